@@ -1,0 +1,96 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs of bit-packed spike planes: what readers, topics and the window exchange."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+BitOrder = Literal['little', 'big']
+"""``little``: a byte's least significant bit is its leftmost pixel (Vidar); ``big``: its most."""
+
+PackedPlanes = npt.NDArray[np.uint8]
+"""Packed planes, ``[planes, height, ceil(width / 8)]`` uint8, top row first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """What a packed plane looks like: sensor size in pixels and the order of bits in a byte.
+
+    Raises:
+        ValueError: The size is not positive or the bit order is unknown.
+    """
+
+    height: int
+    width: int
+    bit_order: BitOrder = 'little'
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(
+                f'sensor size {self.width}x{self.height}: expected width and height of at least 1'
+            )
+        if self.bit_order not in ('little', 'big'):
+            raise ValueError(f"bit order {self.bit_order!r}: expected 'little' or 'big'")
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one packed row; its padding bits at the right are 0."""
+        return (self.width + 7) // 8
+
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of one packed plane."""
+        return self.height * self.row_bytes
+
+    def __str__(self) -> str:
+        return f'{self.width}x{self.height} {self.bit_order}'
+
+
+@dataclasses.dataclass(frozen=True)
+class SpikeChunk:
+    """Consecutive planes as they came from a file, a pipe or a message.
+
+    Attributes:
+        data: Packed planes, ``[planes, height, row_bytes]`` uint8, top row first. A reader may hand
+            out a view with any strides (a bottom-up file is a flipped view), nobody writes to it.
+        geometry: Sensor size and bit order.
+        t0_ns: Time of the first plane, integer nanoseconds.
+        period_ns: Time between planes, integer nanoseconds; 0 where only the stamps tell. Plane
+            ``k`` is at ``t0_ns + k * period_ns``.
+        sequence: Number of the first plane since the source began, where the source counts.
+
+    Raises:
+        ValueError: The data does not have the geometry's shape, is empty or is not uint8.
+    """
+
+    data: PackedPlanes
+    geometry: Geometry
+    t0_ns: int
+    period_ns: int = 0
+    sequence: int | None = None
+
+    def __post_init__(self) -> None:
+        expected = (self.geometry.height, self.geometry.row_bytes)
+        if self.data.dtype != np.uint8 or self.data.ndim != 3 or self.data.shape[1:] != expected:
+            raise ValueError(
+                f'packed planes are {self.data.dtype} {list(self.data.shape)}, expected uint8 '
+                f'[planes, {expected[0]}, {expected[1]}] for a sensor of {self.geometry}'
+            )
+        if len(self.data) == 0:
+            raise ValueError('a chunk needs at least one plane')
+        if self.period_ns < 0:
+            raise ValueError(f'plane period {self.period_ns} ns: expected 0 (unknown) or more')
+
+    @property
+    def planes(self) -> int:
+        """Number of planes."""
+        return len(self.data)
+
+    def time_of(self, plane: int) -> int:
+        """Time of a plane in integer nanoseconds: ``t0_ns + plane * period_ns``."""
+        return self.t0_ns + plane * self.period_ns
