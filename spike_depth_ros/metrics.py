@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors of depth images against true depth, as sums and counts over all pixels seen.
 
-Nothing is averaged per image or per batch: the sums run over pixels, so that how images are grouped
-changes nothing and the results of several processes can be merged.
+Nothing is averaged per image or per batch: the sums run over pixels, so that how images are
+grouped changes nothing and the results of several processes can be merged.
 
 What counts: a pixel has truth where the true depth is finite and positive (NaN, infinity, 0 and
 less mean: not measured). It is covered where the prediction is not NaN. Following REP 117, a

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import numpy.testing as npt
 import pytest
+
 from spike_depth_ros.metrics import DepthErrors, has_truth, relative_error
 
 INF, NAN = math.inf, math.nan
