@@ -1,0 +1,76 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Options, on the command line or from the environment.
+PYTHON ?=
+OUT ?= demo_out
+STREAM ?=
+SIZE ?=
+RATE ?=
+PYTEST_ARGS ?=
+UV ?= uv
+
+# Two environments: the demo's stays small (no torch, no tools), and running the tests does not change it.
+VENV := .venv
+TEST_VENV := .venv-test
+RUN := $(TEST_VENV)/bin/python -m
+
+# These environments bring their own ROS 2. A sourced installation, or the environment of another one of
+# them in which make itself was started, would mix its libraries with ours.
+ifneq ($(AMENT_PREFIX_PATH)$(_ROS_WHEELS_BOOTSTRAP_COMPLETE),)
+unexport LD_LIBRARY_PATH
+endif
+unexport AMENT_PREFIX_PATH PYTHONHOME PYTHONPATH RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format-check types spelling files format lock clean environment \
+	test-environment
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  make demo STREAM=my.dat SIZE=400x250 RATE=20000 OUT=demo_out   your own recording'
+	@echo '  make test PYTEST_ARGS="-k window"   some of the tests;   PYTHON=python3.11 chooses the Python'
+
+demo: environment  ## Depth from a stream through real ROS 2 processes; results in OUT
+	$(VENV)/bin/spike_demo $(if $(STREAM),--stream '$(STREAM)') $(if $(SIZE),--size '$(SIZE)') \
+		$(if $(RATE),--rate '$(RATE)') --out '$(OUT)'
+
+test: check  ## The linters and the whole test suite
+	$(RUN) pytest $(PYTEST_ARGS)
+
+check: lint format-check types spelling files  ## The linters only; the commit hooks run the same
+
+lint: test-environment
+	$(RUN) ruff check
+
+format-check: test-environment
+	$(RUN) ruff format --check
+
+types: test-environment
+	$(RUN) mypy
+
+spelling: test-environment
+	$(TEST_VENV)/bin/codespell
+
+files: test-environment
+	$(TEST_VENV)/bin/python scripts/check_files.py
+
+format: test-environment  ## Formats the code and mends what ruff can
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+environment:
+	@scripts/environment.sh $(VENV) requirements/runtime.txt 1200
+
+test-environment:
+	@scripts/environment.sh $(TEST_VENV) requirements/test.txt 9000
+
+lock:  ## Makes requirements/*.txt anew from *.in (needs uv; UPGRADE=1 takes newer versions)
+	@command -v $(UV) >/dev/null || { echo 'spike_depth_ros: uv not found: pip install uv' >&2; exit 1; }
+	UV='$(UV)' UPGRADE='$(UPGRADE)' scripts/lock.sh
+
+clean:  ## Removes the environments, builds, caches and results
+	rm -rf $(VENV) $(TEST_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+		.hypothesis demo_out
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

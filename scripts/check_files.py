@@ -1,0 +1,84 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What linters of code do not look at: sizes, headers, white space, and whether data files parse.
+
+Looks at the files that git tracks or would add, prints one line for each problem and exits with 1.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KIBIBYTE = 1024
+LARGEST = 500 * KIBIBYTE
+LARGEST_ASSET = 8 * 1024 * KIBIBYTE
+"""For ``spike_depth_ros/assets``, which holds weights and a sample stream."""
+
+BINARY = {'.bin', '.dat', '.gif', '.npy', '.npz', '.onnx', '.png', '.safetensors'}
+HEADER = '# Copyright 2026 the spike_depth_ros authors\n# SPDX-License-Identifier: Apache-2.0\n'
+
+
+def problems(path: Path) -> Iterator[str]:
+    """Yield what is wrong with one file, a phrase for each problem."""
+    limit = LARGEST_ASSET if 'assets' in path.parts else LARGEST
+    size = path.stat().st_size
+    if size > limit:
+        yield f'{size // KIBIBYTE} KiB are more than the {limit // KIBIBYTE} KiB allowed here'
+    if path.suffix in BINARY:
+        return
+
+    try:
+        text = path.read_text(encoding='utf-8')
+    except UnicodeDecodeError as error:
+        yield f'is not UTF-8 ({error.reason} at byte {error.start})'
+        return
+    if text and not text.endswith('\n'):
+        yield 'does not end with a newline'
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line != line.rstrip() and path.name != 'LICENSE':
+            yield f'line {number} ends with white space'
+        if line.startswith(('<<<<<<< ', '>>>>>>> ')):
+            yield f'line {number} is the mark of an unfinished merge'
+    if path.suffix == '.py' and not text.startswith(HEADER):
+        yield 'does not begin with the two lines of copyright and licence'
+
+    try:
+        if path.suffix in {'.yaml', '.yml', '.rviz'}:
+            list(yaml.safe_load_all(text))
+        elif path.suffix == '.toml':
+            tomllib.loads(text)
+        elif path.suffix == '.xml':
+            ElementTree.fromstring(text)
+    except (yaml.YAMLError, tomllib.TOMLDecodeError, ElementTree.ParseError) as error:
+        yield f'does not parse: {" ".join(str(error).split())}'
+
+
+def main() -> int:
+    """Check every file and return the exit status."""
+    listing = subprocess.run(
+        ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if listing.returncode:
+        print('not a git clone: the files are not checked')
+        return 0
+    paths = [Path(name) for name in listing.stdout.decode().split('\0') if name]
+    found = [f'{path}: {what}' for path in paths if path.is_file() for what in problems(path)]
+    print('\n'.join(found) if found else f'{len(paths)} files are well')
+    return 1 if found else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,64 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build of the package, for colcon (ament_python) and for pip alike."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'spike_depth_ros'
+SHARE = f'share/{NAME}'
+
+
+def files_below(folder: str, pattern: str = '*') -> list[tuple[str, list[str]]]:
+    """Return data_files entries for a folder, its sub-folders kept below share."""
+    entries: dict[str, list[str]] = {}
+    for path in sorted(Path(folder).rglob(pattern)):
+        if path.is_file():
+            entries.setdefault(f'{SHARE}/{path.parent.as_posix()}', []).append(path.as_posix())
+    return sorted(entries.items())
+
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    description='Depth from spike cameras for ROS 2',
+    author='the spike_depth_ros authors',
+    maintainer='the spike_depth_ros authors',
+    maintainer_email='spike_depth_ros@users.noreply.github.com',
+    license='Apache-2.0',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: ['assets/*', 'py.typed']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (SHARE, ['package.xml']),
+        *files_below('launch', '*.launch.py'),
+        *files_below('config'),
+    ],
+    zip_safe=False,
+    python_requires='>=3.10',
+    # What the library and its default backend need. ROS is not asked for here: it comes from a ROS
+    # installation (package.xml) or from wheels (requirements/runtime.txt).
+    install_requires=['numpy', 'onnxruntime', 'safetensors'],
+    extras_require={
+        'torch': ['torch', 'timm'],
+        'train': [
+            'torch',
+            'torchvision',
+            'timm',
+            'onnx',
+            'onnxscript',
+            'jsonargparse[signatures]',
+        ],
+        # Without this entry `colcon test` would run nothing and still succeed.
+        'test': ['pytest', 'pytest-timeout', 'hypothesis'],
+    },
+    entry_points={
+        'console_scripts': [
+            'spike_depth = spike_depth_ros.nodes.depth:main',
+            'spike_player = spike_depth_ros.nodes.player:main',
+            'check_stream = spike_depth_ros.nodes.check_stream:main',
+            'spike_demo = spike_depth_ros.nodes.demo:main',
+        ],
+    },
+)
