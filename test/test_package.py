@@ -1,0 +1,389 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = 'spike_depth_ros'
+
+
+@pytest.fixture(scope='module')
+def declared() -> Any:
+    """The distribution that setup.py describes."""
+    pytest.importorskip('setuptools')
+    from distutils.core import run_setup  # setuptools brings it back where Python has dropped it
+
+    here = os.getcwd()
+    os.chdir(ROOT)
+    try:
+        return run_setup('setup.py', stop_after='init')
+    finally:
+        os.chdir(here)
+
+
+def installed_paths(declared: Any) -> dict[str, str]:
+    """Repository path of each data file -> where it goes below the prefix."""
+    return {
+        source: f'{folder}/{Path(source).name}'
+        for folder, sources in declared.data_files
+        for source in sources
+    }
+
+
+def constant(path: Path, name: str) -> object:
+    for node in ast.parse(path.read_text(encoding='utf-8')).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == [name]:
+            return ast.literal_eval(node.value)
+    return None
+
+
+# --- The package as ROS and pip see it -------------------------------------------------------
+
+
+def test_versions_agree(declared: Any) -> None:
+    manifest = ElementTree.parse(ROOT / 'package.xml').getroot()
+    assert manifest.findtext('name') == declared.get_name() == NAME
+    assert manifest.findtext('version') == declared.get_version()
+    assert constant(ROOT / NAME / '__init__.py', '__version__') == declared.get_version()
+    newest = re.findall(r'^(\d+\.\d+\.\d+)', (ROOT / 'CHANGELOG.rst').read_text(), re.MULTILINE)
+    assert newest[0] == declared.get_version()
+
+
+def test_what_ros_looks_for_is_installed(declared: Any) -> None:
+    installed = installed_paths(declared)
+    assert installed[f'resource/{NAME}'] == f'share/ament_index/resource_index/packages/{NAME}'
+    assert installed['package.xml'] == f'share/{NAME}/package.xml'
+    wanted = [*(ROOT / 'launch').glob('*.launch.py'), *(ROOT / 'config').rglob('*')]
+    for path in wanted:
+        if path.is_file():
+            source = path.relative_to(ROOT).as_posix()
+            assert installed[source] == f'share/{NAME}/{source}'
+
+
+def test_only_the_robots_package_is_installed(declared: Any) -> None:
+    folders = {path.parent for path in (ROOT / NAME).rglob('*.py')}
+    modules = {folder.relative_to(ROOT).as_posix().replace('/', '.') for folder in folders}
+    assert set(declared.packages) == modules, 'a folder without __init__.py is not installed'
+
+
+def test_console_scripts_exist(declared: Any) -> None:
+    scripts = declared.entry_points['console_scripts']
+    for script in scripts:
+        module, function = script.split('=')[1].strip().split(':')
+        path = ROOT.joinpath(*module.split('.')).with_suffix('.py')
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert function in defined, script
+    names = {script.split('=')[0].strip() for script in scripts}
+    assert names == {'spike_depth', 'spike_player', 'check_stream', 'spike_demo'}
+
+
+def test_ros_dependencies_are_declared() -> None:
+    """Everything that nodes and launch files import from ROS is in package.xml."""
+    manifest = ElementTree.parse(ROOT / 'package.xml').getroot()
+    declared = {element.text for element in manifest.findall('exec_depend')}
+    imported: set[str] = set()
+    for path in [*(ROOT / NAME / 'nodes').glob('*.py'), *(ROOT / 'launch').glob('*.py')]:
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split('.')[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split('.')[0])
+    packaged = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
+    packaged |= {'PIL': 'python3-pil', 'rich': 'python3-rich'}
+    ours = {NAME, *sys.stdlib_module_names}
+    assert {packaged.get(name, name) for name in imported - ours} <= declared
+
+
+def test_training_stays_out_of_the_demo() -> None:
+    names = set(re.findall(r'^([a-z0-9._-]+)==', lock('runtime'), re.MULTILINE))
+    assert 'onnxruntime' in names
+    assert not names & {'torch', 'torchvision', 'timm', 'lightning', 'pytest'}
+
+
+# --- The locks -------------------------------------------------------------------------------
+
+
+def lock(name: str) -> str:
+    return (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('name', ['runtime', 'test', 'ros'])
+def test_lock_is_pinned_hashed_and_names_no_index(name: str) -> None:
+    text = lock(name)
+    logical = re.sub(r'\\\n\s*', '', text)
+    entries = [line for line in logical.splitlines() if line and not line.startswith('#')]
+    assert entries
+    for entry in entries:
+        assert re.match(r'[a-z0-9._-]+==\S+( ; [^-]|--hash|\s)', entry), entry[:80]
+        assert re.search(r'--hash=sha256:[0-9a-f]{64}', entry), entry[:80]
+    assert '://' not in text
+    assert not re.search(r'^\s*-', text.replace('    --hash', '#'), re.MULTILINE)
+
+
+@pytest.mark.parametrize('name', ['runtime', 'test', 'ros'])
+def test_lock_holds_what_was_asked_for(name: str) -> None:
+    wanted = (ROOT / 'requirements' / f'{name}.in').read_text(encoding='utf-8')
+    names = re.findall(r'^([A-Za-z][\w.-]*)', wanted, re.MULTILINE)
+    assert names
+    for asked in names:
+        assert re.search(rf'^{asked.lower()}==', lock(name), re.MULTILINE), asked
+
+
+def test_both_environments_have_the_same_runtime() -> None:
+    pinned = re.compile(r'^[a-z0-9._-]+==[^\s\\]+', re.MULTILINE)
+    assert set(pinned.findall(lock('runtime'))) <= set(pinned.findall(lock('test')))
+
+
+def test_a_ros_installation_keeps_its_own_numpy() -> None:
+    assert not re.search(r'^(numpy|opencv|cv-bridge|ros-)', lock('ros'), re.MULTILINE)
+
+
+# --- What is missing is said in one line -----------------------------------------------------
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder of commands that comes first on PATH: a fit machine, until a test changes one."""
+    answers = {
+        'uname': 'case $1 in -s) echo Linux ;; -m) echo x86_64 ;; esac',
+        'df': "echo 'Filesystem blocks Used Available'; echo '/dev/a 9 9 99999999 9% /'",
+        'python3': 'echo 3.12 glibc yes',
+    }
+    for name, answer in answers.items():
+        command(tmp_path, name, answer)
+    return tmp_path
+
+
+def command(folder: Path, name: str, answer: str) -> None:
+    path = folder / name
+    path.write_text(f'#!/bin/sh\n{answer}\n', encoding='utf-8')
+    path.chmod(0o755)
+
+
+def preflight(machine: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the script on that machine, with no other Python in sight."""
+    tools = machine / 'tools'
+    tools.mkdir()
+    for name in ('sh', 'awk'):
+        found = subprocess.check_output(['sh', '-c', f'command -v {name}'], text=True).strip()
+        (tools / name).symlink_to(found)
+    return subprocess.run(
+        [str(tools / 'sh'), str(ROOT / 'scripts' / 'preflight.sh'), '1200'],
+        env={'PATH': f'{machine}:{tools}', **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_preflight_prints_the_python_to_use(machine: Path) -> None:
+    result = preflight(machine)
+    assert (result.returncode, result.stdout.strip()) == (0, str(machine / 'python3'))
+
+
+def test_preflight_finds_a_fitting_python_beside_a_newer_one(machine: Path) -> None:
+    command(machine, 'python3', 'echo 3.14 glibc yes')
+    command(machine, 'python3.11', 'echo 3.11 glibc yes')
+    assert preflight(machine).stdout.strip() == str(machine / 'python3.11')
+
+
+def test_preflight_uses_the_python_asked_for(machine: Path) -> None:
+    command(machine, 'mine', 'echo 3.10 glibc yes')
+    assert preflight(machine, PYTHON='mine').stdout.strip() == str(machine / 'mine')
+
+
+def test_preflight_understands_this_python(machine: Path) -> None:
+    command(machine, 'python3', f'exec {sys.executable} "$@"')
+    result = preflight(machine)
+    supported = (3, 10) <= sys.version_info[:2] <= (3, 12)
+    assert (result.returncode == 0) == supported, result.stderr
+
+
+@pytest.mark.parametrize(
+    ('name', 'answer', 'remedy'),
+    [
+        ('uname', 'case $1 in -s) echo Darwin ;; esac', 'needs Linux, this is Darwin'),
+        (
+            'uname',
+            'case $1 in -s) echo Linux ;; *) echo aarch64 ;; esac',
+            '"With ROS 2" of README',
+        ),
+        ('python3', 'echo 3.13 glibc yes', 'PYTHON=python3.12'),
+        ('python3', 'echo 3.8 glibc yes', 'python3 is Python 3.8'),
+        ('python3', 'echo 3.12 glibc no', 'sudo apt install python3-venv'),
+        ('python3', 'echo 3.12 other yes', 'glibc'),
+        ('python3', 'exit 127', 'sudo apt install python3 python3-venv'),
+        (
+            'df',
+            "echo head; echo '/dev/a 9 9 307200 9% /'",
+            'needs about 1200 MB of disk here, 300',
+        ),
+    ],
+)
+def test_preflight_names_the_remedy(machine: Path, name: str, answer: str, remedy: str) -> None:
+    command(machine, name, answer)
+    result = preflight(machine)
+    assert result.returncode == 1
+    assert result.stdout == ''
+    assert remedy in result.stderr
+    assert result.stderr.count('\n') == 1
+
+
+def test_preflight_refuses_a_python_that_does_not_run(machine: Path) -> None:
+    result = preflight(machine, PYTHON='python9')
+    assert result.returncode == 1
+    assert 'PYTHON=python9 does not run' in result.stderr
+
+
+def test_preflight_refuses_before_making_anything(machine: Path, tmp_path: Path) -> None:
+    command(machine, 'python3', 'echo 3.13 glibc yes')
+    directory = tmp_path / 'environment'
+    result = subprocess.run(
+        ['sh', str(ROOT / 'scripts' / 'environment.sh'), str(directory), 'no.txt', '1200'],
+        cwd=ROOT,
+        env={'PATH': f'{machine}:/usr/bin:/bin', 'PYTHON': 'python3'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert 'PYTHON=python3.12' in result.stderr
+    assert not directory.exists()
+
+
+# --- The environments --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Path:
+    """A tiny package with the real scripts and a lock that asks for nothing."""
+    scripts = tmp_path / 'scripts'
+    scripts.mkdir()
+    for name in ('environment.sh', 'preflight.sh'):
+        (scripts / name).write_bytes((ROOT / 'scripts' / name).read_bytes())
+        (scripts / name).chmod(0o755)
+    (tmp_path / 'lock.txt').write_text('')
+    (tmp_path / 'setup.py').write_text('')
+    (tmp_path / 'setup.cfg').write_text('')
+    return tmp_path
+
+
+def make_environment(workshop: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ['scripts/environment.sh', 'env', 'lock.txt', '1'],
+        cwd=workshop,
+        env={**os.environ, 'PYTHON': '', **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def pretend_made(workshop: Path) -> None:
+    """An environment as environment.sh leaves it: a Python and the record."""
+    (workshop / 'env' / 'bin').mkdir(parents=True)
+    command(workshop / 'env' / 'bin', 'python', f'exec {sys.executable} "$@"')
+    version = f'{sys.version_info.major}.{sys.version_info.minor}'
+    (workshop / 'env' / 'made-from.txt').write_text(
+        f'# {workshop}/env, Python {version}\n', encoding='utf-8'
+    )
+
+
+def test_environment_is_kept_while_nothing_changed(workshop: Path) -> None:
+    pretend_made(workshop)
+    result = make_environment(workshop)
+    assert (result.returncode, result.stdout, result.stderr) == (0, '', '')
+
+
+@pytest.mark.parametrize('changed', ['lock.txt', 'setup.py', 'moved', 'python'])
+def test_environment_is_made_again_when_something_changed(workshop: Path, changed: str) -> None:
+    pretend_made(workshop)
+    variables = {}
+    if changed == 'moved':
+        record = workshop / 'env' / 'made-from.txt'
+        record.write_text(record.read_text().replace(str(workshop), '/elsewhere'))
+    elif changed == 'python':
+        variables = {'PYTHON': 'python9'}
+    else:
+        (workshop / changed).write_text('# changed\n')
+    # A disk that is never large enough shows that a new one was wanted, without downloading it.
+    script = workshop / 'scripts' / 'environment.sh'
+    script.write_text(script.read_text().replace('"$megabytes")', '999999999)'))
+    result = make_environment(workshop, **variables)
+    assert result.returncode == 1
+    assert re.search('MB of disk here|PYTHON=python9 does not run', result.stderr)
+
+
+@pytest.mark.parametrize(
+    ('said', 'remedy'),
+    [
+        ('ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE', 'its hash differs'),
+        ('ERROR: [Errno 28] No space left on device', 'the disk is full'),
+        ('WARNING: Retrying (Retry(total=4)) after ConnectionError', 'check the network'),
+        ('ERROR: No matching distribution found for x==1', 'No matching distribution found for x'),
+    ],
+)
+def test_failed_installation_ends_in_one_line(workshop: Path, said: str, remedy: str) -> None:
+    stub = f'''#!/bin/sh
+case "$*" in
+"-m venv"*)
+    mkdir -p env/bin
+    printf '#!/bin/sh\\necho "{said}"\\nexit 1\\n' > env/bin/python
+    chmod +x env/bin/python ;;
+*) echo 3.12 glibc yes ;;
+esac
+'''
+    path = workshop / 'stub'
+    path.write_text(stub)
+    path.chmod(0o755)
+    result = make_environment(workshop, PYTHON=str(path))
+    assert result.returncode == 1
+    assert remedy in result.stderr
+    assert result.stderr.count('\n') == 1
+    assert not (workshop / 'env' / 'made-from.txt').exists()
+
+
+# --- The file check of `make check` -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'problem'),
+    [
+        ('a.yaml', b'a: [1\n', 'does not parse'),
+        ('a.toml', b'a = \n', 'does not parse'),
+        ('a.xml', b'<a>\n', 'does not parse'),
+        ('a.py', b'x = 1\n', 'copyright'),
+        ('a.md', b'two \n', 'white space'),
+        ('a.md', b'one', 'newline'),
+        ('a.md', b'\xff\n', 'UTF-8'),
+        ('a.npz', bytes(600 * 1024), 'KiB'),
+        ('assets/a.npz', bytes(600 * 1024), None),
+        ('a.yaml', b'a: 1\n', None),
+    ],
+)
+def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | None) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
+    result = subprocess.run(
+        [sys.executable, str(ROOT / 'scripts' / 'check_files.py')],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == (problem is not None), result.stdout
+    assert (problem or 'are well') in result.stdout
