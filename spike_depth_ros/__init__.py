@@ -1,0 +1,41 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth from spike cameras: the library. ROS nodes are in ``spike_depth_ros.nodes``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spike_depth_ros.chunk import Geometry, SpikeChunk
+    from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+    from spike_depth_ros.window import Window
+
+__version__ = '0.1.0'
+
+__all__ = [
+    'DepthEstimator',
+    'Geometry',
+    'Observation',
+    'Prediction',
+    'SpikeChunk',
+    'Window',
+    '__version__',
+]
+
+_HOMES = {
+    'DepthEstimator': 'estimator',
+    'Geometry': 'chunk',
+    'Observation': 'estimator',
+    'Prediction': 'estimator',
+    'SpikeChunk': 'chunk',
+    'Window': 'window',
+}
+
+
+def __getattr__(name: str) -> Any:
+    # On first use (PEP 562): a tool that only reads files should not pay for the estimator.
+    if name in _HOMES:
+        return getattr(importlib.import_module(f'{__name__}.{_HOMES[name]}'), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

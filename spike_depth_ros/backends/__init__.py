@@ -1,0 +1,187 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runtimes of a network, imported only when chosen, and what they share."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+import sys
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.chunk import Geometry, PackedPlanes
+from spike_depth_ros.packing import bin_counts, bin_edges
+
+BackendName = Literal['onnx', 'torch']
+DeviceName = Literal['cpu', 'cuda']
+
+FloatImage = npt.NDArray[np.float32]
+"""``[height, width]`` float32."""
+
+MAX_COUNT = 255
+"""Networks take counts of 8 bits: a window of 32 bins holds at most 8160 planes."""
+
+# One of these exists wherever a CUDA (or, in torch's words, HIP) device does: Linux, WSL, Jetson.
+_GPU_NODES = ('/dev/nvidiactl', '/dev/dxg', '/dev/nvmap', '/dev/kfd')
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How packed planes of a sensor become a network's input, and its output an image.
+
+    Attributes:
+        geometry: Sensor size and bit order.
+        planes: Planes of the window.
+        bins: Channels of counts that the network takes.
+        pixel_binning: Sensor pixels per side of an image pixel, 1 or 2; a last odd row or column
+            is left out.
+        multiple: Height and width of the network's input are multiples of it; edge pixels are
+            repeated below and to the right to get there.
+
+    Raises:
+        ValueError: The window has so many planes that a count does not fit 8 bits.
+    """
+
+    geometry: Geometry
+    planes: int
+    bins: int
+    pixel_binning: int = 1
+    multiple: int = 16
+
+    def __post_init__(self) -> None:
+        most = MAX_COUNT // self.pixel_binning**2 * self.bins
+        if self.planes > most:
+            raise ValueError(
+                f'window of {self.planes} planes: at most {most} fit the {self.bins} bins of this '
+                'network at this sensor size, take a shorter window'
+            )
+
+    @property
+    def height(self) -> int:
+        """Rows of the depth image."""
+        return self.geometry.height // self.pixel_binning
+
+    @property
+    def width(self) -> int:
+        """Columns of the depth image."""
+        return self.geometry.width // self.pixel_binning
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Rows and columns of the network's input."""
+        rows = -(-self.height // self.multiple) * self.multiple
+        columns = -(-self.width // self.multiple) * self.multiple
+        return rows, columns
+
+    @property
+    def planes_per_bin(self) -> npt.NDArray[np.int32]:
+        """What each count is out of: planes of the bin times sensor pixels, ``[bins]``."""
+        edges = bin_edges(self.planes, self.bins)
+        return ((edges[:, 1] - edges[:, 0]) * self.pixel_binning**2).astype(np.int32)
+
+    def new_counts(self) -> npt.NDArray[np.uint8]:
+        """An array for :meth:`count`, ``[1, bins, *padded]``."""
+        return np.empty((1, self.bins, *self.padded), np.uint8)
+
+    def count(self, packed: PackedPlanes, counts: npt.NDArray[np.uint8]) -> None:
+        """Count the spikes of a window into a network's input.
+
+        Args:
+            packed: ``[planes, height, row_bytes]`` uint8.
+            counts: From :meth:`new_counts`; written to.
+        """
+        sensor, height, width = self.geometry, self.height, self.width
+        inside = counts[0, :, :height, :width]
+        if self.pixel_binning == 1:
+            bin_counts(packed, sensor.width, sensor.bit_order, self.bins, out=inside)
+        else:
+            full, _ = bin_counts(packed, sensor.width, sensor.bit_order, self.bins)
+            full = full[:, : 2 * height, : 2 * width]
+            rows = full[:, 0::2] + full[:, 1::2]
+            np.add(rows[:, :, 0::2], rows[:, :, 1::2], out=inside)
+        counts[0, :, :height, width:] = inside[:, :, -1:]
+        counts[0, :, height:] = counts[0, :, height - 1 : height]
+
+
+class Backend(Protocol):
+    """Runs one network. Not for several threads at once."""
+
+    name: BackendName
+    device: DeviceName
+
+    def run(self, packed: PackedPlanes, layout: Layout) -> tuple[FloatImage, FloatImage]:
+        """Predict from the packed planes of a window.
+
+        Binning is the backend's, so that planes reach its device as bits.
+
+        Args:
+            packed: ``[planes, height, row_bytes]`` uint8, contiguous.
+            layout: What becomes of them.
+
+        Returns:
+            Depth in metres at the canonical focal length and its relative error as the head says
+            it, each ``[layout.height, layout.width]`` float32, owned by the caller.
+        """
+
+    def close(self) -> None:
+        """Give device memory back; the backend cannot run any more."""
+
+
+def choose(backend: str, device: str, has_onnx: bool) -> tuple[BackendName, DeviceName]:
+    """Settle ``auto``: torch on a GPU where there is one, else ONNX Runtime on the CPU.
+
+    Args:
+        backend: ``auto``, ``onnx`` or ``torch``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        has_onnx: Whether an .onnx file lies beside the checkpoint; without one, ``auto`` takes
+            torch if it is installed.
+
+    Raises:
+        ValueError: An unknown name, or a combination that this machine does not have.
+    """
+    for what, name, names in (
+        ('backend', backend, ('auto', 'onnx', 'torch')),
+        ('device', device, ('auto', 'cpu', 'cuda')),
+    ):
+        if name not in names:
+            raise ValueError(f'{what} {name!r}: expected one of {", ".join(names)}')
+    if backend == 'onnx':
+        if device == 'cuda':
+            raise ValueError("backend 'onnx' runs on the CPU: choose backend 'torch' for 'cuda'")
+        return 'onnx', 'cpu'
+    if backend == 'torch' and not _has_torch():
+        raise ValueError(
+            "backend 'torch' needs torch, which is not installed: pip install torch, or choose "
+            "backend 'onnx'"
+        )
+    if device == 'cuda' and not has_cuda():
+        raise ValueError(
+            f"device 'cuda': {_why_no_cuda()}; choose device 'cpu', or 'auto' for what is there"
+        )
+    if device == 'cuda' or (device == 'auto' and has_cuda()):
+        return 'torch', 'cuda'
+    if backend == 'torch' or (not has_onnx and _has_torch()):
+        return 'torch', 'cpu'
+    return 'onnx', 'cpu'
+
+
+def has_cuda() -> bool:
+    """Whether torch is installed and sees a GPU."""
+    # Importing torch takes over a second: first look whether a driver left its device node.
+    if not _has_torch() or (sys.platform == 'linux' and not any(map(os.path.exists, _GPU_NODES))):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_torch() -> bool:
+    return importlib.util.find_spec('torch') is not None
+
+
+def _why_no_cuda() -> str:
+    return 'torch sees no GPU here' if _has_torch() else 'torch is not installed'

@@ -1,0 +1,74 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime on the CPU: the default there, without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
+from spike_depth_ros.chunk import PackedPlanes
+
+
+class OnnxBackend:
+    """A checkpoint's .onnx export."""
+
+    name: BackendName = 'onnx'
+    device: DeviceName = 'cpu'
+
+    def __init__(self, path: Path, info: CheckpointInfo, threads: int = 0) -> None:
+        """Open the export.
+
+        Args:
+            path: The .onnx file.
+            info: Metadata of the checkpoint that it must belong to.
+            threads: Of one inference; 0 leaves it to ONNX Runtime, which takes one per core.
+
+        Raises:
+            CheckpointError: The file is missing, unreadable, or not of these weights.
+        """
+        remedy = 'export it again (python training/run.py export) or choose backend torch'
+        if not path.is_file():
+            raise CheckpointError(f'{path}: no such file: {remedy}')
+        if info.onnx_sha256 is None or hash_file(path) != info.onnx_sha256:
+            raise CheckpointError(f'{path}: not the export that its checkpoint names: {remedy}')
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Between windows the ingest thread needs the core more than a thread that spins does.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=['CPUExecutionProvider']
+            )
+        except Exception as error:  # ONNX Runtime raises a class of its own per status
+            reason = ' '.join(str(error).split())
+            raise CheckpointError(f'{path}: ONNX Runtime does not load it ({reason})') from None
+        written = self._session.get_modelmeta().custom_metadata_map
+        if written.get('weights_sha256') != info.weights_sha256:
+            raise CheckpointError(f'{path}: exported from other weights: {remedy}')
+        self._layout: Layout | None = None
+
+    def run(self, packed: PackedPlanes, layout: Layout) -> tuple[FloatImage, FloatImage]:
+        """See :class:`spike_depth_ros.backends.Backend`."""
+        if layout != self._layout:
+            self._layout = layout
+            self._counts = layout.new_counts()
+            self._planes_per_bin = layout.planes_per_bin
+        layout.count(packed, self._counts)
+        depth, uncertainty = self._session.run(
+            ['depth', 'uncertainty'],
+            {'counts': self._counts, 'planes_per_bin': self._planes_per_bin},
+        )
+        height, width = layout.height, layout.width
+        return (
+            np.ascontiguousarray(depth[0, 0, :height, :width]),
+            np.ascontiguousarray(uncertainty[0, 0, :height, :width]),
+        )
+
+    def close(self) -> None:
+        """See :class:`spike_depth_ros.backends.Backend`."""
+        del self._session

@@ -1,0 +1,148 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Torch: the default on a GPU (bf16, CUDA graphs), and float32 on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
+from spike_depth_ros.checkpoint import CheckpointInfo, Tensors
+from spike_depth_ros.chunk import PackedPlanes
+from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.model.temporal import PlaneBinning
+
+MAX_GRAPHS = 4
+"""Captured layouts that are kept; each holds its own device memory."""
+
+_Run = Callable[[PackedPlanes], Tensor]
+
+
+class TorchBackend:
+    """A checkpoint's network, rebuilt from its metadata alone."""
+
+    name: BackendName = 'torch'
+
+    def __init__(
+        self, info: CheckpointInfo, tensors: Tensors, device: DeviceName, threads: int = 0
+    ) -> None:
+        """Build the network and load its weights.
+
+        Args:
+            info: The checkpoint's metadata.
+            tensors: Its weights.
+            device: ``cpu`` or ``cuda``.
+            threads: Of one inference on the CPU, for the whole process; 0 leaves it to torch.
+
+        Raises:
+            CheckpointError: The architecture is unknown or the weights do not fit it.
+        """
+        if threads and device == 'cpu':
+            torch.set_num_threads(threads)
+        self.device: DeviceName = device
+        network = build_with_weights(info, tensors).eval().requires_grad_(False)
+        self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._runs: dict[Layout, _Run] = {}
+
+    def run(self, packed: PackedPlanes, layout: Layout) -> tuple[FloatImage, FloatImage]:
+        """See :class:`spike_depth_ros.backends.Backend`."""
+        with torch.inference_mode():
+            if layout not in self._runs:
+                while len(self._runs) >= MAX_GRAPHS:
+                    del self._runs[next(iter(self._runs))]
+                prepare = self._prepare_cuda if self.device == 'cuda' else self._prepare_cpu
+                self._runs[layout] = prepare(layout)
+            depth, uncertainty = self._runs[layout](packed).cpu().numpy()
+        return np.ascontiguousarray(depth), np.ascontiguousarray(uncertainty)
+
+    def close(self) -> None:
+        """See :class:`spike_depth_ros.backends.Backend`."""
+        self._runs.clear()
+        del self._network
+        if self.device == 'cuda':
+            torch.cuda.empty_cache()
+
+    def _forward(self, counts: Tensor, planes_per_bin: Tensor, layout: Layout) -> Tensor:
+        """Depth and uncertainty, ``[2, height, width]``."""
+        # The layout is changed while the numbers are still bytes.
+        counts = counts.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == 'cuda'):
+            output = self._network(counts, planes_per_bin)
+        both = torch.cat([output.depth, output.uncertainty], dim=1)[0]
+        return both[:, : layout.height, : layout.width]
+
+    def _prepare_cpu(self, layout: Layout) -> _Run:
+        array = layout.new_counts()
+        counts = torch.from_numpy(array)
+        planes_per_bin = torch.from_numpy(layout.planes_per_bin)
+
+        def run(packed: PackedPlanes) -> Tensor:
+            layout.count(packed, array)
+            return self._forward(counts, planes_per_bin, layout)
+
+        return run
+
+    def _prepare_cuda(self, layout: Layout) -> _Run:
+        """Capture everything from packed planes to depth as one CUDA graph.
+
+        The network is dozens of small kernels: launched one by one they cost several times what
+        they compute.
+        """
+        sensor = layout.geometry
+        binning = PlaneBinning(layout.planes, sensor.width, sensor.bit_order, layout.bins)
+        binning.to(self.device)
+        planes_per_bin = torch.from_numpy(layout.planes_per_bin).to(self.device)
+        shape = (1, layout.planes, sensor.height, sensor.row_bytes)
+        staging = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
+        planes = staging.to(self.device)
+
+        def compute() -> Tensor:
+            counts = pool_and_pad(binning(planes), layout)
+            return self._forward(counts, planes_per_bin, layout)
+
+        # The first calls allocate and tune, which a capture must not; on a stream of their own.
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads (another model being loaded) may use the device meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode='thread_local'):
+            result = compute()
+        staged = staging.numpy()[0]
+
+        def run(packed: PackedPlanes) -> Tensor:
+            # The former run ended with a copy to the host, so the staging area is free.
+            staged[...] = packed
+            planes.copy_(staging, non_blocking=True)
+            graph.replay()
+            return result
+
+        return run
+
+
+def pool_and_pad(counts: Tensor, layout: Layout) -> Tensor:
+    """Counts of sensor pixels to a network's input, as :meth:`Layout.count` does on the host.
+
+    Args:
+        counts: uint8 ``[1, bins, sensor height, sensor width]``.
+        layout: The layout.
+
+    Returns:
+        uint8 ``[1, bins, *layout.padded]``.
+    """
+    if layout.pixel_binning == 2:
+        counts = counts[:, :, : 2 * layout.height, : 2 * layout.width]
+        counts = counts.reshape(*counts.shape[:2], layout.height, 2, layout.width, 2)
+        counts = counts.sum(dim=(3, 5), dtype=torch.uint8)
+    rows, columns = layout.padded
+    # Edge replication by index: F.pad does not replicate bytes.
+    y = torch.arange(rows, device=counts.device).clamp_max(layout.height - 1)
+    x = torch.arange(columns, device=counts.device).clamp_max(layout.width - 1)
+    return counts[:, :, y[:, None], x]

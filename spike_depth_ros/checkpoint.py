@@ -1,0 +1,365 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: one .safetensors file of weights and everything that is needed to use them.
+
+The metadata is one JSON object under the key ``spike_depth_ros``, see :class:`CheckpointInfo`. An
+.onnx export lies beside the file under the same name; each of the two names the other by its hash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.resources
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FORMAT_VERSION = 1
+"""Version of the metadata that this code writes; newer ones are refused."""
+
+METADATA_KEY = 'spike_depth_ros'
+
+BIT_MAPPING = 'count'
+"""A spike counts 1, no spike 0: the one bit mapping that the estimator feeds so far."""
+
+Tensors = dict[str, npt.NDArray[Any]]
+"""Weights by name."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message is one line that names file and field."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        format_version: Version of this list of fields.
+        task: ``depth``.
+        inputs: What the network sees: ``spikes``.
+        outputs: What it gives: ``depth``, ``uncertainty``.
+        architecture: Name under which the network is built.
+        settings: The architecture's sizes, as its builder takes them.
+        planes: Planes of a window in training.
+        planes_range: Fewest and most planes of a window that the network was made for.
+        bins: Channels of counts that it takes.
+        rate_hz_range: Plane rates in training, Hz.
+        bit_mapping: What a bit becomes; ``count``: 1 for a spike, 0 for none.
+        sensor_size: Height and width in pixels that the network is bound to; None: any.
+        reference_plane: The plane of the window that the depth belongs to: ``first``, ``middle``
+            or ``last``.
+        min_depth: Lowest depth at the canonical focal length, metres.
+        max_depth: Highest depth at the canonical focal length, metres.
+        canonical_fx: Focal length in pixels that depth is predicted for.
+        fx_range: Focal lengths in training, pixels.
+        uncertainty_factor: From the head's relative error to the 68 % interval's half-width.
+        uncertainty_calibrated: Whether that factor was measured (conformal) or is only 1.
+        scale: ``metric``: metres were learnt; ``inherited``: the scale is another camera's;
+            ``none``: the weights know no scale.
+        stage: What trained the weights last; ``random``: nothing did.
+        datasets: Name -> licence of every data set that the weights come from.
+        metrics: Figures at saving.
+        package_version: Version of this package that saved the file.
+        commit: Its commit, where known.
+        weights_sha256: Hash of the weights, see :func:`hash_weights`.
+        onnx_sha256: Hash of the .onnx file beside it; None: never exported.
+
+    Raises:
+        CheckpointError: A field has a value that cannot be; the message names it.
+    """
+
+    architecture: str
+    settings: Mapping[str, Any]
+    planes: int
+    planes_range: tuple[int, int]
+    bins: int
+    rate_hz_range: tuple[float, float]
+    min_depth: float
+    max_depth: float
+    canonical_fx: float
+    fx_range: tuple[float, float]
+    stage: str
+    package_version: str
+    format_version: int = FORMAT_VERSION
+    task: str = 'depth'
+    inputs: tuple[str, ...] = ('spikes',)
+    outputs: tuple[str, ...] = ('depth', 'uncertainty')
+    bit_mapping: str = BIT_MAPPING
+    sensor_size: tuple[int, int] | None = None
+    reference_plane: str = 'middle'
+    uncertainty_factor: float = 1.0
+    uncertainty_calibrated: bool = False
+    scale: str = 'none'
+    datasets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    commit: str | None = None
+    weights_sha256: str = ''
+    onnx_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, (fits, expected) in _FIELDS.items():
+            value = getattr(self, name)
+            if not fits(value):
+                raise CheckpointError(f'field {name} is {value!r}, expected {expected}')
+        if self.min_depth >= self.max_depth:
+            raise CheckpointError(
+                f'field max_depth is {self.max_depth!r}, expected more than min_depth '
+                f'({self.min_depth!r})'
+            )
+
+    def to_json(self) -> str:
+        """All fields as one line of JSON with sorted keys."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> CheckpointInfo:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            CheckpointError: Not JSON, of a newer format, or a field is missing, unknown or bad.
+        """
+        try:
+            fields = json.loads(text)
+        except ValueError as error:
+            raise CheckpointError(f'its metadata is not JSON ({error})') from None
+        if not isinstance(fields, dict):
+            raise CheckpointError('its metadata is not a JSON object')
+        version = fields.get('format_version')
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise CheckpointError(
+                f'field format_version is {version}, this package reads up to {FORMAT_VERSION}: '
+                'upgrade spike_depth_ros'
+            )
+        # Every field is required in a file: a default is for who writes, not a guess at reading.
+        known = {field.name for field in dataclasses.fields(cls)}
+        if missing := known - set(fields):
+            raise CheckpointError(f'its metadata lacks field {min(missing)}')
+        if unknown := set(fields) - known:
+            raise CheckpointError(f'its metadata has unknown field {min(unknown)}')
+        for name, value in fields.items():
+            if isinstance(value, list):
+                fields[name] = tuple(value)
+        return cls(**fields)
+
+
+def default_checkpoint() -> Path:
+    """Path of the checkpoint that ships with the package."""
+    return Path(
+        str(importlib.resources.files('spike_depth_ros') / 'assets' / 'dpt_tiny.safetensors')
+    )
+
+
+def onnx_path(path: str | os.PathLike[str]) -> Path:
+    """Where the .onnx export of a checkpoint lies: beside it, under the same name."""
+    return Path(path).with_suffix('.onnx')
+
+
+def load_info(path: str | os.PathLike[str]) -> CheckpointInfo:
+    """Read a checkpoint's metadata; the weights are not touched.
+
+    Raises:
+        CheckpointError: Missing, truncated, not ours, of a newer format, or with a bad field.
+    """
+    return _read(path, lambda file: None)[0]
+
+
+def load_tensors(path: str | os.PathLike[str]) -> Tensors:
+    """Read a checkpoint's weights and hold them against the hash in its metadata.
+
+    Raises:
+        CheckpointError: As :func:`load_info`, or the weights are not those that were saved.
+    """
+    return load(path)[1]
+
+
+def load(path: str | os.PathLike[str]) -> tuple[CheckpointInfo, Tensors]:
+    """Read metadata and weights, and hold these against the hash.
+
+    Raises:
+        CheckpointError: As :func:`load_info`, or the weights are not those that were saved.
+    """
+    info, tensors = _read(path, _get_all)
+    found = hash_weights(tensors)
+    if found != info.weights_sha256:
+        raise CheckpointError(
+            f'{path}: field weights_sha256 is {info.weights_sha256[:12]}..., its weights hash to '
+            f'{found[:12]}...: the file is damaged, copy or export it again'
+        )
+    return info, tensors
+
+
+def save(
+    path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], info: CheckpointInfo
+) -> CheckpointInfo:
+    """Write a checkpoint; a reader sees the old file or the new one, never half of one.
+
+    Args:
+        path: The .safetensors file.
+        tensors: Weights by name.
+        info: Metadata; its ``weights_sha256`` is set here.
+
+    Returns:
+        The metadata as written.
+    """
+    from safetensors.numpy import save as serialise
+
+    # Not np.ascontiguousarray, which gives a scalar a dimension.
+    contiguous = {name: np.asarray(value, order='C') for name, value in tensors.items()}
+    info = dataclasses.replace(info, weights_sha256=hash_weights(contiguous))
+    write_atomically(path, serialise(contiguous, {METADATA_KEY: info.to_json()}))
+    return info
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file under a temporary name, sync it, rename it."""
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f'.{target.name}.')
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files that only their owner reads.
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def hash_weights(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
+    """SHA-256 over name, type, shape and bytes of every tensor, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f'{name} {value.dtype.str} {list(value.shape)}\n'.encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def hash_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _read(path: str | os.PathLike[str], get: Callable[[Any], Any]) -> tuple[CheckpointInfo, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise CheckpointError(f'{path}: no such checkpoint')
+    try:
+        with safe_open(os.fspath(path), framework='numpy') as file:
+            metadata = file.metadata() or {}
+            content = get(file)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f'{path}: truncated or not a .safetensors file ({_one_line(error)})'
+        ) from None
+    if METADATA_KEY not in metadata:
+        raise CheckpointError(
+            f'{path}: no {METADATA_KEY} metadata, so not a checkpoint of this package'
+        )
+    try:
+        return CheckpointInfo.from_json(metadata[METADATA_KEY]), content
+    except CheckpointError as error:
+        raise CheckpointError(f'{path}: {error}') from None
+
+
+def _get_all(file: Any) -> Tensors:
+    # An open file has keys(), but does not iterate.
+    names = file.keys()
+    return {name: file.get_tensor(name) for name in names}
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e12
+
+
+def _one_of(*names: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in names, ' or '.join(repr(name) for name in names)
+
+
+def _positive(value: object) -> bool:
+    return _is_number(value) and value != 0
+
+
+def _count(value: object) -> bool:
+    return _is_int(value) and _positive(value)
+
+
+def _pair(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(fits, value))
+
+
+def _range(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
+    pair = _pair(fits)
+    return lambda value: pair(value) and bool(value[0] <= value[1])
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and value != ''
+
+
+def _hash(value: object) -> bool:
+    return isinstance(value, str) and len(value) in (0, 64)
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) > 0 and all(map(_text, value))
+
+
+def _map_of(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, Mapping) and all(_text(k) and fits(v) for k, v in value.items())
+    )
+
+
+# What each field may hold: the check, and how the message names it.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    'format_version': (
+        lambda value: value == FORMAT_VERSION and _is_int(value),
+        str(FORMAT_VERSION),
+    ),
+    'task': _one_of('depth'),
+    'inputs': (_names, 'a list of names'),
+    'outputs': (_names, 'a list of names'),
+    'architecture': (_text, 'a name'),
+    'settings': (_map_of(lambda value: True), 'an object'),
+    'planes': (_count, 'a count of at least 1'),
+    'planes_range': (_range(_count), 'two ascending counts of at least 1'),
+    'bins': (_count, 'a count of at least 1'),
+    'rate_hz_range': (_range(_positive), 'two ascending numbers above 0'),
+    'bit_mapping': _one_of(BIT_MAPPING),
+    'sensor_size': (lambda v: v is None or _pair(_count)(v), 'null or height and width'),
+    'reference_plane': _one_of('first', 'middle', 'last'),
+    'min_depth': (_positive, 'metres above 0'),
+    'max_depth': (_positive, 'metres above 0'),
+    'canonical_fx': (_positive, 'pixels above 0'),
+    'fx_range': (_range(_positive), 'two ascending numbers above 0'),
+    'uncertainty_factor': (_positive, 'a number above 0'),
+    'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
+    'scale': _one_of('metric', 'inherited', 'none'),
+    'stage': (_text, 'a name'),
+    'datasets': (_map_of(_text), 'an object of licences by name'),
+    'metrics': (_map_of(lambda v: isinstance(v, (int, float))), 'an object of numbers by name'),
+    'package_version': (_text, 'a version'),
+    'commit': (lambda value: value is None or _text(value), 'null or a commit'),
+    'weights_sha256': (_hash, '64 hexadecimal digits'),
+    'onnx_sha256': (lambda value: value is None or _hash(value), 'null or 64 hexadecimal digits'),
+}

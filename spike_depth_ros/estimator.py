@@ -1,0 +1,234 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The library's front door: a window of spike planes in, metric depth out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import threading
+from pathlib import Path
+
+from spike_depth_ros.backends import Backend, FloatImage, Layout, choose
+from spike_depth_ros.checkpoint import (
+    CheckpointError,
+    CheckpointInfo,
+    default_checkpoint,
+    load,
+    onnx_path,
+)
+from spike_depth_ros.window import Window
+
+MULTIPLE = 16
+"""Height and width of every network's input are multiples of this."""
+
+MIN_PIXELS = 16
+"""Smallest side of an image, in pixels, that depth is predicted for."""
+
+MAX_PIXELS = 400_000
+"""Sensors with more pixels are binned 2x2 before the network."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """What depth is predicted from.
+
+    Attributes:
+        window: Packed planes.
+        fx_px: Focal length in sensor pixels (``K[0]`` of the camera matrix); None or 0 where the
+            camera is not calibrated, then depth is as if it were the canonical one.
+
+    Raises:
+        ValueError: The focal length is negative or not finite.
+    """
+
+    window: Window
+    fx_px: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.fx_px is not None and not (self.fx_px >= 0 and math.isfinite(self.fx_px)):
+            raise ValueError(
+                f'focal length {self.fx_px} pixels: expected above 0, or 0 for not calibrated'
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """Depth of one window, at the time of its reference plane.
+
+    Attributes:
+        depth: Metres along the optical axis, ``[height, width]`` float32.
+        uncertainty: Half-width of the 68 % interval, metres, same shape.
+        depth_range: Lowest and highest depth, metres, that could come out at this focal length;
+            values near either end mean "closer" and "farther".
+        scale: The checkpoint's kind of scale (``metric``, ``inherited``, ``none``), or ``assumed``
+            where the focal length is not known.
+        pixel_binning: Sensor pixels per side of a depth pixel, 1 or 2. At 2, focal length and
+            principal point are halved (``c' = (c + 0.5) / 2 - 0.5``), an odd last row or column is
+            left out.
+        notes: Why the figures deserve less trust, one line each; empty if all is as in training.
+    """
+
+    depth: FloatImage
+    uncertainty: FloatImage
+    depth_range: tuple[float, float]
+    scale: str
+    pixel_binning: int
+    notes: tuple[str, ...]
+
+    @property
+    def relative_uncertainty(self) -> FloatImage:
+        """Uncertainty over depth, without unit."""
+        return self.uncertainty / self.depth
+
+
+class DepthEstimator:
+    """Depth from windows of spike planes, on the backend of choice.
+
+    One window at a time: calls from several threads wait for each other.
+
+    Attributes:
+        info: What the checkpoint says of itself.
+        checkpoint: The file it came from; None if it was put together by hand.
+    """
+
+    def __init__(
+        self, info: CheckpointInfo, backend: Backend, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        """Put an estimator together; :meth:`from_checkpoint` does it from a file.
+
+        Args:
+            info: Metadata of the network.
+            backend: What runs it.
+            max_pixels: Sensors with more pixels are binned 2x2.
+        """
+        self.info = info
+        self.checkpoint: Path | None = None
+        self._backend = backend
+        self._max_pixels = max_pixels
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        device: str = 'auto',
+        backend: str = 'auto',
+        threads: int = 0,
+        max_pixels: int = MAX_PIXELS,
+    ) -> DepthEstimator:
+        """Load a checkpoint.
+
+        Args:
+            path: The .safetensors file; None: the one that ships with the package.
+            device: ``cpu``, ``cuda``, or ``auto``: a GPU that torch sees, else the CPU.
+            backend: ``onnx`` (CPU), ``torch``, or ``auto``: torch on a GPU, onnx on a CPU.
+            threads: CPU threads of one inference; 0: the backend's default, one per core.
+            max_pixels: Sensors with more pixels are binned 2x2 before the network.
+
+        Raises:
+            CheckpointError: The file is missing, damaged, of a newer format or does not fit, or
+                its .onnx export is missing or stale.
+            ValueError: This machine has no such device or backend.
+        """
+        path = default_checkpoint() if path is None else path
+        info, tensors = load(path)
+        name, chosen = choose(backend, device, onnx_path(path).is_file())
+        # Imported only here: each pulls in its own runtime.
+        runner: Backend
+        if name == 'onnx':
+            from spike_depth_ros.backends.onnx import OnnxBackend
+
+            runner = OnnxBackend(onnx_path(path), info, threads)
+        else:
+            from spike_depth_ros.backends.torch import TorchBackend
+
+            try:
+                runner = TorchBackend(info, tensors, chosen, threads)
+            except CheckpointError as error:
+                raise CheckpointError(f'{path}: {error}') from None
+        estimator = cls(info, runner, max_pixels)
+        estimator.checkpoint = Path(path)
+        return estimator
+
+    @property
+    def backend(self) -> str:
+        """``onnx`` or ``torch``."""
+        return self._backend.name
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda``."""
+        return self._backend.device
+
+    def predict(self, observation: Observation) -> Prediction:
+        """Predict depth.
+
+        The network predicts for one canonical focal length; depth scales with the real one (the
+        canonical camera space of Yin et al., Metric3D).
+
+        Args:
+            observation: A window, and the focal length where it is known.
+
+        Raises:
+            ValueError: The window is too small or too long for the network, or of another sensor
+                size than the checkpoint is bound to.
+        """
+        window, info = observation.window, self.info
+        layout = self._layout(window)
+        notes = []
+        if observation.fx_px:
+            fx = observation.fx_px / layout.pixel_binning
+            scale = info.scale
+        else:
+            fx = info.canonical_fx
+            scale = 'assumed'
+            notes.append(f'focal length unknown, {fx:g} pixels assumed')
+        notes += _outside('focal length', fx, info.fx_range, 'pixels')
+        notes += _outside('window', window.planes, info.planes_range, 'planes')
+        notes += _outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
+        with self._lock:
+            depth, uncertainty = self._backend.run(window.data, layout)
+        ratio = fx / info.canonical_fx
+        depth *= ratio
+        uncertainty *= depth
+        uncertainty *= info.uncertainty_factor
+        return Prediction(
+            depth=depth,
+            uncertainty=uncertainty,
+            depth_range=(info.min_depth * ratio, info.max_depth * ratio),
+            scale=scale,
+            pixel_binning=layout.pixel_binning,
+            notes=tuple(notes),
+        )
+
+    def close(self) -> None:
+        """Give device memory back; the estimator cannot predict any more."""
+        with self._lock:
+            self._backend.close()
+
+    def _layout(self, window: Window) -> Layout:
+        sensor = window.geometry
+        size = (sensor.height, sensor.width)
+        if self.info.sensor_size is not None and self.info.sensor_size != size:
+            height, width = self.info.sensor_size
+            raise ValueError(
+                f'sensor of {sensor.width}x{sensor.height} pixels: field sensor_size of this '
+                f'checkpoint is {width}x{height}, choose a checkpoint for this sensor'
+            )
+        binning = 2 if sensor.height * sensor.width > self._max_pixels else 1
+        if min(size) // binning < MIN_PIXELS:
+            raise ValueError(
+                f'sensor of {sensor.width}x{sensor.height} pixels: expected at least {MIN_PIXELS} '
+                f'each way after {binning}x{binning} binning'
+            )
+        return Layout(sensor, window.planes, self.info.bins, binning, MULTIPLE)
+
+
+def _outside(what: str, value: float, limits: tuple[float, float], unit: str) -> list[str]:
+    low, high = limits
+    # Rates that are measured from stamps, and calibrations, wander by less than this.
+    if 0.99 * low <= value <= 1.01 * high:
+        return []
+    return [f'{what} {value:g} {unit}, trained for {low:g} to {high:g}']

@@ -1,0 +1,154 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The spike depth network (Liu et al., BiCross, section III-A) and its architectures by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from spike_depth_ros.model.decoder import DptDecoder
+from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
+from spike_depth_ros.model.heads import DepthHead, UncertaintyHead
+from spike_depth_ros.model.temporal import MeanRate
+
+
+class DepthOutput(NamedTuple):
+    """What the network returns.
+
+    Attributes:
+        depth: Metres at the canonical focal length, float32 ``[B, 1, H, W]``.
+        uncertainty: Predicted relative error of the depth, at least 0, float32 ``[B, 1, H, W]``.
+        f_enc: Features behind the encoder, ``[B, D, H / 16, W / 16]``.
+        f_dec: Features before the heads, ``[B, F, H / 4, W / 4]``.
+        class_token: ``[B, D]``.
+    """
+
+    depth: Tensor
+    uncertainty: Tensor
+    f_enc: Tensor
+    f_dec: Tensor
+    class_token: Tensor
+
+
+class SpikeDepthNet(nn.Module):
+    """Temporal module, hybrid encoder, fusion decoder, two heads."""
+
+    def __init__(
+        self,
+        temporal: nn.Module,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        depth_head: nn.Module,
+        uncertainty_head: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.temporal = temporal
+        self.encoder = encoder
+        self.decoder = decoder
+        self.depth_head = depth_head
+        self.uncertainty_head = uncertainty_head
+
+    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
+        """Predict depth.
+
+        Args:
+            counts: Spikes per pixel and bin, ``[B, C, H, W]``, any real dtype; H and W multiples
+                of 16. A network of raw planes has one plane a bin.
+            planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
+        """
+        encoded = self.encoder(self.temporal(counts, planes_per_bin))
+        f_dec = self.decoder(encoded)
+        return DepthOutput(
+            depth=self.depth_head(f_dec),
+            uncertainty=self.uncertainty_head(f_dec),
+            f_enc=encoded.f_enc,
+            f_dec=f_dec,
+            class_token=encoded.class_token,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TinySettings:
+    """Sizes of ``dpt_tiny``, as a checkpoint stores them.
+
+    Attributes:
+        stem: Channels at stride 2.
+        stage4: Channels at stride 4.
+        stage8: Channels at stride 8.
+        stage16: Channels at stride 16.
+        dim: Width of the tokens.
+        blocks: Transformer blocks.
+        heads: Attention heads.
+        mlp_ratio: Hidden width of the transformer's MLP over ``dim``.
+        grid: Rows and columns of the position table: 400x250 pixels at stride 16.
+        features: Channels of the decoder.
+        head: Channels within the two heads.
+    """
+
+    stem: int = 32
+    stage4: int = 32
+    stage8: int = 64
+    stage16: int = 96
+    dim: int = 192
+    blocks: int = 4
+    heads: int = 3
+    mlp_ratio: int = 4
+    grid: tuple[int, int] = (16, 25)
+    features: int = 48
+    head: int = 16
+
+
+def dpt_tiny(bins: int, depth_range: tuple[float, float], settings: TinySettings) -> SpikeDepthNet:
+    """Build the embedded default with random weights (torch's global generator).
+
+    Convolutional stages in the manner of MobileNetV4-conv-small, four small transformer blocks at
+    stride 16, a DPT decoder of separable convolutions. The sizes were chosen by ONNX Runtime's
+    time on two CPU cores at 400x250, see docs/model_card.md.
+
+    Args:
+        bins: Channels of counts.
+        depth_range: Lowest and highest depth, metres.
+        settings: Sizes.
+    """
+    s = settings
+    wide = s.stage8 * 3 // 2
+    stages = [
+        conv_norm(bins, s.stem, 3, 2),
+        nn.Sequential(conv_norm(s.stem, s.stage4, 3, 2), conv_norm(s.stage4, s.stage4, 1)),
+        nn.Sequential(conv_norm(s.stage4, wide, 3, 2), conv_norm(wide, s.stage8, 1)),
+        nn.Sequential(
+            InvertedBottleneck(s.stage8, s.stage16, start=5, middle=5, stride=2, expand=3),
+            InvertedBottleneck(s.stage16, s.stage16, start=0, middle=3, stride=1, expand=2),
+            InvertedBottleneck(s.stage16, s.stage16, start=0, middle=3, stride=1, expand=2),
+            InvertedBottleneck(s.stage16, s.stage16, start=3, middle=0, stride=1, expand=4),
+        ),
+    ]
+    network = SpikeDepthNet(
+        temporal=MeanRate(),
+        encoder=HybridEncoder(stages, s.stage16, s.dim, s.blocks, s.heads, s.mlp_ratio, s.grid),
+        decoder=DptDecoder((s.stage4, s.stage8), s.dim, s.features),
+        depth_head=DepthHead(s.features, s.head, 4, *depth_range),
+        uncertainty_head=UncertaintyHead(s.features, s.head, 4),
+    )
+    _initialise(network)
+    return network
+
+
+def _initialise(network: SpikeDepthNet) -> None:
+    """Weights from which training starts: He for convolutions, truncated normal for tokens."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    encoder = network.encoder
+    if isinstance(encoder, HybridEncoder):
+        for parameter in (encoder.class_token, encoder.class_position, encoder.position):
+            nn.init.trunc_normal_(parameter, std=0.02)

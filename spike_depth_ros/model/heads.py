@@ -1,0 +1,66 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The two prediction heads, three convolutions each (Liu et al., BiCross, Fig. 3 c)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Head(nn.Module):
+    """Three convolutions from decoder features to one value per pixel of half the resolution."""
+
+    def __init__(self, features: int, hidden: int, upsample: int) -> None:
+        """Build the head.
+
+        Args:
+            features: Channels in.
+            hidden: Channels between.
+            upsample: Input pixels per feature pixel, a multiple of 2.
+        """
+        super().__init__()
+        self.conv1 = nn.Conv2d(features, hidden, 3, padding=1)
+        self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.conv3 = nn.Conv2d(hidden, 1, 1)
+        self.upsample = upsample
+
+    def value(self, f_dec: Tensor) -> Tensor:
+        """``[B, features, h, w]`` -> float32 ``[B, 1, h * upsample / 2, w * upsample / 2]``."""
+        x = F.relu(self.conv1(f_dec))
+        x = _enlarge(x, self.upsample / 2)
+        # float32 even under autocast: bf16 has three digits.
+        value: Tensor = self.conv3(F.relu(self.conv2(x)))
+        return value.float()
+
+
+class DepthHead(Head):
+    """Depth in metres, log-depth within its range by a sigmoid."""
+
+    def __init__(
+        self, features: int, hidden: int, upsample: int, min_depth: float, max_depth: float
+    ) -> None:
+        """Build the head; see :class:`Head`. The range is in metres."""
+        super().__init__(features, hidden, upsample)
+        self.log_min = math.log(min_depth)
+        self.log_range = math.log(max_depth) - self.log_min
+
+    def forward(self, f_dec: Tensor) -> Tensor:
+        """``[B, features, h, w]`` -> metres, float32 ``[B, 1, h * upsample, w * upsample]``."""
+        share = _enlarge(torch.sigmoid(self.value(f_dec)), 2.0)
+        return torch.exp(share * self.log_range + self.log_min)
+
+
+class UncertaintyHead(Head):
+    """Predicted relative error of the depth, at least 0."""
+
+    def forward(self, f_dec: Tensor) -> Tensor:
+        """``[B, features, h, w]`` -> float32 ``[B, 1, h * upsample, w * upsample]``."""
+        return _enlarge(F.softplus(self.value(f_dec)), 2.0)
+
+
+def _enlarge(x: Tensor, factor: float) -> Tensor:
+    return F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)

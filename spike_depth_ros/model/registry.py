@@ -1,0 +1,92 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Networks by the task and architecture that a checkpoint names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
+from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
+
+
+def _dpt_tiny(info: CheckpointInfo) -> nn.Module:
+    return dpt_tiny(info.bins, (info.min_depth, info.max_depth), TinySettings(**info.settings))
+
+
+BUILDERS: dict[tuple[str, str], Callable[[CheckpointInfo], nn.Module]] = {
+    ('depth', 'dpt_tiny'): _dpt_tiny,
+}
+"""Builder by (task, architecture); each reads its own ``settings``."""
+
+
+def build(info: CheckpointInfo) -> nn.Module:
+    """Build a network with random weights from a checkpoint's metadata.
+
+    Raises:
+        CheckpointError: Architecture or settings are unknown here.
+    """
+    builder = BUILDERS.get((info.task, info.architecture))
+    if builder is None:
+        names = ', '.join(name for task, name in BUILDERS if task == info.task)
+        raise CheckpointError(
+            f'field architecture is {info.architecture!r}, expected one of {names} for task '
+            f'{info.task!r}'
+        )
+    try:
+        return builder(info)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f'field settings does not build {info.architecture} ({error})'
+        ) from None
+
+
+def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> nn.Module:
+    """Build a network and load a checkpoint's weights into it, as float32.
+
+    Raises:
+        CheckpointError: As :func:`build`, or a weight is missing, left over or of another shape.
+    """
+    network = build(info)
+    wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
+    found = {name: list(value.shape) for name, value in tensors.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise CheckpointError(
+                f'weight {name} is {found.get(name, "missing")}, expected '
+                f'{wanted.get(name, "none of that name")} in {info.architecture}'
+            )
+    network.load_state_dict(
+        {
+            name: torch.from_numpy(
+                value.astype(np.float32)
+                if np.issubdtype(value.dtype, np.floating)
+                else value.copy()
+            )
+            for name, value in tensors.items()
+        }
+    )
+    return network
+
+
+def weights_of(network: nn.Module) -> Tensors:
+    """A network's weights for a checkpoint: float16, which halves the file; the rest as it is.
+
+    Raises:
+        CheckpointError: A weight is not finite, or too large for float16.
+    """
+    tensors: Tensors = {}
+    for name, value in network.state_dict().items():
+        array = value.detach().cpu().numpy()
+        if np.issubdtype(array.dtype, np.floating):
+            # Overflow becomes infinite, which is refused below by name.
+            with np.errstate(over='ignore'):
+                array = array.astype(np.float16)
+            if not np.isfinite(array).all():
+                raise CheckpointError(f'weight {name} is not finite in float16')
+        tensors[name] = array
+    return tensors
