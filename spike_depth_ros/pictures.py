@@ -48,7 +48,6 @@ MIN_WIDTH, MIN_HEIGHT = 240, 150
 _STRIPE = 14
 _TICK_SIZE, _CAPTION_SIZE, _TITLE_SIZE = 12, 14, 17
 _MARGIN = 14
-_SAMPLE_PIXELS = 250_000
 
 
 def depth_panel(depth: FloatArray, vmin: float, vmax: float) -> Rgb:
@@ -235,8 +234,14 @@ def save_gif(frames: Sequence[Rgb], path: Path, fps: float) -> None:
 
 def _common_palette(frames: Sequence[Rgb]) -> Image.Image:
     pixels = np.concatenate([frame.reshape(-1, 3) for frame in (frames[0], frames[-1])])
-    pixels = pixels[:: max(1, len(pixels) // _SAMPLE_PIXELS)]
-    return Image.fromarray(pixels[None]).quantize(256, Image.Quantize.MEDIANCUT)
+    # Each colour once: the background's many pixels would leave few entries for the colour bars.
+    colours = np.unique(pixels, axis=0)
+    meanings = (BACKGROUND, TOO_NEAR, BEYOND, MISSING, TEXT, FAINT_TEXT)
+    others = Image.fromarray(colours[None]).quantize(256 - len(meanings), Image.Quantize.MEDIANCUT)
+    entries = [part for colour in meanings for part in colour] + (others.getpalette() or [])
+    palette = Image.new('P', (1, 1))
+    palette.putpalette(entries[: 3 * 256])
+    return palette
 
 
 def _map(name: int) -> Rgb:

@@ -109,7 +109,8 @@ def test_ticks_increase_within_any_range() -> None:
             ticks = pictures.depth_ticks(low, low * ratio)
             assert len(ticks) >= 3
             assert all(a < b for a, b in itertools.pairwise(ticks))
-            assert low <= ticks[0] and ticks[-1] <= low * ratio * (1 + 1e-12)
+            assert low <= ticks[0]
+            assert ticks[-1] <= low * ratio * (1 + 1e-12)
 
 
 def test_the_bar_labels_its_ticks() -> None:
@@ -122,7 +123,8 @@ def test_the_bar_labels_its_ticks() -> None:
     assert len(marks) == 6
     # Equal ratios are equally far apart: 1 to 2, 5 to 10 and 10 to 20.
     gaps = -np.diff(marks[::-1])
-    assert abs(gaps[0] - gaps[2]) <= 1 and abs(gaps[0] - gaps[3]) <= 1
+    assert abs(gaps[0] - gaps[2]) <= 1
+    assert abs(gaps[0] - gaps[3]) <= 1
 
 
 def test_grey_values_stay_as_they_are() -> None:
@@ -196,7 +198,8 @@ def test_captions_wrap_within_the_sheet() -> None:
 def test_columns_arrange_the_cells() -> None:
     panels = [(pictures.spike_panel(np.zeros((H, W), np.uint8)), 'x')] * 4
     row, square = pictures.strip(panels, columns=4), pictures.strip(panels)
-    assert row.shape[1] > 1.9 * square.shape[1] and square.shape[0] > 1.9 * row.shape[0]
+    assert row.shape[1] > 1.9 * square.shape[1]
+    assert square.shape[0] > 1.9 * row.shape[0]
 
 
 def test_a_sheet_needs_panels() -> None:
@@ -222,6 +225,19 @@ def test_gif_decodes_to_the_frames(tmp_path: Path) -> None:
             got = np.asarray(read.convert('RGB')).astype(int)
             # A palette of 256 colours serves five frames: near, not equal.
             assert np.abs(got - frame).mean() < 6, index
+
+
+def test_a_gif_keeps_the_colours_that_mean_something(tmp_path: Path) -> None:
+    rows = np.geomspace(1, 80, H)[:, None] * np.ones((1, W))
+    rows[:10], rows[10:20], rows[20:30] = INF, -INF, NAN
+    frame = pictures.strip([(pictures.depth_panel(rows, 1, 80), 'Depth')])
+    pictures.save_gif([frame, frame], tmp_path / 'a.gif', fps=10)
+    with Image.open(tmp_path / 'a.gif') as read:
+        got = np.asarray(read.convert('RGB'))
+    for colour in (pictures.BEYOND, pictures.TOO_NEAR, pictures.MISSING, pictures.BACKGROUND):
+        there = (frame == colour).all(axis=2)
+        assert there.sum() >= 10 * W
+        assert (got[there] == colour).all()
 
 
 def test_gif_frames_are_at_least_two_hundredths_of_a_second_apart(
