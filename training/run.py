@@ -8,10 +8,12 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
+from spike_training.data.sample_scene import make_sample
 from spike_training.export import export
 
 COMMANDS: dict[str, Any] = {
     'export': export,
+    'sample': make_sample,
 }
 
 
