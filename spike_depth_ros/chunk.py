@@ -56,8 +56,9 @@ class SpikeChunk:
     """Consecutive planes as they came from a file, a pipe or a message.
 
     Attributes:
-        data: Packed planes, ``[planes, height, row_bytes]`` uint8, top row first. A reader may hand
-            out a view with any strides (a bottom-up file is a flipped view), nobody writes to it.
+        data: Packed planes, ``[planes, height, row_bytes]`` uint8, top row first. A reader may
+            hand out a view with any strides (a bottom-up file is a flipped view); nobody writes
+            to it.
         geometry: Sensor size and bit order.
         t0_ns: Time of the first plane, integer nanoseconds.
         period_ns: Time between planes, integer nanoseconds; 0 where only the stamps tell. Plane

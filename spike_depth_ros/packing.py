@@ -60,9 +60,9 @@ def bin_edges(planes: int, bins: int = 32) -> npt.NDArray[np.int64]:
         bins: Number of bins, at least 1.
 
     Returns:
-        ``[bins, 2]`` of first and one past the last plane. With at least as many planes as bins the
-        bins tile the window and their lengths differ by at most one; with fewer, every bin is the
-        one plane nearest to its centre.
+        ``[bins, 2]`` of first and one past the last plane. With at least as many planes as bins
+        the bins tile the window and their lengths differ by at most one; with fewer, every bin is
+        the one plane nearest to its centre.
 
     Raises:
         ValueError: ``planes`` or ``bins`` is below 1.
@@ -120,9 +120,7 @@ def bin_counts(
     return out, lengths.astype(np.int32)
 
 
-def spike_counts(
-    packed: PackedPlanes, width: int, bit_order: BitOrder = 'little'
-) -> Counts:
+def spike_counts(packed: PackedPlanes, width: int, bit_order: BitOrder = 'little') -> Counts:
     """Spikes of each pixel over a whole window, ``[height, width]``."""
     counts, _ = bin_counts(packed, width, bit_order, bins=1)
     return counts.reshape(packed.shape[1], width)
@@ -139,7 +137,7 @@ def _check_row(packed: PackedPlanes, width: int) -> None:
 def _planes_of_bins(
     packed: PackedPlanes, starts: npt.NDArray[np.int64], length: int
 ) -> PackedPlanes:
-    """``[length, bins, height, row_bytes]``: the planes of bins of one length; a view if they tile."""
+    """Planes of bins of one length, ``[length, bins, ...]``; a view where they tile."""
     if len(starts) == 1 or np.all(np.diff(starts) == length):
         tiled = packed[starts[0] : starts[0] + len(starts) * length]
         return tiled.reshape(len(starts), length, *packed.shape[1:]).swapaxes(0, 1)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ring of planes: append chunks, take windows, account for every plane.
 
-Planes are numbered as they are stored. A *segment* is a run of stored planes without a gap; a window
-lies within one segment. Each plane leaves the state *pending* exactly once, where one of the other
-counters of :class:`PlaneAccount` is incremented.
+Planes are numbered as they are stored. A *segment* is a run of stored planes without a gap; a
+window lies within one segment. Each plane leaves the state *pending* exactly once, where one of the
+other counters of :class:`PlaneAccount` is incremented.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spike_depth_ros import packing
 from spike_depth_ros.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 
 Policy = Literal['latest', 'every']
-"""``latest``: the newest full window, older planes are skipped; ``every``: each hop, none skipped."""
+"""``latest``: the newest full window, older planes are skipped; ``every``: one each hop."""
 
 ReferencePlane = Literal['first', 'middle', 'last']
 """The plane of a window that its depth belongs to."""
@@ -116,8 +116,8 @@ class PlaneAccount:
         received: Planes that arrived.
         lost_in_transport: Planes missing between stamps.
         windowed: Planes handed out in at least one window.
-        skipped_by_policy: Planes passed over on purpose (``latest``, a hop above the window, nobody
-            listening).
+        skipped_by_policy: Planes passed over on purpose (``latest``, a hop above the window,
+            nobody listening).
         overwritten: Planes that inference did not get to in time.
         refused: Planes turned away, by reason.
         pending: Planes that wait for their window, or for the plane rate.
@@ -261,8 +261,8 @@ class PlaneRing:
         """Copy a chunk in; overwrites the oldest planes where the ring is full.
 
         Args:
-            chunk: Planes of the ring's geometry. Its ``period_ns``, where given, must be the ring's
-                within one per cent.
+            chunk: Planes of the ring's geometry. Its ``period_ns``, where given, must be the
+                ring's within one per cent.
 
         Returns:
             How the chunk follows the stream. A refused one (see :data:`REFUSALS`) is counted and

@@ -19,12 +19,14 @@ def spikes(planes=11, height=5, width=13, seed=0):
 
 def as_dat(stream):
     """The Vidar layout, byte by byte."""
-    planes, height, width = stream.shape
+    width = stream.shape[2]
     raw = bytearray()
     for plane in stream:
         for row in plane[::-1]:
             for first in range(0, width, 8):
-                raw.append(sum(int(bit) << place for place, bit in enumerate(row[first : first + 8])))
+                raw.append(
+                    sum(int(bit) << place for place, bit in enumerate(row[first : first + 8]))
+                )
     return bytes(raw)
 
 
@@ -43,7 +45,9 @@ def test_a_dat_file_is_bottom_up_with_the_lowest_bit_leftmost(tmp_path):
 def test_a_truncated_dat_names_both_numbers_and_the_remedy(tmp_path):
     path = tmp_path / 'cut.dat'
     path.write_bytes(as_dat(spikes())[:-3])
-    with pytest.raises(TruncatedError, match=r'107 bytes are 10 planes of 10 bytes \(13x5\) and 7'):
+    with pytest.raises(
+        TruncatedError, match=r'107 bytes are 10 planes of 10 bytes \(13x5\) and 7'
+    ):
         read_dat(path, Geometry(5, 13))
     assert len(open_recording(path, (13, 5), allow_partial=True).planes) == 10
     with pytest.raises(RecordingError, match='107 bytes are less than one plane of 12500 bytes'):

@@ -1,0 +1,74 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras from files: the calibration YAML that camera_calibration writes, and plain matrices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from sensor_msgs.msg import CameraInfo
+
+_MATRICES = {
+    'camera_matrix': ('k', 9),
+    'rectification_matrix': ('r', 9),
+    'projection_matrix': ('p', 12),
+}
+
+
+class CalibrationError(ValueError):
+    """A calibration file that cannot be used; the message says why."""
+
+
+def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
+    """Read a calibration as ``camera_calibration`` and ``camera_info_manager`` write it.
+
+    Args:
+        path: The file.
+        width: Sensor width in pixels, which the file must have.
+        height: Sensor height in pixels, which the file must have.
+
+    Raises:
+        CalibrationError: Missing, not such a file, or for another image size.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+        info = CameraInfo(width=int(content['image_width']), height=int(content['image_height']))
+        for key, (field, count) in _MATRICES.items():
+            if key in content or key == 'camera_matrix':
+                values = [float(value) for value in content[key]['data']]
+                if len(values) != count:
+                    raise CalibrationError(
+                        f'{path}: {key} has {len(values)} numbers, expected {count}'
+                    )
+                setattr(info, field, values)
+        info.distortion_model = str(content.get('distortion_model', 'plumb_bob'))
+        info.d = [float(v) for v in content.get('distortion_coefficients', {}).get('data', [])]
+    except FileNotFoundError as error:
+        raise CalibrationError(f'{path}: no such calibration file') from error
+    except (yaml.YAMLError, KeyError, TypeError, OSError, UnicodeDecodeError) as error:
+        raise CalibrationError(
+            f'{path}: not a camera calibration YAML (image_width, image_height, '
+            f'camera_matrix.data): {" ".join(str(error).split())}'
+        ) from error
+    if (info.width, info.height) != (width, height):
+        raise CalibrationError(
+            f'{path}: calibrated for {info.width}x{info.height}, the stream is {width}x{height}'
+        )
+    return info
+
+
+def camera_info_from_matrix(
+    matrix: npt.NDArray[np.float64] | None, width: int, height: int
+) -> CameraInfo:
+    """A camera without distortion; None gives an uncalibrated one (K of zeros)."""
+    info = CameraInfo(width=width, height=height)
+    if matrix is not None:
+        info.k = [float(value) for value in matrix.ravel()]
+        info.r = [float(value) for value in np.eye(3).ravel()]
+        info.p = [float(value) for value in np.hstack([matrix, np.zeros((3, 1))]).ravel()]
+        info.distortion_model = 'plumb_bob'
+        info.d = [0.0] * 5
+    return info

@@ -1,0 +1,212 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``check_stream``: is this spike topic what the depth node needs, and if not, why?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import rclpy
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros import packing, stream_health
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.arguments import positive, sensor_size
+from spike_depth_ros.nodes.ingest import Ingest, StreamSettings
+from spike_depth_ros.window import Window
+
+WINDOW = 256
+"""Planes whose light and stripes are looked at."""
+
+
+class StreamCheck(Node):
+    """Listens for a while, then says what it found, one line each with a remedy.
+
+    Args:
+        options: The parsed command line.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__('check_stream')
+        self._options = options
+        self._problems = 0
+        self._texts: dict[str, str] = {}
+        self._packets = 0
+        self._window: Window | None = None
+        width, height = options.size or (0, 0)
+        settings = StreamSettings(
+            window=WINDOW,
+            hop=0,
+            policy='latest',
+            reference='middle',
+            ring_planes=4 * WINDOW,
+            spike_rate_hz=0.0,
+            stamp_tolerance_planes=0.5,
+            sensor_width=width,
+            sensor_height=height,
+        )
+        self._ingest = Ingest(settings, self._texts.setdefault)
+        qos = QoSProfile(depth=32, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        self.create_subscription(CameraInfo, 'camera_info', self._ingest.on_camera_info, qos)
+        self._spikes = self.create_subscription(Image, 'spikes', self._on_spikes, qos)
+
+    def _on_spikes(self, msg: Image) -> None:
+        self._packets += 1
+        self._ingest.on_spikes(msg)
+        if self._ingest.ring is not None:
+            self._window = self._ingest.ring.take() or self._window
+
+    def check(self) -> int:
+        """Listen, report, and give the exit status: 0 if the stream is fine."""
+        until = time.monotonic() + self._options.duration
+        while rclpy.ok() and time.monotonic() < until:
+            rclpy.spin_once(self, timeout_sec=0.1)
+        self._report_publishers()
+        if self._packets:
+            self._report_packets()
+            self._report_planes()
+        if self._window is not None:
+            self._report_picture(self._window)
+        for text in self._texts.values():
+            self._problem('input', text)
+        many = f'{self._problems} problem{"s" if self._problems > 1 else ""}'
+        print('the stream is fine' if not self._problems else many)
+        return 1 if self._problems else 0
+
+    def _fine(self, what: str, text: str) -> None:
+        print(f'ok       {what:<10} {text}')
+
+    def _problem(self, what: str, text: str) -> None:
+        self._problems += 1
+        print(f'PROBLEM  {what:<10} {text}')
+
+    def _report_publishers(self) -> None:
+        topic = self._spikes.topic_name
+        publishers = self.get_publishers_info_by_topic(topic)
+        if not publishers:
+            self._problem(
+                'topic',
+                f'nobody publishes {topic}: start the driver or spike_player, or remap with '
+                '--ros-args -r spikes:=/your/topic',
+            )
+        for publisher in publishers:
+            if publisher.topic_type != 'sensor_msgs/msg/Image':
+                self._problem(
+                    'topic',
+                    f'{topic} is {publisher.topic_type}; expected sensor_msgs/msg/Image '
+                    '(docs/wire_format.md)',
+                )
+            qos = publisher.qos_profile
+            self._fine(
+                'publisher',
+                f'{publisher.node_name}: {qos.reliability.name.lower()}, queue of {qos.depth}',
+            )
+        if len(publishers) > 1:
+            self._problem(
+                'publisher', f'{len(publishers)} nodes publish {topic}; stop all but one'
+            )
+        if publishers and not self._packets:
+            self._problem('packets', 'none arrived: is the camera streaming? Same DDS profile?')
+
+    def _report_packets(self) -> None:
+        ring = self._ingest.ring
+        rate = self._packets / self._options.duration
+        if ring is None:
+            self._problem('packets', f'{self._packets} arrived ({rate:.0f}/s), none could be read')
+            return
+        planes = self._ingest.account().received / self._packets
+        text = f'{rate:.0f}/s of {planes:.0f} planes'
+        if rate > 1000:
+            self._problem(
+                'packets', f'{text}: above 1000/s costs CPU time; pack 40 or more planes'
+            )
+        else:
+            self._fine('packets', text)
+        self._fine('sensor', f'{ring.geometry.width}x{ring.geometry.height} pixels')
+        if self._ingest.fx_px is None:
+            self._problem(
+                'camera',
+                'no focal length (camera_info absent or K of zeros): the scale of depth is '
+                'assumed; calibrate the camera',
+            )
+        else:
+            self._fine('camera', f'focal length {self._ingest.fx_px:.1f} pixels')
+
+    def _report_planes(self) -> None:
+        ring = self._ingest.ring
+        if ring is None:
+            return
+        if ring.period_ns == 0:
+            self._problem(
+                'rate',
+                'unknown: the steps between stamps do not agree; stamp each packet with the time '
+                'of its first plane, counted in planes (docs/driver.md)',
+            )
+            return
+        account = self._ingest.account()
+        arriving = account.received / self._options.duration
+        self._fine(
+            'rate', f'{1e9 / ring.period_ns:.1f} planes/s by stamps, {arriving:.0f}/s arrived here'
+        )
+        if account.lost_in_transport:
+            share = account.lost_in_transport / account.expected
+            self._problem(
+                'loss',
+                f'{account.lost_in_transport} of {account.expected} planes ({share:.2%}) in '
+                f'{account.gaps} gaps: reliable QoS, our DDS profile (docs/reliability.md), or '
+                'packets of at most 40 planes',
+            )
+        else:
+            self._fine('loss', f'none of {account.expected} planes')
+
+    def _report_picture(self, window: Window) -> None:
+        geometry = window.geometry
+        counts = packing.spike_counts(window.data, geometry.width, geometry.bit_order)
+        misfit = stream_health.bit_order_misfit(counts)
+        if misfit > stream_health.STRIPES_SURE:
+            self._problem(
+                'bit order',
+                f'the picture has 8-pixel stripes ({misfit:.1f} times rougher than the other '
+                'way): the publisher must flip is_bigendian',
+            )
+        elif misfit * stream_health.STRIPES_SURE < 1:
+            self._fine('bit order', f'{geometry.bit_order}: fits the picture ({misfit:.2f})')
+        else:
+            self._fine('bit order', f'{geometry.bit_order}: this picture does not tell')
+        light = stream_health.light(counts, window.planes)
+        text = (
+            f'{light.mean_rate:.3f} spikes a pixel and plane; {light.always:.1%} of pixels always '
+            f'fire, {light.never:.1%} never'
+        )
+        if light.too_dark:
+            self._problem('light', f'{text}: too dark; open the iris, add light, lower the rate')
+        elif light.saturated:
+            self._problem('light', f'{text}: saturated; close the iris or raise the plane rate')
+        else:
+            self._fine('light', text)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console script ``check_stream``."""
+    parser = argparse.ArgumentParser(
+        prog='check_stream',
+        description='Listen to a spike topic and say what is wrong with it, and the remedy.',
+        epilog='Another topic: check_stream --ros-args -r spikes:=/camera/spikes '
+        '-r camera_info:=/camera/camera_info',
+    )
+    parser.add_argument('--duration', type=positive, default=3.0, metavar='S', help='default: 3')
+    parser.add_argument(
+        '--size', type=sensor_size, metavar='WxH', help='sensor size if there is no camera_info'
+    )
+    given = sys.argv if args is None else args
+    options = parser.parse_args(remove_ros_args(given)[1:])
+    return process.run(lambda: StreamCheck(options), given, StreamCheck.check)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

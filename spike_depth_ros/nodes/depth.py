@@ -1,0 +1,384 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle node ``spike_depth``: spike topics in, depth and uncertainty out.
+
+Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire_format.md),
+``camera_info``. Publishes: ``depth/image`` (32FC1, metres along the optical axis), its
+``depth/camera_info``, ``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval),
+``spikes/image`` (mono8 preview), ``/diagnostics``. Parameters: ``parameters.DEPTH_PARAMETERS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter as RosParameter
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from spike_depth_ros import preview
+from spike_depth_ros.checkpoint import load_info
+from spike_depth_ros.estimator import DepthEstimator, Prediction
+from spike_depth_ros.nodes import conversions, diagnostics, parameters, process
+from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.ingest import Ingest, StreamSettings
+from spike_depth_ros.window import Window
+
+SPIKE_QUEUE = 32
+"""Packets that DDS keeps for the node: at 40 planes of 20 kHz, 64 ms."""
+
+WARN_EVERY_S = 5.0
+"""The same kind of warning is logged at most this often; counters and diagnostics miss none."""
+
+
+Transition = Callable[['SpikeDepthNode', LifecycleState], TransitionCallbackReturn]
+
+
+def _reported(transition: Transition) -> Transition:
+    """Log an exception of a transition; rclpy turns it into an error state without a word."""
+
+    @functools.wraps(transition)
+    def reporting(node: SpikeDepthNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception:
+            node.get_logger().error(f'{transition.__name__} failed:\n{traceback.format_exc()}')
+            raise
+
+    return reporting
+
+
+class SpikeDepthNode(LifecycleNode):
+    """Wiring of ingest, inference and diagnostics to topics, parameters and transitions."""
+
+    def __init__(self) -> None:
+        super().__init__('spike_depth')
+        parameters.declare(self, parameters.DEPTH_PARAMETERS)
+        self._settings: dict[str, Any] = {}
+        self._estimator: DepthEstimator | None = None
+        self._outputs: TopicOutputs | None = None
+        self._ingest: Ingest | None = None
+        self._inference: Inference | None = None
+        self._inputs: list[Any] = []
+        self._swap_problem = ''
+        self._warned: dict[str, float] = {}
+        self.add_on_set_parameters_callback(self._review_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_timer(1.0, self._publish_diagnostics)
+        if self.get_parameter('autostart').value:
+            done = TransitionCallbackReturn.SUCCESS
+            if self.trigger_configure() != done or self.trigger_activate() != done:
+                raise process.UserError
+
+    # Transitions
+
+    @_reported
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model; FAILURE with one line if it cannot be used, so that it can be mended."""
+        try:
+            self._settings = parameters.values(self, parameters.DEPTH_PARAMETERS)
+            self._estimator = self._load(self._settings['checkpoint'])
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
+            self.get_logger().error(f'cannot be configured: {error}')
+            return TransitionCallbackReturn.FAILURE
+        self._outputs = TopicOutputs(self, self._settings)
+        info = self._estimator.info
+        self.get_logger().info(
+            f'{self._estimator.checkpoint} ({info.architecture}, {info.stage}) on '
+            f'{self._estimator.device} by {self._estimator.backend}'
+        )
+        if info.stage == 'random':
+            self.get_logger().warning('the weights are random: depth means nothing yet')
+        return TransitionCallbackReturn.SUCCESS
+
+    @_reported
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and start inference."""
+        assert self._estimator is not None
+        assert self._outputs is not None
+        self._ingest = Ingest(self._stream_settings(), self._warn)
+        self._stream_task = diagnostics.StreamTask(self._settings['input_timeout_s'])
+        self._inference_task = diagnostics.InferenceTask()
+        self._inference = Inference(self._estimator, self._ingest, self._outputs, self._warn)
+        self._outputs.ingest = self._ingest
+        # camera_info first: of two waiting messages the executor handles it before the spikes.
+        self._inputs = [
+            self._subscribe(CameraInfo, 'camera_info', self._ingest.on_camera_info, False),
+            self._subscribe(
+                Image,
+                'spikes',
+                self._ingest.on_spikes,
+                self._settings['spikes.reliability'] == 'reliable',
+            ),
+        ]
+        self._inference.start()
+        return super().on_activate(state)
+
+    @_reported
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and end inference after the window in hand."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    @_reported
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the model and free its memory."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    @_reported
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop whatever runs."""
+        self._stop()
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    @_reported
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """After an exception in a transition: back to unconfigured."""
+        self._stop()
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """End the inference thread before the node is destroyed."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._inference is not None:
+            self._inference.stop()
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+
+    def _release(self) -> None:
+        if self._outputs is not None:
+            self._outputs.destroy(self)
+        self._outputs = self._ingest = self._inference = self._estimator = None
+
+    # Set-up
+
+    def _load(self, path: str) -> DepthEstimator:
+        return DepthEstimator.from_checkpoint(
+            Path(path) if path else None,
+            device=self._settings['device'],
+            backend=self._settings['backend'],
+            threads=self._settings['threads'],
+        )
+
+    def _stream_settings(self) -> StreamSettings:
+        assert self._estimator is not None
+        read = self._settings
+        return StreamSettings(
+            window=read['window'] or self._estimator.info.planes,
+            hop=read['hop'],
+            policy=read['policy'],
+            reference=self._estimator.info.reference_plane,
+            ring_planes=read['ring_planes'],
+            spike_rate_hz=read['spike_rate_hz'],
+            stamp_tolerance_planes=read['stamp_tolerance_planes'],
+            sensor_width=read['sensor_width'],
+            sensor_height=read['sensor_height'],
+        )
+
+    def _subscribe(self, kind: Any, topic: str, callback: Any, reliable: bool) -> Any:
+        reliability = (
+            QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
+        )
+        return self.create_subscription(
+            kind,
+            topic,
+            callback,
+            QoSProfile(depth=SPIKE_QUEUE, reliability=reliability),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event)
+            ),
+        )
+
+    def _on_incompatible_qos(self, topic: str, event: QoSRequestedIncompatibleQoSInfo) -> None:
+        text = (
+            f'{topic}: a publisher offers other QoS ({event.last_policy_kind.name}) than this '
+            'node asks for; set spikes.reliability to best_effort, or make the publisher reliable'
+        )
+        self._stream_task.incompatible_qos = text
+        self._warn('qos', text)
+
+    def _warn(self, kind: str, text: str) -> None:
+        now = time.monotonic()
+        if now - self._warned.get(kind, -WARN_EVERY_S) >= WARN_EVERY_S:
+            self._warned[kind] = now
+            self.get_logger().warning(text)
+
+    # Parameters
+
+    def _review_parameters(self, changes: list[RosParameter]) -> SetParametersResult:
+        configured = self._estimator is not None
+        result = parameters.review(parameters.DEPTH_PARAMETERS, changes, configured)
+        new_model = next((c.value for c in changes if c.name == 'checkpoint'), None)
+        if result.successful and configured and new_model:
+            reason = self._refuse_model(Path(new_model))
+            if reason:
+                return SetParametersResult(successful=False, reason=reason)
+        return result
+
+    def _refuse_model(self, path: Path) -> str:
+        """Why a model cannot take the running one's place; reads its metadata alone."""
+        assert self._estimator is not None
+        try:
+            info = load_info(path)
+        except (ValueError, OSError) as error:
+            return str(error)
+        running = self._estimator.info.reference_plane
+        if info.reference_plane != running:
+            return (
+                f'{path}: its depth belongs to the {info.reference_plane} plane of a window, the '
+                f"running model's to the {running}: clean the node up and configure it again"
+            )
+        return ''
+
+    def _apply_parameters(self, changes: list[RosParameter]) -> None:
+        for change in changes:
+            if change.name == 'uncertainty.max_relative' and self._outputs is not None:
+                self._outputs.max_relative = change.value
+            if change.name == 'checkpoint' and self._inference is not None:
+                threading.Thread(target=self._swap, args=(change.value,), daemon=True).start()
+
+    def _swap(self, path: str) -> None:
+        """Load another model beside the running one and take it over between two windows."""
+        try:
+            estimator = self._load(path)
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
+            self._swap_problem = f'the new model was not loaded, the old one runs on: {error}'
+            self.get_logger().error(self._swap_problem)
+            return
+        if self._inference is not None:
+            self._swap_problem = ''
+            self._estimator = self._inference.estimator = estimator
+            self.get_logger().info(f'model changed to {estimator.checkpoint}')
+
+    # Diagnostics
+
+    def _publish_diagnostics(self) -> None:
+        array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
+        name = self.get_fully_qualified_name().lstrip('/')
+        if self._ingest is None or self._inference is None or self._estimator is None:
+            idle = diagnostics.Finding('')
+            idle.warn('not active')
+            array.status = [idle.status(f'{name}: stream', '', {})]
+        else:
+            frame = self._ingest.frame_id
+            array.status = [
+                self._stream_task.status(f'{name}: stream', self._ingest),
+                self._inference_task.status(f'{name}: inference', frame, self._inference),
+                diagnostics.model_status(
+                    f'{name}: model', frame, self._estimator, self._inference, self._swap_problem
+                ),
+            ]
+        self._diagnostics.publish(array)
+
+
+class TopicOutputs:
+    """The node's publishers.
+
+    Attributes:
+        max_relative: Depth is masked where uncertainty / depth is above this; 0 masks nothing.
+        ingest: Where frame and camera come from, set on activation.
+    """
+
+    def __init__(self, node: LifecycleNode, settings: dict[str, Any]) -> None:
+        self.max_relative: float = settings['uncertainty.max_relative']
+        self.ingest: Ingest | None = None
+        self._clock = node.get_clock()
+        qos = QoSProfile(
+            depth=5,
+            reliability=QoSReliabilityPolicy.RELIABLE,
+            durability=QoSDurabilityPolicy.VOLATILE,
+        )
+        options = QoSOverridingOptions.with_default_policies()
+
+        def publisher(kind: Any, topic: str) -> Any:
+            return node.create_lifecycle_publisher(
+                kind, topic, qos, qos_overriding_options=options
+            )
+
+        self._depth = publisher(Image, 'depth/image')
+        self._camera_info = publisher(CameraInfo, 'depth/camera_info')
+        self._uncertainty = publisher(Image, 'depth/uncertainty')
+        self._preview = publisher(Image, 'spikes/image')
+
+    def destroy(self, node: LifecycleNode) -> None:
+        """Take the topics away."""
+        for publisher in (self._depth, self._camera_info, self._uncertainty, self._preview):
+            node.destroy_lifecycle_publisher(publisher)
+
+    def depth_wanted(self) -> bool:
+        """Whether anybody subscribes to depth, its camera or uncertainty."""
+        return any(
+            p.get_subscription_count() for p in (self._depth, self._uncertainty, self._camera_info)
+        )
+
+    def preview_wanted(self) -> bool:
+        """Whether anybody subscribes to the preview."""
+        return bool(self._preview.get_subscription_count())
+
+    def publish_depth(self, window: Window, prediction: Prediction) -> None:
+        """Publish depth, its camera and uncertainty with one header."""
+        header = self._header(window)
+        self._depth.publish(conversions.depth_msg(prediction, header, self.max_relative))
+        camera = self.ingest.camera if self.ingest is not None else None
+        self._camera_info.publish(
+            conversions.camera_info_msg(
+                camera, header, prediction.depth.shape, prediction.pixel_binning
+            )
+        )
+        if self._uncertainty.get_subscription_count():
+            self._uncertainty.publish(conversions.uncertainty_msg(prediction, header))
+
+    def publish_preview(self, window: Window) -> None:
+        """Publish the firing rate as a grey image."""
+        self._preview.publish(
+            conversions.preview_msg(preview.render(window), self._header(window))
+        )
+
+    def age_ms(self, window: Window) -> float:
+        """Time since the window's last plane, by the node's clock."""
+        last_ns = window.t0_ns + (window.planes - 1) * window.period_ns
+        return (self._clock.now().nanoseconds - last_ns) / 1e6
+
+    def _header(self, window: Window) -> Header:
+        frame = self.ingest.frame_id if self.ingest is not None else ''
+        return Header(stamp=conversions.stamp_msg(window.reference_ns), frame_id=frame)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console script ``spike_depth``."""
+    parser = argparse.ArgumentParser(
+        prog='spike_depth',
+        description='ROS 2 lifecycle node: spike topics in, depth and uncertainty images out.',
+        epilog=parameters.help_text(parameters.DEPTH_PARAMETERS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    given = sys.argv if args is None else args
+    parser.parse_args(remove_ros_args(given)[1:])
+    return process.run(SpikeDepthNode, given)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

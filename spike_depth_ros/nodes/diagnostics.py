@@ -1,0 +1,200 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the depth node says on /diagnostics: stream, inference, model (REP 107)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.ingest import Ingest
+from spike_depth_ros.window import PlaneAccount
+
+FAILURES_FOR_ERROR = 5
+"""Predictions that fail in a row before inference is reported as an error."""
+
+_SEVERITY = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+
+
+class Finding:
+    """The worst level of several findings, and what they say.
+
+    Args:
+        ok: The message while nothing is wrong.
+    """
+
+    def __init__(self, ok: str) -> None:
+        self._ok = ok
+        self._level = 0
+        self._texts: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Something to look at."""
+        self._add(1, text)
+
+    def error(self, text: str) -> None:
+        """Something that does not work."""
+        self._add(2, text)
+
+    def _add(self, level: int, text: str) -> None:
+        self._level = max(self._level, level)
+        self._texts.append(text)
+
+    def status(
+        self, name: str, hardware_id: str, values: Mapping[str, object]
+    ) -> DiagnosticStatus:
+        """The findings as a status with its key-value pairs."""
+        return DiagnosticStatus(
+            level=_SEVERITY[self._level],
+            name=name,
+            message='; '.join(self._texts) or self._ok,
+            hardware_id=hardware_id,
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
+        )
+
+
+def _text(value: object) -> str:
+    return f'{value:.6g}' if isinstance(value, float) else str(value)
+
+
+class Rate:
+    """Events a second between two looks."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None
+
+    def update(self, count: int) -> tuple[float, int]:
+        """Rate in Hz and number of events since the last look."""
+        now = time.monotonic()
+        before, self._last = self._last or (now, count), (now, count)
+        new = count - before[1]
+        return (new / (now - before[0]) if now > before[0] else 0.0), new
+
+
+class StreamTask:
+    """Is the stream whole?
+
+    Args:
+        input_timeout_s: Silence that is an error, seconds.
+    """
+
+    def __init__(self, input_timeout_s: float) -> None:
+        self._timeout_s = input_timeout_s
+        self._since = time.monotonic()
+        self._received = Rate()
+        self._dropped = Rate()
+        self._refused = Rate()
+        self.incompatible_qos = ''
+
+    def status(self, name: str, ingest: Ingest) -> DiagnosticStatus:
+        """Rate, plane accounting and what is wrong with the input."""
+        account = ingest.account()
+        rate, _ = self._received.update(account.received)
+        _, dropped = self._dropped.update(account.dropped)
+        _, refused = self._refused.update(ingest.packets_refused.total())
+        finding = Finding('planes arrive')
+        silent_s = time.monotonic() - (ingest.last_packet_s or self._since)
+        if silent_s > self._timeout_s:
+            finding.error(f'no spikes for {silent_s:.1f} s: is the publisher running?')
+        if self.incompatible_qos:
+            finding.error(self.incompatible_qos)
+        if dropped:
+            finding.warn(f'{dropped} planes dropped')
+        if refused:
+            finding.warn(f'{refused} packets refused')
+        if ingest.ring is not None and ingest.ring.period_ns == 0:
+            finding.warn('plane rate unknown: stamps do not agree yet, or set spike_rate_hz')
+        return finding.status(name, ingest.frame_id, _stream_values(rate, account, ingest))
+
+
+def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[str, object]:
+    ring = ingest.ring
+    values: dict[str, object] = {
+        'planes_per_s': rate,
+        'sensor': str(ring.geometry) if ring is not None else 'unknown',
+        'plane_rate_hz': 1e9 / ring.period_ns if ring is not None and ring.period_ns else 0.0,
+        'planes_expected': account.expected,
+        'planes_received': account.received,
+        'planes_lost_in_transport': account.lost_in_transport,
+        'planes_windowed': account.windowed,
+        'planes_skipped_by_policy': account.skipped_by_policy,
+        'planes_overwritten': account.overwritten,
+        'planes_refused': sum(account.refused.values()),
+    }
+    values |= {f'planes_refused_{reason}': n for reason, n in sorted(account.refused.items())}
+    values |= {
+        'planes_pending': account.pending,
+        'planes_dropped': account.dropped,
+        'gaps': account.gaps,
+        'restarts': account.restarts,
+        'packets_refused': ingest.packets_refused.total(),
+    }
+    refused = sorted(ingest.packets_refused.items())
+    return values | {f'packets_refused_{reason}': count for reason, count in refused}
+
+
+class InferenceTask:
+    """Does depth come out, and how fast?"""
+
+    def __init__(self) -> None:
+        self._windows = Rate()
+
+    def status(self, name: str, hardware_id: str, inference: Inference) -> DiagnosticStatus:
+        """Window rate, stage times, age, failures."""
+        rate, _ = self._windows.update(inference.windows)
+        finding = Finding('windows are predicted' if rate else 'idle')
+        if inference.failures_in_row >= FAILURES_FOR_ERROR:
+            finding.error(f'{inference.failures_in_row} predictions failed in a row: see the log')
+        elif inference.failures_in_row:
+            finding.warn(f'{inference.failures_in_row} predictions failed')
+        values: dict[str, object] = {
+            'windows_per_s': rate,
+            'windows_out': inference.windows,
+            'windows_failed': inference.failures,
+        }
+        for stage, (median, high) in inference.stages.percentiles().items():
+            values[f'{stage}_ms_p50'] = median
+            values[f'{stage}_ms_p99'] = high
+        return finding.status(name, hardware_id, values)
+
+
+def model_status(
+    name: str, hardware_id: str, estimator: DepthEstimator, inference: Inference, swap: str
+) -> DiagnosticStatus:
+    """Which model runs where, and whether its depth may be read as metres.
+
+    Args:
+        name: Name of the status.
+        hardware_id: Frame of the camera.
+        estimator: The model.
+        inference: Where its newest prediction is.
+        swap: What went wrong with the newest change of the model; empty if nothing did.
+    """
+    info = estimator.info
+    finding = Finding('ready')
+    if swap:
+        finding.error(swap)
+    if info.stage == 'random':
+        finding.warn('random weights: depth means nothing')
+    prediction = inference.last
+    if prediction is not None:
+        for note in prediction.notes:
+            finding.warn(note)
+    values: dict[str, object] = {
+        'checkpoint': estimator.checkpoint or '',
+        'weights_sha256': info.weights_sha256,
+        'architecture': info.architecture,
+        'stage': info.stage,
+        'backend': estimator.backend,
+        'device': estimator.device,
+        'uncertainty_calibrated': info.uncertainty_calibrated,
+        'scale': prediction.scale if prediction is not None else 'unknown',
+    }
+    if prediction is not None:
+        values['uncertainty_m_median'] = float(np.nanmedian(prediction.uncertainty[::4, ::4]))
+    return finding.status(name, hardware_id, values)

@@ -1,0 +1,152 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the ring of planes to published depth: the node's slow side, in a thread of its own."""
+
+from __future__ import annotations
+
+import collections
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.nodes.ingest import Ingest
+from spike_depth_ros.window import Window
+
+IDLE_S = 0.05
+"""How often to look again when there is no stream yet, or no subscriber."""
+
+
+class Outputs(Protocol):
+    """Where predictions go."""
+
+    def depth_wanted(self) -> bool:
+        """Whether anybody subscribes to depth or uncertainty."""
+
+    def preview_wanted(self) -> bool:
+        """Whether anybody subscribes to the preview."""
+
+    def publish_depth(self, window: Window, prediction: Prediction) -> None:
+        """Publish depth, its camera and uncertainty."""
+
+    def publish_preview(self, window: Window) -> None:
+        """Publish the preview."""
+
+    def age_ms(self, window: Window) -> float:
+        """Time since the window's last plane, by the node's clock."""
+
+
+class Stages:
+    """The newest durations of each stage in milliseconds."""
+
+    def __init__(self, newest: int = 500) -> None:
+        self._newest = newest
+        self._times: dict[str, collections.deque[float]] = {}
+
+    def add(self, stage: str, milliseconds: float) -> None:
+        """Note one duration."""
+        times = self._times.setdefault(stage, collections.deque(maxlen=self._newest))
+        times.append(milliseconds)
+
+    def percentiles(self) -> dict[str, tuple[float, float]]:
+        """Median and 99th percentile of each stage."""
+        copied = {stage: list(times) for stage, times in list(self._times.items())}
+        return {stage: _median_and_p99(times) for stage, times in copied.items()}
+
+
+def _median_and_p99(times: list[float]) -> tuple[float, float]:
+    median, high = np.percentile(times, [50, 99])
+    return float(median), float(high)
+
+
+class Inference(threading.Thread):
+    """Takes windows while somebody subscribes, predicts, publishes.
+
+    A prediction that fails is counted and reported, and the next window is tried.
+
+    Args:
+        estimator: The model; may be replaced while the thread runs, between two windows.
+        ingest: Where windows and the camera come from.
+        outputs: Where results go.
+        warn: Called with a kind and a text when something is wrong.
+
+    Attributes:
+        estimator: The model in use.
+        windows: Windows predicted and published.
+        failures: Windows whose prediction failed.
+        failures_in_row: Of these, the ones since the last success.
+        stages: Durations of predict and publish, and the age at publication, ms.
+        last: The newest prediction; None before it.
+    """
+
+    def __init__(
+        self,
+        estimator: DepthEstimator,
+        ingest: Ingest,
+        outputs: Outputs,
+        warn: Callable[[str, str], None],
+    ) -> None:
+        super().__init__(name='inference', daemon=True)
+        self.estimator = estimator
+        self.windows = 0
+        self.failures = 0
+        self.failures_in_row = 0
+        self.stages = Stages()
+        self.last: Prediction | None = None
+        self._ingest = ingest
+        self._outputs = outputs
+        self._warn = warn
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End the thread after the window in hand."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join()
+
+    def run(self) -> None:
+        """Work until stopped."""
+        while not self._stopping.is_set():
+            ring = self._ingest.ring
+            depth, preview = self._outputs.depth_wanted(), self._outputs.preview_wanted()
+            if ring is None or not (depth or preview):
+                if ring is not None:
+                    ring.discard()
+                self._stopping.wait(IDLE_S)
+                continue
+            window = ring.take(timeout_s=0.1)
+            if window is not None:
+                self._handle(window, depth, preview)
+
+    def _handle(self, window: Window, depth: bool, preview: bool) -> None:
+        try:
+            if preview:
+                self._outputs.publish_preview(window)
+            if depth:
+                self._predict(window)
+        except Exception as error:
+            if self._stopping.is_set():
+                return  # publishers vanish at shutdown
+            self.failures += 1
+            self.failures_in_row += 1
+            text = ' '.join(str(error).split()) or type(error).__name__
+            self._warn(
+                'prediction',
+                f'prediction failed on a window of {window.planes} planes, {window.geometry}: '
+                f'{text}',
+            )
+
+    def _predict(self, window: Window) -> None:
+        started = time.perf_counter()
+        prediction = self.estimator.predict(Observation(window, self._ingest.fx_px))
+        predicted = time.perf_counter()
+        self._outputs.publish_depth(window, prediction)
+        self.stages.add('predict', 1e3 * (predicted - started))
+        self.stages.add('publish', 1e3 * (time.perf_counter() - predicted))
+        self.stages.add('age', self._outputs.age_ms(window))
+        self.windows += 1
+        self.failures_in_row = 0
+        self.last = prediction

@@ -1,0 +1,150 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From spike messages to the ring of planes: the node's fast side, never waiting for the model."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import time
+from collections.abc import Callable
+
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros.chunk import Geometry
+from spike_depth_ros.nodes.conversions import PacketError, chunk_from_msg
+from spike_depth_ros.window import Arrival, PlaneAccount, PlaneRing, Policy, ReferencePlane
+
+MAX_WAITING_PACKETS = 32
+"""Packets kept while the sensor size is not yet known."""
+
+UNKNOWN_SIZE = (
+    'the sensor size is unknown: publish camera_info beside the spikes, or set sensor_width and '
+    'sensor_height'
+)
+
+ARRIVAL_WARNINGS = {
+    Arrival.GAP: 'planes are missing between stamps: see lost_in_transport in /diagnostics, and '
+    'ask for reliable transport (spikes.reliability) or smaller packets',
+    Arrival.RESTART: 'the stream began anew: its clock was set back or it paused',
+    Arrival.BACKWARD: 'a packet is older than the stream: late, repeated, or two publishers on '
+    'one topic; its planes are refused',
+    Arrival.OTHER_GEOMETRY: 'a packet has another bit order than the stream began with; its '
+    'planes are refused: restart the node if the camera changed',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSettings:
+    """What the ring is made with; see the node's parameters of the same names."""
+
+    window: int
+    hop: int
+    policy: Policy
+    reference: ReferencePlane
+    ring_planes: int
+    spike_rate_hz: float
+    stamp_tolerance_planes: float
+    sensor_width: int
+    sensor_height: int
+
+
+class Ingest:
+    """Converts messages, makes the ring once the geometry is known, and counts what it refuses.
+
+    Args:
+        settings: How to make the ring.
+        warn: Called with a kind and a text when something in the input is wrong.
+
+    Attributes:
+        ring: The ring; None before the first packet.
+        camera: The newest camera_info; None before it.
+        frame_id: Optical frame of the newest packet.
+        packets_refused: Packets whose planes could not be counted, by reason.
+        last_packet_s: Monotonic time of the newest packet, seconds; None before it.
+    """
+
+    def __init__(self, settings: StreamSettings, warn: Callable[[str, str], None]) -> None:
+        self.settings = settings
+        self.ring: PlaneRing | None = None
+        self.camera: CameraInfo | None = None
+        self.frame_id = ''
+        self.packets_refused: collections.Counter[str] = collections.Counter()
+        self.last_packet_s: float | None = None
+        self._warn = warn
+        self._waiting: collections.deque[Image] = collections.deque()
+        self._size = self._size_from_parameters()  # (height, width)
+
+    def _size_from_parameters(self) -> tuple[int, int] | None:
+        given = (self.settings.sensor_height, self.settings.sensor_width)
+        return given if all(given) else None
+
+    @property
+    def fx_px(self) -> float | None:
+        """Focal length in sensor pixels; None where the camera is not calibrated."""
+        return float(self.camera.k[0]) or None if self.camera is not None else None
+
+    def account(self) -> PlaneAccount:
+        """The plane accounting so far."""
+        return self.ring.account() if self.ring is not None else PlaneAccount()
+
+    def on_camera_info(self, msg: CameraInfo) -> None:
+        """Take the sensor size and the camera matrix."""
+        size = (int(msg.height), int(msg.width))
+        if not all(size):
+            self._warn(
+                'camera_info', f'camera_info: size {msg.width}x{msg.height}; {UNKNOWN_SIZE}'
+            )
+            return
+        if self.ring is not None and size != self._size:
+            self._warn(
+                'camera_info',
+                f'camera_info: size {msg.width}x{msg.height}, but the stream began with '
+                f'{self.ring.geometry}: ignored; restart the node if the camera changed',
+            )
+            return
+        self.camera = msg
+        self._size = size
+        while self._waiting:
+            self._append(self._waiting.popleft(), size)
+
+    def on_spikes(self, msg: Image) -> None:
+        """Append a packet to the ring, or keep it until the sensor size is known."""
+        self.last_packet_s = time.monotonic()
+        self.frame_id = msg.header.frame_id
+        if self._size is None:
+            self._waiting.append(msg)
+            if len(self._waiting) > MAX_WAITING_PACKETS:
+                self._waiting.popleft()
+                self._refuse('unknown sensor size', UNKNOWN_SIZE)
+            return
+        self._append(msg, self._size)
+
+    def _append(self, msg: Image, size: tuple[int, int]) -> None:
+        try:
+            chunk = chunk_from_msg(msg, *size)
+            if self.ring is None:
+                self.ring = self._make_ring(chunk.geometry)
+        except PacketError as error:
+            self._refuse('format', str(error))
+            return
+        arrival = self.ring.append(chunk)
+        if arrival in ARRIVAL_WARNINGS:
+            self._warn(arrival.name, f'spikes: {ARRIVAL_WARNINGS[arrival]}')
+
+    def _make_ring(self, geometry: Geometry) -> PlaneRing:
+        rate = self.settings.spike_rate_hz
+        return PlaneRing(
+            geometry,
+            self.settings.window,
+            self.settings.hop,
+            self.settings.policy,
+            max(self.settings.ring_planes, self.settings.window),
+            period_ns=round(1e9 / rate) if rate else 0,
+            reference=self.settings.reference,
+            stamp_tolerance=self.settings.stamp_tolerance_planes,
+        )
+
+    def _refuse(self, reason: str, text: str) -> None:
+        self.packets_refused[reason] += 1
+        self._warn(reason, f'spikes: packet refused: {text}')

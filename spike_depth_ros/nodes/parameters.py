@@ -1,0 +1,175 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Node parameters as a table: name, default, range, meaning, and whether they may change live."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.lifecycle import LifecycleNode
+from rclpy.parameter import Parameter as RosParameter
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter of a node.
+
+    Attributes:
+        name: Its name.
+        default: Its default; its type is the parameter's type.
+        description: What it means, with its unit.
+        low: Smallest value, for numbers.
+        high: Largest value, for numbers.
+        choices: Allowed values, for text; empty allows any.
+        live: It may change while the node runs; others are read when the node is configured.
+    """
+
+    name: str
+    default: bool | int | float | str
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    def descriptor(self) -> ParameterDescriptor:
+        """The descriptor that ``ros2 param describe`` shows."""
+        descriptor = ParameterDescriptor(description=self.description)
+        if self.choices:
+            descriptor.additional_constraints = 'one of: ' + ', '.join(self.choices)
+        if self.low is not None and self.high is not None:
+            if isinstance(self.default, int):
+                span = IntegerRange(from_value=int(self.low), to_value=int(self.high), step=0)
+                descriptor.integer_range = [span]
+            else:
+                span = FloatingPointRange(from_value=self.low, to_value=self.high, step=0.0)
+                descriptor.floating_point_range = [span]
+        return descriptor
+
+    def refusal(self, value: Any, configured: bool) -> str | None:
+        """Why a value is refused, or None; types and ranges are rclpy's part."""
+        if self.choices and value not in self.choices:
+            return f'{self.name}: {value!r} is none of {", ".join(self.choices)}'
+        if configured and not self.live:
+            return (
+                f'{self.name} is read when the node is configured and cannot change while it '
+                'runs: clean it up, set the parameter, and configure it again'
+            )
+        return None
+
+
+DEPTH_PARAMETERS = (
+    Parameter('checkpoint', '', 'Model file (.safetensors); empty: the shipped one.', live=True),
+    Parameter(
+        'device',
+        'auto',
+        'Where the model runs: auto (a GPU if torch sees one, else the CPU), cpu, cuda.',
+        choices=('auto', 'cpu', 'cuda'),
+    ),
+    Parameter(
+        'backend',
+        'auto',
+        'What runs the model: auto (onnx on a CPU, torch on a GPU), onnx, torch.',
+        choices=('auto', 'onnx', 'torch'),
+    ),
+    Parameter('threads', 0, 'CPU threads of the model; 0: all cores.', 0, 1024),
+    Parameter('window', 0, 'Planes in a window; 0: as the model was trained.', 0, 100_000),
+    Parameter(
+        'hop',
+        0,
+        'Planes between the starts of windows (policy latest: at least); 0: the window length.',
+        0,
+        1_000_000,
+    ),
+    Parameter(
+        'policy',
+        'latest',
+        'Which windows are used: latest (newest full window) or every (each hop, for replay).',
+        choices=('latest', 'every'),
+    ),
+    Parameter('ring_planes', 8192, 'Planes that wait at most for inference.', 16, 10_000_000),
+    Parameter('sensor_width', 0, 'Sensor width in pixels; 0: from camera_info.', 0, 16_384),
+    Parameter('sensor_height', 0, 'Sensor height in pixels; 0: from camera_info.', 0, 16_384),
+    Parameter('spike_rate_hz', 0.0, 'Planes a second; 0: inferred from stamps.', 0.0, 1e6),
+    Parameter(
+        'stamp_tolerance_planes',
+        0.5,
+        'How far a packet stamp may be off before it is a gap, in planes; raise it for a driver '
+        'that stamps by its clock.',
+        0.0,
+        10_000.0,
+    ),
+    Parameter(
+        'spikes.reliability',
+        'best_effort',
+        'Reliability asked of the spike publisher: best_effort accepts any; reliable loses '
+        'nothing but needs a reliable publisher.',
+        choices=('best_effort', 'reliable'),
+    ),
+    Parameter(
+        'uncertainty.max_relative',
+        0.0,
+        'Depth is NaN where uncertainty / depth is above this; 0: nothing is masked.',
+        0.0,
+        1e6,
+        live=True,
+    ),
+    Parameter('input_timeout_s', 2.0, 'Without spikes for this long: an error, s.', 0.1, 3600.0),
+    Parameter('autostart', True, 'Configure and activate at start.'),
+)
+
+
+def help_text(table: Sequence[Parameter]) -> str:
+    """The table for ``--help``, a line or two for each parameter."""
+    lines = ['parameters (set with --ros-args -p NAME:=VALUE, or a YAML file):']
+    for row in table:
+        limits = f', {row.low:g} to {row.high:g}' if row.low is not None else ''
+        live = ', may change while the node runs' if row.live else ''
+        default = repr(row.default) if isinstance(row.default, str) else row.default
+        lines.append(f'  {row.name} (default {default}{limits}{live})')
+        lines.append(f'      {row.description}')
+    return '\n'.join(lines)
+
+
+def declare(node: LifecycleNode, table: Sequence[Parameter]) -> None:
+    """Declare a table's parameters on a node.
+
+    Raises:
+        rclpy.exceptions.ParameterException: A value given at start has the wrong type or range.
+    """
+    for row in table:
+        node.declare_parameter(row.name, row.default, row.descriptor())
+
+
+def values(node: LifecycleNode, table: Sequence[Parameter]) -> dict[str, Any]:
+    """The current values of a table's parameters by name.
+
+    Raises:
+        ValueError: A text is none of the allowed ones.
+    """
+    read = {row.name: node.get_parameter(row.name).value for row in table}
+    for row in table:
+        if reason := row.refusal(read[row.name], configured=False):
+            raise ValueError(reason)
+    return read
+
+
+def review(
+    table: Sequence[Parameter], changes: Sequence[RosParameter], configured: bool
+) -> SetParametersResult:
+    """Whether a change of parameters is allowed; a refusal names the reason."""
+    rows = {row.name: row for row in table}
+    for change in changes:
+        if change.name in rows:
+            reason = rows[change.name].refusal(change.value, configured)
+            if reason:
+                return SetParametersResult(successful=False, reason=reason)
+    return SetParametersResult(successful=True)

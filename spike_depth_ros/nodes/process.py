@@ -1,0 +1,154 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How every process of ours starts and ends.
+
+A process that dies without closing DDS leaves its shared-memory segments behind, and with large
+segments /dev/shm fills up; so each way out leads through the same clean shutdown.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+SHARED_MEMORY = Path('/dev/shm')
+SEGMENT_BYTES = 268_435_456
+"""Shared memory of one publishing process under our DDS profiles (config/dds)."""
+
+NodeT = TypeVar('NodeT', bound=Node)
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_KEPT_BYTES = 32 * 1024 * 1024  # glibc takes no more than this as its mmap threshold
+
+
+def keep_freed_memory() -> None:
+    """Let malloc keep the memory of large messages.
+
+    By default each message of half a megabyte is mapped from the kernel, page-faulted and
+    unmapped again, which costs a subscriber three times its CPU time.
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is not None:  # glibc only
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 4 * _KEPT_BYTES)
+        mallopt(_M_TOP_PAD, _KEPT_BYTES)
+
+
+def dds_environment(
+    profile: Path, publishers: int, folder: Path = SHARED_MEMORY
+) -> tuple[dict[str, str], list[str]]:
+    """Environment variables that give a process our DDS profile, and what to warn about.
+
+    Args:
+        profile: The Fast DDS profile.
+        publishers: How many processes will publish, each with a segment of its own.
+        folder: Where shared memory is mounted.
+
+    Returns:
+        The variables (none of ours where the user has set a profile or where shared memory is too
+        small: then stock transports are used), and warnings, one line each.
+    """
+    given = os.environ.get('FASTRTPS_DEFAULT_PROFILES_FILE') or os.environ.get(
+        'FASTDDS_DEFAULT_PROFILES_FILE'
+    )
+    if given:
+        return {}, []
+    warnings = []
+    stale = stale_segments(folder)
+    if stale:
+        size = sum(path.stat().st_blocks * 512 for path in stale) / 1e6
+        warnings.append(
+            f'{len(stale)} shared-memory segments of processes that are gone hold {size:.0f} MB: '
+            f'rm {" ".join(str(path) for path in stale[:4])}{" ..." if len(stale) > 4 else ""}'
+        )
+    needed = publishers * SEGMENT_BYTES
+    try:
+        usage = os.statvfs(folder)
+        free = usage.f_bavail * usage.f_frsize
+    except OSError:
+        free = 0
+    if free < needed:
+        warnings.append(
+            f'{folder} has {free / 1e6:.0f} MB free, our DDS profile wants {needed / 1e6:.0f} MB: '
+            'stock DDS transports are used and packets may be lost (docker run --shm-size=2g)'
+        )
+        return {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, warnings
+    return {'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}, warnings
+
+
+def stale_segments(folder: Path = SHARED_MEMORY) -> list[Path]:
+    """Fast DDS data segments whose process is gone.
+
+    A living process holds a lock on its segment's ``_el`` companion file.
+    """
+    stale = []
+    for lock in sorted(folder.glob('fastrtps_*_el')):
+        segment = lock.with_name(lock.name.removesuffix('_el'))
+        if 'port' in lock.name or not segment.exists():
+            continue
+        try:
+            with lock.open('rb') as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stale.append(segment)
+        except OSError:
+            continue
+    return stale
+
+
+def spin(node: Node) -> int:
+    """Handle the node's callbacks until the process is asked to end."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    executor.spin()
+    return 0
+
+
+def run(
+    make_node: Callable[[], NodeT],
+    args: Sequence[str] | None = None,
+    work: Callable[[NodeT], int] = spin,
+) -> int:
+    """Run one node, then close it down.
+
+    Args:
+        make_node: Makes the node; it may have ``close()``, called before it is destroyed.
+        args: Command line with the ROS arguments; None takes the process's.
+        work: What the process does with the node; its result is the exit status.
+
+    Returns:
+        The exit status: of ``work``, 0 after an interrupt or a requested shutdown, 1 if the node
+        could not be made or could not go on (one line says why).
+    """
+    keep_freed_memory()
+    # A closed terminal must not leave shared memory behind either.
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    rclpy.init(args=list(sys.argv if args is None else args))
+    node = None
+    try:
+        node = make_node()
+        return work(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except UserError as error:
+        if str(error):
+            print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
+        return 1
+    finally:
+        if node is not None:
+            getattr(node, 'close', lambda: None)()
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+class UserError(RuntimeError):
+    """Something the user can mend; the message is all they need, empty if it was logged."""
