@@ -204,6 +204,9 @@ def test_what_is_behind_the_camera_is_not_seen() -> None:
         Cylinder((0.0, -2.0, -6.0), 1.0, 4.0, GREY),
     ]
     assert np.isinf(scene_of(*shapes).depth(small_camera())).all()
+    # Nor by a ray that no region keeps away.
+    origin = (np.array(0.0), np.array(0.0), np.array(0.0))
+    assert all(np.isinf(shape.hit(origin, small_camera().rays())).all() for shape in shapes)
 
 
 def test_shadows_fall_away_from_the_sun() -> None:

@@ -72,6 +72,15 @@ def test_charge_is_conserved_exactly() -> None:
     assert camera.charge.max() < 1
 
 
+def test_a_pixel_fires_when_its_charge_just_reaches_the_threshold() -> None:
+    for short, fires in ((0, True), (1, False)):
+        camera = SpikeSimulator(3, 8, np.random.default_rng(7))
+        light = (1 - camera.charge) - short / QUANTA
+        spikes = packing.unpack(camera.step(light[None]), 8)
+        assert (spikes == fires).all()
+        npt.assert_array_equal(camera.charge, 0 if fires else 1 - 1 / QUANTA)
+
+
 def test_firing_rate_is_linear_in_luminance() -> None:
     shares = np.linspace(0, 1, 101, dtype=np.float32)
     light = np.broadcast_to(shares, (400, 20, 101))
