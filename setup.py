@@ -41,15 +41,9 @@ setup(
     # installation (package.xml) or from wheels (requirements/runtime.txt).
     install_requires=['numpy', 'onnxruntime', 'safetensors'],
     extras_require={
-        'torch': ['torch', 'timm'],
-        'train': [
-            'torch',
-            'torchvision',
-            'timm',
-            'onnx',
-            'onnxscript',
-            'jsonargparse[signatures]',
-        ],
+        'torch': ['torch'],
+        'pictures': ['opencv-python-headless', 'pillow'],
+        'train': ['torch', 'onnx', 'onnx-ir', 'onnxscript', 'jsonargparse[signatures]', 'pillow'],
         # Without this entry `colcon test` would run nothing and still succeed.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },
