@@ -33,7 +33,7 @@ help:  ## This list
 	@echo '  make test PYTEST_ARGS="-k window"   some of the tests;   PYTHON=python3.11 chooses the Python'
 
 demo: environment  ## Depth from a stream through real ROS 2 processes; results in OUT
-	$(VENV)/bin/spike_demo $(if $(STREAM),--stream '$(STREAM)') $(if $(SIZE),--size '$(SIZE)') \
+	@$(VENV)/bin/spike_demo $(if $(STREAM),--stream '$(STREAM)') $(if $(SIZE),--size '$(SIZE)') \
 		$(if $(RATE),--rate '$(RATE)') --out '$(OUT)'
 
 test: check  ## The linters and the whole test suite

@@ -6,6 +6,8 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -261,6 +263,61 @@ def test_preflight_refuses_before_making_anything(machine: Path, tmp_path: Path)
     assert result.returncode == 1
     assert 'PYTHON=python3.12' in result.stderr
     assert not directory.exists()
+
+
+# --- make ------------------------------------------------------------------------------------
+
+
+def make(*arguments: str, **variables: str) -> str:
+    if shutil.which('make') is None:
+        pytest.skip('make is not installed')
+    result = subprocess.run(
+        ['make', '--no-print-directory', *arguments],
+        cwd=ROOT,
+        env={**os.environ, 'MAKEFLAGS': '', **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout
+
+
+def test_make_passes_the_options_of_the_demo_on() -> None:
+    said = make('-n', 'demo', 'STREAM=my file.dat', 'SIZE=400x250', 'RATE=20000', 'OUT=here')
+    command_line = shlex.split(said.replace('\\\n', ' ').split('spike_demo', 1)[1])
+    wanted = '--stream|my file.dat|--size|400x250|--rate|20000|--out|here'
+    assert command_line == wanted.split('|')
+
+
+def test_make_asks_for_the_bundled_sample_by_default() -> None:
+    said = make('-n', 'demo', STREAM='', SIZE='', RATE='', OUT='here')
+    assert shlex.split(said.replace('\\\n', ' ').split('spike_demo', 1)[1]) == ['--out', 'here']
+
+
+def test_make_keeps_another_ros_out() -> None:
+    sourced = {
+        'AMENT_PREFIX_PATH': '/opt/ros/other',
+        'LD_LIBRARY_PATH': '/opt/ros/other/lib',
+        'PYTHONPATH': '/opt/ros/other/python',
+        'RMW_IMPLEMENTATION': 'rmw_other',
+        '_ROS_WHEELS_BOOTSTRAP_COMPLETE': '1',
+    }
+    names = {
+        line.split('=')[0] for line in make('--eval=show: ; @env', 'show', **sourced).splitlines()
+    }
+    assert 'PATH' in names
+    assert not names & set(sourced)
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    """In documents, workflow and hooks."""
+    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
+    targets = set(re.findall(r'^([a-z-]+):', makefile, re.MULTILINE))
+    texts = [*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md'), ROOT / '.pre-commit-config.yaml']
+    for path in texts:
+        text = path.read_text(encoding='utf-8')
+        named = re.findall(r'(?:`|^|entry: )make (?:--silent )?([a-z-]+)', text, re.MULTILINE)
+        assert set(named) <= targets, path.name
 
 
 # --- The environments --------------------------------------------------------------------------
