@@ -14,7 +14,17 @@ compile() {
         ${UPGRADE:+--upgrade} "$@"
 }
 
+# uv repeats on every line the environments (pyproject.toml) that it resolved for. On any other, pip would
+# skip all lines and succeed with nothing installed; without the markers it fails and says why.
+unmark() {
+    sed -i -e "s/ and platform_machine == 'x86_64'//g" -e "s/ and sys_platform == 'linux'//g" \
+        -e "s/ and python_full_version < '3.13'//g" -e "s/ ; python_full_version < '3.13' and / ; /" \
+        -e "s/ ; python_full_version < '3.13' / /" "$1"
+}
+
 compile runtime.in -o runtime.txt
+unmark runtime.txt
 compile test.in -o test.txt
-# A ROS installation has its own numpy, which the others there were built for.
-compile --no-emit-package numpy ros.in -o ros.txt
+unmark test.txt
+# A ROS installation, on any machine, has its own numpy, which the others there were built for.
+compile --no-config --no-emit-package numpy ros.in -o ros.txt
