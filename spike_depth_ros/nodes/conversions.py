@@ -90,7 +90,8 @@ def _single_plane(msg: Image, geometry: Geometry) -> PackedPlanes:
     if (msg.width, msg.height) != (geometry.width, geometry.height) or msg.step < msg.width:
         raise PacketError(
             f'one unpacked plane of {msg.width}x{msg.height}, step {msg.step}; expected the '
-            f'sensor size {geometry.width}x{geometry.height}: check camera_info or sensor_width/_height'
+            f'sensor size {geometry.width}x{geometry.height}: check camera_info, sensor_width and '
+            'sensor_height'
         )
     _check_length(msg, msg.height * msg.step)
     rows = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.step)

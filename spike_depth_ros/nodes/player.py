@@ -122,6 +122,7 @@ class SpikePlayer(Node):
         started = time.monotonic()
         camera_due = looked = warned = started
         problem = None
+        self._write_report(0.0)
         try:
             for block in self._blocks:
                 if options.planes and self.planes_sent + len(block) > options.planes:
@@ -189,17 +190,8 @@ class SpikePlayer(Node):
         unacknowledged = False
         if rclpy.ok() and options.reliability == 'reliable':
             unacknowledged = not self._publisher.wait_for_all_acked(Duration(seconds=5.0))
+        self._write_report(took_s)
         rate = self.planes_sent / took_s if took_s > 0 else 0.0
-        report = {
-            'planes_sent': self.planes_sent,
-            'packets_sent': self.packets_sent,
-            'planes_per_s': rate,
-            'rate_hz': self._rate_hz,
-            'first_stamp_ns': self.first_stamp_ns,
-            'seconds': took_s,
-        }
-        if options.report:
-            options.report.write_text(json.dumps(report) + '\n')
         if rclpy.ok():
             self.get_logger().info(
                 f'{self.planes_sent} planes in {self.packets_sent} packets sent in '
@@ -209,6 +201,23 @@ class SpikePlayer(Node):
                 self.get_logger().warning('the last packets were not acknowledged by a subscriber')
             if problem:
                 self.get_logger().error(problem)
+
+    def _write_report(self, took_s: float) -> None:
+        """Tell a waiting program when the stream began, and in the end what was sent."""
+        path: Path | None = self._options.report
+        if path is None:
+            return
+        report = {
+            'planes_sent': self.planes_sent,
+            'packets_sent': self.packets_sent,
+            'planes_per_s': self.planes_sent / took_s if took_s > 0 else 0.0,
+            'rate_hz': self._rate_hz,
+            'first_stamp_ns': self.first_stamp_ns,
+            'seconds': took_s,
+        }
+        part = path.with_name(path.name + '.part')
+        part.write_text(json.dumps(report) + '\n')
+        part.replace(path)
 
 
 def _chosen_rate(options: argparse.Namespace, recorded: float | None) -> float:
@@ -331,7 +340,12 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar='S',
         help='wait at most this long for a subscriber. Default: 10',
     )
-    add('--report', type=Path, metavar='JSON', help='write what was sent to this file')
+    add(
+        '--report',
+        type=Path,
+        metavar='JSON',
+        help='file for the time of the first plane (at the start) and what was sent (at the end)',
+    )
     return parser
 
 

@@ -8,6 +8,7 @@ segments /dev/shm fills up; so each way out leads through the same clean shutdow
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import rclpy
+from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
@@ -105,6 +107,32 @@ def stale_segments(folder: Path = SHARED_MEMORY) -> list[Path]:
     return stale
 
 
+def shared_file(name: str) -> Path:
+    """A launch or configuration file, wherever this package is installed.
+
+    Args:
+        name: Its path in the repository, such as ``config/dds/loopback.xml``.
+
+    Raises:
+        FileNotFoundError: It was not installed with the package.
+    """
+    package = Path(__file__).parents[1].name
+    places = [Path(sys.prefix) / 'share' / package, Path(__file__).parents[2]]
+    with contextlib.suppress(LookupError, OSError):  # not installed as a ROS package
+        places.insert(0, Path(get_package_share_directory(package)))
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise FileNotFoundError(
+        f'{name} is in none of {", ".join(map(str, places))}: install {package} again'
+    )
+
+
+def asset(name: str) -> Path:
+    """A file that ships inside the package, such as ``sample.npz``."""
+    return Path(__file__).parents[1] / 'assets' / name
+
+
 def spin(node: Node) -> int:
     """Handle the node's callbacks until the process is asked to end."""
     executor = SingleThreadedExecutor()
@@ -143,12 +171,18 @@ def run(
         if str(error):
             print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
         return 1
+    except RuntimeError:
+        if rclpy.ok():
+            raise
+        return 0  # interrupted: rclpy shut down beneath whatever was going on
     finally:
         if node is not None:
             getattr(node, 'close', lambda: None)()
             node.destroy_node()
-        rclpy.try_shutdown()
+        # rclpy's signal thread may be shutting the context down at this very moment.
+        with contextlib.suppress(RuntimeError):
+            rclpy.try_shutdown()
 
 
-class UserError(RuntimeError):
+class UserError(Exception):
     """Something the user can mend; the message is all they need, empty if it was logged."""

@@ -1,0 +1,75 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from spike_depth_ros.nodes.calibration import (
+    CalibrationError,
+    camera_info_from_matrix,
+    camera_info_from_yaml,
+)
+
+# As camera_calibration writes it.
+CALIBRATION = """
+image_width: 400
+image_height: 250
+camera_name: spike
+camera_matrix:
+  rows: 3
+  cols: 3
+  data: [410.5, 0.0, 199.0, 0.0, 411.5, 124.0, 0.0, 0.0, 1.0]
+distortion_model: plumb_bob
+distortion_coefficients:
+  rows: 1
+  cols: 5
+  data: [0.1, -0.2, 0.0, 0.0, 0.01]
+rectification_matrix:
+  rows: 3
+  cols: 3
+  data: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+projection_matrix:
+  rows: 3
+  cols: 4
+  data: [400.0, 0.0, 198.0, 0.0, 0.0, 401.0, 123.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+"""
+
+
+def test_the_standard_yaml_is_read(tmp_path):
+    path = tmp_path / 'camera.yaml'
+    path.write_text(CALIBRATION)
+    info = camera_info_from_yaml(path, 400, 250)
+    assert (info.width, info.height, info.distortion_model) == (400, 250, 'plumb_bob')
+    assert (info.k[0], info.k[5], info.p[0], info.r[4]) == (410.5, 124.0, 400.0, 1.0)
+    assert list(info.d) == [0.1, -0.2, 0.0, 0.0, 0.01]
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (None, 'no such calibration file'),
+        ('just text', 'not a camera calibration YAML'),
+        (': [', 'not a camera calibration YAML'),
+        ('image_width: 400\nimage_height: 250\n', 'camera_matrix'),
+        (CALIBRATION.replace(', 0.0, 1.0]', ', 1.0]', 1), 'camera_matrix has 8 numbers'),
+        (
+            CALIBRATION.replace('400\n', '640\n', 1),
+            'calibrated for 640x250, the stream is 400x250',
+        ),
+    ],
+)
+def test_a_bad_calibration_gets_one_line(tmp_path, content, message):
+    path = tmp_path / 'camera.yaml'
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(CalibrationError, match=message) as caught:
+        camera_info_from_yaml(path, 400, 250)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_matrix_becomes_a_camera_without_distortion():
+    matrix = np.array([[300.0, 0, 200], [0, 301, 125], [0, 0, 1]])
+    info = camera_info_from_matrix(matrix, 400, 250)
+    assert (info.k[0], info.p[5], info.p[6]) == (300.0, 301.0, 125.0)
+    assert not any(camera_info_from_matrix(None, 400, 250).k)

@@ -1,0 +1,409 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Player, depth node and a subscriber as separate processes over a real DDS."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros import packing
+from spike_depth_ros.checkpoint import default_checkpoint
+from spike_depth_ros.chunk import Geometry, SpikeChunk
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.nodes.conversions import array_from_msg, depth_msg, spikes_msg, stamp_ns
+from spike_depth_ros.window import Window
+
+pytestmark = pytest.mark.dds
+
+WIDTH, HEIGHT = 64, 48
+RATE = 20_000
+PERIOD = 50_000
+K = np.array([[380.0, 0, 31.5], [0, 380, 23.5], [0, 0, 1]])
+QUEUE = QoSProfile(depth=100)
+
+
+def moving_bars(planes):
+    columns = np.arange(WIDTH)[None, :] + np.arange(planes)[:, None] / 8
+    rate = 0.3 + 0.25 * np.sin(columns / 5)
+    lit = np.random.default_rng(0).random((planes, HEIGHT, WIDTH)) < rate[:, None, :]
+    return lit.astype(np.uint8)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / 'bars.npz'
+    spikes = moving_bars(400)
+    np.savez(path, packed=packing.pack(spikes), width=WIDTH, rate_hz=float(RATE), K=K)
+    return path
+
+
+class Listener:
+    """What the depth node says, by topic."""
+
+    def __init__(self, node):
+        self.depth, self.cameras, self.uncertainty, self.preview = [], [], [], []
+        self.status = {}
+        node.create_subscription(Image, 'depth/image', self.depth.append, QUEUE)
+        node.create_subscription(CameraInfo, 'depth/camera_info', self.cameras.append, QUEUE)
+        node.create_subscription(Image, 'depth/uncertainty', self.uncertainty.append, QUEUE)
+        node.create_subscription(Image, 'spikes/image', self.preview.append, QUEUE)
+        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, QUEUE)
+
+    def _on_diagnostics(self, msg):
+        for status in msg.status:
+            self.status[status.name.split(': ')[1]] = status
+
+    def values(self, name):
+        return {p.key: p.value for p in self.status[name].values} if name in self.status else {}
+
+    def count(self, key):
+        return int(float(self.values('stream').get(key, 0)))
+
+    def accounting(self):
+        keys = 'expected received lost_in_transport windowed skipped_by_policy overwritten refused'
+        return {key: self.count(f'planes_{key}') for key in [*keys.split(), 'pending']}
+
+
+def assert_balanced(account, sent=None):
+    assert account['expected'] == account['received'] + account['lost_in_transport']
+    places = ('windowed', 'skipped_by_policy', 'overwritten', 'refused', 'pending')
+    assert account['received'] == sum(account[place] for place in places)
+    if sent is not None:
+        assert account['expected'] == sent
+
+
+@pytest.fixture
+def listener(ros_node):
+    return Listener(ros_node)
+
+
+@pytest.fixture
+def depth_node(processes, depth_parameters, listener, spin):
+    """Start a depth node and wait until it is there."""
+
+    def start(**values):
+        values = {'spikes__reliability': 'reliable', **values}
+        processes.start('depth', *depth_parameters(**values))
+        spin(lambda: 'stream' in listener.status, what='the first diagnostics')
+
+    return start
+
+
+def every_hop_of_8(processes, depth_node, listener, spin, stream, *arguments):
+    """Play 200 planes; ten windows of 128 planes must come out, and nothing else."""
+    depth_node(policy='every', window=128, hop=8)
+    report = processes.log_folder / 'report.json'
+    status, output = processes.run('player', stream, '--report', report, *arguments)
+    assert status == 0, output
+    sent = json.loads(report.read_text())
+    spin(lambda: len(listener.uncertainty) >= 10, what='ten depth images')
+    spin(lambda: listener.count('planes_windowed') == 200, what='the accounting')
+    stamps = [stamp_ns(image.header.stamp) for image in listener.depth]
+    assert stamps == [sent['first_stamp_ns'] + (8 * n + 64) * PERIOD for n in range(10)]
+    assert_balanced(listener.accounting(), sent=200)
+    assert listener.count('planes_dropped') == 0
+    return listener.depth
+
+
+def test_each_hop_of_a_short_recording_gives_one_stamped_depth(
+    processes, depth_node, listener, spin, tmp_path
+):
+    spikes = moving_bars(200)
+    path = tmp_path / 'bars.dat'
+    path.write_bytes(packing.pack(spikes)[:, ::-1].tobytes())
+    arguments = ['--size', f'{WIDTH}x{HEIGHT}', '--rate', RATE]
+    images = every_hop_of_8(processes, depth_node, listener, spin, path, *arguments)
+    # The very bytes that the library computes for the same windows.
+    estimator = DepthEstimator.from_checkpoint()
+    for first, image in zip(range(0, 80, 8), images, strict=True):
+        window = Window.from_planes(spikes[first : first + 128], RATE)
+        expected = depth_msg(estimator.predict(Observation(window)), image.header)
+        assert bytes(image.data) == bytes(expected.data)
+
+
+def test_the_real_vidar_recording_gives_ten_depth_images(processes, depth_node, listener, spin):
+    folder = os.environ.get('SPIKE_DEPTH_DATA')
+    if not folder:
+        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
+    path = Path(folder) / 'spikes' / 'vidar_car_400x250.dat'
+    images = every_hop_of_8(
+        processes, depth_node, listener, spin, path, '--size', '400x250', '--rate', RATE
+    )
+    assert {(image.height, image.width) for image in images} == {(250, 400)}
+
+
+def test_all_topics_carry_one_header_and_the_camera(
+    processes, depth_node, listener, spin, recording
+):
+    depth_node()
+    processes.start('player', recording, '--loop', '--frame-id', 'left_optical_frame')
+    spin(lambda: min(map(len, (listener.uncertainty, listener.preview))) > 5)
+    by_stamp = {stamp_ns(image.header.stamp): image for image in listener.depth}
+    shared = [i for i in listener.uncertainty if stamp_ns(i.header.stamp) in by_stamp]
+    assert len(shared) > 2
+    for uncertainty in shared:
+        depth = by_stamp[stamp_ns(uncertainty.header.stamp)]
+        assert depth.header == uncertainty.header
+        assert depth.header.frame_id == 'left_optical_frame'
+        assert (depth.encoding, uncertainty.encoding) == ('32FC1', '32FC1')
+        assert (depth.height, depth.width) == (HEIGHT, WIDTH)
+        assert (array_from_msg(uncertainty) >= 0).all()
+    camera = next(c for c in listener.cameras if stamp_ns(c.header.stamp) in by_stamp)
+    assert camera.header == by_stamp[stamp_ns(camera.header.stamp)].header
+    assert (camera.height, camera.width, camera.k[0]) == (HEIGHT, WIDTH, 380.0)
+    grey = array_from_msg(listener.preview[0])
+    assert (grey.shape, grey.dtype) == ((HEIGHT, WIDTH), np.uint8)
+    assert grey.std() > 10  # the bars are seen
+
+
+def test_every_plane_of_a_long_stream_is_accounted_for(
+    processes, depth_node, listener, spin, recording
+):
+    depth_node(policy='latest')
+    status, output = processes.run('player', recording, '--loop', '--planes', 20_020)
+    assert status == 0, output
+    spin(lambda: listener.count('planes_expected') == 20_020)
+    assert_balanced(listener.accounting(), sent=20_020)
+    assert listener.count('planes_dropped') == 0
+    assert listener.count('planes_windowed') >= 128 * len(listener.depth) > 0
+    assert 'no spikes' not in listener.status['stream'].message
+
+
+class Driver:
+    """Publishes packets as a driver would, some of them broken."""
+
+    def __init__(self, node):
+        self.publisher = node.create_publisher(Image, 'spikes', QUEUE)
+        self.camera = node.create_publisher(CameraInfo, 'camera_info', QUEUE)
+
+    def connect(self, spin):
+        spin(lambda: self.publisher.get_subscription_count() > 0, what='a subscriber')
+        self.camera.publish(CameraInfo(height=HEIGHT, width=WIDTH))
+
+    def packet(self, first, planes=40):
+        spikes = packing.pack(moving_bars(planes))
+        chunk = SpikeChunk(spikes, Geometry(HEIGHT, WIDTH), 10**18 + first * PERIOD)
+        return spikes_msg(chunk, 'frame')
+
+    def send(self, first, planes=40, **changes):
+        msg = self.packet(first, planes)
+        for field, value in changes.items():
+            setattr(msg, field, value)
+        self.publisher.publish(msg)
+
+
+def test_bad_packets_are_counted_and_the_node_goes_on(ros_node, depth_node, listener, spin):
+    depth_node(policy='every', window=40, spike_rate_hz=float(RATE))
+    driver = Driver(ros_node)
+    driver.connect(spin)
+    driver.send(0)
+    driver.send(40, encoding='rgb8')  # shows as a gap
+    driver.send(80, planes=50)  # 10 of them are stranded before the next gap
+    driver.send(130, height=HEIGHT * 40 + 1)
+    driver.send(170)
+    driver.send(80)  # late
+    driver.send(210)
+    spin(lambda: len(listener.depth) == 4, what='four depth images')
+    spin(lambda: listener.count('planes_windowed') == 160)
+    account = listener.accounting()
+    assert_balanced(account)
+    assert listener.count('packets_refused_format') == 2
+    assert account['lost_in_transport'] == 80
+    assert listener.count('planes_refused_gap') == 10
+    assert listener.count('planes_refused_backward') == 40
+    assert listener.count('planes_dropped') == 130
+    stamps = [(stamp_ns(i.header.stamp) - 10**18) // PERIOD for i in listener.depth]
+    assert stamps == [20, 100, 190, 230]
+
+
+def test_without_subscribers_nothing_is_predicted(ros_node, processes, depth_parameters, spin):
+    status = {}
+    ros_node.create_subscription(
+        DiagnosticArray,
+        '/diagnostics',
+        lambda msg: status.update(
+            {s.name: {p.key: p.value for p in s.values} for s in msg.status}
+        ),
+        QUEUE,
+    )
+    processes.start(
+        'depth', *depth_parameters(spikes__reliability='reliable', spike_rate_hz=float(RATE))
+    )
+    driver = Driver(ros_node)
+    driver.connect(spin)
+    for number in range(20):
+        driver.send(40 * number)
+    spin(lambda: status.get('spike_depth: stream', {}).get('planes_skipped_by_policy') == '800')
+    assert status['spike_depth: inference']['windows_out'] == '0'
+
+
+def call(node, spin, kind, name, request):
+    client = node.create_client(kind, name)
+    spin(client.service_is_ready, what=name)
+    future = client.call_async(request)
+    spin(future.done, what=f'an answer of {name}')
+    return future.result()
+
+
+def change_state(node, spin, transition):
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return call(node, spin, ChangeState, '/spike_depth/change_state', request).success
+
+
+def state(node, spin):
+    return call(
+        node, spin, GetState, '/spike_depth/get_state', GetState.Request()
+    ).current_state.label
+
+
+def set_parameter(node, spin, name, value):
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    return call(node, spin, SetParameters, '/spike_depth/set_parameters', request).results[0]
+
+
+def test_the_lifecycle_with_a_checkpoint_that_is_mended_on_the_way(
+    ros_node, processes, depth_node, listener, spin, recording
+):
+    depth_node(autostart='false', checkpoint='/nowhere/model.safetensors')
+    assert listener.status['stream'].message == 'not active'
+    assert not change_state(ros_node, spin, Transition.TRANSITION_CONFIGURE)
+    assert state(ros_node, spin) == 'unconfigured'
+    assert '/nowhere/model.safetensors: no such checkpoint' in processes.log('depth')
+    assert set_parameter(ros_node, spin, 'checkpoint', '').successful
+    assert change_state(ros_node, spin, Transition.TRANSITION_CONFIGURE)
+    for _ in range(2):
+        assert change_state(ros_node, spin, Transition.TRANSITION_ACTIVATE)
+        seen = len(listener.depth)
+        processes.start('player', recording, '--loop', '--planes', 4000)
+        spin(lambda seen=seen: len(listener.depth) > seen)
+        assert processes.finish('player')[0] == 0
+        assert change_state(ros_node, spin, Transition.TRANSITION_DEACTIVATE)
+    refused = set_parameter(ros_node, spin, 'window', 64)
+    assert 'window is read when the node is configured' in refused.reason
+    assert change_state(ros_node, spin, Transition.TRANSITION_CLEANUP)
+    assert set_parameter(ros_node, spin, 'window', 64).successful
+    assert change_state(ros_node, spin, Transition.TRANSITION_CONFIGURE)
+    assert change_state(ros_node, spin, Transition.TRANSITION_INACTIVE_SHUTDOWN)
+    assert state(ros_node, spin) == 'finalized'
+
+
+def test_the_model_is_changed_in_the_running_node_without_a_lost_window(
+    ros_node, processes, depth_node, listener, spin, recording, tmp_path
+):
+    depth_node(policy='every', window=128, hop=128)
+    copy = tmp_path / 'other.safetensors'
+    copy.write_bytes(default_checkpoint().read_bytes())
+    copy.with_suffix('.onnx').write_bytes(default_checkpoint().with_suffix('.onnx').read_bytes())
+    player = processes.start(
+        'player', recording, '--loop', '--planes', 128 * 150, '--speed', '0.5'
+    )
+    spin(lambda: len(listener.depth) > 3)
+    damaged = tmp_path / 'damaged.safetensors'
+    damaged.write_bytes(copy.read_bytes()[:1000])
+    refused = set_parameter(ros_node, spin, 'checkpoint', str(damaged))
+    assert not refused.successful
+    assert 'damaged.safetensors' in refused.reason
+    assert set_parameter(ros_node, spin, 'checkpoint', str(copy)).successful
+    spin(lambda: listener.values('model').get('checkpoint') == str(copy), what='the other model')
+    assert player.poll() is None  # it changed while the stream ran
+    spin(lambda: len(listener.depth) == 150, timeout=40, what='every window')
+    stamps = np.array([stamp_ns(image.header.stamp) for image in listener.depth])
+    assert set(np.diff(stamps)) == {128 * PERIOD}
+    assert listener.count('planes_dropped') == 0
+
+
+def test_uncertain_depth_can_be_masked_while_the_node_runs(
+    ros_node, processes, depth_node, listener, spin, recording
+):
+    depth_node()
+    processes.start('player', recording, '--loop')
+    spin(lambda: len(listener.depth) > 1)
+    assert not np.isnan(array_from_msg(listener.depth[-1])).any()
+    assert set_parameter(ros_node, spin, 'uncertainty.max_relative', 1e-9).successful
+    spin(lambda: np.isnan(array_from_msg(listener.depth[-1])).all(), what='masked depth')
+    refused = set_parameter(ros_node, spin, 'uncertainty.max_relative', -1.0)
+    assert not refused.successful
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        (
+            {'checkpoint': '/nowhere/model.safetensors'},
+            '/nowhere/model.safetensors: no such checkpoint',
+        ),
+        ({'device': 'cuda', 'backend': 'onnx'}, "backend 'onnx' runs on the CPU"),
+        ({'policy': 'newest'}, "policy: 'newest' is none of latest, every"),
+    ],
+)
+def test_what_cannot_be_configured_ends_with_one_line(
+    processes, depth_parameters, values, message
+):
+    status, output = processes.run('depth', *depth_parameters(**values))
+    assert status == 1
+    assert message in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_a_publisher_of_other_qos_is_reported_with_the_remedy(
+    processes, depth_node, listener, spin, recording
+):
+    depth_node(input_timeout_s=0.5)
+    processes.start('player', recording, '--loop', '--reliability', 'best_effort', '--wait', 1)
+    spin(lambda: 'offers other QoS' in listener.status['stream'].message, what='the report')
+    status = listener.status['stream']
+    assert status.level == DiagnosticStatus.ERROR
+    assert 'set spikes.reliability to best_effort' in status.message
+    assert 'no spikes for' in status.message
+
+
+def test_standard_input_and_named_pipes_are_played(
+    processes, depth_node, listener, spin, tmp_path
+):
+    depth_node(policy='every', window=100, spike_rate_hz=float(RATE))
+    raw = packing.pack(moving_bars(250))[:, ::-1].tobytes()
+    arguments = ['--size', f'{WIDTH}x{HEIGHT}', '--rate', RATE]
+    player = processes.start('player', '-', *arguments, stdin=subprocess.PIPE)
+    player.stdin.write(raw)
+    player.stdin.close()
+    spin(lambda: len(listener.depth) == 2)
+    assert processes.finish('player')[0] == 0
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    processes.start('player', pipe, *arguments, name='piped')
+    with pipe.open('wb') as end:
+        end.write(raw[:-5])
+    spin(lambda: len(listener.depth) == 4)
+    assert_balanced(listener.accounting())
+    status, output = processes.finish('piped')
+    assert status == 1
+    assert 'the stream ended within a plane: 379 of 384 bytes' in output
+
+
+def test_ros_2_run_arguments_and_namespaces_work(processes, ros_node, spin):
+    command = ['--ros-args', '-r', '__ns:=/left', '-r', '__node:=eye']
+    processes.start('depth', *command)
+    names = set()
+
+    def there():
+        names.update(name for name, _ in ros_node.get_topic_names_and_types())
+        return {'/left/depth/image', '/left/spikes/image', '/left/depth/uncertainty'} <= names
+
+    spin(there, what='the topics')
+    status, output = processes.run('depth', '--unknown', name='wrong')
+    assert status == 2
+    assert 'unrecognized arguments: --unknown' in output

@@ -1,0 +1,114 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from sensor_msgs.msg import CameraInfo
+
+from spike_depth_ros.chunk import Geometry, SpikeChunk
+from spike_depth_ros.nodes.conversions import spikes_msg
+from spike_depth_ros.nodes.ingest import MAX_WAITING_PACKETS, Ingest, StreamSettings
+
+SETTINGS = StreamSettings(
+    window=8,
+    hop=0,
+    policy='every',
+    reference='middle',
+    ring_planes=64,
+    spike_rate_hz=20_000.0,
+    stamp_tolerance_planes=0.5,
+    sensor_width=0,
+    sensor_height=0,
+)
+
+
+def packet(first, planes=4, bit_order='little'):
+    chunk = SpikeChunk(
+        np.zeros((planes, 5, 2), np.uint8), Geometry(5, 13, bit_order), 10**18 + first * 50_000
+    )
+    return spikes_msg(chunk, 'frame')
+
+
+@pytest.fixture
+def warnings():
+    return {}
+
+
+@pytest.fixture
+def ingest(warnings):
+    return Ingest(SETTINGS, warnings.setdefault)
+
+
+def test_packets_wait_for_the_sensor_size(ingest):
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(4))
+    assert ingest.ring is None
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    assert ingest.account().received == 8
+    assert ingest.ring.take().t0_ns == 10**18
+    assert not ingest.packets_refused
+
+
+def test_without_a_sensor_size_packets_are_refused_with_the_remedy(ingest, warnings):
+    for number in range(MAX_WAITING_PACKETS + 3):
+        ingest.on_spikes(packet(4 * number))
+    assert ingest.packets_refused == {'unknown sensor size': 3}
+    assert 'publish camera_info beside the spikes, or set sensor_width' in ''.join(
+        warnings.values()
+    )
+
+
+def test_the_parameters_give_the_size_where_there_is_no_camera_info():
+    settings = dataclasses.replace(SETTINGS, sensor_width=13, sensor_height=5)
+    ingest = Ingest(settings, {}.setdefault)
+    ingest.on_spikes(packet(0))
+    assert ingest.ring.geometry == Geometry(5, 13)
+    assert ingest.fx_px is None
+
+
+def test_a_bad_packet_is_counted_and_shows_as_a_gap(ingest, warnings):
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    ingest.on_spikes(packet(0))
+    bad = packet(4)
+    bad.encoding = 'rgb8'
+    ingest.on_spikes(bad)
+    ingest.on_spikes(packet(8))
+    account = ingest.account()
+    assert ingest.packets_refused == {'format': 1}
+    assert (account.received, account.lost_in_transport, account.gaps) == (8, 4, 1)
+    assert account.imbalance() == (0, 0)
+    assert "encoding 'rgb8'" in warnings['format']
+    assert 'missing' in warnings['GAP']
+
+
+def test_another_bit_order_is_refused(ingest, warnings):
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(4, bit_order='big'))
+    assert ingest.account().refused == {'geometry': 4}
+    assert 'another bit order' in warnings['OTHER_GEOMETRY']
+
+
+def test_camera_info_gives_the_focal_length_and_may_not_change_the_size(ingest, warnings):
+    camera = CameraInfo(height=5, width=13)
+    camera.k[0] = 321.0
+    ingest.on_camera_info(camera)
+    ingest.on_spikes(packet(0))
+    ingest.on_camera_info(CameraInfo(height=6, width=13))
+    assert ingest.fx_px == 321.0
+    assert 'size 13x6, but the stream began with 13x5' in warnings['camera_info']
+
+
+def test_a_camera_info_without_size_is_refused(ingest, warnings):
+    ingest.on_camera_info(CameraInfo())
+    assert ingest.camera is None
+    assert 'size 0x0' in warnings['camera_info']
+
+
+def test_k_of_zeros_means_uncalibrated(ingest):
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    assert ingest.fx_px is None

@@ -1,0 +1,74 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from spike_depth_ros.nodes import process
+
+PROFILE = process.shared_file('config/dds/shared_memory.xml')
+
+
+@pytest.fixture
+def no_profile(monkeypatch):
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
+    monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE', raising=False)
+
+
+@pytest.mark.usefixtures('no_profile')
+def test_the_profile_is_used_where_shared_memory_is_large_enough(tmp_path):
+    variables, warnings = process.dds_environment(PROFILE, publishers=0, folder=tmp_path)
+    assert variables == {'FASTRTPS_DEFAULT_PROFILES_FILE': str(PROFILE)}
+    assert warnings == []
+
+
+@pytest.mark.usefixtures('no_profile')
+@pytest.mark.parametrize('name', ['.', 'absent'])
+def test_too_little_shared_memory_falls_back_with_a_warning(tmp_path, name):
+    variables, warnings = process.dds_environment(PROFILE, 10**9, folder=tmp_path / name)
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' not in variables
+    assert 'stock DDS transports are used' in warnings[0]
+
+
+def test_a_profile_of_the_user_is_left_alone(monkeypatch, tmp_path):
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', 'mine.xml')
+    assert process.dds_environment(PROFILE, 2, folder=tmp_path) == ({}, [])
+
+
+@pytest.mark.usefixtures('no_profile')
+def test_segments_without_a_living_process_are_named(tmp_path):
+    for name in ('fastrtps_dead', 'fastrtps_alive', 'fastrtps_port7411'):
+        (tmp_path / name).write_bytes(bytes(5000))
+        (tmp_path / f'{name}_el').touch()
+    with (tmp_path / 'fastrtps_alive_el').open('rb') as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        assert process.stale_segments(tmp_path) == [tmp_path / 'fastrtps_dead']
+        _, warnings = process.dds_environment(PROFILE, 0, folder=tmp_path)
+    assert f'rm {tmp_path / "fastrtps_dead"}' in warnings[0]
+
+
+@pytest.mark.dds
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_way_out_leaves_no_shared_memory_behind(number):
+    before = set(os.listdir('/dev/shm'))
+    command = [sys.executable, '-m', 'spike_depth_ros.nodes.depth']
+    node = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert 'on cpu by onnx' in node.stderr.readline()  # it runs
+    mine = {n for n in set(os.listdir('/dev/shm')) - before if n.startswith('fastrtps_')}
+    assert mine
+    node.send_signal(number)
+    assert node.wait(15) == 0, node.stderr.read()
+    node.stderr.close()
+    segments = {name for name in mine if 'port' not in name}
+    assert not segments & set(os.listdir('/dev/shm'))
+
+
+def test_a_file_that_is_not_installed_is_named():
+    with pytest.raises(FileNotFoundError, match=r'config/absent.xml is in none of .* install'):
+        process.shared_file('config/absent.xml')
