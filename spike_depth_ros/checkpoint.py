@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.window import ReferencePlane
+
 FORMAT_VERSION = 1
 """Version of the metadata that this code writes; newer ones are refused."""
 
@@ -94,7 +96,7 @@ class CheckpointInfo:
     outputs: tuple[str, ...] = ('depth', 'uncertainty')
     bit_mapping: str = BIT_MAPPING
     sensor_size: tuple[int, int] | None = None
-    reference_plane: str = 'middle'
+    reference_plane: ReferencePlane = 'middle'
     uncertainty_factor: float = 1.0
     uncertainty_calibrated: bool = False
     scale: str = 'none'

@@ -38,8 +38,10 @@ class OnnxBackend:
             raise CheckpointError(f'{path}: not the export that its checkpoint names: {remedy}')
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # Between windows the ingest thread needs the core more than a thread that spins does.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        # By default threads wait spinning, which takes the cores from whoever brings the planes:
+        # with both cores in use one inference then takes twice as long. A wait within a layer is
+        # shorter than this.
+        options.add_session_config_entry('session.intra_op.spin_duration_us', '30')
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=['CPUExecutionProvider']

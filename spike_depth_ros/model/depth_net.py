@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
-from spike_depth_ros.model.heads import DepthHead, UncertaintyHead
+from spike_depth_ros.model.heads import DepthHead, Head, UncertaintyHead
 from spike_depth_ros.model.temporal import MeanRate
 
 
@@ -148,6 +148,10 @@ def _initialise(network: SpikeDepthNet) -> None:
             nn.init.trunc_normal_(module.weight, std=0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    for head in (network.depth_head, network.uncertainty_head):
+        if isinstance(head, Head):
+            # Half of what keeps the scale: training starts on the slope of sigmoid and softplus.
+            nn.init.xavier_normal_(head.conv3.weight, gain=0.5)
     encoder = network.encoder
     if isinstance(encoder, HybridEncoder):
         for parameter in (encoder.class_token, encoder.class_position, encoder.position):

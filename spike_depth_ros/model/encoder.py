@@ -86,6 +86,8 @@ class TransformerBlock(nn.Module):
     """Pre-norm self-attention and MLP (ViT)."""
 
     def __init__(self, dim: int, heads: int, mlp_ratio: int) -> None:
+        if dim % heads:
+            raise ValueError(f'tokens of width {dim} do not divide into {heads} heads')
         super().__init__()
         self.heads = heads
         self.norm1 = nn.LayerNorm(dim)

@@ -16,6 +16,7 @@ import onnx
 import onnx_ir
 import onnxruntime
 import torch
+import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 from onnx_ir.passes import common as passes
 from onnxscript.optimizer import fold_constants_ir
@@ -38,7 +39,9 @@ from spike_depth_ros.estimator import MULTIPLE
 from spike_depth_ros.model.depth_net import TinySettings
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 
-OPSET = 18
+OPSET = 20
+"""The first with Gelu as one operator, which ONNX Runtime fuses with its bias."""
+
 MAX_DIFFERENCE = 1e-3
 """Highest relative difference between ONNX Runtime and torch, both float32, that is accepted."""
 
@@ -120,7 +123,50 @@ def random_checkpoint(architecture: str, seed: int) -> tuple[CheckpointInfo, Ten
     info = RANDOM_INFO[architecture]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return info, weights_of(build(info))
+        network = build(info)
+        settle_batch_norm(network, [random_counts(info) for _ in range(4)])
+        return info, weights_of(network)
+
+
+def random_counts(
+    info: CheckpointInfo, size: tuple[int, int] = (96, 160)
+) -> tuple[Tensor, Tensor]:
+    """Counts of a batch of still, random, cloudy pictures, as a network takes them.
+
+    Args:
+        info: Of the network.
+        size: Rows and columns.
+
+    Returns:
+        Counts ``[4, bins, *size]`` and planes per bin, ``[bins]`` int32.
+    """
+    light = torch.zeros(4, 1, *size)
+    # As much contrast in every octave: what pictures of the world have in common.
+    for coarse in (4, 8, 16, 32, 64):
+        light += F.interpolate(torch.randn(4, 1, coarse, coarse), size, mode='bicubic')
+    rate = 0.2 * torch.exp(0.4 * light)
+    length = max(1, info.planes // info.bins)
+    planes = torch.rand(4, info.bins, length, *size) < rate[:, :, None]
+    return planes.sum(dim=2), torch.full((info.bins,), length, dtype=torch.int32)
+
+
+def settle_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> None:
+    """Set the statistics of every batch norm to their mean over batches of inputs.
+
+    Random weights do not keep the scale of what passes through them; with statistics of mean 0 and
+    variance 1 the heads of an untrained network would saturate.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean
+    network.train()
+    with torch.no_grad():
+        for counts, planes_per_bin in batches:
+            network(counts, planes_per_bin)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 class _TwoOutputs(nn.Module):
