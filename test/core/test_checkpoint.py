@@ -1,0 +1,242 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save as serialise
+
+from spike_depth_ros.checkpoint import (
+    FORMAT_VERSION,
+    METADATA_KEY,
+    CheckpointError,
+    CheckpointInfo,
+    default_checkpoint,
+    hash_weights,
+    load,
+    load_info,
+    load_tensors,
+    save,
+)
+
+INFO = CheckpointInfo(
+    architecture='dpt_tiny',
+    settings={'dim': 24, 'grid': (2, 3)},
+    planes=128,
+    planes_range=(16, 1280),
+    bins=32,
+    rate_hz_range=(10_000.0, 40_000.0),
+    min_depth=0.5,
+    max_depth=50.0,
+    canonical_fx=400.0,
+    fx_range=(200.0, 800.0),
+    stage='random',
+    package_version='0.1.0',
+    datasets={'procedural': 'CC0-1.0'},
+    metrics={'abs_rel': 0.25},
+)
+TENSORS = {
+    'b.weight': np.arange(6, dtype=np.float16).reshape(2, 3),
+    'a.batches': np.array(7, dtype=np.int64),
+}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / 'model.safetensors'
+    save(path, TENSORS, INFO)
+    return path
+
+
+def with_metadata(path, **changes):
+    """The saved file again, with other metadata; None takes a field away."""
+    fields = json.loads(load_info(path).to_json()) | changes
+    fields = {name: value for name, value in fields.items() if value != 'absent'}
+    path.write_bytes(serialise(TENSORS, {METADATA_KEY: json.dumps(fields)}))
+    return path
+
+
+def test_round_trip_keeps_every_field_and_tensor(saved):
+    info, tensors = load(saved)
+    assert info == dataclasses.replace(
+        INFO, settings={'dim': 24, 'grid': [2, 3]}, weights_sha256=hash_weights(TENSORS)
+    )
+    assert tensors.keys() == TENSORS.keys()
+    for name, value in TENSORS.items():
+        assert tensors[name].dtype == value.dtype
+        assert tensors[name].shape == value.shape
+        np.testing.assert_array_equal(tensors[name], value)
+
+
+def test_metadata_text_is_frozen():
+    """A change here is a change of the format: raise FORMAT_VERSION, and read the old one."""
+    digest = hashlib.sha256(INFO.to_json().encode()).hexdigest()
+    assert (FORMAT_VERSION, digest[:16]) == (1, '2172b41bc683fe49')
+
+
+def test_the_same_content_gives_the_same_bytes(saved, tmp_path):
+    again = tmp_path / 'again.safetensors'
+    save(again, dict(reversed(TENSORS.items())), INFO)
+    assert again.read_bytes() == saved.read_bytes()
+
+
+def test_hash_sees_name_type_shape_and_value():
+    base = {'w': np.zeros((2, 3), np.float16)}
+    others = [
+        {'v': base['w']},
+        {'w': base['w'].astype(np.float32)},
+        {'w': base['w'].reshape(3, 2)},
+        {'w': base['w'] + np.float16(1)},
+    ]
+    hashes = {hash_weights(tensors) for tensors in [base, *others]}
+    assert len(hashes) == 5
+
+
+def test_save_replaces_as_a_whole_and_leaves_nothing_behind(saved, monkeypatch):
+    before = saved.read_bytes()
+
+    def full(handle):
+        raise OSError('no space left')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError, match='no space'):
+        save(saved, TENSORS, dataclasses.replace(INFO, planes=64))
+    assert saved.read_bytes() == before
+    assert [file.name for file in saved.parent.iterdir()] == [saved.name]
+
+
+def test_saved_file_is_readable_by_others(saved):
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o644
+
+
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_truncated_anywhere_is_refused(tmp_path_factory, share):
+    path = tmp_path_factory.mktemp('cut') / 'model.safetensors'
+    save(path, TENSORS, INFO)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=r'model\.safetensors: truncated or not') as caught:
+        load_info(path)
+    assert '\n' not in str(caught.value)
+
+
+@given(position=st.integers(0, 10_000), flip=st.integers(1, 255))
+def test_a_flipped_byte_is_refused_or_changes_nothing(tmp_path_factory, position, flip):
+    path = tmp_path_factory.mktemp('flip') / 'model.safetensors'
+    save(path, TENSORS, INFO)
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] ^= flip
+    path.write_bytes(content)
+    try:
+        _, tensors = load(path)
+    except CheckpointError:
+        return
+    # The byte was in a note of the metadata.
+    assert hash_weights(tensors) == hash_weights(TENSORS)
+
+
+def test_a_damaged_weight_is_refused_by_its_hash(saved):
+    content = bytearray(saved.read_bytes())
+    content[-1] ^= 1
+    saved.write_bytes(content)
+    load_info(saved)
+    with pytest.raises(CheckpointError, match=r'field weights_sha256 .* damaged'):
+        load_tensors(saved)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match=r'none\.safetensors: no such checkpoint'):
+        load_info(tmp_path / 'none.safetensors')
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match='no such checkpoint'):
+        load_info(tmp_path)
+
+
+def test_a_file_of_another_program_is_refused(saved):
+    saved.write_bytes(serialise(TENSORS, {'format': 'pt'}))
+    with pytest.raises(CheckpointError, match='not a checkpoint of this package'):
+        load_info(saved)
+
+
+def test_metadata_that_is_no_json_is_refused(saved):
+    saved.write_bytes(serialise(TENSORS, {METADATA_KEY: '{"task": '}))
+    with pytest.raises(CheckpointError, match='not JSON'):
+        load_info(saved)
+
+
+def test_a_newer_format_is_refused_before_its_fields_are_judged(saved):
+    with_metadata(saved, format_version=FORMAT_VERSION + 1, novelty=1)
+    with pytest.raises(CheckpointError, match=r'field format_version is 2, .* upgrade'):
+        load_info(saved)
+
+
+@pytest.mark.parametrize('name', [field.name for field in dataclasses.fields(CheckpointInfo)])
+def test_every_field_is_required_in_a_file(saved, name):
+    with_metadata(saved, **{name: 'absent'})
+    with pytest.raises(CheckpointError, match=f'lacks field {name}'):
+        load_info(saved)
+
+
+def test_an_unknown_field_is_refused(saved):
+    with_metadata(saved, novelty=1)
+    with pytest.raises(CheckpointError, match='unknown field novelty'):
+        load_info(saved)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('format_version', 0),
+        ('task', 'flow'),
+        ('inputs', []),
+        ('outputs', 'depth'),
+        ('architecture', ''),
+        ('settings', [1]),
+        ('planes', 0),
+        ('planes', True),
+        ('planes_range', [1280, 16]),
+        ('bins', 1.5),
+        ('rate_hz_range', [20000.0]),
+        ('bit_mapping', 'sign'),
+        ('sensor_size', [250]),
+        ('reference_plane', 'centre'),
+        ('min_depth', -1.0),
+        ('min_depth', 50.0),
+        ('max_depth', '80'),
+        ('canonical_fx', 0.0),
+        ('fx_range', None),
+        ('uncertainty_factor', 0.0),
+        ('uncertainty_calibrated', 1),
+        ('scale', 'yards'),
+        ('stage', None),
+        ('datasets', {'kitti': None}),
+        ('metrics', {'abs_rel': 'good'}),
+        ('package_version', 1),
+        ('commit', ''),
+        ('weights_sha256', 'abc'),
+        ('onnx_sha256', 7),
+    ],
+)
+def test_a_bad_field_is_refused_by_its_name(saved, name, value):
+    with_metadata(saved, **{name: value})
+    expected = 'max_depth' if (name, value) == ('min_depth', 50.0) else name
+    with pytest.raises(CheckpointError, match=rf'model\.safetensors: field {expected} is'):
+        load_info(saved)
+
+
+def test_the_shipped_checkpoint_says_what_it_is():
+    info, tensors = load(default_checkpoint())
+    assert (info.architecture, info.stage, info.scale) == ('dpt_tiny', 'random', 'none')
+    assert info.planes_range == (16, 1280)
+    assert default_checkpoint().stat().st_size <= 8e6
+    assert 2e6 <= sum(value.size for value in tensors.values()) <= 4e6

@@ -1,0 +1,252 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+
+from spike_depth_ros import DepthEstimator, Observation, Window
+from spike_depth_ros.checkpoint import CheckpointInfo, default_checkpoint, load, load_info, save
+from spike_depth_ros.estimator import Prediction
+
+INFO = load_info(default_checkpoint())
+
+
+@pytest.fixture(scope='module')
+def estimator():
+    return DepthEstimator.from_checkpoint(threads=2)
+
+
+def window_of(planes=128, height=32, width=48, rate_hz=20_000.0, share=0.2, **options):
+    spikes = np.random.default_rng(planes).random((planes, height, width)) < share
+    return Window.from_planes(spikes, rate_hz, **options)
+
+
+class Ramp:
+    """A backend whose answer is known: depth grows by rows, the head always says 10 %."""
+
+    name, device = 'onnx', 'cpu'
+    busy = False
+
+    def run(self, packed, layout):
+        assert not self.busy
+        self.busy = True
+        rows = np.linspace(1, 2, layout.height, dtype=np.float32)
+        depth = np.repeat(rows[:, None], layout.width, axis=1)
+        self.busy = False
+        return depth, np.full_like(depth, 0.1)
+
+    def close(self):
+        self.closed = True
+
+
+def known(max_pixels=400_000, **changes):
+    return DepthEstimator(dataclasses.replace(INFO, **changes), Ramp(), max_pixels)
+
+
+def test_a_prediction_is_metric_float32_of_the_sensors_size(estimator):
+    found = estimator.predict(Observation(window_of(height=50, width=70), fx_px=400.0))
+    assert isinstance(found, Prediction)
+    for image in (found.depth, found.uncertainty, found.relative_uncertainty):
+        assert image.dtype == np.float32
+        assert image.shape == (50, 70)
+        assert np.isfinite(image).all()
+    low, high = found.depth_range
+    assert low * 0.999 <= found.depth.min() <= found.depth.max() <= high * 1.001
+    assert (low, high) == (INFO.min_depth, INFO.max_depth)
+    assert found.uncertainty.min() >= 0
+    assert found.depth.std() > 0
+    assert found.notes == ()
+    assert (found.scale, found.pixel_binning) == (INFO.scale, 1)
+
+
+def test_the_same_window_gives_the_same_depth_and_nothing_is_shared(estimator):
+    window = window_of()
+    first = estimator.predict(Observation(window, 400.0))
+    kept = first.depth.copy()
+    estimator.predict(Observation(window_of(share=0.5), 400.0))
+    again = estimator.predict(Observation(window, 400.0))
+    np.testing.assert_array_equal(first.depth, kept)
+    np.testing.assert_array_equal(again.depth, kept)
+
+
+def test_bit_order_does_not_matter(estimator):
+    spikes = np.random.default_rng(0).random((64, 32, 45)) < 0.2
+    little, big = (
+        estimator.predict(Observation(Window.from_planes(spikes, 20_000.0, order), 400.0))
+        for order in ('little', 'big')
+    )
+    np.testing.assert_array_equal(little.depth, big.depth)
+
+
+@pytest.mark.parametrize('planes', [16, 17, 31, 32, 33, 128, 1000, 1280])
+def test_windows_of_any_trained_length_share_weights(estimator, planes):
+    found = estimator.predict(Observation(window_of(planes), 400.0))
+    assert found.notes == ()
+    assert found.depth.std() > 0
+
+
+def test_a_repeated_stream_gives_the_depth_of_a_shorter_window(estimator):
+    """Rates, not counts, decide: each plane twice is the same scene at twice the plane rate."""
+    spikes = np.random.default_rng(0).random((64, 32, 48)) < 0.2
+    once = estimator.predict(Observation(Window.from_planes(spikes, 20_000.0), 400.0))
+    doubled = Window.from_planes(np.repeat(spikes, 2, axis=0), 40_000.0)
+    twice = estimator.predict(Observation(doubled, 400.0))
+    np.testing.assert_allclose(twice.depth, once.depth, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('observation', 'note'),
+    [
+        (Observation(window_of(15), 400.0), 'window 15 planes, trained for 16 to 1280'),
+        (Observation(window_of(1300), 400.0), 'window 1300 planes, trained for 16 to 1280'),
+        (Observation(window_of(rate_hz=1280.0), 400.0), 'plane rate 1280 Hz, trained for 10000'),
+        (Observation(window_of(), 1000.0), 'focal length 1000 pixels, trained for 200 to 800'),
+        (Observation(window_of(), 0.0), 'focal length unknown, 400 pixels assumed'),
+        (Observation(window_of(), None), 'focal length unknown, 400 pixels assumed'),
+    ],
+)
+def test_what_training_did_not_see_runs_with_a_note(observation, note):
+    found = known().predict(observation)
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith(note)
+
+
+def test_a_plane_rate_that_wanders_by_its_stamps_is_not_worth_a_note():
+    window = dataclasses.replace(window_of(), period_ns=24_950)  # 40 080 Hz
+    assert known().predict(Observation(window, 400.0)).notes == ()
+
+
+def test_depth_scales_with_the_focal_length():
+    once = known().predict(Observation(window_of(), INFO.canonical_fx))
+    twice = known().predict(Observation(window_of(), 2 * INFO.canonical_fx))
+    np.testing.assert_allclose(once.depth[:, 0], np.linspace(1, 2, 32), rtol=1e-6)
+    np.testing.assert_allclose(twice.depth, 2 * once.depth, rtol=1e-6)
+    np.testing.assert_allclose(twice.uncertainty, 2 * once.uncertainty, rtol=1e-6)
+    np.testing.assert_allclose(twice.depth_range, np.multiply(2, once.depth_range))
+    np.testing.assert_allclose(twice.relative_uncertainty, once.relative_uncertainty, rtol=1e-6)
+
+
+def test_unknown_focal_length_is_the_canonical_one_and_says_so():
+    found = known(scale='metric').predict(Observation(window_of(), None))
+    assert found.scale == 'assumed'
+    assert found.depth_range == (INFO.min_depth, INFO.max_depth)
+    assert known(scale='metric').predict(Observation(window_of(), 400.0)).scale == 'metric'
+
+
+def test_uncertainty_is_metres_by_head_depth_and_factor():
+    found = known(uncertainty_factor=3.0).predict(Observation(window_of(), INFO.canonical_fx))
+    np.testing.assert_allclose(found.uncertainty, 0.1 * 3.0 * found.depth, rtol=1e-6)
+
+
+def test_above_the_size_limit_pixels_are_binned_and_the_focal_length_follows():
+    observation = Observation(window_of(height=65, width=80), INFO.canonical_fx)
+    native = known(max_pixels=65 * 80).predict(observation)
+    binned = known(max_pixels=65 * 80 - 1).predict(observation)
+    assert (native.pixel_binning, native.depth.shape) == (1, (65, 80))
+    assert (binned.pixel_binning, binned.depth.shape) == (2, (32, 40))
+    # Half the pixels per radian: half the focal length, so half the canonical depth.
+    np.testing.assert_allclose(binned.depth[-1], native.depth[-1, :40] / 2, rtol=1e-6)
+    assert binned.depth_range[1] == native.depth_range[1] / 2
+
+
+def test_binned_pixels_see_the_light_of_four(estimator):
+    """A scene at twice the resolution, each pixel four times: binned, it is the small scene."""
+    spikes = np.random.default_rng(0).random((64, 32, 48)) < 0.2
+    large = Window.from_planes(spikes.repeat(2, axis=1).repeat(2, axis=2), 20_000.0)
+    small = estimator.predict(Observation(Window.from_planes(spikes, 20_000.0), 400.0))
+    halved = DepthEstimator.from_checkpoint(threads=2, max_pixels=32 * 48)
+    binned = halved.predict(Observation(large, 800.0))
+    assert binned.pixel_binning == 2
+    np.testing.assert_allclose(binned.depth, small.depth, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('height', 'width', 'limit'), [(15, 48, 9999), (48, 15, 9999), (31, 99, 99)]
+)
+def test_an_image_too_small_is_refused(height, width, limit):
+    with pytest.raises(ValueError, match=f'sensor of {width}x{height} pixels: .* at least 16'):
+        known(max_pixels=limit).predict(Observation(window_of(height=height, width=width)))
+
+
+def test_a_window_too_long_for_8_bits_is_refused():
+    window = window_of(planes=8161, height=16, width=16)
+    with pytest.raises(ValueError, match='8161 planes: at most 8160'):
+        known().predict(Observation(window))
+
+
+def test_another_sensor_size_than_the_checkpoints_is_refused():
+    bound = known(sensor_size=(32, 48))
+    bound.predict(Observation(window_of(height=32, width=48)))
+    with pytest.raises(ValueError, match=r'sensor of 40x32 .* field sensor_size .* is 48x32'):
+        bound.predict(Observation(window_of(height=32, width=40)))
+
+
+@pytest.mark.parametrize('fx', [-1.0, float('nan'), float('inf')])
+def test_an_impossible_focal_length_is_refused(fx):
+    with pytest.raises(ValueError, match='focal length'):
+        Observation(window_of(), fx)
+
+
+def test_a_stream_without_a_spike_gives_finite_depth(estimator):
+    found = estimator.predict(Observation(window_of(share=0.0), 400.0))
+    assert np.isfinite(found.depth).all()
+    assert np.isfinite(found.uncertainty).all()
+
+
+def test_calls_from_several_threads_take_turns(estimator):
+    shared = known()
+    failures = []
+
+    def work():
+        try:
+            for _ in range(50):
+                shared.predict(Observation(window_of(16, 16, 16), 400.0))
+        except AssertionError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_default_on_a_cpu_is_onnx(estimator):
+    if estimator.device == 'cuda':
+        pytest.skip('this machine has a GPU')
+    assert (estimator.backend, estimator.device) == ('onnx', 'cpu')
+    assert estimator.checkpoint == default_checkpoint()
+    assert isinstance(estimator.info, CheckpointInfo)
+
+
+def test_torch_rebuilds_the_network_from_the_file_alone(tmp_path, estimator):
+    pytest.importorskip('torch')
+    path = tmp_path / 'alone.safetensors'
+    info, tensors = load(default_checkpoint())
+    save(path, tensors, dataclasses.replace(info, onnx_sha256=None))
+    alone = DepthEstimator.from_checkpoint(path, device='cpu', threads=2)
+    assert alone.backend == 'torch'
+    observation = Observation(window_of(), 500.0)
+    np.testing.assert_allclose(
+        alone.predict(observation).depth, estimator.predict(observation).depth, rtol=1e-3
+    )
+
+
+def test_weights_of_another_architecture_are_refused_with_the_files_name(tmp_path):
+    pytest.importorskip('torch')
+    path = tmp_path / 'other.safetensors'
+    info, tensors = load(default_checkpoint())
+    save(path, tensors, dataclasses.replace(info, architecture='other'))
+    with pytest.raises(ValueError, match=r"other\.safetensors: field architecture is 'other'"):
+        DepthEstimator.from_checkpoint(path, device='cpu', backend='torch')
+
+
+def test_close_reaches_the_backend():
+    shut = known()
+    shut.close()
+    assert shut._backend.closed

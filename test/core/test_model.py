@@ -1,0 +1,205 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from spike_depth_ros import packing  # noqa: E402
+from spike_depth_ros.backends import Layout  # noqa: E402
+from spike_depth_ros.backends.torch import pool_and_pad  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load, load_info  # noqa: E402
+from spike_depth_ros.chunk import Geometry  # noqa: E402
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
+from spike_depth_ros.model.temporal import MIN_RATE, MeanRate, PlaneBinning  # noqa: E402
+
+INFO = load_info(default_checkpoint())
+SMALL = dataclasses.replace(
+    INFO,
+    bins=4,
+    settings={'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'heads': 3,
+              'blocks': 1, 'grid': (2, 3), 'features': 8, 'head': 4},
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    return build(SMALL).eval()
+
+
+def counts_of(batch=2, bins=4, height=32, width=48, most=4):
+    return torch.randint(0, most + 1, (batch, bins, height, width), dtype=torch.uint8)
+
+
+def test_outputs_have_the_promised_shapes_and_ranges():
+    network = build(INFO).eval()
+    with torch.inference_mode():
+        output = network(counts_of(2, 32, 64, 112), torch.full((32,), 4))
+    assert output.depth.shape == output.uncertainty.shape == (2, 1, 64, 112)
+    assert output.f_enc.shape == (2, 192, 4, 7)
+    assert output.f_dec.shape == (2, 48, 16, 28)
+    assert output.class_token.shape == (2, 192)
+    assert output.depth.dtype == output.uncertainty.dtype == torch.float32
+    assert INFO.min_depth <= output.depth.min() <= output.depth.max() <= INFO.max_depth
+    assert output.uncertainty.min() >= 0
+
+
+@pytest.mark.parametrize('size', [(16, 16), (16, 64), (80, 32)])
+def test_any_multiple_of_16_will_do(small, size):
+    output = small(counts_of(1, 4, *size), torch.full((4,), 4))
+    assert output.depth.shape == (1, 1, *size)
+
+
+def test_every_parameter_gets_a_gradient(small):
+    small.train()
+    output = small(counts_of(), torch.full((4,), 4))
+    (output.depth.log().sum() + output.uncertainty.sum()).backward()
+    without = [
+        name
+        for name, parameter in small.named_parameters()
+        if parameter.grad is None or not parameter.grad.abs().sum() > 0
+    ]
+    assert without == []
+
+
+def test_images_of_a_batch_do_not_see_each_other(small):
+    counts = counts_of(3)
+    planes = torch.full((4,), 4)
+    with torch.inference_mode():
+        together = small(counts, planes)
+        alone = [small(counts[i : i + 1], planes) for i in range(3)]
+    for field in together._fields:
+        parts = torch.cat([getattr(output, field) for output in alone])
+        torch.testing.assert_close(getattr(together, field), parts, rtol=1e-4, atol=1e-5)
+
+
+def test_brightness_and_window_length_cancel(small):
+    """Twice the light, or twice the planes: the counts double, the network sees the same."""
+    counts = counts_of(most=2)
+    with torch.inference_mode():
+        once = small(counts, torch.full((4,), 4))
+        brighter = small(counts * 2, torch.full((4,), 4))
+        longer = small(counts * 2, torch.full((4,), 8))
+    torch.testing.assert_close(brighter.depth, once.depth)
+    torch.testing.assert_close(longer.depth, once.depth)
+
+
+def test_mean_rate_weighs_each_bin_by_its_planes():
+    counts = torch.tensor([[[[1, 3]], [[4, 0]]]])
+    found = MeanRate()(counts, torch.tensor([2, 4]))
+    # Rates 0.5, 1.5 and 1, 0: their mean is 0.75.
+    expected = torch.tensor([[[[0.5, 1.5]], [[1.0, 0.0]]]]) / 0.75
+    torch.testing.assert_close(found, expected)
+
+
+def test_mean_rate_leaves_the_dark_dark():
+    assert MeanRate()(torch.zeros(1, 2, 4, 4), torch.ones(2)).abs().max() == 0
+    counts = torch.zeros(1, 1, 200, 200)
+    counts[..., 0, 0] = 1
+    found = MeanRate()(counts, torch.ones(1))
+    assert counts.mean() < MIN_RATE
+    assert found.max() == pytest.approx(1 / MIN_RATE)
+
+
+@settings(max_examples=60)
+@given(
+    planes=st.integers(1, 70),
+    bins=st.integers(1, 32),
+    width=st.integers(1, 40),
+    bit_order=st.sampled_from(['little', 'big']),
+    seed=st.integers(0, 99),
+)
+def test_binning_on_the_device_is_that_on_the_host(planes, bins, width, bit_order, seed):
+    spikes = np.random.default_rng(seed).random((planes, 3, width)) < 0.5
+    packed = packing.pack(spikes, bit_order)
+    expected, _ = packing.bin_counts(packed, width, bit_order, bins)
+    found = PlaneBinning(planes, width, bit_order, bins)(torch.from_numpy(packed)[None])
+    assert found.dtype == torch.uint8
+    np.testing.assert_array_equal(found[0].numpy(), expected)
+
+
+def test_binning_on_the_device_counts_to_255_and_refuses_more():
+    packed = torch.full((1, 255, 1, 1), 255, dtype=torch.uint8)
+    assert PlaneBinning(255, 8, bins=1)(packed).unique().tolist() == [255]
+    with pytest.raises(ValueError, match='at most 255'):
+        PlaneBinning(256, 8, bins=1)
+
+
+@pytest.mark.parametrize('pixel_binning', [1, 2])
+@pytest.mark.parametrize('size', [(33, 35), (32, 48), (50, 81)])
+def test_pooling_and_padding_on_the_device_is_that_on_the_host(pixel_binning, size):
+    layout = Layout(Geometry(*size), 70, 4, pixel_binning)
+    packed = packing.pack(np.random.default_rng(0).random((70, *size)) < 0.5)
+    expected = layout.new_counts()
+    layout.count(packed, expected)
+    counts = PlaneBinning(70, size[1], bins=4)(torch.from_numpy(packed)[None])
+    np.testing.assert_array_equal(pool_and_pad(counts, layout).numpy(), expected)
+
+
+def test_weights_survive_a_checkpoint(small):
+    copy = build_with_weights(SMALL, weights_of(small)).eval()
+    counts, planes = counts_of(), torch.full((4,), 4)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            copy(counts, planes).depth, small(counts, planes).depth, rtol=0.02, atol=0
+        )
+    # What was rounded to half precision once is not rounded again.
+    for name, value in weights_of(copy).items():
+        np.testing.assert_array_equal(value, weights_of(small)[name])
+
+
+def test_weights_beyond_half_precision_are_refused(small):
+    with torch.no_grad():
+        small.depth_head.conv3.bias.fill_(1e6)
+    with pytest.raises(CheckpointError, match=r'weight depth_head\.conv3\.bias is not finite'):
+        weights_of(small)
+
+
+def test_weights_that_do_not_fit_are_refused_by_name(small):
+    weights = weights_of(small)
+    missing = {name: value for name, value in weights.items() if 'conv3.bias' not in name}
+    with pytest.raises(CheckpointError, match=r'weight depth_head\.conv3\.bias is missing'):
+        build_with_weights(SMALL, missing)
+    with pytest.raises(CheckpointError, match=r'weight extra is \[1\], expected none'):
+        build_with_weights(SMALL, weights | {'extra': np.zeros(1)})
+    other = weights | {'encoder.position': np.zeros((1, 12, 3, 3))}
+    with pytest.raises(CheckpointError, match=r'weight encoder\.position is \[1, 12, 3, 3\], exp'):
+        build_with_weights(SMALL, other)
+
+
+def test_an_unknown_architecture_is_refused_by_name():
+    with pytest.raises(CheckpointError, match=r"field architecture is 'huge', .* dpt_tiny"):
+        build(dataclasses.replace(INFO, architecture='huge'))
+
+
+@pytest.mark.parametrize('bad', [{'depth': 1}, {'dim': 'x'}, {'heads': 5}])
+def test_bad_settings_are_refused(bad):
+    with pytest.raises(CheckpointError, match='field settings'):
+        build(dataclasses.replace(INFO, settings={**INFO.settings, **bad}))
+
+
+def test_the_untrained_network_starts_on_the_slope_of_its_depth_range():
+    """Random weights whose sigmoid is saturated would get no gradient."""
+    info, weights = load(default_checkpoint())
+    if info.stage != 'random':
+        pytest.skip('the shipped weights are trained')
+    counts = torch.poisson(torch.ones(1, 32, 64, 96)).to(torch.uint8)
+    with torch.inference_mode():
+        depth = build_with_weights(info, weights).eval()(counts, torch.full((32,), 5)).depth
+    share = torch.log(depth / info.min_depth) / np.log(info.max_depth / info.min_depth)
+    assert 0.1 < share.quantile(0.05) < share.quantile(0.95) < 0.9
+    assert share.std() > 0.01

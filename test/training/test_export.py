@@ -1,0 +1,155 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import onnx
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('onnxscript')
+
+import run  # noqa: E402
+
+from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
+from spike_depth_ros.checkpoint import (  # noqa: E402
+    CheckpointError,
+    default_checkpoint,
+    load,
+    load_info,
+    onnx_path,
+)
+from spike_training import export as module  # noqa: E402
+from spike_training.export import (  # noqa: E402
+    RANDOM_INFO,
+    export,
+    max_relative_difference,
+    random_checkpoint,
+    settle_batch_norm,
+)
+
+SMALL = dataclasses.replace(
+    RANDOM_INFO['dpt_tiny'],
+    settings={'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'heads': 3,
+              'blocks': 1, 'grid': (2, 3), 'features': 8, 'head': 4},
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def small_dpt_tiny(monkeypatch):
+    """The default architecture at a size that exports in a second."""
+    torch.set_num_threads(2)
+    monkeypatch.setitem(RANDOM_INFO, 'dpt_tiny', SMALL)
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    path = tmp_path_factory.mktemp('export') / 'model.safetensors'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RANDOM_INFO, 'dpt_tiny', SMALL)
+        export(path, seed=3)
+    return path
+
+
+def files_of(path):
+    return path.read_bytes(), onnx_path(path).read_bytes()
+
+
+def test_checkpoint_and_export_name_each_other_and_run(exported):
+    info = load_info(exported)
+    assert (info.stage, info.scale, info.datasets) == ('random', 'none', {})
+    model = onnx.load(onnx_path(exported))
+    props = {prop.key: prop.value for prop in model.metadata_props}
+    assert props['weights_sha256'] == info.weights_sha256
+    inner = json.loads(props['spike_depth_ros'])
+    assert inner == json.loads(dataclasses.replace(info, onnx_sha256=None).to_json())
+    spikes = np.random.default_rng(0).random((40, 33, 47)) < 0.2
+    observation = Observation(Window.from_planes(spikes, 20_000.0), 400.0)
+    found = [
+        DepthEstimator.from_checkpoint(exported, 'cpu', backend, 2).predict(observation).depth
+        for backend in ('onnx', 'torch')
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-3)
+
+
+def test_the_command_line_gives_the_same_bytes_for_the_same_seed(
+    exported, tmp_path, capsys, monkeypatch
+):
+    again = tmp_path / 'again.safetensors'
+    arguments = ['run.py', 'export', '--architecture', 'dpt_tiny', '--seed', '3', '--out']
+    monkeypatch.setattr('sys.argv', [*arguments, str(again)])
+    run.main()
+    assert files_of(again) == files_of(exported)
+    assert re.search(r'within \d\.\de-\d\d of torch', capsys.readouterr().out)
+
+
+def test_exporting_a_checkpoint_keeps_its_weights_and_metadata(exported, tmp_path):
+    again = tmp_path / 'again.safetensors'
+    export(again, checkpoint=exported)
+    assert files_of(again) == files_of(exported)
+
+
+def test_export_takes_only_a_seed_from_the_outside():
+    torch.manual_seed(1)
+    _, first = random_checkpoint('dpt_tiny', 5)
+    state = torch.random.get_rng_state()
+    torch.manual_seed(2)
+    _, second = random_checkpoint('dpt_tiny', 5)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+    _, other = random_checkpoint('dpt_tiny', 6)
+    assert not all(np.array_equal(first[name], other[name]) for name in first)
+    torch.manual_seed(1)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_an_export_that_differs_is_refused_and_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'to_onnx', lambda *_: b'')
+    monkeypatch.setattr(module, 'max_relative_difference', lambda *_: 2e-3)
+    with pytest.raises(CheckpointError, match=r'differs from the network by 2\.0e-03'):
+        export(tmp_path / 'model.safetensors')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_comparison_sees_another_network(exported):
+    info, weights = load(exported)
+    network = module.build_with_weights(info, weights).eval()
+    content = onnx_path(exported).read_bytes()
+    assert max_relative_difference(content, network, info) < 1e-4
+    with torch.no_grad():
+        network.depth_head.conv3.bias += 0.01
+    assert max_relative_difference(content, network, info) > 1e-3
+
+
+def test_an_unknown_architecture_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="architecture 'huge': expected one of dpt_tiny"):
+        export(tmp_path / 'model.safetensors', architecture='huge')
+
+
+def test_the_statistics_of_batch_norm_are_those_of_the_batches():
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(1)).eval()
+    network.forward = lambda counts, planes: network[0](counts)
+    batches = [(torch.full((2, 1, 4, 4), float(value)), None) for value in (1, 5)]
+    settle_batch_norm(network, batches)
+    assert network[0].running_mean.item() == pytest.approx(3)
+    assert network[0].momentum == 0.1
+
+
+@pytest.mark.parametrize('path', [default_checkpoint(), onnx_path(default_checkpoint())])
+def test_shipped_files_name_no_path_of_the_machine_that_made_them(path):
+    content = path.read_bytes()
+    for trace in (b'/tmp', b'/home', b'/root', b'/usr', b'/work', b'site-packages', b'.py'):
+        assert trace not in content
+
+
+def test_shipped_export_holds_its_weights_as_the_checkpoint_does():
+    """Halves behind casts, not folded: the file is as small, and the same values."""
+    _, weights = load(default_checkpoint())
+    model = onnx.load(onnx_path(default_checkpoint()))
+    stored = {onnx.numpy_helper.to_array(part).tobytes() for part in model.graph.initializer}
+    convolutions = [name for name in weights if weights[name].ndim == 4]
+    assert len(convolutions) > 30
+    assert all(weights[name].tobytes() in stored for name in convolutions)
