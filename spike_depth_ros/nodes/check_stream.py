@@ -101,11 +101,8 @@ class StreamCheck(Node):
                     f'{topic} is {publisher.topic_type}; expected sensor_msgs/msg/Image '
                     '(docs/wire_format.md)',
                 )
-            qos = publisher.qos_profile
-            self._fine(
-                'publisher',
-                f'{publisher.node_name}: {qos.reliability.name.lower()}, queue of {qos.depth}',
-            )
+            reliability = publisher.qos_profile.reliability.name.lower()
+            self._fine('publisher', f'{publisher.node_name}: {reliability}')
         if len(publishers) > 1:
             self._problem(
                 'publisher', f'{len(publishers)} nodes publish {topic}; stop all but one'

@@ -1,0 +1,63 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from spike_depth_ros import packing
+
+pytestmark = pytest.mark.dds
+
+K = np.array([[380.0, 0, 39.5], [0, 380, 23.5], [0, 0, 1]])
+
+
+def scene(level=1.0):
+    """400 planes of a smooth picture with an edge."""
+    rate = 0.3 + 0.2 * np.sin(np.arange(80) / 9) * np.cos(np.arange(48) / 7)[:, None]
+    rate[:, 40:] *= 0.5
+    return np.random.default_rng(0).random((400, 48, 80)) < level * rate
+
+
+def checked(processes, tmp_path, **content):
+    """What check_stream says of a looped recording: its status and its lines by topic."""
+    path = tmp_path / 'a.npz'
+    np.savez(path, **{'width': 80, 'rate_hz': 20_000.0, 'K': K, **content})
+    processes.start('player', path, '--loop')
+    status, output = processes.run('check_stream', '--duration', 2)
+    return status, {line[9:19].strip(): line for line in output.splitlines()}
+
+
+def test_a_good_stream_is_fine(processes, tmp_path):
+    status, lines = checked(processes, tmp_path, packed=packing.pack(scene()))
+    assert status == 0, lines
+    assert 'spike_player: reliable' in lines['publisher']
+    assert '80x48 pixels' in lines['sensor']
+    assert 'of 40 planes' in lines['packets']
+    assert '20000.0 planes/s by stamps' in lines['rate']
+    assert 'focal length 380.0 pixels' in lines['camera']
+    assert 'little: fits the picture' in lines['bit order']
+    assert not [line for line in lines.values() if line.startswith('PROBLEM')]
+
+
+def test_a_wrong_bit_order_and_a_missing_calibration_are_found(processes, tmp_path):
+    status, lines = checked(
+        processes, tmp_path, packed=packing.pack(scene(), 'big'), bit_order='little', K=0 * K
+    )
+    assert status == 1
+    assert 'PROBLEM  bit order' in lines['bit order']
+    assert 'must flip is_bigendian' in lines['bit order']
+    assert 'PROBLEM  camera' in lines['camera']
+
+
+def test_a_dark_stream_is_found(processes, tmp_path):
+    status, lines = checked(processes, tmp_path, packed=packing.pack(scene(level=0.02)))
+    assert status == 1
+    assert 'too dark; open the iris' in lines['light']
+
+
+def test_nobody_publishing_is_found(processes):
+    status, output = processes.run('check_stream', '--duration', 0.5)
+    assert status == 1
+    assert 'nobody publishes /spikes: start the driver or spike_player, or remap' in output
+    assert '1 problem' in output

@@ -1,0 +1,83 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip('rclpy')
+
+from spike_depth_ros import packing
+
+pytestmark = pytest.mark.dds
+
+KEYS = (
+    'planes_in planes_per_s windows_out windows_per_s latency_ms_p50 latency_ms_p99 '
+    'planes_dropped abs_rel'
+)
+
+
+@pytest.fixture
+def spikes():
+    return np.random.default_rng(0).random((600, 48, 64)) < np.linspace(0.1, 0.6, 64)
+
+
+def demo(processes, out, *arguments):
+    status, output = processes.run('demo', '--seconds', 2, '--out', out, *arguments)
+    assert status == 0, output
+    return json.loads((out / 'summary.json').read_text()), output
+
+
+def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes):
+    stream = tmp_path / 'a.npz'
+    depth = np.full((2, 48, 64), 3000, np.uint16)
+    np.savez(
+        stream,
+        packed=packing.pack(spikes),
+        width=64,
+        rate_hz=20_000.0,
+        depth=depth,
+        depth_planes=[100, 300],
+    )
+    out = tmp_path / 'out'
+    summary, output = demo(processes, out, '--stream', stream)
+    assert set(KEYS.split()) <= set(summary)
+    assert summary['planes_in'] == summary['planes_sent'] == 40_000
+    assert summary['planes_dropped'] == 0
+    assert summary['windows_out'] > 5
+    assert 0 < summary['latency_ms_p50'] <= summary['latency_ms_p99']
+    assert summary['abs_rel'] > 0
+    assert summary['abs_rel_coverage'] == 1.0
+    assert str(out / 'depth.gif') in output.replace('\n', '')
+    drawn = sorted(out.glob('depth_*.png'))
+    assert drawn
+    with Image.open(drawn[0]) as picture, Image.open(out / 'depth.gif') as animation:
+        assert picture.size == animation.size
+        assert animation.n_frames >= len(drawn)
+
+
+def test_a_raw_recording_without_truth_gives_null(processes, tmp_path, spikes):
+    stream = tmp_path / 'a.dat'
+    stream.write_bytes(packing.pack(spikes).tobytes())
+    summary, _ = demo(
+        processes, tmp_path / 'out', '--stream', stream, '--size', '64x48', '--rate', 10_000
+    )
+    assert summary['abs_rel'] is None
+    assert summary['planes_in'] == 20_000
+    assert summary['stream'] == 'a.dat'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--stream', 'absent.dat', '--size', '64x48'], 'absent.dat: no such file'),
+        (['--checkpoint', 'absent.safetensors'], 'absent.safetensors: no such checkpoint'),
+        (['--device', 'cuda', '--backend', 'onnx'], "backend 'onnx' runs on the CPU"),
+    ],
+)
+def test_what_is_missing_gets_one_line(processes, tmp_path, arguments, message):
+    status, output = processes.run('demo', '--out', tmp_path / 'out', *arguments)
+    assert status == 1
+    assert message in ' '.join(output.split())
+    assert 'Traceback' not in output

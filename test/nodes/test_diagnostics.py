@@ -1,0 +1,87 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import CameraInfo
+from test_ingest import SETTINGS, packet
+
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.nodes import diagnostics
+from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.ingest import Ingest
+from spike_depth_ros.window import Window
+
+
+def values(status):
+    return {pair.key: pair.value for pair in status.values}
+
+
+@pytest.fixture
+def ingest():
+    made = Ingest(SETTINGS, {}.setdefault)
+    made.on_camera_info(CameraInfo(height=5, width=13))
+    return made
+
+
+def test_the_worst_finding_gives_the_level():
+    finding = diagnostics.Finding('fine')
+    assert finding.status('n', 'h', {}).message == 'fine'
+    finding.error('broken')
+    finding.warn('odd')
+    status = finding.status('n', 'h', {'a': 1.0, 'b': 'x'})
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message == 'broken; odd'
+    assert values(status) == {'a': '1', 'b': 'x'}
+
+
+def test_a_stream_with_losses_is_a_warning_once(ingest):
+    task = diagnostics.StreamTask(input_timeout_s=60.0)
+    ingest.on_spikes(packet(0))
+    assert task.status('n', ingest).level == DiagnosticStatus.OK
+    ingest.on_spikes(packet(8))
+    bad = packet(12)
+    bad.encoding = 'x'
+    ingest.on_spikes(bad)
+    status = task.status('n', ingest)
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message == '8 planes dropped; 1 packets refused'
+    seen = values(status)
+    assert (seen['planes_lost_in_transport'], seen['planes_refused_gap']) == ('4', '4')
+    assert (seen['packets_refused_format'], seen['gaps']) == ('1', '1')
+    assert (seen['sensor'], seen['plane_rate_hz']) == ('13x5 little', '20000')
+    assert task.status('n', ingest).level == DiagnosticStatus.OK
+
+
+def test_silence_is_an_error(ingest):
+    task = diagnostics.StreamTask(input_timeout_s=0.0)
+    status = task.status('n', ingest)
+    assert status.level == DiagnosticStatus.ERROR
+    assert 'is the publisher running?' in status.message
+
+
+class Nowhere:
+    """Outputs for a thread that is never started."""
+
+
+def test_failures_and_an_unknown_scale_are_reported(ingest):
+    estimator = DepthEstimator.from_checkpoint()
+    inference = Inference(estimator, ingest, Nowhere(), {}.setdefault)
+    task = diagnostics.InferenceTask()
+    assert task.status('n', 'h', inference).level == DiagnosticStatus.OK
+    inference.failures = inference.failures_in_row = diagnostics.FAILURES_FOR_ERROR
+    assert task.status('n', 'h', inference).level == DiagnosticStatus.ERROR
+    inference.last = estimator.predict(
+        Observation(Window.from_planes(np.ones((128, 32, 32)), 20_000))
+    )
+    status = diagnostics.model_status('n', 'h', estimator, inference, '')
+    assert 'focal length unknown' in status.message
+    seen = values(status)
+    assert seen['scale'] == 'assumed'
+    assert seen['weights_sha256'] == estimator.info.weights_sha256
+    assert float(seen['uncertainty_m_median']) >= 0
+    problem = diagnostics.model_status('n', 'h', estimator, inference, 'not loaded')
+    assert problem.level == DiagnosticStatus.ERROR

@@ -1,0 +1,58 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip('rclpy')
+
+from rclpy.parameter import Parameter as RosParameter
+
+from spike_depth_ros.nodes import parameters
+from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS
+
+ROWS = {row.name: row for row in DEPTH_PARAMETERS}
+CONFIG = Path(__file__).parents[2] / 'config' / 'spike_depth.yaml'
+
+
+def review(name, value, configured=True):
+    return parameters.review(DEPTH_PARAMETERS, [RosParameter(name, value=value)], configured)
+
+
+def test_defaults_lie_within_their_ranges_and_choices():
+    for row in DEPTH_PARAMETERS:
+        assert row.description
+        assert row.refusal(row.default, configured=False) is None
+        if row.low is not None:
+            assert row.low <= row.default <= row.high
+            descriptor = row.descriptor()
+            assert descriptor.integer_range or descriptor.floating_point_range
+
+
+def test_the_shipped_configuration_holds_known_parameters_with_their_defaults():
+    shipped = yaml.safe_load(CONFIG.read_text())['/**']['ros__parameters']
+    for name, value in shipped.items():
+        assert type(value) is type(ROWS[name].default), name
+        assert value == ROWS[name].default, name
+
+
+def test_only_live_parameters_change_while_the_node_runs():
+    assert review('uncertainty.max_relative', 0.5).successful
+    refused = review('window', 64)
+    assert not refused.successful
+    assert 'window is read when the node is configured' in refused.reason
+    assert review('window', 64, configured=False).successful
+    assert review('qos_overrides./spikes.subscription.depth', 5).successful
+
+
+def test_a_text_that_is_no_choice_is_refused_by_name():
+    refused = review('policy', 'newest', configured=False)
+    assert refused.reason == "policy: 'newest' is none of latest, every"
+
+
+def test_help_names_every_parameter():
+    text = parameters.help_text(DEPTH_PARAMETERS)
+    for row in DEPTH_PARAMETERS:
+        assert f'  {row.name} (default ' in text
+        assert row.description in text

@@ -1,0 +1,133 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros.nodes.conversions import chunk_from_msg, stamp_ns
+from spike_depth_ros.nodes.player import PlaneClock
+
+pytestmark = pytest.mark.dds
+
+PLANES = np.random.default_rng(0).integers(0, 256, (90, 5, 2), dtype=np.uint8)
+PLANES[:, :, 1] &= 0b11111  # 13 pixels wide: padding bits are 0
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / 'a.npz'
+    np.savez(path, packed=PLANES, width=13, rate_hz=30_000.0)
+    return path
+
+
+@pytest.fixture
+def received(ros_node):
+    """Every packet and camera that arrives."""
+    packets, cameras = [], []
+    ros_node.create_subscription(Image, 'spikes', packets.append, QoSProfile(depth=1000))
+    ros_node.create_subscription(CameraInfo, 'camera_info', cameras.append, QoSProfile(depth=1000))
+    return packets, cameras
+
+
+def played(processes, spin, packets, *arguments):
+    """Play to the end; the report and the planes as they arrived."""
+    report = processes.log_folder / 'report.json'
+    player = processes.start('player', *arguments, '--report', report)
+    spin(lambda: player.poll() is not None, what='the end of the player')
+    status, output = processes.finish('player')
+    assert status == 0, output
+    sent = json.loads(report.read_text())
+    chunks = [chunk_from_msg(msg, 5, 13) for msg in packets]
+    return sent, chunks, output
+
+
+def test_every_plane_arrives_in_order_with_stamps_by_plane_count(
+    processes, spin, received, recording
+):
+    packets, cameras = received
+    sent, chunks, _ = played(processes, spin, packets, recording)
+    assert [chunk.planes for chunk in chunks] == [40, 40, 10]
+    np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
+    assert (sent['planes_sent'], sent['packets_sent'], sent['rate_hz']) == (90, 3, 30_000.0)
+    # 30 kHz is no whole number of nanoseconds: stamps are counted, not added up.
+    assert [c.t0_ns - sent['first_stamp_ns'] for c in chunks] == [0, 1_333_333, 2_666_666]
+    assert packets[0].header.frame_id == 'spike_camera_optical_frame'
+    assert (cameras[0].width, cameras[0].height, cameras[0].k[0]) == (13, 5, 0.0)
+    assert stamp_ns(cameras[0].header.stamp) == sent['first_stamp_ns']
+
+
+def test_a_loop_goes_on_counting_and_ends_after_the_planes_asked_for(
+    processes, spin, received, recording
+):
+    packets, _ = received
+    arguments = [recording, '--loop', '--planes', 205, '--planes-per-packet', 50, '--speed', 0]
+    sent, chunks, _ = played(processes, spin, packets, *arguments)
+    assert sent['planes_sent'] == 205
+    planes = np.concatenate([chunk.data for chunk in chunks])
+    np.testing.assert_array_equal(planes, np.concatenate([PLANES, PLANES, PLANES])[:205])
+    assert (
+        chunks[-1].t0_ns - chunks[0].t0_ns == (205 - chunks[-1].planes) * 1_000_000_000 // 30_000
+    )
+
+
+@pytest.mark.parametrize('speed', [1, 0.5])
+def test_the_rate_is_true(processes, spin, received, recording, speed):
+    packets, _ = received
+    arguments = [recording, '--loop', '--planes', 15_000, '--speed', speed]
+    sent, _, output = played(processes, spin, packets, *arguments)
+    assert sent['planes_per_s'] == pytest.approx(30_000 * speed, rel=0.03), output
+
+
+def test_the_calibration_is_published(processes, spin, received, recording, tmp_path):
+    calibration = tmp_path / 'camera.yaml'
+    calibration.write_text(
+        'image_width: 13\nimage_height: 5\ncamera_matrix:\n'
+        '  data: [300.0, 0, 6, 0, 301.0, 2, 0, 0, 1]\n'
+    )
+    _, cameras = received
+    played(processes, spin, received[0], recording, '--camera-info', calibration)
+    assert list(cameras[0].k) == [300, 0, 6, 0, 301, 2, 0, 0, 1]
+
+
+@pytest.mark.parametrize('rate', [20_000, 30_000, 999.7, 40_000])
+def test_plane_times_do_not_drift(rate):
+    clock = PlaneClock(rate)
+    for plane in (0, 1, 3, 10**9):
+        assert abs(clock.since_start_ns(plane) - plane * 1e9 / rate) <= 1 + 1e-15 * plane * 1e9
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['absent.npz'], 'absent.npz: no such file'),
+        (['{raw}'], 'a raw recording does not tell its sensor size; give it'),
+        (['{raw}', '--size', '13x5'], 'does not tell its plane rate; give it'),
+        (['{raw}', '--size', '13x7', '--rate', '20000'], 'check the sensor size'),
+        (['{npz}', '--size', '400x250'], 'planes are 13x5, but 400x250 was asked for'),
+        (['-', '--rate', '20000'], 'a pipe does not tell its sensor size'),
+        (['{npz}', '--size', '400'], "'400' is no size; expected WIDTHxHEIGHT"),
+        (['{npz}', '--rate', '-1'], 'expected above 0'),
+        (['{npz}', '--planes-per-packet', '0'], 'expected at least 1'),
+        (['{npz}', '--camera-info', 'absent.yaml'], 'absent.yaml: no such calibration file'),
+    ],
+)
+def test_bad_arguments_get_one_line(processes, tmp_path, recording, arguments, message):
+    raw = tmp_path / 'a.dat'
+    raw.write_bytes(PLANES.tobytes())
+    filled = [part.format(raw=raw, npz=recording) for part in arguments]
+    status, output = processes.run('player', *filled)
+    assert status != 0
+    assert message in output.strip().splitlines()[-1]
+    assert 'Traceback' not in output
+
+
+def test_a_closed_subscriber_side_does_not_hold_the_player(processes, recording):
+    status, output = processes.run('player', recording, '--wait', 0.2)
+    assert status == 0
+    assert 'nobody subscribes; playing all the same' in output
