@@ -41,7 +41,7 @@ class OnnxBackend:
         # By default threads wait spinning, which takes the cores from whoever brings the planes:
         # with both cores in use one inference then takes twice as long. A wait within a layer is
         # shorter than this.
-        options.add_session_config_entry('session.intra_op.spin_duration_us', '30')
+        options.add_session_config_entry('session.intra_op.spin_duration_us', '10')
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=['CPUExecutionProvider']
@@ -73,4 +73,4 @@ class OnnxBackend:
 
     def close(self) -> None:
         """See :class:`spike_depth_ros.backends.Backend`."""
-        del self._session
+        self.__dict__.pop('_session', None)

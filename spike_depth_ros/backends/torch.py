@@ -62,7 +62,7 @@ class TorchBackend:
     def close(self) -> None:
         """See :class:`spike_depth_ros.backends.Backend`."""
         self._runs.clear()
-        del self._network
+        self.__dict__.pop('_network', None)
         if self.device == 'cuda':
             torch.cuda.empty_cache()
 

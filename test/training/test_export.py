@@ -140,8 +140,16 @@ def test_the_statistics_of_batch_norm_are_those_of_the_batches():
 
 @pytest.mark.parametrize('path', [default_checkpoint(), onnx_path(default_checkpoint())])
 def test_shipped_files_name_no_path_of_the_machine_that_made_them(path):
-    content = path.read_bytes()
-    for trace in (b'/tmp', b'/home', b'/root', b'/usr', b'/work', b'site-packages', b'.py'):
+    assert_names_no_path(path)
+
+
+def test_a_fresh_export_names_no_path_of_this_machine(exported):
+    assert_names_no_path(onnx_path(exported))
+
+
+def assert_names_no_path(file):
+    content = file.read_bytes()
+    for trace in (b'/tmp', b'/home', b'/root', b'/usr', b'site-packages', b'.py', b'.cpp'):
         assert trace not in content
 
 
