@@ -39,8 +39,8 @@ from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.ingest import Ingest, StreamSettings
 from spike_depth_ros.window import Window
 
-SPIKE_QUEUE = 32
-"""Packets that DDS keeps for the node: at 40 planes of 20 kHz, 64 ms."""
+SPIKE_QUEUE = 128
+"""Packets that DDS keeps for the node while Python is busy: 40 planes of 20 kHz each, 0.26 s."""
 
 WARN_EVERY_S = 5.0
 """The same kind of warning is logged at most this often; counters and diagnostics miss none."""

@@ -38,7 +38,7 @@ from spike_depth_ros.nodes.conversions import spikes_msg, stamp_msg
 from spike_depth_ros.recording import RecordingError, open_recording, read_pipe
 from spike_depth_ros.vidar import TruncatedError
 
-QUEUE = 32
+QUEUE = 128
 CAMERA_INFO_EVERY_S = 0.1
 LATE_S = 0.5
 """Behind the clock by this much, the player says that it cannot keep the rate."""
