@@ -3,8 +3,8 @@
 """The ring of planes: append chunks, take windows, account for every plane.
 
 Planes are numbered as they are stored. A *segment* is a run of stored planes without a gap; a
-window lies within one segment. Each plane leaves the state *pending* exactly once, where one of the
-other counters of :class:`PlaneAccount` is incremented.
+window lies within one segment. Each plane leaves the state *pending* exactly once, where one of
+the other counters of :class:`PlaneAccount` is incremented.
 """
 
 from __future__ import annotations
