@@ -13,6 +13,8 @@ from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
 from spike_depth_ros.chunk import PackedPlanes
 
+_RUNTIME_VERSION = tuple(int(part) for part in onnxruntime.__version__.split('.')[:2])
+
 
 class OnnxBackend:
     """A checkpoint's .onnx export."""
@@ -39,9 +41,12 @@ class OnnxBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # By default threads wait spinning, which takes the cores from whoever brings the planes:
-        # with both cores in use one inference then takes twice as long. A wait within a layer is
-        # shorter than this.
-        options.add_session_config_entry('session.intra_op.spin_duration_us', '10')
+        # with both cores in use one inference then takes twice as long. A short spin costs little
+        # and saves sleeping between layers; ONNX Runtime 1.23 (Python 3.10) can only do without.
+        if _RUNTIME_VERSION >= (1, 31):
+            options.add_session_config_entry('session.intra_op.spin_duration_us', '10')
+        else:
+            options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=['CPUExecutionProvider']
