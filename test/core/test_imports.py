@@ -16,9 +16,7 @@ import spike_depth_ros
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
-    path
-    for folder in ('spike_depth_ros', 'training', 'benchmarks')
-    for path in (ROOT / folder).rglob('*.py')
+    path for folder in ('spike_depth_ros', 'training') for path in (ROOT / folder).rglob('*.py')
 )
 ROS = (
     'rclpy', 'cv_bridge', 'launch', 'launch_ros', 'rosidl_runtime_py', 'rcl_interfaces',
@@ -61,7 +59,7 @@ def offences(path, source):
     """What a source file imports against the rules."""
     parts = path.relative_to(ROOT).with_suffix('').parts
     in_core = parts[0] == 'spike_depth_ros' and parts[1] != 'nodes'
-    may_torch = parts[:2] == ('spike_depth_ros', 'model') or parts[0] in ('training', 'benchmarks')
+    may_torch = parts[:2] == ('spike_depth_ros', 'model') or parts[0] == 'training'
     may_torch = may_torch or parts == ('spike_depth_ros', 'backends', 'torch')
     for name, line, for_types in imports_of(ast.parse(source), parts[:-1]):
         where = f'{"/".join(parts)}:{line} imports {name}'
