@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import array
 import copy
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -151,7 +152,7 @@ def preview_msg(image: npt.NDArray[np.uint8], header: Header) -> Image:
     return _image(image, 'mono8', header)
 
 
-def array_from_msg(msg: Image) -> npt.NDArray[np.float32] | npt.NDArray[np.uint8]:
+def array_from_msg(msg: Image) -> npt.NDArray[Any]:
     """The pixels of a 32FC1 or mono8 image."""
     return np.asarray(_BRIDGE.imgmsg_to_cv2(msg, msg.encoding))
 
@@ -169,7 +170,7 @@ def _image(
 def _byte_array(pixels: npt.NDArray[np.generic]) -> array.array[int]:
     """What a message holds as ``data``, for ``_data``: the setter would look at every byte."""
     content = array.array('B')
-    content.frombytes(memoryview(np.ascontiguousarray(pixels)).cast('B'))
+    content.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
     return content
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import os
 import random
@@ -17,173 +16,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from sensor_msgs.msg import Image
 
-from spike_depth_ros import metrics, pictures
-from spike_depth_ros.checkpoint import CheckpointInfo, default_checkpoint, load_info
+from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.arguments import positive, sensor_size
-from spike_depth_ros.nodes.conversions import array_from_msg, stamp_ns
-from spike_depth_ros.recording import Recording, RecordingError, open_recording
-from spike_depth_ros.window import reference_index
-
-PICTURES = 24
-"""Moments of the stream that are drawn, evenly spread over the recording."""
-
-PNG_EVERY = 4
-"""Of these, every how many also becomes a PNG."""
-
-GIF_FPS = 8.0
+from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
+from spike_depth_ros.nodes.demo_report import draw, show, summarise
+from spike_depth_ros.recording import RecordingError, open_recording
 
 _CONSOLE = Console(stderr=False)
-
-
-@dataclasses.dataclass
-class Moment:
-    """What came out for one window; complete once all three images are there."""
-
-    plane: int
-    depth: npt.NDArray[np.float32] | None = None
-    uncertainty: npt.NDArray[np.float32] | None = None
-    preview: npt.NDArray[np.uint8] | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether it can be drawn."""
-        return not (self.depth is None or self.uncertainty is None or self.preview is None)
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is played, and how stamps lead back to planes of the recording.
-
-    Attributes:
-        recording: The stream.
-        rate_hz: Planes a second.
-        planes: Planes to send in all; the recording is looped to get there.
-        info: The checkpoint's metadata.
-        name: What the pictures call the stream.
-    """
-
-    recording: Recording
-    rate_hz: float
-    planes: int
-    info: CheckpointInfo
-    name: str
-
-    @property
-    def length(self) -> int:
-        """Planes of the recording."""
-        return len(self.recording.planes)
-
-    def plane_at(self, stamp: int, first_stamp: int) -> int:
-        """Index in the recording of the plane with this stamp."""
-        return round((stamp - first_stamp) * self.rate_hz / 1e9) % self.length
-
-    def crosses_seam(self, plane: int) -> bool:
-        """Whether the window around a reference plane holds the jump from the end to the start."""
-        first = plane - reference_index(self.info.reference_plane, self.info.planes)
-        return first < 0 or first + self.info.planes > self.length
-
-    def planes_after_reference(self) -> int:
-        """Planes of a window after its reference plane."""
-        index = reference_index(self.info.reference_plane, self.info.planes)
-        return self.info.planes - 1 - index
-
-
-class DemoListener(Node):
-    """Collects what the depth node publishes.
-
-    Args:
-        plan: What is played.
-        report: Where the player says what it sent.
-    """
-
-    def __init__(self, plan: Plan, report: Path) -> None:
-        super().__init__('spike_demo')
-        self.latencies_ms: list[float] = []
-        self.received_s: list[float] = []
-        self.stream: dict[str, str] = {}
-        self.model: dict[str, str] = {}
-        self.moments: dict[int, Moment] = {}
-        info = plan.info
-        self.errors = metrics.DepthErrors(info.min_depth, info.max_depth)
-        self._plan = plan
-        self._report = report
-        self._first_stamp: int | None = None
-        self._open: dict[int, Moment] = {}
-        qos = QoSProfile(depth=10)
-        self.create_subscription(Image, 'depth/image', self._on_depth, qos)
-        self.create_subscription(
-            Image, 'depth/uncertainty', lambda msg: self._collect(msg, 'uncertainty'), qos
-        )
-        self.create_subscription(
-            Image, 'spikes/image', lambda msg: self._collect(msg, 'preview'), qos
-        )
-        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
-
-    def _on_depth(self, msg: Image) -> None:
-        self.received_s.append(time.monotonic())
-        after_ns = self._plan.planes_after_reference() * 1e9 / self._plan.rate_hz
-        age_ns = self.get_clock().now().nanoseconds - stamp_ns(msg.header.stamp) - after_ns
-        self.latencies_ms.append(age_ns / 1e6)
-        moment = self._collect(msg, 'depth')
-        truth = self._plan.recording.truth
-        if truth is None or moment is None or self._plan.crosses_seam(moment.plane):
-            return
-        depth = truth.nearest(moment.plane)
-        if depth.shape == moment.depth.shape:
-            self.errors.add(moment.depth, depth)
-
-    def _collect(self, msg: Image, field: str) -> Moment | None:
-        """Put an image to its moment; keeps one moment for each place of the recording."""
-        first = self._player_start()
-        if first is None:
-            return None
-        stamp = stamp_ns(msg.header.stamp)
-        if stamp not in self._open:
-            self._open[stamp] = Moment(self._plan.plane_at(stamp, first))
-            while len(self._open) > 8:  # one of its images was lost
-                self._open.pop(next(iter(self._open)))
-        moment = self._open[stamp]
-        setattr(moment, field, array_from_msg(msg))
-        if moment.complete:
-            del self._open[stamp]
-            seam = (
-                self._plan.crosses_seam(moment.plane)
-                and self._plan.length > self._plan.info.planes
-            )
-            if not seam:
-                span = min(self._plan.length, self._plan.planes)
-                self.moments.setdefault(moment.plane * PICTURES // span, moment)
-        return moment
-
-    def _player_start(self) -> int | None:
-        """Stamp of the first plane, from the player's report."""
-        if self._first_stamp is None and self._report.exists():
-            with contextlib.suppress(ValueError, KeyError):
-                self._first_stamp = json.loads(self._report.read_text())['first_stamp_ns']
-        return self._first_stamp
-
-    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
-        for status in msg.status:
-            values = {pair.key: pair.value for pair in status.values}
-            if status.name.endswith(': stream'):
-                self.stream = values
-            elif status.name.endswith(': model'):
-                self.model = values
 
 
 class Demo:
@@ -211,11 +57,11 @@ class Demo:
                     self._stop_children()
                 took_s = time.monotonic() - started
             sent = json.loads(report.read_text())
-        summary = _summary(plan, listener, sent, took_s)
+        summary = summarise(plan, listener, sent, took_s)
         (self._out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
         _CONSOLE.print('drawing pictures')
         drawn = draw(plan, listener.moments, self._out)
-        _print_summary(summary, self._out, drawn)
+        show(_CONSOLE, summary, self._out, drawn)
         return 0 if summary['windows_out'] else 1
 
     @contextlib.contextmanager
@@ -312,133 +158,6 @@ class Demo:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-
-
-def _summary(
-    plan: Plan, listener: DemoListener, sent: dict[str, Any], took_s: float
-) -> dict[str, Any]:
-    """What the run measured; null where there is nothing to say."""
-    stream = {key: value for key, value in listener.stream.items() if key.startswith('planes_')}
-    account = {key: int(float(value)) for key, value in stream.items() if key != 'planes_per_s'}
-    received = account.get('planes_received', 0)
-    counted = received + account.get('planes_lost_in_transport', 0)
-    windows = len(listener.received_s)
-    span_s = listener.received_s[-1] - listener.received_s[0] if windows > 1 else 0.0
-    latency = np.percentile(listener.latencies_ms, [50, 99]) if windows else [None, None]
-    scored = listener.errors.pixels > 0
-    return {
-        'stream': plan.name,
-        'planes_sent': sent['planes_sent'],
-        'planes_in': received,
-        'planes_per_s': sent['planes_per_s'],
-        'windows_out': windows,
-        'windows_per_s': (windows - 1) / span_s if span_s else None,
-        'latency_ms_p50': None if latency[0] is None else float(latency[0]),
-        'latency_ms_p99': None if latency[1] is None else float(latency[1]),
-        # What the player sent and the node neither received nor missed was lost at either end.
-        'planes_dropped': account.get('planes_dropped', 0) + sent['planes_sent'] - counted,
-        'abs_rel': listener.errors.abs_rel if scored else None,
-        'abs_rel_coverage': listener.errors.coverage if scored else None,
-        'planes_per_window': plan.info.planes,
-        'checkpoint': Path(listener.model.get('checkpoint', '')).name,
-        'weights': plan.info.stage,
-        'weights_sha256': plan.info.weights_sha256,
-        'backend': listener.model.get('backend'),
-        'device': listener.model.get('device'),
-        'cpus': len(os.sched_getaffinity(0)),
-        'seconds': took_s,
-        'accounting': account,
-    }
-
-
-def draw(plan: Plan, moments: dict[int, Moment], out: Path) -> list[Path]:
-    """Write the pictures: PNG files of some moments and a GIF of all, in the recording's order.
-
-    Args:
-        plan: What was played.
-        moments: Complete moments by their place in the recording.
-        out: Folder to write to.
-
-    Returns:
-        The files.
-    """
-    ordered = [moments[place] for place in sorted(moments)]
-    if not ordered:
-        return []
-    for old in out.glob('depth_*.png'):
-        old.unlink()
-    near, far = _depth_limits(ordered)
-    high = float(np.nanpercentile([_finite(m.uncertainty, 95) for m in ordered], 95)) or 1.0
-    sheets = [_sheet(plan, moment, near, far, high) for moment in ordered]
-    files = []
-    for index in range(0, len(sheets), PNG_EVERY):
-        files.append(out / f'depth_{ordered[index].plane:06d}.png')
-        pictures.save_png(sheets[index], files[-1])
-    files.append(out / 'depth.gif')
-    pictures.save_gif(sheets, files[-1], GIF_FPS)
-    return files
-
-
-def _finite(image: npt.NDArray[np.float32], percent: float) -> float:
-    values = image[np.isfinite(image)]
-    return float(np.percentile(values, percent)) if values.size else np.nan
-
-
-def _depth_limits(moments: list[Moment]) -> tuple[float, float]:
-    near = np.nanmin([_finite(m.depth, 1) for m in moments] + [np.inf])
-    far = np.nanmax([_finite(m.depth, 99) for m in moments] + [0.0])
-    if not 0 < near < np.inf or far <= 0:
-        return 1.0, 10.0
-    return float(near), float(max(far, 1.05 * near))
-
-
-def _sheet(plan: Plan, moment: Moment, near: float, far: float, high: float) -> pictures.Rgb:
-    truth = plan.recording.truth
-    error = None
-    if truth is not None and truth.depth.shape[1:] == moment.depth.shape:
-        relative = metrics.relative_error(
-            moment.depth, truth.nearest(moment.plane), plan.info.min_depth, plan.info.max_depth
-        )
-        error = pictures.error_panel(relative)
-    weights = plan.info.stage
-    label = 'RANDOM WEIGHTS: depth means nothing' if weights == 'random' else f'weights: {weights}'
-    return pictures.strip(
-        [
-            (pictures.spike_panel(moment.preview), f'spikes, {plan.info.planes} planes'),
-            (pictures.depth_panel(moment.depth, near, far), 'depth'),
-            (pictures.uncertainty_panel(moment.uncertainty, high), 'uncertainty (68 %)'),
-            (error, 'relative error'),
-        ],
-        caption=f'{plan.name}, plane {moment.plane} = {1e3 * moment.plane / plan.rate_hz:.2f} ms. '
-        f'{plan.info.architecture}, {label}.',
-    )
-
-
-def _print_summary(summary: dict[str, Any], out: Path, files: list[Path]) -> None:
-    def text(key: str, form: str) -> str:
-        return '-' if summary[key] is None else format(summary[key], form)
-
-    table = Table(show_header=False)
-    rows = (
-        ('planes in', f'{summary["planes_in"]} at {text("planes_per_s", ".0f")}/s'),
-        ('planes dropped', text('planes_dropped', 'd')),
-        ('depth images', f'{summary["windows_out"]} at {text("windows_per_s", ".1f")}/s'),
-        (
-            'latency',
-            f'{text("latency_ms_p50", ".1f")} ms median, {text("latency_ms_p99", ".1f")} ms p99',
-        ),
-        ('AbsRel against truth', text('abs_rel', '.3f')),
-        ('model', f'{summary["checkpoint"]} ({summary["weights"]} weights)'),
-        ('ran on', f'{summary["device"]} by {summary["backend"]}, {summary["cpus"]} CPUs'),
-    )
-    for row in rows:
-        table.add_row(*row)
-    _CONSOLE.print(table)
-    if summary['weights'] == 'random':
-        _CONSOLE.print('The weights are random: the depth, and its error, mean nothing yet.')
-    if files:
-        _CONSOLE.print(f'pictures: {files[-1]} and {len(files) - 1} PNG files', soft_wrap=True)
-    _CONSOLE.print(f'figures:  {out / "summary.json"}', soft_wrap=True)
 
 
 def _plan(options: argparse.Namespace) -> Plan:

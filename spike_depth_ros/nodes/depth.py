@@ -343,10 +343,9 @@ class TopicOutputs:
         header = self._header(window)
         self._depth.publish(conversions.depth_msg(prediction, header, self.max_relative))
         camera = self.ingest.camera if self.ingest is not None else None
+        height, width = prediction.depth.shape
         self._camera_info.publish(
-            conversions.camera_info_msg(
-                camera, header, prediction.depth.shape, prediction.pixel_binning
-            )
+            conversions.camera_info_msg(camera, header, (height, width), prediction.pixel_binning)
         )
         if self._uncertainty.get_subscription_count():
             self._uncertainty.publish(conversions.uncertainty_msg(prediction, header))

@@ -87,7 +87,7 @@ class Inference(threading.Thread):
         estimator: DepthEstimator,
         ingest: Ingest,
         outputs: Outputs,
-        warn: Callable[[str, str], None],
+        warn: Callable[[str, str], object],
     ) -> None:
         super().__init__(name='inference', daemon=True)
         self.estimator = estimator

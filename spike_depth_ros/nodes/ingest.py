@@ -64,7 +64,7 @@ class Ingest:
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
     """
 
-    def __init__(self, settings: StreamSettings, warn: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: StreamSettings, warn: Callable[[str, str], object]) -> None:
         self.settings = settings
         self.ring: PlaneRing | None = None
         self.camera: CameraInfo | None = None

@@ -1,0 +1,171 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo hears: depth, uncertainty and preview of each window, joined by their stamps."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from spike_depth_ros import metrics
+from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.nodes.conversions import array_from_msg, stamp_ns
+from spike_depth_ros.recording import Recording
+from spike_depth_ros.window import reference_index
+
+MOMENTS = 24
+"""Moments of the stream that are kept for pictures, evenly spread over the recording."""
+
+MAX_OPEN = 8
+"""Windows that wait for the rest of their images."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """What came out for one window.
+
+    Attributes:
+        plane: Index in the recording of the window's reference plane.
+        depth: Metres, with the infinities and NaN of the topic, ``[height, width]``.
+        uncertainty: Metres, same shape.
+        preview: Firing rate as grey values, ``[sensor height, sensor width]``.
+    """
+
+    plane: int
+    depth: npt.NDArray[np.float32]
+    uncertainty: npt.NDArray[np.float32]
+    preview: npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is played, and how stamps lead back to planes of the recording.
+
+    Attributes:
+        recording: The stream.
+        rate_hz: Planes a second.
+        planes: Planes to send in all; the recording is looped to get there.
+        info: The checkpoint's metadata.
+        name: What the pictures call the stream.
+    """
+
+    recording: Recording
+    rate_hz: float
+    planes: int
+    info: CheckpointInfo
+    name: str
+
+    @property
+    def length(self) -> int:
+        """Planes of the recording."""
+        return len(self.recording.planes)
+
+    def plane_at(self, stamp: int, first_stamp: int) -> int:
+        """Index in the recording of the plane with this stamp."""
+        return round((stamp - first_stamp) * self.rate_hz / 1e9) % self.length
+
+    def crosses_seam(self, plane: int) -> bool:
+        """Whether the window around a reference plane holds the jump from the end to the start."""
+        first = plane - reference_index(self.info.reference_plane, self.info.planes)
+        return first < 0 or first + self.info.planes > self.length
+
+    def planes_after_reference(self) -> int:
+        """Planes of a window after its reference plane."""
+        index = reference_index(self.info.reference_plane, self.info.planes)
+        return self.info.planes - 1 - index
+
+
+class DemoListener(Node):
+    """Collects what the depth node publishes.
+
+    Args:
+        plan: What is played.
+        report: Where the player says what it sent.
+    """
+
+    def __init__(self, plan: Plan, report: Path) -> None:
+        super().__init__('spike_demo')
+        self.latencies_ms: list[float] = []
+        self.received_s: list[float] = []
+        self.stream: dict[str, str] = {}
+        self.model: dict[str, str] = {}
+        self.moments: dict[int, Moment] = {}
+        info = plan.info
+        self.errors = metrics.DepthErrors(info.min_depth, info.max_depth)
+        self._plan = plan
+        self._report = report
+        self._first_stamp: int | None = None
+        self._open: dict[int, dict[str, npt.NDArray[Any]]] = {}
+        qos = QoSProfile(depth=10)
+        self.create_subscription(Image, 'depth/image', self._on_depth, qos)
+        self.create_subscription(Image, 'depth/uncertainty', self._on_uncertainty, qos)
+        self.create_subscription(Image, 'spikes/image', self._on_preview, qos)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
+
+    def _on_depth(self, msg: Image) -> None:
+        self.received_s.append(time.monotonic())
+        stamp = stamp_ns(msg.header.stamp)
+        after_ns = self._plan.planes_after_reference() * 1e9 / self._plan.rate_hz
+        age_ns = self.get_clock().now().nanoseconds - stamp - after_ns
+        self.latencies_ms.append(age_ns / 1e6)
+        depth = array_from_msg(msg)
+        self._score(stamp, depth)
+        self._collect(stamp, 'depth', depth)
+
+    def _score(self, stamp: int, depth: npt.NDArray[np.float32]) -> None:
+        """Compare with the truth; windows across the loop's seam have none."""
+        truth, first = self._plan.recording.truth, self._player_start()
+        if truth is None or first is None:
+            return
+        plane = self._plan.plane_at(stamp, first)
+        true_depth = truth.nearest(plane)
+        if true_depth.shape == depth.shape and not self._plan.crosses_seam(plane):
+            self.errors.add(depth, true_depth)
+
+    def _collect(self, stamp: int, field: str, image: npt.NDArray[Any]) -> None:
+        """Join the images of one window; keeps one moment for each place of the recording."""
+        first = self._player_start()
+        images = self._open.setdefault(stamp, {})
+        images[field] = image
+        while len(self._open) > MAX_OPEN:  # one of its images was lost
+            self._open.pop(next(iter(self._open)))
+        if first is None or len(images) < 3:
+            return
+        self._open.pop(stamp, None)
+        moment = Moment(self._plan.plane_at(stamp, first), **images)
+        only_seams = self._plan.length <= self._plan.info.planes
+        if only_seams or not self._plan.crosses_seam(moment.plane):
+            span = min(self._plan.length, self._plan.planes)
+            self.moments.setdefault(moment.plane * MOMENTS // span, moment)
+
+    def _on_uncertainty(self, msg: Image) -> None:
+        self._collect(stamp_ns(msg.header.stamp), 'uncertainty', array_from_msg(msg))
+
+    def _on_preview(self, msg: Image) -> None:
+        self._collect(stamp_ns(msg.header.stamp), 'preview', array_from_msg(msg))
+
+    def _player_start(self) -> int | None:
+        """Stamp of the first plane, from the player's report."""
+        if self._first_stamp is None and self._report.exists():
+            with contextlib.suppress(ValueError, KeyError):
+                self._first_stamp = json.loads(self._report.read_text())['first_stamp_ns']
+        return self._first_stamp
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            values = {pair.key: pair.value for pair in status.values}
+            if status.name.endswith(': stream'):
+                self.stream = values
+            elif status.name.endswith(': model'):
+                self.model = values

@@ -1,0 +1,149 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo leaves behind: figures, a table and pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
+from spike_depth_ros import metrics, pictures
+from spike_depth_ros.nodes.demo_listener import DemoListener, Moment, Plan
+
+PNG_FILES = 4
+"""How many of the moments also become a PNG."""
+
+GIF_FPS = 5.0
+
+
+def summarise(
+    plan: Plan, listener: DemoListener, sent: dict[str, Any], took_s: float
+) -> dict[str, Any]:
+    """What the run measured; null where there is nothing to say."""
+    stream = {key: value for key, value in listener.stream.items() if key.startswith('planes_')}
+    account = {key: int(float(value)) for key, value in stream.items() if key != 'planes_per_s'}
+    received = account.get('planes_received', 0)
+    counted = received + account.get('planes_lost_in_transport', 0)
+    windows = len(listener.received_s)
+    span_s = listener.received_s[-1] - listener.received_s[0] if windows > 1 else 0.0
+    latency = np.percentile(listener.latencies_ms, [50, 99]) if windows else [None, None]
+    scored = listener.errors.pixels > 0
+    return {
+        'stream': plan.name,
+        'planes_sent': sent['planes_sent'],
+        'planes_in': received,
+        'planes_per_s': sent['planes_per_s'],
+        'windows_out': windows,
+        'windows_per_s': (windows - 1) / span_s if span_s else None,
+        'latency_ms_p50': None if latency[0] is None else float(latency[0]),
+        'latency_ms_p99': None if latency[1] is None else float(latency[1]),
+        # What the player sent and the node neither received nor missed was lost at either end.
+        'planes_dropped': account.get('planes_dropped', 0) + sent['planes_sent'] - counted,
+        'abs_rel': listener.errors.abs_rel if scored else None,
+        'abs_rel_coverage': listener.errors.coverage if scored else None,
+        'planes_per_window': plan.info.planes,
+        'checkpoint': Path(listener.model.get('checkpoint', '')).name,
+        'weights': plan.info.stage,
+        'weights_sha256': plan.info.weights_sha256,
+        'backend': listener.model.get('backend'),
+        'device': listener.model.get('device'),
+        'cpus': len(os.sched_getaffinity(0)),
+        'seconds': took_s,
+        'accounting': account,
+    }
+
+
+def draw(plan: Plan, moments: dict[int, Moment], out: Path) -> list[Path]:
+    """Write the pictures: PNG files of some moments and a GIF of all, in the recording's order.
+
+    Args:
+        plan: What was played.
+        moments: Complete moments by their place in the recording.
+        out: Folder to write to.
+
+    Returns:
+        The files.
+    """
+    ordered = [moments[place] for place in sorted(moments)]
+    if not ordered:
+        return []
+    for old in out.glob('depth_*.png'):
+        old.unlink()
+    near, far = _depth_limits(ordered)
+    high = max(_finite(m.uncertainty, 95) for m in ordered) or 1.0
+    sheets = [_sheet(plan, moment, near, far, high) for moment in ordered]
+    files = []
+    for index in sorted({round(i) for i in np.linspace(0, len(sheets) - 1, PNG_FILES)}):
+        files.append(out / f'depth_{ordered[index].plane:06d}.png')
+        pictures.save_png(sheets[index], files[-1])
+    files.append(out / 'depth.gif')
+    pictures.save_gif(sheets, files[-1], GIF_FPS)
+    return files
+
+
+def _finite(image: npt.NDArray[np.float32], percent: float) -> float:
+    values = image[np.isfinite(image)]
+    return float(np.percentile(values, percent)) if values.size else 0.0
+
+
+def _depth_limits(moments: list[Moment]) -> tuple[float, float]:
+    near = min((_finite(m.depth, 1) for m in moments), default=0.0)
+    far = max((_finite(m.depth, 99) for m in moments), default=0.0)
+    return (near, max(far, 1.05 * near)) if near > 0 else (1.0, 10.0)
+
+
+def _sheet(plan: Plan, moment: Moment, near: float, far: float, high: float) -> pictures.Rgb:
+    truth = plan.recording.truth
+    error = None
+    if truth is not None and truth.depth.shape[1:] == moment.depth.shape:
+        relative = metrics.relative_error(
+            moment.depth, truth.nearest(moment.plane), plan.info.min_depth, plan.info.max_depth
+        )
+        error = pictures.error_panel(relative)
+    weights = plan.info.stage
+    label = 'RANDOM WEIGHTS: depth means nothing' if weights == 'random' else f'weights: {weights}'
+    return pictures.strip(
+        [
+            (pictures.spike_panel(moment.preview), f'spikes, {plan.info.planes} planes'),
+            (pictures.depth_panel(moment.depth, near, far), 'depth'),
+            (pictures.uncertainty_panel(moment.uncertainty, high), 'uncertainty (68 %)'),
+            (error, 'relative error'),
+        ],
+        caption=f'{plan.name}, plane {moment.plane} = {1e3 * moment.plane / plan.rate_hz:.2f} ms. '
+        f'{plan.info.architecture}, {label}.',
+    )
+
+
+def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]) -> None:
+    """Print the figures as a table, and where to look."""
+
+    def text(key: str, form: str) -> str:
+        return '-' if summary[key] is None else format(summary[key], form)
+
+    table = Table(show_header=False)
+    rows = (
+        ('planes in', f'{summary["planes_in"]} at {text("planes_per_s", ".0f")}/s'),
+        ('planes dropped', text('planes_dropped', 'd')),
+        ('depth images', f'{summary["windows_out"]} at {text("windows_per_s", ".1f")}/s'),
+        (
+            'latency',
+            f'{text("latency_ms_p50", ".1f")} ms median, {text("latency_ms_p99", ".1f")} ms p99',
+        ),
+        ('AbsRel against truth', text('abs_rel', '.3f')),
+        ('model', f'{summary["checkpoint"]} ({summary["weights"]} weights)'),
+        ('ran on', f'{summary["device"]} by {summary["backend"]}, {summary["cpus"]} CPUs'),
+    )
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    if summary['weights'] == 'random':
+        console.print('The weights are random: the depth, and its error, mean nothing yet.')
+    if files:
+        console.print(f'pictures: {files[-1]} and {len(files) - 1} PNG files', soft_wrap=True)
+    console.print(f'figures:  {out / "summary.json"}', soft_wrap=True)
