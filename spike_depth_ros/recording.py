@@ -161,7 +161,8 @@ def _open_npz(path: Path) -> Recording:
 
 
 def _open_own(archive: Any, path: Path) -> Recording:
-    packed = archive['packed']
+    # Our sample is stored in the order that compresses best; packets need whole planes in a row.
+    packed = np.ascontiguousarray(archive['packed'])
     if 'width' not in archive.files or packed.dtype != np.uint8 or packed.ndim != 3:
         raise RecordingError(
             f'{path}: "packed" is {packed.dtype} {list(packed.shape)}; expected uint8 '
