@@ -107,6 +107,10 @@ def test_ros_dependencies_are_declared() -> None:
     ours = {NAME, *sys.stdlib_module_names}
     assert {packaged.get(name, name) for name in imported - ours} <= declared
 
+    for path in (ROOT / 'launch').glob('*.py'):
+        started = set(re.findall(r"package='(\w+)'", path.read_text(encoding='utf-8')))
+        assert started - {NAME} <= declared, path.name
+
 
 def test_training_stays_out_of_the_demo() -> None:
     names = set(re.findall(r'^([a-z0-9._-]+)==', lock('runtime'), re.MULTILINE))
