@@ -40,6 +40,8 @@ from spike_depth_ros.vidar import TruncatedError
 
 QUEUE = 128
 CAMERA_INFO_EVERY_S = 0.1
+EVENTS_EVERY_S = 0.5
+WARN_EVERY_S = 5.0
 LATE_S = 0.5
 """Behind the clock by this much, the player says that it cannot keep the rate."""
 
@@ -78,6 +80,9 @@ class SpikePlayer(Node):
         self._blocks, self._geometry = source.blocks, source.geometry
         self._rate_hz = _chosen_rate(options, source.rate_hz)
         self._period_ns = round(NANOSECONDS / self._rate_hz)
+        self._plane_clock = PlaneClock(self._rate_hz)
+        self._started_s = 0.0
+        self._next_s: dict[str, float] = {}
         width, height = self._geometry.width, self._geometry.height
         try:
             self._camera = (
@@ -116,49 +121,65 @@ class SpikePlayer(Node):
     def play(self) -> int:
         """Publish the whole stream at its rate; the exit status."""
         self._wait_for_subscriber()
-        options = self._options
-        clock = PlaneClock(self._rate_hz)
         self.first_stamp_ns = self.get_clock().now().nanoseconds
-        started = time.monotonic()
-        camera_due = looked = warned = started
-        problem = None
+        self._started_s = time.monotonic()
         self._write_report(0.0)
+        problem = None
         try:
-            for block in self._blocks:
-                if options.planes and self.planes_sent + len(block) > options.planes:
-                    block = block[: options.planes - self.planes_sent]
-                stamp_ns = self.first_stamp_ns + clock.since_start_ns(self.planes_sent)
-                end_s = clock.since_start_ns(self.planes_sent + len(block)) / NANOSECONDS
-                due = started + end_s / options.speed if options.speed else 0.0
-                message = spikes_msg(
-                    SpikeChunk(block, self._geometry, stamp_ns, self._period_ns), options.frame_id
-                )
-                while (wait_s := due - time.monotonic()) > 0 and rclpy.ok():
-                    time.sleep(min(wait_s, 0.2))
+            for block in self._blocks_to_send():
+                self._publish_when_due(block)
                 if not rclpy.ok():
-                    break
-                now = time.monotonic()
-                if now >= camera_due:
-                    self._publish_camera_info(stamp_ns)
-                    camera_due = now + CAMERA_INFO_EVERY_S
-                self._publisher.publish(message)
-                self.planes_sent += len(block)
-                self.packets_sent += 1
-                if now - looked > 0.5:
-                    looked = now
-                    rclpy.spin_once(self, timeout_sec=0.0)
-                if options.speed and now - due > LATE_S and now - warned > 5.0:
-                    warned = now
-                    self.get_logger().warning(
-                        f'{now - due:.1f} s behind: this machine or the source does not reach '
-                        f'{self._rate_hz * options.speed:.0f} planes/s'
-                    )
-                if options.planes and self.planes_sent >= options.planes:
                     break
         except TruncatedError as error:
             problem = str(error)
-        self._finish(time.monotonic() - started, problem)
+        self._finish(time.monotonic() - self._started_s, problem)
         return 1 if problem else 0
+
+    def _blocks_to_send(self) -> Iterator[PackedPlanes]:
+        """The source's blocks up to the number of planes asked for."""
+        for block in self._blocks:
+            left = self._options.planes - self.planes_sent if self._options.planes else len(block)
+            yield block[:left]
+            if left <= len(block) and self._options.planes:
+                return
+
+    def _publish_when_due(self, block: PackedPlanes) -> None:
+        """Publish a packet once its last plane has been seen, as a camera would."""
+        stamp_ns = self.first_stamp_ns + self._plane_clock.since_start_ns(self.planes_sent)
+        chunk = SpikeChunk(block, self._geometry, stamp_ns, self._period_ns)
+        message = spikes_msg(chunk, self._options.frame_id)
+        self._wait_until_due(self.planes_sent + len(block))
+        if not rclpy.ok():
+            return
+        if self._now_and_then('camera_info', CAMERA_INFO_EVERY_S):
+            self._publish_camera_info(stamp_ns)
+        self._publisher.publish(message)
+        self.planes_sent += len(block)
+        self.packets_sent += 1
+        if self._now_and_then('events', EVENTS_EVERY_S):
+            rclpy.spin_once(self, timeout_sec=0.0)
+
+    def _wait_until_due(self, planes: int) -> None:
+        """Sleep until this many planes have passed since the start, by rate and speed."""
+        speed = self._options.speed
+        if not speed:
+            return
+        due_s = self._started_s + self._plane_clock.since_start_ns(planes) / NANOSECONDS / speed
+        while (wait_s := due_s - time.monotonic()) > 0 and rclpy.ok():
+            time.sleep(min(wait_s, 0.2))
+        if -wait_s > LATE_S and self._now_and_then('late', WARN_EVERY_S):
+            self.get_logger().warning(
+                f'{-wait_s:.1f} s behind: this machine or the source does not reach '
+                f'{self._rate_hz * speed:.0f} planes/s'
+            )
+
+    def _now_and_then(self, what: str, every_s: float) -> bool:
+        """Whether something is due again."""
+        now = time.monotonic()
+        if now < self._next_s.get(what, 0.0):
+            return False
+        self._next_s[what] = now + every_s
+        return True
 
     def _wait_for_subscriber(self) -> None:
         """Nothing is lost at the start of a short recording."""
