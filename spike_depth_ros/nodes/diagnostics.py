@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.ingest import Ingest
+from spike_depth_ros.nodes.ingest import UNKNOWN_SIZE, Ingest
 from spike_depth_ros.window import PlaneAccount
 
 FAILURES_FOR_ERROR = 5
@@ -101,12 +101,14 @@ class StreamTask:
         silent_s = time.monotonic() - (ingest.last_packet_s or self._since)
         if silent_s > self._timeout_s:
             finding.error(f'no spikes for {silent_s:.1f} s: is the publisher running?')
-        if self.incompatible_qos:
+        if self.incompatible_qos and not rate:
             finding.error(self.incompatible_qos)
         if dropped:
             finding.warn(f'{dropped} planes dropped')
         if refused:
             finding.warn(f'{refused} packets refused')
+        if ingest.last_packet_s is not None and not ingest.size_known:
+            finding.warn(UNKNOWN_SIZE)
         if ingest.ring is not None and ingest.ring.period_ns == 0:
             finding.warn('plane rate unknown: stamps do not agree yet, or set spike_rate_hz')
         return finding.status(name, ingest.frame_id, _stream_values(rate, account, ingest))

@@ -84,6 +84,11 @@ class Ingest:
         """Focal length in sensor pixels; None where the camera is not calibrated."""
         return float(self.camera.k[0]) or None if self.camera is not None else None
 
+    @property
+    def size_known(self) -> bool:
+        """Whether camera_info or parameters have told the sensor size."""
+        return self._size is not None
+
     def account(self) -> PlaneAccount:
         """The plane accounting so far."""
         return self.ring.account() if self.ring is not None else PlaneAccount()

@@ -56,6 +56,14 @@ def test_a_stream_with_losses_is_a_warning_once(ingest):
     assert task.status('n', ingest).level == DiagnosticStatus.OK
 
 
+def test_packets_without_a_sensor_size_are_explained():
+    ingest = Ingest(SETTINGS, {}.setdefault)
+    ingest.on_spikes(packet(0))
+    status = diagnostics.StreamTask(input_timeout_s=60.0).status('n', ingest)
+    assert status.level == DiagnosticStatus.WARN
+    assert 'publish camera_info beside the spikes' in status.message
+
+
 def test_silence_is_an_error(ingest):
     task = diagnostics.StreamTask(input_timeout_s=0.0)
     status = task.status('n', ingest)

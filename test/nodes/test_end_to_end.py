@@ -21,6 +21,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros import packing
+from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import default_checkpoint
 from spike_depth_ros.chunk import Geometry, SpikeChunk
 from spike_depth_ros.estimator import DepthEstimator, Observation
@@ -347,12 +348,15 @@ def test_uncertain_depth_can_be_masked_while_the_node_runs(
             '/nowhere/model.safetensors: no such checkpoint',
         ),
         ({'device': 'cuda', 'backend': 'onnx'}, "backend 'onnx' runs on the CPU"),
+        ({'device': 'cuda'}, "device 'cuda': torch"),
         ({'policy': 'newest'}, "policy: 'newest' is none of latest, every"),
     ],
 )
 def test_what_cannot_be_configured_ends_with_one_line(
     processes, depth_parameters, values, message
 ):
+    if values == {'device': 'cuda'} and has_cuda():
+        pytest.skip('this machine has a CUDA device')
     status, output = processes.run('depth', *depth_parameters(**values))
     assert status == 1
     assert message in output
