@@ -1,26 +1,56 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Errors of depth images against true depth, as sums and counts over all pixels seen.
+"""Depth and uncertainty against true depth, as sums and counts; definitions in docs/metrics.md.
 
-Nothing is averaged per image or per batch: the sums run over pixels, so that how images are
-grouped changes nothing and the results of several processes can be merged.
+How images are grouped into calls, and calls into processes, changes nothing: each image is scored
+by itself, and what is kept are sums and counts that can be merged.
 
-What counts: a pixel has truth where the true depth is finite and positive (NaN, infinity, 0 and
-less mean: not measured). It is covered where the prediction is not NaN. Following REP 117, a
-prediction of -Inf says 'nearer than the range' and +Inf 'beyond the range'; they are scored as the
-range's limits.
+What counts. A pixel has truth where the true depth is finite and positive; NaN, 0 and less mean
+that nothing was measured; +Inf is sky, which has no relative error and is reported apart. Every
+pixel with truth counts: there is no mask by uncertainty here, and predictions that were masked by
+it must not be scored. Following REP 117, a prediction of -Inf says 'nearer than the range' and
++Inf 'beyond the range'; they are scored as the range's limits. Where the prediction is NaN the
+pixel is not covered: it lowers ``coverage``, and figures of an incomplete prediction are marked.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
+_Doubles = npt.NDArray[np.float64]
+
+Crop = Literal['none', 'garg']
+Alignment = Literal['none', 'median', 'scale_shift']
+Mean = Literal['pixels', 'images']
+
+FLOOR_M = 1e-3
+"""Predictions below, metres, score as this: logarithms need depths above 0."""
+
+BEYOND = 0.98
+"""From this share of the range's upper limit a prediction says 'beyond', as the topic's +Inf."""
+
+GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
+"""First and last row, first and last column, as shares of KITTI's images (Garg et al., 2016)."""
+
+DEPTH_FIGURES = (
+    'abs_rel',
+    'sq_rel',
+    'rmse',
+    'rmse_log',
+    'log10',
+    'silog',
+    'delta1',
+    'delta2',
+    'delta3',
+)
+"""Names of the figures, in the order of tables."""
 
 
 def has_truth(truth: FloatArray) -> npt.NDArray[np.bool_]:
@@ -52,16 +82,54 @@ def relative_error(
     Raises:
         ValueError: The shapes differ.
     """
-    if prediction.shape != truth.shape:
-        raise ValueError(
-            f'prediction {list(prediction.shape)} and truth {list(truth.shape)} differ in shape: '
-            'resize the prediction to the truth first'
-        )
-    predicted = np.asarray(prediction, dtype=np.float64)
-    predicted = np.nan_to_num(predicted, nan=np.nan, neginf=min_m, posinf=max_m)
+    _check_shapes(prediction, truth)
+    predicted = _finite_depth(prediction, min_m, max_m)
     true = np.where(has_truth(truth), truth, np.nan).astype(np.float64)
     error: npt.NDArray[np.float64] = np.abs(predicted - true) / true
     return error
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """Which pixels are scored, and what is done to a prediction before.
+
+    Attributes:
+        crop: ``garg``: only the rows and columns of ``GARG_CROP``; ``none``: the whole image.
+        cap_m: Truth from here on is not scored, and predictions are clipped to it, metres; None:
+            no limit.
+        alignment: What the prediction may borrow from the truth of its own image, over that
+            image's scored pixels. ``none``: nothing, metres are metres. ``median``: times the
+            ratio of the medians, truth over prediction. ``scale_shift``: ``a * depth + b`` with
+            the least squared error in depth (not in inverse depth: the networks here predict
+            depth itself, not a disparity known up to a shift). Figures that are aligned in
+            different ways do not compare.
+
+    Raises:
+        ValueError: The cap is not positive.
+    """
+
+    crop: Crop = 'none'
+    cap_m: float | None = None
+    alignment: Alignment = 'none'
+
+    def __post_init__(self) -> None:
+        if self.cap_m is not None and not FLOOR_M < self.cap_m < math.inf:
+            raise ValueError(f'cap {self.cap_m:g} m: expected more than {FLOOR_M:g}, or None')
+
+    def describe(self) -> str:
+        """The protocol in words, for headlines and tables."""
+        crop = {'none': 'no crop', 'garg': 'Garg crop'}[self.crop]
+        cap = 'no cap' if self.cap_m is None else f'cap {self.cap_m:g} m'
+        alignment = {
+            'none': 'not aligned',
+            'median': 'scaled by the median of each image',
+            'scale_shift': 'scale and shift fitted to each image',
+        }[self.alignment]
+        return f'{crop}, {cap}, {alignment}'
+
+
+PUBLISHED = Protocol(crop='garg', cap_m=80.0)
+"""Of the published figures on KITTI; those are means over images."""
 
 
 @dataclasses.dataclass
@@ -71,9 +139,215 @@ class DepthErrors:
     Attributes:
         min_m: What a prediction of -Inf is scored as, metres.
         max_m: What a prediction of +Inf is scored as, metres.
+        protocol: Crop, cap and alignment.
+        pixels: Pixels that had truth, within crop and cap.
+        covered: Those of them that had a prediction.
+        images: Images with at least one covered pixel.
+        sky: Pixels within the crop whose truth is +Inf.
+        sky_found: Those of them that were predicted at ``BEYOND`` times ``max_m`` or farther.
+        false_sky: Pixels predicted so far whose truth is finite and nearer than that.
+        sums: Sums over the covered pixels, see :meth:`add`.
+        image_sums: Sums over images of each image's own figures.
+
+    Raises:
+        ValueError: The limits are not ``0 < min_m < max_m < infinity``.
+    """
+
+    min_m: float
+    max_m: float
+    protocol: Protocol = Protocol()
+    pixels: int = 0
+    covered: int = 0
+    images: int = 0
+    sky: int = 0
+    sky_found: int = 0
+    false_sky: int = 0
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    image_sums: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_range(self.min_m, self.max_m)
+
+    def add(self, prediction: FloatArray, truth: FloatArray) -> None:
+        """Counts one image, or a batch of them.
+
+        Args:
+            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as the module says.
+            truth: True depth in metres, same shape; +Inf for sky.
+
+        Raises:
+            ValueError: The shapes differ, or are not those of images.
+        """
+        _check_shapes(prediction, truth)
+        for predicted, true in zip(_images(prediction), _images(truth), strict=True):
+            self._add_image(self._cropped(predicted), self._cropped(true))
+
+    def _cropped(self, image: FloatArray) -> FloatArray:
+        if self.protocol.crop == 'none':
+            return image
+        height, width = image.shape
+        top, bottom, left, right = GARG_CROP
+        rows = slice(int(top * height), int(bottom * height))
+        return image[rows, int(left * width) : int(right * width)]
+
+    def _add_image(self, prediction: FloatArray, truth: FloatArray) -> None:
+        predicted = _finite_depth(prediction, self.min_m, self.max_m)
+        scored = has_truth(truth)
+        self._add_sky(predicted, truth, scored)
+        cap = self.protocol.cap_m
+        if cap is not None:
+            scored &= truth < cap
+        covered = scored & ~np.isnan(predicted)
+        self.pixels += int(np.count_nonzero(scored))
+        count = int(np.count_nonzero(covered))
+        if not count:
+            return
+        true = truth[covered].astype(np.float64)
+        aligned = align(predicted[covered], true, self.protocol.alignment)
+        sums = _sums(np.clip(aligned, FLOOR_M, cap), true)
+        _add_moments(self.sums, self.covered, sums, count)
+        _accumulate(self.image_sums, _figures(sums, count))
+        self.covered += count
+        self.images += 1
+
+    def _add_sky(
+        self, predicted: _Doubles, truth: FloatArray, measured: npt.NDArray[np.bool_]
+    ) -> None:
+        far = BEYOND * self.max_m
+        beyond = predicted >= far
+        sky = np.isposinf(truth)
+        self.sky += int(np.count_nonzero(sky))
+        self.sky_found += int(np.count_nonzero(sky & beyond))
+        self.false_sky += int(np.count_nonzero(measured & (truth < far) & beyond))
+
+    def merge(self, other: DepthErrors) -> None:
+        """Adds what another accumulator counted, for instance another process's.
+
+        Raises:
+            ValueError: The other one scores by another range or protocol.
+        """
+        _check_mergeable(self, other)
+        if self.protocol != other.protocol:
+            raise ValueError(
+                f'protocols "{self.protocol.describe()}" and "{other.protocol.describe()}" '
+                'differ: only errors scored by one protocol can be merged'
+            )
+        _add_moments(self.sums, self.covered, other.sums, other.covered)
+        _accumulate(self.image_sums, other.image_sums)
+        for name in ('pixels', 'covered', 'images', 'sky', 'sky_found', 'false_sky'):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    @property
+    def abs_rel(self) -> float:
+        """Mean relative error of the covered pixels, 0 or more; NaN where there are none."""
+        return self.figures()['abs_rel']
+
+    @property
+    def coverage(self) -> float:
+        """Share of the pixels with truth that have a prediction, 0 to 1; NaN without truth."""
+        return _ratio(self.covered, self.pixels)
+
+    @property
+    def sky_recall(self) -> float:
+        """Share of the sky that was predicted as beyond the range; NaN without sky."""
+        return _ratio(self.sky_found, self.sky)
+
+    @property
+    def sky_precision(self) -> float:
+        """Share of sky among what was predicted as beyond the range and has a known truth.
+
+        Truth that is finite and itself beyond the range counts as neither. NaN where nothing was
+        predicted so far.
+        """
+        return _ratio(self.sky_found, self.sky_found + self.false_sky)
+
+    def figures(self, mean: Mean = 'pixels') -> dict[str, float]:
+        """The nine figures of ``DEPTH_FIGURES``; NaN where nothing was covered.
+
+        Args:
+            mean: ``pixels``: over all covered pixels, so that an image with more truth weighs
+                more. ``images``: each image's figure by itself, then the mean over images, as
+                published tables do.
+        """
+        if not self.covered:
+            return dict.fromkeys(DEPTH_FIGURES, math.nan)
+        if mean == 'pixels':
+            return _figures(self.sums, self.covered)
+        return {name: self.image_sums[name] / self.images for name in DEPTH_FIGURES}
+
+    def headline(self, mean: Mean = 'pixels') -> str:
+        """AbsRel and delta1 in one line that says what they are, and whether a part is missing."""
+        figures = self.figures(mean)
+        text = (
+            f'AbsRel {figures["abs_rel"]:.3f}, delta1 {figures["delta1"]:.3f} '
+            f'(mean over {mean}; {self.protocol.describe()})'
+        )
+        if self.covered == self.pixels:
+            return text
+        return (
+            f'{text} INCOMPLETE: coverage {self.coverage:.4f}, {self.pixels - self.covered} of '
+            f'{self.pixels} pixels have no prediction'
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Everything, for JSON: both means, counts, coverage, sky; None for what is not finite."""
+        return {
+            'protocol': dataclasses.asdict(self.protocol),
+            'images': self.images,
+            'pixels': self.pixels,
+            'coverage': _or_none(self.coverage),
+            'complete': self.covered == self.pixels,
+            'mean_over_pixels': {k: _or_none(v) for k, v in self.figures('pixels').items()},
+            'mean_over_images': {k: _or_none(v) for k, v in self.figures('images').items()},
+            'sky': {
+                'pixels': self.sky,
+                'recall': _or_none(self.sky_recall),
+                'precision': _or_none(self.sky_precision),
+            },
+        }
+
+
+def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubles:
+    """Fit the prediction of one image to its truth.
+
+    Args:
+        prediction: Depth in metres, finite, positive, ``[N]`` with N at least 1.
+        truth: True depth in metres, finite, positive, ``[N]``.
+        alignment: See :class:`Protocol`.
+
+    Returns:
+        Aligned depth, ``[N]``; a fitted shift can make it negative.
+    """
+    if alignment == 'median':
+        return prediction * float(np.median(truth) / np.median(prediction))
+    if alignment == 'scale_shift':
+        centred = prediction - prediction.mean()
+        variance = float(centred @ centred)
+        # A constant prediction fits every scale alike; the shift alone is then the best. Both are
+        # centred, as a rounded mean leaves a constant not quite 0.
+        covariance = float(centred @ (truth - truth.mean()))
+        scale = covariance / variance if variance > 0 else 0.0
+        aligned: _Doubles = truth.mean() + scale * centred
+        return aligned
+    return prediction
+
+
+@dataclasses.dataclass
+class UncertaintyErrors:
+    """Whether an uncertainty says how wrong the depth is, accumulated over any number of images.
+
+    Depth is scored as it is, in metres, without crop, cap or alignment. Errors and uncertainties
+    are compared relative to depth: ``|prediction - truth| / truth`` and ``half width /
+    prediction``.
+
+    Attributes:
+        min_m: What a prediction of -Inf is scored as, metres.
+        max_m: What a prediction of +Inf is scored as, metres.
         pixels: Pixels that had truth.
-        covered: Pixels that had truth and a prediction.
-        sum_abs_rel: Sum of ``|prediction - truth| / truth`` over the covered pixels.
+        covered: Those of them that had a prediction and an uncertainty.
+        inside: Those whose truth lies within the interval, its ends included.
+        image_sums: Sums over images of each image's figures.
+        image_counts: Images that had such a figure.
 
     Raises:
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
@@ -83,51 +357,236 @@ class DepthErrors:
     max_m: float
     pixels: int = 0
     covered: int = 0
-    sum_abs_rel: float = 0.0
+    inside: int = 0
+    image_sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    image_counts: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_m < self.max_m < math.inf:
-            raise ValueError(
-                f'depth range {self.min_m:g} to {self.max_m:g} m: expected 0 < min_m < max_m'
-            )
+        _check_range(self.min_m, self.max_m)
 
-    def add(self, prediction: FloatArray, truth: FloatArray) -> None:
+    def add(self, prediction: FloatArray, half_width: FloatArray, truth: FloatArray) -> None:
         """Counts one image, or a batch of them.
 
         Args:
-            prediction: Depth in metres, any shape; -Inf, +Inf and NaN as the module says.
+            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as the module says.
+            half_width: Half of the 68 % interval's width in metres, 0 or more, same shape; NaN
+                as missing.
             truth: True depth in metres, same shape.
 
         Raises:
-            ValueError: The shapes differ.
+            ValueError: The shapes differ, or are not those of images.
         """
-        error = relative_error(prediction, truth, self.min_m, self.max_m)
-        covered = ~np.isnan(error)
-        self.pixels += int(np.count_nonzero(has_truth(truth)))
-        self.covered += int(np.count_nonzero(covered))
-        self.sum_abs_rel += float(error[covered].sum())
+        _check_shapes(prediction, truth)
+        _check_shapes(half_width, truth)
+        for images in zip(_images(prediction), _images(half_width), _images(truth), strict=True):
+            self._add_image(*images)
 
-    def merge(self, other: DepthErrors) -> None:
+    def _add_image(self, prediction: FloatArray, half: FloatArray, truth: FloatArray) -> None:
+        predicted = _finite_depth(prediction, self.min_m, self.max_m)
+        scored = has_truth(truth)
+        covered = scored & ~np.isnan(predicted) & ~np.isnan(half)
+        depth = predicted[covered]
+        width, true = half[covered].astype(np.float64), truth[covered].astype(np.float64)
+        self.pixels += int(np.count_nonzero(scored))
+        self.covered += true.size
+        self.inside += int(np.count_nonzero(np.abs(depth - true) <= width))
+        if not true.size:
+            return
+        error, uncertainty = np.abs(depth - true) / true, width / depth
+        figures = {
+            **sparsification(error, uncertainty),
+            'rank_correlation': rank_correlation(error, uncertainty),
+            'median_error': float(np.median(error)),
+            'median_uncertainty': float(np.median(uncertainty)),
+        }
+        known = {name: value for name, value in figures.items() if not math.isnan(value)}
+        _accumulate(self.image_sums, known)
+        _accumulate(self.image_counts, dict.fromkeys(known, 1))
+
+    def merge(self, other: UncertaintyErrors) -> None:
         """Adds what another accumulator counted, for instance another process's.
 
         Raises:
             ValueError: The other one scores infinite predictions by another range.
         """
-        if (self.min_m, self.max_m) != (other.min_m, other.max_m):
-            raise ValueError(
-                f'depth ranges {self.min_m:g} to {self.max_m:g} m and {other.min_m:g} to '
-                f'{other.max_m:g} m differ: only errors scored by one range can be merged'
-            )
+        _check_mergeable(self, other)
         self.pixels += other.pixels
         self.covered += other.covered
-        self.sum_abs_rel += other.sum_abs_rel
-
-    @property
-    def abs_rel(self) -> float:
-        """Mean relative error of the covered pixels, 0 or more; NaN where there are none."""
-        return self.sum_abs_rel / self.covered if self.covered else math.nan
+        self.inside += other.inside
+        _accumulate(self.image_sums, other.image_sums)
+        _accumulate(self.image_counts, other.image_counts)
 
     @property
     def coverage(self) -> float:
-        """Share of the pixels with truth that have a prediction, 0 to 1; NaN without truth."""
-        return self.covered / self.pixels if self.pixels else math.nan
+        """Share of the pixels with truth that have a prediction and an uncertainty, 0 to 1."""
+        return _ratio(self.covered, self.pixels)
+
+    @property
+    def interval_coverage(self) -> float:
+        """Share of covered pixels whose truth lies in the interval; calibrated, it is 0.68."""
+        return _ratio(self.inside, self.covered)
+
+    def figures(self) -> dict[str, float]:
+        """All figures by name, see docs/metrics.md; NaN for what has no value.
+
+        ``interval_coverage`` is a share of pixels. The others are means over the images that have
+        them: ``ause``, ``aurg``, ``rank_correlation``, ``median_error``, ``median_uncertainty``.
+        """
+        names = ('ause', 'aurg', 'rank_correlation', 'median_error', 'median_uncertainty')
+        means = {
+            name: _ratio(self.image_sums.get(name, 0), self.image_counts.get(name, 0))
+            for name in names
+        }
+        return {'interval_coverage': self.interval_coverage, **means}
+
+    def report(self) -> dict[str, Any]:
+        """Everything, for JSON; None for what is not finite."""
+        return {
+            'pixels': self.pixels,
+            'coverage': _or_none(self.coverage),
+            **{name: _or_none(value) for name, value in self.figures().items()},
+        }
+
+
+def sparsification(error: _Doubles, uncertainty: _Doubles) -> dict[str, float]:
+    """How well removing the most uncertain pixels removes the error.
+
+    ``S_u(k)`` is the mean error of the k pixels of least uncertainty, ``S_e(k)`` of the k pixels
+    of least error (the oracle), ``A`` the mean of a curve over k = 1..N. AUSE, the area under the
+    sparsification error (Ilg et al., Uncertainty Estimates and Multi-Hypotheses Networks for
+    Optical Flow, 2018), is ``A(S_u) - A(S_e)``: 0 for a perfect order. AURG, the area under the
+    random gain (Poggi et al., On the Uncertainty of Self-Supervised Monocular Depth Estimation,
+    2020), is ``S_u(N) - A(S_u)``: above 0 where the uncertainty helps. Both in units of the
+    error, not normalised, and over every k instead of the 20 or so steps of those papers. Pixels
+    of equal uncertainty count with their mean error, so that their order does not matter.
+
+    Args:
+        error: 0 or more, ``[N]`` with N at least 1.
+        uncertainty: In any monotonous scale, ``[N]``.
+
+    Returns:
+        ``ause`` and ``aurg``.
+    """
+    _, place, sizes = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    tied = np.bincount(place, weights=error) / sizes
+    by_uncertainty = _mean_of_running_means(np.repeat(tied, sizes))
+    oracle = _mean_of_running_means(np.sort(error))
+    return {'ause': by_uncertainty - oracle, 'aurg': float(error.mean()) - by_uncertainty}
+
+
+def rank_correlation(one: _Doubles, other: _Doubles) -> float:
+    """Spearman's rank correlation, -1 to 1: Pearson's of the ranks, ties by their mean rank.
+
+    Args:
+        one: ``[N]`` with N at least 1.
+        other: ``[N]``.
+
+    Returns:
+        The correlation; NaN where either is constant.
+    """
+    a, b = _centred_ranks(one), _centred_ranks(other)
+    norm = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / norm if norm else math.nan
+
+
+def _centred_ranks(values: _Doubles) -> _Doubles:
+    _, place, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: _Doubles = (np.cumsum(sizes) - (sizes - 1) / 2)[place]
+    # The mean rank of 1..N, which ties do not move.
+    return ranks - (values.size + 1) / 2
+
+
+def _mean_of_running_means(values: _Doubles) -> float:
+    return float((np.cumsum(values) / np.arange(1, values.size + 1)).mean())
+
+
+def _finite_depth(prediction: FloatArray, min_m: float, max_m: float) -> _Doubles:
+    """Predicted metres in double precision: limits for infinities, the floor, NaN as it is."""
+    depth = np.asarray(prediction, dtype=np.float64)
+    depth = np.nan_to_num(depth, nan=np.nan, neginf=min_m, posinf=max_m)
+    return np.maximum(depth, FLOOR_M)
+
+
+def _sums(predicted: _Doubles, true: _Doubles) -> dict[str, float]:
+    """Sums over pixels from which all figures follow."""
+    difference = predicted - true
+    log = np.log(predicted / true)
+    ratio = np.maximum(predicted / true, true / predicted)
+    return {
+        'abs_rel': float((np.abs(difference) / true).sum()),
+        'sq_rel': float((difference**2 / true).sum()),
+        'square': float((difference**2).sum()),
+        'log': float(log.sum()),
+        # About their mean: squares less the square of the mean would lose the digits of SILog.
+        'log_moment': float(((log - log.mean()) ** 2).sum()),
+        'log10': float(np.abs(log).sum()) / math.log(10),
+        **{f'delta{n}': float(np.count_nonzero(ratio < 1.25**n)) for n in (1, 2, 3)},
+    }
+
+
+def _figures(sums: dict[str, float], count: int) -> dict[str, float]:
+    mean = {name: value / count for name, value in sums.items()}
+    return {
+        'abs_rel': mean['abs_rel'],
+        'sq_rel': mean['sq_rel'],
+        'rmse': math.sqrt(mean['square']),
+        'rmse_log': math.sqrt(mean['log_moment'] + mean['log'] ** 2),
+        'log10': mean['log10'],
+        'silog': 100 * math.sqrt(mean['log_moment']),
+        'delta1': mean['delta1'],
+        'delta2': mean['delta2'],
+        'delta3': mean['delta3'],
+    }
+
+
+def _add_moments(
+    total: dict[str, float], total_count: int, more: dict[str, float], count: int
+) -> None:
+    """Add sums over ``count`` pixels to sums over ``total_count``."""
+    if total_count and count:
+        # A moment about the mean grows by the distance of the two means (Chan et al., 1983).
+        gap = total['log'] / total_count - more['log'] / count
+        total['log_moment'] += gap**2 * total_count * count / (total_count + count)
+    _accumulate(total, more)
+
+
+def _accumulate(total: dict[str, float], more: dict[str, float]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + value
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _images(batch: FloatArray) -> Iterator[FloatArray]:
+    return iter(batch.reshape(-1, *batch.shape[-2:]))
+
+
+def _check_range(min_m: float, max_m: float) -> None:
+    if not 0 < min_m < max_m < math.inf:
+        raise ValueError(f'depth range {min_m:g} to {max_m:g} m: expected 0 < min_m < max_m')
+
+
+def _check_shapes(image: FloatArray, truth: FloatArray) -> None:
+    if image.shape != truth.shape:
+        raise ValueError(
+            f'prediction {list(image.shape)} and truth {list(truth.shape)} differ in shape: '
+            'resize the prediction to the truth first'
+        )
+    if truth.ndim < 2:
+        raise ValueError(f'shape {list(truth.shape)}: expected images, [..., height, width]')
+
+
+def _check_mergeable(
+    one: DepthErrors | UncertaintyErrors, other: DepthErrors | UncertaintyErrors
+) -> None:
+    if (one.min_m, one.max_m) != (other.min_m, other.max_m):
+        raise ValueError(
+            f'depth ranges {one.min_m:g} to {one.max_m:g} m and {other.min_m:g} to '
+            f'{other.max_m:g} m differ: only errors scored by one range can be merged'
+        )

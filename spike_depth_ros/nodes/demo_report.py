@@ -126,6 +126,9 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
     def text(key: str, form: str) -> str:
         return '-' if summary[key] is None else format(summary[key], form)
 
+    abs_rel = text('abs_rel', '.3f')
+    if summary['abs_rel'] is not None and summary['abs_rel_coverage'] < 1:
+        abs_rel += f' INCOMPLETE: {text("abs_rel_coverage", ".2%")} of the truth has a prediction'
     table = Table(show_header=False)
     rows = (
         ('planes in', f'{summary["planes_in"]} at {text("planes_per_s", ".0f")}/s'),
@@ -135,7 +138,7 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
             'latency',
             f'{text("latency_ms_p50", ".1f")} ms median, {text("latency_ms_p99", ".1f")} ms p99',
         ),
-        ('AbsRel against truth', text('abs_rel', '.3f')),
+        ('AbsRel against truth', abs_rel),
         ('model', f'{summary["checkpoint"]} ({summary["weights"]} weights)'),
         ('ran on', f'{summary["device"]} by {summary["backend"]}, {summary["cpus"]} CPUs'),
     )

@@ -1,48 +1,168 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth errors against cases worked out by hand."""
+"""Depth and uncertainty metrics against cases worked out by hand."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import json
 import math
 
 import numpy as np
 import numpy.testing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from spike_depth_ros.metrics import DepthErrors, has_truth, relative_error
+from spike_depth_ros.metrics import (
+    DEPTH_FIGURES,
+    PUBLISHED,
+    DepthErrors,
+    Protocol,
+    UncertaintyErrors,
+    align,
+    has_truth,
+    rank_correlation,
+    relative_error,
+    sparsification,
+)
 
 INF, NAN = math.inf, math.nan
+EXACT = {'rel': 1e-12, 'abs': 1e-12}
 
 
-def errors(prediction: list[float], truth: list[float]) -> DepthErrors:
+def errors(prediction: list[float], truth: list[float], **protocol: object) -> DepthErrors:
     """Errors of one image of a single row, scored over 1 to 10 m."""
-    result = DepthErrors(1.0, 10.0)
-    result.add(np.array([prediction], np.float32), np.array([truth], np.float32))
+    result = DepthErrors(1.0, 10.0, Protocol(**protocol))  # type: ignore[arg-type]
+    result.add(np.array([prediction], np.float64), np.array([truth], np.float64))
     return result
 
 
-def test_abs_rel_by_hand() -> None:
-    # |3-2|/2 = 0.5, |4-4|/4 = 0, |4-5|/5 = 0.2; divided by truth, not by prediction.
-    result = errors([3, 4, 4], [2, 4, 5])
-    assert result.abs_rel == pytest.approx(0.7 / 3)
-    assert result.coverage == 1.0
-    assert result.pixels == 3
+def random_images(seed: int, images: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prediction, half width and truth with everything that can be missing, ``[N, 7, 5]``."""
+    rng = np.random.default_rng(seed)
+    truth = rng.uniform(1, 9, (images, 7, 5))
+    # Unevenly filled, so that a mean over images is not one over pixels; image 0 has no truth.
+    truth[rng.random(truth.shape) < np.linspace(1, 0, images)[:, None, None]] = NAN
+    truth[rng.random(truth.shape) < 0.1] = INF
+    prediction = rng.uniform(1, 9, truth.shape)
+    for value in (INF, -INF, NAN):
+        prediction[rng.random(truth.shape) < 0.1] = value
+    half = rng.uniform(0, 2, truth.shape).round(1)
+    half[rng.random(truth.shape) < 0.1] = NAN
+    return prediction, half, truth
+
+
+# ---- the nine figures
+
+
+def test_all_figures_by_hand() -> None:
+    # Errors 1, 0, -3; relative 1/2, 0, 3/8; squared over truth 1/2, 0, 9/8; ratios 1.5, 1, 1.6.
+    figures = errors([3, 4, 5], [2, 4, 8]).figures()
+    a, b = math.log(1.5), math.log(5 / 8)
+    mean = (a + b) / 3
+    variance = ((a - mean) ** 2 + mean**2 + (b - mean) ** 2) / 3
+    expected = {
+        'abs_rel': 0.875 / 3,
+        'sq_rel': 1.625 / 3,
+        'rmse': math.sqrt(10 / 3),
+        'rmse_log': math.sqrt((a**2 + b**2) / 3),
+        'log10': (math.log10(1.5) + math.log10(1.6)) / 3,
+        'silog': 100 * math.sqrt(variance),
+        'delta1': 1 / 3,
+        'delta2': 2 / 3,  # 1.5 < 1.5625 < 1.6
+        'delta3': 1.0,
+    }
+    assert tuple(figures) == tuple(expected) == DEPTH_FIGURES
+    assert figures == pytest.approx(expected, **EXACT)
+
+
+def test_a_perfect_prediction_has_no_error() -> None:
+    figures = errors([2, 4, 8], [2, 4, 8]).figures()
+    assert figures == {name: float(name.startswith('delta')) for name in DEPTH_FIGURES}
+
+
+def test_a_ratio_of_exactly_the_threshold_is_outside() -> None:
+    assert errors([1.25], [1.0]).figures()['delta1'] == 0
+    assert errors([1.25], [1.0]).figures()['delta2'] == 1
+    # Both directions: too near counts as too far does.
+    assert errors([1.0], [1.26]).figures()['delta1'] == 0
+
+
+def test_silog_does_not_see_a_global_scale() -> None:
+    truth = [2.0, 3.0, 5.0, 7.0]
+    figures = errors([1.3 * t for t in truth], truth).figures()
+    assert figures['silog'] == pytest.approx(0, abs=1e-12)
+    assert figures['rmse_log'] == pytest.approx(math.log(1.3), **EXACT)
+
+
+def test_pooled_silog_keeps_its_digits_over_images_of_different_scale() -> None:
+    result = DepthErrors(1, 10)
+    for factor in (1.1, 1.1, 1.3):
+        result.add(np.full((1, 4), 2 * factor), np.full((1, 4), 2.0))
+    logs = np.log([1.1, 1.1, 1.3])
+    assert result.figures()['silog'] == pytest.approx(100 * logs.std(), **EXACT)
+    assert result.figures('images')['silog'] == pytest.approx(0, abs=1e-12)
+
+
+def test_two_means_are_two_numbers() -> None:
+    result = DepthErrors(1, 10)
+    # Relative error 1/2 on one pixel; 1/4 on three.
+    result.add(np.array([[3.0, 9.0, 9.0]]), np.array([[2.0, NAN, NAN]]))
+    result.add(np.array([[5.0, 5.0, 5.0]]), np.array([[4.0, 4.0, 4.0]]))
+    assert result.abs_rel == pytest.approx(1.25 / 4, **EXACT)
+    assert result.figures('pixels')['abs_rel'] == result.abs_rel
+    assert result.figures('images')['abs_rel'] == pytest.approx(0.75 / 2, **EXACT)
+    # sqrt of the mean against the mean of sqrt.
+    assert result.figures('pixels')['rmse'] == pytest.approx(1.0, **EXACT)
+    assert result.images == 2
+    assert 'mean over images' in result.headline('images')
+    assert 'mean over pixels' in result.headline()
+
+
+def test_rmse_over_images_is_not_the_root_of_a_mean() -> None:
+    result = DepthErrors(1, 10)
+    result.add(np.array([[3.0]]), np.array([[2.0]]))
+    result.add(np.array([[7.0]]), np.array([[4.0]]))
+    assert result.figures('images')['rmse'] == pytest.approx(2.0, **EXACT)
+    assert result.figures('pixels')['rmse'] == pytest.approx(math.sqrt(5), **EXACT)
+
+
+# ---- what counts
 
 
 def test_infinite_predictions_score_as_the_limits_of_the_range() -> None:
     # -Inf is 1 m: |1-2|/2 = 0.5; +Inf is 10 m: |10-8|/8 = 0.25.
     result = errors([-INF, INF], [2, 8])
-    assert result.abs_rel == pytest.approx(0.375)
+    assert result.abs_rel == pytest.approx(0.375, **EXACT)
     assert result.coverage == 1.0
 
 
-def test_missing_predictions_lower_coverage_and_nothing_else() -> None:
+def test_missing_predictions_lower_coverage_and_mark_the_headline() -> None:
     result = errors([NAN, 3, NAN, 2], [2, 2, 5, 2])
     assert result.pixels == 4
     assert result.covered == 2
     assert result.coverage == 0.5
-    assert result.abs_rel == pytest.approx(0.25)
+    assert result.abs_rel == pytest.approx(0.25, **EXACT)
+    assert 'INCOMPLETE: coverage 0.5000, 2 of 4 pixels' in result.headline()
+    assert result.report()['complete'] is False
+
+
+def test_one_missing_pixel_among_many_is_enough_for_the_mark() -> None:
+    prediction = np.full((300, 400), 3.0)
+    prediction[7, 7] = NAN
+    result = DepthErrors(1, 10)
+    result.add(prediction, np.full((300, 400), 3.0))
+    assert 'INCOMPLETE' in result.headline()
+
+
+def test_a_complete_prediction_has_no_mark() -> None:
+    result = errors([3, INF, NAN], [2, 8, NAN])
+    assert result.headline() == (
+        'AbsRel 0.375, delta1 0.000 (mean over pixels; no crop, no cap, not aligned)'
+    )
+    assert result.report()['complete'] is True
 
 
 @pytest.mark.parametrize('nothing', [NAN, 0.0, -1.0, INF, -INF])
@@ -50,51 +170,256 @@ def test_a_pixel_without_truth_does_not_count(nothing: float) -> None:
     result = errors([3, 7, NAN], [2, nothing, nothing])
     assert result.pixels == 1
     assert result.coverage == 1.0
-    assert result.abs_rel == pytest.approx(0.5)
+    assert result.abs_rel == pytest.approx(0.5, **EXACT)
 
 
 def test_nothing_counted_is_nan_and_not_zero() -> None:
-    assert math.isnan(DepthErrors(1, 10).abs_rel)
-    assert math.isnan(DepthErrors(1, 10).coverage)
+    empty = DepthErrors(1, 10)
+    assert all(math.isnan(value) for value in empty.figures().values())
+    assert all(math.isnan(value) for value in empty.figures('images').values())
+    assert math.isnan(empty.coverage)
     unseen = errors([NAN], [2])
     assert math.isnan(unseen.abs_rel)
     assert unseen.coverage == 0.0
+    assert unseen.images == 0
 
 
-def test_grouping_of_images_changes_nothing() -> None:
-    rng = np.random.default_rng(5)
-    truth = rng.uniform(1, 9, (6, 7, 5))
-    truth[rng.random(truth.shape) < 0.3] = NAN
-    prediction = rng.uniform(1, 9, truth.shape)
-    prediction[rng.random(truth.shape) < 0.2] = INF
-    prediction[rng.random(truth.shape) < 0.2] = NAN
-
-    whole, first, second = (DepthErrors(1, 10) for _ in range(3))
-    whole.add(prediction, truth)
-    for index in range(6):
-        # Unevenly filled images: a mean of the images' means would differ.
-        (first if index < 2 else second).add(prediction[index], truth[index])
-    first.merge(second)
-
-    assert (first.pixels, first.covered) == (whole.pixels, whole.covered)
-    assert first.abs_rel == pytest.approx(whole.abs_rel, rel=1e-12)
+def test_depth_of_zero_or_less_is_scored_and_not_lost() -> None:
+    result = errors([0, -5], [2, 2])
+    assert result.coverage == 1.0
+    assert result.abs_rel == pytest.approx((2 - 1e-3) / 2, **EXACT)
+    assert math.isfinite(result.figures()['rmse_log'])
 
 
-def test_errors_over_different_ranges_do_not_merge() -> None:
+def test_half_precision_truth_is_scored_in_double() -> None:
+    truth = np.full((300, 300), 40, np.float16)
+    result = DepthErrors(1, 80)
+    result.add(np.full((300, 300), 44, np.float16), truth)
+    assert result.abs_rel == pytest.approx(0.1, **EXACT)
+    # Neither the range's limit nor the median is a number of half precision.
+    limit = DepthErrors(1, 10.01)
+    limit.add(np.full((1, 1), INF, np.float16), np.full((1, 1), 10, np.float16))
+    assert limit.abs_rel == pytest.approx(0.001, **EXACT)
+    halves = np.array([[1.0, 1 + 2**-10]], np.float16)
+    median = DepthErrors(0.1, 10, Protocol(alignment='median'))
+    median.add(halves.astype(np.float64), halves)
+    assert median.abs_rel == 0
+
+
+# ---- sky
+
+
+def test_sky_is_reported_apart() -> None:
+    # Range to 10 m, so 'beyond' starts at 9.8 m.
+    prediction = [INF, 9.8, 9.7, NAN, 2.0, INF, INF, INF]
+    truth = [INF, INF, INF, INF, 2.0, 5.0, 20.0, NAN]
+    result = errors(prediction, truth)
+    assert result.sky == 4
+    assert result.sky_recall == pytest.approx(2 / 4)
+    # Two right, one false (5 m); truth at 20 m is beyond itself, and NaN is not known.
+    assert result.sky_precision == pytest.approx(2 / 3)
+    # AbsRel is that of 2, 5 and 20 m alone: 0, 1 and 0.5.
+    assert result.pixels == 3
+    assert result.abs_rel == pytest.approx(0.5, **EXACT)
+    assert result.report()['sky'] == {'pixels': 4, 'recall': 0.5, 'precision': 2 / 3}
+
+
+def test_no_sky_has_no_recall() -> None:
+    result = errors([2], [2])
+    assert math.isnan(result.sky_recall)
+    assert math.isnan(result.sky_precision)
+    assert result.report()['sky']['recall'] is None
+
+
+# ---- cap and crop
+
+
+def test_cap_leaves_far_truth_out_and_clips_predictions() -> None:
+    # |6-4|/4 = 0.5 where 9 is clipped to 6; truth of 6 and more is out, and out of coverage too.
+    result = errors([9, 2, NAN, 3], [4, 2, 6, 8], cap_m=6.0)
+    assert result.pixels == 2
+    assert result.coverage == 1.0
+    assert result.abs_rel == pytest.approx(0.25, **EXACT)
+
+
+def test_garg_crop_takes_the_published_rows_and_columns() -> None:
+    # KITTI at 375x1242: rows 153 to 370, columns 44 to 1196.
+    truth = np.full((375, 1242), NAN)
+    for row, column in ((153, 44), (370, 1196)):
+        truth[row, column] = 2.0
+    for row, column in ((152, 44), (153, 43), (371, 1196), (370, 1197)):
+        truth[row, column] = 4.0
+    truth[0, 0] = INF
+    result = DepthErrors(1, 80, PUBLISHED)
+    result.add(np.full(truth.shape, 3.0), truth)
+    assert result.pixels == 2
+    assert result.abs_rel == pytest.approx(0.5, **EXACT)
+    assert result.sky == 0
+    assert 'Garg crop, cap 80 m, not aligned' in result.headline()
+
+
+def test_crop_and_cap_of_whole_images_are_those_of_a_batch() -> None:
+    prediction, _, truth = random_images(2)
+    result = DepthErrors(1, 10, Protocol('garg', 7.0))
+    result.add(prediction, truth)
+    # Shares of 7 rows and 5 columns: rows 2 to 5, columns 0 to 3.
+    by_hand = DepthErrors(1, 10, Protocol('none', 7.0))
+    by_hand.add(prediction[:, 2:6, 0:4], truth[:, 2:6, 0:4])
+    assert result.pixels == by_hand.pixels > 20
+    assert result.figures() == by_hand.figures()
+
+
+@pytest.mark.parametrize('cap', [0.0, -1.0, NAN, INF])
+def test_a_cap_without_sense_is_refused(cap: float) -> None:
+    with pytest.raises(ValueError, match='cap'):
+        Protocol(cap_m=cap)
+
+
+# ---- alignment
+
+
+def test_median_alignment_finds_the_scale() -> None:
+    truth = [2.0, 3.0, 8.0, NAN]
+    result = errors([t * 0.37 for t in truth[:3]] + [9], truth, alignment='median')
+    assert result.abs_rel == pytest.approx(0, abs=1e-12)
+    # The outlier does not move the median: 1, 2, 9 against 2, 4, 6 is times 2.
+    figures = errors([1, 2, 9], [2, 4, 6], alignment='median').figures()
+    assert figures['abs_rel'] == pytest.approx((0 + 0 + 12 / 6) / 3, **EXACT)
+
+
+def test_scale_and_shift_are_found() -> None:
+    truth = [2.0, 3.0, 8.0]
+    prediction = [1.0 + 0.25 * t for t in truth]
+    assert errors(prediction, truth, alignment='scale_shift').abs_rel < 1e-12
+    assert errors(prediction, truth, alignment='median').abs_rel > 0.1
+
+
+def test_scale_and_shift_are_least_squares_in_depth() -> None:
+    # Points (1, 2), (2, 2), (3, 5): slope 1.5, through their centre (2, 3).
+    aligned = align(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 5.0]), 'scale_shift')
+    npt.assert_allclose(aligned, [1.5, 3.0, 4.5], rtol=1e-14)
+
+
+def test_a_constant_prediction_is_aligned_to_the_mean() -> None:
+    # The mean of three times 0.1 is not quite 0.1.
+    for constant in (4.0, 0.1):
+        aligned = align(np.full(3, constant), np.array([1.0, 2.0, 6.0]), 'scale_shift')
+        npt.assert_allclose(aligned, 3.0)
+
+
+def test_each_image_is_aligned_by_itself() -> None:
+    truth = np.array([[[2.0, 4.0]], [[2.0, 4.0]]])
+    prediction = truth * np.array([0.5, 3.0])[:, None, None]
+    result = DepthErrors(0.1, 20, Protocol(alignment='median'))
+    result.add(prediction, truth)
+    assert result.abs_rel == pytest.approx(0, abs=1e-12)
+
+
+def test_alignment_uses_scored_pixels_alone() -> None:
+    # 80 m lies beyond the cap: with it the ratio of the medians would be another.
+    result = errors([1, 2, 1], [2, 4, 80], alignment='median', cap_m=50.0)
+    assert result.abs_rel == pytest.approx(0, abs=1e-12)
+
+
+def test_infinite_predictions_are_aligned_as_the_limits() -> None:
+    # +Inf is 10 m before the scale 0.5 is fitted to 4, 10, 10 against 2, 5, 5.
+    result = errors([4, INF, 10], [2, 5, 5], alignment='median')
+    assert result.abs_rel == pytest.approx(0, abs=1e-12)
+
+
+def test_alignment_is_said() -> None:
+    assert 'median of each image' in errors([2], [2], alignment='median').headline()
+    report = errors([2], [2], alignment='scale_shift').report()
+    assert report['protocol'] == {'crop': 'none', 'cap_m': None, 'alignment': 'scale_shift'}
+
+
+# ---- grouping
+
+
+PROTOCOLS = [
+    Protocol(),
+    Protocol('garg', 7.0),
+    Protocol(alignment='median'),
+    Protocol('none', 8.0, 'scale_shift'),
+]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 50),
+    cuts=st.lists(st.integers(0, 6), max_size=4),
+    split=st.integers(0, 5),
+    protocol=st.sampled_from(PROTOCOLS),
+)
+def test_batches_and_processes_change_nothing(
+    seed: int, cuts: list[int], split: int, protocol: Protocol
+) -> None:
+    prediction, half, truth = random_images(seed)
+    whole, uncertain = DepthErrors(1, 10, protocol), UncertaintyErrors(1, 10)
+    for index in range(len(truth)):
+        whole.add(prediction[index], truth[index])
+        uncertain.add(prediction[index], half[index], truth[index])
+
+    parts = [DepthErrors(1, 10, protocol) for _ in range(2)]
+    uncertain_parts = [UncertaintyErrors(1, 10) for _ in range(2)]
+    edges = [0, *sorted(cuts), 6]
+    for place, (start, stop) in enumerate(itertools.pairwise(edges)):
+        process = int(place >= split)
+        parts[process].add(prediction[start:stop], truth[start:stop])
+        uncertain_parts[process].add(prediction[start:stop], half[start:stop], truth[start:stop])
+    parts[1].merge(parts[0])
+    uncertain_parts[1].merge(uncertain_parts[0])
+
+    for name in ('pixels', 'covered', 'images', 'sky', 'sky_found', 'false_sky'):
+        assert getattr(parts[1], name) == getattr(whole, name)
+    for mean in ('pixels', 'images'):
+        assert parts[1].figures(mean) == pytest.approx(whole.figures(mean), nan_ok=True, rel=1e-9)
+    assert uncertain_parts[1].figures() == pytest.approx(uncertain.figures(), nan_ok=True)
+    assert uncertain_parts[1].coverage == uncertain.coverage
+
+
+def test_channels_are_no_image_axis() -> None:
+    prediction, _, truth = random_images(1)
+    flat, with_channel = DepthErrors(1, 10), DepthErrors(1, 10)
+    flat.add(prediction, truth)
+    with_channel.add(prediction[:, None], truth[:, None])
+    assert flat == with_channel
+
+
+def test_what_is_scored_differently_does_not_merge() -> None:
     with pytest.raises(ValueError, match='1 to 10 m and 1 to 20 m differ'):
         DepthErrors(1, 10).merge(DepthErrors(1, 20))
+    with pytest.raises(ValueError, match='not aligned" and "no crop, no cap, scaled by'):
+        DepthErrors(1, 10).merge(DepthErrors(1, 10, Protocol(alignment='median')))
+    with pytest.raises(ValueError, match='1 to 10 m and 1 to 20 m differ'):
+        UncertaintyErrors(1, 10).merge(UncertaintyErrors(1, 20))
+
+
+def test_reports_are_strict_json() -> None:
+    for report in (errors([NAN], [2]).report(), UncertaintyErrors(1, 10).report()):
+        json.loads(json.dumps(report, allow_nan=False))
+    figures = errors([3], [2]).report()['mean_over_pixels']
+    assert figures['abs_rel'] == 0.5
 
 
 @pytest.mark.parametrize('limits', [(0, 10), (5, 5), (10, 1), (1, INF), (NAN, 10)])
-def test_a_range_without_sense_is_refused(limits: tuple[float, float]) -> None:
+@pytest.mark.parametrize('kind', [DepthErrors, UncertaintyErrors])
+def test_a_range_without_sense_is_refused(kind: type, limits: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match='0 < min_m < max_m'):
-        DepthErrors(*limits)
+        kind(*limits)
 
 
 def test_shapes_that_differ_are_refused() -> None:
     # Broadcasting would score one row against a whole image.
     with pytest.raises(ValueError, match=r'\[1, 4\] and truth \[3, 4\]'):
         DepthErrors(1, 10).add(np.ones((1, 4)), np.ones((3, 4)))
+    with pytest.raises(ValueError, match=r'\[4\] and truth \[1, 4\]'):
+        UncertaintyErrors(1, 10).add(np.ones((1, 4)), np.ones(4), np.ones((1, 4)))
+    with pytest.raises(ValueError, match=r'\[4\]: expected images'):
+        DepthErrors(1, 10).add(np.ones(4), np.ones(4))
+
+
+# ---- the image of errors
 
 
 def test_relative_error_keeps_the_image() -> None:
@@ -104,8 +429,95 @@ def test_relative_error_keeps_the_image() -> None:
     npt.assert_array_equal(has_truth(truth), [[True, True], [True, False]])
 
 
-def test_half_precision_truth_is_scored_in_double() -> None:
-    truth = np.full((300, 300), 40, np.float16)
-    result = DepthErrors(1, 80)
-    result.add(np.full((300, 300), 44, np.float16), truth)
-    assert result.abs_rel == pytest.approx(0.1)
+# ---- uncertainty
+
+
+def uncertainty(
+    prediction: list[float], half: list[float], truth: list[float]
+) -> UncertaintyErrors:
+    result = UncertaintyErrors(1.0, 10.0)
+    result.add(*(np.array([values], np.float64) for values in (prediction, half, truth)))
+    return result
+
+
+def test_the_interval_covers_what_lies_within_it() -> None:
+    # Errors 1, 1, 2, and 10 - 8 = 2 for +Inf.
+    result = uncertainty([3, 3, 3, INF], [1.0, 0.9, 2.5, 1.9], [2, 4, 5, 8])
+    assert result.inside == 2
+    assert result.interval_coverage == 0.5
+    assert result.coverage == 1.0
+
+
+def test_missing_depth_or_uncertainty_lowers_coverage() -> None:
+    result = uncertainty([NAN, 3, 3, 3], [1, NAN, 1, 1], [2, 2, 2, NAN])
+    assert result.pixels == 3
+    assert result.covered == 1
+    assert result.interval_coverage == 1.0
+
+
+def test_depth_of_zero_has_a_relative_uncertainty_too() -> None:
+    assert uncertainty([0], [1], [2]).figures()['median_uncertainty'] == pytest.approx(1000)
+
+
+def test_sparsification_by_hand() -> None:
+    # Kept by least uncertainty: 0.6; 0.6, 0.1; 0.6, 0.1, 0.2. By least error: 0.1, 0.2, 0.6.
+    found = sparsification(np.array([0.1, 0.2, 0.6]), np.array([2.0, 3.0, 1.0]))
+    by_uncertainty = (0.6 + 0.35 + 0.3) / 3
+    oracle = (0.1 + 0.15 + 0.3) / 3
+    expected = {'ause': by_uncertainty - oracle, 'aurg': 0.3 - by_uncertainty}
+    assert found == pytest.approx(expected, **EXACT)
+
+
+def test_a_perfect_order_has_no_sparsification_error_and_a_constant_no_gain() -> None:
+    error = np.array([0.4, 0.1, 0.3, 0.2])
+    assert sparsification(error, error**2)['ause'] == pytest.approx(0, abs=1e-15)
+    assert sparsification(error, error)['aurg'] > 0.05
+    constant = sparsification(error, np.ones(4))
+    assert constant['aurg'] == pytest.approx(0, abs=1e-15)
+    assert constant['ause'] == pytest.approx(sparsification(error, error)['aurg'], **EXACT)
+    assert sparsification(error, -error)['aurg'] < 0
+
+
+@given(order=st.permutations(range(6)))
+def test_equal_uncertainties_do_not_depend_on_the_order_of_pixels(order: list[int]) -> None:
+    error = np.array([0.4, 0.1, 0.3, 0.2, 0.9, 0.0])
+    unsure = np.array([1.0, 1.0, 2.0, 2.0, 2.0, 3.0])
+    expected = sparsification(error, unsure)
+    assert sparsification(error[order], unsure[order]) == pytest.approx(expected)
+
+
+def test_rank_correlation_by_hand() -> None:
+    one = np.array([10.0, 20.0, 30.0, 40.0])
+    assert rank_correlation(one, np.exp(one)) == pytest.approx(1, **EXACT)
+    assert rank_correlation(one, -one) == pytest.approx(-1, **EXACT)
+    # Rank differences 1, 1, 0, 0: 1 - 6 * 2 / (4 * 15).
+    assert rank_correlation(one, np.array([2.0, 1.0, 3.0, 4.0])) == pytest.approx(0.8, **EXACT)
+    # Tied ranks 1.5, 1.5, 3, 4: covariance 4.5, norms sqrt(4.5 * 5).
+    tied = np.array([7.0, 7.0, 8.0, 9.0])
+    assert rank_correlation(one, tied) == pytest.approx(4.5 / math.sqrt(22.5), **EXACT)
+    assert math.isnan(rank_correlation(one, np.ones(4)))
+
+
+def test_figures_of_uncertainty_are_relative_and_mean_over_images() -> None:
+    # Relative errors 0.5, 0.25, 0.2; half width over prediction 0.5, 0.1, 0.2: by hand below.
+    first = uncertainty([3, 5, 6], [1.5, 0.5, 1.2], [2, 4, 5])
+    figures = first.figures()
+    assert figures['median_error'] == pytest.approx(0.25, **EXACT)
+    assert figures['median_uncertainty'] == pytest.approx(0.2, **EXACT)
+    assert figures['rank_correlation'] == pytest.approx(0.5, **EXACT)
+    expected = sparsification(np.array([0.5, 0.25, 0.2]), np.array([0.5, 0.1, 0.2]))
+    assert figures['ause'] == pytest.approx(expected['ause'], **EXACT)
+
+    # An image of one pixel has no correlation: it must not count as 0.
+    first.merge(uncertainty([3], [0.3], [2]))
+    merged = first.figures()
+    assert merged['rank_correlation'] == pytest.approx(0.5, **EXACT)
+    assert merged['median_error'] == pytest.approx((0.25 + 0.5) / 2, **EXACT)
+    assert merged['median_uncertainty'] == pytest.approx((0.2 + 0.1) / 2, **EXACT)
+
+
+def test_an_accumulator_without_pixels_has_no_figures() -> None:
+    empty = UncertaintyErrors(1, 10)
+    assert all(math.isnan(value) for value in empty.figures().values())
+    assert math.isnan(empty.coverage)
+    assert dataclasses.replace(empty).report()['ause'] is None
