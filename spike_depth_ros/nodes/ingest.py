@@ -18,6 +18,9 @@ from spike_depth_ros.window import Arrival, PlaneAccount, PlaneRing, Policy, Ref
 MAX_WAITING_PACKETS = 32
 """Packets kept while the sensor size is not yet known."""
 
+DEFAULT_RING: dict[Policy, int] = {'latest': 1024, 'every': 8192}
+"""Planes: policy ``latest`` needs hardly more than its window, ``every`` bridges 0.4 s at 20 kHz."""
+
 UNKNOWN_SIZE = (
     'the sensor size is unknown: publish camera_info beside the spikes, or set sensor_width and '
     'sensor_height'
@@ -47,6 +50,13 @@ class StreamSettings:
     stamp_tolerance_planes: float
     sensor_width: int
     sensor_height: int
+
+    @property
+    def capacity(self) -> int:
+        """Planes that the ring holds."""
+        if self.ring_planes:
+            return max(self.ring_planes, self.window)
+        return max(DEFAULT_RING[self.policy], 2 * self.window)
 
 
 class Ingest:
@@ -144,7 +154,7 @@ class Ingest:
             self.settings.window,
             self.settings.hop,
             self.settings.policy,
-            max(self.settings.ring_planes, self.settings.window),
+            self.settings.capacity,
             period_ns=round(1e9 / rate) if rate else 0,
             reference=self.settings.reference,
             stamp_tolerance=self.settings.stamp_tolerance_planes,

@@ -95,7 +95,14 @@ DEPTH_PARAMETERS = (
         'Which windows are used: latest (newest full window) or every (each hop, for replay).',
         choices=('latest', 'every'),
     ),
-    Parameter('ring_planes', 8192, 'Planes that wait at most for inference.', 16, 10_000_000),
+    Parameter(
+        'ring_planes',
+        0,
+        'Planes that wait at most for inference; 0: 1024 with policy latest, 8192 with every, and '
+        'at least two windows.',
+        0,
+        10_000_000,
+    ),
     Parameter('sensor_width', 0, 'Sensor width in pixels; 0: from camera_info.', 0, 16_384),
     Parameter('sensor_height', 0, 'Sensor height in pixels; 0: from camera_info.', 0, 16_384),
     Parameter('spike_rate_hz', 0.0, 'Planes a second; 0: inferred from stamps.', 0.0, 1e6),

@@ -109,6 +109,14 @@ def test_a_camera_info_without_size_is_refused(ingest, warnings):
     assert 'size 0x0' in warnings['camera_info']
 
 
+def test_the_ring_is_large_enough_for_two_windows_and_as_large_as_asked_for():
+    assert dataclasses.replace(SETTINGS, ring_planes=0).capacity == 8192
+    latest = dataclasses.replace(SETTINGS, ring_planes=0, policy='latest')
+    assert latest.capacity == 1024
+    assert dataclasses.replace(latest, window=1280).capacity == 2560
+    assert dataclasses.replace(SETTINGS, ring_planes=3).capacity == 8
+
+
 def test_k_of_zeros_means_uncalibrated(ingest):
     ingest.on_camera_info(CameraInfo(height=5, width=13))
     assert ingest.fx_px is None
