@@ -19,7 +19,7 @@ MAX_WAITING_PACKETS = 32
 """Packets kept while the sensor size is not yet known."""
 
 DEFAULT_RING: dict[Policy, int] = {'latest': 1024, 'every': 8192}
-"""Planes: policy ``latest`` needs hardly more than its window, ``every`` bridges 0.4 s at 20 kHz."""
+"""Planes: ``latest`` needs hardly more than its window, ``every`` bridges 0.4 s at 20 kHz."""
 
 UNKNOWN_SIZE = (
     'the sensor size is unknown: publish camera_info beside the spikes, or set sensor_width and '
