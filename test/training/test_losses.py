@@ -1,0 +1,195 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from spike_training.bicross.losses import (  # noqa: E402
+    OFFSET,
+    si_loss,
+    si_loss_rooted,
+    soft_error,
+    uncertainty_loss,
+)
+
+LN2 = math.log(2)
+SI = pytest.mark.parametrize('si', [si_loss, si_loss_rooted])
+BAD = pytest.mark.parametrize('bad', [math.nan, math.inf, 0.0, -1.0])
+
+
+def image(rows, requires_grad=False):
+    return torch.tensor([[rows]], dtype=torch.float64, requires_grad=requires_grad)
+
+
+def images(*rows):
+    return torch.cat([image(row) for row in rows])
+
+
+def everywhere(like):
+    return torch.ones_like(like, dtype=torch.bool)
+
+
+def close(found, expected):
+    torch.testing.assert_close(found, torch.tensor(expected).to(found), rtol=1e-6, atol=1e-7)
+
+
+def unc_of_pred(pred, reference, weight):
+    """The uncertainty's loss as a function of what the other two losses take."""
+    return uncertainty_loss(pred, torch.full_like(pred, 1.5), reference, weight)
+
+
+class TestSiLoss:
+    def test_known_value(self):
+        pred, reference = image([[1.0, 2.0]]), image([[1.0, 1.0]])  # d = 0, ln 2
+        found = si_loss(pred, reference, everywhere(pred), lam=0.5)
+        close(found, [LN2**2 / 2 - 0.5 * (LN2 / 2) ** 2])
+
+    @pytest.mark.parametrize(('lam', 'expected'), [(0.0, LN2**2), (0.5, LN2**2 / 2), (1.0, 0.0)])
+    def test_lambda_says_how_much_of_a_global_scale_is_forgiven(self, lam, expected):
+        reference = image([[1.0, 3.0], [0.5, 40.0]])
+        close(si_loss(2 * reference, reference, everywhere(reference), lam), [expected])
+
+    def test_equals_the_printed_formula(self):
+        generator = torch.Generator().manual_seed(0)
+        pred, reference = 0.3 + 9 * torch.rand(2, 3, 1, 5, 7, generator=generator).double()
+        d, n = pred.log() - reference.log(), 35
+        expected = d.square().sum((1, 2, 3)) / n - 0.7 / n**2 * d.sum((1, 2, 3)).square()
+        found = si_loss(pred, reference, everywhere(pred), lam=0.7)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+class TestSiLossRooted:
+    def test_known_value(self):
+        # d = 0, ln 2 with the offset: variance (ln 2 / 2)^2, mean ln 2 / 2
+        pred, reference = image([[1.0, 2 + OFFSET]]), image([[1.0, 1.0]])
+        found = si_loss_rooted(pred, reference, everywhere(pred), lam=0.85)
+        close(found, [LN2 / 2 * math.sqrt(1 + 0.15)])
+
+    def test_perfect_prediction_has_no_gradient(self):
+        pred = image([[1.0, 2.0]], requires_grad=True)
+        loss = si_loss_rooted(pred, pred.detach().clone(), everywhere(pred))
+        loss.sum().backward()
+        close(loss.detach(), [0.0])
+        close(pred.grad, [[[[0.0, 0.0]]]])
+
+
+class TestMasks:
+    @SI
+    def test_what_is_masked_does_not_count(self, si):
+        pred, reference = image([[1.0, 2.0, 50.0]]), image([[1.0, 1.0, 1.0]])
+        weight = image([[1, 1, 0]]).bool()
+        alone = si(pred[..., :2], reference[..., :2], weight[..., :2])
+        close(si(pred, reference, weight), alone.tolist())
+
+    @SI
+    def test_a_weight_of_two_is_the_pixel_twice(self, si):
+        once = si(image([[1.0, 2.0, 2.0]]), image([[1.0, 1.0, 1.0]]), image([[1.0, 1.0, 1.0]]))
+        twice = si(image([[1.0, 2.0]]), image([[1.0, 1.0]]), image([[0.1, 0.2]]))
+        close(twice, once.tolist())
+
+    @SI
+    @BAD
+    def test_a_bad_reference_is_left_out(self, si, bad):
+        pred = image([[1.0, 2.0, 3.0]], requires_grad=True)
+        reference = image([[1.0, 1.0, bad]])
+        loss = si(pred, reference, everywhere(pred))
+        loss.sum().backward()
+        rest = image([[1.0, 2.0]]), image([[1.0, 1.0]]), image([[1.0, 1.0]])
+        close(loss.detach(), si(*rest).tolist())
+        assert pred.grad.isfinite().all()
+        assert pred.grad[..., 2] == 0
+
+    @SI
+    def test_a_bad_prediction_is_not_hidden(self, si):
+        pred = image([[1.0, math.nan]])
+        assert si(pred, image([[1.0, 1.0]]), everywhere(pred)).isnan().all()
+
+    @SI
+    def test_a_bad_prediction_that_is_masked_does_not_count(self, si):
+        pred = image([[1.0, 2.0, math.nan]], requires_grad=True)
+        weight = image([[1, 1, 0]]).bool()
+        loss = si(pred, image([[1.0, 1.0, 1.0]]), weight)
+        loss.sum().backward()
+        assert loss.isfinite().all()
+        assert pred.grad.isfinite().all()
+
+    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, unc_of_pred])
+    def test_nothing_to_compare_is_a_zero_without_gradient(self, loss):
+        pred = images([[1.0, 2.0]], [[1.0, 2.0]]).requires_grad_()
+        reference = images([[1.0, 1.0]], [[math.nan, math.inf]])
+        found = loss(pred, reference, everywhere(pred))
+        found.sum().backward()
+        assert found[0] > 0
+        assert found[1] == 0
+        assert pred.grad[0].abs().sum() > 0
+        assert (pred.grad[1] == 0).all()
+
+    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, unc_of_pred])
+    def test_images_do_not_mix(self, loss):
+        pred, reference = images([[1.0, 2.0]], [[5.0, 3.0]]), images([[2.0, 2.0]], [[4.0, 8.0]])
+        both = loss(pred, reference, everywhere(pred))
+        for i in range(2):
+            one = slice(i, i + 1)
+            close(loss(pred[one], reference[one], everywhere(pred[one])), both[one].tolist())
+
+    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, unc_of_pred])
+    def test_shapes_must_agree(self, loss):
+        pred = image([[1.0, 2.0]])
+        for reference, weight in (
+            (image([[1.0]]), everywhere(pred)),
+            (pred, everywhere(image([[1.0]]))),
+        ):
+            with pytest.raises(ValueError, match='shapes'):
+                loss(pred, reference, weight)
+
+
+class TestUncertainty:
+    def test_soft_error_known_value_and_clip(self):
+        pred, reference = image([[1.5, 9.0, 2.0, 1.0]]), image([[1.0, 1.0, 4.0, math.nan]])
+        found = soft_error(pred, reference)
+        torch.testing.assert_close(
+            found, image([[0.5, 1.0, 0.5, math.nan]]).to(found), equal_nan=True
+        )
+
+    def test_known_value(self):
+        u = image([[0.1, 0.3]])
+        pred, reference = image([[1.2, 2.0]]), image([[1.0, 4.0]])  # errors 0.2, 0.5
+        close(uncertainty_loss(u, pred, reference, everywhere(u)), [(0.1 + 0.2) / 2])
+
+    def test_only_the_uncertainty_has_a_gradient(self):
+        u = image([[0.1, 0.9]], requires_grad=True)
+        pred = image([[1.2, 2.0]], requires_grad=True)
+        reference = image([[1.0, 4.0]], requires_grad=True)
+        uncertainty_loss(u, pred, reference, everywhere(u)).sum().backward()
+        close(u.grad, [[[[-0.5, 0.5]]]])
+        assert pred.grad is None
+        assert reference.grad is None
+
+    def test_a_bad_reference_is_left_out(self):
+        u = image([[0.1, 0.9]], requires_grad=True)
+        loss = uncertainty_loss(u, image([[1.2, 2.0]]), image([[1.0, math.nan]]), everywhere(u))
+        loss.sum().backward()
+        close(loss.detach(), [0.1])
+        close(u.grad, [[[[-1.0, 0.0]]]])
+
+
+@pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, unc_of_pred])
+def test_gradient_equals_finite_differences(loss):
+    generator = torch.Generator().manual_seed(3)
+    pred, reference, weight = 0.5 + 3 * torch.rand(3, 2, 1, 3, 4, generator=generator).double()
+    reference[0, 0, 0, 0] = math.nan
+    weight[1, 0, 2] = 0
+    pred.requires_grad_()
+    loss(pred, reference, weight).sum().backward()
+    step = 1e-4
+    with torch.no_grad():
+        for place in [(0, 0, 0, 0), (0, 0, 1, 2), (1, 0, 2, 1), (1, 0, 0, 3)]:
+            up, down = pred.clone(), pred.clone()
+            up[place] += step
+            down[place] -= step
+            slope = (loss(up, reference, weight) - loss(down, reference, weight)).sum()
+            assert pred.grad[place].item() == pytest.approx(slope.item() / (2 * step), abs=2e-6)

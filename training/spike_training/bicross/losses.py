@@ -1,0 +1,139 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The losses of BiCross (Liu et al.), one function per equation.
+
+Every function is pure and gives one value per image, ``[B]``: the caller averages. Pixels are
+weighted; a weight of 0 leaves a pixel out, and so does a reference that is NaN, infinite or not
+positive. An image without a pixel left gives 0 with a zero gradient, which is ambiguous: look at
+the weights to tell "perfect" from "nothing to compare". A prediction that is not a depth, where it
+counts, gives NaN: masking it would hide a network that diverged.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+OFFSET = 0.1
+"""Added to both depths before the logarithm in the authors' code, metres."""
+
+
+def si_loss(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.5) -> Tensor:
+    """Scale-invariant log loss as printed (Liu et al., BiCross, Eq. 5), without a root.
+
+    ``mean(d^2) - lam mean(d)^2`` with ``d = log pred - log reference``, means by weight.
+
+    Args:
+        pred: Depth in metres, ``[B, 1, H, W]``.
+        reference: Label or pseudo-label in metres, same shape; NaN where unknown.
+        weight: How much each pixel counts, same shape: bool, or 0 and more.
+        lam: 0 is the mean squared log error, 1 ignores a global scale.
+
+    Returns:
+        ``[B]``, 0 or more for ``lam`` up to 1.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    mean, variance = _log_difference(pred, reference, weight, offset=0.0)
+    return variance + (1 - lam) * mean.square()
+
+
+def si_loss_rooted(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.85) -> Tensor:
+    """Scale-invariant log loss in the form that the authors' code uses, with a root.
+
+    ``sqrt(var(d) + (1 - lam) mean(d)^2)`` with ``d = log(pred + 0.1) - log(reference + 0.1)``.
+
+    Args:
+        pred: Depth in metres, ``[B, 1, H, W]``.
+        reference: Label or pseudo-label in metres, same shape; NaN where unknown.
+        weight: How much each pixel counts, same shape: bool, or 0 and more.
+        lam: As in :func:`si_loss`.
+
+    Returns:
+        ``[B]``, 0 or more. A perfect prediction gives 0 with a zero gradient, where the root's
+        own would be infinite.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    mean, variance = _log_difference(pred, reference, weight, offset=OFFSET)
+    square = variance + (1 - lam) * mean.square()
+    # Chosen before the root: behind it, 0 times the root's infinite slope would be NaN.
+    some = square != 0  # also where it is NaN, which must come through
+    return torch.where(some, torch.where(some, square, 1.0).sqrt(), 0.0)
+
+
+def soft_error(pred: Tensor, reference: Tensor) -> Tensor:
+    """Relative error of depth: the label of the uncertainty (Liu et al., BiCross, Eq. 2).
+
+    Args:
+        pred: Depth in metres, any shape.
+        reference: Label or pseudo-label in metres, same shape; NaN where unknown.
+
+    Returns:
+        ``|pred - reference| / reference`` clipped to 0..1, same shape; NaN where unknown. Without
+        a gradient: a label must not pull the depth.
+    """
+    reference = reference.detach()
+    error = (pred.detach() - reference).abs() / reference
+    return error.clamp(0.0, 1.0)
+
+
+def uncertainty_loss(
+    uncertainty: Tensor, pred: Tensor, reference: Tensor, weight: Tensor
+) -> Tensor:
+    """L1 between predicted and actual relative error (Liu et al., BiCross, below Eq. 2).
+
+    Args:
+        uncertainty: Predicted relative error, ``[B, 1, H, W]``; the only argument with a gradient.
+        pred: Depth in metres, same shape.
+        reference: Label or pseudo-label in metres, same shape; NaN where unknown.
+        weight: How much each pixel counts, same shape: bool, or 0 and more.
+
+    Returns:
+        ``[B]``, 0 or more.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    _check(uncertainty, pred)
+    weight = _usable(pred, reference, weight)
+    use = weight > 0
+    label = soft_error(pred, reference)
+    return _mean(torch.where(use, uncertainty - label, 0.0).abs(), weight)
+
+
+def _log_difference(
+    pred: Tensor, reference: Tensor, weight: Tensor, offset: float
+) -> tuple[Tensor, Tensor]:
+    """Weighted mean and variance over each image of the difference of the logarithms, ``[B]``."""
+    weight = _usable(pred, reference, weight)
+    use = weight > 0
+    # What does not count is replaced before the logarithm, or its NaN would reach the gradient.
+    difference = (torch.where(use, pred, 1.0) + offset).log()
+    difference = difference - (torch.where(use, reference, 1.0) + offset).log()
+    mean = _mean(difference, weight)
+    # Not mean(d^2) - mean(d)^2, which loses all digits where the variance is small.
+    variance = _mean((difference - mean[:, None, None, None]).square(), weight)
+    return mean, variance
+
+
+def _usable(pred: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
+    """Weights as float32, 0 where the reference is no depth."""
+    _check(pred, reference)
+    _check(pred, weight)
+    return torch.where(reference.isfinite() & (reference > 0), weight.float(), 0.0)
+
+
+def _mean(value: Tensor, weight: Tensor) -> Tensor:
+    total = weight.sum(dim=(1, 2, 3))
+    # Tiny, not 1: weights may sum to less than one pixel.
+    return (value * weight).sum(dim=(1, 2, 3)) / total.clamp_min(torch.finfo(total.dtype).tiny)
+
+
+def _check(one: Tensor, other: Tensor) -> None:
+    if one.ndim != 4 or one.shape != other.shape:
+        raise ValueError(
+            f'shapes {list(one.shape)} and {list(other.shape)}: expected [B, 1, H, W] for both'
+        )
