@@ -170,6 +170,8 @@ class SpikeDepthNode(LifecycleNode):
     def _release(self) -> None:
         if self._outputs is not None:
             self._outputs.destroy(self)
+        if self._estimator is not None:
+            self._estimator.close()
         self._outputs = self._ingest = self._inference = self._estimator = None
 
     # Set-up
@@ -257,7 +259,7 @@ class SpikeDepthNode(LifecycleNode):
         for change in changes:
             if change.name == 'uncertainty.max_relative' and self._outputs is not None:
                 self._outputs.max_relative = change.value
-            if change.name == 'checkpoint' and self._inference is not None:
+            if change.name == 'checkpoint' and self._estimator is not None:
                 threading.Thread(target=self._swap, args=(change.value,), daemon=True).start()
 
     def _swap(self, path: str) -> None:
@@ -268,10 +270,13 @@ class SpikeDepthNode(LifecycleNode):
             self._swap_problem = f'the new model was not loaded, the old one runs on: {error}'
             self.get_logger().error(self._swap_problem)
             return
+        replaced, self._estimator = self._estimator, estimator
         if self._inference is not None:
-            self._swap_problem = ''
-            self._estimator = self._inference.estimator = estimator
-            self.get_logger().info(f'model changed to {estimator.checkpoint}')
+            self._inference.replace(estimator)
+        if replaced is not None:
+            replaced.close()
+        self._swap_problem = ''
+        self.get_logger().info(f'model changed to {estimator.checkpoint}')
 
     # Diagnostics
 

@@ -68,7 +68,7 @@ class Inference(threading.Thread):
     A prediction that fails is counted and reported, and the next window is tried.
 
     Args:
-        estimator: The model; may be replaced while the thread runs, between two windows.
+        estimator: The model; see :meth:`replace`.
         ingest: Where windows and the camera come from.
         outputs: Where results go.
         warn: Called with a kind and a text when something is wrong.
@@ -100,12 +100,18 @@ class Inference(threading.Thread):
         self._outputs = outputs
         self._warn = warn
         self._stopping = threading.Event()
+        self._between_windows = threading.Lock()
 
     def stop(self) -> None:
         """End the thread after the window in hand."""
         self._stopping.set()
         if self.is_alive():
             self.join()
+
+    def replace(self, estimator: DepthEstimator) -> None:
+        """Take another model from the next window on; the old one is then free to be closed."""
+        with self._between_windows:
+            self.estimator = estimator
 
     def run(self) -> None:
         """Work until stopped."""
@@ -141,7 +147,8 @@ class Inference(threading.Thread):
 
     def _predict(self, window: Window) -> None:
         started = time.perf_counter()
-        prediction = self.estimator.predict(Observation(window, self._ingest.fx_px))
+        with self._between_windows:
+            prediction = self.estimator.predict(Observation(window, self._ingest.fx_px))
         predicted = time.perf_counter()
         self._outputs.publish_depth(window, prediction)
         self.stages.add('predict', 1e3 * (predicted - started))
