@@ -39,6 +39,25 @@ class SpikeSimulator:
     def __init__(self, height: int, width: int, rng: np.random.Generator) -> None:
         self._charge = rng.integers(0, QUANTA, (height, width), dtype=np.int32)
 
+    @classmethod
+    def charged(cls, quanta: npt.NDArray[np.integer[Any]]) -> SpikeSimulator:
+        """A camera whose pixels hold a given charge.
+
+        Args:
+            quanta: ``[height, width]``, quanta from 0 to below one threshold.
+
+        Raises:
+            ValueError: A charge out of that range.
+        """
+        if quanta.size and not (quanta.min() >= 0 and quanta.max() < QUANTA):
+            raise ValueError(
+                f'charge from {quanta.min()} to {quanta.max()} quanta: expected 0 to {QUANTA - 1}'
+            )
+        height, width = quanta.shape
+        camera = cls(height, width, np.random.default_rng(0))
+        camera._charge = quanta.astype(np.int32)
+        return camera
+
     @property
     def charge(self) -> npt.NDArray[np.float64]:
         """Charge left in the pixels, ``[height, width]``, thresholds, from 0 to below 1."""

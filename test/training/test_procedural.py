@@ -1,0 +1,179 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Samples of the procedural world: the camera identity, determinism and ranges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from spike_depth_ros import packing  # noqa: E402
+from spike_training.data.exposure import (  # noqa: E402
+    count_spikes,
+    phases,
+    plane_luminance,
+)
+from spike_training.data.procedural import ProceduralSource  # noqa: E402
+from spike_training.data.simulator import QUANTA, SpikeSimulator  # noqa: E402
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cuts=st.lists(st.integers(1, 50), min_size=1, max_size=5),
+    bins=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+    levels=st.sampled_from([None, 1, 2, 3]),
+)
+def test_counts_equal_those_of_the_simulated_planes(cuts, bins, seed, levels) -> None:
+    rng = np.random.default_rng(seed)
+    knots = [0, *np.cumsum(cuts).tolist()]
+    bins = max(bins, -(-knots[-1] // 126))
+    light = rng.random((2, len(knots), 3, 7), np.float32)
+    if levels:  # 0 and 1 among them: dark and saturated pixels
+        light = np.rint(light * levels).astype(np.float32) / np.float32(levels)
+    tensor = torch.from_numpy(light)
+    phase = phases(torch.tensor([seed, seed + 1]), 3, 7)
+    counts, lengths = count_spikes(tensor, knots, phase, bins)
+    planes = plane_luminance(tensor, knots).numpy()
+    for image in range(2):
+        packed = SpikeSimulator.charged(phase[image].numpy()).step(planes[image])
+        expected, expected_lengths = packing.bin_counts(packed, 7, bins=bins)
+        np.testing.assert_array_equal(counts[image].numpy(), expected)
+        np.testing.assert_array_equal(lengths.numpy(), expected_lengths)
+
+
+def test_luminance_between_knots_is_linear() -> None:
+    light = torch.rand(1, 3, 2, 5, generator=torch.Generator().manual_seed(1))
+    planes = plane_luminance(light, [0, 10, 14])[0].numpy()
+    ends = light[0].numpy()
+    for plane in range(14):
+        k, share = (0, plane / 10) if plane < 10 else (1, (plane - 10) / 4)
+        expected = ends[k] + (ends[k + 1] - ends[k]) * share
+        np.testing.assert_allclose(planes[plane], expected, atol=11 / QUANTA + 1e-7)
+
+
+def test_phases_are_spread_evenly_and_differ() -> None:
+    phase = phases(torch.tensor([1, 2, 1]), 100, 120)
+    assert phase.dtype == torch.int32
+    assert phase.min() >= 0
+    assert phase.max() < QUANTA
+    share = torch.histc(phase[0].float(), 20, 0, QUANTA) / phase[0].numel()
+    assert (share - 0.05).abs().max() < 0.008
+    assert torch.equal(phase[0], phase[2])
+    assert (phase[0] == phase[1]).float().mean() < 0.001
+    neighbours = torch.corrcoef(torch.stack([phase[0, :, :-1].ravel(), phase[0, :, 1:].ravel()]))
+    assert neighbours[0, 1].abs() < 0.03
+
+
+@pytest.mark.parametrize(
+    ('knots', 'bins', 'message'),
+    [
+        ([0, 5, 5], 4, 'increase'),
+        ([1, 5, 9], 4, 'increase'),
+        ([0, 9], 4, '3 images of luminance at 2 knots'),
+        ([0, 64, 128], 1, 'at most 126 planes in a bin'),
+    ],
+)
+def test_impossible_windows_are_refused(knots, bins, message) -> None:
+    light = torch.zeros(1, 3, 2, 2)
+    with pytest.raises(ValueError, match=message):
+        count_spikes(light, knots, torch.zeros(1, 2, 2, dtype=torch.int32), bins)
+
+
+SMALL = {'height': 37, 'width': 51}
+
+
+def same(a, b) -> None:
+    for name in ('counts', 'depth', 'fx', 'rgb', 'index'):
+        one, other = getattr(a, name), getattr(b, name)
+        assert one.shape == other.shape
+        assert one.numpy().tobytes() == other.numpy().tobytes(), name
+
+
+def part(batch, rows):
+    return type(batch)(
+        batch.counts[rows], batch.planes_per_bin, batch.rgb[rows], batch.depth[rows],
+        batch.fx[rows], batch.index[rows],
+    )  # fmt: skip
+
+
+def test_a_sample_is_the_same_in_any_batch_and_on_any_number_of_processes() -> None:
+    source = ProceduralSource(seed=5, with_rgb=True, planes=(32, 128), **SMALL)
+    whole = source.batch(3, 6)
+    assert whole.index.tolist() == list(range(18, 24))
+    for row, index in enumerate(range(18, 24)):
+        planes = int(whole.planes_per_bin.sum())
+        same(source.samples([index], planes), part(whole, slice(row, row + 1)))
+    for world_size in (2, 3):
+        for rank in range(world_size):
+            size = 6 // world_size
+            rows = slice(rank * size, (rank + 1) * size)
+            same(source.batch(3, size, rank, world_size), part(whole, rows))
+    same(ProceduralSource(seed=5, with_rgb=True, planes=(32, 128), **SMALL).batch(3, 6), whole)
+
+
+def test_colour_changes_no_spike() -> None:
+    plain = ProceduralSource(seed=5, **SMALL).batch(0, 4)
+    assert plain.rgb is None
+    coloured = ProceduralSource(seed=5, with_rgb=True, **SMALL).batch(0, 4)
+    assert torch.equal(plain.counts, coloured.counts)
+    assert coloured.rgb.shape == (4, 3, 37, 51)
+    assert coloured.rgb.min() >= 0
+    assert coloured.rgb.max() <= 1
+
+
+def test_ranges() -> None:
+    source = ProceduralSource(seed=2, planes=(64,), **SMALL)
+    batch = source.batch(0, 48)
+    assert batch.counts.shape == (48, 32, 37, 51)
+    assert batch.planes_per_bin.tolist() == [2] * 32
+    assert not torch.isnan(batch.depth).any()
+    rate = batch.counts.float().sum(1).mean((1, 2)) / 64
+    assert rate.min() > 0.015
+    assert rate.max() < 0.7
+    assert rate.max() > 0.3
+    assert rate.min() < 0.06
+    focal = batch.fx / 51
+    assert focal.min() < 0.75
+    assert focal.max() > 1.2
+    indoor, road = batch.depth[0::2], batch.depth[1::2]
+    assert torch.isfinite(indoor).all()
+    assert indoor.min() > 0.2
+    assert indoor.max() < 16
+    assert torch.isinf(road).any(dim=(1, 2, 3)).float().mean() > 0.7
+    assert road.min() > 0.5
+
+
+def test_splits_and_seeds_never_meet() -> None:
+    def depth(seed, split):
+        return ProceduralSource(seed=seed, split=split, **SMALL).samples([0, 1]).depth
+
+    maps = [
+        depth(*which)
+        for which in ((0, 'train'), (1, 'train'), (0, 'calibration'), (0, 'test'), (1, 'test'))
+    ]
+    for a in range(len(maps)):
+        for b in range(a):
+            assert (maps[a] == maps[b]).float().mean() < 0.5
+
+
+def test_every_window_length_comes_up() -> None:
+    source = ProceduralSource(('indoor',), 0, 16, 16, planes=(16, 33, 128))
+    seen = {int(source.batch(step, 1).planes_per_bin.sum()) for step in range(20)}
+    assert seen == {32, 33, 128}  # below 32 planes every bin is one plane
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="style is 'moon', expected one of indoor, road"):
+        ProceduralSource(('moon',))
+    with pytest.raises(ValueError, match="split is 'val', expected one of train"):
+        ProceduralSource(split='val')
+    with pytest.raises(ValueError, match='expected at least one of each'):
+        ProceduralSource(())
+    with pytest.raises(ValueError, match='expected positive numbers'):
+        ProceduralSource(planes=(128, 0))

@@ -1,0 +1,534 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rooms and corridors full of furniture, things and people, at their real sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spike_training.data import atlas
+from spike_training.data.builder import (
+    Draws,
+    Frame,
+    Paint,
+    Solids,
+    between,
+    camera_axes,
+    clear_of,
+    direction,
+    grey,
+    turn,
+)
+from spike_training.data.scene import BOX, CYLINDER, ELLIPSOID, Array, Scenes
+
+_ANYTHING = ('poster', 'text', 'print', 'plain', 'stripes', 'weave', 'checks', 'mosaic', 'wood')
+_QUARTER = 1.5707963
+
+# What stands or hangs along walls: half width, height, depth, foot; each from, to.
+_WALL_THINGS: tuple[tuple[tuple[str, ...], tuple[float, ...]], ...] = (
+    (('doors', 'drawers'), (0.3, 0.8, 0.65, 1.1, 0.3, 0.6, 0.0, 0.0)),
+    (('doors', 'wood'), (0.35, 0.8, 1.7, 2.2, 0.35, 0.6, 0.0, 0.0)),
+    (('books', 'books'), (0.35, 0.7, 1.1, 2.2, 0.22, 0.35, 0.0, 0.0)),
+    (('goods', 'goods'), (0.4, 0.8, 1.0, 2.0, 0.3, 0.5, 0.0, 0.0)),
+    (('door', 'door'), (0.4, 0.5, 1.95, 2.1, 0.02, 0.06, 0.0, 0.0)),
+    (('clouds', 'plain'), (0.4, 1.0, 0.9, 1.5, 0.02, 0.08, 0.8, 1.0)),
+    (('ribs', 'ribs'), (0.3, 0.7, 0.5, 0.7, 0.08, 0.15, 0.1, 0.15)),
+    (('weave', 'folds'), (0.6, 1.0, 0.4, 0.85, 0.6, 0.9, 0.0, 0.0)),
+    (('poster', 'print'), (0.25, 0.8, 0.4, 1.1, 0.01, 0.04, 0.9, 1.2)),
+    (('screen', 'text'), (0.25, 0.7, 0.4, 0.9, 0.03, 0.08, 0.9, 1.3)),
+    (('folds', 'folds'), (0.3, 0.7, 1.8, 2.2, 0.08, 0.15, 0.05, 0.2)),
+)
+_WINDOW, _SCREEN = 5, 9
+
+
+def indoor(draws: Draws) -> Scenes:
+    """Scenes from random numbers."""
+    batch = len(draws(1))
+    paint, solids = Paint(draws), Solids(batch)
+    corridor, desk = draws.chance(1, 0.18), draws.chance(1, 0.35)
+    desk &= ~corridor
+    half_x = np.where(corridor, draws(1, 0.7, 1.4), draws(1, 1.4, 3.5))
+    half_z = np.where(corridor, draws(1, 3.0, 6.0), draws(1, 1.6, 4.5))
+    height = draws(1, 2.3, 3.2)
+    focal = between(0.55, 1.4, draws(1))
+
+    eye_y = np.where(desk, draws(1, 1.0, 1.55), draws(1, 0.35, 1.9))
+    eye_x = draws(1, -1, 1) * (half_x - 0.4)
+    eye_z = -half_z + 0.4 + draws(1) ** 2 * half_z
+    yaw = draws(1, -0.9, 0.9) * np.where(corridor, 0.4, 1.0) - 0.4 * eye_x / half_x
+    pitch = np.where(desk, draws(1, -0.68, -0.2), draws(1, -0.45, 0.25))
+    heading = turn(yaw)
+    reach = 0.5 / focal
+
+    def ahead(number: int, near: float, far: float, spread: float, wall: float) -> Frame:
+        """Places on the floor within view, somewhere between two distances."""
+        distance = between(near, far, draws(number))
+        aside = draws(number, -1, 1) * spread * reach * distance
+        view = Frame(eye_x, 0.0, eye_z, heading)
+        x, _, z = view.at(aside, 0.0, distance)
+        bearing = turn(
+            yaw
+            + np.where(
+                draws.chance(number, 0.6), draws(number, -0.2, 0.2), draws(number, -1.6, 1.6)
+            )
+        )
+        inner_x, inner_z = np.maximum(half_x - wall, 0.2), np.maximum(half_z - wall, 0.2)
+        return Frame(np.clip(x, -inner_x, inner_x), 0.0, np.clip(z, -inner_z, inner_z), bearing)
+
+    _wall_things(draws, paint, solids, half_x, half_z, height, eye_z)
+    _shelf(draws, paint, solids, half_x, half_z)
+    table = ahead(2, 1.1, 4.5, 0.9, 0.5)
+    close = Frame(eye_x, 0.0, eye_z, heading).at(draws(1, -0.3, 0.3), 0.0, draws(1, 0.75, 1.2))
+    for name, value in (('x', close[0]), ('z', close[2])):
+        place = getattr(table, name).copy()
+        place[:, :1] = np.where(desk, value, place[:, :1])
+        setattr(table, name, place)
+    _tables(draws, paint, solids, table, desk)
+    _chairs(draws, paint, solids, ahead(3, 1.0, 5.0, 0.9, 0.35))
+    _people(draws, paint, solids, ahead(2, 1.2, 6.0, 0.9, 0.35), ~corridor | True)
+    _plants_and_lamps(draws, paint, solids, ahead(2, 1.2, 5.0, 1.0, 0.35), height, eye_x, eye_z)
+    _clutter(draws, paint, solids, ahead(10, 0.7, 5.0, 1.0, 0.2))
+
+    # A pillar or a piece of wall, and a rug.
+    corner = ahead(2, 1.8, 6.0, 1.3, 0.1)
+    solids.add(
+        (corner.x, height / 2, corner.z),
+        (draws(2, 0.08, 0.5), height / 2, draws(2, 0.06, 0.3)),
+        paint(('plaster', 'plain', 'bricks', 'tiles', 'wood'), 2, draws(2, 0.6, 2.5)),
+        there=draws.chance(2, 0.25),
+    )
+    rug = ahead(1, 1.0, 4.0, 0.6, 0.6)
+    solids.add(
+        (rug.x, 0.006, rug.z),
+        (draws(1, 0.5, 1.3), 0.006, draws(1, 0.4, 1.0)),
+        paint(('weave', 'checks', 'stripes', 'poster', 'mosaic'), 1, draws(1, 0.4, 2.0)),
+        heading=rug.heading,
+        there=draws.chance(1, 0.5),
+    )
+
+    shell = np.concatenate(
+        [
+            paint(
+                ('planks', 'tiles', 'slabs', 'checks', 'gravel', 'weave', 'wood', 'plaster'),
+                1,
+                draws(1, 0.8, 3.0),
+            ),
+            _walls(draws, paint),
+            paint(
+                ('plain', 'plaster', 'tiles', 'slabs', 'planks'),
+                1,
+                draws(1, 1.0, 4.0),
+                bright=grey(draws(1, 0.4, 0.95), 1, batch),
+                contrast=0.3,
+            ),
+            paint(('plain',), 1),
+        ],
+        1,
+    )
+    arrays = solids.arrays()
+    eye = np.concatenate([eye_x, eye_y, eye_z], 1).astype(np.float32)
+    clear_of(arrays, eye, 0.3)
+    arrays['material'] = np.concatenate([arrays['material'], shell], 1)
+    speed = between(0.03, 3.0, draws(1))
+    drift = np.concatenate([draws(1, -1, 1), draws(1, -0.4, 0.4), draws(1, -1, 1)], 1)
+    spin = draws(3, -1, 1) ** 3 * np.array([1.0, 2.0, 0.7], np.float32)
+    return Scenes(
+        **arrays,
+        shell=np.stack(
+            [
+                np.concatenate([-half_x, 0 * height, -half_z], 1),
+                np.concatenate([half_x, height, half_z], 1),
+            ],
+            1,
+        ).astype(np.float32),
+        open=np.zeros(batch, np.float32),
+        focal=focal[:, 0],
+        eye=eye,
+        axes=camera_axes(pitch[:, 0], yaw[:, 0], draws(1, -0.07, 0.07)[:, 0]),
+        drift=(drift * speed).astype(np.float32),
+        spin=spin,
+        sun=direction(draws, 0.3, 2.0),
+        light=np.concatenate([draws(1, 0.0, 0.7), draws(1, 0.25, 0.7), draws(1, 0.0, 2.0)], 1),
+        lamp=np.concatenate(
+            [draws(1, -1, 1) * half_x, height - 0.3, draws(1, -0.5, 1) * half_z], 1
+        ).astype(np.float32),
+        haze=np.full(batch, 1e6, np.float32),
+        rate=between(0.03, 0.6, draws(1))[:, 0],
+        phase=(draws(2) * 2.0**24).astype(np.int64) @ np.array([1, 1 << 8]),
+    )
+
+
+def _walls(draws: Draws, paint: Paint) -> Array:
+    """Side and end walls, mostly bright and often alike."""
+    bright = paint.colour(2, 0.25, 0.9, 0.4)
+    walls = paint(
+        ('plain', 'plaster', 'plaster', 'bricks', 'blocks', 'tiles', 'stripes', 'wood'),
+        2,
+        draws(2, 1.0, 4.0),
+        bright=bright,
+        contrast=0.5,
+    )
+    same = draws.chance(1, 0.6)[..., None]
+    walls[:, 1:] = np.where(same, walls[:, :1], walls[:, 1:])
+    return walls
+
+
+def _wall_things(
+    draws: Draws,
+    paint: Paint,
+    solids: Solids,
+    half_x: Array,
+    half_z: Array,
+    height: Array,
+    eye_z: Array,
+) -> None:
+    """Furniture, doors, windows and pictures along the far wall and both side walls."""
+    limits = np.asarray([row for _, row in _WALL_THINGS], np.float32)
+    tiles = np.asarray(
+        [
+            [atlas.TILES[name][k % len(atlas.TILES[name])] for name in names for k in range(2)]
+            for names, _ in _WALL_THINGS
+        ],
+    )
+    for wall in range(3):
+        number = 5
+        what = (draws(number) * len(limits)).astype(np.int64)
+        span = limits[what]
+        half_w, tall, deep, foot = (
+            span[..., 2 * k] + (span[..., 2 * k + 1] - span[..., 2 * k]) * draws(number)
+            for k in range(4)
+        )
+        # Places along the wall, one in each of its parts.
+        length = 2 * half_x if wall == 0 else half_z - eye_z
+        start = -half_x if wall == 0 else eye_z
+        part = length / number
+        half_w = np.minimum(half_w, 0.48 * part + 0.15)
+        along = start + part * (np.arange(number) + 0.5) + draws(number, -0.3, 0.3) * part
+        tall = np.minimum(tall, height - foot - 0.05)
+        variant = tiles[what, (draws(number) * 4).astype(np.int64)]
+        material = paint(('plain',), number, (2 * half_w, tall), fit=True, contrast=0.9)
+        material[..., 0] = variant * atlas.TEXELS
+        material[..., 6] = np.where(
+            what == _WINDOW, draws(number, 0, 2.5), np.where(what == _SCREEN, draws(number), 0)
+        )
+        there = draws.chance(number, 0.8)
+        if wall == 0:
+            x, z, heading = along, half_z - deep / 2, turn(np.zeros_like(along))
+        else:
+            x, z = (half_x - deep / 2) * (-1 if wall == 1 else 1), along
+            heading = turn(_QUARTER)
+        solids.add(
+            (x, foot + tall / 2, z),
+            (half_w, tall / 2, deep / 2),
+            material,
+            heading=heading,
+            there=there,
+        )
+        # Things on top of what is low and deep enough.
+        top = foot + tall
+        for _ in range(2):
+            size = between(0.04, 0.25, draws(number))
+            aside = draws(number, -0.8, 0.8) * half_w
+            shift_x, shift_z = (aside, 0.0) if wall == 0 else (0.0, aside)
+            solids.add(
+                (x + shift_x, top + size, z + shift_z),
+                (size * draws(number, 0.3, 1), size, np.minimum(size, deep / 2)),
+                paint(_ANYTHING, number, 2 * size),
+                kind=draws.choose(number, [BOX, BOX, CYLINDER, ELLIPSOID]).astype(np.int8),
+                heading=heading,
+                there=there & (top < 1.7) & (deep > 0.2) & draws.chance(number, 0.7),
+            )
+
+
+def _shelf(draws: Draws, paint: Paint, solids: Solids, half_x: Array, half_z: Array) -> None:
+    """An open shelf with boards, and things of its own on each of them."""
+    there = draws.chance(1, 0.6)
+    half_w, tall, deep = draws(1, 0.4, 0.7), draws(1, 1.2, 2.1), draws(1, 0.24, 0.38)
+    side = draws(1)
+    end = side < 0.5
+    x = np.where(
+        end,
+        draws(1, -0.9, 0.9) * np.maximum(half_x - half_w, 0.1),
+        np.where(side < 0.75, -1, 1) * (half_x - deep / 2),
+    )
+    z = np.where(end, half_z - deep / 2, draws(1, 0.0, 0.9) * np.maximum(half_z - half_w, 0.1))
+    frame = Frame(x, 0.0, z, turn(np.where(end, 0.0, np.where(side < 0.75, -1, 1) * _QUARTER)))
+    board = paint(('wood', 'plain'), 1, draws(1, 0.5, 1.5))
+    number = 5
+    level = np.arange(number, dtype=np.float32) * (tall / number)
+    solids.add(
+        frame.at(0.0, level + 0.02, 0.0),
+        (half_w, 0.012, deep / 2),
+        np.repeat(board, number, 1),
+        heading=frame.heading,
+        there=there,
+    )
+    edge = half_w * np.array([-1, 1], np.float32)
+    solids.add(
+        frame.at(edge, tall / 2, 0.0),
+        (0.012, tall / 2, deep / 2),
+        np.repeat(board, 2, 1),
+        heading=frame.heading,
+        there=there,
+    )
+    solids.add(
+        frame.at(0.0, tall / 2, deep / 2 - 0.01),
+        (half_w, tall / 2, 0.006),
+        board,
+        heading=frame.heading,
+        there=there,
+    )
+    for place in (-0.5, 0.5):
+        wide = half_w * draws(number, 0.15, 0.45)
+        high = tall / number * draws(number, 0.25, 0.45)
+        aside = half_w * (place + draws(number, -0.1, 0.1))
+        solids.add(
+            frame.at(aside, level + 0.032 + high, draws(number, -0.05, 0.05)),
+            (wide, high, deep / 2 * draws(number, 0.4, 0.8)),
+            paint(
+                ('books', 'goods', 'poster', 'text', 'stripes', 'plain', 'doors'),
+                number,
+                (2 * wide * draws(number, 1, 2), 2 * high),
+                fit=True,
+                contrast=0.95,
+            ),
+            kind=draws.choose(number, [BOX, BOX, BOX, CYLINDER]).astype(np.int8),
+            heading=frame.heading,
+            there=there & draws.chance(number, 0.8),
+        )
+
+
+def _tables(draws: Draws, paint: Paint, solids: Solids, table: Frame, desk: Array) -> None:
+    """Two tables with legs, a screen, a keyboard and things."""
+    there = draws.chance(2, 0.7)
+    there[:, :1] |= desk
+    half_w, half_d = draws(2, 0.4, 0.95), draws(2, 0.28, 0.5)
+    top, thick = draws(2, 0.42, 0.78), draws(2, 0.012, 0.03)
+    top[:, :1] = np.where(desk, draws(1, 0.7, 0.78), top[:, :1])
+    material = paint(('wood', 'plain', 'planks', 'plaster', 'weave'), 2, draws(2, 0.5, 1.5))
+    solids.add(
+        table.at(0.0, top - thick, 0.0),
+        (half_w, thick, half_d),
+        material,
+        heading=table.heading,
+        there=there,
+    )
+    leg = draws(2, 0.015, 0.035)
+    for x in (-1, 1):
+        for z in (-1, 1):
+            solids.add(
+                table.at(x * (half_w - 0.06), top / 2 - thick, z * (half_d - 0.06)),
+                (leg, top / 2 - thick, leg),
+                material,
+                heading=table.heading,
+                there=there,
+            )
+    for _ in range(9):
+        size = between(0.02, 0.16, draws(2))
+        half = (size * draws(2, 0.3, 1.6), size * draws(2, 0.15, 1.2), size * draws(2, 0.3, 1.2))
+        at = table.at(draws(2, -0.9, 0.9) * half_w, top + half[1], draws(2, -0.85, 0.85) * half_d)
+        solids.add(
+            at,
+            half,
+            paint(_ANYTHING + ('books', 'keys'), 2, 2 * size, fit=True),
+            kind=draws.choose(2, [BOX, BOX, BOX, CYLINDER, CYLINDER, ELLIPSOID]).astype(np.int8),
+            heading=turn(draws(2, 0, 6.28)),
+            there=there & draws.chance(2, 0.75),
+        )
+    screen = there & draws.chance(2, 0.55)
+    wide, tall = draws(2, 0.17, 0.35), draws(2, 0.11, 0.22)
+    aside = draws(2, -0.4, 0.4) * half_w
+    solids.add(
+        table.at(aside, top + 0.08 + tall, 0.5 * half_d),
+        (wide, tall, 0.015),
+        paint(('screen',), 2, (2 * wide, 2 * tall), fit=True, contrast=1.0, glow=draws(2, 0, 1.5)),
+        heading=table.heading,
+        there=screen,
+    )
+    dark = grey(draws(2, 0.02, 0.3), 2, len(aside))
+    solids.add(
+        table.at(aside, top + 0.06, 0.55 * half_d),
+        (0.03, 0.06, 0.02),
+        paint(('plain',), 2, bright=dark),
+        heading=table.heading,
+        there=screen,
+    )
+    solids.add(
+        table.at(aside, top + 0.01, -0.3 * half_d),
+        (0.21, 0.01, 0.07),
+        paint(('keys',), 2, (0.42, 0.14), fit=True, contrast=0.9),
+        heading=table.heading,
+        there=screen,
+    )
+
+
+def _chairs(draws: Draws, paint: Paint, solids: Solids, chair: Frame) -> None:
+    there = draws.chance(3, 0.7)
+    cover = paint(('weave', 'plain', 'wood', 'stripes'), 3, draws(3, 0.2, 0.8))
+    metal = paint(('plain', 'wood'), 3, draws(3, 0.3, 0.8))
+    half, seat = draws(3, 0.18, 0.25), draws(3, 0.4, 0.5)
+    back = draws(3, 0.12, 0.3)
+    chair.heading = turn(draws(3, 0, 6.28))
+    solids.add(
+        chair.at(0.0, seat, 0.0),
+        (half, draws(3, 0.015, 0.05), half),
+        cover,
+        heading=chair.heading,
+        there=there,
+    )
+    solids.add(
+        chair.at(0.0, seat + 0.15 + back, half),
+        (half, back, 0.02),
+        cover,
+        heading=chair.heading,
+        there=there,
+    )
+    for x in (-1, 1):
+        for z in (-1, 1):
+            tall = seat / 2 if z < 0 else (seat + 0.2) / 2
+            solids.add(
+                chair.at(x * (half - 0.03), tall, z * (half - 0.03)),
+                (0.016, tall, 0.016),
+                metal,
+                kind=CYLINDER,
+                heading=chair.heading,
+                there=there,
+            )
+
+
+def person(
+    draws: Draws, paint: Paint, solids: Solids, frame: Frame, there: Array, speed: Array
+) -> None:
+    """People: legs, trunk, arms and a head; walking where they face."""
+    number = there.shape[1]
+    size = draws(number, 0.85, 1.1)
+    velocity = (frame.heading[1] * speed, frame.heading[0] * speed)
+    coat = paint(
+        ('plain', 'stripes', 'weave', 'checks', 'poster', 'folds'), number, draws(number, 0.3, 0.8)
+    )
+    trousers = paint(('plain', 'weave', 'folds'), number, draws(number, 0.2, 0.8))
+    skin = paint(('plain',), number, bright=paint.colour(number, 0.15, 0.6, 0.3))
+    hair = paint(('leaves', 'folds'), number, 0.3, bright=paint.colour(number, 0.02, 0.4, 0.2))
+    step = draws(number, -0.2, 0.2)
+
+    def part(
+        x: float,
+        y: float,
+        z: Array | float,
+        half: tuple[float, float, float],
+        material: Array,
+        kind: int,
+    ) -> None:
+        solids.add(
+            frame.at(x * size, y * size, z * size),
+            tuple(v * size for v in half),  # type: ignore[arg-type]
+            material,
+            kind=kind,
+            heading=frame.heading,
+            there=there,
+            velocity=velocity,
+        )
+
+    part(-0.1, 0.42, step, (0.075, 0.42, 0.08), trousers, CYLINDER)
+    part(0.1, 0.42, -step, (0.075, 0.42, 0.08), trousers, CYLINDER)
+    part(0.0, 1.12, 0.0, (0.21, 0.36, 0.14), coat, ELLIPSOID)
+    part(-0.23, 1.08, 0.5 * step, (0.055, 0.32, 0.07), coat, ELLIPSOID)
+    part(0.23, 1.08, -0.5 * step, (0.055, 0.32, 0.07), coat, ELLIPSOID)
+    part(0.0, 1.6, 0.0, (0.085, 0.12, 0.1), skin, ELLIPSOID)
+    part(0.0, 1.65, -0.02, (0.095, 0.1, 0.105), hair, ELLIPSOID)
+
+
+def _people(draws: Draws, paint: Paint, solids: Solids, frame: Frame, allowed: Array) -> None:
+    frame.heading = turn(draws(2, 0, 6.28))
+    walks = draws.chance(2, 0.5)
+    person(draws, paint, solids, frame, allowed & draws.chance(2, 0.3), draws(2, 0.3, 2.0) * walks)
+
+
+def _plants_and_lamps(
+    draws: Draws,
+    paint: Paint,
+    solids: Solids,
+    frame: Frame,
+    height: Array,
+    eye_x: Array,
+    eye_z: Array,
+) -> None:
+    """A plant in a pot, a standing lamp, lights at the ceiling."""
+    plant = Frame(frame.x[:, :1], 0.0, frame.z[:, :1], turn(draws(1, 0, 6)))
+    there = draws.chance(1, 0.35)
+    pot = draws(1, 0.1, 0.22)
+    solids.add(
+        plant.at(0.0, pot, 0.0),
+        (pot, pot, pot),
+        paint(('plain', 'stripes'), 1, 0.3),
+        kind=CYLINDER,
+        there=there,
+    )
+    green = np.array([0.35, 1.0, 0.25], np.float32)
+    leaves = paint(
+        ('leaves',),
+        1,
+        draws(1, 0.3, 0.8),
+        contrast=0.95,
+        bright=np.clip(paint.colour(1, 0.1, 0.6, 0.2) * green, 0.01, 1),
+    )
+    for _ in range(3):
+        crown = draws(1, 0.1, 0.35)
+        solids.add(
+            plant.at(
+                draws(1, -0.2, 0.2), 2 * pot + crown * draws(1, 0.7, 2.0), draws(1, -0.2, 0.2)
+            ),
+            (crown, crown * draws(1, 0.6, 1.4), crown),
+            leaves,
+            kind=ELLIPSOID,
+            there=there,
+        )
+    lamp = Frame(frame.x[:, 1:], 0.0, frame.z[:, 1:], turn(draws(1, 0, 6)))
+    there, tall = draws.chance(1, 0.3), draws(1, 0.6, 0.85)
+    solids.add(
+        lamp.at(0.0, tall, 0.0),
+        (0.015, tall, 0.015),
+        paint(('plain',), 1),
+        kind=CYLINDER,
+        there=there,
+    )
+    solids.add(
+        lamp.at(0.0, 2 * tall, 0.0),
+        (draws(1, 0.12, 0.2), draws(1, 0.1, 0.18), 0.16),
+        paint(('plain',), 1, glow=draws(1, 0, 2), bright=grey(0.9, 1, len(tall))),
+        kind=CYLINDER,
+        there=there,
+    )
+    solids.add(
+        (eye_x + draws(4, -2, 2), height - 0.05, eye_z + draws(4, 0.5, 6)),
+        (draws(4, 0.08, 0.6), draws(4, 0.02, 0.08), draws(4, 0.08, 0.3)),
+        paint(('plain',), 4, glow=draws(4, 0.3, 2.5), bright=grey(0.9, 4, len(tall))),
+        kind=draws.choose(4, [BOX, BOX, CYLINDER]).astype(np.int8),
+        there=draws.chance(4, 0.6),
+    )
+
+
+def _clutter(draws: Draws, paint: Paint, solids: Solids, frame: Frame) -> None:
+    """Boxes, bins, bags, balls on the floor, some of them piled up."""
+    number = frame.x.shape[1]
+    there = draws.chance(number, 0.7)
+    size = between(0.05, 0.3, draws(number))
+    half = tuple(size * draws(number, 0.4, 1.3) for _ in range(3))
+    frame.heading = turn(draws(number, 0, 6.28))
+    kind = draws.choose(number, [BOX, BOX, BOX, CYLINDER, ELLIPSOID]).astype(np.int8)
+    solids.add(
+        frame.at(0.0, half[1], 0.0),
+        (half[0], half[1], half[2]),
+        paint(_ANYTHING, number, 2 * size, fit=True),
+        kind=kind,
+        heading=frame.heading,
+        there=there,
+    )
+    small = size * draws(number, 0.4, 0.9)
+    solids.add(
+        frame.at(0.1 * size, 2 * half[1] + small * 0.7, 0.0),
+        (small, 0.7 * small, small),
+        paint(_ANYTHING, number, 2 * small),
+        heading=turn(draws(number, 0, 6.28)),
+        there=there & (kind == BOX) & draws.chance(number, 0.4),
+    )

@@ -1,0 +1,188 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training samples without data sets: procedural scenes seen by a simulated spike camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spike_depth_ros.window import reference_index
+from spike_training.data.exposure import count_spikes, phases
+from spike_training.data.render import render
+from spike_training.data.sample import Batch
+from spike_training.data.scene import Array, Scenes
+from spike_training.data.world import World
+
+_SEGMENTS = 4
+_METER_STEP = 4
+_RGB_LEVEL = 0.25
+
+
+class ProceduralSource:
+    """An endless source of batches; every sample is a function of seed, split and index alone.
+
+    Sample ``index`` has style ``styles[index % len(styles)]``. The number of processes, the size
+    of batches and where training resumes change nothing.
+
+    Args:
+        styles: Styles of scenes, see ``world.STYLES``.
+        seed: Which world.
+        height: Rows.
+        width: Columns.
+        planes: Window lengths; every batch has one of them.
+        rate_hz: Planes per second.
+        with_rgb: Whether batches have colour images.
+        device: Where to render and simulate.
+        split: ``train``, ``calibration`` or ``test``: their scenes never meet.
+        bins: Bins of the counts.
+
+    Raises:
+        ValueError: No styles or window lengths, or sizes or rates that are not positive.
+    """
+
+    def __init__(
+        self,
+        styles: tuple[str, ...] = ('indoor', 'road'),
+        seed: int = 0,
+        height: int = 128,
+        width: int = 192,
+        planes: tuple[int, ...] = (128,),
+        rate_hz: float = 20_000.0,
+        with_rgb: bool = False,
+        device: torch.device | str = 'cpu',
+        split: str = 'train',
+        bins: int = 32,
+    ) -> None:
+        if not styles or not planes:
+            raise ValueError('no styles or no window lengths: expected at least one of each')
+        if min(height, width, bins, *planes) < 1 or not rate_hz > 0:
+            raise ValueError(
+                f'image {height} x {width}, windows of {list(planes)} planes at {rate_hz:g} Hz in '
+                f'{bins} bins: expected positive numbers'
+            )
+        self.worlds = [World(seed, style, split) for style in styles]
+        self.height, self.width, self.bins = height, width, bins
+        self.planes, self.rate_hz = planes, rate_hz
+        self.with_rgb, self.device = with_rgb, torch.device(device)
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """The batch of a step on one of several processes.
+
+        Args:
+            step: Number of the step, 0 or more.
+            batch_size: Samples on each process.
+            rank: This process.
+            world_size: Number of processes.
+        """
+        first = (step * world_size + rank) * batch_size
+        # The same length on every process, as all samples of a step count alike.
+        planes = self.planes[int(np.random.default_rng([step, 7]).integers(len(self.planes)))]
+        return self.samples(range(first, first + batch_size), planes)
+
+    def samples(self, indices: Sequence[int], planes: int | None = None) -> Batch:
+        """Chosen samples.
+
+        Args:
+            indices: Their numbers, 0 or more.
+            planes: Window length; the first of the source's by default.
+        """
+        planes = planes or self.planes[0]
+        scenes = self._scenes(indices)
+        rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
+        exposed = expose(rendering.luminance, scenes.rate)
+        light, knots = moving(exposed, rendering.flow, planes, self.rate_hz, self.bins)
+        phase = phases(torch.from_numpy(scenes.phase).to(self.device), self.height, self.width)
+        counts, lengths = count_spikes(light, knots, phase, self.bins)
+        rgb = None
+        if rendering.rgb is not None:
+            level = np.full_like(scenes.rate, _RGB_LEVEL)
+            gain = exposure_gain(rendering.luminance, level)
+            rgb = (rendering.rgb * gain[:, None]).clamp_(0, 1).sqrt_()
+        focal = torch.from_numpy(scenes.focal).to(self.device)
+        return Batch(
+            counts=counts,
+            planes_per_bin=lengths,
+            rgb=rgb,
+            depth=rendering.depth[:, None],
+            fx=focal * self.width,
+            index=torch.as_tensor(list(indices), dtype=torch.int64, device=self.device),
+        )
+
+    def _scenes(self, indices: Sequence[int]) -> Scenes:
+        numbers = np.asarray(indices, np.int64)
+        style = numbers % len(self.worlds)
+        parts, places = [], []
+        for k, world in enumerate(self.worlds):
+            chosen = np.flatnonzero(style == k)
+            if len(chosen):
+                parts.append(world.batch(numbers[chosen].tolist()))
+                places.append(chosen)
+        return Scenes.concatenate(parts).take(np.argsort(np.concatenate(places)))
+
+
+def exposure_gain(luminance: Tensor, level: Array) -> Tensor:
+    """Factors ``[B, 1, 1]`` that bring the means of images ``[B, H, W]`` to levels ``[B]``."""
+    # Whole numbers add up to the same in any order, hence in any batch and on any device.
+    metered = (luminance[:, ::_METER_STEP, ::_METER_STEP].clamp(0, 16) * 65536).to(torch.int64)
+    total = metered.flatten(1).sum(1).double() / (65536 * metered[0].numel())
+    gain = torch.from_numpy(level).to(luminance.device) / total.clamp(min=1e-4).float()
+    return gain[:, None, None]
+
+
+def expose(luminance: Tensor, rate: Array) -> Tensor:
+    """Scales images to the firing rates aimed at, as a camera's exposure control would.
+
+    Args:
+        luminance: ``[B, H, W]`` linear light.
+        rate: Mean rate of each image, ``[B]``; what saturates lowers it.
+
+    Returns:
+        Thresholds per plane from 0 to 1.
+    """
+    return (luminance * exposure_gain(luminance, rate)).clamp_(0, 1)
+
+
+def moving(
+    luminance: Tensor, flow: Tensor, planes: int, rate_hz: float, bins: int
+) -> tuple[Tensor, list[int]]:
+    """Luminance at a few instants of a window, from one image and its motion.
+
+    The image is moved along the motion of its pixels, backwards, so that what it shows at the
+    window's reference plane is exact.
+
+    Args:
+        luminance: At the reference plane, ``[B, H, W]``.
+        flow: Pixels per second, ``[B, 2, H, W]``.
+        planes: Window length.
+        rate_hz: Planes per second.
+        bins: Bins of the counts.
+
+    Returns:
+        ``[B, K, H, W]`` and the planes of these knots, from 0 to ``planes``.
+    """
+    reference = reference_index('middle', planes)
+    knots = sorted({round(k * planes / _SEGMENTS) for k in range(_SEGMENTS + 1)} | {0, planes})
+    _, height, width = luminance.shape
+    x = torch.arange(width, device=flow.device) + 0.5
+    y = torch.arange(height, device=flow.device) + 0.5
+    images = []
+    for knot in knots:
+        seconds = (knot - reference) / rate_hz
+        if knot == reference:
+            images.append(luminance)
+            continue
+        grid = torch.stack(
+            [
+                (x - flow[:, 0] * seconds) * (2 / width) - 1,
+                (y[:, None] - flow[:, 1] * seconds) * (2 / height) - 1,
+            ],
+            -1,
+        )
+        moved = F.grid_sample(luminance[:, None], grid, 'bilinear', 'border', align_corners=False)
+        images.append(moved[:, 0].clamp_(0, 1))
+    return torch.stack(images, 1), knots

@@ -1,0 +1,45 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a training stage is given at every step."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """A batch of labelled samples, all tensors on one device.
+
+    Attributes:
+        counts: Spikes of each pixel in each bin of its window, ``[B, C, H, W]`` uint8.
+        planes_per_bin: Planes that each bin covers, ``[C]`` int32.
+        rgb: The scene at the reference plane, ``[B, 3, H, W]`` float32 from 0 to 1, gamma
+            encoded; None unless asked for.
+        depth: Depth along the optical axis at the reference plane, ``[B, 1, H, W]`` float32
+            metres at the true focal length; +Inf is sky, NaN unknown.
+        fx: Focal length, ``[B]`` float32 pixels. Depth at the canonical focal length is
+            ``depth * canonical_fx / fx``.
+        index: Number of each sample in its source, ``[B]`` int64.
+    """
+
+    counts: Tensor
+    planes_per_bin: Tensor
+    rgb: Tensor | None
+    depth: Tensor
+    fx: Tensor
+    index: Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return Batch(
+            counts=self.counts.to(device),
+            planes_per_bin=self.planes_per_bin.to(device),
+            rgb=None if self.rgb is None else self.rgb.to(device),
+            depth=self.depth.to(device),
+            fx=self.fx.to(device),
+            index=self.index.to(device),
+        )

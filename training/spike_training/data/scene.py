@@ -1,0 +1,124 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A batch of scenes as arrays: what the world draws and the renderer reads.
+
+World axes: x right, y up, z forward, metres; the floor or ground is y = 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+"""float32 unless said otherwise; bool for masks."""
+
+BOX, CYLINDER, ELLIPSOID = 0, 1, 2
+"""Kinds of solids. Cylinders stand upright; all turn about the upright axis."""
+FLOOR, SIDE_WALL, END_WALL, CEILING, SKY = range(5)
+"""Materials of the shell, behind those of the solids."""
+MATERIAL = (
+    'tile', 'scale_u', 'scale_v', 'offset_u', 'offset_v', 'texels', 'glow',
+    'light0', 'light1', 'red0', 'green0', 'blue0', 'red1', 'green1', 'blue1',
+)  # fmt: skip
+"""Columns of a material.
+
+Attributes of the texture: where its pyramid begins in the atlas; tiles per metre and shift along
+both surface directions; texels per metre along the denser one. ``glow`` is light of its own as a
+share of its colour. Then luminance and colour (linear) where the texture is 0 and where it is 1.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenes:
+    """``B`` scenes of ``N`` solids each, within a shell seen from inside.
+
+    Attributes:
+        kind: ``[B, N]`` int8: BOX, CYLINDER, ELLIPSOID; -1 for none.
+        centre: ``[B, N, 3]``.
+        half: Half sizes along the solid's own axes, ``[B, N, 3]``.
+        turn: Cosine and sine of its yaw (positive turns x towards -z), ``[B, N, 2]``.
+        velocity: Metres per second, ``[B, N, 3]``.
+        material: ``[B, N + 5, len(MATERIAL)]``, the shell's at the end.
+        shell: Lowest and highest corner of the room, ``[B, 2, 3]``.
+        open: 1 where all of the shell but its floor is sky, ``[B]``.
+        focal: Focal length over image width, ``[B]``.
+        eye: Camera position, ``[B, 3]``.
+        axes: The camera's right, up and forward, ``[B, 3, 3]``.
+        drift: Camera velocity in the world, m/s, ``[B, 3]``.
+        spin: Turning rates of the camera, rad/s: pitch (upwards), yaw (to the right) and roll
+            (clockwise), ``[B, 3]``.
+        sun: Direction to the sun or window, unit length, ``[B, 3]``.
+        light: Strength of sun, sky and lamp, ``[B, 3]``.
+        lamp: Position of the lamp, ``[B, 3]``.
+        haze: Depth in metres at which half of the light is scattered, ``[B]``.
+        rate: Mean firing rate that the exposure aims at, ``[B]``.
+        phase: Key of the pixels' initial charge, ``[B]`` int64.
+    """
+
+    kind: Array
+    centre: Array
+    half: Array
+    turn: Array
+    velocity: Array
+    material: Array
+    shell: Array
+    open: Array
+    focal: Array
+    eye: Array
+    axes: Array
+    drift: Array
+    spin: Array
+    sun: Array
+    light: Array
+    lamp: Array
+    haze: Array
+    rate: Array
+    phase: Array
+
+    @staticmethod
+    def concatenate(parts: Sequence[Scenes]) -> Scenes:
+        """Scenes of all parts, in their order; short lists of solids are padded."""
+        most = max(part.kind.shape[1] for part in parts)
+        padded = [_padded(part, most) for part in parts]
+        return Scenes(
+            **{
+                field.name: np.concatenate([getattr(part, field.name) for part in padded])
+                for field in dataclasses.fields(Scenes)
+            }
+        )
+
+    def take(self, order: Array) -> Scenes:
+        """Chosen scenes."""
+        return Scenes(
+            **{
+                field.name: getattr(self, field.name)[order]
+                for field in dataclasses.fields(Scenes)
+            }
+        )
+
+
+def _padded(scenes: Scenes, most: int) -> Scenes:
+    missing = most - scenes.kind.shape[1]
+    if not missing:
+        return scenes
+
+    def pad(array: Array, value: float) -> Array:
+        width = [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2)
+        return np.pad(array, width, constant_values=value)
+
+    solids = scenes.kind.shape[1]
+    material = scenes.material
+    return dataclasses.replace(
+        scenes,
+        kind=pad(scenes.kind, -1),
+        centre=pad(scenes.centre, 0),
+        half=pad(scenes.half, 1),
+        turn=pad(scenes.turn, 1),
+        velocity=pad(scenes.velocity, 0),
+        material=np.concatenate([pad(material[:, :solids], 0), material[:, solids:]], axis=1),
+    )
