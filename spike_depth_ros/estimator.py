@@ -134,6 +134,11 @@ class DepthEstimator:
         """
         path = default_checkpoint() if path is None else path
         info, tensors = load(path)
+        if info.inputs != ('spikes',):
+            raise CheckpointError(
+                f'{path}: field inputs is {list(info.inputs)}, expected spikes: this is a network '
+                'of another camera, used in training only'
+            )
         name, chosen = choose(backend, device, onnx_path(path).is_file())
         # Imported only here: each pulls in its own runtime.
         runner: Backend

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
 from spike_depth_ros.model.heads import DepthHead, Head, UncertaintyHead
-from spike_depth_ros.model.temporal import MeanRate
+from spike_depth_ros.model.temporal import Centred, MeanRate
 
 
 class DepthOutput(NamedTuple):
@@ -101,7 +101,12 @@ class TinySettings:
     head: int = 16
 
 
-def dpt_tiny(bins: int, depth_range: tuple[float, float], settings: TinySettings) -> SpikeDepthNet:
+def dpt_tiny(
+    bins: int,
+    depth_range: tuple[float, float],
+    settings: TinySettings,
+    inputs: Literal['spikes', 'rgb'] = 'spikes',
+) -> SpikeDepthNet:
     """Build the embedded default with random weights (torch's global generator).
 
     Convolutional stages in the manner of MobileNetV4-conv-small, four small transformer blocks at
@@ -109,9 +114,10 @@ def dpt_tiny(bins: int, depth_range: tuple[float, float], settings: TinySettings
     time on two CPU cores at 400x250, see docs/model_card.md.
 
     Args:
-        bins: Channels of counts.
+        bins: Channels of counts; 3 for RGB.
         depth_range: Lowest and highest depth, metres.
         settings: Sizes.
+        inputs: What the network sees: spikes, or RGB (a teacher in training).
     """
     s = settings
     wide = s.stage8 * 3 // 2
@@ -127,7 +133,7 @@ def dpt_tiny(bins: int, depth_range: tuple[float, float], settings: TinySettings
         ),
     ]
     network = SpikeDepthNet(
-        temporal=MeanRate(),
+        temporal=MeanRate() if inputs == 'spikes' else Centred(),
         encoder=HybridEncoder(stages, s.stage16, s.dim, s.blocks, s.heads, s.mlp_ratio, s.grid),
         decoder=DptDecoder((s.stage4, s.stage8), s.dim, s.features),
         depth_head=DepthHead(s.features, s.head, 4, *depth_range),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,16 +13,31 @@ from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
+from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
 
 
 def _dpt_tiny(info: CheckpointInfo) -> nn.Module:
-    return dpt_tiny(info.bins, (info.min_depth, info.max_depth), TinySettings(**info.settings))
+    depth_range = (info.min_depth, info.max_depth)
+    return dpt_tiny(info.bins, depth_range, TinySettings(**info.settings), _kind(info))
+
+
+def _dpt_hybrid(info: CheckpointInfo) -> nn.Module:
+    depth_range = (info.min_depth, info.max_depth)
+    return dpt_hybrid(info.bins, depth_range, HybridSettings(**info.settings), _kind(info))
+
+
+def _kind(info: CheckpointInfo) -> Literal['spikes', 'rgb']:
+    return 'rgb' if info.inputs == ('rgb',) else 'spikes'
 
 
 BUILDERS: dict[tuple[str, str], Callable[[CheckpointInfo], nn.Module]] = {
     ('depth', 'dpt_tiny'): _dpt_tiny,
+    ('depth', 'dpt_hybrid'): _dpt_hybrid,
 }
 """Builder by (task, architecture); each reads its own ``settings``."""
+
+SETTINGS: dict[str, type[Any]] = {'dpt_tiny': TinySettings, 'dpt_hybrid': HybridSettings}
+"""Sizes by architecture, with their defaults."""
 
 
 def build(info: CheckpointInfo) -> nn.Module:
@@ -39,6 +55,8 @@ def build(info: CheckpointInfo) -> nn.Module:
         )
     try:
         return builder(info)
+    except CheckpointError:
+        raise
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f'field settings does not build {info.architecture} ({error})'

@@ -44,6 +44,22 @@ class MeanRate(nn.Module):
         return counts.float() * scale[:, :, None, None]
 
 
+class Centred(nn.Module):
+    """The stem of a network that sees RGB: from 0..1 to -1..1."""
+
+    def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
+        """Normalise.
+
+        Args:
+            rgb: ``[B, 3, H, W]``, 0 to 1.
+            planes_per_bin: Not used; there so that all stems are called alike.
+
+        Returns:
+            Float, same shape.
+        """
+        return 2 * rgb.float() - 1
+
+
 class PlaneBinning(nn.Module):
     """Spikes of each pixel in each bin, on the device that holds the packed planes.
 
