@@ -4,22 +4,45 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import Any
 
 from jsonargparse import auto_cli
 
-from spike_training.data.sample_scene import make_sample
-from spike_training.export import export
+from spike_depth_ros.checkpoint import CheckpointError
+from spike_training.command_line import Parser
+from spike_training.config import RunConfig
+from spike_training.errors import ConfigError, TrainingError
 
-COMMANDS: dict[str, Any] = {
-    'export': export,
-    'sample': make_sample,
+COMMANDS = {
+    'bicross': 'spike_training.config:RunConfig',
+    'evaluate': 'spike_training.pipeline:evaluate_checkpoint',
+    'export': 'spike_training.export:export',
+    'sample': 'spike_training.data.sample_scene:make_sample',
 }
+"""By subcommand: a function, or a dataclass of settings; from it come options and help."""
 
 
 def main() -> None:
-    """Run one subcommand; its function's signature and docstring are its options."""
-    auto_cli(COMMANDS, as_positional=False)
+    """Run one subcommand; wrong settings end with status 2, failures with 1, each says why."""
+    # Only what is asked for is imported: no subcommand needs the packages of another one.
+    chosen = [name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS
+    components = {name: _load(COMMANDS[name]) for name in chosen}
+    try:
+        config = auto_cli(components, as_positional=False, parser_class=Parser)
+        if isinstance(config, RunConfig):
+            from spike_training.pipeline import run
+
+            run(config)
+    except (ConfigError, CheckpointError, TrainingError) as error:
+        print(f'{sys.argv[0]}: {error}', file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+def _load(place: str) -> Any:
+    module, name = place.split(':')
+    return getattr(importlib.import_module(module), name)
 
 
 if __name__ == '__main__':

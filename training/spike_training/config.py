@@ -1,0 +1,324 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of a training run: dataclasses whose documentation is the help of the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from spike_training.errors import ConfigError
+
+Style = Literal['indoor', 'road']
+Problems = Iterator[str]
+"""What is wrong, a phrase for each setting: ``train.steps is 0: expected 1 or more``."""
+
+
+@dataclass
+class ModelConfig:
+    """The network.
+
+    Attributes:
+        architecture: Name under which the network is built.
+        settings: Sizes of the architecture that differ from its own defaults.
+        bins: Channels of counts that a window of spikes is cut into.
+        min_depth: Lowest depth at the canonical focal length, metres.
+        max_depth: Highest depth at the canonical focal length, metres; what sky is trained as.
+        canonical_fx: Focal length in pixels that depth is predicted for.
+    """
+
+    architecture: str = 'dpt_tiny'
+    settings: dict[str, Any] = field(default_factory=dict)
+    bins: int = 32
+    min_depth: float = 0.3
+    max_depth: float = 80.0
+    canonical_fx: float = 400.0
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        # Imported here, for it needs torch: help and mistakes of the command line must not wait.
+        from spike_depth_ros.model.registry import SETTINGS
+
+        sizes = SETTINGS.get(self.architecture)
+        if sizes is None:
+            yield f'architecture is {self.architecture!r}: expected {" or ".join(SETTINGS)}'
+        else:
+            known = [field.name for field in dataclasses.fields(sizes)]
+            for name in self.settings.keys() - set(known):
+                yield f'settings.{name} is unknown: expected some of {", ".join(known)}'
+        yield from _at_least(self, 1, 'bins')
+        yield from _above(self, 0, 'min_depth', 'canonical_fx')
+        if not self.max_depth > self.min_depth:
+            yield f'max_depth is {self.max_depth:g}: expected more than min_depth'
+
+
+@dataclass
+class DataConfig:
+    """What is looked at: scenes of a procedural world, and the spike camera that sees them.
+
+    Attributes:
+        styles: Kinds of scenes, in turn: indoor, road.
+        height: Rows of an image, a multiple of 16.
+        width: Columns of an image, a multiple of 16.
+        planes: Lengths of the windows of spikes, in planes; the batches take them in turn.
+        rate_hz: Planes a second.
+    """
+
+    styles: list[Style] = field(default_factory=lambda: ['indoor', 'road'])
+    height: int = 128
+    width: int = 192
+    planes: list[int] = field(default_factory=lambda: [128])
+    rate_hz: float = 20_000.0
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        for name in ('height', 'width'):
+            value = getattr(self, name)
+            if value < 32 or value % 16:
+                yield f'{name} is {value}: expected a multiple of 16, 32 or more'
+        if not self.styles or len({*self.styles}) < len(self.styles):
+            yield f'styles is {self.styles}: expected one or more, each once'
+        if not self.planes or min(self.planes) < 1:
+            yield f'planes is {self.planes}: expected lengths of 1 or more'
+        yield from _above(self, 0, 'rate_hz')
+
+
+@dataclass
+class TrainConfig:
+    """The loop.
+
+    Attributes:
+        steps: Optimiser steps of a stage that does not say otherwise.
+        batch_size: Images a step and process.
+        learning_rate: Peak of the learning rate, reached after the warm-up.
+        warmup_steps: Steps over which the learning rate rises from 0.
+        final_share: Share of the peak at which the cosine ends.
+        weight_decay: Of matrices and kernels; biases, norms and scales have none.
+        betas: Of AdamW.
+        clip_norm: Largest norm of the gradient of each optimiser; longer ones are shortened.
+        ema_decay: Share of the averaged weights kept at each step (0.999 averages about 1000
+            steps); 0 keeps the last weights. The averaged weights are validated and exported.
+        precision: Of the network: 32-true, or bf16-mixed (bfloat16 where it is safe).
+        compile: Compile the network with torch.compile (pays for long runs on a GPU only).
+        log_every: Steps between two records in scalars.jsonl; between them nothing waits for the
+            device.
+        validate_every: Steps between two validations; 0: none.
+        validate_batches: Batches of a validation.
+        picture_every: Steps between two pictures of depth and uncertainty (needs OpenCV and
+            Pillow); 0: none.
+        save_every: Steps between two checkpoints; the last step always saves.
+        tensorboard: Write to TensorBoard too (needs the package tensorboard). scalars.jsonl
+            is written in any case.
+    """
+
+    steps: int = 2000
+    batch_size: int = 16
+    learning_rate: float = 4e-3
+    warmup_steps: int = 100
+    final_share: float = 0.01
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    precision: Literal['32-true', 'bf16-mixed'] = '32-true'
+    compile: bool = False
+    log_every: int = 20
+    validate_every: int = 500
+    validate_batches: int = 4
+    picture_every: int = 500
+    save_every: int = 500
+    tensorboard: bool = True
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from _at_least(
+            self, 1, 'steps', 'batch_size', 'log_every', 'save_every', 'validate_batches'
+        )
+        yield from _at_least(self, 0, 'warmup_steps', 'validate_every', 'picture_every')
+        yield from _above(self, 0, 'learning_rate', 'clip_norm')
+        yield from _share(self, 'final_share', 'ema_decay')
+        yield from _at_least(self, 0, 'weight_decay')
+        if not all(0 <= beta < 1 for beta in self.betas):
+            yield f'betas is {self.betas}: expected 0 to below 1'
+        if self.tensorboard and (missing := _missing('tensorboard')):
+            yield f'tensorboard is true: install {missing}, or set it to false'
+        if self.picture_every and (missing := _missing('cv2', 'PIL')):
+            yield f'picture_every is {self.picture_every}: install {missing}, or set it to 0'
+
+
+@dataclass
+class StageConfig:
+    """One stage of training.
+
+    Attributes:
+        name: Of its folder, and what the checkpoint says trained it.
+        kind: pretrain: depth and uncertainty from labelled scenes.
+        input: What the network sees: spikes, or rgb (the teacher of later stages).
+        start: Weights to start from: scratch, or previous (those of the stage before it in the
+            list, wherever the shapes fit).
+        steps: Optimiser steps; None: train.steps.
+        si: Form of the scale-invariant loss: plain (Eq. 5 as printed) or rooted (the authors'
+            code).
+        si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
+        sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
+        uncertainty_weight: Weight of the loss of the uncertainty.
+    """
+
+    name: str = 'pre_src'
+    kind: Literal['pretrain'] = 'pretrain'
+    input: Literal['spikes', 'rgb'] = 'spikes'
+    start: Literal['scratch', 'previous'] = 'scratch'
+    steps: int | None = None
+    si: Literal['plain', 'rooted'] = 'plain'
+    si_lambda: float = 0.5
+    sky_weight: float = 0.2
+    uncertainty_weight: float = 1.0
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        if not self.name.isidentifier():
+            yield f'name is {self.name!r}: expected letters, digits and _'
+        if self.steps is not None:
+            yield from _at_least(self, 1, 'steps')
+        if not 0 <= self.si_lambda <= 1:
+            yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
+        yield from _at_least(self, 0, 'sky_weight', 'uncertainty_weight')
+
+
+@dataclass
+class EvaluateConfig:
+    """Evaluation, and the fit of the uncertainty, on scenes that training never sees.
+
+    Attributes:
+        scenes: Test scenes of each style.
+        constant_scenes: Training scenes of each style whose median depth is the control that
+            looks at no image.
+        calibration_scenes: Scenes of each style that the factor of the uncertainty is fitted on.
+        batch_size: Images at a time; changes no figure.
+        export: Write the .onnx file too (needs onnx, onnxscript and onnxruntime).
+    """
+
+    scenes: int = 200
+    constant_scenes: int = 500
+    calibration_scenes: int = 100
+    batch_size: int = 20
+    export: bool = True
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from _at_least(self, 2, 'scenes', 'batch_size')
+        yield from _at_least(self, 1, 'constant_scenes', 'calibration_scenes')
+        for name in ('scenes', 'constant_scenes', 'calibration_scenes'):
+            value = getattr(self, name)
+            if value % self.batch_size:
+                yield f'{name} is {value}: expected a multiple of batch_size, {self.batch_size}'
+
+
+@dataclass
+class RunConfig:
+    """Train by the stages of a config, evaluate, and export a checkpoint.
+
+    The result is OUT/model.safetensors. Each stage has a folder below OUT with its checkpoints,
+    scalars.jsonl and, if wanted, TensorBoard's files; OUT/config.yaml holds all settings.
+
+    Attributes:
+        out: Folder of the run; made if missing.
+        resume: Continue the run in that folder from its newest checkpoint. Without it a folder
+            that already holds a run is refused.
+        stages: The stages in order; see --stages.help.
+        model: The network.
+        data: What is looked at.
+        train: The loop.
+        evaluate: Evaluation and calibration.
+        seed: Of the scenes and of the first weights.
+        device: cpu, cuda, or auto: a GPU where torch sees one.
+        devices: Processes, one for each GPU (or on the CPU); torchrun and SLURM are understood.
+        threads: CPU threads of torch; 0: one per core. Results repeat bit for bit only with the
+            same number.
+    """
+
+    out: Path
+    resume: bool = False
+    stages: list[StageConfig] = field(default_factory=lambda: [StageConfig()])
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    seed: int = 0
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
+    devices: int = 1
+    threads: int = 0
+
+
+def problems_of(config: RunConfig) -> list[str]:
+    """Everything that is wrong with settings of the right types, by their full names."""
+    problems = list(_at_least(config, 0, 'seed', 'threads'))
+    problems += _at_least(config, 1, 'devices')
+    parts: dict[str, Any] = {
+        name: getattr(config, name) for name in ('model', 'data', 'train', 'evaluate')
+    }
+    parts |= {f'stages[{i}]': stage for i, stage in enumerate(config.stages)}
+    for name, part in parts.items():
+        problems += (f'{name}.{problem}' for problem in part.problems())
+    if not config.stages:
+        problems.append('stages is empty: expected one or more')
+    elif config.stages[0].start == 'previous':
+        problems.append("stages[0].start is 'previous': there is no stage before the first")
+    names = [stage.name for stage in config.stages]
+    problems += (f'stages: two are named {name}' for name in {*names} if names.count(name) > 1)
+    return problems
+
+
+def check(config: RunConfig) -> None:
+    """Refuses settings that cannot be.
+
+    Raises:
+        ConfigError: Lists everything that is wrong.
+    """
+    if problems := problems_of(config):
+        raise ConfigError(listed(problems))
+
+
+def to_yaml(config: RunConfig) -> str:
+    """All settings, as --config takes them."""
+    fields = dataclasses.asdict(config)
+    fields['out'] = str(config.out)
+    fields['train']['betas'] = list(config.train.betas)
+    text: str = yaml.safe_dump(fields, sort_keys=False)
+    return text
+
+
+def listed(problems: list[str]) -> str:
+    """One message of all problems."""
+    number = f'{len(problems)} settings are wrong' if len(problems) > 1 else 'a setting is wrong'
+    return '\n  '.join([f'{number}:', *problems])
+
+
+def _at_least(part: Any, low: float, *names: str) -> Problems:
+    return _outside(part, names, lambda value: low <= value < math.inf, f'{low:g} or more')
+
+
+def _above(part: Any, low: float, *names: str) -> Problems:
+    return _outside(part, names, lambda value: low < value < math.inf, f'above {low:g}')
+
+
+def _share(part: Any, *names: str) -> Problems:
+    return _outside(part, names, lambda value: 0 <= value < 1, '0 to below 1')
+
+
+def _outside(part: Any, names: tuple[str, ...], fits: Any, expected: str) -> Problems:
+    for name in names:
+        value = getattr(part, name)
+        if not fits(value):
+            yield f'{name} is {value:g}: expected {expected}'
+
+
+def _missing(*modules: str) -> str:
+    return ' and '.join(name for name in modules if importlib.util.find_spec(name) is None)

@@ -1,0 +1,212 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: the only place that steps, logs, saves and resumes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_training.config import TrainConfig
+from spike_training.engine.checkpoints import Checkpoints
+from spike_training.engine.ema import ModelEma
+from spike_training.engine.guard import FiniteGuard
+from spike_training.engine.optim import build_optimizers, learning_rate_share, set_learning_rate
+from spike_training.engine.record import Clock, Mean, Record
+from spike_training.engine.stage import Source, Stage
+from spike_training.errors import NonFiniteError, TrainingError
+
+PICTURES = 3
+"""Images of a picture."""
+
+
+class Place(TypedDict):
+    """Which of the processes this is."""
+
+    rank: int
+    world_size: int
+
+
+def fit(
+    stage: Stage,
+    train: Source,
+    validation: Source,
+    config: TrainConfig,
+    folder: Path,
+    info: CheckpointInfo,
+    fabric: Fabric,
+    steps: int,
+    seed: int,
+) -> None:
+    """Trains a stage, from its newest checkpoint if it has one.
+
+    Batch, learning rate and randomness are functions of the step, so that a training that was
+    killed and resumed gives the same weights as one that was not: bit for bit on a CPU with the
+    same number of threads.
+
+    Args:
+        stage: What to train.
+        train: Batches to learn from.
+        validation: Batches for the loss that is logged apart; nothing is selected by it.
+        config: Of the loop.
+        folder: For checkpoints and records.
+        info: What the deployable checkpoints say of themselves.
+        fabric: Launched.
+        steps: Optimiser steps in all.
+        seed: Of what the stage itself draws.
+
+    Raises:
+        NonFiniteError: A loss or gradient was NaN or infinite; the message names the file with
+            the batch.
+        TrainingError: The newest checkpoint is damaged, or another network's.
+    """
+    stage.to(fabric.device)
+    stage.deployable.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.compile:
+        stage.deployable.compile()
+    optimizers = build_optimizers(
+        stage, stage.optimizers(), config.learning_rate, config.weight_decay, config.betas
+    )
+    ema = ModelEma(stage.deployable, config.ema_decay)
+    checkpoints = Checkpoints(folder, info)
+    start = _resume(checkpoints, stage, optimizers, ema, fabric.device)
+    module, *wrapped = fabric.setup(stage, *optimizers.values(), move_to_device=False)
+    guard = FiniteGuard(fabric.device)
+    mean, clock = Mean(), Clock(fabric.device)
+    place = Place(rank=fabric.global_rank, world_size=fabric.world_size)
+
+    record = Record(folder, start, steps, config.tensorboard, quiet=not fabric.is_global_zero)
+    with record:
+        stage.train()
+        for step in range(start, steps):
+            done = step + 1
+            torch.manual_seed(seed * 1_000_003 + step * fabric.world_size + fabric.global_rank)
+            rate = config.learning_rate * learning_rate_share(
+                step, steps, config.warmup_steps, config.final_share
+            )
+
+            with clock.data():
+                batch = train.batch(step, config.batch_size, **place)
+            parts = module(batch, 'train')
+            fabric.backward(parts['loss'])
+            norms = [_clip(fabric, module, optimizer, config.clip_norm) for optimizer in wrapped]
+
+            guard.note(step, [parts['loss'], *norms])
+            logs = done % config.log_every == 0
+            saves = done % config.save_every == 0 or done == steps
+            # Reading waits for the device; on a GPU the steps up to here may be spoilt too.
+            if fabric.device.type == 'cpu' or logs or saves:
+                _check(guard, train, config, folder, place)
+
+            for optimizer in wrapped:
+                set_learning_rate(optimizer, rate)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            ema.update(stage.deployable)
+            mean.add({**parts, 'gradient': torch.stack(norms).max()})
+
+            record.advance(done)
+            if logs:
+                figures = _average(fabric, mean.take())
+                speed = clock.take(config.log_every * config.batch_size * fabric.world_size)
+                record.scalars(done, 'train', {**figures, 'learning_rate': rate, **speed})
+            if _due(done, steps, config.validate_every):
+                with clock.pause(), ema.applied(stage.deployable):
+                    figures = _validate(stage, validation, config, place)
+                    record.scalars(done, 'validation', _average(fabric, figures))
+            if _due(done, steps, config.picture_every) and fabric.is_global_zero:
+                with clock.pause(), ema.applied(stage.deployable), torch.no_grad():
+                    stage.eval()
+                    record.picture(done, stage.picture(validation.batch(0, PICTURES)))
+                    stage.train()
+            if saves and fabric.is_global_zero:
+                with clock.pause():
+                    state = _state(stage, optimizers, ema)
+                    checkpoints.save(done, ema.averaged(stage.deployable), state)
+
+
+def _resume(
+    checkpoints: Checkpoints,
+    stage: Stage,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    ema: ModelEma,
+    device: torch.device,
+) -> int:
+    """Loads the newest checkpoint, if there is one; the number of steps done."""
+    state = checkpoints.load(device)
+    if state is None:
+        return 0
+    try:
+        stage.load_state_dict(state['stage'])
+        for name, optimizer in optimizers.items():
+            optimizer.load_state_dict(state['optimizers'][name])
+        ema.load_state_dict(state['ema'])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f'{checkpoints.folder}: its checkpoint is of another network or stage '
+            f'({" ".join(str(error).split())}), train into a new folder'
+        ) from error
+    return int(state['step'])
+
+
+def _state(
+    stage: Stage, optimizers: Mapping[str, torch.optim.Optimizer], ema: ModelEma
+) -> dict[str, Any]:
+    """All that :func:`_resume` needs; no generator, for the loop seeds them at every step."""
+    return {
+        'stage': stage.state_dict(),
+        'optimizers': {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
+        'ema': ema.state_dict(),
+    }
+
+
+def _clip(fabric: Fabric, module: Any, optimizer: Any, norm: float) -> Tensor:
+    """Shortens an optimiser's gradient; its norm before."""
+    before = fabric.clip_gradients(module, optimizer, max_norm=norm, error_if_nonfinite=False)
+    assert before is not None
+    return before
+
+
+def _check(
+    guard: FiniteGuard, source: Source, config: TrainConfig, folder: Path, place: Place
+) -> None:
+    """Stops where something was not finite, with the batch saved."""
+    try:
+        guard.check()
+    except NonFiniteError as error:
+        batch = source.batch(error.step, config.batch_size, **place)
+        path = folder / f'non_finite_{error.step:07d}_rank{place["rank"]}.pt'
+        torch.save({'step': error.step, 'batch': dataclasses.asdict(batch.to('cpu'))}, path)
+        indices = ', '.join(str(index) for index in batch.index.tolist())
+        raise NonFiniteError(error.step, f'its batch is in {path}, samples {indices}') from None
+
+
+def _validate(stage: Stage, source: Source, config: TrainConfig, place: Place) -> dict[str, float]:
+    """Means of a stage's figures, in float32, over the first batches of a source."""
+    mean = Mean()
+    stage.eval()
+    with torch.no_grad():
+        for step in range(config.validate_batches):
+            mean.add(stage(source.batch(step, config.batch_size, **place), 'val'))
+    stage.train()
+    return mean.take()
+
+
+def _average(fabric: Fabric, figures: dict[str, float]) -> dict[str, float]:
+    """Over all processes, which have equal batches."""
+    if fabric.world_size == 1:
+        return figures
+    values = fabric.all_reduce(torch.tensor([*figures.values()]), reduce_op='mean')
+    assert isinstance(values, Tensor)
+    return dict(zip(figures, values.tolist(), strict=True))
+
+
+def _due(done: int, steps: int, every: int) -> bool:
+    return every > 0 and (done % every == 0 or done == steps)

@@ -1,0 +1,136 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Optimisers for a stage, and the learning rate of each step."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import torch
+from torch import nn
+
+
+class ParameterGroup(TypedDict):
+    """Parameters that are trained alike.
+
+    Attributes:
+        params: Each trainable parameter is in exactly one group of one optimiser.
+        lr_scale: Learning rate over the configured one.
+        decay: Whether weight decay holds for them.
+    """
+
+    params: list[nn.Parameter]
+    lr_scale: float
+    decay: bool
+
+
+Groups = Mapping[str, Sequence[ParameterGroup]]
+"""Parameter groups by the optimiser's name."""
+
+
+def groups_of(module: nn.Module, lr_scale: float = 1.0) -> list[ParameterGroup]:
+    """All trainable parameters of a module: matrices and kernels with weight decay, rest without.
+
+    Args:
+        module: A network or a part of one.
+        lr_scale: Learning rate over the configured one.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        ParameterGroup(
+            params=[p for p in parameters if (p.ndim > 1) == decay],
+            lr_scale=lr_scale,
+            decay=decay,
+        )
+        for decay in (True, False)
+    ]
+
+
+def check_groups(stage: nn.Module, groups: Groups) -> None:
+    """Holds the groups of all optimisers against the parameters of a stage.
+
+    Raises:
+        ValueError: A trainable parameter is in no group or in several, or a frozen or foreign one
+            is in a group. The message names all of them.
+    """
+    found = Counter(id(p) for part in groups.values() for group in part for p in group['params'])
+    problems = []
+    for name, parameter in stage.named_parameters():
+        times = found.pop(id(parameter), 0)
+        if parameter.requires_grad and times != 1:
+            problems.append(f'{name} is in {times or "no"} group{"s" if times > 1 else ""}')
+        elif not parameter.requires_grad and times:
+            problems.append(f'{name} is frozen, but in a group')
+    if found:
+        problems.append(f"{len(found)} parameters are not the stage's")
+    if problems:
+        raise ValueError(
+            'optimisers: expected each trainable parameter in exactly one group; '
+            + ', '.join(problems)
+        )
+
+
+def build_optimizers(
+    stage: nn.Module,
+    groups: Groups,
+    learning_rate: float,
+    weight_decay: float,
+    betas: tuple[float, float],
+) -> dict[str, torch.optim.Optimizer]:
+    """An AdamW for each name.
+
+    Args:
+        stage: The module whose parameters are trained.
+        groups: Parameter groups by the optimiser's name.
+        learning_rate: The peak; :func:`set_learning_rate` sets the one of each step.
+        weight_decay: Of the groups with decay.
+        betas: Of AdamW.
+
+    Raises:
+        ValueError: See :func:`check_groups`.
+    """
+    check_groups(stage, groups)
+    fused = all(p.is_cuda for p in stage.parameters())
+    return {
+        name: torch.optim.AdamW(
+            [
+                {
+                    'params': group['params'],
+                    'lr_scale': group['lr_scale'],
+                    'weight_decay': weight_decay if group['decay'] else 0.0,
+                }
+                for group in part
+                if group['params']
+            ],
+            lr=learning_rate,
+            betas=betas,
+            fused=fused,
+        )
+        for name, part in groups.items()
+    }
+
+
+def learning_rate_share(step: int, steps: int, warmup_steps: int, final: float) -> float:
+    """Share of the peak learning rate: linear warm-up, then half a cosine.
+
+    A function of the step alone, so that there is no state to save.
+
+    Args:
+        step: From 0.
+        steps: Of the whole training.
+        warmup_steps: The first so many rise; step ``warmup_steps - 1`` is the first at the peak.
+        final: Share that the last step approaches.
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Sets the rate of every group, each by its own scale."""
+    for group in optimizer.param_groups:
+        group['lr'] = learning_rate * group['lr_scale']

@@ -1,0 +1,219 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a training leaves to look at: a progress bar, scalars.jsonl, TensorBoard, pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor
+
+Scalars = Mapping[str, float]
+
+SCALARS = 'scalars.jsonl'
+
+
+class Mean:
+    """Mean of named scalars over steps, summed on the device."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._number = 0
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Takes one step in."""
+        for name, value in values.items():
+            value = value.detach().float()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        self._number += 1
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call; waits for the device, once."""
+        means = (torch.stack([*self._sums.values()]) / self._number).tolist()
+        result = dict(zip(self._sums, means, strict=True))
+        self._sums, self._number = {}, 0
+        return result
+
+
+class Clock:
+    """How fast a training goes, and what part of the time making its batches takes.
+
+    On a GPU the work of the batches is timed on the device, where it overlaps with nothing.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == 'cuda'
+        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+        self._data = 0.0
+        self._paused = 0.0
+        self._began = time.perf_counter()
+
+    @contextmanager
+    def data(self) -> Iterator[None]:
+        """Times the making of a batch."""
+        if self._cuda:
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+            begin.record()
+            yield
+            end.record()
+            self._events.append((begin, end))
+        else:
+            began = time.perf_counter()
+            yield
+            self._data += time.perf_counter() - began
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leaves out what is not training."""
+        began = time.perf_counter()
+        yield
+        self._paused += time.perf_counter() - began
+
+    def take(self, images: int) -> dict[str, float]:
+        """Images per second and share of the batches since the last call.
+
+        Args:
+            images: Trained on since then.
+        """
+        if self._cuda:
+            torch.cuda.synchronize()
+            self._data = sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
+        seconds = time.perf_counter() - self._began - self._paused
+        result = {'images_per_s': images / seconds, 'data_share': self._data / seconds}
+        self._events, self._data, self._paused = [], 0.0, 0.0
+        self._began = time.perf_counter()
+        return result
+
+
+class Record:
+    """Writes the scalars of a stage to ``scalars.jsonl`` and, if wanted, to TensorBoard.
+
+    On resuming, what a dead process had recorded beyond its last checkpoint is taken out again.
+
+    Args:
+        folder: Of the stage; exists.
+        start: Steps done so far.
+        steps: Of the whole stage.
+        tensorboard: Whether to write TensorBoard's files too.
+        quiet: Write and show nothing: for all processes but the first.
+    """
+
+    def __init__(
+        self, folder: Path, start: int, steps: int, tensorboard: bool, quiet: bool = False
+    ) -> None:
+        self.folder = folder
+        self.steps = steps
+        self.quiet = quiet
+        self._board: Any = None
+        if quiet:
+            return
+        path = folder / SCALARS
+        kept = [line for line in _lines(path) if json.loads(line)['step'] <= start]
+        path.write_text(''.join(kept), encoding='utf-8')
+        self._file = path.open('a', encoding='utf-8')
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(folder, purge_step=start + 1)
+        self._bar = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn('{task.fields[figures]}'),
+            TimeElapsedColumn(),
+            TextColumn('left'),
+            TimeRemainingColumn(),
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+        self._task = self._bar.add_task(folder.name, total=steps, completed=start, figures='')
+        self._began, self._start = time.monotonic(), start
+
+    def __enter__(self) -> Record:
+        if not self.quiet:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.quiet:
+            return
+        self._bar.stop()
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+    def advance(self, done: int) -> None:
+        """Moves the bar."""
+        if not self.quiet:
+            self._bar.update(self._task, completed=done)
+
+    def scalars(self, done: int, group: str, values: Scalars) -> None:
+        """Records named values after so many steps."""
+        if self.quiet:
+            return
+        named = {f'{group}/{name}': value for name, value in values.items()}
+        # Six digits: JSON of a float32 would have seventeen.
+        rounded = {name: float(f'{value:.6g}') for name, value in named.items()}
+        self._file.write(json.dumps({'step': done, **rounded}) + '\n')
+        self._file.flush()
+        if self._board is not None:
+            for name, value in named.items():
+                self._board.add_scalar(name, value, done)
+        self._show(done, group, values)
+
+    def picture(self, done: int, image: npt.NDArray[np.uint8]) -> None:
+        """Saves a picture, ``[height, width, 3]``, beside the scalars and to TensorBoard."""
+        if self.quiet:
+            return
+        from spike_depth_ros.pictures import save_png
+
+        (self.folder / 'pictures').mkdir(exist_ok=True)
+        save_png(image, self.folder / 'pictures' / f'{done:07d}.png')
+        if self._board is not None:
+            self._board.add_image('pictures', image, done, dataformats='HWC')
+
+    def _show(self, done: int, group: str, values: Scalars) -> None:
+        figures = '  '.join(
+            f'{name} {values[name]:.3g}'
+            for name in ('loss', 'error', 'images_per_s')
+            if name in values
+        )
+        if not self._bar.disable:
+            if group == 'train':
+                self._bar.update(self._task, completed=done, figures=figures)
+            return
+        # Not a terminal: lines that a log can hold, fewer as the run gets longer.
+        seconds = (time.monotonic() - self._began) / max(1, done - self._start)
+        left = time.strftime('%H:%M:%S', time.gmtime(seconds * (self.steps - done)))
+        print(
+            f'{self.folder.name} {done}/{self.steps} {group}: {figures}  {left} left', flush=True
+        )
+
+
+def _lines(path: Path) -> list[str]:
+    # A process that was killed may have left half a line.
+    text = path.read_text(encoding='utf-8') if path.exists() else ''
+    return [line for line in text.splitlines(keepends=True) if line.endswith('\n')]

@@ -1,0 +1,26 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What ends a run, each with a message for its user."""
+
+from __future__ import annotations
+
+
+class ConfigError(ValueError):
+    """Settings that cannot be used; the message lists everything that is wrong with them."""
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot go on; the message is one line."""
+
+
+class NonFiniteError(TrainingError):
+    """A loss or a gradient was NaN or infinite.
+
+    Attributes:
+        step: The first step where that was so, from 0.
+    """
+
+    def __init__(self, step: int, where: str = '') -> None:
+        what = f'loss or gradient of step {step} is not finite'
+        super().__init__(f'{what}: {where}' if where else what)
+        self.step = step
