@@ -182,6 +182,9 @@ def run(
         # rclpy's signal thread may be shutting the context down at this very moment.
         with contextlib.suppress(RuntimeError):
             rclpy.try_shutdown()
+        # All is closed: a second Ctrl-C must not turn this end into a failure.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 class UserError(Exception):

@@ -323,6 +323,7 @@ def test_the_model_is_changed_in_the_running_node_without_a_lost_window(
     assert player.poll() is None  # it changed while the stream ran
     spin(lambda: len(listener.depth) == 150, timeout=40, what='every window')
     stamps = np.array([stamp_ns(image.header.stamp) for image in listener.depth])
+    assert processes.finish('player')[0] == 0
     assert set(np.diff(stamps)) == {128 * PERIOD}
     assert listener.count('planes_dropped') == 0
 
