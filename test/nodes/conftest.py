@@ -56,7 +56,7 @@ class Processes:
         process = self._running.pop(name)
         if process.poll() is None:
             process.send_signal(number)
-        assert process.wait(15) == 0, f'{name} ended with {process.returncode}: {self.log(name)}'
+        assert process.wait(30) == 0, f'{name} ended with {process.returncode}: {self.log(name)}'
 
     def stop_all(self):
         for name in list(self._running):
