@@ -4,7 +4,7 @@
 
 The bundled sample (400x250, looped) is streamed by ``spike_player`` in a process of its own to a
 depth node in another, and this process counts the depth images. Rounds of our node and of
-``naive_node.py`` alternate on the same transport (our loopback profile, reliable, queue of 32,
+``naive_node.py`` alternate on the same transport (our loopback profile, reliable, the same queue,
 packets of 40 planes), each with fresh processes, each measured after a warm-up.
 
     python -m benchmarks.end_to_end --json end_to_end.json
@@ -18,7 +18,8 @@ windows/s), and the medians over rounds as ``ours``, ``naive`` and ``ratio``. On
 - ``planes_sent``, ``planes_in``, ``planes_dropped``: of the whole round with its warm-up, as the
   player and the node count them. Planes that policy ``latest`` passes over are not drops;
 - ``planes_per_s``: what the player reached;
-- ``node_cpu``: CPU seconds of the node's process per second.
+- ``node_cpu``, ``player_cpu``: CPU seconds of either process per second;
+- ``other_cpu``: of all processes of the machine beside node, player and this one: what disturbed.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def measure(
             if not subscriber.spin_until(lambda: bool(subscriber.arrivals_s), START_S, node):
                 raise RuntimeError(f'{pipeline.name} publishes no depth')
             spin_for(subscriber, options.warm_up, node)
-            result = measure_now(subscriber, node, options.seconds)
+            result = measure_now(subscriber, node, playing, options.seconds)
             if not subscriber.spin_until(lambda: playing.poll() is not None, START_S, node):
                 raise RuntimeError('the player does not end')
         sent = json.loads(told.read_text())
@@ -166,13 +167,18 @@ def measure(
 
 
 def measure_now(
-    subscriber: Subscriber, node: subprocess.Popen[bytes], seconds: float
+    subscriber: Subscriber,
+    node: subprocess.Popen[bytes],
+    player: subprocess.Popen[bytes],
+    seconds: float,
 ) -> dict[str, float]:
     """Count for some seconds what a node that is running makes."""
     first = len(subscriber.arrivals_s)
-    cpu_s, started = cpu_seconds(node.pid), time.monotonic()
+    pids = (node.pid, player.pid, os.getpid())
+    before, started = [machine_cpu_seconds(), *map(cpu_seconds, pids)], time.monotonic()
     spin_for(subscriber, seconds, node)
-    cpu_s, elapsed = cpu_seconds(node.pid) - cpu_s, time.monotonic() - started
+    after, elapsed = [machine_cpu_seconds(), *map(cpu_seconds, pids)], time.monotonic() - started
+    used = [(b - a) / elapsed for a, b in zip(before, after, strict=True)]
     ages = subscriber.latencies_ms[first:]
     if not ages:
         raise RuntimeError(f'no depth image arrived in {seconds:g} s')
@@ -181,7 +187,9 @@ def measure_now(
         'windows_per_s': len(ages) / elapsed,
         'latency_ms_p50': float(middle),
         'latency_ms_p99': float(high),
-        'node_cpu': cpu_s / elapsed,
+        'node_cpu': used[1],
+        'player_cpu': used[2],
+        'other_cpu': used[0] - sum(used[1:]),
     }
 
 
@@ -194,6 +202,12 @@ def cpu_seconds(pid: int) -> float:
     """CPU time of all threads of a process so far, user and kernel."""
     fields = Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def machine_cpu_seconds() -> float:
+    """CPU time of all processes so far: user, nice, system, irq, softirq."""
+    fields = Path('/proc/stat').read_text().splitlines()[0].split()[1:]
+    return sum(int(fields[place]) for place in (0, 1, 2, 5, 6)) / os.sysconf('SC_CLK_TCK')
 
 
 @contextlib.contextmanager
@@ -262,8 +276,8 @@ def _medians(sides: list[dict[str, float]]) -> dict[str, float]:
 
 def text(result: dict[str, Any]) -> str:
     """The result as a Markdown table: medians, then every round."""
-    header = ('', 'windows/s', 'ratio', 'p50 ms', 'p99 ms', 'planes in', 'dropped', 'node CPU')
-    header = (*header, 'planes/s sent')
+    header = ('', 'windows/s', 'ratio', 'p50 ms', 'p99 ms', 'planes in', 'dropped', 'planes/s')
+    header = (*header, 'node CPU', 'player CPU', 'other CPU')
     rows = []
     titled = [('median', result), *((f'round {n}', r) for n, r in enumerate(result['rounds'], 1))]
     for title, sides in titled:
@@ -278,8 +292,8 @@ def text(result: dict[str, Any]) -> str:
                     f'{side["latency_ms_p99"]:.1f}',
                     f'{side["planes_in"]:.0f}',
                     f'{side["planes_dropped"]:.0f}',
-                    f'{side["node_cpu"]:.2f}',
                     f'{side["planes_per_s"]:.0f}',
+                    *(f'{side[key]:.2f}' for key in ('node_cpu', 'player_cpu', 'other_cpu')),
                 )
             )
     return report.machine_line(result['machine']) + '\n\n' + report.table(header, rows)
