@@ -245,13 +245,40 @@ def direction(draws: Draws, low: float, high: float) -> Array:
     return unit
 
 
-def clear_of(solids: dict[str, Array], eye: Array, distance: float) -> None:
-    """Takes away, in place, every solid nearer to the eye than a distance."""
+def visible(
+    solids: dict[str, Array], eye: Array, axes: Array, focal: Array, distance: float
+) -> dict[str, Array]:
+    """What of the solids a camera may see, moved to the front of their arrays.
+
+    Args:
+        solids: Fields of ``Scenes`` that describe solids.
+        eye: Camera position, ``[B, 3]``.
+        axes: Its right, up and forward, ``[B, 3, 3]``.
+        focal: Focal length over image width, ``[B]``.
+        distance: Solids nearer to the eye than this are taken away too, metres.
+    """
+    half = solids['half']
     away = eye[:, None] - solids['centre']
     c, s = solids['turn'][..., 0], solids['turn'][..., 1]
     x, z = c * away[..., 0] - s * away[..., 2], s * away[..., 0] + c * away[..., 2]
-    squared = np.zeros_like(x)
-    for axis, part in enumerate((x, away[..., 1], z)):
-        gap = np.maximum(np.abs(part) - solids['half'][..., axis], 0)
-        squared = squared + gap * gap
-    solids['kind'][squared < distance * distance] = -1
+    gaps = [
+        np.maximum(np.abs(part) - half[..., axis], 0)
+        for axis, part in enumerate((x, away[..., 1], z))
+    ]
+    there = gaps[0] * gaps[0] + gaps[1] * gaps[1] + gaps[2] * gaps[2] >= distance * distance
+    # A ball around the solid against the planes through the eye and the image's left and right.
+    reach = np.sqrt(
+        half[..., 0] * half[..., 0] + half[..., 1] * half[..., 1] + half[..., 2] * half[..., 2]
+    )
+    aside, ahead = (
+        away[..., 0] * axis[:, :1] + away[..., 1] * axis[:, 1:2] + away[..., 2] * axis[:, 2:]
+        for axis in (axes[:, 0], -axes[:, 2])
+    )
+    tangent = (0.51 / focal)[:, None]
+    outside = np.abs(aside) - tangent * ahead > reach * np.sqrt(1 + tangent * tangent)
+    there &= ~outside & (ahead > -reach) & (solids['kind'] >= 0)
+    order = np.argsort(~there, axis=1, kind='stable')[:, : max(int(there.sum(1).max()), 1)]
+    rows = np.arange(len(eye))[:, None]
+    seen = {name: array[rows, order] for name, array in solids.items()}
+    seen['kind'] = np.where(there[rows, order], seen['kind'], np.int8(-1))
+    return seen

@@ -14,10 +14,10 @@ from spike_training.data.builder import (
     Solids,
     between,
     camera_axes,
-    clear_of,
     direction,
     grey,
     turn,
+    visible,
 )
 from spike_training.data.scene import BOX, CYLINDER, ELLIPSOID, Array, Scenes
 
@@ -125,15 +125,14 @@ def indoor(draws: Draws) -> Scenes:
         ],
         1,
     )
-    arrays = solids.arrays()
     eye = np.concatenate([eye_x, eye_y, eye_z], 1).astype(np.float32)
-    clear_of(arrays, eye, 0.3)
-    arrays['material'] = np.concatenate([arrays['material'], shell], 1)
     speed = between(0.03, 3.0, draws(1))
+    axes = camera_axes(pitch[:, 0], yaw[:, 0], draws(1, -0.07, 0.07)[:, 0])
     drift = np.concatenate([draws(1, -1, 1), draws(1, -0.4, 0.4), draws(1, -1, 1)], 1)
     spin = draws(3, -1, 1) ** 3 * np.array([1.0, 2.0, 0.7], np.float32)
     return Scenes(
-        **arrays,
+        **visible(solids.arrays(), eye, axes, focal[:, 0], 0.3),
+        shell_material=shell,
         shell=np.stack(
             [
                 np.concatenate([-half_x, 0 * height, -half_z], 1),
@@ -144,7 +143,7 @@ def indoor(draws: Draws) -> Scenes:
         open=np.zeros(batch, np.float32),
         focal=focal[:, 0],
         eye=eye,
-        axes=camera_axes(pitch[:, 0], yaw[:, 0], draws(1, -0.07, 0.07)[:, 0]),
+        axes=axes,
         drift=(drift * speed).astype(np.float32),
         spin=spin,
         sun=direction(draws, 0.3, 2.0),

@@ -50,7 +50,7 @@ class _Tensors:
 
     def __init__(self, scenes: Scenes, device: torch.device) -> None:
         def move(array: object) -> Tensor:
-            return torch.as_tensor(array).to(device, non_blocking=True)
+            return torch.as_tensor(array).to(device, non_blocking=True).contiguous()
 
         self.kind = move(scenes.kind)
         self.centre, self.half, self.turn = (
@@ -58,7 +58,8 @@ class _Tensors:
             move(scenes.half),
             move(scenes.turn),
         )
-        self.velocity, self.material = move(scenes.velocity), move(scenes.material)
+        self.velocity = move(scenes.velocity)
+        self.material = torch.cat([move(scenes.material), move(scenes.shell_material)], 1)
         self.shell, self.open, self.focal = (
             move(scenes.shell),
             move(scenes.open),
@@ -130,20 +131,23 @@ def _cast(
     rays = torch.stack([*axes, start], 2).view(batch * solids, 12)
 
     touched = _touched(s, fx, grid, size)
-    place = torch.arange(rows * columns, device=u.device)
-    tile_u = u.view(batch, columns, TILE)
-    tile_v = v.view(batch, rows, TILE)
-    near, owner, where = [], [], []
-    for kind, hit in ((BOX, _hit_box), (CYLINDER, _hit_cylinder), (ELLIPSOID, _hit_ellipsoid)):
-        image, solid, tile = (touched & (s.kind == kind)[..., None]).nonzero().unbind(1)
-        row, column = torch.div(tile, columns, rounding_mode='floor'), tile % columns
-        parameters = rays.index_select(0, image * solids + solid)
-        across = tile_u.flatten(0, 1).index_select(0, image * columns + column)
-        down = tile_v.flatten(0, 1).index_select(0, image * rows + row)
+    tile_u, tile_v = u.view(batch * columns, TILE), v.view(batch * rows, TILE)
+    image, solid, tile = touched.nonzero().unbind(1)
+    kind = s.kind.view(-1).index_select(0, image * solids + solid)
+    row, column = torch.div(tile, columns, rounding_mode='floor'), tile % columns
+    near, order = [], []
+    for wanted, hit in ((BOX, _hit_box), (CYLINDER, _hit_cylinder), (ELLIPSOID, _hit_ellipsoid)):
+        chosen = (kind == wanted).nonzero()[:, 0]
+        which = image.index_select(0, chosen)
+        parameters = rays.index_select(0, which * solids + solid.index_select(0, chosen))
+        across = tile_u.index_select(0, which * columns + column.index_select(0, chosen))
+        down = tile_v.index_select(0, which * rows + row.index_select(0, chosen))
         near.append(hit(parameters, across, down))
-        owner.append(solid)
-        where.append(image * len(place) + tile)
-    lengths, numbers, cells = torch.cat(near), torch.cat(owner), torch.cat(where)
+        order.append(chosen)
+    together = torch.cat(order)
+    numbers = solid.index_select(0, together)
+    cells = (image * (rows * columns) + tile).index_select(0, together)
+    lengths = torch.cat(near)
     depth = _tile_pixels(_shell_depth(s, u, v), grid)
     index = cells[:, None].expand(-1, TILE * TILE)
     depth.scatter_reduce_(0, index, lengths, 'amin')

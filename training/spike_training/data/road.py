@@ -13,10 +13,10 @@ from spike_training.data.builder import (
     Solids,
     between,
     camera_axes,
-    clear_of,
     direction,
     grey,
     turn,
+    visible,
 )
 from spike_training.data.indoor import person
 from spike_training.data.scene import BOX, CYLINDER, ELLIPSOID, Array, Scenes
@@ -78,16 +78,14 @@ def road(draws: Draws) -> Scenes:
         contrast=0.4,
     )
     shell = np.concatenate([asphalt, sky, sky, sky, sky], 1)
-    arrays = solids.arrays()
     eye = np.concatenate([eye_x, eye_y, draws(1, -1, 1)], 1).astype(np.float32)
-    clear_of(arrays, eye, 1.0)
-    arrays['material'] = np.concatenate([arrays['material'], shell], 1)
     speed = draws(1, 0, 1) * draws(1, 5.0, 40.0)
     axes = camera_axes(pitch[:, 0], yaw[:, 0], draws(1, -0.04, 0.04)[:, 0])
     along = axes[:, 2] * np.array([1, 0, 1], np.float32)
     far = np.full(batch, 400, np.float32)
     return Scenes(
-        **arrays,
+        **visible(solids.arrays(), eye, axes, focal[:, 0], 1.0),
+        shell_material=shell,
         shell=np.stack([np.stack([-far, 0 * far, -far], 1), np.stack([far, far, far], 1)], 1),
         open=np.ones(batch, np.float32),
         focal=focal[:, 0],

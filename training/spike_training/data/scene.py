@@ -19,8 +19,6 @@ Array = npt.NDArray[Any]
 
 BOX, CYLINDER, ELLIPSOID = 0, 1, 2
 """Kinds of solids. Cylinders stand upright; all turn about the upright axis."""
-FLOOR, SIDE_WALL, END_WALL, CEILING, SKY = range(5)
-"""Materials of the shell, behind those of the solids."""
 MATERIAL = (
     'tile', 'scale_u', 'scale_v', 'offset_u', 'offset_v', 'texels', 'glow',
     'light0', 'light1', 'red0', 'green0', 'blue0', 'red1', 'green1', 'blue1',
@@ -38,12 +36,13 @@ class Scenes:
     """``B`` scenes of ``N`` solids each, within a shell seen from inside.
 
     Attributes:
-        kind: ``[B, N]`` int8: BOX, CYLINDER, ELLIPSOID; -1 for none.
+        kind: ``[B, N]`` int8: BOX, CYLINDER, ELLIPSOID; -1 for none, behind all others.
         centre: ``[B, N, 3]``.
         half: Half sizes along the solid's own axes, ``[B, N, 3]``.
         turn: Cosine and sine of its yaw (positive turns x towards -z), ``[B, N, 2]``.
         velocity: Metres per second, ``[B, N, 3]``.
-        material: ``[B, N + 5, len(MATERIAL)]``, the shell's at the end.
+        material: ``[B, N, len(MATERIAL)]``.
+        shell_material: ``[B, 5, len(MATERIAL)]``: floor, side walls, end walls, ceiling, sky.
         shell: Lowest and highest corner of the room, ``[B, 2, 3]``.
         open: 1 where all of the shell but its floor is sky, ``[B]``.
         focal: Focal length over image width, ``[B]``.
@@ -66,6 +65,7 @@ class Scenes:
     turn: Array
     velocity: Array
     material: Array
+    shell_material: Array
     shell: Array
     open: Array
     focal: Array
@@ -88,37 +88,29 @@ class Scenes:
         return Scenes(
             **{
                 field.name: np.concatenate([getattr(part, field.name) for part in padded])
-                for field in dataclasses.fields(Scenes)
+                for field in _FIELDS
             }
         )
 
-    def take(self, order: Array) -> Scenes:
-        """Chosen scenes."""
-        return Scenes(
-            **{
-                field.name: getattr(self, field.name)[order]
-                for field in dataclasses.fields(Scenes)
-            }
-        )
+    def take(self, chosen: slice | Array) -> Scenes:
+        """Some of the scenes, without the places of solids that none of them fills."""
+        parts = {field.name: getattr(self, field.name)[chosen] for field in _FIELDS}
+        most = max(int((parts['kind'] >= 0).sum(1).max()), 1)
+        for name in _OF_SOLIDS:
+            parts[name] = parts[name][:, :most]
+        return Scenes(**parts)
+
+
+_FIELDS = dataclasses.fields(Scenes)
+_OF_SOLIDS = ('kind', 'centre', 'half', 'turn', 'velocity', 'material')
 
 
 def _padded(scenes: Scenes, most: int) -> Scenes:
+    """The same scenes with room for more solids."""
     missing = most - scenes.kind.shape[1]
-    if not missing:
-        return scenes
-
-    def pad(array: Array, value: float) -> Array:
+    parts = {}
+    for name, value in zip(_OF_SOLIDS, (-1, 0, 1, 1, 0, 0), strict=True):
+        array = getattr(scenes, name)
         width = [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2)
-        return np.pad(array, width, constant_values=value)
-
-    solids = scenes.kind.shape[1]
-    material = scenes.material
-    return dataclasses.replace(
-        scenes,
-        kind=pad(scenes.kind, -1),
-        centre=pad(scenes.centre, 0),
-        half=pad(scenes.half, 1),
-        turn=pad(scenes.turn, 1),
-        velocity=pad(scenes.velocity, 0),
-        material=np.concatenate([pad(material[:, :solids], 0), material[:, solids:]], axis=1),
-    )
+        parts[name] = np.pad(array, width, constant_values=value)
+    return dataclasses.replace(scenes, **parts)
