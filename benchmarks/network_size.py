@@ -1,8 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters and floating-point operations of the networks; nothing is computed.
+"""Parameters and floating-point operations of the networks, counted without computing.
 
-python -m benchmarks.network_size
+    python -m benchmarks.network_size --size 384x384
+
+from the repository's root; needs torch and timm. Sizes are the architectures' own, see
+docs/models.md.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ class DepthOutput(NamedTuple):
         depth: Metres at the canonical focal length, float32 ``[B, 1, H, W]``.
         uncertainty: Predicted relative error of the depth, at least 0, float32 ``[B, 1, H, W]``.
         f_enc: Features behind the encoder, ``[B, D, H / 16, W / 16]``.
-        f_dec: Features before the heads, ``[B, F, H / 4, W / 4]``.
+        f_dec: Features before the heads, ``[B, F, H / s, W / s]``; s is 4 in ``dpt_tiny``, 2 in
+            ``dpt_hybrid``.
         class_token: ``[B, D]``.
     """
 

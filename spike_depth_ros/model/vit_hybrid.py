@@ -1,0 +1,211 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""ViT-Hybrid (Dosovitskiy et al., An Image is Worth 16x16 Words) as an encoder, from timm.
+
+The only module that imports timm, and only when the network is built.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spike_depth_ros.checkpoint import CheckpointError
+
+TIMM_NAME = 'vit_base_r50_s16_384'
+"""A ResNet-50 without its last stage, weight-standardised, and 12 transformer layers."""
+
+HUB_NAME = f'timm/{TIMM_NAME}.orig_in21k_ft_in1k'
+"""Its weights: ImageNet-21k, then ImageNet-1k at 384x384."""
+
+STAGE_CHANNELS = (256, 512)
+"""Of the ResNet's maps at stride 4 and 8."""
+
+HUB = 'hub'
+"""As a source of weights: download them through timm."""
+
+_STEM = 'patch_embed.backbone.stem.conv.weight'
+
+
+class HybridOutput(NamedTuple):
+    """What the encoder hands to the decoder and to the losses on features.
+
+    Attributes:
+        pyramid: The ResNet's maps at stride 4 and 8, ``[B, C_i, H / s_i, W / s_i]``.
+        middle: Feature map behind three quarters of the layers (9 of 12), ``[B, D, H / 16,
+            W / 16]``.
+        middle_token: Class token there, ``[B, D]``.
+        f_enc: Feature map behind the last layer and its normalisation, ``[B, D, H / 16, W / 16]``.
+        class_token: Class token there, ``[B, D]``.
+    """
+
+    pyramid: tuple[Tensor, ...]
+    middle: Tensor
+    middle_token: Tensor
+    f_enc: Tensor
+    class_token: Tensor
+
+
+class VitHybrid(nn.Module):
+    """The trunk of DPT-Hybrid: its ResNet stages 1 and 2 and its layers 9 and 12 are read.
+
+    DPT reads the last layer before the final normalisation and leaves that unused; here it is
+    applied, so that ``f_enc`` and the class token are at the scale that the losses on features
+    and the discriminators of later stages expect.
+    """
+
+    def __init__(self, channels: int, dim: int, layers: int, heads: int) -> None:
+        """Build the trunk with random weights.
+
+        Args:
+            channels: Channels in.
+            dim: Width of the tokens; ``heads`` divides it.
+            layers: Transformer layers, at least 2.
+            heads: Attention heads.
+
+        Raises:
+            CheckpointError: timm is not installed.
+            ValueError: The sizes do not fit.
+        """
+        if layers < 2 or dim % heads:
+            raise ValueError(
+                f'{layers} layers {dim} wide with {heads} heads: expected at least 2 layers and '
+                'a width that the heads divide'
+            )
+        super().__init__()
+        self.trunk: Any = _timm().create_model(
+            TIMM_NAME,
+            pretrained=False,
+            num_classes=0,
+            in_chans=channels,
+            embed_dim=dim,
+            depth=layers,
+            num_heads=heads,
+        )
+        self.middle = layers * 3 // 4
+
+    def forward(self, x: Tensor) -> HybridOutput:
+        """Encode ``[B, channels, H, W]``, H and W multiples of 16."""
+        backbone = self.trunk.patch_embed.backbone
+        x = backbone.stem(x)
+        pyramid = []
+        for stage in backbone.stages:
+            x = stage(x)
+            pyramid.append(x)
+        grid = self.trunk.patch_embed.proj(x)
+        rows, columns = grid.shape[2:]
+        token = self.trunk.cls_token.expand(len(grid), -1, -1)
+        tokens = torch.cat([token, grid.flatten(2).transpose(1, 2)], dim=1)
+        tokens = tokens + self._position(rows, columns)
+        for block in self.trunk.blocks[: self.middle]:
+            tokens = block(tokens)
+        middle = tokens
+        for block in self.trunk.blocks[self.middle :]:
+            tokens = block(tokens)
+        last = self.trunk.norm(tokens)
+
+        def as_map(tokens: Tensor) -> Tensor:
+            grid: Tensor = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
+            return grid
+
+        return HybridOutput(
+            pyramid=tuple(pyramid[:2]),
+            middle=as_map(middle),
+            middle_token=middle[:, 0],
+            f_enc=as_map(last),
+            class_token=last[:, 0],
+        )
+
+    def _position(self, rows: int, columns: int) -> Tensor:
+        """Position table, ``[1, 1 + rows * columns, D]``, resized from its 24x24."""
+        table: Tensor = self.trunk.pos_embed
+        grid = table[:, 1:].transpose(1, 2)
+        side = round(grid.shape[2] ** 0.5)
+        if (rows, columns) == (side, side):
+            return table
+        grid = grid.reshape(1, -1, side, side)
+        grid = F.interpolate(grid, size=(rows, columns), mode='bilinear', align_corners=False)
+        return torch.cat([table[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+
+
+def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> None:
+    """Give the trunk timm's ImageNet weights.
+
+    A stem of other than three channels gets the mean kernel of red, green and blue for each of
+    its channels; its scale does not matter, as the stem's weights are standardised.
+
+    Args:
+        encoder: At the sizes of the published model.
+        source: ``hub``, or a local file: .safetensors, or what ``torch.save`` wrote of timm's
+            state dict.
+
+    Raises:
+        CheckpointError: The hub or file cannot be read, or the weights do not fit.
+    """
+    found = _from_hub() if source == HUB else _from_file(Path(source))
+    wanted = encoder.trunk.state_dict()
+    # The classifier of ImageNet is what we have no use for.
+    found = {name: value for name, value in found.items() if not name.startswith('head.')}
+    if _STEM in found and found[_STEM].ndim == 4 and found[_STEM].shape[1] == 3:
+        channels = wanted[_STEM].shape[1]
+        if channels != 3:
+            found[_STEM] = found[_STEM].mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
+    for name in sorted(wanted.keys() | found.keys()):
+        has = list(found[name].shape) if name in found else 'missing'
+        expected = list(wanted[name].shape) if name in wanted else 'none of that name'
+        if has != expected:
+            raise CheckpointError(
+                f'{source}: weight {name} is {has}, expected {expected}: give the weights of '
+                f'timm {TIMM_NAME}, and leave the sizes of the network as they are'
+            )
+    encoder.trunk.load_state_dict(found)
+
+
+def _timm() -> ModuleType:
+    try:
+        import timm
+    except ImportError as error:
+        raise CheckpointError(
+            f'dpt_hybrid needs timm, which cannot be imported ({error}): pip install timm'
+        ) from None
+    module: ModuleType = timm
+    return module
+
+
+def _from_hub() -> dict[str, Tensor]:
+    timm = _timm()
+    try:
+        weights: dict[str, Tensor] = timm.models.load_state_dict_from_hf(HUB_NAME)
+    except Exception as error:  # each client of a hub has errors of its own
+        raise CheckpointError(
+            f'the ImageNet weights {HUB_NAME} cannot be downloaded ({_one_line(error)}): download '
+            'their model.safetensors elsewhere and give its path'
+        ) from None
+    return weights
+
+
+def _from_file(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such file of ImageNet weights')
+    try:
+        if path.suffix == '.safetensors':
+            from safetensors.torch import load_file
+
+            weights: Any = load_file(path)
+        else:
+            weights = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # unpickling fails in many ways
+        raise CheckpointError(f'{path}: no readable weights ({_one_line(error)})') from None
+    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
+        raise CheckpointError(f'{path}: expected tensors by name, as timm saves them')
+    return weights
+
+
+def _one_line(error: Exception) -> str:
+    return f'{type(error).__name__}: {" ".join(str(error).split())[:120]}'
