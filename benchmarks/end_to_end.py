@@ -56,6 +56,8 @@ from spike_depth_ros.window import reference_index
 
 ROOT = Path(__file__).parents[1]
 
+TICKS_PER_S = os.sysconf('SC_CLK_TCK')
+
 START_S = 60.0
 """A process that has not done its first step by then never will."""
 
@@ -174,22 +176,22 @@ def measure_now(
 ) -> dict[str, float]:
     """Count for some seconds what a node that is running makes."""
     first = len(subscriber.arrivals_s)
-    pids = (node.pid, player.pid, os.getpid())
-    before, started = [machine_cpu_seconds(), *map(cpu_seconds, pids)], time.monotonic()
+    before, started = cpu_seconds(), time.monotonic()
     spin_for(subscriber, seconds, node)
-    after, elapsed = [machine_cpu_seconds(), *map(cpu_seconds, pids)], time.monotonic() - started
-    used = [(b - a) / elapsed for a, b in zip(before, after, strict=True)]
+    after, elapsed = cpu_seconds(), time.monotonic() - started
     ages = subscriber.latencies_ms[first:]
     if not ages:
         raise RuntimeError(f'no depth image arrived in {seconds:g} s')
     middle, high = np.percentile(ages, [50, 99])
+    used = [(after[pid] - before[pid]) / elapsed for pid in (node.pid, player.pid, os.getpid())]
+    everything = (sum(after.values()) - sum(before.values())) / elapsed
     return {
         'windows_per_s': len(ages) / elapsed,
         'latency_ms_p50': float(middle),
         'latency_ms_p99': float(high),
-        'node_cpu': used[1],
-        'player_cpu': used[2],
-        'other_cpu': used[0] - sum(used[1:]),
+        'node_cpu': used[0],
+        'player_cpu': used[1],
+        'other_cpu': everything - sum(used),
     }
 
 
@@ -198,16 +200,14 @@ def spin_for(subscriber: Subscriber, seconds: float, node: subprocess.Popen[byte
     subscriber.spin_until(lambda: False, seconds, node)
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time of all threads of a process so far, user and kernel."""
-    fields = Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
-def machine_cpu_seconds() -> float:
-    """CPU time of all processes so far: user, nice, system, irq, softirq."""
-    fields = Path('/proc/stat').read_text().splitlines()[0].split()[1:]
-    return sum(int(fields[place]) for place in (0, 1, 2, 5, 6)) / os.sysconf('SC_CLK_TCK')
+def cpu_seconds() -> dict[int, float]:
+    """CPU time of every process so far by its number: all threads, and children that ended."""
+    used = {}
+    for folder in Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):  # it has just ended
+            fields = (folder / 'stat').read_text().rsplit(')', 1)[1].split()
+            used[int(folder.name)] = sum(map(int, fields[11:15])) / TICKS_PER_S
+    return used
 
 
 @contextlib.contextmanager
