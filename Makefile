@@ -38,7 +38,7 @@ demo: environment  ## Depth from a stream through real ROS 2 processes; results 
 
 test: check  ## The linters and the whole test suite
 	@# Without these the tests that need them would be skipped, and all would look well.
-	@$(TEST_VENV)/bin/python -c 'import cv_bridge, onnx, rclpy, torch'
+	@$(TEST_VENV)/bin/python -c 'import cv_bridge, lightning_fabric, onnx, rclpy, torch'
 	$(RUN) pytest $(PYTEST_ARGS)
 
 check: lint format-check types spelling files  ## The linters only; the commit hooks run the same

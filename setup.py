@@ -41,9 +41,21 @@ setup(
     # installation (package.xml) or from wheels (requirements/runtime.txt).
     install_requires=['numpy', 'onnxruntime', 'safetensors'],
     extras_require={
-        'torch': ['torch'],
+        'torch': ['torch', 'timm'],
         'pictures': ['opencv-python-headless', 'pillow'],
-        'train': ['torch', 'onnx', 'onnx-ir', 'onnxscript', 'jsonargparse[signatures]', 'pillow'],
+        'train': [
+            'torch',
+            'timm',
+            'lightning-fabric',
+            'tensorboard',
+            'onnx',
+            'onnx-ir',
+            'onnxscript',
+            'jsonargparse[signatures]',
+            'opencv-python-headless',
+            'pillow',
+            'PyYAML',
+        ],
         # Without this entry `colcon test` would run nothing and still succeed.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },
