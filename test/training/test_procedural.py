@@ -13,13 +13,24 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from spike_depth_ros import packing  # noqa: E402
+from spike_training.data import procedural  # noqa: E402
 from spike_training.data.exposure import (  # noqa: E402
     count_spikes,
     phases,
     plane_luminance,
 )
 from spike_training.data.procedural import ProceduralSource  # noqa: E402
+from spike_training.data.sheet import contact_sheet  # noqa: E402
 from spike_training.data.simulator import QUANTA, SpikeSimulator  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small images: a second thread only waits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @settings(max_examples=60, deadline=None)
@@ -117,6 +128,34 @@ def test_a_sample_is_the_same_in_any_batch_and_on_any_number_of_processes() -> N
     same(ProceduralSource(seed=5, with_rgb=True, planes=(32, 128), **SMALL).batch(3, 6), whole)
 
 
+def test_large_batches_are_made_in_parts(monkeypatch) -> None:
+    source = ProceduralSource(seed=5, with_rgb=True, **SMALL)
+    whole = source.samples(range(5))
+    monkeypatch.setattr(procedural, '_PIXELS', 2 * 37 * 51)
+    same(source.samples(range(5)), whole)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_a_gpu_makes_the_same_samples() -> None:
+    here = ProceduralSource(seed=5, with_rgb=True, **SMALL).batch(0, 8)
+    there = ProceduralSource(seed=5, with_rgb=True, device='cuda', **SMALL).batch(0, 8).to('cpu')
+    assert torch.equal(here.fx, there.fx)
+    close = torch.isclose(here.depth, there.depth, rtol=1e-4)
+    assert close.float().mean() > 0.999
+    assert (here.counts != there.counts).float().mean() < 0.01
+    keys = torch.tensor([3, 4])
+    assert torch.equal(phases(keys, 9, 7), phases(keys.cuda(), 9, 7).cpu())
+
+
+def test_a_contact_sheet_shows_every_sample() -> None:
+    source = ProceduralSource(seed=5, with_rgb=True, **SMALL)
+    sheet = contact_sheet(source.samples(range(3)), 2)
+    assert sheet.dtype == np.uint8
+    assert sheet.shape[2] == 3
+    plain = ProceduralSource(seed=5, **SMALL)
+    assert contact_sheet(plain.samples(range(3)), 2).shape[1] < sheet.shape[1]
+
+
 def test_colour_changes_no_spike() -> None:
     plain = ProceduralSource(seed=5, **SMALL).batch(0, 4)
     assert plain.rgb is None
@@ -129,7 +168,7 @@ def test_colour_changes_no_spike() -> None:
 
 def test_ranges() -> None:
     source = ProceduralSource(seed=2, planes=(64,), **SMALL)
-    batch = source.batch(0, 48)
+    batch = source.samples(range(48))
     assert batch.counts.shape == (48, 32, 37, 51)
     assert batch.planes_per_bin.tolist() == [2] * 32
     assert not torch.isnan(batch.depth).any()

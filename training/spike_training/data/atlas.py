@@ -90,10 +90,9 @@ def _leaves(rng: np.random.Generator) -> Tile:
 
 
 def _wood(rng: np.random.Generator) -> Tile:
-    bend = _lattice(rng, 3, 4)
-    grain = _lattice(rng, 3, 64)[:, (np.arange(SIZE) + 0) % SIZE]
-    rings = np.abs(((bend * 6 + _GRID[None, :] * 4) % 1) * 2 - 1)
-    return _stretch((0.6 * rings + 0.7 * grain).astype(np.float32))
+    bend, grain, fine = _lattice(rng, 2, 3), _lattice(rng, 3, 48), _lattice(rng, 6, 128)
+    rings = np.abs(((bend * 3 + _GRID[None, :] * 12) % 1) * 2 - 1)
+    return _stretch(0.35 * rings + 0.7 * grain + 0.4 * fine)
 
 
 def _planks(rng: np.random.Generator) -> Tile:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spike_training.data import atlas
-from spike_training.data.scene import BOX, MATERIAL, Array
+from spike_training.data.scene import BOX, CYLINDER, MATERIAL, Array
 
 Value = Array | float
 _TILES = len(MATERIAL)
@@ -141,6 +141,22 @@ class Paint:
         for place, colour in ((7, out[..., 9:12]), (8, out[..., 12:15])):
             out[..., place] = 0.25 * colour[..., 0] + 0.6 * colour[..., 1] + 0.15 * colour[..., 2]
         return out
+
+
+def shaded(surface: Array, x: Array, z: Array, share: Value) -> Array:
+    """A darker piece of a surface, for shadows that lie on it, with its texture unbroken.
+
+    Args:
+        surface: Its material, ``[B, 1 or k, len(MATERIAL)]``.
+        x: Where on the surface the piece's middle lies, in its own axes, ``[B, k]`` metres.
+        z: Likewise.
+        share: Light that is left.
+    """
+    out = np.repeat(surface, x.shape[1] // surface.shape[1], axis=1)
+    out[..., 3] += x * out[..., 1]
+    out[..., 4] += z * out[..., 2]
+    out[..., 7:] *= np.asarray(share, np.float32)[..., None]
+    return out
 
 
 def grey(level: Value, number: int, batch: int) -> Array:
@@ -282,3 +298,61 @@ def visible(
     seen = {name: array[rows, order] for name, array in solids.items()}
     seen['kind'] = np.where(there[rows, order], seen['kind'], np.int8(-1))
     return seen
+
+
+class Ground:
+    """The floor or road that things stand on, where their shadows lie.
+
+    Args:
+        solids: Where shadows are added to.
+        surface: The ground's material, ``[B, 1, len(MATERIAL)]``.
+        sun: Direction to the light, ``[B, 3]``.
+        share: Light that is left in shadows, ``[B, 1]``.
+        middle: World position of the surface's own origin, each ``[B, 1]`` or a number.
+        height: Of the surface.
+    """
+
+    def __init__(
+        self,
+        solids: Solids,
+        surface: Array,
+        sun: Array,
+        share: Array,
+        middle: tuple[Value, Value] = (0.0, 0.0),
+        height: Value = 0.0,
+    ) -> None:
+        self.solids, self.surface = solids, surface
+        self.sun, self.share = sun, share
+        self.middle, self.height = middle, height
+        self._lean_x, self._lean_z = (
+            np.clip(-sun[:, [axis]] / sun[:, 1:2], -1.2, 1.2) for axis in (0, 2)
+        )
+
+    def shadow(
+        self,
+        x: Array,
+        z: Array,
+        reach: tuple[Value, Value],
+        tall: Value,
+        there: Array | bool = True,
+        velocity: tuple[Value, Value] = (0.0, 0.0),
+    ) -> None:
+        """A dark patch under things of half widths ``reach``, away from the light.
+
+        Args:
+            x: Where they stand, ``[B, k]``.
+            z: Likewise.
+            reach: Half sizes of the patch along x and z.
+            tall: Heights of the things: tall ones throw their shadow further.
+            there: Which have one.
+            velocity: Of the things along x and z.
+        """
+        lean = 0.35 * np.minimum(np.asarray(tall), 2 * np.minimum(*map(np.asarray, reach)))
+        x, z = x + lean * self._lean_x, z + lean * self._lean_z
+        x, z = np.broadcast_arrays(x.astype(np.float32), z.astype(np.float32))
+        dark = np.broadcast_to(self.share, x.shape)
+        material = shaded(self.surface, x - self.middle[0], z - self.middle[1], dark)
+        self.solids.add(
+            (x, self.height + 0.001, z), (reach[0], 0.002, reach[1]), material, kind=CYLINDER,
+            there=there, velocity=velocity,
+        )  # fmt: skip

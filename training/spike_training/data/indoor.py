@@ -10,12 +10,14 @@ from spike_training.data import atlas
 from spike_training.data.builder import (
     Draws,
     Frame,
+    Ground,
     Paint,
     Solids,
     between,
     camera_axes,
     direction,
     grey,
+    shaded,
     turn,
     visible,
 )
@@ -75,19 +77,28 @@ def indoor(draws: Draws) -> Scenes:
         inner_x, inner_z = np.maximum(half_x - wall, 0.2), np.maximum(half_z - wall, 0.2)
         return Frame(np.clip(x, -inner_x, inner_x), 0.0, np.clip(z, -inner_z, inner_z), bearing)
 
+    floor = paint(
+        ('planks', 'tiles', 'slabs', 'checks', 'gravel', 'weave', 'wood', 'plaster'),
+        1,
+        draws(1, 0.8, 3.0),
+    )
+    sun, dark = direction(draws, 0.5, 2.5), draws(1, 0.3, 0.85)
+    ground = Ground(solids, floor, sun, dark)
+
     _wall_things(draws, paint, solids, half_x, half_z, height, eye_z)
     _shelf(draws, paint, solids, half_x, half_z)
+    _kitchen(draws, paint, solids, half_x, half_z, height)
     table = ahead(2, 1.1, 4.5, 0.9, 0.5)
     close = Frame(eye_x, 0.0, eye_z, heading).at(draws(1, -0.3, 0.3), 0.0, draws(1, 0.75, 1.2))
     for name, value in (('x', close[0]), ('z', close[2])):
         place = getattr(table, name).copy()
         place[:, :1] = np.where(desk, value, place[:, :1])
         setattr(table, name, place)
-    _tables(draws, paint, solids, table, desk)
-    _chairs(draws, paint, solids, ahead(3, 1.0, 5.0, 0.9, 0.35))
-    _people(draws, paint, solids, ahead(2, 1.2, 6.0, 0.9, 0.35), ~corridor | True)
-    _plants_and_lamps(draws, paint, solids, ahead(2, 1.2, 5.0, 1.0, 0.35), height, eye_x, eye_z)
-    _clutter(draws, paint, solids, ahead(10, 0.7, 5.0, 1.0, 0.2))
+    _tables(draws, paint, ground, table, desk)
+    _chairs(draws, paint, ground, ahead(3, 1.0, 5.0, 0.9, 0.35))
+    _people(draws, paint, ground, ahead(2, 1.2, 6.0, 0.9, 0.35))
+    _plants_and_lamps(draws, paint, ground, ahead(2, 1.2, 5.0, 1.0, 0.35), height, eye_x, eye_z)
+    _clutter(draws, paint, ground, ahead(10, 0.7, 5.0, 1.0, 0.2))
 
     # A pillar or a piece of wall, and a rug.
     corner = ahead(2, 1.8, 6.0, 1.3, 0.1)
@@ -108,11 +119,7 @@ def indoor(draws: Draws) -> Scenes:
 
     shell = np.concatenate(
         [
-            paint(
-                ('planks', 'tiles', 'slabs', 'checks', 'gravel', 'weave', 'wood', 'plaster'),
-                1,
-                draws(1, 0.8, 3.0),
-            ),
+            floor,
             _walls(draws, paint),
             paint(
                 ('plain', 'plaster', 'tiles', 'slabs', 'planks'),
@@ -146,12 +153,13 @@ def indoor(draws: Draws) -> Scenes:
         axes=axes,
         drift=(drift * speed).astype(np.float32),
         spin=spin,
-        sun=direction(draws, 0.3, 2.0),
+        sun=sun,
         light=np.concatenate([draws(1, 0.0, 0.7), draws(1, 0.25, 0.7), draws(1, 0.0, 2.0)], 1),
         lamp=np.concatenate(
             [draws(1, -1, 1) * half_x, height - 0.3, draws(1, -0.5, 1) * half_z], 1
         ).astype(np.float32),
         haze=np.full(batch, 1e6, np.float32),
+        blur=draws(1)[:, 0],
         rate=between(0.03, 0.6, draws(1))[:, 0],
         phase=(draws(2) * 2.0**24).astype(np.int64) @ np.array([1, 1 << 8]),
     )
@@ -222,6 +230,29 @@ def _wall_things(
             material,
             heading=heading,
             there=there,
+        )
+        # A second row above: pictures, notices, cupboards, small shelves.
+        high, low = draws(number, 0.08, 0.4), draws(number, 1.15, 1.8)
+        high = np.minimum(high, (height - low) / 2 - 0.02)
+        broad = np.minimum(draws(number, 0.08, 0.5), 0.5 * part)
+        thick = draws(number) ** 3 * 0.18 + 0.008
+        aside = along + draws(number, -0.5, 0.5) * part
+        place = (aside, half_z - thick)
+        if wall:
+            place = ((half_x - thick) * (-1 if wall == 1 else 1), aside)
+        solids.add(
+            (place[0], low + high, place[1]),
+            (broad, high, thick),
+            paint(
+                ('poster', 'poster', 'text', 'print', 'doors', 'books', 'goods', 'screen', 'sign'),
+                number,
+                (2 * broad, 2 * high),
+                fit=True,
+                contrast=0.95,
+                vivid=0.9,
+            ),
+            heading=heading,
+            there=draws.chance(number, 0.55),
         )
         # Things on top of what is low and deep enough.
         top = foot + tall
@@ -297,8 +328,9 @@ def _shelf(draws: Draws, paint: Paint, solids: Solids, half_x: Array, half_z: Ar
         )
 
 
-def _tables(draws: Draws, paint: Paint, solids: Solids, table: Frame, desk: Array) -> None:
+def _tables(draws: Draws, paint: Paint, ground: Ground, table: Frame, desk: Array) -> None:
     """Two tables with legs, a screen, a keyboard and things."""
+    solids = ground.solids
     there = draws.chance(2, 0.7)
     there[:, :1] |= desk
     half_w, half_d = draws(2, 0.4, 0.95), draws(2, 0.28, 0.5)
@@ -312,6 +344,7 @@ def _tables(draws: Draws, paint: Paint, solids: Solids, table: Frame, desk: Arra
         heading=table.heading,
         there=there,
     )
+    ground.shadow(table.x, table.z, (half_w, half_w), top, there)
     leg = draws(2, 0.015, 0.035)
     for x in (-1, 1):
         for z in (-1, 1):
@@ -325,14 +358,24 @@ def _tables(draws: Draws, paint: Paint, solids: Solids, table: Frame, desk: Arra
     for _ in range(9):
         size = between(0.02, 0.16, draws(2))
         half = (size * draws(2, 0.3, 1.6), size * draws(2, 0.15, 1.2), size * draws(2, 0.3, 1.2))
-        at = table.at(draws(2, -0.9, 0.9) * half_w, top + half[1], draws(2, -0.85, 0.85) * half_d)
+        aside, along = draws(2, -0.9, 0.9) * half_w, draws(2, -0.85, 0.85) * half_d
+        at = table.at(aside, top + half[1], along)
+        item = there & draws.chance(2, 0.75)
+        solids.add(
+            table.at(aside, top + 0.0005, along),
+            (half[0] * 1.25 + 0.01, 0.001, half[2] * 1.25 + 0.01),
+            shaded(material, aside, along, np.repeat(ground.share, 2, 1)),
+            kind=CYLINDER,
+            heading=table.heading,
+            there=item,
+        )
         solids.add(
             at,
             half,
             paint(_ANYTHING + ('books', 'keys'), 2, 2 * size, fit=True),
             kind=draws.choose(2, [BOX, BOX, BOX, CYLINDER, CYLINDER, ELLIPSOID]).astype(np.int8),
             heading=turn(draws(2, 0, 6.28)),
-            there=there & draws.chance(2, 0.75),
+            there=item,
         )
     screen = there & draws.chance(2, 0.55)
     wide, tall = draws(2, 0.17, 0.35), draws(2, 0.11, 0.22)
@@ -361,13 +404,15 @@ def _tables(draws: Draws, paint: Paint, solids: Solids, table: Frame, desk: Arra
     )
 
 
-def _chairs(draws: Draws, paint: Paint, solids: Solids, chair: Frame) -> None:
+def _chairs(draws: Draws, paint: Paint, ground: Ground, chair: Frame) -> None:
+    solids = ground.solids
     there = draws.chance(3, 0.7)
     cover = paint(('weave', 'plain', 'wood', 'stripes'), 3, draws(3, 0.2, 0.8))
     metal = paint(('plain', 'wood'), 3, draws(3, 0.3, 0.8))
     half, seat = draws(3, 0.18, 0.25), draws(3, 0.4, 0.5)
     back = draws(3, 0.12, 0.3)
     chair.heading = turn(draws(3, 0, 6.28))
+    ground.shadow(chair.x, chair.z, (half * 1.2, half * 1.2), seat, there)
     solids.add(
         chair.at(0.0, seat, 0.0),
         (half, draws(3, 0.015, 0.05), half),
@@ -396,12 +441,13 @@ def _chairs(draws: Draws, paint: Paint, solids: Solids, chair: Frame) -> None:
 
 
 def person(
-    draws: Draws, paint: Paint, solids: Solids, frame: Frame, there: Array, speed: Array
+    draws: Draws, paint: Paint, ground: Ground, frame: Frame, there: Array, speed: Array
 ) -> None:
     """People: legs, trunk, arms and a head; walking where they face."""
-    number = there.shape[1]
+    number, solids = there.shape[1], ground.solids
     size = draws(number, 0.85, 1.1)
     velocity = (frame.heading[1] * speed, frame.heading[0] * speed)
+    ground.shadow(frame.x, frame.z, (0.33, 0.28), 1.7, there, velocity)
     coat = paint(
         ('plain', 'stripes', 'weave', 'checks', 'poster', 'folds'), number, draws(number, 0.3, 0.8)
     )
@@ -437,25 +483,28 @@ def person(
     part(0.0, 1.65, -0.02, (0.095, 0.1, 0.105), hair, ELLIPSOID)
 
 
-def _people(draws: Draws, paint: Paint, solids: Solids, frame: Frame, allowed: Array) -> None:
+def _people(draws: Draws, paint: Paint, ground: Ground, frame: Frame) -> None:
     frame.heading = turn(draws(2, 0, 6.28))
     walks = draws.chance(2, 0.5)
-    person(draws, paint, solids, frame, allowed & draws.chance(2, 0.3), draws(2, 0.3, 2.0) * walks)
+    speed = draws(2, 0.3, 2.0) * walks
+    person(draws, paint, ground, frame, draws.chance(2, 0.3), speed)
 
 
 def _plants_and_lamps(
     draws: Draws,
     paint: Paint,
-    solids: Solids,
+    ground: Ground,
     frame: Frame,
     height: Array,
     eye_x: Array,
     eye_z: Array,
 ) -> None:
     """A plant in a pot, a standing lamp, lights at the ceiling."""
+    solids = ground.solids
     plant = Frame(frame.x[:, :1], 0.0, frame.z[:, :1], turn(draws(1, 0, 6)))
     there = draws.chance(1, 0.35)
     pot = draws(1, 0.1, 0.22)
+    ground.shadow(plant.x, plant.z, (pot * 1.6, pot * 1.6), 0.6, there)
     solids.add(
         plant.at(0.0, pot, 0.0),
         (pot, pot, pot),
@@ -507,14 +556,16 @@ def _plants_and_lamps(
     )
 
 
-def _clutter(draws: Draws, paint: Paint, solids: Solids, frame: Frame) -> None:
+def _clutter(draws: Draws, paint: Paint, ground: Ground, frame: Frame) -> None:
     """Boxes, bins, bags, balls on the floor, some of them piled up."""
-    number = frame.x.shape[1]
+    number, solids = frame.x.shape[1], ground.solids
     there = draws.chance(number, 0.7)
     size = between(0.05, 0.3, draws(number))
     half = tuple(size * draws(number, 0.4, 1.3) for _ in range(3))
     frame.heading = turn(draws(number, 0, 6.28))
     kind = draws.choose(number, [BOX, BOX, BOX, CYLINDER, ELLIPSOID]).astype(np.int8)
+    reach = 1.2 * np.maximum(half[0], half[2])
+    ground.shadow(frame.x, frame.z, (reach, reach), 2 * half[1], there)
     solids.add(
         frame.at(0.0, half[1], 0.0),
         (half[0], half[1], half[2]),
@@ -530,4 +581,57 @@ def _clutter(draws: Draws, paint: Paint, solids: Solids, frame: Frame) -> None:
         paint(_ANYTHING, number, 2 * small),
         heading=turn(draws(number, 0, 6.28)),
         there=there & (kind == BOX) & draws.chance(number, 0.4),
+    )
+
+
+def _kitchen(
+    draws: Draws, paint: Paint, solids: Solids, half_x: Array, half_z: Array, height: Array
+) -> None:
+    """A worktop over cabinets along a wall, cupboards above, a refrigerator, things on top."""
+    there = draws.chance(1, 0.3)
+    half_w, deep, top = draws(1, 0.7, 1.7), draws(1, 0.28, 0.34), draws(1, 0.82, 0.95)
+    side = draws(1)
+    end = side < 0.5
+    sign = np.where(side < 0.75, np.float32(-1), np.float32(1))
+    x = np.where(
+        end, draws(1, -0.8, 0.8) * np.maximum(half_x - half_w, 0.1), sign * (half_x - deep)
+    )
+    z = np.where(end, half_z - deep, draws(1, 0.0, 0.9) * np.maximum(half_z - half_w, 0.1))
+    frame = Frame(x, 0.0, z, turn(np.where(end, 0.0, sign * _QUARTER)))
+    fronts = paint(('doors', 'drawers', 'doors'), 2, (draws(2, 0.8, 1.3), 0.8), fit=True)
+    plate = paint(('wood', 'plaster', 'plain', 'gravel', 'slabs'), 1, draws(1, 0.5, 1.5))
+    panel = paint(('tiles', 'tiles', 'bricks', 'plain'), 1, draws(1, 0.6, 1.4))
+    steel = paint(('plain', 'door'), 1, 1.0, contrast=0.3)
+    hob = paint(('plain', 'ribs', 'checks'), 1, 0.4)
+    upper, lift = draws(1, 0.28, 0.42), draws(1, 0.45, 0.6)
+    upper = np.minimum(upper, (height - top - lift) / 2)
+
+    def part(
+        centre: tuple[Array | float, Array | float, Array | float],
+        half: tuple[Array | float, Array | float, Array | float],
+        material: Array,
+        there: Array,
+        kind: int | Array = BOX,
+    ) -> None:
+        solids.add(
+            frame.at(*centre), half, material, kind=kind, heading=frame.heading, there=there
+        )
+
+    hangs, cools = there & draws.chance(1, 0.75), there & draws.chance(1, 0.6)
+    part((0.0, top / 2, 0.02), (half_w, top / 2, deep - 0.02), fronts[:, :1], there)
+    part((0.0, top + 0.018, 0.0), (half_w + 0.02, 0.02, deep), plate, there)
+    part((0.0, top + lift / 2 + 0.03, deep - 0.01), (half_w, lift / 2, 0.006), panel, there)
+    cupboard = (draws(1, -0.3, 0.3), top + lift + upper, deep - 0.17)
+    part(cupboard, (half_w * 0.85, upper, 0.17), fronts[:, 1:], hangs)
+    tall = draws(1, 0.7, 0.95)
+    part((half_w + 0.34, tall, 0.0), (0.31, tall, 0.32), steel, cools)
+    part((draws(1, -0.6, 0.6) * half_w, top + 0.036, 0.0), (0.27, 0.003, 0.22), hob, there)
+    size = between(0.03, 0.16, draws(9))
+    tall = size * draws(9, 0.5, 1.4)
+    part(
+        (draws(9, -0.95, 0.95) * half_w, top + 0.038 + tall, draws(9, -0.7, 0.6) * deep),
+        (size * draws(9, 0.3, 1.2), tall, size * draws(9, 0.3, 1.0)),
+        paint(_ANYTHING, 9, 2 * size, fit=True),
+        there & draws.chance(9, 0.8),
+        draws.choose(9, [BOX, BOX, CYLINDER, CYLINDER, ELLIPSOID]).astype(np.int8),
     )

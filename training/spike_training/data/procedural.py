@@ -21,6 +21,7 @@ from spike_training.data.world import World
 _SEGMENTS = 4
 _METER_STEP = 4
 _AHEAD = 64
+_PIXELS = 1 << 23
 _LENGTHS = 7
 _RGB_LEVEL = 0.25
 
@@ -118,6 +119,11 @@ class ProceduralSource:
             self._drawn[later, batch_size, rank, world_size] = indices[part], scenes.take(part)
 
     def _samples(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
+        """Renders and simulates, in parts if the batch is too large for the memory."""
+        most = max(_PIXELS // (self.height * self.width), 1)
+        if len(indices) > most:
+            cuts = [slice(k, k + most) for k in range(0, len(indices), most)]
+            return _joined([self._samples(indices[c], scenes.take(c), planes) for c in cuts])
         rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
         exposed = expose(rendering.luminance, scenes.rate)
         light, knots = moving(exposed, rendering.flow, planes, self.rate_hz, self.bins)
@@ -148,6 +154,18 @@ class ProceduralSource:
                 parts.append(world.batch(numbers[chosen].tolist()))
                 places.append(chosen)
         return Scenes.concatenate(parts).take(np.argsort(np.concatenate(places)))
+
+
+def _joined(parts: list[Batch]) -> Batch:
+    rgb = [part.rgb for part in parts if part.rgb is not None]
+    return Batch(
+        counts=torch.cat([part.counts for part in parts]),
+        planes_per_bin=parts[0].planes_per_bin,
+        rgb=torch.cat(rgb) if rgb else None,
+        depth=torch.cat([part.depth for part in parts]),
+        fx=torch.cat([part.fx for part in parts]),
+        index=torch.cat([part.index for part in parts]),
+    )
 
 
 def exposure_gain(luminance: Tensor, level: Array) -> Tensor:

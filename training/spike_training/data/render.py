@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from spike_training.data.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scenes
 TILE = 16
 _NEAR = 0.02
 _MISS = 1e9
+_AIR = 0.7
 _HUGE = 1e20
 _COLUMN = {name: place for place, name in enumerate(MATERIAL)}
 
@@ -34,7 +36,7 @@ class Rendering:
 
     Attributes:
         depth: ``[B, H, W]`` metres along the optical axis; +Inf in the sky.
-        luminance: ``[B, H, W]`` linear light, 0 or more, unexposed.
+        luminance: ``[B, H, W]`` linear light behind the lens, 0 or more, unexposed.
         rgb: ``[B, 3, H, W]`` linear light, or None.
         flow: Motion of what each pixel shows, pixels per second right and down, ``[B, 2, H, W]``.
     """
@@ -68,7 +70,7 @@ class _Tensors:
         self.eye, self.axes = move(scenes.eye), move(scenes.axes)
         self.drift, self.spin = move(scenes.drift), move(scenes.spin)
         self.sun, self.light, self.lamp = move(scenes.sun), move(scenes.light), move(scenes.lamp)
-        self.haze = move(scenes.haze)
+        self.haze, self.blur = move(scenes.haze), move(scenes.blur)
 
 
 def render(
@@ -314,109 +316,163 @@ def _shade(
     fx: Tensor,
     with_rgb: bool,
 ) -> Rendering:
+    """Surface, material and light of every pixel, once it is known which solid it shows."""
     batch, solids = s.kind.shape
-    rx, ry, rz = (_ray(s, axis, u, v) for axis in range(3))
-    length = (rx * rx + ry * ry + rz * rz).sqrt()
-    ex, ey, ez = (s.eye[:, axis, None, None] for axis in range(3))
-    px, py, pz = ex + depth * rx, ey + depth * ry, ez + depth * rz
+    ray = [_ray(s, axis, u, v) for axis in range(3)]
+    point = [s.eye[:, axis, None, None] + depth * part for axis, part in enumerate(ray)]
+    length = (u * u + (1 + v * v)).sqrt_()
+    first = torch.arange(batch, device=depth.device, dtype=torch.int32)[:, None, None]
+    of_solid = _Lookup(winner.to(torch.int32) + first * (solids + 1))
 
-    # The shell is one more box, its size the room's.
-    shell_half = (s.shell[:, 1] - s.shell[:, 0]) / 2
-    centre = torch.cat([s.centre, (s.shell[:, :1] + s.shell[:, 1:]) / 2], 1)
-    inverse = 1 / torch.cat([s.half, shell_half[:, None]], 1)
-    turn = torch.cat([s.turn, s.turn.new_tensor([1.0, 0.0]).expand(batch, 1, 2)], 1)
-    kind = torch.cat([s.kind, s.kind.new_zeros(batch, 1)], 1)
-    velocity = torch.cat([s.velocity, s.velocity.new_zeros(batch, 1, 3)], 1)
-    base = torch.arange(batch, device=depth.device, dtype=torch.int32)[:, None, None]
-    solid = winner.to(torch.int32)
-    index = (solid + base * (solids + 1)).view(-1)
-
-    def of(column: Tensor) -> Tensor:
-        return column.reshape(-1).index_select(0, index).view(depth.shape)
-
-    c, sine = of(turn[..., 0]), of(turn[..., 1])
-    ix, iy, iz = (of(inverse[..., axis]) for axis in range(3))
-    x, y, z = px - of(centre[..., 0]), py - of(centre[..., 1]), pz - of(centre[..., 2])
-    x, z = c * x - sine * z, sine * x + c * z
-    qx, qy, qz = x * ix, y * iy, z * iz
-    ax, ay, az = qx.abs(), qy.abs(), qz.abs()
-    box, ellipsoid = of((kind == BOX).float()), of((kind == ELLIPSOID).float())
-    # Which face: on top or below, or on an end along x (the texture's directions follow).
-    round_ = qx * qx + qz * qz
-    rim = round_ + box * (torch.maximum(ax, az) - round_)
-    flat = (ay > rim).float() * (1 - ellipsoid)
-    side = (ax > az).float() * (1 - flat)
-    u_surface, v_surface = x + side * (z - x), y + flat * (z - y)
-    upright = 1 - flat
-    nx = qx * ix * upright * (1 - box * (1 - side))
-    nz = qz * iz * upright * (1 - box * side)
-    ny = qy * iy * torch.maximum(flat, ellipsoid)
-    nx, nz = c * nx + sine * nz, c * nz - sine * nx
-    norm = (nx * nx + ny * ny + nz * nz).sqrt_().clamp_(min=1e-12)
-    facing = (nx * rx + ny * ry + nz * rz) / (norm * length)
+    surface = _surface(s, of_solid, point)
+    nx, ny, nz = surface.normal
+    facing = (nx * ray[0] + ny * ray[1] + nz * ray[2]) / length
     # Inside the shell normals point away: turn them towards the eye.
-    towards = facing.sign().neg_() / norm
-    nx, ny, nz = nx * towards, ny * towards, nz * towards
+    towards = facing.sign().neg_()
+    normal = [nx * towards, ny * towards, nz * towards]
     facing = facing.abs_().clamp_(min=0.04)
 
-    # The material: a solid's own, or that of the shell's face, or the sky.
-    shell = (solid == solids).float()
-    sky = shell * s.open[:, None, None] * (1 - (flat * (qy < 0).float()))
-    ceiling = shell * flat * (qy > 0).float()
-    wall = shell * (1 - flat)
-    number = winner + wall * (2 - side) + 3 * ceiling
-    number = number + sky * (solids + 4 - number)
-    index = (number.to(torch.int32) + base * (solids + 5)).view(-1)
+    # The material: a solid's own, or that of the shell's face, or the sky's.
+    shell = (winner - (solids - 1)).clamp_(min=0)
+    floor = surface.flat * _positive(towards * ny)
+    sky = shell * s.open[:, None, None] * (1 - floor)
+    face = (1 - surface.flat) * (2 - surface.side) + 3 * (surface.flat - floor)
+    number = winner + shell * face
+    number += sky * (solids + 4 - number)
+    of_material = _Lookup(number.to(torch.int32) + first * (solids + 5))
 
-    def surface(name: str) -> Tensor:
-        return of(s.material[..., _COLUMN[name]])
+    def material(name: str) -> Tensor:
+        return of_material(s.material[..., _COLUMN[name]])
 
     # The sky has no place: its texture follows the direction.
-    rise = ry.clamp(min=0.03).reciprocal()
-    u_surface = u_surface + sky * (rx * rise - u_surface)
-    v_surface = v_surface + sky * (rz * rise - v_surface)
+    rise = ray[1].clamp(min=0.03).reciprocal_()
     pixel = length / fx[:, None, None]
-    footprint = depth * pixel / facing.sqrt()
-    footprint = footprint + sky * (pixel * rise - footprint)
+    footprint = depth * pixel / facing.sqrt_()
+    footprint += sky * (pixel * rise - footprint)
+    across = surface.u + sky * (ray[0] * rise - surface.u)
+    up = surface.v + sky * (ray[2] * rise - surface.v)
     share = _sample(
-        surface('tile'),
-        u_surface * surface('scale_u') + surface('offset_u'),
-        v_surface * surface('scale_v') + surface('offset_v'),
-        footprint * surface('texels'),
+        material('tile'),
+        (across * material('scale_u')).add_(material('offset_u')),
+        (up * material('scale_v')).add_(material('offset_v')),
+        footprint.mul_(material('texels')),
     )
 
-    shine = _light(s, px, py, pz, nx, ny, nz) + surface('glow')
-    shine = shine + sky * (1 - shine)
-    near = 1 / (1 + depth / s.haze[:, None, None])
-    near = near + sky * (1 - near)
-    air = (1 - near) * 0.7
+    light = _light(s, point, normal).add_(material('glow'))
+    light += sky * (1 - light)
+    near = (depth / s.haze[:, None, None]).add_(1).reciprocal_()
+    near += sky * (1 - near)
+    light *= near
+    air = _AIR * (1 - near)
 
     def colour(dark: str, bright: str) -> Tensor:
-        low = surface(dark)
-        return (low + share * (surface(bright) - low)) * shine * near + air
+        low = material(dark)
+        return (material(bright) - low).mul_(share).add_(low).mul_(light).add_(air)
 
-    luminance = colour('light0', 'light1')
+    luminance = _softened(colour('light0', 'light1'), s.blur)
     rgb = None
     if with_rgb:
-        rgb = torch.stack([colour(f'{name}0', f'{name}1') for name in ('red', 'green', 'blue')], 1)
-    index = (solid + base * (solids + 1)).view(-1)
-    flow = _flow(s, [of(velocity[..., axis]) for axis in range(3)], depth, 1 - sky, u, v, fx)
-    depth = torch.where(sky > 0, torch.inf, depth)
-    return Rendering(depth, luminance, rgb, flow)
+        rgb = torch.stack(
+            [
+                _softened(colour(f'{name}0', f'{name}1'), s.blur)
+                for name in ('red', 'green', 'blue')
+            ],
+            1,
+        )
+    still = 1 - sky
+    flow = _flow(s, of_solid, still / depth, u, v, fx)
+    return Rendering(depth / still, luminance, rgb, flow)
 
 
-def _light(
-    s: _Tensors, px: Tensor, py: Tensor, pz: Tensor, nx: Tensor, ny: Tensor, nz: Tensor
-) -> Tensor:
+class _Lookup:
+    """Columns of a table of scenes by the number that every pixel has in them."""
+
+    def __init__(self, index: Tensor) -> None:
+        self._shape = index.shape
+        self._index = index.view(-1)  # int32 is looked up four times as fast as int64
+
+    def __call__(self, column: Tensor) -> Tensor:
+        return column.reshape(-1).index_select(0, self._index).view(self._shape)
+
+
+class _Surface(NamedTuple):
+    """Where on a solid a ray ends.
+
+    Attributes:
+        normal: Unit normal, out of the solid.
+        u: Texture coordinate to the right, metres.
+        v: Texture coordinate upwards, or forward on flat faces.
+        flat: 1 on tops and undersides.
+        side: 1 on faces that look along the solid's x.
+    """
+
+    normal: tuple[Tensor, Tensor, Tensor]
+    u: Tensor
+    v: Tensor
+    flat: Tensor
+    side: Tensor
+
+
+def _surface(s: _Tensors, of: _Lookup, point: list[Tensor]) -> _Surface:
+    # The shell is one more box, its size the room's.
+    batch = len(s.half)
+    half = torch.cat([s.half, (s.shell[:, 1:] - s.shell[:, :1]) / 2], 1).reciprocal_()
+    centre = torch.cat([s.centre, (s.shell[:, :1] + s.shell[:, 1:]) / 2], 1)
+    turn = torch.cat([s.turn, s.turn.new_tensor([1.0, 0.0]).expand(batch, 1, 2)], 1)
+    kind = torch.cat([s.kind, s.kind.new_full((batch, 1), BOX)], 1)
+    box, ellipsoid = of((kind == BOX).float()), of((kind == ELLIPSOID).float())
+    c, sine = of(turn[..., 0]), of(turn[..., 1])
+    ix, iy, iz = (of(half[..., axis]) for axis in range(3))
+
+    x, y, z = (part - of(centre[..., axis]) for axis, part in enumerate(point))
+    x, z = c * x - sine * z, (sine * x).add_(c * z)
+    qx, qy, qz = x * ix, y * iy, z * iz
+    ax, az = qx.abs(), qz.abs()
+    # The top is where the height is nearer to its limit than what is across.
+    round_ = qx * qx + qz * qz
+    rim = torch.maximum(ax, az).sub_(round_).mul_(box).add_(round_)
+    flat = _positive(qy.abs() - rim) * (1 - ellipsoid)
+    upright = 1 - flat
+    side = _positive(ax - az) * upright
+    u = x + side * (z - x)
+    v = y + flat * (z - y)
+    nx = qx.mul_(ix).mul_(upright * (1 - box * (1 - side)))
+    nz = qz.mul_(iz).mul_(upright * (1 - box * side))
+    ny = qy.mul_(iy).mul_(torch.maximum(flat, ellipsoid))
+    scale = (nx * nx + ny * ny + nz * nz).sqrt_().clamp_(min=1e-12).reciprocal_()
+    nx, ny, nz = nx.mul_(scale), ny.mul_(scale), nz.mul_(scale)
+    return _Surface((c * nx + sine * nz, ny, c * nz - sine * nx), u, v, flat, side)
+
+
+def _positive(x: Tensor) -> Tensor:
+    """1 where x is above 0, else 0."""
+    return x.sign().clamp_(min=0)
+
+
+def _softened(image: Tensor, strength: Tensor) -> Tensor:
+    """The image through a lens: mixed with the mean of its neighbourhood, ``[B, H, W]``."""
+    wide = torch.cat([image[:, :1], image, image[:, -1:]], 1)
+    mean = wide[:, :-2] + wide[:, 2:]
+    mean = mean.add_(image).add_(image)
+    wide = torch.cat([mean[..., :1], mean, mean[..., -1:]], 2)
+    mean = (wide[..., :-2] + wide[..., 2:]).add_(mean).add_(mean).mul_(1 / 16)
+    return mean.sub_(image).mul_(strength[:, None, None]).add_(image)
+
+
+def _light(s: _Tensors, point: list[Tensor], normal: list[Tensor]) -> Tensor:
     """Light that falls on surfaces: sun, sky and one lamp, darker in corners near the floor."""
     sun, sky, lamp = (s.light[:, k, None, None] for k in range(3))
     sx, sy, sz = (s.sun[:, axis, None, None] for axis in range(3))
-    direct = (nx * sx + ny * sy + nz * sz).clamp_(min=0)
-    lx, ly, lz = (s.lamp[:, axis, None, None] - p for axis, p in enumerate((px, py, pz)))
-    squared = lx * lx + ly * ly + lz * lz + 0.05
-    cosine = (nx * lx + ny * ly + nz * lz).clamp_(min=0) / squared.sqrt()
-    open_ = 1 - 0.35 / (1 + 8 * py.clamp(min=0)) * (1 - ny.clamp(min=0))
-    return sun * direct + (sky * open_) * (0.75 + 0.25 * ny) + lamp * cosine / (squared + 0.5)
+    nx, ny, nz = normal
+    direct = (nx * sx).add_(ny * sy).add_(nz * sz).clamp_(min=0)
+    lx, ly, lz = (s.lamp[:, axis, None, None] - part for axis, part in enumerate(point))
+    squared = (lx * lx).add_(ly * ly).add_(lz * lz).add_(0.05)
+    cosine = lx.mul_(nx).add_(ly.mul_(ny)).add_(lz.mul_(nz)).clamp_(min=0)
+    cosine /= squared.sqrt().mul_(squared.add_(0.5))
+    height = point[1].clamp(min=0).mul_(8).add_(1)
+    closed = (1 - ny).clamp_(max=1).mul_(0.35).div_(height)
+    around = (0.25 * ny).add_(0.75).mul_(1 - closed)
+    return direct.mul_(sun).add_(around.mul_(sky)).add_(cosine.mul_(lamp))
 
 
 def _sample(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
@@ -454,25 +510,22 @@ def _sample(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
     return a + y * (b - a)
 
 
-def _flow(
-    s: _Tensors,
-    velocity: list[Tensor],
-    depth: Tensor,
-    still: Tensor,
-    u: Tensor,
-    v: Tensor,
-    fx: Tensor,
-) -> Tensor:
-    """Image motion, pixels per second right and down, from depth and velocities."""
-    relative = [part - s.drift[:, axis, None, None] for axis, part in enumerate(velocity)]
+def _flow(s: _Tensors, of: _Lookup, near: Tensor, u: Tensor, v: Tensor, fx: Tensor) -> Tensor:
+    """Image motion, pixels per second right and down, from 1 / depth and velocities."""
+    batch = len(s.velocity)
+    velocity = torch.cat([s.velocity, s.velocity.new_zeros(batch, 1, 3)], 1) - s.drift[:, None]
     right, up, ahead = (
-        sum(part * s.axes[:, k, axis, None, None] for axis, part in enumerate(relative))
+        of(
+            velocity[..., 0] * s.axes[:, k, 0, None]
+            + velocity[..., 1] * s.axes[:, k, 1, None]
+            + velocity[..., 2] * s.axes[:, k, 2, None]
+        )
         for k in range(3)
     )
     pitch, yaw, roll = (s.spin[:, k, None, None] for k in range(3))
-    focal, near = fx[:, None, None], still / depth
-    turn_u = pitch * (u * v) - yaw * (1 + u * u) + roll * v
-    turn_v = pitch * (1 + v * v) - yaw * (u * v) - roll * u
-    flow_u = ((right - u * ahead) * near + turn_u) * focal
-    flow_v = ((-up - v * ahead) * near + turn_v) * focal
-    return torch.stack([flow_u, flow_v], 1)
+    turn_u = pitch * (u * v) - (yaw * (1 + u * u) - roll * v)
+    turn_v = (pitch * (1 + v * v) - roll * u) - yaw * (u * v)
+    flow_u = (right - u * ahead).mul_(near).add_(turn_u)
+    flow_v = (up + v * ahead).mul_(near).sub_(turn_v)
+    focal = fx[:, None, None]
+    return torch.stack([flow_u.mul_(focal), flow_v.mul_(-focal)], 1)

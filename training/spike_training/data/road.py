@@ -9,6 +9,7 @@ import numpy as np
 from spike_training.data.builder import (
     Draws,
     Frame,
+    Ground,
     Paint,
     Solids,
     between,
@@ -40,27 +41,6 @@ def road(draws: Draws) -> Scenes:
     yaw = draws(1, -1, 1) * np.where(turning, 0.7, 0.12)
     pitch = draws(1, -0.1, 0.06)
 
-    _ground(draws, paint, solids, edge, kerb, walk, country)
-    _buildings(draws, paint, solids, edge + walk, country)
-    _vehicles(draws, paint, solids, edge, eye_x)
-    _trees(draws, paint, solids, edge, walk, country)
-    _furniture(draws, paint, solids, edge, kerb)
-    sides = draws.signs(6)
-    walker = Frame(
-        sides * (edge + draws(6, -0.8, 2.0)),
-        0.1,
-        between(4, 45, draws(6)),
-        turn(draws(6, 0, 6.28)),
-    )
-    person(
-        draws,
-        paint,
-        solids,
-        walker,
-        draws.chance(6, np.where(country, 0.15, 0.6)),
-        draws(6, 0, 1.8),
-    )
-
     asphalt = paint(
         ('gravel', 'plaster', 'clouds'),
         1,
@@ -68,6 +48,24 @@ def road(draws: Draws) -> Scenes:
         bright=grey(draws(1, 0.12, 0.4), 1, batch),
         contrast=0.5,
     )
+    sun, dark = direction(draws, 0.4, 2.5), draws(1, 0.25, 0.8)
+    street = Ground(solids, asphalt, sun, dark)
+    verges = _ground(draws, paint, street, edge, kerb, walk, country)
+    _buildings(draws, paint, solids, edge + walk, country)
+    _vehicles(draws, paint, street, edge)
+    _lorries(draws, paint, street, edge)
+    _trees(draws, paint, verges, edge, country)
+    _furniture(draws, paint, verges, edge, kerb)
+    for side, verge in zip((-1, 1), verges, strict=True):
+        place = side * (edge + draws(4, 0.2, 2.5))
+        walker = Frame(place, kerb, between(4, 45, draws(4)), turn(draws(4, 0, 6.28)))
+        there = draws.chance(4, np.where(country, 0.12, 0.55))
+        person(draws, paint, verge, walker, there, draws(4, 0, 1.8))
+    walker = Frame(
+        draws(2, -0.9, 0.9) * edge, 0.0, between(5, 40, draws(2)), turn(draws(2, 0, 6.28))
+    )
+    person(draws, paint, street, walker, draws.chance(2, 0.25), draws(2, 0.5, 1.8))
+
     bright = grey(draws(1, 0.6, 1.0), 1, batch) * np.array([0.9, 1.0, 1.15], np.float32)
     sky = paint(
         ('clouds', 'plain'),
@@ -93,12 +91,13 @@ def road(draws: Draws) -> Scenes:
         axes=axes,
         drift=along * speed + draws(3, -0.3, 0.3),
         spin=draws(3, -1, 1) ** 3 * np.array([0.3, 0.8, 0.2], np.float32),
-        sun=direction(draws, 0.3, 2.5),
+        sun=sun,
         light=np.concatenate(
             [draws(1, 0.0, 1.2) * draws.chance(1, 0.75), draws(1, 0.3, 0.6), draws(1, 0, 0)], 1
         ).astype(np.float32),
         lamp=np.zeros((batch, 3), np.float32) + np.array([0, 8, 10], np.float32),
         haze=between(60, 4000, draws(1))[:, 0],
+        blur=draws(1)[:, 0],
         rate=between(0.03, 0.6, draws(1))[:, 0],
         phase=(draws(2) * 2.0**24).astype(np.int64) @ np.array([1, 1 << 8]),
     )
@@ -107,14 +106,14 @@ def road(draws: Draws) -> Scenes:
 def _ground(
     draws: Draws,
     paint: Paint,
-    solids: Solids,
+    street: Ground,
     edge: Array,
     kerb: Array,
     walk: Array,
     country: Array,
-) -> None:
-    """Pavements, verges, lane lines and a crossing, over the road's own surface."""
-    batch = len(edge)
+) -> list[Ground]:
+    """Pavements, verges, lane lines and a crossing; returns the ground left and right."""
+    batch, solids = len(edge), street.solids
     side = np.array([-1, 1], np.float32)
     width = 40.0
     slab = np.where(
@@ -191,6 +190,18 @@ def _ground(
         patch,
         there=draws.chance(4, 0.5),
     )
+    return [
+        Ground(solids, slab[:, [k]], street.sun, street.share, (sign * (edge + width), 60.0), kerb)
+        for k, sign in enumerate((-1, 1))
+    ]
+
+
+def _shadows(
+    verges: list[Ground], side: Array, frame: Frame, reach: Array, tall: Array, there: Array
+) -> None:
+    """Shadows of things that stand left (-1) or right (1) of the road."""
+    for sign, verge in zip((-1, 1), verges, strict=True):
+        verge.shadow(frame.x, frame.z, (reach, reach), tall, there & (side == sign))
 
 
 def _buildings(draws: Draws, paint: Paint, solids: Solids, line: Array, country: Array) -> None:
@@ -289,8 +300,8 @@ def _running(steps: Array) -> Array:
     return np.stack(sums, 1)
 
 
-def _vehicles(draws: Draws, paint: Paint, solids: Solids, edge: Array, eye_x: Array) -> None:
-    """Parked cars at both sides, cars and a lorry on the road."""
+def _vehicles(draws: Draws, paint: Paint, street: Ground, edge: Array) -> None:
+    """Parked cars at both sides, cars on the road."""
     parked, moving = 7, 5
     side = draws.signs(parked)
     x = np.concatenate(
@@ -331,13 +342,15 @@ def _vehicles(draws: Draws, paint: Paint, solids: Solids, edge: Array, eye_x: Ar
         glow=draws(number, 0, 1.5),
     )
 
+    street.shadow(x, z, (half_w * 1.3, half_l * 1.12), 1.5, there, velocity)
+
     def part(
         centre: tuple[Array | float, Array | float, Array | float],
         half: tuple[Array | float, Array | float, Array | float],
         material: Array,
         kind: int = BOX,
     ) -> None:
-        solids.add(
+        street.solids.add(
             frame.at(*centre),
             half,
             material,
@@ -348,8 +361,10 @@ def _vehicles(draws: Draws, paint: Paint, solids: Solids, edge: Array, eye_x: Ar
         )
 
     part((0.0, (lift + belt) / 2, 0.0), (half_w, (belt - lift) / 2, half_l), body)
-    part((0.0, (belt + roof) / 2, cabin_z), (half_w * 0.9, (roof - belt) / 2, cabin_l), glass)
-    part((0.0, roof + 0.02, cabin_z), (half_w * 0.88, 0.035, cabin_l * 0.93), body)
+    middle, high = (belt + roof) / 2, (roof - belt) / 2
+    part((0.0, middle + 0.02, cabin_z), (half_w * 0.88, high + 0.03, cabin_l), body)
+    part((0.0, middle, cabin_z), (half_w * 0.89, high * 0.75, cabin_l * 0.85), glass)
+    part((0.0, middle, cabin_z), (half_w * 0.78, high * 0.75, cabin_l + 0.02), glass)
     for end in (-1, 1):
         part((0.0, belt - 0.18, end * (half_l + 0.01)), (half_w * 0.95, 0.07, 0.02), lamps)
         part((0.0, lift + 0.1, end * (half_l + 0.03)), (half_w * 0.98, 0.09, 0.06), tyre)
@@ -360,10 +375,10 @@ def _vehicles(draws: Draws, paint: Paint, solids: Solids, edge: Array, eye_x: Ar
                 tyre,
                 ELLIPSOID,
             )
-    _lorries(draws, paint, solids, edge)
 
 
-def _lorries(draws: Draws, paint: Paint, solids: Solids, edge: Array) -> None:
+def _lorries(draws: Draws, paint: Paint, street: Ground, edge: Array) -> None:
+    """Lorries and buses."""
     number = 2
     frame = Frame(
         draws(number, -0.7, 0.7) * edge,
@@ -382,6 +397,7 @@ def _lorries(draws: Draws, paint: Paint, solids: Solids, edge: Array) -> None:
         fit=True,
         contrast=0.9,
     )
+    street.shadow(frame.x, frame.z, (1.7, half_l * 1.15), 3.0, there, velocity)
     for centre, half, material, kind in (
         ((0.0, (tall + 0.9) / 2, 0.0), (1.22, (tall - 0.9) / 2, half_l), box, BOX),
         ((0.0, 1.5, half_l + 1.0), (1.18, 1.1, 0.8), paint(('plain', 'doors'), number, 2.2), BOX),
@@ -389,7 +405,7 @@ def _lorries(draws: Draws, paint: Paint, solids: Solids, edge: Array) -> None:
         ((-0.95, 0.5, 1 - half_l), (0.2, 0.5, 0.5), paint(('plain',), number, 1.0), ELLIPSOID),
         ((0.95, 0.5, 1 - half_l), (0.2, 0.5, 0.5), paint(('plain',), number, 1.0), ELLIPSOID),
     ):
-        solids.add(
+        street.solids.add(
             frame.at(*centre),
             half,
             material,
@@ -400,9 +416,9 @@ def _lorries(draws: Draws, paint: Paint, solids: Solids, edge: Array) -> None:
         )
 
 
-def _trees(
-    draws: Draws, paint: Paint, solids: Solids, edge: Array, walk: Array, country: Array
-) -> None:
+def _trees(draws: Draws, paint: Paint, verges: list[Ground], edge: Array, country: Array) -> None:
+    """Trees, hedges and walls."""
+    solids = verges[0].solids
     number = 9
     side = draws.signs(number)
     x = side * (edge + draws(number, 0.6, 2.5) + np.where(country, draws(number) ** 2 * 25, 0))
@@ -416,6 +432,7 @@ def _trees(
         bright=paint.colour(number, 0.05, 0.35, 0.2),
     )
     thick = draws(number, 0.08, 0.3)
+    _shadows(verges, side, frame, crown * 0.8, 2 * trunk, there)
     solids.add(frame.at(0.0, trunk, 0.0), (thick, trunk, thick), bark, kind=CYLINDER, there=there)
     leaves = paint(
         ('leaves', 'leaves', 'gravel', 'clouds'),
@@ -453,8 +470,9 @@ def _trees(
     )
 
 
-def _furniture(draws: Draws, paint: Paint, solids: Solids, edge: Array, kerb: Array) -> None:
+def _furniture(draws: Draws, paint: Paint, verges: list[Ground], edge: Array, kerb: Array) -> None:
     """Lamp posts, signs, traffic lights, bollards, bins, and a bridge or gantry."""
+    solids = verges[0].solids
     number = 8
     side = draws.signs(number)
     frame = Frame(
@@ -496,12 +514,17 @@ def _furniture(draws: Draws, paint: Paint, solids: Solids, edge: Array, kerb: Ar
     side = draws.signs(bins)
     size = draws(bins, 0.08, 0.5)
     high = draws(bins, 0.35, 0.75)
+    there = draws.chance(bins, 0.5)
+    frame = Frame(
+        side * (edge + draws(bins, 0.2, 2.5)), kerb, between(3, 40, draws(bins)), turn(side)
+    )
+    _shadows(verges, side, frame, size * 1.4, high, there)
     solids.add(
-        (side * (edge + draws(bins, 0.2, 2.5)), kerb + high, between(3, 40, draws(bins))),
+        frame.at(0.0, high, 0.0),
         (size, high, size),
         paint(('plain', 'stripes', 'poster', 'ribs'), bins, 0.8),
         kind=draws.choose(bins, [BOX, CYLINDER, CYLINDER]).astype(np.int8),
-        there=draws.chance(bins, 0.5),
+        there=there,
     )
     solids.add(
         (0.0, draws(1, 5.0, 7.0), draws(1, 20, 90)),

@@ -55,6 +55,7 @@ class Scenes:
         light: Strength of sun, sky and lamp, ``[B, 3]``.
         lamp: Position of the lamp, ``[B, 3]``.
         haze: Depth in metres at which half of the light is scattered, ``[B]``.
+        blur: How soft the lens is, from 0 to 1, ``[B]``.
         rate: Mean firing rate that the exposure aims at, ``[B]``.
         phase: Key of the pixels' initial charge, ``[B]`` int64.
     """
@@ -77,6 +78,7 @@ class Scenes:
     light: Array
     lamp: Array
     haze: Array
+    blur: Array
     rate: Array
     phase: Array
 
@@ -99,6 +101,30 @@ class Scenes:
         for name in _OF_SOLIDS:
             parts[name] = parts[name][:, :most]
         return Scenes(**parts)
+
+    def later(self, seconds: float) -> Scenes:
+        """The same scenes after a while: camera and solids have moved, light has not.
+
+        Rotation is exact for one axis at a time, and to the second order of small angles for
+        several together.
+        """
+        right, up, forward = (self.axes[:, k] for k in range(3))
+        pitch, yaw, roll = ((self.spin[:, k, None] * seconds).astype(np.float64) for k in range(3))
+        up, forward = _rotated(up, forward, -pitch)
+        right, forward = _rotated(right, forward, -yaw)
+        right, up = _rotated(right, up, -roll)
+        return dataclasses.replace(
+            self,
+            centre=(self.centre + self.velocity * seconds).astype(np.float32),
+            eye=(self.eye + self.drift * seconds).astype(np.float32),
+            axes=np.stack([right, up, forward], 1).astype(np.float32),
+        )
+
+
+def _rotated(a: Array, b: Array, angle: Array) -> tuple[Array, Array]:
+    """Two directions turned in their plane, a towards b."""
+    c, s = np.cos(angle), np.sin(angle)
+    return c * a + s * b, c * b - s * a
 
 
 _FIELDS = dataclasses.fields(Scenes)

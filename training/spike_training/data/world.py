@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The procedural world: an endless number of rooms and streets, each known by its index.
 
-A scene is a function of ``(seed, split, style, index)`` alone. Training, calibration and test
-never meet: the split's number is part of what seeds a scene's generator, so that equal seeds and
-indices in two splits give unrelated scenes, and unequal ones can do no worse.
+A scene is a function of ``(seed, split, style, index)`` alone: these four numbers of 32 bits are
+the entropy of its generator. Training, calibration and test never meet, whatever their seeds and
+indices, because their generators differ in the second number.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class World:
     """Scenes of one style.
 
     Args:
-        seed: Which world, 0 or more.
+        seed: Which world, 0 to 2**32 - 1.
         style: ``indoor`` or ``road``.
         split: What its scenes are used for.
 
     Raises:
-        ValueError: An unknown style or split, or a negative seed.
+        ValueError: An unknown style or split, or a seed out of range.
     """
 
     def __init__(self, seed: int, style: str, split: str = 'train') -> None:
         for name, value, known in (('style', style, STYLES), ('split', split, SPLITS)):
             if value not in known:
                 raise ValueError(f'{name} is {value!r}, expected one of {", ".join(known)}')
-        if seed < 0:
-            raise ValueError(f'seed is {seed}, expected 0 or more')
+        if not 0 <= seed < 1 << 32:
+            raise ValueError(f'seed is {seed}, expected 0 to {(1 << 32) - 1}')
         self._draw = STYLES[style]
         self._key = (seed, SPLITS[split], list(STYLES).index(style))
 
@@ -53,7 +53,10 @@ class World:
         return self.batch([index])
 
     def batch(self, indices: Sequence[int]) -> Scenes:
-        """Scenes of some indices, 0 or more."""
+        """Scenes of some indices, 0 to 2**32 - 1."""
+        for index in indices:
+            if not 0 <= index < 1 << 32:
+                raise ValueError(f'index is {index}, expected 0 to {(1 << 32) - 1}')
         uniform = np.empty((len(indices), _NUMBERS), np.float32)
         for row, index in zip(uniform, indices, strict=True):
             np.random.default_rng([*self._key, index]).random(dtype=np.float32, out=row)
