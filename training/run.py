@@ -17,7 +17,7 @@ from spike_training.errors import ConfigError, TrainingError
 
 COMMANDS = {
     'bicross': 'spike_training.config:RunConfig',
-    'evaluate': 'spike_training.pipeline:evaluate_checkpoint',
+    'evaluate': 'spike_training.verdict:evaluate_checkpoint',
     'export': 'spike_training.export:export',
     'sample': 'spike_training.data.sample_scene:make_sample',
 }
@@ -38,6 +38,9 @@ def main() -> None:
     except (ConfigError, CheckpointError, TrainingError) as error:
         print(f'{sys.argv[0]}: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except KeyboardInterrupt:
+        print('\ninterrupted; a run goes on from its newest checkpoint with --resume true')
+        sys.exit(130)
 
 
 def _load(place: str) -> Any:

@@ -101,6 +101,11 @@ def test_another_seed_gives_other_weights(uninterrupted, tmp_path):
     assert not equal(dict(other.state_dict()), dict(uninterrupted[1].state_dict()))
 
 
+def test_batches_made_in_advance_are_the_same(uninterrupted, tmp_path):
+    other = train(tmp_path, ahead=3)
+    assert equal(dict(other.state_dict()), dict(uninterrupted[1].state_dict()))
+
+
 def test_a_finished_training_is_not_trained_further(tmp_path):
     train(tmp_path, steps=6)
     before = state_of(tmp_path)
@@ -165,9 +170,10 @@ class PoisonedSource(RampSource):
         return batch
 
 
-def test_a_loss_that_is_not_finite_stops_and_saves_its_batch(tmp_path):
+@pytest.mark.parametrize('ahead', [0, 2])
+def test_a_loss_that_is_not_finite_stops_and_saves_its_batch(tmp_path, ahead):
     with pytest.raises(NonFiniteError) as caught:
-        train(tmp_path, PoisonedSource())
+        train(tmp_path, PoisonedSource(), ahead=ahead)
     (path,) = tmp_path.glob('non_finite_*.pt')
     message = str(caught.value)
     assert message.count('\n') == 0

@@ -92,11 +92,10 @@ def train(folder, source=None, stage=None, steps=STEPS, **changes):
         stage,
         train=source or RampSource(),
         validation=RampSource(split='calibration'),
-        config=dataclasses.replace(CONFIG, **changes),
+        config=dataclasses.replace(CONFIG, steps=steps, **changes),
         folder=folder,
         info=INFO,
         fabric=make_fabric('cpu', 1, '32-true'),
-        steps=steps,
         seed=5,
     )
     return stage

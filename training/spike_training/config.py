@@ -10,13 +10,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from spike_training.errors import ConfigError
 
 Style = Literal['indoor', 'road']
+Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 Problems = Iterator[str]
 """What is wrong, a phrase for each setting: ``train.steps is 0: expected 1 or more``."""
 
@@ -92,10 +93,10 @@ class DataConfig:
 
 @dataclass
 class TrainConfig:
-    """The loop.
+    """The loop; a stage may say otherwise of some settings.
 
     Attributes:
-        steps: Optimiser steps of a stage that does not say otherwise.
+        steps: Optimiser steps.
         batch_size: Images a step and process.
         learning_rate: Peak of the learning rate, reached after the warm-up.
         warmup_steps: Steps over which the learning rate rises from 0.
@@ -107,6 +108,7 @@ class TrainConfig:
             steps); 0 keeps the last weights. The averaged weights are validated and exported.
         precision: Of the network: 32-true, or bf16-mixed (bfloat16 where it is safe).
         compile: Compile the network with torch.compile (pays for long runs on a GPU only).
+        ahead: Batches that a thread makes in advance; pays on a GPU. 0: none.
         log_every: Steps between two records in scalars.jsonl; between them nothing waits for the
             device.
         validate_every: Steps between two validations; 0: none.
@@ -129,6 +131,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     precision: Literal['32-true', 'bf16-mixed'] = '32-true'
     compile: bool = False
+    ahead: int = 0
     log_every: int = 20
     validate_every: int = 500
     validate_batches: int = 4
@@ -141,7 +144,7 @@ class TrainConfig:
         yield from _at_least(
             self, 1, 'steps', 'batch_size', 'log_every', 'save_every', 'validate_batches'
         )
-        yield from _at_least(self, 0, 'warmup_steps', 'validate_every', 'picture_every')
+        yield from _at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
         yield from _above(self, 0, 'learning_rate', 'clip_norm')
         yield from _share(self, 'final_share', 'ema_decay')
         yield from _at_least(self, 0, 'weight_decay')
@@ -163,7 +166,11 @@ class StageConfig:
         input: What the network sees: spikes, or rgb (the teacher of later stages).
         start: Weights to start from: scratch, or previous (those of the stage before it in the
             list, wherever the shapes fit).
-        steps: Optimiser steps; None: train.steps.
+        steps: Optimiser steps; null: train.steps.
+        batch_size: Images a step and process; null: train.batch_size.
+        learning_rate: Peak of the learning rate; null: train.learning_rate.
+        height: Rows of an image; null: data.height.
+        width: Columns of an image; null: data.width.
         si: Form of the scale-invariant loss: plain (Eq. 5 as printed) or rooted (the authors'
             code).
         si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
@@ -176,17 +183,34 @@ class StageConfig:
     input: Literal['spikes', 'rgb'] = 'spikes'
     start: Literal['scratch', 'previous'] = 'scratch'
     steps: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    height: int | None = None
+    width: int | None = None
     si: Literal['plain', 'rooted'] = 'plain'
     si_lambda: float = 0.5
     sky_weight: float = 0.2
     uncertainty_weight: float = 1.0
 
+    def train(self, train: TrainConfig) -> TrainConfig:
+        """The loop's settings with what this stage says otherwise."""
+        return self._over(train, 'steps', 'batch_size', 'learning_rate')
+
+    def data(self, data: DataConfig) -> DataConfig:
+        """The data's settings with what this stage says otherwise."""
+        return self._over(data, 'height', 'width')
+
+    def _over(self, part: Part, *names: str) -> Part:
+        own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return dataclasses.replace(part, **own)
+
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
         if not self.name.isidentifier():
             yield f'name is {self.name!r}: expected letters, digits and _'
-        if self.steps is not None:
-            yield from _at_least(self, 1, 'steps')
+        # The sizes and rates are checked with train and data, which they replace a part of.
+        yield from self.train(TrainConfig(tensorboard=False, picture_every=0)).problems()
+        yield from self.data(DataConfig()).problems()
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
         yield from _at_least(self, 0, 'sky_weight', 'uncertainty_weight')

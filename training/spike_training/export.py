@@ -38,6 +38,7 @@ from spike_depth_ros.checkpoint import (
 from spike_depth_ros.estimator import MULTIPLE
 from spike_depth_ros.model.depth_net import TinySettings
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_training.reading import load_config
 
 OPSET = 20
 """The first with Gelu as one operator, which ONNX Runtime fuses with its bias."""
@@ -68,7 +69,11 @@ RANDOM_INFO = {
 
 
 def export(
-    out: Path, architecture: str = 'dpt_tiny', seed: int = 0, checkpoint: Path | None = None
+    out: Path,
+    architecture: str = 'dpt_tiny',
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    calibrate: Path | None = None,
 ) -> None:
     """Write a checkpoint with its .onnx export, and compare the two.
 
@@ -79,8 +84,11 @@ def export(
         architecture: Network to initialise with random weights.
         seed: Of the random weights.
         checkpoint: Export this checkpoint's weights instead.
+        calibrate: The config.yaml of a run: fit the factor of the uncertainty anew, on its
+            calibration scenes, which are used neither for training nor for testing.
 
     Raises:
+        ConfigError: The settings in that file are wrong.
         CheckpointError: The architecture is unknown, the checkpoint cannot be used, or the export
             differs from the network.
     """
@@ -88,6 +96,10 @@ def export(
         info, weights = load(checkpoint)
     else:
         info, weights = random_checkpoint(architecture, seed)
+    if calibrate is not None:
+        from spike_training.verdict import calibrated
+
+        info = calibrated(load_config(calibrate), info, weights, torch.device('cpu'))
     network = build_with_weights(info, weights).eval()
     # The .onnx names the weights; the checkpoint can name the .onnx only once that is written.
     bound = dataclasses.replace(info, weights_sha256=hash_weights(weights), onnx_sha256=None)

@@ -5,46 +5,27 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 import yaml
-from rich.console import Console
-from rich.table import Table
-from torch import nn
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import (
-    CheckpointInfo,
-    Tensors,
-    load,
-    save,
-    write_atomically,
-)
+from spike_depth_ros.checkpoint import CheckpointInfo, load, save, write_atomically
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.registry import SETTINGS, build, build_with_weights
+from spike_depth_ros.model.registry import SETTINGS, build
 from spike_training.bicross.stages.pretrain import Pretrain
 from spike_training.config import RunConfig, StageConfig, check, to_yaml
-from spike_training.data.procedural import ProceduralSource
-from spike_training.data.world import World
 from spike_training.engine.checkpoints import newest_model
-from spike_training.engine.evaluate import (
-    Scenes,
-    constant_depth,
-    evaluate,
-    fit_uncertainty_factor,
-    headline,
-)
-from spike_training.engine.fabric import choose_device, make_fabric
+from spike_training.engine.evaluate import headline
+from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.errors import ConfigError
-from spike_training.reading import load_config
+from spike_training.scenes import fx_range, make_source
+from spike_training.verdict import calibrated, score, show, to_json
 
 CONFIG = 'config.yaml'
 MODEL = 'model.safetensors'
@@ -52,8 +33,6 @@ REPORT = 'report.json'
 
 NOT_THE_RUN = ('out', 'resume', 'device', 'devices', 'threads')
 """Settings that may differ when a run is continued: they say where it runs, not what it does."""
-
-Split = Literal['train', 'calibration', 'test']
 
 
 def run(config: RunConfig) -> None:
@@ -73,18 +52,18 @@ def run(config: RunConfig) -> None:
     previous: Path | None = None
     for stage_config in config.stages:
         folder = config.out / stage_config.name
-        info = describe(config, stage_config)
+        here = dataclasses.replace(config, data=stage_config.data(config.data))
+        info = describe(here, stage_config)
         network = _network(info, config.seed, stage_config, previous)
         rgb = stage_config.input == 'rgb'
         fit(
             Pretrain(network, stage_config, config.model),
-            train=make_source(config, 'train', fabric.device, rgb=rgb),
-            validation=make_source(config, 'calibration', fabric.device, rgb=rgb),
-            config=config.train,
+            train=make_source(here, 'train', fabric.device, rgb=rgb),
+            validation=make_source(here, 'calibration', fabric.device, rgb=rgb),
+            config=stage_config.train(config.train),
             folder=folder,
             info=info,
             fabric=fabric,
-            steps=stage_config.steps or config.train.steps,
             seed=config.seed,
         )
         previous = newest_model(folder)
@@ -92,52 +71,6 @@ def run(config: RunConfig) -> None:
         assert previous is not None  # a config has at least one stage
         _finish(config, previous, fabric.device)
     fabric.barrier()
-
-
-def evaluate_checkpoint(
-    checkpoint: Path,
-    config: Path,
-    out: Path,
-    device: Literal['auto', 'cpu', 'cuda'] = 'auto',
-    planes: Sequence[int] = (),
-    scenes: int | None = None,
-) -> None:
-    """Score a checkpoint on procedural test scenes of each style, beside two controls.
-
-    The controls: constant, each pixel's median depth over training scenes of that style, which
-    looks at no image; and other spikes, the depth predicted from another scene's spikes.
-
-    Args:
-        checkpoint: The .safetensors file.
-        config: The config.yaml of a run, or a config of one: where the scenes come from.
-        out: The report to write, JSON.
-        device: cpu, cuda, or auto: a GPU where torch sees one.
-        planes: Lengths of the windows; those of the config if none are given.
-        scenes: Test scenes of each style; as the config says if not given.
-    """
-    settings = load_config(config)
-    if planes:
-        settings.data.planes = list(planes)
-    if scenes is not None:
-        settings.evaluate.scenes = scenes
-    check(settings)
-    info, weights = load(checkpoint)
-    report = _evaluate(settings, info, weights, choose_device(device))
-    write_atomically(out, _json(report))
-    _show(report)
-
-
-def calibrate(
-    config: RunConfig, info: CheckpointInfo, weights: Tensors, device: torch.device
-) -> CheckpointInfo:
-    """Metadata with the factor of the uncertainty fitted on scenes kept for that."""
-    network = _to_evaluate(info, weights, device)
-    number = config.evaluate.calibration_scenes * len(config.data.styles)
-    source = make_source(config, 'calibration', device, rgb=info.inputs == ('rgb',))
-    factor = fit_uncertainty_factor(
-        network, info, Scenes(source, number, config.evaluate.batch_size)
-    )
-    return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
 
 
 def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
@@ -155,35 +88,12 @@ def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
         min_depth=model.min_depth,
         max_depth=model.max_depth,
         canonical_fx=model.canonical_fx,
-        fx_range=_fx_range(config),
+        fx_range=fx_range(config),
         scale='metric',
         stage=stage.name,
         datasets={'procedural world of this package': 'Apache-2.0'},
         package_version=spike_depth_ros.__version__,
         commit=_commit(),
-    )
-
-
-def make_source(
-    config: RunConfig,
-    split: Split,
-    device: torch.device,
-    styles: Sequence[str] | None = None,
-    rgb: bool = False,
-) -> ProceduralSource:
-    """Scenes of the procedural world as the config describes them."""
-    data = config.data
-    return ProceduralSource(
-        styles=tuple(styles or data.styles),
-        seed=config.seed,
-        split=split,
-        height=data.height,
-        width=data.width,
-        planes=tuple(data.planes),
-        rate_hz=data.rate_hz,
-        bins=config.model.bins,
-        with_rgb=rgb,
-        device=device,
     )
 
 
@@ -203,6 +113,7 @@ def _claim(config: RunConfig) -> None:
                 f'{config.out} holds a run with another {", ".join(different)}: give the settings '
                 'it was started with, or choose another --out'
             )
+        return
     config.out.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
 
@@ -245,86 +156,18 @@ def _network(
 
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     info, weights = load(checkpoint)
-    info = calibrate(config, info, weights, device)
-    report = _evaluate(config, info, weights, device)
+    info = calibrated(config, info, weights, device)
+    report = score(config, info, weights, device)
     info = dataclasses.replace(info, metrics=headline(report['styles']))
     model = config.out / MODEL
     save(model, weights, info)
-    write_atomically(config.out / REPORT, _json(report))
+    write_atomically(config.out / REPORT, to_json(report))
     if config.evaluate.export and info.inputs == ('spikes',):
         from spike_training.export import export
 
         export(model, checkpoint=model)
-    _show(report)
+    show(report)
     print(f'{model}: the checkpoint; {config.out / REPORT}: its figures')
-
-
-def _evaluate(
-    config: RunConfig, info: CheckpointInfo, weights: Tensors, device: torch.device
-) -> dict[str, Any]:
-    network = _to_evaluate(info, weights, device)
-    sizes, rgb = config.evaluate, info.inputs == ('rgb',)
-    styles = {}
-    for style in config.data.styles:
-        train = make_source(config, 'train', device, [style])
-        test = make_source(config, 'test', device, [style], rgb)
-        constant = constant_depth(
-            Scenes(train, sizes.constant_scenes, sizes.batch_size), info.canonical_fx
-        )
-        scenes = Scenes(test, sizes.scenes, sizes.batch_size)
-        styles[style] = evaluate(network, info, scenes, constant)
-    return {
-        'weights_sha256': info.weights_sha256,
-        'stage': info.stage,
-        'seed': config.seed,
-        'data': dataclasses.asdict(config.data),
-        'styles': styles,
-    }
-
-
-def _to_evaluate(info: CheckpointInfo, weights: Tensors, device: torch.device) -> nn.Module:
-    network = build_with_weights(info, weights).eval().requires_grad_(False)
-    moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
-
-
-def _show(report: dict[str, Any]) -> None:
-    table = Table(title=f'{report["stage"]} on unseen procedural scenes (mean over pixels)')
-    for column in ('style', 'predictor', 'AbsRel', 'delta1', 'AbsRel scaled', 'delta1 scaled'):
-        table.add_column(column)
-    for style, scores in report['styles'].items():
-        for predictor in ('network', 'constant', 'other_spikes'):
-            tables = [scores[predictor][kind] for kind in ('raw', 'median_scaled')]
-            cells = [
-                _cell(one['mean_over_pixels'][name])
-                for one in tables
-                for name in ('abs_rel', 'delta1')
-            ]
-            table.add_row(style, predictor.replace('_', ' '), *cells)
-    Console(width=99).print(table)
-    for style, scores in report['styles'].items():
-        unc, sky = scores['uncertainty'], scores['network']['raw']['sky']
-        print(
-            f'{style}: 68 % interval holds {_cell(unc["interval_coverage"])}, rank correlation '
-            f'with the error {_cell(unc["rank_correlation"])}; sky found '
-            f'{_cell(sky["recall"])}, of what is called sky {_cell(sky["precision"])} is'
-        )
-
-
-def _fx_range(config: RunConfig) -> tuple[float, float]:
-    """Shortest and longest focal length, pixels, over the first thousand scenes of each style."""
-    worlds = [World(config.seed, style, 'train') for style in config.data.styles]
-    focal = np.concatenate([world.batch(range(1000)).focal for world in worlds])
-    width = config.data.width
-    return float(np.floor(focal.min() * width)), float(np.ceil(focal.max() * width))
-
-
-def _cell(value: float | None) -> str:
-    return '-' if value is None else f'{value:.3f}'
-
-
-def _json(report: dict[str, Any]) -> bytes:
-    return (json.dumps(report, indent=2) + '\n').encode()
 
 
 def _commit() -> str | None:

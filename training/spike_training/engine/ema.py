@@ -29,27 +29,29 @@ class ModelEma:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self._average = {name: value.detach().clone() for name, value in _state(module)}
+        self._average = {name: value.detach().clone() for name, value in _state(module).items()}
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Takes one more step of training into the average."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        averages: list[Tensor] = []
-        values: list[Tensor] = []
-        for name, value in _state(module):
-            if value.is_floating_point():
-                averages.append(self._average[name])
-                values.append(value)
-            else:
-                self._average[name].copy_(value)
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        state = _state(module)
+        floats = [name for name, value in state.items() if value.is_floating_point()]
+        others = [name for name, value in state.items() if not value.is_floating_point()]
+        # One launch for many tensors: hundreds of small ones would cost a GPU more than a step.
+        torch._foreach_lerp_(
+            [self._average[name] for name in floats], [state[name] for name in floats], 1 - decay
+        )
+        if others:
+            torch._foreach_copy_(
+                [self._average[name] for name in others], [state[name] for name in others]
+            )
 
     @contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
         """Lends the average to the module: within the context it has the averaged weights."""
-        own = {name: value.detach().clone() for name, value in _state(module)}
+        own = {name: value.detach().clone() for name, value in _state(module).items()}
         module.load_state_dict(self._average)
         try:
             yield
@@ -81,5 +83,5 @@ class ModelEma:
         self.updates = updates
 
 
-def _state(module: nn.Module) -> list[tuple[str, Tensor]]:
-    return list(module.state_dict().items())
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    return dict(module.state_dict())

@@ -47,4 +47,6 @@ def make_fabric(device: DeviceName, devices: int, precision: PrecisionName) -> F
     plugin = _Float32() if precision == '32-true' else _Bfloat16(precision, kind)
     fabric = Fabric(accelerator=kind, devices=devices, plugins=[plugin])
     fabric.launch()
+    if kind == 'cuda':
+        torch.backends.cudnn.benchmark = True  # images of one size: the search pays
     return fabric

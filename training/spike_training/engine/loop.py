@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_training.config import TrainConfig
+from spike_training.data.sample import Batch
+from spike_training.engine.ahead import ahead
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
 from spike_training.engine.guard import FiniteGuard
@@ -42,7 +44,6 @@ def fit(
     folder: Path,
     info: CheckpointInfo,
     fabric: Fabric,
-    steps: int,
     seed: int,
 ) -> None:
     """Trains a stage, from its newest checkpoint if it has one.
@@ -59,7 +60,6 @@ def fit(
         folder: For checkpoints and records.
         info: What the deployable checkpoints say of themselves.
         fabric: Launched.
-        steps: Optimiser steps in all.
         seed: Of what the stage itself draws.
 
     Raises:
@@ -79,12 +79,17 @@ def fit(
     start = _resume(checkpoints, stage, optimizers, ema, fabric.device)
     module, *wrapped = fabric.setup(stage, *optimizers.values(), move_to_device=False)
     guard = FiniteGuard(fabric.device)
-    mean, clock = Mean(), Clock(fabric.device)
+    mean, clock = Mean(), Clock(fabric.device, config.ahead > 0)
+    steps = config.steps
     place = Place(rank=fabric.global_rank, world_size=fabric.world_size)
+
+    def make(step: int) -> Batch:
+        return train.batch(step, config.batch_size, **place)
 
     record = Record(folder, start, steps, config.tensorboard, quiet=not fabric.is_global_zero)
     with record:
         stage.train()
+        batches = ahead(make, start, steps, config.ahead)
         for step in range(start, steps):
             done = step + 1
             torch.manual_seed(seed * 1_000_003 + step * fabric.world_size + fabric.global_rank)
@@ -93,7 +98,7 @@ def fit(
             )
 
             with clock.data():
-                batch = train.batch(step, config.batch_size, **place)
+                batch = next(batches)
             parts = module(batch, 'train')
             fabric.backward(parts['loss'])
             norms = [_clip(fabric, module, optimizer, config.clip_norm) for optimizer in wrapped]
@@ -103,7 +108,7 @@ def fit(
             saves = done % config.save_every == 0 or done == steps
             # Reading waits for the device; on a GPU the steps up to here may be spoilt too.
             if fabric.device.type == 'cpu' or logs or saves:
-                _check(guard, train, config, folder, place)
+                _check(guard, batches, make, folder / f'non_finite_rank{fabric.global_rank}.pt')
 
             for optimizer in wrapped:
                 set_learning_rate(optimizer, rate)
@@ -115,7 +120,7 @@ def fit(
             record.advance(done)
             if logs:
                 figures = _average(fabric, mean.take())
-                speed = clock.take(config.log_every * config.batch_size * fabric.world_size)
+                speed = clock.take(config.batch_size * fabric.world_size)
                 record.scalars(done, 'train', {**figures, 'learning_rate': rate, **speed})
             if _due(done, steps, config.validate_every):
                 with clock.pause(), ema.applied(stage.deployable):
@@ -130,6 +135,7 @@ def fit(
                 with clock.pause():
                     state = _state(stage, optimizers, ema)
                     checkpoints.save(done, ema.averaged(stage.deployable), state)
+    fabric.barrier()
 
 
 def _resume(
@@ -175,17 +181,20 @@ def _clip(fabric: Fabric, module: Any, optimizer: Any, norm: float) -> Tensor:
 
 
 def _check(
-    guard: FiniteGuard, source: Source, config: TrainConfig, folder: Path, place: Place
+    guard: FiniteGuard,
+    batches: Generator[Batch, None, None],
+    make: Callable[[int], Batch],
+    path: Path,
 ) -> None:
     """Stops where something was not finite, with the batch saved."""
     try:
         guard.check()
     except NonFiniteError as error:
-        batch = source.batch(error.step, config.batch_size, **place)
-        path = folder / f'non_finite_{error.step:07d}_rank{place["rank"]}.pt'
-        torch.save({'step': error.step, 'batch': dataclasses.asdict(batch.to('cpu'))}, path)
-        indices = ', '.join(str(index) for index in batch.index.tolist())
-        raise NonFiniteError(error.step, f'its batch is in {path}, samples {indices}') from None
+        batches.close()  # its thread must not use the source while the batch is made again
+        batch = make(error.step).to('cpu')
+        torch.save({'step': error.step, 'batch': dataclasses.asdict(batch)}, path)
+        samples = ', '.join(map(str, batch.index.tolist()))
+        raise NonFiniteError(error.step, f'its batch is in {path}, samples {samples}') from None
 
 
 def _validate(stage: Stage, source: Source, config: TrainConfig, place: Place) -> dict[str, float]:

@@ -56,20 +56,27 @@ class Mean:
 class Clock:
     """How fast a training goes, and what part of the time making its batches takes.
 
-    On a GPU the work of the batches is timed on the device, where it overlaps with nothing.
+    On a GPU that work is timed on the device. Where batches are made in advance, what counts is
+    the time that training waits for them.
+
+    Args:
+        device: Of the training.
+        in_advance: Whether batches are made by another thread.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == 'cuda'
+    def __init__(self, device: torch.device, in_advance: bool) -> None:
+        self._events_tell = device.type == 'cuda' and not in_advance
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+        self._steps = 0
         self._data = 0.0
         self._paused = 0.0
         self._began = time.perf_counter()
 
     @contextmanager
     def data(self) -> Iterator[None]:
-        """Times the making of a batch."""
-        if self._cuda:
+        """Times the making of a batch, and counts it as a step."""
+        self._steps += 1
+        if self._events_tell:
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             begin.record()
             yield
@@ -87,18 +94,19 @@ class Clock:
         yield
         self._paused += time.perf_counter() - began
 
-    def take(self, images: int) -> dict[str, float]:
+    def take(self, batch_size: int) -> dict[str, float]:
         """Images per second and share of the batches since the last call.
 
         Args:
-            images: Trained on since then.
+            batch_size: Images of a step, on all processes.
         """
-        if self._cuda:
+        if self._events_tell:
             torch.cuda.synchronize()
             self._data = sum(begin.elapsed_time(end) for begin, end in self._events) / 1000
         seconds = time.perf_counter() - self._began - self._paused
+        images = self._steps * batch_size
         result = {'images_per_s': images / seconds, 'data_share': self._data / seconds}
-        self._events, self._data, self._paused = [], 0.0, 0.0
+        self._events, self._steps, self._data, self._paused = [], 0, 0.0, 0.0
         self._began = time.perf_counter()
         return result
 

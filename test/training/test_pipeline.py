@@ -1,0 +1,186 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whole runs, from the command line to a checkpoint that the runtime loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
+from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
+from spike_training import pipeline  # noqa: E402
+from spike_training.config import (  # noqa: E402
+    DataConfig,
+    EvaluateConfig,
+    ModelConfig,
+    RunConfig,
+    StageConfig,
+    TrainConfig,
+)
+from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.scenes import make_source  # noqa: E402
+from spike_training.verdict import evaluate_checkpoint  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1,
+            'features': 8, 'head': 4}  # fmt: skip
+
+
+def tiny_run(out, *stages, **changes):
+    return RunConfig(
+        out=out,
+        stages=list(stages) or [StageConfig()],
+        model=ModelConfig(settings=SETTINGS),
+        data=DataConfig(height=32, width=48, planes=[32, 64]),
+        train=TrainConfig(
+            steps=3, batch_size=2, warmup_steps=1, validate_every=0, picture_every=0,
+            log_every=1, tensorboard=False,
+        ),
+        evaluate=EvaluateConfig(
+            scenes=2, constant_scenes=2, calibration_scenes=2, batch_size=2, export=False
+        ),
+        device='cpu',
+        threads=1,
+        **changes,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def teacher_and_student(tmp_path_factory):
+    out = tmp_path_factory.mktemp('runs') / 'two'
+    config = tiny_run(
+        out,
+        StageConfig(name='teacher', input='rgb', si='rooted', si_lambda=0.85),
+        StageConfig(name='student', start='previous', steps=1, learning_rate=1e-9, width=64),
+    )
+    pipeline.run(config)
+    return config
+
+
+def test_a_stage_starts_from_the_one_before_where_the_shapes_fit(teacher_and_student):
+    out = teacher_and_student.out
+    teacher = load(next((out / 'teacher').glob('*.safetensors')))[1]
+    student = load(next((out / 'student').glob('*.safetensors')))[1]
+    name = 'decoder.readout.grid.weight'
+    np.testing.assert_allclose(student[name], teacher[name], atol=1e-4)
+    assert student['encoder.stages.0.0.weight'].shape[1] == 32
+    assert teacher['encoder.stages.0.0.weight'].shape[1] == 3
+
+
+def test_what_the_checkpoint_says_of_itself(teacher_and_student):
+    out = teacher_and_student.out
+    info = load_info(out / 'model.safetensors')
+    assert info.stage == 'student'
+    assert info.inputs == ('spikes',)
+    assert info.scale == 'metric'
+    assert info.planes_range == (32, 64)
+    assert info.rate_hz_range == (20_000.0, 20_000.0)
+    assert info.uncertainty_calibrated
+    assert info.uncertainty_factor != 1
+    # The student looks at images of 64 columns.
+    assert 0 < info.fx_range[0] < info.fx_range[1] < 4 * 64
+    report = json.loads((out / 'report.json').read_text())
+    assert report['weights_sha256'] == info.weights_sha256
+    assert set(report['styles']) == {'indoor', 'road'}
+    found = report['styles']['road']['network']['raw']['mean_over_pixels']['abs_rel']
+    assert info.metrics['road_abs_rel'] == pytest.approx(found, abs=1e-4)
+
+
+def test_the_runtime_loads_it(teacher_and_student):
+    path = teacher_and_student.out / 'model.safetensors'
+    estimator = DepthEstimator.from_checkpoint(path, 'cpu', 'torch', 1)
+    spikes = np.random.default_rng(0).random((64, 32, 48)) < 0.2
+    prediction = estimator.predict(Observation(Window.from_planes(spikes, 20_000.0), 60.0))
+    assert prediction.scale == 'metric'
+    assert np.isfinite(prediction.depth).all()
+
+
+def test_the_runtime_refuses_the_rgb_teacher(teacher_and_student):
+    path = next((teacher_and_student.out / 'teacher').glob('*.safetensors'))
+    with pytest.raises(ValueError, match=r"field inputs is \['rgb'\], expected spikes"):
+        DepthEstimator.from_checkpoint(path, 'cpu', 'torch', 1)
+
+
+def test_a_folder_with_a_run_is_not_trained_over(teacher_and_student):
+    with pytest.raises(ConfigError, match='holds a run already: continue it with --resume true'):
+        pipeline.run(teacher_and_student)
+
+
+def test_a_run_is_not_continued_with_other_settings(teacher_and_student):
+    out = teacher_and_student.out
+    config = tiny_run(out, *teacher_and_student.stages, resume=True, seed=1)
+    config.train.clip_norm = 2.0
+    with pytest.raises(ConfigError, match=r'with another train\.clip_norm, seed: give'):
+        pipeline.run(config)
+
+
+def test_evaluating_the_checkpoint_gives_the_figures_of_the_run(teacher_and_student, tmp_path):
+    out = teacher_and_student.out
+    evaluate_checkpoint(
+        out / 'model.safetensors', out / 'config.yaml', tmp_path / 'again.json', device='cpu'
+    )
+    before, again = (
+        (f / n).read_text() for f, n in ((out, 'report.json'), (tmp_path, 'again.json'))
+    )
+    assert json.loads(again) == json.loads(before)
+
+
+def test_training_calibration_and_test_scenes_never_meet(tmp_path):
+    config = tiny_run(tmp_path)
+    sources = [
+        make_source(config, split, torch.device('cpu'))
+        for split in ('train', 'calibration', 'test')
+    ]
+    depths = [source.batch(0, 2).depth for source in sources]
+    for i in range(3):
+        assert not torch.equal(depths[i], depths[i - 1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_smoke(tmp_path):
+    """The shipped smoke.yaml: whole, in time, and it learns."""
+    began = time.monotonic()
+    command = [
+        'bicross',
+        '--config',
+        'training/configs/smoke.yaml',
+        '--out',
+        str(tmp_path / 'run'),
+    ]
+    result = subprocess.run(
+        [sys.executable, 'training/run.py', *command],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.monotonic() - began
+    assert result.returncode == 0, result.stderr
+    out = tmp_path / 'run'
+    lines = map(json.loads, (out / 'pre_src' / 'scalars.jsonl').read_text().splitlines())
+    losses = [line['train/loss'] for line in lines if 'train/loss' in line]
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    assert yaml.safe_load((out / 'config.yaml').read_text())['train']['steps'] == 150
+    assert (out / 'pre_src' / 'pictures').is_dir()
+    assert 'unseen procedural scenes' in result.stdout
+    spikes = np.random.default_rng(0).random((128, 64, 96)) < 0.2
+    observation = Observation(Window.from_planes(spikes, 20_000.0), 100.0)
+    for backend in ('onnx', 'torch'):
+        estimator = DepthEstimator.from_checkpoint(out / 'model.safetensors', 'cpu', backend, 1)
+        assert np.isfinite(estimator.predict(observation).depth).all()
+    # Twice the time asked for: other tests may share the processor.
+    assert seconds < 180
