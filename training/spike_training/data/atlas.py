@@ -386,18 +386,19 @@ TILES = _first()
 
 
 @functools.cache
-def pyramids() -> npt.NDArray[np.float32]:
-    """All tiles' pyramids one after the other, ``[tiles * TEXELS]``, 0 to 1."""
-    parts = []
-    for name, (make, number) in _RECIPES.items():
-        for variant in range(number):
-            rng = np.random.default_rng([variant, *name.encode()])
-            tile = make(rng).astype(np.float32)
-            for _ in range(LEVELS):
-                parts.append(tile.reshape(-1))
-                tile = (
-                    (tile[::2, ::2] + tile[1::2, ::2] + tile[::2, 1::2] + tile[1::2, 1::2]) / 4
-                    if len(tile) > 1
-                    else tile
-                )
-    return np.concatenate(parts)
+def pyramids() -> list[npt.NDArray[np.uint8]]:
+    """All tiles at every level, each ``[tiles, size, size]``, 0 to 255."""
+    level = np.stack(
+        [
+            make(np.random.default_rng([variant, *name.encode()])).astype(np.float32)
+            for name, (make, number) in _RECIPES.items()
+            for variant in range(number)
+        ]
+    )
+    levels = []
+    for _ in range(LEVELS):
+        levels.append(np.rint(level * 255).astype(np.uint8))
+        if level.shape[1] > 1:
+            level = (level[:, ::2] + level[:, 1::2]) / 2
+            level = (level[..., ::2] + level[..., 1::2]) / 2
+    return levels

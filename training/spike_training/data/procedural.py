@@ -20,7 +20,7 @@ from spike_training.data.world import World
 
 _SEGMENTS = 4
 _METER_STEP = 4
-_AHEAD = 64
+_AHEAD = 256
 _PIXELS = 1 << 23
 _LENGTHS = 7
 _RGB_LEVEL = 0.25
@@ -211,21 +211,17 @@ def moving(
     reference = reference_index('middle', planes)
     knots = sorted({round(k * planes / _SEGMENTS) for k in range(_SEGMENTS + 1)} | {0, planes})
     _, height, width = luminance.shape
-    x = torch.arange(width, device=flow.device) + 0.5
-    y = torch.arange(height, device=flow.device) + 0.5
+    # In the units of grid_sample the image reaches from -1 to 1.
+    x = (torch.arange(width, device=flow.device) + 0.5) * (2 / width) - 1
+    y = (torch.arange(height, device=flow.device) + 0.5) * (2 / height) - 1
+    place = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)
+    speed = torch.stack([flow[:, 0] * (2 / width), flow[:, 1] * (2 / height)], -1)
     images = []
     for knot in knots:
-        seconds = (knot - reference) / rate_hz
         if knot == reference:
             images.append(luminance)
             continue
-        grid = torch.stack(
-            [
-                (x - flow[:, 0] * seconds) * (2 / width) - 1,
-                (y[:, None] - flow[:, 1] * seconds) * (2 / height) - 1,
-            ],
-            -1,
-        )
+        grid = place - speed * ((knot - reference) / rate_hz)
         moved = F.grid_sample(luminance[:, None], grid, 'bilinear', 'border', align_corners=False)
         images.append(moved[:, 0].clamp_(0, 1))
     return torch.stack(images, 1), knots

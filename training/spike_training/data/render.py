@@ -16,6 +16,7 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,7 @@ TILE = 16
 _NEAR = 0.02
 _MISS = 1e9
 _AIR = 0.7
+_OWNER = (1 << 29) - 1
 _HUGE = 1e20
 _COLUMN = {name: place for place, name in enumerate(MATERIAL)}
 
@@ -96,10 +98,10 @@ def render(
     v = torch.arange(rows * TILE, device=device) + (0.5 - height / 2)
     u, v = u / fx[:, None], v / fx[:, None]
     grid = (len(fx), rows, columns)
-    depth, winner = _cast(s, u, v, fx, grid, (height, width))
-    depth, winner = (_untile(part, grid)[:, :height, :width] for part in (depth, winner))
+    depth, owner = _cast(s, u, v, fx, grid, (height, width))
+    depth, owner = (_untile(part, grid)[:, :height, :width] for part in (depth, owner))
     u, v = u[:, None, :width], v[:, :height, None]
-    return _shade(s, depth.contiguous(), winner.contiguous(), u, v, fx, with_rgb)
+    return _shade(s, depth.contiguous(), owner.contiguous(), u, v, fx, with_rgb)
 
 
 def _untile(tiled: Tensor, grid: tuple[int, int, int]) -> Tensor:
@@ -123,7 +125,7 @@ def _cast(
     grid: tuple[int, int, int],
     size: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
-    """Depth and number of the nearest solid, ``[B * tiles, TILE * TILE]``; N is the shell."""
+    """Depth and number of the nearest solid, ``[B * tiles, TILE * TILE]``; N is the shell's."""
     batch, rows, columns = grid
     solids = s.kind.shape[1]
     # Camera in the solids' own axes, in units of their half sizes.
@@ -149,16 +151,18 @@ def _cast(
     together = torch.cat(order)
     numbers = solid.index_select(0, together)
     cells = (image * (rows * columns) + tile).index_select(0, together)
-    lengths = torch.cat(near)
-    depth = _tile_pixels(_shell_depth(s, u, v), grid)
+    # One number holds length and owner: the 29 lowest bits of a float64 made from a float32 are
+    # free. Numbers above 0 are in the order of their bits, so that the least is the nearest, and
+    # among the solids at one length that of the lowest number.
+    keys = torch.cat(near).double().view(torch.int64)
+    keys += numbers[:, None]
+    found = _tile_pixels(_shell_depth(s, u, v), grid).double().view(torch.int64)
+    found += solids
     index = cells[:, None].expand(-1, TILE * TILE)
-    depth.scatter_reduce_(0, index, lengths, 'amin')
-    # Among the solids at a ray's least depth the one of the highest number wins.
-    won = (lengths <= depth.index_select(0, cells)).float() * (numbers[:, None] + 1).float()
-    winner = torch.zeros_like(depth).scatter_reduce_(0, index, won, 'amax')
-    winner = winner - 1
-    winner = winner + (winner < 0).float() * (solids + 1)
-    return depth, winner
+    nearest = found.view(torch.float64).scatter_reduce_(0, index, keys.view(torch.float64), 'amin')
+    bits = nearest.view(torch.int64)
+    owner = bits & _OWNER
+    return (bits - owner).view(torch.float64).float(), owner.to(torch.int32)
 
 
 def _tile_pixels(image: Tensor, grid: tuple[int, int, int]) -> Tensor:
@@ -192,7 +196,14 @@ def _corner_signs(device: torch.device) -> Tensor:
     )
 
 
-_EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if bin(a ^ b).count('1') == 1]
+def _edge_ends(corner: Tensor) -> tuple[Tensor, Tensor]:
+    """Values at both ends of a box's twelve edges, ``[..., 12]``, from those at its corners."""
+    cube = corner.view(*corner.shape[:-1], 2, 2, 2)
+    ends = [
+        torch.cat([cube.select(axis, end).flatten(-2) for axis in (-3, -2, -1)], -1)
+        for end in (0, 1)
+    ]
+    return ends[0], ends[1]
 
 
 def _touched(s: _Tensors, fx: Tensor, grid: tuple[int, int, int], size: tuple[int, int]) -> Tensor:
@@ -212,24 +223,24 @@ def _touched(s: _Tensors, fx: Tensor, grid: tuple[int, int, int], size: tuple[in
         for k in range(3)
     ]
     # Every edge is cut at the near plane; an edge behind it counts for nothing.
-    first = torch.tensor([a for a, _ in _EDGES], device=corner.device)
-    second = torch.tensor([b for _, b in _EDGES], device=corner.device)
+    near, far = zip(*(_edge_ends(part) for part in seen), strict=True)
     ends = []
-    for a, b in ((first, second), (second, first)):
-        za, zb = seen[2][..., a], seen[2][..., b]
-        share = ((_NEAR - za) / (zb - za + (zb == za).float())).clamp(0, 1) * (za < _NEAR).float()
-        depth = za + (zb - za) * share
-        inside = depth > 0.9 * _NEAR
-        depth = depth.clamp(min=_NEAR)
-        across = (seen[0][..., a] + (seen[0][..., b] - seen[0][..., a]) * share) / depth
-        down = -(seen[1][..., a] + (seen[1][..., b] - seen[1][..., a]) * share) / depth
-        ends.append((across, down, inside))
-    across, down, inside = (torch.cat(part, -1) for part in zip(*ends, strict=True))
+    for a, b in ((near, far), (far, near)):
+        reach = b[2] - a[2]
+        share = ((_NEAR - a[2]) / (reach + (reach == 0).float())).clamp_(0, 1)
+        share *= (a[2] < _NEAR).float()
+        depth = a[2] + reach * share
+        behind = (depth < 0.9 * _NEAR).float()
+        scale = depth.clamp_(min=_NEAR).reciprocal_()
+        across = (a[0] + (b[0] - a[0]) * share).mul_(scale)
+        up = (a[1] + (b[1] - a[1]) * share).mul_(scale)
+        ends.append((across, up.neg_(), behind))
+    across, down, behind = (torch.cat(part, -1) for part in zip(*ends, strict=True))
     limits = []
     for value, middle, tiles in ((across, width / 2, columns), (down, height / 2, rows)):
-        pixel = (value * fx[:, None, None]).clamp(-1e6, 1e6) + middle
-        low = torch.where(inside, pixel, 1e7).amin(-1) - 1
-        high = torch.where(inside, pixel, -1e7).amax(-1) + 1
+        pixel = (value * fx[:, None, None]).clamp_(-1e6, 1e6) + middle
+        low = (pixel + behind * 1e7).amin(-1) - 1
+        high = (pixel - behind * 1e7).amax(-1) + 1
         begin = torch.arange(tiles, device=pixel.device) * TILE
         limits.append((low[..., None] < begin + TILE) & (high[..., None] > begin))
     across_tiles, down_tiles = limits
@@ -264,9 +275,8 @@ def _hit_box(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 def _unless(length: Tensor, missed: Tensor) -> Tensor:
     """The length, or a huge one where ``missed`` is positive or the length negative."""
-    missed = missed.clamp_(min=0).mul_(_HUGE)
-    behind = length.neg().clamp_(min=0).mul_(_HUGE)
-    return length.abs_().add_(missed).add_(behind).clamp_(max=_MISS)
+    wrong = torch.maximum(missed, length.neg(), out=missed).clamp_(min=0).mul_(_HUGE)
+    return length.add_(wrong).clamp_(max=_MISS)
 
 
 def _hit_cylinder(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -303,14 +313,21 @@ def _hit_ellipsoid(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 @functools.cache
 def _atlas(device: torch.device) -> tuple[Tensor, Tensor]:
-    levels = torch.tensor(atlas.LEVEL_OFFSETS, dtype=torch.int32, device=device)
-    return torch.from_numpy(atlas.pyramids()).to(device), levels
+    """Every texel with its three neighbours to the right and above in one int32; level offsets."""
+    quads = []
+    for level in atlas.pyramids():
+        texels = level.astype(np.uint32)
+        right = np.roll(texels, -1, 2)
+        quad = texels | right << 8 | np.roll(texels, -1, 1) << 16 | np.roll(right, -1, 1) << 24
+        quads.append(quad.view(np.int32).reshape(len(quad), -1))
+    packed = torch.from_numpy(np.concatenate(quads, 1)).reshape(-1).to(device)
+    return packed, torch.tensor(atlas.LEVEL_OFFSETS, dtype=torch.int32, device=device)
 
 
 def _shade(
     s: _Tensors,
     depth: Tensor,
-    winner: Tensor,
+    owner: Tensor,
     u: Tensor,
     v: Tensor,
     fx: Tensor,
@@ -322,7 +339,8 @@ def _shade(
     point = [s.eye[:, axis, None, None] + depth * part for axis, part in enumerate(ray)]
     length = (u * u + (1 + v * v)).sqrt_()
     first = torch.arange(batch, device=depth.device, dtype=torch.int32)[:, None, None]
-    of_solid = _Lookup(winner.to(torch.int32) + first * (solids + 1))
+    of_solid = _Lookup(owner + first * (solids + 1))
+    winner = owner.float()
 
     surface = _surface(s, of_solid, point)
     nx, ny, nz = surface.normal
@@ -482,32 +500,28 @@ def _sample(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
         tile: Where the tile's pyramid begins.
         u: Tiles to the right; whole ones repeat.
         v: Tiles upwards.
-        footprint: Width of a pixel in texels of the finest level.
+        footprint: Width of a pixel in texels of the finest level. Overwritten, as u and v are.
 
     Returns:
         Shares from 0 to 1.
     """
-    texels, offsets = _atlas(tile.device)
+    quads, offsets = _atlas(tile.device)
     # The exponent of a float is the whole part of its binary logarithm.
-    level = ((footprint * 1.2).clamp_(1, 255).view(torch.int32) >> 23) - 127
+    level = (footprint.mul_(1.2).clamp_(1, 255).view(torch.int32) >> 23).sub_(127)
     size = torch.full_like(level, atlas.SIZE) >> level
-    mask = size - 1
     scale = size.float()
-    x, y = (u - u.floor()) * scale - 0.5, (v - v.floor()) * scale - 0.5
+    x, y = (u.sub_(u.floor()).mul_(scale).sub_(0.5), v.sub_(v.floor()).mul_(scale).sub_(0.5))
     left, low = x.floor(), y.floor()
-    x, y = x - left, y - low
-    left, low = left.to(torch.int32), low.to(torch.int32)
-    start = offsets.index_select(0, level.view(-1)).view(level.shape) + tile.to(torch.int32)
-    columns = (left & mask, (left + 1) & mask)
-    rows = (start + (low & mask) * size, start + ((low + 1) & mask) * size)
-
-    def at(row: Tensor, column: Tensor) -> Tensor:
-        return texels.index_select(0, (row + column).view(-1)).view(level.shape)
-
-    a, b = (at(row, columns[0]) for row in rows)
-    a = a + x * (at(rows[0], columns[1]) - a)
-    b = b + x * (at(rows[1], columns[1]) - b)
-    return a + y * (b - a)
+    x, y = x.sub_(left), y.sub_(low)
+    mask = size - 1
+    index = (low.to(torch.int32) & mask).mul_(size).add_(left.to(torch.int32) & mask)
+    index += offsets.index_select(0, level.view(-1)).view(level.shape)
+    index += tile.to(torch.int32)
+    quad = quads.index_select(0, index.view(-1)).view(level.shape)
+    a, b, c, d = ((quad >> shift & 255).float() for shift in (0, 8, 16, 24))
+    a += x * b.sub_(a)
+    c += x * d.sub_(c)
+    return a.add_(y * c.sub_(a)).mul_(1 / 255)
 
 
 def _flow(s: _Tensors, of: _Lookup, near: Tensor, u: Tensor, v: Tensor, fx: Tensor) -> Tensor:
