@@ -23,7 +23,7 @@ from torch import Tensor
 from spike_training.data import atlas
 from spike_training.data.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scenes
 
-TILE = 16
+TILE = 8
 _NEAR = 0.02
 _MISS = 1e9
 _AIR = 0.7
@@ -132,10 +132,10 @@ def _cast(
     inverse = 1 / s.half
     start = _turned(s.eye[:, None] - s.centre, s.turn) * inverse
     axes = [_turned(s.axes[:, None, k], s.turn) * inverse for k in range(3)]
-    rays = torch.stack([*axes, start], 2).view(batch * solids, 12)
+    rays = torch.stack([*axes, start], 0).permute(0, 3, 1, 2).reshape(12, batch * solids)
 
     touched = _touched(s, fx, grid, size)
-    tile_u, tile_v = u.view(batch * columns, TILE), v.view(batch * rows, TILE)
+    tile_u, tile_v = u.view(-1, TILE).t().contiguous(), v.view(-1, TILE).t().contiguous()
     image, solid, tile = touched.nonzero().unbind(1)
     kind = s.kind.view(-1).index_select(0, image * solids + solid)
     row, column = torch.div(tile, columns, rounding_mode='floor'), tile % columns
@@ -143,9 +143,9 @@ def _cast(
     for wanted, hit in ((BOX, _hit_box), (CYLINDER, _hit_cylinder), (ELLIPSOID, _hit_ellipsoid)):
         chosen = (kind == wanted).nonzero()[:, 0]
         which = image.index_select(0, chosen)
-        parameters = rays.index_select(0, which * solids + solid.index_select(0, chosen))
-        across = tile_u.index_select(0, which * columns + column.index_select(0, chosen))
-        down = tile_v.index_select(0, which * rows + row.index_select(0, chosen))
+        parameters = rays.index_select(1, which * solids + solid.index_select(0, chosen))
+        across = tile_u.index_select(1, which * columns + column.index_select(0, chosen))
+        down = tile_v.index_select(1, which * rows + row.index_select(0, chosen))
         near.append(hit(parameters, across, down))
         order.append(chosen)
     together = torch.cat(order)
@@ -154,7 +154,8 @@ def _cast(
     # One number holds length and owner: the 29 lowest bits of a float64 made from a float32 are
     # free. Numbers above 0 are in the order of their bits, so that the least is the nearest, and
     # among the solids at one length that of the lowest number.
-    keys = torch.cat(near).double().view(torch.int64)
+    keys = torch.cat(near, 1).t().to(torch.float64, memory_format=torch.contiguous_format)
+    keys = keys.view(torch.int64)
     keys += numbers[:, None]
     found = _tile_pixels(_shell_depth(s, u, v), grid).double().view(torch.int64)
     found += solids
@@ -249,12 +250,15 @@ def _touched(s: _Tensors, fx: Tensor, grid: tuple[int, int, int], size: tuple[in
 
 
 def _local_rays(parameters: Tensor, u: Tensor, v: Tensor) -> list[Tensor]:
-    """Ray components ``[P, TILE * TILE]`` in the solids' units."""
+    """Ray components ``[TILE * TILE, P]`` in the solids' units.
+
+    Pairs run along the last axis, so that what belongs to a pair meets many at a time.
+    """
     rays = []
     for axis in range(3):
-        right, up, forward = (parameters[:, 3 * k + axis, None] for k in range(3))
+        right, up, forward = (parameters[3 * k + axis] for k in range(3))
         across, down = u * right, forward - v * up
-        rays.append((across[:, None, :] + down[:, :, None]).flatten(1))
+        rays.append((across[None] + down[:, None]).flatten(0, 1))
     return rays
 
 
@@ -262,7 +266,7 @@ def _hit_box(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
     enter, leave = None, None
     for axis, ray in enumerate(_local_rays(parameters, u, v)):
         inverse = ray.reciprocal_().clamp_(-_HUGE, _HUGE)
-        middle = inverse * -parameters[:, 9 + axis, None]
+        middle = inverse * -parameters[9 + axis]
         reach = inverse.abs_()
         low, high = middle - reach, middle.add_(reach)
         enter = low if enter is None else torch.maximum(enter, low, out=enter)
@@ -281,7 +285,7 @@ def _unless(length: Tensor, missed: Tensor) -> Tensor:
 
 def _hit_cylinder(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
     x, y, z = _local_rays(parameters, u, v)
-    ox, oy, oz = (parameters[:, 9 + axis, None] for axis in range(3))
+    ox, oy, oz = parameters[9:]
     squared = x * x + z * z
     cross = x * oz - z * ox
     free = squared - cross * cross
@@ -300,7 +304,7 @@ def _hit_cylinder(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 def _hit_ellipsoid(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
     x, y, z = _local_rays(parameters, u, v)
-    ox, oy, oz = (parameters[:, 9 + axis, None] for axis in range(3))
+    ox, oy, oz = parameters[9:]
     squared = x * x + y * y + z * z
     middle = (x * ox + y * oy + z * oz).neg_()
     nearest = middle / squared
