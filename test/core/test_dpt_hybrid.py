@@ -58,8 +58,9 @@ STEM = 'patch_embed.backbone.stem.conv.weight'
 
 
 @pytest.fixture(autouse=True)
-def two_threads():
-    torch.set_num_threads(2)
+def one_thread():
+    # Where others use the cores, threads that wait for each other take the longest.
+    torch.set_num_threads(1)
     torch.manual_seed(0)
 
 
@@ -113,10 +114,9 @@ def test_the_real_one_has_the_published_size_and_trains():
     assert without_gradient(network, spikes_of(1, 128)) == []
 
 
-@pytest.mark.parametrize('planes', [128, 1280])
-def test_raw_planes_of_both_lengths_train(planes):
-    network = build(dataclasses.replace(SMALL, bins=planes))
-    assert without_gradient(network, spikes_of(1, planes)) == []
+def test_1280_planes_train():
+    network = build(dataclasses.replace(SMALL, bins=1280))
+    assert without_gradient(network, spikes_of(1, 1280)) == []
 
 
 def test_the_rgb_teacher_is_the_same_network_behind_another_stem(small):
@@ -152,11 +152,14 @@ def test_any_multiple_of_16_will_do(small, size):
     assert output.depth.shape == output.uncertainty.shape == (1, 1, *size)
 
 
-def test_images_of_a_batch_do_not_see_each_other(small):
+@pytest.mark.parametrize('training', [False, True])
+def test_images_of_a_batch_do_not_see_each_other(small, training):
+    """Not in training either: all normalisation is within an image."""
+    network = copy.deepcopy(small).train(training)
     counts, planes = spikes_of(3), torch.ones(12)
     with torch.inference_mode():
-        together = small(counts, planes)
-        alone = [small(counts[i : i + 1], planes) for i in range(3)]
+        together = network(counts, planes)
+        alone = [network(counts[i : i + 1], planes) for i in range(3)]
     for field in together._fields:
         parts = torch.cat([getattr(output, field) for output in alone])
         torch.testing.assert_close(getattr(together, field), parts, rtol=1e-4, atol=1e-5)
@@ -395,13 +398,13 @@ def published():
 
 
 @pytest.mark.parametrize('suffix', ['safetensors', 'pth'])
-def test_weights_of_a_local_file_are_taken(published, tmp_path, suffix):
+def test_weights_of_a_local_file_are_taken(small, published, tmp_path, suffix):
     path = tmp_path / f'model.{suffix}'
     if suffix == 'safetensors':
         save_file(published, path)
     else:
         torch.save(published, path)
-    encoder = VitHybrid(channels=8, dim=48, layers=4, heads=3)
+    encoder = copy.deepcopy(small.encoder)
     load_imagenet(encoder, path)
     state = encoder.trunk.state_dict()
     for name, value in state.items():
@@ -417,9 +420,9 @@ def test_weights_of_a_local_file_are_taken(published, tmp_path, suffix):
     torch.testing.assert_close(teacher.trunk.state_dict()[STEM], published[STEM])
 
 
-def test_weights_that_do_not_fit_are_refused_by_name(published, tmp_path):
+def test_weights_that_do_not_fit_are_refused_by_name(small, published, tmp_path):
     path = tmp_path / 'model.pth'
-    encoder = VitHybrid(channels=8, dim=48, layers=4, heads=3)
+    encoder = copy.deepcopy(small.encoder)
     before = {name: value.clone() for name, value in encoder.trunk.state_dict().items()}
 
     def refused(weights, message):
