@@ -192,8 +192,8 @@ class Driver:
         self.camera = node.create_publisher(CameraInfo, 'camera_info', QUEUE)
 
     def connect(self, spin):
-        spin(lambda: self.publisher.get_subscription_count() > 0, what='a subscriber')
-        self.camera.publish(CameraInfo(height=HEIGHT, width=WIDTH))
+        both = (self.publisher, self.camera)
+        spin(lambda: all(p.get_subscription_count() for p in both), what='a subscriber')
 
     def packet(self, first, planes=40):
         spikes = packing.pack(moving_bars(planes))
@@ -204,6 +204,8 @@ class Driver:
         msg = self.packet(first, planes)
         for field, value in changes.items():
             setattr(msg, field, value)
+        # With every packet, as drivers do: the node asks for it best effort, so one may be lost.
+        self.camera.publish(CameraInfo(height=HEIGHT, width=WIDTH))
         self.publisher.publish(msg)
 
 
