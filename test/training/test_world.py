@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from spike_training.data import atlas, ray_caster, textures  # noqa: E402
-from spike_training.data.builder import Draws, camera_axes, turn  # noqa: E402
+from spike_training.data.builder import Draws, camera_axes, turn, visible  # noqa: E402
 from spike_training.data.procedural import expose, moving  # noqa: E402
 from spike_training.data.render import render  # noqa: E402
 from spike_training.data.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scenes  # noqa: E402
@@ -181,6 +181,27 @@ def test_solids_around_and_behind_the_camera_do_no_harm() -> None:
     assert np.abs(depth[HEIGHT // 2, -1] - 2.5 / image_coordinates()[0][-1]) < 0.2
     only = depth_of(scene(beside[:1]))
     assert np.isposinf(only[0]).all()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_what_is_left_out_as_out_of_view_is_out_of_view(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    solids = [
+        (int(rng.integers(3)), rng.uniform((-6, 0, -6), (6, 3, 6)), rng.uniform(0.05, 1.5, 3),
+         rng.uniform(-3, 3))
+        for _ in range(150)
+    ]  # fmt: skip
+    everything = scene(solids, pitch=-0.2, yaw=0.4, roll=0.1)
+    names = ('kind', 'centre', 'half', 'turn', 'velocity', 'material')
+    fields = {name: getattr(everything, name) for name in names}
+    view = everything.eye, everything.axes, everything.focal
+    fewer = visible(fields, *view, distance=0.0)
+    assert 20 < (fewer['kind'] >= 0).sum() < 120
+    npt.assert_array_equal(depth_of(dataclasses.replace(everything, **fewer)),
+                           depth_of(everything))  # fmt: skip
+    clear = dataclasses.replace(everything, **visible(fields, *view, distance=1.5))
+    depth = depth_of(clear)
+    assert depth[depth < 299].min() > 1.5 / 1.3  # along the axis, at the image's edge
 
 
 @pytest.mark.parametrize(('height', 'width'), [(1, 1), (16, 16), (17, 31), (128, 192)])
