@@ -55,6 +55,7 @@ setup(
             'opencv-python-headless',
             'pillow',
             'PyYAML',
+            'rich',
         ],
         # Without this entry `colcon test` would run nothing and still succeed.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
