@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import sys
 
 import numpy as np
@@ -225,6 +226,11 @@ def test_the_weight_of_a_plane_depends_on_the_other_planes_and_on_its_time(tempo
     other = planes.clone()
     other[:, 5] = 1
     assert (temporal.plane_weights(other) - weights)[0, 0].abs() > 1e-4
+    # A gate that says nothing leaves a plane as it is.
+    neutral = copy.deepcopy(temporal)
+    torch.nn.init.zeros_(neutral.gate.weight)
+    torch.nn.init.zeros_(neutral.gate.bias)
+    torch.testing.assert_close(neutral.plane_weights(planes), torch.ones(1, 6))
     # Equal planes weigh differently by their place in time alone.
     same = temporal.plane_weights(planes[:, :1].expand(-1, 6, -1, -1))
     assert same.std() > 1e-4
@@ -379,7 +385,9 @@ def test_bad_settings_are_refused(bad, message):
 
 def test_without_timm_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'timm', None)
-    with pytest.raises(CheckpointError, match=r'dpt_hybrid needs timm.*pip install timm') as error:
+    with pytest.raises(
+        CheckpointError, match=r'^dpt_hybrid needs timm.*pip install timm'
+    ) as error:
         build(SMALL)
     assert '\n' not in str(error.value)
     # dpt_tiny does without.
@@ -444,6 +452,23 @@ def test_weights_that_do_not_fit_are_refused_by_name(small, published, tmp_path)
         load_imagenet(encoder, tmp_path / 'absent.safetensors')
     for name, value in encoder.trunk.state_dict().items():
         torch.testing.assert_close(value, before[name])
+
+
+class RunsWhenLoaded:
+    """What a pickled file can do to who trusts it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_a_file_of_weights_cannot_run_code(small, tmp_path):
+    torch.save({'norm.bias': RunsWhenLoaded(tmp_path / 'made')}, tmp_path / 'model.pth')
+    with pytest.raises(CheckpointError, match='no readable weights'):
+        load_imagenet(small.encoder, tmp_path / 'model.pth')
+    assert not (tmp_path / 'made').exists()
 
 
 def test_an_unreachable_hub_is_one_line_with_the_remedy(small, monkeypatch, tmp_path):
