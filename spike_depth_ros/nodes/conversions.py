@@ -18,14 +18,13 @@ from std_msgs.msg import Header
 from spike_depth_ros import packing
 from spike_depth_ros.chunk import Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.metrics import BEYOND
 
 PACKED = '8UC1'
 SINGLE_PLANE = 'mono8'
 
 TOO_NEAR = 1.02
 """A depth up to this multiple of the model's minimum is published as -Inf (REP 117)."""
-TOO_FAR = 0.98
-"""A depth from this multiple of the model's maximum on is published as +Inf (REP 117)."""
 
 _BRIDGE = CvBridge()
 
@@ -138,7 +137,7 @@ def depth_msg(prediction: Prediction, header: Header, max_relative: float = 0.0)
     if max_relative > 0:
         depth[prediction.uncertainty > max_relative * prediction.depth] = np.nan
     depth[depth <= TOO_NEAR * near] = -np.inf
-    depth[depth >= TOO_FAR * far] = np.inf
+    depth[depth >= BEYOND * far] = np.inf
     return _image(depth, '32FC1', header)
 
 
