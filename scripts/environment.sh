@@ -40,6 +40,12 @@ if [ -f "$record" ] && [ -x "$directory/bin/python" ]; then
 fi
 
 python=$("$here/preflight.sh" "$megabytes")
+case $python in
+"$directory"/* | "$PWD/$directory"/*)
+    # This environment is active, and about to be removed: take the Python that it was made with.
+    python=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
+    ;;
+esac
 
 echo "Making $directory from $lock, once (a minute or two; about $megabytes MB of disk) ..."
 rm -rf "$directory"

@@ -387,6 +387,17 @@ def test_environment_is_made_again_when_something_changed(workshop: Path, change
     assert re.search('MB of disk here|PYTHON=python9 does not run', result.stderr)
 
 
+def test_an_active_environment_can_be_made_again(workshop: Path) -> None:
+    environment = workshop / 'env' / 'bin'
+    environment.mkdir(parents=True)
+    (environment / 'python3').symlink_to(sys.executable)
+    result = make_environment(workshop, PATH=f'{environment}:{os.environ["PATH"]}')
+    # The package in this workshop is empty and cannot be installed; the environment is there.
+    assert 'not found' not in result.stderr
+    assert (environment / 'python').exists()
+    assert (environment / 'pip').exists()
+
+
 @pytest.mark.parametrize(
     ('said', 'remedy'),
     [
