@@ -18,12 +18,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.floating[Any]]
+FloatArray: TypeAlias = 'npt.NDArray[np.floating[Any]]'  # numpy 1.21 cannot subscript it
 _Doubles = npt.NDArray[np.float64]
 
 Crop = Literal['none', 'garg']

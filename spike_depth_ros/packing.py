@@ -8,14 +8,14 @@ whole bytes, eight pixels an operation), and only the few digits of the sums are
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.chunk import BitOrder, PackedPlanes
 
-Counts = npt.NDArray[np.unsignedinteger[Any]]
+Counts: TypeAlias = 'npt.NDArray[np.unsignedinteger[Any]]'  # numpy 1.21 cannot subscript it
 """Spikes of each pixel: uint8, or uint16 where there may be more than 255."""
 
 

@@ -19,14 +19,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-FloatArray = npt.NDArray[np.floating[Any]]
+FloatArray: TypeAlias = 'npt.NDArray[np.floating[Any]]'  # numpy 1.21 cannot subscript it
 Rgb = npt.NDArray[np.uint8]
 """An RGB image, ``[height, width, 3]`` uint8."""
 Colour = tuple[int, int, int]

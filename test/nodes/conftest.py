@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config/dds/loopback.xml')
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 99)
 os.environ.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
-os.environ['PYTHONPATH'] = str(ROOT)
+# Before what is there: a sourced ROS brings rclpy this way.
+os.environ['PYTHONPATH'] = os.pathsep.join(
+    [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+)
 
 SIZE = (64, 48)  # small enough to be fast, large enough for the network
 

@@ -7,9 +7,9 @@ import json
 import re
 
 import numpy as np
-import onnx
 import pytest
 
+onnx = pytest.importorskip('onnx')
 torch = pytest.importorskip('torch')
 pytest.importorskip('onnxscript')
 
