@@ -16,9 +16,8 @@ os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config/dds/loopback.x
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 99)
 os.environ.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
 # Before what is there: a sourced ROS brings rclpy this way.
-os.environ['PYTHONPATH'] = os.pathsep.join(
-    [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
-)
+_FROM_ROS = os.environ.get('PYTHONPATH')
+os.environ['PYTHONPATH'] = f'{ROOT}{os.pathsep}{_FROM_ROS}' if _FROM_ROS else str(ROOT)
 
 SIZE = (64, 48)  # small enough to be fast, large enough for the network
 
