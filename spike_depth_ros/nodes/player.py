@@ -41,6 +41,7 @@ from spike_depth_ros.vidar import TruncatedError
 QUEUE = 128
 CAMERA_INFO_EVERY_S = 0.1
 EVENTS_EVERY_S = 0.5
+SETTLE_S = 0.3
 WARN_EVERY_S = 5.0
 LATE_S = 0.5
 """Behind the clock by this much, the player says that it cannot keep the rate."""
@@ -197,10 +198,12 @@ class SpikePlayer(Node):
             rclpy.spin_once(self, timeout_sec=0.05)
         if self._options.wait and not self._publisher.get_subscription_count() and rclpy.ok():
             self.get_logger().warning('nobody subscribes; playing all the same')
-        # The other end may learn of this publisher a little later than this one of it.
-        until = min(until, time.monotonic() + 0.3)
+        # The other end may learn of this publisher a little later than this one of it, and it may
+        # ask for camera_info best effort: say it more than once before the planes come.
+        until = min(until, time.monotonic() + SETTLE_S)
         while rclpy.ok() and time.monotonic() < until:
-            rclpy.spin_once(self, timeout_sec=0.05)
+            self._publish_camera_info(self.get_clock().now().nanoseconds)
+            rclpy.spin_once(self, timeout_sec=CAMERA_INFO_EVERY_S)
 
     def _publish_camera_info(self, stamp_ns: int) -> None:
         self._camera.header.stamp = stamp_msg(stamp_ns)
