@@ -276,8 +276,8 @@ def _medians(sides: list[dict[str, float]]) -> dict[str, float]:
 
 def text(result: dict[str, Any]) -> str:
     """The result as a Markdown table: medians, then every round."""
-    header = ('', 'windows/s', 'ratio', 'p50 ms', 'p99 ms', 'planes in', 'dropped', 'planes/s')
-    header = (*header, 'node CPU', 'player CPU', 'other CPU')
+    header = ('', 'ours / naive', 'windows/s', 'latency p50 ms', 'p99 ms', 'planes in', 'dropped')
+    header = (*header, 'planes/s', 'node CPU', 'player CPU', 'other CPU')
     rows = []
     titled = [('median', result), *((f'round {n}', r) for n, r in enumerate(result['rounds'], 1))]
     for title, sides in titled:
@@ -286,17 +286,17 @@ def text(result: dict[str, Any]) -> str:
             rows.append(
                 (
                     f'{title}, {name}',
-                    f'{side["windows_per_s"]:.1f}',
-                    f'{sides["ratio"]:.2f}' if name == 'ours' else '1',
-                    f'{side["latency_ms_p50"]:.1f}',
-                    f'{side["latency_ms_p99"]:.1f}',
-                    f'{side["planes_in"]:.0f}',
-                    f'{side["planes_dropped"]:.0f}',
-                    f'{side["planes_per_s"]:.0f}',
-                    *(f'{side[key]:.2f}' for key in ('node_cpu', 'player_cpu', 'other_cpu')),
+                    f'{sides["ratio"]:.2f}' if name == 'ours' else '',
+                    *(_fixed(side, 1, 'windows_per_s', 'latency_ms_p50', 'latency_ms_p99')),
+                    *(_fixed(side, 0, 'planes_in', 'planes_dropped', 'planes_per_s')),
+                    *(_fixed(side, 2, 'node_cpu', 'player_cpu', 'other_cpu')),
                 )
             )
     return report.machine_line(result['machine']) + '\n\n' + report.table(header, rows)
+
+
+def _fixed(side: dict[str, float], digits: int, *keys: str) -> list[str]:
+    return [f'{side[key]:.{digits}f}' for key in keys]
 
 
 def argument_parser() -> argparse.ArgumentParser:

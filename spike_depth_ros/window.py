@@ -33,6 +33,16 @@ RESTART_AFTER_NS = 10_000_000_000
 MAX_HELD_CHUNKS = 32
 """Chunks kept while the plane rate is not yet known."""
 
+STEPS_OF_NEW_RATE = 32
+"""So many steps between stamps in a row must agree on another plane rate before it is believed:
+regular losses look the same for a while."""
+
+RATE_TOLERANCE = 0.01
+"""Plane periods that differ by less than this share are the same rate."""
+
+MAX_REMEMBERED_GAPS = 64
+"""Newest gaps that a late chunk is looked up in."""
+
 
 def reference_index(reference: ReferencePlane, planes: int) -> int:
     """Index of the reference plane in a window of ``planes`` planes."""
@@ -162,6 +172,7 @@ class Arrival(enum.Enum):
     GAP = 'gap'
     RESTART = 'restart'
     BACKWARD = 'backward'
+    NEW_RATE = 'another plane rate by the stamps'
     HELD = 'held until the plane rate is known'
     OTHER_GEOMETRY = 'another geometry'
     OTHER_RATE = 'another plane rate'
@@ -238,6 +249,14 @@ class PlaneRing:
         self._head = 0  # number of the next plane to store
         self._next_start = 0  # earliest start of the next window
         self._accounted = 0  # planes before this number are no longer pending
+        self._infers_rate = period_ns == 0
+        self._steps: collections.deque[float] = collections.deque(maxlen=STEPS_OF_NEW_RATE)
+        self._previous: SpikeChunk | None = None
+        self._gaps_ns: collections.deque[tuple[int, int]] = collections.deque(
+            maxlen=MAX_REMEMBERED_GAPS
+        )
+        self._interrupted = False  # planes were refused at the open end: the next chunk is apart
+        self._unwanted = False  # nobody wants windows: what passes is skipped, not dropped
         self._expected_ns: int | None = None  # stamp that continues the stream
         self._refused_next_ns: int | None = None  # stamp that continues the last refused chunk
 
@@ -245,6 +264,17 @@ class PlaneRing:
     def period_ns(self) -> int:
         """Time between planes in nanoseconds; 0 while it is not yet known."""
         return self._period_ns
+
+    @property
+    def stamped_period_ns(self) -> int:
+        """Plane period that the stamps have agreed on for a while where it is another; else 0."""
+        if len(self._steps) < STEPS_OF_NEW_RATE or self._period_ns == 0:
+            return 0
+        low, high = min(self._steps), max(self._steps)
+        period = round((low + high) / 2)
+        if low < 1 or _differs(low, high) or not _differs(period, self._period_ns):
+            return 0
+        return period
 
     def account(self) -> PlaneAccount:
         """A snapshot of the accounting."""
@@ -278,7 +308,7 @@ class PlaneRing:
                     self._changed.notify()
                     return arrival
                 self._period_ns = chunk.period_ns
-            if chunk.period_ns and abs(chunk.period_ns - self._period_ns) > 0.01 * self._period_ns:
+            if chunk.period_ns and _differs(chunk.period_ns, self._period_ns):
                 return self._refuse(chunk.planes, Arrival.OTHER_RATE)
             arrival = self._place(chunk)
             self._changed.notify()
@@ -295,14 +325,16 @@ class PlaneRing:
         """
         take = self._take_latest if self.policy == 'latest' else self._take_every
         with self._changed:
+            self._unwanted = False
             taken = take()
             if taken is None and timeout_s > 0 and self._changed.wait(timeout_s):
                 taken = take()
             return taken
 
     def discard(self) -> None:
-        """Pass over all stored planes because nobody wants a window."""
+        """Pass over the stored planes and what comes until :meth:`take`: nobody wants a window."""
         with self._changed:
+            self._unwanted = True
             self._account.skipped_by_policy += self._pending_between(0, self._head)
             self._accounted = self._next_start = self._head
             self._segments.clear()
@@ -326,17 +358,22 @@ class PlaneRing:
         return Arrival.HELD
 
     def _place(self, chunk: SpikeChunk) -> Arrival:
+        self._note_step(chunk)
         arrival, missing = self._classify(chunk)
         if arrival is Arrival.BACKWARD:
-            self._refused_next_ns = chunk.t0_ns + chunk.planes * self._period_ns
-            return self._refuse(chunk.planes, arrival)
+            return self._refuse_late(chunk)
+        if arrival is Arrival.GAP and self._expected_ns is not None:
+            self._gaps_ns.append((self._expected_ns, chunk.t0_ns))
+        if arrival is Arrival.NEW_RATE:
+            self._forget_old_rate()
         self._account.expected += missing + chunk.planes
         self._account.lost_in_transport += missing
         self._account.gaps += arrival is Arrival.GAP
-        self._account.restarts += arrival is Arrival.RESTART
+        self._account.restarts += arrival in (Arrival.RESTART, Arrival.NEW_RATE)
         self._refused_next_ns = None
         self._expected_ns = chunk.t0_ns + chunk.planes * self._period_ns
-        if arrival is not Arrival.NEXT:
+        if arrival is not Arrival.NEXT or self._interrupted:
+            self._interrupted = False
             self._segments.append(_Segment(self._head, self._head))
             self._retire_closed_segments()
         self._anchors.append((self._head, chunk.t0_ns))
@@ -348,6 +385,8 @@ class PlaneRing:
         """How the stamp follows the stream, and the planes missing before it."""
         if self._expected_ns is None:
             return Arrival.FIRST, 0
+        if self._infers_rate and self.stamped_period_ns:
+            return Arrival.NEW_RATE, 0
         ahead_ns = chunk.t0_ns - self._expected_ns
         slack_ns = self._tolerance * self._period_ns
         if abs(ahead_ns) <= slack_ns:
@@ -364,6 +403,52 @@ class PlaneRing:
         ):
             return Arrival.RESTART, 0
         return Arrival.BACKWARD, 0
+
+    def _note_step(self, chunk: SpikeChunk) -> None:
+        """Remember what the step from the chunk before says of the plane period."""
+        if self._previous is not None:
+            step_ns = chunk.t0_ns - self._previous.t0_ns
+            self._steps.append(step_ns / self._previous.planes)
+        self._previous = chunk
+
+    def _forget_old_rate(self) -> None:
+        """Go over to the rate of the stamps; planes of the old one that wait are given up."""
+        self._period_ns = self.stamped_period_ns
+        waiting = self._pending_between(0, self._head)
+        if self.policy == 'latest' or self._unwanted:
+            self._account.skipped_by_policy += waiting
+        else:
+            self._count_refused(waiting, 'rate')
+        self._accounted = self._next_start = self._head
+        self._segments.clear()
+        self._anchors.clear()
+        self._gaps_ns.clear()
+
+    def _refuse_late(self, chunk: SpikeChunk) -> Arrival:
+        """A chunk from the past: planes that were called lost are late instead."""
+        end_ns = chunk.t0_ns + chunk.planes * self._period_ns
+        self._refused_next_ns = end_ns
+        found = self._take_from_gap(chunk.t0_ns, end_ns)
+        if found:
+            self._account.lost_in_transport -= chunk.planes
+            self._account.expected -= chunk.planes
+        if self._expected_ns is not None and end_ns > self._expected_ns:
+            # Its stamp is a little early. It is refused all the same, but what follows is no gap.
+            self._expected_ns = end_ns
+            self._interrupted = True
+        return self._refuse(chunk.planes, Arrival.BACKWARD)
+
+    def _take_from_gap(self, start_ns: int, end_ns: int) -> bool:
+        """Whether planes with these times are among the lost ones; then they are no longer."""
+        slack_ns = self._tolerance * self._period_ns
+        for number, (first_ns, last_ns) in enumerate(self._gaps_ns):
+            if first_ns - slack_ns <= start_ns and end_ns <= last_ns + slack_ns:
+                del self._gaps_ns[number]
+                for rest in ((first_ns, start_ns), (end_ns, last_ns)):
+                    if rest[1] - rest[0] > slack_ns:
+                        self._gaps_ns.append(rest)
+                return True
+        return False
 
     def _refuse(self, planes: int, arrival: Arrival) -> Arrival:
         self._account.expected += planes
@@ -406,7 +491,7 @@ class PlaneRing:
 
     def _count_passed(self, tail: int) -> None:
         passed = self._pending_between(0, tail)
-        if self.policy == 'latest':
+        if self.policy == 'latest' or self._unwanted:
             self._account.skipped_by_policy += passed  # only the newest window was ever wanted
         else:
             self._account.overwritten += passed
@@ -419,7 +504,8 @@ class PlaneRing:
             start = max(self._next_start, front.start)
             if start + self.window <= front.end:
                 return
-            by_policy = front.end if self.policy == 'latest' else min(start, front.end)
+            skips = self.policy == 'latest' or self._unwanted
+            by_policy = front.end if skips else min(start, front.end)
             self._account.skipped_by_policy += self._pending_between(front.start, by_policy)
             stranded = self._pending_between(max(front.start, by_policy), front.end)
             self._count_refused(stranded, 'gap')
@@ -477,6 +563,10 @@ class PlaneRing:
         """Time of a stored plane: from the stamp of the chunk that brought it."""
         first, stamp = next(a for a in reversed(self._anchors) if a[0] <= plane)
         return stamp + (plane - first) * self._period_ns
+
+
+def _differs(one: float, other: float) -> bool:
+    return abs(one - other) > RATE_TOLERANCE * other
 
 
 def _inferred_period(chunks: list[SpikeChunk], tolerance: float) -> int:

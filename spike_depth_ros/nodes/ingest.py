@@ -30,6 +30,7 @@ ARRIVAL_WARNINGS = {
     Arrival.GAP: 'planes are missing between stamps: see lost_in_transport in /diagnostics, and '
     'ask for reliable transport (spikes.reliability) or smaller packets',
     Arrival.RESTART: 'the stream began anew: its clock was set back or it paused',
+    Arrival.NEW_RATE: 'the stamps agree on another plane rate, which is used from now on',
     Arrival.BACKWARD: 'a packet is older than the stream: late, repeated, or two publishers on '
     'one topic; its planes are refused',
     Arrival.OTHER_GEOMETRY: 'a packet has another bit order than the stream began with; its '

@@ -134,30 +134,58 @@ def test_windows_of_a_small_ring_are_consecutive_and_every_plane_is_counted(
     assert account.pending < window + max(hop, window + spare)
 
 
-@given(PACKETS, st.integers(1, 8), st.integers(1, 10), st.integers(0, 30))
-def test_latest_gives_the_newest_full_window(packets, window, hop, spare):
-    ring = ring_of(window, hop, 'latest', capacity=window + 9 + spare)
-    number, run, stored, last_start, seen = 0, [], [], -hop, set()
+def newest_window(runs, stored, window, earliest):
+    """The last planes of the newest run that has a whole window late enough; else none."""
+    for run in reversed(runs):
+        if len(run) >= window and stored.index(run[-window]) >= earliest:
+            return run[-window:]
+    return []
+
+
+@given(PACKETS, st.integers(1, 8), st.integers(1, 10))
+def test_latest_gives_the_newest_full_window(packets, window, hop):
+    ring = ring_of(window, hop, 'latest')
+    number, runs, stored, earliest, seen = 0, [[]], [], 0, set()
     for planes, missing, look in packets:
         number += missing
         if missing:
-            run = []
-        run += range(number, number + planes)
+            runs.append([])
+        runs[-1] += range(number, number + planes)
         stored += range(number, number + planes)
         ring.append(chunk(number, planes))
         number += planes
         if look:
             got = ring.take()
-            if len(run) >= window and len(stored) - window - last_start >= hop:
-                assert numbers_of(got) == run[-window:]
-            if got is not None:
-                last_start = stored.index(numbers_of(got)[0])
-                seen |= set(numbers_of(got))
+            numbers = [] if got is None else numbers_of(got)
+            assert numbers == newest_window(runs, stored, window, earliest)
+            if numbers:
+                earliest = stored.index(numbers[0]) + hop
+                seen |= set(numbers)
+        assert ring.account().imbalance() == (0, 0)
+    account = ring.account()
+    assert account.windowed == len(seen)
+    assert (account.overwritten, account.refused) == (0, {})
+
+
+@given(PACKETS, st.integers(1, 8), st.sampled_from(['latest', 'every']), st.integers(0, 9))
+def test_nothing_is_dropped_while_nobody_wants_windows(packets, window, policy, spare):
+    ring = ring_of(window, 0, policy, capacity=window + spare)
+    number, taken = 0, []
+    ring.discard()
+    for planes, missing, look in packets:
+        number += missing
+        ring.append(chunk(number, planes))
+        number += planes
+        if look:
+            ring.discard()
         account = ring.account()
         assert account.imbalance() == (0, 0)
-        assert account.overwritten == 0
-        assert account.refused == {}
-    assert ring.account().windowed == len(seen)
+        assert (account.overwritten, account.refused) == (0, {})
+    assert ring.account().skipped_by_policy + ring.account().pending == sum(p[0] for p in packets)
+    ring.discard()
+    ring.append(chunk(number, window))
+    taken = drain(ring)
+    assert [numbers_of(w) for w in taken] == [list(range(number, number + window))]
 
 
 def test_a_full_ring_overwrites_the_oldest_and_counts_them():
@@ -315,3 +343,65 @@ def test_bad_sizes_are_refused():
         Window.from_planes(np.zeros((3, 4)), 20_000)
     with pytest.raises(ValueError, match='plane rate 0 Hz'):
         Window.from_planes(np.zeros((3, 4, 5)), 0)
+
+
+@pytest.mark.parametrize('factor', [0.5, 2])
+def test_another_rate_is_taken_over_after_a_while(factor):
+    ring = ring_of(window=4, period_ns=0)
+    for step in range(40):
+        ring.append(chunk(4 * step, 4))
+    drain(ring)
+    before = ring.account()
+    start, period = T0 + 160 * PERIOD, round(factor * PERIOD)
+    arrivals = []
+    for step in range(80):
+        arrivals.append(ring.append(chunk(160 + 4 * step, 4, start + 4 * step * period)))
+        assert ring.account().imbalance() == (0, 0)
+        windows = drain(ring)
+    assert arrivals.count(Arrival.NEW_RATE) == 1
+    assert set(arrivals[40:]) == {Arrival.NEXT}
+    assert ring.period_ns == period
+    assert numbers_of(windows[-1]) == list(range(476, 480))
+    assert windows[-1].t0_ns == start + 316 * period
+    assert ring.account().restarts == before.restarts + 1
+
+
+def test_a_rate_that_was_set_is_kept_and_the_stamps_are_heard():
+    ring = ring_of(window=4)
+    for step in range(40):
+        assert ring.append(chunk(4 * step, 4, T0 + 8 * step * PERIOD)) is not Arrival.NEW_RATE
+    assert ring.period_ns == PERIOD
+    assert ring.stamped_period_ns == 2 * PERIOD
+
+
+def test_equal_losses_at_the_start_do_not_spoil_the_rate_for_good():
+    ring = ring_of(window=4, period_ns=0)
+    for first in (0, 8, 16, *range(20, 400, 4)):
+        ring.append(chunk(first, 4))
+    assert ring.period_ns == PERIOD
+    windows = drain(ring)
+    assert numbers_of(windows[-1]) == [396, 397, 398, 399]
+    assert windows[-1].t0_ns == T0 + 396 * PERIOD
+    assert ring.account().imbalance() == (0, 0)
+
+
+def test_planes_that_come_late_are_not_lost_too():
+    ring = ring_of(window=4)
+    for first in (0, 4, 12, 8, 20, 16, 24):
+        ring.append(chunk(first, 4))
+        assert ring.account().imbalance() == (0, 0)
+    account = ring.account()
+    assert (account.expected, account.received, account.lost_in_transport) == (28, 28, 0)
+    assert account.refused == {'backward': 8}
+    assert account.dropped == 8
+
+
+def test_a_stamp_that_is_early_costs_its_packet_alone():
+    ring = ring_of(window=4)
+    ring.append(chunk(0, 4))
+    assert ring.append(chunk(4, 4, T0 + 4 * PERIOD - 40_000)) is Arrival.BACKWARD
+    assert ring.append(chunk(8, 4, T0 + 8 * PERIOD - 40_000)) is Arrival.NEXT
+    account = ring.account()
+    assert (account.expected, account.lost_in_transport) == (12, 0)
+    assert account.refused == {'backward': 4}
+    assert [numbers_of(w)[0] for w in drain(ring)] == [0, 8]
