@@ -35,28 +35,40 @@ def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
     """
     try:
         content = yaml.safe_load(path.read_text())
-        info = CameraInfo(width=int(content['image_width']), height=int(content['image_height']))
+        size = (int(content['image_width']), int(content['image_height']))
+        if size != (width, height):
+            raise CalibrationError(
+                f'{path}: calibrated for {size[0]}x{size[1]}, the stream is {width}x{height}'
+            )
+        info = CameraInfo(width=width, height=height)
         for key, (field, count) in _MATRICES.items():
             if key in content or key == 'camera_matrix':
                 values = [float(value) for value in content[key]['data']]
-                if len(values) != count:
+                if len(values) != count or not np.isfinite(values).all():
                     raise CalibrationError(
-                        f'{path}: {key} has {len(values)} numbers, expected {count}'
+                        f'{path}: {key} has {len(values)} numbers, expected {count} finite ones'
                     )
                 setattr(info, field, values)
         info.distortion_model = str(content.get('distortion_model', 'plumb_bob'))
-        info.d = [float(v) for v in content.get('distortion_coefficients', {}).get('data', [])]
+        distortion = content.get('distortion_coefficients') or {}
+        info.d = [float(value) for value in distortion.get('data') or []]
     except FileNotFoundError as error:
         raise CalibrationError(f'{path}: no such calibration file') from error
-    except (yaml.YAMLError, KeyError, TypeError, OSError, UnicodeDecodeError) as error:
+    except CalibrationError:
+        raise
+    except (
+        yaml.YAMLError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        OSError,
+    ) as error:
         raise CalibrationError(
             f'{path}: not a camera calibration YAML (image_width, image_height, '
             f'camera_matrix.data): {" ".join(str(error).split())}'
         ) from error
-    if (info.width, info.height) != (width, height):
-        raise CalibrationError(
-            f'{path}: calibrated for {info.width}x{info.height}, the stream is {width}x{height}'
-        )
     return info
 
 

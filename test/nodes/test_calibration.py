@@ -45,6 +45,14 @@ def test_the_standard_yaml_is_read(tmp_path):
     assert list(info.d) == [0.1, -0.2, 0.0, 0.0, 0.01]
 
 
+@pytest.mark.parametrize('value', ['', ' {}', '\n  data:', '\n  data: []'])
+def test_empty_distortion_coefficients_are_none(tmp_path, value):
+    path = tmp_path / 'camera.yaml'
+    start = CALIBRATION.index('distortion_coefficients:')
+    path.write_text(CALIBRATION[:start] + f'distortion_coefficients:{value}\n')
+    assert list(camera_info_from_yaml(path, 400, 250).d) == []
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
@@ -57,6 +65,12 @@ def test_the_standard_yaml_is_read(tmp_path):
             CALIBRATION.replace('400\n', '640\n', 1),
             'calibrated for 640x250, the stream is 400x250',
         ),
+        (CALIBRATION.replace('400\n', 'abc\n', 1), 'not a camera calibration YAML.*abc'),
+        (CALIBRATION.replace('400\n', '-400\n', 1), 'calibrated for -400x250'),
+        (CALIBRATION.replace('400\n', '.inf\n', 1), 'not a camera calibration YAML'),
+        (CALIBRATION.replace('410.5', 'abc', 1), 'not a camera calibration YAML.*abc'),
+        (CALIBRATION.replace('410.5', '.nan', 1), 'camera_matrix has 9 numbers, expected 9 fin'),
+        (CALIBRATION.replace('[0.1, -0.2, 0.0, 0.0, 0.01]', '3'), 'not a camera calibration'),
     ],
 )
 def test_a_bad_calibration_gets_one_line(tmp_path, content, message):
