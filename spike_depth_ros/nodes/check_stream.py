@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from spike_depth_ros import packing, stream_health
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.arguments import positive, sensor_size
-from spike_depth_ros.nodes.ingest import Ingest, StreamSettings
+from spike_depth_ros.nodes.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
 from spike_depth_ros.window import Window
 
 WINDOW = 256
@@ -73,7 +73,8 @@ class StreamCheck(Node):
         if self._window is not None:
             self._report_picture(self._window)
         for text in self._texts.values():
-            self._problem('input', text)
+            if not text.endswith(f'refused: {UNKNOWN_SIZE}'):  # said above, with the remedy here
+                self._problem('input', text)
         many = f'{self._problems} problem{"s" if self._problems > 1 else ""}'
         print('the stream is fine' if not self._problems else many)
         return 1 if self._problems else 0
@@ -115,6 +116,8 @@ class StreamCheck(Node):
         rate = self._packets / self._options.duration
         if ring is None:
             self._problem('packets', f'{self._packets} arrived ({rate:.0f}/s), none could be read')
+            if not self._ingest.size_known:
+                self._problem('sensor', f'{UNKNOWN_SIZE}, or check_stream --size WxH')
             return
         planes = self._ingest.account().received / self._packets
         text = f'{rate:.0f}/s of {planes:.0f} planes'

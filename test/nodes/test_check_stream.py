@@ -5,7 +5,11 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from sensor_msgs.msg import Image
+
 from spike_depth_ros import packing
+from spike_depth_ros.chunk import Geometry, SpikeChunk
+from spike_depth_ros.nodes.conversions import spikes_msg
 
 pytestmark = pytest.mark.dds
 
@@ -61,3 +65,18 @@ def test_nobody_publishing_is_found(processes):
     assert status == 1
     assert 'nobody publishes /spikes: start the driver or spike_player, or remap' in output
     assert '1 problem' in output
+
+
+@pytest.mark.parametrize('period_s', [0.1, 0.02])  # few packets, and more than are kept waiting
+def test_an_unknown_sensor_size_is_found(processes, ros_node, spin, period_s):
+    publisher = ros_node.create_publisher(Image, 'spikes', 10)
+    chunk = SpikeChunk(packing.pack(scene()[:4]), Geometry(48, 80), 0, 50_000)
+    ros_node.create_timer(period_s, lambda: publisher.publish(spikes_msg(chunk, 'camera')))
+    check = processes.start('check_stream', '--duration', 1.5)
+    spin(lambda: check.poll() is not None, what='the end of check_stream')
+    status, output = processes.finish('check_stream')
+    assert status == 1
+    assert output.count('the sensor size is unknown') == 1
+    assert 'PROBLEM  sensor' in output
+    assert 'or check_stream --size WxH' in output
+    assert '2 problems' in output
