@@ -22,17 +22,17 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from spike_depth_ros import preview
-from spike_depth_ros.checkpoint import load_info
+from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator, Prediction
 from spike_depth_ros.nodes import conversions, diagnostics, parameters, process
 from spike_depth_ros.nodes.inference import Inference
@@ -76,11 +76,16 @@ class SpikeDepthNode(LifecycleNode):
         self._inference: Inference | None = None
         self._inputs: list[Any] = []
         self._swap_problem = ''
+        # A model is loaded beside the running one; meanwhile the node may have moved on.
+        self._model_lock = threading.Lock()
+        self._model_wanted = 0
         self._warned: dict[str, float] = {}
         self.add_on_set_parameters_callback(self._review_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_timer(1.0, self._publish_diagnostics)
+        # By the steady clock: with simulated time that stands still, silence is worth reporting.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         if self.get_parameter('autostart').value:
             done = TransitionCallbackReturn.SUCCESS
             if self.trigger_configure() != done or self.trigger_activate() != done:
@@ -110,12 +115,13 @@ class SpikeDepthNode(LifecycleNode):
     @_reported
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start inference."""
-        assert self._estimator is not None
         assert self._outputs is not None
         self._ingest = Ingest(self._stream_settings(), self._warn)
         self._stream_task = diagnostics.StreamTask(self._settings['input_timeout_s'])
         self._inference_task = diagnostics.InferenceTask()
-        self._inference = Inference(self._estimator, self._ingest, self._outputs, self._warn)
+        with self._model_lock:
+            assert self._estimator is not None
+            self._inference = Inference(self._estimator, self._ingest, self._outputs, self._warn)
         self._outputs.ingest = self._ingest
         # camera_info first: of two waiting messages the executor handles it before the spikes.
         self._inputs = [
@@ -166,13 +172,18 @@ class SpikeDepthNode(LifecycleNode):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
+        with self._model_lock:
+            self._ingest = self._inference = None
 
     def _release(self) -> None:
         if self._outputs is not None:
             self._outputs.destroy(self)
-        if self._estimator is not None:
-            self._estimator.close()
-        self._outputs = self._ingest = self._inference = self._estimator = None
+        self._outputs = None
+        with self._model_lock:
+            self._model_wanted += 1
+            if self._estimator is not None:
+                self._estimator.close()
+            self._estimator = None
 
     # Set-up
 
@@ -234,8 +245,8 @@ class SpikeDepthNode(LifecycleNode):
         configured = self._estimator is not None
         result = parameters.review(parameters.DEPTH_PARAMETERS, changes, configured)
         new_model = next((c.value for c in changes if c.name == 'checkpoint'), None)
-        if result.successful and configured and new_model:
-            reason = self._refuse_model(Path(new_model))
+        if result.successful and configured and new_model is not None:
+            reason = self._refuse_model(Path(new_model) if new_model else default_checkpoint())
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
         return result
@@ -253,6 +264,12 @@ class SpikeDepthNode(LifecycleNode):
                 f'{path}: its depth belongs to the {info.reference_plane} plane of a window, the '
                 f"running model's to the {running}: clean the node up and configure it again"
             )
+        seen = self._ingest.size if self._ingest is not None else None
+        if info.sensor_size is not None and seen is not None and info.sensor_size != seen:
+            return (
+                f'{path}: field sensor_size is {info.sensor_size[1]}x{info.sensor_size[0]}, the '
+                f'stream is {seen[1]}x{seen[0]}'
+            )
         return ''
 
     def _apply_parameters(self, changes: list[RosParameter]) -> None:
@@ -260,23 +277,32 @@ class SpikeDepthNode(LifecycleNode):
             if change.name == 'uncertainty.max_relative' and self._outputs is not None:
                 self._outputs.max_relative = change.value
             if change.name == 'checkpoint' and self._estimator is not None:
-                threading.Thread(target=self._swap, args=(change.value,), daemon=True).start()
+                self._model_wanted += 1
+                wanted = (change.value, self._model_wanted)
+                threading.Thread(target=self._swap, args=wanted, daemon=True).start()
 
-    def _swap(self, path: str) -> None:
-        """Load another model beside the running one and take it over between two windows."""
+    def _swap(self, path: str, number: int) -> None:
+        """Load another model beside the running one and take it over between two windows.
+
+        Args:
+            path: The model file; empty: the shipped one.
+            number: Which wish this is; an older one gives way to a newer, and to a clean-up.
+        """
         try:
             estimator = self._load(path)
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self._swap_problem = f'the new model was not loaded, the old one runs on: {error}'
             self.get_logger().error(self._swap_problem)
             return
-        replaced, self._estimator = self._estimator, estimator
-        if self._inference is not None:
-            self._inference.replace(estimator)
-        if replaced is not None:
+        with self._model_lock:
+            replaced = estimator
+            if number == self._model_wanted and self._estimator is not None:
+                replaced, self._estimator = self._estimator, estimator
+                if self._inference is not None:
+                    self._inference.replace(estimator)
+                self._swap_problem = ''
+                self.get_logger().info(f'model changed to {estimator.checkpoint}')
             replaced.close()
-        self._swap_problem = ''
-        self.get_logger().info(f'model changed to {estimator.checkpoint}')
 
     # Diagnostics
 
@@ -380,7 +406,7 @@ def main(args: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     given = sys.argv if args is None else args
-    parser.parse_args(remove_ros_args(given)[1:])
+    parser.parse_args(process.own_arguments(given))
     return process.run(SpikeDepthNode, given)
 
 

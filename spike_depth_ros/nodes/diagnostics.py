@@ -111,6 +111,9 @@ class StreamTask:
             finding.warn(UNKNOWN_SIZE)
         if ingest.ring is not None and ingest.ring.period_ns == 0:
             finding.warn('plane rate unknown: stamps do not agree yet, or set spike_rate_hz')
+        if ingest.ring is not None and ingest.ring.stamped_period_ns:
+            stamped = 1e9 / ingest.ring.stamped_period_ns
+            finding.warn(f'the stamps say {stamped:.1f} planes/s, spike_rate_hz says otherwise')
         return finding.status(name, ingest.frame_id, _stream_values(rate, account, ingest))
 
 

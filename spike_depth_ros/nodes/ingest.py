@@ -96,6 +96,11 @@ class Ingest:
         return float(self.camera.k[0]) or None if self.camera is not None else None
 
     @property
+    def size(self) -> tuple[int, int] | None:
+        """Sensor (height, width) in pixels, once camera_info or parameters have told it."""
+        return self._size
+
+    @property
     def size_known(self) -> bool:
         """Whether camera_info or parameters have told the sensor size."""
         return self._size is not None
@@ -143,6 +148,9 @@ class Ingest:
                 self.ring = self._make_ring(chunk.geometry)
         except PacketError as error:
             self._refuse('format', str(error))
+            return
+        except (ValueError, MemoryError) as error:
+            self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
             return
         arrival = self.ring.append(chunk)
         if arrival in ARRIVAL_WARNINGS:

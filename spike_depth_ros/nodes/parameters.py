@@ -14,8 +14,11 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter as RosParameter
+
+from spike_depth_ros.nodes.process import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,10 +153,16 @@ def declare(node: LifecycleNode, table: Sequence[Parameter]) -> None:
     """Declare a table's parameters on a node.
 
     Raises:
-        rclpy.exceptions.ParameterException: A value given at start has the wrong type or range.
+        UserError: A value given at start has the wrong type or range.
     """
     for row in table:
-        node.declare_parameter(row.name, row.default, row.descriptor())
+        try:
+            node.declare_parameter(row.name, row.default, row.descriptor())
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            kind = {float: 'a number with a decimal point, such as 1.0', int: 'a whole number'}
+            limits = f' from {row.low:g} to {row.high:g}' if row.low is not None else ''
+            expected = kind.get(type(row.default), type(row.default).__name__) + limits
+            raise UserError(f'parameter {row.name}: expected {expected}: {error}') from None
 
 
 def values(node: LifecycleNode, table: Sequence[Parameter]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
 
 SHARED_MEMORY = Path('/dev/shm')
 SEGMENT_BYTES = 268_435_456
@@ -185,6 +186,19 @@ def run(
         # All is closed: a second Ctrl-C must not turn this end into a failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
+
+
+def own_arguments(command_line: Sequence[str]) -> list[str]:
+    """The arguments that are ours, without the program's name and the ROS ones.
+
+    Raises:
+        SystemExit: The ROS arguments are malformed; one line says so.
+    """
+    try:
+        return list(remove_ros_args(list(command_line))[1:])
+    except RuntimeError as error:  # rclpy has a class of its own, derived from it, in C
+        reason = str(error).split(', at ')[0]
+        raise SystemExit(f'{Path(sys.argv[0]).name}: error: ROS arguments: {reason}') from None
 
 
 class UserError(Exception):

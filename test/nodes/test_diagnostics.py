@@ -64,6 +64,13 @@ def test_packets_without_a_sensor_size_are_explained():
     assert 'publish camera_info beside the spikes' in status.message
 
 
+def test_stamps_that_contradict_the_rate_that_was_set_are_reported(ingest):
+    for step in range(40):
+        ingest.on_spikes(packet(8 * step))
+    status = diagnostics.StreamTask(input_timeout_s=60.0).status('n', ingest)
+    assert 'the stamps say 10000.0 planes/s' in status.message
+
+
 def test_silence_is_an_error(ingest):
     task = diagnostics.StreamTask(input_timeout_s=0.0)
     status = task.status('n', ingest)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Player, depth node and a subscriber as separate processes over a real DDS."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros import packing
 from spike_depth_ros.backends import has_cuda
-from spike_depth_ros.checkpoint import default_checkpoint
+from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.chunk import Geometry, SpikeChunk
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes.conversions import array_from_msg, depth_msg, spikes_msg, stamp_ns
@@ -292,8 +293,11 @@ def test_the_lifecycle_with_a_checkpoint_that_is_mended_on_the_way(
         spin(lambda seen=seen: len(listener.depth) > seen)
         assert processes.finish('player')[0] == 0
         assert change_state(ros_node, spin, Transition.TRANSITION_DEACTIVATE)
+    spin(lambda: listener.status['stream'].message == 'not active')
     refused = set_parameter(ros_node, spin, 'window', 64)
     assert 'window is read when the node is configured' in refused.reason
+    # A model that is still being loaded must not bring a cleaned-up node back to life.
+    assert set_parameter(ros_node, spin, 'checkpoint', '').successful
     assert change_state(ros_node, spin, Transition.TRANSITION_CLEANUP)
     assert set_parameter(ros_node, spin, 'window', 64).successful
     assert change_state(ros_node, spin, Transition.TRANSITION_CONFIGURE)
@@ -317,6 +321,11 @@ def test_the_model_is_changed_in_the_running_node_without_a_lost_window(
     refused = set_parameter(ros_node, spin, 'checkpoint', str(damaged))
     assert not refused.successful
     assert 'damaged.safetensors' in refused.reason
+    bound = tmp_path / 'bound.safetensors'
+    info, tensors = load(copy)
+    save(bound, tensors, dataclasses.replace(info, sensor_size=(480, 640)))
+    refused = set_parameter(ros_node, spin, 'checkpoint', str(bound))
+    assert 'sensor_size is 640x480, the stream is 64x48' in refused.reason
     assert set_parameter(ros_node, spin, 'checkpoint', str(copy)).successful
     spin(lambda: listener.values('model').get('checkpoint') == str(copy), what='the other model')
     assert player.poll() is None  # it changed while the stream ran
@@ -350,6 +359,8 @@ def test_uncertain_depth_can_be_masked_while_the_node_runs(
         ({'device': 'cuda', 'backend': 'onnx'}, "backend 'onnx' runs on the CPU"),
         ({'device': 'cuda'}, "device 'cuda': torch"),
         ({'policy': 'newest'}, "policy: 'newest' is none of latest, every"),
+        ({'spike_rate_hz': '20000'}, 'spike_rate_hz: expected a number with a decimal point'),
+        ({'hop': '-1'}, 'hop: expected a whole number from 0 to 1e+06'),
     ],
 )
 def test_what_cannot_be_configured_ends_with_one_line(

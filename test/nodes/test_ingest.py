@@ -117,6 +117,15 @@ def test_the_ring_is_large_enough_for_two_windows_and_as_large_as_asked_for():
     assert dataclasses.replace(SETTINGS, ring_planes=3).capacity == 8
 
 
+def test_a_ring_that_memory_cannot_hold_is_refused(warnings):
+    settings = dataclasses.replace(SETTINGS, ring_planes=10**13)
+    ingest = Ingest(settings, warnings.setdefault)
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    ingest.on_spikes(packet(0))
+    assert ingest.packets_refused == {'ring': 1}
+    assert 'lower ring_planes' in warnings['ring']
+
+
 def test_k_of_zeros_means_uncalibrated(ingest):
     ingest.on_camera_info(CameraInfo(height=5, width=13))
     assert ingest.fx_px is None
