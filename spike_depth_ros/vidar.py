@@ -57,7 +57,7 @@ def read_dat(
         raise TruncatedError(
             f'{path}: {size} bytes are {planes} planes of {geometry.plane_bytes} bytes '
             f'({geometry.width}x{geometry.height}) and {rest} bytes more; check the sensor size, '
-            'or allow a partial last plane if the recording was cut short'
+            'or leave out the last plane (--allow-partial) if the recording was cut short'
         )
     with path.open('rb') as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
