@@ -9,7 +9,7 @@ import pytest
 
 from spike_depth_ros import packing
 from spike_depth_ros.chunk import Geometry
-from spike_depth_ros.recording import RecordingError, open_recording, read_pipe
+from spike_depth_ros.recording import RecordingError, WaitingPipe, open_recording, read_pipe
 from spike_depth_ros.vidar import TruncatedError, read_dat
 
 
@@ -46,7 +46,8 @@ def test_a_truncated_dat_names_both_numbers_and_the_remedy(tmp_path):
     path = tmp_path / 'cut.dat'
     path.write_bytes(as_dat(spikes())[:-3])
     with pytest.raises(
-        TruncatedError, match=r'107 bytes are 10 planes of 10 bytes \(13x5\) and 7'
+        TruncatedError,
+        match=r'107 bytes are 10 planes of 10 bytes \(13x5\) and 7 .*--allow-partial',
     ):
         read_dat(path, Geometry(5, 13))
     assert len(open_recording(path, (13, 5), allow_partial=True).planes) == 10
@@ -93,6 +94,14 @@ def test_an_archive_carries_rate_camera_and_truth(tmp_path):
     assert np.isnan(recording.truth.nearest(6)).all()
 
 
+OWN = np.zeros((2, 3, 1), np.uint8)
+MAPS = np.ones((1, 3, 8), np.float32)
+
+
+def own(**more):
+    return {'packed': OWN, 'width': 8, **more}
+
+
 @pytest.mark.parametrize(
     ('arrays', 'message'),
     [
@@ -108,8 +117,27 @@ def test_an_archive_carries_rate_camera_and_truth(tmp_path):
         ),
         (
             {'packed': np.zeros((2, 3, 1), np.uint8), 'width': 8, 'depth': np.zeros((2, 3, 8))},
-            r'"depth" is \[2, 3, 8\], expected \[1, 3, 8\]',
+            r'"depth" is float64 \[2, 3, 8\], expected numbers \[1, 3, 8\]',
         ),
+        ({'packed': OWN, 'width': [8, 8]}, r'"width" is int64 \[2\]; expected an integer'),
+        ({'packed': OWN, 'width': 'wide'}, r'"width" is <U4 \[\]; expected an integer'),
+        ({**own(), 'rate_hz': 0}, '"rate_hz" is 0; expected planes a second, 0.001 to 1e'),
+        ({**own(), 'rate_hz': float('nan')}, '"rate_hz" is nan; expected planes a second'),
+        ({**own(), 'rate_hz': -20_000.0}, '"rate_hz" is -20000; expected planes a second'),
+        ({**own(), 'rate_hz': float('inf')}, '"rate_hz" is inf; expected planes a second'),
+        ({**own(), 'rate_hz': [1, 2]}, r'"rate_hz" is int64 \[2\]; expected planes a second'),
+        ({**own(), 'rate_hz': 'fast'}, '"rate_hz" is <U4'),
+        ({**own(), 'K': np.eye(2)}, r'"K" is float64 \[2, 2\]; expected finite numbers \[3, 3\]'),
+        ({**own(), 'K': np.full((3, 3), np.nan)}, 'expected finite numbers'),
+        ({**own(), 'K': 'K'}, r'"K" is <U1 \[\]'),
+        (
+            {**own(), 'depth': MAPS, 'depth_planes': 0},
+            r'"depth_planes" is int64 \[\]; expected int',
+        ),
+        ({**own(), 'depth': MAPS, 'depth_planes': [0.5]}, '"depth_planes" is float64'),
+        ({**own(), 'depth': MAPS[:0], 'depth_planes': np.zeros(0, int)}, r'int64 \[0\]; expected'),
+        ({**own(), 'depth': MAPS.astype(str)}, '"depth" is <U'),
+        ({'packed': np.array([None])}, '"packed" is damaged or in another format'),
     ],
 )
 def test_an_archive_that_is_no_stream_is_refused(tmp_path, arrays, message):
@@ -127,6 +155,54 @@ def test_missing_and_damaged_files_get_one_line(tmp_path, name):
     with pytest.raises(RecordingError, match=name) as caught:
         open_recording(tmp_path / name, (13, 5))
     assert '\n' not in str(caught.value)
+
+
+def one_line_or_read(path):
+    """Whether the recording was refused, which takes one line."""
+    try:
+        open_recording(path)
+    except RecordingError as error:
+        lines = str(error).splitlines()
+    else:
+        return False
+    assert len(lines) == 1
+    return True
+
+
+@pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
+def test_flipped_bytes_give_a_recording_or_one_line(tmp_path, save):
+    random = np.random.default_rng(0)
+    path = tmp_path / 'a.npz'
+    save(path, **own(packed=random.integers(0, 256, (9, 3, 1), np.uint8), rate_hz=20_000.0))
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= int(random.integers(1, 256))
+        path.write_bytes(damaged)
+        refused += one_line_or_read(path)
+    assert refused > len(whole) / 4
+
+
+def test_flipped_bytes_of_an_array_give_a_recording_or_one_line(tmp_path):
+    path = tmp_path / 'a.npy'
+    np.save(path, spikes())
+    whole = path.read_bytes()
+    for place in range(140):  # its header
+        for flip in (1, 32, 128, 255):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+            one_line_or_read(path)
+
+
+def test_a_wrong_suffix_is_named(tmp_path):
+    np.save(tmp_path / 'a.npy', spikes())
+    (tmp_path / 'a.npy').rename(tmp_path / 'a.npz')
+    with pytest.raises(RecordingError, match=r'holds one array.*suffix \.npy'):
+        open_recording(tmp_path / 'a.npz')
+    np.savez(tmp_path / 'b.npz', **own())
+    (tmp_path / 'b.npz').rename(tmp_path / 'b.npy')
+    with pytest.raises(RecordingError, match=r'holds an archive.*suffix \.npz'):
+        open_recording(tmp_path / 'b.npy')
 
 
 class Trickle(io.RawIOBase):
@@ -152,6 +228,22 @@ def test_a_pipe_that_ends_within_a_plane_gives_the_whole_planes_first():
     assert [len(next(blocks)) for _ in range(3)] == [4, 4, 2]
     with pytest.raises(TruncatedError, match='7 of 10 bytes'):
         next(blocks)
+
+
+def test_a_silent_pipe_ends_when_asked_to(tmp_path):
+    path = tmp_path / 'pipe'
+    os.mkfifo(path)
+    pipe = WaitingPipe(path, wait_s=0.01)  # does not wait for a writer
+    assert not pipe.ready()
+    data = as_dat(spikes())
+    with path.open('wb', buffering=0) as writer:
+        writer.write(data[:45])
+        asked = iter([True, True, False])
+        blocks = list(read_pipe(pipe, Geometry(5, 13), 4, keep_going=lambda: next(asked)))
+        assert [len(b) for b in blocks] == [4]
+        assert next(asked, None) is None
+        assert pipe.read(10) is None
+    assert pipe.read(10) == b''
 
 
 def shared_data():
