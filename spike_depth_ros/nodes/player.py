@@ -8,6 +8,7 @@ import argparse
 import fractions
 import itertools
 import json
+import os
 import stat
 import sys
 import time
@@ -35,7 +36,7 @@ from spike_depth_ros.nodes.calibration import (
     camera_info_from_yaml,
 )
 from spike_depth_ros.nodes.conversions import spikes_msg, stamp_msg
-from spike_depth_ros.recording import RecordingError, open_recording, read_pipe
+from spike_depth_ros.recording import RecordingError, WaitingPipe, open_recording, read_pipe
 from spike_depth_ros.vidar import TruncatedError
 
 QUEUE = 128
@@ -77,8 +78,10 @@ class SpikePlayer(Node):
         self.packets_sent = 0
         self.first_stamp_ns = 0
         self._options = options
+        _check_report(options.report)
         source = _open_source(options)
         self._blocks, self._geometry = source.blocks, source.geometry
+        self._pipe = source.pipe
         self._rate_hz = _chosen_rate(options, source.rate_hz)
         self._period_ns = round(NANOSECONDS / self._rate_hz)
         self._plane_clock = PlaneClock(self._rate_hz)
@@ -122,6 +125,8 @@ class SpikePlayer(Node):
     def play(self) -> int:
         """Publish the whole stream at its rate; the exit status."""
         self._wait_for_subscriber()
+        if self._pipe is not None:
+            self._wait_for_writer(self._pipe)
         self.first_stamp_ns = self.get_clock().now().nanoseconds
         self._started_s = time.monotonic()
         self._write_report(0.0)
@@ -205,6 +210,15 @@ class SpikePlayer(Node):
             self._publish_camera_info(self.get_clock().now().nanoseconds)
             rclpy.spin_once(self, timeout_sec=CAMERA_INFO_EVERY_S)
 
+    def _wait_for_writer(self, pipe: WaitingPipe) -> None:
+        """The stream begins with its first bytes, whenever they come."""
+        ready = pipe.ready()
+        if not ready and rclpy.ok():
+            name = 'standard input' if self._options.source == '-' else self._options.source
+            self.get_logger().info(f'{name}: waiting for a writer')
+        while not ready and rclpy.ok():
+            ready = pipe.ready()
+
     def _publish_camera_info(self, stamp_ns: int) -> None:
         self._camera.header.stamp = stamp_msg(stamp_ns)
         self._camera_publisher.publish(self._camera)
@@ -261,6 +275,14 @@ class _Source(NamedTuple):
     geometry: Geometry
     rate_hz: float | None = None
     camera_matrix: npt.NDArray[np.float64] | None = None
+    pipe: WaitingPipe | None = None
+
+
+def _check_report(path: Path | None) -> None:
+    if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise process.UserError(
+            f'--report {path}: cannot be written; expected a file in a folder that exists'
+        )
 
 
 def _open_source(options: argparse.Namespace) -> _Source:
@@ -291,10 +313,14 @@ def _open_pipe(options: argparse.Namespace) -> _Source:
         )
     width, height = options.size
     geometry = Geometry(height, width, options.bit_order)
-    piped = options.source != '-'
-    stream = Path(options.source).open('rb') if piped else sys.stdin.buffer  # noqa: SIM115
-    blocks = read_pipe(stream, geometry, options.planes_per_packet, options.row_order)
-    return _Source(blocks, geometry)
+    if options.source != '-':
+        pipe = WaitingPipe(Path(options.source))
+    elif sys.stdin is not None:
+        pipe = WaitingPipe(sys.stdin.fileno())
+    else:
+        raise process.UserError('standard input is closed; pipe the planes into it')
+    blocks = read_pipe(pipe, geometry, options.planes_per_packet, options.row_order, rclpy.ok)
+    return _Source(blocks, geometry, pipe=pipe)
 
 
 def _blocks(planes: PackedPlanes, size: int, loop: bool) -> Iterator[PackedPlanes]:

@@ -1,6 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
+import signal
+import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -115,12 +119,20 @@ def test_plane_times_do_not_drift(rate):
         (['{npz}', '--rate', '-1'], 'expected above 0'),
         (['{npz}', '--planes-per-packet', '0'], 'expected at least 1'),
         (['{npz}', '--camera-info', 'absent.yaml'], 'absent.yaml: no such calibration file'),
+        (['{npz}', '--report', '{npz}.absent/r.json'], 'r.json: cannot be written; expected a'),
+        (['{raw}', '--size', '13x7'], '--allow-partial'),
+        (['{rateless}'], '"rate_hz" is 0; expected planes a second'),
+        (['{cameraless}'], 'expected finite numbers [3, 3]'),
     ],
 )
 def test_bad_arguments_get_one_line(processes, tmp_path, recording, arguments, message):
     raw = tmp_path / 'a.dat'
     raw.write_bytes(PLANES.tobytes())
-    filled = [part.format(raw=raw, npz=recording) for part in arguments]
+    rateless, cameraless = tmp_path / 'rateless.npz', tmp_path / 'cameraless.npz'
+    np.savez(rateless, packed=PLANES, width=13, rate_hz=0)
+    np.savez(cameraless, packed=PLANES, width=13, rate_hz=20_000.0, K=np.eye(2))
+    files = {'raw': raw, 'npz': recording, 'rateless': rateless, 'cameraless': cameraless}
+    filled = [part.format(**files) for part in arguments]
     status, output = processes.run('player', *filled)
     assert status != 0
     assert message in output.strip().splitlines()[-1]
@@ -131,3 +143,63 @@ def test_a_closed_subscriber_side_does_not_hold_the_player(processes, recording)
     status, output = processes.run('player', recording, '--wait', 0.2)
     assert status == 0
     assert 'nobody subscribes; playing all the same' in output
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    path = tmp_path / 'camera.raw'
+    os.mkfifo(path)
+    return path
+
+
+FROM_PIPE = ('--size', '13x5', '--rate', 20_000, '--row-order', 'top_down')
+
+
+def ends_well(processes, name, number):
+    """A signal ends the waiting process with status 0 within two seconds."""
+    end = time.monotonic() + 20
+    while 'waiting for a writer' not in processes.log(name):
+        assert time.monotonic() < end, processes.log(name)
+        time.sleep(0.05)
+    start = time.monotonic()
+    processes.stop(name, number)
+    assert time.monotonic() - start < 2
+    assert processes.log(name).count('waiting for a writer') == 1
+    assert 'Traceback' not in processes.log(name)
+
+
+def test_idle_standard_input_does_not_hold_the_player(processes):
+    player = processes.start('player', '-', *FROM_PIPE, '--wait', 0, stdin=subprocess.PIPE)
+    ends_well(processes, 'player', signal.SIGTERM)
+    player.stdin.close()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_named_pipe_without_a_writer_does_not_hold_the_player(processes, pipe, number):
+    processes.start('player', pipe, *FROM_PIPE, '--wait', 0)
+    ends_well(processes, 'player', number)
+
+
+def test_a_writer_that_falls_silent_does_not_hold_the_player(processes, spin, received, pipe):
+    processes.start('player', pipe, *FROM_PIPE)
+    with pipe.open('wb', buffering=0) as writer:
+        writer.write(PLANES[:50].tobytes())
+        spin(lambda: received[0], what='the first packet')
+        start = time.monotonic()
+        processes.stop('player', signal.SIGTERM)
+        assert time.monotonic() - start < 2
+
+
+def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
+    processes, spin, received, pipe, tmp_path
+):
+    report = tmp_path / 'report.json'
+    player = processes.start('player', pipe, *FROM_PIPE, '--report', report)
+    time.sleep(1.5)  # the stream's clock must not run meanwhile
+    with pipe.open('wb') as writer:
+        writer.write(PLANES.tobytes())
+    spin(lambda: player.poll() is not None, what='the end of the player')
+    assert player.returncode == 0, processes.log('player')
+    chunks = [chunk_from_msg(msg, 5, 13) for msg in received[0]]
+    np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
+    assert 0.004 < json.loads(report.read_text())['seconds'] < 0.5
