@@ -14,10 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -30,6 +32,32 @@ from spike_depth_ros.nodes.demo_report import draw, show, summarise
 from spike_depth_ros.recording import RecordingError, open_recording
 
 _CONSOLE = Console(stderr=False)
+
+NODE_WITHIN_S = 30.0
+"""The depth node must have shown its model by then."""
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Terminated(BaseException):
+    """The process was asked to end; not an Exception, so that only ``main`` handles it."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+@contextlib.contextmanager
+def _handling(
+    *handlers: tuple[signal.Signals, Callable[..., object] | signal.Handlers],
+) -> Iterator[None]:
+    """Handle signals this way meanwhile, and as before afterwards."""
+    before = [(number, signal.signal(number, handler)) for number, handler in handlers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 class Demo:
@@ -66,12 +94,15 @@ class Demo:
 
     @contextlib.contextmanager
     def _listener(self, plan: Plan, report: Path) -> Iterator[DemoListener]:
-        rclpy.init()
-        node = DemoListener(plan, report)
+        # Signals stay ours: the children must be stopped before this process ends.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        node = None
         try:
+            node = DemoListener(plan, report)
             yield node
         finally:
-            node.destroy_node()
+            if node is not None:
+                node.destroy_node()
             rclpy.try_shutdown()
 
     def _play(self, plan: Plan, report: Path, listener: DemoListener) -> None:
@@ -81,8 +112,14 @@ class Demo:
         if options.checkpoint:
             arguments += ['-p', f'checkpoint:={options.checkpoint}']
         node = self._start('depth', arguments)
+        until = time.monotonic() + NODE_WITHIN_S
         while not listener.model:
             self._check(node, 'depth')
+            if time.monotonic() > until:
+                raise process.UserError(
+                    f'the depth node did not show up within {NODE_WITHIN_S:g} s: see what it says '
+                    f'in {self._out / "depth.log"}'
+                )
             rclpy.spin_once(listener, timeout_sec=0.1)
         player = self._start('player', self._player_arguments(plan, report))
         self._follow(plan, listener, node, player)
@@ -95,6 +132,8 @@ class Demo:
         arguments += ['--rate', f'{plan.rate_hz:g}', '--report', str(report)]
         if options.size:
             arguments += ['--size', f'{options.size[0]}x{options.size[1]}']
+        if options.allow_partial:
+            arguments.append('--allow-partial')
         return arguments
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -149,15 +188,17 @@ class Demo:
                 return
 
     def _stop_children(self) -> None:
-        for child in self._children:
-            if child.poll() is None:
-                child.send_signal(signal.SIGINT)
-        for child in self._children:
-            try:
-                child.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        # A second Ctrl-C or the terminal's hangup must not leave one of them behind.
+        with _handling(*((number, signal.SIG_IGN) for number in _ENDING)):
+            for child in self._children:
+                if child.poll() is None:
+                    child.send_signal(signal.SIGINT)
+            for child in self._children:
+                try:
+                    child.wait(timeout=10)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -165,7 +206,9 @@ def _plan(options: argparse.Namespace) -> Plan:
     if own:
         options.stream = process.asset('sample.npz')
     try:
-        recording = open_recording(options.stream, options.size)
+        recording = open_recording(
+            options.stream, options.size, allow_partial=options.allow_partial
+        )
         info = load_info(options.checkpoint or default_checkpoint())
     except (RecordingError, ValueError, OSError) as error:
         raise process.UserError(str(error)) from error
@@ -194,6 +237,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('--stream', type=Path, help='.dat, .npy or .npz; default: the sample that ships')
     add('--size', type=sensor_size, metavar='WxH', help='sensor size of a raw file')
+    add('--allow-partial', action='store_true', help='play a raw file that was cut within a plane')
     add('--rate', type=positive, metavar='HZ', help='planes a second; default: as recorded')
     add('--seconds', type=positive, default=8.0, help='how long to play (looped). Default: 8')
     add('--out', type=Path, default=Path('demo_out'), help='default: demo_out')
@@ -216,13 +260,17 @@ def main(args: list[str] | None = None) -> int:
     for warning in warnings:
         _CONSOLE.print(f'warning: {warning}', soft_wrap=True)
     try:
-        return Demo(options).run(_plan(options))
+        with _handling((signal.SIGTERM, _terminate), (signal.SIGHUP, _terminate)):
+            return Demo(options).run(_plan(options))
     except (process.UserError, OSError) as error:
         print(f'spike_demo: error: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
-        return 130
+        return 128 + signal.SIGINT
+    except _Terminated:
+        print('spike_demo: ended by a signal', file=sys.stderr)
+        return 128 + signal.SIGTERM
 
 
 if __name__ == '__main__':

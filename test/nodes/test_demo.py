@@ -1,6 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import json
+import signal
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from PIL import Image
 pytest.importorskip('rclpy')
 
 from spike_depth_ros import packing
+from spike_depth_ros.nodes import demo as demo_command
 
 pytestmark = pytest.mark.dds
 
@@ -57,12 +61,14 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
         assert animation.n_frames >= len(drawn)
 
 
-def test_a_raw_recording_without_truth_gives_null(processes, tmp_path, spikes):
+def test_a_cut_raw_recording_without_truth_gives_null(processes, tmp_path, spikes):
     stream = tmp_path / 'a.dat'
-    stream.write_bytes(packing.pack(spikes).tobytes())
-    summary, _ = demo(
-        processes, tmp_path / 'out', '--stream', stream, '--size', '64x48', '--rate', 10_000
-    )
+    stream.write_bytes(packing.pack(spikes).tobytes()[:-5])
+    arguments = ['--stream', stream, '--size', '64x48', '--rate', 10_000]
+    status, output = processes.run('demo', '--out', tmp_path / 'out', *arguments)
+    assert (status, output.count('\n')) == (1, 1)
+    assert '--allow-partial' in output
+    summary, _ = demo(processes, tmp_path / 'out', *arguments, '--allow-partial')
     assert summary['abs_rel'] is None
     assert summary['planes_in'] == 20_000
     assert summary['stream'] == 'a.dat'
@@ -81,3 +87,38 @@ def test_what_is_missing_gets_one_line(processes, tmp_path, arguments, message):
     assert status == 1
     assert message in ' '.join(output.split())
     assert 'Traceback' not in output
+
+
+def children(process):
+    """The living child processes, by their ids."""
+    threads = Path(f'/proc/{process.pid}/task').glob('*/children')
+    return [int(number) for file in threads for number in file.read_text().split()]
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_stops_the_children_too(processes, tmp_path, number):
+    out = tmp_path / 'out'
+    started = processes.start('demo', '--seconds', 60, '--out', out)
+    end = time.monotonic() + 40
+    while len(children(started)) < 2:  # the depth node, then the player
+        assert time.monotonic() < end, processes.log('demo')
+        time.sleep(0.1)
+    time.sleep(0.5)
+    both = children(started)
+    started.send_signal(number)
+    status, output = processes.finish('demo')
+    assert status == (130 if number == signal.SIGINT else 143)
+    assert 'Traceback' not in output
+    assert output.strip().splitlines()[-1] in ('spike_demo: ended by a signal', 'interrupted')
+    assert not [child for child in both if Path(f'/proc/{child}').exists()]
+
+
+def test_a_depth_node_that_does_not_show_up_ends_the_demo(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo_command, 'NODE_WITHIN_S', 0.0)
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    assert demo_command.main(['spike_demo', '--out', str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert 'the depth node did not show up within 0 s' in error
+    assert str(tmp_path / 'depth.log') in error
+    assert error.count('\n') == 1
+    assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)] == handlers
