@@ -11,7 +11,6 @@ import time
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros import packing, stream_health
@@ -204,7 +203,7 @@ def main(args: list[str] | None = None) -> int:
         '--size', type=sensor_size, metavar='WxH', help='sensor size if there is no camera_info'
     )
     given = sys.argv if args is None else args
-    options = parser.parse_args(remove_ros_args(given)[1:])
+    options = parser.parse_args(process.own_arguments(given))
     return process.run(lambda: StreamCheck(options), given, StreamCheck.check)
 
 

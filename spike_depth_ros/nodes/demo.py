@@ -20,7 +20,6 @@ from typing import NoReturn
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -250,7 +249,7 @@ def argument_parser() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> int:
     """Console script ``spike_demo``."""
     given = sys.argv if args is None else args
-    options = argument_parser().parse_args(remove_ros_args(given)[1:])
+    options = argument_parser().parse_args(process.own_arguments(given))
     process.keep_freed_memory()
     variables, warnings = process.dds_environment(
         process.shared_file('config/dds/loopback.xml'), publishers=3

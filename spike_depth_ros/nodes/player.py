@@ -24,7 +24,6 @@ from rclpy.event_handler import PublisherEventCallbacks, QoSOfferedIncompatibleQ
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.chunk import Geometry, PackedPlanes, SpikeChunk
@@ -402,7 +401,7 @@ def argument_parser() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> int:
     """Console script ``spike_player``."""
     given = sys.argv if args is None else args
-    options = argument_parser().parse_args(remove_ros_args(given)[1:])
+    options = argument_parser().parse_args(process.own_arguments(given))
     return process.run(lambda: SpikePlayer(options), given, SpikePlayer.play)
 
 
