@@ -63,7 +63,6 @@ class SpikeChunk:
         t0_ns: Time of the first plane, integer nanoseconds.
         period_ns: Time between planes, integer nanoseconds; 0 where only the stamps tell. Plane
             ``k`` is at ``t0_ns + k * period_ns``.
-        sequence: Number of the first plane since the source began, where the source counts.
 
     Raises:
         ValueError: The data does not have the geometry's shape, is empty or is not uint8.
@@ -73,7 +72,6 @@ class SpikeChunk:
     geometry: Geometry
     t0_ns: int
     period_ns: int = 0
-    sequence: int | None = None
 
     def __post_init__(self) -> None:
         expected = (self.geometry.height, self.geometry.row_bytes)
