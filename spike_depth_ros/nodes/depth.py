@@ -79,6 +79,7 @@ class SpikeDepthNode(LifecycleNode):
         # A model is loaded beside the running one; meanwhile the node may have moved on.
         self._model_lock = threading.Lock()
         self._model_wanted = 0
+        self._loaders: list[threading.Thread] = []
         self._warned: dict[str, float] = {}
         self.add_on_set_parameters_callback(self._review_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -163,8 +164,16 @@ class SpikeDepthNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def close(self) -> None:
-        """End the inference thread before the node is destroyed."""
+        """End every thread before the node is destroyed.
+
+        A model that is still being loaded is waited for: a thread inside a native library when
+        the interpreter goes away aborts the process.
+        """
         self._stop()
+        with self._model_lock:
+            self._model_wanted += 1
+        for loader in self._loaders:
+            loader.join()
 
     def _stop(self) -> None:
         if self._inference is not None:
@@ -277,9 +286,15 @@ class SpikeDepthNode(LifecycleNode):
             if change.name == 'uncertainty.max_relative' and self._outputs is not None:
                 self._outputs.max_relative = change.value
             if change.name == 'checkpoint' and self._estimator is not None:
-                self._model_wanted += 1
-                wanted = (change.value, self._model_wanted)
-                threading.Thread(target=self._swap, args=wanted, daemon=True).start()
+                self._load_beside(change.value)
+
+    def _load_beside(self, path: str) -> None:
+        with self._model_lock:
+            self._model_wanted += 1
+            number = self._model_wanted
+        loader = threading.Thread(target=self._swap, args=(path, number), name='loader')
+        self._loaders = [*(old for old in self._loaders if old.is_alive()), loader]
+        loader.start()
 
     def _swap(self, path: str, number: int) -> None:
         """Load another model beside the running one and take it over between two windows.

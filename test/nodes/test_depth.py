@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model that finishes loading after the node has moved on, without waiting for chance."""
 
+import subprocess
+import sys
+import threading
+
 import pytest
 
 pytest.importorskip('rclpy')
 
 import rclpy
+from rclpy.parameter import Parameter
 
 from spike_depth_ros.nodes.depth import SpikeDepthNode
 
@@ -38,3 +43,49 @@ def test_a_late_model_does_not_revive_a_cleaned_up_node(node):
     node.trigger_cleanup()
     node._swap('', node._model_wanted)
     assert node._estimator is None
+
+
+def test_a_node_that_closes_waits_for_the_model_being_loaded(node, monkeypatch):
+    node.trigger_configure()
+    first = node._estimator
+    loading, go_on = threading.Event(), threading.Event()
+    load = node._load
+
+    def slow(path):
+        loading.set()
+        assert go_on.wait(10)
+        return load(path)
+
+    monkeypatch.setattr(node, '_load', slow)
+    node.set_parameters([Parameter('checkpoint', value='')])
+    assert loading.wait(10)
+    closing = threading.Thread(target=node.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    go_on.set()
+    closing.join(10)
+    assert not closing.is_alive()
+    assert node._estimator is first  # what was still loading came too late
+
+
+ENDS_WHILE_LOADING = """
+import sys, time
+from rclpy.parameter import Parameter
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.depth import SpikeDepthNode
+
+def change_model_and_end(node):
+    node.set_parameters([Parameter('checkpoint', value='')])
+    time.sleep(0.01)  # inside the native library by now
+    return 0
+
+sys.exit(process.run(SpikeDepthNode, ['spike_depth'], change_model_and_end))
+"""
+
+
+def test_a_process_that_ends_while_a_model_is_loaded_ends_well():
+    ended = subprocess.run(
+        [sys.executable, '-c', ENDS_WHILE_LOADING], capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, 'terminate' in ended.stderr) == (0, False), ended.stderr
