@@ -42,6 +42,7 @@ setup(
     install_requires=['numpy', 'onnxruntime', 'safetensors'],
     extras_require={
         'torch': ['torch', 'timm'],
+        'bags': ['rosbags'],
         'pictures': ['opencv-python-headless', 'pillow'],
         'train': [
             'torch',
@@ -56,7 +57,10 @@ setup(
             'pillow',
             'PyYAML',
             'rich',
+            'rosbags',
+            'h5py',
         ],
+        'cluster': ['dask', 'distributed'],
         # Without this entry `colcon test` would run nothing and still succeed.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },
@@ -66,6 +70,9 @@ setup(
             'spike_player = spike_depth_ros.nodes.player:main',
             'check_stream = spike_depth_ros.nodes.check_stream:main',
             'spike_demo = spike_depth_ros.nodes.demo:main',
+            'spike_evaluation = spike_depth_ros.nodes.evaluation:main',
+            'video_source = spike_depth_ros.nodes.video_source:main',
+            'evaluate_bag = spike_depth_ros.evaluation.command:main',
         ],
     },
 )
