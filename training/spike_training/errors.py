@@ -13,6 +13,14 @@ class TrainingError(RuntimeError):
     """Training that cannot go on; the message is one line."""
 
 
+class DataSetError(RuntimeError):
+    """A data set that cannot be used: what is missing or wrong, and what was expected."""
+
+
+class FrameError(DataSetError):
+    """One frame or depth map that cannot be used; others may."""
+
+
 class NonFiniteError(TrainingError):
     """A loss or a gradient was NaN or infinite.
 
