@@ -88,6 +88,9 @@ def test_what_the_checkpoint_says_of_itself(teacher_and_student):
     assert info.planes_range == (32, 64)
     assert info.rate_hz_range == (20_000.0, 20_000.0)
     assert info.uncertainty_calibrated
+    assert info.canonical_fx == pytest.approx(400.0 * 64 / 48)  # of the stage that trained it
+    teacher = load_info(next((out / 'teacher').glob('*.safetensors')))
+    assert teacher.canonical_fx == 400.0
     assert info.uncertainty_factor != 1
     # The student looks at images of 64 columns.
     assert 0 < info.fx_range[0] < info.fx_range[1] < 4 * 64

@@ -20,6 +20,7 @@ from jsonargparse import auto_cli
 from spike_training.command_line import Parser
 from spike_training.config import (
     DataConfig,
+    ModelConfig,
     RunConfig,
     StageConfig,
     TrainConfig,
@@ -143,6 +144,12 @@ def test_a_stage_replaces_a_part_of_the_common_settings():
         steps=3, batch_size=5, learning_rate=0.5
     )
     assert stage.data(DataConfig(height=96)) == DataConfig(height=96, width=64)
+
+
+def test_a_stage_of_smaller_images_has_the_same_camera_made_smaller():
+    model = ModelConfig(canonical_fx=400.0)
+    assert StageConfig(width=64).model(model, DataConfig(width=256)).canonical_fx == 100.0
+    assert StageConfig(height=64).model(model, DataConfig(width=256)) == model
 
 
 def run(*arguments):

@@ -170,7 +170,8 @@ class StageConfig:
         batch_size: Images a step and process; null: train.batch_size.
         learning_rate: Peak of the learning rate; null: train.learning_rate.
         height: Rows of an image; null: data.height.
-        width: Columns of an image; null: data.width.
+        width: Columns of an image; null: data.width. The canonical focal length of the stage is
+            model.canonical_fx * width / data.width.
         si: Form of the scale-invariant loss: plain (Eq. 5 as printed) or rooted (the authors'
             code).
         si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
@@ -199,6 +200,16 @@ class StageConfig:
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what this stage says otherwise."""
         return self._over(data, 'height', 'width')
+
+    def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
+        """The network's settings for the images of this stage.
+
+        Smaller images are those of the same camera made smaller: its canonical focal length, in
+        pixels, shrinks with them. So an object that fills half the image has the same canonical
+        depth in every stage, and the next stage need not learn another scale.
+        """
+        share = self.data(data).width / data.width
+        return dataclasses.replace(model, canonical_fx=model.canonical_fx * share)
 
     def _over(self, part: Part, *names: str) -> Part:
         own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}

@@ -52,12 +52,16 @@ def run(config: RunConfig) -> None:
     previous: Path | None = None
     for stage_config in config.stages:
         folder = config.out / stage_config.name
-        here = dataclasses.replace(config, data=stage_config.data(config.data))
+        here = dataclasses.replace(
+            config,
+            data=stage_config.data(config.data),
+            model=stage_config.model(config.model, config.data),
+        )
         info = describe(here, stage_config)
         network = _network(info, config.seed, stage_config, previous)
         rgb = stage_config.input == 'rgb'
         fit(
-            Pretrain(network, stage_config, config.model),
+            Pretrain(network, stage_config, here.model),
             train=make_source(here, 'train', fabric.device, rgb=rgb),
             validation=make_source(here, 'calibration', fabric.device, rgb=rgb),
             config=stage_config.train(config.train),
