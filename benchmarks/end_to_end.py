@@ -50,8 +50,8 @@ from std_msgs.msg import UInt64
 
 from benchmarks import report
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
+from spike_depth_ros.messages import stamp_ns
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.conversions import stamp_ns
 from spike_depth_ros.window import reference_index
 
 ROOT = Path(__file__).parents[1]

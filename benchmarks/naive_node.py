@@ -31,9 +31,10 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import UInt64
 
 from spike_depth_ros.checkpoint import default_checkpoint, load
+from spike_depth_ros.messages import stamp_ns
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.conversions import stamp_msg, stamp_ns
+from spike_depth_ros.nodes.conversions import stamp_msg
 from spike_depth_ros.nodes.depth import SPIKE_QUEUE
 from spike_depth_ros.window import reference_index
 

@@ -20,7 +20,8 @@ from sensor_msgs.msg import Image
 
 from spike_depth_ros import metrics
 from spike_depth_ros.checkpoint import CheckpointInfo
-from spike_depth_ros.nodes.conversions import array_from_msg, stamp_ns
+from spike_depth_ros.messages import stamp_ns
+from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.recording import Recording
 from spike_depth_ros.window import reference_index
 

@@ -34,9 +34,9 @@ from std_msgs.msg import Header
 from spike_depth_ros import preview
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator, Prediction
+from spike_depth_ros.ingest import Ingest, StreamSettings
 from spike_depth_ros.nodes import conversions, diagnostics, parameters, process
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.ingest import Ingest, StreamSettings
 from spike_depth_ros.window import Window
 
 SPIKE_QUEUE = 128

@@ -11,8 +11,8 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.ingest import UNKNOWN_SIZE, Ingest
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.ingest import UNKNOWN_SIZE, Ingest
 from spike_depth_ros.window import PlaneAccount
 
 FAILURES_FOR_ERROR = 5

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
-from spike_depth_ros.nodes.ingest import Ingest
+from spike_depth_ros.ingest import Ingest
 from spike_depth_ros.window import Window
 
 IDLE_S = 0.05

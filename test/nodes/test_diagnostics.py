@@ -10,9 +10,9 @@ from sensor_msgs.msg import CameraInfo
 from test_ingest import SETTINGS, packet
 
 from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.ingest import Ingest
 from spike_depth_ros.nodes import diagnostics
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.ingest import Ingest
 from spike_depth_ros.window import Window
 
 

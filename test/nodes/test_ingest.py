@@ -10,8 +10,8 @@ pytest.importorskip('rclpy')
 from sensor_msgs.msg import CameraInfo
 
 from spike_depth_ros.chunk import Geometry, SpikeChunk
+from spike_depth_ros.ingest import MAX_WAITING_PACKETS, Ingest, StreamSettings
 from spike_depth_ros.nodes.conversions import spikes_msg
-from spike_depth_ros.nodes.ingest import MAX_WAITING_PACKETS, Ingest, StreamSettings
 
 SETTINGS = StreamSettings(
     window=8,

@@ -14,7 +14,7 @@ pytest.importorskip('rclpy')
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.nodes.conversions import chunk_from_msg, stamp_ns
+from spike_depth_ros.messages import chunk_from_msg, stamp_ns
 from spike_depth_ros.nodes.player import PlaneClock
 
 pytestmark = pytest.mark.dds

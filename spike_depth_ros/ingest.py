@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From spike messages to the ring of planes: the node's fast side, never waiting for the model."""
+"""From spike messages to the ring of planes: the fast side, never waiting for the model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from sensor_msgs.msg import CameraInfo, Image
-
 from spike_depth_ros.chunk import Geometry
-from spike_depth_ros.nodes.conversions import PacketError, chunk_from_msg
+from spike_depth_ros.messages import (
+    CameraInfoMessage,
+    ImageMessage,
+    PacketError,
+    chunk_from_msg,
+)
 from spike_depth_ros.window import Arrival, PlaneAccount, PlaneRing, Policy, ReferencePlane
 
 MAX_WAITING_PACKETS = 32
@@ -78,12 +81,12 @@ class Ingest:
     def __init__(self, settings: StreamSettings, warn: Callable[[str, str], object]) -> None:
         self.settings = settings
         self.ring: PlaneRing | None = None
-        self.camera: CameraInfo | None = None
+        self.camera: CameraInfoMessage | None = None
         self.frame_id = ''
         self.packets_refused: collections.Counter[str] = collections.Counter()
         self.last_packet_s: float | None = None
         self._warn = warn
-        self._waiting: collections.deque[Image] = collections.deque()
+        self._waiting: collections.deque[ImageMessage] = collections.deque()
         self._size = self._size_from_parameters()  # (height, width)
 
     def _size_from_parameters(self) -> tuple[int, int] | None:
@@ -109,7 +112,7 @@ class Ingest:
         """The plane accounting so far."""
         return self.ring.account() if self.ring is not None else PlaneAccount()
 
-    def on_camera_info(self, msg: CameraInfo) -> None:
+    def on_camera_info(self, msg: CameraInfoMessage) -> None:
         """Take the sensor size and the camera matrix."""
         size = (int(msg.height), int(msg.width))
         if not all(size):
@@ -129,7 +132,7 @@ class Ingest:
         while self._waiting:
             self._append(self._waiting.popleft(), size)
 
-    def on_spikes(self, msg: Image) -> None:
+    def on_spikes(self, msg: ImageMessage) -> None:
         """Append a packet to the ring, or keep it until the sensor size is known."""
         self.last_packet_s = time.monotonic()
         self.frame_id = msg.header.frame_id
@@ -141,7 +144,7 @@ class Ingest:
             return
         self._append(msg, self._size)
 
-    def _append(self, msg: Image, size: tuple[int, int]) -> None:
+    def _append(self, msg: ImageMessage, size: tuple[int, int]) -> None:
         try:
             chunk = chunk_from_msg(msg, *size)
             if self.ring is None:
