@@ -54,17 +54,17 @@ def test_depth_comes_from_the_nearest_pixel_and_is_never_mixed():
     [Placement.aspect((375, 1242), 250, 400), Placement((375, 1242), 20, 13, 352, 1216, 384, 384)],
 )
 def test_the_camera_follows_its_pixels(placement):
-    """A point in space falls on the same spot of the picture before and after."""
+    """A point in space falls on the same spot; mistaken centres would be off by 0.25 and more."""
     point = np.array([0.4, -0.2, 5.0])
     x, y, _ = CAMERA @ point / point[2]
     placed_x, placed_y, _ = placement.camera(CAMERA) @ point / point[2]
     ramp = np.tile(np.arange(1242, dtype=np.float32), (375, 1))
     assert np.interp(placed_x, np.arange(placement.width), placement.image(ramp)[9]) == (
-        pytest.approx(x, abs=0.05)
+        pytest.approx(x, abs=0.1)
     )
     ramp = np.tile(np.arange(375, dtype=np.float32)[:, None], (1, 1242))
     assert np.interp(placed_y, np.arange(placement.height), placement.image(ramp)[:, 9]) == (
-        pytest.approx(y, abs=0.05)
+        pytest.approx(y, abs=0.1)
     )
 
 
