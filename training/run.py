@@ -13,11 +13,12 @@ from jsonargparse import auto_cli
 from spike_depth_ros.checkpoint import CheckpointError
 from spike_training.command_line import Parser
 from spike_training.config import RunConfig
-from spike_training.errors import ConfigError, TrainingError
+from spike_training.errors import ConfigError, DataSetError, TrainingError
 
 COMMANDS = {
     'bicross': 'spike_training.config:RunConfig',
     'evaluate': 'spike_training.verdict:evaluate_checkpoint',
+    'evaluate_real': 'spike_training.real_scenes:evaluate_real',
     'export': 'spike_training.export:export',
     'sample': 'spike_training.data.sample_scene:make_sample',
 }
@@ -35,7 +36,7 @@ def main() -> None:
             from spike_training.pipeline import run
 
             run(config)
-    except (ConfigError, CheckpointError, TrainingError) as error:
+    except (ConfigError, CheckpointError, DataSetError, TrainingError) as error:
         print(f'{sys.argv[0]}: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
