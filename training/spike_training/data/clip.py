@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -76,8 +76,8 @@ class SpikeClip:
         rate_hz: Planes a second.
         camera: Camera matrix, ``[3, 3]`` pixels; None where the data set tells none.
         depth_planes: Plane that each depth map belongs to, ``[M]``, increasing.
-        depths: The maps, each callable and read when it is asked for: ``[H, W]`` float32 metres,
-            NaN unknown, +Inf sky.
+        depths: What reads each map: ``[H, W]`` float32 metres, NaN unknown, +Inf sky. Raises
+            FrameError if it cannot be read.
         skipped: Depth maps that the reader left out, their names by reason.
     """
 
@@ -87,5 +87,13 @@ class SpikeClip:
     rate_hz: float
     camera: Matrix | None
     depth_planes: npt.NDArray[np.int64]
-    depths: tuple[Any, ...]
+    depths: tuple[Callable[[], Depth], ...]
     skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    def depth(self, number: int) -> Depth:
+        """A depth map; ``depth_planes[number]`` is its plane.
+
+        Raises:
+            FrameError: It cannot be read, or holds something else than depth.
+        """
+        return self.depths[number]()

@@ -19,8 +19,8 @@ from spike_depth_ros.window import reference_index
 from spike_training.data.clip import Clip, Depth, Matrix, Rgb
 from spike_training.data.exposure import count_spikes, phases
 from spike_training.data.interpolation import FlowInterpolator, Interpolator, interpolate
+from spike_training.data.labelled import LabelledSource, joined
 from spike_training.data.procedural import exposure_gain
-from spike_training.data.readers.files import check_share
 from spike_training.data.sample import Batch
 from spike_training.errors import DataSetError, FrameError
 
@@ -28,11 +28,13 @@ MEAN_RATE = 0.2
 """Share of the planes in which a pixel fires, on average over an image."""
 
 _SEGMENTS = 4
-_SUB_FRAMES = 32
+"""Parts of a window, at least, between which light is found; it is blended within them."""
+_SUB_FRAMES = 16
+"""Parts of the time between two frames, at least, likewise."""
 _LENGTHS, _PHASES, _ORDER = 7, 8, 9
 
 
-class ClipSource:
+class ClipSource(LabelledSource):
     """Batches of the labelled frames of clips, as :class:`ProceduralSource` gives of scenes.
 
     A window of spikes lies around its labelled frame, which is its reference plane. Frames are
@@ -56,9 +58,6 @@ class ClipSource:
     Raises:
         DataSetError: No frame of the clips has depth.
         ValueError: A number that is not positive.
-
-    Attributes:
-        skipped: Frames that could not be used so far, their names by reason.
     """
 
     def __init__(
@@ -81,27 +80,26 @@ class ClipSource:
                 f'{bins} bins, firing rate {mean_rate:g}: expected positive numbers, the last '
                 'below 1'
             )
+        super().__init__(planes)
         self._frames = [(clip, index) for clip in clips for index in clip.labelled]
         if not self._frames:
             names = ', '.join(clip.name for clip in clips) or 'no clips'
             raise DataSetError(f'{names}: no frame has depth, expected one or more')
         self.height, self.width, self.bins = height, width, bins
-        self.planes, self.rate_hz, self.mean_rate = planes, rate_hz, mean_rate
+        self.rate_hz, self.mean_rate = rate_hz, mean_rate
         self.with_rgb, self.device, self.seed = with_rgb, torch.device(device), seed
-        self.skipped: dict[str, list[str]] = {}
         self._interpolator = FlowInterpolator() if interpolator is None else interpolator
 
     def __len__(self) -> int:
         return len(self._frames)
 
-    def name(self, number: int) -> str:
-        """The clip of a sample and the number of its frame."""
-        clip, index = self._frames[number]
-        return f'{clip.name}, frame {index}'
+    def recording(self, number: int) -> str:
+        """The name of the clip that a sample is of."""
+        return self._frames[number][0].name
 
-    def clip(self, number: int) -> Clip:
-        """The clip of a sample."""
-        return self._frames[number][0]
+    def frame(self, number: int) -> int:
+        """The number of a sample's frame in its clip."""
+        return self._frames[number][1]
 
     def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The batch of a step on one of several processes, in an order drawn for each epoch.
@@ -123,34 +121,11 @@ class ClipSource:
         samples = [self._sound(self._shuffled(first + k), length) for k in range(batch_size)]
         return joined(samples)
 
-    def samples(self, numbers: Sequence[int], planes: int | None = None) -> Batch:
-        """Chosen samples.
-
-        Args:
-            numbers: Their numbers, below the length of the source.
-            planes: Window length; the first of the source's by default.
-
-        Raises:
-            FrameError: One of them cannot be used.
-        """
-        return joined([self._sample(number, planes or self.planes[0]) for number in numbers])
-
-    def skip(self, number: int, error: FrameError) -> None:
-        """Notes that a sample cannot be used.
-
-        Raises:
-            DataSetError: These are too many now.
-        """
-        names = self.skipped.setdefault(str(error), [])
-        if self.name(number) not in names:
-            names.append(self.name(number))
-        check_share(self.skipped, len(self), self.clip(number).name)
-
     def _sound(self, number: int, planes: int) -> Batch:
         """A sample, or the nearest one after it that can be used."""
         while True:
             try:
-                return self._sample(number, planes)
+                return self.sample(number, planes)
             except FrameError as error:
                 self.skip(number, error)
                 number = (number + 1) % len(self)
@@ -160,7 +135,8 @@ class ClipSource:
         order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
         return int(order[offset])
 
-    def _sample(self, number: int, planes: int) -> Batch:
+    def sample(self, number: int, planes: int) -> Batch:
+        """See :meth:`LabelledSource.sample`."""
         clip, index = self._frames[number]
         image, depth = clip.image(index), clip.depth(index)
         assert depth is not None
@@ -277,23 +253,6 @@ class View:
     def _resized(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         method = cv2.INTER_AREA if self.resized[0] < self.source[0] else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(image, self.resized[::-1], interpolation=method))
-
-
-def joined(parts: Sequence[Batch]) -> Batch:
-    """One batch of several with the same bins.
-
-    Args:
-        parts: At least one.
-    """
-    rgb = [part.rgb for part in parts if part.rgb is not None]
-    return Batch(
-        counts=torch.cat([part.counts for part in parts]),
-        planes_per_bin=parts[0].planes_per_bin,
-        rgb=torch.cat(rgb) if rgb else None,
-        depth=torch.cat([part.depth for part in parts]),
-        fx=torch.cat([part.fx for part in parts]),
-        index=torch.cat([part.index for part in parts]),
-    )
 
 
 def _nearest(first: int, number: int, step: float) -> npt.NDArray[np.intp]:
