@@ -23,6 +23,7 @@ COMMANDS = {
     'export': 'spike_training.export:export',
     'inspect': 'spike_training.inspect_data:inspect_data',
     'sample': 'spike_training.data.sample_scene:make_sample',
+    'simulate': 'spike_training.simulate:simulate',
 }
 """By subcommand: a function, or a dataclass of settings; from it come options and help."""
 

@@ -27,6 +27,7 @@ from spike_training.data.clip_planes import (
     regrouped,
 )
 from spike_training.data.transforms import Transform
+from spike_training.disk import check_room
 from spike_training.errors import ConfigError
 from spike_training.progress import progress_bar
 
@@ -44,7 +45,6 @@ METADATA_VERSION: Literal[8] = 8
 _EARLIEST_S = 1.0
 _CAMERA_INFO_EVERY_S = 0.1
 _MESSAGE_BYTES = 512
-_ROOM = 1.02
 _SECOND = 1_000_000_000
 
 
@@ -111,7 +111,7 @@ def bag(
         flush=True,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    check_room(out.parent, bytes_wanted)
+    check_room(out.parent, bytes_wanted, 'fewer --seconds, a lower --rate or a smaller --size')
     write_bag(camera, part, truths, out, storage, planes_per_packet)
     for reason, names in camera.skipped.items():
         print(f'left out: {", ".join(names)}: {reason}')
@@ -177,24 +177,6 @@ def choose(clips: list[Clip], name: str) -> Clip:
         what = f'clip is {name!r}' if name else f'{len(clips)} recordings'
         raise ConfigError(f'{what}: expected --clip with one of {known}')
     return named[0]
-
-
-def check_room(folder: Path, wanted: float) -> None:
-    """Refuses to fill a disk.
-
-    Args:
-        folder: Where it is to be written.
-        wanted: Bytes.
-
-    Raises:
-        ConfigError: There is not enough room.
-    """
-    free = shutil.disk_usage(folder).free
-    if free < _ROOM * wanted:
-        raise ConfigError(
-            f'{folder} has {free / 1e6:.0f} MB free, {wanted / 1e6:.0f} MB are needed: choose '
-            'another disk, fewer --seconds, a lower --rate or a smaller --size'
-        )
 
 
 def write_bag(
