@@ -154,10 +154,10 @@ def describe(clip: Clip | SpikeClip) -> dict[str, Any]:
     }
     if isinstance(clip, SpikeClip):
         return common | {
-            'planes': len(clip.planes),
+            'planes': clip.planes,
             'labelled': len(clip.depths),
             'size': [clip.geometry.height, clip.geometry.width],
-            'seconds': len(clip.planes) / clip.rate_hz,
+            'seconds': clip.planes / clip.rate_hz,
         }
     return common | {
         'frames': len(clip),

@@ -4,24 +4,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros.light import Light, luminance
+from spike_depth_ros.light import luminance
+from spike_depth_ros.placement import Placement
 from spike_depth_ros.window import reference_index
-from spike_training.data.clip import Clip, Depth, Matrix, Rgb
+from spike_training.data.clip import Clip
 from spike_training.data.exposure import count_spikes, phases
 from spike_training.data.interpolation import FlowInterpolator, Interpolator, interpolate
 from spike_training.data.labelled import LabelledSource, joined
 from spike_training.data.procedural import exposure_gain
 from spike_training.data.sample import Batch
+from spike_training.data.transforms import TRANSFORMS, Transform
 from spike_training.errors import DataSetError, FrameError
 
 MEAN_RATE = 0.2
@@ -39,8 +38,7 @@ class ClipSource(LabelledSource):
 
     A window of spikes lies around its labelled frame, which is its reference plane. Frames are
     turned to linear light and brought to size before spikes are simulated; binary planes are never
-    resampled. The shorter side is brought to size and the middle cut out; depth takes the nearest
-    pixel and is never interpolated.
+    resampled, depth takes the nearest pixel and is never interpolated.
 
     Args:
         clips: Recordings with labelled frames.
@@ -51,6 +49,7 @@ class ClipSource(LabelledSource):
         bins: Bins of the counts.
         mean_rate: Firing rate that each image is exposed to; what saturates lowers it.
         with_rgb: Whether batches have colour images.
+        transform: Which part of the frames is seen, see :data:`.transforms.TRANSFORMS`.
         interpolator: How to go from frame to frame; along optical flow unless given.
         device: Where to simulate.
         seed: Of the order of training batches and of the charge that pixels begin with.
@@ -70,6 +69,7 @@ class ClipSource(LabelledSource):
         bins: int = 32,
         mean_rate: float = MEAN_RATE,
         with_rgb: bool = False,
+        transform: Transform = 'aspect',
         interpolator: Interpolator | None = None,
         device: torch.device | str = 'cpu',
         seed: int = 0,
@@ -88,6 +88,7 @@ class ClipSource(LabelledSource):
         self.height, self.width, self.bins = height, width, bins
         self.rate_hz, self.mean_rate = rate_hz, mean_rate
         self.with_rgb, self.device, self.seed = with_rgb, torch.device(device), seed
+        self.transform = transform
         self._interpolator = FlowInterpolator() if interpolator is None else interpolator
 
     def __len__(self) -> int:
@@ -123,12 +124,11 @@ class ClipSource(LabelledSource):
 
     def _sound(self, number: int, planes: int) -> Batch:
         """A sample, or the nearest one after it that can be used."""
-        while True:
-            try:
-                return self.sample(number, planes)
-            except FrameError as error:
-                self.skip(number, error)
-                number = (number + 1) % len(self)
+        for later in range(len(self)):
+            part = self.attempt((number + later) % len(self), planes)
+            if part is not None:
+                return part
+        raise DataSetError(f'{self.recording(number)}: no frame can be used ({len(self)} tried)')
 
     def _shuffled(self, place: int) -> int:
         epoch, offset = divmod(place, len(self))
@@ -139,17 +139,21 @@ class ClipSource(LabelledSource):
         """See :meth:`LabelledSource.sample`."""
         clip, index = self._frames[number]
         image, depth = clip.image(index), clip.depth(index)
-        assert depth is not None
+        assert depth is not None  # a labelled frame has depth
         if image.shape[:2] != depth.shape:
             raise FrameError(
                 f'image {list(image.shape[:2])} and depth {list(depth.shape)} differ in size'
             )
-        view = View.aspect((image.shape[0], image.shape[1]), (self.height, self.width))
-        light, knots = self._moving(clip, index, view, planes)
+        source = (image.shape[0], image.shape[1])
+        try:
+            placement = TRANSFORMS[self.transform](source, self.height, self.width)
+            light, knots = self._moving(clip, index, placement, planes)
+        except ValueError as error:  # of another size than the frames beside it, or too small
+            raise FrameError(str(error)) from error
         exposed = torch.from_numpy(light).to(self.device)
         # Metered at the reference plane, as an exposure control would.
         gain = exposure_gain(
-            torch.from_numpy(view.light(luminance(image)))[None].to(self.device),
+            torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
             np.array([self.mean_rate], np.float32),
         )
         exposed = (exposed * gain).clamp_(0, 1)
@@ -158,103 +162,33 @@ class ClipSource(LabelledSource):
         counts, lengths = count_spikes(exposed[None], knots, phase, self.bins)
         rgb = None
         if self.with_rgb:
-            colour = torch.from_numpy(view.rgb(image)).to(self.device)
+            colour = torch.from_numpy(placement.image(image)).to(self.device)
             rgb = (colour.permute(2, 0, 1).float() / 255)[None]
-        camera = view.camera(clip.camera)
+        camera = placement.camera(clip.camera)
         return Batch(
             counts=counts,
             planes_per_bin=lengths,
             rgb=rgb,
-            depth=torch.from_numpy(view.depth(depth))[None, None].to(self.device),
+            depth=torch.from_numpy(placement.depth(depth))[None, None].to(self.device),
             fx=torch.tensor([camera[0, 0]], dtype=torch.float32, device=self.device),
             index=torch.tensor([number], device=self.device),
         )
 
     def _moving(
-        self, clip: Clip, index: int, view: View, planes: int
+        self, clip: Clip, index: int, placement: Placement, planes: int
     ) -> tuple[npt.NDArray[np.float32], list[int]]:
         """Light at a few instants of a window, ``[K, H, W]``, and their planes."""
         times = clip.times_s
         start = times[index] - reference_index('middle', planes) / self.rate_hz
         end = start + planes / self.rate_hz
-        first = max(int(np.searchsorted(times, start, 'right')) - 1, 0)
-        last = min(int(np.searchsorted(times, end, 'left')), len(times) - 1)
-        frames = [view.light(luminance(clip.image(k))) for k in range(first, last + 1)]
+        first = last = index
+        if clip.video:
+            first = max(int(np.searchsorted(times, start, 'right')) - 1, 0)
+            last = min(int(np.searchsorted(times, end, 'left')), len(times) - 1)
+        frames = [placement.image(luminance(clip.image(k))) for k in range(first, last + 1)]
         gap = float(np.diff(times[first : last + 1]).min()) if last > first else math.inf
         segments = max(_SEGMENTS, math.ceil(_SUB_FRAMES * planes / self.rate_hz / gap))
         knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
         instants = [float(start + knot / self.rate_hz) for knot in knots]
         times_s = [float(time) for time in times[first : last + 1]]
         return interpolate(frames, times_s, instants, self._interpolator), knots
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """The part of an image that a network sees, and how large.
-
-    Attributes:
-        source: Rows and columns of the image as it is stored.
-        resized: Rows and columns of the whole image at the new size.
-        top: First row of the part, at the new size.
-        left: First column of the part.
-        size: Rows and columns of the part.
-    """
-
-    source: tuple[int, int]
-    resized: tuple[int, int]
-    top: int
-    left: int
-    size: tuple[int, int]
-
-    @classmethod
-    def aspect(cls, source: tuple[int, int], size: tuple[int, int]) -> View:
-        """The middle of an image, as small as it can be without changing the aspect.
-
-        Args:
-            source: Rows and columns of the image.
-            size: Rows and columns wanted.
-        """
-        scale = max(wanted / own for wanted, own in zip(size, source, strict=True))
-        rows, columns = (
-            max(round(own * scale), wanted) for own, wanted in zip(source, size, strict=True)
-        )
-        return cls(source, (rows, columns), (rows - size[0]) // 2, (columns - size[1]) // 2, size)
-
-    def light(self, light: Light) -> Light:
-        """Linear light of the part, averaged over the pixels that fall together."""
-        resized: Light = self._cut(self._resized(light))
-        return resized
-
-    def rgb(self, image: Rgb) -> Rgb:
-        """Colours of the part."""
-        resized: Rgb = self._cut(self._resized(image))
-        return resized
-
-    def depth(self, depth: Depth) -> Depth:
-        """Depth of the part: each pixel has that of the pixel it lies in, unblended."""
-        rows = _nearest(self.top, self.size[0], self.source[0] / self.resized[0])
-        columns = _nearest(self.left, self.size[1], self.source[1] / self.resized[1])
-        chosen: Depth = depth[rows[:, None], columns]
-        return chosen
-
-    def camera(self, matrix: Matrix) -> Matrix:
-        """The camera matrix of the part; pixel centres lie at whole numbers in both."""
-        y, x = (new / old for new, old in zip(self.resized, self.source, strict=True))
-        moved = np.array(
-            [[x, 0, (x - 1) / 2 - self.left], [0, y, (y - 1) / 2 - self.top], [0, 0, 1]]
-        )
-        camera: Matrix = moved @ matrix
-        return camera
-
-    def _cut(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        rows = slice(self.top, self.top + self.size[0])
-        return np.ascontiguousarray(image[rows, self.left : self.left + self.size[1]])
-
-    def _resized(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        method = cv2.INTER_AREA if self.resized[0] < self.source[0] else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(image, self.resized[::-1], interpolation=method))
-
-
-def _nearest(first: int, number: int, step: float) -> npt.NDArray[np.intp]:
-    """Pixels of the source that the centres of pixels lie in."""
-    return ((np.arange(first, first + number) + 0.5) * step).astype(np.intp)

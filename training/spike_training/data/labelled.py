@@ -13,6 +13,9 @@ from spike_training.data.readers.files import check_share
 from spike_training.data.sample import Batch
 from spike_training.errors import FrameError
 
+_ENOUGH = 40
+"""Samples from which on a share of bad ones says something."""
+
 
 class LabelledSource(ABC):
     """A known number of samples, some of which may turn out to be damaged.
@@ -28,6 +31,7 @@ class LabelledSource(ABC):
     def __init__(self, planes: tuple[int, ...]) -> None:
         self.planes = planes
         self.skipped: dict[str, list[str]] = {}
+        self._tried: set[int] = set()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -68,27 +72,32 @@ class LabelledSource(ABC):
         """Those of some samples that can be used, None if none can; notes the others.
 
         Raises:
-            DataSetError: Too many samples of the source cannot be used.
+            DataSetError: Too many of the samples that were asked for so far cannot be used.
         """
-        parts = []
-        for number in numbers:
-            try:
-                parts.append(self.sample(number, self.planes[0]))
-            except FrameError as error:
-                self.skip(number, error)
+        parts = [part for number in numbers if (part := self.attempt(number)) is not None]
         return joined(parts) if parts else None
 
-    def skip(self, number: int, error: FrameError) -> None:
-        """Notes that a sample cannot be used.
+    def attempt(self, number: int, planes: int | None = None) -> Batch | None:
+        """One sample, as a batch of one, or None if it cannot be used, which is noted.
+
+        Args:
+            number: Below the length of the source.
+            planes: Window length; the first of the source's by default.
 
         Raises:
-            DataSetError: These are too many now.
+            DataSetError: Too many of the samples that were asked for so far cannot be used.
         """
-        names = self.skipped.setdefault(str(error), [])
-        name = f'{self.recording(number)}, frame {self.frame(number)}'
-        if name not in names:
-            names.append(name)
-        check_share(self.skipped, len(self), self.recording(number))
+        self._tried.add(number)
+        try:
+            return self.sample(number, planes or self.planes[0])
+        except FrameError as error:
+            names = self.skipped.setdefault(str(error), [])
+            name = f'{self.recording(number)}, frame {self.frame(number)}'
+            if name not in names:
+                names.append(name)
+            if len(self._tried) >= min(_ENOUGH, len(self)):
+                check_share(self.skipped, len(self._tried), self.recording(number))
+            return None
 
     def spread(self, number: int) -> list[int]:
         """Numbers of samples, evenly spread; of all if there are not more."""

@@ -12,7 +12,7 @@ import torch
 
 from spike_depth_ros import packing
 from spike_depth_ros.window import reference_index
-from spike_training.data.clip import Depth, SpikeClip
+from spike_training.data.clip import SpikeClip
 from spike_training.data.labelled import LabelledSource
 from spike_training.data.sample import Batch
 from spike_training.errors import DataSetError, FrameError
@@ -26,10 +26,11 @@ class SpikeSource(LabelledSource):
 
     Planes are never resampled: what is seen is the middle of the sensor, as many whole multiples
     of 16 pixels as it holds. Depth belongs to the window's reference plane; a map too near to an
-    end of its recording is left out. The focal length of a sample is NaN where nothing tells it.
+    end of its recording is left out. Recordings that have no depth at all are seen window after
+    window, with NaN for depth. The focal length of a sample is NaN where nothing tells it.
 
     Args:
-        clips: Recordings of one sensor size with depth.
+        clips: Recordings of one sensor size.
         planes: Length of the windows.
         bins: Bins of the counts.
 
@@ -52,16 +53,20 @@ class SpikeSource(LabelledSource):
         self._part = slice(top, top + self.height), slice(left, left + self.width)
         self.bins = bins
         before = reference_index('middle', planes)
-        self._windows = [
-            (clip, k, plane)
-            for clip in clips
-            for k, plane in enumerate(clip.depth_planes.tolist())
-            if 0 <= plane - before <= len(clip.planes) - planes
-        ]
+        self._windows: list[tuple[SpikeClip, int | None, int]] = []
+        for clip in clips:
+            starts: list[tuple[int | None, int]]
+            if any(other.depths for other in clips):
+                starts = [(k, plane - before) for k, plane in enumerate(clip.depth_planes)]
+            else:
+                starts = [(None, start) for start in range(0, clip.planes, planes)]
+            self._windows += [
+                (clip, k, start) for k, start in starts if 0 <= start <= clip.planes - planes
+            ]
         if not self._windows:
             raise DataSetError(
-                f'{clips[0].name}: no depth map lies in the middle of {planes} planes; choose '
-                'shorter windows'
+                f'{clips[0].name}: no window of {planes} planes, or none with depth in its '
+                'middle; choose shorter windows'
             )
 
     def __len__(self) -> int:
@@ -73,19 +78,20 @@ class SpikeSource(LabelledSource):
 
     def frame(self, number: int) -> int:
         """The number of the plane that a sample's depth belongs to."""
-        clip, k, _ = self._windows[number]
-        return int(clip.depth_planes[k])
+        _, _, start = self._windows[number]
+        return start + reference_index('middle', self.planes[0])
 
     def sample(self, number: int, planes: int) -> Batch:
         """See :meth:`LabelledSource.sample`; ``planes`` can be no more than the source's."""
-        clip, k, middle = self._windows[number]
-        start = middle - reference_index('middle', planes)
-        depth: Depth = clip.depth(k)
+        clip, k, start = self._windows[number]
+        start += reference_index('middle', self.planes[0]) - reference_index('middle', planes)
+        size = (clip.geometry.height, clip.geometry.width)
+        depth = np.full(size, np.nan, np.float32) if k is None else clip.depths[k]()
         if depth.shape != (clip.geometry.height, clip.geometry.width):
             raise FrameError(
                 f'depth {list(depth.shape)} and sensor {clip.geometry} differ in size'
             )
-        window = np.ascontiguousarray(clip.planes[start : start + planes])
+        window = np.ascontiguousarray(clip.load(start, start + planes))
         counts, lengths = packing.bin_counts(
             window, clip.geometry.width, clip.geometry.bit_order, self.bins
         )
