@@ -147,6 +147,15 @@ def test_a_stage_replaces_a_part_of_the_common_settings():
     assert stage.data(DataConfig(height=96)) == DataConfig(height=96, width=64)
 
 
+def test_a_stage_may_see_a_style_more_often():
+    twice = ['indoor', 'indoor', 'road']
+    config = RunConfig(out=Path('x'), stages=[StageConfig(styles=twice)])
+    assert not any('styles' in problem for problem in problems_of(config))
+    assert config.stages[0].data(config.data).styles == twice
+    config.data.styles = twice
+    assert any('data.styles' in problem for problem in problems_of(config))
+
+
 def test_imagenet_weights_are_for_the_network_that_has_some():
     config = RunConfig(out=Path('x'), stages=[StageConfig(start='imagenet')])
     assert any('start is' in problem and 'dpt_tiny' in problem for problem in problems_of(config))

@@ -84,8 +84,8 @@ class DataConfig:
             value = getattr(self, name)
             if value < 32 or value % 16:
                 yield f'{name} is {value}: expected a multiple of 16, 32 or more'
-        if not self.styles or len({*self.styles}) < len(self.styles):
-            yield f'styles is {self.styles}: expected one or more, each once'
+        if not self.styles:
+            yield 'styles is []: expected one or more'
         if not self.planes or min(self.planes) < 1:
             yield f'planes is {self.planes}: expected lengths of 1 or more'
         yield from _above(self, 0, 'rate_hz')
@@ -176,6 +176,8 @@ class StageConfig:
         width: Columns of an image; null: data.width. The canonical focal length of the stage is
             model.canonical_fx * width / data.width.
         planes: Lengths of the windows; null: data.planes.
+        styles: Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be
+            named more than once.
         si: Form of the scale-invariant loss: plain (Eq. 5 as printed) or rooted (the authors'
             code).
         si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
@@ -194,6 +196,7 @@ class StageConfig:
     height: int | None = None
     width: int | None = None
     planes: list[int] | None = None
+    styles: list[Style] | None = None
     si: Literal['plain', 'rooted'] = 'plain'
     si_lambda: float = 0.5
     sky_weight: float = 0.2
@@ -205,7 +208,7 @@ class StageConfig:
 
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what this stage says otherwise."""
-        return self._over(data, 'height', 'width', 'planes')
+        return self._over(data, 'height', 'width', 'planes', 'styles')
 
     def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
         """The network's settings for the images of this stage.
@@ -308,6 +311,9 @@ def problems_of(config: RunConfig) -> list[str]:
     parts |= {f'stages[{i}]': stage for i, stage in enumerate(config.stages)}
     for name, part in parts.items():
         problems += (f'{name}.{problem}' for problem in part.problems())
+    styles = config.data.styles
+    if len({*styles}) < len(styles):
+        problems.append(f'data.styles is {styles}: expected each once (stages may repeat some)')
     if not config.stages:
         problems.append('stages is empty: expected one or more')
     elif config.stages[0].start == 'previous':
