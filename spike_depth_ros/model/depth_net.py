@@ -7,12 +7,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
 from spike_depth_ros.model.heads import DepthHead, Head, UncertaintyHead
-from spike_depth_ros.model.temporal import Centred, MeanRate
+from spike_depth_ros.model.temporal import RateStem, RgbStem
 
 
 class DepthOutput(NamedTuple):
@@ -123,7 +124,6 @@ def dpt_tiny(
     s = settings
     wide = s.stage8 * 3 // 2
     stages = [
-        conv_norm(bins, s.stem, 3, 2),
         nn.Sequential(conv_norm(s.stem, s.stage4, 3, 2), conv_norm(s.stage4, s.stage4, 1)),
         nn.Sequential(conv_norm(s.stage4, wide, 3, 2), conv_norm(wide, s.stage8, 1)),
         nn.Sequential(
@@ -134,7 +134,7 @@ def dpt_tiny(
         ),
     ]
     network = SpikeDepthNet(
-        temporal=MeanRate() if inputs == 'spikes' else Centred(),
+        temporal=RateStem(bins, s.stem) if inputs == 'spikes' else RgbStem(s.stem),
         encoder=HybridEncoder(stages, s.stage16, s.dim, s.blocks, s.heads, s.mlp_ratio, s.grid),
         decoder=DptDecoder((s.stage4, s.stage8), s.dim, s.features),
         depth_head=DepthHead(s.features, s.head, 4, *depth_range),
@@ -155,6 +155,13 @@ def _initialise(network: SpikeDepthNet) -> None:
             nn.init.trunc_normal_(module.weight, std=0.02)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    if isinstance(network.temporal, RateStem):
+        # All bins nearly alike: training starts from the picture of the whole window, instead of
+        # having to find out first that the bins show the same scene.
+        weight = network.temporal.rates[0].weight
+        assert isinstance(weight, nn.Parameter)
+        with torch.no_grad():
+            weight.copy_(weight.mean(dim=1, keepdim=True) + 0.05 * weight)
     for head in (network.depth_head, network.uncertainty_head):
         if isinstance(head, Head):
             # Half of what keeps the scale: training starts on the slope of sigmoid and softplus.

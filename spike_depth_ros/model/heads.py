@@ -37,8 +37,16 @@ class Head(nn.Module):
         return value.float()
 
 
+OVERSHOOT = 0.05
+"""How far the sigmoid reaches past either end of the range of depth, as a share of the range."""
+
+
 class DepthHead(Head):
-    """Depth in metres, log-depth within its range by a sigmoid."""
+    """Depth in metres: log-depth by a sigmoid that reaches a little past its range, then clipped.
+
+    A sigmoid that ends at the range would come near its ends only at infinity, and sky, which is
+    trained as the largest depth, would never be called sky.
+    """
 
     def __init__(
         self, features: int, hidden: int, upsample: int, min_depth: float, max_depth: float
@@ -50,8 +58,11 @@ class DepthHead(Head):
 
     def forward(self, f_dec: Tensor) -> Tensor:
         """``[B, features, h, w]`` -> metres, float32 ``[B, 1, h * upsample, w * upsample]``."""
-        share = _enlarge(torch.sigmoid(self.value(f_dec)), 2.0)
-        return torch.exp(share * self.log_range + self.log_min)
+        reached = (1 + 2 * OVERSHOOT) * torch.sigmoid(self.value(f_dec)) - OVERSHOOT
+        share = reached.clamp(0.0, 1.0)
+        if self.training:  # the gradient of what is not clipped, or what is wrong there stays so
+            share = reached + (share - reached).detach()
+        return torch.exp(_enlarge(share, 2.0) * self.log_range + self.log_min)
 
 
 class UncertaintyHead(Head):

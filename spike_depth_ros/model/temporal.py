@@ -6,42 +6,89 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spike_depth_ros.chunk import BitOrder
+from spike_depth_ros.model.encoder import conv_norm
 from spike_depth_ros.packing import bin_edges
 
 MIN_RATE = 1e-4
 """Spikes per pixel and plane below which an image counts as dark and is not amplified further."""
 
 
-class MeanRate(nn.Module):
-    """Firing rates relative to the image's mean rate.
+class RateStem(nn.Module):
+    """Temporal module of ``dpt_tiny``: from firing rates to feature maps of half the size.
 
     What light, aperture, sensor threshold and plane rate do to a spike stream is, to first order,
-    one factor on every rate. Dividing by the mean rate takes it out, and lets windows of any
-    length share weights.
+    one factor on every rate. Dividing by the image's mean rate takes it out, and lets windows of
+    any length share weights.
+
+    The rate of a short bin is mostly quantisation: one spike or none. So the network is given the
+    whole window's rate beside those of the bins, as its square root: near to how pictures are
+    stored, so that shadows do not vanish beside lamps.
     """
 
+    def __init__(self, bins: int, out: int) -> None:
+        """Build the module.
+
+        Args:
+            bins: Channels of counts.
+            out: Channels of the feature maps.
+        """
+        super().__init__()
+        self.rates = conv_norm(bins, out, 3, 2, act=False)
+        self.brightness = conv_norm(1, out, 3, 2, act=False)
+
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
-        """Normalise counts.
+        """Encode counts.
 
         Args:
             counts: Spikes of each pixel in each bin, ``[B, C, H, W]``, any integer or float dtype.
             planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
 
         Returns:
-            Float ``[B, C, H, W]`` with mean 1 over each image; below it where the image's mean
-            rate is under ``MIN_RATE``, and all 0 for an image without a spike.
+            Float ``[B, out, H / 2, W / 2]``, 0 and more.
         """
-        per_plane = planes_per_bin.float().reciprocal()
-        # Sums before the cast of the whole tensor: one pass over the small integers, and one scale
-        # per bin for the only pass that writes floats.
-        sums = counts.sum(dim=(2, 3), dtype=torch.float32)
-        pixels = counts.shape[2] * counts.shape[3]
-        mean = (sums * per_plane).mean(dim=1) / pixels
-        scale = per_plane / mean.clamp_min(MIN_RATE)[:, None]
-        return counts.float() * scale[:, :, None, None]
+        rates, brightness = relative_rates(counts, planes_per_bin)
+        return F.relu(self.rates(rates) + self.brightness(brightness))
+
+
+def relative_rates(counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tensor]:
+    """Firing rates over the image's mean rate.
+
+    Args:
+        counts: Spikes of each pixel in each bin, ``[B, C, H, W]``, any integer or float dtype.
+        planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
+
+    Returns:
+        Rates of the bins, float ``[B, C, H, W]``, with mean 1 over each image (below it where the
+        image's mean rate is under ``MIN_RATE``, and all 0 for an image without a spike), and the
+        square root of their means over the window, ``[B, 1, H, W]``.
+    """
+    per_plane = planes_per_bin.float().reciprocal()
+    spikes = counts.float()
+    batch, bins, height, width = counts.shape
+    # A product with one row of weights reads the counts once, where a sum over channels of a
+    # product would write them again first.
+    window = torch.matmul(per_plane / bins, spikes.flatten(2)).view(batch, 1, height, width)
+    scale = window.mean(dim=(1, 2, 3)).clamp_min(MIN_RATE).reciprocal()
+    rates = spikes * (scale[:, None] * per_plane)[:, :, None, None]
+    return rates, (window * scale[:, None, None, None]).sqrt()
+
+
+class RgbStem(nn.Module):
+    """What a network of RGB has in place of a temporal module."""
+
+    def __init__(self, out: int) -> None:
+        super().__init__()
+        self.centred = Centred()
+        self.colours = conv_norm(3, out, 3, 2)
+
+    def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
+        """Encode ``[B, 3, H, W]``, 0 to 1, to ``[B, out, H / 2, W / 2]``, 0 and more."""
+        features: Tensor = self.colours(self.centred(rgb, planes_per_bin))
+        return features
 
 
 class Centred(nn.Module):

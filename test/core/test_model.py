@@ -15,10 +15,11 @@ from hypothesis import strategies as st  # noqa: E402
 from spike_depth_ros import packing  # noqa: E402
 from spike_depth_ros.backends import Layout  # noqa: E402
 from spike_depth_ros.backends.torch import pool_and_pad  # noqa: E402
-from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load, load_info  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info  # noqa: E402
 from spike_depth_ros.chunk import Geometry  # noqa: E402
+from spike_depth_ros.model.heads import DepthHead  # noqa: E402
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
-from spike_depth_ros.model.temporal import MIN_RATE, MeanRate, PlaneBinning  # noqa: E402
+from spike_depth_ros.model.temporal import MIN_RATE, PlaneBinning, relative_rates  # noqa: E402
 
 INFO = load_info(default_checkpoint())
 SMALL = dataclasses.replace(
@@ -54,7 +55,8 @@ def test_outputs_have_the_promised_shapes_and_ranges():
     assert output.f_dec.shape == (2, 48, 16, 28)
     assert output.class_token.shape == (2, 192)
     assert output.depth.dtype == output.uncertainty.dtype == torch.float32
-    assert INFO.min_depth <= output.depth.min() <= output.depth.max() <= INFO.max_depth
+    assert output.depth.min() > INFO.min_depth * (1 - 1e-6)
+    assert output.depth.max() < INFO.max_depth * (1 + 1e-6)
     assert output.uncertainty.min() >= 0
 
 
@@ -98,21 +100,52 @@ def test_brightness_and_window_length_cancel(small):
     torch.testing.assert_close(longer.depth, once.depth)
 
 
-def test_mean_rate_weighs_each_bin_by_its_planes():
+def test_rates_weigh_each_bin_by_its_planes():
     counts = torch.tensor([[[[1, 3]], [[4, 0]]]])
-    found = MeanRate()(counts, torch.tensor([2, 4]))
-    # Rates 0.5, 1.5 and 1, 0: their mean is 0.75.
+    rates, brightness = relative_rates(counts, torch.tensor([2, 4]))
+    # Rates 0.5, 1.5 and 1, 0: their mean is 0.75, over the window 0.75 both.
     expected = torch.tensor([[[[0.5, 1.5]], [[1.0, 0.0]]]]) / 0.75
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(rates, expected)
+    torch.testing.assert_close(brightness, torch.ones(1, 1, 1, 2))
+    # Twice the rate is the root of two times as bright.
+    _, brightness = relative_rates(torch.tensor([[[[4, 8]]]]), torch.tensor([16]))
+    assert (brightness[..., 1] / brightness[..., 0]).item() == pytest.approx(2**0.5)
 
 
-def test_mean_rate_leaves_the_dark_dark():
-    assert MeanRate()(torch.zeros(1, 2, 4, 4), torch.ones(2)).abs().max() == 0
+def test_rates_leave_the_dark_dark():
+    for part in relative_rates(torch.zeros(1, 2, 4, 4), torch.ones(2)):
+        assert part.abs().max() == 0
     counts = torch.zeros(1, 1, 200, 200)
     counts[..., 0, 0] = 1
-    found = MeanRate()(counts, torch.ones(1))
+    rates, _ = relative_rates(counts, torch.ones(1))
     assert counts.mean() < MIN_RATE
-    assert found.max() == pytest.approx(1 / MIN_RATE)
+    assert rates.max() == pytest.approx(1 / MIN_RATE)
+
+
+def test_training_starts_from_the_picture_of_the_whole_window(small):
+    weight = small.temporal.rates[0].weight
+    assert weight.mean(dim=1).abs().mean() > 3 * weight.std(dim=1).mean()
+
+
+def depth_head(bias):
+    head = DepthHead(4, 4, 4, 0.5, 80.0)
+    torch.nn.init.constant_(head.conv3.bias, bias)
+    torch.nn.init.zeros_(head.conv3.weight)
+    return head
+
+
+def test_depth_reaches_both_ends_of_its_range():
+    features = torch.zeros(1, 4, 2, 2)
+    for bias, depth in ((4.0, 80.0), (-4.0, 0.5), (0.0, (80.0 * 0.5) ** 0.5)):
+        torch.testing.assert_close(
+            depth_head(bias).eval()(features), torch.full((1, 1, 8, 8), depth)
+        )
+
+
+def test_depth_that_is_clipped_still_learns():
+    head = depth_head(4.0).train()
+    head(torch.zeros(1, 4, 2, 2)).sum().backward()
+    assert head.conv3.bias.grad > 0
 
 
 @settings(max_examples=60)
@@ -190,16 +223,3 @@ def test_an_unknown_architecture_is_refused_by_name():
 def test_bad_settings_are_refused(bad):
     with pytest.raises(CheckpointError, match='field settings'):
         build(dataclasses.replace(INFO, settings={**INFO.settings, **bad}))
-
-
-def test_the_untrained_network_starts_on_the_slope_of_its_depth_range():
-    """Random weights whose sigmoid is saturated would get no gradient."""
-    info, weights = load(default_checkpoint())
-    if info.stage != 'random':
-        pytest.skip('the shipped weights are trained')
-    counts = torch.poisson(torch.ones(1, 32, 64, 96)).to(torch.uint8)
-    with torch.inference_mode():
-        depth = build_with_weights(info, weights).eval()(counts, torch.full((32,), 5)).depth
-    share = torch.log(depth / info.min_depth) / np.log(info.max_depth / info.min_depth)
-    assert 0.1 < share.quantile(0.05) < share.quantile(0.95) < 0.9
-    assert share.std() > 0.01

@@ -23,6 +23,7 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
     load_info,
     onnx_path,
 )
+from spike_depth_ros.model.registry import build_with_weights  # noqa: E402
 from spike_training import export as module  # noqa: E402
 from spike_training.export import (  # noqa: E402
     RANDOM_INFO,
@@ -161,3 +162,14 @@ def test_shipped_export_holds_its_weights_as_the_checkpoint_does():
     convolutions = [name for name in weights if weights[name].ndim == 4]
     assert len(convolutions) > 30
     assert all(weights[name].tobytes() in stored for name in convolutions)
+
+
+def test_the_untrained_network_starts_on_the_slope_of_its_depth_range():
+    """Random weights whose sigmoid is saturated would get no gradient."""
+    info, weights = random_checkpoint('dpt_tiny', 0)
+    counts = torch.poisson(torch.ones(1, 32, 64, 96)).to(torch.uint8)
+    with torch.inference_mode():
+        depth = build_with_weights(info, weights).eval()(counts, torch.full((32,), 5)).depth
+    share = torch.log(depth / info.min_depth) / np.log(info.max_depth / info.min_depth)
+    assert 0.05 < share.quantile(0.05) < share.quantile(0.95) < 0.95
+    assert share.std() > 0.01

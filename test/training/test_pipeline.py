@@ -20,6 +20,7 @@ pytest.importorskip('lightning_fabric')
 
 from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
+from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
 from spike_training import pipeline  # noqa: E402
 from spike_training.config import (  # noqa: E402
     DataConfig,
@@ -75,8 +76,28 @@ def test_a_stage_starts_from_the_one_before_where_the_shapes_fit(teacher_and_stu
     student = load(next((out / 'student').glob('*.safetensors')))[1]
     name = 'decoder.readout.grid.weight'
     np.testing.assert_allclose(student[name], teacher[name], atol=1e-4)
-    assert student['encoder.stages.0.0.weight'].shape[1] == 32
-    assert teacher['encoder.stages.0.0.weight'].shape[1] == 3
+    assert student['temporal.rates.0.weight'].shape[1] == 32
+    assert teacher['temporal.colours.0.weight'].shape[1] == 3
+
+
+def test_a_stage_starts_from_imagenet(tmp_path):
+    timm = pytest.importorskip('timm')
+    torch.manual_seed(1)
+    trunk = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
+    torch.save(trunk.state_dict(), tmp_path / 'timm.pth')
+    stage = StageConfig(
+        name='teacher', input='rgb', start='imagenet', imagenet=str(tmp_path / 'timm.pth')
+    )
+    config = tiny_run(tmp_path, stage)
+    config.model = ModelConfig(
+        architecture='dpt_hybrid',
+        settings={'dim': 48, 'layers': 4, 'heads': 3, 'features': 8},
+    )
+    network = pipeline._network(pipeline.describe(config, stage), 0, stage, None)
+    block = 'blocks.3.attn.qkv.weight'
+    torch.testing.assert_close(
+        network.encoder.trunk.state_dict()[block], trunk.state_dict()[block]
+    )
 
 
 def test_what_the_checkpoint_says_of_itself(teacher_and_student):

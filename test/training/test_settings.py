@@ -25,6 +25,7 @@ from spike_training.config import (
     StageConfig,
     TrainConfig,
     check,
+    problems_of,
     to_yaml,
 )
 from spike_training.errors import ConfigError
@@ -144,6 +145,22 @@ def test_a_stage_replaces_a_part_of_the_common_settings():
         steps=3, batch_size=5, learning_rate=0.5
     )
     assert stage.data(DataConfig(height=96)) == DataConfig(height=96, width=64)
+
+
+def test_a_stage_may_see_a_style_more_often():
+    twice = ['indoor', 'indoor', 'road']
+    config = RunConfig(out=Path('x'), stages=[StageConfig(styles=twice)])
+    assert not any('styles' in problem for problem in problems_of(config))
+    assert config.stages[0].data(config.data).styles == twice
+    config.data.styles = twice
+    assert any('data.styles' in problem for problem in problems_of(config))
+
+
+def test_imagenet_weights_are_for_the_network_that_has_some():
+    config = RunConfig(out=Path('x'), stages=[StageConfig(start='imagenet')])
+    assert any('start is' in problem and 'dpt_tiny' in problem for problem in problems_of(config))
+    config.model.architecture = 'dpt_hybrid'
+    assert not any('start is' in problem for problem in problems_of(config))
 
 
 def test_a_stage_of_smaller_images_has_the_same_camera_made_smaller():

@@ -84,8 +84,8 @@ class DataConfig:
             value = getattr(self, name)
             if value < 32 or value % 16:
                 yield f'{name} is {value}: expected a multiple of 16, 32 or more'
-        if not self.styles or len({*self.styles}) < len(self.styles):
-            yield f'styles is {self.styles}: expected one or more, each once'
+        if not self.styles:
+            yield 'styles is []: expected one or more'
         if not self.planes or min(self.planes) < 1:
             yield f'planes is {self.planes}: expected lengths of 1 or more'
         yield from _above(self, 0, 'rate_hz')
@@ -164,14 +164,20 @@ class StageConfig:
         name: Of its folder, and what the checkpoint says trained it.
         kind: pretrain: depth and uncertainty from labelled scenes.
         input: What the network sees: spikes, or rgb (the teacher of later stages).
-        start: Weights to start from: scratch, or previous (those of the stage before it in the
-            list, wherever the shapes fit).
+        start: Weights to start from: scratch, previous (those of the stage before it in the
+            list, wherever the shapes fit), or imagenet (the encoder of dpt_hybrid as timm has
+            it).
+        imagenet: Where start: imagenet finds its weights: hub (timm downloads them), or a local
+            file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
         batch_size: Images a step and process; null: train.batch_size.
         learning_rate: Peak of the learning rate; null: train.learning_rate.
         height: Rows of an image; null: data.height.
         width: Columns of an image; null: data.width. The canonical focal length of the stage is
             model.canonical_fx * width / data.width.
+        planes: Lengths of the windows; null: data.planes.
+        styles: Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be
+            named more than once.
         si: Form of the scale-invariant loss: plain (Eq. 5 as printed) or rooted (the authors'
             code).
         si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
@@ -182,12 +188,15 @@ class StageConfig:
     name: str = 'pre_src'
     kind: Literal['pretrain'] = 'pretrain'
     input: Literal['spikes', 'rgb'] = 'spikes'
-    start: Literal['scratch', 'previous'] = 'scratch'
+    start: Literal['scratch', 'previous', 'imagenet'] = 'scratch'
+    imagenet: str = 'hub'
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     height: int | None = None
     width: int | None = None
+    planes: list[int] | None = None
+    styles: list[Style] | None = None
     si: Literal['plain', 'rooted'] = 'plain'
     si_lambda: float = 0.5
     sky_weight: float = 0.2
@@ -199,7 +208,7 @@ class StageConfig:
 
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what this stage says otherwise."""
-        return self._over(data, 'height', 'width')
+        return self._over(data, 'height', 'width', 'planes', 'styles')
 
     def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
         """The network's settings for the images of this stage.
@@ -302,10 +311,19 @@ def problems_of(config: RunConfig) -> list[str]:
     parts |= {f'stages[{i}]': stage for i, stage in enumerate(config.stages)}
     for name, part in parts.items():
         problems += (f'{name}.{problem}' for problem in part.problems())
+    styles = config.data.styles
+    if len({*styles}) < len(styles):
+        problems.append(f'data.styles is {styles}: expected each once (stages may repeat some)')
     if not config.stages:
         problems.append('stages is empty: expected one or more')
     elif config.stages[0].start == 'previous':
         problems.append("stages[0].start is 'previous': there is no stage before the first")
+    for i, stage in enumerate(config.stages):
+        if stage.start == 'imagenet' and config.model.architecture != 'dpt_hybrid':
+            problems.append(
+                f"stages[{i}].start is 'imagenet': there are such weights for dpt_hybrid alone, "
+                f'model.architecture is {config.model.architecture}'
+            )
     names = [stage.name for stage in config.stages]
     problems += (f'stages: two are named {name}' for name in {*names} if names.count(name) > 1)
     return problems

@@ -138,11 +138,16 @@ def _differences(before: Any, now: Any) -> list[str]:
 def _network(
     info: CheckpointInfo, seed: int, stage: StageConfig, previous: Path | None
 ) -> SpikeDepthNet:
-    """A network with its first weights: from the seed, or the stage before where they fit."""
+    """A network with its first weights: from the seed, ImageNet, or the stage before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(info)
     assert isinstance(network, SpikeDepthNet)
+    if stage.start == 'imagenet':
+        from spike_depth_ros.model.vit_hybrid import VitHybrid, load_imagenet
+
+        assert isinstance(network.encoder, VitHybrid)  # checked with the config
+        load_imagenet(network.encoder, stage.imagenet)
     if stage.start == 'previous':
         assert previous is not None  # checked with the config
         own = network.state_dict()
