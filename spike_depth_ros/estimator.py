@@ -20,8 +20,9 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.window import Window
 
-MULTIPLE = 16
-"""Height and width of every network's input are multiples of this."""
+MULTIPLE = 32
+"""Height and width of every network's input are multiples of this: its tokens are 16 pixels apart,
+or 32 where it averages counts of 2x2 pixels first."""
 
 MIN_PIXELS = 16
 """Smallest side of an image, in pixels, that depth is predicted for."""

@@ -14,15 +14,17 @@ from torch import Tensor, nn
 class Head(nn.Module):
     """Three convolutions from decoder features to one value per pixel of half the resolution."""
 
-    def __init__(self, features: int, hidden: int, upsample: int) -> None:
+    def __init__(self, features: int, hidden: int, upsample: int, pool: int = 1) -> None:
         """Build the head.
 
         Args:
             features: Channels in.
             hidden: Channels between.
-            upsample: Input pixels per feature pixel, a multiple of 2.
+            upsample: Pixels that the network works on per feature pixel, a multiple of 2.
+            pool: Input pixels per side of a pixel that the network works on.
         """
         super().__init__()
+        self.last = 2.0 * pool
         self.conv1 = nn.Conv2d(features, hidden, 3, padding=1)
         self.conv2 = nn.Conv2d(hidden, hidden, 3, padding=1)
         self.conv3 = nn.Conv2d(hidden, 1, 1)
@@ -49,28 +51,34 @@ class DepthHead(Head):
     """
 
     def __init__(
-        self, features: int, hidden: int, upsample: int, min_depth: float, max_depth: float
+        self,
+        features: int,
+        hidden: int,
+        upsample: int,
+        min_depth: float,
+        max_depth: float,
+        pool: int = 1,
     ) -> None:
         """Build the head; see :class:`Head`. The range is in metres."""
-        super().__init__(features, hidden, upsample)
+        super().__init__(features, hidden, upsample, pool)
         self.log_min = math.log(min_depth)
         self.log_range = math.log(max_depth) - self.log_min
 
     def forward(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, h, w]`` -> metres, float32 ``[B, 1, h * upsample, w * upsample]``."""
+        """``[B, features, h, w]`` -> metres, float32 ``[B, 1, H, W]``, the size of the input."""
         reached = (1 + 2 * OVERSHOOT) * torch.sigmoid(self.value(f_dec)) - OVERSHOOT
         share = reached.clamp(0.0, 1.0)
         if self.training:  # the gradient of what is not clipped, or what is wrong there stays so
             share = reached + (share - reached).detach()
-        return torch.exp(_enlarge(share, 2.0) * self.log_range + self.log_min)
+        return torch.exp(_enlarge(share, self.last) * self.log_range + self.log_min)
 
 
 class UncertaintyHead(Head):
     """Predicted relative error of the depth, at least 0."""
 
     def forward(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, h, w]`` -> float32 ``[B, 1, h * upsample, w * upsample]``."""
-        return _enlarge(F.softplus(self.value(f_dec)), 2.0)
+        """``[B, features, h, w]`` -> float32 ``[B, 1, H, W]``, the size of the input."""
+        return _enlarge(F.softplus(self.value(f_dec)), self.last)
 
 
 def _enlarge(x: Tensor, factor: float) -> Tensor:

@@ -29,14 +29,16 @@ class RateStem(nn.Module):
     stored, so that shadows do not vanish beside lamps.
     """
 
-    def __init__(self, bins: int, out: int) -> None:
+    def __init__(self, bins: int, out: int, pool: int) -> None:
         """Build the module.
 
         Args:
             bins: Channels of counts.
             out: Channels of the feature maps.
+            pool: Pixels per side whose counts are averaged first.
         """
         super().__init__()
+        self.pool = pool
         self.rates = conv_norm(bins, out, 3, 2, act=False)
         self.brightness = conv_norm(1, out, 3, 2, act=False)
 
@@ -48,10 +50,14 @@ class RateStem(nn.Module):
             planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
 
         Returns:
-            Float ``[B, out, H / 2, W / 2]``, 0 and more.
+            Float ``[B, out, H / (2 pool), W / (2 pool)]``, 0 and more.
         """
-        rates, brightness = relative_rates(counts, planes_per_bin)
+        rates, brightness = relative_rates(_pooled(counts, self.pool), planes_per_bin)
         return F.relu(self.rates(rates) + self.brightness(brightness))
+
+
+def _pooled(image: Tensor, pool: int) -> Tensor:
+    return F.avg_pool2d(image.float(), pool) if pool > 1 else image
 
 
 def relative_rates(counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,14 +86,16 @@ def relative_rates(counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tens
 class RgbStem(nn.Module):
     """What a network of RGB has in place of a temporal module."""
 
-    def __init__(self, out: int) -> None:
+    def __init__(self, out: int, pool: int) -> None:
+        """Build the stem; see :class:`RateStem`."""
         super().__init__()
+        self.pool = pool
         self.centred = Centred()
         self.colours = conv_norm(3, out, 3, 2)
 
     def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
-        """Encode ``[B, 3, H, W]``, 0 to 1, to ``[B, out, H / 2, W / 2]``, 0 and more."""
-        features: Tensor = self.colours(self.centred(rgb, planes_per_bin))
+        """Encode ``[B, 3, H, W]``, 0 to 1; to ``[B, out, H / (2 pool), W / (2 pool)]``."""
+        features: Tensor = self.colours(self.centred(_pooled(rgb, self.pool), planes_per_bin))
         return features
 
 

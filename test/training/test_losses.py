@@ -10,6 +10,7 @@ torch = pytest.importorskip('torch')
 
 from spike_training.bicross.losses import (  # noqa: E402
     OFFSET,
+    gradient_loss,
     si_loss,
     si_loss_rooted,
     soft_error,
@@ -193,3 +194,31 @@ def test_gradient_equals_finite_differences(loss):
             down[place] -= step
             slope = (loss(up, reference, weight) - loss(down, reference, weight)).sum()
             assert pred.grad[place].item() == pytest.approx(slope.item() / (2 * step), abs=2e-6)
+
+
+def test_gradient_loss_by_hand():
+    reference = torch.ones(1, 1, 2, 3)
+    pred = torch.tensor([[[[1.0, 2.0, 2.0], [1.0, 2.0, 4.0]]]])
+    weight = torch.ones_like(pred)
+    log2 = LN2
+    # Along rows the log differences are 1, 0, 1, 1 times log 2, along columns 0, 0, 1.
+    found = gradient_loss(pred, reference, weight, scales=1)
+    torch.testing.assert_close(found, torch.tensor([(3 / 4 + 1 / 3) * log2]))
+    # Every second pixel: 1 and 2 in one row.
+    found = gradient_loss(pred, reference, weight, scales=2)
+    torch.testing.assert_close(found, torch.tensor([(3 / 4 + 1 / 3 + 1) * log2]))
+
+
+def test_gradient_loss_ignores_scale_and_what_does_not_count():
+    torch.manual_seed(0)
+    reference = torch.rand(2, 1, 9, 11) + 0.5
+    reference[1, 0, 3, 4] = math.nan
+    weight = torch.ones_like(reference)
+    weight[0, 0, :, 5] = 0
+    assert gradient_loss(3 * reference, reference, weight).abs().max() < 1e-5
+    pred = torch.rand(2, 1, 9, 11, requires_grad=True)
+    gradient_loss(pred, reference, weight).sum().backward()
+    assert pred.grad[0, 0, :, 5].abs().max() == 0
+    assert pred.grad[1, 0, 3, 4] == 0
+    assert pred.grad.isfinite().all()
+    assert gradient_loss(pred, reference, torch.zeros_like(weight)).tolist() == [0.0, 0.0]

@@ -178,9 +178,11 @@ class StageConfig:
         planes: Lengths of the windows; null: data.planes.
         styles: Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be
             named more than once.
+        settings: Sizes of the architecture that differ from model.settings in this stage.
         si: Form of the scale-invariant loss: plain (Eq. 5 as printed) or rooted (the authors'
             code).
         si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
+        gradient_weight: Weight of the loss of the edges of depth, which BiCross has not; 0: none.
         sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
         uncertainty_weight: Weight of the loss of the uncertainty.
     """
@@ -197,8 +199,10 @@ class StageConfig:
     width: int | None = None
     planes: list[int] | None = None
     styles: list[Style] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     si: Literal['plain', 'rooted'] = 'plain'
     si_lambda: float = 0.5
+    gradient_weight: float = 0.0
     sky_weight: float = 0.2
     uncertainty_weight: float = 1.0
 
@@ -218,7 +222,11 @@ class StageConfig:
         depth in every stage, and the next stage need not learn another scale.
         """
         share = self.data(data).width / data.width
-        return dataclasses.replace(model, canonical_fx=model.canonical_fx * share)
+        return dataclasses.replace(
+            model,
+            canonical_fx=model.canonical_fx * share,
+            settings=model.settings | self.settings,
+        )
 
     def _over(self, part: Part, *names: str) -> Part:
         own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
@@ -233,7 +241,7 @@ class StageConfig:
         yield from self.data(DataConfig()).problems()
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
-        yield from _at_least(self, 0, 'sky_weight', 'uncertainty_weight')
+        yield from _at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
 
 
 @dataclass
@@ -311,6 +319,19 @@ def problems_of(config: RunConfig) -> list[str]:
     parts |= {f'stages[{i}]': stage for i, stage in enumerate(config.stages)}
     for name, part in parts.items():
         problems += (f'{name}.{problem}' for problem in part.problems())
+    for i, stage in enumerate(config.stages):
+        here = stage.model(config.model, config.data)
+        problems += (
+            f'stages[{i}].{problem}'
+            for problem in dataclasses.replace(here, settings=stage.settings).problems()
+            if problem.startswith('settings.')
+        )
+        size, step = stage.data(config.data), 16 * int(here.settings.get('pool', 1))
+        if size.height % step or size.width % step:
+            problems.append(
+                f'stages[{i}] has images of {size.height} x {size.width}: expected multiples of '
+                f'{step} for a network of pool {step // 16}'
+            )
     styles = config.data.styles
     if len({*styles}) < len(styles):
         problems.append(f'data.styles is {styles}: expected each once (stages may repeat some)')

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
-from spike_training.bicross.losses import si_loss, si_loss_rooted, soft_error, uncertainty_loss
+from spike_training.bicross.losses import (
+    gradient_loss,
+    si_loss,
+    si_loss_rooted,
+    soft_error,
+    uncertainty_loss,
+)
 from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Batch
 from spike_training.engine.evaluate import canonical_depth, predict
@@ -18,7 +24,7 @@ from spike_training.engine.stage import Phase, Stage
 
 
 class Pretrain(Stage):
-    """L_sup + L_unc (Liu et al., BiCross, Eq. 5 on labels, and Eq. 2).
+    """L_sup + L_unc (Liu et al., BiCross, Eq. 5 on labels, and Eq. 2); edges too, if wanted.
 
     Depth is learnt at the canonical focal length, clamped to the range of the network. Sky is
     trained as the largest depth, with a weight of its own: it teaches "far", yet half an image of
@@ -46,12 +52,12 @@ class Pretrain(Stage):
         unc = uncertainty_loss(output.uncertainty, output.depth, target, measured).mean()
         error = torch.where(measured, soft_error(output.depth, target), 0.0).sum()
         loss = sup + self.config.uncertainty_weight * unc
-        return {
-            'loss': loss,
-            'sup': sup.detach(),
-            'unc': unc.detach(),
-            'error': error / measured.sum().clamp_min(1),
-        }
+        parts = {'sup': sup.detach(), 'unc': unc.detach()}
+        if self.config.gradient_weight:
+            gradient = gradient_loss(output.depth, target, weight).mean()
+            loss = loss + self.config.gradient_weight * gradient
+            parts['edges'] = gradient.detach()
+        return {'loss': loss, **parts, 'error': error / measured.sum().clamp_min(1)}
 
     def predict(self, batch: Batch) -> DepthOutput:
         """The network's outputs, at the canonical focal length."""
