@@ -7,7 +7,7 @@
 
 from the repository's root. The folder holds ``spikes/vidar_car_400x250.dat`` (HiST-SFlow),
 ``spikes/uhsr.npz`` (Spike-Zoo, the U-CALTECH recording) and ``spikes/noise_maps/data.npz``
-(SpikeNeRF: maps ``Nl``, ``Nd`` and ``D_light`` of a sensor). No image of them is written.
+(SpikeNeRF: maps of a sensor). No image of them is written.
 
 Planes 0 to 99 of a recording are fitted. From planes 100 to 199 only the light is taken, and their
 histograms are compared with those of simulations: the ideal sensor, and the fitted one. The maps
@@ -18,8 +18,8 @@ The JSON holds ``machine`` and ``recordings``, of which each has ``name``, ``pla
 simulations, medians over seeds; of ``real_fitted_planes``, the recording's own planes that were
 fitted, which says how far the scene alone moves them; and ``fitted_again`` of two simulations of
 the fitted sensor, as near as a simulation with other random numbers can come. There are also
-``maps`` with ``fitted``, ``distances`` and ``structure``, the shares of the variance of ``Nl``
-that no parameter stands for.
+``maps`` with ``fitted``, ``distances`` and ``structure``, the shares of the variance of the
+response that no parameter stands for.
 
 Distances are total variations, 0 to 1: the share of one histogram that lies elsewhere in the
 other. ``spread``, the standard deviation of the intervals of steady pixels, differs in planes.
@@ -67,10 +67,11 @@ def read_maps(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Response in any unit, and thresholds per plane in the dark.
 
     The maps' authors turn the interval ``D + 1`` of a spike into a noisy one by
-    ``1 / D' = Nl / D + Nd / (D_light * (335 + Nd))``: a response and a dark current.
+    ``1 / D' = light / D + dark / (D_light * (335 + dark))``: a response and a dark current.
     """
     with np.load(folder / 'spikes' / 'noise_maps' / 'data.npz') as maps:
-        return maps['Nl'], maps['Nd'] / (maps['D_light'] * (335 + maps['Nd']))
+        light, dark = maps['Nl'], maps['Nd']  # codespell:ignore
+        return light, dark / (maps['D_light'] * (335 + dark))
 
 
 def measure_recording(

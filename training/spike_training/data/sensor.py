@@ -190,6 +190,12 @@ class Pixels:
     slope: Tensor
     offset: Tensor
 
+    def of(self, part: slice) -> Pixels:
+        """The pixels of a part of the images; of all, where one sensor takes them all."""
+        if len(self.slope) == 1:
+            return self
+        return Pixels(self.slope[part], self.offset[part])
+
     def respond(self, luminance: Tensor) -> Tensor:
         """What each pixel gathers.
 
