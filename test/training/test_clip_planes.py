@@ -11,7 +11,6 @@ from spike_training.data.clip_planes import (
     CameraSettings,
     ClipCamera,
     parse_size,
-    regrouped,
 )
 from spike_training.errors import ConfigError, DataSetError
 
@@ -161,12 +160,3 @@ def test_sizes_are_width_by_height():
     assert parse_size('400x250') == (400, 250)
     with pytest.raises(ConfigError, match="size is '400': expected WIDTHxHEIGHT"):
         parse_size('400')
-
-
-@pytest.mark.parametrize('size', [1, 4, 7, 100])
-def test_regrouped_planes_are_the_same(size):
-    numbers = np.arange(33, dtype=np.uint8).reshape(33, 1, 1)
-    blocks = list(regrouped([numbers[:5], numbers[5:6], numbers[6:20], numbers[20:]], size))
-    np.testing.assert_array_equal(np.concatenate(blocks), numbers)
-    assert {len(block) for block in blocks[:-1]} <= {size}
-    assert len(blocks[-1]) <= size

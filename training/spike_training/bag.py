@@ -17,6 +17,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from spike_depth_ros.chunk import Geometry
+from spike_depth_ros.spiking import regrouped
 from spike_training.data.clip import Clip
 from spike_training.data.clip_planes import (
     CameraSettings,
@@ -24,7 +25,6 @@ from spike_training.data.clip_planes import (
     Interpolation,
     frame_clips,
     parse_size,
-    regrouped,
 )
 from spike_training.data.transforms import Transform
 from spike_training.disk import check_room

@@ -13,7 +13,7 @@ import dataclasses
 import itertools
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ import torch
 
 from spike_depth_ros.chunk import PackedPlanes
 from spike_depth_ros.light import Light, luminance
+from spike_depth_ros.spiking import cut
 from spike_training.data import readers
 from spike_training.data.camera import SpikeCamera
 from spike_training.data.clip import Clip, Depth, Matrix
@@ -165,13 +166,10 @@ class ClipCamera:
         settings = self.settings
         key = zlib.crc32(f'{settings.seed} {self.clip.name} {stream}'.encode())
         camera = SpikeCamera(settings.height, settings.width, torch.tensor([key]))
-        for before, after, planes in self._steps(start_s, count):
-            for low in range(0, planes, BLOCK):
-                high = min(low + BLOCK, planes)
-                # The same line, cut: light at a share of the way.
-                ends = [before + np.float32(k / planes) * (after - before) for k in (low, high)]
-                light = torch.from_numpy(np.stack(ends)).clamp_(0, 1)
-                yield camera.expose(light[None], [0, high - low])[0].numpy()
+        for step in self._steps(start_s, count):
+            for before, after, planes in cut(*step, BLOCK):
+                light = torch.from_numpy(np.stack([before, after])).clamp_(0, 1)
+                yield camera.expose(light[None], [0, planes])[0].numpy()
 
     def _steps(self, start_s: float, count: int) -> Iterator[tuple[Light, Light, int]]:
         """Light at two instants and the planes between them, until there are enough."""
@@ -297,23 +295,6 @@ def _line(
         right = light(b)
         yield left, right, b - a
         left = right
-
-
-def regrouped(blocks: Iterable[PackedPlanes], size: int) -> Iterator[PackedPlanes]:
-    """The same planes in blocks of one size; the last one may be smaller."""
-    waiting: list[PackedPlanes] = []
-    held = 0
-    for block in blocks:
-        rest = block
-        while held + len(rest) >= size:
-            cut = size - held
-            yield np.concatenate([*waiting, rest[:cut]])
-            waiting, held, rest = [], 0, rest[cut:]
-        if len(rest):
-            waiting.append(rest)
-            held += len(rest)
-    if waiting:
-        yield np.concatenate(waiting)
 
 
 def frame_clips(name: str, where: str) -> list[Clip]:
