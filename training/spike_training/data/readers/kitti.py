@@ -55,7 +55,7 @@ def read(
     files.folders(root, TREE)
     if (root / 'calib.txt').is_file():
         return [_recording(root, camera)]
-    drives = sorted(root.glob('*/*_drive_*_sync'))
+    drives = sorted(root.glob('????_??_??/*_drive_*_sync'))
     if not drives:
         raise files.missing(
             root / '2011_09_26' / '2011_09_26_drive_0001_sync' / camera / 'data', TREE

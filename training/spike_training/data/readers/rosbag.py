@@ -66,8 +66,9 @@ def read(
     Raises:
         DataSetError: There is no such bag or stream, or it is damaged.
     """
-    if not root.exists():
-        raise files.missing(root, TREE)
+    bag = root / 'metadata.yaml' if root.is_dir() else root
+    if not bag.is_file():
+        raise files.missing(bag, TREE)
     with _opened(root) as reader:
         streams = _topics(reader, spikes, IMAGE)
         if not streams:
