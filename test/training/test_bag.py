@@ -184,6 +184,12 @@ def test_a_disk_without_room_is_not_filled(tmp_path):
         check_room(tmp_path, 2 * free, 'less')
 
 
+def test_a_place_that_cannot_be_written_to_is_refused(recording, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ConfigError, match='file/deep: cannot be made: Not a directory'):
+        bag({'folder': str(recording)}, tmp_path / 'file' / 'deep' / 'out', size=SIZE)
+
+
 def test_a_damaged_frame_is_left_out_and_named(tmp_path, capsys):
     write_folder(tmp_path / 'data', Sliding(8, damaged=(2,)))
     bag({'folder': str(tmp_path / 'data')}, tmp_path / 'out', size=SIZE, rate=600.0)

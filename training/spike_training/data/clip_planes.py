@@ -33,6 +33,7 @@ from spike_training.data.interpolation import (
     sub_frames,
 )
 from spike_training.data.readers.files import check_share
+from spike_training.data.sensor import IDEAL, Sensor
 from spike_training.data.transforms import TRANSFORMS, Transform
 from spike_training.errors import ConfigError, DataSetError, FrameError
 
@@ -61,7 +62,8 @@ class CameraSettings:
         mean_rate: Share of the planes in which a pixel fires, on average over the clip; what
             saturates lowers it.
         interpolation: How to go from frame to frame: along optical flow, or blended.
-        seed: Of the charge that pixels begin with.
+        sensor: What its pixels add; its plane rate is ``rate_hz``, whatever it says itself.
+        seed: Of the charge that pixels begin with, of their noise and of their differences.
 
     Raises:
         ConfigError: A number out of range, or an unknown name.
@@ -73,6 +75,7 @@ class CameraSettings:
     transform: Transform = 'aspect'
     mean_rate: float = 0.2
     interpolation: Interpolation = 'flow'
+    sensor: Sensor = IDEAL
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -165,7 +168,14 @@ class ClipCamera:
         """
         settings = self.settings
         key = zlib.crc32(f'{settings.seed} {self.clip.name} {stream}'.encode())
-        camera = SpikeCamera(settings.height, settings.width, torch.tensor([key]))
+        # Every stream is noisy in its own way, and all are seen by one and the same camera.
+        camera = SpikeCamera(
+            settings.height,
+            settings.width,
+            torch.tensor([key]),
+            dataclasses.replace(settings.sensor, rate_hz=settings.rate_hz),
+            chips=torch.tensor([settings.seed]),
+        )
         for step in self._steps(start_s, count):
             for before, after, planes in cut(*step, BLOCK):
                 light = torch.from_numpy(np.stack([before, after])).clamp_(0, 1)

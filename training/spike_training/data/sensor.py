@@ -22,6 +22,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from spike_training.errors import ConfigError
+
 Mode = Literal['keep', 'reset']
 """What a spike leaves of the charge: what exceeds the threshold, or nothing."""
 
@@ -75,9 +77,9 @@ class Sensor:
     dead_pixels: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no sensor can be."""
+        """Raises ConfigError, a ValueError, for what no sensor can be."""
         if self.mode not in ('keep', 'reset'):
-            raise ValueError(f"mode {self.mode!r}: expected 'keep' or 'reset'")
+            raise ConfigError(f"mode {self.mode!r}: expected 'keep' or 'reset'")
         ranges: dict[str, tuple[float, float, str]] = {
             'threshold': (1e-6, 1e6, 'above 0'),
             'rate_hz': (1e-3, 1e9, 'above 0'),
@@ -96,7 +98,7 @@ class Sensor:
             value = getattr(self, field.name)
             low, high, words = ranges.get(field.name, (0, 1e9, '0 or more'))
             if not low <= value <= high:
-                raise ValueError(f'{field.name} {value}: expected {words}')
+                raise ConfigError(f'{field.name} {value}: expected {words}')
 
     @property
     def has_noise(self) -> bool:
