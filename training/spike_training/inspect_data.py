@@ -121,6 +121,7 @@ def look(source: ClipSource | SpikeSource, frames: int) -> tuple[dict[str, Any],
         rates.append(firing_rate(batch))
         if number in wanted:
             shown.append(batch)
+    source.check()
     if not rates:
         raise DataSetError(f'{source.recording(0)}: none of {len(chosen)} frames can be used')
     depths, rate = np.concatenate(metres), np.stack(rates)

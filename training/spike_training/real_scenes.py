@@ -95,9 +95,11 @@ def evaluate_real(
     sets, constants = {}, _Constants(config, info, place)
     for name, recordings in clips.items():
         source = _source(config, info, recordings, planes or info.planes, mean_rate)
-        sets[name] = _role(name) | score(
-            network, info, source, constants.of(source.height, source.width), frames, place
-        )
+        found = constants.of(source.height, source.width)
+        sets[name] = _role(name) | score(network, info, source, found, frames, place)
+        sets[name]['left_out_by_reader'] = {
+            clip.name: clip.skipped for clip in recordings if clip.skipped
+        }
     report = {
         'weights_sha256': info.weights_sha256,
         'stage': info.stage,
@@ -154,6 +156,7 @@ def score(
         seen.truth += [*canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()]
         seen.clips += [source.recording(number) for number in batch.index.tolist()]
         seen.fx += batch.fx.tolist()
+    source.check()
     if len(seen.truth) < 2:
         raise DataSetError(f'{len(seen.truth)} labelled frames, expected 2 or more')
     # Half the frames away, for neighbours in time look alike.
@@ -303,7 +306,8 @@ def show(report: Mapping[str, Any]) -> None:
     Console(width=110).print(table)
     for name, scores in report['sets'].items():
         unc = scores['uncertainty']
-        left_out = sum(map(len, scores['skipped'].values()))
+        by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
+        left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
         print(
             f'{name} ({scores["role"]}): {scores["frames"]} frames of '
             f'{len(scores["clips"])} recordings, {left_out} left out; 68 % interval holds '
