@@ -1,9 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import json
+
 import cv2
 import numpy as np
 import pytest
+from clips import Sliding, write_folder
 
+from benchmarks import interpolation as benchmark
 from spike_training.data.interpolation import (
     MOST_SUB_FRAMES,
     Blend,
@@ -145,3 +149,18 @@ def test_a_pair_of_frames_is_looked_at_once_and_only_if_needed():
 def test_frames_without_times_are_refused(count, times):
     with pytest.raises(ValueError, match='a time for each, increasing'):
         interpolate([sliding(0)] * count, times, [0.0], LinearInterpolator())
+
+
+def test_the_benchmark_compares_with_frames_that_were_kept_back(tmp_path, capsys):
+    write_folder(tmp_path / 'made', Sliding(7))
+    path = tmp_path / 'figures.json'
+    command = [f'folder={tmp_path / "made"}', '--frames', '2', '--gaps', '2', '--json', str(path)]
+    assert benchmark.main(command) == 0
+    result = json.loads(path.read_text())
+    assert result.keys() == {'machine', 'settings', 'recordings'}
+    (row,) = result['recordings']
+    assert (row['gap'], row['frames'], row['blended']) == (2, 2, 0)
+    assert 0 < row['flow'] < 0.5 * row['linear']
+    # Eight pixels of a frame that is enlarged from 90 to 400 columns.
+    assert row['motion_px'] == pytest.approx(8 * 400 / 90, rel=0.2)
+    assert '| folder/made' in capsys.readouterr().out
