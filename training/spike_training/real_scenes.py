@@ -92,11 +92,13 @@ def evaluate_real(
         )
     place = choose_device(device)
     network = build_with_weights(info, weights).eval().requires_grad_(False).to(place)
-    sets, constants = {}, _Constants(config, info, place)
+    sets: dict[str, dict[str, Any]] = {}
+    constants = _Constants(config, info, place)
     for name, recordings in clips.items():
         source = _source(config, info, recordings, planes or info.planes, mean_rate)
         found = constants.of(source.height, source.width)
-        sets[name] = _role(name) | score(network, info, source, found, frames, place)
+        sets[name] = {'role': role(name)}
+        sets[name] |= score(network, info, source, found, frames, place)
         sets[name]['left_out_by_reader'] = {
             clip.name: clip.skipped for clip in recordings if clip.skipped
         }
@@ -279,8 +281,9 @@ def _source(
     return SpikeSource(spikes, planes, config.model.bins)
 
 
-def _role(name: str) -> dict[str, str]:
-    return {'role': 'development set of the procedural world' if name in DEVELOPMENT else 'test'}
+def role(name: str) -> str:
+    """What a data set may be called: nothing was chosen on a test set."""
+    return 'development set of the procedural world' if name in DEVELOPMENT else 'test'
 
 
 def show(report: Mapping[str, Any]) -> None:
