@@ -168,7 +168,7 @@ def test_the_command(tmp_path, capsys):
     }  # fmt: skip
     printed = capsys.readouterr().out
     assert 'constant indoor' in printed
-    assert 'folder (test): 3 frames of 1 recordings, 0 left out' in printed
+    assert 'folder, test: 3 frames of 1 recordings, 0 left out' in printed
     with pytest.raises(DataSetError, match='expected at least 1 data set'):
         evaluate_real(tmp_path / 'm.safetensors', tmp_path / 'c.yaml', {}, tmp_path / 'r.json')
 

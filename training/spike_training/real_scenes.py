@@ -289,38 +289,35 @@ def role(name: str) -> str:
 def show(report: Mapping[str, Any]) -> None:
     """Prints the few figures that matter."""
     height, width = report['size']
-    table = Table(
-        title=f'{report["stage"]} on real scenes, spikes simulated: {report["planes"]} planes at '
-        f'{report["rate_hz"]:g} Hz, {width} x {height} (mean over pixels; RMSE in canonical '
-        'metres)'
+    print(
+        f'{report["stage"]} on real scenes: windows of {report["planes"]} planes, simulated at '
+        f'{report["rate_hz"]:g} Hz and {width} x {height} unless a set holds spikes. Means over '
+        'pixels, RMSE in metres at the canonical focal length. One scale: each recording times '
+        'one factor; scaled: each image times its own; both borrow from the truth.'
     )
-    for column in ('set', 'predictor', 'AbsRel', 'RMSE', 'delta1'):
-        table.add_column(column)
-    for column in ('AbsRel one scale', 'delta1', 'AbsRel scaled', 'delta1'):
-        table.add_column(column)
     for name, scores in report['sets'].items():
+        by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
+        left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
+        table = Table(
+            title=f'{name}, {scores["role"]}: {scores["frames"]} frames of '
+            f'{len(scores["clips"])} recordings, {left_out} left out'
+        )
+        for column in ('', 'AbsRel', 'RMSE', 'delta1', 'one scale: AbsRel', 'delta1'):
+            table.add_column(column)
+        table.add_column('scaled: AbsRel')
+        table.add_column('delta1')
         for predictor, tables in scores['predictors'].items():
             figures = {key: tables[key]['mean_over_pixels'] for key in ALIGNMENTS}
             cells = [_cell(figures['raw'][key]) for key in ('abs_rel', 'rmse', 'delta1')]
             for key in ALIGNMENTS[1:]:
                 cells += [_cell(figures[key]['abs_rel']), _cell(figures[key]['delta1'])]
-            table.add_row(name, predictor.replace('_', ' '), *cells)
-        table.add_section()
-    Console(width=110).print(table)
-    for name, scores in report['sets'].items():
+            table.add_row(predictor.replace('_', ' '), *cells)
+        Console(width=99).print(table)
         unc = scores['uncertainty']
-        by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
-        left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
         print(
-            f'{name} ({scores["role"]}): {scores["frames"]} frames of '
-            f'{len(scores["clips"])} recordings, {left_out} left out; 68 % interval holds '
-            f'{_cell(unc["interval_coverage"])}, rank correlation with the error '
-            f'{_cell(unc["rank_correlation"])}'
+            f'68 % interval holds {_cell(unc["interval_coverage"])}, rank correlation with the '
+            f'error {_cell(unc["rank_correlation"])}'
         )
-    print(
-        'one scale: each recording times one factor; scaled: each image times its own. Both '
-        'borrow from the truth.'
-    )
 
 
 def _cell(value: float | None) -> str:
