@@ -41,7 +41,7 @@ from spike_depth_ros.nodes.calibration import (
 from spike_depth_ros.nodes.conversions import spikes_msg, stamp_msg
 from spike_depth_ros.nodes.diagnostics import Finding, Rate
 from spike_depth_ros.nodes.parameters import Parameter
-from spike_depth_ros.nodes.player import PlaneClock
+from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.placement import Placement
 from spike_depth_ros.spiking import IntegrateAndFire
 from spike_depth_ros.video import Bgr, Packet, VideoError, VideoFile, Webcam, packets, steps
