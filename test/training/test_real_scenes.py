@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +31,7 @@ from spike_training.export import random_checkpoint  # noqa: E402
 from spike_training.real_scenes import evaluate_real, recording_scales, role, score  # noqa: E402
 
 CPU = torch.device('cpu')
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +181,17 @@ def test_the_command(tmp_path, capsys):
 def test_development_sets_are_called_so():
     assert role('kitti') == role('sevenscenes') == 'development set of the procedural world'
     assert role('tum') == 'test'
+
+
+def test_the_command_line_takes_a_config_and_data_sets(tmp_path):
+    arguments = [
+        sys.executable, str(ROOT / 'training/run.py'), 'evaluate_real', '--checkpoint',
+        str(tmp_path / 'm.safetensors'), '--config', str(tmp_path / 'c.yaml'),
+        f'--data.kitti={tmp_path}', '--data.tum', str(tmp_path), '--out', str(tmp_path / 'r.json'),
+    ]  # fmt: skip
+    environment = {**os.environ, 'PYTHONPATH': f'{ROOT}:{ROOT / "training"}'}
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert 'c.yaml' in done.stderr
+    assert 'No such file' in done.stderr
+    assert len(done.stderr.splitlines()) <= 2

@@ -51,7 +51,7 @@ ALIGNMENTS = ('raw', 'recording_scaled', 'median_scaled')
 
 def evaluate_real(
     checkpoint: Path,
-    settings: Path,
+    config: Path,
     data: dict[str, str],
     out: Path,
     frames: int = 100,
@@ -66,7 +66,7 @@ def evaluate_real(
 
     Args:
         checkpoint: The .safetensors file.
-        settings: The config.yaml of a run, or a config of one: size of images, plane rate, and the
+        config: The config.yaml of a run, or a config of one: size of images, plane rate, and the
             scenes of the constants.
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
             readers follow the path: --data.tum PATH,per_metre=5000. See docs/data_sets.md.
@@ -81,8 +81,8 @@ def evaluate_real(
         CheckpointError: The checkpoint cannot be used.
         DataSetError: A data set cannot be used.
     """
-    config = load_config(settings)
-    check(config)
+    settings = load_config(config)
+    check(settings)
     info, weights = load(checkpoint)
     clips = {name: readers.read(name, where) for name, where in data.items()}
     if not clips or frames < 2:
@@ -93,9 +93,9 @@ def evaluate_real(
     place = choose_device(device)
     network = build_with_weights(info, weights).eval().requires_grad_(False).to(place)
     sets: dict[str, dict[str, Any]] = {}
-    constants = _Constants(config, info, place)
+    constants = _Constants(settings, info, place)
     for name, recordings in clips.items():
-        source = _source(config, info, recordings, planes or info.planes, mean_rate)
+        source = _source(settings, info, recordings, planes or info.planes, mean_rate)
         found = constants.of(source.height, source.width)
         sets[name] = {'role': role(name)}
         sets[name] |= score(network, info, source, found, frames, place)
@@ -105,9 +105,9 @@ def evaluate_real(
     report = {
         'weights_sha256': info.weights_sha256,
         'stage': info.stage,
-        'size': [config.data.height, config.data.width],
+        'size': [settings.data.height, settings.data.width],
         'planes': planes or info.planes,
-        'rate_hz': config.data.rate_hz,
+        'rate_hz': settings.data.rate_hz,
         'mean_rate': mean_rate,
         'sets': sets,
     }
