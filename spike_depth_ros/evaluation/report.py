@@ -314,7 +314,7 @@ def _facts(stream: Stream, runs: Sequence[ModelRun]) -> list[list[str]]:
         ['recording', stream.source],
         ['topics', topics],
         ['plane rate', f'{stream.plane_rate_hz:.6g} planes/s' if stream.plane_rate_hz else '–'],
-        ['window, hop', f'{stream.window} planes, {stream.hop or "newest"}'],
+        ['window', f'{stream.window} planes' + (f', hop {stream.hop}' if stream.hop else '')],
         ['protocol', f'{runs[0].scores.protocol.describe()}; mean over {runs[0].scores.mean}'],
     ]
     truth = stream.truth

@@ -59,14 +59,16 @@ class TruthBuffer:
 
     Args:
         within_ns: Half a hop: a truth this far from a window is still its own.
+        most: Truths that wait at most; 0: any number.
 
     Attributes:
         account: Where every truth went.
         newest_ns: Newest stamp that came; None before it.
     """
 
-    def __init__(self, within_ns: int) -> None:
+    def __init__(self, within_ns: int, most: int = 0) -> None:
         self.within_ns = within_ns
+        self._most = most
         self.account = TruthAccount()
         self.newest_ns: int | None = None
         self._waiting: list[Truth] = []  # by stamp
@@ -77,6 +79,8 @@ class TruthBuffer:
         self.account.received += 1
         self.newest_ns = max(truth.stamp_ns, self.newest_ns or truth.stamp_ns)
         bisect.insort(self._waiting, truth, key=lambda waiting: waiting.stamp_ns)
+        if self._most and len(self._waiting) > self._most:
+            self._give_up(self._waiting.pop(0), None)
 
     def decided(self, reference_ns: int) -> bool:
         """Whether later truths, in the order of their stamps, cannot be this window's."""

@@ -164,18 +164,21 @@ class SpikePlayer(Node):
     def _wait_for_subscriber(self) -> None:
         """Nothing is lost at the start of a short recording."""
         until = time.monotonic() + self._options.wait
+        wanted = [self._publisher]
+        if self._options.with_truth and self._truth_publisher is not None:
+            wanted.append(self._truth_publisher)
+
+        def complete() -> bool:
+            return all(publisher.get_subscription_count() for publisher in wanted)
+
         if self._options.wait:
             self.get_logger().info(
                 f'{self._geometry} at {self._source.rate_hz:g} planes/s; waiting up to '
                 f'{self._options.wait:g} s for a subscriber to {self._publisher.topic_name}'
             )
-        while (
-            rclpy.ok()
-            and not self._publisher.get_subscription_count()
-            and time.monotonic() < until
-        ):
+        while rclpy.ok() and not complete() and time.monotonic() < until:
             rclpy.spin_once(self, timeout_sec=0.05)
-        if self._options.wait and not self._publisher.get_subscription_count() and rclpy.ok():
+        if self._options.wait and not complete() and rclpy.ok():
             self.get_logger().warning('nobody subscribes; playing all the same')
         # The other end may learn of this publisher a little later than this one of it, and it may
         # ask for camera_info best effort: say it more than once before the planes come.
@@ -292,6 +295,11 @@ def argument_parser() -> argparse.ArgumentParser:
         '--truth',
         metavar='TOPIC',
         help='true depth in a bag, published as depth/truth. Default: depth/truth beside it',
+    )
+    add(
+        '--with-truth',
+        action='store_true',
+        help='wait for a subscriber to depth/truth, too: an evaluation',
     )
     add(
         '--reliability',
