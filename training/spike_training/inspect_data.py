@@ -204,7 +204,10 @@ def sheet(samples: Sequence[Batch], kind: str) -> pictures.Rgb:
                 f'{kind} rate, mean {rate.mean():.2f}',
             )
         )
-        panels.append((pictures.depth_panel(_thick(depth), low, max(high, low * 1.01)), 'depth'))
+        shown = None
+        if not np.isnan(depth).all():
+            shown = pictures.depth_panel(_thick(depth), low, max(high, low * 1.01))
+        panels.append((shown, 'depth'))
     return pictures.strip(panels, pictures.LEGEND, len(panels) // len(samples))
 
 
