@@ -6,12 +6,14 @@
 
 from the repository's root, without ROS. Light that changes over a window, 128 planes of 400x250,
 becomes packed planes, by ours and by the plain loop in turn, after it was checked that both fire
-alike. One thread is used, and a GPU beside the CPU where there is one.
+alike. One thread is used, and a GPU beside the CPU where there is one. On the CPU it is the
+thread's own time that counts, so that what other processes take of the core does not.
 
 The JSON holds ``machine``, ``settings``, ``work`` and ``bytes``. Each entry of ``work`` has
-``name``, ``device``, ``batch``, the median ``ms`` of a call, ``planes_per_s`` (400x250, of all
-recordings of the batch together), ``real_time`` (how many cameras of 20,000 planes a second that
-is) and ``over_plain``, the median of each round's ratio to the plain loop on the CPU:
+``name``, ``device``, ``batch``, the median ``ms`` of a call and its median ``wall_ms``,
+``planes_per_s`` (400x250, of all recordings of the batch together), ``real_time`` (how many
+cameras of 20,000 planes a second that is) and ``over_plain``, the median of each round's ratio to
+the plain loop on the CPU:
 
 - ``keep``, ``reset``: the ideal sensor in both modes;
 - ``still``: ``keep`` under constant light;
@@ -127,17 +129,21 @@ def works(batch: int, planes: int, device: str) -> dict[str, Callable[[], object
     }
 
 
-def timed(function: Callable[[], object], device: str) -> float:
-    """Seconds of a call, with what it queued on a GPU; memory is freed outside of them."""
+def timed(function: Callable[[], object], device: str) -> tuple[float, float]:
+    """Seconds of a call, and seconds on the wall; memory is freed outside of them.
+
+    On a GPU both are the same, from an idle GPU to an idle GPU.
+    """
     if device != 'cpu':
         torch.cuda.synchronize()
-    started = time.perf_counter()
+    started, own = time.perf_counter(), time.thread_time()
     result = function()
+    own = time.thread_time() - own
     if device != 'cpu':
         torch.cuda.synchronize()
-    took = time.perf_counter() - started
+    wall = time.perf_counter() - started
     del result
-    return took
+    return (own if device == 'cpu' else wall), wall
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -156,13 +162,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             for name, function in works(batch, planes, device).items():
                 jobs[name, device, batch] = function
     times: dict[tuple[str, str, int], list[float]] = {job: [] for job in jobs}
+    walls: dict[tuple[str, str, int], list[float]] = {job: [] for job in jobs}
     order = list(jobs)
     for rounds in range(options.rounds + 1):
         order.append(order.pop(0))  # what runs before a job, and warms its cache, changes
         for job in order:
-            took = timed(jobs[job], job[1])
+            took, wall = timed(jobs[job], job[1])
             if rounds:
                 times[job].append(took)
+                walls[job].append(wall)
     plain = times['plain', 'cpu', 1]
     work = []
     for (name, device, batch), took in times.items():
@@ -173,6 +181,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 'device': device,
                 'batch': batch,
                 'ms': 1e3 * statistics.median(took),
+                'wall_ms': 1e3 * statistics.median(walls[name, device, batch]),
                 'planes_per_s': rate,
                 'real_time': rate / RATE_HZ,
                 'over_plain': statistics.median(

@@ -31,12 +31,15 @@ from spike_training.data import exposure
 from spike_training.data.sensor import IDEAL, NORMAL_STD, Pixels, Sensor, hashes, normals
 from spike_training.data.simulator import QUANTA
 
+_Part = tuple[slice, slice]
+"""Recordings and rows."""
 Array = Any
 """A numpy array or a tensor: both understand what is done with them here."""
 
 _NOISE, _SHOT, _READ = 16, 17, 18
 _STEP = 16
 _PATTERN = 1 << 20
+_TILE = 1 << 16
 # A product with these brings the lowest bits of eight bytes together in the highest byte.
 _GATHER: dict[BitOrder, int] = {
     'little': 0x0102040810204080,
@@ -175,8 +178,8 @@ class SpikeCamera:
         counts = torch.zeros((batch, len(cells), height, width), dtype=torch.uint8, device=device)
         spikes = torch.empty((batch, height, width), dtype=torch.bool, device=device)
         fired, binned = self._library.shared(spikes), self._library.shared(counts)
-        for part, plane in self._integrate(luminance, knots, spikes):
-            binned[part, cell_of_plane[plane]] += fired[part]
+        for (some, rows), plane in self._integrate(luminance, knots, spikes):
+            binned[some, cell_of_plane[plane], rows] += fired[some, rows]
         if planes < bins:
             counts = counts[:, torch.from_numpy(edges[:, 0]).to(counts.device)]
         return counts, torch.from_numpy(lengths).to(counts.device, torch.int32)
@@ -194,7 +197,7 @@ class SpikeCamera:
             ValueError: Another size, or luminance below 0 or not a number.
         """
         self._check(luminance)
-        return self._respond(luminance, slice(None))
+        return self._respond(luminance, (slice(None), slice(None)))
 
     def _check(self, luminance: Tensor) -> None:
         batch, height, width = self._charge.shape
@@ -207,10 +210,12 @@ class SpikeCamera:
         if luminance.numel() and not bool(luminance.min() >= 0):
             raise ValueError('luminance below 0 or not a number: expected 0 or more')
 
-    def _respond(self, luminance: Tensor, part: slice) -> Tensor:
+    def _respond(self, luminance: Tensor, part: _Part) -> Tensor:
+        some, rows = part
+        seen = luminance[some, :, rows]
         if self._pixels is None:
-            return luminance.clamp(max=1)
-        return self._pixels.of(part).respond(luminance)
+            return seen.clamp(max=1)
+        return self._pixels.of(some, rows).respond(seen)
 
     def _packed(self, luminance: Tensor, knots: Sequence[int] | None) -> Tensor:
         batch, height, width = self._charge.shape
@@ -220,34 +225,44 @@ class SpikeCamera:
         out = torch.empty((batch, planes, height, row), dtype=torch.uint8, device=device)
         padded = torch.zeros((batch, height, row * 8), dtype=torch.bool, device=device)
         bits, packed = self._library.shared(padded), self._library.shared(out)
-        for part, plane in self._integrate(luminance, knots, padded[..., :width]):
-            self._library.pack(bits[part], packed[part, plane], self.bit_order)
+        for (some, rows), plane in self._integrate(luminance, knots, padded[..., :width]):
+            self._library.pack(bits[some, rows], packed[some, plane, rows], self.bit_order)
         return out
 
     def _integrate(
         self, luminance: Tensor, knots: Sequence[int] | None, spikes: Tensor
-    ) -> Iterator[tuple[slice, int]]:
+    ) -> Iterator[tuple[_Part, int]]:
         """Runs the planes of each part of the batch: what fired is in ``spikes[part]``."""
         self._check(luminance)
-        batch = len(self._charge)
         planes = luminance.shape[1] if knots is None else knots[-1]
-        # What one recording needs fits into a core's cache; a GPU wants all at once.
-        size = 1 if self._library is NUMPY else batch
-        for part in (slice(k, k + size) for k in range(0, batch, size)):
-            light = _exposures(self._respond(luminance[part], part), knots)
+        for part in self._parts():
+            light = _exposures(self._respond(luminance, part), knots)
             for plane in self._run(light, planes, part, spikes[part]):
                 yield part, plane
         self._plane += planes
 
+    def _parts(self) -> list[_Part]:
+        """What is run at once: on the CPU what a core's cache holds, on a GPU everything.
+
+        Noise reads more than a cache holds anyway, and is faster with fewer, longer operations.
+        """
+        batch, height, width = self._charge.shape
+        if self._library is not NUMPY:
+            return [(slice(0, batch), slice(0, height))]
+        tiles = 1 if self.sensor.has_noise else min(-(-height * width // _TILE), height)
+        bounds = [height * k // tiles for k in range(tiles + 1)]
+        rows = [slice(first, end) for first, end in itertools.pairwise(bounds)]
+        return [(slice(k, k + 1), some) for k in range(batch) for some in rows]
+
     def _run(
-        self, exposures: Iterable[_Exposure], planes: int, part: slice, spikes: Tensor
+        self, exposures: Iterable[_Exposure], planes: int, part: _Part, spikes: Tensor
     ) -> Iterator[int]:
         library = self._library
         charge, fired = library.shared(self._charge[part]), library.shared(spikes)
         keep = self.sensor.mode == 'keep'
         noise = None
         if self.sensor.has_noise:
-            drawn = (self._keys[part], self._plane, planes)
+            drawn = (self._keys[part[0]], self._plane, planes)
             noise = _Noise(self.sensor, self._charge[part], library, *drawn)
         plane = 0
         for light in exposures:

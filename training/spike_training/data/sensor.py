@@ -192,11 +192,11 @@ class Pixels:
     slope: Tensor
     offset: Tensor
 
-    def of(self, part: slice) -> Pixels:
-        """The pixels of a part of the images; of all, where one sensor takes them all."""
+    def of(self, images: slice, rows: slice) -> Pixels:
+        """The pixels of some images and rows."""
         if len(self.slope) == 1:
-            return self
-        return Pixels(self.slope[part], self.offset[part])
+            images = slice(None)
+        return Pixels(self.slope[images, rows], self.offset[images, rows])
 
     def respond(self, luminance: Tensor) -> Tensor:
         """What each pixel gathers.
