@@ -183,6 +183,14 @@ class TestFolder:
         (clip,) = readers.read('folder', f'{tmp_path},per_metre={per_metre}')
         np.testing.assert_allclose(clip.depth(0), METRES, atol=1 / per_metre)
 
+    def test_what_archives_leave_behind_is_passed_over(self, tmp_path):
+        folder(tmp_path)
+        (tmp_path / 'images/._00000.png').write_bytes(b'Mac OS X')
+        (tmp_path / 'images/Thumbs.db').write_bytes(b'')
+        (clip,) = readers.read('folder', str(tmp_path))
+        assert len(clip) == 4
+        assert clip.skipped == {}
+
     def test_a_wrong_unit_is_noticed(self, tmp_path):
         with pytest.raises(DataSetError, match=r'median depth is 5.5e\+03 m.*is the unit right'):
             readers.read('folder', f'{folder(tmp_path)},per_metre=1')

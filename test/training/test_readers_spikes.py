@@ -80,6 +80,13 @@ class TestRespike:
     def test_without_a_focal_length_there_is_no_camera(self, root):
         assert readers.read('respike', str(root))[0].camera is None
 
+    def test_a_file_that_is_cut_short_later_is_refused(self, root):
+        dat, npy = readers.read('respike', str(root))
+        for clip, path in ((dat, 'a.dat'), (npy, 'b.npy')):
+            (root / 'indoor/spike/train/desk/left' / path).write_bytes(b'short')
+            with pytest.raises(FrameError, match='cannot be read'):
+                clip.load(0, 10)
+
     def test_half_a_set_says_which_half(self, root):
         for path in root.rglob('*.pfm'):
             path.unlink()

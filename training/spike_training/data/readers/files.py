@@ -430,6 +430,11 @@ IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
 DEPTH_SUFFIXES = tuple(_STORED)
 
 
+def is_one_of(path: Path, suffixes: Sequence[str]) -> bool:
+    """Whether a file has one of some suffixes; what macOS leaves in archives, ``._``, has not."""
+    return path.suffix.lower() in suffixes and not path.name.startswith('.')
+
+
 def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
     """The files of a folder with one of some suffixes, in the order of their numbers.
 
@@ -437,7 +442,7 @@ def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
         DataSetError: There is no such folder, or no such file in it.
     """
     folders(folder, tree)
-    files = natural(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    files = natural(path for path in folder.iterdir() if is_one_of(path, suffixes))
     if not files:
         raise missing(folder / f'*{suffixes[0]}', tree)
     return files

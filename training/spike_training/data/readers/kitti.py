@@ -143,8 +143,8 @@ def _clip(
     depths: Iterable[Path],
     wanted: set[int] | None,
 ) -> Clip:
-    by_number = {int(path.stem): path for path in depths}
-    numbers = [int(path.stem) for path in pictures]
+    by_number = {files.number_of(path): path for path in depths}
+    numbers = [files.number_of(path) for path in pictures]
     skipped: dict[str, list[str]] = {}
     if alone := sorted(by_number.keys() - {*numbers}):
         skipped['depth without its image'] = [by_number[number].name for number in alone]
