@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -25,10 +26,13 @@ from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.report import FIGURES, render
 from spike_depth_ros.evaluation.results import ModelRun, Stream, metrics, timing, write_json
 from spike_depth_ros.evaluation.truth import Mask
-from spike_depth_ros.metrics import PUBLISHED, Protocol
+from spike_depth_ros.metrics import PUBLISHED, Mean, Protocol
 
 OUTPUT_BAG = 'bag'
 """Name of the new bag in the output folder."""
+
+RESULTS = ('metrics.json', 'timing.json', 'report.html', 'windows*.csv')
+"""Of an earlier run, they go: after a failure nothing of it must be taken for the new one's."""
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -120,7 +124,7 @@ def argument_parser() -> argparse.ArgumentParser:
     return parser  # fmt: skip
 
 
-def protocol(options: argparse.Namespace) -> tuple[Protocol, str]:
+def protocol(options: argparse.Namespace) -> tuple[Protocol, Mean]:
     """Protocol and mean that the command line asks for.
 
     Raises:
@@ -162,23 +166,47 @@ def run(options: argparse.Namespace, console: Console) -> None:
         OSError: A file cannot be read or written.
     """
     started = time.monotonic()
-    scored, mean = protocol(options)
-    mask = read_mask(options.mask)
     bag = Bag(options.bag)
+    settings = _settings(options, bag)
+    models = _models(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for old in (file for pattern in RESULTS for file in options.out.glob(pattern)):
+        old.unlink()
+    with contextlib.ExitStack() as stack:
+        new_bag = None
+        if options.write_bag:
+            namespace = settings.topics.spikes.rsplit('/', 1)[0]
+            path = options.out / OUTPUT_BAG
+            new_bag = stack.enter_context(OutputBag(path, bag, namespace, options.write_bag))
+        columns = (SpinnerColumn(), TextColumn('{task.completed} windows'), TimeElapsedColumn())
+        progress = stack.enter_context(Progress(*columns, console=console, transient=True))
+        task = progress.add_task('windows')
+        stream, runs = evaluate(
+            bag,
+            models,
+            settings,
+            options.out,
+            new_bag,
+            lambda windows: progress.update(task, completed=windows),
+        )
+    if new_bag is not None:
+        stream.warnings += [
+            f'{name} was not copied to the new bag: its type is not known'
+            for name in new_bag.skipped
+        ]
+    write_json(options.out / 'metrics.json', metrics(stream, runs))
+    write_json(options.out / 'timing.json', timing(runs, time.monotonic() - started))
+    (options.out / 'report.html').write_text(render(stream, runs), encoding='utf-8')
+    show(stream, runs, options.out, console)
+
+
+def _settings(options: argparse.Namespace, bag: Bag) -> Options:
     topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
+    mask = read_mask(options.mask)
     if mask is not None and topics.truth is None:
         raise BagError('--mask without true depth: name its topic with --truth')
-    paths: list[Path | None] = options.model or [None]
-    if options.write_bag and len(paths) > 1:
-        raise BagError('--write-bag takes one --model')
-    models = []
-    for label, path in zip(labels(paths), paths, strict=True):
-        estimator = DepthEstimator.from_checkpoint(
-            path, options.device, options.backend, options.threads
-        )
-        models.append((label, estimator))
-    options.out.mkdir(parents=True, exist_ok=True)
-    settings = Options(
+    scored, mean = protocol(options)
+    return Options(
         topics=topics,
         window=options.window,
         hop=options.hop,
@@ -186,33 +214,22 @@ def run(options: argparse.Namespace, console: Console) -> None:
         stamp_tolerance=options.stamp_tolerance,
         size=options.size,
         protocol=scored,
-        mean=mean,  # type: ignore[arg-type]
+        mean=mean,
         mask=mask,
     )
-    bar = (SpinnerColumn(), TextColumn('{task.completed} windows'), TimeElapsedColumn())
-    with Progress(*bar, console=console, transient=True) as progress:
-        task = progress.add_task('windows')
-        if options.write_bag:
-            namespace = topics.spikes.rsplit('/', 1)[0]
-            new = options.out / OUTPUT_BAG
-            with OutputBag(new, bag, namespace, options.write_bag) as written:
-                stream, runs = evaluate(
-                    bag, models, settings, options.out, written,
-                    lambda done: progress.update(task, completed=done),
-                )  # fmt: skip
-            stream.warnings += [
-                f'{name} was not copied to the new bag: its type is not known'
-                for name in written.skipped
-            ]
-        else:
-            stream, runs = evaluate(
-                bag, models, settings, options.out,
-                progress=lambda done: progress.update(task, completed=done),
-            )  # fmt: skip
-    write_json(options.out / 'metrics.json', metrics(stream, runs))
-    write_json(options.out / 'timing.json', timing(runs, time.monotonic() - started))
-    (options.out / 'report.html').write_text(render(stream, runs), encoding='utf-8')
-    show(stream, runs, options.out, console)
+
+
+def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
+    paths: list[Path | None] = options.model or [None]
+    if options.write_bag and len(paths) > 1:
+        raise BagError('--write-bag takes one --model')
+    return [
+        (
+            label,
+            DepthEstimator.from_checkpoint(path, options.device, options.backend, options.threads),
+        )
+        for label, path in zip(labels(paths), paths, strict=True)
+    ]
 
 
 def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from spike_depth_ros import preview
 from spike_depth_ros.bag import Bag, BagError
@@ -143,8 +142,6 @@ def evaluate(
         options.stamp_tolerance,
         options.size,
     )
-    truth: TruthTopic | None = None
-    first_ns, number = 0, 0
     with contextlib.ExitStack() as stack:
         contestants = []
         for label, estimator in models:
@@ -152,39 +149,80 @@ def evaluate(
             file = WindowsFile(out / name)
             stack.callback(file.close)
             contestants.append(_Contestant(label, estimator, file))
-        also = output_bag.copied() if output_bag is not None else None
-        for number, taken in enumerate(replay.windows(also)):
-            if truth is None:
-                truth = TruthTopic(bag, options.topics.truth, replay.hop_ns // 2)
-                first_ns = taken.window.reference_ns
-            found = truth.take(taken.window.reference_ns)
-            for contestant in contestants:
-                prediction = contestant.predict(taken)
-                depth = published_depth(prediction)
-                if output_bag is not None and contestant is contestants[0]:
-                    output_bag.add(taken, prediction, depth)
-                image = None
-                if found is not None:
-                    image = _image(found.image, depth, prediction, options)
-                contestant.score(
-                    Output(
-                        number,
-                        taken.window.reference_ns,
-                        depth,
-                        prediction.uncertainty,
-                        functools.partial(_preview, taken),
-                        image,
-                        found.stamp_ns if found is not None else 0,
-                    ),
-                    options,
-                    replay.hop_ns,
-                )
-            progress(number + 1)
-    assert truth is not None
-    truth.finish()
-    stream = _stream(bag, replay, options, truth, number + 1, first_ns)
-    _check_matched(stream, replay.hop_ns)
-    return stream, [contestant.run() for contestant in contestants]
+        one_pass = _Pass(bag, replay, options, contestants, output_bag)
+        for taken in replay.windows(output_bag.copied() if output_bag is not None else None):
+            one_pass.evaluate(taken)
+            progress(one_pass.windows)
+    return one_pass.finish(), [contestant.run() for contestant in contestants]
+
+
+class _Pass:
+    """What is carried from window to window."""
+
+    def __init__(
+        self,
+        bag: Bag,
+        replay: Replay,
+        options: Options,
+        contestants: Sequence[_Contestant],
+        output_bag: OutputBag | None,
+    ) -> None:
+        self.windows = 0
+        self._bag = bag
+        self._replay = replay
+        self._options = options
+        self._contestants = contestants
+        self._output_bag = output_bag
+        self._truth: TruthTopic | None = None
+        self._first_ns = 0
+
+    def evaluate(self, taken: Taken) -> None:
+        """Predict and score a window with each model."""
+        if self._truth is None:  # only now is the plane rate known, and with it the hop
+            self._truth = TruthTopic(
+                self._bag, self._options.topics.truth, self._replay.hop_ns // 2
+            )
+            self._first_ns = taken.window.reference_ns
+        truth = self._truth.take(taken.window.reference_ns)
+        for contestant in self._contestants:
+            prediction = contestant.predict(taken)
+            depth = published_depth(prediction)
+            if self._output_bag is not None:
+                self._output_bag.add(taken, prediction, depth)
+            output = Output(
+                self.windows,
+                taken.window.reference_ns,
+                depth,
+                prediction.uncertainty,
+                functools.partial(preview.render, taken.window),
+            )
+            if truth is not None:
+                image = _image(truth.image, depth, prediction, self._options)
+                output = dataclasses.replace(output, truth=image, truth_ns=truth.stamp_ns)
+            contestant.score(output, self._options, self._replay.hop_ns)
+        self.windows += 1
+
+    def finish(self) -> Stream:
+        """What is known of the stream after its last window."""
+        assert self._truth is not None
+        self._truth.finish()
+        replay, topics = self._replay, self._options.topics
+        stream = Stream(
+            source=self._bag.path.resolve().name,
+            mode='lockstep',
+            topics=dataclasses.asdict(topics),
+            window=replay.window,
+            hop=replay.hop,
+            plane_rate_hz=1e9 / replay.period_ns,
+            windows=self.windows,
+            account=replay.account,
+            packets_refused=dict(sorted(replay.packets_refused.items())),
+            gaps=[((gap.at_ns - self._first_ns) / 1e9, gap.planes) for gap in replay.gaps],
+            truth=self._truth.buffer.account,
+            warnings=[*self._bag.damage, *_warnings(replay)],
+        )
+        _check_matched(stream, replay.hop_ns)
+        return stream
 
 
 def labels(paths: Sequence[Path | None]) -> list[str]:
@@ -216,30 +254,6 @@ def _image(
         return truth_image(message, size, prediction.pixel_binning, options.mask)  # type: ignore[arg-type]
     except ValueError as error:
         raise BagError(f'topic {options.topics.truth}: {error}') from error
-
-
-def _preview(taken: Taken) -> npt.NDArray[np.uint8]:
-    return preview.render(taken.window)
-
-
-def _stream(
-    bag: Bag, replay: Replay, options: Options, truth: TruthTopic, windows: int, first_ns: int
-) -> Stream:
-    topics = options.topics
-    return Stream(
-        source=bag.path.resolve().name,
-        mode='lockstep',
-        topics=dataclasses.asdict(topics),
-        window=replay.window,
-        hop=replay.hop,
-        plane_rate_hz=1e9 / replay.period_ns,
-        windows=windows,
-        account=replay.account,
-        packets_refused=dict(sorted(replay.packets_refused.items())),
-        gaps=[((gap.at_ns - first_ns) / 1e9, gap.planes) for gap in replay.gaps],
-        truth=truth.buffer.account,
-        warnings=[*bag.damage, *_warnings(replay)],
-    )
 
 
 def _warnings(replay: Replay) -> Iterator[str]:

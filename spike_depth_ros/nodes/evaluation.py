@@ -12,16 +12,13 @@ same files as ``evaluate_bag``. Parameters: ``EVALUATION_PARAMETERS``.
 from __future__ import annotations
 
 import argparse
-import collections
 import dataclasses
 import math
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
@@ -31,17 +28,17 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64, Header
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info
+from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report import render
 from spike_depth_ros.evaluation.results import (
     ModelRun,
     Stream,
-    WindowsFile,
     metrics,
     timing,
     write_json,
 )
-from spike_depth_ros.evaluation.scores import Output, Scores
-from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
+from spike_depth_ros.evaluation.scores import Scores
+from spike_depth_ros.evaluation.truth import Truth
 from spike_depth_ros.messages import FloatImage, depth_from_msg, stamp_ns
 from spike_depth_ros.metrics import PUBLISHED, Protocol
 from spike_depth_ros.nodes import diagnostics, parameters, process
@@ -50,9 +47,6 @@ from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.window import PlaneAccount
 
 QUEUE = 50
-
-MAX_WAITING = 64
-"""Windows, and truths, that wait at most for each other; twice as many windows to be scored."""
 
 MAX_JOINING = 16
 """Windows whose images have not all arrived."""
@@ -132,162 +126,6 @@ class DepthNode:
     def _by_reason(self, prefix: str) -> dict[str, int]:
         found = [key for key in self.stream if key.startswith(prefix)]
         return {key.removeprefix(prefix): self._count(key) for key in found}
-
-
-@dataclasses.dataclass(frozen=True)
-class Joined:
-    """A window's images.
-
-    Attributes:
-        stamp_ns: Their common time.
-        depth: Metres with the infinities of REP 117, ``[H, W]``.
-        uncertainty: Metres, same shape.
-        preview: Grey picture of the spikes; None where nobody asked for it.
-        fx_px: Focal length in pixels of the depth image; 0: not calibrated.
-    """
-
-    stamp_ns: int
-    depth: FloatImage
-    uncertainty: FloatImage
-    preview: npt.NDArray[np.uint8] | None
-    fx_px: float
-
-
-class LiveScores(threading.Thread):
-    """Matches windows with truths and scores them, beside the node's callbacks.
-
-    Args:
-        protocol: Crop, cap, alignment.
-        mean: What figures are a mean over.
-        within_ns: How far a truth may be from its window; 0: half the shortest step.
-        out: Folder for ``windows.csv``; None: not written.
-
-    Attributes:
-        scores: What is known so far; None before the first window.
-        windows: Windows scored.
-        late: Windows that gave up waiting for their truth.
-        left_out: Windows that were not scored, as scoring did not keep up or the model was not
-            known in time.
-        problem: Why a truth could not be used, the newest; empty if all could.
-        info: The model's metadata; None while it is not known.
-        truths: Truths that wait, and where all of them went.
-    """
-
-    def __init__(self, protocol: Protocol, mean: Any, within_ns: int, out: Path | None) -> None:
-        super().__init__(name='scores', daemon=True)
-        self.scores: Scores | None = None
-        self.windows = 0
-        self.late = 0
-        self.left_out = 0
-        self.problem = ''
-        self.info: CheckpointInfo | None = None
-        self.truths = TruthBuffer(within_ns, MAX_WAITING)
-        self._protocol = protocol
-        self._mean = mean
-        self._file = WindowsFile(out / 'windows.csv') if out is not None else None
-        self._fixed_within = within_ns > 0
-        self._waiting: collections.deque[Joined] = collections.deque()
-        self._changed = threading.Condition()
-        self._scoring = threading.Lock()
-        self._ending = False
-        self._newest_ns: int | None = None
-        self._step_ns = 0
-
-    def add_window(self, window: Joined) -> None:
-        """Take a window in."""
-        with self._changed:
-            if self._newest_ns is not None and window.stamp_ns > self._newest_ns:
-                step = window.stamp_ns - self._newest_ns
-                self._step_ns = min(step, self._step_ns or step)
-                if not self._fixed_within:
-                    self.truths.within_ns = self._step_ns // 2
-            self._newest_ns = max(window.stamp_ns, self._newest_ns or window.stamp_ns)
-            self._waiting.append(window)
-            if len(self._waiting) > 2 * MAX_WAITING:
-                self._waiting.popleft()
-                self.left_out += 1
-            self._changed.notify()
-
-    def add_truth(self, truth: Truth) -> None:
-        """Take a truth in."""
-        with self._changed:
-            self.truths.add(truth)
-            self._changed.notify()
-
-    def figures(self) -> dict[str, float]:
-        """The figures so far; none before the first window."""
-        with self._scoring:
-            return self.scores.headline() if self.scores is not None else {}
-
-    def finish(self) -> None:
-        """Score what waits, and end."""
-        with self._changed:
-            self._ending = True
-            self._changed.notify()
-        if self.is_alive():
-            self.join()
-        if self._file is not None:
-            self._file.close()
-
-    def run(self) -> None:
-        """Score windows as they are decided."""
-        while True:
-            with self._changed:
-                while not self._ready():
-                    if self._ending:
-                        self.truths.flush()
-                        return
-                    self._changed.wait()
-                window = self._waiting.popleft()
-                truth = self.truths.take(window.stamp_ns)
-            self._score(window, truth)
-
-    def _ready(self) -> bool:
-        """Whether the oldest window need not wait for its truth any longer."""
-        if not self._waiting or self.info is None:
-            return False
-        if self._ending or self.truths.decided(self._waiting[0].stamp_ns):
-            return True
-        if len(self._waiting) > MAX_WAITING:
-            self.late += self.truths.account.received > 0
-            return True
-        return False
-
-    def _score(self, window: Joined, truth: Truth | None) -> None:
-        assert self.info is not None
-        ratio = window.fx_px / self.info.canonical_fx if window.fx_px else 1.0
-        limits = (self.info.min_depth * ratio, self.info.max_depth * ratio)
-        if self.scores is None or self.scores.depth_range != limits:
-            # Another camera or model: figures of the two do not mix.
-            with self._scoring:
-                self.scores = Scores(limits, self._protocol, self._mean)
-            self.windows = 0
-        image = self._image(truth, window) if truth is not None else None
-        output = Output(
-            self.windows,
-            window.stamp_ns,
-            window.depth,
-            window.uncertainty,
-            lambda: window.preview,
-            image,
-            truth.stamp_ns if truth is not None else 0,
-        )
-        with self._scoring:
-            row = self.scores.add(output)
-        self.windows += 1
-        if self._file is not None:
-            self._file.add(row)
-
-    def _image(self, truth: Truth, window: Joined) -> FloatImage | None:
-        height, width = window.depth.shape
-        # The depth node bins pixels 2x2 where the sensor is large.
-        binning = 2 if truth.image.height >= 2 * height else 1
-        try:
-            return truth_image(truth.image, (height, width), binning)
-        except ValueError as error:
-            self.truths.reject()
-            self.problem = str(error)
-            return None
 
 
 class EvaluationNode(Node):
@@ -378,7 +216,9 @@ class EvaluationNode(Node):
         if wanted <= set(images):
             del self._joining[stamp]
             preview = images.get('preview')
-            window = Joined(stamp, images['depth'], images['uncertainty'], preview, self._fx_px)
+            window = LiveWindow(
+                stamp, images['depth'], images['uncertainty'], preview, self._fx_px
+            )
             self._live.add_window(window)
         while len(self._joining) > MAX_JOINING:
             oldest = self._joining.pop(next(iter(self._joining)))
