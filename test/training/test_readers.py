@@ -113,6 +113,31 @@ class TestDepthFiles:
             files.read_rgb(path)
 
 
+def test_whatever_is_wrong_with_a_file_is_told_in_one_way(tmp_path):
+    rng = np.random.default_rng(1)
+    write_pfm(tmp_path / 'd.pfm', METRES)
+    np.save(tmp_path / 'd.npy', METRES)
+    depth_png(tmp_path / 'd.png', 1000)
+    picture(tmp_path / 'i.png')
+    refused = 0
+    for path in sorted(tmp_path.iterdir()):
+        sound = path.read_bytes()
+        for _ in range(60):
+            damaged = bytearray(sound[: rng.integers(1, len(sound))])
+            damaged[rng.integers(min(len(damaged), 100))] ^= 1 << rng.integers(8)
+            path.write_bytes(damaged)
+            try:
+                if path.name == 'i.png':
+                    files.read_rgb(path)
+                else:
+                    files.read_depth(path, files.DepthEncoding())
+            except FrameError as error:
+                assert path.name in str(error)
+                assert '\n' not in str(error)
+                refused += 1
+    assert refused > 200
+
+
 class TestPairs:
     def test_what_has_no_partner_is_named(self):
         images = {k: Path(f'i{k}') for k in range(100)}

@@ -236,6 +236,15 @@ class TestBag:
         np.testing.assert_allclose(clip.depths[1](), METRES, atol=6e-4)
         assert clip.camera[0].tolist() == [70, 0, 19]
 
+    def test_depth_that_cannot_be_used_is_a_matter_of_its_own(self, tmp_path):
+        # A step that does not hold a row, and another size: each map, not the bag, is at fault.
+        half = METRES[:, : WIDTH // 2].copy()
+        record(tmp_path / 'bag', spikes(60), depth=[(20, '32FC1', METRES), (41, '16UC1', half)])
+        (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))
+        np.testing.assert_array_equal(clip.depths[0](), METRES)
+        with pytest.raises(FrameError, match='data holds 1600 bytes'):
+            clip.depths[1]()
+
     def test_a_gap_begins_another_clip(self, tmp_path):
         planes = spikes(100)
         record(tmp_path / 'bag', planes, skip=(50,), depth=[(55, '32FC1', METRES)] * 1)

@@ -68,11 +68,12 @@ def read_rgb(path: Path) -> Rgb:
     """
     try:
         with Image.open(path) as image:
-            if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
-                raise FrameError(f'{path}: pixels are {image.mode}, expected 8-bit grey or colour')
-            return np.asarray(image.convert('RGB'))
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three
+            image.load()
+    except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {_words(error)}') from error
+    if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
+        raise FrameError(f'{path}: pixels are {image.mode}, expected 8-bit grey or colour')
+    return np.asarray(image.convert('RGB'))
 
 
 def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
@@ -86,7 +87,7 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
         raise FrameError(f'{path}: expected depth as {", ".join(_STORED)}')
     try:
         stored = reader(path)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # see above
         raise FrameError(f'{path}: cannot be read: {_words(error)}') from error
     if stored.ndim != 2:
         raise FrameError(f'{path}: shape {list(stored.shape)}, expected one channel of depth')
@@ -409,10 +410,7 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
     os.environ.setdefault('OPENCV_IO_ENABLE_OPENEXR', '1')
     import cv2
 
-    try:
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ValueError(_words(error)) from error
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise ValueError('not an OpenEXR file, or damaged')
     return np.asarray(stored)
