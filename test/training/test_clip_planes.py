@@ -110,6 +110,17 @@ def test_a_damaged_frame_is_left_out_and_counted_by_name():
     assert likeness(rate(spikes[gap])[:, 15:-15], rate(sound[gap])[:, 15:-15]) > 0.9
 
 
+def test_a_part_that_begins_in_a_gap_goes_on_from_the_frame_before_it():
+    camera = ClipCamera(Sliding(6, damaged=(3,)), SETTINGS)
+    around = rate(planes(camera, 3.25 * FRAME_S - 0.01, 20))
+    shifts = np.arange(8, 20)  # of the texture; frame 2 is at 8, frame 4 at 16
+    scores = [
+        likeness(around[:, 12:-12], luminance(SCENE[:, shift : shift + WIDTH])[:, 12:-12])
+        for shift in shifts
+    ]
+    assert abs(shifts[np.argmax(scores)] - 3.25 * STEP) <= 1
+
+
 @pytest.mark.parametrize('damaged', [(0,), (5,)])
 def test_first_and_last_frames_may_be_damaged(damaged):
     spikes = planes(ClipCamera(Sliding(6, damaged=damaged), SETTINGS), -0.1, 900)

@@ -81,6 +81,14 @@ def test_the_frames_themselves_are_returned():
         np.testing.assert_array_equal(motion.at(1), after)
 
 
+def test_motion_in_the_dark_is_followed_beside_a_lamp():
+    before, truth, after = (0.02 * sliding(pixels) for pixels in (0, 3, 6))
+    for frame in (before, truth, after):
+        frame[:4, :4] = 1  # takes all of the eight bits, but for gamma
+    flow, blend = (i.between(before, after) for i in (FlowInterpolator(), LinearInterpolator()))
+    assert error(flow.at(0.5), truth) < 0.3 * error(blend.at(0.5), truth)
+
+
 @pytest.mark.parametrize('interpolator', [FlowInterpolator(), LinearInterpolator()])
 def test_still_frames_stay_as_they_are(interpolator):
     still = sliding(0)

@@ -16,6 +16,7 @@ from clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 from spike_depth_ros.light import luminance
 from spike_depth_ros.packing import spike_counts
 from spike_depth_ros.recording import open_recording
+from spike_training.data.clip_planes import CameraSettings, ClipCamera, frame_clips
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.simulate import simulate
 
@@ -54,6 +55,15 @@ def test_a_window_lies_around_each_labelled_frame(simulated):
         assert (len(window.planes), window.rate_hz) == (24, 1000.0)
         rate = spike_counts(window.planes, WIDTH).ravel()
         assert int(np.argmax([np.corrcoef(rate, frame)[0, 1] for frame in light])) == index
+
+
+def test_the_frame_lies_at_the_middle_plane(recording, simulated):
+    clip = frame_clips('folder', recording['folder'])[0]
+    camera = ClipCamera(clip, CameraSettings(HEIGHT, WIDTH, SETTINGS['rate']))
+    expected = camera.planes(float(clip.times_s[3]) - 12 / SETTINGS['rate'], 24, stream=3)
+    np.testing.assert_array_equal(
+        open_recording(windows(simulated)[3]).planes, np.concatenate(list(expected))
+    )
 
 
 def test_depth_and_camera_lie_beside(simulated):

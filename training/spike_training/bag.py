@@ -243,12 +243,12 @@ class _Messages:
         for block in regrouped(planes, planes_per_packet):
             # A packet is sent when its last plane is over.
             stamp, sent = self._stamp(done), self._stamp(done + len(block))
-            if stamp >= next_info:
-                self._write('camera_info', sent, self._camera_info(stamp))
-                next_info = stamp + round(_CAMERA_INFO_EVERY_S * _SECOND)
             while truth is not None and truth[0] <= sent:
                 self._write('depth/truth', truth[0], truth[1])
                 truth = next(waiting, None)
+            if stamp >= next_info:
+                self._write('camera_info', sent, self._camera_info(stamp))
+                next_info = stamp + round(_CAMERA_INFO_EVERY_S * _SECOND)
             self._write('spikes', sent, self._packet(stamp, block))
             done += len(block)
             progress.update(task, completed=done)
