@@ -82,7 +82,7 @@ def test_the_frames_themselves_are_returned():
 
 
 def test_motion_in_the_dark_is_followed_beside_a_lamp():
-    before, truth, after = (0.02 * sliding(pixels) for pixels in (0, 3, 6))
+    before, truth, after = (0.004 * sliding(pixels) for pixels in (0, 3, 6))
     for frame in (before, truth, after):
         frame[:4, :4] = 1  # takes all of the eight bits, but for gamma
     flow, blend = (i.between(before, after) for i in (FlowInterpolator(), LinearInterpolator()))
