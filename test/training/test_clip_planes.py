@@ -1,5 +1,8 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
@@ -10,6 +13,7 @@ from spike_training.data.clip_planes import (
     BLOCK,
     CameraSettings,
     ClipCamera,
+    frame_clips,
     parse_size,
 )
 from spike_training.errors import ConfigError, DataSetError
@@ -171,3 +175,19 @@ def test_sizes_are_width_by_height():
     assert parse_size('400x250') == (400, 250)
     with pytest.raises(ConfigError, match="size is '400': expected WIDTHxHEIGHT"):
         parse_size('400')
+
+
+@pytest.mark.skipif('SPIKE_DEPTH_DATA' not in os.environ, reason='SPIKE_DEPTH_DATA is not set')
+@pytest.mark.parametrize('data', ['kitti/kitti_0926', 'sevenscenes/sevenscenes_kitchen'])
+def test_the_spikes_of_a_real_recording_show_its_frame(data):
+    name, folder = data.split('/')
+    root = Path(os.environ['SPIKE_DEPTH_DATA']) / 'rgbd' / folder
+    if not root.is_dir():
+        pytest.skip(f'{root} is missing')
+    (clip,) = frame_clips(name, str(root))
+    camera = ClipCamera(clip, CameraSettings())
+    shown = rate(planes(camera, float(clip.times_s[20]) - 64 / 20_000, 128))
+    frame, next_frame = camera.light(20), camera.light(25)
+    assert likeness(shown, frame) > 0.99
+    assert likeness(shown, frame) > likeness(shown, next_frame)
+    assert shown.mean() == pytest.approx(frame.mean(), rel=0.02)
