@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -17,7 +18,10 @@ from spike_depth_ros import pictures
 from spike_depth_ros.evaluation.extremes import Moment
 from spike_depth_ros.evaluation.results import ModelRun
 from spike_depth_ros.evaluation.truth import enlarged
-from spike_depth_ros.metrics import relative_error
+from spike_depth_ros.metrics import FloatArray, relative_error
+
+SPARSE = 0.3
+"""With values at a smaller share of its pixels, an image is drawn with larger points."""
 
 
 def best_and_worst(runs: Sequence[ModelRun]) -> list[dict[str, Any]]:
@@ -61,12 +65,23 @@ def _panels(
         panels.append(('spikes', _as_wide(pictures.spike_panel(moment.preview))))
     panels.append(('depth', pictures.depth_panel(moment.depth, near, far)))
     if moment.truth is not None:
-        panels.append(('true depth', pictures.depth_panel(moment.truth, near, far)))
+        panels.append(('true depth', pictures.depth_panel(_seen(moment.truth), near, far)))
         error = relative_error(enlarged(moment.depth, moment.truth), moment.truth, *depth_range)
-        panels.append(('relative error', pictures.error_panel(error)))
+        panels.append(('relative error', pictures.error_panel(_seen(error))))
     unsure = pictures.uncertainty_panel(moment.uncertainty, high)
     panels.append(('uncertainty (half of the 68 % interval)', unsure))
     return [{'title': title, 'png': _png(panel)} for title, panel in panels]
+
+
+def _seen(image: FloatArray) -> FloatArray:
+    """Single points, as of a laser scanner, made large enough to be seen; the least one wins."""
+    known = ~np.isnan(image)
+    if known.mean() > SPARSE:
+        return image
+    spread = cv2.erode(np.where(known, image, np.inf), np.ones((3, 3), np.uint8))
+    around = cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    seen: FloatArray = np.where(around, spread, np.nan)
+    return seen
 
 
 def _as_wide(panel: pictures.Rgb) -> pictures.Rgb:
