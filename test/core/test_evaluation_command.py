@@ -12,6 +12,8 @@ import bags
 import numpy as np
 import pytest
 from PIL import Image
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from spike_depth_ros import metrics
 from spike_depth_ros.bag import IMAGE, Bag, decode
@@ -305,6 +307,47 @@ def test_the_new_bag_holds_the_old_one_and_the_depth(bag, tmp_path, storage):
     assert evaluate(tmp_path / 'bag', tmp_path / 'again') == 0
     one, other = (tmp_path / folder / 'windows.csv' for folder in ('', 'again'))
     assert one.read_bytes() == other.read_bytes()
+
+
+def write_with_own_type(path):
+    """A bag with a topic whose type only its writer knows, and what that topic holds."""
+    types = get_typestore(Stores.ROS2_JAZZY)
+    types.register(get_types_from_msg('int32 count', 'own_msgs/msg/Thing'))
+    thing = types.types['own_msgs/msg/Thing'](7)
+    with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        own = writer.add_connection('/own', 'own_msgs/msg/Thing', typestore=types)
+        data = bytes(types.serialize_cdr(thing, 'own_msgs/msg/Thing'))
+        writer.write(own, bags.START, data)
+        connections = {}
+        for topic, time_ns, message in bags.stream(8000):
+            kind = message.__msgtype__
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=types)
+            writer.write(connections[topic], time_ns, types.serialize_cdr(message, kind))
+    return data
+
+
+def test_types_that_nobody_knows_are_copied_where_the_bag_defines_them(tmp_path, capsys):
+    data = write_with_own_type(tmp_path / 'bars')
+    assert evaluate(tmp_path / 'bars', tmp_path / 'out', '--write-bag', 'mcap') == 0
+    assert read_back(tmp_path / 'out/bag', 'mcap')['/own'] == [(bags.START, data)]
+    # A file that was cut short has lost its definitions.
+    (file,) = (tmp_path / 'bars').glob('*.mcap')
+    with file.open('r+b') as end:
+        end.truncate(file.stat().st_size * 7 // 10)
+    assert evaluate(tmp_path / 'bars', tmp_path / 'cut', '--write-bag', 'mcap') == 0
+    assert '/own' not in read_back(tmp_path / 'cut/bag', 'mcap')
+    told = capsys.readouterr().out
+    assert 'warning: /own was not copied to the new bag: its type is not known' in told
+
+
+def test_results_of_an_earlier_run_do_not_outlive_a_failure(bag, tmp_path):
+    assert evaluate(bag, tmp_path) == 0
+    assert (tmp_path / 'report.html').exists()
+    late = bags.write(tmp_path / 'late', bags.stream(400, truths=[9000]))
+    assert evaluate(late, tmp_path) == 1
+    left = {path.name for path in tmp_path.iterdir()}
+    assert not left & {'metrics.json', 'report.html', 'timing.json'}
 
 
 def lines_of(capsys):
