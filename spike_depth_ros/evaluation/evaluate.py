@@ -187,7 +187,7 @@ class _Pass:
         for contestant in self._contestants:
             prediction = contestant.predict(taken)
             depth = published_depth(prediction)
-            if self._output_bag is not None:
+            if self._output_bag is not None and contestant is self._contestants[0]:
                 self._output_bag.add(taken, prediction, depth)
             output = Output(
                 self.windows,

@@ -350,6 +350,17 @@ def test_results_of_an_earlier_run_do_not_outlive_a_failure(bag, tmp_path):
     assert not left & {'metrics.json', 'report.html', 'timing.json'}
 
 
+def test_models_whose_depth_belongs_to_other_planes_cannot_be_compared(bag, tmp_path, capsys):
+    other = tmp_path / 'last.safetensors'
+    info, tensors = load(default_checkpoint())
+    save(other, tensors, dataclasses.replace(info, reference_plane='last'))
+    other.with_suffix('.onnx').write_bytes(default_checkpoint().with_suffix('.onnx').read_bytes())
+    models = ['--model', str(default_checkpoint()), '--model', str(other)]
+    assert evaluate(bag, tmp_path / 'out', *models) == 1
+    (line,) = lines_of(capsys)
+    assert 'dpt_tiny gives the depth of the middle plane of a window, last of the last' in line
+
+
 def lines_of(capsys):
     return capsys.readouterr().err.strip().splitlines()
 
@@ -367,6 +378,14 @@ def lines_of(capsys):
             '0.234 s away: is it stamped by another clock?',
         ),
         (bags.stream(400), ['--protocol', 'bicross', '--cap', '9'], 'leave out --cap'),
+        (
+            sorted(
+                [*bags.stream(400), ('/camera_info', bags.START + 8_000_000, bags.camera(fx=99))],
+                key=lambda message: message[1],
+            ),
+            [],
+            'camera_info changes its focal length within the bag: evaluate the parts',
+        ),
         (bags.stream(400), ['--mask', 'none.png'], 'none.png: no mask:'),
         (bags.stream(400), ['--model', 'no.safetensors'], 'no.safetensors: no such checkpoint'),
         (bags.stream(400), ['--write-bag', 'mcap', '--model', 'a', '--model', 'b'], 'one --model'),
