@@ -178,8 +178,9 @@ class SpikeCamera:
         counts = torch.zeros((batch, len(cells), height, width), dtype=torch.uint8, device=device)
         spikes = torch.empty((batch, height, width), dtype=torch.bool, device=device)
         fired, binned = self._library.shared(spikes), self._library.shared(counts)
-        for (some, rows), plane in self._integrate(luminance, knots, spikes):
-            binned[some, cell_of_plane[plane], rows] += fired[some, rows]
+        for (some, rows), run in self._integrate(luminance, knots, spikes):
+            for plane in run:
+                binned[some, cell_of_plane[plane], rows] += fired[some, rows]
         if planes < bins:
             counts = counts[:, torch.from_numpy(edges[:, 0]).to(counts.device)]
         return counts, torch.from_numpy(lengths).to(counts.device, torch.int32)
@@ -197,7 +198,7 @@ class SpikeCamera:
             ValueError: Another size, or luminance below 0 or not a number.
         """
         self._check(luminance)
-        return self._respond(luminance, (slice(None), slice(None)))
+        return self._respond(luminance, slice(None), slice(None))
 
     def _check(self, luminance: Tensor) -> None:
         batch, height, width = self._charge.shape
@@ -210,12 +211,26 @@ class SpikeCamera:
         if luminance.numel() and not bool(luminance.min() >= 0):
             raise ValueError('luminance below 0 or not a number: expected 0 or more')
 
-    def _respond(self, luminance: Tensor, part: _Part) -> Tensor:
-        some, rows = part
-        seen = luminance[some, :, rows]
+    def _respond(self, luminance: Tensor, some: slice, rows: slice) -> Tensor:
         if self._pixels is None:
-            return seen.clamp(max=1)
-        return self._pixels.of(some, rows).respond(seen)
+            return luminance.clamp(max=1)
+        return self._pixels.of(some, rows).respond(luminance)
+
+    def _exposures(
+        self, luminance: Tensor, knots: Sequence[int] | None, part: _Part
+    ) -> Iterator[_Exposure]:
+        """A part's light from knot to knot, or for each plane; made when its turn comes."""
+        some, rows = part
+        if knots is None:
+            for plane in range(luminance.shape[1]):
+                image = luminance[some, plane : plane + 1, rows]
+                gathered = self._respond(image, some, rows)[:, 0]
+                yield _Exposure(1, (gathered * QUANTA).round_().to(torch.int32), None)
+            return
+        for k, ends in enumerate(itertools.pairwise(knots)):
+            gathered = self._respond(luminance[some, k : k + 2, rows], some, rows)
+            start, slope = exposure.knot_quanta(gathered, ends)
+            yield _Exposure(ends[1] - ends[0], start[:, 0], slope[:, 0])
 
     def _packed(self, luminance: Tensor, knots: Sequence[int] | None) -> Tensor:
         batch, height, width = self._charge.shape
@@ -225,20 +240,21 @@ class SpikeCamera:
         out = torch.empty((batch, planes, height, row), dtype=torch.uint8, device=device)
         padded = torch.zeros((batch, height, row * 8), dtype=torch.bool, device=device)
         bits, packed = self._library.shared(padded), self._library.shared(out)
-        for (some, rows), plane in self._integrate(luminance, knots, padded[..., :width]):
-            self._library.pack(bits[some, rows], packed[some, plane, rows], self.bit_order)
+        for (some, rows), run in self._integrate(luminance, knots, padded[..., :width]):
+            fired, target = bits[some, rows], packed[some, :, rows]
+            for plane in run:
+                self._library.pack(fired, target[:, plane], self.bit_order)
         return out
 
     def _integrate(
         self, luminance: Tensor, knots: Sequence[int] | None, spikes: Tensor
-    ) -> Iterator[tuple[_Part, int]]:
-        """Runs the planes of each part of the batch: what fired is in ``spikes[part]``."""
+    ) -> Iterator[tuple[_Part, Iterator[int]]]:
+        """Parts of the batch, each with its planes: what fired in one is in ``spikes[part]``."""
         self._check(luminance)
         planes = luminance.shape[1] if knots is None else knots[-1]
         for part in self._parts():
-            light = _exposures(self._respond(luminance, part), knots)
-            for plane in self._run(light, planes, part, spikes[part]):
-                yield part, plane
+            light = self._exposures(luminance, knots, part)
+            yield part, self._run(light, planes, part, spikes[part])
         self._plane += planes
 
     def _parts(self) -> list[_Part]:
@@ -308,17 +324,6 @@ class _Exposure:
         if self.slope is None:
             return self.quanta
         return self.quanta + self.slope * (self.planes // 2)
-
-
-def _exposures(gathered: Tensor, knots: Sequence[int] | None) -> Iterator[_Exposure]:
-    """Light from knot to knot, or one image per plane, ``[B, K, H, W]`` thresholds per plane."""
-    if knots is None:
-        for image in gathered.unbind(1):
-            yield _Exposure(1, (image * QUANTA).round_().to(torch.int32), None)
-    else:
-        start, slope = exposure.knot_quanta(gathered, knots)
-        for k, (first, end) in enumerate(itertools.pairwise(knots)):
-            yield _Exposure(end - first, start[:, k], slope[:, k])
 
 
 class _Noise:
