@@ -7,7 +7,7 @@
 
 from the repository's root. The folder holds ``spikes/vidar_car_400x250.dat`` (HiST-SFlow),
 ``spikes/uhsr.npz`` (Spike-Zoo, the U-CALTECH recording) and ``spikes/noise_maps/data.npz``
-(SpikeNeRF: maps ``Nl``, ``Nd`` and ``D_light`` of a sensor). No image of them is written.
+(SpikeNeRF: maps of a sensor). No image of them is written.
 
 Planes 0 to 99 of a recording are fitted. From planes 100 to 199 only the light is taken, and their
 histograms are compared with those of simulations: the ideal sensor, and the fitted one. The maps
@@ -15,11 +15,12 @@ are fitted on their left half and compared on the right one.
 
 The JSON holds ``machine`` and ``recordings``, of which each has ``name``, ``planes``, ``fitted``
 (the parameters) and ``distances`` on the planes that were held out: of ``ideal`` and ``fitted``
-simulations, medians over seeds; of ``real_fitted_planes``, the recording's own planes that were
-fitted, which says how far the scene alone moves them; and ``fitted_again`` of two simulations of
-the fitted sensor, as near as a simulation with other random numbers can come. There are also
-``maps`` with ``fitted``, ``distances`` and ``structure``, the shares of the variance of ``Nl``
-that no parameter stands for.
+simulations, medians over seeds; of ``ideal_reset``, whose pixels lose what exceeds the threshold;
+of ``real_fitted_planes``, the recording's own planes that were fitted, which says how far the
+scene alone moves them; and ``fitted_again`` of two simulations of the fitted sensor, as near as a
+simulation with other random numbers can come. There are also ``maps`` with ``fitted``,
+``distances`` and ``structure``, the shares of the variance of the response that no parameter
+stands for.
 
 Distances are total variations, 0 to 1: the share of one histogram that lies elsewhere in the
 other. ``spread``, the standard deviation of the intervals of steady pixels, differs in planes.
@@ -67,10 +68,11 @@ def read_maps(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Response in any unit, and thresholds per plane in the dark.
 
     The maps' authors turn the interval ``D + 1`` of a spike into a noisy one by
-    ``1 / D' = Nl / D + Nd / (D_light * (335 + Nd))``: a response and a dark current.
+    ``1 / D' = light / D + dark / (D_light * (335 + dark))``: a response and a dark current.
     """
     with np.load(folder / 'spikes' / 'noise_maps' / 'data.npz') as maps:
-        return maps['Nl'], maps['Nd'] / (maps['D_light'] * (335 + maps['Nd']))
+        light, dark = maps['Nl'], maps['Nd']  # codespell:ignore
+        return light, dark / (maps['D_light'] * (335 + dark))
 
 
 def measure_recording(
@@ -84,7 +86,8 @@ def measure_recording(
     real = sensor_fit.signature_of(judged, scene)
     before = sensor_fit.signature_of(spikes[FIT], sensor_fit.scene_of(spikes[FIT], windows))
     simulated, apart = {}, {'real_fitted_planes': sensor_fit.distances(before, real)}
-    for label, sensor in (('ideal', IDEAL), ('fitted', fitted)):
+    reset = Sensor('reset')
+    for label, sensor in (('ideal', IDEAL), ('ideal_reset', reset), ('fitted', fitted)):
         signatures = [
             sensor_fit.signature_of(sensor_fit.resimulate(scene, len(judged), sensor, seed), scene)
             for seed in SEEDS
@@ -137,10 +140,15 @@ def recording_panels(
             label,
             lines(edges, of(real), of(ideal), of(fitted)),
             log,
-            f'distance {apart["ideal"][kind]:.3f} ideal, {apart["fitted"][kind]:.3f} fitted',
+            note(apart, kind, 'intervals' if kind == 'intervals' else 'pixels'),
         )
         for kind, label, edges, of, log in kinds
     ]
+
+
+def note(apart: dict[str, dict[str, float]], kind: str, what: str) -> str:
+    ideal, fitted = (apart[sensor][kind] for sensor in ('ideal', 'fitted'))
+    return f'share of {what}; distance {ideal:.3f} (ideal), {fitted:.3f} (fitted)'
 
 
 def real_rates(signature: sensor_fit.Signature) -> np.ndarray:
@@ -205,7 +213,7 @@ def measure_maps(
             label,
             lines(edges, real, np.full(len(edges) - 1, np.nan), simulated)[1:],
             log,
-            f'distance {apart["ideal"][kind]:.3f} ideal, {apart["fitted"][kind]:.3f} fitted',
+            note(apart, kind, 'pixels'),
         )
         for kind, label, edges, log, real, simulated, _ in histograms
     ]
@@ -254,7 +262,7 @@ def text(result: dict[str, Any]) -> str:
     rows = [
         (entry['name'], who, *(f'{entry["distances"][who][key]:.3f}' for key in keys))
         for entry in result['recordings']
-        for who in ('ideal', 'fitted', 'fitted_again', 'real_fitted_planes')
+        for who in entry['distances']
     ]
     found = report.table(('held-out planes', 'against', *keys), rows)
     maps = report.table(

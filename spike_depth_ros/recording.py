@@ -88,6 +88,11 @@ def open_recording(
     Raises:
         RecordingError: Missing, unreadable, of another size or not a spike stream.
     """
+    if path.is_dir() or path.suffix in ('.mcap', '.db3'):
+        raise RecordingError(
+            f'{path}: a bag is no single recording; play it with spike_player, or evaluate a '
+            'model on it with evaluate_bag'
+        )
     try:
         if path.suffix == '.npz':
             recording = _open_npz(path)

@@ -10,6 +10,8 @@ long the stream runs and wherever it is cut.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -73,6 +75,43 @@ class IntegrateAndFire:
             charge &= QUANTA - 1
             light += slope
         return packing.pack(spikes.view(np.uint8))
+
+
+def cut(before: Light, after: Light, planes: int, size: int) -> Iterator[tuple[Light, Light, int]]:
+    """Cuts a long exposure into short ones of the same light, to save memory.
+
+    Args:
+        before: Light of the first plane, ``[height, width]``.
+        after: Light one past the last plane.
+        planes: Number of planes.
+        size: Planes in a part at most.
+
+    Yields:
+        What :meth:`IntegrateAndFire.expose` takes.
+    """
+    low, left = 0, before
+    while low < planes:
+        high = min(low + size, planes)
+        right = after if high == planes else before + np.float32(high / planes) * (after - before)
+        yield left, right, high - low
+        low, left = high, right
+
+
+def regrouped(blocks: Iterable[PackedPlanes], size: int) -> Iterator[PackedPlanes]:
+    """The same planes in blocks of one size; the last one may be smaller."""
+    waiting: list[PackedPlanes] = []
+    held = 0
+    for block in blocks:
+        rest = block
+        while held + len(rest) >= size:
+            end = size - held
+            yield np.concatenate([*waiting, rest[:end]])
+            waiting, held, rest = [], 0, rest[end:]
+        if len(rest):
+            waiting.append(rest)
+            held += len(rest)
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _check(before: Light, after: Light, shape: tuple[int, ...], planes: int) -> None:

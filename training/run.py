@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from typing import Any
 
-from jsonargparse import auto_cli
+from jsonargparse import auto_parser
 
 from spike_depth_ros.checkpoint import CheckpointError
 from spike_training.command_line import Parser
@@ -34,17 +35,29 @@ def main() -> None:
     chosen = [name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS
     components = {name: _load(COMMANDS[name]) for name in chosen}
     try:
-        config = auto_cli(components, as_positional=False, parser_class=Parser)
-        if isinstance(config, RunConfig):
+        result = _call(components)
+        if isinstance(result, RunConfig):
             from spike_training.pipeline import run
 
-            run(config)
+            run(result)
     except (ConfigError, CheckpointError, DataSetError, TrainingError) as error:
         print(f'{sys.argv[0]}: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
         print('\ninterrupted; a run goes on from its newest checkpoint with --resume true')
         sys.exit(130)
+
+
+def _call(components: dict[str, Any]) -> Any:
+    """What the chosen component makes of the command line."""
+    parser = auto_parser(components, as_positional=False, parser_class=Parser)
+    given = parser.instantiate(parser.parse_args())
+    component, settings = components[given.subcommand], given[given.subcommand]
+    # A file of settings has been read by now. auto_cli would drop any --config, even one that a
+    # function wants.
+    if 'config' not in inspect.signature(component).parameters:
+        settings.pop('config', None)
+    return component(**settings)
 
 
 def _load(place: str) -> Any:

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from spike_depth_ros.chunk import SpikeChunk
 from spike_depth_ros.estimator import Prediction
-from spike_depth_ros.messages import METRES, PACKED, published_depth, scaled_matrix
+from spike_depth_ros.messages import METRES, PACKED, ImageMessage, published_depth, scaled_matrix
 
 _BRIDGE = CvBridge()
 
@@ -65,6 +65,20 @@ def uncertainty_msg(prediction: Prediction, header: Header) -> Image:
 def preview_msg(image: npt.NDArray[np.uint8], header: Header) -> Image:
     """A grey preview as mono8."""
     return _image(image, 'mono8', header)
+
+
+def image_msg(source: ImageMessage, header: Header) -> Image:
+    """An image that another library decoded, with another header."""
+    msg = Image(
+        header=header,
+        height=source.height,
+        width=source.width,
+        encoding=source.encoding,
+        is_bigendian=source.is_bigendian,
+        step=source.step,
+    )
+    msg._data = _byte_array(np.asarray(source.data))
+    return msg
 
 
 def array_from_msg(msg: Image) -> npt.NDArray[Any]:

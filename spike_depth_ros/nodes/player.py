@@ -1,23 +1,16 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node ``spike_player``: a recording, a pipe or standard input becomes a live spike topic."""
+"""The node ``spike_player``: a recording, a bag or a pipe becomes a live spike topic."""
 
 from __future__ import annotations
 
 import argparse
-import fractions
-import itertools
 import json
 import os
-import stat
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import rclpy
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, QoSOfferedIncompatibleQoSInfo
@@ -25,17 +18,20 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
 from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
-from spike_depth_ros.chunk import Geometry, PackedPlanes, SpikeChunk
+from spike_depth_ros.chunk import SpikeChunk
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.calibration import (
-    CalibrationError,
-    camera_info_from_matrix,
-    camera_info_from_yaml,
+from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
+from spike_depth_ros.nodes.player_source import (
+    FRAME_ID,
+    NANOSECONDS,
+    Packet,
+    TrueDepth,
+    open_source,
 )
-from spike_depth_ros.nodes.conversions import spikes_msg, stamp_msg
-from spike_depth_ros.recording import RecordingError, WaitingPipe, open_recording, read_pipe
+from spike_depth_ros.recording import WaitingPipe
 from spike_depth_ros.vidar import TruncatedError
 
 QUEUE = 128
@@ -45,23 +41,6 @@ SETTLE_S = 0.3
 WARN_EVERY_S = 5.0
 LATE_S = 0.5
 """Behind the clock by this much, the player says that it cannot keep the rate."""
-
-NANOSECONDS = 1_000_000_000
-
-
-class PlaneClock:
-    """Time of each plane by counting: exact for any rate, so that stamps never drift.
-
-    Args:
-        rate_hz: Planes a second.
-    """
-
-    def __init__(self, rate_hz: float) -> None:
-        self._period = NANOSECONDS / fractions.Fraction(rate_hz).limit_denominator(1_000_000)
-
-    def since_start_ns(self, plane: int) -> int:
-        """Nanoseconds from plane 0 to ``plane``, rounded down."""
-        return int(plane * self._period)
 
 
 class SpikePlayer(Node):
@@ -78,24 +57,10 @@ class SpikePlayer(Node):
         self.first_stamp_ns = 0
         self._options = options
         _check_report(options.report)
-        source = _open_source(options)
-        self._blocks, self._geometry = source.blocks, source.geometry
-        self._pipe = source.pipe
-        self._rate_hz = _chosen_rate(options, source.rate_hz)
-        self._period_ns = round(NANOSECONDS / self._rate_hz)
-        self._plane_clock = PlaneClock(self._rate_hz)
+        self._source = open_source(options, rclpy.ok)
+        self._geometry, self._camera = self._source.geometry, self._source.camera
         self._started_s = 0.0
         self._next_s: dict[str, float] = {}
-        width, height = self._geometry.width, self._geometry.height
-        try:
-            self._camera = (
-                camera_info_from_yaml(options.camera_info, width, height)
-                if options.camera_info
-                else camera_info_from_matrix(source.camera_matrix, width, height)
-            )
-        except CalibrationError as error:
-            raise process.UserError(str(error)) from error
-        self._camera.header.frame_id = options.frame_id
         reliable = options.reliability == 'reliable'
         qos = QoSProfile(
             depth=QUEUE,
@@ -114,6 +79,11 @@ class SpikePlayer(Node):
             qos_overriding_options=overriding,
             event_callbacks=PublisherEventCallbacks(incompatible_qos=self._on_incompatible_qos),
         )
+        self._truth_publisher = (
+            self.create_publisher(Image, 'depth/truth', qos, qos_overriding_options=overriding)
+            if self._source.has_truth
+            else None
+        )
 
     def _on_incompatible_qos(self, event: QoSOfferedIncompatibleQoSInfo) -> None:
         self.get_logger().warning(
@@ -124,58 +94,63 @@ class SpikePlayer(Node):
     def play(self) -> int:
         """Publish the whole stream at its rate; the exit status."""
         self._wait_for_subscriber()
-        if self._pipe is not None:
-            self._wait_for_writer(self._pipe)
+        if self._source.pipe is not None:
+            self._wait_for_writer(self._source.pipe)
         self.first_stamp_ns = self.get_clock().now().nanoseconds
         self._started_s = time.monotonic()
         self._write_report(0.0)
         problem = None
         try:
-            for block in self._blocks_to_send():
-                self._publish_when_due(block)
+            for item in self._source.items:
+                if isinstance(item, Packet):
+                    self._publish_when_due(item)
+                else:
+                    self._publish_truth(item)
                 if not rclpy.ok():
                     break
         except TruncatedError as error:
             problem = str(error)
+        problem = problem or '; '.join(self._source.damage)
         self._finish(time.monotonic() - self._started_s, problem)
         return 1 if problem else 0
 
-    def _blocks_to_send(self) -> Iterator[PackedPlanes]:
-        """The source's blocks up to the number of planes asked for."""
-        for block in self._blocks:
-            left = self._options.planes - self.planes_sent if self._options.planes else len(block)
-            yield block[:left]
-            if left <= len(block) and self._options.planes:
-                return
-
-    def _publish_when_due(self, block: PackedPlanes) -> None:
+    def _publish_when_due(self, packet: Packet) -> None:
         """Publish a packet once its last plane has been seen, as a camera would."""
-        stamp_ns = self.first_stamp_ns + self._plane_clock.since_start_ns(self.planes_sent)
-        chunk = SpikeChunk(block, self._geometry, stamp_ns, self._period_ns)
-        message = spikes_msg(chunk, self._options.frame_id)
-        self._wait_until_due(self.planes_sent + len(block))
+        stamp_ns = self.first_stamp_ns + packet.start_ns
+        chunk = SpikeChunk(packet.data, self._geometry, stamp_ns)
+        message = spikes_msg(chunk, self._camera.header.frame_id)
+        self._wait_until_due(packet.end_ns)
         if not rclpy.ok():
             return
         if self._now_and_then('camera_info', CAMERA_INFO_EVERY_S):
             self._publish_camera_info(stamp_ns)
         self._publisher.publish(message)
-        self.planes_sent += len(block)
+        self.planes_sent += len(packet.data)
         self.packets_sent += 1
         if self._now_and_then('events', EVENTS_EVERY_S):
             rclpy.spin_once(self, timeout_sec=0.0)
 
-    def _wait_until_due(self, planes: int) -> None:
-        """Sleep until this many planes have passed since the start, by rate and speed."""
+    def _publish_truth(self, truth: TrueDepth) -> None:
+        """Publish true depth at its place in the bag, its stamp moved as those of the planes."""
+        assert self._truth_publisher is not None
+        header = Header(
+            stamp=stamp_msg(self.first_stamp_ns + truth.at_ns),
+            frame_id=self._camera.header.frame_id,
+        )
+        self._truth_publisher.publish(image_msg(truth.message, header))
+
+    def _wait_until_due(self, since_start_ns: int) -> None:
+        """Sleep until so much of the stream has passed since the start, by the speed."""
         speed = self._options.speed
         if not speed:
             return
-        due_s = self._started_s + self._plane_clock.since_start_ns(planes) / NANOSECONDS / speed
+        due_s = self._started_s + since_start_ns / NANOSECONDS / speed
         while (wait_s := due_s - time.monotonic()) > 0 and rclpy.ok():
             time.sleep(min(wait_s, 0.2))
         if -wait_s > LATE_S and self._now_and_then('late', WARN_EVERY_S):
             self.get_logger().warning(
                 f'{-wait_s:.1f} s behind: this machine or the source does not reach '
-                f'{self._rate_hz * speed:.0f} planes/s'
+                f'{self._source.rate_hz * speed:.0f} planes/s'
             )
 
     def _now_and_then(self, what: str, every_s: float) -> bool:
@@ -189,18 +164,21 @@ class SpikePlayer(Node):
     def _wait_for_subscriber(self) -> None:
         """Nothing is lost at the start of a short recording."""
         until = time.monotonic() + self._options.wait
+        wanted = [self._publisher]
+        if self._options.with_truth and self._truth_publisher is not None:
+            wanted.append(self._truth_publisher)
+
+        def complete() -> bool:
+            return all(publisher.get_subscription_count() for publisher in wanted)
+
         if self._options.wait:
             self.get_logger().info(
-                f'{self._geometry} at {self._rate_hz:g} planes/s; waiting up to '
+                f'{self._geometry} at {self._source.rate_hz:g} planes/s; waiting up to '
                 f'{self._options.wait:g} s for a subscriber to {self._publisher.topic_name}'
             )
-        while (
-            rclpy.ok()
-            and not self._publisher.get_subscription_count()
-            and time.monotonic() < until
-        ):
+        while rclpy.ok() and not complete() and time.monotonic() < until:
             rclpy.spin_once(self, timeout_sec=0.05)
-        if self._options.wait and not self._publisher.get_subscription_count() and rclpy.ok():
+        if self._options.wait and not complete() and rclpy.ok():
             self.get_logger().warning('nobody subscribes; playing all the same')
         # The other end may learn of this publisher a little later than this one of it, and it may
         # ask for camera_info best effort: say it more than once before the planes come.
@@ -222,7 +200,7 @@ class SpikePlayer(Node):
         self._camera.header.stamp = stamp_msg(stamp_ns)
         self._camera_publisher.publish(self._camera)
 
-    def _finish(self, took_s: float, problem: str | None) -> None:
+    def _finish(self, took_s: float, problem: str) -> None:
         options = self._options
         unacknowledged = False
         if rclpy.ok() and options.reliability == 'reliable':
@@ -248,7 +226,7 @@ class SpikePlayer(Node):
             'planes_sent': self.planes_sent,
             'packets_sent': self.packets_sent,
             'planes_per_s': self.planes_sent / took_s if took_s > 0 else 0.0,
-            'rate_hz': self._rate_hz,
+            'rate_hz': self._source.rate_hz,
             'first_stamp_ns': self.first_stamp_ns,
             'seconds': took_s,
         }
@@ -257,75 +235,11 @@ class SpikePlayer(Node):
         part.replace(path)
 
 
-def _chosen_rate(options: argparse.Namespace, recorded: float | None) -> float:
-    rate = options.rate or recorded
-    if rate is None:
-        raise process.UserError(
-            f'{options.source}: the recording does not tell its plane rate; give it, for example '
-            '--rate 20000'
-        )
-    return float(rate)
-
-
-class _Source(NamedTuple):
-    """What the user named: its planes in blocks, and what it tells of itself."""
-
-    blocks: Iterator[PackedPlanes]
-    geometry: Geometry
-    rate_hz: float | None = None
-    camera_matrix: npt.NDArray[np.float64] | None = None
-    pipe: WaitingPipe | None = None
-
-
 def _check_report(path: Path | None) -> None:
     if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
         raise process.UserError(
             f'--report {path}: cannot be written; expected a file in a folder that exists'
         )
-
-
-def _open_source(options: argparse.Namespace) -> _Source:
-    try:
-        if options.source == '-' or _is_pipe(Path(options.source)):
-            return _open_pipe(options)
-        recording = open_recording(
-            Path(options.source),
-            options.size,
-            options.bit_order,
-            options.row_order,
-            options.allow_partial,
-        )
-    except (RecordingError, OSError) as error:
-        raise process.UserError(str(error)) from error
-    blocks = _blocks(recording.planes, options.planes_per_packet, options.loop)
-    return _Source(blocks, recording.geometry, recording.rate_hz, recording.camera_matrix)
-
-
-def _is_pipe(path: Path) -> bool:
-    return path.exists() and stat.S_ISFIFO(path.stat().st_mode)
-
-
-def _open_pipe(options: argparse.Namespace) -> _Source:
-    if options.size is None:
-        raise process.UserError(
-            'a pipe does not tell its sensor size; give --size, for example --size 400x250'
-        )
-    width, height = options.size
-    geometry = Geometry(height, width, options.bit_order)
-    if options.source != '-':
-        pipe = WaitingPipe(Path(options.source))
-    elif sys.stdin is not None:
-        pipe = WaitingPipe(sys.stdin.fileno())
-    else:
-        raise process.UserError('standard input is closed; pipe the planes into it')
-    blocks = read_pipe(pipe, geometry, options.planes_per_packet, options.row_order, rclpy.ok)
-    return _Source(blocks, geometry, pipe=pipe)
-
-
-def _blocks(planes: PackedPlanes, size: int, loop: bool) -> Iterator[PackedPlanes]:
-    starts = range(0, len(planes), size)
-    for start in itertools.cycle(starts) if loop else starts:
-        yield planes[start : start + size]
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -337,7 +251,7 @@ def argument_parser() -> argparse.ArgumentParser:
         epilog='A live camera: vendor_dump | spike_player - --size 400x250 --rate 20000 --speed 0',
     )
     add = parser.add_argument
-    add('source', help='.dat, .npy, .npz, a named pipe, or - for standard input')
+    add('source', help='.dat, .npy, .npz, a bag (rosbag2), a named pipe, or - for standard input')
     add(
         '--size',
         type=sensor_size,
@@ -345,7 +259,7 @@ def argument_parser() -> argparse.ArgumentParser:
         help='sensor size in pixels; raw files and pipes',
     )
     add('--rate', type=positive, metavar='HZ', help='planes a second; default: as recorded')
-    add('--planes-per-packet', type=count, default=40, metavar='N', help='default: 40')
+    add('--planes-per-packet', type=count, metavar='N', help='default: 40; of a bag: as recorded')
     add('--loop', action='store_true', help='start a file again at its end; stamps go on')
     add('--planes', type=count, default=0, metavar='N', help='stop after this many planes')
     add(
@@ -375,7 +289,18 @@ def argument_parser() -> argparse.ArgumentParser:
         help='calibration as camera_calibration '
         "writes it; default: the recording's, else uncalibrated",
     )
-    add('--frame-id', default='spike_camera_optical_frame', help='default: %(default)s')
+    add('--frame-id', help=f"default: a bag's own, else {FRAME_ID}")
+    add('--topic', help='topic of the stream in a bag. Default: the one called spikes')
+    add(
+        '--truth',
+        metavar='TOPIC',
+        help='true depth in a bag, published as depth/truth. Default: depth/truth beside it',
+    )
+    add(
+        '--with-truth',
+        action='store_true',
+        help='wait for a subscriber to depth/truth, too: an evaluation',
+    )
     add(
         '--reliability',
         choices=('reliable', 'best_effort'),

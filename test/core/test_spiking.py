@@ -1,10 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import itertools
+
 import numpy as np
 import pytest
 
 from spike_depth_ros import packing
-from spike_depth_ros.spiking import QUANTA, IntegrateAndFire
+from spike_depth_ros.spiking import QUANTA, IntegrateAndFire, cut, regrouped
 
 HEIGHT, WIDTH = 6, 13
 
@@ -76,3 +78,34 @@ def test_images_of_another_size_and_no_planes_are_refused():
 def test_charge_out_of_range_is_refused():
     with pytest.raises(ValueError, match='expected 0 to 16777215'):
         IntegrateAndFire(np.full((2, 2), QUANTA, np.int32))
+
+
+@pytest.mark.parametrize('size', [1, 4, 7, 100])
+def test_regrouped_planes_are_the_same(size):
+    numbers = np.arange(33, dtype=np.uint8).reshape(33, 1, 1)
+    blocks = list(regrouped([numbers[:5], numbers[5:6], numbers[6:20], numbers[20:]], size))
+    np.testing.assert_array_equal(np.concatenate(blocks), numbers)
+    assert {len(block) for block in blocks[:-1]} <= {size}
+    assert len(blocks[-1]) <= size
+
+
+def test_a_long_exposure_is_cut_into_short_ones_of_the_same_light():
+    before, after = light(1, 0.5), light(2, 0.5)
+    parts = list(cut(before, after, 100, 30))
+    assert [planes for *_, planes in parts] == [30, 30, 30, 10]
+    np.testing.assert_array_equal(parts[0][0], before)
+    np.testing.assert_array_equal(parts[-1][1], after)
+    for (_, end, _), (start, _, _) in itertools.pairwise(parts):
+        np.testing.assert_array_equal(end, start)
+    np.testing.assert_allclose(parts[1][1], 0.4 * before + 0.6 * after, atol=1e-6)
+    whole, short = (IntegrateAndFire.shuffled(HEIGHT, WIDTH, 3) for _ in range(2))
+    expected = whole.expose(before, after, 100)
+    planes = np.concatenate([short.expose(*part) for part in parts])
+    # A spike moves by a plane here and there: quanta are rounded in each part.
+    assert (
+        np.abs(
+            packing.spike_counts(planes, WIDTH) - packing.spike_counts(expected, WIDTH).astype(int)
+        ).max()
+        <= 1
+    )
+    assert (packing.unpack(planes, WIDTH) != packing.unpack(expected, WIDTH)).mean() < 0.01

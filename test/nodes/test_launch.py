@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launch files, run for real; needs launch_ros and the package installed by colcon."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 
+import bags
 import pytest
 
 pytest.importorskip('rclpy')
@@ -132,3 +134,17 @@ def test_the_demo_launch_file_gives_depth(launch, ros_node, spin):
     spin(lambda: len(images) > 3, what='depth images')
     assert (images[0].width, images[0].height, images[0].encoding) == (400, 250, '32FC1')
     end(process, read)
+
+
+def test_the_replay_launch_file_scores_a_bag_and_ends_with_a_report(launch, tmp_path):
+    bag = bags.write(tmp_path / 'bars', bags.stream(8000, truths=range(64, 8000, 400)))
+    arguments = [f'bag:={bag}', f'out:={tmp_path / "out"}', 'speed:=0.2', 'device:=cpu']
+    process, read = launch('replay.launch.py', *arguments)
+    assert process.wait(90) == 0, read()
+    content = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert content['mode'] == 'live'
+    assert content['planes']['expected'] == 8000
+    assert content['windows'] > 0
+    assert content['windows_with_truth'] > 0
+    assert (tmp_path / 'out' / 'report.html').exists()
+    assert f'report: {tmp_path}/out/report.html' in read()

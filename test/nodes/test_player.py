@@ -15,7 +15,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.messages import chunk_from_msg, stamp_ns
-from spike_depth_ros.nodes.player import PlaneClock
+from spike_depth_ros.nodes.player_source import PlaneClock
 
 pytestmark = pytest.mark.dds
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import runpy
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,14 @@ def test_messages_are_recorded_when_they_would_have_been_sent(written):
     assert everything[0] == SECOND
 
 
+def test_messages_lie_in_the_file_in_that_order(recording, tmp_path):
+    bag({'folder': str(recording)}, tmp_path / 'out', size=SIZE, rate=RATE)
+    database = sqlite3.connect(tmp_path / 'out' / 'out.db3')
+    times = [row[0] for row in database.execute('SELECT timestamp FROM messages ORDER BY id')]
+    database.close()
+    assert times == sorted(times)
+
+
 def test_the_nodes_ingest_takes_every_plane(written):
     settings = StreamSettings(
         window=32,
@@ -184,6 +193,12 @@ def test_a_disk_without_room_is_not_filled(tmp_path):
         check_room(tmp_path, 2 * free, 'less')
 
 
+def test_a_place_that_cannot_be_written_to_is_refused(recording, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ConfigError, match='file/deep: cannot be made: Not a directory'):
+        bag({'folder': str(recording)}, tmp_path / 'file' / 'deep' / 'out', size=SIZE)
+
+
 def test_a_damaged_frame_is_left_out_and_named(tmp_path, capsys):
     write_folder(tmp_path / 'data', Sliding(8, damaged=(2,)))
     bag({'folder': str(tmp_path / 'data')}, tmp_path / 'out', size=SIZE, rate=600.0)
@@ -193,7 +208,8 @@ def test_a_damaged_frame_is_left_out_and_named(tmp_path, capsys):
 
 
 def test_nothing_is_left_behind_when_it_fails(tmp_path):
-    write_folder(tmp_path / 'data', Sliding(30, damaged=(17, 18, 19)))
+    # They are read while the bag is being written, not before.
+    write_folder(tmp_path / 'data', Sliding(60, damaged=(17, 18, 19, 21)))
     with pytest.raises(DataSetError, match='cannot be used, expected at most 5%'):
         bag({'folder': str(tmp_path / 'data')}, tmp_path / 'out', size=SIZE, rate=600.0)
     assert [path.name for path in tmp_path.iterdir()] == ['data']

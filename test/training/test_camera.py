@@ -119,6 +119,20 @@ def test_counts_are_those_of_the_planes(sensor: Sensor, planes: int) -> None:
         npt.assert_array_equal(lengths, planes_per_bin)
 
 
+@pytest.mark.parametrize('sensor', SENSORS[:3])
+def test_tiles_of_rows_change_nothing(sensor: Sensor, monkeypatch) -> None:
+    light = torch.rand((2, 3, 7, 13), generator=torch.Generator().manual_seed(6))
+    found = []
+    for pixels in (1 << 16, 30, 13, 1):
+        monkeypatch.setattr(camera_module, '_TILE', pixels)
+        camera = SpikeCamera(7, 13, keys(1, 2), sensor)
+        counts, _ = camera.count(light, [0, 20, 40])
+        found.append((camera.expose(light, [0, 20, 40]), counts))
+    for planes, counts in found[1:]:
+        npt.assert_array_equal(planes, found[0][0])
+        npt.assert_array_equal(counts, found[0][1])
+
+
 def test_the_ideal_sensor_counts_as_training_does() -> None:
     light = torch.rand((2, 2, 5, 11), generator=torch.Generator().manual_seed(2))
     counts, _ = simulate_counts(light, [0, 64], keys(3, 4))
@@ -142,17 +156,16 @@ def test_neither_batch_nor_cuts_change_a_recording(sensor: Sensor) -> None:
 
 @pytest.mark.parametrize('sensor', SENSORS)
 @pytest.mark.parametrize('bit_order', ['little', 'big'])
-def test_the_arithmetic_of_gpus_gives_the_same(sensor: Sensor, bit_order, monkeypatch) -> None:
+def test_the_arithmetic_of_gpus_gives_the_same(sensor: Sensor, bit_order) -> None:
     light = torch.rand((2, 3, 6, 13), generator=torch.Generator().manual_seed(4)) * 1.2
 
-    def run() -> torch.Tensor:
+    def run(library: camera_module._Library) -> torch.Tensor:
         camera = SpikeCamera(6, 13, keys(1, 2), sensor, bit_order=bit_order)
+        camera._library = library
         counts, _ = camera.count(light, [0, 20, 40])
         return torch.cat([camera.expose(light, [0, 20, 40]).flatten(), counts.flatten()])
 
-    through_numpy = run()
-    monkeypatch.setattr(camera_module, 'NUMPY', camera_module.TORCH)
-    npt.assert_array_equal(run(), through_numpy)
+    npt.assert_array_equal(run(camera_module.TORCH), run(camera_module.NUMPY))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
@@ -179,6 +192,15 @@ def test_rate_is_linear_in_luminance_and_charge_is_conserved() -> None:
     # Luminance is rounded to whole quanta.
     gathered = (light[:, 0].double() * QUANTA).round() / QUANTA * 200
     npt.assert_array_equal(before + gathered, spikes + camera.charge.double() / QUANTA)
+
+
+def test_a_plane_gathers_its_luminance_in_whole_quanta() -> None:
+    light = torch.rand((1, 1, 20, 101), generator=torch.Generator().manual_seed(5)) * 0.1
+    camera = SpikeCamera(20, 101, keys(1))
+    before = camera.charge.long()
+    fired = packing.unpack(camera.step(light)[0].numpy(), 101)
+    gathered = (light.double() * QUANTA).round().long()[:, 0]
+    npt.assert_array_equal(camera.charge, before + gathered - fired.astype(np.int64) * QUANTA)
 
 
 def test_reset_gives_intervals_of_threshold_over_luminance_rounded_up() -> None:
@@ -209,6 +231,31 @@ def test_saturation_fires_in_every_plane_and_leaves_nothing_behind() -> None:
         assert (packing.unpack(dark[0].numpy(), 8).sum(0) <= 1).all()
     ideal = SpikeCamera(4, 8, keys(1))
     assert (ideal.step(torch.full((1, 50, 4, 8), 3.0)) == 255).all()
+
+
+def test_noise_does_not_fill_a_pixel_beyond_saturation() -> None:
+    camera = SpikeCamera(8, 16, keys(1), Sensor(electrons=10))
+    camera.step(torch.full((1, 300, 8, 16), 0.99))
+    assert camera.charge.max() < 2 * QUANTA
+
+
+@pytest.mark.parametrize(
+    'defect',
+    [
+        {'threshold': 1.1},
+        {'gain': 1.1},
+        {'dark_current': 300},
+        {'response_mismatch': 0.1},
+        {'threshold_mismatch': 0.1},
+        {'electrons': 100},
+        {'read_noise': 0.1},
+        {'hot_pixels': 0.1},
+        {'dead_pixels': 0.1},
+    ],
+)
+def test_each_defect_shows_alone(defect: dict[str, float]) -> None:
+    ideal, other = (steady(0.3, 60, (10, 16), sensor) for sensor in (Sensor(), Sensor(**defect)))
+    assert (ideal != other).any()
 
 
 def deviations(spikes: np.ndarray) -> tuple[float, float]:
@@ -251,6 +298,17 @@ def test_read_noise_keeps_the_rate_and_shot_noise_spreads_it() -> None:
     assert counted['read'].std() < 0.6
     # 200 thresholds of 20 electrons: a standard deviation of sqrt(200 / 20) thresholds.
     assert counted['shot'].std() == pytest.approx(math.sqrt(10), rel=0.1)
+
+
+def test_shot_noise_follows_the_light() -> None:
+    planes, electrons = 400, 20
+    for first, last in ((0.0, 0.6), (0.6, 0.0), (0.3, 0.3)):
+        light = torch.stack([torch.full((40, 40), level) for level in (first, last)])[None]
+        sensor = Sensor(electrons=electrons)
+        counts, _ = SpikeCamera(40, 40, keys(1), sensor).count(light, [0, planes], bins=2)
+        # 120 thresholds of 20 electrons.
+        spread = counts.double().sum(1).std()
+        assert spread == pytest.approx(math.sqrt(0.3 * planes / electrons), rel=0.1)
 
 
 def test_recordings_of_one_chip_share_its_pixels() -> None:

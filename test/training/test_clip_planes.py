@@ -1,5 +1,8 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
@@ -10,8 +13,8 @@ from spike_training.data.clip_planes import (
     BLOCK,
     CameraSettings,
     ClipCamera,
+    frame_clips,
     parse_size,
-    regrouped,
 )
 from spike_training.errors import ConfigError, DataSetError
 
@@ -111,6 +114,17 @@ def test_a_damaged_frame_is_left_out_and_counted_by_name():
     assert likeness(rate(spikes[gap])[:, 15:-15], rate(sound[gap])[:, 15:-15]) > 0.9
 
 
+def test_a_part_that_begins_in_a_gap_goes_on_from_the_frame_before_it():
+    camera = ClipCamera(Sliding(6, damaged=(3,)), SETTINGS)
+    around = rate(planes(camera, 3.25 * FRAME_S - 0.01, 20))
+    shifts = np.arange(8, 20)  # of the texture; frame 2 is at 8, frame 4 at 16
+    scores = [
+        likeness(around[:, 12:-12], luminance(SCENE[:, shift : shift + WIDTH])[:, 12:-12])
+        for shift in shifts
+    ]
+    assert abs(shifts[np.argmax(scores)] - 3.25 * STEP) <= 1
+
+
 @pytest.mark.parametrize('damaged', [(0,), (5,)])
 def test_first_and_last_frames_may_be_damaged(damaged):
     spikes = planes(ClipCamera(Sliding(6, damaged=damaged), SETTINGS), -0.1, 900)
@@ -163,10 +177,17 @@ def test_sizes_are_width_by_height():
         parse_size('400')
 
 
-@pytest.mark.parametrize('size', [1, 4, 7, 100])
-def test_regrouped_planes_are_the_same(size):
-    numbers = np.arange(33, dtype=np.uint8).reshape(33, 1, 1)
-    blocks = list(regrouped([numbers[:5], numbers[5:6], numbers[6:20], numbers[20:]], size))
-    np.testing.assert_array_equal(np.concatenate(blocks), numbers)
-    assert {len(block) for block in blocks[:-1]} <= {size}
-    assert len(blocks[-1]) <= size
+@pytest.mark.skipif('SPIKE_DEPTH_DATA' not in os.environ, reason='SPIKE_DEPTH_DATA is not set')
+@pytest.mark.parametrize('data', ['kitti/kitti_0926', 'sevenscenes/sevenscenes_kitchen'])
+def test_the_spikes_of_a_real_recording_show_its_frame(data):
+    name, folder = data.split('/')
+    root = Path(os.environ['SPIKE_DEPTH_DATA']) / 'rgbd' / folder
+    if not root.is_dir():
+        pytest.skip(f'{root} is missing')
+    (clip,) = frame_clips(name, str(root))
+    camera = ClipCamera(clip, CameraSettings())
+    shown = rate(planes(camera, float(clip.times_s[20]) - 64 / 20_000, 128))
+    frame, next_frame = camera.light(20), camera.light(25)
+    assert likeness(shown, frame) > 0.99
+    assert likeness(shown, frame) > likeness(shown, next_frame)
+    assert shown.mean() == pytest.approx(frame.mean(), rel=0.02)

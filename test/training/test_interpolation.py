@@ -1,9 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import json
+
 import cv2
 import numpy as np
 import pytest
+from clips import Sliding, write_folder
 
+from benchmarks import interpolation as benchmark
 from spike_training.data.interpolation import (
     MOST_SUB_FRAMES,
     Blend,
@@ -77,6 +81,15 @@ def test_the_frames_themselves_are_returned():
         np.testing.assert_array_equal(motion.at(1), after)
 
 
+def test_motion_in_the_dark_is_followed_beside_a_lamp():
+    before, truth, after = (0.001 * sliding(pixels) for pixels in (0, 3, 6))
+    for frame in (before, truth, after):
+        frame[:4, :4] = 1  # takes all of the eight bits, but for gamma
+    flow, blend = (i.between(before, after) for i in (FlowInterpolator(), LinearInterpolator()))
+    dark = np.s_[10:, 10:]
+    assert error(flow.at(0.5), truth, dark) < 0.3 * error(blend.at(0.5), truth, dark)
+
+
 @pytest.mark.parametrize('interpolator', [FlowInterpolator(), LinearInterpolator()])
 def test_still_frames_stay_as_they_are(interpolator):
     still = sliding(0)
@@ -145,3 +158,18 @@ def test_a_pair_of_frames_is_looked_at_once_and_only_if_needed():
 def test_frames_without_times_are_refused(count, times):
     with pytest.raises(ValueError, match='a time for each, increasing'):
         interpolate([sliding(0)] * count, times, [0.0], LinearInterpolator())
+
+
+def test_the_benchmark_compares_with_frames_that_were_kept_back(tmp_path, capsys):
+    write_folder(tmp_path / 'made', Sliding(7))
+    path = tmp_path / 'figures.json'
+    command = [f'folder={tmp_path / "made"}', '--frames', '2', '--gaps', '2', '--json', str(path)]
+    assert benchmark.main(command) == 0
+    result = json.loads(path.read_text())
+    assert result.keys() == {'machine', 'settings', 'recordings'}
+    (row,) = result['recordings']
+    assert (row['gap'], row['frames'], row['blended']) == (2, 2, 0)
+    assert 0 < row['flow'] < 0.5 * row['linear']
+    # Eight pixels of a frame that is enlarged from 90 to 400 columns.
+    assert row['motion_px'] == pytest.approx(8 * 400 / 90, rel=0.2)
+    assert '| folder/made' in capsys.readouterr().out

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy.testing as npt
 import pytest
 
 torch = pytest.importorskip('torch')
 
+from spike_training.data import sensor  # noqa: E402
 from spike_training.data.sensor import NORMAL_STD, SENSORS, Sensor, normals, uniforms  # noqa: E402
 
 CHIP = torch.tensor([3])
@@ -72,15 +71,18 @@ def test_hot_pixels_gather_in_the_dark_and_dead_ones_nothing() -> None:
 
 
 def test_saturated_pixels_gather_one_threshold() -> None:
-    sensor = Sensor(response_mismatch=0.1, dark_current=100.0)
-    gathered = sensor.pixels(CHIP, 8, 8).respond(torch.full((2, 3, 8, 8), 5.0))
+    gathered = (
+        Sensor(response_mismatch=0.1, dark_current=100.0)
+        .pixels(CHIP, 8, 8)
+        .respond(torch.full((2, 3, 8, 8), 5.0))
+    )
     assert (gathered == 1).all()
 
 
 def test_chips_differ_and_do_not_depend_on_their_batch() -> None:
-    sensor = Sensor(response_mismatch=0.1, dark_current=100, dark_spread=0.4, hot_pixels=0.1)
-    three = sensor.pixels(torch.tensor([1, 2, 3]), 10, 12)
-    alone = sensor.pixels(torch.tensor([2]), 10, 12)
+    kind = Sensor(response_mismatch=0.1, dark_current=100, dark_spread=0.4, hot_pixels=0.1)
+    three = kind.pixels(torch.tensor([1, 2, 3]), 10, 12)
+    alone = kind.pixels(torch.tensor([2]), 10, 12)
     npt.assert_array_equal(three.slope[1], alone.slope[0])
     npt.assert_array_equal(three.offset[1], alone.offset[0])
     assert (three.slope[0] != three.slope[1]).any()
@@ -103,6 +105,23 @@ def test_numbers_are_as_random_as_they_say() -> None:
         assert numbers.std() == pytest.approx(12**-0.5, rel=0.01)
 
 
+def test_hashes_of_gpus_are_those_of_the_cpu(monkeypatch) -> None:
+    numbers = torch.tensor([3, -5, 2**40 + 7])
+
+    def drawn() -> list[torch.Tensor]:
+        return [
+            sensor.hashes(numbers, 500, 9, first=2**31 - 100),
+            sensor.normals(numbers, 500, 9),
+            *sensor.uniforms(numbers, 500, 9),
+        ]
+
+    fast = drawn()
+    monkeypatch.setattr(sensor, '_NUMPY_DEVICE', 'none')
+    for first, second in zip(fast, drawn(), strict=True):
+        assert first.dtype == second.dtype
+        npt.assert_array_equal(first, second)
+
+
 @pytest.mark.parametrize(
     ('parameters', 'message'),
     [
@@ -120,7 +139,6 @@ def test_impossible_sensors_are_refused(parameters, message: str) -> None:
 
 
 def test_named_sensors_are_usable() -> None:
-    for sensor in SENSORS.values():
-        dataclasses.asdict(sensor)
-        assert sensor.pixels(CHIP, 4, 5).slope.shape == (1, 4, 5)
+    for named in SENSORS.values():
+        assert named.pixels(CHIP, 4, 5).slope.shape == (1, 4, 5)
     assert SENSORS['ideal'] == Sensor()

@@ -1,7 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -16,6 +16,7 @@ from clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 from spike_depth_ros.light import luminance
 from spike_depth_ros.packing import spike_counts
 from spike_depth_ros.recording import open_recording
+from spike_training.data.clip_planes import CameraSettings, ClipCamera, frame_clips
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.simulate import simulate
 
@@ -54,6 +55,15 @@ def test_a_window_lies_around_each_labelled_frame(simulated):
         assert (len(window.planes), window.rate_hz) == (24, 1000.0)
         rate = spike_counts(window.planes, WIDTH).ravel()
         assert int(np.argmax([np.corrcoef(rate, frame)[0, 1] for frame in light])) == index
+
+
+def test_the_frame_lies_at_the_middle_plane(recording, simulated):
+    clip = frame_clips('folder', recording['folder'])[0]
+    camera = ClipCamera(clip, CameraSettings(HEIGHT, WIDTH, SETTINGS['rate']))
+    expected = camera.planes(float(clip.times_s[3]) - 12 / SETTINGS['rate'], 24, stream=3)
+    np.testing.assert_array_equal(
+        open_recording(windows(simulated)[3]).planes, np.concatenate(list(expected))
+    )
 
 
 def test_depth_and_camera_lie_beside(simulated):
@@ -123,7 +133,29 @@ def test_a_killed_run_goes_on(tmp_path):
 def test_other_settings_are_refused_in_the_same_folder(recording, simulated):
     with pytest.raises(ConfigError, match=r'other settings: rate_hz 1000\.0 \(now 2000\.0\)'):
         simulate(recording, simulated, **{**SETTINGS, 'rate': 2000.0})
-    assert json.loads((simulated / 'simulation.json').read_text())['rate_hz'] == 1000.0
+    assert yaml.safe_load((simulated / 'simulation.yaml').read_text())['rate_hz'] == 1000.0
+
+
+def test_the_sensor_is_chosen_by_file_or_value(recording, simulated, tmp_path, monkeypatch):
+    file = tmp_path / 'sensor.yaml'
+    file.write_text('read_noise: 0.05\nhot_pixels: 0.25\nhot_current: 1000.0\n')
+    out = tmp_path / 'out'
+    command = ['run.py', 'simulate', f'--data.folder={recording["folder"]}', f'--out={out}']
+    options = [f'--{key}={value}' for key, value in SETTINGS.items()]
+    chosen = ['--sensor', str(file), '--sensor.hot_pixels', '0.5']
+    monkeypatch.setattr('sys.argv', [*command, *options, *chosen])
+    runpy.run_path(str(ROOT / 'training' / 'run.py'), run_name='__main__')
+    noted = yaml.safe_load((out / 'simulation.yaml').read_text())['sensor']
+    assert (noted['read_noise'], noted['hot_pixels'], noted['mode']) == (0.05, 0.5, 'keep')
+    excess = [
+        (spike_counts(open_recording(noisy).planes, WIDTH).astype(int))
+        - spike_counts(open_recording(ideal).planes, WIDTH)
+        for noisy, ideal in zip(windows(out), windows(simulated), strict=True)
+    ]
+    # Half of the pixels are hot, some of them hardly; they are the same ones in every window.
+    hot = [more > 0.1 * 24 for more in excess]
+    assert hot[0].mean() == pytest.approx(0.45, abs=0.07)
+    assert (hot[0] == hot[5]).mean() > 0.9
 
 
 def test_a_folder_of_something_else_is_refused(recording, tmp_path):

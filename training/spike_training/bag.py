@@ -17,6 +17,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from spike_depth_ros.chunk import Geometry
+from spike_depth_ros.spiking import regrouped
 from spike_training.data.clip import Clip
 from spike_training.data.clip_planes import (
     CameraSettings,
@@ -24,10 +25,10 @@ from spike_training.data.clip_planes import (
     Interpolation,
     frame_clips,
     parse_size,
-    regrouped,
 )
+from spike_training.data.sensor import IDEAL, Sensor
 from spike_training.data.transforms import Transform
-from spike_training.disk import check_room
+from spike_training.disk import check_room, make_folder
 from spike_training.errors import ConfigError
 from spike_training.progress import progress_bar
 
@@ -61,6 +62,7 @@ def bag(
     transform: Transform = 'aspect',
     mean_rate: float = 0.2,
     interpolation: Interpolation = 'flow',
+    sensor: Sensor = IDEAL,
     seed: int = 0,
 ) -> None:
     """Write a recording of frames as a rosbag2 with the spikes of a simulated camera.
@@ -83,14 +85,17 @@ def bag(
         transform: aspect, the largest centred part of the frames; or authors, for KITTI.
         mean_rate: Share of the planes in which a pixel fires, on average over the recording.
         interpolation: From frame to frame along optical flow, or linear: blended.
-        seed: Of the charge that pixels begin with.
+        sensor: What the pixels add: a YAML file, or single values. The default is ideal.
+        seed: Of the charge that pixels begin with, of their noise and of their differences.
 
     Raises:
         ConfigError: A setting cannot be used, or the disk has no room.
         DataSetError: The data set cannot be used.
     """
     width, height = parse_size(size)
-    settings = CameraSettings(height, width, rate, transform, mean_rate, interpolation, seed)
+    settings = CameraSettings(
+        height, width, rate, transform, mean_rate, interpolation, sensor, seed
+    )
     if planes_per_packet < 1:
         raise ConfigError(f'planes_per_packet is {planes_per_packet}: expected 1 or more')
     if out.exists():
@@ -110,7 +115,7 @@ def bag(
         f'({part.planes / rate:.2f} s), {len(truths)} depth images, {bytes_wanted / 1e6:.0f} MB',
         flush=True,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     check_room(out.parent, bytes_wanted, 'fewer --seconds, a lower --rate or a smaller --size')
     write_bag(camera, part, truths, out, storage, planes_per_packet)
     for reason, names in camera.skipped.items():
@@ -238,12 +243,12 @@ class _Messages:
         for block in regrouped(planes, planes_per_packet):
             # A packet is sent when its last plane is over.
             stamp, sent = self._stamp(done), self._stamp(done + len(block))
-            if stamp >= next_info:
-                self._write('camera_info', sent, self._camera_info(stamp))
-                next_info = stamp + round(_CAMERA_INFO_EVERY_S * _SECOND)
             while truth is not None and truth[0] <= sent:
                 self._write('depth/truth', truth[0], truth[1])
                 truth = next(waiting, None)
+            if stamp >= next_info:
+                self._write('camera_info', sent, self._camera_info(stamp))
+                next_info = stamp + round(_CAMERA_INFO_EVERY_S * _SECOND)
             self._write('spikes', sent, self._packet(stamp, block))
             done += len(block)
             progress.update(task, completed=done)

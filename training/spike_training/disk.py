@@ -1,15 +1,30 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Room on disks."""
+"""Folders to write to, and room in them."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from spike_training.errors import ConfigError
 
 _SPARE = 1.02
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder unless it is there.
+
+    Raises:
+        ConfigError: It cannot be made, or not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f'{folder}: cannot be made: {error.strerror}') from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f'{folder}: cannot be written to, expected a folder of your own')
 
 
 def check_room(folder: Path, wanted: float, remedy: str) -> None:

@@ -21,7 +21,7 @@ from spike_training.data.clip import Clip, Depth, SpikeClip
 from spike_training.data.clip_source import MEAN_RATE, ClipSource
 from spike_training.data.sample import Batch
 from spike_training.data.spike_source import SpikeSource
-from spike_training.errors import DataSetError
+from spike_training.errors import DataSetError, FrameError
 from spike_training.verdict import to_json
 
 DEPTH_EDGES_M = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 50.0, 80.0, 200.0, 1e3)
@@ -121,6 +121,7 @@ def look(source: ClipSource | SpikeSource, frames: int) -> tuple[dict[str, Any],
         rates.append(firing_rate(batch))
         if number in wanted:
             shown.append(batch)
+    source.check()
     if not rates:
         raise DataSetError(f'{source.recording(0)}: none of {len(chosen)} frames can be used')
     depths, rate = np.concatenate(metres), np.stack(rates)
@@ -162,7 +163,7 @@ def describe(clip: Clip | SpikeClip) -> dict[str, Any]:
     return common | {
         'frames': len(clip),
         'labelled': len(clip.labelled),
-        'size': list(clip.image(clip.labelled[0]).shape[:2]) if clip.labelled else None,
+        'size': _size(clip),
         'seconds': float(clip.times_s[-1] - clip.times_s[0]),
     }
 
@@ -203,21 +204,23 @@ def sheet(samples: Sequence[Batch], kind: str) -> pictures.Rgb:
                 f'{kind} rate, mean {rate.mean():.2f}',
             )
         )
-        panels.append((pictures.depth_panel(_thick(depth), low, max(high, low * 1.01)), 'depth'))
+        shown = None
+        if not np.isnan(depth).all():
+            shown = pictures.depth_panel(_thick(depth), low, max(high, low * 1.01))
+        panels.append((shown, 'depth'))
     return pictures.strip(panels, pictures.LEGEND, len(panels) // len(samples))
 
 
 def show(name: str, report: Mapping[str, Any]) -> None:
     """Prints the few figures that matter, and the histogram of depth."""
     clips, depth, rate = report['clips'], report['depth'], report['firing_rate']
-    frames = sum(clip.get('frames', clip.get('planes', 0)) for clip in clips)
-    labelled = sum(clip['labelled'] for clip in clips)
     unit = 'frames' if 'frames' in clips[0] else 'planes'
+    frames, labelled = (sum(clip[key] for clip in clips) for key in (unit, 'labelled'))
     skipped = [clip['skipped'] for clip in clips] + [report['skipped']]
     left_out = sum(len(names) for reasons in skipped for names in reasons.values())
     print(
-        f'{name}: {len(clips)} recordings, {frames} {unit}, '
-        f'{labelled} with depth, {left_out} left out; figures of {report["samples"]}'
+        f'{name}: {len(clips)} recordings, {frames} {unit}, {labelled} with depth, {left_out} '
+        f'left out; figures of {report["samples"]}'
     )
     for reasons in skipped:
         for reason, names in reasons.items():
@@ -228,6 +231,9 @@ def show(name: str, report: Mapping[str, Any]) -> None:
         f'{rates["95"]:.3f}; never {rate["never_share"]:.1%}, always {rate["always_share"]:.1%}'
     )
     metres = depth['percentiles_m']
+    if not metres:
+        print('  depth: none')
+        return
     print(
         f'  depth: known {depth["known_share"]:.1%}, sky {depth["sky_share"]:.1%}; median '
         f'{metres["50"]:.3g} m, 1 % below {metres["1"]:.3g} m, 1 % above {metres["99"]:.3g} m'
@@ -246,9 +252,19 @@ def show(name: str, report: Mapping[str, Any]) -> None:
     Console(width=99).print(table)
 
 
+def _size(clip: Clip) -> list[int] | None:
+    """Rows and columns of the first labelled frame that can be read."""
+    for index in clip.labelled:
+        try:
+            return list(clip.image(index).shape[:2])
+        except FrameError:
+            continue
+    return None
+
+
 def _percentiles(values: npt.NDArray[Any], marks: Sequence[int]) -> dict[str, float]:
     if not values.size:
-        return {str(mark): float('nan') for mark in marks}
+        return {}
     found = np.percentile(values, marks)
     return {str(mark): float(value) for mark, value in zip(marks, found, strict=True)}
 

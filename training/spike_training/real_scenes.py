@@ -51,7 +51,7 @@ ALIGNMENTS = ('raw', 'recording_scaled', 'median_scaled')
 
 def evaluate_real(
     checkpoint: Path,
-    settings: Path,
+    config: Path,
     data: dict[str, str],
     out: Path,
     frames: int = 100,
@@ -66,7 +66,7 @@ def evaluate_real(
 
     Args:
         checkpoint: The .safetensors file.
-        settings: The config.yaml of a run, or a config of one: size of images, plane rate, and the
+        config: The config.yaml of a run, or a config of one: size of images, plane rate, and the
             scenes of the constants.
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
             readers follow the path: --data.tum PATH,per_metre=5000. See docs/data_sets.md.
@@ -81,8 +81,8 @@ def evaluate_real(
         CheckpointError: The checkpoint cannot be used.
         DataSetError: A data set cannot be used.
     """
-    config = load_config(settings)
-    check(config)
+    settings = load_config(config)
+    check(settings)
     info, weights = load(checkpoint)
     clips = {name: readers.read(name, where) for name, where in data.items()}
     if not clips or frames < 2:
@@ -92,18 +92,22 @@ def evaluate_real(
         )
     place = choose_device(device)
     network = build_with_weights(info, weights).eval().requires_grad_(False).to(place)
-    sets, constants = {}, _Constants(config, info, place)
+    sets: dict[str, dict[str, Any]] = {}
+    constants = _Constants(settings, info, place)
     for name, recordings in clips.items():
-        source = _source(config, info, recordings, planes or info.planes, mean_rate)
-        sets[name] = _role(name) | score(
-            network, info, source, constants.of(source.height, source.width), frames, place
-        )
+        source = _source(settings, info, recordings, planes or info.planes, mean_rate)
+        found = constants.of(source.height, source.width)
+        sets[name] = {'role': role(name)}
+        sets[name] |= score(network, info, source, found, frames, place)
+        sets[name]['left_out_by_reader'] = {
+            clip.name: clip.skipped for clip in recordings if clip.skipped
+        }
     report = {
         'weights_sha256': info.weights_sha256,
         'stage': info.stage,
-        'size': [config.data.height, config.data.width],
+        'size': [settings.data.height, settings.data.width],
         'planes': planes or info.planes,
-        'rate_hz': config.data.rate_hz,
+        'rate_hz': settings.data.rate_hz,
         'mean_rate': mean_rate,
         'sets': sets,
     }
@@ -154,6 +158,7 @@ def score(
         seen.truth += [*canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()]
         seen.clips += [source.recording(number) for number in batch.index.tolist()]
         seen.fx += batch.fx.tolist()
+    source.check()
     if len(seen.truth) < 2:
         raise DataSetError(f'{len(seen.truth)} labelled frames, expected 2 or more')
     # Half the frames away, for neighbours in time look alike.
@@ -276,44 +281,43 @@ def _source(
     return SpikeSource(spikes, planes, config.model.bins)
 
 
-def _role(name: str) -> dict[str, str]:
-    return {'role': 'development set of the procedural world' if name in DEVELOPMENT else 'test'}
+def role(name: str) -> str:
+    """What a data set may be called: nothing was chosen on a test set."""
+    return 'development set of the procedural world' if name in DEVELOPMENT else 'test'
 
 
 def show(report: Mapping[str, Any]) -> None:
     """Prints the few figures that matter."""
     height, width = report['size']
-    table = Table(
-        title=f'{report["stage"]} on real scenes, spikes simulated: {report["planes"]} planes at '
-        f'{report["rate_hz"]:g} Hz, {width} x {height} (mean over pixels; RMSE in canonical '
-        'metres)'
+    print(
+        f'{report["stage"]} on real scenes: windows of {report["planes"]} planes, simulated at '
+        f'{report["rate_hz"]:g} Hz and {width} x {height} unless a set holds spikes. Means over '
+        'pixels, RMSE in metres at the canonical focal length. One scale: each recording times '
+        'one factor; scaled: each image times its own; both borrow from the truth.'
     )
-    for column in ('set', 'predictor', 'AbsRel', 'RMSE', 'delta1'):
-        table.add_column(column)
-    for column in ('AbsRel one scale', 'delta1', 'AbsRel scaled', 'delta1'):
-        table.add_column(column)
     for name, scores in report['sets'].items():
+        by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
+        left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
+        table = Table(
+            title=f'{name}, {scores["role"]}: {scores["frames"]} frames of '
+            f'{len(scores["clips"])} recordings, {left_out} left out'
+        )
+        for column in ('', 'AbsRel', 'RMSE', 'delta1', 'one scale: AbsRel', 'delta1'):
+            table.add_column(column)
+        table.add_column('scaled: AbsRel')
+        table.add_column('delta1')
         for predictor, tables in scores['predictors'].items():
             figures = {key: tables[key]['mean_over_pixels'] for key in ALIGNMENTS}
             cells = [_cell(figures['raw'][key]) for key in ('abs_rel', 'rmse', 'delta1')]
             for key in ALIGNMENTS[1:]:
                 cells += [_cell(figures[key]['abs_rel']), _cell(figures[key]['delta1'])]
-            table.add_row(name, predictor.replace('_', ' '), *cells)
-        table.add_section()
-    Console(width=110).print(table)
-    for name, scores in report['sets'].items():
+            table.add_row(predictor.replace('_', ' '), *cells)
+        Console(width=99).print(table)
         unc = scores['uncertainty']
-        left_out = sum(map(len, scores['skipped'].values()))
         print(
-            f'{name} ({scores["role"]}): {scores["frames"]} frames of '
-            f'{len(scores["clips"])} recordings, {left_out} left out; 68 % interval holds '
-            f'{_cell(unc["interval_coverage"])}, rank correlation with the error '
-            f'{_cell(unc["rank_correlation"])}'
+            f'68 % interval holds {_cell(unc["interval_coverage"])}, rank correlation with the '
+            f'error {_cell(unc["rank_correlation"])}'
         )
-    print(
-        'one scale: each recording times one factor; scaled: each image times its own. Both '
-        'borrow from the truth.'
-    )
 
 
 def _cell(value: float | None) -> str:

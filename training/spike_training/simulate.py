@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import io
-import json
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,12 +27,13 @@ from spike_training.data.clip_planes import (
     parse_size,
 )
 from spike_training.data.readers.files import check_share
+from spike_training.data.sensor import IDEAL, Sensor
 from spike_training.data.transforms import Transform
-from spike_training.disk import check_room
+from spike_training.disk import check_room, make_folder
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.progress import progress_bar
 
-SETTINGS_FILE = 'simulation.json'
+SETTINGS_FILE = 'simulation.yaml'
 CAMERA_FILE = 'camera.yaml'
 
 _FRAMES_PER_TASK = 16
@@ -52,6 +52,7 @@ def simulate(
     transform: Transform = 'aspect',
     mean_rate: float = 0.2,
     interpolation: Interpolation = 'flow',
+    sensor: Sensor = IDEAL,
     seed: int = 0,
     scheduler: str = '',
 ) -> None:
@@ -71,7 +72,8 @@ def simulate(
         transform: aspect, the largest centred part of the frames; or authors, for KITTI.
         mean_rate: Share of the planes in which a pixel fires, on average over a recording.
         interpolation: From frame to frame along optical flow, or linear: blended.
-        seed: Of the charge that pixels begin with.
+        sensor: What the pixels add: a YAML file, or single values. The default is ideal.
+        seed: Of the charge that pixels begin with, of their noise and of their differences.
         scheduler: Address of a dask cluster to simulate on, such as tcp://node7:8786; its workers
             see data and out under the same paths. Without it, this process simulates.
 
@@ -80,7 +82,7 @@ def simulate(
         DataSetError: A data set cannot be used.
     """
     width, height = parse_size(size)
-    camera = CameraSettings(height, width, rate, transform, mean_rate, interpolation, seed)
+    camera = CameraSettings(height, width, rate, transform, mean_rate, interpolation, sensor, seed)
     if planes < 1:
         raise ConfigError(f'planes is {planes}: expected 1 or more')
     if not data:
@@ -253,8 +255,8 @@ def _prepare(out: Path, camera: CameraSettings, planes: int) -> None:
     path = out / SETTINGS_FILE
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding='utf-8'))
-        except ValueError:
+            found = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
+        except yaml.YAMLError:
             found = {}
         differing = [key for key, value in settings.items() if found.get(key) != value]
         if differing:
@@ -265,8 +267,8 @@ def _prepare(out: Path, camera: CameraSettings, planes: int) -> None:
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f'{out}: expected a new or empty folder, or one of a simulation')
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(settings, indent=2) + '\n').encode())
+    make_folder(out)
+    write_atomically(path, yaml.safe_dump(settings, sort_keys=False).encode())
     for part in out.rglob('.*.npz.*'):
         part.unlink()
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +31,15 @@ from spike_training.data import exposure
 from spike_training.data.sensor import IDEAL, NORMAL_STD, Pixels, Sensor, hashes, normals
 from spike_training.data.simulator import QUANTA
 
+_Part = tuple[slice, slice]
+"""Recordings and rows."""
 Array = Any
 """A numpy array or a tensor: both understand what is done with them here."""
 
 _NOISE, _SHOT, _READ = 16, 17, 18
 _STEP = 16
 _PATTERN = 1 << 20
+_TILE = 1 << 16
 # A product with these brings the lowest bits of eight bytes together in the highest byte.
 _GATHER: dict[BitOrder, int] = {
     'little': 0x0102040810204080,
@@ -58,14 +61,15 @@ class _Library:
     """The functions of numpy or torch that the camera writes into given arrays with."""
 
     at_least: Callable[..., Array]
+    add: Callable[..., Array]
     multiply: Callable[..., Array]
     shared: Callable[[Tensor], Array]
     number: Callable[[int], Any]
     pack: Callable[[Array, Array, BitOrder], None]
 
 
-NUMPY = _Library(np.greater_equal, np.multiply, Tensor.numpy, np.int32, _pack_numpy)
-TORCH = _Library(torch.ge, torch.mul, lambda tensor: tensor, int, _pack_torch)
+NUMPY = _Library(np.greater_equal, np.add, np.multiply, Tensor.numpy, np.int32, _pack_numpy)
+TORCH = _Library(torch.ge, torch.add, torch.mul, lambda tensor: tensor, int, _pack_torch)
 
 
 class SpikeCamera:
@@ -111,10 +115,6 @@ class SpikeCamera:
         """Charge of the pixels, ``[B, H, W]`` int32, quanta of their own threshold."""
         return self._charge.clone()
 
-    @charge.setter
-    def charge(self, quanta: Tensor) -> None:
-        self._charge.copy_(quanta)
-
     def expose(self, luminance: Tensor, knots: Sequence[int]) -> Tensor:
         """Exposes the sensors to light that changes linearly from knot to knot.
 
@@ -130,7 +130,7 @@ class SpikeCamera:
             ValueError: Knots or luminance that do not fit.
         """
         _check_knots(luminance, knots)
-        return self._packed(self._exposures(self.gathered(luminance), knots), knots[-1])
+        return self._packed(luminance, knots)
 
     def step(self, luminance: Tensor) -> Tensor:
         """Exposes the sensors for as many planes as there are images.
@@ -144,7 +144,7 @@ class SpikeCamera:
         Raises:
             ValueError: Luminance that does not fit.
         """
-        return self._packed(self._images(self.gathered(luminance)), luminance.shape[1])
+        return self._packed(luminance, None)
 
     def count(
         self, luminance: Tensor, knots: Sequence[int], bins: int = 32
@@ -173,16 +173,14 @@ class SpikeCamera:
             )
         cells = edges if planes >= bins else packing.bin_edges(planes, planes)
         cell_of_plane = np.repeat(np.arange(len(cells)), cells[:, 1] - cells[:, 0])
-        batch, _, height, width = luminance.shape
-        counts = torch.zeros(
-            (batch, len(cells), height, width), dtype=torch.uint8, device=luminance.device
-        )
-        spikes = torch.empty((batch, height, width), dtype=torch.bool, device=luminance.device)
-        shared = self._library.shared
-        fired, binned = shared(spikes), shared(counts)
-        exposures = self._exposures(self.gathered(luminance), knots)
-        for part, plane in self._integrate(exposures, planes, spikes):
-            binned[part, cell_of_plane[plane]] += fired[part]
+        batch, height, width = self._charge.shape
+        device = self._charge.device
+        counts = torch.zeros((batch, len(cells), height, width), dtype=torch.uint8, device=device)
+        spikes = torch.empty((batch, height, width), dtype=torch.bool, device=device)
+        fired, binned = self._library.shared(spikes), self._library.shared(counts)
+        for (some, rows), run in self._integrate(luminance, knots, spikes):
+            for plane in run:
+                binned[some, cell_of_plane[plane], rows] += fired[some, rows]
         if planes < bins:
             counts = counts[:, torch.from_numpy(edges[:, 0]).to(counts.device)]
         return counts, torch.from_numpy(lengths).to(counts.device, torch.int32)
@@ -199,72 +197,95 @@ class SpikeCamera:
         Raises:
             ValueError: Another size, or luminance below 0 or not a number.
         """
-        batch, _, height, width = luminance.shape
-        if (batch, height, width) != self._charge.shape:
-            held = list(self._charge.shape)
+        self._check(luminance)
+        return self._respond(luminance, slice(None), slice(None))
+
+    def _check(self, luminance: Tensor) -> None:
+        batch, height, width = self._charge.shape
+        expected = [batch, *luminance.shape[1:2], height, width]
+        if list(luminance.shape) != expected:
             raise ValueError(
-                f'luminance {list(luminance.shape)}: expected [{held[0]}, images, {held[1]}, '
-                f'{held[2]}]'
+                f'luminance {list(luminance.shape)}: expected [{batch}, images, {height}, {width}]'
             )
         # Written so that NaN fails too.
         if luminance.numel() and not bool(luminance.min() >= 0):
             raise ValueError('luminance below 0 or not a number: expected 0 or more')
-        if self._pixels is not None:
-            return self._pixels.respond(luminance)
-        return luminance.clamp(max=1)
 
-    @staticmethod
-    def _exposures(gathered: Tensor, knots: Sequence[int]) -> list[_Exposure]:
-        start, slope = exposure.knot_quanta(gathered, knots)
-        return [
-            _Exposure(end - first, start[:, k], slope[:, k])
-            for k, (first, end) in enumerate(itertools.pairwise(knots))
-        ]
+    def _respond(self, luminance: Tensor, some: slice, rows: slice) -> Tensor:
+        if self._pixels is None:
+            return luminance.clamp(max=1)
+        return self._pixels.of(some, rows).respond(luminance)
 
-    @staticmethod
-    def _images(gathered: Tensor) -> list[_Exposure]:
-        quanta = (gathered * QUANTA).round_().to(torch.int32)
-        return [_Exposure(1, light, None) for light in quanta.unbind(1)]
+    def _exposures(
+        self, luminance: Tensor, knots: Sequence[int] | None, part: _Part
+    ) -> Iterator[_Exposure]:
+        """A part's light from knot to knot, or for each plane; made when its turn comes."""
+        some, rows = part
+        if knots is None:
+            for plane in range(luminance.shape[1]):
+                image = luminance[some, plane : plane + 1, rows]
+                gathered = self._respond(image, some, rows)[:, 0]
+                yield _Exposure(1, (gathered * QUANTA).round_().to(torch.int32), None)
+            return
+        for k, ends in enumerate(itertools.pairwise(knots)):
+            gathered = self._respond(luminance[some, k : k + 2, rows], some, rows)
+            start, slope = exposure.knot_quanta(gathered, ends)
+            yield _Exposure(ends[1] - ends[0], start[:, 0], slope[:, 0])
 
-    def _packed(self, exposures: list[_Exposure], planes: int) -> Tensor:
+    def _packed(self, luminance: Tensor, knots: Sequence[int] | None) -> Tensor:
         batch, height, width = self._charge.shape
-        row = (width + 7) // 8
         device = self._charge.device
+        planes = luminance.shape[1] if knots is None else knots[-1]
+        row = (width + 7) // 8
         out = torch.empty((batch, planes, height, row), dtype=torch.uint8, device=device)
         padded = torch.zeros((batch, height, row * 8), dtype=torch.bool, device=device)
-        shared = self._library.shared
-        bits, packed = shared(padded), shared(out)
-        for part, plane in self._integrate(exposures, planes, padded[..., :width]):
-            self._library.pack(bits[part], packed[part, plane], self.bit_order)
+        bits, packed = self._library.shared(padded), self._library.shared(out)
+        for (some, rows), run in self._integrate(luminance, knots, padded[..., :width]):
+            fired, target = bits[some, rows], packed[some, :, rows]
+            for plane in run:
+                self._library.pack(fired, target[:, plane], self.bit_order)
         return out
 
     def _integrate(
-        self, exposures: list[_Exposure], planes: int, spikes: Tensor
-    ) -> Iterator[tuple[slice, int]]:
-        """Runs the planes of each part of the batch: what fired is in ``spikes[part]``."""
-        batch = len(self._charge)
-        # What one recording needs fits into a core's cache; a GPU wants all at once.
-        size = 1 if self._library is NUMPY else batch
-        for part in (slice(k, k + size) for k in range(0, batch, size)):
-            for plane in self._run(exposures, part, spikes[part]):
-                yield part, plane
+        self, luminance: Tensor, knots: Sequence[int] | None, spikes: Tensor
+    ) -> Iterator[tuple[_Part, Iterator[int]]]:
+        """Parts of the batch, each with its planes: what fired in one is in ``spikes[part]``."""
+        self._check(luminance)
+        planes = luminance.shape[1] if knots is None else knots[-1]
+        for part in self._parts():
+            light = self._exposures(luminance, knots, part)
+            yield part, self._run(light, planes, part, spikes[part])
         self._plane += planes
 
-    def _run(self, exposures: list[_Exposure], part: slice, spikes: Tensor) -> Iterator[int]:
+    def _parts(self) -> list[_Part]:
+        """What is run at once: on the CPU what a core's cache holds, on a GPU everything.
+
+        Noise reads more than a cache holds anyway, and is faster with fewer, longer operations.
+        """
+        batch, height, width = self._charge.shape
+        if self._library is not NUMPY:
+            return [(slice(0, batch), slice(0, height))]
+        tiles = 1 if self.sensor.has_noise else min(-(-height * width // _TILE), height)
+        bounds = [height * k // tiles for k in range(tiles + 1)]
+        rows = [slice(first, end) for first, end in itertools.pairwise(bounds)]
+        return [(slice(k, k + 1), some) for k in range(batch) for some in rows]
+
+    def _run(
+        self, exposures: Iterable[_Exposure], planes: int, part: _Part, spikes: Tensor
+    ) -> Iterator[int]:
         library = self._library
         charge, fired = library.shared(self._charge[part]), library.shared(spikes)
         keep = self.sensor.mode == 'keep'
         noise = None
         if self.sensor.has_noise:
-            places = (self._keys[part], self._plane, sum(light.planes for light in exposures))
-            noise = _Noise(self.sensor, self._charge[part], library, *places)
+            drawn = (self._keys[part[0]], self._plane, planes)
+            noise = _Noise(self.sensor, self._charge[part], library, *drawn)
         plane = 0
         for light in exposures:
-            first = light.first[part]
-            gather = library.shared(first if light.slope is None else first.clone())
-            slope = None if light.slope is None else library.shared(light.slope[part])
             if noise is not None:
-                noise.set_light(light.middle(part))
+                noise.set_light(light.middle())
+            gather = library.shared(light.quanta)
+            slope = None if light.slope is None else library.shared(light.slope)
             for _ in range(light.planes):
                 charge += gather
                 if noise is None:
@@ -286,17 +307,23 @@ class SpikeCamera:
 
 @dataclass(frozen=True)
 class _Exposure:
-    """Planes of light that changes linearly: quanta of the first, and what each one adds."""
+    """Planes of light that changes linearly.
+
+    Attributes:
+        planes: Their number.
+        quanta: What the first one gathers, ``[B, H, W]`` int32; overwritten by the next ones'.
+        slope: What each one gathers more than the one before, ``[B, H, W]`` int32.
+    """
 
     planes: int
-    first: Tensor
+    quanta: Tensor
     slope: Tensor | None
 
-    def middle(self, part: slice) -> Tensor:
-        """Quanta half-way, ``[B, H, W]`` int32, of a part of the batch."""
+    def middle(self) -> Tensor:
+        """Quanta half-way, ``[B, H, W]`` int32."""
         if self.slope is None:
-            return self.first[part]
-        return self.first[part] + self.slope[part] * (self.planes // 2)
+            return self.quanta
+        return self.quanta + self.slope * (self.planes // 2)
 
 
 class _Noise:
@@ -325,12 +352,15 @@ class _Noise:
     ) -> None:
         self._charge, self._library = charge, library
         self._electrons = sensor.electrons
-        self._read_scale = round(sensor.read_noise * QUANTA / NORMAL_STD)
         pixels = charge[0].numel()
-        pattern = _pattern(max(_PATTERN, 1 << (4 * pixels - 1).bit_length()), str(keys.device))
-        self._stretches = library.shared(pattern)
-        places = (len(pattern) - pixels) // _STEP
-        self._shot, self._read = (
+        length = max(_PATTERN, 1 << (4 * pixels - 1).bit_length())
+        read_scale = round(sensor.read_noise * QUANTA / NORMAL_STD)
+        self._shot_pattern, self._read_pattern = (
+            library.shared(_pattern(length, scale, str(keys.device))) if scale else None
+            for scale in (int(math.isfinite(sensor.electrons)), read_scale)
+        )
+        places = (length - pixels) // _STEP
+        self._shot_places, self._read_places = (
             (hashes(keys, planes, stream, first) % places * _STEP).tolist()
             for stream in (_SHOT, _READ)
         )
@@ -341,7 +371,7 @@ class _Noise:
 
     def set_light(self, quanta: Tensor) -> None:
         """Sets what a plane gathers, ``[B, H, W]`` int32 quanta: shot noise depends on it."""
-        if math.isinf(self._electrons):
+        if self._shot_pattern is None:
             return
         deviation = (quanta.float() / QUANTA / self._electrons).sqrt_()
         # A pixel that light saturates is full in every plane.
@@ -352,41 +382,40 @@ class _Noise:
     def add_shot(self, plane: int) -> None:
         """Adds the shot noise of a plane to the charge."""
         if self._amplitude is not None:
-            drawn = self._stretch(self._shot, plane)
+            drawn = self._stretch(self._shot_pattern, self._shot_places, plane)
             self._held += self._library.multiply(drawn, self._amplitude, out=self._scratch)
             self._charge.clamp_(max=2 * QUANTA - 1)  # no noise fills a pixel beyond saturation
 
     def read(self, plane: int) -> Array:
         """The charge as the comparison of a plane sees it."""
-        if not self._read_scale:
+        if self._read_pattern is None:
             return self._held
-        drawn = self._stretch(self._read, plane)
-        seen = self._library.multiply(drawn, self._read_scale, out=self._scratch)
-        seen += self._held
-        return seen
+        drawn = self._stretch(self._read_pattern, self._read_places, plane)
+        return self._library.add(drawn, self._held, out=self._scratch)
 
     def thresholds(self, fired: Array) -> Array:
         """Quanta of one threshold where a pixel fired, 0 elsewhere."""
         number = self._library.number(QUANTA)
         return self._library.multiply(fired, number, out=self._scratch)
 
-    def _stretch(self, places: list[list[int]], plane: int) -> Array:
-        pixels = self._held[0].shape
+    def _stretch(self, pattern: Array, places: list[list[int]], plane: int) -> Array:
+        """The pattern from each recording's place for a plane on, ``[B, H, W]``."""
+        pixels = self._charge[0].shape
         length = math.prod(pixels)
         if len(places) == 1:
             place = places[0][plane]
-            return self._stretches[place : place + length].reshape(self._held.shape)
+            return pattern[place : place + length].reshape(self._held.shape)
         for drawn, row in zip(self._drawn, places, strict=True):
             place = row[plane]
-            drawn[:] = self._stretches[place : place + length].reshape(pixels)
+            drawn[:] = pattern[place : place + length].reshape(pixels)
         return self._drawn
 
 
 @functools.lru_cache(maxsize=4)
-def _pattern(length: int, device: str) -> Tensor:
-    """Normal numbers, ``[length]`` int32."""
+def _pattern(length: int, scale: int, device: str) -> Tensor:
+    """Normal numbers, ``[length]`` int32, of standard deviation ``scale * NORMAL_STD``."""
     key = torch.zeros(1, dtype=torch.int64, device=device)
-    return normals(key, length, _NOISE)[0]
+    return normals(key, length, _NOISE)[0] * scale
 
 
 def simulate_counts(
@@ -399,9 +428,8 @@ def simulate_counts(
 ) -> tuple[Tensor, Tensor]:
     """Counts of fresh cameras: what a network trains on.
 
-    Without noise from plane to plane they follow in closed form, thousands of times faster than by
-    making planes; the ideal sensor's are those of
-    :func:`spike_training.data.exposure.count_spikes`.
+    Without noise from plane to plane they follow in closed form, and no planes are made; the ideal
+    sensor's are those of :func:`spike_training.data.exposure.count_spikes`.
 
     Args:
         luminance: At the knots, ``[B, K, H, W]`` float32, 0 or more. The last knot lies one past
@@ -418,7 +446,8 @@ def simulate_counts(
     Raises:
         ValueError: Knots, luminance or chips that do not fit, or bins of more than 126 planes.
     """
-    camera = SpikeCamera(*luminance.shape[-2:], keys, sensor, chips)
+    height, width = luminance.shape[-2:]
+    camera = SpikeCamera(height, width, keys, sensor, chips)
     if sensor.has_noise or sensor.mode == 'reset':
         return camera.count(luminance, knots, bins)
     return exposure.count_spikes(camera.gathered(luminance), knots, camera.charge, bins)

@@ -13,7 +13,7 @@ import dataclasses
 import itertools
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ import torch
 
 from spike_depth_ros.chunk import PackedPlanes
 from spike_depth_ros.light import Light, luminance
+from spike_depth_ros.spiking import cut
 from spike_training.data import readers
 from spike_training.data.camera import SpikeCamera
 from spike_training.data.clip import Clip, Depth, Matrix
@@ -32,6 +33,7 @@ from spike_training.data.interpolation import (
     sub_frames,
 )
 from spike_training.data.readers.files import check_share
+from spike_training.data.sensor import IDEAL, Sensor
 from spike_training.data.transforms import TRANSFORMS, Transform
 from spike_training.errors import ConfigError, DataSetError, FrameError
 
@@ -60,7 +62,8 @@ class CameraSettings:
         mean_rate: Share of the planes in which a pixel fires, on average over the clip; what
             saturates lowers it.
         interpolation: How to go from frame to frame: along optical flow, or blended.
-        seed: Of the charge that pixels begin with.
+        sensor: What its pixels add; its plane rate is ``rate_hz``, whatever it says itself.
+        seed: Of the charge that pixels begin with, of their noise and of their differences.
 
     Raises:
         ConfigError: A number out of range, or an unknown name.
@@ -72,6 +75,7 @@ class CameraSettings:
     transform: Transform = 'aspect'
     mean_rate: float = 0.2
     interpolation: Interpolation = 'flow'
+    sensor: Sensor = IDEAL
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -164,14 +168,18 @@ class ClipCamera:
         """
         settings = self.settings
         key = zlib.crc32(f'{settings.seed} {self.clip.name} {stream}'.encode())
-        camera = SpikeCamera(settings.height, settings.width, torch.tensor([key]))
-        for before, after, planes in self._steps(start_s, count):
-            for low in range(0, planes, BLOCK):
-                high = min(low + BLOCK, planes)
-                # The same line, cut: light at a share of the way.
-                ends = [before + np.float32(k / planes) * (after - before) for k in (low, high)]
-                light = torch.from_numpy(np.stack(ends)).clamp_(0, 1)
-                yield camera.expose(light[None], [0, high - low])[0].numpy()
+        # Every stream is noisy in its own way, and all are seen by one and the same camera.
+        camera = SpikeCamera(
+            settings.height,
+            settings.width,
+            torch.tensor([key]),
+            dataclasses.replace(settings.sensor, rate_hz=settings.rate_hz),
+            chips=torch.tensor([settings.seed]),
+        )
+        for step in self._steps(start_s, count):
+            for before, after, planes in cut(*step, BLOCK):
+                light = torch.from_numpy(np.stack([before, after])).clamp_(0, 1)
+                yield camera.expose(light[None], [0, planes])[0].numpy()
 
     def _steps(self, start_s: float, count: int) -> Iterator[tuple[Light, Light, int]]:
         """Light at two instants and the planes between them, until there are enough."""
@@ -297,23 +305,6 @@ def _line(
         right = light(b)
         yield left, right, b - a
         left = right
-
-
-def regrouped(blocks: Iterable[PackedPlanes], size: int) -> Iterator[PackedPlanes]:
-    """The same planes in blocks of one size; the last one may be smaller."""
-    waiting: list[PackedPlanes] = []
-    held = 0
-    for block in blocks:
-        rest = block
-        while held + len(rest) >= size:
-            cut = size - held
-            yield np.concatenate([*waiting, rest[:cut]])
-            waiting, held, rest = [], 0, rest[cut:]
-        if len(rest):
-            waiting.append(rest)
-            held += len(rest)
-    if waiting:
-        yield np.concatenate(waiting)
 
 
 def frame_clips(name: str, where: str) -> list[Clip]:

@@ -185,10 +185,17 @@ class ClipSource(LabelledSource):
         if clip.video:
             first = max(int(np.searchsorted(times, start, 'right')) - 1, 0)
             last = min(int(np.searchsorted(times, end, 'left')), len(times) - 1)
-        frames = [placement.image(luminance(clip.image(k))) for k in range(first, last + 1)]
-        gap = float(np.diff(times[first : last + 1]).min()) if last > first else math.inf
+        frames, times_s = [], []
+        for k in range(first, last + 1):
+            try:
+                frames.append(placement.image(luminance(clip.image(k))))
+                times_s.append(float(times[k]))
+            except FrameError:
+                # One beside it is as if it were missing; it has its own turn to be told of.
+                if k == index:
+                    raise
+        gap = float(np.diff(times_s).min()) if len(times_s) > 1 else math.inf
         segments = max(_SEGMENTS, math.ceil(_SUB_FRAMES * planes / self.rate_hz / gap))
         knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
         instants = [float(start + knot / self.rate_hz) for knot in knots]
-        times_s = [float(time) for time in times[first : last + 1]]
         return interpolate(frames, times_s, instants, self._interpolator), knots

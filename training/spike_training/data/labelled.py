@@ -88,16 +88,25 @@ class LabelledSource(ABC):
             DataSetError: Too many of the samples that were asked for so far cannot be used.
         """
         self._tried.add(number)
+        part = None
         try:
-            return self.sample(number, planes or self.planes[0])
+            part = self.sample(number, planes or self.planes[0])
         except FrameError as error:
             names = self.skipped.setdefault(str(error), [])
             name = f'{self.recording(number)}, frame {self.frame(number)}'
             if name not in names:
                 names.append(name)
-            if len(self._tried) >= min(_ENOUGH, len(self)):
-                check_share(self.skipped, len(self._tried), self.recording(number))
-            return None
+        if len(self._tried) >= min(_ENOUGH, len(self)):
+            self.check()
+        return part
+
+    def check(self) -> None:
+        """Refuses a source of which too much was damaged.
+
+        Raises:
+            DataSetError: Too many of the samples that were asked for so far cannot be used.
+        """
+        check_share(self.skipped, len(self._tried), self.recording(0))
 
     def spread(self, number: int) -> list[int]:
         """Numbers of samples, evenly spread; of all if there are not more."""

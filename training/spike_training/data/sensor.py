@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from spike_training.errors import ConfigError
 
 Mode = Literal['keep', 'reset']
 """What a spike leaves of the charge: what exceeds the threshold, or nothing."""
@@ -28,7 +31,12 @@ Mode = Literal['keep', 'reset']
 NORMAL_STD = math.sqrt(8 * (256**2 - 1) / 12)
 """Standard deviation of the whole numbers that :func:`normals` draws."""
 
+Array = Any
+"""A numpy array or a tensor: both understand what is done with them here."""
+
+_NUMPY_DEVICE = 'cpu'
 _LOW = 0xFFFFFFFF
+_SPREAD = 0x3504F333
 _RESPONSE, _THRESHOLD, _DARK, _DEFECTS = range(1, 5)
 
 
@@ -75,9 +83,9 @@ class Sensor:
     dead_pixels: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no sensor can be."""
+        """Raises ConfigError, a ValueError, for what no sensor can be."""
         if self.mode not in ('keep', 'reset'):
-            raise ValueError(f"mode {self.mode!r}: expected 'keep' or 'reset'")
+            raise ConfigError(f"mode {self.mode!r}: expected 'keep' or 'reset'")
         ranges: dict[str, tuple[float, float, str]] = {
             'threshold': (1e-6, 1e6, 'above 0'),
             'rate_hz': (1e-3, 1e9, 'above 0'),
@@ -96,7 +104,7 @@ class Sensor:
             value = getattr(self, field.name)
             low, high, words = ranges.get(field.name, (0, 1e9, '0 or more'))
             if not low <= value <= high:
-                raise ValueError(f'{field.name} {value}: expected {words}')
+                raise ConfigError(f'{field.name} {value}: expected {words}')
 
     @property
     def has_noise(self) -> bool:
@@ -190,6 +198,12 @@ class Pixels:
     slope: Tensor
     offset: Tensor
 
+    def of(self, images: slice, rows: slice) -> Pixels:
+        """The pixels of some images and rows."""
+        if len(self.slope) == 1:
+            images = slice(None)
+        return Pixels(self.slope[images, rows], self.offset[images, rows])
+
     def respond(self, luminance: Tensor) -> Tensor:
         """What each pixel gathers.
 
@@ -217,24 +231,12 @@ def hashes(keys: Tensor, count: int, stream: int, first: int = 0) -> Tensor:
     Returns:
         ``[B, count]`` int64, uniform from 0 to below 2**32.
     """
-    place = torch.arange(first, first + count, dtype=torch.int64, device=keys.device)
-    seed = _mixed((_mixed(keys & _LOW) + stream * 0x3C6EF372) & _LOW)
-    return _mixed((place * 0x3504F333 + seed[:, None]) & _LOW)
-
-
-def _mixed(number: Tensor) -> Tensor:
-    """A permutation of the numbers below 2**32 that leaves no visible pattern."""
-    number = number.clone()
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x5F356495), (16, 0x297A2D39)):
-        number ^= number >> shift
-        number *= factor  # below 2**63
-        number &= _LOW
-    return number ^ (number >> 16)
+    return _tensor(_hashed(keys, count, stream, first)).to(torch.int64) & _LOW
 
 
 def uniforms(keys: Tensor, count: int, stream: int) -> tuple[Tensor, Tensor]:
     """Two independent sets of uniform numbers from 0 to below 1, each ``[B, count]`` float32."""
-    drawn = hashes(keys, 2 * count, stream) >> 8  # 24 bits are exact in float32
+    drawn = _tensor(_hashed(keys, 2 * count, stream) >> 8)  # 24 bits are exact in float32
     first, second = (drawn.float() / (1 << 24)).chunk(2, dim=1)
     return first, second
 
@@ -251,7 +253,32 @@ def normals(keys: Tensor, count: int, stream: int) -> Tensor:
         ``[B, count]`` int32 of mean 0 and standard deviation :data:`NORMAL_STD`, at most 4.9
         standard deviations from 0.
     """
-    first, second = hashes(keys, 2 * count, stream).chunk(2, dim=1)
-    pairs = (first & 0xFF00FF) + (first >> 8 & 0xFF00FF)
-    pairs += (second & 0xFF00FF) + (second >> 8 & 0xFF00FF)
-    return ((pairs & 0xFFFF) + (pairs >> 16) - 8 * 255 // 2).to(torch.int32)
+    drawn = _hashed(keys, 2 * count, stream)
+    # The four bytes of each number, two sums of two at once.
+    pairs = (drawn & 0xFF00FF) + (drawn >> 8 & 0xFF00FF)
+    pairs = pairs[:, :count] + pairs[:, count:]
+    return _tensor((pairs & 0xFFFF) + (pairs >> 16)).to(torch.int32) - 8 * 255 // 2
+
+
+def _hashed(keys: Tensor, count: int, stream: int, first: int = 0) -> Array:
+    """The numbers of :func:`hashes`: on the CPU uint32 of numpy, which is far faster."""
+    seed = _mixed((_mixed(keys & _LOW) + stream * 0x3C6EF372) & _LOW)[:, None]
+    if keys.device.type == _NUMPY_DEVICE:
+        place = np.arange(first, first + count, dtype=np.uint32)
+        return _mixed(place * np.uint32(_SPREAD) + seed.numpy().astype(np.uint32))
+    return _mixed((torch.arange(first, first + count, device=keys.device) * _SPREAD + seed) & _LOW)
+
+
+def _mixed(number: Array) -> Array:
+    """A permutation of the numbers below 2**32 that leaves no visible pattern."""
+    number = number ^ (number >> 16)
+    for factor, shift in ((0x7FEB352D, 15), (0x5F356495, 16), (0x297A2D39, 16)):
+        number *= factor  # below 2**63
+        number &= _LOW
+        number ^= number >> shift
+    return number
+
+
+def _tensor(numbers: Array) -> Tensor:
+    """Numbers as a tensor; those from 2**31 on wrap around where they come from numpy."""
+    return torch.from_numpy(numbers.view(np.int32)) if isinstance(numbers, np.ndarray) else numbers

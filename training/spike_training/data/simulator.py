@@ -10,6 +10,9 @@ accumulated light modulo the threshold).
 Charge is counted in whole quanta of 2**-24 thresholds, as finely as float32 resolves luminance
 near 1. Integers make the camera exact: no charge is lost however long it runs, and the result does
 not depend on how a recording is cut into calls.
+
+This is the plain statement of it, for one recording; :mod:`spike_training.data.camera` takes whole
+batches, on any device, with the defects of real sensors.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from spike_training.data.readers import files, recordings
 TREE = """\
   ROOT/NAME.dat                (packed planes of a Vidar camera, no header)
   ROOT/depth/NAME_01000.npy    (depth at plane 1000; also .pfm, .exr in metres, or uint16 .png)
-  ROOT/depth/NAME.npy          (or one map, at the middle plane)
+  ROOT/depth/NAME.npy          (or one map, at the middle plane; no folder depth: no truth)
   ROOT/K.txt                   (camera matrix, 3 x 3, pixels; or give the option fx)"""
 
 
@@ -30,7 +30,7 @@ def read(
     per_metre: float = 0.0,
     fx: float = 0.0,
 ) -> list[SpikeClip]:
-    """The recordings in a folder that have depth.
+    """The recordings in a folder; those that have depth, where any has.
 
     Args:
         root: The folder.
@@ -48,7 +48,9 @@ def read(
     width, height = recordings.parse_size(size)
     geometry = Geometry(height, width)
     found = files.list_files(root, ('.dat',), TREE)
-    maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
+    maps = []
+    if (root / 'depth').is_dir():
+        maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
     camera = recordings.centred_camera(fx, geometry)
     if camera is None and (root / 'K.txt').is_file():
         camera = files.read_matrix(root / 'K.txt', TREE)
@@ -64,7 +66,7 @@ def read(
             if plane < planes:
                 labelled[plane] = depth
                 skipped.discard(depth.name)
-        if not labelled:
+        if maps and not labelled:
             continue
         clips.append(
             SpikeClip(
@@ -89,8 +91,9 @@ def read(
         reasons = {'no plane of a recording for the depth': sorted(skipped)}
         files.check_share(reasons, len(maps), f'dat/{root.name}')
         clips[0].skipped.update(reasons)
-    first = clips[0]
-    recordings.check_depth(first.name, first.depths[0], files.DepthEncoding().plausible_m)
+    if maps:
+        depths = clips[0].depths
+        recordings.check_depth(clips[0].name, depths[0], files.DepthEncoding().plausible_m)
     return clips
 
 

@@ -82,11 +82,12 @@ def _sequences(
 ) -> Iterator[tuple[str, Pairs, dict[str, list[str]]]]:
     """Name, pairs by stamp, and what has no partner, of each sequence."""
     files.folders(depths, TREE)
-    pictures = {path.stem: path for path in sorted(images.rglob('*.jpg'))}
-    pictures |= {path.stem: path for path in sorted(images.rglob('*.png'))}
+    pictures, maps = (
+        {path.stem: path for path in sorted(base.rglob('*')) if files.is_one_of(path, suffixes)}
+        for base, suffixes in ((images, ('.jpg', '.png')), (depths, ('.png',)))
+    )
     if not pictures:
         raise files.missing(images / 'SEQUENCE_STAMP.jpg', TREE)
-    maps = {path.stem: path for path in sorted(depths.rglob('*.png'))}
     pairs, skipped = files.pair(pictures, maps, f'drivingstereo/{where}')
     by_sequence: dict[str, Pairs] = {}
     for stem, files_of_it in sorted(pairs.items()):

@@ -68,11 +68,12 @@ def read_rgb(path: Path) -> Rgb:
     """
     try:
         with Image.open(path) as image:
-            if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
-                raise FrameError(f'{path}: pixels are {image.mode}, expected 8-bit grey or colour')
-            return np.asarray(image.convert('RGB'))
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three
+            image.load()
+    except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {_words(error)}') from error
+    if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
+        raise FrameError(f'{path}: pixels are {image.mode}, expected 8-bit grey or colour')
+    return np.asarray(image.convert('RGB'))
 
 
 def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
@@ -86,7 +87,7 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
         raise FrameError(f'{path}: expected depth as {", ".join(_STORED)}')
     try:
         stored = reader(path)
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # see above
         raise FrameError(f'{path}: cannot be read: {_words(error)}') from error
     if stored.ndim != 2:
         raise FrameError(f'{path}: shape {list(stored.shape)}, expected one channel of depth')
@@ -409,10 +410,7 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
     os.environ.setdefault('OPENCV_IO_ENABLE_OPENEXR', '1')
     import cv2
 
-    try:
-        stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ValueError(_words(error)) from error
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise ValueError('not an OpenEXR file, or damaged')
     return np.asarray(stored)
@@ -430,6 +428,11 @@ IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
 DEPTH_SUFFIXES = tuple(_STORED)
 
 
+def is_one_of(path: Path, suffixes: Sequence[str]) -> bool:
+    """Whether a file has one of some suffixes; what macOS leaves in archives, ``._``, has not."""
+    return path.suffix.lower() in suffixes and not path.name.startswith('.')
+
+
 def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
     """The files of a folder with one of some suffixes, in the order of their numbers.
 
@@ -437,7 +440,7 @@ def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
         DataSetError: There is no such folder, or no such file in it.
     """
     folders(folder, tree)
-    files = natural(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    files = natural(path for path in folder.iterdir() if is_one_of(path, suffixes))
     if not files:
         raise missing(folder / f'*{suffixes[0]}', tree)
     return files

@@ -55,7 +55,7 @@ def read(
     files.folders(root, TREE)
     if (root / 'calib.txt').is_file():
         return [_recording(root, camera)]
-    drives = sorted(root.glob('*/*_drive_*_sync'))
+    drives = sorted(root.glob('????_??_??/*_drive_*_sync'))
     if not drives:
         raise files.missing(
             root / '2011_09_26' / '2011_09_26_drive_0001_sync' / camera / 'data', TREE
@@ -143,8 +143,8 @@ def _clip(
     depths: Iterable[Path],
     wanted: set[int] | None,
 ) -> Clip:
-    by_number = {int(path.stem): path for path in depths}
-    numbers = [int(path.stem) for path in pictures]
+    by_number = {files.number_of(path): path for path in depths}
+    numbers = [files.number_of(path) for path in pictures]
     skipped: dict[str, list[str]] = {}
     if alone := sorted(by_number.keys() - {*numbers}):
         skipped['depth without its image'] = [by_number[number].name for number in alone]

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def dat_planes(path: Path, geometry: Geometry) -> tuple[int, Callable[[int, int]
         )
 
     def load(start: int, stop: int) -> PackedPlanes:
-        return read_dat(path, geometry)[start:stop]
+        with _one_frame(path):
+            return read_dat(path, geometry)[start:stop]
 
     return planes, load
 
@@ -62,7 +64,7 @@ def naive_npy_planes(
     """
     try:
         shape = np.load(path, mmap_mode='r', allow_pickle=False).shape
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # of a damaged header, numpy's reader has many kinds
         raise DataSetError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
     expected = (geometry.height, geometry.width)
     if len(shape) != 3 or shape[1:] != expected or not shape[0] or geometry.width % 8:
@@ -71,9 +73,10 @@ def naive_npy_planes(
         )
 
     def load(start: int, stop: int) -> PackedPlanes:
-        found = np.load(path, mmap_mode='r', allow_pickle=False)[start:stop, ::-1]
-        groups = np.asarray(found != 0).reshape(*found.shape[:2], -1, 8)[..., ::-1]
-        return packing.pack(groups.reshape(found.shape), geometry.bit_order)
+        with _one_frame(path):
+            found = np.load(path, mmap_mode='r', allow_pickle=False)[start:stop, ::-1]
+            groups = np.asarray(found != 0).reshape(*found.shape[:2], -1, 8)[..., ::-1]
+            return packing.pack(groups.reshape(found.shape), geometry.bit_order)
 
     return shape[0], load
 
@@ -125,3 +128,12 @@ def check_depth(name: str, read: Callable[[], Depth], plausible_m: tuple[float, 
     except FrameError:
         return
     files.check_median(name, depth, plausible_m)
+
+
+@contextlib.contextmanager
+def _one_frame(path: Path) -> Iterator[None]:
+    """Makes what goes wrong with a file that was sound before a matter of its frames alone."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise FrameError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error

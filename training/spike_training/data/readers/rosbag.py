@@ -66,8 +66,9 @@ def read(
     Raises:
         DataSetError: There is no such bag or stream, or it is damaged.
     """
-    if not root.exists():
-        raise files.missing(root, TREE)
+    bag = root / 'metadata.yaml' if root.is_dir() else root
+    if not bag.is_file():
+        raise files.missing(bag, TREE)
     with _opened(root) as reader:
         streams = _topics(reader, spikes, IMAGE)
         if not streams:
@@ -175,22 +176,26 @@ def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Dept
     """What reads a depth image that must be of the sensor's size."""
 
     def read_it() -> Depth:
-        with _opened(root) as reader:
-            for message in _messages(
-                reader, [place.topic], place.recorded_ns, place.recorded_ns + 1
-            ):
-                if stamp_ns(message.header.stamp) != place.stamp_ns:
-                    continue
-                depth = depth_from_msg(message)
-                if depth.shape != (geometry.height, geometry.width):
-                    raise FrameError(
-                        f'depth at {place.stamp_ns} ns is {list(depth.shape)}, expected the size '
-                        f'of the sensor, {[geometry.height, geometry.width]}'
-                    )
-                return np.where(np.isneginf(depth), np.float32(np.nan), depth)
-        raise FrameError(f'{root}: the depth at {place.stamp_ns} ns cannot be read')
+        start, stop = place.recorded_ns, place.recorded_ns + 1
+        try:
+            with _opened(root) as reader:
+                for message in _messages(reader, [place.topic], start, stop):
+                    if stamp_ns(message.header.stamp) == place.stamp_ns:
+                        return _checked(depth_from_msg(message), geometry)
+        except DataSetError as error:
+            raise FrameError(str(error)) from error
+        raise FrameError(f'{root}: the depth at {place.stamp_ns} ns is gone')
 
     return read_it
+
+
+def _checked(depth: Depth, geometry: Geometry) -> Depth:
+    if depth.shape != (geometry.height, geometry.width):
+        raise FrameError(
+            f'depth of {list(depth.shape)} pixels, expected the size of the sensor, '
+            f'{[geometry.height, geometry.width]}'
+        )
+    return np.where(np.isneginf(depth), np.float32(np.nan), depth)
 
 
 @contextlib.contextmanager

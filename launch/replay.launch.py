@@ -1,0 +1,80 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bag in real time through the depth node, and scored as it comes out: drops included."""
+
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    IncludeLaunchDescription,
+    RegisterEventHandler,
+    TimerAction,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+ARGUMENTS = {
+    'out': ('replay_out', 'folder for metrics.json, windows.csv and report.html'),
+    'speed': ('1.0', 'times real time'),
+    'protocol': ('', 'bicross: Garg crop, cap 80 m; empty: whole images'),
+    'checkpoint': ('', 'model file (.safetensors); empty: the shipped one'),
+    'params_file': (
+        PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'config', 'spike_depth.yaml']),
+        'YAML file of node parameters',
+    ),
+    'device': ('auto', 'auto, cpu or cuda'),
+    'namespace': ('', 'namespace of all nodes'),
+    'rviz': ('false', 'open RViz'),
+}
+
+TAIL_S = 3.0
+"""So long after the bag's end the last windows and the last accounting are waited for."""
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The player and the evaluation beside depth.launch.py; all end after the bag."""
+    given = {name: LaunchConfiguration(name) for name in ('bag', *ARGUMENTS)}
+    passed_on = ('checkpoint', 'params_file', 'device', 'namespace', 'rviz')
+    depth = IncludeLaunchDescription(
+        PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py']),
+        launch_arguments={name: given[name] for name in passed_on}.items(),
+    )
+    evaluation = Node(
+        package='spike_depth_ros',
+        executable='spike_evaluation',
+        name='spike_evaluation',
+        namespace=given['namespace'],
+        parameters=[{'out': given['out'], 'protocol': given['protocol']}],
+        output='screen',
+        sigterm_timeout='15',  # it writes its report then
+    )
+    player = Node(
+        package='spike_depth_ros',
+        executable='spike_player',
+        name='spike_player',
+        namespace=given['namespace'],
+        arguments=[given['bag'], '--speed', given['speed'], '--with-truth', '--wait', '30'],
+        output='screen',
+    )
+    ended = EmitEvent(event=Shutdown(reason='the bag has been played'))
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument('bag', description='rosbag2 to play: its folder or file'),
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, (default, description) in ARGUMENTS.items()
+            ),
+            depth,
+            evaluation,
+            player,
+            RegisterEventHandler(
+                OnProcessExit(
+                    target_action=player, on_exit=[TimerAction(period=TAIL_S, actions=[ended])]
+                )
+            ),
+        ]
+    )

@@ -1,0 +1,282 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One pass over a bag with one or several models: each window predicted, scored, forgotten."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spike_depth_ros import preview
+from spike_depth_ros.bag import Bag, BagError
+from spike_depth_ros.checkpoint import default_checkpoint
+from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.evaluation.lockstep import Replay, Taken, Topics, TruthTopic
+from spike_depth_ros.evaluation.output_bag import OutputBag
+from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
+from spike_depth_ros.evaluation.scores import Output, Scores
+from spike_depth_ros.evaluation.truth import Mask, truth_image
+from spike_depth_ros.messages import FloatImage, published_depth
+from spike_depth_ros.metrics import Mean, Protocol
+from spike_depth_ros.window import Arrival
+
+TIMED = 100_000
+"""Newest windows whose times are kept."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How a bag is evaluated.
+
+    Attributes:
+        topics: What is read.
+        window: Planes in a window; 0: as the first model was trained.
+        hop: Planes between the starts of windows; 0: the window length.
+        rate_hz: Planes a second; 0: by the stamps.
+        stamp_tolerance: How far a packet's stamp may be off before it is a gap, planes.
+        size: Sensor (width, height) in pixels; None: from camera_info.
+        protocol: Crop, cap, alignment.
+        mean: What the headline is a mean over.
+        mask: Pixels of the true depth that count; None: all.
+    """
+
+    topics: Topics
+    window: int = 0
+    hop: int = 0
+    rate_hz: float = 0.0
+    stamp_tolerance: float = 0.5
+    size: tuple[int, int] | None = None
+    protocol: Protocol = Protocol()  # noqa: RUF009 - frozen
+    mean: Mean = 'pixels'
+    mask: Mask | None = None
+
+
+class _Contestant:
+    """A model on its way through the bag."""
+
+    def __init__(self, label: str, estimator: DepthEstimator, windows_file: WindowsFile) -> None:
+        self.label = label
+        self.estimator = estimator
+        self.scores: Scores | None = None
+        self.prediction: Prediction | None = None
+        self._file = windows_file
+        self._notes: dict[str, None] = {}
+        self._times_ms: collections.deque[float] = collections.deque(maxlen=TIMED)
+
+    def predict(self, taken: Taken) -> Prediction:
+        started = time.perf_counter()
+        self.prediction = self.estimator.predict(Observation(taken.window, taken.fx_px))
+        self._times_ms.append(1e3 * (time.perf_counter() - started))
+        self._notes.update(dict.fromkeys(self.prediction.notes))
+        return self.prediction
+
+    def score(self, output: Output, options: Options, hop_ns: int) -> None:
+        assert self.prediction is not None
+        if self.scores is None:
+            limits = self.prediction.depth_range
+            self.scores = Scores(limits, options.protocol, options.mean, hop_ns)
+        elif self.scores.depth_range != self.prediction.depth_range:
+            raise BagError(
+                'camera_info changes its focal length within the bag: evaluate the parts before '
+                'and after by themselves'
+            )
+        self._file.add(self.scores.add(output))
+
+    def run(self) -> ModelRun:
+        assert self.scores is not None
+        assert self.prediction is not None
+        median, high = np.percentile(self._times_ms, [50, 99])
+        return ModelRun(
+            label=self.label,
+            info=self.estimator.info,
+            backend=self.estimator.backend,
+            device=self.estimator.device,
+            scale=self.prediction.scale,
+            notes=list(self._notes),
+            scores=self.scores,
+            times_ms={'predict': (float(median), float(high))},
+        )
+
+
+def evaluate(
+    bag: Bag,
+    models: Sequence[tuple[str, DepthEstimator]],
+    options: Options,
+    out: Path,
+    output_bag: OutputBag | None = None,
+    progress: Callable[[int], object] = lambda windows: None,
+) -> tuple[Stream, list[ModelRun]]:
+    """Evaluate models on every window of a bag.
+
+    Args:
+        bag: The bag.
+        models: Label and estimator of each; at least one.
+        options: How.
+        out: Folder for ``windows.csv``, or ``windows_<label>.csv`` for each of several models.
+        output_bag: Takes the depth of the first model; None: it is not written.
+        progress: Called with the number of windows so far.
+
+    Returns:
+        What is known of the stream, and of each model.
+
+    Raises:
+        BagError: There is no window, the truth does not fit, or the models cannot be compared.
+        OSError: A file cannot be written.
+    """
+    info = models[0][1].info
+    _check_comparable(models)
+    replay = Replay(
+        bag,
+        options.topics,
+        options.window or info.planes,
+        options.hop,
+        info.reference_plane,
+        options.rate_hz,
+        options.stamp_tolerance,
+        options.size,
+    )
+    with contextlib.ExitStack() as stack:
+        contestants = []
+        for label, estimator in models:
+            name = 'windows.csv' if len(models) == 1 else f'windows_{label}.csv'
+            file = WindowsFile(out / name)
+            stack.callback(file.close)
+            contestants.append(_Contestant(label, estimator, file))
+        one_pass = _Pass(bag, replay, options, contestants, output_bag)
+        for taken in replay.windows(output_bag.copied() if output_bag is not None else None):
+            one_pass.evaluate(taken)
+            progress(one_pass.windows)
+    return one_pass.finish(), [contestant.run() for contestant in contestants]
+
+
+class _Pass:
+    """What is carried from window to window."""
+
+    def __init__(
+        self,
+        bag: Bag,
+        replay: Replay,
+        options: Options,
+        contestants: Sequence[_Contestant],
+        output_bag: OutputBag | None,
+    ) -> None:
+        self.windows = 0
+        self._bag = bag
+        self._replay = replay
+        self._options = options
+        self._contestants = contestants
+        self._output_bag = output_bag
+        self._truth: TruthTopic | None = None
+        self._first_ns = 0
+
+    def evaluate(self, taken: Taken) -> None:
+        """Predict and score a window with each model."""
+        if self._truth is None:  # only now is the plane rate known, and with it the hop
+            self._truth = TruthTopic(
+                self._bag, self._options.topics.truth, self._replay.hop_ns // 2
+            )
+            self._first_ns = taken.window.reference_ns
+        truth = self._truth.take(taken.window.reference_ns)
+        for contestant in self._contestants:
+            prediction = contestant.predict(taken)
+            depth = published_depth(prediction)
+            if self._output_bag is not None and contestant is self._contestants[0]:
+                self._output_bag.add(taken, prediction, depth)
+            output = Output(
+                self.windows,
+                taken.window.reference_ns,
+                depth,
+                prediction.uncertainty,
+                functools.partial(preview.render, taken.window),
+            )
+            if truth is not None:
+                image = _image(truth.image, depth, prediction, self._options)
+                output = dataclasses.replace(output, truth=image, truth_ns=truth.stamp_ns)
+            contestant.score(output, self._options, self._replay.hop_ns)
+        self.windows += 1
+
+    def finish(self) -> Stream:
+        """What is known of the stream after its last window."""
+        assert self._truth is not None
+        self._truth.finish()
+        replay, topics = self._replay, self._options.topics
+        stream = Stream(
+            source=self._bag.path.resolve().name,
+            mode='lockstep',
+            topics=dataclasses.asdict(topics),
+            window=replay.window,
+            hop=replay.hop,
+            plane_rate_hz=1e9 / replay.period_ns,
+            windows=self.windows,
+            account=replay.account,
+            packets_refused=dict(sorted(replay.packets_refused.items())),
+            gaps=[((gap.at_ns - self._first_ns) / 1e9, gap.planes) for gap in replay.gaps],
+            truth=self._truth.buffer.account,
+            warnings=[*self._bag.damage, *_warnings(replay)],
+        )
+        _check_matched(stream, replay.hop_ns)
+        return stream
+
+
+def labels(paths: Sequence[Path | None]) -> list[str]:
+    """A short name for each model file, all different: its own, with its folder's if it must."""
+    files = [path or default_checkpoint() for path in paths]
+    names = [file.stem for file in files]
+    if len(set(names)) < len(names):
+        names = [f'{file.resolve().parent.name}_{file.stem}' for file in files]
+    if len(set(names)) < len(names):
+        names = [f'{name}_{number}' for number, name in enumerate(names, start=1)]
+    return names
+
+
+def _check_comparable(models: Sequence[tuple[str, DepthEstimator]]) -> None:
+    (first, one), *others = models
+    for label, other in others:
+        if other.info.reference_plane != one.info.reference_plane:
+            raise BagError(
+                f'{first} gives the depth of the {one.info.reference_plane} plane of a window, '
+                f'{label} of the {other.info.reference_plane}: evaluate them one by one'
+            )
+
+
+def _image(
+    message: object, depth: FloatImage, prediction: Prediction, options: Options
+) -> FloatImage:
+    size = (depth.shape[0], depth.shape[1])
+    try:
+        return truth_image(message, size, prediction.pixel_binning, options.mask)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise BagError(f'topic {options.topics.truth}: {error}') from error
+
+
+def _warnings(replay: Replay) -> Iterator[str]:
+    account = replay.account
+    if account.gaps:
+        stranded = account.refused.get('gap', 0)
+        yield (
+            f'gaps in the stream: {account.gaps}; {account.lost_in_transport} planes are missing '
+            f'and {stranded} were left over before them; no window lies across a gap'
+        )
+    for kind, (count, text) in replay.warnings.items():
+        if kind != Arrival.GAP.name:
+            yield f'{text} ({count} times)' if count > 1 else text
+
+
+def _check_matched(stream: Stream, hop_ns: int) -> None:
+    truth = stream.truth
+    if truth.received == truth.unusable or truth.used:
+        return
+    gap = ''
+    if truth.nearest_ns is not None:
+        gap = f'; the nearest is {truth.nearest_ns / 1e9:.6g} s away'
+    raise BagError(
+        f'topic {stream.topics["truth"]}: none of its {truth.received} images lies within half a '
+        f'hop ({hop_ns / 2e6:.6g} ms) of a window{gap}: is it stamped by another clock?'
+    )

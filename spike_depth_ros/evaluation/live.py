@@ -1,0 +1,181 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of depth that comes from a running node, with truths that come when they come."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import threading
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.evaluation.results import WindowsFile
+from spike_depth_ros.evaluation.scores import Output, Scores
+from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
+from spike_depth_ros.messages import FloatImage
+from spike_depth_ros.metrics import Mean, Protocol
+
+MAX_WAITING = 64
+"""Windows, and truths, that wait at most for each other; twice as many windows to be scored."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveWindow:
+    """A window's images.
+
+    Attributes:
+        stamp_ns: Their common time.
+        depth: Metres with the infinities of REP 117, ``[H, W]``.
+        uncertainty: Metres, same shape.
+        preview: Grey picture of the spikes; None where nobody asked for it.
+        fx_px: Focal length in pixels of the depth image; 0: not calibrated.
+    """
+
+    stamp_ns: int
+    depth: FloatImage
+    uncertainty: FloatImage
+    preview: npt.NDArray[np.uint8] | None
+    fx_px: float
+
+
+class LiveScores(threading.Thread):
+    """Matches windows with truths and scores them, in a thread of its own.
+
+    Whoever adds windows and truths never waits; what cannot be kept up with is counted.
+
+    Args:
+        protocol: Crop, cap, alignment.
+        mean: What figures are a mean over.
+        within_ns: How far a truth may be from its window; 0: half the shortest step.
+        out: Folder for ``windows.csv``; None: not written.
+
+    Attributes:
+        scores: What is known so far; None before the first window.
+        windows: Windows scored.
+        late: Windows that gave up waiting for their truth.
+        left_out: Windows that were not scored, as scoring did not keep up or the model was not
+            known in time.
+        problem: Why a truth could not be used, the newest; empty if all could.
+        info: The model's metadata; None while it is not known.
+        truths: Truths that wait, and where all of them went.
+    """
+
+    def __init__(self, protocol: Protocol, mean: Mean, within_ns: int, out: Path | None) -> None:
+        super().__init__(name='scores', daemon=True)
+        self.scores: Scores | None = None
+        self.windows = 0
+        self.late = 0
+        self.left_out = 0
+        self.problem = ''
+        self.info: CheckpointInfo | None = None
+        self.truths = TruthBuffer(within_ns, MAX_WAITING)
+        self._protocol = protocol
+        self._mean = mean
+        self._file = WindowsFile(out / 'windows.csv') if out is not None else None
+        self._fixed_within = within_ns > 0
+        self._waiting: collections.deque[LiveWindow] = collections.deque()
+        self._changed = threading.Condition()
+        self._scoring = threading.Lock()
+        self._ending = False
+        self._newest_ns: int | None = None
+        self._step_ns = 0
+
+    def add_window(self, window: LiveWindow) -> None:
+        """Take a window in."""
+        with self._changed:
+            if self._newest_ns is not None and window.stamp_ns > self._newest_ns:
+                step = window.stamp_ns - self._newest_ns
+                self._step_ns = min(step, self._step_ns or step)
+                if not self._fixed_within:
+                    self.truths.within_ns = self._step_ns // 2
+            self._newest_ns = max(window.stamp_ns, self._newest_ns or window.stamp_ns)
+            self._waiting.append(window)
+            if len(self._waiting) > 2 * MAX_WAITING:
+                self._waiting.popleft()
+                self.left_out += 1
+            self._changed.notify()
+
+    def add_truth(self, truth: Truth) -> None:
+        """Take a truth in."""
+        with self._changed:
+            self.truths.add(truth)
+            self._changed.notify()
+
+    def figures(self) -> dict[str, float]:
+        """The figures so far; none before the first window."""
+        with self._scoring:
+            return self.scores.headline() if self.scores is not None else {}
+
+    def finish(self) -> None:
+        """Score what waits, and end."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        if self.is_alive():
+            self.join()
+        if self._file is not None:
+            self._file.close()
+
+    def run(self) -> None:
+        """Score windows as they are decided."""
+        while True:
+            with self._changed:
+                while not self._ready():
+                    if self._ending:
+                        self.truths.flush()
+                        return
+                    self._changed.wait()
+                window = self._waiting.popleft()
+                truth = self.truths.take(window.stamp_ns)
+            self._score(window, truth)
+
+    def _ready(self) -> bool:
+        """Whether the oldest window need not wait for its truth any longer."""
+        if not self._waiting or self.info is None:
+            return False
+        if self._ending or self.truths.decided(self._waiting[0].stamp_ns):
+            return True
+        if len(self._waiting) > MAX_WAITING:
+            self.late += self.truths.account.received > 0
+            return True
+        return False
+
+    def _score(self, window: LiveWindow, truth: Truth | None) -> None:
+        assert self.info is not None
+        ratio = window.fx_px / self.info.canonical_fx if window.fx_px else 1.0
+        limits = (self.info.min_depth * ratio, self.info.max_depth * ratio)
+        if self.scores is None or self.scores.depth_range != limits:
+            # Another camera or model: figures of the two do not mix.
+            with self._scoring:
+                self.scores = Scores(limits, self._protocol, self._mean)
+            self.windows = 0
+        image = self._image(truth, window) if truth is not None else None
+        output = Output(
+            self.windows,
+            window.stamp_ns,
+            window.depth,
+            window.uncertainty,
+            lambda: window.preview,
+            image,
+            truth.stamp_ns if truth is not None else 0,
+        )
+        with self._scoring:
+            row = self.scores.add(output)
+        self.windows += 1
+        if self._file is not None:
+            self._file.add(row)
+
+    def _image(self, truth: Truth, window: LiveWindow) -> FloatImage | None:
+        height, width = window.depth.shape
+        # The depth node bins pixels 2x2 where the sensor is large.
+        binning = 2 if truth.image.height >= 2 * height else 1
+        try:
+            return truth_image(truth.image, (height, width), binning)
+        except ValueError as error:
+            self.truths.reject()
+            self.problem = str(error)
+            return None

@@ -1,0 +1,341 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bag replayed in lockstep: every window, none dropped, the same ones each time.
+
+Packets go through the node's own ingest and ring; after each packet every window that it
+completed is taken out, so that nothing is ever overwritten, however slow the model.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from spike_depth_ros.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
+from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
+from spike_depth_ros.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
+from spike_depth_ros.messages import METRES, MILLIMETRES, CameraInfoMessage, stamp_ns
+from spike_depth_ros.window import MAX_HELD_CHUNKS, PlaneAccount, ReferencePlane, Window
+
+MAX_LISTED_GAPS = 200
+"""Gaps that are listed one by one; all are counted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Topics:
+    """Names of the topics that an evaluation reads.
+
+    Attributes:
+        spikes: The packed stream.
+        camera_info: Its camera; None where the bag has none.
+        truth: True depth; None where the bag has none.
+    """
+
+    spikes: str
+    camera_info: str | None
+    truth: str | None
+
+
+def choose_topics(
+    bag: Bag, spikes: str | None = None, camera_info: str | None = None, truth: str | None = None
+) -> Topics:
+    """The topics to read: those named, else ``spikes`` and what lies beside it.
+
+    Args:
+        bag: The bag.
+        spikes: Topic of the stream; None: the one topic of the bag called ``spikes``.
+        camera_info: Its camera; None: ``camera_info`` in the same namespace, where there is one.
+        truth: True depth; None: ``depth/truth`` in the same namespace, where there is one.
+
+    Raises:
+        BagError: The bag has no such topic, or it is of another type.
+    """
+    if spikes is None:
+        found = [name for name in bag.topics if name.rsplit('/', 1)[-1] == 'spikes']
+        if len(found) != 1:
+            several = f'{len(found)} topics' if found else 'no topic'
+            raise BagError(
+                f'{bag.path}: {several} called spikes: name the stream with --spikes; it has '
+                f'{bag.describe_topics()}'
+            )
+        spikes = found[0]
+    spikes = _checked(bag, spikes, IMAGE)
+    namespace = spikes.rsplit('/', 1)[0]
+    beside = {
+        'camera_info': _beside(bag, f'{namespace}/camera_info', CAMERA_INFO),
+        'truth': _beside(bag, f'{namespace}/depth/truth', IMAGE),
+    }
+    return Topics(
+        spikes,
+        _checked(bag, camera_info, CAMERA_INFO) if camera_info else beside['camera_info'],
+        _checked(bag, truth, IMAGE) if truth else beside['truth'],
+    )
+
+
+def _checked(bag: Bag, name: str, kind: str) -> str:
+    name = '/' + name.lstrip('/')
+    topic = bag.topics.get(name)
+    if topic is None:
+        raise BagError(f'{bag.path}: no topic {name}; it has {bag.describe_topics()}')
+    if topic.kind != kind:
+        raise BagError(f'{bag.path}: topic {name} is {topic.kind}; expected {kind}')
+    return name
+
+
+def _beside(bag: Bag, name: str, kind: str) -> str | None:
+    topic = bag.topics.get(name)
+    return name if topic is not None and topic.kind == kind else None
+
+
+class Gap(NamedTuple):
+    """Planes that are missing from the stream.
+
+    Attributes:
+        at_ns: Stamp of the packet after the gap.
+        planes: How many are missing.
+    """
+
+    at_ns: int
+    planes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """A window, and what was known when it was taken.
+
+    Attributes:
+        window: The planes.
+        fx_px: Focal length in sensor pixels; None where the camera is not calibrated.
+        camera: The newest camera_info; None before it.
+        frame_id: Optical frame of the newest packet.
+        recorded_ns: When the packet that completed the window was recorded.
+    """
+
+    window: Window
+    fx_px: float | None
+    camera: CameraInfoMessage | None
+    frame_id: str
+    recorded_ns: int
+
+
+class Replay:
+    """One pass over a bag.
+
+    Args:
+        bag: The bag.
+        topics: What to read.
+        window: Planes in a window.
+        hop: Planes between the starts of windows; 0: the window length.
+        reference: The plane of a window that its depth belongs to.
+        rate_hz: Planes a second; 0 infers it from stamps.
+        stamp_tolerance: How far a packet's stamp may be off before it is a gap, planes.
+        size: Sensor (width, height); None: from camera_info.
+
+    Attributes:
+        gaps: The first gaps of the stream.
+        warnings: What was wrong with the stream: kind -> (how often, first text).
+    """
+
+    def __init__(
+        self,
+        bag: Bag,
+        topics: Topics,
+        window: int,
+        hop: int = 0,
+        reference: ReferencePlane = 'middle',
+        rate_hz: float = 0.0,
+        stamp_tolerance: float = 0.5,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        self.gaps: list[Gap] = []
+        self.warnings: dict[str, tuple[int, str]] = {}
+        self._bag = bag
+        self._topics = topics
+        width, height = size or (0, 0)
+        self._settings = StreamSettings(
+            window=window,
+            hop=hop,
+            policy='every',
+            reference=reference,
+            ring_planes=0,
+            spike_rate_hz=rate_hz,
+            stamp_tolerance_planes=stamp_tolerance,
+            sensor_width=width,
+            sensor_height=height,
+        )
+        self._ingest = Ingest(self._settings, self._warn)
+
+    @property
+    def account(self) -> PlaneAccount:
+        """Where every plane went so far."""
+        return self._ingest.account()
+
+    @property
+    def packets_refused(self) -> collections.Counter[str]:
+        """Packets whose planes could not be counted, by reason."""
+        return self._ingest.packets_refused
+
+    @property
+    def window(self) -> int:
+        """Planes in a window."""
+        return self._settings.window
+
+    @property
+    def hop(self) -> int:
+        """Planes between the starts of windows."""
+        return self._settings.hop or self._settings.window
+
+    @property
+    def hop_ns(self) -> int:
+        """Time between windows; 0 before the plane rate is known."""
+        return self.hop * self.period_ns
+
+    @property
+    def period_ns(self) -> int:
+        """Time between planes; 0 before it is known."""
+        return self._ingest.ring.period_ns if self._ingest.ring is not None else 0
+
+    def windows(self, also: Iterator[BagMessage] | None = None) -> Iterator[Taken]:
+        """Every window, in order.
+
+        Args:
+            also: Messages to go through instead of the topics' own; must hold them.
+
+        Raises:
+            BagError: There was not a single window; says why. Or packets so much larger than the
+                first came that the ring could not hold them.
+        """
+        self._know_the_camera()
+        wanted = [name for name in (self._topics.spikes, self._topics.camera_info) if name]
+        number = 0
+        for message in self._bag.messages(wanted) if also is None else also:
+            if message.topic == self._topics.camera_info:
+                self._on_camera_info(message)
+            elif message.topic == self._topics.spikes:
+                for taken in self._on_spikes(message):
+                    number += 1
+                    yield taken
+        if not number:
+            raise BagError(self._why_no_windows())
+        if self.account.overwritten:
+            raise BagError(
+                f'{self._bag.path}: {self.account.overwritten} planes were overwritten: packets '
+                'differ too much in size to be replayed'
+            )
+
+    def _know_the_camera(self) -> None:
+        """The first camera_info before the first packet: a live node waits for it, too."""
+        if self._topics.camera_info is not None:
+            for message in self._bag.messages([self._topics.camera_info]):
+                self._on_camera_info(message)
+                return
+
+    def _on_camera_info(self, message: BagMessage) -> None:
+        try:
+            self._ingest.on_camera_info(decode(message.data, CAMERA_INFO))
+        except BagError as error:
+            self._warn('camera_info', f'camera_info: {error}')
+
+    def _on_spikes(self, message: BagMessage) -> Iterator[Taken]:
+        try:
+            packet = decode(message.data, IMAGE)
+        except BagError as error:
+            self.packets_refused['damaged'] += 1
+            self._warn('damaged', f'spikes: packet refused: {error}')
+            return
+        self._make_room(packet)
+        before = self.account.lost_in_transport
+        self._ingest.on_spikes(packet)
+        lost = self.account.lost_in_transport - before
+        if lost > 0 and len(self.gaps) < MAX_LISTED_GAPS:
+            self.gaps.append(Gap(stamp_ns(packet.header.stamp), lost))
+        ring = self._ingest.ring
+        while ring is not None and (window := ring.take()) is not None:
+            camera, frame = self._ingest.camera, self._ingest.frame_id
+            yield Taken(window, self._ingest.fx_px, camera, frame, message.time_ns)
+
+    def _make_room(self, packet: Any) -> None:
+        """A ring in which not even the packets that wait for the plane rate overwrite a plane."""
+        if self._ingest.ring is not None or self._ingest.size is None:
+            return
+        planes = -(-packet.height // self._ingest.size[0])
+        waiting = max(MAX_HELD_CHUNKS, MAX_WAITING_PACKETS) + 2
+        capacity = 2 * self._settings.window + self._settings.hop + waiting * planes
+        self._ingest.settings = dataclasses.replace(
+            self._settings, ring_planes=max(DEFAULT_RING['latest'], capacity)
+        )
+
+    def _warn(self, kind: str, text: str) -> None:
+        count, first = self.warnings.get(kind, (0, text))
+        self.warnings[kind] = (count + 1, first)
+
+    def _why_no_windows(self) -> str:
+        start, spikes = f'{self._bag.path}: not one window', self._topics.spikes
+        account = self.account
+        if self.packets_refused:
+            _, reason = next(iter(self.warnings.values()))
+            return f'{start}: {self.packets_refused.total()} packets refused: {reason}'
+        if not self._bag.topics[spikes].messages:
+            return f'{start}: topic {spikes} is empty; the bag has {self._bag.describe_topics()}'
+        if self._ingest.size is None:
+            return f'{start}: the sensor size is unknown; give it, for example --size 400x250'
+        if self.period_ns == 0:
+            return (
+                f'{start}: no plane rate fits the stamps of {account.received} planes; give it, '
+                'for example --rate 20000'
+            )
+        return (
+            f'{start}: {account.received} planes came, a window takes {self._settings.window} '
+            'without a gap; shorten it with --window'
+        )
+
+
+class TruthTopic:
+    """The truth topic, read beside the windows, no further ahead than they need.
+
+    Args:
+        bag: The bag.
+        topic: The topic; None: there is no truth.
+        within_ns: Half a hop.
+    """
+
+    def __init__(self, bag: Bag, topic: str | None, within_ns: int) -> None:
+        self.buffer = TruthBuffer(within_ns)
+        self._messages = bag.messages([topic]) if topic is not None else iter(())
+        self._name = topic
+
+    def take(self, reference_ns: int) -> Truth | None:
+        """The truth of the next window, its image still a message; None where it has none.
+
+        Raises:
+            BagError: The topic does not hold depth.
+        """
+        while not self.buffer.decided(reference_ns) and self._pull():
+            self.buffer.expire(reference_ns)
+        return self.buffer.take(reference_ns)
+
+    def finish(self) -> None:
+        """Count the truths after the last window."""
+        while self._pull():
+            self.buffer.flush()
+        self.buffer.flush()
+
+    def _pull(self) -> bool:
+        message = next(self._messages, None)
+        if message is None:
+            return False
+        try:
+            image = decode(message.data, IMAGE)
+        except BagError:
+            self.buffer.account.received += 1
+            self.buffer.account.unusable += 1
+            return True
+        if image.encoding not in (METRES, MILLIMETRES):
+            raise BagError(
+                f'topic {self._name}: encoding {image.encoding!r}; true depth is expected as '
+                f'{METRES} (metres) or {MILLIMETRES} (millimetres)'
+            )
+        self.buffer.add(Truth(stamp_ns(image.header.stamp), image))
+        return True

@@ -1,0 +1,165 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A new bag that holds what the old one held, and the depth that came out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+
+from spike_depth_ros.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
+from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.evaluation.lockstep import Taken
+from spike_depth_ros.messages import METRES, FloatImage, scaled_matrix
+
+Storage = Literal['mcap', 'sqlite3']
+
+
+class OutputBag:
+    """Writes a bag; use it as a context. On an error what was written stays, without an index.
+
+    Args:
+        path: Folder to make; must not exist.
+        source: The bag whose topics are copied.
+        namespace: Namespace of the new topics, without a slash at its end.
+        storage: ``mcap`` or ``sqlite3``.
+
+    Attributes:
+        skipped: Topics that cannot be copied, as the old bag does not tell their types.
+
+    Raises:
+        BagError: The folder exists, or a topic of the bag has the name of a new one.
+    """
+
+    def __init__(self, path: Path, source: Bag, namespace: str, storage: Storage) -> None:
+        self._source = source
+        names = {
+            'image': (f'{namespace}/depth/image', IMAGE),
+            'uncertainty': (f'{namespace}/depth/uncertainty', IMAGE),
+            'camera_info': (f'{namespace}/depth/camera_info', CAMERA_INFO),
+        }
+        for name, _ in names.values():
+            if name in source.topics:
+                raise BagError(
+                    f'{source.path}: has a topic {name} already: evaluate the bag without it'
+                )
+        types = typestore()
+        known = {
+            topic.name: topic
+            for topic in source.topics.values()
+            if topic.kind in types.fielddefs or (topic.definition and topic.digest)
+        }
+        self.skipped = sorted(set(source.topics) - set(known))
+        plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
+        try:
+            # The newest version that Humble reads, too.
+            self._writer = Writer(path, version=8, storage_plugin=plugin)
+            self._writer.open()
+        except (WriterError, OSError) as error:
+            raise BagError(f'{path}: {error}') from error
+        self._copied = {
+            topic.name: self._writer.add_connection(topic.name, topic.kind, typestore=types)
+            if topic.kind in types.fielddefs
+            else self._writer.add_connection(
+                topic.name, topic.kind, msgdef=topic.definition, rihs01=topic.digest
+            )
+            for topic in known.values()
+        }
+        self._new = {
+            key: self._writer.add_connection(name, kind, typestore=types)
+            for key, (name, kind) in names.items()
+        }
+
+    def __enter__(self) -> OutputBag:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._writer.close()
+        else:
+            with contextlib.suppress(Exception):
+                self._writer.abort()
+
+    def copied(self) -> Iterator[BagMessage]:
+        """The messages of the old bag, each written to the new one as it passes."""
+        for message in self._source.messages(list(self._copied)):
+            connection = self._copied[message.topic]
+            self._writer.write(connection, message.time_ns, message.data)
+            yield message
+
+    def add(self, taken: Taken, prediction: Prediction, depth: FloatImage) -> None:
+        """Write a window's depth, uncertainty and camera with one header.
+
+        Args:
+            taken: The window; the messages are recorded when it was complete.
+            prediction: What the estimator said.
+            depth: Depth as it is published, ``[H, W]`` metres.
+        """
+        header = _header(taken)
+        height, width = depth.shape
+        messages = {
+            'image': _image(depth, header),
+            'uncertainty': _image(prediction.uncertainty, header),
+            'camera_info': _camera_info(taken, header, (height, width), prediction.pixel_binning),
+        }
+        for key, connection in self._new.items():
+            data = typestore().serialize_cdr(messages[key], connection.msgtype)
+            self._writer.write(connection, taken.recorded_ns, data)
+
+
+def _type(name: str) -> Any:
+    return typestore().types[name]
+
+
+def _header(taken: Taken) -> Any:
+    sec, nanosec = divmod(taken.window.reference_ns, 1_000_000_000)
+    stamp = _type('builtin_interfaces/msg/Time')(sec=sec, nanosec=nanosec)
+    return _type('std_msgs/msg/Header')(stamp=stamp, frame_id=taken.frame_id)
+
+
+def _image(pixels: FloatImage, header: Any) -> Any:
+    height, width = pixels.shape
+    data: npt.NDArray[np.uint8] = np.ascontiguousarray(pixels).view(np.uint8).ravel()
+    return _type(IMAGE)(
+        header=header,
+        height=height,
+        width=width,
+        encoding=METRES,
+        is_bigendian=0,
+        step=width * pixels.itemsize,
+        data=data,
+    )
+
+
+def _camera_info(taken: Taken, header: Any, size: tuple[int, int], binning: int) -> Any:
+    """The spike camera's own with the depth image's size; uncalibrated where there was none."""
+    camera: Any = taken.camera
+    region = _type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
+    matrices = {
+        'k': np.array(scaled_matrix(camera.k, 3, binning)) if camera is not None else np.zeros(9),
+        'p': np.array(scaled_matrix(camera.p, 4, binning)) if camera is not None else np.zeros(12),
+        'r': camera.r if camera is not None else np.zeros(9),
+    }
+    return _type(CAMERA_INFO)(
+        header=header,
+        height=size[0],
+        width=size[1],
+        distortion_model=camera.distortion_model if camera is not None else '',
+        d=camera.d if camera is not None else np.zeros(0),
+        binning_x=camera.binning_x if camera is not None else 0,
+        binning_y=camera.binning_y if camera is not None else 0,
+        roi=camera.roi if camera is not None else region,
+        **matrices,
+    )

@@ -1,0 +1,217 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation found, and the files of numbers that say it.
+
+``metrics.json`` and ``windows*.csv`` are the same bytes whenever the same bag is evaluated by the
+same model in lockstep; what a clock measured goes to ``timing.json``.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
+from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
+from spike_depth_ros.evaluation.truth import TruthAccount
+from spike_depth_ros.window import PlaneAccount
+
+
+@dataclasses.dataclass
+class Stream:
+    """What is known of the recording, whatever model looked at it.
+
+    Attributes:
+        source: Name of the bag, or of the topics.
+        mode: ``lockstep``: every window of a bag; ``live``: what came out of a running node.
+        topics: Role -> topic name; None where there is none.
+        window: Planes in a window.
+        hop: Planes between the starts of windows; 0 where a live node took the newest.
+        plane_rate_hz: Planes a second.
+        windows: How many windows were evaluated.
+        account: Where every plane went.
+        packets_refused: Packets whose planes could not be counted, by reason.
+        gaps: Seconds after the first window and planes of the gaps in the stream, the first ones.
+        truth: Where every true depth image went.
+        warnings: What was wrong with the recording, one line each.
+    """
+
+    source: str
+    mode: Literal['lockstep', 'live']
+    topics: dict[str, str | None]
+    window: int
+    hop: int
+    plane_rate_hz: float
+    windows: int
+    account: PlaneAccount
+    packets_refused: dict[str, int]
+    gaps: list[tuple[float, int]]
+    truth: TruthAccount
+    warnings: list[str]
+
+
+@dataclasses.dataclass
+class ModelRun:
+    """What one model did.
+
+    Attributes:
+        label: Its name in tables, different for each.
+        info: What its checkpoint says of itself.
+        backend: What ran it.
+        device: Where it ran.
+        scale: The kind of its metres, see :class:`spike_depth_ros.estimator.Prediction`.
+        notes: Why its figures deserve less trust, one line each.
+        scores: What it is worth.
+        times_ms: What was timed -> (median, 99th percentile), milliseconds.
+    """
+
+    label: str
+    info: CheckpointInfo
+    backend: str
+    device: str
+    scale: str
+    notes: list[str]
+    scores: Scores
+    times_ms: dict[str, tuple[float, float]]
+
+
+def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
+    """Everything for ``metrics.json``; None for what has no value.
+
+    Figures at the top are the first model's.
+
+    Args:
+        stream: The recording.
+        runs: At least one model.
+    """
+    scores = runs[0].scores
+    planes = dataclasses.asdict(stream.account)
+    content = {
+        **scores.headline(),
+        'windows': stream.windows,
+        'windows_with_truth': stream.truth.used,
+        'planes_dropped': stream.account.dropped,
+        'mean': scores.mean,
+        'protocol': dataclasses.asdict(scores.protocol),
+        'source': stream.source,
+        'mode': stream.mode,
+        'topics': stream.topics,
+        'window': stream.window,
+        'hop': stream.hop,
+        'plane_rate_hz': stream.plane_rate_hz,
+        'planes': {**planes, 'dropped': stream.account.dropped},
+        'packets_refused': stream.packets_refused,
+        'gaps': [{'time_s': time_s, 'planes': count} for time_s, count in stream.gaps],
+        'truth': dataclasses.asdict(stream.truth),
+        'warnings': stream.warnings,
+        'models': [_model(run) for run in runs],
+        'comparison': [_comparison(runs[0], other) for other in runs[1:]],
+    }
+    clean: dict[str, Any] = _without_nan(content)
+    return clean
+
+
+def _model(run: ModelRun) -> dict[str, Any]:
+    scores = run.scores
+    return {
+        'label': run.label,
+        'architecture': run.info.architecture,
+        'stage': run.info.stage,
+        'weights_sha256': run.info.weights_sha256,
+        'backend': run.backend,
+        'device': run.device,
+        'scale': run.scale,
+        'notes': run.notes,
+        'figures': scores.headline(),
+        'intervals': _as_dicts(intervals(columns(scores), scores.mean)),
+        'depth': scores.errors.report(),
+        'uncertainty': scores.uncertainty.report(),
+        'by_distance': scores.by_distance.rows(),
+        'by_uncertainty': scores.by_uncertainty.rows(),
+        'sparsification': scores.sparsification(),
+        'interval_curve': scores.interval_curve(),
+    }
+
+
+def _comparison(one: ModelRun, other: ModelRun) -> dict[str, Any]:
+    return {
+        'first': one.label,
+        'second': other.label,
+        'differences': _as_dicts(differences(one, other)),
+    }
+
+
+def differences(one: ModelRun, other: ModelRun) -> dict[str, Interval]:
+    """Figures of the other model less the one's, with paired intervals."""
+    return paired_differences(columns(one.scores), columns(other.scores), one.scores.mean)
+
+
+def columns(scores: Scores) -> dict[str, Any]:
+    """The numbers of each window by name."""
+    return {name: scores.columns[name] for name in CSV_COLUMNS}
+
+
+def timing(runs: Sequence[ModelRun], seconds: float) -> dict[str, Any]:
+    """What the clock said, for ``timing.json``."""
+    models = {
+        run.label: {
+            stage: {'p50_ms': median, 'p99_ms': high}
+            for stage, (median, high) in run.times_ms.items()
+        }
+        for run in runs
+    }
+    return {'seconds': seconds, 'models': models}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.write_text(json.dumps(_without_nan(content), indent=2) + '\n')
+
+
+class WindowsFile:
+    """``windows.csv``: a line for each window, written as it comes.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open('w', newline='')
+        self._writer = csv.writer(self._file, lineterminator='\n')
+        self._writer.writerow(CSV_COLUMNS)
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Write a window's numbers; empty for what it does not have."""
+        values = (row[name] for name in CSV_COLUMNS)
+        self._writer.writerow('' if math.isnan(v) else f'{v:.9g}' for v in values)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+def _as_dicts(found: Mapping[str, Interval]) -> dict[str, Any]:
+    return {name: dataclasses.asdict(one) for name, one in found.items()}
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _without_nan(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_without_nan(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

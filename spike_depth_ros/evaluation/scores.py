@@ -1,0 +1,328 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of windows as they come: sums and a row of numbers for each, no images.
+
+Depth is scored by the protocol. Whatever speaks of uncertainty, and the bins, take depth as it
+is, whole images without cap and alignment: docs/metrics.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.evaluation.columns import Columns
+from spike_depth_ros.evaluation.extremes import Extremes
+from spike_depth_ros.evaluation.truth import enlarged
+from spike_depth_ros.messages import FloatImage
+from spike_depth_ros.metrics import (
+    DEPTH_FIGURES,
+    DepthErrors,
+    Mean,
+    Protocol,
+    UncertaintyErrors,
+    has_truth,
+    relative_error,
+    sparsification_curves,
+)
+
+DISTANCE_EDGES_M = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0, 80.0, math.inf)
+"""Bins of true depth, metres."""
+
+UNCERTAINTY_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, math.inf)
+"""Bins of uncertainty over depth."""
+
+WIDTH_STEP, WIDTH_STEPS = 0.1, 40
+"""Multiples of the interval's half-width at which its coverage is counted: 0.1 to 4."""
+
+SPARSIFICATION_STEPS = 20
+"""Points of the drawn sparsification curve; the areas use every pixel."""
+
+UNCERTAINTY_FIGURES = ('interval_coverage', 'ause', 'aurg', 'rank_correlation')
+
+CSV_COLUMNS = (
+    'window',
+    'time_s',
+    'truth_offset_ms',
+    'pixels',
+    'covered',
+    *DEPTH_FIGURES,
+    'unsure_covered',
+    *UNCERTAINTY_FIGURES,
+    'median_depth_m',
+    'median_relative_uncertainty',
+    'flicker',
+)
+"""Of ``windows.csv``; empty where a window has no such number."""
+
+WHOLE = Protocol()
+"""No crop, no cap, no alignment."""
+
+SAME_HOP = 1.5
+"""Windows up to this many hops apart are neighbours."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """What came out for one window, and its truth.
+
+    Attributes:
+        number: Of the window, from 0.
+        reference_ns: Time that the depth belongs to, nanoseconds.
+        depth: Metres with the infinities of REP 117, ``[H, W]``.
+        uncertainty: Half-width of the 68 % interval, metres, same shape.
+        preview: Makes the grey picture of the window's spikes; None where there is none.
+        truth: True depth, metres, of the same shape or a whole multiple; None: not known.
+        truth_ns: Its time.
+    """
+
+    number: int
+    reference_ns: int
+    depth: FloatImage
+    uncertainty: FloatImage
+    preview: Callable[[], npt.NDArray[np.uint8] | None]
+    truth: FloatImage | None = None
+    truth_ns: int = 0
+
+
+class Bins:
+    """Sums over pixels by the bin of some value.
+
+    Args:
+        edges: Ascending; bin k holds ``edges[k] <= value < edges[k + 1]``.
+    """
+
+    NAMES = ('pixels', 'abs_rel', 'square', 'delta1', 'inside', 'uncertainty')
+
+    def __init__(self, edges: tuple[float, ...]) -> None:
+        self.edges = edges
+        self._sums = {name: np.zeros(len(edges) - 1) for name in self.NAMES}
+
+    def add(self, values: npt.NDArray[np.float64], pixels: dict[str, Any]) -> None:
+        """Count pixels.
+
+        Args:
+            values: What they are binned by, ``[N]``.
+            pixels: Quantity -> its value at each of them, ``[N]``.
+        """
+        place = np.digitize(values, self.edges[1:-1])
+        for name, quantity in pixels.items():
+            self._sums[name] += np.bincount(place, quantity, len(self.edges) - 1)
+
+    def rows(self) -> list[dict[str, float]]:
+        """The bins that hold pixels: limits, share of the pixels, means."""
+        total = self._sums['pixels'].sum()
+        rows = []
+        for k, count in enumerate(self._sums['pixels']):
+            if count:
+                mean = {name: float(sums[k] / count) for name, sums in self._sums.items()}
+                rows.append(
+                    {
+                        'from': self.edges[k],
+                        'to': self.edges[k + 1],
+                        'share': float(count / total),
+                        'abs_rel': mean['abs_rel'],
+                        'rmse': math.sqrt(mean['square']),
+                        'delta1': mean['delta1'],
+                        'interval_coverage': mean['inside'],
+                        'relative_uncertainty': mean['uncertainty'],
+                    }
+                )
+        return rows
+
+
+class Scores:
+    """Everything that is known of one model on one recording.
+
+    Args:
+        depth_range: Nearest and farthest depth that could come out, metres.
+        protocol: Crop, cap, alignment of the depth figures.
+        mean: What the headline is a mean over.
+        hop_ns: Time between windows; 0: the shortest that was seen.
+
+    Attributes:
+        errors: Depth errors by the protocol.
+        uncertainty: Errors of the uncertainty.
+        by_distance: By true depth.
+        by_uncertainty: By uncertainty over depth.
+        columns: One row for each window, see ``CSV_COLUMNS``.
+        extremes: The windows that pictures are drawn of.
+    """
+
+    def __init__(
+        self,
+        depth_range: tuple[float, float],
+        protocol: Protocol = WHOLE,
+        mean: Mean = 'pixels',
+        hop_ns: int = 0,
+    ) -> None:
+        self.depth_range = depth_range
+        self.protocol = protocol
+        self.mean: Mean = mean
+        self.errors = DepthErrors(*depth_range, protocol)
+        self.uncertainty = UncertaintyErrors(*depth_range)
+        self.by_distance = Bins(DISTANCE_EDGES_M)
+        self.by_uncertainty = Bins(UNCERTAINTY_EDGES)
+        self.columns = Columns(CSV_COLUMNS)
+        self.extremes = Extremes()
+        self._hop_ns = hop_ns
+        self._widths = np.zeros(WIDTH_STEPS + 1)
+        self._curves = np.zeros((2, SPARSIFICATION_STEPS))
+        self._curve_images = 0
+        self._first_ns: int | None = None
+        self._before: Output | None = None
+        self._scored_before: Output | None = None
+        self._changes: list[float] = [0.0, 0.0]  # sum over pixels, pixels
+
+    def add(self, output: Output) -> dict[str, float]:
+        """Score a window.
+
+        Returns:
+            Its row; NaN for what it does not have.
+        """
+        if self._first_ns is None:
+            self._first_ns = output.reference_ns
+        row = dict.fromkeys(CSV_COLUMNS, math.nan)
+        row['window'] = output.number
+        row['time_s'] = (output.reference_ns - self._first_ns) / 1e9
+        finite = np.isfinite(output.depth)
+        if finite.any():
+            relative = output.uncertainty[finite] / output.depth[finite]
+            row['median_depth_m'] = float(np.median(output.depth[finite]))
+            row['median_relative_uncertainty'] = float(np.median(relative))
+        row['flicker'] = self._flicker(output)
+        row['pixels'] = row['covered'] = row['unsure_covered'] = 0
+        if output.truth is not None:
+            row.update(self._score(output, output.truth))
+        self._before = output
+        self.columns.add(row)
+        self.extremes.add(output, row)
+        return row
+
+    def _score(self, output: Output, truth: FloatImage) -> dict[str, float]:
+        # From here on depth has the truth's size.
+        output = dataclasses.replace(
+            output,
+            depth=enlarged(output.depth, truth),
+            uncertainty=enlarged(output.uncertainty, truth),
+        )
+        one = DepthErrors(*self.depth_range, self.protocol)
+        one.add(output.depth, truth)
+        self.errors.merge(one)
+        unsure = UncertaintyErrors(*self.depth_range)
+        unsure.add(output.depth, output.uncertainty, truth)
+        self.uncertainty.merge(unsure)
+        self._bin(output, truth)
+        self._follow(output, truth)
+        figures = unsure.figures()
+        return {
+            'truth_offset_ms': (output.truth_ns - output.reference_ns) / 1e6,
+            'pixels': one.pixels,
+            'covered': one.covered,
+            **one.figures(),
+            'unsure_covered': unsure.covered,
+            **{name: figures[name] for name in UNCERTAINTY_FIGURES},
+        }
+
+    def _bin(self, output: Output, truth: FloatImage) -> None:
+        near, far = self.depth_range
+        relative = relative_error(output.depth, truth, near, far)
+        covered = ~np.isnan(relative) & ~np.isnan(output.uncertainty)
+        if not covered.any():
+            return
+        depth = np.nan_to_num(output.depth[covered].astype(np.float64), posinf=far, neginf=near)
+        true = truth[covered].astype(np.float64)
+        error, width = relative[covered], output.uncertainty[covered].astype(np.float64)
+        distance = error * true
+        pixels = {
+            'pixels': np.ones_like(error),
+            'abs_rel': error,
+            'square': distance**2,
+            'delta1': np.maximum(depth / true, true / depth) < 1.25,
+            'inside': distance <= width,
+            'uncertainty': width / depth,
+        }
+        self.by_distance.add(true, pixels)
+        self.by_uncertainty.add(width / depth, pixels)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            multiple = np.where(distance > 0, distance / width, 0)
+        steps = np.minimum(np.ceil(multiple / WIDTH_STEP), WIDTH_STEPS + 1) - 1
+        self._widths += np.bincount(np.maximum(steps, 0).astype(int), minlength=WIDTH_STEPS + 1)
+        curves = sparsification_curves(error, width / depth)
+        kept = np.linspace(1, 0, SPARSIFICATION_STEPS, endpoint=False)
+        places = np.maximum(np.ceil(kept * error.size).astype(int) - 1, 0)
+        self._curves += np.stack([curve[places] for curve in curves])
+        self._curve_images += 1
+
+    def _flicker(self, output: Output) -> float:
+        """Median relative change of depth since the window one hop before; NaN without one."""
+        before = self._before
+        if before is None:
+            return math.nan
+        step = output.reference_ns - before.reference_ns
+        hop = self._hop_ns
+        if not hop or step < SAME_HOP * hop:
+            both = np.isfinite(output.depth) & np.isfinite(before.depth)
+            if step > 0 and both.any():
+                return float(np.median(np.abs(_log_change(output.depth, before.depth, both))))
+        return math.nan
+
+    def _follow(self, output: Output, truth: FloatImage) -> None:
+        """How far depth and truth change differently from one scored window to the next."""
+        before, self._scored_before = self._scored_before, output
+        if before is None or before.truth is None or before.truth.shape != truth.shape:
+            return
+        known = np.isfinite(output.depth) & np.isfinite(before.depth)
+        known &= has_truth(truth) & has_truth(before.truth)
+        if known.any():
+            change = _log_change(output.depth, before.depth, known)
+            true_change = _log_change(truth, before.truth, known)
+            self._changes[0] += float(np.abs(change - true_change).sum())
+            self._changes[1] += int(np.count_nonzero(known))
+
+    def headline(self) -> dict[str, float]:
+        """The figures of ``metrics.json``; NaN for what has no value."""
+        flicker = self.columns['flicker']
+        known = flicker[~np.isnan(flicker)]
+        changes, pixels = self._changes
+        return {
+            **self.errors.figures(self.mean),
+            'coverage': self.errors.coverage,
+            **self.uncertainty.figures(),
+            'flicker': float(known.mean()) if known.size else math.nan,
+            'change_error': changes / pixels if pixels else math.nan,
+        }
+
+    def sparsification(self) -> dict[str, list[float]]:
+        """Mean error over the share of pixels removed: by uncertainty, and by the error itself."""
+        removed = np.linspace(0, 1, SPARSIFICATION_STEPS, endpoint=False)
+        means = self._curves / max(self._curve_images, 1)
+        return {
+            'removed': [float(value) for value in removed],
+            'by_uncertainty': [float(value) for value in means[0]],
+            'oracle': [float(value) for value in means[1]],
+        }
+
+    def interval_curve(self) -> dict[str, list[float]]:
+        """Share of the truth within so many times the half-width."""
+        total = max(float(self._widths.sum()), 1.0)
+        within = np.cumsum(self._widths)[:WIDTH_STEPS] / total
+        multiples = WIDTH_STEP * np.arange(1, WIDTH_STEPS + 1)
+        return {
+            'multiple': [round(float(value), 3) for value in multiples],
+            'coverage': [float(value) for value in within],
+        }
+
+
+def _log_change(
+    now: FloatImage, before: FloatImage, where: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    change: npt.NDArray[np.float64] = np.log(now[where].astype(np.float64)) - np.log(
+        before[where].astype(np.float64)
+    )
+    return change

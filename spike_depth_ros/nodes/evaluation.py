@@ -1,0 +1,350 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node ``spike_evaluation``: scores what a running depth node publishes, drops included.
+
+Subscribes (relative names): ``depth/image``, ``depth/uncertainty``, ``depth/camera_info``,
+``depth/truth`` (32FC1 metres or 16UC1 millimetres) and ``/diagnostics``, from which it learns the
+model and the plane accounting of the depth node in its namespace. Publishes the figures so far as
+``evaluation/abs_rel`` and so on (std_msgs/Float64), and ``/diagnostics``. At its end it writes the
+same files as ``evaluate_bag``. Parameters: ``EVALUATION_PARAMETERS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Float64, Header
+
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info
+from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
+from spike_depth_ros.evaluation.report import render
+from spike_depth_ros.evaluation.results import (
+    ModelRun,
+    Stream,
+    metrics,
+    timing,
+    write_json,
+)
+from spike_depth_ros.evaluation.scores import Scores
+from spike_depth_ros.evaluation.truth import Truth
+from spike_depth_ros.messages import FloatImage, depth_from_msg, stamp_ns
+from spike_depth_ros.metrics import PUBLISHED, Protocol
+from spike_depth_ros.nodes import diagnostics, parameters, process
+from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.parameters import Parameter
+from spike_depth_ros.window import PlaneAccount
+
+QUEUE = 50
+
+MAX_JOINING = 16
+"""Windows whose images have not all arrived."""
+
+PUBLISHED_FIGURES = ('abs_rel', 'rmse', 'delta1', 'ause', 'interval_coverage', 'flicker')
+
+EVALUATION_PARAMETERS = (
+    Parameter('out', '', 'Folder for metrics.json, windows.csv, report.html; empty: no files.'),
+    Parameter('checkpoint', '', 'Model file; empty: the one that the depth node names.'),
+    Parameter(
+        'match_within_ms',
+        0.0,
+        'How far a truth may be from its depth image, ms; 0: half the shortest time between two '
+        'depth images.',
+        0.0,
+        60_000.0,
+    ),
+    Parameter(
+        'protocol',
+        '',
+        'bicross: Garg crop, cap 80 m, not aligned, mean over images; empty: crop, cap_m, '
+        'alignment and mean say it.',
+        choices=('', 'bicross'),
+    ),
+    Parameter('crop', 'none', 'Part of the image that is scored.', choices=('none', 'garg')),
+    Parameter('cap_m', 0.0, 'Farthest truth that is scored, m; 0: all.', 0.0, 100_000.0),
+    Parameter(
+        'alignment',
+        'none',
+        'To the truth of each image.',
+        choices=('none', 'median', 'scale_shift'),
+    ),
+    Parameter('mean', 'pixels', 'What figures are a mean over.', choices=('pixels', 'images')),
+)
+
+
+@dataclasses.dataclass
+class DepthNode:
+    """What the depth node says of itself on /diagnostics: key -> value of each status."""
+
+    stream: dict[str, str] = dataclasses.field(default_factory=dict)
+    inference: dict[str, str] = dataclasses.field(default_factory=dict)
+    model: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def hear(self, status: DiagnosticStatus, namespace: str) -> None:
+        """Take a status in, if it is of the depth node in this namespace."""
+        name, _, task = status.name.rpartition(': ')
+        if task in ('stream', 'inference', 'model') and name.rpartition('/')[0] == namespace:
+            setattr(self, task, {pair.key: pair.value for pair in status.values})
+
+    def account(self) -> PlaneAccount:
+        """The plane accounting."""
+        names = {field.name for field in dataclasses.fields(PlaneAccount)} - {'refused'}
+        counts = {
+            name: self._count(name if name in ('gaps', 'restarts') else f'planes_{name}')
+            for name in names
+        }
+        return PlaneAccount(**counts, refused=self._by_reason('planes_refused_'))
+
+    def packets_refused(self) -> dict[str, int]:
+        """Packets whose planes could not be counted, by reason."""
+        return self._by_reason('packets_refused_')
+
+    def times_ms(self) -> dict[str, tuple[float, float]]:
+        """Median and 99th percentile of each stage."""
+        stages = [key.removesuffix('_ms_p50') for key in self.inference if key.endswith('_p50')]
+        return {
+            stage: (float(self.inference[f'{stage}_ms_p50']), self._p99(stage)) for stage in stages
+        }
+
+    def _p99(self, stage: str) -> float:
+        return float(self.inference.get(f'{stage}_ms_p99', 'nan'))
+
+    def _count(self, key: str) -> int:
+        return int(float(self.stream.get(key, 0)))
+
+    def _by_reason(self, prefix: str) -> dict[str, int]:
+        found = [key for key in self.stream if key.startswith(prefix)]
+        return {key.removeprefix(prefix): self._count(key) for key in found}
+
+
+class EvaluationNode(Node):
+    """Wiring of topics to :class:`LiveScores`, and of its figures to topics and files."""
+
+    def __init__(self) -> None:
+        super().__init__('spike_evaluation')
+        parameters.declare(self, EVALUATION_PARAMETERS)
+        try:
+            read = parameters.values(self, EVALUATION_PARAMETERS)
+            self._out = Path(read['out']) if read['out'] else None
+            self._info = load_info(Path(read['checkpoint'])) if read['checkpoint'] else None
+            if self._out is not None:
+                self._out.mkdir(parents=True, exist_ok=True)
+            cap = read['cap_m'] or None
+            protocol = Protocol(read['crop'], cap, read['alignment'])
+            published = read['protocol'] == 'bicross'
+            self._live = LiveScores(
+                PUBLISHED if published else protocol,
+                'images' if published else read['mean'],
+                round(1e6 * read['match_within_ms']),
+                self._out,
+            )
+        except (ValueError, OSError) as error:
+            raise process.UserError(str(error)) from error
+        self._depth_node = DepthNode()
+        self._joining: dict[int, dict[str, Any]] = {}
+        self._unjoined = 0
+        self._fx_px = 0.0
+        self._refused_checkpoint = ''
+        self._windows = diagnostics.Rate()
+        self._started_ns = self.get_clock().now().nanoseconds
+        self._live.info = self._info
+        self._open_topics()
+        self._live.start()
+
+    def _open_topics(self) -> None:
+        qos = QoSProfile(depth=QUEUE)
+        subscribe = self.create_subscription
+        subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
+        subscribe(CameraInfo, 'depth/camera_info', self._on_camera_info, qos)
+        subscribe(Image, 'depth/image', self._on_depth, qos)
+        subscribe(Image, 'depth/uncertainty', self._on_uncertainty, qos)
+        if self._out is not None:  # only the report shows pictures
+            subscribe(Image, 'spikes/image', self._on_preview, qos)
+        # Last: who waits for a subscriber to the truth finds the others there.
+        subscribe(Image, 'depth/truth', self._on_truth, qos)
+        self._figures = {
+            name: self.create_publisher(Float64, f'evaluation/{name}', 10)
+            for name in PUBLISHED_FIGURES
+        }
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_timer(1.0, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        namespace = self.get_namespace().strip('/')
+        for status in msg.status:
+            self._depth_node.hear(status, namespace)
+        checkpoint = self._depth_node.model.get('checkpoint', '')
+        if self._live.info is None and checkpoint not in ('', self._refused_checkpoint):
+            try:
+                self._live.info = self._info = load_info(Path(checkpoint))
+            except (CheckpointError, OSError) as error:
+                self._refused_checkpoint = checkpoint
+                self.get_logger().error(f'set the parameter checkpoint: {error}')
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        self._fx_px = float(msg.k[0])
+
+    def _on_truth(self, msg: Image) -> None:
+        self._live.add_truth(Truth(stamp_ns(msg.header.stamp), msg))
+
+    def _on_depth(self, msg: Image) -> None:
+        self._join(msg, 'depth', depth_values(msg))
+
+    def _on_uncertainty(self, msg: Image) -> None:
+        self._join(msg, 'uncertainty', depth_values(msg))
+
+    def _on_preview(self, msg: Image) -> None:
+        self._join(msg, 'preview', array_from_msg(msg))
+
+    def _join(self, msg: Image, field: str, image: npt.NDArray[Any]) -> None:
+        """Bring the images of a window together; what lacks one for long is given up."""
+        stamp = stamp_ns(msg.header.stamp)
+        images = self._joining.setdefault(stamp, {})
+        images[field] = image
+        wanted = {'depth', 'uncertainty'} | ({'preview'} if self._out is not None else set())
+        if wanted <= set(images):
+            del self._joining[stamp]
+            preview = images.get('preview')
+            window = LiveWindow(
+                stamp, images['depth'], images['uncertainty'], preview, self._fx_px
+            )
+            self._live.add_window(window)
+        while len(self._joining) > MAX_JOINING:
+            oldest = self._joining.pop(next(iter(self._joining)))
+            self._unjoined += 'depth' in oldest
+
+    def _publish(self) -> None:
+        figures = self._live.figures()
+        for name, publisher in self._figures.items():
+            if math.isfinite(figures.get(name, math.nan)):
+                publisher.publish(Float64(data=figures[name]))
+        array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
+        array.status = [self._status(figures)]
+        self._diagnostics.publish(array)
+
+    def _status(self, figures: dict[str, float]) -> DiagnosticStatus:
+        live, account = self._live, self._live.truths.account
+        rate, _ = self._windows.update(live.windows)
+        finding = diagnostics.Finding('windows are scored')
+        if live.info is None:
+            finding.warn('the model is not known yet: is the depth node running?')
+        elif not live.windows:
+            finding.warn('no depth yet')
+        if account.received and not account.used and account.unmatched:
+            near = (account.nearest_ns or 0) / 1e6
+            finding.warn(f'no truth near a window; the nearest {near:.3g} ms away: other clock?')
+        if live.problem:
+            finding.warn(live.problem)
+        if live.late:
+            finding.warn(f'{live.late} windows scored before their truth came')
+        if live.left_out:
+            finding.warn(f'{live.left_out} windows not scored: this machine does not keep up')
+        values: dict[str, object] = {
+            'windows_per_s': rate,
+            'windows': live.windows,
+            'windows_with_truth': account.used,
+            'windows_incomplete': self._unjoined,
+            'windows_left_out': live.left_out,
+            'truth_received': account.received,
+            'truth_unmatched': account.unmatched,
+            'truth_within_ms': live.truths.within_ns / 1e6,
+            'planes_dropped': self._depth_node.account().dropped,
+            **{name: value for name, value in figures.items() if math.isfinite(value)},
+        }
+        name = self.get_fully_qualified_name().lstrip('/')
+        return finding.status(f'{name}: evaluation', '', values)
+
+    def close(self) -> None:
+        """Score what waits and write the files."""
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not tear a file
+            signal.signal(number, signal.SIG_IGN)
+        self._live.finish()
+        if self._out is None:
+            return
+        if self._live.scores is None or self._info is None:
+            print('spike_evaluation: not one window came: no report', file=sys.stderr)
+            return
+        stream, run = self._stream(), self._run(self._live.scores, self._info)
+        seconds = (self.get_clock().now().nanoseconds - self._started_ns) / 1e9
+        write_json(self._out / 'metrics.json', metrics(stream, [run]))
+        write_json(self._out / 'timing.json', timing([run], seconds))
+        (self._out / 'report.html').write_text(render(stream, [run]), encoding='utf-8')
+        headline = run.scores.errors.headline(run.scores.mean)
+        print(f'spike_evaluation: {stream.windows} windows, {stream.truth.used} with truth')
+        print(f'spike_evaluation: {headline}')
+        print(f'spike_evaluation: report: {self._out / "report.html"}', flush=True)
+
+    def _stream(self) -> Stream:
+        heard, live = self._depth_node, self._live
+        warnings = [live.problem] if live.problem else []
+        if live.late:
+            warnings.append(f'{live.late} windows were scored before their truth came')
+        if live.left_out:
+            warnings.append(f'{live.left_out} windows were not scored: scoring did not keep up')
+        if self._unjoined:
+            warnings.append(f'{self._unjoined} depth images came without their other images')
+        account = heard.account()
+        if account.dropped:
+            warnings.append(f'{account.dropped} planes were dropped on the way to a window')
+        topic = self.resolve_topic_name('depth/image')
+        return Stream(
+            source=topic,
+            mode='live',
+            topics={'depth': topic, 'truth': self.resolve_topic_name('depth/truth')},
+            window=self._info.planes if self._info is not None else 0,
+            hop=0,
+            plane_rate_hz=float(heard.stream.get('plane_rate_hz', 0)),
+            windows=live.windows,
+            account=account,
+            packets_refused=heard.packets_refused(),
+            gaps=[],
+            truth=live.truths.account,
+            warnings=warnings,
+        )
+
+    def _run(self, scores: Scores, info: CheckpointInfo) -> ModelRun:
+        model = self._depth_node.model
+        return ModelRun(
+            label=Path(model.get('checkpoint', '')).stem or info.architecture,
+            info=info,
+            backend=model.get('backend', 'unknown'),
+            device=model.get('device', 'unknown'),
+            scale=model.get('scale', 'unknown'),
+            notes=[],
+            scores=scores,
+            times_ms=self._depth_node.times_ms(),
+        )
+
+
+def depth_values(msg: Image) -> FloatImage:
+    """A depth or uncertainty image; unlike in a truth, 0 is a value of an uncertainty."""
+    image: FloatImage = array_from_msg(msg) if msg.encoding == '32FC1' else depth_from_msg(msg)
+    return image
+
+
+def main(args: list[str] | None = None) -> int:
+    """Console script ``spike_evaluation``."""
+    parser = argparse.ArgumentParser(
+        prog='spike_evaluation',
+        description='ROS 2 node: scores published depth against true depth while it runs.',
+        epilog=parameters.help_text(EVALUATION_PARAMETERS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    given = sys.argv if args is None else args
+    parser.parse_args(process.own_arguments(given))
+    return process.run(EvaluationNode, given)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,342 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the player plays: a recording, a pipe or a bag, as packets with their times."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import fractions
+import itertools
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sensor_msgs.msg import CameraInfo
+
+from spike_depth_ros.chunk import Geometry, PackedPlanes
+from spike_depth_ros.messages import ImageMessage, PacketError, chunk_from_msg, stamp_ns
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.calibration import (
+    CalibrationError,
+    camera_info_from_matrix,
+    camera_info_from_yaml,
+)
+from spike_depth_ros.recording import RecordingError, WaitingPipe, open_recording, read_pipe
+
+NANOSECONDS = 1_000_000_000
+
+PLANES_PER_PACKET = 40
+FRAME_ID = 'spike_camera_optical_frame'
+
+
+class PlaneClock:
+    """Time of each plane by counting: exact for any rate, so that stamps never drift.
+
+    Args:
+        rate_hz: Planes a second.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._period = NANOSECONDS / fractions.Fraction(rate_hz).limit_denominator(1_000_000)
+
+    def since_start_ns(self, plane: int) -> int:
+        """Nanoseconds from plane 0 to ``plane``, rounded down."""
+        return int(plane * self._period)
+
+
+class Packet(NamedTuple):
+    """Planes that are sent in one message.
+
+    Attributes:
+        data: Packed planes.
+        start_ns: Time of the first plane, since that of the stream's first plane.
+        end_ns: When the last plane has been seen.
+    """
+
+    data: PackedPlanes
+    start_ns: int
+    end_ns: int
+
+
+class TrueDepth(NamedTuple):
+    """A true depth image of a bag.
+
+    Attributes:
+        message: The message that holds it.
+        at_ns: Its time, since that of the stream's first plane.
+    """
+
+    message: ImageMessage
+    at_ns: int
+
+
+@dataclasses.dataclass
+class Source:
+    """What the user named.
+
+    Attributes:
+        items: Packets, and true depth between them, in the order to send.
+        geometry: Sensor size and bit order.
+        rate_hz: Planes a second.
+        camera: The camera; its frame is that of all messages.
+        pipe: Where the planes come from one; None: a file.
+        has_truth: Whether there may be true depth among the items.
+        damage: What could not be read so far, one line each.
+    """
+
+    items: Iterator[Packet | TrueDepth]
+    geometry: Geometry
+    rate_hz: float
+    camera: CameraInfo
+    pipe: WaitingPipe | None = None
+    has_truth: bool = False
+    damage: list[str] = dataclasses.field(default_factory=list)
+
+
+def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
+    """Open what the command line names.
+
+    Args:
+        options: The parsed command line.
+        keep_going: Asked while a pipe has nothing; False ends its packets.
+
+    Raises:
+        process.UserError: It cannot be played.
+    """
+    path = Path(options.source)
+    try:
+        if options.source == '-' or (path.exists() and stat.S_ISFIFO(path.stat().st_mode)):
+            source = _open_pipe(options, keep_going)
+        elif path.is_dir() or path.suffix in ('.mcap', '.db3'):
+            source = _open_bag(path, options)
+        else:
+            source = _open_file(path, options)
+        if options.camera_info:
+            size = (source.geometry.width, source.geometry.height)
+            frame = source.camera.header.frame_id
+            source.camera = camera_info_from_yaml(options.camera_info, *size)
+            source.camera.header.frame_id = frame
+    except (RecordingError, CalibrationError, OSError) as error:
+        raise process.UserError(str(error)) from error
+    if options.frame_id:
+        source.camera.header.frame_id = options.frame_id
+    if options.planes:
+        source.items = _limited(source.items, options.planes)
+    return source
+
+
+def _open_file(path: Path, options: argparse.Namespace) -> Source:
+    recording = open_recording(
+        path, options.size, options.bit_order, options.row_order, options.allow_partial
+    )
+    geometry = recording.geometry
+    rate_hz = options.rate or recording.rate_hz
+    if rate_hz is None:
+        raise _unknown_rate(options)
+    size = options.planes_per_packet or PLANES_PER_PACKET
+    starts = range(0, len(recording.planes), size)
+    blocks = (
+        recording.planes[start : start + size]
+        for start in (itertools.cycle(starts) if options.loop else starts)
+    )
+    camera = camera_info_from_matrix(recording.camera_matrix, geometry.width, geometry.height)
+    camera.header.frame_id = FRAME_ID
+    return Source(_counted(blocks, rate_hz), geometry, float(rate_hz), camera)
+
+
+def _open_pipe(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
+    if options.size is None:
+        raise process.UserError(
+            'a pipe does not tell its sensor size; give --size, for example --size 400x250'
+        )
+    width, height = options.size
+    geometry = Geometry(height, width, options.bit_order)
+    if options.rate is None:
+        raise _unknown_rate(options)
+    if options.source != '-':
+        pipe = WaitingPipe(Path(options.source))
+    elif sys.stdin is not None:
+        pipe = WaitingPipe(sys.stdin.fileno())
+    else:
+        raise process.UserError('standard input is closed; pipe the planes into it')
+    size = options.planes_per_packet or PLANES_PER_PACKET
+    blocks = read_pipe(pipe, geometry, size, options.row_order, keep_going)
+    camera = camera_info_from_matrix(None, width, height)
+    camera.header.frame_id = FRAME_ID
+    return Source(_counted(blocks, options.rate), geometry, options.rate, camera, pipe)
+
+
+def _unknown_rate(options: argparse.Namespace) -> process.UserError:
+    return process.UserError(
+        f'{options.source}: the recording does not tell its plane rate; give it, for example '
+        '--rate 20000'
+    )
+
+
+def _counted(blocks: Iterable[PackedPlanes], rate_hz: float) -> Iterator[Packet]:
+    """Blocks with the times that counting their planes gives."""
+    clock, planes = PlaneClock(rate_hz), 0
+    for block in blocks:
+        start_ns = clock.since_start_ns(planes)
+        planes += len(block)
+        yield Packet(block, start_ns, clock.since_start_ns(planes))
+
+
+def _limited(items: Iterator[Packet | TrueDepth], planes: int) -> Iterator[Packet | TrueDepth]:
+    """The items up to a number of planes; the last packet is cut."""
+    for item in items:
+        if isinstance(item, Packet):
+            share = min(planes, len(item.data))
+            length_ns = item.end_ns - item.start_ns
+            end_ns = item.start_ns + length_ns * share // len(item.data)
+            yield Packet(item.data[:share], item.start_ns, end_ns)
+            planes -= share
+            if not planes:
+                return
+        else:
+            yield item
+
+
+def _open_bag(path: Path, options: argparse.Namespace) -> Source:
+    try:
+        # Only here: a player of files runs without rosbags.
+        from spike_depth_ros.bag import Bag, BagError
+        from spike_depth_ros.evaluation.lockstep import choose_topics
+    except ImportError as error:
+        raise process.UserError(
+            f'{path}: {error.name} is missing, which bags are read with: pip install rosbags'
+        ) from error
+    for name, given in (('rate', options.rate), ('planes-per-packet', options.planes_per_packet)):
+        if given:
+            raise process.UserError(
+                f'{path}: packets of a bag are played as they were recorded: leave out --{name} '
+                '(--speed makes them slower or faster)'
+            )
+    try:
+        bag = Bag(path)
+        topics = choose_topics(bag, options.topic, None, options.truth)
+        camera = _bag_camera(bag, topics.camera_info, options)
+        stream = _BagStream(bag, topics, (camera.height, camera.width))
+    except BagError as error:
+        raise process.UserError(str(error)) from error
+    camera.header.frame_id = stream.frame_id
+    return Source(
+        stream.items(options.loop),
+        stream.geometry,
+        NANOSECONDS / stream.period_ns,
+        camera,
+        has_truth=topics.truth is not None,
+        damage=bag.damage,
+    )
+
+
+def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> CameraInfo:
+    """The first camera_info of a bag; an uncalibrated camera where it has none."""
+    from spike_depth_ros.bag import CAMERA_INFO, decode
+
+    first = next(bag.messages([topic]), None) if topic is not None else None
+    if first is None:
+        if options.size is None:
+            raise process.UserError(
+                f'{bag.path}: has no camera_info, which would tell the sensor size; give it, for '
+                'example --size 400x250'
+            )
+        return camera_info_from_matrix(None, *options.size)
+    message = decode(first.data, CAMERA_INFO)
+    found = (message.width, message.height)
+    if options.size not in (None, found):
+        raise process.UserError(
+            f'{bag.path}: its camera_info says {found[0]}x{found[1]}, but '
+            f'{options.size[0]}x{options.size[1]} was asked for'
+        )
+    return CameraInfo(
+        height=message.height,
+        width=message.width,
+        distortion_model=message.distortion_model,
+        d=message.d.tolist(),
+        k=message.k.tolist(),
+        r=message.r.tolist(),
+        p=message.p.tolist(),
+        binning_x=message.binning_x,
+        binning_y=message.binning_y,
+    )
+
+
+class _BagStream:
+    """Packets and true depth of a bag, their times counted from the first plane's stamp.
+
+    Raises:
+        process.UserError: There are no two packets that tell the plane rate.
+    """
+
+    def __init__(self, bag: Any, topics: Any, size: tuple[int, int]) -> None:
+        self._bag = bag
+        self._topics = topics
+        self._size = size
+        packets = bag.messages([topics.spikes])
+        first, second = self._message(next(packets, None)), self._message(next(packets, None))
+        if first is None or second is None:
+            raise process.UserError(
+                f'{bag.path}: topic {topics.spikes} has fewer than two packets: expected at least '
+                'two, whose stamps tell the plane rate'
+            )
+        try:
+            chunk = chunk_from_msg(first, *size)
+        except PacketError as error:
+            raise process.UserError(f'{bag.path}: topic {topics.spikes}: {error}') from error
+        self.geometry = chunk.geometry
+        self.frame_id = str(first.header.frame_id)
+        self._first_ns = chunk.t0_ns
+        step_ns = stamp_ns(second.header.stamp) - chunk.t0_ns
+        self.period_ns = max(1.0, step_ns / chunk.planes)
+
+    def items(self, loop: bool) -> Iterator[Packet | TrueDepth]:
+        """What the bag holds, in its order; with ``loop`` again and again, times going on."""
+        offset_ns = 0
+        while True:
+            end_ns = offset_ns
+            for item in self._once():
+                if isinstance(item, Packet):
+                    packet = Packet(item.data, item.start_ns + offset_ns, item.end_ns + offset_ns)
+                    end_ns = packet.end_ns
+                    yield packet
+                else:
+                    yield TrueDepth(item.message, item.at_ns + offset_ns)
+            if not loop or end_ns == offset_ns:
+                return
+            offset_ns = end_ns
+
+    def _once(self) -> Iterator[Packet | TrueDepth]:
+        wanted = [name for name in (self._topics.spikes, self._topics.truth) if name is not None]
+        for entry in self._bag.messages(wanted):
+            message = self._message(entry)
+            if message is None:
+                continue
+            at_ns = stamp_ns(message.header.stamp) - self._first_ns
+            if entry.topic == self._topics.truth:
+                yield TrueDepth(message, at_ns)
+                continue
+            try:
+                chunk = chunk_from_msg(message, *self._size)
+            except PacketError as error:
+                self._note(str(error))
+                continue
+            yield Packet(chunk.data, at_ns, at_ns + round(chunk.planes * self.period_ns))
+
+    def _message(self, entry: Any) -> Any:
+        """The image that an entry of the bag holds; None where there is none."""
+        from spike_depth_ros.bag import IMAGE, BagError, decode
+
+        try:
+            return decode(entry.data, IMAGE) if entry is not None else None
+        except BagError as error:
+            self._note(str(error))
+            return None
+
+    def _note(self, text: str) -> None:
+        text = f'a packet was left out: {text}'
+        if text not in self._bag.damage:
+            self._bag.damage.append(text)

@@ -1,0 +1,117 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bags for tests: a moving scene's spikes, its camera and its depth."""
+
+import numpy as np
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from spike_depth_ros import packing
+
+TYPES = get_typestore(Stores.ROS2_JAZZY)
+IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+
+WIDTH, HEIGHT = 48, 32
+RATE, PERIOD = 20_000, 50_000
+FX = 40.0
+START = 1_700_000_000_000_000_000
+
+
+def moving_bars(planes, height=HEIGHT, width=WIDTH):
+    """Spikes of bars that drift to the left, ``[planes, height, width]``."""
+    columns = np.arange(width)[None, :] + np.arange(planes)[:, None] / 8
+    rate = 0.3 + 0.25 * np.sin(columns / 5)
+    lit = np.random.default_rng(0).random((planes, height, width)) < rate[:, None, :]
+    return lit.astype(np.uint8)
+
+
+def slope(height=HEIGHT, width=WIDTH):
+    """True depth: a slope from 2 to 6 m, with a hole and a piece of sky."""
+    depth = np.tile(np.linspace(2, 6, width, dtype=np.float32), (height, 1))
+    depth[:4, :4] = np.nan
+    depth[-4:, -4:] = np.inf
+    return depth
+
+
+def header(stamp_ns, frame='spike_camera_optical_frame'):
+    sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+    time = TYPES.types['builtin_interfaces/msg/Time'](sec, nanosec)
+    return TYPES.types['std_msgs/msg/Header'](time, frame)
+
+
+def image(stamp_ns, pixels, encoding, height=None, width=None):
+    """A message of any image; ``pixels`` are its bytes."""
+    data = np.ascontiguousarray(pixels)
+    height, width = height or data.shape[0], width or data.shape[1]
+    raw = data.view(np.uint8).reshape(-1)
+    return TYPES.types[IMAGE](
+        header(stamp_ns), height, width, encoding, 0, len(raw) // height, raw
+    )
+
+
+def packet(stamp_ns, spikes, encoding='8UC1'):
+    """Unpacked planes as one packet."""
+    packed = packing.pack(spikes)
+    return image(stamp_ns, packed.reshape(-1, packed.shape[2]), encoding)
+
+
+def camera(stamp_ns=START, fx=FX, width=WIDTH, height=HEIGHT):
+    region = TYPES.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+    k = np.array([fx, 0, (width - 1) / 2, 0, fx, (height - 1) / 2, 0, 0, 1.0])
+    p = np.hstack([k.reshape(3, 3), np.zeros((3, 1))]).ravel()
+    return TYPES.types[CAMERA_INFO](
+        header(stamp_ns), height, width, 'plumb_bob', np.zeros(5), k, np.eye(3).ravel(), p, 0, 0,
+        region,
+    )  # fmt: skip
+
+
+def write(path, messages, storage='mcap', compression=None, kinds=None):
+    """Write a bag.
+
+    Args:
+        path: Folder to make.
+        messages: (topic, time in ns, message) in the order to write.
+        storage: ``mcap`` or ``sqlite3``.
+        compression: None, ``message``, ``file`` or ``storage``.
+        kinds: Types of topics that are not images or camera_info.
+    """
+    writer = Writer(path, version=8, storage_plugin=StoragePlugin[storage.upper()])
+    if compression:
+        writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
+    with writer:
+        connections = {}
+        for topic, time_ns, message in messages:
+            if topic not in connections:
+                kind = (kinds or {}).get(topic, message.__msgtype__)
+                connections[topic] = writer.add_connection(topic, kind, typestore=TYPES)
+            data = TYPES.serialize_cdr(message, message.__msgtype__)
+            writer.write(connections[topic], time_ns, data)
+    return path
+
+
+def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1', gap=0, fx=FX):
+    """The messages of a recording.
+
+    Args:
+        planes: How many.
+        per_packet: Planes in a packet.
+        truths: Planes that have a true depth, ascending; stamps may lie between planes.
+        leave_out: Numbers of packets that are missing.
+        encoding: Of the true depth.
+        gap: Truths are recorded this many packets late.
+        fx: Focal length, pixels; 0: not calibrated.
+    """
+    spikes = moving_bars(planes)
+    depth = slope()
+    pixels = depth if encoding == '32FC1' else np.nan_to_num(1000 * depth, posinf=0).astype('u2')
+    messages = [('/camera_info', START, camera(START, fx))]
+    for number, first in enumerate(range(0, planes, per_packet)):
+        block = spikes[first : first + per_packet]
+        stamp = START + first * PERIOD
+        if number not in leave_out:
+            messages.append(('/spikes', stamp + len(block) * PERIOD, packet(stamp, block)))
+    late = gap * per_packet * PERIOD
+    for plane in truths:
+        stamp = START + round(plane * PERIOD)
+        messages.append(('/depth/truth', stamp + late, image(stamp, pixels, encoding)))
+    return sorted(messages, key=lambda message: message[1])

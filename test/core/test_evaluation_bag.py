@@ -1,0 +1,181 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bags of every kind, whole and damaged."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+
+import bags
+import numpy as np
+import pytest
+
+from spike_depth_ros.bag import IMAGE, Bag, BagError, decode, is_bag
+
+KINDS = [
+    ('sqlite3', None),
+    ('sqlite3', 'message'),
+    ('sqlite3', 'file'),
+    ('mcap', None),
+    ('mcap', 'storage'),
+    ('mcap', 'message'),
+    ('mcap', 'file'),
+]
+
+
+def packets(path, topic='/spikes'):
+    bag = Bag(path)
+    return bag, [decode(m.data, IMAGE) for m in bag.messages([topic])]
+
+
+def sent(messages, topic='/spikes'):
+    return [message for name, _, message in messages if name == topic]
+
+
+def same(one, other):
+    return one.header == other.header and np.array_equal(one.data, other.data)
+
+
+@pytest.mark.parametrize(('storage', 'compression'), KINDS)
+def test_every_storage_gives_the_messages_that_were_written(tmp_path, storage, compression):
+    messages = bags.stream(400, truths=[100])
+    path = bags.write(tmp_path / 'bag', messages, storage, compression)
+    bag, read = packets(path)
+    assert len(read) == 10
+    assert all(map(same, read, sent(messages)))
+    assert not bag.damage
+    assert {name: topic.messages for name, topic in bag.topics.items()} == {
+        '/camera_info': 1,
+        '/depth/truth': 1,
+        '/spikes': 10,
+    }
+
+
+@pytest.mark.parametrize(('storage', 'compression'), KINDS)
+def test_two_readers_of_one_bag_do_not_disturb_each_other(tmp_path, storage, compression):
+    messages = bags.stream(400, truths=[0, 100, 200, 300])
+    bag = Bag(bags.write(tmp_path / 'bag', messages, storage, compression))
+    spikes, truths = bag.messages(['/spikes']), bag.messages(['/depth/truth'])
+    mixed = [(next(spikes), next(spikes), next(truths)) for _ in range(4)]
+    assert all(
+        same(decode(pair[k].data, IMAGE), sent(messages)[2 * n + k])
+        for n, pair in enumerate(mixed)
+        for k in (0, 1)
+    )
+    assert [same(decode(t.data, IMAGE), m) for (*_, t), m in zip(
+        mixed, sent(messages, '/depth/truth'), strict=True
+    )] == [True] * 4  # fmt: skip
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_a_storage_file_alone_is_read_even_if_its_messages_are_compressed(tmp_path, storage):
+    messages = bags.stream(400)
+    path = bags.write(tmp_path / 'bag', messages, storage, 'message')
+    (file,) = (file for file in path.iterdir() if file.suffix != '.yaml')
+    assert is_bag(file)
+    _, read = packets(file)
+    assert all(map(same, read, sent(messages)))
+    assert len(read) == 10
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+@pytest.mark.parametrize('metadata', [True, False])
+def test_a_bag_that_was_cut_short_is_read_up_to_the_cut(tmp_path, storage, metadata):
+    messages = bags.stream(8000)
+    path = bags.write(tmp_path / 'bag', messages, storage)
+    if not metadata:
+        (path / 'metadata.yaml').unlink()
+    (file,) = (file for file in path.iterdir() if file.suffix != '.yaml')
+    with file.open('r+b') as end:
+        # rosbags writes chunks of a megabyte; the second of two is lost.
+        end.truncate(file.stat().st_size * 7 // 10)
+    bag, read = packets(path)
+    assert 100 <= len(read) < 180
+    assert all(map(same, read, sent(messages)))
+    told = ' '.join(bag.damage)
+    assert ('metadata.yaml is missing' in told) is not metadata
+    assert file.name in told
+    if metadata:
+        assert f'/spikes: {200 - len(read)} of 200 messages are lost' in told
+
+
+def test_an_mcap_file_without_index_and_end_is_read_whole(tmp_path):
+    messages = bags.stream(400)
+    path = bags.write(tmp_path / 'bag', messages, 'mcap', 'storage')
+    (file,) = path.glob('*.mcap')
+    content = file.read_bytes()
+    file.write_bytes(content[: content.rindex(b'\x0f\x04\x00\x00\x00\x00\x00\x00\x00')])
+    bag, read = packets(file)
+    assert all(map(same, read, sent(messages)))
+    assert len(read) == 10
+    assert 'it has no end: the recorder did not close it' in ' '.join(bag.damage)
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_damage_in_the_middle_ends_the_reading_and_is_told(tmp_path, storage):
+    messages = bags.stream(8000)
+    path = bags.write(tmp_path / 'bag', messages, storage)
+    (file,) = (file for file in path.iterdir() if file.suffix != '.yaml')
+    with file.open('r+b') as middle:
+        middle.seek(file.stat().st_size * 8 // 10)
+        middle.write(b'\xff' * 100_000)
+    bag, read = packets(path)
+    assert 50 < len(read) < 200
+    assert all(map(same, read, sent(messages)))
+    assert f'/spikes: {200 - len(read)} of 200 messages are lost' in ' '.join(bag.damage)
+
+
+def test_messages_that_sqlite_still_keeps_in_its_journal_are_read(tmp_path):
+    messages = bags.stream(400)
+    path = bags.write(tmp_path / 'bag', messages, 'sqlite3')
+    (file,) = path.glob('*.db3')
+    with contextlib.closing(sqlite3.connect(file)) as recorder:
+        recorder.execute('PRAGMA journal_mode = WAL')
+        recorder.execute('PRAGMA wal_autocheckpoint = 0')
+        row = recorder.execute('SELECT topic_id, timestamp, data FROM messages').fetchall()[-1]
+        recorder.execute('INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)', row)
+        recorder.commit()
+        crashed = tmp_path / 'crashed'
+        shutil.copytree(path, crashed)
+    bag, read = packets(crashed)
+    assert len(read) == 11
+    assert 'the recorder did not end properly' in bag.damage[0]
+
+
+def test_the_files_of_a_split_bag_are_read_in_their_order(tmp_path):
+    messages = bags.stream(1200)
+    split = tmp_path / 'split'
+    split.mkdir()
+    spikes = [message for message in messages if message[0] == '/spikes']
+    for number, first in ((2, 0), (10, 10), (11, 20)):
+        part = bags.write(tmp_path / f'p{number}', spikes[first : first + 10])
+        os.replace(part / f'p{number}.mcap', split / f'split_{number}.mcap')
+    bag, read = packets(split)
+    assert all(map(same, read, sent(messages)))
+    assert bag.topics['/spikes'].messages == len(read) == 30
+
+
+def test_what_is_no_bag_is_refused_in_one_line(tmp_path):
+    (tmp_path / 'text.txt').write_text('no bag')
+    (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0')
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'packed').mkdir()
+    (tmp_path / 'packed/a.db3.zstd').write_bytes(b'')
+    (tmp_path / 'zero.mcap').write_bytes(b'')
+    for name, text in {
+        'nothing': 'no such bag',
+        'text.txt': 'expected a folder with metadata.yaml, or a .mcap or .db3 file',
+        'old.bag': 'a ROS 1 bag; convert it: rosbags-convert --src old.bag --dst old',
+        'empty': 'metadata.yaml is missing.*it has no .mcap or .db3 file',
+        'packed': r'unpack a\.db3\.zstd with zstd -d',
+        'zero.mcap': 'nothing can be read: .*seems to be empty',
+    }.items():
+        with pytest.raises(BagError, match=text) as caught:
+            Bag(tmp_path / name)
+        assert '\n' not in str(caught.value)
+
+
+def test_a_message_of_other_bytes_is_refused():
+    with pytest.raises(BagError, match='no sensor_msgs/msg/Image'):
+        decode(b'\x00\x01\x00\x00' + b'\xff' * 20, IMAGE)

@@ -1,0 +1,424 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command as a user runs it: a bag and a model in, files out."""
+
+import csv
+import dataclasses
+import json
+import sqlite3
+from html.parser import HTMLParser
+
+import bags
+import numpy as np
+import pytest
+from PIL import Image
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from spike_depth_ros import metrics
+from spike_depth_ros.bag import IMAGE, Bag, decode
+from spike_depth_ros.bag_salvage import read_mcap
+from spike_depth_ros.checkpoint import default_checkpoint, load, save
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.evaluation.command import main
+from spike_depth_ros.evaluation.scores import CSV_COLUMNS
+from spike_depth_ros.messages import depth_from_msg, published_depth, stamp_ns
+from spike_depth_ros.metrics import DepthErrors
+from spike_depth_ros.window import Window
+
+TRUTHS = [64, 150, 257, 400, 576, 890]
+MATCHED = [0, 1, 2, 3, 4, 6]
+"""Windows that have one of the truths."""
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    return bags.write(tmp_path_factory.mktemp('bags') / 'bars', bags.stream(1000, truths=TRUTHS))
+
+
+@pytest.fixture(scope='module')
+def nearer_model(tmp_path_factory):
+    """A model that sees everything at half the distance, by its canonical focal length."""
+    path = tmp_path_factory.mktemp('models') / 'nearer.safetensors'
+    info, tensors = load(default_checkpoint())
+    save(path, tensors, dataclasses.replace(info, canonical_fx=2 * info.canonical_fx))
+    path.with_suffix('.onnx').write_bytes(default_checkpoint().with_suffix('.onnx').read_bytes())
+    return path
+
+
+def evaluate(bag, out, *options):
+    return main([str(bag), '--out', str(out), '--device', 'cpu', '--threads', '1', *options])
+
+
+@pytest.fixture(scope='module')
+def results(bag, tmp_path_factory):
+    out = tmp_path_factory.mktemp('out')
+    assert evaluate(bag, out) == 0
+    return out
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def predictions(windows):
+    """Published depth of windows of 128 planes, straight from the library."""
+    estimator = DepthEstimator.from_checkpoint(device='cpu', threads=1)
+    spikes = bags.moving_bars(1000)
+    for number in windows:
+        window = Window.from_planes(spikes[128 * number : 128 * (number + 1)], bags.RATE)
+        yield estimator.predict(Observation(window, bags.FX))
+
+
+def test_the_figures_are_those_of_the_librarys_own_predictions(results):
+    content = json.loads((results / 'metrics.json').read_text())
+    errors = None
+    for prediction in predictions(MATCHED):
+        errors = errors or DepthErrors(*prediction.depth_range)
+        errors.add(published_depth(prediction), bags.slope())
+    for name, value in errors.figures().items():
+        assert content[name] == pytest.approx(value, abs=1e-6)
+    assert (content['windows'], content['windows_with_truth']) == (7, 6)
+    assert content['planes_dropped'] == 0
+    assert 0 <= content['ause'] < 10
+    assert content['planes']['expected'] == content['planes']['received'] == 1000
+    assert content['mean'] == 'pixels'
+    assert content['models'][0]['depth']['sky']['pixels'] == 6 * 16
+
+
+def test_each_window_has_its_line(results):
+    lines = rows(results / 'windows.csv')
+    assert list(lines[0]) == list(CSV_COLUMNS)
+    assert [int(line['window']) for line in lines] == list(range(7))
+    assert [number for number, line in enumerate(lines) if line['abs_rel']] == MATCHED
+    assert [float(line['time_s']) for line in lines] == pytest.approx(np.arange(7) * 0.0064)
+    assert float(lines[1]['truth_offset_ms']) == pytest.approx((150 - 192) * 0.05)
+    (prediction,) = predictions([2])
+    error = metrics.relative_error(
+        published_depth(prediction), bags.slope(), *prediction.depth_range
+    )
+    assert float(lines[2]['abs_rel']) == pytest.approx(np.nanmean(error), rel=1e-6)
+
+
+def test_two_runs_give_the_same_bytes(bag, results, tmp_path):
+    assert evaluate(bag, tmp_path) == 0
+    for name in ('metrics.json', 'windows.csv'):
+        assert (tmp_path / name).read_bytes() == (results / name).read_bytes()
+    pages = [(folder / 'report.html').read_text() for folder in (tmp_path, results)]
+    one, other = (page.split('<h2>Latency</h2>') for page in pages)
+    assert one[0] == other[0]
+    assert one[1].split('</section>', 1)[1] == other[1].split('</section>', 1)[1]
+    assert 'seconds' in json.loads((tmp_path / 'timing.json').read_text())
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+@pytest.mark.parametrize('late', [0, 15])
+def test_storage_and_order_in_the_bag_change_nothing(results, tmp_path, storage, late):
+    messages = bags.stream(1000, truths=TRUTHS, gap=late)
+    path = bags.write(tmp_path / 'bars', messages, storage, 'message')
+    assert evaluate(path, tmp_path / 'out') == 0
+    for name in ('metrics.json', 'windows.csv'):
+        assert (tmp_path / 'out' / name).read_bytes() == (results / name).read_bytes()
+
+
+def test_truth_in_millimetres_gives_nearly_the_same(results, tmp_path):
+    path = bags.write(tmp_path / 'bars', bags.stream(1000, truths=TRUTHS, encoding='16UC1'))
+    assert evaluate(path, tmp_path / 'out') == 0
+    one, other = (
+        json.loads((folder / 'metrics.json').read_text()) for folder in (results, tmp_path / 'out')
+    )
+    assert other['abs_rel'] == pytest.approx(one['abs_rel'], rel=1e-3)
+    assert other['windows_with_truth'] == 6
+
+
+def test_the_published_protocol_is_named_and_takes_the_mean_over_images(bag, tmp_path):
+    assert evaluate(bag, tmp_path, '--protocol', 'bicross') == 0
+    content = json.loads((tmp_path / 'metrics.json').read_text())
+    assert content['protocol'] == {'crop': 'garg', 'cap_m': 80.0, 'alignment': 'none'}
+    assert content['mean'] == 'images'
+    assert content['abs_rel'] == content['models'][0]['depth']['mean_over_images']['abs_rel']
+    page = (tmp_path / 'report.html').read_text()
+    assert 'Garg crop, cap 80 m, not aligned; means over windows of each window' in page
+
+
+def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path):
+    mask = np.zeros((bags.HEIGHT, bags.WIDTH), np.uint8)
+    mask[10:20, 5:15] = 255
+    Image.fromarray(mask).save(tmp_path / 'mask.png')
+    options = [
+        '--mask',
+        tmp_path / 'mask.png',
+        '--align',
+        'median',
+        '--cap',
+        '3',
+        '--crop',
+        'none',
+    ]
+    assert evaluate(bag, tmp_path, *map(str, options)) == 0
+    content = json.loads((tmp_path / 'metrics.json').read_text())
+    assert content['protocol'] == {'crop': 'none', 'cap_m': 3.0, 'alignment': 'median'}
+    # Columns 5 to 14 of the slope; those from 3 m on are beyond the cap.
+    wide = int((np.linspace(2, 6, bags.WIDTH)[5:15] < 3).sum())
+    assert content['models'][0]['depth']['pixels'] == 6 * 10 * wide
+
+
+def test_models_are_compared_on_the_same_windows(bag, nearer_model, tmp_path, capsys):
+    options = ['--model', str(default_checkpoint()), '--model', str(nearer_model), '--hop', '64']
+    assert evaluate(bag, tmp_path, *options) == 0
+    content = json.loads((tmp_path / 'metrics.json').read_text())
+    first, second = content['models']
+    assert (first['label'], second['label']) == ('dpt_tiny', 'nearer')
+    assert content['abs_rel'] == first['figures']['abs_rel']
+    assert second['figures']['median_error'] != first['figures']['median_error']
+    (comparison,) = content['comparison']
+    found = comparison['differences']['abs_rel']
+    assert found['value'] == pytest.approx(
+        second['figures']['abs_rel'] - first['figures']['abs_rel'], abs=1e-9
+    )
+    assert len(rows(tmp_path / 'windows_nearer.csv')) == len(
+        rows(tmp_path / 'windows_dpt_tiny.csv')
+    )
+    assert 'nearer against dpt_tiny' in (tmp_path / 'report.html').read_text()
+    assert 'nearer: AbsRel' in capsys.readouterr().out
+
+
+class Page(HTMLParser):
+    """What a page refers to and which tags it leaves open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.open, self.tags = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.references += [value for name, value in attrs if name in ('src', 'href')]
+        if tag not in ('meta', 'img', 'line', 'rect', 'circle', 'polyline'):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
+    text = (results / 'report.html').read_text()
+    page = Page(text)
+    assert page.open == []
+    assert page.references
+    assert all(reference.startswith('data:image/png;base64,') for reference in page.references)
+    for outside in ('http', 'url(', '@import', '<script', '<link'):
+        assert outside not in text
+    for heading in (
+        'Depth', 'By distance', 'Uncertainty', 'Over time', 'Best and worst windows',
+        'Every plane accounted for', 'Latency', 'What was evaluated',
+    ):  # fmt: skip
+        assert f'<h2>{heading}</h2>' in text
+    for title in ('Sparsification', 'Reliability of the interval', 'Error of each window'):
+        assert f'<figcaption>{title}</figcaption>' in text
+    assert page.tags.count('svg') == 9
+    assert page.tags.count('img') == 6 * 5
+    assert 'means over all pixels of all windows' in text
+    assert 'Both hold.' in text
+
+
+def test_names_are_escaped_in_the_report(tmp_path):
+    name = 'a<b>&c'
+    path = bags.write(tmp_path / name, bags.stream(400))
+    assert evaluate(path, tmp_path / 'out') == 0
+    text = (tmp_path / 'out/report.html').read_text()
+    assert 'a&lt;b&gt;&amp;c' in text
+    assert name not in text
+    assert 'there is no true depth: nothing is said about errors' in text
+    assert '<h2>Uncertainty</h2>' not in text
+    assert 'By median uncertainty' in text
+    content = json.loads((tmp_path / 'out/metrics.json').read_text())
+    assert (content['abs_rel'], content['windows'], content['windows_with_truth']) == (None, 3, 0)
+
+
+def test_a_gap_is_told_and_not_scored_across(tmp_path, capsys):
+    path = bags.write(tmp_path / 'bars', bags.stream(1000, truths=[64, 420], leave_out=[10]))
+    assert evaluate(path, tmp_path / 'out') == 0
+    content = json.loads((tmp_path / 'out/metrics.json').read_text())
+    assert content['planes_dropped'] == 56
+    assert content['gaps'] == [{'time_s': pytest.approx((440 - 64) * 5e-5), 'planes': 40}]
+    # The truth at plane 420 lies in the gap: 38 planes after the window at 320, 84 before 504.
+    assert content['truth']['used'] == 1
+    assert content['truth']['unmatched'] == 1
+    assert content['truth']['nearest_ns'] == 84 * bags.PERIOD
+    assert 'no window lies across a gap' in capsys.readouterr().out.replace('\n', ' ')
+    assert 'gap in the stream' in (tmp_path / 'out/report.html').read_text()
+
+
+def test_a_crashed_bag_is_evaluated_as_far_as_it_goes(tmp_path, capsys):
+    path = bags.write(tmp_path / 'bars', bags.stream(8000, truths=[64]))
+    (path / 'metadata.yaml').unlink()
+    (file,) = path.iterdir()
+    with file.open('r+b') as end:
+        end.truncate(file.stat().st_size * 7 // 10)
+    assert evaluate(path, tmp_path / 'out') == 0
+    content = json.loads((tmp_path / 'out/metrics.json').read_text())
+    assert 30 <= content['windows'] < 62
+    assert any('it ends within a record' in text for text in content['warnings'])
+    assert 'metadata.yaml is missing' in capsys.readouterr().out
+
+
+def read_back(path, storage):
+    """Messages by topic, by readers that are not the writer's: SQLite's own, and our scanner."""
+    (file,) = (file for file in path.iterdir() if file.name != 'metadata.yaml')
+    found = {}
+    if storage == 'sqlite3':
+        query = 'SELECT name, timestamp, data FROM messages JOIN topics ON topic_id = topics.id'
+        with sqlite3.connect(file) as database:
+            rows = database.execute(f'{query} ORDER BY messages.id').fetchall()
+    else:
+        rows = [(row.topic, row.time_ns, row.data) for row in read_mcap(file)]
+    for topic, time_ns, data in rows:
+        found.setdefault(topic, []).append((time_ns, data))
+    return found
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_the_new_bag_holds_the_old_one_and_the_depth(bag, tmp_path, storage):
+    assert evaluate(bag, tmp_path, '--write-bag', storage) == 0
+    found = read_back(tmp_path / 'bag', storage)
+    old = Bag(bag)
+    for topic in old.topics:
+        assert found[topic] == [(m.time_ns, m.data) for m in old.messages([topic])]
+    images = [decode(data, IMAGE) for _, data in found['/depth/image']]
+    unsure = [decode(data, IMAGE) for _, data in found['/depth/uncertainty']]
+    cameras = [decode(d, 'sensor_msgs/msg/CameraInfo') for _, d in found['/depth/camera_info']]
+    expected = list(predictions(range(7)))
+    for number, prediction in enumerate(expected):
+        assert images[number].data.tobytes() == published_depth(prediction).tobytes()
+        assert unsure[number].data.tobytes() == prediction.uncertainty.tobytes()
+        assert images[number].header == unsure[number].header == cameras[number].header
+        reference = bags.START + (128 * number + 64) * bags.PERIOD
+        assert stamp_ns(images[number].header.stamp) == reference
+        assert (cameras[number].width, cameras[number].k[0]) == (bags.WIDTH, bags.FX)
+    # They were recorded when their window was complete, as a live node would have sent them.
+    assert found['/depth/image'][0][0] == bags.START + 160 * bags.PERIOD
+    assert np.isfinite(depth_from_msg(images[0])).any()
+    # And the new bag gives the same figures.
+    assert evaluate(tmp_path / 'bag', tmp_path / 'again') == 0
+    one, other = (tmp_path / folder / 'windows.csv' for folder in ('', 'again'))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def write_with_own_type(path):
+    """A bag with a topic whose type only its writer knows, and what that topic holds."""
+    types = get_typestore(Stores.ROS2_JAZZY)
+    types.register(get_types_from_msg('int32 count', 'own_msgs/msg/Thing'))
+    thing = types.types['own_msgs/msg/Thing'](7)
+    with Writer(path, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        own = writer.add_connection('/own', 'own_msgs/msg/Thing', typestore=types)
+        data = bytes(types.serialize_cdr(thing, 'own_msgs/msg/Thing'))
+        writer.write(own, bags.START, data)
+        connections = {}
+        for topic, time_ns, message in bags.stream(8000):
+            kind = message.__msgtype__
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=types)
+            writer.write(connections[topic], time_ns, types.serialize_cdr(message, kind))
+    return data
+
+
+def test_types_that_nobody_knows_are_copied_where_the_bag_defines_them(tmp_path, capsys):
+    data = write_with_own_type(tmp_path / 'bars')
+    assert evaluate(tmp_path / 'bars', tmp_path / 'out', '--write-bag', 'mcap') == 0
+    assert read_back(tmp_path / 'out/bag', 'mcap')['/own'] == [(bags.START, data)]
+    # A file that was cut short has lost its definitions.
+    (file,) = (tmp_path / 'bars').glob('*.mcap')
+    with file.open('r+b') as end:
+        end.truncate(file.stat().st_size * 7 // 10)
+    assert evaluate(tmp_path / 'bars', tmp_path / 'cut', '--write-bag', 'mcap') == 0
+    assert '/own' not in read_back(tmp_path / 'cut/bag', 'mcap')
+    told = capsys.readouterr().out
+    assert 'warning: /own was not copied to the new bag: its type is not known' in told
+
+
+def test_results_of_an_earlier_run_do_not_outlive_a_failure(bag, tmp_path):
+    assert evaluate(bag, tmp_path) == 0
+    assert (tmp_path / 'report.html').exists()
+    late = bags.write(tmp_path / 'late', bags.stream(400, truths=[9000]))
+    assert evaluate(late, tmp_path) == 1
+    left = {path.name for path in tmp_path.iterdir()}
+    assert not left & {'metrics.json', 'report.html', 'timing.json'}
+
+
+def test_models_whose_depth_belongs_to_other_planes_cannot_be_compared(bag, tmp_path, capsys):
+    other = tmp_path / 'last.safetensors'
+    info, tensors = load(default_checkpoint())
+    save(other, tensors, dataclasses.replace(info, reference_plane='last'))
+    other.with_suffix('.onnx').write_bytes(default_checkpoint().with_suffix('.onnx').read_bytes())
+    models = ['--model', str(default_checkpoint()), '--model', str(other)]
+    assert evaluate(bag, tmp_path / 'out', *models) == 1
+    (line,) = lines_of(capsys)
+    assert 'dpt_tiny gives the depth of the middle plane of a window, last of the last' in line
+
+
+def lines_of(capsys):
+    return capsys.readouterr().err.strip().splitlines()
+
+
+@pytest.mark.parametrize(
+    ('messages', 'options', 'text'),
+    [
+        (bags.stream(400), ['--truth', '/gt'], 'no topic /gt; it has /camera_info'),
+        (bags.stream(400), ['--spikes', '/camera_info'], 'expected sensor_msgs/msg/Image'),
+        (bags.stream(100), [], 'not one window: 100 planes came'),
+        (
+            bags.stream(400, truths=[5000, 9000]),
+            [],
+            'none of its 2 images lies within half a hop (3.2 ms) of a window; the nearest is '
+            '0.234 s away: is it stamped by another clock?',
+        ),
+        (bags.stream(400), ['--protocol', 'bicross', '--cap', '9'], 'leave out --cap'),
+        (
+            sorted(
+                [*bags.stream(400), ('/camera_info', bags.START + 8_000_000, bags.camera(fx=99))],
+                key=lambda message: message[1],
+            ),
+            [],
+            'camera_info changes its focal length within the bag: evaluate the parts',
+        ),
+        (bags.stream(400), ['--mask', 'none.png'], 'none.png: no mask:'),
+        (bags.stream(400), ['--model', 'no.safetensors'], 'no.safetensors: no such checkpoint'),
+        (bags.stream(400), ['--write-bag', 'mcap', '--model', 'a', '--model', 'b'], 'one --model'),
+        (
+            [*bags.stream(400), ('/depth/image', bags.START, bags.packet(0, np.ones((1, 2, 8))))],
+            ['--write-bag', 'mcap'],
+            'has a topic /depth/image already',
+        ),
+        (
+            [
+                *bags.stream(400),
+                ('/depth/truth', bags.START, bags.image(bags.START, bags.slope(9, 9), '32FC1')),
+                (
+                    '/depth/truth',
+                    bags.START + 64 * bags.PERIOD,
+                    bags.image(bags.START + 64 * bags.PERIOD, bags.slope(9, 9), '32FC1'),
+                ),
+            ],
+            [],
+            'true depth is 9x9, predicted depth 48x32: register the truth',
+        ),
+    ],
+)
+def test_what_cannot_be_evaluated_ends_with_one_line(tmp_path, capsys, messages, options, text):
+    path = bags.write(tmp_path / 'bars', messages)
+    assert evaluate(path, tmp_path / 'out', *options) == 1
+    (line,) = lines_of(capsys)
+    assert line.startswith('evaluate_bag: error: ')
+    assert text in line
+    assert not (tmp_path / 'out/report.html').exists()
+
+
+def test_a_bag_that_is_not_there_ends_with_one_line(tmp_path, capsys):
+    assert evaluate(tmp_path / 'nothing', tmp_path / 'out') == 1
+    assert lines_of(capsys) == [f'evaluate_bag: error: {tmp_path}/nothing: no such bag']
+    assert not (tmp_path / 'out').exists()

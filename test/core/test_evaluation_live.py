@@ -1,0 +1,129 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Live scoring without ROS: windows and truths come in whatever order and number."""
+
+import time
+
+import bags
+import numpy as np
+import pytest
+
+from spike_depth_ros.checkpoint import default_checkpoint, load_info
+from spike_depth_ros.evaluation.live import MAX_WAITING, LiveScores, LiveWindow
+from spike_depth_ros.evaluation.truth import Truth
+from spike_depth_ros.metrics import Protocol
+
+HOP = 6_400_000
+
+
+@pytest.fixture
+def live(tmp_path):
+    scores = LiveScores(Protocol(), 'pixels', 0, tmp_path)
+    scores.info = load_info(default_checkpoint())
+    yield scores
+    scores.finish()
+
+
+def window(number, depth=2.0, fx=0.0):
+    image = np.full((4, 6), depth, np.float32)
+    return LiveWindow(number * HOP, image, 0.1 * image, None, fx)
+
+
+def truth(number, depth=1.0, size=(4, 6)):
+    at = round(number * HOP)
+    return Truth(at, bags.image(at, np.full(size, depth, np.float32), '32FC1'))
+
+
+def wait(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_window_waits_for_its_truth(live):
+    live.start()
+    live.add_window(window(0))
+    live.add_window(window(1))
+    time.sleep(0.05)
+    assert live.windows == 0  # a truth may still come
+    live.add_truth(truth(0.2))
+    live.add_truth(truth(1.1))
+    wait(lambda: live.windows == 1)  # the next truth might be nearer to the second one
+    live.finish()
+    assert live.windows == 2
+    assert live.figures()['abs_rel'] == pytest.approx(1.0)
+    assert live.truths.account.used == 2
+
+
+def test_the_shortest_step_says_how_near_a_truth_must_be(live):
+    for number in (0, 3, 4):
+        live.add_window(window(number))
+    for number in (0.4, 3.6, 4.6):
+        live.add_truth(truth(number))
+    live.start()
+    live.finish()
+    account = live.truths.account
+    assert live.truths.within_ns == HOP // 2
+    assert (account.used, account.unmatched) == (2, 1)
+    assert account.nearest_ns == pytest.approx(0.6 * HOP, rel=1e-6)
+
+
+def test_without_truth_windows_do_not_wait_for_ever(live):
+    live.start()
+    for number in range(MAX_WAITING + 10):
+        live.add_window(window(number))
+    wait(lambda: live.windows == 10)
+    live.finish()
+    assert live.windows == MAX_WAITING + 10
+    assert live.late == 0  # there was no truth to wait for
+
+
+def test_what_cannot_be_scored_in_time_is_counted_and_memory_stays(live):
+    live.info = None  # nothing is scored as long as the model is not known
+    live.start()
+    for number in range(3 * MAX_WAITING):
+        live.add_window(window(number))
+        live.add_truth(truth(number))
+    assert live.left_out == MAX_WAITING
+    assert live.truths.account.received - live.truths.account.unmatched == MAX_WAITING
+
+
+def test_depth_is_scored_by_the_models_range_at_its_focal_length(live):
+    info = live.info
+    live.add_window(window(0, depth=np.inf, fx=2 * info.canonical_fx))
+    live.add_truth(truth(0, depth=info.max_depth))
+    live.start()
+    live.finish()
+    assert live.scores.depth_range == (2 * info.min_depth, 2 * info.max_depth)
+    assert live.figures()['abs_rel'] == pytest.approx(1.0)
+
+
+def test_another_camera_begins_anew(live):
+    fx = live.info.canonical_fx
+    for number, focal in enumerate((fx, fx, 2 * fx)):
+        live.add_window(window(number, fx=focal))
+        live.add_truth(truth(number))
+    live.start()
+    live.finish()
+    assert live.windows == 1
+    assert live.scores.errors.images == 1
+
+
+def test_a_truth_of_another_size_is_told(live):
+    live.add_window(window(0))
+    live.add_truth(truth(0, size=(9, 9)))
+    live.start()
+    live.finish()
+    assert 'true depth is 9x9, predicted depth 6x4' in live.problem
+    assert live.truths.account.unusable == 1
+
+
+def test_windows_are_written_as_they_are_scored(live, tmp_path):
+    live.add_window(window(0))
+    live.add_truth(truth(0))
+    live.start()
+    live.finish()
+    lines = (tmp_path / 'windows.csv').read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith('0,0,0,24,24,1,')

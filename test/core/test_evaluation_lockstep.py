@@ -1,0 +1,207 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The lockstep replay of a bag: which windows come out, and where every plane and truth went."""
+
+from pathlib import Path
+
+import bags
+import numpy as np
+import pytest
+
+from spike_depth_ros import packing
+from spike_depth_ros.bag import Bag, BagError
+from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Write messages as a bag and open it."""
+
+    def write(messages, **options) -> Bag:
+        return Bag(bags.write(tmp_path / 'bag', messages, **options))
+
+    return write
+
+
+def replay(bag, window=128, **options):
+    stream = Replay(bag, choose_topics(bag), window, **options)
+    return stream, list(stream.windows())
+
+
+def planes_of(taken):
+    """Number of the first plane of each window."""
+    return [(one.window.t0_ns - bags.START) / bags.PERIOD for one in taken]
+
+
+def test_every_window_comes_out_with_its_planes_and_camera(opened):
+    stream, taken = replay(opened(bags.stream(1000)))
+    spikes = bags.moving_bars(1000)
+    assert planes_of(taken) == [128.0 * k for k in range(7)]
+    for k, one in enumerate(taken):
+        expected = packing.pack(spikes[128 * k : 128 * (k + 1)])
+        np.testing.assert_array_equal(one.window.data, expected)
+        assert one.window.reference_ns == bags.START + (128 * k + 64) * bags.PERIOD
+        assert one.fx_px == bags.FX
+        assert one.frame_id == 'spike_camera_optical_frame'
+    account = stream.account
+    assert account.imbalance() == (0, 0)
+    assert (account.received, account.windowed, account.pending) == (1000, 896, 104)
+    assert account.dropped == 0
+
+
+@pytest.mark.parametrize(('hop', 'windows'), [(8, 110), (128, 7), (400, 3)])
+def test_the_hop_may_be_any(opened, hop, windows):
+    stream, taken = replay(opened(bags.stream(1000)), hop=hop)
+    assert len(taken) == windows
+    assert planes_of(taken) == [float(hop * k) for k in range(windows)]
+    assert stream.account.imbalance() == (0, 0)
+    assert stream.account.dropped == 0
+
+
+@pytest.mark.parametrize('per_packet', [1, 7, 500, 4000])
+def test_packets_of_any_size_lose_nothing(opened, per_packet):
+    stream, taken = replay(opened(bags.stream(4000, per_packet)), rate_hz=20_000.0)
+    assert len(taken) == 4000 // 128
+    assert (stream.account.received, stream.account.dropped) == (4000, 0)
+
+
+def test_single_unpacked_planes_are_read_too(opened):
+    spikes = bags.moving_bars(200)
+    messages = [('/camera_info', bags.START, bags.camera())]
+    for number, plane in enumerate(spikes):
+        stamp = bags.START + number * bags.PERIOD
+        messages.append(('/spikes', stamp, bags.image(stamp, 255 * plane, 'mono8')))
+    stream, taken = replay(opened(messages), window=64)
+    assert len(taken) == 3
+    np.testing.assert_array_equal(taken[0].window.data, packing.pack(spikes[:64]))
+    assert stream.account.dropped == 0
+
+
+def test_no_window_lies_across_a_gap(opened):
+    stream, taken = replay(opened(bags.stream(1000, leave_out=[10])))
+    # 400 planes, then 40 missing: 16 are left over before them.
+    assert planes_of(taken) == [0, 128, 256, 440, 568, 696, 824]
+    account = stream.account
+    assert account.imbalance() == (0, 0)
+    assert (account.lost_in_transport, account.refused, account.dropped) == (40, {'gap': 16}, 56)
+    assert [(gap.at_ns, gap.planes) for gap in stream.gaps] == [
+        (bags.START + 440 * bags.PERIOD, 40)
+    ]
+
+
+def test_a_camera_that_comes_late_is_known_from_the_start(opened):
+    messages = bags.stream(400)
+    late = [('/camera_info', messages[-1][1] + 1, bags.camera())]
+    _, taken = replay(opened([*messages[1:], *late]))
+    assert [one.fx_px for one in taken] == [bags.FX] * 3
+
+
+def test_without_camera_info_the_size_may_be_given(opened):
+    bag = opened(bags.stream(400)[1:])
+    with pytest.raises(BagError, match='the sensor size is unknown; give it, for example --size'):
+        replay(bag)
+    _, taken = replay(bag, size=(bags.WIDTH, bags.HEIGHT))
+    assert [one.fx_px for one in taken] == [None] * 3
+
+
+def with_topic(topic, message):
+    return [*bags.stream(400), (topic, bags.START, message)]
+
+
+def test_topics_are_found_beside_the_stream(opened):
+    messages = [
+        (f'/left{topic}', time, message)
+        for topic, time, message in with_topic('/depth/truth', bags.packet(0, np.ones((1, 2, 8))))
+    ]
+    topics = choose_topics(opened(messages))
+    assert topics.spikes == '/left/spikes'
+    assert topics.camera_info == '/left/camera_info'
+    assert topics.truth == '/left/depth/truth'
+
+
+@pytest.mark.parametrize(
+    ('given', 'text'),
+    [
+        (
+            {'spikes': 'eye/spikes'},
+            r'no topic /eye/spikes; it has /camera_info \(sensor_msgs/msg/CameraInfo, 1\), ',
+        ),
+        (
+            {'truth': '/camera_info'},
+            'topic /camera_info is sensor_msgs/msg/CameraInfo; expected sensor_msgs/msg/Image',
+        ),
+        ({'camera_info': '/spikes'}, r'is sensor_msgs/msg/Image; expected .*CameraInfo'),
+    ],
+)
+def test_a_topic_that_is_missing_or_of_another_type_is_named(opened, given, text):
+    with pytest.raises(BagError, match=text):
+        choose_topics(opened(bags.stream(400)), **given)
+
+
+def test_two_streams_must_be_told_apart(opened):
+    bag = opened(with_topic('/left/spikes', bags.packet(0, np.ones((1, 2, 8)))))
+    with pytest.raises(BagError, match='2 topics called spikes: name the stream with --spikes'):
+        choose_topics(bag)
+    assert choose_topics(bag, spikes='/left/spikes').camera_info is None
+
+
+def broken(**fields):
+    """A stream whose packets all have other fields."""
+    messages = bags.stream(400)
+    for topic, _, message in messages:
+        if topic == '/spikes':
+            for field, value in fields.items():
+                setattr(message, field, value)
+    return messages
+
+
+@pytest.mark.parametrize(
+    ('messages', 'text'),
+    [
+        (bags.stream(100), 'not one window: 100 planes came, a window takes 128'),
+        (broken(encoding='rgb8'), "10 packets refused: .*encoding 'rgb8'; expected '8UC1'"),
+        (broken(height=33), 'height 33 does not divide by the sensor height 32'),
+        (bags.stream(80)[:2], 'no plane rate fits the stamps of 40 planes; give it'),
+    ],
+)
+def test_without_a_window_the_reason_is_told(opened, messages, text):
+    with pytest.raises(BagError, match=text) as caught:
+        replay(opened(messages))
+    assert '\n' not in str(caught.value)
+
+
+def test_a_packet_of_other_bytes_is_refused_and_leaves_a_gap(opened, monkeypatch):
+    bag = opened(bags.stream(1000))
+    (file,) = Path(bag.path).glob('*.mcap')
+    content = file.read_bytes()
+    encoding = b'8UC1\x00'
+    place = -1
+    for _ in range(5):
+        place = content.index(encoding, place + 1)
+    file.write_bytes(content[: place - 4] + b'\xff\xff\xff\x7f' + content[place:])
+    stream, taken = replay(Bag(bag.path))
+    assert stream.packets_refused == {'damaged': 1}
+    assert planes_of(taken) == [0, 200, 328, 456, 584, 712, 840]
+    assert stream.account.lost_in_transport == 40
+    assert stream.account.imbalance() == (0, 0)
+
+
+@pytest.mark.parametrize('late', [0, 20])
+def test_truths_are_found_wherever_they_lie_in_the_bag(opened, late):
+    bag = opened(bags.stream(1000, truths=[64, 150, 257, 400, 890], gap=late))
+    stream, taken = replay(bag)
+    truth = TruthTopic(bag, '/depth/truth', stream.hop_ns // 2)
+    found = [truth.take(one.window.reference_ns) for one in taken]
+    truth.finish()
+    at = [f and round((f.stamp_ns - bags.START) / bags.PERIOD, 1) for f in found]
+    assert at == [64, 150, 257, 400, None, None, 890]
+    assert truth.buffer.account.received == 5
+    assert truth.buffer.account.used == 5
+
+
+def test_a_truth_topic_of_another_encoding_is_refused(opened):
+    image = bags.image(bags.START, np.zeros((32, 48, 3), np.uint8), 'rgb8')
+    bag = opened(with_topic('/depth/truth', image))
+    truth = TruthTopic(bag, '/depth/truth', 10)
+    with pytest.raises(BagError, match=r"topic /depth/truth: encoding 'rgb8'; .* 32FC1 \(metres"):
+        truth.take(bags.START)

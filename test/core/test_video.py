@@ -1,0 +1,126 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from spike_depth_ros.spiking import IntegrateAndFire
+from spike_depth_ros.video import VideoError, VideoFile, Webcam, packets, steps
+
+
+def write_video(path, greys, frame_rate=10.0):
+    """Frames of 64 x 48 pixels, each of one grey."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), frame_rate, (64, 48))
+    for grey in greys:
+        writer.write(np.full((48, 64, 3), grey, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_video(tmp_path / 'a.avi', [20, 120, 220])
+
+
+def seen(frames):
+    """Times, and greys to the nearest ten."""
+    return [(round(time, 6), round(float(image.mean()), -1)) for time, image in frames]
+
+
+def test_frames_come_at_the_frame_rate_and_the_last_one_lasts(video):
+    file = VideoFile(video)
+    assert (file.size, file.frame_rate, file.live) == ((48, 64), 10.0, False)
+    assert seen(file.frames()) == [(0.0, 20), (0.1, 120), (0.2, 220), (0.3, 220)]
+
+
+def test_a_loop_begins_again_where_the_end_was(video):
+    frames = seen(itertools.islice(VideoFile(video).frames(loop=True), 7))
+    assert frames[3:] == [(0.3, 220), (0.3, 20), (0.4, 120), (0.5, 220)]
+
+
+def test_another_frame_rate_may_be_given(video):
+    assert seen(VideoFile(video, 5.0).frames())[1] == (0.2, 120)
+
+
+def test_what_is_no_video_is_refused(tmp_path):
+    text = tmp_path / 'a.mp4'
+    text.write_text('no video')
+    for path, message in (
+        (tmp_path / 'absent.mp4', 'absent.mp4: no such video file'),
+        (tmp_path, 'no such video file'),
+        (text, 'expected a video that OpenCV reads'),
+        (write_video(tmp_path / 'none.avi', []), 'expected a video that OpenCV reads'),
+    ):
+        with pytest.raises(VideoError, match=message):
+            VideoFile(path)
+
+
+def test_a_frame_rate_out_of_range_is_refused(video):
+    with pytest.raises(VideoError, match=r'expected 0\.1 to 1000; set the frame rate yourself'):
+        VideoFile(video, 5000.0)
+
+
+def test_a_webcam_that_is_not_there_is_refused():
+    with pytest.raises(VideoError, match='webcam 97: cannot be opened; is it plugged in'):
+        Webcam(97)
+
+
+def light(value):
+    return np.full((2, 3), value, np.float32)
+
+
+def laid(times, rate, longest_s=np.inf):
+    frames = [(time, light(number)) for number, time in enumerate(times)]
+    return [
+        (step.first, step.planes, step.before[0, 0], step.after[0, 0])
+        for step in steps(frames, rate, longest_s)
+    ]
+
+
+def test_planes_lie_between_the_frames_without_gap_or_overlap():
+    assert laid([0.0, 0.1, 0.2], 50) == [(0, 5, 0, 1), (5, 5, 1, 2)]
+    # Frames at a third of a plane: no plane is lost, none is doubled.
+    plan = laid([k / 30 for k in range(301)], 2000)
+    assert sum(planes for _, planes, *_ in plan) == 20_000
+    assert all(a[0] + a[1] == b[0] for a, b in itertools.pairwise(plan))
+
+
+def test_fewer_planes_than_frames():
+    plan = laid([k / 30 for k in range(31)], 10)
+    assert [first for first, *_ in plan] == list(range(10))
+    assert {planes for _, planes, *_ in plan} == {1}
+
+
+def test_two_frames_at_one_time_are_a_cut():
+    assert laid([0.0, 0.1, 0.1, 0.2], 10) == [(0, 1, 0, 1), (1, 1, 2, 3)]
+
+
+def test_what_a_late_camera_missed_is_passed_over():
+    assert laid([0.0, 0.1, 1.1, 1.2], 100, longest_s=0.25) == [
+        (0, 10, 0, 1),
+        (85, 25, 1, 2),
+        (110, 10, 2, 3),
+    ]
+
+
+@pytest.mark.parametrize('size', [1, 7, 10, 40])
+def test_packets_hold_every_plane_once(size):
+    bright = [(k / 10, light(0.1 + 0.2 * (k % 3))) for k in range(6)]
+    sent = list(packets(steps(bright, 100), IntegrateAndFire.shuffled(2, 3), size))
+    assert [packet.first for packet in sent] == list(range(0, 50, size))
+    assert {len(packet.planes) for packet in sent[:-1]} <= {size}
+    camera = IntegrateAndFire.shuffled(2, 3)
+    expected = [camera.expose(s.before, s.after, s.planes) for s in steps(bright, 100)]
+    planes = np.concatenate([packet.planes for packet in sent])
+    if size >= 10:  # cut up, light is rounded otherwise
+        np.testing.assert_array_equal(planes, np.concatenate(expected))
+    assert len(planes) == 50
+
+
+def test_a_packet_ends_where_planes_were_passed_over():
+    frames = [(0.0, light(0.5)), (0.1, light(0.5)), (1.1, light(0.5)), (1.2, light(0.5))]
+    camera = IntegrateAndFire.shuffled(2, 3)
+    sent = list(packets(steps(frames, 100, longest_s=0.25), camera, 30))
+    assert [(packet.first, len(packet.planes)) for packet in sent] == [(0, 10), (85, 30), (115, 5)]

@@ -1,0 +1,123 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bag becomes live topics again: the same planes, gaps, camera and truth, at times from now."""
+
+import json
+
+import bags
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros import packing
+from spike_depth_ros.messages import chunk_from_msg, depth_from_msg, stamp_ns
+
+pytestmark = pytest.mark.dds
+
+QUEUE = QoSProfile(depth=1000)
+
+
+class Heard:
+    """Everything that arrives."""
+
+    def __init__(self, node, namespace=''):
+        self.packets, self.cameras, self.truths = [], [], []
+        node.create_subscription(Image, f'{namespace}spikes', self.packets.append, QUEUE)
+        node.create_subscription(CameraInfo, f'{namespace}camera_info', self.cameras.append, QUEUE)
+        node.create_subscription(Image, f'{namespace}depth/truth', self.truths.append, QUEUE)
+
+    def chunks(self):
+        return [chunk_from_msg(msg, bags.HEIGHT, bags.WIDTH) for msg in self.packets]
+
+
+@pytest.fixture
+def heard(ros_node):
+    return Heard(ros_node)
+
+
+@pytest.fixture
+def played(processes, spin, heard):
+    """Play a bag to its end; (exit status, report, output)."""
+
+    def play(*arguments):
+        report = processes.log_folder / 'report.json'
+        player = processes.start('player', *arguments, '--report', report)
+        spin(lambda: player.poll() is not None, what='the end of the player')
+        status, output = processes.finish('player')
+        return status, json.loads(report.read_text()), output
+
+    return play
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_bag_is_played_as_it_was_recorded(played, heard, tmp_path, storage):
+    messages = bags.stream(400, truths=[64, 150.5], leave_out=[3])
+    path = bags.write(tmp_path / 'bag', messages, storage, 'message')
+    status, report, output = played(path)
+    assert status == 0, output
+    chunks = heard.chunks()
+    first = report['first_stamp_ns']
+    starts = [(chunk.t0_ns - first) // bags.PERIOD for chunk in chunks]
+    assert starts == [0, 40, 80, 160, 200, 240, 280, 320, 360]  # the gap is still there
+    planes = np.concatenate([chunk.data for chunk in chunks])
+    expected = np.delete(packing.pack(bags.moving_bars(400)), slice(120, 160), axis=0)
+    np.testing.assert_array_equal(planes, expected)
+    assert (report['planes_sent'], report['packets_sent'], report['rate_hz']) == (360, 9, 20_000)
+    at = [(stamp_ns(truth.header.stamp) - first) / bags.PERIOD for truth in heard.truths]
+    assert at == [64, 150.5]
+    np.testing.assert_array_equal(depth_from_msg(heard.truths[0]), bags.slope())
+    assert heard.cameras[0].k[0] == bags.FX
+    assert (heard.cameras[0].width, heard.cameras[0].height) == (bags.WIDTH, bags.HEIGHT)
+    frames = {m.header.frame_id for m in (*heard.packets, *heard.cameras, *heard.truths)}
+    assert frames == {'spike_camera_optical_frame'}
+
+
+def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(played, heard, tmp_path):
+    path = bags.write(tmp_path / 'bag', bags.stream(200, truths=[100]))
+    arguments = ['--loop', '--planes', 450, '--speed', 0, '--frame-id', 'left']
+    status, report, output = played(path, *arguments)
+    assert status == 0, output
+    chunks = heard.chunks()
+    assert [chunk.planes for chunk in chunks] == [40] * 11 + [10]
+    starts = [(chunk.t0_ns - report['first_stamp_ns']) // bags.PERIOD for chunk in chunks]
+    assert starts == list(range(0, 480, 40))
+    np.testing.assert_array_equal(chunks[5].data, chunks[0].data)
+    first = report['first_stamp_ns']
+    at = [(stamp_ns(truth.header.stamp) - first) / bags.PERIOD for truth in heard.truths]
+    assert at == [100, 300]
+    assert heard.packets[0].header.frame_id == 'left'
+
+
+def test_a_crashed_bag_is_played_as_far_as_it_goes(played, heard, tmp_path):
+    path = bags.write(tmp_path / 'bag', bags.stream(8000))
+    (path / 'metadata.yaml').unlink()
+    (file,) = path.iterdir()
+    with file.open('r+b') as end:
+        end.truncate(file.stat().st_size * 7 // 10)
+    status, report, output = played(path, '--speed', 0)
+    assert status == 1
+    assert 4000 <= report['planes_sent'] < 7200
+    assert 'it ends within a record' in output
+
+
+@pytest.mark.parametrize(
+    ('messages', 'arguments', 'text'),
+    [
+        (bags.stream(400), ['--rate', 20_000], 'played as they were recorded: leave out --rate'),
+        (bags.stream(400), ['--topic', '/eye'], 'no topic /eye; it has /camera_info'),
+        (bags.stream(400), ['--size', '64x48'], 'camera_info says 48x32, but 64x48 was asked'),
+        (bags.stream(400)[1:], [], 'has no camera_info, which would tell the sensor size'),
+        (bags.stream(40), [], 'fewer than two packets'),
+        (bags.stream(400)[1:], ['--size', '48x31'], 'does not divide by the sensor height 31'),
+    ],
+)
+def test_a_bag_that_cannot_be_played_gets_one_line(processes, tmp_path, messages, arguments, text):
+    path = bags.write(tmp_path / 'bag', messages)
+    status, output = processes.run('player', path, *arguments)
+    assert status == 1
+    (line,) = output.strip().splitlines()
+    assert text in line

@@ -1,0 +1,168 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Both ways to evaluate a bag, over a real DDS and in lockstep, and what they must agree on."""
+
+import json
+import sqlite3
+
+import bags
+import pytest
+
+pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Float64
+
+from spike_depth_ros.evaluation.command import main as evaluate_bag
+from spike_depth_ros.messages import stamp_ns
+
+pytestmark = pytest.mark.dds
+
+RING = 1024
+PLANES = 4 * RING
+TRUTHS = list(range(64, PLANES, 300))
+QUEUE = QoSProfile(depth=200)
+
+LOCKSTEP = ('--device', 'cpu', '--threads', '1', '--write-bag', 'sqlite3')
+NODE = {
+    'policy': 'every',
+    'ring_planes': RING,
+    'device': 'cpu',
+    'threads': 1,
+    'spikes__reliability': 'reliable',
+}
+
+
+def read_with_ros(folder, topic, kind):
+    """Messages of an SQLite bag by ROS's own decoder."""
+    (file,) = folder.glob('*.db3')
+    query = (
+        'SELECT data FROM messages JOIN topics ON topic_id = topics.id '
+        'WHERE name = ? ORDER BY messages.id'
+    )
+    with sqlite3.connect(file) as database:
+        rows = database.execute(query, (topic,)).fetchall()
+    return [deserialize_message(data, kind) for (data,) in rows]
+
+
+@pytest.fixture
+def bag(tmp_path):
+    return bags.write(tmp_path / 'bars', bags.stream(PLANES, truths=TRUTHS))
+
+
+@pytest.fixture
+def lockstep(bag, tmp_path):
+    """The folder that evaluate_bag wrote."""
+    out = tmp_path / 'lockstep'
+    assert evaluate_bag([str(bag), '--out', str(out), *LOCKSTEP]) == 0
+    return out
+
+
+class Ears:
+    """Depth images, figures and the state of both nodes."""
+
+    def __init__(self, node):
+        self.images, self.figures, self.values, self.messages = [], {}, {}, {}
+        node.create_subscription(Image, 'depth/image', self.images.append, QUEUE)
+        for name in ('abs_rel', 'delta1'):
+            node.create_subscription(
+                Float64,
+                f'evaluation/{name}',
+                lambda msg, name=name: self.figures.update({name: msg.data}),
+                QUEUE,
+            )
+        node.create_subscription(DiagnosticArray, '/diagnostics', self._hear, QUEUE)
+
+    def _hear(self, msg):
+        for status in msg.status:
+            self.values[status.name] = {pair.key: pair.value for pair in status.values}
+            self.messages[status.name] = status.message
+
+    def count(self, task, key):
+        return int(self.values.get(task, {}).get(key, -1))
+
+
+STREAM, EVALUATION = 'spike_depth: stream', 'spike_evaluation: evaluation'
+
+
+def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
+    ros_node, processes, depth_parameters, spin, bag, lockstep, tmp_path
+):
+    ears, live = Ears(ros_node), tmp_path / 'live'
+    processes.start('depth', *depth_parameters(**NODE))
+    processes.start('evaluation', *depth_parameters(out=live))
+    spin(lambda: {STREAM, EVALUATION} <= set(ears.values), what='both nodes')
+    # At a twentieth of real time the ring of 51 ms bridges a second.
+    processes.start('player', bag, '--with-truth', '--speed', 0.05)
+    windows = PLANES // 128
+    spin(lambda: len(ears.images) == windows, timeout=60, what='every window')
+    assert processes.finish('player')[0] == 0
+    spin(lambda: ears.count(EVALUATION, 'windows') >= windows - 5, what='the scores')
+    spin(lambda: ears.count(STREAM, 'planes_windowed') == PLANES, what='the accounting')
+    assert ears.count(STREAM, 'planes_overwritten') == 0
+    assert ears.count(STREAM, 'planes_dropped') == 0
+    processes.stop('evaluation')
+
+    expected = read_with_ros(lockstep / 'bag', '/depth/image', Image)
+    assert len(expected) == windows
+    for image, wanted in zip(ears.images, expected, strict=True):
+        assert image.data == wanted.data
+        assert (image.encoding, image.step) == (wanted.encoding, wanted.step)
+    moved = {
+        stamp_ns(image.header.stamp) - stamp_ns(wanted.header.stamp)
+        for image, wanted in zip(ears.images, expected, strict=True)
+    }
+    assert len(moved) == 1  # all by the same time
+
+    one, other = (json.loads((out / 'metrics.json').read_text()) for out in (lockstep, live))
+    same = ('abs_rel', 'rmse', 'silog', 'delta1', 'ause', 'interval_coverage', 'coverage',
+            'flicker', 'change_error', 'windows', 'windows_with_truth', 'planes_dropped', 'planes',
+            'truth')  # fmt: skip
+    assert {name: other[name] for name in same} == {name: one[name] for name in same}
+    assert one['windows_with_truth'] == len(TRUTHS)
+    assert other['mode'] == 'live'
+    assert ears.figures['delta1'] == pytest.approx(one['delta1'], abs=0.05)
+    text = (live / 'report.html').read_text()
+    assert 'what came out of the running node, drops included' in text
+    assert 'age' in text
+    assert f'report: {live}/report.html' in processes.log('evaluation')
+
+
+def test_ros_reads_the_new_bag(lockstep):
+    images = read_with_ros(lockstep / 'bag', '/depth/image', Image)
+    cameras = read_with_ros(lockstep / 'bag', '/depth/camera_info', CameraInfo)
+    assert len(images) == len(cameras) == PLANES // 128
+    for image, camera in zip(images, cameras, strict=True):
+        assert image.header == camera.header
+        assert (image.width, image.height, image.encoding) == (bags.WIDTH, bags.HEIGHT, '32FC1')
+        assert (camera.width, camera.height, camera.k[0]) == (bags.WIDTH, bags.HEIGHT, bags.FX)
+    spikes = read_with_ros(lockstep / 'bag', '/spikes', Image)
+    assert sum(image.height for image in spikes) == PLANES * bags.HEIGHT
+
+
+def test_the_evaluation_says_what_it_lacks(ros_node, processes, depth_parameters, spin):
+    ears = Ears(ros_node)
+    processes.start('evaluation')
+    spin(lambda: EVALUATION in ears.messages, what='the evaluation')
+    assert 'the model is not known yet: is the depth node running?' in ears.messages[EVALUATION]
+    processes.start('depth', *depth_parameters(device='cpu'))
+    spin(lambda: ears.messages[EVALUATION] == 'no depth yet', what='the model')
+
+
+@pytest.mark.parametrize(
+    ('values', 'text'),
+    [
+        ({'checkpoint': '/nowhere/m.safetensors'}, '/nowhere/m.safetensors: no such checkpoint'),
+        ({'crop': 'eigen'}, "crop: 'eigen' is none of none, garg"),
+        ({'cap_m': '0.0001'}, 'cap 0.0001 m: expected more than 0.001'),
+        ({'out': '/proc/nothing'}, '/proc/nothing'),
+    ],
+)
+def test_what_cannot_be_configured_ends_with_one_line(processes, depth_parameters, values, text):
+    status, output = processes.run('evaluation', *depth_parameters(**values))
+    assert status == 1
+    (line,) = output.strip().splitlines()
+    assert text in line

@@ -1,0 +1,183 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import itertools
+import signal
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros.light import luminance
+from spike_depth_ros.messages import chunk_from_msg
+from spike_depth_ros.packing import spike_counts
+
+pytestmark = pytest.mark.dds
+
+WIDTH, HEIGHT = 43, 30  # no whole number of bytes; the video's shape but for its columns
+FRAME_RATE, RATE = 20.0, 1000.0
+PER_FRAME = 50
+
+
+def pictures(count):
+    """Smooth bluish pictures, each unlike the others."""
+    for seed in range(count):
+        noise = np.random.default_rng(seed).random((6, 10)).astype(np.float32)
+        picture = cv2.resize(noise, (100, 60), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+        yield np.rint(picture[..., None] * np.float32([255, 150, 60])).astype(np.uint8)
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / 'made.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), FRAME_RATE, (100, 60))
+    for picture in pictures(6):
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def received(ros_node):
+    """Every packet, camera and diagnosis that arrives."""
+    packets, cameras, diagnoses = [], [], []
+    ros_node.create_subscription(Image, 'spikes', packets.append, QoSProfile(depth=1000))
+    ros_node.create_subscription(CameraInfo, 'camera_info', cameras.append, QoSProfile(depth=1000))
+    ros_node.create_subscription(DiagnosticArray, '/diagnostics', diagnoses.append, 10)
+    return packets, cameras, diagnoses
+
+
+def arguments(video, **values):
+    settings = {
+        'video': video,
+        'sensor_width': WIDTH,
+        'sensor_height': HEIGHT,
+        'rate_hz': RATE,
+        'loop': 'false',
+        **values,
+    }
+    return ['--ros-args', *(part for k, v in settings.items() for part in ('-p', f'{k}:={v}'))]
+
+
+def chunks_of(packets):
+    return [chunk_from_msg(msg, HEIGHT, WIDTH) for msg in packets]
+
+
+def newest(diagnoses):
+    status = diagnoses[-1].status[0]
+    return status, {pair.key: pair.value for pair in status.values}
+
+
+def test_a_video_becomes_a_spike_stream(processes, spin, received, video):
+    packets, cameras, _ = received
+    source = processes.start('video_source', *arguments(video))
+    spin(lambda: source.poll() is not None, what='the end of the video')
+    status, output = processes.finish('video_source')
+    assert status == 0, output
+    chunks = chunks_of(packets)
+    planes = np.concatenate([chunk.data for chunk in chunks])
+    # Six frames of 50 planes each: the last one lasts as long as the others.
+    assert len(planes) == 6 * PER_FRAME
+    assert '300 planes in 8 packets sent' in output
+    assert [chunk.planes for chunk in chunks] == [40] * 7 + [20]
+    steps = [b.t0_ns - a.t0_ns for a, b in itertools.pairwise(chunks)]
+    assert steps == [40_000_000] * 7
+    assert (cameras[0].width, cameras[0].height, cameras[0].k[0]) == (WIDTH, HEIGHT, 0.0)
+    assert packets[0].header.frame_id == 'spike_camera_optical_frame'
+    # Around the time of each frame, rates are its light, and lie between frames in between.
+    light = [
+        cv2.resize(luminance(p, 'bgr')[:, 7:93], (WIDTH, HEIGHT)).ravel() for p in pictures(6)
+    ]
+    for frame in range(1, 6):
+        around = planes[frame * PER_FRAME - 5 : frame * PER_FRAME + 5]
+        rate = spike_counts(around, WIDTH).ravel() / 10
+        scores = [np.corrcoef(rate, picture)[0, 1] for picture in light]
+        assert int(np.argmax(scores)) == frame, scores
+    between = spike_counts(planes[PER_FRAME : 2 * PER_FRAME], WIDTH).ravel() / PER_FRAME
+    blend = 0.8 * (light[1] + light[2]) / 2
+    np.testing.assert_allclose(between, blend, atol=0.05)
+    assert between.mean() == pytest.approx(blend.mean(), rel=0.1)
+
+
+def test_a_loop_keeps_its_rate_and_takes_another_brightness(
+    processes, spin, received, video, ros_node
+):
+    packets, _, diagnoses = received
+    processes.start('video_source', *arguments(video, loop='true'))
+
+    def rate_held():
+        return diagnoses and abs(float(newest(diagnoses)[1]['planes_per_s']) - RATE) < 0.05 * RATE
+
+    spin(rate_held, what='the plane rate in the diagnostics')
+    status, values = newest(diagnoses)
+    assert status.name == 'video_source: stream'
+    assert float(values['planes_per_s_asked']) == RATE
+    assert (status.level, status.message) == (b'\x00', 'planes are published')
+    assert int(values['planes_passed_over']) == 0
+    spin(lambda: len(packets) > 12, what='more packets than one run through the video has')
+
+    client = ros_node.create_client(SetParameters, '/video_source/set_parameters')
+    assert client.wait_for_service(timeout_sec=10)
+
+    def asked(name, value):
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()]
+        )
+        answer = client.call_async(request)
+        spin(answer.done, what='an answer')
+        return answer.result().results[0]
+
+    refused = asked('rate_hz', 500.0)
+    assert not refused.successful
+    assert refused.reason == 'rate_hz is read at the start: start the node again with it'
+    assert asked('white_rate', 0.05).successful
+
+    def dark():
+        planes = chunks_of(packets[-1:])[0].data
+        return spike_counts(planes, WIDTH).mean() / len(planes) < 0.05
+
+    spin(dark, what='a darker stream')
+    processes.stop('video_source', signal.SIGINT)
+    steps = {b.t0_ns - a.t0_ns for a, b in itertools.pairwise(chunks_of(packets))}
+    assert steps == {40_000_000}
+    assert 'Traceback' not in processes.log('video_source')
+
+
+def test_a_rate_that_is_too_high_is_told(processes, spin, received, video):
+    _, _, diagnoses = received
+    large = {'sensor_width': 1000, 'sensor_height': 600, 'rate_hz': 50_000.0}
+    processes.start('video_source', *arguments(video, loop='true', **large))
+
+    def warned():
+        return diagnoses and newest(diagnoses)[0].level == b'\x01'
+
+    spin(warned, what='a warning')
+    status, values = newest(diagnoses)
+    assert 'of 50000 planes/s: this machine or the webcam does not reach' in status.message
+    assert float(values['behind_s']) > 0
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'video': '{text}'}, 'expected a video that OpenCV reads'),
+        ({'video': "''"}, 'either the parameter video (a file) or the parameter webcam'),
+        ({'rate_hz': 0.0}, 'parameter rate_hz: expected a number with a decimal point'),
+    ],
+)
+def test_what_cannot_be_used_gets_one_line(processes, video, tmp_path, values, message):
+    text = tmp_path / 'text.mp4'
+    text.write_text('no video')
+    filled = {key: str(value).format(text=text) for key, value in values.items()}
+    status, output = processes.run('video_source', *arguments(**{'video': video, **filled}))
+    assert status == 1
+    assert message in output.strip().splitlines()[-1]
+    assert len(output.strip().splitlines()) == 1
+    assert 'Traceback' not in output

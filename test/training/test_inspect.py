@@ -1,0 +1,118 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What inspect says of a data set, and that its pictures show it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from clips import HEIGHT, WIDTH, Sliding, write_folder  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from spike_depth_ros import packing  # noqa: E402
+from spike_depth_ros.light import luminance  # noqa: E402
+from spike_training.data.clip_source import ClipSource  # noqa: E402
+from spike_training.errors import DataSetError  # noqa: E402
+from spike_training.inspect_data import firing_rate, inspect_data, look, sheet  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small images: a second thread only waits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def source(clip=None):
+    return ClipSource([clip or Sliding()], HEIGHT, WIDTH, with_rgb=True)
+
+
+def test_figures_are_those_of_the_samples():
+    report, shown = look(source(), 100)
+    assert report['samples'] == len(shown) == 6
+    depths = np.stack([Sliding().depth(k) for k in range(6)])
+    depth = report['depth']
+    assert depth['known_share'] == pytest.approx(np.isfinite(depths).mean())
+    assert depth['sky_share'] == 0
+    assert depth['percentiles_m']['50'] == pytest.approx(np.nanmedian(depths), rel=1e-5)
+    assert sum(depth['histogram']) == np.isfinite(depths).sum()
+    near = depth['edges_m'].index(2.0)
+    assert depth['histogram'][near] == np.count_nonzero((depths >= 2) & (depths < 3))
+    rate = report['firing_rate']
+    assert rate['mean'] == pytest.approx(0.2, abs=0.01)
+    assert rate['percentiles']['5'] < rate['mean'] < rate['percentiles']['95']
+    assert rate['mean'] == pytest.approx(np.mean([firing_rate(one) for one in shown]), rel=1e-6)
+
+
+def test_sky_counts():
+    class Sky(Sliding):
+        def depth(self, index):
+            depth = super().depth(index)
+            depth[: HEIGHT // 2] = np.inf
+            return depth
+
+    report, _ = look(source(Sky()), 3)
+    assert report['depth']['sky_share'] == pytest.approx(0.5)
+    assert report['depth']['known_share'] == pytest.approx(0.5)
+
+
+def test_the_sheet_shows_image_rate_and_depth_side_by_side():
+    _, shown = look(source(), 2)
+    grid = sheet(shown, 'simulated')
+    assert grid.shape[1] > 3 * WIDTH
+    wide = sheet(shown[:1], 'simulated')
+    assert wide.shape[0] < grid.shape[0]
+    # The image is in it as it is.
+    places = [grid[y : y + HEIGHT, x : x + WIDTH] for y in range(60) for x in range(40)]
+    assert any(np.array_equal(place, Sliding().image(0)) for place in places)
+
+
+def test_every_kind_of_set_writes_figures_and_pictures(tmp_path, capsys):
+    write_folder(tmp_path / 'frames', Sliding(30, damaged=(0,)))
+    light = luminance(Sliding().image(0))
+    planes = np.random.default_rng(0).random((100, HEIGHT, WIDTH)) < light
+    (tmp_path / 'spikes').mkdir()
+    packing.pack(planes)[:, ::-1].tofile(tmp_path / 'spikes/a.dat')
+    inspect_data(
+        {'folder': str(tmp_path / 'frames'), 'dat': f'{tmp_path / "spikes"},size=90x60'},
+        tmp_path / 'out',
+        frames=30,
+        height=32,
+        width=48,
+        planes=32,
+    )
+    folder, dat = (
+        json.loads((tmp_path / f'out/{name}.json').read_text()) for name in ('folder', 'dat')
+    )
+    assert folder['clips'][0]['frames'] == folder['clips'][0]['labelled'] == 30
+    assert folder['clips'][0]['size'] == [HEIGHT, WIDTH]
+    assert folder['samples'] == 29
+    ((reason, names),) = folder['skipped'].items()
+    assert 'images/00000.png: cannot be read' in reason
+    assert names == ['folder/frames, frame 0']
+    assert dat['clips'][0]['planes'] == 100
+    assert dat['clips'][0]['labelled'] == 0
+    assert dat['samples'] == 3
+    assert dat['depth']['percentiles_m'] == {}
+    assert dat['firing_rate']['mean'] == pytest.approx(planes[:96, 6:54, 5:85].mean(), abs=0.01)
+    for name in ('folder', 'dat'):
+        with Image.open(tmp_path / f'out/{name}.png') as picture:
+            assert min(picture.size) > 100
+    printed = capsys.readouterr().out
+    assert 'folder: 1 recordings, 30 frames, 30 with depth, 1 left out; figures of 29' in printed
+    assert 'left out, ' in printed
+    assert 'depth: none' in printed
+
+
+def test_nothing_to_look_at_is_refused(tmp_path):
+    with pytest.raises(DataSetError, match='0 data sets and 40 frames'):
+        inspect_data({}, tmp_path)
+    with pytest.raises(DataSetError, match=r'made/sliding: 3 of 3 frames cannot be used'):
+        look(source(Sliding(3, damaged=(0, 1, 2))), 3)

@@ -1,0 +1,325 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Readers of recorded spikes, and the samples made of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
+from rosbags.typesys import Stores, get_typestore  # noqa: E402
+
+from spike_depth_ros import packing  # noqa: E402
+from spike_training.data import readers  # noqa: E402
+from spike_training.data.spike_source import SpikeSource  # noqa: E402
+from spike_training.errors import DataSetError, FrameError  # noqa: E402
+
+RNG = np.random.default_rng(5)
+HEIGHT, WIDTH = 20, 40
+METRES = np.linspace(2.0, 9.0, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
+
+
+def spikes(planes, height=HEIGHT, width=WIDTH):
+    """Random planes; the top rows fire more often than those below."""
+    share = np.linspace(0.9, 0.05, height)[:, None]
+    return RNG.random((planes, height, width)) < share
+
+
+def write_dat(path, planes):
+    """Vidar's order: bottom row first, least significant bit leftmost."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packing.pack(planes, 'little')[:, ::-1].tofile(path)
+
+
+def write_pfm(path, metres):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = metres.shape
+    path.write_bytes(f'Pf\n{width} {height}\n-1.0\n'.encode() + metres[::-1].tobytes())
+
+
+def seen(clip, start, stop):
+    planes = clip.load(start, stop)
+    return packing.unpack(planes, clip.geometry.width, clip.geometry.bit_order).astype(bool)
+
+
+class TestRespike:
+    METRES = np.linspace(1, 4, 250 * 400, dtype=np.float32).reshape(250, 400)
+
+    @pytest.fixture
+    def root(self, tmp_path):
+        self.planes = spikes(140, 250, 400)
+        where = tmp_path / 'indoor/spike/train/desk/left'
+        write_dat(where / 'a.dat', self.planes)
+        # As somebody unpacked them who knew neither order: most significant bit first, as stored.
+        raw = np.fromfile(where / 'a.dat', np.uint8)
+        np.save(where / 'b.npy', np.unpackbits(raw).reshape(-1, 250, 400))
+        for name in 'ab':
+            write_pfm(tmp_path / f'indoor/depth_trans/train/desk/{name}.pfm', self.METRES)
+        return tmp_path
+
+    def test_both_forms_are_the_same_recording(self, root):
+        clips = readers.read('respike', f'{root},fx=600')
+        assert [clip.name for clip in clips] == [
+            'respike/indoor/train/desk/a',
+            'respike/indoor/train/desk/b',
+        ]
+        for clip in clips:
+            assert clip.planes == 140
+            assert clip.depth_planes == (64,)
+            np.testing.assert_array_equal(seen(clip, 0, 140), self.planes)
+            np.testing.assert_array_equal(seen(clip, 7, 9), self.planes[7:9])
+            np.testing.assert_array_equal(clip.depths[0](), self.METRES)
+            assert clip.camera[0].tolist() == [600, 0, 199.5]
+
+    def test_without_a_focal_length_there_is_no_camera(self, root):
+        assert readers.read('respike', str(root))[0].camera is None
+
+    def test_a_file_that_is_cut_short_later_is_refused(self, root):
+        dat, npy = readers.read('respike', str(root))
+        for clip, path in ((dat, 'a.dat'), (npy, 'b.npy')):
+            (root / 'indoor/spike/train/desk/left' / path).write_bytes(b'short')
+            with pytest.raises(FrameError, match='cannot be read'):
+                clip.load(0, 10)
+
+    def test_half_a_set_says_which_half(self, root):
+        for path in root.rglob('*.pfm'):
+            path.unlink()
+        with pytest.raises(DataSetError, match=r'depth_trans/train/desk/a\.pfm is missing'):
+            readers.read('respike', str(root))
+
+    def test_another_sensor_is_refused(self, root):
+        path = root / 'indoor/spike/train/desk/left/b.npy'
+        np.save(path, np.zeros((3, 240, 320), np.uint8))
+        with pytest.raises(DataSetError, match=r'\[3, 240, 320\], expected \[planes, 250, 400\]'):
+            readers.read('respike', str(root))
+
+    def test_a_wrong_unit_is_noticed(self, root):
+        for path in root.rglob('*.pfm'):
+            write_pfm(path, self.METRES * 1000)
+        with pytest.raises(DataSetError, match='is the unit right'):
+            readers.read('respike', str(root))
+
+
+class TestDat:
+    @pytest.fixture
+    def root(self, tmp_path):
+        self.planes = spikes(100)
+        write_dat(tmp_path / 'car.dat', self.planes)
+        (tmp_path / 'depth').mkdir()
+        np.save(tmp_path / 'depth/car_00030.npy', METRES)
+        np.save(tmp_path / 'depth/car_00090.npy', METRES * 2)
+        (tmp_path / 'K.txt').write_text('70 0 19 0 71 9 0 0 1')
+        return tmp_path
+
+    def test_depth_by_plane(self, root):
+        (clip,) = readers.read('dat', f'{root},size=40x20,rate_hz=10000')
+        assert clip.name == 'dat/car'
+        assert (clip.planes, clip.rate_hz) == (100, 10_000)
+        assert clip.depth_planes == (30, 90)
+        np.testing.assert_array_equal(clip.depths[1](), METRES * 2)
+        np.testing.assert_array_equal(seen(clip, 20, 50), self.planes[20:50])
+        assert clip.camera[1].tolist() == [0, 71, 9]
+
+    def test_one_map_belongs_to_the_middle(self, root):
+        for path in (root / 'depth').iterdir():
+            path.unlink()
+        np.save(root / 'depth/car.npy', METRES)
+        (clip,) = readers.read('dat', f'{root},size=40x20,fx=80')
+        assert clip.depth_planes == (50,)
+        assert clip.camera[0, 0] == 80
+
+    def test_what_does_not_fit_is_refused(self, root):
+        with pytest.raises(DataSetError, match=r'10000 bytes are 0 planes of 400x250 and 10000'):
+            readers.read('dat', str(root))
+        with pytest.raises(DataSetError, match="option size is 'big', expected WIDTHxHEIGHT"):
+            readers.read('dat', f'{root},size=big')
+        np.save(root / 'depth/car_00030.npy', METRES[:5])
+        (clip,) = readers.read('dat', f'{root},size=40x20')
+        with pytest.raises(FrameError, match=r'depth \[5, 40\], expected the sensor size \[20, 4'):
+            clip.depths[0]()
+        for plane in (200, 300):
+            np.save(root / f'depth/car_{plane:05d}.npy', METRES)
+        with pytest.raises(DataSetError, match=r'2 of 4 frames.*no plane of a recording'):
+            readers.read('dat', f'{root},size=40x20')
+
+
+class Recorder:
+    """Writes the topics of docs/wire_format.md."""
+
+    def __init__(self, path, plugin):
+        self.types = get_typestore(Stores.ROS2_JAZZY)
+        self.writer = Writer(path, version=8, storage_plugin=plugin)
+        self.connections = {}
+
+    def __enter__(self):
+        self.writer.open()
+        return self
+
+    def __exit__(self, *_):
+        self.writer.close()
+
+    def write(self, topic, stamp, kind, **fields):
+        types = self.types.types
+        header = types['std_msgs/msg/Header'](
+            types['builtin_interfaces/msg/Time'](stamp // 10**9, stamp % 10**9), 'camera'
+        )
+        if topic not in self.connections:
+            self.connections[topic] = self.writer.add_connection(topic, kind, typestore=self.types)
+        message = types[kind](header=header, **fields)
+        data = self.types.serialize_cdr(message, kind)
+        self.writer.write(self.connections[topic], stamp + 1000, data)
+
+    def image(self, topic, stamp, encoding, height, step, pixels, width=None, big=0):
+        self.write(
+            topic, stamp, 'sensor_msgs/msg/Image', height=height, width=width or step,
+            encoding=encoding, is_bigendian=big, step=step,
+            data=np.ascontiguousarray(pixels).reshape(-1).view(np.uint8),
+        )  # fmt: skip
+
+    def camera_info(self, stamp, fx=70.0):
+        region = self.types.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+        self.write(
+            '/camera/camera_info', stamp, 'sensor_msgs/msg/CameraInfo', height=HEIGHT, width=WIDTH,
+            distortion_model='', d=np.zeros(0), k=np.array([fx, 0, 19, 0, fx, 9, 0, 0, 1.0]),
+            r=np.eye(3).ravel(), p=np.zeros(12), binning_x=0, binning_y=0, roi=region,
+        )  # fmt: skip
+
+
+START, PERIOD = 5_000_000_000, 50_000
+
+
+def record(path, planes, plugin=StoragePlugin.SQLITE3, order='little', depth=(), skip=(), fx=70.0):
+    """Packets of 10 planes; some may be left out."""
+    packed = packing.pack(planes, order)
+    with Recorder(path, plugin) as bag:
+        bag.camera_info(START, fx)
+        for first in range(0, len(planes), 10):
+            stamp = START + first * PERIOD
+            if first not in skip:
+                part = packed[first : first + 10]
+                bag.image(
+                    '/camera/spikes', stamp, '8UC1', len(part) * HEIGHT, part.shape[2], part,
+                    big=int(order == 'big'),
+                )  # fmt: skip
+            for plane, encoding, values in depth:
+                if first <= plane < first + 10:
+                    step = WIDTH * values.itemsize
+                    bag.image(
+                        '/camera/depth/truth', round(START + plane * PERIOD), encoding, HEIGHT,
+                        step, values, width=WIDTH,
+                    )  # fmt: skip
+
+
+class TestBag:
+    @pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+    @pytest.mark.parametrize('order', ['little', 'big'])
+    def test_planes_and_depth(self, tmp_path, plugin, order):
+        planes = spikes(100)
+        millimetres = np.rint(METRES * 1000).astype(np.uint16)
+        depth = [(24.6, '32FC1', METRES), (60, '16UC1', millimetres)]
+        record(tmp_path / 'bag', planes, plugin, order, depth)
+        (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))
+        assert clip.name == 'rosbag/bag'
+        assert clip.planes == 100
+        assert clip.rate_hz == 20_000
+        assert clip.geometry.bit_order == order
+        for start, stop in ((0, 100), (33, 57), (40, 50), (99, 100)):
+            np.testing.assert_array_equal(seen(clip, start, stop), planes[start:stop])
+        assert clip.depth_planes == (25, 60)
+        np.testing.assert_array_equal(clip.depths[0](), METRES)
+        np.testing.assert_allclose(clip.depths[1](), METRES, atol=6e-4)
+        assert clip.camera[0].tolist() == [70, 0, 19]
+
+    def test_depth_that_cannot_be_used_is_a_matter_of_its_own(self, tmp_path):
+        # A step that does not hold a row, and another size: each map, not the bag, is at fault.
+        half = METRES[:, : WIDTH // 2].copy()
+        record(tmp_path / 'bag', spikes(60), depth=[(20, '32FC1', METRES), (41, '16UC1', half)])
+        (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))
+        np.testing.assert_array_equal(clip.depths[0](), METRES)
+        with pytest.raises(FrameError, match='data holds 1600 bytes'):
+            clip.depths[1]()
+
+    def test_a_gap_begins_another_clip(self, tmp_path):
+        planes = spikes(100)
+        record(tmp_path / 'bag', planes, skip=(50,), depth=[(55, '32FC1', METRES)] * 1)
+        first, second = readers.read('rosbag', str(tmp_path / 'bag'))
+        np.testing.assert_array_equal(seen(first, 0, 50), planes[:50])
+        np.testing.assert_array_equal(seen(second, 0, 40), planes[60:])
+        assert first.planes == 50
+        # The plane that this depth belonged to is lost.
+        assert first.depth_planes == second.depth_planes == ()
+
+    def test_topics_and_calibration_can_be_told(self, tmp_path):
+        record(tmp_path / 'bag', spikes(40), fx=0.0)
+        where = str(tmp_path / 'bag')
+        assert readers.read('rosbag', where)[0].camera is None
+        assert readers.read('rosbag', f'{where},fx=90')[0].camera[0].tolist() == [90, 0, 19.5]
+        with pytest.raises(DataSetError, match=r'no topic left/spikes .*/camera/spikes \(sensor'):
+            readers.read('rosbag', f'{where},spikes=left/spikes')
+        with pytest.raises(DataSetError, match='no camera_info'):
+            readers.read('rosbag', f'{where},camera_info=left/camera_info')
+        told = f'{where},camera_info=left/camera_info,size=40x20'
+        assert readers.read('rosbag', told)[0].planes == 40
+        with pytest.raises(DataSetError, match=r'4 of 4 frames .*not a packet of planes'):
+            readers.read('rosbag', told.replace('40x20', '40x30'))
+
+    def test_a_damaged_bag_is_one_line(self, tmp_path):
+        record(tmp_path / 'bag', spikes(40))
+        (file,) = (tmp_path / 'bag').glob('*.db3')
+        file.write_bytes(file.read_bytes()[:1000])
+        with pytest.raises(DataSetError, match='cannot be read') as caught:
+            readers.read('rosbag', str(tmp_path / 'bag'))
+        assert '\n' not in str(caught.value)
+
+
+class TestSamples:
+    @pytest.fixture
+    def clip(self, tmp_path):
+        self.planes = spikes(100)
+        write_dat(tmp_path / 'car.dat', self.planes)
+        (tmp_path / 'depth').mkdir()
+        for plane in (5, 50, 60):
+            np.save(tmp_path / f'depth/car_{plane:05d}.npy', METRES + plane)
+        return readers.read('dat', f'{tmp_path},size=40x20,fx=70')[0]
+
+    def test_windows_lie_around_their_plane(self, clip):
+        source = SpikeSource([clip], planes=32)
+        assert len(source) == 2  # plane 5 has not 16 planes before it
+        assert (source.height, source.width) == (16, 32)
+        batch = source.samples([1, 0])
+        window = self.planes[60 - 16 : 60 + 16, 2:18, 4:36]
+        np.testing.assert_array_equal(batch.counts[0].numpy(), window)
+        np.testing.assert_array_equal(batch.depth[1, 0].numpy(), (METRES + 50)[2:18, 4:36])
+        assert batch.fx.tolist() == [70, 70]
+        assert [source.frame(k) for k in (0, 1)] == [50, 60]
+
+    def test_without_depth_one_sees_window_after_window(self, tmp_path):
+        write_dat(tmp_path / 'a.dat', spikes(100))
+        source = SpikeSource(readers.read('dat', f'{tmp_path},size=40x20'), planes=32)
+        assert len(source) == 3
+        batch = source.samples([0, 1, 2])
+        assert torch.isnan(batch.depth).all()
+        assert torch.isnan(batch.fx).all()
+
+    def test_windows_that_do_not_fit_are_refused(self, clip):
+        with pytest.raises(DataSetError, match='no window of 120 planes'):
+            SpikeSource([clip], planes=120)
+
+
+REAL = os.environ.get('SPIKE_DEPTH_DATA')
+
+
+@pytest.mark.skipif(not REAL, reason='SPIKE_DEPTH_DATA names no folder of real recordings')
+def test_a_real_recording_stands_upright():
+    clips = readers.read('dat', str(Path(REAL or '') / 'spikes'))
+    batch = SpikeSource(clips, planes=128).samples([0])
+    rate = batch.counts[0].float().sum(0) / 128
+    assert rate.shape == (240, 400)
+    # The car is bright, at the bottom left; nothing is as bright above it.
+    assert rate[150:, 100:250].mean() > 2 * rate[:80, 100:250].mean()
