@@ -90,6 +90,9 @@ def test_the_published_protocol_crops_and_caps():
 def test_infinities_are_scored_as_the_limits_of_the_range():
     scores, _ = scored(output(0, [[-np.inf, np.inf]], [[2.0, 5.0]]), limits=(1.0, 10.0))
     assert scores.headline()['abs_rel'] == pytest.approx((0.5 + 1) / 2, **EXACT)
+    near, far = scores.by_distance.rows()
+    assert (near['abs_rel'], far['abs_rel']) == pytest.approx((0.5, 1), **EXACT)
+    assert near['relative_uncertainty'] == pytest.approx(1)
 
 
 def test_bins_hold_their_pixels():
