@@ -42,7 +42,15 @@ setup(
     install_requires=['numpy', 'onnxruntime', 'safetensors'],
     extras_require={
         'torch': ['torch', 'timm'],
-        'bags': ['rosbags'],
+        'bags': ['rosbags>=0.11.9,<0.12'],
+        'evaluate': [
+            'rosbags>=0.11.9,<0.12',
+            'jinja2',
+            'opencv-python-headless',
+            'pillow',
+            'PyYAML',
+            'rich',
+        ],
         'pictures': ['opencv-python-headless', 'pillow'],
         'train': [
             'torch',
