@@ -39,7 +39,7 @@ from spike_depth_ros import packing, preview
 from spike_depth_ros.backends import Layout
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path
-from spike_depth_ros.estimator import MULTIPLE, DepthEstimator, Observation
+from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.recording import open_recording
 from spike_depth_ros.window import Window
 
@@ -151,7 +151,7 @@ def measure_predict(window: Window, repetitions: int) -> dict[str, float]:
     backend = OnnxBackend(onnx_path(path), info)
     estimator = DepthEstimator(info, backend)
     observation = Observation(window, info.canonical_fx)
-    layout = Layout(window.geometry, window.planes, info.bins, multiple=MULTIPLE)
+    layout = Layout(window.geometry, window.planes, info.bins)
     counts = layout.new_counts()
     times = interleaved(
         {

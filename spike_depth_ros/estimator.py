@@ -20,10 +20,6 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.window import Window
 
-MULTIPLE = 32
-"""Height and width of every network's input are multiples of this: its tokens are 16 pixels apart,
-or 32 where it averages counts of 2x2 pixels first."""
-
 MIN_PIXELS = 16
 """Smallest side of an image, in pixels, that depth is predicted for."""
 
@@ -229,7 +225,7 @@ class DepthEstimator:
                 f'sensor of {sensor.width}x{sensor.height} pixels: expected at least {MIN_PIXELS} '
                 f'each way after {binning}x{binning} binning'
             )
-        return Layout(sensor, window.planes, self.info.bins, binning, MULTIPLE)
+        return Layout(sensor, window.planes, self.info.bins, binning)
 
 
 def _outside(what: str, value: float, limits: tuple[float, float], unit: str) -> list[str]:

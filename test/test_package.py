@@ -88,7 +88,10 @@ def test_console_scripts_exist(declared: Any) -> None:
         defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
         assert function in defined, script
     names = {script.split('=')[0].strip() for script in scripts}
-    assert names == {'spike_depth', 'spike_player', 'check_stream', 'spike_demo'}
+    assert names == {
+        'spike_depth', 'spike_player', 'check_stream', 'spike_demo',
+        'spike_evaluation', 'video_source', 'evaluate_bag',
+    }  # fmt: skip
 
 
 def test_ros_dependencies_are_declared() -> None:

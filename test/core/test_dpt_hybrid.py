@@ -36,6 +36,7 @@ from spike_depth_ros.model.vit_hybrid import TIMM_NAME, VitHybrid, load_imagenet
 from spike_depth_ros.window import Window  # noqa: E402
 
 TINY = load_info(default_checkpoint())
+TINY = dataclasses.replace(TINY, settings=TINY.settings | {'pool': 1})
 REAL = dataclasses.replace(
     TINY,
     architecture='dpt_hybrid',
@@ -356,7 +357,7 @@ def test_metadata_and_weights_rebuild_it_in_the_estimator(small, tmp_path):
     path = tmp_path / 'hybrid.safetensors'
     save(path, weights_of(small), info)
     estimator = DepthEstimator.from_checkpoint(path, device='cpu', backend='torch')
-    spikes = np.random.default_rng(0).integers(0, 2, (12, 32, 48), dtype=np.uint8)
+    spikes = np.random.default_rng(0).integers(0, 2, (12, 32, 64), dtype=np.uint8)
     window = Window.from_planes(spikes, rate_hz=20_000)
     found = estimator.predict(Observation(window, fx_px=TINY.canonical_fx))
     with torch.inference_mode():

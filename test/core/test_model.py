@@ -49,10 +49,11 @@ def counts_of(batch=2, bins=4, height=32, width=48, most=4):
 def test_outputs_have_the_promised_shapes_and_ranges():
     network = build(INFO).eval()
     with torch.inference_mode():
-        output = network(counts_of(2, 32, 64, 112), torch.full((32,), 4))
-    assert output.depth.shape == output.uncertainty.shape == (2, 1, 64, 112)
-    assert output.f_enc.shape == (2, 192, 4, 7)
-    assert output.f_dec.shape == (2, 48, 16, 28)
+        output = network(counts_of(2, 32, 64, 128), torch.full((32,), 4))
+    pool = INFO.settings['pool']
+    assert output.depth.shape == output.uncertainty.shape == (2, 1, 64, 128)
+    assert output.f_enc.shape == (2, 192, 4 // pool, 8 // pool)
+    assert output.f_dec.shape == (2, 48, 16 // pool, 32 // pool)
     assert output.class_token.shape == (2, 192)
     assert output.depth.dtype == output.uncertainty.dtype == torch.float32
     assert output.depth.min() > INFO.min_depth * (1 - 1e-6)
@@ -223,3 +224,20 @@ def test_an_unknown_architecture_is_refused_by_name():
 def test_bad_settings_are_refused(bad):
     with pytest.raises(CheckpointError, match='field settings'):
         build(dataclasses.replace(INFO, settings={**INFO.settings, **bad}))
+
+
+def test_a_pooled_network_sees_averages_of_pixels():
+    """With pool 2 a picture of pixels repeated 2x2 gives what pool 1 gives for the picture."""
+    torch.manual_seed(0)
+    fine = build(SMALL).eval()
+    pooled = build(dataclasses.replace(SMALL, settings=SMALL.settings | {'pool': 2})).eval()
+    pooled.load_state_dict(fine.state_dict())
+    counts = counts_of()
+    large = counts.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    with torch.inference_mode():
+        expected, found = (n(c, torch.full((4,), 4)) for n, c in ((fine, counts), (pooled, large)))
+    torch.testing.assert_close(found.f_enc, expected.f_enc)
+    assert found.depth.shape == (2, 1, 64, 96)
+    # Enlarged by two: averages of the four fine pixels are near the coarse one.
+    averaged = torch.nn.functional.avg_pool2d(found.depth, 2)
+    torch.testing.assert_close(averaged, expected.depth, rtol=0.1, atol=0.1)

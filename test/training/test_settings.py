@@ -156,6 +156,16 @@ def test_a_stage_may_see_a_style_more_often():
     assert any('data.styles' in problem for problem in problems_of(config))
 
 
+def test_a_stage_may_differ_in_sizes_of_the_network():
+    config = RunConfig(out=Path('x'), stages=[StageConfig(height=48, settings={'pool': 1})])
+    config.model.settings = {'pool': 2, 'dim': 96}
+    assert config.stages[0].model(config.model, config.data).settings == {'pool': 1, 'dim': 96}
+    assert problems_of(config) == []
+    config.stages[0].settings = {'polo': 1}
+    assert any('stages[0].settings.polo is unknown' in problem for problem in problems_of(config))
+    assert any('48 x 192: expected multiples of 32' in problem for problem in problems_of(config))
+
+
 def test_imagenet_weights_are_for_the_network_that_has_some():
     config = RunConfig(out=Path('x'), stages=[StageConfig(start='imagenet')])
     assert any('start is' in problem and 'dpt_tiny' in problem for problem in problems_of(config))

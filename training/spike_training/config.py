@@ -327,7 +327,7 @@ def problems_of(config: RunConfig) -> list[str]:
             if problem.startswith('settings.')
         )
         size, step = stage.data(config.data), 16 * int(here.settings.get('pool', 1))
-        if size.height % step or size.width % step:
+        if step > 16 and (size.height % step or size.width % step):
             problems.append(
                 f'stages[{i}] has images of {size.height} x {size.width}: expected multiples of '
                 f'{step} for a network of pool {step // 16}'

@@ -23,6 +23,7 @@ from onnxscript.optimizer import fold_constants_ir
 from torch import Tensor, nn
 
 import spike_depth_ros
+from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
     CheckpointError,
@@ -35,7 +36,6 @@ from spike_depth_ros.checkpoint import (
     save,
     write_atomically,
 )
-from spike_depth_ros.estimator import MULTIPLE
 from spike_depth_ros.model.depth_net import TinySettings
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.reading import load_config
