@@ -467,11 +467,24 @@ def sparsification(error: _Doubles, uncertainty: _Doubles) -> dict[str, float]:
     Returns:
         ``ause`` and ``aurg``.
     """
+    curve, oracle_curve = sparsification_curves(error, uncertainty)
+    by_uncertainty, oracle = float(curve.mean()), float(oracle_curve.mean())
+    return {'ause': by_uncertainty - oracle, 'aurg': float(error.mean()) - by_uncertainty}
+
+
+def sparsification_curves(error: _Doubles, uncertainty: _Doubles) -> tuple[_Doubles, _Doubles]:
+    """The curves whose areas :func:`sparsification` compares.
+
+    Args:
+        error: 0 or more, ``[N]`` with N at least 1.
+        uncertainty: In any monotonous scale, ``[N]``.
+
+    Returns:
+        ``S_u(k)`` and ``S_e(k)`` for k = 1..N, ``[N]`` each.
+    """
     _, place, sizes = np.unique(uncertainty, return_inverse=True, return_counts=True)
     tied = np.bincount(place, weights=error) / sizes
-    by_uncertainty = _mean_of_running_means(np.repeat(tied, sizes))
-    oracle = _mean_of_running_means(np.sort(error))
-    return {'ause': by_uncertainty - oracle, 'aurg': float(error.mean()) - by_uncertainty}
+    return _running_means(np.repeat(tied, sizes)), _running_means(np.sort(error))
 
 
 def rank_correlation(one: _Doubles, other: _Doubles) -> float:
@@ -496,8 +509,9 @@ def _centred_ranks(values: _Doubles) -> _Doubles:
     return ranks - (values.size + 1) / 2
 
 
-def _mean_of_running_means(values: _Doubles) -> float:
-    return float((np.cumsum(values) / np.arange(1, values.size + 1)).mean())
+def _running_means(values: _Doubles) -> _Doubles:
+    means: _Doubles = np.cumsum(values) / np.arange(1, values.size + 1)
+    return means
 
 
 def _finite_depth(prediction: FloatArray, min_m: float, max_m: float) -> _Doubles:

@@ -16,11 +16,14 @@ from spike_training.config import RunConfig
 from spike_training.errors import ConfigError, DataSetError, TrainingError
 
 COMMANDS = {
+    'bag': 'spike_training.bag:bag',
     'bicross': 'spike_training.config:RunConfig',
     'evaluate': 'spike_training.verdict:evaluate_checkpoint',
     'evaluate_real': 'spike_training.real_scenes:evaluate_real',
     'export': 'spike_training.export:export',
+    'inspect': 'spike_training.inspect_data:inspect_data',
     'sample': 'spike_training.data.sample_scene:make_sample',
+    'simulate': 'spike_training.simulate:simulate',
 }
 """By subcommand: a function, or a dataclass of settings; from it come options and help."""
 

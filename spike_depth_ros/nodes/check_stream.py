@@ -14,9 +14,9 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros import packing, stream_health
+from spike_depth_ros.arguments import positive, sensor_size
 from spike_depth_ros.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.arguments import positive, sensor_size
 from spike_depth_ros.window import Window
 
 WINDOW = 256

@@ -23,9 +23,9 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spike_depth_ros.arguments import positive, sensor_size
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.arguments import positive, sensor_size
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import draw, show, summarise
 from spike_depth_ros.recording import RecordingError, open_recording

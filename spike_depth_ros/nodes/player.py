@@ -26,9 +26,9 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
+from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
 from spike_depth_ros.chunk import Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.arguments import count, not_negative, positive, sensor_size
 from spike_depth_ros.nodes.calibration import (
     CalibrationError,
     camera_info_from_matrix,

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -25,9 +24,10 @@ from spike_depth_ros.metrics import DepthErrors, UncertaintyErrors, has_truth
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.config import RunConfig, check
 from spike_training.data import readers
-from spike_training.data.clip import Clip
-from spike_training.data.clip_source import MEAN_RATE, ClipSource, joined
-from spike_training.data.sample import Batch
+from spike_training.data.clip import Clip, SpikeClip
+from spike_training.data.clip_source import MEAN_RATE, ClipSource
+from spike_training.data.labelled import LabelledSource
+from spike_training.data.spike_source import SpikeSource
 from spike_training.engine.evaluate import (
     FloatImage,
     Scenes,
@@ -37,7 +37,7 @@ from spike_training.engine.evaluate import (
     predict,
 )
 from spike_training.engine.fabric import choose_device
-from spike_training.errors import DataSetError, FrameError
+from spike_training.errors import DataSetError
 from spike_training.reading import load_config
 from spike_training.scenes import make_source
 from spike_training.verdict import to_json
@@ -84,7 +84,7 @@ def evaluate_real(
     config = load_config(settings)
     check(config)
     info, weights = load(checkpoint)
-    clips = {name: _frame_clips(name, where) for name, where in data.items()}
+    clips = {name: readers.read(name, where) for name, where in data.items()}
     if not clips or frames < 2:
         raise DataSetError(
             f'{len(clips)} data sets and {frames} frames: expected at least 1 data set '
@@ -92,21 +92,12 @@ def evaluate_real(
         )
     place = choose_device(device)
     network = build_with_weights(info, weights).eval().requires_grad_(False).to(place)
-    constants = _constants(config, info, place)
-    sets = {}
+    sets, constants = {}, _Constants(config, info, place)
     for name, recordings in clips.items():
-        source = ClipSource(
-            recordings,
-            config.data.height,
-            config.data.width,
-            (planes or info.planes,),
-            config.data.rate_hz,
-            info.bins if info.inputs == ('spikes',) else config.model.bins,
-            mean_rate,
-            with_rgb=info.inputs == ('rgb',),
-            device=place,
+        source = _source(config, info, recordings, planes or info.planes, mean_rate)
+        sets[name] = _role(name) | score(
+            network, info, source, constants.of(source.height, source.width), frames, place
         )
-        sets[name] = _role(name) | score(network, info, source, constants, frames)
     report = {
         'weights_sha256': info.weights_sha256,
         'stage': info.stage,
@@ -124,9 +115,10 @@ def evaluate_real(
 def score(
     network: nn.Module,
     info: CheckpointInfo,
-    source: ClipSource,
+    source: LabelledSource,
     constants: Mapping[str, FloatImage],
     frames: int,
+    device: torch.device,
     batch_size: int = 10,
 ) -> dict[str, Any]:
     """Errors of a network and of controls on labelled frames of recordings.
@@ -137,6 +129,7 @@ def score(
         source: The frames.
         constants: Controls that look at no image, canonical metres, by name.
         frames: How many, evenly spread; all if there are not so many.
+        device: Where the network is.
         batch_size: Images at a time; changes no figure.
 
     Returns:
@@ -146,17 +139,20 @@ def score(
     Raises:
         DataSetError: Too many of the frames cannot be used.
     """
-    chosen = spread(len(source), frames)
-    seen = _Seen()
-    for numbers in np.array_split(chosen, -(-len(chosen) // batch_size)):
-        batch = _readable(source, numbers.tolist())
+    chosen, seen = source.spread(frames), _Seen()
+    for first in range(0, len(chosen), batch_size):
+        batch = source.usable(chosen[first : first + batch_size])
         if batch is None:
             continue
+        if not batch.fx.isfinite().all():
+            where = source.recording(int(batch.index[0]))
+            raise DataSetError(f'{where}: no focal length is known; give it with the option fx')
+        batch = batch.to(device)
         output = predict(network, batch, info.inputs[0])
         seen.depth += [*output.depth[:, 0].cpu().numpy()]
         seen.relative += [*(output.uncertainty[:, 0].cpu().numpy() * info.uncertainty_factor)]
         seen.truth += [*canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()]
-        seen.clips += [source.clip(number).name for number in batch.index.tolist()]
+        seen.clips += [source.recording(number) for number in batch.index.tolist()]
         seen.fx += batch.fx.tolist()
     if len(seen.truth) < 2:
         raise DataSetError(f'{len(seen.truth)} labelled frames, expected 2 or more')
@@ -178,13 +174,6 @@ def score(
         'predictors': {name: _scores(info, depths, seen) for name, depths in predictors.items()},
         'uncertainty': uncertainty.report(),
     }
-
-
-def spread(total: int, number: int) -> npt.NDArray[np.int64]:
-    """Numbers below a total, evenly spread; all of them if there are not so many."""
-    if number >= total:
-        return np.arange(total)
-    return np.arange(number) * total // number
 
 
 def recording_scales(
@@ -233,40 +222,58 @@ def _scores(info: CheckpointInfo, depths: Sequence[FloatImage], seen: _Seen) -> 
     return score.report() | {'recording_scaled': recording.report(), 'scales': scales}
 
 
-def _readable(source: ClipSource, numbers: Sequence[int]) -> Batch | None:
-    """The samples that can be used of some; None if none can."""
-    batches = []
-    for number in numbers:
-        try:
-            batches.append(source.samples([number]))
-        except FrameError as error:
-            source.skip(number, error)
-    return joined(batches) if batches else None
+class _Constants:
+    """Each pixel's median canonical depth over training scenes, by size of images and style."""
+
+    def __init__(self, config: RunConfig, info: CheckpointInfo, device: torch.device) -> None:
+        self._config, self._info, self._device = config, info, device
+        self._known: dict[tuple[int, int], dict[str, FloatImage]] = {}
+
+    def of(self, height: int, width: int) -> dict[str, FloatImage]:
+        """The constants of a size of images, ``[height, width]`` each, by style."""
+        if (height, width) not in self._known:
+            data = dataclasses.replace(self._config.data, height=height, width=width)
+            config = dataclasses.replace(self._config, data=data)
+            sizes = config.evaluate
+            self._known[height, width] = {
+                style: constant_depth(
+                    Scenes(
+                        make_source(config, 'train', self._device, [style]),
+                        sizes.constant_scenes,
+                        sizes.batch_size,
+                    ),
+                    self._info.canonical_fx,
+                )
+                for style in data.styles
+            }
+        return self._known[height, width]
 
 
-def _constants(
-    settings: RunConfig, info: CheckpointInfo, device: torch.device
-) -> dict[str, FloatImage]:
-    """Each pixel's median canonical depth over training scenes, by style."""
-    sizes = settings.evaluate
-    return {
-        style: constant_depth(
-            Scenes(
-                make_source(settings, 'train', device, [style]),
-                sizes.constant_scenes,
-                sizes.batch_size,
-            ),
-            info.canonical_fx,
+def _source(
+    config: RunConfig,
+    info: CheckpointInfo,
+    clips: Sequence[Clip] | Sequence[SpikeClip],
+    planes: int,
+    mean_rate: float,
+) -> ClipSource | SpikeSource:
+    """Samples as the network wants them: simulated from frames, or as a camera saw them."""
+    rgb = info.inputs == ('rgb',)
+    frames = [clip for clip in clips if isinstance(clip, Clip)]
+    if frames:
+        return ClipSource(
+            frames,
+            config.data.height,
+            config.data.width,
+            (planes,),
+            config.data.rate_hz,
+            config.model.bins,
+            mean_rate,
+            with_rgb=rgb,
         )
-        for style in settings.data.styles
-    }
-
-
-def _frame_clips(name: str, where: str) -> list[Clip]:
-    clips = [clip for clip in readers.read(name, where) if isinstance(clip, Clip)]
-    if not clips:
-        raise DataSetError(f'{name}: holds spikes, not frames; evaluate it as a recording')
-    return clips
+    spikes = [clip for clip in clips if isinstance(clip, SpikeClip)]
+    if rgb:
+        raise DataSetError(f'{spikes[0].name}: holds spikes, but the network looks at images')
+    return SpikeSource(spikes, planes, config.model.bins)
 
 
 def _role(name: str) -> dict[str, str]:

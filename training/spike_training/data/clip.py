@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ class Clip(ABC):
             nominal rate.
         labelled: Numbers of the frames with depth, increasing.
         skipped: Frames that the reader left out, their names by reason.
+        video: Whether frames follow one another closely, so that what moves between them can be
+            found; else they are single pictures, seen standing still.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Clip(ABC):
     times_s: Times
     labelled: tuple[int, ...]
     skipped: dict[str, list[str]]
+    video: bool = True
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -66,26 +69,30 @@ class Clip(ABC):
 
 @dataclasses.dataclass(frozen=True)
 class SpikeClip:
-    """A recording of a spike camera, some planes with depth.
+    """A recording of a spike camera without gaps, some planes with depth.
+
+    Planes and maps are read when they are asked for, never all at once.
 
     Attributes:
         name: For reports.
         geometry: Sensor size and bit order.
-        planes: Packed planes in the order of time, ``[planes, H, row_bytes]`` uint8, top row
-            first; may be a read-only view of a file.
+        planes: How many planes.
         rate_hz: Planes a second.
-        camera: Camera matrix, ``[3, 3]`` pixels; None where the data set tells none.
-        depth_planes: Plane that each depth map belongs to, ``[M]``, increasing.
-        depths: The maps, each callable and read when it is asked for: ``[H, W]`` float32 metres,
-            NaN unknown, +Inf sky.
-        skipped: Depth maps that the reader left out, their names by reason.
+        camera: Camera matrix, ``[3, 3]`` pixels; None where nothing tells it.
+        load: Reads planes from a first one up to before a last one: packed,
+            ``[planes, H, row_bytes]`` uint8, top row first.
+        depth_planes: The plane that each depth map belongs to, increasing.
+        depths: What reads each map: ``[H, W]`` float32 metres, NaN unknown, +Inf sky. It and
+            ``load`` raise FrameError for what cannot be read.
+        skipped: What the reader left out, names by reason.
     """
 
     name: str
     geometry: Geometry
-    planes: PackedPlanes
+    planes: int
     rate_hz: float
     camera: Matrix | None
-    depth_planes: npt.NDArray[np.int64]
-    depths: tuple[Any, ...]
+    load: Callable[[int, int], PackedPlanes]
+    depth_planes: tuple[int, ...]
+    depths: tuple[Callable[[], Depth], ...]
     skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)

@@ -4,41 +4,41 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_depth_ros.light import Light, luminance
+from spike_depth_ros.light import luminance
+from spike_depth_ros.placement import Placement
 from spike_depth_ros.window import reference_index
-from spike_training.data.clip import Clip, Depth, Matrix, Rgb
+from spike_training.data.clip import Clip
 from spike_training.data.exposure import count_spikes, phases
 from spike_training.data.interpolation import FlowInterpolator, Interpolator, interpolate
+from spike_training.data.labelled import LabelledSource, joined
 from spike_training.data.procedural import exposure_gain
-from spike_training.data.readers.files import check_share
 from spike_training.data.sample import Batch
+from spike_training.data.transforms import TRANSFORMS, Transform
 from spike_training.errors import DataSetError, FrameError
 
 MEAN_RATE = 0.2
 """Share of the planes in which a pixel fires, on average over an image."""
 
 _SEGMENTS = 4
-_SUB_FRAMES = 32
+"""Parts of a window, at least, between which light is found; it is blended within them."""
+_SUB_FRAMES = 16
+"""Parts of the time between two frames, at least, likewise."""
 _LENGTHS, _PHASES, _ORDER = 7, 8, 9
 
 
-class ClipSource:
+class ClipSource(LabelledSource):
     """Batches of the labelled frames of clips, as :class:`ProceduralSource` gives of scenes.
 
     A window of spikes lies around its labelled frame, which is its reference plane. Frames are
     turned to linear light and brought to size before spikes are simulated; binary planes are never
-    resampled. The shorter side is brought to size and the middle cut out; depth takes the nearest
-    pixel and is never interpolated.
+    resampled, depth takes the nearest pixel and is never interpolated.
 
     Args:
         clips: Recordings with labelled frames.
@@ -49,6 +49,7 @@ class ClipSource:
         bins: Bins of the counts.
         mean_rate: Firing rate that each image is exposed to; what saturates lowers it.
         with_rgb: Whether batches have colour images.
+        transform: Which part of the frames is seen, see :data:`.transforms.TRANSFORMS`.
         interpolator: How to go from frame to frame; along optical flow unless given.
         device: Where to simulate.
         seed: Of the order of training batches and of the charge that pixels begin with.
@@ -56,9 +57,6 @@ class ClipSource:
     Raises:
         DataSetError: No frame of the clips has depth.
         ValueError: A number that is not positive.
-
-    Attributes:
-        skipped: Frames that could not be used so far, their names by reason.
     """
 
     def __init__(
@@ -71,6 +69,7 @@ class ClipSource:
         bins: int = 32,
         mean_rate: float = MEAN_RATE,
         with_rgb: bool = False,
+        transform: Transform = 'aspect',
         interpolator: Interpolator | None = None,
         device: torch.device | str = 'cpu',
         seed: int = 0,
@@ -81,27 +80,27 @@ class ClipSource:
                 f'{bins} bins, firing rate {mean_rate:g}: expected positive numbers, the last '
                 'below 1'
             )
+        super().__init__(planes)
         self._frames = [(clip, index) for clip in clips for index in clip.labelled]
         if not self._frames:
             names = ', '.join(clip.name for clip in clips) or 'no clips'
             raise DataSetError(f'{names}: no frame has depth, expected one or more')
         self.height, self.width, self.bins = height, width, bins
-        self.planes, self.rate_hz, self.mean_rate = planes, rate_hz, mean_rate
+        self.rate_hz, self.mean_rate = rate_hz, mean_rate
         self.with_rgb, self.device, self.seed = with_rgb, torch.device(device), seed
-        self.skipped: dict[str, list[str]] = {}
+        self.transform = transform
         self._interpolator = FlowInterpolator() if interpolator is None else interpolator
 
     def __len__(self) -> int:
         return len(self._frames)
 
-    def name(self, number: int) -> str:
-        """The clip of a sample and the number of its frame."""
-        clip, index = self._frames[number]
-        return f'{clip.name}, frame {index}'
+    def recording(self, number: int) -> str:
+        """The name of the clip that a sample is of."""
+        return self._frames[number][0].name
 
-    def clip(self, number: int) -> Clip:
-        """The clip of a sample."""
-        return self._frames[number][0]
+    def frame(self, number: int) -> int:
+        """The number of a sample's frame in its clip."""
+        return self._frames[number][1]
 
     def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The batch of a step on one of several processes, in an order drawn for each epoch.
@@ -123,57 +122,38 @@ class ClipSource:
         samples = [self._sound(self._shuffled(first + k), length) for k in range(batch_size)]
         return joined(samples)
 
-    def samples(self, numbers: Sequence[int], planes: int | None = None) -> Batch:
-        """Chosen samples.
-
-        Args:
-            numbers: Their numbers, below the length of the source.
-            planes: Window length; the first of the source's by default.
-
-        Raises:
-            FrameError: One of them cannot be used.
-        """
-        return joined([self._sample(number, planes or self.planes[0]) for number in numbers])
-
-    def skip(self, number: int, error: FrameError) -> None:
-        """Notes that a sample cannot be used.
-
-        Raises:
-            DataSetError: These are too many now.
-        """
-        names = self.skipped.setdefault(str(error), [])
-        if self.name(number) not in names:
-            names.append(self.name(number))
-        check_share(self.skipped, len(self), self.clip(number).name)
-
     def _sound(self, number: int, planes: int) -> Batch:
         """A sample, or the nearest one after it that can be used."""
-        while True:
-            try:
-                return self._sample(number, planes)
-            except FrameError as error:
-                self.skip(number, error)
-                number = (number + 1) % len(self)
+        for later in range(len(self)):
+            part = self.attempt((number + later) % len(self), planes)
+            if part is not None:
+                return part
+        raise DataSetError(f'{self.recording(number)}: no frame can be used ({len(self)} tried)')
 
     def _shuffled(self, place: int) -> int:
         epoch, offset = divmod(place, len(self))
         order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
         return int(order[offset])
 
-    def _sample(self, number: int, planes: int) -> Batch:
+    def sample(self, number: int, planes: int) -> Batch:
+        """See :meth:`LabelledSource.sample`."""
         clip, index = self._frames[number]
         image, depth = clip.image(index), clip.depth(index)
-        assert depth is not None
+        assert depth is not None  # a labelled frame has depth
         if image.shape[:2] != depth.shape:
             raise FrameError(
                 f'image {list(image.shape[:2])} and depth {list(depth.shape)} differ in size'
             )
-        view = View.aspect((image.shape[0], image.shape[1]), (self.height, self.width))
-        light, knots = self._moving(clip, index, view, planes)
+        source = (image.shape[0], image.shape[1])
+        try:
+            placement = TRANSFORMS[self.transform](source, self.height, self.width)
+            light, knots = self._moving(clip, index, placement, planes)
+        except ValueError as error:  # of another size than the frames beside it, or too small
+            raise FrameError(str(error)) from error
         exposed = torch.from_numpy(light).to(self.device)
         # Metered at the reference plane, as an exposure control would.
         gain = exposure_gain(
-            torch.from_numpy(view.light(luminance(image)))[None].to(self.device),
+            torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
             np.array([self.mean_rate], np.float32),
         )
         exposed = (exposed * gain).clamp_(0, 1)
@@ -182,120 +162,33 @@ class ClipSource:
         counts, lengths = count_spikes(exposed[None], knots, phase, self.bins)
         rgb = None
         if self.with_rgb:
-            colour = torch.from_numpy(view.rgb(image)).to(self.device)
+            colour = torch.from_numpy(placement.image(image)).to(self.device)
             rgb = (colour.permute(2, 0, 1).float() / 255)[None]
-        camera = view.camera(clip.camera)
+        camera = placement.camera(clip.camera)
         return Batch(
             counts=counts,
             planes_per_bin=lengths,
             rgb=rgb,
-            depth=torch.from_numpy(view.depth(depth))[None, None].to(self.device),
+            depth=torch.from_numpy(placement.depth(depth))[None, None].to(self.device),
             fx=torch.tensor([camera[0, 0]], dtype=torch.float32, device=self.device),
             index=torch.tensor([number], device=self.device),
         )
 
     def _moving(
-        self, clip: Clip, index: int, view: View, planes: int
+        self, clip: Clip, index: int, placement: Placement, planes: int
     ) -> tuple[npt.NDArray[np.float32], list[int]]:
         """Light at a few instants of a window, ``[K, H, W]``, and their planes."""
         times = clip.times_s
         start = times[index] - reference_index('middle', planes) / self.rate_hz
         end = start + planes / self.rate_hz
-        first = max(int(np.searchsorted(times, start, 'right')) - 1, 0)
-        last = min(int(np.searchsorted(times, end, 'left')), len(times) - 1)
-        frames = [view.light(luminance(clip.image(k))) for k in range(first, last + 1)]
+        first = last = index
+        if clip.video:
+            first = max(int(np.searchsorted(times, start, 'right')) - 1, 0)
+            last = min(int(np.searchsorted(times, end, 'left')), len(times) - 1)
+        frames = [placement.image(luminance(clip.image(k))) for k in range(first, last + 1)]
         gap = float(np.diff(times[first : last + 1]).min()) if last > first else math.inf
         segments = max(_SEGMENTS, math.ceil(_SUB_FRAMES * planes / self.rate_hz / gap))
         knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
         instants = [float(start + knot / self.rate_hz) for knot in knots]
         times_s = [float(time) for time in times[first : last + 1]]
         return interpolate(frames, times_s, instants, self._interpolator), knots
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """The part of an image that a network sees, and how large.
-
-    Attributes:
-        source: Rows and columns of the image as it is stored.
-        resized: Rows and columns of the whole image at the new size.
-        top: First row of the part, at the new size.
-        left: First column of the part.
-        size: Rows and columns of the part.
-    """
-
-    source: tuple[int, int]
-    resized: tuple[int, int]
-    top: int
-    left: int
-    size: tuple[int, int]
-
-    @classmethod
-    def aspect(cls, source: tuple[int, int], size: tuple[int, int]) -> View:
-        """The middle of an image, as small as it can be without changing the aspect.
-
-        Args:
-            source: Rows and columns of the image.
-            size: Rows and columns wanted.
-        """
-        scale = max(wanted / own for wanted, own in zip(size, source, strict=True))
-        rows, columns = (
-            max(round(own * scale), wanted) for own, wanted in zip(source, size, strict=True)
-        )
-        return cls(source, (rows, columns), (rows - size[0]) // 2, (columns - size[1]) // 2, size)
-
-    def light(self, light: Light) -> Light:
-        """Linear light of the part, averaged over the pixels that fall together."""
-        resized: Light = self._cut(self._resized(light))
-        return resized
-
-    def rgb(self, image: Rgb) -> Rgb:
-        """Colours of the part."""
-        resized: Rgb = self._cut(self._resized(image))
-        return resized
-
-    def depth(self, depth: Depth) -> Depth:
-        """Depth of the part: each pixel has that of the pixel it lies in, unblended."""
-        rows = _nearest(self.top, self.size[0], self.source[0] / self.resized[0])
-        columns = _nearest(self.left, self.size[1], self.source[1] / self.resized[1])
-        chosen: Depth = depth[rows[:, None], columns]
-        return chosen
-
-    def camera(self, matrix: Matrix) -> Matrix:
-        """The camera matrix of the part; pixel centres lie at whole numbers in both."""
-        y, x = (new / old for new, old in zip(self.resized, self.source, strict=True))
-        moved = np.array(
-            [[x, 0, (x - 1) / 2 - self.left], [0, y, (y - 1) / 2 - self.top], [0, 0, 1]]
-        )
-        camera: Matrix = moved @ matrix
-        return camera
-
-    def _cut(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        rows = slice(self.top, self.top + self.size[0])
-        return np.ascontiguousarray(image[rows, self.left : self.left + self.size[1]])
-
-    def _resized(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        method = cv2.INTER_AREA if self.resized[0] < self.source[0] else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(image, self.resized[::-1], interpolation=method))
-
-
-def joined(parts: Sequence[Batch]) -> Batch:
-    """One batch of several with the same bins.
-
-    Args:
-        parts: At least one.
-    """
-    rgb = [part.rgb for part in parts if part.rgb is not None]
-    return Batch(
-        counts=torch.cat([part.counts for part in parts]),
-        planes_per_bin=parts[0].planes_per_bin,
-        rgb=torch.cat(rgb) if rgb else None,
-        depth=torch.cat([part.depth for part in parts]),
-        fx=torch.cat([part.fx for part in parts]),
-        index=torch.cat([part.index for part in parts]),
-    )
-
-
-def _nearest(first: int, number: int, step: float) -> npt.NDArray[np.intp]:
-    """Pixels of the source that the centres of pixels lie in."""
-    return ((np.arange(first, first + number) + 0.5) * step).astype(np.intp)

@@ -30,6 +30,7 @@ _STEP_PX = 1.0
 _PERCENTILE = 99.0
 _GAMMA = 1 / 2.2
 _MOST_LOST = 0.5
+_UNKNOWN = np.complex64(complex(math.nan, math.nan))
 
 
 class Motion(Protocol):
@@ -128,17 +129,17 @@ def flow_motion(before: Light, after: Light, forward: Vectors, backward: Vectors
     difference = np.abs(_shifted(after, forward) - before)
     if difference[seen_later].sum() >= np.abs(after - before)[seen_later].sum():
         return Blend(before, after)
-    return _Flow(before, after, forward, backward, seen_later, seen_before, difference)
+    return _Flow(before, after, forward, backward, seen_later, seen_before)
 
 
 class _Flow:
     """Frames moved along the flow to an instant between them.
 
     The steps are those of the interpolation in Baker et al., "A Database and Evaluation
-    Methodology for Optical Flow", IJCV 2011, section 3.3.3: flow is moved to the instant, the
-    best match of several wins, holes are filled; there each pixel looks up its colour in both
-    frames, or in the one where it is not hidden. Unlike there, flow of both directions is moved:
-    what comes into sight is known from the second frame's.
+    Methodology for Optical Flow", IJCV 2011, section 3.3.3: flow is moved to the instant, holes
+    in it are filled, and there each pixel looks up its colour in both frames, or in the one where
+    it is not hidden. Unlike there, flow of both directions is moved: what comes into sight is
+    known from the second frame's. Where several pixels meet, one that is seen in both frames wins.
     """
 
     def __init__(
@@ -149,20 +150,15 @@ class _Flow:
         backward: Vectors,
         seen_later: Mask,
         seen_before: Mask,
-        difference: Light,
     ) -> None:
         self._before, self._after = before, after
-        self._forward, self._backward = forward, backward
-        # As numbers: masks are looked up between pixels.
-        self._seen_later = seen_later.astype(np.float32)
-        self._seen_before = seen_before.astype(np.float32)
-        self.pixels = float(
-            np.percentile(np.hypot(forward[..., 0], forward[..., 1])[seen_later], _PERCENTILE)
-        )
-        # What is written last wins.
-        backward_difference = np.abs(_shifted(before, backward) - after)
-        self._forward_order = _surest_last(difference, seen_later)
-        self._backward_order = _surest_last(backward_difference, seen_before)
+        self._forward = _Moving(forward, seen_later)
+        self._backward = _Moving(backward, seen_before)
+        # Light and mask are looked up at the same places.
+        self._old = np.dstack([before, seen_later]).astype(np.float32)
+        self._new = np.dstack([after, seen_before]).astype(np.float32)
+        lengths = np.hypot(forward[..., 0], forward[..., 1])
+        self.pixels = float(np.percentile(lengths[seen_later], _PERCENTILE))
 
     def at(self, share: float) -> Light:
         """The light at an instant, ``[H, W]``."""
@@ -170,11 +166,12 @@ class _Flow:
             return self._before if share <= 0 else self._after
         flow = self._flow_at(share)
         to_before, to_after = flow * np.float32(-share), flow * np.float32(1 - share)
-        old, new = _shifted(self._before, to_before), _shifted(self._after, to_after)
+        old, seen_later = np.moveaxis(_shifted(self._old, to_before), -1, 0)
+        new, seen_before = np.moveaxis(_shifted(self._new, to_after), -1, 0)
         # Weights: by time where a point is seen in both frames, else the frame that sees it. A
         # point of the first frame that the second does not see is hidden there, and vice versa.
-        hidden_later = (_shifted(self._seen_later, to_before) < 0.5) | _outside(to_after)
-        hidden_before = (_shifted(self._seen_before, to_after) < 0.5) | _outside(to_before)
+        hidden_later = (seen_later < 0.5) | _outside(to_after)
+        hidden_before = (seen_before < 0.5) | _outside(to_before)
         weight = np.full(flow.shape[:2], share, np.float32)
         weight[hidden_later & ~hidden_before] = 0
         weight[hidden_before & ~hidden_later] = 1
@@ -184,40 +181,58 @@ class _Flow:
     def _flow_at(self, share: float) -> Vectors:
         """Motion from the first frame to the second, of what is seen at an instant."""
         height, width = self._before.shape
-        flow = np.zeros((height * width, 2), np.float32)
-        known = np.zeros(height * width, np.uint8)
+        flow = np.full(height * width + 1, _UNKNOWN, np.complex64)
         # The nearer frame has the last word.
-        turns = [
-            (self._forward, share, 1, self._forward_order),
-            (self._backward, 1 - share, -1, self._backward_order),
-        ]
-        for vectors, part, sign, order in turns if share > 0.5 else turns[::-1]:
-            places, inside = _places(vectors * np.float32(part))
-            chosen = order[inside.ravel()[order]]
-            target = places.ravel()[chosen]
-            flow[target] = sign * vectors.reshape(-1, 2)[chosen]
-            known[target] = 1
-        if not known.all():
-            _fill(flow, known.reshape(height, width))
-        return flow.reshape(height, width, 2)
+        turns = [(self._forward, share, 1), (self._backward, 1 - share, -1)]
+        for moving, part, sign in turns if share > 0.5 else turns[::-1]:
+            moving.write(flow, part, sign)
+        flow = flow[:-1]
+        unknown = np.isnan(flow.real)
+        if unknown.any():
+            _fill(flow, unknown.reshape(height, width))
+        return flow.view(np.float32).reshape(height, width, 2)
 
 
-def _fill(flow: Vectors, known: npt.NDArray[np.uint8]) -> None:
+class _Moving:
+    """Pixels of one frame on their way to the other one."""
+
+    def __init__(self, vectors: Vectors, seen: Mask) -> None:
+        # What is written last wins: those seen in both frames.
+        order = np.concatenate([np.flatnonzero(~seen), np.flatnonzero(seen)])
+        row, column = np.divmod(order.astype(np.int32), np.int32(seen.shape[1]))
+        self._shape = seen.shape
+        self._x, self._y = column.astype(np.float32), row.astype(np.float32)
+        ordered = np.ascontiguousarray(vectors).reshape(-1, 2)[order]
+        self._right, self._down = ordered[:, 0].copy(), ordered[:, 1].copy()
+        self._vectors = ordered.view(np.complex64)[:, 0]
+
+    def write(self, flow: npt.NDArray[np.complex64], part: float, sign: int) -> None:
+        """Writes each vector where its pixel is, a part of the way along.
+
+        Args:
+            flow: One complex number (right, down) a pixel, and one for all that is outside.
+            part: How much of the way.
+            sign: 1, or -1 to write vectors that point the other way.
+        """
+        place, inside = _places(
+            self._x + np.float32(part) * self._right,
+            self._y + np.float32(part) * self._down,
+            self._shape,
+        )
+        place[~inside] = -1
+        flow[place] = self._vectors if sign > 0 else -self._vectors
+
+
+def _fill(flow: npt.NDArray[np.complex64], unknown: Mask) -> None:
     """Gives pixels that nothing reached the motion of the nearest one that has some."""
     _, labels = cv2.distanceTransformWithLabels(
-        1 - known, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+        unknown.astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
-    labels = labels.ravel()
-    reached = np.flatnonzero(known)
-    source = np.zeros(labels.max() + 1, np.int64)
-    source[labels[reached]] = reached
-    holes = np.flatnonzero(known.ravel() == 0)
-    flow[holes] = flow[source[labels[holes]]]
-
-
-def _surest_last(difference: Light, seen: Mask) -> npt.NDArray[np.int64]:
-    """Numbers of pixels: first those seen in one frame only, then by how alike both frames are."""
-    return np.argsort(np.where(seen, -difference, -np.inf), axis=None, kind='stable')
+    numbers = np.ravel(labels)
+    holes, known = np.flatnonzero(unknown), np.flatnonzero(~unknown)
+    source = np.zeros(numbers.max() + 1, np.int64)
+    source[numbers[known]] = known
+    flow[holes] = flow[source[numbers[holes]]]
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[Light, Light]:
@@ -228,7 +243,7 @@ def _grid(shape: tuple[int, ...]) -> tuple[Light, Light]:
 
 
 def _shifted(image: Light, vectors: Vectors) -> Light:
-    """What each pixel finds at the end of its vector, ``[H, W]``; borders go on."""
+    """What each pixel finds at the end of its vector, ``[H, W]`` or ``[H, W, C]``."""
     x, y = _grid(image.shape)
     found = cv2.remap(
         image,
@@ -240,19 +255,18 @@ def _shifted(image: Light, vectors: Vectors) -> Light:
     return np.asarray(found, np.float32)
 
 
-def _places(vectors: Vectors) -> tuple[npt.NDArray[np.int64], Mask]:
-    """Number of the pixel that each vector ends nearest to, and whether it is in the image."""
-    x, y = _grid(vectors.shape)
-    column = np.rint(x + vectors[..., 0]).astype(np.int64)
-    row = np.rint(y + vectors[..., 1]).astype(np.int64)
-    height, width = x.shape
-    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    return row * width + column, inside
+def _places(x: Light, y: Light, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.int32], Mask]:
+    """Number of the pixel nearest to each point, and whether that is in the image."""
+    height, width = shape
+    column, row = np.rint(x).astype(np.int32), np.rint(y).astype(np.int32)
+    inside: Mask = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    return row * np.int32(width) + column, inside
 
 
 def _outside(vectors: Vectors) -> Mask:
     """Whether a vector ends outside the image, by more than half a pixel."""
-    return ~_places(vectors)[1]
+    x, y = _grid(vectors.shape)
+    return ~_places(x + vectors[..., 0], y + vectors[..., 1], vectors.shape[:2])[1]
 
 
 def _leads_back(there: Vectors, back: Vectors) -> Mask:
@@ -262,7 +276,7 @@ def _leads_back(there: Vectors, back: Vectors) -> Mask:
     Displacement Optical Flow", ECCV 2010, Eq. 5: a hundredth of the squared lengths and half a
     squared pixel.
     """
-    returned = np.stack([_shifted(np.ascontiguousarray(back[..., i]), there) for i in (0, 1)], -1)
+    returned = _shifted(back, there)
     error = ((there + returned) ** 2).sum(-1)
     lengths = (there**2).sum(-1) + (returned**2).sum(-1)
     close: Mask = error < 0.01 * lengths + 0.5

@@ -13,7 +13,19 @@ from typing import Any
 from spike_training.data.clip import Clip, SpikeClip
 from spike_training.errors import DataSetError
 
-READERS = ('folder', 'kitti', 'sevenscenes', 'tum')
+READERS = (
+    'dat',
+    'drivingstereo',
+    'folder',
+    'kitti',
+    'nyuv2',
+    'nyuv2_raw',
+    'respike',
+    'rosbag',
+    'sevenscenes',
+    'tum',
+    'vkitti',
+)
 """Names of data sets, each a module here."""
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from PIL import Image
 
 from spike_training.data.clip import Clip, Depth, Matrix, Rgb, Times
 from spike_training.errors import DataSetError, FrameError
+
+Key = TypeVar('Key', bound=Hashable)
 
 MAX_BAD_SHARE = 0.05
 """Largest share of frames that may be left out; more say that something is wrong with the set."""
@@ -166,18 +168,32 @@ def check_clip(clip: Clip, plausible_m: tuple[float, float]) -> None:
                 f'{clip.name}: images are {_size(image)} and depth maps {_size(depth)} pixels; '
                 'expected depth that is registered to the image'
             )
-        known = depth[np.isfinite(depth)]
-        if not known.size:
+        if not np.isfinite(depth).any():
             continue
-        median, (low, high) = float(np.median(known)), plausible_m
-        if not low <= median <= high:
-            raise DataSetError(
-                f'{clip.name}: the median depth of frame {index} is {median:.3g} m, expected '
-                f'{low:g} to {high:g} m; is the unit right?'
-            )
+        check_median(f'{clip.name}, frame {index}', depth, plausible_m)
         return
     if problem is not None:
         raise DataSetError(str(problem))
+
+
+def check_median(name: str, depth: Depth, plausible_m: tuple[float, float]) -> None:
+    """Refuses depth in a wrong unit.
+
+    Args:
+        name: Whose depth it is.
+        depth: Metres; NaN and infinity do not count.
+        plausible_m: Between which metres the median lies.
+
+    Raises:
+        DataSetError: It does not.
+    """
+    known = depth[np.isfinite(depth)]
+    low, high = plausible_m
+    if known.size and not low <= (median := float(np.median(known))) <= high:
+        raise DataSetError(
+            f'{name}: the median depth is {median:.3g} m, expected {low:g} to {high:g} m; is the '
+            'unit right?'
+        )
 
 
 def missing(path: Path, tree: str) -> DataSetError:
@@ -205,6 +221,45 @@ def natural(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: [_part(part) for part in re.split(r'(\d+)', path.name)])
 
 
+def reproject(
+    depth: Depth,
+    depth_camera: Matrix,
+    camera: Matrix,
+    rotation: Matrix | None = None,
+    shift_m: npt.NDArray[np.float64] | None = None,
+) -> Depth:
+    """Depth of one camera as another one of the same size sees it; of two things, the nearer.
+
+    Every pixel goes to the one that it falls into, so gaps open where the other camera's focal
+    length is longer.
+
+    Args:
+        depth: ``[H, W]`` metres, NaN unknown.
+        depth_camera: Matrix of the depth camera, ``[3, 3]`` pixels.
+        camera: Matrix of the other camera.
+        rotation: From the depth camera to the other one; parallel unless given.
+        shift_m: ``[3]``, likewise: ``rotation @ point + shift_m``.
+
+    Returns:
+        ``[H, W]`` metres, NaN unknown.
+    """
+    rows, columns = np.nonzero(np.isfinite(depth))
+    pixels = np.stack([columns, rows, np.ones(len(rows))])
+    points = np.linalg.inv(depth_camera) @ pixels * depth[rows, columns]
+    if rotation is not None:
+        points = rotation @ points
+    if shift_m is not None:
+        points = points + shift_m[:, None]
+    seen = camera @ points
+    x, y = np.rint(seen[:2] / seen[2]).astype(np.intp)
+    height, width = depth.shape
+    inside = (points[2] > 0) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    nearest = np.full(depth.shape, np.inf, np.float32)
+    np.minimum.at(nearest, (y[inside], x[inside]), points[2, inside].astype(np.float32))
+    nearest[np.isinf(nearest)] = np.nan
+    return nearest
+
+
 def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Matrix:
     """``[3, 3]`` of focal lengths and centre, pixels."""
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
@@ -225,6 +280,68 @@ def read_matrix(path: Path, tree: str) -> Matrix:
     if not (matrix[0, 0] > 0 and matrix[1, 1] > 0 and np.isfinite(matrix).all()):
         raise DataSetError(f'{path}: expected a camera matrix, its focal lengths above 0')
     return matrix
+
+
+def read_projection(path: Path, name: str, tree: str) -> Matrix:
+    """The camera matrix of a projection matrix in a calibration file of KITTI's form.
+
+    Args:
+        path: Lines of a name, a colon and numbers.
+        name: Of the line with the projection matrix, twelve numbers.
+        tree: What is expected where.
+
+    Raises:
+        DataSetError: The file is missing or lacks that line.
+    """
+    if not path.is_file():
+        raise missing(path, tree)
+    for line in path.read_text(encoding='utf-8').splitlines():
+        if line.startswith(f'{name}:'):
+            try:
+                return np.array(line.split()[1:], np.float64).reshape(3, 4)[:, :3]
+            except ValueError:
+                break
+    raise DataSetError(f'{path}: expected a line "{name}:" with twelve numbers')
+
+
+def number_of(path: Path) -> int:
+    """The last number in a file's name.
+
+    Raises:
+        DataSetError: There is none.
+    """
+    digits = re.findall(r'\d+', path.stem)
+    if not digits:
+        raise DataSetError(f'{path}: expected a number in the name')
+    return int(digits[-1])
+
+
+def pair(
+    images: Mapping[Key, Path], depths: Mapping[Key, Path], name: str
+) -> tuple[dict[Key, tuple[Path, Path]], dict[str, list[str]]]:
+    """Images and depth maps that belong together.
+
+    Args:
+        images: Images by what they share with their depth, a number or a name.
+        depths: Depth maps likewise.
+        name: Of the clip, for messages.
+
+    Returns:
+        Pairs in the order of the images, and names of what has no partner, by reason.
+
+    Raises:
+        DataSetError: Too many have none, or fewer than two pairs are left.
+    """
+    pairs = {key: (image, depths[key]) for key, image in images.items() if key in depths}
+    skipped = {}
+    if alone := [image.name for key, image in images.items() if key not in depths]:
+        skipped['no depth for the image'] = alone
+    if alone := [depth.name for key, depth in depths.items() if key not in images]:
+        skipped['no image for the depth'] = alone
+    check_share(skipped, len(images.keys() | depths.keys()), name)
+    if len(pairs) < 2:
+        raise DataSetError(f'{name}: {len(pairs)} images with depth, expected 2 or more')
+    return pairs, skipped
 
 
 def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 
 from spike_training.data.clip import Clip
 from spike_training.data.readers import files
-from spike_training.errors import DataSetError
 
 TREE = """\
   ROOT/images/00000.png   (or rgb/, color/, image/; .png, .jpg, .ppm)
@@ -45,19 +44,14 @@ def read(
         (chosen or [root / IMAGE_FOLDERS[0]])[0], files.IMAGE_SUFFIXES, TREE
     )
     depths = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
-    by_name = {path.stem: path for path in depths}
-    skipped: dict[str, list[str]] = {}
-    pairs = [(path, by_name.get(path.stem)) for path in pictures]
-    if alone := [path.name for path, depth in pairs if depth is None]:
-        skipped['no depth of that name'] = alone
-    if alone := sorted(by_name.keys() - {path.stem for path in pictures}):
-        skipped['no image of that name'] = alone
     name = f'folder/{root.name}'
-    files.check_share(skipped, max(len(pictures), len(depths)), name)
-    paired = [(path, depth) for path, depth in pairs if depth is not None]
-    if len(paired) < 2:
-        raise DataSetError(f'{root}: {len(paired)} images with depth, expected 2 or more')
-    pictures, depths = [path for path, _ in paired], [depth for _, depth in paired]
+    pairs, skipped = files.pair(
+        {path.stem: path for path in pictures}, {path.stem: path for path in depths}, name
+    )
+    pictures, depths = (
+        [image for image, _ in pairs.values()],
+        [depth for _, depth in pairs.values()],
+    )
     if fx > 0:
         height, width = files.read_rgb(pictures[0]).shape[:2]
         camera = files.camera_matrix(fx, fx, (width - 1) / 2, (height - 1) / 2)

@@ -114,30 +114,8 @@ def read_split(path: Path, camera: str) -> dict[str, set[int]]:
     return frames
 
 
-def read_calibration(path: Path, camera: str) -> Matrix:
-    """The camera matrix of rectified images, from a calibration file of KITTI.
-
-    Args:
-        path: ``calib_cam_to_cam.txt``, or a file of the same form.
-        camera: ``image_02`` or ``image_03``.
-
-    Raises:
-        DataSetError: The file is missing or lacks that camera.
-    """
-    if not path.is_file():
-        raise files.missing(path, TREE)
-    name = f'P_rect_{camera[-2:]}'
-    for line in path.read_text(encoding='utf-8').splitlines():
-        if line.startswith(f'{name}:'):
-            try:
-                return np.array(line.split()[1:], np.float64).reshape(3, 4)[:, :3]
-            except ValueError:
-                break
-    raise DataSetError(f'{path}: expected a line "{name}:" with twelve numbers')
-
-
 def _recording(root: Path, camera: str) -> Clip:
-    matrix = read_calibration(root / 'calib.txt', camera)
+    matrix = _camera(root / 'calib.txt', camera)
     pictures = files.list_files(root / camera / 'data', ('.png', '.jpg'), TREE)
     depths = files.list_files(root / 'depth', ('.png',), TREE)
     return _clip(root.name, matrix, pictures, depths, None)
@@ -152,7 +130,7 @@ def _drive(drive: Path, depth: Path, wanted: set[int] | None, camera: str) -> li
     if not folders:
         return []
     depths = [path for folder in folders for path in files.list_files(folder, ('.png',), TREE)]
-    matrix = read_calibration(drive.parent / 'calib_cam_to_cam.txt', camera)
+    matrix = _camera(drive.parent / 'calib_cam_to_cam.txt', camera)
     pictures = files.list_files(drive / camera / 'data', ('.png', '.jpg'), TREE)
     clip = _clip(drive.name, matrix, pictures, depths, wanted)
     return [clip] if clip.labelled else []
@@ -186,3 +164,7 @@ def _clip(
     )
     files.check_clip(clip, ENCODING.plausible_m)
     return clip
+
+
+def _camera(path: Path, camera: str) -> Matrix:
+    return files.read_projection(path, f'P_rect_{camera[-2:]}', TREE)

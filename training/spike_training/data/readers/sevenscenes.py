@@ -13,7 +13,6 @@ of 0.900 to 0.905 of the focal lengths (525 / 585 = 0.897) and at 15 to 30 mm, w
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import cv2
@@ -21,7 +20,6 @@ import numpy as np
 
 from spike_training.data.clip import Clip, Depth
 from spike_training.data.readers import files
-from spike_training.errors import DataSetError
 
 TREE = """\
   ROOT/SCENE/seq-01/frame-000000.color.png   (or .jpg; ROOT may also be SCENE or seq-01)
@@ -58,31 +56,20 @@ def read(root: Path, fx: float = COLOUR_FOCAL) -> list[Clip]:
 
 
 def _sequence(folder: Path, root: Path, fx: float) -> Clip:
-    pictures, depths, numbers = [], [], []
-    skipped: dict[str, list[str]] = {}
-    found = sorted(folder.glob('frame-*.color.*'))
-    for picture in found:
-        match = re.match(r'frame-(\d+)\.color\.(png|jpg)$', picture.name)
-        if match is None:
-            continue
-        depth = folder / f'frame-{match[1]}.depth.png'
-        if not depth.is_file():
-            skipped.setdefault('no depth beside the image', []).append(picture.name)
-            continue
-        pictures.append(picture)
-        depths.append(depth)
-        numbers.append(int(match[1]))
-    where = folder.relative_to(root.parent) if root.name else folder
-    name = f'sevenscenes/{where}'
-    files.check_share(skipped, len(found), name)
-    if len(pictures) < 2:
-        raise DataSetError(f'{folder}: {len(pictures)} frames with depth, expected 2 or more')
+    images, depths = (
+        {files.number_of(path.with_suffix('')): path for path in sorted(folder.glob(pattern))}
+        for pattern in ('frame-*.color.*', 'frame-*.depth.png')
+    )
+    if not depths:
+        raise files.missing(folder / 'frame-000000.depth.png', TREE)
+    name = f'sevenscenes/{folder.relative_to(root.parent) if root.name else folder}'
+    pairs, skipped = files.pair(images, depths, name)
     clip = files.FileClip(
         name,
         files.camera_matrix(fx, fx, *CENTRE),
-        np.array(numbers) / RATE_HZ,
-        pictures,
-        depths,
+        np.array(list(pairs)) / RATE_HZ,
+        [image for image, _ in pairs.values()],
+        [depth for _, depth in pairs.values()],
         ENCODING,
         skipped,
         register=lambda depth: without_edges(registered(depth, fx)),
@@ -102,17 +89,9 @@ def registered(depth: Depth, fx: float) -> Depth:
     Returns:
         ``[H, W]`` metres, NaN unknown.
     """
-    rows, columns = np.nonzero(np.isfinite(depth))
-    z = depth[rows, columns]
-    ratio = fx / DEPTH_FOCAL
-    x = np.rint((columns - CENTRE[0]) * ratio + CENTRE[0] - fx * BASELINE_M / z).astype(np.intp)
-    y = np.rint((rows - CENTRE[1]) * ratio + CENTRE[1]).astype(np.intp)
-    height, width = depth.shape
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    seen = np.full(depth.shape, np.inf, np.float32)
-    np.minimum.at(seen, (y[inside], x[inside]), z[inside])
-    seen[np.isinf(seen)] = np.nan
-    return seen
+    depth_camera, camera = (files.camera_matrix(f, f, *CENTRE) for f in (DEPTH_FOCAL, fx))
+    shift_m = np.array([-BASELINE_M, 0, 0])
+    return files.reproject(depth, depth_camera, camera, shift_m=shift_m)
 
 
 def without_edges(depth: Depth) -> Depth:

@@ -1,0 +1,250 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated planes per second, against real time and against a loop as public simulators have it.
+
+    PYTHONPATH=training python -m benchmarks.simulator --json simulator.json
+
+from the repository's root, without ROS. Light that changes over a window, 128 planes of 400x250,
+becomes packed planes, by ours and by the plain loop in turn, after it was checked that both fire
+alike. One thread is used, and a GPU beside the CPU where there is one.
+
+The JSON holds ``machine``, ``settings``, ``work`` and ``bytes``. Each entry of ``work`` has
+``name``, ``device``, ``batch``, the median ``ms`` of a call, ``planes_per_s`` (400x250, of all
+recordings of the batch together), ``real_time`` (how many cameras of 20,000 planes a second that
+is) and ``over_plain``, the median of each round's ratio to the plain loop on the CPU:
+
+- ``keep``, ``reset``: the ideal sensor in both modes;
+- ``still``: ``keep`` under constant light;
+- ``mismatch``: with unequal response, threshold and dark current, hot and dead pixels;
+- ``read noise``, ``shot noise``, ``everything``: with noise in every plane;
+- ``counts``: 32 counts a pixel in closed form, with ``mismatch``; no planes are made;
+- ``plain``: a numpy loop over float64 planes, into an array of float64 planes; ``plain packed``
+  packs those too.
+
+``bytes`` says what a window of 128 planes takes: ``packed``, ``unpacked`` (a byte a pixel),
+``float32`` and ``float64``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import report
+from spike_depth_ros import packing
+from spike_training.data import exposure
+from spike_training.data.camera import SpikeCamera, simulate_counts
+from spike_training.data.sensor import IDEAL, Sensor
+
+HEIGHT, WIDTH = 250, 400
+RATE_HZ = 20_000
+MISMATCH = Sensor(
+    dark_current=150,
+    dark_spread=0.43,
+    response_mismatch=0.03,
+    threshold_mismatch=0.01,
+    hot_pixels=0.001,
+    dead_pixels=0.001,
+)
+NOISY = {
+    'read noise': Sensor(read_noise=0.01),
+    'shot noise': Sensor(electrons=3000),
+    'everything': Sensor(
+        dark_current=150,
+        dark_spread=0.43,
+        response_mismatch=0.03,
+        electrons=3000,
+        read_noise=0.01,
+        hot_pixels=0.001,
+    ),
+}
+
+
+def plain_loop(light: np.ndarray, charge: np.ndarray) -> np.ndarray:
+    """The loop of public simulators in our words: float64 planes in, float64 planes out."""
+    spikes = np.zeros(light.shape)
+    for plane, image in enumerate(light):
+        charge = charge + image
+        fired = charge >= 1
+        charge = charge - fired
+        spikes[plane] = fired
+    return spikes
+
+
+def scene(batch: int, planes: int) -> tuple[torch.Tensor, list[int]]:
+    """Light at five knots of a window, around a rate of a quarter."""
+    rng = np.random.default_rng(0)
+    shape = (batch, 5, HEIGHT, WIDTH)
+    light = (
+        rng.random(shape, np.float32) * 0.2 + rng.random((batch, 1, *shape[2:]), np.float32) / 4
+    )
+    return torch.from_numpy(light), [planes * k // 4 for k in range(5)]
+
+
+def check(planes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Light and first charge of the plain loop, after a comparison of what it fires with ours.
+
+    Raises:
+        AssertionError: More than one spike in 10,000 differs; rounding explains fewer.
+    """
+    light, knots = scene(1, planes)
+    charge = exposure.phases(torch.tensor([0]), HEIGHT, WIDTH)[0].numpy() / (1 << 24)
+    images = exposure.plane_luminance(light, knots)[0].double().numpy()
+    ours = SpikeCamera(HEIGHT, WIDTH, torch.tensor([0])).expose(light, knots)[0].numpy()
+    differing = (packing.unpack(ours, WIDTH) != plain_loop(images, charge)).mean()
+    assert differing < 1e-4, f'{differing:.2%} of the pixels of ours and of the plain loop differ'
+    return images, charge
+
+
+def works(batch: int, planes: int, device: str) -> dict[str, Callable[[], object]]:
+    light, knots = scene(batch, planes)
+    light = light.to(device)
+    still = light[:, :1].expand(-1, 2, -1, -1).contiguous()
+    keys = torch.arange(batch, device=device)
+    cameras = {
+        'keep': IDEAL,
+        'reset': Sensor('reset'),
+        'mismatch': MISMATCH,
+        **NOISY,
+    }
+
+    def of(sensor: Sensor, shown: torch.Tensor, at: list[int]) -> Callable[[], object]:
+        camera = SpikeCamera(HEIGHT, WIDTH, keys, sensor)
+        return lambda: camera.expose(shown, at)
+
+    return {
+        **{name: of(sensor, light, knots) for name, sensor in cameras.items()},
+        'still': of(IDEAL, still, [0, planes]),
+        'counts': lambda: simulate_counts(light, knots, keys, MISMATCH),
+    }
+
+
+def timed(function: Callable[[], object], device: str) -> float:
+    """Seconds of a call, with what it queued on a GPU; memory is freed outside of them."""
+    if device != 'cpu':
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    result = function()
+    if device != 'cpu':
+        torch.cuda.synchronize()
+    took = time.perf_counter() - started
+    del result
+    return took
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """All measurements; the result as this module's description has it."""
+    machine = report.machine()
+    torch.set_num_threads(1)
+    planes = options.planes
+    images, charge = check(planes)
+    devices = ['cpu'] + (['cuda'] if torch.cuda.is_available() else [])
+    jobs: dict[tuple[str, str, int], Callable[[], object]] = {
+        ('plain', 'cpu', 1): lambda: plain_loop(images, charge),
+        ('plain packed', 'cpu', 1): lambda: packing.pack(plain_loop(images, charge)),
+    }
+    for device in devices:
+        for batch in options.batches:
+            for name, function in works(batch, planes, device).items():
+                jobs[name, device, batch] = function
+    times: dict[tuple[str, str, int], list[float]] = {job: [] for job in jobs}
+    order = list(jobs)
+    for rounds in range(options.rounds + 1):
+        order.append(order.pop(0))  # what runs before a job, and warms its cache, changes
+        for job in order:
+            took = timed(jobs[job], job[1])
+            if rounds:
+                times[job].append(took)
+    plain = times['plain', 'cpu', 1]
+    work = []
+    for (name, device, batch), took in times.items():
+        rate = batch * planes / statistics.median(took)
+        work.append(
+            {
+                'name': name,
+                'device': device,
+                'batch': batch,
+                'ms': 1e3 * statistics.median(took),
+                'planes_per_s': rate,
+                'real_time': rate / RATE_HZ,
+                'over_plain': statistics.median(
+                    batch * p / t for p, t in zip(plain, took, strict=True)
+                ),
+            }
+        )
+    pixels = planes * HEIGHT * WIDTH
+    return {
+        'machine': machine,
+        'settings': {
+            'planes': planes,
+            'size': [HEIGHT, WIDTH],
+            'rounds': options.rounds,
+            'threads': 1,
+            'gpu': torch.cuda.get_device_name() if 'cuda' in devices else None,
+        },
+        'work': work,
+        'bytes': {
+            'packed': planes * HEIGHT * ((WIDTH + 7) // 8),
+            'unpacked': pixels,
+            'float32': 4 * pixels,
+            'float64': 8 * pixels,
+        },
+    }
+
+
+def text(result: dict[str, Any]) -> str:
+    """The result as a Markdown table and a line about the bytes."""
+    rows = [
+        (
+            row['name'],
+            row['device'],
+            str(row['batch']),
+            f'{row["planes_per_s"]:,.0f}',
+            f'{row["real_time"]:.2f}',
+            f'{row["over_plain"]:.1f}',
+            f'{row["ms"]:.2f}',
+        )
+        for row in result['work']
+    ]
+    header = ('work', 'device', 'batch', 'planes/s', 'x real time', 'x plain', 'ms')
+    sizes = ', '.join(f'{name} {size:,}' for name, size in result['bytes'].items())
+    return '\n\n'.join(
+        (
+            report.machine_line(result['machine']),
+            report.table(header, rows),
+            f'bytes of {result["settings"]["planes"]} planes: {sizes}',
+        )
+    )
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='python -m benchmarks.simulator',
+        description='Simulated planes per second against real time and a plain loop.',
+    )
+    add = parser.add_argument
+    add('--planes', type=int, default=128, help='window length, 4 or more; default: 128')
+    add('--batches', type=int, nargs='+', default=[1, 8], help='recordings at once; default: 1 8')
+    add('--rounds', type=int, default=15, help='default: 15')
+    add('--json', type=Path, help='file for the result')
+    return parser
+
+
+def main(args: list[str] | None = None) -> int:
+    options = argument_parser().parse_args(args)
+    result = run(options)
+    print(text(result))
+    report.write_json(options.json, result)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

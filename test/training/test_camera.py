@@ -1,0 +1,286 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The batched camera against the plainest loops, its physics, and that batches change nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import numpy.testing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip('torch')
+
+from spike_depth_ros import packing  # noqa: E402
+from spike_depth_ros.spiking import IntegrateAndFire  # noqa: E402
+from spike_training.data import camera as camera_module  # noqa: E402
+from spike_training.data.camera import SpikeCamera, simulate_counts  # noqa: E402
+from spike_training.data.exposure import count_spikes, phases, plane_luminance  # noqa: E402
+from spike_training.data.sensor import Sensor  # noqa: E402
+from spike_training.data.simulator import QUANTA, SpikeSimulator  # noqa: E402
+
+EVERYTHING = Sensor(
+    dark_current=300,
+    dark_spread=0.5,
+    response_mismatch=0.05,
+    threshold_mismatch=0.03,
+    electrons=500,
+    read_noise=0.03,
+    hot_pixels=0.05,
+    dead_pixels=0.05,
+)
+SENSORS = (
+    Sensor(),
+    Sensor('reset'),
+    dataclasses.replace(EVERYTHING, electrons=math.inf, read_noise=0.0),
+    Sensor(electrons=200),
+    Sensor(read_noise=0.05),
+    EVERYTHING,
+    dataclasses.replace(EVERYTHING, mode='reset'),
+)
+
+
+def keys(*numbers: int) -> torch.Tensor:
+    return torch.tensor(numbers, dtype=torch.int64)
+
+
+def naive(light: np.ndarray, charge: np.ndarray, mode: str = 'keep') -> np.ndarray:
+    """Spikes by one pixel and one plane at a time, in whole quanta; nothing packed."""
+    spikes = np.zeros(light.shape, np.uint8)
+    for place in np.ndindex(light.shape[1:]):
+        held = int(charge[place])
+        for plane in range(len(light)):
+            held += round(float(light[(plane, *place)]) * QUANTA)
+            if held >= QUANTA:
+                held = held - QUANTA if mode == 'keep' else 0
+                spikes[(plane, *place)] = 1
+    return spikes
+
+
+def steady(level: float, planes: int, size: tuple[int, int], sensor: Sensor) -> np.ndarray:
+    """Spikes under constant light, unpacked, ``[planes, height, width]``."""
+    camera = SpikeCamera(*size, keys(1), sensor)
+    light = torch.full((1, 2, *size), level)
+    return packing.unpack(camera.expose(light, [0, planes])[0].numpy(), size[1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 3), st.integers(1, 18)),
+    seed=st.integers(0, 2**31),
+    levels=st.sampled_from([None, 1, 2, 4]),
+    mode=st.sampled_from(['keep', 'reset']),
+    bit_order=st.sampled_from(['little', 'big']),
+)
+def test_without_noise_it_equals_the_naive_loop_bit_for_bit(
+    shape, seed, levels, mode, bit_order
+) -> None:
+    light = np.random.default_rng(seed).random(shape).astype(np.float32)
+    if levels:  # round shares, 0 and 1 among them, reach the threshold exactly
+        light = np.rint(light * levels).astype(np.float32) / np.float32(levels)
+    numbers = torch.arange(seed, seed + shape[0])
+    camera = SpikeCamera(*shape[2:], numbers, Sensor(mode), bit_order=bit_order)
+    before = camera.charge.numpy()
+    packed = camera.step(torch.from_numpy(light)).numpy()
+    expected = [naive(one, held, mode) for one, held in zip(light, before, strict=True)]
+    npt.assert_array_equal(packed, packing.pack(np.stack(expected), bit_order))
+
+
+def test_it_equals_the_simulator_and_the_live_camera() -> None:
+    light = torch.rand((1, 3, 9, 21), generator=torch.Generator().manual_seed(1))
+    knots = [0, 7, 40]
+    held = phases(keys(5), 9, 21)[0].numpy()
+    planes = plane_luminance(light, knots)[0].numpy()
+    packed = SpikeCamera(9, 21, keys(5)).expose(light, knots)[0].numpy()
+    npt.assert_array_equal(packed, SpikeSimulator.charged(held).step(planes))
+    live = IntegrateAndFire(held)
+    parts = [
+        live.expose(light[0, k].numpy(), light[0, k + 1].numpy(), end - first)
+        for k, (first, end) in enumerate(itertools.pairwise(knots))
+    ]
+    npt.assert_array_equal(packed, np.concatenate(parts))
+
+
+@pytest.mark.parametrize('sensor', SENSORS)
+@pytest.mark.parametrize('planes', [20, 64, 70])
+def test_counts_are_those_of_the_planes(sensor: Sensor, planes: int) -> None:
+    light = torch.rand((2, 3, 5, 11), generator=torch.Generator().manual_seed(2))
+    knots = [0, 11, planes]
+    packed = SpikeCamera(5, 11, keys(3, 4), sensor).expose(light, knots).numpy()
+    counts, lengths = simulate_counts(light, knots, keys(3, 4), sensor)
+    for one, found in zip(packed, counts.numpy(), strict=True):
+        expected, planes_per_bin = packing.bin_counts(one, 11)
+        npt.assert_array_equal(found, expected)
+        npt.assert_array_equal(lengths, planes_per_bin)
+
+
+def test_the_ideal_sensor_counts_as_training_does() -> None:
+    light = torch.rand((2, 2, 5, 11), generator=torch.Generator().manual_seed(2))
+    counts, _ = simulate_counts(light, [0, 64], keys(3, 4))
+    expected, _ = count_spikes(light, [0, 64], phases(keys(3, 4), 5, 11))
+    npt.assert_array_equal(counts, expected)
+
+
+@pytest.mark.parametrize('sensor', SENSORS)
+def test_neither_batch_nor_cuts_change_a_recording(sensor: Sensor) -> None:
+    light = torch.rand((3, 24, 6, 13), generator=torch.Generator().manual_seed(3))
+    numbers = keys(10, 11, 12)
+    whole = SpikeCamera(6, 13, numbers, sensor).step(light)
+    alone = [SpikeCamera(6, 13, numbers[k : k + 1], sensor).step(light[k, None]) for k in range(3)]
+    npt.assert_array_equal(whole, torch.cat(alone))
+    camera = SpikeCamera(6, 13, numbers, sensor)
+    parts = [camera.step(part) for part in light.split([1, 15, 8], dim=1)]
+    npt.assert_array_equal(whole, torch.cat(parts, 1))
+    other = SpikeCamera(6, 13, numbers + 1, sensor).step(light)
+    assert (other != whole).any()
+
+
+@pytest.mark.parametrize('sensor', SENSORS)
+@pytest.mark.parametrize('bit_order', ['little', 'big'])
+def test_the_arithmetic_of_gpus_gives_the_same(sensor: Sensor, bit_order, monkeypatch) -> None:
+    light = torch.rand((2, 3, 6, 13), generator=torch.Generator().manual_seed(4)) * 1.2
+
+    def run() -> torch.Tensor:
+        camera = SpikeCamera(6, 13, keys(1, 2), sensor, bit_order=bit_order)
+        counts, _ = camera.count(light, [0, 20, 40])
+        return torch.cat([camera.expose(light, [0, 20, 40]).flatten(), counts.flatten()])
+
+    through_numpy = run()
+    monkeypatch.setattr(camera_module, 'NUMPY', camera_module.TORCH)
+    npt.assert_array_equal(run(), through_numpy)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+@pytest.mark.parametrize('sensor', SENSORS)
+def test_a_gpu_gives_the_same(sensor: Sensor) -> None:
+    light = torch.rand((2, 3, 6, 13), generator=torch.Generator().manual_seed(4))
+    found = [
+        SpikeCamera(6, 13, keys(1, 2).to(device), sensor)
+        .expose(light.to(device), [0, 20, 40])
+        .cpu()
+        for device in ('cpu', 'cuda')
+    ]
+    # The spread of dark current is rounded differently, see the module sensor.
+    assert (found[0] != found[1]).double().mean() <= 1e-3 * (sensor.dark_spread > 0)
+
+
+def test_rate_is_linear_in_luminance_and_charge_is_conserved() -> None:
+    light = torch.linspace(0, 1, 101).expand(1, 2, 20, 101)
+    camera = SpikeCamera(20, 101, keys(1))
+    before = camera.charge.double() / QUANTA
+    counts, _ = camera.count(light, [0, 200], bins=1)
+    spikes = counts[:, 0].double()
+    assert (spikes / 200 - light[:, 0]).abs().max() < 1 / 200 + 1e-6
+    # Luminance is rounded to whole quanta.
+    gathered = (light[:, 0].double() * QUANTA).round() / QUANTA * 200
+    npt.assert_array_equal(before + gathered, spikes + camera.charge.double() / QUANTA)
+
+
+def test_reset_gives_intervals_of_threshold_over_luminance_rounded_up() -> None:
+    levels = np.array([1, 0.75, 0.5, 0.375, 0.3, 0.2, 0.125, 0.07], np.float32)
+    light = torch.from_numpy(levels).expand(1, 2, 3, 8)
+    spikes = packing.unpack(
+        SpikeCamera(3, 8, keys(1), Sensor('reset')).expose(light, [0, 200])[0].numpy(), 8
+    )
+    for column, level in enumerate(levels):
+        for row in range(3):
+            intervals = np.diff(np.flatnonzero(spikes[:, row, column]))
+            # In whole quanta 0.2 is a little less than a fifth: six planes, not five.
+            assert set(intervals) == {math.ceil(QUANTA / round(float(level) * QUANTA))}
+
+
+def test_threshold_and_gain_scale_the_rate() -> None:
+    for sensor, rate in ((Sensor(threshold=4), 0.125), (Sensor(gain=0.5), 0.25), (Sensor(), 0.5)):
+        assert steady(0.5, 160, (8, 16), sensor).mean() == rate
+
+
+def test_saturation_fires_in_every_plane_and_leaves_nothing_behind() -> None:
+    for sensor in (Sensor(), Sensor(electrons=50), Sensor(read_noise=0.1)):
+        camera = SpikeCamera(4, 8, keys(1), sensor)
+        bright = camera.step(torch.full((1, 50, 4, 8), 3.0))
+        # A comparison may miss once: then the pixel is full.
+        assert (packing.unpack(bright[0].numpy(), 8).sum(0) >= 49).all()
+        dark = camera.step(torch.zeros((1, 50, 4, 8)))
+        assert (packing.unpack(dark[0].numpy(), 8).sum(0) <= 1).all()
+    ideal = SpikeCamera(4, 8, keys(1))
+    assert (ideal.step(torch.full((1, 50, 4, 8), 3.0)) == 255).all()
+
+
+def deviations(spikes: np.ndarray) -> tuple[float, float]:
+    """Variance of the intervals, planes squared, and correlation of one with the next."""
+    variances, products = [], []
+    for pixel in spikes.reshape(len(spikes), -1).T:
+        off = np.diff(np.flatnonzero(pixel)).astype(np.float64)
+        off -= off.mean()
+        variances.append((off**2).mean())
+        products.append((off[1:] * off[:-1]).mean())
+    return float(np.mean(variances)), float(np.mean(products) / max(np.mean(variances), 1e-9))
+
+
+def test_shot_noise_adds_up_and_read_noise_does_not() -> None:
+    # 10 planes a spike exactly: without noise all intervals are equal.
+    size, planes, level = (16, 32), 1600, np.float32(0.1)
+    assert deviations(steady(level, planes, size, Sensor()))[0] < 0.01
+    variance, correlation = deviations(steady(level, planes, size, Sensor(electrons=100)))
+    # A threshold's variance of 1/100 moves a spike by 10 planes * 1/10; whole planes add 1/6.
+    assert variance == pytest.approx(1 + 1 / 6, rel=0.1)
+    assert -0.2 < correlation < 0  # of the rounding to whole planes alone
+    variance, correlation = deviations(steady(level, planes, size, Sensor(read_noise=0.1)))
+    assert 0.7 < variance < 2
+    assert -0.55 < correlation < -0.4  # a spike that comes early makes the next interval longer
+
+
+def test_read_noise_keeps_the_rate_and_shot_noise_spreads_it() -> None:
+    size, planes = (40, 40), 800
+    counted = {
+        name: steady(0.25, planes, size, sensor).sum(0).astype(float)
+        for name, sensor in (
+            ('ideal', Sensor()),
+            ('read', Sensor(read_noise=0.05)),
+            ('shot', Sensor(electrons=20)),
+        )
+    }
+    for counts in counted.values():
+        assert counts.mean() == pytest.approx(200, abs=0.5)
+    assert counted['ideal'].std() < 0.1
+    assert counted['read'].std() < 0.6
+    # 200 thresholds of 20 electrons: a standard deviation of sqrt(200 / 20) thresholds.
+    assert counted['shot'].std() == pytest.approx(math.sqrt(10), rel=0.1)
+
+
+def test_recordings_of_one_chip_share_its_pixels() -> None:
+    sensor = Sensor(response_mismatch=0.2)
+    light = torch.full((2, 2, 20, 20), 0.5)
+    shared, _ = simulate_counts(light, [0, 100], keys(1, 2), sensor, keys(7), bins=1)
+    own, _ = simulate_counts(light, [0, 100], keys(1, 2), sensor, bins=1)
+    first, second = shared[:, 0].double().flatten(1)
+    assert torch.corrcoef(torch.stack([first, second]))[0, 1] > 0.95
+    assert abs(torch.corrcoef(own[:, 0].double().flatten(1))[0, 1]) < 0.2
+    with pytest.raises(ValueError, match='2 chips for 3 recordings'):
+        SpikeCamera(4, 4, keys(1, 2, 3), sensor, keys(1, 2))
+
+
+@pytest.mark.parametrize('value', [-0.01, math.nan])
+def test_luminance_that_is_no_light_is_refused(value: float) -> None:
+    light = torch.full((1, 2, 3, 4), 0.5)
+    light[0, 1, 2, 3] = value
+    with pytest.raises(ValueError, match='expected 0 or more'):
+        SpikeCamera(3, 4, keys(1)).step(light)
+
+
+def test_other_sizes_and_knots_are_refused() -> None:
+    camera = SpikeCamera(3, 4, keys(1))
+    with pytest.raises(ValueError, match=r'expected \[1, images, 3, 4\]'):
+        camera.step(torch.zeros((1, 2, 4, 4)))
+    for knots in ([0], [1, 5], [0, 5, 5]):
+        with pytest.raises(ValueError, match='increase from 0'):
+            camera.expose(torch.zeros((1, len(knots), 3, 4)), knots)
+    with pytest.raises(ValueError, match='at 3 knots'):
+        camera.expose(torch.zeros((1, 2, 3, 4)), [0, 5, 9])
+    with pytest.raises(ValueError, match='at most 255 planes'):
+        camera.count(torch.zeros((1, 2, 3, 4)), [0, 256], bins=1)

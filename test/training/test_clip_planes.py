@@ -1,0 +1,172 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
+
+from spike_depth_ros import packing
+from spike_depth_ros.light import luminance
+from spike_training.data.clip_planes import (
+    BLOCK,
+    CameraSettings,
+    ClipCamera,
+    parse_size,
+    regrouped,
+)
+from spike_training.errors import ConfigError, DataSetError
+
+SETTINGS = CameraSettings(HEIGHT, WIDTH, rate_hz=1000.0)
+PER_FRAME = round(FRAME_S * SETTINGS.rate_hz)
+
+
+def planes(camera, start_s, count, stream=0):
+    packed = np.concatenate(list(camera.planes(start_s, count, stream)))
+    return packing.unpack(packed, camera.settings.width)
+
+
+def rate(spikes):
+    return spikes.mean(0)
+
+
+def likeness(first, second):
+    return np.corrcoef(first.ravel(), second.ravel())[0, 1]
+
+
+@pytest.mark.parametrize('frame', [0, 2, 5])
+def test_the_firing_rate_around_a_frame_shows_that_frame(frame):
+    camera = ClipCamera(Sliding(), SETTINGS)
+    around = planes(camera, float(camera.clip.times_s[frame]) - 0.01, 20)
+    light = [luminance(Sliding().image(k)) for k in range(6)]
+    scores = [likeness(rate(around), image) for image in light]
+    assert int(np.argmax(scores)) == frame
+    assert scores[frame] > 0.95
+
+
+def test_the_rate_is_the_light_times_the_gain():
+    clip = Sliding()
+    camera = ClipCamera(clip, SETTINGS)
+    still = planes(camera, float(clip.times_s[-1]), 1000)
+    light = luminance(clip.image(5))
+    mean = np.mean([luminance(clip.image(k)).mean() for k in range(6)])
+    np.testing.assert_allclose(rate(still), np.clip(light * 0.2 / mean, 0, 1), atol=2e-3)
+
+
+def test_between_frames_the_scene_moves():
+    camera = ClipCamera(Sliding(), SETTINGS)
+    half = planes(camera, 2.5 * FRAME_S - 0.01, 20)
+    shift = 2 * STEP + STEP // 2
+    truth = luminance(np.ascontiguousarray(SCENE[:, shift : shift + WIDTH]))
+    blend = (luminance(Sliding().image(2)) + luminance(Sliding().image(3))) / 2
+    # Away from the borders, of which one frame each knows nothing.
+    seen = np.s_[:, 8:-8]
+    assert likeness(rate(half)[seen], truth[seen]) > 0.95
+    linear = ClipCamera(Sliding(), CameraSettings(HEIGHT, WIDTH, 1000.0, interpolation='linear'))
+    blended = planes(linear, 2.5 * FRAME_S - 0.01, 20)
+    assert likeness(rate(blended)[seen], blend[seen]) > 0.95
+    assert likeness(rate(half)[seen], truth[seen]) > likeness(rate(blended)[seen], truth[seen])
+
+
+def test_parts_of_a_clip_are_what_is_asked_for():
+    camera = ClipCamera(Sliding(), SETTINGS)
+    for start, count in ((-0.05, 100), (0.0, 500), (0.123, 77), (0.49, 300), (0.2, 1)):
+        blocks = list(camera.planes(start, count))
+        assert sum(map(len, blocks)) == count
+        assert max(map(len, blocks)) <= BLOCK
+
+
+def test_no_frame_is_passed_over_at_a_rate_below_theirs():
+    slow = CameraSettings(HEIGHT, WIDTH, rate_hz=4.0)
+    spikes = planes(ClipCamera(Sliding(), slow), 0.0, 3)
+    assert len(spikes) == 3
+
+
+def test_the_same_stream_is_the_same_and_another_one_is_not():
+    camera = ClipCamera(Sliding(), SETTINGS)
+    first, again, other = (planes(camera, 0.1, 50, stream) for stream in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).mean() > 0.05
+    assert likeness(rate(first), rate(other)) > 0.9
+
+
+def test_camera_and_depth_are_of_the_sensors_size():
+    clip = Sliding()
+    camera = ClipCamera(clip, CameraSettings(20, 30))
+    np.testing.assert_allclose(camera.matrix[0], [CAMERA[0, 0] / 3, 0, 45 / 3 - 0.5])
+    depth = camera.depth(1)
+    assert depth.shape == (20, 30)
+    np.testing.assert_array_equal(depth[5], clip.depth(1)[5, 1::3])
+    assert ClipCamera(Sliding(labelled=(0,)), SETTINGS).depth(1) is None
+
+
+def test_a_damaged_frame_is_left_out_and_counted_by_name():
+    clip = Sliding(6, damaged=(3,))
+    camera = ClipCamera(clip, SETTINGS)
+    whole = ClipCamera(Sliding(6), SETTINGS)
+    spikes, sound = planes(camera, 0.0, 600), planes(whole, 0.0, 600)
+    assert camera.skipped == {
+        '3.png: cannot be read: truncated': ['made/sliding, frame 3'],
+    }
+    # Its neighbours lead over the gap.
+    gap = np.s_[3 * PER_FRAME - 10 : 3 * PER_FRAME + 10]
+    assert likeness(rate(spikes[gap])[:, 15:-15], rate(sound[gap])[:, 15:-15]) > 0.9
+
+
+@pytest.mark.parametrize('damaged', [(0,), (5,)])
+def test_first_and_last_frames_may_be_damaged(damaged):
+    spikes = planes(ClipCamera(Sliding(6, damaged=damaged), SETTINGS), -0.1, 900)
+    assert len(spikes) == 900
+    assert spikes.any((1, 2)).all()
+
+
+def test_too_many_damaged_frames_end_it():
+    with pytest.raises(DataSetError, match='2 of 6 frames cannot be used, expected at most 5%'):
+        planes(ClipCamera(Sliding(6, damaged=(1, 2, 4)), SETTINGS), 0.0, 600)
+
+
+def test_a_clip_without_a_readable_frame_is_refused():
+    with pytest.raises(DataSetError, match='no frame can be read'):
+        ClipCamera(Sliding(1, damaged=(0,)), SETTINGS)
+
+
+def test_a_black_clip_is_refused():
+    class Black(Sliding):
+        def image(self, index):
+            return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+
+    with pytest.raises(DataSetError, match='its frames are black'):
+        ClipCamera(Black(), SETTINGS)
+
+
+def test_a_transform_that_does_not_fit_says_so():
+    with pytest.raises(DataSetError, match='made/sliding: images of 90x60: expected at least'):
+        ClipCamera(Sliding(), CameraSettings(transform='authors'))
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        ({'height': 0}, 'size is 400x0'),
+        ({'rate_hz': 0}, 'rate is 0: expected planes a second'),
+        ({'mean_rate': 1.5}, 'mean_rate is 1.5'),
+        ({'transform': 'x'}, "transform is 'x': expected aspect or authors"),
+        ({'interpolation': 'x'}, "interpolation is 'x': expected flow or linear"),
+    ],
+)
+def test_wrong_settings_are_named(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        CameraSettings(**wrong)
+
+
+def test_sizes_are_width_by_height():
+    assert parse_size('400x250') == (400, 250)
+    with pytest.raises(ConfigError, match="size is '400': expected WIDTHxHEIGHT"):
+        parse_size('400')
+
+
+@pytest.mark.parametrize('size', [1, 4, 7, 100])
+def test_regrouped_planes_are_the_same(size):
+    numbers = np.arange(33, dtype=np.uint8).reshape(33, 1, 1)
+    blocks = list(regrouped([numbers[:5], numbers[5:6], numbers[6:20], numbers[20:]], size))
+    np.testing.assert_array_equal(np.concatenate(blocks), numbers)
+    assert {len(block) for block in blocks[:-1]} <= {size}
+    assert len(blocks[-1]) <= size
