@@ -16,6 +16,7 @@ import yaml
 
 from spike_training.errors import ConfigError
 
+Kind = Literal['pretrain', 'cross_modality', 'cross_domain']
 Style = Literal['indoor', 'road']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 Problems = Iterator[str]
@@ -91,6 +92,51 @@ class DataConfig:
         yield from _above(self, 0, 'rate_hz')
 
 
+Sensor = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
+
+
+@dataclass
+class TargetConfig:
+    """Where the network shall work: spikes of another place and camera, without labels.
+
+    Scenes of a procedural world that shares nothing with that of data, seen in another light by
+    another camera. Labels are made for them, too, but the evaluation alone reads them.
+
+    Attributes:
+        styles: Kinds of scenes; null: data.styles.
+        planes: Lengths of the windows; null: data.planes.
+        rate_hz: Planes a second; null: data.rate_hz.
+        light: Factor on the mean firing rate that the exposure aims at.
+        contrast: Exponent on the luminance of the scene: above 1 shadows are deeper.
+        vignette: Share of the light that the corners of an image lose.
+        blur: Standard deviation of the lens's blur, pixels.
+        sensor: Noise and mismatch of the camera, one camera for all scenes: ideal, or as fitted
+            to recordings: vidar_car, uhsr, noise_maps.
+        sensor_scale: Factor on its mismatch, dark current, read-out noise and hot pixels.
+    """
+
+    styles: list[Style] | None = None
+    planes: list[int] | None = None
+    rate_hz: float | None = None
+    light: float = 0.5
+    contrast: float = 1.5
+    vignette: float = 0.5
+    blur: float = 0.7
+    sensor: Sensor = 'uhsr'
+    sensor_scale: float = 1.0
+
+    def data(self, data: DataConfig) -> DataConfig:
+        """The data's settings with what the target says otherwise."""
+        return _over(data, self, 'styles', 'planes', 'rate_hz')
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from self.data(DataConfig()).problems()
+        yield from _above(self, 0, 'light', 'contrast')
+        yield from _share(self, 'vignette')
+        yield from _at_least(self, 0, 'blur', 'sensor_scale')
+
+
 @dataclass
 class TrainConfig:
     """The loop; a stage may say otherwise of some settings.
@@ -157,16 +203,166 @@ class TrainConfig:
 
 
 @dataclass
+class DistilConfig:
+    """Coarse-to-fine knowledge distillation, CFKD (Liu et al., BiCross, Eq. 3 and 7).
+
+    Attributes:
+        weight: Of L_CFKD in Eq. 7.
+        coarse: Whether global vectors of the encoder are distilled (CKD).
+        fine: Whether features of the decoder are distilled (FKD): off; mse, the mean over selected
+            positions and channels; or printed, the sum of Eq. 3 over the positions of the map.
+        projection: What the MLP before the coarse loss learns: depth, to tell an image's
+            distribution of depth from the teacher's features; or joint, from the coarse loss
+            itself, which it can also lower by forgetting what images differ in.
+        filter: Whether only positions where RGB is sure and spikes are not are distilled.
+        rgb_threshold: Predicted relative error up to which RGB is sure; null: rgb_quantile.
+        rgb_quantile: Share of each image's positions where RGB is sure.
+        spike_threshold: Predicted relative error up to which spikes are sure; null:
+            spike_quantile.
+        spike_quantile: Share of each image's positions where spikes are sure.
+    """
+
+    weight: float = 0.1
+    coarse: bool = True
+    fine: Literal['off', 'mse', 'printed'] = 'mse'
+    projection: Literal['depth', 'joint'] = 'depth'
+    filter: bool = True
+    rgb_threshold: float | None = None
+    rgb_quantile: float = 0.5
+    spike_threshold: float | None = None
+    spike_quantile: float = 0.5
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from _at_least(self, 0, 'weight')
+        yield from _thresholds(self, 'rgb', 'spike')
+
+
+@dataclass
+class ViewConfig:
+    """Strong views of a window of spikes: how far they may be from what the camera saw.
+
+    Each image gets its own draw between nothing and these limits. The weak view is the window as
+    it is.
+
+    Attributes:
+        flip: Mirror half of the target's images, before both views.
+        gain: Largest factor on the firing rate, and its inverse the smallest.
+        gamma: Largest exponent of the brightness, and its inverse the smallest.
+        vignette: Share of the light that the darkest side of an image may lose.
+        mismatch: Largest standard deviation of the pixels' response.
+        dark: Largest mean rate of dark spikes, spikes per plane.
+        drop: Largest share of planes that are lost, in half of the images.
+        drop_bins: Share of bins that are lost in whole, in these images.
+    """
+
+    flip: bool = True
+    gain: float = 1.6
+    gamma: float = 1.5
+    vignette: float = 0.4
+    mismatch: float = 0.1
+    dark: float = 0.01
+    drop: float = 0.2
+    drop_bins: float = 0.05
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from _at_least(self, 1, 'gain', 'gamma')
+        yield from _at_least(self, 0, 'mismatch', 'dark')
+        yield from _share(self, 'vignette', 'drop', 'drop_bins')
+
+
+@dataclass
+class AdaptConfig:
+    """Self-correcting teacher and student, SCTS (Liu et al., BiCross, Eq. 4, 5, 6 and 8).
+
+    Attributes:
+        teacher_decay: Share of the teacher kept at each step (Eq. 4); less in the first ones:
+            min(teacher_decay, (1 + t) / (10 + t)).
+        pseudo_weight: Of L_SCP and, where uncertainty says so, of L_unc on pseudo labels; 0: the
+            control without pseudo labels.
+        filter: Whether only pseudo labels that the teacher is sure of count.
+        threshold: Predicted relative error up to which it is sure; null: quantile.
+        quantile: Share of each image's pixels that it is sure of.
+        source_weight: Of L_sup and L_unc on the labelled source; 0: Eq. 8 as printed.
+        uncertainty: What trains the uncertainty: source, pseudo or both. Trained on pseudo labels
+            it learns that the student agrees with the teacher, and falls to 0.
+        alignment_weight: Of L_SCA in Eq. 8; 0: no discriminators.
+        aligned_views: Views whose class tokens are aligned, a discriminator each: both, strong or
+            weak.
+        discriminator_rate: Learning rate of the discriminators over that of the student.
+        statistics: What the batch-norm statistics of the exported network are made from: target,
+            its weak views; mixed, all that goes through the student; or frozen, those at the
+            start, which the student then also trains with.
+        start_batches: Batches of weak target views that the statistics are estimated from before
+            the first step, as the command adabn does; 0: none. For networks with batch norm.
+        remove_drift: Whether pseudo labels are divided by how far the teacher's depths have
+            drifted from the start's, on average.
+        deploy: What is exported: teacher, student, or label_free, the one whose error on labelled
+            source plus disagreement with itself on views of the target is lower.
+        kept_bounds: Share of kept pseudo labels outside of which a warning is due.
+        drift_bound: Factor between median depth and that of the start, either way, beyond which a
+            warning is due.
+        uncertainty_bound: Median uncertainty over that of the start, below which a warning is
+            due.
+        views: Strong views.
+    """
+
+    teacher_decay: float = 0.999
+    pseudo_weight: float = 1.0
+    filter: bool = True
+    threshold: float | None = None
+    quantile: float = 0.5
+    source_weight: float = 1.0
+    uncertainty: Literal['source', 'pseudo', 'both'] = 'source'
+    alignment_weight: float = 0.1
+    aligned_views: Literal['both', 'strong', 'weak'] = 'both'
+    discriminator_rate: float = 1.0
+    statistics: Literal['target', 'mixed', 'frozen'] = 'target'
+    start_batches: int = 30
+    remove_drift: bool = False
+    deploy: Literal['teacher', 'student', 'label_free'] = 'teacher'
+    kept_bounds: tuple[float, float] = (0.05, 0.95)
+    drift_bound: float = 1.25
+    uncertainty_bound: float = 0.5
+    views: ViewConfig = field(default_factory=ViewConfig)
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from _share(self, 'teacher_decay')
+        yield from _at_least(
+            self, 0, 'pseudo_weight', 'source_weight', 'alignment_weight', 'start_batches',
+            'uncertainty_bound',
+        )  # fmt: skip
+        yield from _above(self, 0, 'discriminator_rate')
+        yield from _at_least(self, 1, 'drift_bound')
+        yield from _thresholds(self, '')
+        low, high = self.kept_bounds
+        if not 0 <= low < high <= 1:
+            yield f'kept_bounds is {self.kept_bounds}: expected two ascending shares'
+        if self.source_weight == 0 and self.uncertainty == 'source':
+            yield "uncertainty is 'source': with source_weight 0 nothing would train it"
+        if self.pseudo_weight == 0 and self.uncertainty == 'pseudo':
+            yield "uncertainty is 'pseudo': with pseudo_weight 0 nothing would train it"
+        if self.pseudo_weight == 0 and self.source_weight == 0:
+            yield 'pseudo_weight is 0 and so is source_weight: nothing would train depth'
+        yield from (f'views.{problem}' for problem in self.views.problems())
+
+
+@dataclass
 class StageConfig:
     """One stage of training.
 
     Attributes:
         name: Of its folder, and what the checkpoint says trained it.
-        kind: pretrain: depth and uncertainty from labelled scenes.
+        kind: pretrain: depth and uncertainty from labelled scenes; cross_modality: the same for
+            spikes, with a teacher of RGB (see distil); cross_domain: from labelled scenes to
+            unlabelled spikes of the target (see adapt and target).
         input: What the network sees: spikes, or rgb (the teacher of later stages).
         start: Weights to start from: scratch, previous (those of the stage before it in the
-            list, wherever the shapes fit), or imagenet (the encoder of dpt_hybrid as timm has
-            it).
+            list, wherever the shapes fit), the name of an earlier stage, or imagenet (the encoder
+            of dpt_hybrid as timm has it).
+        teacher: For cross_modality: the name of the earlier stage, with input rgb, that teaches.
         imagenet: Where start: imagenet finds its weights: hub (timm downloads them), or a local
             file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
@@ -183,12 +379,17 @@ class StageConfig:
         si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
         sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
         uncertainty_weight: Weight of the loss of the uncertainty.
+        ema_decay: Share of the averaged weights kept at each step; null: train.ema_decay. Where
+            a cross_domain stage exports its teacher, which is an average, it averages no further.
+        distil: For cross_modality.
+        adapt: For cross_domain.
     """
 
     name: str = 'pre_src'
-    kind: Literal['pretrain'] = 'pretrain'
+    kind: Kind = 'pretrain'
     input: Literal['spikes', 'rgb'] = 'spikes'
-    start: Literal['scratch', 'previous', 'imagenet'] = 'scratch'
+    start: str = 'scratch'
+    teacher: str | None = None
     imagenet: str = 'hub'
     steps: int | None = None
     batch_size: int | None = None
@@ -201,14 +402,20 @@ class StageConfig:
     si_lambda: float = 0.5
     sky_weight: float = 0.2
     uncertainty_weight: float = 1.0
+    ema_decay: float | None = None
+    distil: DistilConfig = field(default_factory=DistilConfig)
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
 
     def train(self, train: TrainConfig) -> TrainConfig:
         """The loop's settings with what this stage says otherwise."""
-        return self._over(train, 'steps', 'batch_size', 'learning_rate')
+        own = _over(train, self, 'steps', 'batch_size', 'learning_rate', 'ema_decay')
+        if self.kind == 'cross_domain' and self.adapt.deploy != 'student':
+            return dataclasses.replace(own, ema_decay=0.0)
+        return own
 
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what this stage says otherwise."""
-        return self._over(data, 'height', 'width', 'planes', 'styles')
+        return _over(data, self, 'height', 'width', 'planes', 'styles')
 
     def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
         """The network's settings for the images of this stage.
@@ -220,10 +427,6 @@ class StageConfig:
         share = self.data(data).width / data.width
         return dataclasses.replace(model, canonical_fx=model.canonical_fx * share)
 
-    def _over(self, part: Part, *names: str) -> Part:
-        own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return dataclasses.replace(part, **own)
-
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
         if not self.name.isidentifier():
@@ -234,6 +437,19 @@ class StageConfig:
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
         yield from _at_least(self, 0, 'sky_weight', 'uncertainty_weight')
+        if self.kind != 'pretrain' and self.input != 'spikes':
+            yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
+        if (self.teacher is None) == (self.kind == 'cross_modality'):
+            expected = 'the name of a stage' if self.teacher is None else 'null'
+            yield f'teacher is {self.teacher!r}: expected {expected} in one of kind {self.kind}'
+        for name, kind, default in (
+            ('distil', 'cross_modality', DistilConfig()),
+            ('adapt', 'cross_domain', AdaptConfig()),
+        ):
+            part: Any = getattr(self, name)
+            if self.kind != kind and part != default:
+                yield f'{name} is given: expected it in a stage of kind {kind} only'
+            yield from (f'{name}.{problem}' for problem in part.problems())
 
 
 @dataclass
@@ -279,6 +495,8 @@ class RunConfig:
         stages: The stages in order; see --stages.help.
         model: The network.
         data: What is looked at.
+        target: Where the network shall work; needed for stages of kind cross_domain. The report
+            then has figures for it too. null: none.
         train: The loop.
         evaluate: Evaluation and calibration.
         seed: Of the scenes and of the first weights.
@@ -293,6 +511,7 @@ class RunConfig:
     stages: list[StageConfig] = field(default_factory=lambda: [StageConfig()])
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    target: TargetConfig | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     seed: int = 0
@@ -308,6 +527,8 @@ def problems_of(config: RunConfig) -> list[str]:
     parts: dict[str, Any] = {
         name: getattr(config, name) for name in ('model', 'data', 'train', 'evaluate')
     }
+    if config.target is not None:
+        parts['target'] = config.target
     parts |= {f'stages[{i}]': stage for i, stage in enumerate(config.stages)}
     for name, part in parts.items():
         problems += (f'{name}.{problem}' for problem in part.problems())
@@ -316,17 +537,41 @@ def problems_of(config: RunConfig) -> list[str]:
         problems.append(f'data.styles is {styles}: expected each once (stages may repeat some)')
     if not config.stages:
         problems.append('stages is empty: expected one or more')
-    elif config.stages[0].start == 'previous':
-        problems.append("stages[0].start is 'previous': there is no stage before the first")
     for i, stage in enumerate(config.stages):
-        if stage.start == 'imagenet' and config.model.architecture != 'dpt_hybrid':
-            problems.append(
-                f"stages[{i}].start is 'imagenet': there are such weights for dpt_hybrid alone, "
-                f'model.architecture is {config.model.architecture}'
-            )
+        where = f'stages[{i}].'
+        problems += (where + problem for problem in _order(config, config.stages[:i], stage))
     names = [stage.name for stage in config.stages]
     problems += (f'stages: two are named {name}' for name in {*names} if names.count(name) > 1)
     return problems
+
+
+def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> Problems:
+    """What is wrong between a stage and what it builds on."""
+    inputs = {earlier.name: earlier.input for earlier in before}
+    if stage.name in ('scratch', 'previous', 'imagenet'):
+        yield f'name is {stage.name!r}: expected another one, it means something as a start'
+    if stage.start == 'previous':
+        if not before:
+            yield "start is 'previous': there is no stage before the first"
+    elif stage.start == 'imagenet':
+        if config.model.architecture != 'dpt_hybrid':
+            yield (
+                "start is 'imagenet': there are such weights for dpt_hybrid alone, "
+                f'model.architecture is {config.model.architecture}'
+            )
+    elif stage.start not in ('scratch', *inputs):
+        yield (
+            f'start is {stage.start!r}: expected scratch, previous, imagenet or the name of an '
+            'earlier stage'
+        )
+    teacher = stage.teacher if stage.kind == 'cross_modality' else None
+    if teacher is not None and inputs.get(teacher) != 'rgb':
+        yield f'teacher is {teacher!r}: expected the name of an earlier stage of RGB'
+    if stage.kind == 'cross_domain':
+        if config.target is None:
+            yield "kind is 'cross_domain': expected a target, the settings say none"
+        if stage.start in ('scratch', 'imagenet'):
+            yield f'start is {stage.start!r}: expected previous or the name of an earlier stage'
 
 
 def check(config: RunConfig) -> None:
@@ -343,15 +588,30 @@ def to_yaml(config: RunConfig) -> str:
     """All settings, as --config takes them."""
     fields = dataclasses.asdict(config)
     fields['out'] = str(config.out)
-    fields['train']['betas'] = list(config.train.betas)
+    fields = _without_tuples(fields)
     text: str = yaml.safe_dump(fields, sort_keys=False)
     return text
+
+
+def _without_tuples(value: Any) -> Any:
+    """What YAML can write plainly."""
+    if isinstance(value, dict):
+        return {key: _without_tuples(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_tuples(inner) for inner in value]
+    return value
 
 
 def listed(problems: list[str]) -> str:
     """One message of all problems."""
     number = f'{len(problems)} settings are wrong' if len(problems) > 1 else 'a setting is wrong'
     return '\n  '.join([f'{number}:', *problems])
+
+
+def _over(part: Part, other: Any, *names: str) -> Part:
+    """A part of the settings with those that another one says otherwise."""
+    own = {name: getattr(other, name) for name in names if getattr(other, name) is not None}
+    return dataclasses.replace(part, **own)
 
 
 def _at_least(part: Any, low: float, *names: str) -> Problems:
@@ -371,6 +631,16 @@ def _outside(part: Any, names: tuple[str, ...], fits: Any, expected: str) -> Pro
         value = getattr(part, name)
         if not fits(value):
             yield f'{name} is {value:g}: expected {expected}'
+
+
+def _thresholds(part: Any, *names: str) -> Problems:
+    """Problems of pairs of settings: an absolute threshold, and a quantile in its place."""
+    for name in names:
+        prefix = f'{name}_' if name else ''
+        if getattr(part, f'{prefix}threshold') is not None:
+            yield from _at_least(part, 0, f'{prefix}threshold')
+        if not 0 <= (value := getattr(part, f'{prefix}quantile')) <= 1:
+            yield f'{prefix}quantile is {value:g}: expected 0 to 1'
 
 
 def _missing(*modules: str) -> str:
