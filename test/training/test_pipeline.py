@@ -21,7 +21,7 @@ pytest.importorskip('lightning_fabric')
 from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
-from spike_training import pipeline  # noqa: E402
+from spike_training import build, pipeline  # noqa: E402
 from spike_training.config import (  # noqa: E402
     DataConfig,
     EvaluateConfig,
@@ -93,7 +93,8 @@ def test_a_stage_starts_from_imagenet(tmp_path):
         architecture='dpt_hybrid',
         settings={'dim': 48, 'layers': 4, 'heads': 3, 'features': 8},
     )
-    network = pipeline._network(pipeline.describe(config, stage), 0, stage, None)
+    here = build.context(config, stage, {}, torch.device('cpu'))
+    network = build.first_weights(here)
     block = 'blocks.3.attn.qkv.weight'
     torch.testing.assert_close(
         network.encoder.trunk.state_dict()[block], trunk.state_dict()[block]

@@ -122,7 +122,7 @@ class TargetConfig:
     contrast: float = 1.5
     vignette: float = 0.5
     blur: float = 0.7
-    sensor: Sensor = 'uhsr'
+    sensor: Sensor = 'vidar_car'
     sensor_scale: float = 1.0
 
     def data(self, data: DataConfig) -> DataConfig:
