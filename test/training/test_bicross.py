@@ -105,8 +105,8 @@ def test_a_stage_across_domains_starts_with_statistics_of_the_target(trained, tm
     before = torch.from_numpy(load(start)[1][name]).float()
     for network in (stage.student, stage.teacher, stage.start):
         assert not torch.allclose(network.state_dict()[name], before, rtol=1e-2)
-    config.stages[2] = dataclasses.replace(config.stages[2], adapt=AdaptConfig(start_batches=0))
-    here = build.context(config, config.stages[2], {'mono_cross': start}, torch.device('cpu'))
+    unadapted = dataclasses.replace(config.stages[2], adapt=AdaptConfig(start_batches=0))
+    here = build.context(config, unadapted, {'mono_cross': start}, torch.device('cpu'))
     plain = build.make_work(here).stage.student.state_dict()[name]
     torch.testing.assert_close(plain, before)
 

@@ -151,7 +151,8 @@ def _dim(context: Context) -> int:
 def first_weights(context: Context) -> SpikeDepthNet:
     """A network with the weights that a stage starts from.
 
-    Random ones of torch's global generator, ImageNet's, or those of an earlier stage wherever the shapes fit.
+    Random ones of torch's global generator, ImageNet's, or those of an earlier stage wherever the
+    shapes fit.
     """
     stage = context.stage
     network = build(context.info)
