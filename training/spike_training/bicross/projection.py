@@ -8,6 +8,7 @@ import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -71,9 +72,9 @@ class Projection(nn.Module):
         if self.learns_depth:
             fixed = {name: value.detach() for name, value in self.mlp.named_parameters()}
             found = functional_call(self.mlp, fixed, (student,))
-            shares = self.shares(depth)
-            # Cross entropy over the pixels of each image; without a known pixel it is 0.
-            fit = -(shares * wanted.float().log_softmax(dim=1)).sum(dim=1).mean()
+            # The divergence from the true shares; without a known pixel it is 0.
+            shares, told = self.shares(depth), wanted.float().log_softmax(dim=1)
+            fit = F.kl_div(told, shares, reduction='none').sum(dim=1).mean()
         else:
             found = self.mlp(student)
             fit = wanted.new_zeros(())
