@@ -17,13 +17,8 @@ from test_pipeline import tiny_run  # noqa: E402
 
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
 from spike_training import build, pipeline, scenes  # noqa: E402
-from spike_training.config import (  # noqa: E402
-    AdaptConfig,
-    DistilConfig,
-    StageConfig,
-    TargetConfig,
-    problems_of,
-)
+from spike_training.bicross.settings import AdaptConfig, DistilConfig  # noqa: E402
+from spike_training.config import StageConfig, TargetConfig, problems_of  # noqa: E402
 from spike_training.data.procedural import ProceduralSource  # noqa: E402
 from spike_training.data.shifted import Look, ShiftedSource  # noqa: E402
 

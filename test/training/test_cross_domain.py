@@ -18,9 +18,10 @@ from tiny_stage import train  # noqa: E402
 
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
 from spike_training.bicross.losses import si_loss  # noqa: E402
+from spike_training.bicross.settings import AdaptConfig, ViewConfig  # noqa: E402
 from spike_training.bicross.stages.cross_domain import CrossDomain  # noqa: E402
 from spike_training.bicross.statistics import batch_norms, estimate_statistics  # noqa: E402
-from spike_training.config import AdaptConfig, StageConfig, ViewConfig  # noqa: E402
+from spike_training.config import StageConfig  # noqa: E402
 from spike_training.data.pairs import DomainPair  # noqa: E402
 from spike_training.data.sample import Unlabelled  # noqa: E402
 from spike_training.engine.evaluate import predict  # noqa: E402
@@ -172,8 +173,9 @@ class TestGradients:
 
 
 class TestTeacher:
-    def test_it_follows_in_closed_form_with_buffers(self):
-        stage = stage_of(teacher_decay=0.6)
+    @pytest.mark.parametrize('warmup', [True, False])
+    def test_it_follows_in_closed_form_with_buffers(self, warmup):
+        stage = stage_of(teacher_decay=0.6, teacher_warmup=warmup)
         stage.student.train()
         name = 'temporal.brightness.1.running_mean'
         weight, statistic = stage.student.depth_head.conv3.weight, stage.student.state_dict()[name]
@@ -183,7 +185,7 @@ class TestTeacher:
                 weight += step
                 statistic += 0.5 * step
             stage.after_step(step)
-            decay = min(0.6, (1 + step) / (10 + step))
+            decay = min(0.6, (1 + step) / (10 + step)) if warmup else 0.6
             for i, value in enumerate((weight, statistic)):
                 expected[i] = decay * expected[i] + (1 - decay) * value.detach()
         torch.testing.assert_close(stage.teacher.depth_head.conv3.weight, expected[0])

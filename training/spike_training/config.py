@@ -6,21 +6,19 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
 
+from spike_training.bicross.settings import AdaptConfig, DistilConfig
 from spike_training.errors import ConfigError
+from spike_training.ranges import Problems, above, at_least, share
 
 Kind = Literal['pretrain', 'cross_modality', 'cross_domain']
 Style = Literal['indoor', 'road']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
-Problems = Iterator[str]
-"""What is wrong, a phrase for each setting: ``train.steps is 0: expected 1 or more``."""
 
 
 @dataclass
@@ -55,8 +53,8 @@ class ModelConfig:
             known = [field.name for field in dataclasses.fields(sizes)]
             for name in self.settings.keys() - set(known):
                 yield f'settings.{name} is unknown: expected some of {", ".join(known)}'
-        yield from _at_least(self, 1, 'bins')
-        yield from _above(self, 0, 'min_depth', 'canonical_fx')
+        yield from at_least(self, 1, 'bins')
+        yield from above(self, 0, 'min_depth', 'canonical_fx')
         if not self.max_depth > self.min_depth:
             yield f'max_depth is {self.max_depth:g}: expected more than min_depth'
 
@@ -89,7 +87,7 @@ class DataConfig:
             yield 'styles is []: expected one or more'
         if not self.planes or min(self.planes) < 1:
             yield f'planes is {self.planes}: expected lengths of 1 or more'
-        yield from _above(self, 0, 'rate_hz')
+        yield from above(self, 0, 'rate_hz')
 
 
 Sensor = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
@@ -132,9 +130,9 @@ class TargetConfig:
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
         yield from self.data(DataConfig()).problems()
-        yield from _above(self, 0, 'light', 'contrast')
-        yield from _share(self, 'vignette')
-        yield from _at_least(self, 0, 'blur', 'sensor_scale')
+        yield from above(self, 0, 'light', 'contrast')
+        yield from share(self, 'vignette')
+        yield from at_least(self, 0, 'blur', 'sensor_scale')
 
 
 @dataclass
@@ -187,166 +185,19 @@ class TrainConfig:
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
-        yield from _at_least(
+        yield from at_least(
             self, 1, 'steps', 'batch_size', 'log_every', 'save_every', 'validate_batches'
         )
-        yield from _at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
-        yield from _above(self, 0, 'learning_rate', 'clip_norm')
-        yield from _share(self, 'final_share', 'ema_decay')
-        yield from _at_least(self, 0, 'weight_decay')
+        yield from at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
+        yield from above(self, 0, 'learning_rate', 'clip_norm')
+        yield from share(self, 'final_share', 'ema_decay')
+        yield from at_least(self, 0, 'weight_decay')
         if not all(0 <= beta < 1 for beta in self.betas):
             yield f'betas is {self.betas}: expected 0 to below 1'
         if self.tensorboard and (missing := _missing('tensorboard')):
             yield f'tensorboard is true: install {missing}, or set it to false'
         if self.picture_every and (missing := _missing('cv2', 'PIL')):
             yield f'picture_every is {self.picture_every}: install {missing}, or set it to 0'
-
-
-@dataclass
-class DistilConfig:
-    """Coarse-to-fine knowledge distillation, CFKD (Liu et al., BiCross, Eq. 3 and 7).
-
-    Attributes:
-        weight: Of L_CFKD in Eq. 7.
-        coarse: Whether global vectors of the encoder are distilled (CKD).
-        fine: Whether features of the decoder are distilled (FKD): off; mse, the mean over selected
-            positions and channels; or printed, the sum of Eq. 3 over the positions of the map.
-        projection: What the MLP before the coarse loss learns: depth, to tell an image's
-            distribution of depth from the teacher's features; or joint, from the coarse loss
-            itself, which it can also lower by forgetting what images differ in.
-        filter: Whether only positions where RGB is sure and spikes are not are distilled.
-        rgb_threshold: Predicted relative error up to which RGB is sure; null: rgb_quantile.
-        rgb_quantile: Share of each image's positions where RGB is sure.
-        spike_threshold: Predicted relative error up to which spikes are sure; null:
-            spike_quantile.
-        spike_quantile: Share of each image's positions where spikes are sure.
-    """
-
-    weight: float = 0.1
-    coarse: bool = True
-    fine: Literal['off', 'mse', 'printed'] = 'mse'
-    projection: Literal['depth', 'joint'] = 'depth'
-    filter: bool = True
-    rgb_threshold: float | None = None
-    rgb_quantile: float = 0.5
-    spike_threshold: float | None = None
-    spike_quantile: float = 0.5
-
-    def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
-        yield from _at_least(self, 0, 'weight')
-        yield from _thresholds(self, 'rgb', 'spike')
-
-
-@dataclass
-class ViewConfig:
-    """Strong views of a window of spikes: how far they may be from what the camera saw.
-
-    Each image gets its own draw between nothing and these limits. The weak view is the window as
-    it is.
-
-    Attributes:
-        flip: Mirror half of the target's images, before both views.
-        gain: Largest factor on the firing rate, and its inverse the smallest.
-        gamma: Largest exponent of the brightness, and its inverse the smallest.
-        vignette: Share of the light that the darkest side of an image may lose.
-        mismatch: Largest standard deviation of the pixels' response.
-        dark: Largest mean rate of dark spikes, spikes per plane.
-        drop: Largest share of planes that are lost, in half of the images.
-        drop_bins: Share of bins that are lost in whole, in these images.
-    """
-
-    flip: bool = True
-    gain: float = 1.6
-    gamma: float = 1.5
-    vignette: float = 0.4
-    mismatch: float = 0.1
-    dark: float = 0.01
-    drop: float = 0.2
-    drop_bins: float = 0.05
-
-    def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
-        yield from _at_least(self, 1, 'gain', 'gamma')
-        yield from _at_least(self, 0, 'mismatch', 'dark')
-        yield from _share(self, 'vignette', 'drop', 'drop_bins')
-
-
-@dataclass
-class AdaptConfig:
-    """Self-correcting teacher and student, SCTS (Liu et al., BiCross, Eq. 4, 5, 6 and 8).
-
-    Attributes:
-        teacher_decay: Share of the teacher kept at each step (Eq. 4); less in the first ones:
-            min(teacher_decay, (1 + t) / (10 + t)).
-        pseudo_weight: Of L_SCP and, where uncertainty says so, of L_unc on pseudo labels; 0: the
-            control without pseudo labels.
-        filter: Whether only pseudo labels that the teacher is sure of count.
-        threshold: Predicted relative error up to which it is sure; null: quantile.
-        quantile: Share of each image's pixels that it is sure of.
-        source_weight: Of L_sup and L_unc on the labelled source; 0: Eq. 8 as printed.
-        uncertainty: What trains the uncertainty: source, pseudo or both. Trained on pseudo labels
-            it learns that the student agrees with the teacher, and falls to 0.
-        alignment_weight: Of L_SCA in Eq. 8; 0: no discriminators.
-        aligned_views: Views whose class tokens are aligned, a discriminator each: both, strong or
-            weak.
-        discriminator_rate: Learning rate of the discriminators over that of the student.
-        statistics: What the batch-norm statistics of the exported network are made from: target,
-            its weak views; mixed, all that goes through the student; or frozen, those at the
-            start, which the student then also trains with.
-        start_batches: Batches of weak target views that the statistics are estimated from before
-            the first step, as the command adabn does; 0: none. For networks with batch norm.
-        remove_drift: Whether pseudo labels are divided by how far the teacher's depths have
-            drifted from the start's, on average.
-        deploy: What is exported: teacher, student, or label_free, the one whose error on labelled
-            source plus disagreement with itself on views of the target is lower.
-        kept_bounds: Share of kept pseudo labels outside of which a warning is due.
-        drift_bound: Factor between median depth and that of the start, either way, beyond which a
-            warning is due.
-        uncertainty_bound: Median uncertainty over that of the start, below which a warning is
-            due.
-        views: Strong views.
-    """
-
-    teacher_decay: float = 0.999
-    pseudo_weight: float = 1.0
-    filter: bool = True
-    threshold: float | None = None
-    quantile: float = 0.5
-    source_weight: float = 1.0
-    uncertainty: Literal['source', 'pseudo', 'both'] = 'source'
-    alignment_weight: float = 0.1
-    aligned_views: Literal['both', 'strong', 'weak'] = 'both'
-    discriminator_rate: float = 1.0
-    statistics: Literal['target', 'mixed', 'frozen'] = 'target'
-    start_batches: int = 30
-    remove_drift: bool = False
-    deploy: Literal['teacher', 'student', 'label_free'] = 'teacher'
-    kept_bounds: tuple[float, float] = (0.05, 0.95)
-    drift_bound: float = 1.25
-    uncertainty_bound: float = 0.5
-    views: ViewConfig = field(default_factory=ViewConfig)
-
-    def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
-        yield from _share(self, 'teacher_decay')
-        yield from _at_least(
-            self, 0, 'pseudo_weight', 'source_weight', 'alignment_weight', 'start_batches',
-            'uncertainty_bound',
-        )  # fmt: skip
-        yield from _above(self, 0, 'discriminator_rate')
-        yield from _at_least(self, 1, 'drift_bound')
-        yield from _thresholds(self, '')
-        low, high = self.kept_bounds
-        if not 0 <= low < high <= 1:
-            yield f'kept_bounds is {self.kept_bounds}: expected two ascending shares'
-        if self.source_weight == 0 and self.uncertainty == 'source':
-            yield "uncertainty is 'source': with source_weight 0 nothing would train it"
-        if self.pseudo_weight == 0 and self.uncertainty == 'pseudo':
-            yield "uncertainty is 'pseudo': with pseudo_weight 0 nothing would train it"
-        if self.pseudo_weight == 0 and self.source_weight == 0:
-            yield 'pseudo_weight is 0 and so is source_weight: nothing would train depth'
-        yield from (f'views.{problem}' for problem in self.views.problems())
 
 
 @dataclass
@@ -436,7 +287,7 @@ class StageConfig:
         yield from self.data(DataConfig()).problems()
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
-        yield from _at_least(self, 0, 'sky_weight', 'uncertainty_weight')
+        yield from at_least(self, 0, 'sky_weight', 'uncertainty_weight')
         if self.kind != 'pretrain' and self.input != 'spikes':
             yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
         if (self.teacher is None) == (self.kind == 'cross_modality'):
@@ -473,8 +324,8 @@ class EvaluateConfig:
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
-        yield from _at_least(self, 2, 'scenes', 'batch_size')
-        yield from _at_least(self, 1, 'constant_scenes', 'calibration_scenes')
+        yield from at_least(self, 2, 'scenes', 'batch_size')
+        yield from at_least(self, 1, 'constant_scenes', 'calibration_scenes')
         for name in ('scenes', 'constant_scenes', 'calibration_scenes'):
             value = getattr(self, name)
             if value % self.batch_size:
@@ -522,8 +373,8 @@ class RunConfig:
 
 def problems_of(config: RunConfig) -> list[str]:
     """Everything that is wrong with settings of the right types, by their full names."""
-    problems = list(_at_least(config, 0, 'seed', 'threads'))
-    problems += _at_least(config, 1, 'devices')
+    problems = list(at_least(config, 0, 'seed', 'threads'))
+    problems += at_least(config, 1, 'devices')
     parts: dict[str, Any] = {
         name: getattr(config, name) for name in ('model', 'data', 'train', 'evaluate')
     }
@@ -612,35 +463,6 @@ def _over(part: Part, other: Any, *names: str) -> Part:
     """A part of the settings with those that another one says otherwise."""
     own = {name: getattr(other, name) for name in names if getattr(other, name) is not None}
     return dataclasses.replace(part, **own)
-
-
-def _at_least(part: Any, low: float, *names: str) -> Problems:
-    return _outside(part, names, lambda value: low <= value < math.inf, f'{low:g} or more')
-
-
-def _above(part: Any, low: float, *names: str) -> Problems:
-    return _outside(part, names, lambda value: low < value < math.inf, f'above {low:g}')
-
-
-def _share(part: Any, *names: str) -> Problems:
-    return _outside(part, names, lambda value: 0 <= value < 1, '0 to below 1')
-
-
-def _outside(part: Any, names: tuple[str, ...], fits: Any, expected: str) -> Problems:
-    for name in names:
-        value = getattr(part, name)
-        if not fits(value):
-            yield f'{name} is {value:g}: expected {expected}'
-
-
-def _thresholds(part: Any, *names: str) -> Problems:
-    """Problems of pairs of settings: an absolute threshold, and a quantile in its place."""
-    for name in names:
-        prefix = f'{name}_' if name else ''
-        if getattr(part, f'{prefix}threshold') is not None:
-            yield from _at_least(part, 0, f'{prefix}threshold')
-        if not 0 <= (value := getattr(part, f'{prefix}quantile')) <= 1:
-            yield f'{prefix}quantile is {value:g}: expected 0 to 1'
 
 
 def _missing(*modules: str) -> str:

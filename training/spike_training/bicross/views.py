@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from spike_training.config import ViewConfig
+from spike_training.bicross.settings import ViewConfig
 
 
 def mirrored(counts: Tensor, chosen: Tensor) -> Tensor:

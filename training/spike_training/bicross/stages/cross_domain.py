@@ -116,7 +116,9 @@ class CrossDomain(Stage[Pair]):
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         """See :class:`Stage`: the teacher follows the student, statistics included (Eq. 4)."""
-        decay = warmed_up(self.config.adapt.teacher_decay, step)
+        decay = self.config.adapt.teacher_decay
+        if self.config.adapt.teacher_warmup:
+            decay = warmed_up(decay, step)
         average_into(self.teacher.state_dict(), self.student.state_dict(), decay)
 
     def forward(self, batch: Pair, phase: Phase) -> dict[str, Tensor]:

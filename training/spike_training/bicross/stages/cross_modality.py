@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.bicross.losses import Threshold, fine_loss, pooled, spike_oriented_filter
 from spike_training.bicross.projection import Projection
+from spike_training.bicross.settings import DistilConfig
 from spike_training.bicross.supervision import Supervision
-from spike_training.config import DistilConfig, ModelConfig, StageConfig
+from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Batch
 from spike_training.engine.evaluate import predict
 from spike_training.engine.optim import Groups, groups_of
