@@ -121,6 +121,13 @@ class TestLoss:
         torch.testing.assert_close(parts['scp'], si_loss(found, wanted, weight).mean())
         assert parts['scp'] > 0.001
 
+    def test_mirrored_images_have_mirrored_labels(self, batch):
+        views = dataclasses.replace(SAME, flip=True)
+        stage = stage_of(views=views, filter=False, statistics='frozen', alignment_weight=0)
+        stage.train()
+        for seed in range(3):  # the teacher is the student, so both say the same of each pixel
+            assert run(stage, batch, seed)['scp'] < 1e-9
+
     def test_only_what_the_teacher_is_sure_of_counts(self, batch):
         depth = torch.full((2, 1, 32, 48), 5.0)
         unsure = torch.full_like(depth, 0.1)
@@ -131,6 +138,8 @@ class TestLoss:
         pseudo = stage._pseudo_label(batch.target)
         assert pseudo.kept[..., :24].all()
         assert not pseudo.kept[..., 24:].any()
+        assert (pseudo.weight[..., :24] == 1).all()
+        assert (pseudo.weight[..., 24:] == 0).all()
         assert run(stage, batch)['kept'] == 0.5
         depth[..., 24:] = math.nan
         assert run(stage, batch)['loss'].isfinite()
@@ -144,6 +153,14 @@ class TestLoss:
         weight = stage._pseudo_label(batch.target).weight
         torch.testing.assert_close(weight[..., :4, :], torch.full((2, 1, 4, 48), 0.2))
         assert (weight[..., 4:, :] == 1).all()
+
+    def test_sky_in_a_pseudo_label_trains_no_uncertainty(self, batch):
+        depth, nothing = torch.full((2, 1, 32, 48), 79.5), torch.zeros(1)
+        stage = stage_of(filter=False, uncertainty='both')
+        stage.teacher.forward = lambda *_: DepthOutput(depth, depth, nothing, nothing, nothing)
+        assert run(stage, batch)['unc_pseudo'] == 0
+        depth[..., 20:, :] = 5.0
+        assert run(stage, batch)['unc_pseudo'] > 0
 
 
 class TestGradients:
@@ -159,8 +176,9 @@ class TestGradients:
                 assert parameter.grad is not None, name
                 assert parameter.grad.any(), name
 
-    def test_alignment_reaches_the_encoder_alone(self, batch):
-        stage = stage_of(pseudo_weight=1e-12, source_weight=1e-12)
+    @pytest.mark.parametrize('views', ['strong', 'weak'])
+    def test_alignment_reaches_the_encoder_alone(self, batch, views):
+        stage = stage_of(pseudo_weight=1e-12, source_weight=1e-12, aligned_views=views)
         run(stage, batch)['loss'].backward()
         encoder = stage.student.encoder.embed.weight.grad.abs().max()
         assert encoder > 1e-6

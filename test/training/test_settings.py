@@ -207,11 +207,11 @@ def test_settings_within_settings_are_read_and_checked(file):
     assert config.stages[1].adapt.views.gain == 2
     assert config.target.light == 0.5
     assert settings_problems(['--config', str(path), '--out', 'x']) == []
-    bad = {**good, 'adapt': {'treshold': 0.2, 'statistics': 'all', 'views': {'gain': 0.5}}}
+    bad = {**good, 'adapt': {'statistic': 'mixed', 'statistics': 'all', 'views': {'gain': 0.5}}}
     path = file(stages=[{'name': 'a'}, bad], target={'blur': -1, 'sensor': 'eye', 'planes': []})
     text = '\n'.join(settings_problems(['--config', str(path), '--out', 'x']))
     for expected in (
-        'stages[1].adapt.treshold is unknown: did you mean threshold?',
+        'stages[1].adapt.statistic is unknown: did you mean statistics?',
         "stages[1].adapt.statistics is 'all': expected target or mixed or frozen",
         'stages[1].adapt.views.gain is 0.5: expected 1 or more',
         "target.sensor is 'eye': expected ideal or vidar_car",
