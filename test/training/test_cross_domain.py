@@ -25,6 +25,7 @@ from spike_training.config import StageConfig  # noqa: E402
 from spike_training.data.pairs import DomainPair  # noqa: E402
 from spike_training.data.sample import Unlabelled  # noqa: E402
 from spike_training.engine.evaluate import predict  # noqa: E402
+from spike_training.errors import NonFiniteError  # noqa: E402
 
 SAME = ViewConfig(
     flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, drop=0.0, drop_bins=0.0
@@ -392,3 +393,12 @@ class TestTraining:
     def test_picture(self, batch):
         with torch.no_grad():
             assert stage_of().eval().picture(batch).ndim == 3
+
+    def test_what_is_not_finite_stops_it_with_the_pair_saved(self, tmp_path):
+        stage = stage_of()
+        with torch.no_grad():
+            stage.student.depth_head.conv3.bias.fill_(math.nan)
+        with pytest.raises(NonFiniteError, match='samples 0, 1, 0, 1'):
+            train(tmp_path, pairs(), stage, steps=1)
+        saved = torch.load(tmp_path / 'non_finite_rank0.pt', weights_only=True)
+        assert torch.equal(saved['batch']['target']['counts'], pairs().batch(0, 2).target.counts)
