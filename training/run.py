@@ -17,6 +17,7 @@ from spike_training.config import RunConfig
 from spike_training.errors import ConfigError, DataSetError, TrainingError
 
 COMMANDS = {
+    'adabn': 'spike_training.adabn:adabn',
     'bag': 'spike_training.bag:bag',
     'bicross': 'spike_training.config:RunConfig',
     'evaluate': 'spike_training.verdict:evaluate_checkpoint',

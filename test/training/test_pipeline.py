@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
@@ -21,7 +20,7 @@ pytest.importorskip('lightning_fabric')
 from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
-from spike_training import pipeline  # noqa: E402
+from spike_training import build, pipeline  # noqa: E402
 from spike_training.config import (  # noqa: E402
     DataConfig,
     EvaluateConfig,
@@ -93,7 +92,8 @@ def test_a_stage_starts_from_imagenet(tmp_path):
         architecture='dpt_hybrid',
         settings={'dim': 48, 'layers': 4, 'heads': 3, 'features': 8},
     )
-    network = pipeline._network(pipeline.describe(config, stage), 0, stage, None)
+    here = build.context(config, stage, {}, torch.device('cpu'))
+    network = build.first_weights(here)
     block = 'blocks.3.attn.qkv.weight'
     torch.testing.assert_close(
         network.encoder.trunk.state_dict()[block], trunk.state_dict()[block]
@@ -173,10 +173,10 @@ def test_training_calibration_and_test_scenes_never_meet(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_smoke(tmp_path):
     """The shipped smoke.yaml: whole, in time, and it learns."""
-    began = time.monotonic()
+    began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     command = [
         'bicross',
         '--config',
@@ -192,19 +192,29 @@ def test_smoke(tmp_path):
         text=True,
         check=False,
     )
-    seconds = time.monotonic() - began
+    seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began
     assert result.returncode == 0, result.stderr
     out = tmp_path / 'run'
-    lines = map(json.loads, (out / 'pre_src' / 'scalars.jsonl').read_text().splitlines())
-    losses = [line['train/loss'] for line in lines if 'train/loss' in line]
-    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
-    assert yaml.safe_load((out / 'config.yaml').read_text())['train']['steps'] == 150
-    assert (out / 'pre_src' / 'pictures').is_dir()
+    for name in ('teacher', 'mono_cross', 'bicross'):
+        text = (out / name / 'scalars.jsonl').read_text()
+        lines = [*map(json.loads, text.splitlines())]
+        losses = [line['train/loss'] for line in lines if 'train/loss' in line]
+        assert np.mean(losses[-3:]) < {'teacher': 0.8}.get(name, 1) * np.mean(losses[:3])
+        assert any('validation/loss' in line for line in lines)
+        assert (out / name / 'pictures').is_dir()
+    # The projection has something to distil, and the discriminator does not win.
+    mono, bicross = (
+        json.loads((out / name / 'scalars.jsonl').read_text().splitlines()[-2])
+        for name in ('mono_cross', 'bicross')
+    )
+    assert mono['train/spread'] > 0.02
+    assert 0.3 < bicross['train/discriminator_accuracy'] < 0.9
+    assert 'target' in json.loads((out / 'report.json').read_text())
     assert 'unseen procedural scenes' in result.stdout
     spikes = np.random.default_rng(0).random((128, 64, 96)) < 0.2
     observation = Observation(Window.from_planes(spikes, 20_000.0), 100.0)
     for backend in ('onnx', 'torch'):
         estimator = DepthEstimator.from_checkpoint(out / 'model.safetensors', 'cpu', backend, 1)
         assert np.isfinite(estimator.predict(observation).depth).all()
-    # Twice the time asked for: other tests may share the processor.
-    assert seconds < 180
+    # Of one core: what else runs on the machine does not count.
+    assert seconds < 90

@@ -49,19 +49,21 @@ def stage_of(depth=8.0, uncertainty=0.3, **settings):
 
 
 def test_labels_are_canonical_with_sky_at_the_maximum():
-    target, weight = stage_of(sky_weight=0.25).label(fixed_batch())
+    target, weight, measured = stage_of(sky_weight=0.25).supervision.label(fixed_batch())
     assert (target[0, 0, 4:10] == 4).all()
     assert (target[1, 0, 4:10] == 16).all()  # a quarter of the focal length: looks as far as 16 m
     assert (target[:, :, :4] == MODEL.max_depth).all()
     assert target[0, 0, 20, 20].isnan()
     assert (weight[:, :, :4] == 0.25).all()
     assert (weight[:, :, 4:] == 1).all()
+    assert not measured[:, :, :4].any()
+    assert measured[:, :, 4:].sum() == 2 * 28 * 48 - 1
 
 
 def test_labels_stay_within_the_range_of_the_network():
     batch = fixed_batch()
     batch.depth[0, 0, 8], batch.depth[0, 0, 9] = 500.0, 0.01
-    target, _ = stage_of().label(batch)
+    target = stage_of().supervision.label(batch).depth
     assert (target[0, 0, 8] == MODEL.max_depth).all()
     assert (target[0, 0, 9] == MODEL.min_depth).all()
 
@@ -71,9 +73,8 @@ def test_the_loss_is_sup_plus_weighted_unc(name, si):
     stage = stage_of(si=name, si_lambda=0.7, uncertainty_weight=2.0, sky_weight=0.5)
     batch = fixed_batch()
     parts = stage(batch, 'train')
-    target, weight = stage.label(batch)
+    target, weight, measured = stage.supervision.label(batch)
     sup = si(stage.network.depth, target, weight, 0.7).mean()
-    measured = batch.depth.isfinite()
     unc = uncertainty_loss(stage.network.uncertainty, stage.network.depth, target, measured).mean()
     torch.testing.assert_close(parts['loss'], sup + 2 * unc)
     torch.testing.assert_close(parts['sup'], sup.detach())
@@ -133,3 +134,18 @@ def test_picture_shows_every_image():
     assert image.dtype == np.uint8
     assert image.ndim == 3
     assert image.shape[0] > 2 * 32
+
+
+def test_edges_count_by_their_weight():
+    torch.manual_seed(0)
+    network = dpt_tiny(32, (0.3, 80.0), SMALL).eval()
+    batch = RampSource().batch(0, 2)
+
+    def sup(weight):
+        stage = Pretrain(network, StageConfig(gradient_weight=weight), MODEL)
+        with torch.no_grad():
+            return stage(batch, 'val')['sup'].item()
+
+    without, half, whole = sup(0.0), sup(0.5), sup(1.0)
+    assert whole > half > without
+    assert whole - half == pytest.approx(half - without, rel=1e-3)

@@ -199,6 +199,42 @@ def test_help_explains_every_setting():
             assert f'--{prefix}{field.name}' in text
     assert 'Peak of the learning rate, reached after the warm-up.' in text
     assert 'Planes a second.' in text
+    assert '--target.help' in text
+
+
+def test_help_explains_the_settings_of_a_stage():
+    text = ' '.join(run('bicross', '--stages.help').stdout.split())
+    for name in ('kind', 'teacher', 'distil.fine', 'adapt.source_weight', 'adapt.views.gamma'):
+        assert f'--stages.{name}' in text or f'--{name}' in text
+    assert 'What trains the uncertainty' in text
+
+
+def test_settings_within_settings_are_read_and_checked(file):
+    good = {'name': 'b', 'kind': 'cross_domain', 'start': 'a',
+            'adapt': {'threshold': 0.2, 'views': {'gain': 2}}}  # fmt: skip
+    path = file(stages=[{'name': 'a'}, good], target={'planes': [64], 'light': '5e-1'})
+    config = parse('--config', path, '--out', 'x')
+    assert config.stages[1].adapt.views.gain == 2
+    assert config.target.light == 0.5
+    assert settings_problems(['--config', str(path), '--out', 'x']) == []
+    bad = {**good, 'adapt': {'statistic': 'mixed', 'statistics': 'all', 'views': {'gain': 0.5}}}
+    path = file(stages=[{'name': 'a'}, bad], target={'blur': -1, 'sensor': 'eye', 'planes': []})
+    text = '\n'.join(settings_problems(['--config', str(path), '--out', 'x']))
+    for expected in (
+        'stages[1].adapt.statistic is unknown: did you mean statistics?',
+        "stages[1].adapt.statistics is 'all': expected target or mixed or frozen",
+        'stages[1].adapt.views.gain is 0.5: expected 1 or more',
+        "target.sensor is 'eye': expected ideal or vidar_car",
+        'target.planes is []',
+        'target.blur is -1: expected 0 or more',
+    ):
+        assert expected in text
+
+
+def test_null_is_no_target(file):
+    path = file(target=None)
+    assert parse('--config', path, '--out', 'x').target is None
+    assert settings_problems(['--config', str(path), '--out', 'x']) == []
 
 
 def test_mistakes_end_with_status_2_and_without_a_traceback():

@@ -84,14 +84,14 @@ class StallingSource(RampSource):
         return super().batch(step, batch_size, rank, world_size)
 
 
-def train(folder, source=None, stage=None, steps=STEPS, **changes):
+def train(folder, source=None, stage=None, steps=STEPS, validation=None, **changes):
     """Trains the stage and gives it back."""
     torch.set_num_threads(1)
     stage = stage or TinyStage()
     fit(
         stage,
         train=source or RampSource(),
-        validation=RampSource(split='calibration'),
+        validation=validation or RampSource(split='calibration'),
         config=dataclasses.replace(CONFIG, steps=steps, **changes),
         folder=folder,
         info=INFO,

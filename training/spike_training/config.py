@@ -6,20 +6,19 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
 
+from spike_training.bicross.settings import AdaptConfig, DistilConfig
 from spike_training.errors import ConfigError
+from spike_training.ranges import Problems, above, at_least, share
 
+Kind = Literal['pretrain', 'cross_modality', 'cross_domain']
 Style = Literal['indoor', 'road']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
-Problems = Iterator[str]
-"""What is wrong, a phrase for each setting: ``train.steps is 0: expected 1 or more``."""
 
 
 @dataclass
@@ -54,8 +53,8 @@ class ModelConfig:
             known = [field.name for field in dataclasses.fields(sizes)]
             for name in self.settings.keys() - set(known):
                 yield f'settings.{name} is unknown: expected some of {", ".join(known)}'
-        yield from _at_least(self, 1, 'bins')
-        yield from _above(self, 0, 'min_depth', 'canonical_fx')
+        yield from at_least(self, 1, 'bins')
+        yield from above(self, 0, 'min_depth', 'canonical_fx')
         if not self.max_depth > self.min_depth:
             yield f'max_depth is {self.max_depth:g}: expected more than min_depth'
 
@@ -88,7 +87,52 @@ class DataConfig:
             yield 'styles is []: expected one or more'
         if not self.planes or min(self.planes) < 1:
             yield f'planes is {self.planes}: expected lengths of 1 or more'
-        yield from _above(self, 0, 'rate_hz')
+        yield from above(self, 0, 'rate_hz')
+
+
+Sensor = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
+
+
+@dataclass
+class TargetConfig:
+    """Where the network shall work: spikes of another place and camera, without labels.
+
+    Scenes of a procedural world that shares nothing with that of data, seen in another light by
+    another camera. Labels are made for them, too, but the evaluation alone reads them.
+
+    Attributes:
+        styles: Kinds of scenes; null: data.styles.
+        planes: Lengths of the windows; null: data.planes.
+        rate_hz: Planes a second; null: data.rate_hz.
+        light: Factor on the mean firing rate that the exposure aims at.
+        contrast: Exponent on the luminance of the scene: above 1 shadows are deeper.
+        vignette: Share of the light that the corners of an image lose.
+        blur: Standard deviation of the lens's blur, pixels.
+        sensor: Noise and mismatch of the camera, one camera for all scenes: ideal, or as fitted
+            to recordings: vidar_car, uhsr, noise_maps.
+        sensor_scale: Factor on its mismatch, dark current, read-out noise and hot pixels.
+    """
+
+    styles: list[Style] | None = None
+    planes: list[int] | None = None
+    rate_hz: float | None = None
+    light: float = 0.5
+    contrast: float = 1.5
+    vignette: float = 0.5
+    blur: float = 0.7
+    sensor: Sensor = 'vidar_car'
+    sensor_scale: float = 1.0
+
+    def data(self, data: DataConfig) -> DataConfig:
+        """The data's settings with what the target says otherwise."""
+        return _over(data, self, 'styles', 'planes', 'rate_hz')
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from self.data(DataConfig()).problems()
+        yield from above(self, 0, 'light', 'contrast')
+        yield from share(self, 'vignette')
+        yield from at_least(self, 0, 'blur', 'sensor_scale')
 
 
 @dataclass
@@ -141,13 +185,13 @@ class TrainConfig:
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
-        yield from _at_least(
+        yield from at_least(
             self, 1, 'steps', 'batch_size', 'log_every', 'save_every', 'validate_batches'
         )
-        yield from _at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
-        yield from _above(self, 0, 'learning_rate', 'clip_norm')
-        yield from _share(self, 'final_share', 'ema_decay')
-        yield from _at_least(self, 0, 'weight_decay')
+        yield from at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
+        yield from above(self, 0, 'learning_rate', 'clip_norm')
+        yield from share(self, 'final_share', 'ema_decay')
+        yield from at_least(self, 0, 'weight_decay')
         if not all(0 <= beta < 1 for beta in self.betas):
             yield f'betas is {self.betas}: expected 0 to below 1'
         if self.tensorboard and (missing := _missing('tensorboard')):
@@ -162,11 +206,14 @@ class StageConfig:
 
     Attributes:
         name: Of its folder, and what the checkpoint says trained it.
-        kind: pretrain: depth and uncertainty from labelled scenes.
+        kind: pretrain: depth and uncertainty from labelled scenes; cross_modality: the same for
+            spikes, with a teacher of RGB (see distil); cross_domain: from labelled scenes to
+            unlabelled spikes of the target (see adapt and target).
         input: What the network sees: spikes, or rgb (the teacher of later stages).
         start: Weights to start from: scratch, previous (those of the stage before it in the
-            list, wherever the shapes fit), or imagenet (the encoder of dpt_hybrid as timm has
-            it).
+            list, wherever the shapes fit), the name of an earlier stage, or imagenet (the encoder
+            of dpt_hybrid as timm has it).
+        teacher: For cross_modality: the name of the earlier stage, with input rgb, that teaches.
         imagenet: Where start: imagenet finds its weights: hub (timm downloads them), or a local
             file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
@@ -185,12 +232,17 @@ class StageConfig:
         gradient_weight: Weight of the loss of the edges of depth, which BiCross has not; 0: none.
         sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
         uncertainty_weight: Weight of the loss of the uncertainty.
+        ema_decay: Share of the averaged weights kept at each step; null: train.ema_decay. Where
+            a cross_domain stage exports its teacher, which is an average, it averages no further.
+        distil: For cross_modality.
+        adapt: For cross_domain.
     """
 
     name: str = 'pre_src'
-    kind: Literal['pretrain'] = 'pretrain'
+    kind: Kind = 'pretrain'
     input: Literal['spikes', 'rgb'] = 'spikes'
-    start: Literal['scratch', 'previous', 'imagenet'] = 'scratch'
+    start: str = 'scratch'
+    teacher: str | None = None
     imagenet: str = 'hub'
     steps: int | None = None
     batch_size: int | None = None
@@ -205,14 +257,20 @@ class StageConfig:
     gradient_weight: float = 0.0
     sky_weight: float = 0.2
     uncertainty_weight: float = 1.0
+    ema_decay: float | None = None
+    distil: DistilConfig = field(default_factory=DistilConfig)
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
 
     def train(self, train: TrainConfig) -> TrainConfig:
         """The loop's settings with what this stage says otherwise."""
-        return self._over(train, 'steps', 'batch_size', 'learning_rate')
+        own = _over(train, self, 'steps', 'batch_size', 'learning_rate', 'ema_decay')
+        if self.kind == 'cross_domain' and self.adapt.deploy != 'student':
+            return dataclasses.replace(own, ema_decay=0.0)
+        return own
 
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what this stage says otherwise."""
-        return self._over(data, 'height', 'width', 'planes', 'styles')
+        return _over(data, self, 'height', 'width', 'planes', 'styles')
 
     def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
         """The network's settings for the images of this stage.
@@ -228,10 +286,6 @@ class StageConfig:
             settings=model.settings | self.settings,
         )
 
-    def _over(self, part: Part, *names: str) -> Part:
-        own = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return dataclasses.replace(part, **own)
-
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
         if not self.name.isidentifier():
@@ -241,7 +295,20 @@ class StageConfig:
         yield from self.data(DataConfig()).problems()
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
-        yield from _at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
+        yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
+        if self.kind != 'pretrain' and self.input != 'spikes':
+            yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
+        if (self.teacher is None) == (self.kind == 'cross_modality'):
+            expected = 'the name of a stage' if self.teacher is None else 'null'
+            yield f'teacher is {self.teacher!r}: expected {expected} in one of kind {self.kind}'
+        for name, kind, default in (
+            ('distil', 'cross_modality', DistilConfig()),
+            ('adapt', 'cross_domain', AdaptConfig()),
+        ):
+            part: Any = getattr(self, name)
+            if self.kind != kind and part != default:
+                yield f'{name} is given: expected it in a stage of kind {kind} only'
+            yield from (f'{name}.{problem}' for problem in part.problems())
 
 
 @dataclass
@@ -265,8 +332,8 @@ class EvaluateConfig:
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
-        yield from _at_least(self, 2, 'scenes', 'batch_size')
-        yield from _at_least(self, 1, 'constant_scenes', 'calibration_scenes')
+        yield from at_least(self, 2, 'scenes', 'batch_size')
+        yield from at_least(self, 1, 'constant_scenes', 'calibration_scenes')
         for name in ('scenes', 'constant_scenes', 'calibration_scenes'):
             value = getattr(self, name)
             if value % self.batch_size:
@@ -287,6 +354,8 @@ class RunConfig:
         stages: The stages in order; see --stages.help.
         model: The network.
         data: What is looked at.
+        target: Where the network shall work; needed for stages of kind cross_domain. The report
+            then has figures for it too. null: none.
         train: The loop.
         evaluate: Evaluation and calibration.
         seed: Of the scenes and of the first weights.
@@ -301,6 +370,7 @@ class RunConfig:
     stages: list[StageConfig] = field(default_factory=lambda: [StageConfig()])
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    target: TargetConfig | None = None
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     seed: int = 0
@@ -311,11 +381,13 @@ class RunConfig:
 
 def problems_of(config: RunConfig) -> list[str]:
     """Everything that is wrong with settings of the right types, by their full names."""
-    problems = list(_at_least(config, 0, 'seed', 'threads'))
-    problems += _at_least(config, 1, 'devices')
+    problems = list(at_least(config, 0, 'seed', 'threads'))
+    problems += at_least(config, 1, 'devices')
     parts: dict[str, Any] = {
         name: getattr(config, name) for name in ('model', 'data', 'train', 'evaluate')
     }
+    if config.target is not None:
+        parts['target'] = config.target
     parts |= {f'stages[{i}]': stage for i, stage in enumerate(config.stages)}
     for name, part in parts.items():
         problems += (f'{name}.{problem}' for problem in part.problems())
@@ -337,17 +409,41 @@ def problems_of(config: RunConfig) -> list[str]:
         problems.append(f'data.styles is {styles}: expected each once (stages may repeat some)')
     if not config.stages:
         problems.append('stages is empty: expected one or more')
-    elif config.stages[0].start == 'previous':
-        problems.append("stages[0].start is 'previous': there is no stage before the first")
     for i, stage in enumerate(config.stages):
-        if stage.start == 'imagenet' and config.model.architecture != 'dpt_hybrid':
-            problems.append(
-                f"stages[{i}].start is 'imagenet': there are such weights for dpt_hybrid alone, "
-                f'model.architecture is {config.model.architecture}'
-            )
+        where = f'stages[{i}].'
+        problems += (where + problem for problem in _order(config, config.stages[:i], stage))
     names = [stage.name for stage in config.stages]
     problems += (f'stages: two are named {name}' for name in {*names} if names.count(name) > 1)
     return problems
+
+
+def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> Problems:
+    """What is wrong between a stage and what it builds on."""
+    inputs = {earlier.name: earlier.input for earlier in before}
+    if stage.name in ('scratch', 'previous', 'imagenet'):
+        yield f'name is {stage.name!r}: expected another one, it means something as a start'
+    if stage.start == 'previous':
+        if not before:
+            yield "start is 'previous': there is no stage before the first"
+    elif stage.start == 'imagenet':
+        if config.model.architecture != 'dpt_hybrid':
+            yield (
+                "start is 'imagenet': there are such weights for dpt_hybrid alone, "
+                f'model.architecture is {config.model.architecture}'
+            )
+    elif stage.start not in ('scratch', *inputs):
+        yield (
+            f'start is {stage.start!r}: expected scratch, previous, imagenet or the name of an '
+            'earlier stage'
+        )
+    teacher = stage.teacher if stage.kind == 'cross_modality' else None
+    if teacher is not None and inputs.get(teacher) != 'rgb':
+        yield f'teacher is {teacher!r}: expected the name of an earlier stage of RGB'
+    if stage.kind == 'cross_domain':
+        if config.target is None:
+            yield "kind is 'cross_domain': expected a target, the settings say none"
+        if stage.start in ('scratch', 'imagenet'):
+            yield f'start is {stage.start!r}: expected previous or the name of an earlier stage'
 
 
 def check(config: RunConfig) -> None:
@@ -364,9 +460,18 @@ def to_yaml(config: RunConfig) -> str:
     """All settings, as --config takes them."""
     fields = dataclasses.asdict(config)
     fields['out'] = str(config.out)
-    fields['train']['betas'] = list(config.train.betas)
+    fields = _without_tuples(fields)
     text: str = yaml.safe_dump(fields, sort_keys=False)
     return text
+
+
+def _without_tuples(value: Any) -> Any:
+    """What YAML can write plainly."""
+    if isinstance(value, dict):
+        return {key: _without_tuples(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_tuples(inner) for inner in value]
+    return value
 
 
 def listed(problems: list[str]) -> str:
@@ -375,23 +480,10 @@ def listed(problems: list[str]) -> str:
     return '\n  '.join([f'{number}:', *problems])
 
 
-def _at_least(part: Any, low: float, *names: str) -> Problems:
-    return _outside(part, names, lambda value: low <= value < math.inf, f'{low:g} or more')
-
-
-def _above(part: Any, low: float, *names: str) -> Problems:
-    return _outside(part, names, lambda value: low < value < math.inf, f'above {low:g}')
-
-
-def _share(part: Any, *names: str) -> Problems:
-    return _outside(part, names, lambda value: 0 <= value < 1, '0 to below 1')
-
-
-def _outside(part: Any, names: tuple[str, ...], fits: Any, expected: str) -> Problems:
-    for name in names:
-        value = getattr(part, name)
-        if not fits(value):
-            yield f'{name} is {value:g}: expected {expected}'
+def _over(part: Part, other: Any, *names: str) -> Part:
+    """A part of the settings with those that another one says otherwise."""
+    own = {name: getattr(other, name) for name in names if getattr(other, name) is not None}
+    return dataclasses.replace(part, **own)
 
 
 def _missing(*modules: str) -> str:

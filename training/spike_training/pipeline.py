@@ -1,35 +1,34 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A run: its stages in order, each from the checkpoint of the one before, then the verdict."""
+"""A run: its stages in order, each from the checkpoints of those before, then the verdict."""
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import subprocess
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-import spike_depth_ros
-from spike_depth_ros.checkpoint import CheckpointInfo, load, save, write_atomically
-from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.registry import SETTINGS, build
-from spike_training.bicross.stages.pretrain import Pretrain
-from spike_training.config import RunConfig, StageConfig, check, to_yaml
+from spike_depth_ros.checkpoint import load, save, write_atomically
+from spike_depth_ros.model.registry import weights_of
+from spike_training.bicross.stages.cross_domain import CrossDomain
+from spike_training.build import Context, Work, context, make_work
+from spike_training.config import RunConfig, check, to_yaml
 from spike_training.engine.checkpoints import newest_model
-from spike_training.engine.evaluate import headline
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
+from spike_training.engine.record import Mean
 from spike_training.errors import ConfigError
-from spike_training.scenes import fx_range, make_source
-from spike_training.verdict import calibrated, score, show, to_json
+from spike_training.verdict import calibrated, figures, score, show, to_json
 
 CONFIG = 'config.yaml'
 MODEL = 'model.safetensors'
 REPORT = 'report.json'
+SELECTED = 'selected.safetensors'
+SELECTION = 'selection.json'
 
 NOT_THE_RUN = ('out', 'resume', 'device', 'devices', 'threads')
 """Settings that may differ when a run is continued: they say where it runs, not what it does."""
@@ -49,56 +48,53 @@ def run(config: RunConfig) -> None:
     fabric.barrier()
     if config.threads:
         torch.set_num_threads(config.threads)
-    previous: Path | None = None
-    for stage_config in config.stages:
-        folder = config.out / stage_config.name
-        here = dataclasses.replace(
-            config,
-            data=stage_config.data(config.data),
-            model=stage_config.model(config.model, config.data),
-        )
-        info = describe(here, stage_config)
-        network = _network(info, config.seed, stage_config, previous)
-        rgb = stage_config.input == 'rgb'
+    trained: dict[str, Path] = {}
+    for stage in config.stages:
+        here = context(config, stage, trained, fabric.device)
+        work = make_work(here)
         fit(
-            Pretrain(network, stage_config, here.model),
-            train=make_source(here, 'train', fabric.device, rgb=rgb),
-            validation=make_source(here, 'calibration', fabric.device, rgb=rgb),
-            config=stage_config.train(config.train),
-            folder=folder,
-            info=info,
+            work.stage,
+            train=work.train,
+            validation=work.validation,
+            config=stage.train(config.train),
+            folder=here.folder,
+            info=here.info,
             fabric=fabric,
             seed=config.seed,
         )
-        previous = newest_model(folder)
+        if fabric.is_global_zero:
+            _select(work, here)
+        fabric.barrier()
+        trained[stage.name] = _result(here)
     if fabric.is_global_zero:
-        assert previous is not None  # a config has at least one stage
-        _finish(config, previous, fabric.device)
+        _finish(config, _result(here), fabric.device)
     fabric.barrier()
 
 
-def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
-    """What the checkpoints of a stage say of themselves."""
-    model, data = config.model, config.data
-    spikes = stage.input == 'spikes'
-    return CheckpointInfo(
-        architecture=model.architecture,
-        settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
-        planes=sorted(data.planes)[len(data.planes) // 2],
-        planes_range=(min(data.planes), max(data.planes)),
-        bins=model.bins if spikes else 3,
-        inputs=(stage.input,),
-        rate_hz_range=(data.rate_hz, data.rate_hz),
-        min_depth=model.min_depth,
-        max_depth=model.max_depth,
-        canonical_fx=model.canonical_fx,
-        fx_range=fx_range(config),
-        scale='metric',
-        stage=stage.name,
-        datasets={'procedural world of this package': 'Apache-2.0'},
-        package_version=spike_depth_ros.__version__,
-        commit=_commit(),
-    )
+def _select(work: Work[Any], here: Context) -> None:
+    """Chooses between the two networks of a cross_domain stage, where that is asked for."""
+    if not isinstance(work.stage, CrossDomain) or here.stage.adapt.deploy != 'label_free':
+        return
+    train, mean = here.stage.train(here.config.train), Mean()
+    work.stage.eval()
+    torch.manual_seed(here.config.seed)
+    for step in range(train.validate_batches):
+        # From the end of the batches of validation: those have been looked at often.
+        batch = work.validation.batch(train.validate_batches + step, train.batch_size)
+        mean.add(work.stage.label_free(batch))
+    criteria = mean.take()
+    chosen = min(criteria, key=lambda name: criteria[name])
+    network = work.stage.teacher if chosen == 'teacher' else work.stage.student
+    save(here.folder / SELECTED, weights_of(network), here.info)
+    text = json.dumps({'selected': chosen, 'criteria': criteria}, indent=2)
+    write_atomically(here.folder / SELECTION, text.encode())
+    print(f'{here.stage.name}: the {chosen} is exported, by {SELECTION}')
+
+
+def _result(here: Context) -> Path:
+    """The checkpoint that a stage hands on."""
+    selected = here.folder / SELECTED
+    return selected if selected.exists() else newest_model(here.folder)
 
 
 def _claim(config: RunConfig) -> None:
@@ -135,39 +131,11 @@ def _differences(before: Any, now: Any) -> list[str]:
     return names
 
 
-def _network(
-    info: CheckpointInfo, seed: int, stage: StageConfig, previous: Path | None
-) -> SpikeDepthNet:
-    """A network with its first weights: from the seed, ImageNet, or the stage before."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = build(info)
-    assert isinstance(network, SpikeDepthNet)
-    if stage.start == 'imagenet':
-        from spike_depth_ros.model.vit_hybrid import VitHybrid, load_imagenet
-
-        assert isinstance(network.encoder, VitHybrid)  # checked with the config
-        load_imagenet(network.encoder, stage.imagenet)
-    if stage.start == 'previous':
-        assert previous is not None  # checked with the config
-        own = network.state_dict()
-        given = {name: torch.from_numpy(value) for name, value in load(previous)[1].items()}
-        fitting = {
-            name: value
-            for name, value in given.items()
-            if name in own and own[name].shape == value.shape
-        }
-        network.load_state_dict(own | fitting)
-        fresh = sorted(own.keys() - fitting.keys())
-        print(f'{stage.name}: weights of {previous}; new are {", ".join(fresh) or "none"}')
-    return network
-
-
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     info, weights = load(checkpoint)
     info = calibrated(config, info, weights, device)
     report = score(config, info, weights, device)
-    info = dataclasses.replace(info, metrics=headline(report['styles']))
+    info = dataclasses.replace(info, metrics=figures(report))
     model = config.out / MODEL
     save(model, weights, info)
     write_atomically(config.out / REPORT, to_json(report))
@@ -177,13 +145,3 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
         export(model, checkpoint=model)
     show(report)
     print(f'{model}: the checkpoint; {config.out / REPORT}: its figures')
-
-
-def _commit() -> str | None:
-    """The commit of the source tree; None where it is none, or git is not there."""
-    git = shutil.which('git')
-    if git is None:
-        return None
-    command = [git, '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or None

@@ -95,7 +95,7 @@ def _read(kind: type, given: Mapping[str, Any], where: str, problems: list[str])
             near = difflib.get_close_matches(str(key), hints, 1) or [', '.join(hints)]
             problems.append(f'{name} is unknown: did you mean {near[0]}?')
             continue
-        hint = hints[key]
+        hint = _plain(hints[key], value)
         element = (*get_args(hint), None)[0]
         if dataclasses.is_dataclass(hint) and isinstance(value, dict):
             good[key] = _read(hint, value, f'{name}.', problems)  # type: ignore[arg-type]
@@ -109,6 +109,13 @@ def _read(kind: type, given: Mapping[str, Any], where: str, problems: list[str])
         else:
             problems.append(f'{name} is {value!r}: expected {_describe(hint)}')
     return kind(**good)
+
+
+def _plain(hint: Any, value: Any) -> Any:
+    """The settings of "settings or null", unless it is null."""
+    if value is None or get_origin(hint) not in (Union, types.UnionType):
+        return hint
+    return next((kind for kind in get_args(hint) if dataclasses.is_dataclass(kind)), hint)
 
 
 def _convert(value: Any, hint: Any) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +17,18 @@ from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load, write_atomically
 from spike_depth_ros.model.registry import build_with_weights
-from spike_training.config import RunConfig, check
+from spike_training.config import RunConfig, Style, check
+from spike_training.data.procedural import ProceduralSource
 from spike_training.engine.evaluate import (
     Scenes,
     constant_depth,
     evaluate,
     fit_uncertainty_factor,
+    headline,
 )
 from spike_training.engine.fabric import choose_device
 from spike_training.reading import load_config
-from spike_training.scenes import make_source
+from spike_training.scenes import make_source, make_target
 
 
 def evaluate_checkpoint(
@@ -78,25 +80,60 @@ def calibrated(
 def score(
     config: RunConfig, info: CheckpointInfo, weights: Tensors, device: torch.device
 ) -> dict[str, Any]:
-    """A report for JSON: by style, the network, both controls, and the uncertainty."""
+    """A report for JSON: by style, the network, both controls, and the uncertainty.
+
+    For a network of spikes and a config with a target the same of that, beside the constant of the
+    source: this is the one place where labels of the target are read.
+    """
     network = _to_evaluate(info, weights, device)
-    sizes, rgb = config.evaluate, info.inputs == ('rgb',)
-    styles = {}
-    for style in config.data.styles:
-        train = make_source(config, 'train', device, [style])
-        test = make_source(config, 'test', device, [style], rgb)
-        constant = constant_depth(
-            Scenes(train, sizes.constant_scenes, sizes.batch_size), info.canonical_fx
+    rgb, sizes = info.inputs == ('rgb',), config.evaluate
+    # The target has no colour images: a teacher of RGB is not for it.
+    target = None if rgb else config.target
+    target_styles = [] if target is None else target.data(config.data).styles
+    constants = {
+        style: constant_depth(
+            Scenes(
+                make_source(config, 'train', device, [style]),
+                sizes.constant_scenes,
+                sizes.batch_size,
+            ),
+            info.canonical_fx,
         )
-        scenes = Scenes(test, sizes.scenes, sizes.batch_size)
-        styles[style] = evaluate(network, info, scenes, constant)
-    return {
+        for style in {*config.data.styles, *target_styles}
+    }
+
+    def scores(style: Style, source: ProceduralSource) -> dict[str, Any]:
+        scenes = Scenes(source, sizes.scenes, sizes.batch_size)
+        return evaluate(network, info, scenes, constants[style])
+
+    report = {
         'weights_sha256': info.weights_sha256,
         'stage': info.stage,
         'seed': config.seed,
         'data': dataclasses.asdict(config.data),
-        'styles': styles,
+        'styles': {
+            style: scores(style, make_source(config, 'test', device, [style], rgb))
+            for style in config.data.styles
+        },
     }
+    if target is not None:
+        report['target'] = {
+            'settings': dataclasses.asdict(target),
+            'styles': {
+                style: scores(style, make_target(config, 'test', device, [style]))
+                for style in target_styles
+            },
+        }
+    return report
+
+
+def figures(report: Mapping[str, Any]) -> dict[str, float]:
+    """The few figures of a report that a checkpoint carries, by domain, style and name."""
+    found = headline(report['styles'])
+    if 'target' in report:
+        target = headline(report['target']['styles'])
+        found |= {f'target_{name}': value for name, value in target.items()}
+    return found
 
 
 def _to_evaluate(info: CheckpointInfo, weights: Tensors, device: torch.device) -> nn.Module:
@@ -105,12 +142,20 @@ def _to_evaluate(info: CheckpointInfo, weights: Tensors, device: torch.device) -
     return moved
 
 
-def show(report: dict[str, Any]) -> None:
+def show(report: Mapping[str, Any]) -> None:
     """Prints the few figures that matter."""
+    domains = {'': report['styles']}
+    if 'target' in report:
+        domains['target, '] = report['target']['styles']
+    styles = {
+        f'{domain}{style}': scores
+        for domain, by_style in domains.items()
+        for style, scores in by_style.items()
+    }
     table = Table(title=f'{report["stage"]} on unseen procedural scenes (mean over pixels)')
     for column in ('style', 'predictor', 'AbsRel', 'delta1', 'AbsRel scaled', 'delta1 scaled'):
         table.add_column(column)
-    for style, scores in report['styles'].items():
+    for style, scores in styles.items():
         for predictor in ('network', 'constant', 'other_spikes'):
             tables = [scores[predictor][kind] for kind in ('raw', 'median_scaled')]
             cells = [
@@ -120,7 +165,7 @@ def show(report: dict[str, Any]) -> None:
             ]
             table.add_row(style, predictor.replace('_', ' '), *cells)
     Console(width=99).print(table)
-    for style, scores in report['styles'].items():
+    for style, scores in styles.items():
         unc, sky = scores['uncertainty'], scores['network']['raw']['sky']
         print(
             f'{style}: 68 % interval holds {_cell(unc["interval_coverage"])}, rank correlation '

@@ -7,11 +7,16 @@ weighted; a weight of 0 leaves a pixel out, and so does a reference that is NaN,
 positive. An image without a pixel left gives 0 with a zero gradient, which is ambiguous: look at
 the weights to tell "perfect" from "nothing to compare". A prediction that is not a depth, where it
 counts, gives NaN: masking it would hide a network that diverged.
+
+The losses on features count positions in the same way: a selection says which.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 OFFSET = 0.1
@@ -132,6 +137,152 @@ def uncertainty_loss(
     use = weight > 0
     label = soft_error(pred, reference)
     return _mean(torch.where(use, uncertainty - label, 0.0).abs(), weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class Threshold:
+    """What parts an uncertainty map into sure and unsure: epsilon in the paper, its value unsaid.
+
+    Attributes:
+        absolute: Relative error at which the parts meet; None: each image's own quantile.
+        quantile: Share of an image's positions that are sure. Of n positions ``round(n quantile)``
+            are, unless some have the same uncertainty: 0 calls all unsure, 1 all sure.
+    """
+
+    absolute: float | None = None
+    quantile: float = 0.5
+
+    def sure(self, uncertainty: Tensor) -> Tensor:
+        """Where the uncertainty is not above the threshold; the other positions are unsure.
+
+        Args:
+            uncertainty: ``[B, 1, h, w]``, 0 or more.
+
+        Returns:
+            Same shape, bool.
+        """
+        if self.absolute is not None:
+            return uncertainty <= self.absolute
+        flat = uncertainty.detach().flatten(1)
+        number = round(self.quantile * flat.shape[1])
+        if number == 0:
+            return torch.zeros_like(uncertainty, dtype=torch.bool)
+        # Not torch.quantile, which sorts: this takes a tenth of the time.
+        limit = flat.kthvalue(number, dim=1).values
+        return uncertainty <= limit[:, None, None, None]
+
+
+def spike_oriented_filter(
+    rgb_uncertainty: Tensor,
+    spike_uncertainty: Tensor,
+    grid: tuple[int, int],
+    rgb: Threshold,
+    spike: Threshold,
+) -> Tensor:
+    """Where RGB is sure and spikes are not (Liu et al., BiCross, section III-B).
+
+    The maps of uncertainty are brought to the grid of the features, each position getting the mean
+    of its pixels, and compared there. Comparing first would leave shares of pixels, which need
+    another threshold to become a selection, and a median on the grid would no longer part a half.
+
+    Args:
+        rgb_uncertainty: Relative error that the teacher predicts of itself, ``[B, 1, H, W]``.
+        spike_uncertainty: The student's, same shape.
+        grid: Rows and columns of the features; each divides H and W, or is that of the image.
+        rgb: Below it RGB is sure.
+        spike: Above it spikes are unsure.
+
+    Returns:
+        ``[B, 1, *grid]`` bool, without a gradient.
+    """
+    sure = rgb.sure(F.adaptive_avg_pool2d(rgb_uncertainty.detach(), grid))
+    return sure & ~spike.sure(F.adaptive_avg_pool2d(spike_uncertainty.detach(), grid))
+
+
+def pooled(features: Tensor, selected: Tensor) -> Tensor:
+    """Mean of the features over selected positions: Pool_avg of Eq. 3.
+
+    Args:
+        features: ``[B, C, h, w]``.
+        selected: ``[B, 1, h, w]``, bool or 0 and more.
+
+    Returns:
+        ``[B, C]``; 0 with a zero gradient for an image without a selected position.
+    """
+    return _selected_sum(_wide(features), selected) / selected.sum(dim=(2, 3)).clamp_min(1)
+
+
+def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
+    """CKD: divergence of the student's global vector from the teacher's (BiCross, Eq. 3).
+
+    ``KL(softmax teacher || softmax student)``.
+
+    Args:
+        teacher: Global vectors before normalisation, ``[B, G]``; a target, so without a gradient.
+        student: Same shape.
+        counted: Images that count, ``[B]`` bool: those where positions were selected.
+
+    Returns:
+        ``[B]`` nats, 0 or more.
+    """
+    wanted = _wide(teacher).detach().log_softmax(dim=1)
+    # Left out before the divergence: behind it, 0 times a vector that is not finite would be NaN.
+    found = torch.where(counted[:, None], _wide(student).log_softmax(dim=1), wanted)
+    return F.kl_div(found, wanted, reduction='none', log_target=True).sum(dim=1)
+
+
+def fine_loss(
+    teacher: Tensor, student: Tensor, selected: Tensor, as_printed: bool = False
+) -> Tensor:
+    """FKD: squared difference of the decoders' features (Liu et al., BiCross, Eq. 3).
+
+    The paper speaks of the mean squared error, over selected positions: that is the default, which
+    depends neither on the width of the features nor on how much was selected. Its formula sums
+    over channels and selected positions and divides by all positions.
+
+    Args:
+        teacher: ``[B, C, h, w]``; a target, so without a gradient.
+        student: Same shape.
+        selected: ``[B, 1, h, w]`` bool.
+        as_printed: Follow the formula.
+
+    Returns:
+        ``[B]``, 0 or more.
+    """
+    channels, rows, columns = student.shape[1:]
+    difference = _wide(student) - _wide(teacher).detach()
+    total = _selected_sum(difference.square(), selected).sum(dim=1)
+    if as_printed:
+        return total / (rows * columns)
+    return total / (channels * selected.sum(dim=(1, 2, 3)).clamp_min(1))
+
+
+def domain_loss(source: Tensor, target: Tensor) -> Tensor:
+    """What a discriminator minimises: the negative of L_adv (Liu et al., BiCross, Eq. 6).
+
+    ``-log D(f_src) - log(1 - D(f_tgt))`` with D the sigmoid of the logits: 2 ln 2 when it cannot
+    tell the domains apart. The student minimises L_adv, so it *maximises* this: put a gradient
+    reversal between its features and the discriminator.
+
+    Args:
+        source: Logits of "this is source" of tokens from the source, ``[B]``.
+        target: The same of tokens from the target, ``[B]``.
+
+    Returns:
+        ``[B]``, 0 or more.
+    """
+    # log sigmoid z = -softplus(-z), and 1 - sigmoid z = sigmoid -z: finite for any logit.
+    return F.softplus(-_wide(source)) + F.softplus(_wide(target))
+
+
+def _selected_sum(features: Tensor, selected: Tensor) -> Tensor:
+    """Sums over the selected positions, ``[B, C]``; what is not selected may be anything."""
+    return torch.where(selected > 0, features * selected, 0.0).sum(dim=(2, 3))
+
+
+def _wide(value: Tensor) -> Tensor:
+    """At least float32: sums over positions in bfloat16 have two digits."""
+    return value if value.dtype == torch.float64 else value.float()
 
 
 def _log_difference(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -43,3 +44,54 @@ class Batch:
             fx=self.fx.to(device),
             index=self.index.to(device),
         )
+
+    def unlabelled(self) -> Unlabelled:
+        """What of it may be seen of a target domain."""
+        return Unlabelled(self.counts, self.planes_per_bin, self.index)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unlabelled:
+    """A batch of spikes of a target domain: without depth, so that no code can read it.
+
+    Attributes:
+        counts: Spikes of each pixel in each bin of its window, ``[B, C, H, W]`` uint8.
+        planes_per_bin: Planes that each bin covers, ``[C]`` int32.
+        index: Number of each sample in its source, ``[B]`` int64.
+    """
+
+    counts: Tensor
+    planes_per_bin: Tensor
+    index: Tensor
+
+    def to(self, device: torch.device | str) -> Unlabelled:
+        """The same batch on another device."""
+        return Unlabelled(
+            self.counts.to(device), self.planes_per_bin.to(device), self.index.to(device)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """What a stage between two domains is given at every step.
+
+    Attributes:
+        source: Labelled.
+        target: Unlabelled, as many samples.
+    """
+
+    source: Batch
+    target: Unlabelled
+
+    @property
+    def index(self) -> Tensor:
+        """Numbers of the samples, first the source's, then the target's."""
+        return torch.cat([self.source.index, self.target.index])
+
+    def to(self, device: torch.device | str) -> Pair:
+        """The same pair on another device."""
+        return Pair(self.source.to(device), self.target.to(device))
+
+
+AnyBatch = TypeVar('AnyBatch', Batch, Pair)
+"""What a stage is given."""

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from spike_training.data.sample import Batch
+from spike_training.data.sample import AnyBatch
 
 
 def ahead(
-    make: Callable[[int], Batch], start: int, stop: int, number: int
-) -> Generator[Batch, None, None]:
+    make: Callable[[int], AnyBatch], start: int, stop: int, number: int
+) -> Generator[AnyBatch, None, None]:
     """The batches of some steps in order, up to ``number`` of them made in advance by a thread.
 
     Drawing scenes takes the processor, training a GPU: so neither waits for the other. Kernels of
@@ -31,7 +31,7 @@ def ahead(
         yield from map(make, range(start, stop))
         return
     with ThreadPoolExecutor(1, 'batches') as executor:
-        waiting: deque[Future[Batch]] = deque()
+        waiting: deque[Future[AnyBatch]] = deque()
         try:
             for step in range(start, stop + number):
                 if step < stop:

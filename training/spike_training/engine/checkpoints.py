@@ -61,7 +61,7 @@ class Checkpoints:
         Raises:
             TrainingError: The files are damaged.
         """
-        if not (self.folder / POINTER).exists():
+        if not has_checkpoint(self.folder):
             return None
         try:
             path = self.folder / _pointer(self.folder)['state']
@@ -72,6 +72,11 @@ class Checkpoints:
                 'start again in a new folder'
             ) from error
         return state
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a stage has saved something in its folder to go on from."""
+    return (folder / POINTER).exists()
 
 
 def newest_model(folder: Path) -> Path:

@@ -34,19 +34,8 @@ class ModelEma:
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Takes one more step of training into the average."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        average_into(self._average, _state(module), warmed_up(self.decay, self.updates))
         self.updates += 1
-        state = _state(module)
-        floats = [name for name, value in state.items() if value.is_floating_point()]
-        others = [name for name, value in state.items() if not value.is_floating_point()]
-        # One launch for many tensors: hundreds of small ones would cost a GPU more than a step.
-        torch._foreach_lerp_(
-            [self._average[name] for name in floats], [state[name] for name in floats], 1 - decay
-        )
-        if others:
-            torch._foreach_copy_(
-                [self._average[name] for name in others], [state[name] for name in others]
-            )
 
     @contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
@@ -81,6 +70,29 @@ class ModelEma:
         for name, value in average.items():
             self._average[name].copy_(value)
         self.updates = updates
+
+
+def warmed_up(decay: float, update: int) -> float:
+    """The decay of an update, counted from 0: ``min(decay, (1 + t) / (10 + t))``."""
+    return min(decay, (1 + update) / (10 + update))
+
+
+def average_into(average: Mapping[str, Tensor], state: Mapping[str, Tensor], decay: float) -> None:
+    """``average = decay average + (1 - decay) state``, in place; integers are copied.
+
+    Args:
+        average: A module's state, by name; without gradients.
+        state: Another's, with the same names.
+        decay: Share of the old average that is kept.
+    """
+    floats = [name for name, value in state.items() if value.is_floating_point()]
+    others = [name for name, value in state.items() if not value.is_floating_point()]
+    # One launch for many tensors: hundreds of small ones would cost a GPU more than a step.
+    torch._foreach_lerp_(
+        [average[name] for name in floats], [state[name] for name in floats], 1 - decay
+    )
+    if others:
+        torch._foreach_copy_([average[name] for name in others], [state[name] for name in others])
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:

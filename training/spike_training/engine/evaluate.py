@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_depth_ros.metrics import DepthErrors, Protocol, UncertaintyErrors
 from spike_depth_ros.model.depth_net import DepthOutput
-from spike_training.data.sample import Batch
+from spike_training.data.sample import Batch, Unlabelled
 from spike_training.engine.stage import Source
 
 INTERVAL = 0.68
@@ -40,7 +40,7 @@ class Scenes:
         batch_size: Images at a time; changes no figure.
     """
 
-    source: Source
+    source: Source[Batch]
     number: int
     batch_size: int
 
@@ -49,7 +49,7 @@ class Scenes:
             yield self.source.batch(step, self.batch_size)
 
 
-def predict(network: nn.Module, batch: Batch, inputs: str) -> DepthOutput:
+def predict(network: nn.Module, batch: Batch | Unlabelled, inputs: str) -> DepthOutput:
     """A network's outputs for a batch.
 
     Args:
@@ -58,6 +58,7 @@ def predict(network: nn.Module, batch: Batch, inputs: str) -> DepthOutput:
         inputs: ``spikes`` or ``rgb``.
     """
     if inputs == 'rgb':
+        assert isinstance(batch, Batch)
         assert batch.rgb is not None
         image, planes = batch.rgb, torch.ones(3, dtype=torch.int32, device=batch.rgb.device)
     else:

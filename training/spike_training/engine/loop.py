@@ -11,11 +11,11 @@ from typing import Any, TypedDict
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_training.config import TrainConfig
-from spike_training.data.sample import Batch
+from spike_training.data.sample import AnyBatch
 from spike_training.engine.ahead import ahead
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
@@ -37,9 +37,9 @@ class Place(TypedDict):
 
 
 def fit(
-    stage: Stage,
-    train: Source,
-    validation: Source,
+    stage: Stage[AnyBatch],
+    train: Source[AnyBatch],
+    validation: Source[AnyBatch],
     config: TrainConfig,
     folder: Path,
     info: CheckpointInfo,
@@ -68,9 +68,10 @@ def fit(
         TrainingError: The newest checkpoint is damaged, or another network's.
     """
     stage.to(fabric.device)
-    stage.deployable.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if config.compile:
-        stage.deployable.compile()
+    for network in stage.networks:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.compile:
+            network.compile()
     optimizers = build_optimizers(
         stage, stage.optimizers(), config.learning_rate, config.weight_decay, config.betas
     )
@@ -83,7 +84,7 @@ def fit(
     steps = config.steps
     place = Place(rank=fabric.global_rank, world_size=fabric.world_size)
 
-    def make(step: int) -> Batch:
+    def make(step: int) -> AnyBatch:
         return train.batch(step, config.batch_size, **place)
 
     record = Record(folder, start, steps, config.tensorboard, quiet=not fabric.is_global_zero)
@@ -101,7 +102,9 @@ def fit(
                 batch = next(batches)
             parts = module(batch, 'train')
             fabric.backward(parts['loss'])
-            norms = [_clip(fabric, module, optimizer, config.clip_norm) for optimizer in wrapped]
+            norms: list[Tensor] = [
+                _clip(fabric, module, optimizer, config.clip_norm) for optimizer in wrapped
+            ]
 
             guard.note(step, [parts['loss'], *norms])
             logs = done % config.log_every == 0
@@ -114,6 +117,7 @@ def fit(
                 set_learning_rate(optimizer, rate)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
+            stage.after_step(step)
             ema.update(stage.deployable)
             mean.add({**parts, 'gradient': torch.stack(norms).max()})
 
@@ -125,7 +129,10 @@ def fit(
             if _due(done, steps, config.validate_every):
                 with clock.pause(), ema.applied(stage.deployable):
                     figures = _validate(stage, validation, config, place)
-                    record.scalars(done, 'validation', _average(fabric, figures))
+                    figures = _average(fabric, figures)
+                    record.scalars(done, 'validation', figures)
+                    for warning in stage.warnings(figures):
+                        record.warning(done, warning)
             if _due(done, steps, config.picture_every) and fabric.is_global_zero:
                 with clock.pause(), ema.applied(stage.deployable), torch.no_grad():
                     stage.eval()
@@ -140,7 +147,7 @@ def fit(
 
 def _resume(
     checkpoints: Checkpoints,
-    stage: Stage,
+    stage: nn.Module,
     optimizers: Mapping[str, torch.optim.Optimizer],
     ema: ModelEma,
     device: torch.device,
@@ -163,7 +170,7 @@ def _resume(
 
 
 def _state(
-    stage: Stage, optimizers: Mapping[str, torch.optim.Optimizer], ema: ModelEma
+    stage: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], ema: ModelEma
 ) -> dict[str, Any]:
     """All that :func:`_resume` needs; no generator, for the loop seeds them at every step."""
     return {
@@ -182,8 +189,8 @@ def _clip(fabric: Fabric, module: Any, optimizer: Any, norm: float) -> Tensor:
 
 def _check(
     guard: FiniteGuard,
-    batches: Generator[Batch, None, None],
-    make: Callable[[int], Batch],
+    batches: Generator[AnyBatch, None, None],
+    make: Callable[[int], AnyBatch],
     path: Path,
 ) -> None:
     """Stops where something was not finite, with the batch saved."""
@@ -197,7 +204,9 @@ def _check(
         raise NonFiniteError(error.step, f'its batch is in {path}, samples {samples}') from None
 
 
-def _validate(stage: Stage, source: Source, config: TrainConfig, place: Place) -> dict[str, float]:
+def _validate(
+    stage: Stage[AnyBatch], source: Source[AnyBatch], config: TrainConfig, place: Place
+) -> dict[str, float]:
     """Means of a stage's figures, in float32, over the first batches of a source."""
     mean = Mean()
     stage.eval()

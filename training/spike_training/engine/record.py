@@ -30,6 +30,8 @@ Scalars = Mapping[str, float]
 
 SCALARS = 'scalars.jsonl'
 
+WARNINGS = 'warnings.jsonl'
+
 
 class Mean:
     """Mean of named scalars over steps, summed on the device."""
@@ -114,6 +116,8 @@ class Clock:
 class Record:
     """Writes the scalars of a stage to ``scalars.jsonl`` and, if wanted, to TensorBoard.
 
+    Warnings go to ``warnings.jsonl``, which is there only if there was one.
+
     On resuming, what a dead process had recorded beyond its last checkpoint is taken out again.
 
     Args:
@@ -133,10 +137,12 @@ class Record:
         self._board: Any = None
         if quiet:
             return
-        path = folder / SCALARS
-        kept = [line for line in _lines(path) if json.loads(line)['step'] <= start]
-        path.write_text(''.join(kept), encoding='utf-8')
-        self._file = path.open('a', encoding='utf-8')
+        for name in (SCALARS, WARNINGS):
+            path = folder / name
+            kept = [line for line in _lines(path) if json.loads(line)['step'] <= start]
+            if kept or path.exists():
+                path.write_text(''.join(kept), encoding='utf-8')
+        self._file = (folder / SCALARS).open('a', encoding='utf-8')
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -202,6 +208,15 @@ class Record:
         save_png(image, self.folder / 'pictures' / f'{done:07d}.png')
         if self._board is not None:
             self._board.add_image('pictures', image, done, dataformats='HWC')
+
+    def warning(self, done: int, text: str) -> None:
+        """Shows a warning, and records it beside the scalars in ``warnings.jsonl``."""
+        if self.quiet:
+            return
+        with (self.folder / WARNINGS).open('a', encoding='utf-8') as file:
+            file.write(json.dumps({'step': done, 'warning': text}) + '\n')
+        # Above the bar where there is one.
+        self._bar.console.print(f'{self.folder.name} {done}/{self.steps} warning: {text}')
 
     def _show(self, done: int, group: str, values: Scalars) -> None:
         figures = '  '.join(

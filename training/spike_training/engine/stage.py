@@ -5,26 +5,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from spike_training.data.sample import Batch
+from spike_training.data.sample import AnyBatch, Batch, Pair
 from spike_training.engine.optim import Groups, groups_of
 
 Phase = Literal['train', 'val']
 
 
-class Source(Protocol):
+AnyBatchT_co = TypeVar('AnyBatchT_co', Batch, Pair, covariant=True)
+
+
+class Source(Protocol[AnyBatchT_co]):
     """Where batches come from."""
 
-    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+    def batch(
+        self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> AnyBatchT_co:
         """The batch of a step: a function of its arguments alone, so that resuming is exact."""
 
 
-class Stage(nn.Module, ABC):
+class Stage(nn.Module, ABC, Generic[AnyBatch]):
     """Networks, and how a batch becomes a loss. The loop does all the rest.
 
     A stage that needs randomness draws it from torch's global generators, which the loop seeds for
@@ -32,7 +38,7 @@ class Stage(nn.Module, ABC):
     """
 
     @abstractmethod
-    def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
+    def forward(self, batch: AnyBatch, phase: Phase) -> dict[str, Tensor]:
         """The loss of a batch, and what to log.
 
         Returns:
@@ -46,9 +52,22 @@ class Stage(nn.Module, ABC):
         """The network that is averaged, validated and exported."""
 
     @abstractmethod
-    def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
+    def picture(self, batch: AnyBatch) -> npt.NDArray[np.uint8]:
         """What the deployable network makes of a batch, to look at, ``[height, width, 3]``."""
 
     def optimizers(self) -> Groups:
         """Parameter groups by the optimiser's name; each of them steps on the one loss."""
         return {'main': groups_of(self)}
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """The networks that images go through: the loop lays them out, and compiles them."""
+        return [self.deployable]
+
+    def after_step(self, step: int) -> None:
+        """Called after the optimisers' step, counted from 0: for what follows the weights."""
+        # Nothing does in most stages.
+
+    def warnings(self, figures: Mapping[str, float]) -> Sequence[str]:
+        """What is suspicious about the figures of a validation, a sentence each."""
+        return ()

@@ -1,0 +1,93 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Learning from labels: the part of the loss that all stages share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from spike_depth_ros.model.depth_net import DepthOutput
+from spike_training.bicross.losses import (
+    gradient_loss,
+    si_loss,
+    si_loss_rooted,
+    soft_error,
+    uncertainty_loss,
+)
+from spike_training.config import ModelConfig, StageConfig
+from spike_training.data.sample import Batch
+from spike_training.engine.evaluate import canonical_depth
+
+
+class Label(NamedTuple):
+    """What a network should have said.
+
+    Attributes:
+        depth: Canonical depth within the network's range, metres, ``[B, 1, H, W]``; NaN: unknown.
+        weight: How much each pixel counts for depth, same shape.
+        measured: Where there is a depth, same shape, bool: not sky, not unknown.
+    """
+
+    depth: Tensor
+    weight: Tensor
+    measured: Tensor
+
+
+class Supervised(NamedTuple):
+    """Scalars, means over the images of a batch.
+
+    Attributes:
+        sup: L_sup (Liu et al., BiCross, Eq. 5 on labels), and the loss of edges by its weight.
+        unc: L_unc (below Eq. 2).
+        error: Mean relative error, clipped to 0..1, without a gradient: for the log.
+    """
+
+    sup: Tensor
+    unc: Tensor
+    error: Tensor
+
+
+class Supervision:
+    """Depth and uncertainty from labels, in the form that a stage's settings say.
+
+    Depth is learnt at the canonical focal length, clamped to the range of the network. Sky is
+    trained as the largest depth, with a weight of its own: it teaches "far", yet half an image of
+    sky must not decide the scale of the other half. The uncertainty is not trained on it.
+
+    Args:
+        config: Of the stage.
+        model: The depth range and the canonical focal length.
+    """
+
+    def __init__(self, config: StageConfig, model: ModelConfig) -> None:
+        self.config = config
+        self.model = model
+
+    def label(self, batch: Batch) -> Label:
+        """The label of a batch."""
+        depth = canonical_depth(batch, self.model.canonical_fx)
+        weight = torch.where(batch.depth.isinf(), self.config.sky_weight, 1.0)
+        clamped = depth.clamp(self.model.min_depth, self.model.max_depth)
+        return Label(clamped, weight, batch.depth.isfinite())
+
+    def si(self, pred: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
+        """The scale-invariant loss of each image, ``[B]``, in the stage's form."""
+        function = si_loss if self.config.si == 'plain' else si_loss_rooted
+        return function(pred, reference, weight, self.config.si_lambda)
+
+    def __call__(self, output: DepthOutput, batch: Batch) -> Supervised:
+        """What a network's outputs for a batch are worth."""
+        target, weight, measured = self.label(batch)
+        error = torch.where(measured, soft_error(output.depth, target), 0.0).sum()
+        sup = self.si(output.depth, target, weight).mean()
+        if self.config.gradient_weight:
+            edges = gradient_loss(output.depth, target, weight).mean()
+            sup = sup + self.config.gradient_weight * edges
+        return Supervised(
+            sup=sup,
+            unc=uncertainty_loss(output.uncertainty, output.depth, target, measured).mean(),
+            error=error / measured.sum().clamp_min(1),
+        )

@@ -1,0 +1,220 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From settings to what the loop runs: networks, stages, and where their batches come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic
+
+import torch
+
+import spike_depth_ros
+from spike_depth_ros.checkpoint import CheckpointInfo, load
+from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_depth_ros.model.registry import SETTINGS, build, build_with_weights
+from spike_training.bicross.stages.cross_domain import CrossDomain
+from spike_training.bicross.stages.cross_modality import CrossModality
+from spike_training.bicross.stages.pretrain import Pretrain
+from spike_training.bicross.statistics import batch_norms, estimate_statistics
+from spike_training.config import RunConfig, StageConfig
+from spike_training.data.pairs import DomainPair
+from spike_training.data.sample import AnyBatch, Unlabelled
+from spike_training.engine.checkpoints import has_checkpoint
+from spike_training.engine.stage import Source, Stage
+from spike_training.scenes import fx_range, make_source, make_target
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a stage is built from.
+
+    Attributes:
+        config: Of the run, with data and model as this stage sees them.
+        stage: Of the stage.
+        info: What its checkpoints say of themselves.
+        trained: The checkpoints of the stages before it, by name, in their order.
+        device: Where batches are made.
+    """
+
+    config: RunConfig
+    stage: StageConfig
+    info: CheckpointInfo
+    trained: Mapping[str, Path]
+    device: torch.device
+
+    @property
+    def folder(self) -> Path:
+        """Where the stage keeps its checkpoints and records."""
+        return self.config.out / self.stage.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Work(Generic[AnyBatch]):
+    """What the loop needs of a stage.
+
+    Attributes:
+        stage: Networks and loss.
+        train: Batches to learn from.
+        validation: Batches of other scenes.
+    """
+
+    stage: Stage[AnyBatch]
+    train: Source[AnyBatch]
+    validation: Source[AnyBatch]
+
+
+def context(
+    config: RunConfig, stage: StageConfig, trained: Mapping[str, Path], device: torch.device
+) -> Context:
+    """The context of a stage of a run."""
+    here = dataclasses.replace(
+        config, data=stage.data(config.data), model=stage.model(config.model, config.data)
+    )
+    return Context(here, stage, describe(here, stage), trained, device)
+
+
+def make_work(context: Context) -> Work[Any]:
+    """Builds a stage by its kind.
+
+    All that is random in it comes from the run's seed, whatever was trained before it in this
+    process: a run that goes on builds the same.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(context.config.seed)
+        return KINDS[context.stage.kind](context)
+
+
+def _pretrain(context: Context) -> Work[Any]:
+    config, stage, device = context.config, context.stage, context.device
+    rgb = stage.input == 'rgb'
+    return Work(
+        Pretrain(first_weights(context), stage, config.model),
+        make_source(config, 'train', device, rgb=rgb),
+        make_source(config, 'calibration', device, rgb=rgb),
+    )
+
+
+def _cross_modality(context: Context) -> Work[Any]:
+    config, stage, device = context.config, context.stage, context.device
+    assert stage.teacher is not None  # checked with the config
+    teacher = build_with_weights(*load(context.trained[stage.teacher]))
+    assert isinstance(teacher, SpikeDepthNet)
+    return Work(
+        CrossModality(first_weights(context), teacher, stage, config.model, _dim(context)),
+        make_source(config, 'train', device, rgb=True),
+        make_source(config, 'calibration', device, rgb=True),
+    )
+
+
+def _cross_domain(context: Context) -> Work[Any]:
+    config, stage, device = context.config, context.stage, context.device
+    student = first_weights(context)
+    # A stage that goes on has its statistics in its checkpoint.
+    if stage.adapt.start_batches and batch_norms(student) and not has_checkpoint(context.folder):
+        number, size = stage.adapt.start_batches, stage.train(config.train).batch_size
+        estimate_statistics(student.to(device), target_batches(config, number, size, device))
+    train, validation = (
+        DomainPair(make_source(config, split, device), make_target(config, split, device))
+        for split in ('train', 'calibration')
+    )
+    return Work(CrossDomain(student, stage, config.model, _dim(context)), train, validation)
+
+
+KINDS: dict[str, Callable[[Context], Work[Any]]] = {
+    'pretrain': _pretrain,
+    'cross_modality': _cross_modality,
+    'cross_domain': _cross_domain,
+}
+"""What builds a stage, by its kind."""
+
+
+def target_batches(
+    config: RunConfig, number: int, batch_size: int, device: torch.device
+) -> Iterator[Unlabelled]:
+    """The first batches of the target's training scenes, as the camera saw them."""
+    source = make_target(config, 'train', device)
+    for step in range(number):
+        yield source.batch(step, batch_size).unlabelled()
+
+
+def _dim(context: Context) -> int:
+    """Width of the network's tokens."""
+    dim: int = context.info.settings['dim']
+    return dim
+
+
+def first_weights(context: Context) -> SpikeDepthNet:
+    """A network with the weights that a stage starts from.
+
+    Random ones of torch's global generator, ImageNet's, or those of an earlier stage wherever the
+    shapes fit.
+    """
+    stage = context.stage
+    network = build(context.info)
+    assert isinstance(network, SpikeDepthNet)
+    if stage.start == 'imagenet':
+        from spike_depth_ros.model.vit_hybrid import VitHybrid, load_imagenet
+
+        assert isinstance(network.encoder, VitHybrid)  # checked with the config
+        load_imagenet(network.encoder, stage.imagenet)
+    elif stage.start != 'scratch':
+        name = [*context.trained][-1] if stage.start == 'previous' else stage.start
+        _take_over(network, stage.name, context.trained[name])
+    return network
+
+
+def _take_over(network: SpikeDepthNet, stage: str, checkpoint: Path) -> None:
+    own = network.state_dict()
+    given = {name: torch.from_numpy(value) for name, value in load(checkpoint)[1].items()}
+    fitting = {
+        name: value
+        for name, value in given.items()
+        if name in own and own[name].shape == value.shape
+    }
+    network.load_state_dict(own | fitting)
+    fresh = sorted(own.keys() - fitting.keys())
+    print(f'{stage}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}')
+
+
+def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
+    """What the checkpoints of a stage say of themselves."""
+    model, data = config.model, config.data
+    spikes = stage.input == 'spikes'
+    planes, rates = [*data.planes], [data.rate_hz]
+    if stage.kind == 'cross_domain':
+        assert config.target is not None  # checked with the config
+        target = config.target.data(data)
+        planes, rates = planes + target.planes, [*rates, target.rate_hz]
+    return CheckpointInfo(
+        architecture=model.architecture,
+        settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
+        planes=sorted(planes)[len(planes) // 2],
+        planes_range=(min(planes), max(planes)),
+        bins=model.bins if spikes else 3,
+        inputs=(stage.input,),
+        rate_hz_range=(min(rates), max(rates)),
+        min_depth=model.min_depth,
+        max_depth=model.max_depth,
+        canonical_fx=model.canonical_fx,
+        fx_range=fx_range(config),
+        scale='metric',
+        stage=stage.name,
+        datasets={'procedural world of this package': 'Apache-2.0'},
+        package_version=spike_depth_ros.__version__,
+        commit=_commit(),
+    )
+
+
+def _commit() -> str | None:
+    """The commit of the source tree; None where it is none, or git is not there."""
+    git = shutil.which('git')
+    if git is None:
+        return None
+    command = [git, '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or None
