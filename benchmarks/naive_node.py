@@ -30,7 +30,6 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import UInt64
 
-from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import default_checkpoint, load
 from spike_depth_ros.messages import stamp_ns
 from spike_depth_ros.model.registry import build_with_weights
@@ -97,9 +96,9 @@ class NaiveDepthNode(Node):
         batch = torch.from_numpy(spikes)[None]
         each = self.info.planes // self.info.bins
         counts = batch.reshape(1, self.info.bins, each, self.height, self.width).sum(dim=2)
-        counts = F.pad(
-            counts, (0, -self.width % MULTIPLE, 0, -self.height % MULTIPLE), mode='replicate'
-        )
+        step = self.info.multiple
+        padding = (0, -self.width % step, 0, -self.height % step)
+        counts = F.pad(counts, padding, mode='replicate')
         with torch.no_grad():
             output = self.network(counts, torch.full((self.info.bins,), each))
         return output.depth[0, 0, : self.height, : self.width].numpy()

@@ -151,7 +151,7 @@ def measure_predict(window: Window, repetitions: int) -> dict[str, float]:
     backend = OnnxBackend(onnx_path(path), info)
     estimator = DepthEstimator(info, backend)
     observation = Observation(window, info.canonical_fx)
-    layout = Layout(window.geometry, window.planes, info.bins)
+    layout = Layout(window.geometry, window.planes, info.bins, multiple=info.multiple)
     counts = layout.new_counts()
     times = interleaved(
         {

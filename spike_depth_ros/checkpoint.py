@@ -117,6 +117,20 @@ class CheckpointInfo:
                 f'({self.min_depth!r})'
             )
 
+    @property
+    def multiple(self) -> int:
+        """Height and width of the network's input are multiples of this many pixels.
+
+        Its tokens are 16 pixels apart, or as many times more as it averages pixels first.
+
+        Raises:
+            CheckpointError: The settings say something else than a number of pixels.
+        """
+        pool = self.settings.get('pool', 1)
+        if not isinstance(pool, int) or pool < 1:
+            raise CheckpointError(f'field settings.pool is {pool!r}, expected 1 or more')
+        return 16 * pool
+
     def to_json(self) -> str:
         """All fields as one line of JSON with sorted keys."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True, allow_nan=False)

@@ -22,10 +22,6 @@ DeviceName = Literal['cpu', 'cuda']
 FloatImage = npt.NDArray[np.float32]
 """``[height, width]`` float32."""
 
-MULTIPLE = 32
-"""Height and width of every network's input are multiples of this: its tokens are 16 pixels apart,
-or 32 where it averages counts of 2x2 pixels first."""
-
 MAX_COUNT = 255
 """Networks take counts of 8 bits: a window of 32 bins holds at most 8160 planes."""
 
@@ -54,7 +50,7 @@ class Layout:
     planes: int
     bins: int
     pixel_binning: int = 1
-    multiple: int = MULTIPLE
+    multiple: int = 16
 
     def __post_init__(self) -> None:
         most = MAX_COUNT // self.pixel_binning**2 * self.bins

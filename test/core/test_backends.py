@@ -57,8 +57,8 @@ def test_layout_counts_bins_and_pads_as_defined(height, width, planes, binning, 
 
     assert (layout.height, layout.width) == (height // binning, width // binning)
     rows, columns = layout.padded
-    assert rows % 32 == columns % 32 == 0
-    assert 0 <= rows - layout.height < 32
+    assert rows % 16 == columns % 16 == 0
+    assert 0 <= rows - layout.height < 16
     edges = packing.bin_edges(planes, 8)
     sums = np.stack([spikes[start:stop].sum(axis=0) for start, stop in edges])
     cut = sums[:, : layout.height * binning, : layout.width * binning]

@@ -236,7 +236,17 @@ def test_a_bad_field_is_refused_by_its_name(saved, name, value):
 
 def test_the_shipped_checkpoint_says_what_it_is():
     info, tensors = load(default_checkpoint())
-    assert (info.architecture, info.stage, info.scale) == ('dpt_tiny', 'random', 'none')
-    assert info.planes_range == (16, 1280)
+    assert (info.architecture, info.stage, info.scale) == ('dpt_tiny', 'pre_src', 'metric')
+    assert info.planes_range == (32, 512)
+    assert info.uncertainty_calibrated
+    assert set(info.datasets.values()) == {'Apache-2.0'}
     assert default_checkpoint().stat().st_size <= 8e6
     assert 2e6 <= sum(value.size for value in tensors.values()) <= 4e6
+
+
+def test_the_multiple_of_the_input_follows_from_the_pixels_averaged_first():
+    info = load_info(default_checkpoint())
+    for settings, multiple in (({}, 16), ({'pool': 1}, 16), ({'pool': 4}, 64)):
+        assert dataclasses.replace(info, settings=settings).multiple == multiple
+    with pytest.raises(CheckpointError, match=r'settings\.pool'):
+        _ = dataclasses.replace(info, settings={'pool': 'two'}).multiple

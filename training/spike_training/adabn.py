@@ -76,7 +76,7 @@ def adabn(
         unlabelled = _procedural(config, info, batches, batch_size, place)
     else:
         assert recordings is not None
-        source = _recorded(recordings, size, planes, info.bins)
+        source = _recorded(recordings, size, planes, info)
         unlabelled = _windows(source, batches, batch_size, place)
     estimate_statistics(network, unlabelled)
     adapted = dataclasses.replace(
@@ -100,7 +100,7 @@ def _procedural(
     return target_batches(settings, batches, batch_size, device)
 
 
-def _recorded(path: Path, size: str, planes: int, bins: int) -> SpikeSource:
+def _recorded(path: Path, size: str, planes: int, info: CheckpointInfo) -> SpikeSource:
     """The windows of recordings that have no depth."""
     width, height = parse_size(size)
     geometry = Geometry(height, width)
@@ -113,7 +113,7 @@ def _recorded(path: Path, size: str, planes: int, bins: int) -> SpikeSource:
         # The plane rate tells a window's duration, which nothing here asks for.
         clip = SpikeClip(file.stem, geometry, number, 0.0, None, load_planes, (), ())
         clips.append(clip)
-    return SpikeSource(clips, planes, bins)
+    return SpikeSource(clips, planes, info.bins, info.multiple)
 
 
 def _windows(

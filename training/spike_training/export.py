@@ -23,7 +23,6 @@ from onnxscript.optimizer import fold_constants_ir
 from torch import Tensor, nn
 
 import spike_depth_ros
-from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
     CheckpointError,
@@ -46,8 +45,8 @@ OPSET = 20
 MAX_DIFFERENCE = 1e-3
 """Highest relative difference between ONNX Runtime and torch, both float32, that is accepted."""
 
-SAMPLE_SIZE = (64, 96)
-"""Input size while exporting; height and width stay free."""
+SAMPLE_SIZE = (4, 6)
+"""Rows and columns of tokens while exporting; height and width stay free."""
 
 RANDOM_INFO = {
     'dpt_tiny': CheckpointInfo(
@@ -200,7 +199,8 @@ def to_onnx(network: nn.Module, info: CheckpointInfo) -> bytes:
         network: In eval mode, its weights representable in float16.
         info: Metadata, written into the file; with ``weights_sha256``, without ``onnx_sha256``.
     """
-    counts = torch.ones((1, info.bins, *SAMPLE_SIZE), dtype=torch.uint8)
+    size = [rows * info.multiple for rows in SAMPLE_SIZE]
+    counts = torch.ones((1, info.bins, *size), dtype=torch.uint8)
     planes_per_bin = torch.ones(info.bins, dtype=torch.int32)
     rows, columns = torch.export.Dim('rows', max=1024), torch.export.Dim('columns', max=1024)
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
@@ -214,7 +214,7 @@ def to_onnx(network: nn.Module, info: CheckpointInfo) -> bytes:
             # weights would no longer be those of the checkpoint. ONNX Runtime folds at load.
             optimize=False,
             opset_version=OPSET,
-            dynamic_shapes=({2: MULTIPLE * rows, 3: MULTIPLE * columns}, None),
+            dynamic_shapes=({2: info.multiple * rows, 3: info.multiple * columns}, None),
             input_names=['counts', 'planes_per_bin'],
             output_names=['depth', 'uncertainty'],
             verbose=False,
@@ -236,7 +236,8 @@ def max_relative_difference(content: bytes, network: nn.Module, info: Checkpoint
     session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
     generator = np.random.default_rng(0)
     worst = 0.0
-    for size in (SAMPLE_SIZE, (3 * MULTIPLE, 2 * MULTIPLE)):
+    for tokens in (SAMPLE_SIZE, (3, 2)):
+        size = [rows * info.multiple for rows in tokens]
         planes_per_bin = generator.integers(4, 6, info.bins).astype(np.int32)
         light = generator.uniform(0.02, 0.6, (1, 1, *size))
         counts = generator.binomial(planes_per_bin[None, :, None, None], light).astype(np.uint8)

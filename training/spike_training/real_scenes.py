@@ -278,7 +278,7 @@ def _source(
     spikes = [clip for clip in clips if isinstance(clip, SpikeClip)]
     if rgb:
         raise DataSetError(f'{spikes[0].name}: holds spikes, but the network looks at images')
-    return SpikeSource(spikes, planes, config.model.bins)
+    return SpikeSource(spikes, planes, config.model.bins, info.multiple)
 
 
 def role(name: str) -> str:

@@ -17,15 +17,12 @@ from spike_training.data.labelled import LabelledSource
 from spike_training.data.sample import Batch
 from spike_training.errors import DataSetError, FrameError
 
-MULTIPLE = 16
-"""Networks take images of so many rows and columns, or a multiple."""
-
 
 class SpikeSource(LabelledSource):
     """The labelled windows of recordings of one spike camera, as the camera saw them.
 
     Planes are never resampled: what is seen is the middle of the sensor, as many whole multiples
-    of 16 pixels as it holds. Depth belongs to the window's reference plane; a map too near to an
+    of some pixels as it holds. Depth belongs to the window's reference plane; a map too near to an
     end of its recording is left out. Recordings that have no depth at all are seen window after
     window, with NaN for depth. The focal length of a sample is NaN where nothing tells it.
 
@@ -33,6 +30,7 @@ class SpikeSource(LabelledSource):
         clips: Recordings of one sensor size.
         planes: Length of the windows.
         bins: Bins of the counts.
+        multiple: What height and width are multiples of, for the network.
 
     Raises:
         DataSetError: No window of that length has depth, or the sensors differ.
@@ -42,13 +40,19 @@ class SpikeSource(LabelledSource):
         width: Columns of a sample.
     """
 
-    def __init__(self, clips: Sequence[SpikeClip], planes: int = 128, bins: int = 32) -> None:
+    def __init__(
+        self,
+        clips: Sequence[SpikeClip],
+        planes: int = 128,
+        bins: int = 32,
+        multiple: int = 16,
+    ) -> None:
         super().__init__((planes,))
         sizes = {(clip.geometry.height, clip.geometry.width) for clip in clips}
         if len(sizes) != 1:
             raise DataSetError(f'sensors of {sorted(sizes)} rows and columns: expected one size')
         ((height, width),) = sizes
-        self.height, self.width = height // MULTIPLE * MULTIPLE, width // MULTIPLE * MULTIPLE
+        self.height, self.width = height // multiple * multiple, width // multiple * multiple
         top, left = (height - self.height) // 2, (width - self.width) // 2
         self._part = slice(top, top + self.height), slice(left, left + self.width)
         self.bins = bins
