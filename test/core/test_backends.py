@@ -165,7 +165,7 @@ def test_onnx_and_torch_agree(size, planes):
     info, tensors = load(default_checkpoint())
     from spike_depth_ros.backends.torch import TorchBackend
 
-    layout = Layout(Geometry(*size), planes, info.bins)
+    layout = Layout(Geometry(*size), planes, info.bins, multiple=info.multiple)
     packed = packing.pack(np.random.default_rng(planes).random((planes, *size)) < 0.2)
     ours = OnnxBackend(onnx_path(default_checkpoint()), info, 2).run(packed, layout)
     theirs = TorchBackend(info, tensors, 'cpu', 2).run(packed, layout)
@@ -191,7 +191,7 @@ def test_a_backend_follows_windows_that_change_in_size():
     sizes = [(32 + 16 * i, 48) for i in range(MAX_GRAPHS + 1)]
     for size in [*sizes, *sizes]:
         packed = packing.pack(np.random.default_rng(size[0]).random((32, *size)) < 0.2)
-        layout = Layout(Geometry(*size), 32, info.bins)
+        layout = Layout(Geometry(*size), 32, info.bins, multiple=info.multiple)
         results = [runner.run(packed, layout) for runner in runners]
         np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-3)
 
@@ -203,7 +203,7 @@ def test_cuda_agrees_with_the_cpu(binning):
     info, tensors = load(default_checkpoint())
     from spike_depth_ros.backends.torch import TorchBackend
 
-    layout = Layout(Geometry(101, 143), 100, info.bins, binning)
+    layout = Layout(Geometry(101, 143), 100, info.bins, binning, info.multiple)
     generator = np.random.default_rng(0)
     gpu, cpu = (TorchBackend(info, tensors, device) for device in ('cuda', 'cpu'))
     for _ in range(3):  # the graph is captured once and replayed

@@ -43,8 +43,14 @@ class Ramp:
         self.closed = True
 
 
+TRAINED = {
+    'planes_range': (16, 1280), 'rate_hz_range': (10_000.0, 40_000.0), 'fx_range': (200.0, 800.0),
+}  # fmt: skip
+
+
 def known(max_pixels=400_000, **changes):
-    return DepthEstimator(dataclasses.replace(INFO, **changes), Ramp(), max_pixels)
+    info = dataclasses.replace(INFO, **TRAINED | changes)
+    return DepthEstimator(info, Ramp(), max_pixels)
 
 
 def test_a_prediction_is_metric_float32_of_the_sensors_size(estimator):
