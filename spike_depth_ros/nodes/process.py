@@ -169,6 +169,8 @@ def run(
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     except UserError as error:
+        if not rclpy.ok():
+            return 0  # interrupted: what was going on could not but fail
         if str(error):
             print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
         return 1
