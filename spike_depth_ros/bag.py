@@ -13,7 +13,7 @@ import functools
 import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 from rosbags.interfaces import MessageDefinitionFormat
@@ -187,17 +187,16 @@ class Bag:
             yield part
 
 
-class _Part:
+class _Part(Protocol):
     """Something that holds messages: a whole bag or one of its files."""
 
     topics: list[Topic]
 
     def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
         """Messages of some topics; what is wrong is noted and ends them."""
-        raise NotImplementedError
 
 
-class _Indexed(_Part):
+class _Indexed:
     """A bag, or a file of one, that rosbags can read.
 
     Raises:
@@ -234,7 +233,7 @@ class _Indexed(_Part):
             note(f'{self._path.name}: {_one_line(error)}; what follows is lost')
 
 
-class _Salvaged(_Part):
+class _Salvaged:
     """A file without an index, read from its beginning up to the damage."""
 
     def __init__(self, path: Path, note: Callable[[str], None]) -> None:

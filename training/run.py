@@ -45,7 +45,11 @@ def main() -> None:
         print(f'{sys.argv[0]}: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
-        print('\ninterrupted; a run goes on from its newest checkpoint with --resume true')
+        goes_on = {
+            'bicross': '; a run goes on from its newest checkpoint with --resume true',
+            'simulate': '; the same command goes on where it was',
+        }
+        print(f'\ninterrupted{goes_on.get(sys.argv[1], "")}', file=sys.stderr)
         sys.exit(130)
 
 

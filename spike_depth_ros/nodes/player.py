@@ -13,11 +13,8 @@ from pathlib import Path
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.event_handler import PublisherEventCallbacks, QoSOfferedIncompatibleQoSInfo
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
@@ -31,13 +28,11 @@ from spike_depth_ros.nodes.player_source import (
     TrueDepth,
     open_source,
 )
+from spike_depth_ros.nodes.spike_topics import CAMERA_INFO_EVERY_S, SpikeTopics
 from spike_depth_ros.recording import WaitingPipe
 from spike_depth_ros.vidar import TruncatedError
 
-QUEUE = 128
-CAMERA_INFO_EVERY_S = 0.1
 EVENTS_EVERY_S = 0.5
-SETTLE_S = 0.3
 WARN_EVERY_S = 5.0
 LATE_S = 0.5
 """Behind the clock by this much, the player says that it cannot keep the rate."""
@@ -61,34 +56,15 @@ class SpikePlayer(Node):
         self._geometry, self._camera = self._source.geometry, self._source.camera
         self._started_s = 0.0
         self._next_s: dict[str, float] = {}
-        reliable = options.reliability == 'reliable'
-        qos = QoSProfile(
-            depth=QUEUE,
-            reliability=(
-                QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
-            ),
-        )
-        overriding = QoSOverridingOptions.with_default_policies()
-        self._camera_publisher = self.create_publisher(
-            CameraInfo, 'camera_info', qos, qos_overriding_options=overriding
-        )
-        self._publisher = self.create_publisher(
-            Image,
-            'spikes',
-            qos,
-            qos_overriding_options=overriding,
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=self._on_incompatible_qos),
-        )
+        topics = SpikeTopics(self, options.reliability, 'play with --reliability reliable')
+        self._topics = topics
+        self._camera_publisher, self._publisher = topics.camera_info, topics.spikes
         self._truth_publisher = (
-            self.create_publisher(Image, 'depth/truth', qos, qos_overriding_options=overriding)
+            self.create_publisher(
+                Image, 'depth/truth', topics.qos, qos_overriding_options=topics.overriding
+            )
             if self._source.has_truth
             else None
-        )
-
-    def _on_incompatible_qos(self, event: QoSOfferedIncompatibleQoSInfo) -> None:
-        self.get_logger().warning(
-            f'spikes: a subscriber asks for other QoS ({event.last_policy_kind.name}) than this '
-            'player offers and receives nothing: play with --reliability reliable'
         )
 
     def play(self) -> int:
@@ -180,12 +156,7 @@ class SpikePlayer(Node):
             rclpy.spin_once(self, timeout_sec=0.05)
         if self._options.wait and not complete() and rclpy.ok():
             self.get_logger().warning('nobody subscribes; playing all the same')
-        # The other end may learn of this publisher a little later than this one of it, and it may
-        # ask for camera_info best effort: say it more than once before the planes come.
-        until = min(until, time.monotonic() + SETTLE_S)
-        while rclpy.ok() and time.monotonic() < until:
-            self._publish_camera_info(self.get_clock().now().nanoseconds)
-            rclpy.spin_once(self, timeout_sec=CAMERA_INFO_EVERY_S)
+        self._topics.settle(until, self._publish_camera_info)
 
     def _wait_for_writer(self, pipe: WaitingPipe) -> None:
         """The stream begins with its first bytes, whenever they come."""

@@ -22,12 +22,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.event_handler import PublisherEventCallbacks, QoSOfferedIncompatibleQoSInfo
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from spike_depth_ros.chunk import Geometry, SpikeChunk
@@ -42,14 +39,12 @@ from spike_depth_ros.nodes.conversions import spikes_msg, stamp_msg
 from spike_depth_ros.nodes.diagnostics import Finding, Rate
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.player_source import PlaneClock
+from spike_depth_ros.nodes.spike_topics import CAMERA_INFO_EVERY_S, SpikeTopics
 from spike_depth_ros.placement import Placement
 from spike_depth_ros.spiking import IntegrateAndFire
 from spike_depth_ros.video import Bgr, Packet, VideoError, VideoFile, Webcam, packets, steps
 
-QUEUE = 128
-CAMERA_INFO_EVERY_S = 0.1
 EVENTS_EVERY_S = 0.05
-SETTLE_S = 0.3
 
 LONGEST_STEP_S = 0.25
 """A webcam's frames further apart than this leave a gap: the machine did not keep up."""
@@ -115,24 +110,10 @@ class VideoSource(Node):
         self._next_s: dict[str, float] = {}
         self._planes_rate = Rate()
         self.add_on_set_parameters_callback(self._review_parameters)
-        reliable = self._settings['reliability'] == 'reliable'
-        qos = QoSProfile(
-            depth=QUEUE,
-            reliability=(
-                QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
-            ),
+        self._topics = SpikeTopics(
+            self, self._settings['reliability'], 'set reliability to reliable'
         )
-        overriding = QoSOverridingOptions.with_default_policies()
-        self._info_publisher = self.create_publisher(
-            CameraInfo, 'camera_info', qos, qos_overriding_options=overriding
-        )
-        self._publisher = self.create_publisher(
-            Image,
-            'spikes',
-            qos,
-            qos_overriding_options=overriding,
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=self._on_incompatible_qos),
-        )
+        self._info_publisher, self._publisher = self._topics.camera_info, self._topics.spikes
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
@@ -228,21 +209,11 @@ class VideoSource(Node):
             and time.monotonic() < until
         ):
             rclpy.spin_once(self, timeout_sec=0.05)
-        # As the player does: the other end may learn of this one a little later.
-        until = min(until, time.monotonic() + SETTLE_S)
-        while rclpy.ok() and time.monotonic() < until:
-            self._publish_camera_info(self.get_clock().now().nanoseconds)
-            rclpy.spin_once(self, timeout_sec=CAMERA_INFO_EVERY_S)
+        self._topics.settle(until, self._publish_camera_info)
 
     def _publish_camera_info(self, stamp_ns: int) -> None:
         self._camera_info.header.stamp = stamp_msg(stamp_ns)
         self._info_publisher.publish(self._camera_info)
-
-    def _on_incompatible_qos(self, event: QoSOfferedIncompatibleQoSInfo) -> None:
-        self.get_logger().warning(
-            f'spikes: a subscriber asks for other QoS ({event.last_policy_kind.name}) than is '
-            'offered and receives nothing: set reliability to reliable'
-        )
 
     def _review_parameters(self, changes: list[RosParameter]) -> SetParametersResult:
         rows = {row.name: row for row in VIDEO_PARAMETERS}

@@ -161,6 +161,10 @@ def test_a_stage_may_differ_in_sizes_of_the_network():
     config.model.settings = {'pool': 2, 'dim': 96}
     assert config.stages[0].model(config.model, config.data).settings == {'pool': 1, 'dim': 96}
     assert problems_of(config) == []
+    for pool in (0, 'two', None):
+        config.model.settings = {'pool': pool}
+        assert any(f'settings.pool is {pool!r}' in problem for problem in problems_of(config))
+    config.model.settings = {'pool': 2}
     config.stages[0].settings = {'polo': 1}
     assert any('stages[0].settings.polo is unknown' in problem for problem in problems_of(config))
     assert any('48 x 192: expected multiples of 32' in problem for problem in problems_of(config))

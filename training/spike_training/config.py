@@ -51,6 +51,9 @@ class ModelConfig:
             yield f'architecture is {self.architecture!r}: expected {" or ".join(SETTINGS)}'
         else:
             known = [field.name for field in dataclasses.fields(sizes)]
+            pool = self.settings.get('pool', 1)
+            if not isinstance(pool, int) or pool < 1:
+                yield f'settings.pool is {pool!r}: expected 1 or more'
             for name in self.settings.keys() - set(known):
                 yield f'settings.{name} is unknown: expected some of {", ".join(known)}'
         yield from at_least(self, 1, 'bins')
@@ -398,11 +401,16 @@ def problems_of(config: RunConfig) -> list[str]:
             for problem in dataclasses.replace(here, settings=stage.settings).problems()
             if problem.startswith('settings.')
         )
-        size, step = stage.data(config.data), 16 * int(here.settings.get('pool', 1))
-        if step > 16 and (size.height % step or size.width % step):
+        size, pool = stage.data(config.data), here.settings.get('pool', 1)
+        # Other pools are refused above, and sizes that are no multiple of 16 with the data.
+        if (
+            isinstance(pool, int)
+            and pool > 1
+            and (size.height % (16 * pool) or size.width % (16 * pool))
+        ):
             problems.append(
                 f'stages[{i}] has images of {size.height} x {size.width}: expected multiples of '
-                f'{step} for a network of pool {step // 16}'
+                f'{16 * pool} for a network of pool {pool}'
             )
     styles = config.data.styles
     if len({*styles}) < len(styles):

@@ -21,7 +21,6 @@ from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo, load, write_atomically
 from spike_depth_ros.metrics import DepthErrors, UncertaintyErrors, has_truth
-from spike_depth_ros.model.registry import build_with_weights
 from spike_training.config import RunConfig, check
 from spike_training.data import readers
 from spike_training.data.clip import Clip, SpikeClip
@@ -40,7 +39,7 @@ from spike_training.engine.fabric import choose_device
 from spike_training.errors import DataSetError
 from spike_training.reading import load_config
 from spike_training.scenes import make_source
-from spike_training.verdict import to_json
+from spike_training.verdict import cell, to_evaluate, to_json
 
 DEVELOPMENT = ('sevenscenes', 'kitti')
 """Data sets on which the procedural world was developed: their figures flatter it."""
@@ -91,7 +90,7 @@ def evaluate_real(
             '(--data.NAME PATH) and 2 frames'
         )
     place = choose_device(device)
-    network = build_with_weights(info, weights).eval().requires_grad_(False).to(place)
+    network = to_evaluate(info, weights, place)
     sets: dict[str, dict[str, Any]] = {}
     constants = _Constants(settings, info, place)
     for name, recordings in clips.items():
@@ -308,17 +307,13 @@ def show(report: Mapping[str, Any]) -> None:
         table.add_column('delta1')
         for predictor, tables in scores['predictors'].items():
             figures = {key: tables[key]['mean_over_pixels'] for key in ALIGNMENTS}
-            cells = [_cell(figures['raw'][key]) for key in ('abs_rel', 'rmse', 'delta1')]
+            cells = [cell(figures['raw'][key]) for key in ('abs_rel', 'rmse', 'delta1')]
             for key in ALIGNMENTS[1:]:
-                cells += [_cell(figures[key]['abs_rel']), _cell(figures[key]['delta1'])]
+                cells += [cell(figures[key]['abs_rel']), cell(figures[key]['delta1'])]
             table.add_row(predictor.replace('_', ' '), *cells)
         Console(width=99).print(table)
         unc = scores['uncertainty']
         print(
-            f'68 % interval holds {_cell(unc["interval_coverage"])}, rank correlation with the '
-            f'error {_cell(unc["rank_correlation"])}'
+            f'68 % interval holds {cell(unc["interval_coverage"])}, rank correlation with the '
+            f'error {cell(unc["rank_correlation"])}'
         )
-
-
-def _cell(value: float | None) -> str:
-    return '-' if value is None else f'{value:.3f}'

@@ -68,7 +68,7 @@ def calibrated(
     config: RunConfig, info: CheckpointInfo, weights: Tensors, device: torch.device
 ) -> CheckpointInfo:
     """Metadata with the factor of the uncertainty fitted on scenes kept for that."""
-    network = _to_evaluate(info, weights, device)
+    network = to_evaluate(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.styles)
     source = make_source(config, 'calibration', device, rgb=info.inputs == ('rgb',))
     factor = fit_uncertainty_factor(
@@ -85,7 +85,7 @@ def score(
     For a network of spikes and a config with a target the same of that, beside the constant of the
     source: this is the one place where labels of the target are read.
     """
-    network = _to_evaluate(info, weights, device)
+    network = to_evaluate(info, weights, device)
     rgb, sizes = info.inputs == ('rgb',), config.evaluate
     # The target has no colour images: a teacher of RGB is not for it.
     target = None if rgb else config.target
@@ -136,7 +136,8 @@ def figures(report: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _to_evaluate(info: CheckpointInfo, weights: Tensors, device: torch.device) -> nn.Module:
+def to_evaluate(info: CheckpointInfo, weights: Tensors, device: torch.device) -> nn.Module:
+    """The network of a checkpoint, in eval mode, on a device."""
     network = build_with_weights(info, weights).eval().requires_grad_(False)
     moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
@@ -159,7 +160,7 @@ def show(report: Mapping[str, Any]) -> None:
         for predictor in ('network', 'constant', 'other_spikes'):
             tables = [scores[predictor][kind] for kind in ('raw', 'median_scaled')]
             cells = [
-                _cell(one['mean_over_pixels'][name])
+                cell(one['mean_over_pixels'][name])
                 for one in tables
                 for name in ('abs_rel', 'delta1')
             ]
@@ -168,13 +169,14 @@ def show(report: Mapping[str, Any]) -> None:
     for style, scores in styles.items():
         unc, sky = scores['uncertainty'], scores['network']['raw']['sky']
         print(
-            f'{style}: 68 % interval holds {_cell(unc["interval_coverage"])}, rank correlation '
-            f'with the error {_cell(unc["rank_correlation"])}; sky found '
-            f'{_cell(sky["recall"])}, of what is called sky {_cell(sky["precision"])} is'
+            f'{style}: 68 % interval holds {cell(unc["interval_coverage"])}, rank correlation '
+            f'with the error {cell(unc["rank_correlation"])}; sky found '
+            f'{cell(sky["recall"])}, of what is called sky {cell(sky["precision"])} is'
         )
 
 
-def _cell(value: float | None) -> str:
+def cell(value: float | None) -> str:
+    """A figure as tables show it."""
     return '-' if value is None else f'{value:.3f}'
 
 

@@ -17,9 +17,9 @@ from spike_depth_ros.window import reference_index
 from spike_training.data.clip import Clip
 from spike_training.data.exposure import count_spikes, phases
 from spike_training.data.interpolation import FlowInterpolator, Interpolator, interpolate
-from spike_training.data.labelled import LabelledSource, joined
+from spike_training.data.labelled import LabelledSource
 from spike_training.data.procedural import exposure_gain
-from spike_training.data.sample import Batch
+from spike_training.data.sample import Batch, joined
 from spike_training.data.transforms import TRANSFORMS, Transform
 from spike_training.errors import DataSetError, FrameError
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import torch
-
 from spike_training.data.readers.files import check_share
-from spike_training.data.sample import Batch
+from spike_training.data.sample import Batch, joined
 from spike_training.errors import FrameError
 
 _ENOUGH = 40
@@ -112,20 +110,3 @@ class LabelledSource(ABC):
         """Numbers of samples, evenly spread; of all if there are not more."""
         number = min(number, len(self))
         return [k * len(self) // number for k in range(number)]
-
-
-def joined(parts: Sequence[Batch]) -> Batch:
-    """One batch of several with the same bins.
-
-    Args:
-        parts: At least one.
-    """
-    rgb = [part.rgb for part in parts if part.rgb is not None]
-    return Batch(
-        counts=torch.cat([part.counts for part in parts]),
-        planes_per_bin=parts[0].planes_per_bin,
-        rgb=torch.cat(rgb) if rgb else None,
-        depth=torch.cat([part.depth for part in parts]),
-        fx=torch.cat([part.fx for part in parts]),
-        index=torch.cat([part.index for part in parts]),
-    )

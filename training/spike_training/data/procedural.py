@@ -14,7 +14,7 @@ from torch import Tensor
 from spike_depth_ros.window import reference_index
 from spike_training.data.exposure import count_spikes, phases
 from spike_training.data.render import render
-from spike_training.data.sample import Batch
+from spike_training.data.sample import Batch, joined
 from spike_training.data.scene import Array, Scenes
 from spike_training.data.world import World
 
@@ -123,7 +123,7 @@ class ProceduralSource:
         most = max(_PIXELS // (self.height * self.width), 1)
         if len(indices) > most:
             cuts = [slice(k, k + most) for k in range(0, len(indices), most)]
-            return _joined([self._samples(indices[c], scenes.take(c), planes) for c in cuts])
+            return joined([self._samples(indices[c], scenes.take(c), planes) for c in cuts])
         rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
         exposed = expose(rendering.luminance, scenes.rate)
         light, knots = moving(exposed, rendering.flow, planes, self.rate_hz, self.bins)
@@ -154,18 +154,6 @@ class ProceduralSource:
                 parts.append(world.batch(numbers[chosen].tolist()))
                 places.append(chosen)
         return Scenes.concatenate(parts).take(np.argsort(np.concatenate(places)))
-
-
-def _joined(parts: list[Batch]) -> Batch:
-    rgb = [part.rgb for part in parts if part.rgb is not None]
-    return Batch(
-        counts=torch.cat([part.counts for part in parts]),
-        planes_per_bin=parts[0].planes_per_bin,
-        rgb=torch.cat(rgb) if rgb else None,
-        depth=torch.cat([part.depth for part in parts]),
-        fx=torch.cat([part.fx for part in parts]),
-        index=torch.cat([part.index for part in parts]),
-    )
 
 
 def exposure_gain(luminance: Tensor, level: Array) -> Tensor:

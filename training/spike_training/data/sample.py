@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
@@ -95,3 +96,20 @@ class Pair:
 
 AnyBatch = TypeVar('AnyBatch', Batch, Pair)
 """What a stage is given."""
+
+
+def joined(parts: Sequence[Batch]) -> Batch:
+    """One batch of several with the same bins.
+
+    Args:
+        parts: At least one.
+    """
+    rgb = [part.rgb for part in parts if part.rgb is not None]
+    return Batch(
+        counts=torch.cat([part.counts for part in parts]),
+        planes_per_bin=parts[0].planes_per_bin,
+        rgb=torch.cat(rgb) if rgb else None,
+        depth=torch.cat([part.depth for part in parts]),
+        fx=torch.cat([part.fx for part in parts]),
+        index=torch.cat([part.index for part in parts]),
+    )

@@ -1,0 +1,79 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The topics of a source of spikes, player or camera: ``spikes`` and ``camera_info``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import rclpy
+from rclpy.event_handler import PublisherEventCallbacks, QoSOfferedIncompatibleQoSInfo
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image
+
+QUEUE = 128
+CAMERA_INFO_EVERY_S = 0.1
+SETTLE_S = 0.3
+
+
+class SpikeTopics:
+    """The publishers of a node that gives spikes.
+
+    Args:
+        node: Whose publishers they are.
+        reliability: ``reliable`` or ``best_effort``.
+        remedy: What a user does about a subscriber that asks for more than is offered.
+
+    Attributes:
+        qos: Of the publishers.
+        overriding: Which of it parameters may change.
+        camera_info: Publisher; made first, so that a subscriber's executor handles it first.
+        spikes: Publisher.
+    """
+
+    def __init__(self, node: Node, reliability: str, remedy: str) -> None:
+        self._node = node
+        self._remedy = remedy
+        self.qos = QoSProfile(
+            depth=QUEUE,
+            reliability=(
+                QoSReliabilityPolicy.RELIABLE
+                if reliability == 'reliable'
+                else QoSReliabilityPolicy.BEST_EFFORT
+            ),
+        )
+        self.overriding = QoSOverridingOptions.with_default_policies()
+        self.camera_info = node.create_publisher(
+            CameraInfo, 'camera_info', self.qos, qos_overriding_options=self.overriding
+        )
+        self.spikes = node.create_publisher(
+            Image,
+            'spikes',
+            self.qos,
+            qos_overriding_options=self.overriding,
+            event_callbacks=PublisherEventCallbacks(incompatible_qos=self._on_incompatible_qos),
+        )
+
+    def settle(self, until_s: float, publish_camera_info: Callable[[int], object]) -> None:
+        """Give subscribers that were just found time to find this end.
+
+        The other end may learn of these publishers a little later than this one of it, and it may
+        ask for camera_info best effort: it is said more than once before the planes come.
+
+        Args:
+            until_s: At most until then, by the monotonic clock.
+            publish_camera_info: Called with the time now, ns.
+        """
+        until_s = min(until_s, time.monotonic() + SETTLE_S)
+        while rclpy.ok() and time.monotonic() < until_s:
+            publish_camera_info(self._node.get_clock().now().nanoseconds)
+            rclpy.spin_once(self._node, timeout_sec=CAMERA_INFO_EVERY_S)
+
+    def _on_incompatible_qos(self, event: QoSOfferedIncompatibleQoSInfo) -> None:
+        self._node.get_logger().warning(
+            f'spikes: a subscriber asks for other QoS ({event.last_policy_kind.name}) than is '
+            f'offered and receives nothing: {self._remedy}'
+        )
