@@ -23,7 +23,8 @@ from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Options, evaluate, labels
 from spike_depth_ros.evaluation.lockstep import choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
-from spike_depth_ros.evaluation.report import FIGURES, render
+from spike_depth_ros.evaluation.page import FIGURES
+from spike_depth_ros.evaluation.report import render
 from spike_depth_ros.evaluation.results import ModelRun, Stream, metrics, timing, write_json
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.metrics import PUBLISHED, Mean, Protocol

@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import math
 from collections.abc import Sequence
 from typing import Any
-
-import jinja2
 
 from spike_depth_ros import pictures
 from spike_depth_ros.evaluation import report_charts as charts
@@ -19,28 +16,16 @@ from spike_depth_ros.evaluation.intervals import (
     Interval,
     intervals,
 )
+from spike_depth_ros.evaluation.page import (
+    FIGURES,
+    UNCERTAINTY,
+    asset,
+    number,
+    percent,
+    render_page,
+)
 from spike_depth_ros.evaluation.report_pictures import best_and_worst
 from spike_depth_ros.evaluation.results import ModelRun, Stream, columns, differences
-
-FIGURES = {
-    'abs_rel': 'Abs Rel ↓',
-    'sq_rel': 'Sq Rel ↓',
-    'rmse': 'RMSE ↓',
-    'rmse_log': 'RMSE log ↓',
-    'delta1': 'δ < 1.25 ↑',
-    'delta2': 'δ < 1.25² ↑',
-    'delta3': 'δ < 1.25³ ↑',
-}
-"""Depth figures as the papers' tables head them."""
-
-UNCERTAINTY = {
-    'interval_coverage': '68 % interval holds',
-    'ause': 'AUSE ↓',
-    'aurg': 'AURG ↑',
-    'rank_correlation': 'rank correlation ↑',
-    'median_error': 'median error',
-    'median_uncertainty': 'median uncertainty',
-}
 
 COMPARED = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1', 'interval_coverage', 'ause')
 LOWER_IS_BETTER = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'ause')
@@ -65,16 +50,12 @@ def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
         stream: The recording.
         runs: At least one model.
     """
-    source = importlib.resources.files('spike_depth_ros') / 'assets' / 'evaluation_report.html.j2'
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    template = environment.from_string(source.read_text(encoding='utf-8'))
     seconds = stream.windows * stream.hop / stream.plane_rate_hz if stream.plane_rate_hz else 0
     names = ' and '.join(run.label for run in runs)
     lockstep = 'every window of the bag, in lockstep'
     live = 'what came out of the running node, drops included'
-    return template.render(
+    return render_page(
+        asset('evaluation_report.html.j2'),
         title=f'{names} on {stream.source}',
         subtitle=f'{stream.windows} windows, {lockstep if stream.mode == "lockstep" else live}'
         + (f'; {seconds:.2f} s of the stream.' if seconds else '.'),
@@ -93,22 +74,14 @@ def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
     )
 
 
-def _number(value: float, form: str = '.3f') -> str:
-    return format(value, form) if math.isfinite(value) else '–'
-
-
-def _share(value: float) -> str:
-    return f'{100 * value:.1f} %' if math.isfinite(value) else '–'
-
-
 def _tiles(stream: Stream, run: ModelRun) -> list[tuple[str, str]]:
     figures = run.scores.headline()
     return [
-        ('Abs Rel', _number(figures['abs_rel'])),
-        ('RMSE', f'{_number(figures["rmse"], ".2f")} m'),
-        ('δ < 1.25', _number(figures['delta1'])),
-        ('AUSE', _number(figures['ause'])),
-        ('truth within the 68 % interval', _share(figures['interval_coverage'])),
+        ('Abs Rel', number(figures['abs_rel'])),
+        ('RMSE', f'{number(figures["rmse"], ".2f")} m'),
+        ('δ < 1.25', number(figures['delta1'])),
+        ('AUSE', number(figures['ause'])),
+        ('truth within the 68 % interval', percent(figures['interval_coverage'])),
         ('windows, with truth', f'{stream.windows}, {stream.truth.used}'),
         ('planes dropped', str(stream.account.dropped)),
     ]
@@ -158,13 +131,13 @@ def _depth(runs: Sequence[ModelRun]) -> dict[str, Any]:
         others = run.scores.errors.figures(other)  # type: ignore[arg-type]
         spread = intervals(columns(run.scores), run.scores.mean)
         cells = [_cell(figures[name], others[name], spread.get(name)) for name in FIGURES]
-        rows.append([run.label, *cells, _share(run.scores.errors.coverage)])
+        rows.append([run.label, *cells, percent(run.scores.errors.coverage)])
     return {'text': text, 'head': ['model', *FIGURES.values(), 'coverage'], 'rows': rows}
 
 
 def _cell(value: float, other: float, spread: Interval | None) -> list[str]:
     """A figure, and under it what is printed small."""
-    lines = [_number(value), _number(other)]
+    lines = [number(value), number(other)]
     if spread is not None and math.isfinite(spread.low):
         lines.append(f'{spread.low:.3f} … {spread.high:.3f}')
     return lines
@@ -186,7 +159,7 @@ def _comparison(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
         for name in COMPARED:
             title = {**FIGURES, **UNCERTAINTY}[name]
             values = [run.scores.headline()[name] for run in (runs[0], other)]
-            rows.append([title, *map(_number, values), *_difference(name, found[name], other)])
+            rows.append([title, *map(number, values), *_difference(name, found[name], other)])
         head = ['figure', runs[0].label, other.label, 'difference', 'interval', '']
         parts.append(
             {'title': f'{other.label} against {runs[0].label}', 'head': head, 'rows': rows}
@@ -196,7 +169,7 @@ def _comparison(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
 
 def _difference(name: str, found: Interval, other: ModelRun) -> tuple[str, str, str]:
     if not math.isfinite(found.low):
-        return _number(found.value, '+.4f'), '–', f'fewer than {MIN_WINDOWS} windows with truth'
+        return number(found.value, '+.4f'), '–', f'fewer than {MIN_WINDOWS} windows with truth'
     if name == 'interval_coverage':
         verdict = ''
     elif not found.excludes_zero:
@@ -213,12 +186,12 @@ def _bin_table(by: charts.By, run: ModelRun) -> dict[str, Any]:
     cells = [
         [
             name,
-            _share(row['share']),
-            _number(row['abs_rel']),
-            f'{_number(row["rmse"], ".2f")} m',
-            _number(row['delta1']),
-            _number(row['relative_uncertainty']),
-            _share(row['interval_coverage']),
+            percent(row['share']),
+            number(row['abs_rel']),
+            f'{number(row["rmse"], ".2f")} m',
+            number(row['delta1']),
+            number(row['relative_uncertainty']),
+            percent(row['interval_coverage']),
         ]
         for name, row in zip(charts.bin_names(by, rows), rows, strict=True)
     ]
@@ -237,7 +210,7 @@ def _uncertainty(runs: Sequence[ModelRun]) -> dict[str, Any]:
     for run in runs:
         figures = run.scores.uncertainty.figures()
         cells = [
-            _share(figures[name]) if name == 'interval_coverage' else _number(figures[name])
+            percent(figures[name]) if name == 'interval_coverage' else number(figures[name])
             for name in UNCERTAINTY
         ]
         rows.append([run.label, *cells])
@@ -261,7 +234,7 @@ def _time(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
     rows = []
     for run in runs:
         figures = run.scores.headline()
-        rows.append([run.label, *(_share(figures[name]) for name in ('flicker', 'change_error'))])
+        rows.append([run.label, *(percent(figures[name]) for name in ('flicker', 'change_error'))])
     return {
         'text': 'Flicker is the median relative change of a pixel’s depth from one window to the '
         'next; a moving scene changes too. Where two windows in a row have a truth, the change '

@@ -4,18 +4,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from spike_depth_ros import pictures
 from spike_depth_ros.evaluation.extremes import Moment
+from spike_depth_ros.evaluation.page import png_base64
 from spike_depth_ros.evaluation.results import ModelRun
 from spike_depth_ros.evaluation.truth import enlarged
 from spike_depth_ros.metrics import FloatArray, relative_error
@@ -70,7 +68,7 @@ def _panels(
         panels.append(('relative error', pictures.error_panel(_seen(error))))
     unsure = pictures.uncertainty_panel(moment.uncertainty, high)
     panels.append(('uncertainty (half of the 68 % interval)', unsure))
-    return [{'title': title, 'png': _png(panel)} for title, panel in panels]
+    return [{'title': title, 'png': png_base64(panel)} for title, panel in panels]
 
 
 def _seen(image: FloatArray) -> FloatArray:
@@ -90,11 +88,3 @@ def _as_wide(panel: pictures.Rgb) -> pictures.Rgb:
     margin = np.empty((height, pictures.BAR_WIDTH, 3), np.uint8)
     margin[:] = pictures.BACKGROUND
     return np.concatenate([panel, margin], axis=1)
-
-
-def _png(panel: pictures.Rgb) -> str:
-    """A picture as base64, in 256 colours: as good to look at, and a third of the bytes."""
-    file = io.BytesIO()
-    image = Image.fromarray(panel).quantize(256, dither=Image.Dither.NONE)
-    image.save(file, 'PNG', optimize=True)
-    return base64.b64encode(file.getvalue()).decode()

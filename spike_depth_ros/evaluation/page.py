@@ -1,0 +1,80 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What all our pages share: one look, headings of figures, numbers and pictures in them.
+
+A page is one HTML file with everything in it, to be opened from a file or sent by mail. Its
+template extends ``page.html.j2`` and takes tables and charts from ``page_parts.html.j2``.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+import io
+import math
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+FIGURES = {
+    'abs_rel': 'Abs Rel ↓',
+    'sq_rel': 'Sq Rel ↓',
+    'rmse': 'RMSE ↓',
+    'rmse_log': 'RMSE log ↓',
+    'delta1': 'δ < 1.25 ↑',
+    'delta2': 'δ < 1.25² ↑',
+    'delta3': 'δ < 1.25³ ↑',
+}
+"""Depth figures as the papers' tables head them."""
+
+UNCERTAINTY = {
+    'interval_coverage': '68 % interval holds',
+    'ause': 'AUSE ↓',
+    'aurg': 'AURG ↑',
+    'rank_correlation': 'rank correlation ↑',
+    'median_error': 'median error',
+    'median_uncertainty': 'median uncertainty',
+}
+
+
+def asset(name: str) -> str:
+    """The text of a file among the assets of the package."""
+    path = importlib.resources.files('spike_depth_ros') / 'assets' / name
+    return path.read_text(encoding='utf-8')
+
+
+def render_page(template: str, **values: object) -> str:
+    """A page from its template.
+
+    Args:
+        template: The text of the template.
+        **values: What it shows; all that is text is escaped. ``page.html.j2`` wants ``title``,
+            ``subtitle``, ``tiles`` (name and value each) and ``warnings``.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(asset),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.from_string(template).render(**values)
+
+
+def number(value: float | None, form: str = '.3f') -> str:
+    """A figure as tables show it; a dash where there is none."""
+    return format(value, form) if value is not None and math.isfinite(value) else '–'
+
+
+def percent(value: float | None) -> str:
+    """A share, 0 to 1, in percent; a dash where there is none."""
+    return f'{100 * value:.1f} %' if value is not None and math.isfinite(value) else '–'
+
+
+def png_base64(image: npt.NDArray[np.uint8]) -> str:
+    """A picture ``[H, W, 3]`` in 256 colours: as good to look at, and a third of the bytes."""
+    file = io.BytesIO()
+    reduced = Image.fromarray(image).quantize(256, dither=Image.Dither.NONE)
+    reduced.save(file, 'PNG', optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
