@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load, save
 from spike_depth_ros.chunk import Geometry
@@ -65,10 +66,9 @@ def adabn(
     if info.inputs != ('spikes',):
         raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
     network = build_with_weights(info, weights)
-    if not batch_norms(network):
+    if (reason := refusal(network, info.architecture)) is not None:
         raise CheckpointError(
-            f'{checkpoint}: {info.architecture} has no batch norm, so there are no statistics to '
-            'estimate; adapt it with a stage of kind cross_domain'
+            f'{checkpoint}: {reason}; adapt it with a stage of kind cross_domain'
         )
     place = choose_device(device)
     network.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -79,15 +79,26 @@ def adabn(
         source = _recorded(recordings, size, planes, info)
         unlabelled = _windows(source, batches, batch_size, place)
     estimate_statistics(network, unlabelled)
-    adapted = dataclasses.replace(
+    save(out, weights_of(network), adapted(info))
+    print(f'{out}: {info.stage} with the statistics of {config or recordings}')
+
+
+def refusal(network: nn.Module, architecture: str) -> str | None:
+    """Why AdaBN cannot adapt a network; None if it can."""
+    if batch_norms(network):
+        return None
+    return f'{architecture} has no batch norm, so there are no statistics to estimate'
+
+
+def adapted(info: CheckpointInfo) -> CheckpointInfo:
+    """What a checkpoint says of itself when its statistics are those of a target."""
+    return dataclasses.replace(
         info,
         stage=f'{info.stage}_adabn',
         uncertainty_calibrated=False,
         metrics={},
         onnx_sha256=None,
     )
-    save(out, weights_of(network), adapted)
-    print(f'{out}: {info.stage} with the statistics of {config or recordings}')
 
 
 def _procedural(

@@ -27,7 +27,7 @@ def settings_problems(arguments: Sequence[str]) -> list[str]:
     given = _given(arguments, problems)
     if 'out' not in given:
         problems.append('out is missing: name a folder for the run with --out')
-    config = _read(RunConfig, {'out': '', **given}, '', problems)
+    config = read_settings(RunConfig, {'out': '', **given}, '', problems)
     return problems + problems_of(config)
 
 
@@ -38,7 +38,9 @@ def load_config(path: Path) -> RunConfig:
         ConfigError: Lists everything that is wrong with it.
     """
     problems: list[str] = []
-    config: RunConfig = _read(RunConfig, {'out': '', **_load(str(path), problems)}, '', problems)
+    config: RunConfig = read_settings(
+        RunConfig, {'out': '', **read_tree(path, problems)}, '', problems
+    )
     if problems := problems + problems_of(config):
         raise ConfigError(f'{path}: {listed(problems)}')
     return config
@@ -56,16 +58,17 @@ def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
         if not equals:
             value = rest.pop(0) if rest else ''
         if name == '--config':
-            _merge(given, _load(value, problems))
+            merge(given, read_tree(value, problems))
         else:
             tree: Any = yaml.safe_load(value)
             for key in reversed(name[2:].split('.')):
                 tree = {key: tree}
-            _merge(given, tree)
+            merge(given, tree)
     return given
 
 
-def _load(path: str, problems: list[str]) -> dict[str, Any]:
+def read_tree(path: str | Path, problems: list[str]) -> dict[str, Any]:
+    """The settings of a YAML file as a tree; empty, with the problem noted, if there are none."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -77,16 +80,24 @@ def _load(path: str, problems: list[str]) -> dict[str, Any]:
     return content
 
 
-def _merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
+def merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Puts the settings of another tree into one: what is said there wins."""
     for key, value in other.items():
         if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
+            merge(tree[key], value)
         else:
             tree[key] = value
 
 
-def _read(kind: type, given: Mapping[str, Any], where: str, problems: list[str]) -> Any:
-    """A dataclass from a tree of settings; what is wrong is noted and keeps its default."""
+def read_settings(kind: type, given: Mapping[str, Any], where: str, problems: list[str]) -> Any:
+    """A dataclass from a tree of settings; what is wrong is noted and keeps its default.
+
+    Args:
+        kind: The dataclass.
+        given: Its settings by name.
+        where: What to put before the names in messages.
+        problems: Grows by everything that is wrong.
+    """
     hints = get_type_hints(kind)
     good = {}
     for key, value in given.items():
@@ -98,11 +109,17 @@ def _read(kind: type, given: Mapping[str, Any], where: str, problems: list[str])
         hint = _plain(hints[key], value)
         element = (*get_args(hint), None)[0]
         if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-            good[key] = _read(hint, value, f'{name}.', problems)  # type: ignore[arg-type]
+            good[key] = read_settings(hint, value, f'{name}.', problems)  # type: ignore[arg-type]
         elif dataclasses.is_dataclass(element) and isinstance(value, list):
-            good[key] = [
-                _read(element, item if isinstance(item, dict) else {}, f'{name}[{i}].', problems)  # type: ignore[arg-type]
+            problems += (
+                f'{name}[{i}] is {item!r}: expected {_describe(element)}'
                 for i, item in enumerate(value)
+                if not isinstance(item, dict)
+            )
+            items = [item if isinstance(item, dict) else {} for item in value]
+            good[key] = [
+                read_settings(element, item, f'{name}[{i}].', problems)  # type: ignore[arg-type]
+                for i, item in enumerate(items)
             ]
         elif _fits(value, hint):
             good[key] = _convert(value, hint)

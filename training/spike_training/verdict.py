@@ -83,9 +83,15 @@ def score(
     """A report for JSON: by style, the network, both controls, and the uncertainty.
 
     For a network of spikes and a config with a target the same of that, beside the constant of the
-    source: this is the one place where labels of the target are read.
+    source: only here, and in stages that say ``domain: target``, labels of the target are read.
     """
-    network = to_evaluate(info, weights, device)
+    return score_network(config, info, to_evaluate(info, weights, device), device)
+
+
+def score_network(
+    config: RunConfig, info: CheckpointInfo, network: nn.Module, device: torch.device
+) -> dict[str, Any]:
+    """As :func:`score`, of a network in eval mode that may be more than its checkpoint."""
     rgb, sizes = info.inputs == ('rgb',), config.evaluate
     # The target has no colour images: a teacher of RGB is not for it.
     target = None if rgb else config.target
