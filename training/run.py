@@ -24,6 +24,7 @@ COMMANDS = {
     'evaluate_real': 'spike_training.real_scenes:evaluate_real',
     'export': 'spike_training.export:export',
     'inspect': 'spike_training.inspect_data:inspect_data',
+    'page': 'spike_training.run_page:page',
     'sample': 'spike_training.data.sample_scene:make_sample',
     'simulate': 'spike_training.simulate:simulate',
 }

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic
@@ -27,6 +25,7 @@ from spike_training.data.sample import AnyBatch, Unlabelled
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.stage import Source, Stage
 from spike_training.scenes import fx_range, make_source, make_target
+from spike_training.sessions import source_commit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,15 +205,5 @@ def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
         stage=stage.name,
         datasets={'procedural world of this package': 'Apache-2.0'},
         package_version=spike_depth_ros.__version__,
-        commit=_commit(),
+        commit=source_commit(),
     )
-
-
-def _commit() -> str | None:
-    """The commit of the source tree; None where it is none, or git is not there."""
-    git = shutil.which('git')
-    if git is None:
-        return None
-    command = [git, '-C', str(Path(__file__).parent), 'rev-parse', 'HEAD']
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or None

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import yaml
+from lightning_fabric import Fabric
 
 from spike_depth_ros.checkpoint import load, save, write_atomically
 from spike_depth_ros.model.registry import weights_of
@@ -22,6 +23,8 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.record import Mean
 from spike_training.errors import ConfigError
+from spike_training.run_page import write_page
+from spike_training.sessions import Session
 from spike_training.verdict import calibrated, figures, score, show, to_json
 
 CONFIG = 'config.yaml'
@@ -48,27 +51,44 @@ def run(config: RunConfig) -> None:
     fabric.barrier()
     if config.threads:
         torch.set_num_threads(config.threads)
+    quiet = not fabric.is_global_zero
+    if not quiet:
+        write_page(config.out)
+    try:
+        with Session(config.out, fabric.device, fabric.world_size, quiet) as session:
+            _train(config, fabric, session)
+    finally:
+        # Also of what was stopped.
+        if not quiet:
+            write_page(config.out)
+    fabric.barrier()
+
+
+def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
+    """All stages, and the verdict."""
     trained: dict[str, Path] = {}
     for stage in config.stages:
         here = context(config, stage, trained, fabric.device)
-        work = make_work(here)
-        fit(
-            work.stage,
-            train=work.train,
-            validation=work.validation,
-            config=stage.train(config.train),
-            folder=here.folder,
-            info=here.info,
-            fabric=fabric,
-            seed=config.seed,
-        )
+        with session.stage(stage.name):
+            work = make_work(here)
+            fit(
+                work.stage,
+                train=work.train,
+                validation=work.validation,
+                config=stage.train(config.train),
+                folder=here.folder,
+                info=here.info,
+                fabric=fabric,
+                seed=config.seed,
+            )
+            if fabric.is_global_zero:
+                _select(work, here)
         if fabric.is_global_zero:
-            _select(work, here)
+            write_page(config.out)
         fabric.barrier()
         trained[stage.name] = _result(here)
     if fabric.is_global_zero:
         _finish(config, _result(here), fabric.device)
-    fabric.barrier()
 
 
 def _select(work: Work[Any], here: Context) -> None:
