@@ -90,9 +90,16 @@ def make_work(context: Context) -> Work[Any]:
 
 def _pretrain(context: Context) -> Work[Any]:
     config, stage, device = context.config, context.stage, context.device
+    network = Pretrain(first_weights(context), stage, config.model)
+    if stage.domain == 'target':  # the upper bound, which has labels of the target
+        return Work(
+            network,
+            make_target(config, 'train', device),
+            make_target(config, 'calibration', device),
+        )
     rgb = stage.input == 'rgb'
     return Work(
-        Pretrain(first_weights(context), stage, config.model),
+        network,
         make_source(config, 'train', device, rgb=rgb),
         make_source(config, 'calibration', device, rgb=rgb),
     )
@@ -189,6 +196,10 @@ def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
         assert config.target is not None  # checked with the config
         target = config.target.data(data)
         planes, rates = planes + target.planes, [*rates, target.rate_hz]
+    elif stage.domain == 'target':
+        assert config.target is not None  # checked with the config
+        target = config.target.data(data)
+        planes, rates = [*target.planes], [target.rate_hz]
     return CheckpointInfo(
         architecture=model.architecture,
         settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),

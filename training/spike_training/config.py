@@ -213,6 +213,9 @@ class StageConfig:
             spikes, with a teacher of RGB (see distil); cross_domain: from labelled scenes to
             unlabelled spikes of the target (see adapt and target).
         input: What the network sees: spikes, or rgb (the teacher of later stages).
+        domain: Whose labelled scenes teach it: source; or target, for a pretrain stage of spikes
+            that is the upper bound (Supervised in the tables of BiCross). No other setting lets
+            training see a label of the target.
         start: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, or imagenet (the encoder
             of dpt_hybrid as timm has it).
@@ -244,6 +247,7 @@ class StageConfig:
     name: str = 'pre_src'
     kind: Kind = 'pretrain'
     input: Literal['spikes', 'rgb'] = 'spikes'
+    domain: Literal['source', 'target'] = 'source'
     start: str = 'scratch'
     teacher: str | None = None
     imagenet: str = 'hub'
@@ -301,6 +305,8 @@ class StageConfig:
         yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
         if self.kind != 'pretrain' and self.input != 'spikes':
             yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
+        if self.domain == 'target' and (self.kind, self.input) != ('pretrain', 'spikes'):
+            yield "domain is 'target': expected it in a pretrain stage of spikes only"
         if (self.teacher is None) == (self.kind == 'cross_modality'):
             expected = 'the name of a stage' if self.teacher is None else 'null'
             yield f'teacher is {self.teacher!r}: expected {expected} in one of kind {self.kind}'
@@ -447,6 +453,8 @@ def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> 
     teacher = stage.teacher if stage.kind == 'cross_modality' else None
     if teacher is not None and inputs.get(teacher) != 'rgb':
         yield f'teacher is {teacher!r}: expected the name of an earlier stage of RGB'
+    if stage.domain == 'target' and config.target is None:
+        yield "domain is 'target': expected a target, the settings say none"
     if stage.kind == 'cross_domain':
         if config.target is None:
             yield "kind is 'cross_domain': expected a target, the settings say none"

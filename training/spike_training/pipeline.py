@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from spike_depth_ros.checkpoint import load, save, write_atomically
 from spike_depth_ros.model.registry import weights_of
 from spike_training.bicross.stages.cross_domain import CrossDomain
 from spike_training.build import Context, Work, context, make_work
-from spike_training.config import RunConfig, check, to_yaml
+from spike_training.config import RunConfig, StageConfig, check, to_yaml
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
@@ -68,27 +69,45 @@ def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
     """All stages, and the verdict."""
     trained: dict[str, Path] = {}
     for stage in config.stages:
-        here = context(config, stage, trained, fabric.device)
         with session.stage(stage.name):
-            work = make_work(here)
-            fit(
-                work.stage,
-                train=work.train,
-                validation=work.validation,
-                config=stage.train(config.train),
-                folder=here.folder,
-                info=here.info,
-                fabric=fabric,
-                seed=config.seed,
-            )
-            if fabric.is_global_zero:
-                _select(work, here)
+            trained[stage.name] = train_stage(config, stage, trained, fabric)
         if fabric.is_global_zero:
             write_page(config.out)
         fabric.barrier()
-        trained[stage.name] = _result(here)
     if fabric.is_global_zero:
-        _finish(config, _result(here), fabric.device)
+        _finish(config, trained[config.stages[-1].name], fabric.device)
+
+
+def train_stage(
+    config: RunConfig, stage: StageConfig, trained: Mapping[str, Path], fabric: Fabric
+) -> Path:
+    """Trains one stage, or goes on where it was stopped.
+
+    Args:
+        config: Of the run; the stage's folder is OUT/STAGE.
+        stage: One of its stages.
+        trained: The checkpoints of the stages before it, by name, in their order.
+        fabric: Launched.
+
+    Returns:
+        The checkpoint that the stage hands on.
+    """
+    here = context(config, stage, trained, fabric.device)
+    work = make_work(here)
+    fit(
+        work.stage,
+        train=work.train,
+        validation=work.validation,
+        config=stage.train(config.train),
+        folder=here.folder,
+        info=here.info,
+        fabric=fabric,
+        seed=config.seed,
+    )
+    if fabric.is_global_zero:
+        _select(work, here)
+    fabric.barrier()
+    return _result(here)
 
 
 def _select(work: Work[Any], here: Context) -> None:
