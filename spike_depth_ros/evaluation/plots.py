@@ -19,6 +19,7 @@ GREY = '#6b7280'
 RED = '#dc2626'
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42
+_BESIDE_TICKS = 24
 _LEGEND_LINE, _CHARACTER = 18, 6.6
 _TEXT = 'font-size="12" fill="#374151"'
 
@@ -45,6 +46,9 @@ class Chart:
         self._labels = (x_label, y_label)
         self._x_range, self._y_range = _proper(x_range), _proper(y_range)
         self._width, self._height = size
+        # Long numbers need more room beside the label of the axis.
+        longest = max((len(text) for _, text in _ticks(*self._y_range, 5)), default=0)
+        self._left = max(_LEFT, math.ceil(_BESIDE_TICKS + _CHARACTER * longest))
         self._shapes: list[str] = []
         self._legend: list[tuple[str, str, bool]] = []
         self._x_ticks: list[tuple[float, str]] | None = None
@@ -133,7 +137,7 @@ class Chart:
     def _x(self, value: float) -> float:
         low, high = self._x_range
         share = min(max((value - low) / (high - low), 0), 1)
-        return _LEFT + share * (self._width - _LEFT - _RIGHT)
+        return self._left + share * (self._width - self._left - _RIGHT)
 
     def _y(self, value: float) -> float:
         low, high = self._y_range
@@ -145,17 +149,17 @@ class Chart:
             self._legend.append((label, colour, dashed))
 
     def _grid(self) -> Iterator[str]:
-        right = self._width - _RIGHT
+        left, right = self._left, self._width - _RIGHT
         for value, label in _ticks(*self._y_range, 5):
             y = self._y(value)
             yield (
-                f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e5e7eb"/>'
-                f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" {_TEXT}>{label}</text>'
+                f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#e5e7eb"/>'
+                f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" {_TEXT}>{label}</text>'
             )
 
     def _axes(self) -> Iterator[str]:
         bottom, right = self._height - _BOTTOM, self._width - _RIGHT
-        yield f'<line x1="{_LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}" stroke="#9ca3af"/>'
+        yield f'<line x1="{self._left}" x2="{right}" y1="{bottom}" y2="{bottom}" stroke="#9ca3af"/>'
         ticks = self._x_ticks or _ticks(*self._x_range, max(3, self._width // 90))
         for value, label in ticks:
             yield (
@@ -163,7 +167,7 @@ class Chart:
                 f'{_TEXT}>{escape(label)}</text>'
             )
         x_label, y_label = (escape(label) for label in self._labels)
-        middle = (_LEFT + right) / 2
+        middle = (self._left + right) / 2
         yield (
             f'<text x="{middle:.1f}" y="{bottom + 34}" text-anchor="middle" {_TEXT}>'
             f'{x_label}</text>'
@@ -176,12 +180,12 @@ class Chart:
 
     def _legend_lines(self) -> Iterator[list[tuple[float, tuple[str, str, bool]]]]:
         line: list[tuple[float, tuple[str, str, bool]]] = []
-        x = float(_LEFT)
+        x = float(self._left)
         for entry in self._legend:
             width = 34 + _CHARACTER * len(entry[0])
             if line and x + width > self._width:
                 yield line
-                line, x = [], float(_LEFT)
+                line, x = [], float(self._left)
             line.append((x, entry))
             x += width
         if line:

@@ -71,3 +71,16 @@ def test_a_long_line_keeps_its_peaks():
     assert np.isnan(few_y).any()
     assert thinned(x[:500], y[:500])[0] is not None
     np.testing.assert_array_equal(thinned(x[:500], y[:500])[1], y[:500])
+
+
+def test_long_numbers_do_not_run_into_the_label_of_their_axis():
+    def left(top):
+        (line,) = shapes(filled(Chart('x', 'y', (0, 1), (0, top))), 'polyline')
+        return float(line.get('points').split(',')[0])
+
+    def filled(chart):
+        chart.line([0, 1], [0, 0], 'red')
+        return chart
+
+    assert left(1) == 52
+    assert left(0.001) > 65  # 0.0002

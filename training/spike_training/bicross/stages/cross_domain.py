@@ -267,7 +267,7 @@ class CrossDomain(Stage[Pair]):
         return found
 
     def picture(self, batch: Pair) -> npt.NDArray[np.uint8]:
-        """See :class:`Stage`: of the target both views, pseudo label, filter, student's depth."""
+        """See :class:`Stage`: both views of the target, what either network says, the filter."""
         from spike_training.bicross.panels import Panels
 
         target = batch.target
@@ -275,13 +275,19 @@ class CrossDomain(Stage[Pair]):
         teacher = predict(self.teacher, target, 'spikes')
         student = predict(self.student, strong, 'spikes')
         show = Panels(self.model)
-        return show.strip(
-            show.spikes(target.counts),
-            show.depth(teacher.depth, 'pseudo label'),
-            show.uncertainty(teacher.uncertainty, 'its uncertainty'),
-            show.selection(self.threshold.sure(teacher.uncertainty), 'kept'),
-            show.spikes(strong.counts),
-            show.depth(student.depth, 'of the strong view'),
+        return show.sheet(
+            [
+                show.spikes(target.counts, 'target, weak view'),
+                show.depth(teacher.depth, 'pseudo label'),
+                show.uncertainty(teacher.uncertainty, 'its uncertainty'),
+                show.selection(self.threshold.sure(teacher.uncertainty), 'kept'),
+            ],
+            [
+                show.spikes(strong.counts, 'strong view'),
+                show.depth(student.depth, 'depth of the student'),
+                show.uncertainty(student.uncertainty, 'its uncertainty'),
+                show.difference(student.depth, teacher.depth, 'off the pseudo label'),
+            ],
         )
 
 

@@ -138,19 +138,29 @@ class CrossModality(Stage[Batch]):
         )
 
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
-        """See :class:`Stage`: firing rate, truth, both depths, both uncertainties, the filter."""
+        """See :class:`Stage`: what both networks see and say, and what either filter selects."""
         from spike_training.bicross.panels import Panels
 
         teacher, student = self._both(batch)
         show = Panels(self.model)
-        return show.strip(
-            show.spikes(batch.counts),
-            show.depth(self.supervision.label(batch).depth, 'truth'),
-            show.depth(teacher.depth, 'depth from RGB'),
-            show.depth(student.depth, 'depth from spikes'),
-            show.uncertainty(teacher.uncertainty, 'uncertainty of RGB'),
-            show.uncertainty(student.uncertainty, 'of spikes'),
-            show.selection(self.selected(teacher, student, student.depth), 'distilled'),
+        truth = self.supervision.label(batch).depth
+        return show.sheet(
+            [
+                show.input(batch.counts, batch.rgb),
+                show.depth(truth, 'truth'),
+                show.depth(teacher.depth, 'depth, RGB'),
+                show.uncertainty(teacher.uncertainty, 'uncertainty, RGB'),
+                show.selection(
+                    self.selected(teacher, student, student.f_enc), 'distilled, coarse'
+                ),
+            ],
+            [
+                show.spikes(batch.counts),
+                show.difference(student.depth, truth, 'error, spikes'),
+                show.depth(student.depth, 'depth, spikes'),
+                show.uncertainty(student.uncertainty, 'uncertainty, spikes'),
+                show.selection(self.selected(teacher, student, student.f_dec), 'distilled, fine'),
+            ],
         )
 
 

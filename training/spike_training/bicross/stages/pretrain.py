@@ -49,9 +49,11 @@ class Pretrain(Stage[Batch]):
 
         output = predict(self.network, batch, self.config.input)
         show = Panels(self.model)
-        return show.strip(
-            show.spikes(batch.counts),
-            show.depth(self.supervision.label(batch).depth, 'truth'),
-            show.depth(output.depth, 'depth'),
-            show.uncertainty(output.uncertainty, 'uncertainty'),
+        return show.sheet(
+            [
+                show.input(batch.counts, batch.rgb if self.config.input == 'rgb' else None),
+                show.depth(self.supervision.label(batch).depth, 'truth'),
+                show.depth(output.depth, 'depth'),
+                show.uncertainty(output.uncertainty, 'uncertainty'),
+            ]
         )
