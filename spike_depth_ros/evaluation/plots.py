@@ -158,8 +158,8 @@ class Chart:
             )
 
     def _axes(self) -> Iterator[str]:
-        bottom, right = self._height - _BOTTOM, self._width - _RIGHT
-        yield f'<line x1="{self._left}" x2="{right}" y1="{bottom}" y2="{bottom}" stroke="#9ca3af"/>'
+        bottom, left, right = self._height - _BOTTOM, self._left, self._width - _RIGHT
+        yield f'<line x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}" stroke="#9ca3af"/>'
         ticks = self._x_ticks or _ticks(*self._x_range, max(3, self._width // 90))
         for value, label in ticks:
             yield (
@@ -167,7 +167,7 @@ class Chart:
                 f'{_TEXT}>{escape(label)}</text>'
             )
         x_label, y_label = (escape(label) for label in self._labels)
-        middle = (self._left + right) / 2
+        middle = (left + right) / 2
         yield (
             f'<text x="{middle:.1f}" y="{bottom + 34}" text-anchor="middle" {_TEXT}>'
             f'{x_label}</text>'

@@ -24,7 +24,7 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.record import Mean
 from spike_training.errors import ConfigError
-from spike_training.run_page import write_page
+from spike_training.run_page import PAGE, write_page
 from spike_training.sessions import Session
 from spike_training.verdict import calibrated, figures, score, show, to_json
 
@@ -62,6 +62,7 @@ def run(config: RunConfig) -> None:
         # Also of what was stopped.
         if not quiet:
             write_page(config.out)
+            print(f'{config.out / PAGE}: the page of the run')
     fabric.barrier()
 
 

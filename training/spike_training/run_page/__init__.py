@@ -26,15 +26,7 @@ def page(out: Path) -> None:
     Raises:
         ConfigError: It holds no run, or the page cannot be written.
     """
-    # Imported here, for a training goes on without jinja2.
-    from spike_training.run_page.folder import read_run
-    from spike_training.run_page.render import render
-
-    text = render(read_run(out))
-    try:
-        write_atomically(out / PAGE, text.encode())
-    except OSError as error:
-        raise ConfigError(f'{out / PAGE}: cannot be written: {error.strerror}') from error
+    _write(out)
     print(f'{out / PAGE}: the page of the run')
 
 
@@ -45,9 +37,21 @@ def write_page(out: Path) -> None:
         out: Folder of the run.
     """
     try:
-        page(out)
+        _write(out)
     except ImportError as error:
         print(f'warning: no page of the run: install {error.name}', file=sys.stderr)
     except Exception as error:
         why = ' '.join(str(error).split()) or type(error).__name__
         print(f'warning: no page of the run: {type(error).__name__}: {why}', file=sys.stderr)
+
+
+def _write(out: Path) -> None:
+    # Imported here, for a training goes on without jinja2.
+    from spike_training.run_page.folder import read_run
+    from spike_training.run_page.render import render
+
+    text = render(read_run(out))
+    try:
+        write_atomically(out / PAGE, text.encode())
+    except OSError as error:
+        raise ConfigError(f'{out / PAGE}: cannot be written: {error.strerror}') from error

@@ -219,13 +219,13 @@ class _Album:
         self._left = PICTURES_BYTES
 
     def entry(self, step: int, path: Path) -> dict[str, str]:
-        """Caption and source of a picture."""
-        source = path.relative_to(self._out).as_posix()
+        """Caption, source and file of a picture."""
+        source = file = path.relative_to(self._out).as_posix()
         encoded = _picture(path)
         if len(encoded) <= self._left:
             self._left -= len(encoded)
             source = f'data:image/png;base64,{encoded}'
-        return {'title': f'after {step} steps', 'source': source}
+        return {'title': f'after {step} steps', 'source': source, 'file': file}
 
 
 def _picture(path: Path) -> str:
