@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model.decoder import Readout
 from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_depth_ros.model.heads import wide
 from spike_depth_ros.model.temporal import Centred
 from spike_depth_ros.model.temporal_attention import TemporalAttention
 from spike_depth_ros.model.vit_hybrid import STAGE_CHANNELS, HybridOutput, VitHybrid
@@ -185,8 +186,7 @@ class FullHead(nn.Module):
         """``[B, features, H / 2, W / 2]`` -> float32 ``[B, 1, H, W]``."""
         x = self.conv1(f_dec)
         x = _resize(x, 2 * x.shape[2], 2 * x.shape[3])
-        # float32 even under autocast: bf16 has three digits.
-        y: Tensor = self.activation(self.conv3(F.relu(self.conv2(x))).float())
+        y: Tensor = self.activation(wide(self.conv3(F.relu(self.conv2(x)))))
         return y
 
 

@@ -31,12 +31,10 @@ class Head(nn.Module):
         self.upsample = upsample
 
     def value(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, h, w]`` -> float32 ``[B, 1, h * upsample / 2, w * upsample / 2]``."""
+        """``[B, features, h, w]`` -> ``[B, 1, h * upsample / 2, w * upsample / 2]``."""
         x = F.relu(self.conv1(f_dec))
         x = _enlarge(x, self.upsample / 2)
-        # float32 even under autocast: bf16 has three digits.
-        value: Tensor = self.conv3(F.relu(self.conv2(x)))
-        return value.float()
+        return wide(self.conv3(F.relu(self.conv2(x))))
 
 
 OVERSHOOT = 0.05
@@ -79,6 +77,11 @@ class UncertaintyHead(Head):
     def forward(self, f_dec: Tensor) -> Tensor:
         """``[B, features, h, w]`` -> float32 ``[B, 1, H, W]``, the size of the input."""
         return _enlarge(F.softplus(self.value(f_dec)), self.last)
+
+
+def wide(value: Tensor) -> Tensor:
+    """At least float32, even under autocast: bf16 has three digits."""
+    return value if value.dtype == torch.float64 else value.float()
 
 
 def _enlarge(x: Tensor, factor: float) -> Tensor:

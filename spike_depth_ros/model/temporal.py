@@ -53,7 +53,8 @@ class RateStem(nn.Module):
             Float ``[B, out, H / (2 pool), W / (2 pool)]``, 0 and more.
         """
         rates, brightness = relative_rates(_pooled(counts, self.pool), planes_per_bin)
-        return F.relu(self.rates(rates) + self.brightness(brightness))
+        kind = next(self.rates.parameters()).dtype
+        return F.relu(self.rates(rates.to(kind)) + self.brightness(brightness.to(kind)))
 
 
 def _pooled(image: Tensor, pool: int) -> Tensor:
@@ -95,7 +96,8 @@ class RgbStem(nn.Module):
 
     def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
         """Encode ``[B, 3, H, W]``, 0 to 1; to ``[B, out, H / (2 pool), W / (2 pool)]``."""
-        features: Tensor = self.colours(self.centred(_pooled(rgb, self.pool), planes_per_bin))
+        centred = self.centred(_pooled(rgb, self.pool), planes_per_bin)
+        features: Tensor = self.colours(centred.to(next(self.colours.parameters()).dtype))
         return features
 
 

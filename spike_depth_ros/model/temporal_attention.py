@@ -77,7 +77,7 @@ class TemporalAttention(nn.Module):
         """
         # A spike becomes 1, none -1.
         scale = 2 * planes_per_bin.float().reciprocal()
-        x = counts * scale[:, None, None] - 1
+        x = (counts * scale[:, None, None] - 1).to(self.mix.weight.dtype)
         # The weights go to the mixing matrix, [B, features, planes], not to a copy of all planes.
         matrix = self.mix.weight * self.plane_weights(x)[:, None, :]
         mixed = torch.bmm(matrix, x.flatten(2)) + self.mix.bias[:, None]

@@ -181,8 +181,8 @@ def test_a_loss_that_is_not_finite_stops_and_saves_its_batch(tmp_path, ahead):
     assert 'samples 18, 19' in message
     saved = torch.load(path, weights_only=True)
     assert saved['step'] == 9
-    assert saved['batch']['index'].tolist() == [18, 19]
-    assert saved['batch']['depth'][1, 0, 20, 20].isnan()
+    assert saved['batches'][0]['index'].tolist() == [18, 19]
+    assert saved['batches'][0]['depth'][1, 0, 20, 20].isnan()
     assert state_of(tmp_path)['step'] == 6
 
 

@@ -144,7 +144,9 @@ class TrainConfig:
 
     Attributes:
         steps: Optimiser steps.
-        batch_size: Images a step and process.
+        batch_size: Images of a batch, on each process.
+        accumulate: Batches of each step, one after another: their gradients are averaged, so that
+            a step learns from batch_size * accumulate images on each process.
         learning_rate: Peak of the learning rate, reached after the warm-up.
         warmup_steps: Steps over which the learning rate rises from 0.
         final_share: Share of the peak at which the cosine ends.
@@ -155,6 +157,9 @@ class TrainConfig:
             steps); 0 keeps the last weights. The averaged weights are validated and exported.
         precision: Of the network: 32-true, or bf16-mixed (bfloat16 where it is safe).
         compile: Compile the network with torch.compile (pays for long runs on a GPU only).
+        checkpoint_activations: Make what blocks of the network compute again in the backward
+            pass instead of keeping it: much less memory, about a third more time, the same
+            gradients. For networks that do not fit otherwise.
         ahead: Batches that a thread makes in advance; pays on a GPU. 0: none.
         log_every: Steps between two records in scalars.jsonl; between them nothing waits for the
             device.
@@ -169,6 +174,7 @@ class TrainConfig:
 
     steps: int = 2000
     batch_size: int = 16
+    accumulate: int = 1
     learning_rate: float = 4e-3
     warmup_steps: int = 100
     final_share: float = 0.01
@@ -178,6 +184,7 @@ class TrainConfig:
     ema_decay: float = 0.999
     precision: Literal['32-true', 'bf16-mixed'] = '32-true'
     compile: bool = False
+    checkpoint_activations: bool = False
     ahead: int = 0
     log_every: int = 20
     validate_every: int = 500
@@ -189,7 +196,14 @@ class TrainConfig:
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
         yield from at_least(
-            self, 1, 'steps', 'batch_size', 'log_every', 'save_every', 'validate_batches'
+            self,
+            1,
+            'steps',
+            'batch_size',
+            'accumulate',
+            'log_every',
+            'save_every',
+            'validate_batches',
         )
         yield from at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
         yield from above(self, 0, 'learning_rate', 'clip_norm')
@@ -197,6 +211,11 @@ class TrainConfig:
         yield from at_least(self, 0, 'weight_decay')
         if not all(0 <= beta < 1 for beta in self.betas):
             yield f'betas is {self.betas}: expected 0 to below 1'
+        if self.compile and self.checkpoint_activations:
+            yield (
+                'compile and checkpoint_activations are both true: expected one of them, as '
+                'torch.compile chooses by itself what to keep'
+            )
         if self.tensorboard and (missing := _missing('tensorboard')):
             yield f'tensorboard is true: install {missing}, or set it to false'
         if self.picture_every and (missing := _missing('cv2', 'PIL')):

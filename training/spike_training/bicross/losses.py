@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spike_depth_ros.model.heads import wide
+
 OFFSET = 0.1
 """Added to both depths before the logarithm in the authors' code, metres."""
 
@@ -209,7 +211,7 @@ def pooled(features: Tensor, selected: Tensor) -> Tensor:
     Returns:
         ``[B, C]``; 0 with a zero gradient for an image without a selected position.
     """
-    return _selected_sum(_wide(features), selected) / selected.sum(dim=(2, 3)).clamp_min(1)
+    return _selected_sum(wide(features), selected) / selected.sum(dim=(2, 3)).clamp_min(1)
 
 
 def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
@@ -225,9 +227,9 @@ def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
     Returns:
         ``[B]`` nats, 0 or more.
     """
-    wanted = _wide(teacher).detach().log_softmax(dim=1)
+    wanted = wide(teacher).detach().log_softmax(dim=1)
     # Left out before the divergence: behind it, 0 times a vector that is not finite would be NaN.
-    found = torch.where(counted[:, None], _wide(student).log_softmax(dim=1), wanted)
+    found = torch.where(counted[:, None], wide(student).log_softmax(dim=1), wanted)
     return F.kl_div(found, wanted, reduction='none', log_target=True).sum(dim=1)
 
 
@@ -250,7 +252,7 @@ def fine_loss(
         ``[B]``, 0 or more.
     """
     channels, rows, columns = student.shape[1:]
-    difference = _wide(student) - _wide(teacher).detach()
+    difference = wide(student) - wide(teacher).detach()
     total = _selected_sum(difference.square(), selected).sum(dim=1)
     if as_printed:
         return total / (rows * columns)
@@ -272,17 +274,12 @@ def domain_loss(source: Tensor, target: Tensor) -> Tensor:
         ``[B]``, 0 or more.
     """
     # log sigmoid z = -softplus(-z), and 1 - sigmoid z = sigmoid -z: finite for any logit.
-    return F.softplus(-_wide(source)) + F.softplus(_wide(target))
+    return F.softplus(-wide(source)) + F.softplus(wide(target))
 
 
 def _selected_sum(features: Tensor, selected: Tensor) -> Tensor:
     """Sums over the selected positions, ``[B, C]``; what is not selected may be anything."""
     return torch.where(selected > 0, features * selected, 0.0).sum(dim=(2, 3))
-
-
-def _wide(value: Tensor) -> Tensor:
-    """At least float32: sums over positions in bfloat16 have two digits."""
-    return value if value.dtype == torch.float64 else value.float()
 
 
 def _log_difference(

@@ -21,6 +21,7 @@ from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
 from spike_training.engine.guard import FiniteGuard
 from spike_training.engine.optim import build_optimizers, learning_rate_share, set_learning_rate
+from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.record import Clock, Mean, Record
 from spike_training.engine.stage import Source, Stage
 from spike_training.errors import NonFiniteError, TrainingError
@@ -70,6 +71,8 @@ def fit(
     stage.to(fabric.device)
     for network in stage.networks:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.checkpoint_activations:
+            recompute_activations(network)
         if config.compile:
             network.compile()
     optimizers = build_optimizers(
@@ -81,37 +84,46 @@ def fit(
     module, *wrapped = fabric.setup(stage, *optimizers.values(), move_to_device=False)
     guard = FiniteGuard(fabric.device)
     mean, clock = Mean(), Clock(fabric.device, config.ahead > 0)
-    steps = config.steps
+    steps, several = config.steps, config.accumulate
     place = Place(rank=fabric.global_rank, world_size=fabric.world_size)
 
-    def make(step: int) -> AnyBatch:
-        return train.batch(step, config.batch_size, **place)
+    def make(number: int) -> AnyBatch:
+        return train.batch(number, config.batch_size, **place)
 
     record = Record(folder, start, steps, config.tensorboard, quiet=not fabric.is_global_zero)
     with record:
         stage.train()
-        batches = ahead(make, start, steps, config.ahead)
+        batches = ahead(make, start * several, steps * several, config.ahead)
         for step in range(start, steps):
             done = step + 1
-            torch.manual_seed(seed * 1_000_003 + step * fabric.world_size + fabric.global_rank)
             rate = config.learning_rate * learning_rate_share(
                 step, steps, config.warmup_steps, config.final_share
             )
 
-            with clock.data():
-                batch = next(batches)
-            parts = module(batch, 'train')
-            fabric.backward(parts['loss'])
+            found: list[dict[str, Tensor]] = []
+            for number in range(step * several, done * several):
+                torch.manual_seed(
+                    seed * 1_000_003 + number * fabric.world_size + fabric.global_rank
+                )
+                with clock.data():
+                    batch = next(batches)
+                # Processes exchange the sum of the gradients, with the last batch.
+                waits = fabric.world_size > 1 and number + 1 < done * several
+                with fabric.no_backward_sync(module, enabled=waits):
+                    parts = module(batch, 'train')
+                    fabric.backward(parts['loss'] / several)
+                found.append({name: value.detach() for name, value in parts.items()})
             norms: list[Tensor] = [
                 _clip(fabric, module, optimizer, config.clip_norm) for optimizer in wrapped
             ]
 
-            guard.note(step, [parts['loss'], *norms])
+            guard.note(step, [*(parts['loss'] for parts in found), *norms])
             logs = done % config.log_every == 0
             saves = done % config.save_every == 0 or done == steps
             # Reading waits for the device; on a GPU the steps up to here may be spoilt too.
             if fabric.device.type == 'cpu' or logs or saves:
-                _check(guard, batches, make, folder / f'non_finite_rank{fabric.global_rank}.pt')
+                path = folder / f'non_finite_rank{fabric.global_rank}.pt'
+                _check(guard, batches, make, several, path)
 
             for optimizer in wrapped:
                 set_learning_rate(optimizer, rate)
@@ -119,7 +131,7 @@ def fit(
                 optimizer.zero_grad(set_to_none=True)
             stage.after_step(step)
             ema.update(stage.deployable)
-            mean.add({**parts, 'gradient': torch.stack(norms).max()})
+            mean.add({**_means(found), 'gradient': torch.stack(norms).max()})
 
             record.advance(done)
             if logs:
@@ -191,17 +203,25 @@ def _check(
     guard: FiniteGuard,
     batches: Generator[AnyBatch, None, None],
     make: Callable[[int], AnyBatch],
+    several: int,
     path: Path,
 ) -> None:
-    """Stops where something was not finite, with the batch saved."""
+    """Stops where something was not finite, with the batches of that step saved."""
     try:
         guard.check()
     except NonFiniteError as error:
-        batches.close()  # its thread must not use the source while the batch is made again
-        batch = make(error.step).to('cpu')
-        torch.save({'step': error.step, 'batch': dataclasses.asdict(batch)}, path)
-        samples = ', '.join(map(str, batch.index.tolist()))
+        batches.close()  # its thread must not use the source while the batches are made again
+        numbers = range(error.step * several, (error.step + 1) * several)
+        again = [make(number).to('cpu') for number in numbers]
+        saved = [dataclasses.asdict(batch) for batch in again]
+        torch.save({'step': error.step, 'batches': saved}, path)
+        samples = ', '.join(str(index) for batch in again for index in batch.index.tolist())
         raise NonFiniteError(error.step, f'its batch is in {path}, samples {samples}') from None
+
+
+def _means(found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The figures of a step from those of its batches, which are equally large."""
+    return {name: torch.stack([parts[name] for parts in found]).mean(dim=0) for name in found[0]}
 
 
 def _validate(

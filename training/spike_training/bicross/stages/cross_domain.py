@@ -29,6 +29,7 @@ from spike_training.data.sample import Pair, Unlabelled
 from spike_training.engine.ema import average_into, warmed_up
 from spike_training.engine.evaluate import predict
 from spike_training.engine.optim import Groups, groups_of
+from spike_training.engine.processes import mean_over_processes
 from spike_training.engine.stage import Phase, Stage
 
 FAR = 0.98
@@ -84,6 +85,7 @@ class CrossDomain(Stage[Pair]):
             self.discriminators = DomainDiscriminators(dim, views)
         # Logarithm of how much farther than the start the teacher sees.
         self.register_buffer('drift', torch.zeros(()))
+        self._gaps: list[Tensor] = []  # of the batches of a step, until it is over
 
     def train(self, mode: bool = True) -> CrossDomain:
         """As of any module, but what does not learn stays in eval mode."""
@@ -120,6 +122,10 @@ class CrossDomain(Stage[Pair]):
         if self.config.adapt.teacher_warmup:
             decay = warmed_up(decay, step)
         average_into(self.teacher.state_dict(), self.student.state_dict(), decay)
+        if self._gaps:
+            gap = mean_over_processes(torch.stack(self._gaps).mean())
+            self.drift.lerp_(gap, 1 - DRIFT_MEMORY)
+            self._gaps.clear()
 
     def forward(self, batch: Pair, phase: Phase) -> dict[str, Tensor]:
         """See :class:`Stage`. In validation ``loss`` is the criterion that sees no label."""
@@ -193,7 +199,7 @@ class CrossDomain(Stage[Pair]):
         depth = output.depth
         if self.config.adapt.remove_drift:
             before = predict(self.start, target, 'spikes').depth
-            self.drift.lerp_(_log_median_gap(depth, before).mean(), 1 - DRIFT_MEMORY)
+            self._gaps.append(_log_median_gap(depth, before).mean())
             depth = (depth / self.drift.exp()).clamp(self.model.min_depth, self.model.max_depth)
         kept = self.threshold.sure(output.uncertainty)
         sky = torch.where(depth >= FAR * self.model.max_depth, self.config.sky_weight, 1.0)

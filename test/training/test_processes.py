@@ -1,0 +1,73 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One global batch gives one loss curve: at once, part after part, or on two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+import global_batch  # noqa: E402
+from global_batch import KINDS, STEPS, losses_of  # noqa: E402
+
+from spike_training.engine.fabric import make_fabric  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+GLOBAL = 4
+"""Images of a step."""
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """By kind of stage, the loss of each step, the batch at once on one process."""
+    out, threads = tmp_path_factory.mktemp('whole'), torch.get_num_threads()
+    torch.set_num_threads(1)
+    fabric = make_fabric('cpu', 1, '32-true')
+    yield {kind: losses_of(kind, out, fabric, GLOBAL) for kind in KINDS}
+    torch.set_num_threads(threads)
+
+
+def test_the_curve_falls(whole):
+    for kind in KINDS:
+        assert len({*whole[kind]}) == STEPS
+    assert whole['pretrain'][-1] < whole['pretrain'][0]
+
+
+def test_two_processes_give_the_losses_of_one(whole, tmp_path):
+    """Real processes, that Fabric starts and that talk through gloo."""
+    paths = [ROOT, ROOT / 'training', ROOT / 'test' / 'training']
+    result = subprocess.run(
+        [sys.executable, global_batch.__file__, str(tmp_path), '2', str(GLOBAL // 2)],
+        env={
+            **os.environ,
+            'PYTHONPATH': os.pathsep.join(map(str, paths)),
+            'OMP_NUM_THREADS': '1',
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    parts = [json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2)]
+    for kind in KINDS:
+        one, other = (np.array(part[kind]) for part in parts)
+        assert not np.allclose(one, other)  # each had images of its own
+        np.testing.assert_allclose((one + other) / 2, whole[kind], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_accumulated_batches_give_the_losses_of_one(whole, tmp_path, kind):
+    fabric = make_fabric('cpu', 1, '32-true')
+    losses = losses_of(kind, tmp_path, fabric, GLOBAL // 2, accumulate=2)
+    means = np.array(losses).reshape(STEPS, 2).mean(axis=1)
+    np.testing.assert_allclose(means, whole[kind], rtol=0, atol=1e-9)

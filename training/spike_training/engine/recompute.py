@@ -1,0 +1,98 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Activation checkpointing: what a block computes is made again in the backward pass, not kept.
+
+Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016. Gradients are the same, bit for
+bit; memory holds what goes into each block, and the inside of one block at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from spike_depth_ros.model.depth_net import SpikeDepthNet
+
+
+def recompute_activations(network: nn.Module) -> None:
+    """Makes the blocks of a network forget what they computed until the backward pass.
+
+    State dict, outputs and gradients stay as they are; what runs without a gradient is not
+    touched.
+    """
+    for block in blocks_of(network):
+        block.forward = _recomputed(block, block.forward)
+
+
+def blocks_of(network: nn.Module) -> Iterator[nn.Module]:
+    """The parts of a network that are recomputed one by one.
+
+    Of a :class:`SpikeDepthNet` its temporal module and both heads, which hold the largest maps,
+    and the blocks of encoder and decoder; of another network its blocks. A block is a module with
+    parts of its own within an ``nn.Sequential`` or ``nn.ModuleList``, the innermost such.
+    """
+    if isinstance(network, SpikeDepthNet):
+        yield network.temporal
+        yield from _blocks(network.encoder)
+        yield from _blocks(network.decoder)
+        yield network.depth_head
+        yield network.uncertainty_head
+    else:
+        yield from _blocks(network)
+
+
+def _blocks(module: nn.Module) -> Iterator[nn.Module]:
+    for child in module.children():
+        inner = [*_blocks(child)]
+        if inner:
+            yield from inner
+        elif isinstance(module, (nn.Sequential, nn.ModuleList)) and any(child.children()):
+            yield child
+
+
+def _recomputed(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+    """The forward pass of a block, checkpointed where there is a gradient."""
+    layers = [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _as_before(layers)
+
+    def call(*inputs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*inputs)
+        return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
+
+    return call
+
+
+def _as_before(layers: list[nn.BatchNorm2d]) -> AbstractContextManager[None]:
+    """Within it batch norms compute as they do now, and their running statistics stay.
+
+    They have seen the batch already: a second look would count it twice.
+    """
+    tracked = [layer.track_running_stats for layer in layers]
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        now = [(layer.track_running_stats, layer.momentum) for layer in layers]
+        seen = [
+            None if layer.num_batches_tracked is None else layer.num_batches_tracked.clone()
+            for layer in layers
+        ]
+        for layer, track in zip(layers, tracked, strict=True):
+            layer.track_running_stats, layer.momentum = track, 0.0
+        try:
+            yield
+        finally:
+            for layer, (track, momentum), number in zip(layers, now, seen, strict=True):
+                layer.track_running_stats, layer.momentum = track, momentum
+                if number is not None:
+                    assert layer.num_batches_tracked is not None
+                    layer.num_batches_tracked.copy_(number)
+
+    return context()
