@@ -27,6 +27,7 @@ COMMANDS = {
     'page': 'spike_training.run_page:page',
     'sample': 'spike_training.data.sample_scene:make_sample',
     'simulate': 'spike_training.simulate:simulate',
+    'table': 'spike_training.table.command:table',
 }
 """By subcommand: a function, or a dataclass of settings; from it come options and help."""
 
@@ -49,6 +50,7 @@ def main() -> None:
         goes_on = {
             'bicross': '; a run goes on from its newest checkpoint with --resume true',
             'simulate': '; the same command goes on where it was',
+            'table': '; the same command goes on where it was',
         }
         print(f'\ninterrupted{goes_on.get(sys.argv[1], "")}', file=sys.stderr)
         sys.exit(130)

@@ -1,0 +1,57 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Firing rates as pictures: how a network of RGB looks at spikes without having learnt them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.model.temporal import relative_rates
+
+LEVEL = 0.25
+"""Mean of the linear light in the colour images that training renders."""
+
+
+class RatesAsPicture(nn.Module):
+    """A network of RGB behind the firing-rate image, repeated on three channels.
+
+    The rate of a pixel over the whole window is proportional to its light. It is exposed and gamma
+    encoded as the images of training are: a network of RGB that gets darker or linear pictures
+    would be worse for that reason alone.
+
+    Args:
+        network: Of RGB.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
+        """Depth of spikes.
+
+        Args:
+            counts: Spikes of each pixel in each bin, ``[B, C, H, W]``.
+            planes_per_bin: Planes that each bin covers, ``[C]``.
+        """
+        output: DepthOutput = self.network(
+            picture(counts, planes_per_bin), planes_per_bin.new_ones(3)
+        )
+        return output
+
+
+def picture(counts: Tensor, planes_per_bin: Tensor) -> Tensor:
+    """The firing-rate image as RGB.
+
+    Args:
+        counts: Spikes of each pixel in each bin, ``[B, C, H, W]``.
+        planes_per_bin: Planes that each bin covers, ``[C]``.
+
+    Returns:
+        ``[B, 3, H, W]`` float32 from 0 to 1, gamma encoded.
+    """
+    # The square root of rates whose mean is 1.
+    brightness = relative_rates(counts, planes_per_bin)[1]
+    grey: Tensor = (LEVEL**0.5 * brightness).clamp(max=1)
+    return grey.expand(-1, 3, -1, -1)
