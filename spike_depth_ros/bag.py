@@ -176,13 +176,17 @@ class Bag:
             yield from self._open_file(file)
 
     def _open_file(self, file: Path) -> Iterator[_Part]:
+        reason = ''
         if not _has_journal(file):
             try:
                 yield _Indexed(file)
                 return
             except Exception as error:  # see above
-                self._note(f'{file.name}: {_one_line(error)}')
+                reason = _one_line(error)
+        told = len(self.damage)
         part = _Salvaged(file, self._note)
+        if reason and len(self.damage) == told:  # else what was found there says more
+            self._note(f'{file.name}: {reason}')
         if part.topics:
             yield part
 
@@ -251,6 +255,8 @@ class _Salvaged:
     def _rows(self, note: Callable[[str], None]) -> Iterator[Row]:
         read = read_mcap if self._path.suffix == '.mcap' else read_sqlite
         try:
+            if not self._path.stat().st_size:
+                raise CutOff('it is empty')
             yield from read(self._path)
         except (CutOff, OSError) as error:
             note(f'{self._path.name}: {_one_line(error)}')

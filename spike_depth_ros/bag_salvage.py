@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 from rosbags.rosbag2.storage_mcap import decompress
 
 _MCAP_MAGIC = b'\x89MCAP0\r\n'
+_LARGEST_PART = 1 << 26
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
 
 
@@ -72,26 +73,35 @@ def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
         code, length = struct.unpack('<BQ', head) if len(head) == 9 else (0, size)
         start = file.tell()
         if start + length > size:
+            if code == _CHUNK:  # messages that are whole in it can be read all the same
+                yield code, file.read(min(size - start, _LARGEST_PART))
             raise CutOff(
-                f'it ends within a record: the last {size - start + len(head)} bytes are lost'
+                f'it ends within a record: not all of its last {size - start} bytes can be read'
             )
         yield code, file.read(length)
 
 
 def _chunk_records(chunk: bytes) -> Iterator[tuple[int, memoryview]]:
+    """The records of a chunk; of one that was cut off, those before the cut."""
     try:
         size, crc = struct.unpack_from('<QI', chunk, 16)
         compression = _text(chunk, 28)
         first = 32 + len(compression.encode())
         (length,) = struct.unpack_from('<Q', chunk, first)
-        records = memoryview(
-            decompress(chunk[first + 8 : first + 8 + length], compression, size, crc)
-        )
+        stored = chunk[first + 8 : first + 8 + length]
+        whole = len(stored) == length
+        if not whole and compression:
+            return
+        records = memoryview(decompress(stored, compression, size, crc) if whole else stored)
         place = 0
-        while place < len(records):
+        while place + 9 <= len(records):
             code, length = struct.unpack_from('<BQ', records, place)
+            if place + 9 + length > len(records):
+                break
             yield code, records[place + 9 : place + 9 + length]
             place += 9 + length
+        if whole and place < len(records):
+            raise ValueError('a record is longer than its chunk')
     except (GeneratorExit, OSError):
         raise
     except Exception as error:  # whatever struct and the decompressors raise on damaged bytes

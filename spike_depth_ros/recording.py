@@ -93,6 +93,8 @@ def open_recording(
             f'{path}: a bag is no single recording; play it with spike_player, or evaluate a '
             'model on it with evaluate_bag'
         )
+    if not path.exists():
+        raise RecordingError(f'{path}: no such file')
     try:
         if path.suffix == '.npz':
             recording = _open_npz(path)
@@ -107,8 +109,6 @@ def open_recording(
             geometry = Geometry(height=size[1], width=size[0], bit_order=bit_order)
             planes = vidar.read_dat(path, geometry, row_order, allow_partial)
             return Recording(planes, geometry)
-    except FileNotFoundError as error:
-        raise RecordingError(f'{path}: no such file') from error
     except (OSError, ValueError) as error:
         # One line, whatever names and texts a damaged file brought into it.
         reason = ' '.join(str(error).removeprefix(f'{path}: ').split())

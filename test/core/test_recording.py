@@ -150,7 +150,7 @@ def test_an_archive_that_is_no_stream_is_refused(tmp_path, arrays, message):
 @pytest.mark.parametrize('name', ['a.npz', 'a.npy', 'a.dat'])
 def test_missing_and_damaged_files_get_one_line(tmp_path, name):
     with pytest.raises(RecordingError, match='no such file'):
-        open_recording(tmp_path / name, (13, 5))
+        open_recording(tmp_path / name)
     (tmp_path / name).write_bytes(b'')
     with pytest.raises(RecordingError, match=name) as caught:
         open_recording(tmp_path / name, (13, 5))
