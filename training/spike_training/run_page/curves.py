@@ -97,7 +97,9 @@ PANELS = (
         limits=(0, 1),
         levels=lambda settings: _kept(settings) if settings['kind'] == 'cross_domain' else [],
     ),
-    Panel('Alignment, L_SCA', 'as printed', {'sca': ''}, '−1.386 a discriminator at a guess.'),
+    Panel(
+        'Alignment, L_SCA', 'as printed', {'sca': ''}, 'At a guess −1.386 for each discriminator.'
+    ),
     Panel(
         'Discriminator',
         'share it gets right',

@@ -15,7 +15,7 @@ import yaml
 from spike_training.config import RunConfig, StageConfig, TargetConfig, to_yaml
 
 Difference = tuple[str, str, str]
-"""Name, value and default of a setting."""
+"""Name, value and default of a setting; a dash where there is none."""
 
 NOT_SHOWN = ('out', 'resume')
 """Settings that say nothing of the run."""
@@ -52,12 +52,12 @@ def _differences(
 ) -> Iterator[Difference]:
     for name, value in own.items():
         default = defaults.get(name)
-        if name == 'name' or value == default:
+        if name == 'name' or (name in defaults and value == default):
             continue
         if isinstance(value, dict) and isinstance(default, dict):
             yield from _differences(value, default, f'{where}{name}.')
         else:
-            yield f'{where}{name}', _text(value), _text(default)
+            yield f'{where}{name}', _text(value), _text(default) if name in defaults else '–'
 
 
 def _text(value: Any) -> str:
