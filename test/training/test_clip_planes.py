@@ -69,6 +69,22 @@ def test_between_frames_the_scene_moves():
     assert likeness(rate(half)[seen], truth[seen]) > likeness(rate(blended)[seen], truth[seen])
 
 
+def test_of_single_pictures_each_stands_still_around_its_time():
+    clip = Sliding()
+    clip.video = False
+    camera = ClipCamera(clip, SETTINGS)
+    # All the time that is nearer to picture 2 than to another, and some of the one after it.
+    start = 1.5 * FRAME_S
+    around = planes(camera, start, PER_FRAME)
+    mean = np.mean([luminance(clip.image(k)).mean() for k in range(6)])
+    expected = np.clip(luminance(clip.image(2)) * 0.2 / mean, 0, 1)
+    assert np.abs(rate(around) - expected).max() < 1.01 / PER_FRAME
+    both = planes(camera, start, PER_FRAME + 20)
+    np.testing.assert_array_equal(both[:PER_FRAME], around)
+    next_one = np.clip(luminance(clip.image(3)) * 0.2 / mean, 0, 1)
+    assert likeness(rate(both[PER_FRAME:]), next_one) > 0.95
+
+
 def test_parts_of_a_clip_are_what_is_asked_for():
     camera = ClipCamera(Sliding(), SETTINGS)
     for start, count in ((-0.05, 100), (0.0, 500), (0.123, 77), (0.49, 300), (0.2, 1)):

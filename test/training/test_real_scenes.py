@@ -46,8 +46,8 @@ def one_thread():
 class Knowing(ClipSource):
     """A source whose spikes carry the number of their sample, for a network that cheats."""
 
-    def sample(self, number: int, planes: int) -> Batch:
-        batch = super().sample(number, planes)
+    def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
+        batch = super().sample(number, planes, place)
         return dataclasses.replace(batch, counts=torch.full_like(batch.counts, number))
 
 

@@ -153,7 +153,8 @@ class ClipCamera:
 
         Before the first frame and after the last one the scene stands still. Between frames, light
         is interpolated at instants of which nothing moves more than about a pixel to the next, and
-        linear in between. A frame that cannot be used is left out.
+        linear in between; of single pictures each is seen from halfway to the one before it to
+        halfway to the next. A frame that cannot be used is left out.
 
         Args:
             start_s: Time of plane 0, seconds as in the clip.
@@ -196,10 +197,16 @@ class ClipCamera:
             if next_light is None:
                 yield light, light, stop - done
                 return
-            motion = self._interpolator.between(light, next_light)
-            yield from _line(
-                motion, (time - start_s) * rate, (next_time - start_s) * rate, done, stop
-            )
+            before, after = (time - start_s) * rate, (next_time - start_s) * rate
+            if self.clip.video:
+                motion = self._motion(time, light, next_time, next_light)
+                yield from _line(motion, before, after, done, stop)
+            else:
+                # Between single pictures nothing moves: each is seen around its own time.
+                middle = min(max(math.ceil((before + after) / 2), done), stop)
+                for shown, planes in ((light, middle - done), (next_light, stop - middle)):
+                    if planes:
+                        yield shown, shown, planes
             done = stop
             if done == count:
                 return

@@ -4,22 +4,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from spike_depth_ros.light import luminance
 from spike_depth_ros.placement import Placement
 from spike_depth_ros.window import reference_index
-from spike_training.data.clip import Clip
+from spike_training.data.clip import Clip, Depth, Rgb
 from spike_training.data.exposure import count_spikes, phases
 from spike_training.data.interpolation import FlowInterpolator, Interpolator, interpolate
 from spike_training.data.labelled import LabelledSource
 from spike_training.data.procedural import exposure_gain
-from spike_training.data.sample import Batch, joined
+from spike_training.data.sample import Batch
 from spike_training.data.transforms import TRANSFORMS, Transform
 from spike_training.errors import DataSetError, FrameError
 
@@ -30,7 +32,7 @@ _SEGMENTS = 4
 """Parts of a window, at least, between which light is found; it is blended within them."""
 _SUB_FRAMES = 16
 """Parts of the time between two frames, at least, likewise."""
-_LENGTHS, _PHASES, _ORDER = 7, 8, 9
+_PHASES = 8
 
 
 class ClipSource(LabelledSource):
@@ -49,10 +51,16 @@ class ClipSource(LabelledSource):
         bins: Bins of the counts.
         mean_rate: Firing rate that each image is exposed to; what saturates lowers it.
         with_rgb: Whether batches have colour images.
+        with_spikes: Whether spikes are simulated: a network of RGB needs none, and batches then
+            have one bin without a spike.
+        labels: Whether depth is read; else no depth file is opened, and all is NaN.
         transform: Which part of the frames is seen, see :data:`.transforms.TRANSFORMS`.
         interpolator: How to go from frame to frame; along optical flow unless given.
         device: Where to simulate.
-        seed: Of the order of training batches and of the charge that pixels begin with.
+        seed: Of the order of batches, and of the charge that pixels begin with.
+        flip: See :class:`LabelledSource`.
+        random_crop: See :class:`LabelledSource`.
+        workers: See :class:`LabelledSource`.
 
     Raises:
         DataSetError: No frame of the clips has depth.
@@ -69,10 +77,15 @@ class ClipSource(LabelledSource):
         bins: int = 32,
         mean_rate: float = MEAN_RATE,
         with_rgb: bool = False,
+        with_spikes: bool = True,
+        labels: bool = True,
         transform: Transform = 'aspect',
         interpolator: Interpolator | None = None,
         device: torch.device | str = 'cpu',
         seed: int = 0,
+        flip: bool = False,
+        random_crop: bool = False,
+        workers: int = 0,
     ) -> None:
         if min(height, width, bins, *planes) < 1 or not (rate_hz > 0 and 0 < mean_rate < 1):
             raise ValueError(
@@ -80,14 +93,15 @@ class ClipSource(LabelledSource):
                 f'{bins} bins, firing rate {mean_rate:g}: expected positive numbers, the last '
                 'below 1'
             )
-        super().__init__(planes)
+        super().__init__(planes, seed, flip, random_crop, workers)
         self._frames = [(clip, index) for clip in clips for index in clip.labelled]
         if not self._frames:
             names = ', '.join(clip.name for clip in clips) or 'no clips'
             raise DataSetError(f'{names}: no frame has depth, expected one or more')
         self.height, self.width, self.bins = height, width, bins
         self.rate_hz, self.mean_rate = rate_hz, mean_rate
-        self.with_rgb, self.device, self.seed = with_rgb, torch.device(device), seed
+        self.with_rgb, self.with_spikes, self.labels = with_rgb, with_spikes, labels
+        self.device = torch.device(device)
         self.transform = transform
         self._interpolator = FlowInterpolator() if interpolator is None else interpolator
 
@@ -102,64 +116,18 @@ class ClipSource(LabelledSource):
         """The number of a sample's frame in its clip."""
         return self._frames[number][1]
 
-    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
-        """The batch of a step on one of several processes, in an order drawn for each epoch.
-
-        A frame that cannot be used gives its place to the one after it.
-
-        Args:
-            step: Number of the step, 0 or more.
-            batch_size: Samples on each process.
-            rank: This process.
-            world_size: Number of processes.
-
-        Raises:
-            DataSetError: Too many of the frames cannot be used.
-        """
-        choice = np.random.default_rng([self.seed, _LENGTHS, step]).integers(len(self.planes))
-        length = self.planes[int(choice)]
-        first = (step * world_size + rank) * batch_size
-        samples = [self._sound(self._shuffled(first + k), length) for k in range(batch_size)]
-        return joined(samples)
-
-    def _sound(self, number: int, planes: int) -> Batch:
-        """A sample, or the nearest one after it that can be used."""
-        for later in range(len(self)):
-            part = self.attempt((number + later) % len(self), planes)
-            if part is not None:
-                return part
-        raise DataSetError(f'{self.recording(number)}: no frame can be used ({len(self)} tried)')
-
-    def _shuffled(self, place: int) -> int:
-        epoch, offset = divmod(place, len(self))
-        order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
-        return int(order[offset])
-
-    def sample(self, number: int, planes: int) -> Batch:
+    def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
         """See :meth:`LabelledSource.sample`."""
         clip, index = self._frames[number]
-        image, depth = clip.image(index), clip.depth(index)
-        assert depth is not None  # a labelled frame has depth
-        if image.shape[:2] != depth.shape:
-            raise FrameError(
-                f'image {list(image.shape[:2])} and depth {list(depth.shape)} differ in size'
-            )
+        image = clip.image(index)
         source = (image.shape[0], image.shape[1])
         try:
             placement = TRANSFORMS[self.transform](source, self.height, self.width)
-            light, knots = self._moving(clip, index, placement, planes)
+            if place != 0.5:
+                placement = moved(placement, place)
+            counts, lengths = self._spikes(clip, index, image, placement, number, planes)
         except ValueError as error:  # of another size than the frames beside it, or too small
             raise FrameError(str(error)) from error
-        exposed = torch.from_numpy(light).to(self.device)
-        # Metered at the reference plane, as an exposure control would.
-        gain = exposure_gain(
-            torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
-            np.array([self.mean_rate], np.float32),
-        )
-        exposed = (exposed * gain).clamp_(0, 1)
-        key = torch.tensor([self.seed * 0x1000003 + _PHASES + number], device=self.device)
-        phase = phases(key, self.height, self.width)
-        counts, lengths = count_spikes(exposed[None], knots, phase, self.bins)
         rgb = None
         if self.with_rgb:
             colour = torch.from_numpy(placement.image(image)).to(self.device)
@@ -169,10 +137,43 @@ class ClipSource(LabelledSource):
             counts=counts,
             planes_per_bin=lengths,
             rgb=rgb,
-            depth=torch.from_numpy(placement.depth(depth))[None, None].to(self.device),
+            depth=torch.from_numpy(self._depth(clip, index, placement))[None, None].to(
+                self.device
+            ),
             fx=torch.tensor([camera[0, 0]], dtype=torch.float32, device=self.device),
             index=torch.tensor([number], device=self.device),
         )
+
+    def _depth(self, clip: Clip, index: int, placement: Placement) -> Depth:
+        if not self.labels:
+            return np.full((self.height, self.width), np.nan, np.float32)
+        depth = clip.depth(index)
+        assert depth is not None  # a labelled frame has depth
+        if depth.shape != placement.source:
+            raise FrameError(
+                f'image {list(placement.source)} and depth {list(depth.shape)} differ in size'
+            )
+        return placement.depth(depth)
+
+    def _spikes(
+        self, clip: Clip, index: int, image: Rgb, placement: Placement, number: int, planes: int
+    ) -> tuple[Tensor, Tensor]:
+        """Counts and lengths of the bins of a window."""
+        if not self.with_spikes:
+            shape = (1, 1, self.height, self.width)
+            one = torch.ones(1, dtype=torch.int32, device=self.device)
+            return torch.zeros(shape, dtype=torch.uint8, device=self.device), one
+        light, knots = self._moving(clip, index, placement, planes)
+        exposed = torch.from_numpy(light).to(self.device)
+        # Metered at the reference plane, as an exposure control would.
+        gain = exposure_gain(
+            torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
+            np.array([self.mean_rate], np.float32),
+        )
+        exposed = (exposed * gain).clamp_(0, 1)
+        key = torch.tensor([self.seed * 0x1000003 + _PHASES + number], device=self.device)
+        phase = phases(key, self.height, self.width)
+        return count_spikes(exposed[None], knots, phase, self.bins)
 
     def _moving(
         self, clip: Clip, index: int, placement: Placement, planes: int
@@ -199,3 +200,18 @@ class ClipSource(LabelledSource):
         knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
         instants = [float(start + knot / self.rate_hz) for knot in knots]
         return interpolate(frames, times_s, instants, self._interpolator), knots
+
+
+def moved(placement: Placement, place: float) -> Placement:
+    """The part of an image that lies elsewhere in it.
+
+    Args:
+        placement: Tells its size.
+        place: From 0, at the top or left, to 1, at the other end.
+    """
+    rows, columns = placement.source
+    return dataclasses.replace(
+        placement,
+        top=round(place * (rows - placement.rows)),
+        left=round(place * (columns - placement.columns)),
+    )

@@ -1,33 +1,63 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What sources of labelled samples have in common: numbers, and a record of what is damaged."""
+"""What sources of samples of recordings share: numbers, order, and a record of what is damaged."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
 
 from spike_training.data.readers.files import check_share
 from spike_training.data.sample import Batch, joined
-from spike_training.errors import FrameError
+from spike_training.data.transforms import flip_batch
+from spike_training.errors import DataSetError, FrameError
 
 _ENOUGH = 40
 """Samples from which on a share of bad ones says something."""
+_LENGTHS, _ORDER, _FLIPS, _CROPS = 7, 9, 10, 11
+"""What is drawn: generators of one seed never meet."""
 
 
 class LabelledSource(ABC):
     """A known number of samples, some of which may turn out to be damaged.
 
+    Batches come in an order drawn for each epoch. Which samples a batch has, its window length,
+    and how they are cropped and mirrored are functions of the seed and of the batch's number
+    alone: resuming, the number of processes and that of threads change nothing.
+
     Args:
-        planes: Window lengths.
+        planes: Window lengths; every batch has one of them.
+        seed: Of the order of batches and of what is drawn for them.
+        flip: Whether batches mirror half of their samples, spikes, colours and depth together.
+        random_crop: Whether batches see a random part of images that are longer than needed,
+            instead of the middle.
+        workers: Threads that make the samples of a batch; 0: none beside the caller's.
 
     Attributes:
         planes: Window lengths.
         skipped: Samples that could not be used so far, their names by reason.
     """
 
-    def __init__(self, planes: tuple[int, ...]) -> None:
-        self.planes = planes
+    height: int
+    width: int
+
+    def __init__(
+        self,
+        planes: tuple[int, ...],
+        seed: int = 0,
+        flip: bool = False,
+        random_crop: bool = False,
+        workers: int = 0,
+    ) -> None:
+        self.planes, self.seed = planes, seed
+        self._flip, self._random_crop = flip, random_crop
+        self._pool = ThreadPoolExecutor(workers, 'samples') if workers else None
+        self._order: tuple[int, npt.NDArray[np.int64]] = -1, np.empty(0, np.int64)
         self.skipped: dict[str, list[str]] = {}
         self._tried: set[int] = set()
 
@@ -43,16 +73,67 @@ class LabelledSource(ABC):
         """The number of a sample's frame, or plane, in its recording."""
 
     @abstractmethod
-    def sample(self, number: int, planes: int) -> Batch:
+    def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
         """One sample, as a batch of one.
 
         Args:
             number: Below the length of the source.
             planes: Window length.
+            place: Where the part that is seen lies in what is longer than needed: 0 at its top or
+                left, 1 at the other end.
 
         Raises:
             FrameError: It cannot be used.
         """
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """The batch of a step on one of several processes.
+
+        A sample that cannot be used gives its place to the one after it.
+
+        Args:
+            step: Number of the step, 0 or more.
+            batch_size: Samples on each process.
+            rank: This process.
+            world_size: Number of processes.
+
+        Raises:
+            DataSetError: Too many of the samples cannot be used.
+        """
+        choice = np.random.default_rng([self.seed, _LENGTHS, step]).integers(len(self.planes))
+        length = self.planes[int(choice)]
+        first = (step * world_size + rank) * batch_size
+
+        def make(k: int) -> Batch:
+            return self._sound(first + k, length)
+
+        run = map if self._pool is None else self._pool.map
+        batch = joined([*run(make, range(batch_size))])
+        if not self._flip:
+            return batch
+        tossed = [self._drawn(_FLIPS, first + k) < 0.5 for k in range(batch_size)]
+        return flip_batch(batch, torch.tensor(tossed, device=batch.counts.device))
+
+    def _sound(self, turn: int, planes: int) -> Batch:
+        """The sample of a turn, or the nearest one after it that can be used."""
+        number = self._shuffled(turn)
+        place = self._drawn(_CROPS, turn) if self._random_crop else 0.5
+        for later in range(len(self)):
+            part = self.attempt((number + later) % len(self), planes, place)
+            if part is not None:
+                return part
+        raise DataSetError(f'{self.recording(number)}: no frame can be used ({len(self)} tried)')
+
+    def _shuffled(self, turn: int) -> int:
+        epoch, offset = divmod(turn, len(self))
+        known = self._order  # by one name, for other threads may be in another epoch
+        if known[0] != epoch:
+            order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
+            self._order = known = epoch, order
+        return int(known[1][offset])
+
+    def _drawn(self, what: int, turn: int) -> float:
+        return float(np.random.default_rng([self.seed, what, turn]).random())
 
     def samples(self, numbers: Sequence[int], planes: int | None = None) -> Batch:
         """Chosen samples.
@@ -75,12 +156,13 @@ class LabelledSource(ABC):
         parts = [part for number in numbers if (part := self.attempt(number)) is not None]
         return joined(parts) if parts else None
 
-    def attempt(self, number: int, planes: int | None = None) -> Batch | None:
+    def attempt(self, number: int, planes: int | None = None, place: float = 0.5) -> Batch | None:
         """One sample, as a batch of one, or None if it cannot be used, which is noted.
 
         Args:
             number: Below the length of the source.
             planes: Window length; the first of the source's by default.
+            place: See :meth:`sample`.
 
         Raises:
             DataSetError: Too many of the samples that were asked for so far cannot be used.
@@ -88,7 +170,7 @@ class LabelledSource(ABC):
         self._tried.add(number)
         part = None
         try:
-            part = self.sample(number, planes or self.planes[0])
+            part = self.sample(number, planes or self.planes[0], place)
         except FrameError as error:
             names = self.skipped.setdefault(str(error), [])
             name = f'{self.recording(number)}, frame {self.frame(number)}'
