@@ -20,7 +20,9 @@ from spike_training.data.exposure import (  # noqa: E402
     plane_luminance,
 )
 from spike_training.data.procedural import ProceduralSource  # noqa: E402
+from spike_training.data.sensor import SENSORS  # noqa: E402
 from spike_training.data.sheet import contact_sheet  # noqa: E402
+from spike_training.data.shifted import Look, ShiftedSource  # noqa: E402
 from spike_training.data.simulator import QUANTA, SpikeSimulator  # noqa: E402
 
 
@@ -216,3 +218,23 @@ def test_wrong_settings_are_refused() -> None:
         ProceduralSource(())
     with pytest.raises(ValueError, match='expected positive numbers'):
         ProceduralSource(planes=(128, 0))
+
+
+@pytest.mark.parametrize('shifted', [False, True])
+def test_windows_hold_the_spikes_that_batches_count(monkeypatch, shifted) -> None:
+    monkeypatch.setattr(procedural, '_PIXELS', 3 * 16 * 25)  # batches in parts
+    sizes = {'seed': 3, 'height': 16, 'width': 25, 'planes': (16, 48, 130), 'rate_hz': 9e3}
+    source = ProceduralSource(**sizes)
+    if shifted:
+        look = Look(0.5, 1.5, 0.5, 0.7, SENSORS['vidar_car'])
+        source = ShiftedSource(look, **sizes)
+    lengths = set()
+    for step in range(6):
+        batch = source.batch(step, 4)
+        windows = [*source.windows(step, 4)]
+        lengths.add(len(windows[0]))
+        for counts, window in zip(batch.counts, windows, strict=True):
+            found, planes = packing.bin_counts(window, 25)
+            np.testing.assert_array_equal(found, counts)
+            np.testing.assert_array_equal(planes, batch.planes_per_bin)
+    assert lengths == {16, 48, 130}

@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spike_depth_ros.chunk import PackedPlanes
 from spike_depth_ros.window import reference_index
+from spike_training.data.camera import SpikeCamera
 from spike_training.data.exposure import count_spikes, phases
-from spike_training.data.render import render
+from spike_training.data.render import Rendering, render
 from spike_training.data.sample import Batch, joined
 from spike_training.data.scene import Array, Scenes
 from spike_training.data.world import World
@@ -84,16 +86,30 @@ class ProceduralSource:
             rank: This process.
             world_size: Number of processes.
         """
-        # The same length on every process, as all samples of a step count alike.
-        choice = np.random.default_rng([self.seed, _LENGTHS, step]).integers(len(self.planes))
-        job = (batch_size, rank, world_size)
-        key = (step, *job)
-        drawn = self._drawn.get(key)
-        if drawn is None:
-            self._draw_ahead(step, *job)
-            drawn = self._drawn[key]
-        indices, scenes = drawn
-        return self._samples(indices, scenes, self.planes[int(choice)])
+        return self._samples(*self._step(step, batch_size, rank, world_size))
+
+    def windows(self, step: int, batch_size: int) -> Iterator[PackedPlanes]:
+        """The windows of a step's batch plane by plane, one after another.
+
+        Their counts are those of :meth:`batch`, bit for bit.
+
+        Args:
+            step: Number of the step, 0 or more.
+            batch_size: Samples.
+
+        Yields:
+            ``[planes, H, ceil(W / 8)]`` uint8, ``little``.
+        """
+        _, scenes, planes = self._step(step, batch_size)
+        # Light is found for as many scenes at once as for a batch: sums of floating-point numbers
+        # differ with their number, and a last bit is a spike more or less.
+        for part in self._parts(batch_size):
+            some = scenes.take(part)
+            rendering = render(some, self.height, self.width, self.device)
+            light, knots = self._light(rendering, some, planes)
+            for number, key in enumerate(torch.from_numpy(some.phase).to(self.device)):
+                camera = self._camera(key[None])
+                yield camera.expose(light[number : number + 1], knots)[0].cpu().numpy()
 
     def samples(self, indices: Sequence[int], planes: int | None = None) -> Batch:
         """Chosen samples.
@@ -103,6 +119,21 @@ class ProceduralSource:
             planes: Window length; the first of the source's by default.
         """
         return self._samples(list(indices), self._scenes(indices), planes or self.planes[0])
+
+    def _step(
+        self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[list[int], Scenes, int]:
+        """Numbers, scenes and window length of a step."""
+        # The same length on every process, as all samples of a step count alike.
+        choice = np.random.default_rng([self.seed, _LENGTHS, step]).integers(len(self.planes))
+        job = (batch_size, rank, world_size)
+        key = (step, *job)
+        drawn = self._drawn.get(key)
+        if drawn is None:
+            self._draw_ahead(step, *job)
+            drawn = self._drawn[key]
+        indices, scenes = drawn
+        return indices, scenes, self.planes[int(choice)]
 
     def _draw_ahead(self, step: int, batch_size: int, rank: int, world_size: int) -> None:
         """Draws the scenes of some steps together: that is several times faster."""
@@ -120,13 +151,12 @@ class ProceduralSource:
 
     def _samples(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
         """Renders and simulates, in parts if the batch is too large for the memory."""
-        most = max(_PIXELS // (self.height * self.width), 1)
-        if len(indices) > most:
-            cuts = [slice(k, k + most) for k in range(0, len(indices), most)]
-            return joined([self._samples(indices[c], scenes.take(c), planes) for c in cuts])
+        parts = self._parts(len(indices))
+        return joined([self._part(indices[p], scenes.take(p), planes) for p in parts])
+
+    def _part(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
         rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
-        exposed = expose(rendering.luminance, scenes.rate)
-        light, knots = moving(exposed, rendering.flow, planes, self.rate_hz, self.bins)
+        light, knots = self._light(rendering, scenes, planes)
         phase = phases(torch.from_numpy(scenes.phase).to(self.device), self.height, self.width)
         counts, lengths = count_spikes(light, knots, phase, self.bins)
         rgb = None
@@ -143,6 +173,22 @@ class ProceduralSource:
             fx=focal * self.width,
             index=torch.as_tensor(indices, dtype=torch.int64, device=self.device),
         )
+
+    def _parts(self, number: int) -> list[slice]:
+        """A batch in parts that the memory holds."""
+        most = max(_PIXELS // (self.height * self.width), 1)
+        return [slice(k, min(k + most, number)) for k in range(0, number, most)]
+
+    def _light(
+        self, rendering: Rendering, scenes: Scenes, planes: int
+    ) -> tuple[Tensor, list[int]]:
+        """What falls onto the sensor at the knots of a window."""
+        exposed = expose(rendering.luminance, scenes.rate)
+        return moving(exposed, rendering.flow, planes, self.rate_hz, self.bins)
+
+    def _camera(self, keys: Tensor) -> SpikeCamera:
+        """The sensors that see some scenes, ``[B]``."""
+        return SpikeCamera(self.height, self.width, keys)
 
     def _scenes(self, indices: Sequence[int]) -> Scenes:
         numbers = np.asarray(indices, np.int64)

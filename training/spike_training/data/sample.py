@@ -104,6 +104,8 @@ def joined(parts: Sequence[Batch]) -> Batch:
     Args:
         parts: At least one.
     """
+    if len(parts) == 1:
+        return parts[0]
     rgb = [part.rgb for part in parts if part.rgb is not None]
     return Batch(
         counts=torch.cat([part.counts for part in parts]),

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spike_training.data.camera import simulate_counts
+from spike_training.data.camera import SpikeCamera, simulate_counts
 from spike_training.data.procedural import ProceduralSource, expose, moving
-from spike_training.data.render import render
+from spike_training.data.render import Rendering, render
 from spike_training.data.sample import Batch
 from spike_training.data.scene import Scenes
 from spike_training.data.sensor import IDEAL, Sensor
@@ -77,17 +77,15 @@ class ShiftedSource(ProceduralSource):
             look, sensor=dataclasses.replace(look.sensor, rate_hz=self.rate_hz)
         )
 
-    def _samples(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
+    def _part(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
         rendering = render(scenes, self.height, self.width, self.device)
-        light = self.look.through_lens(rendering.luminance)
-        rate = (scenes.rate * self.look.light).astype(np.float32)
-        light, knots = moving(expose(light, rate), rendering.flow, planes, self.rate_hz, self.bins)
+        light, knots = self._light(rendering, scenes, planes)
         counts, lengths = simulate_counts(
             light,
             knots,
             keys=torch.from_numpy(scenes.phase).to(self.device),
             sensor=self.look.sensor,
-            chips=torch.tensor([self.seed], device=self.device),
+            chips=self._chips(),
             bins=self.bins,
         )
         return Batch(
@@ -98,6 +96,19 @@ class ShiftedSource(ProceduralSource):
             fx=torch.from_numpy(scenes.focal).to(self.device) * self.width,
             index=torch.as_tensor(indices, dtype=torch.int64, device=self.device),
         )
+
+    def _light(
+        self, rendering: Rendering, scenes: Scenes, planes: int
+    ) -> tuple[Tensor, list[int]]:
+        light = self.look.through_lens(rendering.luminance)
+        rate = (scenes.rate * self.look.light).astype(np.float32)
+        return moving(expose(light, rate), rendering.flow, planes, self.rate_hz, self.bins)
+
+    def _camera(self, keys: Tensor) -> SpikeCamera:
+        return SpikeCamera(self.height, self.width, keys, self.look.sensor, self._chips())
+
+    def _chips(self) -> Tensor:
+        return torch.tensor([self.seed], device=self.device)
 
 
 def _blurred(images: Tensor, deviation: float) -> Tensor:
