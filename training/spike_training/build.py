@@ -24,7 +24,7 @@ from spike_training.data.pairs import DomainPair
 from spike_training.data.sample import AnyBatch, Unlabelled
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.stage import Source, Stage
-from spike_training.scenes import fx_range, make_source, make_target
+from spike_training.scenes import datasets_of, fx_range, make_source, make_target
 from spike_training.sessions import source_commit
 
 
@@ -100,8 +100,8 @@ def _pretrain(context: Context) -> Work[Any]:
     rgb = stage.input == 'rgb'
     return Work(
         network,
-        make_source(config, 'train', device, rgb=rgb),
-        make_source(config, 'calibration', device, rgb=rgb),
+        make_source(config, 'train', device, rgb=rgb, spikes=not rgb),
+        make_source(config, 'calibration', device, rgb=rgb, spikes=not rgb),
     )
 
 
@@ -125,7 +125,9 @@ def _cross_domain(context: Context) -> Work[Any]:
         number, size = stage.adapt.start_batches, stage.train(config.train).batch_size
         estimate_statistics(student.to(device), target_batches(config, number, size, device))
     train, validation = (
-        DomainPair(make_source(config, split, device), make_target(config, split, device))
+        DomainPair(
+            make_source(config, split, device), make_target(config, split, device, labels=False)
+        )
         for split in ('train', 'calibration')
     )
     return Work(CrossDomain(student, stage, config.model, _dim(context)), train, validation)
@@ -143,7 +145,7 @@ def target_batches(
     config: RunConfig, number: int, batch_size: int, device: torch.device
 ) -> Iterator[Unlabelled]:
     """The first batches of the target's training scenes, as the camera saw them."""
-    source = make_target(config, 'train', device)
+    source = make_target(config, 'train', device, labels=False)
     for step in range(number):
         yield source.batch(step, batch_size).unlabelled()
 
@@ -214,7 +216,9 @@ def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
         fx_range=fx_range(config),
         scale='metric',
         stage=stage.name,
-        datasets={'procedural world of this package': 'Apache-2.0'},
+        datasets=datasets_of(
+            config, target=stage.kind == 'cross_domain' or stage.domain == 'target'
+        ),
         package_version=spike_depth_ros.__version__,
         commit=source_commit(),
     )

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from spike_training.bicross.settings import AdaptConfig, DistilConfig
+from spike_training.data.readers import READERS
 from spike_training.errors import ConfigError
 from spike_training.ranges import Problems, above, at_least, share
 
@@ -64,14 +65,27 @@ class ModelConfig:
 
 @dataclass
 class DataConfig:
-    """What is looked at: scenes of a procedural world, and the spike camera that sees them.
+    """What is looked at: scenes of a procedural world or recordings, and the spike camera.
 
     Attributes:
-        styles: Kinds of scenes, in turn: indoor, road.
+        styles: Kinds of procedural scenes, in turn: indoor, road.
         height: Rows of an image, a multiple of 16.
         width: Columns of an image, a multiple of 16.
         planes: Lengths of the windows of spikes, in planes; the batches take them in turn.
         rate_hz: Planes a second.
+        recordings: Data sets instead of procedural scenes: by the name of the reader its path and
+            options, as in docs/data_sets.md. On the command line --data.recordings.NAME PATH.
+            They are parted into places for training, calibration and test.
+        test_recordings: Data sets that are tested on, likewise; none of recordings then is. {}:
+            a fifth of the places of recordings.
+        transform: Part of the frames of recordings that is seen: aspect, as much as there is
+            without stretching; or authors, that of the code of BiCross for KITTI.
+        random_crop: Whether training sees a part of the frames that is drawn anew each time,
+            where they are longer than wanted; else the middle.
+        flip: Whether training mirrors half of the samples of recordings.
+        mean_rate: Share of the planes in which a pixel fires, on average over an image of
+            recorded frames.
+        workers: Threads that read recordings and simulate their spikes for a batch; 0: none.
     """
 
     styles: list[Style] = field(default_factory=lambda: ['indoor', 'road'])
@@ -79,9 +93,27 @@ class DataConfig:
     width: int = 192
     planes: list[int] = field(default_factory=lambda: [128])
     rate_hz: float = 20_000.0
+    recordings: dict[str, str] = field(default_factory=dict)
+    test_recordings: dict[str, str] = field(default_factory=dict)
+    transform: Literal['aspect', 'authors'] = 'aspect'
+    random_crop: bool = False
+    flip: bool = False
+    mean_rate: float = 0.2
+    workers: int = 0
+
+    @property
+    def parts(self) -> list[str]:
+        """What is scored apart: the data sets that are tested on, or styles."""
+        return [*(self.test_recordings or self.recordings)] or [*self.styles]
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
+        yield from _recording_problems(self)
+        if self.random_crop and self.transform == 'authors':
+            yield "random_crop is true: expected transform aspect, for authors' part is fixed"
+        if not 0 < self.mean_rate < 1:
+            yield f'mean_rate is {self.mean_rate:g}: expected above 0 and below 1'
+        yield from at_least(self, 0, 'workers')
         for name in ('height', 'width'):
             value = getattr(self, name)
             if value < 32 or value % 16:
@@ -100,13 +132,20 @@ Sensor = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
 class TargetConfig:
     """Where the network shall work: spikes of another place and camera, without labels.
 
-    Scenes of a procedural world that shares nothing with that of data, seen in another light by
-    another camera. Labels are made for them, too, but the evaluation alone reads them.
+    Recordings; or scenes of a procedural world that shares nothing with that of data, seen in
+    another light by another camera. Labels are there, or are made, but the evaluation alone reads
+    them.
 
     Attributes:
+        recordings: Data sets instead of procedural scenes, see data.recordings. What they show is
+            taken as it is: styles, light, contrast, vignette, blur and sensor are not for them.
+            Spikes are never resampled: of a sensor the middle is seen, at most as many pixels as
+            data says, of at least double the size 2x2 pixels together.
+        test_recordings: See data.test_recordings. Recordings without depth are not tested on.
         styles: Kinds of scenes; null: data.styles.
         planes: Lengths of the windows; null: data.planes.
         rate_hz: Planes a second; null: data.rate_hz.
+        transform: Part of the frames of recordings that is seen; null: data.transform.
         light: Factor on the mean firing rate that the exposure aims at.
         contrast: Exponent on the luminance of the scene: above 1 shadows are deeper.
         vignette: Share of the light that the corners of an image lose.
@@ -116,9 +155,12 @@ class TargetConfig:
         sensor_scale: Factor on its mismatch, dark current, read-out noise and hot pixels.
     """
 
+    recordings: dict[str, str] = field(default_factory=dict)
+    test_recordings: dict[str, str] = field(default_factory=dict)
     styles: list[Style] | None = None
     planes: list[int] | None = None
     rate_hz: float | None = None
+    transform: Literal['aspect', 'authors'] | None = None
     light: float = 0.5
     contrast: float = 1.5
     vignette: float = 0.5
@@ -128,7 +170,11 @@ class TargetConfig:
 
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what the target says otherwise."""
-        return _over(data, self, 'styles', 'planes', 'rate_hz')
+        own = _over(data, self, 'styles', 'planes', 'rate_hz', 'transform')
+        # Those of the source are none of the target.
+        return dataclasses.replace(
+            own, recordings=self.recordings, test_recordings=self.test_recordings
+        )
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
@@ -242,8 +288,12 @@ class StageConfig:
         imagenet: Where start: imagenet finds its weights: hub (timm downloads them), or a local
             file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
+        epochs: How often each labelled frame of the recordings is seen, instead of steps; null:
+            steps. In a cross_domain stage frames or windows of the target are counted.
         batch_size: Images a step and process; null: train.batch_size.
         learning_rate: Peak of the learning rate; null: train.learning_rate.
+        encoder_rate: Learning rate of the encoder over that of the rest of the network; below 1
+            where the encoder has learnt before, as that of ImageNet has.
         height: Rows of an image; null: data.height.
         width: Columns of an image; null: data.width. The canonical focal length of the stage is
             model.canonical_fx * width / data.width.
@@ -271,8 +321,10 @@ class StageConfig:
     teacher: str | None = None
     imagenet: str = 'hub'
     steps: int | None = None
+    epochs: float | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    encoder_rate: float = 1.0
     height: int | None = None
     width: int | None = None
     planes: list[int] | None = None
@@ -319,6 +371,11 @@ class StageConfig:
         # The sizes and rates are checked with train and data, which they replace a part of.
         yield from self.train(TrainConfig(tensorboard=False, picture_every=0)).problems()
         yield from self.data(DataConfig()).problems()
+        yield from above(self, 0, 'encoder_rate')
+        if self.epochs is not None:
+            yield from above(self, 0, 'epochs')
+            if self.steps is not None:
+                yield f'epochs is {self.epochs:g} and steps {self.steps}: expected one of them'
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
         yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
@@ -472,6 +529,7 @@ def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> 
     teacher = stage.teacher if stage.kind == 'cross_modality' else None
     if teacher is not None and inputs.get(teacher) != 'rgb':
         yield f'teacher is {teacher!r}: expected the name of an earlier stage of RGB'
+    yield from _recorded(config, stage)
     if stage.domain == 'target' and config.target is None:
         yield "domain is 'target': expected a target, the settings say none"
     if stage.kind == 'cross_domain':
@@ -479,6 +537,18 @@ def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> 
             yield "kind is 'cross_domain': expected a target, the settings say none"
         if stage.start in ('scratch', 'imagenet'):
             yield f'start is {stage.start!r}: expected previous or the name of an earlier stage'
+
+
+def _recorded(config: RunConfig, stage: StageConfig) -> Problems:
+    """What a stage says of recordings, or of procedural scenes, without looking at any."""
+    if stage.epochs is not None:
+        counted = config.data.recordings
+        if stage.kind == 'cross_domain' or stage.domain == 'target':
+            counted = {} if config.target is None else config.target.recordings
+        if not counted:
+            yield 'epochs is given: procedural scenes have no end, give steps'
+    if stage.styles is not None and config.data.recordings:
+        yield 'styles is given: expected none, data.recordings are no procedural scenes'
 
 
 def check(config: RunConfig) -> None:
@@ -519,6 +589,15 @@ def _over(part: Part, other: Any, *names: str) -> Part:
     """A part of the settings with those that another one says otherwise."""
     own = {name: getattr(other, name) for name in names if getattr(other, name) is not None}
     return dataclasses.replace(part, **own)
+
+
+def _recording_problems(part: DataConfig) -> Problems:
+    for name in ('recordings', 'test_recordings'):
+        for known in getattr(part, name):
+            if known not in READERS:
+                yield f'{name}.{known} is unknown: expected some of {", ".join(READERS)}'
+    if part.test_recordings and not part.recordings:
+        yield 'test_recordings is given: expected recordings, too'
 
 
 def _missing(*modules: str) -> str:

@@ -23,6 +23,7 @@ from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.record import Mean
+from spike_training.epochs import with_steps
 from spike_training.errors import ConfigError
 from spike_training.run_page import PAGE, write_page
 from spike_training.sessions import Session
@@ -43,10 +44,12 @@ def run(config: RunConfig) -> None:
 
     Raises:
         ConfigError: The settings cannot be, or the folder holds a run of other settings.
+        DataSetError: Recordings that the settings name cannot be used.
         TrainingError: Training cannot go on.
     """
     check(config)
     fabric = make_fabric(config.device, config.devices, config.train.precision)
+    config = with_steps(config, fabric.world_size)
     if fabric.is_global_zero:
         _claim(config)
     fabric.barrier()

@@ -6,18 +6,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 
-from spike_training.config import RunConfig, TargetConfig
+from spike_training.config import ModelConfig, RunConfig, TargetConfig
+from spike_training.data.labelled import LabelledSource
 from spike_training.data.procedural import ProceduralSource
 from spike_training.data.sensor import SENSORS, Sensor
 from spike_training.data.shifted import Look, ShiftedSource
+from spike_training.data.splits import Split
 from spike_training.data.world import World
-
-Split = Literal['train', 'calibration', 'test']
+from spike_training.engine.evaluate import Scenes
+from spike_training.recorded import (
+    LICENCES,
+    Frames,
+    focal_lengths,
+    has_depth,
+    look_up,
+    recorded_source,
+)
 
 TARGET_WORLD = 1 << 31
 """Added to the seed: no scene of the target is one of the source."""
@@ -29,9 +37,27 @@ def make_source(
     device: torch.device,
     styles: Sequence[str] | None = None,
     rgb: bool = False,
-) -> ProceduralSource:
-    """Scenes of the procedural world as the config describes them."""
+    spikes: bool = True,
+) -> ProceduralSource | LabelledSource:
+    """Recordings, or scenes of the procedural world, as the config describes them.
+
+    Args:
+        config: Of the run, or as a stage sees it.
+        split: What they are used for.
+        device: Where batches are.
+        styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
+        rgb: Whether batches have colour images.
+        spikes: Whether spikes are needed; those of procedural scenes cost little.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
     data = config.data
+    if data.recordings:
+        return recorded_source(
+            data, split, config.model.bins, _multiple(config.model), device, config.seed,
+            names=styles or (), rgb=rgb, spikes=spikes,
+        )  # fmt: skip
     return ProceduralSource(
         styles=tuple(styles or data.styles),
         seed=config.seed,
@@ -47,16 +73,38 @@ def make_source(
 
 
 def make_target(
-    config: RunConfig, split: Split, device: torch.device, styles: Sequence[str] | None = None
-) -> ShiftedSource:
-    """Scenes of the target as the config describes them, in images of the size of ``data``.
+    config: RunConfig,
+    split: Split,
+    device: torch.device,
+    styles: Sequence[str] | None = None,
+    labels: bool = True,
+) -> ShiftedSource | LabelledSource:
+    """Recordings or scenes of the target as the config describes them, at the size of ``data``.
 
     They come with labels, which the evaluation reads. For training see
     :class:`spike_training.data.pairs.DomainPair`, which takes them away.
+
+    Args:
+        config: Of the run, or as a stage sees it.
+        split: What they are used for.
+        device: Where batches are.
+        styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
+        labels: Whether depth of recordings is read at all, and whether windows of spikes lie
+            around it.
+
+    Raises:
+        DataSetError: A data set cannot be used.
     """
     target = config.target
     assert target is not None  # checked with the config
     data = target.data(config.data)
+    if data.recordings:
+        # Views mirror what has no labels.
+        data = dataclasses.replace(data, flip=data.flip and labels)
+        return recorded_source(
+            data, split, config.model.bins, _multiple(config.model), device,
+            config.seed + TARGET_WORLD, names=styles or (), labels=labels,
+        )  # fmt: skip
     return ShiftedSource(
         look_of(target),
         styles=tuple(styles or data.styles),
@@ -88,9 +136,71 @@ def _scaled(sensor: Sensor, scale: float) -> Sensor:
     return dataclasses.replace(sensor, **{name: getattr(sensor, name) * scale for name in flaws})
 
 
+def target_parts(config: RunConfig) -> list[str]:
+    """Styles or data sets of the target that can be scored: those with labels.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
+    if config.target is None:
+        return []
+    data = config.target.data(config.data)
+    if not data.recordings:
+        return data.parts
+    tested = {one.name for one in look_up(data) if has_depth(one.side('test', 0.0))}
+    return [name for name in data.parts if name in tested]
+
+
+def looked_at(
+    source: ProceduralSource | LabelledSource, number: int, batch_size: int, assumed_fx: float
+) -> Scenes:
+    """The first so many scenes of a source; of recordings so many frames, from all over them.
+
+    Args:
+        source: Of the scenes.
+        number: Of scenes at most, a multiple of ``batch_size``.
+        batch_size: Images at a time.
+        assumed_fx: Focal length where a recording tells none, pixels.
+    """
+    if isinstance(source, LabelledSource):
+        return Frames(source, min(number, len(source)), batch_size, assumed_fx)
+    return Scenes(source, number, batch_size)
+
+
+def datasets_of(config: RunConfig, target: bool) -> dict[str, str]:
+    """What a stage learns from, and on which terms.
+
+    Args:
+        config: Of the run.
+        target: Whether the target is looked at, too.
+    """
+    domains = [config.data]
+    if target and config.target is not None:
+        domains.append(config.target.data(config.data))
+    found: dict[str, str] = {}
+    for data in domains:
+        if data.recordings:
+            found |= {name: LICENCES[name] for name in data.recordings}
+        else:
+            found['procedural world of this package'] = 'Apache-2.0'
+    return found
+
+
 def fx_range(config: RunConfig) -> tuple[float, float]:
-    """Shortest and longest focal length, pixels, over the first 500 scenes of each style."""
+    """Shortest and longest focal length, pixels, of recordings or of 500 scenes of each style.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
+    if config.data.recordings:
+        canonical = config.model.canonical_fx
+        return focal_lengths(config.data) or (canonical, canonical)
     worlds = [World(config.seed, style, 'train') for style in config.data.styles]
     focal = np.concatenate([world.batch(range(500)).focal for world in worlds])
     width = config.data.width
     return float(np.floor(focal.min() * width)), float(np.ceil(focal.max() * width))
+
+
+def _multiple(model: ModelConfig) -> int:
+    """What rows and columns of an image are multiples of, for the network."""
+    return 16 * int(model.settings.get('pool', 1))

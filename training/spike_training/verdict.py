@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,40 +17,83 @@ from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load, write_atomically
 from spike_depth_ros.model.registry import build_with_weights
-from spike_training.config import RunConfig, Style, check
+from spike_training.config import ModelConfig, RunConfig, check
+from spike_training.data.labelled import LabelledSource
 from spike_training.data.procedural import ProceduralSource
+from spike_training.data.world import STYLES
 from spike_training.engine.evaluate import (
-    Scenes,
+    DepthRange,
+    FloatImage,
+    Predictor,
     constant_depth,
-    evaluate,
+    evaluate_predictor,
     fit_uncertainty_factor,
     headline,
+    network_predictor,
 )
 from spike_training.engine.fabric import choose_device
+from spike_training.errors import ConfigError
+from spike_training.predictions import Predictions, warn
 from spike_training.reading import load_config
-from spike_training.scenes import make_source, make_target
+from spike_training.scenes import looked_at, make_source, make_target, target_parts
 
 
 def evaluate_checkpoint(
-    checkpoint: Path,
     config: Path,
     out: Path,
+    checkpoint: Path | None = None,
+    predictions: Path | None = None,
+    per_metre: float | None = None,
     device: Literal['auto', 'cpu', 'cuda'] = 'auto',
     planes: Sequence[int] = (),
     scenes: int | None = None,
 ) -> None:
-    """Score a checkpoint on procedural test scenes of each style, beside two controls.
+    """Score a checkpoint, or anybody's depth maps, on procedural test scenes, beside controls.
 
     The controls: constant, each pixel's median depth over training scenes of that style, which
     looks at no image; and other spikes, the depth predicted from another scene's spikes.
 
+    Depth maps are of the samples that the command inputs writes with the same config, planes and
+    scenes: see docs/evaluation.md.
+
     Args:
-        checkpoint: The .safetensors file.
-        config: The config.yaml of a run, or a config of one: where the scenes come from.
+        config: The config.yaml of a run or of inputs, or a config: where the scenes come from.
         out: The report to write, JSON.
+        checkpoint: The .safetensors file. Give this or predictions.
+        predictions: Folder of depth maps, one for each sample: NAME.npy or .npz (depth and, if
+            there is one, uncertainty: the half-width of the 68 % interval) of floats in metres
+            along the optical axis, or NAME.png of uint16.
+        per_metre: Stored value of one metre in maps of uint16, of which 0 is no prediction: 1000
+            for millimetres.
         device: cpu, cuda, or auto: a GPU where torch sees one.
         planes: Lengths of the windows; those of the config if none are given.
         scenes: Test scenes of each style; as the config says if not given.
+
+    Raises:
+        ConfigError: The settings are wrong.
+        CheckpointError: The checkpoint cannot be used.
+        DataSetError: None of the depth maps can be used.
+    """
+    if (checkpoint is None) == (predictions is None):
+        raise ConfigError('checkpoint or predictions: expected one of the two')
+    settings = with_changes(config, planes, scenes)
+    place = choose_device(device)
+    if checkpoint is not None:
+        info, weights = load(checkpoint)
+        report = score(settings, info, weights, place)
+    else:
+        assert predictions is not None
+        report = score_maps(settings, Predictions(predictions, per_metre), place)
+        warn(report['predictions'])
+    write_atomically(out, to_json(report))
+    show(report)
+
+
+def with_changes(config: Path, planes: Sequence[int], scenes: int | None) -> RunConfig:
+    """A config, with other windows and another number of test scenes if they are given.
+
+    Raises:
+        ConfigError: Lists everything that is wrong with it.
     """
     settings = load_config(config)
     if planes:
@@ -58,10 +101,7 @@ def evaluate_checkpoint(
     if scenes is not None:
         settings.evaluate.scenes = scenes
     check(settings)
-    info, weights = load(checkpoint)
-    report = score(settings, info, weights, choose_device(device))
-    write_atomically(out, to_json(report))
-    show(report)
+    return settings
 
 
 def calibrated(
@@ -69,11 +109,11 @@ def calibrated(
 ) -> CheckpointInfo:
     """Metadata with the factor of the uncertainty fitted on scenes kept for that."""
     network = to_evaluate(info, weights, device)
-    number = config.evaluate.calibration_scenes * len(config.data.styles)
-    source = make_source(config, 'calibration', device, rgb=info.inputs == ('rgb',))
-    factor = fit_uncertainty_factor(
-        network, info, Scenes(source, number, config.evaluate.batch_size)
-    )
+    number = config.evaluate.calibration_scenes * len(config.data.parts)
+    rgb = info.inputs == ('rgb',)
+    source = make_source(config, 'calibration', device, rgb=rgb, spikes=not rgb)
+    scenes = looked_at(source, number, config.evaluate.batch_size, info.canonical_fx)
+    factor = fit_uncertainty_factor(network, info, scenes)
     return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
 
 
@@ -92,42 +132,87 @@ def score_network(
     config: RunConfig, info: CheckpointInfo, network: nn.Module, device: torch.device
 ) -> dict[str, Any]:
     """As :func:`score`, of a network in eval mode that may be more than its checkpoint."""
-    rgb, sizes = info.inputs == ('rgb',), config.evaluate
+    predictor = network_predictor(network, info)
+    who = {'weights_sha256': info.weights_sha256, 'stage': info.stage}
+    rgb = info.inputs == ('rgb',)
+    return who | score_predictors(config, lambda part: predictor, info, device, rgb)
+
+
+def score_maps(
+    config: RunConfig, predictions: Predictions, device: torch.device
+) -> dict[str, Any]:
+    """As :func:`score`, of anybody's depth maps; ``predictions`` says what was found.
+
+    Raises:
+        DataSetError: None of the maps can be used.
+    """
+    limits = limits_of(config)
+    who = {'weights_sha256': None, 'stage': 'predictions'}
+    report = score_predictors(config, lambda part: predictions.of(part, limits), limits, device)
+    return who | {'predictions': predictions.report()} | report
+
+
+def limits_of(config: RunConfig) -> ModelConfig:
+    """What the result of a run of these settings is scored by: the network of its last stage."""
+    return config.stages[-1].model(config.model, config.data)
+
+
+def score_predictors(
+    config: RunConfig,
+    predictor: Callable[[str], Predictor],
+    limits: DepthRange,
+    device: torch.device,
+    rgb: bool = False,
+) -> dict[str, Any]:
+    """The tables of each style or data set, of the source and, where there is one, of the target.
+
+    Args:
+        config: Says what is looked at.
+        predictor: What says depth of the samples of a part: ``source_indoor``, ``target_kitti``.
+        limits: What it is scored by.
+        device: Where scenes are made.
+        rgb: Whether it looks at colour images, which the target has not.
+    """
+    sizes, fx = config.evaluate, limits.canonical_fx
     # The target has no colour images: a teacher of RGB is not for it.
     target = None if rgb else config.target
-    target_styles = [] if target is None else target.data(config.data).styles
-    constants = {
-        style: constant_depth(
-            Scenes(
-                make_source(config, 'train', device, [style]),
-                sizes.constant_scenes,
-                sizes.batch_size,
-            ),
-            info.canonical_fx,
-        )
-        for style in {*config.data.styles, *target_styles}
-    }
+    constants: dict[tuple[str, int, int], FloatImage] = {}
 
-    def scores(style: Style, source: ProceduralSource) -> dict[str, Any]:
-        scenes = Scenes(source, sizes.scenes, sizes.batch_size)
-        return evaluate(network, info, scenes, constants[style])
+    def constant(part: str, height: int, width: int) -> FloatImage:
+        """Of the same style or data set where the source has it, else of all of the source."""
+        own = part in (config.data.recordings or STYLES)
+        key = (part if own else '', height, width)
+        if key not in constants:
+            data = dataclasses.replace(
+                config.data, height=height, width=width, flip=False, random_crop=False
+            )
+            here = dataclasses.replace(config, data=data)
+            source = make_source(here, 'train', device, [part] if own else None)
+            seen = looked_at(source, sizes.constant_scenes, sizes.batch_size, fx)
+            constants[key] = constant_depth(seen, fx)
+        return constants[key]
 
-    report = {
-        'weights_sha256': info.weights_sha256,
-        'stage': info.stage,
+    def scores(
+        domain: str, part: str, source: ProceduralSource | LabelledSource
+    ) -> dict[str, Any]:
+        seen = looked_at(source, sizes.scenes, sizes.batch_size, fx)
+        control = constant(part, source.height, source.width)
+        return evaluate_predictor(predictor(f'{domain}_{part}'), limits, seen, control)
+
+    report: dict[str, Any] = {
         'seed': config.seed,
         'data': dataclasses.asdict(config.data),
         'styles': {
-            style: scores(style, make_source(config, 'test', device, [style], rgb))
-            for style in config.data.styles
+            part: scores('source', part, make_source(config, 'test', device, [part], rgb))
+            for part in config.data.parts
         },
     }
     if target is not None:
         report['target'] = {
             'settings': dataclasses.asdict(target),
             'styles': {
-                style: scores(style, make_target(config, 'test', device, [style]))
-                for style in target_styles
+                part: scores('target', part, make_target(config, 'test', device, [part]))
+                for part in target_parts(config)
             },
         }
     return report
@@ -159,21 +244,32 @@ def show(report: Mapping[str, Any]) -> None:
         for domain, by_style in domains.items()
         for style, scores in by_style.items()
     }
-    table = Table(title=f'{report["stage"]} on unseen procedural scenes (mean over pixels)')
+    settings = [report['data'], report.get('target', {}).get('settings', {})]
+    kind = 'scenes' if any(part.get('recordings') for part in settings) else 'procedural scenes'
+    table = Table(title=f'{report["stage"]} on unseen {kind} (mean over pixels)')
     for column in ('style', 'predictor', 'AbsRel', 'delta1', 'AbsRel scaled', 'delta1 scaled'):
         table.add_column(column)
+    names = {'network': 'predictions' if 'predictions' in report else 'network'}
     for style, scores in styles.items():
         for predictor in ('network', 'constant', 'other_spikes'):
+            complete = scores[predictor]['raw']['complete']
+            name = names.get(predictor, predictor.replace('_', ' '))
+            name += '' if complete else ', INCOMPLETE'
             tables = [scores[predictor][kind] for kind in ('raw', 'median_scaled')]
             cells = [
                 cell(one['mean_over_pixels'][name])
                 for one in tables
                 for name in ('abs_rel', 'delta1')
             ]
-            table.add_row(style, predictor.replace('_', ' '), *cells)
+            table.add_row(style, name, *cells)
     Console(width=99).print(table)
     for style, scores in styles.items():
         unc, sky = scores['uncertainty'], scores['network']['raw']['sky']
+        if not scores['network']['raw']['complete']:
+            print(
+                f'{style}: INCOMPLETE: {cell(scores["network"]["raw"]["coverage"])} of the pixels '
+                'have a prediction'
+            )
         print(
             f'{style}: 68 % interval holds {cell(unc["interval_coverage"])}, rank correlation '
             f'with the error {cell(unc["rank_correlation"])}; sky found '

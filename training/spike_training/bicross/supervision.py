@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from spike_depth_ros.model.depth_net import DepthOutput
+from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.bicross.losses import (
     gradient_loss,
     si_loss,
@@ -20,6 +20,12 @@ from spike_training.bicross.losses import (
 from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Batch
 from spike_training.engine.evaluate import canonical_depth
+from spike_training.engine.optim import ParameterGroup, groups_of
+
+
+def network_groups(network: SpikeDepthNet, config: StageConfig) -> list[ParameterGroup]:
+    """The trainable parameters of a network, its encoder at the rate that the stage says."""
+    return groups_of(network, part=network.encoder, part_scale=config.encoder_rate)
 
 
 class Label(NamedTuple):

@@ -31,20 +31,32 @@ Groups = Mapping[str, Sequence[ParameterGroup]]
 """Parameter groups by the optimiser's name."""
 
 
-def groups_of(module: nn.Module, lr_scale: float = 1.0) -> list[ParameterGroup]:
+def groups_of(
+    module: nn.Module,
+    lr_scale: float = 1.0,
+    part: nn.Module | None = None,
+    part_scale: float = 1.0,
+) -> list[ParameterGroup]:
     """All trainable parameters of a module: matrices and kernels with weight decay, rest without.
 
     Args:
         module: A network or a part of one.
         lr_scale: Learning rate over the configured one.
+        part: What of the module has a learning rate of its own.
+        part_scale: That of the part over the configured one.
     """
+    own = set() if part is None else {id(p) for p in part.parameters()}
+    scales = {False: lr_scale, True: part_scale}
+    if part_scale == lr_scale or not own:
+        own, scales = set(), {False: lr_scale}
     parameters = [p for p in module.parameters() if p.requires_grad]
     return [
         ParameterGroup(
-            params=[p for p in parameters if (p.ndim > 1) == decay],
-            lr_scale=lr_scale,
+            params=[p for p in parameters if (p.ndim > 1) == decay and (id(p) in own) == within],
+            lr_scale=scale,
             decay=decay,
         )
+        for within, scale in scales.items()
         for decay in (True, False)
     ]
 

@@ -22,7 +22,7 @@ from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.bicross.discriminators import Alignment, DomainDiscriminators
 from spike_training.bicross.losses import Threshold, uncertainty_loss
 from spike_training.bicross.statistics import batch_norms, untracked
-from spike_training.bicross.supervision import Supervision
+from spike_training.bicross.supervision import Supervision, network_groups
 from spike_training.bicross.views import half, mirrored, strong_view
 from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Pair, Unlabelled
@@ -109,7 +109,7 @@ class CrossDomain(Stage[Pair]):
 
     def optimizers(self) -> Groups:
         """See :class:`Stage`: the discriminators have their own."""
-        groups = {'main': groups_of(self.student)}
+        groups = {'main': network_groups(self.student, self.config)}
         if self.discriminators is not None:
             rate = self.config.adapt.discriminator_rate
             groups['discriminators'] = groups_of(self.discriminators, rate)

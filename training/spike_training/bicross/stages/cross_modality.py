@@ -15,7 +15,7 @@ from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.bicross.losses import Threshold, fine_loss, pooled, spike_oriented_filter
 from spike_training.bicross.projection import Projection
 from spike_training.bicross.settings import DistilConfig
-from spike_training.bicross.supervision import Supervision
+from spike_training.bicross.supervision import Supervision, network_groups
 from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Batch
 from spike_training.engine.evaluate import predict
@@ -77,7 +77,7 @@ class CrossModality(Stage[Batch]):
 
     def optimizers(self) -> Groups:
         """See :class:`Stage`: the projection has its own, whose gradient is clipped apart."""
-        groups = {'main': groups_of(self.student)}
+        groups = {'main': network_groups(self.student, self.config)}
         if self.projection is not None:
             groups['projection'] = groups_of(self.projection)
         return groups

@@ -9,10 +9,11 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_training.bicross.supervision import Supervision
+from spike_training.bicross.supervision import Supervision, network_groups
 from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Batch
 from spike_training.engine.evaluate import predict
+from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
 
 
@@ -30,6 +31,10 @@ class Pretrain(Stage[Batch]):
     def deployable(self) -> nn.Module:
         """See :class:`Stage`."""
         return self.network
+
+    def optimizers(self) -> Groups:
+        """See :class:`Stage`."""
+        return {'main': network_groups(self.network, self.config)}
 
     def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         """See :class:`Stage`."""

@@ -1,0 +1,319 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs on recordings: their batches, their sides, and labels of the target that nobody reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from test_pipeline import tiny_run  # noqa: E402
+from trees import HEIGHT, WIDTH, write_dat, write_vkitti  # noqa: E402
+
+from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
+from spike_training import pipeline  # noqa: E402
+from spike_training.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.config import DataConfig, StageConfig, TargetConfig, problems_of  # noqa: E402
+from spike_training.data.clip_source import ClipSource, moved  # noqa: E402
+from spike_training.data.readers import files  # noqa: E402
+from spike_training.data.spike_source import SpikeSource  # noqa: E402
+from spike_training.engine.fabric import make_fabric  # noqa: E402
+from spike_training.epochs import with_steps  # noqa: E402
+from spike_training.errors import DataSetError  # noqa: E402
+from spike_training.reading import load_config, settings_problems  # noqa: E402
+from spike_training.recorded import recorded_source  # noqa: E402
+from spike_training.scenes import make_source, make_target, target_parts  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = torch.device('cpu')
+SIDES = ('train', 'calibration', 'test')
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small images: a second thread only waits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='module')
+def streets(tmp_path_factory):
+    return write_vkitti(tmp_path_factory.mktemp('sets') / 'vkitti')
+
+
+@pytest.fixture(scope='module')
+def spikes(tmp_path_factory):
+    return write_dat(tmp_path_factory.mktemp('sets') / 'dat', depth=2.0)
+
+
+def data_of(where, **changes):
+    settings = {'height': 32, 'width': 48, 'planes': [32], 'rate_hz': 1280.0} | changes
+    return DataConfig(recordings={'vkitti': f'{where},variation=clone'}, **settings)
+
+
+def source_of(data, split='train', **changes):
+    return recorded_source(data, split, 8, 16, CPU, seed=3, **changes)
+
+
+class TestBatches:
+    def test_the_sides_share_no_place(self, streets):
+        sides = [source_of(data_of(streets), side) for side in SIDES]
+        names = [{side.recording(k) for k in range(len(side))} for side in sides]
+        assert [len(found) for found in names] == [3, 1, 1]
+        assert len(set.union(*names)) == 5
+
+    def test_a_scene_is_on_the_same_side_in_clear_weather_and_in_fog(self, streets):
+        places = []
+        for variation in ('clone', 'fog'):
+            data = DataConfig(recordings={'vkitti': f'{streets},variation={variation}'})
+            side = source_of(data, 'test')
+            places.append({side.recording(k).rpartition('/')[0] for k in range(len(side))})
+        assert places[0] == places[1]
+
+    def test_they_are_functions_of_seed_and_step_on_any_number_of_processes(self, streets):
+        data = data_of(streets, flip=True, random_crop=True, planes=[16, 32])
+        whole = source_of(data, rgb=True).batch(5, 4)
+        again = source_of(dataclasses.replace(data, workers=3), rgb=True)
+        parts = [again.batch(5, 2, rank, 2) for rank in range(2)]
+        for field in ('index', 'counts', 'rgb', 'depth', 'fx'):
+            both = torch.cat([getattr(part, field) for part in parts])
+            assert torch.equal(getattr(whole, field).nan_to_num(), both.nan_to_num())
+        other = recorded_source(data, 'train', 8, 16, CPU, seed=4).batch(5, 4)
+        assert not torch.equal(whole.index, other.index)
+
+    def test_what_is_mirrored_is_mirrored_in_spikes_colours_and_depth(self, streets):
+        plain, flipping = (source_of(data_of(streets, flip=flip), rgb=True) for flip in (0, 1))
+        mirrored = []
+        for step in range(3):
+            one, other = plain.batch(step, 4), flipping.batch(step, 4)
+            for k in range(4):
+                same = torch.equal(one.rgb[k], other.rgb[k])
+                mirrored.append(not same)
+                for field in ('counts', 'rgb', 'depth'):
+                    wanted = getattr(one, field)[k]
+                    wanted = wanted if same else wanted.flip(-1)
+                    found = getattr(other, field)[k]
+                    assert torch.equal(wanted.nan_to_num(), found.nan_to_num())
+        assert 2 < sum(mirrored) < 10
+        # What is not for training is as it is.
+        calm = source_of(data_of(streets, flip=True), 'calibration', rgb=True)
+        assert torch.equal(
+            calm.batch(0, 4).rgb,
+            source_of(data_of(streets), 'calibration', rgb=True).batch(0, 4).rgb,
+        )
+
+    def test_parts_of_a_frame_are_drawn_anew_in_each_epoch(self, streets):
+        source = source_of(data_of(streets, random_crop=True, height=32, width=32), rgb=True)
+        seen = [{}, {}]
+        for epoch in range(2):
+            batch = source.batch(epoch, len(source))
+            seen[epoch] = dict(zip(batch.index.tolist(), batch.rgb, strict=True))
+        assert seen[0].keys() == seen[1].keys()
+        assert sum(not torch.equal(seen[0][k], seen[1][k]) for k in seen[0]) > len(source) / 2
+        # Shifted from the left border to the right one; the camera's centre goes along.
+        placement = files_placement(32, 32)
+        ends = [moved(placement, place) for place in (0.0, 1.0)]
+        assert [end.left for end in ends] == [0, WIDTH - HEIGHT]
+        centres = [end.camera(files.camera_matrix(1, 1, 50, 20))[0, 2] for end in ends]
+        assert centres[0] - centres[1] == pytest.approx((WIDTH - HEIGHT) * 32 / HEIGHT)
+
+    def test_a_network_of_rgb_has_no_spikes_simulated(self, streets):
+        batch = source_of(data_of(streets), rgb=True, spikes=False).batch(0, 2)
+        assert batch.counts.shape == (2, 1, 32, 48)
+        assert batch.counts.max() == 0
+        both = source_of(data_of(streets), rgb=True).batch(0, 2)
+        assert torch.equal(batch.rgb, both.rgb)
+        assert torch.equal(batch.depth.nan_to_num(), both.depth.nan_to_num())
+        assert both.counts.max() > 0
+
+    def test_spikes_of_larger_pixels_are_those_of_four(self, spikes):
+        where = f'{spikes},size=64x32,rate_hz=1280,fx=50'
+        data = DataConfig(16, recordings={'dat': where}, planes=[32], rate_hz=1280.0)
+        data = dataclasses.replace(data, height=16, width=32)
+        source = source_of(data)
+        assert isinstance(source, SpikeSource)
+        assert source.binning == 2
+        found = source.sample(0, 32)
+        whole = source_of(dataclasses.replace(data, height=32, width=64)).sample(0, 32)
+        sums = whole.counts.float().unflatten(2, (16, 2)).unflatten(4, (32, 2)).sum(dim=(3, 5))
+        assert torch.equal(found.counts.float(), sums)
+        assert found.planes_per_bin.tolist() == [4 * n for n in whole.planes_per_bin.tolist()]
+        assert found.fx.item() == pytest.approx(25.0)
+        part = source_of(dataclasses.replace(data, height=16, width=48)).sample(0, 32)
+        assert torch.equal(part.counts, whole.counts[:, :, 8:24, 8:56])
+
+
+def files_placement(height, width):
+    from spike_depth_ros.placement import Placement
+
+    return Placement.aspect((HEIGHT, WIDTH), height, width)
+
+
+class TestLabelsOfTheTarget:
+    def test_no_depth_file_is_opened(self, streets, spikes, monkeypatch):
+        def refuse(*_):
+            raise AssertionError('a label of the target was read')
+
+        config = tiny_run(Path())
+        config.data = data_of(streets)
+        for where in ({'vkitti': f'{streets},variation=fog'},
+                      {'dat': f'{spikes},size=64x32,rate_hz=1280'}):  # fmt: skip
+            config.target = TargetConfig(recordings=where)
+            source = make_target(config, 'train', CPU, labels=False)
+            with monkeypatch.context() as patch:
+                patch.setattr(files.FileClip, 'depth', refuse)
+                patch.setattr(files, 'read_depth', refuse)
+                assert source.batch(0, 2).depth.isnan().all()
+                with pytest.raises(AssertionError, match='was read'):
+                    make_target(config, 'test', CPU).batch(0, 2)
+
+    @pytest.mark.parametrize('kind', ['frames', 'spikes'])
+    def test_poisoned_they_change_not_a_bit(self, streets, tmp_path, kind):
+        results = []
+        for name, depth in (('clean', 3.0), ('poisoned', np.nan)):
+            if kind == 'frames':
+                target = {'vkitti': str(write_vkitti(tmp_path / name, 3, 3, ('fog',), depth))}
+            else:
+                where = write_dat(tmp_path / name, depth=depth)
+                target = {'dat': f'{where},size=64x32,rate_hz=1280'}
+            results.append(self.trained(tmp_path / f'{name}_run', streets, target))
+        assert results[0] == results[1]
+
+    def trained(self, out, streets, target):
+        """The weights that a stage across domains ends with."""
+        config = tiny_run(
+            out,
+            StageConfig(name='pre_src'),
+            StageConfig(
+                name='bicross', kind='cross_domain', start='pre_src',
+                adapt=AdaptConfig(start_batches=1, deploy='label_free', remove_drift=True),
+            ),
+            target=TargetConfig(recordings=target),
+        )  # fmt: skip
+        config.data = data_of(streets, flip=True)
+        config.train = dataclasses.replace(config.train, steps=2, validate_every=1)
+        config.train.validate_batches = 1
+        fabric, trained = make_fabric('cpu', 1, '32-true'), {}
+        for stage in config.stages:
+            trained[stage.name] = pipeline.train_stage(config, stage, trained, fabric)
+        info, weights = load(trained['bicross'])
+        assert info.datasets == {'vkitti': 'CC BY-NC-SA 3.0'} | (
+            {} if 'vkitti' in target else {'dat': "the user's"}
+        )
+        return {name: value.tobytes() for name, value in weights.items()}
+
+
+class TestRuns:
+    def test_a_whole_run_from_clear_to_foggy(self, streets, tmp_path):
+        config = tiny_run(
+            tmp_path / 'run',
+            StageConfig(name='teacher', input='rgb', epochs=1),
+            StageConfig(
+                name='mono', kind='cross_modality', teacher='teacher', start='teacher', steps=2
+            ),
+            StageConfig(
+                name='bicross', kind='cross_domain', start='mono', steps=2,
+                adapt=AdaptConfig(start_batches=1),
+            ),
+            target=TargetConfig(recordings={'vkitti': f'{streets},variation=fog'}),
+        )  # fmt: skip
+        config.data = data_of(streets, flip=True)
+        config.train.picture_every = 100
+        pipeline.run(config)
+        info = load_info(config.out / 'model.safetensors')
+        assert info.datasets == {'vkitti': 'CC BY-NC-SA 3.0'}
+        # 725 pixels at 60 rows, seen at 32.
+        assert info.fx_range[0] <= 725 * 32 / 60 <= info.fx_range[1] <= 725 * 32 / 60 + 1
+        assert info.uncertainty_calibrated
+        assert {'vkitti_abs_rel', 'target_vkitti_abs_rel'} <= info.metrics.keys()
+        # An epoch is 3 scenes of 4 frames; the run as it was says steps.
+        written = load_config(config.out / 'config.yaml')
+        assert (written.stages[0].steps, written.stages[0].epochs) == (6, None)
+        pipeline.run(dataclasses.replace(config, resume=True))
+
+    def test_a_target_without_depth_is_not_scored(self, streets, tmp_path):
+        config = tiny_run(tmp_path)
+        config.data = data_of(streets)
+        bare = write_dat(tmp_path / 'dat')
+        config.target = TargetConfig(recordings={'dat': f'{bare},size=64x32,rate_hz=1280'})
+        assert target_parts(config) == []
+        # So all but one of the recordings train, with windows that overlap.
+        source = make_target(config, 'train', CPU, labels=False)
+        assert {source.recording(k) for k in range(len(source))} < {'dat/0', 'dat/1', 'dat/2'}
+        assert len(source) == 2 * (1 + (160 - 32) // 8)
+
+    def test_epochs_count_the_labelled_frames_of_the_side_that_trains(self, streets, tmp_path):
+        config = tiny_run(
+            tmp_path,
+            StageConfig(epochs=3),
+            StageConfig(name='b', kind='cross_domain', start='previous', epochs=1),
+            target=TargetConfig(recordings={'vkitti': f'{streets}'}),
+        )
+        config.data = data_of(streets)
+        config.train.accumulate = 2
+        steps = [stage.steps for stage in with_steps(config, 1).stages]
+        assert steps == [9, 6]  # 12 and 24 frames in batches of 4
+        assert [stage.steps for stage in with_steps(config, 3).stages] == [3, 2]
+
+    def test_wrong_settings_are_named(self):
+        config = tiny_run(Path(), StageConfig(epochs=3, steps=2), StageConfig(name='b', epochs=1))
+        config.stages[1].styles = ['road']
+        config.data = DataConfig(
+            recordings={'kiti': 'x'}, transform='authors', random_crop=True, mean_rate=1.0
+        )
+        config.target = TargetConfig(test_recordings={'kitti': 'x'})
+        problems = '\n'.join(problems_of(config))
+        for expected in (
+            'data.recordings.kiti is unknown: expected some of dat, drivingstereo',
+            'data.random_crop is true: expected transform aspect',
+            'data.mean_rate is 1',
+            'target.test_recordings is given: expected recordings, too',
+            'stages[0].epochs is 3 and steps 2: expected one of them',
+            'stages[1].styles is given: expected none',
+        ):
+            assert expected in problems
+        config.data = DataConfig()
+        assert any('procedural scenes have no end' in problem for problem in problems_of(config))
+
+    def test_recordings_that_cannot_be_used_are_refused(self, streets, spikes, tmp_path):
+        with pytest.raises(DataSetError, match='is missing; expected'):
+            source_of(data_of(tmp_path / 'nothing'))
+        where = f'{spikes},size=64x32'
+        data = DataConfig(recordings={'dat': where}, height=32, width=64, rate_hz=1280.0)
+        with pytest.raises(DataSetError, match='20000 planes a second, the settings say 1280'):
+            source_of(data)
+        with pytest.raises(DataSetError, match='holds spikes, expected frames with colours'):
+            source_of(dataclasses.replace(data, rate_hz=20e3), rgb=True)
+        both = dataclasses.replace(data, recordings={**data.recordings, 'vkitti': str(streets)})
+        with pytest.raises(DataSetError, match=r'holds frames and dat/\d spikes'):
+            source_of(both)
+
+
+@pytest.mark.parametrize('real', [False, True], ids=['made', 'real'])
+def test_a_real_target_is_an_override_of_mini(tmp_path, real):
+    """What --target.recordings.dat PATH does to mini.yaml."""
+    shared = os.environ.get('SPIKE_DEPTH_DATA')
+    if real and not shared:
+        pytest.skip('SPIKE_DEPTH_DATA names no folder of real recordings')
+    where = Path(shared or '') / 'spikes' / 'sreds' if real else None
+    where = where or write_dat(tmp_path / 'dat', planes=200, height=250, width=400)
+    config = ['--config', str(ROOT / 'training' / 'configs' / 'mini.yaml'), '--out', 'x']
+    option = ['--target.recordings.dat', str(where)]
+    assert settings_problems([*config, *option]) == []
+    settings = load_config(ROOT / 'training' / 'configs' / 'mini.yaml')
+    settings.target.recordings = {'dat': str(where)}
+    assert not isinstance(make_source(settings, 'train', CPU), ClipSource)
+    source = make_target(settings, 'train', CPU, labels=False)
+    batch = source.batch(0, 2)
+    assert batch.counts.shape == (2, 32, 96, 144)
+    assert source.binning == 2
+    assert batch.counts.max() > 0
