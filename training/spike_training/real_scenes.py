@@ -28,12 +28,14 @@ from spike_training.data.clip_source import MEAN_RATE, ClipSource
 from spike_training.data.labelled import LabelledSource
 from spike_training.data.spike_source import SpikeSource
 from spike_training.engine.evaluate import (
+    DepthRange,
     FloatImage,
+    Predictor,
     Scenes,
     Score,
     canonical_depth,
     constant_depth,
-    predict,
+    network_predictor,
 )
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import DataSetError
@@ -114,7 +116,6 @@ def evaluate_real(
     show(report)
 
 
-@torch.inference_mode()
 def score(
     network: nn.Module,
     info: CheckpointInfo,
@@ -124,7 +125,7 @@ def score(
     device: torch.device,
     batch_size: int = 10,
 ) -> dict[str, Any]:
-    """Errors of a network and of controls on labelled frames of recordings.
+    """Errors of a network, see :func:`score_predictor`.
 
     Args:
         network: In eval mode.
@@ -133,6 +134,33 @@ def score(
         constants: Controls that look at no image, canonical metres, by name.
         frames: How many, evenly spread; all if there are not so many.
         device: Where the network is.
+        batch_size: Images at a time; changes no figure.
+
+    Raises:
+        DataSetError: Too many of the frames cannot be used.
+    """
+    predictor = network_predictor(network, info)
+    return score_predictor(predictor, info, source, constants, frames, device, batch_size)
+
+
+def score_predictor(
+    predictor: Predictor,
+    limits: DepthRange,
+    source: LabelledSource,
+    constants: Mapping[str, FloatImage],
+    frames: int,
+    device: torch.device,
+    batch_size: int = 10,
+) -> dict[str, Any]:
+    """Errors of a predictor and of controls on labelled frames of recordings.
+
+    Args:
+        predictor: Whatever says depth.
+        limits: What it is scored by.
+        source: The frames.
+        constants: Controls that look at no image, canonical metres, by name.
+        frames: How many, evenly spread; all if there are not so many.
+        device: Where batches go.
         batch_size: Images at a time; changes no figure.
 
     Returns:
@@ -151,10 +179,10 @@ def score(
             where = source.recording(int(batch.index[0]))
             raise DataSetError(f'{where}: no focal length is known; give it with the option fx')
         batch = batch.to(device)
-        output = predict(network, batch, info.inputs[0])
-        seen.depth += [*output.depth[:, 0].cpu().numpy()]
-        seen.relative += [*(output.uncertainty[:, 0].cpu().numpy() * info.uncertainty_factor)]
-        seen.truth += [*canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()]
+        depth, half_width = predictor(batch)
+        seen.depth += [*depth]
+        seen.half_width += [*half_width]
+        seen.truth += [*canonical_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy()]
         seen.clips += [source.recording(number) for number in batch.index.tolist()]
         seen.fx += batch.fx.tolist()
     source.check()
@@ -166,16 +194,16 @@ def score(
     for name, constant in constants.items():
         predictors[f'constant_{name}'] = [constant] * len(seen.truth)
     predictors['other_spikes'] = other
-    uncertainty = UncertaintyErrors(info.min_depth, info.max_depth)
-    for depth, relative, truth in zip(seen.depth, seen.relative, seen.truth, strict=True):
-        uncertainty.add(depth, depth * relative, truth)
+    uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
+    for one, width, truth in zip(seen.depth, seen.half_width, seen.truth, strict=True):
+        uncertainty.add(one, width, truth)
     return {
         'frames': len(seen.truth),
         'skipped': source.skipped,
         'clips': sorted({*seen.clips}),
         'fx': [min(seen.fx), max(seen.fx)],
         'truth_share': float(np.mean([has_truth(truth).mean() for truth in seen.truth])),
-        'predictors': {name: _scores(info, depths, seen) for name, depths in predictors.items()},
+        'predictors': {name: _scores(limits, depths, seen) for name, depths in predictors.items()},
         'uncertainty': uncertainty.report(),
     }
 
@@ -186,17 +214,17 @@ def recording_scales(
     """The one factor of each recording that its predictions are best multiplied by.
 
     Args:
-        depths: Predictions, metres, finite, each ``[H, W]``.
+        depths: Predictions, metres, finite or NaN where there is none, each ``[H, W]``.
         truths: True depth, metres, each ``[H, W]``.
         clips: The recording of each image.
 
     Returns:
         By recording the median over its images of the ratio of medians, truth over prediction;
-        1 where no image has truth.
+        1 where no image has truth and a prediction.
     """
     ratios: dict[str, list[float]] = {clip: [] for clip in clips}
     for depth, truth, clip in zip(depths, truths, clips, strict=True):
-        scored = has_truth(truth)
+        scored = has_truth(truth) & ~np.isnan(depth)
         if scored.any():
             ratios[clip].append(float(np.median(truth[scored]) / np.median(depth[scored])))
     return {clip: float(np.median(own)) if own else 1.0 for clip, own in ratios.items()}
@@ -207,19 +235,19 @@ class _Seen:
     """Predictions and truth of each frame, canonical metres, and where they come from."""
 
     depth: list[FloatImage] = dataclasses.field(default_factory=list)
-    relative: list[FloatImage] = dataclasses.field(default_factory=list)
+    half_width: list[FloatImage] = dataclasses.field(default_factory=list)
     truth: list[FloatImage] = dataclasses.field(default_factory=list)
     clips: list[str] = dataclasses.field(default_factory=list)
     fx: list[float] = dataclasses.field(default_factory=list)
 
 
-def _scores(info: CheckpointInfo, depths: Sequence[FloatImage], seen: _Seen) -> dict[str, Any]:
+def _scores(limits: DepthRange, depths: Sequence[FloatImage], seen: _Seen) -> dict[str, Any]:
     """Full tables by alignment, and the scale of each recording."""
     # A constant is infinite where sky is the rule; it is scored as the range's end.
-    limited = [np.clip(depth, info.min_depth, info.max_depth) for depth in depths]
+    limited = [np.clip(depth, limits.min_depth, limits.max_depth) for depth in depths]
     scales = recording_scales(limited, seen.truth, seen.clips)
-    score = Score(info)
-    recording = DepthErrors(info.min_depth, info.max_depth)
+    score = Score(limits)
+    recording = DepthErrors(limits.min_depth, limits.max_depth)
     for depth, truth, clip in zip(limited, seen.truth, seen.clips, strict=True):
         score.add(depth, truth)
         recording.add(depth * scales[clip], truth)

@@ -16,10 +16,11 @@ from torch import Tensor
 from spike_depth_ros.light import luminance
 from spike_depth_ros.placement import Placement
 from spike_depth_ros.window import reference_index
+from spike_training.data.camera import SpikeCamera
 from spike_training.data.clip import Clip, Depth, Rgb
 from spike_training.data.exposure import count_spikes, phases
 from spike_training.data.interpolation import FlowInterpolator, Interpolator, interpolate
-from spike_training.data.labelled import LabelledSource
+from spike_training.data.labelled import LabelledSource, PlaneWindow
 from spike_training.data.procedural import exposure_gain
 from spike_training.data.sample import Batch
 from spike_training.data.transforms import TRANSFORMS, Transform
@@ -144,6 +145,21 @@ class ClipSource(LabelledSource):
             index=torch.tensor([number], device=self.device),
         )
 
+    def window(self, number: int) -> PlaneWindow:
+        """See :meth:`LabelledSource.window`."""
+        clip, index = self._frames[number]
+        image = clip.image(index)
+        try:
+            source = (image.shape[0], image.shape[1])
+            placement = TRANSFORMS[self.transform](source, self.height, self.width)
+            exposed, knots, key = self._exposed(
+                clip, index, image, placement, number, self.planes[0]
+            )
+        except ValueError as error:
+            raise FrameError(str(error)) from error
+        planes = SpikeCamera(self.height, self.width, key).expose(exposed, knots)
+        return PlaneWindow(planes[0].cpu().numpy(), placement.camera(clip.camera))
+
     def _depth(self, clip: Clip, index: int, placement: Placement) -> Depth:
         if not self.labels:
             return np.full((self.height, self.width), np.nan, np.float32)
@@ -163,6 +179,13 @@ class ClipSource(LabelledSource):
             shape = (1, 1, self.height, self.width)
             one = torch.ones(1, dtype=torch.int32, device=self.device)
             return torch.zeros(shape, dtype=torch.uint8, device=self.device), one
+        exposed, knots, key = self._exposed(clip, index, image, placement, number, planes)
+        return count_spikes(exposed, knots, phases(key, self.height, self.width), self.bins)
+
+    def _exposed(
+        self, clip: Clip, index: int, image: Rgb, placement: Placement, number: int, planes: int
+    ) -> tuple[Tensor, list[int], Tensor]:
+        """Light at the knots of a window, ``[1, K, H, W]``, these, and the key of its charge."""
         light, knots = self._moving(clip, index, placement, planes)
         exposed = torch.from_numpy(light).to(self.device)
         # Metered at the reference plane, as an exposure control would.
@@ -170,10 +193,8 @@ class ClipSource(LabelledSource):
             torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
             np.array([self.mean_rate], np.float32),
         )
-        exposed = (exposed * gain).clamp_(0, 1)
         key = torch.tensor([self.seed * 0x1000003 + _PHASES + number], device=self.device)
-        phase = phases(key, self.height, self.width)
-        return count_spikes(exposed[None], knots, phase, self.bins)
+        return (exposed * gain).clamp_(0, 1)[None], knots, key
 
     def _moving(
         self, clip: Clip, index: int, placement: Placement, planes: int

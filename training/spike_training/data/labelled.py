@@ -7,11 +7,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from spike_depth_ros.chunk import PackedPlanes
+from spike_training.data.clip import Matrix
 from spike_training.data.readers.files import check_share
 from spike_training.data.sample import Batch, joined
 from spike_training.data.transforms import flip_batch
@@ -21,6 +24,18 @@ _ENOUGH = 40
 """Samples from which on a share of bad ones says something."""
 _LENGTHS, _ORDER, _FLIPS, _CROPS = 7, 9, 10, 11
 """What is drawn: generators of one seed never meet."""
+
+
+class PlaneWindow(NamedTuple):
+    """Spikes plane by plane, and the camera that saw them.
+
+    Attributes:
+        planes: ``[planes, H, ceil(W / 8)]`` uint8, top row first, ``little``.
+        camera: Matrix, ``[3, 3]`` pixels; None where nothing tells it.
+    """
+
+    planes: PackedPlanes
+    camera: Matrix | None
 
 
 class LabelledSource(ABC):
@@ -81,6 +96,19 @@ class LabelledSource(ABC):
             planes: Window length.
             place: Where the part that is seen lies in what is longer than needed: 0 at its top or
                 left, 1 at the other end.
+
+        Raises:
+            FrameError: It cannot be used.
+        """
+
+    @abstractmethod
+    def window(self, number: int) -> PlaneWindow:
+        """The spikes of a sample plane by plane, at the first of the window lengths.
+
+        They are those that :meth:`sample` counts.
+
+        Args:
+            number: Below the length of the source.
 
         Raises:
             FrameError: It cannot be used.

@@ -15,7 +15,7 @@ import torch
 from spike_depth_ros import packing
 from spike_depth_ros.window import reference_index
 from spike_training.data.clip import SpikeClip
-from spike_training.data.labelled import LabelledSource
+from spike_training.data.labelled import LabelledSource, PlaneWindow
 from spike_training.data.sample import Batch
 from spike_training.errors import DataSetError, FrameError
 
@@ -158,6 +158,23 @@ class SpikeSource(LabelledSource):
             fx=torch.tensor([fx], dtype=torch.float32),
             index=torch.tensor([number]),
         ).to(self.device)
+
+    def window(self, number: int) -> PlaneWindow:
+        """See :meth:`LabelledSource.window`; where pixels are counted together, all of them."""
+        clip, _, start = self._windows[number]
+        planes, b = self.planes[0], self.binning
+        start += reference_index('middle', self._longest) - reference_index('middle', planes)
+        geometry = clip.geometry
+        spikes = packing.unpack(
+            np.ascontiguousarray(clip.load(start, start + planes)),
+            geometry.width,
+            geometry.bit_order,
+        )
+        rows, columns = (slice(part.start * b, part.stop * b) for part in self._part)
+        camera = None if clip.camera is None else clip.camera.copy()
+        if camera is not None:
+            camera[:2, 2] -= columns.start, rows.start
+        return PlaneWindow(packing.pack(spikes[:, rows, columns]), camera)
 
 
 def together(counts: npt.NDArray[Any], binning: int) -> npt.NDArray[np.uint8]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -112,13 +113,64 @@ def fit_uncertainty_factor(network: nn.Module, info: CheckpointInfo, scenes: Sce
     return factor
 
 
+class DepthRange(typing.Protocol):
+    """What predictions are scored by: a checkpoint's metadata, or the settings of a network."""
+
+    @property
+    def min_depth(self) -> float:
+        """What "nearer than the range" is scored as, metres at the canonical focal length."""
+
+    @property
+    def max_depth(self) -> float:
+        """What "beyond the range" is scored as, likewise."""
+
+    @property
+    def canonical_fx(self) -> float:
+        """That focal length, pixels."""
+
+
+class Estimate(NamedTuple):
+    """What a predictor says of a batch.
+
+    Attributes:
+        depth: Metres at the canonical focal length, ``[B, H, W]``; infinite and NaN as the
+            metrics say.
+        half_width: Half of the 68 % interval, likewise; NaN where none is given.
+    """
+
+    depth: FloatImage
+    half_width: FloatImage
+
+
+Predictor = Callable[[Batch], Estimate]
+"""Anything that says something of a batch, whose truth it must leave alone."""
+
+
+def network_predictor(network: nn.Module, info: CheckpointInfo) -> Predictor:
+    """What a network says.
+
+    Args:
+        network: In eval mode.
+        info: Of the network; its factor scales the uncertainty.
+    """
+
+    @torch.inference_mode()
+    def predictor(batch: Batch) -> Estimate:
+        output = predict(network, batch, info.inputs[0])
+        depth = output.depth[:, 0].cpu().numpy()
+        relative = output.uncertainty[:, 0].cpu().numpy() * info.uncertainty_factor
+        return Estimate(depth, depth * relative)
+
+    return predictor
+
+
 class Score:
     """One predictor's errors, in metres as they are and scaled by each image's median."""
 
-    def __init__(self, info: CheckpointInfo) -> None:
-        limits = (info.min_depth, info.max_depth)
-        self.raw = DepthErrors(*limits)
-        self.median = DepthErrors(*limits, Protocol(alignment='median'))
+    def __init__(self, limits: DepthRange) -> None:
+        ends = (limits.min_depth, limits.max_depth)
+        self.raw = DepthErrors(*ends)
+        self.median = DepthErrors(*ends, Protocol(alignment='median'))
 
     def add(self, depth: FloatImage, truth: FloatImage) -> None:
         """Counts a batch, ``[B, H, W]`` metres both."""
@@ -130,33 +182,44 @@ class Score:
         return {'raw': self.raw.report(), 'median_scaled': self.median.report()}
 
 
-@torch.inference_mode()
 def evaluate(
     network: nn.Module, info: CheckpointInfo, scenes: Scenes, constant: FloatImage
 ) -> dict[str, Any]:
-    """Errors of a network, of the constant, and of the network fed another scene's spikes.
+    """Errors of a network, see :func:`evaluate_predictor`.
 
     Args:
         network: In eval mode.
         info: Of the network; its factor scales the uncertainty.
         scenes: Neither trained nor calibrated on; at least two a batch.
         constant: See :func:`constant_depth`; of the same kind of scenes.
+    """
+    return evaluate_predictor(network_predictor(network, info), info, scenes, constant)
+
+
+def evaluate_predictor(
+    predictor: Predictor, limits: DepthRange, scenes: Scenes, constant: FloatImage
+) -> dict[str, Any]:
+    """Errors of a predictor, of the constant, and of the predictor for another scene's spikes.
+
+    Args:
+        predictor: Whatever says depth.
+        limits: What it is scored by.
+        scenes: At least two a batch.
+        constant: See :func:`constant_depth`; of the same kind of scenes.
 
     Returns:
-        A report for JSON: for ``network``, ``constant`` and ``other_spikes`` the full tables, and
-        ``uncertainty``.
+        A report for JSON: for ``network`` (whatever the predictor is), ``constant`` and
+        ``other_spikes`` the full tables, and ``uncertainty``.
     """
-    scores = {name: Score(info) for name in ('network', 'constant', 'other_spikes')}
-    uncertainty = UncertaintyErrors(info.min_depth, info.max_depth)
+    scores = {name: Score(limits) for name in ('network', 'constant', 'other_spikes')}
+    uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
     for batch in scenes:
-        output = predict(network, batch, info.inputs[0])
-        truth = canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()
-        depth = output.depth[:, 0].cpu().numpy()
-        relative = output.uncertainty[:, 0].cpu().numpy() * info.uncertainty_factor
+        depth, half_width = predictor(batch)
+        truth = canonical_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy()
         scores['network'].add(depth, truth)
         scores['constant'].add(np.broadcast_to(constant, truth.shape), truth)
         scores['other_spikes'].add(np.roll(depth, 1, axis=0), truth)
-        uncertainty.add(depth, depth * relative, truth)
+        uncertainty.add(depth, half_width, truth)
     return {name: score.report() for name, score in scores.items()} | {
         'scenes': scenes.number,
         'uncertainty': uncertainty.report(),
