@@ -23,6 +23,7 @@ COMMANDS = {
     'evaluate': 'spike_training.verdict:evaluate_checkpoint',
     'evaluate_real': 'spike_training.real_scenes:evaluate_real',
     'export': 'spike_training.export:export',
+    'inputs': 'spike_training.inputs:write_inputs',
     'inspect': 'spike_training.inspect_data:inspect_data',
     'page': 'spike_training.run_page:page',
     'sample': 'spike_training.data.sample_scene:make_sample',

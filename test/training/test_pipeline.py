@@ -153,7 +153,7 @@ def test_a_run_is_not_continued_with_other_settings(teacher_and_student):
 def test_evaluating_the_checkpoint_gives_the_figures_of_the_run(teacher_and_student, tmp_path):
     out = teacher_and_student.out
     evaluate_checkpoint(
-        out / 'model.safetensors', out / 'config.yaml', tmp_path / 'again.json', device='cpu'
+        out / 'config.yaml', tmp_path / 'again.json', out / 'model.safetensors', device='cpu'
     )
     before, again = (
         (f / n).read_text() for f, n in ((out, 'report.json'), (tmp_path, 'again.json'))

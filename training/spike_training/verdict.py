@@ -187,7 +187,7 @@ def score_predictors(
                 config.data, height=height, width=width, flip=False, random_crop=False
             )
             here = dataclasses.replace(config, data=data)
-            source = make_source(here, 'train', device, [part] if own else None)
+            source = make_source(here, 'train', device, [part] if own else None, spikes=False)
             seen = looked_at(source, sizes.constant_scenes, sizes.batch_size, fx)
             constants[key] = constant_depth(seen, fx)
         return constants[key]
