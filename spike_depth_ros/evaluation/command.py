@@ -21,19 +21,25 @@ from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
 from spike_depth_ros.bag import Bag, BagError
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Options, evaluate, labels
+from spike_depth_ros.evaluation.intervals import LEVEL
 from spike_depth_ros.evaluation.lockstep import choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.page import FIGURES
-from spike_depth_ros.evaluation.report import render
-from spike_depth_ros.evaluation.results import ModelRun, Stream, metrics, timing, write_json
+from spike_depth_ros.evaluation.report import compared, render, warnings
+from spike_depth_ros.evaluation.results import (
+    ModelRun,
+    Stream,
+    clear,
+    differences,
+    metrics,
+    timing,
+    write_json,
+)
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.metrics import PUBLISHED, Mean, Protocol
 
 OUTPUT_BAG = 'bag'
 """Name of the new bag in the output folder."""
-
-RESULTS = ('metrics.json', 'timing.json', 'report.html', 'windows*.csv')
-"""Of an earlier run, they go: after a failure nothing of it must be taken for the new one's."""
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -42,6 +48,8 @@ def argument_parser() -> argparse.ArgumentParser:
         prog='evaluate_bag',
         description='Replay a rosbag2 in lockstep through a model: every window, none dropped. '
         'Writes metrics.json, windows.csv, timing.json and report.html (docs/evaluation.md).',
+        epilog='For example: evaluate_bag my_bag --out results; and to compare: evaluate_bag '
+        'my_bag --model a.safetensors --model b.safetensors --out results',
     )
     add = parser.add_argument
     add('bag', type=Path, help='folder of a rosbag2, or its .mcap or .db3 file')
@@ -59,7 +67,8 @@ def argument_parser() -> argparse.ArgumentParser:
     topics.add_argument(
         '--truth',
         metavar='TOPIC',
-        help='true depth, 32FC1 metres or 16UC1 millimetres. Default: depth/truth beside it',
+        help='true depth, 32FC1 metres or 16UC1 millimetres. Default: depth/truth beside it, if '
+        'there is one; none: leave it out',
     )
     stream = parser.add_argument_group('stream')
     stream.add_argument(
@@ -114,9 +123,18 @@ def argument_parser() -> argparse.ArgumentParser:
         help="of the truth's size; pixels that are 0 are not scored",
     )
     running = parser.add_argument_group('running')
-    running.add_argument('--device', default='auto', choices=('auto', 'cpu', 'cuda'))
-    running.add_argument('--backend', default='auto', choices=('auto', 'onnx', 'torch'))
-    running.add_argument('--threads', type=int, default=0, metavar='N', help='default: all cores')
+    running.add_argument(
+        '--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='default: what is there'
+    )
+    running.add_argument(
+        '--backend',
+        default='auto',
+        choices=('auto', 'onnx', 'torch'),
+        help='what runs the model. Default: torch on a GPU, onnx on a CPU',
+    )
+    running.add_argument(
+        '--threads', type=count, default=0, metavar='N', help='of the CPU. Default: all cores'
+    )
     running.add_argument(
         '--write-bag',
         choices=('mcap', 'sqlite3'),
@@ -170,9 +188,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
     bag = Bag(options.bag)
     settings = _settings(options, bag)
     models = _models(options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for old in (file for pattern in RESULTS for file in options.out.glob(pattern)):
-        old.unlink()
+    _make_folder(options)
     with contextlib.ExitStack() as stack:
         new_bag = None
         if options.write_bag:
@@ -180,7 +196,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
             path = options.out / OUTPUT_BAG
             new_bag = stack.enter_context(OutputBag(path, bag, namespace, options.write_bag))
         columns = (SpinnerColumn(), TextColumn('{task.completed} windows'), TimeElapsedColumn())
-        progress = stack.enter_context(Progress(*columns, console=console, transient=True))
+        progress = stack.enter_context(
+            Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        )
         task = progress.add_task('windows')
         stream, runs = evaluate(
             bag,
@@ -199,6 +217,23 @@ def run(options: argparse.Namespace, console: Console) -> None:
     write_json(options.out / 'timing.json', timing(runs, time.monotonic() - started))
     (options.out / 'report.html').write_text(render(stream, runs), encoding='utf-8')
     show(stream, runs, options.out, console)
+
+
+def _make_folder(options: argparse.Namespace) -> None:
+    """The folder of the results, without those of an earlier run."""
+    out: Path = options.out
+    if out.resolve() == options.bag.resolve():
+        raise BagError(f'--out {out}: that is the bag; choose another folder')
+    if options.write_bag and (out / OUTPUT_BAG).exists():
+        raise BagError(
+            f'{out / OUTPUT_BAG}: exists; a bag is not written over: remove it, or choose another '
+            '--out'
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BagError(f'--out {out}: no folder can be made there: {error.strerror}') from error
+    clear(out)
 
 
 def _settings(options: argparse.Namespace, bag: Bag) -> Options:
@@ -235,6 +270,28 @@ def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
 
 def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) -> None:
     """Print the few figures that matter, and where the rest is."""
+    scored = [one for one in runs if one.scores.errors.images]
+    if scored:
+        console.print(_table(scored))
+    lines = [f'{one.label}: {one.scores.errors.headline(one.scores.mean)}' for one in scored]
+    for other in scored[1:]:
+        found = differences(scored[0], other)['abs_rel']
+        difference, interval, verdict = compared('abs_rel', found, scored[0], other)
+        lines.append(
+            f'{other.label} less {scored[0].label}: AbsRel {difference} ({LEVEL:.0%} interval '
+            f'{interval}): {verdict}{" is better" if found.excludes_zero else ""}'
+        )
+    lines.append(
+        f'{stream.windows} windows, {stream.truth.used} with truth; {stream.account.dropped} of '
+        f'{stream.account.expected} planes dropped'
+    )
+    lines += [f'warning: {text}' for text in warnings(stream, runs)]
+    lines.append(f'report: {out / "report.html"}')
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def _table(runs: Sequence[ModelRun]) -> Table:
     table = Table()
     names = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1')
     for column in ('model', *(FIGURES[name] for name in names), 'AUSE ↓', '68 % holds'):
@@ -243,26 +300,16 @@ def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) 
         figures = one.scores.headline()
         cells = [f'{figures[name]:.3f}' for name in (*names, 'ause', 'interval_coverage')]
         table.add_row(one.label, *cells)
-    console.print(table)
-    for one in runs:
-        console.print(
-            f'{one.label}: {one.scores.errors.headline(one.scores.mean)}', soft_wrap=True
-        )
-    console.print(
-        f'{stream.windows} windows, {stream.truth.used} with truth; {stream.account.dropped} of '
-        f'{stream.account.expected} planes dropped'
-    )
-    for warning in stream.warnings:
-        console.print(f'warning: {warning}', soft_wrap=True)
-    console.print(f'report: {out / "report.html"}', soft_wrap=True)
+    return table
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Console script ``evaluate_bag``."""
     options = argument_parser().parse_args(args)
     try:
-        # Written to a file, tables are not squeezed into eighty columns.
-        run(options, Console(width=None if sys.stdout.isatty() else 120))
+        # Written to a file, tables are not squeezed into eighty columns. Names are no markup.
+        width = None if sys.stdout.isatty() else 120
+        run(options, Console(width=width, markup=False, highlight=False))
     except (ValueError, OSError, ImportError) as error:
         reason = ' '.join(str(error).split())
         print(f'evaluate_bag: error: {reason}', file=sys.stderr)

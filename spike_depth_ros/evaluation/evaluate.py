@@ -18,6 +18,7 @@ from spike_depth_ros import preview
 from spike_depth_ros.bag import Bag, BagError
 from spike_depth_ros.checkpoint import default_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.evaluation.extremes import Contrasts
 from spike_depth_ros.evaluation.lockstep import Replay, Taken, Topics, TruthTopic
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
@@ -66,6 +67,7 @@ class _Contestant:
         self.estimator = estimator
         self.scores: Scores | None = None
         self.prediction: Prediction | None = None
+        self.contrasts: Contrasts | None = None
         self._file = windows_file
         self._notes: dict[str, None] = {}
         self._times_ms: collections.deque[float] = collections.deque(maxlen=TIMED)
@@ -77,7 +79,7 @@ class _Contestant:
         self._notes.update(dict.fromkeys(self.prediction.notes))
         return self.prediction
 
-    def score(self, output: Output, options: Options, hop_ns: int) -> None:
+    def score(self, output: Output, options: Options, hop_ns: int) -> dict[str, float]:
         assert self.prediction is not None
         if self.scores is None:
             limits = self.prediction.depth_range
@@ -87,7 +89,9 @@ class _Contestant:
                 'camera_info changes its focal length within the bag: evaluate the parts before '
                 'and after by themselves'
             )
-        self._file.add(self.scores.add(output))
+        row = self.scores.add(output)
+        self._file.add(row)
+        return row
 
     def run(self) -> ModelRun:
         assert self.scores is not None
@@ -102,6 +106,7 @@ class _Contestant:
             notes=list(self._notes),
             scores=self.scores,
             times_ms={'predict': (float(median), float(high))},
+            contrasts=self.contrasts,
         )
 
 
@@ -149,6 +154,8 @@ def evaluate(
             file = WindowsFile(out / name)
             stack.callback(file.close)
             contestants.append(_Contestant(label, estimator, file))
+        for other in contestants[1:]:
+            other.contrasts = Contrasts()
         one_pass = _Pass(bag, replay, options, contestants, output_bag)
         for taken in replay.windows(output_bag.copied() if output_bag is not None else None):
             one_pass.evaluate(taken)
@@ -184,6 +191,7 @@ class _Pass:
             )
             self._first_ns = taken.window.reference_ns
         truth = self._truth.take(taken.window.reference_ns)
+        scored = []
         for contestant in self._contestants:
             prediction = contestant.predict(taken)
             depth = published_depth(prediction)
@@ -199,7 +207,10 @@ class _Pass:
             if truth is not None:
                 image = _image(truth.image, depth, prediction, self._options)
                 output = dataclasses.replace(output, truth=image, truth_ns=truth.stamp_ns)
-            contestant.score(output, self._options, self._replay.hop_ns)
+            row = contestant.score(output, self._options, self._replay.hop_ns)
+            scored.append((output, row))
+            if contestant.contrasts is not None:
+                contestant.contrasts.add(scored[0], scored[-1])
         self.windows += 1
 
     def finish(self) -> Stream:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The few windows of a recording that are worth a look: the best and the worst."""
+"""The few windows of a recording that are worth a look: best, worst, and where models differ."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import bisect
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KEPT = 3
 """Windows that are kept at either end."""
+
+T = TypeVar('T')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,33 +63,36 @@ class Moment:
         )
 
 
-class _Ranking:
+class _Ranking(Generic[T]):
     """The ``KEPT`` least and the ``KEPT`` largest; equal ones keep the order they came in."""
 
     def __init__(self) -> None:
-        self._best: list[tuple[float, Moment]] = []
-        self._worst: list[tuple[float, Moment]] = []
+        self._least: list[tuple[float, T]] = []
+        self._largest: list[tuple[float, T]] = []
 
-    def add(self, value: float, make: Callable[[], Moment]) -> None:
+    def add(self, value: float, make: Callable[[], T]) -> None:
         if math.isnan(value):
             return
-        for kept, key in ((self._best, value), (self._worst, -value)):
+        for kept, key in ((self._least, value), (self._largest, -value)):
             if len(kept) < KEPT or key < kept[-1][0]:
                 bisect.insort_right(kept, (key, make()), key=lambda pair: pair[0])
                 del kept[KEPT:]
 
-    def both(self) -> tuple[list[Moment], list[Moment]]:
-        best = [moment for _, moment in self._best]
-        named = {moment.number for moment in best}
-        return best, [moment for _, moment in self._worst if moment.number not in named]
+    def least(self, below: float = math.inf) -> list[T]:
+        """Those of least value, if that is less than a limit."""
+        return [item for value, item in self._least if value < below]
+
+    def largest(self, above: float = -math.inf) -> list[T]:
+        """Those of largest value, if that is more than a limit."""
+        return [item for value, item in self._largest if -value > above]
 
 
 class Extremes:
     """The windows of least and largest error, or of uncertainty where no window has a truth."""
 
     def __init__(self) -> None:
-        self._by_error = _Ranking()
-        self._by_uncertainty = _Ranking()
+        self._by_error = _Ranking[Moment]()
+        self._by_uncertainty = _Ranking[Moment]()
         self._has_truth = False
 
     def add(self, output: Output, row: Mapping[str, float]) -> None:
@@ -108,4 +113,34 @@ class Extremes:
 
     def best_and_worst(self) -> tuple[list[Moment], list[Moment]]:
         """Both ends, the most extreme first; a window is in one of them only."""
-        return (self._by_error if self._has_truth else self._by_uncertainty).both()
+        ranking = self._by_error if self._has_truth else self._by_uncertainty
+        best = ranking.least()
+        named = {moment.number for moment in best}
+        return best, [moment for moment in ranking.largest() if moment.number not in named]
+
+
+class Contrasts:
+    """The windows in which the errors of two models differ most, each with both models' images."""
+
+    def __init__(self) -> None:
+        self._by_difference = _Ranking[tuple[Moment, Moment]]()
+
+    def add(
+        self, one: tuple[Output, Mapping[str, float]], other: tuple[Output, Mapping[str, float]]
+    ) -> None:
+        """Look at a window.
+
+        Args:
+            one: What the first model said of it, and its row.
+            other: What the second one said of it, and its row.
+        """
+        difference = other[1]['abs_rel'] - one[1]['abs_rel']
+        self._by_difference.add(difference, lambda: (Moment.of(*one), Moment.of(*other)))
+
+    def first_ahead(self) -> list[tuple[Moment, Moment]]:
+        """Windows in which the first model's error is less, the clearest first."""
+        return self._by_difference.largest(above=0)
+
+    def second_ahead(self) -> list[tuple[Moment, Moment]]:
+        """Windows in which the second model's error is less, the clearest first."""
+        return self._by_difference.least(below=0)

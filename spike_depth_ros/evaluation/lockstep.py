@@ -19,6 +19,9 @@ from spike_depth_ros.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, St
 from spike_depth_ros.messages import METRES, MILLIMETRES, CameraInfoMessage, stamp_ns
 from spike_depth_ros.window import MAX_HELD_CHUNKS, PlaneAccount, ReferencePlane, Window
 
+LEAVE_OUT = 'none'
+"""Instead of the name of a topic of true depth: there is none to be read."""
+
 MAX_LISTED_GAPS = 200
 """Gaps that are listed one by one; all are counted."""
 
@@ -47,7 +50,8 @@ def choose_topics(
         bag: The bag.
         spikes: Topic of the stream; None: the one topic of the bag called ``spikes``.
         camera_info: Its camera; None: ``camera_info`` in the same namespace, where there is one.
-        truth: True depth; None: ``depth/truth`` in the same namespace, where there is one.
+        truth: True depth; None: ``depth/truth`` in the same namespace, where there is one;
+            ``none``: there is none to be read.
 
     Raises:
         BagError: The bag has no such topic, or it is of another type.
@@ -57,21 +61,24 @@ def choose_topics(
         if len(found) != 1:
             several = f'{len(found)} topics' if found else 'no topic'
             raise BagError(
-                f'{bag.path}: {several} called spikes: name the stream with --spikes; it has '
-                f'{bag.describe_topics()}'
+                f'{bag.path}: {several} called spikes: name the stream (evaluate_bag --spikes, '
+                f'spike_player --topic); it has {bag.describe_topics()}'
             )
         spikes = found[0]
     spikes = _checked(bag, spikes, IMAGE)
     namespace = spikes.rsplit('/', 1)[0]
-    beside = {
-        'camera_info': _beside(bag, f'{namespace}/camera_info', CAMERA_INFO),
-        'truth': _beside(bag, f'{namespace}/depth/truth', IMAGE),
-    }
-    return Topics(
-        spikes,
-        _checked(bag, camera_info, CAMERA_INFO) if camera_info else beside['camera_info'],
-        _checked(bag, truth, IMAGE) if truth else beside['truth'],
-    )
+    if camera_info is None:
+        beside = bag.topics.get(f'{namespace}/camera_info')
+        # The sensor size may be given instead; if it is not, the error names all topics.
+        camera_info = beside.name if beside is not None and beside.kind == CAMERA_INFO else None
+    else:
+        camera_info = _checked(bag, camera_info, CAMERA_INFO)
+    if truth is None:
+        truth = f'{namespace}/depth/truth'
+        truth = _checked(bag, truth, IMAGE) if truth in bag.topics else None
+    else:
+        truth = _checked(bag, truth, IMAGE) if truth != LEAVE_OUT else None
+    return Topics(spikes, camera_info, truth)
 
 
 def _checked(bag: Bag, name: str, kind: str) -> str:
@@ -80,13 +87,11 @@ def _checked(bag: Bag, name: str, kind: str) -> str:
     if topic is None:
         raise BagError(f'{bag.path}: no topic {name}; it has {bag.describe_topics()}')
     if topic.kind != kind:
-        raise BagError(f'{bag.path}: topic {name} is {topic.kind}; expected {kind}')
+        raise BagError(
+            f'{bag.path}: topic {name} is {topic.kind}; expected {kind}: name another, it has '
+            f'{bag.describe_topics()}'
+        )
     return name
-
-
-def _beside(bag: Bag, name: str, kind: str) -> str | None:
-    topic = bag.topics.get(name)
-    return name if topic is not None and topic.kind == kind else None
 
 
 class Gap(NamedTuple):
@@ -274,22 +279,38 @@ class Replay:
     def _why_no_windows(self) -> str:
         start, spikes = f'{self._bag.path}: not one window', self._topics.spikes
         account = self.account
-        if self.packets_refused:
-            _, reason = next(iter(self.warnings.values()))
-            return f'{start}: {self.packets_refused.total()} packets refused: {reason}'
         if not self._bag.topics[spikes].messages:
             return f'{start}: topic {spikes} is empty; the bag has {self._bag.describe_topics()}'
         if self._ingest.size is None:
-            return f'{start}: the sensor size is unknown; give it, for example --size 400x250'
+            return (
+                f'{start}: no {CAMERA_INFO} beside {spikes} tells the sensor size; the bag has '
+                f'{self._bag.describe_topics()}; give it, for example --size 400x250'
+            )
+        if self.packets_refused:
+            _, reason = next(iter(self.warnings.values()))
+            return f'{start}: {self.packets_refused.total()} packets refused: {reason}'
         if self.period_ns == 0:
             return (
                 f'{start}: no plane rate fits the stamps of {account.received} planes; give it, '
                 'for example --rate 20000'
             )
+        interrupted = ''
+        if account.gaps or account.restarts:
+            interrupted = f' with {account.gaps} gaps and {account.restarts} restarts'
         return (
-            f'{start}: {account.received} planes came, a window takes {self._settings.window} '
-            'without a gap; shorten it with --window'
+            f'{start}: {account.received} planes came{interrupted}, a window takes '
+            f'{self._settings.window} without a gap; {self._remedy()}'
         )
+
+    def _remedy(self) -> str:
+        """What may bring windows of planes that came and did not make one."""
+        ring = self._ingest.ring
+        if ring is not None and ring.stamped_period_ns:
+            return (
+                f'the stamps say {1e9 / ring.stamped_period_ns:.6g} planes/s, not '
+                f'{1e9 / ring.period_ns:.6g}: leave out --rate'
+            )
+        return 'shorten it with --window'
 
 
 class TruthTopic:

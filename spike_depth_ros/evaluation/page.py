@@ -20,8 +20,8 @@ from PIL import Image
 
 FIGURES = {
     'abs_rel': 'Abs Rel ↓',
-    'sq_rel': 'Sq Rel ↓',
-    'rmse': 'RMSE ↓',
+    'sq_rel': 'Sq Rel, m ↓',
+    'rmse': 'RMSE, m ↓',
     'rmse_log': 'RMSE log ↓',
     'delta1': 'δ < 1.25 ↑',
     'delta2': 'δ < 1.25² ↑',

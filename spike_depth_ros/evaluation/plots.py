@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,10 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 42
 _BESIDE_TICKS = 24
 _LEGEND_LINE, _CHARACTER = 18, 6.6
 _TEXT = 'font-size="12" fill="#374151"'
+
+_Sign = Literal['line', 'dashed', 'dot']
+_Entry = tuple[str, str, _Sign]
+"""Of a legend: text, colour, and what stands before it."""
 
 
 class Chart:
@@ -50,7 +55,7 @@ class Chart:
         longest = max((len(text) for _, text in _ticks(*self._y_range, 5)), default=0)
         self._left = max(_LEFT, math.ceil(_BESIDE_TICKS + _CHARACTER * longest))
         self._shapes: list[str] = []
-        self._legend: list[tuple[str, str, bool]] = []
+        self._legend: list[_Entry] = []
         self._x_ticks: list[tuple[float, str]] | None = None
 
     def name_x(self, names: Sequence[str]) -> None:
@@ -74,7 +79,7 @@ class Chart:
                 f'<polyline points="{points}" fill="none" stroke="{colour}" '
                 f'stroke-width="1.8" stroke-linejoin="round"{dash}/>'
             )
-        self._note(label, colour, dashed)
+        self._note(label, colour, 'dashed' if dashed else 'line')
 
     def points(self, x: npt.ArrayLike, y: npt.ArrayLike, colour: str, label: str = '') -> None:
         """A dot at each point."""
@@ -84,7 +89,7 @@ class Chart:
                     f'<circle cx="{self._x(a):.1f}" cy="{self._y(b):.1f}" r="2.6" '
                     f'fill="{colour}" fill-opacity="0.75"/>'
                 )
-        self._note(label, colour, False)
+        self._note(label, colour, 'dot')
 
     def bars(
         self, left: Sequence[float], right: Sequence[float], y: Sequence[float], colour: str,
@@ -99,7 +104,7 @@ class Chart:
                     f'<rect x="{x:.1f}" y="{top:.1f}" width="{self._x(end) - x:.1f}" '
                     f'height="{max(floor - top, 0):.1f}" fill="{colour}" fill-opacity="0.85"/>'
                 )
-        self._note(label, colour, False)
+        self._note(label, colour, 'line')
 
     def level(self, y: float, colour: str = GREY, label: str = '') -> None:
         """A dashed horizontal line across the chart."""
@@ -115,7 +120,7 @@ class Chart:
                 f'stroke="{colour}" stroke-width="1.4" stroke-opacity="0.7"/>'
             )
         if len(x):
-            self._note(label, colour, False)
+            self._note(label, colour, 'line')
 
     def svg(self) -> str:
         """The chart; its legend lies under it, in as many lines as it takes."""
@@ -144,9 +149,9 @@ class Chart:
         share = min(max((value - low) / (high - low), 0), 1)
         return self._height - _BOTTOM - share * (self._height - _TOP - _BOTTOM)
 
-    def _note(self, label: str, colour: str, dashed: bool) -> None:
+    def _note(self, label: str, colour: str, sign: _Sign) -> None:
         if label:
-            self._legend.append((label, colour, dashed))
+            self._legend.append((label, colour, sign))
 
     def _grid(self) -> Iterator[str]:
         left, right = self._left, self._width - _RIGHT
@@ -178,8 +183,8 @@ class Chart:
             f'{_TEXT}>{y_label}</text>'
         )
 
-    def _legend_lines(self) -> Iterator[list[tuple[float, tuple[str, str, bool]]]]:
-        line: list[tuple[float, tuple[str, str, bool]]] = []
+    def _legend_lines(self) -> Iterator[list[tuple[float, _Entry]]]:
+        line: list[tuple[float, _Entry]] = []
         x = float(self._left)
         for entry in self._legend:
             width = 34 + _CHARACTER * len(entry[0])
@@ -191,13 +196,15 @@ class Chart:
         if line:
             yield line
 
-    def _entry(self, x: float, y: float, label: str, colour: str, dashed: bool) -> str:
-        dash = ' stroke-dasharray="5 4"' if dashed else ''
-        return (
-            f'<line x1="{x:.1f}" x2="{x + 18:.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
+    def _entry(self, x: float, y: float, label: str, colour: str, sign: _Sign) -> str:
+        dash = ' stroke-dasharray="5 4"' if sign == 'dashed' else ''
+        shape = (
+            f'<circle cx="{x + 9:.1f}" cy="{y}" r="4" fill="{colour}"/>'
+            if sign == 'dot'
+            else f'<line x1="{x:.1f}" x2="{x + 18:.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
             f'stroke-width="3"{dash}/>'
-            f'<text x="{x + 23:.1f}" y="{y + 4}" {_TEXT}>{escape(label)}</text>'
         )
+        return f'{shape}<text x="{x + 23:.1f}" y="{y + 4}" {_TEXT}>{escape(label)}</text>'
 
 
 def thinned(

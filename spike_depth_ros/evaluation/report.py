@@ -24,7 +24,7 @@ from spike_depth_ros.evaluation.page import (
     percent,
     render_page,
 )
-from spike_depth_ros.evaluation.report_pictures import best_and_worst
+from spike_depth_ros.evaluation.report_pictures import best_and_worst, differing
 from spike_depth_ros.evaluation.results import ModelRun, Stream, columns, differences
 
 COMPARED = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1', 'interval_coverage', 'ause')
@@ -59,8 +59,8 @@ def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
         title=f'{names} on {stream.source}',
         subtitle=f'{stream.windows} windows, {lockstep if stream.mode == "lockstep" else live}'
         + (f'; {seconds:.2f} s of the stream.' if seconds else '.'),
-        tiles=_tiles(stream, runs[0]),
-        warnings=_warnings(stream, runs),
+        tiles=_tiles(stream, runs),
+        warnings=warnings(stream, runs),
         has_truth=any(run.scores.errors.images for run in runs),
         depth=_depth(runs),
         comparison=_comparison(runs),
@@ -74,20 +74,34 @@ def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
     )
 
 
-def _tiles(stream: Stream, run: ModelRun) -> list[tuple[str, str]]:
-    figures = run.scores.headline()
+def _tiles(stream: Stream, runs: Sequence[ModelRun]) -> list[tuple[str, str]]:
+    figures = runs[0].scores.headline()
+    if len(runs) > 1:
+        tiles = [
+            (f'Abs Rel of {run.label}', number(run.scores.headline()['abs_rel'])) for run in runs
+        ]
+    else:
+        tiles = [
+            ('Abs Rel', number(figures['abs_rel'])),
+            ('RMSE', f'{number(figures["rmse"], ".2f")} m'),
+            ('δ < 1.25', number(figures['delta1'])),
+            ('AUSE', number(figures['ause'])),
+            ('truth within the 68 % interval', percent(figures['interval_coverage'])),
+        ]
     return [
-        ('Abs Rel', number(figures['abs_rel'])),
-        ('RMSE', f'{number(figures["rmse"], ".2f")} m'),
-        ('δ < 1.25', number(figures['delta1'])),
-        ('AUSE', number(figures['ause'])),
-        ('truth within the 68 % interval', percent(figures['interval_coverage'])),
+        *tiles,
         ('windows, with truth', f'{stream.windows}, {stream.truth.used}'),
         ('planes dropped', str(stream.account.dropped)),
     ]
 
 
-def _warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
+def warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
+    """Why the figures deserve less trust, one line each.
+
+    Args:
+        stream: The recording.
+        runs: At least one model.
+    """
     texts = list(stream.warnings)
     for run in runs:
         texts += [f'{run.label}: {note}' for note in run.notes]
@@ -99,17 +113,24 @@ def _warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
     truth = stream.truth
     if not truth.received:
         texts.append('there is no true depth: nothing is said about errors')
+    elif truth.used and not any(run.scores.errors.images for run in runs):
+        texts.append(
+            'not one pixel of the true depth counts: nothing is said about errors (0 and NaN are '
+            'unknown; crop, cap and mask leave out more)'
+        )
     if truth.unmatched:
         near = ''
         if truth.nearest_ns is not None:
             near = f' (the nearest {truth.nearest_ns / 1e6:.3g} ms from a window)'
-        texts.append(f'{truth.unmatched} true depth images belong to no window{near}')
+        texts.append(f'true depth images that belong to no window: {truth.unmatched}{near}')
     if truth.superseded:
-        texts.append(f'{truth.superseded} true depth images: another was nearer to their window')
+        texts.append(
+            f'true depth images with another one nearer to their window: {truth.superseded}'
+        )
     if truth.unusable:
-        texts.append(f'{truth.unusable} true depth images could not be used')
+        texts.append(f'true depth images that could not be used: {truth.unusable}')
     for reason, count in stream.packets_refused.items():
-        texts.append(f'{count} packets refused: {reason}')
+        texts.append(f'packets refused, {reason}: {count}')
     return texts
 
 
@@ -159,24 +180,35 @@ def _comparison(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
         for name in COMPARED:
             title = {**FIGURES, **UNCERTAINTY}[name]
             values = [run.scores.headline()[name] for run in (runs[0], other)]
-            rows.append([title, *map(number, values), *_difference(name, found[name], other)])
-        head = ['figure', runs[0].label, other.label, 'difference', 'interval', '']
+            cells = compared(name, found[name], runs[0], other)
+            rows.append([title, *map(number, values), *cells])
+        head = ['figure', runs[0].label, other.label, 'difference', 'interval', 'better']
         parts.append(
             {'title': f'{other.label} against {runs[0].label}', 'head': head, 'rows': rows}
         )
     return {'text': text, 'parts': parts}
 
 
-def _difference(name: str, found: Interval, other: ModelRun) -> tuple[str, str, str]:
+def compared(name: str, found: Interval, one: ModelRun, other: ModelRun) -> tuple[str, str, str]:
+    """A difference in words.
+
+    Args:
+        name: Of the figure, one of ``COMPARED``.
+        found: The other model's figure less that of the one.
+        one: The model that is compared with.
+        other: The model that is compared.
+
+    Returns:
+        The difference, its interval, and which model is better.
+    """
     if not math.isfinite(found.low):
         return number(found.value, '+.4f'), '–', f'fewer than {MIN_WINDOWS} windows with truth'
     if name == 'interval_coverage':
-        verdict = ''
+        verdict = 'nearer to 68 % is better'
     elif not found.excludes_zero:
         verdict = 'not told apart'
     else:
-        better = (found.value < 0) == (name in LOWER_IS_BETTER)
-        verdict = f'{other.label} {"better" if better else "worse"}'
+        verdict = (other if (found.value < 0) == (name in LOWER_IS_BETTER) else one).label
     return f'{found.value:+.4f}', f'{found.low:+.4f} … {found.high:+.4f}', verdict
 
 
@@ -190,7 +222,7 @@ def _bin_table(by: charts.By, run: ModelRun) -> dict[str, Any]:
             number(row['abs_rel']),
             f'{number(row["rmse"], ".2f")} m',
             number(row['delta1']),
-            number(row['relative_uncertainty']),
+            percent(row['relative_uncertainty']),
             percent(row['interval_coverage']),
         ]
         for name, row in zip(charts.bin_names(by, rows), rows, strict=True)
@@ -237,8 +269,8 @@ def _time(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         rows.append([run.label, *(percent(figures[name]) for name in ('flicker', 'change_error'))])
     return {
         'text': 'Flicker is the median relative change of a pixel’s depth from one window to the '
-        'next; a moving scene changes too. Where two windows in a row have a truth, the change '
-        'error is what depth changed by and the truth did not.',
+        'next; a moving scene changes too. The change error is what depth changed by and the '
+        'truth did not, from one window with a truth to the next: mean over pixels.',
         'charts': charts.timeline(stream, runs),
         'head': ['model', 'flicker', 'change error'],
         'rows': rows,
@@ -247,8 +279,18 @@ def _time(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
 
 def _moments(runs: Sequence[ModelRun]) -> dict[str, Any]:
     by_error = runs[0].scores.extremes.by_error
+    if by_error and len(runs) > 1:
+        return {
+            'title': 'Windows in which the models differ most',
+            'text': f'By relative error. {pictures.LEGEND}',
+            'list': differing(runs),
+        }
     kind = 'relative error' if by_error else 'median uncertainty, as there is no true depth'
-    return {'text': f'By {kind}. {pictures.LEGEND}', 'list': best_and_worst(runs)}
+    return {
+        'title': 'Best and worst windows',
+        'text': f'By {kind}. {pictures.LEGEND}',
+        'list': best_and_worst(runs),
+    }
 
 
 def _planes(stream: Stream) -> dict[str, Any]:
@@ -277,7 +319,10 @@ def _latency(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         'Time that the model took for a window, on this machine. In lockstep nothing waits and '
         'nothing is dropped; what a running node would reach is measured live.'
     )
-    live = 'As measured while the node ran.'
+    live = (
+        'As the depth node measured it: time to predict a window and to publish its depth, and '
+        'age, from the last plane of a window to its published depth.'
+    )
     return {'text': lockstep if stream.mode == 'lockstep' else live, 'rows': rows}
 
 

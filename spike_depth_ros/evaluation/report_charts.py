@@ -19,6 +19,9 @@ INTERVAL = 0.68
 Figure = dict[str, str]
 """``title``, ``svg``, and ``text`` that goes under it."""
 
+DRAWN_SHARE = 0.005
+"""Bins of a smaller share of the pixels are in the tables only: their bars are the largest."""
+
 By = Literal['by_distance', 'by_uncertainty']
 
 AXES: dict[By, tuple[str, str, float]] = {
@@ -40,10 +43,13 @@ def bin_names(by: By, rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 def error_by(by: By, runs: Sequence[ModelRun]) -> Figure:
     """Relative error in each bin."""
+    left_out = any(len(_drawn(by, run)) < len(getattr(run.scores, by).rows()) for run in runs)
     return {
         'title': 'Relative error',
         'svg': _bars(by, 'abs_rel', 'Abs Rel', runs).svg(),
-        'text': '',
+        'text': f'Bins of less than {100 * DRAWN_SHARE:g} % of the pixels are in the table only.'
+        if left_out
+        else '',
     }
 
 
@@ -61,7 +67,7 @@ def coverage_by(by: By, runs: Sequence[ModelRun]) -> Figure:
 def _bars(by: By, key: str, label: str, runs: Sequence[ModelRun]) -> Chart:
     """Bars of every model side by side over the bins that any of them fills."""
     axis, unit, _ = AXES[by]
-    by_model = [getattr(run.scores, by).rows() for run in runs]
+    by_model = [_drawn(by, run) for run in runs]
     edges = sorted({(row['from'], row['to']) for rows in by_model for row in rows})
     names = bin_names(by, [{'from': low, 'to': high} for low, high in edges])
     top = max((row[key] for rows in by_model for row in rows), default=1.0)
@@ -75,6 +81,11 @@ def _bars(by: By, key: str, label: str, runs: Sequence[ModelRun]) -> Chart:
         name = run.label if len(runs) > 1 else ''
         chart.bars(places, ends, [row[key] for row in rows], COLOURS[number % 4], name)
     return chart
+
+
+def _drawn(by: By, run: ModelRun) -> list[dict[str, float]]:
+    rows: list[dict[str, float]] = getattr(run.scores, by).rows()
+    return [row for row in rows if row['share'] >= DRAWN_SHARE]
 
 
 def sparsification(runs: Sequence[ModelRun]) -> Figure:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.evaluation.extremes import Contrasts
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccount
@@ -69,6 +70,7 @@ class ModelRun:
         notes: Why its figures deserve less trust, one line each.
         scores: What it is worth.
         times_ms: What was timed -> (median, 99th percentile), milliseconds.
+        contrasts: Windows in which it differs most from the first model; None for that one.
     """
 
     label: str
@@ -79,6 +81,7 @@ class ModelRun:
     notes: list[str]
     scores: Scores
     times_ms: dict[str, tuple[float, float]]
+    contrasts: Contrasts | None = None
 
 
 def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
@@ -167,6 +170,20 @@ def timing(runs: Sequence[ModelRun], seconds: float) -> dict[str, Any]:
         for run in runs
     }
     return {'seconds': seconds, 'models': models}
+
+
+def clear(out: Path) -> None:
+    """Remove an earlier run's results: after a failure they must not be taken for the new one's.
+
+    Args:
+        out: Folder of the results.
+
+    Raises:
+        OSError: A file cannot be removed.
+    """
+    for pattern in ('metrics.json', 'timing.json', 'report.html', 'windows*.csv'):
+        for file in out.glob(pattern):
+            file.unlink()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

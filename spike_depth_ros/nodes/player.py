@@ -265,7 +265,8 @@ def argument_parser() -> argparse.ArgumentParser:
     add(
         '--truth',
         metavar='TOPIC',
-        help='true depth in a bag, published as depth/truth. Default: depth/truth beside it',
+        help='true depth in a bag, published as depth/truth. Default: depth/truth beside it, if '
+        'there is one; none: leave it out',
     )
     add(
         '--with-truth',

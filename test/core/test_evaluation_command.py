@@ -164,8 +164,9 @@ def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path):
     assert content['models'][0]['depth']['pixels'] == 6 * 10 * wide
 
 
-def test_models_are_compared_on_the_same_windows(bag, nearer_model, tmp_path, capsys):
-    options = ['--model', str(default_checkpoint()), '--model', str(nearer_model), '--hop', '64']
+def test_models_are_compared_on_the_same_windows(nearer_model, tmp_path, capsys):
+    bag = bags.write(tmp_path / 'bars', bags.stream(2000, truths=range(64, 2000, 128)))
+    options = ['--model', str(default_checkpoint()), '--model', str(nearer_model)]
     assert evaluate(bag, tmp_path, *options) == 0
     content = json.loads((tmp_path / 'metrics.json').read_text())
     first, second = content['models']
@@ -180,8 +181,21 @@ def test_models_are_compared_on_the_same_windows(bag, nearer_model, tmp_path, ca
     assert len(rows(tmp_path / 'windows_nearer.csv')) == len(
         rows(tmp_path / 'windows_dpt_tiny.csv')
     )
-    assert 'nearer against dpt_tiny' in (tmp_path / 'report.html').read_text()
-    assert 'nearer: AbsRel' in capsys.readouterr().out
+    page = (tmp_path / 'report.html').read_text()
+    assert 'nearer against dpt_tiny' in page
+    told = capsys.readouterr().out
+    assert 'nearer: AbsRel' in told
+    better = 'nearer' if found['value'] < 0 else 'dpt_tiny'
+    difference = f'AbsRel {found["value"]:+.4f} (95% interval {found["low"]:+.4f} … '
+    assert f'nearer less dpt_tiny: {difference}{found["high"]:+.4f}): {better} is better' in told
+    # Both models' depth of the same windows, side by side.
+    assert '<h2>Windows in which the models differ most</h2>' in page
+    assert f'{better} ahead, 1: window' in page
+    shown = page.count(' ahead, ')
+    assert 3 <= shown <= 6
+    assert page.count('<figcaption>depth of nearer</figcaption>') == shown
+    assert page.count('<figcaption>relative error of dpt_tiny</figcaption>') == shown
+    assert 'Abs Rel of nearer' in page
 
 
 class Page(HTMLParser):
@@ -226,7 +240,7 @@ def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
     assert 'Both hold.' in text
 
 
-def test_names_are_escaped_in_the_report(tmp_path):
+def test_names_are_escaped_in_the_report(tmp_path, capsys):
     name = 'a<b>&c'
     path = bags.write(tmp_path / name, bags.stream(400))
     assert evaluate(path, tmp_path / 'out') == 0
@@ -238,6 +252,26 @@ def test_names_are_escaped_in_the_report(tmp_path):
     assert 'By median uncertainty' in text
     content = json.loads((tmp_path / 'out/metrics.json').read_text())
     assert (content['abs_rel'], content['windows'], content['windows_with_truth']) == (None, 3, 0)
+    told = capsys.readouterr().out
+    assert 'warning: there is no true depth: nothing is said about errors' in told
+    assert 'nan' not in told
+
+
+def test_a_truth_without_a_known_pixel_is_told(tmp_path, capsys):
+    messages = bags.stream(400, truths=[64], encoding='16UC1')
+    for topic, _, message in messages:
+        if topic == '/depth/truth':
+            message.data[:] = 0
+    path = bags.write(tmp_path / 'bars', messages)
+    assert evaluate(path, tmp_path / 'out') == 0
+    told = capsys.readouterr().out
+    assert 'warning: not one pixel of the true depth counts' in told
+    assert '3 windows, 1 with truth' in told
+
+
+def test_names_in_brackets_are_no_markup_on_the_terminal(bag, tmp_path, capsys):
+    assert evaluate(bag, tmp_path / '[bold]a[', '--cap', '5.5') == 0
+    assert f'report: {tmp_path}/[bold]a[/report.html' in capsys.readouterr().out
 
 
 def test_a_gap_is_told_and_not_scored_across(tmp_path, capsys):
@@ -348,6 +382,19 @@ def test_results_of_an_earlier_run_do_not_outlive_a_failure(bag, tmp_path):
     assert evaluate(late, tmp_path) == 1
     left = {path.name for path in tmp_path.iterdir()}
     assert not left & {'metrics.json', 'report.html', 'timing.json'}
+
+
+def test_a_bag_is_neither_written_over_nor_written_into(bag, tmp_path, capsys):
+    (tmp_path / 'bag').mkdir()
+    (tmp_path / 'report.html').write_text('mine')
+    assert evaluate(bag, tmp_path, '--write-bag', 'mcap') == 1
+    assert evaluate(bag, bag) == 1
+    assert evaluate(bag, bag / 'metadata.yaml') == 1
+    over, into, file = lines_of(capsys)
+    assert f'{tmp_path}/bag: exists; a bag is not written over' in over
+    assert f'--out {bag}: that is the bag; choose another folder' in into
+    assert 'metadata.yaml: no folder can be made there: File exists' in file
+    assert (tmp_path / 'report.html').read_text() == 'mine'  # refused before anything went
 
 
 def test_models_whose_depth_belongs_to_other_planes_cannot_be_compared(bag, tmp_path, capsys):

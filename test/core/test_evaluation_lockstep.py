@@ -98,7 +98,7 @@ def test_a_camera_that_comes_late_is_known_from_the_start(opened):
 
 def test_without_camera_info_the_size_may_be_given(opened):
     bag = opened(bags.stream(400)[1:])
-    with pytest.raises(BagError, match='the sensor size is unknown; give it, for example --size'):
+    with pytest.raises(BagError, match=r'tells the sensor size; the bag has .*; give it'):
         replay(bag)
     _, taken = replay(bag, size=(bags.WIDTH, bags.HEIGHT))
     assert [one.fx_px for one in taken] == [None] * 3
@@ -138,9 +138,32 @@ def test_a_topic_that_is_missing_or_of_another_type_is_named(opened, given, text
         choose_topics(opened(bags.stream(400)), **given)
 
 
+def test_a_topic_of_truth_that_holds_none_is_refused_unless_it_is_left_out(opened):
+    bag = opened(with_topic('/depth/truth', bags.camera()))
+    with pytest.raises(BagError, match=r'truth is sensor_msgs/msg/CameraInfo; expected .*I'):
+        choose_topics(bag)
+    assert choose_topics(bag, truth='none').truth is None
+
+
+def test_a_camera_topic_of_another_type_is_named_where_the_size_is_missing(opened):
+    bag = opened([('/camera_info', *bags.stream(1, truths=[0])[-1][1:]), *bags.stream(400)[1:]])
+    assert choose_topics(bag).camera_info is None
+    with pytest.raises(BagError, match=r'the bag has /camera_info \(sensor_msgs/msg/Image, 1\)'):
+        replay(bag)
+    assert len(replay(bag, size=(bags.WIDTH, bags.HEIGHT))[1]) == 3
+
+
+def test_a_rate_that_the_stamps_contradict_is_told(opened):
+    bag = opened(bags.stream(2000))
+    with pytest.raises(
+        BagError, match='the stamps say 20000 planes/s, not 8000: leave out --rate'
+    ):
+        replay(bag, rate_hz=8000)
+
+
 def test_two_streams_must_be_told_apart(opened):
     bag = opened(with_topic('/left/spikes', bags.packet(0, np.ones((1, 2, 8)))))
-    with pytest.raises(BagError, match='2 topics called spikes: name the stream with --spikes'):
+    with pytest.raises(BagError, match='2 topics called spikes: name the stream'):
         choose_topics(bag)
     assert choose_topics(bag, spikes='/left/spikes').camera_info is None
 

@@ -54,6 +54,21 @@ def test_an_axis_without_extent_is_drawn_all_the_same():
     assert len(shapes(chart, 'circle')) == 1
 
 
+def test_the_legend_shows_what_is_drawn():
+    chart = Chart('x', 'y', (0, 1), (0, 1))
+    chart.line([0, 1], [0, 1], 'red', 'a line')
+    chart.level(0.5, 'blue', 'a level')
+    chart.points([0.5], [0.5], 'green', 'a dot')
+    below = [shape for shape in shapes(chart, 'line') if shape.get('stroke-width') == '3']
+    assert [(s.get('stroke'), s.get('stroke-dasharray')) for s in below] == [
+        ('red', None),
+        ('blue', '5 4'),
+    ]
+    _, dot = shapes(chart, 'circle')
+    assert float(dot.get('cy')) > 280
+    assert dot.get('fill') == 'green'
+
+
 def test_labels_are_escaped():
     chart = Chart('a < b', 'c & "d"', (0, 1), (0, 1))
     chart.level(0.5, label='<model>')
