@@ -31,89 +31,177 @@ from spike_training.engine.evaluate import (
     DepthRange,
     FloatImage,
     Predictor,
-    Scenes,
     Score,
     canonical_depth,
     constant_depth,
     network_predictor,
 )
 from spike_training.engine.fabric import choose_device
-from spike_training.errors import DataSetError
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.predictions import Predictions, warn
 from spike_training.reading import load_config
-from spike_training.scenes import make_source
-from spike_training.verdict import cell, to_evaluate, to_json
+from spike_training.scenes import looked_at, make_source
+from spike_training.verdict import cell, limits_of, to_evaluate, to_json
 
 DEVELOPMENT = ('sevenscenes', 'kitti')
 """Data sets on which the procedural world was developed: their figures flatter it."""
+
+Clips = Sequence[Clip] | Sequence[SpikeClip]
 
 ALIGNMENTS = ('raw', 'recording_scaled', 'median_scaled')
 """Metres as they are; one scale for a whole recording; one scale for each image."""
 
 
 def evaluate_real(
-    checkpoint: Path,
     config: Path,
     data: dict[str, str],
     out: Path,
+    checkpoint: Path | None = None,
+    predictions: Path | None = None,
+    per_metre: float | None = None,
     frames: int = 100,
     planes: int = 0,
     mean_rate: float = MEAN_RATE,
     device: Literal['auto', 'cpu', 'cuda'] = 'auto',
 ) -> None:
-    """Score a checkpoint on recordings of real scenes, their spikes simulated, beside controls.
+    """Score a checkpoint, or anybody's depth maps, on recordings of real scenes, beside controls.
 
-    The controls: constant, each pixel's median depth over procedural training scenes of a style,
-    which looks at no image; and other spikes, the depth predicted from another frame's spikes.
+    Spikes are simulated, unless a set holds some. The controls: constant, each pixel's median
+    depth over procedural training scenes of a style, which looks at no image; and other spikes,
+    the depth predicted from another frame's spikes.
+
+    Depth maps are of the samples that the command inputs writes with the same config, data,
+    frames, planes and mean_rate: see docs/evaluation.md.
 
     Args:
-        checkpoint: The .safetensors file.
         config: The config.yaml of a run, or a config of one: size of images, plane rate, and the
             scenes of the constants.
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
             readers follow the path: --data.tum PATH,per_metre=5000. See docs/data_sets.md.
         out: The report to write, JSON.
+        checkpoint: The .safetensors file. Give this or predictions.
+        predictions: Folder of depth maps, one for each sample, as for evaluate.
+        per_metre: Stored value of one metre in maps of uint16, as for evaluate.
         frames: Labelled frames of each data set, spread over its recordings.
-        planes: Length of the windows; 0: what the checkpoint was made for.
+        planes: Length of the windows; 0: what the checkpoint was made for, or the middle one of
+            the config's.
         mean_rate: Share of the planes in which a pixel fires, on average over an image.
         device: cpu, cuda, or auto: a GPU where torch sees one.
 
     Raises:
         ConfigError: The settings are wrong.
         CheckpointError: The checkpoint cannot be used.
-        DataSetError: A data set cannot be used.
+        DataSetError: A data set cannot be used, or none of the depth maps.
     """
+    if (checkpoint is None) == (predictions is None):
+        raise ConfigError('checkpoint or predictions: expected one of the two')
     settings = load_config(config)
     check(settings)
-    info, weights = load(checkpoint)
-    clips = {name: readers.read(name, where) for name, where in data.items()}
-    if not clips or frames < 2:
-        raise DataSetError(
-            f'{len(clips)} data sets and {frames} frames: expected at least 1 data set '
-            '(--data.NAME PATH) and 2 frames'
-        )
     place = choose_device(device)
-    network = to_evaluate(info, weights, place)
+    look = Look(settings, planes or middle_planes(settings), mean_rate)
+    limits: DepthRange = limits_of(settings)
+    who: dict[str, Any] = {'weights_sha256': None, 'stage': 'predictions'}
+    maps = None
+    if checkpoint is not None:
+        info, weights = load(checkpoint)
+        network = network_predictor(to_evaluate(info, weights, place), info)
+        limits, rgb = info, info.inputs == ('rgb',)
+        look = Look(settings, planes or info.planes, mean_rate, info.multiple, rgb)
+        who = {'weights_sha256': info.weights_sha256, 'stage': info.stage}
+    else:
+        assert predictions is not None
+        maps = Predictions(predictions, per_metre)
     sets: dict[str, dict[str, Any]] = {}
-    constants = _Constants(settings, info, place)
-    for name, recordings in clips.items():
-        source = _source(settings, info, recordings, planes or info.planes, mean_rate)
+    constants = _Constants(settings, limits, place)
+    for name, recordings in read_sets(data, frames).items():
+        source = look.source(recordings)
         found = constants.of(source.height, source.width)
+        predictor = network if maps is None else maps.of(name, limits)
         sets[name] = {'role': role(name)}
-        sets[name] |= score(network, info, source, found, frames, place)
+        sets[name] |= score_predictor(predictor, limits, source, found, frames, place)
         sets[name]['left_out_by_reader'] = {
             clip.name: clip.skipped for clip in recordings if clip.skipped
         }
-    report = {
-        'weights_sha256': info.weights_sha256,
-        'stage': info.stage,
+    if maps is not None:
+        who['predictions'] = maps.report()
+        warn(who['predictions'])
+    report = who | {
         'size': [settings.data.height, settings.data.width],
-        'planes': planes or info.planes,
+        'planes': look.planes,
         'rate_hz': settings.data.rate_hz,
         'mean_rate': mean_rate,
         'sets': sets,
     }
     write_atomically(out, to_json(report))
     show(report)
+
+
+def read_sets(data: Mapping[str, str], frames: int) -> dict[str, Clips]:
+    """The recordings of data sets, by their names.
+
+    Args:
+        data: Path and options of each.
+        frames: How many frames are wanted of each.
+
+    Raises:
+        DataSetError: A data set cannot be used, there is none, or too few frames are wanted.
+    """
+    if not data or frames < 2:
+        raise DataSetError(
+            f'{len(data)} data sets and {frames} frames: expected at least 1 data set '
+            '(--data.NAME PATH) and 2 frames'
+        )
+    return {name: readers.read(name, where) for name, where in data.items()}
+
+
+def middle_planes(config: RunConfig) -> int:
+    """The window length that a run of these settings is for: the middle one of them."""
+    return sorted(config.data.planes)[len(config.data.planes) // 2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How recordings are looked at.
+
+    Attributes:
+        config: Size of images, plane rate, bins.
+        planes: Length of the windows.
+        mean_rate: Share of the planes in which a pixel of simulated spikes fires.
+        multiple: What height and width of recorded spikes are multiples of; None: what the
+            network of the config wants.
+        rgb: Whether colour images are wanted.
+    """
+
+    config: RunConfig
+    planes: int
+    mean_rate: float
+    multiple: int | None = None
+    rgb: bool = False
+
+    def source(self, clips: Clips) -> ClipSource | SpikeSource:
+        """Samples simulated from frames, or as a camera saw them.
+
+        Raises:
+            DataSetError: The recordings cannot be used.
+        """
+        data, bins = self.config.data, self.config.model.bins
+        frames = [clip for clip in clips if isinstance(clip, Clip)]
+        if frames:
+            return ClipSource(
+                frames,
+                data.height,
+                data.width,
+                (self.planes,),
+                data.rate_hz,
+                bins,
+                self.mean_rate,
+                with_rgb=self.rgb,
+            )
+        spikes = [clip for clip in clips if isinstance(clip, SpikeClip)]
+        if self.rgb:
+            raise DataSetError(f'{spikes[0].name}: holds spikes, but the network looks at images')
+        pool = limits_of(self.config).settings.get('pool', 1)
+        return SpikeSource(spikes, self.planes, bins, self.multiple or 16 * int(pool))
 
 
 def score(
@@ -257,8 +345,8 @@ def _scores(limits: DepthRange, depths: Sequence[FloatImage], seen: _Seen) -> di
 class _Constants:
     """Each pixel's median canonical depth over training scenes, by size of images and style."""
 
-    def __init__(self, config: RunConfig, info: CheckpointInfo, device: torch.device) -> None:
-        self._config, self._info, self._device = config, info, device
+    def __init__(self, config: RunConfig, limits: DepthRange, device: torch.device) -> None:
+        self._config, self._limits, self._device = config, limits, device
         self._known: dict[tuple[int, int], dict[str, FloatImage]] = {}
 
     def of(self, height: int, width: int) -> dict[str, FloatImage]:
@@ -269,43 +357,17 @@ class _Constants:
             sizes = config.evaluate
             self._known[height, width] = {
                 style: constant_depth(
-                    Scenes(
-                        make_source(config, 'train', self._device, [style]),
+                    looked_at(
+                        make_source(config, 'train', self._device, [style], spikes=False),
                         sizes.constant_scenes,
                         sizes.batch_size,
+                        self._limits.canonical_fx,
                     ),
-                    self._info.canonical_fx,
+                    self._limits.canonical_fx,
                 )
-                for style in data.styles
+                for style in data.parts
             }
         return self._known[height, width]
-
-
-def _source(
-    config: RunConfig,
-    info: CheckpointInfo,
-    clips: Sequence[Clip] | Sequence[SpikeClip],
-    planes: int,
-    mean_rate: float,
-) -> ClipSource | SpikeSource:
-    """Samples as the network wants them: simulated from frames, or as a camera saw them."""
-    rgb = info.inputs == ('rgb',)
-    frames = [clip for clip in clips if isinstance(clip, Clip)]
-    if frames:
-        return ClipSource(
-            frames,
-            config.data.height,
-            config.data.width,
-            (planes,),
-            config.data.rate_hz,
-            config.model.bins,
-            mean_rate,
-            with_rgb=rgb,
-        )
-    spikes = [clip for clip in clips if isinstance(clip, SpikeClip)]
-    if rgb:
-        raise DataSetError(f'{spikes[0].name}: holds spikes, but the network looks at images')
-    return SpikeSource(spikes, planes, config.model.bins, info.multiple)
 
 
 def role(name: str) -> str:
@@ -338,7 +400,10 @@ def show(report: Mapping[str, Any]) -> None:
             cells = [cell(figures['raw'][key]) for key in ('abs_rel', 'rmse', 'delta1')]
             for key in ALIGNMENTS[1:]:
                 cells += [cell(figures[key]['abs_rel']), cell(figures[key]['delta1'])]
-            table.add_row(predictor.replace('_', ' '), *cells)
+            if predictor == 'network' and 'predictions' in report:
+                predictor = 'predictions'
+            mark = '' if tables['raw']['complete'] else ', INCOMPLETE'
+            table.add_row(predictor.replace('_', ' ') + mark, *cells)
         Console(width=99).print(table)
         unc = scores['uncertainty']
         print(

@@ -74,7 +74,7 @@ class SpikeSource(LabelledSource):
         if len(sizes) != 1:
             raise DataSetError(f'sensors of {sorted(sizes)} rows and columns: expected one size')
         ((height, width),) = sizes
-        self.binning = _binning((height, width), size)
+        self.binning = binning_of((height, width), size)
         if self.binning > 1 and -(-max(lengths) // bins) * self.binning**2 > 255:
             raise ValueError(
                 f'windows of {max(lengths)} planes in {bins} bins, {self.binning}x{self.binning} '
@@ -196,7 +196,7 @@ def together(counts: npt.NDArray[Any], binning: int) -> npt.NDArray[np.uint8]:
     return sums
 
 
-def _binning(sensor: tuple[int, int], size: tuple[int, int] | None) -> int:
+def binning_of(sensor: tuple[int, int], size: tuple[int, int] | None) -> int:
     """Pixels per side to count together: the largest power of two that leaves the size."""
     binning = 1
     while size and all(s >= 2 * binning * n for s, n in zip(sensor, size, strict=True)):
