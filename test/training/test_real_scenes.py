@@ -155,10 +155,10 @@ def test_the_command(tmp_path, capsys):
     (tmp_path / 'c.yaml').write_text(to_yaml(config))
     write_folder(tmp_path / 'one', Sliding())
     evaluate_real(
-        tmp_path / 'm.safetensors',
         tmp_path / 'c.yaml',
         {'folder': f'{tmp_path / "one"},frame_hz=10'},
         tmp_path / 'r.json',
+        tmp_path / 'm.safetensors',
         frames=3,
         planes=32,
         device='cpu',
@@ -175,7 +175,7 @@ def test_the_command(tmp_path, capsys):
     assert 'constant indoor' in printed
     assert 'folder, test: 3 frames of 1 recordings, 0 left out' in printed
     with pytest.raises(DataSetError, match='expected at least 1 data set'):
-        evaluate_real(tmp_path / 'm.safetensors', tmp_path / 'c.yaml', {}, tmp_path / 'r.json')
+        evaluate_real(tmp_path / 'c.yaml', {}, tmp_path / 'r.json', tmp_path / 'm.safetensors')
 
 
 def test_development_sets_are_called_so():
