@@ -118,8 +118,11 @@ class StreamTask:
 
 
 def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[str, object]:
-    ring = ingest.ring
+    ring, settings = ingest.ring, ingest.settings
     values: dict[str, object] = {
+        'policy': settings.policy,
+        'window_planes': settings.window,
+        'hop_planes': settings.hop or settings.window,
         'planes_per_s': rate,
         'sensor': str(ring.geometry) if ring is not None else 'unknown',
         'plane_rate_hz': 1e9 / ring.period_ns if ring is not None and ring.period_ns else 0.0,

@@ -29,10 +29,11 @@ from std_msgs.msg import Float64, Header
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
-from spike_depth_ros.evaluation.report import render
+from spike_depth_ros.evaluation.report import render, warnings
 from spike_depth_ros.evaluation.results import (
     ModelRun,
     Stream,
+    clear,
     metrics,
     timing,
     write_json,
@@ -71,15 +72,22 @@ EVALUATION_PARAMETERS = (
         'alignment and mean say it.',
         choices=('', 'bicross'),
     ),
-    Parameter('crop', 'none', 'Part of the image that is scored.', choices=('none', 'garg')),
+    Parameter(
+        'crop', 'none', 'Part of the image that is scored: none, garg.', choices=('none', 'garg')
+    ),
     Parameter('cap_m', 0.0, 'Farthest truth that is scored, m; 0: all.', 0.0, 100_000.0),
     Parameter(
         'alignment',
         'none',
-        'To the truth of each image.',
+        'To the truth of each image: none, median, scale_shift.',
         choices=('none', 'median', 'scale_shift'),
     ),
-    Parameter('mean', 'pixels', 'What figures are a mean over.', choices=('pixels', 'images')),
+    Parameter(
+        'mean',
+        'pixels',
+        'What figures are a mean over: pixels, images.',
+        choices=('pixels', 'images'),
+    ),
 )
 
 
@@ -109,6 +117,11 @@ class DepthNode:
     def packets_refused(self) -> dict[str, int]:
         """Packets whose planes could not be counted, by reason."""
         return self._by_reason('packets_refused_')
+
+    def hop(self) -> int:
+        """Planes between the starts of windows; 0 where the node takes the newest."""
+        every = self.stream.get('policy') == 'every'
+        return self._count('hop_planes') if every else 0
 
     def times_ms(self) -> dict[str, tuple[float, float]]:
         """Median and 99th percentile of each stage."""
@@ -140,6 +153,7 @@ class EvaluationNode(Node):
             self._info = load_info(Path(read['checkpoint'])) if read['checkpoint'] else None
             if self._out is not None:
                 self._out.mkdir(parents=True, exist_ok=True)
+                clear(self._out)
             cap = read['cap_m'] or None
             protocol = Protocol(read['crop'], cap, read['alignment'])
             published = read['protocol'] == 'bicross'
@@ -283,34 +297,36 @@ class EvaluationNode(Node):
         headline = run.scores.errors.headline(run.scores.mean)
         print(f'spike_evaluation: {stream.windows} windows, {stream.truth.used} with truth')
         print(f'spike_evaluation: {headline}')
+        for text in warnings(stream, [run]):
+            print(f'spike_evaluation: warning: {text}')
         print(f'spike_evaluation: report: {self._out / "report.html"}', flush=True)
 
     def _stream(self) -> Stream:
         heard, live = self._depth_node, self._live
-        warnings = [live.problem] if live.problem else []
+        texts = [live.problem] if live.problem else []
         if live.late:
-            warnings.append(f'{live.late} windows were scored before their truth came')
+            texts.append(f'windows scored before their truth came: {live.late}')
         if live.left_out:
-            warnings.append(f'{live.left_out} windows were not scored: scoring did not keep up')
+            texts.append(f'windows not scored, as scoring did not keep up: {live.left_out}')
         if self._unjoined:
-            warnings.append(f'{self._unjoined} depth images came without their other images')
+            texts.append(f'depth images that came without their other images: {self._unjoined}')
         account = heard.account()
         if account.dropped:
-            warnings.append(f'{account.dropped} planes were dropped on the way to a window')
+            texts.append(f'planes dropped on the way to a window: {account.dropped}')
         topic = self.resolve_topic_name('depth/image')
         return Stream(
             source=topic,
             mode='live',
             topics={'depth': topic, 'truth': self.resolve_topic_name('depth/truth')},
-            window=self._info.planes if self._info is not None else 0,
-            hop=0,
+            window=int(heard.stream.get('window_planes', 0)),
+            hop=heard.hop(),
             plane_rate_hz=float(heard.stream.get('plane_rate_hz', 0)),
             windows=live.windows,
             account=account,
             packets_refused=heard.packets_refused(),
             gaps=[],
             truth=live.truths.account,
-            warnings=warnings,
+            warnings=texts,
         )
 
     def _run(self, scores: Scores, info: CheckpointInfo) -> ModelRun:

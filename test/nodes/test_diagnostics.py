@@ -53,6 +53,7 @@ def test_a_stream_with_losses_is_a_warning_once(ingest):
     assert (seen['planes_lost_in_transport'], seen['planes_refused_gap']) == ('4', '4')
     assert (seen['packets_refused_format'], seen['gaps']) == ('1', '1')
     assert (seen['sensor'], seen['plane_rate_hz']) == ('13x5 little', '20000')
+    assert (seen['policy'], seen['window_planes'], seen['hop_planes']) == ('every', '8', '8')
     assert task.status('n', ingest).level == DiagnosticStatus.OK
 
 

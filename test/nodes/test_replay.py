@@ -120,14 +120,14 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     one, other = (json.loads((out / 'metrics.json').read_text()) for out in (lockstep, live))
     same = ('abs_rel', 'rmse', 'silog', 'delta1', 'ause', 'interval_coverage', 'coverage',
             'flicker', 'change_error', 'windows', 'windows_with_truth', 'planes_dropped', 'planes',
-            'truth')  # fmt: skip
+            'truth', 'window', 'hop', 'plane_rate_hz')  # fmt: skip
     assert {name: other[name] for name in same} == {name: one[name] for name in same}
     assert one['windows_with_truth'] == len(TRUTHS)
     assert other['mode'] == 'live'
     assert ears.figures['delta1'] == pytest.approx(one['delta1'], abs=0.05)
     text = (live / 'report.html').read_text()
     assert 'what came out of the running node, drops included' in text
-    assert 'age' in text
+    assert '<td>dpt_tiny: age</td>' in text
     assert f'report: {live}/report.html' in processes.log('evaluation')
 
 
@@ -143,13 +143,19 @@ def test_ros_reads_the_new_bag(lockstep):
     assert sum(image.height for image in spikes) == PLANES * bags.HEIGHT
 
 
-def test_the_evaluation_says_what_it_lacks(ros_node, processes, depth_parameters, spin):
+def test_the_evaluation_says_what_it_lacks(ros_node, processes, depth_parameters, spin, tmp_path):
     ears = Ears(ros_node)
-    processes.start('evaluation')
+    old = tmp_path / 'out' / 'report.html'
+    old.parent.mkdir()
+    old.write_text('of an earlier run')
+    processes.start('evaluation', *depth_parameters(out=old.parent))
     spin(lambda: EVALUATION in ears.messages, what='the evaluation')
     assert 'the model is not known yet: is the depth node running?' in ears.messages[EVALUATION]
     processes.start('depth', *depth_parameters(device='cpu'))
     spin(lambda: ears.messages[EVALUATION] == 'no depth yet', what='the model')
+    processes.stop('evaluation')
+    assert 'not one window came: no report' in processes.log('evaluation')
+    assert not old.exists()
 
 
 @pytest.mark.parametrize(
