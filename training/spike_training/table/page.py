@@ -174,9 +174,10 @@ class Page:
 
     def _styles(self) -> Sequence[str]:
         """Of the target's scenes."""
-        config = self.reference.row.config
-        assert config.target is not None  # checked with the table
-        return config.target.data(config.data).styles
+        reports = [report for row in self.rows for report in row.reports.values()]
+        return [
+            *dict.fromkeys(style for report in reports for style in report['target']['styles'])
+        ]
 
     def _seeds(self, row: RowFigures) -> str:
         return f'{len(row.reports)} of {len(row.scorings)}'

@@ -65,7 +65,10 @@ def load_table(path: Path) -> Table:
         ConfigError: Lists everything that is wrong with them.
     """
     problems: list[str] = []
-    settings: TableConfig = read_settings(TableConfig, read_tree(path, problems), '', problems)
+    content = read_tree(path, problems)
+    if problems:
+        raise ConfigError(listed(problems))
+    settings: TableConfig = read_settings(TableConfig, content, '', problems)
     problems += settings.problems()
     base: dict[str, Any] = {}
     if settings.base:
@@ -79,7 +82,9 @@ def load_table(path: Path) -> Table:
         config: RunConfig = read_settings(RunConfig, {'out': '', **own}, '', [])
         config.stages = [] if row.stage is None else stages.chain(row.stage, f'rows[{i}].stage')
         if config.stages:
-            problems += _problems_of_run(config, row)
+            found = _problems_of_run(config, row)
+            where = f'row {row.name}: ' if row.override else ''
+            problems += (where + text for text in found if text not in problems)
         rows.append(Row(row, config))
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
@@ -92,6 +97,11 @@ def _with(
     """Settings of a run with some that are others; names and types of these are checked."""
     read_settings(RunConfig, {'out': '', **override}, f'{where}.', problems)
     result = copy.deepcopy(dict(tree))
+    before, model = result.get('model') or {}, override.get('model') or {}
+    if 'architecture' in model and model['architecture'] != before.get(
+        'architecture', ModelConfig.architecture
+    ):
+        before.pop('settings', None)  # sizes of another architecture
     merge(result, override)
     return result
 
@@ -110,7 +120,7 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
             f'row {row.name}: adabn is true, but {reason}; give it an override of model with a '
             'twin that has some (architecture: dpt_tiny)'
         )
-    named = [
+    return [
         re.sub(
             r'^stages\[(\d+)\]',
             lambda found: f'stages.{config.stages[int(found[1])].name}',
@@ -118,7 +128,6 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
         )
         for problem in problems
     ]
-    return [f'row {row.name}: {problem}' for problem in named] if row.override else named
 
 
 def _no_statistics(config: RunConfig) -> str | None:
@@ -159,26 +168,31 @@ class _Stages:
         self.all = {name: self._stage(name) for name in [*self.base, *own]}
 
     def chain(self, name: str, where: str) -> list[StageConfig]:
-        """A stage, and before it those that it builds on; none if it is unknown."""
+        """A stage, and before it those that it builds on; none where that cannot be."""
         if name not in self.all:
             expected = unknown(name, self.all, 'a stage of the base or of this table')
             self.problems.append(f'{where} is {name!r}: {expected}')
             return []
         found: dict[str, StageConfig] = {}
-        self._visit(name, (), found)
-        return [*found.values()]
+        return [*found.values()] if self._visit(name, (), found) else []
 
-    def _visit(self, name: str, way: tuple[str, ...], found: dict[str, StageConfig]) -> None:
+    def _visit(self, name: str, way: tuple[str, ...], found: dict[str, StageConfig]) -> bool:
+        """Adds a stage behind those that it builds on; False if these are a circle."""
         if name in way:
             circle = ' <- '.join([*way[way.index(name) :], name])
             self.problems.append(f'stages.{name} builds on itself: {circle}')
-            return
+            return False
         stage = self.all[name]
         for earlier in (stage.teacher, stage.start):
             # Names that are unknown are reported with the run's other problems.
-            if earlier in self.all and earlier not in found:
-                self._visit(earlier, (*way, name), found)
+            if (
+                earlier in self.all
+                and earlier not in found
+                and not self._visit(earlier, (*way, name), found)
+            ):
+                return False
         found[name] = stage
+        return True
 
     def _stage(self, name: str) -> StageConfig:
         """A stage; what is wrong with the base's own was found with the base."""

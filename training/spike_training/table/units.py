@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
 import spike_depth_ros
@@ -230,10 +229,10 @@ def _adabn(row: Row) -> list[int] | None:
 
 def _settings(config: RunConfig) -> dict[str, Any]:
     """All settings that a result depends on."""
-    tree: dict[str, Any] = yaml.safe_load(to_yaml(config))
+    tree = dataclasses.asdict(config)
     return {name: value for name, value in tree.items() if name not in NOT_THE_RUN}
 
 
 def _hash(settings: Mapping[str, Any]) -> str:
-    text = json.dumps([spike_depth_ros.__version__, settings], sort_keys=True)
+    text = json.dumps([spike_depth_ros.__version__, settings], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:KEY]

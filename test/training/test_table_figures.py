@@ -1,0 +1,191 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From reports to a table: means, spreads, paired differences, claims, what is missing."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from tables import small
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from spike_training.data.procedural import ProceduralSource  # noqa: E402
+from spike_training.rates import LEVEL, picture  # noqa: E402
+from spike_training.table.figures import METRICS, RowFigures, Summary, claims_of  # noqa: E402
+from spike_training.table.page import Page, cell  # noqa: E402
+from spike_training.table.plan import load_table  # noqa: E402
+from spike_training.table.units import units_of  # noqa: E402
+
+SEEDS = [0, 1, 2]
+
+
+def scores(abs_rel, constant=0.9):
+    """What a report says of one style: other figures follow from AbsRel, to tell them apart."""
+
+    def errors(value):
+        return {
+            scale: {
+                'mean_over_images': {
+                    metric: factor * value + k for k, metric in enumerate(METRICS)
+                },
+                'mean_over_pixels': dict.fromkeys(METRICS, math.nan),
+            }
+            for scale, factor in (('raw', 1.0), ('median_scaled', 0.5))
+        }
+
+    return {
+        'network': errors(abs_rel),
+        'constant': errors(constant),
+        'uncertainty': {'rank_correlation': abs_rel / 10},
+    }
+
+
+def report(indoor, road, source=0.2):
+    return {
+        'styles': {'indoor': scores(source)},
+        'target': {'styles': {'indoor': scores(indoor, 0.8), 'road': scores(road, 1.0)}},
+    }
+
+
+def page(tmp_path, reports, **settings):
+    """A table of rows with given reports: by row and seed, AbsRel indoor and on the road."""
+    table = load_table(small(tmp_path, seeds=SEEDS, **settings))
+    rows = []
+    for row in table.rows:
+        name = row.settings.name
+        known = {seed: report(*found) for seed, found in reports.get(name, {}).items()}
+        scored = row if row.config.stages else table.rows[2]
+        scorings = {seed: units_of(scored, seed, Path('cache')) for seed in SEEDS}
+        rows.append(RowFigures(row, scorings, known, {}))
+    return Page(table, rows, claims_of(table, rows))
+
+
+REPORTS = {
+    'constant': {0: (0.5, 0.6)},
+    'pre_src': {0: (0.3, 0.5), 1: (0.4, 0.4), 2: (0.6, 0.6)},
+    'pre_src_adabn': {0: (0.3, 0.3), 1: (0.3, 0.3), 2: (0.3, 0.3)},
+    'bicross': {0: (0.2, 0.3), 2: (0.5, 0.5)},
+}
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return {row.name: row for row in page(tmp_path, REPORTS).rows}
+
+
+def test_mean_and_deviation_by_hand():
+    summary = Summary({0: 0.1, 1: 0.2, 2: 0.6})
+    assert summary.mean == pytest.approx(0.3)
+    assert summary.std == pytest.approx(math.sqrt((0.04 + 0.01 + 0.09) / 2))
+    assert Summary({0: 0.1}).std is None
+    assert Summary({}).mean is None
+
+
+def test_differences_are_taken_within_a_seed():
+    one, other = Summary({0: 0.5, 1: 0.7, 4: 9.0}), Summary({1: 0.5, 0: 0.4, 2: 7.0})
+    difference = one.minus(other)
+    assert difference.values == pytest.approx({0: 0.1, 1: 0.2})
+    assert difference.std == pytest.approx(0.1 / math.sqrt(2))
+
+
+def test_a_figure_is_the_mean_over_styles(rows):
+    pre_src = rows['pre_src']
+    assert pre_src.summary('abs_rel').values == pytest.approx({0: 0.4, 1: 0.4, 2: 0.6})
+    assert pre_src.summary('abs_rel', style='road').values[0] == pytest.approx(0.5)
+    assert pre_src.summary('abs_rel', 'median_scaled').values[0] == pytest.approx(0.2)
+    assert pre_src.summary('delta1').values[0] == pytest.approx(4.4)
+    assert pre_src.summary('abs_rel', domain='source').values[0] == pytest.approx(0.2)
+    assert pre_src.summary('rank_correlation').values[0] == pytest.approx(0.04)
+
+
+def test_the_constant_is_read_from_its_own_part_of_the_report(rows):
+    assert rows['constant'].summary('abs_rel').values == pytest.approx({0: 0.9})
+    assert rows['constant'].summary('rank_correlation').values == {}
+
+
+def test_a_style_without_a_figure_gives_no_mean(rows):
+    broken = report(0.3, 0.5)
+    table = broken['target']['styles']['road']['network']['raw']['mean_over_images']
+    table['abs_rel'] = None
+    row = rows['pre_src']
+    half = RowFigures(row.row, row.scorings, {0: broken}, {})
+    assert half.summary('abs_rel').values == {}
+    assert half.summary('rmse').values == pytest.approx({0: 2.4})
+
+
+def test_cells():
+    assert cell(Summary({})) == '-'
+    assert cell(Summary({0: 0.25})) == '0.250'
+    assert cell(Summary({0: 0.2, 1: 0.4})) == '0.300 ± 0.141'
+    assert cell(Summary({0: 0.2, 1: 0.4}), signed=True) == '+0.300 ± 0.141'
+
+
+def test_the_headline(tmp_path):
+    found = page(tmp_path, REPORTS)
+    lines = found.markdown().splitlines()
+    head = next(line for line in lines if line.startswith('| row | seeds | AbsRel | difference'))
+    bicross = next(line for line in lines if line.startswith('| bicross |'))
+    cells = dict(zip(head.split(' | ')[1:], bicross.split(' | ')[1:], strict=True))
+    assert cells['seeds'] == '2 of 3'
+    assert cells['AbsRel'] == '0.375 ± 0.177'
+    # To pre_src in seeds 0 and 2: -0.15 and -0.1; the other "difference" is of scaled depth.
+    assert bicross.split(' | ')[3] == '-0.125 ± 0.035'
+    assert cells['difference'] == '-0.062 ± 0.018'
+    assert cells['paper AbsRel'] == '0.128 (I)'
+    assert cells['paper delta1 |'] == '0.817 |'
+    rgb = next(line for line in lines if line.startswith('| rgb_only |'))
+    assert '| 0 of 3 | - | - | - | - | - | - | 0.294 (V) | 0.658 |' in rgb
+    text = '\n'.join(lines)
+    assert 'on another data set' in text
+    assert 'differences to `pre_src` within each seed' in text
+    assert 'teacher (2) > mono_cross (2) > bicross (2) | 6 |' in text
+
+
+def test_what_programs_read(tmp_path):
+    found = json.loads(json.dumps(page(tmp_path, REPORTS).to_json()))
+    row = next(row for row in found['rows'] if row['name'] == 'bicross')
+    assert (row['complete'], row['seeds_done']) == (False, [0, 2])
+    abs_rel = row['target']['raw']['abs_rel']
+    assert abs_rel['by_seed'] == pytest.approx({'0': 0.25, '2': 0.5})
+    assert abs_rel['difference']['mean'] == pytest.approx(-0.125)
+    assert row['paper'] == {'table': 'I', 'abs_rel': 0.128, 'delta1': 0.817}
+
+
+@pytest.mark.parametrize(
+    ('claim', 'holds', 'says'),
+    [
+        ({'row': 'pre_src_adabn', 'below': ['pre_src']}, True, 'holds, in 3 of 3 seeds'),
+        ({'row': 'pre_src_adabn', 'below': ['pre_src'], 'by': 0.15}, False, 'in 1 of 3 seeds'),
+        ({'row': 'bicross', 'below': ['pre_src']}, None, 'open, in 2 of 2 seeds (-0.150, -0.100)'),
+        ({'row': 'bicross', 'below': ['pre_src', 'pre_src_adabn']}, False, 'best of pre_src, pre'),
+        ({'row': 'pre_src', 'below': ['pre_src']}, False, '(+0.000, +0.000, +0.000)'),
+        ({'row': 'pre_src', 'below': ['constant'], 'domain': 'source'}, None, 'AbsRel, source)'),
+        ({'row': 'bicross', 'below': ['pre_src', 'rgb_only']}, None, 'open, no seed is done'),
+    ],
+)  # fmt: skip
+def test_claims(tmp_path, claim, holds, says):
+    found = page(tmp_path, REPORTS, claims=[claim]).claims[0]
+    assert found.holds is holds
+    assert says in found.sentence()
+
+
+def test_firing_rates_look_like_the_pictures_that_the_teacher_knows():
+    arguments = {'height': 64, 'width': 96, 'planes': (1280,), 'with_rgb': True, 'seed': 3}
+    batch = ProceduralSource(**arguments).batch(0, 16)
+    seen = picture(batch.counts, batch.planes_per_bin)
+    assert seen.shape == batch.rgb.shape
+    assert torch.equal(seen[:, 0], seen[:, 2])
+    assert seen.min() >= 0
+    assert seen.max() <= 1
+    # As bright, and of the same things.
+    light = (seen.square().mean(dim=(1, 2, 3)), batch.rgb.square().mean(dim=(1, 2, 3)))
+    assert light[0].mean() == pytest.approx(float(light[1].mean()), rel=0.1)
+    assert light[0].mean() == pytest.approx(LEVEL, rel=0.15)
+    for one, other in zip(seen[:, 0], batch.rgb.mean(dim=1), strict=True):
+        together = torch.stack([one.flatten(), other.flatten()])
+        assert torch.corrcoef(together)[0, 1] > 0.8
