@@ -10,7 +10,6 @@ so close that nothing moves more than about a pixel, and in between light is ble
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -93,10 +92,6 @@ class FlowInterpolator:
     than as they are.
     """
 
-    def __init__(self) -> None:
-        # It keeps images while it looks for their flow: threads must not share one.
-        self._own = threading.local()
-
     def between(self, before: Light, after: Light) -> Motion:
         """Flow between two frames of at least 16 x 16 pixels; smaller ones are blended."""
         if np.array_equal(before, after) or min(before.shape) < 16:
@@ -106,10 +101,9 @@ class FlowInterpolator:
         first, second = (
             np.rint(255 * (light / peak) ** _GAMMA).astype(np.uint8) for light in (before, after)
         )
-        if not hasattr(self._own, 'dis'):
-            self._own.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        # A new one each time: what it has looked at before changes what it finds, by a little.
         # OpenCV's types do not know that the flow to begin with may be None.
-        dis: Any = self._own.dis
+        dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         forward = dis.calc(first, second, None)
         backward = dis.calc(second, first, None)
         return flow_motion(before, after, forward, backward)
