@@ -176,3 +176,9 @@ def test_the_spikes_of_real_recordings_show_their_frames(name, where):
         placed = Placement.aspect(image.shape[:2], 128, 192).image(luminance(image))
         exposed = np.clip(placed * 0.2 / placed.mean(), 0, 1)
         assert likeness(rate(batch, row), exposed) > 0.97
+
+
+def test_a_sample_does_not_hang_on_what_was_looked_at_before():
+    source = ClipSource([Sliding()], 30, 45, planes=(48,), rate_hz=600.0)
+    first, second = (source.samples([2]).counts for _ in range(2))
+    torch.testing.assert_close(second, first, rtol=0, atol=0)

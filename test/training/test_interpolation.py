@@ -173,10 +173,3 @@ def test_the_benchmark_compares_with_frames_that_were_kept_back(tmp_path, capsys
     # Eight pixels of a frame that is enlarged from 90 to 400 columns.
     assert row['motion_px'] == pytest.approx(8 * 400 / 90, rel=0.2)
     assert '| folder/made' in capsys.readouterr().out
-
-
-def test_flow_does_not_hang_on_what_was_looked_at_before():
-    flow = FlowInterpolator()
-    first = flow.between(sliding(0), sliding(3)).at(0.4)
-    flow.between(sliding(9), sliding(4)).at(0.5)
-    np.testing.assert_array_equal(flow.between(sliding(0), sliding(3)).at(0.4), first)
