@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,16 +15,18 @@ import numpy as np
 import torch
 
 from spike_depth_ros.chunk import PackedPlanes
-from spike_training.config import RunConfig, to_yaml
-from spike_training.data.clip import Matrix
+from spike_training.config import DataConfig, RunConfig, to_yaml
+from spike_training.data.clip import Matrix, SpikeClip
+from spike_training.data.clip_source import MEAN_RATE
 from spike_training.data.labelled import LabelledSource, PlaneWindow
 from spike_training.data.procedural import ProceduralSource
 from spike_training.disk import check_room, make_folder
 from spike_training.engine.evaluate import Scenes
 from spike_training.engine.fabric import choose_device
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.predictions import sample_name
 from spike_training.progress import progress_bar
+from spike_training.real_scenes import Look, middle_planes, read_sets
 from spike_training.scenes import looked_at, make_source, make_target, target_parts
 from spike_training.verdict import limits_of, with_changes
 
@@ -52,23 +55,32 @@ class Sample(NamedTuple):
 def write_inputs(
     config: Path,
     out: Path,
+    data: dict[str, str] | None = None,
     device: Literal['auto', 'cpu', 'cuda'] = 'auto',
     planes: Sequence[int] = (),
     scenes: int | None = None,
+    frames: int = 100,
+    mean_rate: float = MEAN_RATE,
 ) -> None:
-    """Write the samples that evaluate scores, without the truth, for another way to depth.
+    """Write the samples that an evaluation scores, without the truth, for another way to depth.
 
-    The folder then holds NAME.npz for each sample: the spikes as spike_player reads them, with
-    the camera matrix where it is known; index.csv, which tells names and sizes; and config.yaml,
-    for "evaluate --predictions". See docs/evaluation.md.
+    Those of evaluate; or, with data, of evaluate_real. The folder then holds NAME.npz for each
+    sample: the spikes as spike_player reads them, with the camera matrix where it is known;
+    index.csv, which tells names and sizes; and config.yaml, for the evaluation of the depth maps.
+    See docs/evaluation.md.
 
     Args:
         config: The config.yaml of a run, or a config of one: where the scenes come from.
         out: Folder to write; made if missing, refused unless empty.
+        data: Data sets by name, as for evaluate_real: --data.kitti PATH; none: what the config
+            is tested on.
         device: cpu, cuda, or auto: a GPU where torch sees one. Scenes made on another kind of
             device may differ in single spikes.
-        planes: Lengths of the windows; those of the config if none are given.
+        planes: Lengths of the windows; those of the config if none are given, with data the
+            middle one of them.
         scenes: Test scenes of each style; as the config says if not given.
+        frames: With data: labelled frames of each data set.
+        mean_rate: With data: share of the planes in which a pixel fires.
 
     Raises:
         ConfigError: The settings are wrong, or the folder holds something.
@@ -78,25 +90,48 @@ def write_inputs(
     make_folder(out)
     if any(out.iterdir()):
         raise ConfigError(f'{out} is not empty: choose another --out')
-    parts = [*_parts(settings, choose_device(device))]
-    number = sum(part.number for _, part, _ in parts)
-    data = settings.data
-    plane_bytes = data.height * -(-data.width // 8)
-    check_room(out, number * max(data.planes) * plane_bytes, 'or write fewer --scenes')
+    if data:
+        parts = [*_recorded(settings, data, frames, mean_rate)]
+    else:
+        parts = [*_parts(settings, choose_device(device))]
+    number = sum(part.scenes.number for part in parts)
+    longest = max(max(part.planes) for part in parts)
+    size = settings.data.height * -(-settings.data.width // 8)
+    check_room(out, number * longest * size, 'or write fewer samples')
     rows = []
     with progress_bar() as bar:
         task = bar.add_task('samples', total=number)
-        for name, part, rate_hz in parts:
-            for sample in samples(part):
-                rows.append(_write(out, sample_name(name, sample.number), sample, rate_hz))
+        for part in parts:
+            for sample in samples(part.scenes):
+                rows.append(_write(out, part, sample))
                 bar.advance(task)
+    if not rows:
+        raise DataSetError(f'{", ".join(part.name for part in parts)}: no sample can be used')
     with (out / INDEX).open('w', newline='', encoding='utf-8') as file:
         table = csv.DictWriter(file, rows[0].keys())
         table.writeheader()
         table.writerows(rows)
+    # Where a run of these settings would go is nobody's matter but the reader's.
     settings = dataclasses.replace(settings, out=Path('runs/inputs'))
     (out / 'config.yaml').write_text(to_yaml(settings), encoding='utf-8')
-    print(f'{out}: {len(rows)} samples')
+    print(f'{out}: {len(rows)} samples; {INDEX} tells the names of the maps to predict')
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Samples that are scored together.
+
+    Attributes:
+        name: What their names begin with.
+        scenes: Makes them.
+        planes: Window lengths.
+        rate_hz: Planes a second; of recorded spikes their own is near to it.
+    """
+
+    name: str
+    scenes: Scenes
+    planes: Sequence[int]
+    rate_hz: float
 
 
 def samples(scenes: Scenes) -> Iterator[Sample]:
@@ -122,40 +157,59 @@ def samples(scenes: Scenes) -> Iterator[Sample]:
             yield Sample(number, window.planes, window.camera, (height, width), fx)
 
 
-def _parts(config: RunConfig, device: torch.device) -> Iterator[tuple[str, Scenes, float]]:
-    """Name, scenes and plane rate of each part that is scored."""
+def _parts(config: RunConfig, device: torch.device) -> Iterator[Part]:
+    """What evaluate scores."""
     sizes, fx = config.evaluate, limits_of(config).canonical_fx
-    for part in config.data.parts:
-        source = make_source(config, 'test', device, [part])
+
+    def part(name: str, source: ProceduralSource | LabelledSource, data: DataConfig) -> Part:
         seen = looked_at(source, sizes.scenes, sizes.batch_size, fx)
-        yield f'source_{part}', seen, config.data.rate_hz
-    for part in target_parts(config):
-        assert config.target is not None
-        target = make_target(config, 'test', device, [part])
-        seen = looked_at(target, sizes.scenes, sizes.batch_size, fx)
-        yield f'target_{part}', seen, config.target.data(config.data).rate_hz
+        return Part(name, seen, source.planes, data.rate_hz)
+
+    for name in config.data.parts:
+        source = make_source(config, 'test', device, [name])
+        yield part(f'source_{name}', source, config.data)
+    for name in target_parts(config):
+        assert config.target is not None  # a target has parts
+        target = make_target(config, 'test', device, [name])
+        yield part(f'target_{name}', target, config.target.data(config.data))
 
 
-def _write(out: Path, name: str, sample: Sample, rate_hz: float) -> dict[str, object]:
+def _recorded(
+    config: RunConfig, data: dict[str, str], frames: int, mean_rate: float
+) -> Iterator[Part]:
+    """What evaluate_real scores."""
+    look = Look(config, middle_planes(config), mean_rate)
+    for name, clips in read_sets(data, frames).items():
+        source = look.source(clips)
+        rates = {clip.rate_hz for clip in clips if isinstance(clip, SpikeClip)}
+        rate_hz = max(rates, default=config.data.rate_hz)
+        yield Part(name, looked_at(source, frames, 10, math.nan), source.planes, rate_hz)
+
+
+def _write(out: Path, part: Part, sample: Sample) -> dict[str, object]:
     """Writes a sample; its line in the index."""
-    planes, height, _ = sample.planes.shape
-    wide = sample.size[1] * (height // sample.size[0])
+    name = sample_name(part.name, sample.number)
+    if not math.isfinite(sample.fx):
+        raise DataSetError(f'{name}: no focal length is known; give it with the option fx')
+    height, width = sample.size
+    planes, rows, _ = sample.planes.shape
     arrays = {
         'packed': sample.planes,
-        'width': np.array(wide),
+        # Of the planes: more than the map's where pixels are counted together.
+        'width': np.array(width * (rows // height)),
         'bit_order': np.array('little'),
-        'rate_hz': np.array(rate_hz),
+        'rate_hz': np.array(part.rate_hz),
     }
     if sample.camera is not None:
         arrays['K'] = sample.camera
     np.savez_compressed(out / f'{name}.npz', **arrays)
     return {
         'name': name,
-        'height': sample.size[0],
-        'width': sample.size[1],
+        'height': height,
+        'width': width,
         'fx': f'{sample.fx:.9g}',
         'planes': planes,
-        'rate_hz': f'{rate_hz:.9g}',
+        'rate_hz': f'{part.rate_hz:.9g}',
     }
 
 
