@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lockstep replay of a bag: which windows come out, and where every plane and truth went."""
 
+import tracemalloc
 from pathlib import Path
 
 import bags
@@ -228,3 +229,30 @@ def test_a_truth_topic_of_another_encoding_is_refused(opened):
     truth = TruthTopic(bag, '/depth/truth', 10)
     with pytest.raises(BagError, match=r"topic /depth/truth: encoding 'rgb8'; .* 32FC1 \(metres"):
         truth.take(bags.START)
+
+
+def long_stream(packets):
+    """The same packet of 7.7 kB again and again, and a truth of 6 kB beside each second one."""
+    block = bags.moving_bars(40)
+    yield '/camera_info', bags.START, bags.camera()
+    for number in range(packets):
+        stamp = bags.START + 40 * number * bags.PERIOD
+        yield '/spikes', stamp, bags.packet(stamp, block)
+        if number % 2:
+            yield '/depth/truth', stamp, bags.image(stamp, bags.slope(), '32FC1')
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+def test_memory_does_not_grow_with_the_bag(tmp_path, storage):
+    peaks = []
+    for packets in (900, 1800):
+        bag = Bag(bags.write(tmp_path / f'{packets}', long_stream(packets), storage))
+        tracemalloc.start()
+        stream = Replay(bag, choose_topics(bag), 128)
+        truths, found = TruthTopic(bag, '/depth/truth', 64 * bags.PERIOD), 0
+        for one in stream.windows():
+            found += truths.take(one.window.reference_ns) is not None
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert found > 100
+    assert peaks[1] < peaks[0] + 1e6  # the bag grew by 9.6 MB

@@ -202,16 +202,18 @@ def test_the_best_and_the_worst_windows_are_kept_with_their_images():
 
 def test_windows_in_which_two_models_differ_most_are_kept_with_the_images_of_both():
     errors = [(0.5, 0.5), (0.1, 0.9), (0.9, 0.2), (0.3, 0.4), (0.2, 0.6), (0.0, 0.5), (0.4, 0.3)]
-    contrasts = Contrasts()
+    contrasts, swapped = Contrasts(), Contrasts()
     for number, pair in enumerate(errors):
         outputs = [output(number, [[1 + error]], [[1.0]]) for error in pair]
-        rows = [scored(one)[1][0] for one in outputs]
-        contrasts.add(*zip(outputs, rows, strict=True))
+        one, other = ((seen, scored(seen)[1][0]) for seen in outputs)
+        contrasts.add(one, other)
+        swapped.add(other, one)
     unknown = (output(7, [[9.0]]), {'abs_rel': math.nan})
     contrasts.add(unknown, unknown)
     ahead = contrasts.first_ahead()
     assert [one.number for one, _ in ahead] == [1, 5, 4]
     assert [one.number for one, _ in contrasts.second_ahead()] == [2, 6]  # 0 is a draw
+    assert [one.number for one, _ in swapped.first_ahead()] == [2, 6]
     one, other = ahead[0]
     assert (one.depth[0, 0], other.depth[0, 0]) == pytest.approx((1.1, 1.9))
     assert (one.abs_rel, other.abs_rel) == pytest.approx((0.1, 0.9), abs=1e-6)

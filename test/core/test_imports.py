@@ -167,6 +167,15 @@ def test_every_module_of_the_core_imports_without_ros_and_torch():
     assert done.returncode == 0, done.stderr
 
 
+def test_a_bag_is_evaluated_without_ros_and_torch_and_says_what_else_it_lacks():
+    call = 'print(main(["no_bag", "--out", "no_out", "--device", "cpu"]))'
+    run_main = f'from spike_depth_ros.evaluation.command import main\n{call}'
+    assert run_apart(run_main).stderr == 'evaluate_bag: error: no_bag: no such bag\n'
+    lacking = run_apart(f'sys.modules["PIL"] = None\n{run_main}')
+    error = "evaluate_bag: error: PIL is missing: install with pip install '.[evaluate]'\n"
+    assert (lacking.stdout, lacking.stderr) == ('1\n', error)
+
+
 def test_the_guard_of_these_tests_works():
     assert 'imported torch' in run_apart('import torch').stderr
     assert 'imported sensor_msgs' in run_apart('import sensor_msgs.msg').stderr

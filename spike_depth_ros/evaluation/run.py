@@ -1,0 +1,207 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What ``evaluate_bag`` does with its command line: evaluate, write the results, show them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from spike_depth_ros.bag import Bag, BagError
+from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.evaluation.evaluate import Options, evaluate, labels
+from spike_depth_ros.evaluation.intervals import LEVEL
+from spike_depth_ros.evaluation.lockstep import choose_topics
+from spike_depth_ros.evaluation.output_bag import OutputBag
+from spike_depth_ros.evaluation.page import FIGURES
+from spike_depth_ros.evaluation.report import compared, render, warnings
+from spike_depth_ros.evaluation.results import (
+    ModelRun,
+    Stream,
+    clear,
+    differences,
+    metrics,
+    timing,
+    write_json,
+)
+from spike_depth_ros.evaluation.truth import Mask
+from spike_depth_ros.metrics import PUBLISHED, Mean, Protocol
+
+OUTPUT_BAG = 'bag'
+"""Name of the new bag in the output folder."""
+
+
+def protocol(options: argparse.Namespace) -> tuple[Protocol, Mean]:
+    """Protocol and mean that the command line asks for.
+
+    Raises:
+        BagError: A named protocol and a part of one contradict each other.
+    """
+    parts = {'--crop': options.crop, '--cap': options.cap, '--align': options.align}
+    if options.protocol:
+        given = [name for name, value in {**parts, '--mean': options.mean}.items() if value]
+        if given:
+            raise BagError(
+                f'--protocol {options.protocol} says crop, cap, alignment and mean: leave out '
+                f'{", ".join(given)}'
+            )
+        return PUBLISHED, 'images'
+    chosen = Protocol(options.crop or 'none', options.cap, options.align or 'none')
+    return chosen, options.mean or 'pixels'
+
+
+def read_mask(path: Path | None) -> Mask | None:
+    """Pixels that count, ``[H, W]``; those that are not 0 in the picture.
+
+    Raises:
+        BagError: It is no picture.
+    """
+    if path is None:
+        return None
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert('L')) > 0
+    except OSError as error:
+        raise BagError(f'{path}: no mask: {error}') from error
+
+
+def run(options: argparse.Namespace) -> None:
+    """Evaluate and write the results.
+
+    Args:
+        options: Of ``spike_depth_ros.evaluation.command.argument_parser``.
+
+    Raises:
+        ValueError: The bag, the models or the options cannot be used.
+        OSError: A file cannot be read or written.
+    """
+    started = time.monotonic()
+    # Written to a file, tables are not squeezed into eighty columns. Names are no markup.
+    width = None if sys.stdout.isatty() else 120
+    console = Console(width=width, markup=False, highlight=False)
+    bag = Bag(options.bag)
+    settings = _settings(options, bag)
+    models = _models(options)
+    _make_folder(options)
+    with contextlib.ExitStack() as stack:
+        new_bag = None
+        if options.write_bag:
+            namespace = settings.topics.spikes.rsplit('/', 1)[0]
+            path = options.out / OUTPUT_BAG
+            new_bag = stack.enter_context(OutputBag(path, bag, namespace, options.write_bag))
+        columns = (SpinnerColumn(), TextColumn('{task.completed} windows'), TimeElapsedColumn())
+        progress = stack.enter_context(
+            Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        )
+        task = progress.add_task('windows')
+        stream, runs = evaluate(
+            bag,
+            models,
+            settings,
+            options.out,
+            new_bag,
+            lambda windows: progress.update(task, completed=windows),
+        )
+    if new_bag is not None:
+        stream.warnings += [
+            f'{name} was not copied to the new bag: its type is not known'
+            for name in new_bag.skipped
+        ]
+    write_json(options.out / 'metrics.json', metrics(stream, runs))
+    write_json(options.out / 'timing.json', timing(runs, time.monotonic() - started))
+    (options.out / 'report.html').write_text(render(stream, runs), encoding='utf-8')
+    show(stream, runs, options.out, console)
+
+
+def _make_folder(options: argparse.Namespace) -> None:
+    """The folder of the results, without those of an earlier run."""
+    out: Path = options.out
+    if out.resolve() == options.bag.resolve():
+        raise BagError(f'--out {out}: that is the bag; choose another folder')
+    if options.write_bag and (out / OUTPUT_BAG).exists():
+        raise BagError(
+            f'{out / OUTPUT_BAG}: exists; a bag is not written over: remove it, or choose another '
+            '--out'
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BagError(f'--out {out}: no folder can be made there: {error.strerror}') from error
+    clear(out)
+
+
+def _settings(options: argparse.Namespace, bag: Bag) -> Options:
+    topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
+    mask = read_mask(options.mask)
+    if mask is not None and topics.truth is None:
+        raise BagError('--mask without true depth: name its topic with --truth')
+    scored, mean = protocol(options)
+    return Options(
+        topics=topics,
+        window=options.window,
+        hop=options.hop,
+        rate_hz=options.rate,
+        stamp_tolerance=options.stamp_tolerance,
+        size=options.size,
+        protocol=scored,
+        mean=mean,
+        mask=mask,
+    )
+
+
+def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
+    paths: list[Path | None] = options.model or [None]
+    if options.write_bag and len(paths) > 1:
+        raise BagError('--write-bag takes one --model')
+    return [
+        (
+            label,
+            DepthEstimator.from_checkpoint(path, options.device, options.backend, options.threads),
+        )
+        for label, path in zip(labels(paths), paths, strict=True)
+    ]
+
+
+def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) -> None:
+    """Print the few figures that matter, and where the rest is."""
+    scored = [one for one in runs if one.scores.errors.images]
+    if scored:
+        console.print(_table(scored))
+    lines = [f'{one.label}: {one.scores.errors.headline(one.scores.mean)}' for one in scored]
+    for other in scored[1:]:
+        found = differences(scored[0], other)['abs_rel']
+        difference, interval, verdict = compared('abs_rel', found, scored[0], other)
+        lines.append(
+            f'{other.label} less {scored[0].label}: AbsRel {difference} ({LEVEL:.0%} interval '
+            f'{interval}): {verdict}{" is better" if found.excludes_zero else ""}'
+        )
+    lines.append(
+        f'{stream.windows} windows, {stream.truth.used} with truth; {stream.account.dropped} of '
+        f'{stream.account.expected} planes dropped'
+    )
+    lines += [f'warning: {text}' for text in warnings(stream, runs)]
+    lines.append(f'report: {out / "report.html"}')
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def _table(runs: Sequence[ModelRun]) -> Table:
+    table = Table()
+    names = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1')
+    for column in ('model', *(FIGURES[name] for name in names), 'AUSE ↓', '68 % holds'):
+        table.add_column(column)
+    for one in runs:
+        figures = one.scores.headline()
+        cells = [f'{figures[name]:.3f}' for name in (*names, 'ause', 'interval_coverage')]
+        table.add_row(one.label, *cells)
+    return table
