@@ -15,6 +15,7 @@ from spike_training.engine.optim import (  # noqa: E402
     check_groups,
     groups_of,
     learning_rate_share,
+    learning_rates,
     set_learning_rate,
 )
 
@@ -79,6 +80,19 @@ def test_every_group_has_its_own_scale_of_the_learning_rate():
     rates = {id(p): g['lr'] for g in optimizer.param_groups for p in g['params']}
     assert rates[id(stage[0].weight)] == pytest.approx(0.05)
     assert rates[id(stage[1].weight)] == 0.5
+
+
+def test_rates_are_told_by_what_they_are_for():
+    stage = two_layers()
+    slow = groups_of(stage, part=stage[0], part_scale=0.1)
+    judge = nn.Linear(2, 1)
+    found = {
+        'main': optimizers_of(stage, {'main': slow})['main'],
+        'judge': optimizers_of(judge, {'judge': groups_of(judge, 2.0)})['judge'],
+    }
+    assert learning_rates(found, 0.5) == pytest.approx(
+        {'learning_rate': 0.5, 'learning_rate_main_x0.1': 0.05, 'learning_rate_judge': 1.0}
+    )
 
 
 class TestSchedule:

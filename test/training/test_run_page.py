@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
     """A whole run of three stages, with pictures and validations."""
     config = three_stages(tmp_path_factory.mktemp('runs') / 'three', deploy='label_free')
     config.train = dataclasses.replace(
-        config.train, picture_every=1, validate_every=1, validate_batches=1
+        config.train, picture_every=1, validate_every=1, validate_batches=1, tensorboard=True
     )
     pipeline.run(config)
     return config
@@ -142,6 +142,28 @@ class TestOfARun:
         text = render.render(read_run(trained.out))
         assert 'data:image' not in text
         assert 'src="bicross/pictures/0000003.png"' in text
+
+    def test_tensorboard_has_the_same_curves_and_pictures(self, trained):
+        events = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+        also = {
+            'teacher': {'train/sup', 'train/unc', 'train/learning_rate'},
+            'mono_cross': {
+                'train/ckd', 'train/fkd', 'train/kept_coarse', 'train/kept_fine',
+                'train/learning_rate_projection',
+            },
+            'bicross': {
+                'train/scp', 'train/sca', 'train/kept', 'validation/ema_distance',
+                'train/learning_rate_discriminators',
+            },
+        }  # fmt: skip
+        for stage in read_run(trained.out).stages:
+            board = events.EventAccumulator(str(trained.out / stage.name)).Reload()
+            assert {*board.Tags()['scalars']} == {*stage.scalars} >= also[stage.name]
+            for name, (steps, values) in stage.scalars.items():
+                found = board.Scalars(name)
+                assert [event.step for event in found] == steps.tolist()
+                assert [event.value for event in found] == pytest.approx(values, rel=1e-5)
+            assert [event.step for event in board.Images('pictures')] == [1, 2, 3]
 
     def test_a_session_says_where_the_time_went(self, trained):
         (session,) = read_sessions(trained.out)

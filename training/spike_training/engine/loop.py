@@ -20,7 +20,12 @@ from spike_training.engine.ahead import ahead
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
 from spike_training.engine.guard import FiniteGuard
-from spike_training.engine.optim import build_optimizers, learning_rate_share, set_learning_rate
+from spike_training.engine.optim import (
+    build_optimizers,
+    learning_rate_share,
+    learning_rates,
+    set_learning_rate,
+)
 from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.record import Clock, Mean, Record
 from spike_training.engine.stage import Source, Stage
@@ -137,7 +142,8 @@ def fit(
             if logs:
                 figures = _average(fabric, mean.take())
                 speed = clock.take(config.batch_size * fabric.world_size)
-                record.scalars(done, 'train', {**figures, 'learning_rate': rate, **speed})
+                rates = learning_rates(optimizers, rate)
+                record.scalars(done, 'train', {**figures, **rates, **speed})
             if _due(done, steps, config.validate_every):
                 with clock.pause(), ema.applied(stage.deployable):
                     figures = _validate(stage, validation, config, place)

@@ -146,3 +146,26 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
     """Sets the rate of every group, each by its own scale."""
     for group in optimizer.param_groups:
         group['lr'] = learning_rate * group['lr_scale']
+
+
+def learning_rates(
+    optimizers: Mapping[str, torch.optim.Optimizer], learning_rate: float
+) -> dict[str, float]:
+    """What a step is made with, by names to log: ``learning_rate`` is that of most parameters.
+
+    Args:
+        optimizers: By their names.
+        learning_rate: As it was set.
+
+    Returns:
+        Beside that the rate of each other optimiser, ``learning_rate_discriminators``, and of
+        groups that are trained more slowly or faster, ``learning_rate_main_x0.1``.
+    """
+    found = {'learning_rate': learning_rate}
+    for name, optimizer in optimizers.items():
+        scales = sorted({group['lr_scale'] for group in optimizer.param_groups})
+        for scale in scales:
+            several = f'_x{scale:g}' if len(scales) > 1 else ''
+            if name != 'main' or scale != 1:
+                found[f'learning_rate_{name}{several}'] = learning_rate * scale
+    return found
