@@ -12,7 +12,7 @@ from typing import Any, Generic
 import torch
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import CheckpointInfo, load
+from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import SETTINGS, build, build_with_weights
 from spike_training.bicross.stages.cross_domain import CrossDomain
@@ -22,6 +22,7 @@ from spike_training.bicross.statistics import batch_norms, estimate_statistics
 from spike_training.config import RunConfig, StageConfig
 from spike_training.data.pairs import DomainPair
 from spike_training.data.sample import AnyBatch, Unlabelled
+from spike_training.data.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.stage import Source, Stage
 from spike_training.scenes import datasets_of, fx_range, make_source, make_target
@@ -38,6 +39,7 @@ class Context:
         info: What its checkpoints say of themselves.
         trained: The checkpoints of the stages before it, by name, in their order.
         device: Where batches are made.
+        load: Reads one of these checkpoints.
     """
 
     config: RunConfig
@@ -45,6 +47,7 @@ class Context:
     info: CheckpointInfo
     trained: Mapping[str, Path]
     device: torch.device
+    load: Callable[[Path], tuple[CheckpointInfo, Tensors]] = load
 
     @property
     def folder(self) -> Path:
@@ -85,55 +88,58 @@ def make_work(context: Context) -> Work[Any]:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.config.seed)
-        return KINDS[context.stage.kind](context)
+        stage = make_stage(context)
+    train, validation = (make_batches(context, split) for split in ('train', 'calibration'))
+    return Work(stage, train, validation)
 
 
-def _pretrain(context: Context) -> Work[Any]:
+def make_stage(context: Context) -> Stage[Any]:
+    """The networks of a stage and their loss."""
+    return KINDS[context.stage.kind](context)
+
+
+def make_batches(context: Context, split: Split) -> Source[Any]:
+    """Where the batches of a stage come from: one domain, or pairs of both.
+
+    Raises:
+        DataSetError: Recordings cannot be used.
+    """
     config, stage, device = context.config, context.stage, context.device
-    network = Pretrain(first_weights(context), stage, config.model)
-    if stage.domain == 'target':  # the upper bound, which has labels of the target
-        return Work(
-            network,
-            make_target(config, 'train', device),
-            make_target(config, 'calibration', device),
+    if stage.kind == 'cross_domain':
+        return DomainPair(
+            make_source(config, split, device), make_target(config, split, device, labels=False)
         )
+    if stage.domain == 'target':  # the upper bound, which has labels of the target
+        return make_target(config, split, device)
+    both = stage.kind == 'cross_modality'
     rgb = stage.input == 'rgb'
-    return Work(
-        network,
-        make_source(config, 'train', device, rgb=rgb, spikes=not rgb),
-        make_source(config, 'calibration', device, rgb=rgb, spikes=not rgb),
-    )
+    return make_source(config, split, device, rgb=rgb or both, spikes=both or not rgb)
 
 
-def _cross_modality(context: Context) -> Work[Any]:
-    config, stage, device = context.config, context.stage, context.device
+def _pretrain(context: Context) -> Stage[Any]:
+    return Pretrain(first_weights(context), context.stage, context.config.model)
+
+
+def _cross_modality(context: Context) -> Stage[Any]:
+    stage = context.stage
     assert stage.teacher is not None  # checked with the config
-    teacher = build_with_weights(*load(context.trained[stage.teacher]))
+    teacher = build_with_weights(*context.load(context.trained[stage.teacher]))
     assert isinstance(teacher, SpikeDepthNet)
-    return Work(
-        CrossModality(first_weights(context), teacher, stage, config.model, _dim(context)),
-        make_source(config, 'train', device, rgb=True),
-        make_source(config, 'calibration', device, rgb=True),
-    )
+    student = first_weights(context)
+    return CrossModality(student, teacher, stage, context.config.model, _dim(context))
 
 
-def _cross_domain(context: Context) -> Work[Any]:
+def _cross_domain(context: Context) -> Stage[Any]:
     config, stage, device = context.config, context.stage, context.device
     student = first_weights(context)
     # A stage that goes on has its statistics in its checkpoint.
     if stage.adapt.start_batches and batch_norms(student) and not has_checkpoint(context.folder):
         number, size = stage.adapt.start_batches, stage.train(config.train).batch_size
         estimate_statistics(student.to(device), target_batches(config, number, size, device))
-    train, validation = (
-        DomainPair(
-            make_source(config, split, device), make_target(config, split, device, labels=False)
-        )
-        for split in ('train', 'calibration')
-    )
-    return Work(CrossDomain(student, stage, config.model, _dim(context)), train, validation)
+    return CrossDomain(student, stage, config.model, _dim(context))
 
 
-KINDS: dict[str, Callable[[Context], Work[Any]]] = {
+KINDS: dict[str, Callable[[Context], Stage[Any]]] = {
     'pretrain': _pretrain,
     'cross_modality': _cross_modality,
     'cross_domain': _cross_domain,
@@ -172,13 +178,13 @@ def first_weights(context: Context) -> SpikeDepthNet:
         load_imagenet(network.encoder, stage.imagenet)
     elif stage.start != 'scratch':
         name = [*context.trained][-1] if stage.start == 'previous' else stage.start
-        _take_over(network, stage.name, context.trained[name])
+        _take_over(network, context, context.trained[name])
     return network
 
 
-def _take_over(network: SpikeDepthNet, stage: str, checkpoint: Path) -> None:
+def _take_over(network: SpikeDepthNet, context: Context, checkpoint: Path) -> None:
     own = network.state_dict()
-    given = {name: torch.from_numpy(value) for name, value in load(checkpoint)[1].items()}
+    given = {name: torch.from_numpy(value) for name, value in context.load(checkpoint)[1].items()}
     fitting = {
         name: value
         for name, value in given.items()
@@ -186,7 +192,7 @@ def _take_over(network: SpikeDepthNet, stage: str, checkpoint: Path) -> None:
     }
     network.load_state_dict(own | fitting)
     fresh = sorted(own.keys() - fitting.keys())
-    print(f'{stage}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}')
+    print(f'{context.stage.name}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}')
 
 
 def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:

@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
 from spike_training.config import listed
-from spike_training.reading import settings_problems
+from spike_training.reading import settings_problems, without_dashes
 
 
 class Parser(ArgumentParser):
     """jsonargparse stops at the first error; this one then looks for the others."""
+
+    def parse_args(self, args: Any = None, *arguments: Any, **options: Any) -> Any:
+        """As of any parser; a dash in an option is an underscore."""
+        given = [without_dashes(one) for one in (sys.argv[1:] if args is None else args)]
+        return super().parse_args(given, *arguments, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Ends the process with status 2 and one message."""

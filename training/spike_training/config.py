@@ -433,7 +433,9 @@ class RunConfig:
     scalars.jsonl and, if wanted, TensorBoard's files; OUT/config.yaml holds all settings.
 
     Attributes:
-        out: Folder of the run; made if missing.
+        out: Folder of the run; made if missing. Needed, unless dry_run is true.
+        dry_run: Build everything, tell sizes, steps, memory and all that is missing, and train
+            and write nothing (also --dry-run true).
         resume: Continue the run in that folder from its newest checkpoint. Without it a folder
             that already holds a run is refused.
         stages: The stages in order; see --stages.help.
@@ -450,7 +452,8 @@ class RunConfig:
             same number.
     """
 
-    out: Path
+    out: Path = field(default_factory=Path)
+    dry_run: bool = False
     resume: bool = False
     stages: list[StageConfig] = field(default_factory=lambda: [StageConfig()])
     model: ModelConfig = field(default_factory=ModelConfig)

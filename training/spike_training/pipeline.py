@@ -18,13 +18,15 @@ from spike_depth_ros.checkpoint import load, save, write_atomically
 from spike_depth_ros.model.registry import weights_of
 from spike_training.bicross.stages.cross_domain import CrossDomain
 from spike_training.build import Context, Work, context, make_work
-from spike_training.config import RunConfig, StageConfig, check, to_yaml
+from spike_training.config import RunConfig, StageConfig, check, listed, to_yaml
+from spike_training.dry_run import dry_run
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.record import Mean
 from spike_training.epochs import with_steps
 from spike_training.errors import ConfigError
+from spike_training.reading import NO_OUT, load_config
 from spike_training.run_page import PAGE, write_page
 from spike_training.sessions import Session
 from spike_training.verdict import calibrated, figures, score, show, to_json
@@ -35,7 +37,7 @@ REPORT = 'report.json'
 SELECTED = 'selected.safetensors'
 SELECTION = 'selection.json'
 
-NOT_THE_RUN = ('out', 'resume', 'device', 'devices', 'threads')
+NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'threads')
 """Settings that may differ when a run is continued: they say where it runs, not what it does."""
 
 
@@ -47,7 +49,12 @@ def run(config: RunConfig) -> None:
         DataSetError: Recordings that the settings name cannot be used.
         TrainingError: Training cannot go on.
     """
+    if config.dry_run:
+        dry_run(config)
+        return
     check(config)
+    if config.out == Path():
+        raise ConfigError(listed([NO_OUT]))
     fabric = make_fabric(config.device, config.devices, config.train.precision)
     config = with_steps(config, fabric.world_size)
     if fabric.is_global_zero:
@@ -150,7 +157,8 @@ def _claim(config: RunConfig) -> None:
                 f'{config.out} holds a run already: continue it with --resume true, or choose '
                 'another --out'
             )
-        before, now = yaml.safe_load(path.read_text(encoding='utf-8')), yaml.safe_load(text)
+        # Read as settings: of a run that an older version began some may not be named.
+        before, now = yaml.safe_load(to_yaml(load_config(path))), yaml.safe_load(text)
         if different := [*_differences(before, now)]:
             raise ConfigError(
                 f'{config.out} holds a run with another {", ".join(different)}: give the settings '

@@ -16,6 +16,14 @@ import yaml
 from spike_training.config import RunConfig, listed, problems_of
 from spike_training.errors import ConfigError
 
+NO_OUT = 'out is missing: name a folder for the run with --out'
+
+
+def without_dashes(argument: str) -> str:
+    """An option as settings are named: --dry-run means --dry_run."""
+    name, equals, value = argument.partition('=')
+    return name.replace('--dry-run', '--dry_run') + equals + value
+
 
 def settings_problems(arguments: Sequence[str]) -> list[str]:
     """Everything that is wrong with the settings of a run.
@@ -25,8 +33,8 @@ def settings_problems(arguments: Sequence[str]) -> list[str]:
     """
     problems: list[str] = []
     given = _given(arguments, problems)
-    if 'out' not in given:
-        problems.append('out is missing: name a folder for the run with --out')
+    if 'out' not in given and not given.get('dry_run'):
+        problems.append(NO_OUT)
     config = read_settings(RunConfig, {'out': '', **given}, '', problems)
     return problems + problems_of(config)
 
@@ -61,7 +69,7 @@ def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
             merge(given, read_tree(value, problems))
         else:
             tree: Any = yaml.safe_load(value)
-            for key in reversed(name[2:].split('.')):
+            for key in reversed(without_dashes(name)[2:].split('.')):
                 tree = {key: tree}
             merge(given, tree)
     return given

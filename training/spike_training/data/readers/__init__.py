@@ -41,13 +41,32 @@ def read(name: str, where: str) -> list[Clip] | list[SpikeClip]:
     """
     if name not in READERS:
         raise DataSetError(f'data set {name!r}: expected one of {", ".join(READERS)}')
+    reader, root, options = _parsed(name, where)
+    clips: list[Clip] | list[SpikeClip] = reader(root, **options)
+    return clips
+
+
+def missing_paths(name: str, where: str) -> list[Path]:
+    """What of a data set's folder, and of the folders and files in its options, is not there.
+
+    Args:
+        name: One of ``READERS``.
+        where: As for :func:`read`.
+
+    Raises:
+        DataSetError: There is no such option.
+    """
+    _, root, options = _parsed(name, where)
+    named = [root, *(value for value in options.values() if isinstance(value, Path))]
+    return [path for path in named if not path.exists()]
+
+
+def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
+    """The reader of a data set, its folder or file, and its options."""
     reader = importlib.import_module(f'{__name__}.{name}').read
     path, *options = re.split(r',(?=[a-z_]+=)', where)
     given = dict(option.split('=', 1) for option in options)
-    clips: list[Clip] | list[SpikeClip] = reader(
-        Path(path).expanduser(), **_values(reader, name, given)
-    )
-    return clips
+    return reader, Path(path).expanduser(), _values(reader, name, given)
 
 
 def _values(reader: Any, name: str, given: dict[str, str]) -> dict[str, Any]:
