@@ -30,6 +30,7 @@ from spike_training.errors import DataSetError  # noqa: E402
 from spike_training.reading import load_config, settings_problems  # noqa: E402
 from spike_training.recorded import recorded_source  # noqa: E402
 from spike_training.scenes import make_source, make_target, target_parts  # noqa: E402
+from spike_training.table.plan import load_table  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
@@ -263,6 +264,19 @@ class TestRuns:
         steps = [stage.steps for stage in with_steps(config, 1).stages]
         assert steps == [9, 6]  # 12 and 24 frames in batches of 4
         assert [stage.steps for stage in with_steps(config, 3).stages] == [3, 2]
+
+    def test_a_table_counts_in_steps_too(self, streets, tmp_path):
+        (tmp_path / 'base.yaml').write_text(
+            f'data: {{height: 32, width: 48, recordings: {{vkitti: {streets}}}}}\n'
+            f'target: {{recordings: {{vkitti: {streets}}}}}\n'
+            'train: {batch_size: 2, tensorboard: false, picture_every: 0}\n'
+        )
+        (tmp_path / 'table.yaml').write_text(
+            'base: base.yaml\nstages: {pre_src: {epochs: 2}}\n'
+            'rows: [{name: pre_src, stage: pre_src}]\nreference: pre_src\n'
+        )
+        (row,) = load_table(tmp_path / 'table.yaml').rows
+        assert [stage.steps for stage in row.config.stages] == [24]
 
     def test_wrong_settings_are_named(self):
         config = tiny_run(Path(), StageConfig(epochs=3, steps=2), StageConfig(name='b', epochs=1))

@@ -21,6 +21,7 @@ from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_depth_ros.model.registry import SETTINGS, build
 from spike_training.adabn import refusal
 from spike_training.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
+from spike_training.epochs import with_steps
 from spike_training.errors import ConfigError
 from spike_training.reading import merge, read_settings, read_tree
 from spike_training.table.settings import RowConfig, TableConfig, unknown
@@ -63,6 +64,7 @@ def load_table(path: Path) -> Table:
 
     Raises:
         ConfigError: Lists everything that is wrong with them.
+        DataSetError: Recordings whose epochs are to be counted cannot be used.
     """
     problems: list[str] = []
     content = read_tree(path, problems)
@@ -88,7 +90,8 @@ def load_table(path: Path) -> Table:
         rows.append(Row(row, config))
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
-    return Table(path, settings, rows)
+    counted = [dataclasses.replace(row, config=with_steps(row.config, 1)) for row in rows]
+    return Table(path, settings, counted)
 
 
 def _with(
