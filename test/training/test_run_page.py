@@ -379,3 +379,11 @@ def test_settings_that_differ(tmp_path):
     assert not [name for name, *_ in found if name.startswith(('out', 'resume', 'a: '))]
     assert differences({**run.config, 'novel': 3})[-1] != ('novel', '3', 'null')
     assert ('novel', '3', '–') in differences({**run.config, 'novel': 3})
+
+
+def test_a_target_without_depth_has_no_table(trained):
+    run = read_run(trained.out)
+    run.report['target']['styles'] = {}
+    seen = Reader(render.render(run))
+    assert 'Target: the domain without labels: no depth to compare with' in seen.text
+    assert 'Abs Rel, source, road' in seen.text

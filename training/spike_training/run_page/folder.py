@@ -110,7 +110,7 @@ def _stage(folder: Path, settings: dict[str, Any], config: dict[str, Any]) -> St
         settings=settings,
         done=max(last, int(pointer.get('step', 0))),
         steps=settings['steps'] or train['steps'],
-        batch_size=settings['batch_size'] or train['batch_size'],
+        batch_size=(settings['batch_size'] or train['batch_size']) * train.get('accumulate', 1),
         scalars=scalars,
         warnings=[(line['step'], line['warning']) for line in _lines(folder / WARNINGS)],
         pictures=sorted((int(p.stem), p) for p in folder.glob('pictures/[0-9]*.png')),

@@ -97,7 +97,10 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
         seconds = sum(session['seconds'] for session in run.sessions)
         tiles.append(('time, all in all', duration(seconds)))
     if run.report is not None:
-        domain, styles = [*domains(run.report).items()][-1]
+        # A target whose recordings have no depth is not scored.
+        domain, styles = [(name, found) for name, found in domains(run.report).items() if found][
+            -1
+        ]
         for style, scores in styles.items():
             own, constant = (
                 number(scores[name]['raw']['mean_over_pixels']['abs_rel'])
@@ -111,8 +114,11 @@ def _result(run: RunFolder) -> list[dict[str, Any]]:
     """The tables of each domain."""
     if run.report is None:
         return []
-    parts = []
+    parts: list[dict[str, Any]] = []
     for domain, styles in domains(run.report).items():
+        if not styles:
+            parts.append({'title': f'{DOMAINS[domain]}: no depth to compare with', 'tables': []})
+            continue
         tables = [
             {'title': title, 'head': ['', *FIGURES.values(), 'coverage'],
              'rows': [*_depth_rows(styles, kind)]}
@@ -247,8 +253,14 @@ def _picture(path: Path) -> str:
 def _facts(run: RunFolder) -> list[list[str]]:
     config = run.config
     data = config['data']
+    looked_at = {
+        name: ', '.join(part.get('recordings') or part['styles'] or data['styles'])
+        for name, part in (('source', data), ('target', config.get('target')))
+        if part is not None
+    }
     rows = [
         ['seed', str(config.get('seed', 0))],
+        *([name, found] for name, found in looked_at.items()),
         ['network', str(config['model']['architecture'])],
         [
             'images',
