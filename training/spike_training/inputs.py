@@ -67,7 +67,7 @@ def write_inputs(
     Those of evaluate; or, with data, of evaluate_real. The folder then holds NAME.npz for each
     sample: the spikes as spike_player reads them, with the camera matrix where it is known;
     index.csv, which tells names and sizes; and config.yaml, for the evaluation of the depth maps.
-    See docs/evaluation.md.
+    See docs/predictions.md.
 
     Args:
         config: The config.yaml of a run, or a config of one: where the scenes come from.

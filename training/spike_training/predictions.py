@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Anybody's depth maps, read from a folder, to be scored by the code that scores our networks.
 
-Formats, names and rules: docs/evaluation.md.
+Formats, names and rules: docs/predictions.md.
 """
 
 from __future__ import annotations

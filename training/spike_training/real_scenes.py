@@ -71,7 +71,7 @@ def evaluate_real(
     the depth predicted from another frame's spikes.
 
     Depth maps are of the samples that the command inputs writes with the same config, data,
-    frames, planes and mean_rate: see docs/evaluation.md.
+    frames, planes and mean_rate: see docs/predictions.md.
 
     Args:
         config: The config.yaml of a run, or a config of one: size of images, plane rate, and the

@@ -54,7 +54,7 @@ def evaluate_checkpoint(
     looks at no image; and other spikes, the depth predicted from another scene's spikes.
 
     Depth maps are of the samples that the command inputs writes with the same config, planes and
-    scenes: see docs/evaluation.md.
+    scenes: see docs/predictions.md.
 
     Args:
         config: The config.yaml of a run or of inputs, or a config: where the scenes come from.

@@ -74,6 +74,7 @@ PANELS = (
         'On labelled source scenes.',
     ),
     Panel('Depth on labels, L_sup', 'loss', {'sup': ''}),
+    Panel('Edges of depth', 'loss', {'edges': ''}),
     Panel(
         'Uncertainty, L_unc',
         'loss',

@@ -200,7 +200,7 @@ def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
         facts.append(f'{max(part["peak_memory_mb"] for part in own) / 1000:.2g} GB at most')
     return {
         'name': stage.name,
-        'facts': '; '.join(facts) + '.',
+        'facts': f'{facts[0][0].upper()}{"; ".join(facts)[1:]}.',
         'begun': bool(stage.scalars or stage.pictures or stage.checkpoint),
         'charts': curves(stage),
         'pictures': [album.entry(step, path) for step, path in _chosen(stage.pictures)],
