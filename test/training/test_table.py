@@ -128,6 +128,15 @@ def test_the_teacher_of_rgb_is_scored_on_the_target(smoke):
     assert set(report['target']['styles']) == {'indoor', 'road'}
 
 
+def test_the_upper_bound_learns_from_the_target(smoke):
+    path, out = smoke
+    # Nothing else tells the two apart.
+    one, other = (unit_of(path, name, out / 'stages').training for name in ('pre_src',
+                                                                            'supervised'))  # fmt: skip
+    assert dataclasses.replace(other.stage, name='pre_src', domain='source') == one.stage
+    assert one.result['weights_sha256'] != other.result['weights_sha256']
+
+
 def test_the_same_command_again_does_nothing(smoke, capsys):
     path, out = smoke
     before = trained(out)
@@ -302,11 +311,7 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
     path, out = small(tmp_path), tmp_path / 'out'
     rows = ('--rows', 'pre_src,mono_cross,rgb_init')
     first = command(path, out, *rows)
-    deadline = time.monotonic() + 120
-    while not list((out / 'stages').glob('*/lock')):
-        assert time.monotonic() < deadline
-        assert first.poll() is None
-        time.sleep(0.05)
+    _until(lambda: [*(out / 'stages').glob('*/lock')], 120)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     both = [command(path, out, *rows) for _ in range(2)]
@@ -321,21 +326,35 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_jobs_end_with_the_process_that_started_them(tmp_path):
-    path, out = small(tmp_path), tmp_path / 'out'
-    parent = command(path, out, '--jobs', '2', '--rows', 'pre_src,rgb_init')
-    deadline = time.monotonic() + 120
-    while len(list((out / 'stages').glob('*/lock'))) < 2:
-        assert time.monotonic() < deadline
-        assert parent.poll() is None
-        time.sleep(0.05)
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
-    deadline = time.monotonic() + 20
-    while any(_holds(path) for path in (out / 'stages').glob('*')):
+    endless = {'steps': 1_000_000}
+    path = small(
+        tmp_path,
+        stages={'teacher': endless, 'pre_src': {'like': 'teacher', 'input': 'spikes'}},
+        rows=[{'name': 'a', 'stage': 'teacher'}, {'name': 'b', 'stage': 'pre_src'}],
+        reference='a',
+        claims=[],
+    )
+    out = tmp_path / 'out'
+    parent = command(path, out, '--jobs', '2')
+
+    def locked():
+        found = 0
+        for folder in (out / 'stages').glob('*'):
+            with claimed(folder) as free:
+                found += not free
+        return found
+
+    try:
+        _until(lambda: locked() == 2, 120)
+        os.kill(parent.pid, signal.SIGKILL)
+        _until(lambda: locked() == 0, 20)
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
+
+
+def _until(true, seconds):
+    deadline = time.monotonic() + seconds
+    while not true():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-def _holds(folder):
-    with claimed(folder) as free:
-        return not free

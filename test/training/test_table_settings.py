@@ -207,6 +207,7 @@ def test_all_mistakes_are_named_at_once(file):
             'teacher': {'like': 'bicross'},
             'f': 3,
             'g': {'like': 'teacher', 'start': 'previous'},
+            'h': {'like': 'mono_cross', 'domain': 'target'},
         },
         rows=[
             {'name': 'pre_src', 'stage': 'pre_src', 'paper': 'Pre_scr'},
@@ -216,7 +217,8 @@ def test_all_mistakes_are_named_at_once(file):
             {'name': 'e', 'stage': 'e'},
             {'name': 'constant', 'adabn': True},
             {'name': 'o', 'stage': 'ex1',
-             'override': {'modle': {}, 'out': 'x', 'model': {'architecture': 'moon'}}},
+             'override': {'model2': {}, 'out': 'x', 'model': {'architecture': 'moon'}}},
+            {'name': 'h', 'stage': 'h'},
             {'name': 't', 'stage': 'teacher', 'override': {'target': None}},
             'x',
         ],
@@ -247,11 +249,12 @@ def test_all_mistakes_are_named_at_once(file):
         "rows[1].stage is 'mono_cros': expected a stage of the base or of this table; did you",
         "rows[2].name is 'a b'",
         'rows[5] has adabn or override: expected a stage too',
-        'rows[6].override.modle is unknown: did you mean model?',
+        'rows[6].override.model2 is unknown: did you mean model?',
         'rows[6].override.out is given: expected it as --out',
         "row o: model.architecture is 'moon'",
         'row t: target is missing: expected one',
-        "rows[8] is 'x': expected settings",
+        "stages.h.domain is 'target': expected it in a pretrain stage of spikes only",
+        "rows[9] is 'x': expected settings",
         'claims[0].below is []',
         'claims[0].by is -1',
         "claims[1] has 'p': expected the name of a row",
@@ -262,7 +265,7 @@ def test_all_mistakes_are_named_at_once(file):
 
 
 def test_mistakes_of_the_base_are_named_with_those_of_the_table(tmp_path):
-    (tmp_path / 'base.yaml').write_text('{train: {stpes: 3}, stages: [{nmae: a}], target: {}}')
+    (tmp_path / 'base.yaml').write_text('{train: {stpes: 3}, stages: [{nname: a}], target: {}}')
     path = tmp_path / 'table.yaml'
     path.write_text('{base: base.yaml, seeds: [], rows: [{name: a, stage: a}], reference: a}')
     with pytest.raises(ConfigError) as caught:
@@ -270,7 +273,7 @@ def test_mistakes_of_the_base_are_named_with_those_of_the_table(tmp_path):
     for expected in (
         'seeds is []',
         'base base.yaml: train.stpes is unknown: did you mean steps?',
-        'base base.yaml: stages[0].nmae is unknown: did you mean name?',
+        'base base.yaml: stages[0].nname is unknown: did you mean name?',
     ):
         assert expected in str(caught.value)
 

@@ -105,7 +105,6 @@ def _try(unit: Unit, began: float) -> bool:
         # Another process may have been at it until just now.
         if not mine or unit.done or _hopeless(unit, began):
             return False
-        (unit.folder / FAILED).unlink(missing_ok=True)
         print(unit.describe(), flush=True)
         try:
             unit.work()
