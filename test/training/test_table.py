@@ -131,8 +131,8 @@ def test_the_teacher_of_rgb_is_scored_on_the_target(smoke):
 def test_the_upper_bound_learns_from_the_target(smoke):
     path, out = smoke
     # Nothing else tells the two apart.
-    one, other = (unit_of(path, name, out / 'stages').training for name in ('pre_src',
-                                                                            'supervised'))  # fmt: skip
+    names = ('pre_src', 'supervised')
+    one, other = (unit_of(path, name, out / 'stages').training for name in names)
     assert dataclasses.replace(other.stage, name='pre_src', domain='source') == one.stage
     assert one.result['weights_sha256'] != other.result['weights_sha256']
 
