@@ -16,6 +16,8 @@ from typing import BinaryIO, NamedTuple
 
 from rosbags.rosbag2.storage_mcap import decompress
 
+from spike_depth_ros.bag_pages import messages_by_page
+
 _MCAP_MAGIC = b'\x89MCAP0\r\n'
 _LARGEST_PART = 1 << 26
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
@@ -118,23 +120,32 @@ def read_sqlite(path: Path) -> Iterator[Row]:
 
     Raises:
         CutOff: A page is missing or damaged.
+        OSError: It cannot be read at all.
     """
     try:
         database = sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)
     except sqlite3.Error as error:
         raise CutOff(str(error)) from error
-    number = 0
+    number = last = 0
+    topics: dict[int, tuple[str, str]] = {}
     try:
         # Lets SQLite read a file that is shorter than its header says.
         database.execute('PRAGMA writable_schema = ON')
         known = database.execute('SELECT id, name, type FROM topics')
-        topics: dict[int, tuple[str, str]] = {row[0]: (row[1], row[2]) for row in known}
-        query = 'SELECT topic_id, timestamp, data FROM messages ORDER BY id'
-        for topic, time_ns, data in database.execute(query):
-            number += 1
-            name, kind = topics[topic]
-            yield Row(name, kind, time_ns, data)
+        topics.update((row[0], (row[1], row[2])) for row in known)
+        query = 'SELECT id, topic_id, timestamp, data FROM messages ORDER BY id'
+        for row in database.execute(query):
+            last, topic, time_ns, data = row
+            if topic in topics:
+                number += 1
+                yield Row(*topics[topic], time_ns, data)
+        return
     except sqlite3.Error as error:
-        raise CutOff(f'after {number} messages: {error}') from error
+        reason = str(error)
     finally:
         database.close()
+    for message in messages_by_page(path, after=last):
+        if message.topic in topics:
+            number += 1
+            yield Row(*topics[message.topic], message.time_ns, message.data)
+    raise CutOff(f'{number} messages can be read: {reason}')

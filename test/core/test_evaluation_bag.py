@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.bag import IMAGE, Bag, BagError, decode, is_bag
+from spike_depth_ros.bag_pages import messages_by_page
 
 KINDS = [
     ('sqlite3', None),
@@ -110,6 +111,70 @@ def test_a_compressed_chunk_that_was_cut_is_lost_and_those_before_it_are_not(tmp
     assert 100 <= len(read) < 174
     assert all(map(same, read, sent(messages)))
     assert 'it ends within a record' in ' '.join(bag.damage)
+
+
+def many_packets(count):
+    """Packets that lie within a page of SQLite's, and such that need several, in turn."""
+    blocks = [bags.moving_bars(planes) for planes in (8, 40, 8, 43)]
+    for number in range(count):
+        stamp = bags.START + number * 1_000_000
+        yield '/spikes', stamp, bags.packet(stamp, blocks[number % 4])
+
+
+@pytest.mark.parametrize('tenths', [3, 6, 9])
+def test_an_sqlite_file_whose_tree_of_pages_was_cut_off_is_read_by_its_pages(tmp_path, tenths):
+    messages = list(many_packets(1400))
+    path = bags.write(tmp_path / 'bag', messages, 'sqlite3')
+    (file,) = path.glob('*.db3')
+    with file.open('r+b') as end:
+        end.truncate(file.stat().st_size * tenths // 10)
+    bag, read = packets(path)
+    assert 140 * tenths - 30 < len(read) <= 140 * tenths
+    assert all(map(same, read, sent(messages)))
+    assert f'{file.name}: {len(read)} messages can be read: ' in ' '.join(bag.damage)
+    assert f'/spikes: {1400 - len(read)} of 1400 messages are lost' in ' '.join(bag.damage)
+
+
+def test_pages_give_what_sqlite_gives(tmp_path):
+    messages = [*many_packets(60), ('/truth', bags.START, bags.image(0, bags.slope(), '32FC1'))]
+    path = bags.write(tmp_path / 'bag', messages, 'sqlite3')
+    (file,) = path.glob('*.db3')
+    with sqlite3.connect(file) as database:
+        query = 'SELECT id, topic_id, timestamp, data FROM messages ORDER BY id'
+        rows = database.execute(query).fetchall()
+    assert [tuple(message) for message in messages_by_page(file)] == rows
+    assert [tuple(message) for message in messages_by_page(file, after=47)] == rows[47:]
+    assert len(rows) == 61
+
+
+def test_a_message_that_lost_its_last_page_ends_the_reading(tmp_path):
+    messages = list(many_packets(40))
+    path = bags.write(tmp_path / 'bag', messages, 'sqlite3')
+    (file,) = path.glob('*.db3')
+    content = bytearray(file.read_bytes())
+    with sqlite3.connect(file) as database:
+        ((data,),) = database.execute('SELECT data FROM messages WHERE id = 12').fetchall()
+    page = content.index(data[-100:], content.index(data[:40])) // 4096 * 4096
+    content[page : page + 4096] = b'\xff' * 4096
+    file.write_bytes(content)
+    assert [message.number for message in messages_by_page(file)] == list(range(1, 12))
+
+
+def test_bytes_that_were_flipped_give_whole_messages_or_none(tmp_path):
+    messages = list(many_packets(40))
+    path = bags.write(tmp_path / 'bag', messages, 'sqlite3')
+    (file,) = path.glob('*.db3')
+    content, random = file.read_bytes(), np.random.default_rng(0)
+    for _ in range(100):
+        damaged = bytearray(content)
+        for place in random.integers(0, len(content), 200):
+            damaged[place] = random.integers(256)
+        damaged[:100] = content[:100]
+        file.write_bytes(damaged)
+        numbers = [message.number for message in messages_by_page(file)]
+        assert np.all(np.diff(numbers) == 1)
+    file.write_bytes(content[:60])
+    assert list(messages_by_page(file)) == []
 
 
 def test_an_mcap_file_without_index_and_end_is_read_whole(tmp_path):
