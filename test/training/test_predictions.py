@@ -181,7 +181,7 @@ class TestFigures:
                 truth[f'target_road_{number:06d}'] = depth.numpy()
         assert truth.keys() == {n['name'] for n in lines(folder / 'inputs')} & truth.keys()
         maps = written(maps_of(folder) | truth, tmp_path / 'maps')
-        found = evaluate(folder, tmp_path / 'r.json', maps)
+        found = evaluate(folder, tmp_path / 'new' / 'r.json', maps)
         figures = found['target']['styles']['road']['network']['raw']['mean_over_pixels']
         assert figures['abs_rel'] == pytest.approx(0, abs=1e-6)
         assert figures['rmse'] == pytest.approx(0, abs=1e-4)

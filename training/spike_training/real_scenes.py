@@ -27,6 +27,7 @@ from spike_training.data.clip import Clip, SpikeClip
 from spike_training.data.clip_source import MEAN_RATE, ClipSource
 from spike_training.data.labelled import LabelledSource
 from spike_training.data.spike_source import SpikeSource
+from spike_training.disk import make_folder
 from spike_training.engine.evaluate import (
     DepthRange,
     FloatImage,
@@ -78,7 +79,7 @@ def evaluate_real(
             scenes of the constants.
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
             readers follow the path: --data.tum PATH,per_metre=5000. See docs/data_sets.md.
-        out: The report to write, JSON.
+        out: The report to write, JSON; its folder is made if missing.
         checkpoint: The .safetensors file. Give this or predictions.
         predictions: Folder of depth maps, one for each sample, as for evaluate.
         per_metre: Stored value of one metre in maps of uint16, as for evaluate.
@@ -97,6 +98,7 @@ def evaluate_real(
         raise ConfigError('checkpoint or predictions: expected one of the two')
     settings = load_config(config)
     check(settings)
+    make_folder(out.parent)
     place = choose_device(device)
     look = Look(settings, planes or middle_planes(settings), mean_rate)
     limits: DepthRange = limits_of(settings)

@@ -21,6 +21,7 @@ from spike_training.config import ModelConfig, RunConfig, check
 from spike_training.data.labelled import LabelledSource
 from spike_training.data.procedural import ProceduralSource
 from spike_training.data.world import STYLES
+from spike_training.disk import make_folder
 from spike_training.engine.evaluate import (
     DepthRange,
     FloatImage,
@@ -58,7 +59,7 @@ def evaluate_checkpoint(
 
     Args:
         config: The config.yaml of a run or of inputs, or a config: where the scenes come from.
-        out: The report to write, JSON.
+        out: The report to write, JSON; its folder is made if missing.
         checkpoint: The .safetensors file. Give this or predictions.
         predictions: Folder of depth maps, one for each sample: NAME.npy or .npz (depth and, if
             there is one, uncertainty: the half-width of the 68 % interval) of floats in metres
@@ -77,6 +78,7 @@ def evaluate_checkpoint(
     if (checkpoint is None) == (predictions is None):
         raise ConfigError('checkpoint or predictions: expected one of the two')
     settings = with_changes(config, planes, scenes)
+    make_folder(out.parent)
     place = choose_device(device)
     if checkpoint is not None:
         info, weights = load(checkpoint)
