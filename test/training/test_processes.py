@@ -20,6 +20,7 @@ import global_batch  # noqa: E402
 from global_batch import KINDS, STEPS, losses_of  # noqa: E402
 
 from spike_training.engine.fabric import make_fabric  # noqa: E402
+from spike_training.errors import ConfigError  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOBAL = 4
@@ -71,3 +72,22 @@ def test_accumulated_batches_give_the_losses_of_one(whole, tmp_path, kind):
     losses = losses_of(kind, tmp_path, fabric, GLOBAL // 2, accumulate=2)
     means = np.array(losses).reshape(STEPS, 2).mean(axis=1)
     np.testing.assert_allclose(means, whole[kind], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ('starter', 'variables'),
+    [
+        ('torchrun', {'WORLD_SIZE': '4', 'RANK': '1', 'LOCAL_RANK': '1', 'GROUP_RANK': '0',
+                      'LOCAL_WORLD_SIZE': '2', 'TORCHELASTIC_RUN_ID': 'x'}),
+        ('SLURM', {'SLURM_NTASKS': '4', 'SLURM_JOB_NAME': 'train', 'SLURM_PROCID': '1',
+                   'SLURM_LOCALID': '1', 'SLURM_NODEID': '0'}),
+    ],
+)  # fmt: skip
+def test_processes_that_do_not_know_of_each_other_are_refused(monkeypatch, starter, variables):
+    """Each would train alone, and write over the files of the others."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f'{starter} started 4 processes, devices is 1 and nod'):
+        make_fabric('cpu', 1, '32-true')
+    with pytest.raises(ConfigError, match=r'--devices .* times --nodes to be 4'):
+        make_fabric('cpu', 2, '32-true', nodes=3)

@@ -24,6 +24,7 @@ from spike_training.data.pairs import DomainPair
 from spike_training.data.sample import AnyBatch, Unlabelled
 from spike_training.data.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
+from spike_training.engine.processes import is_first
 from spike_training.engine.stage import Source, Stage
 from spike_training.scenes import datasets_of, fx_range, make_source, make_target
 from spike_training.sessions import source_commit
@@ -192,7 +193,10 @@ def _take_over(network: SpikeDepthNet, context: Context, checkpoint: Path) -> No
     }
     network.load_state_dict(own | fitting)
     fresh = sorted(own.keys() - fitting.keys())
-    print(f'{context.stage.name}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}')
+    if is_first():
+        print(
+            f'{context.stage.name}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}'
+        )
 
 
 def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:

@@ -447,7 +447,9 @@ class RunConfig:
         evaluate: Evaluation and calibration.
         seed: Of the scenes and of the first weights.
         device: cpu, cuda, or auto: a GPU where torch sees one.
-        devices: Processes, one for each GPU (or on the CPU); torchrun and SLURM are understood.
+        devices: Processes on each machine, one for each GPU (or on the CPU).
+        nodes: Machines that train together, with a folder OUT that all of them see; torchrun or
+            SLURM starts them, see docs/scale.md.
         threads: CPU threads of torch; 0: one per core. Results repeat bit for bit only with the
             same number.
     """
@@ -464,13 +466,14 @@ class RunConfig:
     seed: int = 0
     device: Literal['auto', 'cpu', 'cuda'] = 'auto'
     devices: int = 1
+    nodes: int = 1
     threads: int = 0
 
 
 def problems_of(config: RunConfig) -> list[str]:
     """Everything that is wrong with settings of the right types, by their full names."""
     problems = list(at_least(config, 0, 'seed', 'threads'))
-    problems += at_least(config, 1, 'devices')
+    problems += at_least(config, 1, 'devices', 'nodes')
     parts: dict[str, Any] = {
         name: getattr(config, name) for name in ('model', 'data', 'train', 'evaluate')
     }

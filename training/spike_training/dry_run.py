@@ -201,12 +201,13 @@ class _Stages:
     def _counted(self, stage: StageConfig) -> list[str]:
         """Epochs, samples of each, images a step, steps."""
         config, train = self._config, stage.train(self._config.train)
-        images = train.batch_size * train.accumulate * config.devices
+        processes = config.devices * config.nodes
+        images = train.batch_size * train.accumulate * processes
         if stage.epochs is None:
             return ['', '', str(images), str(train.steps)]
         if not self._has_data:
             return [f'{stage.epochs:g}', 'unknown', str(images), 'unknown']
-        (counted,) = with_steps(dataclasses.replace(config, stages=[stage]), config.devices).stages
+        (counted,) = with_steps(dataclasses.replace(config, stages=[stage]), processes).stages
         samples = str(samples_of(config, stage))
         return [f'{stage.epochs:g}', samples, str(images), str(counted.steps)]
 

@@ -37,7 +37,7 @@ REPORT = 'report.json'
 SELECTED = 'selected.safetensors'
 SELECTION = 'selection.json'
 
-NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'threads')
+NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
 """Settings that may differ when a run is continued: they say where it runs, not what it does."""
 
 
@@ -55,7 +55,7 @@ def run(config: RunConfig) -> None:
     check(config)
     if config.out == Path():
         raise ConfigError(listed([NO_OUT]))
-    fabric = make_fabric(config.device, config.devices, config.train.precision)
+    fabric = make_fabric(config.device, config.devices, config.train.precision, config.nodes)
     config = with_steps(config, fabric.world_size)
     if fabric.is_global_zero:
         _claim(config)

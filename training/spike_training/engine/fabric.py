@@ -4,11 +4,21 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.plugins.precision import MixedPrecision, Precision
+from lightning_fabric.strategies.ddp import DDPStrategy
+
+from spike_training.errors import ConfigError
+
+PATIENCE = datetime.timedelta(hours=12)
+"""How long a process may wait for the others."""
 
 DeviceName = Literal['auto', 'cpu', 'cuda']
 PrecisionName = Literal['32-true', 'bf16-mixed']
@@ -35,18 +45,58 @@ def choose_device(device: DeviceName) -> torch.device:
     return torch.device(device)
 
 
-def make_fabric(device: DeviceName, devices: int, precision: PrecisionName) -> Fabric:
+def make_fabric(
+    device: DeviceName, devices: int, precision: PrecisionName, nodes: int = 1
+) -> Fabric:
     """Fabric for a run, launched.
+
+    On one machine it starts the other processes itself, with the command line of this one. Where
+    torchrun or SLURM has started them, their number must be ``devices`` on each of ``nodes``.
 
     Args:
         device: ``cpu``, ``cuda``, or ``auto``: a GPU where torch sees one.
-        devices: Processes.
+        devices: Processes on each machine.
         precision: ``32-true`` or ``bf16-mixed``.
+        nodes: Machines.
+
+    Raises:
+        ConfigError: torchrun or SLURM started another number of processes, or the machine has
+            not so many devices.
     """
+    _check_processes(devices, nodes)
     kind = choose_device(device).type
     plugin = _Float32() if precision == '32-true' else _Bfloat16(precision, kind)
-    fabric = Fabric(accelerator=kind, devices=devices, plugins=[plugin])
+    # DDP gives up on a process that is silent for long; the first one evaluates while others wait.
+    strategy = DDPStrategy(timeout=PATIENCE) if devices * nodes > 1 else 'auto'
+    try:
+        fabric = Fabric(
+            accelerator=kind,
+            devices=devices,
+            num_nodes=nodes,
+            strategy=strategy,
+            plugins=[plugin],
+        )
+    except (RuntimeError, ValueError) as error:  # devices that are not there, SLURM's settings
+        raise ConfigError(
+            f'devices is {devices} and nodes {nodes}: {" ".join(str(error).split())}'
+        ) from error
     fabric.launch()
     if kind == 'cuda':
         torch.backends.cudnn.benchmark = True  # images of one size: the search pays
     return fabric
+
+
+def _check_processes(devices: int, nodes: int) -> None:
+    """Refuses processes that would not know of each other, and write over each other's files."""
+    for name, environment, variable in (
+        ('torchrun', TorchElasticEnvironment, 'WORLD_SIZE'),
+        ('SLURM', SLURMEnvironment, 'SLURM_NTASKS'),
+    ):
+        if environment.detect():
+            number = int(os.environ[variable])
+            if number != devices * nodes:
+                raise ConfigError(
+                    f'{name} started {number} processes, devices is {devices} and nodes {nodes}: '
+                    f'expected --devices (processes of each machine) times --nodes to be {number}'
+                )
+            return

@@ -13,8 +13,17 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
     For means over the images of a batch: processes have equally many.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    if not _several():
         return value
     total = value.detach().clone()
     dist.all_reduce(total)
     return total / dist.get_world_size()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks for all."""
+    return not _several() or dist.get_rank() == 0
+
+
+def _several() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
