@@ -142,7 +142,8 @@ class Webcam:
 
 def _capture(source: str | int) -> cv2.VideoCapture:
     # The lines of OpenCV and FFmpeg on standard error do not help; ours say what is wrong.
-    cv2.setLogLevel(0)
+    logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 5 moved it there
+    logging.setLogLevel(0)
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     return cv2.VideoCapture(source)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -115,16 +116,33 @@ class TorchBackend:
         # Other threads (another model being loaded) may use the device meanwhile.
         with torch.cuda.graph(graph, capture_error_mode='thread_local'):
             result = compute()
-        staged = staging.numpy()[0]
+        return _Replay(graph, staging, planes, result, reads=(binning, planes_per_bin))
 
-        def run(packed: PackedPlanes) -> Tensor:
-            # The former run ended with a copy to the host, so the staging area is free.
-            staged[...] = packed
-            planes.copy_(staging, non_blocking=True)
-            graph.replay()
-            return result
 
-        return run
+@dataclasses.dataclass
+class _Replay:
+    """A captured graph with all that it reads: it knows these addresses, but does not keep them.
+
+    Attributes:
+        graph: From ``planes`` to ``result``.
+        staging: Packed planes on the host, pinned, ``[1, planes, height, row bytes]``.
+        planes: The same on the device.
+        result: Depth and uncertainty, ``[2, height, width]``, on the device.
+        reads: What else the graph reads.
+    """
+
+    graph: torch.cuda.CUDAGraph
+    staging: Tensor
+    planes: Tensor
+    result: Tensor
+    reads: tuple[object, ...]
+
+    def __call__(self, packed: PackedPlanes) -> Tensor:
+        # The former run ended with a copy to the host, so the staging area is free.
+        self.staging.numpy()[0] = packed
+        self.planes.copy_(self.staging, non_blocking=True)
+        self.graph.replay()
+        return self.result
 
 
 def pool_and_pad(counts: Tensor, layout: Layout) -> Tensor:

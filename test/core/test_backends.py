@@ -212,3 +212,27 @@ def test_cuda_agrees_with_the_cpu(binning):
         expected, _ = cpu.run(packed, layout)
         assert np.median(np.abs(np.log(found / expected))) < 0.05
     gpu.close()
+
+
+@needs_torch
+@pytest.mark.skipif(not backends.has_cuda(), reason='needs a CUDA device')
+def test_a_captured_graph_keeps_what_it_reads():
+    """Memory that nobody keeps is given to others, whose numbers the graph would then read."""
+    import torch
+
+    from spike_depth_ros.backends.torch import TorchBackend
+
+    info, tensors = load(default_checkpoint())
+    backend = TorchBackend(info, tensors, 'cuda')
+    generator = np.random.default_rng(0)
+    windows = {}
+    for planes in (64, 100, 128):
+        layout = Layout(Geometry(32, 48), planes, info.bins, 1, info.multiple)
+        packed = packing.pack(generator.random((planes, 32, 48)) < 0.2)
+        windows[layout] = packed, backend.run(packed, layout)[0]
+        # In every size that may have been let go.
+        litter = [torch.full((1 << k,), torch.nan, device='cuda') for k in range(20)]
+        for seen, (planes_seen, depth) in windows.items():
+            np.testing.assert_array_equal(backend.run(planes_seen, seen)[0], depth)
+        del litter
+    backend.close()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spike_depth_ros import DepthEstimator, Observation, Window
+from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import CheckpointInfo, default_checkpoint, load, load_info, save
 from spike_depth_ros.estimator import Prediction
 
@@ -17,7 +18,7 @@ INFO = load_info(default_checkpoint())
 
 @pytest.fixture(scope='module')
 def estimator():
-    return DepthEstimator.from_checkpoint(threads=2)
+    return DepthEstimator.from_checkpoint(device='cpu', threads=2)
 
 
 def window_of(planes=128, height=32, width=48, rate_hz=20_000.0, share=0.2, **options):
@@ -223,9 +224,9 @@ def test_calls_from_several_threads_take_turns(estimator):
     assert failures == []
 
 
-def test_default_on_a_cpu_is_onnx(estimator):
-    if estimator.device == 'cuda':
-        pytest.skip('this machine has a GPU')
+@pytest.mark.skipif(has_cuda(), reason='this machine has a GPU')
+def test_default_on_a_cpu_is_onnx():
+    estimator = DepthEstimator.from_checkpoint()
     assert (estimator.backend, estimator.device) == ('onnx', 'cpu')
     assert estimator.checkpoint == default_checkpoint()
     assert isinstance(estimator.info, CheckpointInfo)

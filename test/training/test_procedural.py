@@ -238,3 +238,16 @@ def test_windows_hold_the_spikes_that_batches_count(monkeypatch, shifted) -> Non
             np.testing.assert_array_equal(found, counts)
             np.testing.assert_array_equal(planes, batch.planes_per_bin)
     assert lengths == {16, 48, 130}
+
+
+def test_processes_that_draw_change_nothing() -> None:
+    plain, drawing = (
+        ProceduralSource(('indoor', 'road'), seed=4, height=16, width=24, workers=workers)
+        for workers in (0, 2)
+    )
+    # Steps of several chunks of scenes, then one that was not foreseen, and one again.
+    for step in (0, 1, 2, 3, 40, 1):
+        ours, theirs = plain.batch(step, 150), drawing.batch(step, 150)
+        assert torch.equal(ours.counts, theirs.counts)
+        assert torch.equal(ours.depth, theirs.depth)
+        assert torch.equal(ours.index, theirs.index)

@@ -69,6 +69,7 @@ def make_source(
         bins=config.model.bins,
         with_rgb=rgb,
         device=device,
+        workers=config.train.workers if split == 'train' else 0,
     )
 
 
@@ -116,6 +117,7 @@ def make_target(
         rate_hz=data.rate_hz,
         bins=config.model.bins,
         device=device,
+        workers=config.train.workers if split == 'train' else 0,
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from spike_depth_ros.chunk import PackedPlanes
 from spike_depth_ros.window import reference_index
 from spike_training.data.camera import SpikeCamera
+from spike_training.data.drawing import DrawingProcesses, draw
 from spike_training.data.exposure import count_spikes, phases
 from spike_training.data.render import Rendering, render
 from spike_training.data.sample import Batch, joined
@@ -45,6 +47,7 @@ class ProceduralSource:
         device: Where to render and simulate.
         split: ``train``, ``calibration`` or ``test``: their scenes never meet.
         bins: Bins of the counts.
+        workers: Processes that draw the scenes of coming batches; 0: they are drawn when wanted.
 
     Raises:
         ValueError: No styles or window lengths, or sizes or rates that are not positive.
@@ -62,6 +65,7 @@ class ProceduralSource:
         device: torch.device | str = 'cpu',
         split: str = 'train',
         bins: int = 32,
+        workers: int = 0,
     ) -> None:
         if not styles or not planes:
             raise ValueError('no styles or no window lengths: expected at least one of each')
@@ -75,6 +79,7 @@ class ProceduralSource:
         self.height, self.width, self.bins = height, width, bins
         self.planes, self.rate_hz = planes, rate_hz
         self.with_rgb, self.device = with_rgb, torch.device(device)
+        self._processes = DrawingProcesses(self.worlds, workers) if workers else None
         self._drawn: dict[tuple[int, int, int, int], tuple[list[int], Scenes]] = {}
 
     def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
@@ -118,7 +123,7 @@ class ProceduralSource:
             indices: Their numbers, 0 or more.
             planes: Window length; the first of the source's by default.
         """
-        return self._samples(list(indices), self._scenes(indices), planes or self.planes[0])
+        return self._samples(list(indices), draw(self.worlds, indices), planes or self.planes[0])
 
     def _step(
         self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
@@ -137,17 +142,26 @@ class ProceduralSource:
 
     def _draw_ahead(self, step: int, batch_size: int, rank: int, world_size: int) -> None:
         """Draws the scenes of some steps together: that is several times faster."""
-        steps = range(step, step + -(-_AHEAD // batch_size))
-        indices = [
-            (later * world_size + rank) * batch_size + i
-            for later in steps
-            for i in range(batch_size)
-        ]
-        scenes = self._scenes(indices)
+        number = -(-_AHEAD // batch_size)
+
+        def indices_from(first: int) -> list[int]:
+            return [
+                (later * world_size + rank) * batch_size + i
+                for later in range(first, first + number)
+                for i in range(batch_size)
+            ]
+
+        indices = indices_from(step)
+        if self._processes is None:
+            scenes = draw(self.worlds, indices)
+        else:
+            scenes = self._processes.draw(
+                indices, map(indices_from, itertools.count(step + number, number))
+            )
         self._drawn = {}
-        for k, later in enumerate(steps):
+        for k in range(number):
             part = slice(k * batch_size, (k + 1) * batch_size)
-            self._drawn[later, batch_size, rank, world_size] = indices[part], scenes.take(part)
+            self._drawn[step + k, batch_size, rank, world_size] = indices[part], scenes.take(part)
 
     def _samples(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
         """Renders and simulates, in parts if the batch is too large for the memory."""
@@ -189,17 +203,6 @@ class ProceduralSource:
     def _camera(self, keys: Tensor) -> SpikeCamera:
         """The sensors that see some scenes, ``[B]``."""
         return SpikeCamera(self.height, self.width, keys)
-
-    def _scenes(self, indices: Sequence[int]) -> Scenes:
-        numbers = np.asarray(indices, np.int64)
-        style = numbers % len(self.worlds)
-        parts, places = [], []
-        for k, world in enumerate(self.worlds):
-            chosen = np.flatnonzero(style == k)
-            if len(chosen):
-                parts.append(world.batch(numbers[chosen].tolist()))
-                places.append(chosen)
-        return Scenes.concatenate(parts).take(np.argsort(np.concatenate(places)))
 
 
 def exposure_gain(luminance: Tensor, level: Array) -> Tensor:

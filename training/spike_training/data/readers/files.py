@@ -412,7 +412,7 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
 
     stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if stored is None:
-        raise ValueError('not an OpenEXR file, or damaged')
+        raise ValueError('not an OpenEXR file, damaged, or this OpenCV reads none')
     return np.asarray(stored)
 
 
