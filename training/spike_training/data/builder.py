@@ -261,6 +261,21 @@ def direction(draws: Draws, low: float, high: float) -> Array:
     return unit
 
 
+def ambience(draws: Draws, corners: float) -> dict[str, Array]:
+    """The fields of ``Scenes`` for light that has no lamp of its own.
+
+    Args:
+        draws: Where randomness comes from.
+        corners: The most light that corners may lose.
+    """
+    lattice = draws(12, -1, 1) * draws(1) ** 2
+    return {
+        'corners': draws(1, 0, corners)[:, 0],
+        'uneven': lattice.reshape(-1, 3, 4),
+        'contrast': between(0.65, 1.6, draws(1))[:, 0],
+    }
+
+
 def visible(
     solids: dict[str, Array], eye: Array, axes: Array, focal: Array, distance: float
 ) -> dict[str, Array]:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from spike_training.data import atlas
+from spike_training.data.ambient import contrasted, corner_shade, uneven
 from spike_training.data.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scenes
 
 TILE = 8
@@ -72,7 +73,9 @@ class _Tensors:
         self.eye, self.axes = move(scenes.eye), move(scenes.axes)
         self.drift, self.spin = move(scenes.drift), move(scenes.spin)
         self.sun, self.light, self.lamp = move(scenes.sun), move(scenes.light), move(scenes.lamp)
+        self.corners, self.uneven = move(scenes.corners), move(scenes.uneven)
         self.haze, self.blur = move(scenes.haze), move(scenes.blur)
+        self.contrast = move(scenes.contrast)
 
 
 def render(
@@ -380,7 +383,9 @@ def _shade(
         footprint.mul_(material('texels')),
     )
 
-    light = _light(s, point, normal).add_(material('glow'))
+    still = 1 - sky
+    light = _light(s, point, normal).mul_(corner_shade(still / depth, s.corners))
+    light = light.add_(material('glow')).mul_(uneven(s.uneven, *depth.shape[1:]))
     light += sky * (1 - light)
     near = (depth / s.haze[:, None, None]).add_(1).reciprocal_()
     near += sky * (1 - near)
@@ -392,6 +397,8 @@ def _shade(
         return (material(bright) - low).mul_(share).add_(low).mul_(light).add_(air)
 
     luminance = _softened(colour('light0', 'light1'), s.blur)
+    contrast = contrasted(luminance, s.contrast)
+    luminance = luminance * contrast
     rgb = None
     if with_rgb:
         rgb = torch.stack(
@@ -401,7 +408,7 @@ def _shade(
             ],
             1,
         )
-    still = 1 - sky
+        rgb *= contrast[:, None]
     flow = _flow(s, of_solid, still / depth, u, v, fx)
     return Rendering(depth / still, luminance, rgb, flow)
 

@@ -12,6 +12,7 @@ from spike_training.data.builder import (
     Ground,
     Paint,
     Solids,
+    ambience,
     between,
     camera_axes,
     direction,
@@ -100,6 +101,7 @@ def road(draws: Draws) -> Scenes:
         blur=draws(1)[:, 0],
         rate=between(0.03, 0.6, draws(1))[:, 0],
         phase=(draws(2) * 2.0**24).astype(np.int64) @ np.array([1, 1 << 8]),
+        **ambience(draws, 0.6),
     )
 
 

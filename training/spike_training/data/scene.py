@@ -54,6 +54,9 @@ class Scenes:
         sun: Direction to the sun or window, unit length, ``[B, 3]``.
         light: Strength of sun, sky and lamp, ``[B, 3]``.
         lamp: Position of the lamp, ``[B, 3]``.
+        corners: How much light corners lose, from 0 to 1, ``[B]``.
+        uneven: Logarithms of factors on the light over the image, ``[B, 3, 4]``.
+        contrast: Exponent on the luminance behind the lens, ``[B]``.
         haze: Depth in metres at which half of the light is scattered, ``[B]``.
         blur: How soft the lens is, from 0 to 1, ``[B]``.
         rate: Mean firing rate that the exposure aims at, ``[B]``.
@@ -77,6 +80,9 @@ class Scenes:
     sun: Array
     light: Array
     lamp: Array
+    corners: Array
+    uneven: Array
+    contrast: Array
     haze: Array
     blur: Array
     rate: Array
