@@ -166,7 +166,7 @@ def test_binned_pixels_see_the_light_of_four(estimator):
     spikes = np.random.default_rng(0).random((64, 32, 48)) < 0.2
     large = Window.from_planes(spikes.repeat(2, axis=1).repeat(2, axis=2), 20_000.0)
     small = estimator.predict(Observation(Window.from_planes(spikes, 20_000.0), 400.0))
-    halved = DepthEstimator.from_checkpoint(threads=2, max_pixels=32 * 48)
+    halved = DepthEstimator.from_checkpoint(device='cpu', threads=2, max_pixels=32 * 48)
     binned = halved.predict(Observation(large, 800.0))
     assert binned.pixel_binning == 2
     np.testing.assert_allclose(binned.depth, small.depth, rtol=1e-4)

@@ -14,6 +14,7 @@ from torch import Tensor
 _REACHES = (0.012, 0.035)
 _DEEP = 0.06
 _GAP = 1.35
+_MIDDLE_GREY = 0.2
 
 
 def corner_shade(inverse_depth: Tensor, strength: Tensor) -> Tensor:
@@ -79,8 +80,7 @@ def contrasted(luminance: Tensor, exponent: Tensor) -> Tensor:
         exponent: Of each image, ``[B]``.
 
     Returns:
-        ``[B, H, W]``; 1 where an image is as bright as its mean.
+        ``[B, H, W]``; 1 where an image has middle grey.
     """
-    # By the mean, so that a power of a small number stays a number.
-    mean = luminance.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
-    return (luminance / mean).clamp(1e-3, 1e3).pow(exponent[:, None, None] - 1)
+    # In a range whose powers are numbers; the exposure that follows takes care of the mean.
+    return (luminance / _MIDDLE_GREY).clamp(1e-3, 1e3).pow(exponent[:, None, None] - 1)
