@@ -240,7 +240,8 @@ class TestOfAStop:
         assert found['stages'][0]['seconds'] >= 0
         run = read_run(out)
         assert state(run) == outcome.partition(':')[0]
-        assert f'The run {outcome}. It goes on' in remarks(run)[0]
+        was = '' if outcome.startswith('failed') else 'was '
+        assert f'The run {was}{outcome}. It goes on' in remarks(run)[0]
 
     def test_starts_are_added_up_and_a_kill_leaves_no_outcome(self, tmp_path):
         out = made(tmp_path / 'run')

@@ -40,7 +40,8 @@ def _state(run: RunFolder) -> Iterator[str]:
         return
     outcome = run.sessions[-1].get('outcome') if run.sessions else None
     if outcome:
-        yield f'The run {outcome}. It goes on from its newest checkpoint with --resume true.'
+        how = outcome if outcome.startswith('failed') else f'was {outcome}'
+        yield f'The run {how}. It goes on from its newest checkpoint with --resume true.'
     else:
         yield (
             'The run had not come to its end when this page was written: it goes on, or its '
