@@ -146,7 +146,8 @@ class _Stages:
         self._memory.caption = (
             'Activations are an estimate: measured on the CPU, forward and backward, on pictures '
             f'of {SMALL}x{SMALL} at most, and scaled by pixels and images. What kernels need for '
-            'themselves comes on top. The rest is counted.'
+            'themselves comes on top, and with checkpoint_activations what one block computes. '
+            'The rest is counted.'
         )
 
     def show(self, show: Console) -> list[str]:
