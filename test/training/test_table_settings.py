@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 
 from spike_training.errors import ConfigError
+from spike_training.reading import load_config
 from spike_training.table.paper import PAPER
 from spike_training.table.plan import load_table
 from spike_training.table.units import units_of
@@ -77,6 +79,7 @@ def test_the_rows_of_mini_are_what_they_say():
         'mono_cross': ['teacher', 'mono_cross'],
         'no_pseudo': ['teacher', 'mono_cross', 'no_pseudo'],
         'bicross': ['teacher', 'mono_cross', 'bicross'],
+        'bicross_printed': ['teacher', 'mono_printed', 'bicross_printed'],
         'supervised': ['supervised'],
     }
     steps = {name: sum(s.steps for s in row.config.stages) for name, row in rows.items()}
@@ -87,6 +90,15 @@ def test_the_rows_of_mini_are_what_they_say():
     assert last['rgb_init'].learning_rate == last['mono_cross'].learning_rate
     assert last['no_pseudo'].adapt.pseudo_weight == 0
     assert [name for name, stage in last.items() if stage.domain == 'target'] == ['supervised']
+
+
+def test_the_printed_row_is_that_of_mini_printed():
+    printed = load_config(CONFIGS / 'mini_printed.yaml')
+    row = rows_of(CONFIGS / 'tables' / 'mini.yaml')['bicross_printed'].config
+    for stage, other in zip(row.stages[1:], printed.stages[1:], strict=True):
+        names = {'name': other.name, 'start': other.start}
+        assert dataclasses.replace(stage, **names) == other
+    assert (row.data, row.target, row.model) == (printed.data, printed.target, printed.model)
 
 
 @pytest.mark.parametrize('name', EXPERIMENTS)
@@ -172,21 +184,27 @@ def test_adabn_is_refused_without_batch_norm_and_given_to_a_twin(file):
     pytest.importorskip('timm')
     sizes = {'dim': 48, 'layers': 4, 'heads': 3, 'features': 8, 'temporal_features': 8}
     adabn = {'stage': 'pre_src', 'adabn': True}
-    twin = {'model': {'architecture': 'dpt_tiny', 'settings': {'dim': 48, 'features': 8}}}
+    twin = {'model': {'settings': {'norm': 'batch'}}}
+    tiny = {'model': {'architecture': 'dpt_tiny', 'settings': {'dim': 48, 'stem': 8}}}
     path = file(
         override={'model': {'architecture': 'dpt_hybrid', 'settings': sizes}},
         stages={'pre_src': {'like': 'teacher', 'input': 'spikes'}},
         rows=[
             {'name': 'own', **adabn},
             {'name': 'twin', **adabn, 'override': twin},
+            # Another architecture has nothing of the sizes of the base's.
+            {'name': 'tiny', **adabn, 'override': tiny},
         ],
         reference='own',
     )
     with pytest.raises(ConfigError) as caught:
         load_table(path)
     text = str(caught.value)
-    assert 'row own: adabn is true, but dpt_hybrid has no batch norm' in text
-    assert 'row twin' not in text
+    assert text.endswith(
+        'a setting is wrong:\n  row own: adabn is true, but dpt_hybrid has no batch norm, so there '
+        'are no statistics to estimate; train its twin with batch norm, override: {model: '
+        '{settings: {norm: batch}}}'
+    )
 
 
 def test_all_mistakes_are_named_at_once(file):
