@@ -20,7 +20,12 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import wide
 from spike_depth_ros.model.temporal import Centred
 from spike_depth_ros.model.temporal_attention import TemporalAttention
-from spike_depth_ros.model.vit_hybrid import STAGE_CHANNELS, HybridOutput, VitHybrid
+from spike_depth_ros.model.vit_hybrid import (
+    STAGE_CHANNELS,
+    HybridOutput,
+    VitHybrid,
+    to_batch_norm,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +41,8 @@ class HybridSettings:
         heads: Attention heads.
         features: Channels of the decoder.
         head: Channels within the two heads, before their last convolution.
+        norm: Of the convolutional stages: ``group``, as published; or ``batch``, the twin whose
+            running statistics AdaBN can adapt.
         depth: ``log``: log-depth within the depth range by a sigmoid; ``inverse``: ``1 / (scale *
             x + shift)`` with x above 0, limited to the depth range.
         scale: Of ``inverse``, 1/m.
@@ -50,6 +57,7 @@ class HybridSettings:
     heads: int = 12
     features: int = 256
     head: int = 32
+    norm: Literal['group', 'batch'] = 'group'
     depth: Literal['log', 'inverse'] = 'log'
     scale: float = 0.1
     shift: float = 0.0125
@@ -214,6 +222,8 @@ def dpt_hybrid(
     s = settings
     if s.depth not in ('log', 'inverse'):
         raise ValueError(f"depth is {s.depth!r}, expected 'log' or 'inverse'")
+    if s.norm not in ('group', 'batch'):
+        raise ValueError(f"norm is {s.norm!r}, expected 'group' or 'batch'")
     form: nn.Module
     if s.depth == 'log':
         form = LogDepth(*depth_range)
@@ -225,13 +235,16 @@ def dpt_hybrid(
     else:
         channels = s.temporal_features
         temporal = TemporalAttention(bins, channels, s.temporal_blocks, s.temporal_dim)
-    return SpikeDepthNet(
+    network = SpikeDepthNet(
         temporal=temporal,
         encoder=VitHybrid(channels, s.dim, s.layers, s.heads),
         decoder=FullDptDecoder(s.dim, s.features),
         depth_head=FullHead(s.features, s.head, form),
         uncertainty_head=FullHead(s.features, s.head, nn.Softplus()),
     )
+    if s.norm == 'batch':
+        to_batch_norm(network)
+    return network
 
 
 def _resize(x: Tensor, rows: int, columns: int) -> Tensor:

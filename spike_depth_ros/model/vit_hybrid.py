@@ -30,6 +30,8 @@ STAGE_CHANNELS = (256, 512)
 HUB = 'hub'
 """As a source of weights: download them through timm."""
 
+_STATISTICS = ('.running_mean', '.running_var', '.num_batches_tracked')
+
 _STEM = 'patch_embed.backbone.stem.conv.weight'
 
 
@@ -150,6 +152,8 @@ def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> N
     """
     found = _from_hub() if source == HUB else _from_file(Path(source))
     wanted = encoder.trunk.state_dict()
+    # The twin with batch norm has statistics, which no published weights hold.
+    found |= {name: value for name, value in wanted.items() if name.endswith(_STATISTICS)}
     # The classifier of ImageNet is what we have no use for.
     found = {name: value for name, value in found.items() if not name.startswith('head.')}
     if _STEM in found and found[_STEM].ndim == 4 and found[_STEM].shape[1] == 3:
@@ -165,6 +169,27 @@ def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> N
                 f'timm {TIMM_NAME}, and leave the sizes of the network as they are'
             )
     encoder.trunk.load_state_dict(found)
+
+
+def to_batch_norm(network: nn.Module) -> None:
+    """Puts batch norm in place of every group norm; scales, offsets and names stay.
+
+    Args:
+        network: With the layers of :class:`VitHybrid` or of torch itself.
+    """
+    layers = _timm().layers
+    for parent in [*network.modules()]:
+        for name, layer in [*parent.named_children()]:
+            if not isinstance(layer, nn.GroupNorm):
+                continue
+            new: nn.BatchNorm2d
+            if isinstance(layer, layers.GroupNormAct):
+                new = layers.BatchNormAct2d(layer.num_channels, eps=layer.eps)
+                new.drop, new.act = layer.drop, layer.act
+            else:
+                new = nn.BatchNorm2d(layer.num_channels, eps=layer.eps)
+            new.weight, new.bias = layer.weight, layer.bias
+            setattr(parent, name, new)
 
 
 def _timm() -> ModuleType:

@@ -429,6 +429,48 @@ def test_weights_of_a_local_file_are_taken(small, published, tmp_path, suffix):
     torch.testing.assert_close(teacher.trunk.state_dict()[STEM], published[STEM])
 
 
+@pytest.fixture(scope='module')
+def twin():
+    """As ``small``, with batch norm."""
+    torch.manual_seed(0)
+    return build(dataclasses.replace(SMALL, settings=SMALL.settings | {'norm': 'batch'})).eval()
+
+
+def test_the_twin_differs_in_its_normalisation_alone(small, twin):
+    groups = [m for m in small.modules() if isinstance(m, torch.nn.GroupNorm)]
+    batches = [m for m in twin.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(groups) == len(batches) > 40
+    assert not any(isinstance(m, torch.nn.GroupNorm) for m in twin.modules())
+    own, others = twin.state_dict(), small.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in others.items())
+    statistics = ('running_mean', 'running_var', 'num_batches_tracked')
+    assert all(name.endswith(statistics) for name in own.keys() - others.keys())
+    # What follows a norm still does: ReLU in the stages, none before the sum of a block.
+    acts = [type(m.act) for m in small.modules() if hasattr(m, 'act') and m in groups]
+    assert [type(m.act) for m in twin.modules() if hasattr(m, 'act') and m in batches] == acts
+    assert len({*acts}) == 2
+
+
+def test_the_twin_learns_statistics_and_looks_through_them(twin):
+    network = copy.deepcopy(twin)
+    counts, planes = spikes_of(batch=4), torch.ones(12, dtype=torch.int32)
+    with torch.no_grad():
+        before = network(counts, planes).depth
+        network.train()
+        network(counts, planes)
+        network.eval()
+        assert not torch.allclose(network(counts, planes).depth, before)
+
+
+def test_the_twin_takes_weights_of_imagenet(twin, published, tmp_path):
+    torch.save(published, tmp_path / 'model.pth')
+    encoder = copy.deepcopy(twin.encoder)
+    load_imagenet(encoder, tmp_path / 'model.pth')
+    state, name = encoder.trunk.state_dict(), 'patch_embed.backbone.stem.norm.weight'
+    torch.testing.assert_close(state[name], published[name])
+    assert torch.equal(state['patch_embed.backbone.stem.norm.running_var'], torch.ones(64))
+
+
 def test_weights_that_do_not_fit_are_refused_by_name(small, published, tmp_path):
     path = tmp_path / 'model.pth'
     encoder = copy.deepcopy(small.encoder)

@@ -120,8 +120,8 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
         )
     if row.adabn and not problems and (reason := _no_statistics(config)) is not None:
         problems.append(
-            f'row {row.name}: adabn is true, but {reason}; give it an override of model with a '
-            'twin that has some (architecture: dpt_tiny)'
+            f'row {row.name}: adabn is true, but {reason}; train its twin with batch norm, '
+            'override: {model: {settings: {norm: batch}}}'
         )
     return [
         re.sub(
