@@ -19,7 +19,8 @@ Each entry of ``work`` has ``name``, ``planes``, the medians ``ours_ms``, ``nump
 Each entry of ``predict`` splits ``DepthEstimator.predict`` on ONNX Runtime with all cores:
 ``planes`` and the medians ``total_ms``, ``binning_ms`` (counting into the padded input),
 ``network_ms`` and ``rest_ms`` (scaling, checks). The last two are medians of differences between
-calls of the same repetition.
+calls of the same repetition. Where torch sees a GPU, ``gpu_ms`` is the whole call there, host to
+host, and ``total_over_gpu`` the median of the ratios.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ import numpy as np
 
 from benchmarks import report
 from spike_depth_ros import packing, preview
-from spike_depth_ros.backends import Layout
+from spike_depth_ros.backends import Layout, has_cuda
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path
 from spike_depth_ros.estimator import DepthEstimator, Observation
@@ -45,6 +46,15 @@ from spike_depth_ros.window import Window
 
 SAMPLE = Path(packing.__file__).parent / 'assets' / 'sample.npz'
 BINS = 32
+PREDICT = {
+    'total_ms': 'total ms',
+    'binning_ms': 'binning ms',
+    'network_ms': 'network ms',
+    'rest_ms': 'rest ms',
+    'gpu_ms': 'GPU ms',
+    'total_over_gpu': 'total / GPU',
+}
+"""Columns of the table of ``predict``, by their names in the JSON."""
 
 
 def sample_window(planes: int) -> Window:
@@ -153,15 +163,22 @@ def measure_predict(window: Window, repetitions: int) -> dict[str, float]:
     observation = Observation(window, info.canonical_fx)
     layout = Layout(window.geometry, window.planes, info.bins, multiple=info.multiple)
     counts = layout.new_counts()
-    times = interleaved(
-        {
-            'predict': lambda: estimator.predict(observation),
-            'backend': lambda: backend.run(window.data, layout),
-            'binning': lambda: layout.count(window.data, counts),
-        },
-        repetitions,
-    )
-    return {
+    calls: dict[str, Callable[[], object]] = {
+        'predict': lambda: estimator.predict(observation),
+        'backend': lambda: backend.run(window.data, layout),
+        'binning': lambda: layout.count(window.data, counts),
+    }
+    if has_cuda():
+        on_gpu = DepthEstimator.from_checkpoint(path, device='cuda')
+        calls['gpu'] = lambda: on_gpu.predict(observation)
+    times = interleaved(calls, repetitions)
+    gpu = {}
+    if 'gpu' in times:
+        gpu = {
+            'gpu_ms': statistics.median(times['gpu']),
+            'total_over_gpu': _ratio(times['predict'], times['gpu']),
+        }
+    return gpu | {
         'planes': window.planes,
         'total_ms': statistics.median(times['predict']),
         'binning_ms': statistics.median(times['binning']),
@@ -198,9 +215,9 @@ def text(result: dict[str, Any]) -> str:
             for row in result['work']
         ],
     )
-    keys = ('total_ms', 'binning_ms', 'network_ms', 'rest_ms')
+    keys = [key for key in PREDICT if key in result['predict'][0]]
     predict = report.table(
-        ('predict, planes', 'total ms', 'binning ms', 'network ms', 'rest ms'),
+        ('predict, planes', *(PREDICT[key] for key in keys)),
         [(str(row['planes']), *(f'{row[key]:.2f}' for key in keys)) for row in result['predict']],
     )
     return '\n\n'.join((report.machine_line(result['machine']), work, predict))
