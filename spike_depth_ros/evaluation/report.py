@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from spike_depth_ros import pictures
@@ -61,7 +61,7 @@ def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
         + (f'; {seconds:.2f} s of the stream.' if seconds else '.'),
         tiles=_tiles(stream, runs),
         warnings=warnings(stream, runs),
-        has_truth=any(run.scores.errors.images for run in runs),
+        has_truth=_has_truth(runs),
         depth=_depth(runs),
         comparison=_comparison(runs),
         distance=_distance(runs),
@@ -74,12 +74,16 @@ def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
     )
 
 
+def _has_truth(runs: Sequence[ModelRun]) -> bool:
+    return any(run.scores.errors.images for run in runs)
+
+
 def _tiles(stream: Stream, runs: Sequence[ModelRun]) -> list[tuple[str, str]]:
     figures = runs[0].scores.headline()
-    if len(runs) > 1:
-        tiles = [
-            (f'Abs Rel of {run.label}', number(run.scores.headline()['abs_rel'])) for run in runs
-        ]
+    if not _has_truth(runs):
+        tiles = _of_each(runs, 'flicker', lambda values: percent(values['flicker']))
+    elif len(runs) > 1:
+        tiles = _of_each(runs, 'Abs Rel', lambda values: number(values['abs_rel']))
     else:
         tiles = [
             ('Abs Rel', number(figures['abs_rel'])),
@@ -92,6 +96,16 @@ def _tiles(stream: Stream, runs: Sequence[ModelRun]) -> list[tuple[str, str]]:
         *tiles,
         ('windows, with truth', f'{stream.windows}, {stream.truth.used}'),
         ('planes dropped', str(stream.account.dropped)),
+    ]
+
+
+def _of_each(
+    runs: Sequence[ModelRun], name: str, text: Callable[[dict[str, float]], str]
+) -> list[tuple[str, str]]:
+    """A tile for each model, which names it where there are several."""
+    return [
+        (f'{name} of {run.label}' if len(runs) > 1 else name, text(run.scores.headline()))
+        for run in runs
     ]
 
 
@@ -113,7 +127,7 @@ def warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
     truth = stream.truth
     if not truth.received:
         texts.append('there is no true depth: nothing is said about errors')
-    elif truth.used and not any(run.scores.errors.images for run in runs):
+    elif truth.used and not _has_truth(runs):
         texts.append(
             'not one pixel of the true depth counts: nothing is said about errors (0 and NaN are '
             'unknown; crop, cap and mask leave out more)'

@@ -248,7 +248,9 @@ def test_names_are_escaped_in_the_report(tmp_path, capsys):
     assert 'a&lt;b&gt;&amp;c' in text
     assert name not in text
     assert 'there is no true depth: nothing is said about errors' in text
+    assert '<h2>Depth</h2>' not in text
     assert '<h2>Uncertainty</h2>' not in text
+    assert 'Abs Rel' not in text
     assert 'By median uncertainty' in text
     content = json.loads((tmp_path / 'out/metrics.json').read_text())
     assert (content['abs_rel'], content['windows'], content['windows_with_truth']) == (None, 3, 0)
