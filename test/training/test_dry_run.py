@@ -21,7 +21,7 @@ from spike_training.bicross.settings import AdaptConfig  # noqa: E402
 from spike_training.build import context, make_stage  # noqa: E402
 from spike_training.config import DataConfig, StageConfig, TargetConfig  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.footprint import footprint  # noqa: E402
+from spike_training.footprint import footprint, kept, noise  # noqa: E402
 from spike_training.reading import load_config  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,6 +187,16 @@ class TestMemory:
         # 32 counts, depth and the little that does not grow; the one in use and two in advance.
         assert found.batch == pytest.approx(3 * 2 * 32 * 48 * (32 + 4), rel=0.01)
         assert found.whole > sum((weights, weights, 2 * weights))
+
+    @pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
+    def test_activations_are_those_of_the_whole_batch(self, tmp_path, precision):
+        config = tiny_run(tmp_path)
+        config.train.batch_size, config.train.precision = 5, precision
+        config.data.height, config.data.width = 160, 192  # of which 96x96 are measured
+        here = context(config, config.stages[0], {}, CPU)
+        estimate = footprint(here, make_stage(here)).activations
+        whole = noise(here, 5, 160, 192)
+        assert estimate == pytest.approx(kept(make_stage(here), whole, precision), rel=0.02)
 
     def test_activations_grow_with_images_and_pixels_and_shrink_where_recomputed(self, tmp_path):
         one, four = self.of(tmp_path, batch_size=1), self.of(tmp_path, batch_size=4)

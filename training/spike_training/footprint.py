@@ -13,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from spike_training.build import Context
 from spike_training.data.sample import Batch, Pair, Unlabelled
+from spike_training.engine.fabric import PrecisionName
 from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.stage import Stage
 
@@ -105,31 +106,32 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
         for network in stage.networks:
             recompute_activations(network)
     stage.train()
-    bfloat16 = train.precision == 'bf16-mixed'
-    one, two = (_kept(stage, noise(here, images, height, width), bfloat16) for images in (1, 2))
+    one, two = (
+        kept(stage, noise(here, images, height, width), train.precision) for images in (1, 2)
+    )
     # What does not grow with the images, such as weights in bfloat16, counts once.
     scale = train.batch_size * (data.height * data.width) / (height * width)
     return max(0, 2 * one - two) + (two - one) * scale
 
 
-def _kept(stage: Stage[Any], batch: Batch | Pair, bfloat16: bool) -> int:
+def kept(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName) -> int:
     """Bytes beside the weights that a forward pass keeps; the backward pass is tried, too."""
     own = {value.untyped_storage().data_ptr() for value in stage.state_dict().values()}
-    kept: dict[int, Tensor] = {}
+    found: dict[int, Tensor] = {}
 
     def pack(value: Tensor) -> Tensor:
-        kept.setdefault(value.untyped_storage().data_ptr(), value)
+        found.setdefault(value.untyped_storage().data_ptr(), value)
         return value
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        precision = torch.autocast('cpu', torch.bfloat16, enabled=bfloat16)
-        with precision, saved_tensors_hooks(pack, lambda value: value):
+        autocast = torch.autocast('cpu', torch.bfloat16, enabled=precision == 'bf16-mixed')
+        with autocast, saved_tensors_hooks(pack, lambda value: value):
             loss = stage(batch, 'train')['loss']
     size = sum(
-        value.untyped_storage().nbytes() for place, value in kept.items() if place not in own
+        value.untyped_storage().nbytes() for place, value in found.items() if place not in own
     )
-    kept.clear()
+    found.clear()
     loss.backward()
     for parameter in stage.parameters():
         parameter.grad = None
