@@ -162,14 +162,18 @@ class TestFigures:
             name: np.rint(depth * 1000).clip(1, 65535).astype(np.uint16)
             for name, depth in maps_of(folder).items()
         }
+        maps['source_road_000001'][3, 4] = 0  # no prediction
         (tmp_path / 'png').mkdir()
         for name, millimetres in maps.items():
             Image.fromarray(millimetres).save(tmp_path / 'png' / f'{name}.png')
-        rounded = written(maps, tmp_path / 'npy', lambda millimetres: millimetres / 1000)
+        rounded = written(
+            maps, tmp_path / 'npy', lambda stored: np.where(stored, stored / 1000, np.nan)
+        )
         found = evaluate(folder, tmp_path / 'a.json', tmp_path / 'png', per_metre=1000.0)
         expected = evaluate(folder, tmp_path / 'b.json', rounded)
         for report in (found, expected):
             del report['predictions']['sha256']
+        assert found['predictions']['holes'] == {'source_road_000001': round(1 / (32 * 48), 6)}
         assert_close(found, expected, 1e-9)
 
     def test_metres_are_those_of_the_camera_not_of_the_network(self, folder, tmp_path):

@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
     """A whole run of three stages, with pictures and validations."""
     config = three_stages(tmp_path_factory.mktemp('runs') / 'three', deploy='label_free')
     config.train = dataclasses.replace(
-        config.train, picture_every=1, validate_every=1, validate_batches=1, tensorboard=True
+        config.train, picture_every=2, validate_every=1, validate_batches=1, tensorboard=True
     )
     pipeline.run(config)
     return config
@@ -105,10 +105,15 @@ class TestOfARun:
             'finished', '9 of 9', 'Target: the domain without labels',
             '1. teacher', '2. mono_cross', '3. bicross', 'Fine distillation', 'Discriminator',
             'Criterion without target labels', 'Teacher from student', 'Learning rate',
-            'data.height 32 128', 'bicross: adapt.start_batches 2 30', 'after 1 steps',
-            'after 3 steps', 'Shown are 3 of 3', 'torch ' + torch.__version__,
+            'data.height 32 128', 'bicross: adapt.start_batches 2 30', 'after 2 steps',
+            'after 3 steps', 'Shown are 2 of 2', 'torch ' + torch.__version__,
         ):  # fmt: skip
             assert words in seen.text, words
+        own, constant = (
+            report['target']['styles']['indoor'][name]['raw']['mean_over_pixels']['abs_rel']
+            for name in ('network', 'constant')
+        )
+        assert f'{own:.3f} Abs Rel, target, indoor; constant {constant:.3f}' in seen.text
         selection = json.loads((trained.out / 'bicross' / 'selection.json').read_text())
         assert f'the {selection["selected"]} is exported, by a criterion' in seen.text
         for name in ('model.safetensors', 'report.json', 'bicross/selected.safetensors'):
@@ -118,7 +123,7 @@ class TestOfARun:
         seen = Reader((trained.out / 'index.html').read_text())
         assert not seen.tags & {'script', 'link', 'iframe', 'object'}
         embedded = [ref for ref in seen.references if ref.startswith('data:image/webp;base64,')]
-        assert len(embedded) == 9
+        assert len(embedded) == 6
         for reference in {*seen.references} - {*embedded}:
             assert (trained.out / reference).exists(), reference
         assert str(trained.out.parent) not in seen.text
@@ -136,6 +141,17 @@ class TestOfARun:
         page(trained.out)
         assert (trained.out / 'index.html').read_text() == before
         assert 'index.html: the page of the run' in capsys.readouterr().out
+
+    def test_of_many_pictures_three_are_shown(self, tmp_path):
+        out = made(tmp_path / 'run')
+        picture = out / 'pre_src' / 'pictures'
+        picture.mkdir(parents=True)
+        for step in range(10, 80, 10):
+            save_png(np.zeros((4, 4, 3), np.uint8), picture / f'{step:07d}.png')
+        seen = Reader(render.render(read_run(out)))
+        assert 'Shown are 3 of 7' in seen.text
+        shown = [ref[-6:-4] for ref in seen.references if ref.endswith('.png')]
+        assert shown == ['10', '40', '70']
 
     def test_pictures_beyond_a_size_are_links(self, trained, monkeypatch):
         monkeypatch.setattr(render, 'PICTURES_BYTES', 0)
@@ -163,7 +179,7 @@ class TestOfARun:
                 found = board.Scalars(name)
                 assert [event.step for event in found] == steps.tolist()
                 assert [event.value for event in found] == pytest.approx(values, rel=1e-5)
-            assert [event.step for event in board.Images('pictures')] == [1, 2, 3]
+            assert [event.step for event in board.Images('pictures')] == [2, 3]
 
     def test_a_session_says_where_the_time_went(self, trained):
         (session,) = read_sessions(trained.out)
