@@ -24,7 +24,7 @@ from spike_training.table.units import units_of  # noqa: E402
 SEEDS = [0, 1, 2]
 
 
-def scores(abs_rel, constant=0.9):
+def scores(abs_rel, constant=0.9, images=4):
     """What a report says of one style: other figures follow from AbsRel, to tell them apart."""
 
     def errors(value):
@@ -34,6 +34,7 @@ def scores(abs_rel, constant=0.9):
                     metric: factor * value + k for k, metric in enumerate(METRICS)
                 },
                 'mean_over_pixels': dict.fromkeys(METRICS, math.nan),
+                'images': images,
             }
             for scale, factor in (('raw', 1.0), ('median_scaled', 0.5))
         }
@@ -106,6 +107,21 @@ def test_a_figure_is_the_mean_over_styles(rows):
 def test_the_constant_is_read_from_its_own_part_of_the_report(rows):
     assert rows['constant'].summary('abs_rel').values == pytest.approx({0: 0.9})
     assert rows['constant'].summary('rank_correlation').values == {}
+
+
+def test_styles_weigh_by_their_images(rows):
+    uneven = report(0.3, 0.5)
+    uneven['target']['styles']['road'] = scores(0.5, images=12)
+    row = rows['pre_src']
+    weighed = RowFigures(row.row, row.scorings, {0: uneven}, {})
+    assert weighed.summary('abs_rel').values == pytest.approx({0: 0.45})
+
+
+def test_a_target_without_truth_has_no_figures(rows):
+    blind = report(0.3, 0.5)
+    blind['target']['styles'] = {}
+    row = rows['pre_src']
+    assert RowFigures(row.row, row.scorings, {0: blind}, {}).summary('abs_rel').values == {}
 
 
 def test_a_style_without_a_figure_gives_no_mean(rows):

@@ -37,7 +37,7 @@ METRICS = {
 RANK = 'rank_correlation'
 """Of the predicted uncertainty with the error, a figure of the raw depth."""
 
-BEHIND = {'target': ('target', 'styles'), 'source': ('styles',)}
+BEHIND: Mapping[Domain, tuple[str, ...]] = {'target': ('target', 'styles'), 'source': ('styles',)}
 """Where a report has the figures of a domain, by style."""
 
 
@@ -117,17 +117,18 @@ class RowFigures:
     def _value(
         self, report: Mapping[str, Any], metric: str, scale: Scale, domain: Domain, style: str
     ) -> float | None:
-        scores = report
+        scores: Mapping[str, Any] = report
         for name in BEHIND[domain]:
-            scores = scores[name]
-        found = [
-            self._of_style(scores[name], metric, scale)
-            for name in ([style] if style else scores)
-            if name in scores
-        ]
-        # Styles have equally many scenes: their mean is that over all images.
+            scores = scores.get(name, {})
+        parts = [scores[name] for name in ([style] if style else scores) if name in scores]
+        found = [self._of_style(part, metric, scale) for part in parts]
         known = [value for value in found if value is not None]
-        return statistics.fmean(known) if known and len(known) == len(found) else None
+        if not known or len(known) < len(found):
+            return None
+        # By their images: the mean over those of all styles.
+        images = [part[self.predictor][scale]['images'] for part in parts]
+        total = sum(value * number for value, number in zip(known, images, strict=True))
+        return float(total / sum(images))
 
     def _of_style(self, scores: Mapping[str, Any], metric: str, scale: Scale) -> float | None:
         value: float | None
