@@ -120,7 +120,8 @@ def main(args: Sequence[str] | None = None) -> int:
         # Only here: the help and this error must do without.
         from spike_depth_ros.evaluation.run import run
     except ImportError as error:
-        return _refused(f"{error.name} is missing: install with pip install '.[evaluate]'")
+        library = (error.name or str(error)).partition('.')[0]
+        return _refused(f"{library} is missing: install with pip install '.[evaluate]'")
     try:
         run(options)
     except (ValueError, OSError, ImportError) as error:

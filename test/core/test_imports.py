@@ -171,8 +171,8 @@ def test_a_bag_is_evaluated_without_ros_and_torch_and_says_what_else_it_lacks():
     call = 'print(main(["no_bag", "--out", "no_out", "--device", "cpu"]))'
     run_main = f'from spike_depth_ros.evaluation.command import main\n{call}'
     assert run_apart(run_main).stderr == 'evaluate_bag: error: no_bag: no such bag\n'
-    lacking = run_apart(f'sys.modules["PIL"] = None\n{run_main}')
-    error = "evaluate_bag: error: PIL is missing: install with pip install '.[evaluate]'\n"
+    lacking = run_apart(f'sys.modules["rosbags.rosbag2"] = None\n{run_main}')
+    error = "evaluate_bag: error: rosbags is missing: install with pip install '.[evaluate]'\n"
     assert (lacking.stdout, lacking.stderr) == ('1\n', error)
 
 
