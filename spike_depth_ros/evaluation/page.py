@@ -16,7 +16,6 @@ import math
 import jinja2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 FIGURES = {
     'abs_rel': 'Abs Rel ↓',
@@ -74,6 +73,8 @@ def percent(value: float | None) -> str:
 
 def png_base64(image: npt.NDArray[np.uint8]) -> str:
     """A picture ``[H, W, 3]`` in 256 colours: as good to look at, and a third of the bytes."""
+    from PIL import Image  # a page without pictures does without
+
     file = io.BytesIO()
     reduced = Image.fromarray(image).quantize(256, dither=Image.Dither.NONE)
     reduced.save(file, 'PNG', optimize=True)

@@ -70,8 +70,7 @@ def run(config: RunConfig) -> None:
             _train(config, fabric, session)
     finally:
         # Also of what was stopped.
-        if not quiet:
-            write_page(config.out)
+        if not quiet and write_page(config.out):
             print(f'{config.out / PAGE}: the page of the run')
     fabric.barrier()
 

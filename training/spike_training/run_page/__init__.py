@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from spike_depth_ros.checkpoint import write_atomically
 from spike_training.errors import ConfigError
 
 PAGE = 'index.html'
+
+PACKAGES = {'PIL': 'pillow', 'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
+"""Names to install by, of modules that have others."""
 
 
 def page(out: Path) -> None:
@@ -30,27 +34,41 @@ def page(out: Path) -> None:
     print(f'{out / PAGE}: the page of the run')
 
 
-def write_page(out: Path) -> None:
+def write_page(out: Path) -> bool:
     """As :func:`page`, for a training that must go on: what goes wrong is a warning.
 
     Args:
         out: Folder of the run.
+
+    Returns:
+        Whether it is there.
     """
     try:
         _write(out)
-    except ImportError as error:
-        print(f'warning: no page of the run: install {error.name}', file=sys.stderr)
+        return True
+    except ConfigError as error:
+        _warn(out, str(error))
     except Exception as error:
-        why = ' '.join(str(error).split()) or type(error).__name__
-        print(f'warning: no page of the run: {type(error).__name__}: {why}', file=sys.stderr)
+        _warn(out, f'{type(error).__name__}: {" ".join(str(error).split())}')
+    return False
+
+
+@functools.cache
+def _warn(out: Path, why: str) -> None:
+    """Once for a run, however often its page is tried."""
+    print(f'warning: no page of the run: {why}', file=sys.stderr)
 
 
 def _write(out: Path) -> None:
     # Imported here, for a training goes on without jinja2.
-    from spike_training.run_page.folder import read_run
-    from spike_training.run_page.render import render
+    try:
+        from spike_training.run_page.folder import read_run
+        from spike_training.run_page.render import render
 
-    text = render(read_run(out))
+        text = render(read_run(out))
+    except ImportError as error:
+        name = PACKAGES.get(str(error.name), error.name)
+        raise ConfigError(f'a page needs {name}: install it') from error
     try:
         write_atomically(out / PAGE, text.encode())
     except OSError as error:

@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from spike_depth_ros.checkpoint import CheckpointError, hash_file, load_info
 from spike_depth_ros.evaluation.page import (
     FIGURES,
@@ -22,7 +20,6 @@ from spike_depth_ros.evaluation.page import (
     percent,
     render_page,
 )
-from spike_depth_ros.pictures import LEGEND
 from spike_training.run_page.curves import curves
 from spike_training.run_page.folder import RunFolder, StageFolder
 from spike_training.run_page.remarks import domains, remarks, state
@@ -78,7 +75,7 @@ def render(run: RunFolder) -> str:
         facts=_facts(run),
         sessions=_sessions(run),
         files=_files(run),
-        legend=LEGEND,
+        legend=_legend() if any(stage.pictures for stage in run.stages) else '',
     )
 
 
@@ -180,8 +177,9 @@ def _selection(run: RunFolder) -> str:
 
 def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
     settings = stage.settings
+    labels = ' of the target, which the baselines must not see'
     facts = [
-        f'{KINDS.get(stage.kind, stage.kind)}',
+        KINDS.get(stage.kind, stage.kind) + (labels if settings.get('domain') == 'target' else ''),
         f'sees {settings.get("input", "spikes")}',
         f'starts from {settings.get("start", "scratch")}',
         f'{stage.done} of {stage.steps} steps of {stage.batch_size} images',
@@ -214,6 +212,12 @@ def _chosen(pictures: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
     return [pictures[place] for place in places]
 
 
+def _legend() -> str:
+    from spike_depth_ros.pictures import LEGEND  # see _picture; it needs OpenCV
+
+    return LEGEND
+
+
 class _Album:
     """Pictures as the page holds them: within it, until they are too many bytes.
 
@@ -240,6 +244,8 @@ class _Album:
 
 def _picture(path: Path) -> str:
     """A picture as base64, in half the bytes of the file, which lies beside the page."""
+    from PIL import Image  # a run without pictures has been trained without
+
     with Image.open(path) as opened:
         image = opened.convert('RGB')
     if image.width > PICTURE_WIDTH:
