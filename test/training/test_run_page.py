@@ -326,11 +326,13 @@ class TestCurves:
 
     def test_bounds_and_warnings_are_drawn(self, tmp_path):
         run = stage_with(
-            tmp_path, 'cross_domain', {'step': 1, 'train/kept': 0.99}, warnings=[(1, 'too many')]
-        )
-        (chart,) = curves(run.stages[-1])
-        assert '>bounds<' in chart['svg']
-        assert '>warning<' in chart['svg']
+            tmp_path, 'cross_domain', {'step': 1, 'train/kept': 0.99, 'train/loss': 1.0},
+            warnings=[(1, 'too many')],
+        )  # fmt: skip
+        loss, kept = (chart['svg'] for chart in curves(run.stages[-1]))
+        assert '>bounds<' in kept
+        assert '>warning<' in kept
+        assert '>warning<' not in loss
 
     def test_not_a_number_is_a_gap(self, tmp_path):
         run = stage_with(

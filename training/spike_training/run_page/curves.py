@@ -48,6 +48,8 @@ class Panel:
 
 
 def _kept(settings: Mapping[str, Any]) -> list[tuple[float, str]]:
+    if settings['kind'] != 'cross_domain':
+        return []
     low, high = settings['adapt']['kept_bounds']
     return [(low, 'bounds'), (high, '')]
 
@@ -96,7 +98,7 @@ PANELS = (
         'share of positions',
         {'kept_coarse': 'coarse', 'kept_fine': 'fine', 'kept': 'pseudo labels'},
         limits=(0, 1),
-        levels=lambda settings: _kept(settings) if settings['kind'] == 'cross_domain' else [],
+        levels=_kept,
     ),
     Panel(
         'Alignment, L_SCA', 'as printed', {'sca': ''}, 'At a guess −1.386 for each discriminator.'
@@ -141,6 +143,9 @@ PANELS = (
     ),
 )
 
+WARNED = (_kept, _drift, _collapse)
+"""Bounds that a stage warns of."""
+
 RATE = 'learning_rate'
 
 
@@ -173,7 +178,8 @@ def _draw(panel: Panel, stage: StageFolder) -> dict[str, str] | None:
     chart = Chart('step', panel.axis, (0, max(stage.steps, 1)), limits, SIZE)
     for level, label in levels:
         chart.level(level, GREY, label)
-    chart.marks([step for step, _ in stage.warnings], RED, 'warning')
+    if panel.levels in WARNED:
+        chart.marks([step for step, _ in stage.warnings], RED, 'warning')
     colours = dict(
         zip(dict.fromkeys(name for name, _, _ in lines), itertools.cycle(COLOURS), strict=False)
     )
