@@ -14,7 +14,7 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 
 from test_pipeline import tiny_run  # noqa: E402
-from trees import write_dat, write_vkitti  # noqa: E402
+from trees import write_dat, write_paper_sets, write_vkitti  # noqa: E402
 
 from spike_training import pipeline  # noqa: E402
 from spike_training.bicross.settings import AdaptConfig  # noqa: E402
@@ -23,6 +23,8 @@ from spike_training.config import DataConfig, StageConfig, TargetConfig  # noqa:
 from spike_training.errors import ConfigError  # noqa: E402
 from spike_training.footprint import footprint, kept, noise  # noqa: E402
 from spike_training.reading import load_config  # noqa: E402
+from spike_training.recorded import focal_lengths  # noqa: E402
+from spike_training.scenes import make_source, make_target, target_parts  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
@@ -226,6 +228,37 @@ def test_the_papers_settings(path):
     assert bicross.adapt.teacher_decay == 0.999
     assert config.data.recordings
     assert config.target.recordings
+
+
+@pytest.fixture(scope='module')
+def paper_sets(tmp_path_factory):
+    root = tmp_path_factory.mktemp('paper')
+    write_paper_sets(root)
+    return root
+
+
+@pytest.mark.parametrize(
+    ('name', 'samples', 'sizes'),
+    [
+        ('vkitti_kitti', [[6, 2, 2], [2, 1, 1]], [(1280, 384, 384)] * 2),
+        ('clear_foggy', [[4, 2, 2], [4, 2, 2]], [(1280, 384, 384)] * 2),
+        ('kitti_drivingstereo', [[2, 1, 1], [6, 2, 8]], [(1280, 384, 384)] * 2),
+        ('nyu_respike', [[4, 2, 4], [2, 1, 1]], [(128, 384, 384), (128, 240, 384)]),
+    ],
+)
+def test_the_papers_configs_find_their_data(paper_sets, monkeypatch, name, samples, sizes):
+    """Places, options and splits of the readers, on small sets laid out as the real ones."""
+    monkeypatch.chdir(paper_sets)
+    config = load_config(ROOT / 'training' / 'configs' / f'paper_{name}.yaml')
+    config.data.workers = 0
+    for make, numbers, size in zip((make_source, make_target), samples, sizes, strict=True):
+        sides = [make(config, side, CPU) for side in ('train', 'calibration', 'test')]
+        assert [len(side) for side in sides] == numbers
+        assert sides[0].batch(0, 1).counts.shape[1:] == size
+    assert target_parts(config) == config.target.data(config.data).parts
+    # What is seen is near to the canonical focal length, so that depth stays what it is.
+    focal = focal_lengths(config.data)
+    assert focal[0] - 2 <= config.model.canonical_fx <= focal[1] + 2
 
 
 def test_there_are_the_four_scenarios_of_the_paper():
