@@ -92,6 +92,12 @@ def test_stages_that_rows_share_are_trained_once(smoke):
     assert names.count('figures_of_pre_src_adabn') == 1
 
 
+def test_of_a_stage_that_is_done_only_the_result_is_kept(smoke):
+    path, out = smoke
+    assert unit_of(path, 'bicross', out / 'stages').training.checkpoint.is_file()
+    assert not [*out.rglob('state_*.pt')]
+
+
 def test_a_row_is_trained_as_a_run_of_its_config_would_be(smoke, tmp_path):
     path, out = smoke
     config = dataclasses.replace(

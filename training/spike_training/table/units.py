@@ -84,6 +84,7 @@ class Unit(ABC):
     def work(self) -> None:
         """Does it, or goes on where it was stopped."""
         config = dataclasses.replace(self.config, out=self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / CONFIG, to_yaml(config).encode())
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -116,6 +117,12 @@ class Training(Unit):
     def describe(self) -> str:
         """See :class:`Unit`."""
         return f'seed {self.config.seed}: {self.stage.name}, {self.steps} steps'
+
+    def work(self) -> None:
+        """See :class:`Unit`; of what training goes on from nothing is kept: it is large."""
+        super().work()
+        for state in (self.folder / self.stage.name).glob('state_*.pt'):
+            state.unlink()
 
     def _work(self, config: RunConfig) -> dict[str, Any]:
         fabric = make_fabric(config.device, 1, config.train.precision)
