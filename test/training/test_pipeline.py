@@ -211,6 +211,10 @@ def test_smoke(tmp_path):
     assert 0.3 < bicross['train/discriminator_accuracy'] < 0.9
     assert 'target' in json.loads((out / 'report.json').read_text())
     assert 'unseen procedural scenes' in result.stdout
+    assert 'warning: no page' not in result.stderr
+    text = (out / 'index.html').read_text()
+    assert 'finished' in text
+    assert len(text) < 2e6
     spikes = np.random.default_rng(0).random((128, 64, 96)) < 0.2
     observation = Observation(Window.from_planes(spikes, 20_000.0), 100.0)
     for backend in ('onnx', 'torch'):
