@@ -49,7 +49,7 @@ def evaluate_checkpoint(
     planes: Sequence[int] = (),
     scenes: int | None = None,
 ) -> None:
-    """Score a checkpoint, or anybody's depth maps, on procedural test scenes, beside controls.
+    """Score a checkpoint, or anybody's depth maps, on a config's test scenes, beside controls.
 
     The controls: constant, each pixel's median depth over training scenes of that style, which
     looks at no image; and other spikes, the depth predicted from another scene's spikes.
