@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 from rich.console import Console
@@ -54,7 +54,8 @@ class Page:
     def show(self) -> None:
         """Prints the few columns that matter."""
         header, *rows = self._headline()
-        shown = RichTable(title=self._title())
+        caption = 'paper: of its own data' if self.table.settings.paper else None
+        shown = RichTable(title=self._title(), caption=caption)
         for k, column in enumerate(header):
             shown.add_column(column, justify='left' if k == 0 else 'right', no_wrap=True)
         for row in rows:
@@ -76,16 +77,12 @@ class Page:
         yield (
             f'Mean and standard deviation over seeds {", ".join(map(str, settings.seeds))}; '
             f'differences to `{settings.reference}` within each seed. Figures are means over '
-            'images, over unseen test scenes of all styles. Rows with fewer seeds than the others '
-            'do not compare with them.'
+            'images, over test scenes that no training saw; SqRel and RMSE in metres at the '
+            'canonical focal length. Rows with fewer seeds than the others do not compare with '
+            'them.'
         )
         if settings.paper:
-            tables = '; '.join(f'{number}: {PAPER[number].scenario}' for number in settings.paper)
-            yield ''
-            yield (
-                '*Paper*: what Liu et al. (BiCross) print, **on another data set with another '
-                f'network** (Table {tables}). Compare the order of rows, not the figures.'
-            )
+            yield from ('', self._paper_is_other())
         yield ''
         yield from _markdown_table(self._headline())
         for title, lines in (
@@ -97,14 +94,34 @@ class Page:
                 yield from (f'- {line}' for line in lines)
         for scale in get_args(Scale):
             yield from ('', f'## Target, {SCALES[scale]}', '')
-            yield from _markdown_table(self._metrics(scale, lambda summary: summary))
+            yield from _markdown_table(self._metrics(scale))
             yield from ('', f'Differences to `{settings.reference}`:', '')
-            yield from _markdown_table(self._metrics(scale, None))
+            yield from _markdown_table(self._metrics(scale, differences=True))
         yield from ('', '## Source, styles, uncertainty', '')
         yield from _markdown_table(self._beside())
         yield from ('', '## Rows', '')
         yield from _markdown_table(self._rows())
         yield from ('', f'Made of {self._origin()}.')
+
+    def _paper_is_other(self) -> str:
+        """What the paper's figures are of, and what ours are of."""
+        numbers: dict[str, list[str]] = {}
+        for number in self.table.settings.paper:
+            numbers.setdefault(PAPER[number].scenario, []).append(number)
+        theirs = '; '.join(
+            f'{scenario} (Table {", ".join(of)})' for scenario, of in numbers.items()
+        )
+        config = self.reference.row.config
+        assert config.target is not None  # checked with the table
+        source, target = (
+            f'{"" if data.recordings else "procedural "}{" and ".join(data.parts)}'
+            for data in (config.data, config.target.data(config.data))
+        )
+        return (
+            f'*Paper*: what Liu et al. (BiCross) print **of their data**: {theirs}, with '
+            f'DPT-Hybrid. **Here**: {source} to {target}, with {config.model.architecture}. Where '
+            'data or network are others, compare the order of rows, not the figures.'
+        )
 
     def _title(self) -> str:
         base = self.table.settings.base.rpartition('/')[2]
@@ -126,16 +143,14 @@ class Page:
                 ]
             yield cells + self._paper(row)
 
-    def _metrics(
-        self, scale: Scale, of: Callable[[Summary], Summary] | None
-    ) -> Iterator[list[str]]:
-        """All metrics of a kind; without ``of`` their differences."""
+    def _metrics(self, scale: Scale, differences: bool = False) -> Iterator[list[str]]:
+        """All metrics, or their differences to the reference."""
         yield ['row', 'seeds', *METRICS.values()]
         for row in self.rows:
             cells = [
-                cell(of(row.summary(metric, scale)))
-                if of is not None
-                else self._difference(row, metric, scale)
+                self._difference(row, metric, scale)
+                if differences
+                else cell(row.summary(metric, scale))
                 for metric in METRICS
             ]
             yield [row.name, self._seeds(row), *cells]
