@@ -254,7 +254,9 @@ def test_the_papers_configs_find_their_data(paper_sets, monkeypatch, name, sampl
     for make, numbers, size in zip((make_source, make_target), samples, sizes, strict=True):
         sides = [make(config, side, CPU) for side in ('train', 'calibration', 'test')]
         assert [len(side) for side in sides] == numbers
-        assert sides[0].batch(0, 1).counts.shape[1:] == size
+        assert {(side.height, side.width) for side in sides} == {size[1:]}
+    # Of the target one sample: a window of a second is eleven frames of KITTI.
+    assert sides[0].batch(0, 1).counts.shape[1:] == size
     assert target_parts(config) == config.target.data(config.data).parts
     # What is seen is near to the canonical focal length, so that depth stays what it is.
     focal = focal_lengths(config.data)
