@@ -287,7 +287,7 @@ def test_a_folder_is_claimed_once(tmp_path):
 
 
 def test_each_experiment_of_the_paper_trains(tmp_path):
-    path = small(tmp_path, 'ablations_mini.yaml', styles=['indoor'])
+    path = small(tmp_path, 'ablations_mini.yaml')
     rows = [row for row in load_table(path).rows if row.settings.name != 'rgb_only']
     assert len(rows) == 13
     units = in_order([units_of(row, 0, tmp_path / 'stages') for row in rows])

@@ -159,7 +159,7 @@ def test_the_headline(tmp_path):
     text = '\n'.join(lines)
     assert 'of their data**: Virtual KITTI RGB to KITTI spike (Table I, V)' in text
     assert (
-        '**Here**: procedural indoor and road to procedural indoor and road, with dpt_tiny' in text
+        '**Here**: procedural indoor to procedural indoor and road, with dpt_tiny' in text
     )
     assert 'differences to `pre_src` within each seed' in text
     assert 'teacher (2) > mono_cross (2) > bicross (2) | 6 |' in text
