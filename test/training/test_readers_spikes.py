@@ -126,6 +126,14 @@ class TestDat:
         np.testing.assert_array_equal(seen(clip, 20, 50), self.planes[20:50])
         assert clip.camera[1].tolist() == [0, 71, 9]
 
+    def test_one_file_is_a_recording_too(self, root):
+        write_dat(root / 'bus.dat', self.planes[:50])
+        (bus,) = readers.read('dat', f'{root / "bus.dat"},size=40x20')
+        assert (bus.name, bus.planes, bus.depth_planes) == ('dat/bus', 50, ())
+        (car,) = readers.read('dat', f'{root / "car.dat"},size=40x20')
+        assert car.depth_planes == (30, 90)
+        assert car.camera[1].tolist() == [0, 71, 9]
+
     def test_one_map_belongs_to_the_middle(self, root):
         for path in (root / 'depth').iterdir():
             path.unlink()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,7 @@ class LabelledSource(ABC):
         self._order: tuple[int, npt.NDArray[np.int64]] = -1, np.empty(0, np.int64)
         self.skipped: dict[str, list[str]] = {}
         self._tried: set[int] = set()
+        self._noting = threading.Lock()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -195,17 +197,20 @@ class LabelledSource(ABC):
         Raises:
             DataSetError: Too many of the samples that were asked for so far cannot be used.
         """
-        self._tried.add(number)
-        part = None
+        part, reason = None, None
         try:
             part = self.sample(number, planes or self.planes[0], place)
         except FrameError as error:
-            names = self.skipped.setdefault(str(error), [])
-            name = f'{self.recording(number)}, frame {self.frame(number)}'
-            if name not in names:
-                names.append(name)
-        if len(self._tried) >= min(_ENOUGH, len(self)):
-            self.check()
+            reason = str(error)
+        with self._noting:
+            self._tried.add(number)
+            if reason is not None:
+                names = self.skipped.setdefault(reason, [])
+                name = f'{self.recording(number)}, frame {self.frame(number)}'
+                if name not in names:
+                    names.append(name)
+            if len(self._tried) >= min(_ENOUGH, len(self)):
+                self.check()
         return part
 
     def check(self) -> None:

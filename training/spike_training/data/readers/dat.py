@@ -17,7 +17,7 @@ from spike_training.data.clip import SpikeClip
 from spike_training.data.readers import files, recordings
 
 TREE = """\
-  ROOT/NAME.dat                (packed planes of a Vidar camera, no header)
+  ROOT/NAME.dat                (packed planes of a Vidar camera, no header; ROOT may be a file)
   ROOT/depth/NAME_01000.npy    (depth at plane 1000; also .pfm, .exr in metres, or uint16 .png)
   ROOT/depth/NAME.npy          (or one map, at the middle plane; no folder depth: no truth)
   ROOT/K.txt                   (camera matrix, 3 x 3, pixels; or give the option fx)"""
@@ -33,7 +33,7 @@ def read(
     """The recordings in a folder; those that have depth, where any has.
 
     Args:
-        root: The folder.
+        root: The folder, or one file of it.
         size: Width and height of the sensor, pixels.
         rate_hz: Planes a second.
         per_metre: Stored depth of one metre; 0: 1000 for .png (millimetres), 1 for others.
@@ -44,13 +44,18 @@ def read(
         DataSetError: Files are missing, damaged or of another size, too many depth maps belong to
             no plane, or the unit is wrong.
     """
+    alone = root if root.is_file() else None
+    if alone is not None:
+        root = root.parent
     files.folders(root, TREE)
     width, height = recordings.parse_size(size)
     geometry = Geometry(height, width)
-    found = files.list_files(root, ('.dat',), TREE)
+    found = [alone] if alone is not None else files.list_files(root, ('.dat',), TREE)
     maps = []
     if (root / 'depth').is_dir():
         maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
+    if alone is not None:  # those of other recordings are not missed
+        maps = [path for path in maps if re.sub(r'_\d+$', '', path.stem) == alone.stem]
     camera = recordings.centred_camera(fx, geometry)
     if camera is None and (root / 'K.txt').is_file():
         camera = files.read_matrix(root / 'K.txt', TREE)
