@@ -106,15 +106,19 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
         DataSetError: Recordings cannot be used.
     """
     config, stage, device = context.config, context.stage, context.device
+    trains = split == 'train'
     if stage.kind == 'cross_domain':
         return DomainPair(
-            make_source(config, split, device), make_target(config, split, device, labels=False)
+            make_source(config, split, device, in_order=trains),
+            make_target(config, split, device, labels=False, in_order=trains),
         )
     if stage.domain == 'target':  # the upper bound, which has labels of the target
-        return make_target(config, split, device)
+        return make_target(config, split, device, in_order=trains)
     both = stage.kind == 'cross_modality'
     rgb = stage.input == 'rgb'
-    return make_source(config, split, device, rgb=rgb or both, spikes=both or not rgb)
+    return make_source(
+        config, split, device, rgb=rgb or both, spikes=both or not rgb, in_order=trains
+    )
 
 
 def _pretrain(context: Context) -> Stage[Any]:

@@ -85,7 +85,8 @@ class DataConfig:
         flip: Whether training mirrors half of the samples of recordings.
         mean_rate: Share of the planes in which a pixel fires, on average over an image of
             recorded frames.
-        workers: Threads that read recordings and simulate their spikes for a batch; 0: none.
+        workers: Threads that read recordings and simulate their spikes for a batch, or processes
+            that draw the procedural scenes of the next ones (pays on a GPU); 0: none.
     """
 
     styles: list[Style] = field(default_factory=lambda: ['indoor', 'road'])
@@ -207,7 +208,6 @@ class TrainConfig:
             pass instead of keeping it: much less memory, about a third more time, the same
             gradients. For networks that do not fit otherwise.
         ahead: Batches that a thread makes in advance; pays on a GPU. 0: none.
-        workers: Processes that draw the scenes of coming batches, pays on a GPU; 0: none.
         log_every: Steps between two records in scalars.jsonl; between them nothing waits for the
             device.
         validate_every: Steps between two validations; 0: none.
@@ -233,7 +233,6 @@ class TrainConfig:
     compile: bool = False
     checkpoint_activations: bool = False
     ahead: int = 0
-    workers: int = 0
     log_every: int = 20
     validate_every: int = 500
     validate_batches: int = 4
@@ -253,9 +252,7 @@ class TrainConfig:
             'save_every',
             'validate_batches',
         )
-        yield from at_least(
-            self, 0, 'warmup_steps', 'ahead', 'workers', 'validate_every', 'picture_every'
-        )
+        yield from at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
         yield from above(self, 0, 'learning_rate', 'clip_norm')
         yield from share(self, 'final_share', 'ema_decay')
         yield from at_least(self, 0, 'weight_decay')

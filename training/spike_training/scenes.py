@@ -38,6 +38,7 @@ def make_source(
     styles: Sequence[str] | None = None,
     rgb: bool = False,
     spikes: bool = True,
+    in_order: bool = False,
 ) -> ProceduralSource | LabelledSource:
     """Recordings, or scenes of the procedural world, as the config describes them.
 
@@ -48,6 +49,8 @@ def make_source(
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
         rgb: Whether batches have colour images.
         spikes: Whether spikes are needed; those of procedural scenes cost little.
+        in_order: Whether many batches will be asked for one after another, so that processes that
+            draw their scenes pay.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -69,7 +72,7 @@ def make_source(
         bins=config.model.bins,
         with_rgb=rgb,
         device=device,
-        workers=config.train.workers if split == 'train' else 0,
+        workers=data.workers if in_order else 0,
     )
 
 
@@ -79,6 +82,7 @@ def make_target(
     device: torch.device,
     styles: Sequence[str] | None = None,
     labels: bool = True,
+    in_order: bool = False,
 ) -> ShiftedSource | LabelledSource:
     """Recordings or scenes of the target as the config describes them, at the size of ``data``.
 
@@ -92,6 +96,7 @@ def make_target(
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
         labels: Whether depth of recordings is read at all, and whether windows of spikes lie
             around it.
+        in_order: As for :func:`make_source`.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -117,7 +122,7 @@ def make_target(
         rate_hz=data.rate_hz,
         bins=config.model.bins,
         device=device,
-        workers=config.train.workers if split == 'train' else 0,
+        workers=data.workers if in_order else 0,
     )
 
 
