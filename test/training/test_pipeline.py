@@ -199,7 +199,9 @@ def test_smoke(tmp_path):
         text = (out / name / 'scalars.jsonl').read_text()
         lines = [*map(json.loads, text.splitlines())]
         losses = [line['train/loss'] for line in lines if 'train/loss' in line]
-        assert np.mean(losses[-3:]) < {'teacher': 0.8}.get(name, 1) * np.mean(losses[:3])
+        # The last stage starts from a trained network: so few steps show that it holds, no more.
+        share = {'teacher': 0.8, 'mono_cross': 1.0, 'bicross': 1.1}[name]
+        assert np.mean(losses[-3:]) < share * np.mean(losses[:3])
         assert any('validation/loss' in line for line in lines)
         assert (out / name / 'pictures').is_dir()
     # The projection has something to distil, and the discriminator does not win.
