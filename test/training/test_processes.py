@@ -18,7 +18,11 @@ pytest.importorskip('lightning_fabric')
 
 import global_batch  # noqa: E402
 from global_batch import KINDS, STEPS, losses_of  # noqa: E402
+from test_pipeline import tiny_run  # noqa: E402
 
+from spike_depth_ros.checkpoint import load_info  # noqa: E402
+from spike_training.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.config import StageConfig, TargetConfig, to_yaml  # noqa: E402
 from spike_training.engine.fabric import make_fabric  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
 
@@ -64,6 +68,42 @@ def test_two_processes_give_the_losses_of_one(whole, tmp_path):
         one, other = (np.array(part[kind]) for part in parts)
         assert not np.allclose(one, other)  # each had images of its own
         np.testing.assert_allclose((one + other) / 2, whole[kind], rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_whole_run_on_two_processes(tmp_path):
+    """From the command line: all stages, the choice of a network, the verdict; once, not twice."""
+    stages = [
+        StageConfig(name='teacher', input='rgb'),
+        StageConfig(name='mono', kind='cross_modality', teacher='teacher', start='teacher'),
+        StageConfig(
+            name='bicross', kind='cross_domain', start='mono',
+            adapt=AdaptConfig(start_batches=1, deploy='label_free'),
+        ),
+    ]  # fmt: skip
+    config = tiny_run(tmp_path / 'run', *stages, target=TargetConfig(styles=['road']))
+    config.train.accumulate, config.train.validate_every = 2, 3
+    (tmp_path / 'config.yaml').write_text(to_yaml(config))
+    command = ['bicross', '--config', str(tmp_path / 'config.yaml'), '--devices', '2']
+    result = subprocess.run(
+        [sys.executable, 'training/run.py', *command],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('on unseen procedural scenes') == 1
+    assert result.stdout.count('mono: weights of') == 1
+    for name in ('teacher', 'mono', 'bicross'):
+        lines = (config.out / name / 'scalars.jsonl').read_text().splitlines()
+        steps = [row['step'] for row in map(json.loads, lines) if 'train/loss' in row]
+        assert steps == [1, 2, 3]
+    info = load_info(config.out / 'model.safetensors')
+    assert info.stage == 'bicross'
+    assert {'target_road_abs_rel', 'indoor_abs_rel'} <= info.metrics.keys()
 
 
 @pytest.mark.parametrize('kind', KINDS)
