@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def cells(text, *start):
 
 def test_all_there_is_is_told_and_nothing_is_written(tmp_path, capsys):
     streets = write_vkitti(tmp_path / 'vkitti')
+    frames = streets / 'vkitti_1.3.1_rgb' / '0001' / 'clone'
+    shutil.copy(frames / '00000.png', frames / '00009.png')  # without depth
     spikes = write_dat(tmp_path / 'dat')
     config = three_stages(
         tmp_path / 'run',
@@ -76,9 +79,9 @@ def test_all_there_is_is_told_and_nothing_is_written(tmp_path, capsys):
     pipeline.run(config)
     text = capsys.readouterr().out
     assert sorted(tmp_path.rglob('*')) == before
-    # 5 scenes of 4 frames; 3 recordings without depth, windows at each 8th plane.
-    assert cells(text, 'data', 'vkitti') == ['5', 'place', '12', '4', '4']
-    assert cells(text, 'target', 'dat') == ['3', 'place', '34', '17', 'none']
+    # 5 scenes of 4 frames with depth; 3 recordings without depth, windows at each 8th plane.
+    assert cells(text, 'data', 'vkitti') == ['5', '1', 'place', '12', '4', '4']
+    assert cells(text, 'target', 'dat') == ['3', '0', 'place', '34', '17', 'none']
     assert cells(text, 'teacher', 'pretrain') == ['scratch', '2', '12', '2', '12']
     assert cells(text, 'mono', 'cross_modality') == ['teacher', '', '', '2', '3']
     assert cells(text, 'bicross', 'cross_domain') == ['mono', '3', '34', '2', '51']

@@ -59,7 +59,15 @@ def _show_data(config: RunConfig, show: Console) -> list[str]:
     domains = {'data': config.data}
     if config.target is not None:
         domains['target'] = config.target.data(config.data)
-    table = _table('samples by side', 'domain', 'data set', 'recordings', 'parted by', *SIDES)
+    table = _table(
+        'samples by side',
+        'domain',
+        'data set',
+        'recordings',
+        'frames left out',
+        'parted by',
+        *SIDES,
+    )
     problems: list[str] = []
     for domain, data in domains.items():
         if not data.recordings:
@@ -119,7 +127,9 @@ def _data_set(
             if side in needed:
                 problems.append(f'{domain}, {side}: {_indented(error)}')
     by = f'{found.parted.by}, tests given' if name in data.test_recordings else found.parted.by
-    return [str(len(found.clips) + len(found.tests or ())), by, *numbers], problems
+    clips = [*found.clips, *(found.tests or ())]
+    left_out = sum(len(names) for clip in clips for names in clip.skipped.values())
+    return [str(len(clips)), str(left_out), by, *numbers], problems
 
 
 class _Stages:
