@@ -67,6 +67,7 @@ setup(
             'rich',
             'rosbags',
             'h5py',
+            'jinja2',
         ],
         'cluster': ['dask', 'distributed'],
         # Without this entry `colcon test` would run nothing and still succeed.
