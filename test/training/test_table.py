@@ -340,8 +340,15 @@ def test_jobs_end_with_the_process_that_started_them(tmp_path):
         reference='a',
         claims=[],
     )
+    tree = yaml.safe_load(path.read_text())
+    tree['override']['data']['workers'] = 1  # jobs have processes of their own
+    tree['override'].setdefault('train', {})['log_every'] = 1
+    path.write_text(yaml.safe_dump(tree))
     out = tmp_path / 'out'
     parent = command(path, out, '--jobs', '2')
+
+    def training():
+        return sum(bool(file.read_text()) for file in out.glob('stages/*/*/scalars.jsonl'))
 
     def locked():
         found = 0
@@ -351,7 +358,8 @@ def test_jobs_end_with_the_process_that_started_them(tmp_path):
         return found
 
     try:
-        _until(lambda: locked() == 2, 120)
+        _until(lambda: training() == 2, 120)
+        assert locked() == 2
         os.kill(parent.pid, signal.SIGKILL)
         _until(lambda: locked() == 0, 20)
     finally:

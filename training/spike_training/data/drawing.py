@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,6 +14,7 @@ import numpy as np
 
 from spike_training.data.scene import Scenes
 from spike_training.data.world import World
+from spike_training.parent import end_with_parent
 
 
 def draw(worlds: Sequence[World], numbers: Sequence[int]) -> Scenes:
@@ -47,7 +46,7 @@ class DrawingProcesses:
         self.workers = workers
         # Not forked: a process that has a GPU, or threads, must not be.
         context = multiprocessing.get_context('spawn')
-        self._pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+        self._pool = ProcessPoolExecutor(workers, context, initializer=_begin)
         weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
         self._waiting: dict[tuple[int, ...], Future[Scenes]] = {}
 
@@ -73,14 +72,7 @@ class DrawingProcesses:
         return self._pool.submit(draw, self._worlds, job)
 
 
-def _end_with_parent() -> None:
+def _begin() -> None:
     """Leaves Ctrl-C to the parent, and no process behind where the parent was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with_parent()

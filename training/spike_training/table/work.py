@@ -15,13 +15,14 @@ import json
 import multiprocessing
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from spike_depth_ros.checkpoint import write_atomically
+from spike_training.parent import end_with_parent
 from spike_training.table.plan import load_table
 from spike_training.table.units import Scoring, Unit, units_of
 
@@ -30,6 +31,9 @@ FAILED = 'failed.json'
 
 POLL_S = 1.0
 """Between two looks at what other processes have done."""
+
+GRACE_S = 1.0
+"""For processes that are interrupted together with this one, to say so in their records."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,16 +164,30 @@ def work_in_processes(part: Part, jobs: int, logs: Path) -> None:
         jobs: How many.
         logs: Folder of what they print, a file each.
     """
+    units = part.units()
     logs.mkdir(parents=True, exist_ok=True)
-    # Not forked: CUDA would not work in a copy of a process that has used it.
+    # Not forked: CUDA would not work in a copy of a process that has used it. No daemons: these
+    # could have no processes that draw scenes.
     start = multiprocessing.get_context('spawn')
     processes = [
-        start.Process(target=_job, args=(part, logs / f'job_{k}.log'), daemon=True)
-        for k in range(jobs)
+        start.Process(target=_job, args=(part, logs / f'job_{k}.log')) for k in range(jobs)
     ]
-    for process in processes:
-        process.start()
-    units = part.units()
+    try:
+        for process in processes:
+            process.start()
+        _watch(processes, units)
+    finally:
+        for process in processes:
+            if process.pid is not None:
+                process.join(GRACE_S)
+                process.terminate()
+    for k, process in enumerate(processes):
+        if process.exitcode:
+            print(f'job {k} ended with status {process.exitcode}: see {logs}/job_{k}.log')
+
+
+def _watch(processes: Sequence[BaseProcess], units: Sequence[Unit]) -> None:
+    """Says what is done, until all processes have ended."""
     shown: set[Path] = set()
     while True:
         alive = any(process.is_alive() for process in processes)
@@ -180,21 +198,11 @@ def work_in_processes(part: Part, jobs: int, logs: Path) -> None:
         if not alive:
             break
         time.sleep(POLL_S)
-    for k, process in enumerate(processes):
-        if process.exitcode:
-            print(f'job {k} ended with status {process.exitcode}: see {logs}/job_{k}.log')
 
 
 def _job(part: Part, log: Path) -> None:
-    """One of the processes; it ends when its parent does, however that ends."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+    """One of the processes."""
+    end_with_parent()
     with log.open('a', encoding='utf-8') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
