@@ -28,7 +28,7 @@ from spike_training.engine.fabric import make_fabric  # noqa: E402
 from spike_training.epochs import with_steps  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
 from spike_training.reading import load_config, settings_problems  # noqa: E402
-from spike_training.recorded import recorded_source  # noqa: E402
+from spike_training.recorded import check_places, recorded_source  # noqa: E402
 from spike_training.scenes import make_source, make_target, target_parts  # noqa: E402
 from spike_training.table.plan import load_table  # noqa: E402
 
@@ -79,6 +79,33 @@ class TestBatches:
             side = source_of(data, 'test')
             places.append({side.recording(k).rpartition('/')[0] for k in range(len(side))})
         assert places[0] == places[1]
+
+    def test_what_trains_in_clear_weather_is_not_tested_on_in_fog(self, tmp_path):
+        twenty, some = tmp_path / 'all', tmp_path / 'some'
+        write_vkitti(twenty, scenes=20, frames=2)
+        write_vkitti(some, scenes=3, frames=2)
+
+        def foggy(where, **tests):
+            return DataConfig(recordings={'vkitti': f'{where},variation=fog'}, **tests)
+
+        clear = data_of(twenty)
+        check_places(clear, foggy(twenty))
+        check_places(clear, DataConfig())
+        check_places(clear, foggy(twenty, test_recordings={'vkitti': str(some)}))
+        with pytest.raises(DataSetError, match=r'vkitti: tests at .* trains at \([0-9, ]+\)'):
+            check_places(clear, foggy(some))
+        # With tests of its own, more of it trains.
+        own = dataclasses.replace(clear, test_recordings={'vkitti': str(some)})
+        with pytest.raises(DataSetError, match='tests at places'):
+            check_places(own, foggy(twenty))
+
+    def test_parts_of_the_time_are_shared_out_alike(self, tmp_path):
+        one = data_of(write_vkitti(tmp_path / 'one', scenes=1, frames=20))
+        two = data_of(write_vkitti(tmp_path / 'two', scenes=2, frames=20))
+        check_places(one, two)
+        own = dataclasses.replace(one, test_recordings=two.recordings)
+        with pytest.raises(DataSetError, match=r'trains at \(1\)'):
+            check_places(own, two)
 
     def test_they_are_functions_of_seed_and_step_on_any_number_of_processes(self, streets):
         data = data_of(streets, flip=True, random_crop=True, planes=[16, 32])

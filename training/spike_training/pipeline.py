@@ -27,6 +27,7 @@ from spike_training.engine.record import Mean
 from spike_training.epochs import with_steps
 from spike_training.errors import ConfigError
 from spike_training.reading import NO_OUT, load_config
+from spike_training.recorded import check_places
 from spike_training.run_page import PAGE, write_page
 from spike_training.sessions import Session
 from spike_training.verdict import calibrated, figures, score, show, to_json
@@ -46,7 +47,8 @@ def run(config: RunConfig) -> None:
 
     Raises:
         ConfigError: The settings cannot be, or the folder holds a run of other settings.
-        DataSetError: Recordings that the settings name cannot be used.
+        DataSetError: Recordings that the settings name cannot be used, or source and target share
+            places.
         TrainingError: Training cannot go on.
     """
     if config.dry_run:
@@ -56,6 +58,8 @@ def run(config: RunConfig) -> None:
     if config.out == Path():
         raise ConfigError(listed([NO_OUT]))
     fabric = make_fabric(config.device, config.devices, config.train.precision, config.nodes)
+    if config.target is not None:
+        check_places(config.data, config.target.data(config.data))
     config = with_steps(config, fabric.world_size)
     if fabric.is_global_zero:
         _claim(config)

@@ -99,6 +99,38 @@ def look_up(data: DataConfig) -> list[Recorded]:
     return found
 
 
+def check_places(source: DataConfig, target: DataConfig) -> None:
+    """Refuses a source that learns the depth of places that the target is tested at.
+
+    Places are shared out by their names, so that the sides of both domains are the same if their
+    places are. They are not where one domain has other places, or recordings for tests alone.
+    Which of these there are is the matter of whoever names them.
+
+    Args:
+        source: Recordings with labels; none of procedural scenes.
+        target: Recordings of the target; likewise.
+
+    Raises:
+        DataSetError: There are such places, or a data set cannot be used.
+    """
+    if not source.recordings or not target.recordings:
+        return
+    learnt = {place: one.parted for one in look_up(source) for place in one.parted.places['train']}
+    for one in look_up(target):
+        tested = () if one.tests is not None else one.parted.places.get('test', ())
+        shared = [
+            place
+            for place in tested
+            if place in learnt and not _same_times(learnt[place], one.parted)
+        ]
+        if shared:
+            raise DataSetError(
+                f'target.recordings.{one.name}: tests at places that data.recordings trains at '
+                f'({", ".join(shared)}): expected the same places in both, which are then shared '
+                'out alike; or name test_recordings of the target'
+            )
+
+
 def has_depth(clips: Clips) -> bool:
     """Whether any of some recordings has true depth."""
     return any(clip.labelled if isinstance(clip, Clip) else clip.depths for clip in clips)
@@ -231,6 +263,11 @@ class Frames(Scenes):
             if batch is not None:
                 known = batch.fx.nan_to_num(self.assumed_fx)
                 yield dataclasses.replace(batch, fx=known)
+
+
+def _same_times(one: Parted, other: Parted) -> bool:
+    """Whether the sides of both are the same parts of the time."""
+    return one.by == other.by == 'time' and ('test' in one.places) == ('test' in other.places)
 
 
 @functools.lru_cache(maxsize=64)

@@ -24,6 +24,7 @@ from spike_training.config import ModelConfig, RunConfig, StageConfig, listed, p
 from spike_training.epochs import with_steps
 from spike_training.errors import ConfigError
 from spike_training.reading import merge, read_settings, read_tree
+from spike_training.recorded import check_places
 from spike_training.table.settings import RowConfig, TableConfig, unknown
 
 OF_ONE_KIND = ('teacher', 'distil', 'adapt')
@@ -64,7 +65,7 @@ def load_table(path: Path) -> Table:
 
     Raises:
         ConfigError: Lists everything that is wrong with them.
-        DataSetError: Recordings whose epochs are to be counted cannot be used.
+        DataSetError: Recordings cannot be used, or source and target share places.
     """
     problems: list[str] = []
     content = read_tree(path, problems)
@@ -90,6 +91,9 @@ def load_table(path: Path) -> Table:
         rows.append(Row(row, config))
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
+    for config in (row.config for row in rows if row.config.stages):
+        assert config.target is not None  # it is what a table scores
+        check_places(config.data, config.target.data(config.data))
     counted = [dataclasses.replace(row, config=with_steps(row.config, 1)) for row in rows]
     return Table(path, settings, counted)
 
