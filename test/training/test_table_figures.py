@@ -158,9 +158,7 @@ def test_the_headline(tmp_path):
     assert '| 0 of 3 | - | - | - | - | - | - | 0.294 (V) | 0.658 |' in rgb
     text = '\n'.join(lines)
     assert 'of their data**: Virtual KITTI RGB to KITTI spike (Table I, V)' in text
-    assert (
-        '**Here**: procedural indoor to procedural indoor and road, with dpt_tiny' in text
-    )
+    assert '**Here**: procedural indoor to procedural indoor and road, with dpt_tiny' in text
     assert 'differences to `pre_src` within each seed' in text
     assert 'teacher (2) > mono_cross (2) > bicross (2) | 6 |' in text
 
