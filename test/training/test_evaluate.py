@@ -19,9 +19,10 @@ from spike_training.engine.evaluate import (  # noqa: E402
     Scenes,
     canonical_depth,
     constant_depth,
-    evaluate,
+    evaluate_predictor,
     fit_uncertainty_factor,
     headline,
+    network_predictor,
 )
 
 NUMBER = 12
@@ -49,7 +50,8 @@ def scenes(split='test', batch_size=4, number=NUMBER):
 def report(batch_size=4, **changes):
     info = dataclasses.replace(INFO, **changes)
     constant = constant_depth(scenes('train', batch_size), info.canonical_fx)
-    return evaluate(Brightness(), info, scenes(batch_size=batch_size), constant)
+    predictor = network_predictor(Brightness(), info)
+    return evaluate_predictor(predictor, info, scenes(batch_size=batch_size), constant)
 
 
 def test_figures_are_those_of_the_metrics():

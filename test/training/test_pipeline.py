@@ -27,11 +27,18 @@ from spike_training.config import (  # noqa: E402
     ModelConfig,
     RunConfig,
     StageConfig,
+    TargetConfig,
     TrainConfig,
 )
+from spike_training.engine.evaluate import (  # noqa: E402
+    Estimate,
+    Scenes,
+    constant_depth,
+    evaluate_predictor,
+)
 from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.scenes import make_source  # noqa: E402
-from spike_training.verdict import evaluate_checkpoint  # noqa: E402
+from spike_training.scenes import make_source, make_target  # noqa: E402
+from spike_training.verdict import evaluate_checkpoint, score_predictors  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1,
@@ -67,6 +74,25 @@ def teacher_and_student(tmp_path_factory):
     )
     pipeline.run(config)
     return config
+
+
+def test_the_constant_of_a_style_that_the_source_has_not_is_that_of_the_source(tmp_path):
+    config = tiny_run(tmp_path, target=TargetConfig(styles=['indoor', 'road']))
+    config.data.styles = ['indoor']
+
+    def say(part):
+        def predictor(batch):
+            ones = np.ones(batch.depth[:, 0].shape, np.float32)
+            return Estimate(ones, ones)
+
+        return predictor
+
+    cpu, fx = torch.device('cpu'), config.model.canonical_fx
+    road = make_target(config, 'test', cpu, ['road'])
+    indoor = constant_depth(Scenes(make_source(config, 'train', cpu), 2, 2), fx)
+    expected = evaluate_predictor(say(''), config.model, Scenes(road, 2, 2), indoor)
+    report = score_predictors(config, say, config.model, cpu)
+    assert report['target']['styles']['road']['constant'] == expected['constant']
 
 
 def test_a_stage_starts_from_the_one_before_where_the_shapes_fit(teacher_and_student):

@@ -26,9 +26,15 @@ from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
 from spike_training.config import RunConfig, to_yaml  # noqa: E402
 from spike_training.data.clip_source import ClipSource  # noqa: E402
 from spike_training.data.sample import Batch  # noqa: E402
+from spike_training.engine.evaluate import network_predictor  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
 from spike_training.export import random_checkpoint  # noqa: E402
-from spike_training.real_scenes import evaluate_real, recording_scales, role, score  # noqa: E402
+from spike_training.real_scenes import (  # noqa: E402
+    evaluate_real,
+    recording_scales,
+    role,
+    score_predictor,
+)
 
 CPU = torch.device('cpu')
 ROOT = Path(__file__).parents[2]
@@ -65,9 +71,14 @@ class Cheat(nn.Module):
         return DepthOutput(depth, torch.full_like(depth, 0.5), nothing, nothing, nothing)
 
 
+def score(source, constants=None, frames=100, factor=1.0):
+    cheat = network_predictor(Cheat(factor), INFO)
+    return score_predictor(cheat, INFO, source, constants or {}, frames, CPU)
+
+
 def scored(factor=1.0, clips=None, frames=100, **constants):
     source = Knowing(clips or [Sliding()], HEIGHT, WIDTH, planes=(32,))
-    return score(Cheat(factor), INFO, source, constants, frames, CPU)
+    return score(source, constants, frames, factor)
 
 
 def abs_rel(report, predictor, kind='raw'):
@@ -129,12 +140,12 @@ def test_frames_are_spread_over_all_clips():
 
 def test_damaged_frames_are_named_and_too_many_refused():
     source = ClipSource([Sliding(damaged=(1,))], HEIGHT, WIDTH, planes=(32,))
-    report = score(Cheat(), INFO, source, {}, 100, CPU)
+    report = score(source)
     assert report['frames'] == 5
     assert report['skipped'] == {'1.png: cannot be read: truncated': ['made/sliding, frame 1']}
     broken = ClipSource([Sliding(damaged=(0, 1, 2))], HEIGHT, WIDTH, planes=(32,))
     with pytest.raises(DataSetError, match='3 of 6 frames cannot be used'):
-        score(Cheat(), INFO, broken, {}, 100, CPU)
+        score(broken)
 
 
 def test_without_a_focal_length_metres_mean_nothing():

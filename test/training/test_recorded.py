@@ -24,13 +24,15 @@ from spike_training.config import DataConfig, StageConfig, TargetConfig, problem
 from spike_training.data.clip_source import ClipSource, moved  # noqa: E402
 from spike_training.data.readers import files  # noqa: E402
 from spike_training.data.spike_source import SpikeSource  # noqa: E402
+from spike_training.engine.evaluate import Estimate  # noqa: E402
 from spike_training.engine.fabric import make_fabric  # noqa: E402
 from spike_training.epochs import with_steps  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
 from spike_training.reading import load_config, settings_problems  # noqa: E402
 from spike_training.recorded import check_places, recorded_source  # noqa: E402
-from spike_training.scenes import make_source, make_target, target_parts  # noqa: E402
+from spike_training.scenes import looked_at, make_source, make_target, target_parts  # noqa: E402
 from spike_training.table.plan import load_table  # noqa: E402
+from spike_training.verdict import score_predictors  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
@@ -63,6 +65,11 @@ def data_of(where, **changes):
 
 def source_of(data, split='train', **changes):
     return recorded_source(data, split, 8, 16, CPU, seed=3, **changes)
+
+
+def nothing(batch):
+    shape = batch.depth[:, 0].shape
+    return Estimate(np.ones(shape, np.float32), np.ones(shape, np.float32))
 
 
 class TestBatches:
@@ -267,6 +274,26 @@ class TestRuns:
         written = load_config(config.out / 'config.yaml')
         assert (written.stages[0].steps, written.stages[0].epochs) == (6, None)
         pipeline.run(dataclasses.replace(config, resume=True))
+
+    def test_frames_that_cannot_be_used_are_named_in_the_report(self, tmp_path, capsys):
+        sets = write_vkitti(tmp_path / 'vkitti', scenes=5, frames=25, variations=('clone',))
+        config = tiny_run(tmp_path)
+        config.data = data_of(sets)
+        config.evaluate.scenes = 30
+        tests = source_of(config.data, 'test')
+        scene = tests.recording(0).split('/')[2]
+        broken = sets / 'vkitti_1.3.1_rgb' / scene / 'clone'
+        (broken / '00003.png').write_bytes(b'no picture')
+        source = make_source(config, 'test', CPU)
+        seen = looked_at(source, 30, 2, 400.0)
+        assert sum(len(batch.index) for batch in seen) == 24
+        report = score_predictors(config, lambda part: nothing, config.model, CPU)
+        (skipped,) = report['styles']['vkitti']['skipped'].values()
+        assert skipped == [f'vkitti/1.3.1/{scene}/clone, frame 3']
+        for index in range(6):
+            (broken / f'{index:05d}.png').write_bytes(b'no picture')
+        with pytest.raises(DataSetError, match='6 of 25 frames cannot be used'):
+            [*looked_at(make_source(config, 'test', CPU), 30, 2, 400.0)]
 
     def test_a_target_without_depth_is_not_scored(self, streets, tmp_path):
         config = tiny_run(tmp_path)

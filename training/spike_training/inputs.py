@@ -26,7 +26,7 @@ from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.predictions import sample_name
 from spike_training.progress import progress_bar
-from spike_training.real_scenes import Look, middle_planes, read_sets
+from spike_training.real_scenes import BATCH_SIZE, Look, middle_planes, read_sets
 from spike_training.scenes import looked_at, make_source, make_target, target_parts
 from spike_training.verdict import limits_of, with_changes
 
@@ -183,7 +183,7 @@ def _recorded(
         source = look.source(clips)
         rates = {clip.rate_hz for clip in clips if isinstance(clip, SpikeClip)}
         rate_hz = max(rates, default=config.data.rate_hz)
-        yield Part(name, looked_at(source, frames, 10, math.nan), source.planes, rate_hz)
+        yield Part(name, looked_at(source, frames, BATCH_SIZE, math.nan), source.planes, rate_hz)
 
 
 def _write(out: Path, part: Part, sample: Sample) -> dict[str, object]:

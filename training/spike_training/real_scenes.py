@@ -17,9 +17,8 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
-from spike_depth_ros.checkpoint import CheckpointInfo, load, write_atomically
+from spike_depth_ros.checkpoint import load, write_atomically
 from spike_depth_ros.metrics import DepthErrors, UncertaintyErrors, has_truth
 from spike_training.config import RunConfig, check
 from spike_training.data import readers
@@ -51,6 +50,9 @@ Clips = Sequence[Clip] | Sequence[SpikeClip]
 
 ALIGNMENTS = ('raw', 'recording_scaled', 'median_scaled')
 """Metres as they are; one scale for a whole recording; one scale for each image."""
+
+BATCH_SIZE = 10
+"""Images at a time; changes no figure."""
 
 
 def evaluate_real(
@@ -206,33 +208,6 @@ class Look:
         return SpikeSource(spikes, self.planes, bins, self.multiple or 16 * int(pool))
 
 
-def score(
-    network: nn.Module,
-    info: CheckpointInfo,
-    source: LabelledSource,
-    constants: Mapping[str, FloatImage],
-    frames: int,
-    device: torch.device,
-    batch_size: int = 10,
-) -> dict[str, Any]:
-    """Errors of a network, see :func:`score_predictor`.
-
-    Args:
-        network: In eval mode.
-        info: Of the network.
-        source: The frames.
-        constants: Controls that look at no image, canonical metres, by name.
-        frames: How many, evenly spread; all if there are not so many.
-        device: Where the network is.
-        batch_size: Images at a time; changes no figure.
-
-    Raises:
-        DataSetError: Too many of the frames cannot be used.
-    """
-    predictor = network_predictor(network, info)
-    return score_predictor(predictor, info, source, constants, frames, device, batch_size)
-
-
 def score_predictor(
     predictor: Predictor,
     limits: DepthRange,
@@ -240,7 +215,6 @@ def score_predictor(
     constants: Mapping[str, FloatImage],
     frames: int,
     device: torch.device,
-    batch_size: int = 10,
 ) -> dict[str, Any]:
     """Errors of a predictor and of controls on labelled frames of recordings.
 
@@ -251,7 +225,6 @@ def score_predictor(
         constants: Controls that look at no image, canonical metres, by name.
         frames: How many, evenly spread; all if there are not so many.
         device: Where batches go.
-        batch_size: Images at a time; changes no figure.
 
     Returns:
         A report for JSON: for each predictor the full tables by alignment; ``uncertainty``; the
@@ -261,8 +234,8 @@ def score_predictor(
         DataSetError: Too many of the frames cannot be used.
     """
     chosen, seen = source.spread(frames), _Seen()
-    for first in range(0, len(chosen), batch_size):
-        batch = source.usable(chosen[first : first + batch_size])
+    for first in range(0, len(chosen), BATCH_SIZE):
+        batch = source.usable(chosen[first : first + BATCH_SIZE])
         if batch is None:
             continue
         if not batch.fx.isfinite().all():
@@ -345,7 +318,10 @@ def _scores(limits: DepthRange, depths: Sequence[FloatImage], seen: _Seen) -> di
 
 
 class _Constants:
-    """Each pixel's median canonical depth over training scenes, by size of images and style."""
+    """Each pixel's median canonical depth over training scenes, by size of images and style.
+
+    Of a config of recordings by data set.
+    """
 
     def __init__(self, config: RunConfig, limits: DepthRange, device: torch.device) -> None:
         self._config, self._limits, self._device = config, limits, device
@@ -367,7 +343,7 @@ class _Constants:
                     ),
                     self._limits.canonical_fx,
                 )
-                for style in data.parts
+                for style in data.recordings or data.styles
             }
         return self._known[height, width]
 

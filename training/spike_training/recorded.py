@@ -247,6 +247,8 @@ def focal_lengths(data: DataConfig) -> tuple[float, float] | None:
 class Frames(Scenes):
     """Samples of recordings, evenly spread over them; what cannot be used is left out.
 
+    Too much of that is a :class:`DataSetError`, at the end at the latest.
+
     Attributes:
         assumed_fx: Focal length, pixels, where nothing tells it.
     """
@@ -263,6 +265,7 @@ class Frames(Scenes):
             if batch is not None:
                 known = batch.fx.nan_to_num(self.assumed_fx)
                 yield dataclasses.replace(batch, fx=known)
+        self.source.check()
 
 
 def _same_times(one: Parted, other: Parted) -> bool:

@@ -20,7 +20,6 @@ from spike_depth_ros.model.registry import build_with_weights
 from spike_training.config import ModelConfig, RunConfig, check
 from spike_training.data.labelled import LabelledSource
 from spike_training.data.procedural import ProceduralSource
-from spike_training.data.world import STYLES
 from spike_training.disk import make_folder
 from spike_training.engine.evaluate import (
     DepthRange,
@@ -182,12 +181,10 @@ def score_predictors(
 
     def constant(part: str, height: int, width: int) -> FloatImage:
         """Of the same style or data set where the source has it, else of all of the source."""
-        own = part in (config.data.recordings or STYLES)
+        own = part in (config.data.recordings or config.data.styles)
         key = (part if own else '', height, width)
         if key not in constants:
-            data = dataclasses.replace(
-                config.data, height=height, width=width, flip=False, random_crop=False
-            )
+            data = dataclasses.replace(config.data, height=height, width=width)
             here = dataclasses.replace(config, data=data)
             source = make_source(here, 'train', device, [part] if own else None, spikes=False)
             seen = looked_at(source, sizes.constant_scenes, sizes.batch_size, fx)
@@ -199,7 +196,10 @@ def score_predictors(
     ) -> dict[str, Any]:
         seen = looked_at(source, sizes.scenes, sizes.batch_size, fx)
         control = constant(part, source.height, source.width)
-        return evaluate_predictor(predictor(f'{domain}_{part}'), limits, seen, control)
+        found = evaluate_predictor(predictor(f'{domain}_{part}'), limits, seen, control)
+        if isinstance(source, LabelledSource):
+            found['skipped'] = source.skipped
+        return found
 
     report: dict[str, Any] = {
         'seed': config.seed,
@@ -266,6 +266,8 @@ def show(report: Mapping[str, Any]) -> None:
             table.add_row(style, name, *cells)
     Console(width=99).print(table)
     for style, scores in styles.items():
+        if left_out := sum(map(len, scores.get('skipped', {}).values())):
+            print(f'{style}: {left_out} of {scores["scenes"]} frames cannot be used')
         unc, sky = scores['uncertainty'], scores['network']['raw']['sky']
         if not scores['network']['raw']['complete']:
             print(

@@ -182,20 +182,6 @@ class Score:
         return {'raw': self.raw.report(), 'median_scaled': self.median.report()}
 
 
-def evaluate(
-    network: nn.Module, info: CheckpointInfo, scenes: Scenes, constant: FloatImage
-) -> dict[str, Any]:
-    """Errors of a network, see :func:`evaluate_predictor`.
-
-    Args:
-        network: In eval mode.
-        info: Of the network; its factor scales the uncertainty.
-        scenes: Neither trained nor calibrated on; at least two a batch.
-        constant: See :func:`constant_depth`; of the same kind of scenes.
-    """
-    return evaluate_predictor(network_predictor(network, info), info, scenes, constant)
-
-
 def evaluate_predictor(
     predictor: Predictor, limits: DepthRange, scenes: Scenes, constant: FloatImage
 ) -> dict[str, Any]:
