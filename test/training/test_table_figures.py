@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -19,7 +20,7 @@ from spike_training.rates import LEVEL, picture  # noqa: E402
 from spike_training.table.figures import METRICS, RowFigures, Summary, claims_of  # noqa: E402
 from spike_training.table.page import Page, cell  # noqa: E402
 from spike_training.table.plan import load_table  # noqa: E402
-from spike_training.table.units import units_of  # noqa: E402
+from spike_training.table.units import DONE, units_of  # noqa: E402
 
 SEEDS = [0, 1, 2]
 
@@ -161,6 +162,22 @@ def test_the_headline(tmp_path):
     assert '**Here**: procedural indoor to procedural indoor and road, with dpt_tiny' in text
     assert 'differences to `pre_src` within each seed' in text
     assert 'teacher (2) > mono_cross (2) > bicross (2) | 6 |' in text
+
+
+def test_commits_of_all_seeds_are_told(tmp_path):
+    found = page(tmp_path, REPORTS)
+    rows = []
+    for row in found.rows:
+        seeds = SEEDS if row.row.config.stages else []
+        scorings = {seed: units_of(row.row, seed, tmp_path) for seed in seeds}
+        rows.append(dataclasses.replace(row, scorings=scorings))
+    for seed, commit in ((0, 'a'), (2, 'b')):
+        last = rows[2].scorings[seed].training
+        last.folder.mkdir()
+        done = {'commit': commit, 'device': 'cpu', 'seconds_per_step': 1.0}
+        (last.folder / DONE).write_text(json.dumps(done))
+    text = dataclasses.replace(found, rows=rows).markdown()
+    assert 'Made of commit a, b on cpu: NOT OF ONE STATE of the code.' in text
 
 
 def test_what_programs_read(tmp_path):

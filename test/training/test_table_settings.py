@@ -302,6 +302,16 @@ def test_mistakes_of_the_base_are_named_with_those_of_the_table(tmp_path):
         assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize('name', ['devices', 'nodes'])
+def test_stages_are_trained_by_one_process_each(tmp_path, name):
+    base = yaml.safe_load((CONFIGS / 'smoke.yaml').read_text())
+    (tmp_path / 'base.yaml').write_text(yaml.safe_dump({**base, name: 2}))
+    path = tmp_path / 'table.yaml'
+    path.write_text('{base: base.yaml, rows: [{name: a, stage: teacher}], reference: a}')
+    with pytest.raises(ConfigError, match=f'{name} is 2: expected 1; --jobs trains several'):
+        load_table(path)
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match='No such file'):
         load_table(tmp_path / 'none.yaml')

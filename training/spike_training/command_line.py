@@ -18,7 +18,7 @@ class Parser(ArgumentParser):
     """jsonargparse stops at the first error; this one then looks for the others."""
 
     def parse_args(self, args: Any = None, *arguments: Any, **options: Any) -> Any:
-        """As of any parser; a dash in an option is an underscore."""
+        """As of any parser, of options as settings are named; see :func:`without_dashes`."""
         given = [without_dashes(one) for one in (sys.argv[1:] if args is None else args)]
         return super().parse_args(given, *arguments, **options)
 

@@ -19,6 +19,7 @@ from spike_depth_ros.model.registry import weights_of
 from spike_training.bicross.stages.cross_domain import CrossDomain
 from spike_training.build import Context, Work, context, make_work
 from spike_training.config import RunConfig, StageConfig, check, listed, to_yaml
+from spike_training.disk import make_folder
 from spike_training.dry_run import dry_run
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
@@ -168,7 +169,7 @@ def _claim(config: RunConfig) -> None:
                 'it was started with, or choose another --out'
             )
         return
-    config.out.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out)
     write_atomically(path, text.encode())
 
 

@@ -99,6 +99,8 @@ def with_changes(config: Path, planes: Sequence[int], scenes: int | None) -> Run
     settings = load_config(config)
     if planes:
         settings.data.planes = list(planes)
+        if settings.target is not None:
+            settings.target.planes = None  # those of data
     if scenes is not None:
         settings.evaluate.scenes = scenes
     check(settings)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spike_depth_ros.checkpoint import write_atomically
 from spike_training.config import listed
+from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, TrainingError
 from spike_training.table.figures import claims_of, collect
 from spike_training.table.page import Page
@@ -46,10 +47,15 @@ def table(
         cache: Where stages and figures lie; OUT/stages if not given. Tables that share it share
             their stages.
         train: false: train nothing, show what there is.
+
+    Raises:
+        ConfigError: The settings are wrong, or the folder cannot be made.
+        DataSetError: Recordings cannot be used.
+        TrainingError: Something of what was to be trained could not be done.
     """
     settings = load_table(config)
     part = Part(config, cache or out / CACHE, *_chosen(settings, rows, seeds, jobs))
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     try:
         if train and jobs > 1:
             work_in_processes(part, jobs, out / LOGS)

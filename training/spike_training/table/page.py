@@ -224,7 +224,9 @@ class Page:
 
     def _origin(self) -> str:
         """Commits and devices; more than one is worth a word."""
-        results = [unit.result for row in self.rows for unit in _trainings(row) if unit.done]
+        scorings = [scoring for row in self.rows for scoring in row.scorings.values()]
+        units = {unit.folder: unit for scoring in scorings for unit in scoring.needs}
+        results = [unit.result for unit in units.values() if unit.done]
         commits = sorted({str(result['commit'])[:12] for result in results})
         devices = sorted({str(result['device']) for result in results})
         text = f'commit {", ".join(commits) or NOTHING} on {", ".join(devices) or NOTHING}'

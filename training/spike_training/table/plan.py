@@ -118,10 +118,11 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
     problems = problems_of(config)
     if config.target is None:
         problems.append('target is missing: expected one, for it is what a table scores')
-    if config.devices != 1:
-        problems.append(
-            f'devices is {config.devices}: expected 1; --jobs trains several stages at a time'
-        )
+    for name in ('devices', 'nodes'):
+        if (number := getattr(config, name)) != 1:
+            problems.append(
+                f'{name} is {number}: expected 1; --jobs trains several stages at a time'
+            )
     if row.adabn and not problems and (reason := _no_statistics(config)) is not None:
         problems.append(
             f'row {row.name}: adabn is true, but {reason}; train its twin with batch norm, '

@@ -18,6 +18,7 @@ ELSEWHERE = {
     'out': '--out',
     'resume': 'nothing, for a table always goes on where it was',
     'devices': 'more processes, --jobs',
+    'nodes': 'more processes, --jobs',
 }
 """Settings of a run that no override may have, and what says them instead."""
 
