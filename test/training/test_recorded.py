@@ -295,6 +295,17 @@ class TestRuns:
         with pytest.raises(DataSetError, match='3 of 10 frames cannot be used'):
             [*looked_at(make_source(config, 'test', CPU), 10, 2, 400.0)]
 
+    def test_samples_that_others_stand_in_for_are_told(self, tmp_path):
+        sets = write_vkitti(tmp_path / 'vkitti', variations=('clone',))
+        config = tiny_run(tmp_path / 'run', StageConfig(epochs=1))
+        config.data = data_of(sets)
+        train = source_of(config.data)
+        name = train.recording(0)
+        (sets / 'vkitti_1.3.1_rgb' / name.split('/', 2)[2] / '00001.png').write_bytes(b'')
+        pipeline.run(config)
+        (line,) = (config.out / 'pre_src' / 'warnings.jsonl').read_text().splitlines()
+        assert f'others stand in for them: 1, the last one {name}, frame 1"' in line
+
     def test_a_target_without_depth_is_not_scored(self, streets, tmp_path):
         config = tiny_run(tmp_path)
         config.data = data_of(streets)

@@ -221,6 +221,11 @@ class LabelledSource(ABC):
         """
         check_share(self.skipped, len(self._tried), self.recording(0))
 
+    def left_out(self) -> list[str]:
+        """Names of the samples that could not be used so far."""
+        with self._noting:
+            return [name for names in self.skipped.values() for name in names]
+
     def spread(self, number: int) -> list[int]:
         """Numbers of samples, evenly spread; of all if there are not more."""
         number = min(number, len(self))

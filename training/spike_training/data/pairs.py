@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 
 from spike_training.data.sample import Batch, Pair
-from spike_training.engine.stage import Source
+from spike_training.engine.stage import Source, left_out
 
 
 @dataclasses.dataclass
@@ -31,3 +31,7 @@ class DomainPair:
             self.source.batch(step, batch_size, rank, world_size),
             self.target.batch(step, batch_size, rank, world_size).unlabelled(),
         )
+
+    def left_out(self) -> list[str]:
+        """Names of the samples of both that could not be used so far."""
+        return [*left_out(self.source), *left_out(self.target)]

@@ -28,7 +28,7 @@ from spike_training.engine.optim import (
 )
 from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.record import Clock, Mean, Record
-from spike_training.engine.stage import Source, Stage
+from spike_training.engine.stage import Source, Stage, left_out
 from spike_training.errors import NonFiniteError, TrainingError
 
 PICTURES = 3
@@ -89,7 +89,7 @@ def fit(
     module, *wrapped = fabric.setup(stage, *optimizers.values(), move_to_device=False)
     guard = FiniteGuard(fabric.device)
     mean, clock = Mean(), Clock(fabric.device, config.ahead > 0)
-    steps, several = config.steps, config.accumulate
+    steps, several, told = config.steps, config.accumulate, 0
     place = Place(rank=fabric.global_rank, world_size=fabric.world_size)
 
     def make(number: int) -> AnyBatch:
@@ -156,6 +156,13 @@ def fit(
                     stage.eval()
                     record.picture(done, stage.picture(validation.batch(0, PICTURES)))
                     stage.train()
+            if saves and (damaged := left_out(train))[told:]:
+                told = len(damaged)
+                record.warning(
+                    done,
+                    f'samples that cannot be used, others stand in for them: {told}, the last '
+                    f'one {damaged[-1]}',
+                )
             if saves and fabric.is_global_zero:
                 with clock.pause():
                     state = _state(stage, optimizers, ema)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,19 @@ class Source(Protocol[AnyBatchT_co]):
         self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> AnyBatchT_co:
         """The batch of a step: a function of its arguments alone, so that resuming is exact."""
+
+
+@runtime_checkable
+class Lossy(Protocol):
+    """A source some of whose samples may turn out to be damaged; others take their places."""
+
+    def left_out(self) -> list[str]:
+        """Names of the samples that could not be used so far."""
+
+
+def left_out(source: Source[AnyBatch]) -> list[str]:
+    """Names of the samples of a source that could not be used so far."""
+    return source.left_out() if isinstance(source, Lossy) else []
 
 
 class Stage(nn.Module, ABC, Generic[AnyBatch]):
