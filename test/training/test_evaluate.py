@@ -24,6 +24,7 @@ from spike_training.engine.evaluate import (  # noqa: E402
     headline,
     network_predictor,
 )
+from spike_training.errors import TrainingError  # noqa: E402
 
 NUMBER = 12
 
@@ -128,7 +129,7 @@ class TestUncertainty:
         assert found == pytest.approx(ratios[int(np.ceil(0.68 * (len(ratios) + 1))) - 1], rel=1e-6)
 
     def test_no_uncertainty_is_refused(self):
-        with pytest.raises(ValueError, match='predicts no uncertainty'):
+        with pytest.raises(TrainingError, match='predicts no uncertainty'):
             fit_uncertainty_factor(Brightness(0.0), INFO, scenes('calibration'))
 
 

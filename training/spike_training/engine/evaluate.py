@@ -24,6 +24,7 @@ from spike_depth_ros.metrics import DepthErrors, Protocol, UncertaintyErrors
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.data.sample import Batch, Unlabelled
 from spike_training.engine.stage import Source
+from spike_training.errors import TrainingError
 
 INTERVAL = 0.68
 """Share of the truth that the interval of the uncertainty is meant to hold."""
@@ -94,19 +95,19 @@ def fit_uncertainty_factor(network: nn.Module, info: CheckpointInfo, scenes: Sce
         scenes: Neither trained nor tested on.
 
     Raises:
-        ValueError: No pixel has a truth, or the uncertainty is 0 on most pixels.
+        TrainingError: No pixel has a truth, or the uncertainty is 0 on most pixels.
     """
-    ratios = []
+    ratios = [torch.empty(0)]
     for batch in scenes:
         output = predict(network, batch, info.inputs[0])
         truth = canonical_depth(batch, info.canonical_fx)
         ratio = (truth - output.depth).abs() / (output.depth * output.uncertainty)
-        ratios.append(ratio[truth.isfinite()])
+        ratios.append(ratio[truth.isfinite()].cpu())
     pooled = torch.cat(ratios)
     rank = math.ceil(INTERVAL * (len(pooled) + 1))
     factor = float(pooled.kthvalue(rank).values) if rank <= len(pooled) else math.inf
     if not 0 < factor < math.inf:
-        raise ValueError(
+        raise TrainingError(
             f'the factor of the uncertainty would be {factor} over {len(pooled)} pixels: expected '
             'a positive number; the head predicts no uncertainty, or the scenes hold no depth'
         )
