@@ -23,14 +23,7 @@ from spike_training.errors import DataSetError, FrameError  # noqa: E402
 
 PLANES = 128
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small images: a second thread only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def source(clip=None, **changes):

@@ -20,14 +20,7 @@ from spike_training.data.clip_source import ClipSource  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
 from spike_training.inspect_data import firing_rate, inspect_data, look, sheet  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small images: a second thread only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def source(clip=None):

@@ -38,14 +38,7 @@ from spike_training.verdict import evaluate_checkpoint, to_evaluate  # noqa: E40
 
 CPU = torch.device('cpu')
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small images: a second thread only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture(scope='module')

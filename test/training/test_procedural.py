@@ -25,14 +25,7 @@ from spike_training.data.sheet import contact_sheet  # noqa: E402
 from spike_training.data.shifted import Look, ShiftedSource  # noqa: E402
 from spike_training.data.simulator import QUANTA, SpikeSimulator  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small images: a second thread only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @settings(max_examples=60, deadline=None)

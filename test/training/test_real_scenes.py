@@ -39,14 +39,7 @@ from spike_training.real_scenes import (  # noqa: E402
 CPU = torch.device('cpu')
 ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small images: a second thread only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 class Knowing(ClipSource):

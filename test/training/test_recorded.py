@@ -38,14 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
 SIDES = ('train', 'calibration', 'test')
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small images: a second thread only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 @pytest.fixture(scope='module')

@@ -23,14 +23,7 @@ from spike_training.data.world import STYLES, World  # noqa: E402
 HEIGHT, WIDTH = 45, 70
 FOCAL = 0.9
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small images: a second thread only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def scene(solids=(), eye=(0.0, 1.5, 0.0), pitch=0.0, yaw=0.0, roll=0.0, is_open=True, far=300.0):
