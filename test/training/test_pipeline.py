@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,18 @@ def test_a_run_is_not_continued_with_other_settings(teacher_and_student):
     config.train.clip_norm = 2.0
     with pytest.raises(ConfigError, match=r'with another train\.clip_norm, seed: give'):
         pipeline.run(config)
+
+
+def test_a_run_goes_on_with_batches_made_by_others(teacher_and_student, tmp_path):
+    out = tmp_path / 'run'
+    shutil.copytree(teacher_and_student.out, out)
+    before = json.loads((out / 'report.json').read_text())
+    config = tiny_run(out, *teacher_and_student.stages, resume=True)
+    config.train.ahead, config.data.workers = 2, 1
+    pipeline.run(config)
+    again = json.loads((out / 'report.json').read_text())
+    assert again['data'].pop('workers') != before['data'].pop('workers')
+    assert again == before
 
 
 def test_evaluating_the_checkpoint_gives_the_figures_of_the_run(teacher_and_student, tmp_path):

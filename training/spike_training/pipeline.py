@@ -42,6 +42,9 @@ SELECTION = 'selection.json'
 NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
 """Settings that may differ when a run is continued: they say where it runs, not what it does."""
 
+HOW_FAST = ('data.workers', 'train.ahead')
+"""Others that may: batches are the same, whoever makes them."""
+
 
 def run(config: RunConfig) -> None:
     """Trains all stages, fits the uncertainty, evaluates and exports.
@@ -163,7 +166,8 @@ def _claim(config: RunConfig) -> None:
             )
         # Read as settings: of a run that an older version began some may not be named.
         before, now = yaml.safe_load(to_yaml(load_config(path))), yaml.safe_load(text)
-        if different := [*_differences(before, now)]:
+        different = [name for name in _differences(before, now) if name not in HOW_FAST]
+        if different:
             raise ConfigError(
                 f'{config.out} holds a run with another {", ".join(different)}: give the settings '
                 'it was started with, or choose another --out'

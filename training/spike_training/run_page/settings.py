@@ -32,19 +32,15 @@ def differences(config: Mapping[str, Any]) -> list[Difference]:
     own = {name: value for name, value in config.items() if name not in NOT_SHOWN}
     stages = own.pop('stages', None) or []
     target = own.pop('target', None)
-    found = [*_compare(own, defaults, '')]
+    found = [*_differences(own, defaults, '')]
     if target is not None:
-        found += _compare(target, dataclasses.asdict(TargetConfig()), 'target.') or [
+        found += [*_differences(target, dataclasses.asdict(TargetConfig()), 'target.')] or [
             ('target', 'as by default', 'null')
         ]
     plain = yaml.safe_load(to_yaml(RunConfig(Path(), stages=[StageConfig()])))['stages'][0]
     for stage in stages:
-        found += _compare(stage, plain, f'{stage["name"]}: ')
+        found += _differences(stage, plain, f'{stage["name"]}: ')
     return found
-
-
-def _compare(own: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> list[Difference]:
-    return [*_differences(own, defaults, where)]
 
 
 def _differences(
