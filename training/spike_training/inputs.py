@@ -27,6 +27,7 @@ from spike_training.errors import ConfigError, DataSetError
 from spike_training.predictions import sample_name
 from spike_training.progress import progress_bar
 from spike_training.real_scenes import BATCH_SIZE, Look, middle_planes, read_sets
+from spike_training.run_files import CONFIG
 from spike_training.scenes import looked_at, make_source, make_target, target_parts
 from spike_training.verdict import limits_of, with_changes
 
@@ -113,7 +114,7 @@ def write_inputs(
         table.writerows(rows)
     # Where a run of these settings would go is nobody's matter but the reader's.
     settings = dataclasses.replace(settings, out=Path('runs/inputs'))
-    (out / 'config.yaml').write_text(to_yaml(settings), encoding='utf-8')
+    (out / CONFIG).write_text(to_yaml(settings), encoding='utf-8')
     print(f'{out}: {len(rows)} samples; {INDEX} tells the names of the maps to predict')
 
 

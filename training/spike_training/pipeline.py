@@ -29,15 +29,10 @@ from spike_training.epochs import with_steps
 from spike_training.errors import ConfigError
 from spike_training.reading import NO_OUT, load_config
 from spike_training.recorded import check_places
+from spike_training.run_files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
 from spike_training.run_page import PAGE, write_page
 from spike_training.sessions import Session
 from spike_training.verdict import calibrated, figures, score, show, to_json
-
-CONFIG = 'config.yaml'
-MODEL = 'model.safetensors'
-REPORT = 'report.json'
-SELECTED = 'selected.safetensors'
-SELECTION = 'selection.json'
 
 NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
 """Settings that may differ when a run is continued: they say where it runs, not what it does."""

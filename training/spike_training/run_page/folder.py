@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from spike_training.engine.checkpoints import POINTER
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.errors import ConfigError
+from spike_training.run_files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
 from spike_training.sessions import read_sessions
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -74,7 +76,7 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether the run has come to its end."""
-        return self.report is not None and (self.out / 'model.safetensors').exists()
+        return self.report is not None and (self.out / MODEL).exists()
 
 
 def read_run(out: Path) -> RunFolder:
@@ -87,23 +89,23 @@ def read_run(out: Path) -> RunFolder:
         ConfigError: It holds no run.
     """
     try:
-        config = yaml.safe_load((out / 'config.yaml').read_text(encoding='utf-8'))
+        config = yaml.safe_load((out / CONFIG).read_text(encoding='utf-8'))
         stages = [_stage(out / str(stage['name']), stage, config) for stage in config['stages']]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigError(
             f'{out} is no folder of a run ({" ".join(str(error).split())}): expected what '
             '"run.py bicross --out" was given'
         ) from error
-    return RunFolder(out, config, stages, read_sessions(out), _json(out / 'report.json'))
+    return RunFolder(out, config, stages, read_sessions(out), _json(out / REPORT))
 
 
 def _stage(folder: Path, settings: dict[str, Any], config: dict[str, Any]) -> StageFolder:
     train = config['train']
     scalars = _scalars(folder / SCALARS)
-    pointer = _json(folder / 'latest.json') or {}
+    pointer = _json(folder / POINTER) or {}
     last = max((int(steps[-1]) for steps, _ in scalars.values()), default=0)
     checkpoint = folder / str(pointer.get('model'))
-    selected = folder / 'selected.safetensors'
+    selected = folder / SELECTED
     return StageFolder(
         name=folder.name,
         kind=settings['kind'],
@@ -114,7 +116,7 @@ def _stage(folder: Path, settings: dict[str, Any], config: dict[str, Any]) -> St
         scalars=scalars,
         warnings=[(line['step'], line['warning']) for line in _lines(folder / WARNINGS)],
         pictures=sorted((int(p.stem), p) for p in folder.glob('pictures/[0-9]*.png')),
-        selection=_json(folder / 'selection.json'),
+        selection=_json(folder / SELECTION),
         checkpoint=next((path for path in (selected, checkpoint) if path.is_file()), None),
     )
 

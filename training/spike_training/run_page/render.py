@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.checkpoint import CheckpointError, hash_file, load_info
+from spike_depth_ros.checkpoint import CheckpointError, hash_file, load_info, onnx_path
 from spike_depth_ros.evaluation.page import (
     FIGURES,
     UNCERTAINTY,
@@ -20,6 +20,8 @@ from spike_depth_ros.evaluation.page import (
     percent,
     render_page,
 )
+from spike_training.engine.record import SCALARS
+from spike_training.run_files import CONFIG, MODEL, REPORT
 from spike_training.run_page.curves import curves
 from spike_training.run_page.folder import RunFolder, StageFolder
 from spike_training.run_page.remarks import domains, remarks, state
@@ -275,8 +277,8 @@ def _facts(run: RunFolder) -> list[list[str]]:
         ],
         ['precision', str(config['train']['precision'])],
     ]
-    if (run.out / 'model.safetensors').exists():
-        rows += _checkpoint_facts(run.out / 'model.safetensors')
+    if (run.out / MODEL).exists():
+        rows += _checkpoint_facts(run.out / MODEL)
     return rows
 
 
@@ -329,17 +331,17 @@ def _files(run: RunFolder) -> list[dict[str, str]]:
     found = [
         (run.out / name, what)
         for name, what in (
-            ('model.safetensors', 'the result: what the library and the node load'),
-            ('model.onnx', 'the same, for ONNX Runtime'),
-            ('report.json', 'all figures'),
-            ('config.yaml', 'all settings; a config itself'),
+            (MODEL, 'the result: what the library and the node load'),
+            (onnx_path(Path(MODEL)).name, 'the same, for ONNX Runtime'),
+            (REPORT, 'all figures'),
+            (CONFIG, 'all settings; a config itself'),
         )
     ]
     for stage in run.stages:
         folder = run.out / stage.name
         if stage.checkpoint is not None:
             found.append((stage.checkpoint, f'what {stage.name} hands on'))
-        found.append((folder / 'scalars.jsonl', f'the curves of {stage.name}'))
+        found.append((folder / SCALARS, f'the curves of {stage.name}'))
         found += [
             (path, 'the batch that made a loss or gradient infinite or NaN')
             for path in sorted(folder.glob('non_finite_rank*.pt'))

@@ -30,8 +30,9 @@ from spike_training.build import target_batches
 from spike_training.config import RunConfig, StageConfig, to_yaml
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
-from spike_training.pipeline import CONFIG, NOT_THE_RUN, REPORT, train_stage
+from spike_training.pipeline import NOT_THE_RUN, train_stage
 from spike_training.rates import RatesAsPicture
+from spike_training.run_files import CONFIG, REPORT
 from spike_training.sessions import Session
 from spike_training.table.plan import Row
 from spike_training.verdict import score_network, to_evaluate, to_json
