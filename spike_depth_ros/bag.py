@@ -22,11 +22,10 @@ from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
 from rosbags.typesys import Stores, get_typestore
 
 from spike_depth_ros.bag_salvage import CutOff, Row, read_mcap, read_sqlite
+from spike_depth_ros.recording import STORAGE_SUFFIXES
 
 IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-
-STORAGE_SUFFIXES = ('.mcap', '.db3')
 
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 
@@ -282,11 +281,6 @@ def decode(data: bytes, kind: str) -> Any:
 def typestore() -> Any:
     """The message types of ROS 2; those used here are the same in every distribution."""
     return get_typestore(Stores.ROS2_JAZZY)
-
-
-def is_bag(path: Path) -> bool:
-    """Whether a path looks like a bag: a folder, or a storage file of one."""
-    return path.is_dir() or path.suffix in STORAGE_SUFFIXES
 
 
 def _has_journal(file: Path) -> bool:

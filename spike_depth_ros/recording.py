@@ -22,6 +22,9 @@ from spike_depth_ros.vidar import RowOrder
 MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6
 """Planes a second that a recording may claim."""
 
+STORAGE_SUFFIXES = ('.mcap', '.db3')
+"""Of the files of a bag."""
+
 
 class RecordingError(ValueError):
     """A recording that cannot be read as spike planes; the message says why and how to mend it."""
@@ -64,6 +67,11 @@ class Recording:
     truth: TrueDepth | None = None
 
 
+def is_bag(path: Path) -> bool:
+    """Whether a path looks like a bag: a folder, or a storage file of one."""
+    return path.is_dir() or path.suffix in STORAGE_SUFFIXES
+
+
 def open_recording(
     path: Path,
     size: tuple[int, int] | None = None,
@@ -88,7 +96,7 @@ def open_recording(
     Raises:
         RecordingError: Missing, unreadable, of another size or not a spike stream.
     """
-    if path.is_dir() or path.suffix in ('.mcap', '.db3'):
+    if is_bag(path):
         raise RecordingError(
             f'{path}: a bag is no single recording; play it with spike_player, or evaluate a '
             'model on it with evaluate_bag'

@@ -24,7 +24,13 @@ from spike_depth_ros.nodes.calibration import (
     camera_info_from_matrix,
     camera_info_from_yaml,
 )
-from spike_depth_ros.recording import RecordingError, WaitingPipe, open_recording, read_pipe
+from spike_depth_ros.recording import (
+    RecordingError,
+    WaitingPipe,
+    is_bag,
+    open_recording,
+    read_pipe,
+)
 
 NANOSECONDS = 1_000_000_000
 
@@ -110,7 +116,7 @@ def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> 
     try:
         if options.source == '-' or (path.exists() and stat.S_ISFIFO(path.stat().st_mode)):
             source = _open_pipe(options, keep_going)
-        elif path.is_dir() or path.suffix in ('.mcap', '.db3'):
+        elif is_bag(path):
             source = _open_bag(path, options)
         else:
             source = _open_file(path, options)
