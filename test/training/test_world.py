@@ -273,7 +273,7 @@ def test_motion_is_that_of_the_exact_pictures(style: str) -> None:
     # A soft lens: steps along sharp edges differ from one exact picture to the next too.
     scenes = dataclasses.replace(World(21, style).batch(range(16)), blur=np.ones(16, np.float32))
     now = render(scenes, 96, 144, 'cpu')
-    light, knots = moving(expose(now.luminance, scenes.rate), now.flow, planes, rate, 32)
+    light, knots = moving(expose(now.luminance, scenes.rate), now.flow, planes, rate)
     gain = expose(now.luminance, scenes.rate) / now.luminance.clamp(min=1e-9)
     for k in (0, -1):
         later = render(scenes.later((knots[k] - planes // 2) / rate), 96, 144, 'cpu').luminance

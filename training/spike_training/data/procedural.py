@@ -198,7 +198,7 @@ class ProceduralSource:
     ) -> tuple[Tensor, list[int]]:
         """What falls onto the sensor at the knots of a window."""
         exposed = expose(rendering.luminance, scenes.rate)
-        return moving(exposed, rendering.flow, planes, self.rate_hz, self.bins)
+        return moving(exposed, rendering.flow, planes, self.rate_hz)
 
     def _camera(self, keys: Tensor) -> SpikeCamera:
         """The sensors that see some scenes, ``[B]``."""
@@ -228,7 +228,7 @@ def expose(luminance: Tensor, rate: Array) -> Tensor:
 
 
 def moving(
-    luminance: Tensor, flow: Tensor, planes: int, rate_hz: float, bins: int
+    luminance: Tensor, flow: Tensor, planes: int, rate_hz: float
 ) -> tuple[Tensor, list[int]]:
     """Luminance at a few instants of a window, from one image and its motion.
 
@@ -240,7 +240,6 @@ def moving(
         flow: Pixels per second, ``[B, 2, H, W]``.
         planes: Window length.
         rate_hz: Planes per second.
-        bins: Bins of the counts.
 
     Returns:
         ``[B, K, H, W]`` and the planes of these knots, from 0 to ``planes``.

@@ -102,7 +102,7 @@ class ShiftedSource(ProceduralSource):
     ) -> tuple[Tensor, list[int]]:
         light = self.look.through_lens(rendering.luminance)
         rate = (scenes.rate * self.look.light).astype(np.float32)
-        return moving(expose(light, rate), rendering.flow, planes, self.rate_hz, self.bins)
+        return moving(expose(light, rate), rendering.flow, planes, self.rate_hz)
 
     def _camera(self, keys: Tensor) -> SpikeCamera:
         return SpikeCamera(self.height, self.width, keys, self.look.sensor, self._chips())
