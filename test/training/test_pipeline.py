@@ -30,6 +30,7 @@ from spike_training.config import (  # noqa: E402
     StageConfig,
     TargetConfig,
     TrainConfig,
+    to_yaml,
 )
 from spike_training.engine.evaluate import (  # noqa: E402
     Estimate,
@@ -39,7 +40,7 @@ from spike_training.engine.evaluate import (  # noqa: E402
 )
 from spike_training.errors import ConfigError  # noqa: E402
 from spike_training.scenes import make_source, make_target  # noqa: E402
-from spike_training.verdict import evaluate_checkpoint, score_predictors  # noqa: E402
+from spike_training.verdict import evaluate_checkpoint, score_predictors, with_changes  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1,
@@ -198,6 +199,14 @@ def test_evaluating_the_checkpoint_gives_the_figures_of_the_run(teacher_and_stud
         (f / n).read_text() for f, n in ((out, 'report.json'), (tmp_path, 'again.json'))
     )
     assert json.loads(again) == json.loads(before)
+
+
+def test_windows_that_are_asked_for_are_those_of_source_and_target(tmp_path):
+    config = tiny_run(tmp_path, target=TargetConfig(planes=[96]))
+    (tmp_path / 'config.yaml').write_text(to_yaml(config))
+    changed = with_changes(tmp_path / 'config.yaml', [16], 4)
+    assert changed.data.planes == changed.target.data(changed.data).planes == [16]
+    assert changed.evaluate.scenes == 4
 
 
 def test_training_calibration_and_test_scenes_never_meet(tmp_path):
