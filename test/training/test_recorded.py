@@ -20,6 +20,7 @@ from trees import HEIGHT, WIDTH, write_dat, write_vkitti  # noqa: E402
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
 from spike_training import pipeline  # noqa: E402
 from spike_training.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.build import describe  # noqa: E402
 from spike_training.config import DataConfig, StageConfig, TargetConfig, problems_of  # noqa: E402
 from spike_training.data.clip_source import ClipSource, moved  # noqa: E402
 from spike_training.data.readers import files  # noqa: E402
@@ -389,3 +390,23 @@ def test_a_real_target_is_an_override_of_mini(tmp_path, real):
     assert batch.counts.shape == (2, 32, 96, 144)
     assert source.binning == 2
     assert batch.counts.max() > 0
+
+
+def test_a_checkpoint_knows_the_cameras_of_what_its_stage_looked_at(streets, spikes, tmp_path):
+    learnt = StageConfig(name='learnt')
+    adapted = StageConfig(name='adapted', kind='cross_domain', start='learnt')
+    bound = StageConfig(name='bound', domain='target')
+    target = TargetConfig(
+        recordings={'dat': f'{spikes},size=64x32,rate_hz=2560,fx=99'}, rate_hz=2560.0, planes=[64]
+    )
+    config = tiny_run(tmp_path, learnt, adapted, bound, target=target)
+    config.data = data_of(streets)
+    source, both, own = (describe(config, stage) for stage in config.stages)
+    assert source.fx_range[0] == pytest.approx(725 * 32 / 60, abs=1)
+    assert own.fx_range == (99, 99)
+    assert both.fx_range == (99, source.fx_range[1])
+    assert both.rate_hz_range == (1280, 2560)
+    assert both.planes_range == (32, 64)
+    assert [sorted(info.datasets) for info in (source, both, own)] == [
+        ['vkitti'], ['dat', 'vkitti'], ['dat'],
+    ]  # fmt: skip

@@ -26,7 +26,13 @@ from spike_training.data.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.processes import is_first
 from spike_training.engine.stage import Source, Stage
-from spike_training.scenes import datasets_of, fx_range, make_source, make_target
+from spike_training.scenes import (
+    datasets_of,
+    domains_of,
+    fx_range,
+    make_source,
+    make_target,
+)
 from spike_training.sessions import source_commit
 
 
@@ -205,34 +211,25 @@ def _take_over(network: SpikeDepthNet, context: Context, checkpoint: Path) -> No
 
 def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
     """What the checkpoints of a stage say of themselves."""
-    model, data = config.model, config.data
+    model, domains = config.model, domains_of(config, stage)
     spikes = stage.input == 'spikes'
-    planes, rates = [*data.planes], [data.rate_hz]
-    if stage.kind == 'cross_domain':
-        assert config.target is not None  # checked with the config
-        target = config.target.data(data)
-        planes, rates = planes + target.planes, [*rates, target.rate_hz]
-    elif stage.domain == 'target':
-        assert config.target is not None  # checked with the config
-        target = config.target.data(data)
-        planes, rates = [*target.planes], [target.rate_hz]
+    planes = sorted(length for data in domains for length in data.planes)
+    rates = [data.rate_hz for data in domains]
     return CheckpointInfo(
         architecture=model.architecture,
         settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
-        planes=sorted(planes)[len(planes) // 2],
-        planes_range=(min(planes), max(planes)),
+        planes=planes[len(planes) // 2],
+        planes_range=(planes[0], planes[-1]),
         bins=model.bins if spikes else 3,
         inputs=(stage.input,),
         rate_hz_range=(min(rates), max(rates)),
         min_depth=model.min_depth,
         max_depth=model.max_depth,
         canonical_fx=model.canonical_fx,
-        fx_range=fx_range(config),
+        fx_range=fx_range(config, domains),
         scale='metric',
         stage=stage.name,
-        datasets=datasets_of(
-            config, target=stage.kind == 'cross_domain' or stage.domain == 'target'
-        ),
+        datasets=datasets_of(domains),
         package_version=spike_depth_ros.__version__,
         commit=source_commit(),
     )

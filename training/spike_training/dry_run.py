@@ -30,7 +30,7 @@ from spike_training.engine.stage import Stage
 from spike_training.epochs import samples_of, with_steps
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.footprint import SMALL, footprint
-from spike_training.recorded import look_up, recorded_source
+from spike_training.recorded import check_places, look_up, recorded_source
 
 CPU = torch.device('cpu')
 SIDES: tuple[Split, ...] = ('train', 'calibration', 'test')
@@ -77,6 +77,11 @@ def _show_data(config: RunConfig, show: Console) -> list[str]:
             table.add_row(domain, name, *row)
             problems += missing
     show.print(table)
+    if not problems and 'target' in domains:
+        try:
+            check_places(domains['data'], domains['target'])
+        except DataSetError as error:
+            problems.append(_indented(error))
     return problems
 
 
@@ -179,8 +184,12 @@ class _Stages:
         config = self._config
         if not self._has_data:
             # No size hangs on the scenes, but what a checkpoint says of itself does.
-            data = dataclasses.replace(config.data, recordings={}, test_recordings={})
-            config = dataclasses.replace(config, data=data)
+            none: Any = {'recordings': {}, 'test_recordings': {}}
+            config = dataclasses.replace(
+                config,
+                data=dataclasses.replace(config.data, **none),
+                target=config.target and dataclasses.replace(config.target, **none),
+            )
         # Statistics of the target change numbers, not sizes.
         adapt = dataclasses.replace(stage.adapt, start_batches=0)
         places: Mapping[str, Path] = {name: Path(name) for name in self._trained}
@@ -242,6 +251,9 @@ def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
 
 def _first_samples(here: Context, show: Console) -> list[str]:
     """Makes the first sample of each side that training looks at; what goes wrong."""
+    # One sample alone: processes that draw the scenes of the next ones would be in its way.
+    data = dataclasses.replace(here.config.data, workers=0)
+    here = dataclasses.replace(here, config=dataclasses.replace(here.config, data=data))
     problems = []
     for side in SIDES[:2]:
         began = time.perf_counter()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from spike_training.config import ModelConfig, RunConfig, TargetConfig
+from spike_training.config import DataConfig, ModelConfig, RunConfig, StageConfig, TargetConfig
 from spike_training.data.labelled import LabelledSource
 from spike_training.data.procedural import ProceduralSource
 from spike_training.data.sensor import SENSORS, Sensor
@@ -174,16 +174,17 @@ def looked_at(
     return Scenes(source, number, batch_size)
 
 
-def datasets_of(config: RunConfig, target: bool) -> dict[str, str]:
-    """What a stage learns from, and on which terms.
-
-    Args:
-        config: Of the run.
-        target: Whether the target is looked at, too.
-    """
-    domains = [config.data]
-    if target and config.target is not None:
+def domains_of(config: RunConfig, stage: StageConfig) -> list[DataConfig]:
+    """What a stage looks at: the source, the target, or both."""
+    domains = [] if stage.domain == 'target' else [config.data]
+    if stage.kind == 'cross_domain' or stage.domain == 'target':
+        assert config.target is not None  # checked with the config
         domains.append(config.target.data(config.data))
+    return domains
+
+
+def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
+    """What is learnt from, and on which terms."""
     found: dict[str, str] = {}
     for data in domains:
         if data.recordings:
@@ -193,19 +194,22 @@ def datasets_of(config: RunConfig, target: bool) -> dict[str, str]:
     return found
 
 
-def fx_range(config: RunConfig) -> tuple[float, float]:
-    """Shortest and longest focal length, pixels, of recordings or of 500 scenes of each style.
+def fx_range(config: RunConfig, domains: Sequence[DataConfig]) -> tuple[float, float]:
+    """Shortest and longest focal length, pixels, of recordings and of 500 scenes of each style.
 
     Raises:
         DataSetError: A data set cannot be used.
     """
-    if config.data.recordings:
-        canonical = config.model.canonical_fx
-        return focal_lengths(config.data) or (canonical, canonical)
-    worlds = [World(config.seed, style, 'train') for style in config.data.styles]
-    focal = np.concatenate([world.batch(range(500)).focal for world in worlds])
-    width = config.data.width
-    return float(np.floor(focal.min() * width)), float(np.ceil(focal.max() * width))
+    found: list[float] = []
+    for data in domains:
+        if data.recordings:
+            canonical = config.model.canonical_fx
+            found += focal_lengths(data) or (canonical, canonical)
+            continue
+        worlds = [World(config.seed, style, 'train') for style in data.styles]
+        focal = np.concatenate([world.batch(range(500)).focal for world in worlds]) * data.width
+        found += [float(np.floor(focal.min())), float(np.ceil(focal.max()))]
+    return min(found), max(found)
 
 
 def _multiple(model: ModelConfig) -> int:
