@@ -15,6 +15,7 @@ _REACHES = (0.012, 0.035)
 _DEEP = 0.06
 _GAP = 1.35
 _MIDDLE_GREY = 0.2
+_HUGE = 1e12
 
 
 def corner_shade(inverse_depth: Tensor, strength: Tensor) -> Tensor:
@@ -31,30 +32,38 @@ def corner_shade(inverse_depth: Tensor, strength: Tensor) -> Tensor:
     Returns:
         ``[B, H, W]``, from ``1 - strength`` to 1.
     """
-    shade = torch.zeros_like(inverse_depth)
+    rows, columns = inverse_depth.shape[1:]
+    steps = [max(round(reach * columns), 1) for reach in _REACHES]
+    wide = F.pad(inverse_depth, (steps[-1], steps[-1]), mode='replicate')
+    tall = F.pad(inverse_depth[:, None], (0, 0, steps[-1], steps[-1]), mode='replicate')[:, 0]
     most = _GAP * inverse_depth
+    double = 2 * inverse_depth
     deep = (inverse_depth.clamp(min=1e-9) * (2 * _DEEP * len(_REACHES))).reciprocal_()
-    for reach in _REACHES:
-        step = max(round(reach * inverse_depth.shape[2]), 1)
+    shade = torch.zeros_like(inverse_depth)
+    for step in steps:
         hollow = torch.zeros_like(inverse_depth)
-        for axis in (1, 2):
-            one, other = _neighbours(inverse_depth, step, axis)
-            beside = (torch.maximum(one, other) <= most).float()
-            hollow += (one + other).sub_(inverse_depth, alpha=2).mul_(deep).mul_(beside)
+        for padded, axis, size in ((tall, 1, rows), (wide, 2, columns)):
+            one, other = (padded.narrow(axis, steps[-1] + move, size) for move in (-step, step))
+            # 1 where both are hardly nearer, else 0; comparing would cost several times as much.
+            beside = most.sub(torch.maximum(one, other)).mul_(_HUGE).clamp_(0, 1)
+            hollow.addcmul_((one + other).sub_(double), beside)
         # Seen from one place a corner's shade would end in a step.
-        hollow = hollow.clamp_(0, 1)[:, None]
-        shade += F.avg_pool2d(hollow, 2 * step + 1, 1, step, count_include_pad=False)[:, 0]
+        shade += _blurred(_blurred(hollow.mul_(deep).clamp_(0, 1), step, 1), step, 2)
     return 1 - shade.clamp_(max=1).mul_(strength[:, None, None])
 
 
-def _neighbours(image: Tensor, step: int, axis: int) -> tuple[Tensor, Tensor]:
-    """The image moved by some pixels either way; its edges are repeated."""
+def _blurred(image: Tensor, step: int, axis: int) -> Tensor:
+    """Means over each pixel and as many as there are of the ``step`` beside it, along an axis."""
     size = image.shape[axis]
+    total = image.clone()
+    for away in range(1, step + 1):
+        near, far = (total.narrow(axis, first, size - away) for first in (0, away))
+        near += image.narrow(axis, away, size - away)
+        far += image.narrow(axis, 0, size - away)
     place = torch.arange(size, device=image.device)
-    return (
-        image.index_select(axis, (place - step).clamp_(min=0)),
-        image.index_select(axis, (place + step).clamp_(max=size - 1)),
-    )
+    beside = place.clamp(max=step) + (size - 1 - place).clamp(max=step)
+    share = (beside + 1).float().reciprocal_()
+    return total.mul_(share[:, None] if axis == 1 else share)
 
 
 def uneven(lattice: Tensor, height: int, width: int) -> Tensor:
