@@ -134,6 +134,10 @@ class TestDat:
         assert car.depth_planes == (30, 90)
         assert car.camera[1].tolist() == [0, 71, 9]
 
+    def test_a_file_of_another_kind_is_refused(self, root):
+        with pytest.raises(DataSetError, match=r'K\.txt: expected a \.dat file'):
+            readers.read('dat', f'{root}/K.txt,size=40x20')
+
     def test_one_map_belongs_to_the_middle(self, root):
         for path in (root / 'depth').iterdir():
             path.unlink()

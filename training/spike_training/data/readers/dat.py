@@ -15,6 +15,7 @@ from spike_depth_ros.chunk import Geometry
 from spike_depth_ros.window import reference_index
 from spike_training.data.clip import SpikeClip
 from spike_training.data.readers import files, recordings
+from spike_training.errors import DataSetError
 
 TREE = """\
   ROOT/NAME.dat                (packed planes of a Vidar camera, no header; ROOT may be a file)
@@ -46,6 +47,8 @@ def read(
     """
     alone = root if root.is_file() else None
     if alone is not None:
+        if alone.suffix != '.dat':
+            raise DataSetError(f'{alone}: expected a .dat file, or a folder of them')
         root = root.parent
     files.folders(root, TREE)
     width, height = recordings.parse_size(size)
