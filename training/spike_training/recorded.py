@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -273,9 +274,14 @@ def _same_times(one: Parted, other: Parted) -> bool:
     return one.by == other.by == 'time' and ('test' in one.places) == ('test' in other.places)
 
 
-@functools.lru_cache(maxsize=64)
 def _read(name: str, where: str) -> Clips:
     """Once a process: a large set takes long to list."""
+    return _read_once(name, where, Path.cwd())
+
+
+@functools.lru_cache(maxsize=64)
+def _read_once(name: str, where: str, folder: Path) -> Clips:
+    # Places are relative to the folder, which must therefore be among what is remembered.
     return readers.read(name, where)
 
 
