@@ -32,13 +32,7 @@ CPU = torch.device('cpu')
 PAPER = sorted((ROOT / 'training' / 'configs').glob('paper_*.yaml'))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small images: a second thread only waits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def three_stages(out, **changes):
@@ -134,6 +128,21 @@ def test_all_that_is_missing_or_wrong_is_told_at_once(tmp_path, capsys):
     with pytest.raises(ConfigError, match=r'dry run, 5 problems:\n.*batch_size is 0') as caught:
         pipeline.run(config)
     assert f'{tmp_path}/list.txt is missing' in str(caught.value)
+
+
+def test_a_target_tested_where_the_source_trains_is_told(tmp_path):
+    one = write_vkitti(tmp_path / 'one', scenes=1, frames=20)
+    two = write_vkitti(tmp_path / 'two', scenes=2, frames=20)
+    config = three_stages(
+        tmp_path / 'run', target=TargetConfig(recordings={'vkitti': f'{two},variation=clone'})
+    )
+    config.data = DataConfig(
+        height=32, width=48, planes=[32], rate_hz=1280.0,
+        recordings={'vkitti': f'{one},variation=clone'},
+        test_recordings={'vkitti': f'{two},variation=clone'},
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=r'places that data\.recordings trains at \(1\)'):
+        pipeline.run(config)
 
 
 def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):

@@ -30,7 +30,7 @@ from spike_training.engine.fabric import make_fabric  # noqa: E402
 from spike_training.epochs import with_steps  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
 from spike_training.reading import load_config, settings_problems  # noqa: E402
-from spike_training.recorded import check_places, recorded_source  # noqa: E402
+from spike_training.recorded import check_places, look_up, recorded_source  # noqa: E402
 from spike_training.scenes import looked_at, make_source, make_target, target_parts  # noqa: E402
 from spike_training.table.plan import load_table  # noqa: E402
 from spike_training.verdict import score_predictors  # noqa: E402
@@ -107,6 +107,13 @@ class TestBatches:
         own = dataclasses.replace(one, test_recordings=two.recordings)
         with pytest.raises(DataSetError, match=r'trains at \(1\)'):
             check_places(own, two)
+
+    def test_a_relative_place_is_that_of_the_present_folder(self, tmp_path, monkeypatch):
+        for name, scenes in (('few', 5), ('more', 6)):
+            write_vkitti(tmp_path / name / 'set', scenes=scenes)
+            monkeypatch.chdir(tmp_path / name)
+            (found,) = look_up(data_of('set'))
+            assert len(found.clips) == scenes
 
     def test_they_are_functions_of_seed_and_step_on_any_number_of_processes(self, streets):
         data = data_of(streets, flip=True, random_crop=True, planes=[16, 32])
