@@ -183,6 +183,22 @@ def test_ranges() -> None:
     assert road.min() > 0.5
 
 
+def test_homes_are_shallower_than_the_rooms_of_indoor() -> None:
+    def depths(style):
+        source = ProceduralSource((style,), seed=2, planes=(64,), **SMALL)
+        depth = source.samples(range(48)).depth.flatten(1)
+        assert torch.isfinite(depth).all()
+        near, far = torch.quantile(depth.log(), torch.tensor([0.05, 0.95]), dim=1)
+        return depth, (far - near).mean()
+
+    home, spread = depths('home')
+    assert home.min() > 0.3
+    assert home.max() < 12
+    # From corner to corner a Kinect's frames of a kitchen span a factor of 2.5, e to the 0.9.
+    assert 0.7 < spread < 1.1
+    assert spread < depths('indoor')[1] - 0.2
+
+
 def test_splits_and_seeds_never_meet() -> None:
     def depth(seed, split):
         return ProceduralSource(seed=seed, split=split, **SMALL).samples([0, 1]).depth
@@ -203,7 +219,7 @@ def test_every_window_length_comes_up() -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="style is 'moon', expected one of indoor, road"):
+    with pytest.raises(ValueError, match="style is 'moon', expected one of indoor, road, home"):
         ProceduralSource(('moon',))
     with pytest.raises(ValueError, match="split is 'val', expected one of train"):
         ProceduralSource(split='val')

@@ -18,7 +18,7 @@ from spike_training.errors import ConfigError
 from spike_training.ranges import Problems, above, at_least, share
 
 Kind = Literal['pretrain', 'cross_modality', 'cross_domain']
-Style = Literal['indoor', 'road']
+Style = Literal['indoor', 'road', 'home']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
 
@@ -68,7 +68,7 @@ class DataConfig:
     """What is looked at: scenes of a procedural world or recordings, and the spike camera.
 
     Attributes:
-        styles: Kinds of procedural scenes, in turn: indoor, road.
+        styles: Kinds of procedural scenes, in turn: indoor, road, home (docs/world.md).
         height: Rows of an image, a multiple of 16.
         width: Columns of an image, a multiple of 16.
         planes: Lengths of the windows of spikes, in planes; the batches take them in turn.

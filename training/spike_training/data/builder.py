@@ -81,10 +81,12 @@ class Paint:
 
     Args:
         draws: Where randomness comes from.
+        contrast: Factor on the contrast of textures.
     """
 
-    def __init__(self, draws: Draws) -> None:
+    def __init__(self, draws: Draws, contrast: float = 1.0) -> None:
         self.draws = draws
+        self.contrast = contrast
 
     def colour(
         self, number: int, low: float = 0.04, high: float = 0.9, vivid: float = 0.5
@@ -126,7 +128,7 @@ class Paint:
         variants = [variant for name in tiles for variant in atlas.TILES[name]]
         bright = self.colour(number, vivid=vivid) if bright is None else bright
         if dark is None:
-            share = 1 - contrast * (0.3 + 0.7 * draws(number))
+            share = 1 - self.contrast * contrast * (0.3 + 0.7 * draws(number))
             other = self.colour(number, vivid=vivid)
             dark = bright * share[..., None] * (0.7 + 0.6 * other)
         across, up = size if isinstance(size, tuple) else (size, size)
@@ -261,18 +263,21 @@ def direction(draws: Draws, low: float, high: float) -> Array:
     return unit
 
 
-def ambience(draws: Draws, corners: float) -> dict[str, Array]:
+def ambience(draws: Draws, corners: float, harsh: bool = False) -> dict[str, Array]:
     """The fields of ``Scenes`` for light that has no lamp of its own.
 
     Args:
         draws: Where randomness comes from.
         corners: The most light that corners may lose.
+        harsh: Whether light is uneven and contrasts are unusual in all scenes, not in few.
     """
-    lattice = draws(12, -1, 1) * draws(1) ** 2
+    lattice, strength = draws(12, -1, 1), draws(1)
+    lattice *= 0.45 + 1.05 * strength if harsh else strength**2
+    exponents = (0.5, 2.0) if harsh else (0.65, 1.6)
     return {
         'corners': draws(1, 0, corners)[:, 0],
         'uneven': lattice.reshape(-1, 3, 4),
-        'contrast': between(0.65, 1.6, draws(1))[:, 0],
+        'contrast': between(*exponents, draws(1))[:, 0],
     }
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from spike_training.data import atlas
@@ -44,22 +46,104 @@ _WALL_THINGS: tuple[tuple[tuple[str, ...], tuple[float, ...]], ...] = (
 _WINDOW, _SCREEN = 5, 9
 
 
+@dataclasses.dataclass(frozen=True)
+class Manner:
+    """How rooms are furnished and looked at; the default is whatever a robot may run into.
+
+    Pairs are from and to, lengths metres, angles radians.
+
+    Attributes:
+        corridors: Share of corridors among the rooms.
+        desks: Share of other rooms that are looked at from behind a table.
+        focal: Focal length over the width of the image.
+        across: Whether cameras stand anywhere between the walls, most of them near the far one;
+            else in the rear half, most at the rear wall.
+        margin: Least way to the side walls.
+        eye: Height of the camera.
+        desk_eye: Height of a camera behind a table.
+        pitch: How far the camera looks up.
+        clutter: Share of the things on the floor that are there.
+        clutter_from: Distance from which on they are.
+        people_from: Likewise of people.
+        plants_from: Likewise of plants and standing lamps.
+        pillars_from: Likewise of pillars and pieces of wall.
+        kitchens: Share of rooms that have a worktop.
+        worktop: Half of its length.
+        contrast: Factor on the contrast of textures: where it is low, shading tells more.
+        harsh: Whether light is uneven and contrasts are unusual in all rooms.
+    """
+
+    corridors: float = 0.18
+    desks: float = 0.35
+    focal: tuple[float, float] = (0.55, 1.4)
+    across: bool = False
+    margin: float = 0.4
+    eye: tuple[float, float] = (0.35, 1.9)
+    desk_eye: tuple[float, float] = (1.0, 1.55)
+    pitch: tuple[float, float] = (-0.45, 0.25)
+    clutter: float = 0.7
+    clutter_from: float = 0.7
+    people_from: float = 1.2
+    plants_from: float = 1.2
+    pillars_from: float = 1.8
+    kitchens: float = 0.3
+    worktop: tuple[float, float] = (0.7, 1.7)
+    contrast: float = 1.0
+    harsh: bool = False
+
+
+CLUTTERED = Manner()
+HOME = Manner(
+    corridors=0.08,
+    desks=0.5,
+    focal=(0.7, 1.3),
+    across=True,
+    margin=0.8,
+    eye=(1.1, 1.8),
+    desk_eye=(1.2, 1.75),
+    pitch=(-0.6, 0.05),
+    clutter=0.3,
+    clutter_from=1.3,
+    people_from=2.0,
+    plants_from=1.8,
+    pillars_from=2.4,
+    kitchens=0.6,
+    worktop=(1.0, 2.5),
+    contrast=0.5,
+    harsh=True,
+)
+"""Tidy rooms, seen by somebody who stands in them: a wall two or three metres away, a worktop."""
+
+
 def indoor(draws: Draws) -> Scenes:
-    """Scenes from random numbers."""
+    """Scenes from random numbers: full rooms, seen along their length."""
+    return _rooms(draws, CLUTTERED)
+
+
+def home(draws: Draws) -> Scenes:
+    """Scenes from random numbers: tidy rooms, seen by somebody who stands in them."""
+    return _rooms(draws, HOME)
+
+
+def _rooms(draws: Draws, manner: Manner) -> Scenes:
     batch = len(draws(1))
-    paint, solids = Paint(draws), Solids(batch)
-    corridor, desk = draws.chance(1, 0.18), draws.chance(1, 0.35)
+    paint, solids = Paint(draws, manner.contrast), Solids(batch)
+    corridor, desk = draws.chance(1, manner.corridors), draws.chance(1, manner.desks)
     desk &= ~corridor
     half_x = np.where(corridor, draws(1, 0.7, 1.4), draws(1, 1.4, 3.5))
     half_z = np.where(corridor, draws(1, 3.0, 6.0), draws(1, 1.6, 4.5))
     height = draws(1, 2.3, 3.2)
-    focal = between(0.55, 1.4, draws(1))
+    focal = between(*manner.focal, draws(1))
 
-    eye_y = np.where(desk, draws(1, 1.0, 1.55), draws(1, 0.35, 1.9))
-    eye_x = draws(1, -1, 1) * (half_x - 0.4)
-    eye_z = -half_z + 0.4 + draws(1) ** 2 * half_z
+    eye_y = np.where(desk, draws(1, *manner.desk_eye), draws(1, *manner.eye))
+    eye_x = draws(1, -1, 1) * np.maximum(half_x - manner.margin, 0.1)
+    share = draws(1) ** 2
+    if manner.across:
+        eye_z = half_z - 1.6 - share * (2 * half_z - 2.0)
+    else:
+        eye_z = -half_z + 0.4 + share * half_z
     yaw = draws(1, -0.9, 0.9) * np.where(corridor, 0.4, 1.0) - 0.4 * eye_x / half_x
-    pitch = np.where(desk, draws(1, -0.68, -0.2), draws(1, -0.45, 0.25))
+    pitch = np.where(desk, draws(1, -0.68, -0.2), draws(1, *manner.pitch))
     heading = turn(yaw)
     reach = 0.5 / focal
 
@@ -88,7 +172,7 @@ def indoor(draws: Draws) -> Scenes:
 
     _wall_things(draws, paint, solids, half_x, half_z, height, eye_z)
     _shelf(draws, paint, solids, half_x, half_z)
-    _kitchen(draws, paint, solids, half_x, half_z, height)
+    _kitchen(draws, paint, solids, half_x, half_z, height, manner)
     table = ahead(2, 1.1, 4.5, 0.9, 0.5)
     close = Frame(eye_x, 0.0, eye_z, heading).at(draws(1, -0.3, 0.3), 0.0, draws(1, 0.75, 1.2))
     for name, value in (('x', close[0]), ('z', close[2])):
@@ -97,12 +181,14 @@ def indoor(draws: Draws) -> Scenes:
         setattr(table, name, place)
     _tables(draws, paint, ground, table, desk)
     _chairs(draws, paint, ground, ahead(3, 1.0, 5.0, 0.9, 0.35))
-    _people(draws, paint, ground, ahead(2, 1.2, 6.0, 0.9, 0.35))
-    _plants_and_lamps(draws, paint, ground, ahead(2, 1.2, 5.0, 1.0, 0.35), height, eye_x, eye_z)
-    _clutter(draws, paint, ground, ahead(10, 0.7, 5.0, 1.0, 0.2))
+    _people(draws, paint, ground, ahead(2, manner.people_from, 6.0, 0.9, 0.35))
+    plants = ahead(2, manner.plants_from, 5.0, 1.0, 0.35)
+    _plants_and_lamps(draws, paint, ground, plants, height, eye_x, eye_z)
+    clutter = ahead(10, manner.clutter_from, 5.0, 1.0, 0.2)
+    _clutter(draws, paint, ground, clutter, manner.clutter)
 
     # A pillar or a piece of wall, and a rug.
-    corner = ahead(2, 1.8, 6.0, 1.3, 0.1)
+    corner = ahead(2, manner.pillars_from, 6.0, 1.3, 0.1)
     solids.add(
         (corner.x, height / 2, corner.z),
         (draws(2, 0.08, 0.5), height / 2, draws(2, 0.06, 0.3)),
@@ -163,7 +249,7 @@ def indoor(draws: Draws) -> Scenes:
         blur=draws(1)[:, 0],
         rate=between(0.03, 0.6, draws(1))[:, 0],
         phase=(draws(2) * 2.0**24).astype(np.int64) @ np.array([1, 1 << 8]),
-        **ambience(draws, 0.9),
+        **ambience(draws, 0.9, manner.harsh),
     )
 
 
@@ -558,10 +644,10 @@ def _plants_and_lamps(
     )
 
 
-def _clutter(draws: Draws, paint: Paint, ground: Ground, frame: Frame) -> None:
+def _clutter(draws: Draws, paint: Paint, ground: Ground, frame: Frame, share: float) -> None:
     """Boxes, bins, bags, balls on the floor, some of them piled up."""
     number, solids = frame.x.shape[1], ground.solids
-    there = draws.chance(number, 0.7)
+    there = draws.chance(number, share)
     size = between(0.05, 0.3, draws(number))
     half = tuple(size * draws(number, 0.4, 1.3) for _ in range(3))
     frame.heading = turn(draws(number, 0, 6.28))
@@ -587,11 +673,17 @@ def _clutter(draws: Draws, paint: Paint, ground: Ground, frame: Frame) -> None:
 
 
 def _kitchen(
-    draws: Draws, paint: Paint, solids: Solids, half_x: Array, half_z: Array, height: Array
+    draws: Draws,
+    paint: Paint,
+    solids: Solids,
+    half_x: Array,
+    half_z: Array,
+    height: Array,
+    manner: Manner,
 ) -> None:
     """A worktop over cabinets along a wall, cupboards above, a refrigerator, things on top."""
-    there = draws.chance(1, 0.3)
-    half_w, deep, top = draws(1, 0.7, 1.7), draws(1, 0.28, 0.34), draws(1, 0.82, 0.95)
+    there = draws.chance(1, manner.kitchens)
+    half_w, deep, top = draws(1, *manner.worktop), draws(1, 0.28, 0.34), draws(1, 0.82, 0.95)
     side = draws(1)
     end = side < 0.5
     sign = np.where(side < 0.75, np.float32(-1), np.float32(1))

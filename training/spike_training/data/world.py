@@ -15,14 +15,18 @@ from typing import Literal, get_args
 import numpy as np
 
 from spike_training.data.builder import Draws
-from spike_training.data.indoor import indoor
+from spike_training.data.indoor import home, indoor
 from spike_training.data.road import road
 from spike_training.data.scene import Scenes
 
-Style = Literal['indoor', 'road']
+Style = Literal['indoor', 'road', 'home']
 Split = Literal['train', 'calibration', 'test']
-STYLES: dict[str, Callable[[Draws], Scenes]] = {'indoor': indoor, 'road': road}
-"""What draws the scenes of each style."""
+STYLES: dict[str, Callable[[Draws], Scenes]] = {
+    'indoor': indoor,
+    'road': road,
+    'home': home,
+}
+"""What draws the scenes of each style. Their order is part of each scene's key: append."""
 SPLITS: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
 _NUMBERS = 8192
 
@@ -32,7 +36,7 @@ class World:
 
     Args:
         seed: Which world, 0 to 2**32 - 1.
-        style: ``indoor`` or ``road``.
+        style: ``indoor``, ``road`` or ``home``.
         split: What its scenes are used for.
 
     Raises:
