@@ -99,7 +99,7 @@ def test_all_mistakes_are_named_at_once(file):
         'train.clip_norm is 0: expected above 0',
         'train.betas is (1.0, 2): expected 0 to below 1',
         'data.height is 33: expected a multiple of 16',
-        "data.styles is ['moon']: expected a list, each indoor, road or home",
+        "data.styles is ['moon']: expected a list, each indoor or road or home",
         'data.planes is []: expected lengths of 1 or more',
         'model.settings.stme is unknown',
         'model.max_depth is 80: expected more than min_depth',
