@@ -161,6 +161,87 @@ class TestDat:
             readers.read('dat', f'{root},size=40x20')
 
 
+class TestNpz:
+    @pytest.fixture
+    def root(self, tmp_path):
+        """Three windows as simulate writes them, the planes of each a third of all."""
+        self.planes = spikes(96)
+        for k in range(3):
+            self.write(tmp_path / f'room/seq-01/{k:06d}.npz', self.planes[32 * k : 32 * (k + 1)])
+        return tmp_path
+
+    @staticmethod
+    def write(path, planes, **other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {
+            'packed': packing.pack(planes),
+            'width': np.array(WIDTH),
+            'rate_hz': np.array(40e3),
+            'K': np.array([[70, 0, 19], [0, 71, 9], [0, 0, 1.0]]),
+            'depth': METRES[None],
+            'depth_planes': np.array([16]),
+        }
+        np.savez(path, **(arrays | other))
+
+    def test_windows_of_simulate(self, root):
+        clips = readers.read('npz', f'{root},rate_hz=20000,fx=5')
+        assert [clip.name for clip in clips] == [f'npz/room/seq-01/00000{k}' for k in range(3)]
+        for k, clip in enumerate(clips):
+            assert (clip.planes, clip.rate_hz, clip.depth_planes) == (32, 40e3, (16,))
+            assert clip.camera[0, 0] == 70
+            np.testing.assert_array_equal(seen(clip, 3, 9), self.planes[32 * k + 3 : 32 * k + 9])
+            np.testing.assert_array_equal(clip.depths[0](), METRES)
+
+    def test_unpacked_planes_without_anything_else(self, tmp_path):
+        planes = spikes(30)
+        np.savez(tmp_path / 'a.npz', spk=planes.astype(np.uint8), label=3)
+        np.save(tmp_path / 'b.npy', planes)
+        for clip in readers.read('npz', f'{tmp_path},rate_hz=10000,fx=80'):
+            assert (clip.rate_hz, clip.depth_planes, clip.camera[0, 0]) == (10e3, (), 80)
+            np.testing.assert_array_equal(seen(clip, 0, 30), planes)
+        (alone,) = readers.read('npz', str(tmp_path / 'b.npy'))
+        assert (alone.name, alone.rate_hz, alone.camera) == ('npz/b', 20e3, None)
+
+    def test_those_without_depth_are_left_out_where_others_have_some(self, root):
+        np.save(root / 'unpacked.npy', spikes(30))
+        assert len(readers.read('npz', str(root))) == 3
+
+    def test_a_damaged_one_is_left_out_by_name(self, root):
+        (root / 'room/seq-01/000001.npz').write_bytes(b'PK no archive')
+        clips = readers.read('npz', str(root))
+        assert [clip.name[-1] for clip in clips] == ['0', '2']
+        assert clips[0].skipped == {'damaged': ['000001.npz']}
+        (root / 'room/seq-01/000002.npz').write_bytes(b'PK no archive')
+        with pytest.raises(DataSetError, match=r'2 of 3 frames cannot be used'):
+            readers.read('npz', str(root))
+        with pytest.raises(DataSetError, match=r'000002\.npz: .*damaged'):
+            readers.read('npz', str(root / 'room/seq-01/000002.npz'))
+
+    def test_what_is_damaged_later_is_a_matter_of_its_frame(self, root):
+        clip = readers.read('npz', str(root))[1]
+        (root / 'room/seq-01/000001.npz').unlink()
+        with pytest.raises(FrameError, match='no such file'):
+            clip.load(0, 3)
+        with pytest.raises(FrameError, match='no such file'):
+            clip.depths[0]()
+        self.write(root / 'room/seq-01/000001.npz', spikes(32), depth=METRES[None][:0],
+                   depth_planes=np.zeros(0, int))  # fmt: skip
+        with pytest.raises(FrameError):
+            clip.depths[0]()
+
+    def test_bad_places_and_units_are_refused(self, root, tmp_path):
+        (tmp_path / 'empty').mkdir()
+        with pytest.raises(DataSetError, match=r'000000\.npz is missing; expected\n  ROOT/REC'):
+            readers.read('npz', str(tmp_path / 'empty'))
+        (root / 'notes.txt').write_text('x')
+        with pytest.raises(DataSetError, match=r'notes\.txt: expected a \.npz or \.npy file'):
+            readers.read('npz', str(root / 'notes.txt'))
+        for path in root.rglob('*.npz'):
+            self.write(path, spikes(32), depth=METRES[None] * 1000)
+        with pytest.raises(DataSetError, match='is the unit right'):
+            readers.read('npz', str(root))
+
+
 class Recorder:
     """Writes the topics of docs/wire_format.md."""
 

@@ -27,6 +27,9 @@ SIDES = ('train', 'calibration', 'test')
         ('sevenscenes/chess/seq-03', 'sevenscenes/chess'),
         ('kitti/2011_09_26_drive_0001_sync', 'kitti/2011_09_26_drive_0001_sync'),
         ('tum/rgbd_dataset_freiburg1_desk', 'tum/rgbd_dataset_freiburg1_desk'),
+        ('npz/vkitti/2.0.3/Scene01/fog/000012', '1'),
+        ('npz/kitti/kitti_0926/000012', 'kitti/kitti_0926'),
+        ('npz/lab', 'npz/lab'),
     ],
 )
 def test_what_a_place_is(name, place):
@@ -64,6 +67,23 @@ def test_one_recording_is_parted_in_time_and_its_borders_are_left_out():
     # The frames beside stay, for the light between frames.
     assert all(len(clips[0]) == 41 for clips in sides)
     assert side_of([Sliding(3)], parted, 'calibration', window) == []
+
+
+def test_windows_of_one_place_are_shared_out_whole_and_in_order():
+    def window(number):
+        return SpikeClip(
+            f'npz/kitti/drive/{number:06d}', Geometry(1, 8), 100, 1e3, None, lambda a, b: None,
+            (50,), (lambda: 'depth',),
+        )  # fmt: skip
+
+    clips = [window(number) for number in range(20)]
+    parted = part([clip.name for clip in clips], with_test=True)
+    assert parted.by == 'time'
+    sides = [side_of(clips, parted, side, 0.0) for side in SIDES]
+    assert [clips.index(clip) for side in sides for clip in side] == list(range(20))
+    assert [len(side) for side in sides] == [14, 2, 4]
+    # Few of them are parted like any recording.
+    assert [len(side_of(clips[:2], parted, side, 0.0)) for side in SIDES] == [2, 2, 2]
 
 
 def test_a_recording_of_spikes_is_parted_in_time():

@@ -6,7 +6,7 @@ What one place is depends on the data set: a scene of Virtual KITTI in all its w
 KITTI, a room. Places are shared out by a hash of their names: the same in every run, for source
 and target alike, so that a network that is tested on a scene in fog has not learnt its depth on a
 clear day. Where there are too few places, recordings are parted in time, and what lies at a border
-is left out.
+is left out; many single windows are shared out in their order.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ CALIBRATION_SHARE = 0.1
 TEST_SHARE = 0.2
 """Of the places, or of the time."""
 
+MANY = 10
+"""Windows of one place from which on they are shared out whole."""
+
 SINGLE_PLACES = {
     'drivingstereo': r'drivingstereo/[^/]+/([^/]+)',
     'nyuv2': r'nyuv2/(.+?)[a-z]?$',
@@ -46,7 +49,11 @@ def place_of(name: str) -> str:
     Args:
         name: Of the recording, ``vkitti/2.0.3/Scene01/fog``.
     """
-    pattern = SINGLE_PLACES.get(name.partition('/')[0])
+    kind, _, rest = name.partition('/')
+    if kind == 'npz':  # windows that were simulated from a recording, in a folder of its name
+        recording = rest.rpartition('/')[0]
+        return place_of(recording) if recording else name
+    pattern = SINGLE_PLACES.get(kind)
     match = None if pattern is None else re.match(pattern, name)
     return name if match is None else match[1]
 
@@ -98,6 +105,9 @@ def side_of(
     if parted.by == 'place':
         return [clip for clip in clips if place_of(clip.name) in parted.places[split]]
     start, stop = _times(split, 'test' in parted.places)
+    if len(clips) >= MANY and all(_is_window(clip) for clip in clips):
+        # In the order of their names, which is that of time where somebody cut a recording.
+        return list(clips[round(start * len(clips)) : round(stop * len(clips))])
     parts = []
     for clip in clips:
         if isinstance(clip, Clip):
@@ -107,6 +117,11 @@ def side_of(
         else:
             parts.append(cast(Recording, _of_spikes(clip, start, stop)))
     return parts
+
+
+def _is_window(clip: Clip | SpikeClip) -> bool:
+    """Whether a recording is a single sample, of which no part is one."""
+    return isinstance(clip, SpikeClip) and len(clip.depth_planes) < 2
 
 
 def _times(split: Split, with_test: bool) -> tuple[float, float]:

@@ -18,6 +18,7 @@ READERS = (
     'drivingstereo',
     'folder',
     'kitti',
+    'npz',
     'nyuv2',
     'nyuv2_raw',
     'respike',
