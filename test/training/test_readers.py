@@ -19,6 +19,7 @@ from spike_training.data.readers.drivingstereo import seconds
 from spike_training.data.readers.kitti import read_split
 from spike_training.data.readers.tum import associate
 from spike_training.errors import DataSetError, FrameError
+from spike_training.recorded import LICENCES
 
 HEIGHT, WIDTH = 24, 40
 METRES = np.linspace(2.0, 9.0, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
@@ -171,6 +172,9 @@ class TestChoice:
         ):
             with pytest.raises(DataSetError, match=message):
                 readers.read(name, where)
+
+    def test_every_set_has_a_licence_to_carry_along(self):
+        assert LICENCES.keys() == {*readers.READERS}
 
     @pytest.mark.parametrize('name', readers.READERS)
     def test_a_wrong_path_shows_what_is_expected(self, tmp_path, name):
