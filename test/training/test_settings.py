@@ -140,9 +140,9 @@ def test_a_missing_package_is_named_with_its_way_out(monkeypatch):
 
 
 def test_a_stage_replaces_a_part_of_the_common_settings():
-    stage = StageConfig(steps=3, learning_rate=0.5, width=64)
+    stage = StageConfig(steps=3, learning_rate=0.5, warmup_steps=1, width=64)
     assert stage.train(TrainConfig(batch_size=5)) == TrainConfig(
-        steps=3, batch_size=5, learning_rate=0.5
+        steps=3, batch_size=5, learning_rate=0.5, warmup_steps=1
     )
     assert stage.data(DataConfig(height=96)) == DataConfig(height=96, width=64)
 

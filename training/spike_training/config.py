@@ -293,6 +293,7 @@ class StageConfig:
             steps. In a cross_domain stage frames or windows of the target are counted.
         batch_size: Images a step and process; null: train.batch_size.
         learning_rate: Peak of the learning rate; null: train.learning_rate.
+        warmup_steps: See train; null: train.warmup_steps.
         encoder_rate: Learning rate of the encoder over that of the rest of the network; below 1
             where the encoder has learnt before, as that of ImageNet has.
         height: Rows of an image; null: data.height.
@@ -325,6 +326,7 @@ class StageConfig:
     epochs: float | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
+    warmup_steps: int | None = None
     encoder_rate: float = 1.0
     height: int | None = None
     width: int | None = None
@@ -342,7 +344,9 @@ class StageConfig:
 
     def train(self, train: TrainConfig) -> TrainConfig:
         """The loop's settings with what this stage says otherwise."""
-        own = _over(train, self, 'steps', 'batch_size', 'learning_rate', 'ema_decay')
+        own = _over(
+            train, self, 'steps', 'batch_size', 'learning_rate', 'warmup_steps', 'ema_decay'
+        )
         if self.kind == 'cross_domain' and self.adapt.deploy != 'student':
             return dataclasses.replace(own, ema_decay=0.0)
         return own
