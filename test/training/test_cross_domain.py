@@ -108,6 +108,30 @@ class TestLoss:
         parts = run(stage_of(pseudo_weight=0, alignment_weight=0), batch)
         torch.testing.assert_close(parts['loss'], parts['sup'] + parts['unc'])
 
+    def test_views_of_the_source(self, batch):
+        """Of the strong view, the window itself, or half of either."""
+        found = {
+            views: run(stage_of(alignment_weight=0, source_views=views), batch)
+            for views in ('strong', 'weak', 'both')
+        }
+        for name in ('sup', 'unc', 'error'):
+            strong, weak, both = (parts[name] for parts in found.values())
+            assert strong != weak
+            torch.testing.assert_close(both, (strong + weak) / 2)
+        stage = stage_of(alignment_weight=0).train()
+        expected = stage.supervision(predict(stage.student, batch.source, 'spikes'), batch.source)
+        torch.testing.assert_close(found['weak']['sup'], expected.sup.detach())
+
+    @pytest.mark.parametrize('aligned', ['strong', 'weak', 'both'])
+    @pytest.mark.parametrize('views', ['strong', 'weak', 'both'])
+    def test_alignment_does_not_depend_on_what_is_supervised(self, batch, aligned, views):
+        parts = [
+            run(stage_of(aligned_views=aligned, source_views=supervised), batch)
+            for supervised in ('strong', views)
+        ]
+        # Passes of a kind are drawn alike, and each is normalised by itself.
+        torch.testing.assert_close(parts[0]['sca'], parts[1]['sca'])
+
     def test_pseudo_labels_are_the_teachers_of_the_weak_view(self, batch):
         stage = stage_of(views=SAME, filter=False, statistics='frozen', alignment_weight=0)
         with torch.no_grad():

@@ -94,6 +94,8 @@ class AdaptConfig:
         threshold: Predicted relative error up to which it is sure; null: quantile.
         quantile: Share of each image's pixels that it is sure of.
         source_weight: Of L_sup and L_unc on the labelled source; 0: Eq. 8 as printed.
+        source_views: Views of the source that are supervised: strong; weak; or both, half and
+            half, which costs another pass and forgets less of how the source looks.
         uncertainty: What trains the uncertainty: source, pseudo or both. Trained on pseudo labels
             it learns that the student agrees with the teacher, and falls to 0.
         alignment_weight: Of L_SCA in Eq. 8; 0: no discriminators.
@@ -124,6 +126,7 @@ class AdaptConfig:
     threshold: float | None = None
     quantile: float = 0.5
     source_weight: float = 1.0
+    source_views: Literal['strong', 'weak', 'both'] = 'strong'
     uncertainty: Literal['source', 'pseudo', 'both'] = 'source'
     alignment_weight: float = 0.1
     aligned_views: Literal['both', 'strong', 'weak'] = 'both'

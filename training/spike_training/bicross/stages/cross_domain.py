@@ -25,7 +25,7 @@ from spike_training.bicross.statistics import batch_norms, untracked
 from spike_training.bicross.supervision import Supervision, network_groups
 from spike_training.bicross.views import half, mirrored, strong_view
 from spike_training.config import ModelConfig, StageConfig
-from spike_training.data.sample import Pair, Unlabelled
+from spike_training.data.sample import Batch, Pair, Unlabelled
 from spike_training.engine.ema import average_into, warmed_up
 from spike_training.engine.evaluate import predict
 from spike_training.engine.optim import Groups, groups_of
@@ -139,9 +139,11 @@ class CrossDomain(Stage[Pair]):
         pseudo = self._pseudo_label(target)
 
         strong = self._student(self._strong(target))
-        strong_source = self._student(self._strong(source.unlabelled()))
+        seen = self._source_views(source)
         scp = self.supervision.si(strong.depth, pseudo.depth, pseudo.weight).mean()
-        sup, unc, error = self.supervision(strong_source, source)
+        named = ('strong', 'weak') if adapt.source_views == 'both' else (adapt.source_views,)
+        learnt = [self.supervision(seen[name], source) for name in named]
+        sup, unc, error = (torch.stack(values).mean() for values in zip(*learnt, strict=True))
         loss = adapt.pseudo_weight * scp + adapt.source_weight * sup
         parts = {'scp': scp, 'sup': sup, 'unc': unc, 'error': error, 'drift': self.drift}
         parts['kept'] = pseudo.kept.float().mean()
@@ -155,30 +157,41 @@ class CrossDomain(Stage[Pair]):
             loss = loss + adapt.pseudo_weight * config.uncertainty_weight * unc_pseudo
             parts['unc_pseudo'] = unc_pseudo
 
-        aligned = self._align(batch, target, strong_source, strong)
+        aligned = self._align(seen, target, strong)
         if aligned is not None:
             loss = loss + adapt.alignment_weight * aligned.loss
             # L_SCA as printed, which the student minimises, is the negative.
             parts |= {'sca': -aligned.loss, 'discriminator_accuracy': aligned.accuracy}
         return {'loss': loss, **{name: value.detach() for name, value in parts.items()}}
 
+    def _source_views(self, source: Batch) -> dict[str, DepthOutput]:
+        """The student's outputs for those views of the source that something is made of."""
+        judges, seen = self.discriminators, source.unlabelled()
+        used = {self.config.adapt.source_views} | ({*judges} if judges is not None else set())
+        found = {}
+        if used & {'strong', 'both'}:
+            found['strong'] = self._student(self._strong(seen))
+        if used & {'weak', 'both'}:
+            found['weak'] = self._student(seen)
+        return found
+
     def _align(
-        self, batch: Pair, target: Unlabelled, strong_source: DepthOutput, strong: DepthOutput
+        self, seen: Mapping[str, DepthOutput], target: Unlabelled, strong: DepthOutput
     ) -> Alignment | None:
         """Runs the weak views through the student: for their tokens, and for the statistics."""
         judges = self.discriminators
-        tokens = {'strong': (strong_source.class_token, strong.class_token)}
         tracks = self.config.adapt.statistics == 'target'
+        outputs = {'strong': strong}
         if judges is not None and 'weak' in judges:
-            weak_source = self._student(batch.source.unlabelled())
-            weak = self._student(target, tracked=tracks)
-            tokens['weak'] = (weak_source.class_token, weak.class_token)
+            outputs['weak'] = self._student(target, tracked=tracks)
         elif tracks and batch_norms(self.student):
             with torch.no_grad():
                 self._student(target, tracked=True)
         if judges is None:
             return None
-        found: Alignment = judges(tokens)
+        found: Alignment = judges(
+            {name: (seen[name].class_token, outputs[name].class_token) for name in judges}
+        )
         return found
 
     def _student(self, batch: Unlabelled, tracked: bool = False) -> DepthOutput:
