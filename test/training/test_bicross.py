@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from spike_training.bicross.settings import AdaptConfig, DistilConfig  # noqa: E
 from spike_training.config import StageConfig, TargetConfig, problems_of  # noqa: E402
 from spike_training.data.procedural import ProceduralSource  # noqa: E402
 from spike_training.data.shifted import Look, ShiftedSource  # noqa: E402
+from spike_training.errors import ConfigError  # noqa: E402
 
 TARGET = TargetConfig(styles=['indoor'], planes=[48], rate_hz=10e3)
 
@@ -56,6 +58,39 @@ def test_the_result_is_one_of_the_two_networks(trained):
     result = load(trained.out / 'model.safetensors')[1]
     chosen = load(folder / 'selected.safetensors')[1]
     assert all(np.array_equal(result[name], chosen[name]) for name in chosen)
+
+
+def test_the_result_is_averaged_with_an_earlier_stage(trained, tmp_path):
+    """What the stage learnt, and its first network, half and half; the other stages as before."""
+    shutil.copytree(trained.out, tmp_path / 'run')
+    (tmp_path / 'run/config.yaml').unlink()
+    config = dataclasses.replace(trained, out=tmp_path / 'run')
+    last = dataclasses.replace(trained.stages[-1], average_with='mono_cross')
+    config = dataclasses.replace(config, stages=[*trained.stages[:-1], last])
+    pipeline.run(config)
+    mean = load(tmp_path / 'run/model.safetensors')[1]
+    whole = load(trained.out / 'bicross/selected.safetensors')[1]
+    (before,) = (trained.out / 'mono_cross').glob('model_*.safetensors')
+    start = load(before)[1]
+    assert any(not np.array_equal(whole[name], start[name]) for name in whole)
+    for name, value in mean.items():
+        if np.issubdtype(value.dtype, np.floating):
+            expected = (whole[name].astype(np.float64) + start[name].astype(np.float64)) / 2
+            np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-7)
+    selection = json.loads((tmp_path / 'run/bicross/selection.json').read_text())
+    assert selection['averaged_with'] == 'mono_cross'
+    page = (tmp_path / 'run/index.html').read_text()
+    assert 'averaged with those of mono_cross' in page
+
+
+def test_only_networks_of_one_size_are_averaged(trained, tmp_path):
+    first = StageConfig(name='first', settings={'dim': 24})
+    last = StageConfig(name='last', average_with='first')
+    config = dataclasses.replace(trained, out=tmp_path / 'run', stages=[first, last], target=None)
+    with pytest.raises(
+        ConfigError, match=r"average_with is 'first': its .* is \[.*24.*\], that of"
+    ):
+        pipeline.run(config)
 
 
 def test_the_checkpoint_says_what_both_domains_were(trained):

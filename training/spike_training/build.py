@@ -26,6 +26,7 @@ from spike_training.data.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.processes import is_first
 from spike_training.engine.stage import Source, Stage
+from spike_training.errors import ConfigError
 from spike_training.scenes import (
     datasets_of,
     domains_of,
@@ -101,8 +102,27 @@ def make_work(context: Context) -> Work[Any]:
 
 
 def make_stage(context: Context) -> Stage[Any]:
-    """The networks of a stage and their loss."""
-    return KINDS[context.stage.kind](context)
+    """The networks of a stage and their loss.
+
+    Raises:
+        ConfigError: The network that its result is averaged with is another one.
+    """
+    stage = KINDS[context.stage.kind](context)
+    name = context.stage.average_with
+    if name is not None:
+        given = context.load(context.trained[name])[1]
+        own = stage.deployable.state_dict()
+        differ = sorted(k for k in own.keys() | given.keys() if _shape(own, k) != _shape(given, k))
+        if differ:
+            raise ConfigError(
+                f'average_with is {name!r}: its {differ[0]} is {_shape(given, differ[0])}, that '
+                f'of {context.stage.name} {_shape(own, differ[0])}; expected networks of one size'
+            )
+    return stage
+
+
+def _shape(weights: Mapping[str, Any], name: str) -> list[int] | None:
+    return list(weights[name].shape) if name in weights else None
 
 
 def make_batches(context: Context, split: Split) -> Source[Any]:

@@ -286,6 +286,10 @@ class StageConfig:
             list, wherever the shapes fit), the name of an earlier stage, or imagenet (the encoder
             of dpt_hybrid as timm has it).
         teacher: For cross_modality: the name of the earlier stage, with input rgb, that teaches.
+        average_with: The name of an earlier stage whose weights those that the stage hands on are
+            averaged with, half and half; null: none. What a network forgot since then it gets
+            back, and keeps most of what it learnt (Wortsman et al., "Robust fine-tuning of
+            zero-shot models").
         imagenet: Where start: imagenet finds its weights: hub (timm downloads them), or a local
             file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
@@ -321,6 +325,7 @@ class StageConfig:
     domain: Literal['source', 'target'] = 'source'
     start: str = 'scratch'
     teacher: str | None = None
+    average_with: str | None = None
     imagenet: str = 'hub'
     steps: int | None = None
     epochs: float | None = None
@@ -341,6 +346,12 @@ class StageConfig:
     ema_decay: float | None = None
     distil: DistilConfig = field(default_factory=DistilConfig)
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
+
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """The names of earlier stages that it needs; a start that is no name is among them."""
+        named = (self.teacher, self.start, self.average_with)
+        return tuple(name for name in named if name is not None)
 
     def train(self, train: TrainConfig) -> TrainConfig:
         """The loop's settings with what this stage says otherwise."""
@@ -540,6 +551,10 @@ def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> 
     teacher = stage.teacher if stage.kind == 'cross_modality' else None
     if teacher is not None and inputs.get(teacher) != 'rgb':
         yield f'teacher is {teacher!r}: expected the name of an earlier stage of RGB'
+    average = stage.average_with
+    if average is not None and inputs.get(average) != stage.input:
+        kind = 'RGB' if stage.input == 'rgb' else 'spikes'
+        yield f'average_with is {average!r}: expected the name of an earlier stage of {kind}'
     yield from _recorded(config, stage)
     if stage.domain == 'target' and config.target is None:
         yield "domain is 'target': expected a target, the settings say none"

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from lightning_fabric import Fabric
 
-from spike_depth_ros.checkpoint import load, save, write_atomically
+from spike_depth_ros.checkpoint import Tensors, load, save, write_atomically
 from spike_depth_ros.model.registry import weights_of
 from spike_training.bicross.stages.cross_domain import CrossDomain
 from spike_training.build import Context, Work, context, make_work
@@ -25,6 +26,7 @@ from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.record import Mean
+from spike_training.engine.stage import Source, Stage
 from spike_training.epochs import with_steps
 from spike_training.errors import ConfigError
 from spike_training.reading import NO_OUT, load_config
@@ -124,23 +126,49 @@ def train_stage(
 
 
 def _select(work: Work[Any], here: Context) -> None:
-    """Chooses between the two networks of a cross_domain stage, where that is asked for."""
-    if not isinstance(work.stage, CrossDomain) or here.stage.adapt.deploy != 'label_free':
-        return
+    """Chooses, or averages, what the stage hands on, where that is asked for."""
+    weights: Tensors | None = None
+    selection: dict[str, Any] = {}
+    stage: Stage[Any] = work.stage
+    if isinstance(stage, CrossDomain) and here.stage.adapt.deploy == 'label_free':
+        chosen, criteria = _label_free(stage, work.validation, here)
+        weights = weights_of(stage.teacher if chosen == 'teacher' else stage.student)
+        selection = {'selected': chosen, 'criteria': criteria}
+        print(f'{here.stage.name}: the {chosen} is exported, by {SELECTION}')
+    other = here.stage.average_with
+    if other is not None:
+        weights = weights or load(newest_model(here.folder))[1]
+        weights = _averaged(weights, here.load(here.trained[other])[1])
+        selection['averaged_with'] = other
+        print(f'{here.stage.name}: its weights are averaged with those of {other}')
+    if weights is not None:
+        save(here.folder / SELECTED, weights, here.info)
+        write_atomically(here.folder / SELECTION, json.dumps(selection, indent=2).encode())
+
+
+def _averaged(weights: Tensors, others: Tensors) -> Tensors:
+    """The means of two networks' weights and statistics; of counters the first one's."""
+    return {
+        name: ((value.astype(np.float32) + others[name]) / 2).astype(value.dtype)
+        if np.issubdtype(value.dtype, np.floating)
+        else value
+        for name, value in weights.items()
+    }
+
+
+def _label_free(
+    stage: CrossDomain, validation: Source[Any], here: Context
+) -> tuple[str, dict[str, float]]:
+    """Which network of a cross_domain stage is the better one, and the criteria of both."""
     train, mean = here.stage.train(here.config.train), Mean()
-    work.stage.eval()
+    stage.eval()
     torch.manual_seed(here.config.seed)
     for step in range(train.validate_batches):
         # From the end of the batches of validation: those have been looked at often.
-        batch = work.validation.batch(train.validate_batches + step, train.batch_size)
-        mean.add(work.stage.label_free(batch))
+        batch = validation.batch(train.validate_batches + step, train.batch_size)
+        mean.add(stage.label_free(batch))
     criteria = mean.take()
-    chosen = min(criteria, key=lambda name: criteria[name])
-    network = work.stage.teacher if chosen == 'teacher' else work.stage.student
-    save(here.folder / SELECTED, weights_of(network), here.info)
-    text = json.dumps({'selected': chosen, 'criteria': criteria}, indent=2)
-    write_atomically(here.folder / SELECTION, text.encode())
-    print(f'{here.stage.name}: the {chosen} is exported, by {SELECTION}')
+    return min(criteria, key=lambda name: criteria[name]), criteria
 
 
 def _result(here: Context) -> Path:

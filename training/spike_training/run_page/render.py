@@ -157,18 +157,22 @@ def _uncertainty_row(style: str, scores: Mapping[str, Any]) -> list[str]:
 def _selection(run: RunFolder) -> str:
     """What was chosen as the result, and by what."""
     last = run.stages[-1]
-    if last.selection is not None:
+    averaged = ''
+    if last.settings.get('average_with'):
+        averaged = f' Its weights are averaged with those of {last.settings["average_with"]}.'
+    if last.selection is not None and 'criteria' in last.selection:
         criteria = ', '.join(f'{name} {v:.4f}' for name, v in last.selection['criteria'].items())
         return (
             f'Of the two networks of {last.name} the {last.selection["selected"]} is exported, '
             f'by a criterion that sees no label of the target, lower is better: {criteria}.'
+            + averaged
         )
     if last.kind == 'cross_domain':
         deployed = last.settings['adapt']['deploy']
         if deployed != 'label_free':
             return (
                 f'The {deployed} of {last.name} at its last step is exported: the settings say '
-                'so. Nothing was selected by a figure.'
+                'so. Nothing was selected by a figure.' + averaged
             )
         return f'Between teacher and student of {last.name} the end of the stage decides.'
     return (

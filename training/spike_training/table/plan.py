@@ -191,7 +191,7 @@ class _Stages:
             self.problems.append(f'stages.{name} builds on itself: {circle}')
             return False
         stage = self.all[name]
-        for earlier in (stage.teacher, stage.start):
+        for earlier in stage.builds_on:
             # Names that are unknown are reported with the run's other problems.
             if (
                 earlier in self.all

@@ -211,9 +211,8 @@ def units_of(row: Row, seed: int, cache: Path) -> Scoring:
     config = dataclasses.replace(row.config, seed=seed, out=Path(), resume=True)
     trainings: dict[str, Training] = {}
     for i, stage in enumerate(config.stages):
-        names = {stage.start, stage.teacher}
         # What a stage builds on, and what that builds on: all of it determines the stage.
-        behind = {name for name in names if name in trainings}
+        behind = {name for name in stage.builds_on if name in trainings}
         behind |= {unit.stage.name for name in behind for unit in trainings[name].needs}
         stages = [earlier for earlier in config.stages[:i] if earlier.name in behind]
         own = dataclasses.replace(config, stages=[*stages, stage])
