@@ -220,6 +220,16 @@ class TestMemory:
         bfloat16 = self.of(tmp_path, batch_size=4, precision='bf16-mixed')
         assert 0.4 * four.activations < bfloat16.activations < 0.9 * four.activations
 
+    @pytest.mark.parametrize('pool', [1, 2, 4])
+    def test_a_network_that_pools_is_measured_on_pictures_large_enough(self, tmp_path, pool):
+        config = tiny_run(tmp_path)
+        config.data.height, config.data.width = 128, 192
+        config.model.settings['pool'] = pool
+        here = context(config, config.stages[0], {}, CPU)
+        whole = noise(here, 2, 128, 192)
+        estimate = footprint(here, make_stage(here)).activations
+        assert estimate == pytest.approx(kept(make_stage(here), whole, '32-true'), rel=0.1)
+
 
 @pytest.mark.parametrize('path', PAPER, ids=lambda path: path.stem)
 def test_the_papers_settings(path):

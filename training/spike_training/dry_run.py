@@ -29,7 +29,7 @@ from spike_training.engine.optim import build_optimizers
 from spike_training.engine.stage import Stage
 from spike_training.epochs import samples_of, with_steps
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.footprint import SMALL, footprint
+from spike_training.footprint import footprint
 from spike_training.recorded import check_places, look_up, recorded_source
 
 CPU = torch.device('cpu')
@@ -159,10 +159,9 @@ class _Stages:
             'average', 'batches', 'activations', 'sum',
         )  # fmt: skip
         self._memory.caption = (
-            'Activations are an estimate: measured on the CPU, forward and backward, on pictures '
-            f'of {SMALL}x{SMALL} at most, and scaled by pixels and images. What kernels need for '
-            'themselves comes on top, and with checkpoint_activations what one block computes. '
-            'The rest is counted.'
+            'Activations are an estimate: measured on the CPU, forward and backward, on small '
+            'pictures, and scaled by pixels and images. What kernels need for themselves comes on '
+            'top, and with checkpoint_activations what one block computes. The rest is counted.'
         )
 
     def show(self, show: Console) -> list[str]:

@@ -18,7 +18,8 @@ from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.stage import Stage
 
 SMALL = 96
-"""Rows and columns, at most, of the pictures that activations are measured on."""
+"""Rows and columns, at most, of the pictures that activations are measured on, unless the network
+needs larger ones."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +99,9 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
     """Of a whole batch, from what small ones of one and of two images keep."""
     train, data = here.stage.train(here.config.train), here.config.data
     multiple = here.info.multiple
+    # Batch norm refuses to train on one image of which a map has one position.
     height, width = (
-        max(multiple, min(size, SMALL) // multiple * multiple)
+        max(2 * multiple, min(size, SMALL) // multiple * multiple)
         for size in (data.height, data.width)
     )
     if train.checkpoint_activations:
