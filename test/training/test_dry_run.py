@@ -224,7 +224,7 @@ class TestMemory:
     def test_a_network_that_pools_is_measured_on_pictures_large_enough(self, tmp_path, pool):
         config = tiny_run(tmp_path)
         config.data.height, config.data.width = 128, 192
-        config.model.settings['pool'] = pool
+        config.model.settings = config.model.settings | {'pool': pool}  # not the shared one's
         here = context(config, config.stages[0], {}, CPU)
         whole = noise(here, 2, 128, 192)
         estimate = footprint(here, make_stage(here)).activations
