@@ -236,7 +236,7 @@ def test_a_bad_field_is_refused_by_its_name(saved, name, value):
 
 def test_the_shipped_checkpoint_says_what_it_is():
     info, tensors = load(default_checkpoint())
-    assert (info.architecture, info.stage, info.scale) == ('dpt_tiny', 'pre_src', 'metric')
+    assert (info.architecture, info.stage, info.scale) == ('dpt_tiny', 'bicross', 'metric')
     assert info.planes_range == (32, 512)
     assert info.uncertainty_calibrated
     assert set(info.datasets.values()) == {'Apache-2.0'}
