@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
+from spike_depth_ros.model import lite_encoder, vit_hybrid
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
+from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
 
 
 def _dpt_tiny(info: CheckpointInfo) -> nn.Module:
@@ -26,18 +28,34 @@ def _dpt_hybrid(info: CheckpointInfo) -> nn.Module:
     return dpt_hybrid(info.bins, depth_range, HybridSettings(**info.settings), _kind(info))
 
 
+def _unet_lite(info: CheckpointInfo) -> nn.Module:
+    depth_range = (info.min_depth, info.max_depth)
+    return unet_lite(info.bins, depth_range, LiteSettings(**info.settings), _kind(info))
+
+
 def _kind(info: CheckpointInfo) -> Literal['spikes', 'rgb']:
     return 'rgb' if info.inputs == ('rgb',) else 'spikes'
 
 
 BUILDERS: dict[tuple[str, str], Callable[[CheckpointInfo], nn.Module]] = {
     ('depth', 'dpt_tiny'): _dpt_tiny,
+    ('depth', 'unet_lite'): _unet_lite,
     ('depth', 'dpt_hybrid'): _dpt_hybrid,
 }
 """Builder by (task, architecture); each reads its own ``settings``."""
 
-SETTINGS: dict[str, type[Any]] = {'dpt_tiny': TinySettings, 'dpt_hybrid': HybridSettings}
+SETTINGS: dict[str, type[Any]] = {
+    'dpt_tiny': TinySettings,
+    'unet_lite': LiteSettings,
+    'dpt_hybrid': HybridSettings,
+}
 """Sizes by architecture, with their defaults."""
+
+IMAGENET: dict[str, tuple[str, Callable[[Any, str], None]]] = {
+    'unet_lite': (lite_encoder.HUB_NAME, lite_encoder.load_imagenet),
+    'dpt_hybrid': (vit_hybrid.HUB_NAME, vit_hybrid.load_imagenet),
+}
+"""By architecture: where the hub has weights of ImageNet for the encoder, and what loads them."""
 
 
 def build(info: CheckpointInfo) -> nn.Module:

@@ -52,12 +52,13 @@ class RateStem(nn.Module):
         Returns:
             Float ``[B, out, H / (2 pool), W / (2 pool)]``, 0 and more.
         """
-        rates, brightness = relative_rates(_pooled(counts, self.pool), planes_per_bin)
+        rates, brightness = relative_rates(pooled(counts, self.pool), planes_per_bin)
         kind = next(self.rates.parameters()).dtype
         return F.relu(self.rates(rates.to(kind)) + self.brightness(brightness.to(kind)))
 
 
-def _pooled(image: Tensor, pool: int) -> Tensor:
+def pooled(image: Tensor, pool: int) -> Tensor:
+    """Means of ``pool`` by ``pool`` pixels, ``[B, C, H, W]`` -> ``[B, C, H / pool, W / pool]``."""
     return F.avg_pool2d(image.float(), pool) if pool > 1 else image
 
 
@@ -96,13 +97,18 @@ class RgbStem(nn.Module):
 
     def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
         """Encode ``[B, 3, H, W]``, 0 to 1; to ``[B, out, H / (2 pool), W / (2 pool)]``."""
-        centred = self.centred(_pooled(rgb, self.pool), planes_per_bin)
+        centred = self.centred(pooled(rgb, self.pool), planes_per_bin)
         features: Tensor = self.colours(centred.to(next(self.colours.parameters()).dtype))
         return features
 
 
 class Centred(nn.Module):
     """The stem of a network that sees RGB: from 0..1 to -1..1."""
+
+    def __init__(self, pool: int = 1) -> None:
+        """Build the stem; see :class:`RateStem`."""
+        super().__init__()
+        self.pool = pool
 
     def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
         """Normalise.
@@ -112,9 +118,9 @@ class Centred(nn.Module):
             planes_per_bin: Not used; there so that all stems are called alike.
 
         Returns:
-            Float, same shape.
+            Float ``[B, 3, H / pool, W / pool]``.
         """
-        return 2 * rgb.float() - 1
+        return 2 * pooled(rgb, self.pool).float() - 1
 
 
 class PlaneBinning(nn.Module):

@@ -1,22 +1,17 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ViT-Hybrid (Dosovitskiy et al., An Image is Worth 16x16 Words) as an encoder, from timm.
-
-The only module that imports timm, and only when the network is built.
-"""
+"""ViT-Hybrid (Dosovitskiy et al., An Image is Worth 16x16 Words) as an encoder, from timm."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import CheckpointError
+from spike_depth_ros.model.imagenet import HUB, fit, read_weights, timm
 
 TIMM_NAME = 'vit_base_r50_s16_384'
 """A ResNet-50 without its last stage, weight-standardised, and 12 transformer layers."""
@@ -26,9 +21,6 @@ HUB_NAME = f'timm/{TIMM_NAME}.orig_in21k_ft_in1k'
 
 STAGE_CHANNELS = (256, 512)
 """Of the ResNet's maps at stride 4 and 8."""
-
-HUB = 'hub'
-"""As a source of weights: download them through timm."""
 
 _STATISTICS = ('.running_mean', '.running_var', '.num_batches_tracked')
 
@@ -81,7 +73,7 @@ class VitHybrid(nn.Module):
                 'a width that the heads divide'
             )
         super().__init__()
-        self.trunk: Any = _timm().create_model(
+        self.trunk: Any = timm('dpt_hybrid').create_model(
             TIMM_NAME,
             pretrained=False,
             num_classes=0,
@@ -150,7 +142,7 @@ def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> N
     Raises:
         CheckpointError: The hub or file cannot be read, or the weights do not fit.
     """
-    found = _from_hub() if source == HUB else _from_file(Path(source))
+    found = read_weights(source, HUB_NAME)
     wanted = encoder.trunk.state_dict()
     # The twin with batch norm has statistics, which no published weights hold.
     found |= {name: value for name, value in wanted.items() if name.endswith(_STATISTICS)}
@@ -160,15 +152,7 @@ def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> N
         channels = wanted[_STEM].shape[1]
         if channels != 3:
             found[_STEM] = found[_STEM].mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
-    for name in sorted(wanted.keys() | found.keys()):
-        has = list(found[name].shape) if name in found else 'missing'
-        expected = list(wanted[name].shape) if name in wanted else 'none of that name'
-        if has != expected:
-            raise CheckpointError(
-                f'{source}: weight {name} is {has}, expected {expected}: give the weights of '
-                f'timm {TIMM_NAME}, and leave the sizes of the network as they are'
-            )
-    encoder.trunk.load_state_dict(found)
+    fit(encoder.trunk, found, source, TIMM_NAME)
 
 
 def to_batch_norm(network: nn.Module) -> None:
@@ -177,7 +161,7 @@ def to_batch_norm(network: nn.Module) -> None:
     Args:
         network: With the layers of :class:`VitHybrid` or of torch itself.
     """
-    layers = _timm().layers
+    layers = timm('dpt_hybrid').layers
     for parent in [*network.modules()]:
         for name, layer in [*parent.named_children()]:
             if not isinstance(layer, nn.GroupNorm):
@@ -190,47 +174,3 @@ def to_batch_norm(network: nn.Module) -> None:
                 new = nn.BatchNorm2d(layer.num_channels, eps=layer.eps)
             new.weight, new.bias = layer.weight, layer.bias
             setattr(parent, name, new)
-
-
-def _timm() -> ModuleType:
-    try:
-        import timm
-    except ImportError as error:
-        raise CheckpointError(
-            f'dpt_hybrid needs timm, which cannot be imported ({error}): pip install timm'
-        ) from None
-    module: ModuleType = timm
-    return module
-
-
-def _from_hub() -> dict[str, Tensor]:
-    timm = _timm()
-    try:
-        weights: dict[str, Tensor] = timm.models.load_state_dict_from_hf(HUB_NAME)
-    except Exception as error:  # each client of a hub has errors of its own
-        raise CheckpointError(
-            f'the ImageNet weights {HUB_NAME} cannot be downloaded ({_one_line(error)}): download '
-            'their model.safetensors elsewhere and give its path'
-        ) from None
-    return weights
-
-
-def _from_file(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise CheckpointError(f'{path}: no such file of ImageNet weights')
-    try:
-        if path.suffix == '.safetensors':
-            from safetensors.torch import load_file
-
-            weights: Any = load_file(path)
-        else:
-            weights = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # unpickling fails in many ways
-        raise CheckpointError(f'{path}: no readable weights ({_one_line(error)})') from None
-    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
-        raise CheckpointError(f'{path}: expected tensors by name, as timm saves them')
-    return weights
-
-
-def _one_line(error: Exception) -> str:
-    return f'{type(error).__name__}: {" ".join(str(error).split())[:120]}'

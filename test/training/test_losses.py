@@ -17,6 +17,7 @@ from spike_training.bicross.losses import (  # noqa: E402
     gradient_loss,
     pooled,
     si_loss,
+    si_loss_absolute,
     si_loss_rooted,
     soft_error,
     spike_oriented_filter,
@@ -24,7 +25,7 @@ from spike_training.bicross.losses import (  # noqa: E402
 )
 
 LN2 = math.log(2)
-SI = pytest.mark.parametrize('si', [si_loss, si_loss_rooted])
+SI = pytest.mark.parametrize('si', [si_loss, si_loss_rooted, si_loss_absolute])
 BAD = pytest.mark.parametrize('bad', [math.nan, math.inf, 0.0, -1.0])
 
 
@@ -84,6 +85,29 @@ class TestSiLossRooted:
         close(pred.grad, [[[[0.0, 0.0]]]])
 
 
+class TestSiLossAbsolute:
+    def test_known_value(self):
+        # d = 0, ln 2, 3 ln 2, of which half the mean is taken: 2/3 ln 2
+        pred, reference = image([[1.0, 2.0, 8.0]]), image([[1.0, 1.0, 1.0]])
+        found = si_loss_absolute(pred, reference, everywhere(pred), lam=0.5)
+        close(found, [(2 / 3 + 1 / 3 + 7 / 3) * LN2 / 3])
+
+    @pytest.mark.parametrize(('lam', 'expected'), [(0.0, LN2), (0.5, LN2 / 2), (1.0, 0.0)])
+    def test_lambda_says_how_much_of_a_global_scale_is_forgiven(self, lam, expected):
+        reference = image([[1.0, 3.0], [0.5, 40.0]])
+        close(si_loss_absolute(2 * reference, reference, everywhere(reference), lam), [expected])
+
+    def test_it_prefers_one_of_two_depths_where_squares_prefer_what_lies_between(self):
+        """Of three labels of one pixel two are 1 m and one is 4 m."""
+        labels = image([[1.0, 1.0, 4.0]])
+
+        def of(loss, depth):
+            return loss(torch.full_like(labels, depth), labels, everywhere(labels), lam=0.0)
+
+        assert of(si_loss_absolute, 1.0) < of(si_loss_absolute, 4 ** (1 / 3))
+        assert of(si_loss, 1.0) > of(si_loss, 4 ** (1 / 3))
+
+
 class TestMasks:
     @SI
     def test_what_is_masked_does_not_count(self, si):
@@ -124,7 +148,7 @@ class TestMasks:
         assert loss.isfinite().all()
         assert pred.grad.isfinite().all()
 
-    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, unc_of_pred])
+    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, si_loss_absolute, unc_of_pred])
     def test_nothing_to_compare_is_a_zero_without_gradient(self, loss):
         pred = images([[1.0, 2.0]], [[1.0, 2.0]]).requires_grad_()
         reference = images([[1.0, 1.0]], [[math.nan, math.inf]])
@@ -135,7 +159,7 @@ class TestMasks:
         assert pred.grad[0].abs().sum() > 0
         assert (pred.grad[1] == 0).all()
 
-    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, unc_of_pred])
+    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, si_loss_absolute, unc_of_pred])
     def test_images_do_not_mix(self, loss):
         pred, reference = images([[1.0, 2.0]], [[5.0, 3.0]]), images([[2.0, 2.0]], [[4.0, 8.0]])
         both = loss(pred, reference, everywhere(pred))
@@ -143,7 +167,7 @@ class TestMasks:
             one = slice(i, i + 1)
             close(loss(pred[one], reference[one], everywhere(pred[one])), both[one].tolist())
 
-    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, unc_of_pred])
+    @pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, si_loss_absolute, unc_of_pred])
     def test_shapes_must_agree(self, loss):
         pred = image([[1.0, 2.0]])
         for reference, weight in (
@@ -184,7 +208,7 @@ class TestUncertainty:
         close(u.grad, [[[[-1.0, 0.0]]]])
 
 
-@pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, unc_of_pred])
+@pytest.mark.parametrize('loss', [si_loss, si_loss_rooted, si_loss_absolute, unc_of_pred])
 def test_gradient_equals_finite_differences(loss):
     generator = torch.Generator().manual_seed(3)
     pred, reference, weight = 0.5 + 3 * torch.rand(3, 2, 1, 3, 4, generator=generator).double()

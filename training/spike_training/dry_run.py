@@ -235,10 +235,12 @@ def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
     """A stage; without the weights of ImageNet where they are not here, with what is missing."""
     stage, problems = here.stage, []
     if stage.start == 'imagenet':
-        from spike_depth_ros.model.vit_hybrid import HUB, HUB_NAME
+        from spike_depth_ros.model.imagenet import HUB
+        from spike_depth_ros.model.registry import IMAGENET
 
         if stage.imagenet == HUB:
-            show.print(f'{stage.name}: timm downloads {HUB_NAME} (about 400 MB) at the start')
+            name = IMAGENET[here.info.architecture][0]
+            show.print(f'{stage.name}: timm downloads {name} at the start, once')
         else:
             try:
                 return make_stage(here), []

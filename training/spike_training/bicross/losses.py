@@ -71,6 +71,30 @@ def si_loss_rooted(pred: Tensor, reference: Tensor, weight: Tensor, lam: float =
     return torch.where(some, torch.where(some, square, 1.0).sqrt(), 0.0)
 
 
+def si_loss_absolute(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.5) -> Tensor:
+    """Scale-invariant log loss of absolute values, in place of squares; not in BiCross.
+
+    ``mean(|d - lam mean(d)|)`` with ``d = log pred - log reference``, means by weight. Where a
+    picture leaves two depths open, squares are least between them, where nothing is; absolute
+    values are least at the likelier one.
+
+    Args:
+        pred: Depth in metres, ``[B, 1, H, W]``.
+        reference: Label or pseudo-label in metres, same shape; NaN where unknown.
+        weight: How much each pixel counts, same shape: bool, or 0 and more.
+        lam: How much of a global scale is forgiven: 0 none of it, 1 all.
+
+    Returns:
+        ``[B]``, 0 or more.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    difference, weight = _log_difference_map(pred, reference, weight, offset=0.0)
+    mean = _mean(difference, weight)[:, None, None, None]
+    return _mean((difference - lam * mean).abs(), weight)
+
+
 def gradient_loss(pred: Tensor, reference: Tensor, weight: Tensor, scales: int = 4) -> Tensor:
     """Edges of log depth where the reference has them (after Ranftl et al., MiDaS, Eq. 11).
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.bicross.losses import (
     gradient_loss,
     si_loss,
+    si_loss_absolute,
     si_loss_rooted,
     soft_error,
     uncertainty_loss,
@@ -22,10 +23,29 @@ from spike_training.data.sample import Batch
 from spike_training.engine.evaluate import canonical_depth
 from spike_training.engine.optim import ParameterGroup, groups_of
 
+SI_FORMS = {'plain': si_loss, 'rooted': si_loss_rooted, 'absolute': si_loss_absolute}
+"""Forms of the scale-invariant loss, by their names in a config."""
+
 
 def network_groups(network: SpikeDepthNet, config: StageConfig) -> list[ParameterGroup]:
     """The trainable parameters of a network, its encoder at the rate that the stage says."""
-    return groups_of(network, part=network.encoder, part_scale=config.encoder_rate)
+    return groups_of(network, part=trunk_of(network), part_scale=config.encoder_rate)
+
+
+def trunk_of(network: SpikeDepthNet) -> nn.Module:
+    """What of a network ImageNet has weights for; its encoder, if that has no such part."""
+    trunk: nn.Module = getattr(network.encoder, 'trunk', network.encoder)
+    return trunk
+
+
+def hold_still(network: SpikeDepthNet, config: StageConfig) -> None:
+    """Keeps trunk and temporal module as they are, statistics too, where the stage says rate 0.
+
+    To be called whenever the network is put into training mode.
+    """
+    if config.encoder_rate == 0:
+        for part in (network.temporal, trunk_of(network)):
+            part.requires_grad_(False).eval()
 
 
 class Label(NamedTuple):
@@ -81,7 +101,7 @@ class Supervision:
 
     def si(self, pred: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
         """The scale-invariant loss of each image, ``[B]``, in the stage's form."""
-        function = si_loss if self.config.si == 'plain' else si_loss_rooted
+        function = SI_FORMS[self.config.si]
         return function(pred, reference, weight, self.config.si_lambda)
 
     def __call__(self, output: DepthOutput, batch: Batch) -> Supervised:

@@ -15,6 +15,7 @@ from spike_training.data.builder import (
     Ground,
     Paint,
     Solids,
+    Value,
     ambience,
     between,
     camera_axes,
@@ -69,6 +70,15 @@ class Manner:
         pillars_from: Likewise of pillars and pieces of wall.
         kitchens: Share of rooms that have a worktop.
         worktop: Half of its length.
+        facing: Share of worktops that are at the far wall.
+        cupboards: Share of worktops that have cupboards above them.
+        fronts: Textures of the doors below and above.
+        fronts_contrast: Their contrast.
+        notes: Notes, pictures and small shelves over a worktop without cupboards, at most.
+        blocks: Share of kitchens with a second block, out in the room or on along the side.
+        table_things: Largest size of what lies on tables.
+        screens: Share of tables with a screen.
+        seats: Share of tables with a set of chairs at both sides.
         contrast: Factor on the contrast of textures: where it is low, shading tells more.
         harsh: Whether light is uneven and contrasts are unusual in all rooms.
     """
@@ -88,6 +98,15 @@ class Manner:
     pillars_from: float = 1.8
     kitchens: float = 0.3
     worktop: tuple[float, float] = (0.7, 1.7)
+    facing: float = 0.5
+    cupboards: float = 0.75
+    fronts: tuple[str, ...] = ('doors', 'drawers', 'doors')
+    fronts_contrast: float = 0.7
+    notes: int = 0
+    blocks: float = 0.0
+    table_things: float = 0.16
+    screens: float = 0.55
+    seats: float = 0.0
     contrast: float = 1.0
     harsh: bool = False
 
@@ -107,8 +126,17 @@ HOME = Manner(
     people_from=2.0,
     plants_from=1.8,
     pillars_from=2.4,
-    kitchens=0.6,
+    kitchens=0.75,
     worktop=(1.0, 2.5),
+    facing=0.7,
+    cupboards=0.4,
+    fronts=('doors', 'plain', 'drawers', 'wood'),
+    fronts_contrast=0.5,
+    notes=16,
+    blocks=0.3,
+    table_things=0.09,
+    screens=0.25,
+    seats=0.8,
     contrast=0.5,
     harsh=True,
 )
@@ -179,7 +207,9 @@ def _rooms(draws: Draws, manner: Manner) -> Scenes:
         place = getattr(table, name).copy()
         place[:, :1] = np.where(desk, value, place[:, :1])
         setattr(table, name, place)
-    _tables(draws, paint, ground, table, desk)
+    there, sizes = _tables(draws, paint, ground, table, desk, manner)
+    if manner.seats:
+        _seats(draws, paint, ground, table, there & draws.chance(2, manner.seats), sizes)
     _chairs(draws, paint, ground, ahead(3, 1.0, 5.0, 0.9, 0.35))
     _people(draws, paint, ground, ahead(2, manner.people_from, 6.0, 0.9, 0.35))
     plants = ahead(2, manner.plants_from, 5.0, 1.0, 0.35)
@@ -416,8 +446,10 @@ def _shelf(draws: Draws, paint: Paint, solids: Solids, half_x: Array, half_z: Ar
         )
 
 
-def _tables(draws: Draws, paint: Paint, ground: Ground, table: Frame, desk: Array) -> None:
-    """Two tables with legs, a screen, a keyboard and things."""
+def _tables(
+    draws: Draws, paint: Paint, ground: Ground, table: Frame, desk: Array, manner: Manner
+) -> tuple[Array, tuple[Array, Array]]:
+    """Two tables with a screen, a keyboard and things; which are there, half width and depth."""
     solids = ground.solids
     there = draws.chance(2, 0.7)
     there[:, :1] |= desk
@@ -444,7 +476,7 @@ def _tables(draws: Draws, paint: Paint, ground: Ground, table: Frame, desk: Arra
                 there=there,
             )
     for _ in range(9):
-        size = between(0.02, 0.16, draws(2))
+        size = between(0.02, manner.table_things, draws(2))
         half = (size * draws(2, 0.3, 1.6), size * draws(2, 0.15, 1.2), size * draws(2, 0.3, 1.2))
         aside, along = draws(2, -0.9, 0.9) * half_w, draws(2, -0.85, 0.85) * half_d
         at = table.at(aside, top + half[1], along)
@@ -465,7 +497,7 @@ def _tables(draws: Draws, paint: Paint, ground: Ground, table: Frame, desk: Arra
             heading=turn(draws(2, 0, 6.28)),
             there=item,
         )
-    screen = there & draws.chance(2, 0.55)
+    screen = there & draws.chance(2, manner.screens)
     wide, tall = draws(2, 0.17, 0.35), draws(2, 0.11, 0.22)
     aside = draws(2, -0.4, 0.4) * half_w
     solids.add(
@@ -490,6 +522,48 @@ def _tables(draws: Draws, paint: Paint, ground: Ground, table: Frame, desk: Arra
         heading=table.heading,
         there=screen,
     )
+    return there, (half_w, half_d)
+
+
+def _seats(
+    draws: Draws,
+    paint: Paint,
+    ground: Ground,
+    table: Frame,
+    there: Array,
+    sizes: tuple[Array, Array],
+) -> None:
+    """Chairs alike on both sides of each table, pushed in or drawn back; backs of three rails."""
+    half_w, half_d = sizes
+    solids = ground.solids
+    wood = paint(('wood', 'plain', 'plain'), 2, draws(2, 0.3, 1.5), contrast=0.5)
+    cover = paint(('weave', 'plain', 'wood'), 2, draws(2, 0.2, 0.8))
+    plain = draws.chance(2, 0.5)
+    cover = np.where(plain[..., None], wood, cover)
+    half, seat, back = draws(2, 0.19, 0.24), draws(2, 0.42, 0.48), draws(2, 0.36, 0.56)
+    rail = draws.choose(2, [0.34, 0.14, 0.1])
+    for side in (-1, 1):
+        for place in (-0.5, 0.5):
+            aside = place * half_w * draws(2, 0.8, 1.2)
+            away = side * (half_d + draws(2, -0.15, 0.35))
+            x, _, z = table.at(aside, 0.0, away)
+            c, s = table.heading
+            cos, sin = turn(draws(2, -0.3, 0.3) + (0.0 if side > 0 else 2 * _QUARTER))
+            chair = Frame(x, 0.0, z, (c * cos - s * sin, s * cos + c * sin))  # sum of the angles
+            item = there & draws.chance(2, 0.75) & ((half_w > 0.55) | (place < 0))
+            ground.shadow(x, z, (half * 1.2, half * 1.2), seat, item)
+            tall = (seat + back) / 2
+            parts: list[tuple[tuple[Value, Value, Value], tuple[Value, Value, Value], Array]]
+            parts = [((0.0, seat, 0.0), (half, 0.025, half), cover)]
+            for k in range(3):
+                high = seat + back * (0.35 + 0.29 * k)
+                parts.append(((0.0, high, half), (half, 0.45 * back * rail, 0.015), wood))
+            for hand in (-1, 1):
+                x = hand * (half - 0.02)
+                parts.append(((x, tall, half), (0.02, tall, 0.02), wood))
+                parts.append(((x, seat / 2, -half + 0.03), (0.02, seat / 2, 0.02), wood))
+            for centre, size, material in parts:
+                solids.add(chair.at(*centre), size, material, heading=chair.heading, there=item)
 
 
 def _chairs(draws: Draws, paint: Paint, ground: Ground, chair: Frame) -> None:
@@ -685,14 +759,15 @@ def _kitchen(
     there = draws.chance(1, manner.kitchens)
     half_w, deep, top = draws(1, *manner.worktop), draws(1, 0.28, 0.34), draws(1, 0.82, 0.95)
     side = draws(1)
-    end = side < 0.5
-    sign = np.where(side < 0.75, np.float32(-1), np.float32(1))
+    end = side < manner.facing
+    sign = np.where(side < (1 + manner.facing) / 2, np.float32(-1), np.float32(1))
     x = np.where(
         end, draws(1, -0.8, 0.8) * np.maximum(half_x - half_w, 0.1), sign * (half_x - deep)
     )
     z = np.where(end, half_z - deep, draws(1, 0.0, 0.9) * np.maximum(half_z - half_w, 0.1))
     frame = Frame(x, 0.0, z, turn(np.where(end, 0.0, sign * _QUARTER)))
-    fronts = paint(('doors', 'drawers', 'doors'), 2, (draws(2, 0.8, 1.3), 0.8), fit=True)
+    door = (draws(2, 0.8, 1.3), 0.8)
+    fronts = paint(manner.fronts, 2, door, fit=True, contrast=manner.fronts_contrast)
     plate = paint(('wood', 'plaster', 'plain', 'gravel', 'slabs'), 1, draws(1, 0.5, 1.5))
     panel = paint(('tiles', 'tiles', 'bricks', 'plain'), 1, draws(1, 0.6, 1.4))
     steel = paint(('plain', 'door'), 1, 1.0, contrast=0.3)
@@ -711,7 +786,7 @@ def _kitchen(
             frame.at(*centre), half, material, kind=kind, heading=frame.heading, there=there
         )
 
-    hangs, cools = there & draws.chance(1, 0.75), there & draws.chance(1, 0.6)
+    hangs, cools = there & draws.chance(1, manner.cupboards), there & draws.chance(1, 0.6)
     part((0.0, top / 2, 0.02), (half_w, top / 2, deep - 0.02), fronts[:, :1], there)
     part((0.0, top + 0.018, 0.0), (half_w + 0.02, 0.02, deep), plate, there)
     part((0.0, top + lift / 2 + 0.03, deep - 0.01), (half_w, lift / 2, 0.006), panel, there)
@@ -728,4 +803,39 @@ def _kitchen(
         paint(_ANYTHING, 9, 2 * size, fit=True),
         there & draws.chance(9, 0.8),
         draws.choose(9, [BOX, BOX, CYLINDER, CYLINDER, ELLIPSOID]).astype(np.int8),
+    )
+    if number := manner.notes:
+        high, broad = draws(number, 0.04, 0.25), draws(number, 0.04, 0.25)
+        thick = draws(number) ** 2 * 0.1 + 0.006
+        raised = top + 0.1 + high + draws(number, 0.0, 0.8)
+        part(
+            (draws(number, -1, 1) * half_w, raised, deep - thick - 0.01),
+            (broad, high, thick),
+            paint(
+                (*_ANYTHING, 'goods', 'books'),
+                number,
+                (2 * broad, 2 * high),
+                fit=True,
+                contrast=0.95,
+                vivid=0.9,
+            ),
+            there & ~hangs & draws.chance(number, 0.85),
+        )
+    if not manner.blocks:
+        return
+    second, along = there & draws.chance(1, manner.blocks), draws.chance(1, 0.35)
+    long, hand = draws(1, 0.6, 1.4), draws.signs(1)
+    at_x = np.where(along, draws(1, -0.5, 0.5) * half_w, hand * (half_w - deep))
+    at_z = np.where(along, -draws(1, 1.2, 2.0), -long - deep)
+    wide, far = np.where(along, long, deep), np.where(along, deep, long)
+    part((at_x, top / 2, at_z), (wide, top / 2, far), fronts[:, :1], second)
+    part((at_x, top + 0.018, at_z), (wide + 0.03, 0.02, far + 0.03), plate, second)
+    size = between(0.03, 0.16, draws(6))
+    tall = size * draws(6, 0.5, 1.4)
+    part(
+        (at_x + draws(6, -0.9, 0.9) * wide, top + 0.038 + tall, at_z + draws(6, -0.9, 0.9) * far),
+        (size * draws(6, 0.3, 1.2), tall, size * draws(6, 0.3, 1.0)),
+        paint(_ANYTHING, 6, 2 * size, fit=True),
+        second & draws.chance(6, 0.7),
+        draws.choose(6, [BOX, BOX, CYLINDER, CYLINDER, ELLIPSOID]).astype(np.int8),
     )

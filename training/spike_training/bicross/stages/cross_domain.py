@@ -22,7 +22,7 @@ from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.bicross.discriminators import Alignment, DomainDiscriminators
 from spike_training.bicross.losses import Threshold, uncertainty_loss
 from spike_training.bicross.statistics import batch_norms, untracked
-from spike_training.bicross.supervision import Supervision, network_groups
+from spike_training.bicross.supervision import Supervision, hold_still, network_groups
 from spike_training.bicross.views import half, mirrored, strong_view
 from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Batch, Pair, Unlabelled
@@ -85,6 +85,7 @@ class CrossDomain(Stage[Pair]):
             self.discriminators = DomainDiscriminators(dim, views)
         # Logarithm of how much farther than the start the teacher sees.
         self.register_buffer('drift', torch.zeros(()))
+        hold_still(student, config)
         self._gaps: list[Tensor] = []  # of the batches of a step, until it is over
 
     def train(self, mode: bool = True) -> CrossDomain:
@@ -92,6 +93,7 @@ class CrossDomain(Stage[Pair]):
         super().train(mode)
         self.teacher.eval()
         self.start.eval()
+        hold_still(self.student, self.config)
         if self.config.adapt.statistics == 'frozen':
             for layer in batch_norms(self.student):
                 layer.eval()

@@ -15,7 +15,7 @@ from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.bicross.losses import Threshold, fine_loss, pooled, spike_oriented_filter
 from spike_training.bicross.projection import Projection
 from spike_training.bicross.settings import DistilConfig
-from spike_training.bicross.supervision import Supervision, network_groups
+from spike_training.bicross.supervision import Supervision, hold_still, network_groups
 from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Batch
 from spike_training.engine.evaluate import predict
@@ -58,11 +58,13 @@ class CrossModality(Stage[Batch]):
         if distil.coarse:
             depth_range = (model.min_depth, model.max_depth)
             self.projection = Projection(dim, depth_range, distil.projection == 'depth')
+        hold_still(student, config)
 
     def train(self, mode: bool = True) -> CrossModality:
-        """As of any module, but the teacher stays in eval mode."""
+        """As of any module, but what does not learn stays in eval mode."""
         super().train(mode)
         self.teacher.eval()
+        hold_still(self.student, self.config)
         return self
 
     @property

