@@ -25,6 +25,7 @@ PARTS = ('temporal', 'encoder', 'decoder', 'depth_head', 'uncertainty_head')
 
 NETWORKS = (
     ('dpt_tiny', 'spikes', 32),
+    ('unet_lite', 'spikes', 32),
     ('dpt_hybrid', 'spikes', 128),
     ('dpt_hybrid', 'spikes', 1280),
     ('dpt_hybrid', 'rgb', 3),

@@ -128,6 +128,45 @@ def test_a_stage_starts_from_imagenet(tmp_path):
     )
 
 
+@pytest.fixture(scope='module')
+def lite_weights(tmp_path_factory):
+    timm = pytest.importorskip('timm')
+    torch.manual_seed(2)
+    path = tmp_path_factory.mktemp('imagenet') / 'lite.pth'
+    torch.save(timm.create_model('tf_efficientnet_lite0').state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize('rate', [0.0, 0.3])
+def test_a_trunk_of_imagenet_is_kept_or_learns_slowly(tmp_path, lite_weights, rate):
+    stage = StageConfig(
+        start='imagenet', imagenet=str(lite_weights), encoder_rate=rate, si='absolute'
+    )
+    config = tiny_run(tmp_path / 'run', stage)
+    config.model = ModelConfig(architecture='unet_lite', settings={'dim': 16, 'features': 8})
+    work = build.make_work(build.context(config, stage, {}, torch.device('cpu')))
+    groups = work.stage.optimizers()['main']
+    slow = sum(p.numel() for g in groups if g['lr_scale'] == rate for p in g['params'])
+    assert (slow > 1e6) == bool(rate)
+
+    started = torch.load(lite_weights, weights_only=True)
+    pipeline.run(config)
+    trained = load(tmp_path / 'run' / 'model.safetensors')[1]
+    prefix = 'encoder.trunk.'
+    moved = [
+        name
+        for name, value in trained.items()
+        if name.startswith(prefix)
+        and not np.allclose(value, started[name[len(prefix) :]].numpy(), rtol=1e-3, atol=1e-4)
+    ]
+    assert bool(moved) == bool(rate)
+    if rate:  # statistics too, where the trunk learns
+        assert any(name.endswith('running_var') for name in moved)
+    assert (np.abs(trained['temporal.rates.weight']).max() > 0) == bool(rate)
+    # What follows the trunk learns in both cases.
+    assert (trained['encoder.merge.0.1.running_mean'] != 0).all()
+
+
 def test_what_the_checkpoint_says_of_itself(teacher_and_student):
     out = teacher_and_student.out
     info = load_info(out / 'model.safetensors')

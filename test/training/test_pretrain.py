@@ -14,7 +14,12 @@ from ramps import RampSource  # noqa: E402
 from torch import nn  # noqa: E402
 
 from spike_depth_ros.model.depth_net import DepthOutput, TinySettings, dpt_tiny  # noqa: E402
-from spike_training.bicross.losses import si_loss, si_loss_rooted, uncertainty_loss  # noqa: E402
+from spike_training.bicross.losses import (  # noqa: E402
+    si_loss,
+    si_loss_absolute,
+    si_loss_rooted,
+    uncertainty_loss,
+)
 from spike_training.bicross.stages.pretrain import Pretrain  # noqa: E402
 from spike_training.config import ModelConfig, StageConfig  # noqa: E402
 
@@ -68,7 +73,10 @@ def test_labels_stay_within_the_range_of_the_network():
     assert (target[0, 0, 9] == MODEL.min_depth).all()
 
 
-@pytest.mark.parametrize(('name', 'si'), [('plain', si_loss), ('rooted', si_loss_rooted)])
+@pytest.mark.parametrize(
+    ('name', 'si'),
+    [('plain', si_loss), ('rooted', si_loss_rooted), ('absolute', si_loss_absolute)],
+)
 def test_the_loss_is_sup_plus_weighted_unc(name, si):
     stage = stage_of(si=name, si_lambda=0.7, uncertainty_weight=2.0, sky_weight=0.5)
     batch = fixed_batch()

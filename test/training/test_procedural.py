@@ -14,11 +14,21 @@ from hypothesis import strategies as st  # noqa: E402
 
 from spike_depth_ros import packing  # noqa: E402
 from spike_training.data import procedural  # noqa: E402
+from spike_training.data.builder import (  # noqa: E402
+    Draws,
+    Frame,
+    Ground,
+    Paint,
+    Solids,
+    direction,
+    turn,
+)
 from spike_training.data.exposure import (  # noqa: E402
     count_spikes,
     phases,
     plane_luminance,
 )
+from spike_training.data.indoor import _seats  # noqa: E402
 from spike_training.data.procedural import ProceduralSource  # noqa: E402
 from spike_training.data.sensor import SENSORS  # noqa: E402
 from spike_training.data.sheet import contact_sheet  # noqa: E402
@@ -197,6 +207,30 @@ def test_homes_are_shallower_than_the_rooms_of_indoor() -> None:
     # From corner to corner a Kinect's frames of a kitchen span a factor of 2.5, e to the 0.9.
     assert 0.7 < spread < 1.1
     assert spread < depths('indoor')[1] - 0.2
+
+
+def test_chairs_of_a_set_look_at_their_table() -> None:
+    """The rails of a back are on the side away from the table, whichever side the chair is on."""
+    draws = Draws(np.random.default_rng(0).random((64, 1400), np.float32))
+    paint, solids = Paint(draws), Solids(64)
+    ground = Ground(
+        solids, paint(('plain',), 1), direction(draws, 0.5, 2.5), np.ones((64, 1), np.float32)
+    )
+    begin = len(solids.centre)
+    x = np.array([[0.0, 5.0]], np.float32).repeat(64, 0)
+    table = Frame(x, 0.0, x, turn(draws(2, 0, 6)))
+    sizes = (np.full((64, 2), 0.8, np.float32), np.full((64, 2), 0.4, np.float32))
+    _seats(draws, paint, ground, table, np.ones((64, 2), bool), sizes)
+    there = np.concatenate([k >= 0 for k in solids.kind[begin:]], 1)
+    centre, half = (np.concatenate(part[begin:], 1) for part in (solids.centre, solids.half))
+    away = np.hypot(*(centre[..., i] - np.where(centre[..., 0] < 2.5, 0, 5) for i in (0, 2)))
+    seats = there & np.isclose(half[..., 1], 0.025)
+    rails = there & np.isclose(half[..., 2], 0.015)
+    assert seats.sum() > 64 * 4
+    assert rails.sum() == 3 * seats.sum()
+    assert 0.3 < away[seats].min() < away[seats].max() < 1.3
+    assert away[rails].mean() > away[seats].mean() + 0.1
+    assert (centre[..., 1][rails] > 0.45).all()
 
 
 def test_splits_and_seeds_never_meet() -> None:
