@@ -63,7 +63,7 @@ def operations(network: nn.Module, bins: int, height: int, width: int) -> dict[s
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print one table of both."""
+    """Print one table of parameters and operations."""
     parser = argparse.ArgumentParser(description='Parameters and operations of the networks.')
     parser.add_argument('--size', default='384x384', metavar='HxW', help='multiples of 16')
     height, width = (int(side) for side in parser.parse_args(arguments).size.split('x'))

@@ -23,8 +23,8 @@ class DepthOutput(NamedTuple):
         depth: Metres at the canonical focal length, float32 ``[B, 1, H, W]``.
         uncertainty: Predicted relative error of the depth, at least 0, float32 ``[B, 1, H, W]``.
         f_enc: Features behind the encoder, ``[B, D, H / 16, W / 16]``.
-        f_dec: Features before the heads, ``[B, F, H / s, W / s]``; s is 4 in ``dpt_tiny``, 2 in
-            ``dpt_hybrid``.
+        f_dec: Features before the heads, ``[B, F, H / s, W / s]``; s is 2 in ``dpt_hybrid``, 4 in
+            the others.
         class_token: ``[B, D]``.
     """
 
@@ -36,7 +36,7 @@ class DepthOutput(NamedTuple):
 
 
 class SpikeDepthNet(nn.Module):
-    """Temporal module, hybrid encoder, fusion decoder, two heads."""
+    """Temporal module, encoder, decoder, two heads."""
 
     def __init__(
         self,

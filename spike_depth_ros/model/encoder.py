@@ -17,7 +17,7 @@ class EncoderOutput(NamedTuple):
 
     Attributes:
         pyramid: Maps of the convolutional stages, finest first, ``[B, C_i, H / s_i, W / s_i]``.
-        f_enc: Feature map behind the transformer, ``[B, D, H / 16, W / 16]``.
+        f_enc: Feature map behind the transformer, if there is one, ``[B, D, H / 16, W / 16]``.
         class_token: ``[B, D]``.
     """
 

@@ -55,29 +55,29 @@ def read_weights(source: str | os.PathLike[str], hub_name: str) -> dict[str, Ten
 
 
 def fit(
-    trunk: nn.Module, found: Mapping[str, Tensor], source: str | os.PathLike[str], name: str
+    trunk: nn.Module, found: Mapping[str, Tensor], source: str | os.PathLike[str], remedy: str
 ) -> None:
-    """Loads weights into a trunk of timm, all of them.
+    """Loads weights into a trunk of timm, all of them; a counter of batches may be missing.
 
     Args:
         trunk: What takes them.
         found: The weights.
         source: Where they are from, for the message.
-        name: The trunk's name in timm, for the message.
+        remedy: What to do if they do not fit, for the message.
 
     Raises:
         CheckpointError: A weight is missing, left over or of another shape.
     """
     wanted = trunk.state_dict()
+    found = {k: v for k, v in wanted.items() if k.endswith('.num_batches_tracked')} | {**found}
     for key in sorted(wanted.keys() | found.keys()):
         has = list(found[key].shape) if key in found else 'missing'
         expected = list(wanted[key].shape) if key in wanted else 'none of that name'
         if has != expected:
             raise CheckpointError(
-                f'{source}: weight {key} is {has}, expected {expected}: give the weights of '
-                f'timm {name}, and leave the sizes of the network as they are'
+                f'{source}: weight {key} is {has}, expected {expected}: {remedy}'
             )
-    trunk.load_state_dict(dict(found))
+    trunk.load_state_dict(found)
 
 
 def _from_hub(name: str) -> dict[str, Tensor]:

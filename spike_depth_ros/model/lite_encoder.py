@@ -39,8 +39,9 @@ class LiteEncoder(nn.Module):
     """The trunk of EfficientNet-Lite0, its last map told of places and of the whole image.
 
     Depth depends on where in the image something is, which ImageNet's classes do not: the last
-    map gets the coordinates of its pixels, and the mean of all of them, which serves as class
-    token. What follows goes on at stride 16, together with the trunk's map there.
+    map is told of each pixel's row and of its distance from the middle column (scenes look alike
+    in a mirror), and gets a class token, a linear layer of its mean, added. What follows goes on
+    at stride 16, together with the trunk's map there.
 
     The trunk pads on both sides, where that of the published weights padded more at the end. That
     moves its maps by less than a pixel each and leaves a graph without computed sizes.
@@ -114,7 +115,7 @@ def load_imagenet(encoder: LiteEncoder, source: str | os.PathLike[str] = HUB) ->
         found = _in_the_names_of_timm(found)
     # The classifier of ImageNet is what we have no use for.
     found = {k: v for k, v in found.items() if not k.startswith(_BEHIND_THE_FEATURES)}
-    fit(encoder.trunk, found, path, f'tf_{TIMM_NAME}')
+    fit(encoder.trunk, found, path, f'give the weights of timm tf_{TIMM_NAME}')
 
 
 def _in_package() -> Path:
@@ -151,8 +152,9 @@ def _in_the_names_of_timm(found: dict[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for name, value in found.items():
         parts = name.split('.')
-        if parts[0] == '_blocks' and len(parts) == 4 and int(parts[1]) < len(blocks):
-            stage, block = blocks[int(parts[1])]
+        number = parts[1] if parts[0] == '_blocks' and len(parts) == 4 else ''
+        if number.isdecimal() and int(number) < len(blocks):
+            stage, block = blocks[int(number)]
             layer = (other if stage else first).get(parts[2], parts[2])
             parts = ['blocks', str(stage), str(block), layer, parts[3]]
         else:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network whose encoder has seen the real world: EfficientNet-Lite0 and a convolutional decoder.
 
-Not in BiCross, which gives its encoder ImageNet weights too, at fifty times the size. Made because
-a small network that learns from procedural pictures alone learns what only they have, see
+Not in BiCross, which gives its encoder ImageNet weights too, at thirty times the size. Made
+because a small network that learns from procedural pictures alone learns what only they have, see
 docs/world.md.
 """
 
@@ -121,8 +121,11 @@ def unet_lite(
 
     Raises:
         CheckpointError: timm is not installed.
+        ValueError: A size is below 1.
     """
     s = settings
+    if min(dataclasses.astuple(s)) < 1:
+        raise ValueError(f'{s}: expected sizes of 1 or more')
     heads = (
         DepthHead(s.features, s.head, 4, *depth_range, pool=s.pool),
         UncertaintyHead(s.features, s.head, 4, s.pool),

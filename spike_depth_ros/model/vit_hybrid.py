@@ -152,7 +152,10 @@ def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> N
         channels = wanted[_STEM].shape[1]
         if channels != 3:
             found[_STEM] = found[_STEM].mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
-    fit(encoder.trunk, found, source, TIMM_NAME)
+    remedy = (
+        f'give the weights of timm {TIMM_NAME}, and leave the sizes of the network as they are'
+    )
+    fit(encoder.trunk, found, source, remedy)
 
 
 def to_batch_norm(network: nn.Module) -> None:

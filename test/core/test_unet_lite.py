@@ -121,17 +121,26 @@ def test_the_encoder_is_told_where_in_the_image_a_pixel_is(network):
     torch.testing.assert_close(columns, expected.expand(4, 8), atol=0.03, rtol=0)
 
 
-def test_every_level_reaches_the_depth(network):
+def test_every_map_of_the_trunk_reaches_the_depth(network):
+    changed = copy.deepcopy(network)
+    level = None
+
+    def louder(module, args, output):
+        return [x + 1 if i == level else x for i, x in enumerate(output)]
+
+    changed.encoder.trunk.register_forward_hook(louder)
+    counts = counts_of(1)
     with torch.inference_mode():
-        encoded = network.encoder(network.temporal(counts_of(1), PLANES))
-        before = network.decoder(encoded)
-        changed = encoded._replace(f_enc=encoded.f_enc + 1)
-        assert not torch.allclose(network.decoder(changed), before, atol=1e-4)
-        for level in range(2):
-            pyramid = list(encoded.pyramid)
-            pyramid[level] = pyramid[level] + 1
-            changed = encoded._replace(pyramid=tuple(pyramid))
-            assert not torch.allclose(network.decoder(changed), before, atol=1e-4), level
+        before = network(counts, PLANES).depth
+        torch.testing.assert_close(changed(counts, PLANES).depth, before)
+        for level in range(4):
+            assert not torch.allclose(changed(counts, PLANES).depth, before, rtol=1e-3), level
+
+
+def test_sizes_below_one_are_refused():
+    for size in ('dim', 'features8', 'features', 'head', 'pool'):
+        with pytest.raises(ValueError, match=f'{size}=0.*expected sizes of 1 or more'):
+            unet_lite(4, DEPTHS, LiteSettings(**{size: 0}))
 
 
 def test_a_checkpoint_builds_it_for_spikes_and_for_rgb():
@@ -165,6 +174,12 @@ def test_a_checkpoint_builds_it_for_spikes_and_for_rgb():
 def test_timms_weights_are_taken(published, tmp_path):
     torch.save(published, tmp_path / 'model.pth')
     encoder = LiteEncoder(16)
+    # A file need not have the counters of batches.
+    bare = {k: v for k, v in published.items() if not k.endswith('num_batches_tracked')}
+    torch.save(bare, tmp_path / 'bare.pth')
+    load_imagenet(encoder, tmp_path / 'bare.pth')
+    assert torch.equal(encoder.trunk.conv_stem.weight, published['conv_stem.weight'])
+    encoder = LiteEncoder(16)
     load_imagenet(encoder, tmp_path / 'model.pth')
     state = encoder.trunk.state_dict()
     assert 0 < len(published) - len(state) < 10  # the classifier, and what leads to it
@@ -179,6 +194,9 @@ def test_weights_that_do_not_fit_are_refused_by_name(published, tmp_path):
         load_imagenet(LiteEncoder(16), path)
     assert 'tf_efficientnet_lite0' in str(error.value)
     assert '\n' not in str(error.value)
+    torch.save({'_conv_stem.weight': torch.zeros(1), '_blocks.x.y.z': torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=r'_blocks\.x\.y\.z is \[1\], expected none'):
+        load_imagenet(LiteEncoder(16), path)
 
 
 def test_the_packages_weights_are_timms_under_other_names():

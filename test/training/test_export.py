@@ -94,6 +94,24 @@ def test_exporting_a_checkpoint_keeps_its_weights_and_metadata(exported, tmp_pat
     assert files_of(again) == files_of(exported)
 
 
+@pytest.mark.parametrize('pool', [1, 2])
+def test_unet_lite_is_exported_too(tmp_path, monkeypatch, pool):
+    pytest.importorskip('timm')
+    info = dataclasses.replace(
+        SMALL, architecture='unet_lite', settings={'dim': 12, 'features': 8, 'pool': pool}
+    )
+    monkeypatch.setitem(RANDOM_INFO, 'unet_lite', info)
+    path = tmp_path / 'model.safetensors'
+    export(path, architecture='unet_lite', seed=1)
+    info, weights = load(path)
+    network = build_with_weights(info, weights).eval()
+    content = onnx_path(path).read_bytes()
+    assert max_relative_difference(content, network, info) < 1e-4
+    with torch.no_grad():
+        network.depth_head.conv3.bias += 0.01
+    assert max_relative_difference(content, network, info) > 1e-3
+
+
 def test_export_takes_only_a_seed_from_the_outside():
     torch.manual_seed(1)
     _, first = random_checkpoint('dpt_tiny', 5)

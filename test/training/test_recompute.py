@@ -12,6 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks  # noqa: E402
 
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny  # noqa: E402
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid  # noqa: E402
+from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite  # noqa: E402
 from spike_training.bicross.statistics import untracked  # noqa: E402
 from spike_training.engine.recompute import blocks_of, recompute_activations  # noqa: E402
 
@@ -28,6 +29,11 @@ def hybrid():
     pytest.importorskip('timm')
     settings = HybridSettings(temporal_features=8, dim=48, layers=4, heads=3, features=8, head=4)
     return dpt_hybrid(BINS, RANGE, settings)
+
+
+def lite():
+    pytest.importorskip('timm')
+    return unet_lite(BINS, RANGE, LiteSettings(dim=12, features8=8, features=8, head=4))
 
 
 def built(build, recomputes):
@@ -54,7 +60,7 @@ def kept_by(network, counts, lengths):
     return loss, sum(size for place, size in storages.items() if place not in weights)
 
 
-@pytest.mark.parametrize('build', [tiny, hybrid])
+@pytest.mark.parametrize('build', [tiny, lite, hybrid])
 def test_gradients_and_statistics_are_the_same_and_less_is_kept(build):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ pytest.importorskip('jsonargparse')
 
 from jsonargparse import auto_cli
 
+from spike_training.bicross.supervision import SI_FORMS
 from spike_training.command_line import Parser
 from spike_training.config import (
     DataConfig,
@@ -173,8 +175,27 @@ def test_a_stage_may_differ_in_sizes_of_the_network():
 def test_imagenet_weights_are_for_the_network_that_has_some():
     config = RunConfig(out=Path('x'), stages=[StageConfig(start='imagenet')])
     assert any('start is' in problem and 'dpt_tiny' in problem for problem in problems_of(config))
+    for architecture in ('dpt_hybrid', 'unet_lite'):
+        config.model.architecture = architecture
+        assert not any('start is' in problem for problem in problems_of(config))
+    config.stages[0].imagenet = 'package'
+    assert not any('imagenet' in problem for problem in problems_of(config))
     config.model.architecture = 'dpt_hybrid'
-    assert not any('start is' in problem for problem in problems_of(config))
+    assert any("imagenet is 'package'" in problem for problem in problems_of(config))
+
+
+def test_an_encoder_that_has_not_learnt_is_not_kept():
+    config = RunConfig(out=Path('x'), stages=[StageConfig(encoder_rate=0.0)])
+    assert any('encoder_rate is 0' in problem for problem in problems_of(config))
+    config.stages[0].encoder_rate = -1.0
+    assert any('encoder_rate is -1' in problem for problem in problems_of(config))
+    config.stages = [StageConfig(name='a'), StageConfig(start='previous', encoder_rate=0.0)]
+    assert not any('encoder_rate' in problem for problem in problems_of(config))
+
+
+def test_each_form_of_the_loss_that_may_be_asked_for_is_there():
+    hints = typing.get_type_hints(StageConfig)
+    assert {*typing.get_args(hints['si'])} == {*SI_FORMS}
 
 
 def test_a_stage_of_smaller_images_has_the_same_camera_made_smaller():

@@ -300,7 +300,8 @@ class StageConfig:
         warmup_steps: See train; null: train.warmup_steps.
         encoder_rate: Learning rate of the encoder (of unet_lite: of its trunk) over that of the
             rest of the network; below 1 where it has learnt before, as that of ImageNet has. 0:
-            it is kept as it is, the temporal module and the statistics of both too.
+            it is kept as it is, with its statistics (which adapt.start_batches estimates anew)
+            and, in unet_lite, what makes its picture of spikes.
         height: Rows of an image; null: data.height.
         width: Columns of an image; null: data.width. The canonical focal length of the stage is
             model.canonical_fx * width / data.width.
@@ -389,6 +390,8 @@ class StageConfig:
         yield from self.train(TrainConfig(tensorboard=False, picture_every=0)).problems()
         yield from self.data(DataConfig()).problems()
         yield from at_least(self, 0, 'encoder_rate')
+        if self.encoder_rate == 0 and self.start == 'scratch':
+            yield 'encoder_rate is 0: expected more, or a start with an encoder that has learnt'
         if self.epochs is not None:
             yield from above(self, 0, 'epochs')
             if self.steps is not None:
@@ -546,6 +549,11 @@ def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> 
             yield (
                 f"start is 'imagenet': there are such weights for {' and '.join(IMAGENET)} alone, "
                 f'model.architecture is {config.model.architecture}'
+            )
+        elif stage.imagenet == 'package' and config.model.architecture != 'unet_lite':
+            yield (
+                f"imagenet is 'package': there is one for unet_lite alone; of "
+                f'{config.model.architecture} expected hub or a file'
             )
     elif stage.start not in ('scratch', *inputs):
         yield (

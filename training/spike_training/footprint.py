@@ -96,10 +96,9 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
 
 
 def _activations(here: Context, stage: Stage[Any]) -> float:
-    """Of a whole batch, from what small ones of one and of two images keep."""
+    """Of a whole batch, from what small ones of two and of three images keep."""
     train, data = here.stage.train(here.config.train), here.config.data
     multiple = here.info.multiple
-    # Batch norm refuses to train on one image of which a map has one position.
     height, width = (
         max(2 * multiple, min(size, SMALL) // multiple * multiple)
         for size in (data.height, data.width)
@@ -108,12 +107,13 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
         for network in stage.networks:
             recompute_activations(network)
     stage.train()
-    one, two = (
-        kept(stage, noise(here, images, height, width), train.precision) for images in (1, 2)
+    # Not one: batch norm refuses to train on a single image of which a map has one position.
+    two, three = (
+        kept(stage, noise(here, images, height, width), train.precision) for images in (2, 3)
     )
     # What does not grow with the images, such as weights in bfloat16, counts once.
     scale = train.batch_size * (data.height * data.width) / (height * width)
-    return max(0, 2 * one - two) + (two - one) * scale
+    return max(0, 3 * two - 2 * three) + (three - two) * scale
 
 
 def kept(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName) -> int:

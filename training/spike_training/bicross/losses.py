@@ -76,7 +76,7 @@ def si_loss_absolute(pred: Tensor, reference: Tensor, weight: Tensor, lam: float
 
     ``mean(|d - lam mean(d)|)`` with ``d = log pred - log reference``, means by weight. Where a
     picture leaves two depths open, squares are least between them, where nothing is; absolute
-    values are least at the likelier one.
+    values, with ``lam`` 0, at the likelier one.
 
     Args:
         pred: Depth in metres, ``[B, 1, H, W]``.

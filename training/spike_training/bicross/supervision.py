@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.model.unet_lite import PictureStem
 from spike_training.bicross.losses import (
     gradient_loss,
     si_loss,
@@ -39,13 +40,15 @@ def trunk_of(network: SpikeDepthNet) -> nn.Module:
 
 
 def hold_still(network: SpikeDepthNet, config: StageConfig) -> None:
-    """Keeps trunk and temporal module as they are, statistics too, where the stage says rate 0.
+    """Keeps the trunk as it is, its statistics too, where the stage says rate 0.
 
-    To be called whenever the network is put into training mode.
+    So does the module that makes a picture for it: what the trunk knows is pictures like that. To
+    be called whenever the network is put into training mode.
     """
     if config.encoder_rate == 0:
-        for part in (network.temporal, trunk_of(network)):
-            part.requires_grad_(False).eval()
+        trunk_of(network).requires_grad_(False).eval()
+        if isinstance(network.temporal, PictureStem):
+            network.temporal.requires_grad_(False).eval()
 
 
 class Label(NamedTuple):

@@ -78,7 +78,7 @@ class Manner:
         blocks: Share of kitchens with a second block, out in the room or on along the side.
         table_things: Largest size of what lies on tables.
         screens: Share of tables with a screen.
-        seats: Share of tables with a set of chairs at both sides.
+        seats: Share of tables with a set of chairs at both sides; walls hide those beyond them.
         contrast: Factor on the contrast of textures: where it is low, shading tells more.
         harsh: Whether light is uneven and contrasts are unusual in all rooms.
     """
@@ -559,9 +559,9 @@ def _seats(
                 high = seat + back * (0.35 + 0.29 * k)
                 parts.append(((0.0, high, half), (half, 0.45 * back * rail, 0.015), wood))
             for hand in (-1, 1):
-                x = hand * (half - 0.02)
-                parts.append(((x, tall, half), (0.02, tall, 0.02), wood))
-                parts.append(((x, seat / 2, -half + 0.03), (0.02, seat / 2, 0.02), wood))
+                post = hand * (half - 0.02)
+                parts.append(((post, tall, half), (0.02, tall, 0.02), wood))
+                parts.append(((post, seat / 2, -half + 0.03), (0.02, seat / 2, 0.02), wood))
             for centre, size, material in parts:
                 solids.add(chair.at(*centre), size, material, heading=chair.heading, there=item)
 

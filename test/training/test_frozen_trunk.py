@@ -1,0 +1,97 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``encoder_rate: 0``: what has learnt before stays as it is, in every kind of stage."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('timm')
+
+from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny  # noqa: E402
+from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite  # noqa: E402
+from spike_training.bicross.stages.cross_domain import CrossDomain  # noqa: E402
+from spike_training.bicross.stages.cross_modality import CrossModality  # noqa: E402
+from spike_training.bicross.stages.pretrain import Pretrain  # noqa: E402
+from spike_training.config import ModelConfig, StageConfig  # noqa: E402
+from spike_training.engine.optim import check_groups  # noqa: E402
+
+RANGE, DIM = (0.3, 80.0), 12
+
+
+def pretrain(network, rate):
+    return Pretrain(network, StageConfig(start='previous', encoder_rate=rate), ModelConfig())
+
+
+def cross_modality(network, rate):
+    config = StageConfig(kind='cross_modality', teacher='t', encoder_rate=rate)
+    return CrossModality(network, copy.deepcopy(network), config, ModelConfig(), DIM)
+
+
+def cross_domain(network, rate):
+    config = StageConfig(kind='cross_domain', encoder_rate=rate)
+    return CrossDomain(network, config, ModelConfig(), DIM)
+
+
+KINDS = pytest.mark.parametrize('make', [pretrain, cross_modality, cross_domain])
+
+
+@pytest.fixture
+def lite():
+    torch.manual_seed(0)
+    return unet_lite(4, RANGE, LiteSettings(dim=DIM, features=8))
+
+
+def trained_by(stage):
+    """The parameters that its optimisers step."""
+    groups = stage.optimizers()
+    check_groups(stage, groups)
+    return {id(p) for part in groups.values() for group in part for p in group['params']}
+
+
+@KINDS
+def test_the_trunk_and_its_picture_stay_as_they_are(make, lite):
+    stage = make(lite, 0.0)
+    steps = trained_by(stage)
+    stage.train()
+    for part in (lite.encoder.trunk, lite.temporal):
+        assert not any(id(p) in steps or p.requires_grad for p in part.parameters())
+        assert not any(module.training for module in part.modules())
+    for part in (lite.encoder.top, lite.encoder.merge, lite.decoder, lite.depth_head):
+        assert all(id(p) in steps for p in part.parameters())
+        assert all(module.training for module in part.modules())
+    before = copy.deepcopy(lite.encoder.trunk.state_dict())
+    lite(torch.randint(0, 5, (2, 4, 64, 64)), torch.ones(4)).depth.log().mean().backward()
+    assert all(torch.equal(before[k], v) for k, v in lite.encoder.trunk.state_dict().items())
+    assert all(p.grad is not None for p in lite.decoder.parameters())
+
+
+@KINDS
+def test_at_another_rate_it_learns(make, lite):
+    stage = make(lite, 0.5)
+    steps = trained_by(stage)
+    stage.train()
+    for part in (lite.encoder.trunk, lite.temporal):
+        assert all(id(p) in steps for p in part.parameters())
+        assert all(module.training for module in part.modules())
+    slow = {
+        id(p)
+        for part in stage.optimizers().values()
+        for group in part
+        if group['lr_scale'] == 0.5
+        for p in group['params']
+    }
+    assert slow == {id(p) for p in lite.encoder.trunk.parameters()}
+
+
+def test_of_another_network_the_encoder_stays_and_the_temporal_module_learns():
+    settings = TinySettings(stem=8, stage4=8, stage8=8, stage16=8, dim=DIM, features=8, head=4)
+    network = dpt_tiny(4, RANGE, settings)
+    stage = pretrain(network, 0.0)
+    stage.train()
+    assert not any(p.requires_grad for p in network.encoder.parameters())
+    assert not any(module.training for module in network.encoder.modules())
+    assert all(p.requires_grad for p in network.temporal.parameters())
