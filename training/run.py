@@ -29,6 +29,7 @@ COMMANDS = {
     'sample': 'spike_training.data.sample_scene:make_sample',
     'simulate': 'spike_training.simulate:simulate',
     'table': 'spike_training.table.command:table',
+    'world': 'spike_training.data.sheet:show_world',
 }
 """By subcommand: a function, or a dataclass of settings; from it come options and help."""
 

@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
+cv2 = pytest.importorskip('cv2')
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -34,6 +39,8 @@ from spike_training.data.sensor import SENSORS  # noqa: E402
 from spike_training.data.sheet import contact_sheet  # noqa: E402
 from spike_training.data.shifted import Look, ShiftedSource  # noqa: E402
 from spike_training.data.simulator import QUANTA, SpikeSimulator  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -159,6 +166,25 @@ def test_a_contact_sheet_shows_every_sample() -> None:
     assert sheet.shape[2] == 3
     plain = ProceduralSource(seed=5, **SMALL)
     assert contact_sheet(plain.samples(range(3)), 2).shape[1] < sheet.shape[1]
+
+
+def test_the_world_can_be_looked_at(tmp_path) -> None:
+    run = [sys.executable, ROOT / 'training/run.py', 'world', '--height', '32', '--width', '48']
+    path = tmp_path / 'new' / 'world.png'
+    done = subprocess.run(
+        [*run, '--out', path, '--style', 'road', '--scenes', '2', '--seed', '5'],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f'{path}: 2 scenes of style road' in done.stdout
+    source = ProceduralSource(('road',), 5, 32, 48, (128,), with_rgb=True)
+    expected = contact_sheet(source.samples(range(2)))
+    np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], expected)
+    done = subprocess.run(
+        [*run, '--out', tmp_path / 'world.jpg', '--scenes', '0'], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert 'scenes is 0: expected 1 or more; out is' in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_colour_changes_no_spike() -> None:
