@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ from spike_training.data.exposure import (  # noqa: E402
     phases,
     plane_luminance,
 )
-from spike_training.data.indoor import _seats  # noqa: E402
+from spike_training.data.indoor import HOME, _rooms, _seats  # noqa: E402
 from spike_training.data.procedural import ProceduralSource  # noqa: E402
 from spike_training.data.sensor import SENSORS  # noqa: E402
 from spike_training.data.sheet import contact_sheet  # noqa: E402
@@ -233,6 +234,20 @@ def test_homes_are_shallower_than_the_rooms_of_indoor() -> None:
     # From corner to corner a Kinect's frames of a kitchen span a factor of 2.5, e to the 0.9.
     assert 0.7 < spread < 1.1
     assert spread < depths('indoor')[1] - 0.2
+
+
+@pytest.mark.parametrize('part', ['seats', 'notes', 'blocks', 'screens'])
+def test_each_part_of_a_home_is_there_and_can_be_left_out(part) -> None:
+    uniform = np.random.default_rng(3).random((200, 8192), np.float32)
+
+    def solids(manner):
+        return (_rooms(Draws(uniform), manner).kind >= 0).sum()
+
+    kind = type(getattr(HOME, part))
+    fewer = solids(dataclasses.replace(HOME, **{part: kind(0)}))
+    # Random numbers are handed out in turn, so that other things differ by chance, too.
+    more = solids(dataclasses.replace(HOME, **{part: 64 if part == 'notes' else 1.0}))
+    assert more > fewer + 40
 
 
 def test_chairs_of_a_set_look_at_their_table() -> None:
