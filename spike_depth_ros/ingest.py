@@ -9,6 +9,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 
+from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.chunk import Geometry
 from spike_depth_ros.messages import (
     CameraInfoMessage,
@@ -16,7 +17,9 @@ from spike_depth_ros.messages import (
     PacketError,
     chunk_from_msg,
 )
-from spike_depth_ros.window import Arrival, PlaneAccount, PlaneRing, Policy, ReferencePlane
+from spike_depth_ros.ring import PlaneRing
+from spike_depth_ros.stamps import Arrival
+from spike_depth_ros.window import Policy, ReferencePlane
 
 MAX_WAITING_PACKETS = 32
 """Packets kept while the sensor size is not yet known."""

@@ -26,7 +26,7 @@ from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
 from spike_depth_ros.messages import FloatImage, published_depth
 from spike_depth_ros.metrics import Mean, Protocol
-from spike_depth_ros.window import Arrival
+from spike_depth_ros.stamps import Arrival
 
 TIMED = 100_000
 """Newest windows whose times are kept."""

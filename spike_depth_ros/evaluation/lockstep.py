@@ -13,11 +13,13 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
 from spike_depth_ros.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
 from spike_depth_ros.messages import METRES, MILLIMETRES, CameraInfoMessage, stamp_ns
-from spike_depth_ros.window import MAX_HELD_CHUNKS, PlaneAccount, ReferencePlane, Window
+from spike_depth_ros.stamps import MAX_HELD_CHUNKS
+from spike_depth_ros.window import ReferencePlane, Window
 
 LEAVE_OUT = 'none'
 """Instead of the name of a topic of true depth: there is none to be read."""

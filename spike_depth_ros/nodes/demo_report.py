@@ -29,7 +29,7 @@ def summarise(
     stream = {key: value for key, value in listener.stream.items() if key.startswith('planes_')}
     account = {key: int(float(value)) for key, value in stream.items() if key != 'planes_per_s'}
     received = account.get('planes_received', 0)
-    counted = received + account.get('planes_lost_in_transport', 0)
+    lost = account.get('planes_lost_in_transport', 0) + account.get('planes_lost_in_queue', 0)
     windows = len(listener.received_s)
     span_s = listener.received_s[-1] - listener.received_s[0] if windows > 1 else 0.0
     latency = np.percentile(listener.latencies_ms, [50, 99]) if windows else [None, None]
@@ -44,7 +44,7 @@ def summarise(
         'latency_ms_p50': None if latency[0] is None else float(latency[0]),
         'latency_ms_p99': None if latency[1] is None else float(latency[1]),
         # What the player sent and the node neither received nor missed was lost at either end.
-        'planes_dropped': account.get('planes_dropped', 0) + sent['planes_sent'] - counted,
+        'planes_dropped': account.get('planes_dropped', 0) + sent['planes_sent'] - received - lost,
         'abs_rel': listener.errors.abs_rel if scored else None,
         'abs_rel_coverage': listener.errors.coverage if scored else None,
         'planes_per_window': plan.info.planes,

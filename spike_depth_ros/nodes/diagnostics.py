@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.ingest import UNKNOWN_SIZE, Ingest
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.window import PlaneAccount
 
 FAILURES_FOR_ERROR = 5
 """Predictions that fail in a row before inference is reported as an error."""
@@ -129,6 +129,7 @@ def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[s
         'planes_expected': account.expected,
         'planes_received': account.received,
         'planes_lost_in_transport': account.lost_in_transport,
+        'planes_lost_in_queue': account.lost_in_queue,
         'planes_windowed': account.windowed,
         'planes_skipped_by_policy': account.skipped_by_policy,
         'planes_overwritten': account.overwritten,

@@ -27,6 +27,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64, Header
 
+from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report import render, warnings
@@ -45,7 +46,6 @@ from spike_depth_ros.metrics import PUBLISHED, Protocol
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.parameters import Parameter
-from spike_depth_ros.window import PlaneAccount
 
 QUEUE = 50
 

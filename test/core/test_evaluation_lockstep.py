@@ -45,7 +45,7 @@ def test_every_window_comes_out_with_its_planes_and_camera(opened):
         assert one.fx_px == bags.FX
         assert one.frame_id == 'spike_camera_optical_frame'
     account = stream.account
-    assert account.imbalance() == (0, 0)
+    assert account.check() == (0, 0)
     assert (account.received, account.windowed, account.pending) == (1000, 896, 104)
     assert account.dropped == 0
 
@@ -55,7 +55,7 @@ def test_the_hop_may_be_any(opened, hop, windows):
     stream, taken = replay(opened(bags.stream(1000)), hop=hop)
     assert len(taken) == windows
     assert planes_of(taken) == [float(hop * k) for k in range(windows)]
-    assert stream.account.imbalance() == (0, 0)
+    assert stream.account.check() == (0, 0)
     assert stream.account.dropped == 0
 
 
@@ -83,7 +83,7 @@ def test_no_window_lies_across_a_gap(opened):
     # 400 planes, then 40 missing: 16 are left over before them.
     assert planes_of(taken) == [0, 128, 256, 440, 568, 696, 824]
     account = stream.account
-    assert account.imbalance() == (0, 0)
+    assert account.check() == (0, 0)
     assert (account.lost_in_transport, account.refused, account.dropped) == (40, {'gap': 16}, 56)
     assert [(gap.at_ns, gap.planes) for gap in stream.gaps] == [
         (bags.START + 440 * bags.PERIOD, 40)
@@ -207,7 +207,7 @@ def test_a_packet_of_other_bytes_is_refused_and_leaves_a_gap(opened, monkeypatch
     assert stream.packets_refused == {'damaged': 1}
     assert planes_of(taken) == [0, 200, 328, 456, 584, 712, 840]
     assert stream.account.lost_in_transport == 40
-    assert stream.account.imbalance() == (0, 0)
+    assert stream.account.check() == (0, 0)
 
 
 @pytest.mark.parametrize('late', [0, 20])

@@ -77,12 +77,14 @@ class Listener:
         return int(float(self.values('stream').get(key, 0)))
 
     def accounting(self):
-        keys = 'expected received lost_in_transport windowed skipped_by_policy overwritten refused'
-        return {key: self.count(f'planes_{key}') for key in [*keys.split(), 'pending']}
+        keys = 'expected received lost_in_transport lost_in_queue windowed skipped_by_policy'
+        keys += ' overwritten refused pending'
+        return {key: self.count(f'planes_{key}') for key in keys.split()}
 
 
 def assert_balanced(account, sent=None):
-    assert account['expected'] == account['received'] + account['lost_in_transport']
+    lost = account['lost_in_transport'] + account['lost_in_queue']
+    assert account['expected'] == account['received'] + lost
     places = ('windowed', 'skipped_by_policy', 'overwritten', 'refused', 'pending')
     assert account['received'] == sum(account[place] for place in places)
     if sent is not None:

@@ -80,7 +80,7 @@ def test_a_bad_packet_is_counted_and_shows_as_a_gap(ingest, warnings):
     account = ingest.account()
     assert ingest.packets_refused == {'format': 1}
     assert (account.received, account.lost_in_transport, account.gaps) == (8, 4, 1)
-    assert account.imbalance() == (0, 0)
+    assert account.check() == (0, 0)
     assert "encoding 'rgb8'" in warnings['format']
     assert 'missing' in warnings['GAP']
 

@@ -1,0 +1,61 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The account of a stream: where every one of its planes went."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class PlaneAccount:
+    """Where every plane of a stream went. A plane counts once, however many windows hold it.
+
+    Attributes:
+        expected: Planes that the stamps say were sent, from the first received on.
+        received: Planes that arrived.
+        lost_in_transport: Planes missing between stamps.
+        lost_in_queue: Planes missing between stamps because this process read its queue too late.
+        windowed: Planes handed out in at least one window.
+        skipped_by_policy: Planes passed over on purpose (``latest``, a hop above the window,
+            nobody listening).
+        overwritten: Planes that inference did not get to in time.
+        refused: Planes turned away, by reason.
+        pending: Planes that wait for their window, or for the plane rate.
+        gaps: How often planes were missing.
+        restarts: How often the stream began anew (clock set back, long pause).
+    """
+
+    expected: int = 0
+    received: int = 0
+    lost_in_transport: int = 0
+    lost_in_queue: int = 0
+    windowed: int = 0
+    skipped_by_policy: int = 0
+    overwritten: int = 0
+    refused: dict[str, int] = dataclasses.field(default_factory=dict)
+    pending: int = 0
+    gaps: int = 0
+    restarts: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Planes that should have been in a window and were not."""
+        lost = self.lost_in_transport + self.lost_in_queue
+        return lost + self.overwritten + sum(self.refused.values())
+
+    def check(self) -> tuple[int, int]:
+        """Compare both sides of the two identities.
+
+        ``expected = received + lost_in_transport + lost_in_queue`` and ``received = windowed +
+        skipped_by_policy + overwritten + refused + pending``.
+
+        Returns:
+            Left side less right side of each, planes; ``(0, 0)`` when every plane is accounted
+            for.
+        """
+        placed = self.windowed + self.skipped_by_policy + self.overwritten + self.pending
+        return (
+            self.expected - self.received - self.lost_in_transport - self.lost_in_queue,
+            self.received - placed - sum(self.refused.values()),
+        )

@@ -1,0 +1,404 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ring against plain lists of planes; every plane carries its own number as its pixels."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from spike_depth_ros.chunk import Geometry, SpikeChunk
+from spike_depth_ros.ring import PlaneRing
+from spike_depth_ros.stamps import RESTART_AFTER_NS, Arrival
+
+GEOMETRY = Geometry(1, 32)
+PERIOD = 50_000
+T0 = 1_700_000_000_000_000_123
+
+
+def chunk(first, planes, t0_ns=None, period_ns=0, geometry=GEOMETRY):
+    """Planes numbered from ``first``, stamped on the clock of plane 0 at ``T0``."""
+    numbers = np.arange(first, first + planes, dtype='<u4')
+    data = numbers.view(np.uint8).reshape(planes, 1, 4)
+    stamp = T0 + first * PERIOD if t0_ns is None else t0_ns
+    return SpikeChunk(data, geometry, stamp, period_ns)
+
+
+def numbers_of(window):
+    return window.data.reshape(-1, 4).copy().view('<u4').ravel().tolist()
+
+
+def drain(ring):
+    taken = []
+    while (window := ring.take()) is not None:
+        taken.append(window)
+    return taken
+
+
+def ring_of(window, hop=0, policy='every', capacity=10_000, period_ns=PERIOD, **options):
+    return PlaneRing(GEOMETRY, window, hop, policy, capacity, period_ns, **options)
+
+
+# A stream: packets of some planes, each after some missing planes; and when the consumer looks.
+PACKETS = st.lists(
+    st.tuples(st.integers(1, 9), st.sampled_from([0, 0, 0, 0, 1, 5]), st.booleans()),
+    min_size=1,
+    max_size=40,
+)
+
+
+def runs_of(packets):
+    """Plain lists of consecutive plane numbers, split where planes are missing."""
+    runs, number = [[]], 0
+    for planes, missing, _ in packets:
+        if missing and runs[-1]:
+            runs.append([])
+        number += missing
+        runs[-1] += range(number, number + planes)
+        number += planes
+    return runs
+
+
+def play(ring, packets):
+    """Append the packets, looking where they say so; the windows that were taken."""
+    number, taken = 0, []
+    for planes, missing, look in packets:
+        number += missing
+        ring.append(chunk(number, planes))
+        number += planes
+        assert ring.account().check() == (0, 0)
+        if look:
+            taken += drain(ring)
+            assert ring.account().check() == (0, 0)
+    return taken
+
+
+@given(PACKETS, st.integers(1, 12), st.integers(1, 15))
+def test_every_gives_each_hop_of_each_run_without_a_gap(packets, window, hop):
+    ring = ring_of(window, hop)
+    taken = play(ring, packets) + drain(ring)
+    runs = runs_of(packets)
+    expected = [
+        run[start : start + window]
+        for run in runs
+        for start in range(0, len(run) - window + 1, hop)
+    ]
+    assert [numbers_of(w) for w in taken] == expected
+    account = ring.account()
+    seen = {number for numbers in expected for number in numbers}
+    assert account.received == sum(len(run) for run in runs)
+    assert account.windowed == len(seen)
+    assert account.overwritten == 0
+    first_missing = packets[0][1]  # before the first packet nothing is known to be missing
+    assert account.lost_in_transport == sum(p[1] for p in packets) - first_missing
+
+
+@given(PACKETS, st.integers(1, 12), st.integers(1, 15))
+def test_planes_before_a_gap_are_refused_unless_the_hop_skips_them(packets, window, hop):
+    ring = ring_of(window, hop)
+    play(ring, packets)
+    drain(ring)
+    refused = skipped = 0
+    for run in runs_of(packets)[:-1]:
+        windowed, wanted = set(), set()
+        start = 0
+        while start < len(run):
+            wanted |= set(range(start, min(start + window, len(run))))
+            if start + window <= len(run):
+                windowed |= set(range(start, start + window))
+            start += hop
+        refused += len(wanted - windowed)
+        skipped += len(set(range(len(run))) - wanted)
+    account = ring.account()
+    assert account.refused.get('gap', 0) == refused
+    assert account.skipped_by_policy >= skipped
+
+
+@given(PACKETS, st.integers(1, 8), st.integers(1, 10), st.integers(0, 10))
+def test_windows_of_a_small_ring_are_consecutive_and_every_plane_is_counted(
+    packets, window, hop, spare
+):
+    ring = ring_of(window, hop, capacity=window + spare)
+    taken = play(ring, packets) + drain(ring)
+    seen = set()
+    for got in taken:
+        numbers = numbers_of(got)
+        assert numbers == list(range(numbers[0], numbers[0] + window))
+        assert got.t0_ns == T0 + numbers[0] * PERIOD
+        assert got.reference_ns == T0 + (numbers[0] + window // 2) * PERIOD
+        seen |= set(numbers)
+    starts = [numbers_of(w)[0] for w in taken]
+    assert starts == sorted(set(starts))
+    account = ring.account()
+    assert account.windowed == len(seen)
+    assert account.received == sum(p[0] for p in packets)
+    assert account.pending < window + max(hop, window + spare)
+
+
+def newest_window(runs, stored, window, earliest):
+    """The last planes of the newest run that has a whole window late enough; else none."""
+    for run in reversed(runs):
+        if len(run) >= window and stored.index(run[-window]) >= earliest:
+            return run[-window:]
+    return []
+
+
+@given(PACKETS, st.integers(1, 8), st.integers(1, 10))
+def test_latest_gives_the_newest_full_window(packets, window, hop):
+    ring = ring_of(window, hop, 'latest')
+    number, runs, stored, earliest, seen = 0, [[]], [], 0, set()
+    for planes, missing, look in packets:
+        number += missing
+        if missing:
+            runs.append([])
+        runs[-1] += range(number, number + planes)
+        stored += range(number, number + planes)
+        ring.append(chunk(number, planes))
+        number += planes
+        if look:
+            got = ring.take()
+            numbers = [] if got is None else numbers_of(got)
+            assert numbers == newest_window(runs, stored, window, earliest)
+            if numbers:
+                earliest = stored.index(numbers[0]) + hop
+                seen |= set(numbers)
+        assert ring.account().check() == (0, 0)
+    account = ring.account()
+    assert account.windowed == len(seen)
+    assert (account.overwritten, account.refused) == (0, {})
+
+
+@given(PACKETS, st.integers(1, 8), st.sampled_from(['latest', 'every']), st.integers(0, 9))
+def test_nothing_is_dropped_while_nobody_wants_windows(packets, window, policy, spare):
+    ring = ring_of(window, 0, policy, capacity=window + spare)
+    number, taken = 0, []
+    ring.discard()
+    for planes, missing, look in packets:
+        number += missing
+        ring.append(chunk(number, planes))
+        number += planes
+        if look:
+            ring.discard()
+        account = ring.account()
+        assert account.check() == (0, 0)
+        assert (account.overwritten, account.refused) == (0, {})
+    assert ring.account().skipped_by_policy + ring.account().pending == sum(p[0] for p in packets)
+    ring.discard()
+    ring.append(chunk(number, window))
+    taken = drain(ring)
+    assert [numbers_of(w) for w in taken] == [list(range(number, number + window))]
+
+
+def test_a_full_ring_overwrites_the_oldest_and_counts_them():
+    ring = ring_of(window=4, capacity=8)
+    ring.append(chunk(0, 8))
+    ring.append(chunk(8, 3))
+    assert ring.account().overwritten == 3
+    assert [numbers_of(w)[0] for w in drain(ring)] == [3, 7]
+    assert ring.account().pending == 0
+
+
+def test_a_packet_above_the_capacity_keeps_its_newest_planes():
+    ring = ring_of(window=4, capacity=6)
+    ring.append(chunk(0, 20))
+    assert numbers_of(ring.take()) == [14, 15, 16, 17]
+    assert ring.account().overwritten == 14
+    assert ring.account().check() == (0, 0)
+
+
+def test_late_and_repeated_packets_are_refused():
+    ring = ring_of(window=4)
+    assert ring.append(chunk(0, 4)) is Arrival.FIRST
+    assert ring.append(chunk(4, 4)) is Arrival.NEXT
+    assert ring.append(chunk(0, 4)) is Arrival.BACKWARD
+    assert ring.append(chunk(8, 4)) is Arrival.NEXT
+    assert ring.account().refused == {'backward': 4}
+    assert [numbers_of(w)[0] for w in drain(ring)] == [0, 4, 8]
+
+
+def test_a_clock_set_back_restarts_the_stream():
+    ring = ring_of(window=4)
+    ring.append(chunk(1000, 4))
+    assert ring.append(chunk(0, 4)) is Arrival.BACKWARD
+    assert ring.append(chunk(4, 4)) is Arrival.RESTART
+    assert ring.append(chunk(8, 4)) is Arrival.NEXT
+    account = ring.account()
+    assert (account.restarts, account.lost_in_transport, account.gaps) == (1, 0, 0)
+    assert account.refused == {'backward': 4}
+    assert [numbers_of(w)[0] for w in drain(ring)] == [1000, 4, 8]
+
+
+def test_two_publishers_on_one_topic_do_not_restart_the_stream():
+    ring = ring_of(window=4)
+    for step in range(5):
+        ring.append(chunk(1000 + 4 * step, 4))
+        ring.append(chunk(4 * step, 4))
+    assert ring.account().restarts == 0
+    assert ring.account().refused == {'backward': 20}
+    assert [numbers_of(w)[0] for w in drain(ring)] == [1000, 1004, 1008, 1012, 1016]
+
+
+def test_a_long_pause_is_a_restart_not_a_loss():
+    ring = ring_of(window=4)
+    ring.append(chunk(0, 4))
+    pause = 1 + RESTART_AFTER_NS // PERIOD
+    assert ring.append(chunk(4 + pause, 4)) is Arrival.RESTART
+    assert ring.account().lost_in_transport == 0
+    assert ring.append(chunk(8 + 2 * pause - 2, 4)) is Arrival.GAP
+    assert ring.account().lost_in_transport == pause - 2
+
+
+@pytest.mark.parametrize('rate', [20_000, 30_000, 40_000, 1_280, 999.7])
+def test_the_rate_is_inferred_and_times_do_not_drift(rate):
+    ring = ring_of(window=10, period_ns=0)
+    stamps = [T0 + round(n * 1e9 / rate) for n in range(0, 4000, 40)]
+    arrivals = [ring.append(chunk(40 * i, 40, t)) for i, t in enumerate(stamps)]
+    assert arrivals[:2] == [Arrival.HELD] * 2
+    assert set(arrivals[2:]) == {Arrival.NEXT}
+    assert ring.period_ns == round(1e9 / rate)
+    windows = drain(ring)
+    assert len(windows) == 400
+    for window in windows:
+        first = numbers_of(window)[0]
+        assert abs(window.t0_ns - T0 - first * 1e9 / rate) <= 40
+        assert abs(window.reference_ns - T0 - (first + 5) * 1e9 / rate) <= 40
+    assert ring.account().check() == (0, 0)
+
+
+def test_a_gap_among_the_first_packets_does_not_spoil_the_rate():
+    ring = ring_of(window=4, period_ns=0)
+    for first in (0, 4, 12, 16):
+        assert ring.account().check() == (0, 0)
+        ring.append(chunk(first, 4))
+    assert ring.period_ns == 0
+    ring.append(chunk(20, 4))
+    assert ring.period_ns == PERIOD
+    assert ring.account().lost_in_transport == 4
+    assert [numbers_of(w)[0] for w in drain(ring)] == [0, 4, 12, 16, 20]
+
+
+def test_held_planes_are_pending_then_refused_when_the_rate_stays_unknown():
+    ring = ring_of(window=4, period_ns=0)
+    stamp = T0
+    for step in range(40):
+        stamp += 1_000_000 * (1 + step % 3)
+        ring.append(chunk(4 * step, 4, stamp))
+        assert ring.account().check() == (0, 0)
+    assert ring.period_ns == 0
+    assert ring.account().pending == 32 * 4
+    assert ring.account().refused == {'rate_unknown': 8 * 4}
+
+
+def test_another_geometry_and_another_rate_are_refused():
+    ring = ring_of(window=4)
+    ring.append(chunk(0, 4, period_ns=PERIOD))
+    assert ring.append(chunk(4, 4, geometry=Geometry(1, 32, 'big'))) is Arrival.OTHER_GEOMETRY
+    assert ring.append(chunk(4, 4, period_ns=2 * PERIOD)) is Arrival.OTHER_RATE
+    assert ring.append(chunk(4, 4)) is Arrival.NEXT
+    assert ring.account().refused == {'geometry': 4, 'rate': 4}
+    assert ring.account().check() == (0, 0)
+
+
+def test_stamps_within_the_tolerance_are_no_gap():
+    ring = ring_of(window=4, stamp_tolerance=3.0)
+    ring.append(chunk(0, 4))
+    assert ring.append(chunk(4, 4, T0 + 7 * PERIOD)) is Arrival.NEXT
+    assert ring.append(chunk(8, 4, T0 + 15 * PERIOD)) is Arrival.GAP
+    assert ring.account().lost_in_transport == 4
+
+
+def test_discarded_planes_are_skipped_and_the_stream_goes_on():
+    ring = ring_of(window=4, hop=2)
+    ring.append(chunk(0, 7))
+    ring.discard()
+    assert ring.account().skipped_by_policy == 7
+    assert ring.take() is None
+    assert ring.append(chunk(7, 4)) is Arrival.NEXT
+    assert numbers_of(ring.take()) == [7, 8, 9, 10]
+    assert ring.account().check() == (0, 0)
+
+
+def test_a_window_is_owned():
+    ring = ring_of(window=4, capacity=4)
+    ring.append(chunk(0, 4))
+    window = ring.take()
+    ring.append(chunk(4, 4))
+    assert numbers_of(window) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(('reference', 'plane'), [('first', 0), ('middle', 5), ('last', 9)])
+def test_the_reference_plane_gives_the_stamp(reference, plane):
+    ring = ring_of(window=10, reference=reference)
+    ring.append(chunk(0, 10))
+    window = ring.take()
+    assert window.reference_plane == plane
+    assert window.reference_ns == T0 + plane * PERIOD
+
+
+def test_bad_sizes_are_refused():
+    with pytest.raises(ValueError, match='ring of 100 planes cannot hold a window of 128'):
+        ring_of(window=128, capacity=100)
+    with pytest.raises(ValueError, match='window 0'):
+        ring_of(window=0)
+
+
+@pytest.mark.parametrize('factor', [0.5, 2])
+def test_another_rate_is_taken_over_after_a_while(factor):
+    ring = ring_of(window=4, period_ns=0)
+    for step in range(40):
+        ring.append(chunk(4 * step, 4))
+    drain(ring)
+    before = ring.account()
+    start, period = T0 + 160 * PERIOD, round(factor * PERIOD)
+    arrivals = []
+    for step in range(80):
+        arrivals.append(ring.append(chunk(160 + 4 * step, 4, start + 4 * step * period)))
+        assert ring.account().check() == (0, 0)
+        windows = drain(ring)
+    assert arrivals.count(Arrival.NEW_RATE) == 1
+    assert set(arrivals[40:]) == {Arrival.NEXT}
+    assert ring.period_ns == period
+    assert numbers_of(windows[-1]) == list(range(476, 480))
+    assert windows[-1].t0_ns == start + 316 * period
+    assert ring.account().restarts == before.restarts + 1
+
+
+def test_a_rate_that_was_set_is_kept_and_the_stamps_are_heard():
+    ring = ring_of(window=4)
+    for step in range(40):
+        assert ring.append(chunk(4 * step, 4, T0 + 8 * step * PERIOD)) is not Arrival.NEW_RATE
+    assert ring.period_ns == PERIOD
+    assert ring.stamped_period_ns == 2 * PERIOD
+
+
+def test_equal_losses_at_the_start_do_not_spoil_the_rate_for_good():
+    ring = ring_of(window=4, period_ns=0)
+    for first in (0, 8, 16, *range(20, 400, 4)):
+        ring.append(chunk(first, 4))
+    assert ring.period_ns == PERIOD
+    windows = drain(ring)
+    assert numbers_of(windows[-1]) == [396, 397, 398, 399]
+    assert windows[-1].t0_ns == T0 + 396 * PERIOD
+    assert ring.account().check() == (0, 0)
+
+
+def test_planes_that_come_late_are_not_lost_too():
+    ring = ring_of(window=4)
+    for first in (0, 4, 12, 8, 20, 16, 24):
+        ring.append(chunk(first, 4))
+        assert ring.account().check() == (0, 0)
+    account = ring.account()
+    assert (account.expected, account.received, account.lost_in_transport) == (28, 28, 0)
+    assert account.refused == {'backward': 8}
+    assert account.dropped == 8
+
+
+def test_a_stamp_that_is_early_costs_its_packet_alone():
+    ring = ring_of(window=4)
+    ring.append(chunk(0, 4))
+    assert ring.append(chunk(4, 4, T0 + 4 * PERIOD - 40_000)) is Arrival.BACKWARD
+    assert ring.append(chunk(8, 4, T0 + 8 * PERIOD - 40_000)) is Arrival.NEXT
+    account = ring.account()
+    assert (account.expected, account.lost_in_transport) == (12, 0)
+    assert account.refused == {'backward': 4}
+    assert [numbers_of(w)[0] for w in drain(ring)] == [0, 8]
