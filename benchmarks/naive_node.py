@@ -35,7 +35,6 @@ from spike_depth_ros.messages import stamp_ns
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.conversions import stamp_msg
-from spike_depth_ros.nodes.depth import SPIKE_QUEUE
 from spike_depth_ros.window import reference_index
 
 
@@ -58,7 +57,7 @@ class NaiveDepthNode(Node):
         self.running = True
         self.depth_publisher = self.create_publisher(Image, 'depth/image', 5)
         self.count_publisher = self.create_publisher(UInt64, 'planes_in', 5)
-        qos = QoSProfile(depth=SPIKE_QUEUE, reliability=QoSReliabilityPolicy.RELIABLE)
+        qos = QoSProfile(depth=process.QUEUE_PACKETS, reliability=QoSReliabilityPolicy.RELIABLE)
         self.create_subscription(Image, 'spikes', self.on_spikes, qos)
         self.create_timer(1.0, self.publish_count)
         self.thread = threading.Thread(target=self.infer)

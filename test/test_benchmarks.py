@@ -40,16 +40,22 @@ def test_packing_refuses_results_that_differ():
         )
 
 
-@pytest.mark.dds
-@pytest.mark.slow
-def test_end_to_end_measures_both_pipelines(tmp_path):
+SIDE = {
+    *('windows_per_s', 'latency_ms_p50', 'latency_ms_p99'),
+    *('node_cpu', 'player_cpu', 'other_cpu'),
+    *('planes_sent', 'planes_per_s', 'player_behind_s', 'planes_in', 'planes_dropped'),
+    *('planes_lost_in_transport', 'planes_lost_in_queue', 'planes_overwritten', 'planes_refused'),
+}
+
+# A tenth of the rate: every pipeline sees every plane even on a busy machine.
+SHORT = ('--rounds', '1', '--seconds', '1', '--warm-up', '0.5', '--rate', '2000')
+
+
+def run_benchmark(name, path, *arguments):
     pytest.importorskip('rclpy')
     pytest.importorskip('torch')
-    path = tmp_path / 'end_to_end.json'
-    # A tenth of the rate: both pipelines see every plane even on a busy machine.
-    settings = ['--rounds', '1', '--seconds', '1', '--warm-up', '0.5', '--rate', '2000']
     done = subprocess.run(
-        [sys.executable, '-m', 'benchmarks.end_to_end', *settings, '--json', str(path)],
+        [sys.executable, '-m', f'benchmarks.{name}', *SHORT, *arguments, '--json', str(path)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -58,20 +64,43 @@ def test_end_to_end_measures_both_pipelines(tmp_path):
     )
     assert done.returncode == 0, done.stdout
     result = json.loads(path.read_text())
-    assert result.keys() == {'machine', 'settings', 'rounds', 'ours', 'naive', 'ratio'}
     assert result['machine'].keys() == MACHINE
+    return result, done.stdout
+
+
+def check_side(side):
+    assert side.keys() == SIDE
+    assert side['windows_per_s'] > 0
+    assert side['node_cpu'] > 0
+    assert side['planes_sent'] == 4000
+    assert side['planes_in'] == side['planes_sent']
+    assert side['planes_dropped'] == 0
+    assert 0 < side['latency_ms_p50'] <= side['latency_ms_p99']
+
+
+@pytest.mark.dds
+@pytest.mark.slow
+def test_end_to_end_measures_every_pipeline(tmp_path):
+    against = ('--against', 'HEAD') if (ROOT / '.git').exists() else ()
+    result, printed = run_benchmark('end_to_end', tmp_path / 'end_to_end.json', *against)
+    assert result.keys() == {'machine', 'settings', 'rounds', 'medians', 'ours_over'}
     (only,) = result['rounds']
-    for side in (only['ours'], only['naive']):
-        assert side.keys() == {
-            *('windows_per_s', 'latency_ms_p50', 'latency_ms_p99'),
-            *('node_cpu', 'player_cpu', 'other_cpu'),
-            *('planes_sent', 'planes_per_s', 'planes_in', 'planes_dropped'),
-        }
-        assert side['windows_per_s'] > 0
-        assert side['node_cpu'] > 0
-        assert side['planes_sent'] == 4000
-        assert side['planes_in'] == side['planes_sent']
-        assert side['planes_dropped'] == 0
-        assert 0 < side['latency_ms_p50'] <= side['latency_ms_p99']
-    assert result['ratio'] == only['ours']['windows_per_s'] / only['naive']['windows_per_s']
-    assert 'median, ours' in done.stdout
+    assert only.keys() == result['medians'].keys() == {'ours', 'naive', *against[1:]}
+    for side in only.values():
+        check_side(side)
+    for name, ratio in result['ours_over'].items():
+        assert ratio == only['ours']['windows_per_s'] / only[name]['windows_per_s']
+    assert 'median, ours' in printed
+
+
+@pytest.mark.dds
+@pytest.mark.slow
+def test_starved_measures_beside_busy_loops(tmp_path):
+    result, printed = run_benchmark('starved', tmp_path / 'starved.json', '--loops', '0', '1')
+    assert result.keys() == {'machine', 'settings', 'rounds'}
+    assert [sides['loops'] for sides in result['rounds']] == [0, 1]
+    for sides in result['rounds']:
+        check_side(sides['ours'])
+    # The loop takes a core, where there is one for it.
+    assert result['rounds'][1]['ours']['other_cpu'] > 0.3
+    assert '| 1     | 1     | ours ' in printed

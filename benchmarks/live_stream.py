@@ -1,0 +1,329 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A live stream through a depth node, as processes of any tree of this repository, measured."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import UInt64
+
+from spike_depth_ros.checkpoint import default_checkpoint, load_info
+from spike_depth_ros.messages import stamp_ns
+from spike_depth_ros.nodes import process
+from spike_depth_ros.window import reference_index
+
+ROOT = Path(__file__).parents[1]
+
+TICKS_PER_S = os.sysconf('SC_CLK_TCK')
+
+START_S = 60.0
+"""A process that has not done its first step by then never will."""
+
+SETTLE_S = 5.0
+"""Nodes publish their counters once a second; those of the last plane come by then."""
+
+OWN_PROFILE = 'SPIKE_DEPTH_BENCHMARK_PROFILE'
+"""Environment variable: each tree's processes take the DDS profile of that tree."""
+
+LOST = ('lost_in_transport', 'lost_in_queue', 'overwritten', 'refused')
+"""Counters of planes that a depth node knows it dropped."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+    """A player and a depth node to be measured.
+
+    Attributes:
+        name: Its name in tables.
+        node: Arguments of Python that start the depth node.
+        tree: Root of the files that both processes import.
+    """
+
+    name: str
+    node: tuple[str, ...]
+    tree: Path = ROOT
+
+
+def spike_depth(name: str, tree: Path = ROOT) -> Pipeline:
+    """Return our player and depth node, of any commit."""
+    node = ('-m', 'spike_depth_ros.nodes.depth', '--ros-args')
+    return Pipeline(name, (*node, '-p', 'spikes.reliability:=reliable'), tree)
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """How a side of a round is measured.
+
+    Attributes:
+        rate: Planes a second.
+        warm_up: Seconds that are not measured.
+        seconds: Seconds that are.
+    """
+
+    rate: float
+    warm_up: float
+    seconds: float
+
+
+class Subscriber(Node):
+    """Subscriber that counts depth images and keeps what the node publishes of its planes.
+
+    Attributes:
+        arrivals_s: Monotonic time of each depth image, seconds.
+        latencies_ms: Its age: time since the last plane of its window.
+        planes_in: Planes that the node has received.
+        stream: Newest values of the node's diagnostics of its stream; empty for a naive node.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        super().__init__('benchmark')
+        info = load_info(default_checkpoint())
+        last = info.planes - 1 - reference_index(info.reference_plane, info.planes)
+        self._stamp_to_last_ns = last * 1e9 / rate_hz
+        self.forget()
+        self.create_subscription(Image, 'depth/image', self._on_depth, 50)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self.create_subscription(UInt64, 'planes_in', self._on_planes_in, QoSProfile(depth=10))
+
+    def forget(self) -> None:
+        """Begin a side of a round."""
+        self.arrivals_s: list[float] = []
+        self.latencies_ms: list[float] = []
+        self.planes_in = 0
+        self.stream: dict[str, str] = {}
+
+    def planes(self, counter: str) -> int:
+        """Return a counter of the node's diagnostics, 0 where it has none."""
+        return int(float(self.stream.get(f'planes_{counter}', 0)))
+
+    def _on_depth(self, msg: Image) -> None:
+        now_ns = self.get_clock().now().nanoseconds
+        self.arrivals_s.append(time.monotonic())
+        last_ns = stamp_ns(msg.header.stamp) + self._stamp_to_last_ns
+        self.latencies_ms.append((now_ns - last_ns) / 1e6)
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            values = {pair.key: pair.value for pair in status.values}
+            if 'planes_received' in values:
+                self.stream = values
+                self.planes_in = self.planes('received')
+
+    def _on_planes_in(self, msg: UInt64) -> None:
+        self.planes_in = msg.data
+
+    def spin_until(
+        self, condition: Callable[[], bool], seconds: float, child: subprocess.Popen[bytes]
+    ) -> bool:
+        """Handle messages until a condition holds; False if it did not in time.
+
+        Raises:
+            RuntimeError: The child ended with an error.
+        """
+        until = time.monotonic() + seconds
+        while not condition():
+            if child.poll():
+                raise RuntimeError(f'{child.args} ended with status {child.returncode}')
+            if time.monotonic() > until:
+                return False
+            rclpy.spin_once(self, timeout_sec=0.02)
+        return True
+
+    def spin_for(self, seconds: float, child: subprocess.Popen[bytes]) -> None:
+        """Handle messages for some time."""
+        self.spin_until(lambda: False, seconds, child)
+
+
+def measure(
+    pipeline: Pipeline, subscriber: Subscriber, timing: Timing, scratch: Path
+) -> dict[str, float]:
+    """Measure one side of one round.
+
+    Args:
+        pipeline: What to start.
+        subscriber: The benchmark's own node.
+        timing: Rate and times.
+        scratch: Folder for logs and the player's report.
+
+    Returns:
+        - ``windows_per_s``: depth images that arrived, per second of the measured time;
+        - ``latency_ms_p50``, ``latency_ms_p99``: from the time of a window's last plane to its
+          arrival;
+        - ``planes_sent``, ``planes_in``, ``planes_dropped``: of the whole round with its warm-up,
+          as the player and the node count them. Planes that policy ``latest`` passes over are not
+          dropped. Planes that the node neither received nor knows to be lost count as dropped;
+        - ``planes_lost_in_transport``, ``planes_lost_in_queue``, ``planes_overwritten``,
+          ``planes_refused``: of these, where the node knows it;
+        - ``planes_per_s``: what the player reached, ``player_behind_s``: how far it was behind
+          at most (nan where it does not report that);
+        - ``node_cpu``, ``player_cpu``: CPU seconds of either process per second;
+        - ``other_cpu``: of all processes beside node, player and this one.
+
+    Raises:
+        RuntimeError: A process did not start, ended with an error or gave no depth.
+    """
+    subscriber.forget()
+    planes = round((timing.warm_up + timing.seconds + 0.5) * timing.rate)
+    report = scratch / 'player.json'
+    with running(pipeline.name, pipeline.node, pipeline.tree, scratch) as node:
+        if not subscriber.spin_until(
+            lambda: subscriber.count_subscribers('spikes') > 0, START_S, node
+        ):
+            raise RuntimeError(f'{pipeline.name} does not subscribe to spikes')
+        player = (
+            *('-m', 'spike_depth_ros.nodes.player', str(process.asset('sample.npz')), '--loop'),
+            *('--rate', f'{timing.rate:g}', '--planes', str(planes), '--report', str(report)),
+        )
+        with running('player', player, pipeline.tree, scratch) as playing:
+            if not subscriber.spin_until(lambda: bool(subscriber.arrivals_s), START_S, node):
+                raise RuntimeError(f'{pipeline.name} publishes no depth')
+            subscriber.spin_for(timing.warm_up, node)
+            result = _measure_now(subscriber, node, playing, timing.seconds)
+            if not subscriber.spin_until(lambda: playing.poll() is not None, START_S, node):
+                raise RuntimeError('the player does not end')
+        sent = json.loads(report.read_text())
+        subscriber.spin_until(lambda: _complete(subscriber, sent['planes_sent']), SETTLE_S, node)
+    known = {f'planes_{name}': subscriber.planes(name) for name in LOST}
+    in_transport = known['planes_lost_in_transport'] + known['planes_lost_in_queue']
+    unknown = sent['planes_sent'] - subscriber.planes_in - in_transport
+    return {
+        **result,
+        'planes_sent': sent['planes_sent'],
+        'planes_per_s': sent['planes_per_s'],
+        'player_behind_s': sent.get('behind_s_max', float('nan')),
+        'planes_in': subscriber.planes_in,
+        **known,
+        'planes_dropped': sum(known.values()) + unknown,
+    }
+
+
+def _complete(subscriber: Subscriber, sent: int) -> bool:
+    return max(subscriber.planes_in, subscriber.planes('expected')) >= sent
+
+
+def _measure_now(
+    subscriber: Subscriber,
+    node: subprocess.Popen[bytes],
+    player: subprocess.Popen[bytes],
+    seconds: float,
+) -> dict[str, float]:
+    """Count for some seconds what a node that is running makes."""
+    first = len(subscriber.arrivals_s)
+    before, started = cpu_seconds(), time.monotonic()
+    subscriber.spin_for(seconds, node)
+    after, elapsed = cpu_seconds(), time.monotonic() - started
+    ages = subscriber.latencies_ms[first:]
+    if not ages:
+        raise RuntimeError(f'no depth image arrived in {seconds:g} s')
+    middle, high = np.percentile(ages, [50, 99])
+    processes = (node.pid, player.pid, os.getpid())
+    used = [(after.get(pid, 0.0) - before[pid]) / elapsed for pid in processes]
+    everything = (sum(after.values()) - sum(before.values())) / elapsed
+    return {
+        'windows_per_s': len(ages) / elapsed,
+        'latency_ms_p50': float(middle),
+        'latency_ms_p99': float(high),
+        'node_cpu': used[0],
+        'player_cpu': used[1],
+        'other_cpu': everything - sum(used),
+    }
+
+
+def cpu_seconds() -> dict[int, float]:
+    """Return the CPU time of every process by its number: all threads, and children that ended."""
+    used = {}
+    for folder in Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):  # it has just ended
+            fields = (folder / 'stat').read_text().rsplit(')', 1)[1].split()
+            used[int(folder.name)] = sum(map(int, fields[11:15])) / TICKS_PER_S
+    return used
+
+
+@contextlib.contextmanager
+def running(
+    name: str, arguments: tuple[str, ...], tree: Path, logs: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a Python process of a tree; it is interrupted, and waited for, in the end."""
+    profile = {'FASTRTPS_DEFAULT_PROFILES_FILE': str(tree / 'config/dds/loopback.xml')}
+    with (logs / f'{name}.log').open('wb') as log:
+        child = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=tree,
+            # What is set already is another transport, or this machine's shared memory is small.
+            env={**os.environ, **(profile if OWN_PROFILE in os.environ else {})},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield child
+    except Exception:
+        print((logs / f'{name}.log').read_text(errors='replace'), file=sys.stderr)
+        raise
+    finally:
+        if child.poll() is None:
+            child.send_signal(signal.SIGINT)
+        try:
+            child.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@contextlib.contextmanager
+def busy(loops: int) -> Iterator[None]:
+    """Keep so many processes computing meanwhile, each all that a core gives."""
+    children = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(loops)]
+    try:
+        yield
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+@contextlib.contextmanager
+def session(rate_hz: float) -> Iterator[tuple[Subscriber, Path]]:
+    """Set the transport up for this process and its children.
+
+    Args:
+        rate_hz: Planes a second of the streams that are measured.
+
+    Yields:
+        The subscriber, and a folder for files that nobody keeps.
+    """
+    process.keep_freed_memory()
+    variables, warnings = process.dds_environment(
+        process.shared_file('config/dds/loopback.xml'), publishers=3
+    )
+    os.environ.update(variables)
+    if 'FASTRTPS_DEFAULT_PROFILES_FILE' in variables:
+        os.environ[OWN_PROFILE] = '1'
+    os.environ.setdefault('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 99)))
+    for warning in warnings:
+        print(f'warning: {warning}', file=sys.stderr)
+    rclpy.init()
+    subscriber = Subscriber(rate_hz)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield subscriber, Path(scratch)
+    finally:
+        subscriber.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,122 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Planes lost on a machine that is busy: player and node beside processes that take its cores.
+
+Rounds of our player and node and of those of a named commit alternate as in ``end_to_end.py``,
+beside no, one and two busy loops (``--loops``), each of which takes all that a core gives it.
+
+    python -m benchmarks.starved --against COMMIT --json starved.json
+
+from the repository's root. The JSON holds ``machine``, ``settings`` and ``rounds``: each with
+``loops``, ``number`` and a side per pipeline, as described at ``live_stream.measure``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report
+from benchmarks.live_stream import LOST, Timing, busy, measure, session, spike_depth
+from benchmarks.named_commit import worktree
+
+OURS = 'ours'
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure all rounds; the result is as this module's description has it."""
+    machine = report.machine()
+    timing = Timing(options.rate, options.warm_up, options.seconds)
+    rounds: list[dict[str, Any]] = []
+    with contextlib.ExitStack() as stack:
+        pipelines = [spike_depth(OURS)]
+        if options.against:
+            tree = stack.enter_context(worktree(options.against))
+            pipelines.append(spike_depth(options.against, tree))
+        subscriber, scratch = stack.enter_context(session(options.rate))
+        for number in range(1, options.rounds + 1):
+            for loops in options.loops:
+                sides: dict[str, Any] = {'loops': loops, 'number': number}
+                for pipeline in pipelines:
+                    print(f'round {number}, {loops} loops: {pipeline.name}', file=sys.stderr)
+                    with busy(loops):
+                        sides[pipeline.name] = measure(pipeline, subscriber, timing, scratch)
+                rounds.append(sides)
+            pipelines.append(pipelines.pop(0))  # what ran before it changes for each
+    return {
+        'machine': machine,
+        'settings': {
+            name: getattr(options, name)
+            for name in ('seconds', 'rounds', 'warm_up', 'rate', 'against', 'loops')
+        },
+        'rounds': rounds,
+    }
+
+
+def text(result: dict[str, Any]) -> str:
+    """Format the result as a Markdown table: every round, by the number of busy loops."""
+    header = (
+        'loops',
+        'round',
+        'node',
+        'sent',
+        'dropped',
+        *(name.replace('_', ' ') for name in LOST),
+    )
+    header = (*header, 'windows/s', 'p99 ms', 'player at', 'behind s', 'node CPU')
+    rows = []
+    rate = result['settings']['rate']
+    for sides in sorted(result['rounds'], key=lambda sides: (sides['loops'], sides['number'])):
+        for name in (key for key in sides if key not in ('loops', 'number')):
+            side = sides[name]
+            rows.append(
+                (
+                    f'{sides["loops"]}',
+                    f'{sides["number"]}',
+                    name,
+                    f'{side["planes_sent"]}',
+                    f'{side["planes_dropped"]}',
+                    *(f'{side[f"planes_{cause}"]}' for cause in LOST),
+                    f'{side["windows_per_s"]:.1f}',
+                    f'{side["latency_ms_p99"]:.0f}',
+                    f'{side["planes_per_s"] / rate:.1%}',
+                    f'{side["player_behind_s"]:.2f}',
+                    f'{side["node_cpu"]:.2f}',
+                )
+            )
+    return report.machine_line(result['machine']) + '\n\n' + report.table(header, rows)
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='python -m benchmarks.starved',
+        description='Planes lost by player and node beside processes that take the cores.',
+    )
+    add = parser.add_argument
+    add('--seconds', type=float, default=8.0, help='measured time of a side. Default: 8')
+    add('--warm-up', type=float, default=2.0, help='before it, seconds. Default: 2')
+    add('--rounds', type=int, default=5, help='default: 5')
+    add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
+    add('--loops', type=int, nargs='+', default=[0, 1, 2], help='busy loops. Default: 0 1 2')
+    add('--against', metavar='COMMIT', help='measure the node and player of this commit as well')
+    add('--json', type=Path, help='file for the result')
+    return parser
+
+
+def main(args: list[str] | None = None) -> int:
+    parser = argument_parser()
+    options = parser.parse_args(args)
+    try:
+        result = run(options)
+    except ValueError as error:  # no such commit
+        parser.error(str(error))
+    print(text(result))
+    report.write_json(options.json, result)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
