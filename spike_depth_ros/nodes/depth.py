@@ -23,11 +23,16 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
+from rclpy.event_handler import (
+    QoSRequestedIncompatibleQoSInfo,
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+)
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -35,12 +40,11 @@ from spike_depth_ros import preview
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator, Prediction
 from spike_depth_ros.ingest import Ingest, StreamSettings
+from spike_depth_ros.losses import InForce
 from spike_depth_ros.nodes import conversions, diagnostics, parameters, process
 from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
 from spike_depth_ros.window import Window
-
-SPIKE_QUEUE = 128
-"""Packets that DDS keeps for the node while Python is busy: 40 planes of 20 kHz each, 0.26 s."""
 
 WARN_EVERY_S = 5.0
 """The same kind of warning is logged at most this often; counters and diagnostics miss none."""
@@ -74,7 +78,8 @@ class SpikeDepthNode(LifecycleNode):
         self._outputs: TopicOutputs | None = None
         self._ingest: Ingest | None = None
         self._inference: Inference | None = None
-        self._inputs: list[Any] = []
+        self._inputs: list[Subscription] = []
+        self._reader: TopicReader | None = None
         self._swap_problem = ''
         # A model is loaded beside the running one; meanwhile the node may have moved on.
         self._model_lock = threading.Lock()
@@ -118,22 +123,23 @@ class SpikeDepthNode(LifecycleNode):
         """Subscribe and start inference."""
         assert self._outputs is not None
         self._ingest = Ingest(self._stream_settings(), self._warn)
-        self._stream_task = diagnostics.StreamTask(self._settings['input_timeout_s'])
+        reliable = self._settings['spikes.reliability'] == 'reliable'
+        self._stream_task = diagnostics.StreamTask(
+            self._settings['input_timeout_s'], InForce.here(reliable)
+        )
         self._inference_task = diagnostics.InferenceTask()
         with self._model_lock:
             assert self._estimator is not None
-            self._inference = Inference(self._estimator, self._ingest, self._outputs, self._warn)
+            self._inference = Inference(
+                self._estimator,
+                self._ingest,
+                self._outputs,
+                self._warn,
+                lambda: process.lower_priority(self._warn_of_priority),
+            )
         self._outputs.ingest = self._ingest
-        # camera_info first: of two waiting messages the executor handles it before the spikes.
-        self._inputs = [
-            self._subscribe(CameraInfo, 'camera_info', self._ingest.on_camera_info, False),
-            self._subscribe(
-                Image,
-                'spikes',
-                self._ingest.on_spikes,
-                self._settings['spikes.reliability'] == 'reliable',
-            ),
-        ]
+        self._reader = self._read_topics(self._ingest, reliable)
+        self._reader.start()
         self._inference.start()
         return super().on_activate(state)
 
@@ -176,6 +182,9 @@ class SpikeDepthNode(LifecycleNode):
             loader.join()
 
     def _stop(self) -> None:
+        if self._reader is not None:
+            self._reader.stop()
+        self._reader = None
         if self._inference is not None:
             self._inference.stop()
         for subscription in self._inputs:
@@ -197,12 +206,19 @@ class SpikeDepthNode(LifecycleNode):
     # Set-up
 
     def _load(self, path: str) -> DepthEstimator:
-        return DepthEstimator.from_checkpoint(
+        load = functools.partial(
+            DepthEstimator.from_checkpoint,
             Path(path) if path else None,
             device=self._settings['device'],
             backend=self._settings['backend'],
             threads=self._settings['threads'],
         )
+        # The backend's own threads are started here, and inherit the priority.
+        return process.at_lower_priority(load, self._warn_of_priority)
+
+    def _warn_of_priority(self, text: str) -> None:
+        if 'priority' not in self._warned:
+            self._warn('priority', text)
 
     def _stream_settings(self) -> StreamSettings:
         assert self._estimator is not None
@@ -219,18 +235,57 @@ class SpikeDepthNode(LifecycleNode):
             sensor_height=read['sensor_height'],
         )
 
-    def _subscribe(self, kind: Any, topic: str, callback: Any, reliable: bool) -> Any:
+    def _read_topics(self, ingest: Ingest, reliable: bool) -> TopicReader:
+        """Subscribe, and make the reader of what arrives; not yet started."""
+        depth, warning = process.queue_depth(self._settings['spikes.queue_packets'])
+        if warning:
+            self.get_logger().warning(warning)
+        group = ReaderGroup()
+        # Both are there, and handled, in this order: the size of the sensor comes first.
+        camera_info = self._subscribe(CameraInfo, 'camera_info', 10, False, group, None)
+        losses = LossAttribution()
+        try:
+            spikes = self._subscribe(Image, 'spikes', depth, reliable, group, losses)
+        except UnsupportedEventTypeError:
+            losses = LossAttribution(has_event=False)
+            spikes = self._subscribe(Image, 'spikes', depth, reliable, group, None)
+        self._inputs = [camera_info, spikes]
+
+        def on_spikes(msg: Image, number: int | None) -> None:
+            ingest.on_spikes(msg, losses.cause(number, reader.handle_events))
+
+        reader = TopicReader(
+            self,
+            [
+                Input(camera_info, lambda msg, _: ingest.on_camera_info(msg)),
+                Input(spikes, on_spikes),
+            ],
+            lambda text: self._warn('reader', f'a message was not handled:\n{text}'),
+        )
+        return reader
+
+    def _subscribe(
+        self,
+        kind: Any,
+        topic: str,
+        depth: int,
+        reliable: bool,
+        group: ReaderGroup,
+        losses: LossAttribution | None,
+    ) -> Subscription:
         reliability = (
             QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
         )
         return self.create_subscription(
             kind,
             topic,
-            callback,
-            QoSProfile(depth=SPIKE_QUEUE, reliability=reliability),
+            lambda msg: None,  # messages go to the reader
+            QoSProfile(depth=depth, reliability=reliability),
+            callback_group=group,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event)
+                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event),
+                message_lost=losses.on_message_lost if losses is not None else None,
             ),
         )
 
@@ -352,6 +407,7 @@ class TopicOutputs:
         self.max_relative: float = settings['uncertainty.max_relative']
         self.ingest: Ingest | None = None
         self._clock = node.get_clock()
+        self._context = node.context
         qos = QoSProfile(
             depth=5,
             reliability=QoSReliabilityPolicy.RELIABLE,
@@ -373,6 +429,10 @@ class TopicOutputs:
         """Take the topics away."""
         for publisher in (self._depth, self._camera_info, self._uncertainty, self._preview):
             node.destroy_lifecycle_publisher(publisher)
+
+    def alive(self) -> bool:
+        """Whether ROS is not yet shut down."""
+        return bool(self._context.ok())
 
     def depth_wanted(self) -> bool:
         """Whether anybody subscribes to depth, its camera or uncertainty."""

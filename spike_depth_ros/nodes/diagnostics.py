@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 
@@ -13,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.ingest import UNKNOWN_SIZE, Ingest
+from spike_depth_ros.losses import InForce, losses
 from spike_depth_ros.nodes.inference import Inference
 
 FAILURES_FOR_ERROR = 5
@@ -81,13 +83,15 @@ class StreamTask:
 
     Args:
         input_timeout_s: Silence that is an error, seconds.
+        in_force: Remedies against losses that need not be advised.
     """
 
-    def __init__(self, input_timeout_s: float) -> None:
+    def __init__(self, input_timeout_s: float, in_force: InForce) -> None:
         self._timeout_s = input_timeout_s
+        self._in_force = in_force
+        self._account = PlaneAccount()
         self._since = time.monotonic()
         self._received = Rate()
-        self._dropped = Rate()
         self._refused = Rate()
         self.incompatible_qos = ''
 
@@ -95,7 +99,8 @@ class StreamTask:
         """Rate, plane accounting and what is wrong with the input."""
         account = ingest.account()
         rate, _ = self._received.update(account.received)
-        _, dropped = self._dropped.update(account.dropped)
+        lost = losses(account, self._account, self._in_force)
+        self._account = account
         _, refused = self._refused.update(ingest.packets_refused.total())
         finding = Finding('planes arrive')
         silent_s = time.monotonic() - (ingest.last_packet_s or self._since)
@@ -103,8 +108,8 @@ class StreamTask:
             finding.error(f'no spikes for {silent_s:.1f} s: is the publisher running?')
         if self.incompatible_qos and not rate:
             finding.error(self.incompatible_qos)
-        if dropped:
-            finding.warn(f'{dropped} planes dropped')
+        for loss in lost:
+            finding.warn(str(loss))
         if refused:
             finding.warn(f'{refused} packets refused')
         if ingest.last_packet_s is not None and not ingest.size_known:
@@ -145,6 +150,29 @@ def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[s
     }
     refused = sorted(ingest.packets_refused.items())
     return values | {f'packets_refused_{reason}': count for reason, count in refused}
+
+
+def read_account(values: Mapping[str, str]) -> PlaneAccount:
+    """Read the plane accounting from the key-value pairs of a depth node's stream status.
+
+    Args:
+        values: Text by key; a counter that is not there is 0.
+    """
+    plain = {field.name for field in dataclasses.fields(PlaneAccount)} - {'refused'}
+    keys = {name: name if name in ('gaps', 'restarts') else f'planes_{name}' for name in plain}
+    return PlaneAccount(
+        **{name: int(float(values.get(key, 0))) for name, key in keys.items()},
+        refused=read_counts(values, 'planes_refused_'),
+    )
+
+
+def read_counts(values: Mapping[str, str], prefix: str) -> dict[str, int]:
+    """Read the counters whose keys begin with a prefix, by the rest of their keys."""
+    return {
+        key.removeprefix(prefix): int(float(value))
+        for key, value in values.items()
+        if key.startswith(prefix)
+    }
 
 
 class InferenceTask:

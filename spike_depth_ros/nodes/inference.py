@@ -23,6 +23,9 @@ IDLE_S = 0.05
 class Outputs(Protocol):
     """Where predictions go."""
 
+    def alive(self) -> bool:
+        """Whether anything can still be published."""
+
     def depth_wanted(self) -> bool:
         """Whether anybody subscribes to depth or uncertainty."""
 
@@ -72,6 +75,7 @@ class Inference(threading.Thread):
         ingest: Where windows and the camera come from.
         outputs: Where results go.
         warn: Called with a kind and a text when something is wrong.
+        prepare: Called once in the thread before its first window.
 
     Attributes:
         estimator: The model in use.
@@ -88,6 +92,7 @@ class Inference(threading.Thread):
         ingest: Ingest,
         outputs: Outputs,
         warn: Callable[[str, str], object],
+        prepare: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(name='inference', daemon=True)
         self.estimator = estimator
@@ -99,6 +104,7 @@ class Inference(threading.Thread):
         self._ingest = ingest
         self._outputs = outputs
         self._warn = warn
+        self._prepare = prepare
         self._stopping = threading.Event()
         self._between_windows = threading.Lock()
 
@@ -115,17 +121,27 @@ class Inference(threading.Thread):
 
     def run(self) -> None:
         """Work until stopped."""
+        self._prepare()
         while not self._stopping.is_set():
-            ring = self._ingest.ring
-            depth, preview = self._outputs.depth_wanted(), self._outputs.preview_wanted()
-            if ring is None or not (depth or preview):
-                if ring is not None:
-                    ring.discard()
-                self._stopping.wait(IDLE_S)
-                continue
-            window = ring.take(timeout_s=0.1)
-            if window is not None:
-                self._handle(window, depth, preview)
+            try:
+                self._step()
+            except Exception:
+                # At shutdown the publishers vanish before this thread is stopped.
+                if not self._stopping.wait(IDLE_S) and self._outputs.alive():
+                    raise
+
+    def _step(self) -> None:
+        """Handle a window, or wait for one."""
+        ring = self._ingest.ring
+        depth, preview = self._outputs.depth_wanted(), self._outputs.preview_wanted()
+        if ring is None or not (depth or preview):
+            if ring is not None:
+                ring.discard()
+            self._stopping.wait(IDLE_S)
+            return
+        window = ring.take(timeout_s=0.1)
+        if window is not None:
+            self._handle(window, depth, preview)
 
     def _handle(self, window: Window, depth: bool, preview: bool) -> None:
         try:

@@ -18,7 +18,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter as RosParameter
 
-from spike_depth_ros.nodes.process import UserError
+from spike_depth_ros.nodes.process import QUEUE_PACKETS, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +123,14 @@ DEPTH_PARAMETERS = (
         'Reliability asked of the spike publisher: best_effort accepts any; reliable loses '
         'nothing but needs a reliable publisher.',
         choices=('best_effort', 'reliable'),
+    ),
+    Parameter(
+        'spikes.queue_packets',
+        QUEUE_PACKETS,
+        'Packets that wait at most for the node to take them: 512 of 40 planes are a second at '
+        '20 kHz and, when full, 256 MB of 400x250; fewer where memory is short.',
+        16,
+        65_536,
     ),
     Parameter(
         'uncertainty.max_relative',

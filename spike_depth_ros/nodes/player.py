@@ -50,13 +50,16 @@ class SpikePlayer(Node):
         self.planes_sent = 0
         self.packets_sent = 0
         self.first_stamp_ns = 0
+        self.behind_s = 0.0  # at most, behind the clock
         self._options = options
         _check_report(options.report)
         self._source = open_source(options, rclpy.ok)
         self._geometry, self._camera = self._source.geometry, self._source.camera
         self._started_s = 0.0
         self._next_s: dict[str, float] = {}
-        topics = SpikeTopics(self, options.reliability, 'play with --reliability reliable')
+        topics = SpikeTopics(
+            self, options.reliability, 'play with --reliability reliable', options.queue
+        )
         self._topics = topics
         self._camera_publisher, self._publisher = topics.camera_info, topics.spikes
         self._truth_publisher = (
@@ -123,6 +126,7 @@ class SpikePlayer(Node):
         due_s = self._started_s + since_start_ns / NANOSECONDS / speed
         while (wait_s := due_s - time.monotonic()) > 0 and rclpy.ok():
             time.sleep(min(wait_s, 0.2))
+        self.behind_s = max(self.behind_s, -wait_s)
         if -wait_s > LATE_S and self._now_and_then('late', WARN_EVERY_S):
             self.get_logger().warning(
                 f'{-wait_s:.1f} s behind: this machine or the source does not reach '
@@ -198,6 +202,8 @@ class SpikePlayer(Node):
             'packets_sent': self.packets_sent,
             'planes_per_s': self.planes_sent / took_s if took_s > 0 else 0.0,
             'rate_hz': self._source.rate_hz,
+            'speed': self._options.speed,
+            'behind_s_max': self.behind_s,
             'first_stamp_ns': self.first_stamp_ns,
             'seconds': took_s,
         }
@@ -278,6 +284,14 @@ def argument_parser() -> argparse.ArgumentParser:
         choices=('reliable', 'best_effort'),
         default='reliable',
         help='default: reliable',
+    )
+    add(
+        '--queue',
+        type=count,
+        default=process.QUEUE_PACKETS,
+        metavar='N',
+        help='packets that wait at most for subscribers; fewer where memory is short. Default: '
+        f'{process.QUEUE_PACKETS}',
     )
     add(
         '--wait',

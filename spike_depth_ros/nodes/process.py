@@ -8,12 +8,14 @@ segments /dev/shm fills up; so each way out leads through the same clean shutdow
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import ctypes
 import fcntl
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +30,19 @@ SHARED_MEMORY = Path('/dev/shm')
 SEGMENT_BYTES = 268_435_456
 """Shared memory of one publishing process under our DDS profiles (config/dds)."""
 
+QUEUE_PACKETS = 512
+"""Packets in the queues of publishers and subscribers of spikes: a second of 20 kHz in packets of
+40 planes, 256 MB of 400x250."""
+
+PACKET_BYTES = 500_000
+"""Bytes of a packet of 40 planes of 400x250, for which queues are made."""
+
+LOWER_PRIORITY = 5
+"""Steps of niceness by which inference gives way to what takes packets. docs/performance.md has
+what other steps cost."""
+
 NodeT = TypeVar('NodeT', bound=Node)
+ResultT = TypeVar('ResultT')
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _KEPT_BYTES = 32 * 1024 * 1024  # glibc takes no more than this as its mmap threshold
@@ -87,6 +101,73 @@ def dds_environment(
         )
         return {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, warnings
     return {'FASTRTPS_DEFAULT_PROFILES_FILE': str(profile)}, warnings
+
+
+def queue_depth(
+    packets: int = QUEUE_PACKETS,
+    folder: Path = SHARED_MEMORY,
+    memory: Path = Path('/proc/meminfo'),
+) -> tuple[int, str]:
+    """Bound a queue of packets by what this machine has room for.
+
+    Packets wait in the memory of their process; through shared memory no more of them can arrive
+    at once than it holds.
+
+    Args:
+        packets: Packets wanted.
+        folder: Where shared memory is mounted.
+        memory: The kernel's table of memory.
+
+    Returns:
+        Packets that the queue may hold, at least 16 and at most ``packets``: their bytes are at
+        most those of shared memory and a quarter of the memory available. And a warning of one
+        line where these are fewer than wanted; else an empty text.
+    """
+    rooms = []
+    with contextlib.suppress(OSError):
+        usage = os.statvfs(folder)
+        size = usage.f_blocks * usage.f_frsize
+        rooms.append((size, f'{folder} holds {size / 1e6:.0f} MB (docker run --shm-size=2g)'))
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        lines = dict(line.split(':', 1) for line in memory.read_text().splitlines())
+        free = 1024 * int(lines['MemAvailable'].split()[0])
+        rooms.append((free // 4, f'{free / 1e6:.0f} MB of memory are available'))
+    size, reason = min(rooms, default=(packets * PACKET_BYTES, ''))
+    depth = max(16, min(packets, size // PACKET_BYTES))
+    if depth >= packets:
+        return packets, ''
+    return depth, f'the queue of spikes holds {depth} packets instead of {packets}: {reason}'
+
+
+def lower_priority(warn: Callable[[str], object]) -> None:
+    """Lower the priority of the calling thread and of all that it will start.
+
+    Args:
+        warn: Called with one line where that is not permitted; nothing else changes then.
+    """
+    thread = threading.get_native_id()
+    try:
+        # On Linux the niceness is a thread's own, whatever POSIX says.
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, now + LOWER_PRIORITY)
+    except OSError as error:
+        warn(
+            f'inference keeps the priority of what takes packets ({error.strerror}): planes may '
+            'be lost when this machine is busy'
+        )
+
+
+def at_lower_priority(function: Callable[[], ResultT], warn: Callable[[str], object]) -> ResultT:
+    """Call a function in a thread of lower priority, which threads that it starts inherit.
+
+    Args:
+        function: What to call; its exceptions are raised here.
+        warn: See :func:`lower_priority`.
+    """
+    with concurrent.futures.ThreadPoolExecutor(
+        1, 'lower_priority', initializer=lower_priority, initargs=(warn,)
+    ) as pool:
+        return pool.submit(function).result()
 
 
 def stale_segments(folder: Path = SHARED_MEMORY) -> list[Path]:

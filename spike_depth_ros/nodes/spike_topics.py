@@ -14,7 +14,8 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
-QUEUE = 128
+from spike_depth_ros.nodes import process
+
 CAMERA_INFO_EVERY_S = 0.1
 SETTLE_S = 0.3
 
@@ -26,6 +27,8 @@ class SpikeTopics:
         node: Whose publishers they are.
         reliability: ``reliable`` or ``best_effort``.
         remedy: What a user does about a subscriber that asks for more than is offered.
+        queue: Packets that wait at most for subscribers; fewer where memory is short, with a
+            warning in the node's log.
 
     Attributes:
         qos: Of the publishers.
@@ -34,11 +37,16 @@ class SpikeTopics:
         spikes: Publisher.
     """
 
-    def __init__(self, node: Node, reliability: str, remedy: str) -> None:
+    def __init__(
+        self, node: Node, reliability: str, remedy: str, queue: int = process.QUEUE_PACKETS
+    ) -> None:
         self._node = node
         self._remedy = remedy
+        depth, warning = process.queue_depth(queue)
+        if warning:
+            node.get_logger().warning(warning)
         self.qos = QoSProfile(
-            depth=QUEUE,
+            depth=depth,
             reliability=(
                 QoSReliabilityPolicy.RELIABLE
                 if reliability == 'reliable'

@@ -11,9 +11,12 @@ from test_ingest import SETTINGS, packet
 
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.ingest import Ingest
+from spike_depth_ros.losses import InForce
 from spike_depth_ros.nodes import diagnostics
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.window import Window
+
+IN_FORCE = InForce(reliable=True, profile=True)
 
 
 def values(status):
@@ -39,16 +42,20 @@ def test_the_worst_finding_gives_the_level():
 
 
 def test_a_stream_with_losses_is_a_warning_once(ingest):
-    task = diagnostics.StreamTask(input_timeout_s=60.0)
+    task = diagnostics.StreamTask(60.0, IN_FORCE)
     ingest.on_spikes(packet(0))
     assert task.status('n', ingest).level == DiagnosticStatus.OK
     ingest.on_spikes(packet(8))
     bad = packet(12)
     bad.encoding = 'x'
     ingest.on_spikes(bad)
+    ingest.ring.settle()
     status = task.status('n', ingest)
     assert status.level == DiagnosticStatus.WARN
-    assert status.message == '8 planes dropped; 1 packets refused'
+    lost, refused, packets = status.message.split('; ')
+    assert lost.startswith('4 planes lost before the queue of this node')
+    assert refused.startswith('4 planes refused (gap)')
+    assert packets == '1 packets refused'
     seen = values(status)
     assert (seen['planes_lost_in_transport'], seen['planes_refused_gap']) == ('4', '4')
     assert (seen['packets_refused_format'], seen['gaps']) == ('1', '1')
@@ -60,7 +67,7 @@ def test_a_stream_with_losses_is_a_warning_once(ingest):
 def test_packets_without_a_sensor_size_are_explained():
     ingest = Ingest(SETTINGS, {}.setdefault)
     ingest.on_spikes(packet(0))
-    status = diagnostics.StreamTask(input_timeout_s=60.0).status('n', ingest)
+    status = diagnostics.StreamTask(60.0, IN_FORCE).status('n', ingest)
     assert status.level == DiagnosticStatus.WARN
     assert 'publish camera_info beside the spikes' in status.message
 
@@ -68,12 +75,12 @@ def test_packets_without_a_sensor_size_are_explained():
 def test_stamps_that_contradict_the_rate_that_was_set_are_reported(ingest):
     for step in range(40):
         ingest.on_spikes(packet(8 * step))
-    status = diagnostics.StreamTask(input_timeout_s=60.0).status('n', ingest)
+    status = diagnostics.StreamTask(60.0, IN_FORCE).status('n', ingest)
     assert 'the stamps say 10000.0 planes/s' in status.message
 
 
 def test_silence_is_an_error(ingest):
-    task = diagnostics.StreamTask(input_timeout_s=0.0)
+    task = diagnostics.StreamTask(0.0, IN_FORCE)
     status = task.status('n', ingest)
     assert status.level == DiagnosticStatus.ERROR
     assert 'is the publisher running?' in status.message
@@ -101,3 +108,12 @@ def test_failures_and_an_unknown_scale_are_reported(ingest):
     assert float(seen['uncertainty_m_median']) >= 0
     problem = diagnostics.model_status('n', 'h', estimator, inference, 'not loaded')
     assert problem.level == DiagnosticStatus.ERROR
+
+
+def test_the_account_is_read_back_as_it_was_published(ingest):
+    task = diagnostics.StreamTask(60.0, IN_FORCE)
+    for first in (0, 8, 12, 16, 20, 24, 28, 12):
+        ingest.on_spikes(packet(first))
+    status = task.status('n', ingest)
+    assert diagnostics.read_account(values(status)) == ingest.account()
+    assert diagnostics.read_counts(values(status), 'planes_refused_')['backward'] == 4

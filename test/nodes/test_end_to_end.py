@@ -5,7 +5,9 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +227,8 @@ def test_bad_packets_are_counted_and_the_node_goes_on(ros_node, depth_node, list
     driver.send(210)
     spin(lambda: len(listener.depth) == 4, what='four depth images')
     spin(lambda: listener.count('planes_windowed') == 160)
+    # The last gap is counted once the stream is silent.
+    spin(lambda: listener.count('planes_lost_in_transport') == 80)
     account = listener.accounting()
     assert_balanced(account)
     assert listener.count('packets_refused_format') == 2
@@ -234,6 +238,27 @@ def test_bad_packets_are_counted_and_the_node_goes_on(ros_node, depth_node, list
     assert listener.count('planes_dropped') == 130
     stamps = [(stamp_ns(i.header.stamp) - 10**18) // PERIOD for i in listener.depth]
     assert stamps == [20, 100, 190, 230]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('queue', 'overflows'), [(512, False), (16, True)])
+def test_a_stall_is_bridged_by_the_queue_or_counted_there(
+    processes, depth_parameters, listener, spin, recording, queue, overflows
+):
+    values = {'spikes__reliability': 'reliable', 'spikes__queue_packets': queue}
+    node = processes.start('depth', *depth_parameters(**values))
+    spin(lambda: 'stream' in listener.status, what='the first diagnostics')
+    processes.start('player', recording, '--loop', '--planes', 40_000)
+    spin(lambda: listener.count('planes_received') > 2000, what='the stream')
+    node.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)
+    node.send_signal(signal.SIGCONT)
+    spin(lambda: listener.count('planes_expected') == 40_000, what='the end of the stream')
+    account = listener.accounting()
+    assert_balanced(account, sent=40_000)
+    assert account['lost_in_transport'] == 0
+    assert (account['lost_in_queue'] > 0) == overflows
+    assert processes.finish('player')[0] == 0
 
 
 def test_without_subscribers_nothing_is_predicted(ros_node, processes, depth_parameters, spin):

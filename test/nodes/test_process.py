@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import types
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,68 @@ def test_segments_without_a_living_process_are_named(tmp_path):
         assert process.stale_segments(tmp_path) == [tmp_path / 'fastrtps_dead']
         _, warnings = process.dds_environment(PROFILE, 0, folder=tmp_path)
     assert f'rm {tmp_path / "fastrtps_dead"}' in warnings[0]
+
+
+def memory_table(tmp_path, kilobytes):
+    path = tmp_path / 'meminfo'
+    path.write_text(f'MemTotal: 99999999 kB\nMemAvailable: {kilobytes} kB\n')
+    return path
+
+
+def test_a_queue_is_as_long_as_was_asked_for_where_there_is_room(tmp_path):
+    roomy = memory_table(tmp_path, 64_000_000)
+    assert process.queue_depth(40, tmp_path, roomy) == (40, '')
+
+
+def test_a_queue_takes_a_quarter_of_the_memory_at_most(tmp_path):
+    depth, warning = process.queue_depth(512, tmp_path, memory_table(tmp_path, 200_000))
+    assert depth == 200_000 * 1024 // 4 // 500_000
+    assert f'holds {depth} packets instead of 512: 205 MB of memory' in warning
+    assert process.queue_depth(512, tmp_path, memory_table(tmp_path, 0))[0] == 16
+
+
+def test_a_queue_is_no_longer_than_shared_memory(tmp_path, monkeypatch):
+    small = types.SimpleNamespace(f_blocks=16_384, f_frsize=4096)  # docker's 64 MB
+    monkeypatch.setattr(process.os, 'statvfs', lambda folder: small)
+    depth, warning = process.queue_depth(512, tmp_path, memory_table(tmp_path, 64_000_000))
+    assert depth == 16_384 * 4096 // 500_000
+    assert f'holds {depth} packets instead of 512: {tmp_path} holds 67 MB' in warning
+
+
+def test_a_machine_without_such_tables_gets_the_queue(tmp_path):
+    assert process.queue_depth(512, tmp_path / 'absent', tmp_path / 'absent') == (512, '')
+
+
+def niceness():
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def test_work_at_lower_priority_leaves_this_thread_as_it_is():
+    here = niceness()
+    inherited = []
+
+    def work():
+        child = threading.Thread(target=lambda: inherited.append(niceness()))
+        child.start()
+        child.join()
+        return niceness()
+
+    assert process.at_lower_priority(work, pytest.fail) == here + process.LOWER_PRIORITY
+    assert inherited == [here + process.LOWER_PRIORITY]
+    assert niceness() == here
+    with pytest.raises(KeyError):
+        process.at_lower_priority(lambda: {}['absent'], pytest.fail)
+
+
+def test_a_priority_that_is_not_permitted_is_reported_and_work_goes_on(monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, 'Operation not permitted')
+
+    monkeypatch.setattr(process.os, 'setpriority', refuse)
+    texts = []
+    assert process.at_lower_priority(lambda: 3, texts.append) == 3
+    assert len(texts) == 1
+    assert 'keeps the priority of what takes packets (Operation not permitted)' in texts[0]
 
 
 @pytest.mark.dds

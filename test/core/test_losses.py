@@ -1,0 +1,55 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from spike_depth_ros.accounting import PlaneAccount
+from spike_depth_ros.losses import InForce, losses
+
+BARE = InForce(reliable=False, profile=False)
+ALL = InForce(reliable=True, profile=True)
+
+
+def test_only_what_is_new_is_listed():
+    before = PlaneAccount(lost_in_transport=5, refused={'gap': 2, 'rate': 1})
+    now = PlaneAccount(lost_in_transport=5, lost_in_queue=3, refused={'gap': 6, 'rate': 1})
+    found = losses(now, before, ALL)
+    assert [loss.planes for loss in found] == [3, 4]
+    assert 'in the queue of this node' in found[0].where
+    assert found[1].where == 'refused (gap)'
+    assert losses(now, now, ALL) == []
+
+
+@pytest.mark.parametrize(
+    ('in_force', 'remedy'),
+    [
+        (BARE, 'reliable transport'),
+        (InForce(reliable=True, profile=False), 'DDS profile'),
+        (ALL, 'free CPU time'),
+        (InForce(reliable=True, profile=True, slower='play slower'), 'play slower'),
+    ],
+)
+def test_a_remedy_that_is_in_force_is_not_advised(in_force, remedy):
+    (loss,) = losses(PlaneAccount(lost_in_transport=1), PlaneAccount(), in_force)
+    assert remedy in loss.remedy
+    others = {'reliable transport', 'DDS profile', 'free CPU time', 'play slower'} - {remedy}
+    assert not any(other in loss.remedy for other in others)
+
+
+def test_planes_lost_in_the_queue_are_not_blamed_on_the_transport():
+    (loss,) = losses(PlaneAccount(lost_in_queue=1), PlaneAccount(), BARE)
+    assert 'reliable' not in loss.remedy
+    assert 'profile' not in loss.remedy
+    assert str(loss).startswith('1 planes lost in the queue of this node')
+
+
+def test_every_kind_of_drop_is_listed():
+    account = PlaneAccount(lost_in_transport=1, lost_in_queue=2, overwritten=4, refused={'a': 8})
+    assert sum(loss.planes for loss in losses(account, PlaneAccount(), ALL)) == account.dropped
+
+
+def test_the_profile_is_seen_in_the_environment(monkeypatch):
+    monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE', raising=False)
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
+    assert not InForce.here(reliable=True).profile
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', 'mine.xml')
+    assert InForce.here(reliable=True).profile

@@ -1,0 +1,139 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages reach the reader whatever else the node does, and lost ones are attributed."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Int32
+
+from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
+
+
+def attributed(events, numbers):
+    """Causes in front of messages with these numbers; ``events``: the event's count at each."""
+    losses = LossAttribution()
+    causes = []
+    for number, count in zip(numbers, events, strict=True):
+        event = SimpleNamespace(total_count=count)
+        causes.append(losses.cause(number, lambda event=event: losses.on_message_lost(event)))
+    return causes
+
+
+def test_losses_are_the_transports_where_the_event_counts_them():
+    assert attributed([0, 3, 3], [1, 5, 6]) == ['transport'] * 3
+
+
+def test_losses_that_no_event_counts_happened_in_the_queue():
+    assert attributed([0, 0, 0, 2], [1, 5, 6, 9]) == [
+        'transport',
+        'queue',
+        'transport',
+        'transport',
+    ]
+
+
+def test_an_event_explains_one_gap_only():
+    assert attributed([0, 3, 3], [1, 5, 9]) == ['transport', 'transport', 'queue']
+
+
+def test_without_numbers_or_event_losses_are_the_transports():
+    assert LossAttribution().cause(None, pytest.fail) == 'transport'
+    losses = LossAttribution(has_event=False)
+    assert [losses.cause(number, pytest.fail) for number in (1, 9)] == ['transport'] * 2
+
+
+def test_numbers_of_a_publisher_that_starts_again_are_no_loss():
+    assert attributed([0, 0, 0], [700, 1, 2]) == ['transport'] * 3
+
+
+@pytest.fixture
+def topic(ros_node):
+    """A publisher, and a function that starts a reader of its topic."""
+    readers = []
+    publisher = ros_node.create_publisher(Int32, 'numbers', QoSProfile(depth=100))
+
+    def read(handle, failed=pytest.fail):
+        subscription = ros_node.create_subscription(
+            Int32,
+            'numbers',
+            lambda message: pytest.fail('an executor handled it'),
+            QoSProfile(depth=100),
+            callback_group=ReaderGroup(),
+        )
+        readers.append(TopicReader(ros_node, [Input(subscription, handle)], failed))
+        readers[-1].start()
+        until(publisher.get_subscription_count)
+        return readers[-1]
+
+    yield publisher, read
+    for reader in readers:
+        reader.stop()
+
+
+def until(condition, timeout_s=10):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.dds
+def test_messages_are_handled_while_a_callback_blocks_the_executor(ros_node, topic):
+    publisher, read = topic
+    seen, blocking, go_on = [], threading.Event(), threading.Event()
+    read(lambda message, number: seen.append((message.data, number)))
+
+    def block():
+        blocking.set()
+        assert go_on.wait(10)
+
+    timer = ros_node.create_timer(0.001, block)
+    executor = SingleThreadedExecutor()
+    executor.add_node(ros_node)
+    spinning = threading.Thread(target=executor.spin_once)
+    spinning.start()
+    assert blocking.wait(10)
+    for value in range(20):
+        publisher.publish(Int32(data=value))
+    until(lambda: len(seen) == 20)
+    assert spinning.is_alive()
+    assert seen == [(value, value + 1) for value in range(20)]
+    timer.cancel()
+    go_on.set()
+    spinning.join(10)
+
+
+@pytest.mark.dds
+def test_a_handler_that_raises_is_reported_and_the_next_message_comes(topic):
+    publisher, read = topic
+    seen, texts = [], []
+
+    def handle(message, number):
+        seen.append(message.data)
+        if message.data == 0:
+            raise ValueError('broken')
+
+    read(handle, texts.append)
+    for value in range(3):
+        publisher.publish(Int32(data=value))
+    until(lambda: len(seen) == 3)
+    assert len(texts) == 1
+    assert 'ValueError: broken' in texts[0]
+
+
+@pytest.mark.dds
+def test_a_reader_ends_with_ros(topic):
+    _, read = topic
+    reader = read(lambda message, number: None)
+    rclpy.shutdown()
+    reader.join(10)
+    assert not reader.is_alive()
