@@ -7,6 +7,7 @@ OUT ?= demo_out
 STREAM ?=
 SIZE ?=
 RATE ?=
+SPEED ?=
 PYTEST_ARGS ?=
 UV ?= uv
 
@@ -30,11 +31,12 @@ export PYTHON
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  make demo STREAM=my.dat SIZE=400x250 RATE=20000 OUT=demo_out   your own recording'
+	@echo '  make demo SPEED=0.5                  at half the rate, for a machine that cannot keep up'
 	@echo '  make test PYTEST_ARGS="-k window"   some of the tests;   PYTHON=python3.11 chooses the Python'
 
 demo: environment  ## Depth from a stream through real ROS 2 processes; results in OUT
 	@$(VENV)/bin/spike_demo $(if $(STREAM),--stream '$(STREAM)') $(if $(SIZE),--size '$(SIZE)') \
-		$(if $(RATE),--rate '$(RATE)') --out '$(OUT)'
+		$(if $(RATE),--rate '$(RATE)') $(if $(SPEED),--speed '$(SPEED)') --out '$(OUT)'
 
 test: check  ## The linters and the whole test suite
 	@# Without these the tests that need them would be skipped, and all would look well.

@@ -128,7 +128,8 @@ class Demo:
     def _player_arguments(self, plan: Plan, report: Path) -> list[str]:
         options = self._options
         arguments = [str(options.stream), '--loop', '--planes', str(plan.planes)]
-        arguments += ['--rate', f'{plan.rate_hz:g}', '--report', str(report)]
+        arguments += ['--rate', f'{plan.rate_hz:g}', '--speed', f'{plan.speed:g}']
+        arguments += ['--report', str(report)]
         if options.size:
             arguments += ['--size', f'{options.size[0]}x{options.size[1]}']
         if options.allow_partial:
@@ -158,7 +159,7 @@ class Demo:
         player: subprocess.Popen[bytes],
     ) -> None:
         """Show progress until the player is done."""
-        seconds = plan.planes / plan.rate_hz
+        seconds = plan.planes / plan.rate_hz / plan.speed
         columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, console=_CONSOLE) as progress:
             task = progress.add_task('streaming', total=seconds)
@@ -220,9 +221,10 @@ def _plan(options: argparse.Namespace) -> Plan:
     return Plan(
         recording=recording,
         rate_hz=rate,
-        planes=max(1, round(rate * options.seconds)),
+        planes=max(1, round(rate * options.speed * options.seconds)),
         info=info,
         name='own synthetic sample' if own else options.stream.name,
+        speed=options.speed,
     )
 
 
@@ -238,6 +240,13 @@ def argument_parser() -> argparse.ArgumentParser:
     add('--size', type=sensor_size, metavar='WxH', help='sensor size of a raw file')
     add('--allow-partial', action='store_true', help='play a raw file that was cut within a plane')
     add('--rate', type=positive, metavar='HZ', help='planes a second; default: as recorded')
+    add(
+        '--speed',
+        type=positive,
+        default=1.0,
+        metavar='X',
+        help='times real time; below 1 for a machine that cannot keep up. Default: 1',
+    )
     add('--seconds', type=positive, default=8.0, help='how long to play (looped). Default: 8')
     add('--out', type=Path, default=Path('demo_out'), help='default: demo_out')
     add('--checkpoint', type=Path, help='model file; default: the one that ships')

@@ -59,6 +59,7 @@ class Plan:
         planes: Planes to send in all; the recording is looped to get there.
         info: The checkpoint's metadata.
         name: What the pictures call the stream.
+        speed: Times real time at which it is played.
     """
 
     recording: Recording
@@ -66,6 +67,7 @@ class Plan:
     planes: int
     info: CheckpointInfo
     name: str
+    speed: float = 1.0
 
     @property
     def length(self) -> int:
@@ -75,6 +77,11 @@ class Plan:
     def plane_at(self, stamp: int, first_stamp: int) -> int:
         """Index in the recording of the plane with this stamp."""
         return round((stamp - first_stamp) * self.rate_hz / 1e9) % self.length
+
+    def seen_ns(self, stamp: int, first_stamp: int) -> float:
+        """Time at which the last plane of a window was due, by its reference plane's stamp."""
+        after_ns = self.planes_after_reference() * 1e9 / self.rate_hz
+        return first_stamp + (stamp + after_ns - first_stamp) / self.speed
 
     def crosses_seam(self, plane: int) -> bool:
         """Whether the window around a reference plane holds the jump from the end to the start."""
@@ -117,9 +124,9 @@ class DemoListener(Node):
     def _on_depth(self, msg: Image) -> None:
         self.received_s.append(time.monotonic())
         stamp = stamp_ns(msg.header.stamp)
-        after_ns = self._plan.planes_after_reference() * 1e9 / self._plan.rate_hz
-        age_ns = self.get_clock().now().nanoseconds - stamp - after_ns
-        self.latencies_ms.append(age_ns / 1e6)
+        now_ns, first = self.get_clock().now().nanoseconds, self._player_start()
+        if first is not None:
+            self.latencies_ms.append((now_ns - self._plan.seen_ns(stamp, first)) / 1e6)
         depth = array_from_msg(msg)
         self._score(stamp, depth)
         self._collect(stamp, 'depth', depth)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,33 @@ from rich.console import Console
 from rich.table import Table
 
 from spike_depth_ros import metrics, pictures
+from spike_depth_ros.accounting import PlaneAccount
+from spike_depth_ros.losses import InForce, losses
 from spike_depth_ros.nodes.demo_listener import DemoListener, Moment, Plan
+from spike_depth_ros.nodes.diagnostics import read_account
 
 PNG_FILES = 4
 """How many of the moments also become a PNG."""
 
 GIF_FPS = 5.0
 
+MIN_SPEED = 0.1
+"""Slower playback than this is not advised: the machine lacks something else."""
+
+LATE_S = 0.1
+"""A player further behind its clock than this is named in the table."""
+
 
 def summarise(
     plan: Plan, listener: DemoListener, sent: dict[str, Any], took_s: float
 ) -> dict[str, Any]:
     """What the run measured; null where there is nothing to say."""
-    stream = {key: value for key, value in listener.stream.items() if key.startswith('planes_')}
-    account = {key: int(float(value)) for key, value in stream.items() if key != 'planes_per_s'}
-    received = account.get('planes_received', 0)
-    lost = account.get('planes_lost_in_transport', 0) + account.get('planes_lost_in_queue', 0)
+    account = read_account(listener.stream)
+    # The end of a stream leaves no gap between stamps: what the player sent after the last plane
+    # that arrived (or before the first) was lost before the node's queue.
+    unseen = sent['planes_sent'] - account.expected
+    lost = dataclasses.replace(account, lost_in_transport=account.lost_in_transport + unseen)
+    advice = 'play more slowly (make demo SPEED=0.5)' if plan.speed > MIN_SPEED else ''
     windows = len(listener.received_s)
     span_s = listener.received_s[-1] - listener.received_s[0] if windows > 1 else 0.0
     latency = np.percentile(listener.latencies_ms, [50, 99]) if windows else [None, None]
@@ -37,14 +49,16 @@ def summarise(
     return {
         'stream': plan.name,
         'planes_sent': sent['planes_sent'],
-        'planes_in': received,
+        'planes_in': account.received,
         'planes_per_s': sent['planes_per_s'],
         'windows_out': windows,
         'windows_per_s': (windows - 1) / span_s if span_s else None,
         'latency_ms_p50': None if latency[0] is None else float(latency[0]),
         'latency_ms_p99': None if latency[1] is None else float(latency[1]),
-        # What the player sent and the node neither received nor missed was lost at either end.
-        'planes_dropped': account.get('planes_dropped', 0) + sent['planes_sent'] - received - lost,
+        'planes_dropped': lost.dropped,
+        'losses': [
+            loss._asdict() for loss in losses(lost, PlaneAccount(), InForce.here(True, advice))
+        ],
         'abs_rel': listener.errors.abs_rel if scored else None,
         'abs_rel_coverage': listener.errors.coverage if scored else None,
         'planes_per_window': plan.info.planes,
@@ -55,7 +69,14 @@ def summarise(
         'device': listener.model.get('device'),
         'cpus': len(os.sched_getaffinity(0)),
         'seconds': took_s,
-        'accounting': account,
+        'speed': plan.speed,
+        'player_behind_s_max': sent['behind_s_max'],
+        'accounting': {
+            key: int(float(value))
+            for key, value in listener.stream.items()
+            if key.startswith('planes_') and key != 'planes_per_s'
+        },
+        'accounting_difference': list(account.check()),
     }
 
 
@@ -129,10 +150,15 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
     abs_rel = text('abs_rel', '.3f')
     if summary['abs_rel'] is not None and summary['abs_rel_coverage'] < 1:
         abs_rel += f' INCOMPLETE: {text("abs_rel_coverage", ".2%")} of the truth has a prediction'
+    behind_s = summary['player_behind_s_max']
+    player_row = [('the player', f'was up to {behind_s:.2f} s late')] if behind_s > LATE_S else []
     table = Table(show_header=False)
     rows = (
         ('planes in', f'{summary["planes_in"]} at {text("planes_per_s", ".0f")}/s'),
         ('planes dropped', text('planes_dropped', 'd')),
+        *(('', f'{loss["planes"]} {loss["where"]}') for loss in summary['losses']),
+        *(('remedy', loss['remedy']) for loss in summary['losses']),
+        *player_row,
         ('depth images', f'{summary["windows_out"]} at {text("windows_per_s", ".1f")}/s'),
         (
             'latency',

@@ -41,6 +41,7 @@ from spike_depth_ros.evaluation.results import (
 )
 from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
+from spike_depth_ros.losses import InForce, losses
 from spike_depth_ros.messages import FloatImage, depth_from_msg, stamp_ns
 from spike_depth_ros.metrics import PUBLISHED, Protocol
 from spike_depth_ros.nodes import diagnostics, parameters, process
@@ -107,16 +108,11 @@ class DepthNode:
 
     def account(self) -> PlaneAccount:
         """The plane accounting."""
-        names = {field.name for field in dataclasses.fields(PlaneAccount)} - {'refused'}
-        counts = {
-            name: self._count(name if name in ('gaps', 'restarts') else f'planes_{name}')
-            for name in names
-        }
-        return PlaneAccount(**counts, refused=self._by_reason('planes_refused_'))
+        return diagnostics.read_account(self.stream)
 
     def packets_refused(self) -> dict[str, int]:
         """Packets whose planes could not be counted, by reason."""
-        return self._by_reason('packets_refused_')
+        return diagnostics.read_counts(self.stream, 'packets_refused_')
 
     def hop(self) -> int:
         """Planes between the starts of windows; 0 where the node takes the newest."""
@@ -135,10 +131,6 @@ class DepthNode:
 
     def _count(self, key: str) -> int:
         return int(float(self.stream.get(key, 0)))
-
-    def _by_reason(self, prefix: str) -> dict[str, int]:
-        found = [key for key in self.stream if key.startswith(prefix)]
-        return {key.removeprefix(prefix): self._count(key) for key in found}
 
 
 class EvaluationNode(Node):
@@ -311,8 +303,8 @@ class EvaluationNode(Node):
         if self._unjoined:
             texts.append(f'depth images that came without their other images: {self._unjoined}')
         account = heard.account()
-        if account.dropped:
-            texts.append(f'planes dropped on the way to a window: {account.dropped}')
+        slower = 'play the recording more slowly (speed:=0.5)'
+        texts += map(str, losses(account, PlaneAccount(), InForce.here(True, slower)))
         topic = self.resolve_topic_name('depth/image')
         return Stream(
             source=topic,

@@ -11,6 +11,7 @@ from PIL import Image
 
 pytest.importorskip('rclpy')
 
+from scripts import check_demo
 from spike_depth_ros import packing
 from spike_depth_ros.nodes import demo as demo_command
 
@@ -51,6 +52,9 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
     assert summary['planes_dropped'] == 0
     assert summary['windows_out'] > 5
     assert 0 < summary['latency_ms_p50'] <= summary['latency_ms_p99']
+    assert (summary['speed'], summary['losses']) == (1.0, [])
+    assert summary['accounting_difference'] == [0, 0]
+    assert check_demo.check(summary)[0] == 0
     assert summary['abs_rel'] > 0
     assert summary['abs_rel_coverage'] == 1.0
     assert str(out / 'depth.gif') in output.replace('\n', '')
@@ -59,6 +63,36 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
     with Image.open(drawn[0]) as picture, Image.open(out / 'depth.gif') as animation:
         assert picture.size == animation.size
         assert animation.n_frames >= len(drawn)
+
+
+def test_a_slow_playback_has_true_latencies(processes, tmp_path, spikes):
+    stream = tmp_path / 'a.npz'
+    np.savez(stream, packed=packing.pack(spikes), width=64, rate_hz=20_000.0)
+    summary, _ = demo(processes, tmp_path / 'out', '--stream', stream, '--speed', 0.25)
+    assert summary['planes_sent'] == 10_000  # in two seconds
+    assert 4000 < summary['planes_per_s'] < 5100
+    assert 0 < summary['latency_ms_p50'] < 500  # by the stamps alone it would be seconds
+
+
+def test_a_summary_with_losses_asks_for_another_round(capsys, tmp_path):
+    summary = dict.fromkeys(KEYS.split(), 1) | {
+        'planes_sent': 100,
+        'planes_dropped': 40,
+        'player_behind_s_max': 0.2,
+        'losses': [{'planes': 40, 'where': 'lost in the queue', 'remedy': 'play more slowly'}],
+        'accounting': {'planes_expected': 100},
+        'accounting_difference': [0, 0],
+        'speed': 1.0,
+    }
+    path = tmp_path / 'summary.json'
+    path.write_text(json.dumps(summary))
+    assert check_demo.main(str(path)) == check_demo.DROPPED
+    printed = capsys.readouterr().out
+    assert 'player: 100 planes sent at 1/s, at most 0.20 s late' in printed
+    assert 'lost: 40 planes lost in the queue; remedy: play more slowly' in printed
+    assert check_demo.check(summary | {'windows_out': 0})[0] == 1
+    assert check_demo.check(summary | {'accounting_difference': [40, 0]})[0] == 1
+    assert check_demo.check({})[0] == 1
 
 
 def test_a_cut_raw_recording_without_truth_gives_null(processes, tmp_path, spikes):
