@@ -5,16 +5,23 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
+
+LostBy = Literal['transport', 'queue']
+"""What lost planes before a chunk: ``transport``: the way to this process; ``queue``: the reader's
+own queue, which this process emptied too late."""
 
 
 @dataclasses.dataclass
 class PlaneAccount:
     """Where every plane of a stream went. A plane counts once, however many windows hold it.
 
+    All but ``pending`` are counters: they begin at 0 and never decrease.
+
     Attributes:
         expected: Planes that the stamps say were sent, from the first received on.
         received: Planes that arrived.
-        lost_in_transport: Planes missing between stamps.
+        lost_in_transport: Planes missing between stamps, on the way to this process.
         lost_in_queue: Planes missing between stamps because this process read its queue too late.
         windowed: Planes handed out in at least one window.
         skipped_by_policy: Planes passed over on purpose (``latest``, a hop above the window,
@@ -43,6 +50,29 @@ class PlaneAccount:
         """Planes that should have been in a window and were not."""
         lost = self.lost_in_transport + self.lost_in_queue
         return lost + self.overwritten + sum(self.refused.values())
+
+    def receive(self, planes: int) -> None:
+        """Count planes that arrived."""
+        self.expected += planes
+        self.received += planes
+
+    def refuse(self, planes: int, reason: str) -> None:
+        """Count received planes that are turned away; no reason is listed with 0 planes."""
+        if planes:
+            self.refused[reason] = self.refused.get(reason, 0) + planes
+
+    def lose(self, planes: int, lost_by: LostBy) -> None:
+        """Count a gap of at least one plane."""
+        self.expected += planes
+        self.gaps += 1
+        if lost_by == 'queue':
+            self.lost_in_queue += planes
+        else:
+            self.lost_in_transport += planes
+
+    def snapshot(self, pending: int) -> PlaneAccount:
+        """Copy the account, with the planes that are pending now."""
+        return dataclasses.replace(self, pending=pending, refused=dict(self.refused))
 
     def check(self) -> tuple[int, int]:
         """Compare both sides of the two identities.

@@ -9,8 +9,8 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from spike_depth_ros.accounting import PlaneAccount
-from spike_depth_ros.chunk import Geometry
+from spike_depth_ros.accounting import LostBy, PlaneAccount
+from spike_depth_ros.chunk import SpikeChunk
 from spike_depth_ros.messages import (
     CameraInfoMessage,
     ImageMessage,
@@ -27,6 +27,9 @@ MAX_WAITING_PACKETS = 32
 DEFAULT_RING: dict[Policy, int] = {'latest': 1024, 'every': 8192}
 """Planes: ``latest`` needs hardly more than its window, ``every`` bridges 0.4 s at 20 kHz."""
 
+SETTLE_AFTER_S = 0.5
+"""Silence after which planes missing at the end of the stream count as lost, seconds."""
+
 UNKNOWN_SIZE = (
     'the sensor size is unknown: publish camera_info beside the spikes, or set sensor_width and '
     'sensor_height'
@@ -42,6 +45,11 @@ ARRIVAL_WARNINGS = {
     Arrival.OTHER_GEOMETRY: 'a packet has another bit order than the stream began with; its '
     'planes are refused: restart the node if the camera changed',
 }
+
+QUEUE_WARNING = (
+    'planes are missing between stamps as this process read its queue too late: see lost_in_queue '
+    'in /diagnostics, and raise spikes.queue_packets or free the processor'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +80,10 @@ class Ingest:
     Args:
         settings: How to make the ring.
         warn: Called with a kind and a text when something in the input is wrong.
+        capacity: Gives the planes that the ring holds from those of the first packet; None: as
+            the settings say.
+        settle_after_s: Silence by the monotonic clock after which :meth:`account` counts planes
+            missing at the end of the stream, seconds; infinity where no clock may decide.
 
     Attributes:
         ring: The ring; None before the first packet.
@@ -81,7 +93,13 @@ class Ingest:
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
     """
 
-    def __init__(self, settings: StreamSettings, warn: Callable[[str, str], object]) -> None:
+    def __init__(
+        self,
+        settings: StreamSettings,
+        warn: Callable[[str, str], object],
+        capacity: Callable[[int], int] | None = None,
+        settle_after_s: float = SETTLE_AFTER_S,
+    ) -> None:
         self.settings = settings
         self.ring: PlaneRing | None = None
         self.camera: CameraInfoMessage | None = None
@@ -89,7 +107,9 @@ class Ingest:
         self.packets_refused: collections.Counter[str] = collections.Counter()
         self.last_packet_s: float | None = None
         self._warn = warn
-        self._waiting: collections.deque[ImageMessage] = collections.deque()
+        self._capacity = capacity
+        self._settle_after_s = settle_after_s
+        self._waiting: collections.deque[tuple[ImageMessage, LostBy]] = collections.deque()
         self._size = self._size_from_parameters()  # (height, width)
 
     def _size_from_parameters(self) -> tuple[int, int] | None:
@@ -112,8 +132,13 @@ class Ingest:
         return self._size is not None
 
     def account(self) -> PlaneAccount:
-        """The plane accounting so far."""
-        return self.ring.account() if self.ring is not None else PlaneAccount()
+        """The plane accounting so far; after a silence it is final, see ``settle_after_s``."""
+        if self.ring is None:
+            return PlaneAccount()
+        last_s = self.last_packet_s
+        if last_s is not None and time.monotonic() - last_s > self._settle_after_s:
+            self.ring.settle()
+        return self.ring.account()
 
     def on_camera_info(self, msg: CameraInfoMessage) -> None:
         """Take the sensor size and the camera matrix."""
@@ -133,43 +158,52 @@ class Ingest:
         self.camera = msg
         self._size = size
         while self._waiting:
-            self._append(self._waiting.popleft(), size)
+            msg_waiting, lost_by = self._waiting.popleft()
+            self._append(msg_waiting, size, lost_by)
 
-    def on_spikes(self, msg: ImageMessage) -> None:
-        """Append a packet to the ring, or keep it until the sensor size is known."""
+    def on_spikes(self, msg: ImageMessage, lost_by: LostBy = 'transport') -> None:
+        """Append a packet to the ring, or keep it until the sensor size is known.
+
+        Args:
+            msg: The packet.
+            lost_by: What lost the planes before this packet, if any are missing.
+        """
         self.last_packet_s = time.monotonic()
         self.frame_id = msg.header.frame_id
         if self._size is None:
-            self._waiting.append(msg)
+            self._waiting.append((msg, lost_by))
             if len(self._waiting) > MAX_WAITING_PACKETS:
                 self._waiting.popleft()
                 self._refuse('unknown sensor size', UNKNOWN_SIZE)
             return
-        self._append(msg, self._size)
+        self._append(msg, self._size, lost_by)
 
-    def _append(self, msg: ImageMessage, size: tuple[int, int]) -> None:
+    def _append(self, msg: ImageMessage, size: tuple[int, int], lost_by: LostBy) -> None:
         try:
             chunk = chunk_from_msg(msg, *size)
             if self.ring is None:
-                self.ring = self._make_ring(chunk.geometry)
+                self.ring = self._make_ring(chunk)
         except PacketError as error:
             self._refuse('format', str(error))
             return
         except (ValueError, MemoryError) as error:
             self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
             return
-        arrival = self.ring.append(chunk)
-        if arrival in ARRIVAL_WARNINGS:
+        arrival = self.ring.append(chunk, lost_by)
+        if arrival is Arrival.GAP and lost_by == 'queue':
+            self._warn('GAP_IN_QUEUE', f'spikes: {QUEUE_WARNING}')
+        elif arrival in ARRIVAL_WARNINGS:
             self._warn(arrival.name, f'spikes: {ARRIVAL_WARNINGS[arrival]}')
 
-    def _make_ring(self, geometry: Geometry) -> PlaneRing:
+    def _make_ring(self, first: SpikeChunk) -> PlaneRing:
         rate = self.settings.spike_rate_hz
+        by_rule = self._capacity(first.planes) if self._capacity is not None else 0
         return PlaneRing(
-            geometry,
+            first.geometry,
             self.settings.window,
             self.settings.hop,
             self.settings.policy,
-            self.settings.capacity,
+            by_rule or self.settings.capacity,
             period_ns=round(1e9 / rate) if rate else 0,
             reference=self.settings.reference,
             stamp_tolerance=self.settings.stamp_tolerance_planes,

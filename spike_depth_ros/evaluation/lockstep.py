@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
 from spike_depth_ros.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
 from spike_depth_ros.messages import METRES, MILLIMETRES, CameraInfoMessage, stamp_ns
-from spike_depth_ros.stamps import MAX_HELD_CHUNKS
+from spike_depth_ros.ring import MAX_HELD_CHUNKS
+from spike_depth_ros.stamps import Gap
 from spike_depth_ros.window import ReferencePlane, Window
 
 LEAVE_OUT = 'none'
 """Instead of the name of a topic of true depth: there is none to be read."""
-
-MAX_LISTED_GAPS = 200
-"""Gaps that are listed one by one; all are counted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,18 +94,6 @@ def _checked(bag: Bag, name: str, kind: str) -> str:
     return name
 
 
-class Gap(NamedTuple):
-    """Planes that are missing from the stream.
-
-    Attributes:
-        at_ns: Stamp of the packet after the gap.
-        planes: How many are missing.
-    """
-
-    at_ns: int
-    planes: int
-
-
 @dataclasses.dataclass(frozen=True)
 class Taken:
     """A window, and what was known when it was taken.
@@ -141,7 +127,6 @@ class Replay:
         size: Sensor (width, height); None: from camera_info.
 
     Attributes:
-        gaps: The first gaps of the stream.
         warnings: What was wrong with the stream: kind -> (how often, first text).
     """
 
@@ -156,7 +141,6 @@ class Replay:
         stamp_tolerance: float = 0.5,
         size: tuple[int, int] | None = None,
     ) -> None:
-        self.gaps: list[Gap] = []
         self.warnings: dict[str, tuple[int, str]] = {}
         self._bag = bag
         self._topics = topics
@@ -172,12 +156,18 @@ class Replay:
             sensor_width=width,
             sensor_height=height,
         )
-        self._ingest = Ingest(self._settings, self._warn)
+        # No clock decides when a gap is counted: the same bag gives the same account.
+        self._ingest = Ingest(self._settings, self._warn, self._capacity, math.inf)
 
     @property
     def account(self) -> PlaneAccount:
         """Where every plane went so far."""
         return self._ingest.account()
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """The first gaps of the stream; those of its end once every window was given."""
+        return self._ingest.ring.gaps if self._ingest.ring is not None else []
 
     @property
     def packets_refused(self) -> collections.Counter[str]:
@@ -224,6 +214,8 @@ class Replay:
                 for taken in self._on_spikes(message):
                     number += 1
                     yield taken
+        if self._ingest.ring is not None:
+            self._ingest.ring.settle()
         if not number:
             raise BagError(self._why_no_windows())
         if self.account.overwritten:
@@ -252,27 +244,21 @@ class Replay:
             self.packets_refused['damaged'] += 1
             self._warn('damaged', f'spikes: packet refused: {error}')
             return
-        self._make_room(packet)
-        before = self.account.lost_in_transport
         self._ingest.on_spikes(packet)
-        lost = self.account.lost_in_transport - before
-        if lost > 0 and len(self.gaps) < MAX_LISTED_GAPS:
-            self.gaps.append(Gap(stamp_ns(packet.header.stamp), lost))
         ring = self._ingest.ring
         while ring is not None and (window := ring.take()) is not None:
             camera, frame = self._ingest.camera, self._ingest.frame_id
             yield Taken(window, self._ingest.fx_px, camera, frame, message.time_ns)
 
-    def _make_room(self, packet: Any) -> None:
-        """A ring in which not even the packets that wait for the plane rate overwrite a plane."""
-        if self._ingest.ring is not None or self._ingest.size is None:
-            return
-        planes = -(-packet.height // self._ingest.size[0])
+    def _capacity(self, planes: int) -> int:
+        """Planes of a ring in which not even packets that wait for the rate overwrite a plane.
+
+        Args:
+            planes: Those of the first packet.
+        """
         waiting = max(MAX_HELD_CHUNKS, MAX_WAITING_PACKETS) + 2
         capacity = 2 * self._settings.window + self._settings.hop + waiting * planes
-        self._ingest.settings = dataclasses.replace(
-            self._settings, ring_planes=max(DEFAULT_RING['latest'], capacity)
-        )
+        return max(DEFAULT_RING['latest'], capacity)
 
     def _warn(self, kind: str, text: str) -> None:
         count, first = self.warnings.get(kind, (0, text))

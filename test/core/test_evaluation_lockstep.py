@@ -90,6 +90,21 @@ def test_no_window_lies_across_a_gap(opened):
     ]
 
 
+def test_a_gap_at_the_end_is_counted_and_listed(opened):
+    stream, _ = replay(opened(bags.stream(1000, leave_out=[10, 23])))
+    at = [(round((gap.at_ns - bags.START) / bags.PERIOD), gap.planes) for gap in stream.gaps]
+    assert at == [(440, 40), (960, 40)]
+    account = stream.account
+    assert (account.expected, account.lost_in_transport, account.gaps) == (1000, 80, 2)
+
+
+def test_packets_that_wait_for_the_size_do_not_overwrite(opened):
+    messages = bags.stream(4000, 500)
+    stream, taken = replay(opened(messages), rate_hz=20_000.0, window=64)
+    assert len(taken) == 4000 // 64
+    assert stream.account.overwritten == 0
+
+
 def test_a_camera_that_comes_late_is_known_from_the_start(opened):
     messages = bags.stream(400)
     late = [('/camera_info', messages[-1][1] + 1, bags.camera())]

@@ -1,6 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ pytest.importorskip('rclpy')
 from sensor_msgs.msg import CameraInfo
 
 from spike_depth_ros.chunk import Geometry, SpikeChunk
-from spike_depth_ros.ingest import MAX_WAITING_PACKETS, Ingest, StreamSettings
+from spike_depth_ros.ingest import MAX_WAITING_PACKETS, SETTLE_AFTER_S, Ingest, StreamSettings
 from spike_depth_ros.nodes.conversions import spikes_msg
 
 SETTINGS = StreamSettings(
@@ -77,12 +78,52 @@ def test_a_bad_packet_is_counted_and_shows_as_a_gap(ingest, warnings):
     bad.encoding = 'rgb8'
     ingest.on_spikes(bad)
     ingest.on_spikes(packet(8))
+    ingest.ring.settle()
     account = ingest.account()
     assert ingest.packets_refused == {'format': 1}
     assert (account.received, account.lost_in_transport, account.gaps) == (8, 4, 1)
     assert account.check() == (0, 0)
     assert "encoding 'rgb8'" in warnings['format']
     assert 'missing' in warnings['GAP']
+
+
+def test_what_lost_planes_is_counted_and_told_apart(ingest, warnings):
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(8), lost_by='queue')  # waits for the sensor size
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    assert 'read its queue too late' in warnings['GAP_IN_QUEUE']
+    assert 'GAP' not in warnings
+    ingest.on_spikes(packet(13))
+    ingest.ring.settle()
+    account = ingest.account()
+    assert (account.lost_in_queue, account.lost_in_transport, account.dropped) == (4, 1, 13)
+    assert 'missing' in warnings['GAP']
+
+
+def test_after_a_silence_the_account_is_final(ingest):
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(8))
+    assert ingest.account().lost_in_transport == 0
+    ingest.last_packet_s -= SETTLE_AFTER_S
+    assert ingest.account().lost_in_transport == 4
+
+
+def test_where_no_clock_may_decide_the_account_waits(warnings):
+    ingest = Ingest(SETTINGS, warnings.setdefault, settle_after_s=math.inf)
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(8))
+    ingest.last_packet_s -= 1e6
+    assert ingest.account().lost_in_transport == 0
+
+
+def test_a_rule_gives_the_capacity_from_the_first_packet(warnings):
+    ingest = Ingest(SETTINGS, warnings.setdefault, capacity=lambda planes: 100 * planes)
+    ingest.on_camera_info(CameraInfo(height=5, width=13))
+    ingest.on_spikes(packet(0, planes=3))
+    ingest.on_spikes(packet(3))
+    assert ingest.ring.capacity == 300
 
 
 def test_another_bit_order_is_refused(ingest, warnings):

@@ -1,0 +1,276 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""No counter decreases and every plane is accounted for, whatever comes."""
+
+import dataclasses
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+
+from spike_depth_ros.accounting import PlaneAccount
+from spike_depth_ros.chunk import Geometry, SpikeChunk
+from spike_depth_ros.ring import PlaneRing
+from spike_depth_ros.stamps import RESTART_AFTER_NS
+
+GEOMETRY = Geometry(1, 8)
+PERIOD = 50_000
+T0 = 1_700_000_000_000_000_123
+DATA = np.zeros((50, 1, 1), np.uint8)
+FAR = 198_000  # planes in 9.9 s
+
+
+def chunk(first, planes=4, period_ns=0):
+    return SpikeChunk(DATA[:planes], GEOMETRY, T0 + round(first * PERIOD), period_ns)
+
+
+def counters(account):
+    """Each counter by name; ``pending`` is none."""
+    counts = dataclasses.asdict(account)
+    del counts['pending']
+    refused = counts.pop('refused')
+    return {**counts, **{f'refused {reason}': count for reason, count in refused.items()}}
+
+
+class Watch:
+    """A ring, and its account before."""
+
+    def __init__(self, ring):
+        self.ring = ring
+        self._before = {}
+
+    def look(self):
+        account = self.ring.account()
+        now = counters(account)
+        assert account.check() == (0, 0)
+        assert account.pending >= 0
+        assert all(now[name] >= self._before.get(name, 0) for name in {*now, *self._before})
+        self._before = now
+        return account
+
+
+AHEAD = st.one_of(
+    st.sampled_from([0, 0, 0, 0, 1, 5, 40, 0.3, 0.6, 2.4, 2.5, 39.7]), st.floats(0, 60)
+)
+CAUSES = st.sampled_from(['transport', 'queue'])
+PLANES = st.integers(1, 50)
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just('next'), PLANES, AHEAD, CAUSES),
+        st.tuples(st.just('next'), PLANES, AHEAD, CAUSES),
+        # One stamp is off: by less than a restart, by more, backward. Its planes may be counted.
+        st.tuples(
+            st.just('glitch'),
+            PLANES,
+            st.one_of(st.floats(-FAR, FAR), st.floats(1, 3), st.sampled_from([FAR, 300_000])),
+            st.booleans(),
+        ),
+        st.tuples(st.just('again'), st.integers(1, 8)),  # so many chunks ago
+        # Into a gap, or near it: planes after its start, planes.
+        st.tuples(st.just('late'), PLANES, st.floats(-3, 45)),
+        # The clock is set, forward or back.
+        st.tuples(st.just('clock'), st.one_of(st.floats(-400_000, 400_000), st.floats(-50, 50))),
+        st.tuples(st.just('take')),
+        st.tuples(st.just('discard')),
+        st.tuples(st.just('settle')),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+NEXT = [('next', 4, 0, 'transport')]
+
+
+class Sender:
+    """Turns steps into chunks."""
+
+    def __init__(self):
+        self._now = 0.0
+        self._sent = []
+        self._gap = 0.0
+
+    def chunk(self, kind, *values):
+        """A chunk and what lost those before it; None where the step sends none."""
+        lost_by = 'transport'
+        if kind == 'next':
+            planes, missing, lost_by = values
+            self._gap = self._now if missing else self._gap
+            first = self._now + missing
+            self._now = first + planes
+        elif kind == 'glitch':
+            planes, off, counted = values
+            first = self._now + off
+            self._gap = self._now
+            self._now += planes if counted else 0
+        elif kind == 'late':
+            planes, after = values
+            first = self._gap + after
+        elif kind == 'again' and self._sent:
+            first, planes = self._sent[-min(values[0], len(self._sent))]
+        else:
+            self._now += values[0] if kind == 'clock' else 0
+            return None
+        self._sent.append((first, planes))
+        return chunk(first, planes), lost_by
+
+
+@given(
+    STEPS,
+    st.integers(1, 60),
+    st.integers(0, 70),
+    st.sampled_from(['latest', 'every']),
+    st.integers(0, 60),
+    st.sampled_from([0, PERIOD]),
+    st.sampled_from([0.5, 0.0, 3.0]),
+)
+@example([*NEXT, ('next', 4, 2.4, 'queue'), ('late', 3, -0.4)], 4, 0, 'every', 0, PERIOD, 0.5)
+@example([*NEXT, ('glitch', 4, FAR, True), *6 * NEXT], 4, 0, 'latest', 9, PERIOD, 0.5)
+@settings(max_examples=300)
+def test_counters_never_decrease_and_every_plane_is_accounted_for(
+    steps, window, hop, policy, spare, period_ns, tolerance
+):
+    ring = PlaneRing(
+        GEOMETRY, window, hop, policy, window + spare, period_ns, stamp_tolerance=tolerance
+    )
+    watch, sender, sent = Watch(ring), Sender(), 0
+    for kind, *values in steps:
+        if kind in ('take', 'discard', 'settle'):
+            getattr(ring, kind)()
+        elif (made := sender.chunk(kind, *values)) is not None:
+            ring.append(*made)
+            sent += made[0].planes
+        assert watch.look().received == sent
+    ring.settle()
+    watch.look()
+    after = counters(ring.account())
+    ring.settle()
+    assert counters(ring.account()) == after
+
+
+# Chunks of some planes, each after some missing ones: what was lost is known.
+LOSSES = st.lists(st.tuples(PLANES, st.sampled_from([0, 0, 0, 1, 7, 300]), CAUSES), min_size=2)
+
+
+@given(LOSSES)
+def test_what_is_missing_is_lost_once_and_by_its_cause(packets):
+    watch = Watch(PlaneRing(GEOMETRY, 8, 0, 'latest', 64, PERIOD))
+    number, lost = 0, {'transport': 0, 'queue': 0}
+    for index, (planes, missing, lost_by) in enumerate(packets):
+        if index:
+            number += missing
+            lost[lost_by] += missing
+        watch.ring.append(chunk(number, planes), lost_by)
+        account = watch.look()
+        assert account.lost_in_transport <= lost['transport']
+        assert account.lost_in_queue <= lost['queue']
+        number += planes
+    watch.ring.settle()
+    account = watch.look()
+    assert (account.lost_in_transport, account.lost_in_queue) == tuple(lost.values())
+    assert account.gaps == sum(packet[1] > 0 for packet in packets[1:])
+    assert account.expected == number
+    assert account.dropped == account.lost_in_transport + account.lost_in_queue
+
+
+@given(
+    st.lists(PLANES, min_size=12, max_size=30),
+    st.integers(2, 4),
+    st.one_of(st.integers(2000, FAR), st.integers(1 + RESTART_AFTER_NS // PERIOD, 10**7)),
+    st.integers(1, 3),
+)
+def test_wrong_stamps_ahead_lose_nothing(lengths, wrong, ahead, several):
+    watch = Watch(PlaneRing(GEOMETRY, 8, 0, 'latest', 64, PERIOD))
+    number = 0
+    for index, planes in enumerate(lengths):
+        off = ahead * (index - wrong + 1) if wrong <= index < wrong + several else 0
+        watch.ring.append(chunk(number + off, planes))
+        watch.look()
+        number += planes
+    watch.ring.settle()
+    account = watch.look()
+    assert (account.lost_in_transport, account.lost_in_queue, account.gaps) == (0, 0, 0)
+    assert account.expected == account.received == number
+    assert account.refused == {'backward': lengths[wrong + several]}
+
+
+def lost_and_restarts(ring):
+    account = ring.account()
+    return account.lost_in_transport, account.restarts
+
+
+def test_a_stamp_ahead_by_less_than_a_restart_loses_nothing():
+    ring = PlaneRing(GEOMETRY, 4, 0, 'every', 64, PERIOD)
+    watch = Watch(ring)
+    for first in (0, 4, FAR, 12, 16, 20, 24, 28, 32):
+        ring.append(chunk(first))
+        watch.look()
+    ring.settle()
+    assert lost_and_restarts(ring) == (0, 1)
+    assert watch.look().expected == 36
+    for first in (36, FAR, 44, 48, 52, 56, 60, 64):
+        ring.append(chunk(first))
+        watch.look()
+    ring.settle()
+    assert lost_and_restarts(ring) == (0, 2)
+    assert watch.look().expected == 68
+
+
+def test_late_packets_longer_than_their_gap_leave_no_loss():
+    for length, planes in ((2.4, 3), (10.4, 50), (0.6, 2)):
+        watch = Watch(PlaneRing(GEOMETRY, 4, 0, 'every', 200, PERIOD))
+        for first, count in ((0, 50), (50 + length, 50), (50, planes), (100 + length, 50)):
+            watch.ring.append(chunk(first, count))
+            watch.look()
+        watch.ring.settle()
+        account = watch.look()
+        assert (account.lost_in_transport, account.gaps) == (0, 0)
+        assert account.refused['backward'] == planes
+
+
+def test_a_late_packet_after_its_gap_was_confirmed_adds_to_expected():
+    watch = Watch(PlaneRing(GEOMETRY, 4, 0, 'every', 200, PERIOD))
+    for first in (0, 8, 12, 16, 20, 24):
+        watch.ring.append(chunk(first))
+    assert watch.look().lost_in_transport == 4
+    watch.ring.append(chunk(4))
+    account = watch.look()
+    assert (account.expected, account.received, account.lost_in_transport) == (32, 28, 4)
+    assert account.refused == {'backward': 4}
+
+
+def test_a_rate_that_the_chunks_tell_frees_those_that_wait_for_it():
+    watch = Watch(PlaneRing(GEOMETRY, 4, 0, 'every', 200))
+    watch.ring.append(chunk(0))
+    assert watch.look().pending == 4
+    watch.ring.append(chunk(4, period_ns=PERIOD))
+    assert (watch.ring.take().planes, watch.ring.take().planes) == (4, 4)
+    assert watch.look().pending == 0
+
+
+def test_the_account_tells_what_does_not_add_up():
+    account = PlaneAccount(expected=10, received=6, lost_in_transport=2, lost_in_queue=1)
+    account.windowed = 3
+    account.refuse(2, 'gap')
+    account.refuse(0, 'rate')
+    assert account.refused == {'gap': 2}
+    assert account.check() == (1, 1)
+    assert account.dropped == 5
+
+
+@pytest.mark.parametrize(('lost_by', 'lost'), [('transport', (3, 0)), ('queue', (0, 3))])
+def test_a_gap_is_counted_by_its_cause(lost_by, lost):
+    account = PlaneAccount()
+    account.lose(3, lost_by)
+    assert (account.lost_in_transport, account.lost_in_queue) == lost
+    assert (account.expected, account.gaps) == (3, 1)
+
+
+def test_a_snapshot_does_not_change():
+    account = PlaneAccount()
+    account.receive(4)
+    copy = account.snapshot(pending=4)
+    account.refuse(4, 'gap')
+    assert (copy.pending, copy.refused, copy.check()) == (4, {}, (0, 0))
