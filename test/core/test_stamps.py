@@ -19,9 +19,9 @@ def at(plane):
 class Stream:
     """A tracker, and what it told."""
 
-    def __init__(self, tolerance=0.5):
+    def __init__(self, period_ns=PERIOD):
         self.gaps = []
-        self.tracker = StampTracker(PERIOD, tolerance, self.gaps.append)
+        self.tracker = StampTracker(period_ns, 0.5, self.gaps.append)
 
     def follow(self, *starts, planes=4, lost_by='transport'):
         return [self.tracker.follow(at(start), planes, lost_by) for start in starts]
@@ -150,6 +150,18 @@ def test_a_confirmed_gap_stays_when_the_stream_goes_back(stream):
     assert stream.lost() == [(FAR, FAR - 4)]
     assert stream.follow(4, 8, 12) == [Arrival.BACKWARD, Arrival.RESTART, Arrival.NEXT]
     assert stream.settled() == [(FAR, FAR - 4)]
+
+
+def test_gaps_by_the_old_rate_that_are_provisional_are_dropped_with_it():
+    stream = Stream(period_ns=0)
+    for start in (0, 4, 8):
+        stream.tracker.rate.infer(at(start), 4)
+    stream.follow(0, 4, 8)
+    arrivals = stream.follow(*range(16, 336, 8))
+    assert arrivals.count(Arrival.NEW_RATE) == 1
+    gaps = arrivals.index(Arrival.NEW_RATE)
+    assert set(arrivals[gaps + 1 :]) == {Arrival.NEXT}
+    assert len(stream.settled()) == gaps - CONFIRM_AFTER
 
 
 def test_a_chunk_apart_does_not_join(stream):
