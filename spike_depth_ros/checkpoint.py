@@ -118,10 +118,8 @@ class CheckpointInfo:
             )
 
     @property
-    def multiple(self) -> int:
-        """Height and width of the network's input are multiples of this many pixels.
-
-        Its tokens are 16 pixels apart, or as many times more as it averages pixels first.
+    def pool(self) -> int:
+        """Image pixels per side of a pixel that the network works on.
 
         Raises:
             CheckpointError: The settings say something else than a number of pixels.
@@ -129,7 +127,18 @@ class CheckpointInfo:
         pool = self.settings.get('pool', 1)
         if not isinstance(pool, int) or pool < 1:
             raise CheckpointError(f'field settings.pool is {pool!r}, expected 1 or more')
-        return 16 * pool
+        return pool
+
+    @property
+    def multiple(self) -> int:
+        """Images are enlarged to multiples of this many pixels each way, edges repeated.
+
+        The network's tokens are 16 of its own pixels apart.
+
+        Raises:
+            CheckpointError: As :attr:`pool`.
+        """
+        return 16 * self.pool
 
     def to_json(self) -> str:
         """All fields as one line of JSON with sorted keys."""

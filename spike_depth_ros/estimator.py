@@ -225,7 +225,7 @@ class DepthEstimator:
                 f'sensor of {sensor.width}x{sensor.height} pixels: expected at least {MIN_PIXELS} '
                 f'each way after {binning}x{binning} binning'
             )
-        return Layout(sensor, window.planes, self.info.bins, binning, self.info.multiple)
+        return Layout(sensor, window.planes, self.info.bins, binning, self.info.pool)
 
 
 def _outside(what: str, value: float, limits: tuple[float, float], unit: str) -> list[str]:

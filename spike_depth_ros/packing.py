@@ -10,7 +10,7 @@ cells of pixels add the rows of a cell in the same way, and the pixels of a row 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -182,13 +182,16 @@ def cell_counts(
     if cell not in FIELDS:
         out[:] = _sums_of_columns(digits, across, bit_order, out.dtype)
         return
-    counted = min(width // edge * edge // cell, columns)
-    _write_fields(digits, cell, bit_order, out[:, :, :counted])
-    if counted < columns:
-        # One cell that may be cut by the image's edge, then cells of the last pixel only.
-        ends = _sums_of_columns(digits, across[:, [counted, -1]], bit_order, out.dtype)
-        out[:, :, counted] = ends[:, :, 0]
-        out[:, :, counted + 1 :] = ends[:, :, 1:]
+    whole = min(width // edge * edge // cell, columns)
+    _write_fields(digits, cell, bit_order, out[:, :, :whole])
+    # Cells beyond the image are all alike; before them there may be one that its edge cuts.
+    beyond = min(-(-(width // edge * edge) // cell), columns)
+    if whole < beyond:
+        out[:, :, whole:beyond] = _sums_of_columns(
+            digits, across[:, whole:beyond], bit_order, out.dtype
+        )
+    if beyond < columns:
+        out[:, :, beyond:] = _sums_of_columns(digits, across[:, -1:], bit_order, out.dtype)
 
 
 def spike_counts(packed: PackedPlanes, width: int, bit_order: BitOrder = 'little') -> Counts:
@@ -255,7 +258,7 @@ def _planes_of_bins(
 
 def _sums_of_rows(
     packed: PackedPlanes, edges: npt.NDArray[np.int64], inside: npt.NDArray[np.intp]
-) -> list[PackedPlanes]:
+) -> PackedPlanes:
     """Add the planes of each bin, and of these sums the rows of each cell.
 
     Args:
@@ -264,7 +267,7 @@ def _sums_of_rows(
         inside: Rows of each cell, ``[cell, cells]``.
 
     Returns:
-        Binary digits, lowest first, each ``[bins, cells, row_bytes]``, contiguous.
+        Binary digits, lowest first, ``[digits, bins, cells, row_bytes]``.
     """
     cell, cells = inside.shape
     highest = int((edges[:, 1] - edges[:, 0]).max()).bit_length()
@@ -285,11 +288,11 @@ def _sums_of_rows(
                     np.take(digits[weight], row, axis=1, out=target[chosen], mode='clip')
                 else:
                     target[chosen] = digits[weight][:, row]
-    nothing = stacks[0][:0]
-    return [
-        _add(stack, carries[: len(stack) // 2])
-        for stack, carries in zip(stacks, [*stacks[1:], nothing], strict=True)
-    ]
+    sums = np.empty((len(stacks), *stacks[0].shape[1:]), np.uint8)
+    for weight, stack in enumerate(stacks):
+        carries = stacks[weight + 1][: len(stack) // 2] if weight + 1 < len(stacks) else stack[:0]
+        sums[weight] = _add(stack, carries)
+    return sums
 
 
 def _add(stack: PackedPlanes, carries: PackedPlanes, overwrite: bool = True) -> PackedPlanes:
@@ -331,13 +334,11 @@ def _add(stack: PackedPlanes, carries: PackedPlanes, overwrite: bool = True) -> 
     return digit
 
 
-def _write_fields(
-    digits: Sequence[PackedPlanes], cell: int, bit_order: BitOrder, out: Counts
-) -> None:
+def _write_fields(digits: PackedPlanes, cell: int, bit_order: BitOrder, out: Counts) -> None:
     """Add the pixels of each cell inside its byte, and the digits.
 
     Args:
-        digits: Binary digits, lowest first, each ``[bins, rows, row_bytes]``, contiguous.
+        digits: Binary digits, lowest first, ``[digits, bins, rows, row_bytes]``.
         cell: Pixels per side of a cell, one of ``FIELDS``.
         bit_order: Which bit of a byte is its leftmost pixel.
         out: ``[bins, rows, columns]``; written to.
@@ -353,30 +354,29 @@ def _write_fields(
 
 
 def _bytes_of_fields(
-    digits: Sequence[PackedPlanes], cell: int, bit_order: BitOrder
+    digits: PackedPlanes, cell: int, bit_order: BitOrder
 ) -> npt.NDArray[np.uint8]:
     """Sums of digits and of the pixels of each cell, ``[bins, rows, row_bytes * 8 / cell]``."""
-    *shape, row_bytes = digits[0].shape
+    *shape, row_bytes = digits.shape[1:]
     # Words, as numpy shifts bytes slowly; bits that a shift moves to another byte are masked out.
     kind = _widest_word(digits[0].size)
-    parts: list[npt.NDArray[Any]] = []
-    for digit in reversed(digits):
-        fields = _spikes_in_fields(digit.reshape(-1).view(kind), cell)
-        for part in range(8 // cell):
-            counts = fields >> kind.type(cell * part) if part else fields
-            if cell < 8:
-                counts = counts & _repeated((1 << cell) - 1, kind)
-            if len(parts) == part:
-                parts.append(counts)
-            else:
-                parts[part] += parts[part]
-                parts[part] += counts
+    fields = _spikes_in_fields(digits.reshape(len(digits), -1).view(kind), cell)
+    parts = []
+    for part in range(8 // cell):
+        counts = fields >> kind.type(cell * part) if part else fields
+        if cell < 8:
+            counts = counts & _repeated((1 << cell) - 1, kind)
+        total, *lower = counts[::-1]
+        for digit in lower:
+            total += total
+            total += digit
+        parts.append(total.view(np.uint8))
     if bit_order == 'big':
         parts.reverse()
     # Bytes of each part in turn: the leftmost is the lowest of a little-endian number.
-    cells = parts[0].view(np.uint8).astype(f'<u{len(parts)}')
+    cells = parts[0].astype(f'<u{len(parts)}')
     for part in range(1, len(parts)):
-        cells |= parts[part].view(np.uint8).astype(cells.dtype) << cells.dtype.type(8 * part)
+        cells |= parts[part].astype(cells.dtype) << cells.dtype.type(8 * part)
     in_order: npt.NDArray[np.uint8] = cells.view(np.uint8)
     return in_order.reshape(*shape, row_bytes * len(parts))
 
@@ -405,7 +405,7 @@ def _repeated(byte: int, kind: np.dtype[Any]) -> Any:
 
 
 def _sums_of_columns(
-    digits: Sequence[PackedPlanes],
+    digits: PackedPlanes,
     inside: npt.NDArray[np.intp],
     bit_order: BitOrder,
     kind: np.dtype[Any],
@@ -413,7 +413,7 @@ def _sums_of_columns(
     """Add the pixels of each cell one by one.
 
     Args:
-        digits: Binary digits, lowest first, each ``[bins, rows, row_bytes]``.
+        digits: Binary digits, lowest first, ``[digits, bins, rows, row_bytes]``.
         inside: Columns of each cell, ``[cell, cells]``.
         bit_order: Which bit of a byte is its leftmost pixel.
         kind: Type of the sums.
@@ -422,7 +422,7 @@ def _sums_of_columns(
         ``[bins, rows, cells]``.
     """
     first, stop = int(inside.min()) // 8, int(inside.max()) // 8 + 1
-    packed = np.stack([digit[:, :, first:stop] for digit in digits])
+    packed = np.ascontiguousarray(digits[..., first:stop])
     # Flat, as whole bytes are unpacked: row by row, short rows cost more than their bits.
     bits = np.unpackbits(packed, bitorder=bit_order)
     lowest, *higher = bits.reshape(*packed.shape[:3], 8 * (stop - first))

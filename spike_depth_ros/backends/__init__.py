@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.chunk import Geometry, PackedPlanes
-from spike_depth_ros.packing import bin_counts, bin_edges
+from spike_depth_ros.packing import bin_counts, bin_edges, cell_counts
 
 BackendName = Literal['onnx', 'torch']
 DeviceName = Literal['cpu', 'cuda']
@@ -22,8 +22,14 @@ DeviceName = Literal['cpu', 'cuda']
 FloatImage = npt.NDArray[np.float32]
 """``[height, width]`` float32."""
 
-MAX_COUNT = 255
-"""Networks take counts of 8 bits: a window of 32 bins holds at most 8160 planes."""
+MAX_COUNT = 65535
+"""Networks take counts of 16 bits, each over the planes of a bin and the pixels of a cell.
+
+So for every ``pool``: where cells are single pixels, 8 bits save less than 1 % of a prediction.
+"""
+
+MULTIPLE = 16
+"""Height and width of a network's input are multiples of it: its tokens are that far apart."""
 
 # One of these exists wherever a CUDA (or, in torch's words, HIP) device does: Linux, WSL, Jetson.
 _GPU_NODES = ('/dev/nvidiactl', '/dev/dxg', '/dev/nvmap', '/dev/kfd')
@@ -39,26 +45,31 @@ class Layout:
         bins: Channels of counts that the network takes.
         pixel_binning: Sensor pixels per side of an image pixel, 1 or 2; a last odd row or column
             is left out.
-        multiple: Height and width of the network's input are multiples of it; edge pixels are
-            repeated below and to the right to get there.
+        pool: Image pixels per side of a cell, whose spikes are counted together: a pixel of the
+            network's input. Edge pixels are repeated below and to the right to fill it.
 
     Raises:
-        ValueError: The window has so many planes that a count does not fit 8 bits.
+        ValueError: The window has so many planes that a count does not fit 16 bits.
     """
 
     geometry: Geometry
     planes: int
     bins: int
     pixel_binning: int = 1
-    multiple: int = 16
+    pool: int = 1
 
     def __post_init__(self) -> None:
-        most = MAX_COUNT // self.pixel_binning**2 * self.bins
+        most = MAX_COUNT // self.cell**2 * self.bins
         if self.planes > most:
             raise ValueError(
                 f'window of {self.planes} planes: at most {most} fit the {self.bins} bins of this '
                 'network at this sensor size, take a shorter window'
             )
+
+    @property
+    def cell(self) -> int:
+        """Sensor pixels per side of a pixel of the network's input."""
+        return self.pool * self.pixel_binning
 
     @property
     def height(self) -> int:
@@ -71,23 +82,23 @@ class Layout:
         return self.geometry.width // self.pixel_binning
 
     @property
-    def padded(self) -> tuple[int, int]:
+    def input_size(self) -> tuple[int, int]:
         """Rows and columns of the network's input."""
-        rows = -(-self.height // self.multiple) * self.multiple
-        columns = -(-self.width // self.multiple) * self.multiple
+        rows = -(-self.height // (MULTIPLE * self.pool)) * MULTIPLE
+        columns = -(-self.width // (MULTIPLE * self.pool)) * MULTIPLE
         return rows, columns
 
     @property
     def planes_per_bin(self) -> npt.NDArray[np.int32]:
         """What each count is out of: planes of the bin times sensor pixels, ``[bins]``."""
         edges = bin_edges(self.planes, self.bins)
-        return ((edges[:, 1] - edges[:, 0]) * self.pixel_binning**2).astype(np.int32)
+        return ((edges[:, 1] - edges[:, 0]) * self.cell**2).astype(np.int32)
 
-    def new_counts(self) -> npt.NDArray[np.uint8]:
-        """An array for :meth:`count`, ``[1, bins, *padded]``."""
-        return np.empty((1, self.bins, *self.padded), np.uint8)
+    def new_counts(self) -> npt.NDArray[np.uint16]:
+        """An array for :meth:`count`, ``[1, bins, *input_size]``."""
+        return np.empty((1, self.bins, *self.input_size), np.uint16)
 
-    def count(self, packed: PackedPlanes, counts: npt.NDArray[np.uint8]) -> None:
+    def count(self, packed: PackedPlanes, counts: npt.NDArray[np.uint16]) -> None:
         """Count the spikes of a window into a network's input.
 
         Args:
@@ -95,14 +106,18 @@ class Layout:
             counts: From :meth:`new_counts`; written to.
         """
         sensor, height, width = self.geometry, self.height, self.width
+        if self.cell > 1:
+            cell_counts(
+                packed,
+                sensor.width,
+                self.cell,
+                counts[0],
+                bit_order=sensor.bit_order,
+                edge=self.pixel_binning,
+            )
+            return
         inside = counts[0, :, :height, :width]
-        if self.pixel_binning == 1:
-            bin_counts(packed, sensor.width, sensor.bit_order, self.bins, out=inside)
-        else:
-            full, _ = bin_counts(packed, sensor.width, sensor.bit_order, self.bins)
-            full = full[:, : 2 * height, : 2 * width]
-            rows = full[:, 0::2] + full[:, 1::2]
-            np.add(rows[:, :, 0::2], rows[:, :, 1::2], out=inside)
+        bin_counts(packed, sensor.width, sensor.bit_order, self.bins, out=inside)
         counts[0, :, :height, width:] = inside[:, :, -1:]
         counts[0, :, height:] = counts[0, :, height - 1 : height]
 

@@ -13,6 +13,9 @@ from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
 from spike_depth_ros.chunk import PackedPlanes
 
+_COUNTS = 'tensor(uint16)'
+"""Type of the input ``counts``; exports of uint8 took counts of pixels and pooled these."""
+
 _RUNTIME_VERSION = tuple(int(part) for part in onnxruntime.__version__.split('.')[:2])
 
 
@@ -57,6 +60,12 @@ class OnnxBackend:
         written = self._session.get_modelmeta().custom_metadata_map
         if written.get('weights_sha256') != info.weights_sha256:
             raise CheckpointError(f'{path}: exported from other weights: {remedy}')
+        kinds = {value.name: value.type for value in self._session.get_inputs()}
+        if kinds.get('counts') != _COUNTS:
+            raise CheckpointError(
+                f'{path}: its input counts is {kinds.get("counts", "missing")}, expected {_COUNTS}'
+                f' (counts of cells of pixels), as this version exports: {remedy}'
+            )
         self._layout: Layout | None = None
 
     def run(self, packed: PackedPlanes, layout: Layout) -> tuple[FloatImage, FloatImage]:

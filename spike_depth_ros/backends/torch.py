@@ -69,10 +69,10 @@ class TorchBackend:
 
     def _forward(self, counts: Tensor, planes_per_bin: Tensor, layout: Layout) -> Tensor:
         """Depth and uncertainty, ``[2, height, width]``."""
-        # The layout is changed while the numbers are still bytes.
+        # The layout is changed while the numbers are still small.
         counts = counts.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == 'cuda'):
-            output = self._network(counts, planes_per_bin)
+            output = self._network.from_pooled(counts, planes_per_bin)
         both = torch.cat([output.depth, output.uncertainty], dim=1)[0]
         return both[:, : layout.height, : layout.width]
 
@@ -149,18 +149,25 @@ def pool_and_pad(counts: Tensor, layout: Layout) -> Tensor:
     """Counts of sensor pixels to a network's input, as :meth:`Layout.count` does on the host.
 
     Args:
-        counts: uint8 ``[1, bins, sensor height, sensor width]``.
+        counts: From :class:`PlaneBinning`, ``[1, bins, sensor height, sensor width]``.
         layout: The layout.
 
     Returns:
-        uint8 ``[1, bins, *layout.padded]``.
+        ``[1, bins, *layout.input_size]``, int32, or as ``counts`` where cells are single pixels.
     """
-    if layout.pixel_binning == 2:
-        counts = counts[:, :, : 2 * layout.height, : 2 * layout.width]
-        counts = counts.reshape(*counts.shape[:2], layout.height, 2, layout.width, 2)
-        counts = counts.sum(dim=(3, 5), dtype=torch.uint8)
-    rows, columns = layout.padded
+    (rows, columns), cell = layout.input_size, layout.cell
     # Edge replication by index: F.pad does not replicate bytes.
-    y = torch.arange(rows, device=counts.device).clamp_max(layout.height - 1)
-    x = torch.arange(columns, device=counts.device).clamp_max(layout.width - 1)
-    return counts[:, :, y[:, None], x]
+    y, x = (
+        _inside(torch.arange(cells * cell, device=counts.device), size, layout.pixel_binning)
+        for size, cells in ((layout.height, rows), (layout.width, columns))
+    )
+    counts = counts[:, :, y[:, None], x]
+    if cell == 1:
+        return counts
+    counts = counts.reshape(*counts.shape[:2], rows, cell, columns, cell)
+    return counts.sum(dim=(3, 5), dtype=torch.int32)
+
+
+def _inside(pixels: Tensor, size: int, binning: int) -> Tensor:
+    """Sensor rows or columns, those beyond ``size`` image rows or columns set to the last ones."""
+    return (pixels // binning).clamp_max(size - 1) * binning + pixels % binning

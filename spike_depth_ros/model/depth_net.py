@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
 from spike_depth_ros.model.heads import DepthHead, Head, UncertaintyHead
-from spike_depth_ros.model.temporal import RateStem, RgbStem
+from spike_depth_ros.model.temporal import RateStem, RgbStem, pooled
 
 
 class DepthOutput(NamedTuple):
@@ -36,7 +36,11 @@ class DepthOutput(NamedTuple):
 
 
 class SpikeDepthNet(nn.Module):
-    """Temporal module, encoder, decoder, two heads."""
+    """Temporal module, encoder, decoder, two heads.
+
+    Attributes:
+        pool: Input pixels per side of a pixel that the network works on.
+    """
 
     def __init__(
         self,
@@ -45,21 +49,37 @@ class SpikeDepthNet(nn.Module):
         decoder: nn.Module,
         depth_head: nn.Module,
         uncertainty_head: nn.Module,
+        pool: int = 1,
     ) -> None:
         super().__init__()
+        self.pool = pool
         self.temporal = temporal
         self.encoder = encoder
         self.decoder = decoder
         self.depth_head = depth_head
         self.uncertainty_head = uncertainty_head
 
-    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Predict depth.
+    def forward(self, image: Tensor, planes_per_bin: Tensor) -> DepthOutput:
+        """Predict depth from full-size input: in training, and from RGB.
 
         Args:
-            counts: Spikes per pixel and bin, ``[B, C, H, W]``, any real dtype; H and W multiples
-                of 16. A network of raw planes has one plane a bin.
+            image: Spikes per pixel and bin, ``[B, C, H, W]``, any real dtype, or RGB from 0 to 1;
+                H and W multiples of 16 ``pool``. A network of raw planes has one plane a bin.
             planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
+        """
+        return self.from_pooled(pooled(image, self.pool), planes_per_bin)
+
+    def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
+        """Predict depth from input at the size that the network works on.
+
+        Sums over ``pool`` by ``pool`` pixels, as the runtimes count, or their means, as
+        :meth:`forward` makes: only what they are out of differs.
+
+        Args:
+            counts: Spikes per cell of pixels and bin, ``[B, C, H, W]``, any real dtype; H and W
+                multiples of 16. Depth comes out ``pool`` times as large.
+            planes_per_bin: What each count is out of, ``[C]``, at least 1: planes of the bin
+                times the pixels that were summed.
         """
         encoded = self.encoder(self.temporal(counts, planes_per_bin))
         f_dec = self.decoder(encoded)
@@ -138,11 +158,12 @@ def dpt_tiny(
         ),
     ]
     network = SpikeDepthNet(
-        temporal=RateStem(bins, s.stem, s.pool) if inputs == 'spikes' else RgbStem(s.stem, s.pool),
+        temporal=RateStem(bins, s.stem) if inputs == 'spikes' else RgbStem(s.stem),
         encoder=HybridEncoder(stages, s.stage16, s.dim, s.blocks, s.heads, s.mlp_ratio, s.grid),
         decoder=DptDecoder((s.stage4, s.stage8), s.dim, s.features),
         depth_head=DepthHead(s.features, s.head, 4, *depth_range, pool=s.pool),
         uncertainty_head=UncertaintyHead(s.features, s.head, 4, s.pool),
+        pool=s.pool,
     )
     _initialise(network)
     return network

@@ -13,22 +13,22 @@ from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
 from spike_depth_ros.model import lite_encoder, vit_hybrid
-from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
+from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings, dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
 
 
-def _dpt_tiny(info: CheckpointInfo) -> nn.Module:
+def _dpt_tiny(info: CheckpointInfo) -> SpikeDepthNet:
     depth_range = (info.min_depth, info.max_depth)
     return dpt_tiny(info.bins, depth_range, TinySettings(**info.settings), _kind(info))
 
 
-def _dpt_hybrid(info: CheckpointInfo) -> nn.Module:
+def _dpt_hybrid(info: CheckpointInfo) -> SpikeDepthNet:
     depth_range = (info.min_depth, info.max_depth)
     return dpt_hybrid(info.bins, depth_range, HybridSettings(**info.settings), _kind(info))
 
 
-def _unet_lite(info: CheckpointInfo) -> nn.Module:
+def _unet_lite(info: CheckpointInfo) -> SpikeDepthNet:
     depth_range = (info.min_depth, info.max_depth)
     return unet_lite(info.bins, depth_range, LiteSettings(**info.settings), _kind(info))
 
@@ -37,7 +37,7 @@ def _kind(info: CheckpointInfo) -> Literal['spikes', 'rgb']:
     return 'rgb' if info.inputs == ('rgb',) else 'spikes'
 
 
-BUILDERS: dict[tuple[str, str], Callable[[CheckpointInfo], nn.Module]] = {
+BUILDERS: dict[tuple[str, str], Callable[[CheckpointInfo], SpikeDepthNet]] = {
     ('depth', 'dpt_tiny'): _dpt_tiny,
     ('depth', 'unet_lite'): _unet_lite,
     ('depth', 'dpt_hybrid'): _dpt_hybrid,
@@ -58,7 +58,7 @@ IMAGENET: dict[str, tuple[str, Callable[[Any, str], None]]] = {
 """By architecture: where the hub has weights of ImageNet for the encoder, and what loads them."""
 
 
-def build(info: CheckpointInfo) -> nn.Module:
+def build(info: CheckpointInfo) -> SpikeDepthNet:
     """Build a network with random weights from a checkpoint's metadata.
 
     Raises:
@@ -81,7 +81,7 @@ def build(info: CheckpointInfo) -> nn.Module:
         ) from None
 
 
-def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> nn.Module:
+def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
     """Build a network and load a checkpoint's weights into it, as float32.
 
     Raises:

@@ -29,16 +29,14 @@ class RateStem(nn.Module):
     stored, so that shadows do not vanish beside lamps.
     """
 
-    def __init__(self, bins: int, out: int, pool: int) -> None:
+    def __init__(self, bins: int, out: int) -> None:
         """Build the module.
 
         Args:
             bins: Channels of counts.
             out: Channels of the feature maps.
-            pool: Pixels per side whose counts are averaged first.
         """
         super().__init__()
-        self.pool = pool
         self.rates = conv_norm(bins, out, 3, 2, act=False)
         self.brightness = conv_norm(1, out, 3, 2, act=False)
 
@@ -50,9 +48,9 @@ class RateStem(nn.Module):
             planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
 
         Returns:
-            Float ``[B, out, H / (2 pool), W / (2 pool)]``, 0 and more.
+            Float ``[B, out, H / 2, W / 2]``, 0 and more.
         """
-        rates, brightness = relative_rates(pooled(counts, self.pool), planes_per_bin)
+        rates, brightness = relative_rates(counts, planes_per_bin)
         kind = next(self.rates.parameters()).dtype
         return F.relu(self.rates(rates.to(kind)) + self.brightness(brightness.to(kind)))
 
@@ -88,27 +86,21 @@ def relative_rates(counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tens
 class RgbStem(nn.Module):
     """What a network of RGB has in place of a temporal module."""
 
-    def __init__(self, out: int, pool: int) -> None:
+    def __init__(self, out: int) -> None:
         """Build the stem; see :class:`RateStem`."""
         super().__init__()
-        self.pool = pool
         self.centred = Centred()
         self.colours = conv_norm(3, out, 3, 2)
 
     def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
-        """Encode ``[B, 3, H, W]``, 0 to 1; to ``[B, out, H / (2 pool), W / (2 pool)]``."""
-        centred = self.centred(pooled(rgb, self.pool), planes_per_bin)
+        """Encode ``[B, 3, H, W]``, 0 to 1; to ``[B, out, H / 2, W / 2]``."""
+        centred = self.centred(rgb, planes_per_bin)
         features: Tensor = self.colours(centred.to(next(self.colours.parameters()).dtype))
         return features
 
 
 class Centred(nn.Module):
     """The stem of a network that sees RGB: from 0..1 to -1..1."""
-
-    def __init__(self, pool: int = 1) -> None:
-        """Build the stem; see :class:`RateStem`."""
-        super().__init__()
-        self.pool = pool
 
     def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
         """Normalise.
@@ -118,9 +110,9 @@ class Centred(nn.Module):
             planes_per_bin: Not used; there so that all stems are called alike.
 
         Returns:
-            Float ``[B, 3, H / pool, W / pool]``.
+            Float ``[B, 3, H, W]``.
         """
-        return 2 * pooled(rgb, self.pool).float() - 1
+        return 2 * rgb.float() - 1
 
 
 class PlaneBinning(nn.Module):
@@ -144,16 +136,11 @@ class PlaneBinning(nn.Module):
             width: Pixels of a row.
             bit_order: Which bit of a byte is its leftmost pixel.
             bins: Number of bins.
-
-        Raises:
-            ValueError: A bin would cover more than 255 planes.
         """
         super().__init__()
         edges = bin_edges(planes, bins)
         lengths = edges[:, 1] - edges[:, 0]
         longest = int(lengths.max())
-        if longest > 255:
-            raise ValueError(f'{planes} planes in {bins} bins: expected at most 255 planes a bin')
         # Bins differ in length by one plane at most: all are read to the longest, the rest masked.
         steps = edges[:, :1] + np.arange(longest)
         self.register_buffer('index', torch.from_numpy(steps.clip(max=planes - 1)))
@@ -169,11 +156,20 @@ class PlaneBinning(nn.Module):
             packed: uint8 ``[B, planes, H, ceil(width / 8)]``.
 
         Returns:
-            uint8 ``[B, bins, H, width]``.
+            ``[B, bins, H, width]`` uint8; int32 where a bin may cover over 255 planes.
         """
+        # A counter of one byte holds 255 planes; of longer bins, parts are counted and added.
+        steps = self.index.shape[1]
+        parts = [
+            self._count(packed, slice(first, first + _MOST)) for first in range(0, steps, _MOST)
+        ]
+        return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0].int())
+
+    def _count(self, packed: Tensor, steps: slice) -> Tensor:
+        """Spikes of each pixel in some planes of each bin, at most 255."""
         # A byte of eight pixels becomes eight bytes of one pixel inside an int64: repeat it, pick
         # another bit in each, move that to bit 0. One addition then adds eight counters.
-        lanes = packed[:, self.index].long() * _REPEAT & self.pick & self.used
+        lanes = packed[:, self.index[:, steps]].long() * _REPEAT & self.pick & self.used[:, steps]
         spikes = (lanes + _signed(0x7F7F7F7F7F7F7F7F)) >> 7 & _REPEAT
         counts = spikes.sum(dim=2)
         # In memory the lowest byte comes first on every machine that torch runs on.
@@ -185,3 +181,5 @@ def _signed(word: int) -> int:
 
 
 _REPEAT = 0x0101010101010101
+
+_MOST = 255

@@ -24,7 +24,7 @@ from spike_depth_ros.model.lite_encoder import (
     double_conv,
     resized,
 )
-from spike_depth_ros.model.temporal import Centred, pooled, relative_rates
+from spike_depth_ros.model.temporal import Centred, relative_rates
 
 GREY = 0.2
 """Linear light, of 1, that the mean rate of an image becomes: a photograph's usual exposure."""
@@ -57,15 +57,9 @@ class PictureStem(nn.Module):
     a convolution that starts at 0.
     """
 
-    def __init__(self, bins: int, pool: int) -> None:
-        """Build the module.
-
-        Args:
-            bins: Channels of counts.
-            pool: Pixels per side whose counts are averaged first.
-        """
+    def __init__(self, bins: int) -> None:
+        """Build the module; ``bins`` is the channels of counts."""
         super().__init__()
-        self.pool = pool
         self.rates = nn.Conv2d(bins, 3, 3, padding=1, bias=False)
         nn.init.zeros_(self.rates.weight)
 
@@ -77,9 +71,9 @@ class PictureStem(nn.Module):
             planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
 
         Returns:
-            Float ``[B, 3, H / pool, W / pool]``.
+            Float ``[B, 3, H, W]``.
         """
-        rates, brightness = relative_rates(pooled(counts, self.pool), planes_per_bin)
+        rates, brightness = relative_rates(counts, planes_per_bin)
         kind = self.rates.weight.dtype
         grey = 2 * (brightness * GREY**0.5).clamp(max=1.0) - 1
         picture: Tensor = grey.to(kind) + self.rates(rates.to(kind))
@@ -136,9 +130,10 @@ def unet_lite(
         assert head.conv3.bias is not None
         nn.init.zeros_(head.conv3.bias)
     return SpikeDepthNet(
-        temporal=PictureStem(bins, s.pool) if inputs == 'spikes' else Centred(s.pool),
+        temporal=PictureStem(bins) if inputs == 'spikes' else Centred(),
         encoder=LiteEncoder(s.dim),
         decoder=LiteDecoder(s.dim, s.features8, s.features),
         depth_head=heads[0],
         uncertainty_head=heads[1],
+        pool=s.pool,
     )

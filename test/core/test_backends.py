@@ -40,44 +40,74 @@ def shipped(tmp_path):
     return path
 
 
-@settings(max_examples=40)
+def counted_plainly(spikes, layout):
+    """A second implementation of ``Layout.count`` on unpacked planes."""
+    edges = packing.bin_edges(len(spikes), layout.bins)
+    pixels = np.stack([spikes[start:stop].sum(axis=0, dtype=np.int64) for start, stop in edges])
+    height, width, binning = layout.height, layout.width, layout.pixel_binning
+    pixels = pixels[:, : height * binning, : width * binning]
+    pixels = pixels.reshape(-1, height, binning, width, binning).sum(axis=(2, 4))
+    (rows, columns), pool = layout.input_size, layout.pool
+    missing = ((0, 0), (0, rows * pool - height), (0, columns * pool - width))
+    pixels = np.pad(pixels, missing, mode='edge')
+    return pixels.reshape(-1, rows, pool, columns, pool).sum(axis=(2, 4))
+
+
+@settings(max_examples=120, deadline=None)
 @given(
-    height=st.integers(16, 40),
-    width=st.integers(16, 40),
-    planes=st.integers(1, 40),
+    height=st.integers(16, 60),
+    width=st.integers(16, 60),
+    planes=st.one_of(st.integers(1, 40), st.integers(41, 1300)),
+    pool=st.sampled_from([1, 2, 3, 4, 8, 16]),
     binning=st.sampled_from([1, 2]),
+    bins=st.sampled_from([1, 8, 32]),
+    rate=st.sampled_from([0.1, 0.5, 1.0]),
     bit_order=st.sampled_from(['little', 'big']),
 )
-def test_layout_counts_bins_and_pads_as_defined(height, width, planes, binning, bit_order):
-    spikes = np.random.default_rng(height * width).random((planes, height, width)) < 0.4
-    layout = Layout(Geometry(height, width, bit_order), planes, 8, binning)
+def test_layout_counts_bins_and_pads_as_defined(
+    height, width, planes, pool, binning, bins, rate, bit_order
+):
+    planes = min(planes, backends.MAX_COUNT // (pool * binning) ** 2 * bins)
+    spikes = np.random.default_rng(height * width).random((planes, height, width)) < rate
+    layout = Layout(Geometry(height, width, bit_order), planes, bins, binning, pool)
     counts = layout.new_counts()
-    counts[:] = 77  # every byte must be written
+    counts[:] = 7777  # every one must be written
     layout.count(packing.pack(spikes, bit_order), counts)
 
     assert (layout.height, layout.width) == (height // binning, width // binning)
-    rows, columns = layout.padded
+    rows, columns = layout.input_size
     assert rows % 16 == columns % 16 == 0
-    assert 0 <= rows - layout.height < 16
-    edges = packing.bin_edges(planes, 8)
-    sums = np.stack([spikes[start:stop].sum(axis=0) for start, stop in edges])
-    cut = sums[:, : layout.height * binning, : layout.width * binning]
-    pooled = cut.reshape(8, layout.height, binning, layout.width, binning).sum(axis=(2, 4))
-    padding = ((0, 0), (0, rows - layout.height), (0, columns - layout.width))
-    np.testing.assert_array_equal(counts[0], np.pad(pooled, padding, mode='edge'))
-    full = np.ones_like(spikes[:, :1, :1])
-    of = np.stack([full[start:stop].sum() for start, stop in edges]) * binning**2
+    assert 0 <= rows * pool - layout.height < 16 * pool
+    assert 0 <= columns * pool - layout.width < 16 * pool
+    assert counts.dtype == np.uint16
+    np.testing.assert_array_equal(counts[0], counted_plainly(spikes, layout))
+    edges = packing.bin_edges(planes, bins)
+    of = (edges[:, 1] - edges[:, 0]) * (pool * binning) ** 2
     np.testing.assert_array_equal(layout.planes_per_bin, of)
 
 
-@pytest.mark.parametrize(('binning', 'most'), [(1, 255 * 32), (2, 63 * 32)])
-def test_the_longest_window_fits_and_one_plane_more_is_refused(binning, most):
-    layout = Layout(Geometry(16, 16), most, 32, binning)
+def test_windows_whose_bins_are_added_in_chunks_are_counted_too(monkeypatch):
+    monkeypatch.setattr(packing, 'CHUNK_BYTES', 1000)
+    spikes = np.random.default_rng(0).random((150, 40, 50)) < 0.4
+    for pool in (1, 4):
+        layout = Layout(Geometry(40, 50), 150, 32, pool=pool)
+        counts = layout.new_counts()
+        layout.count(packing.pack(spikes), counts)
+        np.testing.assert_array_equal(counts[0], counted_plainly(spikes, layout))
+
+
+@pytest.mark.parametrize(
+    ('binning', 'pool', 'most'),
+    [(1, 1, 65535), (2, 1, 16383), (1, 4, 4095), (2, 4, 1023), (1, 3, 7281), (1, 16, 255)],
+)
+def test_the_longest_window_fits_and_one_plane_more_is_refused(binning, pool, most):
+    layout = Layout(Geometry(16, 16), 2 * most, 2, binning, pool)
     counts = layout.new_counts()
-    layout.count(np.full((most, 16, 2), 255, np.uint8), counts)
+    layout.count(np.full((2 * most, 16, 2), 255, np.uint8), counts)
     assert np.all(counts == layout.planes_per_bin[0])
-    with pytest.raises(ValueError, match=f'{most + 1} planes: at most {most}'):
-        Layout(Geometry(16, 16), most + 1, 32, binning)
+    assert layout.planes_per_bin[0] == most * (binning * pool) ** 2
+    with pytest.raises(ValueError, match=f'{2 * most + 1} planes: at most {2 * most} fit'):
+        Layout(Geometry(16, 16), 2 * most + 1, 2, binning, pool)
 
 
 def test_auto_takes_what_is_there(monkeypatch):
@@ -158,6 +188,65 @@ def test_an_export_that_onnx_runtime_cannot_read_is_refused_in_one_line(tmp_path
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize(('kind', 'refused'), [('UINT8', True), ('UINT16', False)])
+def test_an_export_for_counts_of_pixels_is_refused_with_the_remedy(tmp_path, kind, refused):
+    onnx = pytest.importorskip('onnx')
+    counts = onnx.helper.make_tensor_value_info(
+        'counts', getattr(onnx.TensorProto, kind), [1, 32, 'rows', 'columns']
+    )
+    depth = onnx.helper.make_tensor_value_info('depth', onnx.TensorProto.FLOAT, None)
+    node = onnx.helper.make_node('Cast', ['counts'], ['depth'], to=onnx.TensorProto.FLOAT)
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], 'old', [counts], [depth]),
+        opset_imports=[onnx.helper.make_opsetid('', 20)],
+        ir_version=9,
+    )
+    info = load_info(default_checkpoint())
+    onnx.helper.set_model_props(model, {'weights_sha256': info.weights_sha256})
+    file = tmp_path / 'model.onnx'
+    file.write_bytes(model.SerializeToString())
+    info = dataclasses.replace(info, onnx_sha256=hash_file(file))
+    if not refused:
+        OnnxBackend(file, info)
+        return
+    with pytest.raises(
+        CheckpointError, match=r'is tensor\(uint8\), .*uint16.*run\.py export'
+    ) as caught:
+        OnnxBackend(file, info)
+    assert '\n' not in str(caught.value)
+
+
+@needs_torch
+@pytest.mark.parametrize(('size', 'binning'), [((61, 83), 1), ((64, 96), 1), ((101, 143), 2)])
+@pytest.mark.parametrize('bit_order', ['little', 'big'])
+def test_depth_from_pooled_counts_is_that_from_counts_of_pixels(size, binning, bit_order):
+    """The shipped export on packed planes, and its network on averages of counted pixels."""
+    import torch
+
+    from spike_depth_ros.model.registry import build_with_weights
+
+    info, tensors = load(default_checkpoint())
+    assert info.pool > 1
+    generator = np.random.default_rng(0)
+    spikes = generator.random((100, *size)) < generator.random((1, *size)) / 2
+    geometry = Geometry(*size, bit_order)
+    layout = Layout(geometry, 100, info.bins, binning, info.pool)
+    backend = OnnxBackend(onnx_path(default_checkpoint()), info, 2)
+    found = backend.run(packing.pack(spikes, bit_order), layout)
+    # Every pixel of the image, edges repeated; the network averages them itself.
+    rows, columns = (side * info.pool for side in layout.input_size)
+    pixels = dataclasses.replace(layout, pool=1)
+    counts = counted_plainly(spikes, pixels)[:, : layout.height, : layout.width]
+    missing = ((0, 0), (0, rows - layout.height), (0, columns - layout.width))
+    counts = np.pad(counts, missing, mode='edge').astype(np.float32)[None]
+    network = build_with_weights(info, tensors).eval()
+    with torch.inference_mode():
+        output = network(torch.from_numpy(counts), torch.from_numpy(pixels.planes_per_bin))
+    for mine, expected in zip(found, (output.depth, output.uncertainty), strict=True):
+        expected = expected[0, 0, : layout.height, : layout.width].numpy()
+        np.testing.assert_allclose(mine, expected, rtol=1e-4)
+
+
 @needs_torch
 @pytest.mark.parametrize('size', [(64, 96), (50, 70)])
 @pytest.mark.parametrize('planes', [16, 37, 128])
@@ -165,7 +254,7 @@ def test_onnx_and_torch_agree(size, planes):
     info, tensors = load(default_checkpoint())
     from spike_depth_ros.backends.torch import TorchBackend
 
-    layout = Layout(Geometry(*size), planes, info.bins, multiple=info.multiple)
+    layout = Layout(Geometry(*size), planes, info.bins, pool=info.pool)
     packed = packing.pack(np.random.default_rng(planes).random((planes, *size)) < 0.2)
     ours = OnnxBackend(onnx_path(default_checkpoint()), info, 2).run(packed, layout)
     theirs = TorchBackend(info, tensors, 'cpu', 2).run(packed, layout)
@@ -191,7 +280,7 @@ def test_a_backend_follows_windows_that_change_in_size():
     sizes = [(32 + 16 * i, 48) for i in range(MAX_GRAPHS + 1)]
     for size in [*sizes, *sizes]:
         packed = packing.pack(np.random.default_rng(size[0]).random((32, *size)) < 0.2)
-        layout = Layout(Geometry(*size), 32, info.bins, multiple=info.multiple)
+        layout = Layout(Geometry(*size), 32, info.bins, pool=info.pool)
         results = [runner.run(packed, layout) for runner in runners]
         np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-3)
 
@@ -203,7 +292,7 @@ def test_cuda_agrees_with_the_cpu(binning):
     info, tensors = load(default_checkpoint())
     from spike_depth_ros.backends.torch import TorchBackend
 
-    layout = Layout(Geometry(101, 143), 100, info.bins, binning, info.multiple)
+    layout = Layout(Geometry(101, 143), 100, info.bins, binning, info.pool)
     generator = np.random.default_rng(0)
     gpu, cpu = (TorchBackend(info, tensors, device) for device in ('cuda', 'cpu'))
     for _ in range(3):  # the graph is captured once and replayed
@@ -227,7 +316,7 @@ def test_a_captured_graph_keeps_what_it_reads():
     generator = np.random.default_rng(0)
     windows = {}
     for planes in (64, 100, 128):
-        layout = Layout(Geometry(32, 48), planes, info.bins, 1, info.multiple)
+        layout = Layout(Geometry(32, 48), planes, info.bins, 1, info.pool)
         packed = packing.pack(generator.random((planes, 32, 48)) < 0.2)
         windows[layout] = packed, backend.run(packed, layout)[0]
         # In every size that may have been let go.

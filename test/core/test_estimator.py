@@ -180,10 +180,10 @@ def test_an_image_too_small_is_refused(height, width, limit):
         known(max_pixels=limit).predict(Observation(window_of(height=height, width=width)))
 
 
-def test_a_window_too_long_for_8_bits_is_refused():
+def test_a_window_too_long_for_16_bits_is_refused():
     window = window_of(planes=8161, height=16, width=16)
     with pytest.raises(ValueError, match='8161 planes: at most 8160'):
-        known().predict(Observation(window))
+        known(settings={'pool': 16}).predict(Observation(window))
 
 
 def test_another_sensor_size_than_the_checkpoints_is_refused():

@@ -166,22 +166,44 @@ def test_binning_on_the_device_is_that_on_the_host(planes, bins, width, bit_orde
     np.testing.assert_array_equal(found[0].numpy(), expected)
 
 
-def test_binning_on_the_device_counts_to_255_and_refuses_more():
-    packed = torch.full((1, 255, 1, 1), 255, dtype=torch.uint8)
-    assert PlaneBinning(255, 8, bins=1)(packed).unique().tolist() == [255]
-    with pytest.raises(ValueError, match='at most 255'):
-        PlaneBinning(256, 8, bins=1)
+@pytest.mark.parametrize('planes', [255, 256, 600, 1300])
+def test_binning_on_the_device_counts_beyond_a_byte(planes):
+    packed = torch.full((1, planes, 1, 1), 255, dtype=torch.uint8)
+    found = PlaneBinning(planes, 8, bins=1)(packed)
+    assert found.dtype == (torch.uint8 if planes == 255 else torch.int32)
+    assert found.unique().tolist() == [planes]
+    random = torch.from_numpy(
+        np.random.default_rng(0).integers(0, 256, (1, planes, 3, 2), 'uint8')
+    )
+    expected, _ = packing.bin_counts(random[0].numpy(), 13, bins=2)
+    np.testing.assert_array_equal(PlaneBinning(planes, 13, bins=2)(random)[0].numpy(), expected)
 
 
+@pytest.mark.parametrize('bit_order', ['little', 'big'])
 @pytest.mark.parametrize('pixel_binning', [1, 2])
+@pytest.mark.parametrize('pool', [1, 2, 3, 4, 8, 16])
 @pytest.mark.parametrize('size', [(33, 35), (32, 48), (50, 81)])
-def test_pooling_and_padding_on_the_device_is_that_on_the_host(pixel_binning, size):
-    layout = Layout(Geometry(*size), 70, 4, pixel_binning)
-    packed = packing.pack(np.random.default_rng(0).random((70, *size)) < 0.5)
+def test_pooling_and_padding_on_the_device_is_that_on_the_host(
+    size, pool, pixel_binning, bit_order
+):
+    layout = Layout(Geometry(*size, bit_order), 70, 4, pixel_binning, pool)
+    packed = packing.pack(np.random.default_rng(0).random((70, *size)) < 0.5, bit_order)
     expected = layout.new_counts()
     layout.count(packed, expected)
-    counts = PlaneBinning(70, size[1], bins=4)(torch.from_numpy(packed)[None])
+    counts = PlaneBinning(70, size[1], bit_order, bins=4)(torch.from_numpy(packed)[None])
     np.testing.assert_array_equal(pool_and_pad(counts, layout).numpy(), expected)
+
+
+def test_sums_of_cells_give_what_their_pixels_give():
+    torch.manual_seed(0)
+    network = build(dataclasses.replace(SMALL, settings=SMALL.settings | {'pool': 4})).eval()
+    counts = torch.randint(0, 5, (2, 4, 64, 128))
+    sums = counts.reshape(2, 4, 16, 4, 32, 4).sum(dim=(3, 5))
+    with torch.inference_mode():
+        expected = network(counts, torch.full((4,), 4))
+        found = network.from_pooled(sums, torch.full((4,), 4 * 16))
+    torch.testing.assert_close(found.depth, expected.depth)
+    torch.testing.assert_close(found.uncertainty, expected.uncertainty)
 
 
 def test_weights_survive_a_checkpoint(small):

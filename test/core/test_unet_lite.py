@@ -94,7 +94,7 @@ def test_with_a_pool_each_pixel_repeated_gives_the_same_larger(network):
 
 
 def test_the_picture_by_hand():
-    stem = PictureStem(2, pool=1)
+    stem = PictureStem(2)
     counts = torch.tensor([[[[1, 3], [0, 100]], [[3, 5], [0, 100]]]])
     rate = torch.tensor([[2.0, 4.0], [0.0, 100.0]]) / 26.5  # over the mean
     grey = 2 * (0.2 * rate).sqrt().clamp(max=1) - 1

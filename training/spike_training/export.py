@@ -23,6 +23,7 @@ from onnxscript.optimizer import fold_constants_ir
 from torch import Tensor, nn
 
 import spike_depth_ros
+from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
     CheckpointError,
@@ -35,7 +36,7 @@ from spike_depth_ros.checkpoint import (
     save,
     write_atomically,
 )
-from spike_depth_ros.model.depth_net import TinySettings
+from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.reading import load_config
 
@@ -183,24 +184,24 @@ def settle_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) 
 class _TwoOutputs(nn.Module):
     """The outputs of a network that the runtime reads."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: SpikeDepthNet) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.network(counts, planes_per_bin)
+        output = self.network.from_pooled(counts, planes_per_bin)
         return output.depth, output.uncertainty
 
 
-def to_onnx(network: nn.Module, info: CheckpointInfo) -> bytes:
-    """Export a network: counts (uint8) and planes per bin (int32) in, metres out.
+def to_onnx(network: SpikeDepthNet, info: CheckpointInfo) -> bytes:
+    """Export a network: counts of cells (uint16) and what they are out of (int32) in, metres out.
 
     Args:
         network: In eval mode, its weights representable in float16.
         info: Metadata, written into the file; with ``weights_sha256``, without ``onnx_sha256``.
     """
-    size = [rows * info.multiple for rows in SAMPLE_SIZE]
-    counts = torch.ones((1, info.bins, *size), dtype=torch.uint8)
+    size = [rows * MULTIPLE for rows in SAMPLE_SIZE]
+    counts = torch.ones((1, info.bins, *size), dtype=torch.uint16)
     planes_per_bin = torch.ones(info.bins, dtype=torch.int32)
     rows, columns = torch.export.Dim('rows', max=1024), torch.export.Dim('columns', max=1024)
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
@@ -214,7 +215,7 @@ def to_onnx(network: nn.Module, info: CheckpointInfo) -> bytes:
             # weights would no longer be those of the checkpoint. ONNX Runtime folds at load.
             optimize=False,
             opset_version=OPSET,
-            dynamic_shapes=({2: info.multiple * rows, 3: info.multiple * columns}, None),
+            dynamic_shapes=({2: MULTIPLE * rows, 3: MULTIPLE * columns}, None),
             input_names=['counts', 'planes_per_bin'],
             output_names=['depth', 'uncertainty'],
             verbose=False,
@@ -231,20 +232,22 @@ def to_onnx(network: nn.Module, info: CheckpointInfo) -> bytes:
     return content
 
 
-def max_relative_difference(content: bytes, network: nn.Module, info: CheckpointInfo) -> float:
+def max_relative_difference(content: bytes, network: SpikeDepthNet, info: CheckpointInfo) -> float:
     """Largest relative difference of ONNX Runtime to torch, both outputs, two input sizes."""
     session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
     generator = np.random.default_rng(0)
     worst = 0.0
     for tokens in (SAMPLE_SIZE, (3, 2)):
-        size = [rows * info.multiple for rows in tokens]
-        planes_per_bin = generator.integers(4, 6, info.bins).astype(np.int32)
+        size = [rows * MULTIPLE for rows in tokens]
+        planes_per_bin = (generator.integers(4, 6, info.bins) * info.pool**2).astype(np.int32)
         light = generator.uniform(0.02, 0.6, (1, 1, *size))
-        counts = generator.binomial(planes_per_bin[None, :, None, None], light).astype(np.uint8)
+        counts = generator.binomial(planes_per_bin[None, :, None, None], light).astype(np.uint16)
         feeds = {'counts': counts, 'planes_per_bin': planes_per_bin}
         found = session.run(['depth', 'uncertainty'], feeds)
         with torch.inference_mode():
-            wanted = network(torch.from_numpy(counts), torch.from_numpy(planes_per_bin))
+            wanted = network.from_pooled(
+                torch.from_numpy(counts), torch.from_numpy(planes_per_bin)
+            )
         for mine, theirs in zip(found, (wanted.depth, wanted.uncertainty), strict=True):
             worst = max(worst, _relative_difference(mine, theirs.numpy()))
     return worst
