@@ -6,13 +6,15 @@
 
 from the repository's root; neither ROS nor torch is needed. Windows of the bundled sample (looped
 where it is too short) are timed in one process, ours and the others in turn, after their results
-were compared. The JSON holds ``machine``, ``settings``, ``work`` and ``predict``.
+were compared. The JSON holds ``machine``, ``settings``, ``work``, ``predict``, ``reuse`` and,
+where a commit is named, ``against``.
 
 Each entry of ``work`` has ``name``, ``planes``, the medians ``ours_ms``, ``numpy_ms`` and
 ``copy_ms``, and ``numpy_over_ours`` and ``ours_over_copy`` as medians of each repetition's ratio:
 
 - ``unpack``: ``packing.unpack`` and ``np.unpackbits``, both to uint8;
 - ``bin_counts``: 32 bins, and ``np.unpackbits``, ``reshape``, ``sum`` to uint8;
+- ``cell_counts``: 32 bins of 4x4 pixels, and the same of numpy to uint16;
 - ``preview``: ``preview.render``, and ``np.unpackbits``, ``mean``, gamma;
 - the copy is ``np.copyto`` of an array as large as the output.
 
@@ -21,21 +23,35 @@ Each entry of ``predict`` splits ``DepthEstimator.predict`` on ONNX Runtime with
 ``network_ms`` and ``rest_ms`` (scaling, checks). The last two are medians of differences between
 calls of the same repetition. Where torch sees a GPU, ``gpu_ms`` is the whole call there, host to
 host, and ``total_over_gpu`` the median of the ratios.
+
+Each entry of ``reuse`` says what a node could win at most that keeps counts between windows, and
+counts anew only the bins whose planes changed: ``planes``, ``hop`` (planes between windows, a
+multiple of a bin), the medians ``all_ms`` (counting all bins), ``changed_ms`` (moving the counts
+of the bins that stay, counting the others) and ``predict_ms``, and ``won``, the difference over
+``predict`` as a median of each repetition's.
+
+    python -m benchmarks.packing --against f6a607d
+
+runs ``predict`` of this tree and of that commit in turn, each in a process of its own. Each entry
+of ``against`` has ``planes``, the medians ``ours_ms`` and ``theirs_ms``, and ``theirs_over_ours``,
+the median of each repetition's ratio; ``commit`` is in ``settings``.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import report
+from benchmarks import named_commit, report
 from spike_depth_ros import packing, preview
 from spike_depth_ros.backends import Layout, has_cuda
 from spike_depth_ros.backends.onnx import OnnxBackend
@@ -46,6 +62,26 @@ from spike_depth_ros.window import Window
 
 SAMPLE = Path(packing.__file__).parent / 'assets' / 'sample.npz'
 BINS = 32
+CELL = 4
+HOPS = {128: 40, 1280: 160}
+"""Planes from one window to the next, by the planes of a window, for ``reuse``."""
+
+PREDICTOR = """
+import sys, time
+from benchmarks.packing import sample_window
+from spike_depth_ros.estimator import DepthEstimator, Observation
+estimator = DepthEstimator.from_checkpoint(device='cpu', backend='onnx')
+observations = {}
+for line in sys.stdin:
+    planes = int(line)
+    if planes not in observations:
+        observations[planes] = Observation(sample_window(planes), estimator.info.canonical_fx)
+    started = time.perf_counter()
+    estimator.predict(observations[planes])
+    print(1e3 * (time.perf_counter() - started), flush=True)
+"""
+"""Run in the root of a tree: planes of a window in, a line each, milliseconds of predict out."""
+
 PREDICT = {
     'total_ms': 'total ms',
     'binning_ms': 'binning ms',
@@ -75,6 +111,14 @@ def numpy_bin_counts(window: Window) -> np.ndarray:
     return spikes.reshape(BINS, each, *spikes.shape[1:]).sum(axis=1, dtype=np.uint8)
 
 
+def numpy_cell_counts(window: Window) -> np.ndarray:
+    pixels = numpy_bin_counts(window)
+    rows, columns = (side // CELL for side in pixels.shape[1:])
+    pixels = pixels[:, : rows * CELL, : columns * CELL]
+    cells = pixels.reshape(BINS, rows, CELL, columns, CELL)
+    return cells.sum(axis=4, dtype=np.uint16).sum(axis=2, dtype=np.uint16)
+
+
 def numpy_preview(window: Window) -> np.ndarray:
     rate = numpy_unpack(window).mean(axis=0, dtype=np.float32)
     return np.rint(255 * rate ** (1 / preview.GAMMA)).astype(np.uint8)
@@ -89,11 +133,19 @@ def our_bin_counts(window: Window) -> np.ndarray:
     return packing.bin_counts(window.data, geometry.width, geometry.bit_order, BINS)[0]
 
 
+def our_cell_counts(window: Window) -> np.ndarray:
+    geometry = window.geometry
+    out = np.empty((BINS, geometry.height // CELL, geometry.width // CELL), np.uint16)
+    packing.cell_counts(window.data, geometry.width, CELL, out, geometry.bit_order)
+    return out
+
+
 Work = Callable[[Window], np.ndarray]
 
 WORK: tuple[tuple[str, Work, Work], ...] = (
     ('unpack', our_unpack, numpy_unpack),
     ('bin_counts', our_bin_counts, numpy_bin_counts),
+    ('cell_counts', our_cell_counts, numpy_cell_counts),
     ('preview', preview.render, numpy_preview),
 )
 
@@ -161,7 +213,7 @@ def measure_predict(window: Window, repetitions: int) -> dict[str, float]:
     backend = OnnxBackend(onnx_path(path), info)
     estimator = DepthEstimator(info, backend)
     observation = Observation(window, info.canonical_fx)
-    layout = Layout(window.geometry, window.planes, info.bins, multiple=info.multiple)
+    layout = Layout(window.geometry, window.planes, info.bins, pool=info.pool)
     counts = layout.new_counts()
     calls: dict[str, Callable[[], object]] = {
         'predict': lambda: estimator.predict(observation),
@@ -187,22 +239,146 @@ def measure_predict(window: Window, repetitions: int) -> dict[str, float]:
     }
 
 
+def measure_reuse(window: Window, hop: int, repetitions: int) -> dict[str, float]:
+    """One entry of ``reuse``.
+
+    Raises:
+        AssertionError: The counts of the changed bins are not those of the whole window.
+    """
+    path = default_checkpoint()
+    info = load_info(path)
+    estimator = DepthEstimator(info, OnnxBackend(onnx_path(path), info))
+    observation = Observation(window, info.canonical_fx)
+    geometry = window.geometry
+    layout = Layout(geometry, window.planes, info.bins, pool=info.pool)
+    changed_bins = hop * info.bins // window.planes
+    counts, reused = layout.new_counts(), layout.new_counts()
+    last = window.data[-hop:]
+
+    def count_changed() -> None:
+        reused[0, :-changed_bins] = reused[0, changed_bins:]
+        packing.cell_counts(
+            last, geometry.width, layout.cell, reused[0, -changed_bins:], geometry.bit_order
+        )
+
+    layout.count(window.data, counts)
+    count_changed()
+    assert np.array_equal(reused[0, -changed_bins:], counts[0, -changed_bins:])
+    times = interleaved(
+        {
+            'predict': lambda: estimator.predict(observation),
+            'all': lambda: layout.count(window.data, counts),
+            'changed': count_changed,
+        },
+        repetitions,
+    )
+    won = [
+        (whole - part) / total
+        for whole, part, total in zip(
+            *(times[k] for k in ('all', 'changed', 'predict')), strict=True
+        )
+    ]
+    return {
+        'planes': window.planes,
+        'hop': hop,
+        **{f'{name}_ms': statistics.median(took) for name, took in times.items()},
+        'won': statistics.median(won),
+    }
+
+
+@contextlib.contextmanager
+def predictor(tree: Path) -> Iterator[Callable[[int], float]]:
+    """Start a process that predicts with the code of a tree.
+
+    Yields:
+        A function from the planes of a window to the milliseconds of one prediction.
+    """
+    pipe = subprocess.PIPE
+    command = [sys.executable, '-c', PREDICTOR]
+    with subprocess.Popen(command, cwd=tree, stdin=pipe, stdout=pipe, text=True) as process:
+        questions, answers = process.stdin, process.stdout
+        assert questions is not None
+        assert answers is not None
+
+        def predict(planes: int) -> float:
+            print(planes, file=questions, flush=True)
+            answer = answers.readline()
+            if not answer:
+                raise RuntimeError(f'{tree}: its predict ended, see above')
+            return float(answer)
+
+        try:
+            yield predict
+        finally:
+            questions.close()
+
+
+def measure_against(commit: str, planes: list[int], repetitions: int) -> list[dict[str, float]]:
+    """All entries of ``against``.
+
+    Raises:
+        ValueError: There is no such commit.
+    """
+    with (
+        named_commit.worktree(commit) as tree,
+        predictor(named_commit.ROOT) as ours,
+        predictor(tree) as theirs,
+    ):
+        rows = []
+        for number in planes:
+            took = interleaved_answers({'ours': ours, 'theirs': theirs}, number, repetitions)
+            rows.append(
+                {
+                    'planes': number,
+                    **{f'{who}_ms': statistics.median(times) for who, times in took.items()},
+                    'theirs_over_ours': _ratio(took['theirs'], took['ours']),
+                }
+            )
+    return rows
+
+
+def interleaved_answers(
+    predictors: dict[str, Callable[[int], float]], planes: int, repetitions: int
+) -> dict[str, list[float]]:
+    """Milliseconds of each predictor, asked in turn, after one answer that is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in predictors}
+    names = list(predictors)
+    for repetition in range(repetitions + 1):
+        names.reverse()
+        for name in names:
+            took_ms = predictors[name](planes)
+            if repetition:
+                times[name].append(took_ms)
+    return times
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """All measurements; the result as this module's description has it."""
     machine = report.machine()
     windows = [sample_window(planes) for planes in options.planes]
-    return {
+    repetitions = options.repetitions
+    result = {
         'machine': machine,
-        'settings': {'planes': options.planes, 'repetitions': options.repetitions},
-        'work': [
-            measure_work(*work, window, options.repetitions) for work in WORK for window in windows
+        'settings': {
+            'planes': options.planes,
+            'repetitions': repetitions,
+            'commit': options.against,
+        },
+        'work': [measure_work(*work, window, repetitions) for work in WORK for window in windows],
+        'predict': [measure_predict(window, repetitions) for window in windows],
+        'reuse': [
+            measure_reuse(window, HOPS[window.planes], repetitions)
+            for window in windows
+            if window.planes in HOPS
         ],
-        'predict': [measure_predict(window, options.repetitions) for window in windows],
     }
+    if options.against is not None:
+        result['against'] = measure_against(options.against, options.planes, repetitions)
+    return result
 
 
 def text(result: dict[str, Any]) -> str:
-    """The result as two Markdown tables."""
+    """The result as Markdown tables."""
     work = report.table(
         ('work', 'planes', 'numpy / ours', 'ours / copy', 'ours ms', 'numpy ms', 'copy ms'),
         [
@@ -220,7 +396,33 @@ def text(result: dict[str, Any]) -> str:
         ('predict, planes', *(PREDICT[key] for key in keys)),
         [(str(row['planes']), *(f'{row[key]:.2f}' for key in keys)) for row in result['predict']],
     )
-    return '\n\n'.join((report.machine_line(result['machine']), work, predict))
+    reuse = report.table(
+        ('counts kept, planes', 'hop', 'all bins ms', 'changed bins ms', 'predict ms', 'won'),
+        [
+            (
+                *(str(row[key]) for key in ('planes', 'hop')),
+                *(f'{row[key]:.2f}' for key in ('all_ms', 'changed_ms', 'predict_ms')),
+                f'{100 * row["won"]:.0f} %',
+            )
+            for row in result['reuse']
+        ],
+    )
+    parts = [report.machine_line(result['machine']), work, predict]
+    if result['reuse']:
+        parts.append(reuse)
+    if 'against' in result:
+        keys = ('ours_ms', 'theirs_ms', 'theirs_over_ours')
+        commit = result['settings']['commit']
+        parts.append(
+            report.table(
+                ('predict, planes', 'ours ms', f'{commit} ms', f'{commit} / ours'),
+                [
+                    (str(row['planes']), *(f'{row[key]:.2f}' for key in keys))
+                    for row in result['against']
+                ],
+            )
+        )
+    return '\n\n'.join(parts)
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -231,6 +433,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('--planes', type=int, nargs='+', default=[128, 1280], help='multiples of 32')
     add('--repetitions', type=int, default=100, help='default: 100')
+    add('--against', metavar='COMMIT', help='compare predict with that of this commit, too')
     add('--json', type=Path, help='file for the result')
     return parser
 

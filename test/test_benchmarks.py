@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import packing
+from benchmarks import named_commit, packing
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}
@@ -20,7 +20,8 @@ def test_packing_compares_and_writes_its_figures(tmp_path, capsys):
     assert packing.main(['--planes', '128', '--repetitions', '1', '--json', str(path)]) == 0
     result = json.loads(path.read_text())
     assert result['machine'].keys() == MACHINE
-    assert [row['name'] for row in result['work']] == ['unpack', 'bin_counts', 'preview']
+    counted = ['bin_counts', 'cell_counts']
+    assert [row['name'] for row in result['work']] == ['unpack', *counted, 'preview']
     for row in result['work']:
         figures = {key: row[key] for key in row if key not in ('name', 'planes')}
         assert figures.keys() == {
@@ -29,7 +30,51 @@ def test_packing_compares_and_writes_its_figures(tmp_path, capsys):
         assert min(figures.values()) > 0
     (split,) = result['predict']
     assert split.keys() == {'planes', 'total_ms', 'binning_ms', 'network_ms', 'rest_ms'}
-    assert '| bin_counts | 128 ' in capsys.readouterr().out
+    (reuse,) = result['reuse']
+    assert (reuse['planes'], reuse['hop']) == (128, 40)
+    assert reuse.keys() == {'planes', 'hop', 'all_ms', 'changed_ms', 'predict_ms', 'won'}
+    assert 'against' not in result
+    assert '| bin_counts  | 128 ' in capsys.readouterr().out
+
+
+def test_packing_compares_with_a_named_commit(monkeypatch, capsys):
+    try:
+        with named_commit.worktree('HEAD'):
+            pass
+    except ValueError:
+        pytest.skip('not a clone')
+    monkeypatch.setattr(packing, 'WORK', ())
+    options = ['--planes', '128', '--repetitions', '1', '--against', 'HEAD']
+    assert packing.main(options) == 0
+    assert '| HEAD / ours |' in capsys.readouterr().out
+
+
+def test_a_named_commit_is_checked_out_and_removed_even_after_an_error(tmp_path, monkeypatch):
+    def git(*arguments):
+        name = ['-c', 'user.name=a', '-c', 'user.email=a@b']
+        subprocess.run(['git', *name, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    git('init')
+    for text in ('old', 'new'):
+        (tmp_path / 'file').write_text(text)
+        git('add', 'file')
+        git('commit', '-m', text)
+    monkeypatch.setattr(named_commit, 'ROOT', tmp_path)
+    seen = []
+
+    def fail():
+        with named_commit.worktree('HEAD~1') as tree:
+            seen.append((tree, (tree / 'file').read_text()))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    ((tree, text),) = seen
+    assert text == 'old'
+    assert not tree.exists()
+    assert not list((tmp_path / '.git').glob('worktrees/*'))
+    with pytest.raises(ValueError, match="commit 'nonsense': "), named_commit.worktree('nonsense'):
+        pass
 
 
 def test_packing_refuses_results_that_differ():
