@@ -10,6 +10,8 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
+
 from spike_depth_ros.backends import Backend, FloatImage, Layout, choose
 from spike_depth_ros.checkpoint import (
     CheckpointError,
@@ -193,8 +195,9 @@ class DepthEstimator:
         with self._lock:
             depth, uncertainty = self._backend.run(window.data, layout)
         ratio = fx / info.canonical_fx
-        depth *= ratio
-        uncertainty *= depth
+        # Crop and scale in one pass; what is published lies in arrays of its own.
+        depth = np.ascontiguousarray(depth * np.float32(ratio))
+        uncertainty = np.ascontiguousarray(uncertainty * depth)
         uncertainty *= info.uncertainty_factor
         return Prediction(
             depth=depth,

@@ -139,7 +139,8 @@ class Backend(Protocol):
 
         Returns:
             Depth in metres at the canonical focal length and its relative error as the head says
-            it, each ``[layout.height, layout.width]`` float32, owned by the caller.
+            it, each ``[layout.height, layout.width]`` float32, owned by the caller; may be views
+            of larger arrays.
         """
 
     def close(self) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 
 from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
@@ -80,10 +79,7 @@ class OnnxBackend:
             {'counts': self._counts, 'planes_per_bin': self._planes_per_bin},
         )
         height, width = layout.height, layout.width
-        return (
-            np.ascontiguousarray(depth[0, 0, :height, :width]),
-            np.ascontiguousarray(uncertainty[0, 0, :height, :width]),
-        )
+        return depth[0, 0, :height, :width], uncertainty[0, 0, :height, :width]
 
     def close(self) -> None:
         """See :class:`spike_depth_ros.backends.Backend`."""

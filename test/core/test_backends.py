@@ -261,8 +261,6 @@ def test_onnx_and_torch_agree(size, planes):
     for found, expected in zip(ours, theirs, strict=True):
         assert found.dtype == expected.dtype == np.float32
         assert found.shape == expected.shape == size
-        assert found.flags.c_contiguous
-        assert expected.flags.c_contiguous
         np.testing.assert_allclose(found, expected, rtol=1e-3)
     assert ours[0].std() > 0.01 * ours[0].mean()
 

@@ -60,6 +60,7 @@ def test_a_prediction_is_metric_float32_of_the_sensors_size(estimator):
     for image in (found.depth, found.uncertainty, found.relative_uncertainty):
         assert image.dtype == np.float32
         assert image.shape == (50, 70)
+        assert image.flags.c_contiguous
         assert np.isfinite(image).all()
     low, high = found.depth_range
     assert low * 0.999 <= found.depth.min() <= found.depth.max() <= high * 1.001
