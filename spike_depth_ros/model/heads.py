@@ -33,7 +33,7 @@ class Head(nn.Module):
     def value(self, f_dec: Tensor) -> Tensor:
         """``[B, features, h, w]`` -> ``[B, 1, h * upsample / 2, w * upsample / 2]``."""
         x = F.relu(self.conv1(f_dec))
-        x = _enlarge(x, self.upsample / 2)
+        x = enlarge(x, self.upsample / 2)
         return wide(self.conv3(F.relu(self.conv2(x))))
 
 
@@ -62,21 +62,30 @@ class DepthHead(Head):
         self.log_min = math.log(min_depth)
         self.log_range = math.log(max_depth) - self.log_min
 
-    def forward(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, h, w]`` -> metres, float32 ``[B, 1, H, W]``, the size of the input."""
+    def share(self, f_dec: Tensor) -> Tensor:
+        """Log-depth as a share of its range, 0 to 1, of the size of :meth:`Head.value`."""
         reached = (1 + 2 * OVERSHOOT) * torch.sigmoid(self.value(f_dec)) - OVERSHOOT
         share = reached.clamp(0.0, 1.0)
         if self.training:  # the gradient of what is not clipped, or what is wrong there stays so
             share = reached + (share - reached).detach()
-        return torch.exp(_enlarge(share, self.last) * self.log_range + self.log_min)
+        return share
+
+    def forward(self, f_dec: Tensor) -> Tensor:
+        """``[B, features, h, w]`` -> metres, float32 ``[B, 1, H, W]``, the size of the input."""
+        share = enlarge(self.share(f_dec), self.last)
+        return torch.exp(share * self.log_range + self.log_min)
 
 
 class UncertaintyHead(Head):
     """Predicted relative error of the depth, at least 0."""
 
+    def error(self, f_dec: Tensor) -> Tensor:
+        """The relative error, of the size of :meth:`Head.value`."""
+        return F.softplus(self.value(f_dec))
+
     def forward(self, f_dec: Tensor) -> Tensor:
         """``[B, features, h, w]`` -> float32 ``[B, 1, H, W]``, the size of the input."""
-        return _enlarge(F.softplus(self.value(f_dec)), self.last)
+        return enlarge(self.error(f_dec), self.last)
 
 
 def wide(value: Tensor) -> Tensor:
@@ -84,5 +93,6 @@ def wide(value: Tensor) -> Tensor:
     return value if value.dtype == torch.float64 else value.float()
 
 
-def _enlarge(x: Tensor, factor: float) -> Tensor:
+def enlarge(x: Tensor, factor: float) -> Tensor:
+    """Enlarge ``[B, C, h, w]`` bilinearly by a factor."""
     return F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)

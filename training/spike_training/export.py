@@ -37,6 +37,7 @@ from spike_depth_ros.checkpoint import (
     write_atomically,
 )
 from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings
+from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.reading import load_config
 
@@ -189,8 +190,20 @@ class _TwoOutputs(nn.Module):
         self.network = network
 
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tensor]:
-        output = self.network.from_pooled(counts, planes_per_bin)
-        return output.depth, output.uncertainty
+        network = self.network
+        depth_head, uncertainty_head = network.depth_head, network.uncertainty_head
+        if not (
+            isinstance(depth_head, DepthHead) and isinstance(uncertainty_head, UncertaintyHead)
+        ):
+            output = network.from_pooled(counts, planes_per_bin)
+            return output.depth, output.uncertainty
+        # The same numbers, faster: scaled while they are few, and enlarged as two channels of one
+        # image, as ONNX Runtime gives each channel a thread.
+        f_dec = network.decoder(network.encoder(network.temporal(counts, planes_per_bin)))
+        log_depth = depth_head.share(f_dec) * depth_head.log_range + depth_head.log_min
+        both = torch.cat([log_depth, uncertainty_head.error(f_dec)], dim=1)
+        log_depth, error = enlarge(both, depth_head.last).chunk(2, dim=1)
+        return torch.exp(log_depth), error
 
 
 def to_onnx(network: SpikeDepthNet, info: CheckpointInfo) -> bytes:
