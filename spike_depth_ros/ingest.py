@@ -36,8 +36,8 @@ UNKNOWN_SIZE = (
 )
 
 ARRIVAL_WARNINGS = {
-    Arrival.GAP: 'planes are missing between stamps: see lost_in_transport in /diagnostics, and '
-    'ask for reliable transport (spikes.reliability) or smaller packets',
+    Arrival.GAP: 'planes are missing between stamps: the status "stream" on /diagnostics names '
+    'the place that lost them and the remedy',
     Arrival.RESTART: 'the stream began anew: its clock was set back or it paused',
     Arrival.NEW_RATE: 'the stamps agree on another plane rate, which is used from now on',
     Arrival.BACKWARD: 'a packet is older than the stream: late, repeated, or two publishers on '
@@ -45,11 +45,6 @@ ARRIVAL_WARNINGS = {
     Arrival.OTHER_GEOMETRY: 'a packet has another bit order than the stream began with; its '
     'planes are refused: restart the node if the camera changed',
 }
-
-QUEUE_WARNING = (
-    'planes are missing between stamps as this process read its queue too late: see lost_in_queue '
-    'in /diagnostics, and raise spikes.queue_packets or free the processor'
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,9 +185,7 @@ class Ingest:
             self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
             return
         arrival = self.ring.append(chunk, lost_by)
-        if arrival is Arrival.GAP and lost_by == 'queue':
-            self._warn('GAP_IN_QUEUE', f'spikes: {QUEUE_WARNING}')
-        elif arrival in ARRIVAL_WARNINGS:
+        if arrival in ARRIVAL_WARNINGS:
             self._warn(arrival.name, f'spikes: {ARRIVAL_WARNINGS[arrival]}')
 
     def _make_ring(self, first: SpikeChunk) -> PlaneRing:

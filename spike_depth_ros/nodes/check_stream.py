@@ -65,6 +65,8 @@ class StreamCheck(Node):
         until = time.monotonic() + self._options.duration
         while rclpy.ok() and time.monotonic() < until:
             rclpy.spin_once(self, timeout_sec=0.1)
+        if self._ingest.ring is not None:
+            self._ingest.ring.settle()  # gaps before the last packets count, too
         self._report_publishers()
         if self._packets:
             self._report_packets()

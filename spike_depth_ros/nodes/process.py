@@ -37,7 +37,7 @@ QUEUE_PACKETS = 512
 PACKET_BYTES = 500_000
 """Bytes of a packet of 40 planes of 400x250, for which queues are made."""
 
-LOWER_PRIORITY = 5
+LOWER_PRIORITY = 2
 """Steps of niceness by which inference gives way to what takes packets. docs/performance.md has
 what other steps cost."""
 
