@@ -34,7 +34,7 @@ ACCOUNT = {
     'expected': 'expected, by the stamps',
     'received': 'received',
     'lost_in_transport': 'missing between stamps',
-    'lost_in_queue': 'missing as the queue was read too late',
+    'lost_in_queue': 'overwritten in the queue of the node',
     'windowed': 'in a window',
     'skipped_by_policy': 'passed over on purpose',
     'overwritten': 'overwritten before their turn',
@@ -315,8 +315,7 @@ def _planes(stream: Stream) -> dict[str, Any]:
         if key == 'pending':
             refused = sorted(account.refused.items())
             rows += [[f'refused: {reason}', str(count)] for reason, count in refused]
-        if key != 'lost_in_queue' or stream.mode == 'live':  # a replay reads no queue
-            rows.append([title, str(getattr(account, key))])
+        rows.append([title, str(getattr(account, key))])
     rows.append(['dropped (missing, overwritten or refused)', str(account.dropped)])
     balanced = account.check() == (0, 0)
     return {

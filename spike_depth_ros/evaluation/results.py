@@ -94,9 +94,6 @@ def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         runs: At least one model.
     """
     scores = runs[0].scores
-    planes = dataclasses.asdict(stream.account)
-    if stream.mode == 'lockstep':
-        del planes['lost_in_queue']  # a replay reads no queue
     content = {
         **scores.headline(),
         'windows': stream.windows,
@@ -110,7 +107,7 @@ def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         'window': stream.window,
         'hop': stream.hop,
         'plane_rate_hz': stream.plane_rate_hz,
-        'planes': {**planes, 'dropped': stream.account.dropped},
+        'planes': {**dataclasses.asdict(stream.account), 'dropped': stream.account.dropped},
         'packets_refused': stream.packets_refused,
         'gaps': [{'time_s': time_s, 'planes': count} for time_s, count in stream.gaps],
         'truth': dataclasses.asdict(stream.truth),
