@@ -8,13 +8,16 @@ beside no, one and two busy loops (``--loops``), each of which takes all that a 
     python -m benchmarks.starved --against COMMIT --json starved.json
 
 from the repository's root. The JSON holds ``machine``, ``settings`` and ``rounds``: each with
-``loops``, ``number`` and a side per pipeline, as described at ``live_stream.measure``.
+``loops``, ``number`` and a side per pipeline, as described at ``live_stream.measure``. Printed are
+sums of planes and medians of the rest by busy loops ("player at" is the lowest of the rounds), then
+every round.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -57,20 +60,47 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Format the result as a Markdown table: every round, by the number of busy loops."""
-    header = (
-        'loops',
-        'round',
-        'node',
-        'sent',
-        'dropped',
-        *(name.replace('_', ' ') for name in LOST),
+    """Format the result as two Markdown tables: sums and medians by busy loops, and every round."""
+    return '\n\n'.join(
+        (report.machine_line(result['machine']), _summary(result), _every_round(result))
     )
+
+
+def _summary(result: dict[str, Any]) -> str:
+    rate = result['settings']['rate']
+    header = ('loops', 'node', 'rounds', 'sent', 'dropped', 'windows/s', 'p99 ms', 'player at')
+    rows = []
+    for loops in sorted({sides['loops'] for sides in result['rounds']}):
+        rounds = [sides for sides in result['rounds'] if sides['loops'] == loops]
+        for name in _pipelines(rounds[0]):
+            of = {key: [sides[name][key] for sides in rounds] for key in rounds[0][name]}
+            rows.append(
+                (
+                    f'{loops}',
+                    name,
+                    f'{len(rounds)}',
+                    f'{sum(of["planes_sent"])}',
+                    f'{sum(of["planes_dropped"])}',
+                    f'{statistics.median(of["windows_per_s"]):.1f}',
+                    f'{statistics.median(of["latency_ms_p99"]):.0f}',
+                    f'{min(of["planes_per_s"]) / rate:.1%}',
+                )
+            )
+    return report.table(header, rows)
+
+
+def _pipelines(sides: dict[str, Any]) -> list[str]:
+    return sorted((key for key in sides if key not in ('loops', 'number')), key=OURS.__ne__)
+
+
+def _every_round(result: dict[str, Any]) -> str:
+    causes = (name.replace('_', ' ') for name in LOST)
+    header = ('loops', 'round', 'node', 'sent', 'dropped', *causes)
     header = (*header, 'windows/s', 'p99 ms', 'player at', 'behind s', 'node CPU')
     rows = []
     rate = result['settings']['rate']
     for sides in sorted(result['rounds'], key=lambda sides: (sides['loops'], sides['number'])):
-        for name in (key for key in sides if key not in ('loops', 'number')):
+        for name in _pipelines(sides):
             side = sides[name]
             rows.append(
                 (
@@ -87,7 +117,7 @@ def text(result: dict[str, Any]) -> str:
                     f'{side["node_cpu"]:.2f}',
                 )
             )
-    return report.machine_line(result['machine']) + '\n\n' + report.table(header, rows)
+    return report.table(header, rows)
 
 
 def argument_parser() -> argparse.ArgumentParser:
