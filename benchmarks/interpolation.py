@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from spike_depth_ros.light import Light
-from spike_training.data.clip_planes import CameraSettings, ClipCamera, frame_clips
-from spike_training.data.interpolation import Blend, FlowInterpolator
+from spike_depth_ros.video.light import Light
+from spike_training.sampling.clip_planes import CameraSettings, ClipCamera, frame_clips
+from spike_training.sensor.interpolation import Blend, FlowInterpolator
 
 GAMMA = 1 / 2.2
 

@@ -53,13 +53,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks import named_commit, report
-from spike_depth_ros import packing, preview
+from spike_depth_ros import preview
 from spike_depth_ros.backends import Layout, has_cuda
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path
 from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.recording import open_recording
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.stream.window import Window
 
 SAMPLE = Path(packing.__file__).parent / 'assets' / 'sample.npz'
 BINS = 32

@@ -42,10 +42,10 @@ import numpy as np
 import torch
 
 from benchmarks import chart, report
-from spike_depth_ros import packing, vidar
-from spike_depth_ros.chunk import Geometry
-from spike_training.data import sensor_fit
-from spike_training.data.sensor import IDEAL, Sensor
+from spike_depth_ros.stream import packing, vidar
+from spike_depth_ros.stream.chunk import Geometry
+from spike_training.sensor import fit as sensor_fit
+from spike_training.sensor.parameters import IDEAL, Sensor
 
 FIT = slice(0, 100)
 JUDGE = slice(100, 200)

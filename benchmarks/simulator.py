@@ -41,10 +41,10 @@ import numpy as np
 import torch
 
 from benchmarks import report
-from spike_depth_ros import packing
-from spike_training.data import exposure
-from spike_training.data.camera import SpikeCamera, simulate_counts
-from spike_training.data.sensor import IDEAL, Sensor
+from spike_depth_ros.stream import packing
+from spike_training.sensor import exposure
+from spike_training.sensor.camera import SpikeCamera, simulate_counts
+from spike_training.sensor.parameters import IDEAL, Sensor
 
 HEIGHT, WIDTH = 250, 400
 RATE_HZ = 20_000

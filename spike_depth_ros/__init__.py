@@ -8,9 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spike_depth_ros.chunk import Geometry, SpikeChunk
     from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
-    from spike_depth_ros.window import Window
+    from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+    from spike_depth_ros.stream.window import Window
 
 __version__ = '0.1.0'
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.window import ReferencePlane
+from spike_depth_ros.stream.window import ReferencePlane
 
 FORMAT_VERSION = 1
 """Version of the metadata that this code writes; newer ones are refused."""

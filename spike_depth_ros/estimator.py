@@ -20,7 +20,7 @@ from spike_depth_ros.checkpoint import (
     load,
     onnx_path,
 )
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream.window import Window
 
 MIN_PIXELS = 16
 """Smallest side of an image, in pixels, that depth is predicted for."""

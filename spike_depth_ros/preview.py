@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros import packing
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.window import Window
 
 GAMMA = 2.2
 """Firing is linear in luminance and displays are not."""

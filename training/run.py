@@ -12,24 +12,24 @@ from typing import Any
 from jsonargparse import auto_parser
 
 from spike_depth_ros.checkpoint import CheckpointError
-from spike_training.command_line import Parser
-from spike_training.config import RunConfig
 from spike_training.errors import ConfigError, DataSetError, TrainingError
+from spike_training.settings.command_line import Parser
+from spike_training.settings.config import RunConfig
 
 COMMANDS = {
-    'adabn': 'spike_training.adabn:adabn',
-    'bag': 'spike_training.bag:bag',
-    'bicross': 'spike_training.config:RunConfig',
-    'evaluate': 'spike_training.verdict:evaluate_checkpoint',
-    'evaluate_real': 'spike_training.real_scenes:evaluate_real',
-    'export': 'spike_training.export:export',
-    'inputs': 'spike_training.inputs:write_inputs',
-    'inspect': 'spike_training.inspect_data:inspect_data',
-    'page': 'spike_training.run_page:page',
-    'sample': 'spike_training.data.sample_scene:make_sample',
-    'simulate': 'spike_training.simulate:simulate',
-    'table': 'spike_training.table.command:table',
-    'world': 'spike_training.data.sheet:show_world',
+    'adabn': 'spike_training.commands.adabn:adabn',
+    'bag': 'spike_training.commands.bag:bag',
+    'bicross': 'spike_training.settings.config:RunConfig',
+    'evaluate': 'spike_training.evaluation.verdict:evaluate_checkpoint',
+    'evaluate_real': 'spike_training.evaluation.real_scenes:evaluate_real',
+    'export': 'spike_training.runs.export:export',
+    'inputs': 'spike_training.commands.inputs:write_inputs',
+    'inspect': 'spike_training.commands.inspect_data:inspect_data',
+    'page': 'spike_training.reports.run_page:page',
+    'sample': 'spike_training.scenes.sample_scene:make_sample',
+    'simulate': 'spike_training.commands.simulate:simulate',
+    'table': 'spike_training.commands.table:table',
+    'world': 'spike_training.commands.world:show_world',
 }
 """By subcommand: a function, or a dataclass of settings; from it come options and help."""
 
@@ -42,7 +42,7 @@ def main() -> None:
     try:
         result = _call(components)
         if isinstance(result, RunConfig):
-            from spike_training.pipeline import run
+            from spike_training.runs.pipeline import run
 
             run(result)
     except (ConfigError, CheckpointError, DataSetError, TrainingError) as error:

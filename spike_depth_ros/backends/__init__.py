@@ -13,8 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.chunk import Geometry, PackedPlanes
-from spike_depth_ros.packing import bin_counts, bin_edges, cell_counts
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+from spike_depth_ros.stream.packing import bin_counts, bin_edges, cell_counts
 
 BackendName = Literal['onnx', 'torch']
 DeviceName = Literal['cpu', 'cuda']

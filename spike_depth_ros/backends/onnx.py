@@ -10,7 +10,7 @@ import onnxruntime
 
 from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
-from spike_depth_ros.chunk import PackedPlanes
+from spike_depth_ros.stream.chunk import PackedPlanes
 
 _COUNTS = 'tensor(uint16)'
 """Type of the input ``counts``; exports of uint8 took counts of pixels and pooled these."""

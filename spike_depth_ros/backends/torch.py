@@ -13,9 +13,9 @@ from torch import Tensor
 
 from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
 from spike_depth_ros.checkpoint import CheckpointInfo, Tensors
-from spike_depth_ros.chunk import PackedPlanes
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
+from spike_depth_ros.stream.chunk import PackedPlanes
 
 MAX_GRAPHS = 4
 """Captured layouts that are kept; each holds its own device memory."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from spike_depth_ros import preview
-from spike_depth_ros.bag import Bag, BagError
+from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.checkpoint import default_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.evaluation.extremes import Contrasts
@@ -24,9 +24,9 @@ from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
-from spike_depth_ros.messages import FloatImage, published_depth
 from spike_depth_ros.metrics import Mean, Protocol
-from spike_depth_ros.stamps import Arrival
+from spike_depth_ros.stream.messages import FloatImage, published_depth
+from spike_depth_ros.stream.stamps import Arrival
 
 TIMED = 100_000
 """Newest windows whose times are kept."""

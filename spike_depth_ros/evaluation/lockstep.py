@@ -13,14 +13,14 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from spike_depth_ros.accounting import PlaneAccount
-from spike_depth_ros.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
-from spike_depth_ros.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
-from spike_depth_ros.messages import METRES, MILLIMETRES, CameraInfoMessage, stamp_ns
-from spike_depth_ros.ring import MAX_HELD_CHUNKS
-from spike_depth_ros.stamps import Gap
-from spike_depth_ros.window import ReferencePlane, Window
+from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
+from spike_depth_ros.stream.messages import METRES, MILLIMETRES, CameraInfoMessage, stamp_ns
+from spike_depth_ros.stream.ring import MAX_HELD_CHUNKS
+from spike_depth_ros.stream.stamps import Gap
+from spike_depth_ros.stream.window import ReferencePlane, Window
 
 LEAVE_OUT = 'none'
 """Instead of the name of a topic of true depth: there is none to be read."""

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
-from spike_depth_ros.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.lockstep import Taken
-from spike_depth_ros.messages import METRES, FloatImage, scaled_matrix
+from spike_depth_ros.stream.messages import METRES, FloatImage, scaled_matrix
 
 Storage = Literal['mcap', 'sqlite3']
 

@@ -16,12 +16,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_depth_ros.evaluation.extremes import Contrasts
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccount
+from spike_depth_ros.stream.accounting import PlaneAccount
 
 
 @dataclasses.dataclass

@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from spike_depth_ros.bag import Bag, BagError
+from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.evaluation.evaluate import Options, evaluate, labels
 from spike_depth_ros.evaluation.intervals import LEVEL
 from spike_depth_ros.evaluation.lockstep import choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
-from spike_depth_ros.evaluation.page import FIGURES
-from spike_depth_ros.evaluation.report import compared, render, warnings
+from spike_depth_ros.evaluation.report.page import FIGURES
+from spike_depth_ros.evaluation.report.render import compared, render, warnings
 from spike_depth_ros.evaluation.results import (
     ModelRun,
     Stream,

@@ -20,12 +20,7 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import wide
 from spike_depth_ros.model.temporal import Centred
 from spike_depth_ros.model.temporal_attention import TemporalAttention
-from spike_depth_ros.model.vit_hybrid import (
-    STAGE_CHANNELS,
-    HybridOutput,
-    VitHybrid,
-    to_batch_norm,
-)
+from spike_depth_ros.model.vit_hybrid import STAGE_CHANNELS, HybridOutput, VitHybrid, to_batch_norm
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.chunk import BitOrder
 from spike_depth_ros.model.encoder import conv_norm
-from spike_depth_ros.packing import bin_edges
+from spike_depth_ros.stream.chunk import BitOrder
+from spike_depth_ros.stream.packing import bin_edges
 
 MIN_RATE = 1e-4
 """Spikes per pixel and plane below which an image counts as dark and is not amplified further."""
@@ -118,8 +118,8 @@ class Centred(nn.Module):
 class PlaneBinning(nn.Module):
     """Spikes of each pixel in each bin, on the device that holds the packed planes.
 
-    The same counts as :func:`spike_depth_ros.packing.bin_counts`, for a batch of windows of one
-    length. What does not depend on the planes is made once, so that calls can be captured in a
+    The same counts as :func:`spike_depth_ros.stream.packing.bin_counts`, for a batch of windows of
+    one length. What does not depend on the planes is made once, so that calls can be captured in a
     CUDA graph.
     """
 

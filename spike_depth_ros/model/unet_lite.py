@@ -18,12 +18,7 @@ from torch import Tensor, nn
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.encoder import EncoderOutput
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead
-from spike_depth_ros.model.lite_encoder import (
-    LEVEL_CHANNELS,
-    LiteEncoder,
-    double_conv,
-    resized,
-)
+from spike_depth_ros.model.lite_encoder import LEVEL_CHANNELS, LiteEncoder, double_conv, resized
 from spike_depth_ros.model.temporal import Centred, relative_rates
 
 GREY = 0.2

@@ -13,11 +13,12 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros import packing, stream_health
 from spike_depth_ros.arguments import positive, sensor_size
-from spike_depth_ros.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
 from spike_depth_ros.nodes import process
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream import health as stream_health
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
+from spike_depth_ros.stream.window import Window
 
 WINDOW = 256
 """Planes whose light and stripes are looked at."""

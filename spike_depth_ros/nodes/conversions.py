@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Predictions to messages; what messages say is read in ``spike_depth_ros.messages``."""
+"""Predictions to messages; what messages say is read in ``spike_depth_ros.stream.messages``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from cv_bridge import CvBridge
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from spike_depth_ros.chunk import SpikeChunk
 from spike_depth_ros.estimator import Prediction
-from spike_depth_ros.messages import METRES, PACKED, ImageMessage, published_depth, scaled_matrix
+from spike_depth_ros.stream.chunk import SpikeChunk
+from spike_depth_ros.stream.messages import (
+    METRES,
+    PACKED,
+    ImageMessage,
+    published_depth,
+    scaled_matrix,
+)
 
 _BRIDGE = CvBridge()
 

@@ -28,7 +28,7 @@ from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import draw, show, summarise
-from spike_depth_ros.recording import RecordingError, open_recording
+from spike_depth_ros.stream.recording import RecordingError, open_recording
 
 _CONSOLE = Console(stderr=False)
 

@@ -20,10 +20,10 @@ from sensor_msgs.msg import Image
 
 from spike_depth_ros import metrics
 from spike_depth_ros.checkpoint import CheckpointInfo
-from spike_depth_ros.messages import stamp_ns
 from spike_depth_ros.nodes.conversions import array_from_msg
-from spike_depth_ros.recording import Recording
-from spike_depth_ros.window import reference_index
+from spike_depth_ros.stream.messages import stamp_ns
+from spike_depth_ros.stream.recording import Recording
+from spike_depth_ros.stream.window import reference_index
 
 MOMENTS = 24
 """Moments of the stream that are kept for pictures, evenly spread over the recording."""

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from spike_depth_ros import metrics, pictures
-from spike_depth_ros.accounting import PlaneAccount
-from spike_depth_ros.losses import InForce, losses
 from spike_depth_ros.nodes.demo_listener import DemoListener, Moment, Plan
 from spike_depth_ros.nodes.diagnostics import read_account
+from spike_depth_ros.nodes.losses import InForce, losses
+from spike_depth_ros.stream.accounting import PlaneAccount
 
 PNG_FILES = 4
 """How many of the moments also become a PNG."""

@@ -39,12 +39,12 @@ from std_msgs.msg import Header
 from spike_depth_ros import preview
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator, Prediction
-from spike_depth_ros.ingest import Ingest, StreamSettings
-from spike_depth_ros.losses import InForce
 from spike_depth_ros.nodes import conversions, diagnostics, parameters, process
 from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.losses import InForce
 from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+from spike_depth_ros.stream.window import Window
 
 WARN_EVERY_S = 5.0
 """The same kind of warning is logged at most this often; counters and diagnostics miss none."""

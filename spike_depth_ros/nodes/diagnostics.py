@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.estimator import DepthEstimator
-from spike_depth_ros.ingest import UNKNOWN_SIZE, Ingest
-from spike_depth_ros.losses import InForce, losses
 from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.losses import InForce, losses
+from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest
 
 FAILURES_FOR_ERROR = 5
 """Predictions that fail in a row before inference is reported as an error."""

@@ -27,26 +27,19 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64, Header
 
-from spike_depth_ros.accounting import PlaneAccount
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
-from spike_depth_ros.evaluation.report import render, warnings
-from spike_depth_ros.evaluation.results import (
-    ModelRun,
-    Stream,
-    clear,
-    metrics,
-    timing,
-    write_json,
-)
+from spike_depth_ros.evaluation.report.render import render, warnings
+from spike_depth_ros.evaluation.results import ModelRun, Stream, clear, metrics, timing, write_json
 from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
-from spike_depth_ros.losses import InForce, losses
-from spike_depth_ros.messages import FloatImage, depth_from_msg, stamp_ns
 from spike_depth_ros.metrics import PUBLISHED, Protocol
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.losses import InForce, losses
 from spike_depth_ros.nodes.parameters import Parameter
+from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.messages import FloatImage, depth_from_msg, stamp_ns
 
 QUEUE = 50
 

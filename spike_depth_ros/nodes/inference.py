@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
-from spike_depth_ros.ingest import Ingest
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream.ingest import Ingest
+from spike_depth_ros.stream.window import Window
 
 IDLE_S = 0.05
 """How often to look again when there is no stream yet, or no subscriber."""

@@ -18,7 +18,6 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
-from spike_depth_ros.chunk import SpikeChunk
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
 from spike_depth_ros.nodes.player_source import (
@@ -29,8 +28,9 @@ from spike_depth_ros.nodes.player_source import (
     open_source,
 )
 from spike_depth_ros.nodes.spike_topics import CAMERA_INFO_EVERY_S, SpikeTopics
-from spike_depth_ros.recording import WaitingPipe
-from spike_depth_ros.vidar import TruncatedError
+from spike_depth_ros.stream.chunk import SpikeChunk
+from spike_depth_ros.stream.recording import WaitingPipe
+from spike_depth_ros.stream.vidar import TruncatedError
 
 EVENTS_EVERY_S = 0.5
 WARN_EVERY_S = 5.0

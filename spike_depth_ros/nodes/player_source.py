@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 from sensor_msgs.msg import CameraInfo
 
-from spike_depth_ros.chunk import Geometry, PackedPlanes
-from spike_depth_ros.messages import ImageMessage, PacketError, chunk_from_msg, stamp_ns
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import (
     CalibrationError,
     camera_info_from_matrix,
     camera_info_from_yaml,
 )
-from spike_depth_ros.recording import (
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+from spike_depth_ros.stream.messages import ImageMessage, PacketError, chunk_from_msg, stamp_ns
+from spike_depth_ros.stream.recording import (
     RecordingError,
     WaitingPipe,
     is_bag,
@@ -209,7 +209,7 @@ def _limited(items: Iterator[Packet | TrueDepth], planes: int) -> Iterator[Packe
 def _open_bag(path: Path, options: argparse.Namespace) -> Source:
     try:
         # Only here: a player of files runs without rosbags.
-        from spike_depth_ros.bag import Bag, BagError
+        from spike_depth_ros.bags.bag import Bag, BagError
         from spike_depth_ros.evaluation.lockstep import choose_topics
     except ImportError as error:
         raise process.UserError(
@@ -241,7 +241,7 @@ def _open_bag(path: Path, options: argparse.Namespace) -> Source:
 
 def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> CameraInfo:
     """The first camera_info of a bag; an uncalibrated camera where it has none."""
-    from spike_depth_ros.bag import CAMERA_INFO, decode
+    from spike_depth_ros.bags.bag import CAMERA_INFO, decode
 
     first = next(bag.messages([topic]), None) if topic is not None else None
     if first is None:
@@ -334,7 +334,7 @@ class _BagStream:
 
     def _message(self, entry: Any) -> Any:
         """The image that an entry of the bag holds; None where there is none."""
-        from spike_depth_ros.bag import IMAGE, BagError, decode
+        from spike_depth_ros.bags.bag import IMAGE, BagError, decode
 
         try:
             return decode(entry.data, IMAGE) if entry is not None else None

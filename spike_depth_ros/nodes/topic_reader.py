@@ -16,7 +16,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
-from spike_depth_ros.accounting import LostBy
+from spike_depth_ros.stream.accounting import LostBy
 
 WAIT_NS = 100_000_000
 """Longest wait for a message before the reader looks whether it was stopped, nanoseconds."""

@@ -27,8 +27,6 @@ from rclpy.parameter import Parameter as RosParameter
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from spike_depth_ros.chunk import Geometry, SpikeChunk
-from spike_depth_ros.light import Light, luminance
 from spike_depth_ros.nodes import parameters, process
 from spike_depth_ros.nodes.calibration import (
     CalibrationError,
@@ -40,9 +38,11 @@ from spike_depth_ros.nodes.diagnostics import Finding, Rate
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.nodes.spike_topics import CAMERA_INFO_EVERY_S, SpikeTopics
-from spike_depth_ros.placement import Placement
-from spike_depth_ros.spiking import IntegrateAndFire
-from spike_depth_ros.video import Bgr, Packet, VideoError, VideoFile, Webcam, packets, steps
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.video.frames import Bgr, Packet, VideoError, VideoFile, Webcam, packets, steps
+from spike_depth_ros.video.light import Light, luminance
+from spike_depth_ros.video.placement import Placement
+from spike_depth_ros.video.spiking import IntegrateAndFire
 
 EVENTS_EVERY_S = 0.05
 

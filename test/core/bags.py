@@ -6,7 +6,7 @@ import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from spike_depth_ros import packing
+from spike_depth_ros.stream import packing
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'

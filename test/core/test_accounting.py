@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 
-from spike_depth_ros.accounting import PlaneAccount
-from spike_depth_ros.chunk import Geometry, SpikeChunk
-from spike_depth_ros.ring import PlaneRing
-from spike_depth_ros.stamps import RESTART_AFTER_NS
+from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.stream.ring import PlaneRing
+from spike_depth_ros.stream.stamps import RESTART_AFTER_NS
 
 GEOMETRY = Geometry(1, 8)
 PERIOD = 50_000

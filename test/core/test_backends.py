@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spike_depth_ros import backends, packing
+from spike_depth_ros import backends
 from spike_depth_ros.backends import Layout, choose
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import (
@@ -23,8 +23,9 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
     save,
 )
-from spike_depth_ros.chunk import Geometry
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec('torch') is None, reason='torch is not installed'

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spike_depth_ros.chunk import Geometry, SpikeChunk
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 
 
 def test_sizes_of_a_width_that_is_not_a_multiple_of_eight():

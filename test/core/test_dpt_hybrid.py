@@ -33,7 +33,7 @@ from spike_depth_ros.model.dpt_hybrid import (  # noqa: E402
 from spike_depth_ros.model.registry import build, weights_of  # noqa: E402
 from spike_depth_ros.model.temporal_attention import TemporalAttention  # noqa: E402
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME, VitHybrid, load_imagenet  # noqa: E402
-from spike_depth_ros.window import Window  # noqa: E402
+from spike_depth_ros.stream.window import Window  # noqa: E402
 
 TINY = load_info(default_checkpoint())
 TINY = dataclasses.replace(TINY, settings=TINY.settings | {'pool': 1})

@@ -11,8 +11,8 @@ import bags
 import numpy as np
 import pytest
 
-from spike_depth_ros.bag import IMAGE, Bag, BagError, decode
-from spike_depth_ros.bag_pages import messages_by_page
+from spike_depth_ros.bags.bag import IMAGE, Bag, BagError, decode
+from spike_depth_ros.bags.pages import messages_by_page
 
 KINDS = [
     ('sqlite3', None),

@@ -16,15 +16,15 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from spike_depth_ros import metrics
-from spike_depth_ros.bag import IMAGE, Bag, decode
-from spike_depth_ros.bag_salvage import read_mcap
+from spike_depth_ros.bags.bag import IMAGE, Bag, decode
+from spike_depth_ros.bags.salvage import read_mcap
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
-from spike_depth_ros.messages import depth_from_msg, published_depth, stamp_ns
 from spike_depth_ros.metrics import DepthErrors
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream.messages import depth_from_msg, published_depth, stamp_ns
+from spike_depth_ros.stream.window import Window
 
 TRUTHS = [64, 150, 257, 400, 576, 890]
 MATCHED = [0, 1, 2, 3, 4, 6]

@@ -9,9 +9,9 @@ import bags
 import numpy as np
 import pytest
 
-from spike_depth_ros import packing
-from spike_depth_ros.bag import Bag, BagError
+from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
+from spike_depth_ros.stream import packing
 
 
 @pytest.fixture

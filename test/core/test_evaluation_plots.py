@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 
-from spike_depth_ros.evaluation.plots import Chart, thinned
+from spike_depth_ros.evaluation.report.plots import Chart, thinned
 
 SVG = '{http://www.w3.org/2000/svg}'
 

@@ -25,6 +25,20 @@ ROS = (
 TORCH = ('torch', 'torchvision', 'timm')
 
 
+UPWARDS = ('methods', 'evaluation', 'runs', 'tables', 'reports', 'commands')
+"""Parts of the training package from those that others build on to those that use them."""
+
+FORBIDDEN = {
+    'engine': UPWARDS,
+    'methods': ('runs', 'tables', 'reports', 'commands'),
+    'sampling': (*UPWARDS, 'settings'),
+    'scenes': (*UPWARDS, 'settings', 'engine', 'sampling'),
+    'sensor': (*UPWARDS, 'settings', 'engine', 'sampling'),
+    'datasets': (*UPWARDS, 'settings', 'engine', 'sampling'),
+}
+"""By part of the training package: parts that it must not import."""
+
+
 def imports_of(tree, package):
     """Full names of all that a module imports, with the line, and whether for types alone."""
     for_types = {
@@ -69,6 +83,14 @@ def offences(path, source):
             yield f'{where}: the installed package knows no training'
         if within(name, ['spike_depth_ros.nodes']) and (in_core or parts[0] == 'training'):
             yield f'{where}: nodes are the end of the street'
+        if parts[:2] == ('training', 'spike_training'):
+            forbidden = FORBIDDEN.get(parts[2], ())
+            if within(name, [f'spike_training.{part}' for part in forbidden]):
+                yield f'{where}: {parts[2]} is what that builds on'
+            method = parts[3] if parts[2] == 'methods' and len(parts) > 4 else None
+            others = name.split('.')[2:3] if within(name, ['spike_training.methods']) else []
+            if method is not None and others not in ([], [method]):
+                yield f'{where}: a method imports no other method'
         if for_types or may_torch:
             continue
         lazily = path.name == '__init__.py' and parts[1] == 'backends'
@@ -90,8 +112,8 @@ def test_every_module_keeps_to_the_import_rules(path):
 @pytest.mark.parametrize(
     ('module', 'source'),
     [
-        ('spike_depth_ros/window.py', 'import rclpy.node'),
-        ('spike_depth_ros/window.py', 'from sensor_msgs.msg import Image'),
+        ('spike_depth_ros/stream/window.py', 'import rclpy.node'),
+        ('spike_depth_ros/stream/window.py', 'from sensor_msgs.msg import Image'),
         ('spike_depth_ros/backends/onnx.py', 'def f():\n    from cv_bridge import CvBridge'),
         ('training/spike_training/engine/loop.py', 'import rclpy'),
         ('spike_depth_ros/metrics.py', 'from spike_training import data'),
@@ -99,10 +121,18 @@ def test_every_module_keeps_to_the_import_rules(path):
         ('spike_depth_ros/estimator.py', 'from spike_depth_ros import nodes'),
         ('spike_depth_ros/estimator.py', 'from .nodes import depth'),
         ('spike_depth_ros/model/heads.py', 'from ..nodes.depth import main'),
-        ('training/spike_training/pipeline.py', 'import spike_depth_ros.nodes.depth'),
+        ('training/spike_training/runs/pipeline.py', 'import spike_depth_ros.nodes.depth'),
         ('spike_depth_ros/checkpoint.py', 'import torch'),
         ('spike_depth_ros/nodes/depth.py', 'def f():\n    import torch'),
         ('spike_depth_ros/estimator.py', 'from spike_depth_ros.model.registry import build'),
+        ('training/spike_training/engine/loop.py', 'from spike_training.methods import bicross'),
+        ('training/spike_training/scenes/road.py', 'import spike_training.engine.stage'),
+        ('training/spike_training/sensor/fit.py', 'import spike_training.methods.bicross.losses'),
+        ('training/spike_training/methods/bicross/losses.py', 'import spike_training.runs.build'),
+        (
+            'training/spike_training/methods/bicross/losses.py',
+            'from spike_training.methods.ssml import losses',
+        ),
     ],
 )
 def test_the_rules_can_be_broken(module, source):
@@ -114,8 +144,11 @@ def test_the_rules_can_be_broken(module, source):
     [
         ('spike_depth_ros/nodes/depth.py', 'import rclpy\nfrom sensor_msgs.msg import Image'),
         ('spike_depth_ros/model/heads.py', 'import torch\nfrom . import encoder'),
-        ('training/spike_training/export.py', 'import torch\nimport spike_depth_ros.checkpoint'),
-        ('spike_depth_ros/window.py', 'if TYPE_CHECKING:\n    import torch'),
+        (
+            'training/spike_training/runs/export.py',
+            'import torch\nimport spike_depth_ros.checkpoint',
+        ),
+        ('spike_depth_ros/stream/window.py', 'if TYPE_CHECKING:\n    import torch'),
     ],
 )
 def test_what_is_allowed_is_not_reported(module, source):

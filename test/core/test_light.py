@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spike_depth_ros.light import luminance
+from spike_depth_ros.video.light import luminance
 
 
 def pixel(*channels):

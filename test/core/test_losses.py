@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from spike_depth_ros.accounting import PlaneAccount
-from spike_depth_ros.losses import InForce, losses
+from spike_depth_ros.nodes.losses import InForce, losses
+from spike_depth_ros.stream.accounting import PlaneAccount
 
 BARE = InForce(reliable=False, profile=False)
 ALL = InForce(reliable=True, profile=True)

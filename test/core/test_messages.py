@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.estimator import Prediction
-from spike_depth_ros.messages import PacketError, depth_from_msg, published_depth, scaled_matrix
+from spike_depth_ros.stream.messages import (
+    PacketError,
+    depth_from_msg,
+    published_depth,
+    scaled_matrix,
+)
 
 
 def test_millimetres_and_metres_say_the_same():

@@ -12,14 +12,14 @@ torch = pytest.importorskip('torch')
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from spike_depth_ros import packing  # noqa: E402
 from spike_depth_ros.backends import Layout  # noqa: E402
 from spike_depth_ros.backends.torch import pool_and_pad  # noqa: E402
 from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info  # noqa: E402
-from spike_depth_ros.chunk import Geometry  # noqa: E402
 from spike_depth_ros.model.heads import DepthHead  # noqa: E402
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
 from spike_depth_ros.model.temporal import MIN_RATE, PlaneBinning, relative_rates  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
+from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
 
 INFO = load_info(default_checkpoint())
 SMALL = dataclasses.replace(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from spike_depth_ros import packing
+from spike_depth_ros.stream import packing
 
 BIT_ORDERS = st.sampled_from(['little', 'big'])
 SPIKES = hnp.arrays(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spike_depth_ros import preview
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream.window import Window
 
 
 @pytest.mark.parametrize(('fired', 'shade'), [(0, 0), (3, 52), (50, 186), (100, 255)])

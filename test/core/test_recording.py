@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spike_depth_ros import packing
-from spike_depth_ros.chunk import Geometry
-from spike_depth_ros.recording import RecordingError, WaitingPipe, open_recording, read_pipe
-from spike_depth_ros.vidar import TruncatedError, read_dat
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.recording import RecordingError, WaitingPipe, open_recording, read_pipe
+from spike_depth_ros.stream.vidar import TruncatedError, read_dat
 
 
 def spikes(planes=11, height=5, width=13, seed=0):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from spike_depth_ros.chunk import Geometry, SpikeChunk
-from spike_depth_ros.ring import PlaneRing
-from spike_depth_ros.stamps import RESTART_AFTER_NS, Arrival
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.stream.ring import PlaneRing
+from spike_depth_ros.stream.stamps import RESTART_AFTER_NS, Arrival
 
 GEOMETRY = Geometry(1, 32)
 PERIOD = 50_000

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from spike_depth_ros import packing
-from spike_depth_ros.spiking import QUANTA, IntegrateAndFire, cut, regrouped
+from spike_depth_ros.stream import packing
+from spike_depth_ros.video.spiking import QUANTA, IntegrateAndFire, cut, regrouped
 
 HEIGHT, WIDTH = 6, 13
 

@@ -4,7 +4,7 @@
 
 import pytest
 
-from spike_depth_ros.stamps import CONFIRM_AFTER, Arrival, Gap, PlaneRate, StampTracker
+from spike_depth_ros.stream.stamps import CONFIRM_AFTER, Arrival, Gap, PlaneRate, StampTracker
 
 PERIOD = 50_000
 T0 = 1_700_000_000_000_000_123

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from spike_depth_ros import packing, stream_health
+from spike_depth_ros.stream import health as stream_health
+from spike_depth_ros.stream import packing
 
 
 def smooth_stream(width=80):

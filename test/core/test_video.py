@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from spike_depth_ros.spiking import IntegrateAndFire
-from spike_depth_ros.video import VideoError, VideoFile, Webcam, packets, steps
+from spike_depth_ros.video.frames import VideoError, VideoFile, Webcam, packets, steps
+from spike_depth_ros.video.spiking import IntegrateAndFire
 
 
 def write_video(path, greys, frame_rate=10.0):

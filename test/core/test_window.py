@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from spike_depth_ros import packing
-from spike_depth_ros.window import Window, reference_index
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.window import Window, reference_index
 
 
 @pytest.mark.parametrize(('reference', 'plane'), [('first', 0), ('middle', 5), ('last', 9)])

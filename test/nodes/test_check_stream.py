@@ -7,9 +7,9 @@ pytest.importorskip('rclpy')
 
 from sensor_msgs.msg import Image
 
-from spike_depth_ros import packing
-from spike_depth_ros.chunk import Geometry, SpikeChunk
 from spike_depth_ros.nodes.conversions import spikes_msg
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 
 pytestmark = pytest.mark.dds
 

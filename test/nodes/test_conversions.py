@@ -10,10 +10,10 @@ pytest.importorskip('rclpy')
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from spike_depth_ros import messages, packing
-from spike_depth_ros.chunk import Geometry, SpikeChunk
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.nodes import conversions
+from spike_depth_ros.stream import messages, packing
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 
 STAMP = 1_700_000_000_123_456_789
 

@@ -12,8 +12,8 @@ from PIL import Image
 pytest.importorskip('rclpy')
 
 from scripts import check_demo
-from spike_depth_ros import packing
 from spike_depth_ros.nodes import demo as demo_command
+from spike_depth_ros.stream import packing
 
 pytestmark = pytest.mark.dds
 

@@ -10,11 +10,11 @@ from sensor_msgs.msg import CameraInfo
 from test_ingest import SETTINGS, packet
 
 from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.ingest import Ingest
-from spike_depth_ros.losses import InForce
 from spike_depth_ros.nodes import diagnostics
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.window import Window
+from spike_depth_ros.nodes.losses import InForce
+from spike_depth_ros.stream.ingest import Ingest
+from spike_depth_ros.stream.window import Window
 
 IN_FORCE = InForce(reliable=True, profile=True)
 

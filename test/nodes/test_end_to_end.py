@@ -23,14 +23,14 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros import packing
 from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
-from spike_depth_ros.chunk import Geometry, SpikeChunk
 from spike_depth_ros.estimator import DepthEstimator, Observation
-from spike_depth_ros.messages import stamp_ns
 from spike_depth_ros.nodes.conversions import array_from_msg, depth_msg, spikes_msg
-from spike_depth_ros.window import Window
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.stream.messages import stamp_ns
+from spike_depth_ros.stream.window import Window
 
 pytestmark = pytest.mark.dds
 

@@ -10,9 +10,14 @@ pytest.importorskip('rclpy')
 
 from sensor_msgs.msg import CameraInfo
 
-from spike_depth_ros.chunk import Geometry, SpikeChunk
-from spike_depth_ros.ingest import MAX_WAITING_PACKETS, SETTLE_AFTER_S, Ingest, StreamSettings
 from spike_depth_ros.nodes.conversions import spikes_msg
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.stream.ingest import (
+    MAX_WAITING_PACKETS,
+    SETTLE_AFTER_S,
+    Ingest,
+    StreamSettings,
+)
 
 SETTINGS = StreamSettings(
     window=8,

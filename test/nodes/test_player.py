@@ -14,8 +14,8 @@ pytest.importorskip('rclpy')
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.messages import chunk_from_msg, stamp_ns
 from spike_depth_ros.nodes.player_source import PlaneClock
+from spike_depth_ros.stream.messages import chunk_from_msg, stamp_ns
 
 pytestmark = pytest.mark.dds
 

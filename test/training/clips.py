@@ -5,7 +5,7 @@
 import cv2
 import numpy as np
 
-from spike_training.data.clip import Clip
+from spike_training.datasets.clip import Clip
 from spike_training.errors import FrameError
 
 HEIGHT, WIDTH, STEP = 60, 90, 4

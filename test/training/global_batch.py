@@ -22,15 +22,15 @@ from ramps import RampSource
 from tiny_stage import CONFIG, INFO
 
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
-from spike_training.bicross.settings import AdaptConfig, ViewConfig
-from spike_training.bicross.stages.cross_domain import CrossDomain
-from spike_training.bicross.stages.cross_modality import CrossModality
-from spike_training.bicross.stages.pretrain import Pretrain
-from spike_training.bicross.statistics import batch_norms
-from spike_training.config import ModelConfig, StageConfig
-from spike_training.data.pairs import DomainPair
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
+from spike_training.engine.pairs import DomainPair
+from spike_training.methods.bicross.settings import AdaptConfig, ViewConfig
+from spike_training.methods.bicross.stages.cross_domain import CrossDomain
+from spike_training.methods.bicross.stages.cross_modality import CrossModality
+from spike_training.methods.bicross.stages.pretrain import Pretrain
+from spike_training.methods.bicross.statistics import batch_norms
+from spike_training.settings.config import ModelConfig, StageConfig
 
 STEPS = 4
 DIM = 12

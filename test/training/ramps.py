@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import torch
 
-from spike_training.data.sample import Batch
+from spike_training.sampling.sample import Batch
 
 
 class RampSource:

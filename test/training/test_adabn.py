@@ -14,9 +14,9 @@ from test_pipeline import SETTINGS, tiny_run  # noqa: E402
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load, save  # noqa: E402
 from spike_depth_ros.model.registry import build, weights_of  # noqa: E402
-from spike_training.adabn import adabn  # noqa: E402
-from spike_training.config import TargetConfig, to_yaml  # noqa: E402
+from spike_training.commands.adabn import adabn  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
+from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
 
 INFO = CheckpointInfo(
     architecture='dpt_tiny', settings=SETTINGS, planes=32, planes_range=(32, 32), bins=32,

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.data.ambient import contrasted, corner_shade, uneven  # noqa: E402
+from spike_training.scenes.ambient import contrasted, corner_shade, uneven  # noqa: E402
 
 ONE = torch.ones(1)
 

@@ -11,14 +11,14 @@ from clips import CAMERA, FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from spike_depth_ros.ingest import Ingest, StreamSettings
-from spike_depth_ros.messages import chunk_from_msg, depth_from_msg, stamp_ns
-from spike_depth_ros.packing import spike_counts, unpack
-from spike_training import bag as bags
-from spike_training.bag import bag, choose, span
-from spike_training.data.clip_planes import CameraSettings, ClipCamera
+from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+from spike_depth_ros.stream.messages import chunk_from_msg, depth_from_msg, stamp_ns
+from spike_depth_ros.stream.packing import spike_counts, unpack
+from spike_training.commands import bag as bags
+from spike_training.commands.bag import bag, choose, span
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.sampling.clip_planes import CameraSettings, ClipCamera
 
 ROOT = Path(__file__).parents[2]
 TYPES = get_typestore(Stores.ROS2_JAZZY)

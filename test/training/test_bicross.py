@@ -17,12 +17,13 @@ pytest.importorskip('lightning_fabric')
 from test_pipeline import tiny_run  # noqa: E402
 
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
-from spike_training import build, pipeline, scenes  # noqa: E402
-from spike_training.bicross.settings import AdaptConfig, DistilConfig  # noqa: E402
-from spike_training.config import StageConfig, TargetConfig, problems_of  # noqa: E402
-from spike_training.data.procedural import ProceduralSource  # noqa: E402
-from spike_training.data.shifted import Look, ShiftedSource  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.methods.bicross.settings import AdaptConfig, DistilConfig  # noqa: E402
+from spike_training.runs import build, pipeline  # noqa: E402
+from spike_training.runs import sources as scenes  # noqa: E402
+from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
+from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
+from spike_training.settings.config import StageConfig, TargetConfig, problems_of  # noqa: E402
 
 TARGET = TargetConfig(styles=['indoor'], planes=[48], rate_hz=10e3)
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip('torch')
 
-from spike_depth_ros import packing  # noqa: E402
-from spike_depth_ros.spiking import IntegrateAndFire  # noqa: E402
-from spike_training.data import camera as camera_module  # noqa: E402
-from spike_training.data.camera import SpikeCamera, simulate_counts  # noqa: E402
-from spike_training.data.exposure import count_spikes, phases, plane_luminance  # noqa: E402
-from spike_training.data.sensor import Sensor  # noqa: E402
-from spike_training.data.simulator import QUANTA, SpikeSimulator  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
+from spike_depth_ros.video.spiking import IntegrateAndFire  # noqa: E402
+from spike_training.sensor import camera as camera_module  # noqa: E402
+from spike_training.sensor.camera import SpikeCamera, simulate_counts  # noqa: E402
+from spike_training.sensor.exposure import count_spikes, phases, plane_luminance  # noqa: E402
+from spike_training.sensor.parameters import Sensor  # noqa: E402
+from spike_training.sensor.simulator import QUANTA, SpikeSimulator  # noqa: E402
 
 EVERYTHING = Sensor(
     dark_current=300,

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
 
-from spike_depth_ros import packing
-from spike_depth_ros.light import luminance
-from spike_training.data.clip_planes import (
+from spike_depth_ros.stream import packing
+from spike_depth_ros.video.light import luminance
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.sampling.clip_planes import (
     BLOCK,
     CameraSettings,
     ClipCamera,
     frame_clips,
     parse_size,
 )
-from spike_training.errors import ConfigError, DataSetError
 
 SETTINGS = CameraSettings(HEIGHT, WIDTH, rate_hz=1000.0)
 PER_FRAME = round(FRAME_S * SETTINGS.rate_hz)

@@ -14,12 +14,12 @@ torch = pytest.importorskip('torch')
 
 from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding  # noqa: E402
 
-from spike_depth_ros.light import luminance  # noqa: E402
-from spike_depth_ros.placement import Placement  # noqa: E402
-from spike_training.data import readers  # noqa: E402
-from spike_training.data.clip_source import ClipSource  # noqa: E402
-from spike_training.data.interpolation import LinearInterpolator  # noqa: E402
+from spike_depth_ros.video.light import luminance  # noqa: E402
+from spike_depth_ros.video.placement import Placement  # noqa: E402
+from spike_training.datasets import readers  # noqa: E402
 from spike_training.errors import DataSetError, FrameError  # noqa: E402
+from spike_training.sampling.clip_source import ClipSource  # noqa: E402
+from spike_training.sensor.interpolation import LinearInterpolator  # noqa: E402
 
 PLANES = 128
 

@@ -17,15 +17,18 @@ from test_pretrain import MODEL, SMALL  # noqa: E402
 from tiny_stage import train  # noqa: E402
 
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
-from spike_training.bicross.losses import si_loss  # noqa: E402
-from spike_training.bicross.settings import AdaptConfig, ViewConfig  # noqa: E402
-from spike_training.bicross.stages.cross_domain import CrossDomain  # noqa: E402
-from spike_training.bicross.statistics import batch_norms, estimate_statistics  # noqa: E402
-from spike_training.config import StageConfig  # noqa: E402
-from spike_training.data.pairs import DomainPair  # noqa: E402
-from spike_training.data.sample import Unlabelled  # noqa: E402
-from spike_training.engine.evaluate import predict  # noqa: E402
+from spike_training.engine.pairs import DomainPair  # noqa: E402
 from spike_training.errors import NonFiniteError  # noqa: E402
+from spike_training.evaluation.evaluate import predict  # noqa: E402
+from spike_training.methods.bicross.losses import si_loss  # noqa: E402
+from spike_training.methods.bicross.settings import AdaptConfig, ViewConfig  # noqa: E402
+from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
+from spike_training.methods.bicross.statistics import (  # noqa: E402
+    batch_norms,
+    estimate_statistics,
+)
+from spike_training.sampling.sample import Unlabelled  # noqa: E402
+from spike_training.settings.config import StageConfig  # noqa: E402
 
 SAME = ViewConfig(
     flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, drop=0.0, drop_bins=0.0

@@ -15,11 +15,11 @@ from test_pretrain import MODEL, SMALL  # noqa: E402
 from tiny_stage import train  # noqa: E402
 
 from spike_depth_ros.model.depth_net import dpt_tiny  # noqa: E402
-from spike_training.bicross.projection import Projection  # noqa: E402
-from spike_training.bicross.settings import DistilConfig  # noqa: E402
-from spike_training.bicross.stages.cross_modality import CrossModality  # noqa: E402
-from spike_training.config import StageConfig  # noqa: E402
-from spike_training.engine.evaluate import predict  # noqa: E402
+from spike_training.evaluation.evaluate import predict  # noqa: E402
+from spike_training.methods.bicross.projection import Projection  # noqa: E402
+from spike_training.methods.bicross.settings import DistilConfig  # noqa: E402
+from spike_training.methods.bicross.stages.cross_modality import CrossModality  # noqa: E402
+from spike_training.settings.config import StageConfig  # noqa: E402
 
 
 def stage_of(**distil):

@@ -17,15 +17,15 @@ pytest.importorskip('lightning_fabric')
 from test_pipeline import tiny_run  # noqa: E402
 from trees import write_dat, write_paper_sets, write_vkitti  # noqa: E402
 
-from spike_training import pipeline  # noqa: E402
-from spike_training.bicross.settings import AdaptConfig  # noqa: E402
-from spike_training.build import context, make_stage  # noqa: E402
-from spike_training.config import DataConfig, StageConfig, TargetConfig  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.footprint import footprint, kept, noise  # noqa: E402
-from spike_training.reading import load_config  # noqa: E402
-from spike_training.recorded import focal_lengths  # noqa: E402
-from spike_training.scenes import make_source, make_target, target_parts  # noqa: E402
+from spike_training.methods.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.runs import pipeline  # noqa: E402
+from spike_training.runs.build import context, make_stage  # noqa: E402
+from spike_training.runs.memory import footprint, kept, noise  # noqa: E402
+from spike_training.runs.recordings import focal_lengths  # noqa: E402
+from spike_training.runs.sources import make_source, make_target, target_parts  # noqa: E402
+from spike_training.settings.config import DataConfig, StageConfig, TargetConfig  # noqa: E402
+from spike_training.settings.reading import load_config  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')

@@ -15,7 +15,8 @@ from torch import nn  # noqa: E402
 
 from spike_depth_ros.metrics import DepthErrors  # noqa: E402
 from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
-from spike_training.engine.evaluate import (  # noqa: E402
+from spike_training.errors import TrainingError  # noqa: E402
+from spike_training.evaluation.evaluate import (  # noqa: E402
     Scenes,
     canonical_depth,
     constant_depth,
@@ -24,7 +25,6 @@ from spike_training.engine.evaluate import (  # noqa: E402
     headline,
     network_predictor,
 )
-from spike_training.errors import TrainingError  # noqa: E402
 
 NUMBER = 12
 

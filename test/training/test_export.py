@@ -24,8 +24,8 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
     onnx_path,
 )
 from spike_depth_ros.model.registry import build_with_weights  # noqa: E402
-from spike_training import export as module  # noqa: E402
-from spike_training.export import (  # noqa: E402
+from spike_training.runs import export as module  # noqa: E402
+from spike_training.runs.export import (  # noqa: E402
     RANDOM_INFO,
     export,
     max_relative_difference,

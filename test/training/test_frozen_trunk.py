@@ -13,11 +13,11 @@ pytest.importorskip('timm')
 
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny  # noqa: E402
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite  # noqa: E402
-from spike_training.bicross.stages.cross_domain import CrossDomain  # noqa: E402
-from spike_training.bicross.stages.cross_modality import CrossModality  # noqa: E402
-from spike_training.bicross.stages.pretrain import Pretrain  # noqa: E402
-from spike_training.config import ModelConfig, StageConfig  # noqa: E402
 from spike_training.engine.optim import check_groups  # noqa: E402
+from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
+from spike_training.methods.bicross.stages.cross_modality import CrossModality  # noqa: E402
+from spike_training.methods.bicross.stages.pretrain import Pretrain  # noqa: E402
+from spike_training.settings.config import ModelConfig, StageConfig  # noqa: E402
 
 RANGE, DIM = (0.3, 80.0), 12
 

@@ -14,11 +14,16 @@ torch = pytest.importorskip('torch')
 from clips import HEIGHT, WIDTH, Sliding, write_folder  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from spike_depth_ros import packing  # noqa: E402
-from spike_depth_ros.light import luminance  # noqa: E402
-from spike_training.data.clip_source import ClipSource  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
+from spike_depth_ros.video.light import luminance  # noqa: E402
+from spike_training.commands.inspect_data import (  # noqa: E402
+    firing_rate,
+    inspect_data,
+    look,
+    sheet,
+)
 from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.inspect_data import firing_rate, inspect_data, look, sheet  # noqa: E402
+from spike_training.sampling.clip_source import ClipSource  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 

@@ -8,7 +8,7 @@ import pytest
 from clips import Sliding, write_folder
 
 from benchmarks import interpolation as benchmark
-from spike_training.data.interpolation import (
+from spike_training.sensor.interpolation import (
     MOST_SUB_FRAMES,
     Blend,
     FlowInterpolator,

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.bicross.losses import (  # noqa: E402
+from spike_training.methods.bicross.losses import (  # noqa: E402
     OFFSET,
     Threshold,
     coarse_loss,

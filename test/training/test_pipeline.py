@@ -21,8 +21,21 @@ pytest.importorskip('lightning_fabric')
 from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
-from spike_training import build, pipeline  # noqa: E402
-from spike_training.config import (  # noqa: E402
+from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.evaluation.evaluate import (  # noqa: E402
+    Estimate,
+    Scenes,
+    constant_depth,
+    evaluate_predictor,
+)
+from spike_training.evaluation.verdict import (  # noqa: E402
+    evaluate_checkpoint,
+    score_predictors,
+    with_changes,
+)
+from spike_training.runs import build, pipeline  # noqa: E402
+from spike_training.runs.sources import make_source, make_target  # noqa: E402
+from spike_training.settings.config import (  # noqa: E402
     DataConfig,
     EvaluateConfig,
     ModelConfig,
@@ -32,15 +45,6 @@ from spike_training.config import (  # noqa: E402
     TrainConfig,
     to_yaml,
 )
-from spike_training.engine.evaluate import (  # noqa: E402
-    Estimate,
-    Scenes,
-    constant_depth,
-    evaluate_predictor,
-)
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.scenes import make_source, make_target  # noqa: E402
-from spike_training.verdict import evaluate_checkpoint, score_predictors, with_changes  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'blocks': 1,

@@ -19,22 +19,23 @@ from PIL import Image  # noqa: E402
 from test_adabn import write  # noqa: E402
 from test_pipeline import tiny_run  # noqa: E402
 
-from spike_depth_ros import DepthEstimator, Observation, Window, packing  # noqa: E402
+from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
 from spike_depth_ros.checkpoint import load  # noqa: E402
-from spike_depth_ros.chunk import Geometry  # noqa: E402
-from spike_depth_ros.recording import open_recording  # noqa: E402
-from spike_training.config import TargetConfig, to_yaml  # noqa: E402
-from spike_training.data.clip import SpikeClip  # noqa: E402
-from spike_training.data.clip_source import ClipSource  # noqa: E402
-from spike_training.data.spike_source import SpikeSource  # noqa: E402
-from spike_training.engine.evaluate import Scenes, network_predictor  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
+from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
+from spike_depth_ros.stream.recording import open_recording  # noqa: E402
+from spike_training.commands.inputs import write_inputs  # noqa: E402
+from spike_training.datasets.clip import SpikeClip  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
-from spike_training.inputs import write_inputs  # noqa: E402
-from spike_training.predictions import Predictions  # noqa: E402
-from spike_training.reading import load_config  # noqa: E402
-from spike_training.real_scenes import evaluate_real  # noqa: E402
-from spike_training.scenes import make_source, make_target  # noqa: E402
-from spike_training.verdict import evaluate_checkpoint, to_evaluate  # noqa: E402
+from spike_training.evaluation.evaluate import Scenes, network_predictor  # noqa: E402
+from spike_training.evaluation.predictions import Predictions  # noqa: E402
+from spike_training.evaluation.real_scenes import evaluate_real  # noqa: E402
+from spike_training.evaluation.verdict import evaluate_checkpoint, to_evaluate  # noqa: E402
+from spike_training.runs.sources import make_source, make_target  # noqa: E402
+from spike_training.sampling.clip_source import ClipSource  # noqa: E402
+from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
+from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
+from spike_training.settings.reading import load_config  # noqa: E402
 
 CPU = torch.device('cpu')
 

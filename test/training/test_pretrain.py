@@ -14,14 +14,14 @@ from ramps import RampSource  # noqa: E402
 from torch import nn  # noqa: E402
 
 from spike_depth_ros.model.depth_net import DepthOutput, TinySettings, dpt_tiny  # noqa: E402
-from spike_training.bicross.losses import (  # noqa: E402
+from spike_training.methods.bicross.losses import (  # noqa: E402
     si_loss,
     si_loss_absolute,
     si_loss_rooted,
     uncertainty_loss,
 )
-from spike_training.bicross.stages.pretrain import Pretrain  # noqa: E402
-from spike_training.config import ModelConfig, StageConfig  # noqa: E402
+from spike_training.methods.bicross.stages.pretrain import Pretrain  # noqa: E402
+from spike_training.settings.config import ModelConfig, StageConfig  # noqa: E402
 
 SMALL = TinySettings(stem=8, stage4=8, stage8=8, stage16=8, dim=12, blocks=1, features=8, head=4)
 MODEL = ModelConfig()

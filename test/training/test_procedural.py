@@ -18,9 +18,12 @@ cv2 = pytest.importorskip('cv2')
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from spike_depth_ros import packing  # noqa: E402
-from spike_training.data import procedural  # noqa: E402
-from spike_training.data.builder import (  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
+from spike_training.commands.world import contact_sheet  # noqa: E402
+from spike_training.sampling import procedural  # noqa: E402
+from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
+from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
+from spike_training.scenes.builder import (  # noqa: E402
     Draws,
     Frame,
     Ground,
@@ -29,17 +32,10 @@ from spike_training.data.builder import (  # noqa: E402
     direction,
     turn,
 )
-from spike_training.data.exposure import (  # noqa: E402
-    count_spikes,
-    phases,
-    plane_luminance,
-)
-from spike_training.data.indoor import HOME, _rooms, _seats  # noqa: E402
-from spike_training.data.procedural import ProceduralSource  # noqa: E402
-from spike_training.data.sensor import SENSORS  # noqa: E402
-from spike_training.data.sheet import contact_sheet  # noqa: E402
-from spike_training.data.shifted import Look, ShiftedSource  # noqa: E402
-from spike_training.data.simulator import QUANTA, SpikeSimulator  # noqa: E402
+from spike_training.scenes.indoor import HOME, _rooms, _seats  # noqa: E402
+from spike_training.sensor.exposure import count_spikes, phases, plane_luminance  # noqa: E402
+from spike_training.sensor.parameters import SENSORS  # noqa: E402
+from spike_training.sensor.simulator import QUANTA, SpikeSimulator  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -21,10 +21,10 @@ from global_batch import KINDS, STEPS, losses_of  # noqa: E402
 from test_pipeline import tiny_run  # noqa: E402
 
 from spike_depth_ros.checkpoint import load_info  # noqa: E402
-from spike_training.bicross.settings import AdaptConfig  # noqa: E402
-from spike_training.config import StageConfig, TargetConfig, to_yaml  # noqa: E402
 from spike_training.engine.fabric import make_fabric  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.methods.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.settings.config import StageConfig, TargetConfig, to_yaml  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOBAL = 4

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spike_training.data import readers
-from spike_training.data.readers import files, nyuv2_raw, sevenscenes
-from spike_training.data.readers.drivingstereo import seconds
-from spike_training.data.readers.kitti import read_split
-from spike_training.data.readers.tum import associate
+from spike_training.datasets import readers
+from spike_training.datasets.readers import files, nyuv2_raw, sevenscenes
+from spike_training.datasets.readers.drivingstereo import seconds
+from spike_training.datasets.readers.kitti import read_split
+from spike_training.datasets.readers.tum import associate
 from spike_training.errors import DataSetError, FrameError
-from spike_training.recorded import LICENCES
+from spike_training.runs.recordings import LICENCES
 
 HEIGHT, WIDTH = 24, 40
 METRES = np.linspace(2.0, 9.0, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)

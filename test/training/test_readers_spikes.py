@@ -15,10 +15,10 @@ torch = pytest.importorskip('torch')
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import Stores, get_typestore  # noqa: E402
 
-from spike_depth_ros import packing  # noqa: E402
-from spike_training.data import readers  # noqa: E402
-from spike_training.data.spike_source import SpikeSource  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
+from spike_training.datasets import readers  # noqa: E402
 from spike_training.errors import DataSetError, FrameError  # noqa: E402
+from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
 
 RNG = np.random.default_rng(5)
 HEIGHT, WIDTH = 20, 40

@@ -23,18 +23,18 @@ from torch import nn  # noqa: E402
 from spike_depth_ros import metrics  # noqa: E402
 from spike_depth_ros.checkpoint import save  # noqa: E402
 from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
-from spike_training.config import RunConfig, to_yaml  # noqa: E402
-from spike_training.data.clip_source import ClipSource  # noqa: E402
-from spike_training.data.sample import Batch  # noqa: E402
-from spike_training.engine.evaluate import network_predictor  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.export import random_checkpoint  # noqa: E402
-from spike_training.real_scenes import (  # noqa: E402
+from spike_training.evaluation.evaluate import network_predictor  # noqa: E402
+from spike_training.evaluation.real_scenes import (  # noqa: E402
     evaluate_real,
     recording_scales,
     role,
     score_predictor,
 )
+from spike_training.runs.export import random_checkpoint  # noqa: E402
+from spike_training.sampling.clip_source import ClipSource  # noqa: E402
+from spike_training.sampling.sample import Batch  # noqa: E402
+from spike_training.settings.config import RunConfig, to_yaml  # noqa: E402
 
 CPU = torch.device('cpu')
 ROOT = Path(__file__).parents[2]

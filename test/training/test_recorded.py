@@ -18,22 +18,32 @@ from test_pipeline import tiny_run  # noqa: E402
 from trees import HEIGHT, WIDTH, write_dat, write_vkitti  # noqa: E402
 
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
-from spike_training import pipeline  # noqa: E402
-from spike_training.bicross.settings import AdaptConfig  # noqa: E402
-from spike_training.build import describe  # noqa: E402
-from spike_training.config import DataConfig, StageConfig, TargetConfig, problems_of  # noqa: E402
-from spike_training.data.clip_source import ClipSource, moved  # noqa: E402
-from spike_training.data.readers import files  # noqa: E402
-from spike_training.data.spike_source import SpikeSource  # noqa: E402
-from spike_training.engine.evaluate import Estimate  # noqa: E402
+from spike_training.datasets.readers import files  # noqa: E402
 from spike_training.engine.fabric import make_fabric  # noqa: E402
-from spike_training.epochs import with_steps  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.reading import load_config, settings_problems  # noqa: E402
-from spike_training.recorded import check_places, look_up, recorded_source  # noqa: E402
-from spike_training.scenes import looked_at, make_source, make_target, target_parts  # noqa: E402
-from spike_training.table.plan import load_table  # noqa: E402
-from spike_training.verdict import score_predictors  # noqa: E402
+from spike_training.evaluation.evaluate import Estimate  # noqa: E402
+from spike_training.evaluation.verdict import score_predictors  # noqa: E402
+from spike_training.methods.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.runs import pipeline  # noqa: E402
+from spike_training.runs.build import describe  # noqa: E402
+from spike_training.runs.epochs import with_steps  # noqa: E402
+from spike_training.runs.recordings import check_places, look_up, recorded_source  # noqa: E402
+from spike_training.runs.sources import (  # noqa: E402
+    looked_at,
+    make_source,
+    make_target,
+    target_parts,
+)
+from spike_training.sampling.clip_source import ClipSource, moved  # noqa: E402
+from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
+from spike_training.settings.config import (  # noqa: E402
+    DataConfig,
+    StageConfig,
+    TargetConfig,
+    problems_of,
+)
+from spike_training.settings.reading import load_config, settings_problems  # noqa: E402
+from spike_training.tables.plan import load_table  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
@@ -189,7 +199,7 @@ class TestBatches:
 
 
 def files_placement(height, width):
-    from spike_depth_ros.placement import Placement
+    from spike_depth_ros.video.placement import Placement
 
     return Placement.aspect((HEIGHT, WIDTH), height, width)
 

@@ -26,15 +26,15 @@ from test_pipeline import ROOT, tiny_run  # noqa: E402
 
 from spike_depth_ros.checkpoint import hash_file  # noqa: E402
 from spike_depth_ros.pictures import save_png  # noqa: E402
-from spike_training import pipeline  # noqa: E402
-from spike_training.config import StageConfig, TargetConfig, to_yaml  # noqa: E402
 from spike_training.errors import ConfigError, NonFiniteError  # noqa: E402
-from spike_training.run_page import page, render, write_page  # noqa: E402
-from spike_training.run_page.curves import curves  # noqa: E402
-from spike_training.run_page.folder import read_run  # noqa: E402
-from spike_training.run_page.remarks import remarks, state  # noqa: E402
-from spike_training.run_page.settings import differences  # noqa: E402
-from spike_training.sessions import Session, read_sessions  # noqa: E402
+from spike_training.reports.run_page import page, render, write_page  # noqa: E402
+from spike_training.reports.run_page.curves import curves  # noqa: E402
+from spike_training.reports.run_page.folder import read_run  # noqa: E402
+from spike_training.reports.run_page.remarks import remarks, state  # noqa: E402
+from spike_training.reports.run_page.settings import differences  # noqa: E402
+from spike_training.runs import pipeline  # noqa: E402
+from spike_training.runs.sessions import Session, read_sessions  # noqa: E402
+from spike_training.settings.config import StageConfig, TargetConfig, to_yaml  # noqa: E402
 
 CPU = torch.device('cpu')
 VOID = {'meta', 'img', 'br', 'line', 'polyline', 'circle', 'rect'}
@@ -263,7 +263,7 @@ class TestOfAStop:
         out = made(tmp_path / 'run')
         code = (
             'import pathlib, time, torch\n'
-            'from spike_training.sessions import Session\n'
+            'from spike_training.runs.sessions import Session\n'
             f'with Session(pathlib.Path({str(out)!r}), torch.device("cpu")):\n'
             '    print("here", flush=True)\n'
             '    time.sleep(100)\n'

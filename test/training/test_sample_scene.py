@@ -12,9 +12,9 @@ import numpy.testing as npt
 import pytest
 
 import spike_depth_ros
-from spike_depth_ros import packing
-from spike_training.data import sample_scene, textures
-from spike_training.data.ray_caster import Box, Camera, Cylinder, Ellipsoid, Scene, Shape
+from spike_depth_ros.stream import packing
+from spike_training.scenes import sample_scene, textures
+from spike_training.scenes.ray_caster import Box, Camera, Cylinder, Ellipsoid, Scene, Shape
 
 ASSET = Path(spike_depth_ros.__file__).parent / 'assets' / 'sample.npz'
 GREY = textures.plain(0.5)

@@ -9,8 +9,14 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.data import sensor  # noqa: E402
-from spike_training.data.sensor import NORMAL_STD, SENSORS, Sensor, normals, uniforms  # noqa: E402
+from spike_training.sensor import parameters as sensor  # noqa: E402
+from spike_training.sensor.parameters import (  # noqa: E402
+    NORMAL_STD,
+    SENSORS,
+    Sensor,
+    normals,
+    uniforms,
+)
 
 CHIP = torch.tensor([3])
 SIZE = (200, 300)

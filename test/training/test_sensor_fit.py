@@ -19,8 +19,8 @@ from PIL import Image  # noqa: E402
 
 from benchmarks import chart  # noqa: E402
 from benchmarks import sensor_fit as command  # noqa: E402
-from spike_training.data import sensor_fit  # noqa: E402
-from spike_training.data.sensor import SENSORS, Sensor  # noqa: E402
+from spike_training.sensor import fit as sensor_fit  # noqa: E402
+from spike_training.sensor.parameters import SENSORS, Sensor  # noqa: E402
 
 
 def scene(height: int = 96, width: int = 128) -> sensor_fit.Scene:

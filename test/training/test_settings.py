@@ -18,9 +18,10 @@ pytest.importorskip('jsonargparse')
 
 from jsonargparse import auto_cli
 
-from spike_training.bicross.supervision import SI_FORMS
-from spike_training.command_line import Parser
-from spike_training.config import (
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.supervision import SI_FORMS
+from spike_training.settings.command_line import Parser
+from spike_training.settings.config import (
     DataConfig,
     ModelConfig,
     RunConfig,
@@ -30,8 +31,7 @@ from spike_training.config import (
     problems_of,
     to_yaml,
 )
-from spike_training.errors import ConfigError
-from spike_training.reading import load_config, settings_problems
+from spike_training.settings.reading import load_config, settings_problems
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / 'training' / 'configs').glob('*.yaml'))

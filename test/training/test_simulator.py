@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spike_depth_ros import packing
-from spike_training.data.simulator import QUANTA, SpikeSimulator, simulate
+from spike_depth_ros.stream import packing
+from spike_training.sensor.simulator import QUANTA, SpikeSimulator, simulate
 
 
 def naive(luminance: np.ndarray, charge: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from clips import FRAME_S, Sliding
 
-from spike_depth_ros.chunk import Geometry
-from spike_training.data.clip import SpikeClip
-from spike_training.data.splits import part, place_of, side_of
+from spike_depth_ros.stream.chunk import Geometry
+from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.splits import part, place_of, side_of
 
 SIDES = ('train', 'calibration', 'test')
 

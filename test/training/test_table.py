@@ -21,13 +21,13 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 
 from spike_depth_ros.checkpoint import load_info  # noqa: E402
-from spike_training import pipeline  # noqa: E402
+from spike_training.commands.table import table  # noqa: E402
 from spike_training.engine.checkpoints import Checkpoints  # noqa: E402
 from spike_training.errors import ConfigError, NonFiniteError, TrainingError  # noqa: E402
-from spike_training.table.command import table  # noqa: E402
-from spike_training.table.plan import load_table  # noqa: E402
-from spike_training.table.units import DONE, Training, units_of  # noqa: E402
-from spike_training.table.work import Part, claimed, in_order, work  # noqa: E402
+from spike_training.runs import pipeline  # noqa: E402
+from spike_training.tables.plan import load_table  # noqa: E402
+from spike_training.tables.units import DONE, Training, units_of  # noqa: E402
+from spike_training.tables.work import Part, claimed, in_order, work  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,12 +15,12 @@ from tables import small
 torch = pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 
-from spike_training.data.procedural import ProceduralSource  # noqa: E402
-from spike_training.rates import LEVEL, picture  # noqa: E402
-from spike_training.table.figures import METRICS, RowFigures, Summary, claims_of  # noqa: E402
-from spike_training.table.page import Page, cell  # noqa: E402
-from spike_training.table.plan import load_table  # noqa: E402
-from spike_training.table.units import DONE, units_of  # noqa: E402
+from spike_training.evaluation.rates import LEVEL, picture  # noqa: E402
+from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
+from spike_training.tables.figures import METRICS, RowFigures, Summary, claims_of  # noqa: E402
+from spike_training.tables.page import Page, cell  # noqa: E402
+from spike_training.tables.plan import load_table  # noqa: E402
+from spike_training.tables.units import DONE, units_of  # noqa: E402
 
 SEEDS = [0, 1, 2]
 

@@ -14,10 +14,10 @@ pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.reading import load_config
-from spike_training.table.paper import PAPER
-from spike_training.table.plan import load_table
-from spike_training.table.units import units_of
+from spike_training.settings.reading import load_config
+from spike_training.tables.paper import PAPER
+from spike_training.tables.plan import load_table
+from spike_training.tables.units import units_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'training' / 'configs'
 TABLES = sorted((CONFIGS / 'tables').glob('*.yaml'))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from spike_depth_ros import packing
-from spike_depth_ros.placement import Placement
-from spike_training.data.sample import Batch
-from spike_training.data.transforms import (
+from spike_depth_ros.stream import packing
+from spike_depth_ros.video.placement import Placement
+from spike_training.sampling.sample import Batch
+from spike_training.sampling.transforms import (
     TRANSFORMS,
     View,
     authors,

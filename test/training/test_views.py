@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.bicross.settings import ViewConfig  # noqa: E402
-from spike_training.bicross.views import half, mirrored, strong_view  # noqa: E402
+from spike_training.methods.bicross.settings import ViewConfig  # noqa: E402
+from spike_training.methods.bicross.views import half, mirrored, strong_view  # noqa: E402
 
 NOTHING = ViewConfig(
     flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, drop=0.0, drop_bins=0.0

@@ -13,12 +13,12 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.data import atlas, ray_caster, textures  # noqa: E402
-from spike_training.data.builder import Draws, camera_axes, turn, visible  # noqa: E402
-from spike_training.data.procedural import expose, moving  # noqa: E402
-from spike_training.data.render import render  # noqa: E402
-from spike_training.data.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scenes  # noqa: E402
-from spike_training.data.world import STYLES, World  # noqa: E402
+from spike_training.sampling.procedural import expose, moving  # noqa: E402
+from spike_training.scenes import atlas, ray_caster, textures  # noqa: E402
+from spike_training.scenes.builder import Draws, camera_axes, turn, visible  # noqa: E402
+from spike_training.scenes.render import render  # noqa: E402
+from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scenes  # noqa: E402
+from spike_training.scenes.world import STYLES, World  # noqa: E402
 
 HEIGHT, WIDTH = 45, 70
 FOCAL = 0.9

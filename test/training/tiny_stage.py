@@ -19,11 +19,11 @@ from ramps import RampSource
 from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo
-from spike_training.config import TrainConfig
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.optim import groups_of
 from spike_training.engine.stage import Stage
+from spike_training.settings.config import TrainConfig
 
 INFO = CheckpointInfo(
     architecture='tiny', settings={}, planes=32, planes_range=(32, 32), bins=32,

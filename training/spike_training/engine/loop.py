@@ -14,9 +14,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo
-from spike_training.config import TrainConfig
-from spike_training.data.sample import AnyBatch
-from spike_training.engine.ahead import ahead
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
 from spike_training.engine.guard import FiniteGuard
@@ -26,10 +23,13 @@ from spike_training.engine.optim import (
     learning_rates,
     set_learning_rate,
 )
+from spike_training.engine.prefetch import ahead
 from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.record import Clock, Mean, Record
 from spike_training.engine.stage import Source, Stage, left_out
 from spike_training.errors import NonFiniteError, TrainingError
+from spike_training.sampling.sample import AnyBatch
+from spike_training.settings.config import TrainConfig
 
 PICTURES = 3
 """Images of a picture."""

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from spike_training.data.sample import AnyBatch, Batch, Pair
 from spike_training.engine.optim import Groups, groups_of
+from spike_training.sampling.sample import AnyBatch, Batch, Pair
 
 Phase = Literal['train', 'val']
 

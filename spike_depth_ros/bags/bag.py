@@ -1,0 +1,302 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings of ROS 2 topics (rosbag2: SQLite or MCAP, compressed or not), read without ROS.
+
+A bag that a crash cut short is read as far as it goes, and says what is lost.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import yaml
+from rosbags.interfaces import MessageDefinitionFormat
+from rosbags.rosbag2 import Reader
+from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
+from rosbags.typesys import Stores, get_typestore
+
+from spike_depth_ros.bags.salvage import CutOff, Row, read_mcap, read_sqlite
+from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
+
+IMAGE = 'sensor_msgs/msg/Image'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+
+_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+
+
+class BagError(ValueError):
+    """A bag that cannot be used; the message is one line that says why and how to mend it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Topic:
+    """A topic of a bag.
+
+    Attributes:
+        name: Full name, with its leading slash.
+        kind: Message type, such as ``sensor_msgs/msg/Image``.
+        messages: How many there should be.
+        definition: Text of the message definition; empty where the bag does not hold it.
+        digest: Hash of the type (REP 2011); empty where the bag does not hold it.
+    """
+
+    name: str
+    kind: str
+    messages: int
+    definition: str = ''
+    digest: str = ''
+
+
+class BagMessage(NamedTuple):
+    """A message as it was recorded.
+
+    Attributes:
+        topic: Full name of its topic.
+        time_ns: When it was recorded, nanoseconds.
+        data: CDR bytes.
+    """
+
+    topic: str
+    time_ns: int
+    data: bytes
+
+
+class Bag:
+    """A recording, which may be read several times and by several readers at once.
+
+    Args:
+        path: The folder with ``metadata.yaml``, or one of its .mcap or .db3 files.
+
+    Attributes:
+        path: The same.
+        topics: Topics by name.
+        damage: What could not be read so far, one line each.
+
+    Raises:
+        BagError: Missing, or nothing in it can be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damage: list[str] = []
+        self._parts = list(self._open())
+        if not self._parts:
+            raise BagError(f'{path}: nothing can be read: {"; ".join(self.damage)}')
+        self.topics: dict[str, Topic] = {}
+        for part in self._parts:
+            for topic in part.topics:
+                known = self.topics.get(topic.name)
+                count = topic.messages + (known.messages if known is not None else 0)
+                self.topics[topic.name] = dataclasses.replace(topic, messages=count)
+        for name, count in self._recorded().items():
+            if name in self.topics and count > self.topics[name].messages:
+                self.topics[name] = dataclasses.replace(self.topics[name], messages=count)
+
+    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+        """Messages of some topics, in the order in which they were recorded.
+
+        Reading ends early where the bag is damaged; :attr:`damage` then says what is lost.
+
+        Args:
+            topics: Full names of topics that the bag has.
+        """
+        read: collections.Counter[str] = collections.Counter()
+        for part in self._parts:
+            for message in part.messages(set(topics), self._note):
+                read[message.topic] += 1
+                yield message
+        for name in topics:
+            expected = self.topics[name].messages
+            if read[name] < expected:
+                self._note(f'{name}: {expected - read[name]} of {expected} messages are lost')
+
+    def describe_topics(self) -> str:
+        """The topics with their types and numbers of messages, for an error message."""
+        told = [f'{t.name} ({t.kind}, {t.messages})' for t in self.topics.values()]
+        return ', '.join(sorted(told)) or 'none'
+
+    def _note(self, text: str) -> None:
+        if text not in self.damage:
+            self.damage.append(text)
+
+    def _recorded(self) -> dict[str, int]:
+        """Numbers of messages by topic as metadata.yaml tells them; none where it does not."""
+        try:
+            content = yaml.safe_load((self.path / 'metadata.yaml').read_text())
+            topics = content['rosbag2_bagfile_information']['topics_with_message_count']
+            return {t['topic_metadata']['name']: int(t['message_count']) for t in topics}
+        except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
+            return {}
+
+    def _open(self) -> Iterator[_Part]:
+        """The storage files, or the whole folder as one where nothing is wrong with it."""
+        if not self.path.exists():
+            raise BagError(f'{self.path}: no such bag')
+        if self.path.suffix == '.bag':
+            raise BagError(
+                f'{self.path}: a ROS 1 bag; convert it: rosbags-convert --src {self.path.name} '
+                f'--dst {self.path.stem}'
+            )
+        if not self.path.is_dir():
+            if self.path.suffix not in STORAGE_SUFFIXES:
+                raise BagError(
+                    f'{self.path}: no bag; expected a folder with metadata.yaml, or a .mcap or '
+                    '.db3 file'
+                )
+            yield from self._open_file(self.path)
+            return
+        files = sorted(
+            (file for file in self.path.iterdir() if file.suffix in STORAGE_SUFFIXES), key=_natural
+        )
+        reason = 'metadata.yaml is missing: the recorder did not end properly'
+        if (self.path / 'metadata.yaml').is_file():
+            if not any(_has_journal(file) for file in files):
+                try:
+                    yield _Indexed(self.path)
+                    return
+                except Exception as error:  # rosbags raises many kinds on damaged files
+                    reason = f'not usable as a whole ({_one_line(error)})'
+            else:
+                reason = 'the recorder did not end properly'
+        if not files:
+            packed = ', '.join(sorted(file.name for file in self.path.glob('*.zstd')))
+            hint = f'; unpack {packed} with zstd -d' if packed else ''
+            raise BagError(
+                f'{self.path}: no bag: {reason}, and it has no .mcap or .db3 file{hint}'
+            )
+        self._note(f'{reason}; its files are read one after the other')
+        for file in files:
+            yield from self._open_file(file)
+
+    def _open_file(self, file: Path) -> Iterator[_Part]:
+        reason = ''
+        if not _has_journal(file):
+            try:
+                yield _Indexed(file)
+                return
+            except Exception as error:  # see above
+                reason = _one_line(error)
+        told = len(self.damage)
+        part = _Salvaged(file, self._note)
+        if reason and len(self.damage) == told:  # else what was found there says more
+            self._note(f'{file.name}: {reason}')
+        if part.topics:
+            yield part
+
+
+class _Part(Protocol):
+    """Something that holds messages: a whole bag or one of its files."""
+
+    topics: list[Topic]
+
+    def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
+        """Messages of some topics; what is wrong is noted and ends them."""
+
+
+class _Indexed:
+    """A bag, or a file of one, that rosbags can read.
+
+    Raises:
+        Exception: It cannot.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with Reader(path) as reader:
+            self.topics = [
+                Topic(
+                    one.topic,
+                    one.msgtype,
+                    one.msgcount,
+                    one.msgdef.data if one.msgdef.format != MessageDefinitionFormat.NONE else '',
+                    one.digest,
+                )
+                for one in reader.connections
+            ]
+
+    def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
+        """Each call has a reader of its own: two iterators must not move one file's place."""
+        # A file by itself does not tell that its messages are compressed.
+        alone = not self._path.is_dir()
+        try:
+            with Reader(self._path) as reader:
+                wanted = [one for one in reader.connections if one.topic in topics]
+                if not wanted:
+                    return
+                for connection, time_ns, data in reader.messages(wanted):
+                    data = _unpacked(data) if alone else data
+                    yield BagMessage(connection.topic, time_ns, data)
+        except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
+            note(f'{self._path.name}: {_one_line(error)}; what follows is lost')
+
+
+class _Salvaged:
+    """A file without an index, read from its beginning up to the damage."""
+
+    def __init__(self, path: Path, note: Callable[[str], None]) -> None:
+        self._path = path
+        counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        for row in self._rows(note):
+            counts[row.topic, row.kind] += 1
+        self.topics = [Topic(name, kind, count) for (name, kind), count in counts.items()]
+
+    def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
+        for row in self._rows(note):
+            if row.topic in topics:
+                yield BagMessage(row.topic, row.time_ns, _unpacked(row.data))
+
+    def _rows(self, note: Callable[[str], None]) -> Iterator[Row]:
+        read = read_mcap if self._path.suffix == '.mcap' else read_sqlite
+        try:
+            if not self._path.stat().st_size:
+                raise CutOff('it is empty')
+            yield from read(self._path)
+        except (CutOff, OSError) as error:
+            note(f'{self._path.name}: {_one_line(error)}')
+
+
+def decode(data: bytes, kind: str) -> Any:
+    """A message of a bag as an object with the fields of its type.
+
+    Args:
+        data: CDR bytes.
+        kind: Message type.
+
+    Raises:
+        BagError: The bytes are no such message.
+    """
+    try:
+        return typestore().deserialize_cdr(data, kind)
+    except Exception as error:  # struct, numpy and rosbags raise their own on damaged bytes
+        raise BagError(f'a message is no {kind} ({_one_line(error)})') from error
+
+
+@functools.cache
+def typestore() -> Any:
+    """The message types of ROS 2; those used here are the same in every distribution."""
+    return get_typestore(Stores.ROS2_JAZZY)
+
+
+def _has_journal(file: Path) -> bool:
+    """Whether SQLite has messages that are not yet in the file; rosbags would not see them."""
+    journal = file.with_name(file.name + '-wal')
+    return journal.is_file() and journal.stat().st_size > 0
+
+
+def _unpacked(data: bytes) -> bytes:
+    return DECOMPRESSORS['zstd'](data, 0) if data[:4] == _ZSTD_MAGIC else data
+
+
+def _natural(path: Path) -> list[Any]:
+    """Sorts bag_2 before bag_10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)]
+
+
+def _one_line(error: BaseException) -> str:
+    return ' '.join(str(error).split()) or type(error).__name__

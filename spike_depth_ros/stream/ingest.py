@@ -1,0 +1,207 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From spike messages to the ring of planes: the fast side, never waiting for the model."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import time
+from collections.abc import Callable
+
+from spike_depth_ros.stream.accounting import LostBy, PlaneAccount
+from spike_depth_ros.stream.chunk import SpikeChunk
+from spike_depth_ros.stream.messages import (
+    CameraInfoMessage,
+    ImageMessage,
+    PacketError,
+    chunk_from_msg,
+)
+from spike_depth_ros.stream.ring import PlaneRing
+from spike_depth_ros.stream.stamps import Arrival
+from spike_depth_ros.stream.window import Policy, ReferencePlane
+
+MAX_WAITING_PACKETS = 32
+"""Packets kept while the sensor size is not yet known."""
+
+DEFAULT_RING: dict[Policy, int] = {'latest': 1024, 'every': 8192}
+"""Planes: ``latest`` needs hardly more than its window, ``every`` bridges 0.4 s at 20 kHz."""
+
+SETTLE_AFTER_S = 0.5
+"""Silence after which planes missing at the end of the stream count as lost, seconds."""
+
+UNKNOWN_SIZE = (
+    'the sensor size is unknown: publish camera_info beside the spikes, or set sensor_width and '
+    'sensor_height'
+)
+
+ARRIVAL_WARNINGS = {
+    Arrival.GAP: 'planes are missing between stamps: the status "stream" on /diagnostics names '
+    'the place that lost them and the remedy',
+    Arrival.RESTART: 'the stream began anew: its clock was set back or it paused',
+    Arrival.NEW_RATE: 'the stamps agree on another plane rate, which is used from now on',
+    Arrival.BACKWARD: 'a packet is older than the stream: late, repeated, or two publishers on '
+    'one topic; its planes are refused',
+    Arrival.OTHER_GEOMETRY: 'a packet has another bit order than the stream began with; its '
+    'planes are refused: restart the node if the camera changed',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSettings:
+    """What the ring is made with; see the node's parameters of the same names."""
+
+    window: int
+    hop: int
+    policy: Policy
+    reference: ReferencePlane
+    ring_planes: int
+    spike_rate_hz: float
+    stamp_tolerance_planes: float
+    sensor_width: int
+    sensor_height: int
+
+    @property
+    def capacity(self) -> int:
+        """Planes that the ring holds."""
+        if self.ring_planes:
+            return max(self.ring_planes, self.window)
+        return max(DEFAULT_RING[self.policy], 2 * self.window)
+
+
+class Ingest:
+    """Converts messages, makes the ring once the geometry is known, and counts what it refuses.
+
+    Args:
+        settings: How to make the ring.
+        warn: Called with a kind and a text when something in the input is wrong.
+        capacity: Gives the planes that the ring holds from those of the first packet; None: as
+            the settings say.
+        settle_after_s: Silence by the monotonic clock after which :meth:`account` counts planes
+            missing at the end of the stream, seconds; infinity where no clock may decide.
+
+    Attributes:
+        ring: The ring; None before the first packet.
+        camera: The newest camera_info; None before it.
+        frame_id: Optical frame of the newest packet.
+        packets_refused: Packets whose planes could not be counted, by reason.
+        last_packet_s: Monotonic time of the newest packet, seconds; None before it.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        warn: Callable[[str, str], object],
+        capacity: Callable[[int], int] | None = None,
+        settle_after_s: float = SETTLE_AFTER_S,
+    ) -> None:
+        self.settings = settings
+        self.ring: PlaneRing | None = None
+        self.camera: CameraInfoMessage | None = None
+        self.frame_id = ''
+        self.packets_refused: collections.Counter[str] = collections.Counter()
+        self.last_packet_s: float | None = None
+        self._warn = warn
+        self._capacity = capacity
+        self._settle_after_s = settle_after_s
+        self._waiting: collections.deque[tuple[ImageMessage, LostBy]] = collections.deque()
+        self._size = self._size_from_parameters()  # (height, width)
+
+    def _size_from_parameters(self) -> tuple[int, int] | None:
+        given = (self.settings.sensor_height, self.settings.sensor_width)
+        return given if all(given) else None
+
+    @property
+    def fx_px(self) -> float | None:
+        """Focal length in sensor pixels; None where the camera is not calibrated."""
+        return float(self.camera.k[0]) or None if self.camera is not None else None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Sensor (height, width) in pixels, once camera_info or parameters have told it."""
+        return self._size
+
+    @property
+    def size_known(self) -> bool:
+        """Whether camera_info or parameters have told the sensor size."""
+        return self._size is not None
+
+    def account(self) -> PlaneAccount:
+        """The plane accounting so far; after a silence it is final, see ``settle_after_s``."""
+        if self.ring is None:
+            return PlaneAccount()
+        last_s = self.last_packet_s
+        if last_s is not None and time.monotonic() - last_s > self._settle_after_s:
+            self.ring.settle()
+        return self.ring.account()
+
+    def on_camera_info(self, msg: CameraInfoMessage) -> None:
+        """Take the sensor size and the camera matrix."""
+        size = (int(msg.height), int(msg.width))
+        if not all(size):
+            self._warn(
+                'camera_info', f'camera_info: size {msg.width}x{msg.height}; {UNKNOWN_SIZE}'
+            )
+            return
+        if self.ring is not None and size != self._size:
+            self._warn(
+                'camera_info',
+                f'camera_info: size {msg.width}x{msg.height}, but the stream began with '
+                f'{self.ring.geometry}: ignored; restart the node if the camera changed',
+            )
+            return
+        self.camera = msg
+        self._size = size
+        while self._waiting:
+            msg_waiting, lost_by = self._waiting.popleft()
+            self._append(msg_waiting, size, lost_by)
+
+    def on_spikes(self, msg: ImageMessage, lost_by: LostBy = 'transport') -> None:
+        """Append a packet to the ring, or keep it until the sensor size is known.
+
+        Args:
+            msg: The packet.
+            lost_by: What lost the planes before this packet, if any are missing.
+        """
+        self.last_packet_s = time.monotonic()
+        self.frame_id = msg.header.frame_id
+        if self._size is None:
+            self._waiting.append((msg, lost_by))
+            if len(self._waiting) > MAX_WAITING_PACKETS:
+                self._waiting.popleft()
+                self._refuse('unknown sensor size', UNKNOWN_SIZE)
+            return
+        self._append(msg, self._size, lost_by)
+
+    def _append(self, msg: ImageMessage, size: tuple[int, int], lost_by: LostBy) -> None:
+        try:
+            chunk = chunk_from_msg(msg, *size)
+            if self.ring is None:
+                self.ring = self._make_ring(chunk)
+        except PacketError as error:
+            self._refuse('format', str(error))
+            return
+        except (ValueError, MemoryError) as error:
+            self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
+            return
+        arrival = self.ring.append(chunk, lost_by)
+        if arrival in ARRIVAL_WARNINGS:
+            self._warn(arrival.name, f'spikes: {ARRIVAL_WARNINGS[arrival]}')
+
+    def _make_ring(self, first: SpikeChunk) -> PlaneRing:
+        rate = self.settings.spike_rate_hz
+        by_rule = self._capacity(first.planes) if self._capacity is not None else 0
+        return PlaneRing(
+            first.geometry,
+            self.settings.window,
+            self.settings.hop,
+            self.settings.policy,
+            by_rule or self.settings.capacity,
+            period_ns=round(1e9 / rate) if rate else 0,
+            reference=self.settings.reference,
+            stamp_tolerance=self.settings.stamp_tolerance_planes,
+        )
+
+    def _refuse(self, reason: str, text: str) -> None:
+        self.packets_refused[reason] += 1
+        self._warn(reason, f'spikes: packet refused: {text}')

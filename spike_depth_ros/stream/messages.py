@@ -1,0 +1,211 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the messages of docs/wire_format.md say, whoever decoded them.
+
+The nodes read messages that rclpy decoded, the evaluation those that rosbags decoded; both have
+the same fields. Here is what is made of the fields, without ROS.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.metrics import BEYOND
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
+
+PACKED = '8UC1'
+SINGLE_PLANE = 'mono8'
+
+METRES = '32FC1'
+MILLIMETRES = '16UC1'
+
+TOO_NEAR = 1.02
+"""A depth up to this multiple of the model's minimum is published as -Inf (REP 117)."""
+
+FloatImage = npt.NDArray[np.float32]
+
+
+class Time(Protocol):
+    """builtin_interfaces/Time."""
+
+    sec: int
+    nanosec: int
+
+
+class Header(Protocol):
+    """std_msgs/Header."""
+
+    @property
+    def stamp(self) -> Time: ...  # noqa: D102
+    @property
+    def frame_id(self) -> str: ...  # noqa: D102
+
+
+class ImageMessage(Protocol):
+    """sensor_msgs/Image; ``data`` is anything with a buffer of bytes."""
+
+    @property
+    def header(self) -> Header: ...  # noqa: D102
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: Any
+
+
+class CameraInfoMessage(Protocol):
+    """sensor_msgs/CameraInfo: the fields that depth needs."""
+
+    height: int
+    width: int
+    k: Any
+
+
+class PacketError(ValueError):
+    """A message that does not hold what it should; names field, value and expectation."""
+
+
+def stamp_ns(stamp: Time) -> int:
+    """A stamp as integer nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def chunk_from_msg(msg: ImageMessage, height: int, width: int) -> SpikeChunk:
+    """The planes of a spike message; packed ones as a view of the message's data.
+
+    Args:
+        msg: Packed planes (``8UC1``) or one unpacked plane (``mono8``); see docs/wire_format.md.
+        height: Sensor height in pixels.
+        width: Sensor width in pixels.
+
+    Raises:
+        PacketError: A field does not fit the wire format or the sensor size.
+    """
+    if msg.encoding == PACKED:
+        geometry = Geometry(height, width, 'big' if msg.is_bigendian else 'little')
+        data = _packed_planes(msg, geometry)
+    elif msg.encoding == SINGLE_PLANE:
+        geometry = Geometry(height, width)
+        data = _single_plane(msg, geometry)
+    else:
+        raise PacketError(
+            f'encoding {msg.encoding!r}; expected {PACKED!r} (packed planes) or '
+            f'{SINGLE_PLANE!r} (one unpacked plane)'
+        )
+    return SpikeChunk(data, geometry, stamp_ns(msg.header.stamp))
+
+
+def _packed_planes(msg: ImageMessage, geometry: Geometry) -> PackedPlanes:
+    if msg.width != geometry.row_bytes or msg.step != geometry.row_bytes:
+        raise PacketError(
+            f'width {msg.width} and step {msg.step} bytes; expected {geometry.row_bytes} for a '
+            f'sensor {geometry.width} pixels wide: check camera_info or sensor_width'
+        )
+    planes, rest = divmod(msg.height, geometry.height)
+    if planes == 0 or rest:
+        raise PacketError(
+            f'height {msg.height} does not divide by the sensor height {geometry.height}; '
+            'expected planes x sensor height: check camera_info or sensor_height'
+        )
+    _check_length(msg, msg.height * msg.step)
+    data = np.frombuffer(msg.data, np.uint8)
+    return data.reshape(planes, geometry.height, geometry.row_bytes)
+
+
+def _single_plane(msg: ImageMessage, geometry: Geometry) -> PackedPlanes:
+    if (msg.width, msg.height) != (geometry.width, geometry.height) or msg.step < msg.width:
+        raise PacketError(
+            f'one unpacked plane of {msg.width}x{msg.height}, step {msg.step}; expected the '
+            f'sensor size {geometry.width}x{geometry.height}: check camera_info, sensor_width and '
+            'sensor_height'
+        )
+    _check_length(msg, msg.height * msg.step)
+    rows = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.step)
+    return packing.pack(rows[:, : msg.width])[None]
+
+
+def depth_from_msg(msg: ImageMessage) -> FloatImage:
+    """A depth image in metres, of ours or of a depth camera (REP 118).
+
+    Args:
+        msg: ``32FC1`` in metres or ``16UC1`` in millimetres, 0 where nothing was measured.
+
+    Returns:
+        ``[height, width]`` metres; the infinities of REP 117 as they are, NaN where unknown.
+
+    Raises:
+        PacketError: Another encoding, or a size that does not fit the data.
+    """
+    kinds = {METRES: 'f4', MILLIMETRES: 'u2'}
+    if msg.encoding not in kinds:
+        raise PacketError(
+            f'encoding {msg.encoding!r}; expected {METRES!r} (metres) or {MILLIMETRES!r} '
+            '(millimetres)'
+        )
+    kind = np.dtype(('>' if msg.is_bigendian else '<') + kinds[msg.encoding])
+    if msg.step < msg.width * kind.itemsize or not msg.width:
+        raise PacketError(
+            f'width {msg.width} and step {msg.step} bytes; expected at least {kind.itemsize} '
+            f'bytes a pixel ({msg.encoding})'
+        )
+    _check_length(msg, msg.height * msg.step)
+    rows = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.step)
+    values = rows[:, : msg.width * kind.itemsize].copy().view(kind)
+    metres: FloatImage = values.astype(np.float32)
+    if msg.encoding == MILLIMETRES:
+        metres *= np.float32(0.001)
+    metres[(metres == 0) | ((metres < 0) & np.isfinite(metres))] = np.nan
+    return metres
+
+
+def _check_length(msg: ImageMessage, expected: int) -> None:
+    if len(msg.data) != expected:
+        raise PacketError(
+            f'data holds {len(msg.data)} bytes; expected height {msg.height} x step {msg.step} = '
+            f'{expected}'
+        )
+
+
+def published_depth(prediction: Prediction, max_relative: float = 0.0) -> FloatImage:
+    """Depth as the topic shows it (REP 117).
+
+    Args:
+        prediction: What the estimator said.
+        max_relative: Depth is NaN where uncertainty / depth is above this; 0 masks nothing.
+
+    Returns:
+        Metres, ``[height, width]``; -Inf too near, +Inf beyond range, NaN invalid or masked.
+    """
+    near, far = prediction.depth_range
+    depth = prediction.depth.copy()
+    if max_relative > 0:
+        depth[prediction.uncertainty > max_relative * prediction.depth] = np.nan
+    depth[depth <= TOO_NEAR * near] = -np.inf
+    depth[depth >= BEYOND * far] = np.inf
+    return depth
+
+
+def scaled_matrix(values: npt.ArrayLike, columns: int, binning: int) -> list[float]:
+    """A camera matrix for an image whose pixels are ``binning`` x ``binning`` sensor pixels.
+
+    Pixel centres are at whole numbers, so the principal point moves by half a pixel.
+
+    Args:
+        values: K (3 x 3) or P (3 x 4), row by row; of zeros where the camera is not calibrated.
+        columns: 3 or 4.
+        binning: Sensor pixels per pixel along each axis.
+    """
+    matrix = np.array(values, np.float64).reshape(3, columns)
+    if matrix[0, 0] != 0 and binning != 1:
+        matrix[:2, 2] = (matrix[:2, 2] + 0.5) / binning - 0.5
+        matrix[[0, 1], [0, 1]] /= binning
+        if columns == 4:
+            matrix[:2, 3] /= binning
+    return [float(value) for value in matrix.ravel()]

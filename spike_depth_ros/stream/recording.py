@@ -1,0 +1,351 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recorded streams as packed planes: ``.dat``, ``.npy``, ``.npz``, and raw bytes from a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import select
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.stream import packing, vidar
+from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
+from spike_depth_ros.stream.vidar import RowOrder
+
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6
+"""Planes a second that a recording may claim."""
+
+STORAGE_SUFFIXES = ('.mcap', '.db3')
+"""Of the files of a bag."""
+
+
+class RecordingError(ValueError):
+    """A recording that cannot be read as spike planes; the message says why and how to mend it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrueDepth:
+    """True depth at some planes of a recording.
+
+    Attributes:
+        depth: ``[maps, height, width]`` float32 metres along the optical axis; NaN where unknown.
+        planes: ``[maps]`` index of the plane that each map belongs to, ascending.
+    """
+
+    depth: npt.NDArray[np.float32]
+    planes: npt.NDArray[np.int64]
+
+    def nearest(self, plane: int) -> npt.NDArray[np.float32]:
+        """The map whose plane is nearest."""
+        nearest: npt.NDArray[np.float32] = self.depth[np.abs(self.planes - plane).argmin()]
+        return nearest
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """A recorded stream.
+
+    Attributes:
+        planes: Packed planes ``[planes, height, row_bytes]`` uint8, top row first; may be a view.
+        geometry: Sensor size and bit order.
+        rate_hz: Planes a second, where the file says it.
+        camera_matrix: ``[3, 3]`` pixels, where the file has it.
+        truth: True depth, where the file has it.
+    """
+
+    planes: PackedPlanes
+    geometry: Geometry
+    rate_hz: float | None = None
+    camera_matrix: npt.NDArray[np.float64] | None = None
+    truth: TrueDepth | None = None
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path looks like a bag: a folder, or a storage file of one."""
+    return path.is_dir() or path.suffix in STORAGE_SUFFIXES
+
+
+def open_recording(
+    path: Path,
+    size: tuple[int, int] | None = None,
+    bit_order: BitOrder = 'little',
+    row_order: RowOrder = 'bottom_up',
+    allow_partial: bool = False,
+) -> Recording:
+    """Open a recording by its suffix.
+
+    ``.npz`` is either an archive of ours (``packed``, ``width``, ``bit_order`` and optionally
+    ``rate_hz``, ``K``, ``depth``, ``depth_planes``; see docs/wire_format.md) or holds exactly one
+    unpacked stream; ``.npy`` is an unpacked stream: ``[planes, height, width]`` of 0 and 1. Any
+    other suffix is raw packed planes (Vidar ``.dat``).
+
+    Args:
+        path: The file.
+        size: Sensor (width, height) in pixels; raw files need it, for others it is checked.
+        bit_order: Bit order of a raw file.
+        row_order: Row order of a raw file.
+        allow_partial: Leave out an incomplete last plane of a raw file.
+
+    Raises:
+        RecordingError: Missing, unreadable, of another size or not a spike stream.
+    """
+    if is_bag(path):
+        raise RecordingError(
+            f'{path}: a bag is no single recording; play it with spike_player, or evaluate a '
+            'model on it with evaluate_bag'
+        )
+    if not path.exists():
+        raise RecordingError(f'{path}: no such file')
+    try:
+        if path.suffix == '.npz':
+            recording = _open_npz(path)
+        elif path.suffix == '.npy':
+            recording = _open_npy(path)
+        elif size is None:
+            raise RecordingError(
+                f'{path}: a raw recording does not tell its sensor size; give it, '
+                'for example --size 400x250'
+            )
+        else:
+            geometry = Geometry(height=size[1], width=size[0], bit_order=bit_order)
+            planes = vidar.read_dat(path, geometry, row_order, allow_partial)
+            return Recording(planes, geometry)
+    except (OSError, ValueError) as error:
+        # One line, whatever names and texts a damaged file brought into it.
+        reason = ' '.join(str(error).removeprefix(f'{path}: ').split())
+        raise RecordingError(f'{path}: {reason}') from error
+    found = (recording.geometry.width, recording.geometry.height)
+    if size is not None and size != found:
+        raise RecordingError(
+            f'{path}: its planes are {found[0]}x{found[1]}, but {size[0]}x{size[1]} was asked for'
+        )
+    return recording
+
+
+class ByteStream(Protocol):
+    """What planes are read from: a binary stream, or a pipe that says that nothing came yet."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """At most ``size`` bytes; none at the end, None if there are none at the moment."""
+        ...
+
+
+class WaitingPipe:
+    """A pipe whose reader is never held for long, so that the process can end meanwhile.
+
+    Args:
+        source: A named pipe, opened without waiting for its writer, or an open file descriptor.
+        wait_s: Longest wait for bytes in one call, seconds.
+
+    Raises:
+        OSError: The pipe cannot be opened.
+    """
+
+    def __init__(self, source: Path | int, wait_s: float = 0.2) -> None:
+        if isinstance(source, Path):
+            source = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+        self._descriptor = source
+        self._wait_s = wait_s
+
+    def ready(self) -> bool:
+        """Whether bytes, or the end of the stream, came within the longest wait."""
+        return bool(select.select([self._descriptor], [], [], self._wait_s)[0])
+
+    def read(self, size: int, /) -> bytes | None:
+        """At most ``size`` bytes; none at the end, None if none came within the longest wait."""
+        return os.read(self._descriptor, size) if self.ready() else None
+
+
+def read_pipe(
+    stream: ByteStream,
+    geometry: Geometry,
+    planes: int,
+    row_order: RowOrder = 'bottom_up',
+    keep_going: Callable[[], bool] = lambda: True,
+) -> Iterator[PackedPlanes]:
+    """Raw packed planes from a pipe, a socket file or standard input, block by block.
+
+    Args:
+        stream: Binary stream; ends the iteration at its end.
+        geometry: Sensor size and bit order.
+        planes: Planes in a block, at least 1; the last block may hold fewer.
+        row_order: Which row of a plane comes first.
+        keep_going: Asked whenever the stream has nothing at the moment; False ends the iteration,
+            without the block that was begun.
+
+    Yields:
+        ``[planes, height, row_bytes]`` uint8, top row first.
+
+    Raises:
+        vidar.TruncatedError: The stream ended within a plane; the whole planes were yielded.
+    """
+    wanted = planes * geometry.plane_bytes
+    while True:
+        block = bytearray()
+        while len(block) < wanted:
+            piece = stream.read(wanted - len(block))
+            if piece is None:
+                if not keep_going():
+                    return
+                continue
+            if not piece:
+                break
+            block += piece
+        whole, rest = divmod(len(block), geometry.plane_bytes)
+        if whole:
+            data = np.frombuffer(block, np.uint8, whole * geometry.plane_bytes)
+            shaped = data.reshape(whole, geometry.height, geometry.row_bytes)
+            yield vidar.upright(shaped, row_order)
+        if rest:
+            raise vidar.TruncatedError(
+                f'the stream ended within a plane: {rest} of {geometry.plane_bytes} bytes '
+                f'({geometry.width}x{geometry.height}) were left over; check the sensor size'
+            )
+        if len(block) < wanted:
+            return
+
+
+def _load(path: Path) -> Any:
+    """What numpy makes of a file: an array, or an open archive."""
+    with _damage(path):
+        return np.load(path, mmap_mode='r', allow_pickle=False)
+
+
+@contextlib.contextmanager
+def _damage(path: Path, name: str = '') -> Iterator[None]:
+    """Turn whatever a damaged file makes numpy, zipfile and the decompressors raise into ours."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # zlib.error, struct.error, KeyError, TypeError, MemoryError, ...
+        what = f'"{name}"' if name else 'the file'
+        raise RecordingError(
+            f'{path}: {what} is damaged or in another format ({error}); copy or record it again'
+        ) from error
+
+
+def _open_npy(path: Path) -> Recording:
+    spikes = _load(path)
+    if not isinstance(spikes, np.ndarray):
+        raise RecordingError(f'{path}: holds an archive; expected one array (or the suffix .npz)')
+    return _unpacked(spikes, str(path))
+
+
+def _open_npz(path: Path) -> Recording:
+    archive = _load(path)
+    if isinstance(archive, np.ndarray):
+        raise RecordingError(f'{path}: holds one array; expected an archive (or the suffix .npy)')
+    with archive:
+        if 'packed' in archive.files:
+            return _open_own(archive, path)
+        arrays = {name: _array(archive, name, path) for name in archive.files}
+        streams = [name for name, array in arrays.items() if array.ndim == 3]
+        if len(streams) != 1:
+            raise RecordingError(
+                f'{path}: holds {", ".join(arrays) or "nothing"}; expected "packed" with '
+                '"width", or exactly one array [planes, height, width] of 0 and 1'
+            )
+        return _unpacked(arrays[streams[0]], f'{path}: {streams[0]}')
+
+
+def _array(archive: Any, name: str, path: Path) -> npt.NDArray[Any]:
+    with _damage(path, name):
+        return np.asarray(archive[name])
+
+
+def _open_own(archive: Any, path: Path) -> Recording:
+    # Our sample is stored in the order that compresses best; packets need whole planes in a row.
+    packed = np.ascontiguousarray(_array(archive, 'packed', path))
+    if 'width' not in archive.files or packed.dtype != np.uint8 or packed.ndim != 3:
+        raise RecordingError(
+            f'{path}: "packed" is {packed.dtype} {list(packed.shape)}; expected uint8 '
+            '[planes, height, ceil(width / 8)], and an integer "width" beside it'
+        )
+    order = str(_array(archive, 'bit_order', path)) if 'bit_order' in archive.files else 'little'
+    width = int(_number(archive, 'width', path, 'iu', 'an integer'))
+    geometry = Geometry(packed.shape[1], width, order)  # type: ignore[arg-type]
+    if packed.shape[2] != geometry.row_bytes or len(packed) == 0:
+        raise RecordingError(
+            f'{path}: "packed" is {list(packed.shape)}, expected [planes, {geometry.height}, '
+            f'{geometry.row_bytes}] for a width of {geometry.width}'
+        )
+    return Recording(
+        packed,
+        geometry,
+        rate_hz=_rate(archive, path) if 'rate_hz' in archive.files else None,
+        camera_matrix=_camera_matrix(archive, path) if 'K' in archive.files else None,
+        truth=_truth(archive, geometry, path) if 'depth' in archive.files else None,
+    )
+
+
+def _number(archive: Any, name: str, path: Path, kinds: str, expected: str) -> float:
+    value = _array(archive, name, path)
+    if value.size != 1 or value.dtype.kind not in kinds:
+        raise RecordingError(
+            f'{path}: "{name}" is {value.dtype} {list(value.shape)}; expected {expected}'
+        )
+    return cast(float, value.item())
+
+
+def _rate(archive: Any, path: Path) -> float:
+    rate = float(_number(archive, 'rate_hz', path, 'fiu', 'planes a second, one number'))
+    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+        raise RecordingError(
+            f'{path}: "rate_hz" is {rate:g}; expected planes a second, {MIN_RATE_HZ:g} to '
+            f'{MAX_RATE_HZ:g} (leave it out if it is unknown)'
+        )
+    return rate
+
+
+def _camera_matrix(archive: Any, path: Path) -> npt.NDArray[np.float64]:
+    matrix = _array(archive, 'K', path)
+    if matrix.shape != (3, 3) or matrix.dtype.kind not in 'fiu' or not np.isfinite(matrix).all():
+        raise RecordingError(
+            f'{path}: "K" is {matrix.dtype} {list(matrix.shape)}; expected finite numbers [3, 3]'
+        )
+    return matrix.astype(np.float64)
+
+
+def _truth(archive: Any, geometry: Geometry, path: Path) -> TrueDepth:
+    depth = _array(archive, 'depth', path)
+    known_planes = 'depth_planes' in archive.files
+    planes = _array(archive, 'depth_planes', path) if known_planes else np.zeros(1, np.int64)
+    if planes.ndim != 1 or planes.size == 0 or planes.dtype.kind not in 'iu':
+        raise RecordingError(
+            f'{path}: "depth_planes" is {planes.dtype} {list(planes.shape)}; expected integers '
+            '[maps], the plane of each map in "depth"'
+        )
+    if (
+        depth.shape != (len(planes), geometry.height, geometry.width)
+        or depth.dtype.kind not in 'fiu'
+    ):
+        raise RecordingError(
+            f'{path}: "depth" is {depth.dtype} {list(depth.shape)}, expected numbers '
+            f'[{len(planes)}, {geometry.height}, {geometry.width}] for its "depth_planes"'
+        )
+    metres = depth * np.float32(0.001) if depth.dtype == np.uint16 else depth.astype(np.float32)
+    known = np.isfinite(metres) & (metres > 0)
+    return TrueDepth(np.where(known, metres, np.float32(np.nan)), planes.astype(np.int64))
+
+
+def _unpacked(spikes: npt.NDArray[Any], name: str) -> Recording:
+    if spikes.ndim != 3 or spikes.size == 0 or spikes.dtype.kind not in 'bui':
+        raise RecordingError(
+            f'{name}: {spikes.dtype} {list(spikes.shape)}; expected [planes, height, width] of '
+            '0 and 1 (bool or integers)'
+        )
+    if spikes.dtype.kind != 'b' and (spikes.max() > 1 or spikes.min() < 0):
+        raise RecordingError(
+            f'{name}: values {spikes.min()} to {spikes.max()}; expected 0 and 1 '
+            '(grey frames become spikes by simulation, not by playing them)'
+        )
+    geometry = Geometry(spikes.shape[1], spikes.shape[2])
+    return Recording(packing.pack(spikes), geometry)

@@ -1,0 +1,373 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ring of planes: append chunks, take windows, account for every plane.
+
+Planes are numbered as they are stored. A *segment* is a run of stored planes without a gap; a
+window lies within one segment. Each plane leaves the state *pending* exactly once, where one of
+the other counters of :class:`spike_depth_ros.stream.accounting.PlaneAccount` is incremented.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import threading
+
+import numpy as np
+
+from spike_depth_ros.stream.accounting import LostBy, PlaneAccount
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
+from spike_depth_ros.stream.stamps import Arrival, Gap, StampTracker, differs
+from spike_depth_ros.stream.window import Policy, ReferencePlane, Window, reference_index
+
+MAX_HELD_CHUNKS = 32
+"""Chunks kept while the plane rate is not yet known."""
+
+MAX_LISTED_GAPS = 200
+"""Gaps that are listed one by one; all are counted."""
+
+REFUSALS = {
+    Arrival.BACKWARD: 'backward',
+    Arrival.OTHER_GEOMETRY: 'geometry',
+    Arrival.OTHER_RATE: 'rate',
+}
+"""Arrivals that are refused, and the reason that counts them."""
+
+
+@dataclasses.dataclass
+class _Segment:
+    """Stored planes ``[start, end)`` without a gap; only the newest is open for more."""
+
+    start: int
+    end: int
+
+
+class _Store:
+    """Preallocated planes, the newest of a stream, each found by its number.
+
+    Args:
+        geometry: Sensor size and bit order of every plane.
+        capacity: Planes that it holds, at least 1.
+
+    Attributes:
+        capacity: Planes that it holds.
+        head: Number of the next plane to store; those from ``head - capacity`` on are stored.
+    """
+
+    def __init__(self, geometry: Geometry, capacity: int) -> None:
+        self.capacity = capacity
+        self.head = 0
+        self._planes = np.empty((capacity, geometry.height, geometry.row_bytes), np.uint8)
+
+    def write(self, data: PackedPlanes) -> None:
+        """Copy planes in, at most ``capacity``."""
+        slot = self.head % self.capacity
+        first = min(len(data), self.capacity - slot)
+        self._planes[slot : slot + first] = data[:first]
+        self._planes[: len(data) - first] = data[first:]
+        self.head += len(data)
+
+    def read(self, start: int, planes: int) -> PackedPlanes:
+        """Copy planes out from number ``start`` on; all must be stored."""
+        slot = start % self.capacity
+        data = self._planes[slot : slot + planes]
+        if len(data) < planes:
+            return np.concatenate([data, self._planes[: planes - len(data)]])
+        return data.copy()
+
+
+class PlaneRing:
+    """Ring of packed planes between one producer and one consumer thread.
+
+    ``append`` never waits for inference: a full ring loses its oldest planes, and counts them.
+
+    Args:
+        geometry: Sensor size and bit order of every plane.
+        window: Planes in a window, at least 1.
+        hop: Planes between the starts of windows, at least this many with policy ``latest``; 0 is
+            the window length.
+        policy: Which windows are taken.
+        capacity: Planes that the ring holds, at least ``window``.
+        period_ns: Time between planes; 0 infers it from the stamps of the first chunks.
+        reference: The plane of a window that its depth belongs to.
+        stamp_tolerance: How far a stamp may be off, in planes, before it is a gap.
+
+    Attributes:
+        gaps: The first confirmed gaps, at most :data:`MAX_LISTED_GAPS`.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        window: int,
+        hop: int = 0,
+        policy: Policy = 'latest',
+        capacity: int = 8192,
+        period_ns: int = 0,
+        reference: ReferencePlane = 'middle',
+        stamp_tolerance: float = 0.5,
+    ) -> None:
+        if window < 1 or hop < 0:
+            raise ValueError(f'window {window}, hop {hop}: expected at least 1 and 0')
+        if capacity < window:
+            raise ValueError(
+                f'a ring of {capacity} planes cannot hold a window of {window}: raise ring_planes'
+            )
+        self.geometry = geometry
+        self.window = window
+        self.hop = hop or window
+        self.policy = policy
+        self.gaps: list[Gap] = []
+        self._reference = reference_index(reference, window)
+        self._store = _Store(geometry, capacity)
+        self._changed = threading.Condition()
+        self._account = PlaneAccount()
+        self._stamps = StampTracker(period_ns, stamp_tolerance, self._on_gap)
+        self._segments: collections.deque[_Segment] = collections.deque()
+        # Per chunk: number of its first plane and its stamp, so that times never drift.
+        self._anchors: collections.deque[tuple[int, int]] = collections.deque()
+        self._held: collections.deque[tuple[SpikeChunk, LostBy]] = collections.deque()
+        self._next_start = 0  # earliest start of the next window
+        self._accounted = 0  # planes before this number are no longer pending
+        self._unwanted = False  # nobody wants windows: what passes is skipped, not dropped
+
+    @property
+    def capacity(self) -> int:
+        """Planes that the ring holds."""
+        return self._store.capacity
+
+    @property
+    def period_ns(self) -> int:
+        """Time between planes in nanoseconds; 0 while it is not yet known."""
+        return self._stamps.rate.period_ns
+
+    @property
+    def stamped_period_ns(self) -> int:
+        """Plane period that the stamps have agreed on for a while where it is another; else 0."""
+        with self._changed:
+            return self._stamps.rate.stamped_period_ns
+
+    def account(self) -> PlaneAccount:
+        """A snapshot of the accounting; gaps that are still provisional are not in it."""
+        with self._changed:
+            held = sum(chunk.planes for chunk, _ in self._held)
+            return self._account.snapshot(self._pending_between(0, self._store.head) + held)
+
+    def settle(self) -> None:
+        """Count provisional gaps as lost: the stream has ended, or pauses."""
+        with self._changed:
+            self._stamps.settle()
+
+    def append(self, chunk: SpikeChunk, lost_by: LostBy = 'transport') -> Arrival:
+        """Copy a chunk in; overwrites the oldest planes where the ring is full.
+
+        Args:
+            chunk: Planes of the ring's geometry. Its ``period_ns``, where given, must be the
+                ring's within one per cent.
+            lost_by: What lost the planes before this chunk, if any are missing.
+
+        Returns:
+            How the chunk follows the stream. A refused one (see :data:`REFUSALS`) is counted and
+            not stored.
+        """
+        with self._changed:
+            self._account.receive(chunk.planes)
+            if chunk.geometry != self.geometry:
+                return self._refuse(chunk, Arrival.OTHER_GEOMETRY)
+            rate = self._stamps.rate
+            if rate.period_ns == 0:
+                arrival = self._hold(chunk, lost_by)
+            elif chunk.period_ns and differs(chunk.period_ns, rate.period_ns):
+                return self._refuse(chunk, Arrival.OTHER_RATE)
+            else:
+                arrival = self._place(chunk, lost_by)
+            self._changed.notify()
+            return arrival
+
+    def take(self, timeout_s: float = 0.0) -> Window | None:
+        """The next window that the policy wants, copied out.
+
+        Args:
+            timeout_s: How long to wait for the next planes if there is no window yet, seconds.
+
+        Returns:
+            None where there still is none: call again.
+        """
+        take = self._take_latest if self.policy == 'latest' else self._take_every
+        with self._changed:
+            self._unwanted = False
+            taken = take()
+            if taken is None and timeout_s > 0 and self._changed.wait(timeout_s):
+                taken = take()
+            return taken
+
+    def discard(self) -> None:
+        """Pass over the stored planes and what comes until :meth:`take`: nobody wants a window."""
+        with self._changed:
+            self._unwanted = True
+            self._account.skipped_by_policy += self._pending_between(0, self._store.head)
+            is_open = bool(self._segments)
+            self._forget_stored()
+            if is_open:
+                self._open_segment()
+
+    # Arrival of chunks; the lock is held.
+
+    def _hold(self, chunk: SpikeChunk, lost_by: LostBy) -> Arrival:
+        """Keep chunks until the plane rate is known: the chunk tells it, or the stamps agree."""
+        rate = self._stamps.rate
+        self._held.append((chunk, lost_by))
+        rate.period_ns = chunk.period_ns
+        if chunk.period_ns or rate.infer(chunk.t0_ns, chunk.planes):
+            held, self._held = self._held, collections.deque()
+            return [self._place(*waiting) for waiting in held][-1]
+        if len(self._held) > MAX_HELD_CHUNKS:
+            oldest, _ = self._held.popleft()
+            self._account.refuse(oldest.planes, 'rate_unknown')
+        return Arrival.HELD
+
+    def _place(self, chunk: SpikeChunk, lost_by: LostBy) -> Arrival:
+        """Store a chunk, unless its stamp is from the past."""
+        arrival = self._stamps.follow(chunk.t0_ns, chunk.planes, lost_by)
+        if arrival is Arrival.BACKWARD:
+            return self._refuse(chunk, arrival)
+        if not self._stamps.joins:
+            self._part(arrival)
+        self._anchors.append((self._store.head, chunk.t0_ns))
+        for first in range(0, chunk.planes, self.capacity):
+            self._append_planes(chunk.data[first : first + self.capacity])
+        return arrival
+
+    def _part(self, arrival: Arrival) -> None:
+        """Begin a segment: the next planes do not join the stored ones."""
+        if arrival is Arrival.NEW_RATE:
+            self._give_up_waiting()
+        if arrival in (Arrival.RESTART, Arrival.NEW_RATE):
+            self._account.restarts += 1
+        self._open_segment()
+        self._retire_closed_segments()
+
+    def _give_up_waiting(self) -> None:
+        """Give up planes that wait: no window has planes of two rates."""
+        waiting = self._pending_between(0, self._store.head)
+        if self.policy == 'latest' or self._unwanted:
+            self._account.skipped_by_policy += waiting
+        else:
+            self._account.refuse(waiting, 'rate')
+        self._forget_stored()
+
+    def _append_planes(self, data: PackedPlanes) -> None:
+        self._evict_before(self._store.head + len(data) - self.capacity)
+        self._store.write(data)
+        self._segments[-1].end = self._store.head
+
+    def _open_segment(self) -> None:
+        self._segments.append(_Segment(self._store.head, self._store.head))
+
+    def _forget_stored(self) -> None:
+        """Forget the stored planes, which are accounted for."""
+        self._accounted = self._next_start = self._store.head
+        self._segments.clear()
+        self._anchors.clear()
+
+    def _refuse(self, chunk: SpikeChunk, arrival: Arrival) -> Arrival:
+        self._account.refuse(chunk.planes, REFUSALS[arrival])
+        return arrival
+
+    def _on_gap(self, gap: Gap) -> None:
+        self._account.lose(gap.planes, gap.lost_by)
+        if len(self.gaps) < MAX_LISTED_GAPS:
+            self.gaps.append(gap)
+
+    # Leaving the ring; the lock is held.
+
+    def _pending_between(self, start: int, end: int) -> int:
+        """Stored planes numbered in ``[start, end)`` that are not yet accounted for."""
+        start = max(start, self._accounted)
+        return sum(max(0, min(s.end, end) - max(s.start, start)) for s in self._segments)
+
+    def _evict_before(self, tail: int) -> None:
+        """Give up the planes before ``tail``, whose places are needed."""
+        if tail <= self._segments[0].start:
+            return
+        self._count_passed(tail)
+        while len(self._segments) > 1 and self._segments[0].end <= tail:
+            self._segments.popleft()
+        front = self._segments[0]
+        front.start = min(max(front.start, tail), front.end)
+        self._next_start = max(self._next_start, front.start)
+        while len(self._anchors) > 1 and self._anchors[1][0] <= tail:
+            self._anchors.popleft()
+        self._retire_closed_segments()
+
+    def _count_passed(self, tail: int) -> None:
+        passed = self._pending_between(0, tail)
+        if self.policy == 'latest' or self._unwanted:
+            self._account.skipped_by_policy += passed  # only the newest window was ever wanted
+        else:
+            self._account.overwritten += passed
+        self._accounted = max(self._accounted, tail)
+
+    def _retire_closed_segments(self) -> None:
+        """Drop old segments that no window fits into any more; their last planes are stranded."""
+        while len(self._segments) > 1:
+            front = self._segments[0]
+            start = max(self._next_start, front.start)
+            if start + self.window <= front.end:
+                return
+            skips = self.policy == 'latest' or self._unwanted
+            by_policy = front.end if skips else min(start, front.end)
+            self._account.skipped_by_policy += self._pending_between(front.start, by_policy)
+            stranded = self._pending_between(max(front.start, by_policy), front.end)
+            self._account.refuse(stranded, 'gap')
+            self._accounted = max(self._accounted, front.end)
+            self._segments.popleft()
+            if self.policy == 'every':
+                self._next_start = self._segments[0].start
+
+    def _take_every(self) -> Window | None:
+        if not self._segments:
+            return None
+        self._retire_closed_segments()
+        front = self._segments[0]
+        start = max(self._next_start, front.start)
+        if start + self.window > front.end:
+            return None
+        taken = self._take_at(start)
+        self._retire_closed_segments()
+        return taken
+
+    def _take_latest(self) -> Window | None:
+        for segment in reversed(self._segments):
+            start = segment.end - self.window
+            if start >= max(self._next_start, segment.start):
+                taken = self._take_at(start)
+                while self._segments[0] is not segment:
+                    self._segments.popleft()
+                self._retire_closed_segments()
+                return taken
+        return None
+
+    def _take_at(self, start: int) -> Window:
+        """Copy the window out, and count its planes and those passed over before it."""
+        end = start + self.window
+        self._account.skipped_by_policy += self._pending_between(0, start)
+        self._account.windowed += self._pending_between(start, end)
+        self._accounted = max(self._accounted, end)
+        self._next_start = start + self.hop
+        return Window(
+            data=self._store.read(start, self.window),
+            geometry=self.geometry,
+            t0_ns=self._time_of(start),
+            period_ns=self.period_ns,
+            reference_plane=self._reference,
+            reference_ns=self._time_of(start + self._reference),
+        )
+
+    def _time_of(self, plane: int) -> int:
+        """Time of a stored plane: from the stamp of the chunk that brought it."""
+        first, stamp = next(a for a in reversed(self._anchors) if a[0] <= plane)
+        return stamp + (plane - first) * self.period_ns

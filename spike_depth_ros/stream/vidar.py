@@ -1,0 +1,75 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Vidar ``.dat`` recordings: raw packed planes without a header, as the camera's tools write them.
+
+A plane is ``height`` rows of ``ceil(width / 8)`` bytes, bottom row first; in a byte the least
+significant bit is the leftmost pixel.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+
+RowOrder = Literal['bottom_up', 'top_down']
+"""Which row of a plane comes first in the file."""
+
+
+class TruncatedError(ValueError):
+    """A file that ends within a plane."""
+
+
+def read_dat(
+    path: Path,
+    geometry: Geometry,
+    row_order: RowOrder = 'bottom_up',
+    allow_partial: bool = False,
+) -> PackedPlanes:
+    """Map a recording of raw packed planes into memory; nothing is copied.
+
+    Args:
+        path: The file.
+        geometry: Sensor size and bit order; the file itself does not tell.
+        row_order: Which row of a plane comes first; a Vidar camera's is ``bottom_up``.
+        allow_partial: Leave out an incomplete last plane instead of refusing the file.
+
+    Returns:
+        ``[planes, height, row_bytes]`` uint8, top row first, a read-only view of the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        TruncatedError: The size is not a whole number of planes.
+        ValueError: There is not even one plane.
+    """
+    size = path.stat().st_size
+    planes, rest = divmod(size, geometry.plane_bytes)
+    if planes == 0:
+        raise ValueError(
+            f'{path}: {size} bytes are less than one plane of {geometry.plane_bytes} bytes '
+            f'({geometry.width}x{geometry.height}); check the sensor size'
+        )
+    if rest and not allow_partial:
+        raise TruncatedError(
+            f'{path}: {size} bytes are {planes} planes of {geometry.plane_bytes} bytes '
+            f'({geometry.width}x{geometry.height}) and {rest} bytes more; check the sensor size, '
+            'or leave out the last plane (--allow-partial) if the recording was cut short'
+        )
+    with path.open('rb') as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    data = np.frombuffer(mapped, np.uint8, planes * geometry.plane_bytes)
+    return upright(data.reshape(planes, geometry.height, geometry.row_bytes), row_order)
+
+
+def upright(planes: PackedPlanes, row_order: RowOrder) -> PackedPlanes:
+    """Planes with the top row first, as a view.
+
+    Args:
+        planes: ``[planes, height, row_bytes]``.
+        row_order: Which row comes first in ``planes``.
+    """
+    return planes[:, ::-1] if row_order == 'bottom_up' else planes

@@ -1,0 +1,93 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A window of planes: what an estimator sees, and how windows are chosen from a stream."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
+
+Policy = Literal['latest', 'every']
+"""``latest``: the newest full window, older planes are skipped; ``every``: one each hop."""
+
+ReferencePlane = Literal['first', 'middle', 'last']
+"""The plane of a window that its depth belongs to."""
+
+
+def reference_index(reference: ReferencePlane, planes: int) -> int:
+    """Index of the reference plane in a window of ``planes`` planes."""
+    return {'first': 0, 'middle': planes // 2, 'last': planes - 1}[reference]
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Consecutive packed planes, owned: what an estimator sees.
+
+    Attributes:
+        data: Packed planes, ``[planes, height, row_bytes]`` uint8, contiguous, top row first.
+        geometry: Sensor size and bit order.
+        t0_ns: Time of the first plane, integer nanoseconds.
+        period_ns: Time between planes, integer nanoseconds, at least 1.
+        reference_plane: Index of the plane that the depth belongs to.
+        reference_ns: Time of that plane, integer nanoseconds.
+    """
+
+    data: PackedPlanes
+    geometry: Geometry
+    t0_ns: int
+    period_ns: int
+    reference_plane: int
+    reference_ns: int
+
+    @property
+    def planes(self) -> int:
+        """Number of planes."""
+        return len(self.data)
+
+    @property
+    def rate_hz(self) -> float:
+        """Planes a second."""
+        return 1e9 / self.period_ns
+
+    @classmethod
+    def from_planes(
+        cls,
+        spikes: npt.ArrayLike,
+        rate_hz: float,
+        bit_order: BitOrder = 'little',
+        t0_ns: int = 0,
+        reference: ReferencePlane = 'middle',
+    ) -> Window:
+        """Pack unpacked planes into a window.
+
+        Args:
+            spikes: ``[planes, height, width]``, non-zero where a pixel fired, top row first.
+            rate_hz: Planes a second, above 0 and at most 1e9.
+            bit_order: Bit order of the packed window.
+            t0_ns: Time of the first plane, nanoseconds.
+            reference: The plane that the depth belongs to.
+
+        Raises:
+            ValueError: Not three-dimensional, empty, or the rate is out of range.
+        """
+        array = np.asarray(spikes)
+        if array.ndim != 3 or array.size == 0:
+            raise ValueError(f'spikes {list(array.shape)}: expected [planes, height, width]')
+        if not 0 < rate_hz <= 1e9:
+            raise ValueError(f'plane rate {rate_hz} Hz: expected above 0 and at most 1e9')
+        period_ns = round(1e9 / rate_hz)
+        index = reference_index(reference, len(array))
+        return cls(
+            data=packing.pack(array, bit_order),
+            geometry=Geometry(array.shape[1], array.shape[2], bit_order),
+            t0_ns=t0_ns,
+            period_ns=period_ns,
+            reference_plane=index,
+            reference_ns=t0_ns + index * period_ns,
+        )

@@ -1,0 +1,246 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Video files and webcams, and the planes that a spike camera sees between their frames."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_depth_ros.video.light import Light
+from spike_depth_ros.video.spiking import IntegrateAndFire, cut
+
+Bgr = npt.NDArray[np.uint8]
+"""An image as OpenCV reads it, ``[H, W, 3]`` uint8: blue, green, red."""
+
+MIN_FRAME_RATE, MAX_FRAME_RATE = 0.1, 1000.0
+"""Frames a second that a video may claim."""
+
+
+class VideoError(ValueError):
+    """A video or webcam that cannot be used; the message is one line."""
+
+
+class VideoFile:
+    """Frames of a file, at the times that its frame rate tells.
+
+    Args:
+        path: The file, anything that OpenCV reads.
+        frame_rate: Frames a second; 0: as the file says.
+
+    Attributes:
+        frame_rate: Frames a second.
+        size: (height, width) of its frames.
+
+    Raises:
+        VideoError: Missing, not a video, without frames or without a frame rate.
+    """
+
+    live = False
+
+    def __init__(self, path: Path, frame_rate: float = 0.0) -> None:
+        self._path = path
+        if not path.is_file():
+            raise VideoError(f'{path}: no such video file')
+        capture = self._open()
+        told = float(capture.get(cv2.CAP_PROP_FPS))
+        read, first = capture.read()
+        capture.release()
+        if not read:
+            raise VideoError(f'{path}: no frame can be read; expected a video that OpenCV reads')
+        self.size = (int(first.shape[0]), int(first.shape[1]))
+        self.frame_rate = frame_rate or told
+        if not MIN_FRAME_RATE <= self.frame_rate <= MAX_FRAME_RATE:
+            raise VideoError(
+                f'{path}: tells {told:g} frames a second, expected {MIN_FRAME_RATE:g} to '
+                f'{MAX_FRAME_RATE:g}; set the frame rate yourself'
+            )
+
+    def frames(self, loop: bool = False) -> Iterator[tuple[float, Bgr]]:
+        """Frames with their times, seconds from the first one.
+
+        The last frame is given once more at the end of its time, for it is seen so long. In a loop
+        the first frame follows at that very time.
+
+        Args:
+            loop: Begin again at the end, for ever.
+        """
+        number = 0
+        while True:
+            image: Bgr | None = None
+            for image in _read(self._open()):
+                yield number / self.frame_rate, image
+                number += 1
+            if image is None:
+                raise VideoError(f'{self._path}: its frames are gone; was it overwritten?')
+            yield number / self.frame_rate, image
+            if not loop:
+                return
+
+    def _open(self) -> cv2.VideoCapture:
+        capture = _capture(str(self._path))
+        if not capture.isOpened():
+            raise VideoError(f'{self._path}: expected a video that OpenCV reads (.mp4, .avi, ...)')
+        return capture
+
+
+class Webcam:
+    """Frames of a camera, at the times when they came.
+
+    Args:
+        index: Number of the camera: 0 is /dev/video0.
+
+    Attributes:
+        size: (height, width) of its frames.
+
+    Raises:
+        VideoError: There is none, or it gives no frames.
+    """
+
+    live = True
+
+    def __init__(self, index: int) -> None:
+        self._name = f'webcam {index}'
+        self._capture = _capture(index)
+        if not self._capture.isOpened():
+            raise VideoError(
+                f'{self._name}: cannot be opened; is it plugged in, free, and may this user read '
+                f'/dev/video{index}?'
+            )
+        # Frames that wait in the driver would be late ones.
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        read, first = self._capture.read()
+        if not read:
+            raise VideoError(f'{self._name}: gives no frames; does another program use it?')
+        self.size = (int(first.shape[0]), int(first.shape[1]))
+
+    def frames(self, loop: bool = False) -> Iterator[tuple[float, Bgr]]:
+        """Frames with their times, seconds from the first one, until it is unplugged.
+
+        Args:
+            loop: Means nothing here: a camera has no end.
+
+        Raises:
+            VideoError: No more frames come.
+        """
+        start = None
+        for image in _read(self._capture):
+            now = time.monotonic()
+            start = now if start is None else start
+            yield now - start, image
+        raise VideoError(f'{self._name}: no more frames; was it unplugged?')
+
+
+def _capture(source: str | int) -> cv2.VideoCapture:
+    # The lines of OpenCV and FFmpeg on standard error do not help; ours say what is wrong.
+    logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 5 moved it there
+    logging.setLogLevel(0)
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    return cv2.VideoCapture(source)
+
+
+def _read(capture: cv2.VideoCapture) -> Iterator[Bgr]:
+    """Frames until there are no more; then the capture is closed."""
+    try:
+        while True:
+            read, image = capture.read()
+            if not read:
+                return
+            yield np.asarray(image, np.uint8)
+    finally:
+        capture.release()
+
+
+class Step(NamedTuple):
+    """The planes between two frames.
+
+    Attributes:
+        first: Number of the first plane.
+        planes: How many.
+        before: Light of the first plane, ``[height, width]``.
+        after: Light one past the last plane.
+    """
+
+    first: int
+    planes: int
+    before: Light
+    after: Light
+
+
+def steps(
+    frames: Iterable[tuple[float, Light]], rate_hz: float, longest_s: float = math.inf
+) -> Iterator[Step]:
+    """Lays planes between frames: light goes linearly from each frame to the next.
+
+    Plane k is at k / rate. Planes of a frame's time that are too many are passed over: a live
+    camera that is late would be ever later otherwise.
+
+    Args:
+        frames: Times from 0 on, seconds, and light. Two frames at one time are a cut.
+        rate_hz: Planes per second.
+        longest_s: Time between frames that is filled at most, seconds; the end of it is.
+
+    Yields:
+        Steps; where one does not begin at the end of the one before, planes were passed over.
+    """
+    begun: tuple[float, Light] | None = None
+    for at, light in frames:
+        if begun is not None:
+            stop = _plane_at(at, rate_hz)
+            first = _plane_at(max(begun[0], at - longest_s), rate_hz)
+            if stop > first:
+                yield Step(first, stop - first, begun[1], light)
+        begun = (at, light)
+
+
+class Packet(NamedTuple):
+    """Consecutive planes, to be sent together.
+
+    Attributes:
+        first: Number of the first one.
+        planes: ``[planes, height, row_bytes]`` uint8, ``little``.
+    """
+
+    first: int
+    planes: PackedPlanes
+
+
+def packets(between: Iterable[Step], camera: IntegrateAndFire, size: int) -> Iterator[Packet]:
+    """Exposes a camera to steps and packs what it fires.
+
+    Args:
+        between: The steps.
+        camera: The camera.
+        size: Planes in a packet; one is shorter at the end and where planes were passed over.
+    """
+    waiting: list[PackedPlanes] = []
+    first = held = 0
+    for step in between:
+        if step.first != first + held:
+            if held:
+                yield Packet(first, np.concatenate(waiting))
+            waiting, first, held = [], step.first, 0
+        for before, after, planes in cut(step.before, step.after, step.planes, size):
+            fired = camera.expose(before, after, planes)
+            room = size - held
+            waiting.append(fired[:room])
+            held += len(waiting[-1])
+            if held == size:
+                yield Packet(first, np.concatenate(waiting))
+                waiting, first, held = [fired[room:]], first + size, planes - room
+    if held:
+        yield Packet(first, np.concatenate(waiting))
+
+
+def _plane_at(time_s: float, rate_hz: float) -> int:
+    """Number of the first plane that is not before a time."""
+    return math.ceil(time_s * rate_hz - 1e-6)

@@ -1,0 +1,114 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``table``: trains what a table needs, and shows what is known of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spike_depth_ros.checkpoint import write_atomically
+from spike_training.disk import make_folder
+from spike_training.errors import ConfigError, TrainingError
+from spike_training.evaluation.verdict import to_json
+from spike_training.settings.config import listed
+from spike_training.tables.figures import claims_of, collect
+from spike_training.tables.page import Page
+from spike_training.tables.plan import Table, load_table
+from spike_training.tables.settings import unknown
+from spike_training.tables.work import Part, work, work_in_processes
+
+CACHE = 'stages'
+LOGS = 'logs'
+
+
+def table(
+    config: Path,
+    out: Path,
+    rows: str = '',
+    seeds: str = '',
+    jobs: int = 1,
+    cache: Path | None = None,
+    train: bool = True,
+) -> None:
+    """Train the rows of a table with its seeds, and print them side by side.
+
+    Stages that rows share are trained once. What was done before, by this or another process, is
+    not done again: the same command goes on where it was stopped, and any number of processes may
+    work on one table at a time. OUT/table.md and OUT/table.json hold the table as far as it is;
+    what is incomplete says so.
+
+    Args:
+        config: Of the table, see training/configs/tables.
+        out: Folder of the table; made if missing.
+        rows: Names of the rows to train, separated by commas; all if none are given.
+        seeds: The seeds to train with, some of the table's, separated by commas; all if none are
+            given.
+        jobs: Processes that train at the same time; what they print lies in OUT/logs.
+        cache: Where stages and figures lie; OUT/stages if not given. Tables that share it share
+            their stages.
+        train: false: train nothing, show what there is.
+
+    Raises:
+        ConfigError: The settings are wrong, or the folder cannot be made.
+        DataSetError: Recordings cannot be used.
+        TrainingError: Something of what was to be trained could not be done.
+    """
+    settings = load_table(config)
+    part = Part(config, cache or out / CACHE, *_chosen(settings, rows, seeds, jobs))
+    make_folder(out)
+    try:
+        if train and jobs > 1:
+            work_in_processes(part, jobs, out / LOGS)
+        elif train:
+            work(part.units())
+    finally:
+        # Also of a table that was stopped.
+        page = _write(settings, part.cache, out)
+    page.show()
+    print(f'{out / "table.md"}: the table; {out / "table.json"}: its figures, by seed')
+    if train and (missing := [unit for unit in part.units() if not unit.done]):
+        raise TrainingError(f'{len(missing)} of the table could not be done, see above')
+
+
+def _chosen(
+    table: Table, rows: str, seeds: str, jobs: int
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The rows and seeds to train.
+
+    Raises:
+        ConfigError: Lists all that the table does not have.
+    """
+    names = [row.settings.name for row in table.rows]
+    known = [str(seed) for seed in table.settings.seeds]
+    chosen = _list(rows) or names
+    numbers = _list(seeds) or known
+    problems = [
+        f'rows has {name!r}: {unknown(name, names, "names of rows")}'
+        for name in chosen
+        if name not in names
+    ]
+    problems += [
+        f'seeds has {seed!r}: expected some of {", ".join(known)}'
+        for seed in numbers
+        if seed not in known
+    ]
+    for name, values in (('rows', chosen), ('seeds', numbers)):
+        if len({*values}) < len(values):
+            problems.append(f'{name} is {",".join(values)}: expected each once')
+    if jobs < 1:
+        problems.append(f'jobs is {jobs}: expected 1 or more')
+    if problems:
+        raise ConfigError(listed(problems))
+    return tuple(chosen), tuple(int(seed) for seed in numbers)
+
+
+def _list(text: str) -> list[str]:
+    return [name.strip() for name in text.split(',') if name.strip()]
+
+
+def _write(table: Table, cache: Path, out: Path) -> Page:
+    rows = collect(table, cache)
+    page = Page(table, rows, claims_of(table, rows))
+    write_atomically(out / 'table.md', page.markdown().encode())
+    write_atomically(out / 'table.json', to_json(page.to_json()))
+    return page

@@ -1,0 +1,94 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Readers of data sets, one module each: ``read(root, ...)`` gives its recordings as clips."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+from spike_training.datasets.clip import Clip, SpikeClip
+from spike_training.errors import DataSetError
+
+READERS = (
+    'dat',
+    'drivingstereo',
+    'folder',
+    'kitti',
+    'npz',
+    'nyuv2',
+    'nyuv2_raw',
+    'respike',
+    'rosbag',
+    'sevenscenes',
+    'tum',
+    'vkitti',
+)
+"""Names of data sets, each a module here."""
+
+
+def read(name: str, where: str) -> list[Clip] | list[SpikeClip]:
+    """The recordings of a data set.
+
+    Args:
+        name: One of ``READERS``.
+        where: Its folder or file, then options of its reader: ``PATH,per_metre=5000,fx=525``.
+
+    Raises:
+        DataSetError: There is no such reader or option, or the data set cannot be used.
+    """
+    if name not in READERS:
+        raise DataSetError(f'data set {name!r}: expected one of {", ".join(READERS)}')
+    reader, root, options = _parsed(name, where)
+    clips: list[Clip] | list[SpikeClip] = reader(root, **options)
+    return clips
+
+
+def missing_paths(name: str, where: str) -> list[Path]:
+    """What of a data set's folder, and of the folders and files in its options, is not there.
+
+    Args:
+        name: One of ``READERS``.
+        where: As for :func:`read`.
+
+    Raises:
+        DataSetError: There is no such option.
+    """
+    _, root, options = _parsed(name, where)
+    named = [root, *(value for value in options.values() if isinstance(value, Path))]
+    return [path for path in named if not path.exists()]
+
+
+def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
+    """The reader of a data set, its folder or file, and its options."""
+    reader = importlib.import_module(f'{__name__}.{name}').read
+    path, *options = re.split(r',(?=[a-z_]+=)', where)
+    given = dict(option.split('=', 1) for option in options)
+    return reader, Path(path).expanduser(), _values(reader, name, given)
+
+
+def _values(reader: Any, name: str, given: dict[str, str]) -> dict[str, Any]:
+    """Options as their parameter's type wants them."""
+    known = {
+        option: parameter
+        for option, parameter in inspect.signature(reader, eval_str=True).parameters.items()
+        if option != 'root'
+    }
+    values: dict[str, Any] = {}
+    for option, text in given.items():
+        if option not in known:
+            raise DataSetError(
+                f'data set {name}: option {option} is unknown, expected '
+                f'{" or ".join(known) or "none"}'
+            )
+        kind = known[option].annotation
+        try:
+            values[option] = kind(text) if kind in (int, float, str) else Path(text).expanduser()
+        except ValueError as error:
+            raise DataSetError(
+                f'data set {name}: option {option} is {text!r}, expected {kind.__name__}'
+            ) from error
+    return values

@@ -1,0 +1,110 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of Vidar ``.dat`` recordings with depth maps, as one makes them of own recordings.
+
+``NAME.dat`` has its depth in ``depth/NAME_PLANE.npy``, one file for each plane that has some, or
+in ``depth/NAME.npy`` for the middle plane; docs/wire_format.md says what a .dat file holds.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.window import reference_index
+from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.readers import files, recordings
+from spike_training.errors import DataSetError
+
+TREE = """\
+  ROOT/NAME.dat                (packed planes of a Vidar camera, no header; ROOT may be a file)
+  ROOT/depth/NAME_01000.npy    (depth at plane 1000; also .pfm, .exr in metres, or uint16 .png)
+  ROOT/depth/NAME.npy          (or one map, at the middle plane; no folder depth: no truth)
+  ROOT/K.txt                   (camera matrix, 3 x 3, pixels; or give the option fx)"""
+
+
+def read(
+    root: Path,
+    size: str = '400x250',
+    rate_hz: float = 20_000.0,
+    per_metre: float = 0.0,
+    fx: float = 0.0,
+) -> list[SpikeClip]:
+    """The recordings in a folder; those that have depth, where any has.
+
+    Args:
+        root: The folder, or one file of it.
+        size: Width and height of the sensor, pixels.
+        rate_hz: Planes a second.
+        per_metre: Stored depth of one metre; 0: 1000 for .png (millimetres), 1 for others.
+        fx: Focal length in pixels, with the centre in the middle, instead of K.txt; 0: K.txt if
+            there is one.
+
+    Raises:
+        DataSetError: Files are missing, damaged or of another size, too many depth maps belong to
+            no plane, or the unit is wrong.
+    """
+    alone = root if root.is_file() else None
+    if alone is not None:
+        if alone.suffix != '.dat':
+            raise DataSetError(f'{alone}: expected a .dat file, or a folder of them')
+        root = root.parent
+    files.folders(root, TREE)
+    width, height = recordings.parse_size(size)
+    geometry = Geometry(height, width)
+    found = [alone] if alone is not None else files.list_files(root, ('.dat',), TREE)
+    maps = []
+    if (root / 'depth').is_dir():
+        maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
+    if alone is not None:  # those of other recordings are not missed
+        maps = [path for path in maps if re.sub(r'_\d+$', '', path.stem) == alone.stem]
+    camera = recordings.centred_camera(fx, geometry)
+    if camera is None and (root / 'K.txt').is_file():
+        camera = files.read_matrix(root / 'K.txt', TREE)
+    clips, skipped = [], {path.name for path in maps}
+    for path in found:
+        planes, load = recordings.dat_planes(path, geometry)
+        labelled = {}
+        for depth in maps:
+            match = re.fullmatch(rf'{re.escape(path.stem)}(?:_(\d+))?', depth.stem)
+            if match is None:
+                continue
+            plane = int(match[1]) if match[1] else reference_index('middle', planes)
+            if plane < planes:
+                labelled[plane] = depth
+                skipped.discard(depth.name)
+        if maps and not labelled:
+            continue
+        clips.append(
+            SpikeClip(
+                f'dat/{path.stem}',
+                geometry,
+                planes,
+                rate_hz,
+                camera,
+                load,
+                tuple(sorted(labelled)),
+                tuple(
+                    recordings.depth_file(
+                        labelled[plane], _encoding(labelled[plane], per_metre), geometry
+                    )
+                    for plane in sorted(labelled)
+                ),
+            )
+        )
+    if not clips:
+        raise files.missing(root / 'depth' / f'{found[0].stem}.npy', TREE)
+    if skipped:
+        reasons = {'no plane of a recording for the depth': sorted(skipped)}
+        files.check_share(reasons, len(maps), f'dat/{root.name}')
+        clips[0].skipped.update(reasons)
+    if maps:
+        depths = clips[0].depths
+        recordings.check_depth(clips[0].name, depths[0], files.DepthEncoding().plausible_m)
+    return clips
+
+
+def _encoding(path: Path, per_metre: float) -> files.DepthEncoding:
+    integers = path.suffix.lower() in ('.png', '.pgm')
+    return files.DepthEncoding(per_metre or (1000.0 if integers else 1.0), (65535,))

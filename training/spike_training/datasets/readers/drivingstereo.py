@@ -1,0 +1,147 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""DrivingStereo and its subsets by weather: a car's left camera with depth of a laser scanner.
+
+Yang et al., DrivingStereo: A Large-Scale Dataset for Stereo Matching in Autonomous Driving
+Scenarios, 2019: png of uint16, 256 to a metre, 0 where nothing is known; images and depth of full
+or half size. A file's name is its sequence and its stamp, ``2018-10-31-06-55-01_2018-10-31-06-55-
+02-084``; the calibration of a sequence, of one file for both cameras, names the left one 101.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from spike_training.datasets.clip import Clip, Matrix
+from spike_training.datasets.readers import files
+from spike_training.errors import DataSetError
+
+TREE = """\
+  ROOT/train-left-image/SEQUENCE/SEQUENCE_STAMP.jpg     (or test-...)
+  ROOT/train-depth-map/SEQUENCE/SEQUENCE_STAMP.png      (uint16, 256 to a metre)
+  ROOT/calib/half-image-calib/SEQUENCE.txt
+or, by weather,
+  ROOT/foggy/left-image-half-size/SEQUENCE_STAMP.jpg    (also full-size; cloudy, rainy, sunny)
+  ROOT/foggy/depth-map-half-size/SEQUENCE_STAMP.png
+  ROOT/calib/half-image-calib/SEQUENCE.txt              (also full-image-calib)"""
+
+LONGEST_GAP_S = 1.0
+"""Frames that lie further apart begin another clip."""
+
+ENCODING = files.DepthEncoding(256.0, (0,), plausible_m=files.OUTDOOR_M)
+
+
+def read(root: Path, size: str = 'half', weather: str = '', fx: float = 0.0) -> list[Clip]:
+    """The sequences below a folder, cut where frames are missing.
+
+    Args:
+        root: The data set.
+        size: ``half`` or ``full``.
+        weather: Only this subset: cloudy, foggy, rainy or sunny.
+        fx: Focal length in pixels, with the centre in the middle, instead of the calibration.
+
+    Raises:
+        DataSetError: Files are missing, or too many images and depth maps do not pair.
+    """
+    files.folders(root, TREE)
+    if size not in ('half', 'full'):
+        raise DataSetError(
+            f'data set drivingstereo: option size is {size!r}, expected half or full'
+        )
+    clips: list[Clip] = []
+    for where, images, depths in _folders(root, size):
+        if weather not in ('', where):
+            continue
+        for name, pairs, skipped in _sequences(where, images, depths):
+            camera = _camera(root, name, size, fx, next(iter(pairs.values()))[0])
+            clips += _cut(f'drivingstereo/{where}/{name}', camera, pairs, skipped)
+    if not clips:
+        raise files.missing(root / (weather or 'train-left-image'), TREE)
+    return clips
+
+
+Pairs = dict[str, tuple[Path, Path]]
+
+
+def _folders(root: Path, size: str) -> Iterator[tuple[str, Path, Path]]:
+    """Name, folder of images and folder of depth of each part."""
+    for part in ('train', 'test'):
+        if (root / f'{part}-left-image').is_dir():
+            yield part, root / f'{part}-left-image', root / f'{part}-depth-map'
+    for images in sorted(root.glob(f'*/left-image-{size}-size')):
+        yield images.parent.name, images, images.parent / f'depth-map-{size}-size'
+
+
+def _sequences(
+    where: str, images: Path, depths: Path
+) -> Iterator[tuple[str, Pairs, dict[str, list[str]]]]:
+    """Name, pairs by stamp, and what has no partner, of each sequence."""
+    files.folders(depths, TREE)
+    pictures, maps = (
+        {path.stem: path for path in sorted(base.rglob('*')) if files.is_one_of(path, suffixes)}
+        for base, suffixes in ((images, ('.jpg', '.png')), (depths, ('.png',)))
+    )
+    if not pictures:
+        raise files.missing(images / 'SEQUENCE_STAMP.jpg', TREE)
+    pairs, skipped = files.pair(pictures, maps, f'drivingstereo/{where}')
+    by_sequence: dict[str, Pairs] = {}
+    for stem, files_of_it in sorted(pairs.items()):
+        sequence, _, stamp = stem.partition('_')
+        by_sequence.setdefault(sequence, {})[stamp] = files_of_it
+    for sequence, own in by_sequence.items():
+        yield sequence, own, skipped
+        skipped = {}  # told once
+
+
+def _cut(name: str, camera: Matrix, pairs: Pairs, skipped: dict[str, list[str]]) -> Iterator[Clip]:
+    """Clips without gaps; single frames between two gaps are clips of one picture."""
+    times = np.array([seconds(stamp) for stamp in pairs])
+    order = np.argsort(times, kind='stable')
+    times, chosen = times[order], [list(pairs.values())[k] for k in order]
+    ends = [*(np.flatnonzero(np.diff(times) > LONGEST_GAP_S) + 1).tolist(), len(times)]
+    first = 0
+    for end in ends:
+        clip = files.FileClip(
+            name if len(ends) == 1 else f'{name}/{first}',
+            camera,
+            times[first:end] - times[first],
+            [image for image, _ in chosen[first:end]],
+            [depth for _, depth in chosen[first:end]],
+            ENCODING,
+            skipped,
+        )
+        files.check_clip(clip, ENCODING.plausible_m)
+        yield clip
+        first, skipped = end, {}
+
+
+def seconds(stamp: str) -> float:
+    """The time of a stamp, ``2018-10-31-06-55-02-084``: seconds.
+
+    Raises:
+        DataSetError: It is none.
+    """
+    match = re.fullmatch(r'(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d{3})', stamp)
+    if match is None:
+        raise DataSetError(
+            f'stamp {stamp!r}: expected year-month-day-hour-minute-second-millisecond after the '
+            "sequence and _ in a file's name"
+        )
+    *parts, milliseconds = (int(part) for part in match.groups())
+    moment = datetime.datetime(*parts, tzinfo=datetime.timezone.utc)  # type: ignore[arg-type, misc]
+    return moment.timestamp() + milliseconds / 1000
+
+
+def _camera(root: Path, sequence: str, size: str, fx: float, picture: Path) -> Matrix:
+    if fx > 0:
+        height, width = files.read_rgb(picture).shape[:2]
+        return files.camera_matrix(fx, fx, (width - 1) / 2, (height - 1) / 2)
+    name = f'{sequence}.txt'
+    usual = root / 'calib' / f'{size}-image-calib' / name
+    path = usual if usual.is_file() else next(root.rglob(f'{size}-image-calib/**/{name}'), usual)
+    return files.read_projection(path, 'P_rect_101', TREE)

@@ -1,0 +1,77 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Any folder of images, depth maps that are registered to them, and a camera matrix.
+
+An image and its depth have the same name, their suffixes apart. So do the recordings that
+ardaduz/deep-video-mvs lays out (its HoloLens sample among them): ``images``, ``depth``, ``K.txt``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spike_training.datasets.clip import Clip
+from spike_training.datasets.readers import files
+
+TREE = """\
+  ROOT/images/00000.png   (or rgb/, color/, image/; .png, .jpg, .ppm)
+  ROOT/depth/00000.png    (uint16; or float .npy, .exr, .pfm in metres)
+  ROOT/K.txt              (camera matrix of the images, 3 x 3, pixels; or give the option fx)"""
+
+IMAGE_FOLDERS = ('images', 'rgb', 'color', 'image')
+
+
+def read(
+    root: Path, per_metre: float = 0.0, frame_hz: float = 30.0, fx: float = 0.0
+) -> list[Clip]:
+    """The recording in a folder.
+
+    Args:
+        root: The folder.
+        per_metre: Stored value of one metre; 0: 1000 for integers (millimetres), 1 for floats.
+        frame_hz: Frames a second; numbers missing between names are frames missing.
+        fx: Focal length in pixels, with the centre in the middle, instead of K.txt; 0: K.txt.
+
+    Raises:
+        DataSetError: Files are missing, too many images and depth maps do not pair, or the unit
+            is wrong.
+    """
+    files.folders(root, TREE)
+    chosen = [root / name for name in IMAGE_FOLDERS if (root / name).is_dir()]
+    pictures = files.list_files(
+        (chosen or [root / IMAGE_FOLDERS[0]])[0], files.IMAGE_SUFFIXES, TREE
+    )
+    depths = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
+    name = f'folder/{root.name}'
+    pairs, skipped = files.pair(
+        {path.stem: path for path in pictures}, {path.stem: path for path in depths}, name
+    )
+    pictures, depths = (
+        [image for image, _ in pairs.values()],
+        [depth for _, depth in pairs.values()],
+    )
+    if fx > 0:
+        height, width = files.read_rgb(pictures[0]).shape[:2]
+        camera = files.camera_matrix(fx, fx, (width - 1) / 2, (height - 1) / 2)
+    else:
+        camera = files.read_matrix(root / 'K.txt', TREE)
+    integers = depths[0].suffix.lower() in ('.png', '.pgm')
+    encoding = files.DepthEncoding(per_metre or (1000.0 if integers else 1.0), (65535,))
+    clip = files.FileClip(
+        name, camera, _numbers(pictures) / frame_hz, pictures, depths, encoding, skipped
+    )
+    files.check_clip(clip, encoding.plausible_m)
+    return [clip]
+
+
+def _numbers(pictures: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Numbers of the frames: those that the names end with, else in their order."""
+    digits = [''.join(c for c in path.stem if c.isdigit()) for path in pictures]
+    # Long ones are stamps, of a unit that nobody knows.
+    if all(0 < len(text) <= 8 for text in digits):
+        numbers = np.array([int(text) for text in digits], np.float64)
+        if (np.diff(numbers) > 0).all():
+            return numbers
+    return np.arange(len(pictures), dtype=np.float64)

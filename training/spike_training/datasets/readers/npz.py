@@ -1,0 +1,122 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Windows of spikes in ``.npz`` archives, as the command ``simulate`` writes them.
+
+Each archive is a recording of its own, with its plane rate, camera matrix and depth where it holds
+them; docs/wire_format.md says how. An archive, or a ``.npy`` file, of unpacked planes alone is
+read as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_depth_ros.stream.recording import Recording, RecordingError, open_recording
+from spike_training.datasets.clip import Depth, SpikeClip
+from spike_training.datasets.readers import files, recordings
+from spike_training.errors import DataSetError, FrameError
+
+TREE = """\
+  ROOT/RECORDING/000012.npz    (as simulate writes them: packed, width, rate_hz, K, depth,
+                                depth_planes; folders may be deeper, and ROOT may be a file)
+  ROOT/NAME.npz or NAME.npy    (or one array [planes, height, width] of 0 and 1)"""
+
+SUFFIXES = ('.npz', '.npy')
+
+
+def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeClip]:
+    """The recordings in a folder and the folders below it; those with depth, where any has.
+
+    Each file is opened once to see whether it is sound, and again when its planes are wanted.
+
+    Args:
+        root: The folder, or one file of it.
+        rate_hz: Planes a second of files that do not say it.
+        fx: Focal length in pixels of files without a camera matrix, with the centre in the
+            middle; 0: unknown.
+
+    Raises:
+        DataSetError: There is no file, too many are damaged, or the unit of depth is wrong.
+    """
+    if root.is_file():
+        if root.suffix not in SUFFIXES:
+            raise DataSetError(f'{root}: expected a .npz or .npy file, or a folder of them')
+        found, top = [root], root.parent
+    else:
+        files.folders(root, TREE)
+        found = sorted(path for path in root.rglob('*') if _is_recording(path))
+        top = root
+        if not found:
+            raise files.missing(root / 'RECORDING/000000.npz', TREE)
+    clips, damaged = [], []
+    for path in found:
+        name = f'npz/{path.relative_to(top).with_suffix("").as_posix()}'
+        try:
+            clips.append(_clip(path, name, rate_hz, fx))
+        except RecordingError as error:
+            if len(found) == 1:
+                raise DataSetError(str(error)) from error
+            damaged.append(path.name)
+    reasons = {'damaged': damaged} if damaged else {}
+    files.check_share(reasons, len(found), f'npz/{root.name}')
+    if labelled := [clip for clip in clips if clip.depth_planes]:
+        clips = labelled
+        first = clips[0]
+        recordings.check_depth(first.name, first.depths[0], files.DepthEncoding().plausible_m)
+    clips[0].skipped.update(reasons)
+    return clips
+
+
+def _is_recording(path: Path) -> bool:
+    return path.suffix in SUFFIXES and not path.name.startswith('.') and path.is_file()
+
+
+def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
+    """One file; its planes are not kept.
+
+    Raises:
+        RecordingError: It cannot be read.
+    """
+    opened = open_recording(path)
+    camera = opened.camera_matrix
+    if camera is None:
+        camera = recordings.centred_camera(fx, opened.geometry)
+
+    def load(start: int, stop: int) -> PackedPlanes:
+        return _again(path).planes[start:stop]
+
+    truth = opened.truth
+    planes = () if truth is None else tuple(int(plane) for plane in truth.planes)
+    return SpikeClip(
+        name,
+        opened.geometry,
+        len(opened.planes),
+        rate_hz if opened.rate_hz is None else opened.rate_hz,
+        camera,
+        load,
+        planes,
+        tuple(_depth(path, number) for number in range(len(planes))),
+    )
+
+
+def _depth(path: Path, number: int) -> Callable[[], Depth]:
+    """What reads one of a file's depth maps."""
+
+    def read_map() -> Depth:
+        truth = _again(path).truth
+        if truth is None or number >= len(truth.planes):
+            raise FrameError(f'{path}: its depth is gone')
+        depth: Depth = truth.depth[number]
+        return depth
+
+    return read_map
+
+
+def _again(path: Path) -> Recording:
+    """A file that was sound before."""
+    try:
+        return open_recording(path)
+    except RecordingError as error:
+        raise FrameError(str(error)) from error

@@ -1,0 +1,158 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""NYU Depth V2, the raw part: Kinect recordings of rooms, colour and depth with stamps.
+
+Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, 2012. Depth is the
+Kinect's own number of 11 bits in .pgm, its two bytes swapped, 2047 for nothing; metres are 351.3 /
+(1092.5 - number), up to 10 m. It lies in the depth camera; lenses, cameras and their places are
+those of the data set's toolbox. Images are undistorted here and depth is registered to them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spike_training.datasets.clip import Clip, Depth, Rgb
+from spike_training.datasets.readers import files
+from spike_training.datasets.readers.tum import associate
+from spike_training.errors import DataSetError, FrameError
+
+TREE = """\
+  ROOT/ROOM/r-STAMP-NUMBER.ppm   (colour)
+  ROOT/ROOM/d-STAMP-NUMBER.pgm   (depth; ROOT may also be ROOM)"""
+
+COLOUR = files.camera_matrix(
+    518.85790117450188, 519.46961112127485, 324.5824494111, 252.7361663340
+)
+COLOUR_LENS = np.array([0.20796615, -0.58613825, 0.00072231, 0.00104796, 0.49856987])
+DEPTH = files.camera_matrix(582.62448167737955, 582.69103270988637, 312.0447587081, 237.4438962662)
+DEPTH_LENS = np.array([-0.09989724, 0.39065325, 0.00192906, -0.00194220, -0.51031725])
+ROTATION = np.array(
+    [
+        [0.99997799, -0.00503599, -0.00431966],
+        [0.00505184, 0.99998052, 0.00366624],
+        [0.00430112, -0.00368798, 0.99998395],
+    ]
+)
+SHIFT_M = np.array([-0.025031875, 0.000293423, -0.000662387])
+"""From the depth camera to the colour camera: ``ROTATION @ point + SHIFT_M``. The toolbox has both
+with the other sign, which projects to the same pixels."""
+
+NOTHING = 2047
+LEAST = 600
+"""Numbers below are what undistorting leaves at edges; the toolbox takes them for nothing too."""
+FAR_M = 10.0
+MAX_APART_S = 0.03
+"""An image and a depth map that were taken further apart than this do not pair."""
+
+
+class KinectNumbers(files.DepthEncoding):
+    """The Kinect's own numbers."""
+
+    def metres(self, stored: npt.NDArray[np.uint16]) -> Depth:
+        """``[H, W]`` float32 metres of numbers with swapped bytes, NaN unknown."""
+        number = cv2.remap(
+            stored.byteswap(), *_DEPTH_MAPS, cv2.INTER_NEAREST, borderValue=(NOTHING,)
+        )
+        known = (number >= LEAST) & (number < NOTHING)
+        with np.errstate(divide='ignore'):
+            depth = (351.3 / (1092.5 - number.astype(np.float32))).astype(np.float32)
+        depth[~known | (depth <= 0) | (depth > FAR_M)] = np.nan
+        return depth
+
+
+ENCODING = KinectNumbers(plausible_m=files.INDOOR_M)
+
+
+class RawRoom(files.FileClip):
+    """Frames of a Kinect whose lens is corrected."""
+
+    def image(self, index: int) -> Rgb:
+        """See :meth:`Clip.image`; undistorted."""
+        image = super().image(index)
+        if image.shape != (480, 640, 3):
+            raise FrameError(f'image {list(image.shape)}: expected [480, 640, 3] of a Kinect')
+        return np.asarray(cv2.remap(image, *_COLOUR_MAPS, cv2.INTER_LINEAR), np.uint8)
+
+
+def read(root: Path) -> list[Clip]:
+    """The rooms below a folder.
+
+    Args:
+        root: The raw data, or one room.
+
+    Raises:
+        DataSetError: Files are missing, or no image pairs with a depth map.
+    """
+    files.folders(root, TREE)
+    rooms = sorted({path.parent for path in root.rglob('d-*.pgm')})
+    if not rooms:
+        raise files.missing(root / 'd-STAMP-NUMBER.pgm', TREE)
+    return [_room(folder) for folder in rooms]
+
+
+def registered(depth: Depth) -> Depth:
+    """Depth of the depth camera as the colour camera sees it; of two things, the nearer.
+
+    Args:
+        depth: ``[480, 640]`` metres, undistorted, NaN unknown.
+
+    Returns:
+        ``[480, 640]`` metres, NaN unknown.
+    """
+    return files.reproject(depth, DEPTH, COLOUR, ROTATION, SHIFT_M)
+
+
+def _room(folder: Path) -> Clip:
+    image_times, pictures = _stamped(folder, 'r-*.ppm')
+    depth_times, depths = _stamped(folder, 'd-*.pgm')
+    partner = associate(image_times, depth_times, MAX_APART_S)
+    alone = [path.name for path, which in zip(pictures, partner, strict=True) if which < 0]
+    if len(alone) == len(pictures) or len(pictures) < 2:
+        raise DataSetError(
+            f'{folder}: {len(pictures)} images, {len(alone)} of them without depth within '
+            f'{MAX_APART_S:g} s; expected 2 images or more, with depth'
+        )
+    clip = RawRoom(
+        f'nyuv2_raw/{folder.name}',
+        COLOUR,
+        image_times - image_times[0],
+        pictures,
+        [depths[which] if which >= 0 else None for which in partner],
+        ENCODING,
+        {f'no depth within {MAX_APART_S:g} s': alone} if alone else {},
+        registered,
+    )
+    files.check_clip(clip, ENCODING.plausible_m)
+    return clip
+
+
+def _stamped(folder: Path, pattern: str) -> tuple[npt.NDArray[np.float64], list[Path]]:
+    """Times and files in the order of time; of two with one stamp, the first."""
+    found: dict[float, Path] = {}
+    for path in sorted(folder.glob(pattern)):
+        match = re.match(r'[dr]-(\d+\.\d+)-\d+$', path.stem)
+        if match is None:
+            raise DataSetError(f'{path}: expected {pattern[0]}-STAMP-NUMBER as the name')
+        found.setdefault(float(match[1]), path)
+    if not found:
+        raise files.missing(folder / pattern.replace('*', 'STAMP-NUMBER'), TREE)
+    times = sorted(found)
+    return np.array(times), [found[time] for time in times]
+
+
+def _maps(
+    camera: npt.NDArray[np.float64], lens: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Where an undistorted image of 640 x 480 pixels takes its pixels from."""
+    x, y = cv2.initUndistortRectifyMap(camera, lens, np.eye(3), camera, (640, 480), cv2.CV_32FC1)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+
+
+_COLOUR_MAPS = _maps(COLOUR, COLOUR_LENS)
+_DEPTH_MAPS = _maps(DEPTH, DEPTH_LENS)

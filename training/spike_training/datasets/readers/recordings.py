@@ -1,0 +1,139 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What readers of real spikes have in common: files of planes, read a part at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
+from spike_depth_ros.stream.vidar import read_dat
+from spike_training.datasets.clip import Depth, Matrix
+from spike_training.datasets.readers import files
+from spike_training.errors import DataSetError, FrameError
+
+
+def dat_planes(path: Path, geometry: Geometry) -> tuple[int, Callable[[int, int], PackedPlanes]]:
+    """The planes of a Vidar ``.dat`` file.
+
+    Args:
+        path: The file.
+        geometry: Sensor size and bit order.
+
+    Returns:
+        Their number, and what reads some of them.
+
+    Raises:
+        DataSetError: The file is not a whole number of planes.
+    """
+    size = path.stat().st_size
+    planes, rest = divmod(size, geometry.plane_bytes)
+    if rest or not planes:
+        raise DataSetError(
+            f'{path}: {size} bytes are {planes} planes of {geometry.width}x{geometry.height} and '
+            f'{rest} bytes more; is that the sensor size?'
+        )
+
+    def load(start: int, stop: int) -> PackedPlanes:
+        with _one_frame(path):
+            return read_dat(path, geometry)[start:stop]
+
+    return planes, load
+
+
+def naive_npy_planes(
+    path: Path, geometry: Geometry
+) -> tuple[int, Callable[[int, int], PackedPlanes]]:
+    """The planes of a ``.npy`` file that somebody unpacked from a ``.dat`` without its orders.
+
+    Args:
+        path: ``[planes, H, W]`` of 0 and 1, the bottom row first, each group of 8 columns
+            reversed.
+        geometry: Sensor size and bit order of what is read.
+
+    Returns:
+        Their number, and what reads some of them, upright.
+
+    Raises:
+        DataSetError: The file is damaged or of another shape.
+    """
+    try:
+        shape = np.load(path, mmap_mode='r', allow_pickle=False).shape
+    except Exception as error:  # of a damaged header, numpy's reader has many kinds
+        raise DataSetError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
+    expected = (geometry.height, geometry.width)
+    if len(shape) != 3 or shape[1:] != expected or not shape[0] or geometry.width % 8:
+        raise DataSetError(
+            f'{path}: {list(shape)}, expected [planes, {geometry.height}, {geometry.width}]'
+        )
+
+    def load(start: int, stop: int) -> PackedPlanes:
+        with _one_frame(path):
+            found = np.load(path, mmap_mode='r', allow_pickle=False)[start:stop, ::-1]
+            groups = np.asarray(found != 0).reshape(*found.shape[:2], -1, 8)[..., ::-1]
+            return packing.pack(groups.reshape(found.shape), geometry.bit_order)
+
+    return shape[0], load
+
+
+def depth_file(
+    path: Path, encoding: files.DepthEncoding, geometry: Geometry
+) -> Callable[[], Depth]:
+    """What reads a depth map that must be of the sensor's size."""
+
+    def read() -> Depth:
+        depth = files.read_depth(path, encoding)
+        if depth.shape != (geometry.height, geometry.width):
+            raise FrameError(
+                f'{path}: depth {list(depth.shape)}, expected the sensor size '
+                f'{[geometry.height, geometry.width]}'
+            )
+        return depth
+
+    return read
+
+
+def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
+    """A camera whose centre is the sensor's; None for a focal length of 0, unknown."""
+    if fx <= 0:
+        return None
+    return files.camera_matrix(fx, fx, (geometry.width - 1) / 2, (geometry.height - 1) / 2)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) of a sensor size such as 400x250.
+
+    Raises:
+        DataSetError: It is none.
+    """
+    width, by, height = text.partition('x')
+    if not (by and width.isdigit() and height.isdigit()):
+        raise DataSetError(f'option size is {text!r}, expected WIDTHxHEIGHT, such as 400x250')
+    return int(width), int(height)
+
+
+def check_depth(name: str, read: Callable[[], Depth], plausible_m: tuple[float, float]) -> None:
+    """Looks at one map of a recording: is the unit right? A damaged one is not held against it.
+
+    Raises:
+        DataSetError: The median is not plausible.
+    """
+    try:
+        depth = read()
+    except FrameError:
+        return
+    files.check_median(name, depth, plausible_m)
+
+
+@contextlib.contextmanager
+def _one_frame(path: Path) -> Iterator[None]:
+    """Makes what goes wrong with a file that was sound before a matter of its frames alone."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise FrameError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error

@@ -1,0 +1,324 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""rosbag2 recordings (SQLite or MCAP) of a packed spike stream, with depth images where recorded.
+
+See docs/wire_format.md for the stream. A gap in the stream begins another clip. Planes are counted
+by stamps; a depth image belongs to the plane that is nearest to its stamp.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+
+from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
+from spike_depth_ros.stream.messages import PacketError, chunk_from_msg, depth_from_msg, stamp_ns
+from spike_training.datasets.clip import Depth, Matrix, SpikeClip
+from spike_training.datasets.readers import files, recordings
+from spike_training.errors import DataSetError, FrameError
+
+TREE = """\
+  ROOT/metadata.yaml and ROOT/*.db3 or ROOT/*.mcap, with the topics
+    spikes        sensor_msgs/Image, packed planes
+    camera_info   sensor_msgs/CameraInfo, sensor size and camera matrix
+    depth/truth   sensor_msgs/Image, 32FC1 metres or 16UC1 millimetres"""
+
+IMAGE = 'sensor_msgs/msg/Image'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+PLAUSIBLE_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
+
+
+class _Packet(NamedTuple):
+    """A message of the stream: when it was recorded and stamped, nanoseconds, and its planes."""
+
+    recorded_ns: int
+    stamp_ns: int
+    planes: int
+
+
+def read(
+    root: Path,
+    spikes: str = 'spikes',
+    camera_info: str = 'camera_info',
+    depth: str = 'depth/truth',
+    size: str = '',
+    fx: float = 0.0,
+) -> list[SpikeClip]:
+    """The recordings of a bag, one for each part without gaps.
+
+    Args:
+        root: The folder of the bag, or one of its .mcap or .db3 files.
+        spikes: Topic of the packed stream, its full name or the end of it.
+        camera_info: Topic of the calibration, likewise.
+        depth: Topic of true depth, likewise; a bag may have none.
+        size: Width and height of the sensor, where the bag has no calibration.
+        fx: Focal length in pixels, with the centre in the middle, instead of the calibration's.
+
+    Raises:
+        DataSetError: There is no such bag or stream, or it is damaged.
+    """
+    bag = root / 'metadata.yaml' if root.is_dir() else root
+    if not bag.is_file():
+        raise files.missing(bag, TREE)
+    with _opened(root) as reader:
+        streams = _topics(reader, spikes, IMAGE)
+        if not streams:
+            raise DataSetError(
+                f'{root}: no topic {spikes} of {IMAGE}; it has {_known(reader)}; expected\n{TREE}'
+            )
+        geometry, camera = _calibration(reader, _topics(reader, camera_info, CAMERA_INFO), size)
+        if fx > 0:
+            camera = recordings.centred_camera(fx, geometry)
+        bit_order, packets, refused = _packets(reader, streams, geometry)
+        maps, unread = _stamps(reader, _topics(reader, depth, IMAGE))
+    geometry = dataclasses.replace(geometry, bit_order=bit_order)
+    skipped = {'not a packet of planes': refused} if refused else {}
+    skipped |= {'not an image of depth': unread} if unread else {}
+    files.check_share(skipped, len(packets) + len(maps) + len(refused) + len(unread), str(root))
+    if not packets:
+        raise DataSetError(f'{root}: topic {spikes} holds no packet, expected one or more')
+    period = _period(packets)
+    parts = _parts(packets, period)
+    clips = []
+    for number, part in enumerate(parts):
+        name = f'rosbag/{root.stem}' if len(parts) == 1 else f'rosbag/{root.stem}/{number}'
+        clips.append(
+            _clip(name, root, streams[0], _Part(geometry, part, period), camera, maps, skipped)
+        )
+        skipped = {}  # told once
+    if first := next((clip for clip in clips if clip.depths), None):
+        recordings.check_depth(first.name, first.depths[0], PLAUSIBLE_M)
+    return clips
+
+
+class _Part:
+    """Packets that follow one another without a gap."""
+
+    def __init__(self, geometry: Geometry, packets: list[_Packet], period_ns: float) -> None:
+        self.geometry, self.packets = geometry, packets
+        self.starts = [0, *itertools.accumulate(packet.planes for packet in packets)]
+        self.period_ns = period_ns
+
+    @property
+    def planes(self) -> int:
+        """How many planes."""
+        return self.starts[-1]
+
+    def plane_at(self, stamp_ns: int) -> int:
+        """The plane that is nearest to a stamp; below 0 or beyond the last one if none is."""
+        k = bisect.bisect_right([packet.stamp_ns for packet in self.packets], stamp_ns) - 1
+        k = max(k, 0)
+        return self.starts[k] + round((stamp_ns - self.packets[k].stamp_ns) / self.period_ns)
+
+
+def _clip(
+    name: str,
+    root: Path,
+    topic: str,
+    part: _Part,
+    camera: Matrix | None,
+    maps: dict[int, _DepthAt],
+    skipped: dict[str, list[str]],
+) -> SpikeClip:
+    def load(start: int, stop: int) -> PackedPlanes:
+        first = bisect.bisect_right(part.starts, start) - 1
+        last = bisect.bisect_left(part.starts, stop)
+        wanted = {packet.stamp_ns: None for packet in part.packets[first:last]}
+        times = [packet.recorded_ns for packet in part.packets[first:last]]
+        found: dict[int, PackedPlanes] = {}
+        try:
+            with _opened(root) as reader:
+                for message in _messages(reader, [topic], min(times), max(times) + 1):
+                    chunk = _chunk(message, part.geometry)
+                    if chunk is not None and chunk.t0_ns in wanted:
+                        found[chunk.t0_ns] = chunk.data
+            planes = np.concatenate([found[stamp] for stamp in wanted])
+        except (DataSetError, KeyError) as error:
+            raise FrameError(f'{root}: planes {start} to {stop} cannot be read') from error
+        return planes[start - part.starts[first] : stop - part.starts[first]]
+
+    labelled = {}
+    for stamp, place in maps.items():
+        plane = part.plane_at(stamp)
+        if 0 <= plane < part.planes:
+            labelled[plane] = place
+    return SpikeClip(
+        name,
+        part.geometry,
+        part.planes,
+        1e9 / part.period_ns,
+        camera,
+        load,
+        tuple(sorted(labelled)),
+        tuple(_depth(root, labelled[plane], part.geometry) for plane in sorted(labelled)),
+        skipped,
+    )
+
+
+class _DepthAt(NamedTuple):
+    """Where a depth image lies."""
+
+    topic: str
+    recorded_ns: int
+    stamp_ns: int
+
+
+def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Depth]:
+    """What reads a depth image that must be of the sensor's size."""
+
+    def read_it() -> Depth:
+        start, stop = place.recorded_ns, place.recorded_ns + 1
+        try:
+            with _opened(root) as reader:
+                for message in _messages(reader, [place.topic], start, stop):
+                    if stamp_ns(message.header.stamp) == place.stamp_ns:
+                        return _checked(depth_from_msg(message), geometry)
+        except DataSetError as error:
+            raise FrameError(str(error)) from error
+        raise FrameError(f'{root}: the depth at {place.stamp_ns} ns is gone')
+
+    return read_it
+
+
+def _checked(depth: Depth, geometry: Geometry) -> Depth:
+    if depth.shape != (geometry.height, geometry.width):
+        raise FrameError(
+            f'depth of {list(depth.shape)} pixels, expected the size of the sensor, '
+            f'{[geometry.height, geometry.width]}'
+        )
+    return np.where(np.isneginf(depth), np.float32(np.nan), depth)
+
+
+@contextlib.contextmanager
+def _opened(root: Path) -> Iterator[AnyReader]:
+    """A reader of a bag; what rosbags says of a damaged one becomes one line."""
+    try:
+        with AnyReader([root], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+            yield reader
+    except DataSetError:
+        raise
+    except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
+        raise DataSetError(f'{root}: cannot be read: {" ".join(str(error).split())}') from error
+
+
+def _topics(reader: AnyReader, name: str, kind: str) -> list[str]:
+    """Full names of the topics of a type that end with a name; the shortest first."""
+    found = {
+        connection.topic
+        for connection in reader.connections
+        if connection.msgtype == kind
+        and f'/{connection.topic.lstrip("/")}'.endswith(f'/{name.lstrip("/")}')
+    }
+    return sorted(found, key=lambda topic: (len(topic), topic))
+
+
+def _known(reader: AnyReader) -> str:
+    told = {f'{one.topic} ({one.msgtype})' for one in reader.connections}
+    return ', '.join(sorted(told)) or 'none'
+
+
+def _messages(
+    reader: AnyReader, topics: list[str], start_ns: int | None = None, stop_ns: int | None = None
+) -> Iterator[Any]:
+    """Decoded messages of topics, of a span of recording times."""
+    for _, message in _recorded(reader, topics, start_ns, stop_ns):
+        yield message
+
+
+def _recorded(
+    reader: AnyReader, topics: list[str], start_ns: int | None = None, stop_ns: int | None = None
+) -> Iterator[tuple[int, Any]]:
+    """Recording times and messages."""
+    wanted = [connection for connection in reader.connections if connection.topic in topics]
+    if wanted:
+        for connection, recorded_ns, data in reader.messages(wanted, start_ns, stop_ns):
+            yield recorded_ns, reader.deserialize(data, connection.msgtype)
+
+
+def _calibration(
+    reader: AnyReader, topics: list[str], size: str
+) -> tuple[Geometry, Matrix | None]:
+    """Sensor size, and the camera matrix where one is told; K[0] = 0 means that none is."""
+    for message in _messages(reader, topics[:1]):
+        matrix: Matrix = np.array(message.k, np.float64).reshape(3, 3)
+        return Geometry(message.height, message.width), matrix if matrix[0, 0] > 0 else None
+    if not size:
+        raise DataSetError(
+            'the bag has no camera_info, which tells the size of the sensor; give it with the '
+            'option size, for instance 400x250'
+        )
+    width, height = recordings.parse_size(size)
+    return Geometry(height, width), None
+
+
+def _packets(
+    reader: AnyReader, topics: list[str], geometry: Geometry
+) -> tuple[BitOrder, list[_Packet], list[str]]:
+    """Bit order, packets in the order of their stamps, and what is none."""
+    packets: dict[int, _Packet] = {}
+    orders: set[BitOrder] = set()
+    refused = []
+    for recorded_ns, message in _recorded(reader, topics[:1]):
+        stamp = stamp_ns(message.header.stamp)
+        chunk = _chunk(message, geometry)
+        if chunk is None:
+            refused.append(f'{topics[0]} at {stamp} ns')
+            continue
+        packets[stamp] = _Packet(recorded_ns, stamp, chunk.planes)
+        orders.add(chunk.geometry.bit_order)
+    if len(orders) > 1:
+        raise DataSetError(f'{topics[0]}: bit orders {sorted(orders)}, expected one')
+    order: BitOrder = 'big' if 'big' in orders else 'little'
+    return order, [packets[stamp] for stamp in sorted(packets)], refused
+
+
+def _stamps(reader: AnyReader, topics: list[str]) -> tuple[dict[int, _DepthAt], list[str]]:
+    """Where depth images lie, by their stamps, and what is none."""
+    found, refused = {}, []
+    for recorded_ns, message in _recorded(reader, topics[:1]):
+        stamp = stamp_ns(message.header.stamp)
+        if message.encoding in ('32FC1', '16UC1'):
+            found[stamp] = _DepthAt(topics[0], recorded_ns, stamp)
+        else:
+            refused.append(f'{topics[0]} at {stamp} ns')
+    return found, refused
+
+
+def _chunk(message: Any, geometry: Geometry) -> SpikeChunk | None:
+    try:
+        return chunk_from_msg(message, geometry.height, geometry.width)
+    except PacketError:
+        return None
+
+
+def _parts(packets: list[_Packet], period_ns: float) -> list[list[_Packet]]:
+    """Packets cut where a stamp is not that of the next plane."""
+    parts = [[packets[0]]]
+    for before, packet in itertools.pairwise(packets):
+        expected = before.stamp_ns + before.planes * period_ns
+        if abs(packet.stamp_ns - expected) > period_ns / 2:
+            parts.append([])
+        parts[-1].append(packet)
+    return parts
+
+
+def _period(packets: list[_Packet]) -> float:
+    """Time between planes, nanoseconds, most packets agree on."""
+    if len(packets) < 2:
+        raise DataSetError(
+            'the stream is one packet, expected two or more: its plane rate is not known'
+        )
+    steps = [
+        (after.stamp_ns - before.stamp_ns) / before.planes
+        for before, after in itertools.pairwise(packets)
+    ]
+    return float(np.median(steps))

@@ -1,0 +1,159 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which recordings train, which calibrate and which test: a place is never on two sides.
+
+What one place is depends on the data set: a scene of Virtual KITTI in all its weathers, a drive of
+KITTI, a room. Places are shared out by a hash of their names: the same in every run, for source
+and target alike, so that a network that is tested on a scene in fog has not learnt its depth on a
+clear day. Where there are too few places, recordings are parted in time, and what lies at a border
+is left out; many single windows are shared out in their order.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Literal, TypeVar, cast
+
+import numpy as np
+
+from spike_training.datasets.clip import Clip, SpikeClip
+
+Split = Literal['train', 'calibration', 'test']
+Recording = TypeVar('Recording', bound=Clip | SpikeClip)
+
+CALIBRATION_SHARE = 0.1
+TEST_SHARE = 0.2
+"""Of the places, or of the time."""
+
+MANY = 10
+"""Windows of one place from which on they are shared out whole."""
+
+SINGLE_PLACES = {
+    'drivingstereo': r'drivingstereo/[^/]+/([^/]+)',
+    'nyuv2': r'nyuv2/(.+?)[a-z]?$',
+    'nyuv2_raw': r'nyuv2_raw/(.+?)[a-z]?$',
+    'respike': r'(respike/[^/]+/[^/]+/[^/]+)',
+    'sevenscenes': r'(sevenscenes/[^/]+)',
+    'vkitti': r'vkitti/[^/]+/(?:Scene)?0*(\d+)',
+}
+"""By data set, the part of a recording's name that names its place; else the whole name does."""
+
+
+def place_of(name: str) -> str:
+    """The place that a recording is of.
+
+    Args:
+        name: Of the recording, ``vkitti/2.0.3/Scene01/fog``.
+    """
+    kind, _, rest = name.partition('/')
+    if kind == 'npz':  # windows that were simulated from a recording, in a folder of its name
+        recording = rest.rpartition('/')[0]
+        return place_of(recording) if recording else name
+    pattern = SINGLE_PLACES.get(kind)
+    match = None if pattern is None else re.match(pattern, name)
+    return name if match is None else match[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Parted:
+    """The sides of some recordings.
+
+    Attributes:
+        by: ``place``, or ``time`` where there are too few places.
+        places: Names of the places of each side; by time all have the same.
+    """
+
+    by: Literal['place', 'time']
+    places: dict[Split, tuple[str, ...]]
+
+
+def part(names: Sequence[str], with_test: bool) -> Parted:
+    """Shares places out.
+
+    Args:
+        names: Of the recordings.
+        with_test: Whether there is a side for tests, too.
+    """
+    places = sorted({place_of(name) for name in names}, key=_hash)
+    sides: list[Split] = ['test', 'calibration'] if with_test else ['calibration']
+    if len(places) <= len(sides):
+        return Parted('time', dict.fromkeys(['train', *sides], tuple(places)))
+    shares = {'test': TEST_SHARE, 'calibration': CALIBRATION_SHARE}
+    chosen: dict[Split, tuple[str, ...]] = {}
+    for side in sides:
+        number = max(1, round(shares[side] * len(places)))
+        chosen[side] = tuple(places[:number])
+        places = places[number:]
+    return Parted('place', {'train': tuple(places), **chosen})
+
+
+def side_of(
+    clips: Sequence[Recording], parted: Parted, split: Split, window_s: float
+) -> list[Recording]:
+    """The recordings, or the parts of them, of one side.
+
+    Args:
+        clips: All of them.
+        parted: Their sides.
+        split: Which side.
+        window_s: How long a window of spikes is at most.
+    """
+    if parted.by == 'place':
+        return [clip for clip in clips if place_of(clip.name) in parted.places[split]]
+    start, stop = _times(split, 'test' in parted.places)
+    if len(clips) >= MANY and all(_is_window(clip) for clip in clips):
+        # In the order of their names, which is that of time where somebody cut a recording.
+        return list(clips[round(start * len(clips)) : round(stop * len(clips))])
+    parts = []
+    for clip in clips:
+        if isinstance(clip, Clip):
+            frames = _of_frames(clip, start, stop, window_s)
+            if frames.labelled:
+                parts.append(cast(Recording, frames))
+        else:
+            parts.append(cast(Recording, _of_spikes(clip, start, stop)))
+    return parts
+
+
+def _is_window(clip: Clip | SpikeClip) -> bool:
+    """Whether a recording is a single sample, of which no part is one."""
+    return isinstance(clip, SpikeClip) and len(clip.depth_planes) < 2
+
+
+def _times(split: Split, with_test: bool) -> tuple[float, float]:
+    """Where a side begins and ends, shares of a recording's time."""
+    tests = 1 - TEST_SHARE if with_test else 1.0
+    trains = tests - CALIBRATION_SHARE
+    return {'train': (0.0, trains), 'calibration': (trains, tests), 'test': (tests, 1.0)}[split]
+
+
+def _of_frames(clip: Clip, start: float, stop: float, window_s: float) -> Clip:
+    """The same frames, of which those in a part of the time have depth."""
+    first, whole = float(clip.times_s[0]), float(clip.times_s[-1] - clip.times_s[0])
+    # No window reaches over a border by more than its half, from either side.
+    low = -np.inf if start == 0 else first + start * whole + window_s / 2
+    high = np.inf if stop == 1 else first + stop * whole - window_s / 2
+    own = copy.copy(clip)
+    own.labelled = tuple(k for k in clip.labelled if low <= clip.times_s[k] <= high)
+    return own
+
+
+def _of_spikes(clip: SpikeClip, start: float, stop: float) -> SpikeClip:
+    """The planes of a part of the time."""
+    first, last = round(start * clip.planes), round(stop * clip.planes)
+    kept = [k for k, plane in enumerate(clip.depth_planes) if first <= plane < last]
+    return dataclasses.replace(
+        clip,
+        planes=last - first,
+        load=lambda a, b: clip.load(first + a, first + b),
+        depth_planes=tuple(clip.depth_planes[k] - first for k in kept),
+        depths=tuple(clip.depths[k] for k in kept),
+    )
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()

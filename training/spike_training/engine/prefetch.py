@@ -1,0 +1,43 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Batches made while the device is busy with the one before."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from spike_training.sampling.sample import AnyBatch
+
+
+def ahead(
+    make: Callable[[int], AnyBatch], start: int, stop: int, number: int
+) -> Generator[AnyBatch, None, None]:
+    """The batches of some steps in order, up to ``number`` of them made in advance by a thread.
+
+    Drawing scenes takes the processor, training a GPU: so neither waits for the other. Kernels of
+    both threads go to the device's one default stream, so that no batch is read before it is
+    there. The batches are the same as without, being functions of their step.
+
+    Args:
+        make: Makes the batch of a step.
+        start: The first step.
+        stop: One past the last step.
+        number: Batches in advance; 0 makes each when it is wanted, without a thread. Closing the
+            generator waits for the thread.
+    """
+    if number == 0:
+        yield from map(make, range(start, stop))
+        return
+    with ThreadPoolExecutor(1, 'batches') as executor:
+        waiting: deque[Future[AnyBatch]] = deque()
+        try:
+            for step in range(start, stop + number):
+                if step < stop:
+                    waiting.append(executor.submit(make, step))
+                if step >= start + number:
+                    yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,235 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Anybody's depth maps, read from a folder, to be scored by the code that scores our networks.
+
+Formats, names and rules: docs/predictions.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from spike_depth_ros.metrics import FloatArray
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.evaluate import DepthRange, Estimate, Predictor
+from spike_training.sampling.sample import Batch
+
+Stored = npt.NDArray[Any]
+
+SHOWN = 5
+"""Names that a message gives."""
+
+
+def sample_name(part: str, number: int) -> str:
+    """The name of a sample's files, without suffix.
+
+    Args:
+        part: Which samples: ``source_indoor``, ``target_road``, or the name of a data set.
+        number: Of the sample among them.
+    """
+    return f'{part}_{number:06d}'
+
+
+class Predictions:
+    """The depth maps of a folder, one file for each sample.
+
+    Maps that are missing or cannot be used count as predictions that are missing (NaN), so that
+    the figures say that they are not of all pixels.
+
+    Args:
+        folder: With ``NAME.npy``, ``.npz`` or ``.png``.
+        per_metre: Stored value of one metre in maps of integers; None: there are none.
+
+    Attributes:
+        used: Names of the maps that could be used.
+        missing: Samples without a map.
+        refused: Samples whose map cannot be used, by reason.
+        holes: Share of the pixels without a prediction, of the maps with some.
+
+    Raises:
+        ConfigError: No folder, two files for one name, or a factor that is not positive.
+    """
+
+    def __init__(self, folder: Path, per_metre: float | None = None) -> None:
+        if not folder.is_dir():
+            raise ConfigError(f'predictions is {folder}: expected a folder of depth maps')
+        if per_metre is not None and not per_metre > 0:
+            raise ConfigError(
+                f'per_metre is {per_metre:g}: expected above 0, 1000 for millimetres'
+            )
+        self.folder, self._per_metre = folder, per_metre
+        self._files: dict[str, Path] = {}
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() not in READERS or not path.is_file():
+                continue
+            if path.stem in self._files:
+                raise ConfigError(
+                    f'{path} and {self._files[path.stem].name} are of one sample: expected one'
+                )
+            self._files[path.stem] = path
+        self.used: list[str] = []
+        self.missing: list[str] = []
+        self.refused: dict[str, list[str]] = {}
+        self.holes: dict[str, float] = {}
+        self._digest = hashlib.sha256()
+
+    def of(self, part: str, limits: DepthRange) -> Predictor:
+        """What the maps say of some samples.
+
+        Args:
+            part: Which, see :func:`sample_name`.
+            limits: Its focal length is the one that depth is given at.
+        """
+
+        def predictor(batch: Batch) -> Estimate:
+            height, width = batch.depth.shape[2:]
+            pairs = [
+                self._canonical(sample_name(part, number), (height, width), fx, limits)
+                for number, fx in zip(batch.index.tolist(), batch.fx.tolist(), strict=True)
+            ]
+            depths, half_widths = zip(*pairs, strict=True)
+            return Estimate(np.stack(depths), np.stack(half_widths))
+
+        return predictor
+
+    def report(self) -> dict[str, Any]:
+        """What was found, for JSON. Call it when all is scored.
+
+        Raises:
+            DataSetError: Not one map could be used; the message says why.
+        """
+        asked = {*self.used, *self.missing, *(n for names in self.refused.values() for n in names)}
+        if not self.used:
+            why = next(
+                (f'{names[0]}: {reason}' for reason, names in self.refused.items()),
+                f'there is no {self.missing[0]}.npy, .npz or .png'
+                if self.missing
+                else 'no samples',
+            )
+            raise DataSetError(
+                f'{self.folder}: none of {len(asked)} depth maps can be used; {why}. The command '
+                'inputs writes the samples and their names'
+            )
+        return {
+            'maps': len(asked),
+            'used': len(self.used),
+            'missing': self.missing,
+            'refused': self.refused,
+            'extra': sorted(self._files.keys() - asked),
+            'holes': self.holes,
+            'sha256': self._digest.hexdigest(),
+        }
+
+    def _canonical(
+        self, name: str, size: tuple[int, int], fx: float, limits: DepthRange
+    ) -> tuple[FloatArray, FloatArray]:
+        """Depth and half-width at the canonical focal length; NaN where there are none."""
+        nothing = np.full(size, np.nan, np.float32)
+        path = self._files.get(name)
+        if path is None:
+            self.missing.append(name)
+            return nothing, nothing
+        try:
+            content = path.read_bytes()
+            depth, half_width = self._read(path, size)
+        except (OSError, ValueError) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            self.refused.setdefault(reason, []).append(name)
+            return nothing, nothing
+        self._digest.update(name.encode() + b'\0' + content)
+        self.used.append(name)
+        if (holes := float(np.isnan(depth).mean())) > 0:
+            self.holes[name] = round(holes, 6)
+        scale = limits.canonical_fx / fx
+        return depth * scale, nothing if half_width is None else half_width * scale
+
+    def _read(self, path: Path, size: tuple[int, int]) -> tuple[FloatArray, FloatArray | None]:
+        """Metres of a file.
+
+        Raises:
+            ValueError: It holds something else; the message does not name it.
+        """
+        try:
+            arrays = READERS[path.suffix.lower()](path)
+        except Exception as error:  # of damaged files, many kinds, and names in their texts
+            raise ValueError(f'cannot be read: {type(error).__name__}') from error
+        unknown = sorted(arrays.keys() - {'depth', 'uncertainty'})
+        if 'depth' not in arrays or unknown:
+            raise ValueError(
+                f'arrays {", ".join(arrays) or "none"}, expected depth and, if there is one, '
+                'uncertainty'
+            )
+        metres = {name: self._metres(name, array, size) for name, array in arrays.items()}
+        return metres['depth'], metres.get('uncertainty')
+
+    def _metres(self, name: str, stored: Stored, size: tuple[int, int]) -> FloatArray:
+        if stored.shape != size:
+            raise ValueError(f'{name} of shape {list(stored.shape)}, expected {list(size)}')
+        if stored.dtype.kind == 'f':
+            return stored.astype(np.float64)
+        if stored.dtype.kind != 'u' or stored.dtype.itemsize < 2:
+            raise ValueError(
+                f'{name} of {stored.dtype}, expected floats in metres, or uint16 and per_metre'
+            )
+        if self._per_metre is None:
+            raise ValueError(
+                f'{name} of {stored.dtype} without a unit: give per_metre, 1000 for millimetres'
+            )
+        metres: FloatArray = np.where(stored == 0, np.nan, stored / self._per_metre)
+        return metres
+
+
+def warn(found: Mapping[str, Any]) -> None:
+    """Says on standard error what is wrong with predictions.
+
+    Args:
+        found: See :meth:`Predictions.report`.
+    """
+    lists: dict[str, Sequence[str]] = {
+        'maps are missing': found['missing'],
+        'files belong to no sample and were left alone': found['extra'],
+        'maps have pixels without a prediction': [*found['holes']],
+    }
+    for reason, names in found['refused'].items():
+        lists[f'maps cannot be used ({reason})'] = names
+    for what, names in lists.items():
+        if names:
+            more = ', ...' if len(names) > SHOWN else ''
+            text = f'{len(names)} {what}: {", ".join(names[:SHOWN])}{more}'
+            print(f'warning: {text}', file=sys.stderr)
+
+
+def _npy(path: Path) -> dict[str, Stored]:
+    found = np.load(path, allow_pickle=False)
+    if not isinstance(found, np.ndarray):
+        raise ValueError('an archive')
+    return {'depth': found}
+
+
+def _npz(path: Path) -> dict[str, Stored]:
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _png(path: Path) -> dict[str, Stored]:
+    with Image.open(path) as image:
+        image.load()
+        stored = np.asarray(image)
+        # Older versions of Pillow read 16 bits of grey into 32.
+        return {'depth': stored.astype(np.uint16) if image.mode == 'I' else stored}
+
+
+READERS: dict[str, Callable[[Path], dict[str, Stored]]] = {
+    '.npy': _npy,
+    '.npz': _npz,
+    '.png': _png,
+}
+"""By suffix: what reads the arrays of a file."""

@@ -1,0 +1,336 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cross-domain stage: a student of unlabelled spikes, and the teacher it becomes (BiCross, III-C).
+
+In a step the teacher looks at weak views of the target and labels them; the student learns these
+labels from strong views, learns true labels from strong views of the source, and makes its class
+tokens of both domains alike. Then the teacher follows the student.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_training.engine.ema import average_into, warmed_up
+from spike_training.engine.optim import Groups, groups_of
+from spike_training.engine.processes import mean_over_processes
+from spike_training.engine.stage import Phase, Stage
+from spike_training.evaluation.evaluate import predict
+from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
+from spike_training.methods.bicross.losses import Threshold, uncertainty_loss
+from spike_training.methods.bicross.statistics import batch_norms, untracked
+from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
+from spike_training.methods.bicross.views import half, mirrored, strong_view
+from spike_training.sampling.sample import Batch, Pair, Unlabelled
+from spike_training.settings.config import ModelConfig, StageConfig
+
+FAR = 0.98
+"""Share of the largest depth from which on a pseudo label counts as sky."""
+
+DRIFT_MEMORY = 0.99
+"""Share of the old estimate of the drift that is kept at each step."""
+
+
+class PseudoLabel(NamedTuple):
+    """What the teacher says of a batch.
+
+    Attributes:
+        depth: Canonical metres, ``[B, 1, H, W]``.
+        kept: Where it is sure, same shape, bool.
+        weight: How much each pixel counts for depth, same shape.
+    """
+
+    depth: Tensor
+    kept: Tensor
+    weight: Tensor
+
+
+class CrossDomain(Stage[Pair]):
+    """L_SCP + L_unc + 0.1 L_SCA + source_weight (L_sup + L_unc) (Liu et al., BiCross, Eq. 8).
+
+    Args:
+        student: Trained on the source; teacher and student start from it.
+        config: Of the stage.
+        model: The depth range and the canonical focal length.
+        dim: Width of the class token.
+    """
+
+    drift: Tensor
+
+    def __init__(
+        self, student: SpikeDepthNet, config: StageConfig, model: ModelConfig, dim: int
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.model = model
+        self.supervision = Supervision(config, model)
+        self.student = student
+        self.teacher = copy.deepcopy(student).requires_grad_(False).eval()
+        self.start = copy.deepcopy(self.teacher)
+        adapt = config.adapt
+        self.threshold = (
+            Threshold(adapt.threshold, adapt.quantile) if adapt.filter else Threshold(quantile=1.0)
+        )
+        views = ('strong', 'weak') if adapt.aligned_views == 'both' else (adapt.aligned_views,)
+        self.discriminators: DomainDiscriminators | None = None
+        if adapt.alignment_weight:
+            self.discriminators = DomainDiscriminators(dim, views)
+        # Logarithm of how much farther than the start the teacher sees.
+        self.register_buffer('drift', torch.zeros(()))
+        hold_still(student, config)
+        self._gaps: list[Tensor] = []  # of the batches of a step, until it is over
+
+    def train(self, mode: bool = True) -> CrossDomain:
+        """As of any module, but what does not learn stays in eval mode."""
+        super().train(mode)
+        self.teacher.eval()
+        self.start.eval()
+        hold_still(self.student, self.config)
+        if self.config.adapt.statistics == 'frozen':
+            for layer in batch_norms(self.student):
+                layer.eval()
+        return self
+
+    @property
+    def deployable(self) -> nn.Module:
+        """See :class:`Stage`: the teacher, unless the student is asked for."""
+        return self.student if self.config.adapt.deploy == 'student' else self.teacher
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """See :class:`Stage`."""
+        return [self.student, self.teacher, self.start]
+
+    def optimizers(self) -> Groups:
+        """See :class:`Stage`: the discriminators have their own."""
+        groups = {'main': network_groups(self.student, self.config)}
+        if self.discriminators is not None:
+            rate = self.config.adapt.discriminator_rate
+            groups['discriminators'] = groups_of(self.discriminators, rate)
+        return groups
+
+    @torch.no_grad()
+    def after_step(self, step: int) -> None:
+        """See :class:`Stage`: the teacher follows the student, statistics included (Eq. 4)."""
+        decay = self.config.adapt.teacher_decay
+        if self.config.adapt.teacher_warmup:
+            decay = warmed_up(decay, step)
+        average_into(self.teacher.state_dict(), self.student.state_dict(), decay)
+        if self._gaps:
+            gap = mean_over_processes(torch.stack(self._gaps).mean())
+            self.drift.lerp_(gap, 1 - DRIFT_MEMORY)
+            self._gaps.clear()
+
+    def forward(self, batch: Pair, phase: Phase) -> dict[str, Tensor]:
+        """See :class:`Stage`. In validation ``loss`` is the criterion that sees no label."""
+        return self._train(batch) if phase == 'train' else self._validate(batch)
+
+    def _train(self, batch: Pair) -> dict[str, Tensor]:
+        adapt, config = self.config.adapt, self.config
+        source, target = batch.source, batch.target
+        if adapt.views.flip:
+            target = _with_counts(target, mirrored(target.counts, half(target.counts)))
+        pseudo = self._pseudo_label(target)
+
+        strong = self._student(self._strong(target))
+        seen = self._source_views(source)
+        scp = self.supervision.si(strong.depth, pseudo.depth, pseudo.weight).mean()
+        named = ('strong', 'weak') if adapt.source_views == 'both' else (adapt.source_views,)
+        learnt = [self.supervision(seen[name], source) for name in named]
+        sup, unc, error = (torch.stack(values).mean() for values in zip(*learnt, strict=True))
+        loss = adapt.pseudo_weight * scp + adapt.source_weight * sup
+        parts = {'scp': scp, 'sup': sup, 'unc': unc, 'error': error, 'drift': self.drift}
+        parts['kept'] = pseudo.kept.float().mean()
+        if adapt.uncertainty != 'pseudo':
+            loss = loss + adapt.source_weight * config.uncertainty_weight * unc
+        if adapt.uncertainty != 'source':
+            sky = pseudo.depth >= FAR * self.model.max_depth
+            unc_pseudo = uncertainty_loss(
+                strong.uncertainty, strong.depth, pseudo.depth, pseudo.kept & ~sky
+            ).mean()
+            loss = loss + adapt.pseudo_weight * config.uncertainty_weight * unc_pseudo
+            parts['unc_pseudo'] = unc_pseudo
+
+        aligned = self._align(seen, target, strong)
+        if aligned is not None:
+            loss = loss + adapt.alignment_weight * aligned.loss
+            # L_SCA as printed, which the student minimises, is the negative.
+            parts |= {'sca': -aligned.loss, 'discriminator_accuracy': aligned.accuracy}
+        return {'loss': loss, **{name: value.detach() for name, value in parts.items()}}
+
+    def _source_views(self, source: Batch) -> dict[str, DepthOutput]:
+        """The student's outputs for those views of the source that something is made of."""
+        judges, seen = self.discriminators, source.unlabelled()
+        used = {self.config.adapt.source_views} | ({*judges} if judges is not None else set())
+        found = {}
+        if used & {'strong', 'both'}:
+            found['strong'] = self._student(self._strong(seen))
+        if used & {'weak', 'both'}:
+            found['weak'] = self._student(seen)
+        return found
+
+    def _align(
+        self, seen: Mapping[str, DepthOutput], target: Unlabelled, strong: DepthOutput
+    ) -> Alignment | None:
+        """Runs the weak views through the student: for their tokens, and for the statistics."""
+        judges = self.discriminators
+        tracks = self.config.adapt.statistics == 'target'
+        outputs = {'strong': strong}
+        if judges is not None and 'weak' in judges:
+            outputs['weak'] = self._student(target, tracked=tracks)
+        elif tracks and batch_norms(self.student):
+            with torch.no_grad():
+                self._student(target, tracked=True)
+        if judges is None:
+            return None
+        found: Alignment = judges(
+            {name: (seen[name].class_token, outputs[name].class_token) for name in judges}
+        )
+        return found
+
+    def _student(self, batch: Unlabelled, tracked: bool = False) -> DepthOutput:
+        """The student's outputs; each domain and view is normalised by itself."""
+        if tracked or self.config.adapt.statistics == 'mixed':
+            return predict(self.student, batch, 'spikes')
+        with untracked(self.student):
+            return predict(self.student, batch, 'spikes')
+
+    def _strong(self, batch: Unlabelled) -> Unlabelled:
+        counts = strong_view(batch.counts, batch.planes_per_bin, self.config.adapt.views)
+        return _with_counts(batch, counts)
+
+    @torch.no_grad()
+    def _pseudo_label(self, target: Unlabelled) -> PseudoLabel:
+        """What the teacher says of weak views."""
+        output = predict(self.teacher, target, 'spikes')
+        depth = output.depth
+        if self.config.adapt.remove_drift:
+            before = predict(self.start, target, 'spikes').depth
+            self._gaps.append(_log_median_gap(depth, before).mean())
+            depth = (depth / self.drift.exp()).clamp(self.model.min_depth, self.model.max_depth)
+        kept = self.threshold.sure(output.uncertainty)
+        sky = torch.where(depth >= FAR * self.model.max_depth, self.config.sky_weight, 1.0)
+        return PseudoLabel(depth, kept, kept * sky)
+
+    @torch.no_grad()
+    def _validate(self, batch: Pair) -> dict[str, Tensor]:
+        target, adapt = batch.target, self.config.adapt
+        teacher = predict(self.teacher, target, 'spikes')
+        start = predict(self.start, target, 'spikes')
+        criteria = self.label_free(batch)
+        gap = _log_median_gap(teacher.depth, start.depth).mean()
+        median = _median(teacher.uncertainty).mean()
+        return {
+            'loss': criteria['student' if adapt.deploy == 'student' else 'teacher'],
+            **{f'{name}_criterion': value for name, value in criteria.items()},
+            'error': self.supervision(
+                predict(self.deployable, batch.source, 'spikes'), batch.source
+            ).error,
+            'kept': self.threshold.sure(teacher.uncertainty).float().mean(),
+            'log_depth_drift': gap,
+            'median_uncertainty': median,
+            'uncertainty_ratio': median / _median(start.uncertainty).mean().clamp_min(1e-6),
+            'ema_distance': _distance(self.teacher, self.student),
+        }
+
+    @torch.no_grad()
+    def label_free(self, batch: Pair) -> dict[str, Tensor]:
+        """How little teacher and student are to be trusted, without a label of the target.
+
+        The error on the labelled source, plus the disagreement of log-depth between the weak and
+        the strong view of the target. A constant is consistent, but wrong on the source; who knows
+        the source alone is right there, but sways on the target.
+
+        Args:
+            batch: Neither trained nor tested on.
+
+        Returns:
+            By name, lower is better.
+        """
+        strong = self._strong(batch.target)
+        criteria = {}
+        for name, network in (('teacher', self.teacher), ('student', self.student)):
+            error = self.supervision(predict(network, batch.source, 'spikes'), batch.source).error
+            weak = predict(network, batch.target, 'spikes').depth.log()
+            swayed = predict(network, strong, 'spikes').depth.log()
+            criteria[name] = error + (weak - swayed).abs().mean()
+        return criteria
+
+    def warnings(self, figures: Mapping[str, float]) -> Sequence[str]:
+        """See :class:`Stage`: what has left the bounds of the settings."""
+        adapt = self.config.adapt
+        found = []
+        low, high = adapt.kept_bounds
+        if not low <= figures['kept'] <= high and adapt.filter:
+            found.append(
+                f'{figures["kept"]:.1%} of the pseudo labels are kept, outside of {low:.0%} to '
+                f'{high:.0%}: choose another adapt.threshold, or null for a quantile'
+            )
+        factor = float(np.exp(figures['log_depth_drift']))
+        if not 1 / adapt.drift_bound <= factor <= adapt.drift_bound:
+            found.append(
+                f'the median depth is {factor:.2f} times that of the start: the scale drifts; '
+                'raise adapt.source_weight, or set adapt.remove_drift'
+            )
+        if figures['uncertainty_ratio'] < adapt.uncertainty_bound:
+            found.append(
+                f'the median uncertainty is {figures["uncertainty_ratio"]:.2f} of that of the '
+                "start: it collapses; set adapt.uncertainty to 'source'"
+            )
+        return found
+
+    def picture(self, batch: Pair) -> npt.NDArray[np.uint8]:
+        """See :class:`Stage`: both views of the target, what either network says, the filter."""
+        from spike_training.methods.bicross.panels import Panels
+
+        target = batch.target
+        strong = self._strong(target)
+        teacher = predict(self.teacher, target, 'spikes')
+        student = predict(self.student, strong, 'spikes')
+        show = Panels(self.model)
+        return show.sheet(
+            [
+                show.spikes(target.counts, 'target, weak view'),
+                show.depth(teacher.depth, 'pseudo label'),
+                show.uncertainty(teacher.uncertainty, 'its uncertainty'),
+                show.selection(self.threshold.sure(teacher.uncertainty), 'kept'),
+            ],
+            [
+                show.spikes(strong.counts, 'strong view'),
+                show.depth(student.depth, 'depth of the student'),
+                show.uncertainty(student.uncertainty, 'its uncertainty'),
+                show.difference(student.depth, teacher.depth, 'off the pseudo label'),
+            ],
+        )
+
+
+def _with_counts(batch: Unlabelled, counts: Tensor) -> Unlabelled:
+    return Unlabelled(counts, batch.planes_per_bin, batch.index)
+
+
+def _median(value: Tensor) -> Tensor:
+    """Of each image, ``[B]``."""
+    return value.flatten(1).median(dim=1).values
+
+
+def _log_median_gap(depth: Tensor, before: Tensor) -> Tensor:
+    """Logarithm of how much farther each image's median is than before, ``[B]``."""
+    return _median(depth).log() - _median(before).log()
+
+
+def _distance(one: nn.Module, other: nn.Module) -> Tensor:
+    """Of the parameters, over the norm of the other's."""
+    first, second = (
+        torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
+        for module in (one, other)
+    )
+    distance: Tensor = (first - second).norm() / second.norm()
+    return distance

@@ -1,0 +1,184 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cross-modality stage: a teacher of RGB helps a student of spikes (BiCross, section III-B)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_training.engine.optim import Groups, groups_of
+from spike_training.engine.stage import Phase, Stage
+from spike_training.evaluation.evaluate import predict
+from spike_training.methods.bicross.losses import (
+    Threshold,
+    fine_loss,
+    pooled,
+    spike_oriented_filter,
+)
+from spike_training.methods.bicross.projection import Projection
+from spike_training.methods.bicross.settings import DistilConfig
+from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
+from spike_training.sampling.sample import Batch
+from spike_training.settings.config import ModelConfig, StageConfig
+
+EVERYTHING = (Threshold(quantile=1.0), Threshold(quantile=0.0))
+"""Thresholds by which RGB is sure and spikes are unsure everywhere: no filter."""
+
+
+class CrossModality(Stage[Batch]):
+    """L_sup + L_unc + 0.1 L_CFKD (Liu et al., BiCross, Eq. 7).
+
+    Args:
+        student: Of spikes.
+        teacher: Of RGB, trained; it is frozen here.
+        config: Of the stage.
+        model: The depth range and the canonical focal length.
+        dim: Width of the tokens of both. Teacher and student have features of the same sizes, so
+            that they are compared as they are.
+    """
+
+    def __init__(
+        self,
+        student: SpikeDepthNet,
+        teacher: SpikeDepthNet,
+        config: StageConfig,
+        model: ModelConfig,
+        dim: int,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.teacher = teacher.requires_grad_(False).eval()
+        self.config = config
+        self.model = model
+        self.supervision = Supervision(config, model)
+        distil = config.distil
+        self.thresholds = _thresholds(distil)
+        self.projection: Projection | None = None
+        if distil.coarse:
+            depth_range = (model.min_depth, model.max_depth)
+            self.projection = Projection(dim, depth_range, distil.projection == 'depth')
+        hold_still(student, config)
+
+    def train(self, mode: bool = True) -> CrossModality:
+        """As of any module, but what does not learn stays in eval mode."""
+        super().train(mode)
+        self.teacher.eval()
+        hold_still(self.student, self.config)
+        return self
+
+    @property
+    def deployable(self) -> nn.Module:
+        """See :class:`Stage`: the student."""
+        return self.student
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """See :class:`Stage`."""
+        return [self.student, self.teacher]
+
+    def optimizers(self) -> Groups:
+        """See :class:`Stage`: the projection has its own, whose gradient is clipped apart."""
+        groups = {'main': network_groups(self.student, self.config)}
+        if self.projection is not None:
+            groups['projection'] = groups_of(self.projection)
+        return groups
+
+    def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
+        """See :class:`Stage`."""
+        config, distil = self.config, self.config.distil
+        teacher, student = self._both(batch)
+        sup, unc, error = self.supervision(student, batch)
+        cfkd, parts = self._distil(teacher, student, self.supervision.label(batch).depth)
+        loss = sup + config.uncertainty_weight * unc + distil.weight * cfkd
+        if 'fit' in parts:
+            loss = loss + parts['fit']
+        parts |= {
+            'sup': sup,
+            'unc': unc,
+            'error': error,
+            'teacher_error': self.supervision(teacher, batch).error,
+        }
+        return {'loss': loss, **{name: value.detach() for name, value in parts.items()}}
+
+    def _both(self, batch: Batch) -> tuple[DepthOutput, DepthOutput]:
+        with torch.no_grad():
+            teacher = predict(self.teacher, batch, 'rgb')
+        return teacher, predict(self.student, batch, 'spikes')
+
+    def _distil(
+        self, teacher: DepthOutput, student: DepthOutput, depth: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_CFKD, and what to log of it."""
+        cfkd = student.depth.new_zeros(())
+        parts: dict[str, Tensor] = {}
+        if self.projection is not None:
+            selected = self.selected(teacher, student, student.f_enc)
+            coarse = self.projection(
+                pooled(teacher.f_enc, selected),
+                pooled(student.f_enc, selected),
+                selected.flatten(1).any(dim=1),
+                depth,
+            )
+            cfkd = cfkd + coarse.ckd
+            parts |= {'ckd': coarse.ckd, 'spread': coarse.spread, 'kept_coarse': _share(selected)}
+            if self.projection.learns_depth:
+                parts['fit'] = coarse.fit
+        fine = self.config.distil.fine
+        if fine != 'off':
+            selected = self.selected(teacher, student, student.f_dec)
+            fkd = fine_loss(teacher.f_dec, student.f_dec, selected, fine == 'printed').mean()
+            cfkd = cfkd + fkd
+            parts |= {'fkd': fkd, 'kept_fine': _share(selected)}
+        return cfkd, parts
+
+    def selected(self, teacher: DepthOutput, student: DepthOutput, features: Tensor) -> Tensor:
+        """The positions of some features that are distilled, ``[B, 1, h, w]`` bool."""
+        grid = (features.shape[2], features.shape[3])
+        return spike_oriented_filter(
+            teacher.uncertainty, student.uncertainty, grid, *self.thresholds
+        )
+
+    def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
+        """See :class:`Stage`: what both networks see and say, and what either filter selects."""
+        from spike_training.methods.bicross.panels import Panels
+
+        teacher, student = self._both(batch)
+        show = Panels(self.model)
+        truth = self.supervision.label(batch).depth
+        return show.sheet(
+            [
+                show.input(batch.counts, batch.rgb),
+                show.depth(truth, 'truth'),
+                show.depth(teacher.depth, 'depth, RGB'),
+                show.uncertainty(teacher.uncertainty, 'uncertainty, RGB'),
+                show.selection(
+                    self.selected(teacher, student, student.f_enc), 'distilled, coarse'
+                ),
+            ],
+            [
+                show.spikes(batch.counts),
+                show.difference(student.depth, truth, 'error, spikes'),
+                show.depth(student.depth, 'depth, spikes'),
+                show.uncertainty(student.uncertainty, 'uncertainty, spikes'),
+                show.selection(self.selected(teacher, student, student.f_dec), 'distilled, fine'),
+            ],
+        )
+
+
+def _thresholds(distil: DistilConfig) -> tuple[Threshold, Threshold]:
+    if not distil.filter:
+        return EVERYTHING
+    return (
+        Threshold(distil.rgb_threshold, distil.rgb_quantile),
+        Threshold(distil.spike_threshold, distil.spike_quantile),
+    )
+
+
+def _share(selected: Tensor) -> Tensor:
+    return selected.float().mean()

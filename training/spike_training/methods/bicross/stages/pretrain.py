@@ -1,0 +1,71 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Supervised training of one network, on spikes (the baseline Pre_src) or RGB (the teacher)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_training.engine.optim import Groups
+from spike_training.engine.stage import Phase, Stage
+from spike_training.evaluation.evaluate import predict
+from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
+from spike_training.sampling.sample import Batch
+from spike_training.settings.config import ModelConfig, StageConfig
+
+
+class Pretrain(Stage[Batch]):
+    """L_sup + L_unc (Liu et al., BiCross, Eq. 5 on labels, and Eq. 2)."""
+
+    def __init__(self, network: SpikeDepthNet, config: StageConfig, model: ModelConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.supervision = Supervision(config, model)
+        self.model = model
+        hold_still(network, config)
+
+    def train(self, mode: bool = True) -> Pretrain:
+        """As of any module, but what does not learn stays in eval mode."""
+        super().train(mode)
+        hold_still(self.network, self.config)
+        return self
+
+    @property
+    def deployable(self) -> nn.Module:
+        """See :class:`Stage`."""
+        return self.network
+
+    def optimizers(self) -> Groups:
+        """See :class:`Stage`."""
+        return {'main': network_groups(self.network, self.config)}
+
+    def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
+        """See :class:`Stage`."""
+        output = predict(self.network, batch, self.config.input)
+        sup, unc, error = self.supervision(output, batch)
+        return {
+            'loss': sup + self.config.uncertainty_weight * unc,
+            'sup': sup.detach(),
+            'unc': unc.detach(),
+            'error': error,
+        }
+
+    def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
+        """See :class:`Stage`: firing rate, true depth, depth, predicted relative error."""
+        # Here, for it needs OpenCV, which a training without pictures does without.
+        from spike_training.methods.bicross.panels import Panels
+
+        output = predict(self.network, batch, self.config.input)
+        show = Panels(self.model)
+        return show.sheet(
+            [
+                show.input(batch.counts, batch.rgb if self.config.input == 'rgb' else None),
+                show.depth(self.supervision.label(batch).depth, 'truth'),
+                show.depth(output.depth, 'depth'),
+                show.uncertainty(output.uncertainty, 'uncertainty'),
+            ]
+        )

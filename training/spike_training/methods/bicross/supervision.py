@@ -1,0 +1,122 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Learning from labels: the part of the loss that all stages share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_depth_ros.model.unet_lite import PictureStem
+from spike_training.engine.optim import ParameterGroup, groups_of
+from spike_training.evaluation.evaluate import canonical_depth
+from spike_training.methods.bicross.losses import (
+    gradient_loss,
+    si_loss,
+    si_loss_absolute,
+    si_loss_rooted,
+    soft_error,
+    uncertainty_loss,
+)
+from spike_training.sampling.sample import Batch
+from spike_training.settings.config import ModelConfig, StageConfig
+
+SI_FORMS = {'plain': si_loss, 'rooted': si_loss_rooted, 'absolute': si_loss_absolute}
+"""Forms of the scale-invariant loss, by their names in a config."""
+
+
+def network_groups(network: SpikeDepthNet, config: StageConfig) -> list[ParameterGroup]:
+    """The trainable parameters of a network, its encoder at the rate that the stage says."""
+    return groups_of(network, part=trunk_of(network), part_scale=config.encoder_rate)
+
+
+def trunk_of(network: SpikeDepthNet) -> nn.Module:
+    """What of a network ImageNet has weights for; its encoder, if that has no such part."""
+    trunk: nn.Module = getattr(network.encoder, 'trunk', network.encoder)
+    return trunk
+
+
+def hold_still(network: SpikeDepthNet, config: StageConfig) -> None:
+    """Keeps the trunk as it is, its statistics too, where the stage says rate 0.
+
+    So does the module that makes a picture for it: what the trunk knows is pictures like that. To
+    be called whenever the network is put into training mode.
+    """
+    if config.encoder_rate == 0:
+        trunk_of(network).requires_grad_(False).eval()
+        if isinstance(network.temporal, PictureStem):
+            network.temporal.requires_grad_(False).eval()
+
+
+class Label(NamedTuple):
+    """What a network should have said.
+
+    Attributes:
+        depth: Canonical depth within the network's range, metres, ``[B, 1, H, W]``; NaN: unknown.
+        weight: How much each pixel counts for depth, same shape.
+        measured: Where there is a depth, same shape, bool: not sky, not unknown.
+    """
+
+    depth: Tensor
+    weight: Tensor
+    measured: Tensor
+
+
+class Supervised(NamedTuple):
+    """Scalars, means over the images of a batch.
+
+    Attributes:
+        sup: L_sup (Liu et al., BiCross, Eq. 5 on labels), and the loss of edges by its weight.
+        unc: L_unc (below Eq. 2).
+        error: Mean relative error, clipped to 0..1, without a gradient: for the log.
+    """
+
+    sup: Tensor
+    unc: Tensor
+    error: Tensor
+
+
+class Supervision:
+    """Depth and uncertainty from labels, in the form that a stage's settings say.
+
+    Depth is learnt at the canonical focal length, clamped to the range of the network. Sky is
+    trained as the largest depth, with a weight of its own: it teaches "far", yet half an image of
+    sky must not decide the scale of the other half. The uncertainty is not trained on it.
+
+    Args:
+        config: Of the stage.
+        model: The depth range and the canonical focal length.
+    """
+
+    def __init__(self, config: StageConfig, model: ModelConfig) -> None:
+        self.config = config
+        self.model = model
+
+    def label(self, batch: Batch) -> Label:
+        """The label of a batch."""
+        depth = canonical_depth(batch, self.model.canonical_fx)
+        weight = torch.where(batch.depth.isinf(), self.config.sky_weight, 1.0)
+        clamped = depth.clamp(self.model.min_depth, self.model.max_depth)
+        return Label(clamped, weight, batch.depth.isfinite())
+
+    def si(self, pred: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
+        """The scale-invariant loss of each image, ``[B]``, in the stage's form."""
+        function = SI_FORMS[self.config.si]
+        return function(pred, reference, weight, self.config.si_lambda)
+
+    def __call__(self, output: DepthOutput, batch: Batch) -> Supervised:
+        """What a network's outputs for a batch are worth."""
+        target, weight, measured = self.label(batch)
+        error = torch.where(measured, soft_error(output.depth, target), 0.0).sum()
+        sup = self.si(output.depth, target, weight).mean()
+        if self.config.gradient_weight:
+            edges = gradient_loss(output.depth, target, weight).mean()
+            sup = sup + self.config.gradient_weight * edges
+        return Supervised(
+            sup=sup,
+            unc=uncertainty_loss(output.uncertainty, output.depth, target, measured).mean(),
+            error=error / measured.sum().clamp_min(1),
+        )

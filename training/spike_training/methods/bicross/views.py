@@ -1,0 +1,126 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Weak and strong views of windows of spikes, made from their counts.
+
+The weak view is the window as the camera saw it. The strong view is what another camera in other
+light, over a worse connection, might have seen: the scene's geometry stays, pixel for pixel, so
+that what a teacher says of the weak view is a label for the strong one.
+
+All randomness is drawn from torch's global generators, which the training loop seeds at each step.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from spike_training.methods.bicross.settings import ViewConfig
+
+
+def mirrored(counts: Tensor, chosen: Tensor) -> Tensor:
+    """Images of counts or maps, ``[B, C, H, W]``, of which the chosen ones, ``[B]``, are flipped.
+
+    Left and right are exchanged: for all views of a batch before they are made.
+    """
+    return torch.where(chosen[:, None, None, None], counts.flip(3), counts)
+
+
+def half(counts: Tensor) -> Tensor:
+    """A random choice of half of the images of a batch, ``[B]`` bool: each by a coin's toss."""
+    return torch.rand(len(counts), device=counts.device) < 0.5
+
+
+def strong_view(counts: Tensor, planes_per_bin: Tensor, limits: ViewConfig) -> Tensor:
+    """The strong view of a batch of windows.
+
+    Each image gets its own draw of everything: firing rate, brightness curve, a side that is
+    darker, response of its pixels, dark spikes. They are factors on, or addends to, the expected
+    counts, which are rounded at random and cut off where every plane has a spike. In half of the
+    images planes, and whole bins, are lost as well: the spikes of the planes that are left are
+    drawn binomially.
+
+    Args:
+        counts: ``[B, C, H, W]`` uint8.
+        planes_per_bin: ``[C]`` int32.
+        limits: How strong.
+
+    Returns:
+        ``[B, C, H, W]`` uint8, at most ``planes_per_bin``.
+    """
+    planes = planes_per_bin.float()[:, None, None]
+    left = _planes_left(len(counts), planes_per_bin, limits)
+    seen = _thinned(counts, left)
+    window = counts.float().sum(dim=1, keepdim=True) / planes_per_bin.sum()
+    factor = _gain(counts, limits) * _curve(window, counts, limits)
+    factor = factor * _shade(counts, limits) * _response(counts, limits)
+    # A lost plane has no dark spikes either.
+    dark = limits.dark * _uniform(counts) * left * planes_per_bin[:, None, None]
+    expected = (seen * factor).add_(dark)
+    # floor(x + u) is x on average: a count of 1 becomes 1 or 2, never 1.3.
+    drawn = expected.add_(torch.rand_like(expected)).floor_()
+    return torch.minimum(drawn, planes).to(torch.uint8)
+
+
+def _uniform(counts: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """A number for each image, ``[B, 1, 1, 1]``."""
+    return low + (high - low) * torch.rand(len(counts), 1, 1, 1, device=counts.device)
+
+
+def _power(counts: Tensor, most: float) -> Tensor:
+    """A factor for each image, from 1 / most to most, uniform in its logarithm."""
+    return _uniform(counts, -math.log(most), math.log(most)).exp()
+
+
+def _gain(counts: Tensor, limits: ViewConfig) -> Tensor:
+    return _power(counts, limits.gain)
+
+
+def _curve(window: Tensor, counts: Tensor, limits: ViewConfig) -> Tensor:
+    """What a brightness curve multiplies each pixel's rate by, ``[B, 1, H, W]``.
+
+    It goes by the rate over the whole window: that of a bin is mostly one spike or none. The mean
+    rate of the image stays about the same.
+    """
+    gamma = _power(counts, limits.gamma)
+    mean = window.mean(dim=(2, 3), keepdim=True).clamp_min(1e-4)
+    return (window / mean).clamp_min(1e-2).pow(gamma - 1).clamp(max=10.0)
+
+
+def _shade(counts: Tensor, limits: ViewConfig) -> Tensor:
+    """Light that falls off to one side, ``[B, 1, H, W]``."""
+    rows, columns = counts.shape[2:]
+    angle = _uniform(counts, 0, 2 * math.pi)
+    y = torch.linspace(-1, 1, rows, device=counts.device)[:, None]
+    x = torch.linspace(-1, 1, columns, device=counts.device)
+    towards = (angle.cos() * x + angle.sin() * y) / math.sqrt(2)  # -1 to 1
+    return 1 - _uniform(counts, 0, limits.vignette) * (1 + towards) / 2
+
+
+def _response(counts: Tensor, limits: ViewConfig) -> Tensor:
+    """Mismatch of the pixels, the same in all bins, ``[B, 1, H, W]``, 0 or more."""
+    batch, _, rows, columns = counts.shape
+    normal = torch.randn(batch, 1, rows, columns, device=counts.device)
+    return (1 + _uniform(counts, 0, limits.mismatch) * normal).clamp_min_(0)
+
+
+def _planes_left(batch: int, planes_per_bin: Tensor, limits: ViewConfig) -> Tensor:
+    """Share of each bin's planes that are left, ``[B, C, 1, 1]``; the same for all pixels."""
+    device = planes_per_bin.device
+    number = planes_per_bin.float().expand(batch, -1)
+    suffers = (torch.rand(batch, 1, device=device) < 0.5).float()
+    share = limits.drop * torch.rand(batch, 1, device=device) * suffers
+    left = torch.binomial(number, (1 - share).expand_as(number)) / number
+    whole = torch.rand_like(number) < limits.drop_bins * suffers
+    return left.masked_fill(whole, 0.0)[:, :, None, None]
+
+
+def _thinned(counts: Tensor, left: Tensor) -> Tensor:
+    """Counts of the planes that are left, float: each spike is in one of them or not."""
+    seen = counts.float()
+    # Only where planes are lost: drawing costs more than all the rest of the view.
+    some = (left < 1)[:, :, 0, 0]
+    part = seen[some]
+    seen[some] = torch.binomial(part, left[some].expand_as(part))
+    return seen

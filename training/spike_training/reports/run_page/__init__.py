@@ -1,0 +1,75 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The page of a run: ``OUT/index.html``, made from what lies in its folder, at any time."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+from spike_depth_ros.checkpoint import write_atomically
+from spike_training.errors import ConfigError
+
+PAGE = 'index.html'
+
+PACKAGES = {'PIL': 'pillow', 'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
+"""Names to install by, of modules that have others."""
+
+
+def page(out: Path) -> None:
+    """Write the page of a run again, from what lies in its folder.
+
+    Training writes it by itself, after each stage and in the end; this is for runs of older
+    versions, and of machines without jinja2. It is one file, OUT/index.html, with all curves and
+    some of the pictures in it; its links lead to files beside it.
+
+    Args:
+        out: Folder of the run, finished or not.
+
+    Raises:
+        ConfigError: It holds no run, or the page cannot be written.
+    """
+    _write(out)
+    print(f'{out / PAGE}: the page of the run')
+
+
+def write_page(out: Path) -> bool:
+    """As :func:`page`, for a training that must go on: what goes wrong is a warning.
+
+    Args:
+        out: Folder of the run.
+
+    Returns:
+        Whether it is there.
+    """
+    try:
+        _write(out)
+        return True
+    except ConfigError as error:
+        _warn(out, str(error))
+    except Exception as error:
+        _warn(out, f'{type(error).__name__}: {" ".join(str(error).split())}')
+    return False
+
+
+@functools.cache
+def _warn(out: Path, why: str) -> None:
+    """Once for a run, however often its page is tried."""
+    print(f'warning: no page of the run: {why}', file=sys.stderr)
+
+
+def _write(out: Path) -> None:
+    # Imported here, for a training goes on without jinja2.
+    try:
+        from spike_training.reports.run_page.folder import read_run
+        from spike_training.reports.run_page.render import render
+
+        text = render(read_run(out))
+    except ImportError as error:
+        name = PACKAGES.get(str(error.name), error.name)
+        raise ConfigError(f'a page needs {name}: install it') from error
+    try:
+        write_atomically(out / PAGE, text.encode())
+    except OSError as error:
+        raise ConfigError(f'{out / PAGE}: cannot be written: {error.strerror}') from error

@@ -1,0 +1,110 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a reader of the page must mind before believing its figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spike_training.reports.run_page.folder import RunFolder, StageFolder
+
+HELD = (0.58, 0.78)
+"""Share of the truth within the 68 % interval that is taken for 68 %."""
+
+
+def remarks(run: RunFolder) -> list[str]:
+    """Sentences, the weightiest first."""
+    return [*_state(run), *_figures(run), *_stages(run), *_sources(run)]
+
+
+def domains(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Scores by style, of the source and, where there is one, of the target."""
+    found = {'source': report['styles']}
+    if 'target' in report:
+        found['target'] = report['target']['styles']
+    return found
+
+
+def state(run: RunFolder) -> str:
+    """How far the run is, in a word or two."""
+    if run.finished:
+        return 'finished'
+    last = run.sessions[-1] if run.sessions else {}
+    return str(last.get('outcome') or 'not finished').partition(':')[0]
+
+
+def _state(run: RunFolder) -> Iterator[str]:
+    if run.finished:
+        return
+    outcome = run.sessions[-1].get('outcome') if run.sessions else None
+    if outcome:
+        how = outcome if outcome.startswith('failed') else f'was {outcome}'
+        yield f'The run {how}. It goes on from its newest checkpoint with --resume true.'
+    else:
+        yield (
+            'The run had not come to its end when this page was written: it goes on, or its '
+            'process was killed.'
+        )
+
+
+def _figures(run: RunFolder) -> Iterator[str]:
+    if run.report is None:
+        return
+    for domain, styles in domains(run.report).items():
+        for style, scores in styles.items():
+            yield from _scores(f'{domain}, {style}', scores)
+
+
+def _scores(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
+    raw, scaled = (
+        {
+            predictor: scores[predictor][kind]['mean_over_pixels']['abs_rel']
+            for predictor in ('network', 'constant', 'other_spikes')
+        }
+        for kind in ('raw', 'median_scaled')
+    )
+    if not scores['network']['raw']['complete']:
+        share = scores['network']['raw']['coverage']
+        yield f'{where}: INCOMPLETE, {100 * (share or 0):.2f} % of the pixels have a prediction.'
+    if None in [*raw.values(), *scaled.values()]:
+        return
+    for control, what in (
+        ('constant', 'a constant depth map that looks at nothing'),
+        ('other_spikes', 'its own depth of another scene'),
+    ):
+        losses = [
+            f'{kind} {own["network"]:.3f} to {own[control]:.3f}'
+            for kind, own in (('in metres', raw), ('scaled', scaled))
+            if own['network'] >= own[control]
+        ]
+        if losses:
+            yield f'{where}: the network is no better than {what} (Abs Rel {", ".join(losses)}).'
+    held = scores['uncertainty']['interval_coverage']
+    if held is not None and not HELD[0] <= held <= HELD[1]:
+        yield f'{where}: the 68 % interval holds {100 * held:.0f} % of the truth.'
+
+
+def _stages(run: RunFolder) -> Iterator[str]:
+    for stage in run.stages:
+        yield from _warnings(stage)
+
+
+def _warnings(stage: StageFolder) -> Iterator[str]:
+    """The warnings of a stage; those that differ in their numbers alone are one, the last."""
+    alike: dict[str, list[tuple[int, str]]] = {}
+    for step, text in stage.warnings:
+        alike.setdefault(re.sub(r'[\d.,]+', '#', text), []).append((step, text))
+    for found in alike.values():
+        step, text = found[-1]
+        times = f', the last of {len(found)} alike' if len(found) > 1 else ''
+        yield f'{stage.name}, step {step}{times}: {text}.'
+
+
+def _sources(run: RunFolder) -> Iterator[str]:
+    if any(session.get('changed') for session in run.sessions):
+        yield 'The source tree had changes that its commit does not hold.'
+    commits = {session.get('commit') for session in run.sessions}
+    if len(commits) > 1:
+        yield f'The run was continued with other sources: {len(commits)} commits are listed below.'

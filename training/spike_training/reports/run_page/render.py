@@ -1,0 +1,373 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the folder of a run to its page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import statistics
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from spike_depth_ros.checkpoint import CheckpointError, hash_file, load_info, onnx_path
+from spike_depth_ros.evaluation.report.page import (
+    FIGURES,
+    UNCERTAINTY,
+    number,
+    percent,
+    render_page,
+)
+from spike_training.engine.record import SCALARS
+from spike_training.reports.run_page.curves import curves
+from spike_training.reports.run_page.folder import RunFolder, StageFolder
+from spike_training.reports.run_page.remarks import domains, remarks, state
+from spike_training.reports.run_page.settings import differences
+from spike_training.runs.files import CONFIG, MODEL, REPORT
+
+TEMPLATE = Path(__file__).with_name('run_page.html.j2')
+
+PICTURES_BYTES = 6_000_000
+"""So many bytes of pictures at most lie in the page; it links to those beyond."""
+
+PICTURE_WIDTH = 2400
+"""Wider pictures are made smaller, pixels."""
+
+PREDICTORS = {
+    'network': 'network',
+    'constant': 'constant',
+    'other_spikes': 'other spikes',
+}
+
+ALIGNMENTS = {
+    'raw': 'In metres, as they are',
+    'median_scaled': 'Each image scaled by its median: borrows from the truth',
+}
+
+DOMAINS = {
+    'source': 'Source: the labelled domain',
+    'target': 'Target: the domain without labels',
+}
+
+KINDS = {
+    'pretrain': 'learns depth from labelled scenes',
+    'cross_modality': 'learns spikes with the help of a teacher of RGB (CFKD)',
+    'cross_domain': 'adapts to the unlabelled target (SCTS)',
+}
+
+LARGE = 1 << 31
+"""Bytes from which on a file is not hashed."""
+
+
+def render(run: RunFolder) -> str:
+    """The page, HTML with everything in it."""
+    album = _Album(run.out)
+    return render_page(
+        TEMPLATE.read_text(encoding='utf-8'),
+        title=f'Training run {run.out.resolve().name}',
+        subtitle=_subtitle(run),
+        tiles=_tiles(run),
+        warnings=remarks(run),
+        result=_result(run),
+        selection=_selection(run),
+        stages=[_stage(run, stage, album) for stage in run.stages],
+        settings=differences(run.config),
+        facts=_facts(run),
+        sessions=_sessions(run),
+        files=_files(run),
+        legend=_legend() if any(stage.pictures for stage in run.stages) else '',
+    )
+
+
+def _subtitle(run: RunFolder) -> str:
+    sees = {'rgb': ' (RGB)'}
+    names = ' → '.join(
+        f'{stage.name}{sees.get(stage.settings.get("input", ""), "")}' for stage in run.stages
+    )
+    return f'Depth from spikes, stage by stage: {names}; seed {run.config.get("seed", 0)}.'
+
+
+def _tiles(run: RunFolder) -> list[tuple[str, str]]:
+    done, steps = (sum(getattr(stage, name) for stage in run.stages) for name in ('done', 'steps'))
+    tiles = [('state', state(run)), ('steps', f'{done} of {steps}')]
+    if run.sessions:
+        seconds = sum(session['seconds'] for session in run.sessions)
+        tiles.append(('time, all in all', duration(seconds)))
+    if run.report is not None:
+        # A target whose recordings have no depth is not scored.
+        domain, styles = [(name, found) for name, found in domains(run.report).items() if found][
+            -1
+        ]
+        for style, scores in styles.items():
+            own, constant = (
+                number(scores[name]['raw']['mean_over_pixels']['abs_rel'])
+                for name in ('network', 'constant')
+            )
+            tiles.append((f'Abs Rel, {domain}, {style}; constant {constant}', own))
+    return tiles
+
+
+def _result(run: RunFolder) -> list[dict[str, Any]]:
+    """The tables of each domain."""
+    if run.report is None:
+        return []
+    parts: list[dict[str, Any]] = []
+    for domain, styles in domains(run.report).items():
+        if not styles:
+            parts.append({'title': f'{DOMAINS[domain]}: no depth to compare with', 'tables': []})
+            continue
+        tables = [
+            {'title': title, 'head': ['', *FIGURES.values(), 'coverage'],
+             'rows': [*_depth_rows(styles, kind)]}
+            for kind, title in ALIGNMENTS.items()
+        ]  # fmt: skip
+        tables.append(
+            {
+                'title': 'Uncertainty of the network, and sky',
+                'head': ['', *UNCERTAINTY.values(), 'sky recall', 'sky precision'],
+                'rows': [_uncertainty_row(style, scores) for style, scores in styles.items()],
+            }
+        )
+        parts.append({'title': DOMAINS[domain], 'tables': tables})
+    return parts
+
+
+def _depth_rows(styles: Mapping[str, Any], kind: str) -> Iterator[list[str]]:
+    for style, scores in styles.items():
+        for predictor, name in PREDICTORS.items():
+            table = scores[predictor][kind]
+            figures = table['mean_over_pixels']
+            # An incomplete prediction is never shown without saying so.
+            covered = percent(table['coverage'])
+            mark = covered if table['complete'] else f'{covered} INCOMPLETE'
+            yield [f'{style}, {name}', *(number(figures[key]) for key in FIGURES), mark]
+
+
+def _uncertainty_row(style: str, scores: Mapping[str, Any]) -> list[str]:
+    found, sky = scores['uncertainty'], scores['network']['raw']['sky']
+    cells = [
+        percent(found[name]) if name == 'interval_coverage' else number(found[name])
+        for name in UNCERTAINTY
+    ]
+    return [style, *cells, percent(sky['recall']), percent(sky['precision'])]
+
+
+def _selection(run: RunFolder) -> str:
+    """What was chosen as the result, and by what."""
+    last = run.stages[-1]
+    averaged = ''
+    if last.settings.get('average_with'):
+        averaged = f' Its weights are averaged with those of {last.settings["average_with"]}.'
+    if last.selection is not None and 'criteria' in last.selection:
+        criteria = ', '.join(f'{name} {v:.4f}' for name, v in last.selection['criteria'].items())
+        return (
+            f'Of the two networks of {last.name} the {last.selection["selected"]} is exported, '
+            f'by a criterion that sees no label of the target, lower is better: {criteria}.'
+            + averaged
+        )
+    if last.kind == 'cross_domain':
+        deployed = last.settings['adapt']['deploy']
+        if deployed != 'label_free':
+            return (
+                f'The {deployed} of {last.name} at its last step is exported: the settings say '
+                'so. Nothing was selected by a figure.' + averaged
+            )
+        return f'Between teacher and student of {last.name} the end of the stage decides.'
+    return (
+        f'The averaged weights of {last.name} at its last step are exported. Nothing was selected '
+        'by a figure.'
+    )
+
+
+def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
+    settings = stage.settings
+    labels = ' of the target, which the baselines must not see'
+    facts = [
+        KINDS.get(stage.kind, stage.kind) + (labels if settings.get('domain') == 'target' else ''),
+        f'sees {settings.get("input", "spikes")}',
+        f'starts from {settings.get("start", "scratch")}',
+        f'{stage.done} of {stage.steps} steps of {stage.batch_size} images',
+    ]
+    speeds = stage.scalars.get('train/images_per_s')
+    if speeds is not None:
+        facts.append(f'{statistics.median(speeds[1]):.3g} images/s')
+    own = [
+        part
+        for session in run.sessions
+        for part in session.get('stages', [])
+        if part['name'] == stage.name and 'seconds' in part
+    ]
+    if own:
+        facts.append(duration(sum(part['seconds'] for part in own)))
+        facts.append(f'{max(part["peak_memory_mb"] for part in own) / 1000:.2g} GB at most')
+    return {
+        'name': stage.name,
+        'facts': f'{facts[0][0].upper()}{"; ".join(facts)[1:]}.',
+        'begun': bool(stage.scalars or stage.pictures or stage.checkpoint),
+        'charts': curves(stage),
+        'pictures': [album.entry(step, path) for step, path in _chosen(stage.pictures)],
+        'all_pictures': len(stage.pictures),
+    }
+
+
+def _chosen(pictures: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """The first, the middle and the last one."""
+    places = sorted({0, len(pictures) // 2, len(pictures) - 1}) if pictures else []
+    return [pictures[place] for place in places]
+
+
+def _legend() -> str:
+    from spike_depth_ros.pictures import LEGEND
+
+    return LEGEND
+
+
+class _Album:
+    """Pictures as the page holds them: within it, until they are too many bytes.
+
+    Args:
+        out: Folder of the run, which the page lies in.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._left = PICTURES_BYTES
+
+    def entry(self, step: int, path: Path) -> dict[str, str]:
+        """Caption, source and file of a picture."""
+        source = file = path.relative_to(self._out).as_posix()
+        try:
+            encoded = _picture(path)
+        except OSError:  # a process that was killed may have left half a picture
+            encoded = ''
+        if 0 < len(encoded) <= self._left:
+            self._left -= len(encoded)
+            source = f'data:image/webp;base64,{encoded}'
+        return {'title': f'after {step} steps', 'source': source, 'file': file}
+
+
+def _picture(path: Path) -> str:
+    """A picture as base64, in half the bytes of the file, which lies beside the page."""
+    from PIL import Image  # a run without pictures has been trained without
+
+    with Image.open(path) as opened:
+        image = opened.convert('RGB')
+    if image.width > PICTURE_WIDTH:
+        height = round(image.height * PICTURE_WIDTH / image.width)
+        image = image.resize((PICTURE_WIDTH, height), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, 'WEBP', quality=85, method=2)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _facts(run: RunFolder) -> list[list[str]]:
+    config = run.config
+    data = config['data']
+    looked_at = {
+        name: ', '.join(part.get('recordings') or part['styles'] or data['styles'])
+        for name, part in (('source', data), ('target', config.get('target')))
+        if part is not None
+    }
+    rows = [
+        ['seed', str(config.get('seed', 0))],
+        *([name, found] for name, found in looked_at.items()),
+        ['network', str(config['model']['architecture'])],
+        [
+            'images',
+            f'{data["width"]} x {data["height"]} pixels, windows of '
+            f'{", ".join(map(str, data["planes"]))} planes at {data["rate_hz"]:g} Hz',
+        ],
+        ['precision', str(config['train']['precision'])],
+    ]
+    if (run.out / MODEL).exists():
+        rows += _checkpoint_facts(run.out / MODEL)
+    return rows
+
+
+def _checkpoint_facts(path: Path) -> Iterator[list[str]]:
+    try:
+        info = load_info(path)
+    except CheckpointError as error:
+        yield ['checkpoint', f'cannot be read: {error}']
+        return
+    yield ['weights', info.weights_sha256]
+    low, high = info.fx_range
+    yield [
+        'depth',
+        f'{info.min_depth:g} to {info.max_depth:g} m at the canonical focal length of '
+        f'{info.canonical_fx:g} pixels; trained for {low:g} to {high:g} pixels; '
+        f'scale {info.scale}',
+    ]
+    fitted = 'fitted' if info.uncertainty_calibrated else 'NOT fitted'
+    yield ['factor of the uncertainty', f'{info.uncertainty_factor:.4g}, {fitted}']
+    yield ['data', ', '.join(f'{name} ({kind})' for name, kind in info.datasets.items())]
+
+
+def _sessions(run: RunFolder) -> list[list[str]]:
+    rows = []
+    for session in run.sessions:
+        began = datetime.fromisoformat(session['began'])
+        commit = session.get('commit')
+        changed = ', with changes' if session.get('changed') else ''
+        rows.append(
+            [
+                f'{began:%Y-%m-%d %H:%M} UTC',
+                duration(session['seconds']),
+                str(session.get('outcome') or 'no end recorded'),
+                f'{session["device"]}; {_many(session["processes"], "process")}, '
+                f'{_many(session["threads"], "CPU thread")} each',
+                f'{session["package"]}, commit {commit[:12] if commit else "unknown"}{changed}; '
+                f'torch {session["torch"]}, Python {session["python"]}',
+            ]
+        )
+    return rows
+
+
+def _many(count: int, what: str) -> str:
+    plural = 'es' if what.endswith('s') else 's'
+    return f'{count} {what}{"" if count == 1 else plural}'
+
+
+def _files(run: RunFolder) -> list[dict[str, str]]:
+    """Name, link, meaning, size and hash of what the run has made."""
+    found = [
+        (run.out / name, what)
+        for name, what in (
+            (MODEL, 'the result: what the library and the node load'),
+            (onnx_path(Path(MODEL)).name, 'the same, for ONNX Runtime'),
+            (REPORT, 'all figures'),
+            (CONFIG, 'all settings; a config itself'),
+        )
+    ]
+    for stage in run.stages:
+        folder = run.out / stage.name
+        if stage.checkpoint is not None:
+            found.append((stage.checkpoint, f'what {stage.name} hands on'))
+        found.append((folder / SCALARS, f'the curves of {stage.name}'))
+        found += [
+            (path, 'the batch that made a loss or gradient infinite or NaN')
+            for path in sorted(folder.glob('non_finite_rank*.pt'))
+        ]
+    return [_file(run.out, path, what) for path, what in found if path.is_file()]
+
+
+def _file(out: Path, path: Path, what: str) -> dict[str, str]:
+    size = path.stat().st_size
+    return {
+        'name': path.relative_to(out).as_posix(),
+        'what': what,
+        'size': f'{size / 1e6:.2f} MB' if size >= 1e5 else f'{size / 1e3:.1f} kB',
+        'sha256': hash_file(path) if size < LARGE else 'not hashed',
+    }
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: 39 s, 12 min 5 s, 3 h 20 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f'{whole} s'
+    if whole < 3600:
+        return f'{whole // 60} min {whole % 60} s'
+    return f'{whole // 3600} h {whole % 3600 // 60} min'

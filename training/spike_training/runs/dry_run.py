@@ -1,0 +1,282 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A run up to its first step: sizes, steps, memory, and all that is missing, before hours go by.
+
+Networks and optimisers are built as the run would build them, but on the CPU; a stage that starts
+from another one gets that one's untrained weights, from memory. Nothing is trained or written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
+from spike_depth_ros.model.registry import weights_of
+from spike_training.datasets.readers import missing_paths
+from spike_training.datasets.splits import Split
+from spike_training.engine.optim import build_optimizers
+from spike_training.engine.stage import Stage
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.runs.build import Context, context, make_batches, make_stage
+from spike_training.runs.epochs import samples_of, with_steps
+from spike_training.runs.memory import footprint
+from spike_training.runs.recordings import check_places, look_up, recorded_source
+from spike_training.sampling.sample import Batch
+from spike_training.settings.config import DataConfig, RunConfig, StageConfig, problems_of
+
+CPU = torch.device('cpu')
+SIDES: tuple[Split, ...] = ('train', 'calibration', 'test')
+MIB = 2**20
+
+
+def dry_run(config: RunConfig) -> None:
+    """Tells what a run would be.
+
+    Raises:
+        ConfigError: Settings are wrong, or something is missing; the message lists all of it.
+    """
+    show = Console(width=110, highlight=False)
+    problems = problems_of(config)
+    missing = _show_data(config, show)
+    if not problems:
+        missing += _Stages(config, not missing).show(show)
+    if found := problems + missing:
+        number = '1 problem' if len(found) == 1 else f'{len(found)} problems'
+        raise ConfigError('\n  '.join([f'dry run, {number}:', *found]))
+    show.print('dry run: nothing is missing. Nothing was trained or written.')
+
+
+def _show_data(config: RunConfig, show: Console) -> list[str]:
+    """Tells what there is on each side of all recordings; what is missing."""
+    domains = {'data': config.data}
+    if config.target is not None:
+        domains['target'] = config.target.data(config.data)
+    table = _table(
+        'samples by side',
+        'domain',
+        'data set',
+        'recordings',
+        'frames left out',
+        'parted by',
+        *SIDES,
+    )
+    problems: list[str] = []
+    for domain, data in domains.items():
+        if not data.recordings:
+            table.add_row(domain, f'procedural: {", ".join(data.styles)}', 'without end')
+        for name in {**data.recordings, **data.test_recordings}:
+            row, missing = _data_set(config, domain, data, name)
+            table.add_row(domain, name, *row)
+            problems += missing
+    show.print(table)
+    if not problems and 'target' in domains:
+        try:
+            check_places(domains['data'], domains['target'])
+        except DataSetError as error:
+            problems.append(_indented(error))
+    return problems
+
+
+def _data_set(
+    config: RunConfig, domain: str, data: DataConfig, name: str
+) -> tuple[list[str], list[str]]:
+    """The row of one data set, and what it lacks."""
+    given = {
+        kind: {name: where[name]}
+        for kind, where in (
+            ('recordings', data.recordings),
+            ('test_recordings', data.test_recordings),
+        )
+        if name in where
+    }
+    problems = []
+    # One after the other: what is missing of the one must not hide what is of the other.
+    for kind, where in given.items():
+        try:
+            look_up(dataclasses.replace(data, recordings=where, test_recordings={}))
+        except DataSetError as error:
+            told = _indented(error)
+            paths = [str(path) for path in missing_paths(name, where[name])]
+            others = [f'{path} is missing' for path in paths if path not in told]
+            problems.append('\n    '.join([f'{domain}.{kind}.{name}: {told}', *others]))
+    if problems:
+        return ['missing'], problems
+    own = dataclasses.replace(
+        data,
+        recordings=given.get('recordings', {}),
+        test_recordings=given.get('test_recordings', {}),
+    )
+    (found,) = look_up(own)
+    needed = [*SIDES[:2]] if name in data.recordings else []
+    # A target may have no depth, and is then not tested on.
+    if name in data.test_recordings or (domain == 'data' and not data.test_recordings):
+        needed.append('test')
+    numbers = []
+    for side in SIDES:
+        try:
+            labels = domain == 'data' or side == 'test'
+            source = recorded_source(
+                own, side, config.model.bins, 16, CPU, config.seed, spikes=False, labels=labels
+            )
+            numbers.append(str(len(source)))
+        except (DataSetError, ValueError) as error:
+            numbers.append('none')
+            if side in needed:
+                problems.append(f'{domain}, {side}: {_indented(error)}')
+    by = f'{found.parted.by}, tests given' if name in data.test_recordings else found.parted.by
+    clips = [*found.clips, *(found.tests or ())]
+    left_out = sum(len(names) for clip in clips for names in clip.skipped.values())
+    return [str(len(clips)), str(left_out), by, *numbers], problems
+
+
+class _Stages:
+    """Builds the stages of a run, one after the other.
+
+    Args:
+        config: Of the run.
+        has_data: Whether all recordings are there.
+    """
+
+    def __init__(self, config: RunConfig, has_data: bool) -> None:
+        self._config, self._has_data = config, has_data
+        self._trained: dict[str, tuple[CheckpointInfo, Tensors]] = {}
+        self._groups = _table(
+            'parameters', 'stage', 'optimiser', 'parameters', 'tensors', 'learning rate', 'decay'
+        )
+        self._steps = _table(
+            'steps', 'stage', 'kind', 'starts from', 'epochs', 'samples', 'images a step', 'steps'
+        )
+        self._memory = _table(
+            'memory of each process, MiB', 'stage', 'weights', 'frozen', 'gradients', 'Adam',
+            'average', 'batches', 'activations', 'sum',
+        )  # fmt: skip
+        self._memory.caption = (
+            'Activations are an estimate: measured on the CPU, forward and backward, on small '
+            'pictures, and scaled by pixels and images. What kernels need for themselves comes on '
+            'top, and with checkpoint_activations what one block computes. The rest is counted.'
+        )
+
+    def show(self, show: Console) -> list[str]:
+        """Tells of all stages; what is missing."""
+        problems: list[str] = []
+        for stage in self._config.stages:
+            here = self._context(stage)
+            built, missing = _build(here, show)
+            problems += missing
+            self._count(here, built)
+            if self._has_data:
+                problems += _first_samples(here, show)
+        for table in (self._groups, self._steps, self._memory):
+            show.print(table)
+        return problems
+
+    def _context(self, stage: StageConfig) -> Context:
+        """What a stage is built from; weights of earlier ones come from memory."""
+        config = self._config
+        if not self._has_data:
+            # No size hangs on the scenes, but what a checkpoint says of itself does.
+            none: Any = {'recordings': {}, 'test_recordings': {}}
+            config = dataclasses.replace(
+                config,
+                data=dataclasses.replace(config.data, **none),
+                target=config.target and dataclasses.replace(config.target, **none),
+            )
+        # Statistics of the target change numbers, not sizes.
+        adapt = dataclasses.replace(stage.adapt, start_batches=0)
+        places: Mapping[str, Path] = {name: Path(name) for name in self._trained}
+        made = context(config, dataclasses.replace(stage, adapt=adapt), places, CPU)
+        return dataclasses.replace(made, load=lambda path: self._trained[str(path)])
+
+    def _count(self, here: Context, built: Stage[Any]) -> None:
+        """Adds a stage to the tables."""
+        stage, train = here.stage, here.stage.train(here.config.train)
+        self._trained[stage.name] = here.info, weights_of(built.deployable)
+        optimizers = build_optimizers(
+            built, built.optimizers(), train.learning_rate, train.weight_decay, train.betas
+        )
+        for name, optimizer in optimizers.items():
+            for group in optimizer.param_groups:
+                self._groups.add_row(
+                    stage.name,
+                    name,
+                    f'{sum(p.numel() for p in group["params"]):,}',
+                    str(len(group['params'])),
+                    f'{train.learning_rate * group["lr_scale"]:g}',
+                    f'{group["weight_decay"]:g}',
+                )
+        self._steps.add_row(stage.name, stage.kind, stage.start, *self._counted(stage))
+        found = footprint(here, built)
+        values = [*dataclasses.astuple(found), found.whole]
+        self._memory.add_row(stage.name, *(f'{value / MIB:,.0f}' for value in values))
+
+    def _counted(self, stage: StageConfig) -> list[str]:
+        """Epochs, samples of each, images a step, steps."""
+        config, train = self._config, stage.train(self._config.train)
+        processes = config.devices * config.nodes
+        images = train.batch_size * train.accumulate * processes
+        if stage.epochs is None:
+            return ['', '', str(images), str(train.steps)]
+        if not self._has_data:
+            return [f'{stage.epochs:g}', 'unknown', str(images), 'unknown']
+        (counted,) = with_steps(dataclasses.replace(config, stages=[stage]), processes).stages
+        samples = str(samples_of(config, stage))
+        return [f'{stage.epochs:g}', samples, str(images), str(counted.steps)]
+
+
+def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
+    """A stage; without the weights of ImageNet where they are not here, with what is missing."""
+    stage, problems = here.stage, []
+    if stage.start == 'imagenet':
+        from spike_depth_ros.model.imagenet import HUB
+        from spike_depth_ros.model.registry import IMAGENET
+
+        if stage.imagenet == HUB:
+            name = IMAGENET[here.info.architecture][0]
+            show.print(f'{stage.name}: timm downloads {name} at the start, once')
+        else:
+            try:
+                return make_stage(here), []
+            except CheckpointError as error:
+                problems.append(f'{stage.name}: {error}')
+        here = dataclasses.replace(here, stage=dataclasses.replace(stage, start='scratch'))
+    return make_stage(here), problems
+
+
+def _first_samples(here: Context, show: Console) -> list[str]:
+    """Makes the first sample of each side that training looks at; what goes wrong."""
+    # One sample alone: processes that draw the scenes of the next ones would be in its way.
+    data = dataclasses.replace(here.config.data, workers=0)
+    here = dataclasses.replace(here, config=dataclasses.replace(here.config, data=data))
+    problems = []
+    for side in SIDES[:2]:
+        began = time.perf_counter()
+        try:
+            batch = make_batches(here, side).batch(0, 1)
+        except (DataSetError, ValueError) as error:
+            problems.append(f'{here.stage.name}, {side}: {_indented(error)}')
+            continue
+        seconds = time.perf_counter() - began
+        parts = [batch] if isinstance(batch, Batch) else [batch.source, batch.target]
+        sizes = ' and '.join('x'.join(map(str, part.counts.shape[1:])) for part in parts)
+        show.print(f'{here.stage.name}, {side}: a sample of {sizes} counts in {seconds:.2f} s')
+    return problems
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify='left', caption_justify='left')
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _indented(error: Exception) -> str:
+    """An error of more than one line, below its problem."""
+    return str(error).replace('\n', '\n    ')

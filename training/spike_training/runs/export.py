@@ -1,0 +1,319 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints for the runtime: the .safetensors file and the .onnx export bound to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
+from onnx_ir.passes import common as passes
+from onnxscript.optimizer import fold_constants_ir
+from torch import Tensor, nn
+
+import spike_depth_ros
+from spike_depth_ros.backends import MULTIPLE
+from spike_depth_ros.checkpoint import (
+    METADATA_KEY,
+    CheckpointError,
+    CheckpointInfo,
+    Tensors,
+    hash_file,
+    hash_weights,
+    load,
+    onnx_path,
+    save,
+    write_atomically,
+)
+from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings
+from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_training.settings.reading import load_config
+
+OPSET = 20
+"""The first with Gelu as one operator, which ONNX Runtime fuses with its bias."""
+
+MAX_DIFFERENCE = 1e-3
+"""Highest relative difference between ONNX Runtime and torch, both float32, that is accepted."""
+
+SAMPLE_SIZE = (4, 6)
+"""Rows and columns of tokens while exporting; height and width stay free."""
+
+RANDOM_INFO = {
+    'dpt_tiny': CheckpointInfo(
+        architecture='dpt_tiny',
+        settings=dataclasses.asdict(TinySettings()),
+        planes=128,
+        planes_range=(16, 1280),
+        bins=32,
+        rate_hz_range=(10_000.0, 40_000.0),
+        min_depth=0.3,
+        max_depth=80.0,
+        canonical_fx=400.0,
+        fx_range=(200.0, 800.0),
+        stage='random',
+        package_version=spike_depth_ros.__version__,
+    ),
+}
+"""What a checkpoint without training says of itself, by architecture."""
+
+
+def export(
+    out: Path,
+    architecture: str = 'dpt_tiny',
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    calibrate: Path | None = None,
+) -> None:
+    """Write a checkpoint with its .onnx export, and compare the two.
+
+    The same seed and versions give the same bytes.
+
+    Args:
+        out: The .safetensors file to write; the .onnx file goes beside it.
+        architecture: Network to initialise with random weights.
+        seed: Of the random weights.
+        checkpoint: Export this checkpoint's weights instead.
+        calibrate: The config.yaml of a run: fit the factor of the uncertainty anew, on its
+            calibration scenes, which are used neither for training nor for testing.
+
+    Raises:
+        ConfigError: The settings in that file are wrong.
+        CheckpointError: The architecture is unknown, the checkpoint cannot be used, or the export
+            differs from the network.
+    """
+    if checkpoint is not None:
+        info, weights = load(checkpoint)
+    else:
+        info, weights = random_checkpoint(architecture, seed)
+    if calibrate is not None:
+        from spike_training.evaluation.verdict import calibrated
+
+        info = calibrated(load_config(calibrate), info, weights, torch.device('cpu'))
+    network = build_with_weights(info, weights).eval()
+    # The .onnx names the weights; the checkpoint can name the .onnx only once that is written.
+    bound = dataclasses.replace(info, weights_sha256=hash_weights(weights), onnx_sha256=None)
+    content = to_onnx(network, bound)
+    difference = max_relative_difference(content, network, info)
+    if not difference <= MAX_DIFFERENCE:
+        raise CheckpointError(
+            f'the ONNX export differs from the network by {difference:.1e}, expected at most '
+            f'{MAX_DIFFERENCE:.0e}'
+        )
+    onnx_file = onnx_path(out)
+    write_atomically(onnx_file, content)
+    save(out, weights, dataclasses.replace(bound, onnx_sha256=hash_file(onnx_file)))
+    parameters = sum(value.size for value in weights.values())
+    print(f'{out}: {info.architecture}, {info.stage}, {parameters / 1e6:.2f} M values')
+    print(f'{onnx_file}: within {difference:.1e} of torch (relative, float32)')
+
+
+def random_checkpoint(architecture: str, seed: int) -> tuple[CheckpointInfo, Tensors]:
+    """A checkpoint that nothing has trained.
+
+    Args:
+        architecture: A key of ``RANDOM_INFO``.
+        seed: Of the random weights.
+
+    Raises:
+        CheckpointError: The architecture is unknown.
+    """
+    if architecture not in RANDOM_INFO:
+        raise CheckpointError(
+            f'architecture {architecture!r}: expected one of {", ".join(RANDOM_INFO)}'
+        )
+    info = RANDOM_INFO[architecture]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build(info)
+        settle_batch_norm(network, [random_counts(info) for _ in range(4)])
+        return info, weights_of(network)
+
+
+def random_counts(
+    info: CheckpointInfo, size: tuple[int, int] = (96, 160)
+) -> tuple[Tensor, Tensor]:
+    """Counts of a batch of still, random, cloudy pictures, as a network takes them.
+
+    Args:
+        info: Of the network.
+        size: Rows and columns.
+
+    Returns:
+        Counts ``[4, bins, *size]`` and planes per bin, ``[bins]`` int32.
+    """
+    light = torch.zeros(4, 1, *size)
+    # As much contrast in every octave: what pictures of the world have in common.
+    for coarse in (4, 8, 16, 32, 64):
+        light += F.interpolate(torch.randn(4, 1, coarse, coarse), size, mode='bicubic')
+    rate = 0.2 * torch.exp(0.4 * light)
+    length = max(1, info.planes // info.bins)
+    planes = torch.rand(4, info.bins, length, *size) < rate[:, :, None]
+    return planes.sum(dim=2), torch.full((info.bins,), length, dtype=torch.int32)
+
+
+def settle_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> None:
+    """Set the statistics of every batch norm to their mean over batches of inputs.
+
+    Random weights do not keep the scale of what passes through them; with statistics of mean 0 and
+    variance 1 the heads of an untrained network would saturate.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean
+    network.train()
+    with torch.no_grad():
+        for counts, planes_per_bin in batches:
+            network(counts, planes_per_bin)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+class _TwoOutputs(nn.Module):
+    """The outputs of a network that the runtime reads."""
+
+    def __init__(self, network: SpikeDepthNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tensor]:
+        network = self.network
+        depth_head, uncertainty_head = network.depth_head, network.uncertainty_head
+        if not (
+            isinstance(depth_head, DepthHead) and isinstance(uncertainty_head, UncertaintyHead)
+        ):
+            output = network.from_pooled(counts, planes_per_bin)
+            return output.depth, output.uncertainty
+        # The same numbers, faster: scaled while they are few, and enlarged as two channels of one
+        # image, as ONNX Runtime gives each channel a thread.
+        f_dec = network.decoder(network.encoder(network.temporal(counts, planes_per_bin)))
+        log_depth = depth_head.share(f_dec) * depth_head.log_range + depth_head.log_min
+        both = torch.cat([log_depth, uncertainty_head.error(f_dec)], dim=1)
+        log_depth, error = enlarge(both, depth_head.last).chunk(2, dim=1)
+        return torch.exp(log_depth), error
+
+
+def to_onnx(network: SpikeDepthNet, info: CheckpointInfo) -> bytes:
+    """Export a network: counts of cells (uint16) and what they are out of (int32) in, metres out.
+
+    Args:
+        network: In eval mode, its weights representable in float16.
+        info: Metadata, written into the file; with ``weights_sha256``, without ``onnx_sha256``.
+    """
+    size = [rows * MULTIPLE for rows in SAMPLE_SIZE]
+    counts = torch.ones((1, info.bins, *size), dtype=torch.uint16)
+    planes_per_bin = torch.ones(info.bins, dtype=torch.int32)
+    rows, columns = torch.export.Dim('rows', max=1024), torch.export.Dim('columns', max=1024)
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        program = torch.onnx.export(
+            _TwoOutputs(network).eval(),
+            (counts, planes_per_bin),
+            dynamo=True,
+            # Not the exporter's optimiser: it folds batch norm into the convolutions, so that the
+            # weights would no longer be those of the checkpoint. ONNX Runtime folds at load.
+            optimize=False,
+            opset_version=OPSET,
+            dynamic_shapes=({2: MULTIPLE * rows, 3: MULTIPLE * columns}, None),
+            input_names=['counts', 'planes_per_bin'],
+            output_names=['depth', 'uncertainty'],
+            verbose=False,
+        )
+    assert program is not None  # with dynamo=True and no file name
+    model = _simplify(program.model)
+    _halve_weights(model)
+    _strip(model)
+    helper.set_model_props(
+        model, {'weights_sha256': info.weights_sha256, METADATA_KEY: info.to_json()}
+    )
+    onnx.checker.check_model(model)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def max_relative_difference(content: bytes, network: SpikeDepthNet, info: CheckpointInfo) -> float:
+    """Largest relative difference of ONNX Runtime to torch, both outputs, two input sizes."""
+    session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
+    generator = np.random.default_rng(0)
+    worst = 0.0
+    for tokens in (SAMPLE_SIZE, (3, 2)):
+        size = [rows * MULTIPLE for rows in tokens]
+        planes_per_bin = (generator.integers(4, 6, info.bins) * info.pool**2).astype(np.int32)
+        light = generator.uniform(0.02, 0.6, (1, 1, *size))
+        counts = generator.binomial(planes_per_bin[None, :, None, None], light).astype(np.uint16)
+        feeds = {'counts': counts, 'planes_per_bin': planes_per_bin}
+        found = session.run(['depth', 'uncertainty'], feeds)
+        with torch.inference_mode():
+            wanted = network.from_pooled(
+                torch.from_numpy(counts), torch.from_numpy(planes_per_bin)
+            )
+        for mine, theirs in zip(found, (wanted.depth, wanted.uncertainty), strict=True):
+            worst = max(worst, _relative_difference(mine, theirs.numpy()))
+    return worst
+
+
+def _relative_difference(found: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float:
+    return float(np.max(np.abs(found - wanted) / np.maximum(np.abs(wanted), 1e-6)))
+
+
+def _simplify(model: onnx_ir.Model) -> onnx.ModelProto:
+    """Inline functions and fold constants."""
+    passes.InlinePass()(model)
+    fold_constants_ir(model)
+    for tidy in (
+        passes.RemoveUnusedNodesPass(),
+        passes.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
+        passes.RemoveUnusedOpsetsPass(),
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        passes.DeduplicateInitializersPass(),
+        passes.CommonSubexpressionEliminationPass(),
+    ):
+        tidy(model)
+    return onnx_ir.to_proto(model)
+
+
+def _halve_weights(model: onnx.ModelProto) -> None:
+    """Store float32 weights as float16 behind a cast, where that changes no value.
+
+    ONNX Runtime folds the casts at load: half the file, the same speed.
+    """
+    casts = []
+    for weight in model.graph.initializer:
+        full = numpy_helper.to_array(weight)
+        if full.dtype != np.float32 or full.size < 16:
+            continue
+        half = full.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), full):
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(half, f'{name}.half'))
+        casts.append(helper.make_node('Cast', [weight.name], [name], to=TensorProto.FLOAT))
+    nodes = casts + list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out the exporter's notes for debugging: file names and line numbers of this machine."""
+    del model.graph.value_info[:]
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    model.doc_string = model.graph.doc_string = ''
+    graph = model.graph
+    for part in [*graph.node, *graph.initializer, *graph.input, *graph.output]:
+        del part.metadata_props[:]
+        part.doc_string = ''

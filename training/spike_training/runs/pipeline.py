@@ -1,0 +1,229 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A run: its stages in order, each from the checkpoints of those before, then the verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from lightning_fabric import Fabric
+
+from spike_depth_ros.checkpoint import Tensors, load, save, write_atomically
+from spike_depth_ros.model.registry import weights_of
+from spike_training.disk import make_folder
+from spike_training.engine.checkpoints import newest_model
+from spike_training.engine.fabric import make_fabric
+from spike_training.engine.loop import fit
+from spike_training.engine.record import Mean
+from spike_training.engine.stage import Source, Stage
+from spike_training.errors import ConfigError
+from spike_training.evaluation.verdict import calibrated, figures, score, show, to_json
+from spike_training.methods.bicross.stages.cross_domain import CrossDomain
+from spike_training.reports.run_page import PAGE, write_page
+from spike_training.runs.build import Context, Work, context, make_work
+from spike_training.runs.dry_run import dry_run
+from spike_training.runs.epochs import with_steps
+from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
+from spike_training.runs.recordings import check_places
+from spike_training.runs.sessions import Session
+from spike_training.settings.config import RunConfig, StageConfig, check, listed, to_yaml
+from spike_training.settings.reading import NO_OUT, load_config
+
+NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
+"""Settings that may differ when a run is continued: they say where it runs, not what it does."""
+
+HOW_FAST = ('data.workers', 'train.ahead')
+"""Others that may: batches are the same, whoever makes them."""
+
+
+def run(config: RunConfig) -> None:
+    """Trains all stages, fits the uncertainty, evaluates and exports.
+
+    Raises:
+        ConfigError: The settings cannot be, or the folder holds a run of other settings.
+        DataSetError: Recordings that the settings name cannot be used, or source and target share
+            places.
+        TrainingError: Training cannot go on.
+    """
+    if config.dry_run:
+        dry_run(config)
+        return
+    check(config)
+    if config.out == Path():
+        raise ConfigError(listed([NO_OUT]))
+    fabric = make_fabric(config.device, config.devices, config.train.precision, config.nodes)
+    if config.target is not None:
+        check_places(config.data, config.target.data(config.data))
+    config = with_steps(config, fabric.world_size)
+    if fabric.is_global_zero:
+        _claim(config)
+    fabric.barrier()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    quiet = not fabric.is_global_zero
+    if not quiet:
+        write_page(config.out)
+    try:
+        with Session(config.out, fabric.device, fabric.world_size, quiet) as session:
+            _train(config, fabric, session)
+    finally:
+        # Also of what was stopped.
+        if not quiet and write_page(config.out):
+            print(f'{config.out / PAGE}: the page of the run')
+    fabric.barrier()
+
+
+def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
+    """All stages, and the verdict."""
+    trained: dict[str, Path] = {}
+    for stage in config.stages:
+        with session.stage(stage.name):
+            trained[stage.name] = train_stage(config, stage, trained, fabric)
+        if fabric.is_global_zero:
+            write_page(config.out)
+        fabric.barrier()
+    if fabric.is_global_zero:
+        _finish(config, trained[config.stages[-1].name], fabric.device)
+
+
+def train_stage(
+    config: RunConfig, stage: StageConfig, trained: Mapping[str, Path], fabric: Fabric
+) -> Path:
+    """Trains one stage, or goes on where it was stopped.
+
+    Args:
+        config: Of the run; the stage's folder is OUT/STAGE.
+        stage: One of its stages.
+        trained: The checkpoints of the stages before it, by name, in their order.
+        fabric: Launched.
+
+    Returns:
+        The checkpoint that the stage hands on.
+    """
+    here = context(config, stage, trained, fabric.device)
+    work = make_work(here)
+    fit(
+        work.stage,
+        train=work.train,
+        validation=work.validation,
+        config=stage.train(config.train),
+        folder=here.folder,
+        info=here.info,
+        fabric=fabric,
+        seed=config.seed,
+    )
+    if fabric.is_global_zero:
+        _select(work, here)
+    fabric.barrier()
+    return _result(here)
+
+
+def _select(work: Work[Any], here: Context) -> None:
+    """Chooses, or averages, what the stage hands on, where that is asked for."""
+    weights: Tensors | None = None
+    selection: dict[str, Any] = {}
+    stage: Stage[Any] = work.stage
+    if isinstance(stage, CrossDomain) and here.stage.adapt.deploy == 'label_free':
+        chosen, criteria = _label_free(stage, work.validation, here)
+        weights = weights_of(stage.teacher if chosen == 'teacher' else stage.student)
+        selection = {'selected': chosen, 'criteria': criteria}
+        print(f'{here.stage.name}: the {chosen} is exported, by {SELECTION}')
+    other = here.stage.average_with
+    if other is not None:
+        weights = weights or load(newest_model(here.folder))[1]
+        weights = _averaged(weights, here.load(here.trained[other])[1])
+        selection['averaged_with'] = other
+        print(f'{here.stage.name}: its weights are averaged with those of {other}')
+    if weights is not None:
+        save(here.folder / SELECTED, weights, here.info)
+        write_atomically(here.folder / SELECTION, json.dumps(selection, indent=2).encode())
+
+
+def _averaged(weights: Tensors, others: Tensors) -> Tensors:
+    """The means of two networks' weights and statistics; of counters the first one's."""
+    return {
+        name: ((value.astype(np.float32) + others[name]) / 2).astype(value.dtype)
+        if np.issubdtype(value.dtype, np.floating)
+        else value
+        for name, value in weights.items()
+    }
+
+
+def _label_free(
+    stage: CrossDomain, validation: Source[Any], here: Context
+) -> tuple[str, dict[str, float]]:
+    """Which network of a cross_domain stage is the better one, and the criteria of both."""
+    train, mean = here.stage.train(here.config.train), Mean()
+    stage.eval()
+    torch.manual_seed(here.config.seed)
+    for step in range(train.validate_batches):
+        # From the end of the batches of validation: those have been looked at often.
+        batch = validation.batch(train.validate_batches + step, train.batch_size)
+        mean.add(stage.label_free(batch))
+    criteria = mean.take()
+    return min(criteria, key=lambda name: criteria[name]), criteria
+
+
+def _result(here: Context) -> Path:
+    """The checkpoint that a stage hands on."""
+    selected = here.folder / SELECTED
+    return selected if selected.exists() else newest_model(here.folder)
+
+
+def _claim(config: RunConfig) -> None:
+    """Makes the folder the run's own; a run in it is continued only if that is asked for."""
+    path = config.out / CONFIG
+    text = to_yaml(config)
+    if path.exists():
+        if not config.resume:
+            raise ConfigError(
+                f'{config.out} holds a run already: continue it with --resume true, or choose '
+                'another --out'
+            )
+        # Read as settings: of a run that an older version began some may not be named.
+        before, now = yaml.safe_load(to_yaml(load_config(path))), yaml.safe_load(text)
+        different = [name for name in _differences(before, now) if name not in HOW_FAST]
+        if different:
+            raise ConfigError(
+                f'{config.out} holds a run with another {", ".join(different)}: give the settings '
+                'it was started with, or choose another --out'
+            )
+        return
+    make_folder(config.out)
+    write_atomically(path, text.encode())
+
+
+def _differences(before: Any, now: Any) -> list[str]:
+    names = []
+    for name in [*before.keys(), *(now.keys() - before.keys())]:
+        one, other = before.get(name), now.get(name)
+        if name in NOT_THE_RUN or one == other:
+            continue
+        if isinstance(one, dict) and isinstance(other, dict):
+            names += [f'{name}.{inner}' for inner in _differences(one, other)]
+        else:
+            names.append(name)
+    return names
+
+
+def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
+    info, weights = load(checkpoint)
+    info = calibrated(config, info, weights, device)
+    report = score(config, info, weights, device)
+    info = dataclasses.replace(info, metrics=figures(report))
+    model = config.out / MODEL
+    save(model, weights, info)
+    write_atomically(config.out / REPORT, to_json(report))
+    if config.evaluate.export and info.inputs == ('spikes',):
+        from spike_training.runs.export import export
+
+        export(model, checkpoint=model)
+    show(report)
+    print(f'{model}: the checkpoint; {config.out / REPORT}: its figures')

@@ -1,0 +1,343 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A clip of frames as a spike camera would have recorded it: packed planes at any rate.
+
+Frames are turned to linear light, brought to the sensor's size, exposed by one gain for the whole
+clip (a spike camera has no exposure control), interpolated in time and handed to the simulated
+sensor. Memory holds two frames and a block of planes, however long the clip.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import zlib
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+
+from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_depth_ros.video.light import Light, luminance
+from spike_depth_ros.video.spiking import cut
+from spike_training.datasets import readers
+from spike_training.datasets.clip import Clip, Depth, Matrix
+from spike_training.datasets.readers.files import check_share
+from spike_training.errors import ConfigError, DataSetError, FrameError
+from spike_training.sampling.transforms import TRANSFORMS, Transform
+from spike_training.sensor.camera import SpikeCamera
+from spike_training.sensor.interpolation import (
+    FlowInterpolator,
+    Interpolator,
+    LinearInterpolator,
+    Motion,
+    sub_frames,
+)
+from spike_training.sensor.parameters import IDEAL, Sensor
+
+Interpolation = Literal['flow', 'linear']
+INTERPOLATORS: dict[str, type[Interpolator]] = {
+    'flow': FlowInterpolator,
+    'linear': LinearInterpolator,
+}
+"""By name: what goes from frame to frame."""
+
+BLOCK = 128
+"""Planes that are simulated at once at most."""
+
+_METERED = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class CameraSettings:
+    """The spike camera that looks at clips.
+
+    Attributes:
+        height: Rows.
+        width: Columns.
+        rate_hz: Planes per second.
+        transform: Which part of the frames it sees, see :data:`.transforms.TRANSFORMS`.
+        mean_rate: Share of the planes in which a pixel fires, on average over the clip; what
+            saturates lowers it.
+        interpolation: How to go from frame to frame: along optical flow, or blended.
+        sensor: What its pixels add; its plane rate is ``rate_hz``, whatever it says itself.
+        seed: Of the charge that pixels begin with, of their noise and of their differences.
+
+    Raises:
+        ConfigError: A number out of range, or an unknown name.
+    """
+
+    height: int = 250
+    width: int = 400
+    rate_hz: float = 20_000.0
+    transform: Transform = 'aspect'
+    mean_rate: float = 0.2
+    interpolation: Interpolation = 'flow'
+    sensor: Sensor = IDEAL
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise ConfigError(f'size is {self.width}x{self.height}: expected 1x1 or more')
+        if not 1 <= self.rate_hz <= 1e6:
+            raise ConfigError(f'rate is {self.rate_hz:g}: expected planes a second, 1 to 1e6')
+        if not 0 < self.mean_rate <= 1:
+            raise ConfigError(f'mean_rate is {self.mean_rate:g}: expected above 0 and at most 1')
+        for name, table in (('transform', TRANSFORMS), ('interpolation', INTERPOLATORS)):
+            if getattr(self, name) not in table:
+                raise ConfigError(
+                    f'{name} is {getattr(self, name)!r}: expected {" or ".join(table)}'
+                )
+
+
+class ClipCamera:
+    """A spike camera that looks at a clip.
+
+    Args:
+        clip: The frames.
+        settings: The camera.
+
+    Attributes:
+        skipped: Frames that could not be used so far, their names by reason.
+
+    Raises:
+        DataSetError: No frame, more bad frames than a set may have, all frames are black, or they
+            do not fit the transform.
+    """
+
+    def __init__(self, clip: Clip, settings: CameraSettings) -> None:
+        self.clip, self.settings = clip, settings
+        self.skipped: dict[str, list[str]] = {}
+        self._frames: dict[int, Light | None] = {}
+        self._motions: dict[tuple[float, float], Motion] = {}
+        self._interpolator = INTERPOLATORS[settings.interpolation]()
+        shown = self._first_frame()
+        try:
+            self._placement = TRANSFORMS[settings.transform](
+                shown, settings.height, settings.width
+            )
+        except ValueError as error:
+            raise DataSetError(f'{clip.name}: {error}') from error
+        self.matrix: Matrix = self._placement.camera(clip.camera)
+        self._gain = self._metered()
+
+    def depth(self, index: int) -> Depth | None:
+        """True depth at a frame as this camera sees it, ``[height, width]`` metres.
+
+        NaN is unknown, +Inf sky; None where the frame has no depth or one that cannot be used,
+        which is noted.
+        """
+        try:
+            depth = self.clip.depth(index)
+            return None if depth is None else self._placement.depth(depth)
+        except (FrameError, ValueError) as error:
+            self._skip(index, error)
+            return None
+
+    def light(self, index: int) -> Light | None:
+        """Light of a frame as this camera sees it, ``[height, width]`` thresholds per plane.
+
+        Returns:
+            0 to 1; None where the frame cannot be used, which is noted.
+
+        Raises:
+            DataSetError: That are too many now.
+        """
+        light = self._luminance(index)
+        return None if light is None else self._exposed(light)
+
+    def planes(self, start_s: float, count: int, stream: int = 0) -> Iterator[PackedPlanes]:
+        """The planes of a part of the clip.
+
+        Before the first frame and after the last one the scene stands still. Between frames, light
+        is interpolated at instants of which nothing moves more than about a pixel to the next, and
+        linear in between; of single pictures each is seen from halfway to the one before it to
+        halfway to the next. A frame that cannot be used is left out.
+
+        Args:
+            start_s: Time of plane 0, seconds as in the clip.
+            count: Number of planes, 1 or more.
+            stream: Which stream: those of different numbers begin with different charge.
+
+        Yields:
+            ``[planes, height, ceil(width / 8)]`` uint8, ``little``; at most :data:`BLOCK` planes.
+
+        Raises:
+            DataSetError: Too many frames cannot be used.
+        """
+        settings = self.settings
+        key = zlib.crc32(f'{settings.seed} {self.clip.name} {stream}'.encode())
+        # Every stream is noisy in its own way, and all are seen by one and the same camera.
+        camera = SpikeCamera(
+            settings.height,
+            settings.width,
+            torch.tensor([key]),
+            dataclasses.replace(settings.sensor, rate_hz=settings.rate_hz),
+            chips=torch.tensor([settings.seed]),
+        )
+        for step in self._steps(start_s, count):
+            for before, after, planes in cut(*step, BLOCK):
+                light = torch.from_numpy(np.stack([before, after])).clamp_(0, 1)
+                yield camera.expose(light[None], [0, planes])[0].numpy()
+
+    def _steps(self, start_s: float, count: int) -> Iterator[tuple[Light, Light, int]]:
+        """Light at two instants and the planes between them, until there are enough."""
+        rate = self.settings.rate_hz
+        done = 0
+        for time, light, next_time, next_light in self._pairs(start_s):
+            # Plane k is at start + k / rate; a frame's own plane is not pushed to the next one.
+            stop = (
+                math.ceil((next_time - start_s) * rate - 1e-6) if next_light is not None else count
+            )
+            stop = min(stop, count)
+            if stop <= done:
+                continue
+            if next_light is None:
+                yield light, light, stop - done
+                return
+            before, after = (time - start_s) * rate, (next_time - start_s) * rate
+            if self.clip.video:
+                motion = self._motion(time, light, next_time, next_light)
+                yield from _line(motion, before, after, done, stop)
+            else:
+                # Between single pictures nothing moves: each is seen around its own time.
+                middle = min(max(math.ceil((before + after) / 2), done), stop)
+                for shown, planes in ((light, middle - done), (next_light, stop - middle)):
+                    if planes:
+                        yield shown, shown, planes
+            done = stop
+            if done == count:
+                return
+
+    def _pairs(self, start_s: float) -> Iterator[tuple[float, Light, float, Light | None]]:
+        """Usable frames from an instant on, each with the next one, the last one with None."""
+        times = self.clip.times_s
+        first = max(int(np.searchsorted(times, start_s, 'right')) - 1, 0)
+        while first > 0 and self.light(first) is None:
+            first -= 1
+        before: tuple[float, Light] | None = None
+        for index in range(first, len(times)):
+            light = self.light(index)
+            if light is None:
+                continue
+            time = float(times[index])
+            if before is None and time > start_s:
+                before = (start_s, light)  # still until the first frame
+            if before is not None:
+                yield (*before, time, light)
+            before = (time, light)
+        assert before is not None  # one frame at least was read to find the size
+        yield (*before, math.inf, None)
+
+    def _motion(self, time: float, light: Light, next_time: float, next_light: Light) -> Motion:
+        """What happens between two frames; the windows around both of them want to know it."""
+        key = (time, next_time)
+        if key not in self._motions:
+            for old in list(self._motions)[:-1]:
+                del self._motions[old]
+            self._motions[key] = self._interpolator.between(light, next_light)
+        return self._motions[key]
+
+    def _luminance(self, index: int) -> Light | None:
+        if index not in self._frames:
+            # A pair is all that is looked at.
+            for old in list(self._frames)[:-1]:
+                del self._frames[old]
+            try:
+                self._frames[index] = self._placement.image(luminance(self.clip.image(index)))
+            except (FrameError, ValueError) as error:
+                self._frames[index] = None
+                self._skip(index, error)
+        return self._frames[index]
+
+    def _exposed(self, light: Light) -> Light:
+        exposed: Light = np.clip(light * self._gain, 0, 1)
+        return exposed
+
+    def _first_frame(self) -> tuple[int, int]:
+        """(height, width) of the frames."""
+        for index in range(len(self.clip)):
+            try:
+                height, width, _ = self.clip.image(index).shape
+                return height, width
+            except FrameError as error:
+                self._skip(index, error)
+        raise DataSetError(f'{self.clip.name}: no frame can be read, expected two or more')
+
+    def _metered(self) -> np.float32:
+        """The gain that gives the clip its mean rate, from some frames all over it."""
+        chosen = np.unique(np.linspace(0, len(self.clip) - 1, _METERED).round().astype(int))
+        means = [
+            float(light.mean()) for k in chosen if (light := self._luminance(int(k))) is not None
+        ]
+        mean = sum(means) / len(means) if means else 0.0
+        if mean <= 0:
+            raise DataSetError(f'{self.clip.name}: its frames are black, expected some light')
+        return np.float32(self.settings.mean_rate / mean)
+
+    def _skip(self, index: int, error: Exception) -> None:
+        reason, name = ' '.join(str(error).split()), f'{self.clip.name}, frame {index}'
+        names = self.skipped.setdefault(reason, [])
+        if name not in names:
+            names.append(name)
+        check_share(self.skipped, len(self.clip), self.clip.name)
+
+
+def _line(
+    motion: Motion, before: float, after: float, first: int, stop: int
+) -> Iterator[tuple[Light, Light, int]]:
+    """Steps from plane ``first`` to ``stop`` between two frames.
+
+    Args:
+        motion: What happens between them.
+        before: Time of the first frame, in planes.
+        after: Time of the second frame, in planes.
+        first: The first plane wanted.
+        stop: One past the last plane wanted.
+    """
+    whole = after - before
+    steps = min(math.ceil(sub_frames(motion) * (stop - first) / whole), stop - first)
+
+    def light(plane: int) -> Light:
+        # Within a plane of a frame, it is that frame.
+        if plane - before < 1:
+            return motion.at(0)
+        return motion.at(1) if after - plane < 1 else motion.at((plane - before) / whole)
+
+    knots = sorted({first + round(k * (stop - first) / steps) for k in range(steps + 1)})
+    left = light(knots[0])
+    for a, b in itertools.pairwise(knots):
+        right = light(b)
+        yield left, right, b - a
+        left = right
+
+
+def frame_clips(name: str, where: str) -> list[Clip]:
+    """The recordings of a data set of frames.
+
+    Args:
+        name: Of the data set.
+        where: Its path, and options of its reader: see :func:`.readers.read`.
+
+    Raises:
+        DataSetError: It cannot be used, has no recording, or recordings of spikes already.
+    """
+    clips = [clip for clip in readers.read(name, where) if isinstance(clip, Clip)]
+    if not clips:
+        raise DataSetError(f'{where}: no recordings of frames, expected at least one')
+    return clips
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """A sensor size such as 400x250: (width, height) in pixels.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        width, height = (int(part) for part in text.lower().split('x'))
+    except ValueError:
+        raise ConfigError(f'size is {text!r}: expected WIDTHxHEIGHT, such as 400x250') from None
+    return width, height

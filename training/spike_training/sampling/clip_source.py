@@ -1,0 +1,238 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Samples of real scenes: labelled frames of recordings, seen by a simulated spike camera."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spike_depth_ros.stream.window import reference_index
+from spike_depth_ros.video.light import luminance
+from spike_depth_ros.video.placement import Placement
+from spike_training.datasets.clip import Clip, Depth, Rgb
+from spike_training.errors import DataSetError, FrameError
+from spike_training.sampling.labelled import LabelledSource, PlaneWindow
+from spike_training.sampling.procedural import exposure_gain
+from spike_training.sampling.sample import Batch
+from spike_training.sampling.transforms import TRANSFORMS, Transform
+from spike_training.sensor.camera import SpikeCamera
+from spike_training.sensor.exposure import count_spikes, phases
+from spike_training.sensor.interpolation import FlowInterpolator, Interpolator, interpolate
+
+MEAN_RATE = 0.2
+"""Share of the planes in which a pixel fires, on average over an image."""
+
+_SEGMENTS = 4
+"""Parts of a window, at least, between which light is found; it is blended within them."""
+_SUB_FRAMES = 16
+"""Parts of the time between two frames, at least, likewise."""
+_PHASES = 8
+
+
+class ClipSource(LabelledSource):
+    """Batches of the labelled frames of clips, as :class:`ProceduralSource` gives of scenes.
+
+    A window of spikes lies around its labelled frame, which is its reference plane. Frames are
+    turned to linear light and brought to size before spikes are simulated; binary planes are never
+    resampled, depth takes the nearest pixel and is never interpolated.
+
+    Args:
+        clips: Recordings with labelled frames.
+        height: Rows.
+        width: Columns.
+        planes: Window lengths; every batch has one of them.
+        rate_hz: Planes per second.
+        bins: Bins of the counts.
+        mean_rate: Firing rate that each image is exposed to; what saturates lowers it.
+        with_rgb: Whether batches have colour images.
+        with_spikes: Whether spikes are simulated: a network of RGB needs none, and batches then
+            have one bin without a spike.
+        labels: Whether depth is read; else no depth file is opened, and all is NaN.
+        transform: Which part of the frames is seen, see :data:`.transforms.TRANSFORMS`.
+        interpolator: How to go from frame to frame; along optical flow unless given.
+        device: Where to simulate.
+        seed: Of the order of batches, and of the charge that pixels begin with.
+        flip: See :class:`LabelledSource`.
+        random_crop: See :class:`LabelledSource`.
+        workers: See :class:`LabelledSource`.
+
+    Raises:
+        DataSetError: No frame of the clips has depth.
+        ValueError: A number that is not positive.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        height: int,
+        width: int,
+        planes: tuple[int, ...] = (128,),
+        rate_hz: float = 20_000.0,
+        bins: int = 32,
+        mean_rate: float = MEAN_RATE,
+        with_rgb: bool = False,
+        with_spikes: bool = True,
+        labels: bool = True,
+        transform: Transform = 'aspect',
+        interpolator: Interpolator | None = None,
+        device: torch.device | str = 'cpu',
+        seed: int = 0,
+        flip: bool = False,
+        random_crop: bool = False,
+        workers: int = 0,
+    ) -> None:
+        if min(height, width, bins, *planes) < 1 or not (rate_hz > 0 and 0 < mean_rate < 1):
+            raise ValueError(
+                f'image {height} x {width}, windows of {list(planes)} planes at {rate_hz:g} Hz in '
+                f'{bins} bins, firing rate {mean_rate:g}: expected positive numbers, the last '
+                'below 1'
+            )
+        super().__init__(planes, seed, flip, random_crop, workers)
+        self._frames = [(clip, index) for clip in clips for index in clip.labelled]
+        if not self._frames:
+            names = ', '.join(clip.name for clip in clips) or 'no clips'
+            raise DataSetError(f'{names}: no frame has depth, expected one or more')
+        self.height, self.width, self.bins = height, width, bins
+        self.rate_hz, self.mean_rate = rate_hz, mean_rate
+        self.with_rgb, self.with_spikes, self.labels = with_rgb, with_spikes, labels
+        self.device = torch.device(device)
+        self.transform = transform
+        self._interpolator = FlowInterpolator() if interpolator is None else interpolator
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def recording(self, number: int) -> str:
+        """The name of the clip that a sample is of."""
+        return self._frames[number][0].name
+
+    def frame(self, number: int) -> int:
+        """The number of a sample's frame in its clip."""
+        return self._frames[number][1]
+
+    def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
+        """See :meth:`LabelledSource.sample`."""
+        clip, index = self._frames[number]
+        image = clip.image(index)
+        source = (image.shape[0], image.shape[1])
+        try:
+            placement = TRANSFORMS[self.transform](source, self.height, self.width)
+            if place != 0.5:
+                placement = moved(placement, place)
+            counts, lengths = self._spikes(clip, index, image, placement, number, planes)
+        except ValueError as error:  # of another size than the frames beside it, or too small
+            raise FrameError(str(error)) from error
+        rgb = None
+        if self.with_rgb:
+            colour = torch.from_numpy(placement.image(image)).to(self.device)
+            rgb = (colour.permute(2, 0, 1).float() / 255)[None]
+        camera = placement.camera(clip.camera)
+        return Batch(
+            counts=counts,
+            planes_per_bin=lengths,
+            rgb=rgb,
+            depth=torch.from_numpy(self._depth(clip, index, placement))[None, None].to(
+                self.device
+            ),
+            fx=torch.tensor([camera[0, 0]], dtype=torch.float32, device=self.device),
+            index=torch.tensor([number], device=self.device),
+        )
+
+    def window(self, number: int) -> PlaneWindow:
+        """See :meth:`LabelledSource.window`."""
+        clip, index = self._frames[number]
+        image = clip.image(index)
+        try:
+            source = (image.shape[0], image.shape[1])
+            placement = TRANSFORMS[self.transform](source, self.height, self.width)
+            exposed, knots, key = self._exposed(
+                clip, index, image, placement, number, self.planes[0]
+            )
+        except ValueError as error:
+            raise FrameError(str(error)) from error
+        planes = SpikeCamera(self.height, self.width, key).expose(exposed, knots)
+        return PlaneWindow(planes[0].cpu().numpy(), placement.camera(clip.camera))
+
+    def _depth(self, clip: Clip, index: int, placement: Placement) -> Depth:
+        if not self.labels:
+            return np.full((self.height, self.width), np.nan, np.float32)
+        depth = clip.depth(index)
+        assert depth is not None  # a labelled frame has depth
+        if depth.shape != placement.source:
+            raise FrameError(
+                f'image {list(placement.source)} and depth {list(depth.shape)} differ in size'
+            )
+        return placement.depth(depth)
+
+    def _spikes(
+        self, clip: Clip, index: int, image: Rgb, placement: Placement, number: int, planes: int
+    ) -> tuple[Tensor, Tensor]:
+        """Counts and lengths of the bins of a window."""
+        if not self.with_spikes:
+            shape = (1, 1, self.height, self.width)
+            one = torch.ones(1, dtype=torch.int32, device=self.device)
+            return torch.zeros(shape, dtype=torch.uint8, device=self.device), one
+        exposed, knots, key = self._exposed(clip, index, image, placement, number, planes)
+        return count_spikes(exposed, knots, phases(key, self.height, self.width), self.bins)
+
+    def _exposed(
+        self, clip: Clip, index: int, image: Rgb, placement: Placement, number: int, planes: int
+    ) -> tuple[Tensor, list[int], Tensor]:
+        """Light at the knots of a window, ``[1, K, H, W]``, these, and the key of its charge."""
+        light, knots = self._moving(clip, index, placement, planes)
+        exposed = torch.from_numpy(light).to(self.device)
+        # Metered at the reference plane, as an exposure control would.
+        gain = exposure_gain(
+            torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
+            np.array([self.mean_rate], np.float32),
+        )
+        key = torch.tensor([self.seed * 0x1000003 + _PHASES + number], device=self.device)
+        return (exposed * gain).clamp_(0, 1)[None], knots, key
+
+    def _moving(
+        self, clip: Clip, index: int, placement: Placement, planes: int
+    ) -> tuple[npt.NDArray[np.float32], list[int]]:
+        """Light at a few instants of a window, ``[K, H, W]``, and their planes."""
+        times = clip.times_s
+        start = times[index] - reference_index('middle', planes) / self.rate_hz
+        end = start + planes / self.rate_hz
+        first = last = index
+        if clip.video:
+            first = max(int(np.searchsorted(times, start, 'right')) - 1, 0)
+            last = min(int(np.searchsorted(times, end, 'left')), len(times) - 1)
+        frames, times_s = [], []
+        for k in range(first, last + 1):
+            try:
+                frames.append(placement.image(luminance(clip.image(k))))
+                times_s.append(float(times[k]))
+            except FrameError:
+                # One beside it is as if it were missing; it has its own turn to be told of.
+                if k == index:
+                    raise
+        gap = float(np.diff(times_s).min()) if len(times_s) > 1 else math.inf
+        segments = max(_SEGMENTS, math.ceil(_SUB_FRAMES * planes / self.rate_hz / gap))
+        knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
+        instants = [float(start + knot / self.rate_hz) for knot in knots]
+        return interpolate(frames, times_s, instants, self._interpolator), knots
+
+
+def moved(placement: Placement, place: float) -> Placement:
+    """The part of an image that lies elsewhere in it.
+
+    Args:
+        placement: Tells its size.
+        place: From 0, at the top or left, to 1, at the other end.
+    """
+    rows, columns = placement.source
+    return dataclasses.replace(
+        placement,
+        top=round(place * (rows - placement.rows)),
+        left=round(place * (columns - placement.columns)),
+    )

@@ -1,0 +1,232 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What sources of samples of recordings share: numbers, order, and a record of what is damaged."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_training.datasets.clip import Matrix
+from spike_training.datasets.readers.files import check_share
+from spike_training.errors import DataSetError, FrameError
+from spike_training.sampling.sample import Batch, joined
+from spike_training.sampling.transforms import flip_batch
+
+_ENOUGH = 40
+"""Samples from which on a share of bad ones says something."""
+_LENGTHS, _ORDER, _FLIPS, _CROPS = 7, 9, 10, 11
+"""What is drawn: generators of one seed never meet."""
+
+
+class PlaneWindow(NamedTuple):
+    """Spikes plane by plane, and the camera that saw them.
+
+    Attributes:
+        planes: ``[planes, H, ceil(W / 8)]`` uint8, top row first, ``little``.
+        camera: Matrix, ``[3, 3]`` pixels; None where nothing tells it.
+    """
+
+    planes: PackedPlanes
+    camera: Matrix | None
+
+
+class LabelledSource(ABC):
+    """A known number of samples, some of which may turn out to be damaged.
+
+    Batches come in an order drawn for each epoch. Which samples a batch has, its window length,
+    and how they are cropped and mirrored are functions of the seed and of the batch's number
+    alone: resuming, the number of processes and that of threads change nothing.
+
+    Args:
+        planes: Window lengths; every batch has one of them.
+        seed: Of the order of batches and of what is drawn for them.
+        flip: Whether batches mirror half of their samples, spikes, colours and depth together.
+        random_crop: Whether batches see a random part of images that are longer than needed,
+            instead of the middle.
+        workers: Threads that make the samples of a batch; 0: none beside the caller's.
+
+    Attributes:
+        planes: Window lengths.
+        skipped: Samples that could not be used so far, their names by reason.
+    """
+
+    height: int
+    width: int
+
+    def __init__(
+        self,
+        planes: tuple[int, ...],
+        seed: int = 0,
+        flip: bool = False,
+        random_crop: bool = False,
+        workers: int = 0,
+    ) -> None:
+        self.planes, self.seed = planes, seed
+        self._flip, self._random_crop = flip, random_crop
+        self._pool = ThreadPoolExecutor(workers, 'samples') if workers else None
+        self._order: tuple[int, npt.NDArray[np.int64]] = -1, np.empty(0, np.int64)
+        self.skipped: dict[str, list[str]] = {}
+        self._tried: set[int] = set()
+        self._noting = threading.Lock()
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def recording(self, number: int) -> str:
+        """The name of the recording that a sample is of."""
+
+    @abstractmethod
+    def frame(self, number: int) -> int:
+        """The number of a sample's frame, or plane, in its recording."""
+
+    @abstractmethod
+    def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
+        """One sample, as a batch of one.
+
+        Args:
+            number: Below the length of the source.
+            planes: Window length.
+            place: Where the part that is seen lies in what is longer than needed: 0 at its top or
+                left, 1 at the other end.
+
+        Raises:
+            FrameError: It cannot be used.
+        """
+
+    @abstractmethod
+    def window(self, number: int) -> PlaneWindow:
+        """The spikes of a sample plane by plane, at the first of the window lengths.
+
+        They are those that :meth:`sample` counts.
+
+        Args:
+            number: Below the length of the source.
+
+        Raises:
+            FrameError: It cannot be used.
+        """
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """The batch of a step on one of several processes.
+
+        A sample that cannot be used gives its place to the one after it.
+
+        Args:
+            step: Number of the step, 0 or more.
+            batch_size: Samples on each process.
+            rank: This process.
+            world_size: Number of processes.
+
+        Raises:
+            DataSetError: Too many of the samples cannot be used.
+        """
+        choice = np.random.default_rng([self.seed, _LENGTHS, step]).integers(len(self.planes))
+        length = self.planes[int(choice)]
+        first = (step * world_size + rank) * batch_size
+
+        def make(k: int) -> Batch:
+            return self._sound(first + k, length)
+
+        run = map if self._pool is None else self._pool.map
+        batch = joined([*run(make, range(batch_size))])
+        if not self._flip:
+            return batch
+        tossed = [self._drawn(_FLIPS, first + k) < 0.5 for k in range(batch_size)]
+        return flip_batch(batch, torch.tensor(tossed, device=batch.counts.device))
+
+    def _sound(self, turn: int, planes: int) -> Batch:
+        """The sample of a turn, or the nearest one after it that can be used."""
+        number = self._shuffled(turn)
+        place = self._drawn(_CROPS, turn) if self._random_crop else 0.5
+        for later in range(len(self)):
+            part = self.attempt((number + later) % len(self), planes, place)
+            if part is not None:
+                return part
+        raise DataSetError(f'{self.recording(number)}: no frame can be used ({len(self)} tried)')
+
+    def _shuffled(self, turn: int) -> int:
+        epoch, offset = divmod(turn, len(self))
+        known = self._order  # by one name, for other threads may be in another epoch
+        if known[0] != epoch:
+            order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
+            self._order = known = epoch, order
+        return int(known[1][offset])
+
+    def _drawn(self, what: int, turn: int) -> float:
+        return float(np.random.default_rng([self.seed, what, turn]).random())
+
+    def samples(self, numbers: Sequence[int], planes: int | None = None) -> Batch:
+        """Chosen samples.
+
+        Args:
+            numbers: Their numbers, below the length of the source.
+            planes: Window length; the first of the source's by default.
+
+        Raises:
+            FrameError: One of them cannot be used.
+        """
+        return joined([self.sample(number, planes or self.planes[0]) for number in numbers])
+
+    def usable(self, numbers: Sequence[int]) -> Batch | None:
+        """Those of some samples that can be used, None if none can; notes the others.
+
+        Raises:
+            DataSetError: Too many of the samples that were asked for so far cannot be used.
+        """
+        parts = [part for number in numbers if (part := self.attempt(number)) is not None]
+        return joined(parts) if parts else None
+
+    def attempt(self, number: int, planes: int | None = None, place: float = 0.5) -> Batch | None:
+        """One sample, as a batch of one, or None if it cannot be used, which is noted.
+
+        Args:
+            number: Below the length of the source.
+            planes: Window length; the first of the source's by default.
+            place: See :meth:`sample`.
+
+        Raises:
+            DataSetError: Too many of the samples that were asked for so far cannot be used.
+        """
+        part, reason = None, None
+        try:
+            part = self.sample(number, planes or self.planes[0], place)
+        except FrameError as error:
+            reason = str(error)
+        with self._noting:
+            self._tried.add(number)
+            if reason is not None:
+                names = self.skipped.setdefault(reason, [])
+                name = f'{self.recording(number)}, frame {self.frame(number)}'
+                if name not in names:
+                    names.append(name)
+            if len(self._tried) >= min(_ENOUGH, len(self)):
+                self.check()
+        return part
+
+    def check(self) -> None:
+        """Refuses a source of which too much was damaged.
+
+        Raises:
+            DataSetError: Too many of the samples that were asked for so far cannot be used.
+        """
+        check_share(self.skipped, len(self._tried), self.recording(0))
+
+    def left_out(self) -> list[str]:
+        """Names of the samples that could not be used so far."""
+        with self._noting:
+            return [name for names in self.skipped.values() for name in names]
+
+    def spread(self, number: int) -> list[int]:
+        """Numbers of samples, evenly spread; of all if there are not more."""
+        number = min(number, len(self))
+        return [k * len(self) // number for k in range(number)]

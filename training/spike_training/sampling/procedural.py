@@ -1,0 +1,263 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training samples without data sets: procedural scenes seen by a simulated spike camera."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_depth_ros.stream.window import reference_index
+from spike_training.sampling.sample import Batch, joined
+from spike_training.scenes.drawing import DrawingProcesses, draw
+from spike_training.scenes.render import Rendering, render
+from spike_training.scenes.scene import Array, Scenes
+from spike_training.scenes.world import World
+from spike_training.sensor.camera import SpikeCamera
+from spike_training.sensor.exposure import count_spikes, phases
+
+_SEGMENTS = 4
+_METER_STEP = 4
+_AHEAD = 256
+_PIXELS = 1 << 23
+_LENGTHS = 7
+_RGB_LEVEL = 0.25
+
+
+class ProceduralSource:
+    """An endless source of batches; every sample is a function of seed, split and index alone.
+
+    Sample ``index`` has style ``styles[index % len(styles)]``. The number of processes, the size
+    of batches and where training resumes change nothing.
+
+    Args:
+        styles: Styles of scenes, see ``world.STYLES``.
+        seed: Which world.
+        height: Rows.
+        width: Columns.
+        planes: Window lengths; every batch has one of them.
+        rate_hz: Planes per second.
+        with_rgb: Whether batches have colour images.
+        device: Where to render and simulate.
+        split: ``train``, ``calibration`` or ``test``: their scenes never meet.
+        bins: Bins of the counts.
+        workers: Processes that draw the scenes of coming batches; 0: they are drawn when wanted.
+
+    Raises:
+        ValueError: No styles or window lengths, or sizes or rates that are not positive.
+    """
+
+    def __init__(
+        self,
+        styles: tuple[str, ...] = ('indoor', 'road'),
+        seed: int = 0,
+        height: int = 128,
+        width: int = 192,
+        planes: tuple[int, ...] = (128,),
+        rate_hz: float = 20_000.0,
+        with_rgb: bool = False,
+        device: torch.device | str = 'cpu',
+        split: str = 'train',
+        bins: int = 32,
+        workers: int = 0,
+    ) -> None:
+        if not styles or not planes:
+            raise ValueError('no styles or no window lengths: expected at least one of each')
+        if min(height, width, bins, *planes) < 1 or not rate_hz > 0:
+            raise ValueError(
+                f'image {height} x {width}, windows of {list(planes)} planes at {rate_hz:g} Hz in '
+                f'{bins} bins: expected positive numbers'
+            )
+        self.seed = seed
+        self.worlds = [World(seed, style, split) for style in styles]
+        self.height, self.width, self.bins = height, width, bins
+        self.planes, self.rate_hz = planes, rate_hz
+        self.with_rgb, self.device = with_rgb, torch.device(device)
+        self._processes = DrawingProcesses(self.worlds, workers) if workers else None
+        self._drawn: dict[tuple[int, int, int, int], tuple[list[int], Scenes]] = {}
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """The batch of a step on one of several processes.
+
+        Args:
+            step: Number of the step, 0 or more.
+            batch_size: Samples on each process.
+            rank: This process.
+            world_size: Number of processes.
+        """
+        return self._samples(*self._step(step, batch_size, rank, world_size))
+
+    def windows(self, step: int, batch_size: int) -> Iterator[PackedPlanes]:
+        """The windows of a step's batch plane by plane, one after another.
+
+        Their counts are those of :meth:`batch`, bit for bit.
+
+        Args:
+            step: Number of the step, 0 or more.
+            batch_size: Samples.
+
+        Yields:
+            ``[planes, H, ceil(W / 8)]`` uint8, ``little``.
+        """
+        _, scenes, planes = self._step(step, batch_size)
+        # Light is found for as many scenes at once as for a batch: sums of floating-point numbers
+        # differ with their number, and a last bit is a spike more or less.
+        for part in self._parts(batch_size):
+            some = scenes.take(part)
+            rendering = render(some, self.height, self.width, self.device)
+            light, knots = self._light(rendering, some, planes)
+            for number, key in enumerate(torch.from_numpy(some.phase).to(self.device)):
+                camera = self._camera(key[None])
+                yield camera.expose(light[number : number + 1], knots)[0].cpu().numpy()
+
+    def samples(self, indices: Sequence[int], planes: int | None = None) -> Batch:
+        """Chosen samples.
+
+        Args:
+            indices: Their numbers, 0 or more.
+            planes: Window length; the first of the source's by default.
+        """
+        return self._samples(list(indices), draw(self.worlds, indices), planes or self.planes[0])
+
+    def _step(
+        self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[list[int], Scenes, int]:
+        """Numbers, scenes and window length of a step."""
+        # The same length on every process, as all samples of a step count alike.
+        choice = np.random.default_rng([self.seed, _LENGTHS, step]).integers(len(self.planes))
+        job = (batch_size, rank, world_size)
+        key = (step, *job)
+        drawn = self._drawn.get(key)
+        if drawn is None:
+            self._draw_ahead(step, *job)
+            drawn = self._drawn[key]
+        indices, scenes = drawn
+        return indices, scenes, self.planes[int(choice)]
+
+    def _draw_ahead(self, step: int, batch_size: int, rank: int, world_size: int) -> None:
+        """Draws the scenes of some steps together: that is several times faster."""
+        number = -(-_AHEAD // batch_size)
+
+        def indices_from(first: int) -> list[int]:
+            return [
+                (later * world_size + rank) * batch_size + i
+                for later in range(first, first + number)
+                for i in range(batch_size)
+            ]
+
+        indices = indices_from(step)
+        if self._processes is None:
+            scenes = draw(self.worlds, indices)
+        else:
+            scenes = self._processes.draw(
+                indices, map(indices_from, itertools.count(step + number, number))
+            )
+        self._drawn = {}
+        for k in range(number):
+            part = slice(k * batch_size, (k + 1) * batch_size)
+            self._drawn[step + k, batch_size, rank, world_size] = indices[part], scenes.take(part)
+
+    def _samples(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
+        """Renders and simulates, in parts if the batch is too large for the memory."""
+        parts = self._parts(len(indices))
+        return joined([self._part(indices[p], scenes.take(p), planes) for p in parts])
+
+    def _part(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
+        rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
+        light, knots = self._light(rendering, scenes, planes)
+        phase = phases(torch.from_numpy(scenes.phase).to(self.device), self.height, self.width)
+        counts, lengths = count_spikes(light, knots, phase, self.bins)
+        rgb = None
+        if rendering.rgb is not None:
+            level = np.full_like(scenes.rate, _RGB_LEVEL)
+            gain = exposure_gain(rendering.luminance, level)
+            rgb = (rendering.rgb * gain[:, None]).clamp_(0, 1).sqrt_()
+        focal = torch.from_numpy(scenes.focal).to(self.device)
+        return Batch(
+            counts=counts,
+            planes_per_bin=lengths,
+            rgb=rgb,
+            depth=rendering.depth[:, None],
+            fx=focal * self.width,
+            index=torch.as_tensor(indices, dtype=torch.int64, device=self.device),
+        )
+
+    def _parts(self, number: int) -> list[slice]:
+        """A batch in parts that the memory holds."""
+        most = max(_PIXELS // (self.height * self.width), 1)
+        return [slice(k, min(k + most, number)) for k in range(0, number, most)]
+
+    def _light(
+        self, rendering: Rendering, scenes: Scenes, planes: int
+    ) -> tuple[Tensor, list[int]]:
+        """What falls onto the sensor at the knots of a window."""
+        exposed = expose(rendering.luminance, scenes.rate)
+        return moving(exposed, rendering.flow, planes, self.rate_hz)
+
+    def _camera(self, keys: Tensor) -> SpikeCamera:
+        """The sensors that see some scenes, ``[B]``."""
+        return SpikeCamera(self.height, self.width, keys)
+
+
+def exposure_gain(luminance: Tensor, level: Array) -> Tensor:
+    """Factors ``[B, 1, 1]`` that bring the means of images ``[B, H, W]`` to levels ``[B]``."""
+    # Whole numbers add up to the same in any order, hence in any batch and on any device.
+    metered = (luminance[:, ::_METER_STEP, ::_METER_STEP].clamp(0, 16) * 65536).to(torch.int64)
+    total = metered.flatten(1).sum(1).double() / (65536 * metered[0].numel())
+    gain = torch.from_numpy(level).to(luminance.device) / total.clamp(min=1e-4).float()
+    return gain[:, None, None]
+
+
+def expose(luminance: Tensor, rate: Array) -> Tensor:
+    """Scales images to the firing rates aimed at, as a camera's exposure control would.
+
+    Args:
+        luminance: ``[B, H, W]`` linear light.
+        rate: Mean rate of each image, ``[B]``; what saturates lowers it.
+
+    Returns:
+        Thresholds per plane from 0 to 1.
+    """
+    return (luminance * exposure_gain(luminance, rate)).clamp_(0, 1)
+
+
+def moving(
+    luminance: Tensor, flow: Tensor, planes: int, rate_hz: float
+) -> tuple[Tensor, list[int]]:
+    """Luminance at a few instants of a window, from one image and its motion.
+
+    The image is moved along the motion of its pixels, backwards, so that what it shows at the
+    window's reference plane is exact.
+
+    Args:
+        luminance: At the reference plane, ``[B, H, W]``.
+        flow: Pixels per second, ``[B, 2, H, W]``.
+        planes: Window length.
+        rate_hz: Planes per second.
+
+    Returns:
+        ``[B, K, H, W]`` and the planes of these knots, from 0 to ``planes``.
+    """
+    reference = reference_index('middle', planes)
+    knots = sorted({round(k * planes / _SEGMENTS) for k in range(_SEGMENTS + 1)} | {0, planes})
+    _, height, width = luminance.shape
+    # In the units of grid_sample the image reaches from -1 to 1.
+    x = (torch.arange(width, device=flow.device) + 0.5) * (2 / width) - 1
+    y = (torch.arange(height, device=flow.device) + 0.5) * (2 / height) - 1
+    place = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)
+    speed = torch.stack([flow[:, 0] * (2 / width), flow[:, 1] * (2 / height)], -1)
+    images = []
+    for knot in knots:
+        if knot == reference:
+            images.append(luminance)
+            continue
+        grid = place - speed * ((knot - reference) / rate_hz)
+        moved = F.grid_sample(luminance[:, None], grid, 'bilinear', 'border', align_corners=False)
+        images.append(moved[:, 0].clamp_(0, 1))
+    return torch.stack(images, 1), knots

@@ -1,0 +1,122 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A target domain without data sets: procedural scenes in other light, seen by another camera."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spike_training.sampling.procedural import ProceduralSource, expose, moving
+from spike_training.sampling.sample import Batch
+from spike_training.scenes.render import Rendering, render
+from spike_training.scenes.scene import Scenes
+from spike_training.sensor.camera import SpikeCamera, simulate_counts
+from spike_training.sensor.parameters import IDEAL, Sensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How another camera sees the same kind of scenes; the default changes nothing.
+
+    Attributes:
+        light: Factor on the mean firing rate that the exposure aims at.
+        contrast: Exponent on the luminance of the scene: above 1 shadows are deeper.
+        vignette: Share of the light that the corners lose.
+        blur: Standard deviation of the lens's blur, pixels.
+        sensor: Noise and mismatch.
+    """
+
+    light: float = 1.0
+    contrast: float = 1.0
+    vignette: float = 0.0
+    blur: float = 0.0
+    sensor: Sensor = IDEAL
+
+    def through_lens(self, luminance: Tensor) -> Tensor:
+        """What falls onto the sensor: contrast, then blur, then vignette.
+
+        Args:
+            luminance: ``[B, H, W]``, linear, 0 or more.
+
+        Returns:
+            Same shape, in another unit: exposure follows.
+        """
+        if self.contrast != 1:
+            # By each image's mean, so that a power of a small number stays a number.
+            mean = luminance.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+            luminance = (luminance / mean).clamp(max=1e3).pow(self.contrast)
+        if self.blur:
+            luminance = _blurred(luminance, self.blur)
+        if self.vignette:
+            rows, columns = luminance.shape[1:]
+            y = torch.linspace(-1, 1, rows, device=luminance.device)[:, None]
+            x = torch.linspace(-1, 1, columns, device=luminance.device)
+            luminance = luminance * (1 - self.vignette * (x.square() + y.square()) / 2)
+        return luminance
+
+
+class ShiftedSource(ProceduralSource):
+    """As :class:`ProceduralSource`, but through another lens onto another sensor.
+
+    All scenes are seen by one sensor, whose pixels the seed chooses.
+
+    Args:
+        look: Lens, light and sensor.
+        **arguments: Of :class:`ProceduralSource`. It renders no colour images.
+    """
+
+    def __init__(self, look: Look, **arguments: object) -> None:
+        super().__init__(**arguments)  # type: ignore[arg-type]
+        self.look = dataclasses.replace(
+            look, sensor=dataclasses.replace(look.sensor, rate_hz=self.rate_hz)
+        )
+
+    def _part(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
+        rendering = render(scenes, self.height, self.width, self.device)
+        light, knots = self._light(rendering, scenes, planes)
+        counts, lengths = simulate_counts(
+            light,
+            knots,
+            keys=torch.from_numpy(scenes.phase).to(self.device),
+            sensor=self.look.sensor,
+            chips=self._chips(),
+            bins=self.bins,
+        )
+        return Batch(
+            counts=counts,
+            planes_per_bin=lengths,
+            rgb=None,
+            depth=rendering.depth[:, None],
+            fx=torch.from_numpy(scenes.focal).to(self.device) * self.width,
+            index=torch.as_tensor(indices, dtype=torch.int64, device=self.device),
+        )
+
+    def _light(
+        self, rendering: Rendering, scenes: Scenes, planes: int
+    ) -> tuple[Tensor, list[int]]:
+        light = self.look.through_lens(rendering.luminance)
+        rate = (scenes.rate * self.look.light).astype(np.float32)
+        return moving(expose(light, rate), rendering.flow, planes, self.rate_hz)
+
+    def _camera(self, keys: Tensor) -> SpikeCamera:
+        return SpikeCamera(self.height, self.width, keys, self.look.sensor, self._chips())
+
+    def _chips(self) -> Tensor:
+        return torch.tensor([self.seed], device=self.device)
+
+
+def _blurred(images: Tensor, deviation: float) -> Tensor:
+    """Images ``[B, H, W]`` behind a Gaussian; the edges are repeated."""
+    radius = math.ceil(3 * deviation)
+    place = torch.arange(-radius, radius + 1, device=images.device)
+    kernel = torch.exp(-place.square() / (2 * deviation**2))
+    kernel = kernel / kernel.sum()
+    padded = F.pad(images[:, None], (radius,) * 4, mode='replicate')
+    rows = F.conv2d(padded, kernel[None, None, :, None])
+    return F.conv2d(rows, kernel[None, None, None, :])[:, 0]

@@ -1,0 +1,204 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Samples of real spikes: windows of recordings around the planes that depth belongs to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.window import reference_index
+from spike_training.datasets.clip import SpikeClip
+from spike_training.errors import DataSetError, FrameError
+from spike_training.sampling.labelled import LabelledSource, PlaneWindow
+from spike_training.sampling.sample import Batch
+
+
+class SpikeSource(LabelledSource):
+    """Windows of recordings of one spike camera, as the camera saw them.
+
+    Planes are never resampled: what is seen is the middle of the sensor, as many whole multiples
+    of some pixels as it holds, or a size that is asked for. Where that is at most half of the
+    sensor's, the spikes of 2x2, 4x4, ... pixels are counted together first, as if pixels were
+    larger. Depth belongs to the window's reference plane; a map too near to an end of its
+    recording is left out. Recordings that have no depth at all are seen window after window, with
+    NaN for depth. The focal length of a sample is NaN where nothing tells it.
+
+    Args:
+        clips: Recordings of one sensor size.
+        planes: Lengths of the windows; shorter ones lie in the middle of the longest.
+        bins: Bins of the counts.
+        multiple: What height and width are multiples of, for the network.
+        size: Rows and columns wanted, at most; None: all there are.
+        labels: Whether depth is read; else the windows lie all over the recordings, and depth is
+            NaN.
+        stride: Planes from one window without depth to the next; 0: the longest window.
+        device: Where batches are.
+        seed: Of the order of batches.
+        flip: See :class:`LabelledSource`.
+        workers: See :class:`LabelledSource`.
+
+    Raises:
+        DataSetError: No window of that length has depth, or the sensors differ.
+        ValueError: The counts of larger pixels do not fit into a byte.
+
+    Attributes:
+        height: Rows of a sample.
+        width: Columns of a sample.
+        binning: Pixels per side whose spikes are counted together.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[SpikeClip],
+        planes: int | tuple[int, ...] = 128,
+        bins: int = 32,
+        multiple: int = 16,
+        size: tuple[int, int] | None = None,
+        labels: bool = True,
+        stride: int = 0,
+        device: torch.device | str = 'cpu',
+        seed: int = 0,
+        flip: bool = False,
+        workers: int = 0,
+    ) -> None:
+        lengths = (planes,) if isinstance(planes, int) else planes
+        super().__init__(lengths, seed, flip, workers=workers)
+        sizes = {(clip.geometry.height, clip.geometry.width) for clip in clips}
+        if len(sizes) != 1:
+            raise DataSetError(f'sensors of {sorted(sizes)} rows and columns: expected one size')
+        ((height, width),) = sizes
+        self.binning = binning_of((height, width), size)
+        if self.binning > 1 and -(-max(lengths) // bins) * self.binning**2 > 255:
+            raise ValueError(
+                f'windows of {max(lengths)} planes in {bins} bins, {self.binning}x{self.binning} '
+                'pixels together: expected at most 255 spikes in a bin; take shorter windows'
+            )
+        height, width = height // self.binning, width // self.binning
+        most = (height, width) if size is None else size
+        self.height = min(height, most[0]) // multiple * multiple
+        self.width = min(width, most[1]) // multiple * multiple
+        top, left = (height - self.height) // 2, (width - self.width) // 2
+        self._part = slice(top, top + self.height), slice(left, left + self.width)
+        self.bins, self.labels, self.device = bins, labels, torch.device(device)
+        self._longest = max(lengths)
+        self._windows = self._find(clips, stride or self._longest)
+
+    def _find(
+        self, clips: Sequence[SpikeClip], stride: int
+    ) -> list[tuple[SpikeClip, int | None, int]]:
+        """Recording, number of the depth map and first plane of each of the longest windows."""
+        before, longest = reference_index('middle', self._longest), self._longest
+        windows: list[tuple[SpikeClip, int | None, int]] = []
+        for clip in clips:
+            starts: list[tuple[int | None, int]]
+            if self.labels and any(other.depths for other in clips):
+                starts = [(k, plane - before) for k, plane in enumerate(clip.depth_planes)]
+            else:
+                starts = [(None, start) for start in range(0, clip.planes, stride)]
+            windows += [
+                (clip, k, start) for k, start in starts if 0 <= start <= clip.planes - longest
+            ]
+        if not windows:
+            raise DataSetError(
+                f'{clips[0].name}: no window of {longest} planes, or none with depth in its '
+                'middle; choose shorter windows'
+            )
+        return windows
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def recording(self, number: int) -> str:
+        """The name of the clip that a sample is of."""
+        return self._windows[number][0].name
+
+    def frame(self, number: int) -> int:
+        """The number of the plane that a sample's depth belongs to."""
+        _, _, start = self._windows[number]
+        return start + reference_index('middle', self._longest)
+
+    def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
+        """See :meth:`LabelledSource.sample`; ``planes`` can be no more than the longest.
+
+        What is seen is always the middle, whatever ``place`` says.
+        """
+        clip, k, start = self._windows[number]
+        start += reference_index('middle', self._longest) - reference_index('middle', planes)
+        size = (clip.geometry.height, clip.geometry.width)
+        depth = np.full(size, np.nan, np.float32) if k is None else clip.depths[k]()
+        if depth.shape != size:
+            raise FrameError(
+                f'depth {list(depth.shape)} and sensor {clip.geometry} differ in size'
+            )
+        window = np.ascontiguousarray(clip.load(start, start + planes))
+        counts, lengths = packing.bin_counts(
+            window, clip.geometry.width, clip.geometry.bit_order, self.bins
+        )
+        b = self.binning
+        if b > 1:
+            counts, depth, lengths = (
+                together(counts, b),
+                depth[b // 2 :: b, b // 2 :: b],
+                lengths * b**2,
+            )
+        rows, columns = self._part
+        fx = math.nan if clip.camera is None else clip.camera[0, 0] / b
+        return Batch(
+            counts=torch.from_numpy(np.ascontiguousarray(counts[:, rows, columns]))[None],
+            planes_per_bin=torch.from_numpy(lengths),
+            rgb=None,
+            depth=torch.from_numpy(np.ascontiguousarray(depth[rows, columns]))[None, None],
+            fx=torch.tensor([fx], dtype=torch.float32),
+            index=torch.tensor([number]),
+        ).to(self.device)
+
+    def window(self, number: int) -> PlaneWindow:
+        """See :meth:`LabelledSource.window`; where pixels are counted together, all of them."""
+        clip, _, start = self._windows[number]
+        planes, b = self.planes[0], self.binning
+        start += reference_index('middle', self._longest) - reference_index('middle', planes)
+        geometry = clip.geometry
+        spikes = packing.unpack(
+            np.ascontiguousarray(clip.load(start, start + planes)),
+            geometry.width,
+            geometry.bit_order,
+        )
+        rows, columns = (slice(part.start * b, part.stop * b) for part in self._part)
+        camera = None if clip.camera is None else clip.camera.copy()
+        if camera is not None:
+            camera[:2, 2] -= columns.start, rows.start
+        return PlaneWindow(packing.pack(spikes[:, rows, columns]), camera)
+
+
+def together(counts: npt.NDArray[Any], binning: int) -> npt.NDArray[np.uint8]:
+    """Spikes of squares of pixels; rows and columns that fill no square are left out.
+
+    Args:
+        counts: ``[C, H, W]``; a square has at most 255.
+        binning: Pixels per side of a square.
+
+    Returns:
+        ``[C, H // binning, W // binning]``.
+    """
+    bins, height, width = counts.shape
+    rows, columns = height // binning, width // binning
+    squares = counts[:, : rows * binning, : columns * binning].reshape(
+        bins, rows, binning, columns, binning
+    )
+    sums: npt.NDArray[np.uint8] = squares.sum(axis=(2, 4), dtype=np.uint8)
+    return sums
+
+
+def binning_of(sensor: tuple[int, int], size: tuple[int, int] | None) -> int:
+    """Pixels per side to count together: the largest power of two that leaves the size."""
+    binning = 1
+    while size and all(s >= 2 * binning * n for s, n in zip(sensor, size, strict=True)):
+        binning *= 2
+    return binning

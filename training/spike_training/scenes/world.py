@@ -1,0 +1,67 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The procedural world: an endless number of rooms and streets, each known by its index.
+
+A scene is a function of ``(seed, split, style, index)`` alone: these four numbers of 32 bits are
+the entropy of its generator. Training, calibration and test never meet, whatever their seeds and
+indices, because their generators differ in the second number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from spike_training.scenes.builder import Draws
+from spike_training.scenes.indoor import home, indoor
+from spike_training.scenes.road import road
+from spike_training.scenes.scene import Scenes
+
+Style = Literal['indoor', 'road', 'home']
+Split = Literal['train', 'calibration', 'test']
+STYLES: dict[str, Callable[[Draws], Scenes]] = {
+    'indoor': indoor,
+    'road': road,
+    'home': home,
+}
+"""What draws the scenes of each style. Their order is part of each scene's key: append."""
+SPLITS: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
+_NUMBERS = 8192
+
+
+class World:
+    """Scenes of one style.
+
+    Args:
+        seed: Which world, 0 to 2**32 - 1.
+        style: ``indoor``, ``road`` or ``home``.
+        split: What its scenes are used for.
+
+    Raises:
+        ValueError: An unknown style or split, or a seed out of range.
+    """
+
+    def __init__(self, seed: int, style: str, split: str = 'train') -> None:
+        for name, value, known in (('style', style, STYLES), ('split', split, SPLITS)):
+            if value not in known:
+                raise ValueError(f'{name} is {value!r}, expected one of {", ".join(known)}')
+        if not 0 <= seed < 1 << 32:
+            raise ValueError(f'seed is {seed}, expected 0 to {(1 << 32) - 1}')
+        self._draw = STYLES[style]
+        self._key = (seed, SPLITS[split], list(STYLES).index(style))
+
+    def sample(self, index: int) -> Scenes:
+        """One scene, a batch of its own."""
+        return self.batch([index])
+
+    def batch(self, indices: Sequence[int]) -> Scenes:
+        """Scenes of some indices, 0 to 2**32 - 1."""
+        for index in indices:
+            if not 0 <= index < 1 << 32:
+                raise ValueError(f'index is {index}, expected 0 to {(1 << 32) - 1}')
+        uniform = np.empty((len(indices), _NUMBERS), np.float32)
+        for row, index in zip(uniform, indices, strict=True):
+            np.random.default_rng([*self._key, index]).random(dtype=np.float32, out=row)
+        return self._draw(Draws(uniform))

@@ -1,0 +1,284 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a real sensor adds to the ideal spike camera: parameters, and the maps of its pixels.
+
+A pixel's charge is measured in thresholds of that very pixel. Mismatch of response and of
+threshold, dark current, hot and dead pixels and saturation then are one affine map of luminance,
+cut off at one threshold per plane, and the camera behind it stays the ideal one: whatever works on
+luminance in thresholds per plane works for such a sensor too, at no further cost.
+
+All randomness is a hash of keys and pixel numbers in whole numbers: the same on every device and
+in every batch. One exception is the exponential function of the dark current's spread, which
+differs by some 1e-7 of that current between a CPU and a GPU: a spike in very many moves by a
+plane.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spike_training.errors import ConfigError
+
+Mode = Literal['keep', 'reset']
+"""What a spike leaves of the charge: what exceeds the threshold, or nothing."""
+
+NORMAL_STD = math.sqrt(8 * (256**2 - 1) / 12)
+"""Standard deviation of the whole numbers that :func:`normals` draws."""
+
+Array = Any
+"""A numpy array or a tensor: both understand what is done with them here."""
+
+_NUMPY_DEVICE = 'cpu'
+_LOW = 0xFFFFFFFF
+_SPREAD = 0x3504F333
+_RESPONSE, _THRESHOLD, _DARK, _DEFECTS = range(1, 5)
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """Parameters of a sensor; the default is the ideal one.
+
+    A unit of charge is what luminance 1 gives an ideal pixel in one plane.
+
+    Attributes:
+        mode: ``keep`` what exceeds the threshold (Chen et al., "Self-Supervised Mutual Learning
+            for Dynamic Scene Reconstruction of Spiking Camera", Eq. 1: charge modulo threshold)
+            or ``reset`` to zero (Liu et al., "Unsupervised Spike Depth Estimation via
+            Cross-modality Cross-domain Knowledge Transfer", Eq. 1).
+        threshold: Charge at which a pixel fires, above 0.
+        gain: Factor on luminance, at least 0.
+        rate_hz: Planes per second; what dark and hot currents are worth per plane.
+        dark_current: Thresholds per second that a pixel gathers in the dark, mean of all pixels.
+        dark_spread: Standard deviation of the logarithm of the dark current between pixels.
+        response_mismatch: Relative standard deviation of the pixels' response, below 1.
+        threshold_mismatch: Relative standard deviation of the pixels' thresholds, below 0.25.
+        electrons: Electrons in one threshold: shot noise adds a variance of ``charge / electrons``
+            to a charge in thresholds. Infinite: no shot noise.
+        read_noise: Standard deviation of what a comparison adds to the charge, thresholds; drawn
+            anew in each plane and not kept.
+        hot_pixels: Share of hot pixels.
+        hot_current: Largest additional dark current of hot pixels, thresholds per second; theirs
+            are uniform up to it. The default reaches saturation at 20 kHz.
+        dead_pixels: Share of pixels that never fire.
+    """
+
+    mode: Mode = 'keep'
+    threshold: float = 1.0
+    gain: float = 1.0
+    rate_hz: float = 20_000.0
+    dark_current: float = 0.0
+    dark_spread: float = 0.0
+    response_mismatch: float = 0.0
+    threshold_mismatch: float = 0.0
+    electrons: float = math.inf
+    read_noise: float = 0.0
+    hot_pixels: float = 0.0
+    hot_current: float = 20_000.0
+    dead_pixels: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError, a ValueError, for what no sensor can be."""
+        if self.mode not in ('keep', 'reset'):
+            raise ConfigError(f"mode {self.mode!r}: expected 'keep' or 'reset'")
+        ranges: dict[str, tuple[float, float, str]] = {
+            'threshold': (1e-6, 1e6, 'above 0'),
+            'rate_hz': (1e-3, 1e9, 'above 0'),
+            'response_mismatch': (0, 0.999, '0 to below 1'),
+            # Draws reach almost five standard deviations, and thresholds stay above half.
+            'threshold_mismatch': (0, 0.25, '0 to 0.25'),
+            'dark_spread': (0, 5, '0 to 5'),
+            'read_noise': (0, 1, '0 to 1 threshold'),
+            'electrons': (10, math.inf, 'at least 10'),
+            'hot_pixels': (0, 1, '0 to 1'),
+            'dead_pixels': (0, 1, '0 to 1'),
+        }
+        for field in fields(self):
+            if field.name == 'mode':
+                continue
+            value = getattr(self, field.name)
+            low, high, words = ranges.get(field.name, (0, 1e9, '0 or more'))
+            if not low <= value <= high:
+                raise ConfigError(f'{field.name} {value}: expected {words}')
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether two exposures to the same light differ."""
+        return self.read_noise > 0 or math.isfinite(self.electrons)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether luminance in and thresholds per plane gathered differ."""
+        return (
+            self.gain != self.threshold
+            or self.dark_current > 0
+            or self.response_mismatch > 0
+            or self.threshold_mismatch > 0
+            or self.hot_pixels > 0
+            or self.dead_pixels > 0
+        )
+
+    def pixels(self, chips: Tensor, height: int, width: int) -> Pixels:
+        """The pixels of some sensors of this kind.
+
+        Args:
+            chips: One key per sensor, ``[B]`` int64; equal keys are the same sensor.
+            height: Rows.
+            width: Columns.
+
+        Returns:
+            Their maps, on the device of the keys.
+        """
+
+        def normal(stream: int) -> Tensor:
+            drawn = normals(chips, height * width, stream).view(-1, height, width)
+            return drawn.float() / NORMAL_STD
+
+        shape = (len(chips), height, width)
+        slope = torch.full(shape, self.gain / self.threshold, device=chips.device)
+        dark = self.dark_current / self.rate_hz
+        offset = torch.full(shape, dark, device=chips.device)
+        if self.response_mismatch:
+            slope *= (1 + self.response_mismatch * normal(_RESPONSE)).clamp_(min=0)
+        if dark and self.dark_spread:
+            # The mean of exp(spread * normal) is exp(spread**2 / 2).
+            offset *= (self.dark_spread * normal(_DARK) - self.dark_spread**2 / 2).exp()
+        defects, level = uniforms(chips, height * width, _DEFECTS)
+        if self.hot_pixels:
+            added = level * (self.hot_current / self.rate_hz)
+            offset += torch.where(defects < self.hot_pixels, added, 0.0).view(shape)
+        if self.threshold_mismatch:
+            threshold = (1 + self.threshold_mismatch * normal(_THRESHOLD)).clamp_(min=0.5)
+            slope /= threshold
+            offset /= threshold
+        if self.dead_pixels:
+            alive = (defects < 1 - self.dead_pixels).view(shape)
+            slope *= alive
+            offset *= alive
+        return Pixels(slope, offset)
+
+
+IDEAL = Sensor()
+"""No noise, no mismatch: luminance 1 fires in every plane."""
+
+
+SENSORS: dict[str, Sensor] = {
+    'ideal': IDEAL,
+    'vidar_car': Sensor(
+        dark_current=200, dark_spread=0.43, response_mismatch=0.02, hot_pixels=0.003
+    ),
+    'uhsr': Sensor(dark_current=150, dark_spread=0.43, response_mismatch=0.05, read_noise=0.002),
+    'noise_maps': Sensor(
+        dark_current=99,
+        dark_spread=0.43,
+        response_mismatch=0.027,
+        hot_pixels=0.00014,
+        hot_current=1146,
+    ),
+}
+"""Sensors by name: those other than ``ideal`` were fitted to the recordings that they are named
+after (``python -m benchmarks.sensor_fit``)."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """How each pixel of some sensors responds to light.
+
+    Attributes:
+        slope: Thresholds per plane for luminance 1, ``[B, H, W]`` float32; ``B`` may be 1 for one
+            sensor that takes all images.
+        offset: Thresholds per plane in the dark, ``[B, H, W]`` float32.
+    """
+
+    slope: Tensor
+    offset: Tensor
+
+    def of(self, images: slice, rows: slice) -> Pixels:
+        """The pixels of some images and rows."""
+        if len(self.slope) == 1:
+            images = slice(None)
+        return Pixels(self.slope[images, rows], self.offset[images, rows])
+
+    def respond(self, luminance: Tensor) -> Tensor:
+        """What each pixel gathers.
+
+        Args:
+            luminance: ``[B, K, H, W]`` float32, 0 or more.
+
+        Returns:
+            ``[B, K, H, W]`` float32, thresholds per plane from 0 to 1: a saturated pixel fires in
+            every plane, and what exceeds that is lost. Feed it to
+            :func:`spike_training.sensor.exposure.count_spikes` for counts without planes.
+        """
+        # Two steps, each rounded on its own: a fused one would make a GPU differ from a CPU.
+        return (luminance * self.slope[:, None]).add_(self.offset[:, None]).clamp_(0, 1)
+
+
+def hashes(keys: Tensor, count: int, stream: int, first: int = 0) -> Tensor:
+    """Independent whole numbers, a function of key, stream and position.
+
+    Args:
+        keys: ``[B]`` int64; their low 32 bits count.
+        count: Numbers per key.
+        stream: Which numbers; those of two streams have nothing in common.
+        first: Position of the first number, below 2**32.
+
+    Returns:
+        ``[B, count]`` int64, uniform from 0 to below 2**32.
+    """
+    return _tensor(_hashed(keys, count, stream, first)).to(torch.int64) & _LOW
+
+
+def uniforms(keys: Tensor, count: int, stream: int) -> tuple[Tensor, Tensor]:
+    """Two independent sets of uniform numbers from 0 to below 1, each ``[B, count]`` float32."""
+    drawn = _tensor(_hashed(keys, 2 * count, stream) >> 8)  # 24 bits are exact in float32
+    first, second = (drawn.float() / (1 << 24)).chunk(2, dim=1)
+    return first, second
+
+
+def normals(keys: Tensor, count: int, stream: int) -> Tensor:
+    """Whole numbers of a normal distribution: sums of eight uniform ones.
+
+    Args:
+        keys: As for :func:`hashes`.
+        count: Numbers per key.
+        stream: As for :func:`hashes`.
+
+    Returns:
+        ``[B, count]`` int32 of mean 0 and standard deviation :data:`NORMAL_STD`, at most 4.9
+        standard deviations from 0.
+    """
+    drawn = _hashed(keys, 2 * count, stream)
+    # The four bytes of each number, two sums of two at once.
+    pairs = (drawn & 0xFF00FF) + (drawn >> 8 & 0xFF00FF)
+    pairs = pairs[:, :count] + pairs[:, count:]
+    return _tensor((pairs & 0xFFFF) + (pairs >> 16)).to(torch.int32) - 8 * 255 // 2
+
+
+def _hashed(keys: Tensor, count: int, stream: int, first: int = 0) -> Array:
+    """The numbers of :func:`hashes`: on the CPU uint32 of numpy, which is far faster."""
+    seed = _mixed((_mixed(keys & _LOW) + stream * 0x3C6EF372) & _LOW)[:, None]
+    if keys.device.type == _NUMPY_DEVICE:
+        place = np.arange(first, first + count, dtype=np.uint32)
+        return _mixed(place * np.uint32(_SPREAD) + seed.numpy().astype(np.uint32))
+    return _mixed((torch.arange(first, first + count, device=keys.device) * _SPREAD + seed) & _LOW)
+
+
+def _mixed(number: Array) -> Array:
+    """A permutation of the numbers below 2**32 that leaves no visible pattern."""
+    number = number ^ (number >> 16)
+    for factor, shift in ((0x7FEB352D, 15), (0x5F356495, 16), (0x297A2D39, 16)):
+        number *= factor  # below 2**63
+        number &= _LOW
+        number ^= number >> shift
+    return number
+
+
+def _tensor(numbers: Array) -> Tensor:
+    """Numbers as a tensor; those from 2**31 on wrap around where they come from numpy."""
+    return torch.from_numpy(numbers.view(np.int32)) if isinstance(numbers, np.ndarray) else numbers

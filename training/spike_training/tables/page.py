@@ -1,0 +1,300 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A table for people and for programs: on the terminal, as table.md and as table.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, get_args
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from spike_training.tables.figures import METRICS, RANK, Claim, RowFigures, Scale, Summary
+from spike_training.tables.paper import PAPER, Published, published
+from spike_training.tables.plan import Table
+from spike_training.tables.settings import Domain
+from spike_training.tables.units import Training
+
+NOTHING = '-'
+
+SCALES = {
+    'raw': 'as predicted, in metres',
+    'median_scaled': "scaled by each image's median",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A table with its figures.
+
+    Attributes:
+        table: Its settings.
+        rows: What is known of each row.
+        claims: Weighed.
+    """
+
+    table: Table
+    rows: Sequence[RowFigures]
+    claims: Sequence[Claim]
+
+    @property
+    def reference(self) -> RowFigures:
+        """The row that differences are to."""
+        return next(row for row in self.rows if row.name == self.table.settings.reference)
+
+    def show(self) -> None:
+        """Prints the few columns that matter."""
+        header, *rows = self._headline()
+        caption = 'paper: of its own data' if self.table.settings.paper else None
+        shown = RichTable(title=self._title(), caption=caption)
+        for k, column in enumerate(header):
+            shown.add_column(column, justify='left' if k == 0 else 'right', no_wrap=True)
+        for row in rows:
+            shown.add_row(*row)
+        console = Console()
+        # Into a file or a pipe: as wide as it is, rather than cut.
+        (console if console.is_terminal else Console(width=200)).print(shown)
+        for line in [*self._failures(), *(claim.sentence() for claim in self.claims)]:
+            print(line)
+
+    def markdown(self) -> str:
+        """The whole, as table.md."""
+        return '\n'.join(self._markdown()) + '\n'
+
+    def _markdown(self) -> Iterator[str]:
+        settings = self.table.settings
+        yield f'# {self._title()}'
+        yield ''
+        yield (
+            f'Mean and standard deviation over seeds {", ".join(map(str, settings.seeds))}; '
+            f'differences to `{settings.reference}` within each seed. Figures are means over '
+            'images, over test scenes that no training saw; SqRel and RMSE in metres at the '
+            'canonical focal length. Rows with fewer seeds than the others do not compare with '
+            'them.'
+        )
+        if settings.paper:
+            yield from ('', self._paper_is_other())
+        yield ''
+        yield from _markdown_table(self._headline())
+        for title, lines in (
+            ('Not done', self._failures()),
+            ('Claims', [claim.sentence() for claim in self.claims]),
+        ):
+            if lines:
+                yield from ('', f'## {title}', '')
+                yield from (f'- {line}' for line in lines)
+        for scale in get_args(Scale):
+            yield from ('', f'## Target, {SCALES[scale]}', '')
+            yield from _markdown_table(self._metrics(scale))
+            yield from ('', f'Differences to `{settings.reference}`:', '')
+            yield from _markdown_table(self._metrics(scale, differences=True))
+        yield from ('', '## Source, styles, uncertainty', '')
+        yield from _markdown_table(self._beside())
+        yield from ('', '## Rows', '')
+        yield from _markdown_table(self._rows())
+        yield from ('', f'Made of {self._origin()}.')
+
+    def _paper_is_other(self) -> str:
+        """What the paper's figures are of, and what ours are of."""
+        numbers: dict[str, list[str]] = {}
+        for number in self.table.settings.paper:
+            numbers.setdefault(PAPER[number].scenario, []).append(number)
+        theirs = '; '.join(
+            f'{scenario} (Table {", ".join(of)})' for scenario, of in numbers.items()
+        )
+        config = self.reference.row.config
+        assert config.target is not None  # checked with the table
+        source, target = (
+            f'{"" if data.recordings else "procedural "}{" and ".join(data.parts)}'
+            for data in (config.data, config.target.data(config.data))
+        )
+        return (
+            f'*Paper*: what Liu et al. (BiCross) print **of their data**: {theirs}, with '
+            f'DPT-Hybrid. **Here**: {source} to {target}, with {config.model.architecture}. Where '
+            'data or network are others, compare the order of rows, not the figures.'
+        )
+
+    def _title(self) -> str:
+        base = self.table.settings.base.rpartition('/')[2]
+        return f'{self.table.path.stem}: depth on the target, {base}'
+
+    def _headline(self) -> Iterator[list[str]]:
+        yield [
+            'row', 'seeds', 'AbsRel', 'difference', 'delta1', 'scaled AbsRel', 'difference',
+            'scaled delta1', 'paper AbsRel', 'paper delta1',
+        ]  # fmt: skip
+        for row in self.rows:
+            cells = [row.name, self._seeds(row)]
+            for scale in get_args(Scale):
+                abs_rel = row.summary('abs_rel', scale)
+                cells += [
+                    cell(abs_rel),
+                    self._difference(row, 'abs_rel', scale),
+                    cell(row.summary('delta1', scale)),
+                ]
+            yield cells + self._paper(row)
+
+    def _metrics(self, scale: Scale, differences: bool = False) -> Iterator[list[str]]:
+        """All metrics, or their differences to the reference."""
+        yield ['row', 'seeds', *METRICS.values()]
+        for row in self.rows:
+            cells = [
+                self._difference(row, metric, scale)
+                if differences
+                else cell(row.summary(metric, scale))
+                for metric in METRICS
+            ]
+            yield [row.name, self._seeds(row), *cells]
+
+    def _beside(self) -> Iterator[list[str]]:
+        styles = self._styles()
+        yield [
+            'row', 'source AbsRel', 'source delta1', 'source scaled AbsRel',
+            *(f'target {style} AbsRel' for style in styles),
+            *(f'target {style} scaled' for style in styles), 'rank correlation of U, target',
+        ]  # fmt: skip
+        for row in self.rows:
+            yield [
+                row.name,
+                cell(row.summary('abs_rel', domain='source')),
+                cell(row.summary('delta1', domain='source')),
+                cell(row.summary('abs_rel', 'median_scaled', 'source')),
+                *(cell(row.summary('abs_rel', style=style)) for style in styles),
+                *(cell(row.summary('abs_rel', 'median_scaled', style=style)) for style in styles),
+                cell(row.summary(RANK)),
+            ]
+
+    def _rows(self) -> Iterator[list[str]]:
+        yield ['row', 'is', 'stages (steps)', 'steps in all', 'seconds a step']
+        for row in self.rows:
+            trainings = _trainings(row)
+            adabn = ' + AdaBN' if row.row.settings.adabn else ''
+            stages = ' > '.join(f'{unit.stage.name} ({unit.steps})' for unit in trainings)
+            yield [
+                row.name,
+                row.row.settings.about or NOTHING,
+                (stages or NOTHING) + adabn,
+                str(sum(unit.steps for unit in trainings)),
+                ' > '.join(_speed(unit) for unit in trainings) or NOTHING,
+            ]
+
+    def _styles(self) -> Sequence[str]:
+        """Of the target's scenes."""
+        reports = [report for row in self.rows for report in row.reports.values()]
+        return [
+            *dict.fromkeys(style for report in reports for style in report['target']['styles'])
+        ]
+
+    def _seeds(self, row: RowFigures) -> str:
+        return f'{len(row.reports)} of {len(row.scorings)}'
+
+    def _difference(self, row: RowFigures, metric: str, scale: Scale) -> str:
+        if row.name == self.reference.name:
+            return NOTHING
+        reference = self.reference.summary(metric, scale)
+        return cell(row.summary(metric, scale).minus(reference), signed=True)
+
+    def _paper(self, row: RowFigures) -> list[str]:
+        found = self._published(row)
+        if found is None:
+            return [NOTHING, NOTHING]
+        number, figures = found
+        return [f'{figures.abs_rel:.3f} ({number})', f'{figures.delta1:.3f}']
+
+    def _published(self, row: RowFigures) -> tuple[str, Published] | None:
+        name = row.row.settings.paper
+        return None if name is None else published(self.table.settings.paper, name)
+
+    def _failures(self) -> list[str]:
+        """Each failure once, however many rows need what failed."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            for reason in row.failures.values():
+                found.setdefault(reason, []).append(row.name)
+        return [f'{reason} (missing in {", ".join(rows)})' for reason, rows in found.items()]
+
+    def _origin(self) -> str:
+        """Commits and devices; more than one is worth a word."""
+        scorings = [scoring for row in self.rows for scoring in row.scorings.values()]
+        units = {unit.folder: unit for scoring in scorings for unit in scoring.needs}
+        results = [unit.result for unit in units.values() if unit.done]
+        commits = sorted({str(result['commit'])[:12] for result in results})
+        devices = sorted({str(result['device']) for result in results})
+        text = f'commit {", ".join(commits) or NOTHING} on {", ".join(devices) or NOTHING}'
+        return f'{text}: NOT OF ONE STATE of the code' if len(commits) > 1 else text
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole, for table.json."""
+        settings = self.table.settings
+        return {
+            'table': self.table.path.name,
+            'base': settings.base,
+            'seeds': settings.seeds,
+            'reference': settings.reference,
+            'mean_over': 'images',
+            'rows': [self._row_to_json(row) for row in self.rows],
+            'claims': [claim.to_json() for claim in self.claims],
+        }
+
+    def _row_to_json(self, row: RowFigures) -> dict[str, Any]:
+        trainings, found = _trainings(row), self._published(row)
+        figures: dict[str, Any] = {}
+        for domain in get_args(Domain):
+            figures[domain] = {
+                scale: {
+                    metric: {
+                        **row.summary(metric, scale, domain).to_json(),
+                        'difference': row.summary(metric, scale, domain)
+                        .minus(self.reference.summary(metric, scale, domain))
+                        .to_json(),
+                    }
+                    for metric in METRICS
+                }
+                for scale in get_args(Scale)
+            }
+            figures[domain]['uncertainty_rank_correlation'] = row.summary(
+                RANK, domain=domain
+            ).to_json()
+        return {
+            'name': row.name,
+            'about': row.row.settings.about,
+            'seeds_done': [*row.reports],
+            'complete': len(row.reports) == len(row.scorings),
+            'failures': dict(row.failures),
+            'stages': [{'name': unit.stage.name, 'steps': unit.steps} for unit in trainings],
+            'adabn': row.row.settings.adabn,
+            **figures,
+            'paper': None if found is None else {'table': found[0], **found[1]._asdict()},
+            'folders': {seed: unit.folder.name for seed, unit in row.scorings.items()},
+        }
+
+
+def cell(summary: Summary, signed: bool = False) -> str:
+    """A figure and its spread, as tables show them."""
+    if summary.mean is None:
+        return NOTHING
+    sign = '+' if signed else ''
+    spread = '' if summary.std is None else f' ± {summary.std:.3f}'
+    return f'{summary.mean:{sign}.3f}{spread}'
+
+
+def _trainings(row: RowFigures) -> Sequence[Training]:
+    """The stages behind a row, of its first seed; none of the constant."""
+    if not row.row.config.stages:
+        return ()
+    return next(iter(row.scorings.values())).needs
+
+
+def _speed(unit: Training) -> str:
+    seconds = unit.result['seconds_per_step'] if unit.done else None
+    return NOTHING if seconds is None else f'{seconds:.3f}'
+
+
+def _markdown_table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    header, *body = rows
+    yield f'| {" | ".join(header)} |'
+    yield '|---|' + '---:|' * (len(header) - 1)
+    for row in body:
+        yield f'| {" | ".join(text.replace("|", "/") for text in row)} |'

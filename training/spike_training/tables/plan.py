@@ -1,0 +1,252 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the settings of a table to the run behind each row, or to all that is wrong with them.
+
+A stage names the stages that it builds on, so that a row is told by its last stage alone: all
+others follow. Stages that rows have in common are the same stage.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.model.registry import SETTINGS, build
+from spike_training.commands.adabn import refusal
+from spike_training.errors import ConfigError
+from spike_training.runs.epochs import with_steps
+from spike_training.runs.recordings import check_places
+from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
+from spike_training.settings.reading import merge, read_settings, read_tree
+from spike_training.tables.settings import RowConfig, TableConfig, unknown
+
+OF_ONE_KIND = ('teacher', 'distil', 'adapt')
+"""Settings of a stage that mean something to one kind only."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row with what it needs.
+
+    Attributes:
+        settings: Of the row.
+        config: Of a run with the stages of the row and no others, in their order; its folder and
+            seed mean nothing. That of the constant has no stage.
+    """
+
+    settings: RowConfig
+    config: RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table whose settings are good.
+
+    Attributes:
+        path: Its file.
+        settings: As in the file.
+        rows: In their order.
+    """
+
+    path: Path
+    settings: TableConfig
+    rows: list[Row]
+
+
+def load_table(path: Path) -> Table:
+    """Reads a table's settings, and those of its base.
+
+    Raises:
+        ConfigError: Lists everything that is wrong with them.
+        DataSetError: Recordings cannot be used, or source and target share places.
+    """
+    problems: list[str] = []
+    content = read_tree(path, problems)
+    if problems:
+        raise ConfigError(listed(problems))
+    settings: TableConfig = read_settings(TableConfig, content, '', problems)
+    problems += settings.problems()
+    base: dict[str, Any] = {}
+    if settings.base:
+        base = read_tree(path.parent / settings.base, problems)
+        read_settings(RunConfig, {'out': '', **base}, f'base {settings.base}: ', problems)
+    stages = _Stages(base.pop('stages', None) or [], settings.stages, problems)
+    tree = _with(base, settings.override, 'override', problems)
+    rows = []
+    for i, row in enumerate(settings.rows):
+        own = _with(tree, row.override, f'rows[{i}].override', problems)
+        config: RunConfig = read_settings(RunConfig, {'out': '', **own}, '', [])
+        config.stages = [] if row.stage is None else stages.chain(row.stage, f'rows[{i}].stage')
+        if config.stages:
+            found = _problems_of_run(config, row)
+            where = f'row {row.name}: ' if row.override else ''
+            problems += (where + text for text in found if text not in problems)
+        rows.append(Row(row, config))
+    if problems := [*dict.fromkeys(problems)]:
+        raise ConfigError(f'{path}: {listed(problems)}')
+    for config in (row.config for row in rows if row.config.stages):
+        assert config.target is not None  # it is what a table scores
+        check_places(config.data, config.target.data(config.data))
+    counted = [dataclasses.replace(row, config=with_steps(row.config, 1)) for row in rows]
+    return Table(path, settings, counted)
+
+
+def _with(
+    tree: Mapping[str, Any], override: Mapping[str, Any], where: str, problems: list[str]
+) -> dict[str, Any]:
+    """Settings of a run with some that are others; names and types of these are checked."""
+    read_settings(RunConfig, {'out': '', **override}, f'{where}.', problems)
+    result = copy.deepcopy(dict(tree))
+    before, model = result.get('model') or {}, override.get('model') or {}
+    if 'architecture' in model and model['architecture'] != before.get(
+        'architecture', ModelConfig.architecture
+    ):
+        before.pop('settings', None)  # sizes of another architecture
+    merge(result, override)
+    return result
+
+
+def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
+    """What is wrong with the values of a row's run, stages by their names."""
+    problems = problems_of(config)
+    if config.target is None:
+        problems.append('target is missing: expected one, for it is what a table scores')
+    for name in ('devices', 'nodes'):
+        if (number := getattr(config, name)) != 1:
+            problems.append(
+                f'{name} is {number}: expected 1; --jobs trains several stages at a time'
+            )
+    if row.adabn and not problems and (reason := _no_statistics(config)) is not None:
+        problems.append(
+            f'row {row.name}: adabn is true, but {reason}; train its twin with batch norm, '
+            'override: {model: {settings: {norm: batch}}}'
+        )
+    return [
+        re.sub(
+            r'^stages\[(\d+)\]',
+            lambda found: f'stages.{config.stages[int(found[1])].name}',
+            problem,
+        )
+        for problem in problems
+    ]
+
+
+def _no_statistics(config: RunConfig) -> str | None:
+    """Why AdaBN could not adapt a network of these settings; None if it could."""
+    stage = config.stages[-1]
+    model: ModelConfig = stage.model(config.model, config.data)
+    info = CheckpointInfo(
+        architecture=model.architecture,
+        settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
+        planes=1, planes_range=(1, 1), bins=model.bins, inputs=(stage.input,),
+        rate_hz_range=(1.0, 1.0), min_depth=model.min_depth, max_depth=model.max_depth,
+        canonical_fx=1.0, fx_range=(1.0, 1.0), stage=stage.name, package_version='0',
+    )  # fmt: skip
+    with torch.device('meta'):  # layers without weights
+        return refusal(build(info), model.architecture)
+
+
+class _Stages:
+    """The stages of a base and those of a table, each worked out once.
+
+    Args:
+        base: The stages of the base.
+        own: Those of the table, as differences.
+        problems: Grows by everything that is wrong.
+    """
+
+    def __init__(self, base: Sequence[Any], own: Mapping[str, Any], problems: list[str]) -> None:
+        self.base: dict[str, dict[str, Any]] = {}
+        self.own = own
+        self.problems = problems
+        self._trees: dict[str, dict[str, Any]] = {}
+        for given in base:
+            tree = dict(given) if isinstance(given, dict) else {}
+            before = [*self.base]
+            if tree.get('start') == 'previous' and before:
+                tree['start'] = before[-1]
+            self.base[str(tree.get('name', StageConfig.name))] = tree
+        self.all = {name: self._stage(name) for name in [*self.base, *own]}
+
+    def chain(self, name: str, where: str) -> list[StageConfig]:
+        """A stage, and before it those that it builds on; none where that cannot be."""
+        if name not in self.all:
+            expected = unknown(name, self.all, 'a stage of the base or of this table')
+            self.problems.append(f'{where} is {name!r}: {expected}')
+            return []
+        found: dict[str, StageConfig] = {}
+        return [*found.values()] if self._visit(name, (), found) else []
+
+    def _visit(self, name: str, way: tuple[str, ...], found: dict[str, StageConfig]) -> bool:
+        """Adds a stage behind those that it builds on; False if these are a circle."""
+        if name in way:
+            circle = ' <- '.join([*way[way.index(name) :], name])
+            self.problems.append(f'stages.{name} builds on itself: {circle}')
+            return False
+        stage = self.all[name]
+        for earlier in stage.builds_on:
+            # Names that are unknown are reported with the run's other problems.
+            if (
+                earlier in self.all
+                and earlier not in found
+                and not self._visit(earlier, (*way, name), found)
+            ):
+                return False
+        found[name] = stage
+        return True
+
+    def _stage(self, name: str) -> StageConfig:
+        """A stage; what is wrong with the base's own was found with the base."""
+        tree = {**self._tree(name, ()), 'name': name}
+        stage: StageConfig = read_settings(StageConfig, tree, '', [])
+        return stage
+
+    def _tree(self, name: str, way: tuple[str, ...]) -> dict[str, Any]:
+        """The settings of a stage, those that it is like included."""
+        if name in self._trees:
+            return self._trees[name]
+        if name in way:
+            circle = ' <- '.join([*way[way.index(name) :], name])
+            self.problems.append(f'stages.{name} is like itself: {circle}')
+            return {}
+        tree = copy.deepcopy(self.base.get(name, {}))
+        if name in self.own:
+            tree = self._differing(name, tree, (*way, name))
+        self._trees[name] = tree
+        return tree
+
+    def _differing(self, name: str, tree: dict[str, Any], way: tuple[str, ...]) -> dict[str, Any]:
+        given = self.own[name]
+        if not isinstance(given, dict):
+            self.problems.append(f'stages.{name} is {given!r}: expected settings, "name: value"')
+            return tree
+        changes = {key: value for key, value in given.items() if key != 'like'}
+        read_settings(StageConfig, changes, f'stages.{name}.', self.problems)
+        if changes.get('start') == 'previous':
+            self.problems.append(
+                f"stages.{name}.start is 'previous': expected scratch, imagenet or the name of a "
+                'stage, for those of a table have no order'
+            )
+        like = given.get('like')
+        if like is not None and name in self.base:
+            self.problems.append(
+                f'stages.{name}.like is {like!r}: expected none, the base has a stage of that name'
+            )
+        elif like is not None:
+            if like not in self.base and like not in self.own:
+                known = [*self.base, *self.own]
+                expected = unknown(str(like), known, 'a stage of the base or of this table')
+                self.problems.append(f'stages.{name}.like is {like!r}: {expected}')
+            else:
+                tree = copy.deepcopy(self._tree(like, way))
+        if 'kind' in changes and changes['kind'] != tree.get('kind', StageConfig.kind):
+            tree = {key: value for key, value in tree.items() if key not in OF_ONE_KIND}
+        merge(tree, changes)
+        return tree
