@@ -9,8 +9,8 @@ beside no, one and two busy loops (``--loops``), each of which takes all that a 
 
 from the repository's root. The JSON holds ``machine``, ``settings`` and ``rounds``: each with
 ``loops``, ``number`` and a side per pipeline, as described at ``live_stream.measure``. Printed are
-sums of planes and medians of the rest by busy loops ("player at" is the lowest of the rounds), then
-every round.
+sums of planes and medians of the rest by busy loops ("player at" is the lowest of the rounds),
+then every round.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(result: dict[str, Any]) -> str:
-    """Format the result as two Markdown tables: sums and medians by busy loops, and every round."""
+    """Format the result as two Markdown tables: by busy loops, and every round."""
     return '\n\n'.join(
         (report.machine_line(result['machine']), _summary(result), _every_round(result))
     )

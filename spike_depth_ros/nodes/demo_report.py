@@ -17,7 +17,7 @@ from rich.table import Table
 from spike_depth_ros import metrics, pictures
 from spike_depth_ros.nodes.demo_listener import DemoListener, Moment, Plan
 from spike_depth_ros.nodes.diagnostics import read_account
-from spike_depth_ros.nodes.losses import InForce, losses
+from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccount
 
 PNG_FILES = 4
@@ -57,7 +57,8 @@ def summarise(
         'latency_ms_p99': None if latency[1] is None else float(latency[1]),
         'planes_dropped': lost.dropped,
         'losses': [
-            loss._asdict() for loss in losses(lost, PlaneAccount(), InForce.here(True, advice))
+            loss._asdict()
+            for loss in losses(lost, PlaneAccount(), ActiveRemedies.here(True, advice))
         ],
         'abs_rel': listener.errors.abs_rel if scored else None,
         'abs_rel_coverage': listener.errors.coverage if scored else None,

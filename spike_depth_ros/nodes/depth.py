@@ -41,7 +41,7 @@ from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator, Prediction
 from spike_depth_ros.nodes import conversions, diagnostics, parameters, process
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.losses import InForce
+from spike_depth_ros.nodes.losses import ActiveRemedies
 from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.window import Window
@@ -125,7 +125,7 @@ class SpikeDepthNode(LifecycleNode):
         self._ingest = Ingest(self._stream_settings(), self._warn)
         reliable = self._settings['spikes.reliability'] == 'reliable'
         self._stream_task = diagnostics.StreamTask(
-            self._settings['input_timeout_s'], InForce.here(reliable)
+            self._settings['input_timeout_s'], ActiveRemedies.here(reliable)
         )
         self._inference_task = diagnostics.InferenceTask()
         with self._model_lock:

@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.losses import InForce, losses
+from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccount
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest
 
@@ -83,12 +83,12 @@ class StreamTask:
 
     Args:
         input_timeout_s: Silence that is an error, seconds.
-        in_force: Remedies against losses that need not be advised.
+        active: Remedies against losses that need not be advised.
     """
 
-    def __init__(self, input_timeout_s: float, in_force: InForce) -> None:
+    def __init__(self, input_timeout_s: float, active: ActiveRemedies) -> None:
         self._timeout_s = input_timeout_s
-        self._in_force = in_force
+        self._active = active
         self._account = PlaneAccount()
         self._since = time.monotonic()
         self._received = Rate()
@@ -99,7 +99,7 @@ class StreamTask:
         """Rate, plane accounting and what is wrong with the input."""
         account = ingest.account()
         rate, _ = self._received.update(account.received)
-        lost = losses(account, self._account, self._in_force)
+        lost = losses(account, self._account, self._active)
         self._account = account
         _, refused = self._refused.update(ingest.packets_refused.total())
         finding = Finding('planes arrive')

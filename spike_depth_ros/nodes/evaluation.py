@@ -36,7 +36,7 @@ from spike_depth_ros.evaluation.truth import Truth
 from spike_depth_ros.metrics import PUBLISHED, Protocol
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.conversions import array_from_msg
-from spike_depth_ros.nodes.losses import InForce, losses
+from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.stream.accounting import PlaneAccount
 from spike_depth_ros.stream.messages import FloatImage, depth_from_msg, stamp_ns
@@ -297,7 +297,7 @@ class EvaluationNode(Node):
             texts.append(f'depth images that came without their other images: {self._unjoined}')
         account = heard.account()
         slower = 'play the recording more slowly (speed:=0.5)'
-        texts += map(str, losses(account, PlaneAccount(), InForce.here(True, slower)))
+        texts += map(str, losses(account, PlaneAccount(), ActiveRemedies.here(True, slower)))
         topic = self.resolve_topic_name('depth/image')
         return Stream(
             source=topic,

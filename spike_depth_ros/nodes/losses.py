@@ -14,7 +14,7 @@ PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES
 """Environment variables that give Fast DDS a profile."""
 
 
-class InForce(NamedTuple):
+class ActiveRemedies(NamedTuple):
     """Remedies that are in force already and need not be advised.
 
     Attributes:
@@ -28,7 +28,7 @@ class InForce(NamedTuple):
     slower: str = ''
 
     @classmethod
-    def here(cls, reliable: bool, slower: str = '') -> InForce:
+    def here(cls, reliable: bool, slower: str = '') -> ActiveRemedies:
         """Take what the environment of this process says about the profile."""
         return cls(reliable, any(os.environ.get(name) for name in PROFILE_VARIABLES), slower)
 
@@ -50,13 +50,13 @@ class Loss(NamedTuple):
         return f'{self.planes} planes {self.where}: {self.remedy}'
 
 
-def losses(account: PlaneAccount, before: PlaneAccount, in_force: InForce) -> list[Loss]:
+def losses(account: PlaneAccount, before: PlaneAccount, active: ActiveRemedies) -> list[Loss]:
     """List what was lost between two snapshots of one stream's account.
 
     Args:
         account: The newer snapshot.
         before: The older one; ``PlaneAccount()`` for all since the beginning.
-        in_force: Remedies not to be advised.
+        active: Remedies not to be advised.
 
     Returns:
         An entry for each place that lost planes.
@@ -66,18 +66,18 @@ def losses(account: PlaneAccount, before: PlaneAccount, in_force: InForce) -> li
         Loss(
             account.lost_in_transport - before.lost_in_transport,
             'lost before the queue of this node (driver, DDS or network)',
-            _remedy_of_transport(in_force),
+            _remedy_of_transport(active),
         ),
         Loss(
             account.lost_in_queue - before.lost_in_queue,
             'lost in the queue of this node, which could not take them in time',
-            _free_the_machine(in_force, 'raise spikes.queue_packets for short stalls'),
+            _free_the_machine(active, 'raise spikes.queue_packets for short stalls'),
         ),
         Loss(
             account.overwritten - before.overwritten,
             'overwritten in the ring before inference reached them (policy every)',
             'a larger hop, a GPU or policy latest'
-            + (f', or {in_force.slower}' if in_force.slower else ''),
+            + (f', or {active.slower}' if active.slower else ''),
         ),
         Loss(
             sum(refused.values()),
@@ -88,16 +88,16 @@ def losses(account: PlaneAccount, before: PlaneAccount, in_force: InForce) -> li
     return [loss for loss in found if loss.planes > 0]
 
 
-def _remedy_of_transport(in_force: InForce) -> str:
-    if not in_force.reliable:
+def _remedy_of_transport(active: ActiveRemedies) -> str:
+    if not active.reliable:
         return 'ask for reliable transport at both ends (spikes.reliability)'
-    if not in_force.profile:
+    if not active.profile:
         return 'set the DDS profile at both ends (docs/reliability.md)'
-    return _free_the_machine(in_force, 'see whether the publisher itself is behind')
+    return _free_the_machine(active, 'see whether the publisher itself is behind')
 
 
-def _free_the_machine(in_force: InForce, otherwise: str) -> str:
-    return in_force.slower or f'leave the machine more free CPU time, {otherwise}'
+def _free_the_machine(active: ActiveRemedies, otherwise: str) -> str:
+    return active.slower or f'leave the machine more free CPU time, {otherwise}'
 
 
 def _difference(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:

@@ -12,11 +12,11 @@ from test_ingest import SETTINGS, packet
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes import diagnostics
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.losses import InForce
+from spike_depth_ros.nodes.losses import ActiveRemedies
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 
-IN_FORCE = InForce(reliable=True, profile=True)
+ACTIVE = ActiveRemedies(reliable=True, profile=True)
 
 
 def values(status):
@@ -42,7 +42,7 @@ def test_the_worst_finding_gives_the_level():
 
 
 def test_a_stream_with_losses_is_a_warning_once(ingest):
-    task = diagnostics.StreamTask(60.0, IN_FORCE)
+    task = diagnostics.StreamTask(60.0, ACTIVE)
     ingest.on_spikes(packet(0))
     assert task.status('n', ingest).level == DiagnosticStatus.OK
     ingest.on_spikes(packet(8))
@@ -67,7 +67,7 @@ def test_a_stream_with_losses_is_a_warning_once(ingest):
 def test_packets_without_a_sensor_size_are_explained():
     ingest = Ingest(SETTINGS, {}.setdefault)
     ingest.on_spikes(packet(0))
-    status = diagnostics.StreamTask(60.0, IN_FORCE).status('n', ingest)
+    status = diagnostics.StreamTask(60.0, ACTIVE).status('n', ingest)
     assert status.level == DiagnosticStatus.WARN
     assert 'publish camera_info beside the spikes' in status.message
 
@@ -75,12 +75,12 @@ def test_packets_without_a_sensor_size_are_explained():
 def test_stamps_that_contradict_the_rate_that_was_set_are_reported(ingest):
     for step in range(40):
         ingest.on_spikes(packet(8 * step))
-    status = diagnostics.StreamTask(60.0, IN_FORCE).status('n', ingest)
+    status = diagnostics.StreamTask(60.0, ACTIVE).status('n', ingest)
     assert 'the stamps say 10000.0 planes/s' in status.message
 
 
 def test_silence_is_an_error(ingest):
-    task = diagnostics.StreamTask(0.0, IN_FORCE)
+    task = diagnostics.StreamTask(0.0, ACTIVE)
     status = task.status('n', ingest)
     assert status.level == DiagnosticStatus.ERROR
     assert 'is the publisher running?' in status.message
@@ -111,7 +111,7 @@ def test_failures_and_an_unknown_scale_are_reported(ingest):
 
 
 def test_the_account_is_read_back_as_it_was_published(ingest):
-    task = diagnostics.StreamTask(60.0, IN_FORCE)
+    task = diagnostics.StreamTask(60.0, ACTIVE)
     for first in (0, 8, 12, 16, 20, 24, 28, 12):
         ingest.on_spikes(packet(first))
     status = task.status('n', ingest)

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from spike_depth_ros.nodes.losses import InForce, losses
+from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccount
 
-BARE = InForce(reliable=False, profile=False)
-ALL = InForce(reliable=True, profile=True)
+BARE = ActiveRemedies(reliable=False, profile=False)
+ALL = ActiveRemedies(reliable=True, profile=True)
 
 
 def test_only_what_is_new_is_listed():
@@ -20,16 +20,16 @@ def test_only_what_is_new_is_listed():
 
 
 @pytest.mark.parametrize(
-    ('in_force', 'remedy'),
+    ('active', 'remedy'),
     [
         (BARE, 'reliable transport'),
-        (InForce(reliable=True, profile=False), 'DDS profile'),
+        (ActiveRemedies(reliable=True, profile=False), 'DDS profile'),
         (ALL, 'free CPU time'),
-        (InForce(reliable=True, profile=True, slower='play slower'), 'play slower'),
+        (ActiveRemedies(reliable=True, profile=True, slower='play slower'), 'play slower'),
     ],
 )
-def test_a_remedy_that_is_in_force_is_not_advised(in_force, remedy):
-    (loss,) = losses(PlaneAccount(lost_in_transport=1), PlaneAccount(), in_force)
+def test_a_remedy_that_is_active_is_not_advised(active, remedy):
+    (loss,) = losses(PlaneAccount(lost_in_transport=1), PlaneAccount(), active)
     assert remedy in loss.remedy
     others = {'reliable transport', 'DDS profile', 'free CPU time', 'play slower'} - {remedy}
     assert not any(other in loss.remedy for other in others)
@@ -50,6 +50,6 @@ def test_every_kind_of_drop_is_listed():
 def test_the_profile_is_seen_in_the_environment(monkeypatch):
     monkeypatch.delenv('FASTDDS_DEFAULT_PROFILES_FILE', raising=False)
     monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE', raising=False)
-    assert not InForce.here(reliable=True).profile
+    assert not ActiveRemedies.here(reliable=True).profile
     monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', 'mine.xml')
-    assert InForce.here(reliable=True).profile
+    assert ActiveRemedies.here(reliable=True).profile
