@@ -26,11 +26,11 @@ __all__ = [
 
 _HOMES = {
     'DepthEstimator': 'estimator',
-    'Geometry': 'chunk',
+    'Geometry': 'stream.chunk',
     'Observation': 'estimator',
     'Prediction': 'estimator',
-    'SpikeChunk': 'chunk',
-    'Window': 'window',
+    'SpikeChunk': 'stream.chunk',
+    'Window': 'stream.window',
 }
 
 
