@@ -27,6 +27,7 @@ from spike_depth_ros.evaluation.truth import Mask, truth_image
 from spike_depth_ros.metrics import Mean, Protocol
 from spike_depth_ros.stream.messages import FloatImage, published_depth
 from spike_depth_ros.stream.stamps import Arrival
+from spike_depth_ros.stream.window import Window
 
 TIMED = 100_000
 """Newest windows whose times are kept."""
@@ -72,9 +73,9 @@ class _Contestant:
         self._notes: dict[str, None] = {}
         self._times_ms: collections.deque[float] = collections.deque(maxlen=TIMED)
 
-    def predict(self, taken: Taken) -> Prediction:
+    def predict(self, window: Window) -> Prediction:
         started = time.perf_counter()
-        self.prediction = self.estimator.predict(Observation(taken.window, taken.fx_px))
+        self.prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
         self._times_ms.append(1e3 * (time.perf_counter() - started))
         self._notes.update(dict.fromkeys(self.prediction.notes))
         return self.prediction
@@ -185,24 +186,25 @@ class _Pass:
 
     def evaluate(self, taken: Taken) -> None:
         """Predict and score a window with each model."""
+        window = taken.window
         if self._truth is None:  # only now is the plane rate known, and with it the hop
             self._truth = TruthTopic(
                 self._bag, self._options.topics.truth, self._replay.hop_ns // 2
             )
-            self._first_ns = taken.window.reference_ns
-        truth = self._truth.take(taken.window.reference_ns)
+            self._first_ns = window.reference_ns
+        truth = self._truth.take(window.reference_ns)
         scored = []
         for contestant in self._contestants:
-            prediction = contestant.predict(taken)
+            prediction = contestant.predict(window)
             depth = published_depth(prediction)
             if self._output_bag is not None and contestant is self._contestants[0]:
                 self._output_bag.add(taken, prediction, depth)
             output = Output(
                 self.windows,
-                taken.window.reference_ns,
+                window.reference_ns,
                 depth,
                 prediction.uncertainty,
-                functools.partial(preview.render, taken.window),
+                functools.partial(preview.render, window),
             )
             if truth is not None:
                 image = _image(truth.image, depth, prediction, self._options)

@@ -17,7 +17,7 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessa
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
 from spike_depth_ros.stream.accounting import PlaneAccount
 from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
-from spike_depth_ros.stream.messages import METRES, MILLIMETRES, CameraInfoMessage, stamp_ns
+from spike_depth_ros.stream.messages import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ring import MAX_HELD_CHUNKS
 from spike_depth_ros.stream.stamps import Gap
 from spike_depth_ros.stream.window import ReferencePlane, Window
@@ -96,20 +96,14 @@ def _checked(bag: Bag, name: str, kind: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-    """A window, and what was known when it was taken.
+    """A window, and when it was complete.
 
     Attributes:
-        window: The planes.
-        fx_px: Focal length in sensor pixels; None where the camera is not calibrated.
-        camera: The newest camera_info; None before it.
-        frame_id: Optical frame of the newest packet.
+        window: The planes, with their camera.
         recorded_ns: When the packet that completed the window was recorded.
     """
 
     window: Window
-    fx_px: float | None
-    camera: CameraInfoMessage | None
-    frame_id: str
     recorded_ns: int
 
 
@@ -247,8 +241,7 @@ class Replay:
         self._ingest.on_spikes(packet)
         ring = self._ingest.ring
         while ring is not None and (window := ring.take()) is not None:
-            camera, frame = self._ingest.camera, self._ingest.frame_id
-            yield Taken(window, self._ingest.fx_px, camera, frame, message.time_ns)
+            yield Taken(window, message.time_ns)
 
     def _capacity(self, planes: int) -> int:
         """Planes of a ring in which not even packets that wait for the rate overwrite a plane.

@@ -126,7 +126,7 @@ def _type(name: str) -> Any:
 def _header(taken: Taken) -> Any:
     sec, nanosec = divmod(taken.window.reference_ns, 1_000_000_000)
     stamp = _type('builtin_interfaces/msg/Time')(sec=sec, nanosec=nanosec)
-    return _type('std_msgs/msg/Header')(stamp=stamp, frame_id=taken.frame_id)
+    return _type('std_msgs/msg/Header')(stamp=stamp, frame_id=taken.window.camera.frame_id)
 
 
 def _image(pixels: FloatImage, header: Any) -> Any:
@@ -145,7 +145,7 @@ def _image(pixels: FloatImage, header: Any) -> Any:
 
 def _camera_info(taken: Taken, header: Any, size: tuple[int, int], binning: int) -> Any:
     """The spike camera's own with the depth image's size; uncalibrated where there was none."""
-    camera: Any = taken.camera
+    camera: Any = taken.window.camera.info
     region = _type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
     matrices = {
         'k': np.array(scaled_matrix(camera.k, 3, binning)) if camera is not None else np.zeros(9),

@@ -130,14 +130,14 @@ class StreamCheck(Node):
         else:
             self._fine('packets', text)
         self._fine('sensor', f'{ring.geometry.width}x{ring.geometry.height} pixels')
-        if self._ingest.fx_px is None:
+        if self._ingest.camera.fx_px is None:
             self._problem(
                 'camera',
                 'no focal length (camera_info absent or K of zeros): the scale of depth is '
                 'assumed; calibrate the camera',
             )
         else:
-            self._fine('camera', f'focal length {self._ingest.fx_px:.1f} pixels')
+            self._fine('camera', f'focal length {self._ingest.camera.fx_px:.1f} pixels')
 
     def _report_planes(self) -> None:
         ring = self._ingest.ring

@@ -137,7 +137,6 @@ class SpikeDepthNode(LifecycleNode):
                 self._warn,
                 lambda: process.lower_priority(self._warn_of_priority),
             )
-        self._outputs.ingest = self._ingest
         self._reader = self._read_topics(self._ingest, reliable)
         self._reader.start()
         self._inference.start()
@@ -384,7 +383,7 @@ class SpikeDepthNode(LifecycleNode):
             idle.warn('not active')
             array.status = [idle.status(f'{name}: stream', '', {})]
         else:
-            frame = self._ingest.frame_id
+            frame = self._ingest.camera.frame_id
             array.status = [
                 self._stream_task.status(f'{name}: stream', self._ingest),
                 self._inference_task.status(f'{name}: inference', frame, self._inference),
@@ -400,12 +399,10 @@ class TopicOutputs:
 
     Attributes:
         max_relative: Depth is masked where uncertainty / depth is above this; 0 masks nothing.
-        ingest: Where frame and camera come from, set on activation.
     """
 
     def __init__(self, node: LifecycleNode, settings: dict[str, Any]) -> None:
         self.max_relative: float = settings['uncertainty.max_relative']
-        self.ingest: Ingest | None = None
         self._clock = node.get_clock()
         self._context = node.context
         qos = QoSProfile(
@@ -448,10 +445,11 @@ class TopicOutputs:
         """Publish depth, its camera and uncertainty with one header."""
         header = self._header(window)
         self._depth.publish(conversions.depth_msg(prediction, header, self.max_relative))
-        camera = self.ingest.camera if self.ingest is not None else None
         height, width = prediction.depth.shape
         self._camera_info.publish(
-            conversions.camera_info_msg(camera, header, (height, width), prediction.pixel_binning)
+            conversions.camera_info_msg(
+                window.camera.info, header, (height, width), prediction.pixel_binning
+            )
         )
         if self._uncertainty.get_subscription_count():
             self._uncertainty.publish(conversions.uncertainty_msg(prediction, header))
@@ -468,8 +466,9 @@ class TopicOutputs:
         return (self._clock.now().nanoseconds - last_ns) / 1e6
 
     def _header(self, window: Window) -> Header:
-        frame = self.ingest.frame_id if self.ingest is not None else ''
-        return Header(stamp=conversions.stamp_msg(window.reference_ns), frame_id=frame)
+        return Header(
+            stamp=conversions.stamp_msg(window.reference_ns), frame_id=window.camera.frame_id
+        )
 
 
 def main(args: list[str] | None = None) -> int:

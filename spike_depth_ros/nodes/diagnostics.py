@@ -119,7 +119,7 @@ class StreamTask:
         if ingest.ring is not None and ingest.ring.stamped_period_ns:
             stamped = 1e9 / ingest.ring.stamped_period_ns
             finding.warn(f'the stamps say {stamped:.1f} planes/s, spike_rate_hz says otherwise')
-        return finding.status(name, ingest.frame_id, _stream_values(rate, account, ingest))
+        return finding.status(name, ingest.camera.frame_id, _stream_values(rate, account, ingest))
 
 
 def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[str, object]:

@@ -72,7 +72,7 @@ class Inference(threading.Thread):
 
     Args:
         estimator: The model; see :meth:`replace`.
-        ingest: Where windows and the camera come from.
+        ingest: Where windows come from.
         outputs: Where results go.
         warn: Called with a kind and a text when something is wrong.
         prepare: Called once in the thread before its first window.
@@ -164,7 +164,7 @@ class Inference(threading.Thread):
     def _predict(self, window: Window) -> None:
         started = time.perf_counter()
         with self._between_windows:
-            prediction = self.estimator.predict(Observation(window, self._ingest.fx_px))
+            prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
         predicted = time.perf_counter()
         self._outputs.publish_depth(window, prediction)
         self.stages.add('predict', 1e3 * (predicted - started))

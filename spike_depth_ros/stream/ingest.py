@@ -19,7 +19,7 @@ from spike_depth_ros.stream.messages import (
 )
 from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import Arrival
-from spike_depth_ros.stream.window import Policy, ReferencePlane
+from spike_depth_ros.stream.window import UNKNOWN_CAMERA, Camera, Policy, ReferencePlane
 
 MAX_WAITING_PACKETS = 32
 """Packets kept while the sensor size is not yet known."""
@@ -82,8 +82,7 @@ class Ingest:
 
     Attributes:
         ring: The ring; None before the first packet.
-        camera: The newest camera_info; None before it.
-        frame_id: Optical frame of the newest packet.
+        camera: The newest: the optical frame of the newest packet, the newest camera_info.
         packets_refused: Packets whose planes could not be counted, by reason.
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
     """
@@ -97,8 +96,7 @@ class Ingest:
     ) -> None:
         self.settings = settings
         self.ring: PlaneRing | None = None
-        self.camera: CameraInfoMessage | None = None
-        self.frame_id = ''
+        self.camera: Camera = UNKNOWN_CAMERA
         self.packets_refused: collections.Counter[str] = collections.Counter()
         self.last_packet_s: float | None = None
         self._warn = warn
@@ -110,11 +108,6 @@ class Ingest:
     def _size_from_parameters(self) -> tuple[int, int] | None:
         given = (self.settings.sensor_height, self.settings.sensor_width)
         return given if all(given) else None
-
-    @property
-    def fx_px(self) -> float | None:
-        """Focal length in sensor pixels; None where the camera is not calibrated."""
-        return float(self.camera.k[0]) or None if self.camera is not None else None
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -136,7 +129,10 @@ class Ingest:
         return self.ring.account()
 
     def on_camera_info(self, msg: CameraInfoMessage) -> None:
-        """Take the sensor size and the camera matrix."""
+        """Take the sensor size and the camera matrix, for the packets from now on.
+
+        Packets that waited for the size take both.
+        """
         size = (int(msg.height), int(msg.width))
         if not all(size):
             self._warn(
@@ -150,7 +146,7 @@ class Ingest:
                 f'{self.ring.geometry}: ignored; restart the node if the camera changed',
             )
             return
-        self.camera = msg
+        self.camera = Camera(self.camera.frame_id, float(msg.k[0]) or None, msg)
         self._size = size
         while self._waiting:
             msg_waiting, lost_by = self._waiting.popleft()
@@ -164,7 +160,7 @@ class Ingest:
             lost_by: What lost the planes before this packet, if any are missing.
         """
         self.last_packet_s = time.monotonic()
-        self.frame_id = msg.header.frame_id
+        self._note_frame(msg)
         if self._size is None:
             self._waiting.append((msg, lost_by))
             if len(self._waiting) > MAX_WAITING_PACKETS:
@@ -184,9 +180,15 @@ class Ingest:
         except (ValueError, MemoryError) as error:
             self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
             return
-        arrival = self.ring.append(chunk, lost_by)
+        self._note_frame(msg)  # of a packet that waited, too
+        arrival = self.ring.append(chunk, lost_by, self.camera)
         if arrival in ARRIVAL_WARNINGS:
             self._warn(arrival.name, f'spikes: {ARRIVAL_WARNINGS[arrival]}')
+
+    def _note_frame(self, msg: ImageMessage) -> None:
+        frame_id = msg.header.frame_id
+        if frame_id != self.camera.frame_id:
+            self.camera = dataclasses.replace(self.camera, frame_id=frame_id)
 
     def _make_ring(self, first: SpikeChunk) -> PlaneRing:
         rate = self.settings.spike_rate_hz

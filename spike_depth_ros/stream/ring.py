@@ -12,13 +12,21 @@ from __future__ import annotations
 import collections
 import dataclasses
 import threading
+from typing import NamedTuple
 
 import numpy as np
 
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccount
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.stamps import Arrival, Gap, StampTracker, differs
-from spike_depth_ros.stream.window import Policy, ReferencePlane, Window, reference_index
+from spike_depth_ros.stream.window import (
+    UNKNOWN_CAMERA,
+    Camera,
+    Policy,
+    ReferencePlane,
+    Window,
+    reference_index,
+)
 
 MAX_HELD_CHUNKS = 32
 """Chunks kept while the plane rate is not yet known."""
@@ -40,6 +48,14 @@ class _Segment:
 
     start: int
     end: int
+
+
+class _Waiting(NamedTuple):
+    """What :meth:`PlaneRing.append` was given, kept until the plane rate is known."""
+
+    chunk: SpikeChunk
+    lost_by: LostBy
+    camera: Camera
 
 
 class _Store:
@@ -127,9 +143,9 @@ class PlaneRing:
         self._account = PlaneAccount()
         self._stamps = StampTracker(period_ns, stamp_tolerance, self._on_gap)
         self._segments: collections.deque[_Segment] = collections.deque()
-        # Per chunk: number of its first plane and its stamp, so that times never drift.
-        self._anchors: collections.deque[tuple[int, int]] = collections.deque()
-        self._held: collections.deque[tuple[SpikeChunk, LostBy]] = collections.deque()
+        # Per chunk: number of its first plane, its stamp, so that times never drift, its camera.
+        self._anchors: collections.deque[tuple[int, int, Camera]] = collections.deque()
+        self._held: collections.deque[_Waiting] = collections.deque()
         self._next_start = 0  # earliest start of the next window
         self._accounted = 0  # planes before this number are no longer pending
         self._unwanted = False  # nobody wants windows: what passes is skipped, not dropped
@@ -153,7 +169,7 @@ class PlaneRing:
     def account(self) -> PlaneAccount:
         """A snapshot of the accounting; gaps that are still provisional are not in it."""
         with self._changed:
-            held = sum(chunk.planes for chunk, _ in self._held)
+            held = sum(waiting.chunk.planes for waiting in self._held)
             return self._account.snapshot(self._pending_between(0, self._store.head) + held)
 
     def settle(self) -> None:
@@ -161,13 +177,16 @@ class PlaneRing:
         with self._changed:
             self._stamps.settle()
 
-    def append(self, chunk: SpikeChunk, lost_by: LostBy = 'transport') -> Arrival:
+    def append(
+        self, chunk: SpikeChunk, lost_by: LostBy = 'transport', camera: Camera = UNKNOWN_CAMERA
+    ) -> Arrival:
         """Copy a chunk in; overwrites the oldest planes where the ring is full.
 
         Args:
             chunk: Planes of the ring's geometry. Its ``period_ns``, where given, must be the
                 ring's within one per cent.
             lost_by: What lost the planes before this chunk, if any are missing.
+            camera: The camera of these planes; a window has that of its reference plane.
 
         Returns:
             How the chunk follows the stream. A refused one (see :data:`REFUSALS`) is counted and
@@ -179,11 +198,11 @@ class PlaneRing:
                 return self._refuse(chunk, Arrival.OTHER_GEOMETRY)
             rate = self._stamps.rate
             if rate.period_ns == 0:
-                arrival = self._hold(chunk, lost_by)
+                arrival = self._hold(_Waiting(chunk, lost_by, camera))
             elif chunk.period_ns and differs(chunk.period_ns, rate.period_ns):
                 return self._refuse(chunk, Arrival.OTHER_RATE)
             else:
-                arrival = self._place(chunk, lost_by)
+                arrival = self._place(chunk, lost_by, camera)
             self._changed.notify()
             return arrival
 
@@ -216,27 +235,26 @@ class PlaneRing:
 
     # Arrival of chunks; the lock is held.
 
-    def _hold(self, chunk: SpikeChunk, lost_by: LostBy) -> Arrival:
+    def _hold(self, waiting: _Waiting) -> Arrival:
         """Keep chunks until the plane rate is known: the chunk tells it, or the stamps agree."""
-        rate = self._stamps.rate
-        self._held.append((chunk, lost_by))
+        rate, chunk = self._stamps.rate, waiting.chunk
+        self._held.append(waiting)
         rate.period_ns = chunk.period_ns
         if chunk.period_ns or rate.infer(chunk.t0_ns, chunk.planes):
             held, self._held = self._held, collections.deque()
-            return [self._place(*waiting) for waiting in held][-1]
+            return [self._place(*one) for one in held][-1]
         if len(self._held) > MAX_HELD_CHUNKS:
-            oldest, _ = self._held.popleft()
-            self._account.refuse(oldest.planes, 'rate_unknown')
+            self._account.refuse(self._held.popleft().chunk.planes, 'rate_unknown')
         return Arrival.HELD
 
-    def _place(self, chunk: SpikeChunk, lost_by: LostBy) -> Arrival:
+    def _place(self, chunk: SpikeChunk, lost_by: LostBy, camera: Camera) -> Arrival:
         """Store a chunk, unless its stamp is from the past."""
         arrival = self._stamps.follow(chunk.t0_ns, chunk.planes, lost_by)
         if arrival is Arrival.BACKWARD:
             return self._refuse(chunk, arrival)
         if not self._stamps.joins:
             self._part(arrival)
-        self._anchors.append((self._store.head, chunk.t0_ns))
+        self._anchors.append((self._store.head, chunk.t0_ns, camera))
         for first in range(0, chunk.planes, self.capacity):
             self._append_planes(chunk.data[first : first + self.capacity])
         return arrival
@@ -358,16 +376,19 @@ class PlaneRing:
         self._account.windowed += self._pending_between(start, end)
         self._accounted = max(self._accounted, end)
         self._next_start = start + self.hop
+        t0_ns, _ = self._origin_of(start)
+        reference_ns, camera = self._origin_of(start + self._reference)
         return Window(
             data=self._store.read(start, self.window),
             geometry=self.geometry,
-            t0_ns=self._time_of(start),
+            t0_ns=t0_ns,
             period_ns=self.period_ns,
             reference_plane=self._reference,
-            reference_ns=self._time_of(start + self._reference),
+            reference_ns=reference_ns,
+            camera=camera,
         )
 
-    def _time_of(self, plane: int) -> int:
-        """Time of a stored plane: from the stamp of the chunk that brought it."""
-        first, stamp = next(a for a in reversed(self._anchors) if a[0] <= plane)
-        return stamp + (plane - first) * self.period_ns
+    def _origin_of(self, plane: int) -> tuple[int, Camera]:
+        """Time and camera of a stored plane: from the chunk that brought it."""
+        first, stamp_ns, camera = next(a for a in reversed(self._anchors) if a[0] <= plane)
+        return stamp_ns + (plane - first) * self.period_ns, camera

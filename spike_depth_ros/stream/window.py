@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,27 @@ def reference_index(reference: ReferencePlane, planes: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
+class Camera:
+    """The camera of a stream at one time: its optical frame and its calibration.
+
+    Attributes:
+        frame_id: Optical frame; empty where no packet has named it.
+        fx_px: Focal length in sensor pixels, as the calibration says; None where the camera is not
+            calibrated.
+        info: The message of the calibration, as it came; None where none has come. Cameras are
+            compared without it.
+    """
+
+    frame_id: str = ''
+    fx_px: float | None = None
+    info: Any = dataclasses.field(default=None, compare=False)
+
+
+UNKNOWN_CAMERA = Camera()
+"""The camera of planes that came without one."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Window:
     """Consecutive packed planes, owned: what an estimator sees.
 
@@ -36,6 +57,8 @@ class Window:
         period_ns: Time between planes, integer nanoseconds, at least 1.
         reference_plane: Index of the plane that the depth belongs to.
         reference_ns: Time of that plane, integer nanoseconds.
+        camera: The stream's camera at that plane. Depth is predicted for the focal length of an
+            :class:`~spike_depth_ros.estimator.Observation`, which may be this one.
     """
 
     data: PackedPlanes
@@ -44,6 +67,7 @@ class Window:
     period_ns: int
     reference_plane: int
     reference_ns: int
+    camera: Camera = UNKNOWN_CAMERA
 
     @property
     def planes(self) -> int:

@@ -12,6 +12,7 @@ import pytest
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.evaluation.lockstep import Replay, TruthTopic, choose_topics
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.window import Camera
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def test_every_window_comes_out_with_its_planes_and_camera(opened):
         expected = packing.pack(spikes[128 * k : 128 * (k + 1)])
         np.testing.assert_array_equal(one.window.data, expected)
         assert one.window.reference_ns == bags.START + (128 * k + 64) * bags.PERIOD
-        assert one.fx_px == bags.FX
-        assert one.frame_id == 'spike_camera_optical_frame'
+        assert one.window.camera == Camera('spike_camera_optical_frame', bags.FX)
+        assert one.window.camera.info.k[0] == bags.FX
     account = stream.account
     assert account.check() == (0, 0)
     assert (account.received, account.windowed, account.pending) == (1000, 896, 104)
@@ -109,7 +110,16 @@ def test_a_camera_that_comes_late_is_known_from_the_start(opened):
     messages = bags.stream(400)
     late = [('/camera_info', messages[-1][1] + 1, bags.camera())]
     _, taken = replay(opened([*messages[1:], *late]))
-    assert [one.fx_px for one in taken] == [bags.FX] * 3
+    assert [one.window.camera.fx_px for one in taken] == [bags.FX] * 3
+
+
+def test_windows_keep_the_camera_of_their_own_planes(opened):
+    messages = bags.stream(400)
+    at_ns = bags.START + 5 * 40 * bags.PERIOD + 1  # behind the packet of planes 160 to 199
+    changed = [*messages, ('/camera_info', at_ns, bags.camera(fx=99.0))]
+    _, taken = replay(opened(sorted(changed, key=lambda message: message[1])))
+    # Reference planes 64, 192 and 320; the packet that completes the second has the other camera.
+    assert [one.window.camera.fx_px for one in taken] == [bags.FX, bags.FX, 99.0]
 
 
 def test_without_camera_info_the_size_may_be_given(opened):
@@ -117,7 +127,7 @@ def test_without_camera_info_the_size_may_be_given(opened):
     with pytest.raises(BagError, match=r'tells the sensor size; the bag has .*; give it'):
         replay(bag)
     _, taken = replay(bag, size=(bags.WIDTH, bags.HEIGHT))
-    assert [one.fx_px for one in taken] == [None] * 3
+    assert [one.window.camera.fx_px for one in taken] == [None] * 3
 
 
 def with_topic(topic, message):

@@ -10,6 +10,7 @@ from hypothesis import given
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS, Arrival
+from spike_depth_ros.stream.window import UNKNOWN_CAMERA, Camera, reference_index
 
 GEOMETRY = Geometry(1, 32)
 PERIOD = 50_000
@@ -134,6 +135,51 @@ def test_windows_of_a_small_ring_are_consecutive_and_every_plane_is_counted(
     assert account.windowed == len(seen)
     assert account.received == sum(p[0] for p in packets)
     assert account.pending < window + max(hop, window + spare)
+
+
+@given(
+    PACKETS,
+    st.integers(1, 12),
+    st.integers(1, 15),
+    st.integers(0, 12),
+    st.sampled_from(['latest', 'every']),
+    st.sampled_from(['first', 'middle', 'last']),
+    st.sampled_from([0, PERIOD]),
+)
+def test_a_window_has_the_camera_of_its_reference_plane(
+    packets, window, hop, spare, policy, reference, period_ns
+):
+    ring = ring_of(window, hop, policy, window + spare, period_ns, reference=reference)
+    number, taken, cameras = 0, [], {}
+    for sent, (planes, missing, look) in enumerate(packets):
+        number += missing
+        camera = Camera(f'frame {sent}', float(1 + sent), object())
+        cameras |= dict.fromkeys(range(number, number + planes), camera)
+        ring.append(chunk(number, planes), camera=camera)
+        number += planes
+        taken += drain(ring) if look else []
+    for got in taken + drain(ring):
+        assert got.camera is cameras[numbers_of(got)[reference_index(reference, window)]]
+
+
+def test_a_camera_that_changes_within_a_window_counts_from_its_reference_plane_on():
+    left, right = Camera('left', 380.0), Camera('right', 190.0)
+    ring = ring_of(window=8, hop=4, reference='middle')
+    ring.append(chunk(0, 5), camera=left)
+    ring.append(chunk(5, 7), camera=right)
+    ring.append(chunk(12, 4))
+    windows = drain(ring)
+    assert [numbers_of(w)[w.reference_plane] for w in windows] == [4, 8, 12]
+    assert [w.camera for w in windows] == [left, right, UNKNOWN_CAMERA]
+
+
+def test_the_camera_of_a_refused_packet_is_none_of_the_stream():
+    left, right = Camera('left', 380.0), Camera('right', 190.0)
+    ring = ring_of(window=4)
+    ring.append(chunk(4, 4), camera=left)
+    assert ring.append(chunk(0, 4), camera=right) is Arrival.BACKWARD
+    ring.append(chunk(8, 4), camera=left)
+    assert [w.camera for w in drain(ring)] == [left, left]
 
 
 def newest_window(runs, stored, window, earliest):

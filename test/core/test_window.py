@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.stream import packing
-from spike_depth_ros.stream.window import Window, reference_index
+from spike_depth_ros.stream.window import Camera, Window, reference_index
 
 
 @pytest.mark.parametrize(('reference', 'plane'), [('first', 0), ('middle', 5), ('last', 9)])
@@ -15,6 +15,7 @@ def test_the_reference_plane_gives_the_stamp(reference, plane):
     assert window.reference_ns == 123 + plane * 50_000
     assert (window.planes, window.rate_hz) == (10, 20_000)
     np.testing.assert_array_equal(window.data, packing.pack(spikes))
+    assert window.camera == Camera('', None)
 
 
 def test_spikes_that_make_no_window_are_refused():

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.dds
 WIDTH, HEIGHT = 64, 48
 RATE = 20_000
 PERIOD = 50_000
+T0 = 10**18
 K = np.array([[380.0, 0, 31.5], [0, 380, 23.5], [0, 0, 1]])
 QUEUE = QoSProfile(depth=100)
 
@@ -190,6 +191,49 @@ def test_every_plane_of_a_long_stream_is_accounted_for(
     assert 'no spikes' not in listener.status['stream'].message
 
 
+def camera_of(fx, width=WIDTH):
+    matrix = [fx, 0.0, (WIDTH - 1) / 2, 0.0, fx, (HEIGHT - 1) / 2, 0.0, 0.0, 1.0]
+    return CameraInfo(height=HEIGHT, width=width, k=matrix)
+
+
+def test_depth_has_frame_and_focal_length_of_its_own_planes(
+    ros_node, processes, depth_node, listener, spin
+):
+    depth_node(policy='every', window=40, hop=20, spike_rate_hz=float(RATE))
+    cameras = ros_node.create_publisher(CameraInfo, 'camera_info', QUEUE)
+    driver = Driver(ros_node)
+    driver.connect(spin)
+    spin(lambda: cameras.get_subscription_count() > 0, what='a subscriber')
+    spikes = moving_bars(100)
+
+    def send(first, end, frame):
+        planes = packing.pack(spikes[first:end])
+        stamp = T0 + first * PERIOD
+        chunk = SpikeChunk(planes, Geometry(HEIGHT, WIDTH), stamp)
+        driver.publisher.publish(spikes_msg(chunk, frame))
+
+    cameras.publish(camera_of(380.0))
+    send(0, 30, 'left')
+    send(30, 50, 'right')  # completes planes 0 to 39
+    spin(lambda: len(listener.uncertainty) == 1, what='the first depth')
+    cameras.publish(camera_of(190.0))
+    cameras.publish(camera_of(190.0, width=1))  # refused in the log: the one before was taken
+    spin(lambda: 'size 1x48, but the stream' in processes.log('depth'), what='the other camera')
+    send(50, 100, 'right')  # completes planes 20 to 59, ..., 60 to 99
+    spin(lambda: len(listener.uncertainty) == 4, what='four depth images')
+    estimator = DepthEstimator.from_checkpoint()
+    expected = [('left', 380.0), ('right', 380.0), ('right', 190.0), ('right', 190.0)]
+    spin(lambda: len(listener.cameras) == 4, what='four cameras')
+    for number, (frame, fx) in enumerate(expected):
+        depth, camera = listener.depth[number], listener.cameras[number]
+        assert (stamp_ns(depth.header.stamp) - T0) // PERIOD == 20 * number + 20
+        assert (depth.header.frame_id, camera.k[0]) == (frame, fx)
+        assert depth.header == camera.header == listener.uncertainty[number].header
+        window = Window.from_planes(spikes[20 * number : 20 * number + 40], RATE)
+        predicted = estimator.predict(Observation(window, fx))
+        assert bytes(depth.data) == bytes(depth_msg(predicted, depth.header).data)
+
+
 SENSOR = {'sensor_width': WIDTH, 'sensor_height': HEIGHT, 'spike_rate_hz': float(RATE)}
 
 
@@ -204,7 +248,7 @@ class Driver:
 
     def packet(self, first, planes=40):
         spikes = packing.pack(moving_bars(planes))
-        chunk = SpikeChunk(spikes, Geometry(HEIGHT, WIDTH), 10**18 + first * PERIOD)
+        chunk = SpikeChunk(spikes, Geometry(HEIGHT, WIDTH), T0 + first * PERIOD)
         return spikes_msg(chunk, 'frame')
 
     def send(self, first, planes=40, **changes):

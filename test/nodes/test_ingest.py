@@ -18,6 +18,7 @@ from spike_depth_ros.stream.ingest import (
     Ingest,
     StreamSettings,
 )
+from spike_depth_ros.stream.window import Camera
 
 SETTINGS = StreamSettings(
     window=8,
@@ -32,11 +33,17 @@ SETTINGS = StreamSettings(
 )
 
 
-def packet(first, planes=4, bit_order='little'):
+def packet(first, planes=4, bit_order='little', frame='frame'):
     chunk = SpikeChunk(
         np.zeros((planes, 5, 2), np.uint8), Geometry(5, 13, bit_order), 10**18 + first * 50_000
     )
-    return spikes_msg(chunk, 'frame')
+    return spikes_msg(chunk, frame)
+
+
+def camera_info(fx):
+    camera = CameraInfo(height=5, width=13)
+    camera.k[0] = fx
+    return camera
 
 
 @pytest.fixture
@@ -73,7 +80,7 @@ def test_the_parameters_give_the_size_where_there_is_no_camera_info():
     ingest = Ingest(settings, {}.setdefault)
     ingest.on_spikes(packet(0))
     assert ingest.ring.geometry == Geometry(5, 13)
-    assert ingest.fx_px is None
+    assert ingest.camera.fx_px is None
 
 
 def test_a_bad_packet_is_counted_and_shows_as_a_gap(ingest, warnings):
@@ -139,18 +146,50 @@ def test_another_bit_order_is_refused(ingest, warnings):
 
 
 def test_camera_info_gives_the_focal_length_and_may_not_change_the_size(ingest, warnings):
-    camera = CameraInfo(height=5, width=13)
-    camera.k[0] = 321.0
-    ingest.on_camera_info(camera)
+    ingest.on_camera_info(camera_info(321.0))
     ingest.on_spikes(packet(0))
     ingest.on_camera_info(CameraInfo(height=6, width=13))
-    assert ingest.fx_px == 321.0
+    assert ingest.camera.fx_px == 321.0
     assert 'size 13x6, but the stream began with 13x5' in warnings['camera_info']
+
+
+def test_windows_keep_frame_and_camera_of_their_own_planes(ingest):
+    cameras = [camera_info(380.0), camera_info(190.0)]
+    ingest.on_camera_info(cameras[0])
+    ingest.on_spikes(packet(0, 8, frame='left'))
+    ingest.on_spikes(packet(8, 8, frame='right'))
+    ingest.on_camera_info(cameras[1])
+    ingest.on_spikes(packet(16, 8, frame='right'))
+    taken = [ingest.ring.take() for _ in range(3)]
+    assert [window.camera.frame_id for window in taken] == ['left', 'right', 'right']
+    assert [window.camera.fx_px for window in taken] == [380.0, 380.0, 190.0]
+    infos = [window.camera.info for window in taken]
+    assert [cameras.index(info) for info in infos] == [0, 0, 1]
+    assert ingest.camera is taken[-1].camera
+
+
+def test_packets_that_waited_for_the_size_take_its_camera_and_keep_their_frames(ingest):
+    ingest.on_spikes(packet(0, 8, frame='left'))
+    ingest.on_spikes(packet(8, 8, frame='right'))
+    assert ingest.camera == Camera('right')
+    ingest.on_camera_info(camera_info(380.0))
+    taken = [ingest.ring.take() for _ in range(2)]
+    assert [window.camera for window in taken] == [Camera('left', 380.0), Camera('right', 380.0)]
+
+
+def test_packets_before_the_first_camera_info_stay_uncalibrated():
+    settings = dataclasses.replace(SETTINGS, sensor_width=13, sensor_height=5)
+    ingest = Ingest(settings, {}.setdefault)
+    ingest.on_spikes(packet(0, 8))
+    ingest.on_camera_info(camera_info(380.0))
+    ingest.on_spikes(packet(8, 8))
+    taken = [ingest.ring.take() for _ in range(2)]
+    assert [window.camera for window in taken] == [Camera('frame'), Camera('frame', 380.0)]
 
 
 def test_a_camera_info_without_size_is_refused(ingest, warnings):
     ingest.on_camera_info(CameraInfo())
-    assert ingest.camera is None
+    assert ingest.camera.info is None
     assert 'size 0x0' in warnings['camera_info']
 
 
@@ -173,4 +212,4 @@ def test_a_ring_that_memory_cannot_hold_is_refused(warnings):
 
 def test_k_of_zeros_means_uncalibrated(ingest):
     ingest.on_camera_info(CameraInfo(height=5, width=13))
-    assert ingest.fx_px is None
+    assert ingest.camera.fx_px is None

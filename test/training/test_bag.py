@@ -137,7 +137,7 @@ def test_the_nodes_ingest_takes_every_plane(written):
     account = ingest.account()
     assert (account.received, account.dropped, account.restarts) == (250, 0, 0)
     assert 1e9 / ingest.ring.period_ns == pytest.approx(RATE, rel=1e-3)
-    assert ingest.fx_px == CAMERA[0, 0]
+    assert ingest.camera.fx_px == CAMERA[0, 0]
 
 
 def test_a_part_in_another_size_and_at_another_rate(recording, tmp_path):
