@@ -27,7 +27,7 @@ from std_msgs.msg import UInt64
 
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
-from spike_depth_ros.stream.messages import stamp_ns
+from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import reference_index
 
 ROOT = Path(__file__).parents[1]

@@ -34,7 +34,7 @@ from spike_depth_ros.checkpoint import default_checkpoint, load
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.conversions import stamp_msg
-from spike_depth_ros.stream.messages import stamp_ns
+from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import reference_index
 
 

@@ -25,7 +25,8 @@ from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
 from spike_depth_ros.metrics import Mean, Protocol
-from spike_depth_ros.stream.messages import FloatImage, published_depth
+from spike_depth_ros.stream.decode import FloatImage
+from spike_depth_ros.stream.encode import published_depth
 from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
 

@@ -17,7 +17,7 @@ from spike_depth_ros.evaluation.results import WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
 from spike_depth_ros.metrics import Mean, Protocol
-from spike_depth_ros.stream.messages import FloatImage
+from spike_depth_ros.stream.decode import FloatImage
 
 MAX_WAITING = 64
 """Windows, and truths, that wait at most for each other; twice as many windows to be scored."""

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
 from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
-from spike_depth_ros.stream.messages import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ring import MAX_HELD_CHUNKS
 from spike_depth_ros.stream.stamps import Gap
 from spike_depth_ros.stream.window import ReferencePlane, Window

@@ -17,7 +17,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.lockstep import Taken
-from spike_depth_ros.stream.messages import METRES, FloatImage, scaled_matrix
+from spike_depth_ros.stream.decode import METRES, FloatImage
+from spike_depth_ros.stream.encode import scaled_matrix
 
 Storage = Literal['mcap', 'sqlite3']
 

@@ -29,7 +29,7 @@ from spike_depth_ros.metrics import (
     relative_error,
     sparsification_curves,
 )
-from spike_depth_ros.stream.messages import FloatImage
+from spike_depth_ros.stream.decode import FloatImage
 
 DISTANCE_EDGES_M = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0, 80.0, math.inf)
 """Bins of true depth, metres."""

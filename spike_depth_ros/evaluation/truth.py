@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.stream.messages import FloatImage, ImageMessage, depth_from_msg
+from spike_depth_ros.stream.decode import FloatImage, ImageMessage, depth_from_msg
 
 Mask = npt.NDArray[np.bool_]
 

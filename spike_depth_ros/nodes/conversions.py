@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Predictions to messages; what messages say is read in ``spike_depth_ros.stream.messages``."""
+"""Predictions to messages; what messages say is read in ``spike_depth_ros.stream.decode``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,8 @@ from std_msgs.msg import Header
 
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.stream.chunk import SpikeChunk
-from spike_depth_ros.stream.messages import (
-    METRES,
-    PACKED,
-    ImageMessage,
-    published_depth,
-    scaled_matrix,
-)
+from spike_depth_ros.stream.decode import METRES, PACKED, ImageMessage
+from spike_depth_ros.stream.encode import published_depth, scaled_matrix
 
 _BRIDGE = CvBridge()
 

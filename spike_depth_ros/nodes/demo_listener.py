@@ -21,7 +21,7 @@ from sensor_msgs.msg import Image
 from spike_depth_ros import metrics
 from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_depth_ros.nodes.conversions import array_from_msg
-from spike_depth_ros.stream.messages import stamp_ns
+from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.recording import Recording
 from spike_depth_ros.stream.window import reference_index
 

@@ -39,7 +39,7 @@ from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.stream.accounting import PlaneAccount
-from spike_depth_ros.stream.messages import FloatImage, depth_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import FloatImage, depth_from_msg, stamp_ns
 
 QUEUE = 50
 

@@ -23,7 +23,7 @@ from spike_depth_ros.nodes.calibration import (
     camera_info_from_yaml,
 )
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
-from spike_depth_ros.stream.messages import ImageMessage, PacketError, chunk_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import ImageMessage, PacketError, chunk_from_msg, stamp_ns
 from spike_depth_ros.stream.recording import (
     RecordingError,
     WaitingPipe,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccount
 from spike_depth_ros.stream.chunk import SpikeChunk
-from spike_depth_ros.stream.messages import (
+from spike_depth_ros.stream.decode import (
     CameraInfoMessage,
     ImageMessage,
     PacketError,

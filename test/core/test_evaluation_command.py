@@ -23,7 +23,8 @@ from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
 from spike_depth_ros.metrics import DepthErrors
-from spike_depth_ros.stream.messages import depth_from_msg, published_depth, stamp_ns
+from spike_depth_ros.stream.decode import depth_from_msg, stamp_ns
+from spike_depth_ros.stream.encode import published_depth
 from spike_depth_ros.stream.window import Window
 
 TRUTHS = [64, 150, 257, 400, 576, 890]

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.nodes import conversions
-from spike_depth_ros.stream import messages, packing
+from spike_depth_ros.stream import decode, packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 
 STAMP = 1_700_000_000_123_456_789
@@ -30,7 +30,7 @@ def test_a_chunk_survives_the_message(bit_order):
     assert (msg.height, msg.width, msg.step, msg.encoding) == (35, 2, 2, '8UC1')
     assert msg.is_bigendian == (bit_order == 'big')
     assert msg.header.frame_id == 'camera_optical_frame'
-    received = messages.chunk_from_msg(msg, 5, 13)
+    received = decode.chunk_from_msg(msg, 5, 13)
     assert received.geometry == sent.geometry
     assert received.t0_ns == STAMP
     np.testing.assert_array_equal(packing.unpack(received.data, 13, bit_order), spikes)
@@ -40,7 +40,7 @@ def test_packed_planes_are_a_view_of_the_message():
     msg = conversions.spikes_msg(
         SpikeChunk(packing.pack(stream()), Geometry(5, 13), STAMP), 'frame'
     )
-    received = messages.chunk_from_msg(msg, 5, 13)
+    received = decode.chunk_from_msg(msg, 5, 13)
     msg.data[0] ^= 0xFF
     assert received.data[0, 0, 0] == msg.data[0]
 
@@ -48,7 +48,7 @@ def test_packed_planes_are_a_view_of_the_message():
 def test_flipped_rows_are_sent_as_they_are_seen():
     upside_down = packing.pack(stream())[:, ::-1]
     msg = conversions.spikes_msg(SpikeChunk(upside_down, Geometry(5, 13), STAMP), 'frame')
-    received = messages.chunk_from_msg(msg, 5, 13)
+    received = decode.chunk_from_msg(msg, 5, 13)
     np.testing.assert_array_equal(packing.unpack(received.data, 13), stream()[:, ::-1])
 
 
@@ -59,7 +59,7 @@ def test_one_unpacked_plane_is_packed():
     msg = Image(
         height=5, width=13, step=16, encoding='mono8', data=array.array('B', padded.tobytes())
     )
-    received = messages.chunk_from_msg(msg, 5, 13)
+    received = decode.chunk_from_msg(msg, 5, 13)
     np.testing.assert_array_equal(packing.unpack(received.data, 13)[0], plane)
 
 
@@ -88,8 +88,8 @@ def packed_msg(**changes):
     ],
 )
 def test_a_message_that_does_not_fit_is_refused(changes, message):
-    with pytest.raises(messages.PacketError, match=message):
-        messages.chunk_from_msg(packed_msg(**changes), 5, 13)
+    with pytest.raises(decode.PacketError, match=message):
+        decode.chunk_from_msg(packed_msg(**changes), 5, 13)
 
 
 def prediction(depth, uncertainty, binning=1):
@@ -157,4 +157,4 @@ def test_an_uncalibrated_camera_stays_uncalibrated():
 
 @pytest.mark.parametrize('nanoseconds', [0, 1, 999_999_999, STAMP])
 def test_stamps_are_exact(nanoseconds):
-    assert messages.stamp_ns(conversions.stamp_msg(nanoseconds)) == nanoseconds
+    assert decode.stamp_ns(conversions.stamp_msg(nanoseconds)) == nanoseconds

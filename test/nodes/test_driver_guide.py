@@ -13,7 +13,7 @@ pytest.importorskip('rclpy')
 import rclpy
 from sensor_msgs.msg import Image
 
-from spike_depth_ros.stream.messages import chunk_from_msg
+from spike_depth_ros.stream.decode import chunk_from_msg
 
 pytestmark = pytest.mark.dds
 

@@ -29,7 +29,7 @@ from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes.conversions import array_from_msg, depth_msg, spikes_msg
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
-from spike_depth_ros.stream.messages import stamp_ns
+from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 
 pytestmark = pytest.mark.dds

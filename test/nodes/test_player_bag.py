@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.stream import packing
-from spike_depth_ros.stream.messages import chunk_from_msg, depth_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 
 pytestmark = pytest.mark.dds
 

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64
 
 from spike_depth_ros.evaluation.command import main as evaluate_bag
-from spike_depth_ros.stream.messages import stamp_ns
+from spike_depth_ros.stream.decode import stamp_ns
 
 pytestmark = pytest.mark.dds
 

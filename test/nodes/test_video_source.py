@@ -15,7 +15,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.stream.messages import chunk_from_msg
+from spike_depth_ros.stream.decode import chunk_from_msg
 from spike_depth_ros.stream.packing import spike_counts
 from spike_depth_ros.video.light import luminance
 

@@ -11,8 +11,8 @@ from clips import CAMERA, FRAME_S, HEIGHT, WIDTH, Sliding, write_folder
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
-from spike_depth_ros.stream.messages import chunk_from_msg, depth_from_msg, stamp_ns
 from spike_depth_ros.stream.packing import spike_counts, unpack
 from spike_training.commands import bag as bags
 from spike_training.commands.bag import bag, choose, span

@@ -21,7 +21,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
-from spike_depth_ros.stream.messages import PacketError, chunk_from_msg, depth_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, depth_from_msg, stamp_ns
 from spike_training.datasets.clip import Depth, Matrix, SpikeClip
 from spike_training.datasets.readers import files, recordings
 from spike_training.errors import DataSetError, FrameError
