@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -51,6 +51,27 @@ DEPTH_FIGURES = (
     'delta3',
 )
 """Names of the figures, in the order of tables."""
+
+BOUNDARY_STEP = 0.1
+"""Step of the logarithm of depth between neighbouring pixels above which they are a boundary."""
+
+BOUNDARY_TOLERANCE = 2
+"""Chebyshev distance up to which predicted and true boundary pixels match, pixels."""
+
+MIN_COMPARABLE = 0.1
+"""Share of the covered pixels that must be comparable for a boundary F1."""
+
+ORDINAL_PAIRS = 10_000
+"""Pixel pairs of an image at most whose order is compared."""
+
+ORDINAL_RATIO = 1.1
+"""True depths of a pair differ by more than this factor."""
+
+ORDINAL_SEED = 20_260
+"""Seed of the pairs, together with the index of the image."""
+
+STRUCTURE_FIGURES = ('boundary_f1', 'ordinal')
+"""Names of the figures of :class:`StructureErrors` in tables."""
 
 
 def has_truth(truth: FloatArray) -> npt.NDArray[np.bool_]:
@@ -448,6 +469,232 @@ class UncertaintyErrors:
         }
 
 
+@dataclasses.dataclass
+class StructureErrors:
+    """Depth boundaries and depth order, accumulated over any number of images.
+
+    Neither changes when a prediction is multiplied by a factor, so that raw and median-scaled
+    predictions have the same figures: there is no alignment. Whole images count, without crop and
+    cap. A pixel of sky (truth +Inf) is one without truth.
+
+    Boundary F1. Neighbours, horizontally or vertically, whose depths' logarithms differ by more
+    than ``BOUNDARY_STEP`` are both boundary pixels. A predicted boundary pixel is correct where a
+    true one lies within ``BOUNDARY_TOLERANCE`` pixels (Chebyshev), a true one is found where a
+    predicted one does. Only pixels with truth and a prediction count. One without a match, near
+    pixels whose truth or prediction is missing (within ``BOUNDARY_TOLERANCE + 1``, so that its
+    match may be hidden there), does not count, as a detection in an ignored region does not.
+    Precision, recall and F1 are those of the counts of all images. An image without a true
+    boundary contributes to precision alone. Sparse truth, which hides nearly all errors, has no
+    F1: see ``MIN_COMPARABLE``.
+
+    Ordinal accuracy. The share of pixel pairs, of different true depth, that are predicted in the
+    true order; a tie is wrong. All pairs of all images count alike.
+
+    Attributes:
+        min_m: What a prediction of -Inf is scored as, metres.
+        max_m: What a prediction of +Inf is scored as, metres.
+        pixels: Pixels that had truth.
+        covered: Those of them that had a prediction.
+        comparable: Covered pixels where a predicted boundary counts whether it matches or not.
+        predicted: Predicted boundary pixels.
+        correct: Those of them that match a true one.
+        true: True boundary pixels.
+        found: Those of them that match a predicted one.
+        pairs: Pixel pairs.
+        ordered: Those of them in the true order.
+
+    Raises:
+        ValueError: The limits are not ``0 < min_m < max_m < infinity``.
+    """
+
+    min_m: float
+    max_m: float
+    pixels: int = 0
+    covered: int = 0
+    comparable: int = 0
+    predicted: int = 0
+    correct: int = 0
+    true: int = 0
+    found: int = 0
+    pairs: int = 0
+    ordered: int = 0
+
+    def __post_init__(self) -> None:
+        _check_range(self.min_m, self.max_m)
+
+    def add(
+        self, prediction: FloatArray, truth: FloatArray, indices: Sequence[int] = (0,)
+    ) -> None:
+        """Counts one image, or a batch of them.
+
+        Args:
+            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as the module says.
+            truth: True depth in metres, same shape.
+            indices: Of each image among those of the evaluation, 0 or more: seeds its pairs, so
+                that neither batches nor order change a figure.
+
+        Raises:
+            ValueError: The shapes differ, are not those of images, or there is not one index for
+                each image.
+        """
+        _check_shapes(prediction, truth)
+        images = list(zip(_images(prediction), _images(truth), strict=True))
+        if len(images) != len(indices):
+            raise ValueError(f'{len(images)} images and {len(indices)} indices: expected as many')
+        for (predicted, true), index in zip(images, indices, strict=True):
+            self._add_image(predicted, true, index)
+
+    def _add_image(self, prediction: FloatArray, truth: FloatArray, index: int) -> None:
+        depth = _finite_depth(prediction, self.min_m, self.max_m)
+        measured = has_truth(truth)
+        known = measured & ~np.isnan(depth)
+        self.pixels += int(np.count_nonzero(measured))
+        self.covered += int(np.count_nonzero(known))
+        self._add_boundaries(depth, truth, measured)
+        near, far = ordinal_pairs(truth[measured].astype(np.float64), index)
+        near_depth, far_depth = depth[measured][near], depth[measured][far]
+        both = ~(np.isnan(near_depth) | np.isnan(far_depth))
+        self.pairs += int(np.count_nonzero(both))
+        self.ordered += int(np.count_nonzero(near_depth[both] < far_depth[both]))
+
+    def _add_boundaries(
+        self, depth: _Doubles, truth: FloatArray, measured: npt.NDArray[np.bool_]
+    ) -> None:
+        given = ~np.isnan(depth)
+        predicted, true = depth_boundaries(depth, given), depth_boundaries(truth, measured)
+        correct = predicted & measured & dilate(true, BOUNDARY_TOLERANCE)
+        found = true & given & dilate(predicted, BOUNDARY_TOLERANCE)
+        truth_near = ~dilate(~measured, BOUNDARY_TOLERANCE + 1)
+        depth_near = ~dilate(~given, BOUNDARY_TOLERANCE + 1)
+        self.comparable += int(np.count_nonzero(truth_near & given))
+        self.correct += int(np.count_nonzero(correct))
+        self.predicted += int(np.count_nonzero(correct | (predicted & truth_near)))
+        self.found += int(np.count_nonzero(found))
+        self.true += int(np.count_nonzero(found | (true & depth_near)))
+
+    def merge(self, other: StructureErrors) -> None:
+        """Adds what another accumulator counted, for instance another process's.
+
+        Raises:
+            ValueError: The other one scores infinite predictions by another range.
+        """
+        _check_mergeable(self, other)
+        for field in dataclasses.fields(self)[2:]:
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+    @property
+    def precision(self) -> float:
+        """Share of predicted boundary pixels that are correct; NaN where none is predicted."""
+        return _ratio(self.correct, self.predicted)
+
+    @property
+    def recall(self) -> float:
+        """Share of true boundary pixels that are found; NaN without a true boundary."""
+        return _ratio(self.found, self.true)
+
+    @property
+    def boundary_f1(self) -> float:
+        """Harmonic mean of precision and recall, 0 to 1; 0 where nothing is found.
+
+        NaN without a true boundary, or with sparse truth.
+        """
+        if not self.true or self.comparable < MIN_COMPARABLE * self.covered:
+            return math.nan
+        if not self.found:
+            return 0.0
+        return 2 * self.precision * self.recall / (self.precision + self.recall)
+
+    @property
+    def ordinal(self) -> float:
+        """Share of pixel pairs in the true order, 0 to 1; NaN without pairs."""
+        return _ratio(self.ordered, self.pairs)
+
+    def figures(self) -> dict[str, float]:
+        """The figures of ``STRUCTURE_FIGURES``; NaN for what has no value."""
+        return {'boundary_f1': self.boundary_f1, 'ordinal': self.ordinal}
+
+    def report(self) -> dict[str, Any]:
+        """Everything, for JSON; None for what is not finite."""
+        return {
+            'coverage': _or_none(_ratio(self.covered, self.pixels)),
+            'boundary_f1': _or_none(self.boundary_f1),
+            'boundary_precision': _or_none(self.precision),
+            'boundary_recall': _or_none(self.recall),
+            'comparable_pixels': self.comparable,
+            'true_boundary_pixels': self.true,
+            'predicted_boundary_pixels': self.predicted,
+            'ordinal': _or_none(self.ordinal),
+            'pairs': self.pairs,
+        }
+
+
+def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Where depth is discontinuous.
+
+    Args:
+        depth: Depth in any unit, ``[H, W]``; positive and finite where it is known.
+        known: Pixels whose depth is known, same shape.
+
+    Returns:
+        True on both pixels of each step of more than ``BOUNDARY_STEP`` in the logarithm of depth,
+        between horizontal or vertical neighbours that are both known; same shape.
+    """
+    log = np.log(np.where(known, depth, 1).astype(np.float64))
+    boundaries = np.zeros(known.shape, np.bool_)
+    for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        step = (np.abs(log[one] - log[other]) > BOUNDARY_STEP) & known[one] & known[other]
+        boundaries[one] |= step
+        boundaries[other] |= step
+    return boundaries
+
+
+def dilate(mask: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
+    """Pixels within a Chebyshev distance of those of a mask.
+
+    Args:
+        mask: ``[H, W]``.
+        radius: Distance in pixels, 0 or more.
+
+    Returns:
+        The dilated mask, same shape.
+    """
+    rows = mask.copy()
+    for step in range(1, radius + 1):
+        rows[step:] |= mask[:-step]
+        rows[:-step] |= mask[step:]
+    dilated = rows.copy()
+    for step in range(1, radius + 1):
+        dilated[:, step:] |= rows[:, :-step]
+        dilated[:, :-step] |= rows[:, step:]
+    return dilated
+
+
+def ordinal_pairs(
+    truth: _Doubles, index: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Pixel pairs of an image whose true depths differ by more than ``ORDINAL_RATIO``.
+
+    Args:
+        truth: True depth, positive and finite, ``[N]``.
+        index: Of the image, 0 or more; with ``ORDINAL_SEED`` the seed of the draws.
+
+    Returns:
+        The nearer and the farther pixel of each pair, ``[P]`` each with P up to ``ORDINAL_PAIRS``:
+        all pairs where the image has no more than that, else the first that differ enough among
+        four times as many random ones.
+    """
+    count = truth.size
+    if count * (count - 1) // 2 <= ORDINAL_PAIRS:
+        one, other = np.triu_indices(count, 1)
+    else:
+        generator = np.random.default_rng((ORDINAL_SEED, index))
+        one, other = generator.integers(0, count, (2, 4 * ORDINAL_PAIRS))
+    near = np.where(truth[one] < truth[other], one, other)
+    far = one + other - near
+    different = np.flatnonzero(truth[far] > ORDINAL_RATIO * truth[near])[:ORDINAL_PAIRS]
+    return near[different], far[different]
+
+
 def sparsification(error: _Doubles, uncertainty: _Doubles) -> dict[str, float]:
     """How well removing the most uncertain pixels removes the error.
 
@@ -597,7 +844,8 @@ def _check_shapes(image: FloatArray, truth: FloatArray) -> None:
 
 
 def _check_mergeable(
-    one: DepthErrors | UncertaintyErrors, other: DepthErrors | UncertaintyErrors
+    one: DepthErrors | UncertaintyErrors | StructureErrors,
+    other: DepthErrors | UncertaintyErrors | StructureErrors,
 ) -> None:
     if (one.min_m, one.max_m) != (other.min_m, other.max_m):
         raise ValueError(

@@ -133,6 +133,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'figures': scores.headline(),
         'intervals': _as_dicts(intervals(columns(scores), scores.mean)),
         'depth': scores.errors.report(),
+        'structure': scores.structure.report(),
         'uncertainty': scores.uncertainty.report(),
         'by_distance': scores.by_distance.rows(),
         'by_uncertainty': scores.by_uncertainty.rows(),

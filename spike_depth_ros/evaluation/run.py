@@ -23,7 +23,7 @@ from spike_depth_ros.evaluation.evaluate import Options, evaluate, labels
 from spike_depth_ros.evaluation.intervals import LEVEL
 from spike_depth_ros.evaluation.lockstep import choose_topics
 from spike_depth_ros.evaluation.output_bag import OutputBag
-from spike_depth_ros.evaluation.report.page import FIGURES
+from spike_depth_ros.evaluation.report.page import FIGURES, STRUCTURE, number
 from spike_depth_ros.evaluation.report.render import compared, render, warnings
 from spike_depth_ros.evaluation.results import (
     ModelRun,
@@ -198,10 +198,12 @@ def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) 
 def _table(runs: Sequence[ModelRun]) -> Table:
     table = Table()
     names = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1')
-    for column in ('model', *(FIGURES[name] for name in names), 'AUSE ↓', '68 % holds'):
+    titles = (*(FIGURES[name] for name in names), *STRUCTURE.values(), 'AUSE ↓', '68 % holds')
+    for column in ('model', *titles):
         table.add_column(column)
     for one in runs:
         figures = one.scores.headline()
-        cells = [f'{figures[name]:.3f}' for name in (*names, 'ause', 'interval_coverage')]
+        shown = (*names, *STRUCTURE, 'ause', 'interval_coverage')
+        cells = [number(figures[name]) for name in shown]
         table.add_row(one.label, *cells)
     return table

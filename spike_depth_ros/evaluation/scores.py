@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of windows as they come: sums and a row of numbers for each, no images.
 
-Depth is scored by the protocol. Whatever speaks of uncertainty, and the bins, take depth as it
-is, whole images without cap and alignment: docs/metrics.md.
+Depth is scored by the protocol. Uncertainty, boundaries, ordinal accuracy and the bins take depth
+as it is, whole images without cap and alignment: docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from spike_depth_ros.metrics import (
     DepthErrors,
     Mean,
     Protocol,
+    StructureErrors,
     UncertaintyErrors,
     has_truth,
     relative_error,
@@ -148,6 +149,7 @@ class Scores:
     Attributes:
         errors: Depth errors by the protocol.
         uncertainty: Errors of the uncertainty.
+        structure: Boundaries and order of the depth.
         by_distance: By true depth.
         by_uncertainty: By uncertainty over depth.
         columns: One row for each window, see ``CSV_COLUMNS``.
@@ -166,6 +168,7 @@ class Scores:
         self.mean: Mean = mean
         self.errors = DepthErrors(*depth_range, protocol)
         self.uncertainty = UncertaintyErrors(*depth_range)
+        self.structure = StructureErrors(*depth_range)
         self.by_distance = Bins(DISTANCE_EDGES_M)
         self.by_uncertainty = Bins(UNCERTAINTY_EDGES)
         self.columns = Columns(CSV_COLUMNS)
@@ -217,6 +220,7 @@ class Scores:
         unsure = UncertaintyErrors(*self.depth_range)
         unsure.add(output.depth, output.uncertainty, truth)
         self.uncertainty.merge(unsure)
+        self.structure.add(output.depth, truth, (output.number,))
         self._bin(output, truth)
         self._follow(output, truth)
         figures = unsure.figures()
@@ -293,6 +297,7 @@ class Scores:
         return {
             **self.errors.figures(self.mean),
             'coverage': self.errors.coverage,
+            **self.structure.figures(),
             **self.uncertainty.figures(),
             'flicker': float(known.mean()) if known.size else math.nan,
             'change_error': changes / pixels if pixels else math.nan,

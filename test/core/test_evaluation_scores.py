@@ -177,6 +177,22 @@ def test_binned_depth_is_enlarged_to_its_truth():
     assert scores.headline()['abs_rel'] == pytest.approx((1 + 0.5) / 4, **EXACT)
 
 
+def test_boundaries_and_order_are_among_the_figures():
+    # Steps of ln 2 in the first pair of columns; predicted two columns farther, then not at all.
+    truth = [[2.0, 4, 4, 4, 4, 4, 4, 4]]
+    scores, _ = scored(
+        output(0, [[2.0, 2, 2, 4, 4, 4, 4, 4]], truth), output(1, [[2.0] * 8], truth)
+    )
+    figures = scores.headline()
+    # Columns 2 and 3 are predicted, 2 and 3 are within two of column 1; of 0 and 1 in each window
+    # both are found in the first.
+    assert scores.structure.precision == 1
+    assert scores.structure.recall == 0.5
+    assert figures['boundary_f1'] == pytest.approx(2 / 3, **EXACT)
+    # Seven pairs a window: 5 of the first are right, 2 are ties; the second has ties only.
+    assert figures['ordinal'] == pytest.approx(5 / 14, **EXACT)
+
+
 def test_a_window_without_truth_has_its_row():
     scores, rows = scored(output(0, [[2.0, 4.0]], uncertainty=[[1.0, 1.0]]))
     assert list(rows[0]) == list(CSV_COLUMNS)

@@ -20,9 +20,13 @@ from spike_depth_ros.metrics import (
     PUBLISHED,
     DepthErrors,
     Protocol,
+    StructureErrors,
     UncertaintyErrors,
     align,
+    depth_boundaries,
+    dilate,
     has_truth,
+    ordinal_pairs,
     rank_correlation,
     relative_error,
     sparsification,
@@ -521,3 +525,202 @@ def test_an_accumulator_without_pixels_has_no_figures() -> None:
     assert all(math.isnan(value) for value in empty.figures().values())
     assert math.isnan(empty.coverage)
     assert dataclasses.replace(empty).report()['ause'] is None
+
+
+# ---- boundaries and order
+
+
+def structure(prediction: np.ndarray, truth: np.ndarray, index: int = 0) -> StructureErrors:
+    result = StructureErrors(0.1, 100.0)
+    result.add(np.asarray(prediction, np.float64), np.asarray(truth, np.float64), (index,))
+    return result
+
+
+def wall(edge: int, height: int = 3, width: int = 12) -> np.ndarray:
+    """Depth 2 m left of a column, 4 m from it on."""
+    return np.where(np.arange(width) < edge, 2.0, 4.0) * np.ones((height, 1))
+
+
+def test_both_pixels_of_a_step_are_boundary_and_a_small_step_is_none() -> None:
+    depth = np.array([[1.0, 1.1, 2.0], [1.0, 1.1, 2.0], [1.0, 1.4, 2.0]])
+    # ln 1.1 = 0.095 is none; 1.1 to 2.0, 1.0 to 1.4, 1.1 to 1.4 and 1.4 to 2.0 are.
+    expected = [[0, 1, 1], [0, 1, 1], [1, 1, 1]]
+    npt.assert_array_equal(depth_boundaries(depth, np.ones((3, 3), bool)), np.array(expected) > 0)
+
+
+def test_no_step_is_known_beside_an_unknown_pixel() -> None:
+    known = np.array([[True, False, True], [True, True, True]])
+    depth = np.array([[1.0, 9.0, 1.0], [1.0, 1.0, 1.0]])
+    assert not depth_boundaries(depth, known).any()
+
+
+def test_dilation_is_a_square() -> None:
+    mask = np.zeros((5, 7), bool)
+    mask[0, 3] = True
+    expected = np.zeros((5, 7), bool)
+    expected[:3, 1:6] = True
+    npt.assert_array_equal(dilate(mask, 2), expected)
+    npt.assert_array_equal(dilate(np.ones((1, 2), bool), 3), np.ones((1, 2), bool))
+
+
+@pytest.mark.parametrize(
+    ('edge', 'correct'),
+    [(6, 2), (4, 2), (8, 2), (3, 1), (9, 1), (2, 0), (10, 0)],
+)
+def test_boundaries_match_within_two_pixels(edge: int, correct: int) -> None:
+    # The true boundary is columns 5 and 6, the predicted one edge - 1 and edge.
+    result = structure(wall(edge), wall(6))
+    assert (result.predicted, result.true) == (6, 6)
+    assert (result.correct, result.found) == (3 * correct, 3 * correct)
+    assert result.boundary_f1 == pytest.approx(correct / 2, **EXACT)
+
+
+def test_boundaries_match_diagonally_as_they_do_along_axes() -> None:
+    flat = np.ones((7, 7))
+    truth, prediction = flat.copy(), flat.copy()
+    truth[0, 0] = prediction[3, 3] = 2.0
+    # True: (0, 0), (0, 1), (1, 0). Predicted: (3, 3) and its neighbours, of which (2, 3) is two
+    # columns from (0, 1) and (3, 2) two rows from (1, 0).
+    result = structure(prediction, truth)
+    assert (result.true, result.found, result.predicted, result.correct) == (3, 2, 5, 2)
+    precision, recall = 2 / 5, 2 / 3
+    expected = 2 * precision * recall / (precision + recall)
+    assert result.boundary_f1 == pytest.approx(expected, **EXACT)
+
+
+def test_precision_and_recall_are_of_the_counts_of_all_images() -> None:
+    result = structure(wall(6), wall(6))  # 6 of 6 both ways
+    result.merge(structure(wall(3), wall(6)))  # 3 of 6 both ways
+    result.merge(structure(wall(6), wall(12)))  # no true boundary: 6 predicted ones are wrong
+    result.merge(structure(wall(12), wall(6)))  # none predicted: 6 true ones are not found
+    assert (result.precision, result.recall) == (9 / 18, 9 / 18)
+    assert result.boundary_f1 == 0.5
+
+
+def test_f1_without_boundaries() -> None:
+    assert math.isnan(structure(wall(6), wall(12)).boundary_f1)
+    assert structure(wall(12), wall(6)).boundary_f1 == 0
+    assert structure(wall(12), wall(6)).report()['boundary_precision'] is None
+
+
+@pytest.mark.parametrize('hole', [NAN, INF])
+@pytest.mark.parametrize(
+    ('edge', 'predicted', 'correct', 'found'),
+    [
+        (6, 2, 2, 2),
+        (3, 2, 1, 1),  # column 2 is wrong, and more than 3 columns from the hole
+        (9, 1, 1, 1),  # column 9 is the hole
+        (10, 0, 0, 0),  # column 10 has no match, but one may lie in the hole
+        (1, 2, 0, 0),
+    ],
+)
+def test_a_wrong_boundary_near_a_hole_of_the_truth_is_not_counted(
+    edge: int, predicted: int, correct: int, found: int, hole: float
+) -> None:
+    truth = wall(6, height=1)  # true boundary: columns 5 and 6
+    truth[0, 9] = hole
+    result = structure(wall(edge, height=1), truth)
+    assert (result.predicted, result.correct) == (predicted, correct)
+    assert (result.true, result.found) == (2, found)
+    assert result.comparable == 6
+
+
+def test_a_missed_boundary_near_a_missing_prediction_is_not_counted() -> None:
+    missing = wall(12, height=1)
+    missing[0, 9] = NAN
+    result = structure(missing, wall(6, height=1))
+    assert (result.true, result.found) == (1, 0)  # column 5; 6 is within 3 columns of the hole
+    missing = wall(6, height=1)
+    missing[0, 6] = NAN  # no step is known to or from it
+    result = structure(missing, wall(6, height=1))
+    assert (result.predicted, result.true) == (0, 0)
+    missing = wall(5, height=1)
+    missing[0, 6] = NAN  # a predicted boundary, column 5, is near; still it is not predicted
+    result = structure(missing, wall(6, height=1))
+    assert (result.true, result.found) == (1, 1)
+
+
+def test_a_step_predicted_in_a_hole_of_the_truth_finds_the_boundary_beside_it() -> None:
+    truth = np.array([[2.0, 2, 2, 4, 4, NAN, NAN, NAN, 4, 4, 4, 4]])
+    prediction = np.array([[2.0, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4]])
+    result = structure(prediction, truth)
+    # True: columns 2 and 3. Predicted: 5 and 6, which are not counted, but 5 is 2 from 3.
+    assert (result.true, result.found, result.predicted) == (2, 1, 0)
+
+
+def test_sparse_truth_has_no_f1() -> None:
+    truth = np.full((9, 40), NAN)
+    truth[4] = wall(20, height=1, width=40)
+    result = structure(wall(20, 9, 40), truth)
+    assert result.recall == 1
+    assert result.comparable == 0
+    assert math.isnan(result.boundary_f1)
+
+
+def test_order_by_hand() -> None:
+    # Ratios: 1 to 1.05 is too near; five pairs are left.
+    truth = np.array([[1.0, 1.05], [2.0, 3.0]])
+    assert structure(truth, truth).pairs == 5
+    assert structure(truth, truth).ordinal == 1
+    assert structure(-truth + 10, truth).ordinal == 0
+    # 1 < 2 right, 1 < 3 right, 1.05 ties with 2, 1.05 < 3 right, 2 < 3 right.
+    assert structure(np.array([[1.0, 2.0], [2.0, 3.0]]), truth).ordinal == 0.8
+    assert structure(np.ones((2, 2)), truth).ordinal == 0
+    # Both at the range's end: a tie. 1 and 1.05 are nearer than it.
+    ends = np.array([[1.0, 1.05], [INF, INF]])
+    assert structure(ends, truth).ordinal == 0.8
+
+
+def test_pairs_with_a_missing_prediction_are_left_out() -> None:
+    truth = np.array([[1.0, 2.0, 4.0, NAN]])
+    result = structure(np.array([[1.0, NAN, 4.0, 1.0]]), truth)
+    assert (result.pairs, result.ordered) == (1, 1)
+    assert result.report()['coverage'] == pytest.approx(2 / 3)
+
+
+def test_many_pixels_give_ten_thousand_pairs_that_differ_by_ten_percent() -> None:
+    truth = np.random.default_rng(0).uniform(1, 4, 5000)
+    near, far = ordinal_pairs(truth, 7)
+    assert len(near) == len(far) == 10_000
+    assert (truth[far] / truth[near] > 1.1).all()
+    npt.assert_array_equal(ordinal_pairs(truth, 7)[0], near)
+    assert not np.array_equal(ordinal_pairs(truth, 8)[0], near)
+    # Nearly all pairs of a flat wall are too near: one pixel in 5000 is not.
+    flat = np.ones(5000)
+    flat[0] = 2
+    near, far = ordinal_pairs(flat, 7)
+    assert 0 < len(far) < 100
+    assert (far == 0).all()
+
+
+def test_structure_does_not_see_a_scale() -> None:
+    prediction, _, truth = random_images(3)
+    prediction = np.where(np.isfinite(prediction), prediction, 5.0)
+    one, other = StructureErrors(0.01, 1000), StructureErrors(0.01, 1000)
+    one.add(prediction, truth, range(6))
+    other.add(4 * prediction, truth, range(6))
+    assert one == other
+    assert one.pairs > 50
+
+
+@given(seed=st.integers(0, 99), order=st.permutations(range(3)))
+@settings(max_examples=20, deadline=None)
+def test_neither_batches_nor_order_change_the_structure(seed: int, order: list[int]) -> None:
+    prediction, truth = np.random.default_rng(seed).uniform(1, 3, (2, 3, 13, 17))
+    whole, parts = StructureErrors(0.1, 10), StructureErrors(0.1, 10)
+    whole.add(prediction, truth, range(3))
+    for index in order:
+        one = StructureErrors(0.1, 10)
+        one.add(prediction[index], truth[index], (index,))
+        parts.merge(one)
+    assert parts == whole
+    assert whole.pairs == 30_000
+
+
+def test_structure_names_what_cannot_be_scored() -> None:
+    with pytest.raises(ValueError, match='2 images and 1 indices'):
+        StructureErrors(1, 10).add(np.ones((2, 3, 3)), np.ones((2, 3, 3)))
+    with pytest.raises(ValueError, match='differ in shape'):
+        structure(np.ones((2, 3)), np.ones((3, 2)))
+    with pytest.raises(ValueError, match='depth ranges'):
+        StructureErrors(1, 10).merge(StructureErrors(1, 20))

@@ -28,6 +28,9 @@ FIGURES = {
 }
 """Depth figures as the papers' tables head them."""
 
+STRUCTURE = {'boundary_f1': 'boundary F1 ↑', 'ordinal': 'ordinal accuracy ↑'}
+"""Figures of boundaries and of depth order, likewise."""
+
 UNCERTAINTY = {
     'interval_coverage': '68 % interval holds',
     'ause': 'AUSE ↓',

@@ -13,6 +13,7 @@ from spike_depth_ros.evaluation.intervals import LEVEL, MIN_WINDOWS, Interval, i
 from spike_depth_ros.evaluation.report import charts as charts
 from spike_depth_ros.evaluation.report.page import (
     FIGURES,
+    STRUCTURE,
     UNCERTAINTY,
     asset,
     number,
@@ -154,7 +155,8 @@ def _depth(runs: Sequence[ModelRun]) -> dict[str, Any]:
     other = 'images' if scores.mean == 'pixels' else 'pixels'
     text = (
         f'Protocol: {errors.protocol.describe()}; {mean}. In small print the mean over {other}, '
-        f'and under it the {LEVEL:.0%} interval over blocks of windows of this recording.'
+        f'and under it the {LEVEL:.0%} interval over blocks of windows of this recording. '
+        'Boundary F1 and ordinal accuracy are of whole images, from the counts of all windows.'
     )
     rows = []
     for run in runs:
@@ -162,8 +164,11 @@ def _depth(runs: Sequence[ModelRun]) -> dict[str, Any]:
         others = run.scores.errors.figures(other)  # type: ignore[arg-type]
         spread = intervals(columns(run.scores), run.scores.mean)
         cells = [_cell(figures[name], others[name], spread.get(name)) for name in FIGURES]
+        structure = run.scores.structure.figures()
+        cells += [[number(structure[name])] for name in STRUCTURE]
         rows.append([run.label, *cells, percent(run.scores.errors.coverage)])
-    return {'text': text, 'head': ['model', *FIGURES.values(), 'coverage'], 'rows': rows}
+    head = ['model', *FIGURES.values(), *STRUCTURE.values(), 'coverage']
+    return {'text': text, 'head': head, 'rows': rows}
 
 
 def _cell(value: float, other: float, spread: Interval | None) -> list[str]:
