@@ -96,6 +96,7 @@ def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
     scores = runs[0].scores
     content = {
         **scores.headline(),
+        'controls': _controls(scores),
         'windows': stream.windows,
         'windows_with_truth': stream.truth.used,
         'planes_dropped': stream.account.dropped,
@@ -133,6 +134,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'figures': scores.headline(),
         'intervals': _as_dicts(intervals(columns(scores), scores.mean)),
         'depth': scores.errors.report(),
+        'controls': _controls(scores),
         'structure': scores.structure.report(),
         'uncertainty': scores.uncertainty.report(),
         'by_distance': scores.by_distance.rows(),
@@ -140,6 +142,18 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'sparsification': scores.sparsification(),
         'interval_curve': scores.interval_curve(),
     }
+
+
+def _controls(scores: Scores) -> dict[str, Any] | None:
+    """The controls beside a model; None where there are none."""
+    found = scores.controls.compare()
+    return found.report() if found is not None else None
+
+
+def control_lines(runs: Sequence[ModelRun]) -> list[str]:
+    """Whether each model beats its controls, one line each; none of models without controls."""
+    found = [(run.label, run.scores.controls.compare()) for run in runs]
+    return [one.sentence(label) for label, one in found if one is not None]
 
 
 def _comparison(one: ModelRun, other: ModelRun) -> dict[str, Any]:

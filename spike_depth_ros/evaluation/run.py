@@ -29,6 +29,7 @@ from spike_depth_ros.evaluation.results import (
     ModelRun,
     Stream,
     clear,
+    control_lines,
     differences,
     metrics,
     timing,
@@ -174,6 +175,8 @@ def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
 
 def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) -> None:
     """Print the few figures that matter, and where the rest is."""
+    for line in control_lines(runs):
+        console.print(line, soft_wrap=True)
     scored = [one for one in runs if one.scores.errors.images]
     if scored:
         console.print(_table(scored))

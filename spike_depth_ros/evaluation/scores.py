@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.evaluation.columns import Columns
+from spike_depth_ros.evaluation.controls import ControlWindows
 from spike_depth_ros.evaluation.extremes import Extremes
 from spike_depth_ros.evaluation.truth import enlarged
 from spike_depth_ros.metrics import (
@@ -150,6 +151,7 @@ class Scores:
         errors: Depth errors by the protocol.
         uncertainty: Errors of the uncertainty.
         structure: Boundaries and order of the depth.
+        controls: Windows that controls are made of and scored on.
         by_distance: By true depth.
         by_uncertainty: By uncertainty over depth.
         columns: One row for each window, see ``CSV_COLUMNS``.
@@ -169,6 +171,7 @@ class Scores:
         self.errors = DepthErrors(*depth_range, protocol)
         self.uncertainty = UncertaintyErrors(*depth_range)
         self.structure = StructureErrors(*depth_range)
+        self.controls = ControlWindows(depth_range, protocol, mean)
         self.by_distance = Bins(DISTANCE_EDGES_M)
         self.by_uncertainty = Bins(UNCERTAINTY_EDGES)
         self.columns = Columns(CSV_COLUMNS)
@@ -221,6 +224,7 @@ class Scores:
         unsure.add(output.depth, output.uncertainty, truth)
         self.uncertainty.merge(unsure)
         self.structure.add(output.depth, truth, (output.number,))
+        self.controls.add(output.depth, truth)
         self._bin(output, truth)
         self._follow(output, truth)
         figures = unsure.figures()

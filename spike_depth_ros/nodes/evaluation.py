@@ -30,7 +30,15 @@ from std_msgs.msg import Float64, Header
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
-from spike_depth_ros.evaluation.results import ModelRun, Stream, clear, metrics, timing, write_json
+from spike_depth_ros.evaluation.results import (
+    ModelRun,
+    Stream,
+    clear,
+    control_lines,
+    metrics,
+    timing,
+    write_json,
+)
 from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
 from spike_depth_ros.metrics import PUBLISHED, Protocol
@@ -280,6 +288,8 @@ class EvaluationNode(Node):
         write_json(self._out / 'timing.json', timing([run], seconds))
         (self._out / 'report.html').write_text(render(stream, [run]), encoding='utf-8')
         headline = run.scores.errors.headline(run.scores.mean)
+        for text in control_lines([run]):
+            print(f'spike_evaluation: {text}')
         print(f'spike_evaluation: {stream.windows} windows, {stream.truth.used} with truth')
         print(f'spike_evaluation: {headline}')
         for text in warnings(stream, [run]):

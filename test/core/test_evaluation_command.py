@@ -5,6 +5,7 @@
 import csv
 import dataclasses
 import json
+import math
 import sqlite3
 from html.parser import HTMLParser
 
@@ -21,8 +22,9 @@ from spike_depth_ros.bags.salvage import read_mcap
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
+from spike_depth_ros.evaluation.controls import ControlWindows
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
-from spike_depth_ros.metrics import DepthErrors
+from spike_depth_ros.metrics import DepthErrors, Protocol
 from spike_depth_ros.stream.decode import depth_from_msg, stamp_ns
 from spike_depth_ros.stream.encode import published_depth
 from spike_depth_ros.stream.window import Window
@@ -100,6 +102,30 @@ def test_each_window_has_its_line(results):
         published_depth(prediction), bags.slope(), *prediction.depth_range
     )
     assert float(lines[2]['abs_rel']) == pytest.approx(np.nanmean(error), rel=1e-6)
+
+
+def test_controls_are_made_of_the_librarys_own_predictions(bag, results, tmp_path, capsys):
+    content = json.loads((results / 'metrics.json').read_text())['controls']
+    assert (content['windows'], content['size']) == (6, [32, 48])
+    kept = None
+    for prediction in predictions(MATCHED):
+        kept = kept or ControlWindows(prediction.depth_range, Protocol(), 'pixels')
+        kept.add(published_depth(prediction), bags.slope())
+    for name, figures in kept.compare().figures().items():
+        found = {
+            key: math.nan if v is None else v for key, v in content['predictors'][name].items()
+        }
+        assert found == pytest.approx(figures, abs=1e-6, nan_ok=True)
+    # The scene of the bag never changes, so that its own median depth is its depth.
+    assert content['predictors']['median_depth_map']['abs_rel'] == 0
+    assert 'median_depth_map' in content['not_beaten']
+    assert evaluate(bag, tmp_path) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith('dpt_tiny DOES NOT BEAT ')
+    assert 'median-depth baseline, per pixel (median-scaled AbsRel ' in first
+    page = (tmp_path / 'report.html').read_text()
+    assert page.index(first) < page.index('<div class="tiles">')
+    assert '<h2>Controls</h2>' in page
 
 
 def test_two_runs_give_the_same_bytes(bag, results, tmp_path):

@@ -120,7 +120,8 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     one, other = (json.loads((out / 'metrics.json').read_text()) for out in (lockstep, live))
     same = ('abs_rel', 'rmse', 'silog', 'delta1', 'ause', 'interval_coverage', 'coverage',
             'flicker', 'change_error', 'windows', 'windows_with_truth', 'planes_dropped', 'planes',
-            'truth', 'window', 'hop', 'plane_rate_hz')  # fmt: skip
+            'truth', 'window', 'hop', 'plane_rate_hz', 'boundary_f1', 'ordinal',
+            'controls')  # fmt: skip
     assert {name: other[name] for name in same} == {name: one[name] for name in same}
     assert one['windows_with_truth'] == len(TRUTHS)
     assert other['mode'] == 'live'
@@ -129,6 +130,7 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     assert 'what came out of the running node, drops included' in text
     assert '<td>dpt_tiny: age</td>' in text
     assert f'report: {live}/report.html' in processes.log('evaluation')
+    assert 'spike_evaluation: dpt_tiny DOES NOT BEAT' in processes.log('evaluation')
 
 
 def test_ros_reads_the_new_bag(lockstep):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spike_depth_ros import pictures
+from spike_depth_ros.evaluation.controls import CONTROLS
 from spike_depth_ros.evaluation.intervals import LEVEL, MIN_WINDOWS, Interval, intervals
 from spike_depth_ros.evaluation.report import charts as charts
 from spike_depth_ros.evaluation.report.page import (
@@ -21,10 +22,24 @@ from spike_depth_ros.evaluation.report.page import (
     render_page,
 )
 from spike_depth_ros.evaluation.report.pictures import best_and_worst, differing
-from spike_depth_ros.evaluation.results import ModelRun, Stream, columns, differences
+from spike_depth_ros.evaluation.results import (
+    ModelRun,
+    Stream,
+    columns,
+    control_lines,
+    differences,
+)
 
 COMPARED = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1', 'interval_coverage', 'ause')
 LOWER_IS_BETTER = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'ause')
+
+_CONTROL_FIGURES = {
+    'abs_rel': FIGURES['abs_rel'],
+    'delta1': FIGURES['delta1'],
+    'abs_rel_median_scaled': 'scaled: Abs Rel ↓',
+    'delta1_median_scaled': 'δ < 1.25 ↑',
+    **STRUCTURE,
+}
 
 ACCOUNT = {
     'expected': 'expected, by the stamps',
@@ -56,10 +71,12 @@ def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
         title=f'{names} on {stream.source}',
         subtitle=f'{stream.windows} windows, {lockstep if stream.mode == "lockstep" else live}'
         + (f'; {seconds:.2f} s of the stream.' if seconds else '.'),
+        lead=control_lines(runs),
         tiles=_tiles(stream, runs),
         warnings=warnings(stream, runs),
         has_truth=_has_truth(runs),
         depth=_depth(runs),
+        controls=_controls(runs),
         comparison=_comparison(runs),
         distance=_distance(runs),
         uncertainty=_uncertainty(runs),
@@ -169,6 +186,31 @@ def _depth(runs: Sequence[ModelRun]) -> dict[str, Any]:
         rows.append([run.label, *cells, percent(run.scores.errors.coverage)])
     head = ['model', *FIGURES.values(), *STRUCTURE.values(), 'coverage']
     return {'text': text, 'head': head, 'rows': rows}
+
+
+def _controls(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
+    """A table for each model that has controls; None where none has."""
+    found = [(run.label, run.scores.controls.compare()) for run in runs]
+    compared = [(label, one) for label, one in found if one is not None]
+    if not compared:
+        return None
+    first = compared[0][1]
+    text = (
+        f'Model and controls on the same {first.windows} windows (of those with truth, one in '
+        f'{first.window_step}; of their rows and columns, one in {first.pixel_step}), so that the '
+        'model’s figures differ a little from those above; boundary F1 more, as it depends on the '
+        'resolution. The baselines use the median of this recording’s own true depth. Mean '
+        'prediction: the average of the model’s depth maps. Shuffled input: the depth of the '
+        'window half the recording away.'
+    )
+    parts = []
+    for label, one in compared:
+        rows = [
+            [CONTROLS.get(name, label), *(number(figures[key]) for key in _CONTROL_FIGURES)]
+            for name, figures in one.figures().items()
+        ]
+        parts.append({'title': label, 'head': ['', *_CONTROL_FIGURES.values()], 'rows': rows})
+    return {'text': text, 'parts': parts}
 
 
 def _cell(value: float, other: float, spread: Interval | None) -> list[str]:
