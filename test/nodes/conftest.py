@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / 'test' / 'core'))  # bags.py
 os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config/dds/loopback.xml')
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 99)
 os.environ.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)

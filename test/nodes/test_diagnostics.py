@@ -6,8 +6,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from sensor_msgs.msg import CameraInfo
-from test_ingest import SETTINGS, packet
+from packets import SETTINGS, camera_info, packet
 
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes import diagnostics
@@ -26,7 +25,7 @@ def values(status):
 @pytest.fixture
 def ingest():
     made = Ingest(SETTINGS, {}.setdefault)
-    made.on_camera_info(CameraInfo(height=5, width=13))
+    made.on_camera_info(camera_info())
     return made
 
 

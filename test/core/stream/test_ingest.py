@@ -1,0 +1,184 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import math
+
+import pytest
+from packets import SETTINGS, camera_info, packet
+
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.ingest import (
+    MAX_WAITING_PACKETS,
+    SETTLE_AFTER_S,
+    Ingest,
+)
+from spike_depth_ros.stream.window import Camera
+
+
+@pytest.fixture
+def warnings():
+    return {}
+
+
+@pytest.fixture
+def ingest(warnings):
+    return Ingest(SETTINGS, warnings.setdefault)
+
+
+def test_packets_wait_for_the_sensor_size(ingest):
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(4))
+    assert ingest.ring is None
+    ingest.on_camera_info(camera_info())
+    assert ingest.account().received == 8
+    assert ingest.ring.take().t0_ns == 10**18
+    assert not ingest.packets_refused
+
+
+def test_without_a_sensor_size_packets_are_refused_with_the_remedy(ingest, warnings):
+    for number in range(MAX_WAITING_PACKETS + 3):
+        ingest.on_spikes(packet(4 * number))
+    assert ingest.packets_refused == {'unknown sensor size': 3}
+    assert 'publish camera_info beside the spikes, or set sensor_width' in ''.join(
+        warnings.values()
+    )
+
+
+def test_the_parameters_give_the_size_where_there_is_no_camera_info():
+    settings = dataclasses.replace(SETTINGS, sensor_width=13, sensor_height=5)
+    ingest = Ingest(settings, {}.setdefault)
+    ingest.on_spikes(packet(0))
+    assert ingest.ring.geometry == Geometry(5, 13)
+    assert ingest.camera.fx_px is None
+
+
+def test_a_bad_packet_is_counted_and_shows_as_a_gap(ingest, warnings):
+    ingest.on_camera_info(camera_info())
+    ingest.on_spikes(packet(0))
+    bad = packet(4)
+    bad.encoding = 'rgb8'
+    ingest.on_spikes(bad)
+    ingest.on_spikes(packet(8))
+    ingest.ring.settle()
+    account = ingest.account()
+    assert ingest.packets_refused == {'format': 1}
+    assert (account.received, account.lost_in_transport, account.gaps) == (8, 4, 1)
+    assert account.check() == (0, 0)
+    assert "encoding 'rgb8'" in warnings['format']
+    assert 'missing' in warnings['GAP']
+
+
+def test_what_lost_planes_is_counted_and_told_apart(ingest, warnings):
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(8), lost_by='queue')  # waits for the sensor size
+    ingest.on_camera_info(camera_info())
+    assert 'the place that lost them and the remedy' in warnings['GAP']
+    ingest.on_spikes(packet(13))
+    ingest.ring.settle()
+    account = ingest.account()
+    assert (account.lost_in_queue, account.lost_in_transport, account.dropped) == (4, 1, 13)
+    assert 'missing' in warnings['GAP']
+
+
+def test_after_a_silence_the_account_is_final(ingest):
+    ingest.on_camera_info(camera_info())
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(8))
+    assert ingest.account().lost_in_transport == 0
+    ingest.last_packet_s -= SETTLE_AFTER_S
+    assert ingest.account().lost_in_transport == 4
+
+
+def test_where_no_clock_may_decide_the_account_waits(warnings):
+    ingest = Ingest(SETTINGS, warnings.setdefault, settle_after_s=math.inf)
+    ingest.on_camera_info(camera_info())
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(8))
+    ingest.last_packet_s -= 1e6
+    assert ingest.account().lost_in_transport == 0
+
+
+def test_a_rule_gives_the_capacity_from_the_first_packet(warnings):
+    ingest = Ingest(SETTINGS, warnings.setdefault, capacity=lambda planes: 100 * planes)
+    ingest.on_camera_info(camera_info())
+    ingest.on_spikes(packet(0, planes=3))
+    ingest.on_spikes(packet(3))
+    assert ingest.ring.capacity == 300
+
+
+def test_another_bit_order_is_refused(ingest, warnings):
+    ingest.on_camera_info(camera_info())
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(4, bit_order='big'))
+    assert ingest.account().refused == {'geometry': 4}
+    assert 'another bit order' in warnings['OTHER_GEOMETRY']
+
+
+def test_camera_info_gives_the_focal_length_and_may_not_change_the_size(ingest, warnings):
+    ingest.on_camera_info(camera_info(fx=321.0))
+    ingest.on_spikes(packet(0))
+    ingest.on_camera_info(camera_info(height=6))
+    assert ingest.camera.fx_px == 321.0
+    assert 'size 13x6, but the stream began with 13x5' in warnings['camera_info']
+
+
+def test_windows_keep_frame_and_camera_of_their_own_planes(ingest):
+    cameras = [camera_info(fx=380.0), camera_info(fx=190.0)]
+    ingest.on_camera_info(cameras[0])
+    ingest.on_spikes(packet(0, 8, frame='left'))
+    ingest.on_spikes(packet(8, 8, frame='right'))
+    ingest.on_camera_info(cameras[1])
+    ingest.on_spikes(packet(16, 8, frame='right'))
+    taken = [ingest.ring.take() for _ in range(3)]
+    assert [window.camera.frame_id for window in taken] == ['left', 'right', 'right']
+    assert [window.camera.fx_px for window in taken] == [380.0, 380.0, 190.0]
+    infos = [window.camera.info for window in taken]
+    assert [cameras.index(info) for info in infos] == [0, 0, 1]
+    assert ingest.camera is taken[-1].camera
+
+
+def test_packets_that_waited_for_the_size_take_its_camera_and_keep_their_frames(ingest):
+    ingest.on_spikes(packet(0, 8, frame='left'))
+    ingest.on_spikes(packet(8, 8, frame='right'))
+    assert ingest.camera == Camera('right')
+    ingest.on_camera_info(camera_info(fx=380.0))
+    taken = [ingest.ring.take() for _ in range(2)]
+    assert [window.camera for window in taken] == [Camera('left', 380.0), Camera('right', 380.0)]
+
+
+def test_packets_before_the_first_camera_info_stay_uncalibrated():
+    settings = dataclasses.replace(SETTINGS, sensor_width=13, sensor_height=5)
+    ingest = Ingest(settings, {}.setdefault)
+    ingest.on_spikes(packet(0, 8))
+    ingest.on_camera_info(camera_info(fx=380.0))
+    ingest.on_spikes(packet(8, 8))
+    taken = [ingest.ring.take() for _ in range(2)]
+    assert [window.camera for window in taken] == [Camera('frame'), Camera('frame', 380.0)]
+
+
+def test_a_camera_info_without_size_is_refused(ingest, warnings):
+    ingest.on_camera_info(camera_info(0, 0))
+    assert ingest.camera.info is None
+    assert 'size 0x0' in warnings['camera_info']
+
+
+def test_the_ring_is_large_enough_for_two_windows_and_as_large_as_asked_for():
+    assert dataclasses.replace(SETTINGS, ring_planes=0).capacity == 8192
+    latest = dataclasses.replace(SETTINGS, ring_planes=0, policy='latest')
+    assert latest.capacity == 1024
+    assert dataclasses.replace(latest, window=1280).capacity == 2560
+    assert dataclasses.replace(SETTINGS, ring_planes=3).capacity == 8
+
+
+def test_a_ring_that_memory_cannot_hold_is_refused(warnings):
+    settings = dataclasses.replace(SETTINGS, ring_planes=10**13)
+    ingest = Ingest(settings, warnings.setdefault)
+    ingest.on_camera_info(camera_info())
+    ingest.on_spikes(packet(0))
+    assert ingest.packets_refused == {'ring': 1}
+    assert 'lower ring_planes' in warnings['ring']
+
+
+def test_k_of_zeros_means_uncalibrated(ingest):
+    ingest.on_camera_info(camera_info())
+    assert ingest.camera.fx_px is None

@@ -1,0 +1,41 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Spike packets and cameras as messages, decoded by nobody in particular; settings for them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from spike_depth_ros.stream.decode import PACKED
+from spike_depth_ros.stream.ingest import StreamSettings
+
+SETTINGS = StreamSettings(
+    window=8,
+    hop=0,
+    policy='every',
+    reference='middle',
+    ring_planes=64,
+    spike_rate_hz=20_000.0,
+    stamp_tolerance_planes=0.5,
+    sensor_width=0,
+    sensor_height=0,
+)
+
+
+def packet(first, planes=4, bit_order='little', frame='frame'):
+    """Planes without a spike of a sensor of 13x5 pixels, as sensor_msgs/Image has them."""
+    sec, nanosec = divmod(10**18 + first * 50_000, 10**9)
+    return SimpleNamespace(
+        header=SimpleNamespace(stamp=SimpleNamespace(sec=sec, nanosec=nanosec), frame_id=frame),
+        height=5 * planes,
+        width=2,
+        step=2,
+        encoding=PACKED,
+        is_bigendian=int(bit_order == 'big'),
+        data=bytes(10 * planes),
+    )
+
+
+def camera_info(height=5, width=13, fx=0.0):
+    """A camera as sensor_msgs/CameraInfo has it; of zeros where it is not calibrated."""
+    return SimpleNamespace(height=height, width=width, k=[fx, 0, 6, 0, fx, 2, 0, 0, bool(fx)])

@@ -1,0 +1,118 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Small data sets that tests make up, laid out as the real ones are."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from clips import Sliding
+from image_files import depth_png, picture, texts, write_pfm
+
+HEIGHT, WIDTH = 60, 90
+
+
+def write_vkitti(root, scenes=5, frames=4, variations=('clone', 'fog'), depth=None):
+    """Virtual KITTI 1.3.1; each scene is a part of a texture, brighter in fog.
+
+    Args:
+        root: The folder.
+        scenes: How many.
+        frames: Of each.
+        variations: Of each scene.
+        depth: Metres of all maps; unless given it is a ramp, another one in each scene.
+    """
+    clip = Sliding(frames)
+    for number in range(1, scenes + 1):
+        for variation in variations:
+            places = [root / f'vkitti_1.3.1_{part}/{number:04d}/{variation}'
+                      for part in ('rgb', 'depthgt')]  # fmt: skip
+            for place in places:
+                place.mkdir(parents=True)
+            for index in range(frames):
+                image = np.roll(clip.image(index), 17 * number, axis=1)
+                if variation == 'fog':
+                    image = 128 + image // 2
+                cv2.imwrite(str(places[0] / f'{index:05d}.png'), image[..., ::-1])
+                metres = 4 * clip.depth(index) + number if depth is None else depth
+                stored = np.nan_to_num(np.broadcast_to(metres, image.shape[:2]) * 100)
+                cv2.imwrite(str(places[1] / f'{index:05d}.png'), stored.astype(np.uint16))
+    return root
+
+
+def write_dat(root, clips=3, planes=160, height=32, width=64, depth=None):
+    """Vidar recordings of noise, brighter from one to the next.
+
+    Args:
+        root: The folder.
+        clips: How many recordings.
+        planes: Of each.
+        height: Of the sensor.
+        width: Of the sensor.
+        depth: Metres of a map in the middle of each; None: no truth.
+    """
+    root.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for clip in range(clips):
+        spikes = rng.random((planes, height, width)) < 0.1 + 0.1 * clip
+        np.packbits(spikes[:, ::-1], axis=2, bitorder='little').tofile(root / f'{clip}.dat')
+        if depth is not None:
+            (root / 'depth').mkdir(exist_ok=True)
+            np.save(root / 'depth' / f'{clip}.npy', np.full((height, width), depth, np.float32))
+    return root
+
+
+def write_paper_sets(root):
+    """The data sets of the paper's scenarios as its configs expect them, below ``datasets``.
+
+    Of each a few places with two or three frames; images of KITTI and Virtual KITTI are as large
+    as the authors' transform needs them.
+    """
+    base = root / 'datasets'
+    large = (376, 1242)
+    for scene in ('0001', '0002', '0006', '0018', '0020'):
+        for k in range(2):
+            where = [base / f'vkitti/vkitti_1.3.1_{part}/{scene}' for part in ('rgb', 'depthgt')]
+            picture(where[0] / f'clone/{k:05d}.png', k, large)
+            depth_png(where[1] / f'clone/{k:05d}.png', 100, np.full(large, 20.0))
+    for number in range(1, 5):
+        drive = f'2011_09_26_drive_{number:04d}_sync'
+        for k in range(2):
+            picture(base / f'kitti/2011_09_26/{drive}/image_02/data/{k:010d}.png', k, large)
+        maps = base / f'kitti_depth/train/{drive}/proj_depth/groundtruth/image_02'
+        depth_png(maps / '0000000001.png', 256, np.full(large, 20.0))
+    texts(
+        base / 'kitti/2011_09_26/calib_cam_to_cam.txt',
+        'P_rect_02: 721 0 610 0 0 721 172 0 0 0 1 0',
+    )
+    lines = [f'2011_09_26/2011_09_26_drive_{number:04d}_sync 1 l' for number in range(1, 5)]
+    texts(base / 'kitti/eigen_train_files.txt', *lines[:3])
+    texts(base / 'kitti/eigen_test_files.txt', lines[3])
+    driving = base / 'drivingstereo'
+    half = (400, 881)
+    for day in range(1, 5):
+        sequence = f'2018-10-{day:02d}-07-37-26'
+        for k in range(2):
+            name = f'{sequence}_2018-10-{day:02d}-07-38-00-{k}00'
+            for images, maps in (
+                *((f'{part}-left-image/{sequence}', f'{part}-depth-map/{sequence}')
+                  for part in ('train', 'test')),
+                *((f'{weather}/left-image-half-size', f'{weather}/depth-map-half-size')
+                  for weather in ('sunny', 'foggy')),
+            ):  # fmt: skip
+                picture(driving / images / f'{name}.jpg', k, half)
+                depth_png(driving / maps / f'{name}.png', 256, np.full(half, 20.0))
+        calibration = 'P_rect_101: 1005 0 440 0 0 1005 200 0 0 0 1 0'
+        texts(driving / f'calib/half-image-calib/{sequence}.txt', calibration)
+    number = np.full((480, 640), round(1092.5 - 351.3 / 2), '>u2').byteswap().tobytes()
+    for room in ('kitchen_0001a', 'kitchen_0001b', 'bath_0001', 'office_0001', 'hall_0001'):
+        for stamp in ('12.01', '12.05'):
+            picture(base / f'nyu_raw/{room}/r-{stamp}-1.ppm', 7, (480, 640))
+            (base / f'nyu_raw/{room}/d-{stamp}-2.pgm').write_bytes(b'P5 640 480 65535\n' + number)
+    for split, scenes in (('train', 'abc'), ('val', 'd')):
+        for scene in scenes:
+            where = base / f'respike/indoor/spike/{split}/{scene}/left'
+            where.mkdir(parents=True)
+            np.full((130, 250, 50), 0b00010001, np.uint8).tofile(where / '1.dat')
+            maps = base / f'respike/indoor/depth_trans/{split}/{scene}'
+            write_pfm(maps / '1.pfm', np.full((250, 400), 2.0))

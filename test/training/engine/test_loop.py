@@ -1,0 +1,212 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+import tiny_stage  # noqa: E402
+from ramps import RampSource  # noqa: E402
+from tiny_stage import STEPS, TinyStage, train  # noqa: E402
+from training_files import equal, rows, state_of  # noqa: E402
+
+from spike_depth_ros.checkpoint import load, write_atomically  # noqa: E402
+from spike_training.engine import checkpoints  # noqa: E402
+from spike_training.engine.checkpoints import newest_model  # noqa: E402
+from spike_training.errors import NonFiniteError, TrainingError  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('uninterrupted')
+    return folder, train(folder)
+
+
+def test_the_loss_falls(uninterrupted):
+    losses = [row['train/loss'] for row in rows(uninterrupted[0], 'train')]
+    assert len(losses) == STEPS // 4
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_killed_in_mid_training_and_resumed_is_as_if_nothing_had_been(uninterrupted, tmp_path):
+    marker = tmp_path / 'stalled'
+    paths = os.pathsep.join([str(ROOT), str(ROOT / 'training')])
+    process = subprocess.Popen(
+        [sys.executable, tiny_stage.__file__, str(tmp_path), '17'],
+        env={**os.environ, 'PYTHONPATH': paths},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not marker.exists():
+            assert process.poll() is None, 'the training ended before it was killed'
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert state_of(tmp_path)['step'] == 12  # steps 12 to 16 are lost and done again
+    assert rows(tmp_path, 'train')[-1]['step'] == 16
+
+    resumed = train(tmp_path)
+
+    folder, stage = uninterrupted
+    assert equal(dict(resumed.state_dict()), dict(stage.state_dict()))
+    assert equal(state_of(tmp_path), state_of(folder))
+    assert newest_model(tmp_path).read_bytes() == newest_model(folder).read_bytes()
+    # The record has no gap and nothing twice; speeds differ.
+    for group in ('train', 'validation'):
+        mine, theirs = rows(tmp_path, group), rows(folder, group)
+        for row in (*mine, *theirs):
+            row.pop('train/images_per_s', None)
+            row.pop('train/data_share', None)
+        assert mine == theirs
+
+
+def test_another_seed_gives_other_weights(uninterrupted, tmp_path):
+    other = train(tmp_path, RampSource(seed=1))
+    assert not equal(dict(other.state_dict()), dict(uninterrupted[1].state_dict()))
+
+
+def test_batches_made_in_advance_are_the_same(uninterrupted, tmp_path):
+    other = train(tmp_path, ahead=3)
+    assert equal(dict(other.state_dict()), dict(uninterrupted[1].state_dict()))
+
+
+def test_a_finished_training_is_not_trained_further(tmp_path):
+    train(tmp_path, steps=6)
+    before = state_of(tmp_path)
+    train(tmp_path, steps=6)
+    assert equal(state_of(tmp_path), before)
+
+
+def test_only_the_newest_checkpoint_is_kept_and_it_holds_the_averaged_weights(uninterrupted):
+    folder, stage = uninterrupted
+    names = sorted(
+        path.name for path in folder.iterdir() if path.suffix in ('.pt', '.safetensors')
+    )
+    assert names == [f'model_{STEPS:07d}.safetensors', f'state_{STEPS:07d}.pt']
+    deployed = load(newest_model(folder))[1]
+    average = state_of(folder)['ema']['average']
+    for name, value in stage.network.state_dict().items():
+        np.testing.assert_array_equal(
+            deployed[name],
+            average[name].numpy().astype(deployed[name].dtype),
+        )
+        if value.is_floating_point():
+            assert not torch.equal(value, average[name])
+
+
+@pytest.mark.parametrize('dies_at', ['state', 'latest'])
+def test_a_save_that_dies_half_way_leaves_the_checkpoint_before(tmp_path, monkeypatch, dies_at):
+    def failing(path, content):
+        if path.name.startswith(dies_at) and path.parent.joinpath('latest.json').exists():
+            raise OSError('the disk is full')
+        write_atomically(path, content)
+
+    monkeypatch.setattr(checkpoints, 'write_atomically', failing)
+    with pytest.raises(OSError, match='disk'):
+        train(tmp_path)
+    assert state_of(tmp_path)['step'] == 6
+    load(newest_model(tmp_path))
+
+
+def test_a_checkpoint_of_another_stage_is_refused(tmp_path):
+    train(tmp_path, steps=6)
+    stage = TinyStage()
+    stage.probe = torch.nn.Linear(4, 1, bias=False)
+    with pytest.raises(TrainingError, match=r'another network or stage.*probe\.bias'):
+        train(tmp_path, stage=stage)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    train(tmp_path, steps=6)
+    path = tmp_path / json.loads((tmp_path / 'latest.json').read_text())['state']
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match='damaged'):
+        train(tmp_path)
+
+
+class PoisonedSource(RampSource):
+    """NaN in the depth of one step: the loss of TinyStage has no mask."""
+
+    def batch(self, step, batch_size, rank=0, world_size=1):
+        batch = super().batch(step, batch_size, rank, world_size)
+        if step == 9:
+            batch.depth[1, 0, 20, 20] = torch.nan
+        return batch
+
+
+@pytest.mark.parametrize('ahead', [0, 2])
+def test_a_loss_that_is_not_finite_stops_and_saves_its_batch(tmp_path, ahead):
+    with pytest.raises(NonFiniteError) as caught:
+        train(tmp_path, PoisonedSource(), ahead=ahead)
+    (path,) = tmp_path.glob('non_finite_*.pt')
+    message = str(caught.value)
+    assert message.count('\n') == 0
+    assert 'step 9' in message
+    assert str(path) in message
+    assert 'samples 18, 19' in message
+    saved = torch.load(path, weights_only=True)
+    assert saved['step'] == 9
+    assert saved['batches'][0]['index'].tolist() == [18, 19]
+    assert saved['batches'][0]['depth'][1, 0, 20, 20].isnan()
+    assert state_of(tmp_path)['step'] == 6
+
+
+class ExplodingStage(TinyStage):
+    """Finite loss, infinite gradient."""
+
+    def forward(self, batch, phase):
+        parts = super().forward(batch, phase)
+        zero = self.network[3].bias.sum() * 0
+        return {**parts, 'loss': parts['loss'] + zero.sqrt() - zero.sqrt().detach()}
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(tmp_path):
+    stage = ExplodingStage()
+    before = {name: value.clone() for name, value in stage.named_parameters()}
+    with pytest.raises(NonFiniteError, match='step 0'):
+        train(tmp_path, stage=stage)
+    assert all(torch.equal(before[name], value) for name, value in stage.named_parameters())
+
+
+def test_tensorboard_and_pictures(tmp_path):
+    pytest.importorskip('tensorboard')
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(tmp_path, steps=8, tensorboard=True, picture_every=8)
+    assert (tmp_path / 'pictures' / '0000008.png').exists()
+    board = EventAccumulator(str(tmp_path)).Reload()
+    assert {'train/loss', 'train/learning_rate', 'validation/loss'} <= set(board.Tags()['scalars'])
+    assert board.Tags()['images'] == ['pictures']
+
+
+def test_validation_changes_nothing(tmp_path):
+    with_validation = train(tmp_path / 'with', steps=8, validate_every=2)
+    without = train(tmp_path / 'without', steps=8, validate_every=0)
+    assert equal(dict(with_validation.state_dict()), dict(without.state_dict()))
+
+
+def test_what_is_validated_are_the_averaged_weights(uninterrupted):
+    folder, _ = uninterrupted
+    state = state_of(folder)
+    stage = TinyStage()
+    stage.load_state_dict(state['stage'])
+    stage.network.load_state_dict(state['ema']['average'])
+    stage.eval()
+    loss = stage(RampSource(split='calibration').batch(0, 2), 'val')['loss'].item()
+    assert rows(folder, 'validation')[-1]['validation/loss'] == pytest.approx(loss, rel=1e-5)

@@ -1,0 +1,342 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Anybody's depth maps get the figures that a network with the same depth gets."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from clips import Sliding, write_folder  # noqa: E402
+from PIL import Image  # noqa: E402
+from tiny_runs import tiny_run  # noqa: E402
+from training_files import write  # noqa: E402
+
+from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
+from spike_depth_ros.checkpoint import load  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
+from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
+from spike_depth_ros.stream.recording import open_recording  # noqa: E402
+from spike_training.commands.inputs import write_inputs  # noqa: E402
+from spike_training.datasets.clip import SpikeClip  # noqa: E402
+from spike_training.errors import ConfigError, DataSetError  # noqa: E402
+from spike_training.evaluation.evaluate import Scenes, network_predictor  # noqa: E402
+from spike_training.evaluation.predictions import Predictions  # noqa: E402
+from spike_training.evaluation.real_scenes import evaluate_real  # noqa: E402
+from spike_training.evaluation.verdict import evaluate_checkpoint, to_evaluate  # noqa: E402
+from spike_training.runs.sources import make_source, make_target  # noqa: E402
+from spike_training.sampling.clip_source import ClipSource  # noqa: E402
+from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
+from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
+from spike_training.settings.reading import load_config  # noqa: E402
+
+CPU = torch.device('cpu')
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A checkpoint, a config with a target, and its inputs; the maps of the checkpoint."""
+    folder = tmp_path_factory.mktemp('predictions')
+    write(folder / 'm.safetensors', uncertainty_factor=1.5)
+    config = tiny_run(folder, target=TargetConfig(styles=['road'], rate_hz=10e3))
+    config.evaluate.scenes = 4
+    (folder / 'c.yaml').write_text(to_yaml(config))
+    write_inputs(folder / 'c.yaml', folder / 'inputs', device='cpu')
+    predict(folder, 'inputs', 'maps')
+    dump(folder, config)
+    return folder
+
+
+def predict(folder, inputs, maps):
+    """Depth of the inputs as anybody would make it: by the installed library alone."""
+    estimator = DepthEstimator.from_checkpoint(folder / 'm.safetensors', 'cpu', 'torch', 1)
+    (folder / maps).mkdir()
+    for line in lines(folder / inputs):
+        found = open_recording(folder / inputs / f'{line["name"]}.npz')
+        spikes = packing.unpack(found.planes, found.geometry.width)
+        window = Window.from_planes(spikes, found.rate_hz)
+        depth = estimator.predict(Observation(window, found.camera_matrix[0, 0]))
+        np.savez(
+            folder / maps / f'{line["name"]}.npz', depth=depth.depth, uncertainty=depth.uncertainty
+        )
+
+
+def dump(folder, config):
+    """Depth of the very batches of the evaluation, in metres of the true focal length."""
+    info, weights = load(folder / 'm.safetensors')
+    predictor = network_predictor(to_evaluate(info, weights, CPU), info)
+    (folder / 'dumped').mkdir()
+    sources = {f'source_{s}': make_source(config, 'test', CPU, [s]) for s in ('indoor', 'road')}
+    sources['target_road'] = make_target(config, 'test', CPU, ['road'])
+    for name, source in sources.items():
+        for batch in Scenes(source, 4, 2):
+            scale = (batch.fx / info.canonical_fx).numpy()[:, None, None]
+            depth, half_width = (scale * part for part in predictor(batch))
+            for k, number in enumerate(batch.index.tolist()):
+                arrays = {'depth': depth[k], 'uncertainty': half_width[k]}
+                np.savez(folder / 'dumped' / f'{name}_{number:06d}.npz', **arrays)
+
+
+def lines(folder):
+    with (folder / 'index.csv').open(newline='') as file:
+        return [*csv.DictReader(file)]
+
+
+def maps_of(folder):
+    return {path.stem: np.load(path)['depth'] for path in (folder / 'maps').glob('*.npz')}
+
+
+def evaluate(folder, out, maps=None, **settings):
+    """The report on depth maps, or on the checkpoint."""
+    if maps is None:
+        settings['checkpoint'] = folder / 'm.safetensors'
+    evaluate_checkpoint(
+        folder / 'inputs' / 'config.yaml', out, predictions=maps, device='cpu', **settings
+    )
+    return json.loads(out.read_text())
+
+
+def written(maps, out, changed=lambda depth: depth.astype(np.float32)):
+    out.mkdir()
+    for name, depth in maps.items():
+        np.save(out / f'{name}.npy', changed(depth))
+    return out
+
+
+def assert_close(found, expected, tolerance=1e-6, where=''):
+    """All that is in both trees is the same; numbers within a tolerance."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        here = f'{where}/{name}'
+        if isinstance(value, dict):
+            assert_close(found[name], value, tolerance, here)
+        elif isinstance(value, float):
+            assert found[name] == pytest.approx(value, rel=tolerance, abs=tolerance), here
+        else:
+            assert found[name] == value, here
+
+
+class TestFigures:
+    @pytest.mark.parametrize(
+        ('maps', 'tolerance'),
+        # The library predicts one window at a time, which changes the last digits of floats.
+        [('dumped', 1e-6), ('maps', 1e-5)],
+    )
+    def test_are_those_of_the_checkpoint_that_made_the_maps(
+        self, folder, tmp_path, maps, tolerance
+    ):
+        expected = evaluate(folder, tmp_path / 'expected.json')
+        found = evaluate(folder, tmp_path / 'found.json', folder / maps)
+        assert found.pop('stage') == 'predictions'
+        assert found.pop('weights_sha256') is None
+        assert found.pop('predictions')['used'] == 12
+        del expected['stage'], expected['weights_sha256']
+        assert_close(found, expected, tolerance)
+
+    def test_without_uncertainty_nothing_is_said_of_it(self, folder, tmp_path):
+        expected = evaluate(folder, tmp_path / 'expected.json', folder / 'maps')
+        maps = written(maps_of(folder), tmp_path / 'npy')
+        found = evaluate(folder, tmp_path / 'found.json', maps)
+        for style in ('indoor', 'road'):
+            assert_close(found['styles'][style]['network'], expected['styles'][style]['network'])
+            assert found['styles'][style]['uncertainty']['interval_coverage'] is None
+            assert found['styles'][style]['uncertainty']['coverage'] == 0
+
+    def test_of_whole_millimetres(self, folder, tmp_path):
+        maps = {
+            name: np.rint(depth * 1000).clip(1, 65535).astype(np.uint16)
+            for name, depth in maps_of(folder).items()
+        }
+        maps['source_road_000001'][3, 4] = 0  # no prediction
+        (tmp_path / 'png').mkdir()
+        for name, millimetres in maps.items():
+            Image.fromarray(millimetres).save(tmp_path / 'png' / f'{name}.png')
+        rounded = written(
+            maps, tmp_path / 'npy', lambda stored: np.where(stored, stored / 1000, np.nan)
+        )
+        found = evaluate(folder, tmp_path / 'a.json', tmp_path / 'png', per_metre=1000.0)
+        expected = evaluate(folder, tmp_path / 'b.json', rounded)
+        for report in (found, expected):
+            del report['predictions']['sha256']
+        assert found['predictions']['holes'] == {'source_road_000001': round(1 / (32 * 48), 6)}
+        assert_close(found, expected, 1e-9)
+
+    def test_metres_are_those_of_the_camera_not_of_the_network(self, folder, tmp_path):
+        truth = {}
+        source = make_target(load_config(folder / 'c.yaml'), 'test', CPU, ['road'])
+        for step in range(2):
+            batch = source.batch(step, 2)
+            for number, depth in zip(batch.index.tolist(), batch.depth[:, 0], strict=True):
+                truth[f'target_road_{number:06d}'] = depth.numpy()
+        assert truth.keys() == {n['name'] for n in lines(folder / 'inputs')} & truth.keys()
+        maps = written(maps_of(folder) | truth, tmp_path / 'maps')
+        found = evaluate(folder, tmp_path / 'new' / 'r.json', maps)
+        figures = found['target']['styles']['road']['network']['raw']['mean_over_pixels']
+        assert figures['abs_rel'] == pytest.approx(0, abs=1e-6)
+        assert figures['rmse'] == pytest.approx(0, abs=1e-4)
+
+
+class TestWhatIsWrongWithMaps:
+    def test_is_named_and_counted(self, folder, tmp_path, capsys):
+        maps = maps_of(folder)
+        out = written(maps, tmp_path / 'maps')
+        names = [f'source_indoor_{k:06d}' for k in range(4)]
+        (out / f'{names[0]}.npy').unlink()
+        np.save(out / f'{names[1]}.npy', maps[names[1]][:, :-1])
+        np.save(out / f'{names[2]}.npy', maps[names[2]].astype(np.int64))
+        holes = maps[names[3]].copy()
+        holes[:8] = np.nan
+        np.save(out / f'{names[3]}.npy', holes)
+        (out / 'source_road_000000.npy').write_bytes(b'nonsense')
+        np.save(out / 'source_road_000009.npy', holes)
+        (out / 'readme.txt').write_text('mine')
+        report = evaluate(folder, tmp_path / 'r.json', out)
+
+        found = report['predictions']
+        assert (found['maps'], found['used']) == (12, 8)
+        assert found['missing'] == [names[0]]
+        assert found['extra'] == ['source_road_000009']
+        assert found['holes'] == {names[3]: 0.25}
+        assert found['refused'] == {
+            'depth of shape [32, 47], expected [32, 48]': [names[1]],
+            'depth of int64, expected floats in metres, or uint16 and per_metre': [names[2]],
+            'cannot be read: ValueError': ['source_road_000000'],
+        }
+        table = report['styles']['indoor']['network']['raw']
+        assert not table['complete']
+        assert 0.1 < table['coverage'] < 0.25
+        assert table['mean_over_pixels']['abs_rel'] > 0
+        assert report['target']['styles']['road']['network']['raw']['complete']
+        printed = capsys.readouterr()
+        assert 'indoor: INCOMPLETE: ' in printed.out
+        assert 'target, road: INCOMPLETE' not in printed.out
+        assert f'warning: 1 maps are missing: {names[0]}\n' in printed.err
+        assert 'cannot be used (depth of int64' in printed.err
+        assert len(printed.err.splitlines()) == 6
+
+    def test_of_everything_is_an_error(self, folder, tmp_path):
+        written({}, tmp_path / 'none')
+        with pytest.raises(DataSetError, match=r'none of 12 .* there is no source_indoor_000000'):
+            evaluate(folder, tmp_path / 'r.json', tmp_path / 'none')
+        integers = written(maps_of(folder), tmp_path / 'int', lambda d: d.astype(np.uint16))
+        with pytest.raises(DataSetError, match='uint16 without a unit: give per_metre, 1000'):
+            evaluate(folder, tmp_path / 'r.json', integers)
+        assert not (tmp_path / 'r.json').exists()
+
+    def test_of_a_picture_of_depth(self, tmp_path):
+        Image.fromarray(np.zeros((32, 48), np.uint8)).save(tmp_path / 'a_000000.png')
+        with pytest.raises(ValueError, match='depth of uint8, expected floats in metres'):
+            Predictions(tmp_path, 1000.0)._read(tmp_path / 'a_000000.png', (32, 48))
+
+    def test_of_the_folder(self, tmp_path):
+        with pytest.raises(ConfigError, match='expected a folder of depth maps'):
+            Predictions(tmp_path / 'nothing')
+        for suffix in ('npy', 'png'):
+            (tmp_path / f'a.{suffix}').touch()
+        with pytest.raises(ConfigError, match=r'a\.png and a\.npy are of one sample'):
+            Predictions(tmp_path)
+        with pytest.raises(ConfigError, match='per_metre is 0: expected above 0'):
+            Predictions(tmp_path, 0.0)
+
+    def test_one_of_two_things_is_scored(self, folder, tmp_path):
+        config = folder / 'c.yaml'
+        for function, more in ((evaluate_checkpoint, {}), (evaluate_real, {'data': {}})):
+            for both in ({}, {'checkpoint': tmp_path, 'predictions': tmp_path}):
+                with pytest.raises(ConfigError, match='checkpoint or predictions: expected one'):
+                    function(config=config, out=tmp_path / 'r.json', **both, **more)
+
+
+class TestInputs:
+    def test_hold_the_spikes_and_no_truth(self, folder):
+        config = load_config(folder / 'inputs' / 'config.yaml')
+        source = make_target(config, 'test', CPU, ['road'])
+        index = {line['name']: line for line in lines(folder / 'inputs')}
+        assert len(index) == 12
+        for step in range(2):
+            batch = source.batch(step, 2)
+            for k, number in enumerate(batch.index.tolist()):
+                path = folder / 'inputs' / f'target_road_{number:06d}.npz'
+                with np.load(path) as arrays:
+                    assert {*arrays} == {'packed', 'width', 'bit_order', 'rate_hz', 'K'}
+                found, line = open_recording(path), index[path.stem]
+                assert found.rate_hz == float(line['rate_hz']) == 10e3
+                assert (line['height'], line['width']) == ('32', '48')
+                assert len(found.planes) == int(line['planes'])
+                fx = batch.fx[k].item()
+                assert float(line['fx']) == pytest.approx(fx, rel=1e-8)
+                np.testing.assert_allclose(
+                    found.camera_matrix, [[fx, 0, 23.5], [0, fx, 15.5], [0, 0, 1]]
+                )
+                counts, _ = packing.bin_counts(found.planes, 48)
+                np.testing.assert_array_equal(counts, batch.counts[k])
+
+    def test_are_not_written_over_something(self, folder, tmp_path):
+        (tmp_path / 'mine').touch()
+        with pytest.raises(ConfigError, match='is not empty: choose another --out'):
+            write_inputs(folder / 'c.yaml', tmp_path, device='cpu')
+
+    def test_the_config_names_no_folder_of_its_writer(self, folder):
+        assert str(folder) not in (folder / 'inputs' / 'config.yaml').read_text()
+
+
+class TestOfRecordings:
+    def test_figures_are_those_of_the_checkpoint(self, folder, tmp_path):
+        write_folder(tmp_path / 'one', Sliding())
+        (tmp_path / 'm.safetensors').write_bytes((folder / 'm.safetensors').read_bytes())
+        data = {'folder': f'{tmp_path / "one"},frame_hz=10'}
+        write_inputs(folder / 'c.yaml', tmp_path / 'inputs', data, device='cpu', frames=4)
+        assert [line['name'] for line in lines(tmp_path / 'inputs')] == [
+            'folder_000000', 'folder_000001', 'folder_000003', 'folder_000004',
+        ]  # fmt: skip
+        predict(tmp_path, 'inputs', 'maps')
+        settings = {'frames': 4, 'device': 'cpu', 'planes': 64}
+        reports = []
+        for what in ({'checkpoint': tmp_path / 'm.safetensors'},
+                     {'predictions': tmp_path / 'maps'}):  # fmt: skip
+            evaluate_real(folder / 'c.yaml', data, tmp_path / 'r.json', **what, **settings)
+            reports.append(json.loads((tmp_path / 'r.json').read_text()))
+        expected, found = reports
+        assert found['predictions']['used'] == 4
+        assert_close(found['sets'], expected['sets'], 1e-5)
+
+    def test_windows_of_frames_hold_the_spikes_that_are_counted(self):
+        source = ClipSource([Sliding()], 30, 45, planes=(48,), rate_hz=600.0)
+        for number in range(6):
+            batch, window = source.samples([number]), source.window(number)
+            counts, _ = packing.bin_counts(window.planes, 45)
+            np.testing.assert_array_equal(counts, batch.counts[0])
+            assert window.camera[0, 0] == pytest.approx(batch.fx[0].item())
+
+    @pytest.mark.parametrize(('size', 'binning'), [(None, 1), ((16, 16), 2)])
+    def test_windows_of_spikes_are_the_part_that_is_seen(self, size, binning):
+        rng = np.random.default_rng(0)
+        spikes = rng.random((80, 41, 52)) < 0.3
+        packed = packing.pack(spikes, 'big')
+        camera = np.array([[70.0, 0, 25.0], [0, 70, 20], [0, 0, 1]])
+        clip = SpikeClip(
+            'one', Geometry(41, 52, 'big'), 80, 1e4, camera,
+            lambda start, stop: packed[start:stop],
+            (40,), (lambda: np.ones((41, 52), np.float32),),
+        )  # fmt: skip
+        source = SpikeSource([clip], 32, size=size)
+        batch, window = source.samples([0]), source.window(0)
+        assert source.binning == binning
+        rows, columns = source.height * binning, source.width * binning
+        found = packing.unpack(window.planes, columns).reshape(
+            32, source.height, binning, source.width, binning
+        )
+        np.testing.assert_array_equal(found.sum(axis=(2, 4)), batch.counts[0])
+        # The point that the optical axis meets is the same one.
+        top, left = (20 - window.camera[1, 2], 25 - window.camera[0, 2])
+        expected = spikes[24:56, int(top) : int(top) + rows, int(left) : int(left) + columns]
+        np.testing.assert_array_equal(packing.unpack(window.planes, columns), expected)
+        assert math.isclose(batch.fx[0].item(), 70 / binning)

@@ -1,0 +1,226 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The three stages of BiCross as one run, and the command adabn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from tiny_runs import three_stages, tiny_run  # noqa: E402
+
+from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
+from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.methods.bicross.settings import AdaptConfig, DistilConfig  # noqa: E402
+from spike_training.runs import build, pipeline  # noqa: E402
+from spike_training.runs import sources as scenes  # noqa: E402
+from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
+from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
+from spike_training.settings.config import StageConfig, TargetConfig, problems_of  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    config = three_stages(tmp_path_factory.mktemp('runs') / 'three', deploy='label_free')
+    pipeline.run(config)
+    return config
+
+
+def test_the_result_is_one_of_the_two_networks(trained):
+    folder = trained.out / 'bicross'
+    selection = json.loads((folder / 'selection.json').read_text())
+    criteria = selection['criteria']
+    assert selection['selected'] == min(criteria, key=criteria.get)
+    result = load(trained.out / 'model.safetensors')[1]
+    chosen = load(folder / 'selected.safetensors')[1]
+    assert all(np.array_equal(result[name], chosen[name]) for name in chosen)
+
+
+def test_the_result_is_averaged_with_an_earlier_stage(trained, tmp_path):
+    """What the stage learnt, and its first network, half and half; the other stages as before."""
+    shutil.copytree(trained.out, tmp_path / 'run')
+    (tmp_path / 'run/config.yaml').unlink()
+    config = dataclasses.replace(trained, out=tmp_path / 'run')
+    last = dataclasses.replace(trained.stages[-1], average_with='mono_cross')
+    config = dataclasses.replace(config, stages=[*trained.stages[:-1], last])
+    pipeline.run(config)
+    mean = load(tmp_path / 'run/model.safetensors')[1]
+    whole = load(trained.out / 'bicross/selected.safetensors')[1]
+    (before,) = (trained.out / 'mono_cross').glob('model_*.safetensors')
+    start = load(before)[1]
+    assert any(not np.array_equal(whole[name], start[name]) for name in whole)
+    for name, value in mean.items():
+        if np.issubdtype(value.dtype, np.floating):
+            expected = (whole[name].astype(np.float64) + start[name].astype(np.float64)) / 2
+            np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-7)
+    selection = json.loads((tmp_path / 'run/bicross/selection.json').read_text())
+    assert selection['averaged_with'] == 'mono_cross'
+    page = (tmp_path / 'run/index.html').read_text()
+    assert 'averaged with those of mono_cross' in page
+
+
+def test_only_networks_of_one_size_are_averaged(trained, tmp_path):
+    first = StageConfig(name='first', settings={'dim': 24})
+    last = StageConfig(name='last', average_with='first')
+    config = dataclasses.replace(trained, out=tmp_path / 'run', stages=[first, last], target=None)
+    with pytest.raises(
+        ConfigError, match=r"average_with is 'first': its .* is \[.*24.*\], that of"
+    ):
+        pipeline.run(config)
+
+
+def test_the_checkpoint_says_what_both_domains_were(trained):
+    info = load_info(trained.out / 'model.safetensors')
+    assert info.stage == 'bicross'
+    assert info.planes_range == (32, 64)
+    assert info.rate_hz_range == (10e3, 20e3)
+    assert {'target_indoor_abs_rel', 'indoor_abs_rel', 'road_abs_rel'} <= info.metrics.keys()
+    assert 'target_road_abs_rel' not in info.metrics
+
+
+def test_the_report_has_both_domains(trained):
+    report = json.loads((trained.out / 'report.json').read_text())
+    assert set(report['styles']) == {'indoor', 'road'}
+    assert set(report['target']['styles']) == {'indoor'}
+    assert report['target']['settings']['rate_hz'] == 10e3
+
+
+def test_stages_start_from_those_they_name(trained, capsys):
+    trained_stages = {
+        name: next((trained.out / name).glob('model_*.safetensors'))
+        for name in ('teacher', 'mono_cross')
+    }
+    cpu = torch.device('cpu')
+    here = build.context(trained, trained.stages[1], trained_stages, cpu)
+    stage = build.make_work(here).stage
+    teacher = load(trained_stages['teacher'])[1]
+    for network in (stage.teacher, stage.student):
+        found = network.state_dict()['decoder.readout.grid.weight']
+        torch.testing.assert_close(
+            found, torch.from_numpy(teacher['decoder.readout.grid.weight']).float()
+        )
+    assert 'temporal.rates.0.weight' in capsys.readouterr().out  # new, and said to be
+
+
+def test_a_stage_across_domains_starts_with_statistics_of_the_target(trained, tmp_path):
+    start = next((trained.out / 'mono_cross').glob('model_*.safetensors'))
+    config = dataclasses.replace(trained, out=tmp_path)
+    here = build.context(config, config.stages[2], {'mono_cross': start}, torch.device('cpu'))
+    stage = build.make_work(here).stage
+    name = 'temporal.brightness.1.running_mean'
+    before = torch.from_numpy(load(start)[1][name]).float()
+    for network in (stage.student, stage.teacher, stage.start):
+        assert not torch.allclose(network.state_dict()[name], before, rtol=1e-2)
+    unadapted = dataclasses.replace(config.stages[2], adapt=AdaptConfig(start_batches=0))
+    here = build.context(config, unadapted, {'mono_cross': start}, torch.device('cpu'))
+    plain = build.make_work(here).stage.student.state_dict()[name]
+    torch.testing.assert_close(plain, before)
+
+
+def test_a_finished_run_that_is_resumed_changes_nothing(trained):
+    before = (trained.out / 'model.safetensors').read_bytes()
+    pipeline.run(dataclasses.replace(trained, resume=True))
+    assert (trained.out / 'model.safetensors').read_bytes() == before
+
+
+def test_stopped_in_the_last_stage_it_goes_on_there(trained, tmp_path, monkeypatch):
+    config = three_stages(tmp_path / 'run', deploy='label_free')
+    real, fitted = pipeline.fit, []
+
+    def fit(stage, **arguments):
+        fitted.append(arguments['folder'].name)
+        if fitted == ['teacher', 'mono_cross', 'bicross']:
+            raise KeyboardInterrupt
+        real(stage, **arguments)
+
+    monkeypatch.setattr(pipeline, 'fit', fit)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(config)
+    assert not (config.out / 'model.safetensors').exists()
+    pipeline.run(dataclasses.replace(config, resume=True))
+    one, other = (load(run.out / 'model.safetensors') for run in (trained, config))
+    assert one[0].weights_sha256 == other[0].weights_sha256
+
+
+def test_what_cannot_be_is_named(tmp_path):
+    config = tiny_run(
+        tmp_path,
+        StageConfig(name='scratch', start='nowhere', teacher='x'),
+        StageConfig(name='a', kind='cross_modality', teacher='scratch', input='rgb'),
+        StageConfig(name='b', kind='cross_modality', distil=DistilConfig(rgb_quantile=2)),
+        StageConfig(
+            name='c', kind='cross_domain',
+            adapt=AdaptConfig(source_weight=0, pseudo_weight=0, kept_bounds=(0.9, 0.1)),
+        ),
+        StageConfig(name='d', adapt=AdaptConfig(threshold=0.1)),
+    )  # fmt: skip
+    text = '\n'.join(problems_of(config))
+    for expected in (
+        "stages[0].name is 'scratch': expected another one",
+        "stages[0].start is 'nowhere': expected scratch, previous, imagenet or the name",
+        "stages[0].teacher is 'x': expected null in one of kind pretrain",
+        "stages[1].input is 'rgb': expected spikes in a stage of kind cross_modality",
+        "stages[1].teacher is 'scratch': expected the name of an earlier stage of RGB",
+        'stages[2].teacher is None: expected the name of a stage in one of kind cross_modality',
+        'stages[2].distil.rgb_quantile is 2: expected 0 to 1',
+        "stages[3].kind is 'cross_domain': expected a target",
+        "stages[3].start is 'scratch': expected previous or the name",
+        'stages[3].adapt.kept_bounds is (0.9, 0.1)',
+        "stages[3].adapt.uncertainty is 'source': with source_weight 0",
+        'stages[3].adapt.pseudo_weight is 0 and so is source_weight',
+        'stages[4].adapt is given: expected it in a stage of kind cross_domain only',
+    ):
+        assert expected in text
+
+
+class TestTarget:
+    arguments = {'styles': ('indoor',), 'seed': 3, 'height': 32, 'width': 48}  # noqa: RUF012
+
+    def test_a_look_that_changes_nothing(self):
+        shifted = ShiftedSource(Look(), **self.arguments).batch(2, 3)
+        plain = ProceduralSource(**self.arguments).batch(2, 3)
+        assert torch.equal(shifted.counts, plain.counts)
+        assert torch.equal(shifted.depth, plain.depth)
+        assert torch.equal(shifted.fx, plain.fx)
+        assert torch.equal(shifted.index, plain.index)
+
+    @pytest.mark.parametrize('name', ['light', 'contrast', 'vignette', 'blur'])
+    def test_each_setting_changes_the_spikes_but_not_the_depth(self, name):
+        value = {'light': 0.4, 'contrast': 2.0, 'vignette': 0.9, 'blur': 1.5}[name]
+        shifted = ShiftedSource(Look(**{name: value}), **self.arguments).batch(0, 8)
+        plain = ProceduralSource(**self.arguments).batch(0, 8)
+        assert torch.equal(shifted.depth, plain.depth)
+        before, after = (b.counts.float().mean(dim=1) for b in (plain, shifted))
+        if name == 'light':
+            assert after.mean() / before.mean() == pytest.approx(0.4, abs=0.03)
+        elif name == 'contrast':
+            assert after.std() / after.mean() > 1.2 * before.std() / before.mean()
+        elif name == 'vignette':
+            corner, centre = after[:, :6, :6].mean(), after[:, 12:20, 18:30].mean()
+            expected = before[:, :6, :6].mean() / before[:, 12:20, 18:30].mean()
+            assert corner / centre < 0.5 * expected
+        else:
+            assert after.diff(dim=2).abs().mean() < 0.8 * before.diff(dim=2).abs().mean()
+
+    def test_one_sensor_sees_all_scenes(self):
+        look = scenes.look_of(TargetConfig(light=1e-3, sensor='vidar_car', sensor_scale=10))
+        counts = ShiftedSource(look, **self.arguments, planes=(256,)).batch(0, 3).counts
+        hot = counts.float().sum(dim=1) > 120
+        assert hot[0].any()
+        assert torch.equal(hot[0] & hot[1], hot[0] & hot[2])
+
+    def test_scenes_of_the_target_are_not_those_of_the_source(self, tmp_path):
+        config = three_stages(tmp_path)
+        cpu = torch.device('cpu')
+        for split in ('train', 'test'):
+            source = scenes.make_source(config, split, cpu, ['indoor']).batch(0, 2)
+            target = scenes.make_target(config, split, cpu).batch(0, 2)
+            assert not torch.equal(source.depth, target.depth)
+        assert target.planes_per_bin.sum() == 48

@@ -1,0 +1,182 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from networks import MODEL, SMALL  # noqa: E402
+from ramps import RampSource  # noqa: E402
+from tiny_stage import train  # noqa: E402
+
+from spike_depth_ros.model.depth_net import dpt_tiny  # noqa: E402
+from spike_training.evaluation.evaluate import predict  # noqa: E402
+from spike_training.methods.bicross.projection import Projection  # noqa: E402
+from spike_training.methods.bicross.settings import DistilConfig  # noqa: E402
+from spike_training.methods.bicross.stages.cross_modality import CrossModality  # noqa: E402
+from spike_training.settings.config import StageConfig  # noqa: E402
+
+
+def stage_of(**distil):
+    torch.manual_seed(0)
+    student = dpt_tiny(32, (0.3, 80.0), SMALL)
+    teacher = dpt_tiny(3, (0.3, 80.0), SMALL, 'rgb')
+    config = StageConfig(kind='cross_modality', teacher='rgb', distil=DistilConfig(**distil))
+    return CrossModality(student, teacher, config, MODEL, SMALL.dim)
+
+
+@pytest.fixture(scope='module')
+def batch():
+    return RampSource(with_rgb=True).batch(0, 2)
+
+
+def test_the_loss_is_that_of_the_paper(batch):
+    parts = stage_of(weight=0.1, projection='joint')(batch, 'train')
+    expected = parts['sup'] + parts['unc'] + 0.1 * (parts['ckd'] + parts['fkd'])
+    torch.testing.assert_close(parts['loss'], expected)
+    assert min(parts['ckd'], parts['fkd'], parts['spread']) > 0
+    assert not any(value.requires_grad for name, value in parts.items() if name != 'loss')
+
+
+def test_the_projection_learns_beside_it(batch):
+    parts = stage_of()(batch, 'train')
+    expected = parts['sup'] + parts['unc'] + 0.1 * (parts['ckd'] + parts['fkd']) + parts['fit']
+    torch.testing.assert_close(parts['loss'], expected)
+
+
+@pytest.mark.parametrize(
+    ('distil', 'absent'),
+    [({'coarse': False}, 'ckd'), ({'fine': 'off'}, 'fkd'),
+     ({'coarse': False, 'fine': 'off'}, 'kept_fine')],
+)  # fmt: skip
+def test_each_distillation_can_be_left_out(batch, distil, absent):
+    stage = stage_of(**distil)
+    parts = stage(batch, 'train')
+    assert absent not in parts
+    assert (stage.projection is None) == (distil.get('coarse') is False)
+    parts['loss'].backward()
+    without = [name for name, p in stage.named_parameters() if p.requires_grad and p.grad is None]
+    assert without == []
+
+
+def test_the_filter_can_be_left_out(batch):
+    assert stage_of(filter=False)(batch, 'train')['kept_fine'] == 1
+    assert 0 < stage_of()(batch, 'train')['kept_fine'] < 1
+
+
+def test_thresholds_are_used(batch):
+    assert stage_of(rgb_threshold=0.0)(batch, 'train')['kept_fine'] == 0
+    loose = {'rgb_threshold': 1e3, 'spike_threshold': 0.0}
+    assert stage_of(**loose)(batch, 'train')['kept_fine'] == 1
+    more = stage_of(rgb_quantile=0.9, spike_quantile=0.1)(batch, 'train')
+    assert more['kept_fine'] >= 51 / 64  # 0.8, in whole positions of the grid
+
+
+def test_an_empty_selection_leaves_supervision_alone(batch):
+    stage = stage_of(rgb_threshold=0.0, projection='joint')
+    parts = stage(batch, 'train')
+    assert parts['ckd'] == parts['fkd'] == 0
+    stage.config.distil.weight = 1e9
+    torch.testing.assert_close(stage(batch, 'train')['loss'], parts['sup'] + parts['unc'])
+
+
+def test_every_trainable_parameter_gets_a_gradient_and_the_teacher_none(batch):
+    stage = stage_of()
+    stage(batch, 'train')['loss'].backward()
+    for name, parameter in stage.named_parameters():
+        if name.startswith('teacher.'):
+            assert not parameter.requires_grad
+        else:
+            assert parameter.grad is not None, name
+            assert parameter.grad.any(), name
+
+
+def test_distillation_draws_the_student_to_the_teacher(batch):
+    """Without supervision the distilled features come nearer."""
+    stage = stage_of(filter=False)
+    student = stage.student
+    optimizer = torch.optim.Adam(stage.parameters(), 3e-3)
+
+    def gap():
+        with torch.no_grad():
+            both = [predict(stage.teacher, batch, 'rgb'), predict(student, batch, 'spikes')]
+        return (both[0].f_dec - both[1].f_dec).square().mean().item()
+
+    before = gap()
+    for _ in range(20):
+        teacher, output = stage._both(batch)
+        loss, _ = stage._distil(teacher, output, stage.supervision.label(batch).depth)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert gap() < 0.7 * before
+
+
+def test_the_teacher_is_bit_identical_after_the_stage(tmp_path):
+    stage = stage_of()
+    before = copy.deepcopy(stage.teacher.state_dict())
+    student = copy.deepcopy(stage.student.state_dict())
+    train(tmp_path, RampSource(with_rgb=True), stage, steps=3,
+          validation=RampSource(split='calibration', with_rgb=True))  # fmt: skip
+    assert not stage.teacher.training
+    for name, value in stage.teacher.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert any(not torch.equal(v, student[n]) for n, v in stage.student.state_dict().items())
+
+
+def test_picture(batch):
+    with torch.no_grad():
+        assert stage_of().eval().picture(batch).ndim == 3
+
+
+class TestProjection:
+    def test_shares_are_those_of_log_depth(self):
+        projection = Projection(4, (1.0, 16.0), learns_depth=True, size=4)
+        depth = torch.tensor([[[[1.0, 1.9, 5.0, 16.0]]], [[[3.0, math.nan, 0.0, math.inf]]]])
+        found = projection.shares(depth)
+        torch.testing.assert_close(found, torch.tensor([[0.5, 0, 0.25, 0.25], [0, 1.0, 0, 0]]))
+
+    def test_what_it_learns_is_not_taken_from_the_coarse_loss(self):
+        projection = Projection(4, (1.0, 16.0), learns_depth=True)
+        teacher, student = torch.randn(2, 3, 4)
+        student.requires_grad_()
+        found = projection(teacher, student, torch.ones(3).bool(), torch.full((3, 1, 2, 2), 2.0))
+        found.ckd.backward(retain_graph=True)
+        assert student.grad.any()
+        assert all(p.grad is None for p in projection.parameters())
+        student.grad = None
+        found.fit.backward()
+        assert student.grad is None
+        assert all(p.grad.any() for p in projection.parameters())
+
+    def test_joint_learning_forgets_the_images_and_learning_depth_does_not(self):
+        """Why the default is not the plain reading of the paper."""
+        spreads = {}
+        generator = torch.Generator().manual_seed(0)
+        teacher = torch.randn(32, 8, generator=generator)
+        student = torch.randn(32, 8, generator=generator)  # a student that cannot follow
+        depth = torch.exp(1.5 + 0.5 * teacher[:, :1, None, None]).expand(32, 1, 4, 4)
+        for learns_depth in (False, True):
+            torch.manual_seed(0)
+            projection = Projection(8, (0.3, 80.0), learns_depth)
+            optimizer = torch.optim.AdamW(projection.parameters(), 1e-2)
+            for _ in range(100):
+                found = projection(teacher, student, torch.ones(32).bool(), depth)
+                (found.ckd + found.fit).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+            spreads[learns_depth] = found.spread.item()
+        assert spreads[False] < 0.02
+        assert spreads[True] > 0.5
+
+    def test_spread_is_zero_for_vectors_that_are_all_the_same(self):
+        projection = Projection(4, (1.0, 16.0), learns_depth=False)
+        same = torch.ones(3, 4)
+        counted = torch.tensor([True, True, False])
+        found = projection(same, same, counted, torch.full((3, 1, 2, 2), 2.0))
+        torch.testing.assert_close(found.spread, torch.tensor(0.0), atol=1e-6, rtol=0)

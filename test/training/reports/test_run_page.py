@@ -1,0 +1,410 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The page of a run: everything that it promises is in it, and it never stops a training."""
+
+from __future__ import annotations
+
+import dataclasses
+import html.parser
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+pytest.importorskip('jinja2')
+
+from tiny_runs import three_stages, tiny_run  # noqa: E402
+
+from spike_depth_ros.checkpoint import hash_file  # noqa: E402
+from spike_depth_ros.pictures import save_png  # noqa: E402
+from spike_training.errors import ConfigError, NonFiniteError  # noqa: E402
+from spike_training.reports.run_page import page, render, write_page  # noqa: E402
+from spike_training.reports.run_page.curves import curves  # noqa: E402
+from spike_training.reports.run_page.folder import read_run  # noqa: E402
+from spike_training.reports.run_page.remarks import remarks, state  # noqa: E402
+from spike_training.reports.run_page.settings import differences  # noqa: E402
+from spike_training.runs import pipeline  # noqa: E402
+from spike_training.runs.sessions import Session, read_sessions  # noqa: E402
+from spike_training.settings.config import StageConfig, TargetConfig, to_yaml  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[3]
+
+CPU = torch.device('cpu')
+VOID = {'meta', 'img', 'br', 'line', 'polyline', 'circle', 'rect'}
+
+
+class Reader(html.parser.HTMLParser):
+    """Text and references of a page; refuses tags that do not fit together."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.references, self.tags, self.text = [], [], set(), []
+        self.feed(text)
+        assert self.open == []
+        self.text = ' '.join(' '.join(self.text).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.references += [value for name, value in attributes if name in ('src', 'href')]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A whole run of three stages, with pictures and validations."""
+    config = three_stages(tmp_path_factory.mktemp('runs') / 'three', deploy='label_free')
+    config.train = dataclasses.replace(
+        config.train, picture_every=2, validate_every=1, validate_batches=1, tensorboard=True
+    )
+    pipeline.run(config)
+    return config
+
+
+def made(out, *stages, **changes):
+    """The folder of a run that has written its settings and no more."""
+    config = tiny_run(out, *stages, **changes)
+    out.mkdir(exist_ok=True)
+    (out / 'config.yaml').write_text(to_yaml(config))
+    return out
+
+
+def scalars(folder, *lines):
+    folder.mkdir(exist_ok=True)
+    (folder / 'scalars.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+
+
+class TestOfARun:
+    def test_it_shows_all_that_was_done(self, trained):
+        seen = Reader((trained.out / 'index.html').read_text())
+        report = json.loads((trained.out / 'report.json').read_text())
+        for styles in (report['styles'], report['target']['styles']):
+            for scores in styles.values():
+                for predictor in ('network', 'constant', 'other_spikes'):
+                    for kind in ('raw', 'median_scaled'):
+                        figures = scores[predictor][kind]['mean_over_pixels']
+                        assert f'{figures["rmse"]:.3f} {figures["rmse_log"]:.3f}' in seen.text
+                assert f'{scores["uncertainty"]["ause"]:.3f}' in seen.text
+        for words in (
+            'finished', '9 of 9', 'Target: the domain without labels',
+            '1. teacher', '2. mono_cross', '3. bicross', 'Fine distillation', 'Discriminator',
+            'Criterion without target labels', 'Teacher from student', 'Learning rate',
+            'data.height 32 128', 'bicross: adapt.start_batches 2 30', 'after 2 steps',
+            'after 3 steps', 'Shown are 2 of 2', 'torch ' + torch.__version__,
+        ):  # fmt: skip
+            assert words in seen.text, words
+        own, constant = (
+            report['target']['styles']['indoor'][name]['raw']['mean_over_pixels']['abs_rel']
+            for name in ('network', 'constant')
+        )
+        assert f'{own:.3f} Abs Rel, target, indoor; constant {constant:.3f}' in seen.text
+        selection = json.loads((trained.out / 'bicross' / 'selection.json').read_text())
+        assert f'the {selection["selected"]} is exported, by a criterion' in seen.text
+        for name in ('model.safetensors', 'report.json', 'bicross/selected.safetensors'):
+            assert hash_file(trained.out / name) in seen.text
+
+    def test_it_is_one_file_without_scripts(self, trained):
+        seen = Reader((trained.out / 'index.html').read_text())
+        assert not seen.tags & {'script', 'link', 'iframe', 'object'}
+        embedded = [ref for ref in seen.references if ref.startswith('data:image/webp;base64,')]
+        assert len(embedded) == 6
+        for reference in {*seen.references} - {*embedded}:
+            assert (trained.out / reference).exists(), reference
+        assert str(trained.out.parent) not in seen.text
+
+    def test_every_chart_is_a_picture(self, trained):
+        for stage in read_run(trained.out).stages:
+            charts = curves(stage)
+            assert len(charts) > 6
+            for chart in charts:
+                shapes = [part.tag for part in ElementTree.fromstring(chart['svg']).iter()]
+                assert {'polyline', 'circle'} & {*shapes}, chart['title']
+
+    def test_it_can_be_made_again(self, trained, capsys):
+        before = (trained.out / 'index.html').read_text()
+        page(trained.out)
+        assert (trained.out / 'index.html').read_text() == before
+        assert 'index.html: the page of the run' in capsys.readouterr().out
+
+    def test_of_many_pictures_three_are_shown(self, tmp_path):
+        out = made(tmp_path / 'run')
+        picture = out / 'pre_src' / 'pictures'
+        picture.mkdir(parents=True)
+        for step in range(10, 80, 10):
+            save_png(np.zeros((4, 4, 3), np.uint8), picture / f'{step:07d}.png')
+        seen = Reader(render.render(read_run(out)))
+        assert 'Shown are 3 of 7' in seen.text
+        shown = [ref[-6:-4] for ref in seen.references if ref.endswith('.png')]
+        assert shown == ['10', '40', '70']
+
+    def test_pictures_beyond_a_size_are_links(self, trained, monkeypatch):
+        monkeypatch.setattr(render, 'PICTURES_BYTES', 0)
+        text = render.render(read_run(trained.out))
+        assert 'data:image' not in text
+        assert 'src="bicross/pictures/0000003.png"' in text
+
+    def test_tensorboard_has_the_same_curves_and_pictures(self, trained):
+        events = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+        also = {
+            'teacher': {'train/sup', 'train/unc', 'train/learning_rate'},
+            'mono_cross': {
+                'train/ckd', 'train/fkd', 'train/kept_coarse', 'train/kept_fine',
+                'train/learning_rate_projection',
+            },
+            'bicross': {
+                'train/scp', 'train/sca', 'train/kept', 'validation/ema_distance',
+                'train/learning_rate_discriminators',
+            },
+        }  # fmt: skip
+        for stage in read_run(trained.out).stages:
+            board = events.EventAccumulator(str(trained.out / stage.name)).Reload()
+            assert {*board.Tags()['scalars']} == {*stage.scalars} >= also[stage.name]
+            for name, (steps, values) in stage.scalars.items():
+                found = board.Scalars(name)
+                assert [event.step for event in found] == steps.tolist()
+                assert [event.value for event in found] == pytest.approx(values, rel=1e-5)
+            assert [event.step for event in board.Images('pictures')] == [2, 3]
+
+    def test_a_session_says_where_the_time_went(self, trained):
+        (session,) = read_sessions(trained.out)
+        assert session['outcome'] == 'finished'
+        assert [stage['name'] for stage in session['stages']] == [
+            'teacher',
+            'mono_cross',
+            'bicross',
+        ]
+        assert 0 < sum(stage['seconds'] for stage in session['stages']) < session['seconds'] + 1
+        assert all(stage['peak_memory_mb'] > 50 for stage in session['stages'])
+
+
+class TestOfAnUnfinishedRun:
+    def test_what_has_not_begun(self, tmp_path):
+        out = made(tmp_path / 'run', StageConfig(name='one'), StageConfig(name='two'))
+        scalars(out / 'one', {'step': 1, 'train/loss': 2.0})
+        page(out)
+        seen = Reader((out / 'index.html').read_text())
+        assert 'not finished' in seen.text
+        assert 'the figures come at the end of the run' in seen.text
+        assert seen.text.count('It has not begun.') == 1
+        assert '1 of 6' in seen.text
+
+    def test_half_a_line_and_half_a_picture(self, tmp_path):
+        out = made(tmp_path / 'run')
+        scalars(out / 'pre_src', {'step': 1, 'train/loss': 2.0})
+        with (out / 'pre_src' / 'scalars.jsonl').open('a') as file:
+            file.write('{"step": 2, "train/lo')
+        picture = out / 'pre_src' / 'pictures' / '0000001.png'
+        picture.parent.mkdir()
+        save_png(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8), picture)
+        picture.write_bytes(picture.read_bytes()[:900])
+        page(out)
+        assert 'src="pre_src/pictures/0000001.png"' in (out / 'index.html').read_text()
+
+    def test_a_folder_without_a_run_is_refused(self, tmp_path):
+        with pytest.raises(ConfigError, match='is no folder of a run'):
+            page(tmp_path)
+
+    def test_what_goes_wrong_is_a_warning(self, tmp_path, capsys):
+        out = made(tmp_path / 'run')
+        (out / 'report.json').write_text('{"styles": 3}')
+        write_page(out)
+        warning = capsys.readouterr().err
+        assert warning.startswith('warning: no page of the run: ')
+        assert warning.count('\n') == 1
+
+    def test_a_run_ends_well_without_a_page(self, tmp_path, capsys):
+        config = tiny_run(tmp_path / 'run', StageConfig(steps=1))
+        (config.out / 'index.html').mkdir(parents=True)  # where no file can be written
+        pipeline.run(config)
+        assert (config.out / 'model.safetensors').exists()
+        assert 'warning: no page of the run' in capsys.readouterr().err
+        assert read_sessions(config.out)[0]['outcome'] == 'finished'
+
+
+class TestOfAStop:
+    @pytest.mark.parametrize(
+        ('error', 'outcome'),
+        [
+            (KeyboardInterrupt(), 'interrupted'),
+            (NonFiniteError(7, 'its batch is in x.pt'),
+             'failed: loss or gradient of step 7 is not finite: its batch is in x.pt'),
+            (RuntimeError('/home/someone/secret'), 'failed: RuntimeError'),
+        ],
+    )  # fmt: skip
+    def test_how_it_ended_is_kept(self, tmp_path, error, outcome):
+        out = made(tmp_path / 'run')
+        with pytest.raises(type(error)), Session(out, CPU) as session, session.stage('pre_src'):
+            raise error
+        (found,) = read_sessions(out)
+        assert found['outcome'] == outcome
+        assert found['stages'][0]['seconds'] >= 0
+        run = read_run(out)
+        assert state(run) == outcome.partition(':')[0]
+        was = '' if outcome.startswith('failed') else 'was '
+        assert f'The run {was}{outcome}. It goes on' in remarks(run)[0]
+
+    def test_starts_are_added_up_and_a_kill_leaves_no_outcome(self, tmp_path):
+        out = made(tmp_path / 'run')
+        code = (
+            'import pathlib, time, torch\n'
+            'from spike_training.runs.sessions import Session\n'
+            f'with Session(pathlib.Path({str(out)!r}), torch.device("cpu")):\n'
+            '    print("here", flush=True)\n'
+            '    time.sleep(100)\n'
+        )
+        environment = {**os.environ, 'PYTHONPATH': f'{ROOT}:{ROOT / "training"}'}
+        process = subprocess.Popen(
+            [sys.executable, '-c', code], stdout=subprocess.PIPE, env=environment
+        )
+        assert process.stdout.readline() == b'here\n'
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert state(read_run(out)) == 'not finished'
+        with Session(out, CPU, quiet=True):
+            pass
+        with Session(out, CPU):
+            time.sleep(0.01)
+        assert [session['outcome'] for session in read_sessions(out)] == [None, 'finished']
+
+
+def stage_with(tmp_path, kind, *lines, warnings=()):
+    stages = [StageConfig(name='pre_src')]
+    if kind == 'cross_domain':
+        stages.append(StageConfig(name='bicross', kind=kind, start='pre_src'))
+    out = made(tmp_path / 'run', *stages, target=TargetConfig())
+    folder = out / stages[-1].name
+    scalars(folder, *lines)
+    text = ''.join(json.dumps({'step': s, 'warning': w}) + '\n' for s, w in warnings)
+    (folder / 'warnings.jsonl').write_text(text)
+    return read_run(out)
+
+
+class TestCurves:
+    def test_what_no_chart_knows_gets_one(self, tmp_path):
+        lines = ({'step': k, 'train/loss': 1.0, 'train/novel': 0.1 * k} for k in (1, 2, 3))
+        charts = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1])
+        assert [chart['title'] for chart in charts] == ['Loss', 'novel']
+
+    def test_several_rates_are_one_chart(self, tmp_path):
+        line = {'step': 1, 'train/learning_rate': 1e-3, 'train/learning_rate_encoder': 1e-5}
+        (chart,) = curves(stage_with(tmp_path, 'pretrain', line).stages[-1])
+        assert chart['title'] == 'Learning rate'
+        assert '>encoder<' in chart['svg']
+
+    def test_one_peak_does_not_flatten_the_rest(self, tmp_path):
+        lines = [{'step': k, 'train/loss': 1.0 if k else 1000.0} for k in range(100)]
+        (chart,) = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1])
+        ticks = [part.text for part in ElementTree.fromstring(chart['svg']).iter() if part.text]
+        assert '0.5' in ticks
+        assert '1000' not in ticks
+
+    def test_a_criterion_is_not_drawn_as_the_loss(self, tmp_path):
+        run = stage_with(
+            tmp_path, 'cross_domain',
+            {'step': 1, 'train/loss': 1.0},
+            {'step': 1, 'validation/loss': 0.3, 'validation/teacher_criterion': 0.3},
+        )  # fmt: skip
+        loss, criterion = curves(run.stages[-1])
+        assert 'circle' not in loss['svg']
+        assert 'circle' in criterion['svg']
+
+    def test_bounds_and_warnings_are_drawn(self, tmp_path):
+        run = stage_with(
+            tmp_path, 'cross_domain', {'step': 1, 'train/kept': 0.99, 'train/loss': 1.0},
+            warnings=[(1, 'too many')],
+        )  # fmt: skip
+        loss, kept = (chart['svg'] for chart in curves(run.stages[-1]))
+        assert '>bounds<' in kept
+        assert '>warning<' in kept
+        assert '>warning<' not in loss
+
+    def test_not_a_number_is_a_gap(self, tmp_path):
+        run = stage_with(
+            tmp_path, 'pretrain', *({'step': k, 'train/loss': float('nan')} for k in (1, 2))
+        )
+        assert curves(run.stages[-1]) == []
+
+
+def scores(network, constant=0.5, other=0.6, held=0.68, complete=True):
+    def both(value):
+        table = {
+            'mean_over_pixels': {'abs_rel': value},
+            'coverage': 1.0 if complete else 0.75,
+            'complete': complete,
+        }
+        return {'raw': table, 'median_scaled': table}
+
+    return {
+        'network': both(network),
+        'constant': both(constant),
+        'other_spikes': both(other),
+        'uncertainty': {'interval_coverage': held},
+    }
+
+
+class TestRemarks:
+    def said(self, tmp_path, **found):
+        out = made(tmp_path / 'run')
+        report = {'styles': {'indoor': scores(**found)}}
+        return remarks(dataclasses.replace(read_run(out), report=report))[1:]
+
+    def test_nothing_of_a_good_one(self, tmp_path):
+        assert self.said(tmp_path, network=0.2) == []
+
+    def test_worse_than_what_looks_at_nothing(self, tmp_path):
+        constant, other = self.said(tmp_path, network=0.7)
+        assert constant == (
+            'source, indoor: the network is no better than a constant depth map that looks at '
+            'nothing (Abs Rel in metres 0.700 to 0.500, scaled 0.700 to 0.500).'
+        )
+        assert 'its own depth of another scene' in other
+
+    def test_incomplete_and_not_calibrated(self, tmp_path):
+        incomplete, interval = self.said(tmp_path, network=0.2, held=0.3, complete=False)
+        assert 'INCOMPLETE, 75.00 % of the pixels' in incomplete
+        assert 'interval holds 30 %' in interval
+
+    def test_warnings_that_differ_in_numbers_are_one(self, tmp_path):
+        warnings = [(k, f'the median depth is {k}.5 times: it drifts') for k in (1, 2, 3)]
+        run = stage_with(tmp_path, 'pretrain', warnings=[*warnings, (3, 'another')])
+        assert remarks(run)[1:] == [
+            'pre_src, step 3, the last of 3 alike: the median depth is 3.5 times: it drifts.',
+            'pre_src, step 3: another.',
+        ]
+
+
+def test_settings_that_differ(tmp_path):
+    run = read_run(made(tmp_path / 'run', StageConfig(name='a'), target=TargetConfig(light=0.25)))
+    found = differences(run.config)
+    assert ('train.steps', '3', '2000') in found
+    assert ('target.light', '0.25', '0.5') in found
+    assert ('model.settings.stem', '8', '–') in found
+    assert not [name for name, *_ in found if name.startswith(('out', 'resume', 'a: '))]
+    assert differences({**run.config, 'novel': 3})[-1] != ('novel', '3', 'null')
+    assert ('novel', '3', '–') in differences({**run.config, 'novel': 3})
+
+
+def test_a_target_without_depth_has_no_table(trained):
+    run = read_run(trained.out)
+    run.report['target']['styles'] = {}
+    seen = Reader(render.render(run))
+    assert 'Target: the domain without labels: no depth to compare with' in seen.text
+    assert 'Abs Rel, source, road' in seen.text

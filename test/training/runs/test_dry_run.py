@@ -1,0 +1,302 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run would be, and all that it lacks, without a step of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from tiny_runs import tiny_run  # noqa: E402
+from trees import write_dat, write_paper_sets, write_vkitti  # noqa: E402
+
+from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.methods.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.runs import pipeline  # noqa: E402
+from spike_training.runs.build import context, make_stage  # noqa: E402
+from spike_training.runs.memory import footprint, kept, noise  # noqa: E402
+from spike_training.runs.recordings import focal_lengths  # noqa: E402
+from spike_training.runs.sources import make_source, make_target, target_parts  # noqa: E402
+from spike_training.settings.config import DataConfig, StageConfig, TargetConfig  # noqa: E402
+from spike_training.settings.reading import load_config  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[3]
+CPU = torch.device('cpu')
+PAPER = sorted((ROOT / 'training' / 'configs').glob('paper_*.yaml'))
+
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+def three_stages(out, **changes):
+    return tiny_run(
+        out,
+        StageConfig(name='teacher', input='rgb', epochs=2, encoder_rate=0.1),
+        StageConfig(name='mono', kind='cross_modality', teacher='teacher', start='teacher'),
+        StageConfig(
+            name='bicross', kind='cross_domain', start='mono', epochs=3,
+            adapt=AdaptConfig(start_batches=2),
+        ),
+        dry_run=True,
+        **changes,
+    )  # fmt: skip
+
+
+def cells(text, *start):
+    """The cells of the row of a table that begins with some."""
+    rows = [[cell.strip() for cell in re.split('[│┃]', line)[1:-1]] for line in text.splitlines()]
+    (row,) = [row for row in rows if row[: len(start)] == [*start]]
+    return row[len(start) :]
+
+
+def test_all_there_is_is_told_and_nothing_is_written(tmp_path, capsys):
+    streets = write_vkitti(tmp_path / 'vkitti')
+    frames = streets / 'vkitti_1.3.1_rgb' / '0001' / 'clone'
+    shutil.copy(frames / '00000.png', frames / '00009.png')  # without depth
+    spikes = write_dat(tmp_path / 'dat')
+    config = three_stages(
+        tmp_path / 'run',
+        target=TargetConfig(recordings={'dat': f'{spikes},size=64x32,rate_hz=1280'}),
+    )
+    config.data = DataConfig(
+        height=32, width=48, planes=[32], rate_hz=1280.0,
+        recordings={'vkitti': f'{streets},variation=clone'},
+    )  # fmt: skip
+    before = sorted(tmp_path.rglob('*'))
+    pipeline.run(config)
+    text = capsys.readouterr().out
+    assert sorted(tmp_path.rglob('*')) == before
+    # 5 scenes of 4 frames with depth; 3 recordings without depth, windows at each 8th plane.
+    assert cells(text, 'data', 'vkitti') == ['5', '1', 'place', '12', '4', '4']
+    assert cells(text, 'target', 'dat') == ['3', '0', 'place', '34', '17', 'none']
+    assert cells(text, 'teacher', 'pretrain') == ['scratch', '2', '12', '2', '12']
+    assert cells(text, 'mono', 'cross_modality') == ['teacher', '', '', '2', '3']
+    assert cells(text, 'bicross', 'cross_domain') == ['mono', '3', '34', '2', '51']
+    assert 'bicross, train: a sample of 32x32x48 and 32x32x48 counts in' in text
+    assert 'nothing is missing' in text
+    # Each trainable parameter once, the encoder's at a tenth of the rate.
+    groups = re.findall(r'│ teacher\s+│ main\s+│ ([\d,]+)\s+│ \d+\s+│ (\S+)', text)
+    stage = make_stage(context(config, config.stages[0], {}, CPU))
+    encoder = sum(p.numel() for p in stage.network.encoder.parameters())
+    whole = sum(p.numel() for p in stage.parameters())
+    found = {rate: 0 for _, rate in groups}
+    for number, rate in groups:
+        found[rate] += int(number.replace(',', ''))
+    assert found == {'0.004': whole - encoder, '0.0004': encoder}
+
+
+def test_all_that_is_missing_or_wrong_is_told_at_once(tmp_path, capsys):
+    spikes = write_dat(tmp_path / 'dat', planes=20)
+    config = three_stages(
+        tmp_path / 'run',
+        target=TargetConfig(
+            recordings={'dat': f'{spikes},size=64x32,rate_hz=1280'},
+            test_recordings={'respike': str(tmp_path / 'nothing')},
+        ),
+    )
+    config.data = DataConfig(
+        height=32, width=48, planes=[32], rate_hz=1280.0,
+        recordings={'kitti': f'{tmp_path}/kitti,depth={tmp_path}/depth,split={tmp_path}/list.txt'},
+    )  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        pipeline.run(config)
+    message = str(caught.value)
+    assert message.startswith('dry run, 4 problems:\n')
+    for expected in (
+        f'data.recordings.kitti: {tmp_path}/kitti is missing; expected\n',
+        '2011_09_26/calib_cam_to_cam.txt',
+        f'{tmp_path}/depth is missing',
+        f'{tmp_path}/list.txt is missing',
+        f'target.test_recordings.respike: {tmp_path}/nothing/indoor/spike is missing; expected\n',
+        'target, train: dat/',
+        'no window of 32 planes',
+    ):
+        assert expected in message
+    # The sizes are told all the same.
+    text = capsys.readouterr().out
+    assert cells(text, 'bicross', 'cross_domain') == ['mono', '3', 'unknown', '2', 'unknown']
+    assert not (tmp_path / 'run').exists()
+
+    config.train.batch_size = 0
+    with pytest.raises(ConfigError, match=r'dry run, 5 problems:\n.*batch_size is 0') as caught:
+        pipeline.run(config)
+    assert f'{tmp_path}/list.txt is missing' in str(caught.value)
+
+
+def test_a_target_tested_where_the_source_trains_is_told(tmp_path):
+    one = write_vkitti(tmp_path / 'one', scenes=1, frames=20)
+    two = write_vkitti(tmp_path / 'two', scenes=2, frames=20)
+    config = three_stages(
+        tmp_path / 'run', target=TargetConfig(recordings={'vkitti': f'{two},variation=clone'})
+    )
+    config.data = DataConfig(
+        height=32, width=48, planes=[32], rate_hz=1280.0,
+        recordings={'vkitti': f'{one},variation=clone'},
+        test_recordings={'vkitti': f'{two},variation=clone'},
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=r'places that data\.recordings trains at \(1\)'):
+        pipeline.run(config)
+
+
+def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):
+    pytest.importorskip('timm')
+    config = tiny_run(
+        tmp_path,
+        StageConfig(name='a', input='rgb', start='imagenet', imagenet=str(tmp_path / 'vit.pth')),
+        StageConfig(name='b', input='rgb', start='imagenet'),
+        dry_run=True,
+    )
+    config.model.architecture = 'dpt_hybrid'
+    config.model.settings = {'dim': 48, 'layers': 2, 'heads': 3, 'features': 8}
+    config.data = DataConfig(height=32, width=32)
+    with pytest.raises(ConfigError, match=r'1 problem:\n  a: .*vit\.pth: no such file'):
+        pipeline.run(config)
+    assert 'b: timm downloads timm/vit_base_r50_s16_384' in capsys.readouterr().out
+
+
+def test_a_run_needs_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match='out is missing: name a folder'):
+        pipeline.run(tiny_run(Path()))
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_command_line_takes_it_with_a_dash(monkeypatch, capsys):
+    sys.path.insert(0, str(ROOT / 'training'))
+    import run
+
+    arguments = ['bicross', '--dry-run', 'true', '--train.batch_size', '0']
+    monkeypatch.setattr(sys, 'argv', ['run.py', *arguments])
+    with pytest.raises(SystemExit) as caught:
+        run.main()
+    assert caught.value.code == 2
+    message = capsys.readouterr().err
+    assert 'dry run, 1 problem:\n  train.batch_size is 0' in message
+    assert 'out is missing' not in message
+
+
+class TestMemory:
+    def of(self, tmp_path, **changes):
+        config = tiny_run(tmp_path)
+        for name, value in changes.items():
+            setattr(config.train, name, value)
+        here = context(config, config.stages[0], {}, CPU)
+        return footprint(here, make_stage(here))
+
+    def test_what_is_counted(self, tmp_path):
+        found = self.of(tmp_path, ahead=2)
+        config = tiny_run(tmp_path)
+        stage = make_stage(context(config, config.stages[0], {}, CPU))
+        weights = 4 * sum(p.numel() for p in stage.parameters())
+        assert found.weights == found.gradients == weights
+        assert found.moments == 2 * weights
+        assert found.average == found.weights + found.frozen  # statistics are averaged, too
+        # 32 counts, depth and the little that does not grow; the one in use and two in advance.
+        assert found.batch == pytest.approx(3 * 2 * 32 * 48 * (32 + 4), rel=0.01)
+        assert found.whole > sum((weights, weights, 2 * weights))
+
+    @pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
+    def test_activations_are_those_of_the_whole_batch(self, tmp_path, precision):
+        config = tiny_run(tmp_path)
+        config.train.batch_size, config.train.precision = 5, precision
+        config.data.height, config.data.width = 160, 192  # of which 96x96 are measured
+        here = context(config, config.stages[0], {}, CPU)
+        estimate = footprint(here, make_stage(here)).activations
+        whole = noise(here, 5, 160, 192)
+        assert estimate == pytest.approx(kept(make_stage(here), whole, precision), rel=0.02)
+
+    def test_activations_grow_with_images_and_pixels_and_shrink_where_recomputed(self, tmp_path):
+        one, four = self.of(tmp_path, batch_size=1), self.of(tmp_path, batch_size=4)
+        assert four.activations == pytest.approx(4 * one.activations, rel=0.02)
+        less = self.of(tmp_path, batch_size=4, checkpoint_activations=True)
+        assert less.activations < 0.5 * four.activations
+        bfloat16 = self.of(tmp_path, batch_size=4, precision='bf16-mixed')
+        assert 0.4 * four.activations < bfloat16.activations < 0.9 * four.activations
+
+    @pytest.mark.parametrize(
+        ('architecture', 'pool'),
+        [('dpt_tiny', 1), ('dpt_tiny', 2), ('dpt_tiny', 4), ('unet_lite', 4)],
+    )
+    def test_a_network_that_pools_is_measured_on_pictures_large_enough(
+        self, tmp_path, architecture, pool
+    ):
+        config = tiny_run(tmp_path)
+        if architecture == 'unet_lite':  # its maps are a 32nd of the image, of 4x4 pixels at that
+            pytest.importorskip('timm')
+            config.model.architecture, config.model.settings = architecture, {}
+        config.data.height, config.data.width = 128, 192
+        config.model.settings = config.model.settings | {'pool': pool}  # not the shared one's
+        here = context(config, config.stages[0], {}, CPU)
+        whole = noise(here, 2, 128, 192)
+        estimate = footprint(here, make_stage(here)).activations
+        assert estimate == pytest.approx(kept(make_stage(here), whole, '32-true'), rel=0.1)
+
+
+@pytest.mark.parametrize('path', PAPER, ids=lambda path: path.stem)
+def test_the_papers_settings(path):
+    """Section IV-A of the paper, whatever else its configs say."""
+    config = load_config(path)
+    epochs = {stage.name: stage.epochs for stage in config.stages}
+    assert (epochs['mono_cross'], epochs['bicross']) == (30, 10)
+    train = config.train
+    assert train.batch_size * train.accumulate == 8
+    assert (train.betas, train.weight_decay) == ((0.9, 0.999), 0)
+    for stage in config.stages:
+        assert train.learning_rate * stage.encoder_rate == pytest.approx(1e-5)
+    assert train.learning_rate == 1e-4
+    assert (config.data.height, config.data.width, config.data.rate_hz) == (384, 384, 1280)
+    assert config.data.flip
+    mono, bicross = config.stages[1:]
+    assert mono.distil.weight == bicross.adapt.alignment_weight == 0.1
+    assert bicross.adapt.teacher_decay == 0.999
+    assert config.data.recordings
+    assert config.target.recordings
+
+
+@pytest.fixture(scope='module')
+def paper_sets(tmp_path_factory):
+    root = tmp_path_factory.mktemp('paper')
+    write_paper_sets(root)
+    return root
+
+
+@pytest.mark.parametrize(
+    ('name', 'samples', 'sizes'),
+    [
+        ('vkitti_kitti', [[6, 2, 2], [2, 1, 1]], [(1280, 384, 384)] * 2),
+        ('clear_foggy', [[4, 2, 2], [4, 2, 2]], [(1280, 384, 384)] * 2),
+        ('kitti_drivingstereo', [[2, 1, 1], [6, 2, 8]], [(1280, 384, 384)] * 2),
+        ('nyu_respike', [[4, 2, 4], [2, 1, 1]], [(128, 384, 384), (128, 240, 384)]),
+    ],
+)
+def test_the_papers_configs_find_their_data(paper_sets, monkeypatch, name, samples, sizes):
+    """Places, options and splits of the readers, on small sets laid out as the real ones."""
+    monkeypatch.chdir(paper_sets)
+    config = load_config(ROOT / 'training' / 'configs' / f'paper_{name}.yaml')
+    config.data.workers = 0
+    for make, numbers, size in zip((make_source, make_target), samples, sizes, strict=True):
+        sides = [make(config, side, CPU) for side in ('train', 'calibration', 'test')]
+        assert [len(side) for side in sides] == numbers
+        assert {(side.height, side.width) for side in sides} == {size[1:]}
+    # Of the target one sample: a window of a second is eleven frames of KITTI.
+    assert sides[0].batch(0, 1).counts.shape[1:] == size
+    assert target_parts(config) == config.target.data(config.data).parts
+    # What is seen is near to the canonical focal length, so that depth stays what it is.
+    focal = focal_lengths(config.data)
+    assert focal[0] - 2 <= config.model.canonical_fx <= focal[1] + 2
+
+
+def test_there_are_the_four_scenarios_of_the_paper():
+    assert [path.stem for path in PAPER] == [
+        'paper_clear_foggy',
+        'paper_kitti_drivingstereo',
+        'paper_nyu_respike',
+        'paper_vkitti_kitti',
+    ]

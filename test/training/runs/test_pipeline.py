@@ -1,0 +1,294 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whole runs, from the command line to a checkpoint that the runtime loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from tiny_runs import tiny_run  # noqa: E402
+
+from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
+from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
+from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
+from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.evaluation.evaluate import (  # noqa: E402
+    Estimate,
+    Scenes,
+    constant_depth,
+    evaluate_predictor,
+)
+from spike_training.evaluation.verdict import (  # noqa: E402
+    evaluate_checkpoint,
+    score_predictors,
+    with_changes,
+)
+from spike_training.runs import build, pipeline  # noqa: E402
+from spike_training.runs.sources import make_source, make_target  # noqa: E402
+from spike_training.settings.config import (  # noqa: E402
+    ModelConfig,
+    StageConfig,
+    TargetConfig,
+    to_yaml,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope='module')
+def teacher_and_student(tmp_path_factory):
+    out = tmp_path_factory.mktemp('runs') / 'two'
+    config = tiny_run(
+        out,
+        StageConfig(name='teacher', input='rgb', si='rooted', si_lambda=0.85),
+        StageConfig(name='student', start='previous', steps=1, learning_rate=1e-9, width=64),
+    )
+    pipeline.run(config)
+    return config
+
+
+def test_the_constant_of_a_style_that_the_source_has_not_is_that_of_the_source(tmp_path):
+    config = tiny_run(tmp_path, target=TargetConfig(styles=['indoor', 'road']))
+    config.data.styles = ['indoor']
+
+    def say(part):
+        def predictor(batch):
+            ones = np.ones(batch.depth[:, 0].shape, np.float32)
+            return Estimate(ones, ones)
+
+        return predictor
+
+    cpu, fx = torch.device('cpu'), config.model.canonical_fx
+    road = make_target(config, 'test', cpu, ['road'])
+    indoor = constant_depth(Scenes(make_source(config, 'train', cpu), 2, 2), fx)
+    expected = evaluate_predictor(say(''), config.model, Scenes(road, 2, 2), indoor)
+    report = score_predictors(config, say, config.model, cpu)
+    assert report['target']['styles']['road']['constant'] == expected['constant']
+
+
+def test_a_stage_starts_from_the_one_before_where_the_shapes_fit(teacher_and_student):
+    out = teacher_and_student.out
+    teacher = load(next((out / 'teacher').glob('*.safetensors')))[1]
+    student = load(next((out / 'student').glob('*.safetensors')))[1]
+    name = 'decoder.readout.grid.weight'
+    np.testing.assert_allclose(student[name], teacher[name], atol=1e-4)
+    assert student['temporal.rates.0.weight'].shape[1] == 32
+    assert teacher['temporal.colours.0.weight'].shape[1] == 3
+
+
+def test_a_stage_starts_from_imagenet(tmp_path):
+    timm = pytest.importorskip('timm')
+    torch.manual_seed(1)
+    trunk = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
+    torch.save(trunk.state_dict(), tmp_path / 'timm.pth')
+    stage = StageConfig(
+        name='teacher', input='rgb', start='imagenet', imagenet=str(tmp_path / 'timm.pth')
+    )
+    config = tiny_run(tmp_path, stage)
+    config.model = ModelConfig(
+        architecture='dpt_hybrid',
+        settings={'dim': 48, 'layers': 4, 'heads': 3, 'features': 8},
+    )
+    here = build.context(config, stage, {}, torch.device('cpu'))
+    network = build.first_weights(here)
+    block = 'blocks.3.attn.qkv.weight'
+    torch.testing.assert_close(
+        network.encoder.trunk.state_dict()[block], trunk.state_dict()[block]
+    )
+
+
+@pytest.fixture(scope='module')
+def lite_weights(tmp_path_factory):
+    timm = pytest.importorskip('timm')
+    torch.manual_seed(2)
+    path = tmp_path_factory.mktemp('imagenet') / 'lite.pth'
+    torch.save(timm.create_model('tf_efficientnet_lite0').state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize('rate', [0.0, 0.3])
+def test_a_trunk_of_imagenet_is_kept_or_learns_slowly(tmp_path, lite_weights, rate):
+    stage = StageConfig(
+        start='imagenet', imagenet=str(lite_weights), encoder_rate=rate, si='absolute'
+    )
+    config = tiny_run(tmp_path / 'run', stage)
+    config.model = ModelConfig(architecture='unet_lite', settings={'dim': 16, 'features': 8})
+    work = build.make_work(build.context(config, stage, {}, torch.device('cpu')))
+    groups = work.stage.optimizers()['main']
+    slow = sum(p.numel() for g in groups if g['lr_scale'] == rate for p in g['params'])
+    assert (slow > 1e6) == bool(rate)
+
+    started = torch.load(lite_weights, weights_only=True)
+    pipeline.run(config)
+    trained = load(tmp_path / 'run' / 'model.safetensors')[1]
+    prefix = 'encoder.trunk.'
+    moved = [
+        name
+        for name, value in trained.items()
+        if name.startswith(prefix)
+        and not np.allclose(value, started[name[len(prefix) :]].numpy(), rtol=1e-3, atol=1e-4)
+    ]
+    assert bool(moved) == bool(rate)
+    if rate:  # statistics too, where the trunk learns
+        assert any(name.endswith('running_var') for name in moved)
+    assert (np.abs(trained['temporal.rates.weight']).max() > 0) == bool(rate)
+    # What follows the trunk learns in both cases.
+    assert (trained['encoder.merge.0.1.running_mean'] != 0).all()
+
+
+def test_what_the_checkpoint_says_of_itself(teacher_and_student):
+    out = teacher_and_student.out
+    info = load_info(out / 'model.safetensors')
+    assert info.stage == 'student'
+    assert info.inputs == ('spikes',)
+    assert info.scale == 'metric'
+    assert info.planes_range == (32, 64)
+    assert info.rate_hz_range == (20_000.0, 20_000.0)
+    assert info.uncertainty_calibrated
+    assert info.canonical_fx == pytest.approx(400.0 * 64 / 48)  # of the stage that trained it
+    teacher = load_info(next((out / 'teacher').glob('*.safetensors')))
+    assert teacher.canonical_fx == 400.0
+    assert info.uncertainty_factor != 1
+    # The student looks at images of 64 columns.
+    assert 0 < info.fx_range[0] < info.fx_range[1] < 4 * 64
+    report = json.loads((out / 'report.json').read_text())
+    assert report['weights_sha256'] == info.weights_sha256
+    assert set(report['styles']) == {'indoor', 'road'}
+    found = report['styles']['road']['network']['raw']['mean_over_pixels']['abs_rel']
+    assert info.metrics['road_abs_rel'] == pytest.approx(found, abs=1e-4)
+
+
+def test_the_runtime_loads_it(teacher_and_student):
+    path = teacher_and_student.out / 'model.safetensors'
+    estimator = DepthEstimator.from_checkpoint(path, 'cpu', 'torch', 1)
+    spikes = np.random.default_rng(0).random((64, 32, 48)) < 0.2
+    prediction = estimator.predict(Observation(Window.from_planes(spikes, 20_000.0), 60.0))
+    assert prediction.scale == 'metric'
+    assert np.isfinite(prediction.depth).all()
+
+
+def test_the_runtime_refuses_the_rgb_teacher(teacher_and_student):
+    path = next((teacher_and_student.out / 'teacher').glob('*.safetensors'))
+    with pytest.raises(ValueError, match=r"field inputs is \['rgb'\], expected spikes"):
+        DepthEstimator.from_checkpoint(path, 'cpu', 'torch', 1)
+
+
+def test_a_folder_with_a_run_is_not_trained_over(teacher_and_student):
+    with pytest.raises(ConfigError, match='holds a run already: continue it with --resume true'):
+        pipeline.run(teacher_and_student)
+
+
+def test_a_run_is_not_continued_with_other_settings(teacher_and_student):
+    out = teacher_and_student.out
+    config = tiny_run(out, *teacher_and_student.stages, resume=True, seed=1)
+    config.train.clip_norm = 2.0
+    with pytest.raises(ConfigError, match=r'with another train\.clip_norm, seed: give'):
+        pipeline.run(config)
+
+
+def test_a_run_goes_on_with_batches_made_by_others(teacher_and_student, tmp_path):
+    out = tmp_path / 'run'
+    shutil.copytree(teacher_and_student.out, out)
+    before = json.loads((out / 'report.json').read_text())
+    config = tiny_run(out, *teacher_and_student.stages, resume=True)
+    config.train.ahead, config.data.workers = 2, 1
+    pipeline.run(config)
+    again = json.loads((out / 'report.json').read_text())
+    assert again['data'].pop('workers') != before['data'].pop('workers')
+    assert again == before
+
+
+def test_evaluating_the_checkpoint_gives_the_figures_of_the_run(teacher_and_student, tmp_path):
+    out = teacher_and_student.out
+    evaluate_checkpoint(
+        out / 'config.yaml', tmp_path / 'again.json', out / 'model.safetensors', device='cpu'
+    )
+    before, again = (
+        (f / n).read_text() for f, n in ((out, 'report.json'), (tmp_path, 'again.json'))
+    )
+    assert json.loads(again) == json.loads(before)
+
+
+def test_windows_that_are_asked_for_are_those_of_source_and_target(tmp_path):
+    config = tiny_run(tmp_path, target=TargetConfig(planes=[96]))
+    (tmp_path / 'config.yaml').write_text(to_yaml(config))
+    changed = with_changes(tmp_path / 'config.yaml', [16], 4)
+    assert changed.data.planes == changed.target.data(changed.data).planes == [16]
+    assert changed.evaluate.scenes == 4
+
+
+def test_training_calibration_and_test_scenes_never_meet(tmp_path):
+    config = tiny_run(tmp_path)
+    sources = [
+        make_source(config, split, torch.device('cpu'))
+        for split in ('train', 'calibration', 'test')
+    ]
+    depths = [source.batch(0, 2).depth for source in sources]
+    for i in range(3):
+        assert not torch.equal(depths[i], depths[i - 1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_smoke(tmp_path):
+    """The shipped smoke.yaml: whole, in time, and it learns."""
+    began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    command = [
+        'bicross',
+        '--config',
+        'training/configs/smoke.yaml',
+        '--out',
+        str(tmp_path / 'run'),
+    ]
+    result = subprocess.run(
+        [sys.executable, 'training/run.py', *command],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began
+    assert result.returncode == 0, result.stderr
+    out = tmp_path / 'run'
+    for name in ('teacher', 'mono_cross', 'bicross'):
+        text = (out / name / 'scalars.jsonl').read_text()
+        lines = [*map(json.loads, text.splitlines())]
+        losses = [line['train/loss'] for line in lines if 'train/loss' in line]
+        # The last stage starts from a trained network: so few steps show that it holds, no more.
+        share = {'teacher': 0.8, 'mono_cross': 1.0, 'bicross': 1.1}[name]
+        assert np.mean(losses[-3:]) < share * np.mean(losses[:3])
+        assert any('validation/loss' in line for line in lines)
+        assert (out / name / 'pictures').is_dir()
+    # The projection has something to distil, and the discriminator does not win.
+    mono, bicross = (
+        json.loads((out / name / 'scalars.jsonl').read_text().splitlines()[-2])
+        for name in ('mono_cross', 'bicross')
+    )
+    assert mono['train/spread'] > 0.02
+    assert 0.3 < bicross['train/discriminator_accuracy'] < 0.9
+    assert 'target' in json.loads((out / 'report.json').read_text())
+    assert 'unseen procedural scenes' in result.stdout
+    assert 'warning: no page' not in result.stderr
+    text = (out / 'index.html').read_text()
+    assert 'finished' in text
+    assert len(text) < 2e6
+    spikes = np.random.default_rng(0).random((128, 64, 96)) < 0.2
+    observation = Observation(Window.from_planes(spikes, 20_000.0), 100.0)
+    for backend in ('onnx', 'torch'):
+        estimator = DepthEstimator.from_checkpoint(out / 'model.safetensors', 'cpu', backend, 1)
+        assert np.isfinite(estimator.predict(observation).depth).all()
+    # Of one core: what else runs on the machine does not count.
+    assert seconds < 90

@@ -1,0 +1,270 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of a run: files, overrides, mistakes, help."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip('torch')
+pytest.importorskip('jsonargparse')
+
+from jsonargparse import auto_cli
+
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.supervision import SI_FORMS
+from spike_training.settings.command_line import Parser
+from spike_training.settings.config import (
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    StageConfig,
+    TrainConfig,
+    check,
+    problems_of,
+    to_yaml,
+)
+from spike_training.settings.reading import load_config, settings_problems
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIGS = sorted((ROOT / 'training' / 'configs').glob('*.yaml'))
+
+
+def parse(*arguments):
+    """What run.py makes of arguments."""
+    return auto_cli(
+        {'bicross': RunConfig},
+        args=['bicross', *map(str, arguments)],
+        as_positional=False,
+        parser_class=Parser,
+    )
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(**settings):
+        path = tmp_path / 'config.yaml'
+        path.write_text(yaml.safe_dump(settings))
+        return path
+
+    return write
+
+
+def test_there_are_configs():
+    assert {path.stem for path in CONFIGS} >= {'smoke', 'embedded'}
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs_are_good_and_both_readers_agree(path, tmp_path):
+    config = parse('--config', path, '--out', tmp_path)
+    check(config)
+    assert settings_problems(['--config', str(path), '--out', str(tmp_path)]) == []
+    assert dataclasses.replace(load_config(path), out=tmp_path) == config
+
+
+def test_options_win_over_the_file(file):
+    path = file(train={'steps': 7, 'batch_size': 3}, stages=[{'name': 'a', 'input': 'rgb'}])
+    config = parse('--config', path, '--out', 'x', '--train.steps', 9)
+    assert (config.train.steps, config.train.batch_size) == (9, 3)
+    assert [(stage.name, stage.input) for stage in config.stages] == [('a', 'rgb')]
+
+
+def test_the_written_config_gives_the_same_run_again(tmp_path, file):
+    path = file(train={'betas': [0.5, 0.6], 'learning_rate': '1e-3'}, data={'planes': [16, 64]})
+    config = parse('--config', path, '--out', tmp_path)
+    written = tmp_path / 'written.yaml'
+    written.write_text(to_yaml(config))
+    assert parse('--config', written) == config
+    assert load_config(written) == config
+
+
+def test_all_mistakes_are_named_at_once(file):
+    path = file(
+        train={'steps': 'many', 'stpes': 3, 'clip_norm': 0},
+        data={'height': 33, 'styles': ['moon'], 'planes': []},
+        model={'settings': {'stme': 3}, 'min_depth': 90.0},
+        stages=[{'name': 'a b', 'inptu': 'rgb', 'start': 'previous', 'steps': 0}],
+        evaluate={'scenes': 7},
+        sead=3,
+    )
+    text = '\n'.join(settings_problems(['--config', str(path), '--train.betas', '[1.0, 2]', '-x']))
+    for expected in (
+        "train.steps is 'many': expected a whole number",
+        'train.stpes is unknown: did you mean steps?',
+        'train.clip_norm is 0: expected above 0',
+        'train.betas is (1.0, 2): expected 0 to below 1',
+        'data.height is 33: expected a multiple of 16',
+        "data.styles is ['moon']: expected a list, each indoor or road or home",
+        'data.planes is []: expected lengths of 1 or more',
+        'model.settings.stme is unknown',
+        'model.max_depth is 80: expected more than min_depth',
+        "stages[0].name is 'a b'",
+        'stages[0].inptu is unknown: did you mean input?',
+        "stages[0].start is 'previous': there is no stage before the first",
+        'stages[0].steps is 0: expected 1 or more',
+        'evaluate.scenes is 7: expected a multiple of batch_size',
+        'sead is unknown: did you mean seed?',
+        '-x: expected an option',
+        'out is missing',
+    ):
+        assert expected in text
+
+
+def test_settings_of_the_right_type_but_wrong_are_all_named():
+    config = RunConfig(
+        out=Path('x'),
+        stages=[StageConfig(si_lambda=2.0), StageConfig(width=40)],
+        train=TrainConfig(batch_size=0, ema_decay=1.0),
+        data=DataConfig(rate_hz=-1.0),
+        seed=-1,
+    )
+    with pytest.raises(ConfigError, match='7 settings are wrong') as caught:
+        check(config)
+    for name in ('stages[0].si_lambda', 'stages[1].width', 'two are named pre_src',
+                 'train.batch_size', 'train.ema_decay', 'data.rate_hz', 'seed'):  # fmt: skip
+        assert name in str(caught.value)
+
+
+def test_a_missing_package_is_named_with_its_way_out(monkeypatch):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    problems = list(TrainConfig().problems())
+    assert problems == [
+        'tensorboard is true: install tensorboard, or set it to false',
+        'picture_every is 500: install cv2 and PIL, or set it to 0',
+    ]
+
+
+def test_a_stage_replaces_a_part_of_the_common_settings():
+    stage = StageConfig(steps=3, learning_rate=0.5, warmup_steps=1, width=64)
+    assert stage.train(TrainConfig(batch_size=5)) == TrainConfig(
+        steps=3, batch_size=5, learning_rate=0.5, warmup_steps=1
+    )
+    assert stage.data(DataConfig(height=96)) == DataConfig(height=96, width=64)
+
+
+def test_a_stage_may_see_a_style_more_often():
+    twice = ['indoor', 'indoor', 'road']
+    config = RunConfig(out=Path('x'), stages=[StageConfig(styles=twice)])
+    assert not any('styles' in problem for problem in problems_of(config))
+    assert config.stages[0].data(config.data).styles == twice
+    config.data.styles = twice
+    assert any('data.styles' in problem for problem in problems_of(config))
+
+
+def test_a_stage_may_differ_in_sizes_of_the_network():
+    config = RunConfig(out=Path('x'), stages=[StageConfig(height=48, settings={'pool': 1})])
+    config.model.settings = {'pool': 2, 'dim': 96}
+    assert config.stages[0].model(config.model, config.data).settings == {'pool': 1, 'dim': 96}
+    assert problems_of(config) == []
+    for pool in (0, 'two', None):
+        config.model.settings = {'pool': pool}
+        assert any(f'settings.pool is {pool!r}' in problem for problem in problems_of(config))
+    config.model.settings = {'pool': 2}
+    config.stages[0].settings = {'polo': 1}
+    assert any('stages[0].settings.polo is unknown' in problem for problem in problems_of(config))
+    assert any('48 x 192: expected multiples of 32' in problem for problem in problems_of(config))
+
+
+def test_imagenet_weights_are_for_the_network_that_has_some():
+    config = RunConfig(out=Path('x'), stages=[StageConfig(start='imagenet')])
+    assert any('start is' in problem and 'dpt_tiny' in problem for problem in problems_of(config))
+    for architecture in ('dpt_hybrid', 'unet_lite'):
+        config.model.architecture = architecture
+        assert not any('start is' in problem for problem in problems_of(config))
+    config.stages[0].imagenet = 'package'
+    assert not any('imagenet' in problem for problem in problems_of(config))
+    config.model.architecture = 'dpt_hybrid'
+    assert any("imagenet is 'package'" in problem for problem in problems_of(config))
+
+
+def test_an_encoder_that_has_not_learnt_is_not_kept():
+    config = RunConfig(out=Path('x'), stages=[StageConfig(encoder_rate=0.0)])
+    assert any('encoder_rate is 0' in problem for problem in problems_of(config))
+    config.stages[0].encoder_rate = -1.0
+    assert any('encoder_rate is -1' in problem for problem in problems_of(config))
+    config.stages = [StageConfig(name='a'), StageConfig(start='previous', encoder_rate=0.0)]
+    assert not any('encoder_rate' in problem for problem in problems_of(config))
+
+
+def test_each_form_of_the_loss_that_may_be_asked_for_is_there():
+    hints = typing.get_type_hints(StageConfig)
+    assert {*typing.get_args(hints['si'])} == {*SI_FORMS}
+
+
+def test_a_stage_of_smaller_images_has_the_same_camera_made_smaller():
+    model = ModelConfig(canonical_fx=400.0)
+    assert StageConfig(width=64).model(model, DataConfig(width=256)).canonical_fx == 100.0
+    assert StageConfig(height=64).model(model, DataConfig(width=256)) == model
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, str(ROOT / 'training' / 'run.py'), *arguments],
+        cwd=ROOT,
+        env={'PYTHONPATH': str(ROOT), 'PATH': '', 'COLUMNS': '200'},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_explains_every_setting():
+    text = ' '.join(run('bicross', '--help').stdout.split())
+    assert 'Train by the stages of a config, evaluate, and export a checkpoint.' in text
+    for kind, prefix in ((RunConfig, ''), (TrainConfig, 'train.'), (DataConfig, 'data.')):
+        for field in dataclasses.fields(kind):
+            assert f'--{prefix}{field.name}' in text
+    assert 'Peak of the learning rate, reached after the warm-up.' in text
+    assert 'Planes a second.' in text
+    assert '--target.help' in text
+
+
+def test_help_explains_the_settings_of_a_stage():
+    text = ' '.join(run('bicross', '--stages.help').stdout.split())
+    for name in ('kind', 'teacher', 'distil.fine', 'adapt.source_weight', 'adapt.views.gamma'):
+        assert f'--stages.{name}' in text or f'--{name}' in text
+    assert 'What trains the uncertainty' in text
+
+
+def test_settings_within_settings_are_read_and_checked(file):
+    good = {'name': 'b', 'kind': 'cross_domain', 'start': 'a',
+            'adapt': {'threshold': 0.2, 'views': {'gain': 2}}}  # fmt: skip
+    path = file(stages=[{'name': 'a'}, good], target={'planes': [64], 'light': '5e-1'})
+    config = parse('--config', path, '--out', 'x')
+    assert config.stages[1].adapt.views.gain == 2
+    assert config.target.light == 0.5
+    assert settings_problems(['--config', str(path), '--out', 'x']) == []
+    bad = {**good, 'adapt': {'statistic': 'mixed', 'statistics': 'all', 'views': {'gain': 0.5}}}
+    path = file(stages=[{'name': 'a'}, bad], target={'blur': -1, 'sensor': 'eye', 'planes': []})
+    text = '\n'.join(settings_problems(['--config', str(path), '--out', 'x']))
+    for expected in (
+        'stages[1].adapt.statistic is unknown: did you mean statistics?',
+        "stages[1].adapt.statistics is 'all': expected target or mixed or frozen",
+        'stages[1].adapt.views.gain is 0.5: expected 1 or more',
+        "target.sensor is 'eye': expected ideal or vidar_car",
+        'target.planes is []',
+        'target.blur is -1: expected 0 or more',
+    ):
+        assert expected in text
+
+
+def test_null_is_no_target(file):
+    path = file(target=None)
+    assert parse('--config', path, '--out', 'x').target is None
+    assert settings_problems(['--config', str(path), '--out', 'x']) == []
+
+
+def test_mistakes_end_with_status_2_and_without_a_traceback():
+    result = run('bicross', '--train.steps', 'x', '--data.width', '1')
+    assert result.returncode == 2
+    assert 'Traceback' not in result.stderr
+    for name in ('train.steps', 'data.width', 'out is missing', 'bicross --help'):
+        assert name in result.stderr

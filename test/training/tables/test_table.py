@@ -1,0 +1,374 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tables trained for real: what is shared, what is resumed, what several processes do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from tables import small
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from spike_depth_ros.checkpoint import load_info  # noqa: E402
+from spike_training.commands.table import table  # noqa: E402
+from spike_training.engine.checkpoints import Checkpoints  # noqa: E402
+from spike_training.errors import ConfigError, NonFiniteError, TrainingError  # noqa: E402
+from spike_training.runs import pipeline  # noqa: E402
+from spike_training.tables.plan import load_table  # noqa: E402
+from spike_training.tables.units import DONE, Training, units_of  # noqa: E402
+from spike_training.tables.work import Part, claimed, in_order, work  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def unit_of(path, name, cache, seed=0):
+    row = next(row for row in load_table(path).rows if row.settings.name == name)
+    return units_of(row, seed, cache)
+
+
+def row_of(out, name):
+    rows = json.loads((out / 'table.json').read_text())['rows']
+    return next(row for row in rows if row['name'] == name)
+
+
+def values(out, name):
+    """All figures of a row on the target, to the last digit."""
+    target = row_of(out, name)['target']
+    return {
+        (scale, metric): found['by_seed']
+        for scale in ('raw', 'median_scaled')
+        for metric, found in target[scale].items()
+    }
+
+
+def trained(out):
+    """When each unit was done, by the name of its folder."""
+    return {
+        path.parent.name: path.stat().st_mtime_ns for path in (out / 'stages').glob(f'*/{DONE}')
+    }
+
+
+@pytest.fixture(scope='module')
+def smoke(tmp_path_factory):
+    """The rows of smoke.yaml, with one seed."""
+    folder = tmp_path_factory.mktemp('smoke')
+    path = small(folder)
+    table(path, folder / 'out')
+    return path, folder / 'out'
+
+
+def test_every_row_has_figures(smoke):
+    _, out = smoke
+    rows = json.loads((out / 'table.json').read_text())['rows']
+    assert len(rows) == 9
+    for row in rows:
+        assert row['complete'], row['name']
+        for domain in ('target', 'source'):
+            for scale in ('raw', 'median_scaled'):
+                assert row[domain][scale]['abs_rel']['mean'] > 0
+    assert 'pre_src_adabn | 1 of 1' in (out / 'table.md').read_text()
+
+
+def test_stages_that_rows_share_are_trained_once(smoke):
+    _, out = smoke
+    names = [name.rsplit('_', 2)[0] for name in trained(out)]
+    # Two networks of pre_src: one row has another one.
+    assert {name: names.count(name) for name in ('teacher', 'mono_cross', 'pre_src')} == {
+        'teacher': 1,
+        'mono_cross': 1,
+        'pre_src': 2,
+    }
+    assert names.count('figures_of_pre_src_adabn') == 1
+
+
+def test_of_a_stage_that_is_done_only_the_result_is_kept(smoke):
+    path, out = smoke
+    assert unit_of(path, 'bicross', out / 'stages').training.checkpoint.is_file()
+    assert not [*out.rglob('state_*.pt')]
+
+
+def test_a_row_is_trained_as_a_run_of_its_config_would_be(smoke, tmp_path):
+    path, out = smoke
+    config = dataclasses.replace(
+        next(row for row in load_table(path).rows if row.settings.name == 'bicross').config,
+        out=tmp_path / 'run',
+    )
+    config.evaluate.export = False
+    pipeline.run(config)
+    unit = unit_of(path, 'bicross', out / 'stages').training
+    assert load_info(unit.checkpoint).weights_sha256 == (
+        load_info(tmp_path / 'run' / 'model.safetensors').weights_sha256
+    )
+
+
+def test_adabn_changes_the_figures_and_the_constant_is_that_of_the_report(smoke):
+    path, out = smoke
+    values = {
+        name: row_of(out, name)['target']['raw']['abs_rel']['mean']
+        for name in ('pre_src', 'pre_src_adabn', 'constant', 'wider')
+    }
+    assert len({*values.values()}) == 4
+    report = unit_of(path, 'pre_src', out / 'stages').report['target']['styles']
+    constants = [
+        scores['constant']['raw']['mean_over_images']['abs_rel'] for scores in report.values()
+    ]
+    assert len(constants) == 2
+    assert values['constant'] == pytest.approx(sum(constants) / 2)
+
+
+def test_the_teacher_of_rgb_is_scored_on_the_target(smoke):
+    path, out = smoke
+    report = unit_of(path, 'rgb_only', out / 'stages').report
+    assert report['stage'] == 'teacher'
+    assert set(report['target']['styles']) == {'indoor', 'road'}
+
+
+def test_the_upper_bound_learns_from_the_target(smoke):
+    path, out = smoke
+    # Nothing else tells the two apart.
+    names = ('pre_src', 'supervised')
+    one, other = (unit_of(path, name, out / 'stages').training for name in names)
+    assert dataclasses.replace(other.stage, name='pre_src', domain='source') == one.stage
+    assert one.result['weights_sha256'] != other.result['weights_sha256']
+
+
+def test_the_same_command_again_does_nothing(smoke, capsys):
+    path, out = smoke
+    before = trained(out)
+    table(path, out)
+    assert trained(out) == before
+    assert 'steps' not in capsys.readouterr().out
+
+
+def test_other_settings_are_other_stages(smoke, tmp_path):
+    path, out = smoke
+    cache = out / 'stages'
+    bicross = unit_of(path, 'bicross', cache)
+    folders = [unit.folder for unit in (*bicross.needs, bicross)]
+
+    def changed(**settings):
+        """Which of teacher, mono_cross, bicross and their figures must be done anew."""
+        before = yaml.safe_load(path.read_text())
+        for name, value in settings.items():
+            before[name] = {**before[name], **value}
+        other = tmp_path / 'other.yaml'
+        other.write_text(yaml.safe_dump(before))
+        found = unit_of(other, 'bicross', cache)
+        again = [unit.folder for unit in (*found.needs, found)]
+        return [one != two for one, two in zip(folders, again, strict=True)]
+
+    stages = yaml.safe_load(path.read_text())['stages']
+    override = yaml.safe_load(path.read_text())['override']
+    assert changed() == [False] * 4
+    # What a stage starts from determines it; what comes after does not.
+    assert changed(stages={'teacher': {'steps': 3}}) == [True] * 4
+    assert changed(stages={'mono_cross': {'steps': 3}}) == [False, True, True, True]
+    assert changed(stages={'bicross': {**stages['bicross'], 'steps': 3}}) == [False, False, True,
+                                                                              True]  # fmt: skip
+    scenes = {**override['evaluate'], 'scenes': 4}
+    assert changed(override={'evaluate': scenes}) == [False, False, False, True]
+    assert changed(override={'train': {**override['train'], 'clip_norm': 2.0}}) == [True] * 4
+    assert changed(override={'threads': 2, 'device': 'cuda'}) == [False] * 4
+    seed = unit_of(path, 'bicross', cache, seed=1)
+    assert not {unit.folder for unit in (*seed.needs, seed)} & {*folders}
+
+
+def test_a_part_is_trained_and_what_is_missing_is_said(tmp_path, capsys):
+    path = small(tmp_path, seeds=[0, 5])
+    out = tmp_path / 'out'
+    table(path, out, rows='pre_src,constant', seeds='5')
+    assert len(trained(out)) == 2
+    for name in ('pre_src', 'constant'):
+        assert row_of(out, name)['seeds_done'] == [5]
+    assert row_of(out, 'bicross')['seeds_done'] == []
+    text = (out / 'table.md').read_text()
+    assert '| pre_src | 1 of 2 |' in text
+    assert '| bicross | 0 of 2 | - | - |' in text
+    assert 'bicross below pre_src_adabn (AbsRel, target): open, no seed is done' in text
+    capsys.readouterr()
+    table(path, out, train=False)
+    assert '1 of 2' in capsys.readouterr().out
+    assert len(trained(out)) == 2
+
+
+def test_rows_and_seeds_that_are_none(smoke, tmp_path):
+    path, _ = smoke
+    with pytest.raises(ConfigError) as caught:
+        table(path, tmp_path / 'out', rows='bicros,pre_src,pre_src', seeds='7', jobs=0)
+    for expected in (
+        "rows has 'bicros': expected names of rows; did you mean bicross?",
+        'rows is bicros,pre_src,pre_src: expected each once',
+        "seeds has '7': expected some of 0",
+        'jobs is 0',
+    ):
+        assert expected in str(caught.value)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_stopped_within_a_stage_it_goes_on_there(smoke, tmp_path, monkeypatch):
+    _, whole = smoke
+    path = small(tmp_path)
+    out = tmp_path / 'out'
+    real, saved = Checkpoints.save, []
+
+    def save(self, step, *rest):
+        real(self, step, *rest)
+        saved.append((self.folder.name, step))
+        if saved[-1] == ('mono_cross', 1):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, 'save', save)
+    with pytest.raises(KeyboardInterrupt):
+        table(path, out, rows='mono_cross')
+    assert row_of(out, 'mono_cross')['seeds_done'] == []
+    table(path, out, rows='mono_cross')
+    # What was done is not done again, and the result is that of a table that was not stopped.
+    assert saved == [(name, step) for name in ('teacher', 'mono_cross') for step in (1, 2)]
+    assert values(out, 'mono_cross') == values(whole, 'mono_cross')
+
+
+def test_a_stage_that_fails_leaves_the_others(tmp_path, monkeypatch, capsys):
+    path = small(tmp_path, claims=[])
+    out = tmp_path / 'out'
+    real, tried = pipeline.fit, []
+
+    def fit(stage, **arguments):
+        tried.append(arguments['folder'].name)
+        if tried[-1] == 'mono_cross':
+            raise NonFiniteError(3, 'in this test')
+        real(stage, **arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, 'fit', fit)
+        with pytest.raises(TrainingError, match='4 of the table could not be done'):
+            table(path, out, rows='pre_src,mono_cross,bicross')
+    assert sorted(tried) == ['mono_cross', 'pre_src', 'teacher']  # each once
+    assert row_of(out, 'pre_src')['complete']
+    reason = 'seed 0: mono_cross, 2 steps: loss or gradient of step 3 is not finite: in this test'
+    assert row_of(out, 'bicross')['failures'] == {'0': reason}
+    assert f'{reason} (missing in mono_cross, bicross)' in (out / 'table.md').read_text()
+    # The next call tries again.
+    table(path, out, rows='mono_cross')
+    assert row_of(out, 'mono_cross')['complete']
+    assert row_of(out, 'mono_cross')['failures'] == {}
+
+
+def test_the_longest_way_is_begun_first_one_seed_after_the_other(tmp_path):
+    path = small(tmp_path, seeds=[0, 1])
+    names = tuple(row.settings.name for row in load_table(path).rows)
+    units = Part(path, tmp_path, names, (1, 0)).units()
+    seeds = [unit.config.seed for unit in units]
+    assert seeds == sorted(seeds, reverse=True)
+    first = [unit.stage.name for unit in units if isinstance(unit, Training)]
+    assert first[:2] == ['teacher', 'mono_cross']
+    assert len({unit.folder for unit in units}) == len(units)
+    done = set()
+    for unit in in_order([unit_of(path, 'bicross', tmp_path)]):
+        assert {need.folder for need in unit.needs} <= done
+        done.add(unit.folder)
+
+
+def test_a_folder_is_claimed_once(tmp_path):
+    with claimed(tmp_path / 'a') as first, claimed(tmp_path / 'a') as second:
+        assert (first, second) == (True, False)
+    with claimed(tmp_path / 'a') as again:
+        assert again
+
+
+def test_each_experiment_of_the_paper_trains(tmp_path):
+    path = small(tmp_path, 'ablations_mini.yaml')
+    rows = [row for row in load_table(path).rows if row.settings.name != 'rgb_only']
+    assert len(rows) == 13
+    units = in_order([units_of(row, 0, tmp_path / 'stages') for row in rows])
+    work([unit for unit in units if isinstance(unit, Training)])
+    hashes = {
+        units_of(row, 0, tmp_path / 'stages').training.result['weights_sha256'] for row in rows
+    }
+    assert len(hashes) == 13  # every switch does something
+
+
+def command(path, out, *options):
+    return subprocess.Popen(
+        [sys.executable, 'training/run.py', 'table', '--config', path, '--out', out, *options],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_path):
+    _, whole = smoke
+    path, out = small(tmp_path), tmp_path / 'out'
+    rows = ('--rows', 'pre_src,mono_cross,rgb_init')
+    first = command(path, out, *rows)
+    _until(lambda: [*(out / 'stages').glob('*/lock')], 120)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    both = [command(path, out, *rows) for _ in range(2)]
+    printed = [process.communicate(timeout=200)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], printed
+    done = [line for text in printed for line in text.splitlines() if line.startswith('seed 0:')]
+    assert len(done) == len({*done})  # nothing is done twice
+    for name in ('pre_src', 'mono_cross', 'rgb_init'):
+        assert values(out, name) == values(whole, name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_jobs_end_with_the_process_that_started_them(tmp_path):
+    endless = {'steps': 1_000_000}
+    path = small(
+        tmp_path,
+        stages={'teacher': endless, 'pre_src': {'like': 'teacher', 'input': 'spikes'}},
+        rows=[{'name': 'a', 'stage': 'teacher'}, {'name': 'b', 'stage': 'pre_src'}],
+        reference='a',
+        claims=[],
+    )
+    tree = yaml.safe_load(path.read_text())
+    tree['override']['data']['workers'] = 1  # jobs have processes of their own
+    tree['override'].setdefault('train', {})['log_every'] = 1
+    path.write_text(yaml.safe_dump(tree))
+    out = tmp_path / 'out'
+    parent = command(path, out, '--jobs', '2')
+
+    def training():
+        return sum(bool(file.read_text()) for file in out.glob('stages/*/*/scalars.jsonl'))
+
+    def locked():
+        found = 0
+        for folder in (out / 'stages').glob('*'):
+            with claimed(folder) as free:
+                found += not free
+        return found
+
+    try:
+        _until(lambda: training() == 2, 120)
+        assert locked() == 2
+        os.kill(parent.pid, signal.SIGKILL)
+        _until(lambda: locked() == 0, 20)
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
+
+
+def _until(true, seconds):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -1,0 +1,317 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a table's settings mean, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.settings.reading import load_config
+from spike_training.tables.paper import PAPER
+from spike_training.tables.plan import load_table
+from spike_training.tables.units import units_of
+
+CONFIGS = Path(__file__).resolve().parents[3] / 'training' / 'configs'
+TABLES = sorted((CONFIGS / 'tables').glob('*.yaml'))
+
+FULL = {'coarse': True, 'fine': 'mse', 'filter': True}
+"""CFKD with its filter."""
+
+WHOLE = {'filter': True, 'pseudo_weight': 1.0, 'alignment_weight': 0.1}
+"""SCTS with its filter."""
+
+EXPERIMENTS = {
+    # Name: CFKD, SCTS (Tables V to VII); None: that phase is left out.
+    'Ex1': ({**FULL, 'filter': False}, None),
+    'Ex2': (FULL, None),
+    'Ex3': (None, {**WHOLE, 'filter': False}),
+    'Ex4': (None, WHOLE),
+    'Ex5': ({**FULL, 'filter': False}, {**WHOLE, 'filter': False}),
+    'Ex6': (FULL, {**WHOLE, 'filter': False}),
+    'Ex7': ({**FULL, 'filter': False}, WHOLE),
+    'Ex8': (FULL, WHOLE),
+    'Ex9': ({**FULL, 'fine': 'off'}, None),
+    'Ex10': ({**FULL, 'coarse': False}, None),
+    'Ex11': (FULL, {**WHOLE, 'alignment_weight': 0}),
+    'Ex12': (FULL, {**WHOLE, 'pseudo_weight': 0}),
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(**settings):
+        path = tmp_path / 'table.yaml'
+        path.write_text(yaml.safe_dump({'base': str(CONFIGS / 'smoke.yaml'), **settings}))
+        return path
+
+    return write
+
+
+def rows_of(path):
+    return {row.settings.name: row for row in load_table(path).rows}
+
+
+def chain(row):
+    return [stage.name for stage in row.config.stages]
+
+
+@pytest.mark.parametrize('path', TABLES, ids=lambda path: path.stem)
+def test_shipped_tables_are_good(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if path.stem == 'paper':
+        # All is well but for the data sets, which are looked for last.
+        with pytest.raises(DataSetError, match='vkitti'):
+            load_table(path)
+    else:
+        assert load_table(path).rows
+
+
+def test_the_rows_of_mini_are_what_they_say():
+    rows = rows_of(CONFIGS / 'tables' / 'mini.yaml')
+    assert {name: chain(row) for name, row in rows.items() if not row.settings.adabn} == {
+        'constant': [],
+        'rgb_only': ['teacher'],
+        'pre_src': ['pre_src'],
+        'pre_src_long': ['pre_src_long'],
+        'rgb_init': ['teacher', 'rgb_init'],
+        'mono_cross': ['teacher', 'mono_cross'],
+        'no_pseudo': ['teacher', 'mono_cross', 'no_pseudo'],
+        'bicross': ['teacher', 'mono_cross', 'bicross'],
+        'bicross_printed': ['teacher', 'mono_printed', 'bicross_printed'],
+        'supervised': ['supervised'],
+    }
+    steps = {name: sum(s.steps for s in row.config.stages) for name, row in rows.items()}
+    assert steps['pre_src_long'] == steps['supervised'] == steps['bicross']
+    assert steps['pre_src'] == rows['rgb_only'].config.stages[0].steps
+    last = {name: row.config.stages[-1] for name, row in rows.items() if row.config.stages}
+    assert (last['rgb_init'].kind, last['rgb_init'].start) == ('pretrain', 'teacher')
+    assert last['rgb_init'].learning_rate == last['mono_cross'].learning_rate
+    assert last['no_pseudo'].adapt.pseudo_weight == 0
+    assert [name for name, stage in last.items() if stage.domain == 'target'] == ['supervised']
+
+
+def test_the_printed_row_is_that_of_mini_printed():
+    printed = load_config(CONFIGS / 'mini_printed.yaml')
+    row = rows_of(CONFIGS / 'tables' / 'mini.yaml')['bicross_printed'].config
+    for stage, other in zip(row.stages[1:], printed.stages[1:], strict=True):
+        names = {'name': other.name, 'start': other.start}
+        assert dataclasses.replace(stage, **names) == other
+    assert (row.data, row.target, row.model) == (printed.data, printed.target, printed.model)
+
+
+@pytest.mark.parametrize('name', EXPERIMENTS)
+def test_each_experiment_switches_what_the_paper_switches(name):
+    row = rows_of(CONFIGS / 'tables' / 'ablations_mini.yaml')[name.lower()]
+    assert row.settings.paper == name
+    by_kind = {stage.kind: stage for stage in row.config.stages}
+    distil, adapt = EXPERIMENTS[name]
+    for kind, part, expected in (('cross_modality', 'distil', distil),
+                                 ('cross_domain', 'adapt', adapt)):  # fmt: skip
+        if expected is None:
+            assert kind not in by_kind
+        else:
+            found = getattr(by_kind[kind], part)
+            assert {key: getattr(found, key) for key in expected} == expected
+    assert row.config.stages[0].input == 'rgb'
+    assert row.config.stages[-1].kind == ('cross_domain' if adapt else 'cross_modality')
+
+
+def test_every_row_of_the_ablations_of_the_paper_is_there():
+    rows = rows_of(CONFIGS / 'tables' / 'ablations_mini.yaml')
+    wanted = {name for number in ('V', 'VI', 'VII') for name in PAPER[number].rows}
+    assert {row.settings.paper for row in rows.values()} - {None} == wanted
+
+
+def test_the_paper_says_the_same_of_the_same_twice():
+    # Table I and Tables V to VII are of one scenario.
+    assert PAPER['I'].rows['BiCross'] == PAPER['V'].rows['Ex8'] == PAPER['VII'].rows['Ex8']
+    assert PAPER['I'].rows['MonoCross'] == PAPER['V'].rows['Ex2'] == PAPER['VI'].rows['Ex2']
+
+
+def test_tables_share_the_stages_that_are_the_same(tmp_path):
+    mini, ablations = (
+        rows_of(CONFIGS / 'tables' / name) for name in ('mini.yaml', 'ablations_mini.yaml')
+    )
+    for one, other in (('bicross', 'ex8'), ('no_pseudo', 'ex12'), ('rgb_init', 'rgb_init')):
+        first, second = units_of(mini[one], 1, tmp_path), units_of(ablations[other], 1, tmp_path)
+        assert first == second
+
+
+def test_a_stage_of_the_base_is_changed_for_all_that_are_like_it(file):
+    path = file(
+        stages={'mono_cross': {'steps': 7}, 'more': {'like': 'mono_cross', 'learning_rate': 1}},
+        rows=[{'name': 'a', 'stage': 'bicross'}, {'name': 'b', 'stage': 'more'}],
+        reference='a',
+    )
+    rows = rows_of(path)
+    assert [stage.steps for stage in rows['a'].config.stages] == [120, 7, 60]
+    last = rows['b'].config.stages[-1]
+    assert (last.name, last.steps, last.learning_rate) == ('more', 7, 1)
+    assert last.teacher == 'teacher'
+
+
+def test_overrides_are_of_all_rows_or_of_one(file):
+    path = file(
+        override={'train': {'batch_size': 4}, 'data': {'height': 32}},
+        rows=[
+            {'name': 'a', 'stage': 'teacher'},
+            {'name': 'b', 'stage': 'teacher', 'override': {'train': {'clip_norm': 3.0}}},
+        ],
+        reference='a',
+    )
+    found = [
+        (row.config.train.batch_size, row.config.data.height, row.config.train.clip_norm)
+        for row in rows_of(path).values()
+    ]
+    assert found == [(4, 32, 1.0), (4, 32, 3.0)]
+
+
+def test_previous_of_the_base_is_the_stage_before(tmp_path):
+    base = tmp_path / 'base.yaml'
+    stages = [{'name': 'a'}, {'name': 'b', 'start': 'previous'}]
+    base.write_text(yaml.safe_dump({'stages': stages, 'target': {}}))
+    table = tmp_path / 'table.yaml'
+    rows = [{'name': 'r', 'stage': 'c'}]
+    table.write_text(yaml.safe_dump({
+        'base': 'base.yaml', 'reference': 'r', 'rows': rows, 'stages': {'c': {'like': 'b'}},
+    }))  # fmt: skip
+    assert chain(rows_of(table)['r']) == ['a', 'c']
+
+
+def test_adabn_is_refused_without_batch_norm_and_given_to_a_twin(file):
+    pytest.importorskip('timm')
+    sizes = {'dim': 48, 'layers': 4, 'heads': 3, 'features': 8, 'temporal_features': 8}
+    adabn = {'stage': 'pre_src', 'adabn': True}
+    twin = {'model': {'settings': {'norm': 'batch'}}}
+    tiny = {'model': {'architecture': 'dpt_tiny', 'settings': {'dim': 48, 'stem': 8}}}
+    path = file(
+        override={'model': {'architecture': 'dpt_hybrid', 'settings': sizes}},
+        stages={'pre_src': {'like': 'teacher', 'input': 'spikes'}},
+        rows=[
+            {'name': 'own', **adabn},
+            {'name': 'twin', **adabn, 'override': twin},
+            # Another architecture has nothing of the sizes of the base's.
+            {'name': 'tiny', **adabn, 'override': tiny},
+        ],
+        reference='own',
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_table(path)
+    text = str(caught.value)
+    assert text.endswith(
+        'a setting is wrong:\n  row own: adabn is true, but dpt_hybrid has no batch norm, so '
+        'there are no statistics to estimate; train its twin with batch norm, override: {model: '
+        '{settings: {norm: batch}}}'
+    )
+
+
+def test_all_mistakes_are_named_at_once(file):
+    path = file(
+        sedes=[1],
+        seeds=[0, 0],
+        override={'seed': 3, 'train': {'stpes': 3, 'steps': 'many'}},
+        reference='pre_srcc',
+        paper=['I', 'X'],
+        stages={
+            'pre_src': {'like': 'teachr', 'input': 'spikes'},
+            'ex1': {'like': 'mono_cross', 'distil': {'filtr': False, 'weight': -1}},
+            'a': {'like': 'b'},
+            'b': {'like': 'a'},
+            'c': {'like': 'teacher', 'start': 'd'},
+            'd': {'like': 'teacher', 'start': 'c'},
+            'e': {'like': 'bicross', 'start': 'nowhere'},
+            'teacher': {'like': 'bicross'},
+            'f': 3,
+            'g': {'like': 'teacher', 'start': 'previous'},
+            'h': {'like': 'mono_cross', 'domain': 'target'},
+        },
+        rows=[
+            {'name': 'pre_src', 'stage': 'pre_src', 'paper': 'Pre_scr'},
+            {'name': 'pre_src', 'stage': 'mono_cros'},
+            {'name': 'a b', 'stage': 'ex1'},
+            {'name': 'c', 'stage': 'c'},
+            {'name': 'e', 'stage': 'e'},
+            {'name': 'constant', 'adabn': True},
+            {'name': 'o', 'stage': 'ex1',
+             'override': {'model2': {}, 'out': 'x', 'model': {'architecture': 'moon'}}},
+            {'name': 'h', 'stage': 'h'},
+            {'name': 't', 'stage': 'teacher', 'override': {'target': None}},
+            'x',
+        ],
+        claims=[{'row': 'o', 'below': [], 'by': -1}, {'row': 'p', 'below': ['cc']}],
+    )  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        load_table(path)
+    text = str(caught.value)
+    for expected in (
+        'sedes is unknown: did you mean seeds?',
+        'seeds is [0, 0]: expected some, each once, 0 or more',
+        'override.seed is given: expected it as seeds',
+        'override.train.stpes is unknown: did you mean steps?',
+        "override.train.steps is 'many': expected a whole number",
+        "reference is 'pre_srcc': expected the name of a row with a stage; did you mean pre_src?",
+        "paper has 'X': expected some of I, II",
+        "stages.pre_src.like is 'teachr': expected a stage of the base or of this table; did",
+        'stages.ex1.distil.filtr is unknown: did you mean filter?',
+        'stages.ex1.distil.weight is -1: expected 0 or more',
+        'is like itself: a <- b <- a',
+        'stages.c builds on itself: c <- d <- c',
+        "stages.e.start is 'nowhere': expected scratch",
+        "stages.teacher.like is 'bicross': expected none, the base has a stage of that name",
+        'stages.f is 3: expected settings',
+        "stages.g.start is 'previous': expected scratch, imagenet or the name",
+        "rows[0].paper is 'Pre_scr': expected a row of its tables I; did you mean Pre_src?",
+        'rows: 2 are named pre_src',
+        "rows[1].stage is 'mono_cros': expected a stage of the base or of this table; did you",
+        "rows[2].name is 'a b'",
+        'rows[5] has adabn or override: expected a stage too',
+        'rows[6].override.model2 is unknown: did you mean model?',
+        'rows[6].override.out is given: expected it as --out',
+        "row o: model.architecture is 'moon'",
+        'row t: target is missing: expected one',
+        "stages.h.domain is 'target': expected it in a pretrain stage of spikes only",
+        "rows[9] is 'x': expected settings",
+        'claims[0].below is []',
+        'claims[0].by is -1',
+        "claims[1] has 'p': expected the name of a row",
+        "claims[1] has 'cc': expected the name of a row; did you mean c?",
+    ):
+        assert expected in text, text
+    assert text.count('stages.ex1.distil.weight') == 1  # though two rows have that stage
+
+
+def test_mistakes_of_the_base_are_named_with_those_of_the_table(tmp_path):
+    (tmp_path / 'base.yaml').write_text('{train: {stpes: 3}, stages: [{nname: a}], target: {}}')
+    path = tmp_path / 'table.yaml'
+    path.write_text('{base: base.yaml, seeds: [], rows: [{name: a, stage: a}], reference: a}')
+    with pytest.raises(ConfigError) as caught:
+        load_table(path)
+    for expected in (
+        'seeds is []',
+        'base base.yaml: train.stpes is unknown: did you mean steps?',
+        'base base.yaml: stages[0].nname is unknown: did you mean name?',
+    ):
+        assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['devices', 'nodes'])
+def test_stages_are_trained_by_one_process_each(tmp_path, name):
+    base = yaml.safe_load((CONFIGS / 'smoke.yaml').read_text())
+    (tmp_path / 'base.yaml').write_text(yaml.safe_dump({**base, name: 2}))
+    path = tmp_path / 'table.yaml'
+    path.write_text('{base: base.yaml, rows: [{name: a, stage: teacher}], reference: a}')
+    with pytest.raises(ConfigError, match=f'{name} is 2: expected 1; --jobs trains several'):
+        load_table(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match='No such file'):
+        load_table(tmp_path / 'none.yaml')
