@@ -1,0 +1,55 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""docs/architecture.md lists files that exist, in an order in which they call each other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / 'docs' / 'architecture.md').read_text()
+ROW = re.compile(r'^\| `([\w/]+\.py)` \| ((?:`\w+`(?:, )?)+) \|', re.MULTILINE)
+
+
+def flows():
+    """(heading, rows of file and functions) of each table that lists files in order."""
+    for part in PAGE.split('\n## ')[1:]:
+        rows = [(name, re.findall(r'`(\w+)`', functions)) for name, functions in ROW.findall(part)]
+        if rows:
+            yield part.splitlines()[0], rows
+
+
+FLOWS = dict(flows())
+
+
+def calls(path, functions):
+    """Whether a file calls one of the functions."""
+    source = (ROOT / path).read_text()
+    return any(re.search(rf'(?<!def )(?<!\w){name}\(', source) for name in functions)
+
+
+def test_the_flows_are_there():
+    assert 'From a topic to a depth image' in FLOWS
+
+
+@pytest.mark.parametrize('heading', FLOWS)
+def test_each_file_is_listed_once_and_defines_its_functions(heading):
+    paths = [path for path, _ in FLOWS[heading]]
+    assert len(set(paths)) == len(paths)
+    for path, functions in FLOWS[heading]:
+        source = (ROOT / path).read_text()
+        for name in functions:
+            assert re.search(rf'^ *(def|class) {name}\b', source, re.MULTILINE), (path, name)
+
+
+@pytest.mark.parametrize('heading', FLOWS)
+def test_each_file_is_called_from_above_or_calls_what_is_above(heading):
+    rows = FLOWS[heading]
+    for number, (path, functions) in enumerate(rows):
+        above = rows[:number]
+        pushed = any(calls(earlier, functions) for earlier, _ in above)
+        pulled = any(calls(path, names) for _, names in above)
+        # What nodes/depth.py connects: the reader hands packets to the ingest.
+        wired = calls('spike_depth_ros/nodes/depth.py', functions) and number <= 1
+        assert pushed or pulled or wired, f'{path} follows from nothing above it'
