@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from spike_depth_ros.checkpoint import CheckpointInfo, default_checkpoint, load_info
+from spike_depth_ros.checkpoint import DepthInfo, default_checkpoint, load_info
 from spike_depth_ros.model.registry import SETTINGS, build
 
 PARTS = ('temporal', 'encoder', 'decoder', 'depth_head', 'uncertainty_head')
@@ -33,7 +33,7 @@ NETWORKS = (
 """Architecture, input and its channels."""
 
 
-def describe(architecture: str, inputs: str, bins: int) -> CheckpointInfo:
+def describe(architecture: str, inputs: str, bins: int) -> DepthInfo:
     """Metadata from which the network is built at its own sizes."""
     return dataclasses.replace(
         load_info(default_checkpoint()),

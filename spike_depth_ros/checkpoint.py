@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints: one .safetensors file of weights and everything that is needed to use them.
 
-The metadata is one JSON object under the key ``spike_depth_ros``, see :class:`CheckpointInfo`. An
-.onnx export lies beside the file under the same name; each of the two names the other by its hash.
+The metadata is one flat JSON object under the key ``spike_depth_ros``: the fields that every task
+has (:class:`CheckpointInfo`), and those of the one task that it names (:data:`TASKS`). An .onnx
+export lies beside the file under the same name; each of the two names the other by its hash.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -39,15 +40,15 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message is one line that names file and field."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckpointInfo:
-    """What a checkpoint says of itself.
+    """What a checkpoint of any task says of itself; :data:`TASKS` has the class of each task.
 
     Attributes:
         format_version: Version of this list of fields.
-        task: ``depth``.
+        task: What the network is for, a key of :data:`TASKS`.
         inputs: What the network sees: ``spikes``.
-        outputs: What it gives: ``depth``, ``uncertainty``.
+        outputs: Names of the images that it gives.
         architecture: Name under which the network is built.
         settings: The architecture's sizes, as its builder takes them.
         planes: Planes of a window in training.
@@ -56,16 +57,8 @@ class CheckpointInfo:
         rate_hz_range: Plane rates in training, Hz.
         bit_mapping: What a bit becomes; ``count``: 1 for a spike, 0 for none.
         sensor_size: Height and width in pixels that the network is bound to; None: any.
-        reference_plane: The plane of the window that the depth belongs to: ``first``, ``middle``
+        reference_plane: The plane of the window that the outputs belong to: ``first``, ``middle``
             or ``last``.
-        min_depth: Lowest depth at the canonical focal length, metres.
-        max_depth: Highest depth at the canonical focal length, metres.
-        canonical_fx: Focal length in pixels that depth is predicted for.
-        fx_range: Focal lengths in training, pixels.
-        uncertainty_factor: From the head's relative error to the 68 % interval's half-width.
-        uncertainty_calibrated: Whether that factor was measured (conformal) or is only 1.
-        scale: ``metric``: metres were learnt; ``inherited``: the scale is another camera's;
-            ``none``: the weights know no scale.
         stage: What trained the weights last; ``random``: nothing did.
         datasets: Name -> licence of every data set that the weights come from.
         metrics: Figures at saving.
@@ -78,28 +71,21 @@ class CheckpointInfo:
         CheckpointError: A field has a value that cannot be; the message names it.
     """
 
+    task: str
+    outputs: tuple[str, ...]
     architecture: str
     settings: Mapping[str, Any]
     planes: int
     planes_range: tuple[int, int]
     bins: int
     rate_hz_range: tuple[float, float]
-    min_depth: float
-    max_depth: float
-    canonical_fx: float
-    fx_range: tuple[float, float]
     stage: str
     package_version: str
     format_version: int = FORMAT_VERSION
-    task: str = 'depth'
     inputs: tuple[str, ...] = ('spikes',)
-    outputs: tuple[str, ...] = ('depth', 'uncertainty')
     bit_mapping: str = BIT_MAPPING
     sensor_size: tuple[int, int] | None = None
     reference_plane: ReferencePlane = 'middle'
-    uncertainty_factor: float = 1.0
-    uncertainty_calibrated: bool = False
-    scale: str = 'none'
     datasets: Mapping[str, str] = dataclasses.field(default_factory=dict)
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     commit: str | None = None
@@ -107,15 +93,15 @@ class CheckpointInfo:
     onnx_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        for name, (fits, expected) in _FIELDS.items():
+        for name, (fits, expected) in self._checks().items():
             value = getattr(self, name)
             if not fits(value):
                 raise CheckpointError(f'field {name} is {value!r}, expected {expected}')
-        if self.min_depth >= self.max_depth:
-            raise CheckpointError(
-                f'field max_depth is {self.max_depth!r}, expected more than min_depth '
-                f'({self.min_depth!r})'
-            )
+
+    @classmethod
+    def _checks(cls) -> Mapping[str, _Check]:
+        """What each field may hold: the check, and how the message names it."""
+        return _FIELDS | {'task': _one_of(*(name for name, kind in TASKS.items() if kind is cls))}
 
     @property
     def pool(self) -> int:
@@ -148,8 +134,12 @@ class CheckpointInfo:
     def from_json(cls, text: str) -> CheckpointInfo:
         """Read what :meth:`to_json` wrote.
 
+        Returns:
+            An object of the class of its task.
+
         Raises:
-            CheckpointError: Not JSON, of a newer format, or a field is missing, unknown or bad.
+            CheckpointError: Not JSON, of a newer format, of a task that is unknown here, or a
+                field is missing, unknown or bad.
         """
         try:
             fields = json.loads(text)
@@ -163,8 +153,9 @@ class CheckpointInfo:
                 f'field format_version is {version}, this package reads up to {FORMAT_VERSION}: '
                 'upgrade spike_depth_ros'
             )
+        kind = _kind_of(fields)
         # Every field is required in a file: a default is for who writes, not a guess at reading.
-        known = {field.name for field in dataclasses.fields(cls)}
+        known = {field.name for field in dataclasses.fields(kind)}
         if missing := known - set(fields):
             raise CheckpointError(f'its metadata lacks field {min(missing)}')
         if unknown := set(fields) - known:
@@ -172,7 +163,55 @@ class CheckpointInfo:
         for name, value in fields.items():
             if isinstance(value, list):
                 fields[name] = tuple(value)
-        return cls(**fields)
+        return kind(**fields)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DepthInfo(CheckpointInfo):
+    """What a checkpoint of the task ``depth`` says of itself.
+
+    Attributes:
+        min_depth: Lowest depth at the canonical focal length, metres.
+        max_depth: Highest depth at the canonical focal length, metres.
+        canonical_fx: Focal length in pixels that depth is predicted for.
+        fx_range: Focal lengths in training, pixels.
+        uncertainty_factor: From the head's relative error to the 68 % interval's half-width.
+        uncertainty_calibrated: Whether that factor was measured (conformal) or is only 1.
+        scale: ``metric``: metres were learnt; ``inherited``: the scale is another camera's;
+            ``none``: the weights know no scale.
+
+    Raises:
+        CheckpointError: A field has a value that cannot be; the message names it.
+    """
+
+    task: str = 'depth'
+    outputs: tuple[str, ...] = ('depth', 'uncertainty')
+    min_depth: float
+    max_depth: float
+    canonical_fx: float
+    fx_range: tuple[float, float]
+    uncertainty_factor: float = 1.0
+    uncertainty_calibrated: bool = False
+    scale: str = 'none'
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.min_depth >= self.max_depth:
+            raise CheckpointError(
+                f'field max_depth is {self.max_depth!r}, expected more than min_depth '
+                f'({self.min_depth!r})'
+            )
+
+    @classmethod
+    def _checks(cls) -> Mapping[str, _Check]:
+        return {**super()._checks(), **_DEPTH_FIELDS}
+
+
+TASKS: dict[str, type[CheckpointInfo]] = {'depth': DepthInfo}
+"""By task: the class of its metadata. Another task is added here."""
+
+Info = TypeVar('Info', bound=CheckpointInfo)
+"""The metadata of one task, or of any."""
 
 
 def default_checkpoint() -> Path:
@@ -187,13 +226,22 @@ def onnx_path(path: str | os.PathLike[str]) -> Path:
     return Path(path).with_suffix('.onnx')
 
 
-def load_info(path: str | os.PathLike[str]) -> CheckpointInfo:
+@overload
+def load_info(path: str | os.PathLike[str]) -> DepthInfo: ...
+@overload
+def load_info(path: str | os.PathLike[str], kind: type[Info]) -> Info: ...
+def load_info(path: str | os.PathLike[str], kind: Any = DepthInfo) -> Any:
     """Read a checkpoint's metadata; the weights are not touched.
 
+    Args:
+        path: The .safetensors file.
+        kind: Class of the task that is expected; :class:`CheckpointInfo`: any.
+
     Raises:
-        CheckpointError: Missing, truncated, not ours, of a newer format, or with a bad field.
+        CheckpointError: Missing, truncated, not ours, of a newer format, of another task, or with
+            a bad field.
     """
-    return _read(path, lambda file: None)[0]
+    return _read(path, kind, lambda file: None)[0]
 
 
 def load_tensors(path: str | os.PathLike[str]) -> Tensors:
@@ -202,16 +250,24 @@ def load_tensors(path: str | os.PathLike[str]) -> Tensors:
     Raises:
         CheckpointError: As :func:`load_info`, or the weights are not those that were saved.
     """
-    return load(path)[1]
+    return load(path, CheckpointInfo)[1]
 
 
-def load(path: str | os.PathLike[str]) -> tuple[CheckpointInfo, Tensors]:
+@overload
+def load(path: str | os.PathLike[str]) -> tuple[DepthInfo, Tensors]: ...
+@overload
+def load(path: str | os.PathLike[str], kind: type[Info]) -> tuple[Info, Tensors]: ...
+def load(path: str | os.PathLike[str], kind: Any = DepthInfo) -> tuple[Any, Tensors]:
     """Read metadata and weights, and hold these against the hash.
+
+    Args:
+        path: The .safetensors file.
+        kind: Class of the task that is expected; :class:`CheckpointInfo`: any.
 
     Raises:
         CheckpointError: As :func:`load_info`, or the weights are not those that were saved.
     """
-    info, tensors = _read(path, _get_all)
+    info, tensors = _read(path, kind, _get_all)
     found = hash_weights(tensors)
     if found != info.weights_sha256:
         raise CheckpointError(
@@ -222,8 +278,8 @@ def load(path: str | os.PathLike[str]) -> tuple[CheckpointInfo, Tensors]:
 
 
 def save(
-    path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], info: CheckpointInfo
-) -> CheckpointInfo:
+    path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], info: Info
+) -> Info:
     """Write a checkpoint; a reader sees the old file or the new one, never half of one.
 
     Args:
@@ -275,7 +331,21 @@ def hash_file(path: str | os.PathLike[str]) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _read(path: str | os.PathLike[str], get: Callable[[Any], Any]) -> tuple[CheckpointInfo, Any]:
+def _kind_of(fields: Mapping[str, Any]) -> type[CheckpointInfo]:
+    """The class of the task that metadata name."""
+    if 'task' not in fields:
+        raise CheckpointError('its metadata lacks field task')
+    task = fields['task']
+    if not isinstance(task, str) or task not in TASKS:
+        raise CheckpointError(
+            f'field task is {task!r}, this version of spike_depth_ros knows {", ".join(TASKS)}'
+        )
+    return TASKS[task]
+
+
+def _read(
+    path: str | os.PathLike[str], kind: type[CheckpointInfo], get: Callable[[Any], Any]
+) -> tuple[CheckpointInfo, Any]:
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
@@ -293,9 +363,13 @@ def _read(path: str | os.PathLike[str], get: Callable[[Any], Any]) -> tuple[Chec
             f'{path}: no {METADATA_KEY} metadata, so not a checkpoint of this package'
         )
     try:
-        return CheckpointInfo.from_json(metadata[METADATA_KEY]), content
+        info = CheckpointInfo.from_json(metadata[METADATA_KEY])
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from None
+    if not isinstance(info, kind):
+        expected = ' or '.join(repr(name) for name, one in TASKS.items() if one is kind)
+        raise CheckpointError(f'{path}: field task is {info.task!r}, expected {expected}')
+    return info, content
 
 
 def _get_all(file: Any) -> Tensors:
@@ -355,13 +429,14 @@ def _map_of(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
     )
 
 
-# What each field may hold: the check, and how the message names it.
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+_Check = tuple[Callable[[Any], bool], str]
+
+# What each field of any task may hold: the check, and how the message names it.
+_FIELDS: dict[str, _Check] = {
     'format_version': (
         lambda value: value == FORMAT_VERSION and _is_int(value),
         str(FORMAT_VERSION),
     ),
-    'task': _one_of('depth'),
     'inputs': (_names, 'a list of names'),
     'outputs': (_names, 'a list of names'),
     'architecture': (_text, 'a name'),
@@ -373,13 +448,6 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'bit_mapping': _one_of(BIT_MAPPING),
     'sensor_size': (lambda v: v is None or _pair(_count)(v), 'null or height and width'),
     'reference_plane': _one_of('first', 'middle', 'last'),
-    'min_depth': (_positive, 'metres above 0'),
-    'max_depth': (_positive, 'metres above 0'),
-    'canonical_fx': (_positive, 'pixels above 0'),
-    'fx_range': (_range(_positive), 'two ascending numbers above 0'),
-    'uncertainty_factor': (_positive, 'a number above 0'),
-    'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
-    'scale': _one_of('metric', 'inherited', 'none'),
     'stage': (_text, 'a name'),
     'datasets': (_map_of(_text), 'an object of licences by name'),
     'metrics': (_map_of(lambda v: isinstance(v, (int, float))), 'an object of numbers by name'),
@@ -387,4 +455,18 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'commit': (lambda value: value is None or _text(value), 'null or a commit'),
     'weights_sha256': (_hash, '64 hexadecimal digits'),
     'onnx_sha256': (lambda value: value is None or _hash(value), 'null or 64 hexadecimal digits'),
+}
+
+_DEPTH_FIELDS: dict[str, _Check] = {
+    'outputs': (
+        lambda value: _names(value) and {'depth', 'uncertainty'} <= set(value),
+        'a list of names with depth and uncertainty',
+    ),
+    'min_depth': (_positive, 'metres above 0'),
+    'max_depth': (_positive, 'metres above 0'),
+    'canonical_fx': (_positive, 'pixels above 0'),
+    'fx_range': (_range(_positive), 'two ascending numbers above 0'),
+    'uncertainty_factor': (_positive, 'a number above 0'),
+    'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
+    'scale': _one_of('metric', 'inherited', 'none'),
 }

@@ -15,7 +15,7 @@ import numpy as np
 from spike_depth_ros.backends import Backend, FloatImage, Layout, choose
 from spike_depth_ros.checkpoint import (
     CheckpointError,
-    CheckpointInfo,
+    DepthInfo,
     default_checkpoint,
     load,
     onnx_path,
@@ -92,9 +92,7 @@ class DepthEstimator:
         checkpoint: The file it came from; None if it was put together by hand.
     """
 
-    def __init__(
-        self, info: CheckpointInfo, backend: Backend, max_pixels: int = MAX_PIXELS
-    ) -> None:
+    def __init__(self, info: DepthInfo, backend: Backend, max_pixels: int = MAX_PIXELS) -> None:
         """Put an estimator together; :meth:`from_checkpoint` does it from a file.
 
         Args:

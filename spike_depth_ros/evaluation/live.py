@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.evaluation.results import WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
@@ -71,7 +71,7 @@ class LiveScores(threading.Thread):
         self.late = 0
         self.left_out = 0
         self.problem = ''
-        self.info: CheckpointInfo | None = None
+        self.info: DepthInfo | None = None
         self.truths = TruthBuffer(within_ns, MAX_WAITING)
         self._protocol = protocol
         self._mean = mean

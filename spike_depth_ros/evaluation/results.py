@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.evaluation.extremes import Contrasts
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
@@ -74,7 +74,7 @@ class ModelRun:
     """
 
     label: str
-    info: CheckpointInfo
+    info: DepthInfo
     backend: str
     device: str
     scale: str

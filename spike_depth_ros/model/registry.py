@@ -11,24 +11,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, DepthInfo, Tensors
 from spike_depth_ros.model import lite_encoder, vit_hybrid
 from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings, dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
 
 
-def _dpt_tiny(info: CheckpointInfo) -> SpikeDepthNet:
+def _dpt_tiny(info: DepthInfo) -> SpikeDepthNet:
     depth_range = (info.min_depth, info.max_depth)
     return dpt_tiny(info.bins, depth_range, TinySettings(**info.settings), _kind(info))
 
 
-def _dpt_hybrid(info: CheckpointInfo) -> SpikeDepthNet:
+def _dpt_hybrid(info: DepthInfo) -> SpikeDepthNet:
     depth_range = (info.min_depth, info.max_depth)
     return dpt_hybrid(info.bins, depth_range, HybridSettings(**info.settings), _kind(info))
 
 
-def _unet_lite(info: CheckpointInfo) -> SpikeDepthNet:
+def _unet_lite(info: DepthInfo) -> SpikeDepthNet:
     depth_range = (info.min_depth, info.max_depth)
     return unet_lite(info.bins, depth_range, LiteSettings(**info.settings), _kind(info))
 
@@ -37,12 +37,12 @@ def _kind(info: CheckpointInfo) -> Literal['spikes', 'rgb']:
     return 'rgb' if info.inputs == ('rgb',) else 'spikes'
 
 
-BUILDERS: dict[tuple[str, str], Callable[[CheckpointInfo], SpikeDepthNet]] = {
+BUILDERS: dict[tuple[str, str], Callable[[Any], SpikeDepthNet]] = {
     ('depth', 'dpt_tiny'): _dpt_tiny,
     ('depth', 'unet_lite'): _unet_lite,
     ('depth', 'dpt_hybrid'): _dpt_hybrid,
 }
-"""Builder by (task, architecture); each reads its own ``settings``."""
+"""Builder by (task, architecture), from the task's metadata; each reads its own ``settings``."""
 
 SETTINGS: dict[str, type[Any]] = {
     'dpt_tiny': TinySettings,

@@ -19,7 +19,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from spike_depth_ros import metrics
-from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.recording import Recording
@@ -65,7 +65,7 @@ class Plan:
     recording: Recording
     rate_hz: float
     planes: int
-    info: CheckpointInfo
+    info: DepthInfo
     name: str
     speed: float = 1.0
 

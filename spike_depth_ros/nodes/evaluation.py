@@ -27,7 +27,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64, Header
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load_info
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, load_info
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
 from spike_depth_ros.evaluation.results import (
@@ -324,7 +324,7 @@ class EvaluationNode(Node):
             warnings=texts,
         )
 
-    def _run(self, scores: Scores, info: CheckpointInfo) -> ModelRun:
+    def _run(self, scores: Scores, info: DepthInfo) -> ModelRun:
         model = self._depth_node.model
         return ModelRun(
             label=Path(model.get('checkpoint', '')).stem or info.architecture,

@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.numpy import save as serialise
 
 from spike_depth_ros.checkpoint import (
     FORMAT_VERSION,
     METADATA_KEY,
+    TASKS,
     CheckpointError,
     CheckpointInfo,
+    DepthInfo,
     default_checkpoint,
     hash_weights,
     load,
@@ -26,8 +29,9 @@ from spike_depth_ros.checkpoint import (
     load_tensors,
     save,
 )
+from spike_depth_ros.estimator import DepthEstimator
 
-INFO = CheckpointInfo(
+INFO = DepthInfo(
     architecture='dpt_tiny',
     settings={'dim': 24, 'grid': (2, 3)},
     planes=128,
@@ -180,7 +184,7 @@ def test_a_newer_format_is_refused_before_its_fields_are_judged(saved):
         load_info(saved)
 
 
-@pytest.mark.parametrize('name', [field.name for field in dataclasses.fields(CheckpointInfo)])
+@pytest.mark.parametrize('name', [field.name for field in dataclasses.fields(DepthInfo)])
 def test_every_field_is_required_in_a_file(saved, name):
     with_metadata(saved, **{name: 'absent'})
     with pytest.raises(CheckpointError, match=f'lacks field {name}'):
@@ -197,9 +201,9 @@ def test_an_unknown_field_is_refused(saved):
     ('name', 'value'),
     [
         ('format_version', 0),
-        ('task', 'flow'),
         ('inputs', []),
         ('outputs', 'depth'),
+        ('outputs', ['depth']),
         ('architecture', ''),
         ('settings', [1]),
         ('planes', 0),
@@ -232,6 +236,67 @@ def test_a_bad_field_is_refused_by_its_name(saved, name, value):
     expected = 'max_depth' if (name, value) == ('min_depth', 50.0) else name
     with pytest.raises(CheckpointError, match=rf'model\.safetensors: field {expected} is'):
         load_info(saved)
+
+
+@pytest.mark.parametrize('task', ['flow', '', None, ['depth']])
+def test_a_task_that_is_unknown_here_is_refused_before_its_fields_are_judged(saved, task):
+    with_metadata(saved, task=task, max_flow=9.0, min_depth='absent')
+    with pytest.raises(CheckpointError) as caught:
+        load_info(saved)
+    assert str(caught.value) == (
+        f'{saved}: field task is {task!r}, this version of spike_depth_ros knows depth'
+    )
+
+
+def test_metadata_are_of_the_task_of_their_class():
+    with pytest.raises(CheckpointError, match="field task is 'flow', expected 'depth'"):
+        dataclasses.replace(INFO, task='flow')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FlowInfo(CheckpointInfo):
+    task: str = 'flow'
+    outputs: tuple[str, ...] = ('flow',)
+    max_flow: float
+
+
+@pytest.fixture
+def saved_flow(monkeypatch, tmp_path):
+    """A checkpoint of another task, which this version knows."""
+    monkeypatch.setitem(TASKS, 'flow', FlowInfo)
+    common = {
+        field.name: getattr(INFO, field.name)
+        for field in dataclasses.fields(CheckpointInfo)
+        if field.name not in ('task', 'outputs')
+    }
+    path = tmp_path / 'flow.safetensors'
+    save(path, TENSORS, FlowInfo(**common, max_flow=9.0))
+    return path
+
+
+def test_another_task_has_the_common_fields_and_its_own(saved_flow):
+    for kind in (FlowInfo, CheckpointInfo):
+        info, tensors = load(saved_flow, kind)
+        assert isinstance(info, FlowInfo)
+        assert (info.task, info.outputs, info.max_flow, info.planes) == ('flow', ('flow',), 9, 128)
+        assert tensors.keys() == load_tensors(saved_flow).keys() == TENSORS.keys()
+    fields = json.loads(info.to_json())
+    assert 'max_flow' in fields
+    assert 'min_depth' not in fields
+
+
+@pytest.mark.parametrize('read', [load_info, load, DepthEstimator.from_checkpoint])
+def test_a_checkpoint_of_another_task_is_refused_where_depth_is_wanted(saved_flow, read):
+    with pytest.raises(CheckpointError) as caught:
+        read(saved_flow)
+    assert str(caught.value) == f"{saved_flow}: field task is 'flow', expected 'depth'"
+
+
+def test_the_shipped_metadata_are_written_as_they_were_read():
+    with safe_open(default_checkpoint(), framework='numpy') as file:
+        text = file.metadata()[METADATA_KEY]
+    info = load_info(default_checkpoint())
+    assert (type(info), info.to_json()) == (DepthInfo, text)
 
 
 def test_the_shipped_checkpoint_says_what_it_is():

@@ -10,7 +10,7 @@ import pytest
 
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.backends import has_cuda
-from spike_depth_ros.checkpoint import CheckpointInfo, default_checkpoint, load, load_info, save
+from spike_depth_ros.checkpoint import DepthInfo, default_checkpoint, load, load_info, save
 from spike_depth_ros.estimator import Prediction
 
 INFO = load_info(default_checkpoint())
@@ -230,7 +230,7 @@ def test_default_on_a_cpu_is_onnx():
     estimator = DepthEstimator.from_checkpoint()
     assert (estimator.backend, estimator.device) == ('onnx', 'cpu')
     assert estimator.checkpoint == default_checkpoint()
-    assert isinstance(estimator.info, CheckpointInfo)
+    assert isinstance(estimator.info, DepthInfo)
 
 
 def test_torch_rebuilds_the_network_from_the_file_alone(tmp_path, estimator):

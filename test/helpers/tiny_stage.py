@@ -18,14 +18,14 @@ import torch
 from ramps import RampSource
 from torch import nn
 
-from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.checkpoint import DepthInfo
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.optim import groups_of
 from spike_training.engine.stage import Stage
 from spike_training.settings.config import TrainConfig
 
-INFO = CheckpointInfo(
+INFO = DepthInfo(
     architecture='tiny', settings={}, planes=32, planes_range=(32, 32), bins=32,
     rate_hz_range=(20e3, 20e3), min_depth=0.3, max_depth=80.0, canonical_fx=400.0,
     fx_range=(300.0, 500.0), stage='tiny', package_version='0',

@@ -10,7 +10,7 @@ import json
 import torch
 from tiny_runs import SETTINGS
 
-from spike_depth_ros.checkpoint import CheckpointInfo, save
+from spike_depth_ros.checkpoint import DepthInfo, save
 from spike_depth_ros.model.registry import build, weights_of
 
 
@@ -34,7 +34,7 @@ def rows(folder, group):
     return [row for row in map(json.loads, lines) if f'{group}/loss' in row]
 
 
-INFO = CheckpointInfo(
+INFO = DepthInfo(
     architecture='dpt_tiny', settings=SETTINGS, planes=32, planes_range=(32, 32), bins=32,
     rate_hz_range=(20e3, 20e3), min_depth=0.3, max_depth=80.0, canonical_fx=400.0,
     fx_range=(300.0, 500.0), stage='pre_src', package_version='0', uncertainty_calibrated=True,

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip('torch')
 timm = pytest.importorskip('timm')
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo  # noqa: E402
 from spike_depth_ros.model import lite_encoder  # noqa: E402
 from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet  # noqa: E402
 from spike_depth_ros.model.registry import build  # noqa: E402
@@ -144,7 +144,7 @@ def test_sizes_below_one_are_refused():
 
 
 def test_a_checkpoint_builds_it_for_spikes_and_for_rgb():
-    info = CheckpointInfo(
+    info = DepthInfo(
         architecture='unet_lite',
         settings={'dim': 32, 'features': 16},
         planes=32,

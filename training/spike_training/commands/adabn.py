@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, load, save
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, load, save
 from spike_depth_ros.model.registry import build_with_weights, weights_of
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.datasets.clip import SpikeClip
@@ -90,7 +90,7 @@ def refusal(network: nn.Module, architecture: str) -> str | None:
     return f'{architecture} has no batch norm, so there are no statistics to estimate'
 
 
-def adapted(info: CheckpointInfo) -> CheckpointInfo:
+def adapted(info: DepthInfo) -> DepthInfo:
     """What a checkpoint says of itself when its statistics are those of a target."""
     return dataclasses.replace(
         info,
@@ -102,7 +102,7 @@ def adapted(info: CheckpointInfo) -> CheckpointInfo:
 
 
 def _procedural(
-    config: Path, info: CheckpointInfo, batches: int, batch_size: int, device: torch.device
+    config: Path, info: DepthInfo, batches: int, batch_size: int, device: torch.device
 ) -> Iterator[Unlabelled]:
     settings = load_config(config)
     if settings.target is None:
@@ -111,7 +111,7 @@ def _procedural(
     return target_batches(settings, batches, batch_size, device)
 
 
-def _recorded(path: Path, size: str, planes: int, info: CheckpointInfo) -> SpikeSource:
+def _recorded(path: Path, size: str, planes: int, info: DepthInfo) -> SpikeSource:
     """The windows of recordings that have no depth."""
     width, height = parse_size(size)
     geometry = Geometry(height, width)

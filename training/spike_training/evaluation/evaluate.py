@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.metrics import DepthErrors, Protocol, UncertaintyErrors
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.engine.stage import Source
@@ -83,7 +83,7 @@ def constant_depth(scenes: Scenes, canonical_fx: float) -> FloatImage:
 
 
 @torch.inference_mode()
-def fit_uncertainty_factor(network: nn.Module, info: CheckpointInfo, scenes: Scenes) -> float:
+def fit_uncertainty_factor(network: nn.Module, info: DepthInfo, scenes: Scenes) -> float:
     """The factor that makes the interval ``depth * (1 +- factor * U)`` hold 68 % of the pixels.
 
     Split conformal: the quantile of ``|truth - depth| / (depth * U)`` over all pixels with a
@@ -147,7 +147,7 @@ Predictor = Callable[[Batch], Estimate]
 """Anything that says something of a batch, whose truth it must leave alone."""
 
 
-def network_predictor(network: nn.Module, info: CheckpointInfo) -> Predictor:
+def network_predictor(network: nn.Module, info: DepthInfo) -> Predictor:
     """What a network says.
 
     Args:

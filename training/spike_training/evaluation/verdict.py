@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load, write_atomically
+from spike_depth_ros.checkpoint import DepthInfo, Tensors, load, write_atomically
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
@@ -108,8 +108,8 @@ def with_changes(config: Path, planes: Sequence[int], scenes: int | None) -> Run
 
 
 def calibrated(
-    config: RunConfig, info: CheckpointInfo, weights: Tensors, device: torch.device
-) -> CheckpointInfo:
+    config: RunConfig, info: DepthInfo, weights: Tensors, device: torch.device
+) -> DepthInfo:
     """Metadata with the factor of the uncertainty fitted on scenes kept for that."""
     network = to_evaluate(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
@@ -121,7 +121,7 @@ def calibrated(
 
 
 def score(
-    config: RunConfig, info: CheckpointInfo, weights: Tensors, device: torch.device
+    config: RunConfig, info: DepthInfo, weights: Tensors, device: torch.device
 ) -> dict[str, Any]:
     """A report for JSON: by style, the network, both controls, and the uncertainty.
 
@@ -132,7 +132,7 @@ def score(
 
 
 def score_network(
-    config: RunConfig, info: CheckpointInfo, network: nn.Module, device: torch.device
+    config: RunConfig, info: DepthInfo, network: nn.Module, device: torch.device
 ) -> dict[str, Any]:
     """As :func:`score`, of a network in eval mode that may be more than its checkpoint."""
     predictor = network_predictor(network, info)
@@ -231,7 +231,7 @@ def figures(report: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def to_evaluate(info: CheckpointInfo, weights: Tensors, device: torch.device) -> nn.Module:
+def to_evaluate(info: DepthInfo, weights: Tensors, device: torch.device) -> nn.Module:
     """The network of a checkpoint, in eval mode, on a device."""
     network = build_with_weights(info, weights).eval().requires_grad_(False)
     moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -12,7 +12,7 @@ from typing import Any, Generic
 import torch
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load
+from spike_depth_ros.checkpoint import DepthInfo, Tensors, load
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, SETTINGS, build, build_with_weights
 from spike_training.datasets.splits import Split
@@ -46,10 +46,10 @@ class Context:
 
     config: RunConfig
     stage: StageConfig
-    info: CheckpointInfo
+    info: DepthInfo
     trained: Mapping[str, Path]
     device: torch.device
-    load: Callable[[Path], tuple[CheckpointInfo, Tensors]] = load
+    load: Callable[[Path], tuple[DepthInfo, Tensors]] = load
 
     @property
     def folder(self) -> Path:
@@ -221,13 +221,13 @@ def _take_over(network: SpikeDepthNet, context: Context, checkpoint: Path) -> No
         )
 
 
-def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
+def describe(config: RunConfig, stage: StageConfig) -> DepthInfo:
     """What the checkpoints of a stage say of themselves."""
     model, domains = config.model, domains_of(config, stage)
     spikes = stage.input == 'spikes'
     planes = sorted(length for data in domains for length in data.planes)
     rates = [data.rate_hz for data in domains]
-    return CheckpointInfo(
+    return DepthInfo(
         architecture=model.architecture,
         settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
         planes=planes[len(planes) // 2],

@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors
 from spike_depth_ros.model.registry import weights_of
 from spike_training.datasets.readers import missing_paths
 from spike_training.datasets.splits import Split
@@ -147,7 +147,7 @@ class _Stages:
 
     def __init__(self, config: RunConfig, has_data: bool) -> None:
         self._config, self._has_data = config, has_data
-        self._trained: dict[str, tuple[CheckpointInfo, Tensors]] = {}
+        self._trained: dict[str, tuple[DepthInfo, Tensors]] = {}
         self._groups = _table(
             'parameters', 'stage', 'optimiser', 'parameters', 'tensors', 'learning rate', 'decay'
         )

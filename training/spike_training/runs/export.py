@@ -27,7 +27,7 @@ from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
     CheckpointError,
-    CheckpointInfo,
+    DepthInfo,
     Tensors,
     hash_file,
     hash_weights,
@@ -51,7 +51,7 @@ SAMPLE_SIZE = (4, 6)
 """Rows and columns of tokens while exporting; height and width stay free."""
 
 RANDOM_INFO = {
-    'dpt_tiny': CheckpointInfo(
+    'dpt_tiny': DepthInfo(
         architecture='dpt_tiny',
         settings=dataclasses.asdict(TinySettings()),
         planes=128,
@@ -119,7 +119,7 @@ def export(
     print(f'{onnx_file}: within {difference:.1e} of torch (relative, float32)')
 
 
-def random_checkpoint(architecture: str, seed: int) -> tuple[CheckpointInfo, Tensors]:
+def random_checkpoint(architecture: str, seed: int) -> tuple[DepthInfo, Tensors]:
     """A checkpoint that nothing has trained.
 
     Args:
@@ -141,9 +141,7 @@ def random_checkpoint(architecture: str, seed: int) -> tuple[CheckpointInfo, Ten
         return info, weights_of(network)
 
 
-def random_counts(
-    info: CheckpointInfo, size: tuple[int, int] = (96, 160)
-) -> tuple[Tensor, Tensor]:
+def random_counts(info: DepthInfo, size: tuple[int, int] = (96, 160)) -> tuple[Tensor, Tensor]:
     """Counts of a batch of still, random, cloudy pictures, as a network takes them.
 
     Args:
@@ -206,7 +204,7 @@ class _TwoOutputs(nn.Module):
         return torch.exp(log_depth), error
 
 
-def to_onnx(network: SpikeDepthNet, info: CheckpointInfo) -> bytes:
+def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
     """Export a network: counts of cells (uint16) and what they are out of (int32) in, metres out.
 
     Args:
@@ -245,7 +243,7 @@ def to_onnx(network: SpikeDepthNet, info: CheckpointInfo) -> bytes:
     return content
 
 
-def max_relative_difference(content: bytes, network: SpikeDepthNet, info: CheckpointInfo) -> float:
+def max_relative_difference(content: bytes, network: SpikeDepthNet, info: DepthInfo) -> float:
     """Largest relative difference of ONNX Runtime to torch, both outputs, two input sizes."""
     session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
     generator = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.registry import SETTINGS, build
 from spike_training.commands.adabn import refusal
 from spike_training.errors import ConfigError
@@ -142,7 +142,7 @@ def _no_statistics(config: RunConfig) -> str | None:
     """Why AdaBN could not adapt a network of these settings; None if it could."""
     stage = config.stages[-1]
     model: ModelConfig = stage.model(config.model, config.data)
-    info = CheckpointInfo(
+    info = DepthInfo(
         architecture=model.architecture,
         settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
         planes=1, planes_range=(1, 1), bins=model.bins, inputs=(stage.input,),

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import CheckpointInfo, load, load_info, write_atomically
+from spike_depth_ros.checkpoint import DepthInfo, load, load_info, write_atomically
 from spike_training.commands.adabn import adapted
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
@@ -193,7 +193,7 @@ class Scoring(Unit):
         return {'commit': info.commit}
 
 
-def of_spikes(network: nn.Module, info: CheckpointInfo) -> tuple[nn.Module, CheckpointInfo]:
+def of_spikes(network: nn.Module, info: DepthInfo) -> tuple[nn.Module, DepthInfo]:
     """A network that takes spikes: one of RGB gets firing rates as pictures."""
     if info.inputs != ('rgb',):
         return network, info
