@@ -191,11 +191,11 @@ class DepthEstimator:
         notes += _outside('window', window.planes, info.planes_range, 'planes')
         notes += _outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
         with self._lock:
-            depth, uncertainty = self._backend.run(window.data, layout)
+            images = self._backend.run(window.data, layout)
         ratio = fx / info.canonical_fx
         # Crop and scale in one pass; what is published lies in arrays of its own.
-        depth = np.ascontiguousarray(depth * np.float32(ratio))
-        uncertainty = np.ascontiguousarray(uncertainty * depth)
+        depth = np.ascontiguousarray(images['depth'] * np.float32(ratio))
+        uncertainty = np.ascontiguousarray(images['uncertainty'] * depth)
         uncertainty *= info.uncertainty_factor
         return Prediction(
             depth=depth,

@@ -22,6 +22,9 @@ DeviceName = Literal['cpu', 'cuda']
 FloatImage = npt.NDArray[np.float32]
 """``[height, width]`` float32."""
 
+Images = dict[str, FloatImage]
+"""What a network gives, by the names in its checkpoint's ``outputs``."""
+
 MAX_COUNT = 65535
 """Networks take counts of 16 bits, each over the planes of a bin and the pixels of a cell.
 
@@ -128,7 +131,7 @@ class Backend(Protocol):
     name: BackendName
     device: DeviceName
 
-    def run(self, packed: PackedPlanes, layout: Layout) -> tuple[FloatImage, FloatImage]:
+    def run(self, packed: PackedPlanes, layout: Layout) -> Images:
         """Predict from the packed planes of a window.
 
         Binning is the backend's, so that planes reach its device as bits.
@@ -138,9 +141,9 @@ class Backend(Protocol):
             layout: What becomes of them.
 
         Returns:
-            Depth in metres at the canonical focal length and its relative error as the head says
-            it, each ``[layout.height, layout.width]`` float32, owned by the caller; may be views
-            of larger arrays.
+            The outputs that the checkpoint names, each ``[layout.height, layout.width]`` float32,
+            owned by the caller; may be views of larger arrays. ``depth`` is in metres at the
+            canonical focal length, ``uncertainty`` its relative error as the head says it.
         """
 
     def close(self) -> None:

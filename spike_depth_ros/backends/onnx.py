@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
+from spike_depth_ros.backends import BackendName, DeviceName, Images, Layout
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
 from spike_depth_ros.stream.chunk import PackedPlanes
 
@@ -65,21 +65,29 @@ class OnnxBackend:
                 f'{path}: its input counts is {kinds.get("counts", "missing")}, expected {_COUNTS}'
                 f' (counts of cells of pixels), as this version exports: {remedy}'
             )
+        given = [value.name for value in self._session.get_outputs()]
+        if missing := set(info.outputs) - set(given):
+            raise CheckpointError(
+                f'{path}: outputs {", ".join(given)}, expected {min(missing)} too: {remedy}'
+            )
+        self._outputs = info.outputs
         self._layout: Layout | None = None
 
-    def run(self, packed: PackedPlanes, layout: Layout) -> tuple[FloatImage, FloatImage]:
+    def run(self, packed: PackedPlanes, layout: Layout) -> Images:
         """See :class:`spike_depth_ros.backends.Backend`."""
         if layout != self._layout:
             self._layout = layout
             self._counts = layout.new_counts()
             self._planes_per_bin = layout.planes_per_bin
         layout.count(packed, self._counts)
-        depth, uncertainty = self._session.run(
-            ['depth', 'uncertainty'],
-            {'counts': self._counts, 'planes_per_bin': self._planes_per_bin},
+        found = self._session.run(
+            self._outputs, {'counts': self._counts, 'planes_per_bin': self._planes_per_bin}
         )
         height, width = layout.height, layout.width
-        return depth[0, 0, :height, :width], uncertainty[0, 0, :height, :width]
+        return {
+            name: image[0, 0, :height, :width]
+            for name, image in zip(self._outputs, found, strict=True)
+        }
 
     def close(self) -> None:
         """See :class:`spike_depth_ros.backends.Backend`."""

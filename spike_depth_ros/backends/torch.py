@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spike_depth_ros.backends import BackendName, DeviceName, FloatImage, Layout
+from spike_depth_ros.backends import BackendName, DeviceName, Images, Layout
 from spike_depth_ros.checkpoint import CheckpointInfo, Tensors
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
@@ -40,16 +40,17 @@ class TorchBackend:
             threads: Of one inference on the CPU, for the whole process; 0 leaves it to torch.
 
         Raises:
-            CheckpointError: The architecture is unknown or the weights do not fit it.
+            CheckpointError: The architecture is unknown, or outputs or weights do not fit it.
         """
         if threads and device == 'cpu':
             torch.set_num_threads(threads)
         self.device: DeviceName = device
         network = build_with_weights(info, tensors).eval().requires_grad_(False)
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._outputs = info.outputs
         self._runs: dict[Layout, _Run] = {}
 
-    def run(self, packed: PackedPlanes, layout: Layout) -> tuple[FloatImage, FloatImage]:
+    def run(self, packed: PackedPlanes, layout: Layout) -> Images:
         """See :class:`spike_depth_ros.backends.Backend`."""
         with torch.inference_mode():
             if layout not in self._runs:
@@ -57,8 +58,11 @@ class TorchBackend:
                     del self._runs[next(iter(self._runs))]
                 prepare = self._prepare_cuda if self.device == 'cuda' else self._prepare_cpu
                 self._runs[layout] = prepare(layout)
-            depth, uncertainty = self._runs[layout](packed).cpu().numpy()
-        return np.ascontiguousarray(depth), np.ascontiguousarray(uncertainty)
+            images = self._runs[layout](packed).cpu().numpy()
+        return {
+            name: np.ascontiguousarray(image)
+            for name, image in zip(self._outputs, images, strict=True)
+        }
 
     def close(self) -> None:
         """See :class:`spike_depth_ros.backends.Backend`."""
@@ -68,13 +72,13 @@ class TorchBackend:
             torch.cuda.empty_cache()
 
     def _forward(self, counts: Tensor, planes_per_bin: Tensor, layout: Layout) -> Tensor:
-        """Depth and uncertainty, ``[2, height, width]``."""
+        """The outputs that the checkpoint names, ``[outputs, height, width]``."""
         # The layout is changed while the numbers are still small.
         counts = counts.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == 'cuda'):
             output = self._network.from_pooled(counts, planes_per_bin)
-        both = torch.cat([output.depth, output.uncertainty], dim=1)[0]
-        return both[:, : layout.height, : layout.width]
+        images = torch.cat([getattr(output, name) for name in self._outputs], dim=1)[0]
+        return images[:, : layout.height, : layout.width]
 
     def _prepare_cpu(self, layout: Layout) -> _Run:
         array = layout.new_counts()
@@ -127,7 +131,7 @@ class _Replay:
         graph: From ``planes`` to ``result``.
         staging: Packed planes on the host, pinned, ``[1, planes, height, row bytes]``.
         planes: The same on the device.
-        result: Depth and uncertainty, ``[2, height, width]``, on the device.
+        result: What the network gives, ``[outputs, height, width]``, on the device.
         reads: What else the graph reads.
     """
 

@@ -15,6 +15,9 @@ from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, con
 from spike_depth_ros.model.heads import DepthHead, Head, UncertaintyHead
 from spike_depth_ros.model.temporal import RateStem, RgbStem, pooled
 
+IMAGES = ('depth', 'uncertainty')
+"""Fields of :class:`DepthOutput` that a checkpoint's ``outputs`` may name."""
+
 
 class DepthOutput(NamedTuple):
     """What the network returns.

@@ -13,7 +13,7 @@ from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, DepthInfo, Tensors
 from spike_depth_ros.model import lite_encoder, vit_hybrid
-from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings, dpt_tiny
+from spike_depth_ros.model.depth_net import IMAGES, SpikeDepthNet, TinySettings, dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
 
@@ -62,7 +62,7 @@ def build(info: CheckpointInfo) -> SpikeDepthNet:
     """Build a network with random weights from a checkpoint's metadata.
 
     Raises:
-        CheckpointError: Architecture or settings are unknown here.
+        CheckpointError: Architecture, outputs or settings are unknown here.
     """
     builder = BUILDERS.get((info.task, info.architecture))
     if builder is None:
@@ -70,6 +70,10 @@ def build(info: CheckpointInfo) -> SpikeDepthNet:
         raise CheckpointError(
             f'field architecture is {info.architecture!r}, expected one of {names} for task '
             f'{info.task!r}'
+        )
+    if not set(info.outputs) <= set(IMAGES):
+        raise CheckpointError(
+            f'field outputs is {list(info.outputs)}, expected names of {", ".join(IMAGES)}'
         )
     try:
         return builder(info)

@@ -189,16 +189,24 @@ def test_an_export_that_onnx_runtime_cannot_read_is_refused_in_one_line(tmp_path
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize(('kind', 'refused'), [('UINT8', True), ('UINT16', False)])
-def test_an_export_for_counts_of_pixels_is_refused_with_the_remedy(tmp_path, kind, refused):
+@pytest.mark.parametrize(
+    ('kind', 'outputs', 'text'),
+    [
+        ('UINT8', ['depth', 'uncertainty'], r'is tensor\(uint8\), .*uint16.*run\.py export'),
+        ('UINT16', ['depth'], r'outputs depth, expected uncertainty too: .*run\.py export'),
+        ('UINT16', ['depth', 'uncertainty'], None),
+    ],
+)
+def test_an_export_of_other_inputs_or_outputs_is_refused_with_the_remedy(
+    tmp_path, kind, outputs, text
+):
     onnx = pytest.importorskip('onnx')
-    counts = onnx.helper.make_tensor_value_info(
-        'counts', getattr(onnx.TensorProto, kind), [1, 32, 'rows', 'columns']
-    )
-    depth = onnx.helper.make_tensor_value_info('depth', onnx.TensorProto.FLOAT, None)
-    node = onnx.helper.make_node('Cast', ['counts'], ['depth'], to=onnx.TensorProto.FLOAT)
+    value, real = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    counts = value('counts', getattr(onnx.TensorProto, kind), [1, 32, 'rows', 'columns'])
+    nodes = [onnx.helper.make_node('Cast', ['counts'], [name], to=real) for name in outputs]
+    images = [value(name, real, None) for name in outputs]
     model = onnx.helper.make_model(
-        onnx.helper.make_graph([node], 'old', [counts], [depth]),
+        onnx.helper.make_graph(nodes, 'old', [counts], images),
         opset_imports=[onnx.helper.make_opsetid('', 20)],
         ir_version=9,
     )
@@ -207,12 +215,10 @@ def test_an_export_for_counts_of_pixels_is_refused_with_the_remedy(tmp_path, kin
     file = tmp_path / 'model.onnx'
     file.write_bytes(model.SerializeToString())
     info = dataclasses.replace(info, onnx_sha256=hash_file(file))
-    if not refused:
+    if text is None:
         OnnxBackend(file, info)
         return
-    with pytest.raises(
-        CheckpointError, match=r'is tensor\(uint8\), .*uint16.*run\.py export'
-    ) as caught:
+    with pytest.raises(CheckpointError, match=text) as caught:
         OnnxBackend(file, info)
     assert '\n' not in str(caught.value)
 
@@ -243,8 +249,9 @@ def test_depth_from_pooled_counts_is_that_from_counts_of_pixels(size, binning, b
     network = build_with_weights(info, tensors).eval()
     with torch.inference_mode():
         output = network(torch.from_numpy(counts), torch.from_numpy(pixels.planes_per_bin))
-    for mine, expected in zip(found, (output.depth, output.uncertainty), strict=True):
-        expected = expected[0, 0, : layout.height, : layout.width].numpy()
+    assert tuple(found) == info.outputs == ('depth', 'uncertainty')
+    for name, mine in found.items():
+        expected = getattr(output, name)[0, 0, : layout.height, : layout.width].numpy()
         np.testing.assert_allclose(mine, expected, rtol=1e-4)
 
 
@@ -259,11 +266,35 @@ def test_onnx_and_torch_agree(size, planes):
     packed = packing.pack(np.random.default_rng(planes).random((planes, *size)) < 0.2)
     ours = OnnxBackend(onnx_path(default_checkpoint()), info, 2).run(packed, layout)
     theirs = TorchBackend(info, tensors, 'cpu', 2).run(packed, layout)
-    for found, expected in zip(ours, theirs, strict=True):
-        assert found.dtype == expected.dtype == np.float32
-        assert found.shape == expected.shape == size
-        np.testing.assert_allclose(found, expected, rtol=1e-3)
-    assert ours[0].std() > 0.01 * ours[0].mean()
+    assert tuple(ours) == tuple(theirs) == info.outputs
+    for name, found in ours.items():
+        assert found.dtype == theirs[name].dtype == np.float32
+        assert found.shape == theirs[name].shape == size
+        np.testing.assert_allclose(found, theirs[name], rtol=1e-3)
+    assert ours['depth'].std() > 0.01 * ours['depth'].mean()
+
+
+@needs_torch
+def test_outputs_are_those_that_the_metadata_name():
+    from spike_depth_ros.backends.torch import TorchBackend
+
+    info, tensors = load(default_checkpoint())
+    layout = Layout(Geometry(32, 48), 32, info.bins, pool=info.pool)
+    packed = packing.pack(np.random.default_rng(0).random((32, 32, 48)) < 0.2)
+    turned = dataclasses.replace(info, outputs=('uncertainty', 'depth'))
+    for make in (
+        lambda known: OnnxBackend(onnx_path(default_checkpoint()), known, 2),
+        lambda known: TorchBackend(known, tensors, 'cpu', 2),
+    ):
+        usual, found = (make(known).run(packed, layout) for known in (info, turned))
+        assert tuple(found) == ('uncertainty', 'depth')
+        for name, image in usual.items():
+            np.testing.assert_array_equal(found[name], image)
+    other = dataclasses.replace(info, outputs=('depth', 'uncertainty', 'flow'))
+    with pytest.raises(CheckpointError, match='expected names of depth, uncertainty'):
+        TorchBackend(other, tensors, 'cpu', 2)
+    with pytest.raises(CheckpointError, match='expected flow too'):
+        OnnxBackend(onnx_path(default_checkpoint()), other, 2)
 
 
 @needs_torch
@@ -281,7 +312,7 @@ def test_a_backend_follows_windows_that_change_in_size():
         packed = packing.pack(np.random.default_rng(size[0]).random((32, *size)) < 0.2)
         layout = Layout(Geometry(*size), 32, info.bins, pool=info.pool)
         results = [runner.run(packed, layout) for runner in runners]
-        np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-3)
+        np.testing.assert_allclose(results[0]['depth'], results[1]['depth'], rtol=1e-3)
 
 
 @needs_torch
@@ -296,8 +327,8 @@ def test_cuda_agrees_with_the_cpu(binning):
     gpu, cpu = (TorchBackend(info, tensors, device) for device in ('cuda', 'cpu'))
     for _ in range(3):  # the graph is captured once and replayed
         packed = packing.pack(generator.random((100, 101, 143)) < 0.2)
-        found, _ = gpu.run(packed, layout)
-        expected, _ = cpu.run(packed, layout)
+        found = gpu.run(packed, layout)['depth']
+        expected = cpu.run(packed, layout)['depth']
         assert np.median(np.abs(np.log(found / expected))) < 0.05
     gpu.close()
 
@@ -317,10 +348,10 @@ def test_a_captured_graph_keeps_what_it_reads():
     for planes in (64, 100, 128):
         layout = Layout(Geometry(32, 48), planes, info.bins, 1, info.pool)
         packed = packing.pack(generator.random((planes, 32, 48)) < 0.2)
-        windows[layout] = packed, backend.run(packed, layout)[0]
+        windows[layout] = packed, backend.run(packed, layout)['depth']
         # In every size that may have been let go.
         litter = [torch.full((1 << k,), torch.nan, device='cuda') for k in range(20)]
         for seen, (planes_seen, depth) in windows.items():
-            np.testing.assert_array_equal(backend.run(planes_seen, seen)[0], depth)
+            np.testing.assert_array_equal(backend.run(planes_seen, seen)['depth'], depth)
         del litter
     backend.close()

@@ -38,7 +38,7 @@ class Ramp:
         rows = np.linspace(1, 2, layout.height, dtype=np.float32)
         depth = np.repeat(rows[:, None], layout.width, axis=1)
         self.busy = False
-        return depth, np.full_like(depth, 0.1)
+        return {'depth': depth, 'uncertainty': np.full_like(depth, 0.1)}
 
     def close(self):
         self.closed = True

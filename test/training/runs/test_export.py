@@ -31,6 +31,7 @@ from spike_training.runs.export import (  # noqa: E402
     max_relative_difference,
     random_checkpoint,
     settle_batch_norm,
+    to_onnx,
 )
 
 SMALL = dataclasses.replace(
@@ -92,6 +93,16 @@ def test_exporting_a_checkpoint_keeps_its_weights_and_metadata(exported, tmp_pat
     again = tmp_path / 'again.safetensors'
     export(again, checkpoint=exported)
     assert files_of(again) == files_of(exported)
+
+
+def test_the_export_gives_the_outputs_that_the_metadata_name(exported):
+    info, weights = load(exported)
+    turned = dataclasses.replace(info, outputs=('uncertainty', 'depth'))
+    network = build_with_weights(turned, weights).eval()
+    content = to_onnx(network, turned)
+    outputs = [value.name for value in onnx.load_from_string(content).graph.output]
+    assert outputs == ['uncertainty', 'depth']
+    assert max_relative_difference(content, network, turned) < 1e-4
 
 
 def test_unet_lite_is_exported_too(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,28 +181,38 @@ def settle_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) 
         norm.momentum = momentum
 
 
-class _TwoOutputs(nn.Module):
-    """The outputs of a network that the runtime reads."""
+class _Outputs(nn.Module):
+    """The outputs of a network that the runtime reads.
 
-    def __init__(self, network: SpikeDepthNet) -> None:
+    Args:
+        network: The network.
+        names: The ``outputs`` of its checkpoint.
+    """
+
+    def __init__(self, network: SpikeDepthNet, names: Sequence[str]) -> None:
         super().__init__()
         self.network = network
+        self.names = tuple(names)
 
-    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, ...]:
+        images = self._images(counts, planes_per_bin)
+        return tuple(images[name] for name in self.names)
+
+    def _images(self, counts: Tensor, planes_per_bin: Tensor) -> dict[str, Tensor]:
         network = self.network
         depth_head, uncertainty_head = network.depth_head, network.uncertainty_head
         if not (
             isinstance(depth_head, DepthHead) and isinstance(uncertainty_head, UncertaintyHead)
         ):
             output = network.from_pooled(counts, planes_per_bin)
-            return output.depth, output.uncertainty
+            return {name: getattr(output, name) for name in self.names}
         # The same numbers, faster: scaled while they are few, and enlarged as two channels of one
         # image, as ONNX Runtime gives each channel a thread.
         f_dec = network.decoder(network.encoder(network.temporal(counts, planes_per_bin)))
         log_depth = depth_head.share(f_dec) * depth_head.log_range + depth_head.log_min
         both = torch.cat([log_depth, uncertainty_head.error(f_dec)], dim=1)
         log_depth, error = enlarge(both, depth_head.last).chunk(2, dim=1)
-        return torch.exp(log_depth), error
+        return {'depth': torch.exp(log_depth), 'uncertainty': error}
 
 
 def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
@@ -219,7 +230,7 @@ def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         program = torch.onnx.export(
-            _TwoOutputs(network).eval(),
+            _Outputs(network, info.outputs).eval(),
             (counts, planes_per_bin),
             dynamo=True,
             # Not the exporter's optimiser: it folds batch norm into the convolutions, so that the
@@ -228,7 +239,7 @@ def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
             opset_version=OPSET,
             dynamic_shapes=({2: MULTIPLE * rows, 3: MULTIPLE * columns}, None),
             input_names=['counts', 'planes_per_bin'],
-            output_names=['depth', 'uncertainty'],
+            output_names=list(info.outputs),
             verbose=False,
         )
     assert program is not None  # with dynamo=True and no file name
@@ -244,7 +255,7 @@ def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
 
 
 def max_relative_difference(content: bytes, network: SpikeDepthNet, info: DepthInfo) -> float:
-    """Largest relative difference of ONNX Runtime to torch, both outputs, two input sizes."""
+    """Largest relative difference of ONNX Runtime to torch, every output, two input sizes."""
     session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
     generator = np.random.default_rng(0)
     worst = 0.0
@@ -254,13 +265,13 @@ def max_relative_difference(content: bytes, network: SpikeDepthNet, info: DepthI
         light = generator.uniform(0.02, 0.6, (1, 1, *size))
         counts = generator.binomial(planes_per_bin[None, :, None, None], light).astype(np.uint16)
         feeds = {'counts': counts, 'planes_per_bin': planes_per_bin}
-        found = session.run(['depth', 'uncertainty'], feeds)
+        found = session.run(list(info.outputs), feeds)
         with torch.inference_mode():
             wanted = network.from_pooled(
                 torch.from_numpy(counts), torch.from_numpy(planes_per_bin)
             )
-        for mine, theirs in zip(found, (wanted.depth, wanted.uncertainty), strict=True):
-            worst = max(worst, _relative_difference(mine, theirs.numpy()))
+        for name, mine in zip(info.outputs, found, strict=True):
+            worst = max(worst, _relative_difference(mine, getattr(wanted, name).numpy()))
     return worst
 
 
