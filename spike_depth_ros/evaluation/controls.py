@@ -270,20 +270,49 @@ def median_map(truths: FloatImage) -> FloatImage:
     return median
 
 
+class MeanMap:
+    """Each pixel's mean depth over the images that have one, accumulated."""
+
+    def __init__(self) -> None:
+        self._total: npt.NDArray[np.float64] | None = None
+        self._count: npt.NDArray[np.int64] | None = None
+
+    def add(self, depths: FloatImage) -> None:
+        """Count images.
+
+        Args:
+            depths: Metres, finite or NaN, ``[N, H, W]``; of one size for all calls.
+        """
+        known = ~np.isnan(depths)
+        total = np.where(known, depths, 0).sum(axis=0, dtype=np.float64)
+        count = known.sum(axis=0, dtype=np.int64)
+        self._total = total if self._total is None else self._total + total
+        self._count = count if self._count is None else self._count + count
+
+    def depth(self) -> FloatImage:
+        """The mean, metres, ``[H, W]``; NaN where no image has a depth.
+
+        Raises:
+            ValueError: No image was counted.
+        """
+        if self._total is None or self._count is None:
+            raise ValueError('no images: expected at least one for a mean')
+        mean = self._total / np.maximum(self._count, 1)
+        return np.where(self._count > 0, mean, np.nan).astype(np.float32)
+
+
 def mean_map(depths: FloatImage) -> FloatImage:
     """Each pixel's mean depth over the images that have one.
 
     Args:
-        depths: Metres, finite or NaN, ``[N, H, W]``.
+        depths: Metres, finite or NaN, ``[N, H, W]`` with N at least 1.
 
     Returns:
         Metres, ``[H, W]``; NaN where no image has a depth.
     """
-    known = ~np.isnan(depths)
-    total = np.where(known, depths, 0).sum(axis=0, dtype=np.float64)
-    count: npt.NDArray[np.int_] = known.sum(axis=0)
-    mean: FloatImage = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
-    return mean
+    mean = MeanMap()
+    mean.add(depths)
+    return mean.depth()
 
 
 def shuffled(depths: FloatImage) -> FloatImage:

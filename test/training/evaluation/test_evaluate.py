@@ -13,16 +13,17 @@ from ramps import RampSource  # noqa: E402
 from tiny_stage import INFO  # noqa: E402
 from torch import nn  # noqa: E402
 
-from spike_depth_ros.metrics import DepthErrors  # noqa: E402
+from spike_depth_ros.metrics import DepthErrors, StructureErrors  # noqa: E402
 from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
 from spike_training.errors import TrainingError  # noqa: E402
+from spike_training.evaluation.controls import CONTROLS, control_name  # noqa: E402
 from spike_training.evaluation.evaluate import (  # noqa: E402
     Scenes,
     canonical_depth,
-    constant_depth,
     evaluate_predictor,
     fit_uncertainty_factor,
     headline,
+    median_depth_baseline,
     network_predictor,
 )
 
@@ -50,7 +51,7 @@ def scenes(split='test', batch_size=4, number=NUMBER):
 
 def report(batch_size=4, **changes):
     info = dataclasses.replace(INFO, **changes)
-    constant = constant_depth(scenes('train', batch_size), info.canonical_fx)
+    constant = median_depth_baseline(scenes('train', batch_size), info.canonical_fx)
     predictor = network_predictor(Brightness(), info)
     return evaluate_predictor(predictor, info, scenes(batch_size=batch_size), constant)
 
@@ -73,6 +74,10 @@ def test_the_size_of_batches_changes_nothing():
         for kind in ('raw', 'median_scaled'):
             mine, theirs = (r[name][kind]['mean_over_pixels'] for r in (one, other))
             assert mine == pytest.approx(theirs, rel=1e-6)
+    for name in ('mean_prediction', 'network', 'constant'):
+        assert one[name]['structure'] == pytest.approx(other[name]['structure'])
+    mine, theirs = (r['mean_prediction']['raw']['mean_over_pixels'] for r in (one, other))
+    assert mine == pytest.approx(theirs, rel=1e-6)
     assert one['uncertainty'] == pytest.approx(other['uncertainty'], rel=1e-6)
 
 
@@ -86,22 +91,59 @@ def test_another_scenes_spikes_lose_what_the_network_sees():
     assert errors['network'] < 0.7 * errors['constant']
 
 
-def test_constant_is_the_median_of_each_pixel():
-    found = constant_depth(scenes('train'), 400.0)
+def test_the_mean_prediction_is_what_the_network_predicts_on_average():
+    depths, truths = [], []
+    for batch in scenes():
+        depth = Brightness()(batch.counts, batch.planes_per_bin).depth.numpy()
+        depths += [*np.clip(depth[:, 0], INFO.min_depth, INFO.max_depth)]
+        truths += [*canonical_depth(batch, 400.0)[:, 0].numpy()]
+    mean = np.mean(depths, axis=0)
+    expected = DepthErrors(INFO.min_depth, INFO.max_depth)
+    for truth in truths:
+        expected.add(mean, truth)
+    found = report()['mean_prediction']['raw']
+    assert found['mean_over_pixels'] == pytest.approx(expected.figures(), rel=1e-5)
+    network = report()['network']['raw']['mean_over_pixels']['abs_rel']
+    assert network < 0.7 * found['mean_over_pixels']['abs_rel']
+
+
+def test_boundaries_and_order_are_scored_by_the_number_of_the_sample():
+    expected = StructureErrors(INFO.min_depth, INFO.max_depth)
+    for batch in scenes():
+        depth = Brightness()(batch.counts, batch.planes_per_bin).depth[:, 0].numpy()
+        truth = canonical_depth(batch, 400.0)[:, 0].numpy()
+        expected.add(depth, truth, batch.index.tolist())
+    assert report()['network']['structure'] == expected.report()
+    assert expected.ordinal > 0.8
+
+
+def test_controls_have_the_names_of_the_field():
+    names = {key: control_name(key) for key in ('network', 'constant_road', *CONTROLS)}
+    assert names == {
+        'network': 'network',
+        'constant': 'median-depth baseline',
+        'constant_road': 'median-depth baseline, road',
+        'other_spikes': 'shuffled input',
+        'mean_prediction': 'mean prediction',
+    }
+
+
+def test_the_baseline_is_the_median_of_each_pixel():
+    found = median_depth_baseline(scenes('train'), 400.0)
     depths = torch.cat([canonical_depth(batch, 400.0)[:, 0] for batch in scenes('train')]).numpy()
     assert np.isposinf(found[:2]).all()
     ordered = np.sort(depths, axis=0)
     np.testing.assert_array_equal(found, ordered[(NUMBER - 1) // 2])
 
 
-def test_an_unknown_depth_does_not_reach_the_constant():
+def test_an_unknown_depth_does_not_reach_the_baseline():
     class Holes(RampSource):
         def batch(self, *place):
             batch = super().batch(*place)
             batch.depth[0, 0, 10, 10] = torch.nan
             return batch
 
-    assert not np.isnan(constant_depth(Scenes(Holes(), NUMBER, 4), 400.0)).any()
+    assert not np.isnan(median_depth_baseline(Scenes(Holes(), NUMBER, 4), 400.0)).any()
 
 
 class TestUncertainty:

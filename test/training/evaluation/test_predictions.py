@@ -120,7 +120,9 @@ def assert_close(found, expected, tolerance=1e-6, where=''):
         if isinstance(value, dict):
             assert_close(found[name], value, tolerance, here)
         elif isinstance(value, float):
-            assert found[name] == pytest.approx(value, rel=tolerance, abs=tolerance), here
+            # The order of two nearly equal depths may change with their last digits.
+            limit = max(tolerance, 1e-4) if name == 'ordinal' else tolerance
+            assert found[name] == pytest.approx(value, rel=limit, abs=limit), here
         else:
             assert found[name] == value, here
 

@@ -113,6 +113,23 @@ def test_other_spikes_are_those_of_a_frame_far_away():
     assert expected.abs_rel > 0.5
 
 
+def test_the_mean_prediction_is_the_average_of_all_frames():
+    report = scored()
+    depths = [np.nan_to_num(Sliding().depth(k), nan=1.0) * 5 for k in range(6)]
+    expected = metrics.DepthErrors(INFO.min_depth, INFO.max_depth)
+    for k in range(6):
+        expected.add(np.mean(depths, axis=0), Sliding().depth(k) * 5)
+    assert abs_rel(report, 'mean_prediction') == pytest.approx(expected.abs_rel, rel=1e-5)
+
+
+def test_boundaries_and_order_are_scored():
+    flat = np.full((HEIGHT, WIDTH), 20, np.float32)
+    tables = scored(indoor=flat)['predictors']
+    assert tables['network']['structure']['ordinal'] == 1
+    assert tables['network']['structure']['pairs'] > 0
+    assert tables['constant_indoor']['structure']['ordinal'] == 0  # nothing but ties
+
+
 def test_a_constant_is_scored_as_it_is():
     constant = np.full((HEIGHT, WIDTH), np.inf, np.float32)
     constant[HEIGHT // 2 :] = 20.0
@@ -173,10 +190,11 @@ def test_the_command(tmp_path, capsys):
     assert scores['role'] == 'test'
     assert scores['frames'] == 3
     assert set(scores['predictors']) == {
-        'network', 'constant_indoor', 'constant_road', 'other_spikes',
+        'network', 'constant_indoor', 'constant_road', 'other_spikes', 'mean_prediction',
     }  # fmt: skip
     printed = capsys.readouterr().out
-    assert 'constant indoor' in printed
+    words = printed.replace('│', ' ').split()
+    assert {'median-depth', 'baseline,', 'indoor', 'road', 'shuffled'} <= {*words}
     assert 'folder, test: 3 frames of 1 recordings, 0 left out' in printed
     with pytest.raises(DataSetError, match='expected at least 1 data set'):
         evaluate_real(tmp_path / 'c.yaml', {}, tmp_path / 'r.json', tmp_path / 'm.safetensors')

@@ -98,7 +98,7 @@ class TestOfARun:
         report = json.loads((trained.out / 'report.json').read_text())
         for styles in (report['styles'], report['target']['styles']):
             for scores in styles.values():
-                for predictor in ('network', 'constant', 'other_spikes'):
+                for predictor in ('network', 'constant', 'other_spikes', 'mean_prediction'):
                     for kind in ('raw', 'median_scaled'):
                         figures = scores[predictor][kind]['mean_over_pixels']
                         assert f'{figures["rmse"]:.3f} {figures["rmse_log"]:.3f}' in seen.text
@@ -115,7 +115,9 @@ class TestOfARun:
             report['target']['styles']['indoor'][name]['raw']['mean_over_pixels']['abs_rel']
             for name in ('network', 'constant')
         )
-        assert f'{own:.3f} Abs Rel, target, indoor; constant {constant:.3f}' in seen.text
+        assert (
+            f'{own:.3f} Abs Rel, target, indoor; median-depth baseline {constant:.3f}' in seen.text
+        )
         selection = json.loads((trained.out / 'bicross' / 'selection.json').read_text())
         assert f'the {selection["selected"]} is exported, by a criterion' in seen.text
         for name in ('model.safetensors', 'report.json', 'bicross/selected.safetensors'):
@@ -343,7 +345,7 @@ class TestCurves:
         assert curves(run.stages[-1]) == []
 
 
-def scores(network, constant=0.5, other=0.6, held=0.68, complete=True):
+def scores(network, constant=0.5, other=0.6, held=0.68, complete=True, mean=0.6):
     def both(value):
         table = {
             'mean_over_pixels': {'abs_rel': value},
@@ -356,6 +358,7 @@ def scores(network, constant=0.5, other=0.6, held=0.68, complete=True):
         'network': both(network),
         'constant': both(constant),
         'other_spikes': both(other),
+        'mean_prediction': both(mean),
         'uncertainty': {'interval_coverage': held},
     }
 
@@ -370,12 +373,17 @@ class TestRemarks:
         assert self.said(tmp_path, network=0.2) == []
 
     def test_worse_than_what_looks_at_nothing(self, tmp_path):
-        constant, other = self.said(tmp_path, network=0.7)
+        constant, other, mean = self.said(tmp_path, network=0.7)
         assert constant == (
-            'source, indoor: the network is no better than a constant depth map that looks at '
-            'nothing (Abs Rel in metres 0.700 to 0.500, scaled 0.700 to 0.500).'
+            'source, indoor: the network does not beat the median-depth baseline (Abs Rel in '
+            'metres 0.700 to 0.500, scaled 0.700 to 0.500).'
         )
-        assert 'its own depth of another scene' in other
+        assert 'does not beat the shuffled input' in other
+        assert 'does not beat the mean prediction' in mean
+
+    def test_no_better_than_its_own_mean(self, tmp_path):
+        (mean,) = self.said(tmp_path, network=0.2, mean=0.2)
+        assert 'does not beat the mean prediction (Abs Rel in metres 0.200 to 0.200' in mean
 
     def test_incomplete_and_not_calibrated(self, tmp_path):
         incomplete, interval = self.said(tmp_path, network=0.2, held=0.3, complete=False)

@@ -27,8 +27,8 @@ from spike_training.errors import ConfigError  # noqa: E402
 from spike_training.evaluation.evaluate import (  # noqa: E402
     Estimate,
     Scenes,
-    constant_depth,
     evaluate_predictor,
+    median_depth_baseline,
 )
 from spike_training.evaluation.verdict import (  # noqa: E402
     evaluate_checkpoint,
@@ -72,7 +72,7 @@ def test_the_constant_of_a_style_that_the_source_has_not_is_that_of_the_source(t
 
     cpu, fx = torch.device('cpu'), config.model.canonical_fx
     road = make_target(config, 'test', cpu, ['road'])
-    indoor = constant_depth(Scenes(make_source(config, 'train', cpu), 2, 2), fx)
+    indoor = median_depth_baseline(Scenes(make_source(config, 'train', cpu), 2, 2), fx)
     expected = evaluate_predictor(say(''), config.model, Scenes(road, 2, 2), indoor)
     report = score_predictors(config, say, config.model, cpu)
     assert report['target']['styles']['road']['constant'] == expected['constant']

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How good a network is, beside what needs no network; and the factor of its uncertainty.
+"""Errors of a network and of controls; the factor of its uncertainty.
 
 Depth is compared at the canonical focal length, prediction and truth alike: relative figures are
 the same there as at the true one, and "beyond the range" is one number for all cameras.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo
-from spike_depth_ros.metrics import DepthErrors, Protocol, UncertaintyErrors
+from spike_depth_ros.evaluation.controls import MeanMap
+from spike_depth_ros.metrics import DepthErrors, Protocol, StructureErrors, UncertaintyErrors
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.engine.stage import Source
 from spike_training.errors import TrainingError
+from spike_training.evaluation.controls import CONTROLS
 from spike_training.sampling.sample import Batch, Unlabelled
 
 INTERVAL = 0.68
@@ -75,8 +77,8 @@ def canonical_depth(batch: Batch, canonical_fx: float) -> Tensor:
     return batch.depth * (canonical_fx / batch.fx)[:, None, None, None]
 
 
-def constant_depth(scenes: Scenes, canonical_fx: float) -> FloatImage:
-    """The control that looks at no image: each pixel's median canonical depth, ``[H, W]``."""
+def median_depth_baseline(scenes: Scenes, canonical_fx: float) -> FloatImage:
+    """Median-depth baseline: each pixel's median canonical depth, metres, ``[H, W]``."""
     depths = [canonical_depth(batch, canonical_fx)[:, 0] for batch in scenes]
     median: FloatImage = torch.cat(depths).nanmedian(dim=0).values.cpu().numpy()
     return median
@@ -166,47 +168,82 @@ def network_predictor(network: nn.Module, info: DepthInfo) -> Predictor:
 
 
 class Score:
-    """One predictor's errors, in metres as they are and scaled by each image's median."""
+    """One predictor's errors: in metres as they are, scaled by each image's median, structure."""
 
     def __init__(self, limits: DepthRange) -> None:
         ends = (limits.min_depth, limits.max_depth)
         self.raw = DepthErrors(*ends)
         self.median = DepthErrors(*ends, Protocol(alignment='median'))
+        self.structure = StructureErrors(*ends)
 
-    def add(self, depth: FloatImage, truth: FloatImage) -> None:
-        """Counts a batch, ``[B, H, W]`` metres both."""
+    def add(self, depth: FloatImage, truth: FloatImage, indices: Sequence[int]) -> None:
+        """Count a batch.
+
+        Args:
+            depth: Metres, ``[B, H, W]``.
+            truth: Metres, same shape.
+            indices: Number of each sample in its source.
+        """
         self.raw.add(depth, truth)
         self.median.add(depth, truth)
+        self.structure.add(depth, truth, indices)
 
     def report(self) -> dict[str, Any]:
         """For JSON."""
-        return {'raw': self.raw.report(), 'median_scaled': self.median.report()}
+        return {
+            'raw': self.raw.report(),
+            'median_scaled': self.median.report(),
+            'structure': self.structure.report(),
+        }
+
+
+def limited(depth: FloatImage, limits: DepthRange) -> FloatImage:
+    """Depth clipped to a range, NaN where it is missing: infinite depth as the metrics score it.
+
+    Args:
+        depth: Metres at the canonical focal length, any shape.
+        limits: The range.
+    """
+    clipped: FloatImage = np.clip(depth, limits.min_depth, limits.max_depth)
+    return clipped
 
 
 def evaluate_predictor(
-    predictor: Predictor, limits: DepthRange, scenes: Scenes, constant: FloatImage
+    predictor: Predictor, limits: DepthRange, scenes: Scenes, baseline: FloatImage
 ) -> dict[str, Any]:
-    """Errors of a predictor, of the constant, and of the predictor for another scene's spikes.
+    """Errors of a predictor and of the controls.
+
+    The controls: the median-depth baseline; shuffled input, the prediction for the next scene of
+    the batch; and mean prediction, each pixel's mean over the predictions for all scenes. For the
+    last the truth of all scenes is held in memory.
 
     Args:
-        predictor: Whatever says depth.
-        limits: What it is scored by.
+        predictor: Depth of a batch.
+        limits: Range and focal length by which it is scored.
         scenes: At least two a batch.
-        constant: See :func:`constant_depth`; of the same kind of scenes.
+        baseline: See :func:`median_depth_baseline`; of the same kind of scenes.
 
     Returns:
-        A report for JSON: for ``network`` (whatever the predictor is), ``constant`` and
-        ``other_spikes`` the full tables, and ``uncertainty``.
+        A report for JSON: for ``network`` (whatever the predictor is) and each key of
+        ``CONTROLS`` the full tables, and ``uncertainty``.
     """
-    scores = {name: Score(limits) for name in ('network', 'constant', 'other_spikes')}
+    scores = {name: Score(limits) for name in ('network', *CONTROLS)}
+    truths: list[tuple[FloatImage, list[int]]] = []
+    mean = MeanMap()
     uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
     for batch in scenes:
         depth, half_width = predictor(batch)
         truth = canonical_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy()
-        scores['network'].add(depth, truth)
-        scores['constant'].add(np.broadcast_to(constant, truth.shape), truth)
-        scores['other_spikes'].add(np.roll(depth, 1, axis=0), truth)
+        indices = batch.index.tolist()
+        scores['network'].add(depth, truth, indices)
+        scores['constant'].add(np.broadcast_to(baseline, truth.shape), truth, indices)
+        scores['other_spikes'].add(np.roll(depth, 1, axis=0), truth, indices)
         uncertainty.add(depth, half_width, truth)
+        mean.add(limited(depth, limits))
+        truths.append((truth, indices))
+    for truth, indices in truths:
+        prediction = np.broadcast_to(mean.depth(), truth.shape)
+        scores['mean_prediction'].add(prediction, truth, indices)
     return {name: score.report() for name, score in scores.items()} | {
         'scenes': scenes.number,
         'uncertainty': uncertainty.report(),

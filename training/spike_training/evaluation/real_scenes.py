@@ -19,19 +19,22 @@ from rich.console import Console
 from rich.table import Table
 
 from spike_depth_ros.checkpoint import load, write_atomically
-from spike_depth_ros.metrics import DepthErrors, UncertaintyErrors, has_truth
+from spike_depth_ros.evaluation.controls import MeanMap
+from spike_depth_ros.metrics import STRUCTURE_FIGURES, DepthErrors, UncertaintyErrors, has_truth
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.controls import control_name
 from spike_training.evaluation.evaluate import (
     DepthRange,
     FloatImage,
     Predictor,
     Score,
     canonical_depth,
-    constant_depth,
+    limited,
+    median_depth_baseline,
     network_predictor,
 )
 from spike_training.evaluation.predictions import Predictions, warn
@@ -69,16 +72,17 @@ def evaluate_real(
 ) -> None:
     """Score a checkpoint, or anybody's depth maps, on recordings of real scenes, beside controls.
 
-    Spikes are simulated, unless a set holds some. The controls: constant, each pixel's median
-    depth over procedural training scenes of a style, which looks at no image; and other spikes,
-    the depth predicted from another frame's spikes.
+    Spikes are simulated, unless a set holds some. The controls: median-depth baseline, each
+    pixel's median depth over procedural training scenes of a style; shuffled input, the depth
+    predicted from another frame's spikes; mean prediction, each pixel's mean predicted depth over
+    the frames.
 
     Depth maps are of the samples that the command inputs writes with the same config, data,
     frames, planes and mean_rate: see docs/predictions.md.
 
     Args:
         config: The config.yaml of a run, or a config of one: size of images, plane rate, and the
-            scenes of the constants.
+            scenes of the median-depth baselines.
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
             readers follow the path: --data.tum PATH,per_metre=5000. See docs/data_sets.md.
         out: The report to write, JSON; its folder is made if missing.
@@ -116,10 +120,10 @@ def evaluate_real(
         assert predictions is not None
         maps = Predictions(predictions, per_metre)
     sets: dict[str, dict[str, Any]] = {}
-    constants = _Constants(settings, limits, place)
+    baselines = _Baselines(settings, limits, place)
     for name, recordings in read_sets(data, frames).items():
         source = look.source(recordings)
-        found = constants.of(source.height, source.width)
+        found = baselines.of(source.height, source.width)
         predictor = network if maps is None else maps.of(name, limits)
         sets[name] = {'role': role(name)}
         sets[name] |= score_predictor(predictor, limits, source, found, frames, place)
@@ -212,7 +216,7 @@ def score_predictor(
     predictor: Predictor,
     limits: DepthRange,
     source: LabelledSource,
-    constants: Mapping[str, FloatImage],
+    baselines: Mapping[str, FloatImage],
     frames: int,
     device: torch.device,
 ) -> dict[str, Any]:
@@ -222,7 +226,7 @@ def score_predictor(
         predictor: Whatever says depth.
         limits: What it is scored by.
         source: The frames.
-        constants: Controls that look at no image, canonical metres, by name.
+        baselines: Median-depth baselines, canonical metres, by name.
         frames: How many, evenly spread; all if there are not so many.
         device: Where batches go.
 
@@ -248,15 +252,17 @@ def score_predictor(
         seen.truth += [*canonical_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy()]
         seen.clips += [source.recording(number) for number in batch.index.tolist()]
         seen.fx += batch.fx.tolist()
+        seen.numbers += batch.index.tolist()
     source.check()
     if len(seen.truth) < 2:
         raise DataSetError(f'{len(seen.truth)} labelled frames, expected 2 or more')
     # Half the frames away, for neighbours in time look alike.
     other = [seen.depth[k - len(seen.depth) // 2] for k in range(len(seen.depth))]
     predictors = {'network': seen.depth}
-    for name, constant in constants.items():
-        predictors[f'constant_{name}'] = [constant] * len(seen.truth)
+    for name, baseline in baselines.items():
+        predictors[f'constant_{name}'] = [baseline] * len(seen.truth)
     predictors['other_spikes'] = other
+    predictors['mean_prediction'] = [_mean_prediction(seen, limits)] * len(seen.truth)
     uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
     for one, width, truth in zip(seen.depth, seen.half_width, seen.truth, strict=True):
         uncertainty.add(one, width, truth)
@@ -302,22 +308,32 @@ class _Seen:
     truth: list[FloatImage] = dataclasses.field(default_factory=list)
     clips: list[str] = dataclasses.field(default_factory=list)
     fx: list[float] = dataclasses.field(default_factory=list)
+    numbers: list[int] = dataclasses.field(default_factory=list)
+
+
+def _mean_prediction(seen: _Seen, limits: DepthRange) -> FloatImage:
+    """Each pixel's mean predicted depth over the frames, ``[H, W]``."""
+    mean = MeanMap()
+    for depth in seen.depth:
+        mean.add(limited(depth, limits)[None])
+    return mean.depth()
 
 
 def _scores(limits: DepthRange, depths: Sequence[FloatImage], seen: _Seen) -> dict[str, Any]:
     """Full tables by alignment, and the scale of each recording."""
-    # A constant is infinite where sky is the rule; it is scored as the range's end.
-    limited = [np.clip(depth, limits.min_depth, limits.max_depth) for depth in depths]
-    scales = recording_scales(limited, seen.truth, seen.clips)
+    # A baseline is infinite where sky is the rule; it is scored as the range's end.
+    clipped = [limited(depth, limits) for depth in depths]
+    scales = recording_scales(clipped, seen.truth, seen.clips)
     score = Score(limits)
     recording = DepthErrors(limits.min_depth, limits.max_depth)
-    for depth, truth, clip in zip(limited, seen.truth, seen.clips, strict=True):
-        score.add(depth, truth)
+    places = zip(clipped, seen.truth, seen.clips, seen.numbers, strict=True)
+    for depth, truth, clip, number in places:
+        score.add(depth[None], truth[None], [number])
         recording.add(depth * scales[clip], truth)
     return score.report() | {'recording_scaled': recording.report(), 'scales': scales}
 
 
-class _Constants:
+class _Baselines:
     """Each pixel's median canonical depth over training scenes, by size of images and style.
 
     Of a config of recordings by data set.
@@ -328,13 +344,13 @@ class _Constants:
         self._known: dict[tuple[int, int], dict[str, FloatImage]] = {}
 
     def of(self, height: int, width: int) -> dict[str, FloatImage]:
-        """The constants of a size of images, ``[height, width]`` each, by style."""
+        """The baselines of a size of images, ``[height, width]`` each, by style."""
         if (height, width) not in self._known:
             data = dataclasses.replace(self._config.data, height=height, width=width)
             config = dataclasses.replace(self._config, data=data)
             sizes = config.evaluate
             self._known[height, width] = {
-                style: constant_depth(
+                style: median_depth_baseline(
                     looked_at(
                         make_source(config, 'train', self._device, [style], spikes=False),
                         sizes.constant_scenes,
@@ -369,19 +385,22 @@ def show(report: Mapping[str, Any]) -> None:
             title=f'{name}, {scores["role"]}: {scores["frames"]} frames of '
             f'{len(scores["clips"])} recordings, {left_out} left out'
         )
-        for column in ('', 'AbsRel', 'RMSE', 'delta1', 'one scale: AbsRel', 'delta1'):
+        table.add_column('', min_width=len('median-depth'))
+        for column in ('AbsRel', 'RMSE', 'delta1', 'one scale: AbsRel', 'delta1'):
             table.add_column(column)
-        table.add_column('scaled: AbsRel')
-        table.add_column('delta1')
+        for column in ('scaled: AbsRel', 'delta1', 'boundary F1', 'ordinal'):
+            table.add_column(column)
         for predictor, tables in scores['predictors'].items():
             figures = {key: tables[key]['mean_over_pixels'] for key in ALIGNMENTS}
             cells = [cell(figures['raw'][key]) for key in ('abs_rel', 'rmse', 'delta1')]
             for key in ALIGNMENTS[1:]:
                 cells += [cell(figures[key]['abs_rel']), cell(figures[key]['delta1'])]
+            cells += [cell(tables['structure'][key]) for key in STRUCTURE_FIGURES]
+            name = control_name(predictor)
             if predictor == 'network' and 'predictions' in report:
-                predictor = 'predictions'
+                name = 'predictions'
             mark = '' if tables['raw']['complete'] else ', INCOMPLETE'
-            table.add_row(predictor.replace('_', ' ') + mark, *cells)
+            table.add_row(name + mark, *cells)
         Console(width=99).print(table)
         unc = scores['uncertainty']
         print(

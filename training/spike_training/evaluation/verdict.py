@@ -16,18 +16,20 @@ from rich.table import Table
 from torch import nn
 
 from spike_depth_ros.checkpoint import DepthInfo, Tensors, load, write_atomically
+from spike_depth_ros.metrics import STRUCTURE_FIGURES
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
+from spike_training.evaluation.controls import CONTROLS, control_name
 from spike_training.evaluation.evaluate import (
     DepthRange,
     FloatImage,
     Predictor,
-    constant_depth,
     evaluate_predictor,
     fit_uncertainty_factor,
     headline,
+    median_depth_baseline,
     network_predictor,
 )
 from spike_training.evaluation.predictions import Predictions, warn
@@ -50,8 +52,9 @@ def evaluate_checkpoint(
 ) -> None:
     """Score a checkpoint, or anybody's depth maps, on a config's test scenes, beside controls.
 
-    The controls: constant, each pixel's median depth over training scenes of that style, which
-    looks at no image; and other spikes, the depth predicted from another scene's spikes.
+    The controls: median-depth baseline, each pixel's median depth over training scenes of that
+    style; shuffled input, the depth predicted from another scene's spikes; mean prediction, each
+    pixel's mean predicted depth over the test scenes.
 
     Depth maps are of the samples that the command inputs writes with the same config, planes and
     scenes: see docs/predictions.md.
@@ -123,9 +126,9 @@ def calibrated(
 def score(
     config: RunConfig, info: DepthInfo, weights: Tensors, device: torch.device
 ) -> dict[str, Any]:
-    """A report for JSON: by style, the network, both controls, and the uncertainty.
+    """A report for JSON: by style, the network, the controls, and the uncertainty.
 
-    For a network of spikes and a config with a target the same of that, beside the constant of the
+    For a network of spikes and a config with a target the same of that, beside the baseline of the
     source: only here, and in stages that say ``domain: target``, labels of the target are read.
     """
     return score_network(config, info, to_evaluate(info, weights, device), device)
@@ -179,25 +182,25 @@ def score_predictors(
     sizes, fx = config.evaluate, limits.canonical_fx
     # The target has no colour images: a teacher of RGB is not for it.
     target = None if rgb else config.target
-    constants: dict[tuple[str, int, int], FloatImage] = {}
+    baselines: dict[tuple[str, int, int], FloatImage] = {}
 
-    def constant(part: str, height: int, width: int) -> FloatImage:
+    def baseline(part: str, height: int, width: int) -> FloatImage:
         """Of the same style or data set where the source has it, else of all of the source."""
         own = part in (config.data.recordings or config.data.styles)
         key = (part if own else '', height, width)
-        if key not in constants:
+        if key not in baselines:
             data = dataclasses.replace(config.data, height=height, width=width)
             here = dataclasses.replace(config, data=data)
             source = make_source(here, 'train', device, [part] if own else None, spikes=False)
             seen = looked_at(source, sizes.constant_scenes, sizes.batch_size, fx)
-            constants[key] = constant_depth(seen, fx)
-        return constants[key]
+            baselines[key] = median_depth_baseline(seen, fx)
+        return baselines[key]
 
     def scores(
         domain: str, part: str, source: ProceduralSource | LabelledSource
     ) -> dict[str, Any]:
         seen = looked_at(source, sizes.scenes, sizes.batch_size, fx)
-        control = constant(part, source.height, source.width)
+        control = baseline(part, source.height, source.width)
         found = evaluate_predictor(predictor(f'{domain}_{part}'), limits, seen, control)
         if isinstance(source, LabelledSource):
             found['skipped'] = source.skipped
@@ -253,11 +256,13 @@ def show(report: Mapping[str, Any]) -> None:
     table = Table(title=f'{report["stage"]} on unseen {kind} (mean over pixels)')
     for column in ('style', 'predictor', 'AbsRel', 'delta1', 'AbsRel scaled', 'delta1 scaled'):
         table.add_column(column)
+    for column in STRUCTURE_FIGURES:
+        table.add_column(column.replace('_', ' '))
     names = {'network': 'predictions' if 'predictions' in report else 'network'}
     for style, scores in styles.items():
-        for predictor in ('network', 'constant', 'other_spikes'):
+        for predictor in ('network', *CONTROLS):
             complete = scores[predictor]['raw']['complete']
-            name = names.get(predictor, predictor.replace('_', ' '))
+            name = names.get(predictor, control_name(predictor))
             name += '' if complete else ', INCOMPLETE'
             tables = [scores[predictor][kind] for kind in ('raw', 'median_scaled')]
             cells = [
@@ -265,6 +270,7 @@ def show(report: Mapping[str, Any]) -> None:
                 for one in tables
                 for name in ('abs_rel', 'delta1')
             ]
+            cells += [cell(scores[predictor]['structure'][name]) for name in STRUCTURE_FIGURES]
             table.add_row(style, name, *cells)
     Console(width=99).print(table)
     for style, scores in styles.items():

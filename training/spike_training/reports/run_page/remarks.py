@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from spike_training.evaluation.controls import CONTROLS
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 
 HELD = (0.58, 0.78)
@@ -61,7 +62,8 @@ def _scores(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
     raw, scaled = (
         {
             predictor: scores[predictor][kind]['mean_over_pixels']['abs_rel']
-            for predictor in ('network', 'constant', 'other_spikes')
+            for predictor in ('network', *CONTROLS)
+            if predictor in scores  # not all are in reports of an earlier version
         }
         for kind in ('raw', 'median_scaled')
     )
@@ -70,17 +72,15 @@ def _scores(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
         yield f'{where}: INCOMPLETE, {100 * (share or 0):.2f} % of the pixels have a prediction.'
     if None in [*raw.values(), *scaled.values()]:
         return
-    for control, what in (
-        ('constant', 'a constant depth map that looks at nothing'),
-        ('other_spikes', 'its own depth of another scene'),
-    ):
+    for control in [name for name in CONTROLS if name in raw]:
         losses = [
             f'{kind} {own["network"]:.3f} to {own[control]:.3f}'
             for kind, own in (('in metres', raw), ('scaled', scaled))
             if own['network'] >= own[control]
         ]
         if losses:
-            yield f'{where}: the network is no better than {what} (Abs Rel {", ".join(losses)}).'
+            name = CONTROLS[control]
+            yield f'{where}: the network does not beat the {name} (Abs Rel {", ".join(losses)}).'
     held = scores['uncertainty']['interval_coverage']
     if held is not None and not HELD[0] <= held <= HELD[1]:
         yield f'{where}: the 68 % interval holds {100 * held:.0f} % of the truth.'

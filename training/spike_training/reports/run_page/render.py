@@ -15,12 +15,14 @@ from typing import Any
 from spike_depth_ros.checkpoint import CheckpointError, hash_file, load_info, onnx_path
 from spike_depth_ros.evaluation.report.page import (
     FIGURES,
+    STRUCTURE,
     UNCERTAINTY,
     number,
     percent,
     render_page,
 )
 from spike_training.engine.record import SCALARS
+from spike_training.evaluation.controls import CONTROLS
 from spike_training.reports.run_page.curves import curves
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.reports.run_page.remarks import domains, remarks, state
@@ -35,11 +37,7 @@ PICTURES_BYTES = 6_000_000
 PICTURE_WIDTH = 2400
 """Wider pictures are made smaller, pixels."""
 
-PREDICTORS = {
-    'network': 'network',
-    'constant': 'constant',
-    'other_spikes': 'other spikes',
-}
+PREDICTORS = {'network': 'network', **CONTROLS}
 
 ALIGNMENTS = {
     'raw': 'In metres, as they are',
@@ -101,11 +99,11 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
             -1
         ]
         for style, scores in styles.items():
-            own, constant = (
+            own, baseline = (
                 number(scores[name]['raw']['mean_over_pixels']['abs_rel'])
                 for name in ('network', 'constant')
             )
-            tiles.append((f'Abs Rel, {domain}, {style}; constant {constant}', own))
+            tiles.append((f'Abs Rel, {domain}, {style}; {CONTROLS["constant"]} {baseline}', own))
     return tiles
 
 
@@ -119,7 +117,7 @@ def _result(run: RunFolder) -> list[dict[str, Any]]:
             parts.append({'title': f'{DOMAINS[domain]}: no depth to compare with', 'tables': []})
             continue
         tables = [
-            {'title': title, 'head': ['', *FIGURES.values(), 'coverage'],
+            {'title': title, 'head': ['', *FIGURES.values(), *STRUCTURE.values(), 'coverage'],
              'rows': [*_depth_rows(styles, kind)]}
             for kind, title in ALIGNMENTS.items()
         ]  # fmt: skip
@@ -137,12 +135,17 @@ def _result(run: RunFolder) -> list[dict[str, Any]]:
 def _depth_rows(styles: Mapping[str, Any], kind: str) -> Iterator[list[str]]:
     for style, scores in styles.items():
         for predictor, name in PREDICTORS.items():
+            if predictor not in scores:  # a report of an earlier version
+                continue
             table = scores[predictor][kind]
+            structure = scores[predictor].get('structure', {})
             figures = table['mean_over_pixels']
             # An incomplete prediction is never shown without saying so.
             covered = percent(table['coverage'])
             mark = covered if table['complete'] else f'{covered} INCOMPLETE'
-            yield [f'{style}, {name}', *(number(figures[key]) for key in FIGURES), mark]
+            cells = [number(figures[key]) for key in FIGURES]
+            cells += [number(structure.get(key)) for key in STRUCTURE]
+            yield [f'{style}, {name}', *cells, mark]
 
 
 def _uncertainty_row(style: str, scores: Mapping[str, Any]) -> list[str]:
