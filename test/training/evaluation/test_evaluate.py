@@ -16,7 +16,12 @@ from torch import nn  # noqa: E402
 from spike_depth_ros.metrics import DepthErrors, StructureErrors  # noqa: E402
 from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
 from spike_training.errors import TrainingError  # noqa: E402
-from spike_training.evaluation.controls import CONTROLS, control_name  # noqa: E402
+from spike_training.evaluation.controls import (  # noqa: E402
+    CONTROLS,
+    comparison_line,
+    control_name,
+    not_beaten,
+)
 from spike_training.evaluation.evaluate import (  # noqa: E402
     Scenes,
     canonical_depth,
@@ -115,6 +120,23 @@ def test_boundaries_and_order_are_scored_by_the_number_of_the_sample():
         expected.add(depth, truth, batch.index.tolist())
     assert report()['network']['structure'] == expected.report()
     assert expected.ordinal > 0.8
+
+
+def test_controls_that_are_not_beaten_are_named():
+    def tables(abs_rel):
+        return {'median_scaled': {'mean_over_pixels': {'abs_rel': abs_rel}}}
+
+    errors = {'constant_road': 0.3, 'other_spikes': 0.2, 'mean_prediction': 0.20001}
+    predictors = {name: tables(error) for name, error in errors.items()}
+    lost = not_beaten({'network': tables(0.2), **predictors})
+    assert lost == ['other_spikes', 'mean_prediction']  # the last one is beaten by rounding only
+    assert not_beaten({'network': tables(None), 'constant': tables(0.3)}) == ['constant']
+    assert not_beaten({'network': tables(0.2), 'constant': tables(None)}) == []
+    assert report()['not_beaten'] == []
+    assert comparison_line('network', 'road', []) == 'road: the network beats all controls'
+    assert comparison_line('predictions', 'road', lost) == (
+        'road: the predictions do not beat: shuffled input; mean prediction (median-scaled AbsRel)'
+    )
 
 
 def test_controls_have_the_names_of_the_field():

@@ -193,6 +193,8 @@ def test_the_command(tmp_path, capsys):
         'network', 'constant_indoor', 'constant_road', 'other_spikes', 'mean_prediction',
     }  # fmt: skip
     printed = capsys.readouterr().out
+    assert printed.startswith('folder: the network ')
+    assert set(scores['not_beaten']) < set(scores['predictors'])
     words = printed.replace('│', ' ').split()
     assert {'median-depth', 'baseline,', 'indoor', 'road', 'shuffled'} <= {*words}
     assert 'folder, test: 3 frames of 1 recordings, 0 left out' in printed

@@ -25,7 +25,7 @@ from spike_depth_ros.metrics import DepthErrors, Protocol, StructureErrors, Unce
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.engine.stage import Source
 from spike_training.errors import TrainingError
-from spike_training.evaluation.controls import CONTROLS
+from spike_training.evaluation.controls import CONTROLS, not_beaten
 from spike_training.sampling.sample import Batch, Unlabelled
 
 INTERVAL = 0.68
@@ -225,7 +225,8 @@ def evaluate_predictor(
 
     Returns:
         A report for JSON: for ``network`` (whatever the predictor is) and each key of
-        ``CONTROLS`` the full tables, and ``uncertainty``.
+        ``CONTROLS`` the full tables; ``not_beaten``, the controls that it does not beat; and
+        ``uncertainty``.
     """
     scores = {name: Score(limits) for name in ('network', *CONTROLS)}
     truths: list[tuple[FloatImage, list[int]]] = []
@@ -244,7 +245,9 @@ def evaluate_predictor(
     for truth, indices in truths:
         prediction = np.broadcast_to(mean.depth(), truth.shape)
         scores['mean_prediction'].add(prediction, truth, indices)
-    return {name: score.report() for name, score in scores.items()} | {
+    reports = {name: score.report() for name, score in scores.items()}
+    return reports | {
+        'not_beaten': not_beaten(reports),
         'scenes': scenes.number,
         'uncertainty': uncertainty.report(),
     }

@@ -26,7 +26,7 @@ from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.evaluation.controls import control_name
+from spike_training.evaluation.controls import comparison_line, control_name, not_beaten
 from spike_training.evaluation.evaluate import (
     DepthRange,
     FloatImage,
@@ -231,8 +231,9 @@ def score_predictor(
         device: Where batches go.
 
     Returns:
-        A report for JSON: for each predictor the full tables by alignment; ``uncertainty``; the
-        scale of each recording; the clips, focal lengths and frames left out.
+        A report for JSON: for each predictor the full tables by alignment; ``not_beaten``, the
+        controls that it does not beat; ``uncertainty``; the scale of each recording; the clips,
+        focal lengths and frames left out.
 
     Raises:
         DataSetError: Too many of the frames cannot be used.
@@ -266,13 +267,15 @@ def score_predictor(
     uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
     for one, width, truth in zip(seen.depth, seen.half_width, seen.truth, strict=True):
         uncertainty.add(one, width, truth)
+    reports = {name: _scores(limits, depths, seen) for name, depths in predictors.items()}
     return {
         'frames': len(seen.truth),
         'skipped': source.skipped,
         'clips': sorted({*seen.clips}),
         'fx': [min(seen.fx), max(seen.fx)],
         'truth_share': float(np.mean([has_truth(truth).mean() for truth in seen.truth])),
-        'predictors': {name: _scores(limits, depths, seen) for name, depths in predictors.items()},
+        'predictors': reports,
+        'not_beaten': not_beaten(reports),
         'uncertainty': uncertainty.report(),
     }
 
@@ -372,6 +375,9 @@ def role(name: str) -> str:
 def show(report: Mapping[str, Any]) -> None:
     """Prints the few figures that matter."""
     height, width = report['size']
+    who = 'predictions' if 'predictions' in report else 'network'
+    for name, scores in report['sets'].items():
+        print(comparison_line(who, name, scores['not_beaten']))
     print(
         f'{report["stage"]} on real scenes: windows of {report["planes"]} planes, simulated at '
         f'{report["rate_hz"]:g} Hz and {width} x {height} unless a set holds spikes. Means over '
@@ -396,9 +402,7 @@ def show(report: Mapping[str, Any]) -> None:
             for key in ALIGNMENTS[1:]:
                 cells += [cell(figures[key]['abs_rel']), cell(figures[key]['delta1'])]
             cells += [cell(tables['structure'][key]) for key in STRUCTURE_FIGURES]
-            name = control_name(predictor)
-            if predictor == 'network' and 'predictions' in report:
-                name = 'predictions'
+            name = who if predictor == 'network' else control_name(predictor)
             mark = '' if tables['raw']['complete'] else ', INCOMPLETE'
             table.add_row(name + mark, *cells)
         Console(width=99).print(table)

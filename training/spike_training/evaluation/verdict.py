@@ -21,7 +21,7 @@ from spike_depth_ros.model.registry import build_with_weights
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
-from spike_training.evaluation.controls import CONTROLS, control_name
+from spike_training.evaluation.controls import CONTROLS, comparison_line, control_name
 from spike_training.evaluation.evaluate import (
     DepthRange,
     FloatImage,
@@ -253,12 +253,15 @@ def show(report: Mapping[str, Any]) -> None:
     }
     settings = [report['data'], report.get('target', {}).get('settings', {})]
     kind = 'scenes' if any(part.get('recordings') for part in settings) else 'procedural scenes'
+    who = 'predictions' if 'predictions' in report else 'network'
+    for style, scores in styles.items():
+        print(comparison_line(who, style, scores['not_beaten']))
     table = Table(title=f'{report["stage"]} on unseen {kind} (mean over pixels)')
     for column in ('style', 'predictor', 'AbsRel', 'delta1', 'AbsRel scaled', 'delta1 scaled'):
         table.add_column(column)
     for column in STRUCTURE_FIGURES:
         table.add_column(column.replace('_', ' '))
-    names = {'network': 'predictions' if 'predictions' in report else 'network'}
+    names = {'network': who}
     for style, scores in styles.items():
         for predictor in ('network', *CONTROLS):
             complete = scores[predictor]['raw']['complete']
