@@ -25,11 +25,11 @@ from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.pairs import DomainPair
+from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import AdaptConfig, ViewConfig
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
 from spike_training.methods.bicross.stages.cross_modality import CrossModality
 from spike_training.methods.bicross.stages.pretrain import Pretrain
-from spike_training.methods.bicross.statistics import batch_norms
 from spike_training.settings.config import ModelConfig, StageConfig
 
 STEPS = 4

@@ -14,7 +14,7 @@ from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny  # noqa: E402
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid  # noqa: E402
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite  # noqa: E402
 from spike_training.engine.recompute import blocks_of, recompute_activations  # noqa: E402
-from spike_training.methods.bicross.statistics import untracked  # noqa: E402
+from spike_training.evaluation.statistics import untracked  # noqa: E402
 
 RANGE = (0.3, 80.0)
 BINS = 8

@@ -102,7 +102,7 @@ def test_a_stage_starts_from_imagenet(tmp_path):
         settings={'dim': 48, 'layers': 4, 'heads': 3, 'features': 8},
     )
     here = build.context(config, stage, {}, torch.device('cpu'))
-    network = build.first_weights(here)
+    network = here.init_model()
     block = 'blocks.3.attn.qkv.weight'
     torch.testing.assert_close(
         network.encoder.trunk.state_dict()[block], trunk.state_dict()[block]

@@ -19,7 +19,7 @@ from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers.recordings import dat_planes, parse_size
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.methods.bicross.statistics import batch_norms, estimate_statistics
+from spike_training.evaluation.statistics import batch_norms, estimate_statistics
 from spike_training.runs.build import target_batches
 from spike_training.sampling.sample import Unlabelled
 from spike_training.sampling.spike_source import SpikeSource

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,20 @@ def left_out(source: Source[AnyBatch]) -> list[str]:
     return source.left_out() if isinstance(source, Lossy) else []
 
 
+class Selection(NamedTuple):
+    """The network that a stage hands on, chosen after its last step.
+
+    Attributes:
+        name: Of the network within the stage.
+        network: With the weights to export.
+        criteria: By name of each candidate; lower is better.
+    """
+
+    name: str
+    network: nn.Module
+    criteria: dict[str, float]
+
+
 class Stage(nn.Module, ABC, Generic[AnyBatch]):
     """Networks, and how a batch becomes a loss. The loop does all the rest.
 
@@ -77,10 +91,28 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
         """The networks that images go through: the loop lays them out, and compiles them."""
         return [self.deployable]
 
+    def begin(self, batches: Iterable[AnyBatch]) -> None:
+        """Prepare the networks before the first step; not called when a training is resumed.
+
+        Args:
+            batches: Those of the training, from the first one on, without end.
+        """
+
     def after_step(self, step: int) -> None:
         """Called after the optimisers' step, counted from 0: for what follows the weights."""
         # Nothing does in most stages.
 
     def warnings(self, figures: Mapping[str, float]) -> Sequence[str]:
-        """What is suspicious about the figures of a validation, a sentence each."""
+        """Check the health of the training by a validation's figures: a sentence for each fault.
+
+        They are printed, and listed on the page of the run.
+        """
         return ()
+
+    def select(self, batches: Iterable[AnyBatch]) -> Selection | None:
+        """Choose the network that is handed on, after the last step; None: ``deployable``.
+
+        Args:
+            batches: For validation, others than those that were validated on so far.
+        """
+        return None

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic
@@ -12,49 +13,21 @@ from typing import Any, Generic
 import torch
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import DepthInfo, Tensors, load
-from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.registry import IMAGENET, SETTINGS, build, build_with_weights
+from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
+from spike_training.engine.context import Context
 from spike_training.engine.pairs import DomainPair
-from spike_training.engine.processes import is_first
 from spike_training.engine.stage import Source, Stage
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
 from spike_training.methods.bicross.stages.cross_modality import CrossModality
 from spike_training.methods.bicross.stages.pretrain import Pretrain
-from spike_training.methods.bicross.statistics import batch_norms, estimate_statistics
 from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, domains_of, fx_range, make_source, make_target
 from spike_training.sampling.sample import AnyBatch, Unlabelled
 from spike_training.settings.config import RunConfig, StageConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class Context:
-    """What a stage is built from.
-
-    Attributes:
-        config: Of the run, with data and model as this stage sees them.
-        stage: Of the stage.
-        info: What its checkpoints say of themselves.
-        trained: The checkpoints of the stages before it, by name, in their order.
-        device: Where batches are made.
-        load: Reads one of these checkpoints.
-    """
-
-    config: RunConfig
-    stage: StageConfig
-    info: DepthInfo
-    trained: Mapping[str, Path]
-    device: torch.device
-    load: Callable[[Path], tuple[DepthInfo, Tensors]] = load
-
-    @property
-    def folder(self) -> Path:
-        """Where the stage keeps its checkpoints and records."""
-        return self.config.out / self.stage.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +65,10 @@ def make_work(context: Context) -> Work[Any]:
         torch.manual_seed(context.config.seed)
         stage = make_stage(context)
     train, validation = (make_batches(context, split) for split in ('train', 'calibration'))
+    if not has_checkpoint(context.folder):
+        size = context.stage.train(context.config.train).batch_size
+        stage.to(context.device)
+        stage.begin(train.batch(step, size) for step in itertools.count())
     return Work(stage, train, validation)
 
 
@@ -101,7 +78,7 @@ def make_stage(context: Context) -> Stage[Any]:
     Raises:
         ConfigError: The network that its result is averaged with is another one.
     """
-    stage = KINDS[context.stage.kind](context)
+    stage = KINDS[context.stage.kind](context.stage, context)
     name = context.stage.average_with
     if name is not None:
         given = context.load(context.trained[name])[1]
@@ -141,33 +118,10 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
     )
 
 
-def _pretrain(context: Context) -> Stage[Any]:
-    return Pretrain(first_weights(context), context.stage, context.config.model)
-
-
-def _cross_modality(context: Context) -> Stage[Any]:
-    stage = context.stage
-    assert stage.teacher is not None  # checked with the config
-    teacher = build_with_weights(*context.load(context.trained[stage.teacher]))
-    assert isinstance(teacher, SpikeDepthNet)
-    student = first_weights(context)
-    return CrossModality(student, teacher, stage, context.config.model, _dim(context))
-
-
-def _cross_domain(context: Context) -> Stage[Any]:
-    config, stage, device = context.config, context.stage, context.device
-    student = first_weights(context)
-    # A stage that goes on has its statistics in its checkpoint.
-    if stage.adapt.start_batches and batch_norms(student) and not has_checkpoint(context.folder):
-        number, size = stage.adapt.start_batches, stage.train(config.train).batch_size
-        estimate_statistics(student.to(device), target_batches(config, number, size, device))
-    return CrossDomain(student, stage, config.model, _dim(context))
-
-
-KINDS: dict[str, Callable[[Context], Stage[Any]]] = {
-    'pretrain': _pretrain,
-    'cross_modality': _cross_modality,
-    'cross_domain': _cross_domain,
+KINDS: dict[str, Callable[[StageConfig, Context], Stage[Any]]] = {
+    'pretrain': Pretrain.from_config,
+    'cross_modality': CrossModality.from_config,
+    'cross_domain': CrossDomain.from_config,
 }
 """What builds a stage, by its kind."""
 
@@ -179,46 +133,6 @@ def target_batches(
     source = make_target(config, 'train', device, labels=False)
     for step in range(number):
         yield source.batch(step, batch_size).unlabelled()
-
-
-def _dim(context: Context) -> int:
-    """Width of the network's tokens."""
-    dim: int = context.info.settings['dim']
-    return dim
-
-
-def first_weights(context: Context) -> SpikeDepthNet:
-    """A network with the weights that a stage starts from.
-
-    Random ones of torch's global generator, ImageNet's, or those of an earlier stage wherever the
-    shapes fit.
-    """
-    stage = context.stage
-    network = build(context.info)
-    assert isinstance(network, SpikeDepthNet)
-    if stage.start == 'imagenet':
-        load_imagenet = IMAGENET[context.info.architecture][1]  # checked with the config
-        load_imagenet(network.encoder, stage.imagenet)
-    elif stage.start != 'scratch':
-        name = [*context.trained][-1] if stage.start == 'previous' else stage.start
-        _take_over(network, context, context.trained[name])
-    return network
-
-
-def _take_over(network: SpikeDepthNet, context: Context, checkpoint: Path) -> None:
-    own = network.state_dict()
-    given = {name: torch.from_numpy(value) for name, value in context.load(checkpoint)[1].items()}
-    fitting = {
-        name: value
-        for name, value in given.items()
-        if name in own and own[name].shape == value.shape
-    }
-    network.load_state_dict(own | fitting)
-    fresh = sorted(own.keys() - fitting.keys())
-    if is_first():
-        print(
-            f'{context.stage.name}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}'
-        )
 
 
 def describe(config: RunConfig, stage: StageConfig) -> DepthInfo:

@@ -22,10 +22,11 @@ from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors
 from spike_depth_ros.model.registry import weights_of
 from spike_training.datasets.readers import missing_paths
 from spike_training.datasets.splits import Split
+from spike_training.engine.context import Context
 from spike_training.engine.optim import build_optimizers
 from spike_training.engine.stage import Stage
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.runs.build import Context, context, make_batches, make_stage
+from spike_training.runs.build import context, make_batches, make_stage
 from spike_training.runs.epochs import samples_of, with_steps
 from spike_training.runs.memory import footprint
 from spike_training.runs.recordings import check_places, look_up, recorded_source
@@ -189,10 +190,8 @@ class _Stages:
                 data=dataclasses.replace(config.data, **none),
                 target=config.target and dataclasses.replace(config.target, **none),
             )
-        # Statistics of the target change numbers, not sizes.
-        adapt = dataclasses.replace(stage.adapt, start_batches=0)
         places: Mapping[str, Path] = {name: Path(name) for name in self._trained}
-        made = context(config, dataclasses.replace(stage, adapt=adapt), places, CPU)
+        made = context(config, stage, places, CPU)
         return dataclasses.replace(made, load=lambda path: self._trained[str(path)])
 
     def _count(self, here: Context, built: Stage[Any]) -> None:

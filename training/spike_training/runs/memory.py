@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from spike_training.engine.context import Context
 from spike_training.engine.fabric import PrecisionName
 from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.stage import Stage
-from spike_training.runs.build import Context
 from spike_training.sampling.sample import Batch, Pair, Unlabelled
 
 SMALL = 96

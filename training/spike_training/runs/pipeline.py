@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,14 @@ from spike_depth_ros.checkpoint import Tensors, load, save, write_atomically
 from spike_depth_ros.model.registry import weights_of
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import newest_model
+from spike_training.engine.context import Context
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
-from spike_training.engine.record import Mean
-from spike_training.engine.stage import Source, Stage
+from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError
 from spike_training.evaluation.verdict import calibrated, figures, score, show, to_json
-from spike_training.methods.bicross.stages.cross_domain import CrossDomain
 from spike_training.reports.run_page import PAGE, write_page
-from spike_training.runs.build import Context, Work, context, make_work
+from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
@@ -129,12 +128,12 @@ def _select(work: Work[Any], here: Context) -> None:
     """Chooses, or averages, what the stage hands on, where that is asked for."""
     weights: Tensors | None = None
     selection: dict[str, Any] = {}
-    stage: Stage[Any] = work.stage
-    if isinstance(stage, CrossDomain) and here.stage.adapt.deploy == 'label_free':
-        chosen, criteria = _label_free(stage, work.validation, here)
-        weights = weights_of(stage.teacher if chosen == 'teacher' else stage.student)
-        selection = {'selected': chosen, 'criteria': criteria}
-        print(f'{here.stage.name}: the {chosen} is exported, by {SELECTION}')
+    work.stage.eval()
+    chosen = work.stage.select(_selection_batches(work.validation, here))
+    if chosen is not None:
+        weights = weights_of(chosen.network)
+        selection = {'selected': chosen.name, 'criteria': chosen.criteria}
+        print(f'{here.stage.name}: the {chosen.name} is exported, by {SELECTION}')
     other = here.stage.average_with
     if other is not None:
         weights = weights or load(newest_model(here.folder))[1]
@@ -156,19 +155,12 @@ def _averaged(weights: Tensors, others: Tensors) -> Tensors:
     }
 
 
-def _label_free(
-    stage: CrossDomain, validation: Source[Any], here: Context
-) -> tuple[str, dict[str, float]]:
-    """Which network of a cross_domain stage is the better one, and the criteria of both."""
-    train, mean = here.stage.train(here.config.train), Mean()
-    stage.eval()
+def _selection_batches(validation: Source[Any], here: Context) -> Iterator[Any]:
+    """Batches for the choice of a network: as many as are validated on, after these."""
+    train = here.stage.train(here.config.train)
     torch.manual_seed(here.config.seed)
     for step in range(train.validate_batches):
-        # From the end of the batches of validation: those have been looked at often.
-        batch = validation.batch(train.validate_batches + step, train.batch_size)
-        mean.add(stage.label_free(batch))
-    criteria = mean.take()
-    return min(criteria, key=lambda name: criteria[name]), criteria
+        yield validation.batch(train.validate_batches + step, train.batch_size)
 
 
 def _result(here: Context) -> Path:

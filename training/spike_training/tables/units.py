@@ -28,8 +28,8 @@ from spike_training.commands.adabn import adapted
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.rates import RatesAsPicture
+from spike_training.evaluation.statistics import estimate_statistics
 from spike_training.evaluation.verdict import score_network, to_evaluate, to_json
-from spike_training.methods.bicross.statistics import estimate_statistics
 from spike_training.runs.build import target_batches
 from spike_training.runs.files import CONFIG, REPORT
 from spike_training.runs.pipeline import NOT_THE_RUN, train_stage

@@ -20,13 +20,13 @@ from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
 from spike_training.engine.pairs import DomainPair  # noqa: E402
 from spike_training.errors import NonFiniteError  # noqa: E402
 from spike_training.evaluation.evaluate import predict  # noqa: E402
-from spike_training.methods.bicross.losses import si_loss  # noqa: E402
-from spike_training.methods.bicross.settings import AdaptConfig, ViewConfig  # noqa: E402
-from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
-from spike_training.methods.bicross.statistics import (  # noqa: E402
+from spike_training.evaluation.statistics import (  # noqa: E402
     batch_norms,
     estimate_statistics,
 )
+from spike_training.methods.bicross.losses import si_loss  # noqa: E402
+from spike_training.methods.bicross.settings import AdaptConfig, ViewConfig  # noqa: E402
+from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
 from spike_training.sampling.sample import Unlabelled  # noqa: E402
 from spike_training.settings.config import StageConfig  # noqa: E402
 

@@ -10,7 +10,8 @@ tokens of both domains alike. Then the teacher follows the student.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,14 +20,16 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_training.engine.context import Context
 from spike_training.engine.ema import average_into, warmed_up
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.processes import mean_over_processes
-from spike_training.engine.stage import Phase, Stage
+from spike_training.engine.record import Mean
+from spike_training.engine.stage import Phase, Selection, Stage
 from spike_training.evaluation.evaluate import predict
+from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
 from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
 from spike_training.methods.bicross.losses import Threshold, uncertainty_loss
-from spike_training.methods.bicross.statistics import batch_norms, untracked
 from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
 from spike_training.methods.bicross.views import half, mirrored, strong_view
 from spike_training.sampling.sample import Batch, Pair, Unlabelled
@@ -87,6 +90,21 @@ class CrossDomain(Stage[Pair]):
         self.register_buffer('drift', torch.zeros(()))
         hold_still(student, config)
         self._gaps: list[Tensor] = []  # of the batches of a step, until it is over
+
+    @classmethod
+    def from_config(cls, config: StageConfig, context: Context) -> CrossDomain:
+        """Build the stage of a run."""
+        dim = context.info.settings['dim']
+        return cls(context.init_model(), config, context.config.model, dim)
+
+    def begin(self, batches: Iterable[Pair]) -> None:
+        """See :class:`Stage`: statistics of the target for the student, hence for all networks."""
+        number = self.config.adapt.start_batches
+        if number and batch_norms(self.student):
+            targets = (batch.target for batch in itertools.islice(batches, number))
+            estimate_statistics(self.student, targets)
+            for network in (self.teacher, self.start):
+                network.load_state_dict(self.student.state_dict())
 
     def train(self, mode: bool = True) -> CrossDomain:
         """As of any module, but what does not learn stays in eval mode."""
@@ -286,6 +304,18 @@ class CrossDomain(Stage[Pair]):
                 "start: it collapses; set adapt.uncertainty to 'source'"
             )
         return found
+
+    def select(self, batches: Iterable[Pair]) -> Selection | None:
+        """See :class:`Stage`: the network with the lower criterion, where that is asked for."""
+        if self.config.adapt.deploy != 'label_free':
+            return None
+        mean = Mean()
+        for batch in batches:
+            mean.add(self.label_free(batch))
+        criteria = mean.take()
+        chosen = min(criteria, key=lambda name: criteria[name])
+        network = self.teacher if chosen == 'teacher' else self.student
+        return Selection(chosen, network, criteria)
 
     def picture(self, batch: Pair) -> npt.NDArray[np.uint8]:
         """See :class:`Stage`: both views of the target, what either network says, the filter."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
+from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.evaluate import predict
@@ -64,6 +65,14 @@ class CrossModality(Stage[Batch]):
             depth_range = (model.min_depth, model.max_depth)
             self.projection = Projection(dim, depth_range, distil.projection == 'depth')
         hold_still(student, config)
+
+    @classmethod
+    def from_config(cls, config: StageConfig, context: Context) -> CrossModality:
+        """Build the stage of a run."""
+        assert config.teacher is not None  # checked with the config
+        teacher = context.trained_model(config.teacher)
+        dim = context.info.settings['dim']
+        return cls(context.init_model(), teacher, config, context.config.model, dim)
 
     def train(self, mode: bool = True) -> CrossModality:
         """As of any module, but what does not learn stays in eval mode."""

@@ -1,0 +1,81 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a stage is built from: settings, metadata, and the checkpoints of earlier stages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load
+from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
+from spike_training.engine.processes import is_first
+from spike_training.settings.config import RunConfig, StageConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What a stage is built from.
+
+    Attributes:
+        config: Of the run, with data and model as this stage sees them.
+        stage: Of the stage.
+        info: Metadata of its checkpoints.
+        trained: The checkpoints of the stages before it, by name, in their order.
+        device: Where batches are made.
+        load: Reads one of these checkpoints.
+    """
+
+    config: RunConfig
+    stage: StageConfig
+    info: CheckpointInfo
+    trained: Mapping[str, Path]
+    device: torch.device
+    load: Callable[[Path], tuple[CheckpointInfo, Tensors]] = load
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the stage's checkpoints and records."""
+        return self.config.out / self.stage.name
+
+    def init_model(self) -> SpikeDepthNet:
+        """Build a network with the weights that the stage starts from.
+
+        Random ones of torch's global generator, ImageNet's, or those of an earlier stage wherever
+        the shapes fit.
+        """
+        stage = self.stage
+        network = build(self.info)
+        assert isinstance(network, SpikeDepthNet)
+        if stage.start == 'imagenet':
+            load_imagenet = IMAGENET[self.info.architecture][1]  # checked with the config
+            load_imagenet(network.encoder, stage.imagenet)
+        elif stage.start != 'scratch':
+            name = [*self.trained][-1] if stage.start == 'previous' else stage.start
+            self._load_matching_weights(network, self.trained[name])
+        return network
+
+    def trained_model(self, name: str) -> SpikeDepthNet:
+        """Build the network of an earlier stage, with its weights."""
+        network = build_with_weights(*self.load(self.trained[name]))
+        assert isinstance(network, SpikeDepthNet)
+        return network
+
+    def _load_matching_weights(self, network: SpikeDepthNet, checkpoint: Path) -> None:
+        own = network.state_dict()
+        given = {name: torch.from_numpy(value) for name, value in self.load(checkpoint)[1].items()}
+        fitting = {
+            name: value
+            for name, value in given.items()
+            if name in own and own[name].shape == value.shape
+        }
+        network.load_state_dict(own | fitting)
+        fresh = sorted(own.keys() - fitting.keys())
+        if is_first():
+            print(
+                f'{self.stage.name}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}'
+            )
