@@ -12,14 +12,16 @@ from typing import Any
 from jsonargparse import auto_parser
 
 from spike_depth_ros.checkpoint import CheckpointError
+from spike_training.engine.method import find_method
 from spike_training.errors import ConfigError, DataSetError, TrainingError
-from spike_training.settings.command_line import Parser
+from spike_training.settings.command_line import Parser, print_stage_help
 from spike_training.settings.config import RunConfig
+from spike_training.settings.reading import read_arguments
 
 COMMANDS = {
     'adabn': 'spike_training.commands.adabn:adabn',
     'bag': 'spike_training.commands.bag:bag',
-    'bicross': 'spike_training.settings.config:RunConfig',
+    'bicross': 'spike_training.settings.config:RunConfig',  # as train
     'evaluate': 'spike_training.evaluation.verdict:evaluate_checkpoint',
     'evaluate_real': 'spike_training.evaluation.real_scenes:evaluate_real',
     'export': 'spike_training.runs.export:export',
@@ -29,6 +31,7 @@ COMMANDS = {
     'sample': 'spike_training.scenes.sample_scene:make_sample',
     'simulate': 'spike_training.commands.simulate:simulate',
     'table': 'spike_training.commands.table:table',
+    'train': 'spike_training.settings.config:RunConfig',
     'world': 'spike_training.commands.world:show_world',
 }
 """By subcommand: a function, or a dataclass of settings; from it come options and help."""
@@ -50,7 +53,10 @@ def main() -> None:
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
         goes_on = {
-            'bicross': '; a run goes on from its newest checkpoint with --resume true',
+            **dict.fromkeys(
+                ('bicross', 'train'),
+                '; a run goes on from its newest checkpoint with --resume true',
+            ),
             'simulate': '; the same command goes on where it was',
             'table': '; the same command goes on where it was',
         }
@@ -60,6 +66,14 @@ def main() -> None:
 
 def _call(components: dict[str, Any]) -> Any:
     """What the chosen component makes of the command line."""
+    arguments = sys.argv[2:]
+    if components.get(sys.argv[1] if arguments else '') is RunConfig:
+        if '--stages.help' in arguments:
+            rest = [one for one in arguments if one != '--stages.help']
+            print_stage_help(find_method(read_arguments(rest).method))
+            sys.exit()
+        if not any(one in ('-h', '--help') or one.endswith('.help') for one in arguments):
+            return read_arguments(arguments)
     parser = auto_parser(components, as_positional=False, parser_class=Parser)
     given = parser.instantiate(parser.parse_args())
     component, settings = components[given.subcommand], given[given.subcommand]

@@ -26,11 +26,17 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.pairs import DomainPair
 from spike_training.evaluation.statistics import batch_norms
-from spike_training.methods.bicross.settings import AdaptConfig, ViewConfig
+from spike_training.methods.bicross.settings import (
+    AdaptConfig,
+    CrossDomainConfig,
+    CrossModalityConfig,
+    PretrainConfig,
+    ViewConfig,
+)
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
 from spike_training.methods.bicross.stages.cross_modality import CrossModality
 from spike_training.methods.bicross.stages.pretrain import Pretrain
-from spike_training.settings.config import ModelConfig, StageConfig
+from spike_training.settings.config import ModelConfig
 
 STEPS = 4
 DIM = 12
@@ -48,13 +54,14 @@ def network(inputs='spikes'):
 
 
 def make_stage(kind):
-    config, model = StageConfig(kind=kind), ModelConfig()
+    model = ModelConfig()
     if kind == 'pretrain':
-        return Pretrain(network(), config, model)
+        return Pretrain(network(), PretrainConfig(), model)
     if kind == 'cross_modality':
-        config.teacher = 'teacher'
+        config = CrossModalityConfig(teacher='teacher')
         return CrossModality(network(), network('rgb'), config, model, DIM).double()
-    config.adapt = AdaptConfig(statistics='frozen', views=SAME, remove_drift=True)
+    adapt = AdaptConfig(statistics='frozen', views=SAME, remove_drift=True)
+    config = CrossDomainConfig(adapt=adapt)
     return CrossDomain(network(), config, model, DIM).double()
 
 

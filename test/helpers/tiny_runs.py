@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
-from spike_training.methods.bicross.settings import AdaptConfig
+from spike_training.methods.bicross.settings import (
+    AdaptConfig,
+    CrossDomainConfig,
+    CrossModalityConfig,
+    PretrainConfig,
+)
 from spike_training.settings.config import (
     DataConfig,
     EvaluateConfig,
     ModelConfig,
     RunConfig,
-    StageConfig,
     TargetConfig,
     TrainConfig,
 )
@@ -22,7 +26,7 @@ SETTINGS = {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'block
 def tiny_run(out, *stages, **changes):
     return RunConfig(
         out=out,
-        stages=list(stages) or [StageConfig()],
+        stages=list(stages) or [PretrainConfig()],
         model=ModelConfig(settings=SETTINGS),
         data=DataConfig(height=32, width=48, planes=[32, 64]),
         train=TrainConfig(
@@ -44,11 +48,10 @@ TARGET = TargetConfig(styles=['indoor'], planes=[48], rate_hz=10e3)
 def three_stages(out, resume=False, **adapt):
     return tiny_run(
         out,
-        StageConfig(name='teacher', input='rgb'),
-        StageConfig(name='mono_cross', kind='cross_modality', teacher='teacher', start='teacher'),
-        StageConfig(
+        PretrainConfig(name='teacher', input='rgb'),
+        CrossModalityConfig(name='mono_cross', teacher='teacher', start='teacher'),
+        CrossDomainConfig(
             name='bicross',
-            kind='cross_domain',
             start='mono_cross',
             adapt=AdaptConfig(start_batches=2, **adapt),
         ),

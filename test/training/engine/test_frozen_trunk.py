@@ -14,25 +14,30 @@ pytest.importorskip('timm')
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny  # noqa: E402
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite  # noqa: E402
 from spike_training.engine.optim import check_groups  # noqa: E402
+from spike_training.methods.bicross.settings import (  # noqa: E402
+    CrossDomainConfig,
+    CrossModalityConfig,
+    PretrainConfig,
+)
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
 from spike_training.methods.bicross.stages.cross_modality import CrossModality  # noqa: E402
 from spike_training.methods.bicross.stages.pretrain import Pretrain  # noqa: E402
-from spike_training.settings.config import ModelConfig, StageConfig  # noqa: E402
+from spike_training.settings.config import ModelConfig  # noqa: E402
 
 RANGE, DIM = (0.3, 80.0), 12
 
 
 def pretrain(network, rate):
-    return Pretrain(network, StageConfig(start='previous', encoder_rate=rate), ModelConfig())
+    return Pretrain(network, PretrainConfig(start='previous', encoder_rate=rate), ModelConfig())
 
 
 def cross_modality(network, rate):
-    config = StageConfig(kind='cross_modality', teacher='t', encoder_rate=rate)
+    config = CrossModalityConfig(teacher='t', encoder_rate=rate)
     return CrossModality(network, copy.deepcopy(network), config, ModelConfig(), DIM)
 
 
 def cross_domain(network, rate):
-    config = StageConfig(kind='cross_domain', encoder_rate=rate)
+    config = CrossDomainConfig(encoder_rate=rate)
     return CrossDomain(network, config, ModelConfig(), DIM)
 
 

@@ -23,8 +23,13 @@ from tiny_runs import tiny_run  # noqa: E402
 from spike_depth_ros.checkpoint import load_info  # noqa: E402
 from spike_training.engine.fabric import make_fabric  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import AdaptConfig  # noqa: E402
-from spike_training.settings.config import StageConfig, TargetConfig, to_yaml  # noqa: E402
+from spike_training.methods.bicross.settings import (  # noqa: E402
+    AdaptConfig,
+    CrossDomainConfig,
+    CrossModalityConfig,
+    PretrainConfig,
+)
+from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 GLOBAL = 4
@@ -75,10 +80,10 @@ def test_two_processes_give_the_losses_of_one(whole, tmp_path):
 def test_a_whole_run_on_two_processes(tmp_path):
     """From the command line: all stages, the choice of a network, the verdict; once, not twice."""
     stages = [
-        StageConfig(name='teacher', input='rgb'),
-        StageConfig(name='mono', kind='cross_modality', teacher='teacher', start='teacher'),
-        StageConfig(
-            name='bicross', kind='cross_domain', start='mono',
+        PretrainConfig(name='teacher', input='rgb'),
+        CrossModalityConfig(name='mono', teacher='teacher', start='teacher'),
+        CrossDomainConfig(
+            name='bicross', start='mono',
             adapt=AdaptConfig(start_batches=1, deploy='label_free'),
         ),
     ]  # fmt: skip

@@ -27,6 +27,8 @@ from tiny_runs import three_stages, tiny_run  # noqa: E402
 from spike_depth_ros.checkpoint import hash_file  # noqa: E402
 from spike_depth_ros.pictures import save_png  # noqa: E402
 from spike_training.errors import ConfigError, NonFiniteError  # noqa: E402
+from spike_training.methods.bicross import METHOD  # noqa: E402
+from spike_training.methods.bicross.settings import CrossDomainConfig, PretrainConfig  # noqa: E402
 from spike_training.reports.run_page import page, render, write_page  # noqa: E402
 from spike_training.reports.run_page.curves import curves  # noqa: E402
 from spike_training.reports.run_page.folder import read_run  # noqa: E402
@@ -34,7 +36,7 @@ from spike_training.reports.run_page.remarks import remarks, state  # noqa: E402
 from spike_training.reports.run_page.settings import differences  # noqa: E402
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.runs.sessions import Session, read_sessions  # noqa: E402
-from spike_training.settings.config import StageConfig, TargetConfig, to_yaml  # noqa: E402
+from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -134,7 +136,7 @@ class TestOfARun:
 
     def test_every_chart_is_a_picture(self, trained):
         for stage in read_run(trained.out).stages:
-            charts = curves(stage)
+            charts = curves(stage, METHOD)
             assert len(charts) > 6
             for chart in charts:
                 shapes = [part.tag for part in ElementTree.fromstring(chart['svg']).iter()]
@@ -199,7 +201,7 @@ class TestOfARun:
 
 class TestOfAnUnfinishedRun:
     def test_what_has_not_begun(self, tmp_path):
-        out = made(tmp_path / 'run', StageConfig(name='one'), StageConfig(name='two'))
+        out = made(tmp_path / 'run', PretrainConfig(name='one'), PretrainConfig(name='two'))
         scalars(out / 'one', {'step': 1, 'train/loss': 2.0})
         page(out)
         seen = Reader((out / 'index.html').read_text())
@@ -233,7 +235,7 @@ class TestOfAnUnfinishedRun:
         assert warning.count('\n') == 1
 
     def test_a_run_ends_well_without_a_page(self, tmp_path, capsys):
-        config = tiny_run(tmp_path / 'run', StageConfig(steps=1))
+        config = tiny_run(tmp_path / 'run', PretrainConfig(steps=1))
         (config.out / 'index.html').mkdir(parents=True)  # where no file can be written
         pipeline.run(config)
         assert (config.out / 'model.safetensors').exists()
@@ -288,9 +290,9 @@ class TestOfAStop:
 
 
 def stage_with(tmp_path, kind, *lines, warnings=()):
-    stages = [StageConfig(name='pre_src')]
+    stages = [PretrainConfig(name='pre_src')]
     if kind == 'cross_domain':
-        stages.append(StageConfig(name='bicross', kind=kind, start='pre_src'))
+        stages.append(CrossDomainConfig(name='bicross', start='pre_src'))
     out = made(tmp_path / 'run', *stages, target=TargetConfig())
     folder = out / stages[-1].name
     scalars(folder, *lines)
@@ -302,18 +304,18 @@ def stage_with(tmp_path, kind, *lines, warnings=()):
 class TestCurves:
     def test_what_no_chart_knows_gets_one(self, tmp_path):
         lines = ({'step': k, 'train/loss': 1.0, 'train/novel': 0.1 * k} for k in (1, 2, 3))
-        charts = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1])
+        charts = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1], METHOD)
         assert [chart['title'] for chart in charts] == ['Loss', 'novel']
 
     def test_several_rates_are_one_chart(self, tmp_path):
         line = {'step': 1, 'train/learning_rate': 1e-3, 'train/learning_rate_encoder': 1e-5}
-        (chart,) = curves(stage_with(tmp_path, 'pretrain', line).stages[-1])
+        (chart,) = curves(stage_with(tmp_path, 'pretrain', line).stages[-1], METHOD)
         assert chart['title'] == 'Learning rate'
         assert '>encoder<' in chart['svg']
 
     def test_one_peak_does_not_flatten_the_rest(self, tmp_path):
         lines = [{'step': k, 'train/loss': 1.0 if k else 1000.0} for k in range(100)]
-        (chart,) = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1])
+        (chart,) = curves(stage_with(tmp_path, 'pretrain', *lines).stages[-1], METHOD)
         ticks = [part.text for part in ElementTree.fromstring(chart['svg']).iter() if part.text]
         assert '0.5' in ticks
         assert '1000' not in ticks
@@ -324,7 +326,7 @@ class TestCurves:
             {'step': 1, 'train/loss': 1.0},
             {'step': 1, 'validation/loss': 0.3, 'validation/teacher_criterion': 0.3},
         )  # fmt: skip
-        loss, criterion = curves(run.stages[-1])
+        loss, criterion = curves(run.stages[-1], METHOD)
         assert 'circle' not in loss['svg']
         assert 'circle' in criterion['svg']
 
@@ -333,7 +335,7 @@ class TestCurves:
             tmp_path, 'cross_domain', {'step': 1, 'train/kept': 0.99, 'train/loss': 1.0},
             warnings=[(1, 'too many')],
         )  # fmt: skip
-        loss, kept = (chart['svg'] for chart in curves(run.stages[-1]))
+        loss, kept = (chart['svg'] for chart in curves(run.stages[-1], METHOD))
         assert '>bounds<' in kept
         assert '>warning<' in kept
         assert '>warning<' not in loss
@@ -342,7 +344,7 @@ class TestCurves:
         run = stage_with(
             tmp_path, 'pretrain', *({'step': k, 'train/loss': float('nan')} for k in (1, 2))
         )
-        assert curves(run.stages[-1]) == []
+        assert curves(run.stages[-1], METHOD) == []
 
 
 def scores(network, constant=0.5, other=0.6, held=0.68, complete=True, mean=0.6):
@@ -400,14 +402,16 @@ class TestRemarks:
 
 
 def test_settings_that_differ(tmp_path):
-    run = read_run(made(tmp_path / 'run', StageConfig(name='a'), target=TargetConfig(light=0.25)))
-    found = differences(run.config)
+    run = read_run(
+        made(tmp_path / 'run', PretrainConfig(name='a'), target=TargetConfig(light=0.25))
+    )
+    found = differences(run.config, METHOD)
     assert ('train.steps', '3', '2000') in found
     assert ('target.light', '0.25', '0.5') in found
     assert ('model.settings.stem', '8', '–') in found
     assert not [name for name, *_ in found if name.startswith(('out', 'resume', 'a: '))]
-    assert differences({**run.config, 'novel': 3})[-1] != ('novel', '3', 'null')
-    assert ('novel', '3', '–') in differences({**run.config, 'novel': 3})
+    assert differences({**run.config, 'novel': 3}, METHOD)[-1] != ('novel', '3', 'null')
+    assert ('novel', '3', '–') in differences({**run.config, 'novel': 3}, METHOD)
 
 
 def test_a_target_without_depth_has_no_table(trained):

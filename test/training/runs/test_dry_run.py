@@ -18,13 +18,18 @@ from tiny_runs import tiny_run  # noqa: E402
 from trees import write_dat, write_paper_sets, write_vkitti  # noqa: E402
 
 from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.methods.bicross.settings import (  # noqa: E402
+    AdaptConfig,
+    CrossDomainConfig,
+    CrossModalityConfig,
+    PretrainConfig,
+)
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.runs.build import context, make_stage  # noqa: E402
 from spike_training.runs.memory import footprint, kept, noise  # noqa: E402
 from spike_training.runs.recordings import focal_lengths  # noqa: E402
 from spike_training.runs.sources import make_source, make_target, target_parts  # noqa: E402
-from spike_training.settings.config import DataConfig, StageConfig, TargetConfig  # noqa: E402
+from spike_training.settings.config import DataConfig, TargetConfig  # noqa: E402
 from spike_training.settings.reading import load_config  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,10 +43,10 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 def three_stages(out, **changes):
     return tiny_run(
         out,
-        StageConfig(name='teacher', input='rgb', epochs=2, encoder_rate=0.1),
-        StageConfig(name='mono', kind='cross_modality', teacher='teacher', start='teacher'),
-        StageConfig(
-            name='bicross', kind='cross_domain', start='mono', epochs=3,
+        PretrainConfig(name='teacher', input='rgb', epochs=2, encoder_rate=0.1),
+        CrossModalityConfig(name='mono', teacher='teacher', start='teacher'),
+        CrossDomainConfig(
+            name='bicross', start='mono', epochs=3,
             adapt=AdaptConfig(start_batches=2),
         ),
         dry_run=True,
@@ -149,8 +154,10 @@ def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):
     pytest.importorskip('timm')
     config = tiny_run(
         tmp_path,
-        StageConfig(name='a', input='rgb', start='imagenet', imagenet=str(tmp_path / 'vit.pth')),
-        StageConfig(name='b', input='rgb', start='imagenet'),
+        PretrainConfig(
+            name='a', input='rgb', start='imagenet', imagenet=str(tmp_path / 'vit.pth')
+        ),
+        PretrainConfig(name='b', input='rgb', start='imagenet'),
         dry_run=True,
     )
     config.model.architecture = 'dpt_hybrid'

@@ -35,11 +35,11 @@ from spike_training.evaluation.verdict import (  # noqa: E402
     score_predictors,
     with_changes,
 )
+from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
 from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.runs.sources import make_source, make_target  # noqa: E402
 from spike_training.settings.config import (  # noqa: E402
     ModelConfig,
-    StageConfig,
     TargetConfig,
     to_yaml,
 )
@@ -52,8 +52,8 @@ def teacher_and_student(tmp_path_factory):
     out = tmp_path_factory.mktemp('runs') / 'two'
     config = tiny_run(
         out,
-        StageConfig(name='teacher', input='rgb', si='rooted', si_lambda=0.85),
-        StageConfig(name='student', start='previous', steps=1, learning_rate=1e-9, width=64),
+        PretrainConfig(name='teacher', input='rgb', si='rooted', si_lambda=0.85),
+        PretrainConfig(name='student', start='previous', steps=1, learning_rate=1e-9, width=64),
     )
     pipeline.run(config)
     return config
@@ -93,7 +93,7 @@ def test_a_stage_starts_from_imagenet(tmp_path):
     torch.manual_seed(1)
     trunk = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
     torch.save(trunk.state_dict(), tmp_path / 'timm.pth')
-    stage = StageConfig(
+    stage = PretrainConfig(
         name='teacher', input='rgb', start='imagenet', imagenet=str(tmp_path / 'timm.pth')
     )
     config = tiny_run(tmp_path, stage)
@@ -120,7 +120,7 @@ def lite_weights(tmp_path_factory):
 
 @pytest.mark.parametrize('rate', [0.0, 0.3])
 def test_a_trunk_of_imagenet_is_kept_or_learns_slowly(tmp_path, lite_weights, rate):
-    stage = StageConfig(
+    stage = PretrainConfig(
         start='imagenet', imagenet=str(lite_weights), encoder_rate=rate, si='absolute'
     )
     config = tiny_run(tmp_path / 'run', stage)

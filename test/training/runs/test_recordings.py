@@ -23,7 +23,12 @@ from spike_training.engine.fabric import make_fabric  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
 from spike_training.evaluation.evaluate import Estimate  # noqa: E402
 from spike_training.evaluation.verdict import score_predictors  # noqa: E402
-from spike_training.methods.bicross.settings import AdaptConfig  # noqa: E402
+from spike_training.methods.bicross.settings import (  # noqa: E402
+    AdaptConfig,
+    CrossDomainConfig,
+    CrossModalityConfig,
+    PretrainConfig,
+)
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.runs.build import describe  # noqa: E402
 from spike_training.runs.epochs import with_steps  # noqa: E402
@@ -38,11 +43,10 @@ from spike_training.sampling.clip_source import ClipSource, moved  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
 from spike_training.settings.config import (  # noqa: E402
     DataConfig,
-    StageConfig,
     TargetConfig,
     problems_of,
 )
-from spike_training.settings.reading import load_config, settings_problems  # noqa: E402
+from spike_training.settings.reading import load_config, read_arguments  # noqa: E402
 from spike_training.tables.plan import load_table  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -238,9 +242,9 @@ class TestLabelsOfTheTarget:
         """The weights that a stage across domains ends with."""
         config = tiny_run(
             out,
-            StageConfig(name='pre_src'),
-            StageConfig(
-                name='bicross', kind='cross_domain', start='pre_src',
+            PretrainConfig(name='pre_src'),
+            CrossDomainConfig(
+                name='bicross', start='pre_src',
                 adapt=AdaptConfig(start_batches=1, deploy='label_free', remove_drift=True),
             ),
             target=TargetConfig(recordings=target),
@@ -262,12 +266,12 @@ class TestRuns:
     def test_a_whole_run_from_clear_to_foggy(self, streets, tmp_path):
         config = tiny_run(
             tmp_path / 'run',
-            StageConfig(name='teacher', input='rgb', epochs=1),
-            StageConfig(
-                name='mono', kind='cross_modality', teacher='teacher', start='teacher', steps=2
+            PretrainConfig(name='teacher', input='rgb', epochs=1),
+            CrossModalityConfig(
+                name='mono', teacher='teacher', start='teacher', steps=2
             ),
-            StageConfig(
-                name='bicross', kind='cross_domain', start='mono', steps=2,
+            CrossDomainConfig(
+                name='bicross', start='mono', steps=2,
                 adapt=AdaptConfig(start_batches=1),
             ),
             target=TargetConfig(recordings={'vkitti': f'{streets},variation=fog'}),
@@ -308,7 +312,7 @@ class TestRuns:
 
     def test_samples_that_others_stand_in_for_are_told(self, tmp_path):
         sets = write_vkitti(tmp_path / 'vkitti', variations=('clone',))
-        config = tiny_run(tmp_path / 'run', StageConfig(epochs=1))
+        config = tiny_run(tmp_path / 'run', PretrainConfig(epochs=1))
         config.data = data_of(sets)
         train = source_of(config.data)
         name = train.recording(0)
@@ -331,8 +335,8 @@ class TestRuns:
     def test_epochs_count_the_labelled_frames_of_the_side_that_trains(self, streets, tmp_path):
         config = tiny_run(
             tmp_path,
-            StageConfig(epochs=3),
-            StageConfig(name='b', kind='cross_domain', start='previous', epochs=1),
+            PretrainConfig(epochs=3),
+            CrossDomainConfig(name='b', start='previous', epochs=1),
             target=TargetConfig(recordings={'vkitti': f'{streets}'}),
         )
         config.data = data_of(streets)
@@ -355,7 +359,9 @@ class TestRuns:
         assert [stage.steps for stage in row.config.stages] == [24]
 
     def test_wrong_settings_are_named(self):
-        config = tiny_run(Path(), StageConfig(epochs=3, steps=2), StageConfig(name='b', epochs=1))
+        config = tiny_run(
+            Path(), PretrainConfig(epochs=3, steps=2), PretrainConfig(name='b', epochs=1)
+        )
         config.stages[1].styles = ['road']
         config.data = DataConfig(
             recordings={'kiti': 'x'}, transform='authors', random_crop=True, mean_rate=1.0
@@ -398,7 +404,7 @@ def test_a_real_target_is_an_override_of_mini(tmp_path, real):
     where = where or write_dat(tmp_path / 'dat', planes=200, height=250, width=400)
     config = ['--config', str(ROOT / 'training' / 'configs' / 'mini.yaml'), '--out', 'x']
     option = ['--target.recordings.dat', str(where)]
-    assert settings_problems([*config, *option]) == []
+    assert read_arguments([*config, *option])
     settings = load_config(ROOT / 'training' / 'configs' / 'mini.yaml')
     settings.target.recordings = {'dat': str(where)}
     assert not isinstance(make_source(settings, 'train', CPU), ClipSource)
@@ -410,9 +416,9 @@ def test_a_real_target_is_an_override_of_mini(tmp_path, real):
 
 
 def test_a_checkpoint_knows_the_cameras_of_what_its_stage_looked_at(streets, spikes, tmp_path):
-    learnt = StageConfig(name='learnt')
-    adapted = StageConfig(name='adapted', kind='cross_domain', start='learnt')
-    bound = StageConfig(name='bound', domain='target')
+    learnt = PretrainConfig(name='learnt')
+    adapted = CrossDomainConfig(name='adapted', start='learnt')
+    bound = PretrainConfig(name='bound', domain='target')
     target = TargetConfig(
         recordings={'dat': f'{spikes},size=64x32,rate_hz=2560,fx=99'}, rate_hz=2560.0, planes=[64]
     )

@@ -95,7 +95,9 @@ def test_the_rows_of_mini_are_what_they_say():
     assert (last['rgb_init'].kind, last['rgb_init'].start) == ('pretrain', 'teacher')
     assert last['rgb_init'].learning_rate == last['mono_cross'].learning_rate
     assert last['no_pseudo'].adapt.pseudo_weight == 0
-    assert [name for name, stage in last.items() if stage.domain == 'target'] == ['supervised']
+    assert [name for name, stage in last.items() if stage.batches.domain == 'target'] == [
+        'supervised'
+    ]
 
 
 def test_the_printed_row_is_that_of_mini_printed():
@@ -277,7 +279,7 @@ def test_all_mistakes_are_named_at_once(file):
         'rows[6].override.out is given: expected it as --out',
         "row o: model.architecture is 'moon'",
         'row t: target is missing: expected one',
-        "stages.h.domain is 'target': expected it in a pretrain stage of spikes only",
+        'stages.h.domain is given: expected it in a stage of kind pretrain only',
         "rows[9] is 'x': expected settings",
         'claims[0].below is []',
         'claims[0].by is -1',

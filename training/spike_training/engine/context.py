@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load
+from spike_depth_ros.checkpoint import DepthInfo, Tensors, load
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
 from spike_training.engine.processes import is_first
@@ -32,10 +32,10 @@ class Context:
 
     config: RunConfig
     stage: StageConfig
-    info: CheckpointInfo
+    info: DepthInfo
     trained: Mapping[str, Path]
     device: torch.device
-    load: Callable[[Path], tuple[CheckpointInfo, Tensors]] = load
+    load: Callable[[Path], tuple[DepthInfo, Tensors]] = load
 
     @property
     def folder(self) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic
 
@@ -21,9 +21,6 @@ from spike_training.engine.context import Context
 from spike_training.engine.pairs import DomainPair
 from spike_training.engine.stage import Source, Stage
 from spike_training.errors import ConfigError
-from spike_training.methods.bicross.stages.cross_domain import CrossDomain
-from spike_training.methods.bicross.stages.cross_modality import CrossModality
-from spike_training.methods.bicross.stages.pretrain import Pretrain
 from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, domains_of, fx_range, make_source, make_target
 from spike_training.sampling.sample import AnyBatch, Unlabelled
@@ -78,7 +75,7 @@ def make_stage(context: Context) -> Stage[Any]:
     Raises:
         ConfigError: The network that its result is averaged with is another one.
     """
-    stage = KINDS[context.stage.kind](context.stage, context)
+    stage = context.stage.build(context)
     name = context.stage.average_with
     if name is not None:
         given = context.load(context.trained[name])[1]
@@ -102,28 +99,15 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
     Raises:
         DataSetError: Recordings cannot be used.
     """
-    config, stage, device = context.config, context.stage, context.device
+    config, device, spec = context.config, context.device, context.stage.batches
     trains = split == 'train'
-    if stage.kind == 'cross_domain':
-        return DomainPair(
-            make_source(config, split, device, in_order=trains),
-            make_target(config, split, device, labels=False, in_order=trains),
-        )
-    if stage.domain == 'target':  # the upper bound, which has labels of the target
+    if spec.domain == 'target':
         return make_target(config, split, device, in_order=trains)
-    both = stage.kind == 'cross_modality'
-    rgb = stage.input == 'rgb'
-    return make_source(
-        config, split, device, rgb=rgb or both, spikes=both or not rgb, in_order=trains
-    )
-
-
-KINDS: dict[str, Callable[[StageConfig, Context], Stage[Any]]] = {
-    'pretrain': Pretrain.from_config,
-    'cross_modality': CrossModality.from_config,
-    'cross_domain': CrossDomain.from_config,
-}
-"""What builds a stage, by its kind."""
+    source = make_source(config, split, device, rgb=spec.rgb, spikes=spec.spikes, in_order=trains)
+    if spec.domain == 'source':
+        return source
+    target = make_target(config, split, device, labels=False, in_order=trains)
+    return DomainPair(source, target)
 
 
 def target_batches(

@@ -36,8 +36,9 @@ def samples_of(config: RunConfig, stage: StageConfig) -> int:
         DataSetError: The recordings cannot be used.
     """
     here, cpu = dataclasses.replace(config, data=stage.data(config.data)), torch.device('cpu')
-    if stage.kind == 'cross_domain' or stage.domain == 'target':
-        target = make_target(here, 'train', cpu, labels=stage.domain == 'target')
+    domain = stage.batches.domain
+    if domain != 'source':
+        target = make_target(here, 'train', cpu, labels=domain == 'target')
         assert isinstance(target, LabelledSource)  # checked with the config
         return len(target)
     source = make_source(here, 'train', cpu, spikes=False)

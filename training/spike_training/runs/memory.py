@@ -75,14 +75,14 @@ def footprint(here: Context, stage: Stage[Any]) -> Footprint:
 
 def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
     """A batch of the form that a stage is given, of noise; all depth is known."""
-    config, stage = here.config, here.stage
+    config, spec = here.config, here.stage.batches
     bins, near = config.model.bins, config.model.min_depth
     generator = torch.Generator().manual_seed(0)
     rgb = None
-    if stage.kind == 'cross_modality' or stage.input == 'rgb':
+    if spec.rgb:
         rgb = torch.rand(images, 3, height, width, generator=generator)
     # A network of RGB has no spikes simulated.
-    bins = 1 if stage.input == 'rgb' else bins
+    bins = bins if spec.spikes else 1
     shape = (images, bins, height, width)
     batch = Batch(
         counts=torch.randint(0, 2, shape, generator=generator, dtype=torch.uint8),
@@ -92,7 +92,7 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
         fx=torch.full((images,), config.model.canonical_fx),
         index=torch.arange(images),
     )
-    return Pair(batch, batch.unlabelled()) if stage.kind == 'cross_domain' else batch
+    return Pair(batch, batch.unlabelled()) if spec.domain == 'both' else batch
 
 
 def _activations(here: Context, stage: Stage[Any]) -> float:

@@ -182,8 +182,9 @@ def looked_at(
 
 def domains_of(config: RunConfig, stage: StageConfig) -> list[DataConfig]:
     """What a stage looks at: the source, the target, or both."""
-    domains = [] if stage.domain == 'target' else [config.data]
-    if stage.kind == 'cross_domain' or stage.domain == 'target':
+    domain = stage.batches.domain
+    domains = [] if domain == 'target' else [config.data]
+    if domain != 'source':
         assert config.target is not None  # checked with the config
         domains.append(config.target.data(config.data))
     return domains

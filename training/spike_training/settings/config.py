@@ -8,16 +8,20 @@ import dataclasses
 import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import yaml
 
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
-from spike_training.methods.bicross.settings import AdaptConfig, DistilConfig
 from spike_training.settings.ranges import Problems, above, at_least, share
 
-Kind = Literal['pretrain', 'cross_modality', 'cross_domain']
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spike_training.engine.context import Context
+    from spike_training.engine.stage import Stage
+
 Style = Literal['indoor', 'road', 'home']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
@@ -269,23 +273,35 @@ class TrainConfig:
             yield f'picture_every is {self.picture_every}: install {missing}, or set it to 0'
 
 
+@dataclass(frozen=True)
+class BatchSpec:
+    """Contents of a stage's batches.
+
+    Attributes:
+        domain: source or target: labelled samples of one domain; both: labelled ones of the
+            source, unlabelled ones of the target.
+        rgb: Whether samples of the source have colour images.
+        spikes: Whether samples of the source have spikes.
+    """
+
+    domain: Literal['source', 'target', 'both'] = 'source'
+    rgb: bool = False
+    spikes: bool = True
+
+
 @dataclass
 class StageConfig:
-    """One stage of training.
+    """One stage of training: settings that every kind of stage has.
+
+    A method adds its own in subclasses, one for each kind of stage.
 
     Attributes:
         name: Of its folder, and what the checkpoint says trained it.
-        kind: pretrain: depth and uncertainty from labelled scenes; cross_modality: the same for
-            spikes, with a teacher of RGB (see distil); cross_domain: from labelled scenes to
-            unlabelled spikes of the target (see adapt and target).
-        input: What the network sees: spikes, or rgb (the teacher of later stages).
-        domain: Whose labelled scenes teach it: source; or target, for a pretrain stage of spikes
-            that is the upper bound (Supervised in the tables of BiCross). No other setting lets
-            training see a label of the target.
+        kind: Kind of the stage, one of those of the method.
+        input: What the network sees: spikes, or rgb (a teacher of later stages).
         start: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, or imagenet (the encoder
             of dpt_hybrid or unet_lite as timm has it).
-        teacher: For cross_modality: the name of the earlier stage, with input rgb, that teaches.
         average_with: The name of an earlier stage whose weights those that the stage hands on are
             averaged with, half and half; null: none. What a network forgot since then it gets
             back, and keeps most of what it learnt (Wortsman et al., "Robust fine-tuning of
@@ -294,14 +310,10 @@ class StageConfig:
             unet_lite, from PyPI) or a local file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
         epochs: How often each labelled frame of the recordings is seen, instead of steps; null:
-            steps. In a cross_domain stage frames or windows of the target are counted.
+            steps. In a stage that trains on the target its frames or windows are counted.
         batch_size: Images a step and process; null: train.batch_size.
         learning_rate: Peak of the learning rate; null: train.learning_rate.
         warmup_steps: See train; null: train.warmup_steps.
-        encoder_rate: Learning rate of the encoder (of unet_lite: of its trunk) over that of the
-            rest of the network; below 1 where it has learnt before, as that of ImageNet has. 0:
-            it is kept as it is, with its statistics (which adapt.start_batches estimates anew)
-            and, in unet_lite, what makes its picture of spikes.
         height: Rows of an image; null: data.height.
         width: Columns of an image; null: data.width. The canonical focal length of the stage is
             model.canonical_fx * width / data.width.
@@ -309,24 +321,13 @@ class StageConfig:
         styles: Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be
             named more than once.
         settings: Sizes of the architecture that differ from model.settings in this stage.
-        si: Form of the scale-invariant loss: plain (Eq. 5 as printed), rooted (the authors'
-            code) or absolute (ours: absolute values in place of squares).
-        si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
-        gradient_weight: Weight of the loss of the edges of depth, which BiCross has not; 0: none.
-        sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
-        uncertainty_weight: Weight of the loss of the uncertainty.
-        ema_decay: Share of the averaged weights kept at each step; null: train.ema_decay. Where
-            a cross_domain stage exports its teacher, which is an average, it averages no further.
-        distil: For cross_modality.
-        adapt: For cross_domain.
+        ema_decay: Share of the averaged weights kept at each step; null: train.ema_decay.
     """
 
     name: str = 'pre_src'
-    kind: Kind = 'pretrain'
+    kind: str = ''
     input: Literal['spikes', 'rgb'] = 'spikes'
-    domain: Literal['source', 'target'] = 'source'
     start: str = 'scratch'
-    teacher: str | None = None
     average_with: str | None = None
     imagenet: str = 'hub'
     steps: int | None = None
@@ -334,35 +335,53 @@ class StageConfig:
     batch_size: int | None = None
     learning_rate: float | None = None
     warmup_steps: int | None = None
-    encoder_rate: float = 1.0
     height: int | None = None
     width: int | None = None
     planes: list[int] | None = None
     styles: list[Style] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    si: Literal['plain', 'rooted', 'absolute'] = 'plain'
-    si_lambda: float = 0.5
-    gradient_weight: float = 0.0
-    sky_weight: float = 0.2
-    uncertainty_weight: float = 1.0
     ema_decay: float | None = None
-    distil: DistilConfig = field(default_factory=DistilConfig)
-    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+
+    def build(self, context: Context) -> Stage[Any]:
+        """Build the networks of the stage and their loss."""
+        raise NotImplementedError(f'no stage is built from settings of kind {self.kind!r}')
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Contents of the batches that the stage trains on."""
+        return BatchSpec(rgb=self.input == 'rgb', spikes=self.input == 'spikes')
+
+    @property
+    def validates_loss(self) -> bool:
+        """Whether the loss of a validation is the quantity that training minimises."""
+        return True
+
+    @property
+    def summary(self) -> str:
+        """What the stage does, in a few words, for the page of a run."""
+        return f'stage of kind {self.kind}'
+
+    def result(self, selection: Mapping[str, Any] | None) -> str:
+        """Describe the weights that the stage hands on, for the page of a run.
+
+        Args:
+            selection: What selection.json holds; None: there is none.
+        """
+        return (
+            f'The averaged weights of {self.name} at its last step are exported. Nothing was '
+            'selected by a figure.'
+        )
 
     @property
     def builds_on(self) -> tuple[str, ...]:
         """The names of earlier stages that it needs; a start that is no name is among them."""
-        named = (self.teacher, self.start, self.average_with)
-        return tuple(name for name in named if name is not None)
+        return (self.start,) if self.average_with is None else (self.start, self.average_with)
 
     def train(self, train: TrainConfig) -> TrainConfig:
         """The loop's settings with what this stage says otherwise."""
-        own = _over(
+        return _over(
             train, self, 'steps', 'batch_size', 'learning_rate', 'warmup_steps', 'ema_decay'
         )
-        if self.kind == 'cross_domain' and self.adapt.deploy != 'student':
-            return dataclasses.replace(own, ema_decay=0.0)
-        return own
 
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what this stage says otherwise."""
@@ -389,31 +408,49 @@ class StageConfig:
         # The sizes and rates are checked with train and data, which they replace a part of.
         yield from self.train(TrainConfig(tensorboard=False, picture_every=0)).problems()
         yield from self.data(DataConfig()).problems()
-        yield from at_least(self, 0, 'encoder_rate')
-        if self.encoder_rate == 0 and self.start == 'scratch':
-            yield 'encoder_rate is 0: expected more, or a start with an encoder that has learnt'
         if self.epochs is not None:
             yield from above(self, 0, 'epochs')
             if self.steps is not None:
                 yield f'epochs is {self.epochs:g} and steps {self.steps}: expected one of them'
-        if not 0 <= self.si_lambda <= 1:
-            yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
-        yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
-        if self.kind != 'pretrain' and self.input != 'spikes':
-            yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
-        if self.domain == 'target' and (self.kind, self.input) != ('pretrain', 'spikes'):
-            yield "domain is 'target': expected it in a pretrain stage of spikes only"
-        if (self.teacher is None) == (self.kind == 'cross_modality'):
-            expected = 'the name of a stage' if self.teacher is None else 'null'
-            yield f'teacher is {self.teacher!r}: expected {expected} in one of kind {self.kind}'
-        for name, kind, default in (
-            ('distil', 'cross_modality', DistilConfig()),
-            ('adapt', 'cross_domain', AdaptConfig()),
-        ):
-            part: Any = getattr(self, name)
-            if self.kind != kind and part != default:
-                yield f'{name} is given: expected it in a stage of kind {kind} only'
-            yield from (f'{name}.{problem}' for problem in part.problems())
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield what is wrong between the stage, the run and the stages before it."""
+        inputs = {earlier.name: earlier.input for earlier in before}
+        if self.name in ('scratch', 'previous', 'imagenet'):
+            yield f'name is {self.name!r}: expected another one, it means something as a start'
+        if self.start == 'previous':
+            if not before:
+                yield "start is 'previous': there is no stage before the first"
+        elif self.start == 'imagenet':
+            # Imported here, as in ModelConfig.problems.
+            from spike_depth_ros.model.registry import IMAGENET
+
+            if config.model.architecture not in IMAGENET:
+                yield (
+                    f"start is 'imagenet': there are such weights for {' and '.join(IMAGENET)} "
+                    f'alone, model.architecture is {config.model.architecture}'
+                )
+            elif self.imagenet == 'package' and config.model.architecture != 'unet_lite':
+                yield (
+                    f"imagenet is 'package': there is one for unet_lite alone; of "
+                    f'{config.model.architecture} expected hub or a file'
+                )
+        elif self.start not in ('scratch', *inputs):
+            yield (
+                f'start is {self.start!r}: expected scratch, previous, imagenet or the name of an '
+                'earlier stage'
+            )
+        average = self.average_with
+        if average is not None and inputs.get(average) != self.input:
+            kind = 'RGB' if self.input == 'rgb' else 'spikes'
+            yield f'average_with is {average!r}: expected the name of an earlier stage of {kind}'
+        counted = config.data.recordings
+        if self.batches.domain != 'source':
+            counted = {} if config.target is None else config.target.recordings
+        if self.epochs is not None and not counted:
+            yield 'epochs is given: procedural scenes have no end, give steps'
+        if self.styles is not None and config.data.recordings:
+            yield 'styles is given: expected none, data.recordings are no procedural scenes'
 
 
 @dataclass
@@ -458,11 +495,13 @@ class RunConfig:
             and write nothing (also --dry-run true).
         resume: Continue the run in that folder from its newest checkpoint. Without it a folder
             that already holds a run is refused.
+        method: Training method: bicross, or the import path of one that is not of this package,
+            my_package.my_method:METHOD, see docs/training.md.
         stages: The stages in order; see --stages.help.
         model: The network.
         data: What is looked at.
-        target: Where the network shall work; needed for stages of kind cross_domain. The report
-            then has figures for it too. null: none.
+        target: Where the network shall work; needed for stages that train on it, as those of kind
+            cross_domain do. The report then has figures for it too. null: none.
         train: The loop.
         evaluate: Evaluation and calibration.
         seed: Of the scenes and of the first weights.
@@ -477,7 +516,8 @@ class RunConfig:
     out: Path = field(default_factory=Path)
     dry_run: bool = False
     resume: bool = False
-    stages: list[StageConfig] = field(default_factory=lambda: [StageConfig()])
+    method: str = 'bicross'
+    stages: list[StageConfig] = field(default_factory=list)
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     target: TargetConfig | None = None
@@ -526,67 +566,15 @@ def problems_of(config: RunConfig) -> list[str]:
     if not config.stages:
         problems.append('stages is empty: expected one or more')
     for i, stage in enumerate(config.stages):
-        where = f'stages[{i}].'
-        problems += (where + problem for problem in _order(config, config.stages[:i], stage))
+        found = stage.problems_in_run(config, config.stages[:i])
+        problems += (f'stages[{i}].{problem}' for problem in found)
+        if stage.batches.domain != 'source' and config.target is None:
+            problems.append(
+                f'stages[{i}] trains on the target: expected a target, the settings say none'
+            )
     names = [stage.name for stage in config.stages]
     problems += (f'stages: two are named {name}' for name in {*names} if names.count(name) > 1)
     return problems
-
-
-def _order(config: RunConfig, before: list[StageConfig], stage: StageConfig) -> Problems:
-    """What is wrong between a stage and what it builds on."""
-    inputs = {earlier.name: earlier.input for earlier in before}
-    if stage.name in ('scratch', 'previous', 'imagenet'):
-        yield f'name is {stage.name!r}: expected another one, it means something as a start'
-    if stage.start == 'previous':
-        if not before:
-            yield "start is 'previous': there is no stage before the first"
-    elif stage.start == 'imagenet':
-        # Imported here, as in ModelConfig.problems.
-        from spike_depth_ros.model.registry import IMAGENET
-
-        if config.model.architecture not in IMAGENET:
-            yield (
-                f"start is 'imagenet': there are such weights for {' and '.join(IMAGENET)} alone, "
-                f'model.architecture is {config.model.architecture}'
-            )
-        elif stage.imagenet == 'package' and config.model.architecture != 'unet_lite':
-            yield (
-                f"imagenet is 'package': there is one for unet_lite alone; of "
-                f'{config.model.architecture} expected hub or a file'
-            )
-    elif stage.start not in ('scratch', *inputs):
-        yield (
-            f'start is {stage.start!r}: expected scratch, previous, imagenet or the name of an '
-            'earlier stage'
-        )
-    teacher = stage.teacher if stage.kind == 'cross_modality' else None
-    if teacher is not None and inputs.get(teacher) != 'rgb':
-        yield f'teacher is {teacher!r}: expected the name of an earlier stage of RGB'
-    average = stage.average_with
-    if average is not None and inputs.get(average) != stage.input:
-        kind = 'RGB' if stage.input == 'rgb' else 'spikes'
-        yield f'average_with is {average!r}: expected the name of an earlier stage of {kind}'
-    yield from _recorded(config, stage)
-    if stage.domain == 'target' and config.target is None:
-        yield "domain is 'target': expected a target, the settings say none"
-    if stage.kind == 'cross_domain':
-        if config.target is None:
-            yield "kind is 'cross_domain': expected a target, the settings say none"
-        if stage.start in ('scratch', 'imagenet'):
-            yield f'start is {stage.start!r}: expected previous or the name of an earlier stage'
-
-
-def _recorded(config: RunConfig, stage: StageConfig) -> Problems:
-    """What a stage says of recordings, or of procedural scenes, without looking at any."""
-    if stage.epochs is not None:
-        counted = config.data.recordings
-        if stage.kind == 'cross_domain' or stage.domain == 'target':
-            counted = {} if config.target is None else config.target.recordings
-        if not counted:
-            yield 'epochs is given: procedural scenes have no end, give steps'
-    if stage.styles is not None and config.data.recordings:
-        yield 'styles is given: expected none, data.recordings are no procedural scenes'
 
 
 def check(config: RunConfig) -> None:

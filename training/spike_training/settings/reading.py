@@ -8,13 +8,15 @@ import dataclasses
 import difflib
 import types
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from spike_training.engine.method import Method, find_method
 from spike_training.errors import ConfigError
-from spike_training.settings.config import RunConfig, listed, problems_of
+from spike_training.settings.config import RunConfig, StageConfig, listed, problems_of
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
 
@@ -25,18 +27,24 @@ def without_dashes(argument: str) -> str:
     return name.replace('--dry-run', '--dry_run') + equals + value
 
 
-def settings_problems(arguments: Sequence[str]) -> list[str]:
-    """Everything that is wrong with the settings of a run.
+def read_arguments(arguments: Sequence[str]) -> RunConfig:
+    """Read the settings of a run from a command line.
 
     Args:
         arguments: ``--config FILE`` and ``--name value`` or ``--name=value``, as often as wanted.
+
+    Raises:
+        ConfigError: A setting is unknown or of another type; lists all else that is wrong, too.
     """
     problems: list[str] = []
     given = _given(arguments, problems)
-    if 'out' not in given and not given.get('dry_run'):
-        problems.append(NO_OUT)
-    config = read_settings(RunConfig, {'out': '', **given}, '', problems)
-    return problems + problems_of(config)
+    config = read_run({'out': '', **given}, '', problems)
+    if problems:
+        if config.out == Path() and not config.dry_run:
+            problems.append(NO_OUT)
+        problems += problems_of(config)
+        raise ConfigError(f'{listed(problems)}\nSee run.py train --help')
+    return config
 
 
 def load_config(path: Path) -> RunConfig:
@@ -46,12 +54,73 @@ def load_config(path: Path) -> RunConfig:
         ConfigError: Lists everything that is wrong with it.
     """
     problems: list[str] = []
-    config: RunConfig = read_settings(
-        RunConfig, {'out': '', **read_tree(path, problems)}, '', problems
-    )
+    config = read_run({'out': '', **read_tree(path, problems)}, '', problems)
     if problems := problems + problems_of(config):
         raise ConfigError(f'{path}: {listed(problems)}')
     return config
+
+
+def read_run(given: Mapping[str, Any], where: str, problems: list[str]) -> RunConfig:
+    """Read the settings of a run, its stages by the method that it names.
+
+    Args:
+        given: Settings by name.
+        where: What to put before the names in messages.
+        problems: Grows by everything that is wrong.
+    """
+    rest = {name: value for name, value in given.items() if name != 'stages'}
+    config: RunConfig = read_settings(RunConfig, rest, where, problems)
+    try:
+        method = find_method(config.method)
+    except ConfigError as error:
+        problems.append(f'{where}{error}')
+        config.stages = [StageConfig()]  # of another method nothing is known
+        return config
+    stages = given.get('stages', [{}])
+    if not isinstance(stages, list):
+        problems.append(f'{where}stages is {stages!r}: expected a list, each settings')
+        stages = [{}]
+    for i, stage in enumerate(stages):
+        place = f'{where}stages[{i}]'
+        if not isinstance(stage, dict):
+            problems.append(f'{place} is {stage!r}: expected {_describe(StageConfig)}')
+            stage = {}
+        config.stages.append(read_stage(method, stage, f'{place}.', problems))
+    return config
+
+
+def read_stage(
+    method: Method, given: Mapping[str, Any], where: str, problems: list[str]
+) -> StageConfig:
+    """Read the settings of a stage, as its kind has them.
+
+    Settings that other kinds of stages have may be given, but with their defaults alone: configs
+    of older versions name all of them in each stage.
+
+    Args:
+        method: With the kinds of stages.
+        given: Settings by name.
+        where: What to put before the names in messages.
+        problems: Grows by everything that is wrong.
+    """
+    kind = given.get('kind', method.stages[0].kind)
+    settings = method.kinds.get(str(kind))
+    if settings is None:
+        problems.append(f'{where}kind is {kind!r}: expected {" or ".join(method.kinds)}')
+        settings, given = method.stages[0], {**given, 'kind': method.stages[0].kind}
+    names = get_type_hints(settings)
+    own = {}
+    for name, value in given.items():
+        others = [other for other in method.stages if name in get_type_hints(other)]
+        if name in names or not others:
+            own[name] = value
+            continue
+        read = read_settings(others[0], {name: value}, where, problems)
+        if kind == settings.kind and getattr(read, name) != getattr(others[0](), name):
+            kinds = ' or '.join(other.kind for other in others)
+            problems.append(f'{where}{name} is given: expected it in a stage of kind {kinds} only')
+    stage: StageConfig = read_settings(settings, own, where, problems)
+    return stage
 
 
 def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
@@ -68,11 +137,23 @@ def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
         if name == '--config':
             merge(given, read_tree(value, problems))
         else:
-            tree: Any = yaml.safe_load(value)
-            for key in reversed(without_dashes(name)[2:].split('.')):
-                tree = {key: tree}
-            merge(given, tree)
+            *parents, key = without_dashes(name)[2:].split('.')
+            tree = given
+            for parent in parents:
+                if not isinstance(tree.get(parent), dict):
+                    tree[parent] = {}
+                tree = tree[parent]
+            tree[key] = value if name == '--out' else _parsed(value)
     return given
+
+
+def _parsed(text: str) -> Any:
+    """The value of an option; what is no value of YAML, or a date, is a text."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return text if isinstance(value, date) else value
 
 
 def read_tree(path: str | Path, problems: list[str]) -> dict[str, Any]:
@@ -166,7 +247,9 @@ def _fits(value: Any, hint: Any) -> bool:
             and all(map(_fits, value, arguments))
         )
     if origin is dict:
-        return isinstance(value, dict)
+        return isinstance(value, dict) and all(
+            _fits(item, arguments[1]) for item in value.values()
+        )
     if hint is float:
         return _is_number(value)
     if hint is Path:

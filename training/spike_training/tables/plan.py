@@ -20,15 +20,19 @@ import torch
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.registry import SETTINGS, build
 from spike_training.commands.adabn import refusal
+from spike_training.engine.method import Method, find_method
 from spike_training.errors import ConfigError
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.recordings import check_places
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
-from spike_training.settings.reading import merge, read_settings, read_tree
+from spike_training.settings.reading import (
+    merge,
+    read_run,
+    read_settings,
+    read_stage,
+    read_tree,
+)
 from spike_training.tables.settings import RowConfig, TableConfig, unknown
-
-OF_ONE_KIND = ('teacher', 'distil', 'adapt')
-"""Settings of a stage that mean something to one kind only."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +80,9 @@ def load_table(path: Path) -> Table:
     base: dict[str, Any] = {}
     if settings.base:
         base = read_tree(path.parent / settings.base, problems)
-        read_settings(RunConfig, {'out': '', **base}, f'base {settings.base}: ', problems)
-    stages = _Stages(base.pop('stages', None) or [], settings.stages, problems)
+        read_run({'out': '', **base}, f'base {settings.base}: ', problems)
+    method = find_method(str(base.get('method', RunConfig.method)))
+    stages = _Stages(method, base.pop('stages', None) or [], settings.stages, problems)
     tree = _with(base, settings.override, 'override', problems)
     rows = []
     for i, row in enumerate(settings.rows):
@@ -157,12 +162,16 @@ class _Stages:
     """The stages of a base and those of a table, each worked out once.
 
     Args:
+        method: With the kinds of stages.
         base: The stages of the base.
         own: Those of the table, as differences.
         problems: Grows by everything that is wrong.
     """
 
-    def __init__(self, base: Sequence[Any], own: Mapping[str, Any], problems: list[str]) -> None:
+    def __init__(
+        self, method: Method, base: Sequence[Any], own: Mapping[str, Any], problems: list[str]
+    ) -> None:
+        self.method = method
         self.base: dict[str, dict[str, Any]] = {}
         self.own = own
         self.problems = problems
@@ -205,8 +214,7 @@ class _Stages:
     def _stage(self, name: str) -> StageConfig:
         """A stage; what is wrong with the base's own was found with the base."""
         tree = {**self._tree(name, ()), 'name': name}
-        stage: StageConfig = read_settings(StageConfig, tree, '', [])
-        return stage
+        return read_stage(self.method, tree, '', [])
 
     def _tree(self, name: str, way: tuple[str, ...]) -> dict[str, Any]:
         """The settings of a stage, those that it is like included."""
@@ -228,7 +236,6 @@ class _Stages:
             self.problems.append(f'stages.{name} is {given!r}: expected settings, "name: value"')
             return tree
         changes = {key: value for key, value in given.items() if key != 'like'}
-        read_settings(StageConfig, changes, f'stages.{name}.', self.problems)
         if changes.get('start') == 'previous':
             self.problems.append(
                 f"stages.{name}.start is 'previous': expected scratch, imagenet or the name of a "
@@ -246,7 +253,11 @@ class _Stages:
                 self.problems.append(f'stages.{name}.like is {like!r}: {expected}')
             else:
                 tree = copy.deepcopy(self._tree(like, way))
-        if 'kind' in changes and changes['kind'] != tree.get('kind', StageConfig.kind):
-            tree = {key: value for key, value in tree.items() if key not in OF_ONE_KIND}
+        kind = {'kind': tree['kind']} if 'kind' in tree else {}
+        read_stage(self.method, {**kind, **changes}, f'stages.{name}.', self.problems)
+        settings = self.method.kinds.get(str(changes.get('kind')))
+        if settings is not None:
+            names = {field.name for field in dataclasses.fields(settings)}
+            tree = {key: value for key, value in tree.items() if key in names}
         merge(tree, changes)
         return tree

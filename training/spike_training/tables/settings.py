@@ -14,6 +14,7 @@ from spike_training.tables.paper import PAPER, published
 
 ELSEWHERE = {
     'stages': 'the stages of the table',
+    'method': 'the method of the base',
     'seed': 'seeds',
     'out': '--out',
     'resume': 'nothing, for a table always goes on where it was',

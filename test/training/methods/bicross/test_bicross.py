@@ -18,12 +18,18 @@ from tiny_runs import three_stages, tiny_run  # noqa: E402
 
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import AdaptConfig, DistilConfig  # noqa: E402
+from spike_training.methods.bicross.settings import (  # noqa: E402
+    AdaptConfig,
+    CrossDomainConfig,
+    CrossModalityConfig,
+    DistilConfig,
+    PretrainConfig,
+)
 from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.runs import sources as scenes  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
 from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
-from spike_training.settings.config import StageConfig, TargetConfig, problems_of  # noqa: E402
+from spike_training.settings.config import TargetConfig, problems_of  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -67,8 +73,8 @@ def test_the_result_is_averaged_with_an_earlier_stage(trained, tmp_path):
 
 
 def test_only_networks_of_one_size_are_averaged(trained, tmp_path):
-    first = StageConfig(name='first', settings={'dim': 24})
-    last = StageConfig(name='last', average_with='first')
+    first = PretrainConfig(name='first', settings={'dim': 24})
+    last = PretrainConfig(name='last', average_with='first')
     config = dataclasses.replace(trained, out=tmp_path / 'run', stages=[first, last], target=None)
     with pytest.raises(
         ConfigError, match=r"average_with is 'first': its .* is \[.*24.*\], that of"
@@ -152,30 +158,27 @@ def test_stopped_in_the_last_stage_it_goes_on_there(trained, tmp_path, monkeypat
 def test_what_cannot_be_is_named(tmp_path):
     config = tiny_run(
         tmp_path,
-        StageConfig(name='scratch', start='nowhere', teacher='x'),
-        StageConfig(name='a', kind='cross_modality', teacher='scratch', input='rgb'),
-        StageConfig(name='b', kind='cross_modality', distil=DistilConfig(rgb_quantile=2)),
-        StageConfig(
-            name='c', kind='cross_domain',
+        PretrainConfig(name='scratch', start='nowhere'),
+        CrossModalityConfig(name='a', teacher='scratch', input='rgb'),
+        CrossModalityConfig(name='b', distil=DistilConfig(rgb_quantile=2)),
+        CrossDomainConfig(
+            name='c',
             adapt=AdaptConfig(source_weight=0, pseudo_weight=0, kept_bounds=(0.9, 0.1)),
         ),
-        StageConfig(name='d', adapt=AdaptConfig(threshold=0.1)),
     )  # fmt: skip
     text = '\n'.join(problems_of(config))
     for expected in (
         "stages[0].name is 'scratch': expected another one",
         "stages[0].start is 'nowhere': expected scratch, previous, imagenet or the name",
-        "stages[0].teacher is 'x': expected null in one of kind pretrain",
         "stages[1].input is 'rgb': expected spikes in a stage of kind cross_modality",
         "stages[1].teacher is 'scratch': expected the name of an earlier stage of RGB",
         'stages[2].teacher is None: expected the name of a stage in one of kind cross_modality',
         'stages[2].distil.rgb_quantile is 2: expected 0 to 1',
-        "stages[3].kind is 'cross_domain': expected a target",
+        'stages[3] trains on the target: expected a target',
         "stages[3].start is 'scratch': expected previous or the name",
         'stages[3].adapt.kept_bounds is (0.9, 0.1)',
         "stages[3].adapt.uncertainty is 'source': with source_weight 0",
         'stages[3].adapt.pseudo_weight is 0 and so is source_weight',
-        'stages[4].adapt is given: expected it in a stage of kind cross_domain only',
     ):
         assert expected in text
 

@@ -25,10 +25,13 @@ from spike_training.evaluation.statistics import (  # noqa: E402
     estimate_statistics,
 )
 from spike_training.methods.bicross.losses import si_loss  # noqa: E402
-from spike_training.methods.bicross.settings import AdaptConfig, ViewConfig  # noqa: E402
+from spike_training.methods.bicross.settings import (  # noqa: E402
+    AdaptConfig,
+    CrossDomainConfig,
+    ViewConfig,
+)
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
 from spike_training.sampling.sample import Unlabelled  # noqa: E402
-from spike_training.settings.config import StageConfig  # noqa: E402
 
 SAME = ViewConfig(
     flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, drop=0.0, drop_bins=0.0
@@ -38,7 +41,7 @@ SAME = ViewConfig(
 def stage_of(seed=0, **adapt):
     torch.manual_seed(seed)
     student = dpt_tiny(32, (0.3, 80.0), SMALL)
-    config = StageConfig(kind='cross_domain', adapt=AdaptConfig(**adapt))
+    config = CrossDomainConfig(adapt=AdaptConfig(**adapt))
     return CrossDomain(student, config, MODEL, SMALL.dim)
 
 

@@ -17,16 +17,18 @@ from tiny_stage import train  # noqa: E402
 from spike_depth_ros.model.depth_net import dpt_tiny  # noqa: E402
 from spike_training.evaluation.evaluate import predict  # noqa: E402
 from spike_training.methods.bicross.projection import Projection  # noqa: E402
-from spike_training.methods.bicross.settings import DistilConfig  # noqa: E402
+from spike_training.methods.bicross.settings import (  # noqa: E402
+    CrossModalityConfig,
+    DistilConfig,
+)
 from spike_training.methods.bicross.stages.cross_modality import CrossModality  # noqa: E402
-from spike_training.settings.config import StageConfig  # noqa: E402
 
 
 def stage_of(**distil):
     torch.manual_seed(0)
     student = dpt_tiny(32, (0.3, 80.0), SMALL)
     teacher = dpt_tiny(3, (0.3, 80.0), SMALL, 'rgb')
-    config = StageConfig(kind='cross_modality', teacher='rgb', distil=DistilConfig(**distil))
+    config = CrossModalityConfig(teacher='rgb', distil=DistilConfig(**distil))
     return CrossModality(student, teacher, config, MODEL, SMALL.dim)
 
 

@@ -21,8 +21,8 @@ from spike_training.methods.bicross.losses import (  # noqa: E402
     si_loss_rooted,
     uncertainty_loss,
 )
+from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
 from spike_training.methods.bicross.stages.pretrain import Pretrain  # noqa: E402
-from spike_training.settings.config import StageConfig  # noqa: E402
 
 
 class Fixed(nn.Module):
@@ -48,7 +48,7 @@ def fixed_batch():
 
 def stage_of(depth=8.0, uncertainty=0.3, **settings):
     network = Fixed(torch.full((2, 1, 32, 48), depth), torch.full((2, 1, 32, 48), uncertainty))
-    return Pretrain(network, StageConfig(**settings), MODEL)
+    return Pretrain(network, PretrainConfig(**settings), MODEL)
 
 
 def test_labels_are_canonical_with_sky_at_the_maximum():
@@ -108,7 +108,7 @@ def test_a_network_that_diverged_gives_no_finite_loss():
 def test_every_parameter_gets_a_gradient(inputs):
     torch.manual_seed(0)
     network = dpt_tiny(32 if inputs == 'spikes' else 3, (0.3, 80.0), SMALL, inputs)
-    stage = Pretrain(network, StageConfig(input=inputs), MODEL)
+    stage = Pretrain(network, PretrainConfig(input=inputs), MODEL)
     stage(RampSource(with_rgb=inputs == 'rgb').batch(0, 2), 'train')['loss'].backward()
     without = [name for name, p in stage.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []
@@ -148,7 +148,7 @@ def test_edges_count_by_their_weight():
     batch = RampSource().batch(0, 2)
 
     def sup(weight):
-        stage = Pretrain(network, StageConfig(gradient_weight=weight), MODEL)
+        stage = Pretrain(network, PretrainConfig(gradient_weight=weight), MODEL)
         with torch.no_grad():
             return stage(batch, 'val')['sup'].item()
 

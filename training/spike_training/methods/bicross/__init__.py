@@ -1,3 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The method of BiCross (Liu et al.): its losses and its stages."""
+
+from spike_training.engine.method import Method
+from spike_training.methods.bicross.charts import CHARTS
+from spike_training.methods.bicross.settings import (
+    CrossDomainConfig,
+    CrossModalityConfig,
+    PretrainConfig,
+)
+
+METHOD = Method((PretrainConfig, CrossModalityConfig, CrossDomainConfig), CHARTS)

@@ -1,13 +1,23 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the stages of BiCross; those of a run are in ``spike_training.settings.config``."""
+"""Settings of the stages of BiCross; those of a run are in ``spike_training.settings.config``.
+
+Nothing here imports torch: help and mistakes of the command line must not wait for it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from spike_training.settings.config import BatchSpec, RunConfig, StageConfig, TrainConfig
 from spike_training.settings.ranges import Problems, above, at_least, share
+
+if TYPE_CHECKING:
+    from spike_training.engine.context import Context
+    from spike_training.engine.stage import Stage
 
 
 @dataclass
@@ -160,6 +170,195 @@ class AdaptConfig:
         if self.pseudo_weight == 0 and self.source_weight == 0:
             yield 'pseudo_weight is 0 and so is source_weight: nothing would train depth'
         yield from (f'views.{problem}' for problem in self.views.problems())
+
+
+@dataclass
+class SupervisedConfig(StageConfig):
+    """Settings of all stages that learn from labels.
+
+    Attributes:
+        encoder_rate: Learning rate of the encoder (of unet_lite: of its trunk) over that of the
+            rest of the network; below 1 where it has learnt before, as that of ImageNet has. 0:
+            it is kept as it is, with its statistics (which adapt.start_batches estimates anew)
+            and, in unet_lite, what makes its picture of spikes.
+        si: Form of the scale-invariant loss: plain (Eq. 5 as printed), rooted (the authors'
+            code) or absolute (ours: absolute values in place of squares).
+        si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
+        gradient_weight: Weight of the loss of the edges of depth, which BiCross has not; 0: none.
+        sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
+        uncertainty_weight: Weight of the loss of the uncertainty.
+    """
+
+    encoder_rate: float = 1.0
+    si: Literal['plain', 'rooted', 'absolute'] = 'plain'
+    si_lambda: float = 0.5
+    gradient_weight: float = 0.0
+    sky_weight: float = 0.2
+    uncertainty_weight: float = 1.0
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 0, 'encoder_rate')
+        if self.encoder_rate == 0 and self.start == 'scratch':
+            yield 'encoder_rate is 0: expected more, or a start with an encoder that has learnt'
+        if not 0 <= self.si_lambda <= 1:
+            yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
+        yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
+        if self.input != 'spikes' and not isinstance(self, PretrainConfig):
+            yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
+
+
+@dataclass
+class PretrainConfig(SupervisedConfig):
+    """Kind pretrain: depth and uncertainty from labelled scenes.
+
+    Attributes:
+        domain: Whose labelled scenes teach it: source; or target, for a stage of spikes that is
+            the upper bound (Supervised in the tables of BiCross). No other setting lets training
+            see a label of the target.
+    """
+
+    kind: str = 'pretrain'
+    domain: Literal['source', 'target'] = 'source'
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from super().problems()
+        if self.domain == 'target' and self.input != 'spikes':
+            yield "domain is 'target': expected it in a pretrain stage of spikes only"
+
+    @property
+    def batches(self) -> BatchSpec:
+        """See :class:`StageConfig`."""
+        return dataclasses.replace(super().batches, domain=self.domain)
+
+    @property
+    def summary(self) -> str:
+        """See :class:`StageConfig`."""
+        target = ' of the target, which the baselines must not see'
+        return f'learns depth from labelled scenes{target if self.domain == "target" else ""}'
+
+    def build(self, context: Context) -> Stage[Any]:
+        """See :class:`StageConfig`."""
+        from spike_training.methods.bicross.stages.pretrain import Pretrain
+
+        return Pretrain.from_config(self, context)
+
+
+@dataclass
+class CrossModalityConfig(SupervisedConfig):
+    """Kind cross_modality: the same for spikes, with a teacher of RGB.
+
+    Attributes:
+        teacher: The name of the earlier stage, with input rgb, that teaches.
+        distil: Distillation from the teacher.
+    """
+
+    kind: str = 'cross_modality'
+    teacher: str | None = None
+    distil: DistilConfig = field(default_factory=DistilConfig)
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from super().problems()
+        if self.teacher is None:
+            yield f'teacher is None: expected the name of a stage in one of kind {self.kind}'
+        yield from (f'distil.{problem}' for problem in self.distil.problems())
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """See :class:`StageConfig`."""
+        yield from super().problems_in_run(config, before)
+        inputs = {earlier.name: earlier.input for earlier in before}
+        if self.teacher is not None and inputs.get(self.teacher) != 'rgb':
+            yield f'teacher is {self.teacher!r}: expected the name of an earlier stage of RGB'
+
+    @property
+    def builds_on(self) -> tuple[str, ...]:
+        """See :class:`StageConfig`."""
+        return (*([] if self.teacher is None else [self.teacher]), *super().builds_on)
+
+    @property
+    def batches(self) -> BatchSpec:
+        """See :class:`StageConfig`."""
+        return BatchSpec(rgb=True)
+
+    @property
+    def summary(self) -> str:
+        """See :class:`StageConfig`."""
+        return 'learns spikes with the help of a teacher of RGB (CFKD)'
+
+    def build(self, context: Context) -> Stage[Any]:
+        """See :class:`StageConfig`."""
+        from spike_training.methods.bicross.stages.cross_modality import CrossModality
+
+        return CrossModality.from_config(self, context)
+
+
+@dataclass
+class CrossDomainConfig(SupervisedConfig):
+    """Kind cross_domain: from labelled scenes of the source to unlabelled spikes of the target.
+
+    Where it exports its teacher, which is an average, ema_decay averages no further.
+
+    Attributes:
+        adapt: Adaptation to the target.
+    """
+
+    kind: str = 'cross_domain'
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
+
+    def problems(self) -> Problems:
+        """Yields what is wrong, by the setting's name."""
+        yield from super().problems()
+        yield from (f'adapt.{problem}' for problem in self.adapt.problems())
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """See :class:`StageConfig`."""
+        yield from super().problems_in_run(config, before)
+        if self.start in ('scratch', 'imagenet'):
+            yield f'start is {self.start!r}: expected previous or the name of an earlier stage'
+
+    def train(self, train: TrainConfig) -> TrainConfig:
+        """See :class:`StageConfig`: a teacher is an average already."""
+        own = super().train(train)
+        return own if self.adapt.deploy == 'student' else dataclasses.replace(own, ema_decay=0.0)
+
+    @property
+    def batches(self) -> BatchSpec:
+        """See :class:`StageConfig`."""
+        return BatchSpec('both')
+
+    @property
+    def validates_loss(self) -> bool:
+        """See :class:`StageConfig`: it is the criterion, which has a chart of its own."""
+        return False
+
+    @property
+    def summary(self) -> str:
+        """See :class:`StageConfig`."""
+        return 'adapts to the unlabelled target (SCTS)'
+
+    def result(self, selection: Mapping[str, Any] | None) -> str:
+        """See :class:`StageConfig`: one of two networks."""
+        if selection is not None and 'criteria' in selection:
+            criteria = ', '.join(f'{name} {v:.4f}' for name, v in selection['criteria'].items())
+            return (
+                f'Of the two networks of {self.name} the {selection["selected"]} is exported, by '
+                f'a criterion that sees no label of the target, lower is better: {criteria}.'
+            )
+        if self.adapt.deploy == 'label_free':
+            return f'Between teacher and student of {self.name} the end of the stage decides.'
+        return (
+            f'The {self.adapt.deploy} of {self.name} at its last step is exported: the settings '
+            'say so. Nothing was selected by a figure.'
+        )
+
+    def build(self, context: Context) -> Stage[Any]:
+        """See :class:`StageConfig`."""
+        from spike_training.methods.bicross.stages.cross_domain import CrossDomain
+
+        return CrossDomain.from_config(self, context)
 
 
 def _thresholds(part: Any, *names: str) -> Problems:

@@ -21,14 +21,15 @@ from spike_training.methods.bicross.losses import (
     soft_error,
     uncertainty_loss,
 )
+from spike_training.methods.bicross.settings import SupervisedConfig
 from spike_training.sampling.sample import Batch
-from spike_training.settings.config import ModelConfig, StageConfig
+from spike_training.settings.config import ModelConfig
 
 SI_FORMS = {'plain': si_loss, 'rooted': si_loss_rooted, 'absolute': si_loss_absolute}
 """Forms of the scale-invariant loss, by their names in a config."""
 
 
-def network_groups(network: SpikeDepthNet, config: StageConfig) -> list[ParameterGroup]:
+def network_groups(network: SpikeDepthNet, config: SupervisedConfig) -> list[ParameterGroup]:
     """The trainable parameters of a network, its encoder at the rate that the stage says."""
     return groups_of(network, part=trunk_of(network), part_scale=config.encoder_rate)
 
@@ -39,7 +40,7 @@ def trunk_of(network: SpikeDepthNet) -> nn.Module:
     return trunk
 
 
-def hold_still(network: SpikeDepthNet, config: StageConfig) -> None:
+def hold_still(network: SpikeDepthNet, config: SupervisedConfig) -> None:
     """Keeps the trunk as it is, its statistics too, where the stage says rate 0.
 
     So does the module that makes a picture for it: what the trunk knows is pictures like that. To
@@ -91,7 +92,7 @@ class Supervision:
         model: The depth range and the canonical focal length.
     """
 
-    def __init__(self, config: StageConfig, model: ModelConfig) -> None:
+    def __init__(self, config: SupervisedConfig, model: ModelConfig) -> None:
         self.config = config
         self.model = model
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ import numpy.typing as npt
 import yaml
 
 from spike_training.engine.checkpoints import POINTER
+from spike_training.engine.method import Method, find_method
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.errors import ConfigError
 from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
 from spike_training.runs.sessions import read_sessions
+from spike_training.settings.config import RunConfig, StageConfig
+from spike_training.settings.reading import read_stage
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 """Steps, ascending, and values."""
@@ -30,8 +33,9 @@ class StageFolder:
 
     Attributes:
         name: Of the stage.
-        kind: What it does, as the settings call it.
-        settings: Of the stage.
+        settings: Of the stage, as the config has them.
+        config: The same, as its kind of stage has them; where its method is not to be found, those
+            that all stages have.
         done: Optimiser steps that it has done, as far as records tell.
         steps: Those that it is to do.
         batch_size: Images of a step and process.
@@ -43,8 +47,8 @@ class StageFolder:
     """
 
     name: str
-    kind: str
     settings: dict[str, Any]
+    config: StageConfig
     done: int
     steps: int
     batch_size: int
@@ -62,6 +66,7 @@ class RunFolder:
     Attributes:
         out: The folder.
         config: All settings.
+        method: The method of training.
         stages: In their order, those that have not begun too.
         sessions: Each start of the run, see :mod:`spike_training.runs.sessions`.
         report: The figures of the end; None before it.
@@ -69,6 +74,7 @@ class RunFolder:
 
     out: Path
     config: dict[str, Any]
+    method: Method
     stages: list[StageFolder]
     sessions: list[dict[str, Any]]
     report: dict[str, Any] | None
@@ -90,16 +96,29 @@ def read_run(out: Path) -> RunFolder:
     """
     try:
         config = yaml.safe_load((out / CONFIG).read_text(encoding='utf-8'))
-        stages = [_stage(out / str(stage['name']), stage, config) for stage in config['stages']]
+        method = method_of(config)
+        stages = [
+            _stage(out / str(stage['name']), stage, config, method) for stage in config['stages']
+        ]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigError(
             f'{out} is no folder of a run ({" ".join(str(error).split())}): expected what '
-            '"run.py bicross --out" was given'
+            '"run.py train --out" was given'
         ) from error
-    return RunFolder(out, config, stages, read_sessions(out), _json(out / REPORT))
+    return RunFolder(out, config, method, stages, read_sessions(out), _json(out / REPORT))
 
 
-def _stage(folder: Path, settings: dict[str, Any], config: dict[str, Any]) -> StageFolder:
+def method_of(config: Mapping[str, Any]) -> Method:
+    """Find the method of a run; one without kinds of its own where it is not installed."""
+    try:
+        return find_method(str(config.get('method', RunConfig.method)))
+    except ConfigError:
+        return Method((StageConfig,))
+
+
+def _stage(
+    folder: Path, settings: dict[str, Any], config: dict[str, Any], method: Method
+) -> StageFolder:
     train = config['train']
     scalars = _scalars(folder / SCALARS)
     pointer = _json(folder / POINTER) or {}
@@ -108,8 +127,8 @@ def _stage(folder: Path, settings: dict[str, Any], config: dict[str, Any]) -> St
     selected = folder / SELECTED
     return StageFolder(
         name=folder.name,
-        kind=settings['kind'],
         settings=settings,
+        config=read_stage(method, settings, '', []),
         done=max(last, int(pointer.get('step', 0))),
         steps=settings['steps'] or train['steps'],
         batch_size=(settings['batch_size'] or train['batch_size']) * train.get('accumulate', 1),

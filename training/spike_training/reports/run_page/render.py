@@ -49,12 +49,6 @@ DOMAINS = {
     'target': 'Target: the domain without labels',
 }
 
-KINDS = {
-    'pretrain': 'learns depth from labelled scenes',
-    'cross_modality': 'learns spikes with the help of a teacher of RGB (CFKD)',
-    'cross_domain': 'adapts to the unlabelled target (SCTS)',
-}
-
 LARGE = 1 << 31
 """Bytes from which on a file is not hashed."""
 
@@ -71,7 +65,7 @@ def render(run: RunFolder) -> str:
         result=_result(run),
         selection=_selection(run),
         stages=[_stage(run, stage, album) for stage in run.stages],
-        settings=differences(run.config),
+        settings=differences(run.config, run.method),
         facts=_facts(run),
         sessions=_sessions(run),
         files=_files(run),
@@ -160,35 +154,15 @@ def _uncertainty_row(style: str, scores: Mapping[str, Any]) -> list[str]:
 def _selection(run: RunFolder) -> str:
     """What was chosen as the result, and by what."""
     last = run.stages[-1]
-    averaged = ''
-    if last.settings.get('average_with'):
-        averaged = f' Its weights are averaged with those of {last.settings["average_with"]}.'
-    if last.selection is not None and 'criteria' in last.selection:
-        criteria = ', '.join(f'{name} {v:.4f}' for name, v in last.selection['criteria'].items())
-        return (
-            f'Of the two networks of {last.name} the {last.selection["selected"]} is exported, '
-            f'by a criterion that sees no label of the target, lower is better: {criteria}.'
-            + averaged
-        )
-    if last.kind == 'cross_domain':
-        deployed = last.settings['adapt']['deploy']
-        if deployed != 'label_free':
-            return (
-                f'The {deployed} of {last.name} at its last step is exported: the settings say '
-                'so. Nothing was selected by a figure.' + averaged
-            )
-        return f'Between teacher and student of {last.name} the end of the stage decides.'
-    return (
-        f'The averaged weights of {last.name} at its last step are exported. Nothing was selected '
-        'by a figure.'
-    )
+    text = last.config.result(last.selection)
+    other = last.settings.get('average_with')
+    return f'{text} Its weights are averaged with those of {other}.' if other else text
 
 
 def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
     settings = stage.settings
-    labels = ' of the target, which the baselines must not see'
     facts = [
-        KINDS.get(stage.kind, stage.kind) + (labels if settings.get('domain') == 'target' else ''),
+        stage.config.summary,
         f'sees {settings.get("input", "spikes")}',
         f'starts from {settings.get("start", "scratch")}',
         f'{stage.done} of {stage.steps} steps of {stage.batch_size} images',
@@ -209,7 +183,7 @@ def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
         'name': stage.name,
         'facts': f'{facts[0][0].upper()}{"; ".join(facts)[1:]}.',
         'begun': bool(stage.scalars or stage.pictures or stage.checkpoint),
-        'charts': curves(stage),
+        'charts': curves(stage, run.method),
         'pictures': [album.entry(step, path) for step, path in _chosen(stage.pictures)],
         'all_pictures': len(stage.pictures),
     }

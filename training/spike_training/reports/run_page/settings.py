@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from spike_training.settings.config import RunConfig, StageConfig, TargetConfig, to_yaml
+from spike_training.engine.method import Method
+from spike_training.settings.config import RunConfig, TargetConfig, to_yaml
 
 Difference = tuple[str, str, str]
 """Name, value and default of a setting; a dash where there is none."""
@@ -21,12 +22,13 @@ NOT_SHOWN = ('out', 'resume')
 """Settings that say nothing of the run."""
 
 
-def differences(config: Mapping[str, Any]) -> list[Difference]:
+def differences(config: Mapping[str, Any], method: Method) -> list[Difference]:
     """Settings that are not as by default, stages by their names.
 
     Args:
         config: All settings, as a run's config.yaml has them; those that this version does not
             know count as different.
+        method: Of the run.
     """
     defaults = yaml.safe_load(to_yaml(RunConfig(Path())))
     own = {name: value for name, value in config.items() if name not in NOT_SHOWN}
@@ -37,7 +39,11 @@ def differences(config: Mapping[str, Any]) -> list[Difference]:
         found += [*_differences(target, dataclasses.asdict(TargetConfig()), 'target.')] or [
             ('target', 'as by default', 'null')
         ]
-    plain = yaml.safe_load(to_yaml(RunConfig(Path(), stages=[StageConfig()])))['stages'][0]
+    # Configs of older versions name the settings of other kinds in each stage.
+    kinds = [kind() for kind in reversed(method.stages)]
+    plain: dict[str, Any] = {}
+    for kind in yaml.safe_load(to_yaml(RunConfig(stages=kinds)))['stages']:
+        plain |= kind
     for stage in stages:
         found += _differences(stage, plain, f'{stage["name"]}: ')
     return found

@@ -30,10 +30,11 @@ from spike_training.evaluation.evaluate import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
 from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
 from spike_training.methods.bicross.losses import Threshold, uncertainty_loss
+from spike_training.methods.bicross.settings import CrossDomainConfig
 from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
 from spike_training.methods.bicross.views import half, mirrored, strong_view
 from spike_training.sampling.sample import Batch, Pair, Unlabelled
-from spike_training.settings.config import ModelConfig, StageConfig
+from spike_training.settings.config import ModelConfig
 
 FAR = 0.98
 """Share of the largest depth from which on a pseudo label counts as sky."""
@@ -69,7 +70,7 @@ class CrossDomain(Stage[Pair]):
     drift: Tensor
 
     def __init__(
-        self, student: SpikeDepthNet, config: StageConfig, model: ModelConfig, dim: int
+        self, student: SpikeDepthNet, config: CrossDomainConfig, model: ModelConfig, dim: int
     ) -> None:
         super().__init__()
         self.config = config
@@ -92,7 +93,7 @@ class CrossDomain(Stage[Pair]):
         self._gaps: list[Tensor] = []  # of the batches of a step, until it is over
 
     @classmethod
-    def from_config(cls, config: StageConfig, context: Context) -> CrossDomain:
+    def from_config(cls, config: CrossDomainConfig, context: Context) -> CrossDomain:
         """Build the stage of a run."""
         dim = context.info.settings['dim']
         return cls(context.init_model(), config, context.config.model, dim)

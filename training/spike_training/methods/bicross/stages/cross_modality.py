@@ -23,10 +23,10 @@ from spike_training.methods.bicross.losses import (
     spike_oriented_filter,
 )
 from spike_training.methods.bicross.projection import Projection
-from spike_training.methods.bicross.settings import DistilConfig
+from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig
 from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
 from spike_training.sampling.sample import Batch
-from spike_training.settings.config import ModelConfig, StageConfig
+from spike_training.settings.config import ModelConfig
 
 EVERYTHING = (Threshold(quantile=1.0), Threshold(quantile=0.0))
 """Thresholds by which RGB is sure and spikes are unsure everywhere: no filter."""
@@ -48,7 +48,7 @@ class CrossModality(Stage[Batch]):
         self,
         student: SpikeDepthNet,
         teacher: SpikeDepthNet,
-        config: StageConfig,
+        config: CrossModalityConfig,
         model: ModelConfig,
         dim: int,
     ) -> None:
@@ -67,7 +67,7 @@ class CrossModality(Stage[Batch]):
         hold_still(student, config)
 
     @classmethod
-    def from_config(cls, config: StageConfig, context: Context) -> CrossModality:
+    def from_config(cls, config: CrossModalityConfig, context: Context) -> CrossModality:
         """Build the stage of a run."""
         assert config.teacher is not None  # checked with the config
         teacher = context.trained_model(config.teacher)

@@ -13,15 +13,16 @@ from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.evaluate import predict
+from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
 from spike_training.sampling.sample import Batch
-from spike_training.settings.config import ModelConfig, StageConfig
+from spike_training.settings.config import ModelConfig
 
 
 class Pretrain(Stage[Batch]):
     """L_sup + L_unc (Liu et al., BiCross, Eq. 5 on labels, and Eq. 2)."""
 
-    def __init__(self, network: SpikeDepthNet, config: StageConfig, model: ModelConfig) -> None:
+    def __init__(self, network: SpikeDepthNet, config: PretrainConfig, model: ModelConfig) -> None:
         super().__init__()
         self.network = network
         self.config = config
@@ -30,7 +31,7 @@ class Pretrain(Stage[Batch]):
         hold_still(network, config)
 
     @classmethod
-    def from_config(cls, config: StageConfig, context: Context) -> Pretrain:
+    def from_config(cls, config: PretrainConfig, context: Context) -> Pretrain:
         """Build the stage of a run."""
         return cls(context.init_model(), config, context.config.model)
 

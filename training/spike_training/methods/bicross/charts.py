@@ -1,0 +1,105 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Charts of the scalars that the stages of BiCross log."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from spike_training.engine.charts import ScalarChart
+from spike_training.methods.bicross.settings import CrossDomainConfig
+
+
+def _kept(settings: Any) -> list[tuple[float, str]]:
+    if not isinstance(settings, CrossDomainConfig):
+        return []
+    low, high = settings.adapt.kept_bounds
+    return [(low, 'bounds'), (high, '')]
+
+
+def _drift(settings: Any) -> list[tuple[float, str]]:
+    bound = math.log(settings.adapt.drift_bound)
+    return [(bound, 'bounds'), (-bound, '')]
+
+
+def _collapse(settings: Any) -> list[tuple[float, str]]:
+    return [(settings.adapt.uncertainty_bound, 'bound')]
+
+
+def _guess(settings: Any) -> list[tuple[float, str]]:
+    return [(0.5, 'a guess')]
+
+
+CHARTS = (
+    ScalarChart(
+        'Relative error',
+        'mean of |d − t| / t',
+        {'error': 'this network', 'teacher_error': 'teacher of RGB'},
+        'On labelled source scenes.',
+    ),
+    ScalarChart('Depth on labels, L_sup', 'loss', {'sup': ''}),
+    ScalarChart('Edges of depth', 'loss', {'edges': ''}),
+    ScalarChart(
+        'Uncertainty, L_unc',
+        'loss',
+        {'unc': 'on labels', 'unc_pseudo': 'on pseudo labels'},
+    ),
+    ScalarChart(
+        'Depth on pseudo labels, L_SCP', 'loss', {'scp': ''}, 'Of the target; no label is read.'
+    ),
+    ScalarChart('Coarse distillation, L_CKD', 'divergence, nats', {'ckd': ''}),
+    ScalarChart('Fine distillation, L_FKD', 'loss', {'fkd': ''}),
+    ScalarChart(
+        'What there is to distil',
+        'nats',
+        {'spread': 'between images', 'fit': 'left to learn'},
+        'Near 0 between images, the coarse distillation means nothing.',
+    ),
+    ScalarChart(
+        'Kept by the filter',
+        'share of positions',
+        {'kept_coarse': 'coarse', 'kept_fine': 'fine', 'kept': 'pseudo labels'},
+        limits=(0, 1),
+        levels=_kept,
+        marks_warnings=True,
+    ),
+    ScalarChart(
+        'Alignment, L_SCA', 'as printed', {'sca': ''}, 'At a guess −1.386 for each discriminator.'
+    ),
+    ScalarChart(
+        'Discriminator',
+        'share it gets right',
+        {'discriminator_accuracy': ''},
+        'Near 1 it wins: the domains are not aligned.',
+        limits=(0, 1),
+        levels=_guess,
+    ),
+    ScalarChart(
+        'Criterion without target labels',
+        'lower is better',
+        {'teacher_criterion': 'teacher', 'student_criterion': 'student'},
+        'Error on the source plus disagreement of views of the target.',
+    ),
+    ScalarChart(
+        'Drift of the scale',
+        'log of median depth / start',
+        {'log_depth_drift': 'of the teacher', 'drift': 'removed'},
+        'On the target.',
+        levels=_drift,
+        marks_warnings=True,
+        draws_zeros=False,
+    ),
+    ScalarChart('Median uncertainty', 'relative', {'median_uncertainty': ''}, 'On the target.'),
+    ScalarChart(
+        'Uncertainty over that of the start',
+        'ratio',
+        {'uncertainty_ratio': ''},
+        'Towards 0 it collapses.',
+        levels=_collapse,
+        marks_warnings=True,
+    ),
+    ScalarChart(
+        'Teacher from student', 'relative distance', {'ema_distance': ''}, 'Of the parameters.'
+    ),
+)
