@@ -14,7 +14,7 @@ from jsonargparse import auto_parser
 from spike_depth_ros.checkpoint import CheckpointError
 from spike_training.engine.method import find_method
 from spike_training.errors import ConfigError, DataSetError, TrainingError
-from spike_training.settings.command_line import Parser, print_stage_help
+from spike_training.settings.command_line import STAGES_HELP, Parser, print_stage_help
 from spike_training.settings.config import RunConfig
 from spike_training.settings.reading import read_arguments
 
@@ -53,10 +53,8 @@ def main() -> None:
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
         goes_on = {
-            **dict.fromkeys(
-                ('bicross', 'train'),
-                '; a run goes on from its newest checkpoint with --resume true',
-            ),
+            'bicross': '; a run goes on from its newest checkpoint with --resume true',
+            'train': '; a run goes on from its newest checkpoint with --resume true',
             'simulate': '; the same command goes on where it was',
             'table': '; the same command goes on where it was',
         }
@@ -67,10 +65,10 @@ def main() -> None:
 def _call(components: dict[str, Any]) -> Any:
     """What the chosen component makes of the command line."""
     arguments = sys.argv[2:]
-    if components.get(sys.argv[1] if arguments else '') is RunConfig:
-        if '--stages.help' in arguments:
-            rest = [one for one in arguments if one != '--stages.help']
-            print_stage_help(find_method(read_arguments(rest).method))
+    if sys.argv[1:] and components.get(sys.argv[1]) is RunConfig:
+        if STAGES_HELP in arguments:
+            arguments.remove(STAGES_HELP)
+            print_stage_help(find_method(read_arguments(arguments).method))
             sys.exit()
         if not any(one in ('-h', '--help') or one.endswith('.help') for one in arguments):
             return read_arguments(arguments)

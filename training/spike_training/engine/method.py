@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spike_training.errors import ConfigError
 
@@ -40,6 +40,12 @@ class Method:
         return {stage.kind: stage for stage in self.stages}
 
 
+def import_object(path: str) -> Any:
+    """Import what an import path, ``package.module:NAME``, names."""
+    module, _, name = path.partition(':')
+    return getattr(importlib.import_module(module), name)
+
+
 def find_method(name: str) -> Method:
     """Import a method.
 
@@ -49,14 +55,14 @@ def find_method(name: str) -> Method:
     Raises:
         ConfigError: There is none of that name.
     """
-    module, colon, attribute = BUILT_IN.get(name, name).partition(':')
-    expected = f'expected {", ".join(BUILT_IN)}, or an import path such as my_package.my:METHOD'
-    if not colon:
-        raise ConfigError(f'method is {name!r}: {expected}')
+    reason = 'it is no Method'
     try:
-        method = getattr(importlib.import_module(module), attribute)
+        method = import_object(BUILT_IN.get(name, name))
+        if isinstance(method, Method):
+            return method
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f'method is {name!r}: {error}; {expected}') from error
-    if not isinstance(method, Method):
-        raise ConfigError(f'method is {name!r}: it is no Method; {expected}')
-    return method
+        reason = str(error)
+    raise ConfigError(
+        f'method is {name!r} ({reason}): expected {", ".join(BUILT_IN)}, or an import path such '
+        'as my_package.my_method:METHOD'
+    )

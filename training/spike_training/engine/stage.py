@@ -6,7 +6,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +23,9 @@ from torch import Tensor, nn
 
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.sampling.sample import AnyBatch, Batch, Pair
+
+if TYPE_CHECKING:
+    from spike_training.engine.context import Context
 
 Phase = Literal['train', 'val']
 
@@ -63,6 +75,16 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
     A stage that needs randomness draws it from torch's global generators, which the loop seeds for
     each step.
     """
+
+    @classmethod
+    def from_config(cls, config: Any, context: Context) -> Stage[AnyBatch]:
+        """Build the stage of a run.
+
+        Args:
+            config: Settings of the stage, of the class that names this one as its implementation.
+            context: What it is built from.
+        """
+        return cls(context.init_model(), config, context.config.model)
 
     @abstractmethod
     def forward(self, batch: AnyBatch, phase: Phase) -> dict[str, Tensor]:

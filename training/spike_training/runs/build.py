@@ -18,6 +18,7 @@ from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.context import Context
+from spike_training.engine.method import import_object
 from spike_training.engine.pairs import DomainPair
 from spike_training.engine.stage import Source, Stage
 from spike_training.errors import ConfigError
@@ -75,7 +76,9 @@ def make_stage(context: Context) -> Stage[Any]:
     Raises:
         ConfigError: The network that its result is averaged with is another one.
     """
-    stage = context.stage.build(context)
+    stage: Stage[Any] = import_object(context.stage.implementation).from_config(
+        context.stage, context
+    )
     name = context.stage.average_with
     if name is not None:
         given = context.load(context.trained[name])[1]

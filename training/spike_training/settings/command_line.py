@@ -6,21 +6,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from jsonargparse import ArgumentParser
 
 from spike_training.engine.method import Method
-from spike_training.settings.reading import without_dashes
+
+STAGES_HELP = '--stages.help'
 
 
 class Parser(ArgumentParser):
     """Command line of a function, or the help of a run's settings."""
-
-    def parse_args(self, args: Any = None, *arguments: Any, **options: Any) -> Any:
-        """As of any parser, of options as settings are named; see :func:`without_dashes`."""
-        given = [without_dashes(one) for one in (sys.argv[1:] if args is None else args)]
-        return super().parse_args(given, *arguments, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Ends the process with status 2 and one message."""

@@ -8,7 +8,7 @@ import dataclasses
 import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
@@ -18,9 +18,6 @@ from spike_training.settings.ranges import Problems, above, at_least, share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from spike_training.engine.context import Context
-    from spike_training.engine.stage import Stage
 
 Style = Literal['indoor', 'road', 'home']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
@@ -324,6 +321,13 @@ class StageConfig:
         ema_decay: Share of the averaged weights kept at each step; null: train.ema_decay.
     """
 
+    implementation: ClassVar[str] = ''
+    """Import path of the :class:`spike_training.engine.stage.Stage` that it is the settings of."""
+    summary: ClassVar[str] = 'stage of training'
+    """What the stage does, in a few words, for the page of a run."""
+    validates_loss: ClassVar[bool] = True
+    """Whether the loss of a validation is the quantity that training minimises."""
+
     name: str = 'pre_src'
     kind: str = ''
     input: Literal['spikes', 'rgb'] = 'spikes'
@@ -342,24 +346,10 @@ class StageConfig:
     settings: dict[str, Any] = field(default_factory=dict)
     ema_decay: float | None = None
 
-    def build(self, context: Context) -> Stage[Any]:
-        """Build the networks of the stage and their loss."""
-        raise NotImplementedError(f'no stage is built from settings of kind {self.kind!r}')
-
     @property
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
         return BatchSpec(rgb=self.input == 'rgb', spikes=self.input == 'spikes')
-
-    @property
-    def validates_loss(self) -> bool:
-        """Whether the loss of a validation is the quantity that training minimises."""
-        return True
-
-    @property
-    def summary(self) -> str:
-        """What the stage does, in a few words, for the page of a run."""
-        return f'stage of kind {self.kind}'
 
     def result(self, selection: Mapping[str, Any] | None) -> str:
         """Describe the weights that the stage hands on, for the page of a run.

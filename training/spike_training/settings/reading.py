@@ -68,24 +68,13 @@ def read_run(given: Mapping[str, Any], where: str, problems: list[str]) -> RunCo
         where: What to put before the names in messages.
         problems: Grows by everything that is wrong.
     """
-    rest = {name: value for name, value in given.items() if name != 'stages'}
-    config: RunConfig = read_settings(RunConfig, rest, where, problems)
     try:
-        method = find_method(config.method)
+        method = find_method(str(given.get('method', RunConfig.method)))
     except ConfigError as error:
         problems.append(f'{where}{error}')
-        config.stages = [StageConfig()]  # of another method nothing is known
-        return config
-    stages = given.get('stages', [{}])
-    if not isinstance(stages, list):
-        problems.append(f'{where}stages is {stages!r}: expected a list, each settings')
-        stages = [{}]
-    for i, stage in enumerate(stages):
-        place = f'{where}stages[{i}]'
-        if not isinstance(stage, dict):
-            problems.append(f'{place} is {stage!r}: expected {_describe(StageConfig)}')
-            stage = {}
-        config.stages.append(read_stage(method, stage, f'{place}.', problems))
+        method, given = Method((StageConfig,)), {**given, 'stages': [{}]}
+    given = {'stages': [{}], **given}
+    config: RunConfig = read_settings(RunConfig, given, where, problems, method)
     return config
 
 
@@ -108,11 +97,10 @@ def read_stage(
     if settings is None:
         problems.append(f'{where}kind is {kind!r}: expected {" or ".join(method.kinds)}')
         settings, given = method.stages[0], {**given, 'kind': method.stages[0].kind}
-    names = get_type_hints(settings)
     own = {}
     for name, value in given.items():
-        others = [other for other in method.stages if name in get_type_hints(other)]
-        if name in names or not others:
+        others = [other for other in method.stages if name in _hints(other)]
+        if settings in others or not others:
             own[name] = value
             continue
         read = read_settings(others[0], {name: value}, where, problems)
@@ -178,7 +166,13 @@ def merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
             tree[key] = value
 
 
-def read_settings(kind: type, given: Mapping[str, Any], where: str, problems: list[str]) -> Any:
+def read_settings(
+    kind: type,
+    given: Mapping[str, Any],
+    where: str,
+    problems: list[str],
+    method: Method | None = None,
+) -> Any:
     """A dataclass from a tree of settings; what is wrong is noted and keeps its default.
 
     Args:
@@ -186,8 +180,9 @@ def read_settings(kind: type, given: Mapping[str, Any], where: str, problems: li
         given: Its settings by name.
         where: What to put before the names in messages.
         problems: Grows by everything that is wrong.
+        method: Of a run, whose kinds of stages its stages are read by.
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     good = {}
     for key, value in given.items():
         name = f'{where}{key}'
@@ -208,6 +203,8 @@ def read_settings(kind: type, given: Mapping[str, Any], where: str, problems: li
             items = [item if isinstance(item, dict) else {} for item in value]
             good[key] = [
                 read_settings(element, item, f'{name}[{i}].', problems)  # type: ignore[arg-type]
+                if method is None
+                else read_stage(method, item, f'{name}[{i}].', problems)
                 for i, item in enumerate(items)
             ]
         elif _fits(value, hint):
@@ -215,6 +212,12 @@ def read_settings(kind: type, given: Mapping[str, Any], where: str, problems: li
         else:
             problems.append(f'{name} is {value!r}: expected {_describe(hint)}')
     return kind(**good)
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """Types of the fields of a dataclass, by name."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def _plain(hint: Any, value: Any) -> Any:

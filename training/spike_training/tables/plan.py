@@ -25,13 +25,7 @@ from spike_training.errors import ConfigError
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.recordings import check_places
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
-from spike_training.settings.reading import (
-    merge,
-    read_run,
-    read_settings,
-    read_stage,
-    read_tree,
-)
+from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.settings import RowConfig, TableConfig, unknown
 
 

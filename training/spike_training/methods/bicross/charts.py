@@ -41,9 +41,7 @@ CHARTS = (
     ScalarChart('Depth on labels, L_sup', 'loss', {'sup': ''}),
     ScalarChart('Edges of depth', 'loss', {'edges': ''}),
     ScalarChart(
-        'Uncertainty, L_unc',
-        'loss',
-        {'unc': 'on labels', 'unc_pseudo': 'on pseudo labels'},
+        'Uncertainty, L_unc', 'loss', {'unc': 'on labels', 'unc_pseudo': 'on pseudo labels'}
     ),
     ScalarChart(
         'Depth on pseudo labels, L_SCP', 'loss', {'scp': ''}, 'Of the target; no label is read.'

@@ -10,14 +10,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from spike_training.settings.config import BatchSpec, RunConfig, StageConfig, TrainConfig
 from spike_training.settings.ranges import Problems, above, at_least, share
-
-if TYPE_CHECKING:
-    from spike_training.engine.context import Context
-    from spike_training.engine.stage import Stage
 
 
 @dataclass
@@ -219,6 +215,9 @@ class PretrainConfig(SupervisedConfig):
             see a label of the target.
     """
 
+    implementation = 'spike_training.methods.bicross.stages.pretrain:Pretrain'
+    summary = 'learns depth from labelled scenes'
+
     kind: str = 'pretrain'
     domain: Literal['source', 'target'] = 'source'
 
@@ -233,18 +232,6 @@ class PretrainConfig(SupervisedConfig):
         """See :class:`StageConfig`."""
         return dataclasses.replace(super().batches, domain=self.domain)
 
-    @property
-    def summary(self) -> str:
-        """See :class:`StageConfig`."""
-        target = ' of the target, which the baselines must not see'
-        return f'learns depth from labelled scenes{target if self.domain == "target" else ""}'
-
-    def build(self, context: Context) -> Stage[Any]:
-        """See :class:`StageConfig`."""
-        from spike_training.methods.bicross.stages.pretrain import Pretrain
-
-        return Pretrain.from_config(self, context)
-
 
 @dataclass
 class CrossModalityConfig(SupervisedConfig):
@@ -254,6 +241,9 @@ class CrossModalityConfig(SupervisedConfig):
         teacher: The name of the earlier stage, with input rgb, that teaches.
         distil: Distillation from the teacher.
     """
+
+    implementation = 'spike_training.methods.bicross.stages.cross_modality:CrossModality'
+    summary = 'learns spikes with the help of a teacher of RGB (CFKD)'
 
     kind: str = 'cross_modality'
     teacher: str | None = None
@@ -283,17 +273,6 @@ class CrossModalityConfig(SupervisedConfig):
         """See :class:`StageConfig`."""
         return BatchSpec(rgb=True)
 
-    @property
-    def summary(self) -> str:
-        """See :class:`StageConfig`."""
-        return 'learns spikes with the help of a teacher of RGB (CFKD)'
-
-    def build(self, context: Context) -> Stage[Any]:
-        """See :class:`StageConfig`."""
-        from spike_training.methods.bicross.stages.cross_modality import CrossModality
-
-        return CrossModality.from_config(self, context)
-
 
 @dataclass
 class CrossDomainConfig(SupervisedConfig):
@@ -304,6 +283,10 @@ class CrossDomainConfig(SupervisedConfig):
     Attributes:
         adapt: Adaptation to the target.
     """
+
+    implementation = 'spike_training.methods.bicross.stages.cross_domain:CrossDomain'
+    summary = 'adapts to the unlabelled target (SCTS)'
+    validates_loss = False  # but the criterion, which has a chart of its own
 
     kind: str = 'cross_domain'
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
@@ -329,16 +312,6 @@ class CrossDomainConfig(SupervisedConfig):
         """See :class:`StageConfig`."""
         return BatchSpec('both')
 
-    @property
-    def validates_loss(self) -> bool:
-        """See :class:`StageConfig`: it is the criterion, which has a chart of its own."""
-        return False
-
-    @property
-    def summary(self) -> str:
-        """See :class:`StageConfig`."""
-        return 'adapts to the unlabelled target (SCTS)'
-
     def result(self, selection: Mapping[str, Any] | None) -> str:
         """See :class:`StageConfig`: one of two networks."""
         if selection is not None and 'criteria' in selection:
@@ -353,12 +326,6 @@ class CrossDomainConfig(SupervisedConfig):
             f'The {self.adapt.deploy} of {self.name} at its last step is exported: the settings '
             'say so. Nothing was selected by a figure.'
         )
-
-    def build(self, context: Context) -> Stage[Any]:
-        """See :class:`StageConfig`."""
-        from spike_training.methods.bicross.stages.cross_domain import CrossDomain
-
-        return CrossDomain.from_config(self, context)
 
 
 def _thresholds(part: Any, *names: str) -> Problems:

@@ -23,12 +23,7 @@ FIRST_CHARTS = (ScalarChart('Loss', 'loss', {'loss': ''}, 'What is minimised; it
 LAST_CHARTS = (
     ScalarChart('Norm of the gradient', 'before clipping', {'gradient': ''}),
     ScalarChart('Speed', 'images a second', {'images_per_s': ''}),
-    ScalarChart(
-        'Time that making the batches takes',
-        'share',
-        {'data_share': ''},
-        limits=(0, 1),
-    ),
+    ScalarChart('Time that making the batches takes', 'share', {'data_share': ''}, limits=(0, 1)),
 )
 """What is of interest to the maker of a run alone."""
 

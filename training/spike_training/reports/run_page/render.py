@@ -161,8 +161,9 @@ def _selection(run: RunFolder) -> str:
 
 def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
     settings = stage.settings
+    labels = ' of the target, which the baselines must not see'
     facts = [
-        stage.config.summary,
+        stage.config.summary + (labels if stage.config.batches.domain == 'target' else ''),
         f'sees {settings.get("input", "spikes")}',
         f'starts from {settings.get("start", "scratch")}',
         f'{stage.done} of {stage.steps} steps of {stage.batch_size} images',

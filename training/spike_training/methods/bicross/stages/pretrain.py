@@ -9,7 +9,6 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.evaluate import predict
@@ -29,11 +28,6 @@ class Pretrain(Stage[Batch]):
         self.supervision = Supervision(config, model)
         self.model = model
         hold_still(network, config)
-
-    @classmethod
-    def from_config(cls, config: PretrainConfig, context: Context) -> Pretrain:
-        """Build the stage of a run."""
-        return cls(context.init_model(), config, context.config.model)
 
     def train(self, mode: bool = True) -> Pretrain:
         """As of any module, but what does not learn stays in eval mode."""
