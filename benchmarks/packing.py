@@ -62,7 +62,7 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.stream.window import Window
 
-SAMPLE = Path(packing.__file__).parent / 'assets' / 'sample.npz'
+SAMPLE = named_commit.ROOT / 'spike_depth_ros' / 'assets' / 'sample.npz'
 BINS = 32
 CELL = 4
 HOPS = {128: 40, 1280: 160}

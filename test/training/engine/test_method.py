@@ -26,7 +26,7 @@ from spike_training.reports.run_page.folder import read_run
 from spike_training.runs import pipeline
 from spike_training.settings.reading import read_arguments
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {
     'method': 'toy_method:METHOD',
     'stages': [{'name': 'first'}, {'name': 'second', 'start': 'first', 'weight': 0.25}],
@@ -44,7 +44,7 @@ CONFIG = {
 
 def train(config, out, *options):
     """Runs the command in a process of its own, as a user does."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / 'test' / 'training')])
+    path = os.pathsep.join([str(ROOT), str(ROOT / 'test' / 'helpers')])
     return subprocess.run(
         [sys.executable, ROOT / 'training' / 'run.py', 'train', '--config', config, '--out', out,
          *options],
@@ -103,13 +103,13 @@ def test_it_is_on_the_page(trained):
 
 
 def test_its_settings_are_checked_with_all_others(config):
-    found = {**CONFIG, 'stages': [{'weight': -1, 'wieght': 1}, {'kind': 'tyo'}], 'seed': 'x'}
+    found = {**CONFIG, 'stages': [{'weight': -1, 'weightt': 1}, {'kind': 'tyo'}], 'seed': 'x'}
     config.write_text(yaml.safe_dump(found))
     with pytest.raises(ConfigError) as caught:
         read_arguments(['--config', str(config)])
     for expected in (
         'stages[0].weight is -1: expected 0 or more',
-        'stages[0].wieght is unknown: did you mean weight?',
+        'stages[0].weightt is unknown: did you mean weight?',
         "stages[1].kind is 'tyo': expected toy",
         "seed is 'x': expected a whole number",
         'out is missing',
