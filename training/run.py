@@ -70,8 +70,10 @@ def _call(components: dict[str, Any]) -> Any:
             arguments.remove(STAGES_HELP)
             print_stage_help(find_method(read_arguments(arguments).method))
             sys.exit()
-        if not any(one in ('-h', '--help') or one.endswith('.help') for one in arguments):
+        helps = [one for one in arguments if one in ('-h', '--help') or one.endswith('.help')]
+        if not helps:
             return read_arguments(arguments)
+        sys.argv[2:] = helps  # jsonargparse knows no settings that one kind of stage alone has
     parser = auto_parser(components, as_positional=False, parser_class=Parser)
     given = parser.instantiate(parser.parse_args())
     component, settings = components[given.subcommand], given[given.subcommand]

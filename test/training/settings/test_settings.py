@@ -223,6 +223,10 @@ def test_help_explains_every_setting():
     assert 'Peak of the learning rate, reached after the warm-up.' in text
     assert 'Planes a second.' in text
     assert '--target.help' in text
+    config = ('--config', 'training/configs/smoke.yaml')
+    assert ' '.join(run('train', *config, '--help').stdout.split()) == text.replace(
+        'bicross [--config', 'train [--config'
+    )
 
 
 def test_help_explains_the_settings_of_a_stage():
