@@ -195,6 +195,7 @@ def test_the_command(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.startswith('folder: the network ')
     assert set(scores['not_beaten']) < set(scores['predictors'])
+    assert 'ordinal ┃' in printed  # the last column is whole
     words = printed.replace('│', ' ').split()
     assert {'median-depth', 'baseline,', 'indoor', 'road', 'shuffled'} <= {*words}
     assert 'folder, test: 3 frames of 1 recordings, 0 left out' in printed

@@ -57,6 +57,9 @@ ALIGNMENTS = ('raw', 'recording_scaled', 'median_scaled')
 BATCH_SIZE = 10
 """Images at a time; changes no figure."""
 
+TABLE_WIDTH = 110
+"""Characters of a printed line of figures: so many that no column is cut off."""
+
 
 def evaluate_real(
     config: Path,
@@ -405,7 +408,7 @@ def show(report: Mapping[str, Any]) -> None:
             name = who if predictor == 'network' else control_name(predictor)
             mark = '' if tables['raw']['complete'] else ', INCOMPLETE'
             table.add_row(name + mark, *cells)
-        Console(width=99).print(table)
+        Console(width=TABLE_WIDTH).print(table)
         unc = scores['uncertainty']
         print(
             f'68 % interval holds {cell(unc["interval_coverage"])}, rank correlation with the '
