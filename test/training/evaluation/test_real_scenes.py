@@ -31,6 +31,7 @@ from spike_training.evaluation.real_scenes import (  # noqa: E402
     role,
     score_predictor,
 )
+from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
 from spike_training.runs.export import random_checkpoint  # noqa: E402
 from spike_training.sampling.clip_source import ClipSource  # noqa: E402
 from spike_training.sampling.sample import Batch  # noqa: E402
@@ -168,7 +169,7 @@ def test_without_a_focal_length_metres_mean_nothing():
 def test_the_command(tmp_path, capsys):
     info, weights = random_checkpoint('dpt_tiny', 0)
     save(tmp_path / 'm.safetensors', weights, info)
-    config = RunConfig(tmp_path)
+    config = RunConfig(tmp_path, stages=[PretrainConfig()])
     config.data.height, config.data.width, config.data.planes = 32, 48, [32]
     config.evaluate.constant_scenes = config.evaluate.batch_size = 4
     config.train.tensorboard, config.train.picture_every = False, 0
