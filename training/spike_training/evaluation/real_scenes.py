@@ -57,7 +57,7 @@ ALIGNMENTS = ('raw', 'recording_scaled', 'median_scaled')
 BATCH_SIZE = 10
 """Images at a time; changes no figure."""
 
-TABLE_WIDTH = 110
+TABLE_WIDTH = 120
 """Characters of a printed line of figures: so many that no column is cut off."""
 
 
@@ -394,7 +394,7 @@ def show(report: Mapping[str, Any]) -> None:
             title=f'{name}, {scores["role"]}: {scores["frames"]} frames of '
             f'{len(scores["clips"])} recordings, {left_out} left out'
         )
-        table.add_column('', min_width=len('median-depth'))
+        table.add_column('')
         for column in ('AbsRel', 'RMSE', 'delta1', 'one scale: AbsRel', 'delta1'):
             table.add_column(column)
         for column in ('scaled: AbsRel', 'delta1', 'boundary F1', 'ordinal'):
