@@ -225,7 +225,7 @@ class ControlWindows:
         predictors = {
             MODEL: depths,
             'median_depth': np.broadcast_to(np.float32(median_m), truths.shape),
-            'median_depth_map': np.broadcast_to(median_map(truths), truths.shape),
+            'median_depth_map': median_maps(truths, median_m),
             'mean_prediction': np.broadcast_to(mean_map(depths), truths.shape),
             'shuffled_input': shuffled(depths),
         }
@@ -253,21 +253,32 @@ class ControlWindows:
         return score
 
 
-def median_map(truths: FloatImage) -> FloatImage:
-    """Each pixel's median true depth.
+def median_maps(truths: FloatImage, otherwise: float) -> FloatImage:
+    """Compute for each image the median, pixel by pixel, of the true depth of all others.
+
+    Its own depth is left out: of sparse truth a pixel has hardly any other, and would be compared
+    with itself.
 
     Args:
         truths: True depth, metres, ``[N, H, W]``.
+        otherwise: Metres where no other image has truth.
 
     Returns:
-        Metres, ``[H, W]``; NaN where no image has truth.
+        Metres, ``[N, H, W]``; 0 where the image itself has no truth.
     """
     measured = has_truth(truths)
-    seen = measured.any(axis=0)
-    # A column without any number would warn.
-    values = np.where(measured | ~seen, np.where(seen, truths, 0), np.nan)
-    median: FloatImage = np.where(seen, np.nanmedian(values, axis=0), np.nan).astype(np.float32)
-    return median
+    values = np.where(measured, truths, np.inf)  # sorted behind what is measured
+    order = values.argsort(axis=0, kind='stable')
+    ascending = np.take_along_axis(values, order, axis=0)
+    rank = order.argsort(axis=0, kind='stable')  # of each image's own depth
+    others = measured.sum(axis=0) - 1
+    middle = [
+        np.take_along_axis(ascending, np.minimum(place + (place >= rank), len(truths) - 1), axis=0)
+        for place in (np.maximum(others - 1, 0) // 2, np.maximum(others, 0) // 2)
+    ]
+    median = np.where(others > 0, (middle[0] + middle[1]) / 2, otherwise)
+    maps: FloatImage = np.where(measured, median, 0).astype(np.float32)
+    return maps
 
 
 class MeanMap:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.evaluation import controls
-from spike_depth_ros.evaluation.controls import CONTROLS, ControlWindows, mean_map, median_map
+from spike_depth_ros.evaluation.controls import CONTROLS, ControlWindows, mean_map, median_maps
 from spike_depth_ros.metrics import Protocol
 
 EXACT = {'rel': 0, 'abs': 1e-6}
@@ -35,7 +35,8 @@ def test_the_controls_of_a_case_computed_by_hand():
     assert found.median_depth_m == 3
     errors = [2 / 1, 1 / 2, 0, 1 / 4, 5 / 8]
     assert raw['median_depth'] == pytest.approx(sum(errors) / 5, **EXACT)
-    # By pixel: 3 m of 1, 3, 8; and 3 m of 2, 4.
+    # By pixel, of the other images: 5.5, 4.5 and 2 m for 1, 3 and 8; 4 and 2 m for 2 and 4.
+    errors = [4.5 / 1, 1.5 / 3, 6 / 8, 2 / 2, 2 / 4]
     assert raw['median_depth_map'] == pytest.approx(sum(errors) / 5, **EXACT)
     # The mean prediction is 2 m, and 5 m.
     errors = [1 / 1, 3 / 2, 1 / 3, 1 / 4, 6 / 8]
@@ -46,10 +47,23 @@ def test_the_controls_of_a_case_computed_by_hand():
 
 
 def test_maps_take_each_pixel_by_itself():
-    truths = np.array([[[1.0, np.nan]], [[5.0, np.nan]], [[9.0, np.inf]]], np.float32)
-    np.testing.assert_array_equal(median_map(truths), [[5, np.nan]])
     depths = np.array([[[1.0, np.nan]], [[4.0, np.nan]], [[np.nan, np.nan]]], np.float32)
     np.testing.assert_array_equal(mean_map(depths), [[2.5, np.nan]])
+
+
+def test_a_median_map_does_not_know_the_depth_that_it_is_compared_with():
+    rng = np.random.default_rng(0)
+    truths = rng.uniform(1, 9, (7, 5, 6)).astype(np.float32)
+    truths[rng.random(truths.shape) < 0.7] = np.nan
+    truths[0, 0] = np.inf
+    found = median_maps(truths, otherwise=4.0)
+    for number, row, column in np.ndindex(truths.shape):
+        pixel = truths[:, row, column]
+        others = np.delete(pixel, number)
+        others = others[np.isfinite(others)]
+        expected = np.median(others) if len(others) else 4.0
+        expected = expected if np.isfinite(pixel[number]) else 0
+        assert found[number, row, column] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize('count', [2, 3, 7, 200])

@@ -275,7 +275,7 @@ def show(report: Mapping[str, Any]) -> None:
             ]
             cells += [cell(scores[predictor]['structure'][name]) for name in STRUCTURE_FIGURES]
             table.add_row(style, name, *cells)
-    Console(width=99).print(table)
+    Console(width=120).print(table)
     for style, scores in styles.items():
         if left_out := sum(map(len, scores.get('skipped', {}).values())):
             print(f'{style}: {left_out} of {scores["scenes"]} frames cannot be used')
