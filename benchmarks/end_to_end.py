@@ -22,11 +22,18 @@ import argparse
 import contextlib
 import statistics
 import sys
-from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.live_stream import Pipeline, Timing, measure, session, spike_depth
+from benchmarks.live_stream import (
+    Pipeline,
+    Timing,
+    argument_parser,
+    measure,
+    run_command,
+    session,
+    spike_depth,
+)
 from benchmarks.named_commit import worktree
 
 OURS = 'ours'
@@ -111,32 +118,11 @@ def _fixed(side: dict[str, float], digits: int, *keys: str) -> list[str]:
     return [f'{side[key]:.{digits}f}' for key in keys]
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.end_to_end',
-        description='Depth images a second from a live stream: our node and others in turn.',
-    )
-    add = parser.add_argument
-    add('--seconds', type=float, default=8.0, help='measured time of a side. Default: 8')
-    add('--warm-up', type=float, default=2.0, help='before it, seconds. Default: 2')
-    add('--rounds', type=int, default=3, help='default: 3')
-    add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
-    add('--against', metavar='COMMIT', help='measure the node and player of this commit as well')
-    add('--without-naive', action='store_true', help='leave the naive node out')
-    add('--json', type=Path, help='file for the result')
-    return parser
-
-
 def main(args: list[str] | None = None) -> int:
-    parser = argument_parser()
-    options = parser.parse_args(args)
-    try:
-        result = run(options)
-    except ValueError as error:  # no such commit
-        parser.error(str(error))
-    print(text(result))
-    report.write_json(options.json, result)
-    return 0
+    description = 'Depth images a second from a live stream: our node and others in turn.'
+    parser = argument_parser('end_to_end', description, rounds=3)
+    parser.add_argument('--without-naive', action='store_true', help='leave the naive node out')
+    return run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

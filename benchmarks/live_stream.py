@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import json
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -25,6 +27,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import UInt64
 
+from benchmarks import report
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.stream.decode import stamp_ns
@@ -297,6 +300,42 @@ def busy(loops: int) -> Iterator[None]:
         for child in children:
             child.kill()
             child.wait()
+
+
+def argument_parser(name: str, description: str, rounds: int) -> argparse.ArgumentParser:
+    """Make the parser of a benchmark's command line, with the options that all of them have.
+
+    Args:
+        name: Module of the benchmark.
+        description: For its help.
+        rounds: Rounds unless given.
+    """
+    parser = argparse.ArgumentParser(prog=f'python -m benchmarks.{name}', description=description)
+    add = parser.add_argument
+    add('--seconds', type=float, default=8.0, help='measured time of a side. Default: 8')
+    add('--warm-up', type=float, default=2.0, help='before it, seconds. Default: 2')
+    add('--rounds', type=int, default=rounds, help=f'default: {rounds}')
+    add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
+    add('--against', metavar='COMMIT', help='measure the node and player of this commit as well')
+    add('--json', type=Path, help='file for the result')
+    return parser
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    args: list[str] | None,
+    run: Callable[[argparse.Namespace], dict[str, Any]],
+    text: Callable[[dict[str, Any]], str],
+) -> int:
+    """Run a benchmark's command line: measure, print, write; the exit status."""
+    options = parser.parse_args(args)
+    try:
+        result = run(options)
+    except ValueError as error:  # no such commit
+        parser.error(str(error))
+    print(text(result))
+    report.write_json(options.json, result)
+    return 0
 
 
 @contextlib.contextmanager

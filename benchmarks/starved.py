@@ -19,11 +19,19 @@ import argparse
 import contextlib
 import statistics
 import sys
-from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.live_stream import LOST, Timing, busy, measure, session, spike_depth
+from benchmarks.live_stream import (
+    LOST,
+    Timing,
+    argument_parser,
+    busy,
+    measure,
+    run_command,
+    session,
+    spike_depth,
+)
 from benchmarks.named_commit import worktree
 
 OURS = 'ours'
@@ -120,32 +128,12 @@ def _every_round(result: dict[str, Any]) -> str:
     return report.table(header, rows)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.starved',
-        description='Planes lost by player and node beside processes that take the cores.',
-    )
-    add = parser.add_argument
-    add('--seconds', type=float, default=8.0, help='measured time of a side. Default: 8')
-    add('--warm-up', type=float, default=2.0, help='before it, seconds. Default: 2')
-    add('--rounds', type=int, default=5, help='default: 5')
-    add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
-    add('--loops', type=int, nargs='+', default=[0, 1, 2], help='busy loops. Default: 0 1 2')
-    add('--against', metavar='COMMIT', help='measure the node and player of this commit as well')
-    add('--json', type=Path, help='file for the result')
-    return parser
-
-
 def main(args: list[str] | None = None) -> int:
-    parser = argument_parser()
-    options = parser.parse_args(args)
-    try:
-        result = run(options)
-    except ValueError as error:  # no such commit
-        parser.error(str(error))
-    print(text(result))
-    report.write_json(options.json, result)
-    return 0
+    description = 'Planes lost by player and node beside processes that take the cores.'
+    parser = argument_parser('starved', description, rounds=5)
+    loops = [0, 1, 2]
+    parser.add_argument('--loops', type=int, nargs='+', default=loops, help='default: 0 1 2')
+    return run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':
