@@ -22,10 +22,8 @@ COMMANDS = {
     'adabn': 'spike_training.commands.adabn:adabn',
     'bag': 'spike_training.commands.bag:bag',
     'bicross': 'spike_training.settings.config:RunConfig',  # as train
-    'evaluate': 'spike_training.evaluation.verdict:evaluate_checkpoint',
-    'evaluate_real': 'spike_training.evaluation.real_scenes:evaluate_real',
+    'evaluate': 'spike_training.commands.evaluate:evaluate',
     'export': 'spike_training.runs.export:export',
-    'inputs': 'spike_training.commands.inputs:write_inputs',
     'inspect': 'spike_training.commands.inspect_data:inspect_data',
     'page': 'spike_training.reports.run_page:page',
     'sample': 'spike_training.scenes.sample_scene:make_sample',
@@ -36,10 +34,20 @@ COMMANDS = {
 }
 """By subcommand: a function, or a dataclass of settings; from it come options and help."""
 
+RENAMED = {
+    'evaluate_real': 'evaluate with the same --data.NAME, and --samples for --frames',
+    'inputs': 'evaluate --inputs_only true, and --samples for --scenes and --frames',
+}
+"""Former subcommand -> what to call."""
+
 
 def main() -> None:
     """Run one subcommand; wrong settings end with status 2, failures with 1, each says why."""
     # Only what is asked for is imported: no subcommand needs the packages of another one.
+    for name in sys.argv[1:2]:
+        if name in RENAMED:
+            print(f'{sys.argv[0]}: {name} is now {RENAMED[name]}', file=sys.stderr)
+            sys.exit(2)
     chosen = [name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS
     components = {name: _load(COMMANDS[name]) for name in chosen}
     try:

@@ -1,10 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Controls: predictions that do not depend on a window's spikes, scored on the model's windows.
+"""Controls: predictions that do not depend on a window's spikes, and how a model compares to them.
 
-At most ``MAX_WINDOWS`` evenly spread windows with truth are kept, every n-th pixel of each, so
-that memory does not grow with the recording and one pass is enough. Model and controls are scored
-on these windows and pixels alike; the same recording gives the same numbers.
+:class:`Comparison` is the one schema of every evaluation: of a recording (:class:`ControlWindows`)
+and, in training, of scenes and data sets. Of a recording at most ``MAX_WINDOWS`` evenly spread
+windows with truth are kept, every n-th pixel of each, so that memory does not grow with the
+recording and one pass is enough. Model and controls are scored on these windows and pixels alike;
+the same recording gives the same numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from spike_depth_ros.metrics import DepthErrors, Mean, Protocol, StructureErrors, has_truth
 from spike_depth_ros.stream.decode import FloatImage
@@ -35,15 +36,18 @@ CONTROLS = {
     'mean_prediction': 'mean prediction',
     'shuffled_input': 'shuffled input',
 }
-"""Key in ``metrics.json`` -> name in texts."""
+"""Key in reports -> name in texts."""
 
-MODEL = 'network'
+MAP_OF = 'median_depth_map_'
+"""Begins the key of a median-depth map of some kind of scenes, whose name follows."""
+
+NETWORK = 'network'
 """Key of the model's own scores beside those of the controls."""
 
 
 @dataclasses.dataclass
-class ControlScore:
-    """Errors of one predictor on the kept windows.
+class PredictorScore:
+    """Errors of one predictor on the compared windows.
 
     Attributes:
         raw: Depth errors in metres as they are.
@@ -78,7 +82,7 @@ class Comparison:
         size: Height and width of the compared images.
         median_depth_m: Median of their true depth, metres.
         mean: What figures are means over.
-        scores: Of ``MODEL`` and of each control that exists.
+        scores: Of ``NETWORK`` and of each control that exists.
     """
 
     windows: int
@@ -87,16 +91,17 @@ class Comparison:
     size: tuple[int, int]
     median_depth_m: float
     mean: Mean
-    scores: Mapping[str, ControlScore]
+    scores: Mapping[str, PredictorScore]
 
     def figures(self) -> dict[str, dict[str, float]]:
-        """Figures by predictor, see :meth:`ControlScore.figures`."""
+        """Figures by predictor, see :meth:`PredictorScore.figures`."""
         return {name: score.figures(self.mean) for name, score in self.scores.items()}
 
     def not_beaten(self) -> dict[str, tuple[float, float]]:
         """Controls that the model does not beat: name -> AbsRel of the model, of the control.
 
-        The model beats a control where its AbsRel is less by ``MARGIN`` or more.
+        The model beats a control where its AbsRel is less by ``MARGIN`` or more; a control without
+        a figure counts as beaten, and a model without one beats none.
 
         Raw AbsRel for ``median_depth``, as one number scaled to each image would be another
         baseline; median-scaled AbsRel for the others.
@@ -104,43 +109,69 @@ class Comparison:
         figures = self.figures()
         found = {}
         for name in self.scores:
-            if name != MODEL:
+            if name != NETWORK:
                 key = _compared(name)
-                model, control = figures[MODEL][key], figures[name][key]
-                if not model < (1 - MARGIN) * control:
+                model, control = figures[NETWORK][key], figures[name][key]
+                if not (model < (1 - MARGIN) * control or math.isnan(control)):
                     found[name] = (model, control)
         return found
 
     def sentence(self, label: str) -> str:
-        """Whether the model beats the controls, in one line.
-
-        Args:
-            label: Of the model.
-        """
-        lost = [
-            f'{CONTROLS[name]} ({_NAMES[_compared(name)]} {model:.3f}, control {control:.3f})'
-            for name, (model, control) in self.not_beaten().items()
-        ]
-        of = f'on {self.windows} windows'
-        if lost:
-            return f'{label} DOES NOT BEAT {len(lost)} of its controls {of}: {"; ".join(lost)}'
-        return f'{label} beats all {len(self.scores) - 1} controls {of}'
+        """Whether the model beats the controls, in one line; see :func:`comparison_sentence`."""
+        return comparison_sentence(label, self.report())
 
     def report(self) -> dict[str, Any]:
-        """Everything, for ``metrics.json``."""
+        """Everything, for JSON; None for what has no value."""
         return {
             'windows': self.windows,
             'window_step': self.window_step,
             'pixel_step': self.pixel_step,
             'size': list(self.size),
-            'median_depth_m': self.median_depth_m,
+            'median_depth_m': _or_none(self.median_depth_m),
             'mean': self.mean,
             'not_beaten': list(self.not_beaten()),
-            'predictors': self.figures(),
+            'predictors': {
+                name: {key: _or_none(value) for key, value in one.items()}
+                for name, one in self.figures().items()
+            },
         }
 
 
+def comparison_sentence(label: str, report: Mapping[str, Any]) -> str:
+    """Whether a predictor beats its controls, in one line.
+
+    Args:
+        label: Of the predictor.
+        report: See :meth:`Comparison.report`.
+    """
+    predictors, of = report['predictors'], f'on {report["windows"]} windows'
+    lost = []
+    for name in report['not_beaten']:
+        key = _compared(name)
+        values = [predictors[one][key] for one in (NETWORK, name)]
+        model, control = ('none' if value is None else f'{value:.3f}' for value in values)
+        lost.append(f'{control_name(name)} ({_NAMES[key]} {model}, control {control})')
+    if lost:
+        return f'{label} DOES NOT BEAT {len(lost)} of its controls {of}: {"; ".join(lost)}'
+    return f'{label} beats all {len(predictors) - 1} controls {of}'
+
+
+def control_name(key: str) -> str:
+    """The name in texts of a control's key in reports.
+
+    Args:
+        key: Of ``CONTROLS``, or ``MAP_OF`` and a kind of scenes; any other key is its own name.
+    """
+    if key.startswith(MAP_OF):
+        return f'{CONTROLS["median_depth_map"]}, {key.removeprefix(MAP_OF)}'
+    return CONTROLS.get(key, key)
+
+
 _NAMES = {'abs_rel': 'AbsRel', 'abs_rel_median_scaled': 'median-scaled AbsRel'}
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _compared(name: str) -> str:
@@ -189,7 +220,7 @@ class ControlWindows:
             return
         self._compared = None
         step = self._pixel_step
-        self._depths.append(self._limited(depth[::step, ::step]))
+        self._depths.append(finite_depth(depth[::step, ::step], *self._range))
         self._truths.append(truth[::step, ::step].astype(np.float32))
         if len(self) > MAX_WINDOWS:
             self._depths, self._truths = self._depths[::2], self._truths[::2]
@@ -198,14 +229,6 @@ class ControlWindows:
     @property
     def _pixel_step(self) -> int:
         return math.ceil(max(self._shape) / LONGEST_SIDE)
-
-    def _limited(self, depth: FloatImage) -> FloatImage:
-        """Depth with the range's limits for infinities; a copy."""
-        near, far = self._range
-        limited: FloatImage = np.nan_to_num(
-            depth.astype(np.float32), nan=np.nan, neginf=near, posinf=far
-        )
-        return limited
 
     def compare(self) -> Comparison | None:
         """The model beside the controls; None with fewer than two windows with truth.
@@ -223,11 +246,10 @@ class ControlWindows:
     def _compare(self, truths: FloatImage, median_m: float) -> Comparison:
         depths = np.stack(self._depths)
         predictors = {
-            MODEL: depths,
+            NETWORK: depths,
             'median_depth': np.broadcast_to(np.float32(median_m), truths.shape),
             'median_depth_map': median_maps(truths, median_m),
-            'mean_prediction': np.broadcast_to(mean_map(depths), truths.shape),
-            'shuffled_input': shuffled(depths),
+            **prediction_controls(depths),
         }
         return Comparison(
             windows=len(self),
@@ -239,10 +261,10 @@ class ControlWindows:
             scores={name: self._score(images, truths) for name, images in predictors.items()},
         )
 
-    def _score(self, depths: FloatImage, truths: FloatImage) -> ControlScore:
+    def _score(self, depths: FloatImage, truths: FloatImage) -> PredictorScore:
         raw = dataclasses.replace(self._protocol, alignment='none')
         median = dataclasses.replace(self._protocol, alignment='median')
-        score = ControlScore(
+        score = PredictorScore(
             DepthErrors(*self._range, raw),
             DepthErrors(*self._range, median),
             StructureErrors(*self._range),
@@ -281,35 +303,33 @@ def median_maps(truths: FloatImage, otherwise: float) -> FloatImage:
     return maps
 
 
-class MeanMap:
-    """Each pixel's mean depth over the images that have one, accumulated."""
+def finite_depth(depth: FloatImage, near: float, far: float) -> FloatImage:
+    """Depth with the limits of a range in place of infinities, NaN as it is; a copy.
 
-    def __init__(self) -> None:
-        self._total: npt.NDArray[np.float64] | None = None
-        self._count: npt.NDArray[np.int64] | None = None
+    Args:
+        depth: Metres with the infinities of REP 117, any shape.
+        near: Nearest depth of the range, metres.
+        far: Farthest depth of the range, metres.
+    """
+    finite: FloatImage = np.nan_to_num(
+        depth.astype(np.float32), nan=np.nan, neginf=near, posinf=far
+    )
+    return finite
 
-    def add(self, depths: FloatImage) -> None:
-        """Count images.
 
-        Args:
-            depths: Metres, finite or NaN, ``[N, H, W]``; of one size for all calls.
-        """
-        known = ~np.isnan(depths)
-        total = np.where(known, depths, 0).sum(axis=0, dtype=np.float64)
-        count = known.sum(axis=0, dtype=np.int64)
-        self._total = total if self._total is None else self._total + total
-        self._count = count if self._count is None else self._count + count
+def prediction_controls(depths: FloatImage) -> dict[str, FloatImage]:
+    """The controls that are made of a model's own predictions.
 
-    def depth(self) -> FloatImage:
-        """The mean, metres, ``[H, W]``; NaN where no image has a depth.
+    Args:
+        depths: Its depth, metres, finite or NaN, ``[N, H, W]`` with N at least 2.
 
-        Raises:
-            ValueError: No image was counted.
-        """
-        if self._total is None or self._count is None:
-            raise ValueError('no images: expected at least one for a mean')
-        mean = self._total / np.maximum(self._count, 1)
-        return np.where(self._count > 0, mean, np.nan).astype(np.float32)
+    Returns:
+        By key of ``CONTROLS``, ``[N, H, W]`` each.
+    """
+    return {
+        'mean_prediction': np.broadcast_to(mean_map(depths), depths.shape),
+        'shuffled_input': shuffled(depths),
+    }
 
 
 def mean_map(depths: FloatImage) -> FloatImage:
@@ -321,9 +341,12 @@ def mean_map(depths: FloatImage) -> FloatImage:
     Returns:
         Metres, ``[H, W]``; NaN where no image has a depth.
     """
-    mean = MeanMap()
-    mean.add(depths)
-    return mean.depth()
+    known = ~np.isnan(depths)
+    total = np.where(known, depths, 0).sum(axis=0, dtype=np.float64)
+    count = known.sum(axis=0)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    mapped: FloatImage = mean.astype(np.float32)
+    return mapped
 
 
 def shuffled(depths: FloatImage) -> FloatImage:

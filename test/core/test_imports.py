@@ -34,6 +34,7 @@ FORBIDDEN = {
     'engine': UPWARDS,
     'methods': ('runs', 'tables', 'reports', 'commands'),
     'sampling': (*UPWARDS, 'settings'),
+    'evaluation': ('runs', 'tables', 'reports', 'commands', 'settings'),
     'scenes': (*UPWARDS, 'settings', 'engine', 'sampling'),
     'sensor': (*UPWARDS, 'settings', 'engine', 'sampling'),
     'datasets': (*UPWARDS, 'settings', 'engine', 'sampling'),

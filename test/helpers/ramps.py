@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
+from spike_depth_ros.model.depth_net import DepthOutput
+from spike_training.evaluation.predictors import Scenes
+from spike_training.evaluation.scores import EvaluationSet
 from spike_training.sampling.sample import Batch
 
 
@@ -60,3 +64,29 @@ class RampSource:
         depth[:2] = torch.inf
         noise = torch.rand(self.bins, height, width, generator=generator)
         return (rate + noise).clamp(0, 8).byte(), depth[None], 300 + 200 * slope
+
+
+class Brightness(nn.Module):
+    """A network that is not bad at ramps: brighter is nearer."""
+
+    def __init__(self, uncertainty=0.1):
+        super().__init__()
+        self.uncertainty = uncertainty
+
+    def forward(self, counts, planes_per_bin):
+        rate = counts.float().mean(dim=1, keepdim=True)
+        depth = (16 / (rate - 0.3).clamp_min(0.2)).clamp(0.3, 80.0)
+        nothing = torch.zeros(1)
+        uncertainty = torch.full_like(depth, self.uncertainty)
+        return DepthOutput(depth, uncertainty, nothing, nothing, nothing)
+
+
+def ramp_scenes(split='test', batch_size=4, number=12):
+    """The first scenes of a source of ramps."""
+    return Scenes(RampSource(split=split), number, batch_size)
+
+
+def ramp_set(split='test', batch_size=4, number=12):
+    """The same as a set of an evaluation."""
+    scenes = ramp_scenes(split, batch_size, number)
+    return EvaluationSet('source', 'indoor', scenes, 32, 48, (32,), 20_000.0)

@@ -34,7 +34,7 @@ def tiny_run(out, *stages, **changes):
             log_every=1, tensorboard=False,
         ),
         evaluate=EvaluateConfig(
-            scenes=2, constant_scenes=2, calibration_scenes=2, batch_size=2, export=False
+            scenes=2, baseline_scenes=2, calibration_scenes=2, batch_size=2, export=False
         ),
         device='cpu',
         threads=1,

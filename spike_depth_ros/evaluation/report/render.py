@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spike_depth_ros import pictures
-from spike_depth_ros.evaluation.controls import CONTROLS
+from spike_depth_ros.evaluation.controls import NETWORK, control_name
 from spike_depth_ros.evaluation.intervals import LEVEL, MIN_WINDOWS, Interval, intervals
 from spike_depth_ros.evaluation.report import charts as charts
 from spike_depth_ros.evaluation.report.page import (
@@ -206,7 +206,10 @@ def _controls(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
     parts = []
     for label, one in compared:
         rows = [
-            [CONTROLS.get(name, label), *(number(figures[key]) for key in _CONTROL_FIGURES)]
+            [
+                label if name == NETWORK else control_name(name),
+                *(number(figures[key]) for key in _CONTROL_FIGURES),
+            ]
             for name, figures in one.figures().items()
         ]
         parts.append({'title': label, 'head': ['', *_CONTROL_FIGURES.values()], 'rows': rows})

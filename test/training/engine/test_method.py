@@ -36,7 +36,7 @@ CONFIG = {
     'train': {'steps': 4, 'batch_size': 2, 'warmup_steps': 1, 'log_every': 1, 'save_every': 2,
               'validate_every': 2, 'validate_batches': 1, 'picture_every': 4,
               'tensorboard': False},
-    'evaluate': {'scenes': 2, 'constant_scenes': 2, 'calibration_scenes': 2, 'batch_size': 2},
+    'evaluate': {'scenes': 2, 'baseline_scenes': 2, 'calibration_scenes': 2, 'batch_size': 2},
     'device': 'cpu',
     'threads': 1,
 }  # fmt: skip
@@ -74,7 +74,7 @@ def test_it_trains_and_exports(trained):
     info = load_info(trained / 'model.safetensors')
     assert (info.stage, info.inputs) == ('second', ('spikes',))
     assert (trained / 'model.onnx').exists()
-    assert 'styles' in json.loads((trained / 'report.json').read_text())
+    assert 'source_indoor' in json.loads((trained / 'report.json').read_text())['sets']
 
 
 def test_it_resumes_to_the_same_weights(trained, config, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Anybody's depth maps get the figures that a network with the same depth gets."""
+"""Third-party depth maps get the figures that a network with the same depth gets."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ from spike_depth_ros.checkpoint import load  # noqa: E402
 from spike_depth_ros.stream import packing  # noqa: E402
 from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
 from spike_depth_ros.stream.recording import open_recording  # noqa: E402
-from spike_training.commands.inputs import write_inputs  # noqa: E402
+from spike_training.commands.evaluate import evaluate as run_evaluate  # noqa: E402
 from spike_training.datasets.clip import SpikeClip  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
-from spike_training.evaluation.evaluate import Scenes, network_predictor  # noqa: E402
 from spike_training.evaluation.predictions import Predictions  # noqa: E402
-from spike_training.evaluation.real_scenes import evaluate_real  # noqa: E402
-from spike_training.evaluation.verdict import evaluate_checkpoint, to_evaluate  # noqa: E402
+from spike_training.evaluation.predictors import (  # noqa: E402
+    Scenes,
+    build_for_evaluation,
+    network_predictor,
+)
 from spike_training.runs.sources import make_source, make_target  # noqa: E402
 from spike_training.sampling.clip_source import ClipSource  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
@@ -50,14 +52,18 @@ def folder(tmp_path_factory):
     config = tiny_run(folder, target=TargetConfig(styles=['road'], rate_hz=10e3))
     config.evaluate.scenes = 4
     (folder / 'c.yaml').write_text(to_yaml(config))
-    write_inputs(folder / 'c.yaml', folder / 'inputs', device='cpu')
+    write_inputs(folder / 'c.yaml', folder / 'inputs')
     predict(folder, 'inputs', 'maps')
     dump(folder, config)
     return folder
 
 
+def write_inputs(config, out, **settings):
+    run_evaluate(config, out, inputs_only=True, device='cpu', **settings)
+
+
 def predict(folder, inputs, maps):
-    """Depth of the inputs as anybody would make it: by the installed library alone."""
+    """Depth of the inputs as a third party would make it: by the installed library alone."""
     estimator = DepthEstimator.from_checkpoint(folder / 'm.safetensors', 'cpu', 'torch', 1)
     (folder / maps).mkdir()
     for line in lines(folder / inputs):
@@ -73,7 +79,7 @@ def predict(folder, inputs, maps):
 def dump(folder, config):
     """Depth of the very batches of the evaluation, in metres of the true focal length."""
     info, weights = load(folder / 'm.safetensors')
-    predictor = network_predictor(to_evaluate(info, weights, CPU), info)
+    predictor = network_predictor(build_for_evaluation(info, weights, CPU), info)
     (folder / 'dumped').mkdir()
     sources = {f'source_{s}': make_source(config, 'test', CPU, [s]) for s in ('indoor', 'road')}
     sources['target_road'] = make_target(config, 'test', CPU, ['road'])
@@ -99,7 +105,7 @@ def evaluate(folder, out, maps=None, **settings):
     """The report on depth maps, or on the checkpoint."""
     if maps is None:
         settings['checkpoint'] = folder / 'm.safetensors'
-    evaluate_checkpoint(
+    run_evaluate(
         folder / 'inputs' / 'config.yaml', out, predictions=maps, device='cpu', **settings
     )
     return json.loads(out.read_text())
@@ -148,10 +154,11 @@ class TestFigures:
         expected = evaluate(folder, tmp_path / 'expected.json', folder / 'maps')
         maps = written(maps_of(folder), tmp_path / 'npy')
         found = evaluate(folder, tmp_path / 'found.json', maps)
-        for style in ('indoor', 'road'):
-            assert_close(found['styles'][style]['network'], expected['styles'][style]['network'])
-            assert found['styles'][style]['uncertainty']['interval_coverage'] is None
-            assert found['styles'][style]['uncertainty']['coverage'] == 0
+        for name in ('source_indoor', 'source_road'):
+            one, other = found['sets'][name], expected['sets'][name]
+            assert_close(one['tables'], other['tables'])
+            assert one['uncertainty']['interval_coverage'] is None
+            assert one['uncertainty']['coverage'] == 0
 
     def test_of_whole_millimetres(self, folder, tmp_path):
         maps = {
@@ -182,7 +189,8 @@ class TestFigures:
         assert truth.keys() == {n['name'] for n in lines(folder / 'inputs')} & truth.keys()
         maps = written(maps_of(folder) | truth, tmp_path / 'maps')
         found = evaluate(folder, tmp_path / 'new' / 'r.json', maps)
-        figures = found['target']['styles']['road']['network']['raw']['mean_over_pixels']
+        tables = found['sets']['target_road']['tables']['network']
+        figures = tables['raw']['mean_over_pixels']
         assert figures['abs_rel'] == pytest.approx(0, abs=1e-6)
         assert figures['rmse'] == pytest.approx(0, abs=1e-4)
 
@@ -213,14 +221,14 @@ class TestWhatIsWrongWithMaps:
             'depth of int64, expected floats in metres, or uint16 and per_metre': [names[2]],
             'cannot be read: ValueError': ['source_road_000000'],
         }
-        table = report['styles']['indoor']['network']['raw']
+        table = report['sets']['source_indoor']['tables']['network']['raw']
         assert not table['complete']
         assert 0.1 < table['coverage'] < 0.25
         assert table['mean_over_pixels']['abs_rel'] > 0
-        assert report['target']['styles']['road']['network']['raw']['complete']
+        assert report['sets']['target_road']['tables']['network']['raw']['complete']
         printed = capsys.readouterr()
-        assert 'indoor: INCOMPLETE: ' in printed.out
-        assert 'target, road: INCOMPLETE' not in printed.out
+        # Predictions and shuffled predictions of both, and their mean where no map has all pixels.
+        assert printed.out.count('INCOMPLETE') == 5
         assert f'warning: 1 maps are missing: {names[0]}\n' in printed.err
         assert 'cannot be used (depth of int64' in printed.err
         assert len(printed.err.splitlines()) == 6
@@ -250,11 +258,9 @@ class TestWhatIsWrongWithMaps:
             Predictions(tmp_path, 0.0)
 
     def test_one_of_two_things_is_scored(self, folder, tmp_path):
-        config = folder / 'c.yaml'
-        for function, more in ((evaluate_checkpoint, {}), (evaluate_real, {'data': {}})):
-            for both in ({}, {'checkpoint': tmp_path, 'predictions': tmp_path}):
-                with pytest.raises(ConfigError, match='checkpoint or predictions: expected one'):
-                    function(config=config, out=tmp_path / 'r.json', **both, **more)
+        for both in ({}, {'checkpoint': tmp_path, 'predictions': tmp_path}):
+            with pytest.raises(ConfigError, match='predictions or inputs_only: expected one'):
+                run_evaluate(folder / 'c.yaml', tmp_path / 'r.json', **both)
 
 
 class TestInputs:
@@ -284,7 +290,7 @@ class TestInputs:
     def test_are_not_written_over_something(self, folder, tmp_path):
         (tmp_path / 'mine').touch()
         with pytest.raises(ConfigError, match='is not empty: choose another --out'):
-            write_inputs(folder / 'c.yaml', tmp_path, device='cpu')
+            write_inputs(folder / 'c.yaml', tmp_path)
 
     def test_the_config_names_no_folder_of_its_writer(self, folder):
         assert str(folder) not in (folder / 'inputs' / 'config.yaml').read_text()
@@ -295,16 +301,16 @@ class TestOfRecordings:
         write_folder(tmp_path / 'one', Sliding())
         (tmp_path / 'm.safetensors').write_bytes((folder / 'm.safetensors').read_bytes())
         data = {'folder': f'{tmp_path / "one"},frame_hz=10'}
-        write_inputs(folder / 'c.yaml', tmp_path / 'inputs', data, device='cpu', frames=4)
+        write_inputs(folder / 'c.yaml', tmp_path / 'inputs', data=data, samples=4)
         assert [line['name'] for line in lines(tmp_path / 'inputs')] == [
             'folder_000000', 'folder_000001', 'folder_000003', 'folder_000004',
         ]  # fmt: skip
         predict(tmp_path, 'inputs', 'maps')
-        settings = {'frames': 4, 'device': 'cpu', 'planes': 64}
+        settings = {'data': data, 'samples': 4, 'device': 'cpu', 'planes': [64]}
         reports = []
         for what in ({'checkpoint': tmp_path / 'm.safetensors'},
                      {'predictions': tmp_path / 'maps'}):  # fmt: skip
-            evaluate_real(folder / 'c.yaml', data, tmp_path / 'r.json', **what, **settings)
+            run_evaluate(folder / 'c.yaml', tmp_path / 'r.json', **what, **settings)
             reports.append(json.loads((tmp_path / 'r.json').read_text()))
         expected, found = reports
         assert found['predictions']['used'] == 4

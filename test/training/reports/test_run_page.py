@@ -98,13 +98,13 @@ class TestOfARun:
     def test_it_shows_all_that_was_done(self, trained):
         seen = Reader((trained.out / 'index.html').read_text())
         report = json.loads((trained.out / 'report.json').read_text())
-        for styles in (report['styles'], report['target']['styles']):
-            for scores in styles.values():
-                for predictor in ('network', 'constant', 'other_spikes', 'mean_prediction'):
-                    for kind in ('raw', 'median_scaled'):
-                        figures = scores[predictor][kind]['mean_over_pixels']
-                        assert f'{figures["rmse"]:.3f} {figures["rmse_log"]:.3f}' in seen.text
-                assert f'{scores["uncertainty"]["ause"]:.3f}' in seen.text
+        for scores in report['sets'].values():
+            assert len(scores['tables']) == 4
+            for tables in scores['tables'].values():
+                for kind in ('raw', 'recording_scaled', 'median_scaled'):
+                    figures = tables[kind]['mean_over_pixels']
+                    assert f'{figures["rmse"]:.3f} {figures["rmse_log"]:.3f}' in seen.text
+            assert f'{scores["uncertainty"]["ause"]:.3f}' in seen.text
         for words in (
             'finished', '9 of 9', 'Target: the domain without labels',
             '1. teacher', '2. mono_cross', '3. bicross', 'Fine distillation', 'Discriminator',
@@ -113,12 +113,11 @@ class TestOfARun:
             'after 3 steps', 'Shown are 2 of 2', 'torch ' + torch.__version__,
         ):  # fmt: skip
             assert words in seen.text, words
-        own, constant = (
-            report['target']['styles']['indoor'][name]['raw']['mean_over_pixels']['abs_rel']
-            for name in ('network', 'constant')
-        )
+        predictors = report['sets']['target_indoor']['predictors']
+        own, baseline = (predictors[name]['abs_rel'] for name in ('network', 'median_depth_map'))
         assert (
-            f'{own:.3f} Abs Rel, target, indoor; median-depth baseline {constant:.3f}' in seen.text
+            f'{own:.3f} Abs Rel, target, indoor; median-depth baseline, per pixel {baseline:.3f}'
+            in seen.text
         )
         selection = json.loads((trained.out / 'bicross' / 'selection.json').read_text())
         assert f'the {selection["selected"]} is exported, by a criterion' in seen.text
@@ -347,20 +346,19 @@ class TestCurves:
         assert curves(run.stages[-1], METHOD) == []
 
 
-def scores(network, constant=0.5, other=0.6, held=0.68, complete=True, mean=0.6):
-    def both(value):
-        table = {
-            'mean_over_pixels': {'abs_rel': value},
-            'coverage': 1.0 if complete else 0.75,
-            'complete': complete,
-        }
-        return {'raw': table, 'median_scaled': table}
+def scores(network, other=0.6, held=0.68, complete=True):
+    def figures(value):
+        return {'abs_rel': value, 'abs_rel_median_scaled': value}
 
     return {
-        'network': both(network),
-        'constant': both(constant),
-        'other_spikes': both(other),
-        'mean_prediction': both(mean),
+        'domain': 'source',
+        'part': 'indoor',
+        'windows': 4,
+        'not_beaten': ['shuffled_input'] if network >= other else [],
+        'predictors': {'network': figures(network), 'shuffled_input': figures(other)},
+        'tables': {
+            'network': {'raw': {'coverage': 1.0 if complete else 0.75, 'complete': complete}}
+        },
         'uncertainty': {'interval_coverage': held},
     }
 
@@ -368,24 +366,17 @@ def scores(network, constant=0.5, other=0.6, held=0.68, complete=True, mean=0.6)
 class TestRemarks:
     def said(self, tmp_path, **found):
         out = made(tmp_path / 'run')
-        report = {'styles': {'indoor': scores(**found)}}
+        report = {'sets': {'source_indoor': scores(**found)}}
         return remarks(dataclasses.replace(read_run(out), report=report))[1:]
 
     def test_nothing_of_a_good_one(self, tmp_path):
         assert self.said(tmp_path, network=0.2) == []
 
     def test_worse_than_what_looks_at_nothing(self, tmp_path):
-        constant, other, mean = self.said(tmp_path, network=0.7)
-        assert constant == (
-            'source, indoor: the network does not beat the median-depth baseline (Abs Rel in '
-            'metres 0.700 to 0.500, scaled 0.700 to 0.500).'
-        )
-        assert 'does not beat the shuffled input' in other
-        assert 'does not beat the mean prediction' in mean
-
-    def test_no_better_than_its_own_mean(self, tmp_path):
-        (mean,) = self.said(tmp_path, network=0.2, mean=0.2)
-        assert 'does not beat the mean prediction (Abs Rel in metres 0.200 to 0.200' in mean
+        assert self.said(tmp_path, network=0.7) == [
+            'source, indoor: the network DOES NOT BEAT 1 of its controls on 4 windows: shuffled '
+            'input (median-scaled AbsRel 0.700, control 0.600).'
+        ]
 
     def test_incomplete_and_not_calibrated(self, tmp_path):
         incomplete, interval = self.said(tmp_path, network=0.2, held=0.3, complete=False)
@@ -416,7 +407,7 @@ def test_settings_that_differ(tmp_path):
 
 def test_a_target_without_depth_has_no_table(trained):
     run = read_run(trained.out)
-    run.report['target']['styles'] = {}
+    del run.report['sets']['target_indoor']
     seen = Reader(render.render(run))
     assert 'Target: the domain without labels: no depth to compare with' in seen.text
     assert 'Abs Rel, source, road' in seen.text

@@ -23,21 +23,11 @@ from tiny_runs import tiny_run  # noqa: E402
 from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
 from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
+from spike_training.commands.evaluate import evaluate, with_changes  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.evaluation.evaluate import (  # noqa: E402
-    Estimate,
-    Scenes,
-    evaluate_predictor,
-    median_depth_baseline,
-)
-from spike_training.evaluation.verdict import (  # noqa: E402
-    evaluate_checkpoint,
-    score_predictors,
-    with_changes,
-)
 from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
 from spike_training.runs import build, pipeline  # noqa: E402
-from spike_training.runs.sources import make_source, make_target  # noqa: E402
+from spike_training.runs.sources import make_source  # noqa: E402
 from spike_training.settings.config import (  # noqa: E402
     ModelConfig,
     TargetConfig,
@@ -57,25 +47,6 @@ def teacher_and_student(tmp_path_factory):
     )
     pipeline.run(config)
     return config
-
-
-def test_the_constant_of_a_style_that_the_source_has_not_is_that_of_the_source(tmp_path):
-    config = tiny_run(tmp_path, target=TargetConfig(styles=['indoor', 'road']))
-    config.data.styles = ['indoor']
-
-    def say(part):
-        def predictor(batch):
-            ones = np.ones(batch.depth[:, 0].shape, np.float32)
-            return Estimate(ones, ones)
-
-        return predictor
-
-    cpu, fx = torch.device('cpu'), config.model.canonical_fx
-    road = make_target(config, 'test', cpu, ['road'])
-    indoor = median_depth_baseline(Scenes(make_source(config, 'train', cpu), 2, 2), fx)
-    expected = evaluate_predictor(say(''), config.model, Scenes(road, 2, 2), indoor)
-    report = score_predictors(config, say, config.model, cpu)
-    assert report['target']['styles']['road']['constant'] == expected['constant']
 
 
 def test_a_stage_starts_from_the_one_before_where_the_shapes_fit(teacher_and_student):
@@ -165,8 +136,8 @@ def test_what_the_checkpoint_says_of_itself(teacher_and_student):
     assert 0 < info.fx_range[0] < info.fx_range[1] < 4 * 64
     report = json.loads((out / 'report.json').read_text())
     assert report['weights_sha256'] == info.weights_sha256
-    assert set(report['styles']) == {'indoor', 'road'}
-    found = report['styles']['road']['network']['raw']['mean_over_pixels']['abs_rel']
+    assert set(report['sets']) == {'source_indoor', 'source_road'}
+    found = report['sets']['source_road']['predictors']['network']['abs_rel']
     assert info.metrics['road_abs_rel'] == pytest.approx(found, abs=1e-4)
 
 
@@ -206,15 +177,12 @@ def test_a_run_goes_on_with_batches_made_by_others(teacher_and_student, tmp_path
     config.train.ahead, config.data.workers = 2, 1
     pipeline.run(config)
     again = json.loads((out / 'report.json').read_text())
-    assert again['data'].pop('workers') != before['data'].pop('workers')
     assert again == before
 
 
 def test_evaluating_the_checkpoint_gives_the_figures_of_the_run(teacher_and_student, tmp_path):
     out = teacher_and_student.out
-    evaluate_checkpoint(
-        out / 'config.yaml', tmp_path / 'again.json', out / 'model.safetensors', device='cpu'
-    )
+    evaluate(out / 'config.yaml', tmp_path / 'again.json', out / 'model.safetensors', device='cpu')
     before, again = (
         (f / n).read_text() for f, n in ((out, 'report.json'), (tmp_path, 'again.json'))
     )
@@ -279,8 +247,8 @@ def test_smoke(tmp_path):
     )
     assert mono['train/spread'] > 0.02
     assert 0.3 < bicross['train/discriminator_accuracy'] < 0.9
-    assert 'target' in json.loads((out / 'report.json').read_text())
-    assert 'unseen procedural scenes' in result.stdout
+    assert 'target_road' in json.loads((out / 'report.json').read_text())['sets']
+    assert 'target, road: the network ' in result.stdout
     assert 'warning: no page' not in result.stderr
     text = (out / 'index.html').read_text()
     assert 'finished' in text

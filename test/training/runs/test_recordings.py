@@ -21,8 +21,7 @@ from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
 from spike_training.datasets.readers import files  # noqa: E402
 from spike_training.engine.fabric import make_fabric  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.evaluation.evaluate import Estimate  # noqa: E402
-from spike_training.evaluation.verdict import score_predictors  # noqa: E402
+from spike_training.evaluation.predictors import Estimate  # noqa: E402
 from spike_training.methods.bicross.settings import (  # noqa: E402
     AdaptConfig,
     CrossDomainConfig,
@@ -32,6 +31,11 @@ from spike_training.methods.bicross.settings import (  # noqa: E402
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.runs.build import describe  # noqa: E402
 from spike_training.runs.epochs import with_steps  # noqa: E402
+from spike_training.runs.evaluation import (  # noqa: E402
+    Baselines,
+    config_sets,
+    evaluate_sets,
+)
 from spike_training.runs.recordings import check_places, look_up, recorded_source  # noqa: E402
 from spike_training.runs.sources import (  # noqa: E402
     looked_at,
@@ -302,8 +306,10 @@ class TestRuns:
         source = make_source(config, 'test', CPU)
         seen = looked_at(source, 30, 2, 400.0)
         assert sum(len(batch.index) for batch in seen) == 24
-        report = score_predictors(config, lambda part: nothing, config.model, CPU)
-        (skipped,) = report['styles']['vkitti']['skipped'].values()
+        sets = config_sets(config, CPU, 400.0)
+        baselines = Baselines(config, 400.0, CPU)
+        report = evaluate_sets(sets, lambda name: nothing, config.model, baselines)
+        (skipped,) = report['source_vkitti']['skipped'].values()
         assert skipped == [f'vkitti/1.3.1/{scene}/clone, frame 3']
         for index in range(6):
             (broken / f'{index:05d}.png').write_bytes(b'no picture')

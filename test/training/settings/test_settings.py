@@ -89,7 +89,7 @@ def test_all_mistakes_are_named_at_once(file):
         data={'height': 33, 'styles': ['moon'], 'planes': []},
         model={'settings': {'stme': 3}, 'min_depth': 90.0},
         stages=[{'name': 'a b', 'inptu': 'rgb', 'start': 'previous', 'steps': 0}],
-        evaluate={'scenes': 7},
+        evaluate={'scenes': 7, 'constant_scenes': 20},
         sead=3,
     )
     text = mistakes('--config', path, '--train.betas', '[1.0, 2]', '-x')
@@ -108,6 +108,7 @@ def test_all_mistakes_are_named_at_once(file):
         "stages[0].start is 'previous': there is no stage before the first",
         'stages[0].steps is 0: expected 1 or more',
         'evaluate.scenes is 7: expected a multiple of batch_size',
+        'evaluate.constant_scenes is now baseline_scenes',
         'sead is unknown: did you mean seed?',
         '-x: expected an option',
         'out is missing',

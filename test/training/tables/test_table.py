@@ -24,6 +24,7 @@ from spike_depth_ros.checkpoint import load_info  # noqa: E402
 from spike_training.commands.table import table  # noqa: E402
 from spike_training.engine.checkpoints import Checkpoints  # noqa: E402
 from spike_training.errors import ConfigError, NonFiniteError, TrainingError  # noqa: E402
+from spike_training.evaluation.report import domain_sets  # noqa: E402
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.tables.plan import load_table  # noqa: E402
 from spike_training.tables.units import DONE, Training, units_of  # noqa: E402
@@ -112,26 +113,27 @@ def test_a_row_is_trained_as_a_run_of_its_config_would_be(smoke, tmp_path):
     )
 
 
-def test_adabn_changes_the_figures_and_the_constant_is_that_of_the_report(smoke):
+def test_adabn_changes_the_figures_and_the_baseline_is_that_of_the_report(smoke):
     path, out = smoke
     values = {
         name: row_of(out, name)['target']['raw']['abs_rel']['mean']
-        for name in ('pre_src', 'pre_src_adabn', 'constant', 'wider')
+        for name in ('pre_src', 'pre_src_adabn', 'median_depth', 'wider')
     }
     assert len({*values.values()}) == 4
-    report = unit_of(path, 'pre_src', out / 'stages').report['target']['styles']
-    constants = [
-        scores['constant']['raw']['mean_over_images']['abs_rel'] for scores in report.values()
+    report = domain_sets(unit_of(path, 'pre_src', out / 'stages').report, 'target')
+    baselines = [
+        scores['tables']['median_depth_map']['raw']['mean_over_images']['abs_rel']
+        for scores in report.values()
     ]
-    assert len(constants) == 2
-    assert values['constant'] == pytest.approx(sum(constants) / 2)
+    assert len(baselines) == 2
+    assert values['median_depth'] == pytest.approx(sum(baselines) / 2)
 
 
 def test_the_teacher_of_rgb_is_scored_on_the_target(smoke):
     path, out = smoke
     report = unit_of(path, 'rgb_only', out / 'stages').report
     assert report['stage'] == 'teacher'
-    assert set(report['target']['styles']) == {'indoor', 'road'}
+    assert set(domain_sets(report, 'target')) == {'indoor', 'road'}
 
 
 def test_the_upper_bound_learns_from_the_target(smoke):
@@ -187,9 +189,9 @@ def test_other_settings_are_other_stages(smoke, tmp_path):
 def test_a_part_is_trained_and_what_is_missing_is_said(tmp_path, capsys):
     path = small(tmp_path, seeds=[0, 5])
     out = tmp_path / 'out'
-    table(path, out, rows='pre_src,constant', seeds='5')
+    table(path, out, rows='pre_src,median_depth', seeds='5')
     assert len(trained(out)) == 2
-    for name in ('pre_src', 'constant'):
+    for name in ('pre_src', 'median_depth'):
         assert row_of(out, name)['seeds_done'] == [5]
     assert row_of(out, 'bicross')['seeds_done'] == []
     text = (out / 'table.md').read_text()

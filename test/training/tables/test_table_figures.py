@@ -25,7 +25,7 @@ from spike_training.tables.units import DONE, units_of  # noqa: E402
 SEEDS = [0, 1, 2]
 
 
-def scores(abs_rel, constant=0.9, images=4):
+def scores(abs_rel, baseline=0.9, images=4):
     """What a report says of one style: other figures follow from AbsRel, to tell them apart."""
 
     def errors(value):
@@ -41,16 +41,22 @@ def scores(abs_rel, constant=0.9, images=4):
         }
 
     return {
-        'network': errors(abs_rel),
-        'constant': errors(constant),
+        'tables': {'network': errors(abs_rel), 'median_depth_map': errors(baseline)},
         'uncertainty': {'rank_correlation': abs_rel / 10},
     }
 
 
 def report(indoor, road, source=0.2):
+    sets = {
+        ('source', 'indoor'): scores(source),
+        ('target', 'indoor'): scores(indoor, 0.8),
+        ('target', 'road'): scores(road, 1.0),
+    }
     return {
-        'styles': {'indoor': scores(source)},
-        'target': {'styles': {'indoor': scores(indoor, 0.8), 'road': scores(road, 1.0)}},
+        'sets': {
+            f'{domain}_{part}': {'domain': domain, 'part': part, **found}
+            for (domain, part), found in sets.items()
+        }
     }
 
 
@@ -68,7 +74,7 @@ def page(tmp_path, reports, **settings):
 
 
 REPORTS = {
-    'constant': {0: (0.5, 0.6)},
+    'median_depth': {0: (0.5, 0.6)},
     'pre_src': {0: (0.3, 0.5), 1: (0.4, 0.4), 2: (0.6, 0.6)},
     'pre_src_adabn': {0: (0.3, 0.3), 1: (0.3, 0.3), 2: (0.3, 0.3)},
     'bicross': {0: (0.2, 0.3), 2: (0.5, 0.5)},
@@ -105,14 +111,14 @@ def test_a_figure_is_the_mean_over_styles(rows):
     assert pre_src.summary('rank_correlation').values[0] == pytest.approx(0.04)
 
 
-def test_the_constant_is_read_from_its_own_part_of_the_report(rows):
-    assert rows['constant'].summary('abs_rel').values == pytest.approx({0: 0.9})
-    assert rows['constant'].summary('rank_correlation').values == {}
+def test_the_baseline_is_read_from_its_own_part_of_the_report(rows):
+    assert rows['median_depth'].summary('abs_rel').values == pytest.approx({0: 0.9})
+    assert rows['median_depth'].summary('rank_correlation').values == {}
 
 
 def test_styles_weigh_by_their_images(rows):
     uneven = report(0.3, 0.5)
-    uneven['target']['styles']['road'] = scores(0.5, images=12)
+    uneven['sets']['target_road'] |= scores(0.5, images=12)
     row = rows['pre_src']
     weighed = RowFigures(row.row, row.scorings, {0: uneven}, {})
     assert weighed.summary('abs_rel').values == pytest.approx({0: 0.45})
@@ -120,14 +126,15 @@ def test_styles_weigh_by_their_images(rows):
 
 def test_a_target_without_truth_has_no_figures(rows):
     blind = report(0.3, 0.5)
-    blind['target']['styles'] = {}
+    blind['sets'] = {'source_indoor': blind['sets']['source_indoor']}
     row = rows['pre_src']
     assert RowFigures(row.row, row.scorings, {0: blind}, {}).summary('abs_rel').values == {}
 
 
 def test_a_style_without_a_figure_gives_no_mean(rows):
     broken = report(0.3, 0.5)
-    table = broken['target']['styles']['road']['network']['raw']['mean_over_images']
+    tables = broken['sets']['target_road']['tables']['network']
+    table = tables['raw']['mean_over_images']
     table['abs_rel'] = None
     row = rows['pre_src']
     half = RowFigures(row.row, row.scorings, {0: broken}, {})
@@ -198,7 +205,7 @@ def test_what_programs_read(tmp_path):
         ({'row': 'bicross', 'below': ['pre_src']}, None, 'open, in 2 of 2 seeds (-0.150, -0.100)'),
         ({'row': 'bicross', 'below': ['pre_src', 'pre_src_adabn']}, False, 'best of pre_src, pre'),
         ({'row': 'pre_src', 'below': ['pre_src']}, False, '(+0.000, +0.000, +0.000)'),
-        ({'row': 'pre_src', 'below': ['constant'], 'domain': 'source'}, None, 'AbsRel, source)'),
+        ({'row': 'pre_src', 'below': ['median_depth'], 'domain': 'source'}, None, 'AbsRel, source)'),
         ({'row': 'bicross', 'below': ['pre_src', 'rgb_only']}, None, 'open, no seed is done'),
     ],
 )  # fmt: skip

@@ -77,7 +77,7 @@ def test_shipped_tables_are_good(path, tmp_path, monkeypatch):
 def test_the_rows_of_mini_are_what_they_say():
     rows = rows_of(CONFIGS / 'tables' / 'mini.yaml')
     assert {name: chain(row) for name, row in rows.items() if not row.settings.adabn} == {
-        'constant': [],
+        'median_depth': [],
         'rgb_only': ['teacher'],
         'pre_src': ['pre_src'],
         'pre_src_long': ['pre_src_long'],
@@ -241,7 +241,7 @@ def test_all_mistakes_are_named_at_once(file):
             {'name': 'a b', 'stage': 'ex1'},
             {'name': 'c', 'stage': 'c'},
             {'name': 'e', 'stage': 'e'},
-            {'name': 'constant', 'adabn': True},
+            {'name': 'median_depth', 'adabn': True},
             {'name': 'o', 'stage': 'ex1',
              'override': {'model2': {}, 'out': 'x', 'model': {'architecture': 'moon'}}},
             {'name': 'h', 'stage': 'h'},
@@ -274,7 +274,7 @@ def test_all_mistakes_are_named_at_once(file):
         'rows: 2 are named pre_src',
         "rows[1].stage is 'mono_cros': expected a stage of the base or of this table; did you",
         "rows[2].name is 'a b'",
-        'rows[5] has adabn or override: expected a stage too',
+        'rows[5] has adabn or override: expected a stage',
         'rows[6].override.model2 is unknown: did you mean model?',
         'rows[6].override.out is given: expected it as --out',
         "row o: model.architecture is 'moon'",

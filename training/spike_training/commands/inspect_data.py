@@ -19,7 +19,7 @@ from spike_depth_ros.checkpoint import write_atomically
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, SpikeClip
 from spike_training.errors import DataSetError, FrameError
-from spike_training.evaluation.verdict import to_json
+from spike_training.evaluation.report import to_json
 from spike_training.sampling.clip_source import MEAN_RATE, ClipSource
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.spike_source import SpikeSource

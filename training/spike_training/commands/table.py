@@ -9,7 +9,7 @@ from pathlib import Path
 from spike_depth_ros.checkpoint import write_atomically
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, TrainingError
-from spike_training.evaluation.verdict import to_json
+from spike_training.evaluation.report import to_json
 from spike_training.settings.config import listed
 from spike_training.tables.figures import claims_of, collect
 from spike_training.tables.page import Page

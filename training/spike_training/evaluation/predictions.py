@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Anybody's depth maps, read from a folder, to be scored by the code that scores our networks.
+"""Third-party depth maps, read from a folder, to be scored by the code that scores our networks.
 
 Formats, names and rules: docs/predictions.md.
 """
@@ -19,7 +19,7 @@ from PIL import Image
 
 from spike_depth_ros.metrics import FloatArray
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.evaluation.evaluate import DepthRange, Estimate, Predictor
+from spike_training.evaluation.predictors import DepthRange, Estimate, Predictor
 from spike_training.sampling.sample import Batch
 
 Stored = npt.NDArray[Any]
@@ -82,7 +82,7 @@ class Predictions:
         self._digest = hashlib.sha256()
 
     def of(self, part: str, limits: DepthRange) -> Predictor:
-        """What the maps say of some samples.
+        """The predictor of some samples.
 
         Args:
             part: Which, see :func:`sample_name`.
@@ -115,8 +115,8 @@ class Predictions:
                 else 'no samples',
             )
             raise DataSetError(
-                f'{self.folder}: none of {len(asked)} depth maps can be used; {why}. The command '
-                'inputs writes the samples and their names'
+                f'{self.folder}: none of {len(asked)} depth maps can be used; {why}. Samples '
+                'and their names are written by evaluate --inputs_only true'
             )
         return {
             'maps': len(asked),
@@ -188,7 +188,7 @@ class Predictions:
 
 
 def warn(found: Mapping[str, Any]) -> None:
-    """Says on standard error what is wrong with predictions.
+    """Print on standard error what is wrong with predictions.
 
     Args:
         found: See :meth:`Predictions.report`.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from spike_training.evaluation.evaluate import predict
+from spike_training.evaluation.predictors import predict
 from spike_training.sampling.sample import Unlabelled
 
 

@@ -99,7 +99,7 @@ def export(
     else:
         info, weights = random_checkpoint(architecture, seed)
     if calibrate is not None:
-        from spike_training.evaluation.verdict import calibrated
+        from spike_training.runs.evaluation import calibrated
 
         info = calibrated(load_config(calibrate), info, weights, torch.device('cpu'))
     network = build_with_weights(info, weights).eval()

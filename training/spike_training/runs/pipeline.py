@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A run: its stages in order, each from the checkpoints of those before, then the verdict."""
+"""A run: its stages in order, each from the checkpoints of those before, then the evaluation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError
-from spike_training.evaluation.verdict import calibrated, figures, score, show, to_json
+from spike_training.evaluation.predictors import build_for_evaluation
+from spike_training.evaluation.report import checkpoint_metrics, show, to_json
 from spike_training.reports.run_page import PAGE, write_page
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.epochs import with_steps
+from spike_training.runs.evaluation import calibrated, evaluate_network
 from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import Session
@@ -80,7 +82,7 @@ def run(config: RunConfig) -> None:
 
 
 def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
-    """All stages, and the verdict."""
+    """All stages, and the evaluation."""
     trained: dict[str, Path] = {}
     for stage in config.stages:
         with session.stage(stage.name):
@@ -208,8 +210,9 @@ def _differences(before: Any, now: Any) -> list[str]:
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
     info, weights = load(checkpoint)
     info = calibrated(config, info, weights, device)
-    report = score(config, info, weights, device)
-    info = dataclasses.replace(info, metrics=figures(report))
+    network = build_for_evaluation(info, weights, device)
+    report = evaluate_network(config, info, network, device)
+    info = dataclasses.replace(info, metrics=checkpoint_metrics(report))
     model = config.out / MODEL
     save(model, weights, info)
     write_atomically(config.out / REPORT, to_json(report))

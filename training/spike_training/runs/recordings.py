@@ -17,7 +17,7 @@ from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.datasets.splits import Parted, Split, part, side_of
 from spike_training.errors import DataSetError, FrameError
-from spike_training.evaluation.evaluate import Scenes
+from spike_training.evaluation.predictors import Scenes
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.sample import Batch

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from spike_training.datasets.splits import Split
-from spike_training.evaluation.evaluate import Scenes
+from spike_training.evaluation.predictors import Scenes
 from spike_training.runs.recordings import (
     LICENCES,
     Frames,
@@ -64,7 +64,7 @@ def make_source(
     data = config.data
     if data.recordings:
         return recorded_source(
-            data, split, config.model.bins, _multiple(config.model), device, config.seed,
+            data, split, config.model.bins, size_multiple(config.model), device, config.seed,
             names=styles or (), rgb=rgb, spikes=spikes,
         )  # fmt: skip
     return ProceduralSource(
@@ -114,7 +114,7 @@ def make_target(
         # Views mirror what has no labels.
         data = dataclasses.replace(data, flip=data.flip and labels)
         return recorded_source(
-            data, split, config.model.bins, _multiple(config.model), device,
+            data, split, config.model.bins, size_multiple(config.model), device,
             config.seed + TARGET_WORLD, names=styles or (), labels=labels,
         )  # fmt: skip
     return ShiftedSource(
@@ -219,6 +219,6 @@ def fx_range(config: RunConfig, domains: Sequence[DataConfig]) -> tuple[float, f
     return min(found), max(found)
 
 
-def _multiple(model: ModelConfig) -> int:
-    """What rows and columns of an image are multiples of, for the network."""
+def size_multiple(model: ModelConfig) -> int:
+    """What rows and columns of an image are multiples of, for a network."""
     return 16 * int(model.settings.get('pool', 1))

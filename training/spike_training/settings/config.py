@@ -449,7 +449,7 @@ class EvaluateConfig:
 
     Attributes:
         scenes: Test scenes of each style.
-        constant_scenes: Training scenes of each style whose median depth is the control that
+        baseline_scenes: Training scenes of each style whose median depth is the control that
             looks at no image.
         calibration_scenes: Scenes of each style that the factor of the uncertainty is fitted on.
         batch_size: Images at a time; changes no figure.
@@ -457,7 +457,7 @@ class EvaluateConfig:
     """
 
     scenes: int = 200
-    constant_scenes: int = 500
+    baseline_scenes: int = 500
     calibration_scenes: int = 100
     batch_size: int = 20
     export: bool = True
@@ -465,8 +465,8 @@ class EvaluateConfig:
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
         yield from at_least(self, 2, 'scenes', 'batch_size')
-        yield from at_least(self, 1, 'constant_scenes', 'calibration_scenes')
-        for name in ('scenes', 'constant_scenes', 'calibration_scenes'):
+        yield from at_least(self, 1, 'baseline_scenes', 'calibration_scenes')
+        for name in ('scenes', 'baseline_scenes', 'calibration_scenes'):
             value = getattr(self, name)
             if value % self.batch_size:
                 yield f'{name} is {value}: expected a multiple of batch_size, {self.batch_size}'

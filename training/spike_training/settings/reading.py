@@ -20,6 +20,9 @@ from spike_training.settings.config import RunConfig, StageConfig, listed, probl
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
 
+RENAMED = {'constant_scenes': 'now baseline_scenes'}
+"""Former setting -> what it is."""
+
 
 def without_dashes(argument: str) -> str:
     """An option as settings are named: --dry-run means --dry_run."""
@@ -188,7 +191,8 @@ def read_settings(
         name = f'{where}{key}'
         if key not in hints:
             near = difflib.get_close_matches(str(key), hints, 1) or [', '.join(hints)]
-            problems.append(f'{name} is unknown: did you mean {near[0]}?')
+            expected = RENAMED.get(str(key)) or f'unknown: did you mean {near[0]}?'
+            problems.append(f'{name} is {expected}')
             continue
         hint = _plain(hints[key], value)
         element = (*get_args(hint), None)[0]

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from spike_depth_ros.evaluation.controls import NETWORK
+from spike_training.evaluation.report import BASELINE, domain_sets
 from spike_training.tables.plan import Row, Table
 from spike_training.tables.settings import ClaimConfig, Domain
 from spike_training.tables.units import Scoring, units_of
@@ -36,9 +38,6 @@ METRICS = {
 
 RANK = 'rank_correlation'
 """Of the predicted uncertainty with the error, a figure of the raw depth."""
-
-BEHIND: Mapping[Domain, tuple[str, ...]] = {'target': ('target', 'styles'), 'source': ('styles',)}
-"""Where a report has the figures of a domain, by style."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +76,8 @@ class RowFigures:
 
     Attributes:
         row: The row.
-        scorings: By seed; of the constant those of the reference, which it is scored along with.
+        scorings: By seed; of the median-depth baseline those of the reference, which it is
+            scored along with.
         reports: By seed, those that are done.
         failures: Why a seed failed.
     """
@@ -95,7 +95,7 @@ class RowFigures:
     @property
     def predictor(self) -> str:
         """What it is in a report."""
-        return 'network' if self.row.config.stages else 'constant'
+        return NETWORK if self.row.config.stages else BASELINE
 
     def summary(
         self, metric: str, scale: Scale = 'raw', domain: Domain = 'target', style: str = ''
@@ -117,25 +117,23 @@ class RowFigures:
     def _value(
         self, report: Mapping[str, Any], metric: str, scale: Scale, domain: Domain, style: str
     ) -> float | None:
-        scores: Mapping[str, Any] = report
-        for name in BEHIND[domain]:
-            scores = scores.get(name, {})
-        parts = [scores[name] for name in ([style] if style else scores) if name in scores]
+        sets = domain_sets(report, domain)
+        parts = [sets[name] for name in ([style] if style else sets) if name in sets]
         found = [self._of_style(part, metric, scale) for part in parts]
         known = [value for value in found if value is not None]
         if not known or len(known) < len(found):
             return None
         # By their images: the mean over those of all styles.
-        images = [part[self.predictor][scale]['images'] for part in parts]
+        images = [part['tables'][self.predictor][scale]['images'] for part in parts]
         total = sum(value * number for value, number in zip(known, images, strict=True))
         return float(total / sum(images))
 
     def _of_style(self, scores: Mapping[str, Any], metric: str, scale: Scale) -> float | None:
         value: float | None
         if metric == RANK:
-            value = scores['uncertainty'][RANK] if self.predictor == 'network' else None
+            value = scores['uncertainty'][RANK] if self.predictor == NETWORK else None
         else:
-            value = scores[self.predictor][scale]['mean_over_images'][metric]
+            value = scores['tables'][self.predictor][scale]['mean_over_images'][metric]
         return value
 
 

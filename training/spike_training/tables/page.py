@@ -11,6 +11,7 @@ from typing import Any, get_args
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from spike_training.evaluation.report import domain_sets
 from spike_training.tables.figures import METRICS, RANK, Claim, RowFigures, Scale, Summary
 from spike_training.tables.paper import PAPER, Published, published
 from spike_training.tables.plan import Table
@@ -184,7 +185,7 @@ class Page:
         """Of the target's scenes."""
         reports = [report for row in self.rows for report in row.reports.values()]
         return [
-            *dict.fromkeys(style for report in reports for style in report['target']['styles'])
+            *dict.fromkeys(style for report in reports for style in domain_sets(report, 'target'))
         ]
 
     def _seeds(self, row: RowFigures) -> str:
@@ -281,7 +282,7 @@ def cell(summary: Summary, signed: bool = False) -> str:
 
 
 def _trainings(row: RowFigures) -> Sequence[Training]:
-    """The stages behind a row, of its first seed; none of the constant."""
+    """The stages behind a row, of its first seed; none of the median-depth baseline."""
     if not row.row.config.stages:
         return ()
     return next(iter(row.scorings.values())).needs

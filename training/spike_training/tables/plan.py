@@ -36,7 +36,7 @@ class Row:
     Attributes:
         settings: Of the row.
         config: Of a run with the stages of the row and no others, in their order; its folder and
-            seed mean nothing. That of the constant has no stage.
+            seed mean nothing. That of the median-depth baseline has no stage.
     """
 
     settings: RowConfig

@@ -34,8 +34,8 @@ class RowConfig:
         name: Of the row.
         about: What it is, or what it switches; printed below the table.
         stage: The stage that trains it last, of the base or of the table's own; those before it
-            follow from it. One of RGB is scored on firing rates as pictures. null: the constant,
-            the source's median depth of each pixel.
+            follow from it. One of RGB is scored on firing rates as pictures. null: the
+            median-depth baseline, the source's median depth of each pixel.
         adabn: Estimate its batch-norm statistics anew, on unlabelled scenes of the target.
         override: Settings of the base that are others in all stages of this row.
         paper: The paper's name of this row; null: it has none.
@@ -127,7 +127,7 @@ class TableConfig:
             yield f'{where}.name is {row.name!r}: expected letters, digits and _'
         yield from _misplaced(f'{where}.override', row.override)
         if row.stage is None and (row.adabn or row.override):
-            yield f'{where} has adabn or override: expected a stage too, the constant has neither'
+            yield f'{where} has adabn or override: expected a stage; baselines have neither'
         tables = [number for number in self.paper if number in PAPER]
         if row.paper is not None and published(tables, row.paper) is None:
             rows = [name for number in tables for name in PAPER[number].rows]

@@ -27,10 +27,12 @@ from spike_depth_ros.checkpoint import DepthInfo, load, load_info, write_atomica
 from spike_training.commands.adabn import adapted
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
+from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import RatesAsPicture
+from spike_training.evaluation.report import FORMAT, read_report, to_json
 from spike_training.evaluation.statistics import estimate_statistics
-from spike_training.evaluation.verdict import score_network, to_evaluate, to_json
 from spike_training.runs.build import target_batches
+from spike_training.runs.evaluation import evaluate_network
 from spike_training.runs.files import CONFIG, REPORT
 from spike_training.runs.pipeline import NOT_THE_RUN, train_stage
 from spike_training.runs.sessions import Session
@@ -172,8 +174,7 @@ class Scoring(Unit):
     @property
     def report(self) -> dict[str, Any]:
         """The figures, once it is done."""
-        report: dict[str, Any] = json.loads((self.folder / REPORT).read_text(encoding='utf-8'))
-        return report
+        return read_report(self.folder / REPORT)
 
     def describe(self) -> str:
         """See :class:`Unit`."""
@@ -183,12 +184,12 @@ class Scoring(Unit):
     def _work(self, config: RunConfig) -> dict[str, Any]:
         device = choose_device(config.device)
         info, weights = load(self.training.checkpoint)
-        network, info = of_spikes(to_evaluate(info, weights, device), info)
+        network, info = of_spikes(build_for_evaluation(info, weights, device), info)
         if self.adabn:
             windows = target_batches(config, ADABN_BATCHES, ADABN_BATCH_SIZE, device)
             estimate_statistics(network, windows)
             info = adapted(info)
-        report = score_network(config, info, network, device)
+        report = evaluate_network(config, info, network, device)
         write_atomically(self.folder / REPORT, to_json(report))
         return {'commit': info.commit}
 
@@ -224,7 +225,7 @@ def units_of(row: Row, seed: int, cache: Path) -> Scoring:
             tuple(trainings[earlier.name] for earlier in stages),
         )
     last = [*trainings.values()][-1]
-    key = _hash({**_settings(last.config), 'adabn': _adabn(row)})
+    key = _hash({**_settings(last.config), 'adabn': _adabn(row), 'format': FORMAT})
     name = f'{last.stage.name}_adabn' if row.settings.adabn else last.stage.name
     folder = cache / f'figures_of_{name}_{seed}_{key}'
     return Scoring(folder, last.config, (*last.needs, last), row.settings.adabn)

@@ -56,7 +56,7 @@ class Part:
         """All that it needs, each once; see :func:`in_order`."""
         table = load_table(self.config)
         rows = [row for row in table.rows if row.settings.name in self.rows and row.config.stages]
-        # The constant is scored along with the row that differences are to.
+        # The baseline is scored along with the row that differences are to.
         if any(row.settings.name in self.rows and not row.config.stages for row in table.rows):
             reference = table.settings.reference
             rows += [row for row in table.rows if row.settings.name == reference]

@@ -93,9 +93,9 @@ def test_the_checkpoint_says_what_both_domains_were(trained):
 
 def test_the_report_has_both_domains(trained):
     report = json.loads((trained.out / 'report.json').read_text())
-    assert set(report['styles']) == {'indoor', 'road'}
-    assert set(report['target']['styles']) == {'indoor'}
-    assert report['target']['settings']['rate_hz'] == 10e3
+    assert set(report['sets']) == {'source_indoor', 'source_road', 'target_indoor'}
+    rates = {name: scores['rate_hz'] for name, scores in report['sets'].items()}
+    assert rates == {'source_indoor': 20e3, 'source_road': 20e3, 'target_indoor': 10e3}
 
 
 def test_stages_start_from_those_they_name(trained, capsys):

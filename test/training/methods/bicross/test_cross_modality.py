@@ -15,7 +15,7 @@ from ramps import RampSource  # noqa: E402
 from tiny_stage import train  # noqa: E402
 
 from spike_depth_ros.model.depth_net import dpt_tiny  # noqa: E402
-from spike_training.evaluation.evaluate import predict  # noqa: E402
+from spike_training.evaluation.predictors import predict  # noqa: E402
 from spike_training.methods.bicross.projection import Projection  # noqa: E402
 from spike_training.methods.bicross.settings import (  # noqa: E402
     CrossModalityConfig,

@@ -34,14 +34,20 @@ def read(name: str, where: str) -> list[Clip] | list[SpikeClip]:
     """The recordings of a data set.
 
     Args:
-        name: One of ``READERS``.
-        where: Its folder or file, then options of its reader: ``PATH,per_metre=5000,fx=525``.
+        name: One of ``READERS``, or any name where ``where`` begins with the reader's.
+        where: Its folder or file, then options of its reader: ``PATH,per_metre=5000,fx=525``, or
+            ``folder:PATH,fx=525``.
 
     Raises:
         DataSetError: There is no such reader or option, or the data set cannot be used.
     """
+    named, _, rest = where.partition(':')
+    if named in READERS:
+        name, where = named, rest
     if name not in READERS:
-        raise DataSetError(f'data set {name!r}: expected one of {", ".join(READERS)}')
+        raise DataSetError(
+            f'data set {name!r}: expected one of {", ".join(READERS)}, or READER:PATH'
+        )
     reader, root, options = _parsed(name, where)
     clips: list[Clip] | list[SpikeClip] = reader(root, **options)
     return clips

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_depth_ros.model.unet_lite import PictureStem
 from spike_training.engine.optim import ParameterGroup, groups_of
-from spike_training.evaluation.evaluate import canonical_depth
+from spike_training.evaluation.predictors import canonical_depth
 from spike_training.methods.bicross.losses import (
     gradient_loss,
     si_loss,

@@ -18,6 +18,7 @@ from spike_training.engine.checkpoints import POINTER
 from spike_training.engine.method import Method, find_method
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.errors import ConfigError
+from spike_training.evaluation.report import read_report
 from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
 from spike_training.runs.sessions import read_sessions
 from spike_training.settings.config import RunConfig, StageConfig
@@ -92,7 +93,7 @@ def read_run(out: Path) -> RunFolder:
         out: The folder.
 
     Raises:
-        ConfigError: It holds no run.
+        ConfigError: It holds no run, or the report of an earlier version.
     """
     try:
         config = yaml.safe_load((out / CONFIG).read_text(encoding='utf-8'))
@@ -105,7 +106,8 @@ def read_run(out: Path) -> RunFolder:
             f'{out} is no folder of a run ({" ".join(str(error).split())}): expected what '
             '"run.py train --out" was given'
         ) from error
-    return RunFolder(out, config, method, stages, read_sessions(out), _json(out / REPORT))
+    report = read_report(out / REPORT) if (out / REPORT).exists() else None
+    return RunFolder(out, config, method, stages, read_sessions(out), report)
 
 
 def method_of(config: Mapping[str, Any]) -> Method:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spike_training.evaluation.controls import CONTROLS
+from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 
 HELD = (0.58, 0.78)
@@ -18,14 +18,6 @@ HELD = (0.58, 0.78)
 def remarks(run: RunFolder) -> list[str]:
     """Sentences, the weightiest first."""
     return [*_state(run), *_figures(run), *_stages(run), *_sources(run)]
-
-
-def domains(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Scores by style, of the source and, where there is one, of the target."""
-    found = {'source': report['styles']}
-    if 'target' in report:
-        found['target'] = report['target']['styles']
-    return found
 
 
 def state(run: RunFolder) -> str:
@@ -53,34 +45,17 @@ def _state(run: RunFolder) -> Iterator[str]:
 def _figures(run: RunFolder) -> Iterator[str]:
     if run.report is None:
         return
-    for domain, styles in domains(run.report).items():
-        for style, scores in styles.items():
-            yield from _scores(f'{domain}, {style}', scores)
+    for scores in run.report['sets'].values():
+        yield from _scores(f'{scores["domain"]}, {scores["part"]}', scores)
 
 
 def _scores(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
-    raw, scaled = (
-        {
-            predictor: scores[predictor][kind]['mean_over_pixels']['abs_rel']
-            for predictor in ('network', *CONTROLS)
-            if predictor in scores  # not all are in reports of an earlier version
-        }
-        for kind in ('raw', 'median_scaled')
-    )
-    if not scores['network']['raw']['complete']:
-        share = scores['network']['raw']['coverage']
+    raw = scores['tables'][NETWORK]['raw']
+    if not raw['complete']:
+        share = raw['coverage']
         yield f'{where}: INCOMPLETE, {100 * (share or 0):.2f} % of the pixels have a prediction.'
-    if None in [*raw.values(), *scaled.values()]:
-        return
-    for control in [name for name in CONTROLS if name in raw]:
-        losses = [
-            f'{kind} {own["network"]:.3f} to {own[control]:.3f}'
-            for kind, own in (('in metres', raw), ('scaled', scaled))
-            if own['network'] >= own[control]
-        ]
-        if losses:
-            name = CONTROLS[control]
-            yield f'{where}: the network does not beat the {name} (Abs Rel {", ".join(losses)}).'
+    if scores['not_beaten']:
+        yield f'{comparison_sentence(f"{where}: the network", scores)}.'
     held = scores['uncertainty']['interval_coverage']
     if held is not None and not HELD[0] <= held <= HELD[1]:
         yield f'{where}: the 68 % interval holds {100 * held:.0f} % of the truth.'

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spike_depth_ros.checkpoint import CheckpointError, hash_file, load_info, onnx_path
+from spike_depth_ros.evaluation.controls import NETWORK, control_name
 from spike_depth_ros.evaluation.report.page import (
     FIGURES,
     STRUCTURE,
@@ -22,10 +23,10 @@ from spike_depth_ros.evaluation.report.page import (
     render_page,
 )
 from spike_training.engine.record import SCALARS
-from spike_training.evaluation.controls import CONTROLS
+from spike_training.evaluation.report import ALIGNMENTS, BASELINE, domain_sets
 from spike_training.reports.run_page.curves import curves
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
-from spike_training.reports.run_page.remarks import domains, remarks, state
+from spike_training.reports.run_page.remarks import remarks, state
 from spike_training.reports.run_page.settings import differences
 from spike_training.runs.files import CONFIG, MODEL, REPORT
 
@@ -37,10 +38,9 @@ PICTURES_BYTES = 6_000_000
 PICTURE_WIDTH = 2400
 """Wider pictures are made smaller, pixels."""
 
-PREDICTORS = {'network': 'network', **CONTROLS}
-
-ALIGNMENTS = {
+SCALES = {
     'raw': 'In metres, as they are',
+    'recording_scaled': 'Each recording scaled by one factor: borrows from the truth',
     'median_scaled': 'Each image scaled by its median: borrows from the truth',
 }
 
@@ -89,15 +89,12 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
         tiles.append(('time, all in all', duration(seconds)))
     if run.report is not None:
         # A target whose recordings have no depth is not scored.
-        domain, styles = [(name, found) for name, found in domains(run.report).items() if found][
-            -1
-        ]
-        for style, scores in styles.items():
+        domain = 'target' if domain_sets(run.report, 'target') else 'source'
+        for part, scores in domain_sets(run.report, domain).items():
             own, baseline = (
-                number(scores[name]['raw']['mean_over_pixels']['abs_rel'])
-                for name in ('network', 'constant')
+                number(scores['predictors'][name]['abs_rel']) for name in (NETWORK, BASELINE)
             )
-            tiles.append((f'Abs Rel, {domain}, {style}; {CONTROLS["constant"]} {baseline}', own))
+            tiles.append((f'Abs Rel, {domain}, {part}; {control_name(BASELINE)} {baseline}', own))
     return tiles
 
 
@@ -106,49 +103,49 @@ def _result(run: RunFolder) -> list[dict[str, Any]]:
     if run.report is None:
         return []
     parts: list[dict[str, Any]] = []
-    for domain, styles in domains(run.report).items():
-        if not styles:
-            parts.append({'title': f'{DOMAINS[domain]}: no depth to compare with', 'tables': []})
+    for domain, title in DOMAINS.items():
+        sets = domain_sets(run.report, domain)
+        if not sets:
+            if run.config.get(domain):
+                parts.append({'title': f'{title}: no depth to compare with', 'tables': []})
             continue
         tables = [
-            {'title': title, 'head': ['', *FIGURES.values(), *STRUCTURE.values(), 'coverage'],
-             'rows': [*_depth_rows(styles, kind)]}
-            for kind, title in ALIGNMENTS.items()
+            {'title': SCALES[kind],
+             'head': ['', *FIGURES.values(), *STRUCTURE.values(), 'coverage'],
+             'rows': [*_depth_rows(sets, kind)]}
+            for kind in ALIGNMENTS.values()
         ]  # fmt: skip
         tables.append(
             {
                 'title': 'Uncertainty of the network, and sky',
                 'head': ['', *UNCERTAINTY.values(), 'sky recall', 'sky precision'],
-                'rows': [_uncertainty_row(style, scores) for style, scores in styles.items()],
+                'rows': [_uncertainty_row(part, scores) for part, scores in sets.items()],
             }
         )
-        parts.append({'title': DOMAINS[domain], 'tables': tables})
+        parts.append({'title': title, 'tables': tables})
     return parts
 
 
-def _depth_rows(styles: Mapping[str, Any], kind: str) -> Iterator[list[str]]:
-    for style, scores in styles.items():
-        for predictor, name in PREDICTORS.items():
-            if predictor not in scores:  # a report of an earlier version
-                continue
-            table = scores[predictor][kind]
-            structure = scores[predictor].get('structure', {})
+def _depth_rows(sets: Mapping[str, Any], kind: str) -> Iterator[list[str]]:
+    for part, scores in sets.items():
+        for predictor, tables in scores['tables'].items():
+            table, structure = tables[kind], tables['structure']
             figures = table['mean_over_pixels']
             # An incomplete prediction is never shown without saying so.
             covered = percent(table['coverage'])
             mark = covered if table['complete'] else f'{covered} INCOMPLETE'
             cells = [number(figures[key]) for key in FIGURES]
-            cells += [number(structure.get(key)) for key in STRUCTURE]
-            yield [f'{style}, {name}', *cells, mark]
+            cells += [number(structure[key]) for key in STRUCTURE]
+            yield [f'{part}, {control_name(predictor)}', *cells, mark]
 
 
-def _uncertainty_row(style: str, scores: Mapping[str, Any]) -> list[str]:
-    found, sky = scores['uncertainty'], scores['network']['raw']['sky']
+def _uncertainty_row(part: str, scores: Mapping[str, Any]) -> list[str]:
+    found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
     cells = [
         percent(found[name]) if name == 'interval_coverage' else number(found[name])
         for name in UNCERTAINTY
     ]
-    return [style, *cells, percent(sky['recall']), percent(sky['precision'])]
+    return [part, *cells, percent(sky['recall']), percent(sky['precision'])]
 
 
 def _selection(run: RunFolder) -> str:

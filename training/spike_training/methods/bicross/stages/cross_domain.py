@@ -26,7 +26,7 @@ from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.processes import mean_over_processes
 from spike_training.engine.record import Mean
 from spike_training.engine.stage import Phase, Selection, Stage
-from spike_training.evaluation.evaluate import predict
+from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
 from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
 from spike_training.methods.bicross.losses import Threshold, uncertainty_loss

@@ -15,7 +15,7 @@ from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase, Stage
-from spike_training.evaluation.evaluate import predict
+from spike_training.evaluation.predictors import predict
 from spike_training.methods.bicross.losses import (
     Threshold,
     fine_loss,

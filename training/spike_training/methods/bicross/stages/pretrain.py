@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
-from spike_training.evaluation.evaluate import predict
+from spike_training.evaluation.predictors import predict
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
 from spike_training.sampling.sample import Batch

@@ -1,0 +1,111 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from clips import Sliding, write_folder  # noqa: E402
+
+from spike_depth_ros.checkpoint import save  # noqa: E402
+from spike_training.commands.evaluate import evaluate  # noqa: E402
+from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
+from spike_training.runs.export import random_checkpoint  # noqa: E402
+from spike_training.settings.config import RunConfig, to_yaml  # noqa: E402
+
+ROOT = Path(__file__).parents[3]
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A checkpoint, a config, and a folder of frames."""
+    info, weights = random_checkpoint('dpt_tiny', 0)
+    save(tmp_path / 'm.safetensors', weights, info)
+    config = RunConfig(tmp_path, stages=[PretrainConfig()])
+    config.data.height, config.data.width, config.data.planes = 32, 48, [32]
+    config.evaluate.baseline_scenes = config.evaluate.batch_size = 4
+    config.train.tensorboard, config.train.picture_every = False, 0
+    config.evaluate.scenes = config.evaluate.calibration_scenes = 4
+    (tmp_path / 'c.yaml').write_text(to_yaml(config))
+    write_folder(tmp_path / 'one', Sliding())
+    return tmp_path
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, 'PYTHONPATH': f'{ROOT}:{ROOT / "training"}'}
+    return subprocess.run(
+        [sys.executable, str(ROOT / 'training/run.py'), *arguments],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+
+
+def test_a_data_set(files, capsys):
+    evaluate(
+        files / 'c.yaml',
+        files / 'new' / 'r.json',
+        files / 'm.safetensors',
+        data={'office': f'folder:{files / "one"},frame_hz=10'},
+        samples=3,
+        planes=[64],
+        device='cpu',
+    )
+    report = json.loads((files / 'new' / 'r.json').read_text())
+    scores = report['sets']['office']
+    assert (scores['role'], scores['windows'], scores['planes']) == ('test', 3, [64])
+    assert set(scores['predictors']) == {
+        'network', 'median_depth_map_indoor', 'median_depth_map_road', 'mean_prediction',
+        'shuffled_input',
+    }  # fmt: skip
+    assert set(scores['not_beaten']) < set(scores['predictors'])
+    printed = capsys.readouterr().out
+    assert printed.startswith('office: the network ')
+    assert 'ordinal ┃' in printed  # the last column is whole
+    words = printed.replace('│', ' ').split()
+    assert {'median-depth', 'baseline,', 'indoor', 'road', 'shuffled'} <= {*words}
+    assert 'office, test: 3 windows of 1 recordings, 0 left out' in printed
+
+
+def test_the_windows_of_a_data_set_are_those_of_the_checkpoint(files):
+    data = {'folder': f'{files / "one"},frame_hz=10'}
+    settings = {'data': data, 'samples': 2, 'device': 'cpu'}
+    evaluate(files / 'c.yaml', files / 'r.json', files / 'm.safetensors', **settings)
+    scores = json.loads((files / 'r.json').read_text())['sets']['folder']
+    assert scores['planes'] == [128]  # the config's are 32
+
+
+def test_images_that_the_network_cannot_take_are_refused(files):
+    info, weights = random_checkpoint('dpt_tiny', 0)
+    info.settings['pool'] = 4
+    save(files / 'pool.safetensors', weights, info)
+    with pytest.raises(ConfigError, match=r'height is 32 and data\.width 48: expected m'):
+        evaluate(files / 'c.yaml', files / 'r.json', files / 'pool.safetensors', device='cpu')
+
+
+def test_the_command_line_takes_a_config_and_data_sets(tmp_path):
+    done = run(
+        'evaluate', '--checkpoint', str(tmp_path / 'm.safetensors'), '--config',
+        str(tmp_path / 'c.yaml'), f'--data.kitti={tmp_path}', '--data.tum', str(tmp_path),
+        '--out', str(tmp_path / 'r.json'),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert 'c.yaml' in done.stderr
+    assert 'No such file' in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize('name', ['evaluate_real', 'inputs'])
+def test_former_commands_name_the_new_one(name):
+    done = run(name, '--config', 'c.yaml')
+    assert done.returncode == 2
+    assert f'{name} is now evaluate ' in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,73 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip('torch')
+
+from ramps import Brightness, ramp_scenes, ramp_set
+from tiny_stage import INFO
+
+from spike_training.errors import ConfigError
+from spike_training.evaluation import report as reports
+from spike_training.evaluation.predictors import median_depth_map, network_predictor
+from spike_training.evaluation.scores import evaluate_set
+
+
+def report():
+    baseline = {reports.BASELINE: median_depth_map(ramp_scenes('train'), INFO.canonical_fx)}
+    found = evaluate_set(network_predictor(Brightness(), INFO), INFO, ramp_set(), baseline)
+    target = {**found, 'domain': 'target', 'title': 'target, indoor'}
+    sets = {'source_indoor': found, 'target_indoor': target}
+    return {'format': reports.FORMAT, 'stage': 'pre_src', 'sets': sets}
+
+
+def test_it_is_json_without_nan(tmp_path):
+    content = report()
+    content['sets']['source_indoor']['predictors']['network']['ordinal'] = None
+    path = tmp_path / 'report.json'
+    path.write_bytes(reports.to_json(content))
+    assert 'NaN' not in path.read_text()
+    assert reports.read_report(path) == content
+
+
+@pytest.mark.parametrize('content', [{'styles': {}}, {'format': 3}])
+def test_another_format_is_refused(tmp_path, content):
+    (tmp_path / 'report.json').write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r'format [13], expected 2: write it again'):
+        reports.read_report(tmp_path / 'report.json')
+
+
+def test_sets_are_found_by_domain():
+    found = report()
+    assert reports.domain_sets(found, 'target') == {'indoor': found['sets']['target_indoor']}
+    assert reports.domain_sets(found, 'data') == {}
+
+
+def test_a_checkpoint_carries_the_few_figures_that_matter():
+    figures = reports.checkpoint_metrics(report())
+    assert figures['indoor_abs_rel'] < figures['indoor_median_depth_map_abs_rel']
+    assert set(figures) == {
+        f'{domain}indoor_{infix}{name}{scaled}'
+        for domain in ('', 'target_')
+        for infix in ('', 'median_depth_map_')
+        for name in ('abs_rel', 'delta1')
+        for scaled in ('', '_median_scaled')
+    } | {'indoor_interval_coverage', 'target_indoor_interval_coverage'}
+
+
+def test_the_first_lines_tell_whether_controls_are_beaten(capsys):
+    content = report()
+    lost = content['sets']['target_indoor'] = {**content['sets']['target_indoor']}
+    lost['not_beaten'] = ['shuffled_input']
+    reports.show(content)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == 'indoor: the network beats all 3 controls on 12 windows'
+    assert lines[1].startswith(
+        'target, indoor: the network DOES NOT BEAT 1 of its controls on 12 windows: shuffled input'
+    )
+    assert any('target, indoor, test: 12 windows of 1 recordings, 0 left out' in k for k in lines)
+    assert any('boundary f1' in line and 'ordinal' in line for line in lines)

@@ -1,0 +1,135 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation from the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from spike_depth_ros.checkpoint import load, write_atomically
+from spike_training.disk import make_folder
+from spike_training.engine.fabric import choose_device
+from spike_training.errors import ConfigError
+from spike_training.evaluation.inputs import write_inputs
+from spike_training.evaluation.predictions import Predictions, warn
+from spike_training.evaluation.predictors import build_for_evaluation
+from spike_training.evaluation.report import show, to_json
+from spike_training.runs.evaluation import (
+    DataSets,
+    check_size,
+    config_sets,
+    evaluate_network,
+    evaluate_predictions,
+    output_limits,
+)
+from spike_training.sampling.clip_source import MEAN_RATE
+from spike_training.settings.config import RunConfig, check, to_yaml
+from spike_training.settings.reading import load_config
+
+
+def evaluate(
+    config: Path,
+    out: Path,
+    checkpoint: Path | None = None,
+    predictions: Path | None = None,
+    inputs_only: bool = False,
+    data: dict[str, str] | None = None,
+    samples: int | None = None,
+    planes: int | Sequence[int] = (),
+    mean_rate: float = MEAN_RATE,
+    per_metre: float | None = None,
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+) -> None:
+    """Score a checkpoint, or third-party depth maps, beside controls; or write the inputs of both.
+
+    Without data the test scenes of the config are scored: generated scenes, or the recordings that
+    it names. With data: data sets; spikes are simulated from their frames, unless they hold some.
+
+    The controls: median-depth baseline, each pixel's median depth over training scenes; shuffled
+    input, the depth predicted from another sample's spikes; mean prediction, each pixel's mean
+    predicted depth over the samples. The first lines name those that are not beaten.
+
+    Third-party depth maps are of the samples that inputs_only writes with the same config, data,
+    samples, planes and mean_rate: see docs/predictions.md.
+
+    Args:
+        config: The config.yaml of a run or of inputs, or a config: its test scenes, the size of
+            images, the plane rate, and the scenes of the median-depth baselines.
+        out: The report to write, JSON, its folder is made if missing; with inputs_only a folder,
+            refused unless empty.
+        checkpoint: The .safetensors file. Give this, predictions, or inputs_only.
+        predictions: Folder of depth maps, one for each sample: NAME.npy or .npz (depth and, if
+            there is one, uncertainty: the half-width of the 68 % interval) of floats in metres
+            along the optical axis, or NAME.png of uint16.
+        inputs_only: Score nothing; write the samples without their truth: the spikes of each in
+            NAME.npz, their names and sizes in index.csv, and config.yaml.
+        data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
+            readers follow the path: --data.tum PATH,per_metre=5000. A set with a name of its own
+            names its reader: --data.office folder:PATH. See docs/data_sets.md.
+        samples: Test scenes of each style, or labelled frames of each data set, spread over its
+            recordings; as the config's evaluate.scenes if not given.
+        planes: Length of the windows, or a list; those of the config if not given. Of data sets
+            the first one; if not given, that of the checkpoint or the middle one of the config.
+        mean_rate: With data: share of the planes in which a pixel of simulated spikes fires, on
+            average over an image.
+        per_metre: Stored value of one metre in maps of uint16, of which 0 is no prediction: 1000
+            for millimetres.
+        device: cpu, cuda, or auto: a GPU where torch sees one. Scenes made on another kind of
+            device may differ in single spikes.
+
+    Raises:
+        ConfigError: The settings are wrong, or the folder of inputs is not empty.
+        CheckpointError: The checkpoint cannot be used.
+        DataSetError: A data set cannot be used, or none of the depth maps.
+    """
+    if sum((checkpoint is not None, predictions is not None, inputs_only)) != 1:
+        raise ConfigError('checkpoint, predictions or inputs_only: expected one of the three')
+    planes = [planes] if isinstance(planes, int) else planes
+    settings = with_changes(config, planes, None if data else samples)
+    place = choose_device(device)
+    lengths = list(planes) or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
+    number = settings.evaluate.scenes if samples is None else samples
+    sets = DataSets(settings, data or {}, number, lengths[0], mean_rate)
+    if inputs_only:
+        fx = output_limits(settings).canonical_fx
+        chosen = sets.sets(place) if data else config_sets(settings, place, fx)
+        # Without the folder of the run, which does not concern the reader.
+        text = to_yaml(dataclasses.replace(settings, out=Path('runs/inputs')))
+        write_inputs(out, [*chosen], text)
+        return
+    make_folder(out.parent)
+    if checkpoint is not None:
+        info, weights = load(checkpoint)
+        settings.model.bins = info.bins
+        check_size(settings, info)
+        if not planes:
+            sets = dataclasses.replace(sets, planes=info.planes)
+        network = build_for_evaluation(info, weights, place)
+        report = evaluate_network(settings, info, network, place, sets if data else None)
+    else:
+        assert predictions is not None
+        maps = Predictions(predictions, per_metre)
+        report = evaluate_predictions(settings, maps, place, sets if data else None)
+        warn(report['predictions'])
+    write_atomically(out, to_json(report))
+    show(report)
+
+
+def with_changes(config: Path, planes: Sequence[int], samples: int | None) -> RunConfig:
+    """A config, with other windows and another number of test scenes if they are given.
+
+    Raises:
+        ConfigError: Lists everything that is wrong with it.
+    """
+    settings = load_config(config)
+    if planes:
+        settings.data.planes = list(planes)
+        if settings.target is not None:
+            settings.target.planes = None  # those of data
+    if samples is not None:
+        settings.evaluate.scenes = samples
+    check(settings)
+    return settings

@@ -1,0 +1,138 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The samples of an evaluation as files, without their truth: for third-party depth."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_training.datasets.clip import Matrix
+from spike_training.disk import check_room, make_folder
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.predictions import sample_name
+from spike_training.evaluation.scores import EvaluationSet
+from spike_training.progress import progress_bar
+from spike_training.sampling.labelled import LabelledSource, PlaneWindow
+from spike_training.sampling.procedural import ProceduralSource
+
+INDEX = 'index.csv'
+CONFIG = 'config.yaml'
+
+
+class Sample(NamedTuple):
+    """The input of a predictor.
+
+    Attributes:
+        number: Of the sample in its part.
+        planes: ``[planes, H, ceil(W / 8)]`` uint8, ``little``.
+        camera: Matrix, ``[3, 3]`` pixels of these planes; None where it is unknown.
+        size: Height and width of the depth map that is expected: less than the planes' where
+            pixels are counted together.
+        fx: Focal length of that map, pixels: what depth is scored by.
+    """
+
+    number: int
+    planes: PackedPlanes
+    camera: Matrix | None
+    size: tuple[int, int]
+    fx: float
+
+
+def write_inputs(out: Path, sets: Sequence[EvaluationSet], config: str) -> None:
+    """Write the samples of some sets.
+
+    The folder then holds NAME.npz for each sample: the spikes as spike_player reads them, with the
+    camera matrix where it is known; index.csv with names and sizes; and config.yaml. See
+    docs/predictions.md.
+
+    Args:
+        out: Folder to write; made if missing.
+        sets: What is evaluated.
+        config: The settings of the evaluation, YAML.
+
+    Raises:
+        ConfigError: The folder holds something.
+        DataSetError: No sample can be used, or a data set cannot.
+    """
+    make_folder(out)
+    if any(out.iterdir()):
+        raise ConfigError(f'{out} is not empty: choose another --out')
+    number = sum(one.samples.number for one in sets)
+    largest = max(max(one.planes) * one.height * -(-one.width // 8) for one in sets)
+    check_room(out, number * largest, 'or write fewer samples')
+    rows = []
+    with progress_bar() as bar:
+        task = bar.add_task('samples', total=number)
+        for one in sets:
+            for sample in samples(one):
+                rows.append(_write(out, one, sample))
+                bar.advance(task)
+    if not rows:
+        raise DataSetError(f'{", ".join(one.name for one in sets)}: no sample can be used')
+    with (out / INDEX).open('w', newline='', encoding='utf-8') as file:
+        table = csv.DictWriter(file, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+    (out / CONFIG).write_text(config, encoding='utf-8')
+    print(f'{out}: {len(rows)} samples; {INDEX} has the names of the maps to predict')
+
+
+def samples(one: EvaluationSet) -> Iterator[Sample]:
+    """The samples of a set in the order of its evaluation.
+
+    Args:
+        one: Of generated scenes or of recordings.
+
+    Yields:
+        The samples. What cannot be used of recordings is left out, as in the evaluation.
+    """
+    source = one.samples.source
+    for step, batch in enumerate(one.samples):
+        numbers, focal = batch.index.tolist(), batch.fx.tolist()
+        if isinstance(source, LabelledSource):
+            windows: Iterable[PlaneWindow] = map(source.window, numbers)
+        else:
+            assert isinstance(source, ProceduralSource)
+            cameras = [_centred(fx, one.height, one.width) for fx in focal]
+            windows = map(PlaneWindow, source.windows(step, len(numbers)), cameras)
+        for number, window, fx in zip(numbers, windows, focal, strict=True):
+            yield Sample(number, window.planes, window.camera, (one.height, one.width), fx)
+
+
+def _write(out: Path, part: EvaluationSet, sample: Sample) -> dict[str, object]:
+    """Writes a sample; its line in the index."""
+    name = sample_name(part.name, sample.number)
+    if not math.isfinite(sample.fx):
+        raise DataSetError(f'{name}: no focal length is known; give it with the option fx')
+    height, width = sample.size
+    planes, rows, _ = sample.planes.shape
+    arrays = {
+        'packed': sample.planes,
+        # Of the planes: more than the map's where pixels are counted together.
+        'width': np.array(width * (rows // height)),
+        'bit_order': np.array('little'),
+        'rate_hz': np.array(part.rate_hz),
+    }
+    if sample.camera is not None:
+        arrays['K'] = sample.camera
+    np.savez_compressed(out / f'{name}.npz', **arrays)
+    return {
+        'name': name,
+        'height': height,
+        'width': width,
+        'fx': f'{sample.fx:.9g}',
+        'planes': planes,
+        'rate_hz': f'{part.rate_hz:.9g}',
+    }
+
+
+def _centred(fx: float, height: int, width: int) -> Matrix:
+    """The matrix of a camera whose centre is that of its image."""
+    return np.array([[fx, 0, (width - 1) / 2], [0, fx, (height - 1) / 2], [0, 0, 1]], np.float64)

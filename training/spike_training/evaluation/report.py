@@ -1,0 +1,126 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of an evaluation: what is in its JSON, and what is printed of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
+from spike_depth_ros.metrics import STRUCTURE_FIGURES
+from spike_training.errors import ConfigError
+
+FORMAT = 2
+"""Of reports; 1 had a tree for each kind of evaluation."""
+
+BASELINE = 'median_depth_map'
+"""Key of the median-depth baseline of a style or data set among its predictors."""
+
+ALIGNMENTS = {
+    '': 'raw',
+    '_recording_scaled': 'recording_scaled',
+    '_median_scaled': 'median_scaled',
+}
+"""Ending of a figure's name -> key of its table: one scale for a recording, or for each image."""
+
+COLUMNS = {
+    'abs_rel': 'AbsRel',
+    'delta1': 'delta1',
+    'abs_rel_recording_scaled': 'one scale: AbsRel',
+    'delta1_recording_scaled': 'delta1',
+    'abs_rel_median_scaled': 'scaled: AbsRel',
+    'delta1_median_scaled': 'delta1',
+    **{name: name.replace('_', ' ') for name in STRUCTURE_FIGURES},
+}
+"""Figures of a predictor that are printed."""
+
+TABLE_WIDTH = 140
+"""Characters of a printed line of figures: so many that no column is cut off."""
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """The report in a file.
+
+    Raises:
+        ConfigError: It is of an earlier version.
+    """
+    report: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    if report.get('format') != FORMAT:
+        raise ConfigError(
+            f'{path}: format {report.get("format", 1)}, expected {FORMAT}: write it again with '
+            'run.py evaluate --checkpoint FILE --config CONFIG --out FILE'
+        )
+    return report
+
+
+def domain_sets(report: Mapping[str, Any], domain: str) -> dict[str, Mapping[str, Any]]:
+    """The sets of a domain by their part: a style, or the name of a data set."""
+    return {
+        scores['part']: scores for scores in report['sets'].values() if scores['domain'] == domain
+    }
+
+
+def checkpoint_metrics(report: Mapping[str, Any]) -> dict[str, float]:
+    """The few figures that a checkpoint carries, by set and name."""
+    figures = {}
+    for scores in report['sets'].values():
+        part = '' if scores['domain'] == 'source' else f'{scores["domain"]}_'
+        for predictor, infix in ((NETWORK, ''), (BASELINE, f'{BASELINE}_')):
+            own = scores['predictors'][predictor]
+            for name in ('abs_rel', 'delta1', 'abs_rel_median_scaled', 'delta1_median_scaled'):
+                figures[f'{part}{scores["part"]}_{infix}{name}'] = own[name]
+        covered = scores['uncertainty']['interval_coverage']
+        figures[f'{part}{scores["part"]}_interval_coverage'] = covered
+    return {name: round(value, 4) for name, value in figures.items() if value is not None}
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print whether each control is beaten, the figures of each set, and what is missing."""
+    who = 'prediction' if 'predictions' in report else NETWORK
+    for scores in report['sets'].values():
+        print(comparison_sentence(f'{scores["title"]}: the {who}', scores))
+    print(
+        f'{report["stage"]}: means over pixels. One scale: each recording times one factor; '
+        'scaled: each image times its own; both borrow from the truth.'
+    )
+    for scores in report['sets'].values():
+        _show_set(scores, who)
+
+
+def _show_set(scores: Mapping[str, Any], who: str) -> None:
+    by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
+    left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
+    table = Table(
+        title=f'{scores["title"]}, {scores["role"]}: {scores["windows"]} windows of '
+        f'{len(scores["scales"])} recordings, {left_out} left out'
+    )
+    for column in ('', *COLUMNS.values()):
+        table.add_column(column, no_wrap=True)
+    for predictor, figures in scores['predictors'].items():
+        raw = scores['tables'][predictor]['raw']
+        name = who if predictor == NETWORK else control_name(predictor)
+        mark = '' if raw['complete'] else f', INCOMPLETE: coverage {cell(raw["coverage"])}'
+        table.add_row(name + mark, *(cell(figures[key]) for key in COLUMNS))
+    Console(width=TABLE_WIDTH).print(table)
+    found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
+    print(
+        f'68 % interval holds {cell(found["interval_coverage"])}, rank correlation with the '
+        f'error {cell(found["rank_correlation"])}; sky recall {cell(sky["recall"])}, precision '
+        f'{cell(sky["precision"])}'
+    )
+
+
+def cell(value: float | None) -> str:
+    """A figure as tables show it."""
+    return '-' if value is None else f'{value:.3f}'
+
+
+def to_json(report: Mapping[str, Any]) -> bytes:
+    """A report as a file holds it."""
+    return (json.dumps(report, indent=2) + '\n').encode()

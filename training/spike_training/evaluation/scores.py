@@ -1,0 +1,274 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of a predictor on one set of samples, beside its controls.
+
+A set is a style of generated scenes, a side of the recordings that a config names, or a data set.
+Its report is that of :class:`spike_depth_ros.evaluation.controls.Comparison`, which
+``evaluate_bag`` writes, too, and beside it the full tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from spike_depth_ros.evaluation.controls import (
+    NETWORK,
+    Comparison,
+    PredictorScore,
+    finite_depth,
+    prediction_controls,
+)
+from spike_depth_ros.metrics import (
+    DepthErrors,
+    Mean,
+    Protocol,
+    StructureErrors,
+    UncertaintyErrors,
+    has_truth,
+)
+from spike_training.errors import DataSetError
+from spike_training.evaluation.predictors import (
+    DepthRange,
+    FloatImage,
+    Predictor,
+    Scenes,
+    canonical_depth,
+)
+from spike_training.sampling.labelled import LabelledSource
+
+Domain = Literal['source', 'target', 'data']
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSet:
+    """Samples that are scored together.
+
+    Attributes:
+        domain: ``source`` or ``target`` of a config, or ``data``: a data set of its own.
+        part: A style, or the name of a data set.
+        samples: Batches of them.
+        height: Rows of a sample.
+        width: Columns of a sample.
+        planes: Window lengths.
+        rate_hz: Planes a second.
+        role: What a text calls it: figures of a development set are no test.
+        left_out: What a reader left out of recordings, their names by recording and reason.
+    """
+
+    domain: Domain
+    part: str
+    samples: Scenes
+    height: int
+    width: int
+    planes: Sequence[int]
+    rate_hz: float
+    role: str = 'test'
+    left_out: Mapping[str, Mapping[str, Sequence[str]]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the names of its samples begin with: ``source_indoor``, ``kitti``."""
+        return self.part if self.domain == 'data' else f'{self.domain}_{self.part}'
+
+    @property
+    def title(self) -> str:
+        """What people read."""
+        return f'target, {self.part}' if self.domain == 'target' else self.part
+
+    def recording(self, number: int) -> str:
+        """The recording that a sample is of; generated scenes of a set count as one."""
+        source = self.samples.source
+        return source.recording(number) if isinstance(source, LabelledSource) else self.part
+
+
+@dataclasses.dataclass
+class SampleScore(PredictorScore):
+    """Errors of one predictor on a set.
+
+    Attributes:
+        recording: Depth errors after scaling each recording by one factor.
+    """
+
+    recording: DepthErrors
+
+    def figures(self, mean: Mean) -> dict[str, float]:
+        """Those of :class:`PredictorScore`, and AbsRel and delta1 with one scale a recording."""
+        recording = self.recording.figures(mean)
+        return {
+            **super().figures(mean),
+            'abs_rel_recording_scaled': recording['abs_rel'],
+            'delta1_recording_scaled': recording['delta1'],
+        }
+
+    def tables(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {
+            'raw': self.raw.report(),
+            'recording_scaled': self.recording.report(),
+            'median_scaled': self.median.report(),
+            'structure': self.structure.report(),
+        }
+
+
+class Predicted(NamedTuple):
+    """A set's predictions and truth, canonical metres.
+
+    Attributes:
+        depth: Predictions, finite or NaN, ``[N, H, W]``.
+        truth: True depth, ``[N, H, W]``; +Inf is sky, NaN unknown.
+        numbers: Of the samples in their source.
+        fx: Their focal lengths, pixels.
+        uncertainty: Errors of the predicted half-widths.
+    """
+
+    depth: FloatImage
+    truth: FloatImage
+    numbers: list[int]
+    fx: list[float]
+    uncertainty: UncertaintyErrors
+
+
+def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) -> Predicted:
+    """Predict all samples of a set, which are then held in memory.
+
+    Args:
+        predictor: Depth of a batch.
+        limits: Range and focal length by which it is scored.
+        one: The set.
+
+    Raises:
+        DataSetError: Too many of the samples cannot be used, or a focal length is unknown.
+    """
+    depths: list[FloatImage] = []
+    truths: list[FloatImage] = []
+    numbers: list[int] = []
+    fx: list[float] = []
+    uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
+    for batch in one.samples:
+        if not batch.fx.isfinite().all():
+            where = one.recording(int(batch.index[0]))
+            raise DataSetError(f'{where}: no focal length is known; give it with the option fx')
+        depth, half_width = predictor(batch)
+        truth = canonical_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy()
+        uncertainty.add(depth, half_width, truth)
+        depths.append(finite_depth(depth, limits.min_depth, limits.max_depth))
+        truths.append(truth)
+        numbers += batch.index.tolist()
+        fx += batch.fx.tolist()
+    if len(numbers) < 2:
+        raise DataSetError(f'{one.name}: {len(numbers)} labelled samples, expected 2 or more')
+    return Predicted(np.concatenate(depths), np.concatenate(truths), numbers, fx, uncertainty)
+
+
+def evaluate_set(
+    predictor: Predictor,
+    limits: DepthRange,
+    one: EvaluationSet,
+    baselines: Mapping[str, FloatImage],
+) -> dict[str, Any]:
+    """Errors of a predictor and of its controls on a set.
+
+    Args:
+        predictor: Depth of a batch.
+        limits: Range and focal length by which it is scored.
+        one: The set.
+        baselines: Median-depth maps, canonical metres, ``[H, W]``, by their key in the report.
+
+    Returns:
+        A report for JSON, see docs/training.md.
+
+    Raises:
+        DataSetError: Too many of the samples cannot be used, or a focal length is unknown.
+    """
+    found = predict_set(predictor, limits, one)
+    recordings = [one.recording(number) for number in found.numbers]
+    predictors = {NETWORK: found.depth}
+    for name, baseline in baselines.items():
+        finite = finite_depth(baseline, limits.min_depth, limits.max_depth)
+        predictors[name] = np.broadcast_to(finite, found.truth.shape)
+    predictors |= prediction_controls(found.depth)
+    scores = {
+        name: score_depth(depth, found, limits, recordings) for name, depth in predictors.items()
+    }
+    known = has_truth(found.truth)
+    comparison = Comparison(
+        windows=len(found.numbers),
+        window_step=1,
+        pixel_step=1,
+        size=(one.height, one.width),
+        median_depth_m=float(np.median(found.truth[known])) if known.any() else math.nan,
+        mean='pixels',
+        scores=scores,
+    )
+    return {
+        'domain': one.domain,
+        'part': one.part,
+        'title': one.title,
+        'role': one.role,
+        **comparison.report(),
+        'tables': {name: score.tables() for name, score in scores.items()},
+        'uncertainty': found.uncertainty.report(),
+        'planes': [*one.planes],
+        'rate_hz': one.rate_hz,
+        'fx': [min(found.fx), max(found.fx)],
+        'truth_share': float(known.mean()),
+        'scales': recording_scales(found.depth, found.truth, recordings),
+        'skipped': getattr(one.samples.source, 'skipped', {}),
+        'left_out_by_reader': dict(one.left_out),
+    }
+
+
+def score_depth(
+    depths: FloatImage, scored: Predicted, limits: DepthRange, recordings: Sequence[str]
+) -> SampleScore:
+    """Errors of one predictor.
+
+    Args:
+        depths: Its predictions, canonical metres, finite or NaN, ``[N, H, W]``.
+        scored: The samples.
+        limits: By which they are scored.
+        recordings: The recording of each sample.
+    """
+    ends = (limits.min_depth, limits.max_depth)
+    found = SampleScore(
+        DepthErrors(*ends),
+        DepthErrors(*ends, Protocol(alignment='median')),
+        StructureErrors(*ends),
+        DepthErrors(*ends),
+    )
+    scales = recording_scales(depths, scored.truth, recordings)
+    factors = np.array([scales[name] for name in recordings], np.float32)
+    found.raw.add(depths, scored.truth)
+    found.median.add(depths, scored.truth)
+    found.structure.add(depths, scored.truth, scored.numbers)
+    found.recording.add(depths * factors[:, None, None], scored.truth)
+    return found
+
+
+def recording_scales(
+    depths: Iterable[FloatImage],
+    truths: Iterable[FloatImage],
+    recordings: Sequence[str],
+) -> dict[str, float]:
+    """The one factor of each recording that its predictions are best multiplied by.
+
+    Args:
+        depths: Predictions, metres, finite or NaN where there is none, each ``[H, W]``.
+        truths: True depth, metres, each ``[H, W]``.
+        recordings: The recording of each image.
+
+    Returns:
+        By recording the median over its images of the ratio of medians, truth over prediction;
+        1 where no image has truth and a prediction.
+    """
+    ratios: dict[str, list[float]] = {name: [] for name in recordings}
+    for depth, truth, name in zip(depths, truths, recordings, strict=True):
+        scored = has_truth(truth) & ~np.isnan(depth)
+        if scored.any():
+            ratios[name].append(float(np.median(truth[scored]) / np.median(depth[scored])))
+    return {name: float(np.median(own)) if own else 1.0 for name, own in ratios.items()}
