@@ -100,7 +100,7 @@ def test_a_whole_run_on_two_processes(tmp_path):
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count('on unseen procedural scenes') == 1
+    assert result.stdout.count('means over pixels') == 1
     assert result.stdout.count('mono: weights of') == 1
     for name in ('teacher', 'mono', 'bicross'):
         lines = (config.out / name / 'scalars.jsonl').read_text().splitlines()

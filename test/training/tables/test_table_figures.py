@@ -205,7 +205,7 @@ def test_what_programs_read(tmp_path):
         ({'row': 'bicross', 'below': ['pre_src']}, None, 'open, in 2 of 2 seeds (-0.150, -0.100)'),
         ({'row': 'bicross', 'below': ['pre_src', 'pre_src_adabn']}, False, 'best of pre_src, pre'),
         ({'row': 'pre_src', 'below': ['pre_src']}, False, '(+0.000, +0.000, +0.000)'),
-        ({'row': 'pre_src', 'below': ['median_depth'], 'domain': 'source'}, None, 'AbsRel, source)'),
+        ({'row': 'pre_src', 'below': ['median_depth'], 'domain': 'source'}, None, 'AbsRel, sour'),
         ({'row': 'bicross', 'below': ['pre_src', 'rgb_only']}, None, 'open, no seed is done'),
     ],
 )  # fmt: skip
