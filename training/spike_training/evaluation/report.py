@@ -32,15 +32,15 @@ ALIGNMENTS = {
 COLUMNS = {
     'abs_rel': 'AbsRel',
     'delta1': 'delta1',
-    'abs_rel_recording_scaled': 'one scale: AbsRel',
+    'abs_rel_recording_scaled': 'one scale',
     'delta1_recording_scaled': 'delta1',
-    'abs_rel_median_scaled': 'scaled: AbsRel',
+    'abs_rel_median_scaled': 'scaled',
     'delta1_median_scaled': 'delta1',
     **{name: name.replace('_', ' ') for name in STRUCTURE_FIGURES},
 }
 """Figures of a predictor that are printed."""
 
-TABLE_WIDTH = 140
+TABLE_WIDTH = 120
 """Characters of a printed line of figures: so many that no column is cut off."""
 
 
@@ -86,8 +86,8 @@ def show(report: Mapping[str, Any]) -> None:
     for scores in report['sets'].values():
         print(comparison_sentence(f'{scores["title"]}: the {who}', scores))
     print(
-        f'{report["stage"]}: means over pixels. One scale: each recording times one factor; '
-        'scaled: each image times its own; both borrow from the truth.'
+        f'{report["stage"]}: AbsRel and delta1, means over pixels; then with one scale for each '
+        'recording, and scaled for each image: both borrow from the truth.'
     )
     for scores in report['sets'].values():
         _show_set(scores, who)
