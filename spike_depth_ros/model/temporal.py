@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -81,6 +83,43 @@ def relative_rates(counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tens
     scale = window.mean(dim=(1, 2, 3)).clamp_min(MIN_RATE).reciprocal()
     rates = spikes * (scale[:, None] * per_plane)[:, :, None, None]
     return rates, (window * scale[:, None, None, None]).sqrt()
+
+
+def middle_shares(bins: int, fractions: Sequence[float]) -> Tensor:
+    """Weights of the bins in the mean rate of parts of a window, each around its middle.
+
+    Args:
+        bins: Bins of equal length that a window is cut into.
+        fractions: Length of each part over that of the window, above 0 to 1.
+
+    Returns:
+        ``[len(fractions), bins]`` float32, 0 and more; each row has the sum 1. A bin of which only
+        a part lies within has the weight of that part.
+    """
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
+    half = torch.tensor(fractions, dtype=torch.float64)[:, None] / 2
+    overlap = (edges[1:].minimum(0.5 + half) - edges[:-1].maximum(0.5 - half)).clamp_min(0)
+    return (overlap / (2 * half)).float()
+
+
+def middle_rates(counts: Tensor, planes_per_bin: Tensor, shares: Tensor) -> Tensor:
+    """Firing rates of parts of the window over the image's mean rate in the whole window.
+
+    Args:
+        counts: Spikes of each pixel in each bin, ``[B, C, H, W]``, any integer or float dtype.
+        planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
+        shares: From :func:`middle_shares`, ``[K, C]``; the last row is of the whole window.
+
+    Returns:
+        Float32 ``[B, K, H, W]``. The last channel has the mean 1 over each image, as the rates of
+        :func:`relative_rates`.
+    """
+    weights = shares.float() * planes_per_bin.float().reciprocal()
+    batch, _, height, width = counts.shape
+    # One product reads the counts once, for all parts.
+    rates = torch.matmul(weights, counts.float().flatten(2)).view(batch, -1, height, width)
+    scale = rates[:, -1].mean(dim=(1, 2)).clamp_min(MIN_RATE).reciprocal()
+    return rates * scale[:, None, None, None]
 
 
 class RgbStem(nn.Module):

@@ -13,16 +13,33 @@ import dataclasses
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.encoder import EncoderOutput
+from spike_depth_ros.model.encoder import EncoderOutput, conv_norm
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead
-from spike_depth_ros.model.lite_encoder import LEVEL_CHANNELS, LiteEncoder, double_conv, resized
-from spike_depth_ros.model.temporal import Centred, relative_rates
+from spike_depth_ros.model.lite_encoder import (
+    FINEST_CHANNELS,
+    LEVEL_CHANNELS,
+    LiteEncoder,
+    double_conv,
+    resized,
+)
+from spike_depth_ros.model.temporal import Centred, middle_rates, middle_shares, relative_rates
 
 GREY = 0.2
 """Linear light, of 1, that the mean rate of an image becomes: a photograph's usual exposure."""
+
+PICTURES: dict[str, tuple[float, ...]] = {
+    'mean_and_bins': (1.0,),
+    'mean': (1.0,),
+    'three_rates': (1 / 9, 1 / 3, 1.0),
+}
+"""By the setting ``picture``: parts of the window, around its middle, that become colours.
+
+Ninths and thirds, so that 9 bins hold them without remainder.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +50,16 @@ class LiteSettings:
         pool: Input pixels per side of a pixel that the network works on, as in ``dpt_tiny``.
         dim: Channels of ``f_enc`` at stride 16 and of the class token.
         features8: Channels of the decoder at stride 8.
-        features: Channels of ``f_dec``, at stride 4.
+        features: Channels of the decoder at stride 4.
+        features2: Channels of the decoder at stride 2; 0: the decoder ends at stride 4.
         head: Channels within the two heads.
+        picture: What the encoder sees of the spikes, a key of ``PICTURES``: ``mean_and_bins``, the
+            rate of the window in three equal colours and a learned convolution of the bins;
+            ``mean``, without the convolution; or ``three_rates``, the rates of a ninth, a third
+            and the whole of the window as three colours.
+
+    Raises:
+        ValueError: A size is out of its range, or there is no such picture.
     """
 
     pool: int = 1
@@ -42,10 +67,23 @@ class LiteSettings:
     features8: int = 64
     features: int = 48
     head: int = 24
+    features2: int = 0
+    picture: str = 'mean_and_bins'
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            size = getattr(self, name)
+            if type(size) is not int or size < least:
+                raise ValueError(f'{name} is {size!r}: expected {least} or more')
+        if self.picture not in [*PICTURES]:
+            raise ValueError(f'picture is {self.picture!r}: expected {" or ".join(PICTURES)}')
+
+
+_LEAST = {'pool': 1, 'dim': 1, 'features8': 1, 'features': 1, 'features2': 0, 'head': 1}
 
 
 class PictureStem(nn.Module):
-    """Temporal module of ``unet_lite``: spikes as a picture, such as ImageNet's.
+    """Temporal module for ``picture: mean_and_bins``: spikes as a picture, such as ImageNet's.
 
     The rate of the whole window over the image's mean, its square root taken, is what a camera
     would have stored, in three equal colours from -1 to 1. The rates of the bins are added through
@@ -75,20 +113,66 @@ class PictureStem(nn.Module):
         return picture
 
 
-class LiteDecoder(nn.Module):
-    """From stride 16 to 4, each time with the trunk's map of that size beside it (U-Net)."""
+class RatePicture(nn.Module):
+    """Temporal module for the other pictures: rates around the window's middle as colours.
 
-    def __init__(self, dim: int, features8: int, features: int) -> None:
+    The mapping to -1..1 is that of :class:`PictureStem`. The rates of a short part resolve motion,
+    that of the whole window has little noise: each part's colour is the rate of the window times
+    the ratio of the two, which is taken from means over 3x3 pixels. Where nothing moves all
+    colours are equal but for a third of the short part's noise, and no detail is lost.
+    """
+
+    shares: Tensor
+
+    def __init__(self, bins: int, fractions: tuple[float, ...]) -> None:
+        """Build the module, which has no weights.
+
+        Args:
+            bins: Channels of counts.
+            fractions: Parts of the window, above 0; the last is 1. One, for three equal colours,
+                or three.
+        """
+        super().__init__()
+        self.register_buffer('shares', middle_shares(bins, fractions), persistent=False)
+
+    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
+        """Make the picture; see :meth:`PictureStem.forward`."""
+        rates = middle_rates(counts, planes_per_bin, self.shares)
+        if rates.shape[1] > 1:
+            # The zeros beyond the edges are in both means, and cancel.
+            smooth = F.avg_pool2d(rates, 3, stride=1, padding=1)
+            rates = rates[:, -1:] * smooth / smooth[:, -1:].clamp_min(TINY)
+        grey = 2 * (GREY * rates).sqrt().clamp(max=1.0) - 1
+        return grey.to(self.shares.dtype).expand(-1, 3, -1, -1)
+
+
+TINY = 1e-12
+"""Keeps 0 over 0 from being no number; below any rate of a pixel with a spike."""
+
+
+class LiteDecoder(nn.Module):
+    """From stride 16 to 4 or 2, each time with the trunk's map of that size beside it (U-Net)."""
+
+    def __init__(self, dim: int, features8: int, features: int, features2: int = 0) -> None:
         """Build the decoder; the arguments are those of :class:`LiteSettings`."""
         super().__init__()
         self.middle = double_conv(dim + LEVEL_CHANNELS[1], features8)
         self.fine = double_conv(features8 + LEVEL_CHANNELS[0], features)
+        # One convolution: the heads add two of their own at this stride.
+        self.finest = conv_norm(features + FINEST_CHANNELS, features2, 3) if features2 else None
 
     def forward(self, encoded: EncoderOutput) -> Tensor:
-        """Decode to ``[B, features, H / 4, W / 4]``."""
-        fine, middle = encoded.pyramid
+        """Decode.
+
+        Returns:
+            ``[B, features, H / 4, W / 4]``, or ``[B, features2, H / 2, W / 2]`` where there is a
+            level at stride 2.
+        """
+        *finest, fine, middle = encoded.pyramid
         x = self.middle(torch.cat([resized(encoded.f_enc, middle), middle], dim=1))
         decoded: Tensor = self.fine(torch.cat([resized(x, fine), fine], dim=1))
+        if self.finest is not None:
+            decoded = self.finest(torch.cat([resized(decoded, finest[0]), finest[0]], dim=1))
         return decoded
 
 
@@ -105,29 +189,34 @@ def unet_lite(
     Args:
         bins: Channels of counts; 3 for RGB.
         depth_range: Lowest and highest depth, metres.
-        settings: Sizes.
+        settings: Sizes, and the picture.
         inputs: What the network sees: spikes, or RGB (a teacher in training).
 
     Raises:
         CheckpointError: timm is not installed.
-        ValueError: A size is below 1.
     """
     s = settings
-    if min(dataclasses.astuple(s)) < 1:
-        raise ValueError(f'{s}: expected sizes of 1 or more')
+    features, stride = (s.features2, 2) if s.features2 else (s.features, 4)
     heads = (
-        DepthHead(s.features, s.head, 4, *depth_range, pool=s.pool),
-        UncertaintyHead(s.features, s.head, 4, s.pool),
+        DepthHead(features, s.head, stride, *depth_range, pool=s.pool),
+        UncertaintyHead(features, s.head, stride, s.pool),
     )
     for head in heads:
         # As in dpt_tiny: training starts on the slope of sigmoid and softplus.
         nn.init.xavier_normal_(head.conv3.weight, gain=0.5)
         assert head.conv3.bias is not None
         nn.init.zeros_(head.conv3.bias)
+    temporal: nn.Module
+    if inputs == 'rgb':
+        temporal = Centred()
+    elif s.picture == 'mean_and_bins':
+        temporal = PictureStem(bins)
+    else:
+        temporal = RatePicture(bins, PICTURES[s.picture])
     return SpikeDepthNet(
-        temporal=PictureStem(bins) if inputs == 'spikes' else Centred(),
-        encoder=LiteEncoder(s.dim),
-        decoder=LiteDecoder(s.dim, s.features8, s.features),
+        temporal=temporal,
+        encoder=LiteEncoder(s.dim, finest=s.features2 > 0),
+        decoder=LiteDecoder(s.dim, s.features8, s.features, s.features2),
         depth_head=heads[0],
         uncertainty_head=heads[1],
         pool=s.pool,

@@ -122,6 +122,26 @@ def test_unet_lite_is_exported_too(tmp_path, monkeypatch):
     assert max_relative_difference(content, network, info) > 1e-3
 
 
+def test_three_rates_and_the_level_at_stride_2_are_exported_too(tmp_path, monkeypatch):
+    """One export for windows of any length, of a size that the network pads."""
+    pytest.importorskip('timm')
+    settings = {'dim': 12, 'features8': 8, 'features': 8, 'head': 4, 'pool': 2}
+    settings |= {'picture': 'three_rates', 'features2': 8}
+    info = dataclasses.replace(SMALL, architecture='unet_lite', settings=settings, bins=9)
+    monkeypatch.setitem(RANDOM_INFO, 'unet_lite', info)
+    path = tmp_path / 'model.safetensors'
+    export(path, architecture='unet_lite', seed=1)
+    runtimes = [
+        DepthEstimator.from_checkpoint(path, 'cpu', backend, 2) for backend in ('onnx', 'torch')
+    ]
+    for planes in (16, 128, 1280):
+        spikes = np.random.default_rng(0).random((planes, 33, 47)) < 0.2
+        observation = Observation(Window.from_planes(spikes, 20_000.0), 400.0)
+        found = [runtime.predict(observation).depth for runtime in runtimes]
+        assert np.ptp(found[0]) > 1e-3
+        np.testing.assert_allclose(*found, rtol=1e-5)
+
+
 def test_export_takes_only_a_seed_from_the_outside():
     torch.manual_seed(1)
     _, first = random_checkpoint('dpt_tiny', 5)

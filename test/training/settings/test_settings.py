@@ -171,6 +171,19 @@ def test_a_stage_may_differ_in_sizes_of_the_network():
     assert any('48 x 192: expected multiples of 32' in problem for problem in problems_of(config))
 
 
+def test_sizes_and_pictures_that_a_network_refuses_are_named():
+    config = RunConfig(out=Path('x'), stages=[PretrainConfig(settings={'picture': 'mean'})])
+    config.model.architecture = 'unet_lite'
+    config.model.settings = {'features2': 24, 'picture': 'three_rates'}
+    assert problems_of(config) == []
+    config.model.settings = {'features2': -1}
+    config.stages[0].settings = {'picture': 'colour'}
+    assert problems_of(config) == [
+        'model.settings.features2 is -1: expected 0 or more',
+        "stages[0].settings.picture is 'colour': expected mean_and_bins or mean or three_rates",
+    ]
+
+
 def test_imagenet_weights_are_for_the_network_that_has_some():
     config = RunConfig(out=Path('x'), stages=[PretrainConfig(start='imagenet')])
     assert any('start is' in problem and 'dpt_tiny' in problem for problem in problems_of(config))

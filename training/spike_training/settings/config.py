@@ -56,6 +56,11 @@ class ModelConfig:
             pool = self.settings.get('pool', 1)
             if not isinstance(pool, int) or pool < 1:
                 yield f'settings.pool is {pool!r}: expected 1 or more'
+            else:
+                try:
+                    sizes(**{k: v for k, v in self.settings.items() if k in known})
+                except ValueError as error:
+                    yield f'settings.{error}'
             for name in self.settings.keys() - set(known):
                 yield f'settings.{name} is unknown: expected some of {", ".join(known)}'
         yield from at_least(self, 1, 'bins')
