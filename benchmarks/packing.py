@@ -72,7 +72,8 @@ PREDICTOR = """
 import sys, time
 from benchmarks.packing import sample_window
 from spike_depth_ros.estimator import DepthEstimator, Observation
-estimator = DepthEstimator.from_checkpoint(device='cpu', backend='onnx')
+path, threads = sys.argv[1:]
+estimator = DepthEstimator.from_checkpoint(path or None, 'cpu', 'onnx', int(threads))
 observations = {}
 for line in sys.stdin:
     planes = int(line)
@@ -86,6 +87,8 @@ for line in sys.stdin:
     print(sorted(took)[1], flush=True)
 """
 """Run in the root of a tree: planes of a window in, a line each, milliseconds of predict out.
+
+Arguments are a checkpoint (empty: the one that the tree ships) and the threads of an inference.
 
 The median of three calls: the first finds neither caches nor threads as a stream of windows would.
 """
@@ -295,14 +298,21 @@ def measure_reuse(window: Window, hop: int, repetitions: int) -> dict[str, float
 
 
 @contextlib.contextmanager
-def predictor(tree: Path) -> Iterator[Callable[[int], float]]:
+def predictor(
+    tree: Path, checkpoint: Path | None = None, threads: int = 0
+) -> Iterator[Callable[[int], float]]:
     """Start a process that predicts with the code of a tree.
+
+    Args:
+        tree: Root of the tree.
+        checkpoint: Absolute path of a file with its export; None: the one that the tree ships.
+        threads: Of one inference; 0: one per core.
 
     Yields:
         A function from the planes of a window to the milliseconds of one prediction.
     """
     pipe = subprocess.PIPE
-    command = [sys.executable, '-c', PREDICTOR]
+    command = [sys.executable, '-c', PREDICTOR, str(checkpoint or ''), str(threads)]
     with subprocess.Popen(command, cwd=tree, stdin=pipe, stdout=pipe, text=True) as process:
         questions, answers = process.stdin, process.stdout
         assert questions is not None

@@ -85,6 +85,33 @@ def test_packing_refuses_results_that_differ():
         )
 
 
+@pytest.mark.slow
+def test_candidates_are_compared_with_a_named_commit(tmp_path, capsys):
+    for module in ('torch', 'timm', 'onnxscript'):
+        pytest.importorskip(module)
+    if not (ROOT / '.git').exists():
+        pytest.skip('not a clone')
+    from benchmarks import candidates
+
+    path = tmp_path / 'candidates.json'
+    names = ['pool 2', 'pool 2, narrow, stride 2']
+    options = ['--against', 'HEAD', '--repetitions', '1', '--planes', '32', '--json', str(path)]
+    assert candidates.main([*options, '--candidates', *names]) == 0
+    result = json.loads(path.read_text())
+    assert result['machine'].keys() == MACHINE
+    default, narrow = result['candidates']
+    assert [default['name'], narrow['name']] == names
+    assert narrow['settings']['features2'] == 16
+    for row in (default, narrow):
+        assert row['bins'] == 9
+        assert row['ours_over_theirs'] == row['ours_ms'] / row['theirs_ms'] > 0
+        # Of 16-bit weights, and as many in both files.
+        assert row['safetensors_mib'] == pytest.approx(2 * row['parameters'] / 2**20, rel=0.05)
+        assert row['onnx_mib'] == pytest.approx(row['safetensors_mib'], rel=0.05)
+    assert narrow['gflop'] < default['gflop'] < 1.1
+    assert '| / HEAD |' in capsys.readouterr().out
+
+
 SIDE = {
     *('windows_per_s', 'latency_ms_p50', 'latency_ms_p99'),
     *('node_cpu', 'player_cpu', 'other_cpu'),

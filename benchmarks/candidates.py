@@ -1,0 +1,169 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cost of variants of ``unet_lite`` against the model that a named commit ships.
+
+    PYTHONPATH=training python -m benchmarks.candidates --against f6a607d --json candidates.json
+
+from the repository's root; needs torch, timm and onnx. Each variant gets random weights, on which
+its cost does not depend, is exported, and predicts from a window of the bundled sample (400x250)
+on ONNX Runtime: packed planes to depth. The named commit predicts with its own code and model from
+the same window. Each runs in a process of its own; in each repetition every variant is called
+right after the named commit, three calls at a time of which the median counts.
+
+The JSON holds ``machine``, ``settings`` and ``candidates``. Each of these has ``name``, ``bins``,
+``settings`` (those that differ from the defaults), ``gflop`` of one inference (a multiplication
+with its sum is two), ``parameters``, ``safetensors_mib``, ``onnx_mib``, the medians ``ours_ms``
+and ``theirs_ms``, and ``ours_over_theirs``, the median of each repetition's ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import named_commit, network_size, packing, report
+from spike_depth_ros.backends import Layout
+from spike_depth_ros.checkpoint import DepthInfo, onnx_path, save
+from spike_depth_ros.model.registry import build, weights_of
+from spike_training.runs.export import export
+
+NARROW = {'dim': 64, 'features8': 32, 'features': 24, 'head': 12}
+MEDIUM = {'dim': 96, 'features8': 48, 'features': 32, 'head': 16}
+WIDE = {'dim': 160, 'features8': 96, 'features': 64, 'head': 32}
+THREE = {'picture': 'three_rates'}
+
+CANDIDATES: dict[str, tuple[int, dict[str, Any]]] = {
+    'pool 2, mean and bins': (32, {'pool': 2}),
+    'pool 2': (9, {'pool': 2, **THREE}),
+    'pool 2, narrow, stride 2': (9, {'pool': 2, **THREE, **NARROW, 'features2': 16}),
+    'pool 2, stride 2': (9, {'pool': 2, **THREE, 'features2': 24}),
+    'pool 2, wide, stride 2': (9, {'pool': 2, **THREE, **WIDE, 'features2': 32}),
+    'pool 1, mean and bins': (32, {}),
+    'pool 1, narrow': (9, {**THREE, **NARROW}),
+    'pool 1, narrow, stride 2': (9, {**THREE, **NARROW, 'features2': 12}),
+    'pool 1, medium': (9, {**THREE, **MEDIUM}),
+    'pool 1': (9, THREE),
+}
+"""Bins and settings by name; "stride 2" is the decoder level there."""
+
+
+def write(name: str, folder: Path) -> tuple[Path, DepthInfo]:
+    """Write a candidate with random weights, and its export."""
+    bins, settings = CANDIDATES[name]
+    described = network_size.describe('unet_lite', 'spikes', bins)
+    info = dataclasses.replace(described, settings=settings, stage='random', datasets={})
+    path = folder / f'{name.replace(", ", "_").replace(" ", "_")}.safetensors'
+    torch.manual_seed(0)
+    save(path, weights_of(build(info)), info)
+    with contextlib.redirect_stdout(sys.stderr):
+        export(path, checkpoint=path)
+    return path, info
+
+
+def size_of(info: DepthInfo, path: Path) -> dict[str, float]:
+    """Parameters, operations and files of a candidate."""
+    window = packing.sample_window(32)
+    layout = Layout(window.geometry, window.planes, info.bins, pool=info.pool)
+    height, width = (side * info.pool for side in layout.input_size)
+    with torch.device('meta'):
+        network = build(info).eval()
+    flops = network_size.operations(network, info.bins, height, width)['total']
+    return {
+        'gflop': flops / 1e9,
+        'parameters': network_size.parameters(network),
+        'safetensors_mib': path.stat().st_size / 2**20,
+        'onnx_mib': onnx_path(path).stat().st_size / 2**20,
+    }
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure all candidates; the result is as this module's description has it."""
+    machine = report.machine()
+    rows = []
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='candidates.')))
+        tree = stack.enter_context(named_commit.worktree(options.against))
+        theirs = stack.enter_context(packing.predictor(tree, threads=options.threads))
+        ours = {}
+        for name in options.candidates:
+            path, info = write(name, folder)
+            row = {'name': name, 'bins': info.bins, 'settings': info.settings}
+            rows.append(row | size_of(info, path))
+            ours[name] = stack.enter_context(
+                packing.predictor(named_commit.ROOT, path, options.threads)
+            )
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in ours}
+        for repetition in range(options.repetitions + 1):
+            for name, predict in ours.items():
+                pair = (theirs(options.planes), predict(options.planes))
+                if repetition:  # the first call is not counted
+                    times[name].append((pair[1], pair[0]))
+    for row in rows:
+        pairs = times[row['name']]
+        row['ours_ms'], row['theirs_ms'] = map(statistics.median, zip(*pairs, strict=True))
+        row['ours_over_theirs'] = statistics.median(mine / other for mine, other in pairs)
+    settings = {
+        'planes': options.planes,
+        'repetitions': options.repetitions,
+        'threads': options.threads,
+        'commit': options.against,
+    }
+    return {'machine': machine, 'settings': settings, 'candidates': rows}
+
+
+def text(result: dict[str, Any]) -> str:
+    """The result as a Markdown table."""
+    commit = result['settings']['commit']
+    header = (
+        *('candidate', 'bins', 'GFLOP', 'M parameters', 'safetensors MiB', 'onnx MiB'),
+        *('ms', f'{commit} ms', f'/ {commit}'),
+    )
+    rows = [
+        (
+            row['name'],
+            str(row['bins']),
+            f'{row["gflop"]:.2f}',
+            f'{row["parameters"] / 1e6:.2f}',
+            *(f'{row[key]:.2f}' for key in ('safetensors_mib', 'onnx_mib')),
+            *(f'{row[key]:.1f}' for key in ('ours_ms', 'theirs_ms')),
+            f'{row["ours_over_theirs"]:.2f}',
+        )
+        for row in result['candidates']
+    ]
+    return report.machine_line(result['machine']) + '\n\n' + report.table(header, rows)
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='python -m benchmarks.candidates',
+        description='Cost of variants of unet_lite against the model that a commit ships.',
+    )
+    add = parser.add_argument
+    add('--against', metavar='COMMIT', default='f6a607d', help='default: f6a607d')
+    add('--candidates', nargs='+', default=[*CANDIDATES], choices=CANDIDATES, metavar='NAME',
+        help=f'default: all of {"; ".join(CANDIDATES)}')  # fmt: skip
+    add('--planes', type=int, default=128, help='of the window; default: 128')
+    add('--repetitions', type=int, default=30, help='default: 30')
+    add('--threads', type=int, default=2, help='of one inference; default: 2')
+    add('--json', type=Path, help='file for the result')
+    return parser
+
+
+def main(args: list[str] | None = None) -> int:
+    options = argument_parser().parse_args(args)
+    result = run(options)
+    print(text(result))
+    report.write_json(options.json, result)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
