@@ -35,8 +35,8 @@ from spike_depth_ros.checkpoint import DepthInfo, onnx_path, save
 from spike_depth_ros.model.registry import build, weights_of
 from spike_training.runs.export import export
 
-NARROW = {'dim': 64, 'features8': 32, 'features': 24, 'head': 12}
-MEDIUM = {'dim': 96, 'features8': 48, 'features': 32, 'head': 16}
+NARROW = {'dim': 64, 'features8': 32, 'features': 32, 'head': 16}
+MEDIUM = {'dim': 96, 'features8': 48, 'features': 48, 'head': 16}
 WIDE = {'dim': 160, 'features8': 96, 'features': 64, 'head': 32}
 THREE = {'picture': 'three_rates'}
 
@@ -44,12 +44,14 @@ CANDIDATES: dict[str, tuple[int, dict[str, Any]]] = {
     'pool 2, mean and bins': (32, {'pool': 2}),
     'pool 2': (9, {'pool': 2, **THREE}),
     'pool 2, narrow, stride 2': (9, {'pool': 2, **THREE, **NARROW, 'features2': 16}),
-    'pool 2, stride 2': (9, {'pool': 2, **THREE, 'features2': 24}),
+    'pool 2, medium, stride 2': (9, {'pool': 2, **THREE, **MEDIUM, 'features2': 16}),
+    'pool 2, stride 2': (9, {'pool': 2, **THREE, 'features2': 32}),
     'pool 2, wide, stride 2': (9, {'pool': 2, **THREE, **WIDE, 'features2': 32}),
     'pool 1, mean and bins': (32, {}),
     'pool 1, narrow': (9, {**THREE, **NARROW}),
-    'pool 1, narrow, stride 2': (9, {**THREE, **NARROW, 'features2': 12}),
+    'pool 1, narrow, stride 2': (9, {**THREE, **NARROW, 'features2': 16}),
     'pool 1, medium': (9, {**THREE, **MEDIUM}),
+    'pool 1, medium, stride 2': (9, {**THREE, **MEDIUM, 'features2': 16}),
     'pool 1': (9, THREE),
 }
 """Bins and settings by name; "stride 2" is the decoder level there."""

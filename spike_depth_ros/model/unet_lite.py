@@ -118,8 +118,8 @@ class RatePicture(nn.Module):
 
     The mapping to -1..1 is that of :class:`PictureStem`. The rates of a short part resolve motion,
     that of the whole window has little noise: each part's colour is the rate of the window times
-    the ratio of the two, which is taken from means over 3x3 pixels. Where nothing moves all
-    colours are equal but for a third of the short part's noise, and no detail is lost.
+    the ratio of the two, both summed over 3x3 pixels. Where nothing moves all colours are equal
+    but for a third of the short part's noise, and no detail is lost.
     """
 
     shares: Tensor
@@ -138,16 +138,25 @@ class RatePicture(nn.Module):
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
         """Make the picture; see :meth:`PictureStem.forward`."""
         rates = middle_rates(counts, planes_per_bin, self.shares)
-        if rates.shape[1] > 1:
-            # The zeros beyond the edges are in both means, and cancel.
-            smooth = F.avg_pool2d(rates, 3, stride=1, padding=1)
-            rates = rates[:, -1:] * smooth / smooth[:, -1:].clamp_min(TINY)
-        grey = 2 * (GREY * rates).sqrt().clamp(max=1.0) - 1
-        return grey.to(self.shares.dtype).expand(-1, 3, -1, -1)
+        if len(self.shares) > 1:
+            around = _sums_3x3(rates)
+            rates = rates[:, -1:] * around / (around[:, -1:] + TINY)
+        colours = (2 * (GREY * rates).sqrt().clamp(max=1.0) - 1).to(self.shares.dtype)
+        return colours if len(self.shares) > 1 else colours.expand(-1, 3, -1, -1)
 
 
 TINY = 1e-12
-"""Keeps 0 over 0 from being no number; below any rate of a pixel with a spike."""
+"""Makes 0 over 0 a 0; far below the rates around any pixel with a spike."""
+
+
+def _sums_3x3(x: Tensor) -> Tensor:
+    """Sums over 3x3 pixels, 0 beyond the edges.
+
+    As additions: ONNX Runtime takes 0.14 ms for 3 channels of 128x208, and 0.78 ms to pool them.
+    """
+    x = F.pad(x, (1, 1, 1, 1))
+    x = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]
+    return x[..., :-2] + x[..., 1:-1] + x[..., 2:]
 
 
 class LiteDecoder(nn.Module):
@@ -158,8 +167,11 @@ class LiteDecoder(nn.Module):
         super().__init__()
         self.middle = double_conv(dim + LEVEL_CHANNELS[1], features8)
         self.fine = double_conv(features8 + LEVEL_CHANNELS[0], features)
-        # One convolution: the heads add two of their own at this stride.
-        self.finest = conv_norm(features + FINEST_CHANNELS, features2, 3) if features2 else None
+        self.finest: nn.Module | None = None
+        if features2:
+            # Fewer channels first, and one 3x3 convolution: the heads have two more at stride 2.
+            self.reduce = conv_norm(features, features2, 1)
+            self.finest = conv_norm(features2 + FINEST_CHANNELS, features2, 3)
 
     def forward(self, encoded: EncoderOutput) -> Tensor:
         """Decode.
@@ -172,7 +184,8 @@ class LiteDecoder(nn.Module):
         x = self.middle(torch.cat([resized(encoded.f_enc, middle), middle], dim=1))
         decoded: Tensor = self.fine(torch.cat([resized(x, fine), fine], dim=1))
         if self.finest is not None:
-            decoded = self.finest(torch.cat([resized(decoded, finest[0]), finest[0]], dim=1))
+            x = resized(self.reduce(decoded), finest[0])
+            decoded = self.finest(torch.cat([x, finest[0]], dim=1))
         return decoded
 
 
