@@ -40,7 +40,7 @@ COLUMNS = {
 }
 """Figures of a predictor that are printed."""
 
-TABLE_WIDTH = 120
+TABLE_WIDTH = 128
 """Characters of a printed line of figures: so many that no column is cut off."""
 
 
