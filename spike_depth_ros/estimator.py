@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from spike_depth_ros.backends import Backend, FloatImage, Layout, choose
 from spike_depth_ros.checkpoint import (
@@ -20,6 +21,7 @@ from spike_depth_ros.checkpoint import (
     load,
     onnx_path,
 )
+from spike_depth_ros.metrics import BEYOND
 from spike_depth_ros.stream.window import Window
 
 MIN_PIXELS = 16
@@ -27,6 +29,9 @@ MIN_PIXELS = 16
 
 MAX_PIXELS = 400_000
 """Sensors with more pixels are binned 2x2 before the network."""
+
+TOO_NEAR = 1.02
+"""A depth up to this multiple of the model's minimum is published as -Inf (REP 117)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +85,41 @@ class Prediction:
     def relative_uncertainty(self) -> FloatImage:
         """Uncertainty over depth, without unit."""
         return self.uncertainty / self.depth
+
+    def published_depth(self, max_relative: float = 0.0) -> FloatImage:
+        """Return depth as the topic shows it (REP 117).
+
+        Args:
+            max_relative: Depth is NaN where uncertainty / depth is above this; 0 masks nothing.
+
+        Returns:
+            Metres, ``[height, width]``; -Inf too near, +Inf beyond range, NaN invalid or masked.
+        """
+        near, far = self.depth_range
+        depth = self.depth.copy()
+        if max_relative > 0:
+            depth[self.uncertainty > max_relative * self.depth] = np.nan
+        depth[depth <= TOO_NEAR * near] = -np.inf
+        depth[depth >= BEYOND * far] = np.inf
+        return depth
+
+    def camera_matrix(self, values: npt.ArrayLike, columns: int) -> list[float]:
+        """Scale a matrix of the spike camera to the pixels of the depth image.
+
+        Pixel centres are at whole numbers, so the principal point moves by half a pixel.
+
+        Args:
+            values: K (3 x 3) or P (3 x 4), row by row; of zeros where the camera is not
+                calibrated.
+            columns: 3 or 4.
+        """
+        matrix = np.array(values, np.float64).reshape(3, columns)
+        if matrix[0, 0] != 0 and self.pixel_binning != 1:
+            matrix[:2, 2] = (matrix[:2, 2] + 0.5) / self.pixel_binning - 0.5
+            matrix[[0, 1], [0, 1]] /= self.pixel_binning
+            if columns == 4:
+                matrix[:2, 3] /= self.pixel_binning
+        return [float(value) for value in matrix.ravel()]
 
 
 class DepthEstimator:

@@ -26,7 +26,6 @@ from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
 from spike_depth_ros.metrics import Mean, Protocol
 from spike_depth_ros.stream.decode import FloatImage
-from spike_depth_ros.stream.encode import published_depth
 from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
 
@@ -197,7 +196,7 @@ class _Pass:
         scored = []
         for contestant in self._contestants:
             prediction = contestant.predict(window)
-            depth = published_depth(prediction)
+            depth = prediction.published_depth()
             if self._output_bag is not None and contestant is self._contestants[0]:
                 self._output_bag.add(taken, prediction, depth)
             output = Output(

@@ -18,7 +18,6 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessa
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.lockstep import Taken
 from spike_depth_ros.stream.decode import METRES, FloatImage
-from spike_depth_ros.stream.encode import scaled_matrix
 
 Storage = Literal['mcap', 'sqlite3']
 
@@ -109,11 +108,10 @@ class OutputBag:
             depth: Depth as it is published, ``[H, W]`` metres.
         """
         header = _header(taken)
-        height, width = depth.shape
         messages = {
             'image': _image(depth, header),
             'uncertainty': _image(prediction.uncertainty, header),
-            'camera_info': _camera_info(taken, header, (height, width), prediction.pixel_binning),
+            'camera_info': _camera_info(taken, header, prediction),
         }
         for key, connection in self._new.items():
             data = typestore().serialize_cdr(messages[key], connection.msgtype)
@@ -144,19 +142,24 @@ def _image(pixels: FloatImage, header: Any) -> Any:
     )
 
 
-def _camera_info(taken: Taken, header: Any, size: tuple[int, int], binning: int) -> Any:
+def _camera_info(taken: Taken, header: Any, prediction: Prediction) -> Any:
     """The spike camera's own with the depth image's size; uncalibrated where there was none."""
     camera: Any = taken.window.camera.info
+    height, width = prediction.depth.shape
     region = _type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
     matrices = {
-        'k': np.array(scaled_matrix(camera.k, 3, binning)) if camera is not None else np.zeros(9),
-        'p': np.array(scaled_matrix(camera.p, 4, binning)) if camera is not None else np.zeros(12),
+        'k': np.array(prediction.camera_matrix(camera.k, 3))
+        if camera is not None
+        else np.zeros(9),
+        'p': np.array(prediction.camera_matrix(camera.p, 4))
+        if camera is not None
+        else np.zeros(12),
         'r': camera.r if camera is not None else np.zeros(9),
     }
     return _type(CAMERA_INFO)(
         header=header,
-        height=size[0],
-        width=size[1],
+        height=height,
+        width=width,
         distortion_model=camera.distortion_model if camera is not None else '',
         d=camera.d if camera is not None else np.zeros(0),
         binning_x=camera.binning_x if camera is not None else 0,

@@ -18,7 +18,6 @@ from std_msgs.msg import Header
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.decode import METRES, PACKED, ImageMessage
-from spike_depth_ros.stream.encode import published_depth, scaled_matrix
 
 _BRIDGE = CvBridge()
 
@@ -55,7 +54,7 @@ def depth_msg(prediction: Prediction, header: Header, max_relative: float = 0.0)
     Returns:
         -Inf too near, +Inf beyond range, NaN invalid or masked (REP 117).
     """
-    return _image(published_depth(prediction, max_relative), METRES, header)
+    return _image(prediction.published_depth(max_relative), METRES, header)
 
 
 def uncertainty_msg(prediction: Prediction, header: Header) -> Image:
@@ -105,22 +104,21 @@ def _byte_array(pixels: npt.NDArray[np.generic]) -> array.array[int]:
 
 
 def camera_info_msg(
-    source: CameraInfo | None, header: Header, size: tuple[int, int], pixel_binning: int
+    source: CameraInfo | None, header: Header, prediction: Prediction
 ) -> CameraInfo:
     """The camera of a depth image.
 
     Args:
         source: The spike camera's own; None where none was received (an uncalibrated camera).
         header: The very header of the depth image.
-        size: (height, width) of the depth image in pixels.
-        pixel_binning: Sensor pixels per depth pixel along each axis.
+        prediction: Gives the depth image's size and binning.
 
     Returns:
         A copy with the depth image's size, and K and P scaled to it.
     """
     info = copy.deepcopy(source) if source is not None else CameraInfo()
     info.header = header
-    info.height, info.width = size
-    info.k = scaled_matrix(info.k, 3, pixel_binning)
-    info.p = scaled_matrix(info.p, 4, pixel_binning)
+    info.height, info.width = prediction.depth.shape
+    info.k = prediction.camera_matrix(info.k, 3)
+    info.p = prediction.camera_matrix(info.p, 4)
     return info

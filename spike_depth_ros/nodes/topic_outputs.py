@@ -69,11 +69,8 @@ class TopicOutputs:
         """Publish depth, its camera and uncertainty with one header."""
         header = self._header(window)
         self._depth.publish(conversions.depth_msg(prediction, header, self.max_relative))
-        height, width = prediction.depth.shape
         self._camera_info.publish(
-            conversions.camera_info_msg(
-                window.camera.info, header, (height, width), prediction.pixel_binning
-            )
+            conversions.camera_info_msg(window.camera.info, header, prediction)
         )
         if self._uncertainty.get_subscription_count():
             self._uncertainty.publish(conversions.uncertainty_msg(prediction, header))

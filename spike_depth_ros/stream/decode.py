@@ -3,7 +3,7 @@
 """From the fields of messages to planes and depth (docs/wire_format.md), without ROS.
 
 The nodes read messages that rclpy decoded, the evaluation those that rosbags decoded; both have
-the same fields. What is published is made in :mod:`spike_depth_ros.stream.encode`.
+the same fields. What is published comes of a :class:`~spike_depth_ros.estimator.Prediction`.
 """
 
 from __future__ import annotations

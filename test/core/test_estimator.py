@@ -259,3 +259,23 @@ def test_close_reaches_the_backend():
     shut = known()
     shut.close()
     assert shut._backend.closed
+
+
+def test_published_depth_marks_too_near_beyond_and_masked():
+    depth = np.array([[1.0, 1.02, 5.0, 9.8, 7.0]], np.float32)
+    unsure = np.array([[0.1, 0.1, 0.1, 0.1, 7.0]], np.float32)
+    prediction = Prediction(depth, unsure, (1.0, 10.0), 'metric', 1, ())
+    np.testing.assert_array_equal(
+        prediction.published_depth(), np.float32([[-np.inf, -np.inf, 5, np.inf, 7]])
+    )
+    assert np.isnan(prediction.published_depth(max_relative=0.5)[0, 4])
+    assert depth[0, 0] == 1.0  # the prediction itself is left alone
+
+
+def test_a_camera_matrix_follows_binned_pixels():
+    k = [400.0, 0, 199.5, 0, 400, 124.5, 0, 0, 1]
+    depth = np.ones((2, 2), np.float32)
+    full, binned = (Prediction(depth, depth, (1.0, 10.0), 'metric', n, ()) for n in (1, 2))
+    assert binned.camera_matrix(k, 3) == [200.0, 0, 99.5, 0, 200, 62, 0, 0, 1]
+    assert full.camera_matrix(k, 3) == k
+    assert binned.camera_matrix(np.zeros(9), 3) == [0.0] * 9

@@ -92,15 +92,15 @@ def test_a_message_that_does_not_fit_is_refused(changes, message):
         decode.chunk_from_msg(packed_msg(**changes), 5, 13)
 
 
-def prediction(depth, uncertainty, binning=1):
-    return Prediction(
-        depth=np.array([depth], np.float32),
-        uncertainty=np.array([uncertainty], np.float32),
-        depth_range=(1.0, 100.0),
-        scale='metric',
-        pixel_binning=binning,
-        notes=(),
-    )
+def prediction(depth, uncertainty):
+    depth, uncertainty = np.array([depth], np.float32), np.array([uncertainty], np.float32)
+    return Prediction(depth, uncertainty, (1.0, 100.0), 'metric', 1, ())
+
+
+def blank(side, binning):
+    """A prediction of that size."""
+    depth = np.ones((side, side), np.float32)
+    return Prediction(depth, depth, (1.0, 100.0), 'metric', binning, ())
 
 
 def test_depth_out_of_range_is_infinite_and_masked_depth_is_nan():
@@ -138,10 +138,10 @@ def test_the_camera_of_a_depth_image_follows_its_size():
     camera.k = [800.0, 0.0, 499.5, 0.0, 810.0, 480.0, 0.0, 0.0, 1.0]
     camera.p = [800.0, 0.0, 499.5, 0.0, 0.0, 810.0, 480.0, 0.0, 0.0, 0.0, 1.0, 0.0]
     head = Header(frame_id='f')
-    same = conversions.camera_info_msg(camera, head, (1000, 1000), 1)
+    same = conversions.camera_info_msg(camera, head, blank(1000, 1))
     assert list(same.k) == list(camera.k)
     assert same.header == head
-    half = conversions.camera_info_msg(camera, head, (500, 500), 2)
+    half = conversions.camera_info_msg(camera, head, blank(500, 2))
     assert (half.height, half.width) == (500, 500)
     # A ray must keep its direction: sensor pixel 499.5 is depth pixel 249.5 is the optical axis.
     np.testing.assert_allclose(half.k, [400, 0, 249.5, 0, 405, 239.75, 0, 0, 1])
@@ -150,7 +150,7 @@ def test_the_camera_of_a_depth_image_follows_its_size():
 
 
 def test_an_uncalibrated_camera_stays_uncalibrated():
-    info = conversions.camera_info_msg(None, Header(frame_id='f'), (500, 500), 2)
+    info = conversions.camera_info_msg(None, Header(frame_id='f'), blank(500, 2))
     assert not any(info.k)
     assert (info.height, info.width) == (500, 500)
 

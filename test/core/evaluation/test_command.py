@@ -26,7 +26,6 @@ from spike_depth_ros.evaluation.controls import ControlWindows
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
 from spike_depth_ros.metrics import DepthErrors, Protocol
 from spike_depth_ros.stream.decode import depth_from_msg, stamp_ns
-from spike_depth_ros.stream.encode import published_depth
 from spike_depth_ros.stream.window import Window
 
 TRUTHS = [64, 150, 257, 400, 576, 890]
@@ -79,7 +78,7 @@ def test_the_figures_are_those_of_the_librarys_own_predictions(results):
     errors = None
     for prediction in predictions(MATCHED):
         errors = errors or DepthErrors(*prediction.depth_range)
-        errors.add(published_depth(prediction), bags.slope())
+        errors.add(prediction.published_depth(), bags.slope())
     for name, value in errors.figures().items():
         assert content[name] == pytest.approx(value, abs=1e-6)
     assert (content['windows'], content['windows_with_truth']) == (7, 6)
@@ -99,7 +98,7 @@ def test_each_window_has_its_line(results):
     assert float(lines[1]['truth_offset_ms']) == pytest.approx((150 - 192) * 0.05)
     (prediction,) = predictions([2])
     error = metrics.relative_error(
-        published_depth(prediction), bags.slope(), *prediction.depth_range
+        prediction.published_depth(), bags.slope(), *prediction.depth_range
     )
     assert float(lines[2]['abs_rel']) == pytest.approx(np.nanmean(error), rel=1e-6)
 
@@ -110,7 +109,7 @@ def test_controls_are_made_of_the_librarys_own_predictions(bag, results, tmp_pat
     kept = None
     for prediction in predictions(MATCHED):
         kept = kept or ControlWindows(prediction.depth_range, Protocol(), 'pixels')
-        kept.add(published_depth(prediction), bags.slope())
+        kept.add(prediction.published_depth(), bags.slope())
     for name, figures in kept.compare().figures().items():
         found = {
             key: math.nan if v is None else v for key, v in content['predictors'][name].items()
@@ -357,7 +356,7 @@ def test_the_new_bag_holds_the_old_one_and_the_depth(bag, tmp_path, storage):
     cameras = [decode(d, 'sensor_msgs/msg/CameraInfo') for _, d in found['/depth/camera_info']]
     expected = list(predictions(range(7)))
     for number, prediction in enumerate(expected):
-        assert images[number].data.tobytes() == published_depth(prediction).tobytes()
+        assert images[number].data.tobytes() == prediction.published_depth().tobytes()
         assert unsure[number].data.tobytes() == prediction.uncertainty.tobytes()
         assert images[number].header == unsure[number].header == cameras[number].header
         reference = bags.START + (128 * number + 64) * bags.PERIOD
