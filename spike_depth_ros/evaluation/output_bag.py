@@ -8,18 +8,22 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import WriterError
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
+from spike_depth_ros.bags.writing import (
+    Storage,
+    bag_writer,
+    make_header,
+    make_image,
+    message_type,
+)
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.lockstep import Taken
 from spike_depth_ros.stream.decode import METRES, FloatImage
-
-Storage = Literal['mcap', 'sqlite3']
 
 
 class OutputBag:
@@ -57,10 +61,8 @@ class OutputBag:
             if topic.kind in types.fielddefs or (topic.definition and topic.digest)
         }
         self.skipped = sorted(set(source.topics) - set(known))
-        plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
         try:
-            # The newest version that Humble reads, too.
-            self._writer = Writer(path, version=8, storage_plugin=plugin)
+            self._writer = bag_writer(path, storage)
             self._writer.open()
         except (WriterError, OSError) as error:
             raise BagError(f'{path}: {error}') from error
@@ -107,10 +109,10 @@ class OutputBag:
             prediction: What the estimator said.
             depth: Depth as it is published, ``[H, W]`` metres.
         """
-        header = _header(taken)
+        header = make_header(taken.window.reference_ns, taken.window.camera.frame_id)
         messages = {
-            'image': _image(depth, header),
-            'uncertainty': _image(prediction.uncertainty, header),
+            'image': make_image(depth, METRES, header),
+            'uncertainty': make_image(prediction.uncertainty, METRES, header),
             'camera_info': _camera_info(taken, header, prediction),
         }
         for key, connection in self._new.items():
@@ -118,35 +120,11 @@ class OutputBag:
             self._writer.write(connection, taken.recorded_ns, data)
 
 
-def _type(name: str) -> Any:
-    return typestore().types[name]
-
-
-def _header(taken: Taken) -> Any:
-    sec, nanosec = divmod(taken.window.reference_ns, 1_000_000_000)
-    stamp = _type('builtin_interfaces/msg/Time')(sec=sec, nanosec=nanosec)
-    return _type('std_msgs/msg/Header')(stamp=stamp, frame_id=taken.window.camera.frame_id)
-
-
-def _image(pixels: FloatImage, header: Any) -> Any:
-    height, width = pixels.shape
-    data: npt.NDArray[np.uint8] = np.ascontiguousarray(pixels).view(np.uint8).ravel()
-    return _type(IMAGE)(
-        header=header,
-        height=height,
-        width=width,
-        encoding=METRES,
-        is_bigendian=0,
-        step=width * pixels.itemsize,
-        data=data,
-    )
-
-
 def _camera_info(taken: Taken, header: Any, prediction: Prediction) -> Any:
     """The spike camera's own with the depth image's size; uncalibrated where there was none."""
     camera: Any = taken.window.camera.info
     height, width = prediction.depth.shape
-    region = _type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
+    region = message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
     matrices = {
         'k': np.array(prediction.camera_matrix(camera.k, 3))
         if camera is not None
@@ -156,7 +134,7 @@ def _camera_info(taken: Taken, header: Any, prediction: Prediction) -> Any:
         else np.zeros(12),
         'r': camera.r if camera is not None else np.zeros(9),
     }
-    return _type(CAMERA_INFO)(
+    return message_type(CAMERA_INFO)(
         header=header,
         height=height,
         width=width,

@@ -14,11 +14,11 @@ from rosbags.typesys import Stores, get_typestore
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.packing import spike_counts, unpack
-from spike_training.commands import bag as bags
-from spike_training.commands.bag import bag, choose, span
+from spike_training.commands.bag import bag
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.sampling.clip_planes import CameraSettings, ClipCamera
+from spike_training.simulation.bag import choose_clip, choose_span
+from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
 
 ROOT = Path(__file__).parents[3]
 TYPES = get_typestore(Stores.ROS2_JAZZY)
@@ -74,7 +74,7 @@ def test_the_stream_is_continuous_and_stamped_by_counting_planes(written):
 
 def test_the_planes_are_those_of_the_simulated_camera(written, recording):
     _, planes = planes_of(written)
-    clip = bags.frame_clips('folder', str(recording))[0]
+    clip = frame_clips('folder', str(recording))[0]
     camera = ClipCamera(clip, CameraSettings(HEIGHT, WIDTH, RATE))
     expected = np.concatenate(list(camera.planes(float(clip.times_s[0]), len(planes))))
     np.testing.assert_array_equal(planes, expected)
@@ -162,7 +162,7 @@ def test_a_part_in_another_size_and_at_another_rate(recording, tmp_path):
 
 def test_stamps_are_the_clips_own():
     times = 1_700_000_000.25 + FRAME_S * np.arange(3)
-    part = span(times, 1000.0, 0.0, None)
+    part = choose_span(times, 1000.0, 0.0, None)
     assert part.stamp_ns == pytest.approx(1_700_000_000_250_000_000, abs=300)
     assert (part.planes, part.start_s) == (200, times[0])
 
@@ -170,18 +170,18 @@ def test_stamps_are_the_clips_own():
 @pytest.mark.parametrize(('start', 'seconds'), [(-0.1, None), (0.5, None), (0.0, 0.0)])
 def test_parts_outside_the_clip_are_refused(start, seconds):
     with pytest.raises(ConfigError, match=r'expected a part of the 0\.50 s between'):
-        span(FRAME_S * np.arange(6), 1000.0, start, seconds)
+        choose_span(FRAME_S * np.arange(6), 1000.0, start, seconds)
 
 
 def test_a_recording_is_chosen_by_name():
     first, second = Sliding(), Sliding()
     first.name = 'made/first'
-    assert choose([first, second], 'made/first') is first
-    assert choose([second], '') is second
+    assert choose_clip([first, second], 'made/first') is first
+    assert choose_clip([second], '') is second
     with pytest.raises(ConfigError, match='2 recordings: expected --clip with one of made/first'):
-        choose([first, second], '')
+        choose_clip([first, second], '')
     with pytest.raises(ConfigError, match="clip is 'x': expected --clip with one of"):
-        choose([first, second], 'x')
+        choose_clip([first, second], 'x')
 
 
 def test_a_disk_without_room_is_not_filled(tmp_path):

@@ -18,7 +18,7 @@ from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.simulate import simulate
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.sampling.clip_planes import CameraSettings, ClipCamera, frame_clips
+from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = {'size': f'{WIDTH}x{HEIGHT}', 'rate': 1000.0, 'planes': 24}
@@ -203,7 +203,7 @@ def test_a_failure_on_a_worker_is_told(tmp_path, cluster):
 @pytest.mark.parametrize('address', ['tcp://127.0.0.1:1', 'nonsense'])
 def test_no_scheduler_at_the_address(recording, tmp_path, monkeypatch, address):
     pytest.importorskip('distributed')
-    monkeypatch.setattr('spike_training.commands.simulate._CONNECT_S', 0.3)
+    monkeypatch.setattr('spike_training.simulation.cluster._CONNECT_S', 0.3)
     with pytest.raises(ConfigError, match='no dask scheduler answers there'):
         simulate(recording, tmp_path, **SETTINGS, scheduler=address)
 

@@ -10,7 +10,7 @@ from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.sampling.clip_planes import (
+from spike_training.simulation.clip_camera import (
     BLOCK,
     CameraSettings,
     ClipCamera,

@@ -1,0 +1,232 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A clip of frames as a bag of a spike camera: spikes, camera_info and true depth."""
+
+from __future__ import annotations
+
+import fractions
+import heapq
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
+from spike_depth_ros.bags.writing import (
+    Storage,
+    bag_writer,
+    make_header,
+    make_image,
+    message_type,
+)
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.decode import METRES, PACKED
+from spike_depth_ros.video.spiking import regrouped
+from spike_training.datasets.clip import Clip
+from spike_training.errors import ConfigError
+from spike_training.progress import progress_bar
+from spike_training.simulation.clip_camera import ClipCamera
+
+FRAME_ID = 'spike_camera_optical_frame'
+TOPICS = {'spikes': IMAGE, 'camera_info': CAMERA_INFO, 'depth/truth': IMAGE}
+"""Topics of a bag and their types; what a node predicts is called ``depth/image``."""
+
+_EARLIEST_S = 1.0
+_CAMERA_INFO_EVERY_S = 0.1
+_MESSAGE_BYTES = 512
+_SECOND = 1_000_000_000
+
+
+class Span(NamedTuple):
+    """A part of a clip.
+
+    Attributes:
+        start_s: Time of its first plane, seconds as in the clip.
+        end_s: One period after its last plane.
+        planes: Number of planes.
+        stamp_ns: Time of its first plane in the bag, nanoseconds.
+    """
+
+    start_s: float
+    end_s: float
+    planes: int
+    stamp_ns: int
+
+
+class BagMessage(NamedTuple):
+    """A message to write.
+
+    Attributes:
+        time_ns: When it is recorded, nanoseconds.
+        topic: One of ``TOPICS``.
+        message: With the fields of the topic's type.
+    """
+
+    time_ns: int
+    topic: str
+    message: Any
+
+
+def choose_clip(clips: list[Clip], name: str) -> Clip:
+    """Return the clip of a name, or the only one.
+
+    Raises:
+        ConfigError: There is none of that name, or there are several to choose from.
+    """
+    named = [clip for clip in clips if clip.name == name] if name else clips
+    if len(named) != 1:
+        known = ', '.join(clip.name for clip in clips[:20]) + (', ...' if len(clips) > 20 else '')
+        what = f'clip is {name!r}' if name else f'{len(clips)} recordings'
+        raise ConfigError(f'{what}: expected --clip with one of {known}')
+    return named[0]
+
+
+def choose_span(
+    times_s: npt.NDArray[np.float64], rate_hz: float, start_s: float, seconds: float | None
+) -> Span:
+    """Return the part of a clip to write.
+
+    Stamps are the clip's own. A clip that begins before one second, mostly at 0, is moved to begin
+    there: a stamp of 0 means in ROS that there is none.
+
+    Args:
+        times_s: Of the clip's frames.
+        rate_hz: Planes per second.
+        start_s: Seconds to pass over.
+        seconds: How much; None: up to the last frame.
+
+    Raises:
+        ConfigError: There is no such part, not even a plane of it.
+    """
+    first, last = float(times_s[0]), float(times_s[-1])
+    begin = first + start_s
+    end = last if seconds is None else min(begin + seconds, last)
+    planes = int((end - begin) * rate_hz + 1e-6)
+    if start_s < 0 or planes < 1:
+        told = 'to its end' if seconds is None else f'for {seconds:g} s'
+        raise ConfigError(
+            f'from {start_s:g} s on {told}: expected a part of the {last - first:.2f} s between '
+            'the first and the last frame'
+        )
+    stamp_s = max(first, _EARLIEST_S) + start_s
+    return Span(begin, begin + planes / rate_hz, planes, round(stamp_s * _SECOND))
+
+
+class ClipBag:
+    """A part of a clip as messages, in the order in which a camera would have sent them.
+
+    Args:
+        camera: Looks at the clip.
+        span: Which part of it.
+        planes_per_packet: Planes in one message of spikes.
+    """
+
+    def __init__(self, camera: ClipCamera, span: Span, planes_per_packet: int) -> None:
+        self._camera, self._span, self._planes_per_packet = camera, span, planes_per_packet
+        clip = camera.clip
+        self._labelled = [
+            i for i in clip.labelled if span.start_s <= clip.times_s[i] <= span.end_s
+        ]
+        rate = fractions.Fraction(camera.settings.rate_hz).limit_denominator(1_000_000)
+        self._period = _SECOND / rate
+        self._geometry = Geometry(camera.settings.height, camera.settings.width)
+
+    @property
+    def nbytes(self) -> float:
+        """Size of the bag, about."""
+        geometry = self._geometry
+        plane = geometry.plane_bytes + _MESSAGE_BYTES / self._planes_per_packet
+        truth = 4 * geometry.height * geometry.width + _MESSAGE_BYTES
+        return self._span.planes * plane + len(self._labelled) * truth
+
+    def describe(self) -> str:
+        """Return one line that tells what the bag will hold."""
+        planes, rate = self._span.planes, self._camera.settings.rate_hz
+        return (
+            f'{self._camera.clip.name}: {planes} planes of {self._geometry} at {rate:g} Hz '
+            f'({planes / rate:.2f} s), {len(self._labelled)} depth images, '
+            f'{self.nbytes / 1e6:.0f} MB'
+        )
+
+    def write(self, out: Path, storage: Storage) -> None:
+        """Write a bag under a temporary name, then give it its own.
+
+        Args:
+            out: The folder to make.
+            storage: Kind of bag.
+
+        Raises:
+            DataSetError: Too many frames cannot be used.
+        """
+        # The name of a bag is also that of its file, so it lies in a folder of another name.
+        temporary = out.with_name(f'.{out.name}.part')
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        types = typestore()
+        try:
+            with bag_writer(temporary / out.name, storage) as writer, progress_bar() as progress:
+                task = progress.add_task('planes', total=self._span.planes)
+                connections = {
+                    topic: writer.add_connection(f'/{topic}', kind, typestore=types)
+                    for topic, kind in TOPICS.items()
+                }
+                for time_ns, topic, message in heapq.merge(
+                    self._truths(), self._stream(), key=lambda sent: sent.time_ns
+                ):
+                    data = types.serialize_cdr(message, TOPICS[topic])
+                    writer.write(connections[topic], time_ns, data)
+                    if topic == 'spikes':
+                        progress.advance(task, message.height // self._geometry.height)
+            (temporary / out.name).rename(out)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _stream(self) -> Iterator[BagMessage]:
+        """Packets of spikes, and every now and then the camera before one."""
+        done, next_info = 0, 0
+        planes = self._camera.planes(self._span.start_s, self._span.planes)
+        for block in regrouped(planes, self._planes_per_packet):
+            # A packet is sent when its last plane is over.
+            header, sent = self._header(self._stamp(done)), self._stamp(done + len(block))
+            if self._stamp(done) >= next_info:
+                yield BagMessage(sent, 'camera_info', self._camera_info(header))
+                next_info = self._stamp(done) + round(_CAMERA_INFO_EVERY_S * _SECOND)
+            rows = block.reshape(-1, self._geometry.row_bytes)
+            yield BagMessage(sent, 'spikes', make_image(rows, PACKED, header))
+            done += len(block)
+
+    def _truths(self) -> Iterator[BagMessage]:
+        """Depth images at the stamps of their frames; unusable ones are left out."""
+        for index in self._labelled:
+            depth = self._camera.depth(index)
+            if depth is not None:
+                since_start = float(self._camera.clip.times_s[index]) - self._span.start_s
+                stamp = self._span.stamp_ns + round(since_start * _SECOND)
+                image = make_image(depth, METRES, self._header(stamp))
+                yield BagMessage(stamp, 'depth/truth', image)
+
+    def _stamp(self, plane: int) -> int:
+        """Time of a plane, nanoseconds, by counting: it does not drift."""
+        return self._span.stamp_ns + int(plane * self._period)
+
+    def _header(self, stamp: int) -> Any:
+        return make_header(stamp, FRAME_ID)
+
+    def _camera_info(self, header: Any) -> Any:
+        matrix = self._camera.matrix
+        return message_type(CAMERA_INFO)(
+            header=header,
+            height=self._geometry.height,
+            width=self._geometry.width,
+            distortion_model='plumb_bob',
+            d=np.zeros(5),
+            k=matrix.ravel(),
+            r=np.eye(3).ravel(),
+            p=np.hstack([matrix, np.zeros((3, 1))]).ravel(),
+            binning_x=0,
+            binning_y=0,
+            roi=message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False),
+        )
