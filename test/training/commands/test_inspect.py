@@ -16,14 +16,12 @@ from PIL import Image  # noqa: E402
 
 from spike_depth_ros.stream import packing  # noqa: E402
 from spike_depth_ros.video.light import luminance  # noqa: E402
-from spike_training.commands.inspect_data import (  # noqa: E402
-    firing_rate,
-    inspect_data,
-    look,
-    sheet,
-)
+from spike_training.commands.inspect_data import inspect_data  # noqa: E402
 from spike_training.errors import DataSetError  # noqa: E402
+from spike_training.reports.contact_sheet import contact_sheet, firing_rates  # noqa: E402
+from spike_training.reports.data_set import measure_samples  # noqa: E402
 from spike_training.sampling.clip_source import ClipSource  # noqa: E402
+from spike_training.sampling.sample import joined  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -33,7 +31,7 @@ def source(clip=None):
 
 
 def test_figures_are_those_of_the_samples():
-    report, shown = look(source(), 100)
+    report, shown = measure_samples(source(), 100)
     assert report['samples'] == len(shown) == 6
     depths = np.stack([Sliding().depth(k) for k in range(6)])
     depth = report['depth']
@@ -46,7 +44,7 @@ def test_figures_are_those_of_the_samples():
     rate = report['firing_rate']
     assert rate['mean'] == pytest.approx(0.2, abs=0.01)
     assert rate['percentiles']['5'] < rate['mean'] < rate['percentiles']['95']
-    assert rate['mean'] == pytest.approx(np.mean([firing_rate(one) for one in shown]), rel=1e-6)
+    assert rate['mean'] == pytest.approx(np.mean([firing_rates(one) for one in shown]), rel=1e-6)
 
 
 def test_sky_counts():
@@ -56,16 +54,16 @@ def test_sky_counts():
             depth[: HEIGHT // 2] = np.inf
             return depth
 
-    report, _ = look(source(Sky()), 3)
+    report, _ = measure_samples(source(Sky()), 3)
     assert report['depth']['sky_share'] == pytest.approx(0.5)
     assert report['depth']['known_share'] == pytest.approx(0.5)
 
 
 def test_the_sheet_shows_image_rate_and_depth_side_by_side():
-    _, shown = look(source(), 2)
-    grid = sheet(shown, 'simulated')
+    _, shown = measure_samples(source(), 2)
+    grid = contact_sheet(joined(shown))
     assert grid.shape[1] > 3 * WIDTH
-    wide = sheet(shown[:1], 'simulated')
+    wide = contact_sheet(shown[0])
     assert wide.shape[0] < grid.shape[0]
     # The image is in it as it is.
     places = [grid[y : y + HEIGHT, x : x + WIDTH] for y in range(60) for x in range(40)]
@@ -113,4 +111,4 @@ def test_nothing_to_look_at_is_refused(tmp_path):
     with pytest.raises(DataSetError, match='0 data sets and 40 frames'):
         inspect_data({}, tmp_path)
     with pytest.raises(DataSetError, match=r'made/sliding: 3 of 3 frames cannot be used'):
-        look(source(Sliding(3, damaged=(0, 1, 2))), 3)
+        measure_samples(source(Sliding(3, damaged=(0, 1, 2))), 3)

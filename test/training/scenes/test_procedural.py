@@ -19,7 +19,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from spike_depth_ros.stream import packing  # noqa: E402
-from spike_training.commands.world import contact_sheet  # noqa: E402
+from spike_training.reports.contact_sheet import contact_sheet  # noqa: E402
 from spike_training.sampling import procedural  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
 from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
@@ -158,11 +158,11 @@ def test_a_gpu_makes_the_same_samples() -> None:
 
 def test_a_contact_sheet_shows_every_sample() -> None:
     source = ProceduralSource(seed=5, with_rgb=True, **SMALL)
-    sheet = contact_sheet(source.samples(range(3)), 2)
+    sheet = contact_sheet(source.samples(range(3)))
     assert sheet.dtype == np.uint8
     assert sheet.shape[2] == 3
     plain = ProceduralSource(seed=5, **SMALL)
-    assert contact_sheet(plain.samples(range(3)), 2).shape[1] < sheet.shape[1]
+    assert contact_sheet(plain.samples(range(3))).shape[1] < sheet.shape[1]
 
 
 def test_the_world_can_be_looked_at(tmp_path) -> None:
@@ -174,7 +174,7 @@ def test_the_world_can_be_looked_at(tmp_path) -> None:
     )  # fmt: skip
     assert f'{path}: 2 scenes of style road' in done.stdout
     source = ProceduralSource(('road',), 5, 32, 48, (128,), with_rgb=True)
-    expected = contact_sheet(source.samples(range(2)))
+    expected = contact_sheet(source.samples(range(2)), samples_per_row=2)
     np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], expected)
     done = subprocess.run(
         [*run, '--out', tmp_path / 'world.jpg', '--scenes', '0'], capture_output=True, text=True

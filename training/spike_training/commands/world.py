@@ -1,17 +1,15 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Samples for people to look at."""
+"""The command ``world``: a picture of procedural scenes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from spike_depth_ros import pictures
 from spike_training.errors import ConfigError
+from spike_training.reports.contact_sheet import contact_sheet
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.sampling.sample import Batch
 from spike_training.settings.config import Style
 
 
@@ -54,38 +52,5 @@ def show_world(
         raise ConfigError('; '.join(wrong))
     source = ProceduralSource((style,), seed, height, width, (planes,), with_rgb=True)
     out.parent.mkdir(parents=True, exist_ok=True)
-    pictures.save_png(contact_sheet(source.samples(range(scenes))), out)
+    pictures.save_png(contact_sheet(source.samples(range(scenes)), samples_per_row=2), out)
     print(f'{out}: {scenes} scenes of style {style}')
-
-
-def contact_sheet(batch: Batch, samples_per_row: int = 2) -> pictures.Rgb:
-    """Colour (where there is one), depth and firing rate of every sample of a batch.
-
-    Args:
-        batch: Samples on the CPU.
-        samples_per_row: Samples side by side.
-
-    Returns:
-        The sheet. All depths share one colour scale; the square root of the firing rate is
-        shown, each image stretched to its own brightest hundredth.
-    """
-    depth = batch.depth[:, 0].numpy()
-    finite = depth[np.isfinite(depth)]
-    vmin, vmax = (float(limit) for limit in np.percentile(finite, (0.5, 99.5)))
-    rates = batch.counts.numpy().sum(1) / int(batch.planes_per_bin.sum())
-    panels: list[tuple[pictures.Rgb | None, str]] = []
-    for k, index in enumerate(batch.index.tolist()):
-        rate = np.sqrt(np.minimum(rates[k] / max(float(np.percentile(rates[k], 99)), 1e-6), 1))
-        row = [
-            (pictures.depth_panel(depth[k], vmin, max(vmax, vmin * 1.01)), 'depth'),
-            (
-                pictures.spike_panel((rate * 255).astype(np.uint8)),
-                f'rate, mean {rates[k].mean():.2f}',
-            ),
-        ]
-        if batch.rgb is not None:
-            colour = (batch.rgb[k].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-            row.insert(0, (colour, f'{index}: fx {batch.fx[k]:.0f} px'))
-        panels += row
-    columns = samples_per_row * (len(panels) // len(batch.index))
-    return pictures.strip(panels, pictures.LEGEND, columns)

@@ -19,9 +19,9 @@ import torch
 
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.registry import SETTINGS, build
-from spike_training.commands.adabn import refusal
 from spike_training.engine.method import Method, find_method
 from spike_training.errors import ConfigError
+from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.recordings import check_places
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
@@ -149,7 +149,7 @@ def _no_statistics(config: RunConfig) -> str | None:
         canonical_fx=1.0, fx_range=(1.0, 1.0), stage=stage.name, package_version='0',
     )  # fmt: skip
     with torch.device('meta'):  # layers without weights
-        return refusal(build(info), model.architecture)
+        return adabn_problem(build(info), model.architecture)
 
 
 class _Stages:

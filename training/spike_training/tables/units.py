@@ -24,13 +24,12 @@ from torch import nn
 
 import spike_depth_ros
 from spike_depth_ros.checkpoint import DepthInfo, load, load_info, write_atomically
-from spike_training.commands.adabn import adapted
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import RatesAsPicture
 from spike_training.evaluation.report import FORMAT, read_report, to_json
-from spike_training.evaluation.statistics import estimate_statistics
+from spike_training.runs.adabn import ADABN_BATCH_SIZE, ADABN_BATCHES, adapt_statistics
 from spike_training.runs.build import target_batches
 from spike_training.runs.evaluation import evaluate_network
 from spike_training.runs.files import CONFIG, REPORT
@@ -41,10 +40,6 @@ from spike_training.tables.plan import Row
 
 DONE = 'done.json'
 """Written last: what a unit has come to."""
-
-ADABN_BATCHES = 30
-ADABN_BATCH_SIZE = 16
-"""What the command adabn takes by default."""
 
 KEY = 12
 """Digits of the hash in a folder's name."""
@@ -187,8 +182,7 @@ class Scoring(Unit):
         network, info = of_spikes(build_for_evaluation(info, weights, device), info)
         if self.adabn:
             windows = target_batches(config, ADABN_BATCHES, ADABN_BATCH_SIZE, device)
-            estimate_statistics(network, windows)
-            info = adapted(info)
+            info = adapt_statistics(network, info, windows)
         report = evaluate_network(config, info, network, device)
         write_atomically(self.folder / REPORT, to_json(report))
         return {'commit': info.commit}

@@ -1,0 +1,122 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""AdaBN of checkpoints: which network it suits, and the unlabelled windows that it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.stream.chunk import Geometry
+from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.readers.recordings import dat_planes, parse_size
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.statistics import batch_norms, estimate_statistics
+from spike_training.runs.build import target_batches
+from spike_training.sampling.sample import Unlabelled
+from spike_training.sampling.spike_source import SpikeSource
+from spike_training.settings.reading import load_config
+
+ADABN_BATCHES = 30
+ADABN_BATCH_SIZE = 16
+
+
+def adabn_problem(network: nn.Module, architecture: str) -> str | None:
+    """Return why AdaBN cannot adapt a network; None if it can."""
+    if batch_norms(network):
+        return None
+    return f'{architecture} has no batch norm, so there are no statistics to estimate'
+
+
+def adapt_statistics(
+    network: nn.Module, info: DepthInfo, windows: Iterable[Unlabelled]
+) -> DepthInfo:
+    """Estimate the statistics of a network on windows of a target.
+
+    Args:
+        network: Of spikes; left in eval mode.
+        info: Its metadata.
+        windows: Batches of the target, one or more.
+
+    Returns:
+        The metadata of the adapted network.
+    """
+    estimate_statistics(network, windows)
+    return dataclasses.replace(
+        info,
+        stage=f'{info.stage}_adabn',
+        uncertainty_calibrated=False,
+        metrics={},
+        onnx_sha256=None,
+    )
+
+
+def target_windows(
+    config: Path, info: DepthInfo, batches: int, batch_size: int, device: torch.device
+) -> Iterator[Unlabelled]:
+    """Return batches of windows of a run's target.
+
+    Args:
+        config: The config.yaml of the run.
+        info: Of the network that takes them.
+        batches: How many.
+        batch_size: Windows of a batch.
+        device: Where batches are.
+
+    Raises:
+        ConfigError: The settings are wrong, or have no target.
+    """
+    settings = load_config(config)
+    if settings.target is None:
+        raise ConfigError(f'{config}: target is null, expected a target')
+    settings.model.bins = info.bins
+    return target_batches(settings, batches, batch_size, device)
+
+
+def recorded_source(path: Path, size: str, planes: int, info: DepthInfo) -> SpikeSource:
+    """Return the windows of recordings that have no depth.
+
+    Args:
+        path: A .dat file of packed planes, or a folder with some.
+        size: Width and height of the sensor, such as 400x250.
+        planes: Length of a window.
+        info: Of the network that takes them.
+
+    Raises:
+        DataSetError: There is no such file, or it is of another size.
+    """
+    width, height = parse_size(size)
+    geometry = Geometry(height, width)
+    files = sorted(path.rglob('*.dat')) if path.is_dir() else [path]
+    if not all(file.is_file() for file in files) or not files:
+        raise DataSetError(f'{path}: expected a .dat file, or a folder with some')
+    clips = []
+    for file in files:
+        number, load_planes = dat_planes(file, geometry)
+        # The plane rate tells a window's duration, which nothing here asks for.
+        clips.append(SpikeClip(file.stem, geometry, number, 0.0, None, load_planes, (), ()))
+    return SpikeSource(clips, planes, info.bins, info.multiple)
+
+
+def spread_windows(
+    source: SpikeSource, batches: int, batch_size: int, device: torch.device
+) -> Iterator[Unlabelled]:
+    """Yield batches of windows, each from all over the recordings: neighbours look alike.
+
+    Args:
+        source: Of the windows.
+        batches: How many at most; fewer where the recordings are short.
+        batch_size: Windows of a batch.
+        device: Where batches are.
+    """
+    numbers = source.spread(batches * batch_size)
+    batches = max(len(numbers) // batch_size, 1)
+    for first in range(batches):
+        batch = source.usable(numbers[first::batches])
+        if batch is not None:
+            yield batch.unlabelled().to(device)
