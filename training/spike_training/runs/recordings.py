@@ -25,22 +25,6 @@ from spike_training.sampling.spike_source import SpikeSource, binning_of
 from spike_training.sampling.transforms import TRANSFORMS
 from spike_training.settings.config import DataConfig
 
-LICENCES = {
-    'dat': "the user's",
-    'drivingstereo': "see the data set's page",
-    'folder': "the user's",
-    'kitti': 'CC BY-NC-SA 3.0',
-    'npz': 'that of what they were made from',
-    'nyuv2': 'none stated',
-    'nyuv2_raw': 'none stated',
-    'respike': 'none stated',
-    'rosbag': "the user's",
-    'sevenscenes': 'research, not commercial',
-    'tum': 'CC BY 4.0',
-    'vkitti': 'CC BY-NC-SA 3.0',
-}
-"""By data set, as generally known; a checkpoint carries them along."""
-
 STRIDES = 4
 """Windows without labels that begin within one of them."""
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from spike_training.datasets.readers import LICENCES
 from spike_training.datasets.splits import Split
 from spike_training.evaluation.predictors import Scenes
 from spike_training.runs.recordings import (
-    LICENCES,
     Frames,
     focal_lengths,
     has_depth,

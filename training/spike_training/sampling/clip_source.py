@@ -121,44 +121,42 @@ class ClipSource(LabelledSource):
         """See :meth:`LabelledSource.sample`."""
         clip, index = self._frames[number]
         image = clip.image(index)
-        source = (image.shape[0], image.shape[1])
         try:
-            placement = TRANSFORMS[self.transform](source, self.height, self.width)
+            placement = self._placement(image)
             if place != 0.5:
                 placement = moved(placement, place)
-            counts, lengths = self._spikes(clip, index, image, placement, number, planes)
+            counts, lengths = self._spikes(number, image, placement, planes)
         except ValueError as error:  # of another size than the frames beside it, or too small
             raise FrameError(str(error)) from error
         rgb = None
         if self.with_rgb:
             colour = torch.from_numpy(placement.image(image)).to(self.device)
             rgb = (colour.permute(2, 0, 1).float() / 255)[None]
-        camera = placement.camera(clip.camera)
+        depth = torch.from_numpy(self._depth(clip, index, placement))[None, None]
         return Batch(
             counts=counts,
             planes_per_bin=lengths,
             rgb=rgb,
-            depth=torch.from_numpy(self._depth(clip, index, placement))[None, None].to(
-                self.device
-            ),
-            fx=torch.tensor([camera[0, 0]], dtype=torch.float32, device=self.device),
-            index=torch.tensor([number], device=self.device),
-        )
+            depth=depth,
+            fx=torch.tensor([placement.camera(clip.camera)[0, 0]], dtype=torch.float32),
+            index=torch.tensor([number]),
+        ).to(self.device)
 
     def window(self, number: int) -> PlaneWindow:
         """See :meth:`LabelledSource.window`."""
         clip, index = self._frames[number]
         image = clip.image(index)
         try:
-            source = (image.shape[0], image.shape[1])
-            placement = TRANSFORMS[self.transform](source, self.height, self.width)
-            exposed, knots, key = self._exposed(
-                clip, index, image, placement, number, self.planes[0]
-            )
+            placement = self._placement(image)
+            exposed, knots, key = self._exposed(number, image, placement, self.planes[0])
         except ValueError as error:
             raise FrameError(str(error)) from error
         planes = SpikeCamera(self.height, self.width, key).expose(exposed, knots)
         return PlaneWindow(planes[0].cpu().numpy(), placement.camera(clip.camera))
+
+    def _placement(self, image: Rgb) -> Placement:
+        height, width, _ = image.shape
+        return TRANSFORMS[self.transform]((height, width), self.height, self.width)
 
     def _depth(self, clip: Clip, index: int, placement: Placement) -> Depth:
         if not self.labels:
@@ -172,21 +170,21 @@ class ClipSource(LabelledSource):
         return placement.depth(depth)
 
     def _spikes(
-        self, clip: Clip, index: int, image: Rgb, placement: Placement, number: int, planes: int
+        self, number: int, image: Rgb, placement: Placement, planes: int
     ) -> tuple[Tensor, Tensor]:
         """Counts and lengths of the bins of a window."""
         if not self.with_spikes:
             shape = (1, 1, self.height, self.width)
             one = torch.ones(1, dtype=torch.int32, device=self.device)
             return torch.zeros(shape, dtype=torch.uint8, device=self.device), one
-        exposed, knots, key = self._exposed(clip, index, image, placement, number, planes)
+        exposed, knots, key = self._exposed(number, image, placement, planes)
         return count_spikes(exposed, knots, phases(key, self.height, self.width), self.bins)
 
     def _exposed(
-        self, clip: Clip, index: int, image: Rgb, placement: Placement, number: int, planes: int
+        self, number: int, image: Rgb, placement: Placement, planes: int
     ) -> tuple[Tensor, list[int], Tensor]:
         """Light at the knots of a window, ``[1, K, H, W]``, these, and the key of its charge."""
-        light, knots = self._moving(clip, index, placement, planes)
+        light, knots = self._moving(*self._frames[number], placement, planes)
         exposed = torch.from_numpy(light).to(self.device)
         # Metered at the reference plane, as an exposure control would.
         gain = exposure_gain(

@@ -171,8 +171,8 @@ class ProceduralSource:
     def _part(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
         rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
         light, knots = self._light(rendering, scenes, planes)
-        phase = phases(torch.from_numpy(scenes.phase).to(self.device), self.height, self.width)
-        counts, lengths = count_spikes(light, knots, phase, self.bins)
+        keys = torch.from_numpy(scenes.phase).to(self.device)
+        counts, lengths = self._counts(light, knots, keys)
         rgb = None
         if rendering.rgb is not None:
             level = np.full_like(scenes.rate, _RGB_LEVEL)
@@ -199,6 +199,11 @@ class ProceduralSource:
         """What falls onto the sensor at the knots of a window."""
         exposed = expose(rendering.luminance, scenes.rate)
         return moving(exposed, rendering.flow, planes, self.rate_hz)
+
+    def _counts(self, light: Tensor, knots: list[int], keys: Tensor) -> tuple[Tensor, Tensor]:
+        """What the sensors count in the bins of a window, and the planes of each bin."""
+        phase = phases(keys, self.height, self.width)
+        return count_spikes(light, knots, phase, self.bins)
 
     def _camera(self, keys: Tensor) -> SpikeCamera:
         """The sensors that see some scenes, ``[B]``."""

@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spike_training.sampling.procedural import ProceduralSource, expose, moving
-from spike_training.sampling.sample import Batch
-from spike_training.scenes.render import Rendering, render
+from spike_training.scenes.render import Rendering
 from spike_training.scenes.scene import Scenes
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
 from spike_training.sensor.parameters import IDEAL, Sensor
@@ -77,32 +76,15 @@ class ShiftedSource(ProceduralSource):
             look, sensor=dataclasses.replace(look.sensor, rate_hz=self.rate_hz)
         )
 
-    def _part(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
-        rendering = render(scenes, self.height, self.width, self.device)
-        light, knots = self._light(rendering, scenes, planes)
-        counts, lengths = simulate_counts(
-            light,
-            knots,
-            keys=torch.from_numpy(scenes.phase).to(self.device),
-            sensor=self.look.sensor,
-            chips=self._chips(),
-            bins=self.bins,
-        )
-        return Batch(
-            counts=counts,
-            planes_per_bin=lengths,
-            rgb=None,
-            depth=rendering.depth[:, None],
-            fx=torch.from_numpy(scenes.focal).to(self.device) * self.width,
-            index=torch.as_tensor(indices, dtype=torch.int64, device=self.device),
-        )
-
     def _light(
         self, rendering: Rendering, scenes: Scenes, planes: int
     ) -> tuple[Tensor, list[int]]:
         light = self.look.through_lens(rendering.luminance)
         rate = (scenes.rate * self.look.light).astype(np.float32)
         return moving(expose(light, rate), rendering.flow, planes, self.rate_hz)
+
+    def _counts(self, light: Tensor, knots: list[int], keys: Tensor) -> tuple[Tensor, Tensor]:
+        return simulate_counts(light, knots, keys, self.look.sensor, self._chips(), self.bins)
 
     def _camera(self, keys: Tensor) -> SpikeCamera:
         return SpikeCamera(self.height, self.width, keys, self.look.sensor, self._chips())

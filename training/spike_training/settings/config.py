@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -177,11 +178,7 @@ class TargetConfig:
 
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what the target says otherwise."""
-        own = _over(data, self, 'styles', 'planes', 'rate_hz', 'transform')
-        # Those of the source are none of the target.
-        return dataclasses.replace(
-            own, recordings=self.recordings, test_recordings=self.test_recordings
-        )
+        return _over(data, self)  # recordings of the source are none of the target
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
@@ -374,13 +371,11 @@ class StageConfig:
 
     def train(self, train: TrainConfig) -> TrainConfig:
         """The loop's settings with what this stage says otherwise."""
-        return _over(
-            train, self, 'steps', 'batch_size', 'learning_rate', 'warmup_steps', 'ema_decay'
-        )
+        return _over(train, self)
 
     def data(self, data: DataConfig) -> DataConfig:
         """The data's settings with what this stage says otherwise."""
-        return _over(data, self, 'height', 'width', 'planes', 'styles')
+        return _over(data, self)
 
     def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
         """The network's settings for the images of this stage.
@@ -584,20 +579,10 @@ def check(config: RunConfig) -> None:
 
 def to_yaml(config: RunConfig) -> str:
     """All settings, as --config takes them."""
-    fields = dataclasses.asdict(config)
-    fields['out'] = str(config.out)
-    fields = _without_tuples(fields)
-    text: str = yaml.safe_dump(fields, sort_keys=False)
+    # By way of JSON, which has no tuples and no paths: YAML would mark them as Python's own.
+    plain = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    text: str = yaml.safe_dump(plain, sort_keys=False)
     return text
-
-
-def _without_tuples(value: Any) -> Any:
-    """What YAML can write plainly."""
-    if isinstance(value, dict):
-        return {key: _without_tuples(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_tuples(inner) for inner in value]
-    return value
 
 
 def listed(problems: list[str]) -> str:
@@ -606,10 +591,10 @@ def listed(problems: list[str]) -> str:
     return '\n  '.join([f'{number}:', *problems])
 
 
-def _over(part: Part, other: Any, *names: str) -> Part:
-    """A part of the settings with those that another one says otherwise."""
-    own = {name: getattr(other, name) for name in names if getattr(other, name) is not None}
-    return dataclasses.replace(part, **own)
+def _over(part: Part, other: TargetConfig | StageConfig) -> Part:
+    """A part of the settings with those of the same names that another one says otherwise."""
+    own = {one.name: getattr(other, one.name, None) for one in dataclasses.fields(part)}
+    return dataclasses.replace(part, **{k: v for k, v in own.items() if v is not None})
 
 
 def _recording_problems(part: DataConfig) -> Problems:

@@ -13,20 +13,23 @@ from typing import Any
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import DataSetError
 
-READERS = (
-    'dat',
-    'drivingstereo',
-    'folder',
-    'kitti',
-    'npz',
-    'nyuv2',
-    'nyuv2_raw',
-    'respike',
-    'rosbag',
-    'sevenscenes',
-    'tum',
-    'vkitti',
-)
+LICENCES = {
+    'dat': "the user's",
+    'drivingstereo': "see the data set's page",
+    'folder': "the user's",
+    'kitti': 'CC BY-NC-SA 3.0',
+    'npz': 'that of what they were made from',
+    'nyuv2': 'none stated',
+    'nyuv2_raw': 'none stated',
+    'respike': 'none stated',
+    'rosbag': "the user's",
+    'sevenscenes': 'research, not commercial',
+    'tum': 'CC BY 4.0',
+    'vkitti': 'CC BY-NC-SA 3.0',
+}
+"""By data set, as generally known; a checkpoint carries them along."""
+
+READERS = tuple(LICENCES)
 """Names of data sets, each a module here."""
 
 
