@@ -76,23 +76,13 @@ def read(
                 skipped.discard(depth.name)
         if maps and not labelled:
             continue
-        clips.append(
-            SpikeClip(
-                f'dat/{path.stem}',
-                geometry,
-                planes,
-                rate_hz,
-                camera,
-                load,
-                tuple(sorted(labelled)),
-                tuple(
-                    recordings.depth_file(
-                        labelled[plane], _encoding(labelled[plane], per_metre), geometry
-                    )
-                    for plane in sorted(labelled)
-                ),
-            )
+        numbers = tuple(sorted(labelled))
+        depths = tuple(
+            recordings.depth_file(file, files.stored_as(file, per_metre), geometry)
+            for file in map(labelled.__getitem__, numbers)
         )
+        name = f'dat/{path.stem}'
+        clips.append(SpikeClip(name, geometry, planes, rate_hz, camera, load, numbers, depths))
     if not clips:
         raise files.missing(root / 'depth' / f'{found[0].stem}.npy', TREE)
     if skipped:
@@ -100,11 +90,6 @@ def read(
         files.check_share(reasons, len(maps), f'dat/{root.name}')
         clips[0].skipped.update(reasons)
     if maps:
-        depths = clips[0].depths
-        recordings.check_depth(clips[0].name, depths[0], files.DepthEncoding().plausible_m)
+        first = clips[0].depths[0]
+        recordings.check_depth(clips[0].name, first, files.DepthEncoding().plausible_m)
     return clips
-
-
-def _encoding(path: Path, per_metre: float) -> files.DepthEncoding:
-    integers = path.suffix.lower() in ('.png', '.pgm')
-    return files.DepthEncoding(per_metre or (1000.0 if integers else 1.0), (65535,))

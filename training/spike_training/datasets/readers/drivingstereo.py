@@ -106,17 +106,9 @@ def _cut(name: str, camera: Matrix, pairs: Pairs, skipped: dict[str, list[str]])
     ends = [*(np.flatnonzero(np.diff(times) > LONGEST_GAP_S) + 1).tolist(), len(times)]
     first = 0
     for end in ends:
-        clip = files.FileClip(
-            name if len(ends) == 1 else f'{name}/{first}',
-            camera,
-            times[first:end] - times[first],
-            [image for image, _ in chosen[first:end]],
-            [depth for _, depth in chosen[first:end]],
-            ENCODING,
-            skipped,
-        )
-        files.check_clip(clip, ENCODING.plausible_m)
-        yield clip
+        own = name if len(ends) == 1 else f'{name}/{first}'
+        part, since = chosen[first:end], times[first:end] - times[first]
+        yield files.FileClip.checked(own, camera, since, part, ENCODING, skipped)
         first, skipped = end, {}
 
 
@@ -139,8 +131,7 @@ def seconds(stamp: str) -> float:
 
 def _camera(root: Path, sequence: str, size: str, fx: float, picture: Path) -> Matrix:
     if fx > 0:
-        height, width = files.read_rgb(picture).shape[:2]
-        return files.camera_matrix(fx, fx, (width - 1) / 2, (height - 1) / 2)
+        return files.centred_camera(fx, files.read_rgb(picture).shape)
     name = f'{sequence}.txt'
     usual = root / 'calib' / f'{size}-image-calib' / name
     path = usual if usual.is_file() else next(root.rglob(f'{size}-image-calib/**/{name}'), usual)

@@ -60,6 +60,17 @@ class DepthEncoding:
         return depth
 
 
+def stored_as(path: Path, per_metre: float) -> DepthEncoding:
+    """Return the encoding of depth maps of which nothing is known but a file and maybe the unit.
+
+    Args:
+        path: One of the files.
+        per_metre: Stored value of one metre; 0: 1000 for integers (millimetres), 1 for floats.
+    """
+    integers = path.suffix.lower() in ('.png', '.pgm')
+    return DepthEncoding(per_metre or (1000.0 if integers else 1.0), (65535,))
+
+
 def read_rgb(path: Path) -> Rgb:
     """A picture, ``[H, W, 3]`` uint8 RGB.
 
@@ -141,6 +152,36 @@ class FileClip(Clip):
             return None
         depth = read_depth(path, self.encoding)
         return depth if self._register is None else self._register(depth)
+
+    @classmethod
+    def checked(
+        cls,
+        name: str,
+        camera: Matrix,
+        times_s: Times,
+        frames: Iterable[tuple[Path, Path | None]],
+        encoding: DepthEncoding,
+        skipped: dict[str, list[str]],
+        register: Callable[[Depth], Depth] | None = None,
+    ) -> FileClip:
+        """Return a clip of images, each with its depth, once :func:`check_clip` has looked at it.
+
+        Args:
+            name: As for the class, and so are the others.
+            camera: Matrix of the images.
+            times_s: Of the frames.
+            frames: Image and depth map of each frame, None where there is no depth.
+            encoding: Of the depth files.
+            skipped: Frames that were left out.
+            register: Brings depth into the image.
+
+        Raises:
+            DataSetError: Image, depth and unit do not go together.
+        """
+        images, depths = zip(*frames, strict=True)
+        clip = cls(name, camera, times_s, images, depths, encoding, skipped, register)
+        check_clip(clip, encoding.plausible_m)
+        return clip
 
 
 def check_clip(clip: Clip, plausible_m: tuple[float, float]) -> None:
@@ -259,6 +300,11 @@ def reproject(
     np.minimum.at(nearest, (y[inside], x[inside]), points[2, inside].astype(np.float32))
     nearest[np.isinf(nearest)] = np.nan
     return nearest
+
+
+def centred_camera(fx: float, size: Sequence[int]) -> Matrix:
+    """Return the matrix of a camera whose centre is that of its image, ``[rows, columns]``."""
+    return camera_matrix(fx, fx, (size[1] - 1) / 2, (size[0] - 1) / 2)
 
 
 def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Matrix:

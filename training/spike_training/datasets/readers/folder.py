@@ -48,22 +48,14 @@ def read(
     pairs, skipped = files.pair(
         {path.stem: path for path in pictures}, {path.stem: path for path in depths}, name
     )
-    pictures, depths = (
-        [image for image, _ in pairs.values()],
-        [depth for _, depth in pairs.values()],
-    )
+    frames = [*pairs.values()]
     if fx > 0:
-        height, width = files.read_rgb(pictures[0]).shape[:2]
-        camera = files.camera_matrix(fx, fx, (width - 1) / 2, (height - 1) / 2)
+        camera = files.centred_camera(fx, files.read_rgb(frames[0][0]).shape)
     else:
         camera = files.read_matrix(root / 'K.txt', TREE)
-    integers = depths[0].suffix.lower() in ('.png', '.pgm')
-    encoding = files.DepthEncoding(per_metre or (1000.0 if integers else 1.0), (65535,))
-    clip = files.FileClip(
-        name, camera, _numbers(pictures) / frame_hz, pictures, depths, encoding, skipped
-    )
-    files.check_clip(clip, encoding.plausible_m)
-    return [clip]
+    times = _numbers([image for image, _ in frames]) / frame_hz
+    encoding = files.stored_as(frames[0][1], per_metre)
+    return [files.FileClip.checked(name, camera, times, frames, encoding, skipped)]
 
 
 def _numbers(pictures: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -153,17 +153,9 @@ def _clip(
         by_number = {number: path for number, path in by_number.items() if number in wanted}
     if len(pictures) < 2:
         raise DataSetError(f'{pictures[0].parent}: 1 image, expected 2 or more')
-    clip = files.FileClip(
-        f'kitti/{name}',
-        matrix,
-        np.array(numbers) / RATE_HZ,
-        pictures,
-        [by_number.get(number) for number in numbers],
-        ENCODING,
-        skipped,
-    )
-    files.check_clip(clip, ENCODING.plausible_m)
-    return clip
+    times = np.array(numbers) / RATE_HZ
+    frames = zip(pictures, map(by_number.get, numbers), strict=True)
+    return files.FileClip.checked(f'kitti/{name}', matrix, times, frames, ENCODING, skipped)
 
 
 def _camera(path: Path, camera: str) -> Matrix:

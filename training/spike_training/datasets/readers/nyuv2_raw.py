@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from spike_training.datasets.clip import Clip, Depth, Rgb
 from spike_training.datasets.readers import files
-from spike_training.datasets.readers.tum import associate
+from spike_training.datasets.readers.tum import pair_by_time
 from spike_training.errors import DataSetError, FrameError
 
 TREE = """\
@@ -110,26 +110,16 @@ def registered(depth: Depth) -> Depth:
 
 def _room(folder: Path) -> Clip:
     image_times, pictures = _stamped(folder, 'r-*.ppm')
-    depth_times, depths = _stamped(folder, 'd-*.pgm')
-    partner = associate(image_times, depth_times, MAX_APART_S)
-    alone = [path.name for path, which in zip(pictures, partner, strict=True) if which < 0]
-    if len(alone) == len(pictures) or len(pictures) < 2:
+    depths = _stamped(folder, 'd-*.pgm')
+    frames, skipped = pair_by_time(image_times, pictures, *depths, MAX_APART_S)
+    alone = sum(depth is None for _, depth in frames)
+    if alone == len(frames) or len(frames) < 2:
         raise DataSetError(
-            f'{folder}: {len(pictures)} images, {len(alone)} of them without depth within '
+            f'{folder}: {len(frames)} images, {alone} of them without depth within '
             f'{MAX_APART_S:g} s; expected 2 images or more, with depth'
         )
-    clip = RawRoom(
-        f'nyuv2_raw/{folder.name}',
-        COLOUR,
-        image_times - image_times[0],
-        pictures,
-        [depths[which] if which >= 0 else None for which in partner],
-        ENCODING,
-        {f'no depth within {MAX_APART_S:g} s': alone} if alone else {},
-        registered,
-    )
-    files.check_clip(clip, ENCODING.plausible_m)
-    return clip
+    name, times = f'nyuv2_raw/{folder.name}', image_times - image_times[0]
+    return RawRoom.checked(name, COLOUR, times, frames, ENCODING, skipped, registered)
 
 
 def _stamped(folder: Path, pattern: str) -> tuple[npt.NDArray[np.float64], list[Path]]:

@@ -102,7 +102,7 @@ def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
     """A camera whose centre is the sensor's; None for a focal length of 0, unknown."""
     if fx <= 0:
         return None
-    return files.camera_matrix(fx, fx, (geometry.width - 1) / 2, (geometry.height - 1) / 2)
+    return files.centred_camera(fx, (geometry.height, geometry.width))
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -64,18 +64,11 @@ def _sequence(folder: Path, root: Path, fx: float) -> Clip:
         raise files.missing(folder / 'frame-000000.depth.png', TREE)
     name = f'sevenscenes/{folder.relative_to(root.parent) if root.name else folder}'
     pairs, skipped = files.pair(images, depths, name)
-    clip = files.FileClip(
-        name,
-        files.camera_matrix(fx, fx, *CENTRE),
-        np.array(list(pairs)) / RATE_HZ,
-        [image for image, _ in pairs.values()],
-        [depth for _, depth in pairs.values()],
-        ENCODING,
-        skipped,
+    camera, times = files.camera_matrix(fx, fx, *CENTRE), np.array([*pairs]) / RATE_HZ
+    return files.FileClip.checked(
+        name, camera, times, pairs.values(), ENCODING, skipped,
         register=lambda depth: without_edges(registered(depth, fx)),
-    )
-    files.check_clip(clip, ENCODING.plausible_m)
-    return clip
+    )  # fmt: skip
 
 
 def registered(depth: Depth, fx: float) -> Depth:

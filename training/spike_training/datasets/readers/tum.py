@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spike_training.datasets.clip import Clip, Matrix
+from spike_training.datasets.clip import Clip, Matrix, Times
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError
 
@@ -58,14 +58,11 @@ def read(root: Path, per_metre: float = 5000.0, fx: float = 0.0) -> list[Clip]:
 
 def _sequence(folder: Path, per_metre: float, fx: float) -> Clip:
     image_times, pictures = _list(folder / 'rgb.txt')
-    depth_times, depths = _list(folder / 'depth.txt')
-    partner = associate(image_times, depth_times, MAX_APART_S)
-    skipped: dict[str, list[str]] = {}
-    alone = [path.name for path, which in zip(pictures, partner, strict=True) if which < 0]
-    if alone:
-        skipped[f'no depth within {MAX_APART_S:g} s'] = alone
+    frames, skipped = pair_by_time(
+        image_times, pictures, *_list(folder / 'depth.txt'), MAX_APART_S
+    )
     name = f'tum/{folder.name}'
-    if len(alone) == len(pictures):
+    if not any(depth for _, depth in frames):
         raise DataSetError(
             f'{name}: no image was taken within {MAX_APART_S:g} s of a depth map; do rgb.txt and '
             'depth.txt belong to one recording?'
@@ -73,25 +70,35 @@ def _sequence(folder: Path, per_metre: float, fx: float) -> Clip:
     if len(pictures) < 2:
         raise DataSetError(f'{name}: {len(pictures)} images, expected 2 or more')
     encoding = files.DepthEncoding(per_metre, (0,), plausible_m=files.INDOOR_M)
-    # Images without depth stay: the spikes between frames need them.
-    clip = files.FileClip(
-        name,
-        _camera(folder.name, fx),
-        image_times,
-        pictures,
-        [depths[which] if which >= 0 else None for which in partner],
-        encoding,
-        skipped,
-    )
-    files.check_clip(clip, encoding.plausible_m)
-    return clip
+    camera = _camera(folder.name, fx)
+    return files.FileClip.checked(name, camera, image_times, frames, encoding, skipped)
 
 
-def associate(
-    times: np.ndarray[tuple[int], np.dtype[np.float64]],
-    others: np.ndarray[tuple[int], np.dtype[np.float64]],
-    apart_s: float,
-) -> list[int]:
+def pair_by_time(
+    times: Times, pictures: list[Path], depth_times: Times, depths: list[Path], apart_s: float
+) -> tuple[list[tuple[Path, Path | None]], dict[str, list[str]]]:
+    """Give each image the depth map that was taken nearest to it.
+
+    Images without depth stay: the spikes between frames need them.
+
+    Args:
+        times: Of the images, seconds, increasing.
+        pictures: The images.
+        depth_times: Of the depth maps, likewise.
+        depths: The depth maps.
+        apart_s: Farther ones do not pair.
+
+    Returns:
+        Images, each with its depth map or None, and names of those with none, by reason.
+    """
+    partner = associate(times, depth_times, apart_s)
+    maps = [depths[which] if which >= 0 else None for which in partner]
+    frames = [*zip(pictures, maps, strict=True)]
+    alone = [image.name for image, depth in frames if depth is None]
+    return frames, {f'no depth within {apart_s:g} s': alone} if alone else {}
+
+
+def associate(times: Times, others: Times, apart_s: float) -> list[int]:
     """The nearest of some times to each time; each is given away once, to the nearest.
 
     Args:
@@ -117,7 +124,7 @@ def associate(
     return partner
 
 
-def _list(path: Path) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], list[Path]]:
+def _list(path: Path) -> tuple[Times, list[Path]]:
     """Times and files of a list, in the order of time."""
     if not path.is_file():
         raise files.missing(path, TREE)

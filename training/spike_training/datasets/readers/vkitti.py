@@ -81,21 +81,11 @@ def _version_2(root: Path, camera: str) -> Iterator[_Sequence]:
 
 
 def _clip(one: _Sequence) -> Clip:
-    pictures = files.list_files(one.images, ('.png', '.jpg'), TREE)
-    depths = files.list_files(one.depths, ('.png',), TREE)
-    by_number = {files.number_of(path): path for path in depths}
-    numbers = [files.number_of(path) for path in pictures]
-    paired, skipped = files.pair(
-        dict(zip(numbers, pictures, strict=True)), by_number, f'vkitti/{one.name}'
+    name = f'vkitti/{one.name}'
+    pictures, depths = (
+        {files.number_of(path): path for path in files.list_files(folder, suffixes, TREE)}
+        for folder, suffixes in ((one.images, ('.png', '.jpg')), (one.depths, ('.png',)))
     )
-    clip = files.FileClip(
-        f'vkitti/{one.name}',
-        files.camera_matrix(one.fx, one.fx, *CENTRE),
-        np.array(list(paired)) / RATE_HZ,
-        [image for image, _ in paired.values()],
-        [depth for _, depth in paired.values()],
-        ENCODING,
-        skipped,
-    )
-    files.check_clip(clip, ENCODING.plausible_m)
-    return clip
+    paired, skipped = files.pair(pictures, depths, name)
+    camera, times = files.camera_matrix(one.fx, one.fx, *CENTRE), np.array([*paired]) / RATE_HZ
+    return files.FileClip.checked(name, camera, times, paired.values(), ENCODING, skipped)
