@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
 
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, depth_from_msg, stamp_ns
 from spike_training.datasets.clip import Depth, Matrix, SpikeClip
@@ -32,8 +32,6 @@ TREE = """\
     camera_info   sensor_msgs/CameraInfo, sensor size and camera matrix
     depth/truth   sensor_msgs/Image, 32FC1 metres or 16UC1 millimetres"""
 
-IMAGE = 'sensor_msgs/msg/Image'
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 PLAUSIBLE_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
 
 
@@ -132,35 +130,24 @@ def _clip(
     def load(start: int, stop: int) -> PackedPlanes:
         first = bisect.bisect_right(part.starts, start) - 1
         last = bisect.bisect_left(part.starts, stop)
-        wanted = {packet.stamp_ns: None for packet in part.packets[first:last]}
-        times = [packet.recorded_ns for packet in part.packets[first:last]]
-        found: dict[int, PackedPlanes] = {}
+        wanted = part.packets[first:last]
+        times = [packet.recorded_ns for packet in wanted]
         try:
             with _opened(root) as reader:
-                for message in _messages(reader, [topic], min(times), max(times) + 1):
-                    chunk = _chunk(message, part.geometry)
-                    if chunk is not None and chunk.t0_ns in wanted:
-                        found[chunk.t0_ns] = chunk.data
-            planes = np.concatenate([found[stamp] for stamp in wanted])
+                messages = _messages(reader, [topic], min(times), max(times) + 1)
+                chunks = [_chunk(message, part.geometry) for _, message in messages]
+            found = {chunk.t0_ns: chunk.data for chunk in chunks if chunk is not None}
+            planes = np.concatenate([found[packet.stamp_ns] for packet in wanted])
         except (DataSetError, KeyError) as error:
             raise FrameError(f'{root}: planes {start} to {stop} cannot be read') from error
         return planes[start - part.starts[first] : stop - part.starts[first]]
 
-    labelled = {}
-    for stamp, place in maps.items():
-        plane = part.plane_at(stamp)
-        if 0 <= plane < part.planes:
-            labelled[plane] = place
+    places = {part.plane_at(stamp): place for stamp, place in maps.items()}
+    labelled = tuple(sorted(plane for plane in places if 0 <= plane < part.planes))
+    depths = tuple(_depth(root, places[plane], part.geometry) for plane in labelled)
+    rate_hz = 1e9 / part.period_ns
     return SpikeClip(
-        name,
-        part.geometry,
-        part.planes,
-        1e9 / part.period_ns,
-        camera,
-        load,
-        tuple(sorted(labelled)),
-        tuple(_depth(root, labelled[plane], part.geometry) for plane in sorted(labelled)),
-        skipped,
+        name, part.geometry, part.planes, rate_hz, camera, load, labelled, depths, skipped
     )
 
 
@@ -179,7 +166,7 @@ def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Dept
         start, stop = place.recorded_ns, place.recorded_ns + 1
         try:
             with _opened(root) as reader:
-                for message in _messages(reader, [place.topic], start, stop):
+                for _, message in _messages(reader, [place.topic], start, stop):
                     if stamp_ns(message.header.stamp) == place.stamp_ns:
                         return _checked(depth_from_msg(message), geometry)
         except DataSetError as error:
@@ -202,7 +189,7 @@ def _checked(depth: Depth, geometry: Geometry) -> Depth:
 def _opened(root: Path) -> Iterator[AnyReader]:
     """A reader of a bag; what rosbags says of a damaged one becomes one line."""
     try:
-        with AnyReader([root], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+        with AnyReader([root], default_typestore=typestore()) as reader:
             yield reader
     except DataSetError:
         raise
@@ -228,16 +215,8 @@ def _known(reader: AnyReader) -> str:
 
 def _messages(
     reader: AnyReader, topics: list[str], start_ns: int | None = None, stop_ns: int | None = None
-) -> Iterator[Any]:
-    """Decoded messages of topics, of a span of recording times."""
-    for _, message in _recorded(reader, topics, start_ns, stop_ns):
-        yield message
-
-
-def _recorded(
-    reader: AnyReader, topics: list[str], start_ns: int | None = None, stop_ns: int | None = None
 ) -> Iterator[tuple[int, Any]]:
-    """Recording times and messages."""
+    """Recording times and decoded messages of topics, of a span of these times."""
     wanted = [connection for connection in reader.connections if connection.topic in topics]
     if wanted:
         for connection, recorded_ns, data in reader.messages(wanted, start_ns, stop_ns):
@@ -248,7 +227,7 @@ def _calibration(
     reader: AnyReader, topics: list[str], size: str
 ) -> tuple[Geometry, Matrix | None]:
     """Sensor size, and the camera matrix where one is told; K[0] = 0 means that none is."""
-    for message in _messages(reader, topics[:1]):
+    for _, message in _messages(reader, topics[:1]):
         matrix: Matrix = np.array(message.k, np.float64).reshape(3, 3)
         return Geometry(message.height, message.width), matrix if matrix[0, 0] > 0 else None
     if not size:
@@ -267,7 +246,7 @@ def _packets(
     packets: dict[int, _Packet] = {}
     orders: set[BitOrder] = set()
     refused = []
-    for recorded_ns, message in _recorded(reader, topics[:1]):
+    for recorded_ns, message in _messages(reader, topics[:1]):
         stamp = stamp_ns(message.header.stamp)
         chunk = _chunk(message, geometry)
         if chunk is None:
@@ -284,7 +263,7 @@ def _packets(
 def _stamps(reader: AnyReader, topics: list[str]) -> tuple[dict[int, _DepthAt], list[str]]:
     """Where depth images lie, by their stamps, and what is none."""
     found, refused = {}, []
-    for recorded_ns, message in _recorded(reader, topics[:1]):
+    for recorded_ns, message in _messages(reader, topics[:1]):
         stamp = stamp_ns(message.header.stamp)
         if message.encoding in ('32FC1', '16UC1'):
             found[stamp] = _DepthAt(topics[0], recorded_ns, stamp)
