@@ -32,3 +32,8 @@ class NonFiniteError(TrainingError):
         what = f'loss or gradient of step {step} is not finite'
         super().__init__(f'{what}: {where}' if where else what)
         self.step = step
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error as one line; the name of its kind where it has none."""
+    return ' '.join(str(error).split()) or type(error).__name__

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, save, write_atomically
-from spike_training.errors import TrainingError
+from spike_training.errors import TrainingError, one_line
 
 POINTER = 'latest.json'
 
@@ -68,7 +68,7 @@ class Checkpoints:
             state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         except Exception as error:
             raise TrainingError(
-                f'{self.folder}: its checkpoint is damaged ({" ".join(str(error).split())}), '
+                f'{self.folder}: its checkpoint is damaged ({one_line(error)}), '
                 'start again in a new folder'
             ) from error
         return state

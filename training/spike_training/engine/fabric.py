@@ -15,7 +15,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.plugins.precision import MixedPrecision, Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, one_line
 
 PATIENCE = datetime.timedelta(hours=12)
 """How long a process may wait for the others."""
@@ -77,9 +77,7 @@ def make_fabric(
             plugins=[plugin],
         )
     except (RuntimeError, ValueError) as error:  # devices that are not there, SLURM's settings
-        raise ConfigError(
-            f'devices is {devices} and nodes {nodes}: {" ".join(str(error).split())}'
-        ) from error
+        raise ConfigError(f'devices is {devices} and nodes {nodes}: {one_line(error)}') from error
     fabric.launch()
     if kind == 'cuda':
         torch.backends.cudnn.benchmark = True  # images of one size: the search pays

@@ -27,7 +27,7 @@ from spike_training.engine.prefetch import ahead
 from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.record import Clock, Mean, Record
 from spike_training.engine.stage import Source, Stage, left_out
-from spike_training.errors import NonFiniteError, TrainingError
+from spike_training.errors import NonFiniteError, TrainingError, one_line
 from spike_training.sampling.sample import AnyBatch
 from spike_training.settings.config import TrainConfig
 
@@ -189,7 +189,7 @@ def _resume(
     except (KeyError, RuntimeError, ValueError) as error:
         raise TrainingError(
             f'{checkpoints.folder}: its checkpoint is of another network or stage '
-            f'({" ".join(str(error).split())}), train into a new folder'
+            f'({one_line(error)}), train into a new folder'
         ) from error
     return int(state['step'])
 

@@ -24,7 +24,7 @@ import torch
 
 import spike_depth_ros
 from spike_depth_ros.checkpoint import write_atomically
-from spike_training.errors import TrainingError
+from spike_training.errors import TrainingError, one_line
 
 SESSIONS = 'sessions.json'
 
@@ -77,7 +77,7 @@ class Session:
             self._write('interrupted')
         else:
             known = isinstance(error, TrainingError)
-            why = ' '.join(str(error).split()) if known else type(error).__name__
+            why = one_line(error) if known else type(error).__name__
             self._write(f'failed: {why}')
 
     @contextmanager

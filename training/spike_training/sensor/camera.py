@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder
 from spike_training.sensor import exposure
 from spike_training.sensor.parameters import IDEAL, NORMAL_STD, Pixels, Sensor, hashes, normals
@@ -129,7 +128,7 @@ class SpikeCamera:
         Raises:
             ValueError: Knots or luminance that do not fit.
         """
-        _check_knots(luminance, knots)
+        exposure.check_knots(luminance, knots)
         return self._packed(luminance, knots)
 
     def step(self, luminance: Tensor) -> Tensor:
@@ -162,28 +161,20 @@ class SpikeCamera:
         Raises:
             ValueError: Knots or luminance that do not fit, or bins of more than 255 planes.
         """
-        _check_knots(luminance, knots)
-        planes = knots[-1]
-        edges = packing.bin_edges(planes, bins)
-        lengths = edges[:, 1] - edges[:, 0]
-        if lengths.max() > np.iinfo(np.uint8).max:
-            raise ValueError(
-                f'{planes} planes in {bins} bins: expected at most 255 planes in a bin; '
-                'use a shorter window or more bins'
-            )
-        cells = edges if planes >= bins else packing.bin_edges(planes, planes)
-        cell_of_plane = np.repeat(np.arange(len(cells)), cells[:, 1] - cells[:, 0])
+        exposure.check_knots(luminance, knots)
+        window = exposure.Bins(knots[-1], bins, np.iinfo(np.uint8).max)
+        cell_of_plane = np.repeat(np.arange(len(window.cells)), np.diff(window.cells)[:, 0])
         batch, height, width = self._charge.shape
         device = self._charge.device
-        counts = torch.zeros((batch, len(cells), height, width), dtype=torch.uint8, device=device)
+        counts = torch.zeros(
+            (batch, len(window.cells), height, width), dtype=torch.uint8, device=device
+        )
         spikes = torch.empty((batch, height, width), dtype=torch.bool, device=device)
         fired, binned = self._library.shared(spikes), self._library.shared(counts)
         for (some, rows), run in self._integrate(luminance, knots, spikes):
             for plane in run:
                 binned[some, cell_of_plane[plane], rows] += fired[some, rows]
-        if planes < bins:
-            counts = counts[:, torch.from_numpy(edges[:, 0]).to(counts.device)]
-        return counts, torch.from_numpy(lengths).to(counts.device, torch.int32)
+        return window.spread(counts)
 
     def gathered(self, luminance: Tensor) -> Tensor:
         """What the pixels gather: luminance through their response, without noise.
@@ -451,13 +442,3 @@ def simulate_counts(
     if sensor.has_noise or sensor.mode == 'reset':
         return camera.count(luminance, knots, bins)
     return exposure.count_spikes(camera.gathered(luminance), knots, camera.charge, bins)
-
-
-def _check_knots(luminance: Tensor, knots: Sequence[int]) -> None:
-    if len(knots) < 2 or knots[0] != 0 or any(b <= a for a, b in itertools.pairwise(knots)):
-        raise ValueError(f'knots {list(knots)}: expected two or more planes that increase from 0')
-    if luminance.ndim != 4 or luminance.shape[1] != len(knots):
-        raise ValueError(
-            f'luminance {list(luminance.shape)} at {len(knots)} knots: expected '
-            '[recordings, knots, height, width]'
-        )

@@ -102,25 +102,13 @@ def count_spikes(
         ValueError: Knots that do not begin at 0 or do not increase, one image of luminance for
             each of them is missing, or bins of more than 126 planes.
     """
-    if knots[0] != 0 or any(b <= a for a, b in itertools.pairwise(knots)):
-        raise ValueError(f'knots {list(knots)}: expected planes that increase from 0')
-    if luminance.shape[1] != len(knots):
-        raise ValueError(f'{luminance.shape[1]} images of luminance at {len(knots)} knots')
-    planes = knots[-1]
-    edges = packing.bin_edges(planes, bins)
-    cells = edges if planes >= bins else packing.bin_edges(planes, planes)
-    if (cells[:, 1] - cells[:, 0]).max() > _LONGEST:
-        raise ValueError(
-            f'{planes} planes in {bins} bins: expected at most {_LONGEST} planes in a bin; '
-            'use a shorter window or more bins'
-        )
+    check_knots(luminance, knots)
+    window = Bins(knots[-1], bins, _LONGEST)
     start, slope = knot_quanta(luminance, knots)
     batch, _, height, width = luminance.shape
-    counts = torch.empty(
-        (batch, len(cells), height, width), dtype=torch.uint8, device=luminance.device
-    )
+    counts = luminance.new_empty((batch, len(window.cells), height, width), dtype=torch.uint8)
     charge = phase.clone()
-    for cell, (first, end) in enumerate(cells.tolist()):
+    for cell, (first, end) in enumerate(window.cells.tolist()):
         for k, (low, high) in enumerate(itertools.pairwise(knots)):
             a, b = max(first, low) - low, min(end, high) - low
             if a < b:
@@ -128,7 +116,52 @@ def count_spikes(
                 charge.add_(slope[:, k], alpha=(a + b - 1) * (b - a) // 2)
         counts[:, cell] = charge >> _BITS
         charge &= _QUANTA - 1
-    lengths = torch.from_numpy(edges[:, 1] - edges[:, 0]).to(torch.int32)
-    if planes < bins:
-        counts = counts[:, torch.from_numpy(edges[:, 0]).to(counts.device)]
-    return counts, lengths.to(luminance.device)
+    return window.spread(counts)
+
+
+class Bins:
+    """Bins of a window, and the cells that spikes are counted in before they fill the bins.
+
+    A window of fewer planes than bins has a cell for each plane, which several bins then show.
+
+    Args:
+        planes: Length of the window.
+        bins: Number of bins, see :func:`spike_depth_ros.stream.packing.bin_edges`.
+        longest: Planes that a bin may have.
+
+    Attributes:
+        cells: First plane and the one after the last of each cell, ``[cells, 2]``.
+
+    Raises:
+        ValueError: A bin has more planes than that.
+    """
+
+    def __init__(self, planes: int, bins: int, longest: int) -> None:
+        self._edges = packing.bin_edges(planes, bins)
+        self.cells = self._edges if planes >= bins else packing.bin_edges(planes, planes)
+        if (self._edges[:, 1] - self._edges[:, 0]).max() > longest:
+            raise ValueError(
+                f'{planes} planes in {bins} bins: expected at most {longest} planes in a bin; '
+                'use a shorter window or more bins'
+            )
+
+    def spread(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Return counts and lengths of the bins from counts of the cells, ``[B, cells, H, W]``."""
+        edges = torch.from_numpy(self._edges).to(counts.device)
+        lengths = (edges[:, 1] - edges[:, 0]).to(torch.int32)
+        return counts if len(self.cells) == len(edges) else counts[:, edges[:, 0]], lengths
+
+
+def check_knots(luminance: Tensor, knots: Sequence[int]) -> None:
+    """Refuse knots that do not increase from 0, or luminance of another number of images.
+
+    Raises:
+        ValueError: They do not fit.
+    """
+    if len(knots) < 2 or knots[0] != 0 or any(b <= a for a, b in itertools.pairwise(knots)):
+        raise ValueError(f'knots {list(knots)}: expected two or more planes that increase from 0')
+    if luminance.ndim != 4 or luminance.shape[1] != len(knots):
+        raise ValueError(
+            f'luminance {list(luminance.shape)} at {len(knots)} knots: expected '
+            '[recordings, knots, height, width]'
+        )

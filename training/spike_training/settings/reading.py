@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from spike_training.engine.method import Method, find_method
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, one_line
 from spike_training.settings.config import RunConfig, StageConfig, listed, problems_of
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
@@ -152,7 +152,7 @@ def read_tree(path: str | Path, problems: list[str]) -> dict[str, Any]:
     try:
         content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        problems.append(f'config {path}: {" ".join(str(error).split())}')
+        problems.append(f'config {path}: {one_line(error)}')
         return {}
     if not isinstance(content, dict):
         problems.append(f'config {path}: expected settings, "name: value"')

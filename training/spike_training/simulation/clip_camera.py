@@ -25,7 +25,7 @@ from spike_depth_ros.video.spiking import cut
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, Matrix
 from spike_training.datasets.readers.files import check_share
-from spike_training.errors import ConfigError, DataSetError, FrameError
+from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
 from spike_training.sampling.transforms import TRANSFORMS, Transform
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.interpolation import (
@@ -278,7 +278,7 @@ class ClipCamera:
         return np.float32(self.settings.mean_rate / mean)
 
     def _skip(self, index: int, error: Exception) -> None:
-        reason, name = ' '.join(str(error).split()), f'{self.clip.name}, frame {index}'
+        reason, name = one_line(error), f'{self.clip.name}, frame {index}'
         names = self.skipped.setdefault(reason, [])
         if name not in names:
             names.append(name)

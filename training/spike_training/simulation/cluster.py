@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from spike_training.errors import ConfigError, DataSetError
+from spike_training.errors import ConfigError, DataSetError, one_line
 from spike_training.simulation.windows import Skipped, Task, run_task
 
 _CONNECT_S = 10
@@ -37,7 +37,7 @@ def run_on_cluster(tasks: Sequence[Task], address: str) -> Iterator[tuple[int, S
     except (OSError, ValueError) as error:
         raise ConfigError(
             f'scheduler is {address!r}: no dask scheduler answers there '
-            f'({" ".join(str(error).split())}); start one with dask scheduler'
+            f'({one_line(error)}); start one with dask scheduler'
         ) from error
     with client:
         futures = client.map(run_task, tasks, pure=False)
@@ -46,7 +46,7 @@ def run_on_cluster(tasks: Sequence[Task], address: str) -> Iterator[tuple[int, S
                 yield future.result()
         except distributed.KilledWorker as error:
             raise DataSetError(
-                f'workers of {address} died ({" ".join(str(error).split())}): have they enough '
+                f'workers of {address} died ({one_line(error)}): have they enough '
                 'memory? What is done is kept; run the same command again'
             ) from error
         finally:

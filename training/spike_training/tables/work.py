@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from spike_depth_ros.checkpoint import write_atomically
+from spike_training.errors import one_line
 from spike_training.parent import end_with_parent
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import Scoring, Unit, units_of
@@ -115,7 +116,7 @@ def _try(unit: Unit, began: float) -> bool:
         # Of training: not finite, damaged files, too little memory. A mistake in the code would
         # be another exception, and ends the process.
         except (RuntimeError, ValueError) as error:
-            reason = ' '.join(str(error).split())
+            reason = one_line(error)
             write_atomically(unit.folder / FAILED, json.dumps({'reason': reason}).encode())
             print(f'{unit.describe()}: failed: {reason}', file=sys.stderr, flush=True)
         return True

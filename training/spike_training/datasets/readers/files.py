@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from spike_training.datasets.clip import Clip, Depth, Matrix, Rgb, Times
-from spike_training.errors import DataSetError, FrameError
+from spike_training.errors import DataSetError, FrameError, one_line
 
 Key = TypeVar('Key', bound=Hashable)
 
@@ -81,7 +81,7 @@ def read_rgb(path: Path) -> Rgb:
         with Image.open(path) as image:
             image.load()
     except Exception as error:  # decoders raise many kinds on damaged files
-        raise FrameError(f'{path}: cannot be read: {_words(error)}') from error
+        raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if image.mode not in ('L', 'P', 'RGB', 'RGBA'):
         raise FrameError(f'{path}: pixels are {image.mode}, expected 8-bit grey or colour')
     return np.asarray(image.convert('RGB'))
@@ -99,7 +99,7 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
     try:
         stored = reader(path)
     except Exception as error:  # see above
-        raise FrameError(f'{path}: cannot be read: {_words(error)}') from error
+        raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if stored.ndim != 2:
         raise FrameError(f'{path}: shape {list(stored.shape)}, expected one channel of depth')
     if stored.dtype.itemsize < 2 or stored.dtype.kind not in 'uif':
@@ -498,7 +498,3 @@ def _part(text: str) -> tuple[int, float, str]:
 
 def _size(image: npt.NDArray[Any]) -> str:
     return f'{image.shape[1]} x {image.shape[0]}'
-
-
-def _words(error: BaseException) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__

@@ -15,7 +15,7 @@ from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.vidar import read_dat
 from spike_training.datasets.clip import Depth, Matrix
 from spike_training.datasets.readers import files
-from spike_training.errors import DataSetError, FrameError
+from spike_training.errors import DataSetError, FrameError, one_line
 
 
 def dat_planes(path: Path, geometry: Geometry) -> tuple[int, Callable[[int, int], PackedPlanes]]:
@@ -65,7 +65,7 @@ def naive_npy_planes(
     try:
         shape = np.load(path, mmap_mode='r', allow_pickle=False).shape
     except Exception as error:  # of a damaged header, numpy's reader has many kinds
-        raise DataSetError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
+        raise DataSetError(f'{path}: cannot be read: {one_line(error)}') from error
     expected = (geometry.height, geometry.width)
     if len(shape) != 3 or shape[1:] != expected or not shape[0] or geometry.width % 8:
         raise DataSetError(
@@ -136,4 +136,4 @@ def _one_frame(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise FrameError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
+        raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error

@@ -24,7 +24,7 @@ from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, Spike
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, depth_from_msg, stamp_ns
 from spike_training.datasets.clip import Depth, Matrix, SpikeClip
 from spike_training.datasets.readers import files, recordings
-from spike_training.errors import DataSetError, FrameError
+from spike_training.errors import DataSetError, FrameError, one_line
 
 TREE = """\
   ROOT/metadata.yaml and ROOT/*.db3 or ROOT/*.mcap, with the topics
@@ -194,7 +194,7 @@ def _opened(root: Path) -> Iterator[AnyReader]:
     except DataSetError:
         raise
     except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
-        raise DataSetError(f'{root}: cannot be read: {" ".join(str(error).split())}') from error
+        raise DataSetError(f'{root}: cannot be read: {one_line(error)}') from error
 
 
 def _topics(reader: AnyReader, name: str, kind: str) -> list[str]:

@@ -53,7 +53,7 @@ def strong_view(counts: Tensor, planes_per_bin: Tensor, limits: ViewConfig) -> T
     left = _planes_left(len(counts), planes_per_bin, limits)
     seen = _thinned(counts, left)
     window = counts.float().sum(dim=1, keepdim=True) / planes_per_bin.sum()
-    factor = _gain(counts, limits) * _curve(window, counts, limits)
+    factor = _power(counts, limits.gain) * _curve(window, counts, limits)
     factor = factor * _shade(counts, limits) * _response(counts, limits)
     # A lost plane has no dark spikes either.
     dark = limits.dark * _uniform(counts) * left * planes_per_bin[:, None, None]
@@ -71,10 +71,6 @@ def _uniform(counts: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
 def _power(counts: Tensor, most: float) -> Tensor:
     """A factor for each image, from 1 / most to most, uniform in its logarithm."""
     return _uniform(counts, -math.log(most), math.log(most)).exp()
-
-
-def _gain(counts: Tensor, limits: ViewConfig) -> Tensor:
-    return _power(counts, limits.gain)
 
 
 def _curve(window: Tensor, counts: Tensor, limits: ViewConfig) -> Tensor:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from spike_depth_ros.checkpoint import write_atomically
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, one_line
 
 PAGE = 'index.html'
 
@@ -49,7 +49,7 @@ def write_page(out: Path) -> bool:
     except ConfigError as error:
         _warn(out, str(error))
     except Exception as error:
-        _warn(out, f'{type(error).__name__}: {" ".join(str(error).split())}')
+        _warn(out, f'{type(error).__name__}: {one_line(error)}')
     return False
 
 

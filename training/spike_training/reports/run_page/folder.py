@@ -17,7 +17,7 @@ import yaml
 from spike_training.engine.checkpoints import POINTER
 from spike_training.engine.method import Method, find_method
 from spike_training.engine.record import SCALARS, WARNINGS
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, one_line
 from spike_training.evaluation.report import read_report
 from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
 from spike_training.runs.sessions import read_sessions
@@ -103,7 +103,7 @@ def read_run(out: Path) -> RunFolder:
         ]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigError(
-            f'{out} is no folder of a run ({" ".join(str(error).split())}): expected what '
+            f'{out} is no folder of a run ({one_line(error)}): expected what '
             '"run.py train --out" was given'
         ) from error
     report = read_report(out / REPORT) if (out / REPORT).exists() else None
