@@ -14,13 +14,7 @@ import numpy as np
 from rosbags.rosbag2 import WriterError
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
-from spike_depth_ros.bags.writing import (
-    Storage,
-    bag_writer,
-    make_header,
-    make_image,
-    message_type,
-)
+from spike_depth_ros.bags.writing import Storage, bag_writer, make_header, make_image, message_type
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.evaluation.lockstep import Taken
 from spike_depth_ros.stream.decode import METRES, FloatImage

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spike_depth_ros.stream.chunk import Geometry
-from spike_training.datasets.readers.files import check_share
+from spike_training.datasets.readers.files import check_share, note_skipped
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError
 from spike_training.progress import progress_bar
@@ -15,12 +15,7 @@ from spike_training.sampling.transforms import Transform
 from spike_training.sensor.parameters import IDEAL, Sensor
 from spike_training.simulation.clip_camera import CameraSettings, Interpolation, parse_size
 from spike_training.simulation.cluster import run_on_cluster
-from spike_training.simulation.windows import (
-    merge_skipped,
-    plan_windows,
-    prepare_folder,
-    run_task,
-)
+from spike_training.simulation.windows import plan_windows, prepare_folder, run_task
 
 
 def simulate(
@@ -81,7 +76,8 @@ def simulate(
     with progress_bar() as progress:
         bar = progress.add_task('windows', total=plan.missing)
         for done, left_out in results:
-            merge_skipped(skipped, left_out)
+            for reason, names in left_out.items():
+                note_skipped(skipped, reason, *names)
             check_share(skipped, present + plan.missing, ', '.join(data))
             progress.advance(bar, done)
     for reason, names in skipped.items():

@@ -80,18 +80,12 @@ def _chosen(
     """
     names = [row.settings.name for row in table.rows]
     known = [str(seed) for seed in table.settings.seeds]
-    chosen = _list(rows) or names
-    numbers = _list(seeds) or known
+    chosen, numbers = _list(rows) or names, _list(seeds) or known
+    expected = f'expected some of {", ".join(known)}'
     problems = [
-        f'rows has {name!r}: {unknown(name, names, "names of rows")}'
-        for name in chosen
-        if name not in names
+        f'rows has {n!r}: {unknown(n, names, "names of rows")}' for n in chosen if n not in names
     ]
-    problems += [
-        f'seeds has {seed!r}: expected some of {", ".join(known)}'
-        for seed in numbers
-        if seed not in known
-    ]
+    problems += [f'seeds has {seed!r}: {expected}' for seed in numbers if seed not in known]
     for name, values in (('rows', chosen), ('seeds', numbers)):
         if len({*values}) < len(values):
             problems.append(f'{name} is {",".join(values)}: expected each once')

@@ -90,17 +90,15 @@ def _data_set(
     config: RunConfig, domain: str, data: DataConfig, name: str
 ) -> tuple[list[str], list[str]]:
     """The row of one data set, and what it lacks."""
-    given = {
-        kind: {name: where[name]}
-        for kind, where in (
-            ('recordings', data.recordings),
-            ('test_recordings', data.test_recordings),
-        )
-        if name in where
+    given: dict[str, Any] = {
+        kind: {key: where for key, where in getattr(data, kind).items() if key == name}
+        for kind in ('recordings', 'test_recordings')
     }
     problems = []
     # One after the other: what is missing of the one must not hide what is of the other.
     for kind, where in given.items():
+        if not where:
+            continue
         try:
             look_up(dataclasses.replace(data, recordings=where, test_recordings={}))
         except DataSetError as error:
@@ -110,11 +108,7 @@ def _data_set(
             problems.append('\n    '.join([f'{domain}.{kind}.{name}: {told}', *others]))
     if problems:
         return ['missing'], problems
-    own = dataclasses.replace(
-        data,
-        recordings=given.get('recordings', {}),
-        test_recordings=given.get('test_recordings', {}),
-    )
+    own = dataclasses.replace(data, **given)
     (found,) = look_up(own)
     needed = [*SIDES[:2]] if name in data.recordings else []
     # A target may have no depth, and is then not tested on.

@@ -16,7 +16,7 @@ import torch
 
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_training.datasets.clip import Matrix
-from spike_training.datasets.readers.files import check_share
+from spike_training.datasets.readers.files import check_share, note_skipped
 from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.sample import Batch, joined
 from spike_training.sampling.transforms import flip_batch
@@ -205,10 +205,8 @@ class LabelledSource(ABC):
         with self._noting:
             self._tried.add(number)
             if reason is not None:
-                names = self.skipped.setdefault(reason, [])
                 name = f'{self.recording(number)}, frame {self.frame(number)}'
-                if name not in names:
-                    names.append(name)
+                note_skipped(self.skipped, reason, name)
             if len(self._tried) >= min(_ENOUGH, len(self)):
                 self.check()
         return part

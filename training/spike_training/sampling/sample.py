@@ -37,14 +37,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(
-            counts=self.counts.to(device),
-            planes_per_bin=self.planes_per_bin.to(device),
-            rgb=None if self.rgb is None else self.rgb.to(device),
-            depth=self.depth.to(device),
-            fx=self.fx.to(device),
-            index=self.index.to(device),
-        )
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return dataclasses.replace(self, **{k: value.to(device) for k, value in given.items()})
 
     def unlabelled(self) -> Unlabelled:
         """What of it may be seen of a target domain."""

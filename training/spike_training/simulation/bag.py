@@ -15,13 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
-from spike_depth_ros.bags.writing import (
-    Storage,
-    bag_writer,
-    make_header,
-    make_image,
-    message_type,
-)
+from spike_depth_ros.bags.writing import Storage, bag_writer, make_header, make_image, message_type
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.video.spiking import regrouped

@@ -24,7 +24,7 @@ from spike_depth_ros.video.light import Light, luminance
 from spike_depth_ros.video.spiking import cut
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, Matrix
-from spike_training.datasets.readers.files import check_share
+from spike_training.datasets.readers.files import check_share, note_skipped
 from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
 from spike_training.sampling.transforms import TRANSFORMS, Transform
 from spike_training.sensor.camera import SpikeCamera
@@ -278,10 +278,7 @@ class ClipCamera:
         return np.float32(self.settings.mean_rate / mean)
 
     def _skip(self, index: int, error: Exception) -> None:
-        reason, name = one_line(error), f'{self.clip.name}, frame {index}'
-        names = self.skipped.setdefault(reason, [])
-        if name not in names:
-            names.append(name)
+        note_skipped(self.skipped, one_line(error), f'{self.clip.name}, frame {index}')
         check_share(self.skipped, len(self.clip), self.clip.name)
 
 

@@ -17,6 +17,7 @@ import yaml
 from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Clip, Matrix
+from spike_training.datasets.readers.files import note_skipped
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
 from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
@@ -87,20 +88,14 @@ def plan_windows(data: Mapping[str, str], camera: CameraSettings, planes: int, o
     plan = Plan([], 0, {})
     for name, where in data.items():
         for number, clip in enumerate(frame_clips(name, where)):
-            merge_skipped(plan.skipped, clip.skipped)
+            for reason, names in clip.skipped.items():
+                note_skipped(plan.skipped, reason, *names)
             missing = [k for k in clip.labelled if not window_file(out, clip, k).exists()]
             plan = plan._replace(present=plan.present + len(clip.labelled) - len(missing))
             for k in range(0, len(missing), _FRAMES_PER_TASK):
                 frames = tuple(missing[k : k + _FRAMES_PER_TASK])
                 plan.tasks.append(Task(name, where, number, frames, camera, planes, out))
     return plan
-
-
-def merge_skipped(skipped: Skipped, more: Skipped) -> None:
-    """Add what was left out to what was before, each name once."""
-    for reason, names in more.items():
-        known = skipped.setdefault(reason, [])
-        known += [name for name in names if name not in known]
 
 
 def run_task(task: Task) -> tuple[int, Skipped]:

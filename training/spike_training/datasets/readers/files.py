@@ -391,6 +391,12 @@ def pair(
     return pairs, skipped
 
 
+def note_skipped(skipped: dict[str, list[str]], reason: str, *names: str) -> None:
+    """Add names to those that were left out for a reason, each once."""
+    known = skipped.setdefault(reason, [])
+    known += [name for name in dict.fromkeys(names) if name not in known]
+
+
 def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
     """Refuses a set of which too much had to be left out.
 
