@@ -29,18 +29,20 @@ class ModelEma:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self._average = {name: value.detach().clone() for name, value in _state(module).items()}
+        self._average = {
+            name: value.detach().clone() for name, value in module.state_dict().items()
+        }
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Takes one more step of training into the average."""
-        average_into(self._average, _state(module), warmed_up(self.decay, self.updates))
+        average_into(self._average, module.state_dict(), warmed_up(self.decay, self.updates))
         self.updates += 1
 
     @contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
         """Lends the average to the module: within the context it has the averaged weights."""
-        own = {name: value.detach().clone() for name, value in _state(module).items()}
+        own = {name: value.detach().clone() for name, value in module.state_dict().items()}
         module.load_state_dict(self._average)
         try:
             yield
@@ -93,7 +95,3 @@ def average_into(average: Mapping[str, Tensor], state: Mapping[str, Tensor], dec
     )
     if others:
         torch._foreach_copy_([average[name] for name in others], [state[name] for name in others])
-
-
-def _state(module: nn.Module) -> dict[str, Tensor]:
-    return dict(module.state_dict())

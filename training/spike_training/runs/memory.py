@@ -15,7 +15,7 @@ from spike_training.engine.context import Context
 from spike_training.engine.fabric import PrecisionName
 from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.stage import Stage
-from spike_training.sampling.sample import Batch, Pair, Unlabelled
+from spike_training.sampling.sample import Batch, Pair
 
 SMALL = 96
 """Rows and columns, at most, of the pictures that activations are measured on, unless the network
@@ -145,7 +145,6 @@ def _bytes(value: Tensor) -> int:
 
 
 def _bytes_of(batch: Batch | Pair) -> int:
-    parts: list[Batch | Unlabelled] = [batch] if isinstance(batch, Batch) else []
-    parts += [batch.source, batch.target] if isinstance(batch, Pair) else []
+    parts = [batch.source, batch.target] if isinstance(batch, Pair) else [batch]
     values = [value for part in parts for value in vars(part).values()]
     return sum(_bytes(value) for value in values if isinstance(value, Tensor))

@@ -114,14 +114,9 @@ class Sensor:
     @property
     def has_maps(self) -> bool:
         """Whether luminance in and thresholds per plane gathered differ."""
-        return (
-            self.gain != self.threshold
-            or self.dark_current > 0
-            or self.response_mismatch > 0
-            or self.threshold_mismatch > 0
-            or self.hot_pixels > 0
-            or self.dead_pixels > 0
-        )
+        mismatches = (self.response_mismatch, self.threshold_mismatch)
+        defects = (self.dark_current, self.hot_pixels, self.dead_pixels)
+        return self.gain != self.threshold or max(*mismatches, *defects) > 0
 
     def pixels(self, chips: Tensor, height: int, width: int) -> Pixels:
         """The pixels of some sensors of this kind.

@@ -245,16 +245,8 @@ class TrainConfig:
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
-        yield from at_least(
-            self,
-            1,
-            'steps',
-            'batch_size',
-            'accumulate',
-            'log_every',
-            'save_every',
-            'validate_batches',
-        )
+        yield from at_least(self, 1, 'steps', 'batch_size', 'accumulate')
+        yield from at_least(self, 1, 'log_every', 'save_every', 'validate_batches')
         yield from at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
         yield from above(self, 0, 'learning_rate', 'clip_norm')
         yield from share(self, 'final_share', 'ema_decay')

@@ -243,9 +243,7 @@ def _packets(
     reader: AnyReader, topics: list[str], geometry: Geometry
 ) -> tuple[BitOrder, list[_Packet], list[str]]:
     """Bit order, packets in the order of their stamps, and what is none."""
-    packets: dict[int, _Packet] = {}
-    orders: set[BitOrder] = set()
-    refused = []
+    packets, orders, refused = {}, set(), []
     for recorded_ns, message in _messages(reader, topics[:1]):
         stamp = stamp_ns(message.header.stamp)
         chunk = _chunk(message, geometry)
@@ -256,8 +254,7 @@ def _packets(
         orders.add(chunk.geometry.bit_order)
     if len(orders) > 1:
         raise DataSetError(f'{topics[0]}: bit orders {sorted(orders)}, expected one')
-    order: BitOrder = 'big' if 'big' in orders else 'little'
-    return order, [packets[stamp] for stamp in sorted(packets)], refused
+    return 'big' if 'big' in orders else 'little', [packets[s] for s in sorted(packets)], refused
 
 
 def _stamps(reader: AnyReader, topics: list[str]) -> tuple[dict[int, _DepthAt], list[str]]:
