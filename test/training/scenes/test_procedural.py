@@ -32,7 +32,7 @@ from spike_training.scenes.builder import (  # noqa: E402
     direction,
     turn,
 )
-from spike_training.scenes.indoor import HOME, _rooms, _seats  # noqa: E402
+from spike_training.scenes.indoor import HOME, _seats, rooms  # noqa: E402
 from spike_training.sensor.exposure import count_spikes, phases, plane_luminance  # noqa: E402
 from spike_training.sensor.parameters import SENSORS  # noqa: E402
 from spike_training.sensor.simulator import QUANTA, SpikeSimulator  # noqa: E402
@@ -237,7 +237,7 @@ def test_each_part_of_a_home_is_there_and_can_be_left_out(part) -> None:
     uniform = np.random.default_rng(3).random((200, 8192), np.float32)
 
     def solids(manner):
-        return (_rooms(Draws(uniform), manner).kind >= 0).sum()
+        return (rooms(Draws(uniform), manner).kind >= 0).sum()
 
     kind = type(getattr(HOME, part))
     fewer = solids(dataclasses.replace(HOME, **{part: kind(0)}))

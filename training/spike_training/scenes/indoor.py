@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -48,6 +49,31 @@ _WINDOW, _SCREEN = 5, 9
 
 
 @dataclasses.dataclass(frozen=True)
+class Room:
+    """Sizes of rooms and poses of the cameras in them, ``[B, 1]`` each.
+
+    Attributes:
+        half_x: Half width, metres.
+        half_z: Half length, metres.
+        height: Metres.
+        corridor: Which are corridors.
+        desk: Which are looked at from behind a table.
+        x: Camera position, metres.
+        z: Likewise.
+        yaw: Of the camera, radians.
+    """
+
+    half_x: Array
+    half_z: Array
+    height: Array
+    corridor: Array
+    desk: Array
+    x: Array
+    z: Array
+    yaw: Array
+
+
+@dataclasses.dataclass(frozen=True)
 class Manner:
     """How rooms are furnished and looked at; the default is whatever a robot may run into.
 
@@ -81,6 +107,11 @@ class Manner:
         seats: Share of tables with a set of chairs at both sides; walls hide those beyond them.
         contrast: Factor on the contrast of textures: where it is low, shading tells more.
         harsh: Whether light is uneven and contrasts are unusual in all rooms.
+        desk_pitch: How far a camera behind a table looks up.
+        desk_distance: From that camera to the middle of the table.
+        roll: Largest roll of the camera to either side.
+        tables: Share of the two tables that are there.
+        furnish: Adds further furniture to the rooms of a style.
     """
 
     corridors: float = 0.18
@@ -109,6 +140,11 @@ class Manner:
     seats: float = 0.0
     contrast: float = 1.0
     harsh: bool = False
+    desk_pitch: tuple[float, float] = (-0.68, -0.2)
+    desk_distance: tuple[float, float] = (0.75, 1.2)
+    roll: float = 0.07
+    tables: float = 0.7
+    furnish: Callable[[Draws, Paint, Ground, Room], None] | None = None
 
 
 CLUTTERED = Manner()
@@ -145,15 +181,16 @@ HOME = Manner(
 
 def indoor(draws: Draws) -> Scenes:
     """Scenes from random numbers: full rooms, seen along their length."""
-    return _rooms(draws, CLUTTERED)
+    return rooms(draws, CLUTTERED)
 
 
 def home(draws: Draws) -> Scenes:
     """Scenes from random numbers: tidy rooms, seen by somebody who stands in them."""
-    return _rooms(draws, HOME)
+    return rooms(draws, HOME)
 
 
-def _rooms(draws: Draws, manner: Manner) -> Scenes:
+def rooms(draws: Draws, manner: Manner) -> Scenes:
+    """Sample rooms of a manner."""
     batch = len(draws(1))
     paint, solids = Paint(draws, manner.contrast), Solids(batch)
     corridor, desk = draws.chance(1, manner.corridors), draws.chance(1, manner.desks)
@@ -171,7 +208,7 @@ def _rooms(draws: Draws, manner: Manner) -> Scenes:
     else:
         eye_z = -half_z + 0.4 + share * half_z
     yaw = draws(1, -0.9, 0.9) * np.where(corridor, 0.4, 1.0) - 0.4 * eye_x / half_x
-    pitch = np.where(desk, draws(1, -0.68, -0.2), draws(1, *manner.pitch))
+    pitch = np.where(desk, draws(1, *manner.desk_pitch), draws(1, *manner.pitch))
     heading = turn(yaw)
     reach = 0.5 / focal
 
@@ -202,7 +239,8 @@ def _rooms(draws: Draws, manner: Manner) -> Scenes:
     _shelf(draws, paint, solids, half_x, half_z)
     _kitchen(draws, paint, solids, half_x, half_z, height, manner)
     table = ahead(2, 1.1, 4.5, 0.9, 0.5)
-    close = Frame(eye_x, 0.0, eye_z, heading).at(draws(1, -0.3, 0.3), 0.0, draws(1, 0.75, 1.2))
+    aside, away = draws(1, -0.3, 0.3), draws(1, *manner.desk_distance)
+    close = Frame(eye_x, 0.0, eye_z, heading).at(aside, 0.0, away)
     for name, value in (('x', close[0]), ('z', close[2])):
         place = getattr(table, name).copy()
         place[:, :1] = np.where(desk, value, place[:, :1])
@@ -234,6 +272,10 @@ def _rooms(draws: Draws, manner: Manner) -> Scenes:
         there=draws.chance(1, 0.5),
     )
 
+    if manner.furnish:
+        room = Room(half_x, half_z, height, corridor, desk, eye_x, eye_z, yaw)
+        manner.furnish(draws, paint, ground, room)
+
     shell = np.concatenate(
         [
             floor,
@@ -251,7 +293,7 @@ def _rooms(draws: Draws, manner: Manner) -> Scenes:
     )
     eye = np.concatenate([eye_x, eye_y, eye_z], 1).astype(np.float32)
     speed = between(0.03, 3.0, draws(1))
-    axes = camera_axes(pitch[:, 0], yaw[:, 0], draws(1, -0.07, 0.07)[:, 0])
+    axes = camera_axes(pitch[:, 0], yaw[:, 0], draws(1, -manner.roll, manner.roll)[:, 0])
     drift = np.concatenate([draws(1, -1, 1), draws(1, -0.4, 0.4), draws(1, -1, 1)], 1)
     spin = draws(3, -1, 1) ** 3 * np.array([1.0, 2.0, 0.7], np.float32)
     return Scenes(
@@ -451,7 +493,7 @@ def _tables(
 ) -> tuple[Array, tuple[Array, Array]]:
     """Two tables with a screen, a keyboard and things; which are there, half width and depth."""
     solids = ground.solids
-    there = draws.chance(2, 0.7)
+    there = draws.chance(2, manner.tables)
     there[:, :1] |= desk
     half_w, half_d = draws(2, 0.4, 0.95), draws(2, 0.28, 0.5)
     top, thick = draws(2, 0.42, 0.78), draws(2, 0.012, 0.03)
