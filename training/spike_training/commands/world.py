@@ -26,7 +26,7 @@ def show_world(
 
     Args:
         out: The .png file to write; its folder is made if missing.
-        style: Kind of scenes: indoor, road, home (docs/world.md).
+        style: Kind of scenes: indoor, road, home, outdoor, hall, office (docs/world.md).
         scenes: How many; those of training with the same seed.
         height: Rows of an image.
         width: Columns of an image.

@@ -282,7 +282,7 @@ def ambience(draws: Draws, corners: float, harsh: bool = False) -> dict[str, Arr
 
 
 def visible(
-    solids: dict[str, Array], eye: Array, axes: Array, focal: Array, distance: float
+    solids: dict[str, Array], eye: Array, axes: Array, focal: Array, distance: Value
 ) -> dict[str, Array]:
     """What of the solids a camera may see, moved to the front of their arrays.
 
@@ -291,7 +291,8 @@ def visible(
         eye: Camera position, ``[B, 3]``.
         axes: Its right, up and forward, ``[B, 3, 3]``.
         focal: Focal length over image width, ``[B]``.
-        distance: Solids nearer to the eye than this are taken away too, metres.
+        distance: Solids nearer to the eye than this are taken away too, metres; of all scenes, or
+            of each, ``[B, 1]``.
     """
     half = solids['half']
     away = eye[:, None] - solids['centre']

@@ -16,15 +16,21 @@ import numpy as np
 
 from spike_training.scenes.builder import Draws
 from spike_training.scenes.indoor import home, indoor
+from spike_training.scenes.places.hall import hall
+from spike_training.scenes.places.office import office
+from spike_training.scenes.places.outdoor import outdoor
 from spike_training.scenes.road import road
 from spike_training.scenes.scene import Scenes
 
-Style = Literal['indoor', 'road', 'home']
+Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Split = Literal['train', 'calibration', 'test']
 STYLES: dict[str, Callable[[Draws], Scenes]] = {
     'indoor': indoor,
     'road': road,
     'home': home,
+    'outdoor': outdoor,
+    'hall': hall,
+    'office': office,
 }
 """What draws the scenes of each style. Their order is part of each scene's key: append."""
 SPLITS: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
@@ -36,7 +42,7 @@ class World:
 
     Args:
         seed: Which world, 0 to 2**32 - 1.
-        style: ``indoor``, ``road`` or ``home``.
+        style: One of ``STYLES``.
         split: What its scenes are used for.
 
     Raises:

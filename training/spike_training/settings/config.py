@@ -20,7 +20,7 @@ from spike_training.settings.ranges import Problems, above, at_least, share
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Style = Literal['indoor', 'road', 'home']
+Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
 
@@ -75,7 +75,8 @@ class DataConfig:
     """What is looked at: scenes of a procedural world or recordings, and the spike camera.
 
     Attributes:
-        styles: Kinds of procedural scenes, in turn: indoor, road, home (docs/world.md).
+        styles: Kinds of procedural scenes, in turn: indoor, road, home, outdoor, hall, office
+            (docs/world.md).
         height: Rows of an image, a multiple of 16.
         width: Columns of an image, a multiple of 16.
         planes: Lengths of the windows of spikes, in planes; the batches take them in turn.

@@ -1,0 +1,248 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Styles outdoor, hall and office: cameras, depth, layouts; the older styles keep their bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+
+import numpy as np
+import numpy.testing as npt
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
+from spike_training.scenes.builder import Draws, Frame, turn  # noqa: E402
+from spike_training.scenes.indoor import rooms  # noqa: E402
+from spike_training.scenes.places.office import OFFICE  # noqa: E402
+from spike_training.scenes.places.stairs import stairs  # noqa: E402
+from spike_training.scenes.places.viewpoint import (  # noqa: E402
+    HEIGHTS,
+    PITCHES,
+    ROLL,
+    open_heading,
+    sample_jerks,
+    sample_rates,
+    sample_viewpoint,
+)
+from spike_training.scenes.render import render  # noqa: E402
+from spike_training.scenes.scene import Scenes  # noqa: E402
+from spike_training.scenes.world import World  # noqa: E402
+
+PLACES = ('outdoor', 'hall', 'office')
+# Least and greatest height of the camera over y = 0; stairwells have floors above it.
+CAMERAS = {'outdoor': HEIGHTS, 'hall': (HEIGHTS[0], 9.0), 'office': OFFICE.eye}
+
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+
+def draws_of(batch: int, seed: int = 0) -> Draws:
+    return Draws(np.random.default_rng(seed).random((batch, 400), np.float32))
+
+
+def depths(style: str, split: str, number: int = 120) -> np.ndarray:
+    """Canonical depth maps, ``[number, 16, 24]``; the sky is 80 m away."""
+    scenes = World(7, style, split).batch(range(number))
+    depth = render(scenes, 16, 24, 'cpu').depth.numpy()
+    return np.minimum(depth, 80) / scenes.focal[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ('style', 'digest'),
+    [
+        ('indoor', 'cb97964284ee0fe2'),
+        ('road', '7f77c7cdaff8f413'),
+        ('home', '5fb51e0654badde3'),
+    ],
+)
+def test_older_styles_keep_their_bytes(style: str, digest: str) -> None:
+    """Shipped models and figures depend on them."""
+    scenes = World(3, style).batch(range(12))
+    digester = hashlib.sha256()
+    for field in dataclasses.fields(Scenes):
+        digester.update(getattr(scenes, field.name).tobytes())
+    assert digester.hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize('style', PLACES)
+def test_depth_is_valid_and_the_sky_is_outdoors_only(style: str) -> None:
+    scenes = World(8, style).batch(range(150))
+    depth = render(scenes, 24, 36, 'cpu').depth
+    assert not torch.isnan(depth).any()
+    assert depth.min() > 0.12
+    sky = torch.isinf(depth).float().mean((1, 2))
+    if style == 'outdoor':
+        assert 0.4 < (sky > 0.02).float().mean() < 0.9
+        assert 0.04 < (depth[depth.isfinite()] > 20).float().mean() < 0.4
+    else:
+        assert sky.max() == 0
+    if style == 'hall':
+        assert 0.02 < (depth > 10).float().mean() < 0.2
+    # Few views are filled by one near surface.
+    flat = depth.flatten(1).clamp(max=80)
+    spread = torch.quantile(flat, 0.95, dim=1) / torch.quantile(flat, 0.05, dim=1)
+    assert (spread < 1.3).float().mean() < 0.06
+
+
+@pytest.mark.parametrize('style', PLACES)
+def test_cameras_stay_in_their_ranges_and_use_them(style: str) -> None:
+    scenes = World(9, style).batch(range(400))
+    low, high = CAMERAS[style]
+    height, sine = scenes.eye[:, 1], scenes.axes[:, 2, 1]
+    assert low <= height.min() < 0.5
+    assert 2.0 < height.max() <= high + 1e-5
+    limits = [math.sin(angle) for angle in PITCHES]
+    assert limits[0] - 1e-4 <= sine.min() < math.sin(-0.95)
+    assert math.sin(0.15) < sine.max() <= limits[1] + 1e-4
+    roll = np.abs(scenes.axes[:, 0, 1])
+    assert math.sin(0.8 * ROLL) < roll.max() <= math.sin(ROLL) + 1e-4
+    assert 0.55 <= scenes.focal.min() < 0.6
+    assert 1.3 < scenes.focal.max() <= 1.4 + 1e-5
+
+
+@pytest.mark.parametrize('style', PLACES)
+def test_no_camera_is_inside_of_a_solid_or_a_wall(style: str) -> None:
+    scenes = World(10, style).batch(range(200))
+    assert (scenes.eye > scenes.shell[:, 0]).all()
+    assert (scenes.eye < scenes.shell[:, 1]).all()
+    away = scenes.eye[:, None] - scenes.centre
+    c, s = scenes.turn[..., 0], scenes.turn[..., 1]
+    local = np.stack(
+        [c * away[..., 0] - s * away[..., 2], away[..., 1], s * away[..., 0] + c * away[..., 2]],
+        -1,
+    )
+    # Boxes around solids: those of cylinders and ellipsoids hold them.
+    gap = np.linalg.norm(np.maximum(np.abs(local) - scenes.half, 0), axis=-1)
+    assert gap[scenes.kind >= 0].min() > 0.15
+
+
+@pytest.mark.parametrize('style', PLACES)
+def test_the_median_depth_map_is_a_bad_predictor(style: str) -> None:
+    """Median-scaled AbsRel of the median map of some scenes on others."""
+    median = np.median(depths(style, 'train'), 0)
+    errors = []
+    for depth in depths(style, 'test'):
+        known = depth < 80 / 1.4
+        if known.mean() > 0.05:
+            scaled = median * np.median(depth[known]) / np.median(median[known])
+            errors.append((np.abs(scaled - depth) / depth)[known].mean())
+    assert len(errors) > 100
+    assert np.mean(errors) > 0.25
+
+
+@pytest.mark.parametrize('style', PLACES)
+def test_scenes_of_other_seeds_and_splits_differ(style: str) -> None:
+    scenes = [World(*key).batch([0, 1]) for key in ((1, style), (2, style), (1, style, 'test'))]
+    again = World(1, style).batch([0, 1])
+    for field in dataclasses.fields(Scenes):
+        one, other = getattr(scenes[0], field.name), getattr(again, field.name)
+        assert one.tobytes() == other.tobytes(), field.name
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert (scenes[a].eye != scenes[b].eye).any(1).all()
+
+
+def test_some_scenes_are_dark_some_over_exposed_some_jerked() -> None:
+    rates, jerks = sample_rates(draws_of(4000)), sample_jerks(draws_of(4000))
+    assert 0.012 <= rates.min() < 0.015
+    assert 1.1 < rates.max() <= 1.2
+    assert 0.07 < (rates < 0.03).mean() < 0.13
+    assert 0.12 < (rates > 0.6).mean() < 0.18
+    assert set(jerks.ravel().tolist()) == {1.0, 4.0}
+    assert 0.08 < (jerks == 4).mean() < 0.12
+    for style in PLACES:
+        scenes = World(12, style).batch(range(300))
+        planes = 64
+        chosen = [int(np.argmin(scenes.rate)), int(np.argmax(scenes.rate))]
+        source = ProceduralSource((style,), 12, 32, 48, (planes,))
+        dark, bright = source.samples(chosen).counts.float().sum(1) / planes
+        assert dark.mean() < 0.03
+        assert (bright > 0.97).float().mean() > 0.2
+        assert 4 < np.abs(scenes.spin).max() <= 12
+
+
+def test_a_jerk_moves_the_picture_by_some_pixels_in_41_planes() -> None:
+    for style in PLACES:
+        scenes = World(13, style).batch(range(300))
+        fastest = int(np.argmax(np.abs(scenes.spin[:, :2]).max(1) * scenes.focal))
+        flow = render(scenes.take(slice(fastest, fastest + 1)), 128, 192, 'cpu').flow
+        pixels = float(flow.norm(dim=1).median()) * 41 / 20_000
+        assert 1.5 < pixels < 8
+
+
+def test_low_cameras_do_not_look_at_the_ground_before_them() -> None:
+    batch = 3000
+    zero = np.zeros((batch, 1), np.float32)
+    view = sample_viewpoint(draws_of(batch), zero, zero, zero, 0.5, 2.2)
+    npt.assert_allclose(view.y, view.height + 0.5, atol=1e-6)
+    assert view.height.max() <= 1.9 + 1e-6  # 0.3 m below the ceiling
+    assert view.pitch[view.height < 0.3].min() > -0.2
+    assert view.pitch.min() < -1
+    # The nearest ground, at the lower edge of the widest image.
+    lowest = np.sin(-view.pitch) + 0.33 / view.focal * np.cos(view.pitch)
+    assert (view.height / np.maximum(lowest, 1e-3)).min() > 0.28
+
+
+def test_places_ahead_are_in_view_and_nearer_where_the_camera_looks_down() -> None:
+    batch = 2000
+    zero = np.zeros((batch, 1), np.float32)
+    draws = draws_of(batch)
+    view = sample_viewpoint(draws, zero, zero, draws(1, 0, 6))
+    limits = (zero + 9, zero + 30)
+    frame = view.ahead(draws, 4, 1.0, 40.0, 1.0, limits)
+    assert np.abs(frame.x).max() <= 9
+    assert np.abs(frame.z).max() <= 30
+    free = view.ahead(draws, 4, 1.0, 40.0, 1.0)
+    c, s = turn(view.yaw)
+    aside, distance = c * free.x - s * free.z, s * free.x + c * free.z
+    assert distance.min() > 0.99
+    assert distance.max() <= 40.01
+    assert (np.abs(aside) <= 0.5 / view.focal * distance + 1e-3).all()
+    down = view.pitch[:, 0] < -0.6
+    assert distance[down].max() < 12
+    assert distance[~down].max() > 35
+    npt.assert_array_equal(
+        view.clear_of(Frame(zero + 3, 0.0, zero + 4, turn(zero)), 4.9), zero == 0
+    )
+    assert not view.clear_of(Frame(zero + 3, 0.0, zero + 4, turn(zero)), 5.1).any()
+
+
+def test_headings_prefer_the_longer_way() -> None:
+    zero = np.zeros((4000, 1), np.float32)
+    c, _ = turn(open_heading(draws_of(4000), zero, zero, zero + 2, zero + 20))
+    assert (np.abs(c) > np.sqrt(0.5)).mean() > 0.7  # half of all headings are
+
+
+def test_a_camera_in_a_stairwell_stands_on_a_floor() -> None:
+    batch = 500
+    one = np.ones((batch, 1), np.float32)
+    draws = draws_of(batch)
+    half_x, half_z, height = draws(1, 1.6, 4.5), draws(1, 2.6, 3.6), draws(1, 4.5, 9.9)
+    flight, standing = stairs(draws, (half_x, half_z, height), one > 0, one > 0)
+    run, mid = 9 * flight.going, 9 * flight.rise
+    assert (2 * mid + 1.1 < height).all()  # one can be at the top
+    assert flight.going.min() > 0.15
+    assert flight.rise.min() > 0.14
+    foot, middle, top = (
+        np.abs(standing.floor - level) < 1e-5 for level in (0 * mid, mid, 2 * mid)
+    )
+    assert (foot | middle | top).all()
+    assert min(part.mean() for part in (foot, middle, top)) > 0.2
+    # On the landing beyond the first flight, on the gallery before it, or below the gallery.
+    along = standing.z - flight.frame.z
+    assert ((along > run) & (along < run + 2 * flight.landing))[middle].all()
+    assert ((along < 0) & (along > -2 * flight.landing))[~middle].all()
+    assert (np.abs(standing.x) <= 2 * flight.half_w + flight.gap).all()
+    assert flight.covers(standing.x, standing.z, 0.0).all()
+    assert not flight.covers(standing.x + 9.0, standing.z, 0.0).any()
+
+
+def test_most_offices_have_a_block_of_desks() -> None:
+    uniform = np.random.default_rng(3).random((200, 8192), np.float32)
+    with_desks, without = (
+        (rooms(Draws(uniform), manner).kind >= 0).sum(1)
+        for manner in (OFFICE, dataclasses.replace(OFFICE, furnish=None))
+    )
+    assert 0.5 < (with_desks > without + 15).mean() < 0.95
