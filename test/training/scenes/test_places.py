@@ -20,6 +20,7 @@ from spike_training.scenes.indoor import rooms  # noqa: E402
 from spike_training.scenes.places.office import OFFICE  # noqa: E402
 from spike_training.scenes.places.stairs import stairs  # noqa: E402
 from spike_training.scenes.places.viewpoint import (  # noqa: E402
+    FOCAL,
     HEIGHTS,
     PITCHES,
     ROLL,
@@ -99,8 +100,8 @@ def test_cameras_stay_in_their_ranges_and_use_them(style: str) -> None:
     assert math.sin(0.15) < sine.max() <= limits[1] + 1e-4
     roll = np.abs(scenes.axes[:, 0, 1])
     assert math.sin(0.8 * ROLL) < roll.max() <= math.sin(ROLL) + 1e-4
-    assert 0.55 <= scenes.focal.min() < 0.6
-    assert 1.3 < scenes.focal.max() <= 1.4 + 1e-5
+    assert FOCAL[0] <= scenes.focal.min() < 0.53
+    assert 1.3 < scenes.focal.max() <= FOCAL[1] + 1e-5
 
 
 @pytest.mark.parametrize('style', PLACES)

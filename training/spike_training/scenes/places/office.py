@@ -21,7 +21,7 @@ from spike_training.scenes.builder import (
 )
 from spike_training.scenes.indoor import HOME, Room, rooms
 from spike_training.scenes.places.parts import ANYTHING, QUARTER, Part, add_parts
-from spike_training.scenes.places.viewpoint import ROLL, sample_jerks, sample_rates
+from spike_training.scenes.places.viewpoint import FOCAL, ROLL, sample_jerks, sample_rates
 from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, Array, Scenes
 
 _DESKS = 3
@@ -272,7 +272,7 @@ OFFICE = dataclasses.replace(
     HOME,
     corridors=0.05,
     desks=0.3,
-    focal=(0.55, 1.4),
+    focal=FOCAL,
     margin=0.5,
     eye=(0.3, 2.2),
     desk_eye=(0.95, 1.9),

@@ -27,6 +27,8 @@ PITCHES = (-1.05, 0.45)
 """Steepest view downwards and upwards, radians."""
 ROLL = 0.15
 """Largest roll to either side, radians."""
+FOCAL = (0.5, 1.4)
+"""Focal lengths over the width of the image."""
 _CLEARANCE = 0.35
 _STEEP = 0.25
 
@@ -162,7 +164,7 @@ def sample_viewpoint(
         yaw=yaw.astype(np.float32),
         pitch=np.clip(pitch + tilt, lowest, PITCHES[1]).astype(np.float32),
         roll=draws(1, -1, 1) * draws(1, 0, ROLL),
-        focal=between(0.55, 1.4, draws(1)),
+        focal=between(*FOCAL, draws(1)),
     )
 
 
