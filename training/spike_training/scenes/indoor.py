@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -89,6 +90,7 @@ class Manner:
         eye: Height of the camera.
         desk_eye: Height of a camera behind a table.
         pitch: How far the camera looks up.
+        steepest: Largest pitch downwards over the height of the camera, radians per metre.
         clutter: Share of the things on the floor that are there.
         clutter_from: Distance from which on they are.
         people_from: Likewise of people.
@@ -122,6 +124,7 @@ class Manner:
     eye: tuple[float, float] = (0.35, 1.9)
     desk_eye: tuple[float, float] = (1.0, 1.55)
     pitch: tuple[float, float] = (-0.45, 0.25)
+    steepest: float = math.inf
     clutter: float = 0.7
     clutter_from: float = 0.7
     people_from: float = 1.2
@@ -209,6 +212,7 @@ def rooms(draws: Draws, manner: Manner) -> Scenes:
         eye_z = -half_z + 0.4 + share * half_z
     yaw = draws(1, -0.9, 0.9) * np.where(corridor, 0.4, 1.0) - 0.4 * eye_x / half_x
     pitch = np.where(desk, draws(1, *manner.desk_pitch), draws(1, *manner.pitch))
+    pitch = np.maximum(pitch, -manner.steepest * eye_y)
     heading = turn(yaw)
     reach = 0.5 / focal
 

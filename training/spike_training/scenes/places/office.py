@@ -24,8 +24,8 @@ from spike_training.scenes.places.parts import ANYTHING, QUARTER, Part, add_part
 from spike_training.scenes.places.viewpoint import FOCAL, ROLL, sample_jerks, sample_rates
 from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, Array, Scenes
 
-_DESKS = 3
-_ROWS = 2
+_SIDE = 3
+_DESKS = 2 * _SIDE  # in two rows, back to back
 
 
 def office(draws: Draws) -> Scenes:
@@ -50,24 +50,22 @@ def _furnish(draws: Draws, paint: Paint, ground: Ground, room: Room) -> None:
     z = np.clip(z, 0.4 - room.half_z, room.half_z - 0.4)
     half_w, half_d, top = draws(1, 0.55, 0.95), draws(1, 0.3, 0.45), draws(1, 0.68, 0.78)
     block = Frame(x, 0.0, z, turn(bearing))
-    shift = (np.arange(_DESKS, dtype=np.float32) - draws.choose(1, [0, 1, 2])) * 2 * half_w
+    first, second = np.arange(_SIDE, dtype=np.float32), np.arange(_DESKS) >= _SIDE
+    shift = (first - draws.choose(1, [0, 1, 2])) * 2 * half_w
+    place = block.at(np.tile(shift, 2), 0.0, np.where(second, 2 * half_d, 0.0))
+    desk = Frame(place[0], 0.0, place[2], turn(bearing + np.where(second, 2 * QUARTER, 0.0)))
     wood = paint(('wood', 'plain', 'plain', 'plaster'), 1, draws(1, 0.5, 1.5), contrast=0.5)
     metal = paint(('plain',), 1, 0.6, bright=grey(draws(1, 0.03, 0.7), 1, len(x)))
-    for row in range(_ROWS):
-        place = block.at(shift, 0.0, 2 * half_d * row)
-        cos, sin = (np.repeat(part, _DESKS, 1) for part in turn(bearing + 2 * QUARTER * row))
-        desk = Frame(place[0], 0.0, place[2], (cos, sin))
-        inside = (np.abs(desk.x) < room.half_x) & (np.abs(desk.z) < room.half_z)
-        exists = there & inside & draws.chance(_DESKS, 0.95)
-        if row:
-            exists = exists & draws.chance(1, 0.6)
-        sizes = (half_w, half_d, top)
-        _desks(draws, paint, ground, desk, exists, (wood, metal), sizes)
-        _desk_things(draws, paint, ground, desk, exists, sizes)
-        _chairs(draws, paint, ground, desk, exists & draws.chance(_DESKS, 0.75), half_d)
+    inside = (np.abs(desk.x) < room.half_x) & (np.abs(desk.z) < room.half_z)
+    exists = there & inside & draws.chance(_DESKS, 0.95)
+    exists &= draws.chance(1, 0.6) | ~second
+    sizes = (half_w, half_d, top)
+    _desks(draws, paint, ground, desk, exists, (wood, metal), sizes)
+    _desk_things(draws, paint, ground, desk, exists, sizes)
+    _chairs(draws, paint, ground, desk, exists & draws.chance(_DESKS, 0.75), half_d)
     screen = paint(('weave', 'plain', 'plain'), 1, 0.8, vivid=0.8)
     middle = (shift[:, 1:2], top + 0.2, half_d)
-    wall: Part = (middle, (_DESKS * half_w, 0.2, 0.02), screen, BOX)
+    wall: Part = (middle, (_SIDE * half_w, 0.2, 0.02), screen, BOX)
     add_parts(ground, block, there & draws.chance(1, 0.25), [wall])
 
 
@@ -111,7 +109,7 @@ def _desks(
     half_w, half_d, top = sizes
     wood, metal = (np.repeat(part, _DESKS, 1) for part in materials)
     ground.shadow(desk.x, desk.z, (half_w, half_w), top, there)
-    parts: list[Part] = [((0.0, top - 0.015, 0.0), (half_w - 0.005, 0.015, half_d), wood, BOX)]
+    parts: list[Part] = [((0.0, top - 0.015, 0.0), (half_w, 0.015, half_d), wood, BOX)]
     for x in (-1, 1):
         for z in (-1, 1):
             leg = (x * (half_w - 0.05), top / 2 - 0.02, z * (half_d - 0.05))
@@ -277,6 +275,7 @@ OFFICE = dataclasses.replace(
     eye=(0.3, 2.2),
     desk_eye=(0.95, 1.9),
     pitch=(-0.8, 0.25),
+    steepest=0.8,
     desk_pitch=(-1.05, -0.1),
     desk_distance=(0.5, 1.3),
     roll=ROLL,
