@@ -14,7 +14,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
+from spike_training.sampling.procedural import ProceduralSource, flickering  # noqa: E402
+from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
 from spike_training.scenes.builder import Draws, Frame, turn  # noqa: E402
 from spike_training.scenes.indoor import rooms  # noqa: E402
 from spike_training.scenes.places.office import OFFICE  # noqa: E402
@@ -64,7 +65,9 @@ def test_older_styles_keep_their_bytes(style: str, digest: str) -> None:
     scenes = World(3, style).batch(range(12))
     digester = hashlib.sha256()
     for field in dataclasses.fields(Scenes):
-        digester.update(getattr(scenes, field.name).tobytes())
+        if field.name != 'flicker':
+            digester.update(getattr(scenes, field.name).tobytes())
+    assert not scenes.flicker.any()
     assert digester.hexdigest()[:16] == digest
 
 
@@ -247,3 +250,49 @@ def test_most_offices_have_a_block_of_desks() -> None:
         for manner in (OFFICE, dataclasses.replace(OFFICE, furnish=None))
     )
     assert 0.5 < (with_desks > without + 15).mean() < 0.95
+
+
+def test_lamps_flicker_with_the_mains() -> None:
+    rate_hz = 20_000.0
+    knots = [0, 32, 64, 96, 128]
+    light = torch.full((3, 5, 2, 3), 0.4)
+    flicker = np.array([[0, 100, 0.3], [0.5, 100, 0.25], [0.8, 120, 0.0]], np.float32)
+    found = flickering(light, knots, flicker, rate_hz)
+    assert torch.equal(found[0], light[0])
+    fade = np.sinc(100 * 32 / rate_hz) ** 2
+    expected = 0.4 * (
+        1 + 0.5 * fade * np.cos(2 * np.pi * (0.25 + 100 * np.array(knots) / rate_hz))
+    )
+    npt.assert_allclose(found[1, :, 0, 0], expected, atol=1e-5)
+    # Knots a period apart or more follow nothing: the mean stays.
+    slow = flickering(light, [4 * k for k in (0, 42, 84, 126, 168)], flicker, rate_hz)
+    npt.assert_allclose(slow[2], 0.4, atol=0.01)
+    assert flickering(light, knots, 0 * flicker, rate_hz) is light
+    bright = flickering(light * 2.5, knots, flicker, rate_hz)
+    assert bright.max() == 1
+
+
+@pytest.mark.parametrize('shifted', [False, True])
+def test_flicker_reaches_the_spikes_and_no_other_scene_of_a_batch(shifted: bool) -> None:
+    settings = {'styles': ('office', 'home'), 'seed': 14, 'height': 16, 'width': 24, 'bins': 4}
+    source = ShiftedSource(Look(), **settings) if shifted else ProceduralSource(**settings)
+    scenes = World(14, 'office').batch(range(0, 200, 2))
+    strongest = 2 * int(np.argmax(scenes.flicker[:, 0] * (scenes.rate < 0.4)))
+    with_office = source.samples([strongest, 1])
+    alone = source.samples([1])
+    assert torch.equal(with_office.counts[1:], alone.counts)
+    share, frequency, phase = World(14, 'office').sample(strongest).flicker[0]
+    assert share > 0.7
+    middles = np.array([16, 48, 80, 112]) / 20_000
+    wave = np.cos(2 * np.pi * (phase + frequency * middles))
+    counts = with_office.counts[0].float().sum((1, 2)).numpy()
+    assert np.corrcoef(wave, counts)[0, 1] > 0.9
+
+
+def test_only_lamps_flicker() -> None:
+    shares = [World(15, style).batch(range(300)).flicker[:, 0] for style in PLACES]
+    outdoors, hall, office = ((share > 0).mean() for share in shares)
+    assert 0.005 < outdoors < 0.06
+    assert 0.2 < hall < 0.4
+    assert 0.2 < office < 0.4
+    assert max(share.max() for share in shares) <= 0.9

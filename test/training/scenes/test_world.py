@@ -62,6 +62,7 @@ def scene(solids=(), eye=(0.0, 1.5, 0.0), pitch=0.0, yaw=0.0, roll=0.0, is_open=
         blur=one * 0,
         rate=one * 0.2,
         phase=np.zeros(1, np.int64),
+        flicker=np.zeros((1, 3), np.float32),
     )
 
 

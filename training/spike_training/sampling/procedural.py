@@ -15,6 +15,7 @@ from torch import Tensor
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import reference_index
 from spike_training.sampling.sample import Batch, joined
+from spike_training.scenes.builder import turn
 from spike_training.scenes.drawing import DrawingProcesses, draw
 from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Array, Scenes
@@ -198,7 +199,8 @@ class ProceduralSource:
     ) -> tuple[Tensor, list[int]]:
         """What falls onto the sensor at the knots of a window."""
         exposed = expose(rendering.luminance, scenes.rate)
-        return moving(exposed, rendering.flow, planes, self.rate_hz)
+        light, knots = moving(exposed, rendering.flow, planes, self.rate_hz)
+        return flickering(light, knots, scenes.flicker, self.rate_hz), knots
 
     def _counts(self, light: Tensor, knots: list[int], keys: Tensor) -> tuple[Tensor, Tensor]:
         """What the sensors count in the bins of a window, and the planes of each bin."""
@@ -266,3 +268,29 @@ def moving(
         moved = F.grid_sample(luminance[:, None], grid, 'bilinear', 'border', align_corners=False)
         images.append(moved[:, 0].clamp_(0, 1))
     return torch.stack(images, 1), knots
+
+
+def flickering(light: Tensor, knots: Sequence[int], flicker: Array, rate_hz: float) -> Tensor:
+    """Modulate the light at the knots of a window as lamps on mains do.
+
+    Light is linear between knots. What they are too far apart to follow is averaged, so that the
+    flicker of long windows fades.
+
+    Args:
+        light: ``[B, K, H, W]``, 0 to 1.
+        knots: Their planes, evenly apart.
+        flicker: As in ``Scenes``, ``[B, 3]``.
+        rate_hz: Planes per second.
+
+    Returns:
+        Same shape, 0 to 1; ``light`` itself where nothing flickers.
+    """
+    if not flicker[:, 0].any():
+        return light
+    share, frequency, phase = np.split(flicker.astype(np.float64), 3, 1)
+    periods = np.maximum(frequency * (knots[-1] / (len(knots) - 1) / rate_hz), 1e-6)
+    # The spectrum of a triangle that reaches to the knots beside.
+    fade = turn(np.pi * (periods % 2))[1] / (np.pi * periods)
+    wave, _ = turn(2 * np.pi * ((phase + frequency * np.asarray(knots) / rate_hz) % 1))
+    factor = (1 + share * fade * fade * wave).astype(np.float32)
+    return (light * torch.from_numpy(factor).to(light.device)[:, :, None, None]).clamp_(0, 1)

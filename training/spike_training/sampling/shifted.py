@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spike_training.sampling.procedural import ProceduralSource, expose, moving
+from spike_training.sampling.procedural import ProceduralSource, expose, flickering, moving
 from spike_training.scenes.render import Rendering
 from spike_training.scenes.scene import Scenes
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
@@ -81,7 +81,8 @@ class ShiftedSource(ProceduralSource):
     ) -> tuple[Tensor, list[int]]:
         light = self.look.through_lens(rendering.luminance)
         rate = (scenes.rate * self.look.light).astype(np.float32)
-        return moving(expose(light, rate), rendering.flow, planes, self.rate_hz)
+        light, knots = moving(expose(light, rate), rendering.flow, planes, self.rate_hz)
+        return flickering(light, knots, scenes.flicker, self.rate_hz), knots
 
     def _counts(self, light: Tensor, knots: list[int], keys: Tensor) -> tuple[Tensor, Tensor]:
         return simulate_counts(light, knots, keys, self.look.sensor, self._chips(), self.bins)

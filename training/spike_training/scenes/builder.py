@@ -264,7 +264,7 @@ def direction(draws: Draws, low: float, high: float) -> Array:
 
 
 def ambience(draws: Draws, corners: float, harsh: bool = False) -> dict[str, Array]:
-    """The fields of ``Scenes`` for light that has no lamp of its own.
+    """The fields of ``Scenes`` for light that has no lamp of its own, and does not flicker.
 
     Args:
         draws: Where randomness comes from.
@@ -278,6 +278,7 @@ def ambience(draws: Draws, corners: float, harsh: bool = False) -> dict[str, Arr
         'corners': draws(1, 0, corners)[:, 0],
         'uneven': lattice.reshape(-1, 3, 4),
         'contrast': between(*exponents, draws(1))[:, 0],
+        'flicker': np.zeros((len(lattice), 3), np.float32),
     }
 
 

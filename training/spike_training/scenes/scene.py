@@ -61,6 +61,8 @@ class Scenes:
         blur: How soft the lens is, from 0 to 1, ``[B]``.
         rate: Mean firing rate that the exposure aims at, ``[B]``.
         phase: Key of the pixels' initial charge, ``[B]`` int64.
+        flicker: Share of the light that lamps on mains modulate, their frequency in Hz, and the
+            phase at the first plane of a window in periods, ``[B, 3]``.
     """
 
     kind: Array
@@ -87,6 +89,7 @@ class Scenes:
     blur: Array
     rate: Array
     phase: Array
+    flicker: Array
 
     @staticmethod
     def concatenate(parts: Sequence[Scenes]) -> Scenes:

@@ -21,7 +21,13 @@ from spike_training.scenes.builder import (
 )
 from spike_training.scenes.indoor import HOME, Room, rooms
 from spike_training.scenes.places.parts import ANYTHING, QUARTER, Part, add_parts
-from spike_training.scenes.places.viewpoint import FOCAL, ROLL, sample_jerks, sample_rates
+from spike_training.scenes.places.viewpoint import (
+    FOCAL,
+    ROLL,
+    sample_flicker,
+    sample_jerks,
+    sample_rates,
+)
 from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, Array, Scenes
 
 _SIDE = 3
@@ -32,7 +38,10 @@ def office(draws: Draws) -> Scenes:
     """Sample scenes: rooms of the recipe of ``home``, from higher, lower and nearer cameras."""
     scenes = rooms(draws, OFFICE)
     return dataclasses.replace(
-        scenes, rate=sample_rates(draws), spin=scenes.spin * sample_jerks(draws)
+        scenes,
+        rate=sample_rates(draws),
+        spin=scenes.spin * sample_jerks(draws),
+        flicker=sample_flicker(draws),
     )
 
 

@@ -145,7 +145,7 @@ def outdoor(draws: Draws) -> Scenes:
         ).astype(np.float32),
         lamp=np.concatenate([lamp.x, draws(1, 2.0, 4.0), lamp.z], 1).astype(np.float32),
         haze=between(80, 4000, draws(1))[:, 0],
-        **exposure(draws, 0.8),
+        **exposure(draws, 0.8, night),
     )
 
 

@@ -208,18 +208,32 @@ def sample_rates(draws: Draws) -> Array:
     return rate.astype(np.float32)[:, 0]
 
 
-def exposure(draws: Draws, corners: float) -> dict[str, Array]:
-    """Sample the fields of ``Scenes`` for exposure, lens and light without a source.
+def sample_flicker(draws: Draws, lamps: Array | bool = True) -> Array:
+    """Sample the flicker of lamps on mains of 50 or 60 Hz, ``[B, 3]`` as in ``Scenes``.
+
+    Args:
+        draws: Random numbers.
+        lamps: Scenes lit by lamps, ``[B, 1]``; in three of ten of them light flickers.
+    """
+    share = draws(1, 0.1, 0.9) * (draws.chance(1, 0.3) & lamps)
+    flicker: Array = np.concatenate([share, draws.choose(1, [100, 120]), draws(1)], 1)
+    return flicker
+
+
+def exposure(draws: Draws, corners: float, lamps: Array | bool = True) -> dict[str, Array]:
+    """Sample the fields of ``Scenes`` for exposure, lens, flicker and light without a source.
 
     Args:
         draws: Random numbers.
         corners: The most light that corners may lose.
+        lamps: Scenes lit by lamps, ``[B, 1]``.
     """
     return {
         'blur': draws(1)[:, 0],
         'rate': sample_rates(draws),
         'phase': (draws(2) * 2.0**24).astype(np.int64) @ np.array([1, 1 << 8]),
         **ambience(draws, corners, harsh=True),
+        'flicker': sample_flicker(draws, lamps),
     }
 
 
