@@ -193,7 +193,12 @@ def home(draws: Draws) -> Scenes:
 
 
 def rooms(draws: Draws, manner: Manner) -> Scenes:
-    """Sample rooms of a manner."""
+    """Sample rooms.
+
+    Args:
+        draws: Random numbers.
+        manner: How the rooms are furnished and where cameras are.
+    """
     batch = len(draws(1))
     paint, solids = Paint(draws, manner.contrast), Solids(batch)
     corridor, desk = draws.chance(1, manner.corridors), draws.chance(1, manner.desks)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The procedural world: an endless number of rooms and streets, each known by its index.
+"""The procedural world: endless scenes of several styles, each known by its index.
 
 A scene is a function of ``(seed, split, style, index)`` alone: these four numbers of 32 bits are
 the entropy of its generator. Training, calibration and test never meet, whatever their seeds and

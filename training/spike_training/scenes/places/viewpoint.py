@@ -29,8 +29,8 @@ ROLL = 0.15
 """Largest roll to either side, radians."""
 FOCAL = (0.5, 1.4)
 """Focal lengths over the width of the image."""
-_CLEARANCE = 0.35
-_STEEP = 0.25
+_CLEARANCE = 0.35  # metres around a camera that solids do not reach into
+_STEEP = 0.25  # radians downwards from which on the image shows no distant ground
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +81,9 @@ class Viewpoint:
         Returns:
             Poses of any heading, ``[B, k]``.
         """
-        lowest = np.maximum(-self.pitch, 0.02)  # the tangent, to a fifth
-        reach = np.minimum(far, near + np.where(lowest > _STEEP, 2.0, 1e3) * self.height / lowest)
+        # Of steep views about twice the way to the ground in the middle of the image.
+        steep = np.minimum(far, near + 2 * self.height / np.maximum(-self.pitch, _STEEP))
+        reach = np.where(-self.pitch > _STEEP, steep, far)
         distance = near + (reach - near) * draws(number) ** 2
         aside = draws(number, -1, 1) * spread * 0.5 / self.focal * distance
         x, _, z = Frame(self.x, 0.0, self.z, turn(self.yaw)).at(aside, 0.0, distance)
