@@ -195,6 +195,8 @@ def test_windows_that_are_asked_for_are_those_of_source_and_target(tmp_path):
     changed = with_changes(tmp_path / 'config.yaml', [16], 4)
     assert changed.data.planes == changed.target.data(changed.data).planes == [16]
     assert changed.evaluate.scenes == 4
+    # Whole batches of 2: three scenes are batches of one.
+    assert with_changes(tmp_path / 'config.yaml', [], 3).evaluate.batch_size == 1
 
 
 def test_training_calibration_and_test_scenes_never_meet(tmp_path):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -130,6 +131,8 @@ def with_changes(config: Path, planes: Sequence[int], samples: int | None) -> Ru
         if settings.target is not None:
             settings.target.planes = None  # those of data
     if samples is not None:
-        settings.evaluate.scenes = samples
+        sizes = settings.evaluate
+        # Whole batches, of the baselines' scenes too.
+        sizes.scenes, sizes.batch_size = samples, math.gcd(samples, sizes.batch_size)
     check(settings)
     return settings

@@ -244,7 +244,6 @@ class Frames(Scenes):
 
     def __iter__(self) -> Iterator[Batch]:
         numbers = self.source.spread(self.number)
-        # As even as can be: a batch of one has no other scene to compare with.
         parts = np.array_split(np.array(numbers), max(1, len(numbers) // self.batch_size))
         for chosen in parts:
             batch = self.source.usable(chosen.tolist())

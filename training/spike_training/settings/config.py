@@ -457,8 +457,8 @@ class EvaluateConfig:
 
     def problems(self) -> Problems:
         """Yields what is wrong, by the setting's name."""
-        yield from at_least(self, 2, 'scenes', 'batch_size')
-        yield from at_least(self, 1, 'baseline_scenes', 'calibration_scenes')
+        yield from at_least(self, 2, 'scenes')
+        yield from at_least(self, 1, 'batch_size', 'baseline_scenes', 'calibration_scenes')
         for name in ('scenes', 'baseline_scenes', 'calibration_scenes'):
             value = getattr(self, name)
             if value % self.batch_size:
