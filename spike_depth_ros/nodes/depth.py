@@ -92,9 +92,16 @@ class SpikeDepthNode(LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         if self.get_parameter('autostart').value:
-            done = TransitionCallbackReturn.SUCCESS
-            if self.trigger_configure() != done or self.trigger_activate() != done:
-                raise process.UserError
+            try:
+                self._start()
+            except BaseException:
+                self.close()  # an interrupt may come when threads run already
+                raise
+
+    def _start(self) -> None:
+        done = TransitionCallbackReturn.SUCCESS
+        if self.trigger_configure() != done or self.trigger_activate() != done:
+            raise process.UserError
 
     # Transitions
 

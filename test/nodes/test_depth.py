@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 import rclpy
+from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 
 from spike_depth_ros.nodes.depth import SpikeDepthNode
@@ -67,6 +68,26 @@ def test_a_node_that_closes_waits_for_the_model_being_loaded(node, monkeypatch):
     closing.join(10)
     assert not closing.is_alive()
     assert node._estimator is first  # what was still loading came too late
+
+
+def test_an_interrupt_while_it_starts_leaves_no_thread(monkeypatch):
+    activate = LifecycleNode.on_activate
+
+    def interrupted(self, state):
+        running = {thread.name for thread in threading.enumerate()}
+        assert {'topic_reader', 'inference'} <= running
+        activate(self, state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LifecycleNode, 'on_activate', interrupted)
+    rclpy.init(args=[])
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            SpikeDepthNode()
+        running = {thread.name for thread in threading.enumerate()}
+        assert not {'topic_reader', 'inference'} & running
+    finally:
+        rclpy.try_shutdown()
 
 
 ENDS_WHILE_LOADING = """
