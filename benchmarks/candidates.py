@@ -39,12 +39,15 @@ NARROW = {'dim': 64, 'features8': 32, 'features': 32, 'head': 16}
 MEDIUM = {'dim': 96, 'features8': 48, 'features': 48, 'head': 16}
 WIDE = {'dim': 160, 'features8': 96, 'features': 64, 'head': 32}
 THREE = {'picture': 'three_rates'}
+LEAN = {'features2': 16, 'head': 16}
 
 CANDIDATES: dict[str, tuple[int, dict[str, Any]]] = {
     'pool 2, mean and bins': (32, {'pool': 2}),
     'pool 2': (9, {'pool': 2, **THREE}),
     'pool 2, narrow, stride 2': (9, {'pool': 2, **THREE, **NARROW, 'features2': 16}),
     'pool 2, medium, stride 2': (9, {'pool': 2, **THREE, **MEDIUM, 'features2': 16}),
+    'pool 2, lean stride 2': (9, {'pool': 2, **THREE, **LEAN}),
+    'pool 2, lean stride 2, convex': (9, {'pool': 2, **THREE, **LEAN, 'upsampling': 'convex'}),
     'pool 2, stride 2': (9, {'pool': 2, **THREE, 'features2': 32}),
     'pool 2, wide, stride 2': (9, {'pool': 2, **THREE, **WIDE, 'features2': 32}),
     'pool 1, mean and bins': (32, {}),

@@ -30,11 +30,14 @@ class Head(nn.Module):
         self.conv3 = nn.Conv2d(hidden, 1, 1)
         self.upsample = upsample
 
+    def hidden(self, f_dec: Tensor) -> Tensor:
+        """``[B, features, h, w]`` -> ``[B, hidden, h * upsample / 2, w * upsample / 2]``."""
+        x = enlarge(F.relu(self.conv1(f_dec)), self.upsample / 2)
+        return F.relu(self.conv2(x))
+
     def value(self, f_dec: Tensor) -> Tensor:
         """``[B, features, h, w]`` -> ``[B, 1, h * upsample / 2, w * upsample / 2]``."""
-        x = F.relu(self.conv1(f_dec))
-        x = enlarge(x, self.upsample / 2)
-        return wide(self.conv3(F.relu(self.conv2(x))))
+        return wide(self.conv3(self.hidden(f_dec)))
 
 
 OVERSHOOT = 0.05
@@ -64,7 +67,11 @@ class DepthHead(Head):
 
     def share(self, f_dec: Tensor) -> Tensor:
         """Log-depth as a share of its range, 0 to 1, of the size of :meth:`Head.value`."""
-        reached = (1 + 2 * OVERSHOOT) * torch.sigmoid(self.value(f_dec)) - OVERSHOOT
+        return self.limited(self.value(f_dec))
+
+    def limited(self, value: Tensor) -> Tensor:
+        """Values of any size as shares of the range of log-depth, 0 to 1."""
+        reached = (1 + 2 * OVERSHOOT) * torch.sigmoid(value) - OVERSHOOT
         share = reached.clamp(0.0, 1.0)
         if self.training:  # the gradient of what is not clipped, or what is wrong there stays so
             share = reached + (share - reached).detach()
@@ -73,6 +80,47 @@ class DepthHead(Head):
     def forward(self, f_dec: Tensor) -> Tensor:
         """``[B, features, h, w]`` -> metres, float32 ``[B, 1, H, W]``, the size of the input."""
         share = enlarge(self.share(f_dec), self.last)
+        return torch.exp(share * self.log_range + self.log_min)
+
+
+class ConvexDepthHead(DepthHead):
+    """Depth whose last doubling is learned: outlines are not blurred by interpolation.
+
+    Each pixel of twice the resolution is a convex combination of the 3x3 values around it
+    (Teed and Deng, RAFT, 2020, section 3.3). What is left of the input's size is bilinear.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        upsample: int,
+        min_depth: float,
+        max_depth: float,
+        pool: int = 1,
+    ) -> None:
+        """Build the head; see :class:`DepthHead`. It starts as the mean of the 3x3 values."""
+        super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
+        self.last = float(pool)
+        self.weights = nn.Conv2d(hidden, 4 * 9, 1)
+        nn.init.zeros_(self.weights.weight)
+        assert self.weights.bias is not None
+        nn.init.zeros_(self.weights.bias)
+
+    def share(self, f_dec: Tensor) -> Tensor:
+        """See :meth:`DepthHead.share`; of twice the size of :meth:`Head.value`."""
+        hidden = self.hidden(f_dec)
+        share = self.limited(wide(self.conv3(hidden)))
+        padded = F.pad(share, (1, 1, 1, 1), mode='replicate')
+        parts = (slice(None, -2), slice(1, -1), slice(2, None))
+        around = torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)
+        weights = wide(self.weights(hidden)).unflatten(1, (4, 9)).softmax(dim=2)
+        return F.pixel_shuffle((weights * around[:, None]).sum(dim=2), 2)
+
+    def forward(self, f_dec: Tensor) -> Tensor:
+        """See :meth:`DepthHead.forward`."""
+        share = self.share(f_dec)
+        share = share if self.last == 1 else enlarge(share, self.last)
         return torch.exp(share * self.log_range + self.log_min)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.encoder import EncoderOutput, conv_norm
-from spike_depth_ros.model.heads import DepthHead, UncertaintyHead
+from spike_depth_ros.model.heads import ConvexDepthHead, DepthHead, UncertaintyHead
 from spike_depth_ros.model.lite_encoder import (
     FINEST_CHANNELS,
     LEVEL_CHANNELS,
@@ -41,6 +41,9 @@ PICTURES: dict[str, tuple[float, ...]] = {
 Ninths and thirds, so that 9 bins hold them without remainder.
 """
 
+UPSAMPLING: dict[str, type[DepthHead]] = {'bilinear': DepthHead, 'convex': ConvexDepthHead}
+"""By the setting ``upsampling``: the head of depth."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LiteSettings:
@@ -57,9 +60,11 @@ class LiteSettings:
             rate of the window in three equal colours and a learned convolution of the bins;
             ``mean``, without the convolution; or ``three_rates``, the rates of a ninth, a third
             and the whole of the window as three colours.
+        upsampling: How depth gets from half the size that the network works on to all of it:
+            ``bilinear``, or ``convex``, which is learned and keeps outlines.
 
     Raises:
-        ValueError: A size is out of its range, or there is no such picture.
+        ValueError: A size is out of its range, or there is no such picture or upsampling.
     """
 
     pool: int = 1
@@ -69,6 +74,7 @@ class LiteSettings:
     head: int = 24
     features2: int = 0
     picture: str = 'mean_and_bins'
+    upsampling: str = 'bilinear'
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -77,6 +83,10 @@ class LiteSettings:
                 raise ValueError(f'{name} is {size!r}: expected {least} or more')
         if self.picture not in [*PICTURES]:
             raise ValueError(f'picture is {self.picture!r}: expected {" or ".join(PICTURES)}')
+        if self.upsampling not in [*UPSAMPLING]:
+            raise ValueError(
+                f'upsampling is {self.upsampling!r}: expected {" or ".join(UPSAMPLING)}'
+            )
 
 
 _LEAST = {'pool': 1, 'dim': 1, 'features8': 1, 'features': 1, 'features2': 0, 'head': 1}
@@ -211,7 +221,7 @@ def unet_lite(
     s = settings
     features, stride = (s.features2, 2) if s.features2 else (s.features, 4)
     heads = (
-        DepthHead(features, s.head, stride, *depth_range, pool=s.pool),
+        UPSAMPLING[s.upsampling](features, s.head, stride, *depth_range, pool=s.pool),
         UncertaintyHead(features, s.head, stride, s.pool),
     )
     for head in heads:

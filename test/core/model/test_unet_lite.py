@@ -17,6 +17,7 @@ timm = pytest.importorskip('timm')
 
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo  # noqa: E402
 from spike_depth_ros.model import lite_encoder  # noqa: E402
+from spike_depth_ros.model.heads import ConvexDepthHead, DepthHead  # noqa: E402
 from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet  # noqa: E402
 from spike_depth_ros.model.registry import (  # noqa: E402
     build,
@@ -189,6 +190,7 @@ def test_every_map_of_the_trunk_reaches_the_depth(network, finest):
         ({'dim': '64'}, "dim is '64': expected 1 or more"),
         ({'picture': 'colour'}, "picture is 'colour': expected mean_and_bins or mean or three_ra"),
         ({'picture': ['mean']}, r"picture is \['mean'\]: expected mean_and_bins or"),
+        ({'upsampling': 'cubic'}, "upsampling is 'cubic': expected bilinear or convex"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -218,7 +220,7 @@ def test_settings_of_older_files_build_what_they_built():
     torch.manual_seed(0)
     older = build(dataclasses.replace(INFO, settings=OLD)).eval()
     torch.manual_seed(0)
-    spelt = {**OLD, 'features2': 0, 'picture': 'mean_and_bins'}
+    spelt = {**OLD, 'features2': 0, 'picture': 'mean_and_bins', 'upsampling': 'bilinear'}
     network = build(dataclasses.replace(INFO, settings=spelt)).eval()
     state = network.state_dict()
     assert [*state] == [*older.state_dict()]
@@ -254,6 +256,58 @@ def test_a_level_at_stride_2_makes_outlines_finer():
         output = network(counts_of(), PLANES)
     assert output.f_dec.shape == (2, 12, 32, 48)
     assert output.depth.shape == output.uncertainty.shape == (2, 1, 64, 96)
+
+
+class TestConvexUpsampling:
+    """The learned doubling of depth."""
+
+    def head(self, picked=None):
+        """A head whose four pixels of each place weigh the 3x3 values alike, or pick one each."""
+        torch.manual_seed(3)
+        head = ConvexDepthHead(6, 4, 2, *DEPTHS)
+        if picked is not None:
+            bias = torch.full((4, 9), -100.0)
+            bias[range(4), picked] = 100.0
+            head.weights.bias.data = bias.flatten()
+        return head.eval()
+
+    def test_a_pixel_is_the_value_that_its_weights_pick(self):
+        # Above left, above right, below left and the middle itself.
+        head = self.head([0, 2, 6, 4])
+        f_dec = torch.randn(1, 6, 5, 7)
+        values = head.limited(head.value(f_dec))
+        padded = torch.nn.functional.pad(values, (1, 1, 1, 1), mode='replicate')
+        found = head.share(f_dec)
+        assert found.shape == (1, 1, 10, 14)
+        torch.testing.assert_close(found[..., ::2, ::2], padded[..., :-2, :-2])
+        torch.testing.assert_close(found[..., ::2, 1::2], padded[..., :-2, 2:])
+        torch.testing.assert_close(found[..., 1::2, ::2], padded[..., 2:, :-2])
+        torch.testing.assert_close(found[..., 1::2, 1::2], values)
+
+    def test_it_starts_as_the_mean_of_the_neighbours(self):
+        head, f_dec = self.head(), torch.randn(1, 6, 5, 7)
+        values = torch.nn.functional.pad(
+            head.limited(head.value(f_dec)), (1, 1, 1, 1), mode='replicate'
+        )
+        means = torch.nn.functional.avg_pool2d(values, 3, 1)
+        expected = means.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        torch.testing.assert_close(head.share(f_dec), expected)
+
+    @pytest.mark.parametrize('features2', [0, 8])
+    def test_depth_has_the_size_of_the_input(self, features2):
+        counts = counts_of()
+        settings = LiteSettings(pool=2, features2=features2, upsampling='convex')
+        network = unet_lite(4, DEPTHS, settings).eval()
+        with torch.inference_mode():
+            assert network(counts, PLANES).depth.shape[2:] == counts.shape[2:]
+
+    def test_a_step_stays_a_step(self):
+        picked, f_dec = self.head([4] * 4), torch.zeros(1, 6, 4, 4)
+        f_dec[..., 2:] = torch.randn(1, 6, 1, 1)
+        bilinear = DepthHead(6, 4, 2, *DEPTHS).eval()
+        bilinear.load_state_dict(picked.state_dict(), strict=False)
+        steps = [head(f_dec)[0, 0, 4].log().diff().abs().max() for head in (picked, bilinear)]
+        assert steps[0] > 1.5 * steps[1] > 0
 
 
 @pytest.mark.parametrize('picture', ['mean_and_bins', 'mean', 'three_rates'])

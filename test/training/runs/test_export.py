@@ -122,11 +122,11 @@ def test_unet_lite_is_exported_too(tmp_path, monkeypatch):
     assert max_relative_difference(content, network, info) > 1e-3
 
 
-def test_three_rates_and_the_level_at_stride_2_are_exported_too(tmp_path, monkeypatch):
+def test_every_setting_of_unet_lite_is_exported_too(tmp_path, monkeypatch):
     """One export for windows of any length, of a size that the network pads."""
     pytest.importorskip('timm')
     settings = {'dim': 12, 'features8': 8, 'features': 8, 'head': 4, 'pool': 2}
-    settings |= {'picture': 'three_rates', 'features2': 8}
+    settings |= {'picture': 'three_rates', 'features2': 8, 'upsampling': 'convex'}
     info = dataclasses.replace(SMALL, architecture='unet_lite', settings=settings, bins=9)
     monkeypatch.setitem(RANDOM_INFO, 'unet_lite', info)
     path = tmp_path / 'model.safetensors'

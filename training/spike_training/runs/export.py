@@ -200,7 +200,9 @@ class _Outputs(nn.Module):
         network = self.network
         depth_head, uncertainty_head = network.depth_head, network.uncertainty_head
         if not (
-            isinstance(depth_head, DepthHead) and isinstance(uncertainty_head, UncertaintyHead)
+            isinstance(depth_head, DepthHead)
+            and isinstance(uncertainty_head, UncertaintyHead)
+            and depth_head.last == uncertainty_head.last
         ):
             output = network.from_pooled(counts, planes_per_bin)
             return {name: getattr(output, name) for name in self.names}
