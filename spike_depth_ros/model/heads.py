@@ -114,7 +114,7 @@ class ConvexDepthHead(DepthHead):
         padded = F.pad(share, (1, 1, 1, 1), mode='replicate')
         parts = (slice(None, -2), slice(1, -1), slice(2, None))
         around = torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)
-        weights = wide(self.weights(hidden)).unflatten(1, (4, 9)).softmax(dim=2)
+        weights = wide(self.weights(hidden)).reshape(-1, 4, 9, *share.shape[2:]).softmax(dim=2)
         return F.pixel_shuffle((weights * around[:, None]).sum(dim=2), 2)
 
     def forward(self, f_dec: Tensor) -> Tensor:
