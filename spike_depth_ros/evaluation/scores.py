@@ -8,15 +8,15 @@ as it is, whole images without cap and alignment: docs/metrics.md.
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.evaluation.columns import Columns
 from spike_depth_ros.evaluation.controls import ControlWindows
 from spike_depth_ros.evaluation.extremes import Extremes
 from spike_depth_ros.evaluation.truth import enlarged
@@ -67,6 +67,29 @@ WHOLE = Protocol()
 
 SAME_HOP = 1.5
 """Windows up to this many hops apart are neighbours."""
+
+
+class Columns:
+    """Table of numbers that grows row by row, eight bytes a number.
+
+    Args:
+        names: Of the columns.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._columns = {name: array.array('d') for name in names}
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values())))
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
+        """A column, ``[rows]``; a copy, so that rows may still be added."""
+        return np.array(self._columns[name], np.float64)
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """Add a row, which has every column."""
+        for name, column in self._columns.items():
+            column.append(row[name])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""docs/architecture.md lists files that exist, in an order in which they call each other."""
+"""The layout: folders of at most a dozen modules, and flows whose files call each other in order."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,23 @@ def test_each_file_is_called_from_above_or_calls_what_is_above(heading):
         # What nodes/depth.py connects: the reader hands packets to the ingest.
         wired = calls('spike_depth_ros/nodes/depth.py', functions) and number <= 1
         assert pushed or pulled or wired, f'{path} follows from nothing above it'
+
+
+LISTS_OF_EQUALS = (
+    'spike_depth_ros/nodes',
+    'training/spike_training/commands',
+    'training/spike_training/datasets/readers',
+)
+"""Folders whose modules are variants of one thing."""
+
+
+@pytest.mark.parametrize('package', ['spike_depth_ros', 'training/spike_training'])
+def test_at_most_a_dozen_modules_lie_beside_each_other(package):
+    modules = Counter(
+        path.parent.relative_to(ROOT).as_posix()
+        for path in (ROOT / package).rglob('*.py')
+        if path.name != '__init__.py'
+    )
+    assert len(modules) > 5
+    large = {folder: number for folder, number in modules.items() if number > 12}
+    assert not large.keys() - set(LISTS_OF_EQUALS), large

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spike_training.engine.charts import ScalarChart
-from spike_training.engine.method import Method
+from spike_training.engine.method import Method, ScalarChart
 from spike_training.engine.stage import Stage
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.settings.config import StageConfig

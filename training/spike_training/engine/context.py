@@ -13,7 +13,7 @@ import torch
 from spike_depth_ros.checkpoint import DepthInfo, Tensors, load
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
-from spike_training.engine.processes import is_first
+from spike_training.engine.fabric import is_first
 from spike_training.settings.config import RunConfig, StageConfig
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lightning Fabric as the loop uses it: devices, processes, precision."""
+"""Lightning Fabric as the loop uses it: devices, precision, what processes agree on."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import os
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.plugins.precision import MixedPrecision, Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
 
 from spike_training.errors import ConfigError, one_line
 
@@ -98,3 +100,24 @@ def _check_processes(devices: int, nodes: int) -> None:
                     f'expected --devices (processes of each machine) times --nodes to be {number}'
                 )
             return
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a tensor without a gradient over all processes; itself where there is one.
+
+    For means over the images of a batch: processes have equally many.
+    """
+    if not _several():
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks for all."""
+    return not _several() or dist.get_rank() == 0
+
+
+def _several() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1

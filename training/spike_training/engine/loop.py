@@ -23,9 +23,9 @@ from spike_training.engine.optim import (
     learning_rates,
     set_learning_rate,
 )
-from spike_training.engine.prefetch import ahead
 from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.record import Clock, Mean, Record
+from spike_training.engine.sources import ahead
 from spike_training.engine.stage import Source, Stage, left_out
 from spike_training.errors import NonFiniteError, TrainingError, one_line
 from spike_training.sampling.sample import AnyBatch

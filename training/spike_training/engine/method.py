@@ -1,24 +1,53 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A training method: its kinds of stages, by their settings; the built-in ones by name."""
+"""A training method: its kinds of stages and their charts; the built-in ones by name."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spike_training.errors import ConfigError
 
 if TYPE_CHECKING:
-    from spike_training.engine.charts import ScalarChart
     from spike_training.settings.config import StageConfig
 
 BUILT_IN = {
     'bicross': 'spike_training.methods.bicross:METHOD',
 }
 """Import paths of the methods of this package."""
+
+
+Levels = Callable[[Any], list[tuple[float, str]]]
+"""From a stage's settings: heights of dashed lines, with their labels."""
+
+
+@dataclass(frozen=True)
+class ScalarChart:
+    """Chart of scalars that a stage logs, on the page of a run.
+
+    Attributes:
+        title: Over it.
+        axis: Along its vertical axis.
+        names: Scalars to draw, by the name without ``train/`` or ``validation/``, and their names
+            in the legend; empty: none, for the only one.
+        text: Under it: how to read it.
+        limits: Ends of the vertical axis; None: those of the values.
+        levels: Dashed lines.
+        marks_warnings: Whether the steps of warnings are marked.
+        draws_zeros: Whether a scalar that is 0 throughout is drawn.
+    """
+
+    title: str
+    axis: str
+    names: Mapping[str, str]
+    text: str = ''
+    limits: tuple[float, float] | None = None
+    levels: Levels = lambda settings: []
+    marks_warnings: bool = False
+    draws_zeros: bool = True
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.context import Context
 from spike_training.engine.method import import_object
-from spike_training.engine.pairs import DomainPair
+from spike_training.engine.sources import DomainPair
 from spike_training.engine.stage import Source, Stage
 from spike_training.errors import ConfigError
 from spike_training.runs.sessions import source_commit

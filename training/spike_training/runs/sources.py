@@ -93,7 +93,7 @@ def make_target(
     """Recordings or scenes of the target as the config describes them, at the size of ``data``.
 
     They come with labels, which the evaluation reads. For training see
-    :class:`spike_training.engine.pairs.DomainPair`, which takes them away.
+    :class:`spike_training.engine.sources.DomainPair`, which takes them away.
 
     Args:
         config: Of the run, or as a stage sees it.

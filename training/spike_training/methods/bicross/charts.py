@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from spike_training.engine.charts import ScalarChart
+from spike_training.engine.method import ScalarChart
 from spike_training.methods.bicross.settings import CrossDomainConfig
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, RED, Chart, thinned
-from spike_training.engine.charts import ScalarChart
-from spike_training.engine.method import Method
+from spike_training.engine.method import Method, ScalarChart
 from spike_training.reports.run_page.folder import Series, StageFolder
 
 SIZE = (360, 230)

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip('torch')
 
-from spike_training.engine.prefetch import ahead
+from spike_training.engine.sources import ahead
 
 
 @pytest.mark.parametrize('number', [0, 1, 3, 20])

@@ -1,14 +1,43 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Batches made while the device is busy with the one before."""
+"""Sources made of sources: batches of two domains together, and batches made in advance."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from spike_training.sampling.sample import AnyBatch
+from spike_training.engine.stage import Source, left_out
+from spike_training.sampling.sample import AnyBatch, Batch, Pair
+
+
+@dataclasses.dataclass
+class DomainPair:
+    """A source of pairs from a source of each domain.
+
+    This is the one place where samples of the target lose their labels: nothing behind it, no
+    loss, no validation and no picture, could read them.
+
+    Attributes:
+        source: Of the labelled domain.
+        target: Of the target domain; its depth is not read.
+    """
+
+    source: Source[Batch]
+    target: Source[Batch]
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Pair:
+        """The pair of a step, ``batch_size`` samples of each domain."""
+        return Pair(
+            self.source.batch(step, batch_size, rank, world_size),
+            self.target.batch(step, batch_size, rank, world_size).unlabelled(),
+        )
+
+    def left_out(self) -> list[str]:
+        """Names of the samples of both that could not be used so far."""
+        return [*left_out(self.source), *left_out(self.target)]
 
 
 def ahead(
