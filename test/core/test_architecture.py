@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The layout: folders of at most a dozen modules, and flows whose files call each other in order."""
+"""The layout: folders of a dozen modules at most, and flows whose files call each other."""
 
 import re
 from collections import Counter
