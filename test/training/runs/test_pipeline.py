@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import resource
@@ -21,7 +22,7 @@ pytest.importorskip('lightning_fabric')
 from tiny_runs import tiny_run  # noqa: E402
 
 from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
-from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
+from spike_depth_ros.checkpoint import load, load_info, save  # noqa: E402
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
 from spike_training.commands.evaluate import evaluate, with_changes  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
@@ -97,6 +98,9 @@ def test_a_trunk_of_imagenet_is_kept_or_learns_slowly(tmp_path, lite_weights, ra
     config = tiny_run(tmp_path / 'run', stage)
     config.model = ModelConfig(architecture='unet_lite', settings={'dim': 16, 'features': 8})
     work = build.make_work(build.context(config, stage, {}, torch.device('cpu')))
+    assert set(build.describe(config, stage).datasets) == {
+        'procedural world of this package', 'weights learnt on ImageNet-1k',
+    }  # fmt: skip
     groups = work.stage.optimizers()['main']
     slow = sum(p.numel() for g in groups if g['lr_scale'] == rate for p in g['params'])
     assert (slow > 1e6) == bool(rate)
@@ -262,3 +266,14 @@ def test_smoke(tmp_path):
         assert np.isfinite(estimator.predict(observation).depth).all()
     # Of one core: what else runs on the machine does not count.
     assert seconds < 90
+
+
+def test_a_checkpoint_names_what_the_stages_before_it_learnt_from(teacher_and_student, tmp_path):
+    config = teacher_and_student
+    info, weights = load(config.out / 'model.safetensors')
+    path = tmp_path / 'teacher.safetensors'
+    save(path, weights, dataclasses.replace(info, datasets={'rooms': 'CC BY 4.0'}))
+    here = build.context(config, config.stages[1], {'teacher': path}, torch.device('cpu'))
+    assert here.info.datasets == {
+        'rooms': 'CC BY 4.0', 'procedural world of this package': 'Apache-2.0',
+    }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any, Generic
 import torch
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.checkpoint import DepthInfo, load_info
 from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
@@ -26,6 +26,9 @@ from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, domains_of, fx_range, make_source, make_target
 from spike_training.sampling.sample import AnyBatch, Unlabelled
 from spike_training.settings.config import RunConfig, StageConfig
+
+IMAGENET_WEIGHTS = {'weights learnt on ImageNet-1k': 'Apache-2.0'}
+"""What timm's weights are and on which terms, as a checkpoint carries it along."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +53,14 @@ def context(
     here = dataclasses.replace(
         config, data=stage.data(config.data), model=stage.model(config.model, config.data)
     )
-    return Context(here, stage, describe(here, stage), trained, device)
+    info = describe(here, stage)
+    datasets = dict(info.datasets)
+    for name in stage.builds_on:
+        # What an earlier stage has learnt from is in the weights of this one, too.
+        path = trained.get([*trained][-1] if name == 'previous' else name)
+        datasets |= {} if path is None else load_info(path).datasets
+    info = dataclasses.replace(info, datasets=datasets)
+    return Context(here, stage, info, trained, device)
 
 
 def make_work(context: Context) -> Work[Any]:
@@ -142,7 +152,7 @@ def describe(config: RunConfig, stage: StageConfig) -> DepthInfo:
         fx_range=fx_range(config, domains),
         scale='metric',
         stage=stage.name,
-        datasets=datasets_of(domains),
+        datasets=datasets_of(domains) | (IMAGENET_WEIGHTS if stage.start == 'imagenet' else {}),
         package_version=spike_depth_ros.__version__,
         commit=source_commit(),
     )
