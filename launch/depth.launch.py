@@ -17,7 +17,7 @@ ARGUMENTS = {
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'config', 'spike_depth.yaml']),
         'YAML file of node parameters',
     ),
-    'checkpoint': ('', 'model file (.safetensors); empty: the shipped one'),
+    'checkpoint': ('', 'model file, or the name of a shipped model; empty: dpt_tiny'),
     'device': ('auto', 'auto, cpu or cuda'),
     'reliability': ('reliable', 'asked of the spike publisher: reliable or best_effort'),
     'namespace': ('', 'namespace of all nodes'),

@@ -21,7 +21,7 @@ ARGUMENTS = {
     'out': ('replay_out', 'folder for metrics.json, windows.csv and report.html'),
     'speed': ('1.0', 'times real time'),
     'protocol': ('', 'bicross: Garg crop, cap 80 m; empty: whole images'),
-    'checkpoint': ('', 'model file (.safetensors); empty: the shipped one'),
+    'checkpoint': ('', 'model file, or the name of a shipped model; empty: dpt_tiny'),
     'params_file': (
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'config', 'spike_depth.yaml']),
         'YAML file of node parameters',

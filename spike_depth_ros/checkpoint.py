@@ -214,11 +214,27 @@ Info = TypeVar('Info', bound=CheckpointInfo)
 """The metadata of one task, or of any."""
 
 
+SHIPPED = ('dpt_tiny',)
+"""Names of the models that ship with the package, the default first; docs/model_card.md."""
+
+
 def default_checkpoint() -> Path:
-    """Path of the checkpoint that ships with the package."""
-    return Path(
-        str(importlib.resources.files('spike_depth_ros') / 'assets' / 'dpt_tiny.safetensors')
-    )
+    """Path of the checkpoint that is used where none is named."""
+    return find_checkpoint(None)
+
+
+def find_checkpoint(name: str | os.PathLike[str] | None) -> Path:
+    """Path of a checkpoint, which may be missing.
+
+    Args:
+        name: One of ``SHIPPED``; a .safetensors file; empty or None: the default.
+    """
+    text = os.fspath(name or '')
+    text = SHIPPED[0] if text in ('', '.') else text  # Path('') is .
+    if text not in SHIPPED:
+        return Path(text)
+    folder = importlib.resources.files('spike_depth_ros') / 'assets'
+    return Path(str(folder / f'{text}.safetensors'))
 
 
 def onnx_path(path: str | os.PathLike[str]) -> Path:
@@ -349,7 +365,10 @@ def _read(
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise CheckpointError(f'{path}: no such checkpoint')
+        raise CheckpointError(
+            f'{path}: no such checkpoint; expected a .safetensors file or one of '
+            f'{", ".join(SHIPPED)}'
+        )
     try:
         with safe_open(os.fspath(path), framework='numpy') as file:
             metadata = file.metadata() or {}

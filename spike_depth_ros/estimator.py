@@ -17,7 +17,7 @@ from spike_depth_ros.backends import Backend, FloatImage, Layout, choose
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     DepthInfo,
-    default_checkpoint,
+    find_checkpoint,
     load,
     onnx_path,
 )
@@ -158,7 +158,8 @@ class DepthEstimator:
         """Load a checkpoint.
 
         Args:
-            path: The .safetensors file; None: the one that ships with the package.
+            path: The .safetensors file, or the name of a model that ships with the package; None:
+                its default.
             device: ``cpu``, ``cuda``, or ``auto``: a GPU that torch sees, else the CPU.
             backend: ``onnx`` (CPU), ``torch``, or ``auto``: torch on a GPU, onnx on a CPU.
             threads: CPU threads of one inference; 0: the backend's default, one per core.
@@ -169,7 +170,7 @@ class DepthEstimator:
                 its .onnx export is missing or stale.
             ValueError: This machine has no such device or backend.
         """
-        path = default_checkpoint() if path is None else path
+        path = find_checkpoint(path)
         info, tensors = load(path)
         if info.inputs != ('spikes',):
             raise CheckpointError(
@@ -191,7 +192,7 @@ class DepthEstimator:
             except CheckpointError as error:
                 raise CheckpointError(f'{path}: {error}') from None
         estimator = cls(info, runner, max_pixels)
-        estimator.checkpoint = Path(path)
+        estimator.checkpoint = path
         return estimator
 
     @property

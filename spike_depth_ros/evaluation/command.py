@@ -28,7 +28,7 @@ def argument_parser() -> argparse.ArgumentParser:
         type=Path,
         action='append',
         metavar='CKPT',
-        help='model file (.safetensors); give it again to compare models. Default: the shipped',
+        help='model file, or the name of a shipped model; give it again to compare models',
     )
     add('--out', type=Path, required=True, metavar='DIR', help='folder for the results')
     topics = parser.add_argument_group('topics')

@@ -16,7 +16,7 @@ import numpy as np
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag, BagError
-from spike_depth_ros.checkpoint import default_checkpoint
+from spike_depth_ros.checkpoint import find_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.evaluation.extremes import Contrasts
 from spike_depth_ros.evaluation.lockstep import Replay, Taken, Topics, TruthTopic
@@ -240,7 +240,7 @@ class _Pass:
 
 def labels(paths: Sequence[Path | None]) -> list[str]:
     """A short name for each model file, all different: its own, with its folder's if it must."""
-    files = [path or default_checkpoint() for path in paths]
+    files = [find_checkpoint(path) for path in paths]
     names = [file.stem for file in files]
     if len(set(names)) < len(names):
         names = [f'{file.resolve().parent.name}_{file.stem}' for file in files]

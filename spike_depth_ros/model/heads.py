@@ -84,10 +84,11 @@ class DepthHead(Head):
 
 
 class ConvexDepthHead(DepthHead):
-    """Depth whose last doubling is learned: outlines are not blurred by interpolation.
+    """Depth with a learned doubling, so that interpolation does not blur outlines.
 
-    Each pixel of twice the resolution is a convex combination of the 3x3 values around it
-    (Teed and Deng, RAFT, 2020, section 3.3). What is left of the input's size is bilinear.
+    Each pixel of the size that the network works on is a convex combination of the 3x3 values of
+    half that size around it (Teed and Deng, RAFT, 2020, section 3.3), with weights from a fourth
+    convolution. What ``pool`` enlarges is bilinear.
     """
 
     def __init__(

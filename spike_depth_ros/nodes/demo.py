@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spike_depth_ros.arguments import positive, sensor_size
-from spike_depth_ros.checkpoint import default_checkpoint, load_info
+from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import draw, show, summarise
@@ -209,7 +209,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         recording = open_recording(
             options.stream, options.size, allow_partial=options.allow_partial
         )
-        info = load_info(options.checkpoint or default_checkpoint())
+        info = load_info(find_checkpoint(options.checkpoint))
     except (RecordingError, ValueError, OSError) as error:
         raise process.UserError(str(error)) from error
     rate = options.rate or recording.rate_hz
@@ -249,7 +249,7 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     add('--seconds', type=positive, default=8.0, help='how long to play (looped). Default: 8')
     add('--out', type=Path, default=Path('demo_out'), help='default: demo_out')
-    add('--checkpoint', type=Path, help='model file; default: the one that ships')
+    add('--checkpoint', type=Path, help='model file, or the name of a shipped model')
     add('--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='default: auto')
     add('--backend', default='auto', choices=('auto', 'onnx', 'torch'), help='default: auto')
     return parser

@@ -36,7 +36,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from spike_depth_ros.checkpoint import default_checkpoint, load_info
+from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.inference import Inference
@@ -213,7 +213,7 @@ class SpikeDepthNode(LifecycleNode):
     def _load(self, path: str) -> DepthEstimator:
         load = functools.partial(
             DepthEstimator.from_checkpoint,
-            Path(path) if path else None,
+            path,
             device=self._settings['device'],
             backend=self._settings['backend'],
             threads=self._settings['threads'],
@@ -315,7 +315,7 @@ class SpikeDepthNode(LifecycleNode):
         result = parameters.review(parameters.DEPTH_PARAMETERS, changes, configured)
         new_model = next((c.value for c in changes if c.name == 'checkpoint'), None)
         if result.successful and configured and new_model is not None:
-            reason = self._refuse_model(Path(new_model) if new_model else default_checkpoint())
+            reason = self._refuse_model(find_checkpoint(new_model))
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
         return result

@@ -27,7 +27,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64, Header
 
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, load_info
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
 from spike_depth_ros.evaluation.results import (
@@ -143,7 +143,8 @@ class EvaluationNode(Node):
         try:
             read = parameters.values(self, EVALUATION_PARAMETERS)
             self._out = Path(read['out']) if read['out'] else None
-            self._info = load_info(Path(read['checkpoint'])) if read['checkpoint'] else None
+            model = read['checkpoint']
+            self._info = load_info(find_checkpoint(model)) if model else None
             if self._out is not None:
                 self._out.mkdir(parents=True, exist_ok=True)
                 clear(self._out)

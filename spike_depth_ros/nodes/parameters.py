@@ -70,7 +70,12 @@ class Parameter:
 
 
 DEPTH_PARAMETERS = (
-    Parameter('checkpoint', '', 'Model file (.safetensors); empty: the shipped one.', live=True),
+    Parameter(
+        'checkpoint',
+        '',
+        'Model file (.safetensors), or the name of a shipped model; empty: the default one.',
+        live=True,
+    ),
     Parameter(
         'device',
         'auto',

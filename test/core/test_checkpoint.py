@@ -18,15 +18,18 @@ from safetensors.numpy import save as serialise
 from spike_depth_ros.checkpoint import (
     FORMAT_VERSION,
     METADATA_KEY,
+    SHIPPED,
     TASKS,
     CheckpointError,
     CheckpointInfo,
     DepthInfo,
     default_checkpoint,
+    find_checkpoint,
     hash_weights,
     load,
     load_info,
     load_tensors,
+    onnx_path,
     save,
 )
 from spike_depth_ros.estimator import DepthEstimator
@@ -303,10 +306,28 @@ def test_the_shipped_checkpoint_says_what_it_is():
     info, tensors = load(default_checkpoint())
     assert (info.architecture, info.stage, info.scale) == ('dpt_tiny', 'bicross', 'metric')
     assert info.planes_range == (32, 512)
+    assert 2e6 <= sum(value.size for value in tensors.values()) <= 4e6
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_a_shipped_model_is_found_by_its_name(name):
+    path = find_checkpoint(name)
+    info = load_info(path)
+    assert info.architecture == name
     assert info.uncertainty_calibrated
     assert set(info.datasets.values()) == {'Apache-2.0'}
-    assert default_checkpoint().stat().st_size <= 8e6
-    assert 2e6 <= sum(value.size for value in tensors.values()) <= 4e6
+    for file in (path, onnx_path(path)):
+        assert file.stat().st_size <= 8 * 2**20
+
+
+def test_a_checkpoint_is_a_file_unless_it_is_a_shipped_name(tmp_path):
+    assert default_checkpoint() == find_checkpoint('') == find_checkpoint(SHIPPED[0])
+    assert find_checkpoint(tmp_path / SHIPPED[0]) == tmp_path / SHIPPED[0]
+    with pytest.raises(
+        CheckpointError,
+        match='unet_light: no such checkpoint; expected a .safetensors file or one of dpt_tiny',
+    ):
+        load_info(find_checkpoint('unet_light'))
 
 
 def test_the_multiple_of_the_input_follows_from_the_pixels_averaged_first():

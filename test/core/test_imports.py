@@ -31,14 +31,17 @@ UPWARDS = ('evaluation', 'runs', 'tables', 'reports', 'commands')
 
 FORBIDDEN = {
     'settings': UPWARDS,
-    'engine': UPWARDS,
+    'engine': (*UPWARDS, 'simulation'),
+    'runs': ('tables', 'commands'),
+    'tables': ('commands',),
+    'reports': ('commands',),
     'methods': ('runs', 'tables', 'reports', 'commands'),
     'sampling': (*UPWARDS, 'settings', 'simulation'),
     'simulation': (*UPWARDS, 'settings', 'engine'),
     'evaluation': ('runs', 'tables', 'reports', 'commands', 'settings'),
-    'scenes': (*UPWARDS, 'settings', 'engine', 'sampling'),
-    'sensor': (*UPWARDS, 'settings', 'engine', 'sampling'),
-    'datasets': (*UPWARDS, 'settings', 'engine', 'sampling'),
+    'scenes': (*UPWARDS, 'settings', 'engine', 'sampling', 'simulation'),
+    'sensor': (*UPWARDS, 'settings', 'engine', 'sampling', 'simulation'),
+    'datasets': (*UPWARDS, 'settings', 'engine', 'sampling', 'simulation'),
 }
 """By part of the training package: parts that it must not import."""
 

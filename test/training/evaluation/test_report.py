@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 
+import numpy as np
 import pytest
 
 pytest.importorskip('torch')
@@ -13,7 +15,11 @@ from tiny_stage import INFO
 
 from spike_training.errors import ConfigError
 from spike_training.evaluation import report as reports
-from spike_training.evaluation.predictors import median_depth_map, network_predictor
+from spike_training.evaluation.predictors import (
+    Estimate,
+    median_depth_map,
+    network_predictor,
+)
 from spike_training.evaluation.scores import evaluate_set
 
 
@@ -25,13 +31,21 @@ def report():
     return {'format': reports.FORMAT, 'stage': 'pre_src', 'sets': sets}
 
 
-def test_it_is_json_without_nan(tmp_path):
+def test_it_is_json_whatever_was_predicted(tmp_path):
+    def holes(batch):
+        depth = np.zeros(batch.depth[:, 0].shape, np.float32)
+        depth[0] = np.nan
+        return Estimate(depth, np.full_like(depth, np.nan))
+
     content = report()
-    content['sets']['source_indoor']['predictors']['network']['ordinal'] = None
+    content['sets'] = {'source_indoor': evaluate_set(holes, INFO, ramp_set(), {})}
     path = tmp_path / 'report.json'
-    path.write_bytes(reports.to_json(content))
-    assert 'NaN' not in path.read_text()
+    path.write_bytes(reports.to_json(content))  # refuses NaN and infinities
     assert reports.read_report(path) == content
+    found = content['sets']['source_indoor']
+    assert found['predictors']['network']['boundary_f1'] is None
+    assert math.isfinite(found['scales']['indoor'])
+    reports.show(content)
 
 
 @pytest.mark.parametrize('content', [{'styles': {}}, {'format': 3}])

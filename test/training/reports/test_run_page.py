@@ -108,7 +108,8 @@ class TestOfARun:
         for words in (
             'finished', '9 of 9', 'Target: the domain without labels',
             '1. teacher', '2. mono_cross', '3. bicross', 'Fine distillation', 'Discriminator',
-            'Criterion without target labels', 'Teacher from student', 'Learning rate',
+            'Criterion without target labels', 'mean prediction', 'shuffled input',
+            'Teacher from student', 'Learning rate',
             'data.height 32 128', 'bicross: adapt.start_batches 2 30', 'after 2 steps',
             'after 3 steps', 'Shown are 2 of 2', 'torch ' + torch.__version__,
         ):  # fmt: skip

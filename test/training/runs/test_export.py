@@ -17,8 +17,9 @@ import run  # noqa: E402
 
 from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
 from spike_depth_ros.checkpoint import (  # noqa: E402
+    SHIPPED,
     CheckpointError,
-    default_checkpoint,
+    find_checkpoint,
     load,
     load_info,
     onnx_path,
@@ -187,9 +188,10 @@ def test_the_statistics_of_batch_norm_are_those_of_the_batches():
     assert network[0].momentum == 0.1
 
 
-@pytest.mark.parametrize('path', [default_checkpoint(), onnx_path(default_checkpoint())])
-def test_shipped_files_name_no_path_of_the_machine_that_made_them(path):
-    assert_names_no_path(path)
+@pytest.mark.parametrize('name', SHIPPED)
+def test_shipped_files_name_no_path_of_the_machine_that_made_them(name):
+    assert_names_no_path(find_checkpoint(name))
+    assert_names_no_path(onnx_path(find_checkpoint(name)))
 
 
 def test_a_fresh_export_names_no_path_of_this_machine(exported):
@@ -202,10 +204,11 @@ def assert_names_no_path(file):
         assert trace not in content
 
 
-def test_shipped_export_holds_its_weights_as_the_checkpoint_does():
+@pytest.mark.parametrize('name', SHIPPED)
+def test_shipped_export_holds_its_weights_as_the_checkpoint_does(name):
     """Halves behind casts, not folded: the file is as small, and the same values."""
-    _, weights = load(default_checkpoint())
-    model = onnx.load(onnx_path(default_checkpoint()))
+    _, weights = load(find_checkpoint(name))
+    model = onnx.load(onnx_path(find_checkpoint(name)))
     stored = {onnx.numpy_helper.to_array(part).tobytes() for part in model.graph.initializer}
     convolutions = [name for name in weights if weights[name].ndim == 4]
     assert len(convolutions) > 30

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from spike_depth_ros.checkpoint import CheckpointError, load, save
+from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load, save
 from spike_depth_ros.model.registry import build_with_weights, weights_of
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
@@ -18,7 +18,7 @@ from spike_training.runs.adabn import (
     ADABN_BATCHES,
     adabn_problem,
     adapt_statistics,
-    recorded_source,
+    open_recordings,
     spread_windows,
     target_windows,
 )
@@ -42,7 +42,7 @@ def adabn(
     worse. The uncertainty is no longer calibrated for the new statistics.
 
     Args:
-        checkpoint: The .safetensors file of a network of spikes.
+        checkpoint: The .safetensors file of a network of spikes, or the name of a shipped model.
         out: The .safetensors file to write.
         config: The config.yaml of a run with a target: windows of its training scenes. Give this
             or recordings.
@@ -60,7 +60,7 @@ def adabn(
         raise ConfigError(
             f'batches is {batches} and batch_size {batch_size}: expected 1 and 2 or more'
         )
-    info, weights = load(checkpoint)
+    info, weights = load(find_checkpoint(checkpoint))
     if info.inputs != ('spikes',):
         raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
     network = build_with_weights(info, weights)
@@ -74,7 +74,7 @@ def adabn(
         windows = target_windows(config, info, batches, batch_size, place)
     else:
         assert recordings is not None
-        source = recorded_source(recordings, size, planes, info)
+        source = open_recordings(recordings, size, planes, info)
         windows = spread_windows(source, batches, batch_size, place)
     adapted = adapt_statistics(network, info, windows)
     save(out, weights_of(network), adapted)

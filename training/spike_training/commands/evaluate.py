@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from spike_depth_ros.checkpoint import load, write_atomically
+from spike_depth_ros.checkpoint import find_checkpoint, load, write_atomically
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
@@ -61,7 +61,8 @@ def evaluate(
             images, the plane rate, and the scenes of the median-depth baselines.
         out: The report to write, JSON, its folder is made if missing; with inputs_only a folder,
             refused unless empty.
-        checkpoint: The .safetensors file. Give this, predictions, or inputs_only.
+        checkpoint: The .safetensors file, or the name of a shipped model. Give this, predictions,
+            or inputs_only.
         predictions: Folder of depth maps, one for each sample: NAME.npy or .npz (depth and, if
             there is one, uncertainty: the half-width of the 68 % interval) of floats in metres
             along the optical axis, or NAME.png of uint16.
@@ -88,6 +89,8 @@ def evaluate(
     """
     if sum((checkpoint is not None, predictions is not None, inputs_only)) != 1:
         raise ConfigError('checkpoint, predictions or inputs_only: expected one of the three')
+    if per_metre is not None and predictions is None:
+        raise ConfigError('per_metre is given: expected it with predictions alone')
     planes = [planes] if isinstance(planes, int) else planes
     settings = with_changes(config, planes, None if data else samples)
     place = choose_device(device)
@@ -103,7 +106,7 @@ def evaluate(
         return
     make_folder(out.parent)
     if checkpoint is not None:
-        info, weights = load(checkpoint)
+        info, weights = load(find_checkpoint(checkpoint))
         settings.model.bins = info.bins
         check_size(settings, info)
         if not planes:

@@ -107,7 +107,7 @@ def samples(one: EvaluationSet) -> Iterator[Sample]:
 
 
 def _write(out: Path, part: EvaluationSet, sample: Sample) -> dict[str, object]:
-    """Writes a sample; its line in the index."""
+    """Write a sample and return its line of the index."""
     name = sample_name(part.name, sample.number)
     if not math.isfinite(sample.fx):
         raise DataSetError(f'{name}: no focal length is known; give it with the option fx')

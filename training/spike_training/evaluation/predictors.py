@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is scored: the depth of a network, or of anything else, for batches of labelled samples.
+"""Predictors: the depth of a network, or of anything else, for batches of labelled samples.
 
 Depth is compared at the canonical focal length, prediction and truth alike: relative figures are
 the same there as at the true one, and "beyond the range" is one number for all cameras.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
@@ -39,9 +40,6 @@ COLUMNS = {
     **{name: name.replace('_', ' ') for name in STRUCTURE_FIGURES},
 }
 """Figures of a predictor that are printed."""
-
-TABLE_WIDTH = 128
-"""Characters of a printed line of figures: so many that no column is cut off."""
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -107,7 +105,10 @@ def _show_set(scores: Mapping[str, Any], who: str) -> None:
         name = who if predictor == NETWORK else control_name(predictor)
         mark = '' if raw['complete'] else f', INCOMPLETE: coverage {cell(raw["coverage"])}'
         table.add_row(name + mark, *(cell(figures[key]) for key in COLUMNS))
-    Console(width=TABLE_WIDTH).print(table)
+    # As wide as it is, also where a terminal is narrower: no figure is cut off.
+    console = Console(width=1000)
+    width = Measurement.get(console, console.options, table).maximum
+    Console(width=width).print(table)
     found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
     print(
         f'68 % interval holds {cell(found["interval_coverage"])}, rank correlation with the '
@@ -123,4 +124,4 @@ def cell(value: float | None) -> str:
 
 def to_json(report: Mapping[str, Any]) -> bytes:
     """A report as a file holds it."""
-    return (json.dumps(report, indent=2) + '\n').encode()
+    return (json.dumps(report, indent=2, allow_nan=False) + '\n').encode()

@@ -24,6 +24,7 @@ from spike_depth_ros.evaluation.controls import (
     prediction_controls,
 )
 from spike_depth_ros.metrics import (
+    FLOOR_M,
     DepthErrors,
     Mean,
     Protocol,
@@ -270,5 +271,6 @@ def recording_scales(
     for depth, truth, name in zip(depths, truths, recordings, strict=True):
         scored = has_truth(truth) & ~np.isnan(depth)
         if scored.any():
-            ratios[name].append(float(np.median(truth[scored]) / np.median(depth[scored])))
+            predicted = max(float(np.median(depth[scored])), FLOOR_M)
+            ratios[name].append(float(np.median(truth[scored])) / predicted)
     return {name: float(np.median(own)) if own else 1.0 for name, own in ratios.items()}

@@ -78,7 +78,7 @@ def target_windows(
     return target_batches(settings, batches, batch_size, device)
 
 
-def recorded_source(path: Path, size: str, planes: int, info: DepthInfo) -> SpikeSource:
+def open_recordings(path: Path, size: str, planes: int, info: DepthInfo) -> SpikeSource:
     """Return the windows of recordings that have no depth.
 
     Args:

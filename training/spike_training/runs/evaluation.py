@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is evaluated: the test scenes of a config, or data sets; networks, or third-party depth."""
+"""Evaluation of networks and third-party depth on the test scenes of a config or on data sets."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class DataSets:
     rgb: bool = False
 
     def sets(self, device: torch.device) -> Iterator[EvaluationSet]:
-        """One set for each.
+        """Yield an evaluation set for each data set.
 
         Raises:
             DataSetError: A data set cannot be used, or fewer than two samples are wanted.

@@ -167,7 +167,7 @@ def target_parts(config: RunConfig) -> list[str]:
 def looked_at(
     source: ProceduralSource | LabelledSource, number: int, batch_size: int, assumed_fx: float
 ) -> Scenes:
-    """The first so many scenes of a source; of recordings so many frames, from all over them.
+    """Return the first scenes of a source, or frames spread over recordings.
 
     Args:
         source: Of the scenes.

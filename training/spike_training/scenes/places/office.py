@@ -49,7 +49,8 @@ def _furnish(draws: Draws, paint: Paint, ground: Ground, room: Room) -> None:
     """Add a block of desks to most rooms, and boards to the walls."""
     _boards(draws, paint, ground.solids, room)
     there = draws.chance(1, np.where(room.desk, 0.25, 0.9)) & ~room.corridor
-    # The block stands across the view or along it; its nearest desk is 0.5 to 2.5 m away.
+    # The block stands across the view or along it, the middle of its nearest desk 0.75 to 3.2 m
+    # away.
     bearing = room.yaw + draws(1, -0.35, 0.35)
     bearing = bearing + QUARTER * draws.choose(1, [0, 0, 0, 1, 2, 3])
     away = draws(1, 0.75, 1.0) + 2.2 * draws(1) ** 2
