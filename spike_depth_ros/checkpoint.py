@@ -214,8 +214,8 @@ Info = TypeVar('Info', bound=CheckpointInfo)
 """The metadata of one task, or of any."""
 
 
-SHIPPED = ('dpt_tiny',)
-"""Names of the models that ship with the package, the default first; docs/model_card.md."""
+SHIPPED = ('dpt_tiny', 'unet_lite')
+"""Names of the models that ship with the package, the default first: docs/model_card.md."""
 
 
 def default_checkpoint() -> Path:
