@@ -32,6 +32,7 @@ from spike_training.runs.sources import make_source  # noqa: E402
 from spike_training.settings.config import (  # noqa: E402
     ModelConfig,
     TargetConfig,
+    check,
     to_yaml,
 )
 
@@ -58,6 +59,42 @@ def test_a_stage_starts_from_the_one_before_where_the_shapes_fit(teacher_and_stu
     np.testing.assert_allclose(student[name], teacher[name], atol=1e-4)
     assert student['temporal.rates.0.weight'].shape[1] == 32
     assert teacher['temporal.colours.0.weight'].shape[1] == 3
+
+
+class TestStartFromAFile:
+    """A part of a training that goes on from the checkpoint of another one."""
+
+    def stage_of(self, run, start, **settings):
+        """The context of a stage that starts from a file."""
+        stage = PretrainConfig(name='more', start=str(start), **settings)
+        config = dataclasses.replace(run, stages=[stage])
+        check(config)
+        return build.context(config, stage, {}, torch.device('cpu'))
+
+    def test_it_has_all_of_its_weights_and_what_they_were_learnt_from(
+        self, teacher_and_student, tmp_path
+    ):
+        info, weights = load(teacher_and_student.out / 'model.safetensors')
+        path = tmp_path / 'part.safetensors'
+        save(path, weights, dataclasses.replace(info, datasets={'rooms': 'CC BY 4.0'}))
+        here = self.stage_of(teacher_and_student, path)
+        started = here.init_model().state_dict()
+        assert started.keys() == weights.keys()
+        for name, value in weights.items():
+            np.testing.assert_array_equal(started[name], value)
+        assert here.info.datasets['rooms'] == 'CC BY 4.0'
+
+    def test_what_does_not_fit_is_refused(self, teacher_and_student, tmp_path):
+        run = teacher_and_student
+        student = run.out / 'model.safetensors'
+        with pytest.raises(ConfigError, match=r"gone.safetensors': .*no such checkpoint"):
+            self.stage_of(run, tmp_path / 'gone.safetensors')
+        with pytest.raises(ConfigError, match='dpt_tiny of spikes: expected dpt_tiny of rgb'):
+            self.stage_of(run, student, input='rgb')
+        wider = {**run.model.settings, 'features': 12}
+        here = self.stage_of(run, student, settings=wider)
+        with pytest.raises(ConfigError, match=r'its decoder.* is \[.*that of more .*same sizes'):
+            here.init_model()
 
 
 def test_a_stage_starts_from_imagenet(tmp_path):

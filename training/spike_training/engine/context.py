@@ -14,6 +14,7 @@ from spike_depth_ros.checkpoint import DepthInfo, Tensors, load
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
 from spike_training.engine.fabric import is_first
+from spike_training.errors import ConfigError
 from spike_training.settings.config import RunConfig, StageConfig
 
 
@@ -45,8 +46,11 @@ class Context:
     def init_model(self) -> SpikeDepthNet:
         """Build a network with the weights that the stage starts from.
 
-        Random ones of torch's global generator, ImageNet's, or those of an earlier stage wherever
-        the shapes fit.
+        Random ones of torch's global generator, ImageNet's, those of an earlier stage wherever
+        the shapes fit, or those of a file.
+
+        Raises:
+            ConfigError: The file's network has other sizes.
         """
         stage = self.stage
         network = build(self.info)
@@ -54,10 +58,23 @@ class Context:
         if stage.start == 'imagenet':
             load_imagenet = IMAGENET[self.info.architecture][1]  # checked with the config
             load_imagenet(network.encoder, stage.imagenet)
+        elif stage.starts_from_file:
+            self._load_file(network, Path(stage.start))
         elif stage.start != 'scratch':
             name = [*self.trained][-1] if stage.start == 'previous' else stage.start
             self._load_matching_weights(network, self.trained[name])
         return network
+
+    def _load_file(self, network: SpikeDepthNet, path: Path) -> None:
+        own, given = network.state_dict(), self.load(path)[1]
+        for name in sorted(own.keys() | given.keys()):
+            sizes = [list(one[name].shape) if name in one else None for one in (given, own)]
+            if sizes[0] != sizes[1]:
+                raise ConfigError(
+                    f'start is {str(path)!r}: its {name} is {sizes[0]}, that of '
+                    f'{self.stage.name} {sizes[1]}; expected a network of the same sizes'
+                )
+        network.load_state_dict({name: torch.from_numpy(value) for name, value in given.items()})
 
     def trained_model(self, name: str) -> SpikeDepthNet:
         """Build the network of an earlier stage, with its weights."""

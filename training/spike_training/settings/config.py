@@ -292,8 +292,8 @@ class StageConfig:
         kind: Kind of the stage, one of those of the method.
         input: What the network sees: spikes, or rgb (a teacher of later stages).
         start: Weights to start from: scratch, previous (those of the stage before it in the
-            list, wherever the shapes fit), the name of an earlier stage, or imagenet (the encoder
-            of dpt_hybrid or unet_lite as timm has it).
+            list, wherever the shapes fit), the name of an earlier stage, imagenet (the encoder
+            of dpt_hybrid or unet_lite as timm has it), or a .safetensors file of the same network.
         average_with: The name of an earlier stage whose weights those that the stage hands on are
             averaged with, half and half; null: none. What a network forgot since then it gets
             back, and keeps most of what it learnt (Wortsman et al., "Robust fine-tuning of
@@ -396,6 +396,26 @@ class StageConfig:
             if self.steps is not None:
                 yield f'epochs is {self.epochs:g} and steps {self.steps}: expected one of them'
 
+    @property
+    def starts_from_file(self) -> bool:
+        """Whether ``start`` is a file of weights."""
+        return self.start.endswith('.safetensors')
+
+    def _file_problems(self, config: RunConfig) -> Problems:
+        from spike_depth_ros.checkpoint import CheckpointError, load_info
+
+        try:
+            info = load_info(self.start)
+        except (CheckpointError, OSError) as error:
+            yield f'start is {self.start!r}: {error}'
+            return
+        found, expected = (info.architecture, info.inputs), config.model.architecture
+        if found != (expected, (self.input,)):
+            yield (
+                f'start is {self.start!r}, {found[0]} of {", ".join(found[1])}: expected '
+                f'{expected} of {self.input}'
+            )
+
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield what is wrong between the stage, the run and the stages before it."""
         inputs = {earlier.name: earlier.input for earlier in before}
@@ -418,10 +438,12 @@ class StageConfig:
                     f"imagenet is 'package': there is one for unet_lite alone; of "
                     f'{config.model.architecture} expected hub or a file'
                 )
+        elif self.starts_from_file:
+            yield from self._file_problems(config)
         elif self.start not in ('scratch', *inputs):
             yield (
-                f'start is {self.start!r}: expected scratch, previous, imagenet or the name of an '
-                'earlier stage'
+                f'start is {self.start!r}: expected scratch, previous, imagenet, the name of an '
+                'earlier stage, or a .safetensors file'
             )
         average = self.average_with
         if average is not None and inputs.get(average) != self.input:
