@@ -59,7 +59,8 @@ def context(
         # What an earlier stage has learnt from is in the weights of this one, too.
         path = trained.get([*trained][-1] if name == 'previous' else name)
         path = Path(name) if name == stage.start and stage.starts_from_file else path
-        datasets |= {} if path is None else load_info(path).datasets
+        if path is not None and path.is_file():  # of a dry run there are none
+            datasets |= load_info(path).datasets
     info = dataclasses.replace(info, datasets=datasets)
     return Context(here, stage, info, trained, device)
 
