@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -161,6 +162,7 @@ class EvaluationNode(Node):
         self._depth_node = DepthNode()
         self._joining: dict[int, dict[str, Any]] = {}
         self._unjoined = 0
+        self._fx_px = 0.0
         self._refused_checkpoint = ''
         self._windows = diagnostics.Rate()
         self._started_ns = self.get_clock().now().nanoseconds
@@ -199,7 +201,7 @@ class EvaluationNode(Node):
                 self.get_logger().error(f'set the parameter checkpoint: {error}')
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
-        self._join(msg, 'fx_px', float(msg.k[0]))
+        self._fx_px = float(msg.k[0])
 
     def _on_truth(self, msg: Image) -> None:
         self._live.add_truth(Truth(stamp_ns(msg.header.stamp), msg))
@@ -213,16 +215,19 @@ class EvaluationNode(Node):
     def _on_preview(self, msg: Image) -> None:
         self._join(msg, 'preview', array_from_msg(msg))
 
-    def _join(self, msg: Image | CameraInfo, field: str, value: Any) -> None:
-        """Join the messages of a window by their stamp; what lacks one for long is given up."""
+    def _join(self, msg: Image, field: str, image: npt.NDArray[Any]) -> None:
+        """Bring the images of a window together; what lacks one for long is given up."""
         stamp = stamp_ns(msg.header.stamp)
-        parts = self._joining.setdefault(stamp, {})
-        parts[field] = value
-        wanted = {'depth', 'uncertainty', 'fx_px'}
-        wanted |= {'preview'} if self._out is not None else set()
-        if wanted <= parts.keys():
+        images = self._joining.setdefault(stamp, {})
+        images[field] = image
+        wanted = {'depth', 'uncertainty'} | ({'preview'} if self._out is not None else set())
+        if wanted <= set(images):
             del self._joining[stamp]
-            self._live.add_window(LiveWindow(stamp, **{'preview': None, **parts}))
+            preview = images.get('preview')
+            window = LiveWindow(
+                stamp, images['depth'], images['uncertainty'], preview, self._fx_px
+            )
+            self._live.add_window(window)
         while len(self._joining) > MAX_JOINING:
             oldest = self._joining.pop(next(iter(self._joining)))
             self._unjoined += 'depth' in oldest
