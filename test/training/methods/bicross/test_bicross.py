@@ -169,7 +169,7 @@ def test_what_cannot_be_is_named(tmp_path):
     text = '\n'.join(problems_of(config))
     for expected in (
         "stages[0].name is 'scratch': expected another one",
-        "stages[0].start is 'nowhere': expected scratch, previous, imagenet or the name",
+        "stages[0].start is 'nowhere': expected scratch, previous, imagenet, the name of an",
         "stages[1].input is 'rgb': expected spikes in a stage of kind cross_modality",
         "stages[1].teacher is 'scratch': expected the name of an earlier stage of RGB",
         'stages[2].teacher is None: expected the name of a stage in one of kind cross_modality',
