@@ -118,12 +118,6 @@ class ConvexDepthHead(DepthHead):
         weights = wide(self.weights(hidden)).reshape(-1, 4, 9, *share.shape[2:]).softmax(dim=2)
         return F.pixel_shuffle((weights * around[:, None]).sum(dim=2), 2)
 
-    def forward(self, f_dec: Tensor) -> Tensor:
-        """See :meth:`DepthHead.forward`."""
-        share = self.share(f_dec)
-        share = share if self.last == 1 else enlarge(share, self.last)
-        return torch.exp(share * self.log_range + self.log_min)
-
 
 class UncertaintyHead(Head):
     """Predicted relative error of the depth, at least 0."""

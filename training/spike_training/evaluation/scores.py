@@ -93,9 +93,11 @@ class SampleScore(PredictorScore):
 
     Attributes:
         recording: Depth errors after scaling each recording by one factor.
+        scales: That factor of each recording.
     """
 
     recording: DepthErrors
+    scales: Mapping[str, float]
 
     def figures(self, mean: Mean) -> dict[str, float]:
         """Those of :class:`PredictorScore`, and AbsRel and delta1 with one scale a recording."""
@@ -218,7 +220,7 @@ def evaluate_set(
         'rate_hz': one.rate_hz,
         'fx': [min(found.fx), max(found.fx)],
         'truth_share': float(known.mean()),
-        'scales': recording_scales(found.depth, found.truth, recordings),
+        'scales': scores[NETWORK].scales,
         'skipped': getattr(one.samples.source, 'skipped', {}),
         'left_out_by_reader': dict(one.left_out),
     }
@@ -241,9 +243,9 @@ def score_depth(
         DepthErrors(*ends, Protocol(alignment='median')),
         StructureErrors(*ends),
         DepthErrors(*ends),
+        recording_scales(depths, scored.truth, recordings),
     )
-    scales = recording_scales(depths, scored.truth, recordings)
-    factors = np.array([scales[name] for name in recordings], np.float32)
+    factors = np.array([found.scales[name] for name in recordings], np.float32)
     found.raw.add(depths, scored.truth)
     found.median.add(depths, scored.truth)
     found.structure.add(depths, scored.truth, scored.numbers)
