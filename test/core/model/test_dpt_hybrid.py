@@ -35,7 +35,9 @@ from spike_depth_ros.model.temporal_attention import TemporalAttention  # noqa: 
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME, VitHybrid, load_imagenet  # noqa: E402
 from spike_depth_ros.stream.window import Window  # noqa: E402
 
-TINY = load_info(default_checkpoint())
+TINY = dataclasses.replace(
+    load_info(default_checkpoint()), architecture='dpt_tiny', bins=32, settings={'pool': 4}
+)
 TINY = dataclasses.replace(TINY, settings=TINY.settings | {'pool': 1})
 REAL = dataclasses.replace(
     TINY,

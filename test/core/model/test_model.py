@@ -21,7 +21,9 @@ from spike_depth_ros.model.temporal import MIN_RATE, PlaneBinning, relative_rate
 from spike_depth_ros.stream import packing  # noqa: E402
 from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
 
-INFO = load_info(default_checkpoint())
+INFO = dataclasses.replace(
+    load_info(default_checkpoint()), architecture='dpt_tiny', bins=32, settings={'pool': 4}
+)
 SMALL = dataclasses.replace(
     INFO,
     bins=4,

@@ -100,3 +100,28 @@ def test_of_another_network_the_encoder_stays_and_the_temporal_module_learns():
     assert not any(p.requires_grad for p in network.encoder.parameters())
     assert not any(module.training for module in network.encoder.modules())
     assert all(p.requires_grad for p in network.temporal.parameters())
+
+
+@pytest.mark.parametrize(('rate', 'times'), [(0.0, 1), (0.5, 3)])
+def test_networks_of_a_stage_compute_each_view_once(lite, rate, times):
+    stage = cross_domain(lite, rate)
+    networks = [stage.student, stage.teacher, stage.start]
+    with torch.no_grad():
+        stage.teacher.decoder.fine[0][0].weight.mul_(2)  # what is behind the trunk is its own
+    stage.eval()
+    alone = []
+    for network in networks:
+        copied = copy.deepcopy(network)
+        copied.encoder.trunk.__dict__.pop('forward', None)
+        alone.append(copied)
+    computed = []
+    for trunk in {network.encoder.trunk for network in networks}:
+        trunk.conv_stem.register_forward_pre_hook(lambda *_: computed.append(1))
+    view, planes = torch.randint(0, 5, (2, 4, 64, 64)), torch.ones(4)
+    found = [network(view, planes).depth for network in networks]
+    assert len(computed) == times
+    for depth, other in zip(found, alone, strict=True):
+        assert torch.equal(depth, other(view, planes).depth)
+    assert not torch.equal(found[0], found[1])
+    stage.student(view + 1, planes)
+    assert len(computed) == times + 1

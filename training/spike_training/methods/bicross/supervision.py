@@ -7,10 +7,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
-from spike_depth_ros.model.unet_lite import PictureStem
 from spike_training.engine.optim import ParameterGroup, groups_of
 from spike_training.evaluation.predictors import canonical_depth
 from spike_training.methods.bicross.losses import (
@@ -22,6 +21,7 @@ from spike_training.methods.bicross.losses import (
     uncertainty_loss,
 )
 from spike_training.methods.bicross.settings import SupervisedConfig
+from spike_training.methods.bicross.trunk import trunk_of
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
@@ -32,24 +32,6 @@ SI_FORMS = {'plain': si_loss, 'rooted': si_loss_rooted, 'absolute': si_loss_abso
 def network_groups(network: SpikeDepthNet, config: SupervisedConfig) -> list[ParameterGroup]:
     """The trainable parameters of a network, its encoder at the rate that the stage says."""
     return groups_of(network, part=trunk_of(network), part_scale=config.encoder_rate)
-
-
-def trunk_of(network: SpikeDepthNet) -> nn.Module:
-    """What of a network ImageNet has weights for; its encoder, if that has no such part."""
-    trunk: nn.Module = getattr(network.encoder, 'trunk', network.encoder)
-    return trunk
-
-
-def hold_still(network: SpikeDepthNet, config: SupervisedConfig) -> None:
-    """Keeps the trunk as it is, its statistics too, where the stage says rate 0.
-
-    So does the module that makes a picture for it: what the trunk knows is pictures like that. To
-    be called whenever the network is put into training mode.
-    """
-    if config.encoder_rate == 0:
-        trunk_of(network).requires_grad_(False).eval()
-        if isinstance(network.temporal, PictureStem):
-            network.temporal.requires_grad_(False).eval()
 
 
 class Label(NamedTuple):

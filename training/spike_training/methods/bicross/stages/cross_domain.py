@@ -31,7 +31,8 @@ from spike_training.evaluation.statistics import batch_norms, estimate_statistic
 from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
 from spike_training.methods.bicross.losses import Threshold, uncertainty_loss
 from spike_training.methods.bicross.settings import CrossDomainConfig
-from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
+from spike_training.methods.bicross.supervision import Supervision, network_groups
+from spike_training.methods.bicross.trunk import hold_still, share_trunk
 from spike_training.methods.bicross.views import half, mirrored, strong_view
 from spike_training.sampling.sample import Batch, Pair, Unlabelled
 from spike_training.settings.config import ModelConfig
@@ -79,6 +80,7 @@ class CrossDomain(Stage[Pair]):
         self.student = student
         self.teacher = copy.deepcopy(student).requires_grad_(False).eval()
         self.start = copy.deepcopy(self.teacher)
+        share_trunk([student, self.teacher, self.start], config)
         adapt = config.adapt
         self.threshold = (
             Threshold(adapt.threshold, adapt.quantile) if adapt.filter else Threshold(quantile=1.0)

@@ -24,7 +24,8 @@ from spike_training.methods.bicross.losses import (
 )
 from spike_training.methods.bicross.projection import Projection
 from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig
-from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
+from spike_training.methods.bicross.supervision import Supervision, network_groups
+from spike_training.methods.bicross.trunk import hold_still
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 

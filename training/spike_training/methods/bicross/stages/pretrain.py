@@ -13,7 +13,8 @@ from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.methods.bicross.supervision import Supervision, hold_still, network_groups
+from spike_training.methods.bicross.supervision import Supervision, network_groups
+from spike_training.methods.bicross.trunk import hold_still
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
