@@ -125,6 +125,9 @@ def assert_close(found, expected, tolerance=1e-6, where=''):
         here = f'{where}/{name}'
         if isinstance(value, dict):
             assert_close(found[name], value, tolerance, here)
+        elif isinstance(value, list):
+            numbered = [dict(enumerate(content)) for content in (found[name], value)]
+            assert_close(*numbered, tolerance, here)
         elif isinstance(value, float):
             # The order of two nearly equal depths may change with their last digits.
             limit = max(tolerance, 1e-4) if name == 'ordinal' else tolerance

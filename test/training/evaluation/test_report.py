@@ -85,3 +85,34 @@ def test_the_first_lines_tell_whether_controls_are_beaten(capsys):
     )
     assert any('target, indoor, test: 12 windows of 1 recordings, 0 left out' in k for k in lines)
     assert any('boundary f1' in line and 'ordinal' in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ('coverage', 'printed'),
+    [
+        (0.68, '0.680'),
+        (0.73, '0.730'),
+        (0.63, '0.630'),
+        (0.731, '0.731, not calibrated here'),
+        (0.62, '0.620, not calibrated here'),
+        (None, '-'),
+    ],
+)
+def test_a_miss_of_more_than_five_points_is_not_calibrated(coverage, printed):
+    assert reports.coverage_cell(coverage) == printed
+
+
+def test_the_coverage_of_each_range_of_depth_is_printed(capsys):
+    content = report()
+    rows = [
+        {'from': 0.0, 'to': 1.0, 'share': 0.001, 'interval_coverage': 0.1},
+        {'from': 1.0, 'to': 2.0, 'share': 0.699, 'interval_coverage': 0.7},
+        {'from': 80.0, 'to': None, 'share': 0.3, 'interval_coverage': 0.5},
+    ]
+    content['sets'] = {'a': {**content['sets']['source_indoor'], 'by_distance': rows}}
+    reports.show(content)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith('  at ')]
+    assert lines == [
+        '  at 1 to 2 m (69.9 % of the pixels): 0.700',
+        '  at 80 m and more (30.0 % of the pixels): 0.500, not calibrated here',
+    ]

@@ -101,6 +101,25 @@ class TestGeneratedScenes:
         assert report()['tables']['network']['structure'] == expected.report()
         assert expected.ordinal > 0.8
 
+    def test_the_uncertainty_is_broken_down_by_distance(self):
+        depths, truths, _ = (np.concatenate(parts) for parts in zip(*predictions(), strict=True))
+        inside = np.abs(depths - truths) <= 0.1 * depths
+        near = (truths >= 5) & (truths < 8)
+        found = report()
+        (row,) = [row for row in found['by_distance'] if row['from'] == 5]
+        assert row['interval_coverage'] == pytest.approx(inside[near].mean(), abs=1e-3)
+        assert row['share'] == pytest.approx(near.sum() / np.isfinite(truths).sum())
+        assert sum(row['share'] for row in found['by_distance']) == pytest.approx(1)
+
+    def test_the_sparsification_curve_begins_at_the_error(self):
+        found = report()
+        curve, images = found['sparsification'], found['tables']['network']['raw']
+        error = images['mean_over_images']['abs_rel']
+        assert curve['by_uncertainty'][0] == pytest.approx(error, rel=1e-6)
+        assert curve['oracle'][-1] < 0.6 * curve['by_uncertainty'][-1]
+        area = np.mean(np.subtract(curve['by_uncertainty'], curve['oracle']))
+        assert area == pytest.approx(found['uncertainty']['ause'], rel=0.1)
+
     def test_the_scenes_of_a_set_count_as_one_recording(self):
         assert report()['scales'].keys() == {'indoor'}
 

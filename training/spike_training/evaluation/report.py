@@ -14,8 +14,15 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
+from spike_depth_ros.evaluation.report.charts import INTERVAL
 from spike_depth_ros.metrics import STRUCTURE_FIGURES
 from spike_training.errors import ConfigError
+
+TOLERANCE = 0.05
+"""Distance of the interval's coverage from ``INTERVAL`` above which it is not calibrated."""
+
+LEAST_SHARE = 0.005
+"""Ranges of depth that hold a smaller share of the pixels are not printed."""
 
 FORMAT = 2
 """Of reports; 1 had a tree for each kind of evaluation."""
@@ -105,16 +112,40 @@ def _show_set(scores: Mapping[str, Any], who: str) -> None:
         name = who if predictor == NETWORK else control_name(predictor)
         mark = '' if raw['complete'] else f', INCOMPLETE: coverage {cell(raw["coverage"])}'
         table.add_row(name + mark, *(cell(figures[key]) for key in COLUMNS))
-    # As wide as it is, also where a terminal is narrower: no figure is cut off.
+    print_table(table)
+    found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
+    print(
+        f'68 % interval holds {coverage_cell(found["interval_coverage"])}, AUSE '
+        f'{cell(found["ause"])}, rank correlation with the error '
+        f'{cell(found["rank_correlation"])}; sky recall {cell(sky["recall"])}, precision '
+        f'{cell(sky["precision"])}'
+    )
+    for row in scores['by_distance']:
+        if row['share'] >= LEAST_SHARE:
+            print(
+                f'  at {_depth_range(row)} ({100 * row["share"]:.1f} % of the pixels): '
+                f'{coverage_cell(row["interval_coverage"])}'
+            )
+
+
+def _depth_range(row: Mapping[str, float | None]) -> str:
+    """Ends of a bin of true depth; the last one is open."""
+    low, high = row['from'], row['to']
+    return f'{low:g} m and more' if high is None else f'{low:g} to {high:g} m'
+
+
+def coverage_cell(coverage: float | None) -> str:
+    """Share of the truth in the 68 % interval, marked where it misses by over ``TOLERANCE``."""
+    # Rounded, so that 0.73 is no miss by its last bits.
+    missed = coverage is not None and round(abs(coverage - INTERVAL), 6) > TOLERANCE
+    return cell(coverage) + (', not calibrated here' if missed else '')
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as it is, also where a terminal is narrower: nothing is cut off."""
     console = Console(width=1000)
     width = Measurement.get(console, console.options, table).maximum
     Console(width=width).print(table)
-    found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
-    print(
-        f'68 % interval holds {cell(found["interval_coverage"])}, rank correlation with the '
-        f'error {cell(found["rank_correlation"])}; sky recall {cell(sky["recall"])}, precision '
-        f'{cell(sky["precision"])}'
-    )
 
 
 def cell(value: float | None) -> str:

@@ -23,6 +23,8 @@ from spike_depth_ros.evaluation.controls import (
     finite_depth,
     prediction_controls,
 )
+from spike_depth_ros.evaluation.results import without_nan
+from spike_depth_ros.evaluation.scores import ErrorBreakdown
 from spike_depth_ros.metrics import (
     FLOOR_M,
     DepthErrors,
@@ -127,6 +129,7 @@ class Predicted(NamedTuple):
         numbers: Of the samples in their source.
         fx: Their focal lengths, pixels.
         uncertainty: Errors of the predicted half-widths.
+        breakdown: By distance and uncertainty, and curves of the uncertainty.
     """
 
     depth: FloatImage
@@ -134,6 +137,7 @@ class Predicted(NamedTuple):
     numbers: list[int]
     fx: list[float]
     uncertainty: UncertaintyErrors
+    breakdown: ErrorBreakdown
 
 
 def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) -> Predicted:
@@ -152,6 +156,7 @@ def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) ->
     numbers: list[int] = []
     fx: list[float] = []
     uncertainty = UncertaintyErrors(limits.min_depth, limits.max_depth)
+    breakdown = ErrorBreakdown((limits.min_depth, limits.max_depth))
     for batch in one.samples:
         if not batch.fx.isfinite().all():
             where = one.recording(int(batch.index[0]))
@@ -159,13 +164,17 @@ def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) ->
         depth, half_width = predictor(batch)
         truth = canonical_depth(batch, limits.canonical_fx)[:, 0].cpu().numpy()
         uncertainty.add(depth, half_width, truth)
+        for image in zip(depth, half_width, truth, strict=True):
+            breakdown.add(*image)
         depths.append(finite_depth(depth, limits.min_depth, limits.max_depth))
         truths.append(truth)
         numbers += batch.index.tolist()
         fx += batch.fx.tolist()
     if len(numbers) < 2:
         raise DataSetError(f'{one.name}: {len(numbers)} labelled samples, expected 2 or more')
-    return Predicted(np.concatenate(depths), np.concatenate(truths), numbers, fx, uncertainty)
+    return Predicted(
+        np.concatenate(depths), np.concatenate(truths), numbers, fx, uncertainty, breakdown
+    )
 
 
 def evaluate_set(
@@ -216,6 +225,8 @@ def evaluate_set(
         **comparison.report(),
         'tables': {name: score.tables() for name, score in scores.items()},
         'uncertainty': found.uncertainty.report(),
+        'by_distance': without_nan(found.breakdown.by_distance.rows()),
+        'sparsification': found.breakdown.sparsification(),
         'planes': [*one.planes],
         'rate_hz': one.rate_hz,
         'fx': [min(found.fx), max(found.fx)],

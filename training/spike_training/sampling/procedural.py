@@ -23,7 +23,8 @@ from spike_training.scenes.world import World
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.exposure import count_spikes, phases
 
-_SEGMENTS = 4
+SEGMENTS = 4
+"""Of a window, between whose ends light is linear."""
 _METER_STEP = 4
 _AHEAD = 256
 _PIXELS = 1 << 23
@@ -174,6 +175,17 @@ class ProceduralSource:
         light, knots = self._light(rendering, scenes, planes)
         keys = torch.from_numpy(scenes.phase).to(self.device)
         counts, lengths = self._counts(light, knots, keys)
+        return self._batch(indices, scenes, rendering, counts, lengths)
+
+    def _batch(
+        self,
+        indices: Sequence[int],
+        scenes: Scenes,
+        rendering: Rendering,
+        counts: Tensor,
+        lengths: Tensor,
+    ) -> Batch:
+        """Join counts, and the planes of their bins, with what is known of rendered scenes."""
         rgb = None
         if rendering.rgb is not None:
             level = np.full_like(scenes.rate, _RGB_LEVEL)
@@ -186,7 +198,7 @@ class ProceduralSource:
             rgb=rgb,
             depth=rendering.depth[:, None],
             fx=focal * self.width,
-            index=torch.as_tensor(indices, dtype=torch.int64, device=self.device),
+            index=torch.as_tensor(list(indices), dtype=torch.int64, device=self.device),
         )
 
     def _parts(self, number: int) -> list[slice]:
@@ -235,7 +247,7 @@ def expose(luminance: Tensor, rate: Array) -> Tensor:
 
 
 def moving(
-    luminance: Tensor, flow: Tensor, planes: int, rate_hz: float
+    luminance: Tensor, flow: Tensor, planes: int, rate_hz: float, segments: int = SEGMENTS
 ) -> tuple[Tensor, list[int]]:
     """Luminance at a few instants of a window, from one image and its motion.
 
@@ -247,12 +259,13 @@ def moving(
         flow: Pixels per second, ``[B, 2, H, W]``.
         planes: Window length.
         rate_hz: Planes per second.
+        segments: Of equal length between the knots, at most; no shorter than a plane.
 
     Returns:
         ``[B, K, H, W]`` and the planes of these knots, from 0 to ``planes``.
     """
     reference = reference_index('middle', planes)
-    knots = sorted({round(k * planes / _SEGMENTS) for k in range(_SEGMENTS + 1)} | {0, planes})
+    knots = sorted({round(k * planes / segments) for k in range(segments + 1)} | {0, planes})
     _, height, width = luminance.shape
     # In the units of grid_sample the image reaches from -1 to 1.
     x = (torch.arange(width, device=flow.device) + 0.5) * (2 / width) - 1

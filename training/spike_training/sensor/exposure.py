@@ -20,8 +20,8 @@ from spike_depth_ros.stream import packing
 
 _BITS = 24
 _QUANTA = 1 << _BITS
-_LONGEST = 126
-"""Planes whose charge, and the charge left, int32 holds."""
+LONGEST_BIN = 126
+"""Planes of a bin at most: their charge, and the charge left, fit into int32."""
 
 
 def phases(keys: Tensor, height: int, width: int) -> Tensor:
@@ -103,7 +103,7 @@ def count_spikes(
             each of them is missing, or bins of more than 126 planes.
     """
     check_knots(luminance, knots)
-    window = Bins(knots[-1], bins, _LONGEST)
+    window = Bins(knots[-1], bins, LONGEST_BIN)
     start, slope = knot_quanta(luminance, knots)
     batch, _, height, width = luminance.shape
     counts = luminance.new_empty((batch, len(window.cells), height, width), dtype=torch.uint8)

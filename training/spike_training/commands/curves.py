@@ -1,0 +1,192 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``curves``: how the depth of a checkpoint depends on the conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.table import Table
+
+from spike_depth_ros import pictures
+from spike_depth_ros.checkpoint import (
+    CheckpointError,
+    find_checkpoint,
+    load,
+    write_atomically,
+)
+from spike_training.disk import make_folder
+from spike_training.engine.fabric import choose_device
+from spike_training.errors import ConfigError
+from spike_training.evaluation.curves import make_sweeps, measure
+from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
+from spike_training.evaluation.report import cell, print_table, to_json
+from spike_training.reports.condition_charts import condition_charts
+from spike_training.runs.evaluation import check_size
+from spike_training.sampling.conditions import Condition, ConditionSource
+from spike_training.settings.config import RunConfig
+from spike_training.settings.reading import load_config
+
+FORMAT = 1
+"""Of ``curves.json``."""
+
+CAMERAS = {'spike': 'spike', 'spike_same_exposure': 'spike long', 'frame': 'frame'}
+"""Cameras that are compared, by their keys in the report; as tables call them."""
+
+COLUMNS = {'abs_rel': 'AbsRel', 'delta1': 'delta1', 'abs_rel_raw': 'in metres'}
+"""Figures of a camera; the last one is left out of tables that compare cameras."""
+
+
+def curves(
+    config: Path,
+    out: Path,
+    checkpoint: Path,
+    scenes: int = 100,
+    planes: Sequence[int] = (16, 32, 64, 128, 256, 512, 1280),
+    mean_rate: Sequence[float] = (0.02, 0.05, 0.1, 0.2, 0.4),
+    rate_hz: Sequence[float] = (5e3, 10e3, 20e3, 40e3),
+    speed: Sequence[float] = (0, 0.5, 1, 2, 4, 8),
+    frame_spikes: float = 16.0,
+    device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+) -> None:
+    """Measure how depth depends on window, light, plane rate and speed, beside a frame camera.
+
+    Generated scenes of the split test, the styles of the config in turn, are seen under each
+    condition. One variable is changed at a time around the config's plane rate and middle window
+    length, and the scenes' own light and speed; all conditions see the same scenes. Errors are
+    means over scenes, median-scaled.
+
+    The frame camera has the same pixels, and no resolution in time: its exposure lasts as long as
+    a pixel takes, on average, to collect the charge of frame_spikes spikes (frame_spikes / mean
+    rate planes), so that in the dark the exposure and the motion blur grow. It has 16 bits and no
+    noise. It is compared over speed, and over light at speed 4; there also with spike windows as
+    long as the exposure, which hold the same charge.
+
+    Flicker is the median over pixels of abs(ln d - ln d') of two successive windows of a stream,
+    its mean over scenes: with nothing moving, and at the scenes' own speed.
+
+    Args:
+        config: A config: styles, seed, size of images, batch size, default window and plane rate.
+        out: Folder of curves.json and curves.png, made if missing.
+        checkpoint: The .safetensors file of a network of spikes, or the name of a shipped model.
+        scenes: Number of scenes, of all styles together.
+        planes: Window lengths.
+        mean_rate: Mean firing rates, the share of the planes in which a pixel fires: the light.
+        rate_hz: Plane rates. The light per plane stays.
+        speed: Factors on the motion of the image; lamps flicker as before.
+        frame_spikes: Spikes whose charge the frame camera's exposure collects, mean over pixels.
+        device: cpu, cuda, or auto: a GPU where torch sees one.
+
+    Raises:
+        ConfigError: The settings are wrong, or the config has recordings in place of scenes.
+        CheckpointError: The checkpoint cannot be used.
+    """
+    settings = load_config(config)
+    _check(settings, scenes, frame_spikes)
+    lengths = sorted(settings.data.planes)
+    default = Condition(lengths[len(lengths) // 2], settings.data.rate_hz)
+    values = {'planes': planes, 'mean_rate': mean_rate, 'rate_hz': rate_hz, 'speed': speed}
+    sweeps = make_sweeps(default, values, frame_spikes)
+    info, weights = load(find_checkpoint(checkpoint))
+    if info.inputs != ('spikes',):
+        raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
+    check_size(settings, info)
+    make_folder(out)
+    place = choose_device(device)
+    predictor = network_predictor(build_for_evaluation(info, weights, place), info)
+    source = _source(settings, default, info.bins, place)
+    size = settings.evaluate.batch_size
+    batches = [range(k, min(k + size, scenes)) for k in range(0, scenes, size)]
+    report = {
+        'format': FORMAT,
+        'stage': info.stage,
+        'weights_sha256': info.weights_sha256,
+        'seed': settings.seed,
+        'styles': list(settings.data.styles),
+        'size': [source.height, source.width],
+        'scenes': scenes,
+        'frame_spikes': frame_spikes,
+        **measure(predictor, info, source, batches, default, sweeps),
+    }
+    write_atomically(out / 'curves.json', to_json(report))
+    pictures.save_png(condition_charts(report), out / 'curves.png')
+    show(report)
+    print(f'written: {out / "curves.json"}, {out / "curves.png"}')
+
+
+def _check(settings: RunConfig, scenes: int, frame_spikes: float) -> None:
+    wrong = [
+        f'{name} is {value:g}: expected {expected}'
+        for name, value, good, expected in (
+            ('scenes', scenes, scenes >= 2, '2 or more'),
+            ('frame_spikes', frame_spikes, 0 < frame_spikes < math.inf, 'above 0'),
+        )
+        if not good
+    ]
+    if settings.data.recordings:
+        wrong.append('data.recordings is given: expected a config of generated scenes')
+    if wrong:
+        raise ConfigError('; '.join(wrong))
+
+
+def _source(
+    settings: RunConfig, default: Condition, bins: int, device: torch.device
+) -> ConditionSource:
+    """The test scenes of a config."""
+    return ConditionSource(
+        styles=tuple(settings.data.styles),
+        seed=settings.seed,
+        height=settings.data.height,
+        width=settings.data.width,
+        planes=(default.planes,),
+        rate_hz=default.rate_hz,
+        device=device,
+        split='test',
+        bins=bins,
+    )
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print a table of each curve, and the flicker."""
+    print(
+        f'{report["stage"]}: {report["scenes"]} generated scenes of '
+        f'{", ".join(report["styles"])}; means over scenes, median-scaled '
+        'but for "in metres"'
+    )
+    for curve in report['curves'].values():
+        print_table(_table(curve, report['frame_spikes']))
+    flicker = report['flicker']
+    print(
+        f"flicker, median |ln d - ln d'| of successive windows: nothing moves "
+        f'{cell(flicker["static"])}, own speed {cell(flicker["moving"])}'
+    )
+
+
+def _table(curve: Mapping[str, Any], frame_spikes: float) -> Table:
+    """Lay out a curve: the figures of each camera, then the differences of the frame camera."""
+    points = curve['points']
+    cameras = [name for name in CAMERAS if name in points[0]]
+    others = points[0].get('frame_minus', ())
+    compared = 'frame' in cameras
+    title = curve['title'] + (f'; frame camera of {frame_spikes:g} spikes' if compared else '')
+    figures = {k: v for k, v in COLUMNS.items() if not compared or k != 'abs_rel_raw'}
+    table = Table(curve['variable'], title=title)
+    for name in cameras:
+        label = f'{CAMERAS[name]} ' if compared else ''
+        for figure in figures.values():
+            table.add_column(label + figure)
+    for name in others:
+        table.add_column(f'frame - {CAMERAS[name]}, 95 %')
+    for point in points:
+        row = [f'{point["value"]:g}']
+        for name in cameras:
+            row += [cell(point[name][key]) for key in figures]
+        for name in others:
+            found = point['frame_minus'][name]
+            row.append(f'{cell(found["abs_rel"])} ± {cell(found["half_width_95"])}')
+        table.add_row(*row)
+    return table
