@@ -29,6 +29,15 @@ FORMAT_VERSION = 1
 
 METADATA_KEY = 'spike_depth_ros'
 
+MAX_METADATA_BYTES = 1_000_000
+"""Metadata that are read at most. Reading 60 MB takes seconds, in which Python takes no packet."""
+
+MAX_PLANES = 100_000
+"""Planes of a window, and bins, at most."""
+
+MAX_POOL = 16
+"""Image pixels per side of a pixel that the network works on, at most."""
+
 BIT_MAPPING = 'count'
 """A spike counts 1, no spike 0: the one bit mapping that the estimator feeds so far."""
 
@@ -96,7 +105,8 @@ class CheckpointInfo:
         for name, (fits, expected) in self._checks().items():
             value = getattr(self, name)
             if not fits(value):
-                raise CheckpointError(f'field {name} is {value!r}, expected {expected}')
+                raise CheckpointError(f'field {name} is {_short(value)}, expected {expected}')
+        _ = self.pool
 
     @classmethod
     def _checks(cls) -> Mapping[str, _Check]:
@@ -105,14 +115,12 @@ class CheckpointInfo:
 
     @property
     def pool(self) -> int:
-        """Image pixels per side of a pixel that the network works on.
-
-        Raises:
-            CheckpointError: The settings say something else than a number of pixels.
-        """
+        """Image pixels per side of a pixel that the network works on."""
         pool = self.settings.get('pool', 1)
-        if not isinstance(pool, int) or pool < 1:
-            raise CheckpointError(f'field settings.pool is {pool!r}, expected 1 or more')
+        if not isinstance(pool, int) or isinstance(pool, bool) or not 1 <= pool <= MAX_POOL:
+            raise CheckpointError(
+                f'field settings.pool is {_short(pool)}, expected a count from 1 to {MAX_POOL}'
+            )
         return pool
 
     @property
@@ -120,9 +128,6 @@ class CheckpointInfo:
         """Images are enlarged to multiples of this many pixels each way, edges repeated.
 
         The network's tokens are 16 of its own pixels apart.
-
-        Raises:
-            CheckpointError: As :attr:`pool`.
         """
         return 16 * self.pool
 
@@ -145,6 +150,8 @@ class CheckpointInfo:
             fields = json.loads(text)
         except ValueError as error:
             raise CheckpointError(f'its metadata is not JSON ({error})') from None
+        except RecursionError:
+            raise CheckpointError('its metadata are nested too deeply') from None
         if not isinstance(fields, dict):
             raise CheckpointError('its metadata is not a JSON object')
         version = fields.get('format_version')
@@ -159,7 +166,7 @@ class CheckpointInfo:
         if missing := known - set(fields):
             raise CheckpointError(f'its metadata lacks field {min(missing)}')
         if unknown := set(fields) - known:
-            raise CheckpointError(f'its metadata has unknown field {min(unknown)}')
+            raise CheckpointError(f'its metadata has unknown field {_short(min(unknown))}')
         for name, value in fields.items():
             if isinstance(value, list):
                 fields[name] = tuple(value)
@@ -214,7 +221,7 @@ Info = TypeVar('Info', bound=CheckpointInfo)
 """The metadata of one task, or of any."""
 
 
-SHIPPED = ('dpt_tiny', 'unet_lite')
+SHIPPED = ('unet_lite',)
 """Names of the models that ship with the package, the default first: docs/model_card.md."""
 
 
@@ -354,7 +361,8 @@ def _kind_of(fields: Mapping[str, Any]) -> type[CheckpointInfo]:
     task = fields['task']
     if not isinstance(task, str) or task not in TASKS:
         raise CheckpointError(
-            f'field task is {task!r}, this version of spike_depth_ros knows {", ".join(TASKS)}'
+            f'field task is {_short(task)}, this version of spike_depth_ros knows '
+            f'{", ".join(TASKS)}'
         )
     return TASKS[task]
 
@@ -369,6 +377,7 @@ def _read(
             f'{path}: no such checkpoint; expected a .safetensors file or one of '
             f'{", ".join(SHIPPED)}'
         )
+    _check_size_of_metadata(Path(path))
     try:
         with safe_open(os.fspath(path), framework='numpy') as file:
             metadata = file.metadata() or {}
@@ -391,6 +400,20 @@ def _read(
     return info, content
 
 
+def _check_size_of_metadata(path: Path) -> None:
+    """Refuse metadata above the limit, before they are read.
+
+    A .safetensors file begins with the length of its header: metadata and the list of tensors.
+    """
+    with path.open('rb') as file:
+        length = int.from_bytes(file.read(8), 'little')
+    if MAX_METADATA_BYTES < length <= path.stat().st_size:
+        raise CheckpointError(
+            f'{path}: its metadata take {length / 1e6:.1f} MB, expected at most '
+            f'{MAX_METADATA_BYTES / 1e6:g} MB'
+        )
+
+
 def _get_all(file: Any) -> Tensors:
     # An open file has keys(), but does not iterate.
     names = file.keys()
@@ -399,6 +422,12 @@ def _get_all(file: Any) -> Tensors:
 
 def _one_line(error: Exception) -> str:
     return ' '.join(str(error).split())
+
+
+def _short(value: object) -> str:
+    """A value for a message of one line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f'{text[:80]}...'
 
 
 def _is_int(value: object) -> bool:
@@ -419,6 +448,10 @@ def _positive(value: object) -> bool:
 
 def _count(value: object) -> bool:
     return _is_int(value) and _positive(value)
+
+
+def _count_of_planes(value: object) -> bool:
+    return _count(value) and isinstance(value, int) and value <= MAX_PLANES
 
 
 def _pair(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
@@ -460,9 +493,9 @@ _FIELDS: dict[str, _Check] = {
     'outputs': (_names, 'a list of names'),
     'architecture': (_text, 'a name'),
     'settings': (_map_of(lambda value: True), 'an object'),
-    'planes': (_count, 'a count of at least 1'),
+    'planes': (_count_of_planes, f'a count from 1 to {MAX_PLANES}'),
     'planes_range': (_range(_count), 'two ascending counts of at least 1'),
-    'bins': (_count, 'a count of at least 1'),
+    'bins': (_count_of_planes, f'a count from 1 to {MAX_PLANES}'),
     'rate_hz_range': (_range(_positive), 'two ascending numbers above 0'),
     'bit_mapping': _one_of(BIT_MAPPING),
     'sensor_size': (lambda v: v is None or _pair(_count)(v), 'null or height and width'),

@@ -22,6 +22,8 @@ from spike_depth_ros.checkpoint import (
     onnx_path,
 )
 from spike_depth_ros.metrics import BEYOND
+from spike_depth_ros.stream import health as stream_health
+from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import Window
 
 MIN_PIXELS = 16
@@ -29,6 +31,12 @@ MIN_PIXELS = 16
 
 MAX_PIXELS = 400_000
 """Sensors with more pixels are binned 2x2 before the network."""
+
+LIGHT_ROWS = 32
+"""Rows of a window, at least, that its light is judged by; all of a sensor with fewer than 64."""
+
+MIN_SATURATED_PLANES = 16
+"""In shorter windows ordinary pixels fire in every plane by chance."""
 
 TOO_NEAR = 1.02
 """A depth up to this multiple of the model's minimum is published as -Inf (REP 117)."""
@@ -44,16 +52,26 @@ class Observation:
             camera is not calibrated, then depth is as if it were the canonical one.
 
     Raises:
-        ValueError: The focal length is negative or not finite.
+        TypeError: The window is none.
+        ValueError: The focal length is no number, negative or not finite.
     """
 
     window: Window
     fx_px: float | None = None
 
     def __post_init__(self) -> None:
-        if self.fx_px is not None and not (self.fx_px >= 0 and math.isfinite(self.fx_px)):
+        if not isinstance(self.window, Window):
+            raise TypeError(
+                f'window of type {type(self.window).__name__}: expected a Window, made of planes '
+                'by Window.from_planes(spikes, rate_hz)'
+            )
+        if self.fx_px is None:
+            return
+        fx: object = self.fx_px
+        number = isinstance(fx, (int, float, np.integer, np.floating))
+        if not (number and self.fx_px >= 0 and math.isfinite(self.fx_px)):
             raise ValueError(
-                f'focal length {self.fx_px} pixels: expected above 0, or 0 for not calibrated'
+                f'focal length {fx!r} pixels: expected a number above 0, or 0 for not calibrated'
             )
 
 
@@ -215,9 +233,15 @@ class DepthEstimator:
             observation: A window, and the focal length where it is known.
 
         Raises:
+            TypeError: That is no observation.
             ValueError: The window is too small or too long for the network, or of another sensor
                 size than the checkpoint is bound to.
         """
+        if not isinstance(observation, Observation):
+            raise TypeError(
+                f'predict got a {type(observation).__name__}: expected an Observation, for '
+                'example predict(Observation(window, fx_px))'
+            )
         window, info = observation.window, self.info
         layout = self._layout(window)
         notes = []
@@ -231,6 +255,7 @@ class DepthEstimator:
         notes += _outside('focal length', fx, info.fx_range, 'pixels')
         notes += _outside('window', window.planes, info.planes_range, 'planes')
         notes += _outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
+        notes += _light_notes(window)
         with self._lock:
             images = self._backend.run(window.data, layout)
         ratio = fx / info.canonical_fx
@@ -268,6 +293,22 @@ class DepthEstimator:
                 f'each way after {binning}x{binning} binning'
             )
         return Layout(sensor, window.planes, self.info.bins, binning, self.info.pool)
+
+
+def _light_notes(window: Window) -> list[str]:
+    """Notes without figures of their own, so that equal notes of many windows stay one line."""
+    sensor = window.geometry
+    # Of some rows: counting all of them would take as long as counting for the network.
+    rows = window.data[:, :: max(sensor.height // LIGHT_ROWS, 1)]
+    counts = packing.spike_counts(rows, sensor.width, sensor.bit_order)
+    light = stream_health.light(counts, window.planes)
+    if light.too_dark:
+        rate = f'under {stream_health.DARK_RATE:g} spikes a pixel and plane'
+        return [f'window all dark or nearly so, {rate}: depth is a guess; add light']
+    if light.saturated and window.planes >= MIN_SATURATED_PLANES:
+        share = f'over {stream_health.SATURATED_SHARE:.0%} of pixels fire in every plane'
+        return [f'window saturated, {share}: close the iris or raise the plane rate']
+    return []
 
 
 def _outside(what: str, value: float, limits: tuple[float, float], unit: str) -> list[str]:

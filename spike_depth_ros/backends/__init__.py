@@ -8,11 +8,13 @@ import dataclasses
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.packing import bin_counts, bin_edges, cell_counts
 
@@ -123,6 +125,38 @@ class Layout:
         bin_counts(packed, sensor.width, sensor.bit_order, self.bins, out=inside)
         counts[0, :, :height, width:] = inside[:, :, -1:]
         counts[0, :, height:] = counts[0, :, height - 1 : height]
+
+
+def smallest_layout(info: CheckpointInfo) -> Layout:
+    """Return the layout of the smallest image, for a trial of a network.
+
+    Raises:
+        CheckpointError: The network cannot take windows as long as in its training.
+    """
+    side = MULTIPLE * info.pool
+    try:
+        return Layout(Geometry(side, side), info.planes, info.bins, pool=info.pool)
+    except ValueError as error:
+        raise CheckpointError(f'field planes is {info.planes}: {error}') from None
+
+
+def check_size(info: CheckpointInfo, layout: Layout, size: Sequence[int]) -> None:
+    """Compare an output of a network with its metadata.
+
+    Args:
+        info: The metadata.
+        layout: Layout of the input.
+        size: Height and width of the output.
+
+    Raises:
+        CheckpointError: The network enlarges its input by another factor than the metadata name.
+    """
+    rows, columns = (side * info.pool for side in layout.input_size)
+    if tuple(size) != (rows, columns):
+        raise CheckpointError(
+            f'field settings.pool is {info.pool}, so that images of {rows}x{columns} are expected '
+            f'of the network, which gives {"x".join(map(str, size))}'
+        )
 
 
 class Backend(Protocol):

@@ -6,9 +6,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
-from spike_depth_ros.backends import BackendName, DeviceName, Images, Layout
+from spike_depth_ros.backends import (
+    BackendName,
+    DeviceName,
+    Images,
+    Layout,
+    check_size,
+    smallest_layout,
+)
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
 from spike_depth_ros.stream.chunk import PackedPlanes
 
@@ -33,7 +42,8 @@ class OnnxBackend:
             threads: Of one inference; 0 leaves it to ONNX Runtime, which takes one per core.
 
         Raises:
-            CheckpointError: The file is missing, unreadable, or not of these weights.
+            CheckpointError: The file is missing, unreadable, not of these weights, or does not
+                take and give what the metadata name.
         """
         remedy = 'export it again (python training/run.py export) or choose backend torch'
         if not path.is_file():
@@ -72,6 +82,31 @@ class OnnxBackend:
             )
         self._outputs = info.outputs
         self._layout: Layout | None = None
+        try:
+            self._try(info)
+        except CheckpointError as error:
+            raise CheckpointError(f'{path}: {error}: {remedy}') from None
+
+    def _try(self, info: CheckpointInfo) -> None:
+        """Predict once, and compare with the metadata.
+
+        Raises:
+            CheckpointError: They do not fit.
+        """
+        shapes = {value.name: value.shape for value in self._session.get_inputs()}
+        bins = shapes['counts'][1]
+        if bins != info.bins:
+            raise CheckpointError(f'field bins is {info.bins}, the export takes {bins}')
+        layout = smallest_layout(info)
+        counts = layout.new_counts()
+        counts[:] = 0
+        try:
+            found = self._predict(counts, layout.planes_per_bin)
+        except Exception as error:  # as above
+            reason = ' '.join(str(error).split())
+            raise CheckpointError(f'the export does not run ({reason})') from None
+        for image in found:
+            check_size(info, layout, image.shape[2:])
 
     def run(self, packed: PackedPlanes, layout: Layout) -> Images:
         """See :class:`spike_depth_ros.backends.Backend`."""
@@ -80,14 +115,20 @@ class OnnxBackend:
             self._counts = layout.new_counts()
             self._planes_per_bin = layout.planes_per_bin
         layout.count(packed, self._counts)
-        found = self._session.run(
-            self._outputs, {'counts': self._counts, 'planes_per_bin': self._planes_per_bin}
-        )
+        found = self._predict(self._counts, self._planes_per_bin)
         height, width = layout.height, layout.width
         return {
             name: image[0, 0, :height, :width]
             for name, image in zip(self._outputs, found, strict=True)
         }
+
+    def _predict(
+        self, counts: npt.NDArray[np.uint16], planes_per_bin: npt.NDArray[np.int32]
+    ) -> list[npt.NDArray[np.float32]]:
+        found: list[npt.NDArray[np.float32]] = self._session.run(
+            self._outputs, {'counts': counts, 'planes_per_bin': planes_per_bin}
+        )
+        return found
 
     def close(self) -> None:
         """See :class:`spike_depth_ros.backends.Backend`."""

@@ -11,8 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spike_depth_ros.backends import BackendName, DeviceName, Images, Layout
-from spike_depth_ros.checkpoint import CheckpointInfo, Tensors
+from spike_depth_ros.backends import (
+    BackendName,
+    DeviceName,
+    Images,
+    Layout,
+    check_size,
+    smallest_layout,
+)
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
 from spike_depth_ros.stream.chunk import PackedPlanes
@@ -40,7 +47,8 @@ class TorchBackend:
             threads: Of one inference on the CPU, for the whole process; 0 leaves it to torch.
 
         Raises:
-            CheckpointError: The architecture is unknown, or outputs or weights do not fit it.
+            CheckpointError: The architecture is unknown, or outputs, weights or what the network
+                gives do not fit it.
         """
         if threads and device == 'cpu':
             torch.set_num_threads(threads)
@@ -49,6 +57,24 @@ class TorchBackend:
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._outputs = info.outputs
         self._runs: dict[Layout, _Run] = {}
+        self._try(info)
+
+    def _try(self, info: CheckpointInfo) -> None:
+        """Predict once, and compare with the metadata.
+
+        Raises:
+            CheckpointError: They do not fit.
+        """
+        layout = smallest_layout(info)
+        counts = torch.zeros((1, info.bins, *layout.input_size), device=self.device)
+        planes_per_bin = torch.from_numpy(layout.planes_per_bin).to(self.device)
+        try:
+            with torch.inference_mode():
+                images = self._images(counts, planes_per_bin)
+        except RuntimeError as error:
+            reason = ' '.join(str(error).split())
+            raise CheckpointError(f'the network does not run ({reason})') from None
+        check_size(info, layout, images.shape[1:])
 
     def run(self, packed: PackedPlanes, layout: Layout) -> Images:
         """See :class:`spike_depth_ros.backends.Backend`."""
@@ -73,12 +99,15 @@ class TorchBackend:
 
     def _forward(self, counts: Tensor, planes_per_bin: Tensor, layout: Layout) -> Tensor:
         """The outputs that the checkpoint names, ``[outputs, height, width]``."""
+        return self._images(counts, planes_per_bin)[:, : layout.height, : layout.width]
+
+    def _images(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
+        """The outputs, with the pixels that fill the network's input."""
         # The layout is changed while the numbers are still small.
         counts = counts.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == 'cuda'):
             output = self._network.from_pooled(counts, planes_per_bin)
-        images = torch.cat([getattr(output, name) for name in self._outputs], dim=1)[0]
-        return images[:, : layout.height, : layout.width]
+        return torch.cat([getattr(output, name) for name in self._outputs], dim=1)[0]
 
     def _prepare_cpu(self, layout: Layout) -> _Run:
         array = layout.new_counts()

@@ -11,6 +11,9 @@ import collections
 import dataclasses
 import functools
 import re
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -18,20 +21,32 @@ from typing import Any, NamedTuple, Protocol
 import yaml
 from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
-from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
+from rosbags.rosbag2.storage_mcap import DECOMPRESSORS, ChunkInfo
 from rosbags.typesys import Stores, get_typestore
 
+from spike_depth_ros.bags.limits import (
+    ZSTD_MAGIC,
+    Chunk,
+    Span,
+    check_chunks,
+    check_message,
+    check_storage,
+)
+from spike_depth_ros.bags.limits import BagError as BagError
 from spike_depth_ros.bags.salvage import CutOff, Row, read_mcap, read_sqlite
+from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
-_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-
-
-class BagError(ValueError):
-    """A bag that cannot be used; the message is one line that says why and how to mend it."""
+_COPY_BYTES = 1 << 20
+_COMPRESSED = 'messages or files are compressed'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +100,8 @@ class Bag:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damage: list[str] = []
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._metadata = self._read_metadata()
         self._parts = list(self._open())
         if not self._parts:
             raise BagError(f'{path}: nothing can be read: {"; ".join(self.damage)}')
@@ -125,14 +142,27 @@ class Bag:
         if text not in self.damage:
             self.damage.append(text)
 
+    def _read_metadata(self) -> dict[str, Any]:
+        """Content of metadata.yaml; nothing where it is missing or damaged."""
+        try:
+            content = read_yaml(self.path / 'metadata.yaml')['rosbag2_bagfile_information']
+            return content if isinstance(content, dict) else {}
+        except YamlLimitError as error:
+            raise BagError(str(error)) from error
+        except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
+            return {}
+
     def _recorded(self) -> dict[str, int]:
         """Numbers of messages by topic as metadata.yaml tells them; none where it does not."""
         try:
-            content = yaml.safe_load((self.path / 'metadata.yaml').read_text())
-            topics = content['rosbag2_bagfile_information']['topics_with_message_count']
+            topics = self._metadata['topics_with_message_count']
             return {t['topic_metadata']['name']: int(t['message_count']) for t in topics}
-        except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
+        except (ValueError, TypeError, LookupError):
             return {}
+
+    def _compression(self) -> str:
+        """What is compressed, by metadata.yaml: ``message``, ``file`` or nothing."""
+        return str(self._metadata.get('compression_mode') or '').lower()
 
     def _open(self) -> Iterator[_Part]:
         """The storage files, or the whole folder as one where nothing is wrong with it."""
@@ -151,35 +181,79 @@ class Bag:
                 )
             yield from self._open_file(self.path)
             return
-        files = sorted(
-            (file for file in self.path.iterdir() if file.suffix in STORAGE_SUFFIXES), key=_natural
-        )
-        reason = 'metadata.yaml is missing: the recorder did not end properly'
-        if (self.path / 'metadata.yaml').is_file():
-            if not any(_has_journal(file) for file in files):
-                try:
-                    yield _Indexed(self.path)
-                    return
-                except Exception as error:  # rosbags raises many kinds on damaged files
-                    reason = f'not usable as a whole ({_one_line(error)})'
-            else:
-                reason = 'the recorder did not end properly'
+        files = self._files(self.path)
+        if self._compression() == 'file' and not files:
+            files = self._files(self._expand_files())
+        reason = self._why_not_whole(files)
+        if not reason:
+            checked = {file: check_storage(file) for file in files}
+            try:
+                yield _Indexed(self.path, checked)
+                return
+            except BagError:
+                raise
+            except Exception as error:  # rosbags raises many kinds on damaged files
+                reason = f'not usable as a whole ({_one_line(error)})'
         if not files:
             packed = ', '.join(sorted(file.name for file in self.path.glob('*.zstd')))
             hint = f'; unpack {packed} with zstd -d' if packed else ''
             raise BagError(
                 f'{self.path}: no bag: {reason}, and it has no .mcap or .db3 file{hint}'
             )
-        self._note(f'{reason}; its files are read one after the other')
+        if reason != _COMPRESSED:
+            self._note(f'{reason}; its files are read one after the other')
         for file in files:
             yield from self._open_file(file)
 
+    def _why_not_whole(self, files: list[Path]) -> str:
+        """Why the library may not read the folder by itself; empty where it may."""
+        if not (self.path / 'metadata.yaml').is_file():
+            return 'metadata.yaml is missing: the recorder did not end properly'
+        if any(_has_journal(file) for file in files):
+            return 'the recorder did not end properly'
+        if self._compression() in ('file', 'message'):
+            return _COMPRESSED  # the library would expand without a limit
+        named = self._metadata.get('relative_file_paths')
+        names = {file.name for file in files}
+        if not isinstance(named, list) or not {Path(str(name)).name for name in named} <= names:
+            return 'metadata.yaml does not name its .mcap or .db3 files'
+        return ''
+
+    def _files(self, folder: Path) -> list[Path]:
+        """The storage files in a folder, in the order of their numbers."""
+        found = (file for file in folder.iterdir() if file.suffix in STORAGE_SUFFIXES)
+        return sorted(found, key=_natural)
+
+    def _expand_files(self) -> Path:
+        """A folder with the compressed files expanded, which lives as long as the bag."""
+        self._temporary = tempfile.TemporaryDirectory(prefix='spike_depth_bag_')
+        folder = Path(self._temporary.name)
+        room = shutil.disk_usage(folder).free // 2
+        for file in sorted(self.path.glob('*.zstd')):
+            try:
+                with zstd.open(file, 'rb') as packed, (folder / file.stem).open('wb') as out:
+                    while piece := packed.read(_COPY_BYTES):
+                        room -= len(piece)
+                        if room < 0:
+                            raise BagError(
+                                f'{file}: expands to more than half of the free space of '
+                                f'{folder.parent}; expand it with zstd -d on a larger disk'
+                            )
+                        out.write(piece)
+            except (zstd.ZstdError, EOFError) as error:
+                self._note(f'{file.name}: {_one_line(error)}; what follows is lost')
+        return folder
+
     def _open_file(self, file: Path) -> Iterator[_Part]:
         reason = ''
-        if not _has_journal(file):
+        journal = _has_journal(file)
+        checked = check_storage(file, journal)
+        if not journal:
             try:
-                yield _Indexed(file)
+                yield _Indexed(file, {file: checked})
                 return
+            except BagError:
+                raise
             except Exception as error:  # see above
                 reason = _one_line(error)
         told = len(self.damage)
@@ -202,13 +276,21 @@ class _Part(Protocol):
 class _Indexed:
     """A bag, or a file of one, that rosbags can read.
 
+    Args:
+        path: The folder or file.
+        checked: Its files, with the chunks in them that were checked.
+
     Raises:
-        Exception: It cannot.
+        BagError: An index names chunks beyond the budget.
+        Exception: It cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, checked: dict[Path, set[Span]]) -> None:
         self._path = path
         with Reader(path) as reader:
+            for storage in getattr(reader.storage, 'storages', [reader.storage]):
+                if chunks := getattr(storage, 'chunks', []):
+                    check_chunks(storage.path, map(_chunk, chunks), checked[storage.path])
             self.topics = [
                 Topic(
                     one.topic,
@@ -232,6 +314,8 @@ class _Indexed:
                 for connection, time_ns, data in reader.messages(wanted):
                     data = _unpacked(data) if alone else data
                     yield BagMessage(connection.topic, time_ns, data)
+        except BagError as error:
+            raise BagError(f'{self._path}: {error}') from error
         except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
             note(f'{self._path.name}: {_one_line(error)}; what follows is lost')
 
@@ -248,8 +332,16 @@ class _Salvaged:
 
     def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
         for row in self._rows(note):
-            if row.topic in topics:
-                yield BagMessage(row.topic, row.time_ns, _unpacked(row.data))
+            if row.topic not in topics:
+                continue
+            try:
+                data = _unpacked(row.data)
+            except BagError as error:
+                raise BagError(f'{self._path}: {error}') from error
+            except zstd.ZstdError as error:
+                note(f'{self._path.name}: {_one_line(error)}; what follows is lost')
+                return
+            yield BagMessage(row.topic, row.time_ns, data)
 
     def _rows(self, note: Callable[[str], None]) -> Iterator[Row]:
         read = read_mcap if self._path.suffix == '.mcap' else read_sqlite
@@ -289,8 +381,16 @@ def _has_journal(file: Path) -> bool:
     return journal.is_file() and journal.stat().st_size > 0
 
 
+def _chunk(index: ChunkInfo) -> Chunk:
+    """A chunk as the library will read it."""
+    start = index.chunk_start_offset + 49 + len(index.compression)
+    span = Span(start, index.compressed_size, index.compression)
+    return Chunk(span, index.uncompressed_size, index.message_start_time, index.message_end_time)
+
+
 def _unpacked(data: bytes) -> bytes:
-    return DECOMPRESSORS['zstd'](data, 0) if data[:4] == _ZSTD_MAGIC else data
+    check_message(data)
+    return DECOMPRESSORS['zstd'](data, 0) if data[:4] == ZSTD_MAGIC else data
 
 
 def _natural(path: Path) -> list[Any]:

@@ -16,9 +16,9 @@ from typing import BinaryIO, NamedTuple
 
 from rosbags.rosbag2.storage_mcap import decompress
 
+from spike_depth_ros.bags.limits import MCAP_MAGIC
 from spike_depth_ros.bags.pages import messages_by_page
 
-_MCAP_MAGIC = b'\x89MCAP0\r\n'
 _LARGEST_PART = 1 << 26
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
 
@@ -50,24 +50,40 @@ def read_mcap(path: Path) -> Iterator[Row]:
     channels: dict[int, tuple[str, str]] = {}
     size = path.stat().st_size
     with path.open('rb') as file:
-        if file.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
+        if file.read(len(MCAP_MAGIC)) != MCAP_MAGIC:
             raise CutOff('it does not begin as an MCAP file')
         for code, record in _records(file, size):
             if code in (_DATA_END, _FOOTER):
                 return
             parts = _chunk_records(record) if code == _CHUNK else ((code, record),)
             for part_code, part in parts:
-                if part_code == _SCHEMA:
-                    (number,) = struct.unpack_from('<H', part)
-                    schemas[number] = _text(part, 2)
-                elif part_code == _CHANNEL:
-                    number, schema = struct.unpack_from('<HH', part)
-                    channels[number] = (_text(part, 4), schemas.get(schema, ''))
-                elif part_code == _MESSAGE:
-                    number, _, time_ns = struct.unpack_from('<HIQ', part)
-                    if number in channels:
-                        yield Row(*channels[number], time_ns, bytes(part[22:]))
+                try:
+                    row = _read_record(part_code, part, schemas, channels)
+                except struct.error as error:
+                    raise CutOff('a record is shorter than its fields') from error
+                if row is not None:
+                    yield row
     raise CutOff('it has no end: the recorder did not close it')
+
+
+def _read_record(
+    code: int,
+    record: bytes | memoryview,
+    schemas: dict[int, str],
+    channels: dict[int, tuple[str, str]],
+) -> Row | None:
+    """A message; None of any other record, of which schemas and channels are kept."""
+    if code == _SCHEMA:
+        (number,) = struct.unpack_from('<H', record)
+        schemas[number] = _text(record, 2)
+    elif code == _CHANNEL:
+        number, schema = struct.unpack_from('<HH', record)
+        channels[number] = (_text(record, 4), schemas.get(schema, ''))
+    elif code == _MESSAGE:
+        number, _, time_ns, _ = struct.unpack_from('<HIQQ', record)
+        if number in channels:
+            return Row(*channels[number], time_ns, bytes(record[22:]))
+    return None
 
 
 def _records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
@@ -136,6 +152,8 @@ def read_sqlite(path: Path) -> Iterator[Row]:
         query = 'SELECT id, topic_id, timestamp, data FROM messages ORDER BY id'
         for row in database.execute(query):
             last, topic, time_ns, data = row
+            if not isinstance(data, bytes) or not isinstance(time_ns, int):
+                raise CutOff(f'message {last} has values of other types')
             if topic in topics:
                 number += 1
                 yield Row(*topics[topic], time_ns, data)

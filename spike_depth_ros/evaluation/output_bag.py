@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from spike_depth_ros.stream.decode import METRES, FloatImage
 
 
 class OutputBag:
-    """Writes a bag; use it as a context. On an error what was written stays, without an index.
+    """Writes a bag; use it as a context. On an error the file has no index.
 
     Args:
         path: Folder to make; must not exist.
@@ -33,7 +34,8 @@ class OutputBag:
         skipped: Topics that cannot be copied, as the old bag does not tell their types.
 
     Raises:
-        BagError: The folder exists, or a topic of the bag has the name of a new one.
+        BagError: The folder exists, a topic of the bag has the name of a new one, or SQLite cannot
+            write.
     """
 
     def __init__(self, path: Path, source: Bag, namespace: str, storage: Storage) -> None:
@@ -55,23 +57,21 @@ class OutputBag:
             if topic.kind in types.fielddefs or (topic.definition and topic.digest)
         }
         self.skipped = sorted(set(source.topics) - set(known))
-        try:
+        with _writing():
             self._writer = bag_writer(path, storage)
             self._writer.open()
-        except (WriterError, OSError) as error:
-            raise BagError(f'{path}: {error}') from error
-        self._copied = {
-            topic.name: self._writer.add_connection(topic.name, topic.kind, typestore=types)
-            if topic.kind in types.fielddefs
-            else self._writer.add_connection(
-                topic.name, topic.kind, msgdef=topic.definition, rihs01=topic.digest
-            )
-            for topic in known.values()
-        }
-        self._new = {
-            key: self._writer.add_connection(name, kind, typestore=types)
-            for key, (name, kind) in names.items()
-        }
+            self._copied = {
+                topic.name: self._writer.add_connection(topic.name, topic.kind, typestore=types)
+                if topic.kind in types.fielddefs
+                else self._writer.add_connection(
+                    topic.name, topic.kind, msgdef=topic.definition, rihs01=topic.digest
+                )
+                for topic in known.values()
+            }
+            self._new = {
+                key: self._writer.add_connection(name, kind, typestore=types)
+                for key, (name, kind) in names.items()
+            }
 
     def __enter__(self) -> OutputBag:
         return self
@@ -83,7 +83,8 @@ class OutputBag:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            self._writer.close()
+            with _writing():
+                self._writer.close()
         else:
             with contextlib.suppress(Exception):
                 self._writer.abort()
@@ -91,8 +92,9 @@ class OutputBag:
     def copied(self) -> Iterator[BagMessage]:
         """The messages of the old bag, each written to the new one as it passes."""
         for message in self._source.messages(list(self._copied)):
-            connection = self._copied[message.topic]
-            self._writer.write(connection, message.time_ns, message.data)
+            with _writing():
+                connection = self._copied[message.topic]
+                self._writer.write(connection, message.time_ns, message.data)
             yield message
 
     def add(self, taken: Taken, prediction: Prediction, depth: FloatImage) -> None:
@@ -111,7 +113,19 @@ class OutputBag:
         }
         for key, connection in self._new.items():
             data = typestore().serialize_cdr(messages[key], connection.msgtype)
-            self._writer.write(connection, taken.recorded_ns, data)
+            with _writing():
+                self._writer.write(connection, taken.recorded_ns, data)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Turn what the writer raises, other than of files, into one line."""
+    try:
+        yield
+    except (WriterError, sqlite3.Error) as error:
+        raise BagError(
+            f'the new bag cannot be written ({error}): free space or choose another folder'
+        ) from error
 
 
 def _camera_info(taken: Taken, header: Any, prediction: Prediction) -> Any:

@@ -21,7 +21,11 @@ from spike_depth_ros.evaluation.extremes import Contrasts
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccount
+from spike_depth_ros.result_files import old_results
 from spike_depth_ros.stream.accounting import PlaneAccount
+
+RESULTS = ('metrics.json', 'timing.json', 'report.html', 'windows*.csv')
+"""Patterns of the files that an evaluation writes."""
 
 
 @dataclasses.dataclass
@@ -116,7 +120,7 @@ def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         'models': [_model(run) for run in runs],
         'comparison': [_comparison(runs[0], other) for other in runs[1:]],
     }
-    clean: dict[str, Any] = _without_nan(content)
+    clean: dict[str, Any] = without_nan(content)
     return clean
 
 
@@ -137,10 +141,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'controls': _controls(scores),
         'structure': scores.structure.report(),
         'uncertainty': scores.uncertainty.report(),
-        'by_distance': scores.by_distance.rows(),
-        'by_uncertainty': scores.by_uncertainty.rows(),
-        'sparsification': scores.sparsification(),
-        'interval_curve': scores.interval_curve(),
+        **scores.breakdown.report(),
     }
 
 
@@ -187,7 +188,7 @@ def timing(runs: Sequence[ModelRun], seconds: float) -> dict[str, Any]:
 
 
 def clear(out: Path) -> None:
-    """Remove an earlier run's results: after a failure they must not be taken for the new one's.
+    """Remove an earlier run's results, so that they are not taken for the new one's.
 
     Args:
         out: Folder of the results.
@@ -195,9 +196,8 @@ def clear(out: Path) -> None:
     Raises:
         OSError: A file cannot be removed.
     """
-    for pattern in ('metrics.json', 'timing.json', 'report.html', 'windows*.csv'):
-        for file in out.glob(pattern):
-            file.unlink()
+    for file in old_results(out, RESULTS):
+        file.unlink()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -206,7 +206,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    path.write_text(json.dumps(_without_nan(content), indent=2) + '\n')
+    path.write_text(json.dumps(without_nan(content), indent=2) + '\n')
 
 
 class WindowsFile:
@@ -238,11 +238,12 @@ def _as_dicts(found: Mapping[str, Interval]) -> dict[str, Any]:
     return {name: dataclasses.asdict(one) for name, one in found.items()}
 
 
-def _without_nan(content: Any) -> Any:
+def without_nan(content: Any) -> Any:
+    """Return what JSON can hold: None in place of NaN and infinities, at any depth."""
     if isinstance(content, Mapping):
-        return {key: _without_nan(value) for key, value in content.items()}
+        return {key: without_nan(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_without_nan(value) for value in content]
+        return [without_nan(value) for value in content]
     if isinstance(content, float) and not math.isfinite(content):
         return None
     return content

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import sys
 import time
 from collections.abc import Sequence
@@ -26,9 +27,9 @@ from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.report.page import FIGURES, STRUCTURE, number
 from spike_depth_ros.evaluation.report.render import compared, render, warnings
 from spike_depth_ros.evaluation.results import (
+    RESULTS,
     ModelRun,
     Stream,
-    clear,
     control_lines,
     differences,
     metrics,
@@ -37,9 +38,12 @@ from spike_depth_ros.evaluation.results import (
 )
 from spike_depth_ros.evaluation.truth import Mask
 from spike_depth_ros.metrics import PUBLISHED, Mean, Protocol
+from spike_depth_ros.result_files import old_results, replace_results
 
 OUTPUT_BAG = 'bag'
 """Name of the new bag in the output folder."""
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def protocol(options: argparse.Namespace) -> tuple[Protocol, Mean]:
@@ -94,11 +98,38 @@ def run(options: argparse.Namespace) -> None:
     settings = _settings(options, bag)
     models = _models(options)
     _make_folder(options)
+    try:
+        with replace_results(options.out, RESULTS) as folder:
+            stream, runs = _evaluate(bag, models, settings, options, folder, console)
+            write_json(folder / 'metrics.json', metrics(stream, runs))
+            write_json(folder / 'timing.json', timing(runs, time.monotonic() - started))
+            (folder / 'report.html').write_text(render(stream, runs), encoding='utf-8')
+    except BaseException as error:
+        if old_results(options.out, RESULTS):
+            print(f'the earlier results in {options.out} are kept', file=sys.stderr)
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            raise BagError(
+                f'--out {options.out}: {error.strerror}: the results do not fit there; free '
+                'space or choose another folder'
+            ) from error
+        raise
+    show(stream, runs, options.out, console)
+
+
+def _evaluate(
+    bag: Bag,
+    models: Sequence[tuple[str, DepthEstimator]],
+    settings: Options,
+    options: argparse.Namespace,
+    folder: Path,
+    console: Console,
+) -> tuple[Stream, list[ModelRun]]:
+    """Evaluate with a line of progress; windows and the new bag go to a folder."""
     with contextlib.ExitStack() as stack:
         new_bag = None
         if options.write_bag:
             namespace = settings.topics.spikes.rsplit('/', 1)[0]
-            path = options.out / OUTPUT_BAG
+            path = folder / OUTPUT_BAG
             new_bag = stack.enter_context(OutputBag(path, bag, namespace, options.write_bag))
         columns = (SpinnerColumn(), TextColumn('{task.completed} windows'), TimeElapsedColumn())
         progress = stack.enter_context(
@@ -109,7 +140,7 @@ def run(options: argparse.Namespace) -> None:
             bag,
             models,
             settings,
-            options.out,
+            folder,
             new_bag,
             lambda windows: progress.update(task, completed=windows),
         )
@@ -118,14 +149,11 @@ def run(options: argparse.Namespace) -> None:
             f'{name} was not copied to the new bag: its type is not known'
             for name in new_bag.skipped
         ]
-    write_json(options.out / 'metrics.json', metrics(stream, runs))
-    write_json(options.out / 'timing.json', timing(runs, time.monotonic() - started))
-    (options.out / 'report.html').write_text(render(stream, runs), encoding='utf-8')
-    show(stream, runs, options.out, console)
+    return stream, runs
 
 
 def _make_folder(options: argparse.Namespace) -> None:
-    """The folder of the results, without those of an earlier run."""
+    """The folder of the results."""
     out: Path = options.out
     if out.resolve() == options.bag.resolve():
         raise BagError(f'--out {out}: that is the bag; choose another folder')
@@ -138,7 +166,6 @@ def _make_folder(options: argparse.Namespace) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BagError(f'--out {out}: no folder can be made there: {error.strerror}') from error
-    clear(out)
 
 
 def _settings(options: argparse.Namespace, bag: Bag) -> Options:

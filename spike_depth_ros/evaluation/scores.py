@@ -22,6 +22,7 @@ from spike_depth_ros.evaluation.extremes import Extremes
 from spike_depth_ros.evaluation.truth import enlarged
 from spike_depth_ros.metrics import (
     DEPTH_FIGURES,
+    FLOOR_M,
     DepthErrors,
     Mean,
     Protocol,
@@ -161,6 +162,101 @@ class Bins:
         return rows
 
 
+class ErrorBreakdown:
+    """Errors by distance and by uncertainty, sparsification curve, coverage of the interval.
+
+    Sums over any number of images, of which none is kept. Depth is taken as it is: whole images,
+    without cap and alignment.
+
+    Args:
+        depth_range: What predictions of -Inf and +Inf are scored as, metres.
+
+    Attributes:
+        by_distance: By true depth.
+        by_uncertainty: By uncertainty over depth.
+    """
+
+    def __init__(self, depth_range: tuple[float, float]) -> None:
+        self.by_distance = Bins(DISTANCE_EDGES_M)
+        self.by_uncertainty = Bins(UNCERTAINTY_EDGES)
+        self._depth_range = depth_range
+        self._widths = np.zeros(WIDTH_STEPS + 1)
+        self._curves = np.zeros((2, SPARSIFICATION_STEPS))
+        self._curve_images = 0
+
+    def add(self, prediction: FloatImage, half_width: FloatImage, truth: FloatImage) -> None:
+        """Count one image; pixels without truth, prediction or uncertainty do not count.
+
+        Args:
+            prediction: Depth in metres with the infinities of REP 117, ``[H, W]``.
+            half_width: Half of the 68 % interval's width in metres, same shape.
+            truth: True depth in metres, same shape.
+        """
+        near, far = self._depth_range
+        relative = relative_error(prediction, truth, near, far)
+        covered = ~np.isnan(relative) & ~np.isnan(half_width)
+        if not covered.any():
+            return
+        depth = np.nan_to_num(prediction[covered].astype(np.float64), posinf=far, neginf=near)
+        depth = np.maximum(depth, FLOOR_M)
+        true = truth[covered].astype(np.float64)
+        error, width = relative[covered], half_width[covered].astype(np.float64)
+        distance = error * true
+        pixels = {
+            'pixels': np.ones_like(error),
+            'abs_rel': error,
+            'square': distance**2,
+            'delta1': np.maximum(depth / true, true / depth) < 1.25,
+            'inside': distance <= width,
+            'uncertainty': width / depth,
+        }
+        self.by_distance.add(true, pixels)
+        self.by_uncertainty.add(width / depth, pixels)
+        self._count_widths(distance, width)
+        curves = sparsification_curves(error, width / depth)
+        kept = np.linspace(1, 0, SPARSIFICATION_STEPS, endpoint=False)
+        places = np.maximum(np.ceil(kept * error.size).astype(int) - 1, 0)
+        self._curves += np.stack([curve[places] for curve in curves])
+        self._curve_images += 1
+
+    def _count_widths(
+        self, distance: npt.NDArray[np.float64], width: npt.NDArray[np.float64]
+    ) -> None:
+        with np.errstate(divide='ignore', invalid='ignore'):
+            multiple = np.where(distance > 0, distance / width, 0)
+        steps = np.minimum(np.ceil(multiple / WIDTH_STEP), WIDTH_STEPS + 1) - 1
+        self._widths += np.bincount(np.maximum(steps, 0).astype(int), minlength=WIDTH_STEPS + 1)
+
+    def sparsification(self) -> dict[str, list[float]]:
+        """Mean error over the share of pixels removed: by uncertainty, and by the error itself."""
+        removed = np.linspace(0, 1, SPARSIFICATION_STEPS, endpoint=False)
+        means = self._curves / max(self._curve_images, 1)
+        return {
+            'removed': [float(value) for value in removed],
+            'by_uncertainty': [float(value) for value in means[0]],
+            'oracle': [float(value) for value in means[1]],
+        }
+
+    def interval_curve(self) -> dict[str, list[float]]:
+        """Share of the truth within so many times the half-width."""
+        total = max(float(self._widths.sum()), 1.0)
+        within = np.cumsum(self._widths)[:WIDTH_STEPS] / total
+        multiples = WIDTH_STEP * np.arange(1, WIDTH_STEPS + 1)
+        return {
+            'multiple': [round(float(value), 3) for value in multiples],
+            'coverage': [float(value) for value in within],
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return all of it; the end of the last bin is infinite."""
+        return {
+            'by_distance': self.by_distance.rows(),
+            'by_uncertainty': self.by_uncertainty.rows(),
+            'sparsification': self.sparsification(),
+            'interval_curve': self.interval_curve(),
+        }
+
+
 class Scores:
     """Everything that is known of one model on one recording.
 
@@ -175,8 +271,7 @@ class Scores:
         uncertainty: Errors of the uncertainty.
         structure: Boundaries and order of the depth.
         controls: Windows that controls are made of and scored on.
-        by_distance: By true depth.
-        by_uncertainty: By uncertainty over depth.
+        breakdown: By distance and uncertainty, and curves of the uncertainty.
         columns: One row for each window, see ``CSV_COLUMNS``.
         extremes: The windows that pictures are drawn of.
     """
@@ -195,14 +290,10 @@ class Scores:
         self.uncertainty = UncertaintyErrors(*depth_range)
         self.structure = StructureErrors(*depth_range)
         self.controls = ControlWindows(depth_range, protocol, mean)
-        self.by_distance = Bins(DISTANCE_EDGES_M)
-        self.by_uncertainty = Bins(UNCERTAINTY_EDGES)
+        self.breakdown = ErrorBreakdown(depth_range)
         self.columns = Columns(CSV_COLUMNS)
         self.extremes = Extremes()
         self._hop_ns = hop_ns
-        self._widths = np.zeros(WIDTH_STEPS + 1)
-        self._curves = np.zeros((2, SPARSIFICATION_STEPS))
-        self._curve_images = 0
         self._first_ns: int | None = None
         self._before: Output | None = None
         self._scored_before: Output | None = None
@@ -248,7 +339,7 @@ class Scores:
         self.uncertainty.merge(unsure)
         self.structure.add(output.depth, truth, (output.number,))
         self.controls.add(output.depth, truth)
-        self._bin(output, truth)
+        self.breakdown.add(output.depth, output.uncertainty, truth)
         self._follow(output, truth)
         figures = unsure.figures()
         return {
@@ -260,36 +351,6 @@ class Scores:
             **{name: figures[name] for name in UNCERTAINTY_FIGURES},
         }
 
-    def _bin(self, output: Output, truth: FloatImage) -> None:
-        near, far = self.depth_range
-        relative = relative_error(output.depth, truth, near, far)
-        covered = ~np.isnan(relative) & ~np.isnan(output.uncertainty)
-        if not covered.any():
-            return
-        depth = np.nan_to_num(output.depth[covered].astype(np.float64), posinf=far, neginf=near)
-        true = truth[covered].astype(np.float64)
-        error, width = relative[covered], output.uncertainty[covered].astype(np.float64)
-        distance = error * true
-        pixels = {
-            'pixels': np.ones_like(error),
-            'abs_rel': error,
-            'square': distance**2,
-            'delta1': np.maximum(depth / true, true / depth) < 1.25,
-            'inside': distance <= width,
-            'uncertainty': width / depth,
-        }
-        self.by_distance.add(true, pixels)
-        self.by_uncertainty.add(width / depth, pixels)
-        with np.errstate(divide='ignore', invalid='ignore'):
-            multiple = np.where(distance > 0, distance / width, 0)
-        steps = np.minimum(np.ceil(multiple / WIDTH_STEP), WIDTH_STEPS + 1) - 1
-        self._widths += np.bincount(np.maximum(steps, 0).astype(int), minlength=WIDTH_STEPS + 1)
-        curves = sparsification_curves(error, width / depth)
-        kept = np.linspace(1, 0, SPARSIFICATION_STEPS, endpoint=False)
-        places = np.maximum(np.ceil(kept * error.size).astype(int) - 1, 0)
-        self._curves += np.stack([curve[places] for curve in curves])
-        self._curve_images += 1
-
     def _flicker(self, output: Output) -> float:
         """Median relative change of depth since the window one hop before; NaN without one."""
         before = self._before
@@ -297,11 +358,8 @@ class Scores:
             return math.nan
         step = output.reference_ns - before.reference_ns
         hop = self._hop_ns
-        if not hop or step < SAME_HOP * hop:
-            both = np.isfinite(output.depth) & np.isfinite(before.depth)
-            if step > 0 and both.any():
-                return float(np.median(np.abs(_log_change(output.depth, before.depth, both))))
-        return math.nan
+        near = step > 0 and (not hop or step < SAME_HOP * hop)
+        return flicker(output.depth, before.depth) if near else math.nan
 
     def _follow(self, output: Output, truth: FloatImage) -> None:
         """How far depth and truth change differently from one scored window to the next."""
@@ -330,25 +388,16 @@ class Scores:
             'change_error': changes / pixels if pixels else math.nan,
         }
 
-    def sparsification(self) -> dict[str, list[float]]:
-        """Mean error over the share of pixels removed: by uncertainty, and by the error itself."""
-        removed = np.linspace(0, 1, SPARSIFICATION_STEPS, endpoint=False)
-        means = self._curves / max(self._curve_images, 1)
-        return {
-            'removed': [float(value) for value in removed],
-            'by_uncertainty': [float(value) for value in means[0]],
-            'oracle': [float(value) for value in means[1]],
-        }
 
-    def interval_curve(self) -> dict[str, list[float]]:
-        """Share of the truth within so many times the half-width."""
-        total = max(float(self._widths.sum()), 1.0)
-        within = np.cumsum(self._widths)[:WIDTH_STEPS] / total
-        multiples = WIDTH_STEP * np.arange(1, WIDTH_STEPS + 1)
-        return {
-            'multiple': [round(float(value), 3) for value in multiples],
-            'coverage': [float(value) for value in within],
-        }
+def flicker(depth: FloatImage, before: FloatImage) -> float:
+    """Return the median over pixels of ``|ln d - ln d'|``; NaN where no pixel has both depths.
+
+    Args:
+        depth: Metres with the infinities of REP 117, above 0, ``[H, W]``.
+        before: Depth of the window one hop before, likewise.
+    """
+    both = np.isfinite(depth) & np.isfinite(before)
+    return float(np.median(np.abs(_log_change(depth, before, both)))) if both.any() else math.nan
 
 
 def _log_change(

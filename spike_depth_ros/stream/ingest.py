@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 
@@ -22,7 +23,7 @@ from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import UNKNOWN_CAMERA, Camera, Policy, ReferencePlane
 
 MAX_WAITING_PACKETS = 32
-"""Packets kept while the sensor size is not yet known."""
+"""Packets kept while the sensor size is not yet known, or may still prove wrong."""
 
 DEFAULT_RING: dict[Policy, int] = {'latest': 1024, 'every': 8192}
 """Planes: ``latest`` needs hardly more than its window, ``every`` bridges 0.4 s at 20 kHz."""
@@ -85,6 +86,10 @@ class Ingest:
         camera: The newest: the optical frame of the newest packet, the newest camera_info.
         packets_refused: Packets whose planes could not be counted, by reason.
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
+        size_problem: Why depth is not of the size that the newest camera_info names; empty if it
+            is.
+        camera_problem: Why the camera matrix of the newest camera_info is not used; empty if it
+            is.
     """
 
     def __init__(
@@ -102,7 +107,11 @@ class Ingest:
         self._warn = warn
         self._capacity = capacity
         self._settle_after_s = settle_after_s
+        self.size_problem = ''
+        self.camera_problem = ''
+        # The newest packets, until the size is known and a window was taken.
         self._waiting: collections.deque[tuple[ImageMessage, LostBy]] = collections.deque()
+        self._in_ring = 0  # packets; counted while the ring may be made anew
         self._size = self._size_from_parameters()  # (height, width)
 
     def _size_from_parameters(self) -> tuple[int, int] | None:
@@ -131,7 +140,8 @@ class Ingest:
     def on_camera_info(self, msg: CameraInfoMessage) -> None:
         """Take the sensor size and the camera matrix, for the packets from now on.
 
-        Packets that waited for the size take both.
+        Packets that waited for the size take both. Another size than before makes the ring anew,
+        as long as no window was taken from it.
         """
         size = (int(msg.height), int(msg.width))
         if not all(size):
@@ -139,18 +149,48 @@ class Ingest:
                 'camera_info', f'camera_info: size {msg.width}x{msg.height}; {UNKNOWN_SIZE}'
             )
             return
-        if self.ring is not None and size != self._size:
-            self._warn(
-                'camera_info',
+        self.size_problem = ''
+        if self.ring is not None and size != self._size and not self._give_up_ring(size):
+            self.size_problem = (
                 f'camera_info: size {msg.width}x{msg.height}, but the stream began with '
-                f'{self.ring.geometry}: ignored; restart the node if the camera changed',
+                f'{self.ring.geometry}: ignored; restart the node if the camera changed'
             )
+            self._warn('camera_info', self.size_problem)
             return
-        self.camera = Camera(self.camera.frame_id, float(msg.k[0]) or None, msg)
+        self.camera_problem = _problem_of_matrix(msg)
+        if self.camera_problem:
+            self._warn('camera_info', self.camera_problem)
+        else:
+            self.camera = Camera(self.camera.frame_id, float(msg.k[0]) or None, msg)
         self._size = size
-        while self._waiting:
-            msg_waiting, lost_by = self._waiting.popleft()
-            self._append(msg_waiting, size, lost_by)
+        if self.ring is None:
+            waiting, self._waiting = self._waiting, collections.deque()
+            for packet, lost_by in waiting:
+                self._append(packet, size, lost_by)
+
+    def _give_up_ring(self, size: tuple[int, int]) -> bool:
+        """Give the ring up for one of another sensor size, unless a window was taken.
+
+        Returns:
+            False where the ring stays.
+        """
+        assert self.ring is not None
+        try:
+            chunk_from_msg(self._waiting[-1][0], *size)
+        except (IndexError, PacketError):
+            return False  # a window was taken, or the packets are not of that size
+        if not self.ring.close_unused():
+            return False
+        self._warn(
+            'camera_info',
+            f'camera_info: size {size[1]}x{size[0]} instead of {self.ring.geometry}, before the '
+            'first window: planes are counted anew',
+        )
+        if forgotten := self._in_ring - len(self._waiting):
+            self.packets_refused['other sensor size'] += forgotten
+        self.ring = None
+        self._in_ring = 0
+        return True
 
     def on_spikes(self, msg: ImageMessage, lost_by: LostBy = 'transport') -> None:
         """Append a packet to the ring, or keep it until the sensor size is known.
@@ -161,13 +201,13 @@ class Ingest:
         """
         self.last_packet_s = time.monotonic()
         self._note_frame(msg)
-        if self._size is None:
-            self._waiting.append((msg, lost_by))
-            if len(self._waiting) > MAX_WAITING_PACKETS:
-                self._waiting.popleft()
-                self._refuse('unknown sensor size', UNKNOWN_SIZE)
+        if self._size is not None:
+            self._append(msg, self._size, lost_by)
             return
-        self._append(msg, self._size, lost_by)
+        self._waiting.append((msg, lost_by))
+        if len(self._waiting) > MAX_WAITING_PACKETS:
+            self._waiting.popleft()
+            self._refuse('unknown sensor size', UNKNOWN_SIZE)
 
     def _append(self, msg: ImageMessage, size: tuple[int, int], lost_by: LostBy) -> None:
         try:
@@ -181,9 +221,20 @@ class Ingest:
             self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
             return
         self._note_frame(msg)  # of a packet that waited, too
+        self._keep(msg, lost_by)
         arrival = self.ring.append(chunk, lost_by, self.camera)
         if arrival in ARRIVAL_WARNINGS:
             self._warn(arrival.name, f'spikes: {ARRIVAL_WARNINGS[arrival]}')
+
+    def _keep(self, msg: ImageMessage, lost_by: LostBy) -> None:
+        """Keep a packet as long as it may have to be read again with another sensor size."""
+        if self.ring is not None and self.ring.used:
+            self._waiting.clear()
+            return
+        self._in_ring += 1
+        self._waiting.append((msg, lost_by))
+        if len(self._waiting) > MAX_WAITING_PACKETS:
+            self._waiting.popleft()
 
     def _note_frame(self, msg: ImageMessage) -> None:
         frame_id = msg.header.frame_id
@@ -207,3 +258,14 @@ class Ingest:
     def _refuse(self, reason: str, text: str) -> None:
         self.packets_refused[reason] += 1
         self._warn(reason, f'spikes: packet refused: {text}')
+
+
+def _problem_of_matrix(msg: CameraInfoMessage) -> str:
+    """Why the matrix K of a camera cannot be used; empty if it can."""
+    values = [float(value) for value in msg.k]
+    if all(map(math.isfinite, values)) and values[0] >= 0 and values[4] >= 0:
+        return ''
+    return (
+        f'camera_info: focal lengths {values[0]:g} and {values[4]:g} in K, expected finite '
+        'values, not negative; the camera matrix stays as it was'
+    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import select
 from collections.abc import Callable, Iterator
@@ -21,6 +22,11 @@ from spike_depth_ros.stream.vidar import RowOrder
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6
 """Planes a second that a recording may claim."""
+
+MAX_ARCHIVE_BYTES = 1 << 31
+"""Of all arrays of an .npz together, expanded; they are read into memory."""
+
+_BLOCK_BYTES = 1 << 24
 
 STORAGE_SUFFIXES = ('.mcap', '.db3')
 """Of the files of a bag."""
@@ -244,16 +250,53 @@ def _open_npz(path: Path) -> Recording:
     if isinstance(archive, np.ndarray):
         raise RecordingError(f'{path}: holds one array; expected an archive (or the suffix .npy)')
     with archive:
+        axes = _check_archive(archive, path)
         if 'packed' in archive.files:
             return _open_own(archive, path)
-        arrays = {name: _array(archive, name, path) for name in archive.files}
-        streams = [name for name, array in arrays.items() if array.ndim == 3]
+        streams = [name for name, count in axes.items() if count == 3]
         if len(streams) != 1:
             raise RecordingError(
-                f'{path}: holds {", ".join(arrays) or "nothing"}; expected "packed" with '
+                f'{path}: holds {", ".join(archive.files) or "nothing"}; expected "packed" with '
                 '"width", or exactly one array [planes, height, width] of 0 and 1'
             )
-        return _unpacked(arrays[streams[0]], f'{path}: {streams[0]}')
+        return _unpacked(_array(archive, streams[0], path), f'{path}: {streams[0]}')
+
+
+def _check_archive(archive: Any, path: Path) -> dict[str, int]:
+    """Check the sizes that the directory and the headers declare, before anything is read.
+
+    Returns:
+        Axes of each array by its name.
+    """
+    members = archive.zip.infolist()
+    total = sum(member.file_size for member in members)
+    if total > MAX_ARCHIVE_BYTES:
+        raise RecordingError(
+            f'{path}: its arrays expand to {total} bytes, expected at most {MAX_ARCHIVE_BYTES}: '
+            'split it, or write its packed planes to a .dat file, which is not read at once'
+        )
+    axes = {}
+    for member in members:
+        name = member.filename.removesuffix('.npy')
+        with _damage(path, name), archive.zip.open(member) as file:
+            if not file.peek(6).startswith(b'\x93NUMPY'):
+                continue
+            shape, data_bytes = _read_header(file)
+            if file.tell() + data_bytes != member.file_size:
+                raise ValueError(
+                    f'its header declares {data_bytes} bytes of data, the archive has '
+                    f'{member.file_size - file.tell()}'
+                )
+            axes[name] = len(shape)
+    return axes
+
+
+def _read_header(file: Any) -> tuple[tuple[int, ...], int]:
+    """Shape and bytes of an array in .npy format, whose place is then that of its data."""
+    npy: Any = np.lib.format
+    first = npy.read_magic(file) == (1, 0)
+    shape, _, kind = (npy.read_array_header_1_0 if first else npy.read_array_header_2_0)(file)
+    return shape, math.prod(shape) * kind.itemsize
 
 
 def _array(archive: Any, name: str, path: Path) -> npt.NDArray[Any]:
@@ -342,10 +385,17 @@ def _unpacked(spikes: npt.NDArray[Any], name: str) -> Recording:
             f'{name}: {spikes.dtype} {list(spikes.shape)}; expected [planes, height, width] of '
             '0 and 1 (bool or integers)'
         )
-    if spikes.dtype.kind != 'b' and (spikes.max() > 1 or spikes.min() < 0):
-        raise RecordingError(
-            f'{name}: values {spikes.min()} to {spikes.max()}; expected 0 and 1 '
-            '(grey frames become spikes by simulation, not by playing them)'
-        )
-    geometry = Geometry(spikes.shape[1], spikes.shape[2])
-    return Recording(packing.pack(spikes), geometry)
+    planes, height, width = spikes.shape
+    geometry = Geometry(height, width)
+    packed = np.empty((planes, height, geometry.row_bytes), np.uint8)
+    # In blocks: what packing takes beside the planes does not grow with the recording.
+    step = max(1, _BLOCK_BYTES // (height * width))
+    for first in range(0, planes, step):
+        block = spikes[first : first + step]
+        if block.dtype.kind != 'b' and (block.max() > 1 or block.min() < 0):
+            raise RecordingError(
+                f'{name}: values {block.min()} to {block.max()}; expected 0 and 1 '
+                '(grey frames become spikes by simulation, not by playing them)'
+            )
+        packed[first : first + step] = packing.pack(block)
+    return Recording(packed, geometry)

@@ -223,6 +223,24 @@ class PlaneRing:
                 taken = take()
             return taken
 
+    @property
+    def used(self) -> bool:
+        """Whether a window was taken."""
+        with self._changed:
+            return self._account.windowed > 0
+
+    def close_unused(self) -> bool:
+        """Give no window any more, unless one was taken.
+
+        Returns:
+            False where one was taken; nothing changes then.
+        """
+        with self._changed:
+            if self._account.windowed:
+                return False
+            self._forget_stored()
+            return True
+
     def discard(self) -> None:
         """Pass over the stored planes and what comes until :meth:`take`: nobody wants a window."""
         with self._changed:

@@ -91,20 +91,25 @@ class Window:
         """Pack unpacked planes into a window.
 
         Args:
-            spikes: ``[planes, height, width]``, non-zero where a pixel fired, top row first.
+            spikes: ``[planes, height, width]`` of bool, or numbers 0 and 1; top row first.
             rate_hz: Planes a second, above 0 and at most 1e9.
             bit_order: Bit order of the packed window.
             t0_ns: Time of the first plane, nanoseconds.
             reference: The plane that the depth belongs to.
 
         Raises:
-            ValueError: Not three-dimensional, empty, or the rate is out of range.
+            ValueError: Not three-dimensional, empty, values other than 0 and 1, or the rate is no
+                number or out of range.
         """
         array = np.asarray(spikes)
-        if array.ndim != 3 or array.size == 0:
-            raise ValueError(f'spikes {list(array.shape)}: expected [planes, height, width]')
-        if not 0 < rate_hz <= 1e9:
-            raise ValueError(f'plane rate {rate_hz} Hz: expected above 0 and at most 1e9')
+        _check_spikes(array)
+        rate: object = rate_hz
+        number = isinstance(rate, (int, float, np.integer, np.floating))
+        if not number or not 0 < rate_hz <= 1e9:
+            raise ValueError(
+                f'plane rate {rate_hz!r} Hz: expected a number of planes a second above 0 and at '
+                'most 1e9, for example 20000'
+            )
         period_ns = round(1e9 / rate_hz)
         index = reference_index(reference, len(array))
         return cls(
@@ -114,4 +119,20 @@ class Window:
             period_ns=period_ns,
             reference_plane=index,
             reference_ns=t0_ns + index * period_ns,
+        )
+
+
+def _check_spikes(spikes: npt.NDArray[Any]) -> None:
+    if spikes.ndim != 3 or spikes.size == 0:
+        raise ValueError(f'spikes {list(spikes.shape)}: expected [planes, height, width]')
+    if spikes.dtype.kind not in 'buif':
+        raise ValueError(f'spikes of type {spikes.dtype}: expected bool, or numbers 0 and 1')
+    if spikes.dtype.kind == 'b':
+        return
+    wrong = spikes[(spikes != 0) & (spikes != 1)]
+    if wrong.size:
+        raise ValueError(
+            f'spikes hold {wrong.size} values other than 0 and 1, the first is {wrong[0]}: '
+            'expected 1 where a pixel fired; of a mask give mask > 0, and grey frames become '
+            'spikes by simulation'
         )

@@ -158,7 +158,7 @@ def test_a_missing_export_is_refused_with_the_remedy(shipped):
 
 def test_an_export_of_other_weights_is_refused(shipped):
     info, tensors = load(shipped)
-    name = next(name for name in tensors if name.endswith('position'))
+    name = next(name for name in tensors if name.endswith('bias'))
     save(shipped, tensors | {name: tensors[name] + np.float16(1)}, info)
     with pytest.raises(CheckpointError, match='exported from other weights'):
         DepthEstimator.from_checkpoint(shipped, backend='onnx')
@@ -202,15 +202,16 @@ def test_an_export_of_other_inputs_or_outputs_is_refused_with_the_remedy(
 ):
     onnx = pytest.importorskip('onnx')
     value, real = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
-    counts = value('counts', getattr(onnx.TensorProto, kind), [1, 32, 'rows', 'columns'])
+    counts = value('counts', getattr(onnx.TensorProto, kind), [1, 9, 'rows', 'columns'])
+    of = value('planes_per_bin', onnx.TensorProto.INT32, [9])
     nodes = [onnx.helper.make_node('Cast', ['counts'], [name], to=real) for name in outputs]
     images = [value(name, real, None) for name in outputs]
     model = onnx.helper.make_model(
-        onnx.helper.make_graph(nodes, 'old', [counts], images),
+        onnx.helper.make_graph(nodes, 'old', [counts, of], images),
         opset_imports=[onnx.helper.make_opsetid('', 20)],
         ir_version=9,
     )
-    info = load_info(default_checkpoint())
+    info = dataclasses.replace(load_info(default_checkpoint()), settings={})
     onnx.helper.set_model_props(model, {'weights_sha256': info.weights_sha256})
     file = tmp_path / 'model.onnx'
     file.write_bytes(model.SerializeToString())
@@ -220,6 +221,22 @@ def test_an_export_of_other_inputs_or_outputs_is_refused_with_the_remedy(
         return
     with pytest.raises(CheckpointError, match=text) as caught:
         OnnxBackend(file, info)
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        ({'bins': 32}, 'field bins is 32, the export takes 9'),
+        ({'settings': {'pool': 4}}, r'settings\.pool is 4, so that .* of 64x64 .* gives 32x32'),
+        ({'settings': {}}, r'settings\.pool is 1, so that .* of 16x16 .* gives 32x32'),
+    ],
+)
+def test_settings_that_the_export_does_not_have_are_refused(shipped, changes, text):
+    info, tensors = load(shipped)
+    save(shipped, tensors, dataclasses.replace(info, **changes))
+    with pytest.raises(CheckpointError, match=text) as caught:
+        DepthEstimator.from_checkpoint(shipped, backend='onnx')
     assert '\n' not in str(caught.value)
 
 

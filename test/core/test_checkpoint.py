@@ -17,6 +17,7 @@ from safetensors.numpy import save as serialise
 
 from spike_depth_ros.checkpoint import (
     FORMAT_VERSION,
+    MAX_METADATA_BYTES,
     METADATA_KEY,
     SHIPPED,
     TASKS,
@@ -181,6 +182,26 @@ def test_metadata_that_is_no_json_is_refused(saved):
         load_info(saved)
 
 
+def test_metadata_above_the_limit_are_refused_before_they_are_read(saved):
+    with_metadata(saved, commit='x' * MAX_METADATA_BYTES)
+    with pytest.raises(CheckpointError, match=r'its metadata take 1\.0 MB, expected at most 1 MB'):
+        load_info(saved)
+
+
+def test_metadata_that_are_nested_too_deeply_are_refused(saved):
+    deep = '[' * 100_000 + ']' * 100_000
+    saved.write_bytes(serialise(TENSORS, {METADATA_KEY: deep}))
+    with pytest.raises(CheckpointError, match='nested too deeply'):
+        load_info(saved)
+
+
+def test_a_long_value_is_shortened_in_the_message(saved):
+    with_metadata(saved, scale='x' * 10_000)
+    with pytest.raises(CheckpointError, match='field scale is') as caught:
+        load_info(saved)
+    assert len(str(caught.value)) < 300 + len(str(saved))
+
+
 def test_a_newer_format_is_refused_before_its_fields_are_judged(saved):
     with_metadata(saved, format_version=FORMAT_VERSION + 1, novelty=1)
     with pytest.raises(CheckpointError, match=r'field format_version is 2, .* upgrade'):
@@ -196,7 +217,7 @@ def test_every_field_is_required_in_a_file(saved, name):
 
 def test_an_unknown_field_is_refused(saved):
     with_metadata(saved, novelty=1)
-    with pytest.raises(CheckpointError, match='unknown field novelty'):
+    with pytest.raises(CheckpointError, match="unknown field 'novelty'"):
         load_info(saved)
 
 
@@ -213,6 +234,11 @@ def test_an_unknown_field_is_refused(saved):
         ('planes', True),
         ('planes_range', [1280, 16]),
         ('bins', 1.5),
+        ('bins', 10**9),
+        ('planes', 10**9),
+        ('settings', {'pool': 0}),
+        ('settings', {'pool': 17}),
+        ('settings', {'pool': True}),
         ('rate_hz_range', [20000.0]),
         ('bit_mapping', 'sign'),
         ('sensor_size', [250]),
@@ -236,7 +262,8 @@ def test_an_unknown_field_is_refused(saved):
 )
 def test_a_bad_field_is_refused_by_its_name(saved, name, value):
     with_metadata(saved, **{name: value})
-    expected = 'max_depth' if (name, value) == ('min_depth', 50.0) else name
+    expected = {'settings': r'settings(\.pool)?'}.get(name, name)
+    expected = 'max_depth' if (name, value) == ('min_depth', 50.0) else expected
     with pytest.raises(CheckpointError, match=rf'model\.safetensors: field {expected} is'):
         load_info(saved)
 
@@ -304,7 +331,7 @@ def test_the_shipped_metadata_are_written_as_they_were_read():
 
 def test_the_shipped_checkpoint_says_what_it_is():
     info, tensors = load(default_checkpoint())
-    assert (info.architecture, info.stage, info.scale) == ('dpt_tiny', 'bicross', 'metric')
+    assert (info.architecture, info.stage, info.scale) == ('unet_lite', 'pre_src', 'metric')
     assert info.planes_range == (32, 512)
     assert 2e6 <= sum(value.size for value in tensors.values()) <= 4e6
 
@@ -323,7 +350,7 @@ def test_a_shipped_model_is_found_by_its_name(name):
 def test_a_checkpoint_is_a_file_unless_it_is_a_shipped_name(tmp_path):
     assert default_checkpoint() == find_checkpoint('') == find_checkpoint(SHIPPED[0])
     assert find_checkpoint(tmp_path / SHIPPED[0]) == tmp_path / SHIPPED[0]
-    with pytest.raises(CheckpointError, match=r'^unet_light: no such .* one of dpt_tiny'):
+    with pytest.raises(CheckpointError, match=r'^unet_light: no such .* one of unet_lite'):
         load_info(find_checkpoint('unet_light'))
 
 

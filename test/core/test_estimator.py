@@ -100,7 +100,8 @@ def test_windows_of_any_length_share_weights(estimator, planes):
 
 def test_a_repeated_stream_gives_the_depth_of_a_shorter_window(estimator):
     """Rates, not counts, decide: each plane twice is the same scene at twice the plane rate."""
-    spikes = np.random.default_rng(0).random((64, 32, 48)) < 0.2
+    # A multiple of the network's bins: bins of the two windows hold the same spikes.
+    spikes = np.random.default_rng(0).random((8 * INFO.bins, 32, 48)) < 0.2
     once = estimator.predict(Observation(Window.from_planes(spikes, 20_000.0), 400.0))
     doubled = Window.from_planes(np.repeat(spikes, 2, axis=0), 40_000.0)
     twice = estimator.predict(Observation(doubled, 400.0))
@@ -182,8 +183,8 @@ def test_an_image_too_small_is_refused(height, width, limit):
 
 
 def test_a_window_too_long_for_16_bits_is_refused():
-    window = window_of(planes=8161, height=16, width=16)
-    with pytest.raises(ValueError, match='8161 planes: at most 8160'):
+    window = window_of(planes=2296, height=16, width=16)
+    with pytest.raises(ValueError, match='2296 planes: at most 2295'):
         known(settings={'pool': 16}).predict(Observation(window))
 
 
@@ -279,3 +280,29 @@ def test_a_camera_matrix_follows_binned_pixels():
     assert binned.camera_matrix(k, 3) == [200.0, 0, 99.5, 0, 200, 62, 0, 0, 1]
     assert full.camera_matrix(k, 3) == k
     assert binned.camera_matrix(np.zeros(9), 3) == [0.0] * 9
+
+
+def test_the_light_of_a_window_is_noted():
+    predict = known().predict
+    notes = {
+        share: predict(Observation(window_of(share=share), 400.0)).notes
+        for share in (0.0, 0.002, 0.02, 0.97, 1.0)
+    }
+    dark = 'window all dark or nearly so, under 0.01 spikes a pixel and plane'
+    assert notes[0.0][0].startswith(dark)
+    assert notes[0.0] == notes[0.002]
+    assert notes[0.02] == notes[0.97] == ()
+    assert notes[1.0][0].startswith('window saturated, over 20% of pixels fire in every plane')
+    short = predict(Observation(window_of(planes=2, share=0.9), 400.0)).notes
+    assert not any('saturated' in note for note in short)
+
+
+def test_what_is_no_observation_is_refused_in_one_line():
+    window = window_of()
+    with pytest.raises(TypeError, match='predict got a Window: expected an Observation, for ex'):
+        known().predict(window)
+    with pytest.raises(TypeError, match='window of type ndarray: expected a Window, made of pla'):
+        Observation(window.data, 400.0)
+    for fx in ('400', -1, float('nan')):
+        with pytest.raises(ValueError, match=r'focal length .* expected a number above 0'):
+            Observation(window, fx)

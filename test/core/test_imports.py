@@ -207,7 +207,7 @@ def test_every_module_of_the_core_imports_without_ros_and_torch():
         '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__')
         for path in SOURCES
         if path.parts[len(ROOT.parts)] == 'spike_depth_ros'
-        and not {'nodes', 'model'} & set(path.parts)
+        and not {'nodes', 'model'} & set(path.relative_to(ROOT).parts)
         and path.name != 'torch.py'
     ]
     assert 'spike_depth_ros.estimator' in modules

@@ -43,7 +43,7 @@ def bin_names(by: By, rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 def error_by(by: By, runs: Sequence[ModelRun]) -> Figure:
     """Relative error in each bin."""
-    left_out = any(len(_drawn(by, run)) < len(getattr(run.scores, by).rows()) for run in runs)
+    left_out = any(len(_drawn(by, run)) < len(_rows(by, run)) for run in runs)
     return {
         'title': 'Relative error',
         'svg': _bars(by, 'abs_rel', 'Abs Rel', runs).svg(),
@@ -84,13 +84,17 @@ def _bars(by: By, key: str, label: str, runs: Sequence[ModelRun]) -> Chart:
 
 
 def _drawn(by: By, run: ModelRun) -> list[dict[str, float]]:
-    rows: list[dict[str, float]] = getattr(run.scores, by).rows()
-    return [row for row in rows if row['share'] >= DRAWN_SHARE]
+    return [row for row in _rows(by, run) if row['share'] >= DRAWN_SHARE]
+
+
+def _rows(by: By, run: ModelRun) -> list[dict[str, float]]:
+    rows: list[dict[str, float]] = getattr(run.scores.breakdown, by).rows()
+    return rows
 
 
 def sparsification(runs: Sequence[ModelRun]) -> Figure:
     """Error of what is left when the most uncertain pixels are removed."""
-    curves = [run.scores.sparsification() for run in runs]
+    curves = [run.scores.breakdown.sparsification() for run in runs]
     top = max(max(curve['by_uncertainty']) for curve in curves)
     chart = Chart('share of pixels removed', 'mean Abs Rel of the rest', (0, 1), (0, 1.1 * top))
     for number, (run, curve) in enumerate(zip(runs, curves, strict=True)):
@@ -120,7 +124,7 @@ def reliability(runs: Sequence[ModelRun]) -> Figure:
     chart.line(multiples, normal, GREY, 'normal errors')
     chart.line(multiples, laplace, GREY, 'Laplace errors', dashed=True)
     for number, run in enumerate(runs):
-        curve = run.scores.interval_curve()
+        curve = run.scores.breakdown.interval_curve()
         label = run.label if len(runs) > 1 else 'measured'
         chart.line([0, *curve['multiple']], [0, *curve['coverage']], COLOURS[number % 4], label)
     chart.points([1], [INTERVAL], '#111827', '68 % at 1')

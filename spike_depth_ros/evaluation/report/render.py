@@ -273,7 +273,7 @@ def compared(name: str, found: Interval, one: ModelRun, other: ModelRun) -> tupl
 
 
 def _bin_table(by: charts.By, run: ModelRun) -> dict[str, Any]:
-    rows = getattr(run.scores, by).rows()
+    rows = getattr(run.scores.breakdown, by).rows()
     head = ['bin', 'pixels', 'Abs Rel', 'RMSE', 'δ < 1.25', 'uncertainty', '68 % interval holds']
     cells = [
         [

@@ -7,6 +7,8 @@ import dataclasses
 import json
 import math
 import sqlite3
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import bags
@@ -120,7 +122,7 @@ def test_controls_are_made_of_the_librarys_own_predictions(bag, results, tmp_pat
     assert 'median_depth_map' in content['not_beaten']
     assert evaluate(bag, tmp_path) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first.startswith('dpt_tiny DOES NOT BEAT ')
+    assert first.startswith('unet_lite DOES NOT BEAT ')
     assert 'median-depth baseline, per pixel (median-scaled AbsRel ' in first
     page = (tmp_path / 'report.html').read_text()
     assert page.index(first) < page.index('<div class="tiles">')
@@ -196,7 +198,7 @@ def test_models_are_compared_on_the_same_windows(nearer_model, tmp_path, capsys)
     assert evaluate(bag, tmp_path, *options) == 0
     content = json.loads((tmp_path / 'metrics.json').read_text())
     first, second = content['models']
-    assert (first['label'], second['label']) == ('dpt_tiny', 'nearer')
+    assert (first['label'], second['label']) == ('unet_lite', 'nearer')
     assert content['abs_rel'] == first['figures']['abs_rel']
     assert second['figures']['median_error'] != first['figures']['median_error']
     (comparison,) = content['comparison']
@@ -205,22 +207,22 @@ def test_models_are_compared_on_the_same_windows(nearer_model, tmp_path, capsys)
         second['figures']['abs_rel'] - first['figures']['abs_rel'], abs=1e-9
     )
     assert len(rows(tmp_path / 'windows_nearer.csv')) == len(
-        rows(tmp_path / 'windows_dpt_tiny.csv')
+        rows(tmp_path / 'windows_unet_lite.csv')
     )
     page = (tmp_path / 'report.html').read_text()
-    assert 'nearer against dpt_tiny' in page
+    assert 'nearer against unet_lite' in page
     told = capsys.readouterr().out
     assert 'nearer: AbsRel' in told
-    better = 'nearer' if found['value'] < 0 else 'dpt_tiny'
+    better = 'nearer' if found['value'] < 0 else 'unet_lite'
     difference = f'AbsRel {found["value"]:+.4f} (95% interval {found["low"]:+.4f} … '
-    assert f'nearer less dpt_tiny: {difference}{found["high"]:+.4f}): {better} is better' in told
+    assert f'nearer less unet_lite: {difference}{found["high"]:+.4f}): {better} is better' in told
     # Both models' depth of the same windows, side by side.
     assert '<h2>Windows in which the models differ most</h2>' in page
     assert f'{better} ahead, 1: window' in page
     shown = page.count(' ahead, ')
     assert 3 <= shown <= 6
     assert page.count('<figcaption>depth of nearer</figcaption>') == shown
-    assert page.count('<figcaption>relative error of dpt_tiny</figcaption>') == shown
+    assert page.count('<figcaption>relative error of unet_lite</figcaption>') == shown
     assert 'Abs Rel of nearer' in page
 
 
@@ -403,13 +405,62 @@ def test_types_that_nobody_knows_are_copied_where_the_bag_defines_them(tmp_path,
     assert 'warning: /own was not copied to the new bag: its type is not known' in told
 
 
-def test_results_of_an_earlier_run_do_not_outlive_a_failure(bag, tmp_path):
-    assert evaluate(bag, tmp_path) == 0
-    assert (tmp_path / 'report.html').exists()
+def files_of(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob('*.*')}
+
+
+def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
+    bag, nearer_model, tmp_path, capsys
+):
+    assert evaluate(bag, tmp_path / 'out') == 0
+    before = files_of(tmp_path / 'out')
+    capsys.readouterr()
     late = bags.write(tmp_path / 'late', bags.stream(400, truths=[9000]))
-    assert evaluate(late, tmp_path) == 1
-    left = {path.name for path in tmp_path.iterdir()}
-    assert not left & {'metrics.json', 'report.html', 'timing.json'}
+    assert evaluate(late, tmp_path / 'out', '--write-bag', 'mcap') == 1
+    assert files_of(tmp_path / 'out') == before
+    kept, _ = capsys.readouterr().err.splitlines()
+    assert kept == f'the earlier results in {tmp_path / "out"} are kept'
+    models = ('--model', str(default_checkpoint()), '--model', str(nearer_model))
+    assert evaluate(bag, tmp_path / 'out', *models) == 0
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        'metrics.json', 'report.html', 'timing.json', 'windows_nearer.csv', 'windows_unet_lite.csv'
+    ]  # fmt: skip
+
+
+LIMITED = """
+import resource, sys
+from spike_depth_ros.evaluation.command import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ('limit', 'options'),
+    [
+        (300, ()),
+        (4_000, ()),
+        (40_000, ()),
+        (100, ('--write-bag', 'sqlite3')),
+        (30_000, ('--write-bag', 'sqlite3')),
+        (30_000, ('--write-bag', 'mcap')),
+    ],
+)
+def test_results_that_cannot_be_written_whole_replace_nothing(bag, tmp_path, limit, options):
+    out = tmp_path / 'out'
+    assert evaluate(bag, out) == 0
+    before = files_of(out)
+    arguments = [bag, '--out', out, '--device', 'cpu', '--threads', '1', *options]
+    ended = subprocess.run(
+        [sys.executable, '-c', LIMITED, *map(str, [limit, *arguments])],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    kept, reason = ended.stderr.splitlines()
+    assert kept == f'the earlier results in {out} are kept'
+    assert 'free space or choose another folder' in reason
+    assert files_of(out) == before
+    assert not list(out.glob('.*'))
 
 
 def test_a_bag_is_neither_written_over_nor_written_into(bag, tmp_path, capsys):
@@ -433,7 +484,7 @@ def test_models_whose_depth_belongs_to_other_planes_cannot_be_compared(bag, tmp_
     models = ['--model', str(default_checkpoint()), '--model', str(other)]
     assert evaluate(bag, tmp_path / 'out', *models) == 1
     (line,) = lines_of(capsys)
-    assert 'dpt_tiny gives the depth of the middle plane of a window, last of the last' in line
+    assert 'unet_lite gives the depth of the middle plane of a window, last of the last' in line
 
 
 def lines_of(capsys):

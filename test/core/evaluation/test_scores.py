@@ -91,7 +91,7 @@ def test_the_published_protocol_crops_and_caps():
 def test_infinities_are_scored_as_the_limits_of_the_range():
     scores, _ = scored(output(0, [[-np.inf, np.inf]], [[2.0, 5.0]]), limits=(1.0, 10.0))
     assert scores.headline()['abs_rel'] == pytest.approx((0.5 + 1) / 2, **EXACT)
-    near, far = scores.by_distance.rows()
+    near, far = scores.breakdown.by_distance.rows()
     assert (near['abs_rel'], far['abs_rel']) == pytest.approx((0.5, 1), **EXACT)
     assert near['relative_uncertainty'] == pytest.approx(1)
 
@@ -101,7 +101,7 @@ def test_bins_hold_their_pixels():
     truth = [[1.0, 2.0, 2.0, 20.0]]
     unsure = [[0.2, 0.1, 1.0, 30.0]]
     scores, _ = scored(output(0, depth, truth, unsure))
-    near, middle, far = scores.by_distance.rows()
+    near, middle, far = scores.breakdown.by_distance.rows()
     assert (near['from'], near['to'], near['share']) == (1.0, 2.0, 0.25)
     assert near['abs_rel'] == pytest.approx(0.1, **EXACT)
     assert near['interval_coverage'] == 1
@@ -110,7 +110,8 @@ def test_bins_hold_their_pixels():
     assert middle['interval_coverage'] == 0.5
     assert middle['relative_uncertainty'] == pytest.approx(0.22, **EXACT)
     assert (far['from'], far['delta1']) == (20.0, 0.0)
-    shares = {(row['from'], row['to']): row['share'] for row in scores.by_uncertainty.rows()}
+    rows = scores.breakdown.by_uncertainty.rows()
+    shares = {(row['from'], row['to']): row['share'] for row in rows}
     assert shares == {
         (0.02, 0.05): 0.25,
         (0.15, 0.2): 0.25,
@@ -123,7 +124,7 @@ def test_the_interval_curve_counts_the_truth_within_each_multiple():
     # Errors of 0.55, 1, 3.95 and 9 half-widths.
     truth = np.full((1, 4), 10.0)
     scores, _ = scored(output(0, truth + [[0.55, 1.0, 3.95, 9.0]], truth))
-    curve = scores.interval_curve()
+    curve = scores.breakdown.interval_curve()
     at = dict(zip(curve['multiple'], curve['coverage'], strict=True))
     assert [at[m] for m in (0.5, 0.6, 0.9, 1.1, 3.9, 4.0)] == [0, 0.25, 0.25, 0.5, 0.5, 0.75]
 
@@ -133,7 +134,7 @@ def test_the_sparsification_curve_begins_at_the_error_and_its_area_is_the_ause()
     truth = generator.uniform(1, 9, (20, 20))
     depth = truth + generator.normal(0, 0.5, truth.shape)
     scores, _ = scored(output(0, np.maximum(depth, 0.1), truth, generator.random(truth.shape)))
-    curve = scores.sparsification()
+    curve = scores.breakdown.sparsification()
     assert curve['by_uncertainty'][0] == pytest.approx(scores.headline()['abs_rel'], rel=1e-6)
     assert curve['oracle'][0] == pytest.approx(curve['by_uncertainty'][0])
     gap = np.mean(np.subtract(curve['by_uncertainty'], curve['oracle']))

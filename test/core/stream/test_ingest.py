@@ -116,10 +116,77 @@ def test_another_bit_order_is_refused(ingest, warnings):
 
 def test_camera_info_gives_the_focal_length_and_may_not_change_the_size(ingest, warnings):
     ingest.on_camera_info(camera_info(fx=321.0))
+    ingest.on_spikes(packet(0, 8))
+    assert ingest.ring.take() is not None
+    ingest.on_camera_info(camera_info(height=1))
+    assert ingest.camera.fx_px == 321.0
+    assert 'size 13x1, but the stream began with 13x5' in warnings['camera_info']
+    assert ingest.size_problem == warnings['camera_info']
+    ingest.on_camera_info(camera_info(fx=321.0))
+    assert ingest.size_problem == ''
+
+
+def test_a_size_that_the_packets_do_not_have_is_not_taken(ingest, warnings):
+    ingest.on_camera_info(camera_info(fx=321.0))
     ingest.on_spikes(packet(0))
     ingest.on_camera_info(camera_info(height=6))
+    assert ingest.ring.geometry == Geometry(5, 13)
+    assert 'size 13x6, but the stream began with 13x5' in ingest.size_problem
+
+
+def test_before_the_first_window_a_better_camera_info_makes_the_ring_anew(ingest, warnings):
+    ingest.on_camera_info(camera_info(height=1, fx=100.0))
+    old = [packet(0), packet(4)]
+    for msg in old:
+        ingest.on_spikes(msg)
+    assert ingest.account().received == 40
+    first = ingest.ring
+    ingest.on_camera_info(camera_info(fx=200.0))
+    ingest.on_spikes(packet(8, 8))
+    assert first.take() is None
+    account = ingest.account()
+    assert (account.received, account.expected, account.check()) == (16, 16, (0, 0))
+    window = ingest.ring.take()
+    assert (window.geometry, window.camera.fx_px) == (Geometry(5, 13), 200.0)
+    assert window.t0_ns == 10**18
+    assert not ingest.packets_refused
+    assert 'size 13x5 instead of 13x1' in warnings['camera_info']
+
+
+def test_packets_of_another_size_are_refused_once(ingest):
+    ingest.on_spikes(packet(0))
+    for _ in range(3):
+        ingest.on_camera_info(camera_info(width=99))
+    ingest.on_spikes(packet(4))
+    ingest.on_camera_info(camera_info())
+    ingest.on_spikes(packet(8))
+    assert ingest.packets_refused == {'format': 2}
+    assert ingest.account().received == 4
+
+
+def test_packets_that_were_not_kept_for_the_new_ring_are_counted(ingest):
+    ingest.on_camera_info(camera_info(height=1))
+    for number in range(MAX_WAITING_PACKETS + 3):
+        ingest.on_spikes(packet(4 * number))
+    ingest.on_camera_info(camera_info())
+    assert ingest.packets_refused == {'other sensor size': 3}
+    assert ingest.account().received == 4 * MAX_WAITING_PACKETS
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -380.0])
+@pytest.mark.parametrize('place', [0, 4])
+def test_a_camera_matrix_that_cannot_be_is_refused_and_the_last_one_stays(
+    ingest, warnings, value, place
+):
+    bad = camera_info(fx=321.0)
+    bad.k[place] = value
+    ingest.on_camera_info(bad)
+    assert (ingest.size, ingest.camera.info) == ((5, 13), None)
+    ingest.on_camera_info(camera_info(fx=321.0))
+    assert ingest.camera_problem == ''
+    ingest.on_camera_info(bad)
     assert ingest.camera.fx_px == 321.0
-    assert 'size 13x6, but the stream began with 13x5' in warnings['camera_info']
+    assert 'expected finite values' in ingest.camera_problem
 
 
 def test_windows_keep_frame_and_camera_of_their_own_planes(ingest):

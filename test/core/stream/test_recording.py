@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import io
 import os
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +147,68 @@ def test_an_archive_that_is_no_stream_is_refused(tmp_path, arrays, message):
     with pytest.raises(RecordingError, match=message) as caught:
         open_recording(tmp_path / 'a.npz')
     assert str(caught.value).count('a.npz') == 1
+
+
+def npy(shape, kind='|u1'):
+    """The header of an array in .npy format."""
+    file = io.BytesIO()
+    header = {'descr': kind, 'fortran_order': False, 'shape': shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()
+
+
+def zipped(path, **members):
+    """An archive of members, each an array or (header, MiB of zeros)."""
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, value in members.items():
+            with archive.open(f'{name}.npy', 'w', force_zip64=True) as file:
+                if isinstance(value, tuple):
+                    file.write(value[0])
+                    for _ in range(value[1]):
+                        file.write(bytes(1 << 20))
+                else:
+                    np.save(file, value)
+    return path
+
+
+FEW = np.zeros((2, 3, 8), bool)
+
+
+@pytest.mark.parametrize(
+    ('members', 'message'),
+    [
+        ({'packed': (npy((3 << 10, 1 << 10, 1 << 10)), 3072), 'width': 8}, 'expand to 3221'),
+        ({'spk': (npy((3 << 10, 1 << 10, 1 << 10)), 3072)}, 'expand to 3221.*expected at most 21'),
+        ({'spk': FEW, 'other': (b'no array', 3072)}, 'expand to 3221'),
+        ({'packed': (npy((1 << 20, 1 << 10, 1 << 10)), 1), 'width': 8}, '"packed" is damaged or'),
+        ({'spk': (npy((1 << 20, 1 << 10, 1 << 10)), 1)}, 'declares 1099511627776 bytes of data'),
+        ({'spk': FEW, 'x': (npy((1 << 40,)), 1)}, '"x" is damaged .* the archive has 1048576'),
+        ({**own(), 'depth': (npy((1 << 30, 3, 8), '<f4'), 1)}, '"depth" is damaged'),
+        ({**own(), 'K': (npy((), '<U1000000000'), 0)}, '"K" is damaged'),
+    ],
+)
+def test_an_archive_that_declares_too_much_is_refused_unread(tmp_path, members, message):
+    path = zipped(tmp_path / 'a.npz', **members)
+    tracemalloc.start()
+    with pytest.raises(RecordingError, match=message) as caught:
+        open_recording(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert '\n' not in str(caught.value)
+    assert peak < 10 << 20
+
+
+def test_unpacked_planes_are_packed_in_little_more_memory_than_they_take(tmp_path):
+    stream = np.zeros((200, 1 << 10, 1 << 10), bool)
+    stream[::7, ::3, ::5] = True
+    path = tmp_path / 'a.npz'
+    np.savez_compressed(path, spk=stream)
+    tracemalloc.start()
+    recording = open_recording(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(recording.planes, packing.pack(stream))
+    assert peak < 1.4 * stream.nbytes
 
 
 @pytest.mark.parametrize('name', ['a.npz', 'a.npy', 'a.dat'])

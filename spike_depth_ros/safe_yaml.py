@@ -1,0 +1,84 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""YAML files whose size, depth and aliases are checked before anything is built of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 1 << 20
+"""Largest file; the metadata of a bag of a thousand files has a fifth of it."""
+
+MAX_DEPTH = 32
+"""Deepest nesting; metadata of bags and calibrations have at most 8 levels."""
+
+MAX_NODES = 100_000
+"""Most values, those that an alias repeats counted again."""
+
+# The loader in C is twenty times as fast; some builds of PyYAML lack it.
+_LOADER: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+
+
+class YamlLimitError(ValueError):
+    """A file beyond what a metadata or calibration file may hold; the message is one line."""
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a file of plain values.
+
+    Args:
+        path: The file, UTF-8.
+
+    Raises:
+        YamlLimitError: Too large, too deep, or too much of it is repeated by aliases.
+        yaml.YAMLError: It is no YAML.
+        OSError: It cannot be read.
+        ValueError: It is no UTF-8.
+    """
+    with path.open('rb') as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise YamlLimitError(
+            f'{path}: larger than {MAX_BYTES >> 20} MiB; expected a short YAML file'
+        )
+    text = data.decode()
+    try:
+        check_yaml(text)
+    except YamlLimitError as error:
+        raise YamlLimitError(f'{path}: {error}') from None
+    return yaml.load(text, Loader=_LOADER)
+
+
+def check_yaml(text: str) -> None:
+    """Check depth and number of values, without building any.
+
+    Raises:
+        YamlLimitError: There are too many.
+        yaml.YAMLError: It is no YAML.
+    """
+    nodes = 0
+    begun: list[tuple[str | None, int]] = []
+    anchored: dict[str | None, int] = {}
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, first = begun.pop()
+            anchored[anchor] = nodes - first
+        elif isinstance(event, yaml.AliasEvent):
+            nodes += anchored.get(event.anchor, 1)
+        elif isinstance(event, yaml.NodeEvent):
+            nodes += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                begun.append((event.anchor, nodes - 1))
+        if len(begun) > MAX_DEPTH:
+            raise YamlLimitError(
+                f'nested more than {MAX_DEPTH} levels deep; expected the file as its program '
+                'wrote it, copy it again'
+            )
+        if nodes > MAX_NODES:
+            raise YamlLimitError(
+                f'holds more than {MAX_NODES} values, aliases expanded; expected the file as its '
+                'program wrote it, copy it again'
+            )
