@@ -22,11 +22,12 @@ COMMANDS = {
     'adabn': 'spike_training.commands.adabn:adabn',
     'bag': 'spike_training.commands.bag:bag',
     'bicross': 'spike_training.settings.config:RunConfig',  # as train
+    'curves': 'spike_training.commands.curves:curves',
     'evaluate': 'spike_training.commands.evaluate:evaluate',
     'export': 'spike_training.runs.export:export',
     'inspect': 'spike_training.commands.inspect_data:inspect_data',
     'page': 'spike_training.reports.run_page:page',
-    'sample': 'spike_training.scenes.sample_scene:make_sample',
+    'sample': 'spike_training.commands.sample:sample',
     'simulate': 'spike_training.commands.simulate:simulate',
     'table': 'spike_training.commands.table:table',
     'train': 'spike_training.settings.config:RunConfig',

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import sys
@@ -17,6 +18,8 @@ pytest.importorskip('lightning_fabric')
 from tiny_runs import tiny_run  # noqa: E402
 from trees import write_dat, write_paper_sets, write_vkitti  # noqa: E402
 
+from spike_depth_ros.checkpoint import save  # noqa: E402
+from spike_depth_ros.model.registry import build, weights_of  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
 from spike_training.methods.bicross.settings import (  # noqa: E402
     AdaptConfig,
@@ -166,6 +169,31 @@ def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):
     with pytest.raises(ConfigError, match=r'1 problem:\n  a: .*vit\.pth: no such file'):
         pipeline.run(config)
     assert 'b: timm downloads timm/vit_base_r50_s16_384' in capsys.readouterr().out
+
+
+def test_a_file_to_start_from_is_read_and_compared(tmp_path, capsys):
+    def run(start):
+        pipeline.run(
+            tiny_run(tmp_path / 'out', PretrainConfig(name='a', start=start), dry_run=True)
+        )
+
+    good = tmp_path / 'good.safetensors'
+    config = tiny_run(tmp_path, PretrainConfig(name='a'))
+    info = context(config, config.stages[0], {}, CPU).info
+    save(good, weights_of(build(info)), info)
+    run(str(good))
+    assert 'a' in capsys.readouterr().out
+    other = tmp_path / 'other.safetensors'
+    larger = dataclasses.replace(info, settings={**info.settings, 'dim': info.settings['dim'] * 2})
+    save(other, weights_of(build(larger)), larger)
+    with pytest.raises(
+        ConfigError, match=r'1 problem:\n  a: start is .* expected a network of the'
+    ):
+        run(str(other))
+    with pytest.raises(
+        ConfigError, match=r'1 problem:\n  stages\[0\]\.start is .*absent\.safetensors: no such'
+    ):
+        run(str(tmp_path / 'absent.safetensors'))
 
 
 def test_a_run_needs_a_folder(tmp_path, monkeypatch):

@@ -57,7 +57,7 @@ def file(tmp_path):
 
 
 def test_there_are_configs():
-    assert {path.stem for path in CONFIGS} >= {'smoke', 'embedded'}
+    assert {path.stem for path in CONFIGS} >= {'smoke', 'unet_lite'}
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

@@ -18,8 +18,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors
-from spike_depth_ros.model.registry import weights_of
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors, load
+from spike_depth_ros.model.imagenet import HUB
+from spike_depth_ros.model.registry import IMAGENET, weights_of
 from spike_training.datasets.readers import missing_paths
 from spike_training.datasets.splits import Split
 from spike_training.engine.context import Context
@@ -186,7 +187,12 @@ class _Stages:
             )
         places: Mapping[str, Path] = {name: Path(name) for name in self._trained}
         made = context(config, stage, places, CPU)
-        return dataclasses.replace(made, load=lambda path: self._trained[str(path)])
+
+        def load_stage(path: Path) -> tuple[DepthInfo, Tensors]:
+            found = self._trained.get(str(path))
+            return load(path) if found is None else found
+
+        return dataclasses.replace(made, load=load_stage)
 
     def _count(self, here: Context, built: Stage[Any]) -> None:
         """Adds a stage to the tables."""
@@ -225,21 +231,19 @@ class _Stages:
 
 
 def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
-    """A stage; without the weights of ImageNet where they are not here, with what is missing."""
+    """A stage and what is missing; with random weights where those to start from are not here."""
     stage, problems = here.stage, []
-    if stage.start == 'imagenet':
-        from spike_depth_ros.model.imagenet import HUB
-        from spike_depth_ros.model.registry import IMAGENET
-
-        if stage.imagenet == HUB:
-            name = IMAGENET[here.info.architecture][0]
-            show.print(f'{stage.name}: timm downloads {name} at the start, once')
-        else:
-            try:
-                return make_stage(here), []
-            except CheckpointError as error:
-                problems.append(f'{stage.name}: {error}')
-        here = dataclasses.replace(here, stage=dataclasses.replace(stage, start='scratch'))
+    if stage.start == 'imagenet' and stage.imagenet == HUB:
+        name = IMAGENET[here.info.architecture][0]
+        show.print(f'{stage.name}: timm downloads {name} at the start, once')
+    else:
+        try:
+            return make_stage(here), []
+        except (CheckpointError, ConfigError) as error:
+            if stage.start != 'imagenet' and not stage.starts_from_file:
+                raise
+            problems.append(f'{stage.name}: {error}')
+    here = dataclasses.replace(here, stage=dataclasses.replace(stage, start='scratch'))
     return make_stage(here), problems
 
 

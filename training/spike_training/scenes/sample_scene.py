@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The bundled sample: 20 ms of a flight through a sunny street, with exact depth.
+"""The sample street: 20 ms of a flight through a sunny street, with exact depth.
 
 A spike camera of 400x250 pixels at 20 kHz, low over a street, at 12 m/s and turning. A frame
 camera with such an exposure would smear the scene over 8 pixels, and the nearest things over 28.
@@ -8,10 +8,7 @@ camera with such an exposure would smear the scene over 8 pixels, and the neares
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,33 +117,26 @@ def true_depth(scene: Scene, plane: int) -> npt.NDArray[np.uint16]:
     return stored
 
 
-def make_sample(out: Path) -> None:
-    """Renders, simulates and writes the bundled sample stream.
+def street_stream() -> dict[str, npt.NDArray[Any]]:
+    """Render and simulate the sample.
 
-    Args:
-        out: Archive to write (``.npz``): ``packed`` uint8 ``[planes, height, width / 8]``,
-            ``width``, ``bit_order``, ``rate_hz``, ``K`` float64 ``[3, 3]`` in pixels, ``depth``
-            uint16 ``[maps, height, width]`` in millimetres (0: no truth), ``depth_planes`` int32
-            ``[maps]``: the plane that each map belongs to.
-
-    Raises:
-        OSError: The file cannot be written.
+    Returns:
+        The arrays of an archive: ``packed`` uint8 ``[planes, height, width / 8]``, ``width``,
+        ``bit_order``, ``rate_hz``, ``K`` float64 ``[3, 3]`` in pixels, ``depth`` uint16
+        ``[maps, height, width]`` in millimetres (0: no truth), ``depth_planes`` int32 ``[maps]``:
+        the plane that each map belongs to.
     """
     scene = street_scene()
     depth_planes = np.arange(0, PLANES, DEPTH_EVERY, dtype=np.int32)
-    _write_archive(
-        out,
-        {
-            # Time is the fastest axis in the file: a quarter smaller.
-            'packed': np.asfortranarray(spikes(scene)),
-            'width': np.array(WIDTH),
-            'bit_order': np.array('little'),
-            'rate_hz': np.array(RATE_HZ),
-            'K': camera_at(0).matrix,
-            'depth': np.stack([true_depth(scene, int(plane)) for plane in depth_planes]),
-            'depth_planes': depth_planes,
-        },
-    )
+    return {
+        'packed': spikes(scene),
+        'width': np.array(WIDTH),
+        'bit_order': np.array('little'),
+        'rate_hz': np.array(RATE_HZ),
+        'K': camera_at(0).matrix,
+        'depth': np.stack([true_depth(scene, int(plane)) for plane in depth_planes]),
+        'depth_planes': depth_planes,
+    }
 
 
 def _exposed(scene: Scene, plane: int) -> npt.NDArray[np.float64]:
@@ -154,16 +144,6 @@ def _exposed(scene: Scene, plane: int) -> npt.NDArray[np.float64]:
     # Whole 4096ths: differences in a machine's last bit do not reach the spikes.
     exposed: npt.NDArray[np.float64] = np.rint(np.clip(light, _DARK, _SATURATED) * 4096) / 4096
     return exposed
-
-
-def _write_archive(out: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    """As ``numpy.savez_compressed``, with a fixed date on every system and the densest deflate."""
-    with zipfile.ZipFile(out, 'w') as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.save(content, array, allow_pickle=False)
-            entry = zipfile.ZipInfo(f'{name}.npy', (1980, 1, 1, 0, 0, 0))
-            archive.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, 9)
 
 
 def _ground() -> list[Shape]:

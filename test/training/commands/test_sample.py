@@ -1,0 +1,115 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The streams that ship with the package, and the command that writes them."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from clips import HEIGHT, WIDTH, Sliding, write_folder
+
+import spike_depth_ros
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.recording import open_recording
+from spike_depth_ros.video.light import luminance
+from spike_training.commands.sample import sample
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.simulation.archive import MARGIN, sharpest_pair, write_archive
+
+OFFICE = Path(spike_depth_ros.__file__).parent / 'assets' / 'office.npz'
+REAL = os.environ.get('SPIKE_DEPTH_DATA')
+RATE = 3000.0
+PER_FRAME = 100  # a folder of frames has 30 a second
+
+
+class Blurred(Sliding):
+    """Frames 3 and 4 alone are sharp; frame 0 has no depth."""
+
+    def __init__(self):
+        super().__init__(6, labelled=(1, 2, 3, 4, 5))
+
+    def image(self, index):
+        image = super().image(index)
+        return image if index in (3, 4) else cv2.GaussianBlur(image, (0, 0), 3)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    write_folder(tmp_path / 'made', Sliding(6))
+    return {'folder': str(tmp_path / 'made')}
+
+
+def test_the_sharpest_pair_with_depth_is_chosen():
+    assert sharpest_pair(Blurred()) == 3
+    with pytest.raises(DataSetError, match='expected two neighbouring frames with depth'):
+        sharpest_pair(Sliding(6, labelled=(0, 2, 4)))
+
+
+def test_a_stream_goes_from_one_frame_to_the_next(recording, tmp_path, capsys):
+    out = tmp_path / 'made.npz'
+    sample(out, recording, frame=2, size=f'{WIDTH}x{HEIGHT}', rate=RATE)
+    assert 'around frames 2 and 3 of folder/made' in capsys.readouterr().out
+    made = open_recording(out)
+    assert (made.rate_hz, len(made.planes)) == (RATE, MARGIN + PER_FRAME + MARGIN + 1)
+    assert made.truth is not None
+    np.testing.assert_array_equal(made.truth.planes, [MARGIN, MARGIN + PER_FRAME])
+    for number, depth in zip((2, 3), made.truth.depth, strict=True):
+        np.testing.assert_allclose(depth, Sliding().depth(number), rtol=0, atol=1.1e-3)  # NaN too
+    # Around each of the two planes it shows that frame, and no other.
+    spikes = packing.unpack(np.ascontiguousarray(made.planes), WIDTH)
+    light = [luminance(Sliding().image(k)).ravel() for k in range(6)]
+    for number, plane in zip((2, 3), made.truth.planes, strict=True):
+        rate = spikes[plane - 20 : plane + 20].mean(0).ravel()
+        assert int(np.argmax([np.corrcoef(rate, frame)[0, 1] for frame in light])) == number
+
+
+@pytest.mark.parametrize(
+    ('out', 'settings', 'message'),
+    [
+        ('made.dat', {}, 'expected a file that ends with .npz'),
+        ('made.npz', {'frame': 5}, 'frame is 5: expected 0 to 4 in folder/made'),
+        ('made.npz', {'frame': -1}, 'frame is -1: expected 0 to 4'),
+        ('made.npz', {'size': 'large'}, "size is 'large': expected WIDTHxHEIGHT"),
+    ],
+)
+def test_wrong_settings_get_one_line(recording, tmp_path, out, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        sample(tmp_path / out, recording, **settings)
+    assert not (tmp_path / out).exists()
+
+
+def test_archives_have_the_same_bytes_each_time(tmp_path):
+    arrays = {'packed': np.arange(24, dtype=np.uint8).reshape(2, 3, 4), 'text': np.array('little')}
+    for name in ('one.npz', 'two.npz'):
+        write_archive(tmp_path / name, arrays)
+    assert (tmp_path / 'one.npz').read_bytes() == (tmp_path / 'two.npz').read_bytes()
+    with np.load(tmp_path / 'one.npz') as archive:
+        np.testing.assert_array_equal(archive['packed'], arrays['packed'])
+        assert str(archive['text']) == 'little'
+
+
+def test_the_office_ships_with_its_depth_and_its_licence():
+    office = open_recording(OFFICE)
+    assert (office.geometry.width, office.geometry.height) == (400, 250)
+    assert (office.rate_hz, len(office.planes)) == (20_000.0, 796)
+    assert office.truth is not None
+    np.testing.assert_array_equal(office.truth.planes, [64, 731])
+    assert np.isfinite(office.truth.depth).mean() > 0.6
+    assert 0.5 < np.nanmin(office.truth.depth) < np.nanmax(office.truth.depth) < 8
+    assert OFFICE.stat().st_size <= 8 << 20
+    assert 'Copyright (c) 2020 Arda Duzceker' in OFFICE.with_suffix('.LICENSE.txt').read_text()
+
+
+@pytest.mark.skipif(not REAL, reason='SPIKE_DEPTH_DATA names no folder of real recordings')
+def test_the_office_is_what_the_command_makes(tmp_path):
+    where = Path(REAL or '') / 'rgbd' / 'hololens_000'
+    sample(tmp_path / 'office.npz', {'office': f'folder:{where}'})
+    with np.load(tmp_path / 'office.npz') as made, np.load(OFFICE) as committed:
+        assert sorted(made.files) == sorted(committed.files)
+        for name in set(made.files) - {'packed'}:
+            np.testing.assert_array_equal(made[name], committed[name])
+        # Elsewhere a processor may round the flow's last bit otherwise.
+        wrong = np.unpackbits(made['packed'] ^ committed['packed']).mean()
+    assert wrong < 1e-3
