@@ -2,52 +2,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sample stream, looped, through the depth node and into RViz: a first look."""
 
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
+from launch.action import Action
+from launch.actions import IncludeLaunchDescription, LogInfo, OpaqueFunction, RegisterEventHandler
+from launch.launch_context import LaunchContext
+from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
+from spike_depth_ros.nodes import launching
 from spike_depth_ros.nodes.process import asset
 
 ARGUMENTS = {
-    'stream': (str(asset('sample.npz')), '.dat, .npy or .npz to play'),
+    'stream': (str(asset('office.npz')), '.dat, .npy or .npz to play'),
     'size': ('', 'sensor size of a raw file, for example 400x250'),
     'rate': ('', 'planes a second; empty: as recorded'),
+    'checkpoint': ('', 'model file, or the name of a shipped model; empty: unet_lite'),
     'namespace': ('', 'namespace of all nodes'),
     'device': ('auto', 'auto, cpu or cuda'),
-    'rviz': ('true', 'open RViz'),
+    'rviz': ('true', 'open RViz, where it is installed'),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """The player beside depth.launch.py."""
-    given = {name: LaunchConfiguration(name) for name in ARGUMENTS}
+    return LaunchDescription([*launching.declare(ARGUMENTS), OpaqueFunction(function=_nodes)])
+
+
+def _nodes(context: LaunchContext) -> list[Action]:
+    given = {name: context.launch_configurations[name] for name in ARGUMENTS}
+    launching.require_file('stream', given['stream'])
+    actions: list[Action] = []
+    if launching.is_true(context, 'rviz') and launching.missing(['rviz2']):
+        given['rviz'] = 'false'
+        actions.append(LogInfo(msg='warning: rviz2 is not installed, going on without it'))
+    passed_on = ('checkpoint', 'namespace', 'device', 'rviz')
     depth = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py']),
-        launch_arguments={name: given[name] for name in ('namespace', 'device', 'rviz')}.items(),
+        launch_arguments={name: given[name] for name in passed_on}.items(),
     )
+    options = [f'--{name}={given[name]}' for name in ('size', 'rate') if given[name]]
     player = Node(
         package='spike_depth_ros',
         executable='spike_player',
         name='spike_player',
         namespace=given['namespace'],
-        arguments=[given['stream'], '--loop', *_option('size'), *_option('rate')],
+        arguments=[given['stream'], '--loop', *options],
         output='screen',
     )
-    return LaunchDescription(
-        [
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in ARGUMENTS.items()
-            ),
-            depth,
-            player,
-        ]
-    )
-
-
-def _option(name: str) -> list[PythonExpression]:
-    """``--name=value`` for the player, or an option that changes nothing where it is empty."""
-    value = LaunchConfiguration(name)
-    return [PythonExpression(["'--", name, '=', value, "' if '", value, "' else '--loop'"])]
+    return [*actions, depth, RegisterEventHandler(launching.end_with(player)), player]

@@ -2,26 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bag in real time through the depth node, and scored as it comes out: drops included."""
 
+from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
-    EmitEvent,
     IncludeLaunchDescription,
+    OpaqueFunction,
     RegisterEventHandler,
-    TimerAction,
 )
-from launch.event_handlers import OnProcessExit
-from launch.events import Shutdown
+from launch.launch_context import LaunchContext
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
+from spike_depth_ros.nodes import launching
 
 ARGUMENTS = {
     'out': ('replay_out', 'folder for metrics.json, windows.csv and report.html'),
     'speed': ('1.0', 'times real time'),
     'protocol': ('', 'bicross: Garg crop, cap 80 m; empty: whole images'),
-    'checkpoint': ('', 'model file, or the name of a shipped model; empty: dpt_tiny'),
+    'policy': ('', 'latest or every window; empty: as in params_file'),
+    'checkpoint': ('', 'model file, or the name of a shipped model; empty: unet_lite'),
     'params_file': (
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'config', 'spike_depth.yaml']),
         'YAML file of node parameters',
@@ -38,7 +39,7 @@ TAIL_S = 3.0
 def generate_launch_description() -> LaunchDescription:
     """The player and the evaluation beside depth.launch.py; all end after the bag."""
     given = {name: LaunchConfiguration(name) for name in ('bag', *ARGUMENTS)}
-    passed_on = ('checkpoint', 'params_file', 'device', 'namespace', 'rviz')
+    passed_on = ('checkpoint', 'params_file', 'policy', 'device', 'namespace', 'rviz')
     depth = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py']),
         launch_arguments={name: given[name] for name in passed_on}.items(),
@@ -60,21 +61,20 @@ def generate_launch_description() -> LaunchDescription:
         arguments=[given['bag'], '--speed', given['speed'], '--with-truth', '--wait', '30'],
         output='screen',
     )
-    ended = EmitEvent(event=Shutdown(reason='the bag has been played'))
+    bag = DeclareLaunchArgument('bag', description='rosbag2 to play: its folder or file')
     return LaunchDescription(
         [
-            DeclareLaunchArgument('bag', description='rosbag2 to play: its folder or file'),
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in ARGUMENTS.items()
-            ),
+            *launching.declare(ARGUMENTS, bag),
+            OpaqueFunction(function=_check_bag),
             depth,
+            RegisterEventHandler(launching.end_with(evaluation)),
+            RegisterEventHandler(launching.end_with(player, TAIL_S)),
             evaluation,
             player,
-            RegisterEventHandler(
-                OnProcessExit(
-                    target_action=player, on_exit=[TimerAction(period=TAIL_S, actions=[ended])]
-                )
-            ),
         ]
     )
+
+
+def _check_bag(context: LaunchContext) -> list[Action]:
+    launching.require_file('bag', context.launch_configurations['bag'])
+    return []

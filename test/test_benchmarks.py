@@ -30,9 +30,6 @@ def test_packing_compares_and_writes_its_figures(tmp_path, capsys):
         assert min(figures.values()) > 0
     (split,) = result['predict']
     assert split.keys() == {'planes', 'total_ms', 'binning_ms', 'network_ms', 'rest_ms'}
-    (reuse,) = result['reuse']
-    assert (reuse['planes'], reuse['hop']) == (128, 40)
-    assert reuse.keys() == {'planes', 'hop', 'all_ms', 'changed_ms', 'predict_ms', 'won'}
     assert 'against' not in result
     assert '| bin_counts  | 128 ' in capsys.readouterr().out
 

@@ -90,7 +90,7 @@ def test_console_scripts_exist(declared: Any) -> None:
     names = {script.split('=')[0].strip() for script in scripts}
     assert names == {
         'spike_depth', 'spike_player', 'check_stream', 'spike_demo',
-        'spike_evaluation', 'video_source', 'evaluate_bag',
+        'spike_evaluation', 'video_source', 'evaluate_bag', 'spike_inspect',
     }  # fmt: skip
 
 
@@ -294,6 +294,18 @@ def test_make_passes_the_options_of_the_demo_on() -> None:
     command_line = shlex.split(said.replace('\\\n', ' ').split('spike_demo', 1)[1])
     wanted = '--stream|my file.dat|--size|400x250|--rate|20000|--out|here'
     assert command_line == wanted.split('|')
+
+
+def test_make_passes_orders_camera_and_model_on() -> None:
+    given = {
+        'ROW_ORDER': 'top_down', 'BIT_ORDER': 'big', 'CHECKPOINT': 'my model', 'FX': '400',
+        'CAMERA_INFO': 'my camera.yaml',
+    }  # fmt: skip
+    said = make('-n', 'demo', *(f'{name}={value}' for name, value in given.items()))
+    command_line = shlex.split(said.replace('\\\n', ' ').split('spike_demo', 1)[1])
+    for name, value in given.items():
+        option = '--' + name.lower().replace('_', '-')
+        assert command_line[command_line.index(option) + 1] == value
 
 
 def test_make_asks_for_the_bundled_sample_by_default() -> None:

@@ -5,17 +5,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import yaml
 from sensor_msgs.msg import CameraInfo
 
+from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
+
 _MATRICES = {
     'camera_matrix': ('k', 9),
     'rectification_matrix': ('r', 9),
     'projection_matrix': ('p', 12),
 }
+
+_FY = {'k': 4, 'p': 5}
+"""Where the second focal length is."""
 
 
 class CalibrationError(ValueError):
@@ -34,8 +40,8 @@ def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
         CalibrationError: Missing, not such a file, or for another image size.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-        size = (int(content['image_width']), int(content['image_height']))
+        content = read_yaml(path)
+        size = (_whole(content, 'image_width', path), _whole(content, 'image_height', path))
         if size != (width, height):
             raise CalibrationError(
                 f'{path}: calibrated for {size[0]}x{size[1]}, the stream is {width}x{height}'
@@ -48,12 +54,23 @@ def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
                     raise CalibrationError(
                         f'{path}: {key} has {len(values)} numbers, expected {count} finite ones'
                     )
+                if field != 'r' and any(values) and not min(values[0], values[_FY[field]]) > 0:
+                    raise CalibrationError(
+                        f'{path}: {key} has focal lengths {values[0]:g} and '
+                        f'{values[_FY[field]]:g}; expected pixels above 0: calibrate again'
+                    )
                 setattr(info, field, values)
         info.distortion_model = str(content.get('distortion_model', 'plumb_bob'))
         distortion = content.get('distortion_coefficients') or {}
         info.d = [float(value) for value in distortion.get('data') or []]
+        if not np.isfinite(info.d).all():
+            raise CalibrationError(
+                f'{path}: distortion_coefficients are {list(info.d)}; expected finite numbers'
+            )
     except FileNotFoundError as error:
         raise CalibrationError(f'{path}: no such calibration file') from error
+    except YamlLimitError as error:
+        raise CalibrationError(str(error)) from error
     except CalibrationError:
         raise
     except (
@@ -70,6 +87,14 @@ def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
             f'camera_matrix.data): {" ".join(str(error).split())}'
         ) from error
     return info
+
+
+def _whole(content: Any, key: str, path: Path) -> int:
+    value = content[key]
+    number = float(value)
+    if not number.is_integer():
+        raise CalibrationError(f'{path}: {key} is {value}; expected a whole number of pixels')
+    return int(number)
 
 
 def camera_info_from_matrix(

@@ -27,10 +27,17 @@ from spike_depth_ros.arguments import positive, sensor_size
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
-from spike_depth_ros.nodes.demo_report import draw, show, summarise
+from spike_depth_ros.nodes.demo_report import RESULTS, draw, show, summarise
+from spike_depth_ros.result_files import replace_results
 from spike_depth_ros.stream.recording import RecordingError, open_recording
 
 _CONSOLE = Console(stderr=False)
+
+SAMPLES = {'office': 'a real office, simulated spikes', 'street': 'a generated street'}
+"""Streams that ship with the package, and what pictures call them."""
+
+PASSED_ON = ('bit_order', 'row_order', 'camera_info', 'fx')
+"""Options of the player that the demo takes too."""
 
 NODE_WITHIN_S = 30.0
 """The depth node must have shown its model by then."""
@@ -85,10 +92,11 @@ class Demo:
                 took_s = time.monotonic() - started
             sent = json.loads(report.read_text())
         summary = summarise(plan, listener, sent, took_s)
-        (self._out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
         _CONSOLE.print('drawing pictures')
-        drawn = draw(plan, listener.moments, self._out)
-        show(_CONSOLE, summary, self._out, drawn)
+        with replace_results(self._out, RESULTS) as folder:
+            (folder / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+            drawn = draw(plan, listener.moments, folder, summary['scale'])
+        show(_CONSOLE, summary, self._out, [self._out / file.name for file in drawn])
         return 0 if summary['windows_out'] else 1
 
     @contextlib.contextmanager
@@ -132,6 +140,9 @@ class Demo:
         arguments += ['--report', str(report)]
         if options.size:
             arguments += ['--size', f'{options.size[0]}x{options.size[1]}']
+        for name in PASSED_ON:
+            if (value := getattr(options, name)) is not None:
+                arguments += [f'--{name.replace("_", "-")}', str(value)]
         if options.allow_partial:
             arguments.append('--allow-partial')
         return arguments
@@ -204,10 +215,14 @@ class Demo:
 def _plan(options: argparse.Namespace) -> Plan:
     own = options.stream is None
     if own:
-        options.stream = process.asset('sample.npz')
+        options.stream = process.asset(f'{options.sample}.npz')
     try:
         recording = open_recording(
-            options.stream, options.size, allow_partial=options.allow_partial
+            options.stream,
+            options.size,
+            options.bit_order or 'little',
+            options.row_order or 'bottom_up',
+            options.allow_partial,
         )
         info = load_info(find_checkpoint(options.checkpoint))
     except (RecordingError, ValueError, OSError) as error:
@@ -223,7 +238,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         rate_hz=rate,
         planes=max(1, round(rate * options.speed * options.seconds)),
         info=info,
-        name='own synthetic sample' if own else options.stream.name,
+        name=SAMPLES[options.sample] if own else options.stream.name,
         speed=options.speed,
     )
 
@@ -236,9 +251,22 @@ def argument_parser() -> argparse.ArgumentParser:
         'comes out. Nothing leaves this machine.',
     )
     add = parser.add_argument
-    add('--stream', type=Path, help='.dat, .npy or .npz; default: the sample that ships')
+    add('--sample', choices=[*SAMPLES], default='office', help='one that ships. Default: office')
+    add('--stream', type=Path, help='.dat, .npy or .npz to play in place of the sample')
     add('--size', type=sensor_size, metavar='WxH', help='sensor size of a raw file')
     add('--allow-partial', action='store_true', help='play a raw file that was cut within a plane')
+    add('--bit-order', choices=('little', 'big'), help='of a raw file. Default: little')
+    add('--row-order', choices=('bottom_up', 'top_down'), help='of a raw file. Default: bottom_up')
+    camera = parser.add_mutually_exclusive_group()
+    camera.add_argument(
+        '--camera-info',
+        type=Path,
+        metavar='YAML',
+        help="calibration as camera_calibration writes it; default: the recording's, else none",
+    )
+    camera.add_argument(
+        '--fx', type=positive, metavar='PIXELS', help='focal length in place of a calibration'
+    )
     add('--rate', type=positive, metavar='HZ', help='planes a second; default: as recorded')
     add(
         '--speed',

@@ -83,6 +83,16 @@ class Plan:
         after_ns = self.planes_after_reference() * 1e9 / self.rate_hz
         return first_stamp + (stamp + after_ns - first_stamp) / self.speed
 
+    def truth_at(self, plane: int) -> npt.NDArray[np.float32] | None:
+        """The true depth nearest to a reference plane, if it belongs to a plane of its window."""
+        truth = self.recording.truth
+        if truth is None:
+            return None
+        before = reference_index(self.info.reference_plane, self.info.planes)
+        after = self.planes_after_reference()
+        within = (truth.planes >= plane - before) & (truth.planes <= plane + after)
+        return truth.nearest(plane) if within.any() else None
+
     def crosses_seam(self, plane: int) -> bool:
         """Whether the window around a reference plane holds the jump from the end to the start."""
         first = plane - reference_index(self.info.reference_plane, self.info.planes)
@@ -110,7 +120,9 @@ class DemoListener(Node):
         self.model: dict[str, str] = {}
         self.moments: dict[int, Moment] = {}
         info = plan.info
-        self.errors = metrics.DepthErrors(info.min_depth, info.max_depth)
+        limits = (info.min_depth, info.max_depth)
+        self.errors = metrics.DepthErrors(*limits)
+        self.scaled_errors = metrics.DepthErrors(*limits, metrics.Protocol(alignment='median'))
         self._plan = plan
         self._report = report
         self._first_stamp: int | None = None
@@ -133,13 +145,15 @@ class DemoListener(Node):
 
     def _score(self, stamp: int, depth: npt.NDArray[np.float32]) -> None:
         """Compare with the truth; windows across the loop's seam have none."""
-        truth, first = self._plan.recording.truth, self._player_start()
-        if truth is None or first is None:
+        first = self._player_start()
+        if first is None:
             return
         plane = self._plan.plane_at(stamp, first)
-        true_depth = truth.nearest(plane)
-        if true_depth.shape == depth.shape and not self._plan.crosses_seam(plane):
-            self.errors.add(depth, true_depth)
+        truth = self._plan.truth_at(plane)
+        if truth is None or truth.shape != depth.shape or self._plan.crosses_seam(plane):
+            return
+        for errors in (self.errors, self.scaled_errors):
+            errors.add(depth, truth)
 
     def _collect(self, stamp: int, field: str, image: npt.NDArray[Any]) -> None:
         """Join the images of one window; keeps one moment for each place of the recording."""

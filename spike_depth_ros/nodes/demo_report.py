@@ -20,6 +20,9 @@ from spike_depth_ros.nodes.diagnostics import read_account
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccount
 
+RESULTS = ('summary.json', 'depth_*.png', 'depth.gif')
+"""Patterns of the files that a run writes, beside the logs."""
+
 PNG_FILES = 4
 """How many of the moments also become a PNG."""
 
@@ -61,11 +64,13 @@ def summarise(
             for loss in losses(lost, PlaneAccount(), ActiveRemedies.here(True, advice))
         ],
         'abs_rel': listener.errors.abs_rel if scored else None,
+        'abs_rel_median_scaled': listener.scaled_errors.abs_rel if scored else None,
         'abs_rel_coverage': listener.errors.coverage if scored else None,
         'planes_per_window': plan.info.planes,
         'checkpoint': Path(listener.model.get('checkpoint', '')).name,
         'weights': plan.info.stage,
         'weights_sha256': plan.info.weights_sha256,
+        'scale': listener.model.get('scale'),
         'backend': listener.model.get('backend'),
         'device': listener.model.get('device'),
         'cpus': len(os.sched_getaffinity(0)),
@@ -81,13 +86,14 @@ def summarise(
     }
 
 
-def draw(plan: Plan, moments: dict[int, Moment], out: Path) -> list[Path]:
+def draw(plan: Plan, moments: dict[int, Moment], out: Path, scale: str | None) -> list[Path]:
     """Write the pictures: PNG files of some moments and a GIF of all, in the recording's order.
 
     Args:
         plan: What was played.
         moments: Complete moments by their place in the recording.
         out: Folder to write to.
+        scale: The kind of the metres, as the node reports it.
 
     Returns:
         The files.
@@ -95,11 +101,9 @@ def draw(plan: Plan, moments: dict[int, Moment], out: Path) -> list[Path]:
     ordered = [moments[place] for place in sorted(moments)]
     if not ordered:
         return []
-    for old in out.glob('depth_*.png'):
-        old.unlink()
     near, far = _depth_limits(ordered)
     high = max(_finite(m.uncertainty, 95) for m in ordered) or 1.0
-    sheets = [_sheet(plan, moment, near, far, high) for moment in ordered]
+    sheets = [_sheet(plan, moment, (near, far), high, scale) for moment in ordered]
     files = []
     for index in sorted({round(i) for i in np.linspace(0, len(sheets) - 1, PNG_FILES)}):
         files.append(out / f'depth_{ordered[index].plane:06d}.png')
@@ -120,12 +124,14 @@ def _depth_limits(moments: list[Moment]) -> tuple[float, float]:
     return (near, max(far, 1.05 * near)) if near > 0 else (1.0, 10.0)
 
 
-def _sheet(plan: Plan, moment: Moment, near: float, far: float, high: float) -> pictures.Rgb:
-    truth = plan.recording.truth
+def _sheet(
+    plan: Plan, moment: Moment, limits: tuple[float, float], high: float, scale: str | None
+) -> pictures.Rgb:
+    truth = plan.truth_at(moment.plane)
     error = None
-    if truth is not None and truth.depth.shape[1:] == moment.depth.shape:
+    if truth is not None and truth.shape == moment.depth.shape:
         relative = metrics.relative_error(
-            moment.depth, truth.nearest(moment.plane), plan.info.min_depth, plan.info.max_depth
+            moment.depth, truth, plan.info.min_depth, plan.info.max_depth
         )
         error = pictures.error_panel(relative)
     weights = plan.info.stage
@@ -133,13 +139,20 @@ def _sheet(plan: Plan, moment: Moment, near: float, far: float, high: float) -> 
     return pictures.strip(
         [
             (pictures.spike_panel(moment.preview), f'spikes, {plan.info.planes} planes'),
-            (pictures.depth_panel(moment.depth, near, far), 'depth'),
+            (pictures.depth_panel(moment.depth, *limits), 'depth'),
             (pictures.uncertainty_panel(moment.uncertainty, high), 'uncertainty (68 %)'),
             (error, 'relative error'),
         ],
         caption=f'{plan.name}, plane {moment.plane} = {1e3 * moment.plane / plan.rate_hz:.2f} ms. '
-        f'{plan.info.architecture}, {label}.',
+        f'{plan.info.architecture}, {label}.{" scale: assumed." if scale == "assumed" else ""}',
     )
+
+
+def scale_text(scale: str | None) -> str:
+    """Return the kind of the metres, with a remedy where it is assumed."""
+    if scale == 'assumed':
+        return 'assumed: no focal length is known; give --fx or --camera-info (FX=, CAMERA_INFO=)'
+    return scale or 'unknown'
 
 
 def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]) -> None:
@@ -166,6 +179,8 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
             f'{text("latency_ms_p50", ".1f")} ms median, {text("latency_ms_p99", ".1f")} ms p99',
         ),
         ('AbsRel against truth', abs_rel),
+        ('median-scaled', text('abs_rel_median_scaled', '.3f')),
+        ('scale', scale_text(summary['scale'])),
         ('model', f'{summary["checkpoint"]} ({summary["weights"]} weights)'),
         ('ran on', f'{summary["device"]} by {summary["backend"]}, {summary["cpus"]} CPUs'),
     )

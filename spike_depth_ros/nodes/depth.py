@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import (
@@ -28,6 +29,7 @@ from rclpy.event_handler import (
     SubscriptionEventCallbacks,
     UnsupportedEventTypeError,
 )
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
@@ -40,7 +42,9 @@ from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.losses import ActiveRemedies
+from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
@@ -71,6 +75,7 @@ class SpikeDepthNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__('spike_depth')
+        self._refuse_illegal_transitions()
         parameters.declare(self, parameters.DEPTH_PARAMETERS)
         self._settings: dict[str, Any] = {}
         self._estimator: DepthEstimator | None = None
@@ -96,6 +101,7 @@ class SpikeDepthNode(LifecycleNode):
                 self._start()
             except BaseException:
                 self.close()  # an interrupt may come when threads run already
+                self.destroy_node()  # its topics would stay known as long as the process lives
                 raise
 
     def _start(self) -> None:
@@ -104,6 +110,25 @@ class SpikeDepthNode(LifecycleNode):
             raise process.UserError
 
     # Transitions
+
+    def _refuse_illegal_transitions(self) -> None:
+        """Answer requests of transitions that the state does not allow; rclpy raises there."""
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = functools.partial(self._change_state, service.callback)
+
+    def _change_state(
+        self,
+        change: Callable[[ChangeState.Request, ChangeState.Response], ChangeState.Response],
+        request: ChangeState.Request,
+        response: ChangeState.Response,
+    ) -> ChangeState.Response:
+        try:
+            return change(request, response)
+        except rclpy_implementation.RCLError as error:  # the state is as it was
+            self.get_logger().warning(f'transition refused: {error}')
+            response.success = False
+            return response
 
     @_reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -265,7 +290,7 @@ class SpikeDepthNode(LifecycleNode):
                 Input(camera_info, lambda msg, _: ingest.on_camera_info(msg)),
                 Input(spikes, on_spikes),
             ],
-            lambda text: self._warn('reader', f'a message was not handled:\n{text}'),
+            INTERNAL_ERRORS.add,
         )
         return reader
 
@@ -365,7 +390,7 @@ class SpikeDepthNode(LifecycleNode):
         """
         try:
             estimator = self._load(path)
-        except (ValueError, OSError, RuntimeError, ImportError) as error:
+        except Exception as error:
             self._swap_problem = f'the new model was not loaded, the old one runs on: {error}'
             self.get_logger().error(self._swap_problem)
             return
@@ -387,17 +412,28 @@ class SpikeDepthNode(LifecycleNode):
         if self._ingest is None or self._inference is None or self._estimator is None:
             idle = diagnostics.Finding('')
             idle.warn('not active')
-            array.status = [idle.status(f'{name}: stream', '', {})]
+            array.status = [
+                idle.status(f'{name}: stream', '', {}),
+                diagnostics.process_status(f'{name}: process'),
+            ]
         else:
             frame = self._ingest.camera.frame_id
             array.status = [
-                self._stream_task.status(f'{name}: stream', self._ingest),
+                self._stream_task.status(
+                    f'{name}: stream', self._ingest, self._several_publishers()
+                ),
                 self._inference_task.status(f'{name}: inference', frame, self._inference),
                 diagnostics.model_status(
                     f'{name}: model', frame, self._estimator, self._inference, self._swap_problem
                 ),
+                diagnostics.process_status(f'{name}: process'),
             ]
         self._diagnostics.publish(array)
+
+    def _several_publishers(self) -> list[str]:
+        """Topics that more than one node publishes, one line each."""
+        topics = ('spikes', 'camera_info', 'depth/image')
+        return [text for topic in topics if (text := several_publishers(self, topic))]
 
 
 def main(args: list[str] | None = None) -> int:

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccount
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest
@@ -74,7 +76,7 @@ class Rate:
         """Rate in Hz and number of events since the last look."""
         now = time.monotonic()
         before, self._last = self._last or (now, count), (now, count)
-        new = count - before[1]
+        new = max(0, count - before[1])
         return (new / (now - before[0]) if now > before[0] else 0.0), new
 
 
@@ -95,8 +97,16 @@ class StreamTask:
         self._refused = Rate()
         self.incompatible_qos = ''
 
-    def status(self, name: str, ingest: Ingest) -> DiagnosticStatus:
-        """Rate, plane accounting and what is wrong with the input."""
+    def status(
+        self, name: str, ingest: Ingest, publishers: Sequence[str] = ()
+    ) -> DiagnosticStatus:
+        """Rate, plane accounting and what is wrong with the input.
+
+        Args:
+            name: Name of the status.
+            ingest: The input.
+            publishers: What is wrong with the publishers of the topics, one line each.
+        """
         account = ingest.account()
         rate, _ = self._received.update(account.received)
         lost = losses(account, self._account, self._active)
@@ -108,10 +118,16 @@ class StreamTask:
             finding.error(f'no spikes for {silent_s:.1f} s: is the publisher running?')
         if self.incompatible_qos and not rate:
             finding.error(self.incompatible_qos)
+        for text in publishers:
+            finding.warn(text)
         for loss in lost:
             finding.warn(str(loss))
         if refused:
             finding.warn(f'{refused} packets refused')
+        if ingest.size_problem:
+            finding.error(ingest.size_problem)
+        if ingest.camera_problem:
+            finding.warn(ingest.camera_problem)
         if ingest.last_packet_s is not None and not ingest.size_known:
             finding.warn(UNKNOWN_SIZE)
         if ingest.ring is not None and ingest.ring.period_ns == 0:
@@ -161,7 +177,7 @@ def read_account(values: Mapping[str, str]) -> PlaneAccount:
     plain = {field.name for field in dataclasses.fields(PlaneAccount)} - {'refused'}
     keys = {name: name if name in ('gaps', 'restarts') else f'planes_{name}' for name in plain}
     return PlaneAccount(
-        **{name: int(float(values.get(key, 0))) for name, key in keys.items()},
+        **{name: read_count(values.get(key, '0')) for name, key in keys.items()},
         refused=read_counts(values, 'planes_refused_'),
     )
 
@@ -169,10 +185,24 @@ def read_account(values: Mapping[str, str]) -> PlaneAccount:
 def read_counts(values: Mapping[str, str], prefix: str) -> dict[str, int]:
     """Read the counters whose keys begin with a prefix, by the rest of their keys."""
     return {
-        key.removeprefix(prefix): int(float(value))
+        key.removeprefix(prefix): read_count(value)
         for key, value in values.items()
         if key.startswith(prefix)
     }
+
+
+def read_number(text: str) -> float:
+    """Read a value of a status; NaN where it is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def read_count(text: str) -> int:
+    """Read a counter of a status; 0 where it is no count."""
+    number = read_number(text)
+    return int(number) if 0 <= number < 2**63 else 0
 
 
 class InferenceTask:
@@ -198,6 +228,17 @@ class InferenceTask:
             values[f'{stage}_ms_p50'] = median
             values[f'{stage}_ms_p99'] = high
         return finding.status(name, hardware_id, values)
+
+
+def process_status(name: str) -> DiagnosticStatus:
+    """Return the count of internal errors; a recent one is an error."""
+    finding = Finding('no internal error')
+    if INTERNAL_ERRORS.recent:
+        finding.error(
+            f'{INTERNAL_ERRORS.count} internal errors, the newest: {INTERNAL_ERRORS.newest} '
+            '(see the log)'
+        )
+    return finding.status(name, '', {'internal_errors': INTERNAL_ERRORS.count})
 
 
 def model_status(

@@ -16,9 +16,11 @@ import dataclasses
 import math
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
@@ -46,8 +48,15 @@ from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
+from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.stream.accounting import PlaneAccount
-from spike_depth_ros.stream.decode import FloatImage, depth_from_msg, stamp_ns
+from spike_depth_ros.stream.decode import (
+    METRES,
+    FloatImage,
+    PacketError,
+    depth_from_msg,
+    stamp_ns,
+)
 
 QUEUE = 50
 
@@ -124,14 +133,24 @@ class DepthNode:
         """Median and 99th percentile of each stage."""
         stages = [key.removesuffix('_ms_p50') for key in self.inference if key.endswith('_p50')]
         return {
-            stage: (float(self.inference[f'{stage}_ms_p50']), self._p99(stage)) for stage in stages
+            stage: (self._milliseconds(f'{stage}_ms_p50'), self._milliseconds(f'{stage}_ms_p99'))
+            for stage in stages
         }
 
-    def _p99(self, stage: str) -> float:
-        return float(self.inference.get(f'{stage}_ms_p99', 'nan'))
+    def plane_rate_hz(self) -> float:
+        """Plane rate in Hz; 0 while it is not known."""
+        rate = diagnostics.read_number(self.stream.get('plane_rate_hz', '0'))
+        return rate if math.isfinite(rate) else 0.0
+
+    def window(self) -> int:
+        """Planes of a window; 0 while it is not known."""
+        return self._count('window_planes')
+
+    def _milliseconds(self, key: str) -> float:
+        return diagnostics.read_number(self.inference.get(key, 'nan'))
 
     def _count(self, key: str) -> int:
-        return int(float(self.stream.get(key, 0)))
+        return diagnostics.read_count(self.stream.get(key, '0'))
 
 
 class EvaluationNode(Node):
@@ -162,6 +181,9 @@ class EvaluationNode(Node):
         self._depth_node = DepthNode()
         self._joining: dict[int, dict[str, Any]] = {}
         self._unjoined = 0
+        self._refused_run = False
+        self._refused = 0
+        self._refusal = ''
         self._fx_px = 0.0
         self._refused_checkpoint = ''
         self._windows = diagnostics.Rate()
@@ -201,25 +223,36 @@ class EvaluationNode(Node):
                 self.get_logger().error(f'set the parameter checkpoint: {error}')
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
-        self._fx_px = float(msg.k[0])
+        if math.isfinite(msg.k[0]) and msg.k[0] >= 0:
+            self._fx_px = float(msg.k[0])
 
     def _on_truth(self, msg: Image) -> None:
         self._live.add_truth(Truth(stamp_ns(msg.header.stamp), msg))
 
     def _on_depth(self, msg: Image) -> None:
-        self._join(msg, 'depth', depth_values(msg))
+        self._join(msg, 'depth', depth_values)
 
     def _on_uncertainty(self, msg: Image) -> None:
-        self._join(msg, 'uncertainty', depth_values(msg))
+        self._join(msg, 'uncertainty', depth_values)
 
     def _on_preview(self, msg: Image) -> None:
-        self._join(msg, 'preview', array_from_msg(msg))
+        self._join(msg, 'preview', grey_values)
 
-    def _join(self, msg: Image, field: str, image: npt.NDArray[Any]) -> None:
+    def _join(self, msg: Image, field: str, read: Callable[[Image], npt.NDArray[Any]]) -> None:
         """Bring the images of a window together; what lacks one for long is given up."""
         stamp = stamp_ns(msg.header.stamp)
-        images = self._joining.setdefault(stamp, {})
+        images = self._joining.get(stamp, {})
+        try:
+            image = read(msg)
+            pair = [images.get(name, image) for name in ('depth', 'uncertainty')]
+            if field != 'preview' and pair[0].shape != pair[1].shape:
+                raise PacketError('depth and uncertainty are of different sizes')
+        except (ValueError, TypeError) as error:
+            self._refused += 1
+            self._refusal = f'{field}: {error}'
+            return
         images[field] = image
+        self._joining[stamp] = images
         wanted = {'depth', 'uncertainty'} | ({'preview'} if self._out is not None else set())
         if wanted <= set(images):
             del self._joining[stamp]
@@ -232,16 +265,32 @@ class EvaluationNode(Node):
             oldest = self._joining.pop(next(iter(self._joining)))
             self._unjoined += 'depth' in oldest
 
+    def _refuse_several_publishers(self) -> None:
+        """End where more than one node publishes what is scored: the scores would mean nothing.
+
+        Raises:
+            UserError: More than one node publishes a topic.
+        """
+        for topic in ('spikes', 'depth/image', 'depth/truth'):
+            if text := several_publishers(self, topic):
+                self._refused_run = True
+                raise process.UserError(f'not evaluated: {text}')
+
     def _publish(self) -> None:
+        self._refuse_several_publishers()
         figures = self._live.figures()
         for name, publisher in self._figures.items():
             if math.isfinite(figures.get(name, math.nan)):
                 publisher.publish(Float64(data=figures[name]))
         array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
-        array.status = [self._status(figures)]
+        name = self.get_fully_qualified_name().lstrip('/')
+        array.status = [
+            self._status(f'{name}: evaluation', figures),
+            diagnostics.process_status(f'{name}: process'),
+        ]
         self._diagnostics.publish(array)
 
-    def _status(self, figures: dict[str, float]) -> DiagnosticStatus:
+    def _status(self, name: str, figures: dict[str, float]) -> DiagnosticStatus:
         live, account = self._live, self._live.truths.account
         rate, _ = self._windows.update(live.windows)
         finding = diagnostics.Finding('windows are scored')
@@ -252,6 +301,8 @@ class EvaluationNode(Node):
         if account.received and not account.used and account.unmatched:
             near = (account.nearest_ns or 0) / 1e6
             finding.warn(f'no truth near a window; the nearest {near:.3g} ms away: other clock?')
+        if self._refused:
+            finding.warn(f'{self._refused} images refused, the newest: {self._refusal}')
         if live.problem:
             finding.warn(live.problem)
         if live.late:
@@ -263,6 +314,7 @@ class EvaluationNode(Node):
             'windows': live.windows,
             'windows_with_truth': account.used,
             'windows_incomplete': self._unjoined,
+            'images_refused': self._refused,
             'windows_left_out': live.left_out,
             'truth_received': account.received,
             'truth_unmatched': account.unmatched,
@@ -270,15 +322,14 @@ class EvaluationNode(Node):
             'planes_dropped': self._depth_node.account().dropped,
             **{name: value for name, value in figures.items() if math.isfinite(value)},
         }
-        name = self.get_fully_qualified_name().lstrip('/')
-        return finding.status(f'{name}: evaluation', '', values)
+        return finding.status(name, '', values)
 
     def close(self) -> None:
         """Score what waits and write the files."""
         for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not tear a file
             signal.signal(number, signal.SIG_IGN)
         self._live.finish()
-        if self._out is None:
+        if self._out is None or self._refused_run:
             return
         if self._live.scores is None or self._info is None:
             print('spike_evaluation: not one window came: no report', file=sys.stderr)
@@ -306,6 +357,8 @@ class EvaluationNode(Node):
             texts.append(f'windows not scored, as scoring did not keep up: {live.left_out}')
         if self._unjoined:
             texts.append(f'depth images that came without their other images: {self._unjoined}')
+        if self._refused:
+            texts.append(f'images refused: {self._refused}, the newest: {self._refusal}')
         account = heard.account()
         slower = 'play the recording more slowly (speed:=0.5)'
         texts += map(str, losses(account, PlaneAccount(), ActiveRemedies.here(True, slower)))
@@ -314,9 +367,9 @@ class EvaluationNode(Node):
             source=topic,
             mode='live',
             topics={'depth': topic, 'truth': self.resolve_topic_name('depth/truth')},
-            window=int(heard.stream.get('window_planes', 0)),
+            window=heard.window(),
             hop=heard.hop(),
-            plane_rate_hz=float(heard.stream.get('plane_rate_hz', 0)),
+            plane_rate_hz=heard.plane_rate_hz(),
             windows=live.windows,
             account=account,
             packets_refused=heard.packets_refused(),
@@ -340,9 +393,24 @@ class EvaluationNode(Node):
 
 
 def depth_values(msg: Image) -> FloatImage:
-    """A depth or uncertainty image; unlike in a truth, 0 is a value of an uncertainty."""
-    image: FloatImage = array_from_msg(msg) if msg.encoding == '32FC1' else depth_from_msg(msg)
-    return image
+    """Return a depth or uncertainty image; unlike in a truth, 0 is a value of an uncertainty.
+
+    Raises:
+        PacketError: Another encoding, or a size that does not fit the data.
+    """
+    image = depth_from_msg(msg)
+    return array_from_msg(msg) if msg.encoding == METRES else image
+
+
+def grey_values(msg: Image) -> npt.NDArray[np.uint8]:
+    """Return a preview of spikes.
+
+    Raises:
+        ValueError: Another encoding, or a size that does not fit the data.
+    """
+    if msg.encoding != 'mono8':
+        raise PacketError(f"encoding {msg.encoding!r}; expected 'mono8'")
+    return array_from_msg(msg)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 
@@ -125,10 +126,10 @@ class Inference(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._step()
-            except Exception:
+            except Exception as error:
                 # At shutdown the publishers vanish before this thread is stopped.
                 if not self._stopping.wait(IDLE_S) and self._outputs.alive():
-                    raise
+                    INTERNAL_ERRORS.add(error, 'inference')
 
     def _step(self) -> None:
         """Handle a window, or wait for one."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from rcl_interfaces.msg import (
 )
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.nodes.process import QUEUE_PACKETS, UserError
@@ -163,7 +165,7 @@ def help_text(table: Sequence[Parameter]) -> str:
 
 
 def declare(node: LifecycleNode, table: Sequence[Parameter]) -> None:
-    """Declare a table's parameters on a node.
+    """Declare a table's parameters on a node, and warn of unknown ones that were given.
 
     Raises:
         UserError: A value given at start has the wrong type or range.
@@ -176,6 +178,25 @@ def declare(node: LifecycleNode, table: Sequence[Parameter]) -> None:
             limits = f' from {row.low:g} to {row.high:g}' if row.low is not None else ''
             expected = kind.get(type(row.default), type(row.default).__name__) + limits
             raise UserError(f'parameter {row.name}: expected {expected}: {error}') from None
+    warn_of_unknown(node)
+
+
+def warn_of_unknown(node: Node) -> None:
+    """Warn of parameters given at start that the node does not have, with the nearest name.
+
+    QoS overrides are declared with their topics, later.
+    """
+    # Overrides that no parameter has taken have no public name in rclpy.
+    given = getattr(node, '_parameter_overrides', {})
+    known = list(node.get_parameters_by_prefix(''))
+    for name in sorted(set(given) - set(known)):
+        if name.startswith('qos_overrides.'):
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        node.get_logger().warning(
+            f'parameter {name} is unknown and ignored'
+            + (f': did you mean {near[0]}?' if near else '')
+        )
 
 
 def values(node: LifecycleNode, table: Sequence[Parameter]) -> dict[str, Any]:

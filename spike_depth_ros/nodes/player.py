@@ -259,12 +259,19 @@ def argument_parser() -> argparse.ArgumentParser:
         help='raw input: which row comes first. Default: bottom_up (Vidar)',
     )
     add('--allow-partial', action='store_true', help='play a raw file that was cut within a plane')
-    add(
+    camera = parser.add_mutually_exclusive_group()
+    camera.add_argument(
         '--camera-info',
         type=Path,
         metavar='YAML',
         help='calibration as camera_calibration '
         "writes it; default: the recording's, else uncalibrated",
+    )
+    camera.add_argument(
+        '--fx',
+        type=positive,
+        metavar='PIXELS',
+        help='focal length in place of a calibration; the principal point is the centre',
     )
     add('--frame-id', help=f"default: a bag's own, else {FRAME_ID}")
     add('--topic', help='topic of the stream in a bag. Default: the one called spikes')

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from spike_depth_ros.nodes import process
@@ -33,6 +34,9 @@ from spike_depth_ros.stream.recording import (
 )
 
 NANOSECONDS = 1_000_000_000
+
+MAX_JUMP_S = 10
+"""Between packets of a bag; a wrong stamp would keep the player waiting, for years maybe."""
 
 PLANES_PER_PACKET = 40
 FRAME_ID = 'spike_camera_optical_frame'
@@ -120,10 +124,9 @@ def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> 
             source = _open_bag(path, options)
         else:
             source = _open_file(path, options)
-        if options.camera_info:
-            size = (source.geometry.width, source.geometry.height)
+        if options.camera_info or options.fx:
             frame = source.camera.header.frame_id
-            source.camera = camera_info_from_yaml(options.camera_info, *size)
+            source.camera = _given_camera(options, source.geometry)
             source.camera.header.frame_id = frame
     except (RecordingError, CalibrationError, OSError) as error:
         raise process.UserError(str(error)) from error
@@ -132,6 +135,16 @@ def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> 
     if options.planes:
         source.items = _limited(source.items, options.planes)
     return source
+
+
+def _given_camera(options: argparse.Namespace, geometry: Geometry) -> CameraInfo:
+    """The camera that the command line gives in place of the recording's own."""
+    width, height = geometry.width, geometry.height
+    if options.camera_info:
+        return camera_info_from_yaml(options.camera_info, width, height)
+    centre = ((width - 1) / 2, (height - 1) / 2)
+    matrix = np.array([[options.fx, 0, centre[0]], [0, options.fx, centre[1]], [0, 0, 1.0]])
+    return camera_info_from_matrix(matrix, width, height)
 
 
 def _open_file(path: Path, options: argparse.Namespace) -> Source:
@@ -297,6 +310,12 @@ class _BagStream:
         self.frame_id = str(first.header.frame_id)
         self._first_ns = chunk.t0_ns
         step_ns = stamp_ns(second.header.stamp) - chunk.t0_ns
+        if not 0 < step_ns <= MAX_JUMP_S * NANOSECONDS:
+            raise process.UserError(
+                f'{bag.path}: topic {topics.spikes}: the stamps of its first two packets are '
+                f'{step_ns / NANOSECONDS:g} s apart; expected above 0 and at most {MAX_JUMP_S} s: '
+                'a stamp is wrong, cut the bag after it or correct it'
+            )
         self.period_ns = max(1.0, step_ns / chunk.planes)
 
     def items(self, loop: bool) -> Iterator[Packet | TrueDepth]:
@@ -317,11 +336,22 @@ class _BagStream:
 
     def _once(self) -> Iterator[Packet | TrueDepth]:
         wanted = [name for name in (self._topics.spikes, self._topics.truth) if name is not None]
+        last_ns, jumped = 0, False
         for entry in self._bag.messages(wanted):
             message = self._message(entry)
             if message is None:
                 continue
             at_ns = stamp_ns(message.header.stamp) - self._first_ns
+            step_s = (at_ns - last_ns) / NANOSECONDS
+            if abs(step_s) > MAX_JUMP_S:
+                if not jumped:  # one line, however many follow
+                    self._note(
+                        f'its stamp is {step_s:g} s after the packet before it, expected at most '
+                        f'{MAX_JUMP_S} s either way: where the recording paused, play the parts '
+                        'from bags of their own'
+                    )
+                jumped = True
+                continue
             if entry.topic == self._topics.truth:
                 yield TrueDepth(message, at_ns)
                 continue
@@ -330,6 +360,7 @@ class _BagStream:
             except PacketError as error:
                 self._note(str(error))
                 continue
+            last_ns = at_ns
             yield Packet(chunk.data, at_ns, at_ns + round(chunk.planes * self.period_ns))
 
     def _message(self, entry: Any) -> Any:

@@ -22,9 +22,11 @@ from typing import TypeVar
 
 import rclpy
 from ament_index_python.packages import get_package_share_directory
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
+
+from spike_depth_ros.nodes import internal_errors
 
 SHARED_MEMORY = Path('/dev/shm')
 SEGMENT_BYTES = 268_435_456
@@ -211,15 +213,13 @@ def shared_file(name: str) -> Path:
 
 
 def asset(name: str) -> Path:
-    """A file that ships inside the package, such as ``sample.npz``."""
+    """A file that ships inside the package, such as ``office.npz``."""
     return Path(__file__).parents[1] / 'assets' / name
 
 
 def spin(node: Node) -> int:
     """Handle the node's callbacks until the process is asked to end."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    executor.spin()
+    rclpy.spin(node)
     return 0
 
 
@@ -229,6 +229,8 @@ def run(
     work: Callable[[NodeT], int] = spin,
 ) -> int:
     """Run one node, then close it down.
+
+    Exceptions of its callbacks and threads are logged and counted, and it goes on.
 
     Args:
         make_node: Makes the node; it may have ``close()``, called before it is destroyed.
@@ -243,9 +245,16 @@ def run(
     # A closed terminal must not leave shared memory behind either.
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     rclpy.init(args=list(sys.argv if args is None else args))
+    # The executor of rclpy.spin and rclpy.spin_once.
+    internal_errors.keep_spinning(
+        rclpy.get_global_executor(), ends=(ExternalShutdownException, UserError)
+    )
+    internal_errors.count_failed_threads()
     node = None
     try:
         node = make_node()
+        internal_errors.INTERNAL_ERRORS.log = node.get_logger().error
+        internal_errors.keep_answering(node)
         return work(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0

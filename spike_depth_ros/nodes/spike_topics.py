@@ -20,6 +20,23 @@ CAMERA_INFO_EVERY_S = 0.1
 SETTLE_S = 0.3
 
 
+def several_publishers(node: Node, topic: str) -> str:
+    """Name the publishers of a topic that is to have one.
+
+    Args:
+        node: Any node.
+        topic: Name of the topic, as the node subscribes or publishes it.
+
+    Returns:
+        One line with the names of their nodes; empty where there is at most one.
+    """
+    publishers = node.get_publishers_info_by_topic(topic)
+    if len(publishers) < 2:
+        return ''
+    names = sorted(f'{p.node_namespace.rstrip("/")}/{p.node_name}' for p in publishers)
+    return f'{len(names)} publishers of {topic}: {", ".join(names)}; stop all but one'
+
+
 class SpikeTopics:
     """The publishers of a node that gives spikes.
 

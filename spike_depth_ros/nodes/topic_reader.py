@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -61,11 +60,15 @@ class TopicReader(threading.Thread):
     Args:
         node: Node of the subscriptions.
         inputs: Subscriptions, the one to be drained first in front.
-        failed: Called with a text when handling a message raised; the thread goes on.
+        failed: Called with an exception of a handler, and with where it happened; the thread
+            goes on.
     """
 
     def __init__(
-        self, node: Node, inputs: Sequence[Input], failed: Callable[[str], object]
+        self,
+        node: Node,
+        inputs: Sequence[Input],
+        failed: Callable[[Exception, str], object],
     ) -> None:
         super().__init__(name='topic_reader', daemon=True)
         self._context = node.context
@@ -90,10 +93,10 @@ class TopicReader(threading.Thread):
                 self._wait(WAIT_NS)
                 for source in self._inputs:
                     self._drain(source)
-            except Exception:
+            except Exception as error:
                 if self._stopping.is_set() or not rclpy.ok(context=self._context):
                     return
-                self._failed(traceback.format_exc())
+                self._failed(error, 'the reader of topics')
                 self._stopping.wait(0.1)  # what is broken for good must not take a core
 
     def handle_events(self) -> None:
@@ -124,8 +127,8 @@ class TopicReader(threading.Thread):
             message, info = taken
             try:
                 source.handle(message, info.get('publication_sequence_number'))
-            except Exception:
-                self._failed(traceback.format_exc())
+            except Exception as error:
+                self._failed(error, f'the handler of {subscription.topic_name}')
 
 
 class LossAttribution:

@@ -34,7 +34,7 @@ from spike_depth_ros.nodes.calibration import (
     camera_info_from_yaml,
 )
 from spike_depth_ros.nodes.conversions import spikes_msg, stamp_msg
-from spike_depth_ros.nodes.diagnostics import Finding, Rate
+from spike_depth_ros.nodes.diagnostics import Finding, Rate, process_status
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.nodes.spike_topics import CAMERA_INFO_EVERY_S, SpikeTopics
@@ -228,10 +228,11 @@ class VideoSource(Node):
 
     def _publish_diagnostics(self) -> None:
         array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
-        array.status = [self._status()]
+        name = self.get_fully_qualified_name().lstrip('/')
+        array.status = [self._status(f'{name}: stream'), process_status(f'{name}: process')]
         self._diagnostics.publish(array)
 
-    def _status(self) -> DiagnosticStatus:
+    def _status(self, name: str) -> DiagnosticStatus:
         """Rate achieved and asked for, and what it costs."""
         rate = 0.0
         if self.planes_sent == 0:
@@ -244,9 +245,8 @@ class VideoSource(Node):
                 f'{rate:.0f} of {self._rate_hz:g} planes/s: this machine or the webcam does not '
                 'reach the rate; lower rate_hz or the size of the sensor'
             )
-        name = self.get_fully_qualified_name().lstrip('/')
         return finding.status(
-            f'{name}: stream',
+            name,
             self._settings['frame_id'],
             {
                 'planes_per_s': rate,

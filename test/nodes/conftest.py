@@ -115,3 +115,22 @@ def depth_parameters():
         return ['--ros-args', *pairs]
 
     return arguments
+
+
+@pytest.fixture
+def listener(ros_node):
+    from depth_node import Listener
+
+    return Listener(ros_node)
+
+
+@pytest.fixture
+def depth_node(processes, depth_parameters, listener, spin):
+    """Start a depth node and wait until it is there."""
+
+    def start(**values):
+        values = {'spikes__reliability': 'reliable', **values}
+        processes.start('depth', *depth_parameters(**values))
+        spin(lambda: 'stream' in listener.status, what='the first diagnostics')
+
+    return start

@@ -53,6 +53,13 @@ def test_empty_distortion_coefficients_are_none(tmp_path, value):
     assert list(camera_info_from_yaml(path, 400, 250).d) == []
 
 
+def test_a_camera_matrix_of_zeros_is_not_calibrated(tmp_path):
+    path = tmp_path / 'camera.yaml'
+    matrix = '[410.5, 0.0, 199.0, 0.0, 411.5, 124.0, 0.0, 0.0, 1.0]'
+    path.write_text(CALIBRATION.replace(matrix, str([0.0] * 9)))
+    assert not any(camera_info_from_yaml(path, 400, 250).k)
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
@@ -67,16 +74,34 @@ def test_empty_distortion_coefficients_are_none(tmp_path, value):
         ),
         (CALIBRATION.replace('400\n', 'abc\n', 1), 'not a camera calibration YAML.*abc'),
         (CALIBRATION.replace('400\n', '-400\n', 1), 'calibrated for -400x250'),
-        (CALIBRATION.replace('400\n', '.inf\n', 1), 'not a camera calibration YAML'),
+        (CALIBRATION.replace('400\n', '.inf\n', 1), 'image_width is inf; expected a whole number'),
         (CALIBRATION.replace('410.5', 'abc', 1), 'not a camera calibration YAML.*abc'),
         (CALIBRATION.replace('410.5', '.nan', 1), 'camera_matrix has 9 numbers, expected 9 fin'),
         (CALIBRATION.replace('[0.1, -0.2, 0.0, 0.0, 0.01]', '3'), 'not a camera calibration'),
+        (CALIBRATION.replace('400\n', '400.9\n', 1), 'image_width is 400.9; expected a whole num'),
+        (CALIBRATION.replace('410.5', '-400'), 'camera_matrix has focal lengths -400 and 411.5'),
+        (CALIBRATION.replace('411.5', '0'), 'camera_matrix has focal lengths 410.5 and 0; expec'),
+        (CALIBRATION.replace('401.0', '-1'), 'projection_matrix has focal lengths 400 and -1'),
+        (CALIBRATION.replace('-0.2', '.nan'), 'distortion_coefficients are .* expected finite'),
+        (CALIBRATION.replace('-0.2', '.inf'), 'distortion_coefficients are .* expected finite'),
+        ('[' * 20_000, 'nested more than 32 levels deep'),
+        (
+            'a: &a [x, x, x, x, x, x, x, x, x]\n'
+            + ''.join(
+                f'{new}: &{new} [{", ".join(["*" + old] * 9)}]\n'
+                for old, new in zip('abcdefghi', 'bcdefghij', strict=True)
+            )
+            + 'image_width: *j\n',
+            'more than 100000 values',
+        ),
+        (CALIBRATION + '# ' + 'x' * 2_000_000, 'larger than 1 MiB'),
+        (b'image_width: \xff', 'not a camera calibration YAML'),
     ],
 )
 def test_a_bad_calibration_gets_one_line(tmp_path, content, message):
     path = tmp_path / 'camera.yaml'
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(CalibrationError, match=message) as caught:
         camera_info_from_yaml(path, 400, 250)
     assert '\n' not in str(caught.value)

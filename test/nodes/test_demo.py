@@ -1,5 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 import signal
 import time
@@ -12,8 +13,13 @@ from PIL import Image
 pytest.importorskip('rclpy')
 
 from scripts import check_demo
+from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import demo as demo_command
+from spike_depth_ros.nodes import demo_report
+from spike_depth_ros.nodes.demo_listener import Moment, Plan
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.recording import Recording, TrueDepth
 
 pytestmark = pytest.mark.dds
 
@@ -46,6 +52,8 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
         depth_planes=[100, 300],
     )
     out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'depth_999999.png').write_bytes(b'of an earlier run')
     summary, output = demo(processes, out, '--stream', stream)
     assert set(KEYS.split()) <= set(summary)
     assert summary['planes_in'] == summary['planes_sent'] == 40_000
@@ -55,14 +63,45 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
     assert (summary['speed'], summary['losses']) == (1.0, [])
     assert summary['accounting_difference'] == [0, 0]
     assert check_demo.check(summary)[0] == 0
-    assert summary['abs_rel'] > 0
+    assert summary['abs_rel'] > summary['abs_rel_median_scaled'] > 0
     assert summary['abs_rel_coverage'] == 1.0
     assert str(out / 'depth.gif') in output.replace('\n', '')
     drawn = sorted(out.glob('depth_*.png'))
     assert drawn
+    assert (out / 'depth_999999.png') not in drawn
+    assert not list(out.glob('.*'))
     with Image.open(drawn[0]) as picture, Image.open(out / 'depth.gif') as animation:
         assert picture.size == animation.size
         assert animation.n_frames >= len(drawn)
+
+
+def test_only_windows_around_a_plane_with_truth_are_scored():
+    depth = np.stack([np.full((2, 3), metres, np.float32) for metres in (1.0, 2.0)])
+    truth = TrueDepth(depth, np.array([64, 731]))
+    recording = Recording(np.zeros((796, 2, 1), np.uint8), Geometry(2, 3), truth=truth)
+    info = load_info(default_checkpoint())
+    assert info.planes == 128
+    plan = Plan(recording, 20_000.0, 796, info, 'made')
+    found = [plan.truth_at(plane) for plane in (64, 127, 128, 129, 667, 668, 731)]
+    assert [None if map is None else float(map[0, 0]) for map in found] == [
+        1,
+        1,
+        1,
+        None,
+        None,
+        2,
+        2,
+    ]
+    without = dataclasses.replace(plan, recording=dataclasses.replace(recording, truth=None))
+    assert without.truth_at(64) is None
+
+
+@pytest.mark.parametrize('name', demo_command.SAMPLES)
+def test_each_sample_plays_and_is_scored(processes, tmp_path, name):
+    summary, _ = demo(processes, tmp_path / 'out', '--sample', name)
+    assert summary['stream'] == demo_command.SAMPLES[name]
+    assert summary['windows_out'] > 5
+    assert 0 < summary['abs_rel_median_scaled'] < 1
 
 
 def test_a_slow_playback_has_true_latencies(processes, tmp_path, spikes):
@@ -102,10 +141,49 @@ def test_a_cut_raw_recording_without_truth_gives_null(processes, tmp_path, spike
     status, output = processes.run('demo', '--out', tmp_path / 'out', *arguments)
     assert (status, output.count('\n')) == (1, 1)
     assert '--allow-partial' in output
-    summary, _ = demo(processes, tmp_path / 'out', *arguments, '--allow-partial')
+    summary, output = demo(processes, tmp_path / 'out', *arguments, '--allow-partial')
     assert summary['abs_rel'] is None
     assert summary['planes_in'] == 20_000
     assert summary['stream'] == 'a.dat'
+    assert summary['scale'] == 'assumed'
+    assert 'assumed: no focal length is known' in output
+
+
+@pytest.mark.parametrize('camera', ['fx', 'yaml'])
+def test_a_raw_recording_is_played_with_the_orders_and_camera_given(
+    processes, tmp_path, spikes, camera
+):
+    stream, calibration = tmp_path / 'a.dat', tmp_path / 'camera.yaml'
+    stream.write_bytes(packing.pack(spikes, 'big').tobytes())
+    calibration.write_text(
+        'image_width: 64\nimage_height: 48\n'
+        'camera_matrix: {data: [300, 0, 31.5, 0, 300, 23.5, 0, 0, 1]}\n'
+    )
+    arguments = ['--stream', stream, '--size', '64x48', '--rate', 20_000, '--bit-order', 'big']
+    arguments += ['--row-order', 'top_down', '--checkpoint', default_checkpoint()]
+    arguments += ['--fx', 300] if camera == 'fx' else ['--camera-info', calibration]
+    summary, output = demo(processes, tmp_path / 'out', *arguments)
+    assert summary['scale'] == load_info(default_checkpoint()).scale
+    assert summary['planes_in'] == 40_000
+    assert 'assumed' not in output
+
+
+@pytest.mark.parametrize('scale', ['assumed', 'metric', None])
+def test_pictures_and_table_show_whether_the_scale_is_assumed(tmp_path, monkeypatch, scale):
+    recording = Recording(np.zeros((796, 20, 4), np.uint8), Geometry(20, 32))
+    plan = Plan(recording, 20_000.0, 796, load_info(default_checkpoint()), 'made')
+    image, captions = np.ones((20, 32), np.float32), []
+    strip = demo_report.pictures.strip
+    monkeypatch.setattr(
+        demo_report.pictures,
+        'strip',
+        lambda *panels, caption: captions.append(caption) or strip(*panels, caption=caption),
+    )
+    moments = {0: Moment(64, image, image, image.astype(np.uint8))}
+    demo_report.draw(plan, moments, tmp_path, scale)
+    assert captions
+    assert all(caption.endswith('scale: assumed.') == (scale == 'assumed') for caption in captions)
+    assert demo_report.scale_text(scale).startswith(scale or 'unknown')
 
 
 @pytest.mark.parametrize(

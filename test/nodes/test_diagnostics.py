@@ -78,6 +78,20 @@ def test_stamps_that_contradict_the_rate_that_was_set_are_reported(ingest):
     assert 'the stamps say 10000.0 planes/s' in status.message
 
 
+def test_a_size_or_matrix_that_is_not_used_is_reported(ingest):
+    task = diagnostics.StreamTask(60.0, ACTIVE)
+    ingest.on_spikes(packet(0, 8))
+    ingest.ring.take()
+    ingest.on_camera_info(camera_info(fx=-1.0))
+    status = task.status('n', ingest)
+    assert status.level == DiagnosticStatus.WARN
+    assert 'focal lengths -1 and -1 in K' in status.message
+    ingest.on_camera_info(camera_info(height=1))
+    status = task.status('n', ingest)
+    assert status.level == DiagnosticStatus.ERROR
+    assert 'size 13x1, but the stream began with 13x5' in status.message
+
+
 def test_silence_is_an_error(ingest):
     task = diagnostics.StreamTask(0.0, ACTIVE)
     status = task.status('n', ingest)
@@ -116,3 +130,10 @@ def test_the_account_is_read_back_as_it_was_published(ingest):
     status = task.status('n', ingest)
     assert diagnostics.read_account(values(status)) == ingest.account()
     assert diagnostics.read_counts(values(status), 'planes_refused_')['backward'] == 4
+
+
+@pytest.mark.parametrize('text', ['many', '', 'nan', 'inf', '-3'])
+def test_a_counter_that_is_no_count_is_read_as_0(text):
+    read = {'planes_received': text, 'planes_refused_gap': text, 'gaps': '2'}
+    account = diagnostics.read_account(read)
+    assert (account.received, account.refused, account.gaps) == (0, {'gap': 0}, 2)

@@ -15,12 +15,24 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+import rclpy
+from depth_node import (
+    HEIGHT,
+    PERIOD,
+    QUEUE,
+    RATE,
+    SENSOR,
+    T0,
+    WIDTH,
+    Driver,
+    assert_balanced,
+    change_state,
+    moving_bars,
+    set_parameter,
+    state,
+)
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import SetParameters
-from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.backends import has_cuda
@@ -34,19 +46,7 @@ from spike_depth_ros.stream.window import Window
 
 pytestmark = pytest.mark.dds
 
-WIDTH, HEIGHT = 64, 48
-RATE = 20_000
-PERIOD = 50_000
-T0 = 10**18
 K = np.array([[380.0, 0, 31.5], [0, 380, 23.5], [0, 0, 1]])
-QUEUE = QoSProfile(depth=100)
-
-
-def moving_bars(planes):
-    columns = np.arange(WIDTH)[None, :] + np.arange(planes)[:, None] / 8
-    rate = 0.3 + 0.25 * np.sin(columns / 5)
-    lit = np.random.default_rng(0).random((planes, HEIGHT, WIDTH)) < rate[:, None, :]
-    return lit.astype(np.uint8)
 
 
 @pytest.fixture
@@ -55,60 +55,6 @@ def recording(tmp_path):
     spikes = moving_bars(400)
     np.savez(path, packed=packing.pack(spikes), width=WIDTH, rate_hz=float(RATE), K=K)
     return path
-
-
-class Listener:
-    """What the depth node says, by topic."""
-
-    def __init__(self, node):
-        self.depth, self.cameras, self.uncertainty, self.preview = [], [], [], []
-        self.status = {}
-        node.create_subscription(Image, 'depth/image', self.depth.append, QUEUE)
-        node.create_subscription(CameraInfo, 'depth/camera_info', self.cameras.append, QUEUE)
-        node.create_subscription(Image, 'depth/uncertainty', self.uncertainty.append, QUEUE)
-        node.create_subscription(Image, 'spikes/image', self.preview.append, QUEUE)
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, QUEUE)
-
-    def _on_diagnostics(self, msg):
-        for status in msg.status:
-            self.status[status.name.split(': ')[1]] = status
-
-    def values(self, name):
-        return {p.key: p.value for p in self.status[name].values} if name in self.status else {}
-
-    def count(self, key):
-        return int(float(self.values('stream').get(key, 0)))
-
-    def accounting(self):
-        keys = 'expected received lost_in_transport lost_in_queue windowed skipped_by_policy'
-        keys += ' overwritten refused pending'
-        return {key: self.count(f'planes_{key}') for key in keys.split()}
-
-
-def assert_balanced(account, sent=None):
-    lost = account['lost_in_transport'] + account['lost_in_queue']
-    assert account['expected'] == account['received'] + lost
-    places = ('windowed', 'skipped_by_policy', 'overwritten', 'refused', 'pending')
-    assert account['received'] == sum(account[place] for place in places)
-    if sent is not None:
-        assert account['expected'] == sent
-
-
-@pytest.fixture
-def listener(ros_node):
-    return Listener(ros_node)
-
-
-@pytest.fixture
-def depth_node(processes, depth_parameters, listener, spin):
-    """Start a depth node and wait until it is there."""
-
-    def start(**values):
-        values = {'spikes__reliability': 'reliable', **values}
-        processes.start('depth', *depth_parameters(**values))
-        spin(lambda: 'stream' in listener.status, what='the first diagnostics')
-
-    return start
 
 
 def every_hop_of_8(processes, depth_node, listener, spin, stream, *arguments):
@@ -238,30 +184,6 @@ def test_depth_has_frame_and_focal_length_of_its_own_planes(
         assert bytes(depth.data) == bytes(depth_msg(predicted, depth.header).data)
 
 
-SENSOR = {'sensor_width': WIDTH, 'sensor_height': HEIGHT, 'spike_rate_hz': float(RATE)}
-
-
-class Driver:
-    """Publishes packets as a driver would, some of them broken, without camera_info."""
-
-    def __init__(self, node):
-        self.publisher = node.create_publisher(Image, 'spikes', QUEUE)
-
-    def connect(self, spin):
-        spin(lambda: self.publisher.get_subscription_count() > 0, what='a subscriber')
-
-    def packet(self, first, planes=40):
-        spikes = packing.pack(moving_bars(planes))
-        chunk = SpikeChunk(spikes, Geometry(HEIGHT, WIDTH), T0 + first * PERIOD)
-        return spikes_msg(chunk, 'frame')
-
-    def send(self, first, planes=40, **changes):
-        msg = self.packet(first, planes)
-        for field, value in changes.items():
-            setattr(msg, field, value)
-        self.publisher.publish(msg)
-
-
 def test_bad_packets_are_counted_and_the_node_goes_on(ros_node, depth_node, listener, spin):
     depth_node(policy='every', window=40, **SENSOR)
     driver = Driver(ros_node)
@@ -286,6 +208,76 @@ def test_bad_packets_are_counted_and_the_node_goes_on(ros_node, depth_node, list
     assert listener.count('planes_dropped') == 130
     stamps = [(stamp_ns(i.header.stamp) - 10**18) // PERIOD for i in listener.depth]
     assert stamps == [20, 100, 190, 230]
+
+
+def test_a_wrong_camera_info_is_replaced_before_the_first_window(
+    ros_node, depth_node, listener, spin
+):
+    depth_node(policy='every', window=60, spike_rate_hz=float(RATE))
+    cameras = ros_node.create_publisher(CameraInfo, 'camera_info', QUEUE)
+    driver = Driver(ros_node)
+    driver.connect(spin)
+    spin(cameras.get_subscription_count, what='a subscriber')
+    half = camera_of(380.0)
+    half.height //= 2
+
+    def repeated(camera, sensor):
+        cameras.publish(camera)  # best effort
+        return listener.values('stream').get('sensor') == sensor
+
+    driver.send(0, planes=20)
+    spin(lambda: repeated(half, '64x24 little'), what='the wrong size')
+    spin(lambda: listener.count('planes_received') == 40, what='planes of half the height')
+    spin(lambda: repeated(camera_of(380.0), '64x48 little'), what='the right size')
+    driver.send(20, planes=100)
+    spin(lambda: len(listener.depth) == 2, what='two depth images')
+    assert {(image.width, image.height) for image in listener.depth} == {(WIDTH, HEIGHT)}
+    spin(lambda: listener.count('planes_windowed') == 120, what='the accounting')
+    assert_balanced(listener.accounting(), sent=120)
+
+    def reported():
+        cameras.publish(half)
+        return listener.status['stream'].level == DiagnosticStatus.ERROR
+
+    spin(reported, what='the size that cannot be taken any more')
+    assert 'size 64x24, but the stream began with 64x48' in listener.status['stream'].message
+    bad = camera_of(float('nan'))
+
+    def refused():
+        cameras.publish(bad)
+        return 'focal lengths nan' in listener.status['stream'].message
+
+    spin(refused, what='the camera matrix that is refused')
+
+
+def test_several_publishers_of_a_topic_are_named(
+    ros_node, processes, depth_node, depth_parameters, listener, spin
+):
+    depth_node(**SENSOR)
+    first = Driver(ros_node)
+    first.connect(spin)
+    spin(lambda: first.give_depth(listener), what='depth')
+    assert 'publishers' not in listener.status['stream'].message
+    other = rclpy.create_node('second_driver', namespace='/left')
+    try:
+        second = other.create_publisher(Image, '/spikes', QUEUE)
+        spin(lambda: '2 publishers of spikes' in listener.status['stream'].message, what='both')
+        message = listener.status['stream'].message
+        assert '2 publishers of spikes: /left/second_driver, /test; stop all but one' in message
+        assert listener.status['stream'].level == DiagnosticStatus.WARN
+        other.destroy_publisher(second)
+        other.create_publisher(Image, 'depth/image', QUEUE)  # in its own namespace
+        spin(lambda: 'publishers' not in listener.status['stream'].message, what='one publisher')
+        other.create_publisher(Image, '/depth/image', QUEUE)
+        spin(
+            lambda: (
+                '2 publishers of depth/image: /left/second_driver, /spike_depth'
+                in listener.status['stream'].message
+            ),
+            what='two publishers of depth',
+        )
+    finally:
+        other.destroy_node()
 
 
 @pytest.mark.slow
@@ -326,30 +318,6 @@ def test_without_subscribers_nothing_is_predicted(ros_node, processes, depth_par
         driver.send(40 * number)
     spin(lambda: status.get('spike_depth: stream', {}).get('planes_skipped_by_policy') == '800')
     assert status['spike_depth: inference']['windows_out'] == '0'
-
-
-def call(node, spin, kind, name, request):
-    client = node.create_client(kind, name)
-    spin(client.service_is_ready, what=name)
-    future = client.call_async(request)
-    spin(future.done, what=f'an answer of {name}')
-    return future.result()
-
-
-def change_state(node, spin, transition):
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return call(node, spin, ChangeState, '/spike_depth/change_state', request).success
-
-
-def state(node, spin):
-    return call(
-        node, spin, GetState, '/spike_depth/get_state', GetState.Request()
-    ).current_state.label
-
-
-def set_parameter(node, spin, name, value):
-    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-    return call(node, spin, SetParameters, '/spike_depth/set_parameters', request).results[0]
 
 
 def test_the_lifecycle_with_a_checkpoint_that_is_mended_on_the_way(
@@ -448,6 +416,33 @@ def test_what_cannot_be_configured_ends_with_one_line(
     assert status == 1
     assert message in output
     assert len(output.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('windw', 'parameter windw is unknown and ignored: did you mean window?'),
+        ('spikes.reliabilty', 'did you mean spikes.reliability?'),
+        ('zzz', 'parameter zzz is unknown and ignored\n'),
+    ],
+)
+def test_an_unknown_parameter_is_named_with_the_nearest_one(
+    processes, depth_parameters, name, text
+):
+    # Ends by itself, after the parameters were read.
+    values = {name: 5, 'checkpoint': '/nowhere.safetensors', 'use_sim_time': 'true'}
+    values['qos_overrides./spikes.subscription.depth'] = 5
+    status, output = processes.run('depth', *depth_parameters(**values))
+    assert status == 1
+    assert text in output
+    assert output.count('is unknown and ignored') == 1
+
+
+def test_a_file_of_parameters_that_is_not_there_ends_with_one_line(processes):
+    status, output = processes.run('depth', '--ros-args', '--params-file', '/nowhere.yaml')
+    assert status == 1
+    (line,) = output.strip().splitlines()
+    assert "'--params-file /nowhere.yaml'" in line
 
 
 def test_a_publisher_of_other_qos_is_reported_with_the_remedy(

@@ -22,6 +22,8 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
+from spike_depth_ros.nodes import launching
+
 pytestmark = pytest.mark.dds
 
 SCRIPT = """
@@ -30,7 +32,7 @@ from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource as Source
 arguments = [tuple(argument.split(':=', 1)) for argument in sys.argv[2:]]
-service = LaunchService()
+service = LaunchService(argv=sys.argv[2:])
 service.include_launch_description(
     LaunchDescription([IncludeLaunchDescription(Source(sys.argv[1]), launch_arguments=arguments)])
 )
@@ -97,7 +99,8 @@ def test_its_arguments_reach_the_node(launch, ros_node, spin, tmp_path):
     params = tmp_path / 'mine.yaml'
     params.write_text('/**:\n  ros__parameters:\n    window: 64\n    policy: every\n')
     arguments = ['namespace:=left', 'autostart:=false', f'params_file:={params}', 'device:=cpu']
-    process, read = launch('depth.launch.py', *arguments, 'reliability:=best_effort')
+    arguments += ['reliability:=best_effort', 'use_sim_time:=True']
+    process, read = launch('depth.launch.py', *arguments)
     assert state(ros_node, spin, '/left/spike_depth') == 'unconfigured', read()
     names = ['window', 'policy', 'device', 'spikes.reliability', 'use_sim_time']
     values = call(
@@ -109,7 +112,7 @@ def test_its_arguments_reach_the_node(launch, ros_node, spin, tmp_path):
     ).values
     assert values[0].integer_value == 64
     assert [value.string_value for value in values[1:4]] == ['every', 'cpu', 'best_effort']
-    assert values[4].bool_value is False
+    assert values[4].bool_value is True
     end(process, read)
 
 
@@ -127,18 +130,75 @@ def test_a_node_that_dies_is_started_again(launch, ros_node, spin):
     end(process, read)
 
 
+@pytest.mark.parametrize(
+    ('name', 'argument', 'message'),
+    [
+        ('depth.launch.py', 'params_file:=/nope.yaml', 'params_file:=/nope.yaml: no such file'),
+        ('depth.launch.py', 'respawn:=often', 'respawn:=often: expected true or false'),
+        ('replay.launch.py', 'bag:=/nope', 'bag:=/nope: no such file'),
+        ('demo.launch.py', 'stream:=/nope.dat', 'stream:=/nope.dat: no such file'),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_starts(launch, name, argument, message):
+    process, read = launch(name, argument)
+    assert process.wait(20) == 1
+    assert message in read()
+    assert 'process started' not in read()
+
+
+@pytest.mark.parametrize(
+    ('argument', 'package'), [('rviz:=true', 'rviz2'), ('pointcloud:=true', 'depth_image_proc')]
+)
+def test_a_package_that_is_not_installed_is_named_before_anything_starts(
+    launch, argument, package
+):
+    if not launching.missing([package]):
+        pytest.skip(f'{package} is installed here')
+    process, read = launch('depth.launch.py', argument)
+    assert process.wait(20) == 1
+    assert re.search(rf'{argument} needs the package .*{package}', read())
+    assert 'process started' not in read()
+
+
+def test_an_unknown_argument_is_told_with_the_nearest_known_one(launch, ros_node, spin):
+    process, read = launch('demo.launch.py', 'rviz:=false', 'devise:=cpu')
+    spin(lambda: 'process started' in read(), what='a start')
+    assert 'warning: unknown launch argument devise; did you mean device?' in read()
+    assert read().count('unknown launch argument') == 1  # depth.launch.py sees it, too
+    end(process, read)
+
+
+def test_a_needed_process_that_fails_ends_the_launch(launch, tmp_path):
+    stream = tmp_path / 'empty.npz'
+    stream.write_bytes(b'no archive')
+    process, read = launch('demo.launch.py', 'rviz:=false', f'stream:={stream}')
+    assert process.wait(30) == 1, read()
+    assert re.search(r'spike_player-\d+ ended with status 1', read())
+
+
+def test_a_wrong_setting_is_not_tried_again(launch, tmp_path):
+    arguments = ['respawn:=true', f'checkpoint:={tmp_path / "absent.safetensors"}']
+    process, read = launch('depth.launch.py', *arguments)
+    assert process.wait(30) == 1, read()
+    assert read().count('process started with pid') == 1
+    assert 'absent.safetensors: no such checkpoint' in read()
+
+
 def test_the_demo_launch_file_gives_depth(launch, ros_node, spin):
     images = []
     ros_node.create_subscription(Image, 'depth/image', images.append, QoSProfile(depth=5))
-    process, read = launch('demo.launch.py', 'rviz:=false')
+    arguments = [] if launching.missing(['rviz2']) else ['rviz:=false']
+    process, read = launch('demo.launch.py', *arguments)
     spin(lambda: len(images) > 3, what='depth images')
     assert (images[0].width, images[0].height, images[0].encoding) == (400, 250, '32FC1')
+    assert ('rviz2 is not installed, going on without it' in read()) is not bool(arguments)
     end(process, read)
 
 
 def test_the_replay_launch_file_scores_a_bag_and_ends_with_a_report(launch, tmp_path):
     bag = bags.write(tmp_path / 'bars', bags.stream(8000, truths=range(64, 8000, 400)))
     arguments = [f'bag:={bag}', f'out:={tmp_path / "out"}', 'speed:=0.2', 'device:=cpu']
+    arguments.append('policy:=every')
     process, read = launch('replay.launch.py', *arguments)
     assert process.wait(90) == 0, read()
     content = json.loads((tmp_path / 'out' / 'metrics.json').read_text())

@@ -104,6 +104,27 @@ def test_a_crashed_bag_is_played_as_far_as_it_goes(played, heard, tmp_path):
     assert 'it ends within a record' in output
 
 
+def with_stamp(messages, number, stamp):
+    """The messages with another stamp in one of them."""
+    topic, time, message = messages[number]
+    message.header.stamp.sec, message.header.stamp.nanosec = stamp, 0
+    return [*messages[:number], (topic, time, message), *messages[number + 1 :]]
+
+
+@pytest.mark.parametrize('topic', ['/spikes', '/depth/truth'])
+@pytest.mark.parametrize('stamp', [2**31 - 1, 0])
+def test_a_stamp_far_off_is_left_out_and_named(played, heard, tmp_path, topic, stamp):
+    messages = bags.stream(400, truths=[64, 200])
+    number = [name for name, *_ in messages].index(topic) + (3 if topic == '/spikes' else 0)
+    path = bags.write(tmp_path / 'bag', with_stamp(messages, number, stamp))
+    status, report, output = played(path)
+    assert status == 1
+    assert report['packets_sent'] == (9 if topic == '/spikes' else 10)
+    assert len(heard.truths) == (2 if topic == '/spikes' else 1)
+    assert output.count('a packet was left out: its stamp is ') == 1
+    assert 'expected at most 10 s either way' in output
+
+
 @pytest.mark.parametrize(
     ('messages', 'arguments', 'text'),
     [
@@ -112,6 +133,8 @@ def test_a_crashed_bag_is_played_as_far_as_it_goes(played, heard, tmp_path):
         (bags.stream(400), ['--size', '64x48'], 'camera_info says 48x32, but 64x48 was asked'),
         (bags.stream(400)[1:], [], 'has no camera_info, which would tell the sensor size'),
         (bags.stream(40), [], 'fewer than two packets'),
+        (with_stamp(bags.stream(400), 2, 2**31 - 1), [], 'first two packets are 4.47484e+08 s ap'),
+        (with_stamp(bags.stream(400), 1, 2**31 - 1), [], 'first two packets are -4.47484e+08 s'),
         (bags.stream(400)[1:], ['--size', '48x31'], 'does not divide by the sensor height 31'),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
@@ -128,9 +128,9 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     assert ears.figures['delta1'] == pytest.approx(one['delta1'], abs=0.05)
     text = (live / 'report.html').read_text()
     assert 'what came out of the running node, drops included' in text
-    assert '<td>dpt_tiny: age</td>' in text
+    assert '<td>unet_lite: age</td>' in text
     assert f'report: {live}/report.html' in processes.log('evaluation')
-    assert 'spike_evaluation: dpt_tiny DOES NOT BEAT' in processes.log('evaluation')
+    assert 'spike_evaluation: unet_lite DOES NOT BEAT' in processes.log('evaluation')
 
 
 def test_ros_reads_the_new_bag(lockstep):
@@ -174,3 +174,62 @@ def test_what_cannot_be_configured_ends_with_one_line(processes, depth_parameter
     assert status == 1
     (line,) = output.strip().splitlines()
     assert text in line
+
+
+class Publishers:
+    """What a depth node publishes, to be published wrongly."""
+
+    def __init__(self, node):
+        self.depth = node.create_publisher(Image, 'depth/image', QUEUE)
+        self.uncertainty = node.create_publisher(Image, 'depth/uncertainty', QUEUE)
+        self.diagnostics = node.create_publisher(DiagnosticArray, '/diagnostics', QUEUE)
+
+    def send_diagnostics(self, task, **values):
+        pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+        status = DiagnosticStatus(name=f'spike_depth: {task}', values=pairs)
+        self.diagnostics.publish(DiagnosticArray(status=[status]))
+
+
+def test_the_evaluation_refuses_what_cannot_be_read_and_goes_on(
+    ros_node, processes, depth_parameters, spin, tmp_path
+):
+    ears, publishers = Ears(ros_node), Publishers(ros_node)
+    processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
+    spin(lambda: EVALUATION in ears.messages, what='the evaluation')
+    spin(publishers.depth.get_subscription_count, what='a subscriber to depth')
+    spin(publishers.uncertainty.get_subscription_count, what='a subscriber to uncertainty')
+    publishers.send_diagnostics(
+        'stream', planes_lost_in_transport='many', planes_expected='nan', gaps='inf'
+    )
+    publishers.send_diagnostics('inference', predict_ms_p50='slow', predict_ms_p99='nan')
+    size = {'height': 4, 'width': 5}
+    publishers.depth.publish(Image(encoding='rgb8', step=15, data=bytes(60), **size))
+    publishers.depth.publish(Image(encoding='32FC1', step=20, data=bytes(7), **size))
+    publishers.uncertainty.publish(Image(encoding='32FC1', step=3, data=bytes(12), **size))
+    publishers.depth.publish(Image(encoding='32FC1', step=20, data=bytes(80), **size))
+    small = {'height': 4, 'width': 4, 'encoding': '32FC1', 'step': 16}
+    publishers.uncertainty.publish(Image(data=bytes(64), **small))
+    spin(lambda: ears.count(EVALUATION, 'images_refused') == 4, what='the count of images')
+    assert '4 images refused' in ears.messages[EVALUATION]
+    assert ears.values['spike_evaluation: process']['internal_errors'] == '0'
+    processes.stop('evaluation')
+    assert 'not one window came: no report' in processes.log('evaluation')
+
+
+@pytest.mark.parametrize('topic', ['spikes', 'depth/image'])
+def test_the_evaluation_refuses_topics_of_several_publishers(
+    ros_node, processes, depth_parameters, spin, tmp_path, topic
+):
+    ears = Ears(ros_node)
+    out = tmp_path / 'out'
+    evaluation = processes.start('evaluation', *depth_parameters(out=out))
+    ros_node.create_publisher(Image, topic, QUEUE)
+    spin(lambda: EVALUATION in ears.messages, what='the evaluation')
+    assert evaluation.poll() is None
+    ros_node.create_publisher(Image, topic, QUEUE)
+    spin(lambda: evaluation.poll() is not None, what='the end')
+    status, output = processes.finish('evaluation')
+    assert status == 1
+    assert f'error: not evaluated: 2 publishers of {topic}: /test, /test; stop' in output
+    assert 'Traceback' not in output
+    assert list(out.glob('*.json')) == []

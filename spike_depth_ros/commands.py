@@ -1,0 +1,89 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Console scripts of the nodes, which end with one line where ROS 2 is not installed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+ROS_MODULES = {
+    'ament_index_python',
+    'builtin_interfaces',
+    'cv_bridge',
+    'diagnostic_msgs',
+    'lifecycle_msgs',
+    'rcl_interfaces',
+    'rclpy',
+    'sensor_msgs',
+    'std_msgs',
+}
+"""Modules that come with ROS 2, from a ROS installation or as wheels."""
+
+GET_ROS = (
+    'source an installation of it (source /opt/ros/jazzy/setup.bash), or, on x86-64 Linux, '
+    'install its wheels: pip install -r requirements/runtime.txt'
+)
+GET_MODULE = "pip install '.[evaluate]', or rosdep install in a workspace of ROS 2"
+
+
+def run_node(command: str, module: str) -> int:
+    """Run the ``main`` of a module of ``spike_depth_ros.nodes``.
+
+    Args:
+        command: Name of the console script, for the error.
+        module: Name of the module.
+
+    Returns:
+        The exit status; 1, and one line on standard error, if a package is missing.
+    """
+    try:
+        importlib.import_module('rclpy')  # first: without ROS 2, other modules do not matter
+        main = importlib.import_module(f'spike_depth_ros.nodes.{module}').main
+    except ImportError as error:
+        missing = (error.name or '').split('.')[0]
+        if missing in ('', __package__):
+            raise  # an error in this package, not in what is installed
+        problem = ' '.join(str(error).split())
+        if missing in ROS_MODULES:
+            text = f'needs ROS 2 ({problem}): {GET_ROS}'
+        else:
+            text = f'needs the Python module {missing} ({problem}): {GET_MODULE}'
+        print(f'{command}: error: {text}', file=sys.stderr)
+        return 1
+    return int(main())
+
+
+def spike_depth() -> int:
+    """Run the console script ``spike_depth``."""
+    return run_node('spike_depth', 'depth')
+
+
+def spike_player() -> int:
+    """Run the console script ``spike_player``."""
+    return run_node('spike_player', 'player')
+
+
+def check_stream() -> int:
+    """Run the console script ``check_stream``."""
+    return run_node('check_stream', 'check_stream')
+
+
+def spike_demo() -> int:
+    """Run the console script ``spike_demo``."""
+    return run_node('spike_demo', 'demo')
+
+
+def spike_evaluation() -> int:
+    """Run the console script ``spike_evaluation``."""
+    return run_node('spike_evaluation', 'evaluation')
+
+
+def video_source() -> int:
+    """Run the console script ``video_source``."""
+    return run_node('video_source', 'video_source')
+
+
+def spike_inspect() -> int:
+    """Run the console script ``spike_inspect``."""
+    return run_node('spike_inspect', 'inspect')

@@ -1,0 +1,159 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files share: checks before anything is started, and how a launch ends."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, TimerAction
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.events.process import ProcessExited
+from launch.launch_context import LaunchContext
+
+Arguments: TypeAlias = Mapping[str, tuple[Any, str]]
+"""Default and description of each launch argument, by its name."""
+
+RESPAWN_AFTER_S = 2.0
+"""Pause before a node that died is started again."""
+
+REFUSED = 1
+"""Exit status of a node that said why it cannot go on, such as a wrong setting."""
+
+
+def declare(arguments: Arguments, *required: DeclareLaunchArgument) -> list[Action]:
+    """Return the actions that declare launch arguments, and warn of given ones that are unknown.
+
+    Args:
+        arguments: Those with a default.
+        required: Those without one.
+    """
+    declared = [
+        *required,
+        *(
+            DeclareLaunchArgument(name, default_value=default, description=description)
+            for name, (default, description) in arguments.items()
+        ),
+    ]
+    names = [argument.name for argument in declared]
+    return [OpaqueFunction(function=_warn_of_unknown, args=[names]), *declared]
+
+
+def _warn_of_unknown(context: LaunchContext, known: Collection[str]) -> list[Action]:
+    given = [argument.split(':=', 1)[0] for argument in context.argv if ':=' in argument]
+    if not set(context.launch_configurations) <= set(given):
+        return []  # included by another launch file, whose arguments are seen here too
+    warnings = []
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f'; did you mean {near[0]}?' if near else ''
+            warnings.append(LogInfo(msg=f'warning: unknown launch argument {name}{hint}'))
+    return warnings
+
+
+def is_true(context: LaunchContext, name: str) -> bool:
+    """Tell whether a launch argument is ``true`` or ``1``.
+
+    Raises:
+        RuntimeError: It is neither that nor ``false`` or ``0``.
+    """
+    value = context.launch_configurations[name].lower()
+    if value not in ('true', '1', 'false', '0'):
+        raise RuntimeError(f'{name}:={value}: expected true or false')
+    return value in ('true', '1')
+
+
+def missing(packages: Iterable[str]) -> list[str]:
+    """Return those of some ROS packages that are not installed."""
+    absent = []
+    for package in packages:
+        try:
+            get_package_prefix(package)
+        except PackageNotFoundError:
+            absent.append(package)
+    return absent
+
+
+def require_packages(wanted: Mapping[str, Iterable[str]]) -> None:
+    """Check the ROS packages that launch arguments need.
+
+    Args:
+        wanted: Packages by the argument that asks for them, such as ``rviz:=true``.
+
+    Raises:
+        RuntimeError: Names all that are not installed, and how to install them.
+    """
+    for argument, packages in wanted.items():
+        absent = missing(packages)
+        if absent:
+            names = ' '.join(f'ros-$ROS_DISTRO-{name.replace("_", "-")}' for name in absent)
+            raise RuntimeError(
+                f'{argument} needs the package {", ".join(absent)}, which is not installed: '
+                f'sudo apt install {names}, or leave the argument out'
+            )
+
+
+def require_file(argument: str, path: str) -> None:
+    """Check a file or folder that a launch argument names.
+
+    Raises:
+        RuntimeError: There is none.
+    """
+    if not Path(path).exists():
+        raise RuntimeError(f'{argument}:={path}: no such file; expected an existing one')
+
+
+def end_with(process: Action, after_s: float = 0.0) -> OnProcessExit:
+    """Return the handler that ends the launch when a process ends.
+
+    A process that fails makes the launch fail.
+
+    Args:
+        process: What others need, or wait for.
+        after_s: Seconds that the others go on after a process that did not fail.
+    """
+
+    def end(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
+        if context.is_shutdown:
+            return None
+        _raise_failed(event)
+        shutdown = EmitEvent(event=Shutdown(reason=f'{event.process_name} has ended'))
+        return [TimerAction(period=after_s, actions=[shutdown])] if after_s else [shutdown]
+
+    return OnProcessExit(target_action=process, on_exit=end)
+
+
+def respawn_with(process: Action, again: Callable[[], list[Action]]) -> OnProcessExit:
+    """Return the handler that starts a process again when a signal or an error ended it.
+
+    A process that ended by itself, or was refused for its settings, would be so again: that ends
+    the launch.
+
+    Args:
+        process: The process.
+        again: Makes the actions that start it, and handle its end.
+    """
+
+    def respawn(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
+        if context.is_shutdown:
+            return None
+        if event.returncode in (0, REFUSED):
+            _raise_failed(event)
+            return [EmitEvent(event=Shutdown(reason=f'{event.process_name} has ended'))]
+        return [TimerAction(period=RESPAWN_AFTER_S, actions=again())]
+
+    return OnProcessExit(target_action=process, on_exit=respawn)
+
+
+def _raise_failed(event: ProcessExited) -> None:
+    if event.returncode:
+        raise RuntimeError(
+            f'{event.process_name} ended with status {event.returncode}: its last line says why'
+        )

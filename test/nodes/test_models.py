@@ -1,0 +1,77 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Models that cannot be used, set in a running node: one line, and the old one stays."""
+
+import json
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from depth_node import SENSOR, Driver, set_parameter
+from diagnostic_msgs.msg import DiagnosticStatus
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from spike_depth_ros.checkpoint import METADATA_KEY, default_checkpoint, load_tensors, onnx_path
+
+pytestmark = pytest.mark.dds
+
+
+def checkpoint(path, **changes):
+    """The shipped model under another name, with other metadata."""
+    with safe_open(default_checkpoint(), framework='numpy') as file:
+        fields = json.loads(file.metadata()[METADATA_KEY])
+    text = json.dumps(fields | changes)
+    path.write_bytes(save(load_tensors(default_checkpoint()), {METADATA_KEY: text}))
+    onnx_path(path).write_bytes(onnx_path(default_checkpoint()).read_bytes())
+    return str(path)
+
+
+@pytest.fixture
+def running(ros_node, depth_node, listener, spin):
+    """A driver of a depth node that gives depth."""
+    depth_node(**SENSOR)
+    driver = Driver(ros_node)
+    driver.connect(spin)
+    spin(lambda: driver.give_depth(listener), what='depth')
+    return driver
+
+
+def test_metadata_that_are_too_large_or_nested_are_refused(
+    ros_node, processes, running, listener, spin, tmp_path
+):
+    large = checkpoint(tmp_path / 'large.safetensors', datasets={'d': 'x' * 60_000_000})
+    refused = set_parameter(ros_node, spin, 'checkpoint', large)
+    assert not refused.successful
+    assert refused.reason == f'{large}: its metadata take 60.0 MB, expected at most 1 MB'
+    deep = tmp_path / 'deep.safetensors'
+    deep.write_bytes(save({}, {METADATA_KEY: '[' * 100_000 + ']' * 100_000}))
+    refused = set_parameter(ros_node, spin, 'checkpoint', str(deep))
+    assert not refused.successful
+    assert refused.reason == f'{deep}: its metadata are nested too deeply'
+    seen = len(listener.depth)
+    spin(lambda: running.give_depth(listener) and len(listener.depth) > seen, what='depth')
+    assert listener.values('process')['internal_errors'] == '0'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'field'),
+    [({'bins': 32}, 'bins'), ({'settings': {'pool': 4}}, 'settings.pool')],
+)
+def test_settings_that_the_network_does_not_have_are_refused(
+    ros_node, running, listener, spin, tmp_path, changes, field
+):
+    other = checkpoint(tmp_path / 'other.safetensors', **changes)
+    assert set_parameter(ros_node, spin, 'checkpoint', other).successful
+    spin(
+        lambda: listener.status['model'].level == DiagnosticStatus.ERROR,
+        what='the report',
+    )
+    message = listener.status['model'].message
+    assert 'the new model was not loaded, the old one runs on' in message
+    assert f'field {field} is' in message
+    assert listener.values('model')['checkpoint'] == str(default_checkpoint())
+    seen = len(listener.depth)
+    spin(lambda: running.give_depth(listener) and len(listener.depth) > seen, what='depth')
+    assert listener.values('inference')['windows_failed'] == '0'

@@ -1,0 +1,128 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""config/sros2/policy.xml against the topics and services that the running nodes have."""
+
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+import rclpy
+from rclpy.node import NodeNameNonExistentError
+
+pytestmark = pytest.mark.dds
+
+POLICY = Path(__file__).parents[2] / 'config' / 'sros2' / 'policy.xml'
+
+RIGHTS = {
+    ('topics', 'publish'): 'get_publisher_names_and_types_by_node',
+    ('topics', 'subscribe'): 'get_subscriber_names_and_types_by_node',
+    ('services', 'reply'): 'get_service_names_and_types_by_node',
+    ('services', 'request'): 'get_client_names_and_types_by_node',
+}
+"""Element and attribute of the policy -> the question to the graph."""
+
+SOMETIMES = {('subscribe', '/clock'), ('publish', '/depth/truth')}
+"""Allowed, but only there with simulated time, or when a bag is played."""
+
+
+NODES = {
+    'spike_depth', 'spike_player', 'video_source', 'spike_evaluation', 'check_stream',
+    'spike_inspect',
+}  # fmt: skip
+
+
+def allowed():
+    """Node -> its rights, each a verb and a full name."""
+    policy = ElementTree.parse(POLICY).getroot()
+    rights = {}
+    for enclave in policy.iter('enclave'):
+        (profile,) = enclave.iter('profile')
+        assert enclave.get('path') == f'/{profile.get("node")}'
+        rights[profile.get('node')] = set(rights_of(profile))
+    return rights
+
+
+def rights_of(profile):
+    for kind, verb in RIGHTS:
+        for group in profile.findall(kind):
+            assert set(group.attrib.values()) == {'ALLOW'}
+            if verb in group.attrib:
+                for entry in group:
+                    name = entry.text.replace('~', f'/{profile.get("node")}', 1)
+                    yield verb, name if name.startswith('/') else f'/{name}'
+
+
+def used(ros_node, node):
+    """The rights that a running node makes use of; empty while it is not yet known."""
+    try:
+        return {
+            (verb, name)
+            for (_, verb), question in RIGHTS.items()
+            for name, _ in getattr(ros_node, question)(node, '/')
+        }
+    except NodeNameNonExistentError:
+        return set()
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / 'a.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10, (64, 48))
+    for level in (50, 200):
+        writer.write(np.full((48, 64, 3), level, np.uint8))
+    writer.release()
+    return path
+
+
+def assert_covered(ros_node, name, node, optional=SOMETIMES):
+    """Wait until a node has all that the policy allows; it must not have more."""
+    rights = allowed()[name]
+    end = time.monotonic() + 60
+    while (missing := rights - optional - used(ros_node, node)) and time.monotonic() < end:
+        rclpy.spin_once(ros_node, timeout_sec=0.05)
+    assert not missing, f'{name} has not what the policy allows: {sorted(missing)}'
+    assert used(ros_node, node) <= rights, name
+
+
+def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
+    processes, depth_parameters, ros_node, tmp_path
+):
+    spikes = tmp_path / 'a.npz'
+    np.savez(spikes, packed=np.zeros((80, 48, 8), np.uint8), width=64, rate_hz=1000.0)
+    processes.start('depth')
+    processes.start('player', spikes, '--loop')
+    processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
+    processes.start('check_stream', '--duration', 600)
+    inspect = processes.start('inspect', 'diagnostics', '--watch', '--timeout', 60)
+    for name in ('spike_depth', 'spike_player', 'spike_evaluation', 'check_stream'):
+        assert_covered(ros_node, name, name)
+    one_subcommand = {('subscribe', '/diagnostics'), ('publish', '/parameter_events')}
+    others = allowed()['spike_inspect'] - one_subcommand
+    assert_covered(ros_node, 'spike_inspect', f'_spike_inspect_{inspect.pid}', others)
+
+
+def test_the_policy_covers_a_video_source(processes, depth_parameters, ros_node, video):
+    values = {'sensor_width': 64, 'sensor_height': 48, 'rate_hz': 1000.0, 'loop': 'true'}
+    processes.start('video_source', *depth_parameters(video=video, **values))
+    assert_covered(ros_node, 'video_source', 'video_source')
+
+
+def test_the_operator_may_request_what_the_commands_need():
+    policy = allowed()
+    assert set(policy) == NODES
+    requested = {name for verb, name in policy['spike_inspect'] if verb == 'request'}
+    offered = {name for rights in policy.values() for verb, name in rights if verb == 'reply'}
+    assert requested <= offered
+    for node in set(policy) - {'spike_inspect'}:
+        assert {f'/{node}/{verb}_parameters' for verb in ('get', 'list', 'set')} <= requested
+    assert {f'/spike_depth/{name}' for name in ('get_state', 'change_state')} <= requested
+    seen = {name for verb, name in policy['spike_inspect'] if verb == 'subscribe'}
+    assert seen >= {
+        name for rights in policy.values() for verb, name in rights if verb == 'publish'
+    }

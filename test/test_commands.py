@@ -1,0 +1,98 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Console scripts where a package is not installed: one line, no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spike_depth_ros.commands import ROS_MODULES, run_node
+
+ROOT = Path(__file__).resolve().parent.parent
+
+START = """
+import importlib, importlib.metadata, sys
+
+
+class Absent:
+    # Finds no module of the given names, as if they were not installed.
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in ABSENT:
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+
+
+absent, command, module, function, *arguments = sys.argv[1:]
+ABSENT = set(absent.split(','))
+sys.meta_path.insert(0, Absent())
+sys.argv = [command, *arguments]
+sys.exit(getattr(importlib.import_module(module), function)())
+"""
+
+
+def scripts() -> dict[str, str]:
+    """Console script -> ``module:function``, as setup.py declares them."""
+    lines = (ROOT / 'setup.py').read_text(encoding='utf-8').splitlines()
+    entries = (line.strip(" ',") for line in lines if '= spike_depth_ros.commands:' in line)
+    return dict(entry.split(' = ') for entry in entries)
+
+
+def start(command: str, absent: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    module, function = scripts()[command].split(':')
+    return subprocess.run(
+        [sys.executable, '-c', START, absent, command, module, function, *arguments],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize('command', scripts())
+def test_without_ros_one_line_says_what_is_missing(command: str) -> None:
+    # rich and others are not there either after a plain `pip install .`.
+    absent = ','.join([*ROS_MODULES, 'rich', 'PIL', 'yaml', 'cv2'])
+    result = start(command, absent, '--help')
+    assert (result.returncode, result.stdout) == (1, '')
+    assert result.stderr.count('\n') == 1
+    assert result.stderr.startswith(f"{command}: error: needs ROS 2 (No module named 'rclpy'): ")
+    assert 'source /opt/ros/jazzy/setup.bash' in result.stderr
+    assert 'pip install -r requirements/runtime.txt' in result.stderr
+
+
+@pytest.mark.parametrize(
+    ('absent', 'problem'),
+    [
+        ('cv_bridge', "needs ROS 2 (No module named 'cv_bridge')"),
+        ('rich', "needs the Python module rich (No module named 'rich'): pip install"),
+    ],
+)
+def test_a_single_missing_package_is_named(absent: str, problem: str) -> None:
+    pytest.importorskip('rclpy')
+    result = start('spike_demo', absent, '--help')
+    assert result.returncode == 1
+    assert result.stderr.count('\n') == 1
+    assert problem in result.stderr
+
+
+def test_an_error_of_the_package_itself_is_raised() -> None:
+    pytest.importorskip('rclpy')
+    with pytest.raises(ModuleNotFoundError, match='absent'):
+        run_node('command', 'absent')
+
+
+@pytest.mark.parametrize('command', scripts())
+def test_with_ros_each_command_has_its_help(command: str) -> None:
+    pytest.importorskip('rclpy')
+    result = start(command, 'none', '--help')
+    assert (result.returncode, result.stderr) == (0, '')
+    assert result.stdout.startswith(f'usage: {command} ')
+
+
+def test_no_console_script_imports_a_node_first() -> None:
+    assert 'spike_depth_ros.nodes.' not in (ROOT / 'setup.py').read_text(encoding='utf-8')
