@@ -4,10 +4,16 @@
 # Options, on the command line or from the environment.
 PYTHON ?=
 OUT ?= demo_out
+SAMPLE ?=
 STREAM ?=
 SIZE ?=
 RATE ?=
 SPEED ?=
+ROW_ORDER ?=
+BIT_ORDER ?=
+FX ?=
+CAMERA_INFO ?=
+CHECKPOINT ?=
 PYTEST_ARGS ?=
 UV ?= uv
 
@@ -30,13 +36,18 @@ export PYTHON
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  make demo SAMPLE=street                                         the other stream that ships'
 	@echo '  make demo STREAM=my.dat SIZE=400x250 RATE=20000 OUT=demo_out   your own recording'
+	@echo '  make demo STREAM=... FX=400          its focal length in pixels, or CAMERA_INFO=camera.yaml; also'
+	@echo '                                       ROW_ORDER=top_down, BIT_ORDER=big, CHECKPOINT=my.safetensors'
 	@echo '  make demo SPEED=0.5                  at half the rate, for a machine that cannot keep up'
 	@echo '  make test PYTEST_ARGS="-k window"   some of the tests;   PYTHON=python3.11 chooses the Python'
 
 demo: environment  ## Depth from a stream through real ROS 2 processes; results in OUT
-	@$(VENV)/bin/spike_demo $(if $(STREAM),--stream '$(STREAM)') $(if $(SIZE),--size '$(SIZE)') \
-		$(if $(RATE),--rate '$(RATE)') $(if $(SPEED),--speed '$(SPEED)') --out '$(OUT)'
+	@$(VENV)/bin/spike_demo $(if $(SAMPLE),--sample '$(SAMPLE)') $(if $(STREAM),--stream '$(STREAM)') $(if $(SIZE),--size '$(SIZE)') \
+		$(if $(RATE),--rate '$(RATE)') $(if $(SPEED),--speed '$(SPEED)') $(if $(ROW_ORDER),--row-order '$(ROW_ORDER)') \
+		$(if $(BIT_ORDER),--bit-order '$(BIT_ORDER)') $(if $(FX),--fx '$(FX)') $(if $(CAMERA_INFO),--camera-info '$(CAMERA_INFO)') \
+		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') --out '$(OUT)'
 
 test: check  ## The linters and the whole test suite
 	@# Without these the tests that need them would be skipped, and all would look well.

@@ -192,7 +192,7 @@ def measure(
         ):
             raise RuntimeError(f'{pipeline.name} does not subscribe to spikes')
         player = (
-            *('-m', 'spike_depth_ros.nodes.player', str(process.asset('sample.npz')), '--loop'),
+            *('-m', 'spike_depth_ros.nodes.player', str(process.asset('street.npz')), '--loop'),
             *('--rate', f'{timing.rate:g}', '--planes', str(planes), '--report', str(report)),
         )
         with running('player', player, pipeline.tree, scratch) as playing:

@@ -34,6 +34,7 @@ from spike_depth_ros.checkpoint import default_checkpoint, load
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.conversions import stamp_msg
+from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import reference_index
 
@@ -91,15 +92,14 @@ class NaiveDepthNode(Node):
 
     def predict(self, planes: list[tuple[int, np.ndarray]]) -> np.ndarray:
         """Depth in metres, ``[height, width]`` float32."""
-        spikes = np.stack([plane for _, plane in planes]).astype(np.float32)
-        batch = torch.from_numpy(spikes)[None]
-        each = self.info.planes // self.info.bins
-        counts = batch.reshape(1, self.info.bins, each, self.height, self.width).sum(dim=2)
+        spikes = torch.from_numpy(np.stack([plane for _, plane in planes]).astype(np.float32))
+        edges = packing.bin_edges(self.info.planes, self.info.bins)
+        counts = torch.stack([spikes[first:last].sum(dim=0) for first, last in edges])[None]
         step = self.info.multiple
         padding = (0, -self.width % step, 0, -self.height % step)
         counts = F.pad(counts, padding, mode='replicate')
         with torch.no_grad():
-            output = self.network(counts, torch.full((self.info.bins,), each))
+            output = self.network(counts, torch.from_numpy(edges[:, 1] - edges[:, 0]))
         return output.depth[0, 0, : self.height, : self.width].numpy()
 
     def publish_depth(self, reference_ns: int, depth: np.ndarray) -> None:

@@ -6,15 +6,15 @@
 
 from the repository's root; neither ROS nor torch is needed. Windows of the bundled sample (looped
 where it is too short) are timed in one process, ours and the others in turn, after their results
-were compared. The JSON holds ``machine``, ``settings``, ``work``, ``predict``, ``reuse`` and,
-where a commit is named, ``against``.
+were compared. The JSON holds ``machine``, ``settings``, ``work``, ``predict`` and, where a
+commit is named, ``against``.
 
 Each entry of ``work`` has ``name``, ``planes``, the medians ``ours_ms``, ``numpy_ms`` and
 ``copy_ms``, and ``numpy_over_ours`` and ``ours_over_copy`` as medians of each repetition's ratio:
 
 - ``unpack``: ``packing.unpack`` and ``np.unpackbits``, both to uint8;
-- ``bin_counts``: 32 bins, and ``np.unpackbits``, ``reshape``, ``sum`` to uint8;
-- ``cell_counts``: 32 bins of 4x4 pixels, and the same of numpy to uint16;
+- ``bin_counts``: the shipped network's bins, and ``np.unpackbits``, ``np.add.reduceat`` to uint8;
+- ``cell_counts``: these bins of its cells of pixels, and the same of numpy to uint16;
 - ``preview``: ``preview.render``, and ``np.unpackbits``, ``mean``, gamma;
 - the copy is ``np.copyto`` of an array as large as the output.
 
@@ -23,12 +23,6 @@ Each entry of ``predict`` splits ``DepthEstimator.predict`` on ONNX Runtime with
 ``network_ms`` and ``rest_ms`` (scaling, checks). The last two are medians of differences between
 calls of the same repetition. Where torch sees a GPU, ``gpu_ms`` is the whole call there, host to
 host, and ``total_over_gpu`` the median of the ratios.
-
-Each entry of ``reuse`` says what a node could win at most that keeps counts between windows, and
-counts anew only the bins whose planes changed: ``planes``, ``hop`` (planes between windows, a
-multiple of a bin), the medians ``all_ms`` (counting all bins), ``changed_ms`` (moving the counts
-of the bins that stay, counting the others) and ``predict_ms``, and ``won``, the difference over
-``predict`` as a median of each repetition's.
 
     python -m benchmarks.packing --against f6a607d
 
@@ -62,11 +56,10 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.stream.window import Window
 
-SAMPLE = named_commit.ROOT / 'spike_depth_ros' / 'assets' / 'sample.npz'
-BINS = 32
-CELL = 4
-HOPS = {128: 40, 1280: 160}
-"""Planes from one window to the next, by the planes of a window, for ``reuse``."""
+SAMPLE = named_commit.ROOT / 'spike_depth_ros' / 'assets' / 'street.npz'
+_SHIPPED = load_info(default_checkpoint())
+BINS, CELL = _SHIPPED.bins, _SHIPPED.pool
+"""Of the shipped network: bins of a window, and pixels per side of a cell."""
 
 PREDICTOR = """
 import sys, time
@@ -117,9 +110,8 @@ def numpy_unpack(window: Window) -> np.ndarray:
 
 
 def numpy_bin_counts(window: Window) -> np.ndarray:
-    spikes = numpy_unpack(window)
-    each = window.planes // BINS
-    return spikes.reshape(BINS, each, *spikes.shape[1:]).sum(axis=1, dtype=np.uint8)
+    first = packing.bin_edges(window.planes, BINS)[:, 0]
+    return np.add.reduceat(numpy_unpack(window), first, axis=0, dtype=np.uint8)
 
 
 def numpy_cell_counts(window: Window) -> np.ndarray:
@@ -250,53 +242,6 @@ def measure_predict(window: Window, repetitions: int) -> dict[str, float]:
     }
 
 
-def measure_reuse(window: Window, hop: int, repetitions: int) -> dict[str, float]:
-    """One entry of ``reuse``.
-
-    Raises:
-        AssertionError: The counts of the changed bins are not those of the whole window.
-    """
-    path = default_checkpoint()
-    info = load_info(path)
-    estimator = DepthEstimator(info, OnnxBackend(onnx_path(path), info))
-    observation = Observation(window, info.canonical_fx)
-    geometry = window.geometry
-    layout = Layout(geometry, window.planes, info.bins, pool=info.pool)
-    changed_bins = hop * info.bins // window.planes
-    counts, reused = layout.new_counts(), layout.new_counts()
-    last = window.data[-hop:]
-
-    def count_changed() -> None:
-        reused[0, :-changed_bins] = reused[0, changed_bins:]
-        packing.cell_counts(
-            last, geometry.width, layout.cell, reused[0, -changed_bins:], geometry.bit_order
-        )
-
-    layout.count(window.data, counts)
-    count_changed()
-    assert np.array_equal(reused[0, -changed_bins:], counts[0, -changed_bins:])
-    times = interleaved(
-        {
-            'predict': lambda: estimator.predict(observation),
-            'all': lambda: layout.count(window.data, counts),
-            'changed': count_changed,
-        },
-        repetitions,
-    )
-    won = [
-        (whole - part) / total
-        for whole, part, total in zip(
-            *(times[k] for k in ('all', 'changed', 'predict')), strict=True
-        )
-    ]
-    return {
-        'planes': window.planes,
-        'hop': hop,
-        **{f'{name}_ms': statistics.median(took) for name, took in times.items()},
-        'won': statistics.median(won),
-    }
-
-
 @contextlib.contextmanager
 def predictor(
     tree: Path, checkpoint: Path | None = None, threads: int = 0
@@ -384,11 +329,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         },
         'work': [measure_work(*work, window, repetitions) for work in WORK for window in windows],
         'predict': [measure_predict(window, repetitions) for window in windows],
-        'reuse': [
-            measure_reuse(window, HOPS[window.planes], repetitions)
-            for window in windows
-            if window.planes in HOPS
-        ],
     }
     if options.against is not None:
         result['against'] = measure_against(options.against, options.planes, repetitions)
@@ -414,20 +354,7 @@ def text(result: dict[str, Any]) -> str:
         ('predict, planes', *(PREDICT[key] for key in keys)),
         [(str(row['planes']), *(f'{row[key]:.2f}' for key in keys)) for row in result['predict']],
     )
-    reuse = report.table(
-        ('counts kept, planes', 'hop', 'all bins ms', 'changed bins ms', 'predict ms', 'won'),
-        [
-            (
-                *(str(row[key]) for key in ('planes', 'hop')),
-                *(f'{row[key]:.2f}' for key in ('all_ms', 'changed_ms', 'predict_ms')),
-                f'{100 * row["won"]:.0f} %',
-            )
-            for row in result['reuse']
-        ],
-    )
     parts = [report.machine_line(result['machine']), work, predict]
-    if result['reuse']:
-        parts.append(reuse)
     if 'against' in result:
         keys = ('ours_ms', 'theirs_ms', 'theirs_over_ours')
         commit = result['settings']['commit']
@@ -449,7 +376,7 @@ def argument_parser() -> argparse.ArgumentParser:
         description='Packed planes to arrays, counts and a preview, against plain numpy.',
     )
     add = parser.add_argument
-    add('--planes', type=int, nargs='+', default=[128, 1280], help='multiples of 32')
+    add('--planes', type=int, nargs='+', default=[128, 1280], help='default: 128 1280')
     add('--repetitions', type=int, default=100, help='default: 100')
     add('--against', metavar='COMMIT', help='compare predict with that of this commit, too')
     add('--json', type=Path, help='file for the result')

@@ -41,9 +41,10 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks import chart, report
+from benchmarks import report
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import Geometry
+from spike_training.reports import line_chart
 from spike_training.sensor import fit as sensor_fit
 from spike_training.sensor.parameters import IDEAL, Sensor
 
@@ -77,7 +78,7 @@ def read_maps(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def measure_recording(
     name: str, spikes: np.ndarray, windows: int, start: Sensor
-) -> tuple[dict[str, Any], list[chart.Panel]]:
+) -> tuple[dict[str, Any], list[line_chart.Panel]]:
     """One entry of ``recordings``, and its charts."""
     print(f'{name}: fitting', flush=True)
     fitted = sensor_fit.fit(spikes[FIT], windows, start, lambda line: print('  ' + line))
@@ -115,7 +116,7 @@ def recording_panels(
     real: sensor_fit.Signature,
     simulated: dict[str, sensor_fit.Signature],
     apart: dict[str, dict[str, float]],
-) -> list[chart.Panel]:
+) -> list[line_chart.Panel]:
     ideal, fitted = simulated['ideal'], simulated['fitted']
     # The class of firing rates that the most pixels are in shows the pattern best.
     level = max(
@@ -135,7 +136,7 @@ def recording_panels(
         ),
     )
     return [
-        chart.Panel(
+        line_chart.Panel(
             f'{name}: {kind}',
             label,
             lines(edges, of(real), of(ideal), of(fitted)),
@@ -163,18 +164,18 @@ def by_interval(signature: sensor_fit.Signature) -> np.ndarray:
 
 def lines(
     edges: np.ndarray, real: np.ndarray, ideal: np.ndarray, fitted: np.ndarray
-) -> list[chart.Series]:
+) -> list[line_chart.Series]:
     x = edges.tolist()
     return [
-        chart.Series('ideal sensor', x, ideal.tolist(), SIMPLE, dashed=True),
-        chart.Series('fitted sensor', x, fitted.tolist(), FITTED),
-        chart.Series('real', x, real.tolist(), REAL),
+        line_chart.Series('ideal sensor', x, ideal.tolist(), SIMPLE, dashed=True),
+        line_chart.Series('fitted sensor', x, fitted.tolist(), FITTED),
+        line_chart.Series('real', x, real.tolist(), REAL),
     ]
 
 
 def measure_maps(
     response: np.ndarray, dark: np.ndarray
-) -> tuple[dict[str, Any], Sensor, list[chart.Panel]]:
+) -> tuple[dict[str, Any], Sensor, list[line_chart.Panel]]:
     """The entry ``maps``, the fitted sensor, and the charts."""
     half = response.shape[1] // 2
     fitted = sensor_fit.fit_maps(response[:, :half], dark[:, :half])
@@ -208,7 +209,7 @@ def measure_maps(
         for label, column in (('ideal', 6), ('fitted', 5))
     }
     panels = [
-        chart.Panel(
+        line_chart.Panel(
             f'noise maps: {kind}',
             label,
             lines(edges, real, np.full(len(edges) - 1, np.nan), simulated)[1:],
@@ -243,7 +244,7 @@ def described(sensor: Sensor) -> dict[str, Any]:
     return {key: None if value == float('inf') else value for key, value in values.items()}
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[chart.Panel]]:
+def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[line_chart.Panel]]:
     """All measurements as this module's description has them, and the charts."""
     machine = report.machine()
     maps, of_maps, map_panels = measure_maps(*read_maps(options.data))
@@ -313,7 +314,7 @@ def main(args: list[str] | None = None) -> int:
     print(text(result))
     report.write_json(options.json, result)
     if options.chart is not None:
-        chart.sheet(panels, 3).quantize(64).save(options.chart, optimize=True)
+        line_chart.sheet(panels, 3).quantize(64).save(options.chart, optimize=True)
     return 0
 
 
