@@ -18,10 +18,14 @@ from spike_depth_ros.nodes.depth import SpikeDepthNode
 
 pytestmark = pytest.mark.dds
 
+# rclpy keeps the services of a state machine as long as the process lives. Under the node's own name
+# later tests would take them for those of their node.
+ROS_ARGUMENTS = ['--ros-args', '-r', '__node:=in_this_process']
+
 
 @pytest.fixture
 def node():
-    rclpy.init(args=['--ros-args', '-p', 'autostart:=false'])
+    rclpy.init(args=[*ROS_ARGUMENTS, '-p', 'autostart:=false'])
     made = SpikeDepthNode()
     yield made
     made.close()
@@ -80,7 +84,7 @@ def test_an_interrupt_while_it_starts_leaves_no_thread(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(LifecycleNode, 'on_activate', interrupted)
-    rclpy.init(args=[])
+    rclpy.init(args=ROS_ARGUMENTS)
     try:
         with pytest.raises(KeyboardInterrupt):
             SpikeDepthNode()
