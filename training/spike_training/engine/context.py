@@ -15,7 +15,7 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
 from spike_training.engine.fabric import is_first
 from spike_training.errors import ConfigError
-from spike_training.settings.config import RunConfig, StageConfig
+from spike_training.settings.config import RunConfig, StageConfig, is_file_of_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +61,9 @@ class Context:
         elif stage.starts_from_file:
             self._load_file(network, Path(stage.start))
         elif stage.start != 'scratch':
-            name = [*self.trained][-1] if stage.start == 'previous' else stage.start
-            self._load_matching_weights(network, self.trained[name])
+            path = self.checkpoint_of(stage.start)
+            assert path is not None  # checked with the config
+            self._load_matching_weights(network, path)
         return network
 
     def _load_file(self, network: SpikeDepthNet, path: Path) -> None:
@@ -75,6 +76,15 @@ class Context:
                     f'{self.stage.name} {sizes[1]}; expected a network of the same sizes'
                 )
         network.load_state_dict({name: torch.from_numpy(value) for name, value in given.items()})
+
+    def checkpoint_of(self, name: str) -> Path | None:
+        """Find a checkpoint by the name of an earlier stage, by ``previous`` or by its path.
+
+        None where it is none of these, or a dry run has not trained the stage.
+        """
+        if is_file_of_weights(name):
+            return Path(name)
+        return self.trained.get([*self.trained][-1] if name == 'previous' else name)
 
     def trained_model(self, name: str) -> SpikeDepthNet:
         """Build the network of an earlier stage, with its weights."""

@@ -54,15 +54,14 @@ def context(
         config, data=stage.data(config.data), model=stage.model(config.model, config.data)
     )
     info = describe(here, stage)
+    built = Context(here, stage, info, trained, device)
     datasets = dict(info.datasets)
     for name in stage.builds_on:
         # What an earlier stage has learnt from is in the weights of this one, too.
-        path = trained.get([*trained][-1] if name == 'previous' else name)
-        path = Path(name) if name == stage.start and stage.starts_from_file else path
+        path = built.checkpoint_of(name)
         if path is not None and path.is_file():  # of a dry run there are none
             datasets |= load_info(path).datasets
-    info = dataclasses.replace(info, datasets=datasets)
-    return Context(here, stage, info, trained, device)
+    return dataclasses.replace(built, info=dataclasses.replace(info, datasets=datasets))
 
 
 def make_work(context: Context) -> Work[Any]:
@@ -93,7 +92,9 @@ def make_stage(context: Context) -> Stage[Any]:
     )
     name = context.stage.average_with
     if name is not None:
-        given = context.load(context.trained[name])[1]
+        path = context.checkpoint_of(name)
+        assert path is not None
+        given = context.load(path)[1]
         own = stage.deployable.state_dict()
         differ = sorted(k for k in own.keys() | given.keys() if _shape(own, k) != _shape(given, k))
         if differ:

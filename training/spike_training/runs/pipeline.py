@@ -139,7 +139,9 @@ def _select(work: Work[Any], here: Context) -> None:
     other = here.stage.average_with
     if other is not None:
         weights = weights or load(newest_model(here.folder))[1]
-        weights = _averaged(weights, here.load(here.trained[other])[1])
+        path = here.checkpoint_of(other)
+        assert path is not None
+        weights = _averaged(weights, here.load(path)[1])
         selection['averaged_with'] = other
         print(f'{here.stage.name}: its weights are averaged with those of {other}')
     if weights is not None:

