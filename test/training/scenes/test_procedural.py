@@ -18,7 +18,12 @@ cv2 = pytest.importorskip('cv2')
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from spike_depth_ros.checkpoint import find_checkpoint, load  # noqa: E402
 from spike_depth_ros.stream import packing  # noqa: E402
+from spike_training.evaluation.predictors import (  # noqa: E402
+    build_for_evaluation,
+    network_predictor,
+)
 from spike_training.reports.contact_sheet import contact_sheet  # noqa: E402
 from spike_training.sampling import procedural  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
@@ -182,6 +187,31 @@ def test_the_world_can_be_looked_at(tmp_path) -> None:
     assert done.returncode == 2
     assert 'scenes is 0: expected 1 or more; out is' in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_depth_of_a_checkpoint_is_shown_beside_the_true_one(tmp_path) -> None:
+    run = [sys.executable, ROOT / 'training/run.py', 'world', '--checkpoint', 'unet_lite']
+    path = tmp_path / 'all.png'
+    small = ['--height', '32', '--width', '64', '--scenes', '6', '--style', 'all']
+    done = subprocess.run([*run, *small, '--out', path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert '6 scenes of all styles' in done.stdout
+    batch = ProceduralSource(
+        ('indoor', 'road', 'home', 'outdoor', 'hall', 'office'),
+        0, 32, 64, (128,), with_rgb=True, split='test', bins=9,
+    ).samples(range(6))  # fmt: skip
+    info, weights = load(find_checkpoint('unet_lite'))
+    network = build_for_evaluation(info, weights, torch.device('cpu'))
+    predicted = network_predictor(network, info)(batch).depth
+    expected = contact_sheet(batch, predicted=predicted)
+    np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], expected)
+    other = contact_sheet(batch, predicted=predicted[::-1])
+    assert (other != expected).any()
+    # Scaled by the medians: a factor changes nothing.
+    np.testing.assert_array_equal(contact_sheet(batch, predicted=predicted * 2), expected)
+    done = subprocess.run([*run, '--height', '33', '--out', path], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert 'height is 33 and width 192: expected multiples of 32' in done.stderr
 
 
 def test_colour_changes_no_spike() -> None:

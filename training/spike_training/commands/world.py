@@ -4,10 +4,16 @@
 
 from __future__ import annotations
 
+import typing
 from pathlib import Path
+from typing import Literal
+
+import torch
 
 from spike_depth_ros import pictures
+from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
 from spike_training.errors import ConfigError
+from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
 from spike_training.reports.contact_sheet import contact_sheet
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import Style
@@ -15,26 +21,31 @@ from spike_training.settings.config import Style
 
 def show_world(
     out: Path,
-    style: Style = 'home',
+    style: Style | Literal['all'] = 'home',
     scenes: int = 6,
     height: int = 128,
     width: int = 192,
     planes: int = 128,
     seed: int = 0,
+    checkpoint: Path | None = None,
 ) -> None:
     """Look at the procedural world: colour, depth and firing rate of some scenes, as one picture.
 
     Args:
         out: The .png file to write; its folder is made if missing.
-        style: Kind of scenes: indoor, road, home, outdoor, hall, office (docs/world.md).
-        scenes: How many; those of training with the same seed.
+        style: Kind of scenes: indoor, road, home, outdoor, hall, office (docs/world.md), or all:
+            one after the other.
+        scenes: How many; those of training with the same seed, with a checkpoint those of testing.
         height: Rows of an image.
         width: Columns of an image.
         planes: Length of the window of spikes.
         seed: Of the world.
+        checkpoint: The .safetensors file of a network of spikes, or the name of a shipped model:
+            its depth is shown beside the true one, scaled by their medians.
 
     Raises:
         ConfigError: The settings are wrong.
+        CheckpointError: The checkpoint cannot be used.
     """
     wrong = [
         f'{name} is {value}: expected {least} or more'
@@ -50,7 +61,28 @@ def show_world(
         wrong.append(f'out is {out}: expected a file .png')
     if wrong:
         raise ConfigError('; '.join(wrong))
-    source = ProceduralSource((style,), seed, height, width, (planes,), with_rgb=True)
+    styles = typing.get_args(Style) if style == 'all' else (style,)
+    if checkpoint is None:
+        source = ProceduralSource(styles, seed, height, width, (planes,), with_rgb=True)
+        sheet = contact_sheet(source.samples(range(scenes)), samples_per_row=2)
+    else:
+        info, weights = load(find_checkpoint(checkpoint))
+        if info.inputs != ('spikes',):
+            raise CheckpointError(
+                f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes'
+            )
+        if height % info.multiple or width % info.multiple:
+            raise ConfigError(
+                f'height is {height} and width {width}: expected multiples of {info.multiple}, '
+                f'which {info.architecture} of this checkpoint works on'
+            )
+        network = build_for_evaluation(info, weights, torch.device('cpu'))
+        source = ProceduralSource(
+            styles, seed, height, width, (planes,), with_rgb=True, split='test', bins=info.bins
+        )
+        batch = source.samples(range(scenes))
+        predicted = network_predictor(network, info)(batch).depth
+        sheet = contact_sheet(batch, samples_per_row=1, predicted=predicted)
     out.parent.mkdir(parents=True, exist_ok=True)
-    pictures.save_png(contact_sheet(source.samples(range(scenes)), samples_per_row=2), out)
-    print(f'{out}: {scenes} scenes of style {style}')
+    pictures.save_png(sheet, out)
+    print(f'{out}: {scenes} scenes of {"all styles" if style == "all" else f"style {style}"}')

@@ -22,6 +22,11 @@ from spike_training.errors import ConfigError, one_line
 PATIENCE = datetime.timedelta(hours=12)
 """How long a process may wait for the others."""
 
+NO_BFLOAT16 = (
+    'this processor has no bfloat16 instructions, so bf16-mixed is slower than 32-true: give '
+    '--train.precision 32-true'
+)
+
 DeviceName = Literal['auto', 'cpu', 'cuda']
 PrecisionName = Literal['32-true', 'bf16-mixed']
 
@@ -47,6 +52,11 @@ def choose_device(device: DeviceName) -> torch.device:
     return torch.device(device)
 
 
+def _has_bfloat16() -> bool:
+    """Tell whether torch computes bfloat16 with instructions of this processor."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def make_fabric(
     device: DeviceName, devices: int, precision: PrecisionName, nodes: int = 1
 ) -> Fabric:
@@ -67,6 +77,8 @@ def make_fabric(
     """
     _check_processes(devices, nodes)
     kind = choose_device(device).type
+    if precision == 'bf16-mixed' and kind == 'cpu' and not _has_bfloat16():
+        print(NO_BFLOAT16)
     plugin = _Float32() if precision == '32-true' else _Bfloat16(precision, kind)
     # DDP gives up on a process that is silent for long; the first one evaluates while others wait.
     strategy = DDPStrategy(timeout=PATIENCE) if devices * nodes > 1 else 'auto'

@@ -23,7 +23,10 @@ def firing_rates(batch: Batch) -> npt.NDArray[np.float32]:
 
 
 def contact_sheet(
-    batch: Batch, rate_title: str = 'rate', samples_per_row: int = 1
+    batch: Batch,
+    rate_title: str = 'rate',
+    samples_per_row: int = 1,
+    predicted: Depth | None = None,
 ) -> pictures.Rgb:
     """Draw colour (where there is one), depth and firing rate of every sample of a batch.
 
@@ -31,28 +34,51 @@ def contact_sheet(
         batch: Samples on the CPU.
         rate_title: Of firing rates; their mean follows.
         samples_per_row: Samples side by side.
+        predicted: Predicted depth, metres up to one factor, ``[B, H, W]``: drawn as well, scaled
+            by the medians of both.
 
     Returns:
-        The sheet. All depths share one colour scale; the square root of the firing rate is shown,
-        each image stretched to its own brightest hundredth.
+        The sheet. All depths share one colour scale, beside predictions those of a sample; the
+        square root of the firing rate is shown, each image stretched to its own brightest
+        hundredth.
     """
     depths = batch.depth[:, 0].numpy()
-    finite = depths[np.isfinite(depths)]
-    low, high = np.percentile(finite, (0.5, 99.5)).tolist() if finite.size else (1.0, 2.0)
+    low, high = _limits(depths)
     panels: list[tuple[pictures.Rgb | None, str]] = []
     for k, (rate, depth) in enumerate(zip(firing_rates(batch), depths, strict=True)):
         if batch.rgb is not None:
             colour = (batch.rgb[k].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
             panels.append((colour, f'{int(batch.index[k])}: fx {float(batch.fx[k]):.0f} px'))
+        if predicted is not None:
+            low, high = _limits(depth)
         shown = None
         if not np.isnan(depth).all():
-            shown = pictures.depth_panel(_thick(depth), low, max(high, low * 1.01))
+            shown = pictures.depth_panel(_thick(depth), low, high)
         panels.append((shown, 'depth'))
+        if predicted is not None:
+            scaled = pictures.depth_panel(_median_scaled(predicted[k], depth), low, high)
+            panels.append((scaled, 'predicted depth'))
         bright = np.sqrt(np.minimum(rate / max(float(np.percentile(rate, 99)), 1e-6), 1))
         grey = pictures.spike_panel((bright * 255).astype(np.uint8))
         panels.append((grey, f'{rate_title}, mean {rate.mean():.2f}'))
     columns = samples_per_row * (len(panels) // len(depths))
     return pictures.strip(panels, pictures.LEGEND, columns)
+
+
+def _limits(depth: Depth) -> tuple[float, float]:
+    """Ends of a colour scale, metres."""
+    finite = depth[np.isfinite(depth)]
+    low, high = np.percentile(finite, (0.5, 99.5)).tolist() if finite.size else (1.0, 2.0)
+    return low, max(high, low * 1.01)
+
+
+def _median_scaled(predicted: Depth, depth: Depth) -> Depth:
+    """Scale a prediction to the median of the true depth, where that is finite."""
+    known = np.isfinite(depth)
+    if not known.any():
+        return predicted
+    scaled: Depth = predicted * (np.median(depth[known]) / np.median(predicted[known]))
+    return scaled
 
 
 def _thick(depth: Depth) -> Depth:

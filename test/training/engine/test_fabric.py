@@ -1,0 +1,25 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Precisions on processors with and without bfloat16 instructions."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from spike_training.engine import fabric  # noqa: E402
+
+
+@pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
+@pytest.mark.parametrize('has', [True, False])
+def test_slow_bfloat16_is_told(precision, has, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(fabric, '_has_bfloat16', lambda: has)
+    fabric.make_fabric('cpu', 1, precision)
+    told = 'has no bfloat16 instructions' in capsys.readouterr().out
+    assert told == (precision == 'bf16-mixed' and not has)
+
+
+def test_a_processor_is_asked() -> None:
+    assert isinstance(fabric._has_bfloat16(), bool)
