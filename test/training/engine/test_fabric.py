@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 
-from spike_training.engine import fabric  # noqa: E402
+from spike_training.engine import fabric
 
 
 @pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
