@@ -168,3 +168,24 @@ def test_the_files_of_a_killed_node_stay_while_a_player_uses_them(
     seen = len(listener.depth)
     spin(lambda: len(listener.depth) > seen + 3, timeout=60, what='depth of the next node')
     spin(lambda: not [path for path in segments(files_of(player)) if not path.exists()])
+
+
+@pytest.mark.dds
+def test_a_node_goes_on_with_the_next_player_after_one_was_killed(
+    processes, depth_node, listener, spin, recording
+):
+    depth_node(input_timeout_s=0.5, **SENSOR)
+    player = processes.start('player', *recording, name='killed')
+    spin(lambda: len(listener.depth) > 3, what='depth')
+    player.kill()
+    assert processes.finish('killed')[0] == -signal.SIGKILL
+    spin(lambda: 'no spikes for' in listener.status['stream'].message, what='the report')
+    seen = len(listener.depth)
+    processes.start('player', *recording)
+    spin(lambda: len(listener.depth) > seen + 3, what='depth of the next player')
+    # The time between the two counts as lost, or as a restart if it is above 10 s.
+    spin(
+        lambda: listener.count('planes_lost_in_transport') + listener.count('restarts') > 0,
+        what='the planes between the two',
+    )
+    assert_balanced(listener.accounting())
