@@ -123,7 +123,7 @@ def test_what_a_killed_node_left_is_reported_by_node_and_player_and_freed(
     player = processes.start('player', *recording)
     spin(lambda: len(listener.depth) > 3, what='depth')
     for name in ('depth', 'player'):
-        (line,) = [line for line in processes.log(name).splitlines() if 'killed' in line]
+        (line,) = [line for line in processes.log(name).splitlines() if 'processes left' in line]
         assert re.search(r'\[WARN\].* left \d+\.\d MB of shared memory in /dev/shm; to free', line)
         assert line.endswith(shared_memory.FREE_COMMAND)
     status, output = processes.run('inspect', 'shared-memory')
