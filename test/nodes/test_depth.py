@@ -18,8 +18,8 @@ from spike_depth_ros.nodes.depth import SpikeDepthNode
 
 pytestmark = pytest.mark.dds
 
-# rclpy keeps the services of a state machine as long as the process lives. Under the node's own name
-# later tests would take them for those of their node.
+# rclpy keeps the services of a state machine as long as the process lives. Under the node's own
+# name later tests would take them for those of their node.
 ROS_ARGUMENTS = ['--ros-args', '-r', '__node:=in_this_process']
 
 
