@@ -97,7 +97,7 @@ def spin(ros_node):
     """Handle callbacks until a condition holds; fails after a while."""
     import rclpy
 
-    def until(condition, timeout=20.0, what='the condition'):
+    def until(condition, timeout=60.0, what='the condition'):
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, f'{what} did not come true in {timeout} s'
