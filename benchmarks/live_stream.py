@@ -46,7 +46,13 @@ SETTLE_S = 5.0
 OWN_PROFILE = 'SPIKE_DEPTH_BENCHMARK_PROFILE'
 """Environment variable: each tree's processes take the DDS profile of that tree."""
 
-LOST = ('lost_in_transport', 'lost_in_queue', 'overwritten', 'refused')
+LOST = (
+    'lost_in_transport',
+    'lost_in_queue',
+    'missed_resubscribing',
+    'overwritten',
+    'refused',
+)
 """Counters of planes that a depth node knows it dropped."""
 
 

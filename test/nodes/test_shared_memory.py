@@ -126,13 +126,13 @@ def test_what_a_killed_node_left_is_reported_by_node_and_player_and_freed(
         (line,) = [line for line in processes.log(name).splitlines() if 'processes left' in line]
         assert re.search(r'\[WARN\].* left \d+\.\d MB of shared memory in /dev/shm; to free', line)
         assert line.endswith(shared_memory.FREE_COMMAND)
-    status, output = processes.run('inspect', 'shared-memory')
+    status, output = processes.run('inspection', 'shared-memory')
     assert status == 0
     assert re.search(rf'^{segment.name}: 2[678]\d\.\d MB$', output, re.MULTILINE)
     assert segment.exists()
 
     living = files_of(player)
-    status, output = processes.run('inspect', 'shared-memory', '--free')
+    status, output = processes.run('inspection', 'shared-memory', '--free')
     assert (status, output.split()[0]) == (0, 'freed')
     assert float(output.split()[1]) > 260
     assert not [path for path in left - living if path.exists()]
@@ -160,7 +160,7 @@ def test_the_files_of_a_killed_node_stay_while_a_player_uses_them(
     player.send_signal(signal.SIGSTOP)  # or its Fast DDS would soon tidy up by itself
     node.kill()
     assert processes.finish('killed')[0] == -signal.SIGKILL
-    assert processes.run('inspect', 'shared-memory', '--free')[0] == 0
+    assert processes.run('inspection', 'shared-memory', '--free')[0] == 0
     assert not [path for path in shared if not path.exists()]
 
     player.send_signal(signal.SIGCONT)
