@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, DepthInfo, Tensors
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.model import lite_encoder, vit_hybrid
 from spike_depth_ros.model.depth_net import IMAGES, SpikeDepthNet, TinySettings, dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
@@ -81,7 +82,7 @@ def build(info: CheckpointInfo) -> SpikeDepthNet:
         raise
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f'field settings does not build {info.architecture} ({error})'
+            f'field settings does not build {info.architecture} ({one_line(error)})'
         ) from None
 
 

@@ -265,3 +265,10 @@ def test_a_pooled_network_sees_averages_of_pixels():
     # Enlarged by two: averages of the four fine pixels are near the coarse one.
     averaged = torch.nn.functional.avg_pool2d(found.depth, 2)
     torch.testing.assert_close(averaged, expected.depth, rtol=0.1, atol=0.1)
+
+
+def test_settings_that_torch_refuses_are_told_in_one_line():
+    info = dataclasses.replace(INFO, settings={'dim': [12]})
+    with pytest.raises(CheckpointError, match='field settings does not build') as caught:
+        build(info)
+    assert str(caught.value).isprintable()
