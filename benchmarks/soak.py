@@ -4,8 +4,9 @@
 
 ``spike_player`` streams the bundled sample (400x250, looped) to a depth node at the full
 rate, each in a process of its own, over real DDS (the loopback profile). Beside the subscriber
-that measures there is a slow one, which takes one depth image a second, and one that comes and goes: a process
-that subscribes to all images of the node for three seconds, ends, and is started again.
+that measures there is a slow one, which takes one depth image a second, and one that comes and
+goes: a process that subscribes to all images of the node for three seconds, ends, and is started
+again.
 
     python -m benchmarks.soak --minutes 60 --json soak.json
 
