@@ -268,7 +268,19 @@ def test_a_pooled_network_sees_averages_of_pixels():
 
 
 def test_settings_that_torch_refuses_are_told_in_one_line():
-    info = dataclasses.replace(INFO, settings={'dim': [12]})
+    info = dataclasses.replace(INFO, settings={'stem': 10**30})
     with pytest.raises(CheckpointError, match='field settings does not build') as caught:
         build(info)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ('settings', 'most'),
+    [({'dim': 12 * 10**6}, 'dim is 12000000'), ({'blocks': 10**6}, 'blocks is 1000000'),
+     ({'grid': [10**5, 10**5]}, 'grid is '), ({'stem': 1e300}, 'stem is 1e\\+300')],
+)  # fmt: skip
+def test_settings_beyond_the_weights_are_refused_before_they_are_built(settings, most):
+    weights = weights_of(build(INFO))
+    info = dataclasses.replace(INFO, settings={**INFO.settings, **settings})
+    with pytest.raises(CheckpointError, match=f'field settings.{most}.* for these weights'):
+        build_with_weights(info, weights)
