@@ -87,5 +87,5 @@ lock:  ## Makes requirements/*.txt anew from *.in (needs uv; UPGRADE=1 takes new
 
 clean:  ## Removes the environments, builds, caches and results
 	rm -rf $(VENV) $(TEST_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
-		.hypothesis demo_out
+		.hypothesis demo_out fuzz_out
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

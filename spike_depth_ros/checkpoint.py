@@ -22,12 +22,16 @@ from typing import Any, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.stream.window import ReferencePlane
 
 FORMAT_VERSION = 1
 """Version of the metadata that this code writes; newer ones are refused."""
 
 METADATA_KEY = 'spike_depth_ros'
+
+UNFINISHED = '.unfinished'
+"""Suffix of files that are being written."""
 
 MAX_METADATA_BYTES = 1_000_000
 """Metadata that are read at most. Reading 60 MB takes seconds, in which Python takes no packet."""
@@ -45,7 +49,7 @@ Tensors = dict[str, npt.NDArray[Any]]
 """Weights by name."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(OneLineError):
     """A checkpoint that cannot be used; the message is one line that names file and field."""
 
 
@@ -325,7 +329,7 @@ def save(
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file under a temporary name, sync it, rename it."""
     target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f'.{target.name}.')
+    handle, temporary = tempfile.mkstemp(UNFINISHED, f'.{target.name}.', target.parent)
     try:
         with os.fdopen(handle, 'wb') as file:
             file.write(content)
@@ -337,6 +341,12 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what :func:`write_atomically` left in a folder when its process was killed."""
+    for path in folder.glob(f'.*{UNFINISHED}'):
+        path.unlink(missing_ok=True)
 
 
 def hash_weights(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
@@ -384,7 +394,7 @@ def _read(
             content = get(file)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f'{path}: truncated or not a .safetensors file ({_one_line(error)})'
+            f'{path}: truncated or not a .safetensors file ({one_line(error)})'
         ) from None
     if METADATA_KEY not in metadata:
         raise CheckpointError(
@@ -418,10 +428,6 @@ def _get_all(file: Any) -> Tensors:
     # An open file has keys(), but does not iterate.
     names = file.keys()
     return {name: file.get_tensor(name) for name in names}
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split())
 
 
 def _short(value: object) -> str:

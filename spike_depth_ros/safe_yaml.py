@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from spike_depth_ros.errors import OneLineError, one_line
+
 MAX_BYTES = 1 << 20
 """Largest file; the metadata of a bag of a thousand files has a fifth of it."""
 
@@ -22,7 +24,7 @@ MAX_NODES = 100_000
 _LOADER: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 
-class YamlLimitError(ValueError):
+class YamlLimitError(OneLineError):
     """A file beyond what a metadata or calibration file may hold; the message is one line."""
 
 
@@ -34,7 +36,7 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         YamlLimitError: Too large, too deep, or too much of it is repeated by aliases.
-        yaml.YAMLError: It is no YAML.
+        yaml.YAMLError: It is no YAML, or a value is not of the type that its tag names.
         OSError: It cannot be read.
         ValueError: It is no UTF-8.
     """
@@ -44,12 +46,25 @@ def read_yaml(path: Path) -> Any:
         raise YamlLimitError(
             f'{path}: larger than {MAX_BYTES >> 20} MiB; expected a short YAML file'
         )
-    text = data.decode()
     try:
-        check_yaml(text)
+        return parse_yaml(data.decode())
     except YamlLimitError as error:
         raise YamlLimitError(f'{path}: {error}') from None
-    return yaml.load(text, Loader=_LOADER)
+
+
+def parse_yaml(text: str) -> Any:
+    """Read a text of plain values.
+
+    Raises:
+        YamlLimitError: Too deep, or too much of it is repeated by aliases.
+        yaml.YAMLError: It is no YAML, or a value is not of the type that its tag names.
+    """
+    check_yaml(text)
+    try:
+        return yaml.load(text, Loader=_LOADER)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        # Of dates, numbers and booleans that are none, PyYAML lets the conversion's error through.
+        raise yaml.YAMLError(f'a value is not of its type: {one_line(error)}') from None
 
 
 def check_yaml(text: str) -> None:
@@ -67,6 +82,11 @@ def check_yaml(text: str) -> None:
             anchor, first = begun.pop()
             anchored[anchor] = nodes - first
         elif isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in begun):
+                raise YamlLimitError(
+                    f'alias {event.anchor!r} is within the value that it repeats; expected the '
+                    'file as its program wrote it, copy it again'
+                )
             nodes += anchored.get(event.anchor, 1)
         elif isinstance(event, yaml.NodeEvent):
             nodes += 1

@@ -173,3 +173,68 @@ def test_starved_measures_beside_busy_loops(tmp_path):
     # The loop takes a core, where there is one for it.
     assert result['rounds'][1]['ours']['other_cpu'] > 0.3
     assert '| 1     | 1     | ours ' in printed
+
+
+@pytest.mark.dds
+@pytest.mark.slow
+def test_a_short_soak_accounts_for_every_plane_and_does_not_grow(tmp_path):
+    pytest.importorskip('rclpy')
+    path = tmp_path / 'soak.json'
+    options = ['--minutes', '0.6', '--warm-up', '12', '--rate', '2000', '--json', str(path)]
+    done = subprocess.run(
+        [sys.executable, '-m', 'benchmarks.soak', *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=115,
+    )
+    assert done.returncode == 0, done.stdout
+    result = json.loads(path.read_text())
+    assert result.keys() == {'machine', 'settings', 'figures', 'checks', 'samples'}
+    assert result['checks'] == {
+        'accounting': True, 'growth': True, 'slope': None, 'latency': None, 'visitors': True,
+    }  # fmt: skip
+    assert result['figures']['planes_sent'] > 70_000
+    assert result['figures']['planes_windowed'] > 0
+    assert result['samples'][0].keys() == {'s', 'node_mb', 'player_mb'}
+
+
+@pytest.fixture
+def soak():
+    pytest.importorskip('rclpy')
+    from benchmarks import soak
+
+    return soak
+
+
+def soak_figures(soak, **changes):
+    """Figures of a good hour."""
+    counters = dict.fromkeys(soak.COUNTERS, 0)
+    counters |= {'expected': 100, 'received': 97, 'lost_in_queue': 3, 'windowed': 97}
+    figures = {f'planes_{name}': value for name, value in counters.items()}
+    figures |= {'planes_sent': 100, 'node_growth_mb': 4.0, 'player_growth_mb': 0.0}
+    figures |= {'node_slope_mb_per_min': 0.05, 'visits': 9, 'images_of_visits': 5}
+    for part, factor in (('early', 1.0), ('late', 1.1)):
+        figures |= {f'latency_ms_p50_{part}': 15 * factor, f'latency_ms_p99_{part}': 30 * factor}
+    return {**figures, **changes}
+
+
+@pytest.mark.parametrize(
+    ('minutes', 'changes', 'fails'),
+    [
+        (60, {}, None),
+        (60, {'planes_sent': 101}, 'accounting'),
+        (60, {'planes_lost_in_queue': 2}, 'accounting'),
+        (60, {'planes_pending': 1}, 'accounting'),
+        (60, {'node_slope_mb_per_min': 0.11}, 'slope'),
+        (60, {'latency_ms_p99_late': 36.5}, 'latency'),
+        (60, {'latency_ms_p50_late': 11.9}, 'latency'),
+        (60, {'visits': 1}, 'visitors'),
+        (1, {'node_slope_mb_per_min': None, 'node_growth_mb': 5.1}, 'growth'),
+        (1, {'node_slope_mb_per_min': None, 'player_growth_mb': 5.1}, 'growth'),
+    ],
+)
+def test_a_soak_names_what_does_not_hold(soak, minutes, changes, fails):
+    found = soak.checks(soak_figures(soak, **changes), minutes)
+    assert [name for name, holds in found.items() if holds is False] == ([fails] if fails else [])

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import inspect
 import sys
@@ -13,7 +14,7 @@ from jsonargparse import auto_parser
 
 from spike_depth_ros.checkpoint import CheckpointError
 from spike_training.engine.method import find_method
-from spike_training.errors import ConfigError, DataSetError, TrainingError
+from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
 from spike_training.settings.command_line import STAGES_HELP, Parser, print_stage_help
 from spike_training.settings.config import RunConfig
 from spike_training.settings.reading import read_arguments
@@ -60,15 +61,24 @@ def main() -> None:
     except (ConfigError, CheckpointError, DataSetError, TrainingError) as error:
         print(f'{sys.argv[0]}: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        print(f'{sys.argv[0]}: {one_line(error)}: free space there{_goes_on()}', file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
-        goes_on = {
-            'bicross': '; a run goes on from its newest checkpoint with --resume true',
-            'train': '; a run goes on from its newest checkpoint with --resume true',
-            'simulate': '; the same command goes on where it was',
-            'table': '; the same command goes on where it was',
-        }
-        print(f'\ninterrupted{goes_on.get(sys.argv[1], "")}', file=sys.stderr)
+        print(f'\ninterrupted{_goes_on()}', file=sys.stderr)
         sys.exit(130)
+
+
+def _goes_on() -> str:
+    """How the subcommand goes on after it was stopped; empty where it begins anew."""
+    return {
+        'bicross': '; a run goes on from its newest checkpoint with --resume true',
+        'train': '; a run goes on from its newest checkpoint with --resume true',
+        'simulate': '; the same command goes on where it was',
+        'table': '; the same command goes on where it was',
+    }.get(sys.argv[1], '')
 
 
 def _call(components: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from spike_depth_ros.backends import (
     smallest_layout,
 )
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.stream.chunk import PackedPlanes
 
 _COUNTS = 'tensor(uint16)'
@@ -64,48 +65,56 @@ class OnnxBackend:
                 str(path), options, providers=['CPUExecutionProvider']
             )
         except Exception as error:  # ONNX Runtime raises a class of its own per status
-            reason = ' '.join(str(error).split())
-            raise CheckpointError(f'{path}: ONNX Runtime does not load it ({reason})') from None
-        written = self._session.get_modelmeta().custom_metadata_map
-        if written.get('weights_sha256') != info.weights_sha256:
-            raise CheckpointError(f'{path}: exported from other weights: {remedy}')
-        kinds = {value.name: value.type for value in self._session.get_inputs()}
-        if kinds.get('counts') != _COUNTS:
             raise CheckpointError(
-                f'{path}: its input counts is {kinds.get("counts", "missing")}, expected {_COUNTS}'
-                f' (counts of cells of pixels), as this version exports: {remedy}'
-            )
-        given = [value.name for value in self._session.get_outputs()]
-        if missing := set(info.outputs) - set(given):
-            raise CheckpointError(
-                f'{path}: outputs {", ".join(given)}, expected {min(missing)} too: {remedy}'
-            )
+                f'{path}: ONNX Runtime does not load it ({one_line(error)})'
+            ) from None
         self._outputs = info.outputs
         self._layout: Layout | None = None
         try:
+            self._check(info)
             self._try(info)
         except CheckpointError as error:
             raise CheckpointError(f'{path}: {error}: {remedy}') from None
+        except Exception as error:  # as above, and of names that are no UTF-8
+            raise CheckpointError(
+                f'{path}: the export does not run ({one_line(error)}): {remedy}'
+            ) from None
+
+    def _check(self, info: CheckpointInfo) -> None:
+        """Compare what the export declares with the metadata.
+
+        Raises:
+            CheckpointError: They do not fit.
+            Exception: The export's own metadata cannot be read.
+        """
+        written = self._session.get_modelmeta().custom_metadata_map
+        if written.get('weights_sha256') != info.weights_sha256:
+            raise CheckpointError('exported from other weights')
+        shapes = {value.name: value.shape for value in self._session.get_inputs()}
+        kinds = {value.name: value.type for value in self._session.get_inputs()}
+        if kinds.get('counts') != _COUNTS:
+            raise CheckpointError(
+                f'its input counts is {kinds.get("counts", "missing")}, expected {_COUNTS} '
+                '(counts of cells of pixels), as this version exports'
+            )
+        given = [value.name for value in self._session.get_outputs()]
+        if missing := set(info.outputs) - set(given):
+            raise CheckpointError(f'outputs {", ".join(given)}, expected {min(missing)} too')
+        bins = shapes['counts'][1] if len(shapes['counts']) == 4 else 'none'
+        if bins != info.bins:
+            raise CheckpointError(f'field bins is {info.bins}, the export takes {bins}')
 
     def _try(self, info: CheckpointInfo) -> None:
         """Predict once, and compare with the metadata.
 
         Raises:
             CheckpointError: They do not fit.
+            Exception: The network does not run.
         """
-        shapes = {value.name: value.shape for value in self._session.get_inputs()}
-        bins = shapes['counts'][1]
-        if bins != info.bins:
-            raise CheckpointError(f'field bins is {info.bins}, the export takes {bins}')
         layout = smallest_layout(info)
         counts = layout.new_counts()
         counts[:] = 0
-        try:
-            found = self._predict(counts, layout.planes_per_bin)
-        except Exception as error:  # as above
-            reason = ' '.join(str(error).split())
-            raise CheckpointError(f'the export does not run ({reason})') from None
-        for image in found:
+        for image in self._predict(counts, layout.planes_per_bin):
             check_size(info, layout, image.shape[2:])
 
     def run(self, packed: PackedPlanes, layout: Layout) -> Images:

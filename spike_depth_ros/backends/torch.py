@@ -20,6 +20,7 @@ from spike_depth_ros.backends import (
     smallest_layout,
 )
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
 from spike_depth_ros.stream.chunk import PackedPlanes
@@ -72,8 +73,7 @@ class TorchBackend:
             with torch.inference_mode():
                 images = self._images(counts, planes_per_bin)
         except RuntimeError as error:
-            reason = ' '.join(str(error).split())
-            raise CheckpointError(f'the network does not run ({reason})') from None
+            raise CheckpointError(f'the network does not run ({one_line(error)})') from None
         check_size(info, layout, images.shape[1:])
 
     def run(self, packed: PackedPlanes, layout: Layout) -> Images:

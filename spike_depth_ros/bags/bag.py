@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import yaml
-from rosbags.interfaces import MessageDefinitionFormat
+from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.storage_mcap import DECOMPRESSORS, ChunkInfo
 from rosbags.typesys import Stores, get_typestore
@@ -34,6 +34,7 @@ from spike_depth_ros.bags.limits import (
 )
 from spike_depth_ros.bags.limits import BagError as BagError
 from spike_depth_ros.bags.salvage import CutOff, Row, read_mcap, read_sqlite
+from spike_depth_ros.errors import one_line, printable
 from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
@@ -136,9 +137,10 @@ class Bag:
     def describe_topics(self) -> str:
         """The topics with their types and numbers of messages, for an error message."""
         told = [f'{t.name} ({t.kind}, {t.messages})' for t in self.topics.values()]
-        return ', '.join(sorted(told)) or 'none'
+        return printable(', '.join(sorted(told))) or 'none'
 
     def _note(self, text: str) -> None:
+        text = printable(text)
         if text not in self.damage:
             self.damage.append(text)
 
@@ -157,7 +159,7 @@ class Bag:
         try:
             topics = self._metadata['topics_with_message_count']
             return {t['topic_metadata']['name']: int(t['message_count']) for t in topics}
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, OverflowError):
             return {}
 
     def _compression(self) -> str:
@@ -193,7 +195,7 @@ class Bag:
             except BagError:
                 raise
             except Exception as error:  # rosbags raises many kinds on damaged files
-                reason = f'not usable as a whole ({_one_line(error)})'
+                reason = f'not usable as a whole ({one_line(error)})'
         if not files:
             packed = ', '.join(sorted(file.name for file in self.path.glob('*.zstd')))
             hint = f'; unpack {packed} with zstd -d' if packed else ''
@@ -241,7 +243,7 @@ class Bag:
                             )
                         out.write(piece)
             except (zstd.ZstdError, EOFError) as error:
-                self._note(f'{file.name}: {_one_line(error)}; what follows is lost')
+                self._note(f'{file.name}: {one_line(error)}; what follows is lost')
         return folder
 
     def _open_file(self, file: Path) -> Iterator[_Part]:
@@ -255,7 +257,7 @@ class Bag:
             except BagError:
                 raise
             except Exception as error:  # see above
-                reason = _one_line(error)
+                reason = one_line(error)
         told = len(self.damage)
         part = _Salvaged(file, self._note)
         if reason and len(self.damage) == told:  # else what was found there says more
@@ -291,16 +293,7 @@ class _Indexed:
             for storage in getattr(reader.storage, 'storages', [reader.storage]):
                 if chunks := getattr(storage, 'chunks', []):
                     check_chunks(storage.path, map(_chunk, chunks), checked[storage.path])
-            self.topics = [
-                Topic(
-                    one.topic,
-                    one.msgtype,
-                    one.msgcount,
-                    one.msgdef.data if one.msgdef.format != MessageDefinitionFormat.NONE else '',
-                    one.digest,
-                )
-                for one in reader.connections
-            ]
+            self.topics = [_topic(one) for one in reader.connections]
 
     def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
         """Each call has a reader of its own: two iterators must not move one file's place."""
@@ -317,7 +310,7 @@ class _Indexed:
         except BagError as error:
             raise BagError(f'{self._path}: {error}') from error
         except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
-            note(f'{self._path.name}: {_one_line(error)}; what follows is lost')
+            note(f'{self._path.name}: {one_line(error)}; what follows is lost')
 
 
 class _Salvaged:
@@ -339,7 +332,7 @@ class _Salvaged:
             except BagError as error:
                 raise BagError(f'{self._path}: {error}') from error
             except zstd.ZstdError as error:
-                note(f'{self._path.name}: {_one_line(error)}; what follows is lost')
+                note(f'{self._path.name}: {one_line(error)}; what follows is lost')
                 return
             yield BagMessage(row.topic, row.time_ns, data)
 
@@ -350,7 +343,7 @@ class _Salvaged:
                 raise CutOff('it is empty')
             yield from read(self._path)
         except (CutOff, OSError) as error:
-            note(f'{self._path.name}: {_one_line(error)}')
+            note(f'{self._path.name}: {one_line(error)}')
 
 
 def decode(data: bytes, kind: str) -> Any:
@@ -366,7 +359,7 @@ def decode(data: bytes, kind: str) -> Any:
     try:
         return typestore().deserialize_cdr(data, kind)
     except Exception as error:  # struct, numpy and rosbags raise their own on damaged bytes
-        raise BagError(f'a message is no {kind} ({_one_line(error)})') from error
+        raise BagError(f'a message is no {kind} ({one_line(error)})') from error
 
 
 @functools.cache
@@ -379,6 +372,23 @@ def _has_journal(file: Path) -> bool:
     """Whether SQLite has messages that are not yet in the file; rosbags would not see them."""
     journal = file.with_name(file.name + '-wal')
     return journal.is_file() and journal.stat().st_size > 0
+
+
+def _topic(one: Connection) -> Topic:
+    """A topic as the library lists it, from metadata.yaml where there is one.
+
+    Raises:
+        TypeError: Its values are of other types.
+    """
+    digest, count = one.digest or '', one.msgcount
+    texts = all(isinstance(text, str) for text in (one.topic, one.msgtype, digest))
+    if not texts or not isinstance(count, int):
+        raise TypeError(
+            f'topic {one.topic!r} is listed with type {one.msgtype!r}, {count!r} messages and '
+            f'hash {digest!r}; expected texts and a whole number'
+        )
+    given = one.msgdef.format != MessageDefinitionFormat.NONE
+    return Topic(one.topic, one.msgtype, count, one.msgdef.data if given else '', digest)
 
 
 def _chunk(index: ChunkInfo) -> Chunk:
@@ -396,7 +406,3 @@ def _unpacked(data: bytes) -> bytes:
 def _natural(path: Path) -> list[Any]:
     """Sorts bag_2 before bag_10."""
     return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', path.name)]
-
-
-def _one_line(error: BaseException) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from spike_depth_ros.errors import OneLineError
+
 MAX_RECORD_BYTES = 1 << 28
 """Of a message or a chunk of messages, expanded; packets have half a megabyte, chunks one."""
 
@@ -35,7 +37,7 @@ _LZ4_RATIO = 255
 _TABLES = ('messages', 'topics', 'schema', 'metadata', 'message_definitions')
 
 
-class BagError(ValueError):
+class BagError(OneLineError):
     """A bag that cannot be used; the message is one line that says why and how to mend it."""
 
 

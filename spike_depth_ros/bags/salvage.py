@@ -18,6 +18,7 @@ from rosbags.rosbag2.storage_mcap import decompress
 
 from spike_depth_ros.bags.limits import MCAP_MAGIC
 from spike_depth_ros.bags.pages import messages_by_page
+from spike_depth_ros.errors import one_line
 
 _LARGEST_PART = 1 << 26
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
@@ -123,7 +124,7 @@ def _chunk_records(chunk: bytes) -> Iterator[tuple[int, memoryview]]:
     except (GeneratorExit, OSError):
         raise
     except Exception as error:  # whatever struct and the decompressors raise on damaged bytes
-        raise CutOff(f'a chunk is damaged ({" ".join(str(error).split())})') from error
+        raise CutOff(f'a chunk is damaged ({one_line(error)})') from error
 
 
 def _text(record: bytes | memoryview, place: int) -> str:

@@ -11,7 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, DepthInfo, Tensors
+from spike_depth_ros.checkpoint import (
+    MAX_POOL,
+    CheckpointError,
+    CheckpointInfo,
+    DepthInfo,
+    Tensors,
+)
+from spike_depth_ros.errors import one_line, shorten
 from spike_depth_ros.model import lite_encoder, vit_hybrid
 from spike_depth_ros.model.depth_net import IMAGES, SpikeDepthNet, TinySettings, dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
@@ -51,6 +58,9 @@ SETTINGS: dict[str, type[Any]] = {
 }
 """Sizes by architecture, with their defaults."""
 
+DEPTHS = ('blocks', 'layers', 'temporal_blocks')
+"""Settings of any architecture that count parts, each with weights of its own."""
+
 IMAGENET: dict[str, tuple[str, Callable[[Any, str], None]]] = {
     'unet_lite': (lite_encoder.HUB_NAME, lite_encoder.load_imagenet),
     'dpt_hybrid': (vit_hybrid.HUB_NAME, vit_hybrid.load_imagenet),
@@ -81,7 +91,7 @@ def build(info: CheckpointInfo) -> SpikeDepthNet:
         raise
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f'field settings does not build {info.architecture} ({error})'
+            f'field settings does not build {info.architecture} ({one_line(error)})'
         ) from None
 
 
@@ -91,6 +101,7 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
     Raises:
         CheckpointError: As :func:`build`, or a weight is missing, left over or of another shape.
     """
+    _check_settings(info, tensors)
     network = build(info)
     wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
     found = {name: list(value.shape) for name, value in tensors.items()}
@@ -111,6 +122,23 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
         }
     )
     return network
+
+
+def _check_settings(info: CheckpointInfo, tensors: Tensors) -> None:
+    """Refuse sizes that these weights cannot have, before anything of that size is built.
+
+    Raises:
+        CheckpointError: A network has more blocks than weights, or more channels than any of them.
+    """
+    longest = max((size for value in tensors.values() for size in value.shape), default=0)
+    for name, value in info.settings.items():
+        most = len(tensors) if name in DEPTHS else max(longest, MAX_POOL)
+        for number in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(number, (int, float)) and number > most:
+                raise CheckpointError(
+                    f'field settings.{name} is {shorten(repr(value), 300)}, expected at most '
+                    f'{most} for these weights'
+                )
 
 
 def weights_of(network: nn.Module) -> Tensors:

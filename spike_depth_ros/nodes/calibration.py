@@ -12,6 +12,7 @@ import numpy.typing as npt
 import yaml
 from sensor_msgs.msg import CameraInfo
 
+from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
 
 _MATRICES = {
@@ -24,7 +25,7 @@ _FY = {'k': 4, 'p': 5}
 """Where the second focal length is."""
 
 
-class CalibrationError(ValueError):
+class CalibrationError(OneLineError):
     """A calibration file that cannot be used; the message says why."""
 
 
@@ -84,7 +85,7 @@ def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
     ) as error:
         raise CalibrationError(
             f'{path}: not a camera calibration YAML (image_width, image_height, '
-            f'camera_matrix.data): {" ".join(str(error).split())}'
+            f'camera_matrix.data): {one_line(error)}'
         ) from error
     return info
 

@@ -20,6 +20,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
+from spike_depth_ros.errors import printable
 from spike_depth_ros.nodes.process import QUEUE_PACKETS, UserError
 
 
@@ -62,7 +63,7 @@ class Parameter:
     def refusal(self, value: Any, configured: bool) -> str | None:
         """Why a value is refused, or None; types and ranges are rclpy's part."""
         if self.choices and value not in self.choices:
-            return f'{self.name}: {value!r} is none of {", ".join(self.choices)}'
+            return printable(f'{self.name}: {value!r} is none of {", ".join(self.choices)}')
         if configured and not self.live:
             return (
                 f'{self.name} is read when the node is configured and cannot change while it '

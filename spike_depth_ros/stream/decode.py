@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
 
@@ -63,7 +64,7 @@ class CameraInfoMessage(Protocol):
     k: Any
 
 
-class PacketError(ValueError):
+class PacketError(OneLineError):
     """A message that does not hold what it should; names field, value and expectation."""
 
 

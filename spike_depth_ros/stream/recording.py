@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 from spike_depth_ros.stream.vidar import RowOrder
@@ -32,7 +33,7 @@ STORAGE_SUFFIXES = ('.mcap', '.db3')
 """Of the files of a bag."""
 
 
-class RecordingError(ValueError):
+class RecordingError(OneLineError):
     """A recording that cannot be read as spike planes; the message says why and how to mend it."""
 
 

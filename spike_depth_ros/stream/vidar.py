@@ -14,13 +14,14 @@ from typing import Literal
 
 import numpy as np
 
+from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 
 RowOrder = Literal['bottom_up', 'top_down']
 """Which row of a plane comes first in the file."""
 
 
-class TruncatedError(ValueError):
+class TruncatedError(OneLineError):
     """A file that ends within a plane."""
 
 

@@ -218,6 +218,12 @@ def test_an_export_of_other_inputs_or_outputs_is_refused_with_the_remedy(
     info = dataclasses.replace(info, onnx_sha256=hash_file(file))
     if text is None:
         OnnxBackend(file, info)
+        # Names that are no UTF-8, as a damaged file may have them.
+        content = file.read_bytes()
+        file.write_bytes(content.replace(b'weights_sha256', b'weights_\xff\xff\xff256'))
+        info = dataclasses.replace(info, onnx_sha256=hash_file(file))
+        with pytest.raises(CheckpointError, match=r'does not run \(.*export it again'):
+            OnnxBackend(file, info)
         return
     with pytest.raises(CheckpointError, match=text) as caught:
         OnnxBackend(file, info)

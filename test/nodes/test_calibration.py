@@ -96,6 +96,9 @@ def test_a_camera_matrix_of_zeros_is_not_calibrated(tmp_path):
         ),
         (CALIBRATION + '# ' + 'x' * 2_000_000, 'larger than 1 MiB'),
         (b'image_width: \xff', 'not a camera calibration YAML'),
+        (CALIBRATION.replace('410.5', 'x' * 5000), 'could not convert string to float: .xxx'),
+        (CALIBRATION.replace('plumb_bob', '!!bool x'), 'a value is not of its type'),
+        (CALIBRATION.replace('spike', '&a [*a]'), 'is within the value that it repeats'),
     ],
 )
 def test_a_bad_calibration_gets_one_line(tmp_path, content, message):
@@ -105,6 +108,7 @@ def test_a_bad_calibration_gets_one_line(tmp_path, content, message):
     with pytest.raises(CalibrationError, match=message) as caught:
         camera_info_from_yaml(path, 400, 250)
     assert '\n' not in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_matrix_becomes_a_camera_without_distortion():

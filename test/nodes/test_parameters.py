@@ -56,3 +56,9 @@ def test_help_names_every_parameter():
     for row in DEPTH_PARAMETERS:
         assert f'  {row.name} (default ' in text
         assert row.description in text
+
+
+def test_a_refusal_is_one_bounded_line():
+    refused = review('policy', 'new\x07est' * 1000, configured=False)
+    assert len(refused.reason) < 1000
+    assert refused.reason.isprintable()

@@ -4,13 +4,30 @@
 
 from __future__ import annotations
 
+from spike_depth_ros.errors import one_line as one_line
+from spike_depth_ros.errors import printable
+
 
 class ConfigError(ValueError):
-    """Settings that cannot be used; the message lists everything that is wrong with them."""
+    """Settings that cannot be used; the message lists everything that is wrong with them.
+
+    Args:
+        text: The message, each of its lines made printable and bounded.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__('\n'.join(map(printable, text.split('\n'))))
 
 
 class TrainingError(RuntimeError):
-    """Training that cannot go on; the message is one line."""
+    """Training that cannot go on; the message is one line.
+
+    Args:
+        text: The message.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 class DataSetError(RuntimeError):
@@ -32,8 +49,3 @@ class NonFiniteError(TrainingError):
         what = f'loss or gradient of step {step} is not finite'
         super().__init__(f'{what}: {where}' if where else what)
         self.step = step
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of an error as one line; the name of its kind where it has none."""
-    return ' '.join(str(error).split()) or type(error).__name__

@@ -294,3 +294,30 @@ def test_metadata_beyond_the_budget_is_refused(tmp_path, content, line, capsys):
     path = bags.write(tmp_path / 'bag', bags.stream(400))
     (path / 'metadata.yaml').write_text(content)
     assert line in refused(path, capsys)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        ('name: /spikes', 'name: [/spikes]'),
+        ('type: sensor_msgs/msg/Image', 'type: 5'),
+        ('message_count: 10', 'message_count: [10]'),
+        ('message_count: 10', 'message_count: .inf'),
+    ],
+)
+def test_metadata_of_other_types_does_not_end_the_reading(tmp_path, change):
+    path = bags.write(tmp_path / 'bag', bags.stream(400))
+    content = (path / 'metadata.yaml').read_text()
+    assert change[0] in content
+    (path / 'metadata.yaml').write_text(content.replace(*change))
+    bag = Bag(path)
+    assert len(list(bag.messages(['/spikes']))) == 10
+    assert 'its files are read one after the other' in bag.damage[0]
+
+
+def test_names_of_topics_are_printed_in_one_line(tmp_path, capsys):
+    path = bags.write(tmp_path / 'bag', bags.stream(400), 'sqlite3')
+    with sqlite3.connect(storage_file(path)) as database:
+        database.execute('UPDATE topics SET name = ?', ('/a\nb\x1b[2J' + 'x' * 5000,))
+    (path / 'metadata.yaml').unlink()
+    assert r'/a b\x1b[2Jxxx' in refused(path, capsys)

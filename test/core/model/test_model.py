@@ -265,3 +265,22 @@ def test_a_pooled_network_sees_averages_of_pixels():
     # Enlarged by two: averages of the four fine pixels are near the coarse one.
     averaged = torch.nn.functional.avg_pool2d(found.depth, 2)
     torch.testing.assert_close(averaged, expected.depth, rtol=0.1, atol=0.1)
+
+
+def test_settings_that_torch_refuses_are_told_in_one_line():
+    info = dataclasses.replace(INFO, settings={'stem': 10**30})
+    with pytest.raises(CheckpointError, match='field settings does not build') as caught:
+        build(info)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ('settings', 'most'),
+    [({'dim': 12 * 10**6}, 'dim is 12000000'), ({'blocks': 10**6}, 'blocks is 1000000'),
+     ({'grid': [10**5, 10**5]}, 'grid is '), ({'stem': 1e300}, 'stem is 1e\\+300')],
+)  # fmt: skip
+def test_settings_beyond_the_weights_are_refused_before_they_are_built(settings, most):
+    weights = weights_of(build(INFO))
+    info = dataclasses.replace(INFO, settings={**INFO.settings, **settings})
+    with pytest.raises(CheckpointError, match=f'field settings.{most}.* for these weights'):
+        build_with_weights(info, weights)

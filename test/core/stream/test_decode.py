@@ -4,7 +4,7 @@ import bags
 import numpy as np
 import pytest
 
-from spike_depth_ros.stream.decode import PacketError, depth_from_msg
+from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, depth_from_msg
 
 
 def test_millimetres_and_metres_say_the_same():
@@ -42,3 +42,12 @@ def test_what_is_no_depth_is_refused_with_both_numbers(changes, text):
         setattr(message, field, value)
     with pytest.raises(PacketError, match=text):
         depth_from_msg(message)
+
+
+def test_a_hostile_encoding_is_told_in_one_bounded_line():
+    message = bags.packet(0, np.zeros((4, 5, 13), np.uint8))
+    message.encoding = 'x' * 10**6 + '\n'
+    with pytest.raises(PacketError) as caught:
+        chunk_from_msg(message, 5, 13)
+    assert len(str(caught.value)) < 1000
+    assert 'expected' in str(caught.value)

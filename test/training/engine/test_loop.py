@@ -118,8 +118,11 @@ def test_a_save_that_dies_half_way_leaves_the_checkpoint_before(tmp_path, monkey
         write_atomically(path, content)
 
     monkeypatch.setattr(checkpoints, 'write_atomically', failing)
-    with pytest.raises(OSError, match='disk'):
+    expected = r'checkpoint of step 12 cannot be written \(the disk is full\), that of step 6 is'
+    with pytest.raises(TrainingError, match=expected):
         train(tmp_path)
+    names = {path.name for path in tmp_path.iterdir() if 'json' not in path.name}
+    assert names == {'model_0000006.safetensors', 'state_0000006.pt'}
     assert state_of(tmp_path)['step'] == 6
     load(newest_model(tmp_path))
 
@@ -210,3 +213,69 @@ def test_what_is_validated_are_the_averaged_weights(uninterrupted):
     stage.eval()
     loss = stage(RampSource(split='calibration').batch(0, 2), 'val')['loss'].item()
     assert rows(folder, 'validation')[-1]['validation/loss'] == pytest.approx(loss, rel=1e-5)
+
+
+HOSTILE = {
+    'latest.json': [
+        b'', b'[' * 100_000, b'\xff', b'5', b'{}', b'{"step": 6}',
+        b'{"step": 0.5, "model": 1.5, "state": []}',
+        b'{"step": 6, "model": "/etc/passwd", "state": "../state_0000006.pt"}',
+    ],
+    'state_0000006.pt': [b'', b'PK', b'x' * 1000],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('name', 'content'), [(name, one) for name, contents in HOSTILE.items() for one in contents]
+)
+def test_hostile_files_of_a_training_are_named_in_one_line(tmp_path, name, content):
+    train(tmp_path, steps=6)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TrainingError, match='its checkpoint is damaged') as caught:
+        train(tmp_path, steps=6)
+    assert str(caught.value).isprintable()
+    if name == 'latest.json':
+        with pytest.raises(TrainingError, match='its checkpoint is damaged'):
+            newest_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda state: state.update(step=5),
+        lambda state: state.update(step=[6]),
+        lambda state: state.pop('step'),
+        lambda state: state['optimizers'].update(main=3),
+        lambda state: state['ema'].update(updates='x'),
+        lambda state: state.update(stage=None),
+    ],
+)
+def test_a_state_of_other_values_is_refused_in_one_line(tmp_path, change):
+    train(tmp_path, steps=6)
+    path = tmp_path / 'state_0000006.pt'
+    state = torch.load(path, weights_only=True)
+    change(state)
+    torch.save(state, path)
+    with pytest.raises(TrainingError, match=r'is damaged|another network or stage') as caught:
+        train(tmp_path, steps=6)
+    assert str(caught.value).isprintable()
+
+
+def test_damaged_records_are_left_out_and_counted(tmp_path):
+    train(tmp_path, steps=6)
+    before = rows(tmp_path, 'train')
+    with (tmp_path / 'scalars.jsonl').open('ab') as file:
+        file.write(b'\xff\xfe\n5\n{"step": [1]}\n{}\n\0\0\0\n{"step": 3, "half')
+    train(tmp_path, steps=6)
+    assert rows(tmp_path, 'train') == before
+    warning = json.loads((tmp_path / 'warnings.jsonl').read_text())['warning']
+    assert warning == 'scalars.jsonl: 5 damaged lines were left out'
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    train(tmp_path, steps=6)
+    names = {path.name for path in tmp_path.iterdir()}
+    for name in ('.state_0000012.pt.ab12.unfinished', 'model_0000012.safetensors'):
+        (tmp_path / name).write_bytes(b'x')
+    train(tmp_path, steps=6)
+    assert {path.name for path in tmp_path.iterdir()} == names

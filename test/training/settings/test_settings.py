@@ -282,3 +282,40 @@ def test_mistakes_end_with_status_2_and_without_a_traceback():
     assert 'Traceback' not in result.stderr
     for name in ('train.steps', 'data.width', 'out is missing', 'train --help'):
         assert name in result.stderr
+
+
+def test_a_number_without_a_point_is_a_number_where_null_is_allowed_too(file):
+    # YAML takes 4e-3 for a text.
+    path = file(stages=[{'learning_rate': '4e-3', 'ema_decay': '1e-1'}], out='runs/x')
+    (stage,) = parse('--config', path).stages
+    assert (stage.learning_rate, stage.ema_decay) == (4e-3, 0.1)
+
+
+@pytest.mark.parametrize(
+    ('text', 'problem'),
+    [
+        ('[' * 50_000, 'nested more than 32 levels deep'),
+        ('stages: &a [*a]', "alias 'a' is within the value that it repeats"),
+        ('a: &a [1, 1]\n' + ''.join(f'{n}: &{n} [{m}, {m}]\n' for n, m in zip(
+            'bcdefghijklmnopqrs', (f'*{m}' for m in 'abcdefghijklmnopqr'), strict=True)),
+         'more than 100000 values'),
+        ('seed: 2001-99-99', 'a value is not of its type'),
+        ('train: {learning_rate: ' + '9' * 400 + '}', 'train.learning_rate is 999'),
+        ('train: {steps: -' + '9' * 400 + '}', 'train.steps is -999'),
+        ('"a\\nb\\e[2J": 1', r'a b\x1b[2J is unknown'),
+    ],
+)  # fmt: skip
+def test_hostile_settings_are_refused_in_bounded_lines(tmp_path, text, problem):
+    path = tmp_path / 'config.yaml'
+    path.write_text(text)
+    found = mistakes('--config', path, '--out', 'runs/x').split('\n')
+    assert any(problem in line for line in found), found
+    assert max(map(len, found)) < 1000
+
+
+def test_thousands_of_mistakes_are_counted(tmp_path):
+    path = tmp_path / 'config.yaml'
+    path.write_text(''.join(f'unknown_{number}: 1\n' for number in range(5000)))
+    found = mistakes('--config', path, '--out', 'runs/x').split('\n')
+    assert found[0] == '5000 settings are wrong:'
+    assert found[51] == '  and 4950 more'

@@ -186,7 +186,7 @@ def _resume(
         for name, optimizer in optimizers.items():
             optimizer.load_state_dict(state['optimizers'][name])
         ema.load_state_dict(state['ema'])
-    except (KeyError, RuntimeError, ValueError) as error:
+    except Exception as error:  # torch raises many kinds on states of other types
         raise TrainingError(
             f'{checkpoints.folder}: its checkpoint is of another network or stage '
             f'({one_line(error)}), train into a new folder'

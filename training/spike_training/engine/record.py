@@ -26,6 +26,8 @@ from rich.progress import (
 )
 from torch import Tensor
 
+from spike_depth_ros.checkpoint import write_atomically
+
 Scalars = Mapping[str, float]
 
 SCALARS = 'scalars.jsonl'
@@ -137,11 +139,7 @@ class Record:
         self._board: Any = None
         if quiet:
             return
-        for name in (SCALARS, WARNINGS):
-            path = folder / name
-            kept = [line for line in _lines(path) if json.loads(line)['step'] <= start]
-            if kept or path.exists():
-                path.write_text(''.join(kept), encoding='utf-8')
+        damaged = {name: _keep_lines(folder / name, start) for name in (SCALARS, WARNINGS)}
         self._file = (folder / SCALARS).open('a', encoding='utf-8')
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
@@ -160,6 +158,9 @@ class Record:
         )
         self._task = self._bar.add_task(folder.name, total=steps, completed=start, figures='')
         self._began, self._start = time.monotonic(), start
+        for name, number in damaged.items():
+            if number:
+                self.warning(start, f'{name}: {number} damaged lines were left out')
 
     def __enter__(self) -> Record:
         if not self.quiet:
@@ -236,7 +237,27 @@ class Record:
         )
 
 
-def _lines(path: Path) -> list[str]:
-    # A process that was killed may have left half a line.
-    text = path.read_text(encoding='utf-8') if path.exists() else ''
-    return [line for line in text.splitlines(keepends=True) if line.endswith('\n')]
+def _keep_lines(path: Path, start: int) -> int:
+    """Keep the lines of a file up to a step.
+
+    Returns:
+        How many were left out because they are damaged; half a line at the end, of a process that
+        was killed, is not counted.
+    """
+    if not path.exists():
+        return 0
+    lines = path.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith('\n')]
+    steps = [_step_of(line) for line in whole]
+    kept = [line for line, step in zip(whole, steps, strict=True) if 0 <= step <= start]
+    write_atomically(path, ''.join(kept).encode())
+    return sum(step < 0 for step in steps)
+
+
+def _step_of(line: str) -> int:
+    """The step of a line of JSON; -1 where it is damaged."""
+    try:
+        step = json.loads(line)['step']
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return -1
+    return step if isinstance(step, int) else -1

@@ -15,7 +15,7 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 
-from spike_depth_ros.checkpoint import Tensors, load, save, write_atomically
+from spike_depth_ros.checkpoint import Tensors, load, remove_unfinished, save, write_atomically
 from spike_depth_ros.model.registry import weights_of
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import newest_model
@@ -191,6 +191,8 @@ def _claim(config: RunConfig) -> None:
                 f'{config.out} holds a run with another {", ".join(different)}: give the settings '
                 'it was started with, or choose another --out'
             )
+        for folder in (config.out, *(config.out / stage.name for stage in config.stages)):
+            remove_unfinished(folder)
         return
     make_folder(config.out)
     write_atomically(path, text.encode())

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -73,12 +73,12 @@ class Session:
     ) -> None:
         if error is None:
             self._write('finished')
-        elif isinstance(error, KeyboardInterrupt):
-            self._write('interrupted')
-        else:
-            known = isinstance(error, TrainingError)
-            why = one_line(error) if known else type(error).__name__
-            self._write(f'failed: {why}')
+            return
+        known = isinstance(error, TrainingError)
+        why = f'failed: {one_line(error) if known else type(error).__name__}'
+        # On a full disk the error that ends the run says so.
+        with suppress(OSError):
+            self._write('interrupted' if isinstance(error, KeyboardInterrupt) else why)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -91,7 +91,8 @@ class Session:
         finally:
             entry['seconds'] = round(time.perf_counter() - began, 1)
             entry['peak_memory_mb'] = peak_memory_mb(self._device)
-            self._write(None)
+            with suppress(OSError):  # nothing is lost: the entry is written again at the end
+                self._write(None)
 
     def _write(self, outcome: str | None) -> None:
         if self._quiet:
@@ -108,10 +109,10 @@ def read_sessions(out: Path) -> list[dict[str, Any]]:
         out: Folder of the run.
     """
     try:
-        found: list[dict[str, Any]] = json.loads((out / SESSIONS).read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+        found = json.loads((out / SESSIONS).read_text(encoding='utf-8'))
+    except (OSError, ValueError, RecursionError):
         return []
-    return found
+    return found if isinstance(found, list) else []
 
 
 def device_name(device: torch.device) -> str:

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
+from spike_depth_ros.errors import printable
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
 from spike_training.settings.ranges import Problems, above, at_least, share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+MOST_LISTED = 50
+"""Problems of settings that are listed one by one; a file of another program has thousands."""
 
 Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
@@ -611,9 +615,12 @@ def to_yaml(config: RunConfig) -> str:
 
 
 def listed(problems: list[str]) -> str:
-    """One message of all problems."""
+    """One message of all problems, the first :data:`MOST_LISTED` by name."""
+    shown = [printable(problem) for problem in problems[:MOST_LISTED]]
+    if len(problems) > MOST_LISTED:
+        shown.append(f'and {len(problems) - MOST_LISTED} more')
     number = f'{len(problems)} settings are wrong' if len(problems) > 1 else 'a setting is wrong'
-    return '\n  '.join([f'{number}:', *problems])
+    return '\n  '.join([f'{number}:', *shown])
 
 
 def _over(part: Part, other: TargetConfig | StageConfig) -> Part:

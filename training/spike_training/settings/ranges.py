@@ -31,4 +31,5 @@ def _outside(part: Any, names: tuple[str, ...], fits: Any, expected: str) -> Pro
     for name in names:
         value = getattr(part, name)
         if not fits(value):
-            yield f'{name} is {value:g}: expected {expected}'
+            shown = value if isinstance(value, int) else f'{value:g}'  # int may exceed float
+            yield f'{name} is {shown}: expected {expected}'

@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml, read_yaml
 from spike_training.engine.method import Method, find_method
 from spike_training.errors import ConfigError, one_line
 from spike_training.settings.config import RunConfig, StageConfig, listed, problems_of
@@ -141,8 +142,8 @@ def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
 def _parsed(text: str) -> Any:
     """The value of an option; what is no value of YAML, or a date, is a text."""
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except (YamlLimitError, yaml.YAMLError):
         return text
     return text if isinstance(value, date) else value
 
@@ -150,8 +151,8 @@ def _parsed(text: str) -> Any:
 def read_tree(path: str | Path, problems: list[str]) -> dict[str, Any]:
     """The settings of a YAML file as a tree; empty, with the problem noted, if there are none."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(Path(path))
+    except (OSError, ValueError, yaml.YAMLError) as error:
         problems.append(f'config {path}: {one_line(error)}')
         return {}
     if not isinstance(content, dict):
@@ -234,6 +235,8 @@ def _plain(hint: Any, value: Any) -> Any:
 def _convert(value: Any, hint: Any) -> Any:
     if hint is float or hint is Path:
         return hint(value)
+    if get_origin(hint) in (Union, types.UnionType):
+        return _convert(value, next(one for one in get_args(hint) if _fits(value, one)))
     return tuple(value) if get_origin(hint) is tuple else value
 
 
@@ -270,7 +273,7 @@ def _is_number(value: Any) -> bool:
         return False
     try:
         float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return True
 

@@ -1,0 +1,51 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Errors whose message is one line of bounded length, whatever a hostile file brought into it."""
+
+from __future__ import annotations
+
+MAX_CHARACTERS = 500
+"""Of a message; of a longer one beginning and end are kept."""
+
+_TAIL = 200
+
+
+class OneLineError(ValueError):
+    """Error whose message is one line of printable characters, see :func:`printable`.
+
+    Args:
+        text: The message.
+    """
+
+    def __init__(self, text: str = '') -> None:
+        super().__init__(printable(text))
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error as one line; the name of its kind where it has none."""
+    return printable(' '.join(str(error).split())) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return a text as one line of at most :data:`MAX_CHARACTERS` printable characters.
+
+    Line breaks become spaces, other characters that cannot be printed their escapes.
+    """
+    text = shorten(text)
+    if text.isprintable():
+        return text
+    parts = (
+        part if part.isprintable() else _escaped(part) for part in ' '.join(text.splitlines())
+    )
+    return shorten(''.join(parts))
+
+
+def shorten(text: str, most: int = MAX_CHARACTERS) -> str:
+    """Leave out the middle of a text that is longer than ``most``, more than 205, characters."""
+    if len(text) <= most:
+        return text
+    return f'{text[: most - _TAIL - 5]} ... {text[-_TAIL:]}'
+
+
+def _escaped(character: str) -> str:
+    return character if character.isprintable() else character.encode('unicode_escape').decode()

@@ -1,0 +1,44 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import pickle
+
+import pytest
+
+from spike_depth_ros.checkpoint import CheckpointError
+from spike_depth_ros.errors import MAX_CHARACTERS, OneLineError, one_line, printable
+from spike_depth_ros.stream.decode import PacketError
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('as it is,  with two spaces', 'as it is,  with two spaces'),
+        ('one\ntwo\r\nthree\x0bfour', 'one two three four'),
+        ('\x1b[2J\x00\x7f', r'\x1b[2J\x00\x7f'),
+        ('\ud800 é 💥', r'\ud800 é 💥'),
+        ('', ''),
+    ],
+)
+def test_a_message_is_one_printable_line(text, expected):
+    assert printable(text) == str(OneLineError(text)) == expected
+
+
+@pytest.mark.parametrize('character', ['x', '\x00', '\n'])
+def test_a_long_message_keeps_its_beginning_and_end(character):
+    text = printable(f'begin {character * 10**6} end')
+    assert len(text) <= MAX_CHARACTERS
+    assert text.startswith('begin ')
+    assert text.endswith(' end')
+    assert ' ... ' in text
+
+
+def test_an_error_of_others_is_told_in_one_line():
+    assert one_line(KeyError()) == 'KeyError'
+    assert one_line(RuntimeError('a\n   b')) == 'a b'
+
+
+@pytest.mark.parametrize('kind', [CheckpointError, PacketError])
+def test_it_is_a_value_error_that_processes_exchange(kind):
+    error = pickle.loads(pickle.dumps(kind('a\nb')))
+    assert isinstance(error, ValueError)
+    assert str(error) == 'a b'

@@ -1,0 +1,116 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fuzzing: a fixed number of cases of each target; every kind of failure is found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+
+FOLDER = Path(__file__).parent
+BROKEN = 'broken_target:TARGET'
+SEED = 628
+"""Of which 16 cases hold every way of the broken target."""
+
+# About 45 s of a free core in all, half of it imports.
+CASES = {
+    'stream': 400,
+    'depth_message': 600,
+    'dat': 400,
+    'npz': 300,
+    'checkpoint': 150,
+    'onnx': 100,
+    'mcap': 150,
+    'sqlite': 100,
+    'calibration': 600,
+    'parameters': 300,
+    'training_config': 100,
+    'resume': 30,
+}
+NEEDS = {
+    'parameters': ('rclpy',),
+    'checkpoint': ('torch',),
+    'onnx': ('torch', 'onnx'),
+    'training_config': ('torch', 'rclpy'),
+    'resume': ('torch', 'lightning_fabric', 'rclpy'),
+}
+
+
+def fuzz(out, *arguments):
+    command = [sys.executable, str(FOLDER / 'run.py'), '--out', str(out), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize('target', CASES)
+def test_hostile_inputs_are_used_or_refused_in_one_line(tmp_path, target):
+    for module in NEEDS.get(target, ('rclpy', 'rosbags')):
+        pytest.importorskip(module)
+    done = fuzz(tmp_path, '--targets', target, '--cases', CASES[target])
+    failures = [path.read_text() for path in sorted(tmp_path.rglob('failure.json'))[:3]]
+    assert done.returncode == 0, '\n'.join([done.stderr, *failures])
+    assert f'{target}: {CASES[target]} cases, ' in done.stderr
+
+
+@pytest.fixture(scope='module')
+def ways():
+    """What the broken target does in each case."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        import broken_target
+    finally:
+        sys.path.remove(str(FOLDER))
+    return [broken_target.make(Random(f'{SEED} {BROKEN} {index}')) for index in range(16)]
+
+
+@pytest.mark.slow
+def test_every_breach_of_the_contract_is_found_and_saved(tmp_path, ways):
+    import broken_target
+
+    assert set(ways) == set(broken_target.WAYS)
+    expected = ''.join(broken_target.EXPECTED.get(way, 'F') for way in ways)
+    # Seconds of CPU time and of wall time, and bytes.
+    limits = ['--limits', '1', '4', str(100 << 20)]
+    options = ['--targets', BROKEN, '--seed', str(SEED), *limits]
+    done = fuzz(tmp_path, *options, '--cases', 16)
+    assert done.returncode == 1
+    folder = tmp_path / 'broken_target.TARGET'
+    outcomes = folder / f'{SEED}_0000000.cases'
+    assert outcomes.read_text() == expected
+    failures = folder / 'failures'
+    assert {int(path.name.split('_')[1]) for path in failures.iterdir()} == {
+        index for index, outcome in enumerate(expected) if outcome in 'FC'
+    }
+    for way, text in {
+        'hang': 'in spin',
+        'memory': 'MemoryError',
+        'other kind': 'KeyError',
+        'abort': 'in use',
+        'two lines': 'a message of 2 lines',
+        'too long': 'the longest of 5000 characters',
+        'unprintable': 'with control characters',
+    }.items():
+        index = ways.index(way)
+        saved = failures / f'{SEED}_{index}'
+        failure = json.loads((saved / 'failure.json').read_text())
+        assert text in failure['problem'], way
+        repeats = f'run.py --targets {BROKEN} --seed {SEED} --case {index}'
+        assert failure['command'].endswith(repeats)
+        assert (saved / 'input.txt').read_text() == repr(way)
+
+    # A part that was stopped goes on: what is there is kept, the case that ran is run again.
+    outcomes.write_bytes(b'r' * 10 + b'>' + bytes(5))
+    fuzz(tmp_path, *options, '--cases', 16)
+    assert outcomes.read_text() == 'r' * 10 + expected[10:]
+
+    # The command of a failing case shows its error.
+    index = ways.index('other kind')
+    done = fuzz(tmp_path, '--targets', BROKEN, '--seed', SEED, '--case', index)
+    assert done.returncode == 1
+    assert done.stderr.endswith("KeyError: 'key'\n")
