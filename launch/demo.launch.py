@@ -39,7 +39,10 @@ def _nodes(context: LaunchContext) -> list[Action]:
     passed_on = ('checkpoint', 'namespace', 'device', 'rviz')
     depth = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py']),
-        launch_arguments={name: given[name] for name in passed_on}.items(),
+        launch_arguments=[
+            ('reliability', 'reliable'),  # as the player is
+            *((name, given[name]) for name in passed_on),
+        ],
     )
     options = [f'--{name}={given[name]}' for name in ('size', 'rate') if given[name]]
     player = Node(

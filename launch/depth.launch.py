@@ -22,7 +22,11 @@ ARGUMENTS = {
     'checkpoint': ('', 'model file, or the name of a shipped model; empty: unet_lite'),
     'device': ('auto', 'auto, cpu or cuda'),
     'policy': ('', 'latest or every window; empty: as in params_file'),
-    'reliability': ('reliable', 'asked of the spike publisher: reliable or best_effort'),
+    'reliability': (
+        'auto',
+        'asked of the spike publisher: auto (reliable if all publishers offer it, else '
+        'best_effort), reliable or best_effort',
+    ),
     'namespace': ('', 'namespace of all nodes'),
     'use_sim_time': ('false', 'take time from /clock'),
     'autostart': ('true', 'configure and activate the node at start'),

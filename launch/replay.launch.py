@@ -42,7 +42,10 @@ def generate_launch_description() -> LaunchDescription:
     passed_on = ('checkpoint', 'params_file', 'policy', 'device', 'namespace', 'rviz')
     depth = IncludeLaunchDescription(
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py']),
-        launch_arguments={name: given[name] for name in passed_on}.items(),
+        launch_arguments=[
+            ('reliability', 'reliable'),  # as the player is
+            *((name, given[name]) for name in passed_on),
+        ],
     )
     evaluation = Node(
         package='spike_depth_ros',

@@ -86,4 +86,4 @@ def video_source() -> int:
 
 def spike_inspect() -> int:
     """Run the console script ``spike_inspect``."""
-    return run_node('spike_inspect', 'inspect')
+    return run_node('spike_inspect', 'inspection')

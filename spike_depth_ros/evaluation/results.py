@@ -21,7 +21,6 @@ from spike_depth_ros.evaluation.extremes import Contrasts
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccount
-from spike_depth_ros.result_files import old_results
 from spike_depth_ros.stream.accounting import PlaneAccount
 
 RESULTS = ('metrics.json', 'timing.json', 'report.html', 'windows*.csv')
@@ -185,19 +184,6 @@ def timing(runs: Sequence[ModelRun], seconds: float) -> dict[str, Any]:
         for run in runs
     }
     return {'seconds': seconds, 'models': models}
-
-
-def clear(out: Path) -> None:
-    """Remove an earlier run's results, so that they are not taken for the new one's.
-
-    Args:
-        out: Folder of the results.
-
-    Raises:
-        OSError: A file cannot be removed.
-    """
-    for file in old_results(out, RESULTS):
-        file.unlink()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

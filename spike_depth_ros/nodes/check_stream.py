@@ -170,13 +170,14 @@ class StreamCheck(Node):
         geometry = window.geometry
         counts = packing.spike_counts(window.data, geometry.width, geometry.bit_order)
         misfit = stream_health.bit_order_misfit(counts)
-        if misfit > stream_health.STRIPES_SURE:
+        fits = stream_health.bit_order_fits(misfit)
+        if fits is False:
             self._problem(
                 'bit order',
                 f'the picture has 8-pixel stripes ({misfit:.1f} times rougher than the other '
                 'way): the publisher must flip is_bigendian',
             )
-        elif misfit * stream_health.STRIPES_SURE < 1:
+        elif fits:
             self._fine('bit order', f'{geometry.bit_order}: fits the picture ({misfit:.2f})')
         else:
             self._fine('bit order', f'{geometry.bit_order}: this picture does not tell')

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from spike_depth_ros.arguments import positive, sensor_size
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.demo_check import bit_order_of, wrong_size_of
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import RESULTS, draw, show, summarise
 from spike_depth_ros.result_files import replace_results
@@ -217,6 +218,9 @@ def _plan(options: argparse.Namespace) -> Plan:
     if own:
         options.stream = process.asset(f'{options.sample}.npz')
     try:
+        wrong_size = '' if own else wrong_size_of(options.stream, options.size)
+        if wrong_size:
+            _CONSOLE.print(f'warning: {wrong_size}', soft_wrap=True)
         recording = open_recording(
             options.stream,
             options.size,
@@ -227,6 +231,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         info = load_info(find_checkpoint(options.checkpoint))
     except (RecordingError, ValueError, OSError) as error:
         raise process.UserError(str(error)) from error
+    if not own and not wrong_size:
+        _CONSOLE.print(bit_order_of(options.stream, recording), soft_wrap=True)
     rate = options.rate or recording.rate_hz
     if rate is None:
         raise process.UserError(

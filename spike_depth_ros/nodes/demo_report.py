@@ -103,7 +103,8 @@ def draw(plan: Plan, moments: dict[int, Moment], out: Path, scale: str | None) -
         return []
     near, far = _depth_limits(ordered)
     high = max(_finite(m.uncertainty, 95) for m in ordered) or 1.0
-    sheets = [_sheet(plan, moment, (near, far), high, scale) for moment in ordered]
+    relative = max(_finite(_relative_uncertainty(m), 95) for m in ordered) or 1.0
+    sheets = [_sheet(plan, moment, (near, far), high, relative, scale) for moment in ordered]
     files = []
     for index in sorted({round(i) for i in np.linspace(0, len(sheets) - 1, PNG_FILES)}):
         files.append(out / f'depth_{ordered[index].plane:06d}.png')
@@ -124,16 +125,42 @@ def _depth_limits(moments: list[Moment]) -> tuple[float, float]:
     return (near, max(far, 1.05 * near)) if near > 0 else (1.0, 10.0)
 
 
+def _relative_uncertainty(moment: Moment) -> npt.NDArray[np.float32]:
+    """Return uncertainty / depth in percent; NaN where depth is not finite."""
+    shares = np.full_like(moment.uncertainty, np.nan)
+    return np.divide(
+        100 * moment.uncertainty, moment.depth, out=shares, where=np.isfinite(moment.depth)
+    )
+
+
 def _sheet(
-    plan: Plan, moment: Moment, limits: tuple[float, float], high: float, scale: str | None
+    plan: Plan,
+    moment: Moment,
+    limits: tuple[float, float],
+    high: float,
+    relative_high: float,
+    scale: str | None,
 ) -> pictures.Rgb:
+    """Draw one moment; without a truth its uncertainty relative to depth is the fourth panel.
+
+    Args:
+        plan: What was played.
+        moment: What came out.
+        limits: Nearest and farthest depth of the colours, metres.
+        high: Largest uncertainty of the colours, metres.
+        relative_high: Largest relative uncertainty of the colours, percent.
+        scale: The kind of the metres, as the node reports it.
+    """
     truth = plan.truth_at(moment.plane)
-    error = None
+    last = (
+        pictures.uncertainty_panel(_relative_uncertainty(moment), relative_high, '%'),
+        'uncertainty over depth (no truth here)',
+    )
     if truth is not None and truth.shape == moment.depth.shape:
         relative = metrics.relative_error(
             moment.depth, truth, plan.info.min_depth, plan.info.max_depth
         )
-        error = pictures.error_panel(relative)
+        last = (pictures.error_panel(relative), 'relative error')
     weights = plan.info.stage
     label = 'RANDOM WEIGHTS: depth means nothing' if weights == 'random' else f'weights: {weights}'
     return pictures.strip(
@@ -141,7 +168,7 @@ def _sheet(
             (pictures.spike_panel(moment.preview), f'spikes, {plan.info.planes} planes'),
             (pictures.depth_panel(moment.depth, *limits), 'depth'),
             (pictures.uncertainty_panel(moment.uncertainty, high), 'uncertainty (68 %)'),
-            (error, 'relative error'),
+            last,
         ],
         caption=f'{plan.name}, plane {moment.plane} = {1e3 * moment.plane / plan.rate_hz:.2f} ms. '
         f'{plan.info.architecture}, {label}.{" scale: assumed." if scale == "assumed" else ""}',

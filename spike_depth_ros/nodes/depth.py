@@ -24,29 +24,19 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import (
-    QoSRequestedIncompatibleQoSInfo,
-    SubscriptionEventCallbacks,
-    UnsupportedEventTypeError,
-)
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.inference import Inference
-from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.losses import ActiveRemedies
 from spike_depth_ros.nodes.spike_topics import several_publishers
+from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
-from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 
 WARN_EVERY_S = 5.0
@@ -82,8 +72,7 @@ class SpikeDepthNode(LifecycleNode):
         self._outputs: TopicOutputs | None = None
         self._ingest: Ingest | None = None
         self._inference: Inference | None = None
-        self._inputs: list[Subscription] = []
-        self._reader: TopicReader | None = None
+        self._inputs: TopicInputs | None = None
         self._swap_problem = ''
         # A model is loaded beside the running one; meanwhile the node may have moved on.
         self._model_lock = threading.Lock()
@@ -154,9 +143,9 @@ class SpikeDepthNode(LifecycleNode):
         """Subscribe and start inference."""
         assert self._outputs is not None
         self._ingest = Ingest(self._stream_settings(), self._warn)
-        reliable = self._settings['spikes.reliability'] == 'reliable'
+        self._inputs = TopicInputs(self, self._ingest, self._settings, self._warn)
         self._stream_task = diagnostics.StreamTask(
-            self._settings['input_timeout_s'], ActiveRemedies.here(reliable)
+            self._settings['input_timeout_s'], ActiveRemedies.here(self._inputs.reliable)
         )
         self._inference_task = diagnostics.InferenceTask()
         with self._model_lock:
@@ -168,8 +157,7 @@ class SpikeDepthNode(LifecycleNode):
                 self._warn,
                 lambda: process.lower_priority(self._warn_of_priority),
             )
-        self._reader = self._read_topics(self._ingest, reliable)
-        self._reader.start()
+        self._inputs.start()
         self._inference.start()
         return super().on_activate(state)
 
@@ -212,14 +200,11 @@ class SpikeDepthNode(LifecycleNode):
             loader.join()
 
     def _stop(self) -> None:
-        if self._reader is not None:
-            self._reader.stop()
-        self._reader = None
+        if self._inputs is not None:
+            self._inputs.stop()
+        self._inputs = None
         if self._inference is not None:
             self._inference.stop()
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
         with self._model_lock:
             self._ingest = self._inference = None
 
@@ -264,68 +249,6 @@ class SpikeDepthNode(LifecycleNode):
             sensor_width=read['sensor_width'],
             sensor_height=read['sensor_height'],
         )
-
-    def _read_topics(self, ingest: Ingest, reliable: bool) -> TopicReader:
-        """Subscribe, and make the reader of what arrives; not yet started."""
-        depth, warning = process.queue_depth(self._settings['spikes.queue_packets'])
-        if warning:
-            self.get_logger().warning(warning)
-        group = ReaderGroup()
-        # Both are there, and handled, in this order: the size of the sensor comes first.
-        camera_info = self._subscribe(CameraInfo, 'camera_info', 10, False, group, None)
-        losses = LossAttribution()
-        try:
-            spikes = self._subscribe(Image, 'spikes', depth, reliable, group, losses)
-        except UnsupportedEventTypeError:
-            losses = LossAttribution(has_event=False)
-            spikes = self._subscribe(Image, 'spikes', depth, reliable, group, None)
-        self._inputs = [camera_info, spikes]
-
-        def on_spikes(msg: Image, number: int | None) -> None:
-            ingest.on_spikes(msg, losses.cause(number, reader.handle_events))
-
-        reader = TopicReader(
-            self,
-            [
-                Input(camera_info, lambda msg, _: ingest.on_camera_info(msg)),
-                Input(spikes, on_spikes),
-            ],
-            INTERNAL_ERRORS.add,
-        )
-        return reader
-
-    def _subscribe(
-        self,
-        kind: Any,
-        topic: str,
-        depth: int,
-        reliable: bool,
-        group: ReaderGroup,
-        losses: LossAttribution | None,
-    ) -> Subscription:
-        reliability = (
-            QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
-        )
-        return self.create_subscription(
-            kind,
-            topic,
-            lambda msg: None,  # messages go to the reader
-            QoSProfile(depth=depth, reliability=reliability),
-            callback_group=group,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._on_incompatible_qos(topic, event),
-                message_lost=losses.on_message_lost if losses is not None else None,
-            ),
-        )
-
-    def _on_incompatible_qos(self, topic: str, event: QoSRequestedIncompatibleQoSInfo) -> None:
-        text = (
-            f'{topic}: a publisher offers other QoS ({event.last_policy_kind.name}) than this '
-            'node asks for; set spikes.reliability to best_effort, or make the publisher reliable'
-        )
-        self._stream_task.incompatible_qos = text
-        self._warn('qos', text)
 
     def _warn(self, kind: str, text: str) -> None:
         now = time.monotonic()
@@ -409,7 +332,10 @@ class SpikeDepthNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
         name = self.get_fully_qualified_name().lstrip('/')
-        if self._ingest is None or self._inference is None or self._estimator is None:
+        inputs = self._inputs
+        if inputs is None or (
+            self._ingest is None or self._inference is None or self._estimator is None
+        ):
             idle = diagnostics.Finding('')
             idle.warn('not active')
             array.status = [
@@ -418,9 +344,13 @@ class SpikeDepthNode(LifecycleNode):
             ]
         else:
             frame = self._ingest.camera.frame_id
+            self._stream_task.active = ActiveRemedies.here(inputs.reliable)
+            self._stream_task.incompatible_qos = inputs.incompatible_qos
+            mixed = inputs.mixed_publishers()
+            publishers = [*self._several_publishers(), *([mixed] if mixed else [])]
             array.status = [
                 self._stream_task.status(
-                    f'{name}: stream', self._ingest, self._several_publishers()
+                    f'{name}: stream', self._ingest, publishers, inputs.values()
                 ),
                 self._inference_task.status(f'{name}: inference', frame, self._inference),
                 diagnostics.model_status(

@@ -86,11 +86,15 @@ class StreamTask:
     Args:
         input_timeout_s: Silence that is an error, seconds.
         active: Remedies against losses that need not be advised.
+
+    Attributes:
+        active: These remedies; they may change with the subscription.
+        incompatible_qos: Why a publisher is not heard; empty if none is incompatible.
     """
 
     def __init__(self, input_timeout_s: float, active: ActiveRemedies) -> None:
         self._timeout_s = input_timeout_s
-        self._active = active
+        self.active = active
         self._account = PlaneAccount()
         self._since = time.monotonic()
         self._received = Rate()
@@ -98,7 +102,11 @@ class StreamTask:
         self.incompatible_qos = ''
 
     def status(
-        self, name: str, ingest: Ingest, publishers: Sequence[str] = ()
+        self,
+        name: str,
+        ingest: Ingest,
+        publishers: Sequence[str] = (),
+        subscription: Mapping[str, object] | None = None,
     ) -> DiagnosticStatus:
         """Rate, plane accounting and what is wrong with the input.
 
@@ -106,10 +114,11 @@ class StreamTask:
             name: Name of the status.
             ingest: The input.
             publishers: What is wrong with the publishers of the topics, one line each.
+            subscription: Values of the subscription, in front of those of the stream.
         """
         account = ingest.account()
         rate, _ = self._received.update(account.received)
-        lost = losses(account, self._account, self._active)
+        lost = losses(account, self._account, self.active)
         self._account = account
         _, refused = self._refused.update(ingest.packets_refused.total())
         finding = Finding('planes arrive')
@@ -135,7 +144,8 @@ class StreamTask:
         if ingest.ring is not None and ingest.ring.stamped_period_ns:
             stamped = 1e9 / ingest.ring.stamped_period_ns
             finding.warn(f'the stamps say {stamped:.1f} planes/s, spike_rate_hz says otherwise')
-        return finding.status(name, ingest.camera.frame_id, _stream_values(rate, account, ingest))
+        values = {**(subscription or {}), **_stream_values(rate, account, ingest)}
+        return finding.status(name, ingest.camera.frame_id, values)
 
 
 def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[str, object]:
@@ -151,6 +161,7 @@ def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[s
         'planes_received': account.received,
         'planes_lost_in_transport': account.lost_in_transport,
         'planes_lost_in_queue': account.lost_in_queue,
+        'planes_missed_resubscribing': account.missed_resubscribing,
         'planes_windowed': account.windowed,
         'planes_skipped_by_policy': account.skipped_by_policy,
         'planes_overwritten': account.overwritten,

@@ -16,6 +16,7 @@ import dataclasses
 import math
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,9 @@ from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoi
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
 from spike_depth_ros.evaluation.results import (
+    RESULTS,
     ModelRun,
     Stream,
-    clear,
     control_lines,
     metrics,
     timing,
@@ -49,6 +50,7 @@ from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.spike_topics import several_publishers
+from spike_depth_ros.result_files import old_results, replace_results
 from spike_depth_ros.stream.accounting import PlaneAccount
 from spike_depth_ros.stream.decode import (
     METRES,
@@ -162,11 +164,13 @@ class EvaluationNode(Node):
         try:
             read = parameters.values(self, EVALUATION_PARAMETERS)
             self._out = Path(read['out']) if read['out'] else None
+            self._growing: tempfile.TemporaryDirectory[str] | None = None
             model = read['checkpoint']
             self._info = load_info(find_checkpoint(model)) if model else None
             if self._out is not None:
                 self._out.mkdir(parents=True, exist_ok=True)
-                clear(self._out)
+                # windows.csv grows here; earlier results stay until the new ones are complete.
+                self._growing = tempfile.TemporaryDirectory(prefix='.incomplete_', dir=self._out)
             cap = read['cap_m'] or None
             protocol = Protocol(read['crop'], cap, read['alignment'])
             published = read['protocol'] == 'bicross'
@@ -174,7 +178,7 @@ class EvaluationNode(Node):
                 PUBLISHED if published else protocol,
                 'images' if published else read['mean'],
                 round(1e6 * read['match_within_ms']),
-                self._out,
+                Path(self._growing.name) if self._growing is not None else None,
             )
         except (ValueError, OSError) as error:
             raise process.UserError(str(error)) from error
@@ -329,16 +333,35 @@ class EvaluationNode(Node):
         for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not tear a file
             signal.signal(number, signal.SIG_IGN)
         self._live.finish()
-        if self._out is None or self._refused_run:
+        if self._out is None or self._growing is None:
             return
-        if self._live.scores is None or self._info is None:
+        with self._growing as grown:
+            if self._refused_run or self._live.scores is None or self._info is None:
+                self._keep_earlier(self._out)
+            else:
+                self._write(self._out, Path(grown), self._live.scores, self._info)
+
+    def _keep_earlier(self, out: Path) -> None:
+        """Print why there are no new results."""
+        if not self._refused_run:
             print('spike_evaluation: not one window came: no report', file=sys.stderr)
-            return
-        stream, run = self._stream(), self._run(self._live.scores, self._info)
+        if old_results(out, RESULTS):
+            print(f'spike_evaluation: the earlier results in {out} are kept', file=sys.stderr)
+
+    def _write(self, out: Path, grown: Path, scores: Scores, info: DepthInfo) -> None:
+        """Replace the earlier results, and print the main figures.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        stream, run = self._stream(), self._run(scores, info)
         seconds = (self.get_clock().now().nanoseconds - self._started_ns) / 1e9
-        write_json(self._out / 'metrics.json', metrics(stream, [run]))
-        write_json(self._out / 'timing.json', timing([run], seconds))
-        (self._out / 'report.html').write_text(render(stream, [run]), encoding='utf-8')
+        with replace_results(out, RESULTS) as folder:
+            for file in grown.iterdir():
+                file.replace(folder / file.name)
+            write_json(folder / 'metrics.json', metrics(stream, [run]))
+            write_json(folder / 'timing.json', timing([run], seconds))
+            (folder / 'report.html').write_text(render(stream, [run]), encoding='utf-8')
         headline = run.scores.errors.headline(run.scores.mean)
         for text in control_lines([run]):
             print(f'spike_evaluation: {text}')
@@ -346,7 +369,7 @@ class EvaluationNode(Node):
         print(f'spike_evaluation: {headline}')
         for text in warnings(stream, [run]):
             print(f'spike_evaluation: warning: {text}')
-        print(f'spike_evaluation: report: {self._out / "report.html"}', flush=True)
+        print(f'spike_evaluation: report: {out / "report.html"}', flush=True)
 
     def _stream(self) -> Stream:
         heard, live = self._depth_node, self._live

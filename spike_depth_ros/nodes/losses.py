@@ -74,6 +74,11 @@ def losses(account: PlaneAccount, before: PlaneAccount, active: ActiveRemedies) 
             _free_the_machine(active, 'raise spikes.queue_packets for short stalls'),
         ),
         Loss(
+            account.missed_resubscribing - before.missed_resubscribing,
+            'missed while this node subscribed anew, as reliable as the publisher now is',
+            'set spikes.reliability to what the publisher always offers',
+        ),
+        Loss(
             account.overwritten - before.overwritten,
             'overwritten in the ring before inference reached them (policy every)',
             'a larger hop, a GPU or policy latest'

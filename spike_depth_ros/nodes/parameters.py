@@ -126,10 +126,10 @@ DEPTH_PARAMETERS = (
     ),
     Parameter(
         'spikes.reliability',
-        'best_effort',
-        'Reliability asked of the spike publisher: best_effort accepts any; reliable loses '
-        'nothing but needs a reliable publisher.',
-        choices=('best_effort', 'reliable'),
+        'auto',
+        'Reliability asked of the spike publisher: auto (reliable if all publishers offer it, '
+        'else best_effort), best_effort (accepts any), reliable (needs a reliable publisher).',
+        choices=('auto', 'best_effort', 'reliable'),
     ),
     Parameter(
         'spikes.queue_packets',
@@ -186,10 +186,8 @@ def warn_of_unknown(node: Node) -> None:
 
     QoS overrides are declared with their topics, later.
     """
-    # Overrides that no parameter has taken have no public name in rclpy.
-    given = getattr(node, '_parameter_overrides', {})
     known = list(node.get_parameters_by_prefix(''))
-    for name in sorted(set(given) - set(known)):
+    for name in sorted(given_at_start(node) - set(known)):
         if name.startswith('qos_overrides.'):
             continue
         near = difflib.get_close_matches(name, known, 1)
@@ -197,6 +195,12 @@ def warn_of_unknown(node: Node) -> None:
             f'parameter {name} is unknown and ignored'
             + (f': did you mean {near[0]}?' if near else '')
         )
+
+
+def given_at_start(node: Node) -> set[str]:
+    """Return the names of the parameters that command line or files give a node."""
+    # Overrides that no parameter has taken have no public name in rclpy.
+    return set(getattr(node, '_parameter_overrides', {}))
 
 
 def values(node: LifecycleNode, table: Sequence[Parameter]) -> dict[str, Any]:

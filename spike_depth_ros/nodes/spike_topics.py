@@ -12,12 +12,18 @@ from rclpy.event_handler import PublisherEventCallbacks, QoSOfferedIncompatibleQ
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.nodes import process
 
 CAMERA_INFO_EVERY_S = 0.1
 SETTLE_S = 0.3
+
+
+def publisher_name(publisher: TopicEndpointInfo) -> str:
+    """Return the full name of a publisher's node."""
+    return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
 
 
 def several_publishers(node: Node, topic: str) -> str:
@@ -33,7 +39,7 @@ def several_publishers(node: Node, topic: str) -> str:
     publishers = node.get_publishers_info_by_topic(topic)
     if len(publishers) < 2:
         return ''
-    names = sorted(f'{p.node_namespace.rstrip("/")}/{p.node_name}' for p in publishers)
+    names = sorted(map(publisher_name, publishers))
     return f'{len(names)} publishers of {topic}: {", ".join(names)}; stop all but one'
 
 

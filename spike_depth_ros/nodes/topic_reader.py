@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import collections
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -49,6 +50,34 @@ class Input(NamedTuple):
     handle: Callable[[Any, int | None], object]
 
 
+class _Source:
+    """An input that is read, and which of its newest messages were handled.
+
+    Args:
+        given: The input.
+    """
+
+    def __init__(self, given: Input) -> None:
+        self.subscription, self.handle = given
+        # A message has one number and source time, whichever subscription it is taken from.
+        self.newest: collections.deque[tuple[int | None, int]] = collections.deque(
+            maxlen=2 * given.subscription.qos_profile.depth
+        )
+        self.copies: set[tuple[int | None, int]] = set()
+
+    def follow(self, before: _Source) -> None:
+        """Pass over the messages that the subscription before this one has handled."""
+        self.copies = set(before.newest)
+
+    def is_copy(self, info: dict[str, int | None]) -> bool:
+        """Tell whether a message was handled already, and remember it."""
+        identity = (info.get('publication_sequence_number'), info['source_timestamp'] or 0)
+        if identity in self.copies:
+            return True
+        self.newest.append(identity)
+        return False
+
+
 class TopicReader(threading.Thread):
     """Thread that takes the messages of a few subscriptions, and handles their events.
 
@@ -72,13 +101,43 @@ class TopicReader(threading.Thread):
     ) -> None:
         super().__init__(name='topic_reader', daemon=True)
         self._context = node.context
-        self._inputs = list(inputs)
-        self._events = [event for i in inputs for event in i.subscription.event_handlers]
         self._failed = failed
         self._stopping = threading.Event()
-        self._wait_set = rclpy_implementation.WaitSet(
-            len(self._inputs), 0, 0, 0, 0, len(self._events), node.context.handle
-        )
+        self._changing = threading.Lock()
+        self._sources = [_Source(given) for given in inputs]
+        self._successor: tuple[_Source, _Source] | None = None
+        self._watched: list[_Source] = []
+        self._watch()
+
+    def hand_over(self, subscription: Subscription, successor: Input) -> None:
+        """Let another subscription of a topic take the place of one of the inputs.
+
+        Both are waited for, and the old one is read, until a message has reached the new one. Then
+        the old one is read to its end and no more; what both have received is handled once.
+
+        Args:
+            subscription: The one that is read until then.
+            successor: The new one, of the same topic.
+        """
+        with self._changing:
+            old = next(one for one in self._sources if one.subscription is subscription)
+            self._successor = (old, _Source(successor))
+
+    def keep(self) -> None:
+        """Give a hand-over up that has not happened yet: the old subscription is read on."""
+        with self._changing:
+            self._successor = None
+
+    def reads(self, subscription: Subscription) -> bool:
+        """Tell whether messages of a subscription are handled."""
+        with self._changing:
+            return any(source.subscription is subscription for source in self._sources)
+
+    def uses(self, subscription: Subscription) -> bool:
+        """Tell whether a subscription may not yet be destroyed."""
+        with self._changing:
+            used = [*self._sources, *self._watched, *(self._successor or ())]
+            return self.is_alive() and any(one.subscription is subscription for one in used)
 
     def stop(self) -> None:
         """End the thread after the message in hand."""
@@ -90,9 +149,13 @@ class TopicReader(threading.Thread):
         """Take messages until stopped or until ROS is shut down."""
         while not self._stopping.is_set() and self._context.ok():
             try:
+                with self._changing:
+                    self._watch()
                 self._wait(WAIT_NS)
-                for source in self._inputs:
+                for source in self._sources:
                     self._drain(source)
+                with self._changing:
+                    self._take_over()
             except Exception as error:
                 if self._stopping.is_set() or not rclpy.ok(context=self._context):
                     return
@@ -103,11 +166,22 @@ class TopicReader(threading.Thread):
         """Handle the events that have happened; for handlers that need their counts now."""
         self._wait(0)
 
+    def _watch(self) -> None:
+        """Make the wait set anew where the subscriptions have changed."""
+        watched = [*self._sources, *(self._successor[1:] if self._successor else ())]
+        if watched == self._watched:
+            return
+        self._watched = watched
+        self._events = [event for one in watched for event in one.subscription.event_handlers]
+        self._wait_set = rclpy_implementation.WaitSet(
+            len(watched), 0, 0, 0, 0, len(self._events), self._context.handle
+        )
+
     def _wait(self, timeout_ns: int) -> None:
         """Wait for a message or an event, and handle the events."""
         wait_set = self._wait_set
         wait_set.clear_entities()
-        for source in self._inputs:
+        for source in self._watched:
             wait_set.add_subscription(source.subscription.handle)
         for event in self._events:
             event.add_to_wait_set(wait_set)
@@ -116,19 +190,40 @@ class TopicReader(threading.Thread):
             if event.is_ready(wait_set):
                 event.callback(event.take_data())
 
-    def _drain(self, source: Input) -> None:
-        """Take what is queued, without waiting in between."""
+    def _take_over(self) -> None:
+        """Change to the successor once a message has reached it."""
+        if self._successor is None:
+            return
+        old, new = self._successor
+        first = self._take(new)
+        if first is None:
+            return
+        self._drain(old)  # all that was published before that message, and arrived
+        new.follow(old)
+        self._sources = [new if source is old else source for source in self._sources]
+        self._successor = None
+        self._handle(new, *first)
+
+    def _take(self, source: _Source) -> tuple[Any, dict[str, int | None]] | None:
         subscription = source.subscription
-        while not self._stopping.is_set():
-            with subscription.handle:
-                taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
-            if taken is None:
-                return
-            message, info = taken
-            try:
-                source.handle(message, info.get('publication_sequence_number'))
-            except Exception as error:
-                self._failed(error, f'the handler of {subscription.topic_name}')
+        with subscription.handle:
+            taken: tuple[Any, dict[str, int | None]] | None = subscription.handle.take_message(
+                subscription.msg_type, subscription.raw
+            )
+        return taken
+
+    def _drain(self, source: _Source) -> None:
+        """Take what is queued, without waiting in between."""
+        while not self._stopping.is_set() and (taken := self._take(source)) is not None:
+            self._handle(source, *taken)
+
+    def _handle(self, source: _Source, message: Any, info: dict[str, int | None]) -> None:
+        if source.is_copy(info):
+            return
+        try:
+            source.handle(message, info.get('publication_sequence_number'))
+        except Exception as error:
+            self._failed(error, f'the handler of {source.subscription.topic_name}')
 
 
 class LossAttribution:
@@ -141,13 +236,15 @@ class LossAttribution:
     Args:
         has_event: Whether the middleware has that event; without it all losses are attributed to
             the transport.
+        before: Of the subscription that this one takes the place of; None: of none.
     """
 
-    def __init__(self, has_event: bool = True) -> None:
+    def __init__(self, has_event: bool = True, before: LossAttribution | None = None) -> None:
         self._has_event = has_event
         self._lost_before_queue = 0
         self._attributed = 0
         self._newest = 0
+        self._before = before
 
     def on_message_lost(self, event: QoSMessageLostInfo) -> None:
         """Take the event's count."""
@@ -162,9 +259,17 @@ class LossAttribution:
                 date.
 
         Returns:
-            ``queue`` where most of them were overwritten in the subscription's queue, else
-            ``transport``, also where none is missing.
+            ``resubscribing`` in front of the first message where this subscription took the place
+            of another, ``queue`` where most of them were overwritten in the subscription's queue,
+            else ``transport``, also where none is missing.
         """
+        before, self._before = self._before, None
+        if before is not None:
+            handle_events()  # what it counts from before this message is attributed hereby
+            self._attributed = self._lost_before_queue
+            self._newest = number or 0
+            # The first message of a publisher: nothing of it was missed, it may have paused.
+            return 'transport' if number in (1, before._newest + 1) else 'resubscribing'
         if number is None or not self._has_event:
             return 'transport'
         # Numbers of several publishers interleave and go back.

@@ -7,9 +7,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-LostBy = Literal['transport', 'queue']
+LostBy = Literal['transport', 'queue', 'resubscribing']
 """What lost planes before a chunk: ``transport``: the way to this process; ``queue``: the reader's
-own queue, which this process emptied too late."""
+own queue, which this process emptied too late; ``resubscribing``: a change of the subscription."""
 
 
 @dataclasses.dataclass
@@ -23,6 +23,8 @@ class PlaneAccount:
         received: Planes that arrived.
         lost_in_transport: Planes missing between stamps, on the way to this process.
         lost_in_queue: Planes missing between stamps because this process read its queue too late.
+        missed_resubscribing: Planes missing between stamps because the subscription was replaced
+            by one of another reliability.
         windowed: Planes handed out in at least one window.
         skipped_by_policy: Planes passed over on purpose (``latest``, a hop above the window,
             nobody listening).
@@ -37,6 +39,7 @@ class PlaneAccount:
     received: int = 0
     lost_in_transport: int = 0
     lost_in_queue: int = 0
+    missed_resubscribing: int = 0
     windowed: int = 0
     skipped_by_policy: int = 0
     overwritten: int = 0
@@ -48,8 +51,11 @@ class PlaneAccount:
     @property
     def dropped(self) -> int:
         """Planes that should have been in a window and were not."""
-        lost = self.lost_in_transport + self.lost_in_queue
-        return lost + self.overwritten + sum(self.refused.values())
+        return self._missing + self.overwritten + sum(self.refused.values())
+
+    @property
+    def _missing(self) -> int:
+        return self.lost_in_transport + self.lost_in_queue + self.missed_resubscribing
 
     def receive(self, planes: int) -> None:
         """Count planes that arrived."""
@@ -67,6 +73,8 @@ class PlaneAccount:
         self.gaps += 1
         if lost_by == 'queue':
             self.lost_in_queue += planes
+        elif lost_by == 'resubscribing':
+            self.missed_resubscribing += planes
         else:
             self.lost_in_transport += planes
 
@@ -77,8 +85,8 @@ class PlaneAccount:
     def check(self) -> tuple[int, int]:
         """Compare both sides of the two identities.
 
-        ``expected = received + lost_in_transport + lost_in_queue`` and ``received = windowed +
-        skipped_by_policy + overwritten + refused + pending``.
+        ``expected = received + lost_in_transport + lost_in_queue + missed_resubscribing`` and
+        ``received = windowed + skipped_by_policy + overwritten + refused + pending``.
 
         Returns:
             Left side less right side of each, planes; ``(0, 0)`` when every plane is accounted
@@ -86,6 +94,6 @@ class PlaneAccount:
         """
         placed = self.windowed + self.skipped_by_policy + self.overwritten + self.pending
         return (
-            self.expected - self.received - self.lost_in_transport - self.lost_in_queue,
+            self.expected - self.received - self._missing,
             self.received - placed - sum(self.refused.values()),
         )

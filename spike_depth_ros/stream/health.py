@@ -1,12 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the planes of a stream tell about it: the order of its bits, and its light."""
+"""What the planes of a stream tell about it: their size, the order of its bits, and its light."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
 from spike_depth_ros.stream.packing import Counts
 
@@ -18,6 +19,19 @@ SATURATED_SHARE = 0.2
 
 STRIPES_SURE = 1.15
 """A bit order is called right or wrong where one fits better than the other by this factor."""
+
+LAYOUT_BYTES = 1 << 20
+"""Bytes of a raw stream that its layout is estimated from: 84 planes of 400x250."""
+
+MAX_ROW_BYTES = 512
+"""Longest row that :func:`plane_layout` looks for."""
+
+CLEAR_PEAK = 0.1
+"""Least height of a peak of the autocorrelation, above what lies between the peaks."""
+
+ROW_PEAK_SHARE = 0.9
+PLANE_PEAK_SHARE = 0.75
+"""The first peak at least this high, as a share of the highest, is that of one row or plane."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,3 +94,71 @@ def bit_order_misfit(counts: Counts) -> float:
     if not assumed.size or (assumed.sum() == 0 and mirrored.sum() == 0):
         return 1.0
     return float((assumed.sum() + 1e-9) / (mirrored.sum() + 1e-9))
+
+
+def bit_order_fits(misfit: float) -> bool | None:
+    """Judge a misfit of :func:`bit_order_misfit`.
+
+    Returns:
+        Whether the assumed order is right; None where the picture does not tell.
+    """
+    if misfit > STRIPES_SURE:
+        return False
+    return True if misfit * STRIPES_SURE < 1 else None
+
+
+def plane_layout(data: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
+    """Estimate the size of the planes of a raw stream from how its bytes repeat.
+
+    Spikes counted by byte are alike in neighbouring rows and in consecutive planes: the
+    autocorrelation of the stream has peaks at multiples of a row, and those are highest around
+    multiples of a plane.
+
+    Args:
+        data: Bytes of consecutive planes as they are stored; :data:`LAYOUT_BYTES` are enough.
+
+    Returns:
+        Bytes of a row and rows of a plane; None where the stream does not tell.
+    """
+    spikes = np.unpackbits(data[:, None], axis=1).sum(axis=1, dtype=np.float32)
+    if len(spikes) < 4 * MAX_ROW_BYTES:
+        return None
+    spikes -= spikes.mean()
+    length = len(spikes)
+    power = np.abs(np.fft.rfft(spikes, 2 * length)) ** 2
+    repeats = np.fft.irfft(power)[: length // 2]
+    if repeats[0] <= 0:
+        return None
+    repeats = repeats / repeats[0] * (length / (length - np.arange(len(repeats))))
+    row = _first_peak(repeats[: MAX_ROW_BYTES + 2], 2, ROW_PEAK_SHARE)
+    if row is None:
+        return None
+    by_row = repeats[row::row]
+    if len(by_row) < 12:
+        return None
+    # A pixel that has fired pauses, which leaves a dent at whole planes: it is filled from both
+    # sides.
+    sides = (2 * by_row[1:-3] - by_row[:-4], 2 * by_row[3:-1] - by_row[4:])
+    filled = np.maximum(by_row[2:-2], np.minimum(*sides))
+    first = _first_peak(filled, 2, PLANE_PEAK_SHARE)
+    if first is None:
+        return None
+    return row, first + int(filled[first : first + 4].argmax()) + 3
+
+
+def _first_peak(values: npt.NDArray[np.float64], start: int, share: float) -> int | None:
+    """Find the first local maximum from ``start`` on that is nearly as high as the highest one.
+
+    Returns:
+        Its index; None where no maximum stands out.
+    """
+    inner = values[start:-1]
+    peaks = (
+        np.flatnonzero((inner > values[start - 1 : -2]) & (inner >= values[start + 1 :])) + start
+    )
+    if not peaks.size:
+        return None
+    low, high = values[start:].min(), values[peaks].max()
+    if high < CLEAR_PEAK or high - low < CLEAR_PEAK:
+        return None
+    return int(peaks[values[peaks] - low >= share * (high - low)][0])

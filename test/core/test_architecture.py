@@ -52,9 +52,10 @@ def test_each_file_is_called_from_above_or_calls_what_is_above(heading):
         above = rows[:number]
         pushed = any(calls(earlier, functions) for earlier, _ in above)
         pulled = any(calls(path, names) for _, names in above)
-        # What nodes/depth.py connects: the reader hands packets to the ingest.
-        wired = calls('spike_depth_ros/nodes/depth.py', functions) and number <= 1
-        assert pushed or pulled or wired, f'{path} follows from nothing above it'
+        # What nodes/topic_inputs.py connects: the reader hands packets to the ingest.
+        wired = number == 1 and calls('spike_depth_ros/nodes/topic_inputs.py', functions)
+        first = number == 0
+        assert first or pushed or pulled or wired, f'{path} follows from nothing above it'
 
 
 LISTS_OF_EQUALS = (

@@ -53,13 +53,14 @@ class Listener:
         return int(float(self.values('stream').get(key, 0)))
 
     def accounting(self):
-        keys = 'expected received lost_in_transport lost_in_queue windowed skipped_by_policy'
-        keys += ' overwritten refused pending'
+        keys = 'expected received lost_in_transport lost_in_queue missed_resubscribing windowed'
+        keys += ' skipped_by_policy overwritten refused pending'
         return {key: self.count(f'planes_{key}') for key in keys.split()}
 
 
 def assert_balanced(account, sent=None):
     lost = account['lost_in_transport'] + account['lost_in_queue']
+    lost += account['missed_resubscribing']
     assert account['expected'] == account['received'] + lost
     places = ('windowed', 'skipped_by_policy', 'overwritten', 'refused', 'pending')
     assert account['received'] == sum(account[place] for place in places)

@@ -15,7 +15,7 @@ pytest.importorskip('rclpy')
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import demo as demo_command
-from spike_depth_ros.nodes import demo_report
+from spike_depth_ros.nodes import demo_report, process
 from spike_depth_ros.nodes.demo_listener import Moment, Plan
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
@@ -184,6 +184,82 @@ def test_pictures_and_table_show_whether_the_scale_is_assumed(tmp_path, monkeypa
     assert captions
     assert all(caption.endswith('scale: assumed.') == (scale == 'assumed') for caption in captions)
     assert demo_report.scale_text(scale).startswith(scale or 'unknown')
+
+
+def test_without_truth_the_last_panel_is_the_uncertainty_over_depth(monkeypatch, tmp_path):
+    sheets, drawn = [], []
+    strip, panel = demo_report.pictures.strip, demo_report.pictures.uncertainty_panel
+    monkeypatch.setattr(
+        demo_report.pictures,
+        'strip',
+        lambda panels, caption: sheets.append(panels) or strip(panels, caption=caption),
+    )
+    monkeypatch.setattr(
+        demo_report.pictures,
+        'uncertainty_panel',
+        lambda image, *rest: drawn.append((image, *rest)) or panel(image, *rest),
+    )
+    depth = np.full((20, 32), 2.0, np.float32)
+    depth[0, 0] = np.inf
+    moment = Moment(64, depth, np.full_like(depth, 0.5), np.zeros((20, 32), np.uint8))
+    recording = Recording(np.zeros((796, 20, 4), np.uint8), Geometry(20, 32))
+    plan = Plan(recording, 20_000.0, 796, load_info(default_checkpoint()), 'made')
+    demo_report.draw(plan, {0: moment}, tmp_path, 'metric')
+    assert [title for _, title in sheets[0]][3] == 'uncertainty over depth (no truth here)'
+    assert all(image is not None for image, _ in sheets[0])
+    percent, high, unit = next(one for one in drawn if len(one) == 3)
+    assert (unit, high) == ('%', 25.0)
+    assert np.isnan(percent[0, 0])
+    assert (percent[1:] == 25).all()
+    truth = TrueDepth(depth[None], np.array([64]))
+    known = dataclasses.replace(plan, recording=dataclasses.replace(recording, truth=truth))
+    demo_report.draw(known, {0: moment}, tmp_path, 'metric')
+    assert [title for _, title in sheets[1]][3] == 'relative error'
+
+
+@pytest.fixture
+def raw_office(tmp_path):
+    """Raw planes of the sample, 400x250 with the least significant bit first."""
+    with np.load(process.asset('office.npz')) as sample:
+        packed = sample['packed'][:100]
+    path = tmp_path / 'office.dat'
+    path.write_bytes(np.ascontiguousarray(packed[:, ::-1]).tobytes())
+    return path
+
+
+@pytest.mark.parametrize('size', ['500x200', '400x125'])
+def test_a_wrong_sensor_size_is_named_before_anything_starts(
+    processes, tmp_path, raw_office, size
+):
+    out = tmp_path / 'out'
+    arguments = ['--stream', raw_office, '--size', size, '--rate', 20_000, '--out', out]
+    status, output = processes.run('demo', *arguments, '--checkpoint', 'absent.safetensors')
+    assert status == 1  # the checkpoint is looked for afterwards
+    warning = (
+        f'warning: office.dat: its bytes repeat as planes of 400x250 pixels do, not {size}: try '
+        '--size 400x250 (make demo ... SIZE=400x250)'
+    )
+    assert output.splitlines()[0] == warning
+    assert not (out / 'depth.log').exists()
+
+
+@pytest.mark.parametrize(
+    ('bit_order', 'text'),
+    [
+        ('little', 'office.dat: 400x250 pixels; bit order little fits the picture'),
+        ('big', 'try --bit-order little (make demo ... BIT_ORDER=little)'),
+    ],
+)
+def test_the_stripes_of_a_recording_are_looked_at_before_it_is_played(
+    processes, tmp_path, raw_office, bit_order, text
+):
+    arguments = ['--stream', raw_office, '--size', '400x250', '--bit-order', bit_order]
+    # Without a rate nothing starts.
+    status, output = processes.run('demo', *arguments, '--out', tmp_path / 'out')
+    assert status == 1
+    assert text in output.splitlines()[0]
+    assert output.startswith('warning') == (bit_order == 'big')
+    assert 'does not tell its plane rate' in output.splitlines()[1]
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,12 @@ def test_the_account_is_read_back_as_it_was_published(ingest):
     task = diagnostics.StreamTask(60.0, ACTIVE)
     for first in (0, 8, 12, 16, 20, 24, 28, 12):
         ingest.on_spikes(packet(first))
+    ingest.on_spikes(packet(48), 'resubscribing')
+    for first in (52, 56, 60, 64):
+        ingest.on_spikes(packet(first))
     status = task.status('n', ingest)
     assert diagnostics.read_account(values(status)) == ingest.account()
+    assert diagnostics.read_account(values(status)).missed_resubscribing > 0
     assert diagnostics.read_counts(values(status), 'planes_refused_')['backward'] == 4
 
 

@@ -453,7 +453,7 @@ def test_a_publisher_of_other_qos_is_reported_with_the_remedy(
     spin(lambda: 'offers other QoS' in listener.status['stream'].message, what='the report')
     status = listener.status['stream']
     assert status.level == DiagnosticStatus.ERROR
-    assert 'set spikes.reliability to best_effort' in status.message
+    assert 'set spikes.reliability to auto' in status.message
     assert 'no spikes for' in status.message
 
 

@@ -89,9 +89,16 @@ def state(node, spin, name='/spike_depth'):
     return call(node, spin, GetState, f'{name}/get_state', GetState.Request()).current_state.label
 
 
+def reliability(node, spin):
+    request = GetParameters.Request(names=['spikes.reliability'])
+    answer = call(node, spin, GetParameters, '/spike_depth/get_parameters', request)
+    return answer.values[0].string_value
+
+
 def test_the_depth_launch_file_gives_an_active_node(launch, ros_node, spin):
     process, read = launch('depth.launch.py')
     assert state(ros_node, spin) == 'active', read()
+    assert reliability(ros_node, spin) == 'auto'
     end(process, read)
 
 
@@ -191,6 +198,7 @@ def test_the_demo_launch_file_gives_depth(launch, ros_node, spin):
     process, read = launch('demo.launch.py', *arguments)
     spin(lambda: len(images) > 3, what='depth images')
     assert (images[0].width, images[0].height, images[0].encoding) == (400, 250, '32FC1')
+    assert reliability(ros_node, spin) == 'reliable'
     assert ('rviz2 is not installed, going on without it' in read()) is not bool(arguments)
     end(process, read)
 

@@ -44,6 +44,7 @@ def test_planes_lost_in_the_queue_are_not_blamed_on_the_transport():
 
 def test_every_kind_of_drop_is_listed():
     account = PlaneAccount(lost_in_transport=1, lost_in_queue=2, overwritten=4, refused={'a': 8})
+    account.missed_resubscribing = 16
     assert sum(loss.planes for loss in losses(account, PlaneAccount(), ALL)) == account.dropped
 
 

@@ -92,6 +92,9 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     ros_node, processes, depth_parameters, spin, bag, lockstep, tmp_path
 ):
     ears, live = Ears(ros_node), tmp_path / 'live'
+    live.mkdir()
+    for name in ('metrics.json', 'windows_other.csv'):
+        (live / name).write_text('of an earlier run')
     processes.start('depth', *depth_parameters(**NODE))
     processes.start('evaluation', *depth_parameters(out=live))
     spin(lambda: {STREAM, EVALUATION} <= set(ears.values), what='both nodes')
@@ -104,7 +107,11 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     spin(lambda: ears.count(STREAM, 'planes_windowed') == PLANES, what='the accounting')
     assert ears.count(STREAM, 'planes_overwritten') == 0
     assert ears.count(STREAM, 'planes_dropped') == 0
+    assert (live / 'metrics.json').read_text() == 'of an earlier run'
     processes.stop('evaluation')
+    names = {'metrics.json', 'timing.json', 'windows.csv', 'report.html'}
+    assert {file.name for file in live.iterdir()} == names
+    assert len((live / 'windows.csv').read_text().splitlines()) == windows + 1
 
     expected = read_with_ros(lockstep / 'bag', '/depth/image', Image)
     assert len(expected) == windows
@@ -157,7 +164,9 @@ def test_the_evaluation_says_what_it_lacks(ros_node, processes, depth_parameters
     spin(lambda: ears.messages[EVALUATION] == 'no depth yet', what='the model')
     processes.stop('evaluation')
     assert 'not one window came: no report' in processes.log('evaluation')
-    assert not old.exists()
+    assert f'the earlier results in {old.parent} are kept' in processes.log('evaluation')
+    assert [file.name for file in old.parent.iterdir()] == ['report.html']
+    assert old.read_text() == 'of an earlier run'
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
     processes.start('player', spikes, '--loop')
     processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
     processes.start('check_stream', '--duration', 600)
-    inspect = processes.start('inspect', 'diagnostics', '--watch', '--timeout', 60)
+    inspect = processes.start('inspection', 'diagnostics', '--watch', '--timeout', 60)
     for name in ('spike_depth', 'spike_player', 'spike_evaluation', 'check_stream'):
         assert_covered(ros_node, name, name)
     one_subcommand = {('subscribe', '/diagnostics'), ('publish', '/parameter_events')}

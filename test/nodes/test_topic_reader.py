@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Int32
@@ -55,6 +56,29 @@ def test_numbers_of_a_publisher_that_starts_again_are_no_loss():
     assert attributed([0, 0, 0], [700, 1, 2]) == ['transport'] * 3
 
 
+@pytest.mark.parametrize(
+    ('number', 'cause'),
+    [(8, 'transport'), (1, 'transport'), (9, 'resubscribing'), (3, 'resubscribing')],
+)
+def test_what_is_missing_before_the_first_message_of_a_new_subscription(number, cause):
+    before = LossAttribution()
+    assert before.cause(7, pytest.fail) == 'transport'
+    losses = LossAttribution(before=before)
+
+    def lost(count):
+        return lambda: losses.on_message_lost(SimpleNamespace(total_count=count))
+
+    assert losses.cause(number, lost(5)) == cause
+    # The event counted the five from before: what is missing now was overwritten in the queue.
+    assert losses.cause(number + 3, lost(5)) == 'queue'
+
+
+def test_without_numbers_all_that_is_missing_is_put_down_to_the_new_subscription():
+    losses = LossAttribution(has_event=False, before=LossAttribution(has_event=False))
+    causes = [losses.cause(None, lambda: None) for _ in range(2)]
+    assert causes == ['resubscribing', 'transport']
+
+
 @pytest.fixture
 def topic(ros_node):
     """A publisher, and a function that starts a reader of its topic."""
@@ -62,14 +86,7 @@ def topic(ros_node):
     publisher = ros_node.create_publisher(Int32, 'numbers', QoSProfile(depth=100))
 
     def read(handle, failed=pytest.fail):
-        subscription = ros_node.create_subscription(
-            Int32,
-            'numbers',
-            lambda message: pytest.fail('an executor handled it'),
-            QoSProfile(depth=100),
-            callback_group=ReaderGroup(),
-        )
-        readers.append(TopicReader(ros_node, [Input(subscription, handle)], failed))
+        readers.append(TopicReader(ros_node, [Input(subscribe(ros_node), handle)], failed))
         readers[-1].start()
         until(publisher.get_subscription_count)
         return readers[-1]
@@ -77,6 +94,16 @@ def topic(ros_node):
     yield publisher, read
     for reader in readers:
         reader.stop()
+
+
+def subscribe(node):
+    return node.create_subscription(
+        Int32,
+        'numbers',
+        lambda message: pytest.fail('an executor handled it'),
+        QoSProfile(depth=100),
+        callback_group=ReaderGroup(),
+    )
 
 
 def until(condition, timeout_s=10):
@@ -136,3 +163,62 @@ def test_a_reader_ends_with_ros(topic):
     rclpy.shutdown()
     reader.join(10)
     assert not reader.is_alive()
+
+
+@pytest.fixture
+def two_subscriptions(ros_node):
+    """A publisher, a running reader of one subscription, a second one, and what each handled."""
+    publisher = ros_node.create_publisher(Int32, 'numbers', QoSProfile(depth=100))
+    first, second = subscribe(ros_node), subscribe(ros_node)
+    seen = {'first': [], 'second': []}
+    reader = TopicReader(
+        ros_node,
+        [Input(first, lambda message, _: seen['first'].append(message.data))],
+        pytest.fail,
+    )
+    successor = Input(second, lambda message, _: seen['second'].append(message.data))
+    until(lambda: publisher.get_subscription_count() == 2)
+    yield publisher, reader, (first, successor), seen
+    reader.stop()
+
+
+@pytest.mark.dds
+def test_a_subscription_takes_over_and_each_message_is_handled_once(two_subscriptions):
+    publisher, reader, (first, successor), seen = two_subscriptions
+    for value in range(5):
+        publisher.publish(Int32(data=value))
+    assert publisher.wait_for_all_acked(Duration(seconds=10))  # both queues hold all five
+    reader.hand_over(first, successor)
+    assert reader.reads(first)
+    reader.start()
+    until(lambda: reader.reads(successor.subscription))
+    until(lambda: not reader.uses(first))
+    for value in range(5, 10):
+        publisher.publish(Int32(data=value))
+    until(lambda: sum(map(len, seen.values())) >= 10)
+    assert seen['first'][:5] == list(range(5))
+    assert seen['first'] + seen['second'] == list(range(10))
+    assert seen['second'][-1] == 9
+
+
+@pytest.mark.dds
+def test_a_subscription_that_receives_nothing_does_not_take_over(ros_node, topic):
+    publisher, read = topic
+    seen = []
+    reader = read(lambda message, number: seen.append(message.data))
+    first = next(s for s in ros_node.subscriptions if s.topic == 'numbers')
+    silent = ros_node.create_subscription(
+        Int32, 'silence', print, QoSProfile(depth=1), callback_group=ReaderGroup()
+    )
+    reader.hand_over(first, Input(silent, pytest.fail))
+    until(lambda: reader.uses(silent))
+    for value in range(3):
+        publisher.publish(Int32(data=value))
+    until(lambda: len(seen) == 3)
+    assert reader.reads(first)
+    assert not reader.reads(silent)
+    reader.keep()
+    until(lambda: not reader.uses(silent))
+    ros_node.destroy_subscription(silent)
+    publisher.publish(Int32(data=3))
+    until(lambda: len(seen) == 4)

@@ -46,6 +46,7 @@ ACCOUNT = {
     'received': 'received',
     'lost_in_transport': 'missing between stamps',
     'lost_in_queue': 'overwritten in the queue of the node',
+    'missed_resubscribing': 'missed while the node subscribed anew',
     'windowed': 'in a window',
     'skipped_by_policy': 'passed over on purpose',
     'overwritten': 'overwritten before their turn',

@@ -251,21 +251,27 @@ def test_a_rate_that_the_chunks_tell_frees_those_that_wait_for_it():
 
 
 def test_the_account_tells_what_does_not_add_up():
-    account = PlaneAccount(expected=10, received=6, lost_in_transport=2, lost_in_queue=1)
+    account = PlaneAccount(expected=14, received=6, lost_in_transport=2, lost_in_queue=1)
+    account.missed_resubscribing = 4
     account.windowed = 3
     account.refuse(2, 'gap')
     account.refuse(0, 'rate')
     assert account.refused == {'gap': 2}
     assert account.check() == (1, 1)
-    assert account.dropped == 5
+    assert account.dropped == 9
 
 
-@pytest.mark.parametrize(('lost_by', 'lost'), [('transport', (3, 0)), ('queue', (0, 3))])
+@pytest.mark.parametrize(
+    ('lost_by', 'lost'),
+    [('transport', (3, 0, 0)), ('queue', (0, 3, 0)), ('resubscribing', (0, 0, 3))],
+)
 def test_a_gap_is_counted_by_its_cause(lost_by, lost):
     account = PlaneAccount()
     account.lose(3, lost_by)
-    assert (account.lost_in_transport, account.lost_in_queue) == lost
+    counted = (account.lost_in_transport, account.lost_in_queue, account.missed_resubscribing)
+    assert counted == lost
     assert (account.expected, account.gaps) == (3, 1)
+    assert (account.check(), account.dropped) == ((0, 0), 3)
 
 
 def test_a_snapshot_does_not_change():

@@ -1,5 +1,8 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -27,6 +30,36 @@ def test_the_right_bit_order_fits_and_the_wrong_one_does_not(width):
 @pytest.mark.parametrize('counts', [np.full((5, 64), 7), np.arange(50).reshape(5, 10)])
 def test_a_picture_that_cannot_tell_gives_one(counts):
     assert stream_health.bit_order_misfit(counts.astype(np.uint8)) == 1.0
+
+
+@pytest.mark.parametrize(('width', 'height'), [(80, 40), (72, 24), (203, 31)])
+def test_the_size_of_planes_is_found_by_how_their_bytes_repeat(width, height):
+    packed = packing.pack(smooth_stream(width)[:, :height])
+    assert stream_health.plane_layout(packed.ravel()) == (packed.shape[2], height)
+
+
+@pytest.mark.parametrize('order', ['whole', 'from within a plane'])
+def test_the_size_of_a_real_recording_is_found(order):
+    folder = os.environ.get('SPIKE_DEPTH_DATA')
+    if not folder:
+        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
+    path = Path(folder) / 'spikes' / 'vidar_car_400x250.dat'
+    data = np.fromfile(path, np.uint8)[0 if order == 'whole' else 7777 :]
+    assert stream_health.plane_layout(data[: stream_health.LAYOUT_BYTES]) == (50, 250)
+
+
+@pytest.mark.parametrize(
+    'data',
+    [
+        np.random.default_rng(0).integers(0, 256, 100_000, dtype=np.uint8),
+        np.zeros(100_000, np.uint8),
+        packing.pack(smooth_stream()).ravel()[:1500],
+        np.zeros(0, np.uint8),
+    ],
+    ids=['noise', 'dark', 'short', 'empty'],
+)
+def test_a_stream_that_does_not_tell_its_size_gives_none(data):
+    assert stream_health.plane_layout(data) is None
 
 
 def test_light_counts_pixels():

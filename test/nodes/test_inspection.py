@@ -16,8 +16,8 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.nodes.inspect import parameter_value
-from spike_depth_ros.nodes.inspect_topics import LONGEST, plain, png_pixels, rate_text
+from spike_depth_ros.nodes.inspection import parameter_value
+from spike_depth_ros.nodes.inspection_topics import LONGEST, plain, png_pixels, rate_text
 from spike_depth_ros.nodes.process import UserError
 
 pytestmark = pytest.mark.dds
@@ -46,7 +46,7 @@ def inspect_all(processes, spin):
     def run(*commands, timeout=20, **options):
         names = [f'inspect {number}' for number in range(len(commands))]
         running = [
-            processes.start('inspect', *command, '--timeout', timeout, name=name, **options)
+            processes.start('inspection', *command, '--timeout', timeout, name=name, **options)
             for name, command in zip(names, commands, strict=True)
         ]
         spin(lambda: all(each.poll() is not None for each in running), 90, 'the end of all')
@@ -292,9 +292,9 @@ def test_diagnostics_are_a_table_with_the_worst_first(inspect, publish):
 
 def test_watching_diagnostics_ends_by_an_interrupt(processes, publish, spin, ros_node):
     publish(status_of('a: stream', DiagnosticStatus.OK, 'planes arrive'), '/diagnostics')
-    processes.start('inspect', 'diagnostics', '--watch')
+    processes.start('inspection', 'diagnostics', '--watch')
     spin(lambda: ros_node.count_subscribers('/diagnostics'), what='a subscriber')
-    processes.stop('inspect', signal.SIGINT)  # asserts that the status is 0
+    processes.stop('inspection', signal.SIGINT)  # asserts that the status is 0
 
 
 def assert_one_line(result, problem):

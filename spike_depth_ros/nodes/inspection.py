@@ -20,7 +20,7 @@ from rclpy.parameter import get_parameter_value, parameter_value_to_python
 from spike_depth_ros.arguments import count, positive
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.graph import Graph, printable
-from spike_depth_ros.nodes.inspect_topics import (
+from spike_depth_ros.nodes.inspection_topics import (
     echo,
     plain,
     print_yaml,

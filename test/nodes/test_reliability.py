@@ -1,0 +1,210 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Spikes are subscribed as reliably as they are published, and no plane is lost uncounted."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+import rclpy
+from depth_node import (
+    RATE,
+    SENSOR,
+    WIDTH,
+    Driver,
+    assert_balanced,
+    change_state,
+    moving_bars,
+    set_parameter,
+)
+from lifecycle_msgs.msg import Transition
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
+
+from spike_depth_ros.stream import packing
+
+pytestmark = pytest.mark.dds
+
+RELIABLE, BEST_EFFORT = QoSReliabilityPolicy.RELIABLE, QoSReliabilityPolicy.BEST_EFFORT
+EVERY = {'policy': 'every', 'window': 40, **SENSOR}
+
+
+@pytest.fixture
+def subscribed(ros_node):
+    """How the depth node subscribes to spikes."""
+
+    def reliabilities():
+        found = ros_node.get_subscriptions_info_by_topic('/spikes')
+        return [one.qos_profile.reliability for one in found]
+
+    return reliabilities
+
+
+@pytest.fixture
+def driver(ros_node):
+    """Driver whose publisher can be replaced by one of another reliability; stamps go on."""
+
+    class ChangingDriver(Driver):
+        def __init__(self):
+            super().__init__(ros_node)
+            self.sent = 0
+
+        def offer(self, reliability):
+            ros_node.destroy_publisher(self.publisher)
+            qos = QoSProfile(depth=100, reliability=reliability)
+            self.publisher = ros_node.create_publisher(Image, 'spikes', qos)
+
+        def send_next(self, packets=1):
+            for _ in range(packets):
+                self.send(self.sent)
+                self.sent += 40
+
+    return ChangingDriver()
+
+
+def played(processes, spin, listener, tmp_path, reliability):
+    """Play 4000 planes to a node that was started with the default reliability."""
+    path, report = tmp_path / 'bars.npz', tmp_path / 'report.json'
+    np.savez(path, packed=packing.pack(moving_bars(400)), width=WIDTH, rate_hz=float(RATE))
+    arguments = ['--loop', '--planes', 4000, '--reliability', reliability, '--report', report]
+    status, output = processes.run('player', path, *arguments)
+    assert status == 0, output
+    assert json.loads(report.read_text())['planes_sent'] == 4000
+    spin(lambda: listener.count('planes_expected') == 4000, what='the accounting')
+    assert_balanced(listener.accounting(), sent=4000)
+    assert len(listener.depth) > 0
+    assert 'offers other QoS' not in listener.status['stream'].message
+
+
+def test_a_reliable_player_gets_a_reliable_subscription(
+    processes, depth_parameters, listener, spin, tmp_path
+):
+    processes.start('depth', *depth_parameters())
+    spin(lambda: 'reliability' in listener.values('stream'), what='diagnostics')
+    assert listener.values('stream')['reliability'] == 'best_effort'  # no publisher yet
+    played(processes, spin, listener, tmp_path, 'reliable')
+    assert listener.values('stream')['reliability'] == 'reliable'
+    assert listener.values('stream')['resubscriptions'] == '1'
+    assert listener.count('planes_dropped') == 0
+
+
+def test_a_best_effort_driver_gives_depth_without_a_setting(
+    processes, depth_parameters, listener, spin, tmp_path
+):
+    processes.start('depth', *depth_parameters())
+    played(processes, spin, listener, tmp_path, 'best_effort')
+    assert listener.values('stream')['reliability'] == 'best_effort'
+    assert listener.values('stream')['resubscriptions'] == '0'
+
+
+def test_a_driver_that_changes_its_reliability_loses_nothing_uncounted(
+    depth_node, listener, spin, driver, subscribed
+):
+    depth_node(spikes__reliability='auto', **EVERY)
+    spin(lambda: RELIABLE in subscribed(), what='a reliable subscription')
+    driver.connect(spin)
+    driver.send_next(10)
+    spin(lambda: len(listener.depth) == 10, what='depth of a reliable driver')
+
+    driver.offer(BEST_EFFORT)
+    driver.send_next(3)  # no reliable subscription receives these
+    driver.connect(spin)  # once the node subscribes best effort
+    driver.send_next(10)
+    spin(lambda: len(listener.depth) == 20, what='depth of a best-effort driver')
+    spin(lambda: listener.count('planes_expected') == driver.sent, what='the accounting')
+    assert_balanced(listener.accounting(), sent=23 * 40)
+    assert listener.count('planes_missed_resubscribing') == 3 * 40
+    assert listener.count('planes_dropped') == 3 * 40
+
+    driver.offer(RELIABLE)
+    driver.connect(spin)
+
+    def sending_until_reliable():
+        if 40 * len(listener.depth) > driver.sent - 1000:  # inference keeps up
+            driver.send_next()
+        return listener.values('stream')['reliability'] == 'reliable'
+
+    spin(sending_until_reliable, what='a reliable subscription again')
+    driver.send_next(10)
+    spin(lambda: listener.count('planes_expected') == driver.sent, what='the accounting')
+    assert_balanced(listener.accounting(), sent=driver.sent)
+    assert listener.count('planes_dropped') == 3 * 40
+    assert listener.count('planes_windowed') == driver.sent - 3 * 40
+    spin(lambda: subscribed() == [RELIABLE], what='the end of the old subscription')
+
+
+def test_planes_missed_are_named_with_their_cause(depth_node, listener, spin, driver, subscribed):
+    depth_node(spikes__reliability='auto', **EVERY)
+    spin(lambda: RELIABLE in subscribed(), what='a reliable subscription')
+    driver.connect(spin)
+    driver.send_next()
+    spin(lambda: listener.count('planes_received') == 40, what='the first packet')
+    driver.offer(BEST_EFFORT)
+    driver.send_next(2)
+    driver.connect(spin)  # once the node subscribes best effort
+    driver.send_next(6)
+    text = '80 planes missed while this node subscribed anew'
+    spin(lambda: text in listener.status['stream'].message, what='the report')
+
+
+def test_a_second_publisher_of_the_same_reliability_changes_nothing(
+    ros_node, depth_node, listener, spin, driver, subscribed
+):
+    depth_node(spikes__reliability='auto', **EVERY)
+    spin(lambda: RELIABLE in subscribed(), what='a reliable subscription')
+    spin(lambda: listener.values('stream').get('reliability') == 'reliable', what='the report')
+    before = listener.values('stream')['resubscriptions']
+    ros_node.create_publisher(Image, 'spikes', QoSProfile(depth=10))
+    spin(lambda: '2 publishers of spikes' in listener.status['stream'].message, what='both')
+    reports = []
+    ros_node.create_timer(1.0, lambda: reports.append(1))  # ten looks at the publishers
+    spin(lambda: len(reports) == 2, what='two seconds')
+    assert listener.values('stream')['resubscriptions'] == before
+    assert 'differ in reliability' not in listener.status['stream'].message
+
+
+def test_a_best_effort_publisher_beside_a_reliable_one_is_heard_and_named(
+    depth_node, listener, spin, driver, subscribed
+):
+    depth_node(spikes__reliability='auto', **EVERY)
+    spin(lambda: RELIABLE in subscribed(), what='a reliable subscription')
+    other = rclpy.create_node('cheap_driver')
+    try:
+        other.create_publisher(Image, 'spikes', QoSProfile(depth=10, reliability=BEST_EFFORT))
+        text = 'subscribed best effort because of /cheap_driver; make every publisher reliable'
+        spin(lambda: text in listener.status['stream'].message, what='the report')
+        spin(lambda: BEST_EFFORT in subscribed(), what='a best-effort subscription')
+        driver.connect(spin)
+        driver.send_next(5)
+        spin(lambda: len(listener.depth) == 5, what='depth')
+        spin(lambda: subscribed() == [BEST_EFFORT], what='the end of the reliable one')
+    finally:
+        other.destroy_node()
+    spin(lambda: RELIABLE in subscribed(), what='a reliable subscription again')
+    spin(lambda: 'differ' not in listener.status['stream'].message, what='the end of the report')
+
+
+def test_a_qos_override_goes_before_the_publishers(depth_node, listener, spin, driver, subscribed):
+    override = {'qos_overrides./spikes.subscription.reliability': 'best_effort'}
+    depth_node(spikes__reliability='auto', **EVERY, **override)
+    driver.connect(spin)
+    driver.send_next(5)
+    spin(lambda: len(listener.depth) == 5, what='depth')
+    assert subscribed() == [BEST_EFFORT]
+    assert listener.values('stream')['reliability'] == 'best_effort'
+
+
+def test_another_reliability_holds_once_the_node_is_configured_again(
+    ros_node, depth_node, spin, driver, subscribed
+):
+    depth_node(spikes__reliability='reliable', **EVERY)
+    spin(lambda: subscribed() == [RELIABLE], what='a reliable subscription')
+    assert change_state(ros_node, spin, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(ros_node, spin, Transition.TRANSITION_CLEANUP)
+    assert set_parameter(ros_node, spin, 'spikes.reliability', 'best_effort').successful
+    assert change_state(ros_node, spin, Transition.TRANSITION_CONFIGURE)
+    assert change_state(ros_node, spin, Transition.TRANSITION_ACTIVATE)
+    spin(lambda: subscribed() == [BEST_EFFORT], what='a best-effort subscription')
