@@ -31,7 +31,7 @@ from std_msgs.msg import Header
 
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator
-from spike_depth_ros.nodes import diagnostics, parameters, process
+from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.losses import ActiveRemedies
 from spike_depth_ros.nodes.spike_topics import several_publishers
@@ -136,6 +136,7 @@ class SpikeDepthNode(LifecycleNode):
         )
         if info.stage == 'random':
             self.get_logger().warning('the weights are random: depth means nothing yet')
+        shared_memory.warn(self.get_logger().warning)
         return TransitionCallbackReturn.SUCCESS
 
     @_reported

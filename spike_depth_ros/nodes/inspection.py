@@ -18,7 +18,7 @@ from rcl_interfaces.msg import Parameter, ParameterValue
 from rclpy.parameter import get_parameter_value, parameter_value_to_python
 
 from spike_depth_ros.arguments import count, positive
-from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.graph import Graph, printable
 from spike_depth_ros.nodes.inspection_topics import (
     echo,
@@ -166,6 +166,7 @@ def argument_parser() -> argparse.ArgumentParser:
     argument('transition', nargs='?', choices=TRANSITIONS)
     argument = add('diagnostics', show_diagnostics, 'how long to collect')
     argument('--watch', action='store_true', help='go on until interrupted')
+    shared_memory.add_command(commands)
     return parser
 
 
@@ -173,6 +174,8 @@ def main(args: list[str] | None = None) -> int:
     """Console script ``spike_inspect``."""
     given = sys.argv if args is None else args
     options = argument_parser().parse_args(process.own_arguments(given))
+    if options.function is shared_memory.show:
+        return shared_memory.show(options)  # without DDS, which may lack that very memory
     return process.run(Graph, given, lambda graph: options.function(graph, options))
 
 

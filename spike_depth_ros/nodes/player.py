@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
-from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
 from spike_depth_ros.nodes.player_source import (
     FRAME_ID,
@@ -72,6 +72,7 @@ class SpikePlayer(Node):
 
     def play(self) -> int:
         """Publish the whole stream at its rate; the exit status."""
+        shared_memory.warn(self.get_logger().warning)
         self._wait_for_subscriber()
         if self._source.pipe is not None:
             self._wait_for_writer(self._source.pipe)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import ctypes
-import fcntl
 import os
 import signal
 import sys
@@ -26,9 +25,9 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
-from spike_depth_ros.nodes import internal_errors
+from spike_depth_ros.nodes import internal_errors, shared_memory
 
-SHARED_MEMORY = Path('/dev/shm')
+SHARED_MEMORY = shared_memory.FOLDER
 SEGMENT_BYTES = 268_435_456
 """Shared memory of one publishing process under our DDS profiles (config/dds)."""
 
@@ -82,14 +81,8 @@ def dds_environment(
     )
     if given:
         return {}, []
-    warnings = []
-    stale = stale_segments(folder)
-    if stale:
-        size = sum(path.stat().st_blocks * 512 for path in stale) / 1e6
-        warnings.append(
-            f'{len(stale)} shared-memory segments of processes that are gone hold {size:.0f} MB: '
-            f'rm {" ".join(str(path) for path in stale[:4])}{" ..." if len(stale) > 4 else ""}'
-        )
+    left = shared_memory.warning(folder)
+    warnings = [left] if left else []
     needed = publishers * SEGMENT_BYTES
     try:
         usage = os.statvfs(folder)
@@ -170,25 +163,6 @@ def at_lower_priority(function: Callable[[], ResultT], warn: Callable[[str], obj
         1, 'lower_priority', initializer=lower_priority, initargs=(warn,)
     ) as pool:
         return pool.submit(function).result()
-
-
-def stale_segments(folder: Path = SHARED_MEMORY) -> list[Path]:
-    """Fast DDS data segments whose process is gone.
-
-    A living process holds a lock on its segment's ``_el`` companion file.
-    """
-    stale = []
-    for lock in sorted(folder.glob('fastrtps_*_el')):
-        segment = lock.with_name(lock.name.removesuffix('_el'))
-        if 'port' in lock.name or not segment.exists():
-            continue
-        try:
-            with lock.open('rb') as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            stale.append(segment)
-        except OSError:
-            continue
-    return stale
 
 
 def shared_file(name: str) -> Path:

@@ -55,10 +55,11 @@ class Processes:
         return self._running.pop(name).returncode, self.log(name)
 
     def stop(self, name, number=signal.SIGINT):
-        process = self._running.pop(name)
+        process = self._running[name]  # kept until it has ended: a failure kills the rest
         if process.poll() is None:
             process.send_signal(number)
         assert process.wait(30) == 0, f'{name} ended with {process.returncode}: {self.log(name)}'
+        del self._running[name]
 
     def stop_all(self):
         for name in list(self._running):
@@ -96,7 +97,7 @@ def spin(ros_node):
     """Handle callbacks until a condition holds; fails after a while."""
     import rclpy
 
-    def until(condition, timeout=20.0, what='the condition'):
+    def until(condition, timeout=60.0, what='the condition'):
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, f'{what} did not come true in {timeout} s'

@@ -373,7 +373,7 @@ def test_the_model_is_changed_in_the_running_node_without_a_lost_window(
     assert set_parameter(ros_node, spin, 'checkpoint', str(copy)).successful
     spin(lambda: listener.values('model').get('checkpoint') == str(copy), what='the other model')
     assert player.poll() is None  # it changed while the stream ran
-    spin(lambda: len(listener.depth) == 150, timeout=40, what='every window')
+    spin(lambda: len(listener.depth) == 150, what='every window')
     stamps = np.array([stamp_ns(image.header.stamp) for image in listener.depth])
     assert processes.finish('player')[0] == 0
     assert set(np.diff(stamps)) == {128 * PERIOD}

@@ -106,3 +106,5 @@ def test_cycles_of_transitions_hold_no_more_threads_files_or_topics(
         if number in (3, 11):
             seen.append((held(node.pid), entities(ros_node)))
     assert seen[0] == seen[1]
+    gone = {'/spikes', '/camera_info', '/depth/image', '/spikes/image'}
+    spin(lambda: not gone & set(entities(ros_node)), what='the end of the topics')

@@ -1,6 +1,5 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import fcntl
 import os
 import re
 import signal
@@ -43,18 +42,6 @@ def test_too_little_shared_memory_falls_back_with_a_warning(tmp_path, name):
 def test_a_profile_of_the_user_is_left_alone(monkeypatch, tmp_path):
     monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', 'mine.xml')
     assert process.dds_environment(PROFILE, 2, folder=tmp_path) == ({}, [])
-
-
-@pytest.mark.usefixtures('no_profile')
-def test_segments_without_a_living_process_are_named(tmp_path):
-    for name in ('fastrtps_dead', 'fastrtps_alive', 'fastrtps_port7411'):
-        (tmp_path / name).write_bytes(bytes(5000))
-        (tmp_path / f'{name}_el').touch()
-    with (tmp_path / 'fastrtps_alive_el').open('rb') as held:
-        fcntl.flock(held, fcntl.LOCK_SH)
-        assert process.stale_segments(tmp_path) == [tmp_path / 'fastrtps_dead']
-        _, warnings = process.dds_environment(PROFILE, 0, folder=tmp_path)
-    assert f'rm {tmp_path / "fastrtps_dead"}' in warnings[0]
 
 
 def memory_table(tmp_path, kilobytes):

@@ -75,7 +75,7 @@ def played(processes, spin, listener, tmp_path, reliability):
     assert json.loads(report.read_text())['planes_sent'] == 4000
     spin(lambda: listener.count('planes_expected') == 4000, what='the accounting')
     assert_balanced(listener.accounting(), sent=4000)
-    assert len(listener.depth) > 0
+    spin(lambda: listener.depth, what='depth')
     assert 'offers other QoS' not in listener.status['stream'].message
 
 

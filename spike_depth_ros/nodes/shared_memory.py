@@ -1,0 +1,170 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Shared memory that killed processes left behind, and ``spike_inspect shared-memory`` to free it.
+
+Fast DDS keeps a segment per publishing process and small ports in ``/dev/shm``. Each has a file
+beside it (``_el``, ``_sl``) that its owner locks with ``flock``, and the kernel unlocks when the
+owner ends in whatever way. Writers map the port of a reader without a lock. A file is in use while
+its lock is held or any process maps it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import functools
+import itertools
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path('/dev/shm')
+"""Where Linux mounts shared memory."""
+
+FREE_COMMAND = 'spike_inspect shared-memory --free'
+
+NEW_S = 1.0
+"""Files younger than this are taken as in use: their owner may not have locked them yet."""
+
+_NAME = re.compile(r'(?:sem\.)?(fastrtps_(?:port\d+|[0-9a-f]{16}))(?:_el|_sl|_mutex)?')
+_LOCKS = ('_el', '_sl')
+
+
+def left_behind(folder: Path = FOLDER, ports: bool = True) -> dict[str, list[Path]]:
+    """Return the files of Fast DDS that no living process uses, by their segment or port.
+
+    Files of other users are left out. Of a port, mappings are seen in this process's own PID
+    namespace alone.
+
+    Args:
+        folder: Where shared memory is mounted.
+        ports: Whether to look at ports too. Each is locked for an instant, in which a process
+            that starts could not take it up.
+    """
+    return dict(_unused(folder, functools.cache(_mapped_names), ports))
+
+
+def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
+    """Remove the files that :func:`left_behind` returns.
+
+    Returns:
+        What was removed, by segment or port.
+    """
+    freed = {}
+    for name, files in _unused(folder, _mapped_names, ports=True):
+        # Locks last: with a lock gone and its segment there, a new owner would take up the old.
+        for path in sorted(files, key=lambda path: path.name.endswith(_LOCKS)):
+            path.unlink(missing_ok=True)
+        freed[name] = files
+    return freed
+
+
+def warning(folder: Path = FOLDER) -> str:
+    """Return one line with what killed processes left behind; empty if there is no segment.
+
+    Ports take 0.2 MB each, and the next process that needs one takes it up.
+    """
+    found = left_behind(folder, ports=False)
+    return _report(found, folder) if found else ''
+
+
+def warn(log: Callable[[str], object]) -> None:
+    """Log :func:`warning`, if there is anything to warn of."""
+    if text := warning():
+        log(text)
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the sub-parsers of ``spike_inspect``."""
+    summary = 'List the shared memory that killed processes left behind, or free it'
+    command = commands.add_parser('shared-memory', help=summary, description=summary)
+    command.add_argument('--free', action='store_true', help='remove what no process uses')
+    command.set_defaults(function=show)
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print what was left behind; with ``--free``, remove it."""
+    found = left_behind()
+    if not found:
+        print(f'killed processes left no shared memory in {FOLDER}')
+    elif options.free:
+        before = _size(found)
+        free()
+        print(f'freed {(before - _size(found)) / 1e6:.1f} MB of shared memory in {FOLDER}')
+    else:
+        for name, files in found.items():
+            print(f'{name}: {_size({name: files}) / 1e6:.1f} MB')
+        print(_report(found, FOLDER))
+    return 0
+
+
+def _report(found: dict[str, list[Path]], folder: Path) -> str:
+    return (
+        f'killed processes left {_size(found) / 1e6:.1f} MB of shared memory in {folder}; to free '
+        f'it: {FREE_COMMAND}'
+    )
+
+
+def _size(found: dict[str, list[Path]]) -> int:
+    """Return the bytes that files take; none where they are gone."""
+    total = 0
+    for path in itertools.chain.from_iterable(found.values()):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_blocks * 512
+    return total
+
+
+def _unused(
+    folder: Path, mapped_names: Callable[[], set[str]], ports: bool
+) -> Iterator[tuple[str, list[Path]]]:
+    """Yield segments and ports that nobody uses, each locked until the next is asked for."""
+    named = [(match[1], path) for path in _files(folder) if (match := _NAME.fullmatch(path.name))]
+    for name, group in itertools.groupby(sorted(named), key=lambda pair: pair[0]):
+        files = [path for _, path in group]
+        with contextlib.ExitStack() as locks:
+            if (
+                (ports or not name.startswith('fastrtps_port'))
+                and all(_is_old_and_ours(path) for path in files)
+                and all(_lock(path, locks) for path in files if path.name.endswith(_LOCKS))
+                and mapped_names().isdisjoint(path.name for path in files)
+            ):
+                yield name, files
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []  # no shared memory here
+
+
+def _is_old_and_ours(path: Path) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return os.geteuid() in (0, status.st_uid) and not 0 <= time.time() - status.st_mtime < NEW_S
+
+
+def _lock(path: Path, locks: contextlib.ExitStack) -> bool:
+    """Lock a file as its owner would; False where that is held."""
+    try:
+        file = locks.enter_context(path.open('rb'))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _mapped_names() -> set[str]:
+    """Return the names of Fast DDS's files that processes map, where that can be read."""
+    names: set[str] = set()
+    for maps in Path('/proc').glob('[0-9]*/maps'):
+        with contextlib.suppress(OSError):  # it ended, or is another user's
+            text = maps.read_text(errors='replace')
+            names.update(re.findall(r'/((?:sem\.)?fastrtps_\w+)', text))
+    return names

@@ -1,0 +1,191 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What killed processes leave in shared memory: reported, freed, and nothing else touched."""
+
+import fcntl
+import mmap
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from depth_node import SENSOR, assert_balanced, moving_bars
+
+from spike_depth_ros.nodes import process, shared_memory
+from spike_depth_ros.stream import packing
+
+FREED = 'fastrtps_00000000000000aa'
+LOCKED = 'fastrtps_00000000000000bb'
+MAPPED = 'fastrtps_00000000000000cc'
+NEW = 'fastrtps_00000000000000dd'
+PORT, SHARED_PORT, LONE_PORT = 'fastrtps_port7411', 'fastrtps_port7412', 'fastrtps_port7413'
+OTHERS = ('sem.mp-1', 'fastrtps_', 'fastrtps_port1_el_', 'my_fastrtps_port1')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Files as Fast DDS leaves them, made a minute ago but for one segment."""
+    names = [part for name in (FREED, LOCKED, MAPPED, NEW) for part in (name, f'{name}_el')]
+    names += [PORT, f'{PORT}_el', f'sem.{PORT}_mutex', SHARED_PORT, f'{SHARED_PORT}_sl', LONE_PORT]
+    for name in (*names, *OTHERS):
+        path = tmp_path / name
+        path.write_bytes(bytes(0 if name.endswith(('_el', '_sl')) else 5000))
+        if NEW not in name:
+            minute_ago = path.stat().st_mtime - 60
+            os.utime(path, (minute_ago, minute_ago))
+    return tmp_path
+
+
+@pytest.fixture
+def in_use(folder):
+    """A lock held on one segment and on one port, and another segment mapped."""
+    with (
+        (folder / f'{LOCKED}_el').open('rb') as exclusive,
+        (folder / f'{SHARED_PORT}_sl').open('rb') as shared,
+        (folder / MAPPED).open('r+b') as file,
+        mmap.mmap(file.fileno(), 0),
+    ):
+        fcntl.flock(exclusive, fcntl.LOCK_EX)
+        fcntl.flock(shared, fcntl.LOCK_SH)
+        yield
+
+
+@pytest.mark.usefixtures('in_use')
+def test_only_what_nobody_locks_or_maps_is_freed(folder):
+    assert set(shared_memory.left_behind(folder)) == {FREED, PORT, LONE_PORT}
+    before = {path.name for path in folder.iterdir()}
+    assert set(shared_memory.free(folder)) == {FREED, PORT, LONE_PORT}
+    gone = {FREED, f'{FREED}_el', PORT, f'{PORT}_el', f'sem.{PORT}_mutex', LONE_PORT}
+    assert {path.name for path in folder.iterdir()} == before - gone
+    assert shared_memory.left_behind(folder) == {}
+
+
+@pytest.mark.usefixtures('in_use')
+def test_the_warning_tells_the_size_of_segments_and_the_command(folder, monkeypatch):
+    monkeypatch.delenv('FASTRTPS_DEFAULT_PROFILES_FILE')
+    _, warnings = process.dds_environment(Path('profile.xml'), 0, folder)
+    expected = f'killed processes left 0.0 MB of shared memory in {folder}; to free it: '
+    assert warnings == [expected + 'spike_inspect shared-memory --free']
+    shared_memory.free(folder)
+    assert process.dds_environment(Path('profile.xml'), 0, folder)[1] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs root to make files of another user')
+def test_files_of_another_user_are_left_to_them(folder, monkeypatch):
+    os.chown(folder / FREED, 12345, 12345)
+    monkeypatch.setattr(shared_memory.os, 'geteuid', lambda: 54321)
+    assert shared_memory.left_behind(folder) == {}
+    monkeypatch.setattr(shared_memory.os, 'geteuid', lambda: 12345)
+    os.chown(folder / f'{FREED}_el', 12345, 12345)
+    assert set(shared_memory.left_behind(folder)) == {FREED}
+
+
+def test_a_machine_without_shared_memory_has_nothing_left_behind(tmp_path):
+    assert shared_memory.left_behind(tmp_path / 'absent') == {}
+
+
+def files_of(started):
+    """The files in shared memory that a process maps."""
+    maps = Path(f'/proc/{started.pid}/maps').read_text()
+    return {Path(path) for path in re.findall(r'/dev/shm/fastrtps_\w+', maps)}
+
+
+def segments(files):
+    return {path for path in files if 'port' not in path.name}
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / 'bars.dat'
+    path.write_bytes(packing.pack(moving_bars(400)).tobytes())
+    return [path, '--size', '64x48', '--rate', '20000', '--loop']
+
+
+@pytest.mark.dds
+def test_what_a_killed_node_left_is_reported_by_node_and_player_and_freed(
+    processes, depth_parameters, depth_node, listener, spin, recording
+):
+    # Alone in its domain: Fast DDS frees the segments of dead processes that a living one knows.
+    alone = os.environ | {'ROS_DOMAIN_ID': str(200 + os.getpid() % 30)}
+    killed = processes.start('depth', name='killed', env=alone)
+    spin(lambda: 'on cpu by onnx' in processes.log('killed'), what='the node to be killed')
+    left = files_of(killed)
+    (segment,) = segments(left)
+    killed.kill()
+    assert processes.finish('killed')[0] == -signal.SIGKILL
+    assert segment.exists()
+
+    depth_node(**SENSOR)
+    player = processes.start('player', *recording)
+    spin(lambda: len(listener.depth) > 3, what='depth')
+    for name in ('depth', 'player'):
+        (line,) = [line for line in processes.log(name).splitlines() if 'processes left' in line]
+        assert re.search(r'\[WARN\].* left \d+\.\d MB of shared memory in /dev/shm; to free', line)
+        assert line.endswith(shared_memory.FREE_COMMAND)
+    status, output = processes.run('inspection', 'shared-memory')
+    assert status == 0
+    assert re.search(rf'^{segment.name}: 2[678]\d\.\d MB$', output, re.MULTILINE)
+    assert segment.exists()
+
+    living = files_of(player)
+    status, output = processes.run('inspection', 'shared-memory', '--free')
+    assert (status, output.split()[0]) == (0, 'freed')
+    assert float(output.split()[1]) > 260
+    assert not [path for path in left - living if path.exists()]
+    assert not [path for path in living if not path.exists()]
+    assert segment not in {
+        path for files in shared_memory.left_behind().values() for path in files
+    }
+    seen = len(listener.depth)
+    spin(lambda: len(listener.depth) > seen + 3, what='more depth')
+    assert_balanced(listener.accounting())
+    assert listener.count('planes_lost_in_transport') == 0
+
+
+@pytest.mark.dds
+def test_the_files_of_a_killed_node_stay_while_a_player_uses_them(
+    processes, depth_parameters, listener, spin, recording
+):
+    parameters = depth_parameters(spikes__reliability='reliable', **SENSOR)
+    node = processes.start('depth', *parameters, name='killed')
+    player = processes.start('player', *recording)
+    spin(lambda: len(listener.depth) > 3, what='depth')
+    shared = files_of(node) & files_of(player)
+    assert segments(shared)
+    assert shared - segments(shared)
+    player.send_signal(signal.SIGSTOP)  # or its Fast DDS would soon tidy up by itself
+    node.kill()
+    assert processes.finish('killed')[0] == -signal.SIGKILL
+    assert processes.run('inspection', 'shared-memory', '--free')[0] == 0
+    assert not [path for path in shared if not path.exists()]
+
+    player.send_signal(signal.SIGCONT)
+    processes.start('depth', *parameters)
+    seen = len(listener.depth)
+    spin(lambda: len(listener.depth) > seen + 3, timeout=60, what='depth of the next node')
+    spin(lambda: not [path for path in segments(files_of(player)) if not path.exists()])
+
+
+@pytest.mark.dds
+def test_a_node_goes_on_with_the_next_player_after_one_was_killed(
+    processes, depth_node, listener, spin, recording
+):
+    depth_node(input_timeout_s=0.5, **SENSOR)
+    player = processes.start('player', *recording, name='killed')
+    spin(lambda: len(listener.depth) > 3, what='depth')
+    player.kill()
+    assert processes.finish('killed')[0] == -signal.SIGKILL
+    spin(lambda: 'no spikes for' in listener.status['stream'].message, what='the report')
+    seen = len(listener.depth)
+    processes.start('player', *recording)
+    spin(lambda: len(listener.depth) > seen + 3, what='depth of the next player')
+    # The time between the two counts as lost, or as a restart if it is above 10 s.
+    spin(
+        lambda: listener.count('planes_lost_in_transport') + listener.count('restarts') > 0,
+        what='the planes between the two',
+    )
+    assert_balanced(listener.accounting())
