@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.stream import packing
+from spike_depth_ros.video.spiking import QUANTA, LinearLight, integrate_and_fire, to_quanta
 from spike_training.scenes import textures
 from spike_training.scenes.ray_caster import Box, Camera, Cylinder, Ellipsoid, Scene, Shape
 from spike_training.scenes.textures import Texture
-from spike_training.sensor.simulator import SpikeSimulator
 
 HEIGHT, WIDTH, FX = 250, 400, 400.0
 RATE_HZ = 20_000.0
@@ -95,8 +96,11 @@ def luminance(scene: Scene, planes: int = PLANES) -> Iterator[npt.NDArray[np.flo
 
 def spikes(scene: Scene, planes: int = PLANES) -> npt.NDArray[np.uint8]:
     """The sample's packed planes ``[planes, height, width / 8]`` uint8, ``little``."""
-    camera = SpikeSimulator(HEIGHT, WIDTH, np.random.default_rng(SEED))
-    return np.concatenate([camera.step(light) for light in luminance(scene, planes)])
+    charge = np.random.default_rng(SEED).integers(0, QUANTA, (HEIGHT, WIDTH), dtype=np.int32)
+    images = (image for few in luminance(scene, planes) for image in few)
+    light = (LinearLight(1, to_quanta(np, image)) for image in images)
+    fired = np.empty((HEIGHT, WIDTH), np.bool_)
+    return np.stack([packing.pack(fired) for _ in integrate_and_fire(np, charge, light, fired)])
 
 
 def true_depth(scene: Scene, plane: int) -> npt.NDArray[np.uint16]:

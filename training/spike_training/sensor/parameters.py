@@ -17,22 +17,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from spike_depth_ros.video.spiking import Array, Mode
 from spike_training.errors import ConfigError
-
-Mode = Literal['keep', 'reset']
-"""What a spike leaves of the charge: what exceeds the threshold, or nothing."""
 
 NORMAL_STD = math.sqrt(8 * (256**2 - 1) / 12)
 """Standard deviation of the whole numbers that :func:`normals` draws."""
-
-Array = Any
-"""A numpy array or a tensor: both understand what is done with them here."""
 
 _NUMPY_DEVICE = 'cpu'
 _LOW = 0xFFFFFFFF
