@@ -42,8 +42,9 @@ import torch
 
 from benchmarks import report
 from spike_depth_ros.stream import packing
-from spike_training.sensor import exposure
+from spike_depth_ros.video.spiking import QUANTA
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
+from spike_training.sensor.exposure import initial_charge
 from spike_training.sensor.parameters import IDEAL, Sensor
 
 HEIGHT, WIDTH = 250, 400
@@ -98,8 +99,12 @@ def check(planes: int) -> tuple[np.ndarray, np.ndarray]:
         AssertionError: More than one spike in 10,000 differs; rounding explains fewer.
     """
     light, knots = scene(1, planes)
-    charge = exposure.phases(torch.tensor([0]), HEIGHT, WIDTH)[0].numpy() / (1 << 24)
-    images = exposure.plane_luminance(light, knots)[0].double().numpy()
+    charge = initial_charge(torch.tensor([0]), HEIGHT, WIDTH)[0].numpy() / QUANTA
+    at = np.arange(planes)
+    low = np.searchsorted(knots, at, 'right') - 1
+    share = ((at - np.take(knots, low)) / np.diff(knots)[low])[:, None, None]
+    ends = light[0].double().numpy()
+    images = ends[low] * (1 - share) + ends[low + 1] * share
     ours = SpikeCamera(HEIGHT, WIDTH, torch.tensor([0])).expose(light, knots)[0].numpy()
     differing = (packing.unpack(ours, WIDTH) != plain_loop(images, charge)).mean()
     assert differing < 1e-4, f'{differing:.2%} of the pixels of ours and of the plain loop differ'
@@ -110,7 +115,7 @@ def works(batch: int, planes: int, device: str) -> dict[str, Callable[[], object
     light, knots = scene(batch, planes)
     light = light.to(device)
     still = light[:, :1].expand(-1, 2, -1, -1).contiguous()
-    keys = torch.arange(batch, device=device)
+    seeds = torch.arange(batch, device=device)
     cameras = {
         'keep': IDEAL,
         'reset': Sensor('reset'),
@@ -119,13 +124,13 @@ def works(batch: int, planes: int, device: str) -> dict[str, Callable[[], object
     }
 
     def of(sensor: Sensor, shown: torch.Tensor, at: list[int]) -> Callable[[], object]:
-        camera = SpikeCamera(HEIGHT, WIDTH, keys, sensor)
+        camera = SpikeCamera(HEIGHT, WIDTH, seeds, sensor)
         return lambda: camera.expose(shown, at)
 
     return {
         **{name: of(sensor, light, knots) for name, sensor in cameras.items()},
         'still': of(IDEAL, still, [0, planes]),
-        'counts': lambda: simulate_counts(light, knots, keys, MISMATCH),
+        'counts': lambda: simulate_counts(light, knots, seeds, MISMATCH),
     }
 
 

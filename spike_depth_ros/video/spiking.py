@@ -1,41 +1,145 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of light to packed spike planes, fast enough for a live stream.
+"""Integrate and fire: light to spikes, the one implementation of live and of simulated sensors.
 
-Every pixel gathers charge, fires where the charge reaches the threshold, and keeps what is left
-over (Chen et al., "Self-Supervised Mutual Learning for Dynamic Scene Reconstruction of Spiking
-Camera", Eq. 1). Charge is counted in whole quanta of 2**-24 thresholds: none is lost, however
-long the stream runs and wherever it is cut.
+Every pixel gathers charge, fires where the charge reaches the threshold, and keeps what exceeds it
+(Chen et al., "Self-Supervised Mutual Learning for Dynamic Scene Reconstruction of Spiking Camera",
+Eq. 1). Charge is counted in whole quanta of 2**-24 thresholds, as finely as float32 resolves
+luminance near 1: none is lost, however long the stream runs and wherever it is cut.
+
+The functions work on numpy arrays or on tensors: ``xp`` is the module ``numpy`` or ``torch``, of
+which they use what both have under one name. This module imports numpy alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.video.light import Light
 
-QUANTA = 1 << 24
+Array: TypeAlias = Any
+"""An array of the namespace: numpy.ndarray or torch.Tensor."""
+
+Mode = Literal['keep', 'reset']
+"""What a spike leaves of the charge: what exceeds the threshold, or nothing."""
+
+QUANTUM_BITS = 24
+QUANTA = 1 << QUANTUM_BITS
 """Quanta of charge in one threshold."""
+
+
+class LinearLight(NamedTuple):
+    """Light of consecutive planes that changes linearly.
+
+    Attributes:
+        planes: Number of planes.
+        quanta: Charge that the first plane adds, ``[..., H, W]`` int32.
+        slope: Quanta that each plane adds more than the one before, the same shape; None: equal.
+    """
+
+    planes: int
+    quanta: Array
+    slope: Array = None
+
+
+class Noise(Protocol):
+    """Noise of a sensor from plane to plane."""
+
+    def set_light(self, light: LinearLight) -> None:
+        """Set the light of the planes that follow."""
+
+    def disturb(self, plane: int) -> Array:
+        """Add noise to the charge, and return the charge as the plane's comparison sees it."""
+
+
+def to_quanta(xp: Any, light: Array) -> Array:
+    """Convert light to whole quanta of charge, rounded to the nearest.
+
+    Args:
+        xp: Array namespace.
+        light: Thresholds per plane, 0 to 1, float32.
+
+    Returns:
+        The same shape, int32.
+    """
+    scaled = light * QUANTA
+    return xp.asarray(xp.round(scaled, out=scaled), dtype=xp.int32)
+
+
+def linear_light(xp: Any, before: Array, after: Array, planes: int) -> LinearLight:
+    """Return the planes between two images.
+
+    Args:
+        xp: Array namespace.
+        before: Light of the first plane, ``[..., H, W]`` float32 thresholds per plane, 0 to 1.
+        after: Light one past the last plane.
+        planes: Number of planes, 1 or more.
+    """
+    # Conversion rounds towards zero: light never leaves the range between the two images.
+    slope = xp.asarray((after - before) * (QUANTA / planes), dtype=xp.int32)
+    return LinearLight(planes, to_quanta(xp, before), slope)
+
+
+def integrate_and_fire(
+    xp: Any,
+    charge: Array,
+    light: Iterable[LinearLight],
+    spikes: Array,
+    mode: Mode = 'keep',
+    noise: Noise | None = None,
+) -> Iterator[int]:
+    """Expose pixels to light, plane by plane.
+
+    Args:
+        xp: Array namespace.
+        charge: Charge of the pixels, ``[..., H, W]`` int32 quanta; updated in place.
+        light: What they are exposed to; ``quanta`` are overwritten.
+        spikes: Receives the pixels that fire in the plane, ``[..., H, W]`` bool.
+        mode: What a spike leaves of the charge.
+        noise: Noise, which acts on ``charge``; None: none.
+
+    Yields:
+        Number of the plane, from 0 on, once ``spikes`` holds it.
+    """
+    threshold = xp.asarray(QUANTA, dtype=xp.int32)
+    scratch = None if noise is None else xp.empty_like(charge)
+    plane = 0
+    for planes, quanta, slope in light:
+        if noise is not None:
+            noise.set_light(LinearLight(planes, quanta, slope))
+        for _ in range(planes):
+            charge += quanta
+            compared = charge if noise is None else noise.disturb(plane)
+            xp.greater_equal(compared, QUANTA, out=spikes)
+            if mode == 'reset':
+                charge *= ~spikes
+            elif noise is None:
+                charge &= QUANTA - 1  # what exceeds the threshold is below one threshold
+            else:
+                charge -= xp.multiply(spikes, threshold, out=scratch)
+            yield plane
+            plane += 1
+            if slope is not None:
+                quanta += slope
 
 
 class IntegrateAndFire:
     """A spike camera without noise that keeps its charge from call to call.
 
     Args:
-        charge: What the pixels hold at the start, ``[height, width]`` quanta, 0 to below one
-            threshold. Equal pixels with equal charge would fire in the same planes for ever: see
-            :meth:`shuffled`.
+        charge: Initial charge, ``[height, width]`` quanta, 0 to below one threshold. Equal pixels
+            of equal charge fire in the same planes for ever: see :meth:`shuffled`.
 
     Raises:
         ValueError: A charge out of that range.
     """
 
-    def __init__(self, charge: npt.NDArray[np.int32]) -> None:
+    def __init__(self, charge: npt.NDArray[np.integer[Any]]) -> None:
         if charge.size and not (charge.min() >= 0 and charge.max() < QUANTA):
             raise ValueError(
                 f'charge from {charge.min()} to {charge.max()} quanta: expected 0 to {QUANTA - 1}'
@@ -44,12 +148,12 @@ class IntegrateAndFire:
 
     @classmethod
     def shuffled(cls, height: int, width: int, seed: int | list[int] = 0) -> IntegrateAndFire:
-        """A camera whose pixels begin with random charge."""
+        """Return a camera of random initial charge."""
         rng = np.random.default_rng(seed)
         return cls(rng.integers(0, QUANTA, (height, width), dtype=np.int32))
 
     def expose(self, before: Light, after: Light, planes: int) -> PackedPlanes:
-        """Exposes the sensor while the light goes linearly from one image to another.
+        """Expose the sensor while the light goes linearly from one image to another.
 
         Args:
             before: Light of the first plane, ``[height, width]`` thresholds per plane, 0 to 1: the
@@ -64,21 +168,18 @@ class IntegrateAndFire:
             ValueError: Images of another size, light not between 0 and 1, or no planes.
         """
         _check(before, after, self._charge.shape, planes)
-        light = np.rint(before * np.float32(QUANTA)).astype(np.int32)
-        # Conversion rounds towards zero: light never leaves the range between the two images.
-        slope = ((after - before) * np.float32(QUANTA / planes)).astype(np.int32)
-        charge = self._charge
-        spikes = np.empty((planes, *charge.shape), np.bool_)
-        for plane in spikes:
-            charge += light
-            np.greater_equal(charge, QUANTA, out=plane)
-            charge &= QUANTA - 1
-            light += slope
-        return packing.pack(spikes.view(np.uint8))
+        height, width = self._charge.shape
+        row = (width + 7) // 8
+        padded = np.zeros((height, row * 8), np.bool_)
+        packed = np.empty((planes, height * row), np.uint8)
+        light = linear_light(np, before, after, planes)
+        for plane in integrate_and_fire(np, self._charge, [light], padded[:, :width]):
+            packed[plane] = np.packbits(padded.reshape(-1), bitorder='little')
+        return packed.reshape(planes, height, row)
 
 
 def cut(before: Light, after: Light, planes: int, size: int) -> Iterator[tuple[Light, Light, int]]:
-    """Cuts a long exposure into short ones of the same light, to save memory.
+    """Cut a long exposure into short ones of the same light, to save memory.
 
     Args:
         before: Light of the first plane, ``[height, width]``.
@@ -87,7 +188,7 @@ def cut(before: Light, after: Light, planes: int, size: int) -> Iterator[tuple[L
         size: Planes in a part at most.
 
     Yields:
-        What :meth:`IntegrateAndFire.expose` takes.
+        Arguments of :meth:`IntegrateAndFire.expose`.
     """
     low, left = 0, before
     while low < planes:
@@ -97,8 +198,8 @@ def cut(before: Light, after: Light, planes: int, size: int) -> Iterator[tuple[L
         low, left = high, right
 
 
-def regrouped(blocks: Iterable[PackedPlanes], size: int) -> Iterator[PackedPlanes]:
-    """The same planes in blocks of one size; the last one may be smaller."""
+def regroup(blocks: Iterable[PackedPlanes], size: int) -> Iterator[PackedPlanes]:
+    """Return the same planes in blocks of one size; the last one may be smaller."""
     waiting: list[PackedPlanes] = []
     held = 0
     for block in blocks:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The streams that ship with the package, and the command that writes them."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -16,9 +17,13 @@ from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.sample import sample
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.scenes.render import render
+from spike_training.scenes.world import World
 from spike_training.simulation.archive import MARGIN, sharpest_pair, write_archive
+from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
 
-OFFICE = Path(spike_depth_ros.__file__).parent / 'assets' / 'office.npz'
+ASSETS = Path(spike_depth_ros.__file__).parent / 'assets'
+OFFICE, STREET = ASSETS / 'office.npz', ASSETS / 'street.npz'
 REAL = os.environ.get('SPIKE_DEPTH_DATA')
 RATE = 3000.0
 PER_FRAME = 100  # a folder of frames has 30 a second
@@ -72,12 +77,28 @@ def test_a_stream_goes_from_one_frame_to_the_next(recording, tmp_path, capsys):
         ('made.npz', {'frame': 5}, 'frame is 5: expected 0 to 4 in folder/made'),
         ('made.npz', {'frame': -1}, 'frame is -1: expected 0 to 4'),
         ('made.npz', {'size': 'large'}, "size is 'large': expected WIDTHxHEIGHT"),
+        ('made.npz', {'style': 'road'}, '1 data sets and style road: expected one data set'),
     ],
 )
 def test_wrong_settings_get_one_line(recording, tmp_path, out, settings, message):
     with pytest.raises(ConfigError, match=message):
         sample(tmp_path / out, recording, **settings)
     assert not (tmp_path / out).exists()
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({}, '0 data sets and style None: expected one data set, --data.NAME PATH, or one style'),
+        ({'style': 'road', 'index': -1}, 'index is -1, expected 0 to'),
+        ({'style': 'road', 'planes': 0}, 'planes is 0: expected a number above 0'),
+        ({'style': 'road', 'size': '0x3'}, 'width is 0: expected a number above 0'),
+    ],
+)
+def test_wrong_settings_of_a_generated_scene_get_one_line(tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        sample(tmp_path / 'made.npz', **settings)
+    assert not (tmp_path / 'made.npz').exists()
 
 
 def test_archives_have_the_same_bytes_each_time(tmp_path):
@@ -113,3 +134,74 @@ def test_the_office_is_what_the_command_makes(tmp_path):
         # Elsewhere a processor may round the flow's last bit otherwise.
         wrong = np.unpackbits(made['packed'] ^ committed['packed']).mean()
     assert wrong < 1e-3
+
+
+# A generated scene
+
+
+def test_the_street_ships_with_its_depth():
+    street = open_recording(STREET)
+    assert (street.geometry.width, street.geometry.height) == (400, 250)
+    assert (street.rate_hz, len(street.planes)) == (20_000.0, 400)
+    assert street.truth is not None
+    np.testing.assert_array_equal(street.truth.planes, np.arange(0, 400, DEPTH_EVERY))
+    assert np.isfinite(street.truth.depth).mean() > 0.8
+    assert 2 < np.nanmin(street.truth.depth) < 4
+    assert 60 < np.nanmax(street.truth.depth) <= 65
+    rate = packing.unpack(street.planes, 400).mean(axis=0)
+    low, median, high = np.percentile(rate, [1, 50, 99])
+    assert 0.02 < low < 0.8 * median < median < 0.4
+    assert 1.2 * median < high < 0.9
+    assert STREET.stat().st_size <= 8 << 20
+
+
+def test_the_street_is_what_the_command_makes(one_thread, tmp_path):
+    sample(tmp_path / 'street.npz', style='road')
+    with np.load(tmp_path / 'street.npz') as made, np.load(STREET) as committed:
+        assert sorted(made.files) == sorted(committed.files)
+        for name in set(made.files) - {'packed', 'depth'}:
+            np.testing.assert_array_equal(made[name], committed[name])
+        # Elsewhere a processor may round the last bit of light and depth otherwise.
+        assert (made['depth'] != committed['depth']).mean() < 1e-3
+        wrong = np.unpackbits(made['packed'] ^ committed['packed']).mean()
+    assert wrong < 1e-4
+
+
+def test_depth_and_light_of_a_stream_are_those_of_its_plane(one_thread):
+    scene = World(0, 'road', 'test').sample(0)
+    stream = scene_stream(scene, 50, 80, 60, 2000.0)
+    assert stream['packed'].shape == (60, 50, 10)
+    focal = float(scene.focal[0]) * 80
+    np.testing.assert_allclose(stream['K'], [[focal, 0, 39.5], [0, focal, 24.5], [0, 0, 1]])
+    np.testing.assert_array_equal(stream['depth_planes'], [0, 20, 40])
+    spikes = packing.unpack(stream['packed'], 80)
+    for plane, millimetres in zip((0, 20, 40), stream['depth'], strict=True):
+        exact = render(scene.later(plane / 2000), 50, 80, 'cpu').depth[0].numpy()
+        known = exact <= 65
+        np.testing.assert_array_equal(millimetres > 0, known)
+        np.testing.assert_allclose(millimetres[known] / 1000, exact[known], rtol=2.6e-4)
+    # The rate around a plane looks like the scene at that plane rather than at another one.
+    light = [
+        render(scene.later(at / 2000), 50, 80, 'cpu').luminance[0].numpy()
+        for at in range(0, 60, 5)
+    ]
+    for plane in (10, 45):
+        rate = spikes[plane - 10 : plane + 10].mean(0).ravel()
+        alike = [np.corrcoef(rate, np.clip(image, 0, 3).ravel())[0, 1] for image in light]
+        assert abs(5 * int(np.argmax(alike)) - plane) <= 5
+
+
+def test_nothing_moves_half_a_pixel_between_rendered_images(one_thread, monkeypatch):
+    scene = World(0, 'road', 'test').sample(0)
+    seen = []
+
+    def watched(scenes, *size):
+        seen.append((float(scenes.eye[0, 2]), render(scenes, *size)))
+        return seen[-1][1]
+
+    monkeypatch.setattr('spike_training.simulation.scene_stream.render', watched)
+    scene_stream(scene, 50, 80, 60, 2000.0)
+    along = sorted({way: image.flow.norm(dim=1).max() for way, image in seen}.items())
+    speed = float(scene.drift[0, 2])
+    for (way, flow), (next_way, _) in itertools.pairwise(along):
+        assert float(flow) * (next_way - way) / speed <= 0.51

@@ -13,16 +13,16 @@ import numpy.testing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive_sensor import naive_spikes, plane_quanta, quanta_of
 
 torch = pytest.importorskip('torch')
 
 from spike_depth_ros.stream import packing  # noqa: E402
-from spike_depth_ros.video.spiking import IntegrateAndFire  # noqa: E402
+from spike_depth_ros.video.spiking import QUANTA, IntegrateAndFire  # noqa: E402
 from spike_training.sensor import camera as camera_module  # noqa: E402
 from spike_training.sensor.camera import SpikeCamera, simulate_counts  # noqa: E402
-from spike_training.sensor.exposure import count_spikes, phases, plane_luminance  # noqa: E402
+from spike_training.sensor.exposure import count_spikes, initial_charge  # noqa: E402
 from spike_training.sensor.parameters import Sensor  # noqa: E402
-from spike_training.sensor.simulator import QUANTA, SpikeSimulator  # noqa: E402
 
 EVERYTHING = Sensor(
     dark_current=300,
@@ -45,26 +45,13 @@ SENSORS = (
 )
 
 
-def keys(*numbers: int) -> torch.Tensor:
+def seeds(*numbers: int) -> torch.Tensor:
     return torch.tensor(numbers, dtype=torch.int64)
-
-
-def naive(light: np.ndarray, charge: np.ndarray, mode: str = 'keep') -> np.ndarray:
-    """Spikes by one pixel and one plane at a time, in whole quanta; nothing packed."""
-    spikes = np.zeros(light.shape, np.uint8)
-    for place in np.ndindex(light.shape[1:]):
-        held = int(charge[place])
-        for plane in range(len(light)):
-            held += round(float(light[(plane, *place)]) * QUANTA)
-            if held >= QUANTA:
-                held = held - QUANTA if mode == 'keep' else 0
-                spikes[(plane, *place)] = 1
-    return spikes
 
 
 def steady(level: float, planes: int, size: tuple[int, int], sensor: Sensor) -> np.ndarray:
     """Spikes under constant light, unpacked, ``[planes, height, width]``."""
-    camera = SpikeCamera(*size, keys(1), sensor)
+    camera = SpikeCamera(*size, seeds(1), sensor)
     light = torch.full((1, 2, *size), level)
     return packing.unpack(camera.expose(light, [0, planes])[0].numpy(), size[1])
 
@@ -87,17 +74,19 @@ def test_without_noise_it_equals_the_naive_loop_bit_for_bit(
     camera = SpikeCamera(*shape[2:], numbers, Sensor(mode), bit_order=bit_order)
     before = camera.charge.numpy()
     packed = camera.step(torch.from_numpy(light)).numpy()
-    expected = [naive(one, held, mode) for one, held in zip(light, before, strict=True)]
+    expected = [
+        naive_spikes(quanta_of(one), held, mode) for one, held in zip(light, before, strict=True)
+    ]
     npt.assert_array_equal(packed, packing.pack(np.stack(expected), bit_order))
 
 
-def test_it_equals_the_simulator_and_the_live_camera() -> None:
+def test_between_knots_it_equals_the_naive_loop_and_the_live_camera() -> None:
     light = torch.rand((1, 3, 9, 21), generator=torch.Generator().manual_seed(1))
     knots = [0, 7, 40]
-    held = phases(keys(5), 9, 21)[0].numpy()
-    planes = plane_luminance(light, knots)[0].numpy()
-    packed = SpikeCamera(9, 21, keys(5)).expose(light, knots)[0].numpy()
-    npt.assert_array_equal(packed, SpikeSimulator.charged(held).step(planes))
+    held = initial_charge(seeds(5), 9, 21)[0].numpy()
+    packed = SpikeCamera(9, 21, seeds(5)).expose(light, knots)[0].numpy()
+    expected = naive_spikes(plane_quanta(light[0].numpy(), knots), held)
+    npt.assert_array_equal(packing.unpack(packed, 21), expected)
     live = IntegrateAndFire(held)
     parts = [
         live.expose(light[0, k].numpy(), light[0, k + 1].numpy(), end - first)
@@ -111,8 +100,8 @@ def test_it_equals_the_simulator_and_the_live_camera() -> None:
 def test_counts_are_those_of_the_planes(sensor: Sensor, planes: int) -> None:
     light = torch.rand((2, 3, 5, 11), generator=torch.Generator().manual_seed(2))
     knots = [0, 11, planes]
-    packed = SpikeCamera(5, 11, keys(3, 4), sensor).expose(light, knots).numpy()
-    counts, lengths = simulate_counts(light, knots, keys(3, 4), sensor)
+    packed = SpikeCamera(5, 11, seeds(3, 4), sensor).expose(light, knots).numpy()
+    counts, lengths = simulate_counts(light, knots, seeds(3, 4), sensor)
     for one, found in zip(packed, counts.numpy(), strict=True):
         expected, planes_per_bin = packing.bin_counts(one, 11)
         npt.assert_array_equal(found, expected)
@@ -125,7 +114,7 @@ def test_tiles_of_rows_change_nothing(sensor: Sensor, monkeypatch) -> None:
     found = []
     for pixels in (1 << 16, 30, 13, 1):
         monkeypatch.setattr(camera_module, '_TILE', pixels)
-        camera = SpikeCamera(7, 13, keys(1, 2), sensor)
+        camera = SpikeCamera(7, 13, seeds(1, 2), sensor)
         counts, _ = camera.count(light, [0, 20, 40])
         found.append((camera.expose(light, [0, 20, 40]), counts))
     for planes, counts in found[1:]:
@@ -135,15 +124,15 @@ def test_tiles_of_rows_change_nothing(sensor: Sensor, monkeypatch) -> None:
 
 def test_the_ideal_sensor_counts_as_training_does() -> None:
     light = torch.rand((2, 2, 5, 11), generator=torch.Generator().manual_seed(2))
-    counts, _ = simulate_counts(light, [0, 64], keys(3, 4))
-    expected, _ = count_spikes(light, [0, 64], phases(keys(3, 4), 5, 11))
+    counts, _ = simulate_counts(light, [0, 64], seeds(3, 4))
+    expected, _ = count_spikes(light, [0, 64], initial_charge(seeds(3, 4), 5, 11))
     npt.assert_array_equal(counts, expected)
 
 
 @pytest.mark.parametrize('sensor', SENSORS)
 def test_neither_batch_nor_cuts_change_a_recording(sensor: Sensor) -> None:
     light = torch.rand((3, 24, 6, 13), generator=torch.Generator().manual_seed(3))
-    numbers = keys(10, 11, 12)
+    numbers = seeds(10, 11, 12)
     whole = SpikeCamera(6, 13, numbers, sensor).step(light)
     alone = [SpikeCamera(6, 13, numbers[k : k + 1], sensor).step(light[k, None]) for k in range(3)]
     npt.assert_array_equal(whole, torch.cat(alone))
@@ -159,13 +148,13 @@ def test_neither_batch_nor_cuts_change_a_recording(sensor: Sensor) -> None:
 def test_the_arithmetic_of_gpus_gives_the_same(sensor: Sensor, bit_order) -> None:
     light = torch.rand((2, 3, 6, 13), generator=torch.Generator().manual_seed(4)) * 1.2
 
-    def run(library: camera_module._Library) -> torch.Tensor:
-        camera = SpikeCamera(6, 13, keys(1, 2), sensor, bit_order=bit_order)
-        camera._library = library
+    def run(namespace: object) -> torch.Tensor:
+        camera = SpikeCamera(6, 13, seeds(1, 2), sensor, bit_order=bit_order)
+        camera._xp = namespace
         counts, _ = camera.count(light, [0, 20, 40])
         return torch.cat([camera.expose(light, [0, 20, 40]).flatten(), counts.flatten()])
 
-    npt.assert_array_equal(run(camera_module.TORCH), run(camera_module.NUMPY))
+    npt.assert_array_equal(run(torch), run(np))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
@@ -173,7 +162,7 @@ def test_the_arithmetic_of_gpus_gives_the_same(sensor: Sensor, bit_order) -> Non
 def test_a_gpu_gives_the_same(sensor: Sensor) -> None:
     light = torch.rand((2, 3, 6, 13), generator=torch.Generator().manual_seed(4))
     found = [
-        SpikeCamera(6, 13, keys(1, 2).to(device), sensor)
+        SpikeCamera(6, 13, seeds(1, 2).to(device), sensor)
         .expose(light.to(device), [0, 20, 40])
         .cpu()
         for device in ('cpu', 'cuda')
@@ -184,7 +173,7 @@ def test_a_gpu_gives_the_same(sensor: Sensor) -> None:
 
 def test_rate_is_linear_in_luminance_and_charge_is_conserved() -> None:
     light = torch.linspace(0, 1, 101).expand(1, 2, 20, 101)
-    camera = SpikeCamera(20, 101, keys(1))
+    camera = SpikeCamera(20, 101, seeds(1))
     before = camera.charge.double() / QUANTA
     counts, _ = camera.count(light, [0, 200], bins=1)
     spikes = counts[:, 0].double()
@@ -196,7 +185,7 @@ def test_rate_is_linear_in_luminance_and_charge_is_conserved() -> None:
 
 def test_a_plane_gathers_its_luminance_in_whole_quanta() -> None:
     light = torch.rand((1, 1, 20, 101), generator=torch.Generator().manual_seed(5)) * 0.1
-    camera = SpikeCamera(20, 101, keys(1))
+    camera = SpikeCamera(20, 101, seeds(1))
     before = camera.charge.long()
     fired = packing.unpack(camera.step(light)[0].numpy(), 101)
     gathered = (light.double() * QUANTA).round().long()[:, 0]
@@ -207,7 +196,7 @@ def test_reset_gives_intervals_of_threshold_over_luminance_rounded_up() -> None:
     levels = np.array([1, 0.75, 0.5, 0.375, 0.3, 0.2, 0.125, 0.07], np.float32)
     light = torch.from_numpy(levels).expand(1, 2, 3, 8)
     spikes = packing.unpack(
-        SpikeCamera(3, 8, keys(1), Sensor('reset')).expose(light, [0, 200])[0].numpy(), 8
+        SpikeCamera(3, 8, seeds(1), Sensor('reset')).expose(light, [0, 200])[0].numpy(), 8
     )
     for column, level in enumerate(levels):
         for row in range(3):
@@ -223,18 +212,18 @@ def test_threshold_and_gain_scale_the_rate() -> None:
 
 def test_saturation_fires_in_every_plane_and_leaves_nothing_behind() -> None:
     for sensor in (Sensor(), Sensor(electrons=50), Sensor(read_noise=0.1)):
-        camera = SpikeCamera(4, 8, keys(1), sensor)
+        camera = SpikeCamera(4, 8, seeds(1), sensor)
         bright = camera.step(torch.full((1, 50, 4, 8), 3.0))
         # A comparison may miss once: then the pixel is full.
         assert (packing.unpack(bright[0].numpy(), 8).sum(0) >= 49).all()
         dark = camera.step(torch.zeros((1, 50, 4, 8)))
         assert (packing.unpack(dark[0].numpy(), 8).sum(0) <= 1).all()
-    ideal = SpikeCamera(4, 8, keys(1))
+    ideal = SpikeCamera(4, 8, seeds(1))
     assert (ideal.step(torch.full((1, 50, 4, 8), 3.0)) == 255).all()
 
 
 def test_noise_does_not_fill_a_pixel_beyond_saturation() -> None:
-    camera = SpikeCamera(8, 16, keys(1), Sensor(electrons=10))
+    camera = SpikeCamera(8, 16, seeds(1), Sensor(electrons=10))
     camera.step(torch.full((1, 300, 8, 16), 0.99))
     assert camera.charge.max() < 2 * QUANTA
 
@@ -305,22 +294,22 @@ def test_shot_noise_follows_the_light() -> None:
     for first, last in ((0.0, 0.6), (0.6, 0.0), (0.3, 0.3)):
         light = torch.stack([torch.full((40, 40), level) for level in (first, last)])[None]
         sensor = Sensor(electrons=electrons)
-        counts, _ = SpikeCamera(40, 40, keys(1), sensor).count(light, [0, planes], bins=2)
+        counts, _ = SpikeCamera(40, 40, seeds(1), sensor).count(light, [0, planes], bins=2)
         # 120 thresholds of 20 electrons.
         spread = counts.double().sum(1).std()
         assert spread == pytest.approx(math.sqrt(0.3 * planes / electrons), rel=0.1)
 
 
-def test_recordings_of_one_chip_share_its_pixels() -> None:
+def test_recordings_of_one_sensor_share_its_pixels() -> None:
     sensor = Sensor(response_mismatch=0.2)
     light = torch.full((2, 2, 20, 20), 0.5)
-    shared, _ = simulate_counts(light, [0, 100], keys(1, 2), sensor, keys(7), bins=1)
-    own, _ = simulate_counts(light, [0, 100], keys(1, 2), sensor, bins=1)
+    shared, _ = simulate_counts(light, [0, 100], seeds(1, 2), sensor, seeds(7), bins=1)
+    own, _ = simulate_counts(light, [0, 100], seeds(1, 2), sensor, bins=1)
     first, second = shared[:, 0].double().flatten(1)
     assert torch.corrcoef(torch.stack([first, second]))[0, 1] > 0.95
     assert abs(torch.corrcoef(own[:, 0].double().flatten(1))[0, 1]) < 0.2
-    with pytest.raises(ValueError, match='2 chips for 3 recordings'):
-        SpikeCamera(4, 4, keys(1, 2, 3), sensor, keys(1, 2))
+    with pytest.raises(ValueError, match='2 sensors for 3 recordings'):
+        SpikeCamera(4, 4, seeds(1, 2, 3), sensor, seeds(1, 2))
 
 
 @pytest.mark.parametrize('value', [-0.01, math.nan])
@@ -328,11 +317,11 @@ def test_luminance_that_is_no_light_is_refused(value: float) -> None:
     light = torch.full((1, 2, 3, 4), 0.5)
     light[0, 1, 2, 3] = value
     with pytest.raises(ValueError, match='expected 0 or more'):
-        SpikeCamera(3, 4, keys(1)).step(light)
+        SpikeCamera(3, 4, seeds(1)).step(light)
 
 
 def test_other_sizes_and_knots_are_refused() -> None:
-    camera = SpikeCamera(3, 4, keys(1))
+    camera = SpikeCamera(3, 4, seeds(1))
     with pytest.raises(ValueError, match=r'expected \[1, images, 3, 4\]'):
         camera.step(torch.zeros((1, 2, 4, 4)))
     for knots in ([0], [1, 5], [0, 5, 5]):

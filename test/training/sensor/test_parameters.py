@@ -85,7 +85,7 @@ def test_saturated_pixels_gather_one_threshold() -> None:
     assert (gathered == 1).all()
 
 
-def test_chips_differ_and_do_not_depend_on_their_batch() -> None:
+def test_sensors_differ_and_do_not_depend_on_their_batch() -> None:
     kind = Sensor(response_mismatch=0.1, dark_current=100, dark_spread=0.4, hot_pixels=0.1)
     three = kind.pixels(torch.tensor([1, 2, 3]), 10, 12)
     alone = kind.pixels(torch.tensor([2]), 10, 12)

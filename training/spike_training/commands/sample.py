@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-from spike_training.scenes import sample_scene
+from spike_training.scenes.world import World
+from spike_training.settings.config import Style
 from spike_training.simulation.archive import sharpest_pair, stream_between, write_archive
 from spike_training.simulation.bag import choose_clip
 from spike_training.simulation.clip_camera import (
@@ -18,6 +22,7 @@ from spike_training.simulation.clip_camera import (
     frame_clips,
     parse_size,
 )
+from spike_training.simulation.scene_stream import scene_stream
 
 
 def sample(
@@ -25,6 +30,9 @@ def sample(
     data: dict[str, str] | None = None,
     clip: str = '',
     frame: int | None = None,
+    style: Style | None = None,
+    index: int = 0,
+    planes: int = 400,
     size: str = '400x250',
     rate: float = 20_000.0,
     mean_rate: float = 0.2,
@@ -33,22 +41,25 @@ def sample(
 ) -> None:
     """Write a short stream with its depth as one .npz archive, which player and demo play.
 
-    Without data: 20 ms of a generated street. With data: what an ideal spike camera sees from one
-    frame of a recording to the next, with the measured depth of both, and 64 planes more at
-    either end.
+    With data: what an ideal spike camera sees from one frame of a recording to the next, with the
+    measured depth of both, and 64 planes more at either end. With a style: a generated scene in
+    motion, with its exact depth every 20 planes; it is one of split test, never trained on.
 
     Args:
         out: The archive to write, .npz (docs/wire_format.md).
         data: One data set by name: --data.office folder:PATH. See docs/data_sets.md.
-        clip: Which recording of the data set, by name; needed where it has several.
-        frame: Number of the first frame; if not given, that of the sharpest pair of neighbouring
-            frames with much depth.
-        size: With data: width and height of the sensor in pixels.
-        rate: With data: planes per second.
+        clip: With data: which recording of the data set, by name; needed where it has several.
+        frame: With data: number of the first frame; if not given, that of the sharpest pair of
+            neighbouring frames with much depth.
+        style: Kind of generated scene: indoor, road, home, outdoor, hall, office (docs/world.md).
+        index: With a style: number of the scene, 0 or more.
+        planes: With a style: number of planes.
+        size: Width and height of the sensor in pixels.
+        rate: Planes per second.
         mean_rate: With data: share of the planes in which a pixel fires, on average over the
             recording.
         interpolation: With data: between the frames along optical flow, or linear: blended.
-        seed: With data: of the charge that pixels begin with.
+        seed: With data: of the charge that pixels begin with; with a style: of the scenes.
 
     Raises:
         ConfigError: A setting cannot be used.
@@ -56,23 +67,44 @@ def sample(
     """
     if out.suffix != '.npz':
         raise ConfigError(f'{out}: expected a file that ends with .npz')
-    make_folder(out.parent)
-    if data is None:
-        write_archive(out, sample_scene.street_stream())
-        print(f'{out}: written')
-        return
-    if len(data) != 1:
-        raise ConfigError(f'{len(data)} data sets: expected one, --data.NAME PATH')
+    sources = list((data or {}).items())
+    if len(sources) + (style is not None) != 1:
+        raise ConfigError(
+            f'{len(sources)} data sets and style {style}: expected one data set, '
+            '--data.NAME PATH, or one style, --style road'
+        )
     width, height = parse_size(size)
-    settings = CameraSettings(
-        height, width, rate, mean_rate=mean_rate, interpolation=interpolation, seed=seed
-    )
-    ((name, where),) = data.items()
-    chosen = choose_clip(frame_clips(name, where), clip)
-    first = sharpest_pair(chosen) if frame is None else frame
-    if not 0 <= first < len(chosen) - 1:
-        raise ConfigError(f'frame is {first}: expected 0 to {len(chosen) - 2} in {chosen.name}')
-    stream = stream_between(ClipCamera(chosen, settings), first)
+    if style is not None:
+        stream, shown = _generated(style, seed, index, (height, width), planes, rate)
+    else:
+        settings = CameraSettings(
+            height, width, rate, mean_rate=mean_rate, interpolation=interpolation, seed=seed
+        )
+        chosen = choose_clip(frame_clips(*sources[0]), clip)
+        first = sharpest_pair(chosen) if frame is None else frame
+        if not 0 <= first < len(chosen) - 1:
+            raise ConfigError(
+                f'frame is {first}: expected 0 to {len(chosen) - 2} in {chosen.name}'
+            )
+        stream = stream_between(ClipCamera(chosen, settings), first)
+        shown = f'around frames {first} and {first + 1} of {chosen.name}'
+    make_folder(out.parent)
     write_archive(out, stream)
-    count = len(stream['packed'])
-    print(f'{out}: {count} planes around frames {first} and {first + 1} of {chosen.name}')
+    print(f'{out}: {len(stream["packed"])} planes {shown}')
+
+
+def _generated(
+    style: Style, seed: int, index: int, size: tuple[int, int], planes: int, rate: float
+) -> tuple[dict[str, npt.NDArray[Any]], str]:
+    """Return the stream of a generated scene, and its description."""
+    height, width = size
+    numbers = {'planes': planes, 'rate': rate, 'height': height, 'width': width}
+    for name, value in numbers.items():
+        if not value > 0:
+            raise ConfigError(f'{name} is {value}: expected a number above 0')
+    try:
+        scene = World(seed, style, 'test').sample(index)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    stream = scene_stream(scene, height, width, planes, rate)
+    return stream, f'of scene {index} of style {style}, seed {seed}'

@@ -23,7 +23,7 @@ from spike_training.sampling.procedural import exposure_gain
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.transforms import TRANSFORMS, Transform
 from spike_training.sensor.camera import SpikeCamera
-from spike_training.sensor.exposure import count_spikes, phases
+from spike_training.sensor.exposure import count_spikes, initial_charge
 from spike_training.sensor.interpolation import FlowInterpolator, Interpolator, interpolate
 
 MEAN_RATE = 0.2
@@ -178,7 +178,9 @@ class ClipSource(LabelledSource):
             one = torch.ones(1, dtype=torch.int32, device=self.device)
             return torch.zeros(shape, dtype=torch.uint8, device=self.device), one
         exposed, knots, key = self._exposed(number, image, placement, planes)
-        return count_spikes(exposed, knots, phases(key, self.height, self.width), self.bins)
+        return count_spikes(
+            exposed, knots, initial_charge(key, self.height, self.width), self.bins
+        )
 
     def _exposed(
         self, number: int, image: Rgb, placement: Placement, planes: int

@@ -23,7 +23,7 @@ from spike_training.sampling.sample import Batch
 from spike_training.scenes.drawing import draw
 from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Array, Scenes
-from spike_training.sensor.exposure import LONGEST_BIN, count_spikes, phases
+from spike_training.sensor.exposure import LONGEST_BIN, count_spikes, initial_charge
 
 FRAME_LEVELS = 1 << 16
 """Levels of a frame camera from dark to what saturates the spike camera."""
@@ -119,7 +119,9 @@ class ConditionSource(ProceduralSource):
             self._segments(planes, condition),
         )
         light = flickering(light, knots, scenes.flicker, rate_hz)
-        phase = phases(torch.from_numpy(scenes.phase).to(self.device), self.height, self.width)
+        phase = initial_charge(
+            torch.from_numpy(scenes.phase).to(self.device), self.height, self.width
+        )
         # Bins longer than can be counted at once are counted in parts, which lie edge to edge.
         parts = -(-condition.planes // (self.bins * LONGEST_BIN))
         counts, lengths = count_spikes(light, knots, phase, self.bins * windows * parts)

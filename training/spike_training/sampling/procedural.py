@@ -21,7 +21,7 @@ from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Array, Scenes
 from spike_training.scenes.world import World
 from spike_training.sensor.camera import SpikeCamera
-from spike_training.sensor.exposure import count_spikes, phases
+from spike_training.sensor.exposure import count_spikes, initial_charge
 
 SEGMENTS = 4
 """Of a window, between whose ends light is linear."""
@@ -216,7 +216,7 @@ class ProceduralSource:
 
     def _counts(self, light: Tensor, knots: list[int], keys: Tensor) -> tuple[Tensor, Tensor]:
         """What the sensors count in the bins of a window, and the planes of each bin."""
-        phase = phases(keys, self.height, self.width)
+        phase = initial_charge(keys, self.height, self.width)
         return count_spikes(light, knots, phase, self.bins)
 
     def _camera(self, keys: Tensor) -> SpikeCamera:

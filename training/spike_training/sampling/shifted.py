@@ -85,12 +85,12 @@ class ShiftedSource(ProceduralSource):
         return flickering(light, knots, scenes.flicker, self.rate_hz), knots
 
     def _counts(self, light: Tensor, knots: list[int], keys: Tensor) -> tuple[Tensor, Tensor]:
-        return simulate_counts(light, knots, keys, self.look.sensor, self._chips(), self.bins)
+        return simulate_counts(light, knots, keys, self.look.sensor, self._sensor_ids(), self.bins)
 
     def _camera(self, keys: Tensor) -> SpikeCamera:
-        return SpikeCamera(self.height, self.width, keys, self.look.sensor, self._chips())
+        return SpikeCamera(self.height, self.width, keys, self.look.sensor, self._sensor_ids())
 
-    def _chips(self) -> Tensor:
+    def _sensor_ids(self) -> Tensor:
         return torch.tensor([self.seed], device=self.device)
 
 

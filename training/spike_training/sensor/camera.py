@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The batched spike camera: luminance in, packed planes or counts out, on any device.
 
-The arithmetic of :mod:`spike_training.sensor.simulator`, in whole quanta of charge, with all a
-:class:`spike_training.sensor.parameters.Sensor` has. What is switched off costs nothing.
+Integrate and fire (:mod:`spike_depth_ros.video.spiking`) for batches, with all that a
+:class:`spike_training.sensor.parameters.Sensor` has. Defects that are switched off cost nothing.
 
-A recording is a function of its key: neither the batch it is simulated in nor the device nor the
-calls it is cut into change it (the device: but for rounding, see :mod:`.sensor`).
+A recording is a function of its seed: neither the batch it is simulated in nor the device nor the
+calls it is cut into change it (the device: except for rounding, see :mod:`.parameters`).
 
 Tensors on the CPU are worked on through numpy, which shares their memory: its comparisons are six
 times as fast as torch's, and it packs bits.
@@ -17,8 +17,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,14 +25,19 @@ import torch
 from torch import Tensor
 
 from spike_depth_ros.stream.chunk import BitOrder
+from spike_depth_ros.video.spiking import (
+    QUANTA,
+    Array,
+    LinearLight,
+    integrate_and_fire,
+    linear_light,
+    to_quanta,
+)
 from spike_training.sensor import exposure
 from spike_training.sensor.parameters import IDEAL, NORMAL_STD, Pixels, Sensor, hashes, normals
-from spike_training.sensor.simulator import QUANTA
 
 _Part = tuple[slice, slice]
 """Recordings and rows."""
-Array = Any
-"""A numpy array or a tensor: both understand what is done with them here."""
 
 _NOISE, _SHOT, _READ = 16, 17, 18
 _STEP = 16
@@ -46,67 +50,57 @@ _GATHER: dict[BitOrder, int] = {
 }
 
 
-def _pack_numpy(spikes: Array, out: Array, bit_order: BitOrder) -> None:
-    flat = spikes.reshape(-1)  # rows are whole bytes
-    out[...] = np.packbits(flat, bitorder=bit_order).reshape(out.shape)
+def _shared(xp: Any, tensor: Tensor) -> Array:
+    """Return the array of the namespace that shares a tensor's memory."""
+    return tensor.numpy() if xp is np else tensor
 
 
-def _pack_torch(spikes: Array, out: Array, bit_order: BitOrder) -> None:
-    out[...] = (spikes.view(torch.int64) * _GATHER[bit_order]) >> 56
-
-
-@dataclass(frozen=True)
-class _Library:
-    """The functions of numpy or torch that the camera writes into given arrays with."""
-
-    at_least: Callable[..., Array]
-    add: Callable[..., Array]
-    multiply: Callable[..., Array]
-    shared: Callable[[Tensor], Array]
-    number: Callable[[int], Any]
-    pack: Callable[[Array, Array, BitOrder], None]
-
-
-NUMPY = _Library(np.greater_equal, np.add, np.multiply, Tensor.numpy, np.int32, _pack_numpy)
-TORCH = _Library(torch.ge, torch.add, torch.mul, lambda tensor: tensor, int, _pack_torch)
+def _pack(xp: Any, spikes: Array, out: Array, bit_order: BitOrder) -> None:
+    """Pack spikes whose rows are whole bytes."""
+    if xp is np:
+        out[...] = np.packbits(spikes.reshape(-1), bitorder=bit_order).reshape(out.shape)
+    else:
+        out[...] = (spikes.view(torch.int64) * _GATHER[bit_order]) >> 56
 
 
 class SpikeCamera:
-    """Some recordings at once; charge stays from call to call, so that they come in pieces.
+    """Spike camera of a batch of recordings, which keeps its charge from call to call.
 
     Args:
         height: Rows.
         width: Columns.
-        keys: One key per recording, ``[B]`` int64: its first charge and its noise. The camera
+        seeds: One per recording, ``[B]`` int64: of its initial charge and its noise. The camera
             works on their device.
         sensor: Parameters of the sensor.
-        chips: Keys of the sensors that see them, ``[B]``, or ``[1]`` for one that sees them all;
-            the recordings' keys by default.
+        sensor_ids: Which sensor sees each recording, ``[B]`` int64, or ``[1]`` for one that sees
+            them all; equal numbers are the same pixels. The seeds by default.
         bit_order: Which bit of a byte is its leftmost pixel.
 
     Raises:
-        ValueError: Another number of chips.
+        ValueError: Another number of sensors.
     """
 
     def __init__(
         self,
         height: int,
         width: int,
-        keys: Tensor,
+        seeds: Tensor,
         sensor: Sensor = IDEAL,
-        chips: Tensor | None = None,
+        sensor_ids: Tensor | None = None,
         bit_order: BitOrder = 'little',
     ) -> None:
-        chips = keys if chips is None else chips
-        if len(chips) not in (1, len(keys)):
-            raise ValueError(f'{len(chips)} chips for {len(keys)} recordings: expected 1 or each')
+        sensor_ids = seeds if sensor_ids is None else sensor_ids
+        if len(sensor_ids) not in (1, len(seeds)):
+            raise ValueError(
+                f'{len(sensor_ids)} sensors for {len(seeds)} recordings: expected 1 or each'
+            )
         self.sensor, self.bit_order = sensor, bit_order
-        self._keys = keys
-        self._charge = exposure.phases(keys, height, width)
+        self._seeds = seeds
+        self._charge = exposure.initial_charge(seeds, height, width)
         self._pixels: Pixels | None = None
         if sensor.has_maps:
-            self._pixels = sensor.pixels(chips, height, width)
-        self._library = NUMPY if keys.device.type == 'cpu' else TORCH
+            self._pixels = sensor.pixels(sensor_ids, height, width)
+        self._xp: Any = np if seeds.device.type == 'cpu' else torch
         self._plane = 0
 
     @property
@@ -115,7 +109,7 @@ class SpikeCamera:
         return self._charge.clone()
 
     def expose(self, luminance: Tensor, knots: Sequence[int]) -> Tensor:
-        """Exposes the sensors to light that changes linearly from knot to knot.
+        """Expose the sensors to light that changes linearly from knot to knot.
 
         Args:
             luminance: At the knots, ``[B, K, H, W]`` float32, 0 or more; 1 fires an ideal pixel
@@ -132,7 +126,7 @@ class SpikeCamera:
         return self._packed(luminance, knots)
 
     def step(self, luminance: Tensor) -> Tensor:
-        """Exposes the sensors for as many planes as there are images.
+        """Expose the sensors for as many planes as there are images.
 
         Args:
             luminance: ``[B, planes, H, W]`` float32, 0 or more.
@@ -148,7 +142,7 @@ class SpikeCamera:
     def count(
         self, luminance: Tensor, knots: Sequence[int], bins: int = 32
     ) -> tuple[Tensor, Tensor]:
-        """As :meth:`expose`, but counts the spikes of each bin instead of packing planes.
+        """Expose the sensors and count the spikes of each bin instead of packing planes.
 
         Args:
             luminance: As for :meth:`expose`.
@@ -170,14 +164,14 @@ class SpikeCamera:
             (batch, len(window.cells), height, width), dtype=torch.uint8, device=device
         )
         spikes = torch.empty((batch, height, width), dtype=torch.bool, device=device)
-        fired, binned = self._library.shared(spikes), self._library.shared(counts)
+        fired, binned = _shared(self._xp, spikes), _shared(self._xp, counts)
         for (some, rows), run in self._integrate(luminance, knots, spikes):
             for plane in run:
                 binned[some, cell_of_plane[plane], rows] += fired[some, rows]
         return window.spread(counts)
 
-    def gathered(self, luminance: Tensor) -> Tensor:
-        """What the pixels gather: luminance through their response, without noise.
+    def response(self, luminance: Tensor) -> Tensor:
+        """Return the charge that pixels gather per plane, without noise.
 
         Args:
             luminance: ``[B, images, H, W]`` float32, 0 or more.
@@ -207,21 +201,21 @@ class SpikeCamera:
             return luminance.clamp(max=1)
         return self._pixels.of(some, rows).respond(luminance)
 
-    def _exposures(
+    def _lights(
         self, luminance: Tensor, knots: Sequence[int] | None, part: _Part
-    ) -> Iterator[_Exposure]:
-        """A part's light from knot to knot, or for each plane; made when its turn comes."""
+    ) -> Iterator[LinearLight]:
+        """Make a part's light from knot to knot, or of each plane, when its turn comes."""
         some, rows = part
+        xp = self._xp
         if knots is None:
             for plane in range(luminance.shape[1]):
-                image = luminance[some, plane : plane + 1, rows]
-                gathered = self._respond(image, some, rows)[:, 0]
-                yield _Exposure(1, (gathered * QUANTA).round_().to(torch.int32), None)
+                image = self._respond(luminance[some, plane : plane + 1, rows], some, rows)[:, 0]
+                yield LinearLight(1, _shared(xp, to_quanta(torch, image)))
             return
-        for k, ends in enumerate(itertools.pairwise(knots)):
-            gathered = self._respond(luminance[some, k : k + 2, rows], some, rows)
-            start, slope = exposure.knot_quanta(gathered, ends)
-            yield _Exposure(ends[1] - ends[0], start[:, 0], slope[:, 0])
+        for k, (first, end) in enumerate(itertools.pairwise(knots)):
+            images = self._respond(luminance[some, k : k + 2, rows], some, rows)
+            light = linear_light(torch, images[:, 0], images[:, 1], end - first)
+            yield LinearLight(end - first, _shared(xp, light.quanta), _shared(xp, light.slope))
 
     def _packed(self, luminance: Tensor, knots: Sequence[int] | None) -> Tensor:
         batch, height, width = self._charge.shape
@@ -230,104 +224,54 @@ class SpikeCamera:
         row = (width + 7) // 8
         out = torch.empty((batch, planes, height, row), dtype=torch.uint8, device=device)
         padded = torch.zeros((batch, height, row * 8), dtype=torch.bool, device=device)
-        bits, packed = self._library.shared(padded), self._library.shared(out)
+        bits, packed = _shared(self._xp, padded), _shared(self._xp, out)
         for (some, rows), run in self._integrate(luminance, knots, padded[..., :width]):
             fired, target = bits[some, rows], packed[some, :, rows]
             for plane in run:
-                self._library.pack(fired, target[:, plane], self.bit_order)
+                _pack(self._xp, fired, target[:, plane], self.bit_order)
         return out
 
     def _integrate(
         self, luminance: Tensor, knots: Sequence[int] | None, spikes: Tensor
     ) -> Iterator[tuple[_Part, Iterator[int]]]:
-        """Parts of the batch, each with its planes: what fired in one is in ``spikes[part]``."""
+        """Yield parts of the batch with their planes, whose spikes are in ``spikes[part]``."""
         self._check(luminance)
         planes = luminance.shape[1] if knots is None else knots[-1]
+        xp, sensor = self._xp, self.sensor
         for part in self._parts():
-            light = self._exposures(luminance, knots, part)
-            yield part, self._run(light, planes, part, spikes[part])
+            charge, fired = self._charge[part], _shared(xp, spikes[part])
+            noise = None
+            if sensor.has_noise:
+                noise = _Noise(sensor, charge, xp, self._seeds[part[0]], self._plane, planes)
+            light, held = self._lights(luminance, knots, part), _shared(xp, charge)
+            yield part, integrate_and_fire(xp, held, light, fired, sensor.mode, noise)
         self._plane += planes
 
     def _parts(self) -> list[_Part]:
-        """What is run at once: on the CPU what a core's cache holds, on a GPU everything.
+        """Divide the batch: on the CPU into what a core's cache holds, on a GPU not at all.
 
         Noise reads more than a cache holds anyway, and is faster with fewer, longer operations.
         """
         batch, height, width = self._charge.shape
-        if self._library is not NUMPY:
+        if self._xp is not np:
             return [(slice(0, batch), slice(0, height))]
         tiles = 1 if self.sensor.has_noise else min(-(-height * width // _TILE), height)
         bounds = [height * k // tiles for k in range(tiles + 1)]
         rows = [slice(first, end) for first, end in itertools.pairwise(bounds)]
         return [(slice(k, k + 1), some) for k in range(batch) for some in rows]
 
-    def _run(
-        self, exposures: Iterable[_Exposure], planes: int, part: _Part, spikes: Tensor
-    ) -> Iterator[int]:
-        library = self._library
-        charge, fired = library.shared(self._charge[part]), library.shared(spikes)
-        keep = self.sensor.mode == 'keep'
-        noise = None
-        if self.sensor.has_noise:
-            drawn = (self._keys[part[0]], self._plane, planes)
-            noise = _Noise(self.sensor, self._charge[part], library, *drawn)
-        plane = 0
-        for light in exposures:
-            if noise is not None:
-                noise.set_light(light.middle())
-            gather = library.shared(light.quanta)
-            slope = None if light.slope is None else library.shared(light.slope)
-            for _ in range(light.planes):
-                charge += gather
-                if noise is None:
-                    library.at_least(charge, QUANTA, out=fired)
-                else:
-                    noise.add_shot(plane)
-                    library.at_least(noise.read(plane), QUANTA, out=fired)
-                if not keep:
-                    charge *= ~fired
-                elif noise is None:
-                    charge &= QUANTA - 1  # all that is above the threshold is one threshold
-                else:
-                    charge -= noise.thresholds(fired)
-                yield plane
-                plane += 1
-                if slope is not None:
-                    gather += slope
-
-
-@dataclass(frozen=True)
-class _Exposure:
-    """Planes of light that changes linearly.
-
-    Attributes:
-        planes: Their number.
-        quanta: What the first one gathers, ``[B, H, W]`` int32; overwritten by the next ones'.
-        slope: What each one gathers more than the one before, ``[B, H, W]`` int32.
-    """
-
-    planes: int
-    quanta: Tensor
-    slope: Tensor | None
-
-    def middle(self) -> Tensor:
-        """Quanta half-way, ``[B, H, W]`` int32."""
-        if self.slope is None:
-            return self.quanta
-        return self.quanta + self.slope * (self.planes // 2)
-
 
 class _Noise:
     """Shot and read-out noise of a part of the batch, from one long pattern of normal numbers.
 
-    The noise of a plane is a stretch of the pattern, from a place that key and plane hash to: it
+    The noise of a plane is a stretch of the pattern, from a place that seed and plane hash to: it
     costs little more than reading it, and is the same in every batch and on every device.
 
     Args:
         sensor: Parameters.
         charge: Charge of the part, ``[B, H, W]`` int32 quanta, which shot noise is added to.
-        library: The functions for its device.
-        keys: Keys of the recordings, ``[B]``.
+        xp: Array namespace for its device.
+        seeds: Seeds of the recordings, ``[B]``.
         first: Number of the first plane.
         planes: Number of planes.
     """
@@ -336,61 +280,58 @@ class _Noise:
         self,
         sensor: Sensor,
         charge: Tensor,
-        library: _Library,
-        keys: Tensor,
+        xp: Any,
+        seeds: Tensor,
         first: int,
         planes: int,
     ) -> None:
-        self._charge, self._library = charge, library
+        self._charge, self._xp = charge, xp
         self._electrons = sensor.electrons
         pixels = charge[0].numel()
         length = max(_PATTERN, 1 << (4 * pixels - 1).bit_length())
         read_scale = round(sensor.read_noise * QUANTA / NORMAL_STD)
         self._shot_pattern, self._read_pattern = (
-            library.shared(_pattern(length, scale, str(keys.device))) if scale else None
+            _shared(xp, _pattern(length, scale, str(seeds.device))) if scale else None
             for scale in (int(math.isfinite(sensor.electrons)), read_scale)
         )
         places = (length - pixels) // _STEP
         self._shot_places, self._read_places = (
-            (hashes(keys, planes, stream, first) % places * _STEP).tolist()
+            (hashes(seeds, planes, stream, first) % places * _STEP).tolist()
             for stream in (_SHOT, _READ)
         )
-        self._held = library.shared(charge)
-        self._drawn = library.shared(torch.empty_like(charge))
-        self._scratch = library.shared(torch.empty_like(charge))
+        self._held = _shared(xp, charge)
+        self._drawn = xp.empty_like(self._held)
+        self._scratch = xp.empty_like(self._held)
         self._amplitude: Array | None = None
 
-    def set_light(self, quanta: Tensor) -> None:
-        """Sets what a plane gathers, ``[B, H, W]`` int32 quanta: shot noise depends on it."""
+    def set_light(self, light: LinearLight) -> None:
+        """Set the light of the planes that follow: shot noise depends on that of the middle."""
         if self._shot_pattern is None:
             return
-        deviation = (quanta.float() / QUANTA / self._electrons).sqrt_()
+        quanta = light.quanta
+        if light.slope is not None:
+            quanta = quanta + light.slope * (light.planes // 2)
+        middle = torch.as_tensor(quanta)
+        deviation = (middle.float() / QUANTA / self._electrons).sqrt_()
         # A pixel that light saturates is full in every plane.
-        deviation *= quanta < QUANTA
+        deviation *= middle < QUANTA
         amplitude = (deviation * (QUANTA / NORMAL_STD)).round_().to(torch.int32)
-        self._amplitude = self._library.shared(amplitude)
+        self._amplitude = _shared(self._xp, amplitude)
 
-    def add_shot(self, plane: int) -> None:
-        """Adds the shot noise of a plane to the charge."""
+    def disturb(self, plane: int) -> Array:
+        """Add shot noise to the charge, and return it with read-out noise, which is not kept."""
+        xp, scratch = self._xp, self._scratch
         if self._amplitude is not None:
             drawn = self._stretch(self._shot_pattern, self._shot_places, plane)
-            self._held += self._library.multiply(drawn, self._amplitude, out=self._scratch)
+            self._held += xp.multiply(drawn, self._amplitude, out=scratch)
             self._charge.clamp_(max=2 * QUANTA - 1)  # no noise fills a pixel beyond saturation
-
-    def read(self, plane: int) -> Array:
-        """The charge as the comparison of a plane sees it."""
         if self._read_pattern is None:
             return self._held
         drawn = self._stretch(self._read_pattern, self._read_places, plane)
-        return self._library.add(drawn, self._held, out=self._scratch)
-
-    def thresholds(self, fired: Array) -> Array:
-        """Quanta of one threshold where a pixel fired, 0 elsewhere."""
-        number = self._library.number(QUANTA)
-        return self._library.multiply(fired, number, out=self._scratch)
+        return xp.add(drawn, self._held, out=scratch)
 
     def _stretch(self, pattern: Array, places: list[list[int]], plane: int) -> Array:
-        """The pattern from each recording's place for a plane on, ``[B, H, W]``."""
+        """Return the pattern from each recording's place of a plane on, ``[B, H, W]``."""
         pixels = self._charge[0].shape
         length = math.prod(pixels)
         if len(places) == 1:
@@ -404,20 +345,20 @@ class _Noise:
 
 @functools.lru_cache(maxsize=4)
 def _pattern(length: int, scale: int, device: str) -> Tensor:
-    """Normal numbers, ``[length]`` int32, of standard deviation ``scale * NORMAL_STD``."""
-    key = torch.zeros(1, dtype=torch.int64, device=device)
-    return normals(key, length, _NOISE)[0] * scale
+    """Return normal numbers, ``[length]`` int32, of deviation ``scale * NORMAL_STD``."""
+    seed = torch.zeros(1, dtype=torch.int64, device=device)
+    return normals(seed, length, _NOISE)[0] * scale
 
 
 def simulate_counts(
     luminance: Tensor,
     knots: Sequence[int],
-    keys: Tensor,
+    seeds: Tensor,
     sensor: Sensor = IDEAL,
-    chips: Tensor | None = None,
+    sensor_ids: Tensor | None = None,
     bins: int = 32,
 ) -> tuple[Tensor, Tensor]:
-    """Counts of fresh cameras: what a network trains on.
+    """Return the counts of fresh cameras, the input that networks train on.
 
     Without noise from plane to plane they follow in closed form, and no planes are made; the ideal
     sensor's are those of :func:`spike_training.sensor.exposure.count_spikes`.
@@ -426,19 +367,19 @@ def simulate_counts(
         luminance: At the knots, ``[B, K, H, W]`` float32, 0 or more. The last knot lies one past
             the last plane.
         knots: Plane of each knot, increasing from 0.
-        keys: One key per recording, ``[B]`` int64.
+        seeds: As for :class:`SpikeCamera`.
         sensor: Parameters of the sensor.
-        chips: As for :class:`SpikeCamera`.
+        sensor_ids: As for :class:`SpikeCamera`.
         bins: Number of bins.
 
     Returns:
         Counts ``[B, bins, H, W]`` uint8, and the planes of each bin, ``[bins]`` int32.
 
     Raises:
-        ValueError: Knots, luminance or chips that do not fit, or bins of more than 126 planes.
+        ValueError: Arguments that do not fit each other, or bins of more than 126 planes.
     """
     height, width = luminance.shape[-2:]
-    camera = SpikeCamera(height, width, keys, sensor, chips)
+    camera = SpikeCamera(height, width, seeds, sensor, sensor_ids)
     if sensor.has_noise or sensor.mode == 'reset':
         return camera.count(luminance, knots, bins)
-    return exposure.count_spikes(camera.gathered(luminance), knots, camera.charge, bins)
+    return exposure.count_spikes(camera.response(luminance), knots, camera.charge, bins)

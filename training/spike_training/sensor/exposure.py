@@ -1,11 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The spike camera on the training device: counts straight from luminance, without planes.
+"""Spike counts straight from luminance at a few knots, and the pixels' initial charge.
 
-The same camera as :mod:`spike_training.sensor.simulator`, bit for bit, in closed form: luminance
-that runs linearly from knot to knot adds up to a whole number of quanta per bin, and a pixel's
-count is the whole thresholds in the charge that it holds. That is thousands of times less work
-than making the planes.
+Integrate and fire (:mod:`spike_depth_ros.video.spiking`) in closed form, bit for bit: luminance
+that is linear from knot to knot adds up to a whole number of quanta per bin, and a pixel's count
+is the whole thresholds in its charge. That is thousands of times less work than making the planes.
 """
 
 from __future__ import annotations
@@ -17,18 +16,17 @@ import torch
 from torch import Tensor
 
 from spike_depth_ros.stream import packing
+from spike_depth_ros.video.spiking import QUANTA, QUANTUM_BITS, linear_light
 
-_BITS = 24
-_QUANTA = 1 << _BITS
 LONGEST_BIN = 126
 """Planes of a bin at most: their charge, and the charge left, fit into int32."""
 
 
-def phases(keys: Tensor, height: int, width: int) -> Tensor:
-    """The charge that pixels begin with: a hash of the sample's key and the pixel's number.
+def initial_charge(seeds: Tensor, height: int, width: int) -> Tensor:
+    """Return the charge that pixels begin with: a hash of seed and pixel number.
 
     Args:
-        keys: One key per image, ``[B]`` int64.
+        seeds: One per recording, ``[B]`` int64.
         height: Rows.
         width: Columns.
 
@@ -37,62 +35,25 @@ def phases(keys: Tensor, height: int, width: int) -> Tensor:
         every device and in every batch.
     """
     low = 0xFFFFFFFF
-    pixel = torch.arange(height * width, dtype=torch.int64, device=keys.device)
-    mixed = (pixel * 0x3504F333 + (keys[:, None] & low)) & low
+    pixel = torch.arange(height * width, dtype=torch.int64, device=seeds.device)
+    mixed = (pixel * 0x3504F333 + (seeds[:, None] & low)) & low
     for shift, factor in ((16, 0x7FEB352D), (15, 0x5F356495), (16, 0x297A2D39)):
         mixed ^= mixed >> shift
         mixed *= factor  # below 2**63
         mixed &= low
-    return (mixed >> (32 - _BITS)).to(torch.int32).view(-1, height, width)
-
-
-def knot_quanta(luminance: Tensor, knots: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Whole quanta of luminance at the knots, and how many each plane adds up to the next one.
-
-    Args:
-        luminance: Thresholds per plane at the knots, ``[B, K, H, W]`` float32 from 0 to 1.
-        knots: Plane of each knot, increasing.
-
-    Returns:
-        ``[B, K, H, W]`` and ``[B, K - 1, H, W]``, int32. Between knots luminance stays between
-        theirs.
-    """
-    steps = luminance.new_tensor([_QUANTA / (b - a) for a, b in itertools.pairwise(knots)])
-    # Conversion rounds towards zero: never past the next knot.
-    slopes = ((luminance[:, 1:] - luminance[:, :-1]) * steps[:, None, None]).to(torch.int32)
-    return (luminance * _QUANTA).round_().to(torch.int32), slopes
-
-
-def plane_luminance(luminance: Tensor, knots: Sequence[int]) -> Tensor:
-    """The luminance of every plane that :func:`count_spikes` stands for.
-
-    Args:
-        luminance: As for :func:`count_spikes`.
-        knots: As for :func:`count_spikes`.
-
-    Returns:
-        ``[B, planes, H, W]`` float32, thresholds per plane: what
-        :func:`spike_training.sensor.simulator.simulate` takes.
-    """
-    start, slope = knot_quanta(luminance, knots)
-    planes = [
-        start[:, k] + j * slope[:, k]
-        for k in range(len(knots) - 1)
-        for j in range(knots[k + 1] - knots[k])
-    ]
-    return torch.stack(planes, 1).float() / _QUANTA
+    return (mixed >> (32 - QUANTUM_BITS)).to(torch.int32).view(-1, height, width)
 
 
 def count_spikes(
-    luminance: Tensor, knots: Sequence[int], phase: Tensor, bins: int = 32
+    luminance: Tensor, knots: Sequence[int], charge: Tensor, bins: int = 32
 ) -> tuple[Tensor, Tensor]:
-    """Spikes of each pixel in each bin of a window.
+    """Count the spikes of each pixel in each bin of a window.
 
     Args:
         luminance: Thresholds per plane at the knots, ``[B, K, H, W]`` float32 from 0 to 1; linear
             in between. The last knot lies one past the last plane.
         knots: Plane of each knot, increasing from 0 to the number of planes.
-        phase: Charge at the start, ``[B, H, W]`` int32 quanta.
+        charge: Initial charge, ``[B, H, W]`` int32 quanta.
         bins: Number of bins, see :func:`spike_depth_ros.stream.packing.bin_edges`.
 
     Returns:
@@ -104,18 +65,22 @@ def count_spikes(
     """
     check_knots(luminance, knots)
     window = Bins(knots[-1], bins, LONGEST_BIN)
-    start, slope = knot_quanta(luminance, knots)
+    spans = list(itertools.pairwise(knots))
+    lights = [
+        linear_light(torch, luminance[:, k], luminance[:, k + 1], high - low)
+        for k, (low, high) in enumerate(spans)
+    ]
     batch, _, height, width = luminance.shape
     counts = luminance.new_empty((batch, len(window.cells), height, width), dtype=torch.uint8)
-    charge = phase.clone()
+    charge = charge.clone()
     for cell, (first, end) in enumerate(window.cells.tolist()):
-        for k, (low, high) in enumerate(itertools.pairwise(knots)):
+        for (low, high), light in zip(spans, lights, strict=True):
             a, b = max(first, low) - low, min(end, high) - low
             if a < b:
-                charge.add_(start[:, k], alpha=b - a)
-                charge.add_(slope[:, k], alpha=(a + b - 1) * (b - a) // 2)
-        counts[:, cell] = charge >> _BITS
-        charge &= _QUANTA - 1
+                charge.add_(light.quanta, alpha=b - a)
+                charge.add_(light.slope, alpha=(a + b - 1) * (b - a) // 2)
+        counts[:, cell] = charge >> QUANTUM_BITS
+        charge &= QUANTA - 1
     return window.spread(counts)
 
 

@@ -7,7 +7,7 @@ threshold, dark current, hot and dead pixels and saturation then are one affine 
 cut off at one threshold per plane, and the camera behind it stays the ideal one: whatever works on
 luminance in thresholds per plane works for such a sensor too, at no further cost.
 
-All randomness is a hash of keys and pixel numbers in whole numbers: the same on every device and
+All randomness is a hash of seeds and pixel numbers in whole numbers: the same on every device and
 in every batch. One exception is the exponential function of the dark current's spread, which
 differs by some 1e-7 of that current between a CPU and a GPU: a spike in very many moves by a
 plane.
@@ -17,22 +17,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from spike_depth_ros.video.spiking import Array, Mode
 from spike_training.errors import ConfigError
-
-Mode = Literal['keep', 'reset']
-"""What a spike leaves of the charge: what exceeds the threshold, or nothing."""
 
 NORMAL_STD = math.sqrt(8 * (256**2 - 1) / 12)
 """Standard deviation of the whole numbers that :func:`normals` draws."""
-
-Array = Any
-"""A numpy array or a tensor: both understand what is done with them here."""
 
 _NUMPY_DEVICE = 'cpu'
 _LOW = 0xFFFFFFFF
@@ -118,32 +112,32 @@ class Sensor:
         defects = (self.dark_current, self.hot_pixels, self.dead_pixels)
         return self.gain != self.threshold or max(*mismatches, *defects) > 0
 
-    def pixels(self, chips: Tensor, height: int, width: int) -> Pixels:
+    def pixels(self, sensor_ids: Tensor, height: int, width: int) -> Pixels:
         """The pixels of some sensors of this kind.
 
         Args:
-            chips: One key per sensor, ``[B]`` int64; equal keys are the same sensor.
+            sensor_ids: One number per sensor, ``[B]`` int64; equal numbers are the same sensor.
             height: Rows.
             width: Columns.
 
         Returns:
-            Their maps, on the device of the keys.
+            Their maps, on the device of the numbers.
         """
 
         def normal(stream: int) -> Tensor:
-            drawn = normals(chips, height * width, stream).view(-1, height, width)
+            drawn = normals(sensor_ids, height * width, stream).view(-1, height, width)
             return drawn.float() / NORMAL_STD
 
-        shape = (len(chips), height, width)
-        slope = torch.full(shape, self.gain / self.threshold, device=chips.device)
+        shape = (len(sensor_ids), height, width)
+        slope = torch.full(shape, self.gain / self.threshold, device=sensor_ids.device)
         dark = self.dark_current / self.rate_hz
-        offset = torch.full(shape, dark, device=chips.device)
+        offset = torch.full(shape, dark, device=sensor_ids.device)
         if self.response_mismatch:
             slope *= (1 + self.response_mismatch * normal(_RESPONSE)).clamp_(min=0)
         if dark and self.dark_spread:
             # The mean of exp(spread * normal) is exp(spread**2 / 2).
             offset *= (self.dark_spread * normal(_DARK) - self.dark_spread**2 / 2).exp()
-        defects, level = uniforms(chips, height * width, _DEFECTS)
+        defects, level = uniforms(sensor_ids, height * width, _DEFECTS)
         if self.hot_pixels:
             added = level * (self.hot_current / self.rate_hz)
             offset += torch.where(defects < self.hot_pixels, added, 0.0).view(shape)
@@ -214,54 +208,56 @@ class Pixels:
         return (luminance * self.slope[:, None]).add_(self.offset[:, None]).clamp_(0, 1)
 
 
-def hashes(keys: Tensor, count: int, stream: int, first: int = 0) -> Tensor:
-    """Independent whole numbers, a function of key, stream and position.
+def hashes(seeds: Tensor, count: int, stream: int, first: int = 0) -> Tensor:
+    """Independent whole numbers, a function of seed, stream and position.
 
     Args:
-        keys: ``[B]`` int64; their low 32 bits count.
-        count: Numbers per key.
+        seeds: ``[B]`` int64; their low 32 bits count.
+        count: Numbers per seed.
         stream: Which numbers; those of two streams have nothing in common.
         first: Position of the first number, below 2**32.
 
     Returns:
         ``[B, count]`` int64, uniform from 0 to below 2**32.
     """
-    return _tensor(_hashed(keys, count, stream, first)).to(torch.int64) & _LOW
+    return _tensor(_hashed(seeds, count, stream, first)).to(torch.int64) & _LOW
 
 
-def uniforms(keys: Tensor, count: int, stream: int) -> tuple[Tensor, Tensor]:
+def uniforms(seeds: Tensor, count: int, stream: int) -> tuple[Tensor, Tensor]:
     """Two independent sets of uniform numbers from 0 to below 1, each ``[B, count]`` float32."""
-    drawn = _tensor(_hashed(keys, 2 * count, stream) >> 8)  # 24 bits are exact in float32
+    drawn = _tensor(_hashed(seeds, 2 * count, stream) >> 8)  # 24 bits are exact in float32
     first, second = (drawn.float() / (1 << 24)).chunk(2, dim=1)
     return first, second
 
 
-def normals(keys: Tensor, count: int, stream: int) -> Tensor:
+def normals(seeds: Tensor, count: int, stream: int) -> Tensor:
     """Whole numbers of a normal distribution: sums of eight uniform ones.
 
     Args:
-        keys: As for :func:`hashes`.
-        count: Numbers per key.
+        seeds: As for :func:`hashes`.
+        count: Numbers per seed.
         stream: As for :func:`hashes`.
 
     Returns:
         ``[B, count]`` int32 of mean 0 and standard deviation :data:`NORMAL_STD`, at most 4.9
         standard deviations from 0.
     """
-    drawn = _hashed(keys, 2 * count, stream)
+    drawn = _hashed(seeds, 2 * count, stream)
     # The four bytes of each number, two sums of two at once.
     pairs = (drawn & 0xFF00FF) + (drawn >> 8 & 0xFF00FF)
     pairs = pairs[:, :count] + pairs[:, count:]
     return _tensor((pairs & 0xFFFF) + (pairs >> 16)).to(torch.int32) - 8 * 255 // 2
 
 
-def _hashed(keys: Tensor, count: int, stream: int, first: int = 0) -> Array:
+def _hashed(seeds: Tensor, count: int, stream: int, first: int = 0) -> Array:
     """The numbers of :func:`hashes`: on the CPU uint32 of numpy, which is far faster."""
-    seed = _mixed((_mixed(keys & _LOW) + stream * 0x3C6EF372) & _LOW)[:, None]
-    if keys.device.type == _NUMPY_DEVICE:
+    seed = _mixed((_mixed(seeds & _LOW) + stream * 0x3C6EF372) & _LOW)[:, None]
+    if seeds.device.type == _NUMPY_DEVICE:
         place = np.arange(first, first + count, dtype=np.uint32)
         return _mixed(place * np.uint32(_SPREAD) + seed.numpy().astype(np.uint32))
-    return _mixed((torch.arange(first, first + count, device=keys.device) * _SPREAD + seed) & _LOW)
+    return _mixed(
+        (torch.arange(first, first + count, device=seeds.device) * _SPREAD + seed) & _LOW
+    )
 
 
 def _mixed(number: Array) -> Array:

@@ -18,7 +18,7 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
 from spike_depth_ros.bags.writing import Storage, bag_writer, make_header, make_image, message_type
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.decode import METRES, PACKED
-from spike_depth_ros.video.spiking import regrouped
+from spike_depth_ros.video.spiking import regroup
 from spike_training.datasets.clip import Clip
 from spike_training.errors import ConfigError
 from spike_training.progress import progress_bar
@@ -182,7 +182,7 @@ class ClipBag:
         """Packets of spikes, and every now and then the camera before one."""
         done, next_info = 0, 0
         planes = self._camera.planes(self._span.start_s, self._span.planes)
-        for block in regrouped(planes, self._planes_per_packet):
+        for block in regroup(planes, self._planes_per_packet):
             # A packet is sent when its last plane is over.
             header, sent = self._header(self._stamp(done)), self._stamp(done + len(block))
             if self._stamp(done) >= next_info:

@@ -175,7 +175,7 @@ class ClipCamera:
             settings.width,
             torch.tensor([key]),
             dataclasses.replace(settings.sensor, rate_hz=settings.rate_hz),
-            chips=torch.tensor([settings.seed]),
+            sensor_ids=torch.tensor([settings.seed]),
         )
         for step in self._steps(start_s, count):
             for before, after, planes in cut(*step, BLOCK):

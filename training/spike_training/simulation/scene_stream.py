@@ -1,0 +1,82 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A continuous stream of a simulated camera that sees one generated scene, with exact depth."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from spike_training.sampling.procedural import exposure_gain, flickering
+from spike_training.scenes.render import render
+from spike_training.scenes.scene import Scenes
+from spike_training.sensor.camera import SpikeCamera
+
+LARGEST_MOTION = 0.5
+"""Pixels that anything moves between two rendered images; in between, light is linear."""
+
+DEPTH_EVERY = 20
+"""Planes from one depth map to the next."""
+
+_MOST_MILLIMETRES = 65_000
+_LEVELS = 4096
+
+
+def scene_stream(
+    scene: Scenes, height: int, width: int, planes: int, rate_hz: float
+) -> dict[str, npt.NDArray[Any]]:
+    """Render a scene in motion and simulate an ideal spike camera.
+
+    Args:
+        scene: One scene, as it is at plane 0.
+        height: Rows of the sensor.
+        width: Columns of the sensor.
+        planes: Number of planes.
+        rate_hz: Planes per second.
+
+    Returns:
+        The arrays of an archive: ``packed``, ``width``, ``bit_order``, ``rate_hz``, ``K``,
+        ``depth`` in millimetres (0: sky, or beyond 65 m) and ``depth_planes``.
+    """
+
+    def at(plane: int) -> Scenes:
+        return scene.later(plane / rate_hz)
+
+    first, last = (render(at(plane), height, width, 'cpu') for plane in (0, planes))
+    speed = max(float(seen.flow.norm(dim=1).max()) for seen in (first, last))  # pixels per second
+    segments = min(max(math.ceil(speed * planes / rate_hz / LARGEST_MOTION), 1), planes)
+    knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
+    # One exposure for the whole stream: a spike camera has no exposure control.
+    gain = exposure_gain(first.luminance, scene.rate)
+    images = [render(at(knot), height, width, 'cpu').luminance for knot in knots]
+    light = torch.stack([(image * gain).clamp_(0, 1) for image in images], 1)
+    light = flickering(light, knots, scene.flicker, rate_hz)
+    # Whole levels: what processors round differently seldom reaches the spikes.
+    light = (light * _LEVELS).round_() / _LEVELS
+    packed = SpikeCamera(height, width, torch.from_numpy(scene.phase)).expose(light, knots)[0]
+    focal = float(scene.focal[0]) * width
+    depth_planes = np.arange(0, planes, DEPTH_EVERY, dtype=np.int32)
+    return {
+        'packed': packed.numpy(),
+        'width': np.array(width),
+        'bit_order': np.array('little'),
+        'rate_hz': np.array(rate_hz),
+        'K': np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]),
+        'depth': np.concatenate(
+            [_millimetres(render(at(int(k)), height, width, 'cpu').depth) for k in depth_planes]
+        ),
+        'depth_planes': depth_planes,
+    }
+
+
+def _millimetres(depth: torch.Tensor) -> npt.NDArray[np.uint16]:
+    """Return depth to 0.025 %: whole millimetres below 4 m, and coarser with each doubling."""
+    exact = depth.double().numpy() * 1000
+    exact = np.where(exact <= _MOST_MILLIMETRES, exact, 0)
+    step = np.select([exact < 4000, exact < 8000, exact < 16000, exact < 32000], [1, 2, 4, 8], 16)
+    stored: npt.NDArray[np.uint16] = (np.rint(exact / step) * step).astype(np.uint16)
+    return stored
