@@ -71,7 +71,7 @@ spelling: test-environment
 files: test-environment
 	$(TEST_VENV)/bin/python scripts/check_files.py
 
-format: test-environment  ## Formats the code and mends what ruff can
+format: test-environment  ## Formats the code and fixes what ruff can
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 

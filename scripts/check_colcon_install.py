@@ -141,7 +141,7 @@ def main() -> int:
         *foreign_import(install_base, prefix),
         *failed_tests(arguments.build_base),
     ]
-    print('\n'.join(found) if found else f'colcon: marker, share and {", ".join(names)} are well')
+    print('\n'.join(found) if found else f'colcon: marker, share and {", ".join(names)} are good')
     return 1 if found else 0
 
 

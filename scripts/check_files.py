@@ -76,7 +76,7 @@ def main() -> int:
         return 0
     paths = [Path(name) for name in listing.stdout.decode().split('\0') if name]
     found = [f'{path}: {what}' for path in paths if path.is_file() for what in problems(path)]
-    print('\n'.join(found) if found else f'{len(paths)} files are well')
+    print('\n'.join(found) if found else f'{len(paths)} files are good')
     return 1 if found else 0
 
 
