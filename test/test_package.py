@@ -473,4 +473,4 @@ def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | No
         check=False,
     )
     assert result.returncode == (problem is not None), result.stdout
-    assert (problem or 'are well') in result.stdout
+    assert (problem or 'are good') in result.stdout
