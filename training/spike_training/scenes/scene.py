@@ -31,6 +31,27 @@ share of its colour. Then luminance and colour (linear) where the texture is 0 a
 """
 
 
+class Column:
+    """Indices of a material's columns, and slices of those that belong together."""
+
+    TEXTURE = MATERIAL.index('tile')
+    SCALE_U = MATERIAL.index('scale_u')
+    SCALE_V = MATERIAL.index('scale_v')
+    OFFSET_U = MATERIAL.index('offset_u')
+    OFFSET_V = MATERIAL.index('offset_v')
+    TEXELS = MATERIAL.index('texels')
+    GLOW = MATERIAL.index('glow')
+    DARK_LUMINANCE = MATERIAL.index('light0')
+    BRIGHT_LUMINANCE = MATERIAL.index('light1')
+    DARK = slice(MATERIAL.index('red0'), MATERIAL.index('blue0') + 1)
+    BRIGHT = slice(MATERIAL.index('red1'), MATERIAL.index('blue1') + 1)
+    SCALES = slice(SCALE_U, SCALE_V + 1)
+    UNLIT = slice(TEXTURE, GLOW + 1)
+    """What light does not change."""
+    REFLECTED = slice(DARK_LUMINANCE, len(MATERIAL))
+    """Luminance and colours."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Scenes:
     """``B`` scenes of ``N`` solids each, within a shell seen from inside.

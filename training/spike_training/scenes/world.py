@@ -14,17 +14,17 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from spike_training.scenes.builder import Draws
-from spike_training.scenes.indoor import home, indoor
-from spike_training.scenes.places.hall import hall
-from spike_training.scenes.places.office import office
-from spike_training.scenes.places.outdoor import outdoor
-from spike_training.scenes.road import road
+from spike_training.scenes.building.sampler import Sampler
+from spike_training.scenes.halls.hall import hall
+from spike_training.scenes.offices.office import office
+from spike_training.scenes.outdoors.outdoor import outdoor
+from spike_training.scenes.rooms.room import home, indoor
 from spike_training.scenes.scene import Scenes
+from spike_training.scenes.streets.road import road
 
 Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Split = Literal['train', 'calibration', 'test']
-STYLES: dict[str, Callable[[Draws], Scenes]] = {
+STYLES: dict[str, Callable[[Sampler], Scenes]] = {
     'indoor': indoor,
     'road': road,
     'home': home,
@@ -70,4 +70,4 @@ class World:
         uniform = np.empty((len(indices), _NUMBERS), np.float32)
         for row, index in zip(uniform, indices, strict=True):
             np.random.default_rng([*self._key, index]).random(dtype=np.float32, out=row)
-        return self._draw(Draws(uniform))
+        return self._draw(Sampler(uniform))
