@@ -173,13 +173,13 @@ def test_some_scenes_are_dark_some_over_exposed_some_jerked() -> None:
         dark, bright = source.samples(chosen).counts.float().sum(1) / planes
         assert dark.mean() < 0.03
         assert (bright > 0.97).float().mean() > 0.2
-        assert 4 < np.abs(scenes.spin).max() <= 12
+        assert 4 < np.abs(scenes.angular_velocity).max() <= 12
 
 
 def test_a_jerk_moves_the_picture_by_some_pixels_in_41_planes() -> None:
     for style in PLACES:
         scenes = World(13, style).batch(range(300))
-        fastest = int(np.argmax(np.abs(scenes.spin[:, :2]).max(1) * scenes.focal))
+        fastest = int(np.argmax(np.abs(scenes.angular_velocity[:, :2]).max(1) * scenes.focal))
         flow = render(scenes.take(slice(fastest, fastest + 1)), 128, 192, 'cpu').flow
         pixels = float(flow.norm(dim=1).median()) * 41 / 20_000
         assert 1.5 < pixels < 8

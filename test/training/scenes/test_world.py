@@ -59,8 +59,8 @@ def scene(solids=(), eye=(0.0, 1.5, 0.0), pitch=0.0, yaw=0.0, roll=0.0, is_open=
         focal=one * FOCAL,
         eye=np.array([eye], np.float32),
         axes=camera_axes(one * pitch, one * yaw, one * roll),
-        drift=np.zeros((1, 3), np.float32),
-        spin=np.zeros((1, 3), np.float32),
+        linear_velocity=np.zeros((1, 3), np.float32),
+        angular_velocity=np.zeros((1, 3), np.float32),
         sun=np.array([[0, 1, 0]], np.float32),
         light=np.array([[0.5, 0.5, 0]], np.float32),
         lamp=np.zeros((1, 3), np.float32),
@@ -310,8 +310,8 @@ def test_flow_in_the_middle_of_a_wall_four_metres_off(drift, spin, velocity, exp
     wall = scene([(BOX, (0.0, 1.5, 5.0), (3.0, 3.0, 1.0), 0.0)])
     wall = dataclasses.replace(
         wall,
-        drift=np.array([drift], np.float32),
-        spin=np.array([spin], np.float32),
+        linear_velocity=np.array([drift], np.float32),
+        angular_velocity=np.array([spin], np.float32),
         velocity=np.array([[velocity]], np.float32),
     )
     flow = render(wall, 45, 71, 'cpu').flow[0, :, 22, 35].numpy()

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A batch of scenes as arrays: what the world draws and the renderer reads.
+"""A batch of scenes as arrays: sampled by recipes, read by the renderer.
 
 World axes: x right, y up, z forward, metres; the floor or ground is y = 0.
 """
@@ -69,8 +69,8 @@ class Scenes:
         focal: Focal length over image width, ``[B]``.
         eye: Camera position, ``[B, 3]``.
         axes: The camera's right, up and forward, ``[B, 3, 3]``.
-        drift: Camera velocity in the world, m/s, ``[B, 3]``.
-        spin: Turning rates of the camera, rad/s: pitch (upwards), yaw (to the right) and roll
+        linear_velocity: Camera velocity in the world, m/s, ``[B, 3]``.
+        angular_velocity: Of the camera, rad/s: pitch (upwards), yaw (to the right) and roll
             (clockwise), ``[B, 3]``.
         sun: Direction to the sun or window, unit length, ``[B, 3]``.
         light: Strength of sun, sky and lamp, ``[B, 3]``.
@@ -98,8 +98,8 @@ class Scenes:
     focal: Array
     eye: Array
     axes: Array
-    drift: Array
-    spin: Array
+    linear_velocity: Array
+    angular_velocity: Array
     sun: Array
     light: Array
     lamp: Array
@@ -139,14 +139,16 @@ class Scenes:
         several together.
         """
         right, up, forward = (self.axes[:, k] for k in range(3))
-        pitch, yaw, roll = ((self.spin[:, k, None] * seconds).astype(np.float64) for k in range(3))
+        pitch, yaw, roll = (
+            (self.angular_velocity[:, k, None] * seconds).astype(np.float64) for k in range(3)
+        )
         up, forward = _rotated(up, forward, -pitch)
         right, forward = _rotated(right, forward, -yaw)
         right, up = _rotated(right, up, -roll)
         return dataclasses.replace(
             self,
             centre=(self.centre + self.velocity * seconds).astype(np.float32),
-            eye=(self.eye + self.drift * seconds).astype(np.float32),
+            eye=(self.eye + self.linear_velocity * seconds).astype(np.float32),
             axes=np.stack([right, up, forward], 1).astype(np.float32),
         )
 

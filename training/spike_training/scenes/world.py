@@ -32,7 +32,7 @@ STYLES: dict[str, Callable[[Sampler], Scenes]] = {
     'hall': hall,
     'office': office,
 }
-"""What draws the scenes of each style. Their order is part of each scene's key: append."""
+"""Recipe of each style. Their order is part of each scene's key: append."""
 SPLITS: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
 _NUMBERS = 8192
 
@@ -41,9 +41,9 @@ class World:
     """Scenes of one style.
 
     Args:
-        seed: Which world, 0 to 2**32 - 1.
+        seed: 0 to 2**32 - 1.
         style: One of ``STYLES``.
-        split: What its scenes are used for.
+        split: One of ``SPLITS``: the use of the scenes.
 
     Raises:
         ValueError: An unknown style or split, or a seed out of range.
@@ -59,11 +59,11 @@ class World:
         self._key = (seed, SPLITS[split], list(STYLES).index(style))
 
     def sample(self, index: int) -> Scenes:
-        """One scene, a batch of its own."""
+        """Sample one scene, a batch of its own."""
         return self.batch([index])
 
     def batch(self, indices: Sequence[int]) -> Scenes:
-        """Scenes of some indices, 0 to 2**32 - 1."""
+        """Sample the scenes of some indices, 0 to 2**32 - 1."""
         for index in indices:
             if not 0 <= index < 1 << 32:
                 raise ValueError(f'index is {index}, expected 0 to {(1 << 32) - 1}')

@@ -279,8 +279,10 @@ def sample_motion(sampler: Sampler, view: Viewpoint, fastest: Value) -> dict[str
         'focal': view.focal[:, 0],
         'eye': np.concatenate([view.x, view.y, view.z], 1).astype(np.float32),
         'axes': camera_axes(view.pitch[:, 0], view.yaw[:, 0], view.roll[:, 0]),
-        'drift': (np.concatenate(direction, 1) * share * share * fastest).astype(np.float32),
-        'spin': turning * sample_jerks(sampler),
+        'linear_velocity': (np.concatenate(direction, 1) * share * share * fastest).astype(
+            np.float32
+        ),
+        'angular_velocity': turning * sample_jerks(sampler),
     }
 
 

@@ -86,7 +86,7 @@ def office(sampler: Sampler) -> Scenes:
     return dataclasses.replace(
         scenes,
         rate=sample_rates(sampler),
-        spin=scenes.spin * sample_jerks(sampler),
+        angular_velocity=scenes.angular_velocity * sample_jerks(sampler),
         flicker=sample_flicker(sampler),
     )
 

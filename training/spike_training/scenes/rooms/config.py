@@ -107,7 +107,7 @@ class Room:
 
 @dataclasses.dataclass(frozen=True)
 class RoomConfig:
-    """Furniture of rooms and cameras in them; the default is whatever a robot may run into.
+    """Furniture of rooms and cameras in them; the default is cluttered.
 
     Pairs are least and greatest value, lengths metres, angles radians.
 
@@ -122,7 +122,7 @@ class RoomConfig:
         desk_eye: Height of a camera behind a table.
         pitch: Of the camera, upwards.
         steepest: Largest pitch downwards over the height of the camera, radians per metre.
-        clutter: Share of the things on the floor that are there.
+        clutter: Probability of each thing on the floor.
         clutter_from: Distance from which on they are.
         people_from: Likewise of people.
         plants_from: Likewise of plants and standing lamps.
@@ -143,7 +143,7 @@ class RoomConfig:
         desk_pitch: Pitch of a camera behind a table, upwards.
         desk_distance: From that camera to the middle of the table.
         roll: Largest roll of the camera to either side.
-        tables: Share of the two tables that are there.
+        tables: Probability of each of two tables.
         furnish: Adds further furniture to the rooms of a style.
     """
 

@@ -267,7 +267,7 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
     roll = sampler.symmetric(1, config.roll)
     axes = camera_axes(room.pitch[:, 0], room.yaw[:, 0], roll[:, 0])
     direction = [sampler.symmetric(1, limit) for limit in (1, CAMERA.rising, 1)]
-    spin = sampler.uniform(3, ALL) ** 3 * np.array(CAMERA.turning, np.float32)
+    turning = sampler.uniform(3, ALL) ** 3 * np.array(CAMERA.turning, np.float32)
     low = np.concatenate([-half_x, 0 * height, -half_z], 1)
     high = np.concatenate([half_x, height, half_z], 1)
     light = [sampler.uniform(1, limits) for limits in (LIGHT.sun, LIGHT.sky, LIGHT.lamp)]
@@ -283,8 +283,8 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
         focal=room.focal[:, 0],
         eye=eye,
         axes=axes,
-        drift=(np.concatenate(direction, 1) * speed).astype(np.float32),
-        spin=spin,
+        linear_velocity=(np.concatenate(direction, 1) * speed).astype(np.float32),
+        angular_velocity=turning,
         sun=site.ground.sun,
         light=np.concatenate(light, 1),
         lamp=np.concatenate(lamp, 1).astype(np.float32),

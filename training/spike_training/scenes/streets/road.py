@@ -223,7 +223,7 @@ def _finish(site: Site, camera: _Camera) -> Scenes:
     along = axes[:, 2] * np.array([1, 0, 1], np.float32)
     focal = camera.focal[:, 0]
     shake = sampler.symmetric(3, CAMERA.shake)
-    spin = sampler.uniform(3, ALL) ** 3 * np.array(CAMERA.turns, np.float32)
+    turning = sampler.uniform(3, ALL) ** 3 * np.array(CAMERA.turns, np.float32)
     sunny = sampler.uniform(1, LIGHT.sun) * sampler.chance(1, LIGHT.sunny)
     light = [sunny, sampler.uniform(1, LIGHT.sky), 0 * sampler(1)]
     return Scenes(
@@ -234,8 +234,8 @@ def _finish(site: Site, camera: _Camera) -> Scenes:
         focal=focal,
         eye=eye,
         axes=axes,
-        drift=along * speed + shake,
-        spin=spin,
+        linear_velocity=along * speed + shake,
+        angular_velocity=turning,
         sun=site.ground.sun,
         light=np.concatenate(light, 1).astype(np.float32),
         lamp=np.zeros((batch, 3), np.float32) + np.array(LIGHT.lamp, np.float32),
