@@ -1,12 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Styles outdoor, hall and office: cameras, depth, layouts; the older styles keep their bytes."""
+"""Styles outdoor, hall and office: cameras, depth, layouts; scenes keep their numbers."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import numpy.testing as npt
@@ -16,11 +17,9 @@ torch = pytest.importorskip('torch')
 
 from spike_training.sampling.procedural import ProceduralSource, flickering  # noqa: E402
 from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
-from spike_training.scenes.builder import Draws, Frame, turn  # noqa: E402
-from spike_training.scenes.indoor import rooms  # noqa: E402
-from spike_training.scenes.places.office import OFFICE  # noqa: E402
-from spike_training.scenes.places.stairs import stairs  # noqa: E402
-from spike_training.scenes.places.viewpoint import (  # noqa: E402
+from spike_training.scenes.building.primitives import Frame  # noqa: E402
+from spike_training.scenes.building.sampler import Sampler, cos_sin  # noqa: E402
+from spike_training.scenes.building.viewpoint import (  # noqa: E402
     FOCAL,
     HEIGHTS,
     PITCHES,
@@ -30,10 +29,14 @@ from spike_training.scenes.places.viewpoint import (  # noqa: E402
     sample_rates,
     sample_viewpoint,
 )
+from spike_training.scenes.halls.stairs import STAIRS, sample_stairs  # noqa: E402
+from spike_training.scenes.offices.office import OFFICE  # noqa: E402
 from spike_training.scenes.render import render  # noqa: E402
+from spike_training.scenes.rooms.room import rooms  # noqa: E402
 from spike_training.scenes.scene import Scenes  # noqa: E402
-from spike_training.scenes.world import World  # noqa: E402
+from spike_training.scenes.world import STYLES, World  # noqa: E402
 
+CHECKSUMS = Path(__file__).with_name('scene_checksums.json')
 PLACES = ('outdoor', 'hall', 'office')
 # Least and greatest height of the camera over y = 0; stairwells have floors above it.
 CAMERAS = {'outdoor': HEIGHTS, 'hall': (HEIGHTS[0], 9.0), 'office': OFFICE.eye}
@@ -41,8 +44,8 @@ CAMERAS = {'outdoor': HEIGHTS, 'hall': (HEIGHTS[0], 9.0), 'office': OFFICE.eye}
 pytestmark = pytest.mark.usefixtures('one_thread')
 
 
-def draws_of(batch: int, seed: int = 0) -> Draws:
-    return Draws(np.random.default_rng(seed).random((batch, 400), np.float32))
+def sampler_of(batch: int, seed: int = 0) -> Sampler:
+    return Sampler(np.random.default_rng(seed).random((batch, 400), np.float32))
 
 
 def depths(style: str, split: str, number: int = 120) -> np.ndarray:
@@ -52,23 +55,29 @@ def depths(style: str, split: str, number: int = 120) -> np.ndarray:
     return np.minimum(depth, 80) / scenes.focal[:, None, None]
 
 
-@pytest.mark.parametrize(
-    ('style', 'digest'),
-    [
-        ('indoor', 'cb97964284ee0fe2'),
-        ('road', '7f77c7cdaff8f413'),
-        ('home', '5fb51e0654badde3'),
-    ],
-)
-def test_older_styles_keep_their_bytes(style: str, digest: str) -> None:
-    """Shipped models and figures depend on them."""
-    scenes = World(3, style).batch(range(12))
-    digester = hashlib.sha256()
+def checksums(style: str) -> dict[str, float]:
+    """A weighted mean of each field of some scenes, relative to its mean size."""
+    scenes = World(3, style).batch(range(4))
+    sums = {}
     for field in dataclasses.fields(Scenes):
-        if field.name != 'flicker':
-            digester.update(getattr(scenes, field.name).tobytes())
-    assert not scenes.flicker.any()
-    assert digester.hexdigest()[:16] == digest
+        values = getattr(scenes, field.name).astype(np.float64).ravel()
+        weights = np.arange(1, values.size + 1) * 0.6180339887 % 1 - 0.5
+        sums[field.name] = float((values * weights).sum() / max(np.abs(values).sum(), 1e-9))
+    return sums
+
+
+@pytest.mark.parametrize('style', list(STYLES))
+def test_scenes_keep_their_numbers(style: str) -> None:
+    """Shipped models and figures depend on them.
+
+    Processors and versions of NumPy differ in the last bit of some of them. After a change that is
+    meant, ``python test/training/scenes/test_places.py`` writes them anew.
+    """
+    expected = json.loads(CHECKSUMS.read_text())[style]
+    found = checksums(style)
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        assert value == pytest.approx(expected[name], rel=0, abs=1e-7), name
 
 
 @pytest.mark.parametrize('style', PLACES)
@@ -149,7 +158,7 @@ def test_scenes_of_other_seeds_and_splits_differ(style: str) -> None:
 
 
 def test_some_scenes_are_dark_some_over_exposed_some_jerked() -> None:
-    rates, jerks = sample_rates(draws_of(4000)), sample_jerks(draws_of(4000))
+    rates, jerks = sample_rates(sampler_of(4000)), sample_jerks(sampler_of(4000))
     assert 0.012 <= rates.min() < 0.015
     assert 1.1 < rates.max() <= 1.2
     assert 0.07 < (rates < 0.03).mean() < 0.13
@@ -164,13 +173,13 @@ def test_some_scenes_are_dark_some_over_exposed_some_jerked() -> None:
         dark, bright = source.samples(chosen).counts.float().sum(1) / planes
         assert dark.mean() < 0.03
         assert (bright > 0.97).float().mean() > 0.2
-        assert 4 < np.abs(scenes.spin).max() <= 12
+        assert 4 < np.abs(scenes.angular_velocity).max() <= 12
 
 
 def test_a_jerk_moves_the_picture_by_some_pixels_in_41_planes() -> None:
     for style in PLACES:
         scenes = World(13, style).batch(range(300))
-        fastest = int(np.argmax(np.abs(scenes.spin[:, :2]).max(1) * scenes.focal))
+        fastest = int(np.argmax(np.abs(scenes.angular_velocity[:, :2]).max(1) * scenes.focal))
         flow = render(scenes.take(slice(fastest, fastest + 1)), 128, 192, 'cpu').flow
         pixels = float(flow.norm(dim=1).median()) * 41 / 20_000
         assert 1.5 < pixels < 8
@@ -179,7 +188,7 @@ def test_a_jerk_moves_the_picture_by_some_pixels_in_41_planes() -> None:
 def test_low_cameras_do_not_look_at_the_ground_before_them() -> None:
     batch = 3000
     zero = np.zeros((batch, 1), np.float32)
-    view = sample_viewpoint(draws_of(batch), zero, zero, zero, 0.5, 2.2)
+    view = sample_viewpoint(sampler_of(batch), zero, zero, zero, 0.5, 2.2)
     npt.assert_allclose(view.y, view.height + 0.5, atol=1e-6)
     assert view.height.max() <= 1.9 + 1e-6  # 0.3 m below the ceiling
     assert view.pitch[view.height < 0.3].min() > -0.2
@@ -192,14 +201,14 @@ def test_low_cameras_do_not_look_at_the_ground_before_them() -> None:
 def test_places_ahead_are_in_view_and_nearer_where_the_camera_looks_down() -> None:
     batch = 2000
     zero = np.zeros((batch, 1), np.float32)
-    draws = draws_of(batch)
-    view = sample_viewpoint(draws, zero, zero, draws(1, 0, 6))
+    sampler = sampler_of(batch)
+    view = sample_viewpoint(sampler, zero, zero, sampler(1, 0, 6))
     limits = (zero + 9, zero + 30)
-    frame = view.ahead(draws, 4, 1.0, 40.0, 1.0, limits)
+    frame = view.ahead(sampler, 4, 1.0, 40.0, 1.0, limits)
     assert np.abs(frame.x).max() <= 9
     assert np.abs(frame.z).max() <= 30
-    free = view.ahead(draws, 4, 1.0, 40.0, 1.0)
-    c, s = turn(view.yaw)
+    free = view.ahead(sampler, 4, 1.0, 40.0, 1.0)
+    c, s = cos_sin(view.yaw)
     aside, distance = c * free.x - s * free.z, s * free.x + c * free.z
     assert distance.min() > 0.99
     assert distance.max() <= 40.01
@@ -208,24 +217,24 @@ def test_places_ahead_are_in_view_and_nearer_where_the_camera_looks_down() -> No
     assert distance[down].max() < 12
     assert distance[~down].max() > 35
     npt.assert_array_equal(
-        view.clear_of(Frame(zero + 3, 0.0, zero + 4, turn(zero)), 4.9), zero == 0
+        view.clear_of(Frame(zero + 3, 0.0, zero + 4, cos_sin(zero)), 4.9), zero == 0
     )
-    assert not view.clear_of(Frame(zero + 3, 0.0, zero + 4, turn(zero)), 5.1).any()
+    assert not view.clear_of(Frame(zero + 3, 0.0, zero + 4, cos_sin(zero)), 5.1).any()
 
 
 def test_headings_prefer_the_longer_way() -> None:
     zero = np.zeros((4000, 1), np.float32)
-    c, _ = turn(open_heading(draws_of(4000), zero, zero, zero + 2, zero + 20))
+    c, _ = cos_sin(open_heading(sampler_of(4000), zero, zero, zero + 2, zero + 20))
     assert (np.abs(c) > np.sqrt(0.5)).mean() > 0.7  # half of all headings are
 
 
 def test_a_camera_in_a_stairwell_stands_on_a_floor() -> None:
     batch = 500
     one = np.ones((batch, 1), np.float32)
-    draws = draws_of(batch)
-    half_x, half_z, height = draws(1, 1.6, 4.5), draws(1, 2.6, 3.6), draws(1, 4.5, 9.9)
-    flight, standing = stairs(draws, (half_x, half_z, height), one > 0, one > 0)
-    run, mid = 9 * flight.going, 9 * flight.rise
+    sampler = sampler_of(batch)
+    half_x, half_z, height = sampler(1, 1.6, 4.5), sampler(1, 2.6, 3.6), sampler(1, 4.5, 9.9)
+    flight, standing = sample_stairs(sampler, (half_x, half_z, height), one > 0, one > 0)
+    run, mid = STAIRS.steps * flight.going, STAIRS.steps * flight.rise
     assert (2 * mid + 1.1 < height).all()  # one can be at the top
     assert flight.going.min() > 0.15
     assert flight.rise.min() > 0.14
@@ -246,8 +255,8 @@ def test_a_camera_in_a_stairwell_stands_on_a_floor() -> None:
 def test_most_offices_have_a_block_of_desks() -> None:
     uniform = np.random.default_rng(3).random((200, 8192), np.float32)
     with_desks, without = (
-        (rooms(Draws(uniform), manner).kind >= 0).sum(1)
-        for manner in (OFFICE, dataclasses.replace(OFFICE, furnish=None))
+        (rooms(Sampler(uniform), config).kind >= 0).sum(1)
+        for config in (OFFICE, dataclasses.replace(OFFICE, furnish=None))
     )
     assert 0.5 < (with_desks > without + 15).mean() < 0.95
 
@@ -296,3 +305,8 @@ def test_only_lamps_flicker() -> None:
     assert 0.2 < hall < 0.4
     assert 0.2 < office < 0.4
     assert max(share.max() for share in shares) <= 0.9
+
+
+if __name__ == '__main__':
+    tables = {style: checksums(style) for style in STYLES}
+    CHECKSUMS.write_text(json.dumps(tables, indent=1) + '\n')

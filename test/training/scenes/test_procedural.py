@@ -25,16 +25,13 @@ from spike_training.reports.contact_sheet import contact_sheet  # noqa: E402
 from spike_training.sampling import procedural  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
 from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
-from spike_training.scenes.builder import (  # noqa: E402
-    Draws,
-    Frame,
-    Ground,
-    Paint,
-    Solids,
-    direction,
-    turn,
-)
-from spike_training.scenes.indoor import HOME, _seats, rooms  # noqa: E402
+from spike_training.scenes.building.light import Ground, Site, sample_direction  # noqa: E402
+from spike_training.scenes.building.materials import Material, MaterialSampler  # noqa: E402
+from spike_training.scenes.building.primitives import Frame, Primitives  # noqa: E402
+from spike_training.scenes.building.sampler import Sampler  # noqa: E402
+from spike_training.scenes.furniture.chair import DINING_CHAIR, add_dining_chairs  # noqa: E402
+from spike_training.scenes.rooms.config import HOME  # noqa: E402
+from spike_training.scenes.rooms.room import rooms  # noqa: E402
 from spike_training.sensor.exposure import initial_charge  # noqa: E402
 from spike_training.sensor.parameters import SENSORS  # noqa: E402
 
@@ -199,8 +196,8 @@ def test_homes_are_shallower_than_the_rooms_of_indoor() -> None:
 def test_each_part_of_a_home_is_there_and_can_be_left_out(part) -> None:
     uniform = np.random.default_rng(3).random((200, 8192), np.float32)
 
-    def solids(manner):
-        return (rooms(Draws(uniform), manner).kind >= 0).sum()
+    def solids(config):
+        return (rooms(Sampler(uniform), config).kind >= 0).sum()
 
     kind = type(getattr(HOME, part))
     fewer = solids(dataclasses.replace(HOME, **{part: kind(0)}))
@@ -211,21 +208,20 @@ def test_each_part_of_a_home_is_there_and_can_be_left_out(part) -> None:
 
 def test_chairs_of_a_set_look_at_their_table() -> None:
     """The rails of a back are on the side away from the table, whichever side the chair is on."""
-    draws = Draws(np.random.default_rng(0).random((64, 1400), np.float32))
-    paint, solids = Paint(draws), Solids(64)
-    ground = Ground(
-        solids, paint(('plain',), 1), direction(draws, 0.5, 2.5), np.ones((64, 1), np.float32)
-    )
+    sampler = Sampler(np.random.default_rng(0).random((64, 1400), np.float32))
+    materials, solids = MaterialSampler(sampler), Primitives(64)
+    floor, sun = materials.sample(Material(('plain',)), 1), sample_direction(sampler, (0.5, 2.5))
+    site = Site(sampler, materials, Ground(solids, floor, sun, np.ones((64, 1), np.float32)))
     begin = len(solids.centre)
     x = np.array([[0.0, 5.0]], np.float32).repeat(64, 0)
-    table = Frame(x, 0.0, x, turn(draws(2, 0, 6)))
+    table = Frame(x, 0.0, x, sampler.headings(2, (0, 6)))
     sizes = (np.full((64, 2), 0.8, np.float32), np.full((64, 2), 0.4, np.float32))
-    _seats(draws, paint, ground, table, np.ones((64, 2), bool), sizes)
-    there = np.concatenate([k >= 0 for k in solids.kind[begin:]], 1)
+    add_dining_chairs(site, table, np.ones((64, 2), bool), sizes)
+    mask = np.concatenate([k >= 0 for k in solids.kind[begin:]], 1)
     centre, half = (np.concatenate(part[begin:], 1) for part in (solids.centre, solids.half))
     away = np.hypot(*(centre[..., i] - np.where(centre[..., 0] < 2.5, 0, 5) for i in (0, 2)))
-    seats = there & np.isclose(half[..., 1], 0.025)
-    rails = there & np.isclose(half[..., 2], 0.015)
+    seats = mask & np.isclose(half[..., 1], DINING_CHAIR.half_seat)
+    rails = mask & np.isclose(half[..., 2], DINING_CHAIR.half_rail)
     assert seats.sum() > 64 * 4
     assert rails.sum() == 3 * seats.sum()
     assert 0.3 < away[seats].min() < away[seats].max() < 1.3

@@ -15,9 +15,17 @@ torch = pytest.importorskip('torch')
 
 from spike_training.sampling.procedural import expose, moving  # noqa: E402
 from spike_training.scenes import atlas  # noqa: E402
-from spike_training.scenes.builder import Draws, camera_axes, turn, visible  # noqa: E402
+from spike_training.scenes.building.cameras import camera_axes, visible  # noqa: E402
+from spike_training.scenes.building.sampler import Sampler, cos_sin  # noqa: E402
 from spike_training.scenes.render import render  # noqa: E402
-from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scenes  # noqa: E402
+from spike_training.scenes.scene import (  # noqa: E402
+    BOX,
+    CYLINDER,
+    ELLIPSOID,
+    MATERIAL,
+    Column,
+    Scenes,
+)
 from spike_training.scenes.world import STYLES, World  # noqa: E402
 
 HEIGHT, WIDTH = 45, 70
@@ -35,13 +43,14 @@ def scene(solids=(), eye=(0.0, 1.5, 0.0), pitch=0.0, yaw=0.0, roll=0.0, is_open=
     for k, (what, at, size, angle) in enumerate(solids):
         kind[0, k], centre[0, k], half[0, k], heading[0, k] = what, at, size, angle
     material = np.zeros((1, number, len(MATERIAL)), np.float32)
-    material[..., 1:3], material[..., 5], material[..., 7:] = 1, atlas.SIZE, 0.5
+    material[..., Column.SCALES], material[..., Column.TEXELS] = 1, atlas.SIZE
+    material[..., Column.REFLECTED] = 0.5
     one = np.ones(1, np.float32)
     return Scenes(
         kind=kind,
         centre=centre.astype(np.float32),
         half=half.astype(np.float32),
-        turn=np.stack(turn(heading), -1),
+        turn=np.stack(cos_sin(heading), -1),
         velocity=np.zeros((1, number, 3), np.float32),
         material=material,
         shell_material=np.repeat(material[:, :1], 5, 1),
@@ -50,8 +59,8 @@ def scene(solids=(), eye=(0.0, 1.5, 0.0), pitch=0.0, yaw=0.0, roll=0.0, is_open=
         focal=one * FOCAL,
         eye=np.array([eye], np.float32),
         axes=camera_axes(one * pitch, one * yaw, one * roll),
-        drift=np.zeros((1, 3), np.float32),
-        spin=np.zeros((1, 3), np.float32),
+        linear_velocity=np.zeros((1, 3), np.float32),
+        angular_velocity=np.zeros((1, 3), np.float32),
         sun=np.array([[0, 1, 0]], np.float32),
         light=np.array([[0.5, 0.5, 0]], np.float32),
         lamp=np.zeros((1, 3), np.float32),
@@ -272,12 +281,12 @@ def test_world_settings_are_checked() -> None:
     with pytest.raises(ValueError, match='index is 4294967296, expected'):
         World(0, 'road').sample(2**32)
     with pytest.raises(IndexError, match='more than 3 random numbers'):
-        Draws(np.zeros((2, 3), np.float32))(4)
+        Sampler(np.zeros((2, 3), np.float32))(4)
 
 
 def test_turns_are_rotations() -> None:
     angles = np.linspace(-7, 7, 57, dtype=np.float32)
-    c, s = turn(angles)
+    c, s = cos_sin(angles)
     npt.assert_allclose(c, np.cos(angles), atol=2e-5)
     npt.assert_allclose(s, np.sin(angles), atol=2e-5)
     npt.assert_allclose(c * c + s * s, 1, atol=1e-6)
@@ -317,8 +326,8 @@ def test_flow_in_the_middle_of_a_wall_four_metres_off(drift, spin, velocity, exp
     wall = scene([(BOX, (0.0, 1.5, 5.0), (3.0, 3.0, 1.0), 0.0)])
     wall = dataclasses.replace(
         wall,
-        drift=np.array([drift], np.float32),
-        spin=np.array([spin], np.float32),
+        linear_velocity=np.array([drift], np.float32),
+        angular_velocity=np.array([spin], np.float32),
         velocity=np.array([[velocity]], np.float32),
     )
     flow = render(wall, 45, 71, 'cpu').flow[0, :, 22, 35].numpy()
@@ -350,9 +359,10 @@ def test_far_textures_fade_to_their_mean_and_near_ones_show() -> None:
 
     def contrast(distance: float) -> float:
         wall = scene([(BOX, (0.0, 1.5, distance + 1), (99.0, 99.0, 1.0), 0.0)])
-        wall.material[..., 0] = atlas.TILES['checks'][0] * atlas.TEXELS
-        wall.material[..., 1:3], wall.material[..., 5] = 4.0, 4.0 * atlas.SIZE
-        wall.material[..., 7], wall.material[..., 8] = 0.0, 1.0
+        material = wall.material
+        material[..., Column.TEXTURE] = atlas.TILES['checks'][0] * atlas.TEXELS
+        material[..., Column.SCALES], material[..., Column.TEXELS] = 4.0, 4.0 * atlas.SIZE
+        material[..., Column.DARK_LUMINANCE], material[..., Column.BRIGHT_LUMINANCE] = 0.0, 1.0
         return float(render(wall, 45, 70, 'cpu').luminance[0, :20].std())
 
     assert contrast(1.0) > 0.06

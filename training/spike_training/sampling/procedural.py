@@ -15,7 +15,7 @@ from torch import Tensor
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import reference_index
 from spike_training.sampling.sample import Batch, joined
-from spike_training.scenes.builder import turn
+from spike_training.scenes.building.sampler import cos_sin
 from spike_training.scenes.drawing import DrawingProcesses, draw
 from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Array, Scenes
@@ -303,7 +303,7 @@ def flickering(light: Tensor, knots: Sequence[int], flicker: Array, rate_hz: flo
     share, frequency, phase = np.split(flicker.astype(np.float64), 3, 1)
     periods = np.maximum(frequency * (knots[-1] / (len(knots) - 1) / rate_hz), 1e-6)
     # The spectrum of a triangle that reaches to the knots beside.
-    fade = turn(np.pi * (periods % 2))[1] / (np.pi * periods)
-    wave, _ = turn(2 * np.pi * ((phase + frequency * np.asarray(knots) / rate_hz) % 1))
+    fade = cos_sin(np.pi * (periods % 2))[1] / (np.pi * periods)
+    wave, _ = cos_sin(2 * np.pi * ((phase + frequency * np.asarray(knots) / rate_hz) % 1))
     factor = (1 + share * fade * fade * wave).astype(np.float32)
     return (light * torch.from_numpy(factor).to(light.device)[:, :, None, None]).clamp_(0, 1)

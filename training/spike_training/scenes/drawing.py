@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draws scenes of several styles, here or in processes of their own."""
+"""Sampling of scenes of several styles, in this process or in others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spike_training.scenes.world import World
 
 
 def draw(worlds: Sequence[World], numbers: Sequence[int]) -> Scenes:
-    """Scenes by their numbers: ``n`` is scene ``n`` of the world ``n % len(worlds)``."""
+    """Sample scenes by their numbers: ``n`` is scene ``n`` of the world ``n % len(worlds)``."""
     indices = np.asarray(numbers, np.int64)
     style = indices % len(worlds)
     parts, places = [], []
@@ -31,7 +31,7 @@ def draw(worlds: Sequence[World], numbers: Sequence[int]) -> Scenes:
 
 
 class DrawingProcesses:
-    """Processes that draw scenes while others are looked at.
+    """Processes that sample scenes ahead of their use.
 
     A scene is a function of its number, so that neither how many processes there are nor what they
     were asked for before changes it.
@@ -51,7 +51,7 @@ class DrawingProcesses:
         self._waiting: dict[tuple[int, ...], Future[Scenes]] = {}
 
     def draw(self, numbers: Sequence[int], later: Iterator[Sequence[int]]) -> Scenes:
-        """Scenes by their numbers.
+        """Sample scenes by their numbers.
 
         Args:
             numbers: The scenes that are wanted now.
@@ -73,6 +73,6 @@ class DrawingProcesses:
 
 
 def _begin() -> None:
-    """Leaves Ctrl-C to the parent, and no process behind where the parent was killed."""
+    """Leave Ctrl-C to the parent, and end with a parent that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()

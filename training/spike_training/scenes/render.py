@@ -71,7 +71,8 @@ class _Tensors:
             move(scenes.focal),
         )
         self.eye, self.axes = move(scenes.eye), move(scenes.axes)
-        self.drift, self.spin = move(scenes.drift), move(scenes.spin)
+        self.linear_velocity = move(scenes.linear_velocity)
+        self.angular_velocity = move(scenes.angular_velocity)
         self.sun, self.light, self.lamp = move(scenes.sun), move(scenes.light), move(scenes.lamp)
         self.corners, self.uneven = move(scenes.corners), move(scenes.uneven)
         self.haze, self.blur = move(scenes.haze), move(scenes.blur)
@@ -538,7 +539,9 @@ def _sample(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
 def _flow(s: _Tensors, of: _Lookup, near: Tensor, u: Tensor, v: Tensor, fx: Tensor) -> Tensor:
     """Image motion, pixels per second right and down, from 1 / depth and velocities."""
     batch = len(s.velocity)
-    velocity = torch.cat([s.velocity, s.velocity.new_zeros(batch, 1, 3)], 1) - s.drift[:, None]
+    velocity = (
+        torch.cat([s.velocity, s.velocity.new_zeros(batch, 1, 3)], 1) - s.linear_velocity[:, None]
+    )
     right, up, ahead = (
         of(
             velocity[..., 0] * s.axes[:, k, 0, None]
@@ -547,7 +550,7 @@ def _flow(s: _Tensors, of: _Lookup, near: Tensor, u: Tensor, v: Tensor, fx: Tens
         )
         for k in range(3)
     )
-    pitch, yaw, roll = (s.spin[:, k, None, None] for k in range(3))
+    pitch, yaw, roll = (s.angular_velocity[:, k, None, None] for k in range(3))
     turn_u = pitch * (u * v) - (yaw * (1 + u * u) - roll * v)
     turn_v = (pitch * (1 + v * v) - roll * u) - yaw * (u * v)
     flow_u = (right - u * ahead).mul_(near).add_(turn_u)

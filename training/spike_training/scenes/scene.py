@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A batch of scenes as arrays: what the world draws and the renderer reads.
+"""A batch of scenes as arrays: sampled by recipes, read by the renderer.
 
 World axes: x right, y up, z forward, metres; the floor or ground is y = 0.
 """
@@ -31,6 +31,27 @@ share of its colour. Then luminance and colour (linear) where the texture is 0 a
 """
 
 
+class Column:
+    """Indices of a material's columns, and slices of those that belong together."""
+
+    TEXTURE = MATERIAL.index('tile')
+    SCALE_U = MATERIAL.index('scale_u')
+    SCALE_V = MATERIAL.index('scale_v')
+    OFFSET_U = MATERIAL.index('offset_u')
+    OFFSET_V = MATERIAL.index('offset_v')
+    TEXELS = MATERIAL.index('texels')
+    GLOW = MATERIAL.index('glow')
+    DARK_LUMINANCE = MATERIAL.index('light0')
+    BRIGHT_LUMINANCE = MATERIAL.index('light1')
+    DARK = slice(MATERIAL.index('red0'), MATERIAL.index('blue0') + 1)
+    BRIGHT = slice(MATERIAL.index('red1'), MATERIAL.index('blue1') + 1)
+    SCALES = slice(SCALE_U, SCALE_V + 1)
+    UNLIT = slice(TEXTURE, GLOW + 1)
+    """What light does not change."""
+    REFLECTED = slice(DARK_LUMINANCE, len(MATERIAL))
+    """Luminance and colours."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Scenes:
     """``B`` scenes of ``N`` solids each, within a shell seen from inside.
@@ -48,8 +69,8 @@ class Scenes:
         focal: Focal length over image width, ``[B]``.
         eye: Camera position, ``[B, 3]``.
         axes: The camera's right, up and forward, ``[B, 3, 3]``.
-        drift: Camera velocity in the world, m/s, ``[B, 3]``.
-        spin: Turning rates of the camera, rad/s: pitch (upwards), yaw (to the right) and roll
+        linear_velocity: Camera velocity in the world, m/s, ``[B, 3]``.
+        angular_velocity: Of the camera, rad/s: pitch (upwards), yaw (to the right) and roll
             (clockwise), ``[B, 3]``.
         sun: Direction to the sun or window, unit length, ``[B, 3]``.
         light: Strength of sun, sky and lamp, ``[B, 3]``.
@@ -77,8 +98,8 @@ class Scenes:
     focal: Array
     eye: Array
     axes: Array
-    drift: Array
-    spin: Array
+    linear_velocity: Array
+    angular_velocity: Array
     sun: Array
     light: Array
     lamp: Array
@@ -118,14 +139,16 @@ class Scenes:
         several together.
         """
         right, up, forward = (self.axes[:, k] for k in range(3))
-        pitch, yaw, roll = ((self.spin[:, k, None] * seconds).astype(np.float64) for k in range(3))
+        pitch, yaw, roll = (
+            (self.angular_velocity[:, k, None] * seconds).astype(np.float64) for k in range(3)
+        )
         up, forward = _rotated(up, forward, -pitch)
         right, forward = _rotated(right, forward, -yaw)
         right, up = _rotated(right, up, -roll)
         return dataclasses.replace(
             self,
             centre=(self.centre + self.velocity * seconds).astype(np.float32),
-            eye=(self.eye + self.drift * seconds).astype(np.float32),
+            eye=(self.eye + self.linear_velocity * seconds).astype(np.float32),
             axes=np.stack([right, up, forward], 1).astype(np.float32),
         )
 

@@ -14,17 +14,17 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from spike_training.scenes.builder import Draws
-from spike_training.scenes.indoor import home, indoor
-from spike_training.scenes.places.hall import hall
-from spike_training.scenes.places.office import office
-from spike_training.scenes.places.outdoor import outdoor
-from spike_training.scenes.road import road
+from spike_training.scenes.building.sampler import Sampler
+from spike_training.scenes.halls.hall import hall
+from spike_training.scenes.offices.office import office
+from spike_training.scenes.outdoors.outdoor import outdoor
+from spike_training.scenes.rooms.room import home, indoor
 from spike_training.scenes.scene import Scenes
+from spike_training.scenes.streets.road import road
 
 Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Split = Literal['train', 'calibration', 'test']
-STYLES: dict[str, Callable[[Draws], Scenes]] = {
+STYLES: dict[str, Callable[[Sampler], Scenes]] = {
     'indoor': indoor,
     'road': road,
     'home': home,
@@ -32,7 +32,7 @@ STYLES: dict[str, Callable[[Draws], Scenes]] = {
     'hall': hall,
     'office': office,
 }
-"""What draws the scenes of each style. Their order is part of each scene's key: append."""
+"""Recipe of each style. Their order is part of each scene's key: append."""
 SPLITS: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
 _NUMBERS = 8192
 
@@ -41,9 +41,9 @@ class World:
     """Scenes of one style.
 
     Args:
-        seed: Which world, 0 to 2**32 - 1.
+        seed: 0 to 2**32 - 1.
         style: One of ``STYLES``.
-        split: What its scenes are used for.
+        split: One of ``SPLITS``: the use of the scenes.
 
     Raises:
         ValueError: An unknown style or split, or a seed out of range.
@@ -59,15 +59,15 @@ class World:
         self._key = (seed, SPLITS[split], list(STYLES).index(style))
 
     def sample(self, index: int) -> Scenes:
-        """One scene, a batch of its own."""
+        """Sample one scene, a batch of its own."""
         return self.batch([index])
 
     def batch(self, indices: Sequence[int]) -> Scenes:
-        """Scenes of some indices, 0 to 2**32 - 1."""
+        """Sample the scenes of some indices, 0 to 2**32 - 1."""
         for index in indices:
             if not 0 <= index < 1 << 32:
                 raise ValueError(f'index is {index}, expected 0 to {(1 << 32) - 1}')
         uniform = np.empty((len(indices), _NUMBERS), np.float32)
         for row, index in zip(uniform, indices, strict=True):
             np.random.default_rng([*self._key, index]).random(dtype=np.float32, out=row)
-        return self._draw(Draws(uniform))
+        return self._draw(Sampler(uniform))

@@ -1,0 +1,133 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Solids of a batch of scenes, gathered group by group: each number is a column over the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from spike_training.scenes.building.sampler import Value, cos_sin
+from spike_training.scenes.scene import BOX, Array
+
+Triple = tuple[Value, Value, Value]
+_THINNEST = 1e-4  # least half size, metres
+
+
+class Primitives:
+    """The primitives of a batch of scenes, gamaskd group by group.
+
+    Args:
+        batch: Number of scenes.
+    """
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.kind: list[Array] = []
+        self.centre: list[Array] = []
+        self.half: list[Array] = []
+        self.turn: list[Array] = []
+        self.velocity: list[Array] = []
+        self.material: list[Array] = []
+
+    def add(
+        self,
+        centre: tuple[Value, Value, Value],
+        half: tuple[Value, Value, Value],
+        material: Array,
+        kind: int | Array = BOX,
+        heading: tuple[Value, Value] = (1.0, 0.0),
+        mask: Array | bool = True,
+        velocity: tuple[Value, Value] = (0.0, 0.0),
+    ) -> None:
+        """Add as many primitives to each scene as there are materials.
+
+        Args:
+            centre: World position in metres, each ``[B, k]`` or a number.
+            half: Half sizes along the primitive's own axes.
+            material: ``[B, k, len(MATERIAL)]``.
+            kind: BOX, CYLINDER or ELLIPSOID, of all or of each.
+            heading: Cosine and sine of the yaw.
+            mask: Those that exist.
+            velocity: Along x and z, m/s.
+        """
+        shape = material.shape[:2]
+
+        def full(value: Value) -> Array:
+            return np.broadcast_to(np.asarray(value, np.float32), shape)
+
+        self.kind.append(np.where(np.broadcast_to(mask, shape), kind, -1).astype(np.int8))
+        self.centre.append(np.stack([full(part) for part in centre], -1))
+        self.half.append(np.stack([np.maximum(full(part), _THINNEST) for part in half], -1))
+        self.turn.append(np.stack([full(part) for part in heading], -1))
+        self.velocity.append(np.stack([full(velocity[0]), full(0.0), full(velocity[1])], -1))
+        self.material.append(material)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the fields of ``Scenes`` that describe solids, without the shell's materials."""
+        return {
+            name: np.ascontiguousarray(np.concatenate(getattr(self, name), axis=1))
+            for name in ('kind', 'centre', 'half', 'turn', 'velocity', 'material')
+        }
+
+    def add_parts(
+        self,
+        frame: Frame,
+        mask: Array,
+        parts: Iterable[Part],
+        velocity: tuple[Value, Value] = (0.0, 0.0),
+    ) -> None:
+        """Add primitives that share poses, for example the legs and the top of each table.
+
+        Args:
+            frame: Poses of the thing that they are parts of, ``[B, k]``.
+            mask: Things that exist, ``[B, k]``.
+            parts: With as many materials as poses, or positions.
+            velocity: Of the thing along x and z, m/s.
+        """
+        for part in parts:
+            self.add(
+                frame.at(*part.centre),
+                part.half,
+                part.material,
+                kind=part.kind,
+                heading=frame.heading,
+                mask=mask,
+                velocity=velocity,
+            )
+
+
+class Frame:
+    """Poses on the floor that parts are placed in: position, height and heading, ``[B, k]``."""
+
+    def __init__(self, x: Array, y: Value, z: Array, heading: tuple[Array, Array]) -> None:
+        self.x, self.y, self.z, self.heading = x, y, z, heading
+
+    def at(self, x: Value, y: Value, z: Value) -> tuple[Array, Array, Array]:
+        """Return the world position of a point in the frame's own axes."""
+        c, s = self.heading
+        return self.x + c * x + s * z, np.asarray(self.y + y), self.z + c * z - s * x
+
+    def turned(self, angle: Value) -> tuple[Array, Array]:
+        """Return the heading of what is turned by an angle from the frame's, radians."""
+        c, s = self.heading
+        cos, sin = cos_sin(angle)
+        return c * cos - s * sin, s * cos + c * sin
+
+
+class Part(NamedTuple):
+    """A primitive in the axes of a frame.
+
+    Attributes:
+        centre: Right, up and forward, metres.
+        half: Half sizes, metres.
+        material: ``[B, k, len(MATERIAL)]``.
+        kind: BOX, CYLINDER or ELLIPSOID.
+    """
+
+    centre: Triple
+    half: Triple
+    material: Array
+    kind: int | Array = BOX

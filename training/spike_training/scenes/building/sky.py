@@ -1,0 +1,47 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Skies, clouded or plain, over scenes without a ceiling."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from spike_training.scenes.building.light import Site
+from spike_training.scenes.building.materials import Grey, Material
+from spike_training.scenes.building.sampler import Range
+from spike_training.scenes.scene import Array
+
+
+class SkyConfig(NamedTuple):
+    """Colours of skies.
+
+    Attributes:
+        brightness: Of the bright parts.
+        dark_share: The dark colour as a share of the bright one.
+    """
+
+    brightness: Range
+    dark_share: Range
+
+
+CLOUDS = Material(('clouds', 'plain'), (3.0, 8.0), contrast=0.4)
+BLUE = (0.9, 1.0, 1.15)
+"""Factors on red, green and blue."""
+FAR = 400.0
+"""Half size of the world under the sky, metres."""
+
+
+def sample_sky(site: Site, config: SkyConfig) -> Array:
+    """Sample materials of skies, ``[B, 1, len(MATERIAL)]``."""
+    bright = site.materials.sample_colour(1, Grey(config.brightness))
+    sky = dataclasses.replace(CLOUDS, dark_share=config.dark_share)
+    return site.materials.sample(sky, 1, bright=bright * np.array(BLUE, np.float32))
+
+
+def open_shell(batch: int) -> Array:
+    """Return corners of the world under the sky, ``[B, 2, 3]``."""
+    far = np.full(batch, FAR, np.float32)
+    return np.stack([np.stack([-far, 0 * far, -far], 1), np.stack([far, far, far], 1)], 1)

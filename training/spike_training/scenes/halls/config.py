@@ -1,0 +1,73 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the recipes of halls share: sizes, kinds, the camera, and textures of walls."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from spike_training.scenes.building.sampler import Value
+from spike_training.scenes.building.viewpoint import Viewpoint
+from spike_training.scenes.scene import Array
+
+WALL_TEXTURES = (
+    'plain', 'plaster', 'plaster', 'bricks', 'blocks', 'tiles', 'ribs', 'slabs', 'wood',
+)  # fmt: skip
+
+
+class ByKind(NamedTuple):
+    """A number for each kind of hall."""
+
+    warehouse: float = 0.0
+    lobby: float = 0.0
+    corridor: float = 0.0
+    stairwell: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Hall:
+    """Kinds, sizes and cameras of a batch of halls.
+
+    Attributes:
+        warehouse: Those that are warehouses or workshops, ``[B, 1]``.
+        lobby: Those that are lobbies.
+        corridor: Those that are corridors.
+        stairwell: The others.
+        half_x: Half width, ``[B, 1]`` metres.
+        half_z: Half length.
+        height: Metres.
+        passage: Half width of what one walks in: narrower than a corridor's shell, which holds
+            what opens to its sides.
+        view: Cameras.
+        limits: Half sizes of the floor that things stand on, along x and z.
+    """
+
+    warehouse: Array
+    lobby: Array
+    corridor: Array
+    stairwell: Array
+    half_x: Array
+    half_z: Array
+    height: Array
+    passage: Array
+    view: Viewpoint
+    limits: tuple[Array, Array]
+
+    def by_kind(self, values: ByKind) -> Array:
+        """Return the number of each hall's kind, ``[B, 1]``."""
+        return by_kind((self.warehouse, self.lobby, self.corridor), values)
+
+
+def by_kind(masks: tuple[Array, Array, Array], values: ByKind) -> Array:
+    """Return numbers of warehouses, lobbies, corridors and stairwells, ``[B, 1]``."""
+    chosen: Array = np.select([*masks], values[:3], values.stairwell)
+    return chosen.astype(np.float32)
+
+
+def least(value: Value, other: Value, mask: Array) -> Array:
+    """Return the smaller value where a mask is true, else the first."""
+    smaller: Array = np.where(mask, np.minimum(value, other), value)
+    return smaller

@@ -1,0 +1,79 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Hay bales, round ones on end and square ones, or heaps of earth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from spike_training.scenes.building.light import Site
+from spike_training.scenes.building.materials import Colour, Material
+from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.sampler import Range
+from spike_training.scenes.outdoors.config import ByKind, Place
+from spike_training.scenes.scene import BOX, CYLINDER
+
+
+class BaleConfig(NamedTuple):
+    """Sizes of bales. Lengths in metres.
+
+    Attributes:
+        number: Of places for them.
+        nearest: Least distance from the camera.
+        farthest: Greatest.
+        clear: Distance from the camera that they keep.
+        fields: Probability of bales on a field.
+        chance: Probability of each.
+        round: Probability of round ones.
+        half: Half depth.
+        long: Half length of square ones over that.
+        tall: Half height over that.
+        shadow: Half size of the shadow over that of each.
+        shadow_height: Of what throws it.
+    """
+
+    number: int = 6
+    nearest: float = 3.0
+    farthest: ByKind = ByKind(9, 60, 100)
+    clear: float = 2.0
+    fields: float = 0.5
+    chance: float = 0.7
+    round: float = 0.6
+    half: Range = (0.45, 0.8)
+    long: Range = (1.0, 2.0)
+    tall: float = 0.9
+    shadow: float = 1.1
+    shadow_height: float = 1.2
+
+
+BALES = BaleConfig()
+HAY = Material(
+    ('folds', 'gravel', 'weave'),
+    (0.4, 1.2),
+    bright=Colour(0.25, 0.8, 0.2, tint=(1.0, 0.85, 0.5), least=0.0),
+)
+
+
+def add_bales(site: Site, place: Place, frame: Frame) -> None:
+    """Add bales at some of the poses on some fields."""
+    sampler, number = site.sampler, BALES.number
+    mask = place.field & sampler.chance(1, BALES.fields)
+    mask = mask & sampler.chance(number, BALES.chance) & place.view.clear_of(frame, BALES.clear)
+    round_ = sampler.chance(1, BALES.round)
+    half = sampler.uniform(number, BALES.half)
+    long = np.where(round_, half, half * sampler.uniform(number, BALES.long))
+    hay = site.materials.sample(HAY, number)
+    reach = (BALES.shadow * long, BALES.shadow * half)
+    site.ground.shadow(frame.x, frame.z, reach, BALES.shadow_height, mask)
+    shape = np.where(round_, CYLINDER, BOX).astype(np.int8)
+    tall = BALES.tall * half
+    site.primitives.add(
+        frame.at(0.0, tall, 0.0),
+        (long, tall, half),
+        hay,
+        kind=np.broadcast_to(shape, mask.shape),
+        heading=frame.heading,
+        mask=mask,
+    )
