@@ -202,6 +202,6 @@ def test_nothing_moves_half_a_pixel_between_rendered_images(one_thread, monkeypa
     monkeypatch.setattr('spike_training.simulation.scene_stream.render', watched)
     scene_stream(scene, 50, 80, 60, 2000.0)
     along = sorted({way: image.flow.norm(dim=1).max() for way, image in seen}.items())
-    speed = float(scene.drift[0, 2])
+    speed = float(scene.linear_velocity[0, 2])
     for (way, flow), (next_way, _) in itertools.pairwise(along):
         assert float(flow) * (next_way - way) / speed <= 0.51
