@@ -13,6 +13,7 @@ from spike_training.datasets.clip import Depth
 from spike_training.sampling.sample import Batch
 
 _SPARSE = 0.3
+_LARGE = 320
 
 
 def firing_rates(batch: Batch) -> npt.NDArray[np.float32]:
@@ -35,7 +36,7 @@ def contact_sheet(
         rate_title: Of firing rates; their mean follows.
         samples_per_row: Samples side by side.
         predicted: Predicted depth, metres up to one factor, ``[B, H, W]``: drawn as well, scaled
-            by the medians of both.
+            by the medians of both. Images of 320 columns and more are then drawn at half size.
 
     Returns:
         The sheet. All depths share one colour scale, beside predictions those of a sample; the
@@ -44,22 +45,24 @@ def contact_sheet(
     """
     depths = batch.depth[:, 0].numpy()
     low, high = _limits(depths)
+    step = 2 if predicted is not None and depths.shape[-1] >= _LARGE else 1
     panels: list[tuple[pictures.Rgb | None, str]] = []
     for k, (rate, depth) in enumerate(zip(firing_rates(batch), depths, strict=True)):
         if batch.rgb is not None:
             colour = (batch.rgb[k].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+            colour = np.ascontiguousarray(colour[::step, ::step])
             panels.append((colour, f'{int(batch.index[k])}: fx {float(batch.fx[k]):.0f} px'))
         if predicted is not None:
             low, high = _limits(depth)
         shown = None
         if not np.isnan(depth).all():
-            shown = pictures.depth_panel(_thick(depth), low, high)
+            shown = pictures.depth_panel(_thick(depth)[::step, ::step], low, high)
         panels.append((shown, 'depth'))
         if predicted is not None:
-            scaled = pictures.depth_panel(_median_scaled(predicted[k], depth), low, high)
-            panels.append((scaled, 'predicted depth'))
+            scaled = _median_scaled(predicted[k], depth)[::step, ::step]
+            panels.append((pictures.depth_panel(scaled, low, high), 'predicted depth'))
         bright = np.sqrt(np.minimum(rate / max(float(np.percentile(rate, 99)), 1e-6), 1))
-        grey = pictures.spike_panel((bright * 255).astype(np.uint8))
+        grey = pictures.spike_panel((bright * 255).astype(np.uint8)[::step, ::step])
         panels.append((grey, f'{rate_title}, mean {rate.mean():.2f}'))
     columns = samples_per_row * (len(panels) // len(depths))
     return pictures.strip(panels, pictures.LEGEND, columns)
