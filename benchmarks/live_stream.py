@@ -179,8 +179,8 @@ def measure(
         - ``planes_sent``, ``planes_in``, ``planes_dropped``: of the whole round with its warm-up,
           as the player and the node count them. Planes that policy ``latest`` passes over are not
           dropped. Planes that the node neither received nor knows to be lost count as dropped;
-        - ``planes_lost_in_transport``, ``planes_lost_in_queue``, ``planes_overwritten``,
-          ``planes_refused``: of these, where the node knows it;
+        - ``planes_lost_in_transport``, ``planes_lost_in_queue``, ``planes_missed_resubscribing``,
+          ``planes_overwritten``, ``planes_refused``: of these, where the node knows it;
         - ``planes_per_s``: what the player reached, ``player_behind_s``: how far it was behind
           at most (nan where it does not report that);
         - ``node_cpu``, ``player_cpu``: CPU seconds of either process per second;

@@ -69,8 +69,8 @@ MB = 1e6
 MAX_GROWTH_MB = 5.0
 MAX_SLOPE_MB = 0.1
 MAX_CHANGE = 0.2
-COUNTERS = ('expected', 'received', 'lost_in_transport', 'lost_in_queue', 'windowed',
-            'skipped_by_policy', 'overwritten', 'refused', 'pending')  # fmt: skip
+COUNTERS = ('expected', 'received', 'lost_in_transport', 'lost_in_queue', 'missed_resubscribing',
+            'windowed', 'skipped_by_policy', 'overwritten', 'refused', 'pending')  # fmt: skip
 
 # Another process: for how long it stays, and holds each image back, and what it subscribes to. It
 # prints the number of images that came; Fast DDS writes to the same standard output.
@@ -274,7 +274,8 @@ def _figures(
 def checks(figures: dict[str, Any], minutes: float) -> dict[str, bool | None]:
     """Compare the figures with what the module's description names; None: not checked."""
     planes = {name: figures[f'planes_{name}'] for name in COUNTERS}
-    lost = planes['lost_in_transport'] + planes['lost_in_queue']
+    never_in = ('lost_in_transport', 'lost_in_queue', 'missed_resubscribing')
+    lost = sum(planes[cause] for cause in never_in)
     places = ('windowed', 'skipped_by_policy', 'overwritten', 'refused', 'pending')
     growth = [figures[f'{name}_growth_mb'] for name in ('node', 'player')]
     slope = figures['node_slope_mb_per_min']

@@ -113,7 +113,8 @@ SIDE = {
     *('windows_per_s', 'latency_ms_p50', 'latency_ms_p99'),
     *('node_cpu', 'player_cpu', 'other_cpu'),
     *('planes_sent', 'planes_per_s', 'player_behind_s', 'planes_in', 'planes_dropped'),
-    *('planes_lost_in_transport', 'planes_lost_in_queue', 'planes_overwritten', 'planes_refused'),
+    *('planes_lost_in_transport', 'planes_lost_in_queue', 'planes_missed_resubscribing'),
+    *('planes_overwritten', 'planes_refused'),
 }
 
 # A tenth of the rate: every pipeline sees every plane even on a busy machine.
@@ -226,6 +227,7 @@ def soak_figures(soak, **changes):
         (60, {}, None),
         (60, {'planes_sent': 101}, 'accounting'),
         (60, {'planes_lost_in_queue': 2}, 'accounting'),
+        (60, {'planes_missed_resubscribing': 1}, 'accounting'),
         (60, {'planes_pending': 1}, 'accounting'),
         (60, {'node_slope_mb_per_min': 0.11}, 'slope'),
         (60, {'latency_ms_p99_late': 36.5}, 'latency'),
