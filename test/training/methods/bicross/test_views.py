@@ -12,8 +12,9 @@ from spike_training.methods.bicross.settings import ViewConfig  # noqa: E402
 from spike_training.methods.bicross.views import half, mirrored, strong_view  # noqa: E402
 
 NOTHING = ViewConfig(
-    flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, drop=0.0, drop_bins=0.0
-)
+    flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, hot=0.0, drop=0.0,
+    drop_bins=0.0,
+)  # fmt: skip
 PLANES = torch.tensor([4, 4, 5, 4, 4, 5], dtype=torch.int32)
 
 
@@ -103,6 +104,20 @@ def test_dark_spikes_come_where_there_was_no_light():
     found = rates(view(nothing, dark=0.2))
     assert (found > 0).all()
     assert (found < 0.2 * 6 * 32 / (6 * 48) * 8).all()
+
+
+def test_hot_pixels_are_few_and_fire_alike_in_all_bins():
+    bins = torch.full((6,), 200, dtype=torch.int32)
+    torch.manual_seed(0)
+    limits = dataclasses.replace(NOTHING, hot=0.1)
+    found = strong_view(torch.zeros(8, 6, 64, 64, dtype=torch.uint8), bins, limits).float()
+    hot = found.sum(dim=1) > 6
+    shares = hot.float().mean(dim=(1, 2))
+    assert (shares < 0.1).all()
+    assert shares.max() - shares.min() > 0.03  # each image its own
+    levels = found.movedim(1, 3)[hot] / 200
+    assert levels.std(dim=1).max() < 0.01
+    assert levels.mean(dim=1).std() > 0.2
 
 
 def test_lost_planes_thin_all_pixels_of_a_bin_alike():

@@ -66,6 +66,7 @@ class ViewConfig:
         vignette: Share of the light that the darkest side of an image may lose.
         mismatch: Largest standard deviation of the pixels' response.
         dark: Largest mean rate of dark spikes, spikes per plane.
+        hot: Largest share of hot pixels, which fire in up to every plane.
         drop: Largest share of planes that are lost, in half of the images.
         drop_bins: Share of bins that are lost in whole, in these images.
     """
@@ -76,6 +77,7 @@ class ViewConfig:
     vignette: float = 0.4
     mismatch: float = 0.1
     dark: float = 0.01
+    hot: float = 0.0
     drop: float = 0.2
     drop_bins: float = 0.05
 
@@ -83,7 +85,7 @@ class ViewConfig:
         """Yields what is wrong, by the setting's name."""
         yield from at_least(self, 1, 'gain', 'gamma')
         yield from at_least(self, 0, 'mismatch', 'dark')
-        yield from share(self, 'vignette', 'drop', 'drop_bins')
+        yield from share(self, 'vignette', 'hot', 'drop', 'drop_bins')
 
 
 @dataclass

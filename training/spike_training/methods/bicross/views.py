@@ -36,10 +36,10 @@ def strong_view(counts: Tensor, planes_per_bin: Tensor, limits: ViewConfig) -> T
     """The strong view of a batch of windows.
 
     Each image gets its own draw of everything: firing rate, brightness curve, a side that is
-    darker, response of its pixels, dark spikes. They are factors on, or addends to, the expected
-    counts, which are rounded at random and cut off where every plane has a spike. In half of the
-    images planes, and whole bins, are lost as well: the spikes of the planes that are left are
-    drawn binomially.
+    darker, response of its pixels, dark spikes, hot pixels. They are factors on, or addends to,
+    the expected counts, which are rounded at random and cut off where every plane has a spike. In
+    half of the images planes, and whole bins, are lost as well: the spikes of the planes that are
+    left are drawn binomially.
 
     Args:
         counts: ``[B, C, H, W]`` uint8.
@@ -56,8 +56,8 @@ def strong_view(counts: Tensor, planes_per_bin: Tensor, limits: ViewConfig) -> T
     factor = _power(counts, limits.gain) * _curve(window, counts, limits)
     factor = factor * _shade(counts, limits) * _response(counts, limits)
     # A lost plane has no dark spikes either.
-    dark = limits.dark * _uniform(counts) * left * planes_per_bin[:, None, None]
-    expected = (seen * factor).add_(dark)
+    dark = (limits.dark * _uniform(counts) + _hot(counts, limits)) * left
+    expected = (seen * factor).add_(dark * planes_per_bin[:, None, None])
     # floor(x + u) is x on average: a count of 1 becomes 1 or 2, never 1.3.
     drawn = expected.add_(torch.rand_like(expected)).floor_()
     return torch.minimum(drawn, planes).to(torch.uint8)
@@ -99,6 +99,15 @@ def _response(counts: Tensor, limits: ViewConfig) -> Tensor:
     batch, _, rows, columns = counts.shape
     normal = torch.randn(batch, 1, rows, columns, device=counts.device)
     return (1 + _uniform(counts, 0, limits.mismatch) * normal).clamp_min_(0)
+
+
+def _hot(counts: Tensor, limits: ViewConfig) -> Tensor | float:
+    """Spikes per plane that hot pixels add, ``[B, 1, H, W]``, 0 to 1, 0 for all others."""
+    if not limits.hot:
+        return 0.0
+    place = torch.rand(len(counts), 1, *counts.shape[2:], device=counts.device)
+    chosen = place < limits.hot * _uniform(counts)
+    return torch.where(chosen, torch.rand_like(place), 0.0)
 
 
 def _planes_left(batch: int, planes_per_bin: Tensor, limits: ViewConfig) -> Tensor:
