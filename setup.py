@@ -61,6 +61,7 @@ setup(
             'onnx-ir',
             'onnxscript',
             'jsonargparse[signatures]',
+            'distributed',
             'opencv-python-headless',
             'pillow',
             'PyYAML',
@@ -69,7 +70,6 @@ setup(
             'h5py',
             'jinja2',
         ],
-        'cluster': ['dask', 'distributed'],
         # Without this entry `colcon test` would run nothing and still succeed.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],
     },

@@ -203,7 +203,7 @@ def test_a_failure_on_a_worker_is_told(tmp_path, cluster):
 @pytest.mark.parametrize('address', ['tcp://127.0.0.1:1', 'nonsense'])
 def test_no_scheduler_at_the_address(recording, tmp_path, monkeypatch, address):
     pytest.importorskip('distributed')
-    monkeypatch.setattr('spike_training.simulation.cluster._CONNECT_S', 0.3)
+    monkeypatch.setattr('spike_training.dask_client._CONNECT_S', 0.3)
     with pytest.raises(ConfigError, match='no dask scheduler answers there'):
         simulate(recording, tmp_path, **SETTINGS, scheduler=address)
 

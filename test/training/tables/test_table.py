@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tables trained for real: what is shared, what is resumed, what several processes do."""
+"""Tables trained for real: what is shared, what is resumed, what several processes and dask do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -28,7 +29,15 @@ from spike_training.evaluation.report import domain_sets  # noqa: E402
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.tables.plan import load_table  # noqa: E402
 from spike_training.tables.units import DONE, Training, units_of  # noqa: E402
-from spike_training.tables.work import Part, claimed, in_order, work  # noqa: E402
+from spike_training.tables.work import (  # noqa: E402
+    LOCK,
+    LOG,
+    in_order,
+    locked,
+    select_units,
+    work,
+    work_on_cluster,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -215,7 +224,15 @@ def test_rows_and_seeds_that_are_none(smoke, tmp_path):
         'jobs is 0',
     ):
         assert expected in str(caught.value)
+    with pytest.raises(ConfigError, match='jobs is 2: expected none with scheduler'):
+        table(path, tmp_path / 'out', jobs=2, scheduler='tcp://node7:8786')
     assert not (tmp_path / 'out').exists()
+
+
+def test_several_jobs_without_dask(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'distributed', None)
+    with pytest.raises(ConfigError, match=r'dask is missing .*: pip install distributed'):
+        table(small(tmp_path), tmp_path / 'out', jobs=2)
 
 
 def test_stopped_within_a_stage_it_goes_on_there(smoke, tmp_path, monkeypatch):
@@ -269,7 +286,7 @@ def test_a_stage_that_fails_leaves_the_others(tmp_path, monkeypatch, capsys):
 def test_the_longest_way_is_begun_first_one_seed_after_the_other(tmp_path):
     path = small(tmp_path, seeds=[0, 1])
     names = tuple(row.settings.name for row in load_table(path).rows)
-    units = Part(path, tmp_path, names, (1, 0)).units()
+    units = select_units(load_table(path), names, (1, 0), tmp_path)
     seeds = [unit.config.seed for unit in units]
     assert seeds == sorted(seeds, reverse=True)
     first = [unit.stage.name for unit in units if isinstance(unit, Training)]
@@ -281,11 +298,20 @@ def test_the_longest_way_is_begun_first_one_seed_after_the_other(tmp_path):
         done.add(unit.folder)
 
 
-def test_a_folder_is_claimed_once(tmp_path):
-    with claimed(tmp_path / 'a') as first, claimed(tmp_path / 'a') as second:
-        assert (first, second) == (True, False)
-    with claimed(tmp_path / 'a') as again:
-        assert again
+def test_a_unit_that_another_process_does_is_waited_for(tmp_path, capsys):
+    order = []
+
+    def second():
+        with locked(tmp_path):
+            order.append('second')
+
+    other = threading.Thread(target=second)
+    with locked(tmp_path):
+        other.start()
+        _until(lambda: 'waiting for another process' in capsys.readouterr().out, 20)
+        order.append('first')
+    other.join()
+    assert order == ['first', 'second']
 
 
 def test_each_experiment_of_the_paper_trains(tmp_path):
@@ -300,16 +326,109 @@ def test_each_experiment_of_the_paper_trains(tmp_path):
     assert len(hashes) == 13  # every switch does something
 
 
-def command(path, out, *options):
+@pytest.fixture
+def cluster():
+    """A scheduler and its workers, threads of this process; the function makes it."""
+    distributed = pytest.importorskip('distributed')
+    started = []
+
+    def start(workers, threads):
+        options = {'protocol': 'tcp', 'dashboard_address': None, 'silence_logs': 50}
+        found = distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=threads, processes=False, **options
+        )
+        started.append(found)
+        return found
+
+    yield start
+    for one in started:
+        one.close()
+
+
+def test_a_worker_that_would_train_two_stages_in_one_process(tmp_path, cluster):
+    address = cluster(workers=1, threads=2).scheduler_address
+    with pytest.raises(ConfigError, match=r'worker tcp://.*: expected one thread'):
+        table(small(tmp_path), tmp_path / 'out', scheduler=address)
+    assert not trained(tmp_path / 'out')
+
+
+def test_a_worker_that_does_not_see_the_cache(tmp_path, cluster):
+    unit = unit_of(small(tmp_path), 'pre_src', tmp_path / 'elsewhere').training
+    with (
+        cluster(workers=1, threads=1).get_client() as client,
+        pytest.raises(ConfigError, match='elsewhere is no folder there'),
+    ):
+        work_on_cluster([unit], client)
+    assert not (tmp_path / 'elsewhere').exists()
+
+
+def test_a_scheduler_that_goes_away(tmp_path, cluster):
+    found = cluster(workers=0, threads=1)
+
+    def close():
+        _until(lambda: found.scheduler.tasks, 20)
+        found.close()
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    with pytest.raises(TrainingError, match=r'no connection to tcp://.*: run the same command'):
+        table(small(tmp_path), tmp_path / 'out', scheduler=found.scheduler_address)
+    thread.join()
+    assert (tmp_path / 'out' / 'table.md').exists()
+
+
+def start(arguments, **environment):
+    """A process in a session of its own, which imports this tree."""
     return subprocess.Popen(
-        [sys.executable, 'training/run.py', 'table', '--config', path, '--out', out, *options],
+        [sys.executable, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
+        env={**os.environ, 'PYTHONPATH': f'{ROOT}:{ROOT / "training"}', **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+
+
+def command(path, out, *options):
+    arguments = ('training/run.py', 'table', '--config', path, '--out', out, *options)
+    return start(arguments, OMP_NUM_THREADS='1')
+
+
+def holder(folder):
+    """The process that holds the lock of a folder; None where it is free."""
+    if not (folder / LOCK).exists():
+        return None
+    inode = (folder / LOCK).stat().st_ino
+    found = [line.split() for line in Path('/proc/locks').read_text().splitlines()]
+    held = [line[4] for line in found if line[1] == 'FLOCK' and line[5].endswith(f':{inode}')]
+    return int(held[0]) if held else None
+
+
+def slow_table(folder):
+    """A table with stages that are not over before a test has seen them."""
+    path = small(
+        folder,
+        stages={
+            'teacher': {'steps': 100},
+            'endless': {'like': 'teacher', 'input': 'spikes', 'steps': 1_000_000},
+            'mono_cross': {'steps': 2},
+        },
+        rows=[{'name': name, 'stage': name} for name in ('teacher', 'endless', 'mono_cross')],
+        reference='teacher',
+        claims=[],
+    )
+    tree = yaml.safe_load(path.read_text())
+    tree['override']['data']['workers'] = 1  # processes that draw scenes
+    tree['override'].setdefault('train', {}).update(log_every=1, save_every=1)
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def step_of(unit):
+    """The step of a unit's newest checkpoint; 0 without one."""
+    latest = unit.folder / unit.stage.name / 'latest.json'
+    return json.loads(latest.read_text())['step'] if latest.exists() else 0
 
 
 @pytest.mark.slow
@@ -322,11 +441,13 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
     _until(lambda: [*(out / 'stages').glob('*/lock')], 120)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    both = [command(path, out, *rows) for _ in range(2)]
+    both = [command(path, out, *rows, *jobs) for jobs in ((), ('--jobs', '2'))]
     printed = [process.communicate(timeout=200)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed
-    done = [line for text in printed for line in text.splitlines() if line.startswith('seed 0:')]
-    assert len(done) == len({*done})  # nothing is done twice
+    logs = [log.read_text() for log in out.glob(f'stages/*/{LOG}')]
+    lines = [line for text in (printed[0], *logs) for line in text.splitlines()]
+    done = [line for line in lines if line.startswith('seed 0:')]
+    assert len(done) == len({*done}) > 0  # nothing is done twice
     for name in ('pre_src', 'mono_cross', 'rgb_init'):
         assert values(out, name) == values(whole, name)
 
@@ -334,39 +455,84 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_jobs_end_with_the_process_that_started_them(tmp_path):
-    endless = {'steps': 1_000_000}
-    path = small(
-        tmp_path,
-        stages={'teacher': endless, 'pre_src': {'like': 'teacher', 'input': 'spikes'}},
-        rows=[{'name': 'a', 'stage': 'teacher'}, {'name': 'b', 'stage': 'pre_src'}],
-        reference='a',
-        claims=[],
-    )
-    tree = yaml.safe_load(path.read_text())
-    tree['override']['data']['workers'] = 1  # jobs have processes of their own
-    tree['override'].setdefault('train', {})['log_every'] = 1
-    path.write_text(yaml.safe_dump(tree))
-    out = tmp_path / 'out'
-    parent = command(path, out, '--jobs', '2')
-
-    def training():
-        return sum(bool(file.read_text()) for file in out.glob('stages/*/*/scalars.jsonl'))
-
-    def locked():
-        found = 0
-        for folder in (out / 'stages').glob('*'):
-            with claimed(folder) as free:
-                found += not free
-        return found
-
+    path, out = slow_table(tmp_path), tmp_path / 'out'
+    units = [unit_of(path, name, out / 'stages').training for name in ('teacher', 'endless')]
+    parent = command(path, out, '--jobs', '2', '--rows', 'teacher,endless')
     try:
-        _until(lambda: training() == 2, 120)
-        assert locked() == 2
+        _until(lambda: all(map(step_of, units)), 120)
         os.kill(parent.pid, signal.SIGKILL)
-        _until(lambda: locked() == 0, 20)
+        _until(lambda: not any(holder(unit.folder) for unit in units), 60)
+        assert not units[1].done
     finally:
         os.killpg(parent.pid, signal.SIGKILL)
         parent.wait()
+
+
+@pytest.fixture
+def machines(tmp_path):
+    """Two workers, as of two machines, and a client of a scheduler without this package."""
+    distributed = pytest.importorskip('distributed')
+    file = tmp_path / 'scheduler.json'
+    common = ('--host', '127.0.0.1', '--scheduler-file', file, '--no-dashboard')
+    once = ('--nthreads', '1', '--memory-limit', '0', '--local-directory', tmp_path)
+    processes = [start(('-m', 'dask', 'scheduler', *common, '--port', '0'), PYTHONPATH='')]
+    for _ in range(2):
+        worker = ('-m', 'dask', 'worker', *common, *once)
+        processes.append(start(worker, DASK_DISTRIBUTED__WORKER__DAEMON='False'))
+    _until(file.exists, 60)
+    with distributed.Client(scheduler_file=str(file)) as client:
+        client.wait_for_workers(2, timeout=60)
+        yield client
+    for process in processes:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_workers_of_a_cluster_are_killed(tmp_path, machines):
+    path, out = slow_table(tmp_path), tmp_path / 'out'
+    teacher, endless = (
+        unit_of(path, name, out / 'stages').training for name in ('teacher', 'endless')
+    )
+    address = ('--scheduler', machines.scheduler.address)
+
+    def retries(number):
+        machines.run_on_scheduler(
+            lambda dask_scheduler: setattr(dask_scheduler, 'allowed_failures', number)
+        )
+
+    # A unit that is lost takes those along that need it; another one is trained on.
+    retries(0)
+    process = command(path, out, *address)
+    _until(lambda: step_of(teacher) and step_of(endless), 120)
+    os.kill(holder(teacher.folder), signal.SIGKILL)
+    _until((teacher.folder / 'failed.json').exists, 60)
+    assert holder(endless.folder)
+    # Ctrl-C ends what workers are at.
+    os.kill(process.pid, signal.SIGINT)
+    printed = process.communicate(timeout=100)[0]
+    assert process.returncode == 130, printed
+    _until(lambda: not holder(endless.folder), 60)
+    reason = 'seed 0: teacher, 100 steps: its worker died (tries: 1): has it enough memory?'
+    for name in ('teacher', 'mono_cross'):
+        assert row_of(out, name)['failures'] == {'0': reason}
+    # A unit that may be tried again goes on from its checkpoint.
+    retries(3)
+    before = step_of(teacher)
+    process = command(path, out, *address, '--rows', 'teacher,mono_cross')
+    _until(lambda: step_of(teacher) > before, 120)
+    os.kill(holder(teacher.folder), signal.SIGKILL)
+    killed = step_of(teacher)
+    printed = process.communicate(timeout=200)[0]
+    assert process.returncode == 0, printed
+    assert '4 of 4' in printed
+    last = (teacher.folder / LOG).read_text().split('seed 0: teacher')[-1]
+    assert f'teacher {killed}/100' not in last
+    assert 'teacher 100/100' in last
+    for name in ('teacher', 'mono_cross'):
+        assert row_of(out, name)['complete']
+        assert row_of(out, name)['failures'] == {}
 
 
 def _until(true, seconds):

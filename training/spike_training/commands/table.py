@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spike_depth_ros.checkpoint import write_atomically
+from spike_training.dask_client import connect
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, TrainingError
 from spike_training.evaluation.report import to_json
@@ -15,10 +16,9 @@ from spike_training.tables.figures import claims_of, collect
 from spike_training.tables.page import Page
 from spike_training.tables.plan import Table, load_table
 from spike_training.tables.settings import unknown
-from spike_training.tables.work import Part, work, work_in_processes
+from spike_training.tables.work import select_units, work, work_on_cluster
 
 CACHE = 'stages'
-LOGS = 'logs'
 
 
 def table(
@@ -27,15 +27,15 @@ def table(
     rows: str = '',
     seeds: str = '',
     jobs: int = 1,
+    scheduler: str = '',
     cache: Path | None = None,
     train: bool = True,
 ) -> None:
     """Train the rows of a table with its seeds, and print them side by side.
 
-    Stages that rows share are trained once. What was done before, by this or another process, is
-    not done again: the same command goes on where it was stopped, and any number of processes may
-    work on one table at a time. OUT/table.md and OUT/table.json hold the table as far as it is;
-    what is incomplete says so.
+    Stages that rows share are trained once. What was done before, by this or another run, is not
+    done again: the same command goes on where it was stopped. OUT/table.md and OUT/table.json hold
+    the table as far as it is; what is incomplete says so.
 
     Args:
         config: Of the table, see training/configs/tables.
@@ -43,35 +43,44 @@ def table(
         rows: Names of the rows to train, separated by commas; all if none are given.
         seeds: The seeds to train with, some of the table's, separated by commas; all if none are
             given.
-        jobs: Processes that train at the same time; what they print lies in OUT/logs.
+        jobs: Stages to train at the same time. Above 1, each in a process of its own, which
+            prints to log.txt in the stage's folder.
+        scheduler: Address of a dask cluster to train on, such as tcp://node7:8786; its workers
+            see data and cache under the same paths.
         cache: Where stages and figures lie; OUT/stages if not given. Tables that share it share
             their stages.
         train: false: train nothing, show what there is.
 
     Raises:
-        ConfigError: The settings are wrong, or the folder cannot be made.
+        ConfigError: The settings are wrong, dask is missing or cannot be used, or the folder
+            cannot be made.
         DataSetError: Recordings cannot be used.
         TrainingError: Something of what was to be trained could not be done.
     """
     settings = load_table(config)
-    part = Part(config, cache or out / CACHE, *_chosen(settings, rows, seeds, jobs))
+    chosen = _chosen(settings, rows, seeds, jobs, scheduler)
     make_folder(out)
+    cache = (cache or out / CACHE).absolute()
+    make_folder(cache)
+    units = select_units(settings, *chosen, cache)
+    left = [unit for unit in units if not unit.done] if train else []
     try:
-        if train and jobs > 1:
-            work_in_processes(part, jobs, out / LOGS)
-        elif train:
-            work(part.units())
+        if left and (scheduler or jobs > 1):
+            with connect(scheduler, min(jobs, len(left))) as client:
+                work_on_cluster(left, client)
+        else:
+            work(left)
     finally:
         # Also of a table that was stopped.
-        page = _write(settings, part.cache, out)
+        page = _write(settings, cache, out)
     page.show()
     print(f'{out / "table.md"}: the table; {out / "table.json"}: its figures, by seed')
-    if train and (missing := [unit for unit in part.units() if not unit.done]):
+    if missing := [unit for unit in left if not unit.done]:
         raise TrainingError(f'{len(missing)} of the table could not be done, see above')
 
 
 def _chosen(
-    table: Table, rows: str, seeds: str, jobs: int
+    table: Table, rows: str, seeds: str, jobs: int, scheduler: str
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The rows and seeds to train.
 
@@ -91,6 +100,8 @@ def _chosen(
             problems.append(f'{name} is {",".join(values)}: expected each once')
     if jobs < 1:
         problems.append(f'jobs is {jobs}: expected 1 or more')
+    if jobs > 1 and scheduler:
+        problems.append(f'jobs is {jobs}: expected none with scheduler, whose workers train')
     if problems:
         raise ConfigError(listed(problems))
     return tuple(chosen), tuple(int(seed) for seed in numbers)

@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from spike_training.errors import ConfigError, DataSetError, one_line
+from spike_training.dask_client import connect, import_distributed
+from spike_training.errors import DataSetError, one_line
 from spike_training.simulation.windows import Skipped, Task, run_task
-
-_CONNECT_S = 10
 
 
 def run_on_cluster(tasks: Sequence[Task], address: str) -> Iterator[tuple[int, Skipped]]:
@@ -28,18 +25,8 @@ def run_on_cluster(tasks: Sequence[Task], address: str) -> Iterator[tuple[int, S
         ConfigError: dask is missing, or no scheduler is there.
         DataSetError: Workers died, or a task failed.
     """
-    try:
-        distributed: Any = importlib.import_module('distributed')
-    except ImportError as error:
-        raise ConfigError(f'--scheduler needs dask: pip install distributed ({error})') from error
-    try:
-        client = distributed.Client(address, timeout=_CONNECT_S)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f'scheduler is {address!r}: no dask scheduler answers there '
-            f'({one_line(error)}); start one with dask scheduler'
-        ) from error
-    with client:
+    with connect(address) as client:
+        distributed = import_distributed()
         futures = client.map(run_task, tasks, pure=False)
         try:
             for future in distributed.as_completed(futures):

@@ -71,9 +71,9 @@ class Unit(ABC):
         return result
 
     @property
-    @abstractmethod
     def steps(self) -> int:
         """Optimiser steps that it takes."""
+        return 0
 
     @abstractmethod
     def describe(self) -> str:
@@ -155,11 +155,6 @@ class Scoring(Unit):
     """
 
     adabn: bool
-
-    @property
-    def steps(self) -> int:
-        """See :class:`Unit`: none."""
-        return 0
 
     @property
     def training(self) -> Training:

@@ -1,213 +1,225 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Doing what a table needs, by any number of processes at once.
+"""Training and scoring of a table's units, in this process or as tasks of dask.
 
-Processes share a folder and nothing else. A unit is worked on by the process that holds the lock
-of its folder; the kernel takes that from a process that dies, however it dies, and another one
-goes on from the newest checkpoint.
+A unit is locked while it is done, so that runs that share a cache never write to one folder at a
+time, nor does a worker that dask has given up beside the one that replaces it. The kernel unlocks
+the unit of a process that dies; the next one resumes it from the newest checkpoint.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import multiprocessing
-import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+from typing import Any
 
 from spike_depth_ros.checkpoint import write_atomically
-from spike_training.errors import one_line
-from spike_training.parent import end_with_parent
-from spike_training.tables.plan import load_table
+from spike_training.dask_client import import_distributed
+from spike_training.errors import ConfigError, TrainingError, one_line
+from spike_training.tables.plan import Table
 from spike_training.tables.units import Scoring, Unit, units_of
 
 LOCK = 'lock'
 FAILED = 'failed.json'
 
-POLL_S = 1.0
-"""Between two looks at what other processes have done."""
-
-GRACE_S = 1.0
-"""For processes that are interrupted together with this one, to say so in their records."""
+LOG = 'log.txt'
+"""What a unit prints that a worker of dask does."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """What of a table shall be done.
+class UnitError(TrainingError):
+    """A unit failed; the message names it."""
 
-    Attributes:
-        config: File of the table.
+
+def select_units(
+    table: Table, rows: Collection[str], seeds: Sequence[int], cache: Path
+) -> list[Unit]:
+    """Return all units that a part of a table needs, seed by seed; see :func:`in_order`.
+
+    Args:
+        table: The table.
+        rows: Names of some of its rows.
+        seeds: Some of its seeds.
         cache: Folder of the units' folders.
-        rows: Names of rows.
-        seeds: Some of the table's.
     """
-
-    config: Path
-    cache: Path
-    rows: tuple[str, ...]
-    seeds: tuple[int, ...]
-
-    def units(self) -> list[Unit]:
-        """All that it needs, each once; see :func:`in_order`."""
-        table = load_table(self.config)
-        rows = [row for row in table.rows if row.settings.name in self.rows and row.config.stages]
-        # The baseline is scored along with the row that differences are to.
-        if any(row.settings.name in self.rows and not row.config.stages for row in table.rows):
-            reference = table.settings.reference
-            rows += [row for row in table.rows if row.settings.name == reference]
-        return in_order([units_of(row, seed, self.cache) for seed in self.seeds for row in rows])
+    chosen = [row for row in table.rows if row.settings.name in rows and row.config.stages]
+    # The baseline is scored along with the row that differences are to.
+    if any(row.settings.name in rows and not row.config.stages for row in table.rows):
+        reference = table.settings.reference
+        chosen += [row for row in table.rows if row.settings.name == reference]
+    return [
+        unit for seed in seeds for unit in in_order([units_of(row, seed, cache) for row in chosen])
+    ]
 
 
 def in_order(wanted: Sequence[Scoring]) -> list[Unit]:
-    """What some figures need, and they themselves, in the order in which it is best begun.
+    """Return scorings and the units that they need, each once, in the order in which to begin.
 
-    One seed after the other; in each the stages first that most steps still follow after.
+    Stages with most steps after them come first.
     """
     units: dict[Path, Unit] = {}
-    behind: dict[Path, int] = {}
+    left: dict[Path, int] = {}
     for scoring in wanted:
-        left = 0
-        for unit in (scoring, *reversed(scoring.needs)):
-            units.setdefault(unit.folder, unit)
-            left += unit.steps
-            behind[unit.folder] = max(behind.get(unit.folder, 0), left)
-    seeds = [*dict.fromkeys(unit.config.seed for unit in wanted)]
-    return sorted(
-        units.values(),
-        key=lambda unit: (seeds.index(unit.config.seed), -behind[unit.folder]),
-    )
+        chain = (*scoring.needs, scoring)
+        for k, unit in enumerate(chain):
+            units[unit.folder] = unit
+            steps = sum(later.steps for later in chain[k:])
+            left[unit.folder] = max(left.get(unit.folder, 0), steps)
+    return sorted(units.values(), key=lambda unit: -left[unit.folder])
 
 
 def work(units: Sequence[Unit]) -> None:
-    """Does what is not done, beside other processes, until nothing is left to do.
+    """Do units in this process, one after the other.
 
     A unit that fails is left out, and so is all that needs it: see :func:`failure`.
+
+    Args:
+        units: Each behind those that it needs.
     """
-    began = time.time()
-    pending = [*units]
-    waiting = False
-    while pending:
-        pending = [unit for unit in pending if not unit.done and not _hopeless(unit, began)]
-        if any(_try(unit, began) for unit in pending if all(need.done for need in unit.needs)):
-            waiting = False
-            continue
-        if pending:
-            if not waiting:
-                print(f'waiting for others, who work on what {len(pending)} more need', flush=True)
-            waiting = True
-            time.sleep(POLL_S)
+    for unit in units:
+        if all(need.done for need in unit.needs):
+            try:
+                run_unit(unit)
+            except UnitError as error:
+                print(error, file=sys.stderr, flush=True)
 
 
-def _try(unit: Unit, began: float) -> bool:
-    """Does a unit if no other process is at it; whether it was that one that did it."""
-    with claimed(unit.folder) as mine:
-        # Another process may have been at it until just now.
-        if not mine or unit.done or _hopeless(unit, began):
-            return False
+def work_on_cluster(units: Sequence[Unit], client: Any) -> None:
+    """Do units as tasks of dask, and print how many are done; otherwise as :func:`work`.
+
+    Dask repeats the unit of a worker that dies, which resumes it.
+
+    Args:
+        units: Each behind those that it needs; none is done.
+        client: ``distributed.Client`` of the cluster.
+
+    Raises:
+        ConfigError: A worker cannot do units.
+        TrainingError: The connection to the scheduler is lost.
+    """
+    distributed = import_distributed()
+    print(f'{len(units)} units, {len(client.nthreads())} workers', flush=True)
+    futures: dict[Path, Any] = {}
+    for k, unit in enumerate(units):
+        needs = [futures[need.folder] for need in unit.needs if need.folder in futures]
+        futures[unit.folder] = client.submit(_task, unit, *needs, priority=-k, pure=False)
+    by_key = {futures[unit.folder].key: unit for unit in units}
+    shown: set[str] = set()
+    done = 0
+    try:
+        for future in distributed.as_completed(futures.values()):
+            # Of a unit whose need failed the result is that need's error.
+            try:
+                future.result()
+                done += 1
+                line = f'{done} of {len(units)}: {by_key[future.key].describe()}'
+            except UnitError as error:
+                line = str(error)
+            except distributed.KilledWorker as error:
+                tries = error.allowed_failures + 1
+                reason = f'its worker died (tries: {tries}): has it enough memory?'
+                line = str(_fail(by_key[error.task], reason))
+            if line not in shown:
+                print(line, flush=True)
+            shown.add(line)
+    except CancelledError as error:
+        raise TrainingError(
+            f'no connection to {client.scheduler.address}: run the same command again once a '
+            'scheduler answers there'
+        ) from error
+    except BaseException:
+        if client.cluster is None:  # else its processes end with it
+            _stop(client, [*futures.values()])
+        raise
+
+
+def _stop(client: Any, futures: Sequence[Any]) -> None:
+    """Cancel tasks, and restart workers that are at one: dask alone would let them finish it."""
+    keys = {future.key for future in futures if not future.done()}
+    busy = [worker for worker, found in client.processing().items() if keys.intersection(found)]
+    client.cancel(futures)
+    with suppress(ValueError, OSError):  # no nanny, which would restart them; or it is slow
+        client.restart_workers(busy, raise_for_error=False)
+
+
+def _task(unit: Unit, *needs: None) -> None:
+    """Do a unit on a worker of dask, after its needs.
+
+    Raises:
+        ConfigError: The worker cannot do units.
+        UnitError: The unit failed.
+    """
+    worker = import_distributed().get_worker()
+    cache = unit.folder.parent
+    if worker.state.nthreads != 1 or multiprocessing.current_process().daemon:
+        wrong = (
+            'expected one thread, and a process that may start others; start it with '
+            'DASK_DISTRIBUTED__WORKER__DAEMON=False dask worker --nthreads 1'
+        )
+    elif not cache.is_dir():
+        wrong = f'{cache} is no folder there; expected paths to be the same on all machines'
+    else:
+        unit.folder.mkdir(exist_ok=True)
+        with (
+            (unit.folder / LOG).open('a', encoding='utf-8', buffering=1) as log,
+            redirect_stdout(log),
+            redirect_stderr(log),
+        ):
+            return run_unit(unit)
+    raise ConfigError(f'worker {worker.address}: {wrong}')
+
+
+def run_unit(unit: Unit) -> None:
+    """Do a unit, or the rest of it, unless another process has done it.
+
+    Raises:
+        UnitError: It failed.
+    """
+    with locked(unit.folder):
+        if unit.done:
+            return
         print(unit.describe(), flush=True)
         try:
             unit.work()
         # Of training: not finite, damaged files, too little memory. A mistake in the code would
-        # be another exception, and ends the process.
+        # be another exception, and ends the run.
         except (RuntimeError, ValueError) as error:
-            reason = one_line(error)
-            write_atomically(unit.folder / FAILED, json.dumps({'reason': reason}).encode())
-            print(f'{unit.describe()}: failed: {reason}', file=sys.stderr, flush=True)
-        return True
+            raise _fail(unit, one_line(error)) from error
+
+
+def _fail(unit: Unit, reason: str) -> UnitError:
+    """Record why a unit failed, for the table; return the error to raise."""
+    unit.folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(unit.folder / FAILED, json.dumps({'reason': reason}).encode())
+    return UnitError(f'{unit.describe()}: failed: {reason}')
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[bool]:
-    """Whether a folder is this process's alone, within the context."""
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a unit's folder; wait for one that is in it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open('a') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
-            return
-        yield True  # closing the file ends the claim
+            print(f'{folder}: waiting for another process, which works there', flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield  # closing the file unlocks it
 
 
-def failure(unit: Unit, since: float = 0.0) -> str | None:
-    """Why a unit, or one that it needs, could not be done; None where nothing failed.
+def failure(unit: Unit) -> str | None:
+    """Return why a unit, or one that it needs, failed; None where nothing did.
 
     Args:
         unit: One that is not done.
-        since: Failures before that time, seconds since 1970, do not count.
     """
     for part in (*unit.needs, unit):
         path = part.folder / FAILED
-        try:
-            if not part.done and path.stat().st_mtime >= since:
-                reason: str = json.loads(path.read_text(encoding='utf-8'))['reason']
-                return f'{part.describe()}: {reason}'
-        except FileNotFoundError:
-            continue
+        if path.exists() and not part.done:
+            return f'{part.describe()}: {json.loads(path.read_text(encoding="utf-8"))["reason"]}'
     return None
-
-
-def _hopeless(unit: Unit, began: float) -> bool:
-    return failure(unit, began) is not None
-
-
-def work_in_processes(part: Part, jobs: int, logs: Path) -> None:
-    """Has a part done by processes of its own, and shows how far they are.
-
-    Args:
-        part: Of a table.
-        jobs: How many.
-        logs: Folder of what they print, a file each.
-    """
-    units = part.units()
-    logs.mkdir(parents=True, exist_ok=True)
-    # Not forked: CUDA would not work in a copy of a process that has used it. No daemons: these
-    # could have no processes that draw scenes.
-    start = multiprocessing.get_context('spawn')
-    processes = [
-        start.Process(target=_job, args=(part, logs / f'job_{k}.log')) for k in range(jobs)
-    ]
-    try:
-        for process in processes:
-            process.start()
-        _watch(processes, units)
-    finally:
-        for process in processes:
-            if process.pid is not None:
-                process.join(GRACE_S)
-                process.terminate()
-    for k, process in enumerate(processes):
-        if process.exitcode:
-            print(f'job {k} ended with status {process.exitcode}: see {logs}/job_{k}.log')
-
-
-def _watch(processes: Sequence[BaseProcess], units: Sequence[Unit]) -> None:
-    """Says what is done, until all processes have ended."""
-    shown: set[Path] = set()
-    while True:
-        alive = any(process.is_alive() for process in processes)
-        for unit in units:
-            if unit.folder not in shown and unit.done:
-                shown.add(unit.folder)
-                print(f'{len(shown)} of {len(units)}: {unit.describe()}', flush=True)
-        if not alive:
-            break
-        time.sleep(POLL_S)
-
-
-def _job(part: Part, log: Path) -> None:
-    """One of the processes."""
-    end_with_parent()
-    with log.open('a', encoding='utf-8') as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    try:
-        work(part.units())
-    except KeyboardInterrupt:
-        sys.exit(130)  # the parent says so
