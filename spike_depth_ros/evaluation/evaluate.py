@@ -291,5 +291,5 @@ def _check_matched(stream: Stream, hop_ns: int) -> None:
         gap = f'; the nearest is {truth.nearest_ns / 1e9:.6g} s away'
     raise BagError(
         f'topic {stream.topics["truth"]}: none of its {truth.received} images lies within half a '
-        f'hop ({hop_ns / 2e6:.6g} ms) of a window{gap}: is it stamped by another clock?'
+        f'hop ({hop_ns / 2e6:.6g} ms) of a window{gap}: stamp both by one clock'
     )

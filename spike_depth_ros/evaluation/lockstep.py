@@ -117,7 +117,7 @@ class Replay:
         hop: Planes between the starts of windows; 0: the window length.
         reference: The plane of a window that its depth belongs to.
         rate_hz: Planes a second; 0 infers it from stamps.
-        stamp_tolerance: How far a packet's stamp may be off before it is a gap, planes.
+        stamp_tolerance: Largest deviation of a packet's stamp that is not a gap, planes.
         size: Sensor (width, height) in pixels; None: from camera_info.
 
     Attributes:

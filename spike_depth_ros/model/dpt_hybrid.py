@@ -208,7 +208,7 @@ def dpt_hybrid(
         bins: Planes of a window, one per bin (128 or 1280 in the paper and its code); 3 for RGB.
         depth_range: Lowest and highest depth, metres.
         settings: Sizes and the form of depth.
-        inputs: What the network sees: spikes, or RGB (a teacher in training).
+        inputs: Input modality: spikes, or RGB (a teacher in training).
 
     Raises:
         CheckpointError: timm is not installed.

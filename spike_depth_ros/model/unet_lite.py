@@ -218,7 +218,7 @@ def unet_lite(
         bins: Channels of counts; 3 for RGB.
         depth_range: Lowest and highest depth, metres.
         settings: Sizes, and the picture.
-        inputs: What the network sees: spikes, or RGB (a teacher in training).
+        inputs: Input modality: spikes, or RGB (a teacher in training).
 
     Raises:
         CheckpointError: timm is not installed.

@@ -126,7 +126,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='spike_inspect',
         description='Look at running ROS 2 nodes where the ros2 command line tools are not '
-        'installed. It sees the nodes of its own ROS_DOMAIN_ID and DDS profile.',
+        'installed. It finds the nodes of its own ROS_DOMAIN_ID and DDS profile.',
     )
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
 

@@ -19,7 +19,7 @@ class ActiveRemedies(NamedTuple):
 
     Attributes:
         reliable: The subscriber requests reliable transport.
-        profile: A DDS profile is set, ours or the user's.
+        profile: A DDS profile is set, of this package or of the user.
         slower: Advice to play the stream more slowly; empty for a camera.
     """
 

@@ -111,7 +111,7 @@ class Ingest:
         self.camera_problem = ''
         # The newest packets, until the size is known and a window was taken.
         self._waiting: collections.deque[tuple[ImageMessage, LostBy]] = collections.deque()
-        self._in_ring = 0  # packets; counted while the ring may be made anew
+        self._in_ring = 0  # packets; counted while the ring may be replaced
         self._size = self._size_from_parameters()  # (height, width)
 
     def _size_from_parameters(self) -> tuple[int, int] | None:

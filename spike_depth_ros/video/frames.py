@@ -52,16 +52,16 @@ class VideoFile:
         if not path.is_file():
             raise VideoError(f'{path}: no such video file')
         capture = self._open()
-        told = float(capture.get(cv2.CAP_PROP_FPS))
+        stored = float(capture.get(cv2.CAP_PROP_FPS))
         read, first = capture.read()
         capture.release()
         if not read:
             raise VideoError(f'{path}: no frame can be read; expected a video that OpenCV reads')
         self.size = (int(first.shape[0]), int(first.shape[1]))
-        self.frame_rate = frame_rate or told
+        self.frame_rate = frame_rate or stored
         if not MIN_FRAME_RATE <= self.frame_rate <= MAX_FRAME_RATE:
             raise VideoError(
-                f'{path}: has {told:g} frames a second, expected {MIN_FRAME_RATE:g} to '
+                f'{path}: has {stored:g} frames a second, expected {MIN_FRAME_RATE:g} to '
                 f'{MAX_FRAME_RATE:g}: set frame_rate'
             )
 

@@ -46,7 +46,7 @@ PLANE_COUNTERS = {
     'received': 'received',
     'lost_in_transport': 'missing between stamps',
     'lost_in_queue': 'overwritten in the queue of the node',
-    'missed_resubscribing': 'missed while the node subscribed anew',
+    'missed_resubscribing': 'missed while the node subscribed again',
     'windowed': 'in a window',
     'skipped_by_policy': 'skipped by the policy',
     'overwritten': 'overwritten before their turn',
@@ -141,10 +141,10 @@ def warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
             texts.append(f'{run.label}: {errors.headline(run.scores.mean)}')
     truth = stream.truth
     if not truth.received:
-        texts.append('there is no true depth: nothing is said about errors')
+        texts.append('there is no true depth: errors are not evaluated')
     elif truth.used and not _has_truth(runs):
         texts.append(
-            'not one pixel of the true depth counts: nothing is said about errors (0 and NaN are '
+            'not one pixel of the true depth counts: errors are not evaluated (0 and NaN are '
             'unknown; crop, cap and mask leave out more)'
         )
     if truth.unmatched:
