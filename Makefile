@@ -31,8 +31,8 @@ unexport AMENT_PREFIX_PATH PYTHONHOME PYTHONPATH RMW_IMPLEMENTATION _ROS_WHEELS_
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format-check types spelling files format lock clean environment \
-	test-environment
+.PHONY: help demo test check lint format-check types spelling files docstrings format lock clean \
+	environment test-environment
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ test: check  ## The linters and the whole test suite
 	@$(TEST_VENV)/bin/python -c 'import cv_bridge, lightning_fabric, onnx, rclpy, torch'
 	$(RUN) pytest $(PYTEST_ARGS)
 
-check: lint format-check types spelling files  ## The linters only; the commit hooks run the same
+check: lint format-check types spelling files docstrings  ## The linters only; the commit hooks run the same
 
 lint: test-environment
 	$(RUN) ruff check
@@ -70,6 +70,9 @@ spelling: test-environment
 
 files: test-environment
 	$(TEST_VENV)/bin/python scripts/check_files.py
+
+docstrings: test-environment
+	$(TEST_VENV)/bin/python scripts/check_docstrings.py
 
 format: test-environment  ## Formats the code and fixes what ruff can
 	$(RUN) ruff check --fix

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth from spike cameras: the library. ROS nodes are in ``spike_depth_ros.nodes``."""
+"""Library that estimates depth from spike cameras. ROS nodes are in ``nodes``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
     '__version__',
 ]
 
-_HOMES = {
+_MODULES = {
     'DepthEstimator': 'estimator',
     'Geometry': 'stream.chunk',
     'Observation': 'estimator',
@@ -35,7 +35,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # On first use (PEP 562): a tool that only reads files should not pay for the estimator.
-    if name in _HOMES:
-        return getattr(importlib.import_module(f'{__name__}.{_HOMES[name]}'), name)
+    # On first use (PEP 562), so that a tool that only reads files does not load the estimator.
+    if name in _MODULES:
+        return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

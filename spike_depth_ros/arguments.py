@@ -8,12 +8,12 @@ import argparse
 
 
 def sensor_size(text: str) -> tuple[int, int]:
-    """A sensor size such as 400x250: (width, height) in pixels."""
+    """Parse a sensor size such as 400x250 to (width, height) in pixels."""
     try:
         width, height = (int(part) for part in text.lower().split('x'))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f'{text!r} is no size; expected WIDTHxHEIGHT, for example 400x250'
+            f'{text!r} is not a size; expected WIDTHxHEIGHT, for example 400x250'
         ) from None
     if width < 1 or height < 1:
         raise argparse.ArgumentTypeError(f'{text!r}: width and height must be at least 1')
@@ -21,7 +21,7 @@ def sensor_size(text: str) -> tuple[int, int]:
 
 
 def positive(text: str) -> float:
-    """A number above 0, at most a million."""
+    """Parse a number above 0 and at most 1e6."""
     value = float(text)
     if not 0 < value <= 1e6:
         raise argparse.ArgumentTypeError(f'{text}: expected above 0 and at most 1e6')
@@ -29,7 +29,7 @@ def positive(text: str) -> float:
 
 
 def not_negative(text: str) -> float:
-    """A finite number of at least 0."""
+    """Parse a finite number of at least 0."""
     value = float(text)
     if not 0 <= value < float('inf'):
         raise argparse.ArgumentTypeError(f'{text}: expected 0 or more')
@@ -37,7 +37,7 @@ def not_negative(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """A whole number of at least 1."""
+    """Parse an integer of at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text}: expected at least 1')

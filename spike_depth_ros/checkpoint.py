@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: one .safetensors file of weights and everything that is needed to use them.
+"""Checkpoints: one .safetensors file of weights and metadata.
 
-The metadata is one flat JSON object under the key ``spike_depth_ros``: the fields that every task
-has (:class:`CheckpointInfo`), and those of the one task that it names (:data:`TASKS`). An .onnx
-export lies beside the file under the same name; each of the two names the other by its hash.
+The metadata is one flat JSON object under the key ``spike_depth_ros``: the fields of every task
+(:class:`CheckpointInfo`) and those of its own task (:data:`TASKS`). An .onnx export lies beside
+the file under the same name; each of the two holds the hash of the other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from spike_depth_ros.errors import OneLineError, one_line
 from spike_depth_ros.stream.window import ReferencePlane
 
 FORMAT_VERSION = 1
-"""Version of the metadata that this code writes; newer ones are refused."""
+"""Version of the metadata that is written; newer ones are refused."""
 
 METADATA_KEY = 'spike_depth_ros'
 
@@ -34,7 +34,7 @@ UNFINISHED = '.unfinished'
 """Suffix of files that are being written."""
 
 MAX_METADATA_BYTES = 1_000_000
-"""Metadata that are read at most. Reading 60 MB takes seconds, in which Python takes no packet."""
+"""Bytes of metadata that are read at most. Reading 60 MB blocks the interpreter for seconds."""
 
 MAX_PLANES = 100_000
 """Planes of a window, and bins, at most."""
@@ -43,45 +43,45 @@ MAX_POOL = 16
 """Image pixels per side of a pixel that the network works on, at most."""
 
 BIT_MAPPING = 'count'
-"""A spike counts 1, no spike 0: the one bit mapping that the estimator feeds so far."""
+"""Bit mapping of the estimator: a spike counts 1, no spike 0."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 """Weights by name."""
 
 
 class CheckpointError(OneLineError):
-    """A checkpoint that cannot be used; the message is one line that names file and field."""
+    """Error of a checkpoint that cannot be used; one line that names file and field."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckpointInfo:
-    """What a checkpoint of any task says of itself; :data:`TASKS` has the class of each task.
+    """Metadata of a checkpoint of any task; :data:`TASKS` has the class of each task.
 
     Attributes:
         format_version: Version of this list of fields.
-        task: What the network is for, a key of :data:`TASKS`.
-        inputs: What the network sees: ``spikes``.
-        outputs: Names of the images that it gives.
-        architecture: Name under which the network is built.
-        settings: The architecture's sizes, as its builder takes them.
+        task: Task of the network, a key of :data:`TASKS`.
+        inputs: Modalities of the input: ``spikes``.
+        outputs: Names of the output images.
+        architecture: Name of the architecture.
+        settings: Arguments of the architecture's builder, such as sizes.
         planes: Planes of a window in training.
-        planes_range: Fewest and most planes of a window that the network was made for.
-        bins: Channels of counts that it takes.
+        planes_range: Fewest and most planes of a window in training.
+        bins: Channels of counts of the input.
         rate_hz_range: Plane rates in training, Hz.
-        bit_mapping: What a bit becomes; ``count``: 1 for a spike, 0 for none.
-        sensor_size: Height and width in pixels that the network is bound to; None: any.
-        reference_plane: The plane of the window that the outputs belong to: ``first``, ``middle``
+        bit_mapping: Value of a bit; ``count``: 1 for a spike, 0 for none.
+        sensor_size: Height and width in pixels that the network requires; None: any.
+        reference_plane: Plane of the window that the outputs belong to: ``first``, ``middle``
             or ``last``.
-        stage: What trained the weights last; ``random``: nothing did.
+        stage: Last training stage of the weights; ``random``: untrained.
         datasets: Name -> licence of every data set that the weights come from.
-        metrics: Figures at saving.
+        metrics: Metrics at saving, by name.
         package_version: Version of this package that saved the file.
-        commit: Its commit, where known.
+        commit: Its commit; None: unknown.
         weights_sha256: Hash of the weights, see :func:`hash_weights`.
         onnx_sha256: Hash of the .onnx file beside it; None: never exported.
 
     Raises:
-        CheckpointError: A field has a value that cannot be; the message names it.
+        CheckpointError: The value of a field is invalid; the message names it.
     """
 
     task: str
@@ -114,7 +114,7 @@ class CheckpointInfo:
 
     @classmethod
     def _checks(cls) -> Mapping[str, _Check]:
-        """What each field may hold: the check, and how the message names it."""
+        """Return the check of each field and its description for messages."""
         return _FIELDS | {'task': _one_of(*(name for name, kind in TASKS.items() if kind is cls))}
 
     @property
@@ -129,26 +129,26 @@ class CheckpointInfo:
 
     @property
     def multiple(self) -> int:
-        """Images are enlarged to multiples of this many pixels each way, edges repeated.
+        """Divisor of the input's height and width, pixels; edges are repeated to reach it.
 
         The network's tokens are 16 of its own pixels apart.
         """
         return 16 * self.pool
 
     def to_json(self) -> str:
-        """All fields as one line of JSON with sorted keys."""
+        """Return all fields as one line of JSON with sorted keys."""
         return json.dumps(dataclasses.asdict(self), sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> CheckpointInfo:
-        """Read what :meth:`to_json` wrote.
+        """Parse the output of :meth:`to_json`.
 
         Returns:
             An object of the class of its task.
 
         Raises:
-            CheckpointError: Not JSON, of a newer format, of a task that is unknown here, or a
-                field is missing, unknown or bad.
+            CheckpointError: Not JSON, of a newer format, of an unknown task, or a field is
+                missing, unknown or invalid.
         """
         try:
             fields = json.loads(text)
@@ -161,11 +161,11 @@ class CheckpointInfo:
         version = fields.get('format_version')
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise CheckpointError(
-                f'field format_version is {version}, this package reads up to {FORMAT_VERSION}: '
+                f'field format_version is {version}, expected at most {FORMAT_VERSION}: '
                 'upgrade spike_depth_ros'
             )
         kind = _kind_of(fields)
-        # Every field is required in a file: a default is for who writes, not a guess at reading.
+        # Every field is required in a file: defaults are for writing, not a guess at reading.
         known = {field.name for field in dataclasses.fields(kind)}
         if missing := known - set(fields):
             raise CheckpointError(f'its metadata lacks field {min(missing)}')
@@ -179,20 +179,20 @@ class CheckpointInfo:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DepthInfo(CheckpointInfo):
-    """What a checkpoint of the task ``depth`` says of itself.
+    """Metadata of a checkpoint of the task ``depth``.
 
     Attributes:
         min_depth: Lowest depth at the canonical focal length, metres.
         max_depth: Highest depth at the canonical focal length, metres.
-        canonical_fx: Focal length in pixels that depth is predicted for.
+        canonical_fx: Focal length of the predicted depth, pixels.
         fx_range: Focal lengths in training, pixels.
-        uncertainty_factor: From the head's relative error to the 68 % interval's half-width.
-        uncertainty_calibrated: Whether that factor was measured (conformal) or is only 1.
-        scale: ``metric``: metres were learnt; ``inherited``: the scale is another camera's;
-            ``none``: the weights know no scale.
+        uncertainty_factor: Ratio of the 68 % interval's half-width to the head's relative error.
+        uncertainty_calibrated: True: that factor was measured (conformal); False: it is 1.
+        scale: ``metric``: trained on metres; ``inherited``: the scale is another camera's;
+            ``none``: no scale.
 
     Raises:
-        CheckpointError: A field has a value that cannot be; the message names it.
+        CheckpointError: The value of a field is invalid; the message names it.
     """
 
     task: str = 'depth'
@@ -219,23 +219,23 @@ class DepthInfo(CheckpointInfo):
 
 
 TASKS: dict[str, type[CheckpointInfo]] = {'depth': DepthInfo}
-"""By task: the class of its metadata. Another task is added here."""
+"""Class of the metadata of each task."""
 
 Info = TypeVar('Info', bound=CheckpointInfo)
-"""The metadata of one task, or of any."""
+"""Metadata of one task, or of any."""
 
 
 SHIPPED = ('unet_lite',)
-"""Names of the models that ship with the package, the default first: docs/model_card.md."""
+"""Names of the shipped models, the default first: docs/model_card.md."""
 
 
 def default_checkpoint() -> Path:
-    """Path of the checkpoint that is used where none is named."""
+    """Return the path of the default checkpoint."""
     return find_checkpoint(None)
 
 
 def find_checkpoint(name: str | os.PathLike[str] | None) -> Path:
-    """Path of a checkpoint, which may be missing.
+    """Return the path of a checkpoint, which may be missing.
 
     Args:
         name: One of ``SHIPPED``; a .safetensors file; empty or None: the default.
@@ -249,7 +249,7 @@ def find_checkpoint(name: str | os.PathLike[str] | None) -> Path:
 
 
 def onnx_path(path: str | os.PathLike[str]) -> Path:
-    """Where the .onnx export of a checkpoint lies: beside it, under the same name."""
+    """Return the path of a checkpoint's .onnx export: beside it, under the same name."""
     return Path(path).with_suffix('.onnx')
 
 
@@ -258,24 +258,24 @@ def load_info(path: str | os.PathLike[str]) -> DepthInfo: ...
 @overload
 def load_info(path: str | os.PathLike[str], kind: type[Info]) -> Info: ...
 def load_info(path: str | os.PathLike[str], kind: Any = DepthInfo) -> Any:
-    """Read a checkpoint's metadata; the weights are not touched.
+    """Read a checkpoint's metadata without its weights.
 
     Args:
         path: The .safetensors file.
-        kind: Class of the task that is expected; :class:`CheckpointInfo`: any.
+        kind: Expected class of the metadata; :class:`CheckpointInfo`: any.
 
     Raises:
-        CheckpointError: Missing, truncated, not ours, of a newer format, of another task, or with
-            a bad field.
+        CheckpointError: Missing, truncated, of another program, of a newer format, of another
+            task, or with an invalid field.
     """
     return _read(path, kind, lambda file: None)[0]
 
 
 def load_tensors(path: str | os.PathLike[str]) -> Tensors:
-    """Read a checkpoint's weights and hold them against the hash in its metadata.
+    """Read a checkpoint's weights and compare them with the hash in its metadata.
 
     Raises:
-        CheckpointError: As :func:`load_info`, or the weights are not those that were saved.
+        CheckpointError: As :func:`load_info`, or the weights do not have their hash.
     """
     return load(path, CheckpointInfo)[1]
 
@@ -285,21 +285,22 @@ def load(path: str | os.PathLike[str]) -> tuple[DepthInfo, Tensors]: ...
 @overload
 def load(path: str | os.PathLike[str], kind: type[Info]) -> tuple[Info, Tensors]: ...
 def load(path: str | os.PathLike[str], kind: Any = DepthInfo) -> tuple[Any, Tensors]:
-    """Read metadata and weights, and hold these against the hash.
+    """Read metadata and weights, and compare the weights with their hash.
 
     Args:
         path: The .safetensors file.
-        kind: Class of the task that is expected; :class:`CheckpointInfo`: any.
+        kind: Expected class of the metadata; :class:`CheckpointInfo`: any.
 
     Raises:
-        CheckpointError: As :func:`load_info`, or the weights are not those that were saved.
+        CheckpointError: As :func:`load_info`, or the weights do not have their hash.
     """
     info, tensors = _read(path, kind, _get_all)
     found = hash_weights(tensors)
     if found != info.weights_sha256:
         raise CheckpointError(
-            f'{path}: field weights_sha256 is {info.weights_sha256[:12]}..., its weights hash to '
-            f'{found[:12]}...: the file is damaged, copy or export it again'
+            f'{path}: the hash of its weights is {found[:12]}..., expected '
+            f'{info.weights_sha256[:12]}... (field weights_sha256): the file is damaged, copy or '
+            'export it again'
         )
     return info, tensors
 
@@ -307,7 +308,7 @@ def load(path: str | os.PathLike[str], kind: Any = DepthInfo) -> tuple[Any, Tens
 def save(
     path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], info: Info
 ) -> Info:
-    """Write a checkpoint; a reader sees the old file or the new one, never half of one.
+    """Write a checkpoint atomically.
 
     Args:
         path: The .safetensors file.
@@ -315,7 +316,7 @@ def save(
         info: Metadata; its ``weights_sha256`` is set here.
 
     Returns:
-        The metadata as written.
+        The written metadata.
     """
     from safetensors.numpy import save as serialise
 
@@ -327,7 +328,7 @@ def save(
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file under a temporary name, sync it, rename it."""
+    """Write a file under a temporary name, sync it and rename it."""
     target = Path(path)
     handle, temporary = tempfile.mkstemp(UNFINISHED, f'.{target.name}.', target.parent)
     try:
@@ -335,7 +336,7 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files that only their owner reads.
+        # mkstemp makes files that only their owner can read.
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except BaseException:
@@ -344,13 +345,13 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what :func:`write_atomically` left in a folder when its process was killed."""
+    """Remove files that a killed :func:`write_atomically` left in a folder."""
     for path in folder.glob(f'.*{UNFINISHED}'):
         path.unlink(missing_ok=True)
 
 
 def hash_weights(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
-    """SHA-256 over name, type, shape and bytes of every tensor, in the order of their names."""
+    """Return the SHA-256 of name, type, shape and bytes of all tensors, in the order of names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name]
@@ -360,19 +361,19 @@ def hash_weights(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
 
 
 def hash_file(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _kind_of(fields: Mapping[str, Any]) -> type[CheckpointInfo]:
-    """The class of the task that metadata name."""
+    """Return the class of the task that metadata name."""
     if 'task' not in fields:
         raise CheckpointError('its metadata lacks field task')
     task = fields['task']
     if not isinstance(task, str) or task not in TASKS:
         raise CheckpointError(
-            f'field task is {_short(task)}, this version of spike_depth_ros knows '
-            f'{", ".join(TASKS)}'
+            f'field task is {_short(task)}, expected one of {", ".join(TASKS)} in this version of '
+            'spike_depth_ros'
         )
     return TASKS[task]
 
@@ -398,7 +399,7 @@ def _read(
         ) from None
     if METADATA_KEY not in metadata:
         raise CheckpointError(
-            f'{path}: no {METADATA_KEY} metadata, so not a checkpoint of this package'
+            f'{path}: has no metadata {METADATA_KEY}; expected a checkpoint of this package'
         )
     try:
         info = CheckpointInfo.from_json(metadata[METADATA_KEY])
@@ -411,7 +412,7 @@ def _read(
 
 
 def _check_size_of_metadata(path: Path) -> None:
-    """Refuse metadata above the limit, before they are read.
+    """Refuse metadata above the limit before they are read.
 
     A .safetensors file begins with the length of its header: metadata and the list of tensors.
     """
@@ -431,7 +432,7 @@ def _get_all(file: Any) -> Tensors:
 
 
 def _short(value: object) -> str:
-    """A value for a message of one line."""
+    """Return the representation of a value, at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f'{text[:80]}...'
 
@@ -489,7 +490,7 @@ def _map_of(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
 
 _Check = tuple[Callable[[Any], bool], str]
 
-# What each field of any task may hold: the check, and how the message names it.
+# Check and description of each field of any task.
 _FIELDS: dict[str, _Check] = {
     'format_version': (
         lambda value: value == FORMAT_VERSION and _is_int(value),

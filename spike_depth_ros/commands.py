@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Console scripts of the nodes, which end with one line where ROS 2 is not installed."""
+"""Console scripts of the nodes; without ROS 2 they end with an error of one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROS_MODULES = {
     'sensor_msgs',
     'std_msgs',
 }
-"""Modules that come with ROS 2, from a ROS installation or as wheels."""
+"""Modules of ROS 2, from a ROS installation or from wheels."""
 
 GET_ROS = (
     'source an installation of it (source /opt/ros/jazzy/setup.bash), or, on x86-64 Linux, '
@@ -38,12 +38,12 @@ def run_node(command: str, module: str) -> int:
         The exit status; 1, and one line on standard error, if a package is missing.
     """
     try:
-        importlib.import_module('rclpy')  # first: without ROS 2, other modules do not matter
+        importlib.import_module('rclpy')  # first: the error then names ROS 2
         main = importlib.import_module(f'spike_depth_ros.nodes.{module}').main
     except ImportError as error:
         missing = (error.name or '').split('.')[0]
         if missing in ('', __package__):
-            raise  # an error in this package, not in what is installed
+            raise  # an error in this package, not a missing one
         problem = ' '.join(str(error).split())
         if missing in ROS_MODULES:
             text = f'needs ROS 2 ({problem}): {GET_ROS}'

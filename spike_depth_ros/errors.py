@@ -1,17 +1,17 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Errors whose message is one line of bounded length, whatever a hostile file brought into it."""
+"""Errors whose message is one printable line of bounded length, also for hostile input."""
 
 from __future__ import annotations
 
 MAX_CHARACTERS = 500
-"""Of a message; of a longer one beginning and end are kept."""
+"""Characters of a message at most; of a longer one beginning and end are kept."""
 
 _TAIL = 200
 
 
 class OneLineError(ValueError):
-    """Error whose message is one line of printable characters, see :func:`printable`.
+    """Error whose message is one line, see :func:`printable`.
 
     Args:
         text: The message.
@@ -22,14 +22,14 @@ class OneLineError(ValueError):
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error as one line; the name of its kind where it has none."""
+    """Return the message of an error as one line; the name of its class if it is empty."""
     return printable(' '.join(str(error).split())) or type(error).__name__
 
 
 def printable(text: str) -> str:
     """Return a text as one line of at most :data:`MAX_CHARACTERS` printable characters.
 
-    Line breaks become spaces, other characters that cannot be printed their escapes.
+    Line breaks become spaces, other unprintable characters their escapes.
     """
     text = shorten(text)
     if text.isprintable():

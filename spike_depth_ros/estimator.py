@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The library's front door: a window of spike planes in, metric depth out."""
+"""Depth estimator: main interface of the library, from a window of spike planes to depth."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import Window
 
 MIN_PIXELS = 16
-"""Smallest side of an image, in pixels, that depth is predicted for."""
+"""Smallest height and width of a depth image, pixels."""
 
 MAX_PIXELS = 400_000
 """Sensors with more pixels are binned 2x2 before the network."""
 
 LIGHT_ROWS = 32
-"""Rows of a window, at least, that its light is judged by; all of a sensor with fewer than 64."""
+"""Fewest rows whose exposure is measured; all rows of a sensor with fewer than 64."""
 
 MIN_SATURATED_PLANES = 16
-"""In shorter windows ordinary pixels fire in every plane by chance."""
+"""Shortest window that is checked for saturation: in shorter ones normal pixels always fire."""
 
 TOO_NEAR = 1.02
-"""A depth up to this multiple of the model's minimum is published as -Inf (REP 117)."""
+"""Multiple of the model's minimum up to which depth is published as -Inf (REP 117)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """What depth is predicted from.
+    """Input of a prediction.
 
     Attributes:
         window: Packed planes.
-        fx_px: Focal length in sensor pixels (``K[0]`` of the camera matrix); None or 0 where the
-            camera is not calibrated, then depth is as if it were the canonical one.
+        fx_px: Focal length in sensor pixels (``K[0]`` of the camera matrix). None or 0: not
+            calibrated; the canonical focal length is assumed.
 
     Raises:
-        TypeError: The window is none.
-        ValueError: The focal length is no number, negative or not finite.
+        TypeError: ``window`` is not a :class:`Window`.
+        ValueError: The focal length is not a number, negative or not finite.
     """
 
     window: Window
@@ -82,14 +82,14 @@ class Prediction:
     Attributes:
         depth: Metres along the optical axis, ``[height, width]`` float32.
         uncertainty: Half-width of the 68 % interval, metres, same shape.
-        depth_range: Lowest and highest depth, metres, that could come out at this focal length;
-            values near either end mean "closer" and "farther".
+        depth_range: Lowest and highest possible depth at this focal length, metres. Values near
+            either end mean "closer" and "farther".
         scale: The checkpoint's kind of scale (``metric``, ``inherited``, ``none``), or ``assumed``
             where the focal length is not known.
         pixel_binning: Sensor pixels per side of a depth pixel, 1 or 2. At 2, focal length and
             principal point are halved (``c' = (c + 0.5) / 2 - 0.5``), an odd last row or column is
             left out.
-        notes: Why the figures deserve less trust, one line each; empty if all is as in training.
+        notes: Reasons for less confidence, one line each; empty if all is as in training.
     """
 
     depth: FloatImage
@@ -101,11 +101,11 @@ class Prediction:
 
     @property
     def relative_uncertainty(self) -> FloatImage:
-        """Uncertainty over depth, without unit."""
+        """Ratio of uncertainty to depth, ``[height, width]``."""
         return self.uncertainty / self.depth
 
     def published_depth(self, max_relative: float = 0.0) -> FloatImage:
-        """Return depth as the topic shows it (REP 117).
+        """Return depth as it is published (REP 117).
 
         Args:
             max_relative: Depth is NaN where uncertainty / depth is above this; 0 masks nothing.
@@ -124,12 +124,14 @@ class Prediction:
     def camera_matrix(self, values: npt.ArrayLike, columns: int) -> list[float]:
         """Scale a matrix of the spike camera to the pixels of the depth image.
 
-        Pixel centres are at whole numbers, so the principal point moves by half a pixel.
+        Pixel centres are at integer coordinates, so that the principal point moves.
 
         Args:
-            values: K (3 x 3) or P (3 x 4), row by row; of zeros where the camera is not
-                calibrated.
+            values: K (3 x 3) or P (3 x 4), row by row, pixels; zeros: not calibrated.
             columns: 3 or 4.
+
+        Returns:
+            The scaled matrix, row by row, pixels.
         """
         matrix = np.array(values, np.float64).reshape(3, columns)
         if matrix[0, 0] != 0 and self.pixel_binning != 1:
@@ -141,21 +143,21 @@ class Prediction:
 
 
 class DepthEstimator:
-    """Depth from windows of spike planes, on the backend of choice.
+    """Estimator of depth from windows of spike planes.
 
-    One window at a time: calls from several threads wait for each other.
+    Predicts one window at a time: calls from several threads wait for each other.
 
     Attributes:
-        info: What the checkpoint says of itself.
-        checkpoint: The file it came from; None if it was put together by hand.
+        info: Metadata of the checkpoint.
+        checkpoint: Its file; None if not loaded from a file.
     """
 
     def __init__(self, info: DepthInfo, backend: Backend, max_pixels: int = MAX_PIXELS) -> None:
-        """Put an estimator together; :meth:`from_checkpoint` does it from a file.
+        """Build an estimator from its parts; see :meth:`from_checkpoint`.
 
         Args:
             info: Metadata of the network.
-            backend: What runs it.
+            backend: Runtime of the network.
             max_pixels: Sensors with more pixels are binned 2x2.
         """
         self.info = info
@@ -178,7 +180,7 @@ class DepthEstimator:
         Args:
             path: The .safetensors file, or the name of a model that ships with the package; None:
                 its default.
-            device: ``cpu``, ``cuda``, or ``auto``: a GPU that torch sees, else the CPU.
+            device: ``cpu``, ``cuda``, or ``auto``: a GPU if torch finds one, else the CPU.
             backend: ``onnx`` (CPU), ``torch``, or ``auto``: torch on a GPU, onnx on a CPU.
             threads: CPU threads of one inference; 0: the backend's default, one per core.
             max_pixels: Sensors with more pixels are binned 2x2 before the network.
@@ -186,14 +188,14 @@ class DepthEstimator:
         Raises:
             CheckpointError: The file is missing, damaged, of a newer format or does not fit, or
                 its .onnx export is missing or stale.
-            ValueError: This machine has no such device or backend.
+            ValueError: The device or backend is not available on this machine.
         """
         path = find_checkpoint(path)
         info, tensors = load(path)
         if info.inputs != ('spikes',):
             raise CheckpointError(
-                f'{path}: field inputs is {list(info.inputs)}, expected spikes: this is a network '
-                'of another camera, used in training only'
+                f'{path}: field inputs is {list(info.inputs)}, expected spikes: choose a network '
+                'of spikes, others are for training only'
             )
         name, chosen = choose(backend, device, onnx_path(path).is_file())
         # Imported only here: each pulls in its own runtime.
@@ -226,16 +228,16 @@ class DepthEstimator:
     def predict(self, observation: Observation) -> Prediction:
         """Predict depth.
 
-        The network predicts for one canonical focal length; depth scales with the real one (the
+        The network predicts for one canonical focal length. Depth scales with the real one (the
         canonical camera space of Yin et al., Metric3D).
 
         Args:
-            observation: A window, and the focal length where it is known.
+            observation: Window and focal length.
 
         Raises:
-            TypeError: That is no observation.
+            TypeError: ``observation`` is not an :class:`Observation`.
             ValueError: The window is too small or too long for the network, or of another sensor
-                size than the checkpoint is bound to.
+                size than the checkpoint requires.
         """
         if not isinstance(observation, Observation):
             raise TypeError(
@@ -259,7 +261,7 @@ class DepthEstimator:
         with self._lock:
             images = self._backend.run(window.data, layout)
         ratio = fx / info.canonical_fx
-        # Crop and scale in one pass; what is published lies in arrays of its own.
+        # Crop and scale in one pass, to arrays of their own.
         depth = np.ascontiguousarray(images['depth'] * np.float32(ratio))
         uncertainty = np.ascontiguousarray(images['uncertainty'] * depth)
         uncertainty *= info.uncertainty_factor
@@ -273,7 +275,7 @@ class DepthEstimator:
         )
 
     def close(self) -> None:
-        """Give device memory back; the estimator cannot predict any more."""
+        """Free device memory; the estimator cannot predict afterwards."""
         with self._lock:
             self._backend.close()
 
@@ -283,8 +285,8 @@ class DepthEstimator:
         if self.info.sensor_size is not None and self.info.sensor_size != size:
             height, width = self.info.sensor_size
             raise ValueError(
-                f'sensor of {sensor.width}x{sensor.height} pixels: field sensor_size of this '
-                f'checkpoint is {width}x{height}, choose a checkpoint for this sensor'
+                f'sensor of {sensor.width}x{sensor.height} pixels: expected {width}x{height} '
+                '(field sensor_size): choose a checkpoint for this sensor'
             )
         binning = 2 if sensor.height * sensor.width > self._max_pixels else 1
         if min(size) // binning < MIN_PIXELS:
@@ -296,16 +298,16 @@ class DepthEstimator:
 
 
 def _light_notes(window: Window) -> list[str]:
-    """Notes without figures of their own, so that equal notes of many windows stay one line."""
+    """Return notes on the exposure, without numbers: equal notes of many windows are merged."""
     sensor = window.geometry
-    # Of some rows: counting all of them would take as long as counting for the network.
+    # Of some rows: all of them would take as long as counting for the network.
     rows = window.data[:, :: max(sensor.height // LIGHT_ROWS, 1)]
     counts = packing.spike_counts(rows, sensor.width, sensor.bit_order)
-    light = stream_health.light(counts, window.planes)
-    if light.too_dark:
+    exposure = stream_health.measure_exposure(counts, window.planes)
+    if exposure.too_dark:
         rate = f'under {stream_health.DARK_RATE:g} spikes a pixel and plane'
-        return [f'window all dark or nearly so, {rate}: depth is a guess; add light']
-    if light.saturated and window.planes >= MIN_SATURATED_PLANES:
+        return [f'window too dark, {rate}: depth is unreliable; add light']
+    if exposure.saturated and window.planes >= MIN_SATURATED_PLANES:
         share = f'over {stream_health.SATURATED_SHARE:.0%} of pixels fire in every plane'
         return [f'window saturated, {share}: close the iris or raise the plane rate']
     return []
@@ -313,7 +315,7 @@ def _light_notes(window: Window) -> list[str]:
 
 def _outside(what: str, value: float, limits: tuple[float, float], unit: str) -> list[str]:
     low, high = limits
-    # Rates that are measured from stamps, and calibrations, wander by less than this.
+    # Rates measured from stamps, and calibrations, vary by less than this.
     if 0.99 * low <= value <= 1.01 * high:
         return []
     return [f'{what} {value:g} {unit}, trained for {low:g} to {high:g}']

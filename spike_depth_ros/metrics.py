@@ -1,16 +1,16 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth and uncertainty against true depth, as sums and counts; definitions in docs/metrics.md.
+"""Metrics of depth and uncertainty, as sums and counts; definitions in docs/metrics.md.
 
-How images are grouped into calls, and calls into processes, changes nothing: each image is scored
-by itself, and what is kept are sums and counts that can be merged.
+Each image is scored separately, and only sums and counts are kept, which can be merged. Batches
+and processes therefore do not change the result.
 
-What counts. A pixel has truth where the true depth is finite and positive; NaN, 0 and less mean
-that nothing was measured; +Inf is sky, which has no relative error and is reported apart. Every
-pixel with truth counts: there is no mask by uncertainty here, and predictions that were masked by
-it must not be scored. Following REP 117, a prediction of -Inf says 'nearer than the range' and
-+Inf 'beyond the range'; they are scored as the range's limits. Where the prediction is NaN the
-pixel is not covered: it lowers ``coverage``, and figures of an incomplete prediction are marked.
+Scored pixels. A pixel has truth where the true depth is finite and positive; NaN, 0 and less mean
+no measurement; +Inf is sky, which has no relative error and is reported separately. Every pixel
+with truth is scored: there is no mask by uncertainty here, and predictions that were masked by it
+must not be scored. Following REP 117, a prediction of -Inf means 'nearer than the range' and +Inf
+'beyond the range'; they are scored as the range's limits. Where the prediction is NaN the pixel is
+not covered: it lowers ``coverage``, and metrics of an incomplete prediction are marked.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ Alignment = Literal['none', 'median', 'scale_shift']
 Mean = Literal['pixels', 'images']
 
 FLOOR_M = 1e-3
-"""Predictions below, metres, score as this: logarithms need depths above 0."""
+"""Least depth of a scored prediction, metres: lower ones are set to it, for logarithms."""
 
 BEYOND = 0.98
-"""From this share of the range's upper limit a prediction says 'beyond', as the topic's +Inf."""
+"""Share of the range's upper limit from which a prediction means 'beyond' (+Inf)."""
 
 GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
 """First and last row, first and last column, as shares of KITTI's images (Garg et al., 2016)."""
 
-DEPTH_FIGURES = (
+DEPTH_METRICS = (
     'abs_rel',
     'sq_rel',
     'rmse',
@@ -50,32 +50,32 @@ DEPTH_FIGURES = (
     'delta2',
     'delta3',
 )
-"""Names of the figures, in the order of tables."""
+"""Names of the depth metrics, in the order of tables."""
 
 BOUNDARY_STEP = 0.1
-"""Step of the logarithm of depth between neighbouring pixels above which they are a boundary."""
+"""Smallest step of log depth between neighbouring pixels at a boundary."""
 
 BOUNDARY_TOLERANCE = 2
 """Chebyshev distance up to which predicted and true boundary pixels match, pixels."""
 
 MIN_COMPARABLE = 0.1
-"""Share of the covered pixels that must be comparable for a boundary F1."""
+"""Smallest share of comparable pixels among the covered ones for a boundary F1."""
 
 ORDINAL_PAIRS = 10_000
-"""Pixel pairs of an image at most whose order is compared."""
+"""Largest number of compared pixel pairs of an image."""
 
 ORDINAL_RATIO = 1.1
-"""True depths of a pair differ by more than this factor."""
+"""Smallest ratio of the true depths of a pair."""
 
 ORDINAL_SEED = 20_260
 """Seed of the pairs, together with the index of the image."""
 
-STRUCTURE_FIGURES = ('boundary_f1', 'ordinal')
-"""Names of the figures of :class:`StructureErrors` in tables."""
+STRUCTURE_METRICS = ('boundary_f1', 'ordinal')
+"""Names of the metrics of :class:`StructureErrors` in tables."""
 
 
 def has_truth(truth: FloatArray) -> npt.NDArray[np.bool_]:
-    """Where a depth image holds a measurement.
+    """Return a mask of the pixels with a measured depth.
 
     Args:
         truth: True depth in metres, any shape.
@@ -89,13 +89,13 @@ def has_truth(truth: FloatArray) -> npt.NDArray[np.bool_]:
 def relative_error(
     prediction: FloatArray, truth: FloatArray, min_m: float, max_m: float
 ) -> npt.NDArray[np.float64]:
-    """``|prediction - truth| / truth`` of every pixel.
+    """Compute ``|prediction - truth| / truth`` of every pixel.
 
     Args:
         prediction: Depth in metres; -Inf is taken as ``min_m``, +Inf as ``max_m``, NaN as missing.
         truth: True depth in metres, same shape as the prediction.
-        min_m: Nearest depth that the predictor can tell, metres.
-        max_m: Farthest depth that the predictor can tell, metres.
+        min_m: Nearest depth of the predictor, metres.
+        max_m: Farthest depth of the predictor, metres.
 
     Returns:
         Relative error, 0 or more, same shape; NaN where there is no truth or no prediction.
@@ -112,18 +112,17 @@ def relative_error(
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """Which pixels are scored, and what is done to a prediction before.
+    """Protocol: the scored pixels, and the alignment of a prediction.
 
     Attributes:
         crop: ``garg``: only the rows and columns of ``GARG_CROP``; ``none``: the whole image.
         cap_m: Truth from here on is not scored, and predictions are clipped to it, metres; None:
             no limit.
-        alignment: What the prediction may borrow from the truth of its own image, over that
-            image's scored pixels. ``none``: nothing, metres are metres. ``median``: times the
-            ratio of the medians, truth over prediction. ``scale_shift``: ``a * depth + b`` with
-            the least squared error in depth (not in inverse depth: the networks here predict
-            depth itself, not a disparity known up to a shift). Figures that are aligned in
-            different ways do not compare.
+        alignment: Fit of the prediction to the truth of its image, over the scored pixels.
+            ``none``: none. ``median``: times the ratio of the medians, truth over prediction.
+            ``scale_shift``: ``a * depth + b`` with the least squared error in depth (not in
+            inverse depth: the networks here predict depth itself, not a disparity known up to a
+            shift). Metrics of different alignments are not comparable.
 
     Raises:
         ValueError: The cap is not positive.
@@ -138,7 +137,7 @@ class Protocol:
             raise ValueError(f'cap {self.cap_m:g} m: expected more than {FLOOR_M:g}, or None')
 
     def describe(self) -> str:
-        """The protocol in words, for headlines and tables."""
+        """Return the protocol in words, for headlines and tables."""
         crop = {'none': 'no crop', 'garg': 'Garg crop'}[self.crop]
         cap = 'no cap' if self.cap_m is None else f'cap {self.cap_m:g} m'
         alignment = {
@@ -150,7 +149,7 @@ class Protocol:
 
 
 PUBLISHED = Protocol(crop='garg', cap_m=80.0)
-"""Of the published figures on KITTI; those are means over images."""
+"""Protocol of published metrics on KITTI, which are means over images."""
 
 
 @dataclasses.dataclass
@@ -158,17 +157,17 @@ class DepthErrors:
     """Depth errors accumulated over any number of images.
 
     Attributes:
-        min_m: What a prediction of -Inf is scored as, metres.
-        max_m: What a prediction of +Inf is scored as, metres.
+        min_m: Depth that replaces a prediction of -Inf, metres.
+        max_m: Depth that replaces a prediction of +Inf, metres.
         protocol: Crop, cap and alignment.
-        pixels: Pixels that had truth, within crop and cap.
-        covered: Those of them that had a prediction.
+        pixels: Pixels with truth, within crop and cap.
+        covered: Those of them with a prediction.
         images: Images with at least one covered pixel.
         sky: Pixels within the crop whose truth is +Inf.
-        sky_found: Those of them that were predicted at ``BEYOND`` times ``max_m`` or farther.
-        false_sky: Pixels predicted so far whose truth is finite and nearer than that.
+        sky_found: Those of them with a prediction of ``BEYOND`` times ``max_m`` or farther.
+        false_sky: Pixels with such a prediction and a finite, nearer truth.
         sums: Sums over the covered pixels, see :meth:`add`.
-        image_sums: Sums over images of each image's own figures.
+        image_sums: Sums over images of each image's metrics.
 
     Raises:
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
@@ -190,14 +189,14 @@ class DepthErrors:
         _check_range(self.min_m, self.max_m)
 
     def add(self, prediction: FloatArray, truth: FloatArray) -> None:
-        """Counts one image, or a batch of them.
+        """Add one image, or a batch of them.
 
         Args:
-            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as the module says.
+            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as in the module.
             truth: True depth in metres, same shape; +Inf for sky.
 
         Raises:
-            ValueError: The shapes differ, or are not those of images.
+            ValueError: The shapes differ, or have fewer than two axes.
         """
         _check_shapes(prediction, truth)
         for predicted, true in zip(_images(prediction), _images(truth), strict=True):
@@ -227,7 +226,7 @@ class DepthErrors:
         aligned = align(predicted[covered], true, self.protocol.alignment)
         sums = _sums(np.clip(aligned, FLOOR_M, cap), true)
         _add_moments(self.sums, self.covered, sums, count)
-        _accumulate(self.image_sums, _figures(sums, count))
+        _accumulate(self.image_sums, _metrics(sums, count))
         self.covered += count
         self.images += 1
 
@@ -242,10 +241,10 @@ class DepthErrors:
         self.false_sky += int(np.count_nonzero(measured & (truth < far) & beyond))
 
     def merge(self, other: DepthErrors) -> None:
-        """Adds what another accumulator counted, for instance another process's.
+        """Add the sums of another accumulator, for instance another process's.
 
         Raises:
-            ValueError: The other one scores by another range or protocol.
+            ValueError: The other one has another range or protocol.
         """
         _check_mergeable(self, other)
         if self.protocol != other.protocol:
@@ -261,7 +260,7 @@ class DepthErrors:
     @property
     def abs_rel(self) -> float:
         """Mean relative error of the covered pixels, 0 or more; NaN where there are none."""
-        return self.figures()['abs_rel']
+        return self.metrics()['abs_rel']
 
     @property
     def coverage(self) -> float:
@@ -270,37 +269,35 @@ class DepthErrors:
 
     @property
     def sky_recall(self) -> float:
-        """Share of the sky that was predicted as beyond the range; NaN without sky."""
+        """Share of the sky with a prediction beyond the range; NaN without sky."""
         return _ratio(self.sky_found, self.sky)
 
     @property
     def sky_precision(self) -> float:
-        """Share of sky among what was predicted as beyond the range and has a known truth.
+        """Share of sky among the predictions beyond the range with a known truth.
 
-        Truth that is finite and itself beyond the range counts as neither. NaN where nothing was
-        predicted so far.
+        Pixels with a finite truth beyond the range are left out. NaN without such a prediction.
         """
         return _ratio(self.sky_found, self.sky_found + self.false_sky)
 
-    def figures(self, mean: Mean = 'pixels') -> dict[str, float]:
-        """The nine figures of ``DEPTH_FIGURES``; NaN where nothing was covered.
+    def metrics(self, mean: Mean = 'pixels') -> dict[str, float]:
+        """Return the nine metrics of ``DEPTH_METRICS``; NaN without covered pixels.
 
         Args:
-            mean: ``pixels``: over all covered pixels, so that an image with more truth weighs
-                more. ``images``: each image's figure by itself, then the mean over images, as
-                published tables do.
+            mean: ``pixels``: over all covered pixels. ``images``: over the metrics of each image,
+                as in published tables.
         """
         if not self.covered:
-            return dict.fromkeys(DEPTH_FIGURES, math.nan)
+            return dict.fromkeys(DEPTH_METRICS, math.nan)
         if mean == 'pixels':
-            return _figures(self.sums, self.covered)
-        return {name: self.image_sums[name] / self.images for name in DEPTH_FIGURES}
+            return _metrics(self.sums, self.covered)
+        return {name: self.image_sums[name] / self.images for name in DEPTH_METRICS}
 
     def headline(self, mean: Mean = 'pixels') -> str:
-        """AbsRel and delta1 in one line that says what they are, and whether a part is missing."""
-        figures = self.figures(mean)
+        """Return AbsRel and delta1 with their protocol in one line, marked if incomplete."""
+        metrics = self.metrics(mean)
         text = (
-            f'AbsRel {figures["abs_rel"]:.3f}, delta1 {figures["delta1"]:.3f} '
+            f'AbsRel {metrics["abs_rel"]:.3f}, delta1 {metrics["delta1"]:.3f} '
             f'(mean over {mean}; {self.protocol.describe()})'
         )
         if self.covered == self.pixels:
@@ -311,15 +308,15 @@ class DepthErrors:
         )
 
     def report(self) -> dict[str, Any]:
-        """Everything, for JSON: both means, counts, coverage, sky; None for what is not finite."""
+        """Return means, counts, coverage and sky for JSON; None for what is not finite."""
         return {
             'protocol': dataclasses.asdict(self.protocol),
             'images': self.images,
             'pixels': self.pixels,
             'coverage': _or_none(self.coverage),
             'complete': self.covered == self.pixels,
-            'mean_over_pixels': {k: _or_none(v) for k, v in self.figures('pixels').items()},
-            'mean_over_images': {k: _or_none(v) for k, v in self.figures('images').items()},
+            'mean_over_pixels': {k: _or_none(v) for k, v in self.metrics('pixels').items()},
+            'mean_over_images': {k: _or_none(v) for k, v in self.metrics('images').items()},
             'sky': {
                 'pixels': self.sky,
                 'recall': _or_none(self.sky_recall),
@@ -344,7 +341,7 @@ def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubl
     if alignment == 'scale_shift':
         centred = prediction - prediction.mean()
         variance = float(centred @ centred)
-        # A constant prediction fits every scale alike; the shift alone is then the best. Both are
+        # A constant prediction has no best scale; the shift alone is fitted then. Both are
         # centred, as a rounded mean leaves a constant not quite 0.
         covariance = float(centred @ (truth - truth.mean()))
         scale = covariance / variance if variance > 0 else 0.0
@@ -355,20 +352,20 @@ def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubl
 
 @dataclasses.dataclass
 class UncertaintyErrors:
-    """Whether an uncertainty says how wrong the depth is, accumulated over any number of images.
+    """Metrics of an uncertainty against the depth error, over any number of images.
 
-    Depth is scored as it is, in metres, without crop, cap or alignment. Errors and uncertainties
-    are compared relative to depth: ``|prediction - truth| / truth`` and ``half width /
+    Depth is scored in metres, without crop, cap or alignment. Errors and uncertainties are
+    compared relative to depth: ``|prediction - truth| / truth`` and ``half width /
     prediction``.
 
     Attributes:
-        min_m: What a prediction of -Inf is scored as, metres.
-        max_m: What a prediction of +Inf is scored as, metres.
-        pixels: Pixels that had truth.
-        covered: Those of them that had a prediction and an uncertainty.
-        inside: Those whose truth lies within the interval, its ends included.
-        image_sums: Sums over images of each image's figures.
-        image_counts: Images that had such a figure.
+        min_m: Depth that replaces a prediction of -Inf, metres.
+        max_m: Depth that replaces a prediction of +Inf, metres.
+        pixels: Pixels with truth.
+        covered: Those of them with a prediction and an uncertainty.
+        inside: Covered pixels whose truth lies within the interval, its ends included.
+        image_sums: Sums over images of each image's metrics.
+        image_counts: Number of images with each metric.
 
     Raises:
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
@@ -386,16 +383,16 @@ class UncertaintyErrors:
         _check_range(self.min_m, self.max_m)
 
     def add(self, prediction: FloatArray, half_width: FloatArray, truth: FloatArray) -> None:
-        """Counts one image, or a batch of them.
+        """Add one image, or a batch of them.
 
         Args:
-            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as the module says.
+            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as in the module.
             half_width: Half of the 68 % interval's width in metres, 0 or more, same shape; NaN
                 as missing.
             truth: True depth in metres, same shape.
 
         Raises:
-            ValueError: The shapes differ, or are not those of images.
+            ValueError: The shapes differ, or have fewer than two axes.
         """
         _check_shapes(prediction, truth)
         _check_shapes(half_width, truth)
@@ -414,21 +411,21 @@ class UncertaintyErrors:
         if not true.size:
             return
         error, uncertainty = np.abs(depth - true) / true, width / depth
-        figures = {
+        metrics = {
             **sparsification(error, uncertainty),
             'rank_correlation': rank_correlation(error, uncertainty),
             'median_error': float(np.median(error)),
             'median_uncertainty': float(np.median(uncertainty)),
         }
-        known = {name: value for name, value in figures.items() if not math.isnan(value)}
+        known = {name: value for name, value in metrics.items() if not math.isnan(value)}
         _accumulate(self.image_sums, known)
         _accumulate(self.image_counts, dict.fromkeys(known, 1))
 
     def merge(self, other: UncertaintyErrors) -> None:
-        """Adds what another accumulator counted, for instance another process's.
+        """Add the sums of another accumulator, for instance another process's.
 
         Raises:
-            ValueError: The other one scores infinite predictions by another range.
+            ValueError: The other one has another range.
         """
         _check_mergeable(self, other)
         self.pixels += other.pixels
@@ -447,8 +444,8 @@ class UncertaintyErrors:
         """Share of covered pixels whose truth lies in the interval; calibrated, it is 0.68."""
         return _ratio(self.inside, self.covered)
 
-    def figures(self) -> dict[str, float]:
-        """All figures by name, see docs/metrics.md; NaN for what has no value.
+    def metrics(self) -> dict[str, float]:
+        """Return all metrics by name, see docs/metrics.md; NaN for missing values.
 
         ``interval_coverage`` is a share of pixels. The others are means over the images that have
         them: ``ause``, ``aurg``, ``rank_correlation``, ``median_error``, ``median_uncertainty``.
@@ -461,11 +458,11 @@ class UncertaintyErrors:
         return {'interval_coverage': self.interval_coverage, **means}
 
     def report(self) -> dict[str, Any]:
-        """Everything, for JSON; None for what is not finite."""
+        """Return all values for JSON; None for what is not finite."""
         return {
             'pixels': self.pixels,
             'coverage': _or_none(self.coverage),
-            **{name: _or_none(value) for name, value in self.figures().items()},
+            **{name: _or_none(value) for name, value in self.metrics().items()},
         }
 
 
@@ -473,29 +470,27 @@ class UncertaintyErrors:
 class StructureErrors:
     """Depth boundaries and depth order, accumulated over any number of images.
 
-    Neither changes when a prediction is multiplied by a factor, so that raw and median-scaled
-    predictions have the same figures: there is no alignment. Whole images count, without crop and
-    cap. A pixel of sky (truth +Inf) is one without truth.
+    Both are invariant to a factor on the prediction, so that there is no alignment. Whole images
+    are scored, without crop and cap. A pixel of sky (truth +Inf) has no truth.
 
     Boundary F1. Neighbours, horizontally or vertically, whose depths' logarithms differ by more
     than ``BOUNDARY_STEP`` are both boundary pixels. A predicted boundary pixel is correct where a
     true one lies within ``BOUNDARY_TOLERANCE`` pixels (Chebyshev), a true one is found where a
-    predicted one does. Only pixels with truth and a prediction count. One without a match, near
-    pixels whose truth or prediction is missing (within ``BOUNDARY_TOLERANCE + 1``, so that its
-    match may be hidden there), does not count, as a detection in an ignored region does not.
-    Precision, recall and F1 are those of the counts of all images. An image without a true
-    boundary contributes to precision alone. Sparse truth, which hides nearly all errors, has no
-    F1: see ``MIN_COMPARABLE``.
+    predicted one does. Only pixels with truth and a prediction count. A pixel without a match is
+    ignored if truth or prediction are missing within ``BOUNDARY_TOLERANCE + 1`` pixels of it, as
+    its match may be hidden there. Precision, recall and F1 are those of the counts of all images.
+    An image without a true boundary contributes to precision only. There is no F1 for sparse
+    truth, which hides nearly all errors: see ``MIN_COMPARABLE``.
 
-    Ordinal accuracy. The share of pixel pairs, of different true depth, that are predicted in the
-    true order; a tie is wrong. All pairs of all images count alike.
+    Ordinal accuracy. Share of the pixel pairs of different true depth that are predicted in the
+    true order; a tie is wrong. All pairs of all images have the same weight.
 
     Attributes:
-        min_m: What a prediction of -Inf is scored as, metres.
-        max_m: What a prediction of +Inf is scored as, metres.
-        pixels: Pixels that had truth.
-        covered: Those of them that had a prediction.
-        comparable: Covered pixels where a predicted boundary counts whether it matches or not.
+        min_m: Depth that replaces a prediction of -Inf, metres.
+        max_m: Depth that replaces a prediction of +Inf, metres.
+        pixels: Pixels with truth.
+        covered: Those of them with a prediction.
+        comparable: Covered pixels where a predicted boundary counts also without a match.
         predicted: Predicted boundary pixels.
         correct: Those of them that match a true one.
         true: True boundary pixels.
@@ -525,22 +520,24 @@ class StructureErrors:
     def add(
         self, prediction: FloatArray, truth: FloatArray, indices: Sequence[int] = (0,)
     ) -> None:
-        """Counts one image, or a batch of them.
+        """Add one image, or a batch of them.
 
         Args:
-            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as the module says.
+            prediction: Depth in metres, ``[..., H, W]``; -Inf, +Inf and NaN as in the module.
             truth: True depth in metres, same shape.
-            indices: Of each image among those of the evaluation, 0 or more: seeds its pairs, so
-                that neither batches nor order change a figure.
+            indices: Index of each image in the evaluation, 0 or more: seed of its pairs, so that
+                batches and order do not change a metric.
 
         Raises:
-            ValueError: The shapes differ, are not those of images, or there is not one index for
-                each image.
+            ValueError: The shapes differ or have fewer than two axes, or there is not one index
+                for each image.
         """
         _check_shapes(prediction, truth)
         images = list(zip(_images(prediction), _images(truth), strict=True))
         if len(images) != len(indices):
-            raise ValueError(f'{len(images)} images and {len(indices)} indices: expected as many')
+            raise ValueError(
+                f'{len(images)} images and {len(indices)} indices: expected one index an image'
+            )
         for (predicted, true), index in zip(images, indices, strict=True):
             self._add_image(predicted, true, index)
 
@@ -573,10 +570,10 @@ class StructureErrors:
         self.true += int(np.count_nonzero(found | (true & depth_near)))
 
     def merge(self, other: StructureErrors) -> None:
-        """Adds what another accumulator counted, for instance another process's.
+        """Add the sums of another accumulator, for instance another process's.
 
         Raises:
-            ValueError: The other one scores infinite predictions by another range.
+            ValueError: The other one has another range.
         """
         _check_mergeable(self, other)
         for field in dataclasses.fields(self)[2:]:
@@ -609,12 +606,12 @@ class StructureErrors:
         """Share of pixel pairs in the true order, 0 to 1; NaN without pairs."""
         return _ratio(self.ordered, self.pairs)
 
-    def figures(self) -> dict[str, float]:
-        """The figures of ``STRUCTURE_FIGURES``; NaN for what has no value."""
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics of ``STRUCTURE_METRICS``; NaN for missing values."""
         return {'boundary_f1': self.boundary_f1, 'ordinal': self.ordinal}
 
     def report(self) -> dict[str, Any]:
-        """Everything, for JSON; None for what is not finite."""
+        """Return all values for JSON; None for what is not finite."""
         return {
             'coverage': _or_none(_ratio(self.covered, self.pixels)),
             'boundary_f1': _or_none(self.boundary_f1),
@@ -629,14 +626,14 @@ class StructureErrors:
 
 
 def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Where depth is discontinuous.
+    """Find depth discontinuities.
 
     Args:
         depth: Depth in any unit, ``[H, W]``; positive and finite where it is known.
-        known: Pixels whose depth is known, same shape.
+        known: Mask of the pixels with a known depth, same shape.
 
     Returns:
-        True on both pixels of each step of more than ``BOUNDARY_STEP`` in the logarithm of depth,
+        Mask of both pixels of each step of more than ``BOUNDARY_STEP`` in the logarithm of depth,
         between horizontal or vertical neighbours that are both known; same shape.
     """
     log = np.log(np.where(known, depth, 1).astype(np.float64))
@@ -649,7 +646,7 @@ def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDA
 
 
 def dilate(mask: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
-    """Pixels within a Chebyshev distance of those of a mask.
+    """Dilate a mask by a Chebyshev distance.
 
     Args:
         mask: ``[H, W]``.
@@ -672,11 +669,11 @@ def dilate(mask: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
 def ordinal_pairs(
     truth: _Doubles, index: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Pixel pairs of an image whose true depths differ by more than ``ORDINAL_RATIO``.
+    """Draw pixel pairs of an image whose true depths differ by more than ``ORDINAL_RATIO``.
 
     Args:
         truth: True depth, positive and finite, ``[N]``.
-        index: Of the image, 0 or more; with ``ORDINAL_SEED`` the seed of the draws.
+        index: Index of the image, 0 or more; with ``ORDINAL_SEED`` the seed of the draws.
 
     Returns:
         The nearer and the farther pixel of each pair, ``[P]`` each with P up to ``ORDINAL_PAIRS``:
@@ -696,16 +693,16 @@ def ordinal_pairs(
 
 
 def sparsification(error: _Doubles, uncertainty: _Doubles) -> dict[str, float]:
-    """How well removing the most uncertain pixels removes the error.
+    """Compute AUSE and AURG of the sparsification curve.
 
     ``S_u(k)`` is the mean error of the k pixels of least uncertainty, ``S_e(k)`` of the k pixels
     of least error (the oracle), ``A`` the mean of a curve over k = 1..N. AUSE, the area under the
     sparsification error (Ilg et al., Uncertainty Estimates and Multi-Hypotheses Networks for
     Optical Flow, 2018), is ``A(S_u) - A(S_e)``: 0 for a perfect order. AURG, the area under the
     random gain (Poggi et al., On the Uncertainty of Self-Supervised Monocular Depth Estimation,
-    2020), is ``S_u(N) - A(S_u)``: above 0 where the uncertainty helps. Both in units of the
-    error, not normalised, and over every k instead of the 20 or so steps of those papers. Pixels
-    of equal uncertainty count with their mean error, so that their order does not matter.
+    2020), is ``S_u(N) - A(S_u)``: above 0 if the uncertainty is better than random. Both in units
+    of the error, not normalised, and over every k instead of the 20 or so steps of those papers.
+    Pixels of equal uncertainty count with their mean error, so that their order does not matter.
 
     Args:
         error: 0 or more, ``[N]`` with N at least 1.
@@ -720,7 +717,7 @@ def sparsification(error: _Doubles, uncertainty: _Doubles) -> dict[str, float]:
 
 
 def sparsification_curves(error: _Doubles, uncertainty: _Doubles) -> tuple[_Doubles, _Doubles]:
-    """The curves whose areas :func:`sparsification` compares.
+    """Compute the curves whose areas :func:`sparsification` compares.
 
     Args:
         error: 0 or more, ``[N]`` with N at least 1.
@@ -735,7 +732,7 @@ def sparsification_curves(error: _Doubles, uncertainty: _Doubles) -> tuple[_Doub
 
 
 def rank_correlation(one: _Doubles, other: _Doubles) -> float:
-    """Spearman's rank correlation, -1 to 1: Pearson's of the ranks, ties by their mean rank.
+    """Compute Spearman's rank correlation, -1 to 1; ties have their mean rank.
 
     Args:
         one: ``[N]`` with N at least 1.
@@ -762,14 +759,14 @@ def _running_means(values: _Doubles) -> _Doubles:
 
 
 def _finite_depth(prediction: FloatArray, min_m: float, max_m: float) -> _Doubles:
-    """Predicted metres in double precision: limits for infinities, the floor, NaN as it is."""
+    """Convert to float64, infinities to limits, depths below the floor to it; NaN is kept."""
     depth = np.asarray(prediction, dtype=np.float64)
     depth = np.nan_to_num(depth, nan=np.nan, neginf=min_m, posinf=max_m)
     return np.maximum(depth, FLOOR_M)
 
 
 def _sums(predicted: _Doubles, true: _Doubles) -> dict[str, float]:
-    """Sums over pixels from which all figures follow."""
+    """Compute the sums over pixels that all metrics are computed from."""
     difference = predicted - true
     log = np.log(predicted / true)
     ratio = np.maximum(predicted / true, true / predicted)
@@ -778,14 +775,14 @@ def _sums(predicted: _Doubles, true: _Doubles) -> dict[str, float]:
         'sq_rel': float((difference**2 / true).sum()),
         'square': float((difference**2).sum()),
         'log': float(log.sum()),
-        # About their mean: squares less the square of the mean would lose the digits of SILog.
+        # About their mean: the difference of squares would lose the digits of SILog.
         'log_moment': float(((log - log.mean()) ** 2).sum()),
         'log10': float(np.abs(log).sum()) / math.log(10),
         **{f'delta{n}': float(np.count_nonzero(ratio < 1.25**n)) for n in (1, 2, 3)},
     }
 
 
-def _figures(sums: dict[str, float], count: int) -> dict[str, float]:
+def _metrics(sums: dict[str, float], count: int) -> dict[str, float]:
     mean = {name: value / count for name, value in sums.items()}
     return {
         'abs_rel': mean['abs_rel'],

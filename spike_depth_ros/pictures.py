@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for people: panels of depth, uncertainty, error and spikes, and sheets made of them.
+"""Pictures: panels of depth, uncertainty, error and spikes, and sheets made of them.
 
-A panel is an RGB image ``[height, width, 3]`` uint8. Panels of values carry a colour bar at their
-right. Everything is deterministic: the same input gives the same pixels.
+A panel is an RGB image ``[height, width, 3]`` uint8. Panels of values have a colour bar at their
+right. Pictures are deterministic: the same input gives the same pixels.
 
-Colours of what is not a plain value (none of them occurs in a colour map used here):
+Colours of special values (none of them occurs in a colour map used here):
 
 ========= ======= =================================================
 -Inf      cyan    nearer than the depth range (REP 117)
@@ -39,11 +39,11 @@ TEXT: Colour = (232, 234, 237)
 FAINT_TEXT: Colour = (154, 160, 170)
 
 LEGEND = 'Depth: cyan is nearer than the range, blue beyond it. Grey: no value, or no truth.'
-"""A line for a caption that explains the colours of special values."""
+"""Caption with the colours of special values."""
 BAR_WIDTH = 66
-"""Pixels that a colour bar with its labels adds to the width of a panel."""
+"""Width of a colour bar with its labels, pixels."""
 MIN_WIDTH, MIN_HEIGHT = 240, 150
-"""Smaller images are enlarged by whole pixels as far as they fit into this."""
+"""Smallest size of a panel, pixels; smaller images are enlarged by an integer factor."""
 
 _STRIPE = 14
 _TICK_SIZE, _CAPTION_SIZE, _TITLE_SIZE = 12, 14, 17
@@ -51,7 +51,7 @@ _MARGIN = 14
 
 
 def depth_panel(depth: FloatArray, vmin: float, vmax: float) -> Rgb:
-    """Depth on a logarithmic scale, near bright and far dark, with ticks in metres.
+    """Draw depth on a logarithmic scale, near bright and far dark, with ticks in metres.
 
     Args:
         depth: Depth in metres, ``[height, width]``; values out of range take the bar's end
@@ -79,13 +79,13 @@ def depth_panel(depth: FloatArray, vmin: float, vmax: float) -> Rgb:
 
 
 def uncertainty_panel(uncertainty: FloatArray, vmax: float, unit: str = 'm') -> Rgb:
-    """Uncertainty on a linear scale from 0 (dark) to ``vmax`` and more (bright).
+    """Draw uncertainty on a linear scale from 0 (dark) to ``vmax`` and more (bright).
 
     Args:
         uncertainty: Half-width of the 68 % interval, ``[height, width]``, 0 or more; -Inf, +Inf
             and NaN take colours of their own.
         vmax: Value of the brightest colour, in the same unit, above 0.
-        unit: Written over the ticks: ``m`` or, for relative values in percent, ``%``.
+        unit: Unit above the ticks: ``m`` or, for relative values in percent, ``%``.
 
     Returns:
         Panel with a colour bar.
@@ -97,7 +97,7 @@ def uncertainty_panel(uncertainty: FloatArray, vmax: float, unit: str = 'm') -> 
 
 
 def error_panel(error: FloatArray, vmax: float = 0.5) -> Rgb:
-    """Relative depth error in percent, 0 (dark) to ``vmax`` and more (bright).
+    """Draw the relative depth error in percent, 0 (dark) to ``vmax`` and more (bright).
 
     Args:
         error: ``|prediction - truth| / truth``, ``[height, width]``, 0 or more; NaN where there is
@@ -114,7 +114,7 @@ def error_panel(error: FloatArray, vmax: float = 0.5) -> Rgb:
 
 
 def spike_panel(mono8: npt.NDArray[np.uint8]) -> Rgb:
-    """A grey image of the stream, as it is: no colour bar.
+    """Draw a grey image of the stream, without a colour bar.
 
     Args:
         mono8: Grey values, ``[height, width]`` uint8.
@@ -132,14 +132,15 @@ def spike_panel(mono8: npt.NDArray[np.uint8]) -> Rgb:
 
 
 def depth_ticks(vmin: float, vmax: float) -> list[float]:
-    """Round depths for a logarithmic bar: three or more, increasing, within the range.
+    """Choose three or more round, increasing depths within a range for a logarithmic bar.
 
     Args:
         vmin: Lower end, metres, above 0.
         vmax: Upper end, metres, above ``vmin``.
 
     Returns:
-        1, 2, 5, 10, ... where at least three of them fall into the range, else evenly spread ones.
+        1, 2, 5, 10, ... if at least three of them lie within the range, else evenly spread ones,
+        metres.
     """
     decades = range(math.floor(math.log10(vmin)), math.ceil(math.log10(vmax)) + 1)
     for steps in ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)):
@@ -151,11 +152,11 @@ def depth_ticks(vmin: float, vmax: float) -> list[float]:
 
 
 def strip(panels: Sequence[tuple[Rgb | None, str]], caption: str = '', columns: int = 2) -> Rgb:
-    """Panels with their titles in a grid, row by row, over a caption.
+    """Arrange panels with titles in a grid, row by row, above a caption.
 
     Args:
-        panels: Panel and title of each cell. ``None`` leaves a cell of the same size that says
-            'not available', so that a sheet with and without truth has the same layout.
+        panels: Panel and title of each cell. ``None``: an empty cell with the text 'not
+            available', so that a sheet with and without truth has the same layout.
         caption: Lines of text under the grid; wrapped at words to its width.
         columns: Cells in a row.
 
@@ -196,7 +197,7 @@ def strip(panels: Sequence[tuple[Rgb | None, str]], caption: str = '', columns: 
 
 
 def save_png(image: Rgb, path: Path) -> None:
-    """Writes an RGB image ``[height, width, 3]`` uint8 as PNG.
+    """Write an RGB image ``[height, width, 3]`` uint8 as PNG.
 
     Raises:
         OSError: The file cannot be written.
@@ -205,7 +206,7 @@ def save_png(image: Rgb, path: Path) -> None:
 
 
 def save_gif(frames: Sequence[Rgb], path: Path, fps: float) -> None:
-    """Writes RGB images of one size as an endless GIF with one palette for all.
+    """Write RGB images of one size as a looping GIF with a common palette.
 
     Args:
         frames: RGB images ``[height, width, 3]`` uint8 of the same size.
@@ -223,7 +224,7 @@ def save_gif(frames: Sequence[Rgb], path: Path, fps: float) -> None:
             f'GIF of sizes {sizes} at {fps:g} frames/s: expected frames of one size, rate above 0'
         )
     palette = _common_palette(frames)
-    # One palette and no dithering: what does not move stays the same pixels, and costs nothing.
+    # One palette and no dithering: pixels that do not change are compressed well.
     images = [
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
         for frame in frames
@@ -234,7 +235,7 @@ def save_gif(frames: Sequence[Rgb], path: Path, fps: float) -> None:
 
 def _common_palette(frames: Sequence[Rgb]) -> Image.Image:
     pixels = np.concatenate([frame.reshape(-1, 3) for frame in (frames[0], frames[-1])])
-    # Each colour once: the background's many pixels would leave few entries for the colour bars.
+    # Each colour once, or the many pixels of the background leave few entries for colour bars.
     colours = np.unique(pixels, axis=0)
     meanings = (BACKGROUND, TOO_NEAR, BEYOND, MISSING, TEXT, FAINT_TEXT)
     others = Image.fromarray(colours[None]).quantize(256 - len(meanings), Image.Quantize.MEDIANCUT)
@@ -245,7 +246,7 @@ def _common_palette(frames: Sequence[Rgb]) -> Image.Image:
 
 
 def _map(name: int) -> Rgb:
-    """A colour map as ``[256, 3]`` RGB, lowest value first."""
+    """Return a colour map as ``[256, 3]`` RGB, lowest value first."""
     ramp = np.arange(256, dtype=np.uint8)[:, None]
     colours = cv2.applyColorMap(ramp, name)[:, 0, ::-1]
     return np.ascontiguousarray(colours, dtype=np.uint8)
@@ -275,7 +276,7 @@ def _value_panel(
     unit: str,
     colours: Rgb,
 ) -> Rgb:
-    """Colours the values and adds the bar; ``place`` takes a value to 0 (first colour) .. 1."""
+    """Colour the values and add the bar; ``place`` maps values to 0 (first colour) to 1."""
     _check_image(values)
     values = np.asarray(values, dtype=np.float64)
     finite = np.isfinite(values)
@@ -291,7 +292,7 @@ def _value_panel(
 
 
 def _bar(height: int, marks: Sequence[tuple[float, str]], unit: str, colours: Rgb) -> Rgb:
-    """A colour bar ``BAR_WIDTH`` wide: 0, the first colour, at the bottom, the unit above."""
+    """Draw a colour bar of ``BAR_WIDTH``, the first colour at the bottom, the unit above."""
     top, bottom = _TICK_SIZE + 10, height - _TICK_SIZE // 2 - 2
     left = _MARGIN // 2
     bar = np.empty((height, BAR_WIDTH, 3), np.uint8)
@@ -314,7 +315,7 @@ def _bar(height: int, marks: Sequence[tuple[float, str]], unit: str, colours: Rg
 
 
 def _enlarge(image: Rgb) -> Rgb:
-    """Repeats the pixels of a small image and fills it up to the smallest size of a panel."""
+    """Repeat the pixels of a small image and pad it to the smallest size of a panel."""
     height, width = image.shape[:2]
     times = max(1, min(MIN_WIDTH // width, MIN_HEIGHT // height))
     image = image.repeat(times, axis=0).repeat(times, axis=1)
@@ -326,7 +327,7 @@ def _enlarge(image: Rgb) -> Rgb:
 
 
 def _cell_size(panels: Sequence[Rgb | None]) -> tuple[int, int]:
-    """Width and height that hold every panel."""
+    """Return the width and height that contain every panel."""
     sizes = [panel.shape for panel in panels if panel is not None]
     sizes = sizes or [(MIN_HEIGHT, MIN_WIDTH + BAR_WIDTH, 3)]
     return max(shape[1] for shape in sizes), max(shape[0] for shape in sizes)
@@ -340,7 +341,7 @@ def _draw_absent(draw: ImageDraw.ImageDraw, x: int, y: int, width: int, height: 
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Breaks text at its line ends and at words, so that lines fit into a width in pixels."""
+    """Wrap text at line ends and words to a width in pixels."""
     font = _font(_CAPTION_SIZE)
     lines: list[str] = []
     for paragraph in text.splitlines():

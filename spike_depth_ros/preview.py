@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A grey picture of a window, for people to look at."""
+"""Grey preview picture of a window."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import Window
 
 GAMMA = 2.2
-"""Firing is linear in luminance and displays are not."""
+"""Exponent of the gamma encoding: firing rates are linear in luminance, displays are not."""
 
 
 def render(window: Window) -> npt.NDArray[np.uint8]:
-    """Firing rate of each pixel over the whole window, gamma-encoded.
+    """Render the firing rate of each pixel over the whole window, gamma-encoded.
 
-    The mapping is the same for every window, so that brightness does not flicker: 255 is a pixel
-    that fires in every plane, a rate of 0.03 (a dark scene) is shown as 52.
+    The mapping is the same for every window, so that brightness does not flicker: 255 for a pixel
+    that fires in every plane, 52 for a rate of 0.03 (a dark scene).
 
     Returns:
         ``[height, width]`` uint8.

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of results that replace those of an earlier run together, once all are whole."""
+"""Atomic replacement of an earlier run's result files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
-    """Give a folder to write to; what it holds at the end replaces the earlier results.
+    """Yield a temporary folder, whose files replace the earlier results at the end.
 
     On an error the folder is removed and the earlier results stay.
 
     Args:
         out: Folder of the results; must exist.
-        patterns: Of the files that a run may write; those that this one did not are removed.
+        patterns: Patterns of the files of a run; earlier files that match and were not written
+            again are removed.
 
     Raises:
         OSError: A file cannot be written or moved.
@@ -39,12 +40,12 @@ def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
 
 
 def old_results(out: Path, patterns: Sequence[str]) -> list[Path]:
-    """Return the results in a folder."""
+    """Return the files in a folder that match patterns."""
     return [file for pattern in patterns for file in out.glob(pattern)]
 
 
 def _sync(path: Path) -> None:
-    """Have a file, or a folder's list of files, on the disk."""
+    """Flush a file, or a folder's list of files, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

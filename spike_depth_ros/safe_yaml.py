@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""YAML files whose size, depth and aliases are checked before anything is built of them."""
+"""Safe YAML: size, depth and aliases are checked before a file is loaded."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import yaml
 from spike_depth_ros.errors import OneLineError, one_line
 
 MAX_BYTES = 1 << 20
-"""Largest file; the metadata of a bag of a thousand files has a fifth of it."""
+"""Largest file, bytes; the metadata of a bag of a thousand files has a fifth of it."""
 
 MAX_DEPTH = 32
-"""Deepest nesting; metadata of bags and calibrations have at most 8 levels."""
+"""Deepest nesting, levels; metadata of bags and calibrations have at most 8."""
 
 MAX_NODES = 100_000
-"""Most values, those that an alias repeats counted again."""
+"""Largest number of values, aliases expanded."""
 
 # The loader in C is twenty times as fast; some builds of PyYAML lack it.
 _LOADER: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 
 class YamlLimitError(OneLineError):
-    """A file beyond what a metadata or calibration file may hold; the message is one line."""
+    """Error of a file beyond the limits; the message is one line."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -36,9 +36,9 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         YamlLimitError: Too large, too deep, or too much of it is repeated by aliases.
-        yaml.YAMLError: It is no YAML, or a value is not of the type that its tag names.
+        yaml.YAMLError: It is not YAML, or a value does not have the type of its tag.
         OSError: It cannot be read.
-        ValueError: It is no UTF-8.
+        ValueError: It is not UTF-8.
     """
     with path.open('rb') as file:
         data = file.read(MAX_BYTES + 1)
@@ -57,22 +57,22 @@ def parse_yaml(text: str) -> Any:
 
     Raises:
         YamlLimitError: Too deep, or too much of it is repeated by aliases.
-        yaml.YAMLError: It is no YAML, or a value is not of the type that its tag names.
+        yaml.YAMLError: It is not YAML, or a value does not have the type of its tag.
     """
     check_yaml(text)
     try:
         return yaml.load(text, Loader=_LOADER)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        # Of dates, numbers and booleans that are none, PyYAML lets the conversion's error through.
+        # PyYAML raises the conversion's error for invalid dates, numbers and booleans.
         raise yaml.YAMLError(f'a value is not of its type: {one_line(error)}') from None
 
 
 def check_yaml(text: str) -> None:
-    """Check depth and number of values, without building any.
+    """Check depth and number of values without loading them.
 
     Raises:
         YamlLimitError: There are too many.
-        yaml.YAMLError: It is no YAML.
+        yaml.YAMLError: It is not YAML.
     """
     nodes = 0
     begun: list[tuple[str | None, int]] = []

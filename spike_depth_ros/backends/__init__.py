@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runtimes of a network, imported only when chosen, and what they share."""
+"""Backends that run a network, each imported only when chosen, and their common code."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ FloatImage = npt.NDArray[np.float32]
 """``[height, width]`` float32."""
 
 Images = dict[str, FloatImage]
-"""What a network gives, by the names in its checkpoint's ``outputs``."""
+"""Output images of a network, by the names in its checkpoint's ``outputs``."""
 
 MAX_COUNT = 65535
-"""Networks take counts of 16 bits, each over the planes of a bin and the pixels of a cell.
+"""Largest count of a network's input: 16 bits, over the planes of a bin and the pixels of a cell.
 
-So for every ``pool``: where cells are single pixels, 8 bits save less than 1 % of a prediction.
+The same for every ``pool``: for cells of one pixel, 8 bits save less than 1 % of the time.
 """
 
 MULTIPLE = 16
-"""Height and width of a network's input are multiples of it: its tokens are that far apart."""
+"""Divisor of height and width of a network's input, pixels: the distance of its tokens."""
 
 # One of these exists wherever a CUDA (or, in torch's words, HIP) device does: Linux, WSL, Jetson.
 _GPU_NODES = ('/dev/nvidiactl', '/dev/dxg', '/dev/nvmap', '/dev/kfd')
@@ -42,7 +42,7 @@ _GPU_NODES = ('/dev/nvidiactl', '/dev/dxg', '/dev/nvmap', '/dev/kfd')
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How packed planes of a sensor become a network's input, and its output an image.
+    """Mapping from packed planes to a network's input, and from its output to a depth image.
 
     Attributes:
         geometry: Sensor size and bit order.
@@ -50,8 +50,9 @@ class Layout:
         bins: Channels of counts that the network takes.
         pixel_binning: Sensor pixels per side of an image pixel, 1 or 2; a last odd row or column
             is left out.
-        pool: Image pixels per side of a cell, whose spikes are counted together: a pixel of the
-            network's input. Edge pixels are repeated below and to the right to fill it.
+        pool: Image pixels per side of a cell, at least 1. The spikes of a cell are counted
+            together: it is a pixel of the network's input. Edge pixels are repeated below and to
+            the right to fill it.
 
     Raises:
         ValueError: The window has so many planes that a count does not fit 16 bits.
@@ -67,8 +68,8 @@ class Layout:
         most = MAX_COUNT // self.cell**2 * self.bins
         if self.planes > most:
             raise ValueError(
-                f'window of {self.planes} planes: at most {most} fit the {self.bins} bins of this '
-                'network at this sensor size, take a shorter window'
+                f'window of {self.planes} planes: expected at most {most} for the {self.bins} '
+                'bins of this network at this sensor size: choose a shorter window'
             )
 
     @property
@@ -95,12 +96,12 @@ class Layout:
 
     @property
     def planes_per_bin(self) -> npt.NDArray[np.int32]:
-        """What each count is out of: planes of the bin times sensor pixels, ``[bins]``."""
+        """Largest count of each bin: its planes times the pixels of a cell, ``[bins]`` int32."""
         edges = bin_edges(self.planes, self.bins)
         return ((edges[:, 1] - edges[:, 0]) * self.cell**2).astype(np.int32)
 
     def new_counts(self) -> npt.NDArray[np.uint16]:
-        """An array for :meth:`count`, ``[1, bins, *input_size]``."""
+        """Allocate an array for :meth:`count`, ``[1, bins, *input_size]`` uint16."""
         return np.empty((1, self.bins, *self.input_size), np.uint16)
 
     def count(self, packed: PackedPlanes, counts: npt.NDArray[np.uint16]) -> None:
@@ -154,13 +155,13 @@ def check_size(info: CheckpointInfo, layout: Layout, size: Sequence[int]) -> Non
     rows, columns = (side * info.pool for side in layout.input_size)
     if tuple(size) != (rows, columns):
         raise CheckpointError(
-            f'field settings.pool is {info.pool}, so that images of {rows}x{columns} are expected '
-            f'of the network, which gives {"x".join(map(str, size))}'
+            f'the network returns images of {"x".join(map(str, size))}, expected {rows}x{columns} '
+            f'for field settings.pool {info.pool}'
         )
 
 
 class Backend(Protocol):
-    """Runs one network. Not for several threads at once."""
+    """Runtime of one network, for one thread at a time."""
 
     name: BackendName
     device: DeviceName
@@ -168,33 +169,33 @@ class Backend(Protocol):
     def run(self, packed: PackedPlanes, layout: Layout) -> Images:
         """Predict from the packed planes of a window.
 
-        Binning is the backend's, so that planes reach its device as bits.
+        The backend bins the planes, so that they are copied to its device as bits.
 
         Args:
             packed: ``[planes, height, row_bytes]`` uint8, contiguous.
-            layout: What becomes of them.
+            layout: Their layout.
 
         Returns:
             The outputs that the checkpoint names, each ``[layout.height, layout.width]`` float32,
             owned by the caller; may be views of larger arrays. ``depth`` is in metres at the
-            canonical focal length, ``uncertainty`` its relative error as the head says it.
+            canonical focal length, ``uncertainty`` its predicted relative error.
         """
 
     def close(self) -> None:
-        """Give device memory back; the backend cannot run any more."""
+        """Free device memory; the backend cannot run afterwards."""
 
 
 def choose(backend: str, device: str, has_onnx: bool) -> tuple[BackendName, DeviceName]:
-    """Settle ``auto``: torch on a GPU where there is one, else ONNX Runtime on the CPU.
+    """Choose backend and device; ``auto`` is torch on a GPU if there is one, else ONNX on the CPU.
 
     Args:
         backend: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu`` or ``cuda``.
-        has_onnx: Whether an .onnx file lies beside the checkpoint; without one, ``auto`` takes
-            torch if it is installed.
+        has_onnx: An .onnx file lies beside the checkpoint. Without one, ``auto`` is torch if it
+            is installed.
 
     Raises:
-        ValueError: An unknown name, or a combination that this machine does not have.
+        ValueError: An unknown name, or a combination that is not available on this machine.
     """
     for what, name, names in (
         ('backend', backend, ('auto', 'onnx', 'torch')),
@@ -212,9 +213,7 @@ def choose(backend: str, device: str, has_onnx: bool) -> tuple[BackendName, Devi
             "backend 'onnx'"
         )
     if device == 'cuda' and not has_cuda():
-        raise ValueError(
-            f"device 'cuda': {_why_no_cuda()}; choose device 'cpu', or 'auto' for what is there"
-        )
+        raise ValueError(f"device 'cuda': {_no_cuda_reason()}; choose device 'cpu' or 'auto'")
     if device == 'cuda' or (device == 'auto' and has_cuda()):
         return 'torch', 'cuda'
     if backend == 'torch' or (not has_onnx and _has_torch()):
@@ -223,8 +222,8 @@ def choose(backend: str, device: str, has_onnx: bool) -> tuple[BackendName, Devi
 
 
 def has_cuda() -> bool:
-    """Whether torch is installed and sees a GPU."""
-    # Importing torch takes over a second: first look whether a driver left its device node.
+    """Return True if torch is installed and a GPU is available to it."""
+    # Importing torch takes over a second: check for a driver's device node first.
     if not _has_torch() or (sys.platform == 'linux' and not any(map(os.path.exists, _GPU_NODES))):
         return False
     import torch
@@ -236,5 +235,5 @@ def _has_torch() -> bool:
     return importlib.util.find_spec('torch') is not None
 
 
-def _why_no_cuda() -> str:
-    return 'torch sees no GPU here' if _has_torch() else 'torch is not installed'
+def _no_cuda_reason() -> str:
+    return 'torch finds no GPU' if _has_torch() else 'torch is not installed'

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime on the CPU: the default there, without torch."""
+"""Backend of ONNX Runtime: the default on a CPU, without torch."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from spike_depth_ros.errors import one_line
 from spike_depth_ros.stream.chunk import PackedPlanes
 
 _COUNTS = 'tensor(uint16)'
-"""Type of the input ``counts``; exports of uint8 took counts of pixels and pooled these."""
+"""Type of the input ``counts``; older exports have uint8, counts of single pixels."""
 
 _RUNTIME_VERSION = tuple(int(part) for part in onnxruntime.__version__.split('.')[:2])
 
 
 class OnnxBackend:
-    """A checkpoint's .onnx export."""
+    """Network of a checkpoint's .onnx export."""
 
     name: BackendName = 'onnx'
     device: DeviceName = 'cpu'
@@ -39,23 +39,23 @@ class OnnxBackend:
 
         Args:
             path: The .onnx file.
-            info: Metadata of the checkpoint that it must belong to.
-            threads: Of one inference; 0 leaves it to ONNX Runtime, which takes one per core.
+            info: Metadata of its checkpoint.
+            threads: CPU threads of one inference; 0: one per core.
 
         Raises:
-            CheckpointError: The file is missing, unreadable, not of these weights, or does not
-                take and give what the metadata name.
+            CheckpointError: The file is missing, unreadable, not of these weights, or its inputs
+                and outputs are not those of the metadata.
         """
         remedy = 'export it again (python training/run.py export) or choose backend torch'
         if not path.is_file():
             raise CheckpointError(f'{path}: no such file: {remedy}')
         if info.onnx_sha256 is None or hash_file(path) != info.onnx_sha256:
-            raise CheckpointError(f'{path}: not the export that its checkpoint names: {remedy}')
+            raise CheckpointError(f'{path}: not the export of its checkpoint: {remedy}')
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # By default threads wait spinning, which takes the cores from whoever brings the planes:
-        # with both cores in use one inference then takes twice as long. A short spin costs little
-        # and saves sleeping between layers; ONNX Runtime 1.23 (Python 3.10) can only do without.
+        # By default threads spin while they wait, which takes the cores from ingest: with both
+        # cores in use one inference takes twice as long. A short spin costs little and saves
+        # sleeping between layers; ONNX Runtime 1.23 (Python 3.10) has only on and off.
         if _RUNTIME_VERSION >= (1, 31):
             options.add_session_config_entry('session.intra_op.spin_duration_us', '10')
         else:
@@ -66,49 +66,51 @@ class OnnxBackend:
             )
         except Exception as error:  # ONNX Runtime raises a class of its own per status
             raise CheckpointError(
-                f'{path}: ONNX Runtime does not load it ({one_line(error)})'
+                f'{path}: ONNX Runtime does not load it ({one_line(error)}): {remedy}'
             ) from None
         self._outputs = info.outputs
         self._layout: Layout | None = None
         try:
             self._check(info)
-            self._try(info)
+            self._trial_run(info)
         except CheckpointError as error:
             raise CheckpointError(f'{path}: {error}: {remedy}') from None
-        except Exception as error:  # as above, and of names that are no UTF-8
+        except Exception as error:  # as above, and names that are not UTF-8
             raise CheckpointError(
                 f'{path}: the export does not run ({one_line(error)}): {remedy}'
             ) from None
 
     def _check(self, info: CheckpointInfo) -> None:
-        """Compare what the export declares with the metadata.
+        """Compare the export's declared inputs and outputs with the metadata.
 
         Raises:
-            CheckpointError: They do not fit.
+            CheckpointError: They differ.
             Exception: The export's own metadata cannot be read.
         """
         written = self._session.get_modelmeta().custom_metadata_map
         if written.get('weights_sha256') != info.weights_sha256:
-            raise CheckpointError('exported from other weights')
+            raise CheckpointError('it was exported from other weights')
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         kinds = {value.name: value.type for value in self._session.get_inputs()}
         if kinds.get('counts') != _COUNTS:
             raise CheckpointError(
                 f'its input counts is {kinds.get("counts", "missing")}, expected {_COUNTS} '
-                '(counts of cells of pixels), as this version exports'
+                '(counts of cells of pixels)'
             )
         given = [value.name for value in self._session.get_outputs()]
         if missing := set(info.outputs) - set(given):
-            raise CheckpointError(f'outputs {", ".join(given)}, expected {min(missing)} too')
+            raise CheckpointError(
+                f'its outputs are {", ".join(given)}, expected {min(missing)} too'
+            )
         bins = shapes['counts'][1] if len(shapes['counts']) == 4 else 'none'
         if bins != info.bins:
-            raise CheckpointError(f'field bins is {info.bins}, the export takes {bins}')
+            raise CheckpointError(f'its input has {bins} bins, expected {info.bins} (field bins)')
 
-    def _try(self, info: CheckpointInfo) -> None:
-        """Predict once, and compare with the metadata.
+    def _trial_run(self, info: CheckpointInfo) -> None:
+        """Predict once and compare the output with the metadata.
 
         Raises:
-            CheckpointError: They do not fit.
+            CheckpointError: They differ.
             Exception: The network does not run.
         """
         layout = smallest_layout(info)
@@ -118,7 +120,7 @@ class OnnxBackend:
             check_size(info, layout, image.shape[2:])
 
     def run(self, packed: PackedPlanes, layout: Layout) -> Images:
-        """See :class:`spike_depth_ros.backends.Backend`."""
+        """Implement :class:`spike_depth_ros.backends.Backend`."""
         if layout != self._layout:
             self._layout = layout
             self._counts = layout.new_counts()
@@ -140,5 +142,5 @@ class OnnxBackend:
         return found
 
     def close(self) -> None:
-        """See :class:`spike_depth_ros.backends.Backend`."""
+        """Implement :class:`spike_depth_ros.backends.Backend`."""
         self.__dict__.pop('_session', None)

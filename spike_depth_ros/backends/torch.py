@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Torch: the default on a GPU (bf16, CUDA graphs), and float32 on a CPU."""
+"""Backend of torch: the default on a GPU (bf16, CUDA graphs), and float32 on a CPU."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from spike_depth_ros.model.temporal import PlaneBinning
 from spike_depth_ros.stream.chunk import PackedPlanes
 
 MAX_GRAPHS = 4
-"""Captured layouts that are kept; each holds its own device memory."""
+"""Captured layouts that are kept at most; each has device memory of its own."""
 
 _Run = Callable[[PackedPlanes], Tensor]
 
 
 class TorchBackend:
-    """A checkpoint's network, rebuilt from its metadata alone."""
+    """Network of a checkpoint, built from its metadata."""
 
     name: BackendName = 'torch'
 
@@ -45,11 +45,10 @@ class TorchBackend:
             info: The checkpoint's metadata.
             tensors: Its weights.
             device: ``cpu`` or ``cuda``.
-            threads: Of one inference on the CPU, for the whole process; 0 leaves it to torch.
+            threads: CPU threads of one inference, for the whole process; 0: torch's default.
 
         Raises:
-            CheckpointError: The architecture is unknown, or outputs, weights or what the network
-                gives do not fit it.
+            CheckpointError: The architecture is unknown, or weights or outputs do not fit it.
         """
         if threads and device == 'cpu':
             torch.set_num_threads(threads)
@@ -58,13 +57,13 @@ class TorchBackend:
         self._network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._outputs = info.outputs
         self._runs: dict[Layout, _Run] = {}
-        self._try(info)
+        self._trial_run(info)
 
-    def _try(self, info: CheckpointInfo) -> None:
-        """Predict once, and compare with the metadata.
+    def _trial_run(self, info: CheckpointInfo) -> None:
+        """Predict once and compare the output with the metadata.
 
         Raises:
-            CheckpointError: They do not fit.
+            CheckpointError: They differ.
         """
         layout = smallest_layout(info)
         counts = torch.zeros((1, info.bins, *layout.input_size), device=self.device)
@@ -77,7 +76,7 @@ class TorchBackend:
         check_size(info, layout, images.shape[1:])
 
     def run(self, packed: PackedPlanes, layout: Layout) -> Images:
-        """See :class:`spike_depth_ros.backends.Backend`."""
+        """Implement :class:`spike_depth_ros.backends.Backend`."""
         with torch.inference_mode():
             if layout not in self._runs:
                 while len(self._runs) >= MAX_GRAPHS:
@@ -91,18 +90,18 @@ class TorchBackend:
         }
 
     def close(self) -> None:
-        """See :class:`spike_depth_ros.backends.Backend`."""
+        """Implement :class:`spike_depth_ros.backends.Backend`."""
         self._runs.clear()
         self.__dict__.pop('_network', None)
         if self.device == 'cuda':
             torch.cuda.empty_cache()
 
     def _forward(self, counts: Tensor, planes_per_bin: Tensor, layout: Layout) -> Tensor:
-        """The outputs that the checkpoint names, ``[outputs, height, width]``."""
+        """Return the checkpoint's outputs, ``[outputs, height, width]``."""
         return self._images(counts, planes_per_bin)[:, : layout.height, : layout.width]
 
     def _images(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
-        """The outputs, with the pixels that fill the network's input."""
+        """Return the outputs with padding, ``[outputs, *layout.input_size]`` times ``pool``."""
         # The layout is changed while the numbers are still small.
         counts = counts.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == 'cuda'):
@@ -123,8 +122,8 @@ class TorchBackend:
     def _prepare_cuda(self, layout: Layout) -> _Run:
         """Capture everything from packed planes to depth as one CUDA graph.
 
-        The network is dozens of small kernels: launched one by one they cost several times what
-        they compute.
+        The network is dozens of small kernels, whose launches take several times as long as
+        their computation.
         """
         sensor = layout.geometry
         binning = PlaneBinning(layout.planes, sensor.width, sensor.bit_order, layout.bins)
@@ -154,14 +153,14 @@ class TorchBackend:
 
 @dataclasses.dataclass
 class _Replay:
-    """A captured graph with all that it reads: it knows these addresses, but does not keep them.
+    """Captured graph and the tensors that it reads, which it does not keep alive itself.
 
     Attributes:
         graph: From ``planes`` to ``result``.
         staging: Packed planes on the host, pinned, ``[1, planes, height, row bytes]``.
         planes: The same on the device.
-        result: What the network gives, ``[outputs, height, width]``, on the device.
-        reads: What else the graph reads.
+        result: Output of the network, ``[outputs, height, width]``, on the device.
+        reads: Other objects that the graph reads.
     """
 
     graph: torch.cuda.CUDAGraph
@@ -171,7 +170,7 @@ class _Replay:
     reads: tuple[object, ...]
 
     def __call__(self, packed: PackedPlanes) -> Tensor:
-        # The former run ended with a copy to the host, so the staging area is free.
+        # The previous run ended with a copy to the host, so that the staging area is free.
         self.staging.numpy()[0] = packed
         self.planes.copy_(self.staging, non_blocking=True)
         self.graph.replay()
@@ -179,7 +178,7 @@ class _Replay:
 
 
 def pool_and_pad(counts: Tensor, layout: Layout) -> Tensor:
-    """Counts of sensor pixels to a network's input, as :meth:`Layout.count` does on the host.
+    """Sum counts of sensor pixels to a network's input, as :meth:`Layout.count` on the host.
 
     Args:
         counts: From :class:`PlaneBinning`, ``[1, bins, sensor height, sensor width]``.
@@ -202,5 +201,5 @@ def pool_and_pad(counts: Tensor, layout: Layout) -> Tensor:
 
 
 def _inside(pixels: Tensor, size: int, binning: int) -> Tensor:
-    """Sensor rows or columns, those beyond ``size`` image rows or columns set to the last ones."""
+    """Clip sensor rows or columns to those of ``size`` image rows or columns."""
     return (pixels // binning).clamp_max(size - 1) * binning + pixels % binning

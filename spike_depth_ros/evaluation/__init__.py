@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model is worth on a recording: windows, scores, tables, report; see docs/evaluation.md.
+"""Evaluation of models on a recording: windows, scores, tables, report; docs/evaluation.md.
 
 ``bag -> lockstep -> scores -> results and report``; the live node joins at ``scores``.
 """

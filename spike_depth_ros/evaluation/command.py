@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``evaluate_bag``: a bag and a model in, figures and a report out; no ROS needed."""
+"""Command ``evaluate_bag``: evaluates models on a bag and writes metrics and a report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
 
 
 def argument_parser() -> argparse.ArgumentParser:
-    """The command line of ``evaluate_bag``."""
+    """Return the parser of ``evaluate_bag``'s command line."""
     parser = argparse.ArgumentParser(
         prog='evaluate_bag',
         description='Replay a rosbag2 in lockstep through a model: every window, none dropped. '
@@ -114,10 +114,10 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Console script ``evaluate_bag``."""
+    """Run the console script ``evaluate_bag``; return the exit status."""
     options = argument_parser().parse_args(args)
     try:
-        # Only here: the help and this error must do without.
+        # Imported here: the help and this error need no libraries.
         from spike_depth_ros.evaluation.run import run
     except ImportError as error:
         library = (error.name or str(error)).partition('.')[0]

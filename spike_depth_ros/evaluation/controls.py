@@ -1,12 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Controls: predictions that do not depend on a window's spikes, and how a model compares to them.
+"""Controls: predictions that do not depend on a window's spikes, compared with a model's.
 
-:class:`Comparison` is the one schema of every evaluation: of a recording (:class:`ControlWindows`)
+:class:`Comparison` is the schema of every evaluation: of a recording (:class:`ControlWindows`)
 and, in training, of scenes and data sets. Of a recording at most ``MAX_WINDOWS`` evenly spread
-windows with truth are kept, every n-th pixel of each, so that memory does not grow with the
-recording and one pass is enough. Model and controls are scored on these windows and pixels alike;
-the same recording gives the same numbers.
+windows with truth are kept, every n-th pixel of each: memory is bounded and one pass is enough.
+Model and controls are scored on the same windows and pixels. The result is deterministic.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from spike_depth_ros.metrics import DepthErrors, Mean, Protocol, StructureErrors
 from spike_depth_ros.stream.decode import FloatImage
 
 MAX_WINDOWS = 200
-"""Windows that are kept at most; from the 201st on half as many or more."""
+"""Largest number of kept windows; from one more on every second one is dropped."""
 
 LONGEST_SIDE = 160
-"""Rows and columns of a kept image at most."""
+"""Largest height and width of a kept image, pixels."""
 
 MARGIN = 1e-3
-"""Share by which an error must be less than that of a control to beat it: not by rounding."""
+"""Relative difference below which two errors count as equal (rounding)."""
 
 CONTROLS = {
     'median_depth': 'median-depth baseline, one number',
@@ -36,13 +35,13 @@ CONTROLS = {
     'mean_prediction': 'mean prediction',
     'shuffled_input': 'shuffled input',
 }
-"""Key in reports -> name in texts."""
+"""Name of each control in texts, by its key in reports."""
 
 MAP_OF = 'median_depth_map_'
-"""Begins the key of a median-depth map of some kind of scenes, whose name follows."""
+"""Prefix of the keys of median-depth maps of one kind of scenes; its name follows."""
 
 NETWORK = 'network'
-"""Key of the model's own scores beside those of the controls."""
+"""Key of the model's scores."""
 
 
 @dataclasses.dataclass
@@ -50,39 +49,39 @@ class PredictorScore:
     """Errors of one predictor on the compared windows.
 
     Attributes:
-        raw: Depth errors in metres as they are.
+        raw: Depth errors without alignment.
         median: Depth errors after scaling each image by its median.
-        structure: Boundaries and order, at the kept resolution.
+        structure: Errors of boundaries and order, at the kept resolution.
     """
 
     raw: DepthErrors
     median: DepthErrors
     structure: StructureErrors
 
-    def figures(self, mean: Mean) -> dict[str, float]:
-        """AbsRel and delta1, raw and median-scaled, boundary F1 and ordinal accuracy."""
-        raw, median = self.raw.figures(mean), self.median.figures(mean)
+    def metrics(self, mean: Mean) -> dict[str, float]:
+        """Return AbsRel and delta1, raw and median-scaled, boundary F1 and ordinal accuracy."""
+        raw, median = self.raw.metrics(mean), self.median.metrics(mean)
         return {
             'abs_rel': raw['abs_rel'],
             'delta1': raw['delta1'],
             'abs_rel_median_scaled': median['abs_rel'],
             'delta1_median_scaled': median['delta1'],
-            **self.structure.figures(),
+            **self.structure.metrics(),
         }
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A model beside the controls, on the same windows and pixels.
+    """Scores of a model and its controls on the same windows and pixels.
 
     Attributes:
-        windows: Windows that were compared.
-        window_step: Which of the windows with truth: every n-th.
-        pixel_step: Which pixels: every n-th row and column.
+        windows: Number of compared windows.
+        window_step: Every n-th window with truth was compared.
+        pixel_step: Every n-th row and column was compared.
         size: Height and width of the compared images.
         median_depth_m: Median of their true depth, metres.
-        mean: What figures are means over.
-        scores: Of ``NETWORK`` and of each control that exists.
+        mean: Metrics are means over ``pixels`` or ``images``.
+        scores: Scores of ``NETWORK`` and of each available control.
     """
 
     windows: int
@@ -93,35 +92,35 @@ class Comparison:
     mean: Mean
     scores: Mapping[str, PredictorScore]
 
-    def figures(self) -> dict[str, dict[str, float]]:
-        """Figures by predictor, see :meth:`PredictorScore.figures`."""
-        return {name: score.figures(self.mean) for name, score in self.scores.items()}
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Return the metrics of each predictor, see :meth:`PredictorScore.metrics`."""
+        return {name: score.metrics(self.mean) for name, score in self.scores.items()}
 
     def not_beaten(self) -> dict[str, tuple[float, float]]:
-        """Controls that the model does not beat: name -> AbsRel of the model, of the control.
+        """Return the controls that the model does not beat: name -> AbsRel of model and control.
 
-        The model beats a control where its AbsRel is less by ``MARGIN`` or more; a control without
-        a figure counts as beaten, and a model without one beats none.
+        The model beats a control if its AbsRel is less by ``MARGIN`` or more. A control without
+        AbsRel counts as beaten; a model without AbsRel beats none.
 
-        Raw AbsRel for ``median_depth``, as one number scaled to each image would be another
-        baseline; median-scaled AbsRel for the others.
+        Raw AbsRel is compared for ``median_depth``, as one number scaled to each image would be
+        another baseline, and median-scaled AbsRel for the others.
         """
-        figures = self.figures()
+        metrics = self.metrics()
         found = {}
         for name in self.scores:
             if name != NETWORK:
                 key = _compared(name)
-                model, control = figures[NETWORK][key], figures[name][key]
+                model, control = metrics[NETWORK][key], metrics[name][key]
                 if not (model < (1 - MARGIN) * control or math.isnan(control)):
                     found[name] = (model, control)
         return found
 
     def sentence(self, label: str) -> str:
-        """Whether the model beats the controls, in one line; see :func:`comparison_sentence`."""
+        """Return the result in one line, see :func:`comparison_sentence`."""
         return comparison_sentence(label, self.report())
 
     def report(self) -> dict[str, Any]:
-        """Everything, for JSON; None for what has no value."""
+        """Return all values for JSON; None for NaN."""
         return {
             'windows': self.windows,
             'window_step': self.window_step,
@@ -132,17 +131,17 @@ class Comparison:
             'not_beaten': list(self.not_beaten()),
             'predictors': {
                 name: {key: _or_none(value) for key, value in one.items()}
-                for name, one in self.figures().items()
+                for name, one in self.metrics().items()
             },
         }
 
 
 def comparison_sentence(label: str, report: Mapping[str, Any]) -> str:
-    """Whether a predictor beats its controls, in one line.
+    """Return in one line whether a predictor beats its controls.
 
     Args:
-        label: Of the predictor.
-        report: See :meth:`Comparison.report`.
+        label: Name of the predictor.
+        report: From :meth:`Comparison.report`.
     """
     predictors, of = report['predictors'], f'on {report["windows"]} windows'
     lost = []
@@ -157,10 +156,10 @@ def comparison_sentence(label: str, report: Mapping[str, Any]) -> str:
 
 
 def control_name(key: str) -> str:
-    """The name in texts of a control's key in reports.
+    """Return the name of a control in texts.
 
     Args:
-        key: Of ``CONTROLS``, or ``MAP_OF`` and a kind of scenes; any other key is its own name.
+        key: Key of ``CONTROLS``, or ``MAP_OF`` and a kind of scenes; other keys are returned.
     """
     if key.startswith(MAP_OF):
         return f'{CONTROLS["median_depth_map"]}, {key.removeprefix(MAP_OF)}'
@@ -179,15 +178,15 @@ def _compared(name: str) -> str:
 
 
 class ControlWindows:
-    """Evenly spread windows of a recording at low resolution, and the controls made of them.
+    """Sample of a recording's windows at low resolution, and the controls made of them.
 
-    Every window with truth is kept at first; whenever there are more than ``MAX_WINDOWS``, every
-    second one is dropped, and from then on half as many are taken.
+    Every window with truth is kept at first. Whenever there are more than ``MAX_WINDOWS``, every
+    second one is dropped, and from then on half as many are kept.
 
     Args:
         depth_range: Nearest and farthest depth of the model, metres.
-        protocol: Crop and cap of the depth figures; its alignment is not used.
-        mean: What figures are means over.
+        protocol: Crop and cap of the depth metrics; its alignment is not used.
+        mean: Metrics are means over ``pixels`` or ``images``.
     """
 
     def __init__(self, depth_range: tuple[float, float], protocol: Protocol, mean: Mean) -> None:
@@ -205,12 +204,12 @@ class ControlWindows:
         return len(self._depths)
 
     def add(self, depth: FloatImage, truth: FloatImage) -> None:
-        """Take a window in.
+        """Add a window.
 
         Args:
             depth: Prediction, metres with the infinities of REP 117, ``[H, W]``.
-            truth: True depth, metres, same shape; a window of another shape than the first one's,
-                or without any truth, is left out.
+            truth: True depth, metres, same shape. A window of another shape than the first, or
+                without truth, is ignored.
         """
         self._shape = self._shape or truth.shape
         if truth.shape != self._shape or not has_truth(truth).any():
@@ -231,10 +230,10 @@ class ControlWindows:
         return math.ceil(max(self._shape) / LONGEST_SIDE)
 
     def compare(self) -> Comparison | None:
-        """The model beside the controls; None with fewer than two windows with truth.
+        """Score model and controls; None with fewer than two windows with truth.
 
-        Of a single window the mean prediction is the prediction, and no other one can be taken
-        for it.
+        For a single window the mean prediction is the prediction itself, and there is no other
+        window to shuffle with.
         """
         if self._compared is None and len(self) > 1:
             truths = np.stack(self._truths)
@@ -278,8 +277,7 @@ class ControlWindows:
 def median_maps(truths: FloatImage, otherwise: float) -> FloatImage:
     """Compute for each image the median, pixel by pixel, of the true depth of all others.
 
-    Its own depth is left out: of sparse truth a pixel has hardly any other, and would be compared
-    with itself.
+    Its own depth is left out: with sparse truth a pixel would mostly be compared with itself.
 
     Args:
         truths: True depth, metres, ``[N, H, W]``.
@@ -289,7 +287,7 @@ def median_maps(truths: FloatImage, otherwise: float) -> FloatImage:
         Metres, ``[N, H, W]``; 0 where the image itself has no truth.
     """
     measured = has_truth(truths)
-    values = np.where(measured, truths, np.inf)  # sorted behind what is measured
+    values = np.where(measured, truths, np.inf)  # sorted behind the measured ones
     order = values.argsort(axis=0, kind='stable')
     ascending = np.take_along_axis(values, order, axis=0)
     rank = order.argsort(axis=0, kind='stable')  # of each image's own depth
@@ -304,7 +302,7 @@ def median_maps(truths: FloatImage, otherwise: float) -> FloatImage:
 
 
 def finite_depth(depth: FloatImage, near: float, far: float) -> FloatImage:
-    """Depth with the limits of a range in place of infinities, NaN as it is; a copy.
+    """Replace infinities by the limits of the depth range, in a copy; NaN is kept.
 
     Args:
         depth: Metres with the infinities of REP 117, any shape.
@@ -318,10 +316,10 @@ def finite_depth(depth: FloatImage, near: float, far: float) -> FloatImage:
 
 
 def prediction_controls(depths: FloatImage) -> dict[str, FloatImage]:
-    """The controls that are made of a model's own predictions.
+    """Compute the controls that are made of a model's own predictions.
 
     Args:
-        depths: Its depth, metres, finite or NaN, ``[N, H, W]`` with N at least 2.
+        depths: Predicted depth, metres, finite or NaN, ``[N, H, W]`` with N at least 2.
 
     Returns:
         By key of ``CONTROLS``, ``[N, H, W]`` each.
@@ -333,7 +331,7 @@ def prediction_controls(depths: FloatImage) -> dict[str, FloatImage]:
 
 
 def mean_map(depths: FloatImage) -> FloatImage:
-    """Each pixel's mean depth over the images that have one.
+    """Compute each pixel's mean depth over the images that have a value there.
 
     Args:
         depths: Metres, finite or NaN, ``[N, H, W]`` with N at least 1.
@@ -350,7 +348,7 @@ def mean_map(depths: FloatImage) -> FloatImage:
 
 
 def shuffled(depths: FloatImage) -> FloatImage:
-    """Images in another order, in which none keeps its place: moved on by half of them, around.
+    """Shuffle images deterministically: a circular shift by half of them.
 
     Args:
         depths: ``[N, H, W]`` with N at least 2.

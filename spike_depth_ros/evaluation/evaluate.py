@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One pass over a bag with one or several models: each window predicted, scored, forgotten."""
+"""One pass over a bag with one or several models: windows are predicted and scored one by one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.checkpoint import find_checkpoint
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
-from spike_depth_ros.evaluation.extremes import Contrasts
-from spike_depth_ros.evaluation.lockstep import Replay, Taken, Topics, TruthTopic
+from spike_depth_ros.evaluation.extremes import LargestDifferences
+from spike_depth_ros.evaluation.lockstep import Replay, Topics, TruthTopic, WindowSample
 from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
@@ -30,23 +30,23 @@ from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
 
 TIMED = 100_000
-"""Newest windows whose times are kept."""
+"""Number of newest windows whose durations are kept."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How a bag is evaluated.
+    """Options of an evaluation.
 
     Attributes:
-        topics: What is read.
+        topics: Topics to read.
         window: Planes in a window; 0: as the first model was trained.
         hop: Planes between the starts of windows; 0: the window length.
         rate_hz: Planes a second; 0: by the stamps.
-        stamp_tolerance: How far a packet's stamp may be off before it is a gap, planes.
+        stamp_tolerance: Largest deviation of a packet's stamp that is not a gap, planes.
         size: Sensor (width, height) in pixels; None: from camera_info.
         protocol: Crop, cap, alignment.
-        mean: What the headline is a mean over.
-        mask: Pixels of the true depth that count; None: all.
+        mean: The headline is a mean over ``pixels`` or ``images``.
+        mask: Scored pixels of the true depth, ``[H, W]`` bool; None: all.
     """
 
     topics: Topics
@@ -60,15 +60,15 @@ class Options:
     mask: Mask | None = None
 
 
-class _Contestant:
-    """A model on its way through the bag."""
+class _ModelEvaluator:
+    """Prediction and scoring of one model, window by window."""
 
     def __init__(self, label: str, estimator: DepthEstimator, windows_file: WindowsFile) -> None:
         self.label = label
         self.estimator = estimator
         self.scores: Scores | None = None
         self.prediction: Prediction | None = None
-        self.contrasts: Contrasts | None = None
+        self.largest_differences: LargestDifferences | None = None
         self._file = windows_file
         self._notes: dict[str, None] = {}
         self._times_ms: collections.deque[float] = collections.deque(maxlen=TIMED)
@@ -87,8 +87,8 @@ class _Contestant:
             self.scores = Scores(limits, options.protocol, options.mean, hop_ns)
         elif self.scores.depth_range != self.prediction.depth_range:
             raise BagError(
-                'camera_info changes its focal length within the bag: evaluate the parts before '
-                'and after by themselves'
+                'camera_info changes its focal length within the bag; expected one focal length: '
+                'evaluate the parts before and after separately'
             )
         row = self.scores.add(output)
         self._file.add(row)
@@ -107,7 +107,7 @@ class _Contestant:
             notes=list(self._notes),
             scores=self.scores,
             times_ms={'predict': (float(median), float(high))},
-            contrasts=self.contrasts,
+            largest_differences=self.largest_differences,
         )
 
 
@@ -124,13 +124,13 @@ def evaluate(
     Args:
         bag: The bag.
         models: Label and estimator of each; at least one.
-        options: How.
+        options: Topics, windows and protocol.
         out: Folder for ``windows.csv``, or ``windows_<label>.csv`` for each of several models.
-        output_bag: Takes the depth of the first model; None: it is not written.
+        output_bag: Bag for the depth of the first model; None: it is not written.
         progress: Called with the number of windows so far.
 
     Returns:
-        What is known of the stream, and of each model.
+        Results of the stream, and of each model.
 
     Raises:
         BagError: There is no window, the truth does not fit, or the models cannot be compared.
@@ -149,56 +149,56 @@ def evaluate(
         options.size,
     )
     with contextlib.ExitStack() as stack:
-        contestants = []
+        evaluators = []
         for label, estimator in models:
             name = 'windows.csv' if len(models) == 1 else f'windows_{label}.csv'
             file = WindowsFile(out / name)
             stack.callback(file.close)
-            contestants.append(_Contestant(label, estimator, file))
-        for other in contestants[1:]:
-            other.contrasts = Contrasts()
-        one_pass = _Pass(bag, replay, options, contestants, output_bag)
-        for taken in replay.windows(output_bag.copied() if output_bag is not None else None):
-            one_pass.evaluate(taken)
-            progress(one_pass.windows)
-    return one_pass.finish(), [contestant.run() for contestant in contestants]
+            evaluators.append(_ModelEvaluator(label, estimator, file))
+        for other in evaluators[1:]:
+            other.largest_differences = LargestDifferences()
+        evaluation = _Evaluation(bag, replay, options, evaluators, output_bag)
+        for sample in replay.windows(output_bag.copied() if output_bag is not None else None):
+            evaluation.evaluate(sample)
+            progress(evaluation.windows)
+    return evaluation.finish(), [evaluator.run() for evaluator in evaluators]
 
 
-class _Pass:
-    """What is carried from window to window."""
+class _Evaluation:
+    """State of an evaluation from window to window."""
 
     def __init__(
         self,
         bag: Bag,
         replay: Replay,
         options: Options,
-        contestants: Sequence[_Contestant],
+        evaluators: Sequence[_ModelEvaluator],
         output_bag: OutputBag | None,
     ) -> None:
         self.windows = 0
         self._bag = bag
         self._replay = replay
         self._options = options
-        self._contestants = contestants
+        self._evaluators = evaluators
         self._output_bag = output_bag
         self._truth: TruthTopic | None = None
         self._first_ns = 0
 
-    def evaluate(self, taken: Taken) -> None:
+    def evaluate(self, sample: WindowSample) -> None:
         """Predict and score a window with each model."""
-        window = taken.window
-        if self._truth is None:  # only now is the plane rate known, and with it the hop
+        window = sample.window
+        if self._truth is None:  # the plane rate, and so the hop, is known from here on
             self._truth = TruthTopic(
                 self._bag, self._options.topics.truth, self._replay.hop_ns // 2
             )
             self._first_ns = window.reference_ns
         truth = self._truth.take(window.reference_ns)
         scored = []
-        for contestant in self._contestants:
-            prediction = contestant.predict(window)
+        for evaluator in self._evaluators:
+            prediction = evaluator.predict(window)
             depth = prediction.published_depth()
-            if self._output_bag is not None and contestant is self._contestants[0]:
-                self._output_bag.add(taken, prediction, depth)
+            if self._output_bag is not None and evaluator is self._evaluators[0]:
+                self._output_bag.add(sample, prediction, depth)
             output = Output(
                 self.windows,
                 window.reference_ns,
@@ -209,14 +209,14 @@ class _Pass:
             if truth is not None:
                 image = _image(truth.image, depth, prediction, self._options)
                 output = dataclasses.replace(output, truth=image, truth_ns=truth.stamp_ns)
-            row = contestant.score(output, self._options, self._replay.hop_ns)
+            row = evaluator.score(output, self._options, self._replay.hop_ns)
             scored.append((output, row))
-            if contestant.contrasts is not None:
-                contestant.contrasts.add(scored[0], scored[-1])
+            if evaluator.largest_differences is not None:
+                evaluator.largest_differences.add(scored[0], scored[-1])
         self.windows += 1
 
     def finish(self) -> Stream:
-        """What is known of the stream after its last window."""
+        """Return the results of the stream after its last window."""
         assert self._truth is not None
         self._truth.finish()
         replay, topics = self._replay, self._options.topics
@@ -228,10 +228,10 @@ class _Pass:
             hop=replay.hop,
             plane_rate_hz=1e9 / replay.period_ns,
             windows=self.windows,
-            account=replay.account,
+            accounting=replay.accounting,
             packets_refused=dict(sorted(replay.packets_refused.items())),
             gaps=[((gap.at_ns - self._first_ns) / 1e9, gap.planes) for gap in replay.gaps],
-            truth=self._truth.buffer.account,
+            truth=self._truth.buffer.accounting,
             warnings=[*self._bag.damage, *_warnings(replay)],
         )
         _check_matched(stream, replay.hop_ns)
@@ -239,7 +239,7 @@ class _Pass:
 
 
 def labels(paths: Sequence[Path | None]) -> list[str]:
-    """A short name for each model file, all different: its own, with its folder's if it must."""
+    """Return a unique short name for each model file, with its folder's name if necessary."""
     files = [find_checkpoint(path) for path in paths]
     names = [file.stem for file in files]
     if len(set(names)) < len(names):
@@ -255,7 +255,7 @@ def _check_comparable(models: Sequence[tuple[str, DepthEstimator]]) -> None:
         if other.info.reference_plane != one.info.reference_plane:
             raise BagError(
                 f'{first} gives the depth of the {one.info.reference_plane} plane of a window, '
-                f'{label} of the {other.info.reference_plane}: evaluate them one by one'
+                f'{label} of the {other.info.reference_plane}: evaluate them separately'
             )
 
 
@@ -270,12 +270,12 @@ def _image(
 
 
 def _warnings(replay: Replay) -> Iterator[str]:
-    account = replay.account
-    if account.gaps:
-        stranded = account.refused.get('gap', 0)
+    accounting = replay.accounting
+    if accounting.gaps:
+        stranded = accounting.refused.get('gap', 0)
         yield (
-            f'gaps in the stream: {account.gaps}; {account.lost_in_transport} planes are missing '
-            f'and {stranded} were left over before them; no window lies across a gap'
+            f'gaps in the stream: {accounting.gaps}; {accounting.lost_in_transport} planes are '
+            f'missing and {stranded} were left over before them; no window lies across a gap'
         )
     for kind, (count, text) in replay.warnings.items():
         if kind != Arrival.GAP.name:
@@ -291,5 +291,5 @@ def _check_matched(stream: Stream, hop_ns: int) -> None:
         gap = f'; the nearest is {truth.nearest_ns / 1e9:.6g} s away'
     raise BagError(
         f'topic {stream.topics["truth"]}: none of its {truth.received} images lies within half a '
-        f'hop ({hop_ns / 2e6:.6g} ms) of a window{gap}: is it stamped by another clock?'
+        f'hop ({hop_ns / 2e6:.6g} ms) of a window{gap}: stamp both by one clock'
     )

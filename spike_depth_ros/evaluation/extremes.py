@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The few windows of a recording that are worth a look: best, worst, and where models differ."""
+"""Example windows of a recording: best, worst, and largest differences between models."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from spike_depth_ros.evaluation.scores import Output
 
 KEPT = 3
-"""Windows that are kept at either end."""
+"""Number of windows that are kept at either end."""
 
 T = TypeVar('T')
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
-    """A window with its images.
+class Example:
+    """Images and metrics of one window.
 
     Attributes:
-        number: Of the window.
-        time_s: Since the first window.
-        abs_rel: Its relative error; NaN without truth.
+        number: Number of the window, from 0.
+        time_s: Time since the first window, seconds.
+        abs_rel: Mean relative error; NaN without truth.
         relative_uncertainty: Median of uncertainty over depth.
-        depth: Metres, ``[H, W]``.
-        uncertainty: Metres, same shape.
-        truth: Metres, same shape; None where it is not known.
-        preview: Grey picture of the spikes, ``[H, W]``; None where there is none.
+        depth: Predicted depth, metres, ``[H, W]``.
+        uncertainty: Half-width of the 68 % interval, metres, same shape.
+        truth: True depth, metres, same shape; None: unknown.
+        preview: Grey picture of the spikes, ``[H, W]`` uint8; None: not made.
     """
 
     number: int
@@ -49,8 +49,8 @@ class Moment:
     preview: npt.NDArray[np.uint8] | None
 
     @classmethod
-    def of(cls, output: Output, row: Mapping[str, float]) -> Moment:
-        """A window that was scored."""
+    def of(cls, output: Output, row: Mapping[str, float]) -> Example:
+        """Make an example of a scored window."""
         return cls(
             number=output.number,
             time_s=row['time_s'],
@@ -64,7 +64,7 @@ class Moment:
 
 
 class _Ranking(Generic[T]):
-    """The ``KEPT`` least and the ``KEPT`` largest; equal ones keep the order they came in."""
+    """The ``KEPT`` least and the ``KEPT`` largest values; equal ones in order of arrival."""
 
     def __init__(self) -> None:
         self._least: list[tuple[float, T]] = []
@@ -79,27 +79,27 @@ class _Ranking(Generic[T]):
                 del kept[KEPT:]
 
     def least(self, below: float = math.inf) -> list[T]:
-        """Those of least value, if that is less than a limit."""
+        """Return the items of least value, if it is below a limit."""
         return [item for value, item in self._least if value < below]
 
     def largest(self, above: float = -math.inf) -> list[T]:
-        """Those of largest value, if that is more than a limit."""
+        """Return the items of largest value, if it is above a limit."""
         return [item for value, item in self._largest if -value > above]
 
 
 class Extremes:
-    """The windows of least and largest error, or of uncertainty where no window has a truth."""
+    """Windows of least and largest error, or uncertainty if no window has a truth."""
 
     def __init__(self) -> None:
-        self._by_error = _Ranking[Moment]()
-        self._by_uncertainty = _Ranking[Moment]()
+        self._by_error = _Ranking[Example]()
+        self._by_uncertainty = _Ranking[Example]()
         self._has_truth = False
 
     def add(self, output: Output, row: Mapping[str, float]) -> None:
-        """Keep a window if it is among the best or worst so far; only then its picture is made."""
+        """Keep a window if it is among the best or worst so far; others get no picture."""
 
-        def make() -> Moment:
-            return Moment.of(output, row)
+        def make() -> Example:
+            return Example.of(output, row)
 
         self._has_truth |= not math.isnan(row['abs_rel'])
         self._by_error.add(row['abs_rel'], make)
@@ -108,39 +108,39 @@ class Extremes:
 
     @property
     def by_error(self) -> bool:
-        """Whether windows are ranked by their error."""
+        """True if windows are ranked by their error, False if by uncertainty."""
         return self._has_truth
 
-    def best_and_worst(self) -> tuple[list[Moment], list[Moment]]:
-        """Both ends, the most extreme first; a window is in one of them only."""
+    def best_and_worst(self) -> tuple[list[Example], list[Example]]:
+        """Return best and worst windows, the most extreme first; no window is in both."""
         ranking = self._by_error if self._has_truth else self._by_uncertainty
         best = ranking.least()
-        named = {moment.number for moment in best}
-        return best, [moment for moment in ranking.largest() if moment.number not in named]
+        named = {example.number for example in best}
+        return best, [example for example in ranking.largest() if example.number not in named]
 
 
-class Contrasts:
-    """The windows in which the errors of two models differ most, each with both models' images."""
+class LargestDifferences:
+    """Windows with the largest differences between the errors of two models."""
 
     def __init__(self) -> None:
-        self._by_difference = _Ranking[tuple[Moment, Moment]]()
+        self._by_difference = _Ranking[tuple[Example, Example]]()
 
     def add(
         self, one: tuple[Output, Mapping[str, float]], other: tuple[Output, Mapping[str, float]]
     ) -> None:
-        """Look at a window.
+        """Add a window.
 
         Args:
-            one: What the first model said of it, and its row.
-            other: What the second one said of it, and its row.
+            one: Output and row of the first model.
+            other: Output and row of the second model.
         """
         difference = other[1]['abs_rel'] - one[1]['abs_rel']
-        self._by_difference.add(difference, lambda: (Moment.of(*one), Moment.of(*other)))
+        self._by_difference.add(difference, lambda: (Example.of(*one), Example.of(*other)))
 
-    def first_ahead(self) -> list[tuple[Moment, Moment]]:
-        """Windows in which the first model's error is less, the clearest first."""
+    def first_better(self) -> list[tuple[Example, Example]]:
+        """Return windows in which the first model's error is less, largest difference first."""
         return self._by_difference.largest(above=0)
 
-    def second_ahead(self) -> list[tuple[Moment, Moment]]:
-        """Windows in which the second model's error is less, the clearest first."""
+    def second_better(self) -> list[tuple[Example, Example]]:
+        """Return windows in which the second model's error is less, largest difference first."""
         return self._by_difference.least(below=0)

@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How sure a figure of a recording is: block bootstrap over its windows, paired for two models.
+"""Bootstrap intervals of a recording's metrics: blocks of windows, paired for two models.
 
-Neighbouring windows show nearly the same scene, so that windows are no independent samples. Whole
-blocks of consecutive windows are drawn instead (the circular block bootstrap of Politis and
-Romano, 1992), the same ones for both models of a comparison. The interval speaks of other moments
-of the same recording, not of other places.
+Neighbouring windows show nearly the same scene, so that windows are no independent samples. Blocks
+of consecutive windows are drawn instead (the circular block bootstrap of Politis and Romano,
+1992), the same ones for both models of a comparison. The interval holds for other times of the
+same recording, not for other places.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from spike_depth_ros.metrics import Mean
 RESAMPLES = 2000
 LEVEL = 0.95
 MIN_WINDOWS = 8
-"""With fewer windows there is no interval."""
+"""Fewest windows for an interval."""
 
-FIGURES = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'log10', 'delta1', 'delta2', 'delta3')
-"""Depth figures that follow from those of each window."""
+WINDOW_METRICS = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'log10', 'delta1', 'delta2', 'delta3')
+"""Depth metrics that are computed from those of each window."""
 
-IMAGE_FIGURES = ('ause', 'aurg', 'rank_correlation')
+IMAGE_METRICS = ('ause', 'aurg', 'rank_correlation')
 """Figures that are means over windows."""
 
 Column = npt.NDArray[np.float64]
@@ -36,12 +36,12 @@ Column = npt.NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A figure with its bootstrap interval.
+    """Metric with its bootstrap interval.
 
     Attributes:
-        value: Of the recording as it is.
-        low: Lower end; NaN where there are too few windows.
-        high: Upper end.
+        value: Metric of the recording.
+        low: Lower end; NaN with too few windows.
+        high: Upper end; likewise.
     """
 
     value: float
@@ -50,89 +50,89 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """For a difference: whether the interval lies on one side of 0."""
+        """For a difference: True if the interval lies on one side of 0."""
         return self.low > 0 or self.high < 0
 
 
 def intervals(columns: Mapping[str, Column], mean: Mean, seed: int = 0) -> dict[str, Interval]:
-    """Each figure of one model.
+    """Compute the interval of each metric of one model.
 
     Args:
-        columns: ``covered`` and the figures, one number a window, NaN where it has none.
-        mean: What depth figures are means over.
-        seed: Of the draws.
+        columns: ``covered`` and the metrics, ``[windows]`` each; NaN: the window has none.
+        mean: Depth metrics are means over ``pixels`` or ``images``.
+        seed: Seed of the draws.
     """
     scored = _scored(columns)
-    draws = _Draws(_block_length(scored['abs_rel']), len(scored['abs_rel']), seed)
+    bootstrap = _BlockBootstrap(_block_length(scored['abs_rel']), len(scored['abs_rel']), seed)
     return {
-        name: draws.interval(functools.partial(figure, scored))
-        for name, figure in _figures(mean).items()
+        name: bootstrap.interval(functools.partial(metric, scored))
+        for name, metric in _metrics(mean).items()
     }
 
 
 def paired_differences(
     one: Mapping[str, Column], other: Mapping[str, Column], mean: Mean, seed: int = 0
 ) -> dict[str, Interval]:
-    """Each figure of the other model less that of the one, over the windows that both have.
+    """Compute the interval of the difference of each metric, second model less first.
 
     Args:
-        one: Columns of a model, see :func:`intervals`.
-        other: Columns of another one, row by row of the same windows.
-        mean: What depth figures are means over.
-        seed: Of the draws.
+        one: Columns of the first model, see :func:`intervals`.
+        other: Columns of the second model, of the same windows.
+        mean: Depth metrics are means over ``pixels`` or ``images``.
+        seed: Seed of the draws.
 
     Raises:
-        ValueError: They are not of the same windows.
+        ValueError: The windows differ.
     """
     if not np.array_equal(one['window'], other['window']):
-        raise ValueError('the two models were not scored on the same windows')
+        raise ValueError('the two models have different windows; expected the same ones')
     both = ~(np.isnan(one['abs_rel']) | np.isnan(other['abs_rel']))
     first, second = _scored(one, both), _scored(other, both)
     difference = second['abs_rel'] - first['abs_rel']
-    draws = _Draws(_block_length(difference), len(difference), seed)
+    bootstrap = _BlockBootstrap(_block_length(difference), len(difference), seed)
     return {
-        name: draws.interval(functools.partial(_difference, figure, first, second))
-        for name, figure in _figures(mean).items()
+        name: bootstrap.interval(functools.partial(_difference, metric, first, second))
+        for name, metric in _metrics(mean).items()
     }
 
 
 _Total = Callable[[Column], Column]
-"""Sums a column over each draw: ``[windows] -> [draws]``."""
+"""Function that sums a column over each draw: ``[windows] -> [draws]``."""
 
-_Figure = Callable[[Mapping[str, Column], _Total], Column]
+_Metric = Callable[[Mapping[str, Column], _Total], Column]
 
 
 def _difference(
-    figure: _Figure, first: Mapping[str, Column], second: Mapping[str, Column], total: _Total
+    metric: _Metric, first: Mapping[str, Column], second: Mapping[str, Column], total: _Total
 ) -> Column:
-    return figure(second, total) - figure(first, total)
+    return metric(second, total) - metric(first, total)
 
 
-def _figures(mean: Mean) -> dict[str, _Figure]:
-    def over_windows(name: str) -> _Figure:
-        def figure(columns: Mapping[str, Column], total: _Total) -> Column:
+def _metrics(mean: Mean) -> dict[str, _Metric]:
+    def over_windows(name: str) -> _Metric:
+        def metric(columns: Mapping[str, Column], total: _Total) -> Column:
             known = ~np.isnan(columns[name])
             sums: Column = total(np.where(known, columns[name], 0)) / total(known.astype(float))
             return sums
 
-        return figure
+        return metric
 
-    def over_pixels(name: str, pixels: str = 'covered') -> _Figure:
+    def over_pixels(name: str, pixels: str = 'covered') -> _Metric:
         power = 2 if name.startswith('rmse') else 1
 
-        def figure(columns: Mapping[str, Column], total: _Total) -> Column:
+        def metric(columns: Mapping[str, Column], total: _Total) -> Column:
             weight = columns[pixels]
             values = np.where(weight > 0, columns[name], 0)
             sums: Column = total(weight * values**power) / total(weight)
             return sums ** (1 / power)
 
-        return figure
+        return metric
 
     depth = over_windows if mean == 'images' else over_pixels
     return {
-        **{name: depth(name) for name in FIGURES},
+        **{name: depth(name) for name in WINDOW_METRICS},
         'interval_coverage': over_pixels('interval_coverage', 'unsure_covered'),
-        **{name: over_windows(name) for name in IMAGE_FIGURES},
+        **{name: over_windows(name) for name in IMAGE_METRICS},
     }
 
 
@@ -140,12 +140,12 @@ def _scored(
     columns: Mapping[str, Column], which: npt.NDArray[np.bool_] | None = None
 ) -> dict[str, Column]:
     which = ~np.isnan(columns['abs_rel']) if which is None else which
-    names = ('covered', 'unsure_covered', 'interval_coverage', *FIGURES, *IMAGE_FIGURES)
+    names = ('covered', 'unsure_covered', 'interval_coverage', *WINDOW_METRICS, *IMAGE_METRICS)
     return {name: columns[name][which] for name in names}
 
 
 def _block_length(values: Column) -> int:
-    """Windows in a block: twice the lag at which values stop resembling each other."""
+    """Return the windows in a block: twice the lag at which autocorrelation vanishes."""
     count = len(values)
     if count < MIN_WINDOWS:
         return 1
@@ -159,8 +159,8 @@ def _block_length(values: Column) -> int:
     return min(max(2 * lag, math.ceil(math.pow(count, 1 / 3))), count // 4)
 
 
-class _Draws:
-    """Blocks of windows, drawn ``RESAMPLES`` times with wrap-around."""
+class _BlockBootstrap:
+    """Circular block bootstrap: ``RESAMPLES`` draws of blocks of windows."""
 
     def __init__(self, block: int, count: int, seed: int) -> None:
         self._count = count
@@ -169,12 +169,12 @@ class _Draws:
         generator = np.random.default_rng(seed)
         self._starts = generator.integers(0, max(count, 1), (RESAMPLES, number))
 
-    def interval(self, figure: Callable[[_Total], Column]) -> Interval:
+    def interval(self, metric: Callable[[_Total], Column]) -> Interval:
         if not self._count:
             return Interval(math.nan, math.nan, math.nan)
         with np.errstate(divide='ignore', invalid='ignore'):
-            value = float(figure(lambda column: column.sum(keepdims=True))[0])
-            drawn = figure(self._sums)
+            value = float(metric(lambda column: column.sum(keepdims=True))[0])
+            drawn = metric(self._sums)
         if self._count < MIN_WINDOWS or np.isnan(drawn).any():
             return Interval(value, math.nan, math.nan)
         tail = 50 * (1 - LEVEL)

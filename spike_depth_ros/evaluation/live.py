@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of depth that comes from a running node, with truths that come when they come."""
+"""Scores of depth from a running node, with truths that arrive independently."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from spike_depth_ros.metrics import Mean, Protocol
 from spike_depth_ros.stream.decode import FloatImage
 
 MAX_WAITING = 64
-"""Windows, and truths, that wait at most for each other; twice as many windows to be scored."""
+"""Windows, and truths, that wait for each other at most; twice as many wait to be scored."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LiveWindow:
-    """A window's images.
+    """Images of one window.
 
     Attributes:
-        stamp_ns: Their common time.
+        stamp_ns: Their common stamp, nanoseconds.
         depth: Metres with the infinities of REP 117, ``[H, W]``.
-        uncertainty: Metres, same shape.
-        preview: Grey picture of the spikes; None where nobody asked for it.
+        uncertainty: Half-width of the 68 % interval, metres, same shape.
+        preview: Grey picture of the spikes, uint8; None: not needed.
         fx_px: Focal length in pixels of the depth image; 0: not calibrated.
     """
 
@@ -43,25 +43,26 @@ class LiveWindow:
 
 
 class LiveScores(threading.Thread):
-    """Matches windows with truths and scores them, in a thread of its own.
+    """Thread that matches windows with truths and scores them.
 
-    Whoever adds windows and truths never waits; what cannot be kept up with is counted.
+    Adding never blocks. Windows beyond the queue are dropped and counted.
 
     Args:
         protocol: Crop, cap, alignment.
-        mean: What figures are a mean over.
-        within_ns: How far a truth may be from its window; 0: half the shortest step.
+        mean: Metrics are means over ``pixels`` or ``images``.
+        within_ns: Largest distance of a truth from its window, nanoseconds; 0: half the shortest
+            step between windows.
         out: Folder for ``windows.csv``; None: not written.
 
     Attributes:
-        scores: What is known so far; None before the first window.
-        windows: Windows scored.
-        late: Windows that gave up waiting for their truth.
-        left_out: Windows that were not scored, as scoring did not keep up or the model was not
-            known in time.
-        problem: Why a truth could not be used, the newest; empty if all could.
-        info: The model's metadata; None while it is not known.
-        truths: Truths that wait, and where all of them went.
+        scores: Scores so far; None before the first window.
+        windows: Number of scored windows.
+        late: Windows that were scored before their truth arrived.
+        left_out: Windows that were not scored, because scoring did not keep up or the model was
+            not known in time.
+        problem: Reason for the newest unusable truth; empty if all were usable.
+        info: The model's metadata; None: not yet known.
+        truths: Waiting truths and their accounting.
     """
 
     def __init__(self, protocol: Protocol, mean: Mean, within_ns: int, out: Path | None) -> None:
@@ -85,7 +86,7 @@ class LiveScores(threading.Thread):
         self._step_ns = 0
 
     def add_window(self, window: LiveWindow) -> None:
-        """Take a window in."""
+        """Add a window."""
         with self._changed:
             if self._newest_ns is not None and window.stamp_ns > self._newest_ns:
                 step = window.stamp_ns - self._newest_ns
@@ -100,18 +101,18 @@ class LiveScores(threading.Thread):
             self._changed.notify()
 
     def add_truth(self, truth: Truth) -> None:
-        """Take a truth in."""
+        """Add a truth."""
         with self._changed:
             self.truths.add(truth)
             self._changed.notify()
 
-    def figures(self) -> dict[str, float]:
-        """The figures so far; none before the first window."""
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics so far; empty before the first window."""
         with self._scoring:
             return self.scores.headline() if self.scores is not None else {}
 
     def finish(self) -> None:
-        """Score what waits, and end."""
+        """Score the waiting windows and end the thread."""
         with self._changed:
             self._ending = True
             self._changed.notify()
@@ -121,7 +122,7 @@ class LiveScores(threading.Thread):
             self._file.close()
 
     def run(self) -> None:
-        """Score windows as they are decided."""
+        """Score windows once their truth is decided, until :meth:`finish`."""
         while True:
             with self._changed:
                 while not self._ready():
@@ -134,13 +135,13 @@ class LiveScores(threading.Thread):
             self._score(window, truth)
 
     def _ready(self) -> bool:
-        """Whether the oldest window need not wait for its truth any longer."""
+        """Return True if the oldest window can be scored now."""
         if not self._waiting or self.info is None:
             return False
         if self._ending or self.truths.decided(self._waiting[0].stamp_ns):
             return True
         if len(self._waiting) > MAX_WAITING:
-            self.late += self.truths.account.received > 0
+            self.late += self.truths.accounting.received > 0
             return True
         return False
 
@@ -149,7 +150,7 @@ class LiveScores(threading.Thread):
         ratio = window.fx_px / self.info.canonical_fx if window.fx_px else 1.0
         limits = (self.info.min_depth * ratio, self.info.max_depth * ratio)
         if self.scores is None or self.scores.depth_range != limits:
-            # Another camera or model: figures of the two do not mix.
+            # Another camera or model: their metrics are not mixed.
             with self._scoring:
                 self.scores = Scores(limits, self._protocol, self._mean)
             self.windows = 0

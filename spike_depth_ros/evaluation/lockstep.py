@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A bag replayed in lockstep: every window, none dropped, the same ones each time.
+"""Lockstep replay of a bag: every window, none dropped, deterministic.
 
-Packets go through the node's own ingest and ring; after each packet every window that it
-completed is taken out, so that nothing is ever overwritten, however slow the model.
+Packets pass through the node's own ingest and ring. After each packet every completed window is
+taken out, so that nothing is overwritten, however slow the model is.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from collections.abc import Iterator
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, decode
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
-from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
 from spike_depth_ros.stream.ring import MAX_HELD_CHUNKS
 from spike_depth_ros.stream.stamps import Gap
 from spike_depth_ros.stream.window import ReferencePlane, Window
 
-LEAVE_OUT = 'none'
-"""Instead of the name of a topic of true depth: there is none to be read."""
+NO_TRUTH = 'none'
+"""In place of the topic of true depth: no topic is read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Topics:
     """Names of the topics that an evaluation reads.
 
     Attributes:
-        spikes: The packed stream.
-        camera_info: Its camera; None where the bag has none.
-        truth: True depth; None where the bag has none.
+        spikes: Topic of the packed stream.
+        camera_info: Topic of its camera; None: not in the bag.
+        truth: Topic of true depth; None: not in the bag.
     """
 
     spikes: str
@@ -44,14 +44,14 @@ class Topics:
 def choose_topics(
     bag: Bag, spikes: str | None = None, camera_info: str | None = None, truth: str | None = None
 ) -> Topics:
-    """The topics to read: those named, else ``spikes`` and what lies beside it.
+    """Choose the topics to read: the named ones, else ``spikes`` and those beside it.
 
     Args:
         bag: The bag.
         spikes: Topic of the stream; None: the one topic of the bag called ``spikes``.
-        camera_info: Its camera; None: ``camera_info`` in the same namespace, where there is one.
-        truth: True depth; None: ``depth/truth`` in the same namespace, where there is one;
-            ``none``: there is none to be read.
+        camera_info: Its camera; None: ``camera_info`` in the same namespace, if there is one.
+        truth: True depth; None: ``depth/truth`` in the same namespace, if there is one; ``none``:
+            no topic.
 
     Raises:
         BagError: The bag has no such topic, or it is of another type.
@@ -77,7 +77,7 @@ def choose_topics(
         truth = f'{namespace}/depth/truth'
         truth = _checked(bag, truth, IMAGE) if truth in bag.topics else None
     else:
-        truth = _checked(bag, truth, IMAGE) if truth != LEAVE_OUT else None
+        truth = _checked(bag, truth, IMAGE) if truth != NO_TRUTH else None
     return Topics(spikes, camera_info, truth)
 
 
@@ -95,12 +95,12 @@ def _checked(bag: Bag, name: str, kind: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Taken:
-    """A window, and when it was complete.
+class WindowSample:
+    """Window and the time at which it was complete.
 
     Attributes:
-        window: The planes, with their camera.
-        recorded_ns: When the packet that completed the window was recorded.
+        window: Planes and their camera.
+        recorded_ns: Recording time of the packet that completed the window, nanoseconds.
     """
 
     window: Window
@@ -112,16 +112,16 @@ class Replay:
 
     Args:
         bag: The bag.
-        topics: What to read.
+        topics: Topics to read.
         window: Planes in a window.
         hop: Planes between the starts of windows; 0: the window length.
         reference: The plane of a window that its depth belongs to.
         rate_hz: Planes a second; 0 infers it from stamps.
-        stamp_tolerance: How far a packet's stamp may be off before it is a gap, planes.
-        size: Sensor (width, height); None: from camera_info.
+        stamp_tolerance: Largest deviation of a packet's stamp that is not a gap, planes.
+        size: Sensor (width, height) in pixels; None: from camera_info.
 
     Attributes:
-        warnings: What was wrong with the stream: kind -> (how often, first text).
+        warnings: Problems of the stream: kind -> (number, first text).
     """
 
     def __init__(
@@ -150,17 +150,17 @@ class Replay:
             sensor_width=width,
             sensor_height=height,
         )
-        # No clock decides when a gap is counted: the same bag gives the same account.
+        # Without a clock for gaps, so that the accounting is deterministic.
         self._ingest = Ingest(self._settings, self._warn, self._capacity, math.inf)
 
     @property
-    def account(self) -> PlaneAccount:
-        """Where every plane went so far."""
-        return self._ingest.account()
+    def accounting(self) -> PlaneAccounting:
+        """Plane accounting so far."""
+        return self._ingest.accounting()
 
     @property
     def gaps(self) -> list[Gap]:
-        """The first gaps of the stream; those of its end once every window was given."""
+        """First gaps of the stream; those at its end after the last window."""
         return self._ingest.ring.gaps if self._ingest.ring is not None else []
 
     @property
@@ -180,46 +180,46 @@ class Replay:
 
     @property
     def hop_ns(self) -> int:
-        """Time between windows; 0 before the plane rate is known."""
+        """Time between windows, nanoseconds; 0: the plane rate is not yet known."""
         return self.hop * self.period_ns
 
     @property
     def period_ns(self) -> int:
-        """Time between planes; 0 before it is known."""
+        """Time between planes, nanoseconds; 0: not yet known."""
         return self._ingest.ring.period_ns if self._ingest.ring is not None else 0
 
-    def windows(self, also: Iterator[BagMessage] | None = None) -> Iterator[Taken]:
-        """Every window, in order.
+    def windows(self, also: Iterator[BagMessage] | None = None) -> Iterator[WindowSample]:
+        """Yield every window, in order.
 
         Args:
-            also: Messages to go through instead of the topics' own; must hold them.
+            also: Messages to read instead of the topics' own, which must be among them.
 
         Raises:
-            BagError: There was not a single window; says why. Or packets so much larger than the
-                first came that the ring could not hold them.
+            BagError: There was no window; the message has the reason. Or packets were so much
+                larger than the first that the ring could not hold them.
         """
-        self._know_the_camera()
+        self._read_camera()
         wanted = [name for name in (self._topics.spikes, self._topics.camera_info) if name]
         number = 0
         for message in self._bag.messages(wanted) if also is None else also:
             if message.topic == self._topics.camera_info:
                 self._on_camera_info(message)
             elif message.topic == self._topics.spikes:
-                for taken in self._on_spikes(message):
+                for sample in self._on_spikes(message):
                     number += 1
-                    yield taken
+                    yield sample
         if self._ingest.ring is not None:
             self._ingest.ring.settle()
         if not number:
-            raise BagError(self._why_no_windows())
-        if self.account.overwritten:
+            raise BagError(self._no_windows_reason())
+        if self.accounting.overwritten:
             raise BagError(
-                f'{self._bag.path}: {self.account.overwritten} planes were overwritten: packets '
-                'differ too much in size to be replayed'
+                f'{self._bag.path}: {self.accounting.overwritten} planes were overwritten; '
+                'expected packets of about the size of the first one: record the bag again'
             )
 
-    def _know_the_camera(self) -> None:
-        """The first camera_info before the first packet: a live node waits for it, too."""
+    def _read_camera(self) -> None:
+        """Handle the first camera_info before the first packet; a live node waits for it, too."""
         if self._topics.camera_info is not None:
             for message in self._bag.messages([self._topics.camera_info]):
                 self._on_camera_info(message)
@@ -231,7 +231,7 @@ class Replay:
         except BagError as error:
             self._warn('camera_info', f'camera_info: {error}')
 
-    def _on_spikes(self, message: BagMessage) -> Iterator[Taken]:
+    def _on_spikes(self, message: BagMessage) -> Iterator[WindowSample]:
         try:
             packet = decode(message.data, IMAGE)
         except BagError as error:
@@ -241,13 +241,13 @@ class Replay:
         self._ingest.on_spikes(packet)
         ring = self._ingest.ring
         while ring is not None and (window := ring.take()) is not None:
-            yield Taken(window, message.time_ns)
+            yield WindowSample(window, message.time_ns)
 
     def _capacity(self, planes: int) -> int:
-        """Planes of a ring in which not even packets that wait for the rate overwrite a plane.
+        """Return the capacity of a ring in which waiting packets overwrite no plane.
 
         Args:
-            planes: Those of the first packet.
+            planes: Planes of the first packet.
         """
         waiting = max(MAX_HELD_CHUNKS, MAX_WAITING_PACKETS) + 2
         capacity = 2 * self._settings.window + self._settings.hop + waiting * planes
@@ -257,50 +257,51 @@ class Replay:
         count, first = self.warnings.get(kind, (0, text))
         self.warnings[kind] = (count + 1, first)
 
-    def _why_no_windows(self) -> str:
+    def _no_windows_reason(self) -> str:
         start, spikes = f'{self._bag.path}: not one window', self._topics.spikes
-        account = self.account
+        accounting = self.accounting
         if not self._bag.topics[spikes].messages:
             return f'{start}: topic {spikes} is empty; the bag has {self._bag.describe_topics()}'
         if self._ingest.size is None:
             return (
-                f'{start}: no {CAMERA_INFO} beside {spikes} tells the sensor size; the bag has '
-                f'{self._bag.describe_topics()}; give it, for example --size 400x250'
+                f'{start}: the sensor size is unknown, as there is no {CAMERA_INFO} beside '
+                f'{spikes}; the bag has {self._bag.describe_topics()}; give it, for example '
+                '--size 400x250'
             )
         if self.packets_refused:
             _, reason = next(iter(self.warnings.values()))
             return f'{start}: {self.packets_refused.total()} packets refused: {reason}'
         if self.period_ns == 0:
             return (
-                f'{start}: no plane rate fits the stamps of {account.received} planes; give it, '
-                'for example --rate 20000'
+                f'{start}: no plane rate fits the stamps of {accounting.received} planes; give '
+                'it, for example --rate 20000'
             )
         interrupted = ''
-        if account.gaps or account.restarts:
-            interrupted = f' with {account.gaps} gaps and {account.restarts} restarts'
+        if accounting.gaps or accounting.restarts:
+            interrupted = f' with {accounting.gaps} gaps and {accounting.restarts} restarts'
         return (
-            f'{start}: {account.received} planes came{interrupted}, a window takes '
+            f'{start}: {accounting.received} planes came{interrupted}, a window takes '
             f'{self._settings.window} without a gap; {self._remedy()}'
         )
 
     def _remedy(self) -> str:
-        """What may bring windows of planes that came and did not make one."""
+        """Return the remedy for planes that made no window."""
         ring = self._ingest.ring
         if ring is not None and ring.stamped_period_ns:
             return (
-                f'the stamps say {1e9 / ring.stamped_period_ns:.6g} planes/s, not '
+                f'the stamps have {1e9 / ring.stamped_period_ns:.6g} planes/s, not '
                 f'{1e9 / ring.period_ns:.6g}: leave out --rate'
             )
         return 'shorten it with --window'
 
 
 class TruthTopic:
-    """The truth topic, read beside the windows, no further ahead than they need.
+    """Reader of the truth topic, in step with the windows.
 
     Args:
         bag: The bag.
         topic: The topic; None: there is no truth.
-        within_ns: Half a hop.
+        within_ns: Half a hop, nanoseconds.
     """
 
     def __init__(self, bag: Bag, topic: str | None, within_ns: int) -> None:
@@ -309,7 +310,7 @@ class TruthTopic:
         self._name = topic
 
     def take(self, reference_ns: int) -> Truth | None:
-        """The truth of the next window, its image still a message; None where it has none.
+        """Return the truth of the next window, its image still a message; None without one.
 
         Raises:
             BagError: The topic does not hold depth.
@@ -331,8 +332,8 @@ class TruthTopic:
         try:
             image = decode(message.data, IMAGE)
         except BagError:
-            self.buffer.account.received += 1
-            self.buffer.account.unusable += 1
+            self.buffer.accounting.received += 1
+            self.buffer.accounting.unusable += 1
             return True
         if image.encoding not in (METRES, MILLIMETRES):
             raise BagError(

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A new bag that holds what the old one held, and the depth that came out."""
+"""Output bag: a copy of the evaluated bag with the predicted depth."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rosbags.rosbag2 import WriterError
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, BagMessage, typestore
 from spike_depth_ros.bags.writing import Storage, bag_writer, make_header, make_image, message_type
 from spike_depth_ros.estimator import Prediction
-from spike_depth_ros.evaluation.lockstep import Taken
+from spike_depth_ros.evaluation.lockstep import WindowSample
 from spike_depth_ros.stream.decode import METRES, FloatImage
 
 
 class OutputBag:
-    """Writes a bag; use it as a context. On an error the file has no index.
+    """Context that writes a bag. After an error the file has no index.
 
     Args:
         path: Folder to make; must not exist.
@@ -31,7 +31,7 @@ class OutputBag:
         storage: ``mcap`` or ``sqlite3``.
 
     Attributes:
-        skipped: Topics that cannot be copied, as the old bag does not tell their types.
+        skipped: Topics that cannot be copied, as the source does not define their types.
 
     Raises:
         BagError: The folder exists, a topic of the bag has the name of a new one, or SQLite cannot
@@ -48,7 +48,8 @@ class OutputBag:
         for name, _ in names.values():
             if name in source.topics:
                 raise BagError(
-                    f'{source.path}: has a topic {name} already: evaluate the bag without it'
+                    f'{source.path}: has a topic {name}; expected none of that name: remove it '
+                    'from the bag, or leave out --write-bag'
                 )
         types = typestore()
         known = {
@@ -90,36 +91,36 @@ class OutputBag:
                 self._writer.abort()
 
     def copied(self) -> Iterator[BagMessage]:
-        """The messages of the old bag, each written to the new one as it passes."""
+        """Yield the messages of the source and copy each to the new bag."""
         for message in self._source.messages(list(self._copied)):
             with _writing():
                 connection = self._copied[message.topic]
                 self._writer.write(connection, message.time_ns, message.data)
             yield message
 
-    def add(self, taken: Taken, prediction: Prediction, depth: FloatImage) -> None:
+    def add(self, sample: WindowSample, prediction: Prediction, depth: FloatImage) -> None:
         """Write a window's depth, uncertainty and camera with one header.
 
         Args:
-            taken: The window; the messages are recorded when it was complete.
-            prediction: What the estimator said.
-            depth: Depth as it is published, ``[H, W]`` metres.
+            sample: Window, and the recording time of the messages.
+            prediction: Its prediction.
+            depth: Published depth, metres, ``[H, W]``.
         """
-        header = make_header(taken.window.reference_ns, taken.window.camera.frame_id)
+        header = make_header(sample.window.reference_ns, sample.window.camera.frame_id)
         messages = {
             'image': make_image(depth, METRES, header),
             'uncertainty': make_image(prediction.uncertainty, METRES, header),
-            'camera_info': _camera_info(taken, header, prediction),
+            'camera_info': _camera_info(sample, header, prediction),
         }
         for key, connection in self._new.items():
             data = typestore().serialize_cdr(messages[key], connection.msgtype)
             with _writing():
-                self._writer.write(connection, taken.recorded_ns, data)
+                self._writer.write(connection, sample.recorded_ns, data)
 
 
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
-    """Turn what the writer raises, other than of files, into one line."""
+    """Turn errors of the writer, other than of files, into one line."""
     try:
         yield
     except (WriterError, sqlite3.Error) as error:
@@ -128,9 +129,9 @@ def _writing() -> Iterator[None]:
         ) from error
 
 
-def _camera_info(taken: Taken, header: Any, prediction: Prediction) -> Any:
-    """The spike camera's own with the depth image's size; uncalibrated where there was none."""
-    camera: Any = taken.window.camera.info
+def _camera_info(sample: WindowSample, header: Any, prediction: Prediction) -> Any:
+    """Return the camera of the depth image; uncalibrated without a spike camera's."""
+    camera: Any = sample.window.camera.info
     height, width = prediction.depth.shape
     region = message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
     matrices = {

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an evaluation found, and the files of numbers that say it.
+"""Results of an evaluation, and their files.
 
 ``metrics.json`` and ``windows*.csv`` are the same bytes whenever the same bag is evaluated by the
-same model in lockstep; what a clock measured goes to ``timing.json``.
+same model in lockstep. Measured times are written to ``timing.json``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from spike_depth_ros.checkpoint import DepthInfo
-from spike_depth_ros.evaluation.extremes import Contrasts
+from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
-from spike_depth_ros.evaluation.truth import TruthAccount
-from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.evaluation.truth import TruthAccounting
+from spike_depth_ros.stream.accounting import PlaneAccounting
 
 RESULTS = ('metrics.json', 'timing.json', 'report.html', 'windows*.csv')
 """Patterns of the files that an evaluation writes."""
@@ -29,21 +29,21 @@ RESULTS = ('metrics.json', 'timing.json', 'report.html', 'windows*.csv')
 
 @dataclasses.dataclass
 class Stream:
-    """What is known of the recording, whatever model looked at it.
+    """Results of a recording that do not depend on the model.
 
     Attributes:
         source: Name of the bag, or of the topics.
-        mode: ``lockstep``: every window of a bag; ``live``: what came out of a running node.
-        topics: Role -> topic name; None where there is none.
+        mode: ``lockstep``: every window of a bag; ``live``: the output of a running node.
+        topics: Role -> topic name; None: no topic.
         window: Planes in a window.
         hop: Planes between the starts of windows; 0 where a live node took the newest.
         plane_rate_hz: Planes a second.
-        windows: How many windows were evaluated.
-        account: Where every plane went.
+        windows: Number of evaluated windows.
+        accounting: Plane accounting.
         packets_refused: Packets whose planes could not be counted, by reason.
-        gaps: Seconds after the first window and planes of the gaps in the stream, the first ones.
-        truth: Where every true depth image went.
-        warnings: What was wrong with the recording, one line each.
+        gaps: First gaps: seconds after the first window, and missing planes.
+        truth: Accounting of the true depth images.
+        warnings: Problems of the recording, one line each.
     """
 
     source: str
@@ -53,26 +53,26 @@ class Stream:
     hop: int
     plane_rate_hz: float
     windows: int
-    account: PlaneAccount
+    accounting: PlaneAccounting
     packets_refused: dict[str, int]
     gaps: list[tuple[float, int]]
-    truth: TruthAccount
+    truth: TruthAccounting
     warnings: list[str]
 
 
 @dataclasses.dataclass
 class ModelRun:
-    """What one model did.
+    """Results of one model.
 
     Attributes:
-        label: Its name in tables, different for each.
-        info: What its checkpoint says of itself.
-        backend: What ran it.
-        device: Where it ran.
-        scale: The kind of its metres, see :class:`spike_depth_ros.estimator.Prediction`.
-        notes: Why its figures deserve less trust, one line each.
-        scores: What it is worth.
-        times_ms: What was timed -> (median, 99th percentile), milliseconds.
+        label: Its unique name in tables.
+        info: Metadata of its checkpoint.
+        backend: Its backend, ``onnx`` or ``torch``.
+        device: Its device, ``cpu`` or ``cuda``.
+        scale: Kind of its scale, see :class:`spike_depth_ros.estimator.Prediction`.
+        notes: Reasons for less confidence, one line each.
+        scores: Its scores.
+        times_ms: Timed step -> (median, 99th percentile), milliseconds.
         contrasts: Windows in which it differs most from the first model; None for that one.
     """
 
@@ -84,13 +84,13 @@ class ModelRun:
     notes: list[str]
     scores: Scores
     times_ms: dict[str, tuple[float, float]]
-    contrasts: Contrasts | None = None
+    largest_differences: LargestDifferences | None = None
 
 
-def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
-    """Everything for ``metrics.json``; None for what has no value.
+def metrics_report(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
+    """Return the content of ``metrics.json``; None for NaN and infinities.
 
-    Figures at the top are the first model's.
+    Metrics at the top level are the first model's.
 
     Args:
         stream: The recording.
@@ -102,7 +102,7 @@ def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         'controls': _controls(scores),
         'windows': stream.windows,
         'windows_with_truth': stream.truth.used,
-        'planes_dropped': stream.account.dropped,
+        'planes_dropped': stream.accounting.dropped,
         'mean': scores.mean,
         'protocol': dataclasses.asdict(scores.protocol),
         'source': stream.source,
@@ -111,7 +111,7 @@ def metrics(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         'window': stream.window,
         'hop': stream.hop,
         'plane_rate_hz': stream.plane_rate_hz,
-        'planes': {**dataclasses.asdict(stream.account), 'dropped': stream.account.dropped},
+        'planes': {**dataclasses.asdict(stream.accounting), 'dropped': stream.accounting.dropped},
         'packets_refused': stream.packets_refused,
         'gaps': [{'time_s': time_s, 'planes': count} for time_s, count in stream.gaps],
         'truth': dataclasses.asdict(stream.truth),
@@ -145,13 +145,13 @@ def _model(run: ModelRun) -> dict[str, Any]:
 
 
 def _controls(scores: Scores) -> dict[str, Any] | None:
-    """The controls beside a model; None where there are none."""
+    """Return the report of a model's controls; None without controls."""
     found = scores.controls.compare()
     return found.report() if found is not None else None
 
 
 def control_lines(runs: Sequence[ModelRun]) -> list[str]:
-    """Whether each model beats its controls, one line each; none of models without controls."""
+    """Return in one line for each model with controls whether it beats them."""
     found = [(run.label, run.scores.controls.compare()) for run in runs]
     return [one.sentence(label) for label, one in found if one is not None]
 
@@ -165,17 +165,17 @@ def _comparison(one: ModelRun, other: ModelRun) -> dict[str, Any]:
 
 
 def differences(one: ModelRun, other: ModelRun) -> dict[str, Interval]:
-    """Figures of the other model less the one's, with paired intervals."""
+    """Compute the differences of metrics, ``other`` less ``one``, with paired intervals."""
     return paired_differences(columns(one.scores), columns(other.scores), one.scores.mean)
 
 
 def columns(scores: Scores) -> dict[str, Any]:
-    """The numbers of each window by name."""
+    """Return the metrics of each window by name, ``[windows]`` each."""
     return {name: scores.columns[name] for name in CSV_COLUMNS}
 
 
 def timing(runs: Sequence[ModelRun], seconds: float) -> dict[str, Any]:
-    """What the clock said, for ``timing.json``."""
+    """Return the content of ``timing.json``."""
     models = {
         run.label: {
             stage: {'p50_ms': median, 'p99_ms': high}
@@ -196,7 +196,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 class WindowsFile:
-    """``windows.csv``: a line for each window, written as it comes.
+    """Writer of ``windows.csv``, one line for each window.
 
     Args:
         path: The file.
@@ -211,12 +211,12 @@ class WindowsFile:
         self._writer.writerow(CSV_COLUMNS)
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Write a window's numbers; empty for what it does not have."""
+        """Write a window's metrics; empty for NaN."""
         values = (row[name] for name in CSV_COLUMNS)
         self._writer.writerow('' if math.isnan(v) else f'{v:.9g}' for v in values)
 
     def close(self) -> None:
-        """Finish the file."""
+        """Close the file."""
         self._file.close()
 
 
@@ -225,7 +225,7 @@ def _as_dicts(found: Mapping[str, Interval]) -> dict[str, Any]:
 
 
 def without_nan(content: Any) -> Any:
-    """Return what JSON can hold: None in place of NaN and infinities, at any depth."""
+    """Replace NaN and infinities by None, at any depth, as JSON has none of them."""
     if isinstance(content, Mapping):
         return {key: without_nan(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):

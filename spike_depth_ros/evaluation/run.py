@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What ``evaluate_bag`` does with its command line: evaluate, write the results, show them."""
+"""Implementation of ``evaluate_bag``: evaluates, writes the results and prints them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from spike_depth_ros.evaluation.results import (
     Stream,
     control_lines,
     differences,
-    metrics,
+    metrics_report,
     timing,
     write_json,
 )
@@ -47,7 +47,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def protocol(options: argparse.Namespace) -> tuple[Protocol, Mean]:
-    """Protocol and mean that the command line asks for.
+    """Return protocol and mean of the command line.
 
     Raises:
         BagError: A named protocol and a part of one contradict each other.
@@ -57,7 +57,7 @@ def protocol(options: argparse.Namespace) -> tuple[Protocol, Mean]:
         given = [name for name, value in {**parts, '--mean': options.mean}.items() if value]
         if given:
             raise BagError(
-                f'--protocol {options.protocol} says crop, cap, alignment and mean: leave out '
+                f'--protocol {options.protocol} sets crop, cap, alignment and mean: leave out '
                 f'{", ".join(given)}'
             )
         return PUBLISHED, 'images'
@@ -66,10 +66,10 @@ def protocol(options: argparse.Namespace) -> tuple[Protocol, Mean]:
 
 
 def read_mask(path: Path | None) -> Mask | None:
-    """Pixels that count, ``[H, W]``; those that are not 0 in the picture.
+    """Read the mask of scored pixels, ``[H, W]`` bool: those that are not 0 in the picture.
 
     Raises:
-        BagError: It is no picture.
+        BagError: The file is not a picture.
     """
     if path is None:
         return None
@@ -77,21 +77,21 @@ def read_mask(path: Path | None) -> Mask | None:
         with Image.open(path) as image:
             return np.asarray(image.convert('L')) > 0
     except OSError as error:
-        raise BagError(f'{path}: no mask: {error}') from error
+        raise BagError(f'{path}: not a mask; expected a picture ({error})') from error
 
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate and write the results.
 
     Args:
-        options: Of ``spike_depth_ros.evaluation.command.argument_parser``.
+        options: From ``spike_depth_ros.evaluation.command.argument_parser``.
 
     Raises:
         ValueError: The bag, the models or the options cannot be used.
         OSError: A file cannot be read or written.
     """
     started = time.monotonic()
-    # Written to a file, tables are not squeezed into eighty columns. Names are no markup.
+    # In a file, tables are wider than 80 columns. Names are not markup.
     width = None if sys.stdout.isatty() else 120
     console = Console(width=width, markup=False, highlight=False)
     bag = Bag(options.bag)
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         with replace_results(options.out, RESULTS) as folder:
             stream, runs = _evaluate(bag, models, settings, options, folder, console)
-            write_json(folder / 'metrics.json', metrics(stream, runs))
+            write_json(folder / 'metrics.json', metrics_report(stream, runs))
             write_json(folder / 'timing.json', timing(runs, time.monotonic() - started))
             (folder / 'report.html').write_text(render(stream, runs), encoding='utf-8')
     except BaseException as error:
@@ -124,7 +124,7 @@ def _evaluate(
     folder: Path,
     console: Console,
 ) -> tuple[Stream, list[ModelRun]]:
-    """Evaluate with a line of progress; windows and the new bag go to a folder."""
+    """Evaluate with a progress line; write windows and the new bag to a folder."""
     with contextlib.ExitStack() as stack:
         new_bag = None
         if options.write_bag:
@@ -153,19 +153,19 @@ def _evaluate(
 
 
 def _make_folder(options: argparse.Namespace) -> None:
-    """The folder of the results."""
+    """Make the folder of the results."""
     out: Path = options.out
     if out.resolve() == options.bag.resolve():
-        raise BagError(f'--out {out}: that is the bag; choose another folder')
+        raise BagError(f'--out {out}: is the bag; choose another folder')
     if options.write_bag and (out / OUTPUT_BAG).exists():
         raise BagError(
-            f'{out / OUTPUT_BAG}: exists; a bag is not written over: remove it, or choose another '
+            f'{out / OUTPUT_BAG}: exists and is not overwritten: remove it, or choose another '
             '--out'
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BagError(f'--out {out}: no folder can be made there: {error.strerror}') from error
+        raise BagError(f'--out {out}: the folder cannot be made: {error.strerror}') from error
 
 
 def _settings(options: argparse.Namespace, bag: Bag) -> Options:
@@ -190,7 +190,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
 def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
     paths: list[Path | None] = options.model or [None]
     if options.write_bag and len(paths) > 1:
-        raise BagError('--write-bag takes one --model')
+        raise BagError(f'--write-bag with {len(paths)} models; expected one --model')
     return [
         (
             label,
@@ -201,7 +201,7 @@ def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
 
 
 def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) -> None:
-    """Print the few figures that matter, and where the rest is."""
+    """Print the main metrics and the path of the report."""
     for line in control_lines(runs):
         console.print(line, soft_wrap=True)
     scored = [one for one in runs if one.scores.errors.images]
@@ -210,14 +210,14 @@ def show(stream: Stream, runs: Sequence[ModelRun], out: Path, console: Console) 
     lines = [f'{one.label}: {one.scores.errors.headline(one.scores.mean)}' for one in scored]
     for other in scored[1:]:
         found = differences(scored[0], other)['abs_rel']
-        difference, interval, verdict = compared('abs_rel', found, scored[0], other)
+        difference, interval, better = compared('abs_rel', found, scored[0], other)
         lines.append(
             f'{other.label} less {scored[0].label}: AbsRel {difference} ({LEVEL:.0%} interval '
-            f'{interval}): {verdict}{" is better" if found.excludes_zero else ""}'
+            f'{interval}): {better}{" is better" if found.excludes_zero else ""}'
         )
     lines.append(
-        f'{stream.windows} windows, {stream.truth.used} with truth; {stream.account.dropped} of '
-        f'{stream.account.expected} planes dropped'
+        f'{stream.windows} windows, {stream.truth.used} with truth; '
+        f'{stream.accounting.dropped} of {stream.accounting.expected} planes dropped'
     )
     lines += [f'warning: {text}' for text in warnings(stream, runs)]
     lines.append(f'report: {out / "report.html"}')

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of windows as they come: sums and a row of numbers for each, no images.
+"""Scores of a model on a recording: sums, and one row of metrics for each window.
 
 Depth is scored by the protocol. Uncertainty, boundaries, ordinal accuracy and the bins take depth
 as it is, whole images without cap and alignment: docs/metrics.md.
@@ -21,7 +21,7 @@ from spike_depth_ros.evaluation.controls import ControlWindows
 from spike_depth_ros.evaluation.extremes import Extremes
 from spike_depth_ros.evaluation.truth import enlarged
 from spike_depth_ros.metrics import (
-    DEPTH_FIGURES,
+    DEPTH_METRICS,
     FLOOR_M,
     DepthErrors,
     Mean,
@@ -35,10 +35,10 @@ from spike_depth_ros.metrics import (
 from spike_depth_ros.stream.decode import FloatImage
 
 DISTANCE_EDGES_M = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 40.0, 80.0, math.inf)
-"""Bins of true depth, metres."""
+"""Edges of the bins of true depth, metres."""
 
 UNCERTAINTY_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, math.inf)
-"""Bins of uncertainty over depth."""
+"""Edges of the bins of uncertainty over depth."""
 
 WIDTH_STEP, WIDTH_STEPS = 0.1, 40
 """Multiples of the interval's half-width at which its coverage is counted: 0.1 to 4."""
@@ -46,7 +46,7 @@ WIDTH_STEP, WIDTH_STEPS = 0.1, 40
 SPARSIFICATION_STEPS = 20
 """Points of the drawn sparsification curve; the areas use every pixel."""
 
-UNCERTAINTY_FIGURES = ('interval_coverage', 'ause', 'aurg', 'rank_correlation')
+UNCERTAINTY_METRICS = ('interval_coverage', 'ause', 'aurg', 'rank_correlation')
 
 CSV_COLUMNS = (
     'window',
@@ -54,27 +54,27 @@ CSV_COLUMNS = (
     'truth_offset_ms',
     'pixels',
     'covered',
-    *DEPTH_FIGURES,
+    *DEPTH_METRICS,
     'unsure_covered',
-    *UNCERTAINTY_FIGURES,
+    *UNCERTAINTY_METRICS,
     'median_depth_m',
     'median_relative_uncertainty',
     'flicker',
 )
-"""Of ``windows.csv``; empty where a window has no such number."""
+"""Columns of ``windows.csv``."""
 
 WHOLE = Protocol()
-"""No crop, no cap, no alignment."""
+"""Protocol without crop, cap and alignment."""
 
 SAME_HOP = 1.5
-"""Windows up to this many hops apart are neighbours."""
+"""Largest distance of neighbouring windows, hops."""
 
 
 class Columns:
-    """Table of numbers that grows row by row, eight bytes a number.
+    """Table of float64 numbers that grows row by row.
 
     Args:
-        names: Of the columns.
+        names: Names of the columns.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -84,27 +84,27 @@ class Columns:
         return len(next(iter(self._columns.values())))
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
-        """A column, ``[rows]``; a copy, so that rows may still be added."""
+        """Return a copy of a column, ``[rows]``."""
         return np.array(self._columns[name], np.float64)
 
     def add(self, row: Mapping[str, float]) -> None:
-        """Add a row, which has every column."""
+        """Add a row with a value for every column."""
         for name, column in self._columns.items():
             column.append(row[name])
 
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """What came out for one window, and its truth.
+    """Output of a model for one window, and its truth.
 
     Attributes:
-        number: Of the window, from 0.
-        reference_ns: Time that the depth belongs to, nanoseconds.
+        number: Number of the window, from 0.
+        reference_ns: Time of the depth, nanoseconds.
         depth: Metres with the infinities of REP 117, ``[H, W]``.
         uncertainty: Half-width of the 68 % interval, metres, same shape.
-        preview: Makes the grey picture of the window's spikes; None where there is none.
-        truth: True depth, metres, of the same shape or a whole multiple; None: not known.
-        truth_ns: Its time.
+        preview: Function that makes the grey picture of the window's spikes, or None.
+        truth: True depth, metres, of the same shape or a whole multiple; None: unknown.
+        truth_ns: Time of the truth, nanoseconds.
     """
 
     number: int
@@ -117,10 +117,10 @@ class Output:
 
 
 class Bins:
-    """Sums over pixels by the bin of some value.
+    """Sums over pixels, binned by some value.
 
     Args:
-        edges: Ascending; bin k holds ``edges[k] <= value < edges[k + 1]``.
+        edges: Ascending edges; bin k holds ``edges[k] <= value < edges[k + 1]``.
     """
 
     NAMES = ('pixels', 'abs_rel', 'square', 'delta1', 'inside', 'uncertainty')
@@ -130,10 +130,10 @@ class Bins:
         self._sums = {name: np.zeros(len(edges) - 1) for name in self.NAMES}
 
     def add(self, values: npt.NDArray[np.float64], pixels: dict[str, Any]) -> None:
-        """Count pixels.
+        """Add pixels.
 
         Args:
-            values: What they are binned by, ``[N]``.
+            values: Values to bin by, ``[N]``.
             pixels: Quantity -> its value at each of them, ``[N]``.
         """
         place = np.digitize(values, self.edges[1:-1])
@@ -141,7 +141,7 @@ class Bins:
             self._sums[name] += np.bincount(place, quantity, len(self.edges) - 1)
 
     def rows(self) -> list[dict[str, float]]:
-        """The bins that hold pixels: limits, share of the pixels, means."""
+        """Return the bins with pixels: limits, share of the pixels, means."""
         total = self._sums['pixels'].sum()
         rows = []
         for k, count in enumerate(self._sums['pixels']):
@@ -165,15 +165,14 @@ class Bins:
 class ErrorBreakdown:
     """Errors by distance and by uncertainty, sparsification curve, coverage of the interval.
 
-    Sums over any number of images, of which none is kept. Depth is taken as it is: whole images,
-    without cap and alignment.
+    Sums over any number of images. Whole images are scored, without cap and alignment.
 
     Args:
-        depth_range: What predictions of -Inf and +Inf are scored as, metres.
+        depth_range: Depths that replace -Inf and +Inf in predictions, metres.
 
     Attributes:
-        by_distance: By true depth.
-        by_uncertainty: By uncertainty over depth.
+        by_distance: Bins by true depth.
+        by_uncertainty: Bins by uncertainty over depth.
     """
 
     def __init__(self, depth_range: tuple[float, float]) -> None:
@@ -185,7 +184,7 @@ class ErrorBreakdown:
         self._curve_images = 0
 
     def add(self, prediction: FloatImage, half_width: FloatImage, truth: FloatImage) -> None:
-        """Count one image; pixels without truth, prediction or uncertainty do not count.
+        """Add one image; pixels without truth, prediction or uncertainty are ignored.
 
         Args:
             prediction: Depth in metres with the infinities of REP 117, ``[H, W]``.
@@ -228,7 +227,7 @@ class ErrorBreakdown:
         self._widths += np.bincount(np.maximum(steps, 0).astype(int), minlength=WIDTH_STEPS + 1)
 
     def sparsification(self) -> dict[str, list[float]]:
-        """Mean error over the share of pixels removed: by uncertainty, and by the error itself."""
+        """Return the mean error over the share of removed pixels, by uncertainty and by error."""
         removed = np.linspace(0, 1, SPARSIFICATION_STEPS, endpoint=False)
         means = self._curves / max(self._curve_images, 1)
         return {
@@ -238,7 +237,7 @@ class ErrorBreakdown:
         }
 
     def interval_curve(self) -> dict[str, list[float]]:
-        """Share of the truth within so many times the half-width."""
+        """Return the share of the truth within multiples of the half-width."""
         total = max(float(self._widths.sum()), 1.0)
         within = np.cumsum(self._widths)[:WIDTH_STEPS] / total
         multiples = WIDTH_STEP * np.arange(1, WIDTH_STEPS + 1)
@@ -248,7 +247,7 @@ class ErrorBreakdown:
         }
 
     def report(self) -> dict[str, Any]:
-        """Return all of it; the end of the last bin is infinite."""
+        """Return all values; the end of the last bin is infinite."""
         return {
             'by_distance': self.by_distance.rows(),
             'by_uncertainty': self.by_uncertainty.rows(),
@@ -258,22 +257,22 @@ class ErrorBreakdown:
 
 
 class Scores:
-    """Everything that is known of one model on one recording.
+    """Scores of one model on one recording.
 
     Args:
-        depth_range: Nearest and farthest depth that could come out, metres.
-        protocol: Crop, cap, alignment of the depth figures.
-        mean: What the headline is a mean over.
-        hop_ns: Time between windows; 0: the shortest that was seen.
+        depth_range: Nearest and farthest possible depth, metres.
+        protocol: Crop, cap, alignment of the depth metrics.
+        mean: The headline is a mean over ``pixels`` or ``images``.
+        hop_ns: Time between windows, nanoseconds; 0: unknown.
 
     Attributes:
         errors: Depth errors by the protocol.
         uncertainty: Errors of the uncertainty.
-        structure: Boundaries and order of the depth.
-        controls: Windows that controls are made of and scored on.
-        breakdown: By distance and uncertainty, and curves of the uncertainty.
+        structure: Errors of boundaries and order of the depth.
+        controls: Sampled windows for the controls.
+        breakdown: Errors by distance and uncertainty, and curves of the uncertainty.
         columns: One row for each window, see ``CSV_COLUMNS``.
-        extremes: The windows that pictures are drawn of.
+        extremes: Windows to draw pictures of.
     """
 
     def __init__(
@@ -303,7 +302,7 @@ class Scores:
         """Score a window.
 
         Returns:
-            Its row; NaN for what it does not have.
+            Its row; NaN for missing values.
         """
         if self._first_ns is None:
             self._first_ns = output.reference_ns
@@ -341,18 +340,18 @@ class Scores:
         self.controls.add(output.depth, truth)
         self.breakdown.add(output.depth, output.uncertainty, truth)
         self._follow(output, truth)
-        figures = unsure.figures()
+        metrics = unsure.metrics()
         return {
             'truth_offset_ms': (output.truth_ns - output.reference_ns) / 1e6,
             'pixels': one.pixels,
             'covered': one.covered,
-            **one.figures(),
+            **one.metrics(),
             'unsure_covered': unsure.covered,
-            **{name: figures[name] for name in UNCERTAINTY_FIGURES},
+            **{name: metrics[name] for name in UNCERTAINTY_METRICS},
         }
 
     def _flicker(self, output: Output) -> float:
-        """Median relative change of depth since the window one hop before; NaN without one."""
+        """Return the median relative change since the window one hop before; NaN without one."""
         before = self._before
         if before is None:
             return math.nan
@@ -362,7 +361,7 @@ class Scores:
         return flicker(output.depth, before.depth) if near else math.nan
 
     def _follow(self, output: Output, truth: FloatImage) -> None:
-        """How far depth and truth change differently from one scored window to the next."""
+        """Add the difference of the changes of depth and truth since the last scored window."""
         before, self._scored_before = self._scored_before, output
         if before is None or before.truth is None or before.truth.shape != truth.shape:
             return
@@ -375,26 +374,26 @@ class Scores:
             self._changes[1] += int(np.count_nonzero(known))
 
     def headline(self) -> dict[str, float]:
-        """The figures of ``metrics.json``; NaN for what has no value."""
+        """Return the metrics of ``metrics.json``; NaN for missing values."""
         flicker = self.columns['flicker']
         known = flicker[~np.isnan(flicker)]
         changes, pixels = self._changes
         return {
-            **self.errors.figures(self.mean),
+            **self.errors.metrics(self.mean),
             'coverage': self.errors.coverage,
-            **self.structure.figures(),
-            **self.uncertainty.figures(),
+            **self.structure.metrics(),
+            **self.uncertainty.metrics(),
             'flicker': float(known.mean()) if known.size else math.nan,
             'change_error': changes / pixels if pixels else math.nan,
         }
 
 
 def flicker(depth: FloatImage, before: FloatImage) -> float:
-    """Return the median over pixels of ``|ln d - ln d'|``; NaN where no pixel has both depths.
+    """Return the median over pixels of ``|ln d - ln d'|``; NaN if no pixel has both.
 
     Args:
         depth: Metres with the infinities of REP 117, above 0, ``[H, W]``.
-        before: Depth of the window one hop before, likewise.
+        before: Depth of the window one hop before, same shape.
     """
     both = np.isfinite(depth) & np.isfinite(before)
     return float(np.median(np.abs(_log_change(depth, before, both)))) if both.any() else math.nan

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""True depth images and the windows that they belong to.
+"""Matching of true depth images with windows.
 
-Windows are at least a hop apart, so that a truth has at most one window within half a hop. Where
-several truths are that near to a window, it takes the nearest; each truth is used once.
+Windows are at least a hop apart, so that a truth has at most one window within half a hop. A
+window is matched with the nearest truth within half a hop; each truth is used once.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass
-class TruthAccount:
-    """Where every truth image went.
+class TruthAccounting:
+    """Accounting of truth images.
 
     Attributes:
-        received: Images that came.
-        used: Matched to a window.
-        unmatched: No window within half a hop.
-        superseded: Another one was nearer to the same window.
-        unusable: Damaged, or of a size that cannot be compared.
-        nearest_ns: Least distance to a window of those that were not matched; None if all were.
+        received: Received images.
+        used: Images matched with a window.
+        unmatched: Images without a window within half a hop.
+        superseded: Images with another one nearer to the same window.
+        unusable: Images that are damaged, or of a size that cannot be compared.
+        nearest_ns: Least distance of an unmatched image to a window, nanoseconds; None: no such
+            image.
     """
 
     received: int = 0
@@ -43,11 +44,11 @@ class TruthAccount:
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-    """A true depth image.
+    """True depth image.
 
     Attributes:
         stamp_ns: Its time, nanoseconds.
-        image: The message that holds it, or the image; whatever was put in.
+        image: The image, or the message that holds it.
     """
 
     stamp_ns: int
@@ -55,47 +56,47 @@ class Truth:
 
 
 class TruthBuffer:
-    """Truths that wait for their window; each leaves it once, and is counted where it does.
+    """Buffer of truths that wait for their window; each is counted once when it leaves.
 
     Args:
-        within_ns: Half a hop: a truth this far from a window is still its own.
-        most: Truths that wait at most; 0: any number.
+        within_ns: Half a hop, nanoseconds: largest distance of a truth from its window.
+        most: Largest number of waiting truths; 0: no limit.
 
     Attributes:
-        account: Where every truth went.
-        newest_ns: Newest stamp that came; None before it.
+        accounting: Accounting of the truths.
+        newest_ns: Newest stamp, nanoseconds; None before the first.
     """
 
     def __init__(self, within_ns: int, most: int = 0) -> None:
         self.within_ns = within_ns
         self._most = most
-        self.account = TruthAccount()
+        self.accounting = TruthAccounting()
         self.newest_ns: int | None = None
         self._waiting: list[Truth] = []  # by stamp
         self._last_window_ns: int | None = None
 
     def add(self, truth: Truth) -> None:
-        """Take a truth in."""
-        self.account.received += 1
+        """Add a truth."""
+        self.accounting.received += 1
         self.newest_ns = max(truth.stamp_ns, self.newest_ns or truth.stamp_ns)
         bisect.insort(self._waiting, truth, key=lambda waiting: waiting.stamp_ns)
         if self._most and len(self._waiting) > self._most:
             self._give_up(self._waiting.pop(0), None)
 
     def decided(self, reference_ns: int) -> bool:
-        """Whether later truths, in the order of their stamps, cannot be this window's."""
+        """Return True if no later truth, in the order of stamps, can belong to this window."""
         return self.newest_ns is not None and self.newest_ns > reference_ns + self.within_ns
 
     def expire(self, reference_ns: int) -> None:
-        """Give up truths that are too old for the next window, and so for all that follow."""
+        """Discard truths that are too old for the next window, and so for all later ones."""
         while self._waiting and self._waiting[0].stamp_ns < reference_ns - self.within_ns:
             self._give_up(self._waiting.pop(0), reference_ns)
 
     def take(self, reference_ns: int) -> Truth | None:
-        """The truth of the next window, or None; older ones are given up.
+        """Return the truth of the next window, or None; discard older ones.
 
         Args:
-            reference_ns: Time that the window's depth belongs to; windows come in order.
+            reference_ns: Time of the window's depth, nanoseconds; windows are in order.
         """
         self.expire(reference_ns)
         near = []
@@ -104,33 +105,35 @@ class TruthBuffer:
         self._last_window_ns = reference_ns
         if not near:
             return None
-        self.account.used += 1
-        self.account.superseded += len(near) - 1
+        self.accounting.used += 1
+        self.accounting.superseded += len(near) - 1
         return min(near, key=lambda truth: abs(truth.stamp_ns - reference_ns))
 
     def flush(self) -> None:
-        """Give up what still waits: there are no more windows."""
+        """Discard all waiting truths after the last window."""
         while self._waiting:
             self._give_up(self._waiting.pop(0), None)
 
     def reject(self) -> None:
-        """Count the truth that was taken last as unusable instead."""
-        self.account.used -= 1
-        self.account.unusable += 1
+        """Count the truth of the last :meth:`take` as unusable instead of used."""
+        self.accounting.used -= 1
+        self.accounting.unusable += 1
 
     def _give_up(self, truth: Truth, next_window_ns: int | None) -> None:
-        self.account.unmatched += 1
+        self.accounting.unmatched += 1
         for window_ns in (self._last_window_ns, next_window_ns):
             if window_ns is not None:
                 distance = abs(truth.stamp_ns - window_ns)
-                nearest = self.account.nearest_ns
-                self.account.nearest_ns = distance if nearest is None else min(nearest, distance)
+                nearest = self.accounting.nearest_ns
+                self.accounting.nearest_ns = (
+                    distance if nearest is None else min(nearest, distance)
+                )
 
 
 def truth_image(
     message: ImageMessage, size: tuple[int, int], binning: int, mask: Mask | None = None
 ) -> FloatImage:
-    """The true depth that a message holds, to be compared with a depth image.
+    """Read the true depth of a message for comparison with a depth image.
 
     Args:
         message: 32FC1 metres or 16UC1 millimetres.
@@ -139,10 +142,10 @@ def truth_image(
         mask: Pixels of the message's image that count, ``[H, W]``; None: all.
 
     Returns:
-        Metres; of the depth image's size, or ``binning`` times as large, see :func:`enlarged`.
+        Metres; of the depth image's size, or ``binning`` times as large; NaN: unknown.
 
     Raises:
-        ValueError: The message holds no depth, or sizes do not fit.
+        ValueError: The message has no depth, or sizes do not fit.
     """
     truth = depth_from_msg(message)
     if mask is not None:
@@ -166,6 +169,6 @@ def truth_image(
 
 
 def enlarged(image: FloatImage, truth: FloatImage) -> FloatImage:
-    """A depth image at the size of its truth: each pixel repeated as often as it was binned."""
+    """Enlarge a depth image to the size of its truth by repeating binned pixels."""
     times = truth.shape[0] // image.shape[0]
     return image if times == 1 else image.repeat(times, axis=0).repeat(times, axis=1)

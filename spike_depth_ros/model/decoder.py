@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""DPT decoder (Ranftl et al., Vision Transformers for Dense Prediction), made light."""
+"""Light DPT decoder (Ranftl et al., Vision Transformers for Dense Prediction)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spike_depth_ros.model.encoder import EncoderOutput, conv_norm
 
 
 def separable(channels: int) -> nn.Sequential:
-    """Depthwise 3x3, then 1x1: the light stand-in for DPT's 3x3 convolutions."""
+    """Build a depthwise 3x3 and a 1x1 convolution, in place of DPT's 3x3 convolutions."""
     return nn.Sequential(
         conv_norm(channels, channels, 3, groups=channels),
         conv_norm(channels, channels, 1, act=False),
@@ -21,7 +21,7 @@ def separable(channels: int) -> nn.Sequential:
 
 
 class Readout(nn.Module):
-    """Reassemble: add what the class token knows to every token, as DPT's ``project`` does."""
+    """Reassemble: project tokens and add the class token to each, as DPT's ``project``."""
 
     def __init__(self, dim: int, features: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Readout(nn.Module):
         self.token = nn.Linear(dim, features, bias=False)
 
     def forward(self, f_enc: Tensor, class_token: Tensor) -> Tensor:
-        """``[B, D, h, w]`` and ``[B, D]`` -> ``[B, features, h, w]``."""
+        """Map ``[B, D, h, w]`` and ``[B, D]`` to ``[B, features, h, w]``."""
         # A linear layer on the concatenation of both is the sum of one on each.
         return F.gelu(self.grid(f_enc) + self.token(class_token)[:, :, None, None])
 
@@ -43,7 +43,7 @@ class Fusion(nn.Module):
         self.refine = separable(features)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Coarse ``[B, F, h, w]`` and finer ``[B, F, 2h, 2w]`` -> ``[B, F, 2h, 2w]``."""
+        """Map coarse ``[B, F, h, w]`` and finer ``[B, F, 2h, 2w]`` to ``[B, F, 2h, 2w]``."""
         x = F.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
         x = x + skip + self.skip(skip)
         return F.relu(x + self.refine(x))

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The spike depth network (Liu et al., BiCross, section III-A) and its architectures by name."""
+"""Spike depth network (Liu et al., BiCross, section III-A), and ``dpt_tiny``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
 from spike_depth_ros.model.heads import DepthHead, Head, UncertaintyHead
-from spike_depth_ros.model.temporal import RateStem, RgbStem, pooled
+from spike_depth_ros.model.temporal import RateStem, RgbStem, average_pool
 
 IMAGES = ('depth', 'uncertainty')
 """Fields of :class:`DepthOutput` that a checkpoint's ``outputs`` may name."""
 
 
 class DepthOutput(NamedTuple):
-    """What the network returns.
+    """Output of the network.
 
     Attributes:
         depth: Metres at the canonical focal length, float32 ``[B, 1, H, W]``.
@@ -39,7 +39,7 @@ class DepthOutput(NamedTuple):
 
 
 class SpikeDepthNet(nn.Module):
-    """Temporal module, encoder, decoder, two heads.
+    """Network of temporal module, encoder, decoder and two heads.
 
     Attributes:
         pool: Input pixels per side of a pixel that the network works on.
@@ -63,26 +63,26 @@ class SpikeDepthNet(nn.Module):
         self.uncertainty_head = uncertainty_head
 
     def forward(self, image: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Predict depth from full-size input: in training, and from RGB.
+        """Predict depth from full-size input, in training and from RGB.
 
         Args:
             image: Spikes per pixel and bin, ``[B, C, H, W]``, any real dtype, or RGB from 0 to 1;
-                H and W multiples of 16 ``pool``. A network of raw planes has one plane a bin.
+                H and W multiples of 16 ``pool``. A network of raw planes has one plane per bin.
             planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
         """
-        return self.from_pooled(pooled(image, self.pool), planes_per_bin)
+        return self.from_pooled(average_pool(image, self.pool), planes_per_bin)
 
     def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Predict depth from input at the size that the network works on.
+        """Predict depth from input at the network's internal size.
 
-        Sums over ``pool`` by ``pool`` pixels, as the runtimes count, or their means, as
-        :meth:`forward` makes: only what they are out of differs.
+        The input holds sums over ``pool`` by ``pool`` pixels, as the backends count, or their
+        means, as in :meth:`forward`; only ``planes_per_bin`` differs.
 
         Args:
             counts: Spikes per cell of pixels and bin, ``[B, C, H, W]``, any real dtype; H and W
                 multiples of 16. Depth comes out ``pool`` times as large.
-            planes_per_bin: What each count is out of, ``[C]``, at least 1: planes of the bin
-                times the pixels that were summed.
+            planes_per_bin: Largest possible count of each bin, ``[C]``, at least 1: its planes
+                times the summed pixels.
         """
         encoded = self.encoder(self.temporal(counts, planes_per_bin))
         f_dec = self.decoder(encoded)
@@ -97,7 +97,7 @@ class SpikeDepthNet(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class TinySettings:
-    """Sizes of ``dpt_tiny``, as a checkpoint stores them.
+    """Settings of ``dpt_tiny``, as a checkpoint stores them.
 
     Attributes:
         pool: Input pixels per side of a pixel that the network works on. At 2 counts of 2x2 pixels
@@ -136,7 +136,7 @@ def dpt_tiny(
     settings: TinySettings,
     inputs: Literal['spikes', 'rgb'] = 'spikes',
 ) -> SpikeDepthNet:
-    """Build the embedded default with random weights (torch's global generator).
+    """Build ``dpt_tiny``, for embedded computers, with random weights (torch's generator).
 
     Convolutional stages in the manner of MobileNetV4-conv-small, four small transformer blocks at
     stride 16, a DPT decoder of separable convolutions. The sizes were chosen by ONNX Runtime's
@@ -146,7 +146,7 @@ def dpt_tiny(
         bins: Channels of counts; 3 for RGB.
         depth_range: Lowest and highest depth, metres.
         settings: Sizes.
-        inputs: What the network sees: spikes, or RGB (a teacher in training).
+        inputs: Input modality: spikes, or RGB (a teacher in training).
     """
     s = settings
     wide = s.stage8 * 3 // 2
@@ -173,7 +173,7 @@ def dpt_tiny(
 
 
 def _initialise(network: SpikeDepthNet) -> None:
-    """Weights from which training starts: He for convolutions, truncated normal for tokens."""
+    """Initialise weights: He for convolutions, truncated normal for tokens."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
@@ -184,15 +184,14 @@ def _initialise(network: SpikeDepthNet) -> None:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     if isinstance(network.temporal, RateStem):
-        # All bins nearly alike: training starts from the picture of the whole window, instead of
-        # having to find out first that the bins show the same scene.
+        # Nearly equal weights for all bins: training starts from the mean rate of the window.
         weight = network.temporal.rates[0].weight
         assert isinstance(weight, nn.Parameter)
         with torch.no_grad():
             weight.copy_(weight.mean(dim=1, keepdim=True) + 0.05 * weight)
     for head in (network.depth_head, network.uncertainty_head):
         if isinstance(head, Head):
-            # Half of what keeps the scale: training starts on the slope of sigmoid and softplus.
+            # Half the gain that keeps the scale: training starts on the slope of the activations.
             nn.init.xavier_normal_(head.conv3.weight, gain=0.5)
     encoder = network.encoder
     if isinstance(encoder, HybridEncoder):

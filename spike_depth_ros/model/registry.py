@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks by the task and architecture that a checkpoint names."""
+"""Registry of networks by task and architecture."""
 
 from __future__ import annotations
 
@@ -49,30 +49,30 @@ BUILDERS: dict[tuple[str, str], Callable[[Any], SpikeDepthNet]] = {
     ('depth', 'unet_lite'): _unet_lite,
     ('depth', 'dpt_hybrid'): _dpt_hybrid,
 }
-"""Builder by (task, architecture), from the task's metadata; each reads its own ``settings``."""
+"""Builder of each (task, architecture) from a checkpoint's metadata."""
 
 SETTINGS: dict[str, type[Any]] = {
     'dpt_tiny': TinySettings,
     'unet_lite': LiteSettings,
     'dpt_hybrid': HybridSettings,
 }
-"""Sizes by architecture, with their defaults."""
+"""Class of the settings of each architecture."""
 
 DEPTHS = ('blocks', 'layers', 'temporal_blocks')
-"""Settings of any architecture that count parts, each with weights of its own."""
+"""Settings of any architecture that are a number of blocks."""
 
 IMAGENET: dict[str, tuple[str, Callable[[Any, str], None]]] = {
     'unet_lite': (lite_encoder.HUB_NAME, lite_encoder.load_imagenet),
     'dpt_hybrid': (vit_hybrid.HUB_NAME, vit_hybrid.load_imagenet),
 }
-"""By architecture: where the hub has weights of ImageNet for the encoder, and what loads them."""
+"""Hub repository of the encoder's ImageNet weights, and their loader, by architecture."""
 
 
 def build(info: CheckpointInfo) -> SpikeDepthNet:
     """Build a network with random weights from a checkpoint's metadata.
 
     Raises:
-        CheckpointError: Architecture, outputs or settings are unknown here.
+        CheckpointError: Architecture, outputs or settings are unknown.
     """
     builder = BUILDERS.get((info.task, info.architecture))
     if builder is None:
@@ -96,7 +96,7 @@ def build(info: CheckpointInfo) -> SpikeDepthNet:
 
 
 def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
-    """Build a network and load a checkpoint's weights into it, as float32.
+    """Build a network and load a checkpoint's weights as float32.
 
     Raises:
         CheckpointError: As :func:`build`, or a weight is missing, left over or of another shape.
@@ -125,7 +125,7 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
 
 
 def _check_settings(info: CheckpointInfo, tensors: Tensors) -> None:
-    """Refuse sizes that these weights cannot have, before anything of that size is built.
+    """Refuse sizes that these weights cannot have, before a network is built.
 
     Raises:
         CheckpointError: A network has more blocks than weights, or more channels than any of them.
@@ -142,7 +142,7 @@ def _check_settings(info: CheckpointInfo, tensors: Tensors) -> None:
 
 
 def weights_of(network: nn.Module) -> Tensors:
-    """A network's weights for a checkpoint: float16, which halves the file; the rest as it is.
+    """Return a network's weights for a checkpoint, floats as float16.
 
     Raises:
         CheckpointError: A weight is not finite, or too large for float16.
@@ -151,7 +151,7 @@ def weights_of(network: nn.Module) -> Tensors:
     for name, value in network.state_dict().items():
         array = value.detach().cpu().numpy()
         if np.issubdtype(array.dtype, np.floating):
-            # Overflow becomes infinite, which is refused below by name.
+            # Overflow becomes infinite and is refused below.
             with np.errstate(over='ignore'):
                 array = array.astype(np.float16)
             if not np.isfinite(array).all():

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Temporal modules: from spikes per bin to what the encoder sees; and binning on the device."""
+"""Temporal modules, from spikes per bin to the encoder's input, and binning on the device."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from spike_depth_ros.stream.chunk import BitOrder
 from spike_depth_ros.stream.packing import bin_edges
 
 MIN_RATE = 1e-4
-"""Spikes per pixel and plane below which an image counts as dark and is not amplified further."""
+"""Mean rate, spikes per pixel and plane, below which an image is not amplified further."""
 
 
 class RateStem(nn.Module):
     """Temporal module of ``dpt_tiny``: from firing rates to feature maps of half the size.
 
-    What light, aperture, sensor threshold and plane rate do to a spike stream is, to first order,
-    one factor on every rate. Dividing by the image's mean rate takes it out, and lets windows of
-    any length share weights.
+    Illumination, aperture, sensor threshold and plane rate are, to first order, one factor on
+    every rate. Division by the image's mean rate removes it, so that windows of any length share
+    weights.
 
-    The rate of a short bin is mostly quantisation: one spike or none. So the network is given the
-    whole window's rate beside those of the bins, as its square root: near to how pictures are
-    stored, so that shadows do not vanish beside lamps.
+    The rate of a short bin is mostly quantisation noise: one spike or none. The rate of the whole
+    window is therefore a further input, as its square root, which compresses its range as the
+    gamma encoding of pictures.
     """
 
     def __init__(self, bins: int, out: int) -> None:
@@ -57,44 +57,44 @@ class RateStem(nn.Module):
         return F.relu(self.rates(rates.to(kind)) + self.brightness(brightness.to(kind)))
 
 
-def pooled(image: Tensor, pool: int) -> Tensor:
-    """Means of ``pool`` by ``pool`` pixels, ``[B, C, H, W]`` -> ``[B, C, H / pool, W / pool]``."""
+def average_pool(image: Tensor, pool: int) -> Tensor:
+    """Average ``pool`` by ``pool`` pixels: ``[B, C, H, W]`` to ``[B, C, H / pool, W / pool]``."""
     return F.avg_pool2d(image.float(), pool) if pool > 1 else image
 
 
 def relative_rates(counts: Tensor, planes_per_bin: Tensor) -> tuple[Tensor, Tensor]:
-    """Firing rates over the image's mean rate.
+    """Compute firing rates over the image's mean rate.
 
     Args:
         counts: Spikes of each pixel in each bin, ``[B, C, H, W]``, any integer or float dtype.
         planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
 
     Returns:
-        Rates of the bins, float ``[B, C, H, W]``, with mean 1 over each image (below it where the
-        image's mean rate is under ``MIN_RATE``, and all 0 for an image without a spike), and the
-        square root of their means over the window, ``[B, 1, H, W]``.
+        Rates of the bins, float ``[B, C, H, W]``, with mean 1 over each image (less if the image's
+        mean rate is under ``MIN_RATE``), and the square root of their means over the window,
+        ``[B, 1, H, W]``.
     """
     per_plane = planes_per_bin.float().reciprocal()
     spikes = counts.float()
     batch, bins, height, width = counts.shape
-    # A product with one row of weights reads the counts once, where a sum over channels of a
-    # product would write them again first.
+    # A product with one row of weights reads the counts once; a sum over channels of a product
+    # would write them first.
     window = torch.matmul(per_plane / bins, spikes.flatten(2)).view(batch, 1, height, width)
     scale = window.mean(dim=(1, 2, 3)).clamp_min(MIN_RATE).reciprocal()
     rates = spikes * (scale[:, None] * per_plane)[:, :, None, None]
     return rates, (window * scale[:, None, None, None]).sqrt()
 
 
-def middle_shares(bins: int, fractions: Sequence[float]) -> Tensor:
-    """Weights of the bins in the mean rate of parts of a window, each around its middle.
+def central_bin_weights(bins: int, fractions: Sequence[float]) -> Tensor:
+    """Compute the weights of bins in the mean rates of central parts of a window.
 
     Args:
         bins: Bins of equal length that a window is cut into.
         fractions: Length of each part over that of the window, above 0 to 1.
 
     Returns:
-        ``[len(fractions), bins]`` float32, 0 and more; each row has the sum 1. A bin of which only
-        a part lies within has the weight of that part.
+        ``[len(fractions), bins]`` float32, 0 and more; each row has the sum 1. A bin that lies
+        partly within has a proportional weight.
     """
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
     half = torch.tensor(fractions, dtype=torch.float64)[:, None] / 2
@@ -102,13 +102,13 @@ def middle_shares(bins: int, fractions: Sequence[float]) -> Tensor:
     return (overlap / (2 * half)).float()
 
 
-def middle_rates(counts: Tensor, planes_per_bin: Tensor, shares: Tensor) -> Tensor:
-    """Firing rates of parts of the window over the image's mean rate in the whole window.
+def central_rates(counts: Tensor, planes_per_bin: Tensor, shares: Tensor) -> Tensor:
+    """Compute firing rates of central parts of the window over the image's mean rate.
 
     Args:
         counts: Spikes of each pixel in each bin, ``[B, C, H, W]``, any integer or float dtype.
         planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
-        shares: From :func:`middle_shares`, ``[K, C]``; the last row is of the whole window.
+        shares: From :func:`central_bin_weights`, ``[K, C]``; the last row is of the whole window.
 
     Returns:
         Float32 ``[B, K, H, W]``. The last channel has the mean 1 over each image, as the rates of
@@ -123,7 +123,7 @@ def middle_rates(counts: Tensor, planes_per_bin: Tensor, shares: Tensor) -> Tens
 
 
 class RgbStem(nn.Module):
-    """What a network of RGB has in place of a temporal module."""
+    """Stem of a network of RGB, in place of a temporal module."""
 
     def __init__(self, out: int) -> None:
         """Build the stem; see :class:`RateStem`."""
@@ -139,14 +139,14 @@ class RgbStem(nn.Module):
 
 
 class Centred(nn.Module):
-    """The stem of a network that sees RGB: from 0..1 to -1..1."""
+    """Normalisation of RGB from 0..1 to -1..1."""
 
     def forward(self, rgb: Tensor, planes_per_bin: Tensor) -> Tensor:
         """Normalise.
 
         Args:
             rgb: ``[B, 3, H, W]``, 0 to 1.
-            planes_per_bin: Not used; there so that all stems are called alike.
+            planes_per_bin: Not used; for the common signature of stems.
 
         Returns:
             Float ``[B, 3, H, W]``.
@@ -155,11 +155,11 @@ class Centred(nn.Module):
 
 
 class PlaneBinning(nn.Module):
-    """Spikes of each pixel in each bin, on the device that holds the packed planes.
+    """Count of the spikes of each pixel in each bin, on the device of the packed planes.
 
-    The same counts as :func:`spike_depth_ros.stream.packing.bin_counts`, for a batch of windows of
-    one length. What does not depend on the planes is made once, so that calls can be captured in a
-    CUDA graph.
+    The counts are those of :func:`spike_depth_ros.stream.packing.bin_counts`, for a batch of
+    windows of one length. Tensors that do not depend on the planes are made once, so that calls
+    can be captured in a CUDA graph.
     """
 
     used: Tensor
@@ -173,7 +173,8 @@ class PlaneBinning(nn.Module):
         Args:
             planes: Planes of a window.
             width: Pixels of a row.
-            bit_order: Which bit of a byte is its leftmost pixel.
+            bit_order: ``little``: the lowest bit of a byte is its leftmost pixel; ``big``: the
+                highest.
             bins: Number of bins.
         """
         super().__init__()
@@ -205,7 +206,7 @@ class PlaneBinning(nn.Module):
         return parts[0] if len(parts) == 1 else sum(parts[1:], parts[0].int())
 
     def _count(self, packed: Tensor, steps: slice) -> Tensor:
-        """Spikes of each pixel in some planes of each bin, at most 255."""
+        """Count the spikes of each pixel in at most 255 planes of each bin."""
         # A byte of eight pixels becomes eight bytes of one pixel inside an int64: repeat it, pick
         # another bit in each, move that to bit 0. One addition then adds eight counters.
         lanes = packed[:, self.index[:, steps]].long() * _REPEAT & self.pick & self.used[:, steps]

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Temporal module of the paper's network: attention over planes, then residual blocks."""
+"""Temporal module of ``dpt_hybrid``: attention over planes, then residual blocks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from spike_depth_ros.model.encoder import TransformerBlock
 
 CELLS = 8
-"""Rows and columns of the grid of firing rates by which planes are compared."""
+"""Rows and columns of the grid of firing rates of a plane's token."""
 
 GROUPS = 8
-"""Of group normalisation: one image at a time, so that a batch changes nothing."""
+"""Groups of group normalisation, which does not depend on the batch."""
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with group normalisation, and the identity."""
+    """Residual block of two 3x3 convolutions with group normalisation."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -28,19 +28,19 @@ class ResidualBlock(nn.Module):
         self.norm2 = nn.GroupNorm(GROUPS, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, C, H, W]`` -> ``[B, C, H, W]``."""
+        """Map ``[B, C, H, W]`` to ``[B, C, H, W]``."""
         y = F.relu(self.norm1(self.conv1(x)))
         return F.relu(x + self.norm2(self.conv2(y)))
 
 
 class TemporalAttention(nn.Module):
-    """Raw planes to feature maps (Liu et al., BiCross, section III-A, Fig. 3 a).
+    """Temporal module from raw planes to feature maps (BiCross, section III-A, Fig. 3 a).
 
-    The paper names temporal attention and residual blocks and says no more. Here planes attend to
-    each other: a plane's token is its firing rate on a coarse grid with its place in time, and
-    what comes out weighs the plane by 0 to 2. The weighted planes are mixed into ``features`` maps
-    pixel by pixel, and residual blocks refine these. The number of planes only matters up to that
-    mixing: 1280 planes cost little more than 128.
+    The paper names temporal attention and residual blocks without details. Here planes attend to
+    each other: a plane's token is its firing rate on a coarse grid with its position in time, and
+    the output is a weight of the plane, 0 to 2. The weighted planes are mixed into ``features``
+    maps pixel by pixel, and residual blocks refine these. The cost depends on the number of planes
+    only up to that mixing.
     """
 
     def __init__(self, planes: int, features: int, blocks: int, dim: int, heads: int = 4) -> None:
@@ -48,7 +48,7 @@ class TemporalAttention(nn.Module):
 
         Args:
             planes: Planes of a window.
-            features: Maps to give, a multiple of ``GROUPS``.
+            features: Output channels, a multiple of ``GROUPS``.
             blocks: Residual blocks.
             dim: Width of the planes' tokens; ``heads`` divides it.
             heads: Attention heads.
@@ -65,12 +65,12 @@ class TemporalAttention(nn.Module):
         nn.init.trunc_normal_(self.time, std=0.02)
 
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
-        """Aggregate.
+        """Map planes to feature maps.
 
         Args:
             counts: Spikes, ``[B, planes, H, W]``, any real dtype; H and W at least 1.
-            planes_per_bin: ``[planes]``, 1 each for raw planes. A window of another length comes
-                as counts over more planes, or with planes repeated, and is read as rates.
+            planes_per_bin: ``[planes]``, 1 each for raw planes. A window of another length has
+                counts over more planes, or repeated planes.
 
         Returns:
             Float ``[B, features, H, W]``.
@@ -86,7 +86,7 @@ class TemporalAttention(nn.Module):
         return y
 
     def plane_weights(self, x: Tensor) -> Tensor:
-        """Weight of each plane, 0 to 2, ``[B, planes]``, for planes in -1..1."""
+        """Compute the weight of each plane, 0 to 2, ``[B, planes]``, for planes in -1..1."""
         rates = F.adaptive_avg_pool2d(x, CELLS).flatten(2)
         tokens = self.attention(self.embed(rates) + self.time)
         return 2 * torch.sigmoid(self.gate(self.norm(tokens))).squeeze(2)

@@ -1,10 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A network whose encoder has seen the real world: EfficientNet-Lite0 and a convolutional decoder.
+"""Network of an ImageNet encoder (EfficientNet-Lite0) and a convolutional decoder.
 
-Not in BiCross, which gives its encoder ImageNet weights too, at thirty times the size. Made
-because a small network that learns from procedural pictures alone learns what only they have, see
-docs/world.md.
+Not in BiCross, whose encoder has ImageNet weights too, at thirty times the size. A small network
+that is trained on procedural pictures alone does not generalise from them, see docs/world.md.
 """
 
 from __future__ import annotations
@@ -24,30 +23,35 @@ from spike_depth_ros.model.lite_encoder import (
     LEVEL_CHANNELS,
     LiteEncoder,
     double_conv,
-    resized,
+    resize_like,
 )
-from spike_depth_ros.model.temporal import Centred, middle_rates, middle_shares, relative_rates
+from spike_depth_ros.model.temporal import (
+    Centred,
+    central_bin_weights,
+    central_rates,
+    relative_rates,
+)
 
 GREY = 0.2
-"""Linear light, of 1, that the mean rate of an image becomes: a photograph's usual exposure."""
+"""Linear light, 0 to 1, of the mean rate of an image: the usual exposure of photographs."""
 
 PICTURES: dict[str, tuple[float, ...]] = {
     'mean_and_bins': (1.0,),
     'mean': (1.0,),
     'three_rates': (1 / 9, 1 / 3, 1.0),
 }
-"""By the setting ``picture``: parts of the window, around its middle, that become colours.
+"""Central parts of the window that become colours, by the setting ``picture``.
 
-Ninths and thirds, so that 9 bins hold them without remainder.
+Ninths and thirds, which 9 bins divide without remainder.
 """
 
 UPSAMPLING: dict[str, type[DepthHead]] = {'bilinear': DepthHead, 'convex': ConvexDepthHead}
-"""By the setting ``upsampling``: the head of depth."""
+"""Head of depth by the setting ``upsampling``."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LiteSettings:
-    """Sizes of ``unet_lite``, as a checkpoint stores them.
+    """Settings of ``unet_lite``, as a checkpoint stores them.
 
     Attributes:
         pool: Input pixels per side of a pixel that the network works on, as in ``dpt_tiny``.
@@ -56,12 +60,12 @@ class LiteSettings:
         features: Channels of the decoder at stride 4.
         features2: Channels of the decoder at stride 2; 0: the decoder ends at stride 4.
         head: Channels within the two heads.
-        picture: What the encoder sees of the spikes, a key of ``PICTURES``: ``mean_and_bins``, the
-            rate of the window in three equal colours and a learned convolution of the bins;
-            ``mean``, without the convolution; or ``three_rates``, the rates of a ninth, a third
-            and the whole of the window as three colours.
-        upsampling: How depth gets from half the size that the network works on to all of it:
-            ``bilinear``, or ``convex``, which is learned and keeps outlines.
+        picture: Mapping from rates to RGB, a key of ``PICTURES``: ``mean_and_bins``, the rate of
+            the window in three equal colours and a learned convolution of the bins; ``mean``,
+            without the convolution; or ``three_rates``, the rates of a ninth, a third and the
+            whole of the window as three colours.
+        upsampling: Upsampling of depth from half of the network's internal size: ``bilinear``, or
+            ``convex``, which is learned and keeps outlines.
 
     Raises:
         ValueError: A size is out of its range, or there is no such picture or upsampling.
@@ -92,12 +96,12 @@ class LiteSettings:
 _LEAST = {'pool': 1, 'dim': 1, 'features8': 1, 'features': 1, 'features2': 0, 'head': 1}
 
 
-class PictureStem(nn.Module):
-    """Temporal module for ``picture: mean_and_bins``: spikes as a picture, such as ImageNet's.
+class RateToRgb(nn.Module):
+    """Temporal module for ``picture: mean_and_bins``: rate-to-RGB adapter.
 
-    The rate of the whole window over the image's mean, its square root taken, is what a camera
-    would have stored, in three equal colours from -1 to 1. The rates of the bins are added through
-    a convolution that starts at 0.
+    The square root of the window's rate over the image's mean, as a camera would store it, becomes
+    three equal colours from -1 to 1. The rates of the bins are added through a convolution that is
+    initially 0.
     """
 
     def __init__(self, bins: int) -> None:
@@ -107,7 +111,7 @@ class PictureStem(nn.Module):
         nn.init.zeros_(self.rates.weight)
 
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
-        """Paint.
+        """Map counts to RGB.
 
         Args:
             counts: Spikes of each pixel in each bin, ``[B, C, H, W]``, any integer or float dtype.
@@ -123,13 +127,13 @@ class PictureStem(nn.Module):
         return picture
 
 
-class RatePicture(nn.Module):
-    """Temporal module for the other pictures: rates around the window's middle as colours.
+class CentralRatesToRgb(nn.Module):
+    """Temporal module for the other pictures: central rates as colours.
 
-    The mapping to -1..1 is that of :class:`PictureStem`. The rates of a short part resolve motion,
-    that of the whole window has little noise: each part's colour is the rate of the window times
-    the ratio of the two, both summed over 3x3 pixels. Where nothing moves all colours are equal
-    but for a third of the short part's noise, and no detail is lost.
+    The mapping to -1..1 is that of :class:`RateToRgb`. The rates of a short part resolve motion,
+    and that of the whole window has little noise. Each part's colour is therefore the rate of the
+    window times the ratio of the two, both summed over 3x3 pixels. Without motion all colours are
+    equal except for a third of the short part's noise, at full detail.
     """
 
     shares: Tensor
@@ -143,11 +147,11 @@ class RatePicture(nn.Module):
                 or three.
         """
         super().__init__()
-        self.register_buffer('shares', middle_shares(bins, fractions), persistent=False)
+        self.register_buffer('shares', central_bin_weights(bins, fractions), persistent=False)
 
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
-        """Make the picture; see :meth:`PictureStem.forward`."""
-        rates = middle_rates(counts, planes_per_bin, self.shares)
+        """Map counts to RGB, as :meth:`RateToRgb.forward`."""
+        rates = central_rates(counts, planes_per_bin, self.shares)
         if len(self.shares) > 1:
             around = _sums_3x3(rates)
             rates = rates[:, -1:] * around / (around[:, -1:] + TINY)
@@ -156,13 +160,14 @@ class RatePicture(nn.Module):
 
 
 TINY = 1e-12
-"""Makes 0 over 0 a 0; far below the rates around any pixel with a spike."""
+"""Addend that makes 0 / 0 a 0; far below the rates around any pixel with a spike."""
 
 
 def _sums_3x3(x: Tensor) -> Tensor:
-    """Sums over 3x3 pixels, 0 beyond the edges.
+    """Sum over 3x3 pixels, 0 beyond the edges.
 
-    As additions: ONNX Runtime takes 0.14 ms for 3 channels of 128x208, and 0.78 ms to pool them.
+    Implemented as additions: ONNX Runtime takes 0.14 ms for 3 channels of 128x208, and 0.78 ms to
+    pool them.
     """
     x = F.pad(x, (1, 1, 1, 1))
     x = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]
@@ -170,7 +175,7 @@ def _sums_3x3(x: Tensor) -> Tensor:
 
 
 class LiteDecoder(nn.Module):
-    """From stride 16 to 4 or 2, each time with the trunk's map of that size beside it (U-Net)."""
+    """Decoder from stride 16 to 4 or 2 with the backbone's maps as skip connections (U-Net)."""
 
     def __init__(self, dim: int, features8: int, features: int, features2: int = 0) -> None:
         """Build the decoder; the arguments are those of :class:`LiteSettings`."""
@@ -191,10 +196,10 @@ class LiteDecoder(nn.Module):
             level at stride 2.
         """
         *finest, fine, middle = encoded.pyramid
-        x = self.middle(torch.cat([resized(encoded.f_enc, middle), middle], dim=1))
-        decoded: Tensor = self.fine(torch.cat([resized(x, fine), fine], dim=1))
+        x = self.middle(torch.cat([resize_like(encoded.f_enc, middle), middle], dim=1))
+        decoded: Tensor = self.fine(torch.cat([resize_like(x, fine), fine], dim=1))
         if self.finest is not None:
-            x = resized(self.reduce(decoded), finest[0])
+            x = resize_like(self.reduce(decoded), finest[0])
             decoded = self.finest(torch.cat([x, finest[0]], dim=1))
         return decoded
 
@@ -213,7 +218,7 @@ def unet_lite(
         bins: Channels of counts; 3 for RGB.
         depth_range: Lowest and highest depth, metres.
         settings: Sizes, and the picture.
-        inputs: What the network sees: spikes, or RGB (a teacher in training).
+        inputs: Input modality: spikes, or RGB (a teacher in training).
 
     Raises:
         CheckpointError: timm is not installed.
@@ -233,9 +238,9 @@ def unet_lite(
     if inputs == 'rgb':
         temporal = Centred()
     elif s.picture == 'mean_and_bins':
-        temporal = PictureStem(bins)
+        temporal = RateToRgb(bins)
     else:
-        temporal = RatePicture(bins, PICTURES[s.picture])
+        temporal = CentralRatesToRgb(bins, PICTURES[s.picture])
     return SpikeDepthNet(
         temporal=temporal,
         encoder=LiteEncoder(s.dim, finest=s.features2 > 0),

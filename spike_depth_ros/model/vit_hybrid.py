@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ViT-Hybrid (Dosovitskiy et al., An Image is Worth 16x16 Words) as an encoder, from timm."""
+"""Encoder of ViT-Hybrid (Dosovitskiy et al., An Image is Worth 16x16 Words), from timm."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.model.imagenet import HUB, fit, read_weights, timm
+from spike_depth_ros.model.imagenet import HUB, import_timm, load_backbone, read_weights
 
 TIMM_NAME = 'vit_base_r50_s16_384'
-"""A ResNet-50 without its last stage, weight-standardised, and 12 transformer layers."""
+"""Name in timm: a weight-standardised ResNet-50 without its last stage, and 12 layers."""
 
 HUB_NAME = f'timm/{TIMM_NAME}.orig_in21k_ft_in1k'
-"""Its weights: ImageNet-21k, then ImageNet-1k at 384x384."""
+"""Repository of its weights: ImageNet-21k, then ImageNet-1k at 384x384."""
 
 STAGE_CHANNELS = (256, 512)
-"""Of the ResNet's maps at stride 4 and 8."""
+"""Channels of the ResNet's maps at stride 4 and 8."""
 
 _STATISTICS = ('.running_mean', '.running_var', '.num_batches_tracked')
 
@@ -28,15 +28,15 @@ _STEM = 'patch_embed.backbone.stem.conv.weight'
 
 
 class HybridOutput(NamedTuple):
-    """What the encoder hands to the decoder and to the losses on features.
+    """Output of the encoder, for the decoder and for losses on features.
 
     Attributes:
         pyramid: The ResNet's maps at stride 4 and 8, ``[B, C_i, H / s_i, W / s_i]``.
         middle: Feature map behind three quarters of the layers (9 of 12), ``[B, D, H / 16,
             W / 16]``.
-        middle_token: Class token there, ``[B, D]``.
+        middle_token: Class token behind the same layer, ``[B, D]``.
         f_enc: Feature map behind the last layer and its normalisation, ``[B, D, H / 16, W / 16]``.
-        class_token: Class token there, ``[B, D]``.
+        class_token: Class token behind the last layer, ``[B, D]``.
     """
 
     pyramid: tuple[Tensor, ...]
@@ -47,15 +47,15 @@ class HybridOutput(NamedTuple):
 
 
 class VitHybrid(nn.Module):
-    """The trunk of DPT-Hybrid: its ResNet stages 1 and 2 and its layers 9 and 12 are read.
+    """Backbone of DPT-Hybrid, with outputs of its ResNet stages 1 and 2 and its layers 9 and 12.
 
-    DPT reads the last layer before the final normalisation and leaves that unused; here it is
-    applied, so that ``f_enc`` and the class token are at the scale that the losses on features
-    and the discriminators of later stages expect.
+    DPT takes the last layer before the final normalisation. Here that normalisation is applied, so
+    that ``f_enc`` and the class token have the scale that the losses on features and the
+    discriminators of later stages need.
     """
 
     def __init__(self, channels: int, dim: int, layers: int, heads: int) -> None:
-        """Build the trunk with random weights.
+        """Build the backbone with random weights.
 
         Args:
             channels: Channels in.
@@ -73,7 +73,7 @@ class VitHybrid(nn.Module):
                 'a width that the heads divide'
             )
         super().__init__()
-        self.trunk: Any = timm('dpt_hybrid').create_model(
+        self.trunk: Any = import_timm('dpt_hybrid').create_model(
             TIMM_NAME,
             pretrained=False,
             num_classes=0,
@@ -117,7 +117,7 @@ class VitHybrid(nn.Module):
         )
 
     def _position(self, rows: int, columns: int) -> Tensor:
-        """Position table, ``[1, 1 + rows * columns, D]``, resized from its 24x24."""
+        """Resize the position table of 24x24 to ``[1, 1 + rows * columns, D]``."""
         table: Tensor = self.trunk.pos_embed
         grid = table[:, 1:].transpose(1, 2)
         side = round(grid.shape[2] ** 0.5)
@@ -129,24 +129,23 @@ class VitHybrid(nn.Module):
 
 
 def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> None:
-    """Give the trunk timm's ImageNet weights.
+    """Load timm's ImageNet weights into the backbone.
 
-    A stem of other than three channels gets the mean kernel of red, green and blue for each of
-    its channels; its scale does not matter, as the stem's weights are standardised.
+    In a stem of other than three channels, each channel has the mean kernel of red, green and
+    blue. The scale does not matter, as the stem's weights are standardised.
 
     Args:
         encoder: At the sizes of the published model.
-        source: ``hub``, or a local file: .safetensors, or what ``torch.save`` wrote of timm's
-            state dict.
+        source: ``hub``, or a local file: .safetensors, or timm's state dict of ``torch.save``.
 
     Raises:
         CheckpointError: The hub or file cannot be read, or the weights do not fit.
     """
     found = read_weights(source, HUB_NAME)
     wanted = encoder.trunk.state_dict()
-    # The twin with batch norm has statistics, which no published weights hold.
+    # With batch norm there are statistics, which no published weights have.
     found |= {name: value for name, value in wanted.items() if name.endswith(_STATISTICS)}
-    # The classifier of ImageNet is what we have no use for.
+    # Without the classifier of ImageNet.
     found = {name: value for name, value in found.items() if not name.startswith('head.')}
     if _STEM in found and found[_STEM].ndim == 4 and found[_STEM].shape[1] == 3:
         channels = wanted[_STEM].shape[1]
@@ -155,16 +154,16 @@ def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> N
     remedy = (
         f'give the weights of timm {TIMM_NAME}, and leave the sizes of the network as they are'
     )
-    fit(encoder.trunk, found, source, remedy)
+    load_backbone(encoder.trunk, found, source, remedy)
 
 
 def to_batch_norm(network: nn.Module) -> None:
-    """Puts batch norm in place of every group norm; scales, offsets and names stay.
+    """Replace every group norm by batch norm; scales, offsets and names stay.
 
     Args:
-        network: With the layers of :class:`VitHybrid` or of torch itself.
+        network: Network of layers of :class:`VitHybrid` or of torch; modified in place.
     """
-    layers = timm('dpt_hybrid').layers
+    layers = import_timm('dpt_hybrid').layers
     for parent in [*network.modules()]:
         for name, layer in [*parent.named_children()]:
             if not isinstance(layer, nn.GroupNorm):

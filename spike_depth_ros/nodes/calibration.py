@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras from files: the calibration YAML that camera_calibration writes, and plain matrices."""
+"""Camera calibrations from YAML files of camera_calibration, and from plain matrices."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ _MATRICES = {
 }
 
 _FY = {'k': 4, 'p': 5}
-"""Where the second focal length is."""
+"""Index of the second focal length."""
 
 
 class CalibrationError(OneLineError):
-    """A calibration file that cannot be used; the message says why."""
+    """Error of a calibration file that cannot be used."""
 
 
 def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
-    """Read a calibration as ``camera_calibration`` and ``camera_info_manager`` write it.
+    """Read a calibration of ``camera_calibration`` or ``camera_info_manager``.
 
     Args:
         path: The file.
-        width: Sensor width in pixels, which the file must have.
-        height: Sensor height in pixels, which the file must have.
+        width: Sensor width of the stream, pixels; compared with the file's.
+        height: Sensor height of the stream, pixels; compared with the file's.
 
     Raises:
-        CalibrationError: Missing, not such a file, or for another image size.
+        CalibrationError: The file is missing, not a calibration, or for another image size.
     """
     try:
         content = read_yaml(path)
         size = (_whole(content, 'image_width', path), _whole(content, 'image_height', path))
         if size != (width, height):
             raise CalibrationError(
-                f'{path}: calibrated for {size[0]}x{size[1]}, the stream is {width}x{height}'
+                f'{path}: calibrated for {size[0]}x{size[1]}; expected {width}x{height}, the size '
+                'of the stream: choose the calibration of this camera'
             )
         info = CameraInfo(width=width, height=height)
         for key, (field, count) in _MATRICES.items():
@@ -69,7 +70,7 @@ def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
                 f'{path}: distortion_coefficients are {list(info.d)}; expected finite numbers'
             )
     except FileNotFoundError as error:
-        raise CalibrationError(f'{path}: no such calibration file') from error
+        raise CalibrationError(f'{path}: no such file; expected a calibration') from error
     except YamlLimitError as error:
         raise CalibrationError(str(error)) from error
     except CalibrationError:
@@ -84,8 +85,8 @@ def camera_info_from_yaml(path: Path, width: int, height: int) -> CameraInfo:
         OSError,
     ) as error:
         raise CalibrationError(
-            f'{path}: not a camera calibration YAML (image_width, image_height, '
-            f'camera_matrix.data): {one_line(error)}'
+            f'{path}: not a camera calibration; expected YAML with image_width, image_height, '
+            f'camera_matrix.data: {one_line(error)}'
         ) from error
     return info
 
@@ -101,7 +102,7 @@ def _whole(content: Any, key: str, path: Path) -> int:
 def camera_info_from_matrix(
     matrix: npt.NDArray[np.float64] | None, width: int, height: int
 ) -> CameraInfo:
-    """A camera without distortion; None gives an uncalibrated one (K of zeros)."""
+    """Make the camera info of a camera without distortion; None: uncalibrated (K of zeros)."""
     info = CameraInfo(width=width, height=height)
     if matrix is not None:
         info.k = [float(value) for value in matrix.ravel()]

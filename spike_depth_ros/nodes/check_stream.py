@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``check_stream``: is this spike topic what the depth node needs, and if not, why?"""
+"""Command ``check_stream``: checks a spike topic and prints problems with their remedies."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
 from spike_depth_ros.stream.window import Window
 
 WINDOW = 256
-"""Planes whose light and stripes are looked at."""
+"""Planes whose exposure and bit order are checked."""
 
 
 class StreamCheck(Node):
-    """Listens for a while, then says what it found, one line each with a remedy.
+    """Node that subscribes for a while, then prints its findings, each with a remedy.
 
     Args:
         options: The parsed command line.
@@ -62,12 +62,12 @@ class StreamCheck(Node):
             self._window = self._ingest.ring.take() or self._window
 
     def check(self) -> int:
-        """Listen, report, and give the exit status: 0 if the stream is fine."""
+        """Subscribe and print the findings; return the exit status, 0 if the stream is fine."""
         until = time.monotonic() + self._options.duration
         while rclpy.ok() and time.monotonic() < until:
             rclpy.spin_once(self, timeout_sec=0.1)
         if self._ingest.ring is not None:
-            self._ingest.ring.settle()  # gaps before the last packets count, too
+            self._ingest.ring.settle()  # counts gaps before the last packets, too
         self._report_publishers()
         if self._packets:
             self._report_packets()
@@ -75,7 +75,9 @@ class StreamCheck(Node):
         if self._window is not None:
             self._report_picture(self._window)
         for text in self._texts.values():
-            if not text.endswith(f'refused: {UNKNOWN_SIZE}'):  # said above, with the remedy here
+            if not text.endswith(
+                f'refused: {UNKNOWN_SIZE}'
+            ):  # reported above, with another remedy
                 self._problem('input', text)
         many = f'{self._problems} problem{"s" if self._problems > 1 else ""}'
         print('the stream is fine' if not self._problems else many)
@@ -94,7 +96,7 @@ class StreamCheck(Node):
         if not publishers:
             self._problem(
                 'topic',
-                f'nobody publishes {topic}: start the driver or spike_player, or remap with '
+                f'no publisher of {topic}: start the driver or spike_player, or remap with '
                 '--ros-args -r spikes:=/your/topic',
             )
         for publisher in publishers:
@@ -111,7 +113,7 @@ class StreamCheck(Node):
                 'publisher', f'{len(publishers)} nodes publish {topic}; stop all but one'
             )
         if publishers and not self._packets:
-            self._problem('packets', 'none arrived: is the camera streaming? Same DDS profile?')
+            self._problem('packets', 'none arrived: start the camera, use one DDS profile for all')
 
     def _report_packets(self) -> None:
         ring = self._ingest.ring
@@ -121,7 +123,7 @@ class StreamCheck(Node):
             if not self._ingest.size_known:
                 self._problem('sensor', f'{UNKNOWN_SIZE}, or check_stream --size WxH')
             return
-        planes = self._ingest.account().received / self._packets
+        planes = self._ingest.accounting().received / self._packets
         text = f'{rate:.0f}/s of {planes:.0f} planes'
         if rate > 1000:
             self._problem(
@@ -150,21 +152,21 @@ class StreamCheck(Node):
                 'of its first plane, counted in planes (docs/driver.md)',
             )
             return
-        account = self._ingest.account()
-        arriving = account.received / self._options.duration
+        accounting = self._ingest.accounting()
+        arriving = accounting.received / self._options.duration
         self._fine(
             'rate', f'{1e9 / ring.period_ns:.1f} planes/s by stamps, {arriving:.0f}/s arrived here'
         )
-        if account.lost_in_transport:
-            share = account.lost_in_transport / account.expected
+        if accounting.lost_in_transport:
+            share = accounting.lost_in_transport / accounting.expected
             self._problem(
                 'loss',
-                f'{account.lost_in_transport} of {account.expected} planes ({share:.2%}) in '
-                f'{account.gaps} gaps: reliable QoS, our DDS profile (docs/reliability.md), or '
+                f'{accounting.lost_in_transport} of {accounting.expected} planes ({share:.2%}) in '
+                f'{accounting.gaps} gaps: reliable QoS, our DDS profile (docs/reliability.md), or '
                 'packets of at most 40 planes',
             )
         else:
-            self._fine('loss', f'none of {account.expected} planes')
+            self._fine('loss', f'none of {accounting.expected} planes')
 
     def _report_picture(self, window: Window) -> None:
         geometry = window.geometry
@@ -174,31 +176,31 @@ class StreamCheck(Node):
         if fits is False:
             self._problem(
                 'bit order',
-                f'the picture has 8-pixel stripes ({misfit:.1f} times rougher than the other '
-                'way): the publisher must flip is_bigendian',
+                f'the picture has 8-pixel stripes ({misfit:.1f} times rougher than with the other '
+                'order): flip is_bigendian in the publisher',
             )
         elif fits:
             self._fine('bit order', f'{geometry.bit_order}: fits the picture ({misfit:.2f})')
         else:
-            self._fine('bit order', f'{geometry.bit_order}: this picture does not tell')
-        light = stream_health.light(counts, window.planes)
+            self._fine('bit order', f'{geometry.bit_order}: cannot be checked on this picture')
+        exposure = stream_health.measure_exposure(counts, window.planes)
         text = (
-            f'{light.mean_rate:.3f} spikes a pixel and plane; {light.always:.1%} of pixels always '
-            f'fire, {light.never:.1%} never'
+            f'{exposure.mean_rate:.3f} spikes per pixel and plane; {exposure.always:.1%} of '
+            f'pixels always fire, {exposure.never:.1%} never'
         )
-        if light.too_dark:
+        if exposure.too_dark:
             self._problem('light', f'{text}: too dark; open the iris, add light, lower the rate')
-        elif light.saturated:
+        elif exposure.saturated:
             self._problem('light', f'{text}: saturated; close the iris or raise the plane rate')
         else:
             self._fine('light', text)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Console script ``check_stream``."""
+    """Run the console script ``check_stream``; return the exit status."""
     parser = argparse.ArgumentParser(
         prog='check_stream',
-        description='Listen to a spike topic and say what is wrong with it, and the remedy.',
+        description='Check a spike topic, and print its problems with their remedies.',
         epilog='Another topic: check_stream --ros-args -r spikes:=/camera/spikes '
         '-r camera_info:=/camera/camera_info',
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Predictions to messages; what messages say is read in ``spike_depth_ros.stream.decode``."""
+"""Conversion of predictions to messages; ``spike_depth_ros.stream.decode`` reads messages."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _BRIDGE = CvBridge()
 
 
 def stamp_msg(ns: int) -> Time:
-    """Integer nanoseconds as a stamp."""
+    """Convert integer nanoseconds to a stamp."""
     sec, nanosec = divmod(ns, 1_000_000_000)
     return Time(sec=sec, nanosec=nanosec)
 
 
 def spikes_msg(chunk: SpikeChunk, frame_id: str) -> Image:
-    """Packed planes as a message (the wire format of docs/wire_format.md)."""
+    """Make the message of packed planes (docs/wire_format.md)."""
     geometry = chunk.geometry
     msg = Image(
         header=Header(stamp=stamp_msg(chunk.t0_ns), frame_id=frame_id),
@@ -44,31 +44,31 @@ def spikes_msg(chunk: SpikeChunk, frame_id: str) -> Image:
 
 
 def depth_msg(prediction: Prediction, header: Header, max_relative: float = 0.0) -> Image:
-    """Depth as 32FC1 metres along the optical axis (REP 118).
+    """Make the depth image: 32FC1, metres along the optical axis (REP 118).
 
     Args:
-        prediction: What the estimator said.
+        prediction: The prediction.
         header: Header of the result: time of the reference plane, optical frame.
         max_relative: Depth is NaN where uncertainty / depth is above this; 0 masks nothing.
 
     Returns:
-        -Inf too near, +Inf beyond range, NaN invalid or masked (REP 117).
+        The message; -Inf too near, +Inf beyond range, NaN invalid or masked (REP 117).
     """
     return _image(prediction.published_depth(max_relative), METRES, header)
 
 
 def uncertainty_msg(prediction: Prediction, header: Header) -> Image:
-    """Half-width of the 68 % interval as 32FC1 metres."""
+    """Make the uncertainty image: half-width of the 68 % interval, 32FC1 metres."""
     return _image(prediction.uncertainty, METRES, header)
 
 
 def preview_msg(image: npt.NDArray[np.uint8], header: Header) -> Image:
-    """A grey preview as mono8."""
+    """Make the mono8 message of a grey preview, ``[H, W]`` uint8."""
     return _image(image, 'mono8', header)
 
 
 def image_msg(source: ImageMessage, header: Header) -> Image:
-    """An image that another library decoded, with another header."""
+    """Convert an image that another library decoded, with another header."""
     msg = Image(
         header=header,
         height=source.height,
@@ -82,7 +82,7 @@ def image_msg(source: ImageMessage, header: Header) -> Image:
 
 
 def array_from_msg(msg: Image) -> npt.NDArray[Any]:
-    """The pixels of a 32FC1 or mono8 image."""
+    """Return the pixels of a 32FC1 or mono8 image, ``[H, W]``."""
     return np.asarray(_BRIDGE.imgmsg_to_cv2(msg, msg.encoding))
 
 
@@ -97,7 +97,7 @@ def _image(
 
 
 def _byte_array(pixels: npt.NDArray[np.generic]) -> array.array[int]:
-    """What a message holds as ``data``, for ``_data``: the setter would look at every byte."""
+    """Return the array for a message's ``_data``; the setter of ``data`` checks every byte."""
     content = array.array('B')
     content.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
     return content
@@ -106,12 +106,12 @@ def _byte_array(pixels: npt.NDArray[np.generic]) -> array.array[int]:
 def camera_info_msg(
     source: CameraInfo | None, header: Header, prediction: Prediction
 ) -> CameraInfo:
-    """The camera of a depth image.
+    """Make the camera info of a depth image.
 
     Args:
-        source: The spike camera's own; None where none was received (an uncalibrated camera).
-        header: The very header of the depth image.
-        prediction: Gives the depth image's size and binning.
+        source: Camera info of the spike camera; None: not received, uncalibrated.
+        header: Header of the depth image.
+        prediction: The prediction, for the depth image's size and binning.
 
     Returns:
         A copy with the depth image's size, and K and P scaled to it.

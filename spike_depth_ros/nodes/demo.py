@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``spike_demo``: player and depth node as processes, what they make as pictures."""
+"""Command ``spike_demo``: runs player and depth node, and draws pictures of the depth."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from spike_depth_ros.stream.recording import RecordingError, open_recording
 _CONSOLE = Console(stderr=False)
 
 SAMPLES = {'office': 'a real office, simulated spikes', 'street': 'a generated street'}
-"""Streams that ship with the package, and what pictures call them."""
+"""Shipped streams, and their titles in pictures."""
 
-PASSED_ON = ('bit_order', 'row_order', 'camera_info', 'fx')
-"""Options of the player that the demo takes too."""
+PLAYER_OPTIONS = ('bit_order', 'row_order', 'camera_info', 'fx')
+"""Options that are passed on to the player."""
 
 NODE_WITHIN_S = 30.0
-"""The depth node must have shown its model by then."""
+"""Longest wait for the depth node to publish its model, seconds."""
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Terminated(BaseException):
-    """The process was asked to end; not an Exception, so that only ``main`` handles it."""
+    """Request to end the process; not an Exception, so that only ``main`` handles it."""
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -58,7 +58,7 @@ def _terminate(*_: object) -> NoReturn:
 def _handling(
     *handlers: tuple[signal.Signals, Callable[..., object] | signal.Handlers],
 ) -> Iterator[None]:
-    """Handle signals this way meanwhile, and as before afterwards."""
+    """Context that sets signal handlers and restores the previous ones."""
     before = [(number, signal.signal(number, handler)) for number, handler in handlers]
     try:
         yield
@@ -68,7 +68,7 @@ def _handling(
 
 
 class Demo:
-    """One run: processes, progress, results.
+    """One run of the demo: processes, progress, results.
 
     Args:
         options: The parsed command line.
@@ -81,7 +81,7 @@ class Demo:
         self._children: list[subprocess.Popen[bytes]] = []
 
     def run(self, plan: Plan) -> int:
-        """Play, collect, write; the exit status."""
+        """Play the stream, write the results and return the exit status."""
         with tempfile.TemporaryDirectory() as scratch:
             report = Path(scratch) / 'player.json'
             with self._listener(plan, report) as listener:
@@ -96,13 +96,13 @@ class Demo:
         _CONSOLE.print('drawing pictures')
         with replace_results(self._out, RESULTS) as folder:
             (folder / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
-            drawn = draw(plan, listener.moments, folder, summary['scale'])
+            drawn = draw(plan, listener.snapshots, folder, summary['scale'])
         show(_CONSOLE, summary, self._out, [self._out / file.name for file in drawn])
         return 0 if summary['windows_out'] else 1
 
     @contextlib.contextmanager
     def _listener(self, plan: Plan, report: Path) -> Iterator[DemoListener]:
-        # Signals stay ours: the children must be stopped before this process ends.
+        # Without rclpy's signal handlers: the children must be stopped before this process ends.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = None
         try:
@@ -125,8 +125,8 @@ class Demo:
             self._check(node, 'depth')
             if time.monotonic() > until:
                 raise process.UserError(
-                    f'the depth node did not show up within {NODE_WITHIN_S:g} s: see what it says '
-                    f'in {self._out / "depth.log"}'
+                    f'the depth node did not start within {NODE_WITHIN_S:g} s: see '
+                    f'{self._out / "depth.log"}'
                 )
             rclpy.spin_once(listener, timeout_sec=0.1)
         player = self._start('player', self._player_arguments(plan, report))
@@ -141,7 +141,7 @@ class Demo:
         arguments += ['--report', str(report)]
         if options.size:
             arguments += ['--size', f'{options.size[0]}x{options.size[1]}']
-        for name in PASSED_ON:
+        for name in PLAYER_OPTIONS:
             if (value := getattr(options, name)) is not None:
                 arguments += [f'--{name.replace("_", "-")}', str(value)]
         if options.allow_partial:
@@ -160,7 +160,7 @@ class Demo:
             log = (self._out / f'{name}.log').read_text(errors='replace').strip().splitlines()
             raise process.UserError(
                 f'the {name} process ended with status {child.returncode}: '
-                f'{log[-1] if log else "it said nothing"} (all of it in {self._out / name}.log)'
+                f'{log[-1] if log else "no output"} (see {self._out / name}.log)'
             )
 
     def _follow(
@@ -170,7 +170,7 @@ class Demo:
         node: subprocess.Popen[bytes],
         player: subprocess.Popen[bytes],
     ) -> None:
-        """Show progress until the player is done."""
+        """Show progress until the player ends."""
         seconds = plan.planes / plan.rate_hz / plan.speed
         columns = (TextColumn('{task.description}'), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, console=_CONSOLE) as progress:
@@ -192,7 +192,7 @@ class Demo:
             progress.update(task, completed=seconds)
 
     def _settle(self, listener: DemoListener, sent: int) -> None:
-        """Wait for the diagnostics that account for the last plane."""
+        """Wait for the diagnostics that count the last plane."""
         until = time.monotonic() + 4.0
         while time.monotonic() < until:
             rclpy.spin_once(listener, timeout_sec=0.1)
@@ -236,7 +236,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     rate = options.rate or recording.rate_hz
     if rate is None:
         raise process.UserError(
-            f'{options.stream}: the recording does not tell its plane rate; give it, for example '
+            f'{options.stream}: the plane rate is not in the recording; give it, for example '
             '--rate 20000 (make demo ... RATE=20000)'
         )
     return Plan(
@@ -250,7 +250,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def argument_parser() -> argparse.ArgumentParser:
-    """The command line of ``spike_demo``."""
+    """Return the parser of ``spike_demo``'s command line."""
     parser = argparse.ArgumentParser(
         prog='spike_demo',
         description='Play a spike stream through real ROS 2 processes and draw the depth that '
@@ -290,7 +290,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Console script ``spike_demo``."""
+    """Run the console script ``spike_demo``; return the exit status."""
     given = sys.argv if args is None else args
     options = argument_parser().parse_args(process.own_arguments(given))
     process.keep_freed_memory()

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a recording tells of options that do not fit it, before the demo plays it."""
+"""Checks of a recording against the options of the demo, before it is played."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spike_depth_ros.stream import health, packing
 from spike_depth_ros.stream.recording import Recording
 
 PLANES = 256
-"""Planes whose stripes are looked at."""
+"""Planes whose bit order is checked."""
 
 
 def wrong_size_of(path: Path, size: tuple[int, int] | None) -> str:
@@ -23,8 +23,8 @@ def wrong_size_of(path: Path, size: tuple[int, int] | None) -> str:
         size: (width, height) in pixels; None: not given.
 
     Returns:
-        One line with the size to try; empty where the sizes agree, the file does not tell, or it
-        is no raw file.
+        One line with the size to try; empty if the sizes agree, the file has no clear period, or
+        it is not a raw file.
 
     Raises:
         OSError: The file cannot be read.
@@ -35,17 +35,17 @@ def wrong_size_of(path: Path, size: tuple[int, int] | None) -> str:
     if layout is None:
         return ''
     if size is not None and layout[0] == -(-size[0] // 8) and abs(layout[1] - size[1]) < 2:
-        return ''  # of small planes the estimate may be off by a row
+        return ''  # for small planes the estimate may be wrong by one row
     likely = f'{8 * layout[0]}x{layout[1]}'
     given = f', not {size[0]}x{size[1]}' if size is not None else ''
     return (
-        f'{path.name}: its bytes repeat as planes of {likely} pixels do{given}: try --size '
+        f'{path.name}: its bytes repeat as in planes of {likely} pixels{given}: try --size '
         f'{likely} (make demo ... SIZE={likely})'
     )
 
 
 def bit_order_of(path: Path, recording: Recording) -> str:
-    """Return one line: whether the stripes of the picture show that its bit order is wrong."""
+    """Check the bit order of a recording by the stripes of its picture; return one line."""
     geometry = recording.geometry
     planes = np.ascontiguousarray(recording.planes[:PLANES])
     counts = packing.spike_counts(planes, geometry.width, geometry.bit_order)
@@ -56,7 +56,7 @@ def bit_order_of(path: Path, recording: Recording) -> str:
         other = 'big' if geometry.bit_order == 'little' else 'little'
         return (
             f'warning: {size}; the picture has 8-pixel stripes ({misfit:.1f} times rougher than '
-            f'the other way): try --bit-order {other} (make demo ... BIT_ORDER={other})'
+            f'with the other order): try --bit-order {other} (make demo ... BIT_ORDER={other})'
         )
-    text = 'fits the picture' if fits else 'cannot be told from this picture'
+    text = 'fits the picture' if fits else 'cannot be checked on this picture'
     return f'{size}; bit order {geometry.bit_order} {text}'

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo hears: depth, uncertainty and preview of each window, joined by their stamps."""
+"""Node of the demo that joins depth, uncertainty and preview of each window by stamp."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.recording import Recording
 from spike_depth_ros.stream.window import reference_index
 
-MOMENTS = 24
-"""Moments of the stream that are kept for pictures, evenly spread over the recording."""
+MAX_SNAPSHOTS = 24
+"""Windows that are kept for pictures, evenly spread over the recording."""
 
 MAX_OPEN = 8
-"""Windows that wait for the rest of their images."""
+"""Windows that wait for the rest of their images at most."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
-    """What came out for one window.
+class Snapshot:
+    """Output of the depth node for one window.
 
     Attributes:
         plane: Index in the recording of the window's reference plane.
         depth: Metres, with the infinities and NaN of the topic, ``[height, width]``.
-        uncertainty: Metres, same shape.
-        preview: Firing rate as grey values, ``[sensor height, sensor width]``.
+        uncertainty: Half-width of the 68 % interval, metres, same shape.
+        preview: Firing rate as grey values, ``[sensor height, sensor width]`` uint8.
     """
 
     plane: int
@@ -51,15 +51,15 @@ class Moment:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is played, and how stamps lead back to planes of the recording.
+    """Plan of a run: the stream, and the mapping from stamps to its planes.
 
     Attributes:
         recording: The stream.
         rate_hz: Planes a second.
-        planes: Planes to send in all; the recording is looped to get there.
+        planes: Total planes to send; the recording is looped.
         info: The checkpoint's metadata.
-        name: What the pictures call the stream.
-        speed: Times real time at which it is played.
+        name: Title of the stream in pictures.
+        speed: Speed of playback, times real time.
     """
 
     recording: Recording
@@ -75,16 +75,16 @@ class Plan:
         return len(self.recording.planes)
 
     def plane_at(self, stamp: int, first_stamp: int) -> int:
-        """Index in the recording of the plane with this stamp."""
+        """Return the index in the recording of the plane with this stamp."""
         return round((stamp - first_stamp) * self.rate_hz / 1e9) % self.length
 
     def seen_ns(self, stamp: int, first_stamp: int) -> float:
-        """Time at which the last plane of a window was due, by its reference plane's stamp."""
+        """Return the due time of a window's last plane from its reference stamp, nanoseconds."""
         after_ns = self.planes_after_reference() * 1e9 / self.rate_hz
         return first_stamp + (stamp + after_ns - first_stamp) / self.speed
 
     def truth_at(self, plane: int) -> npt.NDArray[np.float32] | None:
-        """The true depth nearest to a reference plane, if it belongs to a plane of its window."""
+        """Return the true depth nearest to a reference plane, if it lies within its window."""
         truth = self.recording.truth
         if truth is None:
             return None
@@ -94,22 +94,22 @@ class Plan:
         return truth.nearest(plane) if within.any() else None
 
     def crosses_seam(self, plane: int) -> bool:
-        """Whether the window around a reference plane holds the jump from the end to the start."""
+        """Return True if the window around a reference plane contains the loop's seam."""
         first = plane - reference_index(self.info.reference_plane, self.info.planes)
         return first < 0 or first + self.info.planes > self.length
 
     def planes_after_reference(self) -> int:
-        """Planes of a window after its reference plane."""
+        """Return the planes of a window after its reference plane."""
         index = reference_index(self.info.reference_plane, self.info.planes)
         return self.info.planes - 1 - index
 
 
 class DemoListener(Node):
-    """Collects what the depth node publishes.
+    """Node that collects the output of the depth node.
 
     Args:
-        plan: What is played.
-        report: Where the player says what it sent.
+        plan: Plan of the run.
+        report: Report file of the player.
     """
 
     def __init__(self, plan: Plan, report: Path) -> None:
@@ -118,7 +118,7 @@ class DemoListener(Node):
         self.received_s: list[float] = []
         self.stream: dict[str, str] = {}
         self.model: dict[str, str] = {}
-        self.moments: dict[int, Moment] = {}
+        self.snapshots: dict[int, Snapshot] = {}
         info = plan.info
         limits = (info.min_depth, info.max_depth)
         self.errors = metrics.DepthErrors(*limits)
@@ -144,7 +144,7 @@ class DemoListener(Node):
         self._collect(stamp, 'depth', depth)
 
     def _score(self, stamp: int, depth: npt.NDArray[np.float32]) -> None:
-        """Compare with the truth; windows across the loop's seam have none."""
+        """Add a depth image to the errors; windows across the loop's seam are left out."""
         first = self._player_start()
         if first is None:
             return
@@ -156,7 +156,7 @@ class DemoListener(Node):
             errors.add(depth, truth)
 
     def _collect(self, stamp: int, field: str, image: npt.NDArray[Any]) -> None:
-        """Join the images of one window; keeps one moment for each place of the recording."""
+        """Join the images of one window; keep one snapshot for each part of the recording."""
         first = self._player_start()
         images = self._open.setdefault(stamp, {})
         images[field] = image
@@ -165,11 +165,11 @@ class DemoListener(Node):
         if first is None or len(images) < 3:
             return
         self._open.pop(stamp, None)
-        moment = Moment(self._plan.plane_at(stamp, first), **images)
+        snapshot = Snapshot(self._plan.plane_at(stamp, first), **images)
         only_seams = self._plan.length <= self._plan.info.planes
-        if only_seams or not self._plan.crosses_seam(moment.plane):
+        if only_seams or not self._plan.crosses_seam(snapshot.plane):
             span = min(self._plan.length, self._plan.planes)
-            self.moments.setdefault(moment.plane * MOMENTS // span, moment)
+            self.snapshots.setdefault(snapshot.plane * MAX_SNAPSHOTS // span, snapshot)
 
     def _on_uncertainty(self, msg: Image) -> None:
         self._collect(stamp_ns(msg.header.stamp), 'uncertainty', array_from_msg(msg))
@@ -178,7 +178,7 @@ class DemoListener(Node):
         self._collect(stamp_ns(msg.header.stamp), 'preview', array_from_msg(msg))
 
     def _player_start(self) -> int | None:
-        """Stamp of the first plane, from the player's report."""
+        """Return the stamp of the first plane, from the player's report, nanoseconds."""
         if self._first_stamp is None and self._report.exists():
             with contextlib.suppress(ValueError, KeyError):
                 self._first_stamp = json.loads(self._report.read_text())['first_stamp_ns']

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo leaves behind: figures, a table and pictures."""
+"""Results of the demo: metrics, a table and pictures."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from rich.console import Console
 from rich.table import Table
 
 from spike_depth_ros import metrics, pictures
-from spike_depth_ros.nodes.demo_listener import DemoListener, Moment, Plan
-from spike_depth_ros.nodes.diagnostics import read_account
+from spike_depth_ros.nodes.demo_listener import DemoListener, Plan, Snapshot
+from spike_depth_ros.nodes.diagnostics import read_accounting
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
-from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.accounting import PlaneAccounting
 
 RESULTS = ('summary.json', 'depth_*.png', 'depth.gif')
 """Patterns of the files that a run writes, beside the logs."""
 
 PNG_FILES = 4
-"""How many of the moments also become a PNG."""
+"""Number of snapshots that are also written as PNG."""
 
 GIF_FPS = 5.0
 
 MIN_SPEED = 0.1
-"""Slower playback than this is not advised: the machine lacks something else."""
+"""Slowest advised playback, times real time."""
 
 LATE_S = 0.1
-"""A player further behind its clock than this is named in the table."""
+"""Delay of the player from which the table names it, seconds."""
 
 
 def summarise(
     plan: Plan, listener: DemoListener, sent: dict[str, Any], took_s: float
 ) -> dict[str, Any]:
-    """What the run measured; null where there is nothing to say."""
-    account = read_account(listener.stream)
-    # The end of a stream leaves no gap between stamps: what the player sent after the last plane
-    # that arrived (or before the first) was lost before the node's queue.
-    unseen = sent['planes_sent'] - account.expected
-    lost = dataclasses.replace(account, lost_in_transport=account.lost_in_transport + unseen)
+    """Summarise a run for ``summary.json``; None for missing values."""
+    accounting = read_accounting(listener.stream)
+    # Losses at the end leave no gap between stamps: planes sent after the last (or before the
+    # first) received one were lost before the node's queue.
+    unseen = sent['planes_sent'] - accounting.expected
+    lost = dataclasses.replace(accounting, lost_in_transport=accounting.lost_in_transport + unseen)
     advice = 'play more slowly (make demo SPEED=0.5)' if plan.speed > MIN_SPEED else ''
     windows = len(listener.received_s)
     span_s = listener.received_s[-1] - listener.received_s[0] if windows > 1 else 0.0
@@ -52,7 +52,7 @@ def summarise(
     return {
         'stream': plan.name,
         'planes_sent': sent['planes_sent'],
-        'planes_in': account.received,
+        'planes_in': accounting.received,
         'planes_per_s': sent['planes_per_s'],
         'windows_out': windows,
         'windows_per_s': (windows - 1) / span_s if span_s else None,
@@ -61,7 +61,7 @@ def summarise(
         'planes_dropped': lost.dropped,
         'losses': [
             loss._asdict()
-            for loss in losses(lost, PlaneAccount(), ActiveRemedies.here(True, advice))
+            for loss in losses(lost, PlaneAccounting(), ActiveRemedies.here(True, advice))
         ],
         'abs_rel': listener.errors.abs_rel if scored else None,
         'abs_rel_median_scaled': listener.scaled_errors.abs_rel if scored else None,
@@ -82,29 +82,29 @@ def summarise(
             for key, value in listener.stream.items()
             if key.startswith('planes_') and key != 'planes_per_s'
         },
-        'accounting_difference': list(account.check()),
+        'accounting_difference': list(accounting.check()),
     }
 
 
-def draw(plan: Plan, moments: dict[int, Moment], out: Path, scale: str | None) -> list[Path]:
-    """Write the pictures: PNG files of some moments and a GIF of all, in the recording's order.
+def draw(plan: Plan, snapshots: dict[int, Snapshot], out: Path, scale: str | None) -> list[Path]:
+    """Write PNG files of some snapshots and a GIF of all, in the recording's order.
 
     Args:
-        plan: What was played.
-        moments: Complete moments by their place in the recording.
+        plan: Plan of the run.
+        snapshots: Complete snapshots by their part of the recording.
         out: Folder to write to.
-        scale: The kind of the metres, as the node reports it.
+        scale: Kind of the scale, from the node's diagnostics.
 
     Returns:
         The files.
     """
-    ordered = [moments[place] for place in sorted(moments)]
+    ordered = [snapshots[place] for place in sorted(snapshots)]
     if not ordered:
         return []
     near, far = _depth_limits(ordered)
     high = max(_finite(m.uncertainty, 95) for m in ordered) or 1.0
     relative = max(_finite(_relative_uncertainty(m), 95) for m in ordered) or 1.0
-    sheets = [_sheet(plan, moment, (near, far), high, relative, scale) for moment in ordered]
+    sheets = [_sheet(plan, snapshot, (near, far), high, relative, scale) for snapshot in ordered]
     files = []
     for index in sorted({round(i) for i in np.linspace(0, len(sheets) - 1, PNG_FILES)}):
         files.append(out / f'depth_{ordered[index].plane:06d}.png')
@@ -119,71 +119,74 @@ def _finite(image: npt.NDArray[np.float32], percent: float) -> float:
     return float(np.percentile(values, percent)) if values.size else 0.0
 
 
-def _depth_limits(moments: list[Moment]) -> tuple[float, float]:
-    near = min((_finite(m.depth, 1) for m in moments), default=0.0)
-    far = max((_finite(m.depth, 99) for m in moments), default=0.0)
+def _depth_limits(snapshots: list[Snapshot]) -> tuple[float, float]:
+    near = min((_finite(m.depth, 1) for m in snapshots), default=0.0)
+    far = max((_finite(m.depth, 99) for m in snapshots), default=0.0)
     return (near, max(far, 1.05 * near)) if near > 0 else (1.0, 10.0)
 
 
-def _relative_uncertainty(moment: Moment) -> npt.NDArray[np.float32]:
+def _relative_uncertainty(snapshot: Snapshot) -> npt.NDArray[np.float32]:
     """Return uncertainty / depth in percent; NaN where depth is not finite."""
-    shares = np.full_like(moment.uncertainty, np.nan)
+    shares = np.full_like(snapshot.uncertainty, np.nan)
     return np.divide(
-        100 * moment.uncertainty, moment.depth, out=shares, where=np.isfinite(moment.depth)
+        100 * snapshot.uncertainty, snapshot.depth, out=shares, where=np.isfinite(snapshot.depth)
     )
 
 
 def _sheet(
     plan: Plan,
-    moment: Moment,
+    snapshot: Snapshot,
     limits: tuple[float, float],
     high: float,
     relative_high: float,
     scale: str | None,
 ) -> pictures.Rgb:
-    """Draw one moment; without a truth its uncertainty relative to depth is the fourth panel.
+    """Draw one snapshot; without truth the fourth panel is uncertainty relative to depth.
 
     Args:
-        plan: What was played.
-        moment: What came out.
+        plan: Plan of the run.
+        snapshot: Output for one window.
         limits: Nearest and farthest depth of the colours, metres.
         high: Largest uncertainty of the colours, metres.
         relative_high: Largest relative uncertainty of the colours, percent.
-        scale: The kind of the metres, as the node reports it.
+        scale: Kind of the scale, from the node's diagnostics.
     """
-    truth = plan.truth_at(moment.plane)
+    truth = plan.truth_at(snapshot.plane)
     last = (
-        pictures.uncertainty_panel(_relative_uncertainty(moment), relative_high, '%'),
+        pictures.uncertainty_panel(_relative_uncertainty(snapshot), relative_high, '%'),
         'uncertainty over depth (no truth here)',
     )
-    if truth is not None and truth.shape == moment.depth.shape:
+    if truth is not None and truth.shape == snapshot.depth.shape:
         relative = metrics.relative_error(
-            moment.depth, truth, plan.info.min_depth, plan.info.max_depth
+            snapshot.depth, truth, plan.info.min_depth, plan.info.max_depth
         )
         last = (pictures.error_panel(relative), 'relative error')
     weights = plan.info.stage
-    label = 'RANDOM WEIGHTS: depth means nothing' if weights == 'random' else f'weights: {weights}'
+    label = (
+        'RANDOM WEIGHTS: depth is meaningless' if weights == 'random' else f'weights: {weights}'
+    )
     return pictures.strip(
         [
-            (pictures.spike_panel(moment.preview), f'spikes, {plan.info.planes} planes'),
-            (pictures.depth_panel(moment.depth, *limits), 'depth'),
-            (pictures.uncertainty_panel(moment.uncertainty, high), 'uncertainty (68 %)'),
+            (pictures.spike_panel(snapshot.preview), f'spikes, {plan.info.planes} planes'),
+            (pictures.depth_panel(snapshot.depth, *limits), 'depth'),
+            (pictures.uncertainty_panel(snapshot.uncertainty, high), 'uncertainty (68 %)'),
             last,
         ],
-        caption=f'{plan.name}, plane {moment.plane} = {1e3 * moment.plane / plan.rate_hz:.2f} ms. '
+        caption=f'{plan.name}, plane {snapshot.plane} = '
+        f'{1e3 * snapshot.plane / plan.rate_hz:.2f} ms. '
         f'{plan.info.architecture}, {label}.{" scale: assumed." if scale == "assumed" else ""}',
     )
 
 
 def scale_text(scale: str | None) -> str:
-    """Return the kind of the metres, with a remedy where it is assumed."""
+    """Return the kind of the scale, with a remedy if it is assumed."""
     if scale == 'assumed':
         return 'assumed: no focal length is known; give --fx or --camera-info (FX=, CAMERA_INFO=)'
     return scale or 'unknown'
 
 
 def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]) -> None:
-    """Print the figures as a table, and where to look."""
+    """Print the summary as a table, and the paths of the results."""
 
     def text(key: str, form: str) -> str:
         return '-' if summary[key] is None else format(summary[key], form)
@@ -215,7 +218,7 @@ def show(console: Console, summary: dict[str, Any], out: Path, files: list[Path]
         table.add_row(*row)
     console.print(table)
     if summary['weights'] == 'random':
-        console.print('The weights are random: the depth, and its error, mean nothing yet.')
+        console.print('The weights are random: depth and error are meaningless.')
     if files:
         console.print(f'pictures: {files[-1]} and {len(files) - 1} PNG files', soft_wrap=True)
     console.print(f'figures:  {out / "summary.json"}', soft_wrap=True)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node ``spike_depth``: spike topics in, depth and uncertainty out.
+"""Lifecycle node ``spike_depth``: spike topics in, depth and uncertainty out.
 
 Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire_format.md),
 ``camera_info``. Publishes: ``depth/image`` (32FC1, metres along the optical axis), its
@@ -40,14 +40,14 @@ from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 
 WARN_EVERY_S = 5.0
-"""The same kind of warning is logged at most this often; counters and diagnostics miss none."""
+"""Shortest time between logged warnings of one kind, seconds; all are counted."""
 
 
 Transition = Callable[['SpikeDepthNode', LifecycleState], TransitionCallbackReturn]
 
 
-def _reported(transition: Transition) -> Transition:
-    """Log an exception of a transition; rclpy turns it into an error state without a word."""
+def _log_exceptions(transition: Transition) -> Transition:
+    """Log exceptions of a transition; rclpy enters an error state without a log message."""
 
     @functools.wraps(transition)
     def reporting(node: SpikeDepthNode, state: LifecycleState) -> TransitionCallbackReturn:
@@ -61,7 +61,7 @@ def _reported(transition: Transition) -> Transition:
 
 
 class SpikeDepthNode(LifecycleNode):
-    """Wiring of ingest, inference and diagnostics to topics, parameters and transitions."""
+    """Node that connects ingest, inference and diagnostics to topics, parameters, transitions."""
 
     def __init__(self) -> None:
         super().__init__('spike_depth')
@@ -74,7 +74,7 @@ class SpikeDepthNode(LifecycleNode):
         self._inference: Inference | None = None
         self._inputs: TopicInputs | None = None
         self._swap_problem = ''
-        # A model is loaded beside the running one; meanwhile the node may have moved on.
+        # A model is loaded beside the running one; the node's state may change meanwhile.
         self._model_lock = threading.Lock()
         self._model_wanted = 0
         self._loaders: list[threading.Thread] = []
@@ -82,7 +82,7 @@ class SpikeDepthNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._review_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # By the steady clock: with simulated time that stands still, silence is worth reporting.
+        # By the steady clock, which runs also while simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
         if self.get_parameter('autostart').value:
@@ -90,7 +90,7 @@ class SpikeDepthNode(LifecycleNode):
                 self._start()
             except BaseException:
                 self.close()  # an interrupt may come when threads run already
-                self.destroy_node()  # its topics would stay known as long as the process lives
+                self.destroy_node()  # or its topics stay until the process ends
                 raise
 
     def _start(self) -> None:
@@ -101,7 +101,7 @@ class SpikeDepthNode(LifecycleNode):
     # Transitions
 
     def _refuse_illegal_transitions(self) -> None:
-        """Answer requests of transitions that the state does not allow; rclpy raises there."""
+        """Answer requests of illegal transitions, for which rclpy raises."""
         for service in self.services:
             if service.srv_type is ChangeState:
                 service.callback = functools.partial(self._change_state, service.callback)
@@ -119,9 +119,9 @@ class SpikeDepthNode(LifecycleNode):
             response.success = False
             return response
 
-    @_reported
+    @_log_exceptions
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the model; FAILURE with one line if it cannot be used, so that it can be mended."""
+        """Load the model; return FAILURE with a logged reason if it cannot be used."""
         try:
             self._settings = parameters.values(self, parameters.DEPTH_PARAMETERS)
             self._estimator = self._load(self._settings['checkpoint'])
@@ -135,11 +135,11 @@ class SpikeDepthNode(LifecycleNode):
             f'{self._estimator.device} by {self._estimator.backend}'
         )
         if info.stage == 'random':
-            self.get_logger().warning('the weights are random: depth means nothing yet')
+            self.get_logger().warning('the weights are random: depth is meaningless')
         shared_memory.warn(self.get_logger().warning)
         return TransitionCallbackReturn.SUCCESS
 
-    @_reported
+    @_log_exceptions
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start inference."""
         assert self._outputs is not None
@@ -162,28 +162,28 @@ class SpikeDepthNode(LifecycleNode):
         self._inference.start()
         return super().on_activate(state)
 
-    @_reported
+    @_log_exceptions
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and end inference after the window in hand."""
+        """Unsubscribe and end inference after the current window."""
         self._stop()
         return super().on_deactivate(state)
 
-    @_reported
+    @_log_exceptions
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Forget the model and free its memory."""
+        """Release the model and its memory."""
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
-    @_reported
+    @_log_exceptions
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop whatever runs."""
+        """Stop ingest and inference, and release the model."""
         self._stop()
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
-    @_reported
+    @_log_exceptions
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """After an exception in a transition: back to unconfigured."""
+        """Return to unconfigured after an exception in a transition."""
         self._stop()
         self._release()
         return TransitionCallbackReturn.SUCCESS
@@ -191,8 +191,8 @@ class SpikeDepthNode(LifecycleNode):
     def close(self) -> None:
         """End every thread before the node is destroyed.
 
-        A model that is still being loaded is waited for: a thread inside a native library when
-        the interpreter goes away aborts the process.
+        Waits for a model that is being loaded: a thread inside a native library aborts the process
+        when the interpreter ends.
         """
         self._stop()
         with self._model_lock:
@@ -229,7 +229,7 @@ class SpikeDepthNode(LifecycleNode):
             backend=self._settings['backend'],
             threads=self._settings['threads'],
         )
-        # The backend's own threads are started here, and inherit the priority.
+        # The backend's threads are started here and inherit the priority.
         return process.at_lower_priority(load, self._warn_of_priority)
 
     def _warn_of_priority(self, text: str) -> None:
@@ -270,7 +270,7 @@ class SpikeDepthNode(LifecycleNode):
         return result
 
     def _refuse_model(self, path: Path) -> str:
-        """Why a model cannot take the running one's place; reads its metadata alone."""
+        """Return the reason why a model cannot replace the running one, from its metadata."""
         assert self._estimator is not None
         try:
             info = load_info(path)
@@ -285,8 +285,9 @@ class SpikeDepthNode(LifecycleNode):
         seen = self._ingest.size if self._ingest is not None else None
         if info.sensor_size is not None and seen is not None and info.sensor_size != seen:
             return (
-                f'{path}: field sensor_size is {info.sensor_size[1]}x{info.sensor_size[0]}, the '
-                f'stream is {seen[1]}x{seen[0]}'
+                f'{path}: field sensor_size is {info.sensor_size[1]}x{info.sensor_size[0]}, '
+                f'expected {seen[1]}x{seen[0]}, the size of the stream: choose a model of that '
+                'size'
             )
         return ''
 
@@ -306,11 +307,11 @@ class SpikeDepthNode(LifecycleNode):
         loader.start()
 
     def _swap(self, path: str, number: int) -> None:
-        """Load another model beside the running one and take it over between two windows.
+        """Load another model beside the running one and switch to it between two windows.
 
         Args:
             path: The model file; empty: the shipped one.
-            number: Which wish this is; an older one gives way to a newer, and to a clean-up.
+            number: Number of the request; a newer one, or a clean-up, overrides it.
         """
         try:
             estimator = self._load(path)
@@ -337,7 +338,7 @@ class SpikeDepthNode(LifecycleNode):
         if inputs is None or (
             self._ingest is None or self._inference is None or self._estimator is None
         ):
-            idle = diagnostics.Finding('')
+            idle = diagnostics.StatusBuilder('')
             idle.warn('not active')
             array.status = [
                 idle.status(f'{name}: stream', '', {}),
@@ -362,13 +363,13 @@ class SpikeDepthNode(LifecycleNode):
         self._diagnostics.publish(array)
 
     def _several_publishers(self) -> list[str]:
-        """Topics that more than one node publishes, one line each."""
+        """Return the topics with more than one publisher, one line each."""
         topics = ('spikes', 'camera_info', 'depth/image')
         return [text for topic in topics if (text := several_publishers(self, topic))]
 
 
 def main(args: list[str] | None = None) -> int:
-    """Console script ``spike_depth``."""
+    """Run the console script ``spike_depth``; return the exit status."""
     parser = argparse.ArgumentParser(
         prog='spike_depth',
         description='ROS 2 lifecycle node: spike topics in, depth and uncertainty images out.',

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the depth node says on /diagnostics: stream, inference, model (REP 107)."""
+"""Diagnostics of the depth node: stream, inference, model (REP 107)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
-from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest
 
 FAILURES_FOR_ERROR = 5
-"""Predictions that fail in a row before inference is reported as an error."""
+"""Failed predictions in a row from which inference is reported as an error."""
 
 _SEVERITY = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 
 
-class Finding:
-    """The worst level of several findings, and what they say.
+class StatusBuilder:
+    """Builder of a status from warnings and errors.
 
     Args:
-        ok: The message while nothing is wrong.
+        ok: Message without warnings and errors.
     """
 
     def __init__(self, ok: str) -> None:
@@ -38,11 +38,11 @@ class Finding:
         self._texts: list[str] = []
 
     def warn(self, text: str) -> None:
-        """Something to look at."""
+        """Add a warning."""
         self._add(1, text)
 
     def error(self, text: str) -> None:
-        """Something that does not work."""
+        """Add an error."""
         self._add(2, text)
 
     def _add(self, level: int, text: str) -> None:
@@ -52,7 +52,7 @@ class Finding:
     def status(
         self, name: str, hardware_id: str, values: Mapping[str, object]
     ) -> DiagnosticStatus:
-        """The findings as a status with its key-value pairs."""
+        """Build the status, of the worst level, with key-value pairs."""
         return DiagnosticStatus(
             level=_SEVERITY[self._level],
             name=name,
@@ -67,13 +67,13 @@ def _text(value: object) -> str:
 
 
 class Rate:
-    """Events a second between two looks."""
+    """Rate of events between two updates."""
 
     def __init__(self) -> None:
         self._last: tuple[float, int] | None = None
 
     def update(self, count: int) -> tuple[float, int]:
-        """Rate in Hz and number of events since the last look."""
+        """Return rate in Hz and number of events since the last update."""
         now = time.monotonic()
         before, self._last = self._last or (now, count), (now, count)
         new = max(0, count - before[1])
@@ -81,21 +81,21 @@ class Rate:
 
 
 class StreamTask:
-    """Is the stream whole?
+    """Status of the stream: rate and plane accounting.
 
     Args:
-        input_timeout_s: Silence that is an error, seconds.
-        active: Remedies against losses that need not be advised.
+        input_timeout_s: Time without packets that is an error, seconds.
+        active: Remedies against losses that are already in force.
 
     Attributes:
         active: These remedies; they may change with the subscription.
-        incompatible_qos: Why a publisher is not heard; empty if none is incompatible.
+        incompatible_qos: Description of a publisher with incompatible QoS; empty: none.
     """
 
     def __init__(self, input_timeout_s: float, active: ActiveRemedies) -> None:
         self._timeout_s = input_timeout_s
         self.active = active
-        self._account = PlaneAccount()
+        self._accounting = PlaneAccounting()
         self._since = time.monotonic()
         self._received = Rate()
         self._refused = Rate()
@@ -108,47 +108,49 @@ class StreamTask:
         publishers: Sequence[str] = (),
         subscription: Mapping[str, object] | None = None,
     ) -> DiagnosticStatus:
-        """Rate, plane accounting and what is wrong with the input.
+        """Build the status of rate, plane accounting and problems of the input.
 
         Args:
             name: Name of the status.
             ingest: The input.
-            publishers: What is wrong with the publishers of the topics, one line each.
+            publishers: Problems of the publishers of the topics, one line each.
             subscription: Values of the subscription, in front of those of the stream.
         """
-        account = ingest.account()
-        rate, _ = self._received.update(account.received)
-        lost = losses(account, self._account, self.active)
-        self._account = account
+        accounting = ingest.accounting()
+        rate, _ = self._received.update(accounting.received)
+        lost = losses(accounting, self._accounting, self.active)
+        self._accounting = accounting
         _, refused = self._refused.update(ingest.packets_refused.total())
-        finding = Finding('planes arrive')
+        builder = StatusBuilder('planes arrive')
         silent_s = time.monotonic() - (ingest.last_packet_s or self._since)
         if silent_s > self._timeout_s:
-            finding.error(f'no spikes for {silent_s:.1f} s: is the publisher running?')
+            builder.error(f'no spikes for {silent_s:.1f} s: start or restart the publisher')
         if self.incompatible_qos and not rate:
-            finding.error(self.incompatible_qos)
+            builder.error(self.incompatible_qos)
         for text in publishers:
-            finding.warn(text)
+            builder.warn(text)
         for loss in lost:
-            finding.warn(str(loss))
+            builder.warn(str(loss))
         if refused:
-            finding.warn(f'{refused} packets refused')
+            builder.warn(f'{refused} packets refused')
         if ingest.size_problem:
-            finding.error(ingest.size_problem)
+            builder.error(ingest.size_problem)
         if ingest.camera_problem:
-            finding.warn(ingest.camera_problem)
+            builder.warn(ingest.camera_problem)
         if ingest.last_packet_s is not None and not ingest.size_known:
-            finding.warn(UNKNOWN_SIZE)
+            builder.warn(UNKNOWN_SIZE)
         if ingest.ring is not None and ingest.ring.period_ns == 0:
-            finding.warn('plane rate unknown: stamps do not agree yet, or set spike_rate_hz')
+            builder.warn(
+                'plane rate unknown, as stamps do not agree yet: wait, or set spike_rate_hz'
+            )
         if ingest.ring is not None and ingest.ring.stamped_period_ns:
             stamped = 1e9 / ingest.ring.stamped_period_ns
-            finding.warn(f'the stamps say {stamped:.1f} planes/s, spike_rate_hz says otherwise')
-        values = {**(subscription or {}), **_stream_values(rate, account, ingest)}
-        return finding.status(name, ingest.camera.frame_id, values)
+            builder.warn(f'the stamps have {stamped:.1f} planes/s: correct or unset spike_rate_hz')
+        values = {**(subscription or {}), **_stream_values(rate, accounting, ingest)}
+        return builder.status(name, ingest.camera.frame_id, values)
 
 
-def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[str, object]:
+def _stream_values(rate: float, accounting: PlaneAccounting, ingest: Ingest) -> dict[str, object]:
     ring, settings = ingest.ring, ingest.settings
     values: dict[str, object] = {
         'policy': settings.policy,
@@ -157,37 +159,37 @@ def _stream_values(rate: float, account: PlaneAccount, ingest: Ingest) -> dict[s
         'planes_per_s': rate,
         'sensor': str(ring.geometry) if ring is not None else 'unknown',
         'plane_rate_hz': 1e9 / ring.period_ns if ring is not None and ring.period_ns else 0.0,
-        'planes_expected': account.expected,
-        'planes_received': account.received,
-        'planes_lost_in_transport': account.lost_in_transport,
-        'planes_lost_in_queue': account.lost_in_queue,
-        'planes_missed_resubscribing': account.missed_resubscribing,
-        'planes_windowed': account.windowed,
-        'planes_skipped_by_policy': account.skipped_by_policy,
-        'planes_overwritten': account.overwritten,
-        'planes_refused': sum(account.refused.values()),
+        'planes_expected': accounting.expected,
+        'planes_received': accounting.received,
+        'planes_lost_in_transport': accounting.lost_in_transport,
+        'planes_lost_in_queue': accounting.lost_in_queue,
+        'planes_missed_resubscribing': accounting.missed_resubscribing,
+        'planes_windowed': accounting.windowed,
+        'planes_skipped_by_policy': accounting.skipped_by_policy,
+        'planes_overwritten': accounting.overwritten,
+        'planes_refused': sum(accounting.refused.values()),
     }
-    values |= {f'planes_refused_{reason}': n for reason, n in sorted(account.refused.items())}
+    values |= {f'planes_refused_{reason}': n for reason, n in sorted(accounting.refused.items())}
     values |= {
-        'planes_pending': account.pending,
-        'planes_dropped': account.dropped,
-        'gaps': account.gaps,
-        'restarts': account.restarts,
+        'planes_pending': accounting.pending,
+        'planes_dropped': accounting.dropped,
+        'gaps': accounting.gaps,
+        'restarts': accounting.restarts,
         'packets_refused': ingest.packets_refused.total(),
     }
     refused = sorted(ingest.packets_refused.items())
     return values | {f'packets_refused_{reason}': count for reason, count in refused}
 
 
-def read_account(values: Mapping[str, str]) -> PlaneAccount:
+def read_accounting(values: Mapping[str, str]) -> PlaneAccounting:
     """Read the plane accounting from the key-value pairs of a depth node's stream status.
 
     Args:
-        values: Text by key; a counter that is not there is 0.
+        values: Text by key; a missing counter is 0.
     """
-    plain = {field.name for field in dataclasses.fields(PlaneAccount)} - {'refused'}
+    plain = {field.name for field in dataclasses.fields(PlaneAccounting)} - {'refused'}
     keys = {name: name if name in ('gaps', 'restarts') else f'planes_{name}' for name in plain}
-    return PlaneAccount(
+    return PlaneAccounting(
         **{name: read_count(values.get(key, '0')) for name, key in keys.items()},
         refused=read_counts(values, 'planes_refused_'),
     )
@@ -203,7 +205,7 @@ def read_counts(values: Mapping[str, str], prefix: str) -> dict[str, int]:
 
 
 def read_number(text: str) -> float:
-    """Read a value of a status; NaN where it is no number."""
+    """Read a number of a status; NaN if it is not a number."""
     try:
         return float(text)
     except ValueError:
@@ -211,69 +213,69 @@ def read_number(text: str) -> float:
 
 
 def read_count(text: str) -> int:
-    """Read a counter of a status; 0 where it is no count."""
+    """Read a counter of a status; 0 if it is not a counter."""
     number = read_number(text)
     return int(number) if 0 <= number < 2**63 else 0
 
 
 class InferenceTask:
-    """Does depth come out, and how fast?"""
+    """Status of inference: rate, latency and failures."""
 
     def __init__(self) -> None:
         self._windows = Rate()
 
     def status(self, name: str, hardware_id: str, inference: Inference) -> DiagnosticStatus:
-        """Window rate, stage times, age, failures."""
+        """Build the status of window rate, latency, age and failures."""
         rate, _ = self._windows.update(inference.windows)
-        finding = Finding('windows are predicted' if rate else 'idle')
+        builder = StatusBuilder('windows are predicted' if rate else 'idle')
         if inference.failures_in_row >= FAILURES_FOR_ERROR:
-            finding.error(f'{inference.failures_in_row} predictions failed in a row: see the log')
+            builder.error(f'{inference.failures_in_row} predictions failed in a row: see the log')
         elif inference.failures_in_row:
-            finding.warn(f'{inference.failures_in_row} predictions failed')
+            builder.warn(f'{inference.failures_in_row} predictions failed')
         values: dict[str, object] = {
             'windows_per_s': rate,
             'windows_out': inference.windows,
             'windows_failed': inference.failures,
         }
-        for stage, (median, high) in inference.stages.percentiles().items():
+        for stage, (median, high) in inference.latency.percentiles().items():
             values[f'{stage}_ms_p50'] = median
             values[f'{stage}_ms_p99'] = high
-        return finding.status(name, hardware_id, values)
+        return builder.status(name, hardware_id, values)
 
 
 def process_status(name: str) -> DiagnosticStatus:
-    """Return the count of internal errors; a recent one is an error."""
-    finding = Finding('no internal error')
+    """Build the status of internal errors; a recent one is an error."""
+    builder = StatusBuilder('no internal error')
     if INTERNAL_ERRORS.recent:
-        finding.error(
+        builder.error(
             f'{INTERNAL_ERRORS.count} internal errors, the newest: {INTERNAL_ERRORS.newest} '
             '(see the log)'
         )
-    return finding.status(name, '', {'internal_errors': INTERNAL_ERRORS.count})
+    return builder.status(name, '', {'internal_errors': INTERNAL_ERRORS.count})
 
 
 def model_status(
     name: str, hardware_id: str, estimator: DepthEstimator, inference: Inference, swap: str
 ) -> DiagnosticStatus:
-    """Which model runs where, and whether its depth may be read as metres.
+    """Build the status of the model: its file, backend, device and scale.
 
     Args:
         name: Name of the status.
         hardware_id: Frame of the camera.
         estimator: The model.
-        inference: Where its newest prediction is.
-        swap: What went wrong with the newest change of the model; empty if nothing did.
+        inference: Inference with its newest prediction.
+        swap: Error of the newest change of the model; empty: none.
     """
     info = estimator.info
-    finding = Finding('ready')
+    builder = StatusBuilder('ready')
     if swap:
-        finding.error(swap)
+        builder.error(swap)
     if info.stage == 'random':
-        finding.warn('random weights: depth means nothing')
+        builder.warn('the weights are random: depth is meaningless')
     prediction = inference.last
     if prediction is not None:
         for note in prediction.notes:
-            finding.warn(note)
+            builder.warn(note)
     values: dict[str, object] = {
         'checkpoint': estimator.checkpoint or '',
         'weights_sha256': info.weights_sha256,
@@ -286,4 +288,4 @@ def model_status(
     }
     if prediction is not None:
         values['uncertainty_m_median'] = float(np.nanmedian(prediction.uncertainty[::4, ::4]))
-    return finding.status(name, hardware_id, values)
+    return builder.status(name, hardware_id, values)

@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node ``spike_evaluation``: scores what a running depth node publishes, drops included.
+"""Node ``spike_evaluation``: scores the output of a running depth node, drops included.
 
 Subscribes (relative names): ``depth/image``, ``depth/uncertainty``, ``depth/camera_info``,
-``depth/truth`` (32FC1 metres or 16UC1 millimetres) and ``/diagnostics``, from which it learns the
-model and the plane accounting of the depth node in its namespace. Publishes the figures so far as
+``depth/truth`` (32FC1 metres or 16UC1 millimetres) and ``/diagnostics``, the source of the model
+and the plane accounting of the depth node in its namespace. Publishes the metrics so far as
 ``evaluation/abs_rel`` and so on (std_msgs/Float64), and ``/diagnostics``. At its end it writes the
 same files as ``evaluate_bag``. Parameters: ``EVALUATION_PARAMETERS``.
 """
@@ -38,7 +38,7 @@ from spike_depth_ros.evaluation.results import (
     ModelRun,
     Stream,
     control_lines,
-    metrics,
+    metrics_report,
     timing,
     write_json,
 )
@@ -51,7 +51,7 @@ from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.result_files import old_results, replace_results
-from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import (
     METRES,
     FloatImage,
@@ -63,13 +63,13 @@ from spike_depth_ros.stream.decode import (
 QUEUE = 50
 
 MAX_JOINING = 16
-"""Windows whose images have not all arrived."""
+"""Windows that wait for the rest of their images at most."""
 
-PUBLISHED_FIGURES = ('abs_rel', 'rmse', 'delta1', 'ause', 'interval_coverage', 'flicker')
+PUBLISHED_METRICS = ('abs_rel', 'rmse', 'delta1', 'ause', 'interval_coverage', 'flicker')
 
 EVALUATION_PARAMETERS = (
     Parameter('out', '', 'Folder for metrics.json, windows.csv, report.html; empty: no files.'),
-    Parameter('checkpoint', '', 'Model file; empty: the one that the depth node names.'),
+    Parameter('checkpoint', '', 'Model file; empty: the one of the depth node.'),
     Parameter(
         'match_within_ms',
         0.0,
@@ -81,8 +81,8 @@ EVALUATION_PARAMETERS = (
     Parameter(
         'protocol',
         '',
-        'bicross: Garg crop, cap 80 m, not aligned, mean over images; empty: crop, cap_m, '
-        'alignment and mean say it.',
+        'bicross: Garg crop, cap 80 m, not aligned, mean over images; empty: by crop, cap_m, '
+        'alignment and mean.',
         choices=('', 'bicross'),
     ),
     Parameter(
@@ -98,7 +98,7 @@ EVALUATION_PARAMETERS = (
     Parameter(
         'mean',
         'pixels',
-        'What figures are a mean over: pixels, images.',
+        'What metrics are a mean over: pixels, images.',
         choices=('pixels', 'images'),
     ),
 )
@@ -106,33 +106,33 @@ EVALUATION_PARAMETERS = (
 
 @dataclasses.dataclass
 class DepthNode:
-    """What the depth node says of itself on /diagnostics: key -> value of each status."""
+    """Diagnostics of the depth node: key -> value of each status."""
 
     stream: dict[str, str] = dataclasses.field(default_factory=dict)
     inference: dict[str, str] = dataclasses.field(default_factory=dict)
     model: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def hear(self, status: DiagnosticStatus, namespace: str) -> None:
-        """Take a status in, if it is of the depth node in this namespace."""
+    def update(self, status: DiagnosticStatus, namespace: str) -> None:
+        """Store a status, if it is of the depth node in this namespace."""
         name, _, task = status.name.rpartition(': ')
         if task in ('stream', 'inference', 'model') and name.rpartition('/')[0] == namespace:
             setattr(self, task, {pair.key: pair.value for pair in status.values})
 
-    def account(self) -> PlaneAccount:
-        """The plane accounting."""
-        return diagnostics.read_account(self.stream)
+    def accounting(self) -> PlaneAccounting:
+        """Return the plane accounting."""
+        return diagnostics.read_accounting(self.stream)
 
     def packets_refused(self) -> dict[str, int]:
-        """Packets whose planes could not be counted, by reason."""
+        """Return the packets whose planes could not be counted, by reason."""
         return diagnostics.read_counts(self.stream, 'packets_refused_')
 
     def hop(self) -> int:
-        """Planes between the starts of windows; 0 where the node takes the newest."""
+        """Return the planes between the starts of windows; 0 with policy ``latest``."""
         every = self.stream.get('policy') == 'every'
         return self._count('hop_planes') if every else 0
 
     def times_ms(self) -> dict[str, tuple[float, float]]:
-        """Median and 99th percentile of each stage."""
+        """Return median and 99th percentile of each stage, milliseconds."""
         stages = [key.removesuffix('_ms_p50') for key in self.inference if key.endswith('_p50')]
         return {
             stage: (self._milliseconds(f'{stage}_ms_p50'), self._milliseconds(f'{stage}_ms_p99'))
@@ -140,12 +140,12 @@ class DepthNode:
         }
 
     def plane_rate_hz(self) -> float:
-        """Plane rate in Hz; 0 while it is not known."""
+        """Return the plane rate, Hz; 0: not yet known."""
         rate = diagnostics.read_number(self.stream.get('plane_rate_hz', '0'))
         return rate if math.isfinite(rate) else 0.0
 
     def window(self) -> int:
-        """Planes of a window; 0 while it is not known."""
+        """Return the planes of a window; 0: not yet known."""
         return self._count('window_planes')
 
     def _milliseconds(self, key: str) -> float:
@@ -156,7 +156,7 @@ class DepthNode:
 
 
 class EvaluationNode(Node):
-    """Wiring of topics to :class:`LiveScores`, and of its figures to topics and files."""
+    """Node that connects topics to :class:`LiveScores`, and its metrics to topics and files."""
 
     def __init__(self) -> None:
         super().__init__('spike_evaluation')
@@ -164,13 +164,13 @@ class EvaluationNode(Node):
         try:
             read = parameters.values(self, EVALUATION_PARAMETERS)
             self._out = Path(read['out']) if read['out'] else None
-            self._growing: tempfile.TemporaryDirectory[str] | None = None
+            self._partial: tempfile.TemporaryDirectory[str] | None = None
             model = read['checkpoint']
             self._info = load_info(find_checkpoint(model)) if model else None
             if self._out is not None:
                 self._out.mkdir(parents=True, exist_ok=True)
-                # windows.csv grows here; earlier results stay until the new ones are complete.
-                self._growing = tempfile.TemporaryDirectory(prefix='.incomplete_', dir=self._out)
+                # Holds windows.csv; earlier results stay until the new ones are complete.
+                self._partial = tempfile.TemporaryDirectory(prefix='.incomplete_', dir=self._out)
             cap = read['cap_m'] or None
             protocol = Protocol(read['crop'], cap, read['alignment'])
             published = read['protocol'] == 'bicross'
@@ -178,7 +178,7 @@ class EvaluationNode(Node):
                 PUBLISHED if published else protocol,
                 'images' if published else read['mean'],
                 round(1e6 * read['match_within_ms']),
-                Path(self._growing.name) if self._growing is not None else None,
+                Path(self._partial.name) if self._partial is not None else None,
             )
         except (ValueError, OSError) as error:
             raise process.UserError(str(error)) from error
@@ -205,11 +205,11 @@ class EvaluationNode(Node):
         subscribe(Image, 'depth/uncertainty', self._on_uncertainty, qos)
         if self._out is not None:  # only the report shows pictures
             subscribe(Image, 'spikes/image', self._on_preview, qos)
-        # Last: who waits for a subscriber to the truth finds the others there.
+        # Last: a player that waits for this subscriber then finds the others, too.
         subscribe(Image, 'depth/truth', self._on_truth, qos)
-        self._figures = {
+        self._metrics = {
             name: self.create_publisher(Float64, f'evaluation/{name}', 10)
-            for name in PUBLISHED_FIGURES
+            for name in PUBLISHED_METRICS
         }
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(1.0, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -217,7 +217,7 @@ class EvaluationNode(Node):
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         namespace = self.get_namespace().strip('/')
         for status in msg.status:
-            self._depth_node.hear(status, namespace)
+            self._depth_node.update(status, namespace)
         checkpoint = self._depth_node.model.get('checkpoint', '')
         if self._live.info is None and checkpoint not in ('', self._refused_checkpoint):
             try:
@@ -243,14 +243,14 @@ class EvaluationNode(Node):
         self._join(msg, 'preview', grey_values)
 
     def _join(self, msg: Image, field: str, read: Callable[[Image], npt.NDArray[Any]]) -> None:
-        """Bring the images of a window together; what lacks one for long is given up."""
+        """Join the images of a window; discard windows that lack one for long."""
         stamp = stamp_ns(msg.header.stamp)
         images = self._joining.get(stamp, {})
         try:
             image = read(msg)
             pair = [images.get(name, image) for name in ('depth', 'uncertainty')]
             if field != 'preview' and pair[0].shape != pair[1].shape:
-                raise PacketError('depth and uncertainty are of different sizes')
+                raise PacketError('depth and uncertainty differ in size; expected the same')
         except (ValueError, TypeError) as error:
             self._refused += 1
             self._refusal = f'{field}: {error}'
@@ -270,7 +270,7 @@ class EvaluationNode(Node):
             self._unjoined += 'depth' in oldest
 
     def _refuse_several_publishers(self) -> None:
-        """End where more than one node publishes what is scored: the scores would mean nothing.
+        """End if more than one node publishes a scored topic, as scores would be meaningless.
 
         Raises:
             UserError: More than one node publishes a topic.
@@ -282,74 +282,76 @@ class EvaluationNode(Node):
 
     def _publish(self) -> None:
         self._refuse_several_publishers()
-        figures = self._live.figures()
-        for name, publisher in self._figures.items():
-            if math.isfinite(figures.get(name, math.nan)):
-                publisher.publish(Float64(data=figures[name]))
+        metrics = self._live.metrics()
+        for name, publisher in self._metrics.items():
+            if math.isfinite(metrics.get(name, math.nan)):
+                publisher.publish(Float64(data=metrics[name]))
         array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
         name = self.get_fully_qualified_name().lstrip('/')
         array.status = [
-            self._status(f'{name}: evaluation', figures),
+            self._status(f'{name}: evaluation', metrics),
             diagnostics.process_status(f'{name}: process'),
         ]
         self._diagnostics.publish(array)
 
-    def _status(self, name: str, figures: dict[str, float]) -> DiagnosticStatus:
-        live, account = self._live, self._live.truths.account
+    def _status(self, name: str, metrics: dict[str, float]) -> DiagnosticStatus:
+        live, accounting = self._live, self._live.truths.accounting
         rate, _ = self._windows.update(live.windows)
-        finding = diagnostics.Finding('windows are scored')
+        builder = diagnostics.StatusBuilder('windows are scored')
         if live.info is None:
-            finding.warn('the model is not known yet: is the depth node running?')
+            builder.warn('the model is not known yet: start the depth node')
         elif not live.windows:
-            finding.warn('no depth yet')
-        if account.received and not account.used and account.unmatched:
-            near = (account.nearest_ns or 0) / 1e6
-            finding.warn(f'no truth near a window; the nearest {near:.3g} ms away: other clock?')
+            builder.warn('no depth yet')
+        if accounting.received and not accounting.used and accounting.unmatched:
+            near = (accounting.nearest_ns or 0) / 1e6
+            builder.warn(
+                f'no truth near a window; the nearest {near:.3g} ms away: use one clock for both'
+            )
         if self._refused:
-            finding.warn(f'{self._refused} images refused, the newest: {self._refusal}')
+            builder.warn(f'{self._refused} images refused, the newest: {self._refusal}')
         if live.problem:
-            finding.warn(live.problem)
+            builder.warn(live.problem)
         if live.late:
-            finding.warn(f'{live.late} windows scored before their truth came')
+            builder.warn(f'{live.late} windows scored before their truth arrived')
         if live.left_out:
-            finding.warn(f'{live.left_out} windows not scored: this machine does not keep up')
+            builder.warn(f'{live.left_out} windows not scored: this machine does not keep up')
         values: dict[str, object] = {
             'windows_per_s': rate,
             'windows': live.windows,
-            'windows_with_truth': account.used,
+            'windows_with_truth': accounting.used,
             'windows_incomplete': self._unjoined,
             'images_refused': self._refused,
             'windows_left_out': live.left_out,
-            'truth_received': account.received,
-            'truth_unmatched': account.unmatched,
+            'truth_received': accounting.received,
+            'truth_unmatched': accounting.unmatched,
             'truth_within_ms': live.truths.within_ns / 1e6,
-            'planes_dropped': self._depth_node.account().dropped,
-            **{name: value for name, value in figures.items() if math.isfinite(value)},
+            'planes_dropped': self._depth_node.accounting().dropped,
+            **{name: value for name, value in metrics.items() if math.isfinite(value)},
         }
-        return finding.status(name, '', values)
+        return builder.status(name, '', values)
 
     def close(self) -> None:
-        """Score what waits and write the files."""
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not tear a file
+        """Score the waiting windows and write the files."""
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not interrupt writing
             signal.signal(number, signal.SIG_IGN)
         self._live.finish()
-        if self._out is None or self._growing is None:
+        if self._out is None or self._partial is None:
             return
-        with self._growing as grown:
+        with self._partial as partial:
             if self._refused_run or self._live.scores is None or self._info is None:
-                self._keep_earlier(self._out)
+                self._report_no_results(self._out)
             else:
-                self._write(self._out, Path(grown), self._live.scores, self._info)
+                self._write(self._out, Path(partial), self._live.scores, self._info)
 
-    def _keep_earlier(self, out: Path) -> None:
-        """Print why there are no new results."""
+    def _report_no_results(self, out: Path) -> None:
+        """Print the reason for missing results."""
         if not self._refused_run:
-            print('spike_evaluation: not one window came: no report', file=sys.stderr)
+            print('spike_evaluation: no window arrived: no report', file=sys.stderr)
         if old_results(out, RESULTS):
             print(f'spike_evaluation: the earlier results in {out} are kept', file=sys.stderr)
 
-    def _write(self, out: Path, grown: Path, scores: Scores, info: DepthInfo) -> None:
-        """Replace the earlier results, and print the main figures.
+    def _write(self, out: Path, partial: Path, scores: Scores, info: DepthInfo) -> None:
+        """Replace the earlier results, and print the main metrics.
 
         Raises:
             OSError: A file cannot be written.
@@ -357,9 +359,9 @@ class EvaluationNode(Node):
         stream, run = self._stream(), self._run(scores, info)
         seconds = (self.get_clock().now().nanoseconds - self._started_ns) / 1e9
         with replace_results(out, RESULTS) as folder:
-            for file in grown.iterdir():
+            for file in partial.iterdir():
                 file.replace(folder / file.name)
-            write_json(folder / 'metrics.json', metrics(stream, [run]))
+            write_json(folder / 'metrics.json', metrics_report(stream, [run]))
             write_json(folder / 'timing.json', timing([run], seconds))
             (folder / 'report.html').write_text(render(stream, [run]), encoding='utf-8')
         headline = run.scores.errors.headline(run.scores.mean)
@@ -372,32 +374,32 @@ class EvaluationNode(Node):
         print(f'spike_evaluation: report: {out / "report.html"}', flush=True)
 
     def _stream(self) -> Stream:
-        heard, live = self._depth_node, self._live
+        node, live = self._depth_node, self._live
         texts = [live.problem] if live.problem else []
         if live.late:
-            texts.append(f'windows scored before their truth came: {live.late}')
+            texts.append(f'windows scored before their truth arrived: {live.late}')
         if live.left_out:
             texts.append(f'windows not scored, as scoring did not keep up: {live.left_out}')
         if self._unjoined:
-            texts.append(f'depth images that came without their other images: {self._unjoined}')
+            texts.append(f'depth images without their other images: {self._unjoined}')
         if self._refused:
             texts.append(f'images refused: {self._refused}, the newest: {self._refusal}')
-        account = heard.account()
+        accounting = node.accounting()
         slower = 'play the recording more slowly (speed:=0.5)'
-        texts += map(str, losses(account, PlaneAccount(), ActiveRemedies.here(True, slower)))
+        texts += map(str, losses(accounting, PlaneAccounting(), ActiveRemedies.here(True, slower)))
         topic = self.resolve_topic_name('depth/image')
         return Stream(
             source=topic,
             mode='live',
             topics={'depth': topic, 'truth': self.resolve_topic_name('depth/truth')},
-            window=heard.window(),
-            hop=heard.hop(),
-            plane_rate_hz=heard.plane_rate_hz(),
+            window=node.window(),
+            hop=node.hop(),
+            plane_rate_hz=node.plane_rate_hz(),
             windows=live.windows,
-            account=account,
-            packets_refused=heard.packets_refused(),
+            accounting=accounting,
+            packets_refused=node.packets_refused(),
             gaps=[],
-            truth=live.truths.account,
+            truth=live.truths.accounting,
             warnings=texts,
         )
 
@@ -416,7 +418,7 @@ class EvaluationNode(Node):
 
 
 def depth_values(msg: Image) -> FloatImage:
-    """Return a depth or uncertainty image; unlike in a truth, 0 is a value of an uncertainty.
+    """Read a depth or uncertainty image, metres; unlike in a truth, 0 is a valid uncertainty.
 
     Raises:
         PacketError: Another encoding, or a size that does not fit the data.
@@ -426,7 +428,7 @@ def depth_values(msg: Image) -> FloatImage:
 
 
 def grey_values(msg: Image) -> npt.NDArray[np.uint8]:
-    """Return a preview of spikes.
+    """Read a preview of spikes, ``[H, W]`` uint8.
 
     Raises:
         ValueError: Another encoding, or a size that does not fit the data.
@@ -437,7 +439,7 @@ def grey_values(msg: Image) -> npt.NDArray[np.uint8]:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Console script ``spike_evaluation``."""
+    """Run the console script ``spike_evaluation``; return the exit status."""
     parser = argparse.ArgumentParser(
         prog='spike_evaluation',
         description='ROS 2 node: scores published depth against true depth while it runs.',

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A node that reads what other nodes offer: topics, messages, parameters, services."""
+"""Node that reads topics, messages, parameters and services of other nodes."""
 
 from __future__ import annotations
 
@@ -24,31 +24,29 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from spike_depth_ros.nodes.process import UserError
 
 POLL_S = 0.05
-"""Time between two looks at the graph while nothing arrives."""
+"""Time between two checks of the graph while nothing arrives, seconds."""
 
 SETTLE_S = 0.3
-"""Pause between finding a service and calling it: a response to a client that the other side has
-not found yet is lost."""
+"""Pause between finding a service and calling it, seconds: a response to a client that the server
+has not discovered yet is lost."""
 
 REPEAT_S = 3.0
-"""Time, at least, after which a request that changes nothing is sent again."""
+"""Shortest time after which a request without side effects is repeated, seconds."""
 
-NOTHING_KNOWN = (
-    'none is known here: are ROS_DOMAIN_ID and the DDS profile those of the other nodes?'
-)
+NOTHING_KNOWN = 'none is known here: use the ROS_DOMAIN_ID and the DDS profile of the other nodes'
 
 HIDDEN = '_spike_inspect_'
-"""Beginning of the names of these nodes."""
+"""Prefix of the names of these nodes."""
 
 ANY_PUBLISHER = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-"""Matches every publisher, and asks none to send again what was lost."""
+"""QoS that matches every publisher, without retransmission."""
 
 KEPT_MESSAGES = QoSProfile(
     depth=10,
     reliability=QoSReliabilityPolicy.RELIABLE,
     durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
 )
-"""Asks for what was sent before, too, of publishers that keep it."""
+"""QoS that also requests earlier messages, of publishers that keep them."""
 
 
 class Graph(Node):
@@ -72,7 +70,7 @@ class Graph(Node):
         """Handle callbacks until a condition holds.
 
         Returns:
-            Whether it came to hold in that time.
+            True if it holds, False after the timeout.
 
         Raises:
             UserError: The process was asked to end.
@@ -88,7 +86,7 @@ class Graph(Node):
         raise UserError
 
     def spin_for(self, seconds: float) -> None:
-        """Handle callbacks for a while."""
+        """Handle callbacks for some seconds."""
         self.wait_until(lambda: False, seconds)
 
     # Topics
@@ -132,12 +130,12 @@ class Graph(Node):
         return topic, str(self.publishers(topic)[0].topic_type)
 
     def messages(self, topic: str, kind: str, timeout_s: float) -> Iterator[Any]:
-        """Yield the messages of a topic as they arrive, and those that its publishers kept.
+        """Yield the messages of a topic, also earlier ones that its publishers kept.
 
         Args:
             topic: Its full name.
             kind: Its type.
-            timeout_s: How long to wait for each.
+            timeout_s: Longest wait for each, seconds.
 
         Raises:
             UserError: None arrived in that time, or the type is not installed.
@@ -198,17 +196,17 @@ class Graph(Node):
         Args:
             kind: Class of the service.
             service: Its name.
-            request: What to send.
+            request: The request.
             timeout_s: Longest wait for the service, and for its response.
-            repeat: Whether the request changes nothing, and is sent again without a response.
+            repeat: Repeat the request without a response; it must have no side effects.
 
         Raises:
-            UserError: It is not there, or does not answer.
+            UserError: The service is missing, or does not respond.
         """
         client = self.create_client(kind, service)
         try:
             if not self.wait_until(client.service_is_ready, timeout_s):
-                raise UserError(f'no service {service}: only lifecycle nodes have it')
+                raise UserError(f'no service {service}; expected a lifecycle node')
             self.wait_until(lambda: False, SETTLE_S)
             tries = max(int(timeout_s / REPEAT_S), 1) if repeat else 1
             for _ in range(tries):
@@ -244,7 +242,7 @@ def message_class(kind: str) -> Any:
 
 
 def printable(text: str) -> str:
-    """Replace what would control the terminal: names and texts come from other nodes."""
+    """Replace unprintable characters by spaces, as texts come from other nodes."""
     return ''.join(sign if sign.isprintable() else ' ' for sign in text)
 
 

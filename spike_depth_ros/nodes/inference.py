@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the ring of planes to published depth: the node's slow side, in a thread of its own."""
+"""Inference thread of the depth node: from the ring of planes to published depth."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 
 IDLE_S = 0.05
-"""How often to look again when there is no stream yet, or no subscriber."""
+"""Time between two checks without a stream or a subscriber, seconds."""
 
 
 class Outputs(Protocol):
-    """Where predictions go."""
+    """Publishers of predictions."""
 
     def alive(self) -> bool:
-        """Whether anything can still be published."""
+        """Return True while messages can be published."""
 
     def depth_wanted(self) -> bool:
-        """Whether anybody subscribes to depth or uncertainty."""
+        """Return True if depth or uncertainty have a subscriber."""
 
     def preview_wanted(self) -> bool:
-        """Whether anybody subscribes to the preview."""
+        """Return True if the preview has a subscriber."""
 
     def publish_depth(self, window: Window, prediction: Prediction) -> None:
         """Publish depth, its camera and uncertainty."""
@@ -40,23 +40,27 @@ class Outputs(Protocol):
         """Publish the preview."""
 
     def age_ms(self, window: Window) -> float:
-        """Time since the window's last plane, by the node's clock."""
+        """Return the time since the window's last plane by the node's clock, milliseconds."""
 
 
-class Stages:
-    """The newest durations of each stage in milliseconds."""
+class LatencyStats:
+    """Newest durations of each stage, milliseconds.
+
+    Args:
+        newest: Number of durations that are kept for each stage.
+    """
 
     def __init__(self, newest: int = 500) -> None:
         self._newest = newest
         self._times: dict[str, collections.deque[float]] = {}
 
     def add(self, stage: str, milliseconds: float) -> None:
-        """Note one duration."""
+        """Add one duration."""
         times = self._times.setdefault(stage, collections.deque(maxlen=self._newest))
         times.append(milliseconds)
 
     def percentiles(self) -> dict[str, tuple[float, float]]:
-        """Median and 99th percentile of each stage."""
+        """Return median and 99th percentile of each stage, milliseconds."""
         copied = {stage: list(times) for stage, times in list(self._times.items())}
         return {stage: _median_and_p99(times) for stage, times in copied.items()}
 
@@ -67,23 +71,23 @@ def _median_and_p99(times: list[float]) -> tuple[float, float]:
 
 
 class Inference(threading.Thread):
-    """Takes windows while somebody subscribes, predicts, publishes.
+    """Thread that takes windows while there is a subscriber, predicts and publishes.
 
-    A prediction that fails is counted and reported, and the next window is tried.
+    A failed prediction is counted and reported, and the thread goes on with the next window.
 
     Args:
         estimator: The model; see :meth:`replace`.
-        ingest: Where windows come from.
-        outputs: Where results go.
-        warn: Called with a kind and a text when something is wrong.
+        ingest: Source of windows.
+        outputs: Publishers of the results.
+        warn: Called with kind and text of each warning.
         prepare: Called once in the thread before its first window.
 
     Attributes:
         estimator: The model in use.
         windows: Windows predicted and published.
         failures: Windows whose prediction failed.
-        failures_in_row: Of these, the ones since the last success.
-        stages: Durations of predict and publish, and the age at publication, ms.
+        failures_in_row: Failures since the last success.
+        latency: Durations of predict and publish, and the age at publication, ms.
         last: The newest prediction; None before it.
     """
 
@@ -100,7 +104,7 @@ class Inference(threading.Thread):
         self.windows = 0
         self.failures = 0
         self.failures_in_row = 0
-        self.stages = Stages()
+        self.latency = LatencyStats()
         self.last: Prediction | None = None
         self._ingest = ingest
         self._outputs = outputs
@@ -110,18 +114,18 @@ class Inference(threading.Thread):
         self._between_windows = threading.Lock()
 
     def stop(self) -> None:
-        """End the thread after the window in hand."""
+        """End the thread after the current window."""
         self._stopping.set()
         if self.is_alive():
             self.join()
 
     def replace(self, estimator: DepthEstimator) -> None:
-        """Take another model from the next window on; the old one is then free to be closed."""
+        """Use another model from the next window on; the old one may then be closed."""
         with self._between_windows:
             self.estimator = estimator
 
     def run(self) -> None:
-        """Work until stopped."""
+        """Handle windows until :meth:`stop`."""
         self._prepare()
         while not self._stopping.is_set():
             try:
@@ -168,9 +172,9 @@ class Inference(threading.Thread):
             prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
         predicted = time.perf_counter()
         self._outputs.publish_depth(window, prediction)
-        self.stages.add('predict', 1e3 * (predicted - started))
-        self.stages.add('publish', 1e3 * (time.perf_counter() - predicted))
-        self.stages.add('age', self._outputs.age_ms(window))
+        self.latency.add('predict', 1e3 * (predicted - started))
+        self.latency.add('publish', 1e3 * (time.perf_counter() - predicted))
+        self.latency.add('age', self._outputs.age_ms(window))
         self.windows += 1
         self.failures_in_row = 0
         self.last = prediction

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``spike_inspect``: topics, messages, parameters and states without ``ros2``."""
+"""Command ``spike_inspect``: topics, messages, parameters and states without ``ros2``."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from spike_depth_ros.nodes.process import UserError
 
 TRANSITIONS = ('configure', 'activate', 'deactivate', 'cleanup', 'shutdown')
 TRANSITION_S = 60.0
-"""A transition is waited for at least this long: configuring loads a model."""
+"""Shortest timeout of a transition, seconds: configuring loads a model."""
 
 
 def set_parameter(graph: Graph, options: argparse.Namespace) -> int:
-    """Set a parameter of a node, or print why it was refused."""
+    """Set a parameter of a node, or print the reason of its refusal."""
     node = graph.find_node(options.node, options.timeout)
     value = parameter_value(options.value)
     client = graph.parameter_client(node, options.timeout)
@@ -54,7 +54,7 @@ def parameter_value(text: str) -> ParameterValue:
     """Parse the value of a parameter as YAML.
 
     Raises:
-        UserError: It is nothing that a parameter holds.
+        UserError: The value is not of a parameter's types.
     """
     try:
         value = get_parameter_value(text)
@@ -126,7 +126,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='spike_inspect',
         description='Look at running ROS 2 nodes where the ros2 command line tools are not '
-        'installed. It sees the nodes of its own ROS_DOMAIN_ID and DDS profile.',
+        'installed. It finds the nodes of its own ROS_DOMAIN_ID and DDS profile.',
     )
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
 
@@ -143,7 +143,7 @@ def argument_parser() -> argparse.ArgumentParser:
             type=positive,
             default=5.0,
             metavar='S',
-            help='how long to wait for what is not there. Default: 5',
+            help='longest wait, seconds. Default: 5',
         )
         return command.add_argument
 
@@ -171,11 +171,11 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Console script ``spike_inspect``."""
+    """Run the console script ``spike_inspect``; return the exit status."""
     given = sys.argv if args is None else args
     options = argument_parser().parse_args(process.own_arguments(given))
     if options.function is shared_memory.show:
-        return shared_memory.show(options)  # without DDS, which may lack that very memory
+        return shared_memory.show(options)  # without DDS, which needs that memory
     return process.run(Graph, given, lambda graph: options.function(graph, options))
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What ``spike_inspect`` prints of topics: their rates, their messages, images, diagnostics."""
+"""Topic commands of ``spike_inspect``: rates, messages, images, diagnostics."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES
 
 LONGEST = 32
-"""Elements of an array that are printed."""
+"""Elements of an array that are printed at most."""
 
 IMAGE = 'sensor_msgs/msg/Image'
 GREY = ('mono8', '8UC1')
@@ -52,10 +52,10 @@ LEVELS = {
 
 
 class RateMeter:
-    """Rate of a topic's messages, from the first to the last one received.
+    """Meter of the rate of a topic's messages, from the first to the last received.
 
     Args:
-        graph: Subscribes.
+        graph: Node that subscribes.
         topic: Full name of the topic.
         kind: Its type.
     """
@@ -122,7 +122,7 @@ def echo(graph: Graph, options: argparse.Namespace) -> int:
 
 
 def plain(value: Any) -> Any:
-    """Convert a message to dictionaries, lists and numbers; what is long is shortened."""
+    """Convert a message to dictionaries, lists and numbers; long arrays are shortened."""
     if hasattr(value, 'get_fields_and_field_types'):
         return {name: plain(getattr(value, name)) for name in value.get_fields_and_field_types()}
     if isinstance(value, bytes):  # ROS has this for a single byte
@@ -166,9 +166,9 @@ def save(graph: Graph, options: argparse.Namespace) -> int:
 
 
 def png_pixels(pixels: npt.NDArray[Any], encoding: str) -> npt.NDArray[Any]:
-    """Convert an image to what a grey PNG holds: metres to millimetres of 16 bit, others as is.
+    """Convert an image to the values of a grey PNG: metres to 16-bit millimetres, others as is.
 
-    NaN and -Inf become 0; +Inf, and what is beyond the range, 65535.
+    NaN and -Inf become 0; +Inf, and values beyond the range, 65535.
 
     Raises:
         UserError: The encoding has no such PNG.
@@ -213,7 +213,7 @@ def _diagnostics_table(statuses: Iterable[DiagnosticStatus]) -> Table:
 
 
 def _console() -> Console:
-    """Return a console; where the output is no terminal, lines are as long as they need be."""
+    """Return a console; lines are not wrapped if the output is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 10_000)
 
 
@@ -231,7 +231,7 @@ def _table(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes lists of plain values in one line."""
+    """YAML dumper that writes lists of plain values in one line."""
 
 
 def _represent_list(dumper: yaml.SafeDumper, values: list[Any]) -> yaml.Node:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions that nothing handled: logged and counted, and the node goes on."""
+"""Logging and counting of unhandled exceptions in callbacks and threads."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from rclpy.executors import Executor
 from rclpy.node import Node
 
 LOG_EVERY_S = 5.0
-"""Exceptions from the same line are logged at most this often; all are counted."""
+"""Shortest time between logged exceptions of one line, seconds; all are counted."""
 
 RECENT_S = 60.0
-"""How long an exception makes a node's diagnostics an error."""
+"""Time for which an exception makes a node's diagnostics an error, seconds."""
 
 PAUSE_S = 0.1
-"""Pause after an exception: what fails each time must not take a core."""
+"""Pause after an exception, seconds, so that repeated failures do not take a core."""
 
 
 class InternalErrors:
-    """Count of exceptions in callbacks and threads, which ought not to be.
+    """Counter and log of unhandled exceptions.
 
     Attributes:
-        count: All of them.
-        newest: Type and text of the newest; empty before it.
-        log: Called with the traceback of each that is logged.
+        count: Number of exceptions.
+        newest: Type and text of the newest; empty before the first.
+        log: Called with the traceback of each logged one.
     """
 
     def __init__(self) -> None:
@@ -47,15 +47,15 @@ class InternalErrors:
 
     @property
     def recent(self) -> bool:
-        """Whether the newest is less than :data:`RECENT_S` old."""
+        """True if the newest is less than :data:`RECENT_S` old."""
         return self.count > 0 and time.monotonic() - self._newest_s < RECENT_S
 
     def add(self, error: BaseException, where: str) -> None:
-        """Count an exception, and log it.
+        """Count an exception and log it.
 
         Args:
             error: The exception, with its traceback.
-            where: What raised it, for the log.
+            where: Place of the exception, for the log.
         """
         frames = traceback.extract_tb(error.__traceback__)
         place = (where, frames[-1].filename, frames[-1].lineno) if frames else (where,)
@@ -73,15 +73,15 @@ class InternalErrors:
 
 
 INTERNAL_ERRORS = InternalErrors()
-"""Those of this process, which has one node."""
+"""Errors of this process, which has one node."""
 
 
-def keep_spinning(executor: Executor, ends: tuple[type[Exception], ...]) -> None:
-    """Let an executor count exceptions of callbacks instead of raising them.
+def guard_executor(executor: Executor, ends: tuple[type[Exception], ...]) -> None:
+    """Make an executor count exceptions of callbacks instead of raising them.
 
     Args:
         executor: The executor.
-        ends: Exceptions that end the process on purpose, and are raised.
+        ends: Exceptions that are raised, as they end the process on purpose.
     """
     spin_once = executor.spin_once
 
@@ -92,15 +92,15 @@ def keep_spinning(executor: Executor, ends: tuple[type[Exception], ...]) -> None
             raise
         except Exception as error:
             if not rclpy.ok(context=executor.context):
-                raise  # entities vanish beneath a callback at shutdown
+                raise  # entities are destroyed during a callback at shutdown
             INTERNAL_ERRORS.add(error, 'a callback')
             time.sleep(PAUSE_S)
 
     executor.spin_once = guarded
 
 
-def keep_answering(node: Node) -> None:
-    """Let the services of a node answer where their callback raises: a client waits for it."""
+def guard_services(node: Node) -> None:
+    """Make the services of a node respond also if their callback raises."""
     for service in node.services:
         service.callback = functools.partial(_answer, service.callback)
 
@@ -121,7 +121,7 @@ def _answer(callback: Callable[[Any, Any], Any], request: Any, response: Any) ->
         return callback(request, response)
     except Exception as error:
         INTERNAL_ERRORS.add(error, f'the service {type(request).__qualname__}')
-        # Other responses say by their defaults that nothing was done.
+        # The defaults of other responses mean that nothing was done.
         refused = SetParametersResult(reason=f'internal error: {INTERNAL_ERRORS.newest}')
         if isinstance(response, SetParameters.Response):
             response.results = [refused for _ in request.parameters]

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the launch files share: checks before anything is started, and how a launch ends."""
+"""Common parts of launch files: checks before the start, and the end of a launch."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Arguments: TypeAlias = Mapping[str, tuple[Any, str]]
 """Default and description of each launch argument, by its name."""
 
 RESPAWN_AFTER_S = 2.0
-"""Pause before a node that died is started again."""
+"""Pause before a node is restarted, seconds."""
 
 REFUSED = 1
-"""Exit status of a node that said why it cannot go on, such as a wrong setting."""
+"""Exit status of a node with a user's error, such as a wrong setting."""
 
 
 def declare(arguments: Arguments, *required: DeclareLaunchArgument) -> list[Action]:
-    """Return the actions that declare launch arguments, and warn of given ones that are unknown.
+    """Return the actions that declare launch arguments, and warn of unknown ones.
 
     Args:
-        arguments: Those with a default.
-        required: Those without one.
+        arguments: Arguments with a default.
+        required: Arguments without a default.
     """
     declared = [
         *required,
@@ -59,10 +59,10 @@ def _warn_of_unknown(context: LaunchContext, known: Collection[str]) -> list[Act
 
 
 def is_true(context: LaunchContext, name: str) -> bool:
-    """Tell whether a launch argument is ``true`` or ``1``.
+    """Return True if a launch argument is ``true`` or ``1``.
 
     Raises:
-        RuntimeError: It is neither that nor ``false`` or ``0``.
+        RuntimeError: It is not ``true``, ``1``, ``false`` or ``0``.
     """
     value = context.launch_configurations[name].lower()
     if value not in ('true', '1', 'false', '0'):
@@ -71,7 +71,7 @@ def is_true(context: LaunchContext, name: str) -> bool:
 
 
 def missing(packages: Iterable[str]) -> list[str]:
-    """Return those of some ROS packages that are not installed."""
+    """Return the ROS packages that are not installed."""
     absent = []
     for package in packages:
         try:
@@ -85,10 +85,10 @@ def require_packages(wanted: Mapping[str, Iterable[str]]) -> None:
     """Check the ROS packages that launch arguments need.
 
     Args:
-        wanted: Packages by the argument that asks for them, such as ``rviz:=true``.
+        wanted: Packages by the argument that needs them, such as ``rviz:=true``.
 
     Raises:
-        RuntimeError: Names all that are not installed, and how to install them.
+        RuntimeError: Packages are not installed; the message has the command.
     """
     for argument, packages in wanted.items():
         absent = missing(packages)
@@ -104,7 +104,7 @@ def require_file(argument: str, path: str) -> None:
     """Check a file or folder that a launch argument names.
 
     Raises:
-        RuntimeError: There is none.
+        RuntimeError: The file does not exist.
     """
     if not Path(path).exists():
         raise RuntimeError(f'{argument}:={path}: no such file; expected an existing one')
@@ -116,8 +116,8 @@ def end_with(process: Action, after_s: float = 0.0) -> OnProcessExit:
     A process that fails makes the launch fail.
 
     Args:
-        process: What others need, or wait for.
-        after_s: Seconds that the others go on after a process that did not fail.
+        process: The process.
+        after_s: Seconds from the end of a process that did not fail to the end of the launch.
     """
 
     def end(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
@@ -131,14 +131,13 @@ def end_with(process: Action, after_s: float = 0.0) -> OnProcessExit:
 
 
 def respawn_with(process: Action, again: Callable[[], list[Action]]) -> OnProcessExit:
-    """Return the handler that starts a process again when a signal or an error ended it.
+    """Return the handler that restarts a process after a signal or an error.
 
-    A process that ended by itself, or was refused for its settings, would be so again: that ends
-    the launch.
+    A process that ended by itself, or for its settings, ends the launch, as it would end again.
 
     Args:
         process: The process.
-        again: Makes the actions that start it, and handle its end.
+        again: Function that makes the actions that start it and handle its end.
     """
 
     def respawn(event: ProcessExited, context: LaunchContext) -> list[Action] | None:
@@ -155,5 +154,5 @@ def respawn_with(process: Action, again: Callable[[], list[Action]]) -> OnProces
 def _raise_failed(event: ProcessExited) -> None:
     if event.returncode:
         raise RuntimeError(
-            f'{event.process_name} ended with status {event.returncode}: its last line says why'
+            f'{event.process_name} ended with status {event.returncode}: see its last line'
         )

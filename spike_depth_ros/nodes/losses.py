@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a stream lost planes, in words, with the remedy that is not yet in force."""
+"""Descriptions of lost planes, with the remedy that is not yet in force."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.accounting import PlaneAccounting
 
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-"""Environment variables that give Fast DDS a profile."""
+"""Environment variables of Fast DDS with the path of a profile."""
 
 
 class ActiveRemedies(NamedTuple):
-    """Remedies that are in force already and need not be advised.
+    """Remedies that are already in force.
 
     Attributes:
-        reliable: The subscriber asks for reliable transport.
-        profile: A DDS profile is set, ours or the user's own.
-        slower: How the stream can be played more slowly; empty where it comes from a camera.
+        reliable: The subscriber requests reliable transport.
+        profile: A DDS profile is set, of this package or of the user.
+        slower: Advice to play the stream more slowly; empty for a camera.
     """
 
     reliable: bool
@@ -29,7 +29,7 @@ class ActiveRemedies(NamedTuple):
 
     @classmethod
     def here(cls, reliable: bool, slower: str = '') -> ActiveRemedies:
-        """Take what the environment of this process says about the profile."""
+        """Make the remedies of this process, with the profile of its environment."""
         return cls(reliable, any(os.environ.get(name) for name in PROFILE_VARIABLES), slower)
 
 
@@ -37,9 +37,9 @@ class Loss(NamedTuple):
     """Planes that were lost in one place.
 
     Attributes:
-        planes: How many.
-        where: Where, as part of a sentence.
-        remedy: What helps, as an imperative.
+        planes: Number of planes.
+        where: Place of the loss, as part of a sentence.
+        remedy: Remedy, as an imperative.
     """
 
     planes: int
@@ -50,36 +50,38 @@ class Loss(NamedTuple):
         return f'{self.planes} planes {self.where}: {self.remedy}'
 
 
-def losses(account: PlaneAccount, before: PlaneAccount, active: ActiveRemedies) -> list[Loss]:
-    """List what was lost between two snapshots of one stream's account.
+def losses(
+    accounting: PlaneAccounting, before: PlaneAccounting, active: ActiveRemedies
+) -> list[Loss]:
+    """List the losses between two snapshots of a stream's accounting.
 
     Args:
-        account: The newer snapshot.
-        before: The older one; ``PlaneAccount()`` for all since the beginning.
-        active: Remedies not to be advised.
+        accounting: Newer snapshot.
+        before: Older snapshot; ``PlaneAccounting()`` for all since the beginning.
+        active: Remedies in force, which are not advised.
 
     Returns:
-        An entry for each place that lost planes.
+        An entry for each place of a loss.
     """
-    refused = _difference(account.refused, before.refused)
+    refused = _difference(accounting.refused, before.refused)
     found = [
         Loss(
-            account.lost_in_transport - before.lost_in_transport,
+            accounting.lost_in_transport - before.lost_in_transport,
             'lost before the queue of this node (driver, DDS or network)',
             _remedy_of_transport(active),
         ),
         Loss(
-            account.lost_in_queue - before.lost_in_queue,
-            'lost in the queue of this node, which could not take them in time',
+            accounting.lost_in_queue - before.lost_in_queue,
+            'lost in the queue of this node, which was not read in time',
             _free_the_machine(active, 'raise spikes.queue_packets for short stalls'),
         ),
         Loss(
-            account.missed_resubscribing - before.missed_resubscribing,
-            'missed while this node subscribed anew, as reliable as the publisher now is',
+            accounting.missed_resubscribing - before.missed_resubscribing,
+            'missed while this node subscribed again with the reliability of the publisher',
             'set spikes.reliability to what the publisher always offers',
         ),
         Loss(
-            account.overwritten - before.overwritten,
+            accounting.overwritten - before.overwritten,
             'overwritten in the ring before inference reached them (policy every)',
             'a larger hop, a GPU or policy latest'
             + (f', or {active.slower}' if active.slower else ''),
@@ -98,7 +100,7 @@ def _remedy_of_transport(active: ActiveRemedies) -> str:
         return 'ask for reliable transport at both ends (spikes.reliability)'
     if not active.profile:
         return 'set the DDS profile at both ends (docs/reliability.md)'
-    return _free_the_machine(active, 'see whether the publisher itself is behind')
+    return _free_the_machine(active, 'check that the publisher keeps its rate')
 
 
 def _free_the_machine(active: ActiveRemedies, otherwise: str) -> str:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Node parameters as a table: name, default, range, meaning, and whether they may change live."""
+"""Tables of node parameters: name, default, range, description, changes at run time."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Parameter:
     Attributes:
         name: Its name.
         default: Its default; its type is the parameter's type.
-        description: What it means, with its unit.
+        description: Its meaning, with its unit.
         low: Smallest value, for numbers.
         high: Largest value, for numbers.
         choices: Allowed values, for text; empty allows any.
-        live: It may change while the node runs; others are read when the node is configured.
+        live: True: it may change while the node runs; False: it is read at configuration.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Parameter:
     live: bool = False
 
     def descriptor(self) -> ParameterDescriptor:
-        """The descriptor that ``ros2 param describe`` shows."""
+        """Return the descriptor for ``ros2 param describe``."""
         descriptor = ParameterDescriptor(description=self.description)
         if self.choices:
             descriptor.additional_constraints = 'one of: ' + ', '.join(self.choices)
@@ -61,9 +61,11 @@ class Parameter:
         return descriptor
 
     def refusal(self, value: Any, configured: bool) -> str | None:
-        """Why a value is refused, or None; types and ranges are rclpy's part."""
+        """Return the reason to refuse a value, or None; rclpy checks types and ranges."""
         if self.choices and value not in self.choices:
-            return printable(f'{self.name}: {value!r} is none of {", ".join(self.choices)}')
+            return printable(
+                f'{self.name} is {value!r}; expected one of {", ".join(self.choices)}'
+            )
         if configured and not self.live:
             return (
                 f'{self.name} is read when the node is configured and cannot change while it '
@@ -154,7 +156,7 @@ DEPTH_PARAMETERS = (
 
 
 def help_text(table: Sequence[Parameter]) -> str:
-    """The table for ``--help``, a line or two for each parameter."""
+    """Return the table for ``--help``, two lines for each parameter."""
     lines = ['parameters (set with --ros-args -p NAME:=VALUE, or a YAML file):']
     for row in table:
         limits = f', {row.low:g} to {row.high:g}' if row.low is not None else ''
@@ -166,7 +168,7 @@ def help_text(table: Sequence[Parameter]) -> str:
 
 
 def declare(node: LifecycleNode, table: Sequence[Parameter]) -> None:
-    """Declare a table's parameters on a node, and warn of unknown ones that were given.
+    """Declare a table's parameters on a node and warn of unknown ones.
 
     Raises:
         UserError: A value given at start has the wrong type or range.
@@ -183,9 +185,9 @@ def declare(node: LifecycleNode, table: Sequence[Parameter]) -> None:
 
 
 def warn_of_unknown(node: Node) -> None:
-    """Warn of parameters given at start that the node does not have, with the nearest name.
+    """Warn of unknown parameters given at start, with the nearest name.
 
-    QoS overrides are declared with their topics, later.
+    QoS overrides are declared later, with their topics.
     """
     known = list(node.get_parameters_by_prefix(''))
     for name in sorted(given_at_start(node) - set(known)):
@@ -199,16 +201,16 @@ def warn_of_unknown(node: Node) -> None:
 
 
 def given_at_start(node: Node) -> set[str]:
-    """Return the names of the parameters that command line or files give a node."""
-    # Overrides that no parameter has taken have no public name in rclpy.
+    """Return the names of a node's parameters on the command line or in files."""
+    # Unused overrides have no public name in rclpy.
     return set(getattr(node, '_parameter_overrides', {}))
 
 
 def values(node: LifecycleNode, table: Sequence[Parameter]) -> dict[str, Any]:
-    """The current values of a table's parameters by name.
+    """Return the current values of a table's parameters by name.
 
     Raises:
-        ValueError: A text is none of the allowed ones.
+        ValueError: A text is not one of the choices.
     """
     read = {row.name: node.get_parameter(row.name).value for row in table}
     for row in table:
@@ -220,7 +222,7 @@ def values(node: LifecycleNode, table: Sequence[Parameter]) -> dict[str, Any]:
 def review(
     table: Sequence[Parameter], changes: Sequence[RosParameter], configured: bool
 ) -> SetParametersResult:
-    """Whether a change of parameters is allowed; a refusal names the reason."""
+    """Check a change of parameters; a refusal has its reason."""
     rows = {row.name: row for row in table}
     for change in changes:
         if change.name in rows:

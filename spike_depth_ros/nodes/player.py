@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node ``spike_player``: a recording, a bag or a pipe becomes a live spike topic."""
+"""Node ``spike_player``: publishes a recording, a bag or a pipe as a live spike topic."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from spike_depth_ros.stream.vidar import TruncatedError
 EVENTS_EVERY_S = 0.5
 WARN_EVERY_S = 5.0
 LATE_S = 0.5
-"""Behind the clock by this much, the player says that it cannot keep the rate."""
+"""Delay from which the player warns that it cannot keep the rate, seconds."""
 
 
 class SpikePlayer(Node):
-    """Publishes ``spikes`` and ``camera_info``.
+    """Node that publishes ``spikes`` and ``camera_info``.
 
     Args:
         options: The parsed command line.
@@ -71,7 +71,7 @@ class SpikePlayer(Node):
         )
 
     def play(self) -> int:
-        """Publish the whole stream at its rate; the exit status."""
+        """Publish the whole stream at its rate; return the exit status."""
         shared_memory.warn(self.get_logger().warning)
         self._wait_for_subscriber()
         if self._source.pipe is not None:
@@ -95,23 +95,23 @@ class SpikePlayer(Node):
         return 1 if problem else 0
 
     def _publish_when_due(self, packet: Packet) -> None:
-        """Publish a packet once its last plane has been seen, as a camera would."""
+        """Publish a packet at the time of its last plane, as a camera would."""
         stamp_ns = self.first_stamp_ns + packet.start_ns
         chunk = SpikeChunk(packet.data, self._geometry, stamp_ns)
         message = spikes_msg(chunk, self._camera.header.frame_id)
         self._wait_until_due(packet.end_ns)
         if not rclpy.ok():
             return
-        if self._now_and_then('camera_info', CAMERA_INFO_EVERY_S):
+        if self._is_due('camera_info', CAMERA_INFO_EVERY_S):
             self._publish_camera_info(stamp_ns)
         self._publisher.publish(message)
         self.planes_sent += len(packet.data)
         self.packets_sent += 1
-        if self._now_and_then('events', EVENTS_EVERY_S):
+        if self._is_due('events', EVENTS_EVERY_S):
             rclpy.spin_once(self, timeout_sec=0.0)
 
     def _publish_truth(self, truth: TrueDepth) -> None:
-        """Publish true depth at its place in the bag, its stamp moved as those of the planes."""
+        """Publish true depth in the order of the bag, with the time offset of the planes."""
         assert self._truth_publisher is not None
         header = Header(
             stamp=stamp_msg(self.first_stamp_ns + truth.at_ns),
@@ -120,7 +120,7 @@ class SpikePlayer(Node):
         self._truth_publisher.publish(image_msg(truth.message, header))
 
     def _wait_until_due(self, since_start_ns: int) -> None:
-        """Sleep until so much of the stream has passed since the start, by the speed."""
+        """Sleep until a time of the stream, at the speed of playback."""
         speed = self._options.speed
         if not speed:
             return
@@ -128,14 +128,14 @@ class SpikePlayer(Node):
         while (wait_s := due_s - time.monotonic()) > 0 and rclpy.ok():
             time.sleep(min(wait_s, 0.2))
         self.behind_s = max(self.behind_s, -wait_s)
-        if -wait_s > LATE_S and self._now_and_then('late', WARN_EVERY_S):
+        if -wait_s > LATE_S and self._is_due('late', WARN_EVERY_S):
             self.get_logger().warning(
                 f'{-wait_s:.1f} s behind: this machine or the source does not reach '
                 f'{self._source.rate_hz * speed:.0f} planes/s'
             )
 
-    def _now_and_then(self, what: str, every_s: float) -> bool:
-        """Whether something is due again."""
+    def _is_due(self, what: str, every_s: float) -> bool:
+        """Return True, at most once in ``every_s`` seconds for each ``what``."""
         now = time.monotonic()
         if now < self._next_s.get(what, 0.0):
             return False
@@ -143,7 +143,7 @@ class SpikePlayer(Node):
         return True
 
     def _wait_for_subscriber(self) -> None:
-        """Nothing is lost at the start of a short recording."""
+        """Wait for subscribers, so that the start of a short recording is not lost."""
         until = time.monotonic() + self._options.wait
         wanted = [self._publisher]
         if self._options.with_truth and self._truth_publisher is not None:
@@ -160,11 +160,11 @@ class SpikePlayer(Node):
         while rclpy.ok() and not complete() and time.monotonic() < until:
             rclpy.spin_once(self, timeout_sec=0.05)
         if self._options.wait and not complete() and rclpy.ok():
-            self.get_logger().warning('nobody subscribes; playing all the same')
+            self.get_logger().warning('no subscriber; playing without one')
         self._topics.settle(until, self._publish_camera_info)
 
     def _wait_for_writer(self, pipe: WaitingPipe) -> None:
-        """The stream begins with its first bytes, whenever they come."""
+        """Wait for the first bytes of a pipe, which begin the stream."""
         ready = pipe.ready()
         if not ready and rclpy.ok():
             name = 'standard input' if self._options.source == '-' else self._options.source
@@ -194,7 +194,7 @@ class SpikePlayer(Node):
                 self.get_logger().error(problem)
 
     def _write_report(self, took_s: float) -> None:
-        """Tell a waiting program when the stream began, and in the end what was sent."""
+        """Write the report: the time of the first plane and, at the end, the sent planes."""
         path: Path | None = self._options.report
         if path is None:
             return
@@ -221,7 +221,7 @@ def _check_report(path: Path | None) -> None:
 
 
 def argument_parser() -> argparse.ArgumentParser:
-    """The command line of ``spike_player``."""
+    """Return the parser of ``spike_player``'s command line."""
     parser = argparse.ArgumentParser(
         prog='spike_player',
         description='Publish a recorded or piped spike stream as ROS 2 topics spikes and '
@@ -318,7 +318,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Console script ``spike_player``."""
+    """Run the console script ``spike_player``; return the exit status."""
     given = sys.argv if args is None else args
     options = argument_parser().parse_args(process.own_arguments(given))
     return process.run(lambda: SpikePlayer(options), given, SpikePlayer.play)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the player plays: a recording, a pipe or a bag, as packets with their times."""
+"""Sources of the player: a recording, a pipe or a bag, as packets with their times."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from spike_depth_ros.stream.recording import (
 NANOSECONDS = 1_000_000_000
 
 MAX_JUMP_S = 10
-"""Between packets of a bag; a wrong stamp would keep the player waiting, for years maybe."""
+"""Largest step between stamps of a bag, seconds, as the player waits for each stamp."""
 
 PLANES_PER_PACKET = 40
 FRAME_ID = 'spike_camera_optical_frame'
 
 
 class PlaneClock:
-    """Time of each plane by counting: exact for any rate, so that stamps never drift.
+    """Time of each plane by exact counting, so that stamps do not drift.
 
     Args:
         rate_hz: Planes a second.
@@ -53,17 +53,17 @@ class PlaneClock:
         self._period = NANOSECONDS / fractions.Fraction(rate_hz).limit_denominator(1_000_000)
 
     def since_start_ns(self, plane: int) -> int:
-        """Nanoseconds from plane 0 to ``plane``, rounded down."""
+        """Return the nanoseconds from plane 0 to ``plane``, rounded down."""
         return int(plane * self._period)
 
 
 class Packet(NamedTuple):
-    """Planes that are sent in one message.
+    """Planes of one message.
 
     Attributes:
-        data: Packed planes.
-        start_ns: Time of the first plane, since that of the stream's first plane.
-        end_ns: When the last plane has been seen.
+        data: Packed planes, ``[planes, height, row_bytes]`` uint8.
+        start_ns: Time of the first plane since the stream's first plane, nanoseconds.
+        end_ns: End of the last plane, likewise.
     """
 
     data: PackedPlanes
@@ -72,11 +72,11 @@ class Packet(NamedTuple):
 
 
 class TrueDepth(NamedTuple):
-    """A true depth image of a bag.
+    """True depth image of a bag.
 
     Attributes:
-        message: The message that holds it.
-        at_ns: Its time, since that of the stream's first plane.
+        message: Its message.
+        at_ns: Its time since the stream's first plane, nanoseconds.
     """
 
     message: ImageMessage
@@ -85,16 +85,16 @@ class TrueDepth(NamedTuple):
 
 @dataclasses.dataclass
 class Source:
-    """What the user named.
+    """Opened source of planes.
 
     Attributes:
-        items: Packets, and true depth between them, in the order to send.
+        items: Packets and true depth, in the order to send.
         geometry: Sensor size and bit order.
         rate_hz: Planes a second.
-        camera: The camera; its frame is that of all messages.
-        pipe: Where the planes come from one; None: a file.
-        has_truth: Whether there may be true depth among the items.
-        damage: What could not be read so far, one line each.
+        camera: Camera info; its frame is that of all messages.
+        pipe: The pipe; None: a file or bag.
+        has_truth: True if items may be true depth.
+        damage: Parts that could not be read so far, one line each.
     """
 
     items: Iterator[Packet | TrueDepth]
@@ -107,11 +107,11 @@ class Source:
 
 
 def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
-    """Open what the command line names.
+    """Open the source on the command line.
 
     Args:
         options: The parsed command line.
-        keep_going: Asked while a pipe has nothing; False ends its packets.
+        keep_going: Called while a pipe has no bytes; False ends its packets.
 
     Raises:
         process.UserError: It cannot be played.
@@ -138,7 +138,7 @@ def open_source(options: argparse.Namespace, keep_going: Callable[[], bool]) -> 
 
 
 def _given_camera(options: argparse.Namespace, geometry: Geometry) -> CameraInfo:
-    """The camera that the command line gives in place of the recording's own."""
+    """Return the camera info of the command line, which replaces the recording's."""
     width, height = geometry.width, geometry.height
     if options.camera_info:
         return camera_info_from_yaml(options.camera_info, width, height)
@@ -169,7 +169,7 @@ def _open_file(path: Path, options: argparse.Namespace) -> Source:
 def _open_pipe(options: argparse.Namespace, keep_going: Callable[[], bool]) -> Source:
     if options.size is None:
         raise process.UserError(
-            'a pipe does not tell its sensor size; give --size, for example --size 400x250'
+            'the sensor size of a pipe is unknown; give it, for example --size 400x250'
         )
     width, height = options.size
     geometry = Geometry(height, width, options.bit_order)
@@ -190,13 +190,13 @@ def _open_pipe(options: argparse.Namespace, keep_going: Callable[[], bool]) -> S
 
 def _unknown_rate(options: argparse.Namespace) -> process.UserError:
     return process.UserError(
-        f'{options.source}: the recording does not tell its plane rate; give it, for example '
+        f'{options.source}: the plane rate is not in the recording; give it, for example '
         '--rate 20000'
     )
 
 
 def _counted(blocks: Iterable[PackedPlanes], rate_hz: float) -> Iterator[Packet]:
-    """Blocks with the times that counting their planes gives."""
+    """Yield blocks as packets, with times from the count of planes."""
     clock, planes = PlaneClock(rate_hz), 0
     for block in blocks:
         start_ns = clock.since_start_ns(planes)
@@ -205,7 +205,7 @@ def _counted(blocks: Iterable[PackedPlanes], rate_hz: float) -> Iterator[Packet]
 
 
 def _limited(items: Iterator[Packet | TrueDepth], planes: int) -> Iterator[Packet | TrueDepth]:
-    """The items up to a number of planes; the last packet is cut."""
+    """Yield the items up to a number of planes; the last packet is cut."""
     for item in items:
         if isinstance(item, Packet):
             share = min(planes, len(item.data))
@@ -221,17 +221,18 @@ def _limited(items: Iterator[Packet | TrueDepth], planes: int) -> Iterator[Packe
 
 def _open_bag(path: Path, options: argparse.Namespace) -> Source:
     try:
-        # Only here: a player of files runs without rosbags.
+        # Imported here: files are played without rosbags.
         from spike_depth_ros.bags.bag import Bag, BagError
         from spike_depth_ros.evaluation.lockstep import choose_topics
     except ImportError as error:
         raise process.UserError(
-            f'{path}: {error.name} is missing, which bags are read with: pip install rosbags'
+            f'{path}: reading bags needs {error.name}, which is missing: pip install rosbags'
         ) from error
     for name, given in (('rate', options.rate), ('planes-per-packet', options.planes_per_packet)):
         if given:
             raise process.UserError(
-                f'{path}: packets of a bag are played as they were recorded: leave out --{name} '
+                f'{path}: --{name} does not apply to a bag, whose packets are played as recorded: '
+                'leave it out '
                 '(--speed makes them slower or faster)'
             )
     try:
@@ -253,23 +254,23 @@ def _open_bag(path: Path, options: argparse.Namespace) -> Source:
 
 
 def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> CameraInfo:
-    """The first camera_info of a bag; an uncalibrated camera where it has none."""
+    """Return the first camera_info of a bag; an uncalibrated one if there is none."""
     from spike_depth_ros.bags.bag import CAMERA_INFO, decode
 
     first = next(bag.messages([topic]), None) if topic is not None else None
     if first is None:
         if options.size is None:
             raise process.UserError(
-                f'{bag.path}: has no camera_info, which would tell the sensor size; give it, for '
-                'example --size 400x250'
+                f'{bag.path}: has no camera_info, so that the sensor size is unknown; give it, '
+                'for example --size 400x250'
             )
         return camera_info_from_matrix(None, *options.size)
     message = decode(first.data, CAMERA_INFO)
     found = (message.width, message.height)
     if options.size not in (None, found):
         raise process.UserError(
-            f'{bag.path}: its camera_info says {found[0]}x{found[1]}, but '
-            f'{options.size[0]}x{options.size[1]} was asked for'
+            f'{bag.path}: its camera_info has {found[0]}x{found[1]}; expected '
+            f'{options.size[0]}x{options.size[1]} as given: leave out --size'
         )
     return CameraInfo(
         height=message.height,
@@ -285,10 +286,10 @@ def _bag_camera(bag: Any, topic: str | None, options: argparse.Namespace) -> Cam
 
 
 class _BagStream:
-    """Packets and true depth of a bag, their times counted from the first plane's stamp.
+    """Packets and true depth of a bag, with times since the first plane.
 
     Raises:
-        process.UserError: There are no two packets that tell the plane rate.
+        process.UserError: The bag has no two packets to compute the plane rate from.
     """
 
     def __init__(self, bag: Any, topics: Any, size: tuple[int, int]) -> None:
@@ -300,7 +301,7 @@ class _BagStream:
         if first is None or second is None:
             raise process.UserError(
                 f'{bag.path}: topic {topics.spikes} has fewer than two packets: expected at least '
-                'two, whose stamps tell the plane rate'
+                'two, whose stamps give the plane rate'
             )
         try:
             chunk = chunk_from_msg(first, *size)
@@ -319,7 +320,7 @@ class _BagStream:
         self.period_ns = max(1.0, step_ns / chunk.planes)
 
     def items(self, loop: bool) -> Iterator[Packet | TrueDepth]:
-        """What the bag holds, in its order; with ``loop`` again and again, times going on."""
+        """Yield the items of the bag in order; with ``loop`` repeatedly, with continued times."""
         offset_ns = 0
         while True:
             end_ns = offset_ns
@@ -364,7 +365,7 @@ class _BagStream:
             yield Packet(chunk.data, at_ns, at_ns + round(chunk.planes * self.period_ns))
 
     def _message(self, entry: Any) -> Any:
-        """The image that an entry of the bag holds; None where there is none."""
+        """Decode the image of a bag's entry; None without an entry, or if it is damaged."""
         from spike_depth_ros.bags.bag import IMAGE, BagError, decode
 
         try:

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How every process of ours starts and ends.
+"""Start and end of the processes of this package.
 
-A process that dies without closing DDS leaves its shared-memory segments behind, and with large
-segments /dev/shm fills up; so each way out leads through the same clean shutdown.
+A process that ends without closing DDS leaves its shared-memory segments behind, which fill
+/dev/shm. Every exit therefore takes the same clean shutdown.
 """
 
 from __future__ import annotations
@@ -29,18 +29,17 @@ from spike_depth_ros.nodes import internal_errors, shared_memory
 
 SHARED_MEMORY = shared_memory.FOLDER
 SEGMENT_BYTES = 268_435_456
-"""Shared memory of one publishing process under our DDS profiles (config/dds)."""
+"""Shared memory of one publishing process with the profiles of config/dds, bytes."""
 
 QUEUE_PACKETS = 512
 """Packets in the queues of publishers and subscribers of spikes: a second of 20 kHz in packets of
 40 planes, 256 MB of 400x250."""
 
 PACKET_BYTES = 500_000
-"""Bytes of a packet of 40 planes of 400x250, for which queues are made."""
+"""Bytes of a packet of 40 planes of 400x250, for the size of queues."""
 
 LOWER_PRIORITY = 2
-"""Steps of niceness by which inference gives way to what takes packets. docs/performance.md has
-what other steps cost."""
+"""Steps of niceness of inference below ingest; docs/performance.md compares other steps."""
 
 NodeT = TypeVar('NodeT', bound=Node)
 ResultT = TypeVar('ResultT')
@@ -50,10 +49,10 @@ _KEPT_BYTES = 32 * 1024 * 1024  # glibc takes no more than this as its mmap thre
 
 
 def keep_freed_memory() -> None:
-    """Let malloc keep the memory of large messages.
+    """Make malloc keep the memory of large messages.
 
-    By default each message of half a megabyte is mapped from the kernel, page-faulted and
-    unmapped again, which costs a subscriber three times its CPU time.
+    By default each message of half a megabyte is mapped from the kernel, page-faulted and unmapped
+    again, which takes a subscriber three times its CPU time.
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:  # glibc only
@@ -65,16 +64,16 @@ def keep_freed_memory() -> None:
 def dds_environment(
     profile: Path, publishers: int, folder: Path = SHARED_MEMORY
 ) -> tuple[dict[str, str], list[str]]:
-    """Environment variables that give a process our DDS profile, and what to warn about.
+    """Return the environment variables of the DDS profile, and warnings.
 
     Args:
         profile: The Fast DDS profile.
-        publishers: How many processes will publish, each with a segment of its own.
-        folder: Where shared memory is mounted.
+        publishers: Number of publishing processes, each with a segment.
+        folder: Mount point of shared memory.
 
     Returns:
-        The variables (none of ours where the user has set a profile or where shared memory is too
-        small: then stock transports are used), and warnings, one line each.
+        The variables and warnings, one line each. There is no profile among the variables if the
+        user has set one, or if shared memory is too small: stock transports are used then.
     """
     given = os.environ.get('FASTRTPS_DEFAULT_PROFILES_FILE') or os.environ.get(
         'FASTDDS_DEFAULT_PROFILES_FILE'
@@ -91,7 +90,7 @@ def dds_environment(
         free = 0
     if free < needed:
         warnings.append(
-            f'{folder} has {free / 1e6:.0f} MB free, our DDS profile wants {needed / 1e6:.0f} MB: '
+            f'{folder} has {free / 1e6:.0f} MB free, the DDS profile needs {needed / 1e6:.0f} MB: '
             'stock DDS transports are used and packets may be lost (docker run --shm-size=2g)'
         )
         return {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, warnings
@@ -103,20 +102,20 @@ def queue_depth(
     folder: Path = SHARED_MEMORY,
     memory: Path = Path('/proc/meminfo'),
 ) -> tuple[int, str]:
-    """Bound a queue of packets by what this machine has room for.
+    """Limit a queue of packets by the memory of this machine.
 
-    Packets wait in the memory of their process; through shared memory no more of them can arrive
+    Packets wait in the memory of their process. Through shared memory no more of them can arrive
     at once than it holds.
 
     Args:
-        packets: Packets wanted.
-        folder: Where shared memory is mounted.
+        packets: Requested number of packets.
+        folder: Mount point of shared memory.
         memory: The kernel's table of memory.
 
     Returns:
-        Packets that the queue may hold, at least 16 and at most ``packets``: their bytes are at
-        most those of shared memory and a quarter of the memory available. And a warning of one
-        line where these are fewer than wanted; else an empty text.
+        Number of packets, 16 to ``packets``, whose bytes are at most those of shared memory and a
+        quarter of the available memory; and a warning of one line if it is less than requested,
+        else an empty text.
     """
     rooms = []
     with contextlib.suppress(OSError):
@@ -135,28 +134,28 @@ def queue_depth(
 
 
 def lower_priority(warn: Callable[[str], object]) -> None:
-    """Lower the priority of the calling thread and of all that it will start.
+    """Lower the priority of the calling thread and of threads that it starts.
 
     Args:
-        warn: Called with one line where that is not permitted; nothing else changes then.
+        warn: Called with one line if that is not permitted.
     """
     thread = threading.get_native_id()
     try:
-        # On Linux the niceness is a thread's own, whatever POSIX says.
+        # On Linux, unlike POSIX, each thread has its own niceness.
         now = os.getpriority(os.PRIO_PROCESS, thread)
         os.setpriority(os.PRIO_PROCESS, thread, now + LOWER_PRIORITY)
     except OSError as error:
         warn(
-            f'inference keeps the priority of what takes packets ({error.strerror}): planes may '
-            'be lost when this machine is busy'
+            f'inference has the priority of ingest ({error.strerror}): planes may be lost when '
+            'this machine is busy'
         )
 
 
 def at_lower_priority(function: Callable[[], ResultT], warn: Callable[[str], object]) -> ResultT:
-    """Call a function in a thread of lower priority, which threads that it starts inherit.
+    """Call a function in a thread of lower priority, inherited by threads that it starts.
 
     Args:
-        function: What to call; its exceptions are raised here.
+        function: The function; its exceptions are raised here.
         warn: See :func:`lower_priority`.
     """
     with concurrent.futures.ThreadPoolExecutor(
@@ -166,7 +165,7 @@ def at_lower_priority(function: Callable[[], ResultT], warn: Callable[[str], obj
 
 
 def shared_file(name: str) -> Path:
-    """A launch or configuration file, wherever this package is installed.
+    """Find a launch or configuration file of the installed package.
 
     Args:
         name: Its path in the repository, such as ``config/dds/loopback.xml``.
@@ -187,12 +186,12 @@ def shared_file(name: str) -> Path:
 
 
 def asset(name: str) -> Path:
-    """A file that ships inside the package, such as ``office.npz``."""
+    """Return the path of a file among the package's assets, such as ``office.npz``."""
     return Path(__file__).parents[1] / 'assets' / name
 
 
 def spin(node: Node) -> int:
-    """Handle the node's callbacks until the process is asked to end."""
+    """Handle the node's callbacks until the process is requested to end."""
     rclpy.spin(node)
     return 0
 
@@ -202,25 +201,25 @@ def run(
     args: Sequence[str] | None = None,
     work: Callable[[NodeT], int] = spin,
 ) -> int:
-    """Run one node, then close it down.
+    """Run one node, then shut it down.
 
-    Exceptions of its callbacks and threads are logged and counted, and it goes on.
+    Exceptions of its callbacks and threads are logged and counted, and the node goes on.
 
     Args:
         make_node: Makes the node; it may have ``close()``, called before it is destroyed.
-        args: Command line with the ROS arguments; None takes the process's.
-        work: What the process does with the node; its result is the exit status.
+        args: Command line with the ROS arguments; None: that of the process.
+        work: Called with the node; returns the exit status.
 
     Returns:
         The exit status: of ``work``, 0 after an interrupt or a requested shutdown, 1 if the node
-        could not be made or could not go on (one line says why).
+        could not be made or could not go on (the reason is printed in one line).
     """
     keep_freed_memory()
     # A closed terminal must not leave shared memory behind either.
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     rclpy.init(args=list(sys.argv if args is None else args))
     # The executor of rclpy.spin and rclpy.spin_once.
-    internal_errors.keep_spinning(
+    internal_errors.guard_executor(
         rclpy.get_global_executor(), ends=(ExternalShutdownException, UserError)
     )
     internal_errors.count_failed_threads()
@@ -228,20 +227,20 @@ def run(
     try:
         node = make_node()
         internal_errors.INTERNAL_ERRORS.log = node.get_logger().error
-        internal_errors.keep_answering(node)
+        internal_errors.guard_services(node)
         return work(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     except UserError as error:
         if not rclpy.ok():
-            return 0  # interrupted: what was going on could not but fail
+            return 0  # interrupted: the error is its consequence
         if str(error):
             print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
         return 1
     except RuntimeError:
         if rclpy.ok():
             raise
-        return 0  # interrupted: rclpy shut down beneath whatever was going on
+        return 0  # interrupted: rclpy was shut down meanwhile
     finally:
         if node is not None:
             getattr(node, 'close', lambda: None)()
@@ -255,10 +254,10 @@ def run(
 
 
 def own_arguments(command_line: Sequence[str]) -> list[str]:
-    """The arguments that are ours, without the program's name and the ROS ones.
+    """Return the arguments without the program's name and the ROS arguments.
 
     Raises:
-        SystemExit: The ROS arguments are malformed; one line says so.
+        SystemExit: The ROS arguments are malformed.
     """
     try:
         return list(remove_ros_args(list(command_line))[1:])
@@ -268,4 +267,4 @@ def own_arguments(command_line: Sequence[str]) -> list[str]:
 
 
 class UserError(Exception):
-    """Something the user can mend; the message is all they need, empty if it was logged."""
+    """Error that the user can fix; the message is one line, empty if it was logged."""

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Shared memory that killed processes left behind, and ``spike_inspect shared-memory`` to free it.
+"""Detection and removal of shared memory of killed processes (``spike_inspect shared-memory``).
 
 Fast DDS keeps a segment per publishing process and small ports in ``/dev/shm``. Each has a file
 beside it (``_el``, ``_sl``) that its owner locks with ``flock``, and the kernel unlocks when the
@@ -23,40 +23,40 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path('/dev/shm')
-"""Where Linux mounts shared memory."""
+"""Mount point of shared memory on Linux."""
 
 FREE_COMMAND = 'spike_inspect shared-memory --free'
 
 NEW_S = 1.0
-"""Files younger than this are taken as in use: their owner may not have locked them yet."""
+"""Age below which files count as in use, seconds: their owner may not have locked them yet."""
 
 _NAME = re.compile(r'(?:sem\.)?(fastrtps_(?:port\d+|[0-9a-f]{16}))(?:_el|_sl|_mutex)?')
 _LOCKS = ('_el', '_sl')
 
 
-def left_behind(folder: Path = FOLDER, ports: bool = True) -> dict[str, list[Path]]:
-    """Return the files of Fast DDS that no living process uses, by their segment or port.
+def stale_files(folder: Path = FOLDER, ports: bool = True) -> dict[str, list[Path]]:
+    """Return the files of Fast DDS that no process uses, by their segment or port.
 
-    Files of other users are left out. Of a port, mappings are seen in this process's own PID
-    namespace alone.
+    Files of other users are left out. Mappings of a port are found only in this process's PID
+    namespace.
 
     Args:
-        folder: Where shared memory is mounted.
-        ports: Whether to look at ports too. Each is locked for an instant, in which a process
-            that starts could not take it up.
+        folder: Mount point of shared memory.
+        ports: Include ports. Each is locked for an instant, in which a starting process could not
+            use it.
     """
     return dict(_unused(folder, functools.cache(_mapped_names), ports))
 
 
 def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
-    """Remove the files that :func:`left_behind` returns.
+    """Remove the files of :func:`stale_files`.
 
     Returns:
-        What was removed, by segment or port.
+        The removed files, by segment or port.
     """
     freed = {}
     for name, files in _unused(folder, _mapped_names, ports=True):
-        # Locks last: with a lock gone and its segment there, a new owner would take up the old.
+        # Locks last: a segment without its lock would be used by a new owner.
         for path in sorted(files, key=lambda path: path.name.endswith(_LOCKS)):
             path.unlink(missing_ok=True)
         freed[name] = files
@@ -64,16 +64,16 @@ def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
 
 
 def warning(folder: Path = FOLDER) -> str:
-    """Return one line with what killed processes left behind; empty if there is no segment.
+    """Return one line on the segments of killed processes; empty if there is none.
 
-    Ports take 0.2 MB each, and the next process that needs one takes it up.
+    Ports are left out: they take 0.2 MB each, and the next process reuses them.
     """
-    found = left_behind(folder, ports=False)
+    found = stale_files(folder, ports=False)
     return _report(found, folder) if found else ''
 
 
 def warn(log: Callable[[str], object]) -> None:
-    """Log :func:`warning`, if there is anything to warn of."""
+    """Log :func:`warning`, if it is not empty."""
     if text := warning():
         log(text)
 
@@ -87,8 +87,8 @@ def add_command(commands: Any) -> None:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print what was left behind; with ``--free``, remove it."""
-    found = left_behind()
+    """Print the stale files; with ``--free``, remove them."""
+    found = stale_files()
     if not found:
         print(f'killed processes left no shared memory in {FOLDER}')
     elif options.free:
@@ -110,7 +110,7 @@ def _report(found: dict[str, list[Path]], folder: Path) -> str:
 
 
 def _size(found: dict[str, list[Path]]) -> int:
-    """Return the bytes that files take; none where they are gone."""
+    """Return the bytes of files; missing ones count 0."""
     total = 0
     for path in itertools.chain.from_iterable(found.values()):
         with contextlib.suppress(FileNotFoundError):
@@ -121,7 +121,7 @@ def _size(found: dict[str, list[Path]]) -> int:
 def _unused(
     folder: Path, mapped_names: Callable[[], set[str]], ports: bool
 ) -> Iterator[tuple[str, list[Path]]]:
-    """Yield segments and ports that nobody uses, each locked until the next is asked for."""
+    """Yield unused segments and ports, each locked until the next is requested."""
     named = [(match[1], path) for path in _files(folder) if (match := _NAME.fullmatch(path.name))]
     for name, group in itertools.groupby(sorted(named), key=lambda pair: pair[0]):
         files = [path for _, path in group]
@@ -151,7 +151,7 @@ def _is_old_and_ours(path: Path) -> bool:
 
 
 def _lock(path: Path, locks: contextlib.ExitStack) -> bool:
-    """Lock a file as its owner would; False where that is held."""
+    """Lock a file as its owner would; False if it is locked."""
     try:
         file = locks.enter_context(path.open('rb'))
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -161,10 +161,10 @@ def _lock(path: Path, locks: contextlib.ExitStack) -> bool:
 
 
 def _mapped_names() -> set[str]:
-    """Return the names of Fast DDS's files that processes map, where that can be read."""
+    """Return the names of Fast DDS's files that readable processes map."""
     names: set[str] = set()
     for maps in Path('/proc').glob('[0-9]*/maps'):
-        with contextlib.suppress(OSError):  # it ended, or is another user's
+        with contextlib.suppress(OSError):  # the process ended, or is another user's
             text = maps.read_text(errors='replace')
             names.update(re.findall(r'/((?:sem\.)?fastrtps_\w+)', text))
     return names

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The topics of a source of spikes, player or camera: ``spikes`` and ``camera_info``."""
+"""Publishers of a source of spikes: ``spikes`` and ``camera_info``."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def publisher_name(publisher: TopicEndpointInfo) -> str:
 
 
 def several_publishers(node: Node, topic: str) -> str:
-    """Name the publishers of a topic that is to have one.
+    """Report a topic with more than one publisher.
 
     Args:
         node: Any node.
-        topic: Name of the topic, as the node subscribes or publishes it.
+        topic: Name of the topic, before remapping.
 
     Returns:
-        One line with the names of their nodes; empty where there is at most one.
+        One line with the names of the publishers' nodes; empty for at most one publisher.
     """
     publishers = node.get_publishers_info_by_topic(topic)
     if len(publishers) < 2:
@@ -44,18 +44,18 @@ def several_publishers(node: Node, topic: str) -> str:
 
 
 class SpikeTopics:
-    """The publishers of a node that gives spikes.
+    """Publishers of a node that is a source of spikes.
 
     Args:
-        node: Whose publishers they are.
+        node: The node.
         reliability: ``reliable`` or ``best_effort``.
-        remedy: What a user does about a subscriber that asks for more than is offered.
-        queue: Packets that wait at most for subscribers; fewer where memory is short, with a
-            warning in the node's log.
+        remedy: Remedy for a subscriber that requests more than is offered.
+        queue: Packets that wait for subscribers at most; fewer, with a logged warning, if memory
+            is short.
 
     Attributes:
-        qos: Of the publishers.
-        overriding: Which of it parameters may change.
+        qos: QoS of the publishers.
+        overriding: Policies that parameters may override.
         camera_info: Publisher; made first, so that a subscriber's executor handles it first.
         spikes: Publisher.
     """
@@ -89,13 +89,14 @@ class SpikeTopics:
         )
 
     def settle(self, until_s: float, publish_camera_info: Callable[[int], object]) -> None:
-        """Give subscribers that were just found time to find this end.
+        """Wait until new subscribers have discovered these publishers.
 
-        The other end may learn of these publishers a little later than this one of it, and it may
-        ask for camera_info best effort: it is said more than once before the planes come.
+        A subscriber may discover a publisher a little later than the publisher the subscriber, and
+        may request camera_info best effort. It is therefore published several times before the
+        planes.
 
         Args:
-            until_s: At most until then, by the monotonic clock.
+            until_s: Latest end, monotonic time in seconds.
             publish_camera_info: Called with the time now, ns.
         """
         until_s = min(until_s, time.monotonic() + SETTLE_S)
@@ -105,6 +106,6 @@ class SpikeTopics:
 
     def _on_incompatible_qos(self, event: QoSOfferedIncompatibleQoSInfo) -> None:
         self._node.get_logger().warning(
-            f'spikes: a subscriber asks for other QoS ({event.last_policy_kind.name}) than is '
+            f'spikes: a subscriber requests other QoS ({event.last_policy_kind.name}) than is '
             f'offered and receives nothing: {self._remedy}'
         )

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The depth node's subscriptions: spikes, as reliable as their publishers are, and camera_info."""
+"""Subscriptions of the depth node: spikes, at their publishers' reliability, and camera_info."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGro
 from spike_depth_ros.stream.ingest import Ingest
 
 LOOK_EVERY_S = 0.1
-"""Time between two looks at the publishers of spikes, where they decide on the reliability."""
+"""Time between two checks of the publishers' reliability, seconds."""
 
 
 def offers_reliable(publisher: TopicEndpointInfo) -> bool:
-    """Tell whether a publisher sends again what was lost."""
+    """Return True if a publisher is reliable."""
     return publisher.qos_profile.reliability is QoSReliabilityPolicy.RELIABLE
 
 
@@ -39,22 +39,22 @@ def best_reliability(publishers: Sequence[TopicEndpointInfo], now: bool) -> bool
     """Choose the reliability that every publisher offers.
 
     Args:
-        publishers: Those of the topic.
-        now: Whether the subscription is reliable; it stays so while there is no publisher.
+        publishers: Publishers of the topic.
+        now: Present reliability, which is kept while there is no publisher.
 
     Returns:
-        Whether to subscribe reliably.
+        True: subscribe reliably; False: best effort.
     """
     return all(map(offers_reliable, publishers)) if publishers else now
 
 
 class _Spikes(NamedTuple):
-    """A subscription of spikes.
+    """Subscription of spikes.
 
     Attributes:
         subscription: The subscription.
-        losses: Attribution of what it loses.
-        reliable: Whether it asks for reliable transport.
+        losses: Attribution of its losses.
+        reliable: True if it requests reliable transport.
     """
 
     subscription: Subscription
@@ -63,20 +63,20 @@ class _Spikes(NamedTuple):
 
 
 class TopicInputs:
-    """The node's subscriptions, and the thread that reads them.
+    """Subscriptions of the node, and the thread that reads them.
 
-    With ``spikes.reliability`` ``auto`` the publishers decide, and a change of them that makes it
-    necessary replaces the subscription: the new one takes over with its first message.
+    With ``spikes.reliability`` ``auto`` the reliability follows the publishers. When it changes, a
+    new subscription replaces the old one at its first message.
 
     Args:
         node: The node.
-        ingest: What handles the messages.
+        ingest: Handler of the messages.
         settings: The node's parameters by name.
-        warn: Called with a kind and a text when something is wrong.
+        warn: Called with kind and text of each warning.
 
     Attributes:
-        incompatible_qos: Why a publisher of a topic is not heard; empty if all are.
-        resubscriptions: How often spikes were subscribed anew with another reliability.
+        incompatible_qos: Description of a publisher with incompatible QoS; empty: none.
+        resubscriptions: Number of new subscriptions of spikes with another reliability.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class TopicInputs:
         asked = settings['spikes.reliability']
         self._auto = asked == 'auto' and QoSPolicyKind.RELIABILITY not in self._overridden
         reliable = best_reliability(self._publishers(), False) if self._auto else False
-        # Both are there, and handled, in this order: the size of the sensor comes first.
+        # Both are created and handled in this order: the sensor size first.
         self._camera_info = self._subscribe(
             CameraInfo,
             'camera_info',
@@ -128,15 +128,15 @@ class TopicInputs:
 
     @property
     def reliable(self) -> bool:
-        """Whether the newest subscription of spikes asks for reliable transport."""
+        """True if the newest subscription of spikes requests reliable transport."""
         return (self._next or self._spikes).reliable
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the thread."""
         self._reader.start()
 
     def stop(self) -> None:
-        """End the thread, and unsubscribe."""
+        """End the thread and unsubscribe."""
         self._reader.stop()
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
@@ -150,15 +150,15 @@ class TopicInputs:
             self._node.destroy_subscription(subscription)
 
     def values(self) -> dict[str, object]:
-        """Return what diagnostics show of the subscription of spikes."""
+        """Return the diagnostic values of the subscription of spikes."""
         reliability = 'reliable' if self.reliable else 'best_effort'
         return {'reliability': reliability, 'resubscriptions': self.resubscriptions}
 
     def mixed_publishers(self) -> str:
-        """Name the best-effort publishers of spikes beside reliable ones.
+        """Report best-effort publishers of spikes beside reliable ones.
 
         Returns:
-            One line; empty where all are alike, or a parameter decides.
+            One line; empty if all have one reliability, or a parameter sets it.
         """
         publishers = self._publishers() if self._auto else []
         others = sorted(publisher_name(one) for one in publishers if not offers_reliable(one))
@@ -176,9 +176,9 @@ class TopicInputs:
         return [one for one in found if one.topic_type == 'sensor_msgs/msg/Image']
 
     def _overridden_policies(self, topic: str) -> list[QoSPolicyKind]:
-        """Find the policies that parameters given at start override.
+        """Return the policies that parameters override at start.
 
-        Others are not declared: rclpy would keep their first value when the node subscribes again.
+        Others are not declared, as rclpy would keep their first value for a new subscription.
         """
         prefix = f'qos_overrides.{self._node.resolve_topic_name(topic)}.subscription.'
         given = parameters.given_at_start(self._node)
@@ -232,17 +232,17 @@ class TopicInputs:
 
     def _on_incompatible_qos(self, topic: str, event: QoSRequestedIncompatibleQoSInfo) -> None:
         if topic == 'spikes' and self._auto and event.last_policy_kind.name == 'RELIABILITY':
-            return  # the next look finds that publisher
+            return  # the next check finds that publisher
         self.incompatible_qos = (
             f'{topic}: a publisher offers other QoS ({event.last_policy_kind.name}) than this '
-            'node asks for; set spikes.reliability to auto, or make the publisher reliable'
+            'node requests; set spikes.reliability to auto, or make the publisher reliable'
         )
         self._warn('qos', self.incompatible_qos)
 
     # Changes of the publishers
 
     def _look(self) -> None:
-        """Follow the publishers; called by a timer."""
+        """Follow the publishers' reliability; called by a timer."""
         self._finish_hand_over()
         reliable = best_reliability(self._publishers(), self.reliable)
         if reliable == self.reliable:
@@ -250,7 +250,7 @@ class TopicInputs:
         if self._next is not None:
             self._reader.keep()
             self._finish_hand_over()
-            if self._next is not None:  # it had not happened yet
+            if self._next is not None:  # not yet handed over
                 self._retired.append(self._next.subscription)
                 self._next = None
             return
@@ -261,7 +261,7 @@ class TopicInputs:
         self._reader.hand_over(self._spikes.subscription, self._input(self._next))
 
     def _finish_hand_over(self) -> None:
-        """Let go of subscriptions that are read no more."""
+        """Destroy subscriptions that are no longer read."""
         if self._next is not None and self._reader.reads(self._next.subscription):
             self._retired.append(self._spikes.subscription)
             self._spikes, self._next = self._next, None

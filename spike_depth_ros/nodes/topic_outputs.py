@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The depth node's publishers: depth, its camera, uncertainty, and a preview of the spikes."""
+"""Publishers of the depth node: depth, its camera, uncertainty, and a preview of the spikes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from spike_depth_ros.stream.window import Window
 
 
 class TopicOutputs:
-    """The node's publishers.
+    """Publishers of the depth node.
 
     Attributes:
-        max_relative: Depth is masked where uncertainty / depth is above this; 0 masks nothing.
+        max_relative: Ratio of uncertainty to depth above which depth is masked; 0: none.
     """
 
     def __init__(self, node: LifecycleNode, settings: dict[str, Any]) -> None:
@@ -47,22 +47,22 @@ class TopicOutputs:
         self._preview = publisher(Image, 'spikes/image')
 
     def destroy(self, node: LifecycleNode) -> None:
-        """Take the topics away."""
+        """Destroy the publishers."""
         for publisher in (self._depth, self._camera_info, self._uncertainty, self._preview):
             node.destroy_lifecycle_publisher(publisher)
 
     def alive(self) -> bool:
-        """Whether ROS is not yet shut down."""
+        """Return True until ROS is shut down."""
         return bool(self._context.ok())
 
     def depth_wanted(self) -> bool:
-        """Whether anybody subscribes to depth, its camera or uncertainty."""
+        """Return True if depth, its camera or uncertainty have a subscriber."""
         return any(
             p.get_subscription_count() for p in (self._depth, self._uncertainty, self._camera_info)
         )
 
     def preview_wanted(self) -> bool:
-        """Whether anybody subscribes to the preview."""
+        """Return True if the preview has a subscriber."""
         return bool(self._preview.get_subscription_count())
 
     def publish_depth(self, window: Window, prediction: Prediction) -> None:
@@ -82,7 +82,7 @@ class TopicOutputs:
         )
 
     def age_ms(self, window: Window) -> float:
-        """Time since the window's last plane, by the node's clock."""
+        """Return the time since the window's last plane by the node's clock, milliseconds."""
         last_ns = window.t0_ns + (window.planes - 1) * window.period_ns
         return (self._clock.now().nanoseconds - last_ns) / 1e6
 

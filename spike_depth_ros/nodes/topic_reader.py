@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages taken in a thread of their own, which no other callback of the node can block."""
+"""Thread that takes messages, which no other callback of the node can block."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from rclpy.subscription import Subscription
 from spike_depth_ros.stream.accounting import LostBy
 
 WAIT_NS = 100_000_000
-"""Longest wait for a message before the reader looks whether it was stopped, nanoseconds."""
+"""Longest wait for a message before the reader checks for its stop, nanoseconds."""
 
 
 class ReaderGroup(CallbackGroup):
-    """Callback group whose entities no executor handles: a :class:`TopicReader` does."""
+    """Callback group of entities that a :class:`TopicReader` handles instead of an executor."""
 
     def can_execute(self, entity: Any) -> bool:
-        """Refuse: executors leave such entities out of their wait sets."""
+        """Return False, so that executors leave the entities out of their wait sets."""
         return False
 
     def beginning_execution(self, entity: Any) -> bool:
-        """Refuse, as :meth:`can_execute`."""
+        """Return False, as :meth:`can_execute`."""
         return False
 
     def ending_execution(self, entity: Any) -> None:
-        """Do nothing: no execution ever begins."""
+        """Do nothing, as no execution begins."""
 
 
 class Input(NamedTuple):
-    """A subscription of a :class:`ReaderGroup` and what handles its messages.
+    """Subscription of a :class:`ReaderGroup` and the handler of its messages.
 
     Attributes:
         subscription: Created in the group.
         handle: Called in the reader's thread with each message and its publication sequence
-            number; None where the middleware does not number messages.
+            number; None if the middleware does not number messages.
     """
 
     subscription: Subscription
@@ -51,7 +51,7 @@ class Input(NamedTuple):
 
 
 class _Source:
-    """An input that is read, and which of its newest messages were handled.
+    """Input that is read, and identities of its newest handled messages.
 
     Args:
         given: The input.
@@ -59,18 +59,18 @@ class _Source:
 
     def __init__(self, given: Input) -> None:
         self.subscription, self.handle = given
-        # A message has one number and source time, whichever subscription it is taken from.
+        # A message has the same number and source time in every subscription.
         self.newest: collections.deque[tuple[int | None, int]] = collections.deque(
             maxlen=2 * given.subscription.qos_profile.depth
         )
         self.copies: set[tuple[int | None, int]] = set()
 
     def follow(self, before: _Source) -> None:
-        """Pass over the messages that the subscription before this one has handled."""
+        """Skip messages that the previous subscription has handled."""
         self.copies = set(before.newest)
 
     def is_copy(self, info: dict[str, int | None]) -> bool:
-        """Tell whether a message was handled already, and remember it."""
+        """Return True if a message was already handled; store its identity."""
         identity = (info.get('publication_sequence_number'), info['source_timestamp'] or 0)
         if identity in self.copies:
             return True
@@ -81,16 +81,15 @@ class _Source:
 class TopicReader(threading.Thread):
     """Thread that takes the messages of a few subscriptions, and handles their events.
 
-    An executor gathers all entities of a node into a wait set anew for each message, and handles
-    one callback after the other: 30 entities cost more than the message itself, and a parameter
-    callback holds up the stream. This thread waits for its own subscriptions alone, and takes all
-    that is queued before it waits again.
+    An executor makes a wait set of all entities of a node for each message, and handles one
+    callback after the other: 30 entities take more time than the message itself, and a parameter
+    callback delays the stream. This thread waits only for its own subscriptions, and takes all
+    queued messages before it waits again.
 
     Args:
         node: Node of the subscriptions.
-        inputs: Subscriptions, the one to be drained first in front.
-        failed: Called with an exception of a handler, and with where it happened; the thread
-            goes on.
+        inputs: Subscriptions, in the order in which they are drained.
+        failed: Called with an exception of a handler and its place; the thread goes on.
     """
 
     def __init__(
@@ -110,13 +109,13 @@ class TopicReader(threading.Thread):
         self._watch()
 
     def hand_over(self, subscription: Subscription, successor: Input) -> None:
-        """Let another subscription of a topic take the place of one of the inputs.
+        """Replace one of the inputs by another subscription of its topic.
 
-        Both are waited for, and the old one is read, until a message has reached the new one. Then
-        the old one is read to its end and no more; what both have received is handled once.
+        The old one is read until a message has reached the new one. Then the old one is drained
+        and no longer read. Messages that both have received are handled once.
 
         Args:
-            subscription: The one that is read until then.
+            subscription: The old subscription.
             successor: The new one, of the same topic.
         """
         with self._changing:
@@ -124,23 +123,23 @@ class TopicReader(threading.Thread):
             self._successor = (old, _Source(successor))
 
     def keep(self) -> None:
-        """Give a hand-over up that has not happened yet: the old subscription is read on."""
+        """Cancel a pending hand-over: the old subscription stays."""
         with self._changing:
             self._successor = None
 
     def reads(self, subscription: Subscription) -> bool:
-        """Tell whether messages of a subscription are handled."""
+        """Return True if messages of a subscription are handled."""
         with self._changing:
             return any(source.subscription is subscription for source in self._sources)
 
     def uses(self, subscription: Subscription) -> bool:
-        """Tell whether a subscription may not yet be destroyed."""
+        """Return True if a subscription must not yet be destroyed."""
         with self._changing:
             used = [*self._sources, *self._watched, *(self._successor or ())]
             return self.is_alive() and any(one.subscription is subscription for one in used)
 
     def stop(self) -> None:
-        """End the thread after the message in hand."""
+        """End the thread after the current message."""
         self._stopping.set()
         if self.is_alive():
             self.join()
@@ -160,14 +159,14 @@ class TopicReader(threading.Thread):
                 if self._stopping.is_set() or not rclpy.ok(context=self._context):
                     return
                 self._failed(error, 'the reader of topics')
-                self._stopping.wait(0.1)  # what is broken for good must not take a core
+                self._stopping.wait(0.1)  # so that a permanent failure does not take a core
 
     def handle_events(self) -> None:
-        """Handle the events that have happened; for handlers that need their counts now."""
+        """Handle pending events, for handlers that need their counts."""
         self._wait(0)
 
     def _watch(self) -> None:
-        """Make the wait set anew where the subscriptions have changed."""
+        """Rebuild the wait set if the subscriptions have changed."""
         watched = [*self._sources, *(self._successor[1:] if self._successor else ())]
         if watched == self._watched:
             return
@@ -191,14 +190,14 @@ class TopicReader(threading.Thread):
                 event.callback(event.take_data())
 
     def _take_over(self) -> None:
-        """Change to the successor once a message has reached it."""
+        """Switch to the successor once a message has reached it."""
         if self._successor is None:
             return
         old, new = self._successor
         first = self._take(new)
         if first is None:
             return
-        self._drain(old)  # all that was published before that message, and arrived
+        self._drain(old)  # all received messages from before that one
         new.follow(old)
         self._sources = [new if source is old else source for source in self._sources]
         self._successor = None
@@ -213,7 +212,7 @@ class TopicReader(threading.Thread):
         return taken
 
     def _drain(self, source: _Source) -> None:
-        """Take what is queued, without waiting in between."""
+        """Take all queued messages without waiting."""
         while not self._stopping.is_set() and (taken := self._take(source)) is not None:
             self._handle(source, *taken)
 
@@ -227,16 +226,16 @@ class TopicReader(threading.Thread):
 
 
 class LossAttribution:
-    """Who lost the messages that are missing between two that were taken.
+    """Attribution of missing messages to their cause.
 
-    Publication sequence numbers tell how many are missing in all. The middleware's message-lost
-    event counts those that never reached the subscription's queue; the rest were overwritten
-    there, because they were not taken in time.
+    Publication sequence numbers give the total of missing messages. The middleware's message-lost
+    event counts those that never reached the subscription's queue. The rest were overwritten in
+    the queue, because they were not taken in time.
 
     Args:
-        has_event: Whether the middleware has that event; without it all losses are attributed to
-            the transport.
-        before: Of the subscription that this one takes the place of; None: of none.
+        has_event: The middleware has that event. Without it all losses are attributed to the
+            transport.
+        before: Attribution of the replaced subscription; None: it replaces none.
     """
 
     def __init__(self, has_event: bool = True, before: LossAttribution | None = None) -> None:
@@ -247,28 +246,27 @@ class LossAttribution:
         self._before = before
 
     def on_message_lost(self, event: QoSMessageLostInfo) -> None:
-        """Take the event's count."""
+        """Store the event's count."""
         self._lost_before_queue = int(event.total_count)
 
     def cause(self, number: int | None, handle_events: Callable[[], object]) -> LostBy:
         """Attribute the messages missing before one.
 
         Args:
-            number: Its publication sequence number; None where there is none.
-            handle_events: Called where messages are missing, so that the event's count is up to
-                date.
+            number: Its publication sequence number; None: not numbered.
+            handle_events: Called if messages are missing, to update the event's count.
 
         Returns:
-            ``resubscribing`` in front of the first message where this subscription took the place
-            of another, ``queue`` where most of them were overwritten in the subscription's queue,
-            else ``transport``, also where none is missing.
+            ``resubscribing`` for the first message of a subscription that replaces another,
+            ``queue`` if most of the missing messages were overwritten in the subscription's queue,
+            else ``transport``, also if none is missing.
         """
         before, self._before = self._before, None
         if before is not None:
-            handle_events()  # what it counts from before this message is attributed hereby
+            handle_events()  # its earlier counts are attributed hereby
             self._attributed = self._lost_before_queue
             self._newest = number or 0
-            # The first message of a publisher: nothing of it was missed, it may have paused.
+            # The first message of a publisher, or the next one: none is missing.
             return 'transport' if number in (1, before._newest + 1) else 'resubscribing'
         if number is None or not self._has_event:
             return 'transport'

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node ``video_source``: a video file or a webcam becomes a live spike topic.
+"""Node ``video_source``: publishes a video file or a webcam as a live spike topic.
 
 Publishes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire_format.md),
 ``camera_info``, ``/diagnostics``. Parameters: ``VIDEO_PARAMETERS``; see docs/video_source.md.
@@ -34,7 +34,7 @@ from spike_depth_ros.nodes.calibration import (
     camera_info_from_yaml,
 )
 from spike_depth_ros.nodes.conversions import spikes_msg, stamp_msg
-from spike_depth_ros.nodes.diagnostics import Finding, Rate, process_status
+from spike_depth_ros.nodes.diagnostics import Rate, StatusBuilder, process_status
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.nodes.spike_topics import CAMERA_INFO_EVERY_S, SpikeTopics
@@ -47,10 +47,10 @@ from spike_depth_ros.video.spiking import IntegrateAndFire
 EVENTS_EVERY_S = 0.05
 
 LONGEST_STEP_S = 0.25
-"""A webcam's frames further apart than this leave a gap: the machine did not keep up."""
+"""Longest step between a webcam's frames, seconds; a longer one leaves a gap."""
 
 SLOW = 0.95
-"""Below this share of the rate asked for, diagnostics warn."""
+"""Share of the requested rate below which diagnostics warn."""
 
 VIDEO_PARAMETERS = (
     Parameter('video', '', 'Video file to play; empty: the webcam.'),
@@ -66,7 +66,7 @@ VIDEO_PARAMETERS = (
         1.0,
         live=True,
     ),
-    Parameter('frame_rate', 0.0, 'Frames per second of the video; 0: as it says.', 0.0, 1000.0),
+    Parameter('frame_rate', 0.0, 'Frames per second; 0: from the video file.', 0.0, 1000.0),
     Parameter('loop', True, 'Begin the video again at its end; stamps go on.'),
     Parameter('planes_per_packet', 40, 'Planes in one message at most.', 1, 10_000),
     Parameter('wait_s', 10.0, 'A video waits at most this long for a subscriber, s.', 0.0, 3600.0),
@@ -84,7 +84,7 @@ VIDEO_PARAMETERS = (
 
 
 class VideoSource(Node):
-    """Turns frames to spikes and publishes them when a camera would."""
+    """Node that converts frames to spikes and publishes them in real time."""
 
     def __init__(self) -> None:
         super().__init__('video_source')
@@ -119,7 +119,7 @@ class VideoSource(Node):
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
 
     def play(self) -> int:
-        """Publish until the video ends or the process is asked to; the exit status."""
+        """Publish until the video or the process ends; return the exit status."""
         height, width = self._source.size
         self.get_logger().info(
             f'frames of {width}x{height} become planes of {self._geometry} at {self._rate_hz:g} Hz'
@@ -144,7 +144,7 @@ class VideoSource(Node):
         return 0
 
     def _packets(self) -> Iterator[Packet]:
-        """The planes of the frames, in packets."""
+        """Yield the planes of the frames, in packets."""
         height, width = self._geometry.height, self._geometry.width
         camera = IntegrateAndFire.shuffled(height, width, self._settings['seed'])
         longest_s = LONGEST_STEP_S if self._source.live else math.inf
@@ -152,7 +152,7 @@ class VideoSource(Node):
         return packets(between, camera, self._settings['planes_per_packet'])
 
     def _frames(self) -> Iterator[tuple[float, Light]]:
-        """Frames as light on the sensor, thresholds per plane."""
+        """Yield frames as light on the sensor, thresholds per plane."""
         for at, image in self._source.frames(self._settings['loop']):
             self.frames_read += 1
             yield at, self._light(image)
@@ -163,14 +163,14 @@ class VideoSource(Node):
         return light
 
     def _publish_when_due(self, packet: Packet) -> bool:
-        """Publish once a packet's last plane is over; whether to go on."""
+        """Publish a packet at the end of its last plane; return False to end."""
         stamp_ns = self._start_ns + self._clock_of_planes.since_start_ns(packet.first)
         chunk = SpikeChunk(packet.planes, self._geometry, stamp_ns)
         message = spikes_msg(chunk, self._settings['frame_id'])
         self._wait_until_due(packet.first + len(packet.planes))
         if not rclpy.ok():
             return False
-        if self._now_and_then('camera_info', CAMERA_INFO_EVERY_S):
+        if self._is_due('camera_info', CAMERA_INFO_EVERY_S):
             self._publish_camera_info(stamp_ns)
         self._publisher.publish(message)
         self.planes_passed_over = packet.first - self.planes_sent
@@ -185,15 +185,15 @@ class VideoSource(Node):
         self._behind_s = max(0.0, time.monotonic() - due_s)
         while rclpy.ok():
             wait_s = due_s - time.monotonic()
-            if self._now_and_then('events', EVENTS_EVERY_S):
+            if self._is_due('events', EVENTS_EVERY_S):
                 rclpy.spin_once(self, timeout_sec=0.0)
             elif wait_s > 0:
                 time.sleep(min(wait_s, EVENTS_EVERY_S))
             else:
                 return
 
-    def _now_and_then(self, what: str, every_s: float) -> bool:
-        """Whether something is due again."""
+    def _is_due(self, what: str, every_s: float) -> bool:
+        """Return True, at most once in ``every_s`` seconds for each ``what``."""
         now = time.monotonic()
         if now < self._next_s.get(what, 0.0):
             return False
@@ -201,7 +201,7 @@ class VideoSource(Node):
         return True
 
     def _wait_for_subscriber(self) -> None:
-        """Nothing is lost at the start of a video."""
+        """Wait for a subscriber, so that the start of a video is not lost."""
         until = time.monotonic() + self._settings['wait_s']
         while (
             rclpy.ok()
@@ -233,19 +233,21 @@ class VideoSource(Node):
         self._diagnostics.publish(array)
 
     def _status(self, name: str) -> DiagnosticStatus:
-        """Rate achieved and asked for, and what it costs."""
+        """Build the status of requested and actual rate, and of sent planes."""
         rate = 0.0
         if self.planes_sent == 0:
-            finding = Finding('starting' if self._source.live else 'waiting for a subscriber')
+            builder = StatusBuilder(
+                'starting' if self._source.live else 'waiting for a subscriber'
+            )
         else:
-            finding = Finding('planes are published')
+            builder = StatusBuilder('planes are published')
             rate, _ = self._planes_rate.update(self.planes_sent)
         if 0 < rate < SLOW * self._rate_hz:
-            finding.warn(
+            builder.warn(
                 f'{rate:.0f} of {self._rate_hz:g} planes/s: this machine or the webcam does not '
                 'reach the rate; lower rate_hz or the size of the sensor'
             )
-        return finding.status(
+        return builder.status(
             name,
             self._settings['frame_id'],
             {
@@ -279,7 +281,7 @@ def _camera_info(path: str, geometry: Geometry) -> CameraInfo:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Console script ``video_source``."""
+    """Run the console script ``video_source``; return the exit status."""
     given = sys.argv if args is None else args
     parser = argparse.ArgumentParser(
         prog='video_source',

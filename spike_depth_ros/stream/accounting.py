@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The account of a stream: where every one of its planes went."""
+"""Plane accounting of a stream."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import dataclasses
 from typing import Literal
 
 LostBy = Literal['transport', 'queue', 'resubscribing']
-"""What lost planes before a chunk: ``transport``: the way to this process; ``queue``: the reader's
-own queue, which this process emptied too late; ``resubscribing``: a change of the subscription."""
+"""Cause of lost planes: ``transport``: driver, DDS or network; ``queue``: the subscription's
+queue, which was read too late; ``resubscribing``: a change of the subscription."""
 
 
 @dataclasses.dataclass
-class PlaneAccount:
-    """Where every plane of a stream went. A plane counts once, however many windows hold it.
+class PlaneAccounting:
+    """Counters of the planes of a stream, by their fate. Each plane counts once.
 
-    All but ``pending`` are counters: they begin at 0 and never decrease.
+    All but ``pending`` begin at 0 and never decrease.
 
     Attributes:
-        expected: Planes that the stamps say were sent, from the first received on.
-        received: Planes that arrived.
+        expected: Sent planes by the stamps, from the first received on.
+        received: Received planes.
         lost_in_transport: Planes missing between stamps, on the way to this process.
         lost_in_queue: Planes missing between stamps because this process read its queue too late.
         missed_resubscribing: Planes missing between stamps because the subscription was replaced
             by one of another reliability.
-        windowed: Planes handed out in at least one window.
-        skipped_by_policy: Planes passed over on purpose (``latest``, a hop above the window,
-            nobody listening).
-        overwritten: Planes that inference did not get to in time.
-        refused: Planes turned away, by reason.
+        windowed: Planes in at least one window.
+        skipped_by_policy: Planes skipped on purpose (``latest``, a hop above the window, no
+            subscriber).
+        overwritten: Planes overwritten before inference took them.
+        refused: Refused planes, by reason.
         pending: Planes that wait for their window, or for the plane rate.
-        gaps: How often planes were missing.
-        restarts: How often the stream began anew (clock set back, long pause).
+        gaps: Number of gaps.
+        restarts: Number of restarts of the stream (clock set back, long pause).
     """
 
     expected: int = 0
@@ -58,12 +58,12 @@ class PlaneAccount:
         return self.lost_in_transport + self.lost_in_queue + self.missed_resubscribing
 
     def receive(self, planes: int) -> None:
-        """Count planes that arrived."""
+        """Count received planes."""
         self.expected += planes
         self.received += planes
 
     def refuse(self, planes: int, reason: str) -> None:
-        """Count received planes that are turned away; no reason is listed with 0 planes."""
+        """Count refused planes; a reason with 0 planes is not listed."""
         if planes:
             self.refused[reason] = self.refused.get(reason, 0) + planes
 
@@ -78,8 +78,8 @@ class PlaneAccount:
         else:
             self.lost_in_transport += planes
 
-    def snapshot(self, pending: int) -> PlaneAccount:
-        """Copy the account, with the planes that are pending now."""
+    def snapshot(self, pending: int) -> PlaneAccounting:
+        """Copy the counters, with the planes that are pending now."""
         return dataclasses.replace(self, pending=pending, refused=dict(self.refused))
 
     def check(self) -> tuple[int, int]:
@@ -89,8 +89,7 @@ class PlaneAccount:
         ``received = windowed + skipped_by_policy + overwritten + refused + pending``.
 
         Returns:
-            Left side less right side of each, planes; ``(0, 0)`` when every plane is accounted
-            for.
+            Left side less right side of each, planes; ``(0, 0)`` if both hold.
         """
         placed = self.windowed + self.skipped_by_policy + self.overwritten + self.pending
         return (

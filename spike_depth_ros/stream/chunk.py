@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of bit-packed spike planes: what readers, topics and the window exchange."""
+"""Chunks of bit-packed spike planes, the common type of readers, topics and windows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 BitOrder = Literal['little', 'big']
-"""``little``: a byte's least significant bit is its leftmost pixel (Vidar); ``big``: its most."""
+"""Leftmost pixel of a byte: ``little``: its lowest bit (Vidar); ``big``: its highest."""
 
 PackedPlanes = npt.NDArray[np.uint8]
 """Packed planes, ``[planes, height, ceil(width / 8)]`` uint8, top row first."""
@@ -19,7 +19,7 @@ PackedPlanes = npt.NDArray[np.uint8]
 
 @dataclasses.dataclass(frozen=True)
 class Geometry:
-    """What a packed plane looks like: sensor size in pixels and the order of bits in a byte.
+    """Geometry of a packed plane: sensor size in pixels and bit order.
 
     Raises:
         ValueError: The size is not positive or the bit order is unknown.
@@ -57,12 +57,11 @@ class SpikeChunk:
 
     Attributes:
         data: Packed planes, ``[planes, height, row_bytes]`` uint8, top row first. A reader may
-            hand out a view with any strides (a bottom-up file is a flipped view); nobody writes
-            to it.
+            return a view with any strides (a bottom-up file is a flipped view). Read-only.
         geometry: Sensor size and bit order.
         t0_ns: Time of the first plane, integer nanoseconds.
-        period_ns: Time between planes, integer nanoseconds; 0 where only the stamps tell. Plane
-            ``k`` is at ``t0_ns + k * period_ns``.
+        period_ns: Time between planes, integer nanoseconds; 0: unknown, to be inferred from
+            stamps. Plane ``k`` is at ``t0_ns + k * period_ns``.
 
     Raises:
         ValueError: The data does not have the geometry's shape, is empty or is not uint8.
@@ -81,7 +80,7 @@ class SpikeChunk:
                 f'[planes, {expected[0]}, {expected[1]}] for a sensor of {self.geometry}'
             )
         if len(self.data) == 0:
-            raise ValueError('a chunk needs at least one plane')
+            raise ValueError('a chunk without planes; expected at least one')
         if self.period_ns < 0:
             raise ValueError(f'plane period {self.period_ns} ns: expected 0 (unknown) or more')
 
@@ -91,5 +90,5 @@ class SpikeChunk:
         return len(self.data)
 
     def time_of(self, plane: int) -> int:
-        """Time of a plane in integer nanoseconds: ``t0_ns + plane * period_ns``."""
+        """Return the time of a plane in integer nanoseconds: ``t0_ns + plane * period_ns``."""
         return self.t0_ns + plane * self.period_ns

@@ -1,9 +1,8 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the fields of messages to planes and depth (docs/wire_format.md), without ROS.
+"""Decoding of messages to planes and depth (docs/wire_format.md), without ROS.
 
-The nodes read messages that rclpy decoded, the evaluation those that rosbags decoded; both have
-the same fields. What is published comes of a :class:`~spike_depth_ros.estimator.Prediction`.
+The nodes pass messages of rclpy, the evaluation those of rosbags; both have the same fields.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ FloatImage = npt.NDArray[np.float32]
 
 
 class Time(Protocol):
-    """builtin_interfaces/Time."""
+    """Fields of builtin_interfaces/Time."""
 
     sec: int
     nanosec: int
 
 
 class Header(Protocol):
-    """std_msgs/Header."""
+    """Fields of std_msgs/Header."""
 
     @property
     def stamp(self) -> Time: ...  # noqa: D102
@@ -43,7 +42,7 @@ class Header(Protocol):
 
 
 class ImageMessage(Protocol):
-    """sensor_msgs/Image; ``data`` is anything with a buffer of bytes."""
+    """Fields of sensor_msgs/Image; ``data`` has a buffer of bytes."""
 
     @property
     def header(self) -> Header: ...  # noqa: D102
@@ -57,7 +56,7 @@ class ImageMessage(Protocol):
 
 
 class CameraInfoMessage(Protocol):
-    """sensor_msgs/CameraInfo: the fields that depth needs."""
+    """Used fields of sensor_msgs/CameraInfo."""
 
     height: int
     width: int
@@ -65,16 +64,16 @@ class CameraInfoMessage(Protocol):
 
 
 class PacketError(OneLineError):
-    """A message that does not hold what it should; names field, value and expectation."""
+    """Error of an invalid message; names field, value and expectation."""
 
 
 def stamp_ns(stamp: Time) -> int:
-    """A stamp as integer nanoseconds."""
+    """Convert a stamp to integer nanoseconds."""
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def chunk_from_msg(msg: ImageMessage, height: int, width: int) -> SpikeChunk:
-    """The planes of a spike message; packed ones as a view of the message's data.
+    """Read the planes of a spike message; packed ones are a view of its data.
 
     Args:
         msg: Packed planes (``8UC1``) or one unpacked plane (``mono8``); see docs/wire_format.md.
@@ -128,13 +127,13 @@ def _single_plane(msg: ImageMessage, geometry: Geometry) -> PackedPlanes:
 
 
 def depth_from_msg(msg: ImageMessage) -> FloatImage:
-    """A depth image in metres, of ours or of a depth camera (REP 118).
+    """Read a depth image in metres (REP 118).
 
     Args:
-        msg: ``32FC1`` in metres or ``16UC1`` in millimetres, 0 where nothing was measured.
+        msg: ``32FC1`` in metres or ``16UC1`` in millimetres; 0: no measurement.
 
     Returns:
-        ``[height, width]`` metres; the infinities of REP 117 as they are, NaN where unknown.
+        ``[height, width]`` float32 metres; infinities of REP 117 are kept, NaN: unknown.
 
     Raises:
         PacketError: Another encoding, or a size that does not fit the data.

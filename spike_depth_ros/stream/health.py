@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the planes of a stream tell about it: their size, the order of its bits, and its light."""
+"""Checks of a stream by its planes: their size, bit order, and exposure."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import numpy.typing as npt
 from spike_depth_ros.stream.packing import Counts
 
 DARK_RATE = 0.01
-"""Mean firing rate under which 128 planes hold too few spikes to see by."""
+"""Mean firing rate, spikes per pixel and plane, below which a window is too dark."""
 
 SATURATED_SHARE = 0.2
-"""Share of pixels that fire in every plane from which on the picture is burnt out."""
+"""Share of pixels that fire in every plane above which a window is saturated."""
 
-STRIPES_SURE = 1.15
-"""A bit order is called right or wrong where one fits better than the other by this factor."""
+STRIPE_RATIO = 1.15
+"""Ratio of the misfits of both bit orders from which one is considered right."""
 
 LAYOUT_BYTES = 1 << 20
-"""Bytes of a raw stream that its layout is estimated from: 84 planes of 400x250."""
+"""Bytes of a raw stream to estimate its layout from: 84 planes of 400x250."""
 
 MAX_ROW_BYTES = 512
-"""Longest row that :func:`plane_layout` looks for."""
+"""Longest row that :func:`plane_layout` finds, bytes."""
 
 CLEAR_PEAK = 0.1
-"""Least height of a peak of the autocorrelation, above what lies between the peaks."""
+"""Least height of a peak of the autocorrelation above its minimum."""
 
 ROW_PEAK_SHARE = 0.9
 PLANE_PEAK_SHARE = 0.75
-"""The first peak at least this high, as a share of the highest, is that of one row or plane."""
+"""Height of the peak of one row or plane, as a share of the highest peak."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Light:
-    """How much of the sensor's range is used.
+class Exposure:
+    """Exposure of a window.
 
     Attributes:
-        mean_rate: Spikes a pixel and plane, 0 to 1.
+        mean_rate: Spikes per pixel and plane, 0 to 1.
         always: Share of pixels that fired in every plane.
         never: Share of pixels that never fired.
     """
@@ -50,23 +50,23 @@ class Light:
 
     @property
     def too_dark(self) -> bool:
-        """Too few spikes to see by."""
+        """True if there are too few spikes."""
         return self.mean_rate < DARK_RATE
 
     @property
     def saturated(self) -> bool:
-        """Burnt out."""
+        """True if too many pixels fire in every plane."""
         return self.always > SATURATED_SHARE
 
 
-def light(counts: Counts, planes: int) -> Light:
-    """Look at the light of a window.
+def measure_exposure(counts: Counts, planes: int) -> Exposure:
+    """Measure the exposure of a window.
 
     Args:
         counts: Spikes of each pixel, ``[height, width]``.
-        planes: Planes that they were counted over.
+        planes: Number of planes of the window.
     """
-    return Light(
+    return Exposure(
         mean_rate=float(counts.mean() / planes),
         always=float((counts == planes).mean()),
         never=float((counts == 0).mean()),
@@ -74,7 +74,7 @@ def light(counts: Counts, planes: int) -> Light:
 
 
 def bit_order_misfit(counts: Counts) -> float:
-    """How much worse the assumed bit order fits the picture than the other one.
+    """Compute the misfit of the assumed bit order over that of the other one.
 
     With the wrong order each group of eight pixels is mirrored, which shows as stripes: neighbours
     across a byte boundary are then 15 pixels apart. Steps inside a byte are the same either way,
@@ -84,8 +84,8 @@ def bit_order_misfit(counts: Counts) -> float:
         counts: Spikes of each pixel as unpacked with the assumed order, ``[height, width]``.
 
     Returns:
-        Below 1 the assumed order fits better, above 1 the other; 1 where the picture does not tell
-        (less than two whole bytes wide, or without structure).
+        The ratio: below 1 the assumed order fits better, above 1 the other; 1 if it cannot be
+        determined (less than two whole bytes wide, or without structure).
     """
     whole = counts.shape[1] // 8 * 8
     columns = counts[:, :whole].astype(np.float64)
@@ -97,18 +97,18 @@ def bit_order_misfit(counts: Counts) -> float:
 
 
 def bit_order_fits(misfit: float) -> bool | None:
-    """Judge a misfit of :func:`bit_order_misfit`.
+    """Evaluate a result of :func:`bit_order_misfit`.
 
     Returns:
-        Whether the assumed order is right; None where the picture does not tell.
+        True: the assumed order is right; False: it is wrong; None: undetermined.
     """
-    if misfit > STRIPES_SURE:
+    if misfit > STRIPE_RATIO:
         return False
-    return True if misfit * STRIPES_SURE < 1 else None
+    return True if misfit * STRIPE_RATIO < 1 else None
 
 
 def plane_layout(data: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
-    """Estimate the size of the planes of a raw stream from how its bytes repeat.
+    """Estimate the size of the planes of a raw stream from the period of its bytes.
 
     Spikes counted by byte are alike in neighbouring rows and in consecutive planes: the
     autocorrelation of the stream has peaks at multiples of a row, and those are highest around
@@ -118,7 +118,7 @@ def plane_layout(data: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
         data: Bytes of consecutive planes as they are stored; :data:`LAYOUT_BYTES` are enough.
 
     Returns:
-        Bytes of a row and rows of a plane; None where the stream does not tell.
+        Bytes of a row and rows of a plane; None: undetermined.
     """
     spikes = np.unpackbits(data[:, None], axis=1).sum(axis=1, dtype=np.float32)
     if len(spikes) < 4 * MAX_ROW_BYTES:
@@ -136,8 +136,8 @@ def plane_layout(data: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
     by_row = repeats[row::row]
     if len(by_row) < 12:
         return None
-    # A pixel that has fired pauses, which leaves a dent at whole planes: it is filled from both
-    # sides.
+    # A pixel does not fire in consecutive planes, which lowers the values at whole planes: they
+    # are interpolated from both sides.
     sides = (2 * by_row[1:-3] - by_row[:-4], 2 * by_row[3:-1] - by_row[4:])
     filled = np.maximum(by_row[2:-2], np.minimum(*sides))
     first = _first_peak(filled, 2, PLANE_PEAK_SHARE)
@@ -150,7 +150,7 @@ def _first_peak(values: npt.NDArray[np.float64], start: int, share: float) -> in
     """Find the first local maximum from ``start`` on that is nearly as high as the highest one.
 
     Returns:
-        Its index; None where no maximum stands out.
+        Its index; None without a clear maximum.
     """
     inner = values[start:-1]
     peaks = (

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From spike messages to the ring of planes: the fast side, never waiting for the model."""
+"""Ingest of spike messages into the ring of planes, without waiting for the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 
-from spike_depth_ros.stream.accounting import LostBy, PlaneAccount
+from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.decode import (
     CameraInfoMessage,
@@ -23,13 +23,13 @@ from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import UNKNOWN_CAMERA, Camera, Policy, ReferencePlane
 
 MAX_WAITING_PACKETS = 32
-"""Packets kept while the sensor size is not yet known, or may still prove wrong."""
+"""Packets kept at most while the sensor size is unknown, or may change."""
 
 DEFAULT_RING: dict[Policy, int] = {'latest': 1024, 'every': 8192}
-"""Planes: ``latest`` needs hardly more than its window, ``every`` bridges 0.4 s at 20 kHz."""
+"""Default capacity by policy, planes; that of ``every`` bridges 0.4 s at 20 kHz."""
 
 SETTLE_AFTER_S = 0.5
-"""Silence after which planes missing at the end of the stream count as lost, seconds."""
+"""Time without packets after which planes missing at the end count as lost, seconds."""
 
 UNKNOWN_SIZE = (
     'the sensor size is unknown: publish camera_info beside the spikes, or set sensor_width and '
@@ -37,20 +37,20 @@ UNKNOWN_SIZE = (
 )
 
 ARRIVAL_WARNINGS = {
-    Arrival.GAP: 'planes are missing between stamps: the status "stream" on /diagnostics names '
-    'the place that lost them and the remedy',
-    Arrival.RESTART: 'the stream began anew: its clock was set back or it paused',
+    Arrival.GAP: 'planes are missing between stamps: see the status "stream" on /diagnostics for '
+    'the cause and the remedy',
+    Arrival.RESTART: 'the stream restarted: its clock was set back or it paused',
     Arrival.NEW_RATE: 'the stamps agree on another plane rate, which is used from now on',
     Arrival.BACKWARD: 'a packet is older than the stream: late, repeated, or two publishers on '
     'one topic; its planes are refused',
-    Arrival.OTHER_GEOMETRY: 'a packet has another bit order than the stream began with; its '
-    'planes are refused: restart the node if the camera changed',
+    Arrival.OTHER_GEOMETRY: 'a packet has another bit order than the first one; its planes are '
+    'refused: restart the node if the camera changed',
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class StreamSettings:
-    """What the ring is made with; see the node's parameters of the same names."""
+    """Settings of the ring; see the node's parameters of the same names."""
 
     window: int
     hop: int
@@ -64,32 +64,32 @@ class StreamSettings:
 
     @property
     def capacity(self) -> int:
-        """Planes that the ring holds."""
+        """Capacity of the ring, planes."""
         if self.ring_planes:
             return max(self.ring_planes, self.window)
         return max(DEFAULT_RING[self.policy], 2 * self.window)
 
 
 class Ingest:
-    """Converts messages, makes the ring once the geometry is known, and counts what it refuses.
+    """Ingest: decodes messages and appends their planes to a ring.
+
+    The ring is made once the geometry is known. Refused packets are counted.
 
     Args:
-        settings: How to make the ring.
-        warn: Called with a kind and a text when something in the input is wrong.
-        capacity: Gives the planes that the ring holds from those of the first packet; None: as
-            the settings say.
-        settle_after_s: Silence by the monotonic clock after which :meth:`account` counts planes
-            missing at the end of the stream, seconds; infinity where no clock may decide.
+        settings: Settings of the ring.
+        warn: Called with kind and text of each warning.
+        capacity: Function from the planes of the first packet to the capacity of the ring; None:
+            by the settings.
+        settle_after_s: Time without packets after which :meth:`accounting` counts planes missing
+            at the end of the stream, seconds; infinity: never.
 
     Attributes:
         ring: The ring; None before the first packet.
-        camera: The newest: the optical frame of the newest packet, the newest camera_info.
+        camera: Optical frame of the newest packet, and the newest camera_info.
         packets_refused: Packets whose planes could not be counted, by reason.
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
-        size_problem: Why depth is not of the size that the newest camera_info names; empty if it
-            is.
-        camera_problem: Why the camera matrix of the newest camera_info is not used; empty if it
-            is.
+        size_problem: Reason to ignore the size of the newest camera_info; empty if it is used.
+        camera_problem: Reason to ignore the matrix of the newest camera_info; empty if it is used.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Ingest:
         self.camera_problem = ''
         # The newest packets, until the size is known and a window was taken.
         self._waiting: collections.deque[tuple[ImageMessage, LostBy]] = collections.deque()
-        self._in_ring = 0  # packets; counted while the ring may be made anew
+        self._in_ring = 0  # packets; counted while the ring may be replaced
         self._size = self._size_from_parameters()  # (height, width)
 
     def _size_from_parameters(self) -> tuple[int, int] | None:
@@ -120,28 +120,28 @@ class Ingest:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Sensor (height, width) in pixels, once camera_info or parameters have told it."""
+        """Sensor (height, width) in pixels, from camera_info or parameters; None: unknown."""
         return self._size
 
     @property
     def size_known(self) -> bool:
-        """Whether camera_info or parameters have told the sensor size."""
+        """True if the sensor size is known from camera_info or parameters."""
         return self._size is not None
 
-    def account(self) -> PlaneAccount:
-        """The plane accounting so far; after a silence it is final, see ``settle_after_s``."""
+    def accounting(self) -> PlaneAccounting:
+        """Return the plane accounting; final after ``settle_after_s`` without packets."""
         if self.ring is None:
-            return PlaneAccount()
+            return PlaneAccounting()
         last_s = self.last_packet_s
         if last_s is not None and time.monotonic() - last_s > self._settle_after_s:
             self.ring.settle()
-        return self.ring.account()
+        return self.ring.accounting()
 
     def on_camera_info(self, msg: CameraInfoMessage) -> None:
-        """Take the sensor size and the camera matrix, for the packets from now on.
+        """Set the sensor size and the camera matrix of later packets.
 
-        Packets that waited for the size take both. Another size than before makes the ring anew,
-        as long as no window was taken from it.
+        Both also apply to packets that waited for the size. Another size than before makes a new
+        ring, unless a window was taken from the old one.
         """
         size = (int(msg.height), int(msg.width))
         if not all(size):
@@ -152,8 +152,8 @@ class Ingest:
         self.size_problem = ''
         if self.ring is not None and size != self._size and not self._give_up_ring(size):
             self.size_problem = (
-                f'camera_info: size {msg.width}x{msg.height}, but the stream began with '
-                f'{self.ring.geometry}: ignored; restart the node if the camera changed'
+                f'camera_info: size {msg.width}x{msg.height}, expected {self.ring.geometry} as '
+                'before: ignored; restart the node if the camera changed'
             )
             self._warn('camera_info', self.size_problem)
             return
@@ -169,10 +169,10 @@ class Ingest:
                 self._append(packet, size, lost_by)
 
     def _give_up_ring(self, size: tuple[int, int]) -> bool:
-        """Give the ring up for one of another sensor size, unless a window was taken.
+        """Discard the ring for one of another sensor size, unless a window was taken.
 
         Returns:
-            False where the ring stays.
+            False if the ring stays.
         """
         assert self.ring is not None
         try:
@@ -184,7 +184,7 @@ class Ingest:
         self._warn(
             'camera_info',
             f'camera_info: size {size[1]}x{size[0]} instead of {self.ring.geometry}, before the '
-            'first window: planes are counted anew',
+            'first window: the planes are counted again',
         )
         if forgotten := self._in_ring - len(self._waiting):
             self.packets_refused['other sensor size'] += forgotten
@@ -197,7 +197,7 @@ class Ingest:
 
         Args:
             msg: The packet.
-            lost_by: What lost the planes before this packet, if any are missing.
+            lost_by: Cause of missing planes before this packet.
         """
         self.last_packet_s = time.monotonic()
         self._note_frame(msg)
@@ -227,7 +227,7 @@ class Ingest:
             self._warn(arrival.name, f'spikes: {ARRIVAL_WARNINGS[arrival]}')
 
     def _keep(self, msg: ImageMessage, lost_by: LostBy) -> None:
-        """Keep a packet as long as it may have to be read again with another sensor size."""
+        """Keep a packet while the sensor size may change."""
         if self.ring is not None and self.ring.used:
             self._waiting.clear()
             return
@@ -261,7 +261,7 @@ class Ingest:
 
 
 def _problem_of_matrix(msg: CameraInfoMessage) -> str:
-    """Why the matrix K of a camera cannot be used; empty if it can."""
+    """Return the reason to refuse a camera's matrix K; empty if it is valid."""
     values = [float(value) for value in msg.k]
     if all(map(math.isfinite, values)) and values[0] >= 0 and values[4] >= 0:
         return ''

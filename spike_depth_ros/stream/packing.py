@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bit-packed spike planes to arrays and back, and spike counts straight from the packed bits.
+"""Packing of spike planes, and spike counts computed from the packed bits.
 
-Counting never unpacks single planes: planes are added as bit-sliced numbers (carry-save adders on
-whole bytes, eight pixels an operation), and only the few digits of the sums are unpacked. Counts
-of
-cells of pixels add the rows of a cell in the same way, and the pixels of a row inside the bytes.
+Counting does not unpack single planes: planes are added as bit-sliced numbers (carry-save adders
+on whole bytes, eight pixels per operation), and only the few digits of the sums are unpacked.
+Counts of cells of pixels add the rows of a cell in the same way, and the pixels of a row inside
+the bytes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Counts: TypeAlias = 'npt.NDArray[np.unsignedinteger[Any]]'  # numpy 1.21 cannot 
 """Spikes of each pixel: uint8, or uint16 where there may be more than 255."""
 
 CHUNK_BYTES = 1 << 21
-"""Packed planes that are added at a time: few calls, and the sums are read again from a cache."""
+"""Bytes of packed planes that are added at a time, so that the sums stay in a cache."""
 
 FIELDS = (2, 4, 8)
-"""Sides of cells, in pixels, whose rows are counted inside a byte; others are unpacked first."""
+"""Sides of cells, pixels, that are counted inside a byte; others are unpacked first."""
 
 
 def pack(spikes: npt.ArrayLike, bit_order: BitOrder = 'little') -> PackedPlanes:
@@ -33,7 +33,7 @@ def pack(spikes: npt.ArrayLike, bit_order: BitOrder = 'little') -> PackedPlanes:
 
     Args:
         spikes: ``[..., height, width]`` of bool or numbers; any non-zero value is a spike.
-        bit_order: Which bit of a byte is its leftmost pixel.
+        bit_order: Leftmost pixel of a byte, see :data:`BitOrder`.
 
     Returns:
         ``[..., height, ceil(width / 8)]`` uint8; padding bits at a row's end are 0.
@@ -49,7 +49,7 @@ def unpack(
     Args:
         packed: ``[..., height, ceil(width / 8)]`` uint8.
         width: Sensor width in pixels.
-        bit_order: Which bit of a byte is its leftmost pixel.
+        bit_order: Leftmost pixel of a byte, see :data:`BitOrder`.
 
     Returns:
         ``[..., height, width]`` uint8 of 0 and 1.
@@ -62,7 +62,7 @@ def unpack(
 
 
 def bin_edges(planes: int, bins: int = 32) -> npt.NDArray[np.int64]:
-    """Which planes each bin of a window covers.
+    """Compute the planes of each bin of a window.
 
     Args:
         planes: Planes in the window, at least 1.
@@ -93,15 +93,15 @@ def bin_counts(
     bins: int = 32,
     out: Counts | None = None,
 ) -> tuple[Counts, npt.NDArray[np.int32]]:
-    """Spikes of each pixel in each bin of a window: the input of the networks.
+    """Count the spikes of each pixel in each bin of a window: the input of the networks.
 
     Args:
         packed: Window of packed planes, ``[planes, height, ceil(width / 8)]`` uint8.
         width: Sensor width in pixels.
-        bit_order: Which bit of a byte is its leftmost pixel.
+        bit_order: Leftmost pixel of a byte, see :data:`BitOrder`.
         bins: Number of bins; see :func:`bin_edges`.
-        out: Where to write the counts, ``[bins, height, width]`` uint8 or uint16 (a view into a
-            padded buffer will do); None makes a new array.
+        out: Output array, ``[bins, height, width]`` uint8 or uint16, which may be a view into a
+            padded buffer; None: a new array.
 
     Returns:
         The counts, ``[bins, height, width]`` (uint8, or uint16 where a bin holds over 255 planes,
@@ -123,7 +123,7 @@ def bin_counts(
             f'of a type that holds {longest}'
         )
     for chosen, (lowest, *higher) in _sums_of_planes(packed, edges):
-        # From the highest digit down by doubling: numpy shifts bytes far slower than it adds them.
+        # From the highest digit down by doubling, as numpy adds bytes faster than it shifts them.
         total: Counts | None = None
         for digit in reversed(higher):
             bits = np.unpackbits(digit, axis=-1, count=width, bitorder=bit_order)
@@ -150,7 +150,7 @@ def cell_counts(
     bit_order: BitOrder = 'little',
     edge: int = 1,
 ) -> None:
-    """Spikes of each cell of ``cell`` by ``cell`` pixels in each bin of a window.
+    """Count the spikes of each cell of ``cell`` by ``cell`` pixels in each bin of a window.
 
     Where a cell reaches beyond the image, the last row and column of pixels are repeated.
 
@@ -158,9 +158,9 @@ def cell_counts(
         packed: Window of packed planes, ``[planes, height, ceil(width / 8)]`` uint8.
         width: Sensor width in pixels.
         cell: Pixels per side of a cell, at least 1.
-        out: Where to write the counts, ``[bins, rows, columns]``, of an unsigned integer type;
-            cells of pixel 0 first. Rows and columns that no pixel reaches repeat the last pixel.
-        bit_order: Which bit of a byte is its leftmost pixel.
+        out: Output array, ``[bins, rows, columns]``, of an unsigned integer type. Rows and columns
+            beyond the image repeat the last pixel.
+        bit_order: Leftmost pixel of a byte, see :data:`BitOrder`.
         edge: Rows, and columns, that are repeated together, a divisor of ``cell``: 2 repeats
             blocks of 2x2 pixels. Rows and columns left over at the end are left out.
 
@@ -195,7 +195,7 @@ def cell_counts(
 
 
 def spike_counts(packed: PackedPlanes, width: int, bit_order: BitOrder = 'little') -> Counts:
-    """Spikes of each pixel over a whole window, ``[height, width]``."""
+    """Count the spikes of each pixel over a whole window, ``[height, width]``."""
     counts, _ = bin_counts(packed, width, bit_order, bins=1)
     return counts.reshape(packed.shape[1], width)
 
@@ -209,7 +209,7 @@ def _check_row(packed: PackedPlanes, width: int) -> None:
 
 
 def _inside(size: int, cells: int, cell: int, edge: int) -> npt.NDArray[np.intp]:
-    """Which pixel of ``size`` each pixel of each cell is, ``[cell, cells]``; edges repeated."""
+    """Compute the pixels of each cell among ``size``, ``[cell, cells]``, edges repeated."""
     block, within = np.divmod(np.arange(cells) * cell + np.arange(cell)[:, None], edge)
     pixels: npt.NDArray[np.intp] = block.clip(max=size // edge - 1) * edge + within
     return pixels
@@ -225,7 +225,7 @@ def _sums_of_planes(
         edges: From :func:`bin_edges`.
 
     Yields:
-        Which bins, and binary digits, lowest first, of their sums, each ``[bins, height,
+        Indices of bins, and binary digits, lowest first, of their sums, each ``[bins, height,
         row_bytes]``.
     """
     starts, lengths = edges[:, 0], edges[:, 1] - edges[:, 0]
@@ -249,7 +249,7 @@ def _sums_of_planes(
 def _planes_of_bins(
     packed: PackedPlanes, starts: npt.NDArray[np.int64], length: int
 ) -> PackedPlanes:
-    """Planes of bins of one length, ``[length, bins, ...]``; a view where they tile."""
+    """Gather the planes of bins of one length, ``[length, bins, ...]``; a view if they tile."""
     if len(starts) == 1 or np.all(np.diff(starts) == length):
         tiled = packed[starts[0] : starts[0] + len(starts) * length]
         return tiled.reshape(len(starts), length, *packed.shape[1:]).swapaxes(0, 1)
@@ -271,7 +271,7 @@ def _sums_of_rows(
     """
     cell, cells = inside.shape
     highest = int((edges[:, 1] - edges[:, 0]).max()).bit_length()
-    # For each weight what is to be added: carries from the weight below, then the cell's rows.
+    # Addends of each weight: carries from the weight below, then the cell's rows.
     stacks: list[PackedPlanes] = []
     carried = 0
     while carried or len(stacks) < highest:
@@ -302,9 +302,9 @@ def _add(stack: PackedPlanes, carries: PackedPlanes, overwrite: bool = True) -> 
     added in one array operation.
 
     Args:
-        stack: ``[n, ...]``, n at least 1; overwritten unless told otherwise.
-        carries: ``[n // 2, ...]``; the planes of the next weight are written there.
-        overwrite: Whether ``stack`` may be written to.
+        stack: ``[n, ...]``, n at least 1.
+        carries: ``[n // 2, ...]``; receives the planes of the next weight.
+        overwrite: Allow to overwrite ``stack``.
 
     Returns:
         The digit of this weight, ``[...]``.
@@ -340,7 +340,7 @@ def _write_fields(digits: PackedPlanes, cell: int, bit_order: BitOrder, out: Cou
     Args:
         digits: Binary digits, lowest first, ``[digits, bins, rows, row_bytes]``.
         cell: Pixels per side of a cell, one of ``FIELDS``.
-        bit_order: Which bit of a byte is its leftmost pixel.
+        bit_order: Leftmost pixel of a byte, see :data:`BitOrder`.
         out: ``[bins, rows, columns]``; written to.
     """
     columns = out.shape[2]
@@ -356,7 +356,7 @@ def _write_fields(digits: PackedPlanes, cell: int, bit_order: BitOrder, out: Cou
 def _bytes_of_fields(
     digits: PackedPlanes, cell: int, bit_order: BitOrder
 ) -> npt.NDArray[np.uint8]:
-    """Sums of digits and of the pixels of each cell, ``[bins, rows, row_bytes * 8 / cell]``."""
+    """Sum digits and the pixels of each cell, ``[bins, rows, row_bytes * 8 / cell]``."""
     *shape, row_bytes = digits.shape[1:]
     # Words, as numpy shifts bytes slowly; bits that a shift moves to another byte are masked out.
     kind = _widest_word(digits[0].size)
@@ -382,7 +382,7 @@ def _bytes_of_fields(
 
 
 def _spikes_in_fields(words: npt.NDArray[Any], cell: int) -> npt.NDArray[Any]:
-    """How many bits are set in each field of ``cell`` (2, 4 or 8) bits of a byte."""
+    """Count the set bits in each field of ``cell`` (2, 4 or 8) bits of a byte."""
     kind = words.dtype
     # Pairs: 2a + b, less a, is a + b.
     counts: npt.NDArray[Any] = words - (words >> kind.type(1) & _repeated(0x55, kind))
@@ -395,12 +395,12 @@ def _spikes_in_fields(words: npt.NDArray[Any], cell: int) -> npt.NDArray[Any]:
 
 
 def _widest_word(size: int) -> np.dtype[Any]:
-    """The widest unsigned integer that divides ``size`` bytes."""
+    """Return the widest unsigned integer type whose size divides ``size`` bytes."""
     return np.dtype(f'u{next(width for width in (8, 4, 2, 1) if size % width == 0)}')
 
 
 def _repeated(byte: int, kind: np.dtype[Any]) -> Any:
-    """A word of one byte over and over."""
+    """Return a word of one repeated byte."""
     return kind.type(int.from_bytes([byte] * kind.itemsize, 'little'))
 
 
@@ -415,7 +415,7 @@ def _sums_of_columns(
     Args:
         digits: Binary digits, lowest first, ``[digits, bins, rows, row_bytes]``.
         inside: Columns of each cell, ``[cell, cells]``.
-        bit_order: Which bit of a byte is its leftmost pixel.
+        bit_order: Leftmost pixel of a byte, see :data:`BitOrder`.
         kind: Type of the sums.
 
     Returns:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded streams as packed planes: ``.dat``, ``.npy``, ``.npz``, and raw bytes from a pipe."""
+"""Readers of recorded streams: ``.dat``, ``.npy``, ``.npz``, and raw bytes from a pipe."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 from spike_depth_ros.stream.vidar import RowOrder
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6
-"""Planes a second that a recording may claim."""
+"""Valid plane rates of a recording, planes a second."""
 
 MAX_ARCHIVE_BYTES = 1 << 31
-"""Of all arrays of an .npz together, expanded; they are read into memory."""
+"""Largest total size of the arrays of an .npz, expanded, bytes; they are read into memory."""
 
 _BLOCK_BYTES = 1 << 24
 
 STORAGE_SUFFIXES = ('.mcap', '.db3')
-"""Of the files of a bag."""
+"""Suffixes of the files of a bag."""
 
 
 class RecordingError(OneLineError):
-    """A recording that cannot be read as spike planes; the message says why and how to mend it."""
+    """Error of a recording that cannot be read; the message has reason and remedy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,28 +43,28 @@ class TrueDepth:
 
     Attributes:
         depth: ``[maps, height, width]`` float32 metres along the optical axis; NaN where unknown.
-        planes: ``[maps]`` index of the plane that each map belongs to, ascending.
+        planes: Index of the plane of each map, ascending, ``[maps]``.
     """
 
     depth: npt.NDArray[np.float32]
     planes: npt.NDArray[np.int64]
 
     def nearest(self, plane: int) -> npt.NDArray[np.float32]:
-        """The map whose plane is nearest."""
+        """Return the map nearest to a plane, ``[height, width]``."""
         nearest: npt.NDArray[np.float32] = self.depth[np.abs(self.planes - plane).argmin()]
         return nearest
 
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """A recorded stream.
+    """Recorded stream.
 
     Attributes:
         planes: Packed planes ``[planes, height, row_bytes]`` uint8, top row first; may be a view.
         geometry: Sensor size and bit order.
-        rate_hz: Planes a second, where the file says it.
-        camera_matrix: ``[3, 3]`` pixels, where the file has it.
-        truth: True depth, where the file has it.
+        rate_hz: Planes a second; None: not in the file.
+        camera_matrix: Camera matrix, ``[3, 3]`` pixels; None: not in the file.
+        truth: True depth; None: not in the file.
     """
 
     planes: PackedPlanes
@@ -75,7 +75,7 @@ class Recording:
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path looks like a bag: a folder, or a storage file of one."""
+    """Return True for a folder, or a storage file of a bag."""
     return path.is_dir() or path.suffix in STORAGE_SUFFIXES
 
 
@@ -88,10 +88,10 @@ def open_recording(
 ) -> Recording:
     """Open a recording by its suffix.
 
-    ``.npz`` is either an archive of ours (``packed``, ``width``, ``bit_order`` and optionally
-    ``rate_hz``, ``K``, ``depth``, ``depth_planes``; see docs/wire_format.md) or holds exactly one
-    unpacked stream; ``.npy`` is an unpacked stream: ``[planes, height, width]`` of 0 and 1. Any
-    other suffix is raw packed planes (Vidar ``.dat``).
+    ``.npz`` is either an archive of this package (``packed``, ``width``, ``bit_order`` and
+    optionally ``rate_hz``, ``K``, ``depth``, ``depth_planes``; see docs/wire_format.md) or holds
+    exactly one unpacked stream; ``.npy`` is an unpacked stream: ``[planes, height, width]`` of 0
+    and 1. Any other suffix is raw packed planes (Vidar ``.dat``).
 
     Args:
         path: The file.
@@ -105,8 +105,8 @@ def open_recording(
     """
     if is_bag(path):
         raise RecordingError(
-            f'{path}: a bag is no single recording; play it with spike_player, or evaluate a '
-            'model on it with evaluate_bag'
+            f'{path}: is a bag; expected .dat, .npy or .npz: play it with spike_player, or '
+            'evaluate a model on it with evaluate_bag'
         )
     if not path.exists():
         raise RecordingError(f'{path}: no such file')
@@ -117,7 +117,7 @@ def open_recording(
             recording = _open_npy(path)
         elif size is None:
             raise RecordingError(
-                f'{path}: a raw recording does not tell its sensor size; give it, '
+                f'{path}: the sensor size of a raw recording is unknown; give it, '
                 'for example --size 400x250'
             )
         else:
@@ -125,27 +125,27 @@ def open_recording(
             planes = vidar.read_dat(path, geometry, row_order, allow_partial)
             return Recording(planes, geometry)
     except (OSError, ValueError) as error:
-        # One line, whatever names and texts a damaged file brought into it.
+        # One line, also with names and texts of a damaged file.
         reason = ' '.join(str(error).removeprefix(f'{path}: ').split())
         raise RecordingError(f'{path}: {reason}') from error
     found = (recording.geometry.width, recording.geometry.height)
     if size is not None and size != found:
         raise RecordingError(
-            f'{path}: its planes are {found[0]}x{found[1]}, but {size[0]}x{size[1]} was asked for'
+            f'{path}: its planes are {found[0]}x{found[1]}; expected {size[0]}x{size[1]} as given'
         )
     return recording
 
 
 class ByteStream(Protocol):
-    """What planes are read from: a binary stream, or a pipe that says that nothing came yet."""
+    """Source of bytes: a binary stream, or a pipe that may have none at the moment."""
 
     def read(self, size: int, /) -> bytes | None:
-        """At most ``size`` bytes; none at the end, None if there are none at the moment."""
+        """Read at most ``size`` bytes; none at the end, None if there are none at the moment."""
         ...
 
 
 class WaitingPipe:
-    """A pipe whose reader is never held for long, so that the process can end meanwhile.
+    """Pipe with a timeout of each read, so that the process can end.
 
     Args:
         source: A named pipe, opened without waiting for its writer, or an open file descriptor.
@@ -162,11 +162,11 @@ class WaitingPipe:
         self._wait_s = wait_s
 
     def ready(self) -> bool:
-        """Whether bytes, or the end of the stream, came within the longest wait."""
+        """Return True if bytes, or the end of the stream, arrive within ``wait_s``."""
         return bool(select.select([self._descriptor], [], [], self._wait_s)[0])
 
     def read(self, size: int, /) -> bytes | None:
-        """At most ``size`` bytes; none at the end, None if none came within the longest wait."""
+        """Read at most ``size`` bytes; none at the end, None if none arrive within ``wait_s``."""
         return os.read(self._descriptor, size) if self.ready() else None
 
 
@@ -177,15 +177,15 @@ def read_pipe(
     row_order: RowOrder = 'bottom_up',
     keep_going: Callable[[], bool] = lambda: True,
 ) -> Iterator[PackedPlanes]:
-    """Raw packed planes from a pipe, a socket file or standard input, block by block.
+    """Yield raw packed planes from a pipe, a socket file or standard input, block by block.
 
     Args:
         stream: Binary stream; ends the iteration at its end.
         geometry: Sensor size and bit order.
         planes: Planes in a block, at least 1; the last block may hold fewer.
-        row_order: Which row of a plane comes first.
-        keep_going: Asked whenever the stream has nothing at the moment; False ends the iteration,
-            without the block that was begun.
+        row_order: First row of a plane, see :data:`~spike_depth_ros.stream.vidar.RowOrder`.
+        keep_going: Called while the stream has no bytes; False ends the iteration, without the
+            incomplete block.
 
     Yields:
         ``[planes, height, row_bytes]`` uint8, top row first.
@@ -220,14 +220,14 @@ def read_pipe(
 
 
 def _load(path: Path) -> Any:
-    """What numpy makes of a file: an array, or an open archive."""
+    """Open a file with numpy: an array, or an open archive."""
     with _damage(path):
         return np.load(path, mmap_mode='r', allow_pickle=False)
 
 
 @contextlib.contextmanager
 def _damage(path: Path, name: str = '') -> Iterator[None]:
-    """Turn whatever a damaged file makes numpy, zipfile and the decompressors raise into ours."""
+    """Convert errors of numpy, zipfile and decompressors to a :class:`RecordingError`."""
     try:
         yield
     except OSError:
@@ -264,10 +264,10 @@ def _open_npz(path: Path) -> Recording:
 
 
 def _check_archive(archive: Any, path: Path) -> dict[str, int]:
-    """Check the sizes that the directory and the headers declare, before anything is read.
+    """Check the declared sizes of an archive before its arrays are read.
 
     Returns:
-        Axes of each array by its name.
+        Number of axes of each array by its name.
     """
     members = archive.zip.infolist()
     total = sum(member.file_size for member in members)
@@ -293,7 +293,7 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
 
 
 def _read_header(file: Any) -> tuple[tuple[int, ...], int]:
-    """Shape and bytes of an array in .npy format, whose place is then that of its data."""
+    """Read the header of an array in .npy format; return shape and bytes of its data."""
     npy: Any = np.lib.format
     first = npy.read_magic(file) == (1, 0)
     shape, _, kind = (npy.read_array_header_1_0 if first else npy.read_array_header_2_0)(file)
@@ -306,7 +306,7 @@ def _array(archive: Any, name: str, path: Path) -> npt.NDArray[Any]:
 
 
 def _open_own(archive: Any, path: Path) -> Recording:
-    # Our sample is stored in the order that compresses best; packets need whole planes in a row.
+    # The shipped samples are in the order that compresses best; packets need contiguous planes.
     packed = np.ascontiguousarray(_array(archive, 'packed', path))
     if 'width' not in archive.files or packed.dtype != np.uint8 or packed.ndim != 3:
         raise RecordingError(
@@ -389,7 +389,7 @@ def _unpacked(spikes: npt.NDArray[Any], name: str) -> Recording:
     planes, height, width = spikes.shape
     geometry = Geometry(height, width)
     packed = np.empty((planes, height, geometry.row_bytes), np.uint8)
-    # In blocks: what packing takes beside the planes does not grow with the recording.
+    # In blocks, so that the memory of packing does not grow with the recording.
     step = max(1, _BLOCK_BYTES // (height * width))
     for first in range(0, planes, step):
         block = spikes[first : first + step]

@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The ring of planes: append chunks, take windows, account for every plane.
+"""Ring of planes: append chunks, take windows, count every plane.
 
 Planes are numbered as they are stored. A *segment* is a run of stored planes without a gap; a
-window lies within one segment. Each plane leaves the state *pending* exactly once, where one of
-the other counters of :class:`spike_depth_ros.stream.accounting.PlaneAccount` is incremented.
+window lies within one segment. Each plane leaves the state *pending* exactly once, by an increment
+of another counter of :class:`spike_depth_ros.stream.accounting.PlaneAccounting`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_depth_ros.stream.accounting import LostBy, PlaneAccount
+from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.stamps import Arrival, Gap, StampTracker, differs
 from spike_depth_ros.stream.window import (
@@ -29,29 +29,29 @@ from spike_depth_ros.stream.window import (
 )
 
 MAX_HELD_CHUNKS = 32
-"""Chunks kept while the plane rate is not yet known."""
+"""Chunks kept at most while the plane rate is unknown."""
 
 MAX_LISTED_GAPS = 200
-"""Gaps that are listed one by one; all are counted."""
+"""Largest number of listed gaps; all are counted."""
 
 REFUSALS = {
     Arrival.BACKWARD: 'backward',
     Arrival.OTHER_GEOMETRY: 'geometry',
     Arrival.OTHER_RATE: 'rate',
 }
-"""Arrivals that are refused, and the reason that counts them."""
+"""Reason of the counter for each refused arrival."""
 
 
 @dataclasses.dataclass
 class _Segment:
-    """Stored planes ``[start, end)`` without a gap; only the newest is open for more."""
+    """Stored planes ``[start, end)`` without a gap; planes are appended to the newest segment."""
 
     start: int
     end: int
 
 
 class _Waiting(NamedTuple):
-    """What :meth:`PlaneRing.append` was given, kept until the plane rate is known."""
+    """Arguments of :meth:`PlaneRing.append`, kept until the plane rate is known."""
 
     chunk: SpikeChunk
     lost_by: LostBy
@@ -59,15 +59,15 @@ class _Waiting(NamedTuple):
 
 
 class _Store:
-    """Preallocated planes, the newest of a stream, each found by its number.
+    """Preallocated storage of the newest planes of a stream, by number.
 
     Args:
         geometry: Sensor size and bit order of every plane.
-        capacity: Planes that it holds, at least 1.
+        capacity: Number of stored planes, at least 1.
 
     Attributes:
-        capacity: Planes that it holds.
-        head: Number of the next plane to store; those from ``head - capacity`` on are stored.
+        capacity: Number of stored planes.
+        head: Number of the next plane; those from ``head - capacity`` on are stored.
     """
 
     def __init__(self, geometry: Geometry, capacity: int) -> None:
@@ -76,7 +76,7 @@ class _Store:
         self._planes = np.empty((capacity, geometry.height, geometry.row_bytes), np.uint8)
 
     def write(self, data: PackedPlanes) -> None:
-        """Copy planes in, at most ``capacity``."""
+        """Store a copy of at most ``capacity`` planes."""
         slot = self.head % self.capacity
         first = min(len(data), self.capacity - slot)
         self._planes[slot : slot + first] = data[:first]
@@ -84,7 +84,7 @@ class _Store:
         self.head += len(data)
 
     def read(self, start: int, planes: int) -> PackedPlanes:
-        """Copy planes out from number ``start`` on; all must be stored."""
+        """Return a copy of stored planes from number ``start`` on."""
         slot = start % self.capacity
         data = self._planes[slot : slot + planes]
         if len(data) < planes:
@@ -95,21 +95,22 @@ class _Store:
 class PlaneRing:
     """Ring of packed planes between one producer and one consumer thread.
 
-    ``append`` never waits for inference: a full ring loses its oldest planes, and counts them.
+    ``append`` never waits for inference: in a full ring the oldest planes are overwritten and
+    counted.
 
     Args:
         geometry: Sensor size and bit order of every plane.
         window: Planes in a window, at least 1.
         hop: Planes between the starts of windows, at least this many with policy ``latest``; 0 is
             the window length.
-        policy: Which windows are taken.
-        capacity: Planes that the ring holds, at least ``window``.
+        policy: Choice of windows, see :data:`~spike_depth_ros.stream.window.Policy`.
+        capacity: Capacity of the ring, planes, at least ``window``.
         period_ns: Time between planes; 0 infers it from the stamps of the first chunks.
         reference: The plane of a window that its depth belongs to.
-        stamp_tolerance: How far a stamp may be off, in planes, before it is a gap.
+        stamp_tolerance: Largest deviation of a stamp that is not a gap, planes.
 
     Attributes:
-        gaps: The first confirmed gaps, at most :data:`MAX_LISTED_GAPS`.
+        gaps: First confirmed gaps, at most :data:`MAX_LISTED_GAPS`.
 
     Raises:
         ValueError: A number is out of range.
@@ -140,60 +141,60 @@ class PlaneRing:
         self._reference = reference_index(reference, window)
         self._store = _Store(geometry, capacity)
         self._changed = threading.Condition()
-        self._account = PlaneAccount()
+        self._accounting = PlaneAccounting()
         self._stamps = StampTracker(period_ns, stamp_tolerance, self._on_gap)
         self._segments: collections.deque[_Segment] = collections.deque()
-        # Per chunk: number of its first plane, its stamp, so that times never drift, its camera.
+        # Per chunk: number of its first plane, its stamp, so that times do not drift, its camera.
         self._anchors: collections.deque[tuple[int, int, Camera]] = collections.deque()
         self._held: collections.deque[_Waiting] = collections.deque()
         self._next_start = 0  # earliest start of the next window
         self._accounted = 0  # planes before this number are no longer pending
-        self._unwanted = False  # nobody wants windows: what passes is skipped, not dropped
+        self._unwanted = False  # without a consumer planes are skipped, not dropped
 
     @property
     def capacity(self) -> int:
-        """Planes that the ring holds."""
+        """Capacity of the ring, planes."""
         return self._store.capacity
 
     @property
     def period_ns(self) -> int:
-        """Time between planes in nanoseconds; 0 while it is not yet known."""
+        """Time between planes, nanoseconds; 0: not yet known."""
         return self._stamps.rate.period_ns
 
     @property
     def stamped_period_ns(self) -> int:
-        """Plane period that the stamps have agreed on for a while where it is another; else 0."""
+        """Other plane period on which recent stamps agree, nanoseconds; 0: none."""
         with self._changed:
             return self._stamps.rate.stamped_period_ns
 
-    def account(self) -> PlaneAccount:
-        """A snapshot of the accounting; gaps that are still provisional are not in it."""
+    def accounting(self) -> PlaneAccounting:
+        """Return a snapshot of the accounting, without provisional gaps."""
         with self._changed:
             held = sum(waiting.chunk.planes for waiting in self._held)
-            return self._account.snapshot(self._pending_between(0, self._store.head) + held)
+            return self._accounting.snapshot(self._pending_between(0, self._store.head) + held)
 
     def settle(self) -> None:
-        """Count provisional gaps as lost: the stream has ended, or pauses."""
+        """Count provisional gaps as lost, as the stream has ended or pauses."""
         with self._changed:
             self._stamps.settle()
 
     def append(
         self, chunk: SpikeChunk, lost_by: LostBy = 'transport', camera: Camera = UNKNOWN_CAMERA
     ) -> Arrival:
-        """Copy a chunk in; overwrites the oldest planes where the ring is full.
+        """Store a copy of a chunk; in a full ring the oldest planes are overwritten.
 
         Args:
-            chunk: Planes of the ring's geometry. Its ``period_ns``, where given, must be the
-                ring's within one per cent.
-            lost_by: What lost the planes before this chunk, if any are missing.
-            camera: The camera of these planes; a window has that of its reference plane.
+            chunk: Planes of the ring's geometry. Its ``period_ns``, unless 0, must be the ring's
+                within 1 %.
+            lost_by: Cause of missing planes before this chunk.
+            camera: Camera of these planes; a window has that of its reference plane.
 
         Returns:
-            How the chunk follows the stream. A refused one (see :data:`REFUSALS`) is counted and
-            not stored.
+            Relation of the chunk to the stream. A refused one (see :data:`REFUSALS`) is counted
+            and not stored.
         """
         with self._changed:
-            self._account.receive(chunk.planes)
+            self._accounting.receive(chunk.planes)
             if chunk.geometry != self.geometry:
                 return self._refuse(chunk, Arrival.OTHER_GEOMETRY)
             rate = self._stamps.rate
@@ -207,13 +208,13 @@ class PlaneRing:
             return arrival
 
     def take(self, timeout_s: float = 0.0) -> Window | None:
-        """The next window that the policy wants, copied out.
+        """Return a copy of the next window of the policy.
 
         Args:
-            timeout_s: How long to wait for the next planes if there is no window yet, seconds.
+            timeout_s: Longest wait for the next planes if there is no window yet, seconds.
 
         Returns:
-            None where there still is none: call again.
+            The window; None if there is none.
         """
         take = self._take_latest if self.policy == 'latest' else self._take_every
         with self._changed:
@@ -225,27 +226,27 @@ class PlaneRing:
 
     @property
     def used(self) -> bool:
-        """Whether a window was taken."""
+        """True if a window was taken."""
         with self._changed:
-            return self._account.windowed > 0
+            return self._accounting.windowed > 0
 
     def close_unused(self) -> bool:
-        """Give no window any more, unless one was taken.
+        """Close the ring, unless a window was taken.
 
         Returns:
-            False where one was taken; nothing changes then.
+            True: there will be no window; False: one was taken, and nothing changes.
         """
         with self._changed:
-            if self._account.windowed:
+            if self._accounting.windowed:
                 return False
             self._forget_stored()
             return True
 
     def discard(self) -> None:
-        """Pass over the stored planes and what comes until :meth:`take`: nobody wants a window."""
+        """Skip stored planes and later ones until :meth:`take`, as there is no consumer."""
         with self._changed:
             self._unwanted = True
-            self._account.skipped_by_policy += self._pending_between(0, self._store.head)
+            self._accounting.skipped_by_policy += self._pending_between(0, self._store.head)
             is_open = bool(self._segments)
             self._forget_stored()
             if is_open:
@@ -254,7 +255,7 @@ class PlaneRing:
     # Arrival of chunks; the lock is held.
 
     def _hold(self, waiting: _Waiting) -> Arrival:
-        """Keep chunks until the plane rate is known: the chunk tells it, or the stamps agree."""
+        """Keep chunks until the plane rate is known, from a chunk or from agreeing stamps."""
         rate, chunk = self._stamps.rate, waiting.chunk
         self._held.append(waiting)
         rate.period_ns = chunk.period_ns
@@ -262,11 +263,11 @@ class PlaneRing:
             held, self._held = self._held, collections.deque()
             return [self._place(*one) for one in held][-1]
         if len(self._held) > MAX_HELD_CHUNKS:
-            self._account.refuse(self._held.popleft().chunk.planes, 'rate_unknown')
+            self._accounting.refuse(self._held.popleft().chunk.planes, 'rate_unknown')
         return Arrival.HELD
 
     def _place(self, chunk: SpikeChunk, lost_by: LostBy, camera: Camera) -> Arrival:
-        """Store a chunk, unless its stamp is from the past."""
+        """Store a chunk, unless its stamp is older than the stream."""
         arrival = self._stamps.follow(chunk.t0_ns, chunk.planes, lost_by)
         if arrival is Arrival.BACKWARD:
             return self._refuse(chunk, arrival)
@@ -278,21 +279,21 @@ class PlaneRing:
         return arrival
 
     def _part(self, arrival: Arrival) -> None:
-        """Begin a segment: the next planes do not join the stored ones."""
+        """Begin a segment, as the next planes do not continue the stored ones."""
         if arrival is Arrival.NEW_RATE:
             self._give_up_waiting()
         if arrival in (Arrival.RESTART, Arrival.NEW_RATE):
-            self._account.restarts += 1
+            self._accounting.restarts += 1
         self._open_segment()
         self._retire_closed_segments()
 
     def _give_up_waiting(self) -> None:
-        """Give up planes that wait: no window has planes of two rates."""
+        """Discard pending planes, as no window has planes of two rates."""
         waiting = self._pending_between(0, self._store.head)
         if self.policy == 'latest' or self._unwanted:
-            self._account.skipped_by_policy += waiting
+            self._accounting.skipped_by_policy += waiting
         else:
-            self._account.refuse(waiting, 'rate')
+            self._accounting.refuse(waiting, 'rate')
         self._forget_stored()
 
     def _append_planes(self, data: PackedPlanes) -> None:
@@ -304,29 +305,29 @@ class PlaneRing:
         self._segments.append(_Segment(self._store.head, self._store.head))
 
     def _forget_stored(self) -> None:
-        """Forget the stored planes, which are accounted for."""
+        """Discard the stored planes, which are already counted."""
         self._accounted = self._next_start = self._store.head
         self._segments.clear()
         self._anchors.clear()
 
     def _refuse(self, chunk: SpikeChunk, arrival: Arrival) -> Arrival:
-        self._account.refuse(chunk.planes, REFUSALS[arrival])
+        self._accounting.refuse(chunk.planes, REFUSALS[arrival])
         return arrival
 
     def _on_gap(self, gap: Gap) -> None:
-        self._account.lose(gap.planes, gap.lost_by)
+        self._accounting.lose(gap.planes, gap.lost_by)
         if len(self.gaps) < MAX_LISTED_GAPS:
             self.gaps.append(gap)
 
     # Leaving the ring; the lock is held.
 
     def _pending_between(self, start: int, end: int) -> int:
-        """Stored planes numbered in ``[start, end)`` that are not yet accounted for."""
+        """Count the stored planes with numbers in ``[start, end)`` that are pending."""
         start = max(start, self._accounted)
         return sum(max(0, min(s.end, end) - max(s.start, start)) for s in self._segments)
 
     def _evict_before(self, tail: int) -> None:
-        """Give up the planes before ``tail``, whose places are needed."""
+        """Discard the planes before ``tail``, whose storage is needed."""
         if tail <= self._segments[0].start:
             return
         self._count_passed(tail)
@@ -342,13 +343,13 @@ class PlaneRing:
     def _count_passed(self, tail: int) -> None:
         passed = self._pending_between(0, tail)
         if self.policy == 'latest' or self._unwanted:
-            self._account.skipped_by_policy += passed  # only the newest window was ever wanted
+            self._accounting.skipped_by_policy += passed  # older planes are skipped on purpose
         else:
-            self._account.overwritten += passed
+            self._accounting.overwritten += passed
         self._accounted = max(self._accounted, tail)
 
     def _retire_closed_segments(self) -> None:
-        """Drop old segments that no window fits into any more; their last planes are stranded."""
+        """Drop old segments without space for a window; their last planes are refused."""
         while len(self._segments) > 1:
             front = self._segments[0]
             start = max(self._next_start, front.start)
@@ -356,9 +357,9 @@ class PlaneRing:
                 return
             skips = self.policy == 'latest' or self._unwanted
             by_policy = front.end if skips else min(start, front.end)
-            self._account.skipped_by_policy += self._pending_between(front.start, by_policy)
+            self._accounting.skipped_by_policy += self._pending_between(front.start, by_policy)
             stranded = self._pending_between(max(front.start, by_policy), front.end)
-            self._account.refuse(stranded, 'gap')
+            self._accounting.refuse(stranded, 'gap')
             self._accounted = max(self._accounted, front.end)
             self._segments.popleft()
             if self.policy == 'every':
@@ -388,10 +389,10 @@ class PlaneRing:
         return None
 
     def _take_at(self, start: int) -> Window:
-        """Copy the window out, and count its planes and those passed over before it."""
+        """Return a copy of a window; count its planes and the skipped ones before it."""
         end = start + self.window
-        self._account.skipped_by_policy += self._pending_between(0, start)
-        self._account.windowed += self._pending_between(start, end)
+        self._accounting.skipped_by_policy += self._pending_between(0, start)
+        self._accounting.windowed += self._pending_between(start, end)
         self._accounted = max(self._accounted, end)
         self._next_start = start + self.hop
         t0_ns, _ = self._origin_of(start)
@@ -407,6 +408,6 @@ class PlaneRing:
         )
 
     def _origin_of(self, plane: int) -> tuple[int, Camera]:
-        """Time and camera of a stored plane: from the chunk that brought it."""
+        """Return time and camera of a stored plane, from its chunk."""
         first, stamp_ns, camera = next(a for a in reversed(self._anchors) if a[0] <= plane)
         return stamp_ns + (plane - first) * self.period_ns, camera

@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a chunk's stamp follows the stream: plane rate, gaps, late chunks, restarts.
+"""Analysis of stamps: plane rate, gaps, late chunks, restarts.
 
 Chunks that continue each other form a *line*: each begins where the one before it ends. A chunk
-ahead of the line *jumps*. Whether planes are missing before it, or its stamp is wrong, is known
-only from what follows, so a jump is provisional at first: planes count as lost once the stream
-has gone on behind it (:data:`CONFIRM_AFTER`), and not at all if it goes on before it.
+ahead of the line *jumps*. Either planes are missing before it, or its stamp is wrong: later chunks
+decide. A jump is therefore provisional at first. Its planes count as lost once the stream has
+continued behind it (:data:`CONFIRM_AFTER`), and not at all if it continues before it.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from typing import NamedTuple
 from spike_depth_ros.stream.accounting import LostBy
 
 RESTART_AFTER_NS = 10_000_000_000
-"""A stamp this far ahead starts the stream anew: the planes of a pause are not called lost."""
+"""Step of a stamp, nanoseconds, above which the stream restarts without lost planes."""
 
 CONFIRM_AFTER = 4
-"""Chunks that must follow the one behind a gap before the gap is believed."""
+"""Chunks that must follow the one behind a gap to confirm it."""
 
 STEPS_OF_NEW_RATE = 32
-"""So many steps between stamps in a row must agree on another plane rate before it is believed:
-regular losses look the same for a while."""
+"""Steps between stamps in a row that must agree on another plane rate, as regular losses look
+like one for a while."""
 
 RATE_TOLERANCE = 0.01
-"""Plane periods that differ by less than this share are the same rate."""
+"""Largest relative difference of plane periods of the same rate."""
 
 MAX_ABANDONED_LINES = 8
-"""Newest lines that the stream went back from, which are remembered."""
+"""Number of abandoned lines that are kept, the newest."""
 
 
 class Arrival(enum.Enum):
-    """How a chunk's stamp follows the stream so far."""
+    """Relation of a chunk's stamp to the stream so far."""
 
     FIRST = 'first'
     NEXT = 'next'
@@ -53,9 +53,9 @@ class Gap(NamedTuple):
     """Planes that are missing from the stream.
 
     Attributes:
-        at_ns: Stamp of the chunk after the gap.
-        planes: How many are missing, at least 1.
-        lost_by: What lost them.
+        at_ns: Stamp of the chunk after the gap, nanoseconds.
+        planes: Number of missing planes, at least 1.
+        lost_by: Cause of the loss.
     """
 
     at_ns: int
@@ -64,20 +64,20 @@ class Gap(NamedTuple):
 
 
 def differs(one: float, other: float) -> bool:
-    """Tell whether two plane periods are different rates, see :data:`RATE_TOLERANCE`."""
+    """Return True if two plane periods are different rates, see :data:`RATE_TOLERANCE`."""
     return abs(one - other) > RATE_TOLERANCE * other
 
 
 class PlaneRate:
-    """The time between planes: given, or inferred from stamps.
+    """Plane rate: given, or inferred from stamps.
 
     Args:
-        period_ns: Time between planes; 0 infers it.
-        tolerance: How far a stamp may be off, planes.
+        period_ns: Time between planes, nanoseconds; 0 infers it.
+        tolerance: Largest deviation of a stamp, planes.
 
     Attributes:
-        period_ns: Time between planes, nanoseconds; 0 while it is not yet known.
-        inferred: Whether the stamps decide on it.
+        period_ns: Time between planes, nanoseconds; 0: not yet known.
+        inferred: True if it is inferred from stamps.
     """
 
     def __init__(self, period_ns: int, tolerance: float) -> None:
@@ -90,11 +90,11 @@ class PlaneRate:
 
     @property
     def stamped_period_ns(self) -> int:
-        """Plane period that the stamps have agreed on for a while where it is another; else 0."""
+        """Other plane period on which recent stamps agree, nanoseconds; 0: none."""
         if len(self._steps) < STEPS_OF_NEW_RATE or self.period_ns == 0:
             return 0
         if 2 * abs(self._steps[-1] - self.period_ns) <= RATE_TOLERANCE * self.period_ns:
-            return 0  # the usual case, without a look at all steps
+            return 0  # the usual case, without a check of all steps
         low, high = min(self._steps), max(self._steps)
         period = round((low + high) / 2)
         if low < 1 or differs(low, high) or not differs(period, self.period_ns):
@@ -102,14 +102,14 @@ class PlaneRate:
         return period
 
     def infer(self, t0_ns: int, planes: int) -> bool:
-        """Look for the rate: two steps between stamps in a row must agree on it.
+        """Infer the rate, on which two successive steps between stamps must agree.
 
         Args:
-            t0_ns: Stamp of the newest chunk.
+            t0_ns: Stamp of the newest chunk, nanoseconds.
             planes: Its planes.
 
         Returns:
-            Whether it is known now.
+            True if the rate is known now.
         """
         self._newest.append((t0_ns, planes))
         if len(self._newest) == 3:
@@ -121,7 +121,7 @@ class PlaneRate:
         return self.period_ns != 0
 
     def note(self, t0_ns: int, planes: int) -> None:
-        """Remember what the step from the chunk before says of the plane period."""
+        """Store the plane period of the step from the previous chunk."""
         if self._previous is not None:
             before_ns, before_planes = self._previous
             self._steps.append((t0_ns - before_ns) / before_planes)
@@ -130,17 +130,17 @@ class PlaneRate:
 
 @dataclasses.dataclass
 class _Jump:
-    """A place where the stamps jumped ahead, not yet confirmed.
+    """Unconfirmed jump of the stamps ahead.
 
     Attributes:
-        start_ns: Where the line ended before it.
-        end_ns: Stamp of the chunk that jumped.
-        missing: Planes that are missing in between; 0 where the stream began anew.
-        lost_by: What lost them.
+        start_ns: End of the line before it, nanoseconds.
+        end_ns: Stamp of the chunk that jumped, nanoseconds.
+        missing: Missing planes in between; 0: the stream restarted.
+        lost_by: Cause of the loss.
         planes_behind: Planes of the line behind it.
         refused_behind: Planes that were refused meanwhile.
-        chunks_behind: Chunks that came behind it.
-        parts: Times ``[start, end)`` in between that no chunk has come for.
+        chunks_behind: Received chunks behind it.
+        parts: Times ``[start, end)`` in between without a chunk, nanoseconds.
     """
 
     start_ns: int
@@ -156,7 +156,7 @@ class _Jump:
         self.parts.append((self.start_ns, self.end_ns))
 
     def fill(self, t0_ns: int, planes: int, period_ns: int, slack_ns: float) -> None:
-        """Take the planes of a chunk out of those missing, if its stamp lies in between."""
+        """Subtract the planes of a chunk from the missing ones, if its stamp lies in between."""
         end_ns = t0_ns + planes * period_ns
         for number, (first_ns, last_ns) in enumerate(self.parts):
             if first_ns - slack_ns <= t0_ns < last_ns:
@@ -170,17 +170,16 @@ class _Jump:
 
 
 class StampTracker:
-    """Follows the stamps of a stream and tells gaps, late chunks and restarts apart.
+    """Tracker of a stream's stamps, which finds gaps, late chunks and restarts.
 
     Args:
-        period_ns: Time between planes; 0 infers it, see :meth:`PlaneRate.infer`.
-        tolerance: How far a stamp may be off, in planes, before it is a gap.
+        period_ns: Time between planes, nanoseconds; 0 infers it, see :meth:`PlaneRate.infer`.
+        tolerance: Largest deviation of a stamp that is not a gap, planes.
         on_gap: Called with each gap once it is confirmed.
 
     Attributes:
-        rate: The time between planes. It must be known before :meth:`follow`.
-        joins: Whether the newest chunk that was not refused continues the one before without a
-            plane between them.
+        rate: The plane rate. It must be known before :meth:`follow`.
+        joins: True if the newest accepted chunk continues the one before without a gap.
     """
 
     def __init__(self, period_ns: int, tolerance: float, on_gap: Callable[[Gap], object]) -> None:
@@ -193,21 +192,21 @@ class StampTracker:
         # Stamp, planes and cause of a gap in front of the newest chunk, if that was refused.
         self._refused: tuple[int, int, LostBy] | None = None
         self._jumps: collections.deque[_Jump] = collections.deque()
-        # First stamp and planes of lines that the stream went back from: they did come.
+        # First stamp and planes of lines that the stream went back from.
         self._abandoned: collections.deque[tuple[int, int]] = collections.deque(
             maxlen=MAX_ABANDONED_LINES
         )
 
     def follow(self, t0_ns: int, planes: int, lost_by: LostBy = 'transport') -> Arrival:
-        """Take the next chunk's stamp in.
+        """Process the next chunk's stamp.
 
         Args:
             t0_ns: Time of its first plane, nanoseconds.
             planes: Its planes, at least 1.
-            lost_by: What lost the planes before it, if any are missing.
+            lost_by: Cause of missing planes before it.
 
         Returns:
-            How it follows the stream; a chunk that is ``BACKWARD`` is none of its planes.
+            Its relation to the stream; a chunk that is ``BACKWARD`` is not part of it.
         """
         self.rate.note(t0_ns, planes)
         arrival = self._classify(t0_ns)
@@ -225,7 +224,7 @@ class StampTracker:
         return arrival
 
     def settle(self) -> None:
-        """Confirm every gap that is still provisional: nothing more is to come."""
+        """Confirm all provisional gaps, at the end of the stream."""
         while self._jumps:
             self._confirm(self._jumps.popleft())
 
@@ -265,7 +264,7 @@ class StampTracker:
             self._go_back(*self._refused)
 
     def _jump(self, start_ns: int, end_ns: int, lost_by: LostBy, planes_behind: int = 0) -> None:
-        """Remember a jump, provisionally with the planes that are missing before it."""
+        """Store a provisional jump with the planes that are missing before it."""
         ahead_ns = end_ns - start_ns
         is_gap = ahead_ns <= RESTART_AFTER_NS
         missing = max(1, round(ahead_ns / self.rate.period_ns)) if is_gap else 0
@@ -275,12 +274,12 @@ class StampTracker:
         self._jumps.append(jump)
 
     def _go_back(self, t0_ns: int, planes: int, lost_by: LostBy) -> None:
-        """Drop the jumps that the stream goes on before: their stamps were wrong.
+        """Drop jumps with wrong stamps, as the stream continues before them.
 
         Args:
-            t0_ns: Stamp of the first chunk that came from before them; it was refused.
+            t0_ns: Stamp of the first chunk from before them, which was refused, nanoseconds.
             planes: Its planes.
-            lost_by: What lost the planes before it, if any are missing.
+            lost_by: Cause of missing planes before it.
         """
         dropped: _Jump | None = None
         while self._jumps and self._jumps[-1].end_ns > t0_ns:
@@ -297,7 +296,7 @@ class StampTracker:
             self._jump(resumed_ns, t0_ns, lost_by, planes)
 
     def _resumed_ns(self, jump: _Jump) -> int:
-        """Stamp that continues the line before a jump with all planes that came behind it."""
+        """Return the end of the line before a jump, with all planes behind it, nanoseconds."""
         return jump.start_ns + jump.planes_behind * self.rate.period_ns
 
     def _go_on_behind_jumps(self, planes: int) -> None:
@@ -312,7 +311,7 @@ class StampTracker:
             self._on_gap(Gap(jump.end_ns, jump.missing, jump.lost_by))
 
     def _pass_over(self, t0_ns: int, planes: int, lost_by: LostBy) -> None:
-        """Take in the stamp of a chunk from the past."""
+        """Process the stamp of a chunk from the past."""
         self._refused = (t0_ns, planes, lost_by)
         end_ns = t0_ns + planes * self.rate.period_ns
         if self._line_end_ns is not None and end_ns > self._line_end_ns:
@@ -329,7 +328,7 @@ class StampTracker:
             jump.fill(t0_ns, planes, self.rate.period_ns, self._slack_ns)
 
     def _drop_undone_jumps(self, t0_ns: int) -> None:
-        """Drop jumps by a few planes that a stamp shows to have been wrong."""
+        """Drop jumps by a few planes that a later stamp contradicts."""
         for number, jump in enumerate(self._jumps):
             if abs(t0_ns - self._resumed_ns(jump)) <= self._slack_ns:
                 while len(self._jumps) > number:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Vidar ``.dat`` recordings: raw packed planes without a header, as the camera's tools write them.
+"""Reader of Vidar ``.dat`` recordings: raw packed planes without a header.
 
 A plane is ``height`` rows of ``ceil(width / 8)`` bytes, bottom row first; in a byte the least
 significant bit is the leftmost pixel.
@@ -18,11 +18,11 @@ from spike_depth_ros.errors import OneLineError
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 
 RowOrder = Literal['bottom_up', 'top_down']
-"""Which row of a plane comes first in the file."""
+"""First row of a plane in a file: the bottom or the top row."""
 
 
 class TruncatedError(OneLineError):
-    """A file that ends within a plane."""
+    """Error of a file that ends within a plane."""
 
 
 def read_dat(
@@ -35,8 +35,8 @@ def read_dat(
 
     Args:
         path: The file.
-        geometry: Sensor size and bit order; the file itself does not tell.
-        row_order: Which row of a plane comes first; a Vidar camera's is ``bottom_up``.
+        geometry: Sensor size and bit order, which the file does not contain.
+        row_order: First row of a plane; a Vidar camera's is ``bottom_up``.
         allow_partial: Leave out an incomplete last plane instead of refusing the file.
 
     Returns:
@@ -45,7 +45,7 @@ def read_dat(
     Raises:
         FileNotFoundError: There is no such file.
         TruncatedError: The size is not a whole number of planes.
-        ValueError: There is not even one plane.
+        ValueError: The file is shorter than one plane.
     """
     size = path.stat().st_size
     planes, rest = divmod(size, geometry.plane_bytes)
@@ -67,10 +67,10 @@ def read_dat(
 
 
 def upright(planes: PackedPlanes, row_order: RowOrder) -> PackedPlanes:
-    """Planes with the top row first, as a view.
+    """Return a view of planes with the top row first.
 
     Args:
-        planes: ``[planes, height, row_bytes]``.
-        row_order: Which row comes first in ``planes``.
+        planes: Packed planes, ``[planes, height, row_bytes]``.
+        row_order: First row in ``planes``.
     """
     return planes[:, ::-1] if row_order == 'bottom_up' else planes

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A window of planes: what an estimator sees, and how windows are chosen from a stream."""
+"""Window of planes, the input of an estimator, and its choice from a stream."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 
 Policy = Literal['latest', 'every']
-"""``latest``: the newest full window, older planes are skipped; ``every``: one each hop."""
+"""Choice of windows: ``latest``: the newest full window, older planes are skipped; ``every``:
+one each hop."""
 
 ReferencePlane = Literal['first', 'middle', 'last']
-"""The plane of a window that its depth belongs to."""
+"""Plane of a window that its depth belongs to."""
 
 
 def reference_index(reference: ReferencePlane, planes: int) -> int:
-    """Index of the reference plane in a window of ``planes`` planes."""
+    """Return the index of the reference plane in a window of ``planes`` planes."""
     return {'first': 0, 'middle': planes // 2, 'last': planes - 1}[reference]
 
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """The camera of a stream at one time: its optical frame and its calibration.
+    """Camera of a stream at one time: its optical frame and its calibration.
 
     Attributes:
-        frame_id: Optical frame; empty where no packet has named it.
-        fx_px: Focal length in sensor pixels, as the calibration says; None where the camera is not
-            calibrated.
-        info: The message of the calibration, as it came; None where none has come. Cameras are
-            compared without it.
+        frame_id: Optical frame; empty: unknown.
+        fx_px: Focal length of the calibration in sensor pixels; None: not calibrated.
+        info: Message of the calibration; None: not received. Not part of comparisons.
     """
 
     frame_id: str = ''
@@ -43,12 +42,12 @@ class Camera:
 
 
 UNKNOWN_CAMERA = Camera()
-"""The camera of planes that came without one."""
+"""Camera of planes without one."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """Consecutive packed planes, owned: what an estimator sees.
+    """Consecutive packed planes: the input of an estimator.
 
     Attributes:
         data: Packed planes, ``[planes, height, row_bytes]`` uint8, contiguous, top row first.
@@ -57,8 +56,8 @@ class Window:
         period_ns: Time between planes, integer nanoseconds, at least 1.
         reference_plane: Index of the plane that the depth belongs to.
         reference_ns: Time of that plane, integer nanoseconds.
-        camera: The stream's camera at that plane. Depth is predicted for the focal length of an
-            :class:`~spike_depth_ros.estimator.Observation`, which may be this one.
+        camera: Camera of that plane. Depth is predicted for the focal length of the
+            :class:`~spike_depth_ros.estimator.Observation`, which may differ.
     """
 
     data: PackedPlanes
@@ -93,13 +92,14 @@ class Window:
         Args:
             spikes: ``[planes, height, width]`` of bool, or numbers 0 and 1; top row first.
             rate_hz: Planes a second, above 0 and at most 1e9.
-            bit_order: Bit order of the packed window.
+            bit_order: Bit order of the packed window, see
+                :data:`~spike_depth_ros.stream.chunk.BitOrder`.
             t0_ns: Time of the first plane, nanoseconds.
             reference: The plane that the depth belongs to.
 
         Raises:
-            ValueError: Not three-dimensional, empty, values other than 0 and 1, or the rate is no
-                number or out of range.
+            ValueError: Not three-dimensional, empty, values other than 0 and 1, or the rate is not
+                a number or out of range.
         """
         array = np.asarray(spikes)
         _check_spikes(array)
@@ -133,6 +133,6 @@ def _check_spikes(spikes: npt.NDArray[Any]) -> None:
     if wrong.size:
         raise ValueError(
             f'spikes hold {wrong.size} values other than 0 and 1, the first is {wrong[0]}: '
-            'expected 1 where a pixel fired; of a mask give mask > 0, and grey frames become '
-            'spikes by simulation'
+            'expected 1 where a pixel fired: convert a mask by mask > 0, and grey frames by '
+            'simulation'
         )

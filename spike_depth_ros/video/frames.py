@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Video files and webcams, and the planes that a spike camera sees between their frames."""
+"""Video files and webcams, and the spike planes between their frames."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ Bgr = npt.NDArray[np.uint8]
 """An image as OpenCV reads it, ``[H, W, 3]`` uint8: blue, green, red."""
 
 MIN_FRAME_RATE, MAX_FRAME_RATE = 0.1, 1000.0
-"""Frames a second that a video may claim."""
+"""Valid frame rates of a video, frames a second."""
 
 
 class VideoError(ValueError):
-    """A video or webcam that cannot be used; the message is one line."""
+    """Error of a video or webcam that cannot be used; the message is one line."""
 
 
 class VideoFile:
-    """Frames of a file, at the times that its frame rate tells.
+    """Frames of a file, at the times of its frame rate.
 
     Args:
-        path: The file, anything that OpenCV reads.
-        frame_rate: Frames a second; 0: as the file says.
+        path: The file, of any format of OpenCV.
+        frame_rate: Frames a second; 0: from the file.
 
     Attributes:
         frame_rate: Frames a second.
-        size: (height, width) of its frames.
+        size: (height, width) of its frames, pixels.
 
     Raises:
         VideoError: Missing, not a video, without frames or without a frame rate.
@@ -52,27 +52,27 @@ class VideoFile:
         if not path.is_file():
             raise VideoError(f'{path}: no such video file')
         capture = self._open()
-        told = float(capture.get(cv2.CAP_PROP_FPS))
+        stored = float(capture.get(cv2.CAP_PROP_FPS))
         read, first = capture.read()
         capture.release()
         if not read:
             raise VideoError(f'{path}: no frame can be read; expected a video that OpenCV reads')
         self.size = (int(first.shape[0]), int(first.shape[1]))
-        self.frame_rate = frame_rate or told
+        self.frame_rate = frame_rate or stored
         if not MIN_FRAME_RATE <= self.frame_rate <= MAX_FRAME_RATE:
             raise VideoError(
-                f'{path}: tells {told:g} frames a second, expected {MIN_FRAME_RATE:g} to '
-                f'{MAX_FRAME_RATE:g}; set the frame rate yourself'
+                f'{path}: has {stored:g} frames a second, expected {MIN_FRAME_RATE:g} to '
+                f'{MAX_FRAME_RATE:g}: set frame_rate'
             )
 
     def frames(self, loop: bool = False) -> Iterator[tuple[float, Bgr]]:
-        """Frames with their times, seconds from the first one.
+        """Yield frames with their times, seconds from the first one.
 
-        The last frame is given once more at the end of its time, for it is seen so long. In a loop
-        the first frame follows at that very time.
+        The last frame is repeated at the end of its duration. In a loop the first frame follows at
+        the same time.
 
         Args:
-            loop: Begin again at the end, for ever.
+            loop: Begin again at the end, indefinitely.
         """
         number = 0
         while True:
@@ -81,7 +81,7 @@ class VideoFile:
                 yield number / self.frame_rate, image
                 number += 1
             if image is None:
-                raise VideoError(f'{self._path}: its frames are gone; was it overwritten?')
+                raise VideoError(f'{self._path}: no frame can be read any more: restore the file')
             yield number / self.frame_rate, image
             if not loop:
                 return
@@ -94,13 +94,13 @@ class VideoFile:
 
 
 class Webcam:
-    """Frames of a camera, at the times when they came.
+    """Frames of a camera, at the times of their arrival.
 
     Args:
         index: Number of the camera: 0 is /dev/video0.
 
     Attributes:
-        size: (height, width) of its frames.
+        size: (height, width) of its frames, pixels.
 
     Raises:
         VideoError: There is none, or it gives no frames.
@@ -113,35 +113,35 @@ class Webcam:
         self._capture = _capture(index)
         if not self._capture.isOpened():
             raise VideoError(
-                f'{self._name}: cannot be opened; is it plugged in, free, and may this user read '
-                f'/dev/video{index}?'
+                f'{self._name}: cannot be opened; expected a camera that is plugged in, free, and '
+                f'readable as /dev/video{index}'
             )
-        # Frames that wait in the driver would be late ones.
+        # Without a queue in the driver, whose frames would be late.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         read, first = self._capture.read()
         if not read:
-            raise VideoError(f'{self._name}: gives no frames; does another program use it?')
+            raise VideoError(f'{self._name}: no frames: close other programs that use it')
         self.size = (int(first.shape[0]), int(first.shape[1]))
 
     def frames(self, loop: bool = False) -> Iterator[tuple[float, Bgr]]:
-        """Frames with their times, seconds from the first one, until it is unplugged.
+        """Yield frames with their times, seconds from the first one, until it is unplugged.
 
         Args:
-            loop: Means nothing here: a camera has no end.
+            loop: Not used, as a camera has no end.
 
         Raises:
-            VideoError: No more frames come.
+            VideoError: No more frames arrive.
         """
         start = None
         for image in _read(self._capture):
             now = time.monotonic()
             start = now if start is None else start
             yield now - start, image
-        raise VideoError(f'{self._name}: no more frames; was it unplugged?')
+        raise VideoError(f'{self._name}: no more frames: check that it is plugged in')
 
 
 def _capture(source: str | int) -> cv2.VideoCapture:
-    # The lines of OpenCV and FFmpeg on standard error do not help; ours say what is wrong.
+    # Without the lines of OpenCV and FFmpeg on standard error; a VideoError has the reason.
     logging = getattr(cv2.utils, 'logging', cv2)  # OpenCV 5 moved it there
     logging.setLogLevel(0)
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
@@ -149,7 +149,7 @@ def _capture(source: str | int) -> cv2.VideoCapture:
 
 
 def _read(capture: cv2.VideoCapture) -> Iterator[Bgr]:
-    """Frames until there are no more; then the capture is closed."""
+    """Yield frames until there are no more, then close the capture."""
     try:
         while True:
             read, image = capture.read()
@@ -161,13 +161,13 @@ def _read(capture: cv2.VideoCapture) -> Iterator[Bgr]:
 
 
 class Step(NamedTuple):
-    """The planes between two frames.
+    """Planes between two frames.
 
     Attributes:
         first: Number of the first plane.
-        planes: How many.
-        before: Light of the first plane, ``[height, width]``.
-        after: Light one past the last plane.
+        planes: Number of planes.
+        before: Light of the first plane, ``[height, width]``, thresholds per plane.
+        after: Light one past the last plane, likewise.
     """
 
     first: int
@@ -179,18 +179,18 @@ class Step(NamedTuple):
 def steps(
     frames: Iterable[tuple[float, Light]], rate_hz: float, longest_s: float = math.inf
 ) -> Iterator[Step]:
-    """Lays planes between frames: light goes linearly from each frame to the next.
+    """Interpolate planes between frames: light changes linearly from each frame to the next.
 
-    Plane k is at k / rate. Planes of a frame's time that are too many are passed over: a live
-    camera that is late would be ever later otherwise.
+    Plane k is at k / rate. Planes of long steps are left out, as a late live camera would fall
+    behind further.
 
     Args:
         frames: Times from 0 on, seconds, and light. Two frames at one time are a cut.
         rate_hz: Planes per second.
-        longest_s: Time between frames that is filled at most, seconds; the end of it is.
+        longest_s: Longest filled time between frames, seconds; of a longer one its end is filled.
 
     Yields:
-        Steps; where one does not begin at the end of the one before, planes were passed over.
+        Steps; planes were left out where one does not begin at the end of the previous one.
     """
     begun: tuple[float, Light] | None = None
     for at, light in frames:
@@ -203,7 +203,7 @@ def steps(
 
 
 class Packet(NamedTuple):
-    """Consecutive planes, to be sent together.
+    """Consecutive planes of one message.
 
     Attributes:
         first: Number of the first one.
@@ -215,12 +215,12 @@ class Packet(NamedTuple):
 
 
 def packets(between: Iterable[Step], camera: IntegrateAndFire, size: int) -> Iterator[Packet]:
-    """Exposes a camera to steps and packs what it fires.
+    """Expose a camera to steps and yield its spikes in packets.
 
     Args:
         between: The steps.
         camera: The camera.
-        size: Planes in a packet; one is shorter at the end and where planes were passed over.
+        size: Planes of a packet; those at the end and before left-out planes are shorter.
     """
     waiting: list[PackedPlanes] = []
     first = held = 0
@@ -242,5 +242,5 @@ def packets(between: Iterable[Step], camera: IntegrateAndFire, size: int) -> Ite
 
 
 def _plane_at(time_s: float, rate_hz: float) -> int:
-    """Number of the first plane that is not before a time."""
+    """Return the number of the first plane that is not before a time."""
     return math.ceil(time_s * rate_hz - 1e-6)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the images of frame cameras to the light that a spike camera would see."""
+"""Conversion of images of frame cameras to linear light."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Light = npt.NDArray[np.float32]
 """Linear light of an image, ``[height, width]`` float32 of 0 and more."""
 
 _WEIGHTS = (0.2126, 0.7152, 0.0722)
-"""Red, green, blue of luminance (ITU-R BT.709); sRGB has the same primaries."""
+"""Weights of red, green, blue in luminance (ITU-R BT.709); sRGB has the same primaries."""
 
 
 def _decoding() -> npt.NDArray[np.float64]:
@@ -25,10 +25,10 @@ _TABLES = [(weight * _decoding()).astype(np.float32) for weight in _WEIGHTS]
 
 
 def luminance(image: npt.NDArray[np.uint8], order: Literal['rgb', 'bgr'] = 'rgb') -> Light:
-    """Luminance of an image as linear light.
+    """Convert an image to luminance as linear light.
 
-    Sensors gather light, files hold it gamma encoded: mean rates, blends and smaller images are
-    right in linear light alone. The encoding is taken to be sRGB (IEC 61966-2-1).
+    Sensors integrate light, files are gamma encoded: mean rates, blends and smaller images are
+    correct only in linear light. The encoding is assumed to be sRGB (IEC 61966-2-1).
 
     Args:
         image: ``[H, W, 3]`` uint8, gamma encoded.

@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which part of a frame camera's image a spike camera of another size sees.
+"""Crop and resize of a frame camera's images to the size of a spike camera.
 
-Light is averaged over the area of a pixel, depth is taken from the nearest pixel (a mean of near
-and far is neither), and the camera matrix follows exactly. Spikes are never resampled: images are
-placed first, spikes come after.
+Light is averaged over the area of a pixel, depth is taken from the nearest pixel, and the camera
+matrix is adapted exactly. Spikes are never resampled: images are resized before they become
+spikes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ ImageT = TypeVar('ImageT', bound='npt.NDArray[Any]')
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """A part of an image, and the size that it is brought to.
+    """Part of an image, and the size that it is resized to.
 
     Attributes:
-        source: (height, width) of the images that it is for.
+        source: (height, width) of the source images, pixels.
         top: First row of the part.
         left: First column of the part.
         rows: Rows of the part.
@@ -57,12 +57,10 @@ class Placement:
 
     @classmethod
     def aspect(cls, source: tuple[int, int], height: int, width: int) -> Placement:
-        """The largest centred part of the result's shape: nothing is stretched.
-
-        The same as the shorter side brought to size, and the longer one cropped.
+        """Make the largest centred placement of the result's aspect ratio.
 
         Args:
-            source: (height, width) of the images.
+            source: (height, width) of the images, pixels.
             height: Rows of the result.
             width: Columns of the result.
         """
@@ -72,7 +70,7 @@ class Placement:
         return cls(source, top, left, rows, columns, height, width)
 
     def image(self, image: ImageT) -> ImageT:
-        """An image, of light or of colours, averaged over the area of each pixel.
+        """Place an image, of light or of colours, averaged over the area of each pixel.
 
         Args:
             image: ``[H, W]`` or ``[H, W, C]`` of the source's size, float32 or uint8.
@@ -84,7 +82,7 @@ class Placement:
             ValueError: It is of another size.
         """
         part = self._part(image)
-        # Where pixels become more, their area is less than one: between pixels it is linear.
+        # Enlarged axes are interpolated linearly, as a pixel's area is less than one.
         for size in ((self.width, self.rows), (self.width, self.height)):
             more = size[0] > part.shape[1] or size[1] > part.shape[0]
             part = cv2.resize(
@@ -93,7 +91,7 @@ class Placement:
         return cast(ImageT, np.array(part, image.dtype))
 
     def depth(self, depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Depth of the pixel nearest to the centre of each new one, ``[height, width]``.
+        """Place depth by the pixel nearest to the centre of each new one, ``[height, width]``.
 
         Raises:
             ValueError: It is of another size.
@@ -104,7 +102,7 @@ class Placement:
         return placed
 
     def camera(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The camera matrix of the result, ``[3, 3]`` pixels; centres are at whole numbers."""
+        """Return the camera matrix of the result, ``[3, 3]`` pixels; centres are at integers."""
         x, y = self.width / self.columns, self.height / self.rows
         moved = np.array(
             [

@@ -1,14 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Integrate and fire: light to spikes, the one implementation of live and of simulated sensors.
+"""Integrate and fire: conversion of light to spikes, for live and simulated sensors.
 
-Every pixel gathers charge, fires where the charge reaches the threshold, and keeps what exceeds it
+Every pixel integrates charge, fires when it reaches the threshold, and keeps the excess
 (Chen et al., "Self-Supervised Mutual Learning for Dynamic Scene Reconstruction of Spiking Camera",
-Eq. 1). Charge is counted in whole quanta of 2**-24 thresholds, as finely as float32 resolves
-luminance near 1: none is lost, however long the stream runs and wherever it is cut.
+Eq. 1). Charge is counted in integer quanta of 2**-24 thresholds, the resolution of float32
+near 1: none is lost over long streams or at the cuts between calls.
 
 The functions work on numpy arrays or on tensors: ``xp`` is the module ``numpy`` or ``torch``, of
-which they use what both have under one name. This module imports numpy alone.
+which they use common names. This module imports only numpy.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.video.light import Light
 
 Array: TypeAlias = Any
-"""An array of the namespace: numpy.ndarray or torch.Tensor."""
+"""Array of the namespace: numpy.ndarray or torch.Tensor."""
 
 Mode = Literal['keep', 'reset']
-"""What a spike leaves of the charge: what exceeds the threshold, or nothing."""
+"""Charge after a spike: ``keep``: the excess over the threshold; ``reset``: 0."""
 
 QUANTUM_BITS = 24
 QUANTA = 1 << QUANTUM_BITS
@@ -39,7 +39,7 @@ class LinearLight(NamedTuple):
     Attributes:
         planes: Number of planes.
         quanta: Charge that the first plane adds, ``[..., H, W]`` int32.
-        slope: Quanta that each plane adds more than the one before, the same shape; None: equal.
+        slope: Increment of ``quanta`` from plane to plane, same shape; None: 0.
     """
 
     planes: int
@@ -54,7 +54,7 @@ class Noise(Protocol):
         """Set the light of the planes that follow."""
 
     def disturb(self, plane: int) -> Array:
-        """Add noise to the charge, and return the charge as the plane's comparison sees it."""
+        """Add noise to the charge and return the charge for the plane's comparison."""
 
 
 def to_quanta(xp: Any, light: Array) -> Array:
@@ -98,9 +98,9 @@ def integrate_and_fire(
     Args:
         xp: Array namespace.
         charge: Charge of the pixels, ``[..., H, W]`` int32 quanta; updated in place.
-        light: What they are exposed to; ``quanta`` are overwritten.
+        light: Light of consecutive planes; ``quanta`` are overwritten.
         spikes: Receives the pixels that fire in the plane, ``[..., H, W]`` bool.
-        mode: What a spike leaves of the charge.
+        mode: Charge after a spike, see :data:`Mode`.
         noise: Noise, which acts on ``charge``; None: none.
 
     Yields:
@@ -119,7 +119,7 @@ def integrate_and_fire(
             if mode == 'reset':
                 charge *= ~spikes
             elif noise is None:
-                charge &= QUANTA - 1  # what exceeds the threshold is below one threshold
+                charge &= QUANTA - 1  # the excess is below one threshold
             else:
                 charge -= xp.multiply(spikes, threshold, out=scratch)
             yield plane
@@ -129,11 +129,11 @@ def integrate_and_fire(
 
 
 class IntegrateAndFire:
-    """A spike camera without noise that keeps its charge from call to call.
+    """Spike camera without noise, with a charge that is kept from call to call.
 
     Args:
-        charge: Initial charge, ``[height, width]`` quanta, 0 to below one threshold. Equal pixels
-            of equal charge fire in the same planes for ever: see :meth:`shuffled`.
+        charge: Initial charge, ``[height, width]`` quanta, 0 to below one threshold. Pixels of
+            equal light and charge always fire in the same planes: see :meth:`shuffled`.
 
     Raises:
         ValueError: A charge out of that range.
@@ -148,12 +148,12 @@ class IntegrateAndFire:
 
     @classmethod
     def shuffled(cls, height: int, width: int, seed: int | list[int] = 0) -> IntegrateAndFire:
-        """Return a camera of random initial charge."""
+        """Make a camera of random initial charge."""
         rng = np.random.default_rng(seed)
         return cls(rng.integers(0, QUANTA, (height, width), dtype=np.int32))
 
     def expose(self, before: Light, after: Light, planes: int) -> PackedPlanes:
-        """Expose the sensor while the light goes linearly from one image to another.
+        """Expose the sensor while the light changes linearly from one image to another.
 
         Args:
             before: Light of the first plane, ``[height, width]`` thresholds per plane, 0 to 1: the
@@ -199,7 +199,7 @@ def cut(before: Light, after: Light, planes: int, size: int) -> Iterator[tuple[L
 
 
 def regroup(blocks: Iterable[PackedPlanes], size: int) -> Iterator[PackedPlanes]:
-    """Return the same planes in blocks of one size; the last one may be smaller."""
+    """Yield the same planes in blocks of one size; the last one may be smaller."""
     waiting: list[PackedPlanes] = []
     held = 0
     for block in blocks:

@@ -107,7 +107,9 @@ def test_the_longest_window_fits_and_one_plane_more_is_refused(binning, pool, mo
     layout.count(np.full((2 * most, 16, 2), 255, np.uint8), counts)
     assert np.all(counts == layout.planes_per_bin[0])
     assert layout.planes_per_bin[0] == most * (binning * pool) ** 2
-    with pytest.raises(ValueError, match=f'{2 * most + 1} planes: at most {2 * most} fit'):
+    with pytest.raises(
+        ValueError, match=f'{2 * most + 1} planes: expected at most {2 * most} for'
+    ):
         Layout(Geometry(16, 16), 2 * most + 1, 2, binning, pool)
 
 
@@ -130,7 +132,7 @@ def test_auto_takes_what_is_there(monkeypatch):
 def test_cuda_without_one_is_refused(monkeypatch, backend, torch_there):
     monkeypatch.setattr(backends, 'has_cuda', lambda: False)
     monkeypatch.setattr(backends, '_has_torch', lambda: torch_there)
-    expected = "device 'cuda': torch sees no GPU" if torch_there else 'torch is not installed'
+    expected = "device 'cuda': torch finds no GPU" if torch_there else 'torch is not installed'
     if backend == 'torch' and not torch_there:
         expected = "'torch' needs torch, which is not installed"
     with pytest.raises(ValueError, match=expected):
@@ -167,7 +169,7 @@ def test_an_export_of_other_weights_is_refused(shipped):
 def test_an_export_that_the_checkpoint_does_not_name_is_refused(shipped):
     info, tensors = load(shipped)
     save(shipped, tensors, dataclasses.replace(info, onnx_sha256=None))
-    with pytest.raises(CheckpointError, match='not the export that its checkpoint names'):
+    with pytest.raises(CheckpointError, match='not the export of its checkpoint'):
         DepthEstimator.from_checkpoint(shipped, backend='onnx')
 
 
@@ -176,7 +178,7 @@ def test_a_truncated_export_is_refused(shipped, share):
     file = onnx_path(shipped)
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(CheckpointError, match='not the export that its checkpoint names'):
+    with pytest.raises(CheckpointError, match='not the export of its checkpoint'):
         DepthEstimator.from_checkpoint(shipped, backend='onnx')
 
 
@@ -233,9 +235,9 @@ def test_an_export_of_other_inputs_or_outputs_is_refused_with_the_remedy(
 @pytest.mark.parametrize(
     ('changes', 'text'),
     [
-        ({'bins': 32}, 'field bins is 32, the export takes 9'),
-        ({'settings': {'pool': 4}}, r'settings\.pool is 4, so that .* of 64x64 .* gives 32x32'),
-        ({'settings': {}}, r'settings\.pool is 1, so that .* of 16x16 .* gives 32x32'),
+        ({'bins': 32}, r'its input has 9 bins, expected 32 \(field bins\)'),
+        ({'settings': {'pool': 4}}, r'images of 32x32, expected 64x64 for field settings\.pool 4'),
+        ({'settings': {}}, r'images of 32x32, expected 16x16 for field settings\.pool 1'),
     ],
 )
 def test_settings_that_the_export_does_not_have_are_refused(shipped, changes, text):

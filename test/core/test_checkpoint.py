@@ -274,7 +274,8 @@ def test_a_task_that_is_unknown_here_is_refused_before_its_fields_are_judged(sav
     with pytest.raises(CheckpointError) as caught:
         load_info(saved)
     assert str(caught.value) == (
-        f'{saved}: field task is {task!r}, this version of spike_depth_ros knows depth'
+        f'{saved}: field task is {task!r}, expected one of depth in '
+        'this version of spike_depth_ros'
     )
 
 

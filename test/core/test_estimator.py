@@ -288,7 +288,7 @@ def test_the_light_of_a_window_is_noted():
         share: predict(Observation(window_of(share=share), 400.0)).notes
         for share in (0.0, 0.002, 0.02, 0.97, 1.0)
     }
-    dark = 'window all dark or nearly so, under 0.01 spikes a pixel and plane'
+    dark = 'window too dark, under 0.01 spikes a pixel and plane'
     assert notes[0.0][0].startswith(dark)
     assert notes[0.0] == notes[0.002]
     assert notes[0.02] == notes[0.97] == ()

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spike_depth_ros.metrics import (
-    DEPTH_FIGURES,
+    DEPTH_METRICS,
     PUBLISHED,
     DepthErrors,
     Protocol,
@@ -63,7 +63,7 @@ def random_images(seed: int, images: int = 6) -> tuple[np.ndarray, np.ndarray, n
 
 def test_all_figures_by_hand() -> None:
     # Errors 1, 0, -3; relative 1/2, 0, 3/8; squared over truth 1/2, 0, 9/8; ratios 1.5, 1, 1.6.
-    figures = errors([3, 4, 5], [2, 4, 8]).figures()
+    figures = errors([3, 4, 5], [2, 4, 8]).metrics()
     a, b = math.log(1.5), math.log(5 / 8)
     mean = (a + b) / 3
     variance = ((a - mean) ** 2 + mean**2 + (b - mean) ** 2) / 3
@@ -78,25 +78,25 @@ def test_all_figures_by_hand() -> None:
         'delta2': 2 / 3,  # 1.5 < 1.5625 < 1.6
         'delta3': 1.0,
     }
-    assert tuple(figures) == tuple(expected) == DEPTH_FIGURES
+    assert tuple(figures) == tuple(expected) == DEPTH_METRICS
     assert figures == pytest.approx(expected, **EXACT)
 
 
 def test_a_perfect_prediction_has_no_error() -> None:
-    figures = errors([2, 4, 8], [2, 4, 8]).figures()
-    assert figures == {name: float(name.startswith('delta')) for name in DEPTH_FIGURES}
+    figures = errors([2, 4, 8], [2, 4, 8]).metrics()
+    assert figures == {name: float(name.startswith('delta')) for name in DEPTH_METRICS}
 
 
 def test_a_ratio_of_exactly_the_threshold_is_outside() -> None:
-    assert errors([1.25], [1.0]).figures()['delta1'] == 0
-    assert errors([1.25], [1.0]).figures()['delta2'] == 1
+    assert errors([1.25], [1.0]).metrics()['delta1'] == 0
+    assert errors([1.25], [1.0]).metrics()['delta2'] == 1
     # Both directions: too near counts as too far does.
-    assert errors([1.0], [1.26]).figures()['delta1'] == 0
+    assert errors([1.0], [1.26]).metrics()['delta1'] == 0
 
 
 def test_silog_does_not_see_a_global_scale() -> None:
     truth = [2.0, 3.0, 5.0, 7.0]
-    figures = errors([1.3 * t for t in truth], truth).figures()
+    figures = errors([1.3 * t for t in truth], truth).metrics()
     assert figures['silog'] == pytest.approx(0, abs=1e-12)
     assert figures['rmse_log'] == pytest.approx(math.log(1.3), **EXACT)
 
@@ -106,8 +106,8 @@ def test_pooled_silog_keeps_its_digits_over_images_of_different_scale() -> None:
     for factor in (1.1, 1.1, 1.3):
         result.add(np.full((1, 4), 2 * factor), np.full((1, 4), 2.0))
     logs = np.log([1.1, 1.1, 1.3])
-    assert result.figures()['silog'] == pytest.approx(100 * logs.std(), **EXACT)
-    assert result.figures('images')['silog'] == pytest.approx(0, abs=1e-12)
+    assert result.metrics()['silog'] == pytest.approx(100 * logs.std(), **EXACT)
+    assert result.metrics('images')['silog'] == pytest.approx(0, abs=1e-12)
 
 
 def test_two_means_are_two_numbers() -> None:
@@ -116,10 +116,10 @@ def test_two_means_are_two_numbers() -> None:
     result.add(np.array([[3.0, 9.0, 9.0]]), np.array([[2.0, NAN, NAN]]))
     result.add(np.array([[5.0, 5.0, 5.0]]), np.array([[4.0, 4.0, 4.0]]))
     assert result.abs_rel == pytest.approx(1.25 / 4, **EXACT)
-    assert result.figures('pixels')['abs_rel'] == result.abs_rel
-    assert result.figures('images')['abs_rel'] == pytest.approx(0.75 / 2, **EXACT)
+    assert result.metrics('pixels')['abs_rel'] == result.abs_rel
+    assert result.metrics('images')['abs_rel'] == pytest.approx(0.75 / 2, **EXACT)
     # sqrt of the mean against the mean of sqrt.
-    assert result.figures('pixels')['rmse'] == pytest.approx(1.0, **EXACT)
+    assert result.metrics('pixels')['rmse'] == pytest.approx(1.0, **EXACT)
     assert result.images == 2
     assert 'mean over images' in result.headline('images')
     assert 'mean over pixels' in result.headline()
@@ -129,8 +129,8 @@ def test_rmse_over_images_is_not_the_root_of_a_mean() -> None:
     result = DepthErrors(1, 10)
     result.add(np.array([[3.0]]), np.array([[2.0]]))
     result.add(np.array([[7.0]]), np.array([[4.0]]))
-    assert result.figures('images')['rmse'] == pytest.approx(2.0, **EXACT)
-    assert result.figures('pixels')['rmse'] == pytest.approx(math.sqrt(5), **EXACT)
+    assert result.metrics('images')['rmse'] == pytest.approx(2.0, **EXACT)
+    assert result.metrics('pixels')['rmse'] == pytest.approx(math.sqrt(5), **EXACT)
 
 
 # ---- what counts
@@ -179,8 +179,8 @@ def test_a_pixel_without_truth_does_not_count(nothing: float) -> None:
 
 def test_nothing_counted_is_nan_and_not_zero() -> None:
     empty = DepthErrors(1, 10)
-    assert all(math.isnan(value) for value in empty.figures().values())
-    assert all(math.isnan(value) for value in empty.figures('images').values())
+    assert all(math.isnan(value) for value in empty.metrics().values())
+    assert all(math.isnan(value) for value in empty.metrics('images').values())
     assert math.isnan(empty.coverage)
     unseen = errors([NAN], [2])
     assert math.isnan(unseen.abs_rel)
@@ -192,7 +192,7 @@ def test_depth_of_zero_or_less_is_scored_and_not_lost() -> None:
     result = errors([0, -5], [2, 2])
     assert result.coverage == 1.0
     assert result.abs_rel == pytest.approx((2 - 1e-3) / 2, **EXACT)
-    assert math.isfinite(result.figures()['rmse_log'])
+    assert math.isfinite(result.metrics()['rmse_log'])
 
 
 def test_half_precision_truth_is_scored_in_double() -> None:
@@ -270,7 +270,7 @@ def test_crop_and_cap_of_whole_images_are_those_of_a_batch() -> None:
     by_hand = DepthErrors(1, 10, Protocol('none', 7.0))
     by_hand.add(prediction[:, 2:6, 0:4], truth[:, 2:6, 0:4])
     assert result.pixels == by_hand.pixels > 20
-    assert result.figures() == by_hand.figures()
+    assert result.metrics() == by_hand.metrics()
 
 
 @pytest.mark.parametrize('cap', [0.0, -1.0, NAN, INF])
@@ -287,7 +287,7 @@ def test_median_alignment_finds_the_scale() -> None:
     result = errors([t * 0.37 for t in truth[:3]] + [9], truth, alignment='median')
     assert result.abs_rel == pytest.approx(0, abs=1e-12)
     # The outlier does not move the median: 1, 2, 9 against 2, 4, 6 is times 2.
-    figures = errors([1, 2, 9], [2, 4, 6], alignment='median').figures()
+    figures = errors([1, 2, 9], [2, 4, 6], alignment='median').metrics()
     assert figures['abs_rel'] == pytest.approx((0 + 0 + 12 / 6) / 3, **EXACT)
 
 
@@ -377,8 +377,8 @@ def test_batches_and_processes_change_nothing(
     for name in ('pixels', 'covered', 'images', 'sky', 'sky_found', 'false_sky'):
         assert getattr(parts[1], name) == getattr(whole, name)
     for mean in ('pixels', 'images'):
-        assert parts[1].figures(mean) == pytest.approx(whole.figures(mean), nan_ok=True, rel=1e-9)
-    assert uncertain_parts[1].figures() == pytest.approx(uncertain.figures(), nan_ok=True)
+        assert parts[1].metrics(mean) == pytest.approx(whole.metrics(mean), nan_ok=True, rel=1e-9)
+    assert uncertain_parts[1].metrics() == pytest.approx(uncertain.metrics(), nan_ok=True)
     assert uncertain_parts[1].coverage == uncertain.coverage
 
 
@@ -460,7 +460,7 @@ def test_missing_depth_or_uncertainty_lowers_coverage() -> None:
 
 
 def test_depth_of_zero_has_a_relative_uncertainty_too() -> None:
-    assert uncertainty([0], [1], [2]).figures()['median_uncertainty'] == pytest.approx(1000)
+    assert uncertainty([0], [1], [2]).metrics()['median_uncertainty'] == pytest.approx(1000)
 
 
 def test_sparsification_by_hand() -> None:
@@ -505,7 +505,7 @@ def test_rank_correlation_by_hand() -> None:
 def test_figures_of_uncertainty_are_relative_and_mean_over_images() -> None:
     # Relative errors 0.5, 0.25, 0.2; half width over prediction 0.5, 0.1, 0.2: by hand below.
     first = uncertainty([3, 5, 6], [1.5, 0.5, 1.2], [2, 4, 5])
-    figures = first.figures()
+    figures = first.metrics()
     assert figures['median_error'] == pytest.approx(0.25, **EXACT)
     assert figures['median_uncertainty'] == pytest.approx(0.2, **EXACT)
     assert figures['rank_correlation'] == pytest.approx(0.5, **EXACT)
@@ -514,7 +514,7 @@ def test_figures_of_uncertainty_are_relative_and_mean_over_images() -> None:
 
     # An image of one pixel has no correlation: it must not count as 0.
     first.merge(uncertainty([3], [0.3], [2]))
-    merged = first.figures()
+    merged = first.metrics()
     assert merged['rank_correlation'] == pytest.approx(0.5, **EXACT)
     assert merged['median_error'] == pytest.approx((0.25 + 0.5) / 2, **EXACT)
     assert merged['median_uncertainty'] == pytest.approx((0.2 + 0.1) / 2, **EXACT)
@@ -522,7 +522,7 @@ def test_figures_of_uncertainty_are_relative_and_mean_over_images() -> None:
 
 def test_an_accumulator_without_pixels_has_no_figures() -> None:
     empty = UncertaintyErrors(1, 10)
-    assert all(math.isnan(value) for value in empty.figures().values())
+    assert all(math.isnan(value) for value in empty.metrics().values())
     assert math.isnan(empty.coverage)
     assert dataclasses.replace(empty).report()['ause'] is None
 

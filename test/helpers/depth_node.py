@@ -58,14 +58,14 @@ class Listener:
         return {key: self.count(f'planes_{key}') for key in keys.split()}
 
 
-def assert_balanced(account, sent=None):
-    lost = account['lost_in_transport'] + account['lost_in_queue']
-    lost += account['missed_resubscribing']
-    assert account['expected'] == account['received'] + lost
+def assert_balanced(accounting, sent=None):
+    lost = accounting['lost_in_transport'] + accounting['lost_in_queue']
+    lost += accounting['missed_resubscribing']
+    assert accounting['expected'] == accounting['received'] + lost
     places = ('windowed', 'skipped_by_policy', 'overwritten', 'refused', 'pending')
-    assert account['received'] == sum(account[place] for place in places)
+    assert accounting['received'] == sum(accounting[place] for place in places)
     if sent is not None:
-        assert account['expected'] == sent
+        assert accounting['expected'] == sent
 
 
 class Driver:

@@ -63,7 +63,7 @@ def test_a_dark_stream_is_found(processes, tmp_path):
 def test_nobody_publishing_is_found(processes):
     status, output = processes.run('check_stream', '--duration', 0.5)
     assert status == 1
-    assert 'nobody publishes /spikes: start the driver or spike_player, or remap' in output
+    assert 'no publisher of /spikes: start the driver or spike_player, or remap' in output
     assert '1 problem' in output
 
 

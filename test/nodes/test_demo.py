@@ -16,7 +16,7 @@ from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import demo as demo_command
 from spike_depth_ros.nodes import demo_report, process
-from spike_depth_ros.nodes.demo_listener import Moment, Plan
+from spike_depth_ros.nodes.demo_listener import Plan, Snapshot
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.recording import Recording, TrueDepth
@@ -179,8 +179,8 @@ def test_pictures_and_table_show_whether_the_scale_is_assumed(tmp_path, monkeypa
         'strip',
         lambda *panels, caption: captions.append(caption) or strip(*panels, caption=caption),
     )
-    moments = {0: Moment(64, image, image, image.astype(np.uint8))}
-    demo_report.draw(plan, moments, tmp_path, scale)
+    snapshots = {0: Snapshot(64, image, image, image.astype(np.uint8))}
+    demo_report.draw(plan, snapshots, tmp_path, scale)
     assert captions
     assert all(caption.endswith('scale: assumed.') == (scale == 'assumed') for caption in captions)
     assert demo_report.scale_text(scale).startswith(scale or 'unknown')
@@ -201,10 +201,10 @@ def test_without_truth_the_last_panel_is_the_uncertainty_over_depth(monkeypatch,
     )
     depth = np.full((20, 32), 2.0, np.float32)
     depth[0, 0] = np.inf
-    moment = Moment(64, depth, np.full_like(depth, 0.5), np.zeros((20, 32), np.uint8))
+    snapshot = Snapshot(64, depth, np.full_like(depth, 0.5), np.zeros((20, 32), np.uint8))
     recording = Recording(np.zeros((796, 20, 4), np.uint8), Geometry(20, 32))
     plan = Plan(recording, 20_000.0, 796, load_info(default_checkpoint()), 'made')
-    demo_report.draw(plan, {0: moment}, tmp_path, 'metric')
+    demo_report.draw(plan, {0: snapshot}, tmp_path, 'metric')
     assert [title for _, title in sheets[0]][3] == 'uncertainty over depth (no truth here)'
     assert all(image is not None for image, _ in sheets[0])
     percent, high, unit = next(one for one in drawn if len(one) == 3)
@@ -213,7 +213,7 @@ def test_without_truth_the_last_panel_is_the_uncertainty_over_depth(monkeypatch,
     assert (percent[1:] == 25).all()
     truth = TrueDepth(depth[None], np.array([64]))
     known = dataclasses.replace(plan, recording=dataclasses.replace(recording, truth=truth))
-    demo_report.draw(known, {0: moment}, tmp_path, 'metric')
+    demo_report.draw(known, {0: snapshot}, tmp_path, 'metric')
     assert [title for _, title in sheets[1]][3] == 'relative error'
 
 
@@ -236,7 +236,7 @@ def test_a_wrong_sensor_size_is_named_before_anything_starts(
     status, output = processes.run('demo', *arguments, '--checkpoint', 'absent.safetensors')
     assert status == 1  # the checkpoint is looked for afterwards
     warning = (
-        f'warning: office.dat: its bytes repeat as planes of 400x250 pixels do, not {size}: try '
+        f'warning: office.dat: its bytes repeat as in planes of 400x250 pixels, not {size}: try '
         '--size 400x250 (make demo ... SIZE=400x250)'
     )
     assert output.splitlines()[0] == warning
@@ -259,7 +259,7 @@ def test_the_stripes_of_a_recording_are_looked_at_before_it_is_played(
     assert status == 1
     assert text in output.splitlines()[0]
     assert output.startswith('warning') == (bit_order == 'big')
-    assert 'does not tell its plane rate' in output.splitlines()[1]
+    assert 'the plane rate is not in the recording' in output.splitlines()[1]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_depth_node_that_does_not_show_up_ends_the_demo(tmp_path, monkeypatch,
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
     assert demo_command.main(['spike_demo', '--out', str(tmp_path)]) == 1
     error = capsys.readouterr().err
-    assert 'the depth node did not show up within 0 s' in error
+    assert 'the depth node did not start within 0 s' in error
     assert str(tmp_path / 'depth.log') in error
     assert error.count('\n') == 1
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)] == handlers

@@ -30,11 +30,11 @@ def ingest():
 
 
 def test_the_worst_finding_gives_the_level():
-    finding = diagnostics.Finding('fine')
-    assert finding.status('n', 'h', {}).message == 'fine'
-    finding.error('broken')
-    finding.warn('odd')
-    status = finding.status('n', 'h', {'a': 1.0, 'b': 'x'})
+    builder = diagnostics.StatusBuilder('fine')
+    assert builder.status('n', 'h', {}).message == 'fine'
+    builder.error('broken')
+    builder.warn('odd')
+    status = builder.status('n', 'h', {'a': 1.0, 'b': 'x'})
     assert status.level == DiagnosticStatus.ERROR
     assert status.message == 'broken; odd'
     assert values(status) == {'a': '1', 'b': 'x'}
@@ -75,7 +75,7 @@ def test_stamps_that_contradict_the_rate_that_was_set_are_reported(ingest):
     for step in range(40):
         ingest.on_spikes(packet(8 * step))
     status = diagnostics.StreamTask(60.0, ACTIVE).status('n', ingest)
-    assert 'the stamps say 10000.0 planes/s' in status.message
+    assert 'the stamps have 10000.0 planes/s' in status.message
 
 
 def test_a_size_or_matrix_that_is_not_used_is_reported(ingest):
@@ -89,14 +89,14 @@ def test_a_size_or_matrix_that_is_not_used_is_reported(ingest):
     ingest.on_camera_info(camera_info(height=1))
     status = task.status('n', ingest)
     assert status.level == DiagnosticStatus.ERROR
-    assert 'size 13x1, but the stream began with 13x5' in status.message
+    assert 'size 13x1, expected 13x5' in status.message
 
 
 def test_silence_is_an_error(ingest):
     task = diagnostics.StreamTask(0.0, ACTIVE)
     status = task.status('n', ingest)
     assert status.level == DiagnosticStatus.ERROR
-    assert 'is the publisher running?' in status.message
+    assert 'start or restart the publisher' in status.message
 
 
 class Nowhere:
@@ -131,13 +131,13 @@ def test_the_account_is_read_back_as_it_was_published(ingest):
     for first in (52, 56, 60, 64):
         ingest.on_spikes(packet(first))
     status = task.status('n', ingest)
-    assert diagnostics.read_account(values(status)) == ingest.account()
-    assert diagnostics.read_account(values(status)).missed_resubscribing > 0
+    assert diagnostics.read_accounting(values(status)) == ingest.accounting()
+    assert diagnostics.read_accounting(values(status)).missed_resubscribing > 0
     assert diagnostics.read_counts(values(status), 'planes_refused_')['backward'] == 4
 
 
 @pytest.mark.parametrize('text', ['many', '', 'nan', 'inf', '-3'])
 def test_a_counter_that_is_no_count_is_read_as_0(text):
     read = {'planes_received': text, 'planes_refused_gap': text, 'gaps': '2'}
-    account = diagnostics.read_account(read)
-    assert (account.received, account.refused, account.gaps) == (0, {'gap': 0}, 2)
+    accounting = diagnostics.read_accounting(read)
+    assert (accounting.received, accounting.refused, accounting.gaps) == (0, {'gap': 0}, 2)

@@ -199,10 +199,10 @@ def test_bad_packets_are_counted_and_the_node_goes_on(ros_node, depth_node, list
     spin(lambda: listener.count('planes_windowed') == 160)
     # The last gap is counted once the stream is silent.
     spin(lambda: listener.count('planes_lost_in_transport') == 80)
-    account = listener.accounting()
-    assert_balanced(account)
+    accounting = listener.accounting()
+    assert_balanced(accounting)
     assert listener.count('packets_refused_format') == 2
-    assert account['lost_in_transport'] == 80
+    assert accounting['lost_in_transport'] == 80
     assert listener.count('planes_refused_gap') == 10
     assert listener.count('planes_refused_backward') == 40
     assert listener.count('planes_dropped') == 130
@@ -240,7 +240,7 @@ def test_a_wrong_camera_info_is_replaced_before_the_first_window(
         return listener.status['stream'].level == DiagnosticStatus.ERROR
 
     spin(reported, what='the size that cannot be taken any more')
-    assert 'size 64x24, but the stream began with 64x48' in listener.status['stream'].message
+    assert 'size 64x24, expected 64x48' in listener.status['stream'].message
     bad = camera_of(float('nan'))
 
     def refused():
@@ -294,10 +294,10 @@ def test_a_stall_is_bridged_by_the_queue_or_counted_there(
     time.sleep(0.5)
     node.send_signal(signal.SIGCONT)
     spin(lambda: listener.count('planes_expected') == 40_000, what='the end of the stream')
-    account = listener.accounting()
-    assert_balanced(account, sent=40_000)
-    assert account['lost_in_transport'] == 0
-    assert (account['lost_in_queue'] > 0) == overflows
+    accounting = listener.accounting()
+    assert_balanced(accounting, sent=40_000)
+    assert accounting['lost_in_transport'] == 0
+    assert (accounting['lost_in_queue'] > 0) == overflows
     assert processes.finish('player')[0] == 0
 
 
@@ -369,7 +369,7 @@ def test_the_model_is_changed_in_the_running_node_without_a_lost_window(
     info, tensors = load(copy)
     save(bound, tensors, dataclasses.replace(info, sensor_size=(480, 640)))
     refused = set_parameter(ros_node, spin, 'checkpoint', str(bound))
-    assert 'sensor_size is 640x480, the stream is 64x48' in refused.reason
+    assert 'sensor_size is 640x480, expected 64x48' in refused.reason
     assert set_parameter(ros_node, spin, 'checkpoint', str(copy)).successful
     spin(lambda: listener.values('model').get('checkpoint') == str(copy), what='the other model')
     assert player.poll() is None  # it changed while the stream ran
@@ -402,7 +402,7 @@ def test_uncertain_depth_can_be_masked_while_the_node_runs(
         ),
         ({'device': 'cuda', 'backend': 'onnx'}, "backend 'onnx' runs on the CPU"),
         ({'device': 'cuda'}, "device 'cuda': torch"),
-        ({'policy': 'newest'}, "policy: 'newest' is none of latest, every"),
+        ({'policy': 'newest'}, "policy is 'newest'; expected one of latest, every"),
         ({'spike_rate_hz': '20000'}, 'spike_rate_hz: expected a number with a decimal point'),
         ({'hop': '-1'}, 'hop: expected a whole number from 0 to 1e+06'),
     ],

@@ -41,7 +41,7 @@ LONGEST_PAUSE_S = 10.0
 
 REFUSALS = {
     'truncated': 'truncated or not a .safetensors file',
-    'other geometry': 'field sensor_size is 640x480, the stream is 64x48',
+    'other geometry': 'field sensor_size is 640x480, expected 64x48',
     'missing': 'no such checkpoint',
 }
 """Bad files that the parameter refuses, and the reason."""

@@ -200,7 +200,7 @@ def test_what_is_absent_gets_one_line(inspect_all, publish, ros_node):
         'no node published /wanted within 6 s',
         'a b: failed to resolve name',
         'no node /tes within 6 s; the nearest known is /test',
-        'no service /test/get_state: only lifecycle nodes have it',
+        'no service /test/get_state; expected a lifecycle node',
     )
     for result, problem in zip(results, problems, strict=True):
         assert_one_line(result, problem)
@@ -208,7 +208,7 @@ def test_what_is_absent_gets_one_line(inspect_all, publish, ros_node):
 
 def test_an_empty_domain_is_named_as_a_cause(inspect_all):
     empty = {**os.environ, 'ROS_DOMAIN_ID': '100'}
-    cause = 'are ROS_DOMAIN_ID and the DDS profile those of the other nodes?'
+    cause = 'use the ROS_DOMAIN_ID and the DDS profile of the other nodes'
     for command in (['topics'], ['echo', 'a'], ['get', 'a']):
         assert_one_line(*inspect_all(command, timeout=0.5, env=empty), cause)
     silent = 'no message on /diagnostics within 0.5 s'
@@ -233,7 +233,7 @@ def test_parameters_are_read_and_set(inspect, depth_node):
         'uncertainty.max_relative: 0.5\n',
     )
     assert_one_line(inspect('get', 'spike_depth', 'absent'), 'has no parameter absent')
-    refused = "refused device: device: 'tpu' is none of auto, cpu, cuda"
+    refused = "refused device: device is 'tpu'; expected one of auto, cpu, cuda"
     assert_one_line(inspect('set', 'spike_depth', 'device', 'tpu'), refused)
 
 

@@ -48,7 +48,7 @@ def test_only_live_parameters_change_while_the_node_runs():
 
 def test_a_text_that_is_no_choice_is_refused_by_name():
     refused = review('policy', 'newest', configured=False)
-    assert refused.reason == "policy: 'newest' is none of latest, every"
+    assert refused.reason == "policy is 'newest'; expected one of latest, every"
 
 
 def test_help_names_every_parameter():

@@ -110,15 +110,18 @@ def test_plane_times_do_not_drift(rate):
     ('arguments', 'message'),
     [
         (['absent.npz'], 'absent.npz: no such file'),
-        (['{raw}'], 'a raw recording does not tell its sensor size; give it'),
-        (['{raw}', '--size', '13x5'], 'does not tell its plane rate; give it'),
+        (['{raw}'], 'the sensor size of a raw recording is unknown; give it'),
+        (['{raw}', '--size', '13x5'], 'the plane rate is not in the recording; give it'),
         (['{raw}', '--size', '13x7', '--rate', '20000'], 'check the sensor size'),
-        (['{npz}', '--size', '400x250'], 'planes are 13x5, but 400x250 was asked for'),
-        (['-', '--rate', '20000'], 'a pipe does not tell its sensor size'),
-        (['{npz}', '--size', '400'], "'400' is no size; expected WIDTHxHEIGHT"),
+        (['{npz}', '--size', '400x250'], 'planes are 13x5; expected 400x250 as given'),
+        (['-', '--rate', '20000'], 'the sensor size of a pipe is unknown'),
+        (['{npz}', '--size', '400'], "'400' is not a size; expected WIDTHxHEIGHT"),
         (['{npz}', '--rate', '-1'], 'expected above 0'),
         (['{npz}', '--planes-per-packet', '0'], 'expected at least 1'),
-        (['{npz}', '--camera-info', 'absent.yaml'], 'absent.yaml: no such calibration file'),
+        (
+            ['{npz}', '--camera-info', 'absent.yaml'],
+            'absent.yaml: no such file; expected a calibration',
+        ),
         (['{npz}', '--report', '{npz}.absent/r.json'], 'r.json: cannot be written; expected a'),
         (['{raw}', '--size', '13x7'], '--allow-partial'),
         (['{rateless}'], '"rate_hz" is 0; expected planes a second'),
@@ -142,7 +145,7 @@ def test_bad_arguments_get_one_line(processes, tmp_path, recording, arguments, m
 def test_a_closed_subscriber_side_does_not_hold_the_player(processes, recording):
     status, output = processes.run('player', recording, '--wait', 0.2)
     assert status == 0
-    assert 'nobody subscribes; playing all the same' in output
+    assert 'no subscriber; playing without one' in output
 
 
 @pytest.fixture

@@ -128,10 +128,10 @@ def test_a_stamp_far_off_is_left_out_and_named(played, heard, tmp_path, topic, s
 @pytest.mark.parametrize(
     ('messages', 'arguments', 'text'),
     [
-        (bags.stream(400), ['--rate', 20_000], 'played as they were recorded: leave out --rate'),
+        (bags.stream(400), ['--rate', 20_000], 'played as recorded: leave it out'),
         (bags.stream(400), ['--topic', '/eye'], 'no topic /eye; it has /camera_info'),
-        (bags.stream(400), ['--size', '64x48'], 'camera_info says 48x32, but 64x48 was asked'),
-        (bags.stream(400)[1:], [], 'has no camera_info, which would tell the sensor size'),
+        (bags.stream(400), ['--size', '64x48'], 'camera_info has 48x32; expected 64x48 as given'),
+        (bags.stream(400)[1:], [], 'has no camera_info, so that the sensor size is unknown'),
         (bags.stream(40), [], 'fewer than two packets'),
         (with_stamp(bags.stream(400), 2, 2**31 - 1), [], 'first two packets are 4.47484e+08 s ap'),
         (with_stamp(bags.stream(400), 1, 2**31 - 1), [], 'first two packets are -4.47484e+08 s'),

@@ -103,7 +103,7 @@ def test_a_priority_that_is_not_permitted_is_reported_and_work_goes_on(monkeypat
     texts = []
     assert process.at_lower_priority(lambda: 3, texts.append) == 3
     assert len(texts) == 1
-    assert 'keeps the priority of what takes packets (Operation not permitted)' in texts[0]
+    assert 'has the priority of ingest (Operation not permitted)' in texts[0]
 
 
 @pytest.mark.dds

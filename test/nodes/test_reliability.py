@@ -146,7 +146,7 @@ def test_planes_missed_are_named_with_their_cause(depth_node, listener, spin, dr
     driver.send_next(2)
     driver.connect(spin)  # once the node subscribes best effort
     driver.send_next(6)
-    text = '80 planes missed while this node subscribed anew'
+    text = '80 planes missed while this node subscribed again'
     spin(lambda: text in listener.status['stream'].message, what='the report')
 
 

@@ -159,11 +159,11 @@ def test_the_evaluation_says_what_it_lacks(ros_node, processes, depth_parameters
     old.write_text('of an earlier run')
     processes.start('evaluation', *depth_parameters(out=old.parent))
     spin(lambda: EVALUATION in ears.messages, what='the evaluation')
-    assert 'the model is not known yet: is the depth node running?' in ears.messages[EVALUATION]
+    assert 'the model is not known yet: start the depth node' in ears.messages[EVALUATION]
     processes.start('depth', *depth_parameters(device='cpu'))
     spin(lambda: ears.messages[EVALUATION] == 'no depth yet', what='the model')
     processes.stop('evaluation')
-    assert 'not one window came: no report' in processes.log('evaluation')
+    assert 'no window arrived: no report' in processes.log('evaluation')
     assert f'the earlier results in {old.parent} are kept' in processes.log('evaluation')
     assert [file.name for file in old.parent.iterdir()] == ['report.html']
     assert old.read_text() == 'of an earlier run'
@@ -173,7 +173,7 @@ def test_the_evaluation_says_what_it_lacks(ros_node, processes, depth_parameters
     ('values', 'text'),
     [
         ({'checkpoint': '/nowhere/m.safetensors'}, '/nowhere/m.safetensors: no such checkpoint'),
-        ({'crop': 'eigen'}, "crop: 'eigen' is none of none, garg"),
+        ({'crop': 'eigen'}, "crop is 'eigen'; expected one of none, garg"),
         ({'cap_m': '0.0001'}, 'cap 0.0001 m: expected more than 0.001'),
         ({'out': '/proc/nothing'}, '/proc/nothing'),
     ],
@@ -222,7 +222,7 @@ def test_the_evaluation_refuses_what_cannot_be_read_and_goes_on(
     assert '4 images refused' in ears.messages[EVALUATION]
     assert ears.values['spike_evaluation: process']['internal_errors'] == '0'
     processes.stop('evaluation')
-    assert 'not one window came: no report' in processes.log('evaluation')
+    assert 'no window arrived: no report' in processes.log('evaluation')
 
 
 @pytest.mark.parametrize('topic', ['spikes', 'depth/image'])

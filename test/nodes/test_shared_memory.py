@@ -56,12 +56,12 @@ def in_use(folder):
 
 @pytest.mark.usefixtures('in_use')
 def test_only_what_nobody_locks_or_maps_is_freed(folder):
-    assert set(shared_memory.left_behind(folder)) == {FREED, PORT, LONE_PORT}
+    assert set(shared_memory.stale_files(folder)) == {FREED, PORT, LONE_PORT}
     before = {path.name for path in folder.iterdir()}
     assert set(shared_memory.free(folder)) == {FREED, PORT, LONE_PORT}
     gone = {FREED, f'{FREED}_el', PORT, f'{PORT}_el', f'sem.{PORT}_mutex', LONE_PORT}
     assert {path.name for path in folder.iterdir()} == before - gone
-    assert shared_memory.left_behind(folder) == {}
+    assert shared_memory.stale_files(folder) == {}
 
 
 @pytest.mark.usefixtures('in_use')
@@ -78,14 +78,14 @@ def test_the_warning_tells_the_size_of_segments_and_the_command(folder, monkeypa
 def test_files_of_another_user_are_left_to_them(folder, monkeypatch):
     os.chown(folder / FREED, 12345, 12345)
     monkeypatch.setattr(shared_memory.os, 'geteuid', lambda: 54321)
-    assert shared_memory.left_behind(folder) == {}
+    assert shared_memory.stale_files(folder) == {}
     monkeypatch.setattr(shared_memory.os, 'geteuid', lambda: 12345)
     os.chown(folder / f'{FREED}_el', 12345, 12345)
-    assert set(shared_memory.left_behind(folder)) == {FREED}
+    assert set(shared_memory.stale_files(folder)) == {FREED}
 
 
 def test_a_machine_without_shared_memory_has_nothing_left_behind(tmp_path):
-    assert shared_memory.left_behind(tmp_path / 'absent') == {}
+    assert shared_memory.stale_files(tmp_path / 'absent') == {}
 
 
 def files_of(started):
@@ -138,7 +138,7 @@ def test_what_a_killed_node_left_is_reported_by_node_and_player_and_freed(
     assert not [path for path in left - living if path.exists()]
     assert not [path for path in living if not path.exists()]
     assert segment not in {
-        path for files in shared_memory.left_behind().values() for path in files
+        path for files in shared_memory.stale_files().values() for path in files
     }
     seen = len(listener.depth)
     spin(lambda: len(listener.depth) > seen + 3, what='more depth')

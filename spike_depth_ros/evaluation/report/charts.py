@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The charts of the report: of one model, or of several side by side."""
+"""Charts of the report, of one model or several."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, Chart, thinne
 from spike_depth_ros.evaluation.results import ModelRun, Stream
 
 INTERVAL = 0.68
-"""Share of the truth that the uncertainty's interval is meant to hold."""
+"""Nominal coverage of the uncertainty's interval."""
 
 Figure = dict[str, str]
-"""``title``, ``svg``, and ``text`` that goes under it."""
+"""Chart of a page: ``title``, ``svg``, and ``text`` below it."""
 
 DRAWN_SHARE = 0.005
-"""Bins of a smaller share of the pixels are in the tables only: their bars are the largest."""
+"""Smallest share of the pixels of a drawn bin; smaller bins are only in the tables."""
 
 By = Literal['by_distance', 'by_uncertainty']
 
@@ -28,11 +28,11 @@ AXES: dict[By, tuple[str, str, float]] = {
     'by_distance': ('true depth, m', ' m', 1.0),
     'by_uncertainty': ('uncertainty over depth, %', ' %', 100.0),
 }
-"""What bins are made of: label of the axis, unit, and factor to it."""
+"""Label of the axis, unit, and factor to that unit, by kind of bins."""
 
 
 def bin_names(by: By, rows: Sequence[Mapping[str, float]]) -> list[str]:
-    """What bins are called, with their unit."""
+    """Return the names of bins, with their unit."""
     _, unit, factor = AXES[by]
     names = []
     for row in rows:
@@ -42,7 +42,7 @@ def bin_names(by: By, rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 def error_by(by: By, runs: Sequence[ModelRun]) -> Figure:
-    """Relative error in each bin."""
+    """Draw the relative error in each bin."""
     left_out = any(len(_drawn(by, run)) < len(_rows(by, run)) for run in runs)
     return {
         'title': 'Relative error',
@@ -54,7 +54,7 @@ def error_by(by: By, runs: Sequence[ModelRun]) -> Figure:
 
 
 def coverage_by(by: By, runs: Sequence[ModelRun]) -> Figure:
-    """Share of the truth within the interval in each bin."""
+    """Draw the share of the truth within the interval in each bin."""
     chart = _bars(by, 'interval_coverage', 'share of pixels', runs)
     chart.level(INTERVAL, label='68 %')
     return {
@@ -65,7 +65,7 @@ def coverage_by(by: By, runs: Sequence[ModelRun]) -> Figure:
 
 
 def _bars(by: By, key: str, label: str, runs: Sequence[ModelRun]) -> Chart:
-    """Bars of every model side by side over the bins that any of them fills."""
+    """Draw bars of every model side by side, over the bins with pixels of any model."""
     axis, unit, _ = AXES[by]
     by_model = [_drawn(by, run) for run in runs]
     edges = sorted({(row['from'], row['to']) for rows in by_model for row in rows})
@@ -93,7 +93,7 @@ def _rows(by: By, run: ModelRun) -> list[dict[str, float]]:
 
 
 def sparsification(runs: Sequence[ModelRun]) -> Figure:
-    """Error of what is left when the most uncertain pixels are removed."""
+    """Draw the error of the remaining pixels while the most uncertain ones are removed."""
     curves = [run.scores.breakdown.sparsification() for run in runs]
     top = max(max(curve['by_uncertainty']) for curve in curves)
     chart = Chart('share of pixels removed', 'mean Abs Rel of the rest', (0, 1), (0, 1.1 * top))
@@ -115,7 +115,7 @@ def sparsification(runs: Sequence[ModelRun]) -> Figure:
 
 
 def reliability(runs: Sequence[ModelRun]) -> Figure:
-    """Share of the truth within any multiple of the interval."""
+    """Draw the share of the truth within multiples of the interval."""
     chart = Chart('multiple of the half-width', 'share of the truth within', (0, 4), (0, 1))
     multiples = np.linspace(0, 4, 81)
     # For 68 % at 1, the scale of a normal error is 1, that of a Laplace one 1 / ln(1 / 0.32).
@@ -136,7 +136,7 @@ def reliability(runs: Sequence[ModelRun]) -> Figure:
 
 
 def timeline(stream: Stream, runs: Sequence[ModelRun]) -> list[Figure]:
-    """Error, uncertainty and flicker of each window, with the gaps of the stream."""
+    """Draw error, uncertainty and flicker of each window, with the gaps of the stream."""
     end = max(float(run.scores.columns['time_s'][-1]) for run in runs)
     size = (1060, 240)
     charts = []

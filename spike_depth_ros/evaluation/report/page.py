@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all our pages share: one look, headings of figures, numbers and pictures in them.
+"""Common parts of HTML pages: template, headings of metrics, numbers, pictures.
 
-A page is one HTML file with everything in it, to be opened from a file or sent by mail. Its
-template extends ``page.html.j2`` and takes tables and charts from ``page_parts.html.j2``.
+A page is one self-contained HTML file. Its template extends ``page.html.j2`` and takes tables and
+charts from ``page_parts.html.j2``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ FIGURES = {
     'delta2': 'δ < 1.25² ↑',
     'delta3': 'δ < 1.25³ ↑',
 }
-"""Depth figures as the papers' tables head them."""
+"""Table headings of depth metrics."""
 
 STRUCTURE = {'boundary_f1': 'boundary F1 ↑', 'ordinal': 'ordinal accuracy ↑'}
-"""Figures of boundaries and of depth order, likewise."""
+"""Table headings of metrics of boundaries and depth order."""
 
 UNCERTAINTY = {
     'interval_coverage': '68 % interval holds',
@@ -42,17 +42,17 @@ UNCERTAINTY = {
 
 
 def asset(name: str) -> str:
-    """The text of a file among the assets of the package."""
+    """Read a text file among the assets of the package."""
     path = importlib.resources.files('spike_depth_ros') / 'assets' / name
     return path.read_text(encoding='utf-8')
 
 
 def render_page(template: str, **values: object) -> str:
-    """A page from its template.
+    """Render a page from its template.
 
     Args:
-        template: The text of the template.
-        **values: What it shows; all that is text is escaped. ``page.html.j2`` wants ``title``,
+        template: Text of the template.
+        **values: Variables of the template; texts are escaped. ``page.html.j2`` needs ``title``,
             ``subtitle``, ``tiles`` (name and value each) and ``warnings``.
     """
     environment = jinja2.Environment(
@@ -65,17 +65,17 @@ def render_page(template: str, **values: object) -> str:
 
 
 def number(value: float | None, form: str = '.3f') -> str:
-    """A figure as tables show it; a dash where there is none."""
+    """Format a number for a table; a dash for None, NaN and infinities."""
     return format(value, form) if value is not None and math.isfinite(value) else '–'
 
 
 def percent(value: float | None) -> str:
-    """A share, 0 to 1, in percent; a dash where there is none."""
+    """Format a share, 0 to 1, in percent; a dash for None, NaN and infinities."""
     return f'{100 * value:.1f} %' if value is not None and math.isfinite(value) else '–'
 
 
 def png_base64(image: npt.NDArray[np.uint8]) -> str:
-    """A picture ``[H, W, 3]`` in 256 colours: as good to look at, and a third of the bytes."""
+    """Encode a picture ``[H, W, 3]`` as base64 PNG of 256 colours, a third of the bytes."""
     from PIL import Image  # a page without pictures does without
 
     file = io.BytesIO()

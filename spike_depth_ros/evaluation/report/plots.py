@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Small charts as inline SVG: lines, bars, bands; sharp at any size, no library, no script."""
+"""Small charts as inline SVG: lines, points and bars."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 COLOURS = ('#1d5fd1', '#d1660b', '#0a8a5f', '#8a3ffc')
-"""Of series, in their order."""
+"""Colours of the series, in their order."""
 
 GREY = '#6b7280'
 RED = '#dc2626'
@@ -26,18 +26,18 @@ _TEXT = 'font-size="12" fill="#374151"'
 
 _Sign = Literal['line', 'dashed', 'dot']
 _Entry = tuple[str, str, _Sign]
-"""Of a legend: text, colour, and what stands before it."""
+"""Entry of a legend: text, colour, and sign before it."""
 
 
 class Chart:
-    """Axes to draw on; what is drawn first lies at the bottom.
+    """Axes to draw on; later shapes cover earlier ones.
 
     Args:
-        x_label: Under the horizontal axis.
-        y_label: Beside the vertical axis, along it.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
         x_range: Ends of the horizontal axis.
-        y_range: Ends of the vertical axis; what lies outside is cut off.
-        size: Width and height of the drawing, units of about a pixel.
+        y_range: Ends of the vertical axis; values outside are clipped.
+        size: Width and height of the drawing, pixels.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Chart:
         self._x_ticks: list[tuple[float, str]] | None = None
 
     def name_x(self, names: Sequence[str]) -> None:
-        """Categories instead of numbers: name k is centred at x = k + 0.5."""
+        """Label categories instead of numbers: name k is centred at x = k + 0.5."""
         self._x_ticks = [(k + 0.5, name) for k, name in enumerate(names)]
 
     def line(
@@ -70,7 +70,7 @@ class Chart:
         label: str = '',
         dashed: bool = False,
     ) -> None:
-        """A line through points; NaN breaks it."""
+        """Draw a line through points; NaN breaks it."""
         xs, ys = np.asarray(x, float), np.asarray(y, float)
         dash = ' stroke-dasharray="5 4"' if dashed else ''
         for piece in _pieces(xs, ys):
@@ -82,7 +82,7 @@ class Chart:
         self._note(label, colour, 'dashed' if dashed else 'line')
 
     def points(self, x: npt.ArrayLike, y: npt.ArrayLike, colour: str, label: str = '') -> None:
-        """A dot at each point."""
+        """Draw a dot at each point."""
         for a, b in zip(np.asarray(x, float), np.asarray(y, float), strict=True):
             if math.isfinite(a) and math.isfinite(b):
                 self._shapes.append(
@@ -95,7 +95,7 @@ class Chart:
         self, left: Sequence[float], right: Sequence[float], y: Sequence[float], colour: str,
         label: str = '',
     ) -> None:  # fmt: skip
-        """Bars from the lower end of the vertical axis."""
+        """Draw bars from the lower end of the vertical axis."""
         floor = self._y(self._y_range[0])
         for start, end, value in zip(left, right, y, strict=True):
             if math.isfinite(value):
@@ -107,11 +107,11 @@ class Chart:
         self._note(label, colour, 'line')
 
     def level(self, y: float, colour: str = GREY, label: str = '') -> None:
-        """A dashed horizontal line across the chart."""
+        """Draw a dashed horizontal line across the chart."""
         self.line(self._x_range, (y, y), colour, label, dashed=True)
 
     def marks(self, x: Sequence[float], colour: str = RED, label: str = '') -> None:
-        """Vertical lines across the chart."""
+        """Draw vertical lines across the chart."""
         top, bottom = self._y(self._y_range[1]), self._y(self._y_range[0])
         for value in x:
             place = self._x(value)
@@ -123,7 +123,7 @@ class Chart:
             self._note(label, colour, 'line')
 
     def svg(self) -> str:
-        """The chart; its legend lies under it, in as many lines as it takes."""
+        """Return the chart as SVG, with its legend below it."""
         legend = list(self._legend_lines())
         height = self._height + _LEGEND_LINE * len(legend)
         parts = [
@@ -210,12 +210,12 @@ class Chart:
 def thinned(
     x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], points: int = 600
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """A long line by the least and largest value of each of its parts, so that no peak is lost.
+    """Reduce a long line to the least and largest value of each of its parts.
 
     Args:
         x: Ascending, ``[N]``.
         y: ``[N]``; NaN where there is no value.
-        points: Most points to keep.
+        points: Largest number of points to keep.
 
     Returns:
         At most ``points`` of the given points, in their order.
@@ -241,13 +241,13 @@ def _pieces(
 
 
 def _proper(limits: tuple[float, float]) -> tuple[float, float]:
-    """Limits that are apart and finite."""
+    """Return finite limits, the second above the first."""
     low, high = (float(limit) if math.isfinite(limit) else 0.0 for limit in limits)
     return (low, high) if high > low else (low, low + 1.0)
 
 
 def _ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
-    """Round numbers between two ends, about ``count`` of them, as they are written."""
+    """Return about ``count`` round numbers between two ends, with their texts."""
     rough = (high - low) / count
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)

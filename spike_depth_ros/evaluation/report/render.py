@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report: one HTML page with everything in it, to be opened from a file or sent by mail."""
+"""Report of an evaluation: one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from spike_depth_ros.evaluation.results import (
 COMPARED = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'delta1', 'interval_coverage', 'ause')
 LOWER_IS_BETTER = ('abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'ause')
 
-_CONTROL_FIGURES = {
+_CONTROL_METRICS = {
     'abs_rel': FIGURES['abs_rel'],
     'delta1': FIGURES['delta1'],
     'abs_rel_median_scaled': 'scaled: Abs Rel ↓',
@@ -41,14 +41,14 @@ _CONTROL_FIGURES = {
     **STRUCTURE,
 }
 
-ACCOUNT = {
+PLANE_COUNTERS = {
     'expected': 'expected, by the stamps',
     'received': 'received',
     'lost_in_transport': 'missing between stamps',
     'lost_in_queue': 'overwritten in the queue of the node',
-    'missed_resubscribing': 'missed while the node subscribed anew',
+    'missed_resubscribing': 'missed while the node subscribed again',
     'windowed': 'in a window',
-    'skipped_by_policy': 'passed over on purpose',
+    'skipped_by_policy': 'skipped by the policy',
     'overwritten': 'overwritten before their turn',
     'pending': 'left at the end: too few for one more window',
     'gaps': 'gaps (number)',
@@ -57,7 +57,7 @@ ACCOUNT = {
 
 
 def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
-    """The page.
+    """Render the page.
 
     Args:
         stream: The recording.
@@ -82,7 +82,7 @@ def render(stream: Stream, runs: Sequence[ModelRun]) -> str:
         distance=_distance(runs),
         uncertainty=_uncertainty(runs),
         time=_time(stream, runs),
-        moments=_moments(runs),
+        moments=_example_windows(runs),
         planes=_planes(stream),
         latency=_latency(stream, runs),
         facts=_facts(stream, runs),
@@ -94,30 +94,30 @@ def _has_truth(runs: Sequence[ModelRun]) -> bool:
 
 
 def _tiles(stream: Stream, runs: Sequence[ModelRun]) -> list[tuple[str, str]]:
-    figures = runs[0].scores.headline()
+    metrics = runs[0].scores.headline()
     if not _has_truth(runs):
         tiles = _of_each(runs, 'flicker', lambda values: percent(values['flicker']))
     elif len(runs) > 1:
         tiles = _of_each(runs, 'Abs Rel', lambda values: number(values['abs_rel']))
     else:
         tiles = [
-            ('Abs Rel', number(figures['abs_rel'])),
-            ('RMSE', f'{number(figures["rmse"], ".2f")} m'),
-            ('δ < 1.25', number(figures['delta1'])),
-            ('AUSE', number(figures['ause'])),
-            ('truth within the 68 % interval', percent(figures['interval_coverage'])),
+            ('Abs Rel', number(metrics['abs_rel'])),
+            ('RMSE', f'{number(metrics["rmse"], ".2f")} m'),
+            ('δ < 1.25', number(metrics['delta1'])),
+            ('AUSE', number(metrics['ause'])),
+            ('truth within the 68 % interval', percent(metrics['interval_coverage'])),
         ]
     return [
         *tiles,
         ('windows, with truth', f'{stream.windows}, {stream.truth.used}'),
-        ('planes dropped', str(stream.account.dropped)),
+        ('planes dropped', str(stream.accounting.dropped)),
     ]
 
 
 def _of_each(
     runs: Sequence[ModelRun], name: str, text: Callable[[dict[str, float]], str]
 ) -> list[tuple[str, str]]:
-    """A tile for each model, which names it where there are several."""
+    """Return a tile for each model, with its name if there are several."""
     return [
         (f'{name} of {run.label}' if len(runs) > 1 else name, text(run.scores.headline()))
         for run in runs
@@ -125,7 +125,7 @@ def _of_each(
 
 
 def warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
-    """Why the figures deserve less trust, one line each.
+    """Return reasons for less confidence in the metrics, one line each.
 
     Args:
         stream: The recording.
@@ -141,10 +141,10 @@ def warnings(stream: Stream, runs: Sequence[ModelRun]) -> list[str]:
             texts.append(f'{run.label}: {errors.headline(run.scores.mean)}')
     truth = stream.truth
     if not truth.received:
-        texts.append('there is no true depth: nothing is said about errors')
+        texts.append('there is no true depth: errors are not evaluated')
     elif truth.used and not _has_truth(runs):
         texts.append(
-            'not one pixel of the true depth counts: nothing is said about errors (0 and NaN are '
+            'not one pixel of the true depth counts: errors are not evaluated (0 and NaN are '
             'unknown; crop, cap and mask leave out more)'
         )
     if truth.unmatched:
@@ -168,7 +168,7 @@ def _depth(runs: Sequence[ModelRun]) -> dict[str, Any]:
     errors = scores.errors
     mean = {
         'pixels': 'means over all pixels of all windows',
-        'images': 'means over windows of each window’s own figure, as published tables do',
+        'images': 'means over windows of each window’s own metric, as published tables do',
     }[scores.mean]
     other = 'images' if scores.mean == 'pixels' else 'pixels'
     text = (
@@ -178,11 +178,11 @@ def _depth(runs: Sequence[ModelRun]) -> dict[str, Any]:
     )
     rows = []
     for run in runs:
-        figures = run.scores.errors.figures(run.scores.mean)
-        others = run.scores.errors.figures(other)  # type: ignore[arg-type]
+        metrics = run.scores.errors.metrics(run.scores.mean)
+        others = run.scores.errors.metrics(other)  # type: ignore[arg-type]
         spread = intervals(columns(run.scores), run.scores.mean)
-        cells = [_cell(figures[name], others[name], spread.get(name)) for name in FIGURES]
-        structure = run.scores.structure.figures()
+        cells = [_cell(metrics[name], others[name], spread.get(name)) for name in FIGURES]
+        structure = run.scores.structure.metrics()
         cells += [[number(structure[name])] for name in STRUCTURE]
         rows.append([run.label, *cells, percent(run.scores.errors.coverage)])
     head = ['model', *FIGURES.values(), *STRUCTURE.values(), 'coverage']
@@ -190,7 +190,7 @@ def _depth(runs: Sequence[ModelRun]) -> dict[str, Any]:
 
 
 def _controls(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
-    """A table for each model that has controls; None where none has."""
+    """Return a table for each model with controls; None if no model has any."""
     found = [(run.label, run.scores.controls.compare()) for run in runs]
     compared = [(label, one) for label, one in found if one is not None]
     if not compared:
@@ -199,7 +199,7 @@ def _controls(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
     text = (
         f'Model and controls on the same {first.windows} windows (of those with truth, one in '
         f'{first.window_step}; of their rows and columns, one in {first.pixel_step}), so that the '
-        'model’s figures differ a little from those above; boundary F1 more, as it depends on the '
+        'model’s metrics differ a little from those above; boundary F1 more, as it depends on the '
         'resolution. The baselines use the median of this recording’s own true depth. Mean '
         'prediction: the average of the model’s depth maps. Shuffled input: the depth of the '
         'window half the recording away.'
@@ -209,16 +209,16 @@ def _controls(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
         rows = [
             [
                 label if name == NETWORK else control_name(name),
-                *(number(figures[key]) for key in _CONTROL_FIGURES),
+                *(number(metrics[key]) for key in _CONTROL_METRICS),
             ]
-            for name, figures in one.figures().items()
+            for name, metrics in one.metrics().items()
         ]
-        parts.append({'title': label, 'head': ['', *_CONTROL_FIGURES.values()], 'rows': rows})
+        parts.append({'title': label, 'head': ['', *_CONTROL_METRICS.values()], 'rows': rows})
     return {'text': text, 'parts': parts}
 
 
 def _cell(value: float, other: float, spread: Interval | None) -> list[str]:
-    """A figure, and under it what is printed small."""
+    """Return a metric and the smaller lines below it."""
     lines = [number(value), number(other)]
     if spread is not None and math.isfinite(spread.low):
         lines.append(f'{spread.low:.3f} … {spread.high:.3f}')
@@ -229,10 +229,10 @@ def _comparison(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
     if len(runs) < 2 or not runs[0].scores.errors.images:
         return None
     text = (
-        'Both models saw the same windows. The difference is the second less the first; its '
+        'Both models have the same windows. The difference is the second less the first; its '
         f'{LEVEL:.0%} interval is a paired block bootstrap over windows of this recording: blocks '
         'of neighbouring windows, which resemble each other, are drawn together. Where the '
-        'interval holds 0, this recording does not tell which is better.'
+        'interval contains 0, the difference is not significant on this recording.'
     )
     parts = []
     for other in runs[1:]:
@@ -243,7 +243,7 @@ def _comparison(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
             values = [run.scores.headline()[name] for run in (runs[0], other)]
             cells = compared(name, found[name], runs[0], other)
             rows.append([title, *map(number, values), *cells])
-        head = ['figure', runs[0].label, other.label, 'difference', 'interval', 'better']
+        head = ['metric', runs[0].label, other.label, 'difference', 'interval', 'better']
         parts.append(
             {'title': f'{other.label} against {runs[0].label}', 'head': head, 'rows': rows}
         )
@@ -251,26 +251,26 @@ def _comparison(runs: Sequence[ModelRun]) -> dict[str, Any] | None:
 
 
 def compared(name: str, found: Interval, one: ModelRun, other: ModelRun) -> tuple[str, str, str]:
-    """A difference in words.
+    """Format a difference between two models.
 
     Args:
-        name: Of the figure, one of ``COMPARED``.
-        found: The other model's figure less that of the one.
-        one: The model that is compared with.
-        other: The model that is compared.
+        name: Name of the metric, one of ``COMPARED``.
+        found: Metric of ``other`` less that of ``one``.
+        one: First model.
+        other: Second model.
 
     Returns:
-        The difference, its interval, and which model is better.
+        The difference, its interval, and the label of the better model.
     """
     if not math.isfinite(found.low):
         return number(found.value, '+.4f'), '–', f'fewer than {MIN_WINDOWS} windows with truth'
     if name == 'interval_coverage':
-        verdict = 'nearer to 68 % is better'
+        better = 'nearer to 68 % is better'
     elif not found.excludes_zero:
-        verdict = 'not told apart'
+        better = 'not significant'
     else:
-        verdict = (other if (found.value < 0) == (name in LOWER_IS_BETTER) else one).label
-    return f'{found.value:+.4f}', f'{found.low:+.4f} … {found.high:+.4f}', verdict
+        better = (other if (found.value < 0) == (name in LOWER_IS_BETTER) else one).label
+    return f'{found.value:+.4f}', f'{found.low:+.4f} … {found.high:+.4f}', better
 
 
 def _bin_table(by: charts.By, run: ModelRun) -> dict[str, Any]:
@@ -301,9 +301,9 @@ def _distance(runs: Sequence[ModelRun]) -> dict[str, Any]:
 def _uncertainty(runs: Sequence[ModelRun]) -> dict[str, Any]:
     rows = []
     for run in runs:
-        figures = run.scores.uncertainty.figures()
+        metrics = run.scores.uncertainty.metrics()
         cells = [
-            percent(figures[name]) if name == 'interval_coverage' else number(figures[name])
+            percent(metrics[name]) if name == 'interval_coverage' else number(metrics[name])
             for name in UNCERTAINTY
         ]
         rows.append([run.label, *cells])
@@ -326,8 +326,8 @@ def _uncertainty(runs: Sequence[ModelRun]) -> dict[str, Any]:
 def _time(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
     rows = []
     for run in runs:
-        figures = run.scores.headline()
-        rows.append([run.label, *(percent(figures[name]) for name in ('flicker', 'change_error'))])
+        metrics = run.scores.headline()
+        rows.append([run.label, *(percent(metrics[name]) for name in ('flicker', 'change_error'))])
     return {
         'text': 'Flicker is the median relative change of a pixel’s depth from one window to the '
         'next; a moving scene changes too. The change error is what depth changed by and the '
@@ -338,7 +338,7 @@ def _time(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
     }
 
 
-def _moments(runs: Sequence[ModelRun]) -> dict[str, Any]:
+def _example_windows(runs: Sequence[ModelRun]) -> dict[str, Any]:
     by_error = runs[0].scores.extremes.by_error
     if by_error and len(runs) > 1:
         return {
@@ -355,15 +355,15 @@ def _moments(runs: Sequence[ModelRun]) -> dict[str, Any]:
 
 
 def _planes(stream: Stream) -> dict[str, Any]:
-    account = stream.account
+    accounting = stream.accounting
     rows = []
-    for key, title in ACCOUNT.items():
+    for key, title in PLANE_COUNTERS.items():
         if key == 'pending':
-            refused = sorted(account.refused.items())
+            refused = sorted(accounting.refused.items())
             rows += [[f'refused: {reason}', str(count)] for reason, count in refused]
-        rows.append([title, str(getattr(account, key))])
-    rows.append(['dropped (missing, overwritten or refused)', str(account.dropped)])
-    balanced = account.check() == (0, 0)
+        rows.append([title, str(getattr(accounting, key))])
+    rows.append(['dropped (missing, overwritten or refused)', str(accounting.dropped)])
+    balanced = accounting.check() == (0, 0)
     return {
         'text': 'expected = received + missing; received = in a window + passed over + '
         'overwritten + refused + left. '

@@ -81,7 +81,7 @@ def test_the_figures_are_those_of_the_librarys_own_predictions(results):
     for prediction in predictions(MATCHED):
         errors = errors or DepthErrors(*prediction.depth_range)
         errors.add(prediction.published_depth(), bags.slope())
-    for name, value in errors.figures().items():
+    for name, value in errors.metrics().items():
         assert content[name] == pytest.approx(value, abs=1e-6)
     assert (content['windows'], content['windows_with_truth']) == (7, 6)
     assert content['planes_dropped'] == 0
@@ -112,7 +112,7 @@ def test_controls_are_made_of_the_librarys_own_predictions(bag, results, tmp_pat
     for prediction in predictions(MATCHED):
         kept = kept or ControlWindows(prediction.depth_range, Protocol(), 'pixels')
         kept.add(prediction.published_depth(), bags.slope())
-    for name, figures in kept.compare().figures().items():
+    for name, figures in kept.compare().metrics().items():
         found = {
             key: math.nan if v is None else v for key, v in content['predictors'][name].items()
         }
@@ -275,7 +275,7 @@ def test_names_are_escaped_in_the_report(tmp_path, capsys):
     text = (tmp_path / 'out/report.html').read_text()
     assert 'a&lt;b&gt;&amp;c' in text
     assert name not in text
-    assert 'there is no true depth: nothing is said about errors' in text
+    assert 'there is no true depth: errors are not evaluated' in text
     assert '<h2>Depth</h2>' not in text
     assert '<h2>Uncertainty</h2>' not in text
     assert 'Abs Rel' not in text
@@ -283,7 +283,7 @@ def test_names_are_escaped_in_the_report(tmp_path, capsys):
     content = json.loads((tmp_path / 'out/metrics.json').read_text())
     assert (content['abs_rel'], content['windows'], content['windows_with_truth']) == (None, 3, 0)
     told = capsys.readouterr().out
-    assert 'warning: there is no true depth: nothing is said about errors' in told
+    assert 'warning: there is no true depth: errors are not evaluated' in told
     assert 'nan' not in told
 
 
@@ -470,9 +470,9 @@ def test_a_bag_is_neither_written_over_nor_written_into(bag, tmp_path, capsys):
     assert evaluate(bag, bag) == 1
     assert evaluate(bag, bag / 'metadata.yaml') == 1
     over, into, file = lines_of(capsys)
-    assert f'{tmp_path}/bag: exists; a bag is not written over' in over
-    assert f'--out {bag}: that is the bag; choose another folder' in into
-    assert 'metadata.yaml: no folder can be made there: File exists' in file
+    assert f'{tmp_path}/bag: exists and is not overwritten' in over
+    assert f'--out {bag}: is the bag; choose another folder' in into
+    assert 'metadata.yaml: the folder cannot be made: File exists' in file
     assert (tmp_path / 'report.html').read_text() == 'mine'  # refused before anything went
 
 
@@ -501,7 +501,7 @@ def lines_of(capsys):
             bags.stream(400, truths=[5000, 9000]),
             [],
             'none of its 2 images lies within half a hop (3.2 ms) of a window; the nearest is '
-            '0.234 s away: is it stamped by another clock?',
+            '0.234 s away: stamp both by one clock',
         ),
         (bags.stream(400), ['--protocol', 'bicross', '--cap', '9'], 'leave out --cap'),
         (
@@ -512,13 +512,13 @@ def lines_of(capsys):
             [],
             'camera_info changes its focal length within the bag: evaluate the parts',
         ),
-        (bags.stream(400), ['--mask', 'none.png'], 'none.png: no mask:'),
+        (bags.stream(400), ['--mask', 'none.png'], 'none.png: not a mask;'),
         (bags.stream(400), ['--model', 'no.safetensors'], 'no.safetensors: no such checkpoint'),
         (bags.stream(400), ['--write-bag', 'mcap', '--model', 'a', '--model', 'b'], 'one --model'),
         (
             [*bags.stream(400), ('/depth/image', bags.START, bags.packet(0, np.ones((1, 2, 8))))],
             ['--write-bag', 'mcap'],
-            'has a topic /depth/image already',
+            'has a topic /depth/image;',
         ),
         (
             [

@@ -26,7 +26,7 @@ def test_the_controls_of_a_case_computed_by_hand():
         ([[2.0, 7.0]], [[8.0, np.nan]]),
     ).compare()
     assert set(found.scores) == {'network', *CONTROLS}
-    raw = {name: figures['abs_rel'] for name, figures in found.figures().items()}
+    raw = {name: figures['abs_rel'] for name, figures in found.metrics().items()}
     # Errors of 0, 2 of 2 m; none; 6 of 8 m.
     assert raw['network'] == pytest.approx((0 + 1 + 0 + 0 + 0.75) / 5, **EXACT)
     # The median of 1, 2, 3, 4, 8 m is 3 m.
@@ -73,19 +73,19 @@ def test_no_window_keeps_its_place(count):
 
 def test_figures_are_raw_and_scaled_by_the_median_of_each_image():
     found = windows(*[([[2.0, 4.0, 8.0]], [[1.0, 2.0, 4.0]])] * 2).compare()
-    figures = found.figures()['network']
+    figures = found.metrics()['network']
     assert figures['abs_rel'] == pytest.approx(1, **EXACT)
     assert figures['abs_rel_median_scaled'] == pytest.approx(0, **EXACT)
     assert (figures['delta1'], figures['delta1_median_scaled']) == (0, 1)
     assert (figures['boundary_f1'], figures['ordinal']) == (1, 1)
     # One number has no order.
-    assert found.figures()['median_depth']['ordinal'] == 0
+    assert found.metrics()['median_depth']['ordinal'] == 0
 
 
 def test_crop_cap_and_mean_are_those_of_the_evaluation_and_the_alignment_is_not():
     pairs = [([[2.0, 50.0]], [[1.0, 90.0]]), ([[3.0, 3.0]], [[1.0, 1.0]])]
     protocol = Protocol(cap_m=80.0, alignment='median')
-    figures = windows(*pairs, protocol=protocol, mean='images').compare().figures()
+    figures = windows(*pairs, protocol=protocol, mean='images').compare().metrics()
     assert figures['network']['abs_rel'] == pytest.approx((1 + 2) / 2, **EXACT)
 
 
@@ -93,7 +93,7 @@ def test_infinite_depth_is_averaged_as_the_limits_of_the_range():
     pairs = [([[np.inf, 2.0]], [[5.0, 2.0]]), ([[-np.inf, 2.0]], [[5.0, 2.0]])]
     found = windows(*pairs, limits=(2.0, 10.0)).compare()
     # 10 m and 2 m: on average 6 m.
-    assert found.figures()['mean_prediction']['abs_rel'] == pytest.approx(0.1, **EXACT)
+    assert found.metrics()['mean_prediction']['abs_rel'] == pytest.approx(0.1, **EXACT)
 
 
 def test_memory_is_bounded_and_windows_are_evenly_spread(monkeypatch):
@@ -112,7 +112,7 @@ def test_large_images_are_kept_at_low_resolution():
     truth = np.arange(1, 1 + 321 * 4, dtype=np.float32).reshape(4, 321)
     found = windows((truth, truth), (truth, truth)).compare()
     assert (found.pixel_step, found.size) == (3, (2, 107))
-    assert found.figures()['network']['abs_rel'] == 0
+    assert found.metrics()['network']['abs_rel'] == 0
 
 
 def test_windows_without_truth_or_of_another_size_are_left_out():
@@ -135,7 +135,7 @@ def test_a_model_that_looks_at_nothing_does_not_beat_the_mean_prediction():
     truths = [[[1.0, 4.0]], [[4.0, 1.0]], [[2.0, 7.0]]]
     found = windows(*(([[3.0, 2.0]], truth) for truth in truths)).compare()
     assert {'mean_prediction', 'shuffled_input'} <= set(found.not_beaten())
-    figures = found.figures()
+    figures = found.metrics()
     scaled = figures['network']['abs_rel_median_scaled']
     assert found.not_beaten()['mean_prediction'] == (scaled, pytest.approx(scaled))
     text = found.sentence('blind')
@@ -148,7 +148,7 @@ def test_a_control_is_not_beaten_by_rounding():
     truths = [[[2.0, 2.0, 4.0]], [[4.0, 2.0, 2.0]]]
     depths = [[[2.0, 2.0, 2.0001]], [[2.0001, 2.0, 2.0]]]
     found = windows(*zip(depths, truths, strict=True)).compare()
-    figures = found.figures()
+    figures = found.metrics()
     key = 'abs_rel_median_scaled'
     assert figures['network'][key] < figures['shuffled_input'][key] - 1e-6
     assert 'shuffled_input' in found.not_beaten()

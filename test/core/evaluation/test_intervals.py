@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spike_depth_ros.evaluation.intervals import (
-    FIGURES,
-    IMAGE_FIGURES,
+    IMAGE_METRICS,
+    WINDOW_METRICS,
     intervals,
     paired_differences,
 )
@@ -15,7 +15,9 @@ from spike_depth_ros.evaluation.intervals import (
 
 def columns(abs_rel, covered=None, **others):
     count = len(abs_rel)
-    filled = dict.fromkeys((*FIGURES, *IMAGE_FIGURES, 'interval_coverage'), np.full(count, 0.5))
+    filled = dict.fromkeys(
+        (*WINDOW_METRICS, *IMAGE_METRICS, 'interval_coverage'), np.full(count, 0.5)
+    )
     pixels = np.full(count, 100.0) if covered is None else np.asarray(covered, float)
     return {
         **filled,

@@ -52,8 +52,8 @@ def test_a_window_waits_for_its_truth(live):
     wait(lambda: live.windows == 1)  # the next truth might be nearer to the second one
     live.finish()
     assert live.windows == 2
-    assert live.figures()['abs_rel'] == pytest.approx(1.0)
-    assert live.truths.account.used == 2
+    assert live.metrics()['abs_rel'] == pytest.approx(1.0)
+    assert live.truths.accounting.used == 2
 
 
 def test_the_shortest_step_says_how_near_a_truth_must_be(live):
@@ -63,10 +63,10 @@ def test_the_shortest_step_says_how_near_a_truth_must_be(live):
         live.add_truth(truth(number))
     live.start()
     live.finish()
-    account = live.truths.account
+    accounting = live.truths.accounting
     assert live.truths.within_ns == HOP // 2
-    assert (account.used, account.unmatched) == (2, 1)
-    assert account.nearest_ns == pytest.approx(0.6 * HOP, rel=1e-6)
+    assert (accounting.used, accounting.unmatched) == (2, 1)
+    assert accounting.nearest_ns == pytest.approx(0.6 * HOP, rel=1e-6)
 
 
 def test_without_truth_windows_do_not_wait_for_ever(live):
@@ -86,7 +86,7 @@ def test_what_cannot_be_scored_in_time_is_counted_and_memory_stays(live):
         live.add_window(window(number))
         live.add_truth(truth(number))
     assert live.left_out == MAX_WAITING
-    assert live.truths.account.received - live.truths.account.unmatched == MAX_WAITING
+    assert live.truths.accounting.received - live.truths.accounting.unmatched == MAX_WAITING
 
 
 def test_depth_is_scored_by_the_models_range_at_its_focal_length(live):
@@ -96,7 +96,7 @@ def test_depth_is_scored_by_the_models_range_at_its_focal_length(live):
     live.start()
     live.finish()
     assert live.scores.depth_range == (2 * info.min_depth, 2 * info.max_depth)
-    assert live.figures()['abs_rel'] == pytest.approx(1.0)
+    assert live.metrics()['abs_rel'] == pytest.approx(1.0)
 
 
 def test_another_camera_begins_anew(live):
@@ -116,7 +116,7 @@ def test_a_truth_of_another_size_is_told(live):
     live.start()
     live.finish()
     assert 'true depth is 9x9, predicted depth 6x4' in live.problem
-    assert live.truths.account.unusable == 1
+    assert live.truths.accounting.unusable == 1
 
 
 def test_windows_are_written_as_they_are_scored(live, tmp_path):

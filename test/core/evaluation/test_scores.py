@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from spike_depth_ros.evaluation.extremes import Contrasts
+from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Output, Scores
 from spike_depth_ros.metrics import PUBLISHED, Protocol
 
@@ -219,18 +219,18 @@ def test_the_best_and_the_worst_windows_are_kept_with_their_images():
 
 def test_windows_in_which_two_models_differ_most_are_kept_with_the_images_of_both():
     errors = [(0.5, 0.5), (0.1, 0.9), (0.9, 0.2), (0.3, 0.4), (0.2, 0.6), (0.0, 0.5), (0.4, 0.3)]
-    contrasts, swapped = Contrasts(), Contrasts()
+    largest_differences, swapped = LargestDifferences(), LargestDifferences()
     for number, pair in enumerate(errors):
         outputs = [output(number, [[1 + error]], [[1.0]]) for error in pair]
         one, other = ((seen, scored(seen)[1][0]) for seen in outputs)
-        contrasts.add(one, other)
+        largest_differences.add(one, other)
         swapped.add(other, one)
     unknown = (output(7, [[9.0]]), {'abs_rel': math.nan})
-    contrasts.add(unknown, unknown)
-    ahead = contrasts.first_ahead()
+    largest_differences.add(unknown, unknown)
+    ahead = largest_differences.first_better()
     assert [one.number for one, _ in ahead] == [1, 5, 4]
-    assert [one.number for one, _ in contrasts.second_ahead()] == [2, 6]  # 0 is a draw
-    assert [one.number for one, _ in swapped.first_ahead()] == [2, 6]
+    assert [one.number for one, _ in largest_differences.second_better()] == [2, 6]  # 0 is a draw
+    assert [one.number for one, _ in swapped.first_better()] == [2, 6]
     one, other = ahead[0]
     assert (one.depth[0, 0], other.depth[0, 0]) == pytest.approx((1.1, 1.9))
     assert (one.abs_rel, other.abs_rel) == pytest.approx((0.1, 0.9), abs=1e-6)

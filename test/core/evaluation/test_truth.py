@@ -8,7 +8,7 @@ import pytest
 
 from spike_depth_ros.evaluation.truth import (
     Truth,
-    TruthAccount,
+    TruthAccounting,
     TruthBuffer,
     enlarged,
     truth_image,
@@ -27,7 +27,7 @@ def test_a_window_takes_the_nearest_truth_within_half_a_hop():
     assert truths.take(1000).image == 'image 1010'
     assert truths.take(1100).stamp_ns == 1051
     truths.flush()
-    assert truths.account == TruthAccount(
+    assert truths.accounting == TruthAccounting(
         received=5, used=2, unmatched=1, superseded=2, nearest_ns=120
     )
 
@@ -41,7 +41,7 @@ def test_each_truth_is_used_once():
     truths = buffer(1050)
     assert truths.take(1000) is not None
     assert truths.take(1100) is None
-    assert truths.account.used == 1
+    assert truths.accounting.used == 1
 
 
 def test_truths_that_came_in_another_order_are_found():
@@ -60,8 +60,8 @@ def test_a_window_is_decided_once_a_later_truth_came():
 def test_truths_that_are_too_old_are_let_go_before_the_window_takes_its_own():
     truths = buffer(100, 200, 990)
     truths.expire(1000)
-    assert truths.account.unmatched == 2
-    assert truths.account.nearest_ns == 800
+    assert truths.accounting.unmatched == 2
+    assert truths.accounting.nearest_ns == 800
     assert truths.take(1000).stamp_ns == 990
 
 
@@ -69,14 +69,14 @@ def test_what_is_left_at_the_end_is_counted_with_its_distance():
     truths = buffer(5000)
     truths.take(1000)
     truths.flush()
-    assert dataclasses.astuple(truths.account) == (1, 0, 1, 0, 0, 4000)
+    assert dataclasses.astuple(truths.accounting) == (1, 0, 1, 0, 0, 4000)
 
 
 def test_an_unusable_truth_is_not_counted_as_used():
     truths = buffer(1000)
     truths.take(1000)
     truths.reject()
-    assert (truths.account.used, truths.account.unusable) == (0, 1)
+    assert (truths.accounting.used, truths.accounting.unusable) == (0, 1)
 
 
 def test_the_mask_takes_pixels_out():

@@ -24,12 +24,12 @@ from spike_depth_ros.model.registry import (  # noqa: E402
     build_with_weights,
     weights_of,
 )
-from spike_depth_ros.model.temporal import middle_shares  # noqa: E402
+from spike_depth_ros.model.temporal import central_bin_weights  # noqa: E402
 from spike_depth_ros.model.unet_lite import (  # noqa: E402
     PICTURES,
+    CentralRatesToRgb,
     LiteSettings,
-    PictureStem,
-    RatePicture,
+    RateToRgb,
     unet_lite,
 )
 from spike_depth_ros.stream.packing import bin_counts, pack  # noqa: E402
@@ -132,7 +132,7 @@ def test_with_a_pool_each_pixel_repeated_gives_the_same_larger(network):
 
 
 def test_the_picture_by_hand():
-    stem = PictureStem(2)
+    stem = RateToRgb(2)
     counts = torch.tensor([[[[1, 3], [0, 100]], [[3, 5], [0, 100]]]])
     rate = torch.tensor([[2.0, 4.0], [0.0, 100.0]]) / 26.5  # over the mean
     grey = 2 * (0.2 * rate).sqrt().clamp(max=1) - 1
@@ -203,7 +203,7 @@ def test_settings_out_of_range_are_refused(settings, message):
 
 def test_a_checkpoint_builds_it_for_spikes_and_for_rgb():
     network = build(INFO)
-    assert isinstance(network.temporal, PictureStem)
+    assert isinstance(network.temporal, RateToRgb)
     assert network.eval()(counts_of(1), PLANES).f_enc.shape[1] == 32
     teacher = build(dataclasses.replace(INFO, bins=3, inputs=('rgb',)))
     with torch.inference_mode():
@@ -240,7 +240,7 @@ def test_a_files_settings_rebuild_the_network():
     network = build(info).eval()
     again = build_with_weights(DepthInfo.from_json(info.to_json()), weights_of(network)).eval()
     assert again.pool == 2
-    assert isinstance(again.temporal, RatePicture)
+    assert isinstance(again.temporal, CentralRatesToRgb)
     # Not kept: it follows from the number of bins.
     assert not any(name.startswith('temporal') for name in again.state_dict())
     network.load_state_dict(again.state_dict())  # as float16 keeps them
@@ -331,19 +331,19 @@ def test_pools_with_every_picture_and_width(picture, features2, sizes):
 
 
 def test_shares_of_the_bins_in_the_middle():
-    nine = middle_shares(9, (1 / 9, 1 / 3, 1.0))
+    nine = central_bin_weights(9, (1 / 9, 1 / 3, 1.0))
     expected = torch.zeros(3, 9)
     expected[0, 4], expected[1, 3:6], expected[2] = 1, 1 / 3, 1 / 9
     torch.testing.assert_close(nine, expected)
     # Of 4 bins a quarter reaches into two, half of each.
-    found = middle_shares(4, (0.25, 1.0))
+    found = central_bin_weights(4, (0.25, 1.0))
     torch.testing.assert_close(found, torch.tensor([[0, 0.5, 0.5, 0], [0.25] * 4]))
     for bins in (1, 2, 3, 32, 128):
-        shares = middle_shares(bins, (1 / 9, 1 / 3, 1.0))
+        shares = central_bin_weights(bins, (1 / 9, 1 / 3, 1.0))
         torch.testing.assert_close(shares.sum(dim=1), torch.ones(3))
         torch.testing.assert_close(shares, shares.flip(1))
     torch.testing.assert_close(
-        middle_shares(32, (1 / 9,))[0, 14:18] * 32 / 9, torch.tensor([7 / 9, 1, 1, 7 / 9])
+        central_bin_weights(32, (1 / 9,))[0, 14:18] * 32 / 9, torch.tensor([7 / 9, 1, 1, 7 / 9])
     )
 
 
@@ -355,16 +355,18 @@ def test_three_rates_by_hand():
     mean = 52 / 9 / 20
     rates = torch.tensor([12 / 20, 28 / 60, mean]) / mean
     expected = 2 * (0.2 * rates).sqrt() - 1
-    found = RatePicture(9, PICTURES['three_rates'])(counts, planes)
+    found = CentralRatesToRgb(9, PICTURES['three_rates'])(counts, planes)
     torch.testing.assert_close(found, expected[None, :, None, None].expand(1, 3, 2, 3))
 
 
 def test_colours_of_what_moves_and_of_what_does_not():
     still = torch.randint(0, 40, (1, 1, 8, 12), generator=torch.Generator().manual_seed(0))
     still[..., :2, :3] = 0  # dark for the whole window: no 0 over 0
-    picture = RatePicture(9, PICTURES['three_rates'])
+    picture = CentralRatesToRgb(9, PICTURES['three_rates'])
     found = picture(still.expand(-1, 9, -1, -1), torch.full((9,), 40))
-    window = RatePicture(9, PICTURES['mean'])(still.expand(-1, 9, -1, -1), torch.full((9,), 40))
+    window = CentralRatesToRgb(9, PICTURES['mean'])(
+        still.expand(-1, 9, -1, -1), torch.full((9,), 40)
+    )
     torch.testing.assert_close(found, window)
     assert window[0, 0, 0, 0] == -1
     # A bar that crosses the image: bright in one column of each bin, where it is in its middle.
@@ -379,12 +381,12 @@ def test_colours_of_what_moves_and_of_what_does_not():
 def test_the_mean_picture_is_the_first_one_without_its_convolution():
     counts = counts_of()
     torch.testing.assert_close(
-        RatePicture(4, PICTURES['mean'])(counts, PLANES), PictureStem(4)(counts, PLANES)
+        CentralRatesToRgb(4, PICTURES['mean'])(counts, PLANES), RateToRgb(4)(counts, PLANES)
     )
 
 
 def test_a_picture_without_a_spike_is_black():
-    found = RatePicture(9, PICTURES['three_rates'])(torch.zeros(1, 9, 4, 4), torch.ones(9))
+    found = CentralRatesToRgb(9, PICTURES['three_rates'])(torch.zeros(1, 9, 4, 4), torch.ones(9))
     assert torch.equal(found, torch.full((1, 3, 4, 4), -1.0))
 
 
@@ -397,7 +399,7 @@ def test_three_rates_of_windows_of_any_length(planes, bins):
     time = np.arange(planes + 1)[:, None, None] * 0.25
     spikes = np.diff(np.floor(time + phase), axis=0)
     counts, lengths = bin_counts(pack(spikes), size[1], bins=bins)
-    found = RatePicture(bins, PICTURES['three_rates'])(
+    found = CentralRatesToRgb(bins, PICTURES['three_rates'])(
         torch.from_numpy(counts)[None], torch.from_numpy(lengths)
     )
     assert found.shape == (1, 3, *size)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 
-from spike_depth_ros.stream.accounting import PlaneAccount
+from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.ring import PlaneRing
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS
@@ -25,9 +25,9 @@ def chunk(first, planes=4, period_ns=0):
     return SpikeChunk(DATA[:planes], GEOMETRY, T0 + round(first * PERIOD), period_ns)
 
 
-def counters(account):
+def counters(accounting):
     """Each counter by name; ``pending`` is none."""
-    counts = dataclasses.asdict(account)
+    counts = dataclasses.asdict(accounting)
     del counts['pending']
     refused = counts.pop('refused')
     return {**counts, **{f'refused {reason}': count for reason, count in refused.items()}}
@@ -41,13 +41,13 @@ class Watch:
         self._before = {}
 
     def look(self):
-        account = self.ring.account()
-        now = counters(account)
-        assert account.check() == (0, 0)
-        assert account.pending >= 0
+        accounting = self.ring.accounting()
+        now = counters(accounting)
+        assert accounting.check() == (0, 0)
+        assert accounting.pending >= 0
         assert all(now[name] >= self._before.get(name, 0) for name in {*now, *self._before})
         self._before = now
-        return account
+        return accounting
 
 
 AHEAD = st.one_of(
@@ -145,9 +145,9 @@ def test_counters_never_decrease_and_every_plane_is_accounted_for(
         assert watch.look().received == sent
     ring.settle()
     watch.look()
-    after = counters(ring.account())
+    after = counters(ring.accounting())
     ring.settle()
-    assert counters(ring.account()) == after
+    assert counters(ring.accounting()) == after
 
 
 # Chunks of some planes, each after some missing ones: what was lost is known.
@@ -163,16 +163,16 @@ def test_what_is_missing_is_lost_once_and_by_its_cause(packets):
             number += missing
             lost[lost_by] += missing
         watch.ring.append(chunk(number, planes), lost_by)
-        account = watch.look()
-        assert account.lost_in_transport <= lost['transport']
-        assert account.lost_in_queue <= lost['queue']
+        accounting = watch.look()
+        assert accounting.lost_in_transport <= lost['transport']
+        assert accounting.lost_in_queue <= lost['queue']
         number += planes
     watch.ring.settle()
-    account = watch.look()
-    assert (account.lost_in_transport, account.lost_in_queue) == tuple(lost.values())
-    assert account.gaps == sum(packet[1] > 0 for packet in packets[1:])
-    assert account.expected == number
-    assert account.dropped == account.lost_in_transport + account.lost_in_queue
+    accounting = watch.look()
+    assert (accounting.lost_in_transport, accounting.lost_in_queue) == tuple(lost.values())
+    assert accounting.gaps == sum(packet[1] > 0 for packet in packets[1:])
+    assert accounting.expected == number
+    assert accounting.dropped == accounting.lost_in_transport + accounting.lost_in_queue
 
 
 @given(
@@ -190,15 +190,15 @@ def test_wrong_stamps_ahead_lose_nothing(lengths, wrong, ahead, several):
         watch.look()
         number += planes
     watch.ring.settle()
-    account = watch.look()
-    assert (account.lost_in_transport, account.lost_in_queue, account.gaps) == (0, 0, 0)
-    assert account.expected == account.received == number
-    assert account.refused == {'backward': lengths[wrong + several]}
+    accounting = watch.look()
+    assert (accounting.lost_in_transport, accounting.lost_in_queue, accounting.gaps) == (0, 0, 0)
+    assert accounting.expected == accounting.received == number
+    assert accounting.refused == {'backward': lengths[wrong + several]}
 
 
 def lost_and_restarts(ring):
-    account = ring.account()
-    return account.lost_in_transport, account.restarts
+    accounting = ring.accounting()
+    return accounting.lost_in_transport, accounting.restarts
 
 
 def test_a_stamp_ahead_by_less_than_a_restart_loses_nothing():
@@ -225,9 +225,9 @@ def test_late_packets_longer_than_their_gap_leave_no_loss():
             watch.ring.append(chunk(first, count))
             watch.look()
         watch.ring.settle()
-        account = watch.look()
-        assert (account.lost_in_transport, account.gaps) == (0, 0)
-        assert account.refused['backward'] == planes
+        accounting = watch.look()
+        assert (accounting.lost_in_transport, accounting.gaps) == (0, 0)
+        assert accounting.refused['backward'] == planes
 
 
 def test_a_late_packet_after_its_gap_was_confirmed_adds_to_expected():
@@ -236,9 +236,9 @@ def test_a_late_packet_after_its_gap_was_confirmed_adds_to_expected():
         watch.ring.append(chunk(first))
     assert watch.look().lost_in_transport == 4
     watch.ring.append(chunk(4))
-    account = watch.look()
-    assert (account.expected, account.received, account.lost_in_transport) == (32, 28, 4)
-    assert account.refused == {'backward': 4}
+    accounting = watch.look()
+    assert (accounting.expected, accounting.received, accounting.lost_in_transport) == (32, 28, 4)
+    assert accounting.refused == {'backward': 4}
 
 
 def test_a_rate_that_the_chunks_tell_frees_those_that_wait_for_it():
@@ -251,14 +251,14 @@ def test_a_rate_that_the_chunks_tell_frees_those_that_wait_for_it():
 
 
 def test_the_account_tells_what_does_not_add_up():
-    account = PlaneAccount(expected=14, received=6, lost_in_transport=2, lost_in_queue=1)
-    account.missed_resubscribing = 4
-    account.windowed = 3
-    account.refuse(2, 'gap')
-    account.refuse(0, 'rate')
-    assert account.refused == {'gap': 2}
-    assert account.check() == (1, 1)
-    assert account.dropped == 9
+    accounting = PlaneAccounting(expected=14, received=6, lost_in_transport=2, lost_in_queue=1)
+    accounting.missed_resubscribing = 4
+    accounting.windowed = 3
+    accounting.refuse(2, 'gap')
+    accounting.refuse(0, 'rate')
+    assert accounting.refused == {'gap': 2}
+    assert accounting.check() == (1, 1)
+    assert accounting.dropped == 9
 
 
 @pytest.mark.parametrize(
@@ -266,17 +266,21 @@ def test_the_account_tells_what_does_not_add_up():
     [('transport', (3, 0, 0)), ('queue', (0, 3, 0)), ('resubscribing', (0, 0, 3))],
 )
 def test_a_gap_is_counted_by_its_cause(lost_by, lost):
-    account = PlaneAccount()
-    account.lose(3, lost_by)
-    counted = (account.lost_in_transport, account.lost_in_queue, account.missed_resubscribing)
+    accounting = PlaneAccounting()
+    accounting.lose(3, lost_by)
+    counted = (
+        accounting.lost_in_transport,
+        accounting.lost_in_queue,
+        accounting.missed_resubscribing,
+    )
     assert counted == lost
-    assert (account.expected, account.gaps) == (3, 1)
-    assert (account.check(), account.dropped) == ((0, 0), 3)
+    assert (accounting.expected, accounting.gaps) == (3, 1)
+    assert (accounting.check(), accounting.dropped) == ((0, 0), 3)
 
 
 def test_a_snapshot_does_not_change():
-    account = PlaneAccount()
-    account.receive(4)
-    copy = account.snapshot(pending=4)
-    account.refuse(4, 'gap')
+    accounting = PlaneAccounting()
+    accounting.receive(4)
+    copy = accounting.snapshot(pending=4)
+    accounting.refuse(4, 'gap')
     assert (copy.pending, copy.refused, copy.check()) == (4, {}, (0, 0))

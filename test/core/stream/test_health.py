@@ -23,8 +23,8 @@ def test_the_right_bit_order_fits_and_the_wrong_one_does_not(width):
     packed = packing.pack(smooth_stream(width), 'little')
     right = packing.spike_counts(packed, width, 'little')
     wrong = packing.spike_counts(packed, width, 'big')
-    assert stream_health.bit_order_misfit(right) < 1 / stream_health.STRIPES_SURE
-    assert stream_health.bit_order_misfit(wrong) > stream_health.STRIPES_SURE
+    assert stream_health.bit_order_misfit(right) < 1 / stream_health.STRIPE_RATIO
+    assert stream_health.bit_order_misfit(wrong) > stream_health.STRIPE_RATIO
 
 
 @pytest.mark.parametrize('counts', [np.full((5, 64), 7), np.arange(50).reshape(5, 10)])
@@ -64,8 +64,8 @@ def test_a_stream_that_does_not_tell_its_size_gives_none(data):
 
 def test_light_counts_pixels():
     counts = np.array([[0, 0, 5, 10], [10, 10, 5, 0]], np.uint8)
-    light = stream_health.light(counts, planes=10)
+    light = stream_health.measure_exposure(counts, planes=10)
     assert (light.mean_rate, light.always, light.never) == (0.5, 3 / 8, 3 / 8)
     assert light.saturated
     assert not light.too_dark
-    assert stream_health.light(np.zeros((2, 2), np.uint8), 10).too_dark
+    assert stream_health.measure_exposure(np.zeros((2, 2), np.uint8), 10).too_dark

@@ -30,7 +30,7 @@ def test_packets_wait_for_the_sensor_size(ingest):
     ingest.on_spikes(packet(4))
     assert ingest.ring is None
     ingest.on_camera_info(camera_info())
-    assert ingest.account().received == 8
+    assert ingest.accounting().received == 8
     assert ingest.ring.take().t0_ns == 10**18
     assert not ingest.packets_refused
 
@@ -60,10 +60,10 @@ def test_a_bad_packet_is_counted_and_shows_as_a_gap(ingest, warnings):
     ingest.on_spikes(bad)
     ingest.on_spikes(packet(8))
     ingest.ring.settle()
-    account = ingest.account()
+    accounting = ingest.accounting()
     assert ingest.packets_refused == {'format': 1}
-    assert (account.received, account.lost_in_transport, account.gaps) == (8, 4, 1)
-    assert account.check() == (0, 0)
+    assert (accounting.received, accounting.lost_in_transport, accounting.gaps) == (8, 4, 1)
+    assert accounting.check() == (0, 0)
     assert "encoding 'rgb8'" in warnings['format']
     assert 'missing' in warnings['GAP']
 
@@ -75,8 +75,12 @@ def test_what_lost_planes_is_counted_and_told_apart(ingest, warnings):
     assert 'the place that lost them and the remedy' in warnings['GAP']
     ingest.on_spikes(packet(13))
     ingest.ring.settle()
-    account = ingest.account()
-    assert (account.lost_in_queue, account.lost_in_transport, account.dropped) == (4, 1, 13)
+    accounting = ingest.accounting()
+    assert (accounting.lost_in_queue, accounting.lost_in_transport, accounting.dropped) == (
+        4,
+        1,
+        13,
+    )
     assert 'missing' in warnings['GAP']
 
 
@@ -84,9 +88,9 @@ def test_after_a_silence_the_account_is_final(ingest):
     ingest.on_camera_info(camera_info())
     ingest.on_spikes(packet(0))
     ingest.on_spikes(packet(8))
-    assert ingest.account().lost_in_transport == 0
+    assert ingest.accounting().lost_in_transport == 0
     ingest.last_packet_s -= SETTLE_AFTER_S
-    assert ingest.account().lost_in_transport == 4
+    assert ingest.accounting().lost_in_transport == 4
 
 
 def test_where_no_clock_may_decide_the_account_waits(warnings):
@@ -95,7 +99,7 @@ def test_where_no_clock_may_decide_the_account_waits(warnings):
     ingest.on_spikes(packet(0))
     ingest.on_spikes(packet(8))
     ingest.last_packet_s -= 1e6
-    assert ingest.account().lost_in_transport == 0
+    assert ingest.accounting().lost_in_transport == 0
 
 
 def test_a_rule_gives_the_capacity_from_the_first_packet(warnings):
@@ -110,7 +114,7 @@ def test_another_bit_order_is_refused(ingest, warnings):
     ingest.on_camera_info(camera_info())
     ingest.on_spikes(packet(0))
     ingest.on_spikes(packet(4, bit_order='big'))
-    assert ingest.account().refused == {'geometry': 4}
+    assert ingest.accounting().refused == {'geometry': 4}
     assert 'another bit order' in warnings['OTHER_GEOMETRY']
 
 
@@ -120,7 +124,7 @@ def test_camera_info_gives_the_focal_length_and_may_not_change_the_size(ingest, 
     assert ingest.ring.take() is not None
     ingest.on_camera_info(camera_info(height=1))
     assert ingest.camera.fx_px == 321.0
-    assert 'size 13x1, but the stream began with 13x5' in warnings['camera_info']
+    assert 'size 13x1, expected 13x5' in warnings['camera_info']
     assert ingest.size_problem == warnings['camera_info']
     ingest.on_camera_info(camera_info(fx=321.0))
     assert ingest.size_problem == ''
@@ -131,7 +135,7 @@ def test_a_size_that_the_packets_do_not_have_is_not_taken(ingest, warnings):
     ingest.on_spikes(packet(0))
     ingest.on_camera_info(camera_info(height=6))
     assert ingest.ring.geometry == Geometry(5, 13)
-    assert 'size 13x6, but the stream began with 13x5' in ingest.size_problem
+    assert 'size 13x6, expected 13x5' in ingest.size_problem
 
 
 def test_before_the_first_window_a_better_camera_info_makes_the_ring_anew(ingest, warnings):
@@ -139,13 +143,13 @@ def test_before_the_first_window_a_better_camera_info_makes_the_ring_anew(ingest
     old = [packet(0), packet(4)]
     for msg in old:
         ingest.on_spikes(msg)
-    assert ingest.account().received == 40
+    assert ingest.accounting().received == 40
     first = ingest.ring
     ingest.on_camera_info(camera_info(fx=200.0))
     ingest.on_spikes(packet(8, 8))
     assert first.take() is None
-    account = ingest.account()
-    assert (account.received, account.expected, account.check()) == (16, 16, (0, 0))
+    accounting = ingest.accounting()
+    assert (accounting.received, accounting.expected, accounting.check()) == (16, 16, (0, 0))
     window = ingest.ring.take()
     assert (window.geometry, window.camera.fx_px) == (Geometry(5, 13), 200.0)
     assert window.t0_ns == 10**18
@@ -161,7 +165,7 @@ def test_packets_of_another_size_are_refused_once(ingest):
     ingest.on_camera_info(camera_info())
     ingest.on_spikes(packet(8))
     assert ingest.packets_refused == {'format': 2}
-    assert ingest.account().received == 4
+    assert ingest.accounting().received == 4
 
 
 def test_packets_that_were_not_kept_for_the_new_ring_are_counted(ingest):
@@ -170,7 +174,7 @@ def test_packets_that_were_not_kept_for_the_new_ring_are_counted(ingest):
         ingest.on_spikes(packet(4 * number))
     ingest.on_camera_info(camera_info())
     assert ingest.packets_refused == {'other sensor size': 3}
-    assert ingest.account().received == 4 * MAX_WAITING_PACKETS
+    assert ingest.accounting().received == 4 * MAX_WAITING_PACKETS
 
 
 @pytest.mark.parametrize('value', [math.nan, math.inf, -380.0])

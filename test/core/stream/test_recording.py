@@ -72,7 +72,7 @@ def test_unpacked_arrays_are_packed(tmp_path):
         recording = open_recording(tmp_path / name)
         assert recording.geometry == Geometry(5, 13)
         np.testing.assert_array_equal(packing.unpack(recording.planes, 13), stream)
-    with pytest.raises(RecordingError, match='planes are 13x5, but 400x250 was asked for'):
+    with pytest.raises(RecordingError, match='planes are 13x5; expected 400x250 as given'):
         open_recording(tmp_path / 'a.npy', (400, 250))
 
 

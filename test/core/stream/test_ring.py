@@ -67,10 +67,10 @@ def play(ring, packets):
         number += missing
         ring.append(chunk(number, planes))
         number += planes
-        assert ring.account().check() == (0, 0)
+        assert ring.accounting().check() == (0, 0)
         if look:
             taken += drain(ring)
-            assert ring.account().check() == (0, 0)
+            assert ring.accounting().check() == (0, 0)
     return taken
 
 
@@ -86,13 +86,13 @@ def test_every_gives_each_hop_of_each_run_without_a_gap(packets, window, hop):
         for start in range(0, len(run) - window + 1, hop)
     ]
     assert [numbers_of(w) for w in taken] == expected
-    account = ring.account()
+    accounting = ring.accounting()
     seen = {number for numbers in expected for number in numbers}
-    assert account.received == sum(len(run) for run in runs)
-    assert account.windowed == len(seen)
-    assert account.overwritten == 0
+    assert accounting.received == sum(len(run) for run in runs)
+    assert accounting.windowed == len(seen)
+    assert accounting.overwritten == 0
     first_missing = packets[0][1]  # before the first packet nothing is known to be missing
-    assert account.lost_in_transport == sum(p[1] for p in packets) - first_missing
+    assert accounting.lost_in_transport == sum(p[1] for p in packets) - first_missing
 
 
 @given(PACKETS, st.integers(1, 12), st.integers(1, 15))
@@ -111,9 +111,9 @@ def test_planes_before_a_gap_are_refused_unless_the_hop_skips_them(packets, wind
             start += hop
         refused += len(wanted - windowed)
         skipped += len(set(range(len(run))) - wanted)
-    account = ring.account()
-    assert account.refused.get('gap', 0) == refused
-    assert account.skipped_by_policy >= skipped
+    accounting = ring.accounting()
+    assert accounting.refused.get('gap', 0) == refused
+    assert accounting.skipped_by_policy >= skipped
 
 
 @given(PACKETS, st.integers(1, 8), st.integers(1, 10), st.integers(0, 10))
@@ -131,10 +131,10 @@ def test_windows_of_a_small_ring_are_consecutive_and_every_plane_is_counted(
         seen |= set(numbers)
     starts = [numbers_of(w)[0] for w in taken]
     assert starts == sorted(set(starts))
-    account = ring.account()
-    assert account.windowed == len(seen)
-    assert account.received == sum(p[0] for p in packets)
-    assert account.pending < window + max(hop, window + spare)
+    accounting = ring.accounting()
+    assert accounting.windowed == len(seen)
+    assert accounting.received == sum(p[0] for p in packets)
+    assert accounting.pending < window + max(hop, window + spare)
 
 
 @given(
@@ -209,10 +209,10 @@ def test_latest_gives_the_newest_full_window(packets, window, hop):
             if numbers:
                 earliest = stored.index(numbers[0]) + hop
                 seen |= set(numbers)
-        assert ring.account().check() == (0, 0)
-    account = ring.account()
-    assert account.windowed == len(seen)
-    assert (account.overwritten, account.refused) == (0, {})
+        assert ring.accounting().check() == (0, 0)
+    accounting = ring.accounting()
+    assert accounting.windowed == len(seen)
+    assert (accounting.overwritten, accounting.refused) == (0, {})
 
 
 @given(PACKETS, st.integers(1, 8), st.sampled_from(['latest', 'every']), st.integers(0, 9))
@@ -226,10 +226,12 @@ def test_nothing_is_dropped_while_nobody_wants_windows(packets, window, policy, 
         number += planes
         if look:
             ring.discard()
-        account = ring.account()
-        assert account.check() == (0, 0)
-        assert (account.overwritten, account.refused) == (0, {})
-    assert ring.account().skipped_by_policy + ring.account().pending == sum(p[0] for p in packets)
+        accounting = ring.accounting()
+        assert accounting.check() == (0, 0)
+        assert (accounting.overwritten, accounting.refused) == (0, {})
+    assert ring.accounting().skipped_by_policy + ring.accounting().pending == sum(
+        p[0] for p in packets
+    )
     ring.discard()
     ring.append(chunk(number, window))
     taken = drain(ring)
@@ -240,17 +242,17 @@ def test_a_full_ring_overwrites_the_oldest_and_counts_them():
     ring = ring_of(window=4, capacity=8)
     ring.append(chunk(0, 8))
     ring.append(chunk(8, 3))
-    assert ring.account().overwritten == 3
+    assert ring.accounting().overwritten == 3
     assert [numbers_of(w)[0] for w in drain(ring)] == [3, 7]
-    assert ring.account().pending == 0
+    assert ring.accounting().pending == 0
 
 
 def test_a_packet_above_the_capacity_keeps_its_newest_planes():
     ring = ring_of(window=4, capacity=6)
     ring.append(chunk(0, 20))
     assert numbers_of(ring.take()) == [14, 15, 16, 17]
-    assert ring.account().overwritten == 14
-    assert ring.account().check() == (0, 0)
+    assert ring.accounting().overwritten == 14
+    assert ring.accounting().check() == (0, 0)
 
 
 def test_late_and_repeated_packets_are_refused():
@@ -259,7 +261,7 @@ def test_late_and_repeated_packets_are_refused():
     assert ring.append(chunk(4, 4)) is Arrival.NEXT
     assert ring.append(chunk(0, 4)) is Arrival.BACKWARD
     assert ring.append(chunk(8, 4)) is Arrival.NEXT
-    assert ring.account().refused == {'backward': 4}
+    assert ring.accounting().refused == {'backward': 4}
     assert [numbers_of(w)[0] for w in drain(ring)] == [0, 4, 8]
 
 
@@ -269,9 +271,9 @@ def test_a_clock_set_back_restarts_the_stream():
     assert ring.append(chunk(0, 4)) is Arrival.BACKWARD
     assert ring.append(chunk(4, 4)) is Arrival.RESTART
     assert ring.append(chunk(8, 4)) is Arrival.NEXT
-    account = ring.account()
-    assert (account.restarts, account.lost_in_transport, account.gaps) == (1, 0, 0)
-    assert account.refused == {'backward': 4}
+    accounting = ring.accounting()
+    assert (accounting.restarts, accounting.lost_in_transport, accounting.gaps) == (1, 0, 0)
+    assert accounting.refused == {'backward': 4}
     assert [numbers_of(w)[0] for w in drain(ring)] == [1000, 4, 8]
 
 
@@ -280,8 +282,8 @@ def test_two_publishers_on_one_topic_do_not_restart_the_stream():
     for step in range(5):
         ring.append(chunk(1000 + 4 * step, 4))
         ring.append(chunk(4 * step, 4))
-    assert ring.account().restarts == 0
-    assert ring.account().refused == {'backward': 20}
+    assert ring.accounting().restarts == 0
+    assert ring.accounting().refused == {'backward': 20}
     assert [numbers_of(w)[0] for w in drain(ring)] == [1000, 1004, 1008, 1012, 1016]
 
 
@@ -290,10 +292,10 @@ def test_a_long_pause_is_a_restart_not_a_loss():
     ring.append(chunk(0, 4))
     pause = 1 + RESTART_AFTER_NS // PERIOD
     assert ring.append(chunk(4 + pause, 4)) is Arrival.RESTART
-    assert ring.account().lost_in_transport == 0
+    assert ring.accounting().lost_in_transport == 0
     assert ring.append(chunk(8 + 2 * pause - 2, 4)) is Arrival.GAP
     ring.settle()
-    assert ring.account().lost_in_transport == pause - 2
+    assert ring.accounting().lost_in_transport == pause - 2
 
 
 @pytest.mark.parametrize('rate', [20_000, 30_000, 40_000, 1_280, 999.7])
@@ -310,19 +312,19 @@ def test_the_rate_is_inferred_and_times_do_not_drift(rate):
         first = numbers_of(window)[0]
         assert abs(window.t0_ns - T0 - first * 1e9 / rate) <= 40
         assert abs(window.reference_ns - T0 - (first + 5) * 1e9 / rate) <= 40
-    assert ring.account().check() == (0, 0)
+    assert ring.accounting().check() == (0, 0)
 
 
 def test_a_gap_among_the_first_packets_does_not_spoil_the_rate():
     ring = ring_of(window=4, period_ns=0)
     for first in (0, 4, 12, 16):
-        assert ring.account().check() == (0, 0)
+        assert ring.accounting().check() == (0, 0)
         ring.append(chunk(first, 4))
     assert ring.period_ns == 0
     ring.append(chunk(20, 4))
     assert ring.period_ns == PERIOD
     ring.settle()
-    assert ring.account().lost_in_transport == 4
+    assert ring.accounting().lost_in_transport == 4
     assert [numbers_of(w)[0] for w in drain(ring)] == [0, 4, 12, 16, 20]
 
 
@@ -332,10 +334,10 @@ def test_held_planes_are_pending_then_refused_when_the_rate_stays_unknown():
     for step in range(40):
         stamp += 1_000_000 * (1 + step % 3)
         ring.append(chunk(4 * step, 4, stamp))
-        assert ring.account().check() == (0, 0)
+        assert ring.accounting().check() == (0, 0)
     assert ring.period_ns == 0
-    assert ring.account().pending == 32 * 4
-    assert ring.account().refused == {'rate_unknown': 8 * 4}
+    assert ring.accounting().pending == 32 * 4
+    assert ring.accounting().refused == {'rate_unknown': 8 * 4}
 
 
 def test_another_geometry_and_another_rate_are_refused():
@@ -344,8 +346,8 @@ def test_another_geometry_and_another_rate_are_refused():
     assert ring.append(chunk(4, 4, geometry=Geometry(1, 32, 'big'))) is Arrival.OTHER_GEOMETRY
     assert ring.append(chunk(4, 4, period_ns=2 * PERIOD)) is Arrival.OTHER_RATE
     assert ring.append(chunk(4, 4)) is Arrival.NEXT
-    assert ring.account().refused == {'geometry': 4, 'rate': 4}
-    assert ring.account().check() == (0, 0)
+    assert ring.accounting().refused == {'geometry': 4, 'rate': 4}
+    assert ring.accounting().check() == (0, 0)
 
 
 def test_stamps_within_the_tolerance_are_no_gap():
@@ -354,18 +356,18 @@ def test_stamps_within_the_tolerance_are_no_gap():
     assert ring.append(chunk(4, 4, T0 + 7 * PERIOD)) is Arrival.NEXT
     assert ring.append(chunk(8, 4, T0 + 15 * PERIOD)) is Arrival.GAP
     ring.settle()
-    assert ring.account().lost_in_transport == 4
+    assert ring.accounting().lost_in_transport == 4
 
 
 def test_discarded_planes_are_skipped_and_the_stream_goes_on():
     ring = ring_of(window=4, hop=2)
     ring.append(chunk(0, 7))
     ring.discard()
-    assert ring.account().skipped_by_policy == 7
+    assert ring.accounting().skipped_by_policy == 7
     assert ring.take() is None
     assert ring.append(chunk(7, 4)) is Arrival.NEXT
     assert numbers_of(ring.take()) == [7, 8, 9, 10]
-    assert ring.account().check() == (0, 0)
+    assert ring.accounting().check() == (0, 0)
 
 
 def test_a_window_is_owned():
@@ -398,19 +400,19 @@ def test_another_rate_is_taken_over_after_a_while(factor):
     for step in range(40):
         ring.append(chunk(4 * step, 4))
     drain(ring)
-    before = ring.account()
+    before = ring.accounting()
     start, period = T0 + 160 * PERIOD, round(factor * PERIOD)
     arrivals = []
     for step in range(80):
         arrivals.append(ring.append(chunk(160 + 4 * step, 4, start + 4 * step * period)))
-        assert ring.account().check() == (0, 0)
+        assert ring.accounting().check() == (0, 0)
         windows = drain(ring)
     assert arrivals.count(Arrival.NEW_RATE) == 1
     assert set(arrivals[40:]) == {Arrival.NEXT}
     assert ring.period_ns == period
     assert numbers_of(windows[-1]) == list(range(476, 480))
     assert windows[-1].t0_ns == start + 316 * period
-    assert ring.account().restarts == before.restarts + 1
+    assert ring.accounting().restarts == before.restarts + 1
 
 
 def test_a_rate_that_was_set_is_kept_and_the_stamps_are_heard():
@@ -429,18 +431,18 @@ def test_equal_losses_at_the_start_do_not_spoil_the_rate_for_good():
     windows = drain(ring)
     assert numbers_of(windows[-1]) == [396, 397, 398, 399]
     assert windows[-1].t0_ns == T0 + 396 * PERIOD
-    assert ring.account().check() == (0, 0)
+    assert ring.accounting().check() == (0, 0)
 
 
 def test_planes_that_come_late_are_not_lost_too():
     ring = ring_of(window=4)
     for first in (0, 4, 12, 8, 20, 16, 24):
         ring.append(chunk(first, 4))
-        assert ring.account().check() == (0, 0)
-    account = ring.account()
-    assert (account.expected, account.received, account.lost_in_transport) == (28, 28, 0)
-    assert account.refused == {'backward': 8}
-    assert account.dropped == 8
+        assert ring.accounting().check() == (0, 0)
+    accounting = ring.accounting()
+    assert (accounting.expected, accounting.received, accounting.lost_in_transport) == (28, 28, 0)
+    assert accounting.refused == {'backward': 8}
+    assert accounting.dropped == 8
 
 
 def test_a_stamp_that_is_early_costs_its_packet_alone():
@@ -448,7 +450,7 @@ def test_a_stamp_that_is_early_costs_its_packet_alone():
     ring.append(chunk(0, 4))
     assert ring.append(chunk(4, 4, T0 + 4 * PERIOD - 40_000)) is Arrival.BACKWARD
     assert ring.append(chunk(8, 4, T0 + 8 * PERIOD - 40_000)) is Arrival.NEXT
-    account = ring.account()
-    assert (account.expected, account.lost_in_transport) == (12, 0)
-    assert account.refused == {'backward': 4}
+    accounting = ring.accounting()
+    assert (accounting.expected, accounting.lost_in_transport) == (12, 0)
+    assert accounting.refused == {'backward': 4}
     assert [numbers_of(w)[0] for w in drain(ring)] == [0, 8]

@@ -39,7 +39,7 @@ def test_any_type_that_holds_0_and_1_makes_the_same_window(kind):
     ('value', 'kind', 'line'),
     [
         (np.nan, float, '1 values other than 0 and 1, the first is nan'),
-        (255, np.uint8, 'the first is 255: .* of a mask give mask > 0'),
+        (255, np.uint8, 'the first is 255: .* convert a mask by mask > 0'),
         (2, np.int64, 'the first is 2'),
         (-1, np.int8, 'the first is -1'),
         (0.5, np.float32, 'the first is 0.5'),

@@ -189,8 +189,8 @@ def _replay(bag: Bag) -> None:
         truth.take(taken.window.reference_ns)
     for _, line in replay.warnings.values():
         check_text(line)
-    if replay.account.check() != (0, 0):
-        raise ContractError(f'the accounting is wrong: {replay.account}')
+    if replay.accounting.check() != (0, 0):
+        raise ContractError(f'the accounting is wrong: {replay.accounting}')
 
 
 def make_mcap(random: Random) -> dict[str, Any]:

@@ -142,10 +142,10 @@ def use_stream(case: dict[str, Any], folder: Path) -> None:
             _act(ingest, event['kind'], case['settings'].window)
         if ingest.ring is not ring:  # planes are counted anew for another sensor size
             ring, before = ingest.ring, dict.fromkeys(COUNTERS, 0)
-        account = ingest.account()
-        now = {name: getattr(account, name) for name in COUNTERS}
-        if account.check() != (0, 0) or account.pending < 0:
-            raise ContractError(f'the accounting is wrong by {account.check()}: {account}')
+        accounting = ingest.accounting()
+        now = {name: getattr(accounting, name) for name in COUNTERS}
+        if accounting.check() != (0, 0) or accounting.pending < 0:
+            raise ContractError(f'the accounting is wrong by {accounting.check()}: {accounting}')
         if fallen := [name for name in COUNTERS if now[name] < before[name]]:
             raise ContractError(f'{fallen} decreased: {before}, then {now}')
         before = now

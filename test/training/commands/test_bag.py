@@ -134,8 +134,8 @@ def test_the_nodes_ingest_takes_every_plane(written):
     ingest.on_camera_info(written['/camera_info'][0][1])
     for _, message in written['/spikes']:
         ingest.on_spikes(message)
-    account = ingest.account()
-    assert (account.received, account.dropped, account.restarts) == (250, 0, 0)
+    accounting = ingest.accounting()
+    assert (accounting.received, accounting.dropped, accounting.restarts) == (250, 0, 0)
     assert 1e9 / ingest.ring.period_ns == pytest.approx(RATE, rel=1e-3)
     assert ingest.camera.fx_px == CAMERA[0, 0]
 

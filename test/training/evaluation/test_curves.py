@@ -62,9 +62,9 @@ def test_errors_are_those_of_the_metrics_and_of_the_procedural_scenes():
     raw.add(depth, truth)
     assert found.means() == pytest.approx(
         {
-            'abs_rel': scaled.figures('images')['abs_rel'],
-            'delta1': scaled.figures('images')['delta1'],
-            'abs_rel_raw': raw.figures('images')['abs_rel'],
+            'abs_rel': scaled.metrics('images')['abs_rel'],
+            'delta1': scaled.metrics('images')['delta1'],
+            'abs_rel_raw': raw.metrics('images')['abs_rel'],
         },
         rel=1e-6,
     )

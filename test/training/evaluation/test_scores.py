@@ -92,7 +92,7 @@ class TestGeneratedScenes:
         expected = DepthErrors(*LIMITS)
         expected.add(np.broadcast_to(depths.mean(axis=0), truths.shape), truths)
         found = report()['tables']['mean_prediction']['raw']['mean_over_pixels']
-        assert found == pytest.approx(expected.figures(), rel=1e-5)
+        assert found == pytest.approx(expected.metrics(), rel=1e-5)
 
     def test_boundaries_and_order_are_scored_by_the_number_of_the_sample(self):
         expected = StructureErrors(*LIMITS)

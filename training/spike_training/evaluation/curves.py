@@ -205,7 +205,7 @@ def _scene_errors(depth: FloatArray, truth: FloatArray, limits: DepthRange) -> l
     raw = DepthErrors(limits.min_depth, limits.max_depth)
     scaled.add(depth, truth)
     raw.add(depth, truth)
-    figures = scaled.figures()
+    figures = scaled.metrics()
     return [figures['abs_rel'], figures['delta1'], raw.abs_rel]
 
 

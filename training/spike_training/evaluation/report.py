@@ -15,7 +15,7 @@ from rich.table import Table
 
 from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
 from spike_depth_ros.evaluation.report.charts import INTERVAL
-from spike_depth_ros.metrics import STRUCTURE_FIGURES
+from spike_depth_ros.metrics import STRUCTURE_METRICS
 from spike_training.errors import ConfigError
 
 TOLERANCE = 0.05
@@ -44,7 +44,7 @@ COLUMNS = {
     'delta1_recording_scaled': 'delta1',
     'abs_rel_median_scaled': 'scaled',
     'delta1_median_scaled': 'delta1',
-    **{name: name.replace('_', ' ') for name in STRUCTURE_FIGURES},
+    **{name: name.replace('_', ' ') for name in STRUCTURE_METRICS},
 }
 """Figures of a predictor that are printed."""
 

@@ -101,11 +101,11 @@ class SampleScore(PredictorScore):
     recording: DepthErrors
     scales: Mapping[str, float]
 
-    def figures(self, mean: Mean) -> dict[str, float]:
+    def metrics(self, mean: Mean) -> dict[str, float]:
         """Those of :class:`PredictorScore`, and AbsRel and delta1 with one scale a recording."""
-        recording = self.recording.figures(mean)
+        recording = self.recording.metrics(mean)
         return {
-            **super().figures(mean),
+            **super().metrics(mean),
             'abs_rel_recording_scaled': recording['abs_rel'],
             'delta1_recording_scaled': recording['delta1'],
         }

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spike_depth_ros.model.heads import wide
+from spike_depth_ros.model.heads import to_float32
 
 OFFSET = 0.1
 """Added to both depths before the logarithm in the authors' code, metres."""
@@ -235,7 +235,7 @@ def pooled(features: Tensor, selected: Tensor) -> Tensor:
     Returns:
         ``[B, C]``; 0 with a zero gradient for an image without a selected position.
     """
-    return _selected_sum(wide(features), selected) / selected.sum(dim=(2, 3)).clamp_min(1)
+    return _selected_sum(to_float32(features), selected) / selected.sum(dim=(2, 3)).clamp_min(1)
 
 
 def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
@@ -251,9 +251,9 @@ def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
     Returns:
         ``[B]`` nats, 0 or more.
     """
-    wanted = wide(teacher).detach().log_softmax(dim=1)
+    wanted = to_float32(teacher).detach().log_softmax(dim=1)
     # Left out before the divergence: behind it, 0 times a vector that is not finite would be NaN.
-    found = torch.where(counted[:, None], wide(student).log_softmax(dim=1), wanted)
+    found = torch.where(counted[:, None], to_float32(student).log_softmax(dim=1), wanted)
     return F.kl_div(found, wanted, reduction='none', log_target=True).sum(dim=1)
 
 
@@ -276,7 +276,7 @@ def fine_loss(
         ``[B]``, 0 or more.
     """
     channels, rows, columns = student.shape[1:]
-    difference = wide(student) - wide(teacher).detach()
+    difference = to_float32(student) - to_float32(teacher).detach()
     total = _selected_sum(difference.square(), selected).sum(dim=1)
     if as_printed:
         return total / (rows * columns)
@@ -298,7 +298,7 @@ def domain_loss(source: Tensor, target: Tensor) -> Tensor:
         ``[B]``, 0 or more.
     """
     # log sigmoid z = -softplus(-z), and 1 - sigmoid z = sigmoid -z: finite for any logit.
-    return F.softplus(-wide(source)) + F.softplus(wide(target))
+    return F.softplus(-to_float32(source)) + F.softplus(to_float32(target))
 
 
 def _selected_sum(features: Tensor, selected: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from spike_depth_ros.model.heads import wide
+from spike_depth_ros.model.heads import to_float32
 from spike_training.methods.bicross.losses import coarse_loss
 
 
@@ -74,7 +74,7 @@ class Projection(nn.Module):
             fixed = {name: value.detach() for name, value in self.mlp.named_parameters()}
             found = functional_call(self.mlp, fixed, (student,))
             # The divergence from the true shares; without a known pixel it is 0.
-            shares, told = self.shares(depth), wide(wanted).log_softmax(dim=1)
+            shares, told = self.shares(depth), to_float32(wanted).log_softmax(dim=1)
             fit = F.kl_div(told, shares, reduction='none').sum(dim=1).mean()
         else:
             found = self.mlp(student)
@@ -96,7 +96,7 @@ class Projection(nn.Module):
 
 def _spread(logits: Tensor, counted: Tensor) -> Tensor:
     """Mean divergence of the vectors that count from their mean: 0 if all are the same."""
-    log_shares = wide(logits).log_softmax(dim=1)
+    log_shares = to_float32(logits).log_softmax(dim=1)
     shares = log_shares.exp() * counted[:, None]
     number = counted.sum().clamp_min(1)
     mean = (shares.sum(dim=0) / number).clamp_min(torch.finfo(torch.float32).tiny)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.unet_lite import PictureStem
+from spike_depth_ros.model.unet_lite import RateToRgb
 from spike_training.methods.bicross.settings import SupervisedConfig
 
 VIEWS = 2
@@ -33,7 +33,7 @@ def hold_still(network: SpikeDepthNet, config: SupervisedConfig) -> None:
     """
     if config.encoder_rate == 0:
         trunk_of(network).requires_grad_(False).eval()
-        if isinstance(network.temporal, PictureStem):
+        if isinstance(network.temporal, RateToRgb):
             network.temporal.requires_grad_(False).eval()
 
 
