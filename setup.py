@@ -46,6 +46,7 @@ setup(
         'evaluate': [
             'rosbags>=0.11.9,<0.12',
             'jinja2',
+            'matplotlib',
             'opencv-python-headless',
             'pillow',
             'PyYAML',
@@ -69,6 +70,7 @@ setup(
             'rosbags',
             'h5py',
             'jinja2',
+            'matplotlib',
         ],
         # Without this entry `colcon test` would run nothing and still succeed.
         'test': ['pytest', 'pytest-timeout', 'hypothesis'],

@@ -30,30 +30,48 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import os
 import statistics
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from benchmarks import report
+from spike_depth_ros.evaluation.report.plots import style
 from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import Geometry
-from spike_training.reports import line_chart
 from spike_training.sensor import fit as sensor_fit
 from spike_training.sensor.parameters import IDEAL, Sensor
 
 FIT = slice(0, 100)
 JUDGE = slice(100, 200)
 SEEDS = (2, 3, 4, 5, 6)
-REAL, FITTED, SIMPLE = (30, 33, 38), (214, 82, 42), (58, 120, 200)
+LINES: dict[str, dict[str, Any]] = {
+    'ideal sensor': {'color': '#3a78c8', 'linestyle': '--'},
+    'fitted sensor': {'color': '#d6522a'},
+    'real': {'color': '#1e2126'},
+}
+COLUMNS = 3
 RESPONSE_EDGES = np.linspace(-0.15, 0.15, 61)
 DARK_EDGES = np.geomspace(1e-3, 3e-2, 41)
+
+
+class Panel(NamedTuple):
+    """One chart: histograms over the same bins, by their names in the legend."""
+
+    title: str
+    x_label: str
+    edges: np.ndarray
+    histograms: dict[str, np.ndarray]
+    log: bool
+    y_label: str
 
 
 def read(folder: Path) -> dict[str, tuple[np.ndarray, int]]:
@@ -78,7 +96,7 @@ def read_maps(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def measure_recording(
     name: str, spikes: np.ndarray, windows: int, start: Sensor
-) -> tuple[dict[str, Any], list[line_chart.Panel]]:
+) -> tuple[dict[str, Any], list[Panel]]:
     """One entry of ``recordings``, and its charts."""
     print(f'{name}: fitting', flush=True)
     fitted = sensor_fit.fit(spikes[FIT], windows, start, lambda line: print('  ' + line))
@@ -116,7 +134,7 @@ def recording_panels(
     real: sensor_fit.Signature,
     simulated: dict[str, sensor_fit.Signature],
     apart: dict[str, dict[str, float]],
-) -> list[line_chart.Panel]:
+) -> list[Panel]:
     ideal, fitted = simulated['ideal'], simulated['fitted']
     # The class of firing rates that the most pixels are in shows the pattern best.
     level = max(
@@ -136,20 +154,40 @@ def recording_panels(
         ),
     )
     return [
-        line_chart.Panel(
-            f'{name}: {kind}',
+        Panel(
+            heading(name, kind, apart),
             label,
-            lines(edges, of(real), of(ideal), of(fitted)),
+            edges,
+            dict(zip(LINES, (of(ideal), of(fitted), of(real)), strict=True)),
             log,
-            note(apart, kind, 'intervals' if kind == 'intervals' else 'pixels'),
+            f'share of {"intervals" if kind == "intervals" else "pixels"}',
         )
         for kind, label, edges, of, log in kinds
     ]
 
 
-def note(apart: dict[str, dict[str, float]], kind: str, what: str) -> str:
+def heading(name: str, kind: str, apart: dict[str, dict[str, float]]) -> str:
     ideal, fitted = (apart[sensor][kind] for sensor in ('ideal', 'fitted'))
-    return f'share of {what}; distance {ideal:.3f} (ideal), {fitted:.3f} (fitted)'
+    return f'{name}: {kind}\ndistance {ideal:.3f} (ideal), {fitted:.3f} (fitted)'
+
+
+@style()
+def save_chart(panels: list[Panel], path: Path) -> None:
+    """Write all panels in rows of one picture."""
+    rows = math.ceil(len(panels) / COLUMNS)
+    figure = Figure((4.6 * COLUMNS, 3.4 * rows), layout='constrained')
+    places = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    for axes, panel in itertools.zip_longest(places, panels):
+        if panel is None:
+            axes.set_axis_off()
+            continue
+        for label, values in panel.histograms.items():
+            axes.stairs(values, panel.edges, label=label, linewidth=1.8, **LINES[label])
+        axes.set_title(panel.title, loc='left', fontsize='medium')
+        axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+        axes.set_xscale('log' if panel.log else 'linear')
+        axes.legend()
+    figure.savefig(path)
 
 
 def real_rates(signature: sensor_fit.Signature) -> np.ndarray:
@@ -162,20 +200,9 @@ def by_interval(signature: sensor_fit.Signature) -> np.ndarray:
     return signature.intervals
 
 
-def lines(
-    edges: np.ndarray, real: np.ndarray, ideal: np.ndarray, fitted: np.ndarray
-) -> list[line_chart.Series]:
-    x = edges.tolist()
-    return [
-        line_chart.Series('ideal sensor', x, ideal.tolist(), SIMPLE, dashed=True),
-        line_chart.Series('fitted sensor', x, fitted.tolist(), FITTED),
-        line_chart.Series('real', x, real.tolist(), REAL),
-    ]
-
-
 def measure_maps(
     response: np.ndarray, dark: np.ndarray
-) -> tuple[dict[str, Any], Sensor, list[line_chart.Panel]]:
+) -> tuple[dict[str, Any], Sensor, list[Panel]]:
     """The entry ``maps``, the fitted sensor, and the charts."""
     half = response.shape[1] // 2
     fitted = sensor_fit.fit_maps(response[:, :half], dark[:, :half])
@@ -209,12 +236,13 @@ def measure_maps(
         for label, column in (('ideal', 6), ('fitted', 5))
     }
     panels = [
-        line_chart.Panel(
-            f'noise maps: {kind}',
+        Panel(
+            heading('noise maps', kind, apart),
             label,
-            lines(edges, real, np.full(len(edges) - 1, np.nan), simulated)[1:],
+            edges,
+            {'fitted sensor': simulated, 'real': real},
             log,
-            note(apart, kind, 'pixels'),
+            'share of pixels',
         )
         for kind, label, edges, log, real, simulated, _ in histograms
     ]
@@ -244,7 +272,7 @@ def described(sensor: Sensor) -> dict[str, Any]:
     return {key: None if value == float('inf') else value for key, value in values.items()}
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[line_chart.Panel]]:
+def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[Panel]]:
     """All measurements as this module's description has them, and the charts."""
     machine = report.machine()
     maps, of_maps, map_panels = measure_maps(*read_maps(options.data))
@@ -314,7 +342,7 @@ def main(args: list[str] | None = None) -> int:
     print(text(result))
     report.write_json(options.json, result)
     if options.chart is not None:
-        line_chart.sheet(panels, 3).quantize(64).save(options.chart, optimize=True)
+        save_chart(panels, options.chart)
     return 0
 
 

@@ -271,15 +271,6 @@ def load_info(path: str | os.PathLike[str], kind: Any = DepthInfo) -> Any:
     return _read(path, kind, lambda file: None)[0]
 
 
-def load_tensors(path: str | os.PathLike[str]) -> Tensors:
-    """Read a checkpoint's weights and compare them with the hash in its metadata.
-
-    Raises:
-        CheckpointError: As :func:`load_info`, or the weights do not have their hash.
-    """
-    return load(path, CheckpointInfo)[1]
-
-
 @overload
 def load(path: str | os.PathLike[str]) -> tuple[DepthInfo, Tensors]: ...
 @overload

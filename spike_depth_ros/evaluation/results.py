@@ -23,6 +23,9 @@ from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccounting
 from spike_depth_ros.stream.accounting import PlaneAccounting
 
+INTERVAL = 0.68
+"""Share of the truth that the uncertainty's interval is meant to hold."""
+
 RESULTS = ('metrics.json', 'timing.json', 'report.html', 'windows*.csv')
 """Patterns of the files that an evaluation writes."""
 

@@ -88,7 +88,3 @@ class SpikeChunk:
     def planes(self) -> int:
         """Number of planes."""
         return len(self.data)
-
-    def time_of(self, plane: int) -> int:
-        """Return the time of a plane in integer nanoseconds: ``t0_ns + plane * period_ns``."""
-        return self.t0_ns + plane * self.period_ns

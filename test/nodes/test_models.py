@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from spike_depth_ros.checkpoint import METADATA_KEY, default_checkpoint, load_tensors, onnx_path
+from spike_depth_ros.checkpoint import METADATA_KEY, default_checkpoint, load, onnx_path
 
 pytestmark = pytest.mark.dds
 
@@ -23,7 +23,7 @@ def checkpoint(path, **changes):
     with safe_open(default_checkpoint(), framework='numpy') as file:
         fields = json.loads(file.metadata()[METADATA_KEY])
     text = json.dumps(fields | changes)
-    path.write_bytes(save(load_tensors(default_checkpoint()), {METADATA_KEY: text}))
+    path.write_bytes(save(load(default_checkpoint())[1], {METADATA_KEY: text}))
     onnx_path(path).write_bytes(onnx_path(default_checkpoint()).read_bytes())
     return str(path)
 

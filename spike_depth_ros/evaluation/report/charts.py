@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, Chart, thinned
-from spike_depth_ros.evaluation.results import ModelRun, Stream
-
-INTERVAL = 0.68
-"""Nominal coverage of the uncertainty's interval."""
+from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, RED, chart, plain, style, svg
+from spike_depth_ros.evaluation.results import INTERVAL, ModelRun, Stream
 
 Figure = dict[str, str]
 """Chart of a page: ``title``, ``svg``, and ``text`` below it."""
@@ -41,46 +39,52 @@ def bin_names(by: By, rows: Sequence[Mapping[str, float]]) -> list[str]:
     return names
 
 
+@style()
 def error_by(by: By, runs: Sequence[ModelRun]) -> Figure:
     """Draw the relative error in each bin."""
     left_out = any(len(_drawn(by, run)) < len(_rows(by, run)) for run in runs)
     return {
         'title': 'Relative error',
-        'svg': _bars(by, 'abs_rel', 'Abs Rel', runs).svg(),
+        'svg': svg(_bars(by, 'abs_rel', 'Abs Rel', runs)),
         'text': f'Bins of less than {100 * DRAWN_SHARE:g} % of the pixels are in the table only.'
         if left_out
         else '',
     }
 
 
+@style()
 def coverage_by(by: By, runs: Sequence[ModelRun]) -> Figure:
     """Draw the share of the truth within the interval in each bin."""
-    chart = _bars(by, 'interval_coverage', 'share of pixels', runs)
-    chart.level(INTERVAL, label='68 %')
+    axes = _bars(by, 'interval_coverage', 'share of pixels', runs)
+    axes.set_ylim(0, 1)
+    axes.axhline(INTERVAL, color=GREY, linestyle='--', label='68 %')
     return {
         'title': 'Truth within the 68 % interval',
-        'svg': chart.svg(),
+        'svg': svg(axes),
         'text': 'An interval that can be trusted holds 68 % in every bin.',
     }
 
 
-def _bars(by: By, key: str, label: str, runs: Sequence[ModelRun]) -> Chart:
+def _bars(by: By, key: str, label: str, runs: Sequence[ModelRun]) -> Axes:
     """Draw bars of every model side by side, over the bins with pixels of any model."""
     axis, unit, _ = AXES[by]
     by_model = [_drawn(by, run) for run in runs]
     edges = sorted({(row['from'], row['to']) for rows in by_model for row in rows})
     names = bin_names(by, [{'from': low, 'to': high} for low, high in edges])
-    top = max((row[key] for rows in by_model for row in rows), default=1.0)
-    high = 1.0 if key == 'interval_coverage' else 1.1 * top
-    chart = Chart(axis, label, (0, max(len(edges), 1)), (0, high))
-    chart.name_x([name.replace(unit, '') for name in names])
+    axes = chart(axis, label)
+    axes.set_xticks(range(len(edges)), [name.replace(unit, '') for name in names])
     width = 0.8 / len(runs)
     for number, (run, rows) in enumerate(zip(runs, by_model, strict=True)):
-        places = [edges.index((row['from'], row['to'])) + 0.1 + number * width for row in rows]
-        ends = [place + width for place in places]
-        name = run.label if len(runs) > 1 else ''
-        chart.bars(places, ends, [row[key] for row in rows], COLOURS[number % 4], name)
-    return chart
+        places = [edges.index((row['from'], row['to'])) + number * width - 0.4 for row in rows]
+        heights = [row[key] for row in rows]
+        colour, name = COLOURS[number % 4], _name(run, runs)
+        axes.bar(places, heights, width, align='edge', color=colour, label=name)
+    return axes
+
+
+def _name(run: ModelRun, runs: Sequence[ModelRun]) -> str:
+    """Return the name for the legend; empty for a single model."""
+    return plain(run.label) if len(runs) > 1 else ''
 
 
 def _drawn(by: By, run: ModelRun) -> list[dict[str, float]]:
@@ -92,75 +96,76 @@ def _rows(by: By, run: ModelRun) -> list[dict[str, float]]:
     return rows
 
 
+@style()
 def sparsification(runs: Sequence[ModelRun]) -> Figure:
     """Draw the error of the remaining pixels while the most uncertain ones are removed."""
-    curves = [run.scores.breakdown.sparsification() for run in runs]
-    top = max(max(curve['by_uncertainty']) for curve in curves)
-    chart = Chart('share of pixels removed', 'mean Abs Rel of the rest', (0, 1), (0, 1.1 * top))
-    for number, (run, curve) in enumerate(zip(runs, curves, strict=True)):
-        colour, name = COLOURS[number % 4], f'{run.label}: ' if len(runs) > 1 else ''
-        chart.line(
-            curve['removed'], curve['by_uncertainty'], colour, f'{name}most uncertain first'
+    axes = chart('share of pixels removed', 'mean Abs Rel of the rest')
+    for number, run in enumerate(runs):
+        curve = run.scores.breakdown.sparsification()
+        colour, removed = COLOURS[number % 4], curve['removed']
+        name = f'{_name(run, runs)}: '.removeprefix(': ')
+        axes.plot(
+            removed, curve['by_uncertainty'], color=colour, label=f'{name}most uncertain first'
         )
-        chart.line(
-            curve['removed'], curve['oracle'], colour, f'{name}largest error first', dashed=True
-        )
-    if len(runs) == 1:
-        chart.level(curves[0]['by_uncertainty'][0], label='at random')
+        axes.plot(removed, curve['oracle'], '--', color=colour, label=f'{name}largest error first')
+        if len(runs) == 1:
+            axes.axhline(curve['by_uncertainty'][0], color=GREY, linestyle='--', label='at random')
+    axes.update_datalim([(0, 0)])
+    axes.set(xlim=(0, 1), ylim=(0, None))
     return {
         'title': 'Sparsification',
-        'svg': chart.svg(),
+        'svg': svg(axes),
         'text': 'The area between a solid and its dashed line is the AUSE.',
     }
 
 
+@style()
 def reliability(runs: Sequence[ModelRun]) -> Figure:
     """Draw the share of the truth within multiples of the interval."""
-    chart = Chart('multiple of the half-width', 'share of the truth within', (0, 4), (0, 1))
+    axes = chart('multiple of the half-width', 'share of the truth within')
     multiples = np.linspace(0, 4, 81)
     # For 68 % at 1, the scale of a normal error is 1, that of a Laplace one 1 / ln(1 / 0.32).
     normal = [math.erf(m * 0.99446 / math.sqrt(2)) for m in multiples]
     laplace = 1 - (1 - INTERVAL) ** multiples
-    chart.line(multiples, normal, GREY, 'normal errors')
-    chart.line(multiples, laplace, GREY, 'Laplace errors', dashed=True)
+    axes.plot(multiples, normal, color=GREY, label='normal errors')
+    axes.plot(multiples, laplace, '--', color=GREY, label='Laplace errors')
     for number, run in enumerate(runs):
         curve = run.scores.breakdown.interval_curve()
-        label = run.label if len(runs) > 1 else 'measured'
-        chart.line([0, *curve['multiple']], [0, *curve['coverage']], COLOURS[number % 4], label)
-    chart.points([1], [INTERVAL], '#111827', '68 % at 1')
+        label = _name(run, runs) or 'measured'
+        x, y = [0, *curve['multiple']], [0, *curve['coverage']]
+        axes.plot(x, y, color=COLOURS[number % 4], label=label)
+    axes.plot(1, INTERVAL, 'o', color='#111827', label='68 % at 1')
+    axes.set(xlim=(0, 4), ylim=(0, 1))
     return {
         'title': 'Reliability of the interval',
-        'svg': chart.svg(),
+        'svg': svg(axes),
         'text': 'Above the dot the interval is wider than it needs to be, below it too narrow.',
     }
 
 
+@style()
 def timeline(stream: Stream, runs: Sequence[ModelRun]) -> list[Figure]:
     """Draw error, uncertainty and flicker of each window, with the gaps of the stream."""
-    end = max(float(run.scores.columns['time_s'][-1]) for run in runs)
-    size = (1060, 240)
-    charts = []
-    for title, name, label in (
+    figures = []
+    for title, key, label in (
         ('Error of each window', 'abs_rel', 'Abs Rel'),
         ('Uncertainty of each window', 'median_relative_uncertainty', 'uncertainty / depth'),
         ('Change since the window before', 'flicker', 'median |Δ ln depth|'),
     ):
-        values = [run.scores.columns[name] for run in runs]
-        known = [value[~np.isnan(value)] for value in values]
-        if not any(len(value) for value in known):
+        if all(np.isnan(run.scores.columns[key]).all() for run in runs):
             continue
-        top = max(float(value.max()) for value in known if len(value))
-        chart = Chart('seconds', label, (0, end), (0, 1.1 * top), size)
-        chart.marks([time_s for time_s, _ in stream.gaps], label='gap in the stream')
+        axes = chart('seconds', label, (1060, 240))
         for number, run in enumerate(runs):
-            time_s = run.scores.columns['time_s']
-            x, y = time_s, values[number]
-            if name == 'abs_rel':  # the truth is sparse: its points are joined
+            x, y = run.scores.columns['time_s'], run.scores.columns[key]
+            if key == 'abs_rel':  # the truth is sparse: its points are joined
                 x, y = x[~np.isnan(y)], y[~np.isnan(y)]
-            x, y = thinned(x, y)
-            colour, legend = COLOURS[number % 4], run.label if len(runs) > 1 else ''
-            chart.line(x, y, colour, legend)
-            if len(x) <= 200:
-                chart.points(x, y, colour)
-        charts.append({'title': title, 'svg': chart.svg(), 'text': ''})
-    return charts
+            marker, colour = 'o' if len(x) <= 200 else '', COLOURS[number % 4]
+            axes.plot(x, y, marker=marker, color=colour, label=_name(run, runs))
+        axes.update_datalim([(0, 0)])
+        axes.set(xlim=(0, None), ylim=(0, None))
+        if stream.gaps:
+            times = [time_s for time_s, _ in stream.gaps]
+            top = axes.get_ylim()[1]
+            axes.vlines(times, 0, top, color=RED, zorder=1, label='gap in the stream')
+        figures.append({'title': title, 'svg': svg(axes), 'text': ''})
+    return figures

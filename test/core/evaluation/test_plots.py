@@ -4,98 +4,67 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pytest
 
-from spike_depth_ros.evaluation.report.plots import Chart, thinned
+pytest.importorskip('matplotlib')
+
+from spike_depth_ros.evaluation.report.plots import chart, plain, style, svg
 
 SVG = '{http://www.w3.org/2000/svg}'
 
 
-def shapes(chart, kind):
-    root = ElementTree.fromstring(chart.svg())
-    return [shape for shape in root.iter() if shape.tag.removeprefix(SVG) == kind]
+def texts(drawn):
+    return [part.text for part in ElementTree.fromstring(drawn).iter(f'{SVG}text')]
 
 
-def test_a_line_runs_from_corner_to_corner():
-    chart = Chart('x', 'y', (0, 10), (-1, 1), size=(464, 254))
-    chart.line([0, 10], [-1, 1], 'red')
-    (line,) = shapes(chart, 'polyline')
-    assert line.get('points') == '52.0,212.0 452.0,12.0'
+@style()
+def test_the_same_chart_has_the_same_bytes_and_nothing_else_of_its_file():
+    def drawn():
+        axes = chart('x', 'y "z"')
+        axes.plot([0, 1], [0, 1], 'o-')
+        return svg(axes)
+
+    assert drawn() == drawn()
+    assert drawn().startswith('<svg role="img" aria-label="y &quot;z&quot; over x"')
+    assert not re.search('metadata|<g id', drawn())
 
 
-def test_what_is_missing_breaks_the_line_and_what_lies_outside_is_cut():
-    chart = Chart('x', 'y', (0, 4), (0, 1))
-    chart.line([0, 1, 2, 3, 4], [0, 9, np.nan, 0.5, 0.5], 'red')
-    first, second = shapes(chart, 'polyline')
-    assert first.get('points').endswith(',12.0')
-    assert len(second.get('points').split()) == 2
+@style()
+def test_labels_are_shown_as_they_are():
+    axes = chart('a < b', 'c & d')
+    labels = ['<model>', '_a', 'a$b$c']
+    for label in labels:
+        axes.axhline(0.5, label=plain(label))
+    found = [text.strip() for text in texts(svg(axes))]
+    assert {'a < b', 'c & d'} <= {*found}
+    assert [text for text in found if text in labels] == labels
 
 
-def test_bars_stand_on_the_axis():
-    chart = Chart('x', 'y', (0, 2), (0, 1), size=(464, 254))
-    chart.name_x(['a', 'b'])
-    chart.bars([0, 1], [1, 2], [0.5, 1], 'red')
-    tops = [float(bar.get('y')) for bar in shapes(chart, 'rect')]
-    bottoms = [float(bar.get('y')) + float(bar.get('height')) for bar in shapes(chart, 'rect')]
-    assert (tops, bottoms) == ([112, 12], [212, 212])
-    assert {'a', 'b'} <= {text.text for text in shapes(chart, 'text')}
+@style()
+def test_the_legend_hides_nothing():
+    axes = chart('x', 'y')
+    for number in range(5):
+        axes.plot([0, 1], [0, number], label=f'a line that is long, number {number}')
+    legend_height = -axes.figure.get_figheight()
+    svg(axes)
+    legend_height += axes.figure.get_figheight()
+    legend = axes.get_legend().get_window_extent()
+    assert legend.y0 >= axes.bbox.y1 - 1
+    assert legend.x1 <= axes.figure.bbox.x1
+    assert legend.height == pytest.approx(legend_height * axes.figure.dpi, rel=0.2)
 
 
-def test_ticks_are_round_numbers_within_the_axis():
-    for low, high in [(0, 1), (0, 0.037), (0, 12345), (-3, 7), (0.2, 0.21)]:
-        labels = [text.text for text in shapes(Chart('x', 'y', (0, 1), (low, high)), 'text')]
-        ticks = [float(label) for label in labels if re.fullmatch(r'-?[\d.]+(e[-+]\d+)?', label)]
-        assert len(ticks) >= 6
-        assert all(low <= tick <= high or 0 <= tick <= 1 for tick in ticks)
-
-
-def test_an_axis_without_extent_is_drawn_all_the_same():
-    chart = Chart('x', 'y', (3, 3), (0, float('nan')))
-    chart.points([3], [0], 'red')
-    assert len(shapes(chart, 'circle')) == 1
-
-
-def test_the_legend_shows_what_is_drawn():
-    chart = Chart('x', 'y', (0, 1), (0, 1))
-    chart.line([0, 1], [0, 1], 'red', 'a line')
-    chart.level(0.5, 'blue', 'a level')
-    chart.points([0.5], [0.5], 'green', 'a dot')
-    below = [shape for shape in shapes(chart, 'line') if shape.get('stroke-width') == '3']
-    assert [(s.get('stroke'), s.get('stroke-dasharray')) for s in below] == [
-        ('red', None),
-        ('blue', '5 4'),
-    ]
-    _, dot = shapes(chart, 'circle')
-    assert float(dot.get('cy')) > 280
-    assert dot.get('fill') == 'green'
-
-
-def test_labels_are_escaped():
-    chart = Chart('a < b', 'c & "d"', (0, 1), (0, 1))
-    chart.level(0.5, label='<model>')
-    assert {'a < b', 'c & "d"', '<model>'} <= {text.text for text in shapes(chart, 'text')}
-
-
+@style()
 def test_a_long_line_keeps_its_peaks():
-    x = np.arange(10_000.0)
-    y = np.sin(x / 900)
-    y[4321], y[7654], y[100:400] = 9, -9, np.nan
-    few_x, few_y = thinned(x, y)
-    assert len(few_x) <= 600
-    assert (np.diff(few_x) > 0).all()
-    assert {4321.0, 7654.0} <= set(few_x)
-    assert np.isnan(few_y).any()
-    assert thinned(x[:500], y[:500])[0] is not None
-    np.testing.assert_array_equal(thinned(x[:500], y[:500])[1], y[:500])
-
-
-def test_long_numbers_do_not_run_into_the_label_of_their_axis():
-    def left(top):
-        (line,) = shapes(filled(Chart('x', 'y', (0, 1), (0, top))), 'polyline')
-        return float(line.get('points').split(',')[0])
-
-    def filled(chart):
-        chart.line([0, 1], [0, 0], 'red')
-        return chart
-
-    assert left(1) == 52
-    assert left(0.001) > 60  # 0.0002
+    y = np.random.default_rng(0).uniform(-1, 1, 100_000)
+    y[4321], y[100:400] = 9, np.nan
+    axes = chart('x', 'y')
+    axes.plot(np.arange(len(y)), y, color='#123456')
+    axes.set_ylim(-9, 9)
+    drawn = svg(axes)
+    assert len(drawn) < 200_000
+    root = ElementTree.fromstring(drawn)
+    (line,) = (p for p in root.iter(f'{SVG}path') if '#123456' in p.get('style', ''))
+    heights = [float(point.split()[1]) for point in re.split('[ML]', line.get('d'))[1:]]
+    top = float(root.find(f'.//{SVG}clipPath/{SVG}rect').get('y'))
+    assert min(heights) == pytest.approx(top, abs=0.5)

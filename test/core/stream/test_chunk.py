@@ -11,13 +11,6 @@ def test_sizes_of_a_width_that_is_not_a_multiple_of_eight():
     assert (geometry.row_bytes, geometry.plane_bytes) == (51, 12_750)
 
 
-def test_plane_times_are_integers_that_do_not_drift():
-    chunk = SpikeChunk(
-        np.zeros((3, 2, 1), np.uint8), Geometry(2, 8), 1_700_000_000_000_000_001, 25
-    )
-    assert chunk.time_of(2) == 1_700_000_000_000_000_051
-
-
 @pytest.mark.parametrize(
     ('data', 'message'),
     [

@@ -16,7 +16,6 @@ from spike_depth_ros.checkpoint import CheckpointError, save  # noqa: E402
 from spike_training.commands.curves import curves  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
 from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
-from spike_training.reports.line_chart import HEIGHT, WIDTH  # noqa: E402
 from spike_training.runs.export import random_checkpoint  # noqa: E402
 from spike_training.settings.config import RunConfig, to_yaml  # noqa: E402
 
@@ -70,7 +69,7 @@ def test_a_report_a_chart_and_tables(files, capsys):
     assert by_value[4]['frame'] != by_value[4]['spike']
     assert report['flicker'].keys() == {'static', 'moving'}
     assert all(change > 0 for change in report['flicker'].values())
-    assert Image.open(out / 'curves.png').size == (2 * WIDTH, 5 * HEIGHT)
+    assert Image.open(out / 'curves.png').size == (2 * 460, 5 * 300)
     printed = capsys.readouterr().out
     assert f'{default["abs_rel"]:.3f}' in printed
     assert 'frame - spike, 95 %' in printed

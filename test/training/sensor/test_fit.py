@@ -18,7 +18,6 @@ torch = pytest.importorskip('torch')
 from PIL import Image  # noqa: E402
 
 from benchmarks import sensor_fit as command  # noqa: E402
-from spike_training.reports import line_chart  # noqa: E402
 from spike_training.sensor import fit as sensor_fit  # noqa: E402
 from spike_training.sensor.parameters import SENSORS, Sensor  # noqa: E402
 
@@ -168,7 +167,7 @@ def test_the_command_writes_figures_and_a_chart(tmp_path, monkeypatch, capsys) -
         assert entry['fitted']['response_mismatch'] == 0.03
         assert entry['distances']['fitted']['pattern'] < entry['distances']['ideal']['pattern']
     assert result['maps']['fitted']['dark_current'] == pytest.approx(90, rel=0.05)
-    assert Image.open(tmp_path / 'fit.png').size == (3 * line_chart.WIDTH, 3 * line_chart.HEIGHT)
+    assert Image.open(tmp_path / 'fit.png').size == (3 * 460, 3 * 340)
     assert '| vidar_car ' in capsys.readouterr().out
 
 

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import torch
 from rich.table import Table
 
-from spike_depth_ros import pictures
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     find_checkpoint,
     load,
     write_atomically,
 )
+from spike_depth_ros.evaluation.report.plots import style
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
@@ -113,7 +113,8 @@ def curves(
         **measure(predictor, info, source, batches, default, sweeps),
     }
     write_atomically(out / 'curves.json', to_json(report))
-    pictures.save_png(condition_charts(report), out / 'curves.png')
+    with style():
+        condition_charts(report).savefig(out / 'curves.png')
     show(report)
     print(f'written: {out / "curves.json"}, {out / "curves.png"}')
 

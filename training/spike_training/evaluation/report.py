@@ -14,7 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence, control_name
-from spike_depth_ros.evaluation.report.charts import INTERVAL
+from spike_depth_ros.evaluation.results import INTERVAL
 from spike_depth_ros.metrics import STRUCTURE_METRICS
 from spike_training.errors import ConfigError
 

@@ -4,64 +4,51 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from spike_training.reports.line_chart import Panel, Series, sheet
+from spike_depth_ros.evaluation.report.plots import COLOURS
 
-SPIKE, LONG, FRAME = (29, 95, 209), (10, 138, 95), (209, 102, 11)
-"""Colours of the cameras."""
+LABELS = {'spike': 'spike', 'spike_same_exposure': 'spike long', 'frame': 'frame'}
+"""Label of each camera by its key in the report."""
 
-LABELS = {
-    'spike': ('spike', SPIKE),
-    'spike_same_exposure': ('spike long', LONG),
-    'frame': ('frame', FRAME),
+FIGURES = {
+    'abs_rel': ('AbsRel, median-scaled; lower is better', None),
+    'delta1': ('delta1, median-scaled; higher is better', 1.0),
 }
-"""Label and colour of each camera by its key in the report."""
-
-FIGURES = {'abs_rel': ('AbsRel', None), 'delta1': ('delta1', 1.0)}
 """Title of each figure that is drawn, and the upper end of its axis."""
 
-HEADROOM = 1.35
-"""Of a vertical axis over its largest value, for the legend."""
 
-
-def condition_charts(report: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
-    """Draw AbsRel and delta1 of each curve beside each other.
+def condition_charts(report: Mapping[str, Any]) -> Figure:
+    """Draw AbsRel and delta1 of each curve beside each other; call and save it within ``style()``.
 
     Args:
         report: Content of ``curves.json``.
-
-    Returns:
-        RGB ``[H, W, 3]``.
     """
-    panels = [_panel(curve, figure) for curve in report['curves'].values() for figure in FIGURES]
-    return np.asarray(sheet(panels, len(FIGURES)))
+    curves = list(report['curves'].values())
+    figure = Figure((9.2, 3 * len(curves)), layout='constrained')
+    rows = figure.subplots(len(curves), len(FIGURES), squeeze=False)
+    for row, curve in zip(rows, curves, strict=True):
+        for axes, name in zip(row, FIGURES, strict=True):
+            _draw(axes, curve, name)
+    return figure
 
 
-def _panel(curve: Mapping[str, Any], figure: str) -> Panel:
+def _draw(axes: Axes, curve: Mapping[str, Any], name: str) -> None:
     points = curve['points']
-    series = [
-        Series(label, range(len(points)), [_value(one[camera][figure]) for one in points], colour)
-        for camera, (label, colour) in LABELS.items()
-        if camera in points[0]
-    ]
-    name, top = FIGURES[figure]
-    largest = max((y for one in series for y in one.y if not math.isnan(y)), default=1.0)
-    return Panel(
-        title=f'{name}, median-scaled',
-        note='lower is better' if figure == 'abs_rel' else 'higher is better',
-        x_label=curve['title'],
-        series=series,
-        x_range=(-0.4, len(points) - 0.6),
-        x_names=[f'{one["value"]:g}' for one in points],
-        y_top=top or HEADROOM * max(largest, 1e-6),
-    )
-
-
-def _value(figure: float | None) -> float:
-    return math.nan if figure is None else figure
+    for (camera, label), colour in zip(LABELS.items(), COLOURS, strict=False):
+        if camera in points[0]:
+            # None, where there is no value, becomes NaN.
+            values = np.array([point[camera][name] for point in points], np.float64)
+            axes.plot(values, 'o-', color=colour, label=label)
+    title, top = FIGURES[name]
+    axes.set_title(title, loc='left', fontsize='medium')
+    axes.set_xlabel(curve['title'])
+    axes.set_xticks(range(len(points)), [f'{point["value"]:g}' for point in points])
+    axes.update_datalim([(0, 0)])
+    axes.set_ylim(0, top)
+    axes.legend()

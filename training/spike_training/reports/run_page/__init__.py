@@ -21,7 +21,8 @@ def page(out: Path) -> None:
     """Write the page of a run again, from what lies in its folder.
 
     Training writes it by itself, after each stage and in the end; this is for runs of older
-    versions, and of machines without jinja2. It is one file, OUT/index.html, with all curves and
+    versions, and of machines without jinja2 or
+    matplotlib. It is one file, OUT/index.html, with all curves and
     some of the pictures in it; its links lead to files beside it.
 
     Args:
@@ -60,7 +61,7 @@ def _warn(out: Path, why: str) -> None:
 
 
 def _write(out: Path) -> None:
-    # Imported here, for a training goes on without jinja2.
+    # Imported here, for a training goes on without jinja2 and matplotlib.
     try:
         from spike_training.reports.run_page.folder import read_run
         from spike_training.reports.run_page.render import render

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, RED, Chart, thinned
+from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, RED, chart, style, svg
 from spike_training.engine.method import Method, ScalarChart
 from spike_training.reports.run_page.folder import Series, StageFolder
 
@@ -49,6 +49,7 @@ def curves(stage: StageFolder, method: Method) -> list[dict[str, str]]:
     return [drawn for chart in charts if (drawn := _draw(chart, stage)) is not None]
 
 
+@style()
 def _draw(panel: ScalarChart, stage: StageFolder) -> dict[str, str] | None:
     lines = [*_lines(panel, stage)]
     if not lines:
@@ -56,23 +57,21 @@ def _draw(panel: ScalarChart, stage: StageFolder) -> dict[str, str] | None:
     levels = panel.levels(stage.config)
     values = np.concatenate([values for _, (_, values), _ in lines])
     limits = panel.limits or _limits(values, [level for level, _ in levels])
-    chart = Chart('step', panel.axis, (0, max(stage.steps, 1)), limits, SIZE)
+    axes = chart('step', panel.axis, SIZE)
+    axes.set(xlim=(0, max(stage.steps, 1)), ylim=limits)
     for level, label in levels:
-        chart.level(level, GREY, label)
-    if panel.marks_warnings:
-        chart.marks([step for step, _ in stage.warnings], RED, 'warning')
+        axes.axhline(level, color=GREY, linestyle='--', label=label)
+    if panel.marks_warnings and stage.warnings:
+        marked = [step for step, _ in stage.warnings]
+        axes.vlines(marked, *limits, color=RED, alpha=0.7, label='warning')
     colours = dict(
         zip(dict.fromkeys(name for name, _, _ in lines), itertools.cycle(COLOURS), strict=False)
     )
     for name, (steps, found), (group, label) in lines:
-        colour = colours[name]
-        if group == 'validation':
-            # Few, and what counts: points that no dash hides.
-            chart.line(steps, found, colour, '' if len(steps) == 1 else label, dashed=True)
-            chart.points(steps, found, colour, label if len(steps) == 1 else '')
-        else:
-            chart.line(*thinned(steps, found, 300), colour, label)
-    return {'title': panel.title, 'svg': chart.svg(), 'text': panel.text}
+        # Validations are few, and what counts: points that no dash hides.
+        form = 'o--' if group == 'validation' else '-' if len(steps) > 1 else 'o'
+        axes.plot(steps, found, form, color=colours[name], label=label)
+    return {'title': panel.title, 'svg': svg(axes), 'text': panel.text}
 
 
 def _lines(
