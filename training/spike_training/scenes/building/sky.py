@@ -31,7 +31,7 @@ CLOUDS = Material(('clouds', 'plain'), (3.0, 8.0), contrast=0.4)
 BLUE = (0.9, 1.0, 1.15)
 """Factors on red, green and blue."""
 FAR = 400.0
-"""Half size of the world under the sky, metres."""
+"""Half size of the shell of open scenes, metres."""
 
 
 def sample_sky(site: Site, config: SkyConfig) -> Array:
@@ -42,6 +42,6 @@ def sample_sky(site: Site, config: SkyConfig) -> Array:
 
 
 def open_shell(batch: int) -> Array:
-    """Return corners of the world under the sky, ``[B, 2, 3]``."""
+    """Return lowest and highest corner of the shell of open scenes, ``[B, 2, 3]``."""
     far = np.full(batch, FAR, np.float32)
     return np.stack([np.stack([-far, 0 * far, -far], 1), np.stack([far, far, far], 1)], 1)

@@ -117,7 +117,7 @@ def add_dining_chairs(site: Site, table: Frame, mask: Array, sizes: tuple[Array,
     """Add chairs alike on both sides of each table, pushed in or drawn back.
 
     Args:
-        site: Scenes in the making.
+        site: Scenes in construction.
         table: Poses of the tables, ``[B, k]``.
         mask: Those that have chairs.
         sizes: Their half widths and half depths, metres.

@@ -55,7 +55,7 @@ def add_clutter(site: Site, room: Room, distance: Range, chance: float) -> None:
     """Add things on the floor.
 
     Args:
-        site: Scenes in the making.
+        site: Scenes in construction.
         room: Where the camera is.
         distance: From the camera, metres.
         chance: Probability of each.

@@ -23,9 +23,9 @@ class WorktopConfig(NamedTuple):
     Attributes:
         half_depth: Limits.
         height: Of the cabinets.
-        aside: Greatest way from the middle of the far wall, over what is free.
-        along: Way towards the far wall at a side wall, over what is free.
-        free: Least of what is free.
+        aside: Greatest way from the middle of the far wall, over the free length.
+        along: Way towards the far wall at a side wall, over the free length.
+        free: Least free length.
         front_inset: Of the cabinets below the edge of the worktop.
         plate_lift: From the cabinets to the middle of the worktop.
         half_plate: Half thickness of the worktop.
@@ -159,7 +159,7 @@ BLOCK_THINGS = THINGS._replace(aside=0.9, along=(-0.9, 0.9), chance=0.7, number=
 
 
 class _Kitchen(NamedTuple):
-    """A kitchen in the making: its poses and masks, sizes in metres, materials."""
+    """Kitchen in construction: its poses and masks, sizes in metres, materials."""
 
     frame: Frame
     mask: Array

@@ -25,9 +25,9 @@ class ShelfConfig(NamedTuple):
         height: Limits.
         depth: Limits.
         far_wall: Probability of a place at the far wall; the side walls share the rest.
-        aside: Greatest way from the middle of the far wall, over what is free.
-        along: Way towards the far wall at a side wall, over what is free.
-        free: Least of what is free.
+        aside: Greatest way from the middle of the far wall, over the free length.
+        along: Way towards the far wall at a side wall, over the free length.
+        free: Least free length.
         boards: Number of them.
         foot: Height of the lowest.
         half_board: Half thickness.

@@ -122,7 +122,7 @@ def place_tables(site: Site, room: Room, config: RoomConfig) -> Frame:
 def add_tables(
     site: Site, room: Room, table: Frame, config: RoomConfig
 ) -> tuple[Array, tuple[Array, Array]]:
-    """Add tables and what is on them.
+    """Add tables with things on them.
 
     Returns:
         Mask of the tables that exist; their half widths and half depths, metres.

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands and hangs along the walls of rooms: furniture, doors, windows, pictures."""
+"""Things along the walls of rooms: furniture, doors, windows, pictures."""
 
 from __future__ import annotations
 

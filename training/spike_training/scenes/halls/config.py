@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the recipes of halls share: sizes, kinds, the camera, and textures of walls."""
+"""Shared parts of the recipes of halls: sizes, kinds, the camera, and textures of walls."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Hall:
         half_x: Half width, ``[B, 1]`` metres.
         half_z: Half length.
         height: Metres.
-        passage: Half width of what one walks in: narrower than a corridor's shell, which holds
-            what opens to its sides.
+        passage: Half width between the walls: in corridors less than that of the shell, which
+            includes rooms at their sides.
         view: Cameras.
         limits: Half sizes of the floor that things stand on, along x and z.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Interiors that are no rooms: warehouses and workshops, lobbies, corridors, stairwells."""
+"""Large interiors: warehouses and workshops, lobbies, corridors, stairwells."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from spike_training.scenes.things.post import add_posts
 
 
 class KindConfig(NamedTuple):
-    """Shares of the kinds of halls, added up: what is left are stairwells."""
+    """Cumulative shares of the kinds of halls; the rest are stairwells."""
 
     warehouses: float = 0.33
     lobbies: float = 0.55
@@ -139,7 +139,7 @@ class LightConfig(NamedTuple):
         lamp_above: Least height over the camera, metres.
         lamp_below: Of the ceiling, else, metres.
         haze: Depth at which half of the light is scattered, metres.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
     """
 
     steepness: Range = (0.6, 2.5)
@@ -153,7 +153,7 @@ class LightConfig(NamedTuple):
     lamp_above: float = 0.3
     lamp_below: float = 0.4
     haze: float = 1e6
-    corners: float = 0.9
+    occlusion: float = 0.9
 
 
 class StairwellThings(NamedTuple):
@@ -163,7 +163,7 @@ class StairwellThings(NamedTuple):
         people: Places for people.
         crates: Places for crates.
         chance: Probability of each.
-        spread: Greatest way from the camera's place, over what is free.
+        spread: Greatest way from the camera's place, over the free length.
         clear: Distance from the camera that they keep, metres.
         largest: Mean half size of crates, at most, metres.
     """
@@ -189,7 +189,7 @@ POSTS = FloorThings(4, 1.0, 0.9, ByKind(0.35, 0.3, 0.1))
 POST_HALF_HEIGHT: Range = (0.35, 0.9)
 PEOPLE = FloorThings(4, 1.2, 1.1, ByKind(0.25, 0.4, 0.4))
 WALKING, WALKING_SPEED = 0.5, (0.3, 2.0)
-"""Probability that somebody walks; m/s."""
+"""Probability that a person walks; m/s."""
 
 FLOOR = Material(
     ('tiles', 'slabs', 'plaster', 'plain', 'gravel', 'checks', 'planks', 'weave'),
@@ -210,7 +210,7 @@ SKY = Material(('plain',))
 
 
 def hall(sampler: Sampler) -> Scenes:
-    """Sample scenes: a third warehouses, a fifth lobbies, a quarter corridors, the rest stairs."""
+    """Sample scenes: a third warehouses, a fifth lobbies, a quarter corridors, a fifth stairs."""
     sampler(1)  # a column that scenes have always skipped
     materials, primitives = MaterialSampler(sampler), Primitives(sampler.batch)
     place, flight, standing = _sample_hall(sampler)
@@ -254,7 +254,7 @@ def _sample_hall(sampler: Sampler) -> tuple[Hall, Flight, Standing]:
     with_stairs = stair | (lobby & sampler.chance(1, SHELL.lobby_stairs))
     flight, standing = sample_stairs(sampler, (half_x, half_z, height), with_stairs, stair)
 
-    # Most corridors are seen along their length, from anywhere in them.
+    # Most cameras in corridors look along them, from any place.
     x = sampler.uniform(1, ALL) * (passage - CAMERA.side_walls)
     z = sampler.uniform(1, ALL) * (half_z - CAMERA.end_walls)
     along = np.where(sampler.chance(1, 0.5), 0.0, 2 * QUARTER_TURN)
@@ -276,7 +276,7 @@ def _sample_hall(sampler: Sampler) -> tuple[Hall, Flight, Standing]:
 
 
 def _add_floor_things(site: Site, place: Hall, flight: Flight) -> None:
-    """Add crates, bins, benches, posts and people where nothing is in their way."""
+    """Add crates, bins, benches, posts and people in free places."""
     sampler = site.sampler
 
     def sample(things: FloorThings) -> Frame:
@@ -348,5 +348,5 @@ def _finish(site: Site, place: Hall) -> Scenes:
         light=np.concatenate(light, 1).astype(np.float32),
         lamp=np.concatenate([lamp.x, lift, lamp.z], 1).astype(np.float32),
         haze=np.full(sampler.batch, LIGHT.haze, np.float32),
-        **sample_exposure(sampler, LIGHT.corners),
+        **sample_exposure(sampler, LIGHT.occlusion),
     )

@@ -47,7 +47,7 @@ class MachineConfig(NamedTuple):
 
 
 class AttachmentConfig(NamedTuple):
-    """What stands on machines and before them; shares are of the housing's half sizes.
+    """Things on machines and before them; shares are of the housing's half sizes.
 
     Attributes:
         tower: Half height of a second housing on top, metres.

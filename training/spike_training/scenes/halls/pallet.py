@@ -28,7 +28,7 @@ class PalletConfig(NamedTuple):
         skids: Places of the skids in depth.
         skid: Half sizes of a skid.
         shadow: Half size of the shadow.
-        shadow_height: Of what throws it.
+        shadow_height: Height that the shadow is of.
     """
 
     chance: ByKind = ByKind(warehouse=0.6, corridor=0.08)

@@ -39,7 +39,7 @@ class RackConfig(NamedTuple):
         half_board: Half thickness.
         beam_below: From there to the middle of the beams.
         beam: Half height and half depth of a beam.
-        shadow_height: Of what throws the shadow.
+        shadow_height: Height that the shadow is of.
     """
 
     chance: float = 0.75

@@ -34,7 +34,7 @@ class SofaConfig(NamedTuple):
         half_back: Half height of the back.
         back_depth: Half thickness of the back.
         arm: Half width and half height of the armrests.
-        shadow_height: Of what throws the shadow.
+        shadow_height: Height that the shadow is of.
     """
 
     chance: ByKind = ByKind(lobby=0.6, corridor=0.15)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands and lies on desks: screens, keyboard, mouse, paper, books, lamp, cables."""
+"""Things on desks: screens, keyboard, mouse, paper, books, lamp, cables."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class MonitorConfig(NamedTuple):
         face: From the face to the middle of the picture, before it.
         rim: Of the housing around the picture.
         half_face: Half thickness of the picture.
-        neck: Half width and half depth of what holds it.
+        neck: Half width and half depth of the neck.
         foot: Half sizes of the foot.
     """
 

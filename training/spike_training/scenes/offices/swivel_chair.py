@@ -29,7 +29,7 @@ class SwivelChairConfig(NamedTuple):
         back_behind: From the rear edge of the seat to the middle of the back.
         back_width: Half width over that of the seat.
         back_depth: Half thickness of the back.
-        stay: Half sizes of what holds the back.
+        stay: Half sizes of the stay of the back.
         stay_lift: Height of its middle over the seat.
         stay_behind: From the rear edge of the seat to its middle.
         column: Half thickness of the column.

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of trees, houses and hills, 15 to 300 m away, behind whatever bounds the place."""
+"""Rows of trees, houses and hills, 15 to 300 m away, beyond the boundaries."""
 
 from __future__ import annotations
 

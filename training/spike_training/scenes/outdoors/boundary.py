@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What bounds a place: walls, fences, hedges and houses along its four sides."""
+"""Boundaries of places: walls, fences, hedges and houses along the four sides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spike_training.scenes.scene import Array
 
 
 class Boundary(NamedTuple):
-    """One kind of boundary.
+    """Kind of boundary.
 
     Attributes:
         share: Of the pieces in each kind of place.

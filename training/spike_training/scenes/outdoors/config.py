@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the recipes of outdoor places share: kinds, sizes and the camera."""
+"""Shared parts of the recipes of outdoor places: kinds, sizes and the camera."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class BaleConfig(NamedTuple):
         long: Half length of square ones over that.
         tall: Half height over that.
         shadow: Half size of the shadow over that of each.
-        shadow_height: Of what throws it.
+        shadow_height: Height that the shadow is of.
     """
 
     number: int = 6

@@ -103,7 +103,7 @@ class LightConfig(NamedTuple):
         lamp_farthest: Greatest.
         lamp_height: Metres.
         haze: Depth at which half of the light is scattered, metres, uniform over ratios.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
     """
 
     steepness: Range = (0.3, 2.5)
@@ -119,7 +119,7 @@ class LightConfig(NamedTuple):
     lamp_farthest: float = 8.0
     lamp_height: Range = (2.0, 4.0)
     haze: Range = (80, 4000)
-    corners: float = 0.8
+    occlusion: float = 0.8
 
 
 class PostHeights(NamedTuple):
@@ -143,7 +143,7 @@ FENCES = Things(1, 1.3, ByKind(10, 25, 50), 1.3, ByKind(0.25, 0.35, 0.5))
 FENCES_NUMBER = 2
 PEOPLE = Things(4, 1.4, ByKind(10, 25, 40), 1.2, ByKind(0.3, 0.4, 0.15))
 WALKING, WALKING_SPEED = 0.5, (0.3, 2.0)
-"""Probability that somebody walks; m/s."""
+"""Probability that a person walks; m/s."""
 
 
 def outdoor(sampler: Sampler) -> Scenes:
@@ -177,7 +177,7 @@ def _sample_place(sampler: Sampler) -> Place:
 def _add_things(site: Site, place: Place) -> None:
     """Add trees, furniture of yards and parks, sheds, bales and people."""
     sampler = site.sampler
-    # Where the camera looks down, the same number of things stands on much less ground.
+    # Where the camera looks down, the same number of things lies on much less ground.
     fewer = np.where(place.view.pitch < -PLACE.steep, PLACE.fewer, 1.0)
 
     def sample(number: int, nearest: float, farthest: ByKind) -> Frame:
@@ -239,5 +239,5 @@ def _finish(site: Site, place: Place) -> Scenes:
         light=np.concatenate(light, 1).astype(np.float32),
         lamp=np.concatenate(position, 1).astype(np.float32),
         haze=sampler.log_uniform(1, LIGHT.haze)[:, 0],
-        **sample_exposure(sampler, LIGHT.corners, night),
+        **sample_exposure(sampler, LIGHT.occlusion, night),
     )

@@ -36,7 +36,7 @@ class BearingConfig(NamedTuple):
     """Headings of things in view.
 
     Attributes:
-        facing: Probability of facing the camera, or looking away from it.
+        facing: Probability of facing the camera or its opposite.
         slight: Greatest angle to its view then, radians.
         wide: Greatest angle else.
     """
@@ -83,7 +83,7 @@ class Room:
 
     @property
     def view(self) -> Frame:
-        """Poses of the cameras on the floor."""
+        """Return the poses of the cameras on the floor."""
         return Frame(self.eye_x, 0.0, self.eye_z, cos_sin(self.yaw))
 
     def ahead(self, sampler: Sampler, number: int, placement: Placement) -> Frame:
@@ -138,7 +138,7 @@ class RoomConfig:
         table_things: Largest size of what lies on tables.
         screens: Share of tables with a screen.
         seats: Share of tables with a set of chairs at both sides; walls hide those beyond them.
-        contrast: Factor on the contrast of textures: where it is low, shading tells more.
+        contrast: Factor on the contrast of textures; low values leave more to shading.
         harsh: Whether light is uneven and contrasts are unusual in all rooms.
         desk_pitch: Pitch of a camera behind a table, upwards.
         desk_distance: From that camera to the middle of the table.

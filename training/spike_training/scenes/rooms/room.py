@@ -59,7 +59,7 @@ class CameraConfig:
     """Cameras in rooms. Lengths in metres, angles in radians.
 
     Attributes:
-        free: Least half width of what cameras stand in.
+        free: Least half width of the places of cameras.
         far_wall: From the far wall to the nearest camera that stands anywhere.
         walls: From the far wall to that, and from the rear wall to the last one, together.
         rear_wall: From the rear wall to the last camera of those in the rear half.
@@ -97,7 +97,7 @@ class LightConfig:
         lamp: Strength of the lamp's.
         lamp_drop: Of the lamp below the ceiling, metres.
         lamp_along: Its place over the room's half length.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
         haze: Depth at which half of the light is scattered, metres.
         rate: Mean firing rates that the exposure aims at, uniform over ratios.
     """
@@ -109,7 +109,7 @@ class LightConfig:
     lamp: Range = (0.0, 2.0)
     lamp_drop: float = 0.3
     lamp_along: Range = (-0.5, 1)
-    corners: float = 0.9
+    occlusion: float = 0.9
     haze: float = 1e6
     rate: Range = (0.03, 0.6)
 
@@ -120,8 +120,8 @@ class PeopleConfig(NamedTuple):
     Attributes:
         number: Of places for them.
         placement: Of these; the least distance is a setting of rooms.
-        chance: Probability that one is taken.
-        walking: Probability that somebody walks.
+        chance: Probability of each.
+        walking: Probability that a person walks.
         speed: m/s.
     """
 
@@ -291,6 +291,6 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
         haze=np.full(batch, LIGHT.haze, np.float32),
         blur=sampler(1)[:, 0],
         rate=sampler.log_uniform(1, LIGHT.rate)[:, 0],
-        phase=sampler.phases(),
-        **sample_ambience(sampler, LIGHT.corners, config.harsh),
+        seed=sampler.seeds(),
+        **sample_ambience(sampler, LIGHT.occlusion, config.harsh),
     )

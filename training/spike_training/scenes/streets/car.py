@@ -57,7 +57,7 @@ class CarConfig(NamedTuple):
         van_higher: Roof of a van over that of a car.
         van_cabin: Half length of a van's cabin over that of the van.
         shadow: Half sizes of the shadow over those of the car.
-        shadow_height: Of what throws it.
+        shadow_height: Height of a car, for its shadow.
     """
 
     half_width: Range = (0.78, 0.95)

@@ -30,7 +30,7 @@ class LorryConfig(NamedTuple):
         half_width: Of the box.
         tile: Metres that a tile of the box covers across.
         shadow: Half width of the shadow, and half length over that of the box.
-        shadow_height: Of what throws it.
+        shadow_height: Height that the shadow is of.
         cab: Half sizes of the cab.
         cab_height: Of its middle.
         cab_before: Of the box, to its middle.

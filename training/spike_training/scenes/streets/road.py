@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Streets and country roads as a vehicle sees them."""
+"""Streets and country roads, seen from vehicles."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class LightConfig(NamedTuple):
         lamp: Position of the lamp, which is never lit, metres.
         haze: Depth at which half of the light is scattered, metres, uniform over ratios.
         rate: Mean firing rates that the exposure aims at, uniform over ratios.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
     """
 
     steepness: Range = (0.4, 2.5)
@@ -102,7 +102,7 @@ class LightConfig(NamedTuple):
     lamp: tuple[float, float, float] = (0, 8, 10)
     haze: Range = (60, 4000)
     rate: Range = (0.03, 0.6)
-    corners: float = 0.6
+    occlusion: float = 0.6
 
 
 class PeopleConfig(NamedTuple):
@@ -153,7 +153,7 @@ class _Camera(NamedTuple):
 
 
 def road(sampler: Sampler) -> Scenes:
-    """Sample scenes."""
+    """Sample scenes: streets and country roads."""
     sampler(1)  # a column that scenes have always skipped
     materials, primitives = MaterialSampler(sampler), Primitives(sampler.batch)
     street = _sample_street(sampler)
@@ -242,6 +242,6 @@ def _finish(site: Site, camera: _Camera) -> Scenes:
         haze=sampler.log_uniform(1, LIGHT.haze)[:, 0],
         blur=sampler(1)[:, 0],
         rate=sampler.log_uniform(1, LIGHT.rate)[:, 0],
-        phase=sampler.phases(),
-        **sample_ambience(sampler, LIGHT.corners),
+        seed=sampler.seeds(),
+        **sample_ambience(sampler, LIGHT.occlusion),
     )
