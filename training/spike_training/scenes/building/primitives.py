@@ -117,6 +117,15 @@ class Frame:
         return c * cos - s * sin, s * cos + c * sin
 
 
+def corner_parts(
+    aside: Value, high: Value, along: Value, half: Triple, material: Array, kind: int = BOX
+) -> list[Part]:
+    """Return four parts alike at the corners of a rectangle of half sizes ``aside``, ``along``."""
+    return [
+        Part((x * aside, high, z * along), half, material, kind) for x in (-1, 1) for z in (-1, 1)
+    ]
+
+
 class Part(NamedTuple):
     """A primitive in the axes of a frame.
 

@@ -62,6 +62,10 @@ class Sampler:
         """Sample ``[B, number]`` uniformly between two limits."""
         return self(number, *limits)
 
+    def uniforms(self, number: int, *limits: tuple[Value, Value]) -> list[Array]:
+        """Sample ``[B, number]`` uniformly between each pair of limits."""
+        return [self.uniform(number, pair) for pair in limits]
+
     def log_uniform(self, number: int, limits: Range) -> Array:
         """Sample ``[B, number]`` uniformly over ratios."""
         return log_uniform(*limits, self(number))

@@ -174,10 +174,7 @@ def add_kitchen(site: Site, room: Room, config: RoomConfig) -> None:
     """Add a kitchen at the far wall or a side wall of some rooms."""
     sampler, sample = site.sampler, site.materials.sample
     mask = sampler.chance(1, config.kitchens)
-    half_w, deep, top = (
-        sampler.uniform(1, limits)
-        for limits in (config.worktop, WORKTOP.half_depth, WORKTOP.height)
-    )
+    half_w, deep, top = sampler.uniforms(1, config.worktop, WORKTOP.half_depth, WORKTOP.height)
     frame = _at_wall(site, room, config, half_w, deep)
     front = Material(config.fronts, FRONT_TILE, fit=True, contrast=config.fronts_contrast)
     fronts, plate, panel, steel, hob = (
@@ -188,7 +185,7 @@ def add_kitchen(site: Site, room: Room, config: RoomConfig) -> None:
         sample(HOB, 1),
     )
     kitchen = _Kitchen(frame, mask, half_w, deep, top, fronts, plate)
-    upper, gap = sampler.uniform(1, ABOVE.half_height), sampler.uniform(1, ABOVE.gap)
+    upper, gap = sampler.uniforms(1, ABOVE.half_height, ABOVE.gap)
     upper = np.minimum(upper, (room.height - top - gap) / 2)
     hangs = mask & sampler.chance(1, config.cupboards)
     cools = mask & sampler.chance(1, FRIDGE.chance)
@@ -277,8 +274,7 @@ def _add_things(
 def _add_notes(site: Site, kitchen: _Kitchen, mask: Array, number: int) -> None:
     """Add notes to the wall."""
     sampler = site.sampler
-    high = sampler.uniform(number, NOTES.half_height)
-    broad = sampler.uniform(number, NOTES.half_width)
+    high, broad = sampler.uniforms(number, NOTES.half_height, NOTES.half_width)
     thick = sampler(number) ** 2 * NOTES.thickness + NOTES.thinnest
     raised = kitchen.top + NOTES.lift + high + sampler.uniform(number, NOTES.raised)
     aside = sampler.uniform(number, ALL) * kitchen.half_w

@@ -89,7 +89,7 @@ def add_shelf(site: Site, room: Room) -> None:
     """Add a shelf at the far wall or a side wall of most rooms."""
     sampler, add = site.sampler, site.primitives.add
     mask = sampler.chance(1, SHELF.chance)
-    half_w, tall = sampler.uniform(1, SHELF.half_width), sampler.uniform(1, SHELF.height)
+    half_w, tall = sampler.uniforms(1, SHELF.half_width, SHELF.height)
     deep = sampler.uniform(1, SHELF.depth)
     frame = _at_wall(site, room, half_w, deep)
     board = site.materials.sample(BOARD, 1)

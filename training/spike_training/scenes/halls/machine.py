@@ -107,9 +107,8 @@ def add_machines(site: Site, hall: Hall) -> None:
     frame = Frame(at.x, 0.0, at.z, heading)
     chosen = sampler.chance(number, hall.by_kind(MACHINE.chance))
     mask = chosen & hall.view.clear_of(frame, MACHINE.clear)
-    half_w, tall, half_d = (
-        sampler.uniform(number, limits)
-        for limits in (MACHINE.half_width, MACHINE.half_height, MACHINE.half_depth)
+    half_w, tall, half_d = sampler.uniforms(
+        number, MACHINE.half_width, MACHINE.half_height, MACHINE.half_depth
     )
     body, dark, panel = (site.materials.sample(kind, number) for kind in (BODY, DARK, PANEL))
     reach = MACHINE.shadow * half_w
@@ -121,7 +120,7 @@ def add_machines(site: Site, hall: Hall) -> None:
         *_attachments(site, (half_w, tall, half_d), dark, panel),
     ]
     site.primitives.add_parts(frame, mask, parts)
-    tank, high = sampler.uniform(number, TANK.half), sampler.uniform(number, TANK.half_height)
+    tank, high = sampler.uniforms(number, TANK.half, TANK.half_height)
     drum = Part((half_w + TANK.beside * tank, high, 0.0), (tank, high, tank), dark, CYLINDER)
     site.primitives.add_parts(frame, mask & sampler.chance(number, TANK.chance), [drum])
 

@@ -95,10 +95,10 @@ def add_seating(site: Site, hall: Hall) -> None:
     chosen = sampler.chance(number, hall.by_kind(SOFA.chance))
     mask = chosen & hall.view.clear_of(frame, SOFA.clear)
     armchair = sampler.chance(number, SOFA.armchairs)
-    narrow, wide = sampler.uniform(number, SOFA.armchair), sampler.uniform(number, SOFA.sofa)
+    narrow, wide = sampler.uniforms(number, SOFA.armchair, SOFA.sofa)
     half = np.where(armchair, narrow, wide)
     cover = site.materials.sample(COVER, number)
-    deep, seat = sampler.uniform(number, SOFA.half_depth), sampler.uniform(number, SOFA.half_seat)
+    deep, seat = sampler.uniforms(number, SOFA.half_depth, SOFA.half_seat)
     site.ground.shadow(frame.x, frame.z, (half, half), SOFA.shadow_height, mask)
     arm_w, arm_h = SOFA.arm
     back = (half, SOFA.half_back, SOFA.back_depth)

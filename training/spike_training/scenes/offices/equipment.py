@@ -213,8 +213,7 @@ def _add_monitor(
     site: Site, desks: Desks, side: int, mask: Array, double: Array, dark: Array
 ) -> None:
     sampler, config, top = site.sampler, MONITOR, desks.top
-    wide = sampler.uniform(DESKS, config.half_width)
-    tall = sampler.uniform(DESKS, config.half_height)
+    wide, tall = sampler.uniforms(DESKS, config.half_width, config.half_height)
     lift = sampler.uniform(DESKS, config.lift)
     single = sampler.symmetric(DESKS, config.aside) * desks.half_w
     aside = np.where(double, side * config.pair_aside * desks.half_w, single)

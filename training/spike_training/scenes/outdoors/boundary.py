@@ -196,8 +196,7 @@ def add_boundaries(site: Site, place: Place) -> None:
         share = by_kind(place.yard, place.field, boundary.share)
         chosen = (what >= start) & (what < start + share)
         start = start + share
-        tall = sampler.uniform(number, boundary.height)
-        deep = sampler.uniform(number, boundary.half_depth)
+        tall, deep = sampler.uniforms(number, boundary.height, boundary.half_depth)
         storey = sampler.uniform(number, LAYOUT.storey)
         size = LAYOUT.storeys * storey if boundary.house else sampler.uniform(number, LAYOUT.tile)
         material = site.materials.sample(boundary.material, number, size)

@@ -225,7 +225,7 @@ def _finish(site: Site, place: Place) -> Scenes:
     lamp = view.ahead(sampler, 1, LIGHT.lamp_nearest, LIGHT.lamp_farthest)
     shell = [site.ground.surface, sky, sky, sky, sky]
     sunny = sampler.uniform(1, LIGHT.sun) * sampler.chance(1, LIGHT.sunny) * ~night
-    dark, clear = sampler.uniform(1, LIGHT.sky_by_night), sampler.uniform(1, LIGHT.sky)
+    dark, clear = sampler.uniforms(1, LIGHT.sky_by_night, LIGHT.sky)
     lit = np.where(night, sampler.uniform(1, LIGHT.lamp), 0)
     light = [sunny, np.where(night, dark, clear), lit]
     position = [lamp.x, sampler.uniform(1, LIGHT.lamp_height), lamp.z]

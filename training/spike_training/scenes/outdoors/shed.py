@@ -93,9 +93,8 @@ def add_sheds(site: Site, place: Place, frame: Frame) -> None:
     sampler, number, sample, config = site.sampler, SHEDS.number, site.materials.sample, SHEDS
     clear = place.view.clear_of(frame, config.clear)
     mask = clear & sampler.chance(number, place.by_kind(config.chance))
-    half_w, tall, half_d = (
-        sampler.uniform(number, limits)
-        for limits in (config.half_width, config.half_height, config.half_depth)
+    half_w, tall, half_d = sampler.uniforms(
+        number, config.half_width, config.half_height, config.half_depth
     )
     body, roof, door, glass = (sample(kind, number) for kind in (BODY, ROOF, DOOR, GLASS))
     reach = (config.shadow * half_w, config.shadow * half_d)

@@ -191,14 +191,14 @@ def rooms(sampler: Sampler, config: RoomConfig) -> Scenes:
 def _sample_room(sampler: Sampler, config: RoomConfig) -> Room:
     corridor, desk = sampler.chance(1, config.corridors), sampler.chance(1, config.desks)
     desk &= ~corridor
-    narrow, wide = sampler.uniform(1, SHELL.corridor_half_x), sampler.uniform(1, SHELL.half_x)
+    narrow, wide = sampler.uniforms(1, SHELL.corridor_half_x, SHELL.half_x)
     half_x = np.where(corridor, narrow, wide)
-    long, short = sampler.uniform(1, SHELL.corridor_half_z), sampler.uniform(1, SHELL.half_z)
+    long, short = sampler.uniforms(1, SHELL.corridor_half_z, SHELL.half_z)
     half_z = np.where(corridor, long, short)
     height = sampler.uniform(1, SHELL.height)
     focal = sampler.log_uniform(1, config.focal)
 
-    behind, standing = sampler.uniform(1, config.desk_eye), sampler.uniform(1, config.eye)
+    behind, standing = sampler.uniforms(1, config.desk_eye, config.eye)
     eye_y = np.where(desk, behind, standing)
     eye_x = sampler.uniform(1, ALL) * np.maximum(half_x - config.margin, CAMERA.free)
     share = sampler(1) ** 2
@@ -208,7 +208,7 @@ def _sample_room(sampler: Sampler, config: RoomConfig) -> Room:
         eye_z = -half_z + CAMERA.rear_wall + share * half_z
     yaw = sampler.symmetric(1, CAMERA.yaw) * np.where(corridor, CAMERA.corridor_yaw, 1.0)
     yaw = yaw - CAMERA.inwards * eye_x / half_x
-    behind, standing = sampler.uniform(1, config.desk_pitch), sampler.uniform(1, config.pitch)
+    behind, standing = sampler.uniforms(1, config.desk_pitch, config.pitch)
     pitch = np.maximum(np.where(desk, behind, standing), -config.steepest * eye_y)
     return Room(half_x, half_z, height, corridor, desk, focal, eye_x, eye_y, eye_z, yaw, pitch)
 
@@ -270,7 +270,7 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
     turning = sampler.uniform(3, ALL) ** 3 * np.array(CAMERA.turning, np.float32)
     low = np.concatenate([-half_x, 0 * height, -half_z], 1)
     high = np.concatenate([half_x, height, half_z], 1)
-    light = [sampler.uniform(1, limits) for limits in (LIGHT.sun, LIGHT.sky, LIGHT.lamp)]
+    light = sampler.uniforms(1, LIGHT.sun, LIGHT.sky, LIGHT.lamp)
     lamp_x = sampler.uniform(1, ALL) * half_x
     lamp_z = sampler.uniform(1, LIGHT.lamp_along) * half_z
     lamp = [lamp_x, height - LIGHT.lamp_drop, lamp_z]

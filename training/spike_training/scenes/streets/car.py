@@ -184,9 +184,8 @@ def _place(site: Site, street: Street) -> Frame:
 
 def _sample_sizes(site: Site) -> _Car:
     sampler, number = site.sampler, TRAFFIC.parked + TRAFFIC.moving
-    half_w, half_l, lift, belt, roof = (
-        sampler.uniform(number, limits)
-        for limits in (CAR.half_width, CAR.half_length, CAR.lift, CAR.belt, CAR.roof)
+    half_w, half_l, lift, belt, roof = sampler.uniforms(
+        number, CAR.half_width, CAR.half_length, CAR.lift, CAR.belt, CAR.roof
     )
     cabin_l = half_l * sampler.uniform(number, CAR.cabin)
     cabin_z = sampler.uniform(number, CAR.cabin_along)

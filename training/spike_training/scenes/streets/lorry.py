@@ -82,10 +82,7 @@ def add_lorries(site: Site, street: Street) -> None:
     mask = sampler.chance(number, config.chance)
     speed = sampler.uniform(number, config.speed)
     velocity = (frame.heading[1] * speed, frame.heading[0] * speed)
-    half_l, tall = (
-        sampler.uniform(number, config.half_length),
-        sampler.uniform(number, config.height),
-    )
+    half_l, tall = sampler.uniforms(number, config.half_length, config.height)
     box = sample(BOX_SIDE, number, (sampler.uniform(number, config.tile), tall - config.floor))
     reach = (config.shadow[0], half_l * config.shadow[1])
     site.ground.shadow(x, z, reach, config.shadow_height, mask, velocity)

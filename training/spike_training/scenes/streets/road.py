@@ -174,7 +174,7 @@ def road(sampler: Sampler) -> Scenes:
 
 def _sample_street(sampler: Sampler) -> Street:
     country = sampler.chance(1, STREET.country)
-    narrow, wide = sampler.uniform(1, STREET.country_edge), sampler.uniform(1, STREET.edge)
+    narrow, wide = sampler.uniforms(1, STREET.country_edge, STREET.edge)
     kerb = np.where(country, STREET.country_kerb, sampler.uniform(1, STREET.kerb))
     return Street(
         country=country,
