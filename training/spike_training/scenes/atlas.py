@@ -5,16 +5,14 @@
 Tiles hold tones from 0 to 1, which a material maps to two colours. They are made once per process
 from fixed seeds with elementary arithmetic, so that every machine has the same ones.
 
-Each class is a recipe of tiles: calling it with a random number generator makes one. Lengths are
-texels, tones and shares 0 to 1; pairs are limits of a uniform distribution, those of whole numbers
-without the upper one.
+Each recipe is a class with its settings. Lengths are texels, tones and shares 0 to 1; pairs are
+limits of a uniform distribution, those of whole numbers without the upper one.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +65,14 @@ def _integer(rng: Generator, limits: tuple[int, int]) -> int:
     return int(rng.integers(*limits))
 
 
+class Recipe(Protocol):
+    """Recipe of a kind of tile."""
+
+    def make(self, rng: Generator, /) -> Tile:
+        """Make a tile."""
+        ...
+
+
 class Noise(NamedTuple):
     """Noise of several scales, stretched to 0..1.
 
@@ -80,7 +86,7 @@ class Noise(NamedTuple):
     octaves: int = 5
     keep: float = 0.6
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         total, weight = _canvas(0), np.float32(1)
         for octave in range(self.octaves):
@@ -94,7 +100,7 @@ SMUDGE = Noise(4)
 
 
 def _smudge(rng: Generator, tile: Tile, strength: float) -> Tile:
-    return _clip(tile + strength * (SMUDGE(rng) - 0.5))
+    return _clip(tile + strength * (SMUDGE.make(rng) - 0.5))
 
 
 class FaintNoise(NamedTuple):
@@ -108,9 +114,9 @@ class FaintNoise(NamedTuple):
     noise: Noise
     contrast: float
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
-        return (0.5 + self.contrast * (self.noise(rng) - 0.5)).astype(np.float32)
+        return (0.5 + self.contrast * (self.noise.make(rng) - 0.5)).astype(np.float32)
 
 
 class Leaves(NamedTuple):
@@ -126,9 +132,9 @@ class Leaves(NamedTuple):
     contrast: float = 1.6
     offset: float = 0.4
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
-        return _clip(self.contrast * self.noise(rng) - self.offset)
+        return _clip(self.contrast * self.noise.make(rng) - self.offset)
 
 
 class Wood(NamedTuple):
@@ -146,7 +152,7 @@ class Wood(NamedTuple):
     bend: int = 3
     weights: tuple[float, float, float] = (0.35, 0.7, 0.4)
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         bend, grain, fine = (_lattice(rng, *cells) for cells in self.cells)
         rings = np.abs(((bend * self.bend + _GRID[None, :] * self.rings) % 1) * 2 - 1)
@@ -172,11 +178,11 @@ class Planks(NamedTuple):
     tone: float = 0.1
     spread: float = 0.5
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         tile, height = _canvas(0), SIZE // self.boards
         for board in range(self.boards):
-            wood = WOOD(rng) * self.contrast
+            wood = WOOD.make(rng) * self.contrast
             cut = int(rng.integers(SIZE))
             left, right = rng.random(2).astype(np.float32) * self.spread
             rows = slice(height * board, height * (board + 1) - 1)
@@ -208,11 +214,11 @@ class Bricks(NamedTuple):
     roughness: float = 0.15
     darker: float = 0.07
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         tile = _canvas(1.0)
         height, width = SIZE // self.rows, SIZE // self.columns
-        rough = self.roughness * self.rough(rng)
+        rough = self.roughness * self.rough.make(rng)
         for row in range(self.rows):
             for column in range(self.columns):
                 left = column * width + (width // 2 if row % 2 else 0)
@@ -243,7 +249,7 @@ class Tiles(NamedTuple):
     joint_tone: float = 0.05
     smudge: float = 0.12
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         number, size = self.number, SIZE // self.number
         tones = self.tone + self.spread * (rng.random((number, number)) - 0.5)
@@ -266,7 +272,7 @@ class Stripes(NamedTuple):
     number: int
     smudge: float = 0.1
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         tones = np.repeat(rng.random(self.number), SIZE // self.number)
         return _smudge(rng, np.tile(tones, (SIZE, 1)).astype(np.float32), self.smudge)
@@ -283,7 +289,7 @@ class Weave(NamedTuple):
     threads: int = 64
     smudge: float = 0.2
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         width = SIZE // self.threads
         warp = np.repeat(rng.random(self.threads).astype(np.float32), width)[None, :]
@@ -318,7 +324,7 @@ class Books(NamedTuple):
     band: tuple[int, int] = (10, 8)
     band_height: int = 5
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         tile, row, (lowest, below) = _canvas(self.gap), SIZE // self.shelves, self.band
         for shelf in range(self.shelves):
@@ -360,7 +366,7 @@ class Goods(NamedTuple):
     missing: float = 0.15
     space: int = 2
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         tile, row = _canvas(self.gap), SIZE // self.shelves
         for shelf in range(self.shelves):
@@ -398,7 +404,7 @@ class Text(NamedTuple):
     longest: int = 5
     density: float = 0.55
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         tile, line, (edge, side) = _canvas(1.0), self.line, self.margins
         tall = max(line // 2, 1)
@@ -440,7 +446,7 @@ class Poster(NamedTuple):
     border: int = 5
     border_tone: float = 0.95
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         slope = rng.random(2).astype(np.float32)
         tile = (slope[0] * _GRID[:, None] + slope[1] * _GRID[None, :]) / 2
@@ -456,7 +462,7 @@ class Poster(NamedTuple):
         if rng.random() < self.caption:
             left, low = (_integer(rng, (0, end)) for end in self.caption_at)
             (tall, wide), (edge, side) = self.caption_size, self.text.margins
-            words = self.text(rng)[edge : edge + tall, side : side + wide]
+            words = self.text.make(rng)[edge : edge + tall, side : side + wide]
             tile[low : low + tall, left : left + wide] = words
         border = self.border
         tile[:border] = tile[-border:] = self.border_tone
@@ -504,13 +510,13 @@ class Facade(NamedTuple):
     mullion: float = 0.9
     blind: float = 0.7
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
-        tile = self.wall[0] + self.wall[1] * (SMUDGE(rng) - 0.5)
+        tile = self.wall[0] + self.wall[1] * (SMUDGE.make(rng) - 0.5)
         height, width = SIZE // self.storeys, SIZE // self.columns
         if rng.random() < self.brick_share:
             plaster, joint = self.brick_mix
-            tile = plaster * tile + joint * (1 - self.bricks(rng))
+            tile = plaster * tile + joint * (1 - self.bricks.make(rng))
         share_u = self.width[0] + self.width[1] * rng.random()
         share_v = self.height[0] + self.height[1] * rng.random()
         tall, wide = int(height * share_v), int(width * share_u)
@@ -559,7 +565,7 @@ class Keys(NamedTuple):
     mark_at: tuple[int, int] = (4, 9)
     tones: tuple[float, float, float] = (0.1, 0.45, 0.9)
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         gap_tone, key_tone, mark_tone = self.tones
         tile, end = _canvas(gap_tone), SIZE - self.gap
@@ -606,13 +612,13 @@ class Screen(NamedTuple):
     frame: tuple[int, int] = (8, 6)
     frame_tone: float = 0.02
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
-        tile = self.level[0] + self.level[1] * self.picture(rng)
+        tile = self.level[0] + self.level[1] * self.picture.make(rng)
         for _ in range(_integer(rng, self.windows)):
             left, low = rng.integers(*self.at, 2).tolist()
             wide, tall = rng.integers(*self.size, 2).tolist()
-            page = Text(_integer(rng, self.line))(rng)[:tall, :wide]
+            page = Text(_integer(rng, self.line)).make(rng)[:tall, :wide]
             page = page if rng.random() < self.light else 1 - self.dark * page
             tile[low : low + tall, left : left + wide] = page
             tile[low + tall - self.bar : low + tall, left : left + wide] = self.bar_tone
@@ -651,9 +657,9 @@ class Doors(NamedTuple):
     handle: tuple[int, int, int] = (8, 14, 10)
     handle_tone: float = 0.98
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
-        tile = self.wood[0] + self.wood[1] * (WOOD(rng) - 0.5)
+        tile = self.wood[0] + self.wood[1] * (WOOD.make(rng) - 0.5)
         height, width = SIZE // self.rows, SIZE // self.columns
         inset = _integer(rng, self.inset)
         for v in range(0, self.rows * height, height):
@@ -686,7 +692,7 @@ class Folds(NamedTuple):
     cells: tuple[tuple[int, int], ...] = ((2, 24), (4, 60))
     fine: float = 0.3
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         folds, fine = (_lattice(rng, *cells) for cells in self.cells)
         return _stretch((folds + self.fine * fine).astype(np.float32))
@@ -701,7 +707,7 @@ class Mosaic(NamedTuple):
 
     number: int = 16
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         size = SIZE // self.number
         tones = rng.random((self.number, self.number))
@@ -719,7 +725,7 @@ class Ribs(NamedTuple):
     number: int = 16
     smudge: float = 0.1
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         wave = np.abs(((_GRID * self.number) % 1) * 2 - 1)
         return _smudge(rng, np.tile(wave, (SIZE, 1)).astype(np.float32), self.smudge)
@@ -754,7 +760,7 @@ class Sign(NamedTuple):
     width: tuple[int, int] = (20, 60)
     bar_tone: float = 0.05
 
-    def __call__(self, rng: Generator) -> Tile:
+    def make(self, rng: Generator) -> Tile:
         """Make a tile."""
         v, u = np.meshgrid(_GRID - 0.5, _GRID - 0.5, indexing='ij')
         outside = np.maximum(np.abs(u), np.abs(v)) > self.border
@@ -770,13 +776,23 @@ class Sign(NamedTuple):
         return tile.astype(np.float32)
 
 
-def _dash(_: Generator) -> Tile:
-    tile = _canvas(0.0)
-    tile[: SIZE // 2] = 1.0
-    return tile
+class Dash(NamedTuple):
+    """White below, black above.
+
+    Attributes:
+        white: Share of the tile.
+    """
+
+    white: float = 0.5
+
+    def make(self, _: Generator) -> Tile:
+        """Make a tile."""
+        tile = _canvas(0.0)
+        tile[: int(SIZE * self.white)] = 1.0
+        return tile
 
 
-_RECIPES: dict[str, tuple[Callable[[Generator], Tile], int]] = {
+_RECIPES: dict[str, tuple[Recipe, int]] = {
     'plain': (FaintNoise(Noise(2, 4), 0.12), 2),
     'plaster': (FaintNoise(Noise(4, 6, 0.75), 0.5), 3),
     'clouds': (Noise(3, 6), 2),
@@ -807,7 +823,7 @@ _RECIPES: dict[str, tuple[Callable[[Generator], Tile], int]] = {
     'mosaic': (Mosaic(), 1),
     'ribs': (Ribs(), 1),
     'sign': (Sign(), 3),
-    'dash': (_dash, 1),
+    'dash': (Dash(), 1),
 }
 """Recipe of each kind of tile, and number of variants."""
 
@@ -829,8 +845,8 @@ def pyramids() -> list[npt.NDArray[np.uint8]]:
     """Return all tiles at every level, each ``[tiles, size, size]``, 0 to 255."""
     level = np.stack(
         [
-            make(np.random.default_rng([variant, *name.encode()])).astype(np.float32)
-            for name, (make, number) in _RECIPES.items()
+            recipe.make(np.random.default_rng([variant, *name.encode()])).astype(np.float32)
+            for name, (recipe, number) in _RECIPES.items()
             for variant in range(number)
         ]
     )

@@ -170,6 +170,23 @@ class Site:
     materials: MaterialSampler
     ground: Ground
 
+    @classmethod
+    def create(
+        cls, materials: MaterialSampler, floor: Array, steepness: Range, shadow: Range
+    ) -> Site:
+        """Return scenes of nothing but ground.
+
+        Args:
+            materials: Samples materials.
+            floor: Material of the ground, ``[B, 1, len(MATERIAL)]``.
+            steepness: Of the light, see :func:`sample_direction`.
+            shadow: Share of the light that is left in shadows.
+        """
+        sampler = materials.sampler
+        sun = sample_direction(sampler, steepness)
+        share = sampler.uniform(1, shadow)
+        return cls(sampler, materials, Ground(Primitives(sampler.batch), floor, sun, share))
+
     @property
     def primitives(self) -> Primitives:
         """All primitives so far."""

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_training.scenes.building.sampler import Value
+from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.sampler import Sampler, Value
 from spike_training.scenes.building.viewpoint import Viewpoint
 from spike_training.scenes.scene import Array
 
@@ -25,6 +26,24 @@ class ByKind(NamedTuple):
     lobby: float = 0.0
     corridor: float = 0.0
     stairwell: float = 0.0
+
+
+class FloorThings(NamedTuple):
+    """Things of a kind on the floor.
+
+    Attributes:
+        number: Of places for them.
+        nearest: Least distance from the camera, metres.
+        clear: Distance from the camera that they keep, metres.
+        chance: Probability of each.
+        farthest: Greatest distance from the camera, metres.
+    """
+
+    number: int
+    nearest: float
+    clear: float
+    chance: ByKind
+    farthest: float | ByKind = ByKind(16, 12, 14, 4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +78,17 @@ class Hall:
     def by_kind(self, values: ByKind) -> Array:
         """Return the number of each hall's kind, ``[B, 1]``."""
         return by_kind((self.warehouse, self.lobby, self.corridor), values)
+
+    def sample_poses(self, sampler: Sampler, things: FloorThings) -> Frame:
+        """Sample poses of things on the floor within view, ``[B, number]``."""
+        far = things.farthest
+        reach = self.by_kind(far) if isinstance(far, ByKind) else far
+        return self.view.ahead(sampler, things.number, things.nearest, reach, limits=self.limits)
+
+    def sample_mask(self, sampler: Sampler, things: FloorThings, frame: Frame) -> Array:
+        """Sample the mask of things that exist, clear of the camera, ``[B, number]``."""
+        chosen = sampler.chance(things.number, self.by_kind(things.chance))
+        return chosen & self.view.clear_of(frame, things.clear)
 
 
 def by_kind(masks: tuple[Array, Array, Array], values: ByKind) -> Array:

@@ -10,16 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from spike_training.scenes.building.cameras import camera_axes, visible
-from spike_training.scenes.building.light import Ground, Site, sample_ambience, sample_direction
+from spike_training.scenes.building.light import Site, sample_ambience
 from spike_training.scenes.building.materials import (
     Colour,
     Grey,
     Material,
     MaterialSampler,
-    choose,
 )
-from spike_training.scenes.building.primitives import Primitives
 from spike_training.scenes.building.sampler import ALL, Range, Sampler
+from spike_training.scenes.building.shell import closed_shell, sample_walls
 from spike_training.scenes.furniture.chair import add_chairs, add_dining_chairs
 from spike_training.scenes.furniture.clutter import add_clutter
 from spike_training.scenes.furniture.kitchen import add_kitchen
@@ -177,14 +176,13 @@ def rooms(sampler: Sampler, config: RoomConfig) -> Scenes:
         config: Furniture of the rooms, and places of cameras.
     """
     sampler(1)  # a column that scenes have always skipped
-    materials, primitives = MaterialSampler(sampler, config.contrast), Primitives(sampler.batch)
+    materials = MaterialSampler(sampler, config.contrast)
     room = _sample_room(sampler, config)
     floor = materials.sample(FLOOR, 1)
-    sun = sample_direction(sampler, LIGHT.steepness)
-    ground = Ground(primitives, floor, sun, sampler.uniform(1, LIGHT.shadow))
-    site = Site(sampler, materials, ground)
+    site = Site.create(materials, floor, LIGHT.steepness, LIGHT.shadow)
     _furnish(site, room, config)
-    shell = [floor, _sample_walls(site), materials.sample(CEILING, 1), materials.sample(SKY, 1)]
+    walls = sample_walls(site, WALL, WALLS_ALIKE, materials.sample_colour(2, WALL_COLOUR))
+    shell = [floor, walls, materials.sample(CEILING, 1), materials.sample(SKY, 1)]
     return _finish(site, room, config, np.concatenate(shell, 1))
 
 
@@ -249,15 +247,6 @@ def _add_people(site: Site, room: Room, config: RoomConfig) -> None:
     add_people(site, frame, sampler.chance(number, PEOPLE.chance), speed)
 
 
-def _sample_walls(site: Site) -> Array:
-    """Sample side and end walls, mostly bright and often alike."""
-    colour = site.materials.sample_colour(2, WALL_COLOUR)
-    walls = site.materials.sample(WALL, 2, bright=colour)
-    alike = site.sampler.chance(1, WALLS_ALIKE)
-    walls[:, 1:] = choose(alike, walls[:, :1], walls[:, 1:])
-    return walls
-
-
 def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
     """Sample motion, light and exposure, and leave out what cameras do not see."""
     sampler, batch = site.sampler, site.sampler.batch
@@ -268,8 +257,7 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
     axes = camera_axes(room.pitch[:, 0], room.yaw[:, 0], roll[:, 0])
     direction = [sampler.symmetric(1, limit) for limit in (1, CAMERA.rising, 1)]
     turning = sampler.uniform(3, ALL) ** 3 * np.array(CAMERA.turning, np.float32)
-    low = np.concatenate([-half_x, 0 * height, -half_z], 1)
-    high = np.concatenate([half_x, height, half_z], 1)
+
     light = sampler.uniforms(1, LIGHT.sun, LIGHT.sky, LIGHT.lamp)
     lamp_x = sampler.uniform(1, ALL) * half_x
     lamp_z = sampler.uniform(1, LIGHT.lamp_along) * half_z
@@ -278,7 +266,7 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
     return Scenes(
         **solids,
         shell_material=shell,
-        shell=np.stack([low, high], 1).astype(np.float32),
+        shell=closed_shell(half_x, half_z, height),
         open=np.zeros(batch, np.float32),
         focal=room.focal[:, 0],
         eye=eye,

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from spike_training.scenes.building.cameras import camera_axes, visible
-from spike_training.scenes.building.light import Ground, Site, sample_ambience, sample_direction
+from spike_training.scenes.building.light import Ground, Site, sample_ambience
 from spike_training.scenes.building.materials import Grey, Material, MaterialSampler
-from spike_training.scenes.building.primitives import Frame, Primitives
+from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import ALL, Range, Sampler
-from spike_training.scenes.building.sky import SkyConfig, open_shell, sample_sky
+from spike_training.scenes.building.shell import SkyConfig, open_shell, sample_sky
 from spike_training.scenes.scene import Array, Scenes
 from spike_training.scenes.streets.building import add_buildings
 from spike_training.scenes.streets.car import add_cars
@@ -155,13 +155,11 @@ class _Camera(NamedTuple):
 def road(sampler: Sampler) -> Scenes:
     """Sample scenes: streets and country roads."""
     sampler(1)  # a column that scenes have always skipped
-    materials, primitives = MaterialSampler(sampler), Primitives(sampler.batch)
+    materials = MaterialSampler(sampler)
     street = _sample_street(sampler)
     camera = _sample_camera(sampler, street)
     asphalt = materials.sample(ASPHALT, 1)
-    sun = sample_direction(sampler, LIGHT.steepness)
-    ground = Ground(primitives, asphalt, sun, sampler.uniform(1, LIGHT.shadow))
-    site = Site(sampler, materials, ground)
+    site = Site.create(materials, asphalt, LIGHT.steepness, LIGHT.shadow)
     verges = add_surfaces(site, street)
     add_buildings(site, street)
     add_cars(site, street)
