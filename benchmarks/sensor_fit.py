@@ -101,14 +101,18 @@ def measure_recording(
     print(f'{name}: fitting', flush=True)
     fitted = sensor_fit.fit(spikes[FIT], windows, start, lambda line: print('  ' + line))
     judged = spikes[JUDGE]
-    scene = sensor_fit.scene_of(judged, windows)
-    real = sensor_fit.signature_of(judged, scene)
-    before = sensor_fit.signature_of(spikes[FIT], sensor_fit.scene_of(spikes[FIT], windows))
+    scene = sensor_fit.estimate_scene(judged, windows)
+    real = sensor_fit.compute_signature(judged, scene)
+    before = sensor_fit.compute_signature(
+        spikes[FIT], sensor_fit.estimate_scene(spikes[FIT], windows)
+    )
     simulated, apart = {}, {'real_fitted_planes': sensor_fit.distances(before, real)}
     reset = Sensor('reset')
     for label, sensor in (('ideal', IDEAL), ('ideal_reset', reset), ('fitted', fitted)):
         signatures = [
-            sensor_fit.signature_of(sensor_fit.resimulate(scene, len(judged), sensor, seed), scene)
+            sensor_fit.compute_signature(
+                sensor_fit.resimulate(scene, len(judged), sensor, seed), scene
+            )
             for seed in SEEDS
         ]
         found = [sensor_fit.distances(signature, real) for signature in signatures]
@@ -216,9 +220,9 @@ def measure_maps(
             label,
             edges,
             log,
-            sensor_fit.shares(of_real, edges),
-            sensor_fit.shares(of_drawn, edges),
-            sensor_fit.shares(of_ideal, edges),
+            sensor_fit.histogram(of_real, edges),
+            sensor_fit.histogram(of_drawn, edges),
+            sensor_fit.histogram(of_ideal, edges),
         )
         for kind, label, edges, log, of_real, of_drawn, of_ideal in (
             (
@@ -232,7 +236,7 @@ def measure_maps(
         )
     ]
     apart = {
-        label: {row[0]: sensor_fit.distance(row[4], row[column]) for row in histograms}
+        label: {row[0]: sensor_fit.total_variation(row[4], row[column]) for row in histograms}
         for label, column in (('ideal', 6), ('fitted', 5))
     }
     panels = [

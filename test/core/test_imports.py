@@ -141,7 +141,7 @@ def test_every_module_keeps_to_the_import_rules(path):
         ),
         ('training/spike_training/runs/build.py', 'from spike_training.methods import bicross'),
         ('training/spike_training/reports/run_page/curves.py', 'import spike_training.methods'),
-        ('training/spike_training/scenes/world.py', 'import spike_training.engine.stage'),
+        ('training/spike_training/scenes/generator.py', 'import spike_training.engine.stage'),
         ('training/spike_training/sensor/fit.py', 'import spike_training.methods.bicross.losses'),
         ('training/spike_training/methods/bicross/losses.py', 'import spike_training.runs.build'),
         (

@@ -21,7 +21,7 @@ from spike_training.errors import DataSetError  # noqa: E402
 from spike_training.reports.contact_sheet import contact_sheet, firing_rates  # noqa: E402
 from spike_training.reports.data_set import measure_samples  # noqa: E402
 from spike_training.sampling.clip_source import ClipSource  # noqa: E402
-from spike_training.sampling.sample import joined  # noqa: E402
+from spike_training.sampling.sample import collate  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -61,7 +61,7 @@ def test_sky_counts():
 
 def test_the_sheet_shows_image_rate_and_depth_side_by_side():
     _, shown = measure_samples(source(), 2)
-    grid = contact_sheet(joined(shown))
+    grid = contact_sheet(collate(shown))
     assert grid.shape[1] > 3 * WIDTH
     wide = contact_sheet(shown[0])
     assert wide.shape[0] < grid.shape[0]

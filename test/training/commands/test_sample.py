@@ -17,8 +17,8 @@ from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.sample import sample
 from spike_training.errors import ConfigError, DataSetError
+from spike_training.scenes.generator import SceneGenerator
 from spike_training.scenes.render import render
-from spike_training.scenes.world import World
 from spike_training.simulation.archive import MARGIN, sharpest_pair, write_archive
 from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
 
@@ -168,7 +168,7 @@ def test_the_street_is_what_the_command_makes(one_thread, tmp_path):
 
 
 def test_depth_and_light_of_a_stream_are_those_of_its_plane(one_thread):
-    scene = World(0, 'road', 'test').sample(0)
+    scene = SceneGenerator(0, 'road', 'test').sample(0)
     stream = scene_stream(scene, 50, 80, 60, 2000.0)
     assert stream['packed'].shape == (60, 50, 10)
     focal = float(scene.focal[0]) * 80
@@ -192,7 +192,7 @@ def test_depth_and_light_of_a_stream_are_those_of_its_plane(one_thread):
 
 
 def test_nothing_moves_half_a_pixel_between_rendered_images(one_thread, monkeypatch):
-    scene = World(0, 'road', 'test').sample(0)
+    scene = SceneGenerator(0, 'road', 'test').sample(0)
     seen = []
 
     def watched(scenes, *size):

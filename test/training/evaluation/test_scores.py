@@ -31,7 +31,7 @@ from spike_training.evaluation.scores import (  # noqa: E402
     evaluate_set,
     recording_scales,
 )
-from spike_training.runs.sources import looked_at  # noqa: E402
+from spike_training.runs.sources import sample_frames  # noqa: E402
 from spike_training.sampling.clip_source import ClipSource  # noqa: E402
 from spike_training.sampling.sample import Batch  # noqa: E402
 
@@ -165,7 +165,7 @@ class Cheat(nn.Module):
 
 
 def score(source, baselines=None, frames=100, factor=1.0):
-    samples = looked_at(source, frames, 10, np.nan)
+    samples = sample_frames(source, frames, 10, np.nan)
     one = EvaluationSet('data', 'made', samples, HEIGHT, WIDTH, (32,), 20e3)
     return evaluate_set(network_predictor(Cheat(factor), INFO), INFO, one, baselines or {})
 

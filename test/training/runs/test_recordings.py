@@ -38,12 +38,12 @@ from spike_training.runs.evaluation import (  # noqa: E402
 )
 from spike_training.runs.recordings import check_places, look_up, recorded_source  # noqa: E402
 from spike_training.runs.sources import (  # noqa: E402
-    looked_at,
     make_source,
     make_target,
+    sample_frames,
     target_parts,
 )
-from spike_training.sampling.clip_source import ClipSource, moved  # noqa: E402
+from spike_training.sampling.clip_source import ClipSource, shift_placement  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
 from spike_training.settings.config import (  # noqa: E402
     DataConfig,
@@ -175,7 +175,7 @@ class TestBatches:
         assert sum(not torch.equal(seen[0][k], seen[1][k]) for k in seen[0]) > len(source) / 2
         # Shifted from the left border to the right one; the camera's centre goes along.
         placement = files_placement(32, 32)
-        ends = [moved(placement, place) for place in (0.0, 1.0)]
+        ends = [shift_placement(placement, place) for place in (0.0, 1.0)]
         assert [end.left for end in ends] == [0, WIDTH - HEIGHT]
         centres = [end.camera(files.camera_matrix(1, 1, 50, 20))[0, 2] for end in ends]
         assert centres[0] - centres[1] == pytest.approx((WIDTH - HEIGHT) * 32 / HEIGHT)
@@ -304,7 +304,7 @@ class TestRuns:
         broken = sets / 'vkitti_1.3.1_rgb' / scene / 'clone'
         (broken / '00003.png').write_bytes(b'no picture')
         source = make_source(config, 'test', CPU)
-        seen = looked_at(source, 30, 2, 400.0)
+        seen = sample_frames(source, 30, 2, 400.0)
         assert sum(len(batch.index) for batch in seen) == 24
         sets = config_sets(config, CPU, 400.0)
         baselines = Baselines(config, 400.0, CPU)
@@ -314,7 +314,7 @@ class TestRuns:
         for index in range(6):
             (broken / f'{index:05d}.png').write_bytes(b'no picture')
         with pytest.raises(DataSetError, match='3 of 10 frames cannot be used'):
-            [*looked_at(make_source(config, 'test', CPU), 10, 2, 400.0)]
+            [*sample_frames(make_source(config, 'test', CPU), 10, 2, 400.0)]
 
     def test_samples_that_others_stand_in_for_are_told(self, tmp_path):
         sets = write_vkitti(tmp_path / 'vkitti', variations=('clone',))

@@ -18,11 +18,11 @@ from spike_training.sampling.conditions import (  # noqa: E402
     FRAME_LEVELS,
     Condition,
     ConditionSource,
-    blurred,
     exposure_planes,
+    motion_blur,
 )
 from spike_training.sampling.procedural import ProceduralSource, expose  # noqa: E402
-from spike_training.scenes.drawing import draw  # noqa: E402
+from spike_training.scenes.pool import generate  # noqa: E402
 from spike_training.scenes.render import render  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -70,7 +70,7 @@ def test_each_variable_changes_the_input_and_not_the_truth(change):
 def test_without_motion_windows_show_the_scene_as_it_is():
     # Every pixel of a still window has the light of the reference plane, up to one spike.
     still, moving = batches(Condition(speed=0.0), Condition(speed=8.0))
-    scenes = draw(ConditionSource(**SETTINGS).worlds, SCENES)
+    scenes = generate(ConditionSource(**SETTINGS).generators, SCENES)
     light = expose(render(scenes, 32, 48, 'cpu').luminance, scenes.rate)
     lamps = torch.from_numpy(scenes.flicker[:, 0])
     for batch, holds in ((still, True), (moving, False)):
@@ -90,7 +90,7 @@ def test_the_light_is_the_mean_rate_that_is_asked_for():
 
 
 def test_a_slower_plane_rate_moves_as_a_faster_scene():
-    lamps = draw(ConditionSource(**SETTINGS).worlds, range(12)).flicker[:, 0]
+    lamps = generate(ConditionSource(**SETTINGS).generators, range(12)).flicker[:, 0]
     steady = np.flatnonzero(lamps == 0)[:3].tolist()
     slow, fast = batches(Condition(rate_hz=5e3), Condition(speed=4.0), scenes=steady)
     # Rounding of the motion differs: a last bit of light is a spike more or less.
@@ -121,7 +121,7 @@ class TestFrameCamera:
     def test_has_the_mean_of_the_light_over_the_exposure(self):
         spikes, speed, rate_hz = 16.0, 4.0, 20e3
         (found,) = batches(Condition(speed=speed, frame_spikes=spikes))
-        scenes = draw(ConditionSource(**SETTINGS).worlds, SCENES)
+        scenes = generate(ConditionSource(**SETTINGS).generators, SCENES)
         rendering = render(scenes, 32, 48, 'cpu')
         light = expose(rendering.luminance, scenes.rate)
         # Averaged here pixel by pixel, from 201 instants of the exposure.
@@ -183,10 +183,10 @@ def test_blur_spreads_an_edge_over_the_motion():
     step = (torch.arange(40) >= 20).float().expand(1, 3, 40)
     motion = torch.zeros(1, 2, 3, 40)
     motion[:, 0] = 10.0
-    found = blurred(step, motion)[0, 1].numpy()
+    found = motion_blur(step, motion)[0, 1].numpy()
     ramp = np.clip((np.arange(40) - 14.5) / 10, 0, 1)  # 5 pixels to either side of the edge
     np.testing.assert_allclose(found, ramp, atol=0.06)
-    assert torch.equal(blurred(step, 0 * motion), step)
+    assert torch.equal(motion_blur(step, 0 * motion), step)
 
 
 def test_long_windows_have_as_many_knots_as_they_move(monkeypatch):

@@ -15,8 +15,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.sampling.procedural import ProceduralSource, flickering  # noqa: E402
-from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
+from spike_training.sampling.procedural import ProceduralSource, apply_flicker  # noqa: E402
+from spike_training.sampling.shifted import Optics, ShiftedSource  # noqa: E402
 from spike_training.scenes.building.primitives import Frame  # noqa: E402
 from spike_training.scenes.building.sampler import Sampler, cos_sin  # noqa: E402
 from spike_training.scenes.building.viewpoint import (  # noqa: E402
@@ -29,12 +29,12 @@ from spike_training.scenes.building.viewpoint import (  # noqa: E402
     sample_rates,
     sample_viewpoint,
 )
+from spike_training.scenes.generator import STYLES, SceneGenerator  # noqa: E402
 from spike_training.scenes.halls.stairs import STAIRS, sample_stairs  # noqa: E402
 from spike_training.scenes.offices.office import OFFICE  # noqa: E402
 from spike_training.scenes.render import render  # noqa: E402
 from spike_training.scenes.rooms.room import rooms  # noqa: E402
 from spike_training.scenes.scene import Scenes  # noqa: E402
-from spike_training.scenes.world import STYLES, World  # noqa: E402
 
 CHECKSUMS = Path(__file__).with_name('scene_checksums.json')
 PLACES = ('outdoor', 'hall', 'office')
@@ -50,14 +50,14 @@ def sampler_of(batch: int, seed: int = 0) -> Sampler:
 
 def depths(style: str, split: str, number: int = 120) -> np.ndarray:
     """Canonical depth maps, ``[number, 16, 24]``; the sky is 80 m away."""
-    scenes = World(7, style, split).batch(range(number))
+    scenes = SceneGenerator(7, style, split).batch(range(number))
     depth = render(scenes, 16, 24, 'cpu').depth.numpy()
     return np.minimum(depth, 80) / scenes.focal[:, None, None]
 
 
 def checksums(style: str) -> dict[str, float]:
     """A weighted mean of each field of some scenes, relative to its mean size."""
-    scenes = World(3, style).batch(range(4))
+    scenes = SceneGenerator(3, style).batch(range(4))
     sums = {}
     for field in dataclasses.fields(Scenes):
         values = getattr(scenes, field.name).astype(np.float64).ravel()
@@ -82,7 +82,7 @@ def test_scenes_keep_their_numbers(style: str) -> None:
 
 @pytest.mark.parametrize('style', PLACES)
 def test_depth_is_valid_and_the_sky_is_outdoors_only(style: str) -> None:
-    scenes = World(8, style).batch(range(150))
+    scenes = SceneGenerator(8, style).batch(range(150))
     depth = render(scenes, 24, 36, 'cpu').depth
     assert not torch.isnan(depth).any()
     assert depth.min() > 0.12
@@ -102,7 +102,7 @@ def test_depth_is_valid_and_the_sky_is_outdoors_only(style: str) -> None:
 
 @pytest.mark.parametrize('style', PLACES)
 def test_cameras_stay_in_their_ranges_and_use_them(style: str) -> None:
-    scenes = World(9, style).batch(range(400))
+    scenes = SceneGenerator(9, style).batch(range(400))
     low, high = CAMERAS[style]
     height, sine = scenes.eye[:, 1], scenes.axes[:, 2, 1]
     assert low <= height.min() < 0.5
@@ -118,11 +118,11 @@ def test_cameras_stay_in_their_ranges_and_use_them(style: str) -> None:
 
 @pytest.mark.parametrize('style', PLACES)
 def test_no_camera_is_inside_of_a_solid_or_a_wall(style: str) -> None:
-    scenes = World(10, style).batch(range(200))
+    scenes = SceneGenerator(10, style).batch(range(200))
     assert (scenes.eye > scenes.shell[:, 0]).all()
     assert (scenes.eye < scenes.shell[:, 1]).all()
     away = scenes.eye[:, None] - scenes.centre
-    c, s = scenes.turn[..., 0], scenes.turn[..., 1]
+    c, s = scenes.heading[..., 0], scenes.heading[..., 1]
     local = np.stack(
         [c * away[..., 0] - s * away[..., 2], away[..., 1], s * away[..., 0] + c * away[..., 2]],
         -1,
@@ -148,8 +148,10 @@ def test_the_median_depth_map_is_a_bad_predictor(style: str) -> None:
 
 @pytest.mark.parametrize('style', PLACES)
 def test_scenes_of_other_seeds_and_splits_differ(style: str) -> None:
-    scenes = [World(*key).batch([0, 1]) for key in ((1, style), (2, style), (1, style, 'test'))]
-    again = World(1, style).batch([0, 1])
+    scenes = [
+        SceneGenerator(*key).batch([0, 1]) for key in ((1, style), (2, style), (1, style, 'test'))
+    ]
+    again = SceneGenerator(1, style).batch([0, 1])
     for field in dataclasses.fields(Scenes):
         one, other = getattr(scenes[0], field.name), getattr(again, field.name)
         assert one.tobytes() == other.tobytes(), field.name
@@ -166,7 +168,7 @@ def test_some_scenes_are_dark_some_over_exposed_some_jerked() -> None:
     assert set(jerks.ravel().tolist()) == {1.0, 4.0}
     assert 0.08 < (jerks == 4).mean() < 0.12
     for style in PLACES:
-        scenes = World(12, style).batch(range(300))
+        scenes = SceneGenerator(12, style).batch(range(300))
         planes = 64
         chosen = [int(np.argmin(scenes.rate)), int(np.argmax(scenes.rate))]
         source = ProceduralSource((style,), 12, 32, 48, (planes,))
@@ -178,7 +180,7 @@ def test_some_scenes_are_dark_some_over_exposed_some_jerked() -> None:
 
 def test_a_jerk_moves_the_picture_by_some_pixels_in_41_planes() -> None:
     for style in PLACES:
-        scenes = World(13, style).batch(range(300))
+        scenes = SceneGenerator(13, style).batch(range(300))
         fastest = int(np.argmax(np.abs(scenes.angular_velocity[:, :2]).max(1) * scenes.focal))
         flow = render(scenes.take(slice(fastest, fastest + 1)), 128, 192, 'cpu').flow
         pixels = float(flow.norm(dim=1).median()) * 41 / 20_000
@@ -266,7 +268,7 @@ def test_lamps_flicker_with_the_mains() -> None:
     knots = [0, 32, 64, 96, 128]
     light = torch.full((3, 5, 2, 3), 0.4)
     flicker = np.array([[0, 100, 0.3], [0.5, 100, 0.25], [0.8, 120, 0.0]], np.float32)
-    found = flickering(light, knots, flicker, rate_hz)
+    found = apply_flicker(light, knots, flicker, rate_hz)
     assert torch.equal(found[0], light[0])
     fade = np.sinc(100 * 32 / rate_hz) ** 2
     expected = 0.4 * (
@@ -274,23 +276,23 @@ def test_lamps_flicker_with_the_mains() -> None:
     )
     npt.assert_allclose(found[1, :, 0, 0], expected, atol=1e-5)
     # Knots a period apart or more follow nothing: the mean stays.
-    slow = flickering(light, [4 * k for k in (0, 42, 84, 126, 168)], flicker, rate_hz)
+    slow = apply_flicker(light, [4 * k for k in (0, 42, 84, 126, 168)], flicker, rate_hz)
     npt.assert_allclose(slow[2], 0.4, atol=0.01)
-    assert flickering(light, knots, 0 * flicker, rate_hz) is light
-    bright = flickering(light * 2.5, knots, flicker, rate_hz)
+    assert apply_flicker(light, knots, 0 * flicker, rate_hz) is light
+    bright = apply_flicker(light * 2.5, knots, flicker, rate_hz)
     assert bright.max() == 1
 
 
 @pytest.mark.parametrize('shifted', [False, True])
 def test_flicker_reaches_the_spikes_and_no_other_scene_of_a_batch(shifted: bool) -> None:
     settings = {'styles': ('office', 'home'), 'seed': 14, 'height': 16, 'width': 24, 'bins': 4}
-    source = ShiftedSource(Look(), **settings) if shifted else ProceduralSource(**settings)
-    scenes = World(14, 'office').batch(range(0, 200, 2))
+    source = ShiftedSource(Optics(), **settings) if shifted else ProceduralSource(**settings)
+    scenes = SceneGenerator(14, 'office').batch(range(0, 200, 2))
     strongest = 2 * int(np.argmax(scenes.flicker[:, 0] * (scenes.rate < 0.4)))
     with_office = source.samples([strongest, 1])
     alone = source.samples([1])
     assert torch.equal(with_office.counts[1:], alone.counts)
-    share, frequency, phase = World(14, 'office').sample(strongest).flicker[0]
+    share, frequency, phase = SceneGenerator(14, 'office').sample(strongest).flicker[0]
     assert share > 0.7
     middles = np.array([16, 48, 80, 112]) / 20_000
     wave = np.cos(2 * np.pi * (phase + frequency * middles))
@@ -299,7 +301,7 @@ def test_flicker_reaches_the_spikes_and_no_other_scene_of_a_batch(shifted: bool)
 
 
 def test_only_lamps_flicker() -> None:
-    shares = [World(15, style).batch(range(300)).flicker[:, 0] for style in PLACES]
+    shares = [SceneGenerator(15, style).batch(range(300)).flicker[:, 0] for style in PLACES]
     outdoors, hall, office = ((share > 0).mean() for share in shares)
     assert 0.005 < outdoors < 0.06
     assert 0.2 < hall < 0.4

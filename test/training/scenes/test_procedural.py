@@ -24,7 +24,7 @@ from spike_training.evaluation.predictors import (  # noqa: E402
 from spike_training.reports.contact_sheet import contact_sheet  # noqa: E402
 from spike_training.sampling import procedural  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
-from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
+from spike_training.sampling.shifted import Optics, ShiftedSource  # noqa: E402
 from spike_training.scenes.building.light import Ground, Site, sample_direction  # noqa: E402
 from spike_training.scenes.building.materials import Material, MaterialSampler  # noqa: E402
 from spike_training.scenes.building.primitives import Frame, Primitives  # noqa: E402
@@ -265,8 +265,8 @@ def test_windows_hold_the_spikes_that_batches_count(monkeypatch, shifted) -> Non
     sizes = {'seed': 3, 'height': 16, 'width': 25, 'planes': (16, 48, 130), 'rate_hz': 9e3}
     source = ProceduralSource(**sizes)
     if shifted:
-        look = Look(0.5, 1.5, 0.5, 0.7, SENSORS['vidar_car'])
-        source = ShiftedSource(look, **sizes)
+        optics = Optics(0.5, 1.5, 0.5, 0.7, SENSORS['vidar_car'])
+        source = ShiftedSource(optics, **sizes)
     lengths = set()
     for step in range(6):
         batch = source.batch(step, 4)

@@ -34,40 +34,40 @@ def test_intervals_are_those_between_the_spikes_of_a_pixel() -> None:
     spikes[[0, 3, 9], 0, 1] = 1
     spikes[[4, 5], 1, 0] = 1
     spikes[7, 1, 1] = 1
-    pixel, interval = sensor_fit.intervals_of(spikes)
+    pixel, interval = sensor_fit.spike_intervals(spikes)
     npt.assert_array_equal(pixel, [1, 1, 2])
     npt.assert_array_equal(interval, [3, 6, 1])
 
 
 def test_histograms_add_up_and_their_distance_is_the_share_that_moved() -> None:
     edges = np.array([0.0, 1.0, 2.0, 3.0])
-    first = sensor_fit.shares(np.array([0.5, 0.5, 1.5, 99.0]), edges)
+    first = sensor_fit.histogram(np.array([0.5, 0.5, 1.5, 99.0]), edges)
     npt.assert_array_equal(first, [0.5, 0.25, 0.25])
-    assert sensor_fit.distance(first, first) == 0
-    assert sensor_fit.distance(first, np.array([0.0, 0.75, 0.25])) == 0.5
-    assert sensor_fit.distance(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1
+    assert sensor_fit.total_variation(first, first) == 0
+    assert sensor_fit.total_variation(first, np.array([0.0, 0.75, 0.25])) == 0.5
+    assert sensor_fit.total_variation(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1
 
 
 def test_the_scene_of_a_recording_is_its_smoothed_light() -> None:
     shown = scene()
-    spikes = sensor_fit.resimulate(shown, 400, Sensor(), key=1)
-    found = sensor_fit.scene_of(spikes, 1)
+    spikes = sensor_fit.resimulate(shown, 400, Sensor(), seed=1)
+    found = sensor_fit.estimate_scene(spikes, 1)
     inside = (slice(2, -2), slice(2, -2))
     npt.assert_allclose(found.light[0][inside], shown.light[0][inside], rtol=0.05)
     assert found.steady.mean() > 0.99
     spikes[:, 40:60, 40:60] = 1
-    bright = sensor_fit.scene_of(spikes, 1)
+    bright = sensor_fit.estimate_scene(spikes, 1)
     assert (bright.light[0, 43:57, 43:57] > 1).all()  # more than a pixel can show
     assert not bright.flat[38:42, 38:42].any()
     spikes[200:, :20, :20] = 0
-    assert not sensor_fit.scene_of(spikes, 1).steady[:20, :20].any()
+    assert not sensor_fit.estimate_scene(spikes, 1).steady[:20, :20].any()
 
 
 def test_a_sensor_is_nearest_to_itself() -> None:
     shown = scene()
     sensor = Sensor(response_mismatch=0.04, electrons=100)
     real, same, ideal = (
-        sensor_fit.signature_of(sensor_fit.resimulate(shown, 200, each, key), shown)
+        sensor_fit.compute_signature(sensor_fit.resimulate(shown, 200, each, key), shown)
         for each, key in ((sensor, 1), (sensor, 2), (Sensor(), 3))
     )
     near, far = sensor_fit.distances(real, same), sensor_fit.distances(real, ideal)
@@ -83,7 +83,7 @@ def test_a_fit_finds_the_sensor(monkeypatch) -> None:
     monkeypatch.setattr(sensor_fit, '_CANDIDATES', candidates)
     start = Sensor(dark_spread=0.5)
     true = replace(start, response_mismatch=0.03, dark_current=150, electrons=100)
-    spikes = sensor_fit.resimulate(scene(), 200, true, key=9)
+    spikes = sensor_fit.resimulate(scene(), 200, true, seed=9)
     told: list[str] = []
     found = sensor_fit.fit(spikes, 1, start, told.append)
     assert found == true
@@ -102,9 +102,9 @@ def test_a_fit_of_maps_finds_the_sensor() -> None:
 
 
 def test_windows_divide_the_planes() -> None:
-    shown = sensor_fit.scene_of(np.ones((9, 8, 8), np.uint8), 3)
+    shown = sensor_fit.estimate_scene(np.ones((9, 8, 8), np.uint8), 3)
     with pytest.raises(ValueError, match='10 planes in 3 windows'):
-        sensor_fit.resimulate(shown, 10, Sensor(), key=1)
+        sensor_fit.resimulate(shown, 10, Sensor(), seed=1)
 
 
 def data() -> Path:
@@ -118,12 +118,12 @@ def data() -> Path:
 def test_named_sensors_are_nearer_to_their_recordings_than_the_ideal_one(name: str) -> None:
     spikes, windows = command.read(data())[name]
     judged = spikes[command.JUDGE]
-    shown = sensor_fit.scene_of(judged, windows)
-    real = sensor_fit.signature_of(judged, shown)
+    shown = sensor_fit.estimate_scene(judged, windows)
+    real = sensor_fit.compute_signature(judged, shown)
     ideal, named = (
         sensor_fit.distances(
             real,
-            sensor_fit.signature_of(
+            sensor_fit.compute_signature(
                 sensor_fit.resimulate(shown, len(judged), SENSORS[each], 2), shown
             ),
         )
@@ -145,7 +145,7 @@ def test_the_command_writes_figures_and_a_chart(tmp_path, monkeypatch, capsys) -
     (tmp_path / 'spikes' / 'noise_maps').mkdir(parents=True)
     car = scene(250, 400)
     sensor = Sensor(response_mismatch=0.03)
-    spikes = sensor_fit.resimulate(car, 200, sensor, key=1)
+    spikes = sensor_fit.resimulate(car, 200, sensor, seed=1)
     file = tmp_path / 'spikes' / 'vidar_car_400x250.dat'
     file.write_bytes(np.packbits(spikes[:, ::-1], axis=-1, bitorder='little').tobytes())
     # The command crops them.

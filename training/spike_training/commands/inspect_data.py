@@ -15,7 +15,7 @@ from spike_training.evaluation.report import to_json
 from spike_training.reports.contact_sheet import contact_sheet
 from spike_training.reports.data_set import describe_clip, measure_samples, print_report
 from spike_training.sampling.clip_source import MEAN_RATE, ClipSource
-from spike_training.sampling.sample import joined
+from spike_training.sampling.sample import collate
 from spike_training.sampling.spike_source import SpikeSource
 
 
@@ -69,6 +69,6 @@ def inspect_data(
         report = {'clips': [describe_clip(clip) for clip in clips], **report}
         write_atomically(out / f'{name}.json', to_json(report))
         title = 'recorded rate' if recorded else 'simulated rate'
-        pictures.save_png(contact_sheet(joined(shown), title), out / f'{name}.png')
+        pictures.save_png(contact_sheet(collate(shown), title), out / f'{name}.png')
         print_report(name, report)
         print(f'{out / name}.png: pictures; {out / name}.json: all figures')

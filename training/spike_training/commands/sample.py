@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-from spike_training.scenes.world import World
+from spike_training.scenes.generator import SceneGenerator
 from spike_training.settings.config import Style
 from spike_training.simulation.archive import sharpest_pair, stream_between, write_archive
 from spike_training.simulation.bag import choose_clip
@@ -103,7 +103,7 @@ def _generated(
         if not value > 0:
             raise ConfigError(f'{name} is {value}: expected a number above 0')
     try:
-        scene = World(seed, style, 'test').sample(index)
+        scene = SceneGenerator(seed, style, 'test').sample(index)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     stream = scene_stream(scene, height, width, planes, rate)

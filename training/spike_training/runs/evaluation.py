@@ -29,9 +29,9 @@ from spike_training.evaluation.predictors import (
 from spike_training.evaluation.report import BASELINE, FORMAT
 from spike_training.evaluation.scores import Domain, EvaluationSet, evaluate_set
 from spike_training.runs.sources import (
-    looked_at,
     make_source,
     make_target,
+    sample_frames,
     size_multiple,
     target_parts,
 )
@@ -71,7 +71,7 @@ def config_sets(
         domain: Domain, part: str, source: ProceduralSource | LabelledSource, data: DataConfig
     ) -> EvaluationSet:
         sizes = config.evaluate
-        samples = looked_at(source, sizes.scenes, sizes.batch_size, canonical_fx)
+        samples = sample_frames(source, sizes.scenes, sizes.batch_size, canonical_fx)
         size = (source.height, source.width)
         return EvaluationSet(domain, part, samples, *size, source.planes, data.rate_hz)
 
@@ -121,7 +121,7 @@ class DataSets:
             yield EvaluationSet(
                 'data',
                 name,
-                looked_at(source, self.samples, BATCH_SIZE, math.nan),
+                sample_frames(source, self.samples, BATCH_SIZE, math.nan),
                 source.height,
                 source.width,
                 source.planes,
@@ -190,7 +190,7 @@ class Baselines:
             config = dataclasses.replace(self._config, data=data)
             parts, sizes = [part] if part else None, config.evaluate
             source = make_source(config, 'train', self._device, parts, spikes=False)
-            scenes = looked_at(source, sizes.baseline_scenes, sizes.batch_size, self._fx)
+            scenes = sample_frames(source, sizes.baseline_scenes, sizes.batch_size, self._fx)
             self._known[key] = median_depth_map(scenes, self._fx)
         return self._known[key]
 
@@ -286,7 +286,7 @@ def calibrated(
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     rgb = info.inputs == ('rgb',)
     source = make_source(config, 'calibration', device, rgb=rgb, spikes=not rgb)
-    scenes = looked_at(source, number, config.evaluate.batch_size, info.canonical_fx)
+    scenes = sample_frames(source, number, config.evaluate.batch_size, info.canonical_fx)
     factor = fit_uncertainty_factor(network, info, scenes)
     return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
 

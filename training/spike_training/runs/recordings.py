@@ -21,7 +21,7 @@ from spike_training.evaluation.predictors import Scenes
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.sample import Batch
-from spike_training.sampling.spike_source import SpikeSource, binning_of
+from spike_training.sampling.spike_source import SpikeSource, choose_binning
 from spike_training.sampling.transforms import TRANSFORMS
 from spike_training.settings.config import DataConfig
 
@@ -215,7 +215,7 @@ def focal_lengths(data: DataConfig) -> tuple[float, float] | None:
     for clip in clips[::step]:
         if isinstance(clip, SpikeClip):
             sensor = (clip.geometry.height, clip.geometry.width)
-            larger = binning_of(sensor, (data.height, data.width))
+            larger = choose_binning(sensor, (data.height, data.width))
             found += [] if clip.camera is None else [float(clip.camera[0, 0]) / larger]
             continue
         try:

@@ -22,8 +22,8 @@ from spike_training.runs.recordings import (
 )
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.sampling.shifted import Look, ShiftedSource
-from spike_training.scenes.world import World
+from spike_training.sampling.shifted import Optics, ShiftedSource
+from spike_training.scenes.generator import SceneGenerator
 from spike_training.sensor.parameters import SENSORS, Sensor
 from spike_training.settings.config import (
     DataConfig,
@@ -118,7 +118,7 @@ def make_target(
             config.seed + TARGET_WORLD, names=styles or (), labels=labels,
         )  # fmt: skip
     return ShiftedSource(
-        look_of(target),
+        optics_of(target),
         styles=tuple(styles or data.styles),
         seed=config.seed + TARGET_WORLD,
         split=split,
@@ -132,9 +132,9 @@ def make_target(
     )
 
 
-def look_of(target: TargetConfig) -> Look:
+def optics_of(target: TargetConfig) -> Optics:
     """The lens, light and sensor of a target."""
-    return Look(
+    return Optics(
         target.light,
         target.contrast,
         target.vignette,
@@ -164,7 +164,7 @@ def target_parts(config: RunConfig) -> list[str]:
     return [name for name in data.parts if name in tested]
 
 
-def looked_at(
+def sample_frames(
     source: ProceduralSource | LabelledSource, number: int, batch_size: int, assumed_fx: float
 ) -> Scenes:
     """Return the first scenes of a source, or frames spread over recordings.
@@ -213,7 +213,7 @@ def fx_range(config: RunConfig, domains: Sequence[DataConfig]) -> tuple[float, f
             canonical = config.model.canonical_fx
             found += focal_lengths(data) or (canonical, canonical)
             continue
-        worlds = [World(config.seed, style, 'train') for style in data.styles]
+        worlds = [SceneGenerator(config.seed, style, 'train') for style in data.styles]
         focal = np.concatenate([world.batch(range(500)).focal for world in worlds]) * data.width
         found += [float(np.floor(focal.min())), float(np.ceil(focal.max()))]
     return min(found), max(found)

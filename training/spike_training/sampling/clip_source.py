@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Samples of real scenes: labelled frames of recordings, seen by a simulated spike camera."""
+"""Samples of real scenes: labelled frames of clips, recorded by a simulated spike camera."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ MEAN_RATE = 0.2
 """Share of the planes in which a pixel fires, on average over an image."""
 
 _SEGMENTS = 4
-"""Parts of a window, at least, between which light is found; it is blended within them."""
+"""Segments of a window, at least; light is linear within each."""
 _SUB_FRAMES = 16
-"""Parts of the time between two frames, at least, likewise."""
-_PHASES = 8
+"""Segments between two frames, at least."""
+_CHARGE = 8
 
 
 class ClipSource(LabelledSource):
-    """Batches of the labelled frames of clips, as :class:`ProceduralSource` gives of scenes.
+    """Source of samples of the labelled frames of clips.
 
     A window of spikes lies around its labelled frame, which is its reference plane. Frames are
-    turned to linear light and brought to size before spikes are simulated; binary planes are never
-    resampled, depth takes the nearest pixel and is never interpolated.
+    converted to linear light and resized before spikes are simulated. Binary planes are never
+    resampled; depth takes the nearest pixel.
 
     Args:
         clips: Recordings with labelled frames.
@@ -50,15 +50,15 @@ class ClipSource(LabelledSource):
         planes: Window lengths; every batch has one of them.
         rate_hz: Planes per second.
         bins: Bins of the counts.
-        mean_rate: Firing rate that each image is exposed to; what saturates lowers it.
+        mean_rate: Target mean firing rate of each image; saturation lowers it.
         with_rgb: Whether batches have colour images.
-        with_spikes: Whether spikes are simulated: a network of RGB needs none, and batches then
-            have one bin without a spike.
-        labels: Whether depth is read; else no depth file is opened, and all is NaN.
-        transform: Which part of the frames is seen, see :data:`.transforms.TRANSFORMS`.
-        interpolator: How to go from frame to frame; along optical flow unless given.
-        device: Where to simulate.
-        seed: Of the order of batches, and of the charge that pixels begin with.
+        with_spikes: Whether spikes are simulated; else batches have one bin without a spike, as
+            for RGB networks.
+        labels: Whether depth is read; else no depth file is opened, and depth is NaN.
+        transform: Crop and size of the frames, see :data:`.transforms.TRANSFORMS`.
+        interpolator: Interpolator between frames; along optical flow by default.
+        device: Device of the simulation.
+        seed: Of the order of batches, and of the pixels' initial charge.
         flip: See :class:`LabelledSource`.
         random_crop: See :class:`LabelledSource`.
         workers: See :class:`LabelledSource`.
@@ -110,11 +110,11 @@ class ClipSource(LabelledSource):
         return len(self._frames)
 
     def recording(self, number: int) -> str:
-        """The name of the clip that a sample is of."""
+        """Return the name of the clip of a sample."""
         return self._frames[number][0].name
 
     def frame(self, number: int) -> int:
-        """The number of a sample's frame in its clip."""
+        """Return the number of a sample's frame in its clip."""
         return self._frames[number][1]
 
     def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
@@ -124,7 +124,7 @@ class ClipSource(LabelledSource):
         try:
             placement = self._placement(image)
             if place != 0.5:
-                placement = moved(placement, place)
+                placement = shift_placement(placement, place)
             counts, lengths = self._spikes(number, image, placement, planes)
         except ValueError as error:  # of another size than the frames beside it, or too small
             raise FrameError(str(error)) from error
@@ -148,10 +148,10 @@ class ClipSource(LabelledSource):
         image = clip.image(index)
         try:
             placement = self._placement(image)
-            exposed, knots, key = self._exposed(number, image, placement, self.planes[0])
+            exposed, knots, seed = self._exposed(number, image, placement, self.planes[0])
         except ValueError as error:
             raise FrameError(str(error)) from error
-        planes = SpikeCamera(self.height, self.width, key).expose(exposed, knots)
+        planes = SpikeCamera(self.height, self.width, seed).expose(exposed, knots)
         return PlaneWindow(planes[0].cpu().numpy(), placement.camera(clip.camera))
 
     def _placement(self, image: Rgb) -> Placement:
@@ -172,34 +172,34 @@ class ClipSource(LabelledSource):
     def _spikes(
         self, number: int, image: Rgb, placement: Placement, planes: int
     ) -> tuple[Tensor, Tensor]:
-        """Counts and lengths of the bins of a window."""
+        """Return counts and lengths of the bins of a window."""
         if not self.with_spikes:
             shape = (1, 1, self.height, self.width)
             one = torch.ones(1, dtype=torch.int32, device=self.device)
             return torch.zeros(shape, dtype=torch.uint8, device=self.device), one
-        exposed, knots, key = self._exposed(number, image, placement, planes)
+        exposed, knots, seed = self._exposed(number, image, placement, planes)
         return count_spikes(
-            exposed, knots, initial_charge(key, self.height, self.width), self.bins
+            exposed, knots, initial_charge(seed, self.height, self.width), self.bins
         )
 
     def _exposed(
         self, number: int, image: Rgb, placement: Placement, planes: int
     ) -> tuple[Tensor, list[int], Tensor]:
-        """Light at the knots of a window, ``[1, K, H, W]``, these, and the key of its charge."""
+        """Return light at the knots of a window, ``[1, K, H, W]``, the knots, and the seed."""
         light, knots = self._moving(*self._frames[number], placement, planes)
         exposed = torch.from_numpy(light).to(self.device)
-        # Metered at the reference plane, as an exposure control would.
+        # Metered at the reference plane, as an exposure control does.
         gain = exposure_gain(
             torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
             np.array([self.mean_rate], np.float32),
         )
-        key = torch.tensor([self.seed * 0x1000003 + _PHASES + number], device=self.device)
-        return (exposed * gain).clamp_(0, 1)[None], knots, key
+        seed = torch.tensor([self.seed * 0x1000003 + _CHARGE + number], device=self.device)
+        return (exposed * gain).clamp_(0, 1)[None], knots, seed
 
     def _moving(
         self, clip: Clip, index: int, placement: Placement, planes: int
     ) -> tuple[npt.NDArray[np.float32], list[int]]:
-        """Light at a few instants of a window, ``[K, H, W]``, and their planes."""
+        """Return light at a few instants of a window, ``[K, H, W]``, and their planes."""
         times = clip.times_s
         start = times[index] - reference_index('middle', planes) / self.rate_hz
         end = start + planes / self.rate_hz
@@ -213,7 +213,7 @@ class ClipSource(LabelledSource):
                 frames.append(placement.image(luminance(clip.image(k))))
                 times_s.append(float(times[k]))
             except FrameError:
-                # One beside it is as if it were missing; it has its own turn to be told of.
+                # A damaged neighbour is skipped here; it is reported as a sample of its own.
                 if k == index:
                     raise
         gap = float(np.diff(times_s).min()) if len(times_s) > 1 else math.inf
@@ -223,12 +223,12 @@ class ClipSource(LabelledSource):
         return interpolate(frames, times_s, instants, self._interpolator), knots
 
 
-def moved(placement: Placement, place: float) -> Placement:
-    """The part of an image that lies elsewhere in it.
+def shift_placement(placement: Placement, place: float) -> Placement:
+    """Return a placement whose crop lies elsewhere in the image.
 
     Args:
-        placement: Tells its size.
-        place: From 0, at the top or left, to 1, at the other end.
+        placement: Placement of the same size.
+        place: Position of the crop, from 0 (top or left) to 1 (bottom or right).
     """
     rows, columns = placement.source
     return dataclasses.replace(

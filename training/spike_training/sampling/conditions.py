@@ -15,12 +15,12 @@ from torch import Tensor
 from spike_training.sampling.procedural import (
     SEGMENTS,
     ProceduralSource,
+    apply_flicker,
     expose,
-    flickering,
-    moving,
+    light_at_knots,
 )
 from spike_training.sampling.sample import Batch
-from spike_training.scenes.drawing import draw
+from spike_training.scenes.pool import generate
 from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Array, Scenes
 from spike_training.sensor.exposure import LONGEST_BIN, count_spikes, initial_charge
@@ -29,15 +29,15 @@ FRAME_LEVELS = 1 << 16
 """Levels of a frame camera from dark to what saturates the spike camera."""
 
 _MOST_SEGMENTS = 128
-"""Of a window, however much moves in it: they are in memory together."""
+"""Segments of a window at most: all are in memory at once."""
 
 _BLUR_STEPS = 64
-"""Images at most that a frame is the mean of."""
+"""Images that a frame is the mean of, at most."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """Conditions under which scenes are seen.
+    """Conditions under which scenes are recorded.
 
     Attributes:
         planes: Length of the window, 1 or more.
@@ -77,11 +77,11 @@ class Condition:
 
 
 class ConditionSource(ProceduralSource):
-    """As :class:`ProceduralSource`, but the same scenes under several conditions.
+    """:class:`ProceduralSource` of the same scenes under several conditions.
 
     Under a condition with its own ``planes[0]`` and ``rate_hz``, and the defaults for the rest,
-    samples are those of :class:`ProceduralSource`, bit for bit. Windows in which more moves have
-    more knots of light, so that it moves no farther between two of them, up to 129.
+    samples are those of :class:`ProceduralSource`, bit for bit. Windows with more motion have more
+    knots of light, up to 129, so that the motion between two knots is no larger.
     """
 
     def batches(
@@ -95,7 +95,7 @@ class ConditionSource(ProceduralSource):
             windows: Successive windows of one stream. The bins of the first come first; the depth
                 is that in the middle of all.
         """
-        scenes = draw(self.worlds, indices)
+        scenes = generate(self.generators, indices)
         rendering = render(scenes, self.height, self.width, self.device)
         for condition in conditions:
             changed = scenes
@@ -111,20 +111,20 @@ class ConditionSource(ProceduralSource):
     ) -> tuple[Tensor, Tensor]:
         """Count the spikes of the bins of some windows."""
         planes, rate_hz = condition.planes * windows, condition.rate_hz
-        light, knots = moving(
+        light, knots = light_at_knots(
             expose(rendering.luminance, scenes.rate),
             rendering.flow * condition.speed,
             planes,
             rate_hz,
             self._segments(planes, condition),
         )
-        light = flickering(light, knots, scenes.flicker, rate_hz)
-        phase = initial_charge(
-            torch.from_numpy(scenes.phase).to(self.device), self.height, self.width
+        light = apply_flicker(light, knots, scenes.flicker, rate_hz)
+        charge = initial_charge(
+            torch.from_numpy(scenes.seed).to(self.device), self.height, self.width
         )
         # Bins longer than can be counted at once are counted in parts, which lie edge to edge.
         parts = -(-condition.planes // (self.bins * LONGEST_BIN))
-        counts, lengths = count_spikes(light, knots, phase, self.bins * windows * parts)
+        counts, lengths = count_spikes(light, knots, charge, self.bins * windows * parts)
         if parts == 1:
             return counts, lengths
         bins = self.bins * windows
@@ -132,7 +132,7 @@ class ConditionSource(ProceduralSource):
         return sums, lengths.view(bins, parts).sum(1, dtype=torch.int32)
 
     def _segments(self, planes: int, condition: Condition) -> int:
-        """Segments of a window as long, in motion, as those of a default one or shorter."""
+        """Return the number of segments; none has more motion than those of a default window."""
         default_s = self.planes[0] / self.rate_hz
         motion_s = max(condition.speed, 1.0) * planes / condition.rate_hz
         wanted = SEGMENTS * max(math.ceil(motion_s / default_s - 1e-9), 1)
@@ -145,7 +145,7 @@ class ConditionSource(ProceduralSource):
         light = expose(rendering.luminance, scenes.rate)
         exposure_s = exposure_planes(condition.frame_spikes, scenes.rate) / condition.rate_hz
         motion = torch.from_numpy(exposure_s * condition.speed).to(light)
-        frame = blurred(light, rendering.flow * motion[:, None, None, None])
+        frame = motion_blur(light, rendering.flow * motion[:, None, None, None])
         levels = (frame * FRAME_LEVELS).round_().to(torch.int32)[:, None]
         bins = self.bins * windows
         lengths = torch.full((bins,), FRAME_LEVELS, dtype=torch.int32, device=self.device)
@@ -163,7 +163,7 @@ def exposure_planes(spikes: float, mean_rate: Array) -> Array:
     return planes
 
 
-def blurred(luminance: Tensor, motion: Tensor) -> Tensor:
+def motion_blur(luminance: Tensor, motion: Tensor) -> Tensor:
     """Return the mean of moving images over an exposure.
 
     Args:
@@ -178,6 +178,6 @@ def blurred(luminance: Tensor, motion: Tensor) -> Tensor:
     for image, own in zip(luminance[:, None], motion[:, None], strict=True):
         steps = min(2 * math.ceil(max(float(own.abs().amax()), 4) / 2), _BLUR_STEPS)
         # An exposure of a second with a plane for each step.
-        images, _ = moving(image, own, steps, float(steps), steps)
+        images, _ = light_at_knots(image, own, steps, float(steps), steps)
         means.append(torch.trapezoid(images, dim=1) / steps)
     return torch.cat(means)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What sources of samples of recordings share: numbers, order, and a record of what is damaged."""
+"""Base class of sources of recorded samples: order, crops, flips, and damaged samples."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_training.datasets.clip import Matrix
 from spike_training.datasets.readers.files import check_share, note_skipped
 from spike_training.errors import DataSetError, FrameError
-from spike_training.sampling.sample import Batch, joined
+from spike_training.sampling.sample import Batch, collate
 from spike_training.sampling.transforms import flip_batch
 
 _ENOUGH = 40
-"""Samples from which on a share of bad ones says something."""
+"""Samples from which on the share of damaged ones is checked."""
 _LENGTHS, _ORDER, _FLIPS, _CROPS = 7, 9, 10, 11
-"""What is drawn: generators of one seed never meet."""
+"""Entropy that keeps the random number generators of one seed apart."""
 
 
 class PlaneWindow(NamedTuple):
-    """Spikes plane by plane, and the camera that saw them.
+    """Packed planes of a window, and the camera matrix.
 
     Attributes:
         planes: ``[planes, H, ceil(W / 8)]`` uint8, top row first, ``little``.
-        camera: Matrix, ``[3, 3]`` pixels; None where nothing tells it.
+        camera: Matrix, ``[3, 3]`` pixels; None where it is unknown.
     """
 
     planes: PackedPlanes
@@ -40,23 +40,22 @@ class PlaneWindow(NamedTuple):
 
 
 class LabelledSource(ABC):
-    """A known number of samples, some of which may turn out to be damaged.
+    """Source of a known number of samples, some of which may be damaged.
 
-    Batches come in an order drawn for each epoch. Which samples a batch has, its window length,
-    and how they are cropped and mirrored are functions of the seed and of the batch's number
-    alone: resuming, the number of processes and that of threads change nothing.
+    Each epoch has its own random order. Samples, window length, crops and flips of a batch are
+    functions of the seed and the batch's number alone: resuming and the number of processes or
+    threads change nothing.
 
     Args:
         planes: Window lengths; every batch has one of them.
-        seed: Of the order of batches and of what is drawn for them.
+        seed: Of the order, window lengths, crops and flips.
         flip: Whether batches mirror half of their samples, spikes, colours and depth together.
-        random_crop: Whether batches see a random part of images that are longer than needed,
-            instead of the middle.
-        workers: Threads that make the samples of a batch; 0: none beside the caller's.
+        random_crop: Whether crops are random, not central.
+        workers: Threads that make the samples of a batch; 0: the caller's thread alone.
 
     Attributes:
         planes: Window lengths.
-        skipped: Samples that could not be used so far, their names by reason.
+        skipped: Names of the samples that could not be used so far, by reason.
     """
 
     height: int
@@ -83,21 +82,20 @@ class LabelledSource(ABC):
 
     @abstractmethod
     def recording(self, number: int) -> str:
-        """The name of the recording that a sample is of."""
+        """Return the name of the recording of a sample."""
 
     @abstractmethod
     def frame(self, number: int) -> int:
-        """The number of a sample's frame, or plane, in its recording."""
+        """Return the number of a sample's frame, or plane, in its recording."""
 
     @abstractmethod
     def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
-        """One sample, as a batch of one.
+        """Return one sample, as a batch of one.
 
         Args:
             number: Below the length of the source.
             planes: Window length.
-            place: Where the part that is seen lies in what is longer than needed: 0 at its top or
-                left, 1 at the other end.
+            place: Position of the crop, from 0 (top or left) to 1 (bottom or right).
 
         Raises:
             FrameError: It cannot be used.
@@ -105,9 +103,9 @@ class LabelledSource(ABC):
 
     @abstractmethod
     def window(self, number: int) -> PlaneWindow:
-        """The spikes of a sample plane by plane, at the first of the window lengths.
+        """Return the packed planes of a sample, at the first of the window lengths.
 
-        They are those that :meth:`sample` counts.
+        :meth:`sample` counts the same spikes.
 
         Args:
             number: Below the length of the source.
@@ -117,9 +115,9 @@ class LabelledSource(ABC):
         """
 
     def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
-        """The batch of a step on one of several processes.
+        """Return the batch of a step on one of several processes.
 
-        A sample that cannot be used gives its place to the one after it.
+        A sample that cannot be used is replaced by the one after it.
 
         Args:
             step: Number of the step, 0 or more.
@@ -135,17 +133,17 @@ class LabelledSource(ABC):
         first = (step * world_size + rank) * batch_size
 
         def make(k: int) -> Batch:
-            return self._sound(first + k, length)
+            return self._usable_from(first + k, length)
 
         run = map if self._pool is None else self._pool.map
-        batch = joined([*run(make, range(batch_size))])
+        batch = collate([*run(make, range(batch_size))])
         if not self._flip:
             return batch
         tossed = [self._drawn(_FLIPS, first + k) < 0.5 for k in range(batch_size)]
         return flip_batch(batch, torch.tensor(tossed, device=batch.counts.device))
 
-    def _sound(self, turn: int, planes: int) -> Batch:
-        """The sample of a turn, or the nearest one after it that can be used."""
+    def _usable_from(self, turn: int, planes: int) -> Batch:
+        """Return the sample of a turn, or the nearest one after it that can be used."""
         number = self._shuffled(turn)
         place = self._drawn(_CROPS, turn) if self._random_crop else 0.5
         for later in range(len(self)):
@@ -156,7 +154,7 @@ class LabelledSource(ABC):
 
     def _shuffled(self, turn: int) -> int:
         epoch, offset = divmod(turn, len(self))
-        known = self._order  # by one name, for other threads may be in another epoch
+        known = self._order  # a local copy: other threads may be in another epoch
         if known[0] != epoch:
             order = np.random.default_rng([self.seed, _ORDER, epoch]).permutation(len(self))
             self._order = known = epoch, order
@@ -166,7 +164,7 @@ class LabelledSource(ABC):
         return float(np.random.default_rng([self.seed, what, turn]).random())
 
     def samples(self, numbers: Sequence[int], planes: int | None = None) -> Batch:
-        """Chosen samples.
+        """Return chosen samples.
 
         Args:
             numbers: Their numbers, below the length of the source.
@@ -175,19 +173,19 @@ class LabelledSource(ABC):
         Raises:
             FrameError: One of them cannot be used.
         """
-        return joined([self.sample(number, planes or self.planes[0]) for number in numbers])
+        return collate([self.sample(number, planes or self.planes[0]) for number in numbers])
 
     def usable(self, numbers: Sequence[int]) -> Batch | None:
-        """Those of some samples that can be used, None if none can; notes the others.
+        """Return those samples that can be used, None if none can; record the others.
 
         Raises:
-            DataSetError: Too many of the samples that were asked for so far cannot be used.
+            DataSetError: Too many of the samples requested so far cannot be used.
         """
         parts = [part for number in numbers if (part := self.attempt(number)) is not None]
-        return joined(parts) if parts else None
+        return collate(parts) if parts else None
 
     def attempt(self, number: int, planes: int | None = None, place: float = 0.5) -> Batch | None:
-        """One sample, as a batch of one, or None if it cannot be used, which is noted.
+        """Return one sample, as a batch of one, or None if it cannot be used, which is recorded.
 
         Args:
             number: Below the length of the source.
@@ -195,7 +193,7 @@ class LabelledSource(ABC):
             place: See :meth:`sample`.
 
         Raises:
-            DataSetError: Too many of the samples that were asked for so far cannot be used.
+            DataSetError: Too many of the samples requested so far cannot be used.
         """
         part, reason = None, None
         try:
@@ -212,19 +210,19 @@ class LabelledSource(ABC):
         return part
 
     def check(self) -> None:
-        """Refuses a source of which too much was damaged.
+        """Raise an error where too many samples are damaged.
 
         Raises:
-            DataSetError: Too many of the samples that were asked for so far cannot be used.
+            DataSetError: Too many of the samples requested so far cannot be used.
         """
         check_share(self.skipped, len(self._tried), self.recording(0))
 
     def left_out(self) -> list[str]:
-        """Names of the samples that could not be used so far."""
+        """Return the names of the samples that could not be used so far."""
         with self._noting:
             return [name for names in self.skipped.values() for name in names]
 
     def spread(self, number: int) -> list[int]:
-        """Numbers of samples, evenly spread; of all if there are not more."""
+        """Return numbers of samples, evenly spread; all where there are not more."""
         number = min(number, len(self))
         return [k * len(self) // number for k in range(number)]

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training samples without data sets: procedural scenes seen by a simulated spike camera."""
+"""Training samples without data sets: procedural scenes recorded by a simulated spike camera."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from torch import Tensor
 
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.window import reference_index
-from spike_training.sampling.sample import Batch, joined
+from spike_training.sampling.sample import Batch, collate
 from spike_training.scenes.building.sampler import cos_sin
-from spike_training.scenes.drawing import DrawingProcesses, draw
+from spike_training.scenes.generator import SceneGenerator
+from spike_training.scenes.pool import ScenePool, generate
 from spike_training.scenes.render import Rendering, render
 from spike_training.scenes.scene import Array, Scenes
-from spike_training.scenes.world import World
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.exposure import count_spikes, initial_charge
 
 SEGMENTS = 4
-"""Of a window, between whose ends light is linear."""
-_METER_STEP = 4
-_AHEAD = 256
-_PIXELS = 1 << 23
-_LENGTHS = 7
-_RGB_LEVEL = 0.25
+"""Segments of a window; light is linear within each."""
+_METER_STEP = 4  # pixels between those that the exposure is metered at
+_PREFETCHED = 256  # scenes generated at once, at least
+_PIXELS = 1 << 23  # rendered at once, at most
+_LENGTHS = 7  # entropy of the window lengths
+_RGB_LEVEL = 0.25  # mean of linear colour images
 
 
 class ProceduralSource:
-    """An endless source of batches; every sample is a function of seed, split and index alone.
+    """Endless source of batches; every sample is a function of seed, split and index alone.
 
     Sample ``index`` has style ``styles[index % len(styles)]``. The number of processes, the size
     of batches and where training resumes change nothing.
 
     Args:
-        styles: Styles of scenes, see ``world.STYLES``.
-        seed: Which world.
+        styles: Styles of scenes, see ``generator.STYLES``.
+        seed: Seed of the scenes.
         height: Rows.
         width: Columns.
         planes: Window lengths; every batch has one of them.
         rate_hz: Planes per second.
         with_rgb: Whether batches have colour images.
         device: Where to render and simulate.
-        split: ``train``, ``calibration`` or ``test``: their scenes never meet.
+        split: ``train``, ``calibration`` or ``test``, which have no scene in common.
         bins: Bins of the counts.
-        workers: Processes that draw the scenes of coming batches; 0: they are drawn when wanted.
+        workers: Processes that generate the scenes of coming batches; 0: scenes are generated in
+            this process when needed.
 
     Raises:
         ValueError: No styles or window lengths, or sizes or rates that are not positive.
@@ -77,15 +78,15 @@ class ProceduralSource:
                 f'{bins} bins: expected positive numbers'
             )
         self.seed = seed
-        self.worlds = [World(seed, style, split) for style in styles]
+        self.generators = [SceneGenerator(seed, style, split) for style in styles]
         self.height, self.width, self.bins = height, width, bins
         self.planes, self.rate_hz = planes, rate_hz
         self.with_rgb, self.device = with_rgb, torch.device(device)
-        self._processes = DrawingProcesses(self.worlds, workers) if workers else None
-        self._drawn: dict[tuple[int, int, int, int], tuple[list[int], Scenes]] = {}
+        self._pool = ScenePool(self.generators, workers) if workers else None
+        self._prefetched: dict[tuple[int, int, int, int], tuple[list[int], Scenes]] = {}
 
     def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
-        """The batch of a step on one of several processes.
+        """Return the batch of a step on one of several processes.
 
         Args:
             step: Number of the step, 0 or more.
@@ -96,7 +97,7 @@ class ProceduralSource:
         return self._samples(*self._step(step, batch_size, rank, world_size))
 
     def windows(self, step: int, batch_size: int) -> Iterator[PackedPlanes]:
-        """The windows of a step's batch plane by plane, one after another.
+        """Yield the windows of a step's batch as packed planes.
 
         Their counts are those of :meth:`batch`, bit for bit.
 
@@ -108,43 +109,45 @@ class ProceduralSource:
             ``[planes, H, ceil(W / 8)]`` uint8, ``little``.
         """
         _, scenes, planes = self._step(step, batch_size)
-        # Light is found for as many scenes at once as for a batch: sums of floating-point numbers
-        # differ with their number, and a last bit is a spike more or less.
+        # As many scenes at once as for a batch: floating-point sums depend on their number, and a
+        # last bit may move a spike.
         for part in self._parts(batch_size):
             some = scenes.take(part)
             rendering = render(some, self.height, self.width, self.device)
             light, knots = self._light(rendering, some, planes)
-            for number, key in enumerate(torch.from_numpy(some.phase).to(self.device)):
-                camera = self._camera(key[None])
+            for number, seed in enumerate(torch.from_numpy(some.seed).to(self.device)):
+                camera = self._camera(seed[None])
                 yield camera.expose(light[number : number + 1], knots)[0].cpu().numpy()
 
     def samples(self, indices: Sequence[int], planes: int | None = None) -> Batch:
-        """Chosen samples.
+        """Return chosen samples.
 
         Args:
             indices: Their numbers, 0 or more.
             planes: Window length; the first of the source's by default.
         """
-        return self._samples(list(indices), draw(self.worlds, indices), planes or self.planes[0])
+        return self._samples(
+            list(indices), generate(self.generators, indices), planes or self.planes[0]
+        )
 
     def _step(
         self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> tuple[list[int], Scenes, int]:
-        """Numbers, scenes and window length of a step."""
-        # The same length on every process, as all samples of a step count alike.
+        """Return numbers, scenes and window length of a step."""
+        # The same length on every process: all samples of a step have equal weights.
         choice = np.random.default_rng([self.seed, _LENGTHS, step]).integers(len(self.planes))
         job = (batch_size, rank, world_size)
         key = (step, *job)
-        drawn = self._drawn.get(key)
-        if drawn is None:
-            self._draw_ahead(step, *job)
-            drawn = self._drawn[key]
-        indices, scenes = drawn
+        prefetched = self._prefetched.get(key)
+        if prefetched is None:
+            self._prefetch(step, *job)
+            prefetched = self._prefetched[key]
+        indices, scenes = prefetched
         return indices, scenes, self.planes[int(choice)]
 
-    def _draw_ahead(self, step: int, batch_size: int, rank: int, world_size: int) -> None:
-        """Draws the scenes of some steps together: that is several times faster."""
-        number = -(-_AHEAD // batch_size)
+    def _prefetch(self, step: int, batch_size: int, rank: int, world_size: int) -> None:
+        """Generate the scenes of several steps at once, which is several times faster."""
+        number = -(-_PREFETCHED // batch_size)
 
         def indices_from(first: int) -> list[int]:
             return [
@@ -154,27 +157,30 @@ class ProceduralSource:
             ]
 
         indices = indices_from(step)
-        if self._processes is None:
-            scenes = draw(self.worlds, indices)
+        if self._pool is None:
+            scenes = generate(self.generators, indices)
         else:
-            scenes = self._processes.draw(
+            scenes = self._pool.generate(
                 indices, map(indices_from, itertools.count(step + number, number))
             )
-        self._drawn = {}
+        self._prefetched = {}
         for k in range(number):
             part = slice(k * batch_size, (k + 1) * batch_size)
-            self._drawn[step + k, batch_size, rank, world_size] = indices[part], scenes.take(part)
+            self._prefetched[step + k, batch_size, rank, world_size] = (
+                indices[part],
+                scenes.take(part),
+            )
 
     def _samples(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
-        """Renders and simulates, in parts if the batch is too large for the memory."""
+        """Render and simulate, in parts where the batch is too large for the memory."""
         parts = self._parts(len(indices))
-        return joined([self._part(indices[p], scenes.take(p), planes) for p in parts])
+        return collate([self._part(indices[p], scenes.take(p), planes) for p in parts])
 
     def _part(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
         rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
         light, knots = self._light(rendering, scenes, planes)
-        keys = torch.from_numpy(scenes.phase).to(self.device)
-        counts, lengths = self._counts(light, knots, keys)
+        seeds = torch.from_numpy(scenes.seed).to(self.device)
+        counts, lengths = self._counts(light, knots, seeds)
         return self._batch(indices, scenes, rendering, counts, lengths)
 
     def _batch(
@@ -185,7 +191,7 @@ class ProceduralSource:
         counts: Tensor,
         lengths: Tensor,
     ) -> Batch:
-        """Join counts, and the planes of their bins, with what is known of rendered scenes."""
+        """Return counts and the planes of their bins with depth and colour of rendered scenes."""
         rgb = None
         if rendering.rgb is not None:
             level = np.full_like(scenes.rate, _RGB_LEVEL)
@@ -202,30 +208,30 @@ class ProceduralSource:
         )
 
     def _parts(self, number: int) -> list[slice]:
-        """A batch in parts that the memory holds."""
+        """Divide a batch into parts that the memory holds."""
         most = max(_PIXELS // (self.height * self.width), 1)
         return [slice(k, min(k + most, number)) for k in range(0, number, most)]
 
     def _light(
         self, rendering: Rendering, scenes: Scenes, planes: int
     ) -> tuple[Tensor, list[int]]:
-        """What falls onto the sensor at the knots of a window."""
+        """Return the light on the sensor at the knots of a window."""
         exposed = expose(rendering.luminance, scenes.rate)
-        light, knots = moving(exposed, rendering.flow, planes, self.rate_hz)
-        return flickering(light, knots, scenes.flicker, self.rate_hz), knots
+        light, knots = light_at_knots(exposed, rendering.flow, planes, self.rate_hz)
+        return apply_flicker(light, knots, scenes.flicker, self.rate_hz), knots
 
-    def _counts(self, light: Tensor, knots: list[int], keys: Tensor) -> tuple[Tensor, Tensor]:
-        """What the sensors count in the bins of a window, and the planes of each bin."""
-        phase = initial_charge(keys, self.height, self.width)
-        return count_spikes(light, knots, phase, self.bins)
+    def _counts(self, light: Tensor, knots: list[int], seeds: Tensor) -> tuple[Tensor, Tensor]:
+        """Count the spikes in the bins of a window; return them and the planes of each bin."""
+        charge = initial_charge(seeds, self.height, self.width)
+        return count_spikes(light, knots, charge, self.bins)
 
-    def _camera(self, keys: Tensor) -> SpikeCamera:
-        """The sensors that see some scenes, ``[B]``."""
-        return SpikeCamera(self.height, self.width, keys)
+    def _camera(self, seeds: Tensor) -> SpikeCamera:
+        """Return the camera of some scenes, seeds ``[B]``."""
+        return SpikeCamera(self.height, self.width, seeds)
 
 
 def exposure_gain(luminance: Tensor, level: Array) -> Tensor:
-    """Factors ``[B, 1, 1]`` that bring the means of images ``[B, H, W]`` to levels ``[B]``."""
+    """Return factors ``[B, 1, 1]`` that scale images ``[B, H, W]`` to mean levels ``[B]``."""
     # Whole numbers add up to the same in any order, hence in any batch and on any device.
     metered = (luminance[:, ::_METER_STEP, ::_METER_STEP].clamp(0, 16) * 65536).to(torch.int64)
     total = metered.flatten(1).sum(1).double() / (65536 * metered[0].numel())
@@ -234,7 +240,7 @@ def exposure_gain(luminance: Tensor, level: Array) -> Tensor:
 
 
 def expose(luminance: Tensor, rate: Array) -> Tensor:
-    """Scales images to the firing rates aimed at, as a camera's exposure control would.
+    """Scale images to target firing rates, as a camera's exposure control does.
 
     Args:
         luminance: ``[B, H, W]`` linear light.
@@ -246,13 +252,13 @@ def expose(luminance: Tensor, rate: Array) -> Tensor:
     return (luminance * exposure_gain(luminance, rate)).clamp_(0, 1)
 
 
-def moving(
+def light_at_knots(
     luminance: Tensor, flow: Tensor, planes: int, rate_hz: float, segments: int = SEGMENTS
 ) -> tuple[Tensor, list[int]]:
-    """Luminance at a few instants of a window, from one image and its motion.
+    """Return luminance at a few instants of a window, from one image and its motion.
 
-    The image is moved along the motion of its pixels, backwards, so that what it shows at the
-    window's reference plane is exact.
+    The image is warped backwards along the motion of its pixels. At the window's reference plane
+    it is exact.
 
     Args:
         luminance: At the reference plane, ``[B, H, W]``.
@@ -283,11 +289,11 @@ def moving(
     return torch.stack(images, 1), knots
 
 
-def flickering(light: Tensor, knots: Sequence[int], flicker: Array, rate_hz: float) -> Tensor:
-    """Modulate the light at the knots of a window as lamps on mains do.
+def apply_flicker(light: Tensor, knots: Sequence[int], flicker: Array, rate_hz: float) -> Tensor:
+    """Modulate the light at the knots of a window by the flicker of lamps on mains.
 
-    Light is linear between knots. What they are too far apart to follow is averaged, so that the
-    flicker of long windows fades.
+    Light is linear between knots. Flicker is averaged between knots that are too far apart to
+    follow it: in long windows it fades.
 
     Args:
         light: ``[B, K, H, W]``, 0 to 1.

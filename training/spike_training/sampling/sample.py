@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a training stage is given at every step."""
+"""Batches of a training step: labelled, unlabelled, and pairs of both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """A batch of labelled samples, all tensors on one device.
+    """Batch of labelled samples, all tensors on one device.
 
     Attributes:
         counts: Spikes of each pixel in each bin of its window, ``[B, C, H, W]`` uint8.
@@ -36,18 +36,18 @@ class Batch:
     index: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on another device."""
+        """Return the batch on another device."""
         given = {name: value for name, value in vars(self).items() if value is not None}
         return dataclasses.replace(self, **{k: value.to(device) for k, value in given.items()})
 
     def unlabelled(self) -> Unlabelled:
-        """What of it may be seen of a target domain."""
+        """Return the spikes without labels, all that is used of a target domain."""
         return Unlabelled(self.counts, self.planes_per_bin, self.index)
 
 
 @dataclasses.dataclass(frozen=True)
 class Unlabelled:
-    """A batch of spikes of a target domain: without depth, so that no code can read it.
+    """Batch of spikes of a target domain, which has no depth that code could read.
 
     Attributes:
         counts: Spikes of each pixel in each bin of its window, ``[B, C, H, W]`` uint8.
@@ -60,7 +60,7 @@ class Unlabelled:
     index: Tensor
 
     def to(self, device: torch.device | str) -> Unlabelled:
-        """The same batch on another device."""
+        """Return the batch on another device."""
         return Unlabelled(
             self.counts.to(device), self.planes_per_bin.to(device), self.index.to(device)
         )
@@ -68,11 +68,11 @@ class Unlabelled:
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """What a stage between two domains is given at every step.
+    """Batches of two domains for one step.
 
     Attributes:
         source: Labelled.
-        target: Unlabelled, as many samples.
+        target: Unlabelled, with as many samples.
     """
 
     source: Batch
@@ -84,16 +84,16 @@ class Pair:
         return torch.cat([self.source.index, self.target.index])
 
     def to(self, device: torch.device | str) -> Pair:
-        """The same pair on another device."""
+        """Return the pair on another device."""
         return Pair(self.source.to(device), self.target.to(device))
 
 
 AnyBatch = TypeVar('AnyBatch', Batch, Pair)
-"""What a stage is given."""
+"""Input of a stage."""
 
 
-def joined(parts: Sequence[Batch]) -> Batch:
-    """One batch of several with the same bins.
+def collate(parts: Sequence[Batch]) -> Batch:
+    """Concatenate batches with the same bins.
 
     Args:
         parts: At least one.

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A target domain without data sets: procedural scenes in other light, seen by another camera."""
+"""Target domain without data sets: procedural scenes in other light and by another camera."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spike_training.sampling.procedural import ProceduralSource, expose, flickering, moving
+from spike_training.sampling.procedural import (
+    ProceduralSource,
+    apply_flicker,
+    expose,
+    light_at_knots,
+)
 from spike_training.scenes.render import Rendering
 from spike_training.scenes.scene import Scenes
 from spike_training.sensor.camera import SpikeCamera, simulate_counts
@@ -20,11 +25,11 @@ from spike_training.sensor.parameters import IDEAL, Sensor
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
-    """How another camera sees the same kind of scenes; the default changes nothing.
+class Optics:
+    """Lens, exposure and sensor of a camera; the defaults change nothing.
 
     Attributes:
-        light: Factor on the mean firing rate that the exposure aims at.
+        light: Factor on the target mean firing rate of the exposure.
         contrast: Exponent on the luminance of the scene: above 1 shadows are deeper.
         vignette: Share of the light that the corners lose.
         blur: Standard deviation of the lens's blur, pixels.
@@ -38,20 +43,20 @@ class Look:
     sensor: Sensor = IDEAL
 
     def through_lens(self, luminance: Tensor) -> Tensor:
-        """What falls onto the sensor: contrast, then blur, then vignette.
+        """Return the light on the sensor: contrast, then blur, then vignette.
 
         Args:
             luminance: ``[B, H, W]``, linear, 0 or more.
 
         Returns:
-            Same shape, in another unit: exposure follows.
+            Same shape, in arbitrary units, before the exposure.
         """
         if self.contrast != 1:
-            # By each image's mean, so that a power of a small number stays a number.
+            # Relative to each image's mean, so that powers of small numbers do not underflow.
             mean = luminance.mean(dim=(1, 2), keepdim=True).clamp_min(1e-6)
             luminance = (luminance / mean).clamp(max=1e3).pow(self.contrast)
         if self.blur:
-            luminance = _blurred(luminance, self.blur)
+            luminance = _gaussian_blur(luminance, self.blur)
         if self.vignette:
             rows, columns = luminance.shape[1:]
             y = torch.linspace(-1, 1, rows, device=luminance.device)[:, None]
@@ -61,41 +66,43 @@ class Look:
 
 
 class ShiftedSource(ProceduralSource):
-    """As :class:`ProceduralSource`, but through another lens onto another sensor.
+    """:class:`ProceduralSource` with another lens and sensor.
 
-    All scenes are seen by one sensor, whose pixels the seed chooses.
+    One sensor records all scenes; its pixels are a function of the seed.
 
     Args:
-        look: Lens, light and sensor.
+        optics: Lens, light and sensor.
         **arguments: Of :class:`ProceduralSource`. It renders no colour images.
     """
 
-    def __init__(self, look: Look, **arguments: object) -> None:
+    def __init__(self, optics: Optics, **arguments: object) -> None:
         super().__init__(**arguments)  # type: ignore[arg-type]
-        self.look = dataclasses.replace(
-            look, sensor=dataclasses.replace(look.sensor, rate_hz=self.rate_hz)
+        self.optics = dataclasses.replace(
+            optics, sensor=dataclasses.replace(optics.sensor, rate_hz=self.rate_hz)
         )
 
     def _light(
         self, rendering: Rendering, scenes: Scenes, planes: int
     ) -> tuple[Tensor, list[int]]:
-        light = self.look.through_lens(rendering.luminance)
-        rate = (scenes.rate * self.look.light).astype(np.float32)
-        light, knots = moving(expose(light, rate), rendering.flow, planes, self.rate_hz)
-        return flickering(light, knots, scenes.flicker, self.rate_hz), knots
+        light = self.optics.through_lens(rendering.luminance)
+        rate = (scenes.rate * self.optics.light).astype(np.float32)
+        light, knots = light_at_knots(expose(light, rate), rendering.flow, planes, self.rate_hz)
+        return apply_flicker(light, knots, scenes.flicker, self.rate_hz), knots
 
-    def _counts(self, light: Tensor, knots: list[int], keys: Tensor) -> tuple[Tensor, Tensor]:
-        return simulate_counts(light, knots, keys, self.look.sensor, self._sensor_ids(), self.bins)
+    def _counts(self, light: Tensor, knots: list[int], seeds: Tensor) -> tuple[Tensor, Tensor]:
+        return simulate_counts(
+            light, knots, seeds, self.optics.sensor, self._sensor_ids(), self.bins
+        )
 
-    def _camera(self, keys: Tensor) -> SpikeCamera:
-        return SpikeCamera(self.height, self.width, keys, self.look.sensor, self._sensor_ids())
+    def _camera(self, seeds: Tensor) -> SpikeCamera:
+        return SpikeCamera(self.height, self.width, seeds, self.optics.sensor, self._sensor_ids())
 
     def _sensor_ids(self) -> Tensor:
         return torch.tensor([self.seed], device=self.device)
 
 
-def _blurred(images: Tensor, deviation: float) -> Tensor:
-    """Images ``[B, H, W]`` behind a Gaussian; the edges are repeated."""
+def _gaussian_blur(images: Tensor, deviation: float) -> Tensor:
+    """Return images ``[B, H, W]`` convolved with a Gaussian; edges are repeated."""
     radius = math.ceil(3 * deviation)
     place = torch.arange(-radius, radius + 1, device=images.device)
     kernel = torch.exp(-place.square() / (2 * deviation**2))

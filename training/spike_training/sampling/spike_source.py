@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Samples of real spikes: windows of recordings around the planes that depth belongs to."""
+"""Samples of real spikes: windows of recordings around the planes with depth."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from spike_training.sampling.sample import Batch
 
 
 class SpikeSource(LabelledSource):
-    """Windows of recordings of one spike camera, as the camera saw them.
+    """Windows of recordings of one spike camera.
 
-    Planes are never resampled: what is seen is the middle of the sensor, as many whole multiples
-    of some pixels as it holds, or a size that is asked for. Where that is at most half of the
-    sensor's, the spikes of 2x2, 4x4, ... pixels are counted together first, as if pixels were
-    larger. Depth belongs to the window's reference plane; a map too near to an end of its
-    recording is left out. Recordings that have no depth at all are seen window after window, with
-    NaN for depth. The focal length of a sample is NaN where nothing tells it.
+    Planes are never resampled. A sample is the middle of the sensor: the largest multiple of some
+    pixels, or a given size. Where that size is at most half of the sensor's, the spikes of 2x2,
+    4x4, ... pixels are binned first, as if pixels were larger. Depth belongs to the window's
+    reference plane; a map too near to an end of its recording is left out. Recordings without
+    depth are cut into windows with NaN for depth. The focal length of a sample is NaN where it is
+    unknown.
 
     Args:
         clips: Recordings of one sensor size.
         planes: Lengths of the windows; shorter ones lie in the middle of the longest.
         bins: Bins of the counts.
-        multiple: What height and width are multiples of, for the network.
-        size: Rows and columns wanted, at most; None: all there are.
+        multiple: Height and width are multiples of it, for the network.
+        size: Rows and columns, at most; None: those of the sensor.
         labels: Whether depth is read; else the windows lie all over the recordings, and depth is
             NaN.
         stride: Planes from one window without depth to the next; 0: the longest window.
@@ -51,7 +51,7 @@ class SpikeSource(LabelledSource):
     Attributes:
         height: Rows of a sample.
         width: Columns of a sample.
-        binning: Pixels per side whose spikes are counted together.
+        binning: Pixels per side of the squares whose spikes are summed.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class SpikeSource(LabelledSource):
         if len(sizes) != 1:
             raise DataSetError(f'sensors of {sorted(sizes)} rows and columns: expected one size')
         ((height, width),) = sizes
-        self.binning = binning_of((height, width), size)
+        self.binning = choose_binning((height, width), size)
         if self.binning > 1 and -(-max(lengths) // bins) * self.binning**2 > 255:
             raise ValueError(
                 f'windows of {max(lengths)} planes in {bins} bins, {self.binning}x{self.binning} '
@@ -93,7 +93,7 @@ class SpikeSource(LabelledSource):
     def _find(
         self, clips: Sequence[SpikeClip], stride: int
     ) -> list[tuple[SpikeClip, int | None, int]]:
-        """Recording, number of the depth map and first plane of each of the longest windows."""
+        """Return recording, number of the depth map and first plane of each longest window."""
         before, longest = reference_index('middle', self._longest), self._longest
         windows: list[tuple[SpikeClip, int | None, int]] = []
         for clip in clips:
@@ -116,18 +116,18 @@ class SpikeSource(LabelledSource):
         return len(self._windows)
 
     def recording(self, number: int) -> str:
-        """The name of the clip that a sample is of."""
+        """Return the name of the clip of a sample."""
         return self._windows[number][0].name
 
     def frame(self, number: int) -> int:
-        """The number of the plane that a sample's depth belongs to."""
+        """Return the number of the plane that a sample's depth belongs to."""
         _, _, start = self._windows[number]
         return start + reference_index('middle', self._longest)
 
     def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
         """See :meth:`LabelledSource.sample`; ``planes`` can be no more than the longest.
 
-        What is seen is always the middle, whatever ``place`` says.
+        The crop is always the middle; ``place`` has no effect.
         """
         clip, k, start = self._windows[number]
         start += reference_index('middle', self._longest) - reference_index('middle', planes)
@@ -144,7 +144,7 @@ class SpikeSource(LabelledSource):
         b = self.binning
         if b > 1:
             counts, depth, lengths = (
-                together(counts, b),
+                bin_pixels(counts, b),
                 depth[b // 2 :: b, b // 2 :: b],
                 lengths * b**2,
             )
@@ -160,7 +160,7 @@ class SpikeSource(LabelledSource):
         ).to(self.device)
 
     def window(self, number: int) -> PlaneWindow:
-        """See :meth:`LabelledSource.window`; where pixels are counted together, all of them."""
+        """See :meth:`LabelledSource.window`; pixels are not binned."""
         clip, _, start = self._windows[number]
         planes, b = self.planes[0], self.binning
         start += reference_index('middle', self._longest) - reference_index('middle', planes)
@@ -177,11 +177,11 @@ class SpikeSource(LabelledSource):
         return PlaneWindow(packing.pack(spikes[:, rows, columns]), camera)
 
 
-def together(counts: npt.NDArray[Any], binning: int) -> npt.NDArray[np.uint8]:
-    """Spikes of squares of pixels; rows and columns that fill no square are left out.
+def bin_pixels(counts: npt.NDArray[Any], binning: int) -> npt.NDArray[np.uint8]:
+    """Sum the spikes of squares of pixels; rows and columns that fill no square are left out.
 
     Args:
-        counts: ``[C, H, W]``; a square has at most 255.
+        counts: ``[C, H, W]``; their sum over a square is at most 255.
         binning: Pixels per side of a square.
 
     Returns:
@@ -196,8 +196,8 @@ def together(counts: npt.NDArray[Any], binning: int) -> npt.NDArray[np.uint8]:
     return sums
 
 
-def binning_of(sensor: tuple[int, int], size: tuple[int, int] | None) -> int:
-    """Pixels per side to count together: the largest power of two that leaves the size."""
+def choose_binning(sensor: tuple[int, int], size: tuple[int, int] | None) -> int:
+    """Return the pixels per side of a bin: the largest power of two that leaves the size."""
     binning = 1
     while size and all(s >= 2 * binning * n for s, n in zip(sensor, size, strict=True)):
         binning *= 2

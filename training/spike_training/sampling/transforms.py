@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which part of an image is seen at which size, and batches that are mirrored as a whole."""
+"""Crop and size of images, and horizontal flips of batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUTHORS_CROP = (352, 1216)
 
 
 def authors(source: tuple[int, int], height: int = 384, width: int = 384) -> Placement:
-    """What the authors' code of BiCross does with KITTI: its crop, then squashed.
+    """Return the placement of the authors' code of BiCross for KITTI: crop, then stretch.
 
     The bottom centre of 352 x 1216 pixels is stretched to the size, 384 x 384 there, so fx and fy
     differ afterwards.
@@ -48,13 +48,13 @@ TRANSFORMS: dict[str, Callable[[tuple[int, int], int, int], Placement]] = {
     'aspect': Placement.aspect,
     'authors': authors,
 }
-"""By name: a function of the images' (height, width), and of the rows and columns wanted."""
+"""By name: a function of the images' (height, width) and the rows and columns of the result."""
 
 
 def flip_batch(batch: Batch, chosen: Tensor) -> Batch:
-    """Mirrors some samples of a batch: spikes, colours and depth together.
+    """Mirror some samples of a batch: spikes, colours and depth together.
 
-    Focal lengths stay as they are, and a batch tells no principal point.
+    Focal lengths stay; a batch has no principal point.
 
     Args:
         batch: The batch.

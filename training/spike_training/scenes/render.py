@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Renders batches of scenes on any device: exact depth, luminance, colour, and image motion.
+"""Renderer of batches of scenes on any device: exact depth, luminance, colour, and image motion.
 
-The image is cut into square tiles. Every solid is met only with the rays of the tiles that its
-projected outline can touch, all pairs of solid and tile in one array operation for each kind of
-solid; the nearest hit of each ray wins. Texture and light are worked out once per pixel.
+The image is divided into square tiles. Each solid is intersected only with the rays of tiles that
+its projected outline overlaps, all pairs of solid and tile in one array operation for each kind of
+solid; the nearest hit of each ray wins. Texture and light are computed once per pixel.
 
 Masks are products, minima and maxima throughout: selecting by a mask costs twenty times as much
 as an addition on a CPU.
@@ -21,27 +21,30 @@ import torch
 from torch import Tensor
 
 from spike_training.scenes import atlas
-from spike_training.scenes.ambient import contrasted, corner_shade, uneven
+from spike_training.scenes.ambient import ambient_occlusion, contrast_factors, illumination_factors
 from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scenes
 
 TILE = 8
-_NEAR = 0.02
-_MISS = 1e9
-_AIR = 0.7
+"""Rows and columns of a tile, pixels."""
+_NEAR = 0.02  # near plane, metres
+_MISS = 1e9  # depth of a ray without a hit, metres
+_AIR = 0.7  # luminance of haze
 _OWNER = (1 << 29) - 1
 _HUGE = 1e20
+_MIN_FACING = 0.04  # least cosine to the view, for the footprint of pixels
+_MIN_RISE = 0.03  # least vertical component of rays to the sky
 _COLUMN = {name: place for place, name in enumerate(MATERIAL)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Rendering:
-    """What a camera sees at one instant.
+    """Images of a camera at one instant.
 
     Attributes:
         depth: ``[B, H, W]`` metres along the optical axis; +Inf in the sky.
         luminance: ``[B, H, W]`` linear light behind the lens, 0 or more, unexposed.
         rgb: ``[B, 3, H, W]`` linear light, or None.
-        flow: Motion of what each pixel shows, pixels per second right and down, ``[B, 2, H, W]``.
+        flow: Motion of each pixel, pixels per second right and down, ``[B, 2, H, W]``.
     """
 
     depth: Tensor
@@ -51,30 +54,24 @@ class Rendering:
 
 
 class _Tensors:
-    """The arrays of scenes on a device, float32."""
+    """Fields of scenes as tensors on a device."""
 
     def __init__(self, scenes: Scenes, device: torch.device) -> None:
         def move(array: object) -> Tensor:
             return torch.as_tensor(array).to(device, non_blocking=True).contiguous()
 
         self.kind = move(scenes.kind)
-        self.centre, self.half, self.turn = (
-            move(scenes.centre),
-            move(scenes.half),
-            move(scenes.turn),
-        )
+        self.centre, self.half = move(scenes.centre), move(scenes.half)
+        self.heading = move(scenes.heading)
         self.velocity = move(scenes.velocity)
         self.material = torch.cat([move(scenes.material), move(scenes.shell_material)], 1)
-        self.shell, self.open, self.focal = (
-            move(scenes.shell),
-            move(scenes.open),
-            move(scenes.focal),
-        )
+        self.shell, self.open = move(scenes.shell), move(scenes.open)
+        self.focal = move(scenes.focal)
         self.eye, self.axes = move(scenes.eye), move(scenes.axes)
         self.linear_velocity = move(scenes.linear_velocity)
         self.angular_velocity = move(scenes.angular_velocity)
         self.sun, self.light, self.lamp = move(scenes.sun), move(scenes.light), move(scenes.lamp)
-        self.corners, self.uneven = move(scenes.corners), move(scenes.uneven)
+        self.occlusion, self.illumination = move(scenes.occlusion), move(scenes.illumination)
         self.haze, self.blur = move(scenes.haze), move(scenes.blur)
         self.contrast = move(scenes.contrast)
 
@@ -82,14 +79,14 @@ class _Tensors:
 def render(
     scenes: Scenes, height: int, width: int, device: torch.device | str, with_rgb: bool = False
 ) -> Rendering:
-    """Renders a batch of scenes at the reference time.
+    """Render a batch of scenes at the reference time.
 
     Args:
         scenes: ``B`` scenes.
         height: Rows.
         width: Columns.
-        device: Where to render.
-        with_rgb: Whether colours are wanted too.
+        device: Device to render on.
+        with_rgb: Whether to render colours too.
 
     Returns:
         Depth at the pixels' centres, light and image motion.
@@ -102,7 +99,7 @@ def render(
     v = torch.arange(rows * TILE, device=device) + (0.5 - height / 2)
     u, v = u / fx[:, None], v / fx[:, None]
     grid = (len(fx), rows, columns)
-    depth, owner = _cast(s, u, v, fx, grid, (height, width))
+    depth, owner = _cast_rays(s, u, v, fx, grid, (height, width))
     depth, owner = (_untile(part, grid)[:, :height, :width] for part in (depth, owner))
     u, v = u[:, None, :width], v[:, :height, None]
     return _shade(s, depth.contiguous(), owner.contiguous(), u, v, fx, with_rgb)
@@ -114,14 +111,14 @@ def _untile(tiled: Tensor, grid: tuple[int, int, int]) -> Tensor:
     return image.reshape(batch, rows * TILE, columns * TILE)
 
 
-def _turned(vector: Tensor, turn: Tensor) -> Tensor:
-    """World vectors ``[..., 3]`` in the solids' own axes."""
+def _to_local(vector: Tensor, heading: Tensor) -> Tensor:
+    """Rotate world vectors ``[..., 3]`` into the solids' own axes."""
     x, y, z = vector.unbind(-1)
-    c, s = turn.unbind(-1)
+    c, s = heading.unbind(-1)
     return torch.stack([c * x - s * z, y.expand_as(c), s * x + c * z], -1)
 
 
-def _cast(
+def _cast_rays(
     s: _Tensors,
     u: Tensor,
     v: Tensor,
@@ -129,18 +126,18 @@ def _cast(
     grid: tuple[int, int, int],
     size: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
-    """Depth and number of the nearest solid, ``[B * tiles, TILE * TILE]``; N is the shell's."""
+    """Return depth and number of the nearest solid, ``[B * tiles, TILE ** 2]``; N is the shell."""
     batch, rows, columns = grid
     solids = s.kind.shape[1]
     # Camera in the solids' own axes, in units of their half sizes.
     inverse = 1 / s.half
-    start = _turned(s.eye[:, None] - s.centre, s.turn) * inverse
-    axes = [_turned(s.axes[:, None, k], s.turn) * inverse for k in range(3)]
+    start = _to_local(s.eye[:, None] - s.centre, s.heading) * inverse
+    axes = [_to_local(s.axes[:, None, k], s.heading) * inverse for k in range(3)]
     rays = torch.stack([*axes, start], 0).permute(0, 3, 1, 2).reshape(12, batch * solids)
 
-    touched = _touched(s, fx, grid, size)
+    overlapped = _overlapped_tiles(s, fx, grid, size)
     tile_u, tile_v = u.view(-1, TILE).t().contiguous(), v.view(-1, TILE).t().contiguous()
-    image, solid, tile = touched.nonzero().unbind(1)
+    image, solid, tile = overlapped.nonzero().unbind(1)
     kind = s.kind.view(-1).index_select(0, image * solids + solid)
     row, column = torch.div(tile, columns, rounding_mode='floor'), tile % columns
     near, order = [], []
@@ -155,9 +152,9 @@ def _cast(
     together = torch.cat(order)
     numbers = solid.index_select(0, together)
     cells = (image * (rows * columns) + tile).index_select(0, together)
-    # One number holds length and owner: the 29 lowest bits of a float64 made from a float32 are
-    # free. Numbers above 0 are in the order of their bits, so that the least is the nearest, and
-    # among the solids at one length that of the lowest number.
+    # One number holds depth and owner: the 29 lowest bits of a float64 made from a float32 are
+    # free. Positive floats are in the order of their bits, so that the minimum is the nearest, and
+    # at equal depths the solid of the lowest number.
     keys = torch.cat(near, 1).t().to(torch.float64, memory_format=torch.contiguous_format)
     keys = keys.view(torch.int64)
     keys += numbers[:, None]
@@ -176,7 +173,7 @@ def _tile_pixels(image: Tensor, grid: tuple[int, int, int]) -> Tensor:
 
 
 def _shell_depth(s: _Tensors, u: Tensor, v: Tensor) -> Tensor:
-    """Depth of the room's walls, ``[B, H, W]``."""
+    """Return the depth of the room's walls, ``[B, H, W]``."""
     depth = None
     for axis in range(3):
         ray = _ray(s, axis, u[:, None, :], v[:, :, None])
@@ -190,7 +187,7 @@ def _shell_depth(s: _Tensors, u: Tensor, v: Tensor) -> Tensor:
 
 
 def _ray(s: _Tensors, axis: int, u: Tensor, v: Tensor) -> Tensor:
-    """A component of the rays of depth 1, ``[B, H, W]``."""
+    """Return a component of the rays of depth 1, ``[B, H, W]``."""
     right, up, forward = (s.axes[:, k, axis, None, None] for k in range(3))
     return u * right + (forward - v * up)
 
@@ -202,7 +199,7 @@ def _corner_signs(device: torch.device) -> Tensor:
 
 
 def _edge_ends(corner: Tensor) -> tuple[Tensor, Tensor]:
-    """Values at both ends of a box's twelve edges, ``[..., 12]``, from those at its corners."""
+    """Return values at both ends of a box's twelve edges, ``[..., 12]``, from its corners'."""
     cube = corner.view(*corner.shape[:-1], 2, 2, 2)
     ends = [
         torch.cat([cube.select(axis, end).flatten(-2) for axis in (-3, -2, -1)], -1)
@@ -211,13 +208,15 @@ def _edge_ends(corner: Tensor) -> tuple[Tensor, Tensor]:
     return ends[0], ends[1]
 
 
-def _touched(s: _Tensors, fx: Tensor, grid: tuple[int, int, int], size: tuple[int, int]) -> Tensor:
-    """Which solids' outlines can reach which tiles, ``[B, N, tiles]`` bool."""
+def _overlapped_tiles(
+    s: _Tensors, fx: Tensor, grid: tuple[int, int, int], size: tuple[int, int]
+) -> Tensor:
+    """Return the mask of tiles that the outline of each solid may overlap, ``[B, N, tiles]``."""
     _, rows, columns = grid
     height, width = size
     signs = _corner_signs(s.half.device)
     corner = signs * s.half[:, :, None]
-    c, sine = (s.turn[..., k, None] for k in range(2))
+    c, sine = (s.heading[..., k, None] for k in range(2))
     x, y, z = corner.unbind(-1)
     world = torch.stack([c * x + sine * z, y, c * z - sine * x], -1)
     away = world + (s.centre - s.eye[:, None])[:, :, None]
@@ -227,7 +226,7 @@ def _touched(s: _Tensors, fx: Tensor, grid: tuple[int, int, int], size: tuple[in
         + away[..., 2] * s.axes[:, k, 2, None, None]
         for k in range(3)
     ]
-    # Every edge is cut at the near plane; an edge behind it counts for nothing.
+    # Edges are clipped at the near plane; those behind it are ignored.
     near, far = zip(*(_edge_ends(part) for part in seen), strict=True)
     ends = []
     for a, b in ((near, far), (far, near)):
@@ -254,10 +253,7 @@ def _touched(s: _Tensors, fx: Tensor, grid: tuple[int, int, int], size: tuple[in
 
 
 def _local_rays(parameters: Tensor, u: Tensor, v: Tensor) -> list[Tensor]:
-    """Ray components ``[TILE * TILE, P]`` in the solids' units.
-
-    Pairs run along the last axis, so that what belongs to a pair meets many at a time.
-    """
+    """Return ray components ``[TILE * TILE, P]`` in the solids' units, a column per pair."""
     rays = []
     for axis in range(3):
         right, up, forward = (parameters[3 * k + axis] for k in range(3))
@@ -278,13 +274,13 @@ def _hit_box(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
     assert enter is not None
     assert leave is not None
     missed = torch.sub(enter, leave, out=leave)
-    return _unless(enter, missed)
+    return _mask_misses(enter, missed)
 
 
-def _unless(length: Tensor, missed: Tensor) -> Tensor:
-    """The length, or a huge one where ``missed`` is positive or the length negative."""
-    wrong = torch.maximum(missed, length.neg(), out=missed).clamp_(min=0).mul_(_HUGE)
-    return length.add_(wrong).clamp_(max=_MISS)
+def _mask_misses(depth: Tensor, missed: Tensor) -> Tensor:
+    """Return the depth, or ``_MISS`` where ``missed`` is positive or the depth negative."""
+    wrong = torch.maximum(missed, depth.neg(), out=missed).clamp_(min=0).mul_(_HUGE)
+    return depth.add_(wrong).clamp_(max=_MISS)
 
 
 def _hit_cylinder(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -303,7 +299,7 @@ def _hit_cylinder(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
     reach = flat.abs_()
     torch.maximum(enter, height - reach, out=enter)
     torch.minimum(leave, height + reach, out=leave)
-    return _unless(enter, torch.maximum(enter - leave, free.neg_()))
+    return _mask_misses(enter, torch.maximum(enter - leave, free.neg_()))
 
 
 def _hit_ellipsoid(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -312,16 +308,16 @@ def _hit_ellipsoid(parameters: Tensor, u: Tensor, v: Tensor) -> Tensor:
     squared = x * x + y * y + z * z
     middle = (x * ox + y * oy + z * oz).neg_()
     nearest = middle / squared
-    # How far the ray's nearest point is from the centre: exact also for far, small solids.
+    # Distance of the ray's nearest point from the centre: exact also for far, small solids.
     px, py, pz = x.mul_(nearest).add_(ox), y.mul_(nearest).add_(oy), z.mul_(nearest).add_(oz)
     free = (px.mul_(px) + py.mul_(py) + pz.mul_(pz)).neg_().add_(1)
     chord = (free.clamp(min=0) / squared).sqrt_()
-    return _unless(nearest - chord, free.neg_())
+    return _mask_misses(nearest - chord, free.neg_())
 
 
 @functools.cache
 def _atlas(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Every texel with its three neighbours to the right and above in one int32; level offsets."""
+    """Return texels packed with their neighbours right and above in an int32; level offsets."""
     quads = []
     for level in atlas.pyramids():
         texels = level.astype(np.uint32)
@@ -341,7 +337,7 @@ def _shade(
     fx: Tensor,
     with_rgb: bool,
 ) -> Rendering:
-    """Surface, material and light of every pixel, once it is known which solid it shows."""
+    """Compute surface, material and light of each pixel, given the solid that it shows."""
     batch, solids = s.kind.shape
     ray = [_ray(s, axis, u, v) for axis in range(3)]
     point = [s.eye[:, axis, None, None] + depth * part for axis, part in enumerate(ray)]
@@ -353,14 +349,14 @@ def _shade(
     surface = _surface(s, of_solid, point)
     nx, ny, nz = surface.normal
     facing = (nx * ray[0] + ny * ray[1] + nz * ray[2]) / length
-    # Inside the shell normals point away: turn them towards the eye.
+    # Inside the shell normals point away: flip them towards the eye.
     towards = facing.sign().neg_()
     normal = [nx * towards, ny * towards, nz * towards]
-    facing = facing.abs_().clamp_(min=0.04)
+    facing = facing.abs_().clamp_(min=_MIN_FACING)
 
     # The material: a solid's own, or that of the shell's face, or the sky's.
     shell = (winner - (solids - 1)).clamp_(min=0)
-    floor = surface.flat * _positive(towards * ny)
+    floor = surface.flat * _is_positive(towards * ny)
     sky = shell * s.open[:, None, None] * (1 - floor)
     face = (1 - surface.flat) * (2 - surface.side) + 3 * (surface.flat - floor)
     number = winner + shell * face
@@ -370,14 +366,14 @@ def _shade(
     def material(name: str) -> Tensor:
         return of_material(s.material[..., _COLUMN[name]])
 
-    # The sky has no place: its texture follows the direction.
-    rise = ray[1].clamp(min=0.03).reciprocal_()
+    # The sky has no position: its texture follows the direction.
+    rise = ray[1].clamp(min=_MIN_RISE).reciprocal_()
     pixel = length / fx[:, None, None]
     footprint = depth * pixel / facing.sqrt_()
     footprint += sky * (pixel * rise - footprint)
     across = surface.u + sky * (ray[0] * rise - surface.u)
     up = surface.v + sky * (ray[2] * rise - surface.v)
-    share = _sample(
+    share = _sample_texture(
         material('tile'),
         (across * material('scale_u')).add_(material('offset_u')),
         (up * material('scale_v')).add_(material('offset_v')),
@@ -385,8 +381,10 @@ def _shade(
     )
 
     still = 1 - sky
-    light = _light(s, point, normal).mul_(corner_shade(still / depth, s.corners))
-    light = light.add_(material('glow')).mul_(uneven(s.uneven, *depth.shape[1:]))
+    light = _irradiance(s, point, normal).mul_(ambient_occlusion(still / depth, s.occlusion))
+    light = light.add_(material('glow')).mul_(
+        illumination_factors(s.illumination, *depth.shape[1:])
+    )
     light += sky * (1 - light)
     near = (depth / s.haze[:, None, None]).add_(1).reciprocal_()
     near += sky * (1 - near)
@@ -397,16 +395,13 @@ def _shade(
         low = material(dark)
         return (material(bright) - low).mul_(share).add_(low).mul_(light).add_(air)
 
-    luminance = _softened(colour('light0', 'light1'), s.blur)
-    contrast = contrasted(luminance, s.contrast)
+    luminance = _blur(colour('light0', 'light1'), s.blur)
+    contrast = contrast_factors(luminance, s.contrast)
     luminance = luminance * contrast
     rgb = None
     if with_rgb:
         rgb = torch.stack(
-            [
-                _softened(colour(f'{name}0', f'{name}1'), s.blur)
-                for name in ('red', 'green', 'blue')
-            ],
+            [_blur(colour(f'{name}0', f'{name}1'), s.blur) for name in ('red', 'green', 'blue')],
             1,
         )
         rgb *= contrast[:, None]
@@ -415,7 +410,7 @@ def _shade(
 
 
 class _Lookup:
-    """Columns of a table of scenes by the number that every pixel has in them."""
+    """Lookup of a column of a table by the row number of each pixel."""
 
     def __init__(self, index: Tensor) -> None:
         self._shape = index.shape
@@ -426,7 +421,7 @@ class _Lookup:
 
 
 class _Surface(NamedTuple):
-    """Where on a solid a ray ends.
+    """Surface points that rays hit.
 
     Attributes:
         normal: Unit normal, out of the solid.
@@ -444,26 +439,26 @@ class _Surface(NamedTuple):
 
 
 def _surface(s: _Tensors, of: _Lookup, point: list[Tensor]) -> _Surface:
-    # The shell is one more box, its size the room's.
+    # The shell is one more box of the room's size.
     batch = len(s.half)
     half = torch.cat([s.half, (s.shell[:, 1:] - s.shell[:, :1]) / 2], 1).reciprocal_()
     centre = torch.cat([s.centre, (s.shell[:, :1] + s.shell[:, 1:]) / 2], 1)
-    turn = torch.cat([s.turn, s.turn.new_tensor([1.0, 0.0]).expand(batch, 1, 2)], 1)
+    heading = torch.cat([s.heading, s.heading.new_tensor([1.0, 0.0]).expand(batch, 1, 2)], 1)
     kind = torch.cat([s.kind, s.kind.new_full((batch, 1), BOX)], 1)
     box, ellipsoid = of((kind == BOX).float()), of((kind == ELLIPSOID).float())
-    c, sine = of(turn[..., 0]), of(turn[..., 1])
+    c, sine = of(heading[..., 0]), of(heading[..., 1])
     ix, iy, iz = (of(half[..., axis]) for axis in range(3))
 
     x, y, z = (part - of(centre[..., axis]) for axis, part in enumerate(point))
     x, z = c * x - sine * z, (sine * x).add_(c * z)
     qx, qy, qz = x * ix, y * iy, z * iz
     ax, az = qx.abs(), qz.abs()
-    # The top is where the height is nearer to its limit than what is across.
+    # A hit is on the top or underside where |y| is nearer to its limit than |x| and |z|.
     round_ = qx * qx + qz * qz
     rim = torch.maximum(ax, az).sub_(round_).mul_(box).add_(round_)
-    flat = _positive(qy.abs() - rim) * (1 - ellipsoid)
+    flat = _is_positive(qy.abs() - rim) * (1 - ellipsoid)
     upright = 1 - flat
-    side = _positive(ax - az) * upright
+    side = _is_positive(ax - az) * upright
     u = x + side * (z - x)
     v = y + flat * (z - y)
     nx = qx.mul_(ix).mul_(upright * (1 - box * (1 - side)))
@@ -474,13 +469,13 @@ def _surface(s: _Tensors, of: _Lookup, point: list[Tensor]) -> _Surface:
     return _Surface((c * nx + sine * nz, ny, c * nz - sine * nx), u, v, flat, side)
 
 
-def _positive(x: Tensor) -> Tensor:
-    """1 where x is above 0, else 0."""
+def _is_positive(x: Tensor) -> Tensor:
+    """Return 1 where x is above 0, else 0."""
     return x.sign().clamp_(min=0)
 
 
-def _softened(image: Tensor, strength: Tensor) -> Tensor:
-    """The image through a lens: mixed with the mean of its neighbourhood, ``[B, H, W]``."""
+def _blur(image: Tensor, strength: Tensor) -> Tensor:
+    """Mix an image with the mean of its neighbourhood, ``[B, H, W]``."""
     wide = torch.cat([image[:, :1], image, image[:, -1:]], 1)
     mean = wide[:, :-2] + wide[:, 2:]
     mean = mean.add_(image).add_(image)
@@ -489,8 +484,8 @@ def _softened(image: Tensor, strength: Tensor) -> Tensor:
     return mean.sub_(image).mul_(strength[:, None, None]).add_(image)
 
 
-def _light(s: _Tensors, point: list[Tensor], normal: list[Tensor]) -> Tensor:
-    """Light that falls on surfaces: sun, sky and one lamp, darker in corners near the floor."""
+def _irradiance(s: _Tensors, point: list[Tensor], normal: list[Tensor]) -> Tensor:
+    """Return the light on surfaces from sun, sky and one lamp; less near the floor."""
     sun, sky, lamp = (s.light[:, k, None, None] for k in range(3))
     sx, sy, sz = (s.sun[:, axis, None, None] for axis in range(3))
     nx, ny, nz = normal
@@ -505,11 +500,11 @@ def _light(s: _Tensors, point: list[Tensor], normal: list[Tensor]) -> Tensor:
     return direct.mul_(sun).add_(around.mul_(sky)).add_(cosine.mul_(lamp))
 
 
-def _sample(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
-    """The atlas at tile coordinates, from the level whose texels match the footprint.
+def _sample_texture(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
+    """Sample the atlas at tile coordinates, from the level whose texels match the footprint.
 
     Args:
-        tile: Where the tile's pyramid begins.
+        tile: Index of the tile's pyramid in the atlas.
         u: Tiles to the right; whole ones repeat.
         v: Tiles upwards.
         footprint: Width of a pixel in texels of the finest level. Overwritten, as u and v are.
@@ -537,7 +532,7 @@ def _sample(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
 
 
 def _flow(s: _Tensors, of: _Lookup, near: Tensor, u: Tensor, v: Tensor, fx: Tensor) -> Tensor:
-    """Image motion, pixels per second right and down, from 1 / depth and velocities."""
+    """Return image motion, pixels per second right and down, from 1 / depth and velocities."""
     batch = len(s.velocity)
     velocity = (
         torch.cat([s.velocity, s.velocity.new_zeros(batch, 1, 3)], 1) - s.linear_velocity[:, None]

@@ -18,16 +18,16 @@ Array = npt.NDArray[Any]
 """float32 unless said otherwise; bool for masks."""
 
 BOX, CYLINDER, ELLIPSOID = 0, 1, 2
-"""Kinds of solids. Cylinders stand upright; all turn about the upright axis."""
+"""Kinds of solids. Cylinders are upright; all rotate about the upright axis."""
 MATERIAL = (
     'tile', 'scale_u', 'scale_v', 'offset_u', 'offset_v', 'texels', 'glow',
     'light0', 'light1', 'red0', 'green0', 'blue0', 'red1', 'green1', 'blue1',
 )  # fmt: skip
 """Columns of a material.
 
-Attributes of the texture: where its pyramid begins in the atlas; tiles per metre and shift along
-both surface directions; texels per metre along the denser one. ``glow`` is light of its own as a
-share of its colour. Then luminance and colour (linear) where the texture is 0 and where it is 1.
+Texture: index of its pyramid in the atlas; tiles per metre and offset along both surface
+directions; texels per metre along the denser one. ``glow`` is emitted light as a share of the
+colour. Then luminance and colour (linear) where the texture is 0 and where it is 1.
 """
 
 
@@ -47,20 +47,20 @@ class Column:
     BRIGHT = slice(MATERIAL.index('red1'), MATERIAL.index('blue1') + 1)
     SCALES = slice(SCALE_U, SCALE_V + 1)
     UNLIT = slice(TEXTURE, GLOW + 1)
-    """What light does not change."""
+    """Columns that light does not change."""
     REFLECTED = slice(DARK_LUMINANCE, len(MATERIAL))
     """Luminance and colours."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenes:
-    """``B`` scenes of ``N`` solids each, within a shell seen from inside.
+    """Batch of ``B`` scenes of ``N`` solids each, within a shell seen from inside.
 
     Attributes:
-        kind: ``[B, N]`` int8: BOX, CYLINDER, ELLIPSOID; -1 for none, behind all others.
+        kind: ``[B, N]`` int8: BOX, CYLINDER, ELLIPSOID; -1 for none, after all others.
         centre: ``[B, N, 3]``.
         half: Half sizes along the solid's own axes, ``[B, N, 3]``.
-        turn: Cosine and sine of its yaw (positive turns x towards -z), ``[B, N, 2]``.
+        heading: Cosine and sine of its yaw (positive rotates x towards -z), ``[B, N, 2]``.
         velocity: Metres per second, ``[B, N, 3]``.
         material: ``[B, N, len(MATERIAL)]``.
         shell_material: ``[B, 5, len(MATERIAL)]``: floor, side walls, end walls, ceiling, sky.
@@ -75,21 +75,21 @@ class Scenes:
         sun: Direction to the sun or window, unit length, ``[B, 3]``.
         light: Strength of sun, sky and lamp, ``[B, 3]``.
         lamp: Position of the lamp, ``[B, 3]``.
-        corners: How much light corners lose, from 0 to 1, ``[B]``.
-        uneven: Logarithms of factors on the light over the image, ``[B, 3, 4]``.
+        occlusion: Greatest share of the light that ambient occlusion takes, from 0 to 1, ``[B]``.
+        illumination: Logarithms of factors on the light over the image, ``[B, 3, 4]``.
         contrast: Exponent on the luminance behind the lens, ``[B]``.
         haze: Depth in metres at which half of the light is scattered, ``[B]``.
-        blur: How soft the lens is, from 0 to 1, ``[B]``.
-        rate: Mean firing rate that the exposure aims at, ``[B]``.
-        phase: Key of the pixels' initial charge, ``[B]`` int64.
-        flicker: Share of the light that lamps on mains modulate, their frequency in Hz, and the
+        blur: Softness of the lens, from 0 to 1, ``[B]``.
+        rate: Target mean firing rate of the exposure, ``[B]``.
+        seed: Seed of the pixels' initial charge, ``[B]`` int64.
+        flicker: Modulated share of the light of lamps on mains, their frequency in Hz, and the
             phase at the first plane of a window in periods, ``[B, 3]``.
     """
 
     kind: Array
     centre: Array
     half: Array
-    turn: Array
+    heading: Array
     velocity: Array
     material: Array
     shell_material: Array
@@ -103,20 +103,20 @@ class Scenes:
     sun: Array
     light: Array
     lamp: Array
-    corners: Array
-    uneven: Array
+    occlusion: Array
+    illumination: Array
     contrast: Array
     haze: Array
     blur: Array
     rate: Array
-    phase: Array
+    seed: Array
     flicker: Array
 
     @staticmethod
     def concatenate(parts: Sequence[Scenes]) -> Scenes:
-        """Scenes of all parts, in their order; short lists of solids are padded."""
+        """Concatenate scenes in their order; short lists of solids are padded."""
         most = max(part.kind.shape[1] for part in parts)
-        padded = [_padded(part, most) for part in parts]
+        padded = [_pad(part, most) for part in parts]
         return Scenes(
             **{
                 field.name: np.concatenate([getattr(part, field.name) for part in padded])
@@ -125,15 +125,15 @@ class Scenes:
         )
 
     def take(self, chosen: slice | Array) -> Scenes:
-        """Some of the scenes, without the places of solids that none of them fills."""
+        """Return some of the scenes, without columns of solids that are empty in all of them."""
         parts = {field.name: getattr(self, field.name)[chosen] for field in _FIELDS}
         most = max(int((parts['kind'] >= 0).sum(1).max()), 1)
-        for name in _OF_SOLIDS:
+        for name in _SOLID_FIELDS:
             parts[name] = parts[name][:, :most]
         return Scenes(**parts)
 
     def later(self, seconds: float) -> Scenes:
-        """The same scenes after a while: camera and solids have moved, light has not.
+        """Return the scenes after a time: camera and solids have moved, light has not.
 
         Rotation is exact for one axis at a time, and to the second order of small angles for
         several together.
@@ -142,9 +142,9 @@ class Scenes:
         pitch, yaw, roll = (
             (self.angular_velocity[:, k, None] * seconds).astype(np.float64) for k in range(3)
         )
-        up, forward = _rotated(up, forward, -pitch)
-        right, forward = _rotated(right, forward, -yaw)
-        right, up = _rotated(right, up, -roll)
+        up, forward = _rotate(up, forward, -pitch)
+        right, forward = _rotate(right, forward, -yaw)
+        right, up = _rotate(right, up, -roll)
         return dataclasses.replace(
             self,
             centre=(self.centre + self.velocity * seconds).astype(np.float32),
@@ -153,21 +153,21 @@ class Scenes:
         )
 
 
-def _rotated(a: Array, b: Array, angle: Array) -> tuple[Array, Array]:
-    """Two directions turned in their plane, a towards b."""
+def _rotate(a: Array, b: Array, angle: Array) -> tuple[Array, Array]:
+    """Rotate two directions in their plane, a towards b."""
     c, s = np.cos(angle), np.sin(angle)
     return c * a + s * b, c * b - s * a
 
 
 _FIELDS = dataclasses.fields(Scenes)
-_OF_SOLIDS = ('kind', 'centre', 'half', 'turn', 'velocity', 'material')
+_SOLID_FIELDS = ('kind', 'centre', 'half', 'heading', 'velocity', 'material')
 
 
-def _padded(scenes: Scenes, most: int) -> Scenes:
-    """The same scenes with room for more solids."""
+def _pad(scenes: Scenes, most: int) -> Scenes:
+    """Pad the solids of scenes to a number."""
     missing = most - scenes.kind.shape[1]
     parts = {}
-    for name, value in zip(_OF_SOLIDS, (-1, 0, 1, 1, 0, 0), strict=True):
+    for name, value in zip(_SOLID_FIELDS, (-1, 0, 1, 1, 0, 0), strict=True):
         array = getattr(scenes, name)
         width = [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2)
         parts[name] = np.pad(array, width, constant_values=value)

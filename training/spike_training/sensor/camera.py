@@ -1,15 +1,15 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The batched spike camera: luminance in, packed planes or counts out, on any device.
+"""Batched spike camera: luminance in, packed planes or counts out, on any device.
 
 Integrate and fire (:mod:`spike_depth_ros.video.spiking`) for batches, with all that a
 :class:`spike_training.sensor.parameters.Sensor` has. Defects that are switched off cost nothing.
 
-A recording is a function of its seed: neither the batch it is simulated in nor the device nor the
-calls it is cut into change it (the device: except for rounding, see :mod:`.parameters`).
+A recording is a function of its seed: batch, device and division into calls do not change it (the
+device: except for rounding, see :mod:`.parameters`).
 
-Tensors on the CPU are worked on through numpy, which shares their memory: its comparisons are six
-times as fast as torch's, and it packs bits.
+On the CPU numpy works on the tensors' memory: its comparisons are six times as fast as torch's,
+and it packs bits.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _pack(xp: Any, spikes: Array, out: Array, bit_order: BitOrder) -> None:
 
 
 class SpikeCamera:
-    """Spike camera of a batch of recordings, which keeps its charge from call to call.
+    """Spike camera of a batch of recordings; charge is kept from call to call.
 
     Args:
         height: Rows.
@@ -72,9 +72,9 @@ class SpikeCamera:
         seeds: One per recording, ``[B]`` int64: of its initial charge and its noise. The camera
             works on their device.
         sensor: Parameters of the sensor.
-        sensor_ids: Which sensor sees each recording, ``[B]`` int64, or ``[1]`` for one that sees
-            them all; equal numbers are the same pixels. The seeds by default.
-        bit_order: Which bit of a byte is its leftmost pixel.
+        sensor_ids: Number of the sensor of each recording, ``[B]`` int64, or ``[1]`` for one of
+            all; equal numbers are the same pixels. The seeds by default.
+        bit_order: Bit of a byte that is its leftmost pixel.
 
     Raises:
         ValueError: Another number of sensors.
@@ -204,7 +204,7 @@ class SpikeCamera:
     def _lights(
         self, luminance: Tensor, knots: Sequence[int] | None, part: _Part
     ) -> Iterator[LinearLight]:
-        """Make a part's light from knot to knot, or of each plane, when its turn comes."""
+        """Yield a part's light from knot to knot, or of each plane."""
         some, rows = part
         xp = self._xp
         if knots is None:
@@ -264,8 +264,8 @@ class SpikeCamera:
 class _Noise:
     """Shot and read-out noise of a part of the batch, from one long pattern of normal numbers.
 
-    The noise of a plane is a stretch of the pattern, from a place that seed and plane hash to: it
-    costs little more than reading it, and is the same in every batch and on every device.
+    The noise of a plane is a slice of the pattern at an offset that is a hash of seed and plane.
+    It costs little more than reading it, and is the same in every batch and on every device.
 
     Args:
         sensor: Parameters.

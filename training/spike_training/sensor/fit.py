@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How alike recordings are as far as the sensor shapes them, and the sensor that fits one.
+"""Fit of a sensor's parameters to a recording, by statistics that the sensor determines.
 
-A recording has no known light to compare it with. So its light is taken from itself, smoothed over
-a few pixels and planes: that keeps the scene and loses what single pixels do, which is what the
-sensor's parameters then have to bring back. They are fitted on some planes and judged on others.
+The light of a recording is unknown. It is estimated from the recording itself, smoothed over a few
+pixels and planes, which keeps the scene and removes the differences between single pixels. The
+sensor's parameters must explain these. They are fitted on some planes and tested on others.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ RATE_EDGES = np.linspace(0, 1, 51)
 INTERVAL_EDGES = np.unique(np.geomspace(1, 256, 33).round())
 PATTERN_EDGES = np.linspace(-0.3, 0.3, 31)
 PATTERN_CLASSES = (0.0, 0.03, 0.06, 0.15, 0.6)
-"""Firing rates between which the fixed pattern is looked at: dark current shows in the dark."""
+"""Edges of the classes of firing rate of the fixed pattern: dark current shows in the dark."""
 SPREAD_CLASSES = (1.5, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0)
-"""Mean intervals, in planes, between which the spread of intervals is looked at."""
+"""Edges of the classes of mean interval, in planes, of the spread of intervals."""
 
-_SMOOTH = 5
-_FLAT = 0.03
-_ENOUGH = 150
-_SATURATED = 0.99
-_BEYOND = 1.5
-_TIE = 0.01
-_OUTLIER = 5
+_SMOOTH = 5  # pixels per side of the smoothing window
+_FLAT = 0.03  # greatest relative standard deviation of even surroundings
+_ENOUGH = 150  # pixels of a class, at least
+_SATURATED = 0.99  # firing rate from which on light is unknown
+_BEYOND = 1.5  # light assumed there, thresholds per plane
+_TIE = 0.01  # relative difference of costs that counts as none
+_OUTLIER = 5  # robust standard deviations
 _CANDIDATES: tuple[dict[str, tuple[float, ...]], ...] = (
     {
         'response_mismatch': (0, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04, 0.05, 0.06, 0.08),
@@ -54,12 +54,12 @@ _CANDIDATES: tuple[dict[str, tuple[float, ...]], ...] = (
         'read_noise': (0, 0.002, 0.005, 0.01, 0.02, 0.05),
     },
 )
-"""Values that a fit tries, all combinations of those that a recording tells apart least."""
+"""Values that a fit tries; parameters that a recording hardly separates are tried together."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a sensor makes of a scene, in numbers.
+    """Statistics of a recording that its sensor determines.
 
     Attributes:
         rates: Share of the pixels in each bin of firing rate, ``[50]``.
@@ -78,12 +78,12 @@ class Signature:
 
 @dataclass(frozen=True)
 class Scene:
-    """Light of a recording, and where it is simple enough to see the sensor.
+    """Light of a recording, and the pixels where it is simple enough for statistics.
 
     Attributes:
         light: Thresholds per plane, ``[windows, height, width]`` float32; constant within each of
-            the windows, which are of equal length. Where all pixels around fire in every plane
-            it is only known to be more than 1: it is 1.5 there.
+            the windows, which are of equal length. 1.5 where all pixels around fire in every
+            plane: light there is unknown, but above 1.
         flat: Pixels whose surroundings are even, ``[height, width]``.
         steady: Pixels whose light does not change, ``[height, width]``.
     """
@@ -93,12 +93,12 @@ class Scene:
     steady: npt.NDArray[np.bool_]
 
 
-def scene_of(spikes: Spikes, windows: int) -> Scene:
-    """The scene that a recording shows.
+def estimate_scene(spikes: Spikes, windows: int) -> Scene:
+    """Estimate the scene of a recording.
 
     Args:
         spikes: Unpacked planes.
-        windows: How many times the light may change: 1 for a still scene.
+        windows: Number of windows of constant light: 1 for a still scene.
     """
     parts = np.array_split(spikes, windows)
     light = np.stack(
@@ -109,13 +109,13 @@ def scene_of(spikes: Spikes, windows: int) -> Scene:
     square = cv2.blur(mean * mean, (_SMOOTH, _SMOOTH)) - cv2.blur(mean, (_SMOOTH, _SMOOTH)) ** 2
     flat = np.sqrt(np.maximum(square, 0)) < _FLAT * mean
     counts = np.stack([part.sum(0, dtype=np.int64) for part in np.array_split(spikes, 4)])
-    # A steady pixel's counts differ by one, and by what noise may add.
+    # A steady pixel's counts differ by one, plus noise.
     steady = np.ptp(counts, axis=0) <= 1 + 0.05 * counts.max(0)
     return Scene(light, flat, steady)
 
 
-def intervals_of(spikes: Spikes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Intervals between the spikes of each pixel.
+def spike_intervals(spikes: Spikes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the intervals between the spikes of each pixel.
 
     Args:
         spikes: Unpacked planes.
@@ -131,16 +131,16 @@ def intervals_of(spikes: Spikes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
     return pixel[1:][same], np.diff(plane)[same]
 
 
-def signature_of(spikes: Spikes, scene: Scene) -> Signature:
-    """The signature of a recording.
+def compute_signature(spikes: Spikes, scene: Scene) -> Signature:
+    """Compute the signature of a recording.
 
     Args:
         spikes: Unpacked planes.
-        scene: Where to look for the pattern and the spread; that of the real recording for a
-            simulated one too, so that both are looked at in the same places.
+        scene: Selects the pixels of pattern and spread. For a simulated recording, pass the scene
+            of the real one, so that both are measured at the same pixels.
     """
     shape = spikes.shape[1:]
-    pixel, interval = intervals_of(spikes)
+    pixel, interval = spike_intervals(spikes)
     count = np.bincount(pixel, minlength=math.prod(shape))
     total = np.bincount(pixel, interval, len(count))
     square = np.bincount(pixel, interval.astype(np.float64) ** 2, len(count))
@@ -150,8 +150,8 @@ def signature_of(spikes: Spikes, scene: Scene) -> Signature:
     variance = np.maximum(square - count * mean**2, 0) / np.maximum(count - 1, 1)
     usable = scene.steady.ravel() & (count >= 4)
     return Signature(
-        rates=shares(spikes.mean(0).ravel(), RATE_EDGES),
-        intervals=shares(interval, INTERVAL_EDGES),
+        rates=histogram(spikes.mean(0).ravel(), RATE_EDGES),
+        intervals=histogram(interval, INTERVAL_EDGES),
         pattern=_pattern(rate.reshape(shape).astype(np.float32), scene),
         spread=np.array(
             [
@@ -172,17 +172,17 @@ def _pattern(rate: npt.NDArray[np.float32], scene: Scene) -> Floats:
         if chosen.sum() < _ENOUGH:
             rows.append(np.full(len(PATTERN_EDGES) - 1, np.nan))
         else:
-            rows.append(shares(deviation[chosen], PATTERN_EDGES))
+            rows.append(histogram(deviation[chosen], PATTERN_EDGES))
     return np.stack(rows)
 
 
-def distance(first: Floats, second: Floats) -> float:
-    """Total variation: the share of one histogram that lies elsewhere in the other, 0 to 1."""
+def total_variation(first: Floats, second: Floats) -> float:
+    """Return the total variation distance of two histograms, 0 to 1."""
     return float(np.abs(first - second).sum() / 2)
 
 
 def distances(first: Signature, second: Signature) -> dict[str, float]:
-    """How far apart two signatures are.
+    """Return the distances of two signatures.
 
     Returns:
         ``rates``, ``intervals`` and ``pattern``: total variation from 0 to 1 (for the pattern the
@@ -191,9 +191,11 @@ def distances(first: Signature, second: Signature) -> dict[str, float]:
     both = ~np.isnan(first.pattern[:, 0]) & ~np.isnan(second.pattern[:, 0])
     pairs = zip(first.pattern[both], second.pattern[both], strict=True)
     return {
-        'rates': distance(first.rates, second.rates),
-        'intervals': distance(first.intervals, second.intervals),
-        'pattern': float(np.mean([distance(a, b) for a, b in pairs])) if both.any() else 0.0,
+        'rates': total_variation(first.rates, second.rates),
+        'intervals': total_variation(first.intervals, second.intervals),
+        'pattern': float(np.mean([total_variation(a, b) for a, b in pairs]))
+        if both.any()
+        else 0.0,
         'spread': _mean_difference(first.spread, second.spread),
     }
 
@@ -204,16 +206,16 @@ def _mean_difference(first: Floats, second: Floats) -> float:
     return float(difference[known].mean()) if known.any() else 0.0
 
 
-def resimulate(scene: Scene, planes: int, sensor: Sensor, key: int) -> Spikes:
-    """What a sensor records of a scene.
+def resimulate(scene: Scene, planes: int, sensor: Sensor, seed: int) -> Spikes:
+    """Simulate the recording of a scene by a sensor.
 
-    The mean dark current is taken off the light, which had it.
+    The mean dark current is subtracted from the light, which contains it.
 
     Args:
         scene: The scene; the number of its windows divides the planes.
         planes: Length of the recording.
         sensor: Parameters, with a gain and a threshold of 1.
-        key: Of the recording, and of the sensor's pixels.
+        seed: Of the recording, and of the sensor's pixels.
     """
     _, height, width = scene.light.shape
     windows = len(scene.light)
@@ -222,7 +224,7 @@ def resimulate(scene: Scene, planes: int, sensor: Sensor, key: int) -> Spikes:
         raise ValueError(f'{planes} planes in {windows} windows: expected a whole number in each')
     dark = sensor.dark_current / sensor.rate_hz
     light = torch.from_numpy(np.maximum(scene.light - dark, 0))
-    camera = SpikeCamera(height, width, torch.tensor([key]), sensor)
+    camera = SpikeCamera(height, width, torch.tensor([seed]), sensor)
     packed = [camera.expose(part.expand(1, 2, -1, -1), (0, each))[0].numpy() for part in light]
     return packing.unpack(np.concatenate(packed), width)
 
@@ -230,26 +232,25 @@ def resimulate(scene: Scene, planes: int, sensor: Sensor, key: int) -> Spikes:
 def fit(
     spikes: Spikes, windows: int, start: Sensor, on_step: Callable[[str], None] = lambda _: None
 ) -> Sensor:
-    """The sensor that explains a recording best.
+    """Fit a sensor to a recording.
 
-    Parameters are tried in groups, one after the other and twice round: each takes the values, of
-    a fixed set, whose simulation is nearest to the recording by the sum of all distances. Among
-    values within one per cent of the best, the first, nearest to the ideal sensor, is taken.
-    The mismatch found is that of the ratio of response and threshold: a recording of light alone
-    cannot tell them apart.
+    Groups of parameters are searched one after the other, twice. Each takes the values, of a fixed
+    set, whose simulation has the least sum of all distances to the recording. Among values within
+    one per cent of the best, the first is taken, which is nearest to the ideal sensor. The
+    mismatch is that of the ratio of response and threshold, which a recording cannot separate.
 
     Args:
         spikes: Unpacked planes.
-        windows: See :func:`scene_of`; their number divides the planes.
-        start: Its other parameters are kept.
+        windows: See :func:`estimate_scene`; their number divides the planes.
+        start: Sensor whose other parameters are kept.
         on_step: Called with a line about each parameter.
     """
-    scene = scene_of(spikes, windows)
-    real = signature_of(spikes, scene)
+    scene = estimate_scene(spikes, windows)
+    real = compute_signature(spikes, scene)
 
     def cost(sensor: Sensor) -> float:
-        simulated = resimulate(scene, len(spikes), sensor, key=1)
-        return sum(distances(real, signature_of(simulated, scene)).values())
+        simulated = resimulate(scene, len(spikes), sensor, seed=1)
+        return sum(distances(real, compute_signature(simulated, scene)).values())
 
     best = start
     for _ in range(2):
@@ -271,11 +272,11 @@ def _changed(sensor: Sensor, names: Iterable[str], values: Iterable[float]) -> S
 
 
 def fit_maps(response: Floats, dark: Floats) -> Sensor:
-    """The sensor of which maps were measured.
+    """Return the sensor of measured maps.
 
     Args:
-        response: Response of the pixels in any unit, ``[height, width]``. Only what pixels differ
-            from their neighbours by counts, as light is seldom even.
+        response: Response of the pixels in any unit, ``[height, width]``. Only differences between
+            neighbours are used, as light is seldom even.
         dark: Thresholds per plane in the dark at 20 kHz, ``[height, width]``, above 0.
     """
     logarithm = np.log(dark)
@@ -292,7 +293,7 @@ def fit_maps(response: Floats, dark: Floats) -> Sensor:
 
 
 def pixel_deviation(image: Floats) -> Floats:
-    """By what share pixels differ from the mean of their neighbours, ``[height, width]``."""
+    """Return relative deviations from the mean of neighbours, ``[height, width]``."""
     pixels = _SMOOTH**2
     image = image.astype(np.float32)
     around = (cv2.blur(image, (_SMOOTH, _SMOOTH)) * pixels - image) / (pixels - 1)
@@ -300,8 +301,8 @@ def pixel_deviation(image: Floats) -> Floats:
     return deviation
 
 
-def shares(values: npt.NDArray[Any], edges: Floats) -> Floats:
-    """A histogram that adds up to 1; values beyond its ends count in its last bins."""
+def histogram(values: npt.NDArray[Any], edges: Floats) -> Floats:
+    """Return a histogram that adds up to 1; values beyond its ends count in its last bins."""
     inside = np.clip(values, edges[0], edges[-1])
     counts = np.histogram(inside, edges)[0]
     found: Floats = counts / max(counts.sum(), 1)
@@ -309,5 +310,5 @@ def shares(values: npt.NDArray[Any], edges: Floats) -> Floats:
 
 
 def robust_std(values: Floats) -> float:
-    """Standard deviation by the median absolute deviation, which outliers do not change."""
+    """Return the standard deviation by the median absolute deviation, robust to outliers."""
     return float(1.4826 * np.median(np.abs(values - np.median(values))))

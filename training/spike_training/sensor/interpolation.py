@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Light between the frames of a video: a spike camera looks a thousand times as often.
+"""Frame interpolation: light at any instant between the frames of a video.
 
-An :class:`Interpolator` finds out once what moves between two frames, and then gives the light at
-any instant between them. Planes are not interpolated one by one: that is done at a few instants,
-so close that nothing moves more than about a pixel, and in between light is blended.
+An :class:`Interpolator` estimates the motion between two frames once, and then returns the light
+at any instant between them. This is done at a few instants, between which nothing moves more than
+about a pixel; planes in between blend the light.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _UNKNOWN = np.complex64(complex(math.nan, math.nan))
 
 
 class Motion(Protocol):
-    """What happens between two frames."""
+    """Motion between two frames."""
 
     @property
     def pixels(self) -> float:
-        """How far things move from the first frame to the second, in pixels; 0: blend them."""
+        """Largest motion from the first frame to the second, in pixels; 0: blend them."""
         ...
 
     def at(self, share: float) -> Light:
-        """The light at an instant.
+        """Return the light at an instant.
 
         Args:
             share: The instant, from 0, which is the first frame, to 1, the second.
@@ -54,15 +54,15 @@ class Motion(Protocol):
 
 
 class Interpolator(Protocol):
-    """Something that knows how to go from one frame to the next, a network for instance."""
+    """Interpolator between frames, for example by optical flow or a network."""
 
     def between(self, before: Light, after: Light) -> Motion:
-        """Looks at two frames of one size, linear light ``[H, W]`` float32."""
+        """Estimate the motion of two frames of one size, linear light ``[H, W]`` float32."""
         ...
 
 
 class Blend:
-    """The mean of two frames, weighted by time; what moves fades out here and in there."""
+    """Mean of two frames, weighted by time; moving objects cross-fade."""
 
     pixels = 0.0
 
@@ -70,39 +70,39 @@ class Blend:
         self._before, self._after = before, after
 
     def at(self, share: float) -> Light:
-        """The light at an instant, ``[H, W]``."""
+        """Return the light at an instant, ``[H, W]``."""
         # In this form two equal frames give that frame, to the last bit.
         light: Light = self._before + np.float32(share) * (self._after - self._before)
         return light if share < 1 else self._after
 
 
 class LinearInterpolator:
-    """Blends frames."""
+    """Interpolator that blends frames."""
 
     def between(self, before: Light, after: Light) -> Motion:
-        """Two frames to blend."""
+        """Return the blend of two frames."""
         return Blend(before, after)
 
 
 class FlowInterpolator:
-    """Moves pixels along the optical flow (OpenCV's DIS), forwards and backwards.
+    """Interpolator along optical flow (OpenCV's DIS), forwards and backwards.
 
-    Where flow is of no use, after a cut for instance, frames are blended: when more than half of
-    the pixels have flow that does not lead back, or when frames moved along it are no more alike
-    than as they are.
+    Frames are blended instead where the flow is unreliable, for instance after a cut: when more
+    than half of the pixels fail the forward-backward consistency check, or when warping does not
+    bring the frames closer.
     """
 
     def between(self, before: Light, after: Light) -> Motion:
-        """Flow between two frames of at least 16 x 16 pixels; smaller ones are blended."""
+        """Estimate the flow of two frames of at least 16 x 16 pixels; blend smaller ones."""
         if np.array_equal(before, after) or min(before.shape) < 16:
             return Blend(before, after)
-        # Eight bits are what DIS takes; gamma spends them on dark and bright alike.
+        # DIS takes eight bits; gamma distributes them over dark and bright areas.
         peak = max(float(before.max()), float(after.max()))
         first, second = (
             np.rint(255 * (light / peak) ** _GAMMA).astype(np.uint8) for light in (before, after)
         )
-        # A new one each time: what it has looked at before changes what it finds, by a little.
-        # OpenCV's types do not know that the flow to begin with may be None.
+        # A new one each time: its state would change later results slightly.
+        # OpenCV's type stubs do not allow None as the initial flow.
         dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         forward = dis.calc(first, second, None)
         backward = dis.calc(second, first, None)
@@ -110,7 +110,7 @@ class FlowInterpolator:
 
 
 def flow_motion(before: Light, after: Light, forward: Vectors, backward: Vectors) -> Motion:
-    """What happens between two frames, given the flow.
+    """Return the motion between two frames, given the flow.
 
     Args:
         before: The first frame, ``[H, W]``.
@@ -119,26 +119,26 @@ def flow_motion(before: Light, after: Light, forward: Vectors, backward: Vectors
         backward: Motion of the second frame's pixels to the first frame.
 
     Returns:
-        Motion along the flow, or a :class:`Blend` if the flow is of no use.
+        Motion along the flow, or a :class:`Blend` where the flow is unreliable.
     """
-    seen_later = _leads_back(forward, backward)
-    seen_before = _leads_back(backward, forward)
+    seen_later = _is_consistent(forward, backward)
+    seen_before = _is_consistent(backward, forward)
     if seen_later.mean() < 1 - _MOST_LOST or seen_before.mean() < 1 - _MOST_LOST:
         return Blend(before, after)
-    difference = np.abs(_shifted(after, forward) - before)
+    difference = np.abs(_warp(after, forward) - before)
     if difference[seen_later].sum() >= np.abs(after - before)[seen_later].sum():
         return Blend(before, after)
     return _Flow(before, after, forward, backward, seen_later, seen_before)
 
 
 class _Flow:
-    """Frames moved along the flow to an instant between them.
+    """Frames warped along the flow to an instant between them.
 
     The steps are those of the interpolation in Baker et al., "A Database and Evaluation
-    Methodology for Optical Flow", IJCV 2011, section 3.3.3: flow is moved to the instant, holes
-    in it are filled, and there each pixel looks up its colour in both frames, or in the one where
-    it is not hidden. Unlike there, flow of both directions is moved: what comes into sight is
-    known from the second frame's. Where several pixels meet, one that is seen in both frames wins.
+    Methodology for Optical Flow", IJCV 2011, section 3.3.3: flow is splatted to the instant, its
+    holes are filled, and each pixel samples both frames, or the one where it is not occluded.
+    Unlike there, flow of both directions is splatted: disoccluded areas are known from the second
+    frame's. Where several pixels meet, one that is visible in both frames wins.
     """
 
     def __init__(
@@ -151,24 +151,23 @@ class _Flow:
         seen_before: Mask,
     ) -> None:
         self._before, self._after = before, after
-        self._forward = _Moving(forward, seen_later)
-        self._backward = _Moving(backward, seen_before)
-        # Light and mask are looked up at the same places.
+        self._forward = _ForwardSplat(forward, seen_later)
+        self._backward = _ForwardSplat(backward, seen_before)
+        # Light and mask are sampled at the same positions.
         self._old = np.dstack([before, seen_later]).astype(np.float32)
         self._new = np.dstack([after, seen_before]).astype(np.float32)
         lengths = np.hypot(forward[..., 0], forward[..., 1])
         self.pixels = float(np.percentile(lengths[seen_later], _PERCENTILE))
 
     def at(self, share: float) -> Light:
-        """The light at an instant, ``[H, W]``."""
+        """Return the light at an instant, ``[H, W]``."""
         if share <= 0 or share >= 1:
             return self._before if share <= 0 else self._after
         flow = self._flow_at(share)
         to_before, to_after = flow * np.float32(-share), flow * np.float32(1 - share)
-        old, seen_later = np.moveaxis(_shifted(self._old, to_before), -1, 0)
-        new, seen_before = np.moveaxis(_shifted(self._new, to_after), -1, 0)
-        # Weights: by time where a point is seen in both frames, else the frame that sees it. A
-        # point of the first frame that the second does not see is hidden there, and vice versa.
+        old, seen_later = np.moveaxis(_warp(self._old, to_before), -1, 0)
+        new, seen_before = np.moveaxis(_warp(self._new, to_after), -1, 0)
+        # Weights: by time where a point is visible in both frames, else the frame that shows it.
         hidden_later = (seen_later < 0.5) | _outside(to_after)
         hidden_before = (seen_before < 0.5) | _outside(to_before)
         weight = np.full(flow.shape[:2], share, np.float32)
@@ -178,10 +177,10 @@ class _Flow:
         return light
 
     def _flow_at(self, share: float) -> Vectors:
-        """Motion from the first frame to the second, of what is seen at an instant."""
+        """Return the motion from the first frame to the second at the pixels of an instant."""
         height, width = self._before.shape
         flow = np.full(height * width + 1, _UNKNOWN, np.complex64)
-        # The nearer frame has the last word.
+        # The nearer frame is written last and wins.
         turns = [(self._forward, share, 1), (self._backward, 1 - share, -1)]
         for moving, part, sign in turns if share > 0.5 else turns[::-1]:
             moving.write(flow, part, sign)
@@ -192,11 +191,11 @@ class _Flow:
         return flow.view(np.float32).reshape(height, width, 2)
 
 
-class _Moving:
-    """Pixels of one frame on their way to the other one."""
+class _ForwardSplat:
+    """Forward splatting of one frame's flow."""
 
     def __init__(self, vectors: Vectors, seen: Mask) -> None:
-        # What is written last wins: those seen in both frames.
+        # Pixels visible in both frames are written last and win.
         order = np.concatenate([np.flatnonzero(~seen), np.flatnonzero(seen)])
         row, column = np.divmod(order.astype(np.int32), np.int32(seen.shape[1]))
         self._shape = seen.shape
@@ -206,14 +205,14 @@ class _Moving:
         self._vectors = ordered.view(np.complex64)[:, 0]
 
     def write(self, flow: npt.NDArray[np.complex64], part: float, sign: int) -> None:
-        """Writes each vector where its pixel is, a part of the way along.
+        """Write each vector at its pixel's position, a part of the way along.
 
         Args:
             flow: One complex number (right, down) a pixel, and one for all that is outside.
-            part: How much of the way.
-            sign: 1, or -1 to write vectors that point the other way.
+            part: Share of the way.
+            sign: 1, or -1 to reverse the vectors.
         """
-        place, inside = _places(
+        place, inside = _nearest_pixels(
             self._x + np.float32(part) * self._right,
             self._y + np.float32(part) * self._down,
             self._shape,
@@ -223,7 +222,7 @@ class _Moving:
 
 
 def _fill(flow: npt.NDArray[np.complex64], unknown: Mask) -> None:
-    """Gives pixels that nothing reached the motion of the nearest one that has some."""
+    """Fill unknown pixels with the motion of the nearest known one."""
     _, labels = cv2.distanceTransformWithLabels(
         unknown.astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -241,8 +240,8 @@ def _grid(shape: tuple[int, ...]) -> tuple[Light, Light]:
     return x, y
 
 
-def _shifted(image: Light, vectors: Vectors) -> Light:
-    """What each pixel finds at the end of its vector, ``[H, W]`` or ``[H, W, C]``."""
+def _warp(image: Light, vectors: Vectors) -> Light:
+    """Sample an image at the end of each pixel's vector, ``[H, W]`` or ``[H, W, C]``."""
     x, y = _grid(image.shape)
     found = cv2.remap(
         image,
@@ -254,8 +253,10 @@ def _shifted(image: Light, vectors: Vectors) -> Light:
     return np.asarray(found, np.float32)
 
 
-def _places(x: Light, y: Light, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.int32], Mask]:
-    """Number of the pixel nearest to each point, and whether that is in the image."""
+def _nearest_pixels(
+    x: Light, y: Light, shape: tuple[int, ...]
+) -> tuple[npt.NDArray[np.int32], Mask]:
+    """Return the number of the pixel nearest to each point, and the mask of those inside."""
     height, width = shape
     column, row = np.rint(x).astype(np.int32), np.rint(y).astype(np.int32)
     inside: Mask = (column >= 0) & (column < width) & (row >= 0) & (row < height)
@@ -263,27 +264,27 @@ def _places(x: Light, y: Light, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.
 
 
 def _outside(vectors: Vectors) -> Mask:
-    """Whether a vector ends outside the image, by more than half a pixel."""
+    """Return the mask of vectors that end more than half a pixel outside the image."""
     x, y = _grid(vectors.shape)
-    return ~_places(x + vectors[..., 0], y + vectors[..., 1], vectors.shape[:2])[1]
+    return ~_nearest_pixels(x + vectors[..., 0], y + vectors[..., 1], vectors.shape[:2])[1]
 
 
-def _leads_back(there: Vectors, back: Vectors) -> Mask:
-    """Whether the flow at the end of each vector leads back to its start.
+def _is_consistent(forward: Vectors, backward: Vectors) -> Mask:
+    """Return the mask of pixels whose forward and backward flow are consistent.
 
     The bound is that of Sundaram et al., "Dense Point Trajectories by GPU-Accelerated Large
     Displacement Optical Flow", ECCV 2010, Eq. 5: a hundredth of the squared lengths and half a
     squared pixel.
     """
-    returned = _shifted(back, there)
-    error = ((there + returned) ** 2).sum(-1)
-    lengths = (there**2).sum(-1) + (returned**2).sum(-1)
+    returned = _warp(backward, forward)
+    error = ((forward + returned) ** 2).sum(-1)
+    lengths = (forward**2).sum(-1) + (returned**2).sum(-1)
     close: Mask = error < 0.01 * lengths + 0.5
-    return close & ~_outside(there)
+    return close & ~_outside(forward)
 
 
 def sub_frames(motion: Motion) -> int:
-    """In how many steps to go from one frame to the next: about a pixel each, 1 to 32."""
+    """Return the number of steps between two frames: about a pixel each, 1 to 32."""
     return max(1, min(MOST_SUB_FRAMES, math.ceil(motion.pixels / _STEP_PX)))
 
 
@@ -293,15 +294,14 @@ def interpolate(
     at_s: Sequence[float],
     interpolator: Interpolator,
 ) -> Light:
-    """The light at some instants of a video.
+    """Interpolate the light at some instants of a video.
 
     Args:
         frames: Linear light ``[H, W]`` of at least one frame.
         times_s: When each was taken, seconds, increasing.
         at_s: Instants, seconds; before the first frame the light is that frame's, after the last
             one the last one's.
-        interpolator: How to go from frame to frame; only pairs that an instant lies between are
-            looked at, once.
+        interpolator: Interpolator between frames; used once for each pair with an instant between.
 
     Returns:
         ``[len(at_s), H, W]`` float32.

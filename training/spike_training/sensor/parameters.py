@@ -1,16 +1,15 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a real sensor adds to the ideal spike camera: parameters, and the maps of its pixels.
+"""Parameters of real sensors, and the response maps of their pixels.
 
-A pixel's charge is measured in thresholds of that very pixel. Mismatch of response and of
-threshold, dark current, hot and dead pixels and saturation then are one affine map of luminance,
-cut off at one threshold per plane, and the camera behind it stays the ideal one: whatever works on
-luminance in thresholds per plane works for such a sensor too, at no further cost.
+A pixel's charge is measured in thresholds of that pixel. Mismatch of response and threshold, dark
+current, hot and dead pixels and saturation are then one affine map of luminance, clipped at one
+threshold per plane, before an ideal camera. All code that works on luminance in thresholds per
+plane works for such a sensor too, at no further cost.
 
-All randomness is a hash of seeds and pixel numbers in whole numbers: the same on every device and
-in every batch. One exception is the exponential function of the dark current's spread, which
-differs by some 1e-7 of that current between a CPU and a GPU: a spike in very many moves by a
-plane.
+All randomness is an integer hash of seeds and pixel numbers: the same on every device and in every
+batch. The exception is the exponential function of the dark current's spread. It differs by some
+1e-7 of that current between a CPU and a GPU, which seldom moves a spike by a plane.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Sensor:
             Cross-modality Cross-domain Knowledge Transfer", Eq. 1).
         threshold: Charge at which a pixel fires, above 0.
         gain: Factor on luminance, at least 0.
-        rate_hz: Planes per second; what dark and hot currents are worth per plane.
+        rate_hz: Planes per second; converts dark and hot currents to charge per plane.
         dark_current: Thresholds per second that a pixel gathers in the dark, mean of all pixels.
         dark_spread: Standard deviation of the logarithm of the dark current between pixels.
         response_mismatch: Relative standard deviation of the pixels' response, below 1.
@@ -77,7 +76,7 @@ class Sensor:
     dead_pixels: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raises ConfigError, a ValueError, for what no sensor can be."""
+        """Raise ConfigError, a ValueError, for parameters out of range."""
         if self.mode not in ('keep', 'reset'):
             raise ConfigError(f"mode {self.mode!r}: expected 'keep' or 'reset'")
         ranges: dict[str, tuple[float, float, str]] = {
@@ -102,18 +101,18 @@ class Sensor:
 
     @property
     def has_noise(self) -> bool:
-        """Whether two exposures to the same light differ."""
+        """True where two exposures to the same light differ."""
         return self.read_noise > 0 or math.isfinite(self.electrons)
 
     @property
     def has_maps(self) -> bool:
-        """Whether luminance in and thresholds per plane gathered differ."""
+        """True where pixels do not gather the luminance itself."""
         mismatches = (self.response_mismatch, self.threshold_mismatch)
         defects = (self.dark_current, self.hot_pixels, self.dead_pixels)
         return self.gain != self.threshold or max(*mismatches, *defects) > 0
 
     def pixels(self, sensor_ids: Tensor, height: int, width: int) -> Pixels:
-        """The pixels of some sensors of this kind.
+        """Return the pixels of some sensors of this kind.
 
         Args:
             sensor_ids: One number per sensor, ``[B]`` int64; equal numbers are the same sensor.
@@ -176,7 +175,7 @@ after (``python -m benchmarks.sensor_fit``)."""
 
 @dataclass(frozen=True)
 class Pixels:
-    """How each pixel of some sensors responds to light.
+    """Response maps of the pixels of some sensors.
 
     Attributes:
         slope: Thresholds per plane for luminance 1, ``[B, H, W]`` float32; ``B`` may be 1 for one
@@ -188,50 +187,50 @@ class Pixels:
     offset: Tensor
 
     def of(self, images: slice, rows: slice) -> Pixels:
-        """The pixels of some images and rows."""
+        """Return the pixels of some images and rows."""
         if len(self.slope) == 1:
             images = slice(None)
         return Pixels(self.slope[images, rows], self.offset[images, rows])
 
     def respond(self, luminance: Tensor) -> Tensor:
-        """What each pixel gathers.
+        """Return the charge that each pixel gathers.
 
         Args:
             luminance: ``[B, K, H, W]`` float32, 0 or more.
 
         Returns:
             ``[B, K, H, W]`` float32, thresholds per plane from 0 to 1: a saturated pixel fires in
-            every plane, and what exceeds that is lost. Feed it to
+            every plane, and charge beyond that is lost. Pass it to
             :func:`spike_training.sensor.exposure.count_spikes` for counts without planes.
         """
-        # Two steps, each rounded on its own: a fused one would make a GPU differ from a CPU.
+        # Two steps, each rounded: a fused one would make a GPU differ from a CPU.
         return (luminance * self.slope[:, None]).add_(self.offset[:, None]).clamp_(0, 1)
 
 
 def hashes(seeds: Tensor, count: int, stream: int, first: int = 0) -> Tensor:
-    """Independent whole numbers, a function of seed, stream and position.
+    """Return independent whole numbers, a function of seed, stream and position.
 
     Args:
         seeds: ``[B]`` int64; their low 32 bits count.
         count: Numbers per seed.
-        stream: Which numbers; those of two streams have nothing in common.
+        stream: Number of the stream; two streams are independent.
         first: Position of the first number, below 2**32.
 
     Returns:
         ``[B, count]`` int64, uniform from 0 to below 2**32.
     """
-    return _tensor(_hashed(seeds, count, stream, first)).to(torch.int64) & _LOW
+    return _to_tensor(_hash(seeds, count, stream, first)).to(torch.int64) & _LOW
 
 
 def uniforms(seeds: Tensor, count: int, stream: int) -> tuple[Tensor, Tensor]:
-    """Two independent sets of uniform numbers from 0 to below 1, each ``[B, count]`` float32."""
-    drawn = _tensor(_hashed(seeds, 2 * count, stream) >> 8)  # 24 bits are exact in float32
+    """Return two independent sets of uniform numbers in [0, 1), each ``[B, count]`` float32."""
+    drawn = _to_tensor(_hash(seeds, 2 * count, stream) >> 8)  # 24 bits are exact in float32
     first, second = (drawn.float() / (1 << 24)).chunk(2, dim=1)
     return first, second
 
 
 def normals(seeds: Tensor, count: int, stream: int) -> Tensor:
-    """Whole numbers of a normal distribution: sums of eight uniform ones.
+    """Return whole numbers of a normal distribution: sums of eight uniform ones.
 
     Args:
         seeds: As for :func:`hashes`.
@@ -242,26 +241,24 @@ def normals(seeds: Tensor, count: int, stream: int) -> Tensor:
         ``[B, count]`` int32 of mean 0 and standard deviation :data:`NORMAL_STD`, at most 4.9
         standard deviations from 0.
     """
-    drawn = _hashed(seeds, 2 * count, stream)
+    drawn = _hash(seeds, 2 * count, stream)
     # The four bytes of each number, two sums of two at once.
     pairs = (drawn & 0xFF00FF) + (drawn >> 8 & 0xFF00FF)
     pairs = pairs[:, :count] + pairs[:, count:]
-    return _tensor((pairs & 0xFFFF) + (pairs >> 16)).to(torch.int32) - 8 * 255 // 2
+    return _to_tensor((pairs & 0xFFFF) + (pairs >> 16)).to(torch.int32) - 8 * 255 // 2
 
 
-def _hashed(seeds: Tensor, count: int, stream: int, first: int = 0) -> Array:
-    """The numbers of :func:`hashes`: on the CPU uint32 of numpy, which is far faster."""
-    seed = _mixed((_mixed(seeds & _LOW) + stream * 0x3C6EF372) & _LOW)[:, None]
+def _hash(seeds: Tensor, count: int, stream: int, first: int = 0) -> Array:
+    """Return the numbers of :func:`hashes`: on the CPU uint32 of numpy, which is far faster."""
+    seed = _mix((_mix(seeds & _LOW) + stream * 0x3C6EF372) & _LOW)[:, None]
     if seeds.device.type == _NUMPY_DEVICE:
         place = np.arange(first, first + count, dtype=np.uint32)
-        return _mixed(place * np.uint32(_SPREAD) + seed.numpy().astype(np.uint32))
-    return _mixed(
-        (torch.arange(first, first + count, device=seeds.device) * _SPREAD + seed) & _LOW
-    )
+        return _mix(place * np.uint32(_SPREAD) + seed.numpy().astype(np.uint32))
+    return _mix((torch.arange(first, first + count, device=seeds.device) * _SPREAD + seed) & _LOW)
 
 
-def _mixed(number: Array) -> Array:
-    """A permutation of the numbers below 2**32 that leaves no visible pattern."""
+def _mix(number: Array) -> Array:
+    """Permute the numbers below 2**32 without a visible pattern."""
     number = number ^ (number >> 16)
     for factor, shift in ((0x7FEB352D, 15), (0x5F356495, 16), (0x297A2D39, 16)):
         number *= factor  # below 2**63
@@ -270,6 +267,6 @@ def _mixed(number: Array) -> Array:
     return number
 
 
-def _tensor(numbers: Array) -> Tensor:
-    """Numbers as a tensor; those from 2**31 on wrap around where they come from numpy."""
+def _to_tensor(numbers: Array) -> Tensor:
+    """Return numbers as a tensor; those of numpy from 2**31 on wrap around."""
     return torch.from_numpy(numbers.view(np.int32)) if isinstance(numbers, np.ndarray) else numbers

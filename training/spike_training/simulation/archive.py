@@ -48,7 +48,7 @@ def stream_between(camera: ClipCamera, first: int) -> dict[str, npt.NDArray[Any]
     """Simulate the planes from a frame to the next one, with the measured depth of both.
 
     Args:
-        camera: Looks at a clip.
+        camera: Camera of a clip.
         first: Number of the frame at plane ``MARGIN``; there is a next one.
 
     Returns:
@@ -98,7 +98,7 @@ def write_archive(out: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def _quality(clip: Clip, number: int) -> tuple[float, float]:
-    """Sharpness and share of pixels with depth; zeros of a frame that cannot be used."""
+    """Return sharpness and share of pixels with depth; zeros where the frame cannot be used."""
     try:
         depth = clip.depth(number)
         if depth is None:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A clip of frames as a bag of a spike camera: spikes, camera_info and true depth."""
+"""Bags of a simulated spike camera from clips of frames: spikes, camera_info and true depth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SECOND = 1_000_000_000
 
 
 class Span(NamedTuple):
-    """A part of a clip.
+    """Part of a clip.
 
     Attributes:
         start_s: Time of its first plane, seconds as in the clip.
@@ -51,7 +51,7 @@ class Span(NamedTuple):
 
 
 class BagMessage(NamedTuple):
-    """A message to write.
+    """Message to write.
 
     Attributes:
         time_ns: When it is recorded, nanoseconds.
@@ -89,8 +89,8 @@ def choose_span(
     Args:
         times_s: Of the clip's frames.
         rate_hz: Planes per second.
-        start_s: Seconds to pass over.
-        seconds: How much; None: up to the last frame.
+        start_s: Seconds to skip.
+        seconds: Duration; None: up to the last frame.
 
     Raises:
         ConfigError: There is no such part, not even a plane of it.
@@ -100,21 +100,21 @@ def choose_span(
     end = last if seconds is None else min(begin + seconds, last)
     planes = int((end - begin) * rate_hz + 1e-6)
     if start_s < 0 or planes < 1:
-        told = 'to its end' if seconds is None else f'for {seconds:g} s'
+        duration = 'to its end' if seconds is None else f'for {seconds:g} s'
         raise ConfigError(
-            f'from {start_s:g} s on {told}: expected a part of the {last - first:.2f} s between '
-            'the first and the last frame'
+            f'from {start_s:g} s on {duration}: expected a part of the {last - first:.2f} s '
+            'between the first and the last frame'
         )
     stamp_s = max(first, _EARLIEST_S) + start_s
     return Span(begin, begin + planes / rate_hz, planes, round(stamp_s * _SECOND))
 
 
 class ClipBag:
-    """A part of a clip as messages, in the order in which a camera would have sent them.
+    """Messages of a part of a clip, in the order in which a camera would send them.
 
     Args:
-        camera: Looks at the clip.
-        span: Which part of it.
+        camera: Camera of the clip.
+        span: Part of the clip.
         planes_per_packet: Planes in one message of spikes.
     """
 
@@ -130,14 +130,14 @@ class ClipBag:
 
     @property
     def nbytes(self) -> float:
-        """Size of the bag, about."""
+        """Approximate size of the bag, bytes."""
         geometry = self._geometry
         plane = geometry.plane_bytes + _MESSAGE_BYTES / self._planes_per_packet
         truth = 4 * geometry.height * geometry.width + _MESSAGE_BYTES
         return self._span.planes * plane + len(self._labelled) * truth
 
     def describe(self) -> str:
-        """Return one line that tells what the bag will hold."""
+        """Return a summary of the bag's content in one line."""
         planes, rate = self._span.planes, self._camera.settings.rate_hz
         return (
             f'{self._camera.clip.name}: {planes} planes of {self._geometry} at {rate:g} Hz '
@@ -146,7 +146,7 @@ class ClipBag:
         )
 
     def write(self, out: Path, storage: Storage) -> None:
-        """Write a bag under a temporary name, then give it its own.
+        """Write a bag under a temporary name, then rename it.
 
         Args:
             out: The folder to make.
@@ -179,7 +179,7 @@ class ClipBag:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def _stream(self) -> Iterator[BagMessage]:
-        """Packets of spikes, and every now and then the camera before one."""
+        """Yield packets of spikes, preceded by camera_info ten times a second."""
         done, next_info = 0, 0
         planes = self._camera.planes(self._span.start_s, self._span.planes)
         for block in regroup(planes, self._planes_per_packet):
@@ -193,7 +193,7 @@ class ClipBag:
             done += len(block)
 
     def _truths(self) -> Iterator[BagMessage]:
-        """Depth images at the stamps of their frames; unusable ones are left out."""
+        """Yield depth images at the stamps of their frames; unusable ones are left out."""
         for index in self._labelled:
             depth = self._camera.depth(index)
             if depth is not None:
@@ -203,7 +203,7 @@ class ClipBag:
                 yield BagMessage(stamp, 'depth/truth', image)
 
     def _stamp(self, plane: int) -> int:
-        """Time of a plane, nanoseconds, by counting: it does not drift."""
+        """Return the time of a plane, nanoseconds, calculated from its number without drift."""
         return self._span.stamp_ns + int(plane * self._period)
 
     def _header(self, stamp: int) -> Any:

@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A clip of frames as a spike camera would have recorded it: packed planes at any rate.
+"""Simulated spike camera for clips of frames: packed planes at any rate.
 
-Frames are turned to linear light, brought to the sensor's size, exposed by one gain for the whole
-clip (a spike camera has no exposure control), interpolated in time and handed to the simulated
-sensor. Memory holds two frames and a block of planes, however long the clip.
+Frames are converted to linear light, resized, exposed by one gain for the whole clip (a spike
+camera has no exposure control), interpolated in time and passed to the simulated sensor. Memory
+holds two frames and a block of planes, whatever the length of the clip.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ INTERPOLATORS: dict[str, type[Interpolator]] = {
     'flow': FlowInterpolator,
     'linear': LinearInterpolator,
 }
-"""By name: what goes from frame to frame."""
+"""Interpolators between frames by name."""
 
 BLOCK = 128
-"""Planes that are simulated at once at most."""
+"""Planes that are simulated at once, at most."""
 
-_METERED = 16
+_METERED = 16  # frames that the gain is metered on
 
 
 @dataclasses.dataclass(frozen=True)
 class CameraSettings:
-    """The spike camera that looks at clips.
+    """Settings of the simulated spike camera.
 
     Attributes:
         height: Rows.
         width: Columns.
         rate_hz: Planes per second.
-        transform: Which part of the frames it sees, see :data:`.transforms.TRANSFORMS`.
-        mean_rate: Share of the planes in which a pixel fires, on average over the clip; what
-            saturates lowers it.
-        interpolation: How to go from frame to frame: along optical flow, or blended.
-        sensor: What its pixels add; its plane rate is ``rate_hz``, whatever it says itself.
-        seed: Of the charge that pixels begin with, of their noise and of their differences.
+        transform: Crop and size of the frames, see :data:`.transforms.TRANSFORMS`.
+        mean_rate: Share of the planes in which a pixel fires, on average over the clip; saturation
+            lowers it.
+        interpolation: Interpolation between frames: along optical flow, or linear.
+        sensor: Noise and mismatch of the pixels; its plane rate is replaced by ``rate_hz``.
+        seed: Of initial charge, noise and mismatch of the pixels.
 
     Raises:
         ConfigError: A number out of range, or an unknown name.
@@ -93,14 +93,14 @@ class CameraSettings:
 
 
 class ClipCamera:
-    """A spike camera that looks at a clip.
+    """Simulated spike camera of a clip.
 
     Args:
         clip: The frames.
         settings: The camera.
 
     Attributes:
-        skipped: Frames that could not be used so far, their names by reason.
+        skipped: Names of the frames that could not be used so far, by reason.
 
     Raises:
         DataSetError: No frame, more bad frames than a set may have, all frames are black, or they
@@ -124,7 +124,7 @@ class ClipCamera:
         self._gain = self._metered()
 
     def depth(self, index: int) -> Depth | None:
-        """True depth at a frame as this camera sees it, ``[height, width]`` metres.
+        """Return the true depth at a frame in this camera's image, ``[height, width]`` metres.
 
         NaN is unknown, +Inf sky; None where the frame has no depth or one that cannot be used,
         which is noted.
@@ -137,29 +137,29 @@ class ClipCamera:
             return None
 
     def light(self, index: int) -> Light | None:
-        """Light of a frame as this camera sees it, ``[height, width]`` thresholds per plane.
+        """Return the light of a frame on this camera, ``[height, width]`` thresholds per plane.
 
         Returns:
             0 to 1; None where the frame cannot be used, which is noted.
 
         Raises:
-            DataSetError: That are too many now.
+            DataSetError: Too many frames cannot be used.
         """
         light = self._luminance(index)
         return None if light is None else self._exposed(light)
 
     def planes(self, start_s: float, count: int, stream: int = 0) -> Iterator[PackedPlanes]:
-        """The planes of a part of the clip.
+        """Simulate the planes of a part of the clip.
 
-        Before the first frame and after the last one the scene stands still. Between frames, light
-        is interpolated at instants of which nothing moves more than about a pixel to the next, and
-        linear in between; of single pictures each is seen from halfway to the one before it to
-        halfway to the next. A frame that cannot be used is left out.
+        Before the first frame and after the last one the scene is still. Between frames, light is
+        interpolated at instants between which nothing moves more than about a pixel, and linear in
+        between. Each frame of a clip that is no video is shown from halfway to the one before it
+        to halfway to the next. A frame that cannot be used is left out.
 
         Args:
             start_s: Time of plane 0, seconds as in the clip.
             count: Number of planes, 1 or more.
-            stream: Which stream: those of different numbers begin with different charge.
+            stream: Number of the stream; streams differ in initial charge and noise.
 
         Yields:
             ``[planes, height, ceil(width / 8)]`` uint8, ``little``; at most :data:`BLOCK` planes.
@@ -169,7 +169,7 @@ class ClipCamera:
         """
         settings = self.settings
         key = zlib.crc32(f'{settings.seed} {self.clip.name} {stream}'.encode())
-        # Every stream is noisy in its own way, and all are seen by one and the same camera.
+        # Streams differ in noise; all are recorded by the same sensor.
         camera = SpikeCamera(
             settings.height,
             settings.width,
@@ -183,11 +183,11 @@ class ClipCamera:
                 yield camera.expose(light[None], [0, planes])[0].numpy()
 
     def _steps(self, start_s: float, count: int) -> Iterator[tuple[Light, Light, int]]:
-        """Light at two instants and the planes between them, until there are enough."""
+        """Yield light at two instants and the number of planes between them."""
         rate = self.settings.rate_hz
         done = 0
         for time, light, next_time, next_light in self._pairs(start_s):
-            # Plane k is at start + k / rate; a frame's own plane is not pushed to the next one.
+            # Plane k is at start + k / rate; rounding must not move a frame's own plane.
             stop = (
                 math.ceil((next_time - start_s) * rate - 1e-6) if next_light is not None else count
             )
@@ -202,7 +202,7 @@ class ClipCamera:
                 motion = self._motion(time, light, next_time, next_light)
                 yield from _line(motion, before, after, done, stop)
             else:
-                # Between single pictures nothing moves: each is seen around its own time.
+                # Without motion between frames, each is shown around its own time.
                 middle = min(max(math.ceil((before + after) / 2), done), stop)
                 for shown, planes in ((light, middle - done), (next_light, stop - middle)):
                     if planes:
@@ -212,7 +212,7 @@ class ClipCamera:
                 return
 
     def _pairs(self, start_s: float) -> Iterator[tuple[float, Light, float, Light | None]]:
-        """Usable frames from an instant on, each with the next one, the last one with None."""
+        """Yield usable frames from an instant on, each with the next one, the last with None."""
         times = self.clip.times_s
         first = max(int(np.searchsorted(times, start_s, 'right')) - 1, 0)
         while first > 0 and self.light(first) is None:
@@ -232,7 +232,7 @@ class ClipCamera:
         yield (*before, math.inf, None)
 
     def _motion(self, time: float, light: Light, next_time: float, next_light: Light) -> Motion:
-        """What happens between two frames; the windows around both of them want to know it."""
+        """Return the motion between two frames, kept for the windows around both of them."""
         key = (time, next_time)
         if key not in self._motions:
             for old in list(self._motions)[:-1]:
@@ -242,7 +242,7 @@ class ClipCamera:
 
     def _luminance(self, index: int) -> Light | None:
         if index not in self._frames:
-            # A pair is all that is looked at.
+            # Two frames are needed at a time.
             for old in list(self._frames)[:-1]:
                 del self._frames[old]
             try:
@@ -257,7 +257,7 @@ class ClipCamera:
         return exposed
 
     def _first_frame(self) -> tuple[int, int]:
-        """(height, width) of the frames."""
+        """Return (height, width) of the frames."""
         for index in range(len(self.clip)):
             try:
                 height, width, _ = self.clip.image(index).shape
@@ -267,7 +267,7 @@ class ClipCamera:
         raise DataSetError(f'{self.clip.name}: no frame can be read, expected two or more')
 
     def _metered(self) -> np.float32:
-        """The gain that gives the clip its mean rate, from some frames all over it."""
+        """Return the gain for the clip's mean rate, metered on frames spread over the clip."""
         chosen = np.unique(np.linspace(0, len(self.clip) - 1, _METERED).round().astype(int))
         means = [
             float(light.mean()) for k in chosen if (light := self._luminance(int(k))) is not None
@@ -285,10 +285,10 @@ class ClipCamera:
 def _line(
     motion: Motion, before: float, after: float, first: int, stop: int
 ) -> Iterator[tuple[Light, Light, int]]:
-    """Steps from plane ``first`` to ``stop`` between two frames.
+    """Yield steps of linear light from plane ``first`` to ``stop`` between two frames.
 
     Args:
-        motion: What happens between them.
+        motion: Motion between the frames.
         before: Time of the first frame, in planes.
         after: Time of the second frame, in planes.
         first: The first plane wanted.
@@ -298,7 +298,7 @@ def _line(
     steps = min(math.ceil(sub_frames(motion) * (stop - first) / whole), stop - first)
 
     def light(plane: int) -> Light:
-        # Within a plane of a frame, it is that frame.
+        # Within a plane of a frame, the light is that frame's.
         if plane - before < 1:
             return motion.at(0)
         return motion.at(1) if after - plane < 1 else motion.at((plane - before) / whole)
@@ -312,14 +312,14 @@ def _line(
 
 
 def frame_clips(name: str, where: str) -> list[Clip]:
-    """The recordings of a data set of frames.
+    """Return the recordings of a data set of frames.
 
     Args:
         name: Of the data set.
         where: Its path, and options of its reader: see :func:`.readers.read`.
 
     Raises:
-        DataSetError: It cannot be used, has no recording, or recordings of spikes already.
+        DataSetError: It cannot be used, or has no recordings of frames.
     """
     clips = [clip for clip in readers.read(name, where) if isinstance(clip, Clip)]
     if not clips:
@@ -328,10 +328,10 @@ def frame_clips(name: str, where: str) -> list[Clip]:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """A sensor size such as 400x250: (width, height) in pixels.
+    """Parse a sensor size such as 400x250 into (width, height) in pixels.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: The text is no size.
     """
     try:
         width, height = (int(part) for part in text.lower().split('x'))

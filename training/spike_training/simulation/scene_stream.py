@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A continuous stream of a simulated camera that sees one generated scene, with exact depth."""
+"""Continuous stream of a simulated camera in one generated scene, with exact depth."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spike_training.sampling.procedural import exposure_gain, flickering
+from spike_training.sampling.procedural import apply_flicker, exposure_gain
 from spike_training.scenes.render import render
 from spike_training.scenes.scene import Scenes
 from spike_training.sensor.camera import SpikeCamera
 
 LARGEST_MOTION = 0.5
-"""Pixels that anything moves between two rendered images; in between, light is linear."""
+"""Largest motion between two rendered images, pixels; in between, light is linear."""
 
 DEPTH_EVERY = 20
 """Planes from one depth map to the next."""
@@ -54,10 +54,10 @@ def scene_stream(
     gain = exposure_gain(first.luminance, scene.rate)
     images = [render(at(knot), height, width, 'cpu').luminance for knot in knots]
     light = torch.stack([(image * gain).clamp_(0, 1) for image in images], 1)
-    light = flickering(light, knots, scene.flicker, rate_hz)
-    # Whole levels: what processors round differently seldom reaches the spikes.
+    light = apply_flicker(light, knots, scene.flicker, rate_hz)
+    # Whole levels: differences in rounding between processors seldom reach the spikes.
     light = (light * _LEVELS).round_() / _LEVELS
-    packed = SpikeCamera(height, width, torch.from_numpy(scene.phase)).expose(light, knots)[0]
+    packed = SpikeCamera(height, width, torch.from_numpy(scene.seed)).expose(light, knots)[0]
     focal = float(scene.focal[0]) * width
     depth_planes = np.arange(0, planes, DEPTH_EVERY, dtype=np.int32)
     return {

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of simulated spikes around the frames of data sets, as files; see docs/simulate.md."""
+"""Files of windows of simulated spikes around the frames of data sets; see docs/simulate.md."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ Skipped = dict[str, list[str]]
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """Some windows of one recording.
+    """Windows of one recording to simulate.
 
     Attributes:
         name: Of the data set.
         where: Its path and options.
         clip: Number of the recording in it.
-        frames: Frames that windows are wanted around.
+        frames: Frames to simulate windows around.
         camera: The camera.
         planes: Planes in a window.
         out: Folder to write to.
@@ -55,12 +55,12 @@ class Task:
 
 
 class Plan(NamedTuple):
-    """What a simulation has to do.
+    """Tasks of a simulation.
 
     Attributes:
-        tasks: What is missing.
-        present: Number of windows that are there already.
-        skipped: What readers of the data sets left out.
+        tasks: Windows that are missing.
+        present: Number of windows that exist.
+        skipped: Frames that readers of the data sets left out.
     """
 
     tasks: list[Task]
@@ -74,7 +74,7 @@ class Plan(NamedTuple):
 
 
 def plan_windows(data: Mapping[str, str], camera: CameraSettings, planes: int, out: Path) -> Plan:
-    """Find the windows that are not there yet.
+    """Find the windows that do not exist yet.
 
     Args:
         data: Paths and options of data sets by name.
@@ -102,10 +102,10 @@ def run_task(task: Task) -> tuple[int, Skipped]:
     """Simulate some windows, in this process or on a worker.
 
     Returns:
-        Number of frames seen to, and those left out.
+        Number of frames processed, and those left out.
 
     Raises:
-        DataSetError: Too many of them, or the data set cannot be used.
+        DataSetError: Too many frames, or the data set, cannot be used.
     """
     camera = _camera(task)
     folder = task.out / camera.clip.name
@@ -158,7 +158,7 @@ def calibration(matrix: Matrix, width: int, height: int, name: str) -> str:
 
 
 def prepare_folder(out: Path, camera: CameraSettings, planes: int) -> None:
-    """Make the folder, note its settings, and clear away what a killed run left unfinished.
+    """Make the folder, write its settings, and remove unfinished files of a killed run.
 
     Raises:
         ConfigError: It cannot be made, or holds something else or another simulation.
@@ -172,9 +172,11 @@ def prepare_folder(out: Path, camera: CameraSettings, planes: int) -> None:
             found = {}
         differing = [key for key, value in settings.items() if found.get(key) != value]
         if differing:
-            told = ', '.join(f'{key} {found.get(key)} (now {settings[key]})' for key in differing)
+            listed = ', '.join(
+                f'{key} {found.get(key)} (now {settings[key]})' for key in differing
+            )
             raise ConfigError(
-                f'{out} holds a simulation with other settings: {told}; take those, or another '
+                f'{out} holds a simulation with other settings: {listed}; use those, or another '
                 'folder'
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -200,7 +202,7 @@ def _camera(task: Task) -> ClipCamera:
 
 
 def _window(camera: ClipCamera, index: int, planes: int) -> dict[str, Any] | None:
-    """What the file around a frame holds (docs/wire_format.md); None if it cannot be used."""
+    """Return the arrays of a frame's file (docs/wire_format.md); None if it cannot be used."""
     clip, settings = camera.clip, camera.settings
     depth = camera.depth(index)
     if depth is None or camera.light(index) is None:

@@ -28,7 +28,7 @@ from spike_training.methods.bicross.settings import (  # noqa: E402
 from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.runs import sources as scenes  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
-from spike_training.sampling.shifted import Look, ShiftedSource  # noqa: E402
+from spike_training.sampling.shifted import Optics, ShiftedSource  # noqa: E402
 from spike_training.settings.config import TargetConfig, problems_of  # noqa: E402
 
 
@@ -189,7 +189,7 @@ class TestTarget:
     arguments = {'styles': ('indoor',), 'seed': 3, 'height': 32, 'width': 48}  # noqa: RUF012
 
     def test_a_look_that_changes_nothing(self):
-        shifted = ShiftedSource(Look(), **self.arguments).batch(2, 3)
+        shifted = ShiftedSource(Optics(), **self.arguments).batch(2, 3)
         plain = ProceduralSource(**self.arguments).batch(2, 3)
         assert torch.equal(shifted.counts, plain.counts)
         assert torch.equal(shifted.depth, plain.depth)
@@ -199,7 +199,7 @@ class TestTarget:
     @pytest.mark.parametrize('name', ['light', 'contrast', 'vignette', 'blur'])
     def test_each_setting_changes_the_spikes_but_not_the_depth(self, name):
         value = {'light': 0.4, 'contrast': 2.0, 'vignette': 0.9, 'blur': 1.5}[name]
-        shifted = ShiftedSource(Look(**{name: value}), **self.arguments).batch(0, 8)
+        shifted = ShiftedSource(Optics(**{name: value}), **self.arguments).batch(0, 8)
         plain = ProceduralSource(**self.arguments).batch(0, 8)
         assert torch.equal(shifted.depth, plain.depth)
         before, after = (b.counts.float().mean(dim=1) for b in (plain, shifted))
@@ -215,8 +215,8 @@ class TestTarget:
             assert after.diff(dim=2).abs().mean() < 0.8 * before.diff(dim=2).abs().mean()
 
     def test_one_sensor_sees_all_scenes(self):
-        look = scenes.look_of(TargetConfig(light=1e-3, sensor='vidar_car', sensor_scale=10))
-        counts = ShiftedSource(look, **self.arguments, planes=(256,)).batch(0, 3).counts
+        optics = scenes.optics_of(TargetConfig(light=1e-3, sensor='vidar_car', sensor_scale=10))
+        counts = ShiftedSource(optics, **self.arguments, planes=(256,)).batch(0, 3).counts
         hot = counts.float().sum(dim=1) > 120
         assert hot[0].any()
         assert torch.equal(hot[0] & hot[1], hot[0] & hot[2])

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Axes of cameras, and what of the solids they may see."""
+"""Axes of cameras, and the solids that they may see."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def visible(
     """
     half = solids['half']
     away = eye[:, None] - solids['centre']
-    c, s = solids['turn'][..., 0], solids['turn'][..., 1]
+    c, s = solids['heading'][..., 0], solids['heading'][..., 1]
     x, z = c * away[..., 0] - s * away[..., 2], s * away[..., 0] + c * away[..., 2]
     gaps = [
         np.maximum(np.abs(part) - half[..., axis], 0)

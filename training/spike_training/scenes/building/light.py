@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Light of scenes: its direction, the ground that shadows lie on, light without a source."""
+"""Light of scenes: its direction, the ground that shadows lie on, indirect light."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ShadowConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AmbienceConfig:
-    """Light without a source.
+    """Distribution of uneven illumination and contrast.
 
     Attributes:
         unevenness: Standard part and sampled part of the logarithm of factors on the light; None:
@@ -71,13 +71,13 @@ def sample_direction(sampler: Sampler, steepness: Range) -> Array:
     return unit
 
 
-def sample_ambience(sampler: Sampler, corners: float, harsh: bool = False) -> dict[str, Array]:
-    """Sample the fields of ``Scenes`` for light that has no lamp of its own, and does not flicker.
+def sample_ambience(sampler: Sampler, occlusion: float, harsh: bool = False) -> dict[str, Array]:
+    """Sample the fields of ``Scenes`` for indirect light, without flicker.
 
     Args:
         sampler: Random numbers.
-        corners: The most light that corners may lose.
-        harsh: Whether light is uneven and contrasts are unusual in all scenes, not in few.
+        occlusion: Greatest share of the light that ambient occlusion takes.
+        harsh: Whether light is uneven and contrasts are unusual in all scenes, not in a few.
     """
     config = HARSH if harsh else MILD
     rows, columns = _LATTICE
@@ -87,21 +87,21 @@ def sample_ambience(sampler: Sampler, corners: float, harsh: bool = False) -> di
     else:
         lattice *= config.unevenness[0] + config.unevenness[1] * strength
     return {
-        'corners': sampler.uniform(1, (0, corners))[:, 0],
-        'uneven': lattice.reshape(-1, rows, columns),
+        'occlusion': sampler.uniform(1, (0, occlusion))[:, 0],
+        'illumination': lattice.reshape(-1, rows, columns),
         'contrast': sampler.log_uniform(1, config.contrast)[:, 0],
         'flicker': np.zeros((len(lattice), 3), np.float32),
     }
 
 
 class Ground:
-    """The floor or road that things stand on, where their shadows lie.
+    """Floor or road that things stand on, with their shadows.
 
     Args:
         primitives: Those of the scenes, which shadows are added to.
         surface: The ground's material, ``[B, 1, len(MATERIAL)]``.
         sun: Direction to the light, ``[B, 3]``.
-        share: Light that is left in shadows, ``[B, 1]``.
+        share: Share of the light that is left in shadows, ``[B, 1]``.
         middle: World position of the surface's own origin, each ``[B, 1]`` or a number.
         height: Of the surface, metres.
     """
@@ -158,7 +158,7 @@ class Ground:
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A batch of scenes in the making: all that a recipe samples from and adds to.
+    """Batch of scenes in construction: sampler, materials and ground of a recipe.
 
     Attributes:
         sampler: Random numbers.
@@ -169,6 +169,23 @@ class Site:
     sampler: Sampler
     materials: MaterialSampler
     ground: Ground
+
+    @classmethod
+    def create(
+        cls, materials: MaterialSampler, floor: Array, steepness: Range, shadow: Range
+    ) -> Site:
+        """Return scenes of nothing but ground.
+
+        Args:
+            materials: Samples materials.
+            floor: Material of the ground, ``[B, 1, len(MATERIAL)]``.
+            steepness: Of the light, see :func:`sample_direction`.
+            shadow: Share of the light that is left in shadows.
+        """
+        sampler = materials.sampler
+        sun = sample_direction(sampler, steepness)
+        share = sampler.uniform(1, shadow)
+        return cls(sampler, materials, Ground(Primitives(sampler.batch), floor, sun, share))
 
     @property
     def primitives(self) -> Primitives:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Solids of a batch of scenes, gathered group by group: each number is a column over the batch."""
+"""Primitives of a batch of scenes, added in groups: each number is an array over the batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _THINNEST = 1e-4  # least half size, metres
 
 
 class Primitives:
-    """The primitives of a batch of scenes, gamaskd group by group.
+    """Primitives of a batch of scenes, added in groups.
 
     Args:
         batch: Number of scenes.
@@ -28,7 +28,7 @@ class Primitives:
         self.kind: list[Array] = []
         self.centre: list[Array] = []
         self.half: list[Array] = []
-        self.turn: list[Array] = []
+        self.heading: list[Array] = []
         self.velocity: list[Array] = []
         self.material: list[Array] = []
 
@@ -50,7 +50,7 @@ class Primitives:
             material: ``[B, k, len(MATERIAL)]``.
             kind: BOX, CYLINDER or ELLIPSOID, of all or of each.
             heading: Cosine and sine of the yaw.
-            mask: Those that exist.
+            mask: Mask of the primitives that exist.
             velocity: Along x and z, m/s.
         """
         shape = material.shape[:2]
@@ -61,7 +61,7 @@ class Primitives:
         self.kind.append(np.where(np.broadcast_to(mask, shape), kind, -1).astype(np.int8))
         self.centre.append(np.stack([full(part) for part in centre], -1))
         self.half.append(np.stack([np.maximum(full(part), _THINNEST) for part in half], -1))
-        self.turn.append(np.stack([full(part) for part in heading], -1))
+        self.heading.append(np.stack([full(part) for part in heading], -1))
         self.velocity.append(np.stack([full(velocity[0]), full(0.0), full(velocity[1])], -1))
         self.material.append(material)
 
@@ -69,7 +69,7 @@ class Primitives:
         """Return the fields of ``Scenes`` that describe solids, without the shell's materials."""
         return {
             name: np.ascontiguousarray(np.concatenate(getattr(self, name), axis=1))
-            for name in ('kind', 'centre', 'half', 'turn', 'velocity', 'material')
+            for name in ('kind', 'centre', 'half', 'heading', 'velocity', 'material')
         }
 
     def add_parts(
@@ -111,10 +111,19 @@ class Frame:
         return self.x + c * x + s * z, np.asarray(self.y + y), self.z + c * z - s * x
 
     def turned(self, angle: Value) -> tuple[Array, Array]:
-        """Return the heading of what is turned by an angle from the frame's, radians."""
+        """Return the heading rotated by an angle from the frame's, radians."""
         c, s = self.heading
         cos, sin = cos_sin(angle)
         return c * cos - s * sin, s * cos + c * sin
+
+
+def corner_parts(
+    aside: Value, high: Value, along: Value, half: Triple, material: Array, kind: int = BOX
+) -> list[Part]:
+    """Return four parts alike at the corners of a rectangle of half sizes ``aside``, ``along``."""
+    return [
+        Part((x * aside, high, z * along), half, material, kind) for x in (-1, 1) for z in (-1, 1)
+    ]
 
 
 class Part(NamedTuple):

@@ -22,7 +22,7 @@ Level = float | Range
 
 HALF_TURN = 3.14159265
 QUARTER_TURN = 1.5707963
-"""Radians, rounded as the scenes of shipped models have them; so are the two below."""
+"""Radians, rounded as in the scenes of shipped models, as are the two below."""
 ANY_HEADING = (0.0, 6.2831853)
 ANY_YAW = (0.0, 6.28)
 ALL = (-1.0, 1.0)
@@ -31,12 +31,12 @@ ALL = (-1.0, 1.0)
 _COARSE = 4  # steps of log_uniform
 _BELOW_COARSE = 3.999
 _HALVINGS = 3  # of an angle before its series, undone by as many doublings
-_PHASE_SCALE = 2.0**24
-_PHASE_WEIGHTS = (1, 1 << 8)
+_SEED_SCALE = 2.0**24
+_SEED_WEIGHTS = (1, 1 << 8)
 
 
 class Sampler:
-    """Uniform random numbers of each scene, handed out column by column.
+    """Uniform random numbers of each scene, consumed column by column.
 
     Args:
         uniform: ``[B, columns]`` float32 from 0 to below 1.
@@ -61,6 +61,10 @@ class Sampler:
     def uniform(self, number: int, limits: tuple[Value, Value]) -> Array:
         """Sample ``[B, number]`` uniformly between two limits."""
         return self(number, *limits)
+
+    def uniforms(self, number: int, *limits: tuple[Value, Value]) -> list[Array]:
+        """Sample ``[B, number]`` uniformly between each pair of limits."""
+        return [self.uniform(number, pair) for pair in limits]
 
     def log_uniform(self, number: int, limits: Range) -> Array:
         """Sample ``[B, number]`` uniformly over ratios."""
@@ -96,10 +100,10 @@ class Sampler:
         """Sample cosines and sines of angles, ``[B, number]`` each."""
         return cos_sin(self.uniform(number, limits))
 
-    def phases(self) -> Array:
-        """Sample keys of the pixels' initial charge, ``[B]`` int64."""
-        keys: Array = (self(2) * _PHASE_SCALE).astype(np.int64) @ np.array(_PHASE_WEIGHTS)
-        return keys
+    def seeds(self) -> Array:
+        """Sample seeds of the pixels' initial charge, ``[B]`` int64."""
+        seeds: Array = (self(2) * _SEED_SCALE).astype(np.int64) @ np.array(_SEED_WEIGHTS)
+        return seeds
 
 
 def cos_sin(angle: Value) -> tuple[Array, Array]:

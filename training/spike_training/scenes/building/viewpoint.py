@@ -22,7 +22,7 @@ from spike_training.scenes.building.sampler import (
 from spike_training.scenes.scene import Array
 
 HEIGHTS = (0.2, 3.0)
-"""Least and greatest height of a camera above what it stands on, metres."""
+"""Least and greatest height of a camera above its floor, metres."""
 PITCHES = (-1.05, 0.45)
 """Steepest view downwards and upwards, radians."""
 ROLL = 0.15
@@ -315,20 +315,20 @@ def sample_flicker(sampler: Sampler, lamps: Array | bool = True) -> Array:
 
 
 def sample_exposure(
-    sampler: Sampler, corners: float, lamps: Array | bool = True
+    sampler: Sampler, occlusion: float, lamps: Array | bool = True
 ) -> dict[str, Array]:
-    """Sample the fields of ``Scenes`` for exposure, lens, flicker and light without a source.
+    """Sample the fields of ``Scenes`` for exposure, lens, flicker and indirect light.
 
     Args:
         sampler: Random numbers.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
         lamps: Scenes lit by lamps, ``[B, 1]``.
     """
     return {
         'blur': sampler(1)[:, 0],
         'rate': sample_rates(sampler),
-        'phase': sampler.phases(),
-        **sample_ambience(sampler, corners, harsh=True),
+        'seed': sampler.seeds(),
+        **sample_ambience(sampler, occlusion, harsh=True),
         'flicker': sample_flicker(sampler, lamps),
     }
 

@@ -117,7 +117,7 @@ def add_dining_chairs(site: Site, table: Frame, mask: Array, sizes: tuple[Array,
     """Add chairs alike on both sides of each table, pushed in or drawn back.
 
     Args:
-        site: Scenes in the making.
+        site: Scenes in construction.
         table: Poses of the tables, ``[B, k]``.
         mask: Those that have chairs.
         sizes: Their half widths and half depths, metres.
@@ -127,9 +127,7 @@ def add_dining_chairs(site: Site, table: Frame, mask: Array, sizes: tuple[Array,
     wood = site.materials.sample(WOOD, number)
     cover = site.materials.sample(DINING_COVER, number)
     cover = choose(sampler.chance(number, config.uncovered), wood, cover)
-    half, seat, back = (
-        sampler.uniform(number, limits) for limits in (config.half, config.seat, config.back)
-    )
+    half, seat, back = sampler.uniforms(number, config.half, config.seat, config.back)
     chairs = _Chairs(half, seat, back, sampler.choose(number, config.rails), wood, cover)
     for side in (-1, 1):
         for place in config.aside:
@@ -168,9 +166,7 @@ def add_chairs(site: Site, room: Room) -> None:
     frame = room.ahead(sampler, number, PLACEMENT)
     mask = sampler.chance(number, config.chance)
     cover, metal = site.materials.sample(COVER, number), site.materials.sample(METAL, number)
-    half, seat, back = (
-        sampler.uniform(number, limits) for limits in (config.half, config.seat, config.half_back)
-    )
+    half, seat, back = sampler.uniforms(number, config.half, config.seat, config.half_back)
     frame.heading = sampler.headings(number)
     reach = half * config.shadow
     site.ground.shadow(frame.x, frame.z, (reach, reach), seat, mask)

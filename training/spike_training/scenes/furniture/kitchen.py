@@ -11,8 +11,8 @@ import numpy as np
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Extent, Material
 from spike_training.scenes.building.primitives import Frame, Part
-from spike_training.scenes.building.sampler import ALL, QUARTER_TURN, Range, Value, cos_sin
-from spike_training.scenes.rooms.config import Room, RoomConfig
+from spike_training.scenes.building.sampler import ALL, Range, Value
+from spike_training.scenes.rooms.config import Room, RoomConfig, WallPlacement
 from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, Array
 from spike_training.scenes.things.small import ANY_TEXTURE, SmallThings
 
@@ -23,9 +23,8 @@ class WorktopConfig(NamedTuple):
     Attributes:
         half_depth: Limits.
         height: Of the cabinets.
-        aside: Greatest way from the middle of the far wall, over what is free.
-        along: Way towards the far wall at a side wall, over what is free.
-        free: Least of what is free.
+        aside: Greatest way from the middle of the far wall, over the free length.
+
         front_inset: Of the cabinets below the edge of the worktop.
         plate_lift: From the cabinets to the middle of the worktop.
         half_plate: Half thickness of the worktop.
@@ -39,8 +38,7 @@ class WorktopConfig(NamedTuple):
     half_depth: Range = (0.28, 0.34)
     height: Range = (0.82, 0.95)
     aside: float = 0.8
-    along: Range = (0.0, 0.9)
-    free: float = 0.1
+
     front_inset: float = 0.02
     plate_lift: float = 0.018
     half_plate: float = 0.02
@@ -159,7 +157,7 @@ BLOCK_THINGS = THINGS._replace(aside=0.9, along=(-0.9, 0.9), chance=0.7, number=
 
 
 class _Kitchen(NamedTuple):
-    """A kitchen in the making: its poses and masks, sizes in metres, materials."""
+    """Kitchen in construction: its poses and masks, sizes in metres, materials."""
 
     frame: Frame
     mask: Array
@@ -174,21 +172,13 @@ def add_kitchen(site: Site, room: Room, config: RoomConfig) -> None:
     """Add a kitchen at the far wall or a side wall of some rooms."""
     sampler, sample = site.sampler, site.materials.sample
     mask = sampler.chance(1, config.kitchens)
-    half_w, deep, top = (
-        sampler.uniform(1, limits)
-        for limits in (config.worktop, WORKTOP.half_depth, WORKTOP.height)
-    )
-    frame = _at_wall(site, room, config, half_w, deep)
+    half_w, deep, top = sampler.uniforms(1, config.worktop, WORKTOP.half_depth, WORKTOP.height)
+    frame = room.at_wall(sampler, WallPlacement(config.facing, WORKTOP.aside), half_w, deep)
     front = Material(config.fronts, FRONT_TILE, fit=True, contrast=config.fronts_contrast)
-    fronts, plate, panel, steel, hob = (
-        sample(front, 2),
-        sample(PLATE, 1),
-        sample(PANEL, 1),
-        sample(STEEL, 1),
-        sample(HOB, 1),
-    )
+    fronts = sample(front, 2)
+    plate, panel, steel, hob = (sample(kind, 1) for kind in (PLATE, PANEL, STEEL, HOB))
     kitchen = _Kitchen(frame, mask, half_w, deep, top, fronts, plate)
-    upper, gap = sampler.uniform(1, ABOVE.half_height), sampler.uniform(1, ABOVE.gap)
+    upper, gap = sampler.uniforms(1, ABOVE.half_height, ABOVE.gap)
     upper = np.minimum(upper, (room.height - top - gap) / 2)
     hangs = mask & sampler.chance(1, config.cupboards)
     cools = mask & sampler.chance(1, FRIDGE.chance)
@@ -218,18 +208,6 @@ def add_kitchen(site: Site, room: Room, config: RoomConfig) -> None:
         _add_notes(site, kitchen, mask & ~hangs, config.notes)
     if config.blocks:
         _add_second_block(site, kitchen, config.blocks)
-
-
-def _at_wall(site: Site, room: Room, config: RoomConfig, half_w: Array, deep: Array) -> Frame:
-    sampler = site.sampler
-    wall = sampler(1)
-    far = wall < config.facing
-    sign = np.where(wall < (1 + config.facing) / 2, np.float32(-1), np.float32(1))
-    free_x = np.maximum(room.half_x - half_w, WORKTOP.free)
-    free_z = np.maximum(room.half_z - half_w, WORKTOP.free)
-    x = np.where(far, sampler.symmetric(1, WORKTOP.aside) * free_x, sign * (room.half_x - deep))
-    z = np.where(far, room.half_z - deep, sampler.uniform(1, WORKTOP.along) * free_z)
-    return Frame(x, 0.0, z, cos_sin(np.where(far, 0.0, sign * QUARTER_TURN)))
 
 
 def _add_block(
@@ -277,8 +255,7 @@ def _add_things(
 def _add_notes(site: Site, kitchen: _Kitchen, mask: Array, number: int) -> None:
     """Add notes to the wall."""
     sampler = site.sampler
-    high = sampler.uniform(number, NOTES.half_height)
-    broad = sampler.uniform(number, NOTES.half_width)
+    high, broad = sampler.uniforms(number, NOTES.half_height, NOTES.half_width)
     thick = sampler(number) ** 2 * NOTES.thickness + NOTES.thinnest
     raised = kitchen.top + NOTES.lift + high + sampler.uniform(number, NOTES.raised)
     aside = sampler.uniform(number, ALL) * kitchen.half_w

@@ -22,7 +22,7 @@ def add_pillars(site: Site, room: Room, nearest: float) -> None:
     """Add pillars, at least ``nearest`` metres from the camera."""
     sampler = site.sampler
     at = room.ahead(sampler, NUMBER, Placement((nearest, FARTHEST), SPREAD, WALL))
-    half_w, half_d = sampler.uniform(NUMBER, HALF_WIDTH), sampler.uniform(NUMBER, HALF_DEPTH)
+    half_w, half_d = sampler.uniforms(NUMBER, HALF_WIDTH, HALF_DEPTH)
     site.primitives.add(
         (at.x, room.height / 2, at.z),
         (half_w, room.height / 2, half_d),

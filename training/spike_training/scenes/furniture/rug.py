@@ -22,7 +22,7 @@ def add_rug(site: Site, room: Room) -> None:
     """Add a rug to half of the rooms."""
     sampler = site.sampler
     at = room.ahead(sampler, 1, PLACEMENT)
-    half_w, half_l = sampler.uniform(1, HALF_WIDTH), sampler.uniform(1, HALF_LENGTH)
+    half_w, half_l = sampler.uniforms(1, HALF_WIDTH, HALF_LENGTH)
     site.primitives.add(
         (at.x, HALF_HEIGHT, at.z),
         (half_w, HALF_HEIGHT, half_l),

@@ -11,8 +11,8 @@ import numpy as np
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material, repeat
 from spike_training.scenes.building.primitives import Frame
-from spike_training.scenes.building.sampler import QUARTER_TURN, Range, cos_sin
-from spike_training.scenes.rooms.config import Room
+from spike_training.scenes.building.sampler import Range
+from spike_training.scenes.rooms.config import Room, WallPlacement
 from spike_training.scenes.scene import BOX, CYLINDER, Array
 
 
@@ -24,10 +24,7 @@ class ShelfConfig(NamedTuple):
         half_width: Limits.
         height: Limits.
         depth: Limits.
-        far_wall: Probability of a place at the far wall; the side walls share the rest.
-        aside: Greatest way from the middle of the far wall, over what is free.
-        along: Way towards the far wall at a side wall, over what is free.
-        free: Least of what is free.
+
         boards: Number of them.
         foot: Height of the lowest.
         half_board: Half thickness.
@@ -39,10 +36,7 @@ class ShelfConfig(NamedTuple):
     half_width: Range = (0.4, 0.7)
     height: Range = (1.2, 2.1)
     depth: Range = (0.24, 0.38)
-    far_wall: float = 0.5
-    aside: float = 0.9
-    along: Range = (0.0, 0.9)
-    free: float = 0.1
+
     boards: int = 5
     foot: float = 0.02
     half_board: float = 0.012
@@ -79,6 +73,7 @@ class ContentConfig(NamedTuple):
 
 
 SHELF, CONTENT = ShelfConfig(), ContentConfig()
+PLACEMENT = WallPlacement(far=0.5, aside=0.9)
 BOARD = Material(('wood', 'plain'), (0.5, 1.5))
 GOODS = Material(
     ('books', 'goods', 'poster', 'text', 'stripes', 'plain', 'doors'), fit=True, contrast=0.95
@@ -89,9 +84,9 @@ def add_shelf(site: Site, room: Room) -> None:
     """Add a shelf at the far wall or a side wall of most rooms."""
     sampler, add = site.sampler, site.primitives.add
     mask = sampler.chance(1, SHELF.chance)
-    half_w, tall = sampler.uniform(1, SHELF.half_width), sampler.uniform(1, SHELF.height)
+    half_w, tall = sampler.uniforms(1, SHELF.half_width, SHELF.height)
     deep = sampler.uniform(1, SHELF.depth)
-    frame = _at_wall(site, room, half_w, deep)
+    frame = room.at_wall(sampler, PLACEMENT, half_w, deep / 2, np.int64)
     board = site.materials.sample(BOARD, 1)
     number = SHELF.boards
     level = np.arange(number, dtype=np.float32) * (tall / number)
@@ -120,18 +115,6 @@ def add_shelf(site: Site, room: Room) -> None:
     )
     for side in CONTENT.sides:
         _fill(site, frame, mask, side, (half_w, tall, deep))
-
-
-def _at_wall(site: Site, room: Room, half_w: Array, deep: Array) -> Frame:
-    sampler = site.sampler
-    wall = sampler(1)
-    far = wall < SHELF.far_wall
-    sign = np.where(wall < (1 + SHELF.far_wall) / 2, -1, 1)
-    free_x = np.maximum(room.half_x - half_w, SHELF.free)
-    free_z = np.maximum(room.half_z - half_w, SHELF.free)
-    x = np.where(far, sampler.symmetric(1, SHELF.aside) * free_x, sign * (room.half_x - deep / 2))
-    z = np.where(far, room.half_z - deep / 2, sampler.uniform(1, SHELF.along) * free_z)
-    return Frame(x, 0.0, z, cos_sin(np.where(far, 0.0, sign * QUARTER_TURN)))
 
 
 def _fill(

@@ -10,7 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Extent, Grey, Material, shade
-from spike_training.scenes.building.primitives import Frame, Part
+from spike_training.scenes.building.primitives import Frame, Part, corner_parts
 from spike_training.scenes.building.sampler import Range
 from spike_training.scenes.rooms.config import Placement, Room, RoomConfig
 from spike_training.scenes.scene import CYLINDER, Array
@@ -122,7 +122,7 @@ def place_tables(site: Site, room: Room, config: RoomConfig) -> Frame:
 def add_tables(
     site: Site, room: Room, table: Frame, config: RoomConfig
 ) -> tuple[Array, tuple[Array, Array]]:
-    """Add tables and what is on them.
+    """Add tables with things on them.
 
     Returns:
         Mask of the tables that exist; their half widths and half depths, metres.
@@ -130,24 +130,16 @@ def add_tables(
     sampler = site.sampler
     mask = sampler.chance(TABLES, config.tables)
     mask[:, :1] |= room.desk
-    half_w = sampler.uniform(TABLES, TABLE.half_width)
-    half_d = sampler.uniform(TABLES, TABLE.half_depth)
-    top, thick = sampler.uniform(TABLES, TABLE.height), sampler.uniform(TABLES, TABLE.half_top)
+    half_w, half_d = sampler.uniforms(TABLES, TABLE.half_width, TABLE.half_depth)
+    top, thick = sampler.uniforms(TABLES, TABLE.height, TABLE.half_top)
     top[:, :1] = np.where(room.desk, sampler.uniform(1, TABLE.desk_height), top[:, :1])
     material = site.materials.sample(TOP, TABLES)
     plate = Part((0.0, top - thick, 0.0), (half_w, thick, half_d), material)
     site.primitives.add_parts(table, mask, [plate])
     site.ground.shadow(table.x, table.z, (half_w, half_w), top, mask)
     leg, tall = sampler.uniform(TABLES, TABLE.half_leg), top / 2 - thick
-    legs = [
-        Part(
-            (x * (half_w - TABLE.inset), tall, z * (half_d - TABLE.inset)),
-            (leg, tall, leg),
-            material,
-        )
-        for x in (-1, 1)
-        for z in (-1, 1)
-    ]
+    aside, along = half_w - TABLE.inset, half_d - TABLE.inset
+    legs = corner_parts(aside, tall, along, (leg, tall, leg), material)
     site.primitives.add_parts(table, mask, legs)
     for _ in range(THINGS.number):
         _add_thing(site, table, mask, (half_w, top, half_d), material, config.table_things)
@@ -197,8 +189,7 @@ def _add_screen(site: Site, table: Frame, mask: Array, sizes: tuple[Array, Array
     """Add a screen on its stand and a keyboard."""
     sampler, materials = site.sampler, site.materials
     half_w, top, half_d = sizes
-    wide = sampler.uniform(TABLES, SCREEN.half_width)
-    tall = sampler.uniform(TABLES, SCREEN.half_height)
+    wide, tall = sampler.uniforms(TABLES, SCREEN.half_width, SCREEN.half_height)
     aside = sampler.symmetric(TABLES, SCREEN.aside) * half_w
     picture = materials.sample(PICTURE, TABLES, (2 * wide, 2 * tall))
     stand, keys = materials.sample(STAND, TABLES), materials.sample(KEYBOARD, TABLES)

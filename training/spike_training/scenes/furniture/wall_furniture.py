@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands and hangs along the walls of rooms: furniture, doors, windows, pictures."""
+"""Things along the walls of rooms: furniture, doors, windows, pictures."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _add_decor(
     site: Site, room: Room, wall: WallSlots, along: Array, heading: tuple[Array, Array]
 ) -> None:
     sampler, number = site.sampler, PER_WALL
-    high, low = sampler.uniform(number, DECOR.half_height), sampler.uniform(number, DECOR.foot)
+    high, low = sampler.uniforms(number, DECOR.half_height, DECOR.foot)
     high = np.minimum(high, (room.height - low) / 2 - DECOR.below_ceiling)
     broad = np.minimum(sampler.uniform(number, DECOR.half_width), DECOR.widest * wall.part)
     thick = sampler(number) ** 3 * DECOR.thickness + DECOR.thinnest

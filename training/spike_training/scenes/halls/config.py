@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the recipes of halls share: sizes, kinds, the camera, and textures of walls."""
+"""Shared parts of the recipes of halls: sizes, kinds, the camera, and textures of walls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_training.scenes.building.sampler import Value
+from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.sampler import Sampler, Value
 from spike_training.scenes.building.viewpoint import Viewpoint
 from spike_training.scenes.scene import Array
 
@@ -27,6 +28,24 @@ class ByKind(NamedTuple):
     stairwell: float = 0.0
 
 
+class FloorThings(NamedTuple):
+    """Things of a kind on the floor.
+
+    Attributes:
+        number: Of places for them.
+        nearest: Least distance from the camera, metres.
+        clear: Distance from the camera that they keep, metres.
+        chance: Probability of each.
+        farthest: Greatest distance from the camera, metres.
+    """
+
+    number: int
+    nearest: float
+    clear: float
+    chance: ByKind
+    farthest: float | ByKind = ByKind(16, 12, 14, 4)
+
+
 @dataclasses.dataclass(frozen=True)
 class Hall:
     """Kinds, sizes and cameras of a batch of halls.
@@ -39,8 +58,8 @@ class Hall:
         half_x: Half width, ``[B, 1]`` metres.
         half_z: Half length.
         height: Metres.
-        passage: Half width of what one walks in: narrower than a corridor's shell, which holds
-            what opens to its sides.
+        passage: Half width between the walls: in corridors less than that of the shell, which
+            includes rooms at their sides.
         view: Cameras.
         limits: Half sizes of the floor that things stand on, along x and z.
     """
@@ -59,6 +78,17 @@ class Hall:
     def by_kind(self, values: ByKind) -> Array:
         """Return the number of each hall's kind, ``[B, 1]``."""
         return by_kind((self.warehouse, self.lobby, self.corridor), values)
+
+    def sample_poses(self, sampler: Sampler, things: FloorThings) -> Frame:
+        """Sample poses of things on the floor within view, ``[B, number]``."""
+        far = things.farthest
+        reach = self.by_kind(far) if isinstance(far, ByKind) else far
+        return self.view.ahead(sampler, things.number, things.nearest, reach, limits=self.limits)
+
+    def sample_mask(self, sampler: Sampler, things: FloorThings, frame: Frame) -> Array:
+        """Sample the mask of things that exist, clear of the camera, ``[B, number]``."""
+        chosen = sampler.chance(things.number, self.by_kind(things.chance))
+        return chosen & self.view.clear_of(frame, things.clear)
 
 
 def by_kind(masks: tuple[Array, Array, Array], values: ByKind) -> Array:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Interiors that are no rooms: warehouses and workshops, lobbies, corridors, stairwells."""
+"""Large interiors: warehouses and workshops, lobbies, corridors, stairwells."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_training.scenes.building.light import Ground, Site, sample_direction
+from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import (
     Colour,
     Grey,
     Material,
     MaterialSampler,
-    choose,
 )
-from spike_training.scenes.building.primitives import Frame, Primitives
+from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import (
     ALL,
     ANY_HEADING,
@@ -26,6 +25,7 @@ from spike_training.scenes.building.sampler import (
     Range,
     Sampler,
 )
+from spike_training.scenes.building.shell import closed_shell, sample_walls
 from spike_training.scenes.building.viewpoint import (
     in_view,
     open_heading,
@@ -34,7 +34,14 @@ from spike_training.scenes.building.viewpoint import (
     sample_viewpoint,
 )
 from spike_training.scenes.halls.column import add_columns
-from spike_training.scenes.halls.config import WALL_TEXTURES, ByKind, Hall, by_kind, least
+from spike_training.scenes.halls.config import (
+    WALL_TEXTURES,
+    ByKind,
+    FloorThings,
+    Hall,
+    by_kind,
+    least,
+)
 from spike_training.scenes.halls.machine import add_machines
 from spike_training.scenes.halls.overhead import add_overhead
 from spike_training.scenes.halls.pallet import add_pallets
@@ -53,7 +60,7 @@ from spike_training.scenes.things.post import add_posts
 
 
 class KindConfig(NamedTuple):
-    """Shares of the kinds of halls, added up: what is left are stairwells."""
+    """Cumulative shares of the kinds of halls; the rest are stairwells."""
 
     warehouses: float = 0.33
     lobbies: float = 0.55
@@ -108,22 +115,6 @@ class CameraConfig(NamedTuple):
     stairs: float = 0.5
 
 
-class FloorThings(NamedTuple):
-    """Things of a kind on the floor.
-
-    Attributes:
-        number: Of places for them.
-        nearest: Least distance from the camera, metres.
-        clear: Distance from the camera that they keep, metres.
-        chance: Probability of each.
-    """
-
-    number: int
-    nearest: float
-    clear: float
-    chance: ByKind
-
-
 class LightConfig(NamedTuple):
     """Light in halls.
 
@@ -139,7 +130,7 @@ class LightConfig(NamedTuple):
         lamp_above: Least height over the camera, metres.
         lamp_below: Of the ceiling, else, metres.
         haze: Depth at which half of the light is scattered, metres.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
     """
 
     steepness: Range = (0.6, 2.5)
@@ -153,7 +144,7 @@ class LightConfig(NamedTuple):
     lamp_above: float = 0.3
     lamp_below: float = 0.4
     haze: float = 1e6
-    corners: float = 0.9
+    occlusion: float = 0.9
 
 
 class StairwellThings(NamedTuple):
@@ -163,7 +154,7 @@ class StairwellThings(NamedTuple):
         people: Places for people.
         crates: Places for crates.
         chance: Probability of each.
-        spread: Greatest way from the camera's place, over what is free.
+        spread: Greatest way from the camera's place, over the free length.
         clear: Distance from the camera that they keep, metres.
         largest: Mean half size of crates, at most, metres.
     """
@@ -178,8 +169,7 @@ class StairwellThings(NamedTuple):
 
 KINDS, SHELL, CAMERA, LIGHT = KindConfig(), ShellConfig(), CameraConfig(), LightConfig()
 STAIRWELL_THINGS = StairwellThings()
-FARTHEST = ByKind(16, 12, 14, 4)
-"""Greatest distance of things on the floor, metres."""
+
 WALL_GAP, LEAST_FLOOR, STAIRS_GAP = 0.3, 0.2, 0.2
 """Metres that things keep from walls, have at least to either side, and keep from stairs."""
 CRATES = FloorThings(8, 0.9, 0.9, ByKind(0.6, 0.25, 0.3))
@@ -189,7 +179,7 @@ POSTS = FloorThings(4, 1.0, 0.9, ByKind(0.35, 0.3, 0.1))
 POST_HALF_HEIGHT: Range = (0.35, 0.9)
 PEOPLE = FloorThings(4, 1.2, 1.1, ByKind(0.25, 0.4, 0.4))
 WALKING, WALKING_SPEED = 0.5, (0.3, 2.0)
-"""Probability that somebody walks; m/s."""
+"""Probability that a person walks; m/s."""
 
 FLOOR = Material(
     ('tiles', 'slabs', 'plaster', 'plain', 'gravel', 'checks', 'planks', 'weave'),
@@ -210,14 +200,12 @@ SKY = Material(('plain',))
 
 
 def hall(sampler: Sampler) -> Scenes:
-    """Sample scenes: a third warehouses, a fifth lobbies, a quarter corridors, the rest stairs."""
+    """Sample scenes: a third warehouses, a fifth lobbies, a quarter corridors, a fifth stairs."""
     sampler(1)  # a column that scenes have always skipped
-    materials, primitives = MaterialSampler(sampler), Primitives(sampler.batch)
+    materials = MaterialSampler(sampler)
     place, flight, standing = _sample_hall(sampler)
     floor = materials.sample(FLOOR, 1)
-    sun = sample_direction(sampler, LIGHT.steepness)
-    ground = Ground(primitives, floor, sun, sampler.uniform(1, LIGHT.shadow))
-    site = Site(sampler, materials, ground)
+    site = Site.create(materials, floor, LIGHT.steepness, LIGHT.shadow)
     # Stairs in a lobby do not stand where the camera does.
     blocked = flight.covers(place.view.x, place.view.z, CAMERA.stairs) & ~place.stairwell
     flight = dataclasses.replace(flight, mask=flight.mask & ~blocked)
@@ -254,7 +242,7 @@ def _sample_hall(sampler: Sampler) -> tuple[Hall, Flight, Standing]:
     with_stairs = stair | (lobby & sampler.chance(1, SHELL.lobby_stairs))
     flight, standing = sample_stairs(sampler, (half_x, half_z, height), with_stairs, stair)
 
-    # Most corridors are seen along their length, from anywhere in them.
+    # Most cameras in corridors look along them, from any place.
     x = sampler.uniform(1, ALL) * (passage - CAMERA.side_walls)
     z = sampler.uniform(1, ALL) * (half_z - CAMERA.end_walls)
     along = np.where(sampler.chance(1, 0.5), 0.0, 2 * QUARTER_TURN)
@@ -276,29 +264,22 @@ def _sample_hall(sampler: Sampler) -> tuple[Hall, Flight, Standing]:
 
 
 def _add_floor_things(site: Site, place: Hall, flight: Flight) -> None:
-    """Add crates, bins, benches, posts and people where nothing is in their way."""
+    """Add crates, bins, benches, posts and people in free places."""
     sampler = site.sampler
 
-    def sample(things: FloorThings) -> Frame:
-        farthest = place.by_kind(FARTHEST)
-        return place.view.ahead(
-            sampler, things.number, things.nearest, farthest, 1.0, place.limits
-        )
-
     def present(things: FloorThings, frame: Frame) -> Array:
-        chosen = sampler.chance(things.number, place.by_kind(things.chance))
-        clear = place.view.clear_of(frame, things.clear)
-        return chosen & clear & ~flight.covers(frame.x, frame.z, STAIRS_GAP)
+        mask = place.sample_mask(sampler, things, frame)
+        return mask & ~flight.covers(frame.x, frame.z, STAIRS_GAP)
 
     kinds: tuple[tuple[FloorThings, Callable[[Site, Frame, Array], None]], ...]
     kinds = ((CRATES, add_crates), (BINS, add_bins), (BENCHES, add_benches))
     for things, add in kinds:
-        at = sample(things)
+        at = place.sample_poses(sampler, things)
         add(site, at, present(things, at))
-    at = sample(POSTS)
+    at = place.sample_poses(sampler, POSTS)
     mask = present(POSTS, at)
     add_posts(site, at, mask, sampler.uniform(POSTS.number, POST_HALF_HEIGHT))
-    at = sample(PEOPLE)
+    at = place.sample_poses(sampler, PEOPLE)
     walks = sampler.chance(PEOPLE.number, WALKING)
     speed = walks * sampler.uniform(PEOPLE.number, WALKING_SPEED)
     add_people(site, at, present(PEOPLE, at), speed)
@@ -326,14 +307,11 @@ def _finish(site: Site, place: Hall) -> Scenes:
     """Sample motion, walls, light and exposure, and leave out what cameras do not see."""
     sampler, view, height = site.sampler, place.view, place.height
     pose = sample_motion(sampler, view, place.by_kind(CAMERA.speed))
-    walls = site.materials.sample(WALL, 2)
-    alike = sampler.chance(1, WALLS_ALIKE)
-    walls[:, 1:] = choose(alike, walls[:, :1], walls[:, 1:])
+    walls = sample_walls(site, WALL, WALLS_ALIKE)
     ceiling = site.materials.sample(CEILING, 1)
     lamp = view.ahead(sampler, 1, LIGHT.lamp_nearest, LIGHT.lamp_farthest, 1.0, place.limits)
     lift = np.maximum(view.y + LIGHT.lamp_above, height - LIGHT.lamp_below)
-    low = np.concatenate([-place.half_x, 0 * height, -place.half_z], 1)
-    high = np.concatenate([place.half_x, height, place.half_z], 1)
+
     sky = site.materials.sample(SKY, 1)
     sun = sampler.uniform(1, LIGHT.sun) * sampler.chance(1, LIGHT.sunny)
     everywhere = sampler.uniform(1, LIGHT.sky)
@@ -342,11 +320,11 @@ def _finish(site: Site, place: Hall) -> Scenes:
         **in_view(site.primitives, pose, view),
         **pose,
         shell_material=np.concatenate([site.ground.surface, walls, ceiling, sky], 1),
-        shell=np.stack([low, high], 1).astype(np.float32),
+        shell=closed_shell(place.half_x, place.half_z, height),
         open=np.zeros(sampler.batch, np.float32),
         sun=site.ground.sun,
         light=np.concatenate(light, 1).astype(np.float32),
         lamp=np.concatenate([lamp.x, lift, lamp.z], 1).astype(np.float32),
         haze=np.full(sampler.batch, LIGHT.haze, np.float32),
-        **sample_exposure(sampler, LIGHT.corners),
+        **sample_exposure(sampler, LIGHT.occlusion),
     )

@@ -10,7 +10,7 @@ from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Grey, Material
 from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import QUARTER_TURN, Range, cos_sin
-from spike_training.scenes.halls.config import ByKind, Hall
+from spike_training.scenes.halls.config import ByKind, FloorThings, Hall
 from spike_training.scenes.scene import CYLINDER, Array
 
 
@@ -18,11 +18,6 @@ class MachineConfig(NamedTuple):
     """Sizes of machines. Lengths in metres, angles in radians.
 
     Attributes:
-        chance: Probability of each in each kind of hall.
-        number: Of places for them.
-        nearest: Least distance from the camera.
-        farthest: Greatest.
-        clear: Distance from the camera that they keep.
         slanted: Greatest angle to the walls.
         half_width: Limits.
         half_height: Limits.
@@ -32,11 +27,6 @@ class MachineConfig(NamedTuple):
         plinth_rim: Of the plinth around the housing.
     """
 
-    chance: ByKind = ByKind(warehouse=0.45)
-    number: int = 4
-    nearest: float = 2.0
-    farthest: float = 14.0
-    clear: float = 2.2
     slanted: float = 0.1
     half_width: Range = (0.5, 1.5)
     half_height: Range = (0.4, 1.1)
@@ -47,7 +37,7 @@ class MachineConfig(NamedTuple):
 
 
 class AttachmentConfig(NamedTuple):
-    """What stands on machines and before them; shares are of the housing's half sizes.
+    """Things on machines and before them; shares are of the housing's half sizes.
 
     Attributes:
         tower: Half height of a second housing on top, metres.
@@ -92,6 +82,7 @@ class TankConfig(NamedTuple):
     beside: float = 1.1
 
 
+MACHINES = FloorThings(4, 2.0, 2.2, ByKind(warehouse=0.45), farthest=14.0)
 MACHINE, ATTACHMENT, TANK = MachineConfig(), AttachmentConfig(), TankConfig()
 BODY = Material(('plain', 'ribs', 'doors', 'drawers', 'plaster'), (0.6, 2.0), vivid=0.9)
 DARK = Material(('plain', 'folds', 'ribs'), 0.8, bright=Grey((0.02, 0.3)))
@@ -100,16 +91,14 @@ PANEL = Material(('screen', 'keys', 'text'), 0.4, fit=True, contrast=1.0, glow=(
 
 def add_machines(site: Site, hall: Hall) -> None:
     """Add machines to warehouses."""
-    sampler, number = site.sampler, MACHINE.number
-    at = hall.view.ahead(sampler, number, MACHINE.nearest, MACHINE.farthest, 1.0, hall.limits)
+    sampler, number = site.sampler, MACHINES.number
+    at = hall.sample_poses(sampler, MACHINES)
     slanted = sampler.symmetric(1, MACHINE.slanted)
     heading = cos_sin(slanted + QUARTER_TURN * sampler.choose(number, (0, 1)))
     frame = Frame(at.x, 0.0, at.z, heading)
-    chosen = sampler.chance(number, hall.by_kind(MACHINE.chance))
-    mask = chosen & hall.view.clear_of(frame, MACHINE.clear)
-    half_w, tall, half_d = (
-        sampler.uniform(number, limits)
-        for limits in (MACHINE.half_width, MACHINE.half_height, MACHINE.half_depth)
+    mask = hall.sample_mask(sampler, MACHINES, frame)
+    half_w, tall, half_d = sampler.uniforms(
+        number, MACHINE.half_width, MACHINE.half_height, MACHINE.half_depth
     )
     body, dark, panel = (site.materials.sample(kind, number) for kind in (BODY, DARK, PANEL))
     reach = MACHINE.shadow * half_w
@@ -121,7 +110,7 @@ def add_machines(site: Site, hall: Hall) -> None:
         *_attachments(site, (half_w, tall, half_d), dark, panel),
     ]
     site.primitives.add_parts(frame, mask, parts)
-    tank, high = sampler.uniform(number, TANK.half), sampler.uniform(number, TANK.half_height)
+    tank, high = sampler.uniforms(number, TANK.half, TANK.half_height)
     drum = Part((half_w + TANK.beside * tank, high, 0.0), (tank, high, tank), dark, CYLINDER)
     site.primitives.add_parts(frame, mask & sampler.chance(number, TANK.chance), [drum])
 
@@ -130,7 +119,7 @@ def _attachments(
     site: Site, sizes: tuple[Array, Array, Array], dark: Array, panel: Array
 ) -> list[Part]:
     """Sample a tower, a pipe, and a screen on its stand."""
-    sampler, number, config = site.sampler, MACHINE.number, ATTACHMENT
+    sampler, number, config = site.sampler, MACHINES.number, ATTACHMENT
     half_w, tall, half_d = sizes
     tower = sampler.uniform(number, config.tower)
     shift = sampler.symmetric(number, config.tower_aside)

@@ -97,7 +97,7 @@ def add_overhead(site: Site, hall: Hall) -> None:
     share = hall.by_kind(BEAM.chance)
     _add_lamps(site, hall)
     sampler, view, number = site.sampler, hall.view, BEAM.number
-    step, deep = sampler.uniform(1, BEAM.step), sampler.uniform(1, BEAM.half_height)
+    step, deep = sampler.uniforms(1, BEAM.step, BEAM.half_height)
     lines = np.arange(number, dtype=np.float32) - 0.5 * (number - 1)
     steel = site.materials.sample(STEEL, 1)
     site.primitives.add(
@@ -121,7 +121,7 @@ def _add_lamps(site: Site, hall: Hall) -> None:
     sampler, number = site.sampler, LAMP.number
     at = hall.view.ahead(sampler, number, LAMP.nearest, LAMP.farthest)
     drop = sampler.uniform(1, LAMP.drop)
-    half_x, half_z = sampler.uniform(number, LAMP.half_x), sampler.uniform(number, LAMP.half_z)
+    half_x, half_z = sampler.uniforms(number, LAMP.half_x, LAMP.half_z)
     angle = QUARTER_TURN
     site.primitives.add(
         (at.x, hall.height - drop, at.z),

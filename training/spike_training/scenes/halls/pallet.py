@@ -10,7 +10,7 @@ from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material
 from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import Range
-from spike_training.scenes.halls.config import ByKind, Hall
+from spike_training.scenes.halls.config import ByKind, FloorThings, Hall
 from spike_training.scenes.scene import Array
 
 
@@ -18,24 +18,14 @@ class PalletConfig(NamedTuple):
     """Sizes of pallets, metres.
 
     Attributes:
-        chance: Probability of each in each kind of hall.
-        number: Of places for them.
-        nearest: Least distance from the camera.
-        farthest: Greatest.
-        clear: Distance from the camera that they keep.
         top_height: Of the middle of the upper boards.
         top: Half sizes of the upper boards.
         skids: Places of the skids in depth.
         skid: Half sizes of a skid.
         shadow: Half size of the shadow.
-        shadow_height: Of what throws it.
+        shadow_height: Height that the shadow is of.
     """
 
-    chance: ByKind = ByKind(warehouse=0.6, corridor=0.08)
-    number: int = 5
-    nearest: float = 1.2
-    farthest: float = 12.0
-    clear: float = 1.5
     top_height: float = 0.125
     top: tuple[float, float, float] = (0.6, 0.015, 0.4)
     skids: tuple[float, ...] = (-0.35, 0.0, 0.35)
@@ -70,6 +60,7 @@ class LoadConfig(NamedTuple):
     tile: float = 0.6
 
 
+PALLETS = FloorThings(5, 1.2, 1.5, ByKind(warehouse=0.6, corridor=0.08), farthest=12.0)
 PALLET, LOAD = PalletConfig(), LoadConfig()
 WOOD = Material(('planks', 'wood'), 1.0)
 BOXES = Material(('print', 'plain', 'goods', 'poster', 'folds', 'wood'), contrast=0.9)
@@ -77,11 +68,9 @@ BOXES = Material(('print', 'plain', 'goods', 'poster', 'folds', 'wood'), contras
 
 def add_pallets(site: Site, hall: Hall) -> None:
     """Add pallets to warehouses and some corridors."""
-    sampler, number = site.sampler, PALLET.number
-    at = hall.view.ahead(sampler, number, PALLET.nearest, PALLET.farthest, 1.0, hall.limits)
-    chosen = sampler.chance(number, hall.by_kind(PALLET.chance))
-    mask = chosen & hall.view.clear_of(at, PALLET.clear)
-    wood = site.materials.sample(WOOD, number)
+    at = hall.sample_poses(site.sampler, PALLETS)
+    mask = hall.sample_mask(site.sampler, PALLETS, at)
+    wood = site.materials.sample(WOOD, PALLETS.number)
     parts = [Part((0.0, PALLET.top_height, 0.0), PALLET.top, wood)]
     parts += [Part((0.0, PALLET.skid[1], along), PALLET.skid, wood) for along in PALLET.skids]
     reach = (PALLET.shadow, PALLET.shadow)
@@ -92,7 +81,7 @@ def add_pallets(site: Site, hall: Hall) -> None:
 
 def _add_load(site: Site, at: Frame, mask: Array) -> None:
     """Add layers of two boxes."""
-    sampler, number = site.sampler, PALLET.number
+    sampler, number = site.sampler, PALLETS.number
     layers, high = sampler.choose(number, LOAD.layers), sampler.uniform(number, LOAD.half_height)
     material = site.materials.sample(BOXES, number, (LOAD.tile, 2 * high))
     for layer in range(max(LOAD.layers)):

@@ -111,10 +111,7 @@ def _add_side(site: Site, hall: Hall, side: int, wall: Array, rail: Array) -> No
         wall,
         mask=corridor & lintel,
     )
-    raised, narrow = (
-        sampler.uniform(1, config.rail_height),
-        sampler.uniform(1, config.half_rail),
-    )
+    raised, narrow = sampler.uniforms(1, config.rail_height, config.half_rail)
     add(
         (side * (passage - config.rail_inset), raised, middle),
         (config.rail_depth, narrow, half),

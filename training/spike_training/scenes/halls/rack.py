@@ -10,7 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material, repeat
-from spike_training.scenes.building.primitives import Frame, Part
+from spike_training.scenes.building.primitives import Frame, Part, corner_parts
 from spike_training.scenes.building.sampler import QUARTER_TURN, Range, cos_sin
 from spike_training.scenes.halls.config import Hall
 from spike_training.scenes.scene import Array
@@ -39,7 +39,7 @@ class RackConfig(NamedTuple):
         half_board: Half thickness.
         beam_below: From there to the middle of the beams.
         beam: Half height and half depth of a beam.
-        shadow_height: Of what throws the shadow.
+        shadow_height: Height that the shadow is of.
     """
 
     chance: float = 0.75
@@ -111,7 +111,7 @@ def add_racks(site: Site, hall: Hall) -> None:
     sampler = site.sampler
     mask = hall.warehouse & sampler.chance(1, RACK.chance)
     aisle = sampler.uniform(1, RACK.aisle)
-    deep, bay = sampler.uniform(1, RACK.half_depth), sampler.uniform(1, RACK.half_bay)
+    deep, bay = sampler.uniforms(1, RACK.half_depth, RACK.half_bay)
     highest = (hall.height - RACK.headroom) / RACK.levels
     level = np.minimum(sampler.uniform(1, RACK.level), highest)
     across = sampler.chance(1, RACK.across)
@@ -162,7 +162,7 @@ def _add_frames(
     tall = RACK.levels * level / 2
     site.ground.shadow(frame.x, frame.z, reach, RACK.shadow_height, mask)
     upright = (RACK.post, tall, RACK.post)
-    parts = [Part((x * bay, tall, z * deep), upright, post) for x in (-1, 1) for z in (-1, 1)]
+    parts = corner_parts(bay, tall, deep, upright, post)
     for k in range(RACK.levels):
         high = level * k + RACK.foot
         plate = (bay, RACK.half_board, deep)

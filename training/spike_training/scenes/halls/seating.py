@@ -12,7 +12,7 @@ from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material
 from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import ANY_YAW, QUARTER_TURN, Range, cos_sin
-from spike_training.scenes.halls.config import ByKind, Hall
+from spike_training.scenes.halls.config import ByKind, FloorThings, Hall
 from spike_training.scenes.scene import CYLINDER, Array
 from spike_training.scenes.things.small import GOODS_TEXTURE
 
@@ -21,11 +21,6 @@ class SofaConfig(NamedTuple):
     """Sizes of sofas and armchairs, metres.
 
     Attributes:
-        chance: Probability of each in each kind of hall.
-        number: Of places for them.
-        nearest: Least distance from the camera.
-        farthest: Greatest.
-        clear: Distance from the camera that they keep.
         armchairs: Share of armchairs.
         armchair: Half width of an armchair.
         sofa: Half width of a sofa.
@@ -34,14 +29,9 @@ class SofaConfig(NamedTuple):
         half_back: Half height of the back.
         back_depth: Half thickness of the back.
         arm: Half width and half height of the armrests.
-        shadow_height: Of what throws the shadow.
+        shadow_height: Height that the shadow is of.
     """
 
-    chance: ByKind = ByKind(lobby=0.6, corridor=0.15)
-    number: int = 4
-    nearest: float = 1.5
-    farthest: float = 10.0
-    clear: float = 1.8
     armchairs: float = 0.5
     armchair: Range = (0.38, 0.5)
     sofa: Range = (0.75, 1.2)
@@ -79,6 +69,7 @@ class TableConfig(NamedTuple):
     surface: float = 0.02
 
 
+SOFAS = FloorThings(4, 1.5, 1.8, ByKind(lobby=0.6, corridor=0.15), farthest=10.0)
 SOFA, TABLE = SofaConfig(), TableConfig()
 COVER = Material(('weave', 'plain', 'folds', 'stripes'), (0.4, 1.0))
 WOOD = Material(('wood', 'plain', 'slabs'), 0.8)
@@ -87,18 +78,17 @@ THING = Material(GOODS_TEXTURE, fit=True)
 
 def add_seating(site: Site, hall: Hall) -> None:
     """Add sofas and armchairs, some of them with a table."""
-    sampler, number = site.sampler, SOFA.number
-    at = hall.view.ahead(sampler, number, SOFA.nearest, SOFA.farthest, 1.0, hall.limits)
+    sampler, number = site.sampler, SOFAS.number
+    at = hall.sample_poses(sampler, SOFAS)
     slanted = sampler.uniform(1, ANY_YAW)
     heading = cos_sin(slanted + QUARTER_TURN * sampler.choose(number, range(4)))
     frame = Frame(at.x, 0.0, at.z, heading)
-    chosen = sampler.chance(number, hall.by_kind(SOFA.chance))
-    mask = chosen & hall.view.clear_of(frame, SOFA.clear)
+    mask = hall.sample_mask(sampler, SOFAS, frame)
     armchair = sampler.chance(number, SOFA.armchairs)
-    narrow, wide = sampler.uniform(number, SOFA.armchair), sampler.uniform(number, SOFA.sofa)
+    narrow, wide = sampler.uniforms(number, SOFA.armchair, SOFA.sofa)
     half = np.where(armchair, narrow, wide)
     cover = site.materials.sample(COVER, number)
-    deep, seat = sampler.uniform(number, SOFA.half_depth), sampler.uniform(number, SOFA.half_seat)
+    deep, seat = sampler.uniforms(number, SOFA.half_depth, SOFA.half_seat)
     site.ground.shadow(frame.x, frame.z, (half, half), SOFA.shadow_height, mask)
     arm_w, arm_h = SOFA.arm
     back = (half, SOFA.half_back, SOFA.back_depth)
@@ -113,7 +103,7 @@ def add_seating(site: Site, hall: Hall) -> None:
 
 
 def _add_table(site: Site, frame: Frame, mask: Array, deep: Array) -> None:
-    sampler, number = site.sampler, SOFA.number
+    sampler, number = site.sampler, SOFAS.number
     wood = site.materials.sample(WOOD, number)
     top, along = sampler.uniform(number, TABLE.height), -deep - TABLE.before
     leg_w, leg_d = TABLE.leg

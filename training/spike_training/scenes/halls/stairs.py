@@ -31,7 +31,7 @@ class StairsConfig(NamedTuple):
         landings: Length of landing and gallery together in a stairwell, at least.
         landing: Half depth of landing and gallery of stairs that stand free.
         walls: From their foot to the side walls, at least.
-        aside: Greatest way from the middle of the room, over what is free.
+        aside: Greatest way from the middle of the room, over the free length.
         along: Place over the room's half length.
     """
 
@@ -51,7 +51,7 @@ class StairsConfig(NamedTuple):
 
 
 class StructureConfig(NamedTuple):
-    """What stairs are made of. Lengths in metres.
+    """Parts of stairs. Lengths in metres.
 
     Attributes:
         closed: Probability of solid flights; the others are boards with gaps.
@@ -62,7 +62,7 @@ class StructureConfig(NamedTuple):
         nose_below: From the step's surface to the middle of the line.
         nose: Half height and half depth of the line.
         landing_slab: Half thickness of landing and gallery.
-        post: Half thickness of what carries them.
+        post: Half thickness of the posts that carry them.
         post_inset: From their edges to its middle.
     """
 
@@ -112,7 +112,7 @@ class StandingConfig(NamedTuple):
     Attributes:
         foot: Share of cameras at the foot.
         not_above: Share of cameras at the foot and on the landing.
-        free: Least half width of what they stand in, metres.
+        free: Least half width of their places, metres.
         depth: From the flights, over the half depth of the landing.
         turned: Greatest angle to the flights.
         foot_pitch: Mean pitch at the foot.
@@ -146,7 +146,7 @@ class Standing:
     Attributes:
         x: World position, metres.
         z: Likewise.
-        floor: Height of what they stand on, metres.
+        floor: Height of their floor, metres.
         yaw: Radians.
         pitch: Mean view upwards, radians: upwards from the foot, downwards from above.
         reach: Half depth of the flat floor around the camera, metres.
@@ -215,11 +215,11 @@ class Flight:
 
     @property
     def _storey(self) -> Array:
-        """Height of the landing."""
+        """Height of the landing, metres."""
         return STAIRS.steps * self.rise
 
     def _steps(self, second: bool) -> tuple[Array, Array, Array]:
-        """Middles of a flight's steps to the side and forward, and heights of their surfaces."""
+        """Return middles of a flight's steps to the side, heights of surfaces, and depths."""
         step = np.arange(STAIRS.steps, dtype=np.float32)
         aside = (self.half_w + self.gap) * (1 if second else -1)
         top = (step + 1) * self.rise + (self._storey if second else 0.0)
@@ -235,7 +235,7 @@ class Flight:
         surface: Array,
     ) -> None:
         aside, top, along = steps
-        # The upper flight is a slab in steps, which one can see below.
+        # The upper flight is a stepped slab with free space below.
         solid = np.where(second, STRUCTURE.slab * self.rise, top)
         deep = np.where(closed, solid, STRUCTURE.board)
         half = (self.half_w, deep / 2, self.going / 2 + STRUCTURE.overlap)
@@ -290,7 +290,7 @@ class Flight:
         site.primitives.add_parts(self.frame, self.mask, parts)
 
     def _add_posts(self, site: Site, slab: Array, material: Array) -> None:
-        """Add what carries landing and gallery of stairs that stand free."""
+        """Add the posts of landing and gallery of stairs that stand free."""
         wide, inset, thick = 2 * self.half_w + self.gap, STRUCTURE.post_inset, STRUCTURE.post
         run, mid = STAIRS.steps * self.going, self._storey
         ends = (run + 2 * self.landing - inset, inset - 2 * self.landing)
@@ -337,7 +337,7 @@ def sample_stairs(
     gap = sampler.uniform(1, config.half_gap)
     widest = np.where(well, (half_x - gap) / 2, config.free_width)
     half_w = np.minimum(sampler.uniform(1, config.half_width), widest)
-    # Two flights reach a gallery below the ceiling that one can stand on.
+    # Two flights reach a gallery with headroom below the ceiling.
     highest = (height - config.headroom) / (2 * steps)
     rise = np.minimum(sampler.uniform(1, config.rise), highest)
     deepest = np.where(well, (2 * half_z - config.landings) / steps, config.free_going)

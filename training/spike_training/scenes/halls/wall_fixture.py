@@ -42,7 +42,7 @@ class FixtureConfig(NamedTuple):
         per_wall: Number of them.
         shift: Greatest shift along the wall over its half length.
         widest: Greatest half width over the wall's half length.
-        below_ceiling: Of what is tall.
+        below_ceiling: Of tall fixtures, to their upper edge.
         glow: Of windows.
         length: Half length of a wall over the probability of each fixture: few fit on a short one.
         chance: Probability on a long wall.

@@ -52,8 +52,7 @@ FRAME = Material(('plain',), 0.6)
 def add_boards(site: Site, room: Room) -> None:
     """Add a framed board to each of three walls."""
     sampler, number = site.sampler, BOARD.number
-    wide = sampler.uniform(number, BOARD.half_width)
-    tall = sampler.uniform(number, BOARD.half_height)
+    wide, tall = sampler.uniforms(number, BOARD.half_width, BOARD.half_height)
     board = site.materials.sample(SURFACE, number, (2 * wide, 2 * tall))
     frame = site.materials.sample(FRAME, number)
     side = np.array(WALLS, np.float32)

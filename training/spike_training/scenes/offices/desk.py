@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Extent, Material, repeat
-from spike_training.scenes.building.primitives import Frame, Part
+from spike_training.scenes.building.primitives import Frame, Part, corner_parts
 from spike_training.scenes.scene import Array
 
 DESKS = 6
@@ -94,10 +94,8 @@ def add_desks(site: Site, desks: Desks, wood: Array, metal: Array) -> None:
     plate = (half_w, DESK.half_top, half_d)
     parts = [Part((0.0, top - DESK.half_top, 0.0), plate, wood)]
     tall = top / 2 - DESK.legs_below / 2
-    for x in (-1, 1):
-        for z in (-1, 1):
-            place = (x * (half_w - DESK.inset), tall, z * (half_d - DESK.inset))
-            parts.append(Part(place, (DESK.half_leg, tall, DESK.half_leg), metal))
+    leg = (DESK.half_leg, tall, DESK.half_leg)
+    parts += corner_parts(half_w - DESK.inset, tall, half_d - DESK.inset, leg, metal)
     panel = (half_w - DESK.panel_ends, DESK.panel, DESK.half_panel)
     panel_at = (0.0, top - DESK.panel_below, half_d - DESK.panel_inset)
     parts.append(Part(panel_at, panel, wood))

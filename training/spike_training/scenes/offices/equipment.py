@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands and lies on desks: screens, keyboard, mouse, paper, books, lamp, cables."""
+"""Things on desks: screens, keyboard, mouse, paper, books, lamp, cables."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class MonitorConfig(NamedTuple):
         face: From the face to the middle of the picture, before it.
         rim: Of the housing around the picture.
         half_face: Half thickness of the picture.
-        neck: Half width and half depth of what holds it.
+        neck: Half width and half depth of the neck.
         foot: Half sizes of the foot.
     """
 
@@ -213,8 +213,7 @@ def _add_monitor(
     site: Site, desks: Desks, side: int, mask: Array, double: Array, dark: Array
 ) -> None:
     sampler, config, top = site.sampler, MONITOR, desks.top
-    wide = sampler.uniform(DESKS, config.half_width)
-    tall = sampler.uniform(DESKS, config.half_height)
+    wide, tall = sampler.uniforms(DESKS, config.half_width, config.half_height)
     lift = sampler.uniform(DESKS, config.lift)
     single = sampler.symmetric(DESKS, config.aside) * desks.half_w
     aside = np.where(double, side * config.pair_aside * desks.half_w, single)

@@ -103,9 +103,7 @@ def _furnish(site: Site, room: Room) -> None:
     x, _, z = room.view.at(sampler.symmetric(1, BLOCK.aside), 0.0, away)
     x = np.clip(x, BLOCK.walls - room.half_x, room.half_x - BLOCK.walls)
     z = np.clip(z, BLOCK.walls - room.half_z, room.half_z - BLOCK.walls)
-    half_w, half_d, top = (
-        sampler.uniform(1, limits) for limits in (BLOCK.half_width, BLOCK.half_depth, BLOCK.height)
-    )
+    half_w, half_d, top = sampler.uniforms(1, BLOCK.half_width, BLOCK.half_depth, BLOCK.height)
     block = Frame(x, 0.0, z, cos_sin(bearing))
     row = np.arange(BLOCK.per_row, dtype=np.float32)
     shift = (row - sampler.choose(1, BLOCK.first)) * 2 * half_w

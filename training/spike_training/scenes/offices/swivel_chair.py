@@ -29,7 +29,7 @@ class SwivelChairConfig(NamedTuple):
         back_behind: From the rear edge of the seat to the middle of the back.
         back_width: Half width over that of the seat.
         back_depth: Half thickness of the back.
-        stay: Half sizes of what holds the back.
+        stay: Half sizes of the stay of the back.
         stay_lift: Height of its middle over the seat.
         stay_behind: From the rear edge of the seat to its middle.
         column: Half thickness of the column.
@@ -76,9 +76,7 @@ def add_swivel_chairs(site: Site, desks: Desks, mask: Array) -> None:
     turned = sampler.symmetric(DESKS, config.turned)
     frame = Frame(x, 0.0, z, desks.frame.turned(2 * QUARTER_TURN + turned))
     cover, dark = site.materials.sample(COVER, DESKS), site.materials.sample(FOOT, DESKS)
-    seat, half, back = (
-        sampler.uniform(DESKS, limits) for limits in (config.seat, config.half, config.half_back)
-    )
+    seat, half, back = sampler.uniforms(DESKS, config.seat, config.half, config.half_back)
     site.ground.shadow(x, z, (half, half), seat, mask)
     high = seat + config.back_gap + back
     back_half = (config.back_width * half, back, config.back_depth)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of trees, houses and hills, 15 to 300 m away, behind whatever bounds the place."""
+"""Rows of trees, houses and hills, 15 to 300 m away, beyond the boundaries."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _add_trees(site: Site, place: Place) -> None:
 def _add_houses(site: Site, place: Place) -> None:
     sampler, number = site.sampler, HOUSE.number
     at = place.view.ahead(sampler, number, HOUSE.nearest, HOUSE.farthest, SPREAD)
-    tall, storey = sampler.uniform(number, HOUSE.height), sampler.uniform(number, HOUSE.storey)
+    tall, storey = sampler.uniforms(number, HOUSE.height, HOUSE.storey)
     half_w = sampler.uniform(number, HOUSE.half_width)
     chance = np.where(place.field, HOUSE.field_chance, HOUSE.chance)
     site.primitives.add(
@@ -144,9 +144,8 @@ def _add_houses(site: Site, place: Place) -> None:
 def _add_hills(site: Site, place: Place) -> None:
     sampler, number = site.sampler, HILL.number
     at = place.view.ahead(sampler, number, HILL.nearest, HILL.farthest, SPREAD)
-    half_w, half_h, half_d = (
-        sampler.uniform(number, limits)
-        for limits in (HILL.half_width, HILL.half_height, HILL.half_depth)
+    half_w, half_h, half_d = sampler.uniforms(
+        number, HILL.half_width, HILL.half_height, HILL.half_depth
     )
     site.primitives.add(
         (at.x, -HILL.sunk, at.z),

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What bounds a place: walls, fences, hedges and houses along its four sides."""
+"""Boundaries of places: walls, fences, hedges and houses along the four sides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spike_training.scenes.scene import Array
 
 
 class Boundary(NamedTuple):
-    """One kind of boundary.
+    """Kind of boundary.
 
     Attributes:
         share: Of the pieces in each kind of place.
@@ -196,8 +196,7 @@ def add_boundaries(site: Site, place: Place) -> None:
         share = by_kind(place.yard, place.field, boundary.share)
         chosen = (what >= start) & (what < start + share)
         start = start + share
-        tall = sampler.uniform(number, boundary.height)
-        deep = sampler.uniform(number, boundary.half_depth)
+        tall, deep = sampler.uniforms(number, boundary.height, boundary.half_depth)
         storey = sampler.uniform(number, LAYOUT.storey)
         size = LAYOUT.storeys * storey if boundary.house else sampler.uniform(number, LAYOUT.tile)
         material = site.materials.sample(boundary.material, number, size)

@@ -10,7 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material
-from spike_training.scenes.building.primitives import Frame, Part
+from spike_training.scenes.building.primitives import Frame, Part, corner_parts
 from spike_training.scenes.building.sampler import Range, cos_sin
 from spike_training.scenes.outdoors.config import ByKind, Place
 from spike_training.scenes.scene import CYLINDER
@@ -70,19 +70,14 @@ def add_canopy(site: Site, place: Place) -> None:
     at = view.ahead(sampler, 1, config.nearest, config.farthest, config.spread)
     heading = cos_sin(view.yaw + sampler.symmetric(1, config.turned))
     frame = Frame(at.x, 0.0, at.z, heading)
-    half_w, half_d, tall = (
-        sampler.uniform(1, limits)
-        for limits in (config.half_width, config.half_depth, config.half_height)
+    half_w, half_d, tall = sampler.uniforms(
+        1, config.half_width, config.half_depth, config.half_height
     )
     tall = np.maximum(tall, 0.5 * view.height + config.headroom)
     wood, cloth = site.materials.sample(WOOD, 1), site.materials.sample(CLOTH, 1)
     thin = sampler.uniform(1, config.post)
     site.ground.shadow(frame.x, frame.z, (half_w, half_d), 2 * tall, mask)
-    posts = [
-        Part((x * half_w, tall, z * half_d), (thin, tall, thin), wood, CYLINDER)
-        for x in (-1, 1)
-        for z in (-1, 1)
-    ]
+    posts = corner_parts(half_w, tall, half_d, (thin, tall, thin), wood, CYLINDER)
     site.primitives.add_parts(frame, mask, posts)
     closed = sampler.chance(1, config.closed)
     eaves = config.eaves

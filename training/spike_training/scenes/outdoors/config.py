@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the recipes of outdoor places share: kinds, sizes and the camera."""
+"""Shared parts of the recipes of outdoor places: kinds, sizes and the camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_training.scenes.building.sampler import Value
+from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.sampler import Sampler, Value
 from spike_training.scenes.building.viewpoint import Viewpoint
 from spike_training.scenes.scene import Array
 
@@ -20,6 +21,28 @@ class ByKind(NamedTuple):
     yard: float = 0.0
     park: float = 0.0
     field: float = 0.0
+
+
+class Things(NamedTuple):
+    """Things of a kind on the ground.
+
+    Attributes:
+        number: Of places for them.
+        nearest: Least distance from the camera, metres.
+        farthest: Greatest.
+        clear: Distance from the camera that they keep, metres.
+        chance: Probability of each.
+    """
+
+    number: int
+    nearest: float
+    farthest: ByKind
+    clear: float
+    chance: ByKind
+
+
+SPREAD = 1.1
+"""Greatest way of things to the side over half of the view's width."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +68,25 @@ class Place:
     def by_kind(self, values: ByKind) -> Array:
         """Return the number of each place's kind, ``[B, 1]`` float32."""
         return by_kind(self.yard, self.field, values).astype(np.float32)
+
+    def sample_poses(self, sampler: Sampler, things: Things) -> Frame:
+        """Sample poses of things on the ground within view, ``[B, number]``."""
+        far = self.by_kind(things.farthest)
+        return self.view.ahead(sampler, things.number, things.nearest, far, SPREAD, self.limits)
+
+    def sample_mask(
+        self, sampler: Sampler, things: Things, frame: Frame, factor: Value = 1.0
+    ) -> Array:
+        """Sample the mask of things that exist, clear of the camera, ``[B, number]``.
+
+        Args:
+            sampler: Random numbers.
+            things: Kind of things.
+            frame: Their poses.
+            factor: On their probability.
+        """
+        chosen = sampler.chance(things.number, factor * self.by_kind(things.chance))
+        return chosen & self.view.clear_of(frame, things.clear)
 
 
 def by_kind(yard: Array, field: Array, values: ByKind) -> Array:

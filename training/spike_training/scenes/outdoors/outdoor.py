@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spike_training.scenes.building.light import Ground, Site, sample_direction
+from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import MaterialSampler
-from spike_training.scenes.building.primitives import Frame, Primitives
+from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import ALL, Range, Sampler
-from spike_training.scenes.building.sky import SkyConfig, open_shell, sample_sky
+from spike_training.scenes.building.shell import SkyConfig, open_shell, sample_sky
 from spike_training.scenes.building.viewpoint import (
     in_view,
     open_heading,
@@ -24,10 +24,10 @@ from spike_training.scenes.building.viewpoint import (
 from spike_training.scenes.outdoors.background import add_background
 from spike_training.scenes.outdoors.boundary import add_boundaries
 from spike_training.scenes.outdoors.canopy import add_canopy
-from spike_training.scenes.outdoors.config import ByKind, Place, by_kind
+from spike_training.scenes.outdoors.config import ByKind, Place, Things, by_kind
 from spike_training.scenes.outdoors.ground import add_surfaces, sample_floor
-from spike_training.scenes.outdoors.hay_bale import BALES, add_bales
-from spike_training.scenes.outdoors.shed import SHEDS, add_sheds
+from spike_training.scenes.outdoors.hay_bale import add_bales
+from spike_training.scenes.outdoors.shed import add_sheds
 from spike_training.scenes.scene import Array, Column, Scenes
 from spike_training.scenes.things.bench import add_benches
 from spike_training.scenes.things.bicycle import add_bicycles
@@ -50,7 +50,7 @@ class PlaceConfig(NamedTuple):
         larger: Factors on them, uniform over ratios.
         camera: Least way of the camera from the boundaries.
         things: Least way of things from the boundaries.
-        spread: Greatest way of things to the side over half of the view's width.
+
         speed: Greatest of the camera, m/s.
         steep: Pitch downwards from which on the image shows little ground, radians.
         fewer: Factor on the probabilities of things there.
@@ -62,28 +62,10 @@ class PlaceConfig(NamedTuple):
     larger: Range = (1.0, 4.0)
     camera: float = 1.2
     things: float = 0.4
-    spread: float = 1.1
+
     speed: ByKind = ByKind(2.5, 4.0, 8.0)
     steep: float = 0.5
     fewer: float = 0.6
-
-
-class Things(NamedTuple):
-    """Things of a kind on the ground.
-
-    Attributes:
-        number: Of places for them.
-        nearest: Least distance from the camera, metres.
-        farthest: Greatest.
-        clear: Distance from the camera that they keep, metres.
-        chance: Probability of each.
-    """
-
-    number: int
-    nearest: float
-    farthest: ByKind
-    clear: float
-    chance: ByKind
 
 
 class LightConfig(NamedTuple):
@@ -103,7 +85,7 @@ class LightConfig(NamedTuple):
         lamp_farthest: Greatest.
         lamp_height: Metres.
         haze: Depth at which half of the light is scattered, metres, uniform over ratios.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
     """
 
     steepness: Range = (0.3, 2.5)
@@ -119,7 +101,7 @@ class LightConfig(NamedTuple):
     lamp_farthest: float = 8.0
     lamp_height: Range = (2.0, 4.0)
     haze: Range = (80, 4000)
-    corners: float = 0.8
+    occlusion: float = 0.8
 
 
 class PostHeights(NamedTuple):
@@ -143,18 +125,16 @@ FENCES = Things(1, 1.3, ByKind(10, 25, 50), 1.3, ByKind(0.25, 0.35, 0.5))
 FENCES_NUMBER = 2
 PEOPLE = Things(4, 1.4, ByKind(10, 25, 40), 1.2, ByKind(0.3, 0.4, 0.15))
 WALKING, WALKING_SPEED = 0.5, (0.3, 2.0)
-"""Probability that somebody walks; m/s."""
+"""Probability that a person walks; m/s."""
 
 
 def outdoor(sampler: Sampler) -> Scenes:
     """Sample scenes: yards, parks and fields, about as many of each."""
     sampler(1)  # a column that scenes have always skipped
-    materials, primitives = MaterialSampler(sampler), Primitives(sampler.batch)
+    materials = MaterialSampler(sampler)
     place = _sample_place(sampler)
     floor = sample_floor(materials, place)
-    sun = sample_direction(sampler, LIGHT.steepness)
-    ground = Ground(primitives, floor, sun, sampler.uniform(1, LIGHT.shadow))
-    site = Site(sampler, materials, ground)
+    site = Site.create(materials, floor, LIGHT.steepness, LIGHT.shadow)
     add_surfaces(site, place)
     add_boundaries(site, place)
     add_background(site, place)
@@ -177,20 +157,12 @@ def _sample_place(sampler: Sampler) -> Place:
 def _add_things(site: Site, place: Place) -> None:
     """Add trees, furniture of yards and parks, sheds, bales and people."""
     sampler = site.sampler
-    # Where the camera looks down, the same number of things stands on much less ground.
+    # Where the camera looks down, the same number of things lies on much less ground.
     fewer = np.where(place.view.pitch < -PLACE.steep, PLACE.fewer, 1.0)
 
-    def sample(number: int, nearest: float, farthest: ByKind) -> Frame:
-        reach = place.by_kind(farthest)
-        return place.view.ahead(sampler, number, nearest, reach, PLACE.spread, place.limits)
-
-    def present(things: Things, frame: Frame) -> Array:
-        clear = place.view.clear_of(frame, things.clear)
-        return clear & sampler.chance(things.number, fewer * place.by_kind(things.chance))
-
     def scatter(things: Things, add: Callable[[Site, Frame, Array], None]) -> None:
-        at = sample(things.number, things.nearest, things.farthest)
-        add(site, at, present(things, at))
+        at = place.sample_poses(sampler, things)
+        add(site, at, place.sample_mask(sampler, things, at, fewer))
 
     scatter(TREES, add_trees)
     scatter(BUSHES, add_bushes)
@@ -198,20 +170,20 @@ def _add_things(site: Site, place: Place) -> None:
     scatter(BINS, add_bins)
     scatter(BENCHES, add_benches)
     scatter(BICYCLES, add_bicycles)
-    at = sample(POSTS.number, POSTS.nearest, POSTS.farthest)
+    at = place.sample_poses(sampler, POSTS)
     low = sampler.chance(POSTS.number, POST_HEIGHTS.low)
     short = sampler.uniform(POSTS.number, POST_HEIGHTS.short)
     tall = np.where(low, short, sampler.uniform(POSTS.number, POST_HEIGHTS.tall))
-    add_posts(site, at, present(POSTS, at), tall)
+    add_posts(site, at, place.sample_mask(sampler, POSTS, at, fewer), tall)
     for _ in range(FENCES_NUMBER):
         scatter(FENCES, add_fence)
-    add_sheds(site, place, sample(SHEDS.number, SHEDS.nearest, SHEDS.farthest))
+    add_sheds(site, place)
     add_canopy(site, place)
-    add_bales(site, place, sample(BALES.number, BALES.nearest, BALES.farthest))
-    at = sample(PEOPLE.number, PEOPLE.nearest, PEOPLE.farthest)
+    add_bales(site, place)
+    at = place.sample_poses(sampler, PEOPLE)
     walks = sampler.chance(PEOPLE.number, WALKING)
     speed = walks * sampler.uniform(PEOPLE.number, WALKING_SPEED)
-    add_people(site, at, present(PEOPLE, at), speed)
+    add_people(site, at, place.sample_mask(sampler, PEOPLE, at, fewer), speed)
 
 
 def _finish(site: Site, place: Place) -> Scenes:
@@ -225,7 +197,7 @@ def _finish(site: Site, place: Place) -> Scenes:
     lamp = view.ahead(sampler, 1, LIGHT.lamp_nearest, LIGHT.lamp_farthest)
     shell = [site.ground.surface, sky, sky, sky, sky]
     sunny = sampler.uniform(1, LIGHT.sun) * sampler.chance(1, LIGHT.sunny) * ~night
-    dark, clear = sampler.uniform(1, LIGHT.sky_by_night), sampler.uniform(1, LIGHT.sky)
+    dark, clear = sampler.uniforms(1, LIGHT.sky_by_night, LIGHT.sky)
     lit = np.where(night, sampler.uniform(1, LIGHT.lamp), 0)
     light = [sunny, np.where(night, dark, clear), lit]
     position = [lamp.x, sampler.uniform(1, LIGHT.lamp_height), lamp.z]
@@ -239,5 +211,5 @@ def _finish(site: Site, place: Place) -> Scenes:
         light=np.concatenate(light, 1).astype(np.float32),
         lamp=np.concatenate(position, 1).astype(np.float32),
         haze=sampler.log_uniform(1, LIGHT.haze)[:, 0],
-        **sample_exposure(sampler, LIGHT.corners, night),
+        **sample_exposure(sampler, LIGHT.occlusion, night),
     )

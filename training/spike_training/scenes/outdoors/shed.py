@@ -8,20 +8,15 @@ from typing import NamedTuple
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Colour, Extent, Material
-from spike_training.scenes.building.primitives import Frame, Part
+from spike_training.scenes.building.primitives import Part
 from spike_training.scenes.building.sampler import Range
-from spike_training.scenes.outdoors.config import ByKind, Place
+from spike_training.scenes.outdoors.config import ByKind, Place, Things
 
 
 class ShedConfig(NamedTuple):
     """Sizes of sheds. Lengths in metres.
 
     Attributes:
-        number: Of places for them.
-        nearest: Least distance from the camera.
-        farthest: Greatest.
-        clear: Distance from the camera that they keep.
-        chance: Probability of each.
         half_width: Limits.
         half_height: Limits.
         half_depth: Limits.
@@ -38,11 +33,6 @@ class ShedConfig(NamedTuple):
         side_along: Its place behind the middle.
     """
 
-    number: int = 2
-    nearest: float = 4.0
-    farthest: ByKind = ByKind(14, 40, 90)
-    clear: float = 3.6
-    chance: ByKind = ByKind(0.35, 0.15, 0.25)
     half_width: Range = (0.9, 2.2)
     half_height: Range = (0.95, 1.35)
     half_depth: Range = (0.8, 2.0)
@@ -79,7 +69,8 @@ class PitchedRoof(NamedTuple):
     end_eaves: float = 0.1
 
 
-SHEDS, PITCHED = ShedConfig(), PitchedRoof()
+SHEDS = Things(2, 4.0, ByKind(14, 40, 90), 3.6, ByKind(0.35, 0.15, 0.25))
+SHED, PITCHED = ShedConfig(), PitchedRoof()
 BODY = Material(
     ('planks', 'wood', 'ribs', 'bricks', 'plaster'), (0.8, 2.0), bright=Colour(0.08, 0.8, 0.6)
 )
@@ -88,14 +79,13 @@ DOOR = Material(('door', 'planks', 'ribs', 'doors'), Extent(1.0, 2.0), fit=True)
 GLASS = Material(('screen', 'clouds', 'doors'), 0.8, fit=True, contrast=1.0)
 
 
-def add_sheds(site: Site, place: Place, frame: Frame) -> None:
-    """Add sheds at some of the poses."""
-    sampler, number, sample, config = site.sampler, SHEDS.number, site.materials.sample, SHEDS
-    clear = place.view.clear_of(frame, config.clear)
-    mask = clear & sampler.chance(number, place.by_kind(config.chance))
-    half_w, tall, half_d = (
-        sampler.uniform(number, limits)
-        for limits in (config.half_width, config.half_height, config.half_depth)
+def add_sheds(site: Site, place: Place) -> None:
+    """Add sheds."""
+    sampler, number, sample, config = site.sampler, SHEDS.number, site.materials.sample, SHED
+    frame = place.sample_poses(sampler, SHEDS)
+    mask = place.sample_mask(sampler, SHEDS, frame)
+    half_w, tall, half_d = sampler.uniforms(
+        number, config.half_width, config.half_height, config.half_depth
     )
     body, roof, door, glass = (sample(kind, number) for kind in (BODY, ROOF, DOOR, GLASS))
     reach = (config.shadow * half_w, config.shadow * half_d)

@@ -14,7 +14,7 @@ import numpy as np
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Texture
 from spike_training.scenes.building.primitives import Frame
-from spike_training.scenes.building.sampler import ALL, Range, Sampler, cos_sin
+from spike_training.scenes.building.sampler import ALL, QUARTER_TURN, Range, Sampler, cos_sin
 from spike_training.scenes.scene import Array
 
 
@@ -36,7 +36,7 @@ class BearingConfig(NamedTuple):
     """Headings of things in view.
 
     Attributes:
-        facing: Probability of facing the camera, or looking away from it.
+        facing: Probability of facing the camera or its opposite.
         slight: Greatest angle to its view then, radians.
         wide: Greatest angle else.
     """
@@ -44,6 +44,22 @@ class BearingConfig(NamedTuple):
     facing: float = 0.6
     slight: float = 0.2
     wide: float = 1.6
+
+
+class WallPlacement(NamedTuple):
+    """Places at the far wall or a side wall.
+
+    Attributes:
+        far: Probability of the far wall; the side walls share the rest.
+        aside: Greatest way from the middle of the far wall, over the free length.
+        along: Way towards the far wall at a side wall, over the free length.
+        free: Least free length, metres.
+    """
+
+    far: float
+    aside: float
+    along: Range = (0.0, 0.9)
+    free: float = 0.1
 
 
 BEARING = BearingConfig()
@@ -83,7 +99,7 @@ class Room:
 
     @property
     def view(self) -> Frame:
-        """Poses of the cameras on the floor."""
+        """Return the poses of the cameras on the floor."""
         return Frame(self.eye_x, 0.0, self.eye_z, cos_sin(self.yaw))
 
     def ahead(self, sampler: Sampler, number: int, placement: Placement) -> Frame:
@@ -103,6 +119,34 @@ class Room:
             np.clip(z, -inner_z, inner_z),
             cos_sin(self.yaw + bearing),
         )
+
+    def at_wall(
+        self,
+        sampler: Sampler,
+        placement: WallPlacement,
+        half_width: Array,
+        away: Array,
+        dtype: type[np.float32 | np.int64] = np.float32,
+    ) -> Frame:
+        """Sample poses at walls, ``[B, 1]``.
+
+        Args:
+            sampler: Random numbers.
+            placement: Distribution of the places.
+            half_width: Of the thing, metres.
+            away: From the wall to its middle, metres.
+            dtype: Of the side walls' signs; integers make poses at side walls float64, as they are
+                in the scenes of shipped models.
+        """
+        wall = sampler(1)
+        far = wall < placement.far
+        sign = np.where(wall < (1 + placement.far) / 2, dtype(-1), dtype(1))
+        free_x = np.maximum(self.half_x - half_width, placement.free)
+        free_z = np.maximum(self.half_z - half_width, placement.free)
+        aside = sampler.symmetric(1, placement.aside) * free_x
+        x = np.where(far, aside, sign * (self.half_x - away))
+        z = np.where(far, self.half_z - away, sampler.uniform(1, placement.along) * free_z)
+        return Frame(x, 0.0, z, cos_sin(np.where(far, 0.0, sign * QUARTER_TURN)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +182,7 @@ class RoomConfig:
         table_things: Largest size of what lies on tables.
         screens: Share of tables with a screen.
         seats: Share of tables with a set of chairs at both sides; walls hide those beyond them.
-        contrast: Factor on the contrast of textures: where it is low, shading tells more.
+        contrast: Factor on the contrast of textures; low values leave more to shading.
         harsh: Whether light is uneven and contrasts are unusual in all rooms.
         desk_pitch: Pitch of a camera behind a table, upwards.
         desk_distance: From that camera to the middle of the table.

@@ -10,16 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from spike_training.scenes.building.cameras import camera_axes, visible
-from spike_training.scenes.building.light import Ground, Site, sample_ambience, sample_direction
+from spike_training.scenes.building.light import Site, sample_ambience
 from spike_training.scenes.building.materials import (
     Colour,
     Grey,
     Material,
     MaterialSampler,
-    choose,
 )
-from spike_training.scenes.building.primitives import Primitives
 from spike_training.scenes.building.sampler import ALL, Range, Sampler
+from spike_training.scenes.building.shell import closed_shell, sample_walls
 from spike_training.scenes.furniture.chair import add_chairs, add_dining_chairs
 from spike_training.scenes.furniture.clutter import add_clutter
 from spike_training.scenes.furniture.kitchen import add_kitchen
@@ -59,7 +58,7 @@ class CameraConfig:
     """Cameras in rooms. Lengths in metres, angles in radians.
 
     Attributes:
-        free: Least half width of what cameras stand in.
+        free: Least half width of the places of cameras.
         far_wall: From the far wall to the nearest camera that stands anywhere.
         walls: From the far wall to that, and from the rear wall to the last one, together.
         rear_wall: From the rear wall to the last camera of those in the rear half.
@@ -97,7 +96,7 @@ class LightConfig:
         lamp: Strength of the lamp's.
         lamp_drop: Of the lamp below the ceiling, metres.
         lamp_along: Its place over the room's half length.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
         haze: Depth at which half of the light is scattered, metres.
         rate: Mean firing rates that the exposure aims at, uniform over ratios.
     """
@@ -109,7 +108,7 @@ class LightConfig:
     lamp: Range = (0.0, 2.0)
     lamp_drop: float = 0.3
     lamp_along: Range = (-0.5, 1)
-    corners: float = 0.9
+    occlusion: float = 0.9
     haze: float = 1e6
     rate: Range = (0.03, 0.6)
 
@@ -120,8 +119,8 @@ class PeopleConfig(NamedTuple):
     Attributes:
         number: Of places for them.
         placement: Of these; the least distance is a setting of rooms.
-        chance: Probability that one is taken.
-        walking: Probability that somebody walks.
+        chance: Probability of each.
+        walking: Probability that a person walks.
         speed: m/s.
     """
 
@@ -177,28 +176,27 @@ def rooms(sampler: Sampler, config: RoomConfig) -> Scenes:
         config: Furniture of the rooms, and places of cameras.
     """
     sampler(1)  # a column that scenes have always skipped
-    materials, primitives = MaterialSampler(sampler, config.contrast), Primitives(sampler.batch)
+    materials = MaterialSampler(sampler, config.contrast)
     room = _sample_room(sampler, config)
     floor = materials.sample(FLOOR, 1)
-    sun = sample_direction(sampler, LIGHT.steepness)
-    ground = Ground(primitives, floor, sun, sampler.uniform(1, LIGHT.shadow))
-    site = Site(sampler, materials, ground)
+    site = Site.create(materials, floor, LIGHT.steepness, LIGHT.shadow)
     _furnish(site, room, config)
-    shell = [floor, _sample_walls(site), materials.sample(CEILING, 1), materials.sample(SKY, 1)]
+    walls = sample_walls(site, WALL, WALLS_ALIKE, materials.sample_colour(2, WALL_COLOUR))
+    shell = [floor, walls, materials.sample(CEILING, 1), materials.sample(SKY, 1)]
     return _finish(site, room, config, np.concatenate(shell, 1))
 
 
 def _sample_room(sampler: Sampler, config: RoomConfig) -> Room:
     corridor, desk = sampler.chance(1, config.corridors), sampler.chance(1, config.desks)
     desk &= ~corridor
-    narrow, wide = sampler.uniform(1, SHELL.corridor_half_x), sampler.uniform(1, SHELL.half_x)
+    narrow, wide = sampler.uniforms(1, SHELL.corridor_half_x, SHELL.half_x)
     half_x = np.where(corridor, narrow, wide)
-    long, short = sampler.uniform(1, SHELL.corridor_half_z), sampler.uniform(1, SHELL.half_z)
+    long, short = sampler.uniforms(1, SHELL.corridor_half_z, SHELL.half_z)
     half_z = np.where(corridor, long, short)
     height = sampler.uniform(1, SHELL.height)
     focal = sampler.log_uniform(1, config.focal)
 
-    behind, standing = sampler.uniform(1, config.desk_eye), sampler.uniform(1, config.eye)
+    behind, standing = sampler.uniforms(1, config.desk_eye, config.eye)
     eye_y = np.where(desk, behind, standing)
     eye_x = sampler.uniform(1, ALL) * np.maximum(half_x - config.margin, CAMERA.free)
     share = sampler(1) ** 2
@@ -208,7 +206,7 @@ def _sample_room(sampler: Sampler, config: RoomConfig) -> Room:
         eye_z = -half_z + CAMERA.rear_wall + share * half_z
     yaw = sampler.symmetric(1, CAMERA.yaw) * np.where(corridor, CAMERA.corridor_yaw, 1.0)
     yaw = yaw - CAMERA.inwards * eye_x / half_x
-    behind, standing = sampler.uniform(1, config.desk_pitch), sampler.uniform(1, config.pitch)
+    behind, standing = sampler.uniforms(1, config.desk_pitch, config.pitch)
     pitch = np.maximum(np.where(desk, behind, standing), -config.steepest * eye_y)
     return Room(half_x, half_z, height, corridor, desk, focal, eye_x, eye_y, eye_z, yaw, pitch)
 
@@ -249,15 +247,6 @@ def _add_people(site: Site, room: Room, config: RoomConfig) -> None:
     add_people(site, frame, sampler.chance(number, PEOPLE.chance), speed)
 
 
-def _sample_walls(site: Site) -> Array:
-    """Sample side and end walls, mostly bright and often alike."""
-    colour = site.materials.sample_colour(2, WALL_COLOUR)
-    walls = site.materials.sample(WALL, 2, bright=colour)
-    alike = site.sampler.chance(1, WALLS_ALIKE)
-    walls[:, 1:] = choose(alike, walls[:, :1], walls[:, 1:])
-    return walls
-
-
 def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
     """Sample motion, light and exposure, and leave out what cameras do not see."""
     sampler, batch = site.sampler, site.sampler.batch
@@ -268,9 +257,8 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
     axes = camera_axes(room.pitch[:, 0], room.yaw[:, 0], roll[:, 0])
     direction = [sampler.symmetric(1, limit) for limit in (1, CAMERA.rising, 1)]
     turning = sampler.uniform(3, ALL) ** 3 * np.array(CAMERA.turning, np.float32)
-    low = np.concatenate([-half_x, 0 * height, -half_z], 1)
-    high = np.concatenate([half_x, height, half_z], 1)
-    light = [sampler.uniform(1, limits) for limits in (LIGHT.sun, LIGHT.sky, LIGHT.lamp)]
+
+    light = sampler.uniforms(1, LIGHT.sun, LIGHT.sky, LIGHT.lamp)
     lamp_x = sampler.uniform(1, ALL) * half_x
     lamp_z = sampler.uniform(1, LIGHT.lamp_along) * half_z
     lamp = [lamp_x, height - LIGHT.lamp_drop, lamp_z]
@@ -278,7 +266,7 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
     return Scenes(
         **solids,
         shell_material=shell,
-        shell=np.stack([low, high], 1).astype(np.float32),
+        shell=closed_shell(half_x, half_z, height),
         open=np.zeros(batch, np.float32),
         focal=room.focal[:, 0],
         eye=eye,
@@ -291,6 +279,6 @@ def _finish(site: Site, room: Room, config: RoomConfig, shell: Array) -> Scenes:
         haze=np.full(batch, LIGHT.haze, np.float32),
         blur=sampler(1)[:, 0],
         rate=sampler.log_uniform(1, LIGHT.rate)[:, 0],
-        phase=sampler.phases(),
-        **sample_ambience(sampler, LIGHT.corners, config.harsh),
+        seed=sampler.seeds(),
+        **sample_ambience(sampler, LIGHT.occlusion, config.harsh),
     )

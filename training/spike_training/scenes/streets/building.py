@@ -291,9 +291,8 @@ def _add_hills(site: Site, street: Street) -> None:
     sampler, number = site.sampler, HILL.number
     grass = site.materials.sample(HILLSIDE, number)
     x, z = sampler.symmetric(number, HILL.aside), sampler.uniform(number, HILL.distance)
-    half_w, half_h, half_d = (
-        sampler.uniform(number, limits)
-        for limits in (HILL.half_width, HILL.half_height, HILL.half_depth)
+    half_w, half_h, half_d = sampler.uniforms(
+        number, HILL.half_width, HILL.half_height, HILL.half_depth
     )
     chance = np.where(street.country, HILL.country_chance, HILL.chance)
     site.primitives.add(

@@ -57,7 +57,7 @@ class CarConfig(NamedTuple):
         van_higher: Roof of a van over that of a car.
         van_cabin: Half length of a van's cabin over that of the van.
         shadow: Half sizes of the shadow over those of the car.
-        shadow_height: Of what throws it.
+        shadow_height: Height of a car, for its shadow.
     """
 
     half_width: Range = (0.78, 0.95)
@@ -184,9 +184,8 @@ def _place(site: Site, street: Street) -> Frame:
 
 def _sample_sizes(site: Site) -> _Car:
     sampler, number = site.sampler, TRAFFIC.parked + TRAFFIC.moving
-    half_w, half_l, lift, belt, roof = (
-        sampler.uniform(number, limits)
-        for limits in (CAR.half_width, CAR.half_length, CAR.lift, CAR.belt, CAR.roof)
+    half_w, half_l, lift, belt, roof = sampler.uniforms(
+        number, CAR.half_width, CAR.half_length, CAR.lift, CAR.belt, CAR.roof
     )
     cabin_l = half_l * sampler.uniform(number, CAR.cabin)
     cabin_z = sampler.uniform(number, CAR.cabin_along)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the recipes of streets share: their sizes, verges, and shadows on them."""
+"""Shared parts of the recipes of streets: sizes, verges, and shadows on them."""
 
 from __future__ import annotations
 
@@ -53,5 +53,5 @@ def add_shadows(
 
 
 def on(site: Site, ground: Ground) -> Site:
-    """Return the same scenes in the making, for things that stand on other ground."""
+    """Return a site with other ground."""
     return dataclasses.replace(site, ground=ground)

@@ -30,7 +30,7 @@ class LorryConfig(NamedTuple):
         half_width: Of the box.
         tile: Metres that a tile of the box covers across.
         shadow: Half width of the shadow, and half length over that of the box.
-        shadow_height: Of what throws it.
+        shadow_height: Height that the shadow is of.
         cab: Half sizes of the cab.
         cab_height: Of its middle.
         cab_before: Of the box, to its middle.
@@ -82,10 +82,7 @@ def add_lorries(site: Site, street: Street) -> None:
     mask = sampler.chance(number, config.chance)
     speed = sampler.uniform(number, config.speed)
     velocity = (frame.heading[1] * speed, frame.heading[0] * speed)
-    half_l, tall = (
-        sampler.uniform(number, config.half_length),
-        sampler.uniform(number, config.height),
-    )
+    half_l, tall = sampler.uniforms(number, config.half_length, config.height)
     box = sample(BOX_SIDE, number, (sampler.uniform(number, config.tile), tall - config.floor))
     reach = (config.shadow[0], half_l * config.shadow[1])
     site.ground.shadow(x, z, reach, config.shadow_height, mask, velocity)

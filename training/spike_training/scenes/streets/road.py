@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Streets and country roads as a vehicle sees them."""
+"""Streets and country roads, seen from vehicles."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from spike_training.scenes.building.cameras import camera_axes, visible
-from spike_training.scenes.building.light import Ground, Site, sample_ambience, sample_direction
+from spike_training.scenes.building.light import Ground, Site, sample_ambience
 from spike_training.scenes.building.materials import Grey, Material, MaterialSampler
-from spike_training.scenes.building.primitives import Frame, Primitives
+from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import ALL, Range, Sampler
-from spike_training.scenes.building.sky import SkyConfig, open_shell, sample_sky
+from spike_training.scenes.building.shell import SkyConfig, open_shell, sample_sky
 from spike_training.scenes.scene import Array, Scenes
 from spike_training.scenes.streets.building import add_buildings
 from spike_training.scenes.streets.car import add_cars
@@ -91,7 +91,7 @@ class LightConfig(NamedTuple):
         lamp: Position of the lamp, which is never lit, metres.
         haze: Depth at which half of the light is scattered, metres, uniform over ratios.
         rate: Mean firing rates that the exposure aims at, uniform over ratios.
-        corners: The most light that corners may lose.
+        occlusion: Greatest share of the light that ambient occlusion takes.
     """
 
     steepness: Range = (0.4, 2.5)
@@ -102,7 +102,7 @@ class LightConfig(NamedTuple):
     lamp: tuple[float, float, float] = (0, 8, 10)
     haze: Range = (60, 4000)
     rate: Range = (0.03, 0.6)
-    corners: float = 0.6
+    occlusion: float = 0.6
 
 
 class PeopleConfig(NamedTuple):
@@ -153,15 +153,13 @@ class _Camera(NamedTuple):
 
 
 def road(sampler: Sampler) -> Scenes:
-    """Sample scenes."""
+    """Sample scenes: streets and country roads."""
     sampler(1)  # a column that scenes have always skipped
-    materials, primitives = MaterialSampler(sampler), Primitives(sampler.batch)
+    materials = MaterialSampler(sampler)
     street = _sample_street(sampler)
     camera = _sample_camera(sampler, street)
     asphalt = materials.sample(ASPHALT, 1)
-    sun = sample_direction(sampler, LIGHT.steepness)
-    ground = Ground(primitives, asphalt, sun, sampler.uniform(1, LIGHT.shadow))
-    site = Site(sampler, materials, ground)
+    site = Site.create(materials, asphalt, LIGHT.steepness, LIGHT.shadow)
     verges = add_surfaces(site, street)
     add_buildings(site, street)
     add_cars(site, street)
@@ -174,7 +172,7 @@ def road(sampler: Sampler) -> Scenes:
 
 def _sample_street(sampler: Sampler) -> Street:
     country = sampler.chance(1, STREET.country)
-    narrow, wide = sampler.uniform(1, STREET.country_edge), sampler.uniform(1, STREET.edge)
+    narrow, wide = sampler.uniforms(1, STREET.country_edge, STREET.edge)
     kerb = np.where(country, STREET.country_kerb, sampler.uniform(1, STREET.kerb))
     return Street(
         country=country,
@@ -242,6 +240,6 @@ def _finish(site: Site, camera: _Camera) -> Scenes:
         haze=sampler.log_uniform(1, LIGHT.haze)[:, 0],
         blur=sampler(1)[:, 0],
         rate=sampler.log_uniform(1, LIGHT.rate)[:, 0],
-        phase=sampler.phases(),
-        **sample_ambience(sampler, LIGHT.corners),
+        seed=sampler.seeds(),
+        **sample_ambience(sampler, LIGHT.occlusion),
     )

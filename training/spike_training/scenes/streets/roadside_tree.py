@@ -123,8 +123,7 @@ def _add_hedges(site: Site, street: Street) -> None:
     side = sampler.signs(number)
     tall = sampler.uniform(number, HEDGE.half_height)
     x = side * (street.edge + sampler.uniform(number, HEDGE.beside))
-    z = sampler.uniform(number, HEDGE.distance)
-    half_w = sampler.uniform(number, HEDGE.half_width)
+    z, half_w = sampler.uniforms(number, HEDGE.distance, HEDGE.half_width)
     site.primitives.add(
         (x, tall, z),
         (half_w, tall, sampler.uniform(number, HEDGE.half_length)),

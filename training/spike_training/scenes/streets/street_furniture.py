@@ -122,7 +122,7 @@ def _add_posts(site: Site, street: Street) -> None:
     frame = Frame(x, street.kerb, z, heading)
     metal = site.materials.sample(METAL, number)
     mask = sampler.chance(number, POST.chance)
-    tall, thin = sampler.uniform(number, POST.half_height), sampler.uniform(number, POST.half)
+    tall, thin = sampler.uniforms(number, POST.half_height, POST.half)
     add(frame.at(0.0, tall, 0.0), (thin, tall, thin), metal, kind=CYLINDER, mask=mask)
     arm, lamp = sampler.uniform(number, POST.arm), sampler.chance(number, POST.lamps)
     _add_lamps(site, frame, mask & lamp, (arm, 2 * tall), metal)
@@ -148,7 +148,7 @@ def _add_lamps(
 def _add_bins(site: Site, street: Street, verges: list[Ground]) -> None:
     sampler, number = site.sampler, BIN.number
     side = sampler.signs(number)
-    size, high = sampler.uniform(number, BIN.half), sampler.uniform(number, BIN.half_height)
+    size, high = sampler.uniforms(number, BIN.half, BIN.half_height)
     mask = sampler.chance(number, BIN.chance)
     x = side * (street.edge + sampler.uniform(number, BIN.beside))
     frame = Frame(x, street.kerb, sampler.log_uniform(number, BIN.distance), cos_sin(side))
@@ -164,7 +164,7 @@ def _add_bins(site: Site, street: Street, verges: list[Ground]) -> None:
 
 def _add_bridge(site: Site, street: Street) -> None:
     sampler = site.sampler
-    y, z = sampler.uniform(1, BRIDGE.height), sampler.uniform(1, BRIDGE.distance)
+    y, z = sampler.uniforms(1, BRIDGE.height, BRIDGE.distance)
     half_h = sampler.uniform(1, BRIDGE.half_height)
     site.primitives.add(
         (0.0, y, z),

@@ -205,8 +205,7 @@ def _add_patches(site: Site, street: Street) -> None:
     surface = site.materials.sample(PATCH_SURFACE, number)
     x = sampler.symmetric(number, PATCH.aside) * street.edge
     z = sampler.log_uniform(number, PATCH.distance)
-    half_w = sampler.uniform(number, PATCH.half_width)
-    half_l = sampler.uniform(number, PATCH.half_length)
+    half_w, half_l = sampler.uniforms(number, PATCH.half_width, PATCH.half_length)
     site.primitives.add(
         (x, PATCH.height, z),
         (half_w, PATCH.half_height, half_l),

@@ -105,10 +105,7 @@ def add_benches(site: Site, frame: Frame, mask: Array) -> None:
     """Add benches."""
     sampler, number, add_parts = site.sampler, mask.shape[1], site.primitives.add_parts
     wood, iron = site.materials.sample(WOOD, number), site.materials.sample(IRON, number)
-    half, seat = (
-        sampler.uniform(number, BENCH.half_width),
-        sampler.uniform(number, BENCH.height),
-    )
+    half, seat = sampler.uniforms(number, BENCH.half_width, BENCH.height)
     table = sampler.chance(number, TABLE.chance)
     site.ground.shadow(frame.x, frame.z, (half, half), seat, mask)
     slat = (half, *BENCH.slat)

@@ -80,7 +80,7 @@ LID = Material(('plain',), 1.0)
 def add_bins(site: Site, frame: Frame, mask: Array) -> None:
     """Add bins, barrels and planters."""
     sampler, number = site.sampler, mask.shape[1]
-    half, tall = sampler.uniform(number, BIN.half), sampler.uniform(number, BIN.half_height)
+    half, tall = sampler.uniforms(number, BIN.half, BIN.half_height)
     kind = sampler(number)
     body, lid = site.materials.sample(BODY, number), site.materials.sample(LID, number)
     reach = BIN.shadow * half

@@ -1,9 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes, bins, pots, bags and balls, some of them with another on top."""
+"""Boxes, pots, bags and balls, some of the boxes with another on top."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -24,25 +25,39 @@ class CrateConfig(NamedTuple):
         largest: The usual greatest one.
         half: Half sizes over that.
         kinds: Of solids.
-        shadow: Half size of the shadow over that of the crate.
-        upper: Size of the one on top over that of the lower.
-        upper_height: Half height of the upper one over its size.
-        upper_chance: Probability of one on each box.
     """
 
     smallest: float = 0.06
     largest: float = 0.4
     half: Range = (0.45, 1.2)
     kinds: tuple[int, ...] = MOST_BOXES
-    shadow: float = 1.15
-    upper: Range = (0.4, 0.8)
-    upper_height: float = 0.7
-    upper_chance: float = 0.35
+
+
+class Stack(NamedTuple):
+    """Things on the ground, some of the boxes with another thing on top.
+
+    Attributes:
+        surface: Material of all; centred on the lower things.
+        shadow: Half size of the shadow over that of the thing.
+        size: Size of the upper thing over that of the lower.
+        chance: Probability of one on each box.
+        height: Half height of the upper thing over its size.
+        aside: Its place over the size of the lower.
+        within: Whether it is no wider than the lower.
+    """
+
+    surface: Material
+    shadow: float
+    size: Range
+    chance: float
+    height: float = 0.7
+    aside: float = 0.0
+    within: bool = True
 
 
 CRATE = CrateConfig()
 TEXTURES = ('plain', 'wood', 'poster', 'planks', 'stripes', 'ribs', 'print', 'weave', 'goods')
-SURFACE, UPPER_SURFACE = Material(TEXTURES, fit=True), Material(TEXTURES)
+STACK = Stack(Material(TEXTURES, fit=True), shadow=1.15, size=(0.4, 0.8), chance=0.35)
 
 
 def add_crates(site: Site, frame: Frame, mask: Array, largest: float = CRATE.largest) -> None:
@@ -52,22 +67,47 @@ def add_crates(site: Site, frame: Frame, mask: Array, largest: float = CRATE.lar
     x, y, z = (size * sampler.uniform(number, CRATE.half) for _ in range(3))
     kind = sampler.kinds(number, CRATE.kinds)
     z = np.where(kind == CYLINDER, x, z)
-    reach = CRATE.shadow * np.maximum(x, z)
+    add_stacks(site, frame, mask, STACK, size, (x, y, z), kind)
+
+
+def add_stacks(
+    site: Site,
+    frame: Frame,
+    mask: Array,
+    stack: Stack,
+    size: Array,
+    half: tuple[Array, Array, Array],
+    kind: Array,
+) -> None:
+    """Add things with their shadows, and another on top of some boxes.
+
+    Args:
+        site: Scenes in construction.
+        frame: Poses of the things, ``[B, k]``.
+        mask: Those that exist.
+        stack: Materials of the things, and distribution of those on top.
+        size: Mean half sizes, ``[B, k]`` metres.
+        half: Half sizes, each ``[B, k]`` metres.
+        kind: Of solids, ``[B, k]``.
+    """
+    sampler, number, (x, y, z) = site.sampler, mask.shape[1], half
+    reach = stack.shadow * np.maximum(x, z)
     site.ground.shadow(frame.x, frame.z, (reach, reach), 2 * y, mask)
     site.primitives.add(
         frame.at(0.0, y, 0.0),
-        (x, y, z),
-        site.materials.sample(SURFACE, number, 2 * size),
+        half,
+        site.materials.sample(stack.surface, number, 2 * size),
         kind=kind,
         heading=frame.heading,
         mask=mask,
     )
-    upper = size * sampler.uniform(number, CRATE.upper)
-    tall = CRATE.upper_height * upper
+    upper = size * sampler.uniform(number, stack.size)
+    tall = stack.height * upper
+    wide, deep = (np.minimum(upper, x), np.minimum(upper, z)) if stack.within else (upper, upper)
     site.primitives.add(
-        frame.at(0.0, 2 * y + tall, 0.0),
-        (np.minimum(upper, x), tall, np.minimum(upper, z)),
-        site.materials.sample(UPPER_SURFACE, number, 2 * upper),
+        frame.at(stack.aside * size, 2 * y + tall, 0.0),
+        (wide, tall, deep),
+        site.materials.sample(dataclasses.replace(stack.surface, fit=False), number, 2 * upper),
         heading=sampler.headings(number),
-        mask=mask & (kind == BOX) & sampler.chance(number, CRATE.upper_chance),
+        mask=mask & (kind == BOX) & sampler.chance(number, stack.chance),
     )

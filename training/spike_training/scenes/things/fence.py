@@ -54,11 +54,11 @@ WOOD = Material(('wood', 'plain', 'planks'), 0.5, bright=Colour(0.08, 0.7, 0.2))
 def add_fence(site: Site, frame: Frame, mask: Array) -> None:
     """Add one fence to each scene, ``[B, 1]``."""
     sampler, number = site.sampler, FENCE.posts
-    step, tall = sampler.uniform(1, FENCE.step), sampler.uniform(1, FENCE.half_height)
+    step, tall = sampler.uniforms(1, FENCE.step, FENCE.half_height)
     narrow = step < FENCE.boards
     wood = site.materials.sample(WOOD, 1)
     place = (np.arange(number, dtype=np.float32) - 0.5 * (number - 1)) * step
-    board, post = sampler.uniform(1, FENCE.board), sampler.uniform(1, FENCE.post)
+    board, post = sampler.uniforms(1, FENCE.board, FENCE.post)
     half = np.where(narrow, board, post)
     site.primitives.add(
         frame.at(place, tall, 0.0),

@@ -82,9 +82,7 @@ def add_lamps(site: Site, room: Room, poses: Frame) -> None:
     number = LIGHTS.number
     x = room.eye_x + sampler.symmetric(number, LIGHTS.aside)
     z = room.eye_z + sampler.uniform(number, LIGHTS.ahead)
-    half_x, half_y, half_z = (
-        sampler.uniform(number, limits) for limits in (LIGHTS.half_x, LIGHTS.half_y, LIGHTS.half_z)
-    )
+    half_x, half_y, half_z = sampler.uniforms(number, LIGHTS.half_x, LIGHTS.half_y, LIGHTS.half_z)
     add(
         (x, room.height - LIGHTS.drop, z),
         (half_x, half_y, half_z),

@@ -44,7 +44,7 @@ BODY = (
     (SKIN, BodyPart((0.0, 1.6, 0.0), 0.0, (0.085, 0.12, 0.1), ELLIPSOID)),
     (HAIR, BodyPart((0.0, 1.65, -0.02), 0.0, (0.095, 0.1, 0.105), ELLIPSOID)),
 )
-"""Legs, trunk, arms, head and hair of somebody 1.75 m tall, each with its material."""
+"""Legs, trunk, arms, head and hair of a person 1.75 m tall, each with its material."""
 SIZE: Range = (0.85, 1.1)
 """Size over that of the mean."""
 STEP = 0.2
@@ -53,10 +53,10 @@ SHADOW_REACH, SHADOW_HEIGHT = (0.33, 0.28), 1.7
 
 
 def add_people(site: Site, frame: Frame, mask: Array, speed: Array) -> None:
-    """Add people who walk where they face.
+    """Add people who walk in the direction of their heading.
 
     Args:
-        site: Scenes in the making.
+        site: Scenes in construction.
         frame: Poses, ``[B, k]``.
         mask: Those that exist, ``[B, k]``.
         speed: ``[B, k]`` m/s.

@@ -59,7 +59,7 @@ def add_posts(site: Site, frame: Frame, mask: Array, tall: Value) -> None:
     """Add posts of half height ``tall``, metres."""
     sampler, number, add_parts = site.sampler, mask.shape[1], site.primitives.add_parts
     metal = site.materials.sample(METAL, number)
-    thin, arm = sampler.uniform(number, POST.half), sampler.uniform(number, POST.arm)
+    thin, arm = sampler.uniforms(number, POST.half, POST.arm)
     add_parts(frame, mask, [Part((0.0, tall, 0.0), (thin, tall, thin), metal, CYLINDER)])
     kind = sampler(number)
     lamp = site.materials.sample(LAMP, number)

@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The procedural world: endless scenes of several styles, each known by its index.
+"""Scene generator: endless procedural scenes of several styles, each identified by its index.
 
 A scene is a function of ``(seed, split, style, index)`` alone: these four numbers of 32 bits are
-the entropy of its generator. Training, calibration and test never meet, whatever their seeds and
-indices, because their generators differ in the second number.
+the entropy of its random number generator. Training, calibration and test have no scene in
+common, because their entropy differs in the second number.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ STYLES: dict[str, Callable[[Sampler], Scenes]] = {
     'hall': hall,
     'office': office,
 }
-"""Recipe of each style. Their order is part of each scene's key: append."""
+"""Recipe of each style. Their order is part of each scene's entropy: append."""
 SPLITS: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
-_NUMBERS = 8192
+_COLUMNS = 8192  # random numbers of a scene
 
 
-class World:
-    """Scenes of one style.
+class SceneGenerator:
+    """Generator of the scenes of one style.
 
     Args:
         seed: 0 to 2**32 - 1.
         style: One of ``STYLES``.
-        split: One of ``SPLITS``: the use of the scenes.
+        split: One of ``SPLITS``.
 
     Raises:
         ValueError: An unknown style or split, or a seed out of range.
@@ -55,11 +55,11 @@ class World:
                 raise ValueError(f'{name} is {value!r}, expected one of {", ".join(known)}')
         if not 0 <= seed < 1 << 32:
             raise ValueError(f'seed is {seed}, expected 0 to {(1 << 32) - 1}')
-        self._draw = STYLES[style]
-        self._key = (seed, SPLITS[split], list(STYLES).index(style))
+        self._recipe = STYLES[style]
+        self._entropy = (seed, SPLITS[split], list(STYLES).index(style))
 
     def sample(self, index: int) -> Scenes:
-        """Sample one scene, a batch of its own."""
+        """Sample one scene, as a batch of one."""
         return self.batch([index])
 
     def batch(self, indices: Sequence[int]) -> Scenes:
@@ -67,7 +67,7 @@ class World:
         for index in indices:
             if not 0 <= index < 1 << 32:
                 raise ValueError(f'index is {index}, expected 0 to {(1 << 32) - 1}')
-        uniform = np.empty((len(indices), _NUMBERS), np.float32)
+        uniform = np.empty((len(indices), _COLUMNS), np.float32)
         for row, index in zip(uniform, indices, strict=True):
-            np.random.default_rng([*self._key, index]).random(dtype=np.float32, out=row)
-        return self._draw(Sampler(uniform))
+            np.random.default_rng([*self._entropy, index]).random(dtype=np.float32, out=row)
+        return self._recipe(Sampler(uniform))

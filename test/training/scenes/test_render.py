@@ -13,10 +13,11 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.sampling.procedural import expose, moving  # noqa: E402
+from spike_training.sampling.procedural import expose, light_at_knots  # noqa: E402
 from spike_training.scenes import atlas  # noqa: E402
 from spike_training.scenes.building.cameras import camera_axes, visible  # noqa: E402
 from spike_training.scenes.building.sampler import Sampler, cos_sin  # noqa: E402
+from spike_training.scenes.generator import STYLES, SceneGenerator  # noqa: E402
 from spike_training.scenes.render import render  # noqa: E402
 from spike_training.scenes.scene import (  # noqa: E402
     BOX,
@@ -26,7 +27,6 @@ from spike_training.scenes.scene import (  # noqa: E402
     Column,
     Scenes,
 )
-from spike_training.scenes.world import STYLES, World  # noqa: E402
 
 HEIGHT, WIDTH = 45, 70
 FOCAL = 0.9
@@ -50,7 +50,7 @@ def scene(solids=(), eye=(0.0, 1.5, 0.0), pitch=0.0, yaw=0.0, roll=0.0, is_open=
         kind=kind,
         centre=centre.astype(np.float32),
         half=half.astype(np.float32),
-        turn=np.stack(cos_sin(heading), -1),
+        heading=np.stack(cos_sin(heading), -1),
         velocity=np.zeros((1, number, 3), np.float32),
         material=material,
         shell_material=np.repeat(material[:, :1], 5, 1),
@@ -64,13 +64,13 @@ def scene(solids=(), eye=(0.0, 1.5, 0.0), pitch=0.0, yaw=0.0, roll=0.0, is_open=
         sun=np.array([[0, 1, 0]], np.float32),
         light=np.array([[0.5, 0.5, 0]], np.float32),
         lamp=np.zeros((1, 3), np.float32),
-        corners=one * 0,
-        uneven=np.zeros((1, 3, 4), np.float32),
+        occlusion=one * 0,
+        illumination=np.zeros((1, 3, 4), np.float32),
         contrast=one,
         haze=one * 1e6,
         blur=one * 0,
         rate=one * 0.2,
-        phase=np.zeros(1, np.int64),
+        seed=np.zeros(1, np.int64),
         flicker=np.zeros((1, 3), np.float32),
     )
 
@@ -214,7 +214,7 @@ def test_what_is_left_out_as_out_of_view_is_out_of_view(seed: int) -> None:
         for _ in range(150)
     ]  # fmt: skip
     everything = scene(solids, pitch=-0.2, yaw=0.4, roll=0.1)
-    names = ('kind', 'centre', 'half', 'turn', 'velocity', 'material')
+    names = ('kind', 'centre', 'half', 'heading', 'velocity', 'material')
     fields = {name: getattr(everything, name) for name in names}
     view = everything.eye, everything.axes, everything.focal
     fewer = visible(fields, *view, distance=0.0)
@@ -228,7 +228,9 @@ def test_what_is_left_out_as_out_of_view_is_out_of_view(seed: int) -> None:
 
 @pytest.mark.parametrize(('height', 'width'), [(1, 1), (16, 16), (17, 31), (128, 192)])
 def test_any_size(height: int, width: int) -> None:
-    rendering = render(World(3, 'road').batch([0, 1]), height, width, 'cpu', with_rgb=True)
+    rendering = render(
+        SceneGenerator(3, 'road').batch([0, 1]), height, width, 'cpu', with_rgb=True
+    )
     assert rendering.depth.shape == rendering.luminance.shape == (2, height, width)
     assert rendering.rgb.shape == (2, 3, height, width)
     assert rendering.flow.shape == (2, 2, height, width)
@@ -236,9 +238,9 @@ def test_any_size(height: int, width: int) -> None:
 
 @pytest.mark.parametrize('style', list(STYLES))
 def test_scenes_are_rich_and_sound(style: str) -> None:
-    scenes = World(11, style).batch(range(40))
+    scenes = SceneGenerator(11, style).batch(range(40))
     for field in dataclasses.fields(Scenes):
-        expected = {'kind': np.int8, 'phase': np.int64}.get(field.name, np.float32)
+        expected = {'kind': np.int8, 'seed': np.int64}.get(field.name, np.float32)
         assert getattr(scenes, field.name).dtype == expected, field.name
     rendering = render(scenes, 48, 72, 'cpu', with_rgb=True)
     for part in (rendering.luminance, rendering.rgb, rendering.flow):
@@ -260,7 +262,7 @@ def test_scenes_are_rich_and_sound(style: str) -> None:
 
 def test_scenes_do_not_depend_on_their_batch_and_splits_differ() -> None:
     for style in STYLES:
-        world = World(4, style)
+        world = SceneGenerator(4, style)
         whole = world.batch([7, 2, 9])
         for row, index in enumerate((7, 2, 9)):
             alone, within = world.sample(index), whole.take(slice(row, row + 1))
@@ -268,18 +270,21 @@ def test_scenes_do_not_depend_on_their_batch_and_splits_differ() -> None:
                 a, b = getattr(alone, field.name), getattr(within, field.name)
                 assert a.tobytes() == b.tobytes(), field.name
         for split in ('calibration', 'test'):
-            other = World(4, style, split).sample(7)
+            other = SceneGenerator(4, style, split).sample(7)
             assert other.focal[0] != whole.focal[0]
-            assert World(5, style, split).sample(7).focal[0] != other.focal[0]
+            assert SceneGenerator(5, style, split).sample(7).focal[0] != other.focal[0]
     # Numbers move between places of a key, never to another scene.
-    assert World(0, 'road').sample(1).focal[0] != World(1, 'road').sample(0).focal[0]
+    assert (
+        SceneGenerator(0, 'road').sample(1).focal[0]
+        != SceneGenerator(1, 'road').sample(0).focal[0]
+    )
 
 
 def test_world_settings_are_checked() -> None:
     with pytest.raises(ValueError, match='seed is -1, expected'):
-        World(-1, 'road')
+        SceneGenerator(-1, 'road')
     with pytest.raises(ValueError, match='index is 4294967296, expected'):
-        World(0, 'road').sample(2**32)
+        SceneGenerator(0, 'road').sample(2**32)
     with pytest.raises(IndexError, match='more than 3 random numbers'):
         Sampler(np.zeros((2, 3), np.float32))(4)
 
@@ -297,9 +302,11 @@ def test_motion_is_that_of_the_exact_pictures(style: str) -> None:
     """Moving one picture comes much closer to a later exact one than leaving it as it is."""
     rate, planes = 20_000.0, 512
     # A soft lens: steps along sharp edges differ from one exact picture to the next too.
-    scenes = dataclasses.replace(World(21, style).batch(range(16)), blur=np.ones(16, np.float32))
+    scenes = dataclasses.replace(
+        SceneGenerator(21, style).batch(range(16)), blur=np.ones(16, np.float32)
+    )
     now = render(scenes, 96, 144, 'cpu')
-    light, knots = moving(expose(now.luminance, scenes.rate), now.flow, planes, rate)
+    light, knots = light_at_knots(expose(now.luminance, scenes.rate), now.flow, planes, rate)
     gain = expose(now.luminance, scenes.rate) / now.luminance.clamp(min=1e-9)
     for k in (0, -1):
         later = render(scenes.later((knots[k] - planes // 2) / rate), 96, 144, 'cpu').luminance
