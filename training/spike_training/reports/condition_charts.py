@@ -50,5 +50,5 @@ def _draw(axes: Axes, curve: Mapping[str, Any], name: str) -> None:
     axes.set_xlabel(curve['title'])
     axes.set_xticks(range(len(points)), [f'{point["value"]:g}' for point in points])
     axes.update_datalim([(0, 0)])
-    axes.set_ylim(0, top)
+    axes.set_ylim(0, top or 1.08 * axes.dataLim.ymax)
     axes.legend()
