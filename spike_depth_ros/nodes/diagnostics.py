@@ -271,7 +271,7 @@ def model_status(
     if swap:
         builder.error(swap)
     if info.stage == 'random':
-        builder.warn('the weights are random: depth is meaningless')
+        builder.warn('random weights: depth is meaningless')
     prediction = inference.last
     if prediction is not None:
         for note in prediction.notes:

@@ -155,7 +155,7 @@ def test_a_damaged_weight_is_refused_by_its_hash(saved):
     content[-1] ^= 1
     saved.write_bytes(content)
     load_info(saved)
-    with pytest.raises(CheckpointError, match=r'field weights_sha256 .* damaged'):
+    with pytest.raises(CheckpointError, match=r'\(field weights_sha256\): the file is damaged'):
         load(saved)
 
 
@@ -171,7 +171,7 @@ def test_a_folder_is_refused(tmp_path):
 
 def test_a_file_of_another_program_is_refused(saved):
     saved.write_bytes(serialise(TENSORS, {'format': 'pt'}))
-    with pytest.raises(CheckpointError, match='not a checkpoint of this package'):
+    with pytest.raises(CheckpointError, match='expected a checkpoint of this package'):
         load_info(saved)
 
 

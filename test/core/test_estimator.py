@@ -184,14 +184,16 @@ def test_an_image_too_small_is_refused(height, width, limit):
 
 def test_a_window_too_long_for_16_bits_is_refused():
     window = window_of(planes=2296, height=16, width=16)
-    with pytest.raises(ValueError, match='2296 planes: at most 2295'):
+    with pytest.raises(ValueError, match='2296 planes: expected at most 2295'):
         known(settings={'pool': 16}).predict(Observation(window))
 
 
 def test_another_sensor_size_than_the_checkpoints_is_refused():
     bound = known(sensor_size=(32, 48))
     bound.predict(Observation(window_of(height=32, width=48)))
-    with pytest.raises(ValueError, match=r'sensor of 40x32 .* field sensor_size .* is 48x32'):
+    with pytest.raises(
+        ValueError, match=r'sensor of 40x32 .* expected 48x32 \(field sensor_size\)'
+    ):
         bound.predict(Observation(window_of(height=32, width=40)))
 
 

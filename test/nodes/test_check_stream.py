@@ -50,7 +50,7 @@ def test_a_wrong_bit_order_and_a_missing_calibration_are_found(processes, tmp_pa
     )
     assert status == 1
     assert 'PROBLEM  bit order' in lines['bit order']
-    assert 'must flip is_bigendian' in lines['bit order']
+    assert 'flip is_bigendian in the publisher' in lines['bit order']
     assert 'PROBLEM  camera' in lines['camera']
 
 

@@ -513,7 +513,7 @@ def lines_of(capsys):
                 key=lambda message: message[1],
             ),
             [],
-            'camera_info changes its focal length within the bag: evaluate the parts',
+            'camera_info changes its focal length within the bag; expected one focal length',
         ),
         (bags.stream(400), ['--mask', 'none.png'], 'none.png: not a mask;'),
         (bags.stream(400), ['--model', 'no.safetensors'], 'no.safetensors: no such checkpoint'),

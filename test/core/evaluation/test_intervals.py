@@ -109,5 +109,5 @@ def test_few_windows_have_no_interval():
 
 
 def test_models_on_other_windows_cannot_be_paired():
-    with pytest.raises(ValueError, match='not scored on the same windows'):
+    with pytest.raises(ValueError, match='have different windows; expected the same'):
         paired_differences(columns([0.1] * 9), columns([0.1] * 10), 'pixels')

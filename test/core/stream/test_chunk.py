@@ -16,7 +16,7 @@ def test_sizes_of_a_width_that_is_not_a_multiple_of_eight():
     [
         (np.zeros((3, 2, 2), np.uint8), r'uint8 \[3, 2, 2\], expected uint8 \[planes, 2, 1\]'),
         (np.zeros((3, 2, 1), np.int8), 'packed planes are int8'),
-        (np.zeros((0, 2, 1), np.uint8), 'at least one plane'),
+        (np.zeros((0, 2, 1), np.uint8), 'without planes; expected at least one'),
     ],
 )
 def test_data_that_does_not_fit_is_refused(data, message):

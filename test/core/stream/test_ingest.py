@@ -72,7 +72,7 @@ def test_what_lost_planes_is_counted_and_told_apart(ingest, warnings):
     ingest.on_spikes(packet(0))
     ingest.on_spikes(packet(8), lost_by='queue')  # waits for the sensor size
     ingest.on_camera_info(camera_info())
-    assert 'the place that lost them and the remedy' in warnings['GAP']
+    assert 'for the cause and the remedy' in warnings['GAP']
     ingest.on_spikes(packet(13))
     ingest.ring.settle()
     accounting = ingest.accounting()
