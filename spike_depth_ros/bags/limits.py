@@ -308,21 +308,27 @@ def _check_tables(database: sqlite3.Connection) -> None:
 
 def _check_rows(database: sqlite3.Connection) -> None:
     """Check types and sizes up to the first damage; SQLite allows any type in every column."""
-    for table, wrong, expected in (
-        ('topics', "typeof(name) <> 'text' OR typeof(type) <> 'text'", 'name and type as text'),
+    # One query a table: damage ends it, and what lies before that has been checked.
+    for table, size, wrong, expected in (
+        (
+            'topics',
+            '0',
+            "typeof(name) <> 'text' OR typeof(type) <> 'text'",
+            'name and type as text',
+        ),
         (
             'messages',
+            'length(data)',
             "typeof(topic_id) <> 'integer' OR typeof(timestamp) <> 'integer' "
             "OR typeof(data) <> 'blob'",
             'integers topic_id and timestamp, and data as bytes',
         ),
     ):
-        row = database.execute(f'SELECT rowid FROM {table} WHERE {wrong} LIMIT 1').fetchone()
+        query = f'SELECT rowid, {size} FROM {table} WHERE {wrong} OR {size} > ? LIMIT 1'
+        row = database.execute(query, (MAX_RECORD_BYTES,)).fetchone()
         if row is not None:
+            _check_size(row[1] or 0, 'a message')
             raise BagError(
                 f'row {row[0]} of its table {table} has values of other types; expected '
                 f'{expected}: remove the row or record it again'
             )
-    sizes = 'SELECT length(data) AS size FROM messages WHERE size > ? LIMIT 1'
-    for (size,) in database.execute(sizes, (MAX_RECORD_BYTES,)):
-        _check_size(size, 'a message')

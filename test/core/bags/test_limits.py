@@ -214,6 +214,18 @@ def test_a_message_that_expands_beyond_the_budget_is_refused(tmp_path, storage, 
     assert peak < 100 * MIB
 
 
+@pytest.mark.parametrize('tenths', [9, 10])
+def test_a_message_that_is_too_large_is_refused_also_before_damage(tmp_path, monkeypatch, tenths):
+    path = bags.write(tmp_path / 'bag', bags.stream(8000), 'sqlite3')
+    with storage_file(path).open('r+b') as file:
+        file.truncate(storage_file(path).stat().st_size * tenths // 10)
+    monkeypatch.setattr(limits, 'MAX_RECORD_BYTES', 5000)
+    with pytest.raises(
+        BagError, match=r'a message of 7\d{3} bytes or more, expected at most 5000'
+    ):
+        Bag(path)
+
+
 def test_a_compressed_message_that_is_damaged_ends_the_reading(tmp_path):
     path = bags.write(tmp_path / 'bag', bags.stream(400), 'sqlite3', 'message')
     with sqlite3.connect(storage_file(path)) as database:
