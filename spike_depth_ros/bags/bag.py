@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings of ROS 2 topics (rosbag2: SQLite or MCAP, compressed or not), read without ROS.
 
-A bag that a crash cut short is read as far as it goes, and says what is lost.
+A damaged bag is read up to the first damage, by what rosbags and SQLite still find in it.
+:attr:`Bag.damage` lists what is lost, and the programs that may recover more.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import re
@@ -21,19 +23,21 @@ from typing import Any, NamedTuple, Protocol
 import yaml
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
-from rosbags.rosbag2.storage_mcap import DECOMPRESSORS, ChunkInfo
+from rosbags.rosbag2.storage_mcap import DECOMPRESSORS, ChunkInfo, McapReader
 from rosbags.typesys import Stores, get_typestore
 
 from spike_depth_ros.bags.limits import (
+    MCAP_MAGIC,
     ZSTD_MAGIC,
+    Checked,
     Chunk,
     Span,
     check_chunks,
     check_message,
     check_storage,
+    open_database,
 )
 from spike_depth_ros.bags.limits import BagError as BagError
-from spike_depth_ros.bags.salvage import CutOff, Row, read_mcap, read_sqlite
 from spike_depth_ros.errors import one_line, printable
 from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
@@ -47,7 +51,10 @@ IMAGE = 'sensor_msgs/msg/Image'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 _COPY_BYTES = 1 << 20
-_COMPRESSED = 'messages or files are compressed'
+_REMEDIES = {
+    '.mcap': 'mcap recover {} -o recovered.mcap',
+    '.db3': 'sqlite3 {} .recover | sqlite3 recovered.db3',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +110,7 @@ class Bag:
         self.damage: list[str] = []
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._metadata = self._read_metadata()
+        recorded = self._recorded()
         self._parts = list(self._open())
         if not self._parts:
             raise BagError(f'{path}: nothing can be read: {"; ".join(self.damage)}')
@@ -112,9 +120,10 @@ class Bag:
                 known = self.topics.get(topic.name)
                 count = topic.messages + (known.messages if known is not None else 0)
                 self.topics[topic.name] = dataclasses.replace(topic, messages=count)
-        for name, count in self._recorded().items():
-            if name in self.topics and count > self.topics[name].messages:
-                self.topics[name] = dataclasses.replace(self.topics[name], messages=count)
+        for name, (count, digest) in recorded.items():
+            if found := self.topics.get(name):
+                count, digest = max(count, found.messages), found.digest or digest
+                self.topics[name] = dataclasses.replace(found, messages=count, digest=digest)
 
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
         """Messages of some topics, in the order in which they were recorded.
@@ -154,20 +163,25 @@ class Bag:
         except (OSError, ValueError, TypeError, LookupError, yaml.YAMLError):
             return {}
 
-    def _recorded(self) -> dict[str, int]:
-        """Numbers of messages by topic as metadata.yaml tells them; none where it does not."""
+    def _recorded(self) -> dict[str, tuple[int, str]]:
+        """Numbers of messages and hashes of types by topic, of metadata.yaml.
+
+        Nothing where it does not have them.
+        """
         try:
             topics = self._metadata['topics_with_message_count']
-            return {t['topic_metadata']['name']: int(t['message_count']) for t in topics}
-        except (ValueError, TypeError, LookupError, OverflowError):
+            described = [(one['topic_metadata'], int(one['message_count'])) for one in topics]
+            return {
+                one['name']: (count, str(one.get('type_description_hash') or ''))
+                for one, count in described
+            }
+        except (ValueError, TypeError, LookupError, OverflowError, AttributeError):
+            if (self.path / 'metadata.yaml').is_file():
+                self._note('metadata.yaml has no numbers of messages: none is known to be lost')
             return {}
 
-    def _compression(self) -> str:
-        """What is compressed, by metadata.yaml: ``message``, ``file`` or nothing."""
-        return str(self._metadata.get('compression_mode') or '').lower()
-
     def _open(self) -> Iterator[_Part]:
-        """The storage files, or the whole folder as one where nothing is wrong with it."""
+        """The storage files that can be read, in their order."""
         if not self.path.exists():
             raise BagError(f'{self.path}: no such bag')
         if self.path.suffix == '.bag':
@@ -175,51 +189,37 @@ class Bag:
                 f'{self.path}: a ROS 1 bag; convert it: rosbags-convert --src {self.path.name} '
                 f'--dst {self.path.stem}'
             )
-        if not self.path.is_dir():
-            if self.path.suffix not in STORAGE_SUFFIXES:
-                raise BagError(
-                    f'{self.path}: no bag; expected a folder with metadata.yaml, or a .mcap or '
-                    '.db3 file'
-                )
-            yield from self._open_file(self.path)
-            return
-        files = self._files(self.path)
-        if self._compression() == 'file' and not files:
-            files = self._files(self._expand_files())
-        reason = self._why_not_whole(files)
-        if not reason:
-            checked = {file: check_storage(file) for file in files}
-            try:
-                yield _Indexed(self.path, checked)
-                return
-            except BagError:
-                raise
-            except Exception as error:  # rosbags raises many kinds on damaged files
-                reason = f'not usable as a whole ({one_line(error)})'
-        if not files:
-            packed = ', '.join(sorted(file.name for file in self.path.glob('*.zstd')))
-            hint = f'; unpack {packed} with zstd -d' if packed else ''
+        if self.path.is_dir():
+            files = self._storage_files()
+        elif self.path.suffix in STORAGE_SUFFIXES:
+            files = [self.path]
+        else:
             raise BagError(
-                f'{self.path}: no bag: {reason}, and it has no .mcap or .db3 file{hint}'
+                f'{self.path}: no bag; expected a folder with metadata.yaml, or a .mcap or '
+                '.db3 file'
             )
-        if reason != _COMPRESSED:
-            self._note(f'{reason}; its files are read one after the other')
         for file in files:
             yield from self._open_file(file)
 
-    def _why_not_whole(self, files: list[Path]) -> str:
-        """Why the library may not read the folder by itself; empty where it may."""
+    def _storage_files(self) -> list[Path]:
+        """Those that metadata.yaml names, where it is right; else all of the folder."""
         if not (self.path / 'metadata.yaml').is_file():
-            return 'metadata.yaml is missing: the recorder did not end properly'
-        if any(_has_journal(file) for file in files):
-            return 'the recorder did not end properly'
-        if self._compression() in ('file', 'message'):
-            return _COMPRESSED  # the library would expand without a limit
-        named = self._metadata.get('relative_file_paths')
-        names = {file.name for file in files}
-        if not isinstance(named, list) or not {Path(str(name)).name for name in named} <= names:
-            return 'metadata.yaml does not name its .mcap or .db3 files'
-        return ''
+            self._note('metadata.yaml is missing: the recorder did not end properly')
+        files = self._files(self.path)
+        if not files and str(self._metadata.get('compression_mode')).lower() == 'file':
+            files = self._files(self._expand_files())
+        if not files:
+            packed = ', '.join(sorted(file.name for file in self.path.glob('*.zstd')))
+            reason = ''.join(f'{line}; ' for line in self.damage)
+            hint = f'; unpack {packed} with zstd -d' if packed else ''
+            raise BagError(f'{self.path}: no bag: {reason}it has no .mcap or .db3 file{hint}')
+        listed = self._metadata.get('relative_file_paths')
+        named = {Path(str(name)).name for name in listed} if isinstance(listed, list) else set()
+        named = {name.removesuffix('.zstd') for name in named}
+        if missing := named - {file.name for file in files}:
+            self._note(f'metadata.yaml names {", ".join(sorted(missing))}: not in the folder')
+            return files
+        return [file for file in files if not named or file.name in named]
 
     def _files(self, folder: Path) -> list[Path]:
         """The storage files in a folder, in the order of their numbers."""
@@ -247,27 +247,33 @@ class Bag:
         return folder
 
     def _open_file(self, file: Path) -> Iterator[_Part]:
-        reason = ''
         journal = _has_journal(file)
+        if journal:
+            self._note(f'{file.name}: the recorder did not end properly')
+        elif not file.stat().st_size:
+            self._note(f'{file.name}: it is empty')
+            return
         checked = check_storage(file, journal)
+        reason = ''
         if not journal:
             try:
-                yield _Indexed(file, {file: checked})
+                yield _Indexed(file, checked)
                 return
             except BagError:
                 raise
-            except Exception as error:  # see above
+            except Exception as error:  # rosbags raises many kinds on damaged files
                 reason = one_line(error)
-        told = len(self.damage)
-        part = _Salvaged(file, self._note)
-        if reason and len(self.damage) == told:  # else what was found there says more
-            self._note(f'{file.name}: {reason}')
+        if checked.end and file.stat().st_size != checked.end + len(MCAP_MAGIC):
+            reason = 'it has no end: the recorder did not close it, or a part of it is missing'
+        part = _Scanned(file, checked, journal, reason)
+        if part.damage:
+            self._note(part.damage)
         if part.topics:
             yield part
 
 
 class _Part(Protocol):
-    """Something that holds messages: a whole bag or one of its files."""
+    """A storage file of a bag."""
 
     topics: list[Topic]
 
@@ -276,74 +282,122 @@ class _Part(Protocol):
 
 
 class _Indexed:
-    """A bag, or a file of one, that rosbags can read.
-
-    Args:
-        path: The folder or file.
-        checked: Its files, with the chunks in them that were checked.
+    """A file that rosbags opens.
 
     Raises:
-        BagError: An index names chunks beyond the budget.
+        BagError: Its index names chunks beyond the budget.
         Exception: It cannot be read.
     """
 
-    def __init__(self, path: Path, checked: dict[Path, set[Span]]) -> None:
+    def __init__(self, path: Path, checked: Checked) -> None:
         self._path = path
         with Reader(path) as reader:
-            for storage in getattr(reader.storage, 'storages', [reader.storage]):
-                if chunks := getattr(storage, 'chunks', []):
-                    check_chunks(storage.path, map(_chunk, chunks), checked[storage.path])
+            check_chunks(path, map(_chunk, getattr(reader.storage, 'chunks', ())), checked.chunks)
             self.topics = [_topic(one) for one in reader.connections]
 
     def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
         """Each call has a reader of its own: two iterators must not move one file's place."""
-        # A file by itself does not tell that its messages are compressed.
-        alone = not self._path.is_dir()
-        try:
-            with Reader(self._path) as reader:
-                wanted = [one for one in reader.connections if one.topic in topics]
-                if not wanted:
-                    return
-                for connection, time_ns, data in reader.messages(wanted):
-                    data = _unpacked(data) if alone else data
-                    yield BagMessage(connection.topic, time_ns, data)
-        except BagError as error:
-            raise BagError(f'{self._path}: {error}') from error
-        except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
-            note(f'{self._path.name}: {one_line(error)}; what follows is lost')
+        with _noted(self._path, note), Reader(self._path) as reader:
+            wanted = [one for one in reader.connections if one.topic in topics]
+            for connection, time_ns, data in reader.messages(wanted) if wanted else ():
+                yield BagMessage(connection.topic, time_ns, _unpacked(data))
 
 
-class _Salvaged:
-    """A file without an index, read from its beginning up to the damage."""
+class _Scanned:
+    """A file that rosbags does not open, read in the order written up to the first damage.
 
-    def __init__(self, path: Path, note: Callable[[str], None]) -> None:
-        self._path = path
+    Args:
+        path: The file.
+        checked: What was checked of it.
+        journal: Whether SQLite has more of it in a ``-wal`` file beside it.
+        reason: Why it is not opened; empty where nothing is known to be wrong.
+
+    Attributes:
+        damage: What is wrong, how far the file is read, and the remedy; empty where nothing is.
+    """
+
+    def __init__(self, path: Path, checked: Checked, journal: bool, reason: str) -> None:
+        self._path, self._checked, self._journal = path, checked, journal
+        self._reason = reason
         counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        for row in self._rows(note):
-            counts[row.topic, row.kind] += 1
+        first_ns, seconds = None, 0.0
+        for kind, message in self._rows():
+            counts[message.topic, kind] += 1
+            first_ns = message.time_ns if first_ns is None else first_ns
+            seconds = (message.time_ns - first_ns) / 1e9
         self.topics = [Topic(name, kind, count) for (name, kind), count in counts.items()]
+        self.damage = ''
+        if self._reason:
+            read = f'{counts.total()} messages of {seconds:.3f} s can be read'
+            self.damage = f'{path.name}: {self._reason}; {read}; {_remedy(path)}'
 
     def messages(self, topics: set[str], note: Callable[[str], None]) -> Iterator[BagMessage]:
-        for row in self._rows(note):
-            if row.topic not in topics:
-                continue
-            try:
-                data = _unpacked(row.data)
-            except BagError as error:
-                raise BagError(f'{self._path}: {error}') from error
-            except zstd.ZstdError as error:
-                note(f'{self._path.name}: {one_line(error)}; what follows is lost')
-                return
-            yield BagMessage(row.topic, row.time_ns, data)
+        with _noted(self._path, note):
+            for _, message in self._rows():
+                if message.topic in topics:
+                    yield message._replace(data=_unpacked(message.data))
 
-    def _rows(self, note: Callable[[str], None]) -> Iterator[Row]:
-        read = read_mcap if self._path.suffix == '.mcap' else read_sqlite
+    def _rows(self) -> Iterator[tuple[str, BagMessage]]:
+        """Types and messages; the reason for which they end early is kept."""
         try:
-            if not self._path.stat().st_size:
-                raise CutOff('it is empty')
-            yield from read(self._path)
-        except (CutOff, OSError) as error:
-            note(f'{self._path.name}: {one_line(error)}')
+            if self._path.suffix == '.mcap':
+                yield from _scan_mcap(self._path, self._checked.end)
+            else:
+                yield from _scan_sqlite(self._path, self._journal)
+        except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
+            self._reason = one_line(error)
+
+
+def _scan_mcap(path: Path, end: int) -> Iterator[tuple[str, BagMessage]]:
+    """Types and messages of an MCAP file without its index, up to the end of its whole records.
+
+    Raises:
+        Exception: A record or chunk before that is damaged.
+    """
+    reader, damage = McapReader(path), None
+    with path.open('rb') as reader.bio:
+        reader.data_start, reader.data_end = len(MCAP_MAGIC), end
+        try:
+            reader.meta_scan()
+        except Exception as error:  # it keeps the topics before the damage
+            damage = error
+        for connection, time_ns, data in reader.messages_scan(reader.connections):
+            yield connection.msgtype, BagMessage(connection.topic, time_ns, data)
+        if damage is not None:
+            raise damage
+        if reader.bio.tell() < end:
+            raise ValueError('a record is longer than its chunk')
+
+
+def _scan_sqlite(path: Path, journal: bool) -> Iterator[tuple[str, BagMessage]]:
+    """Types and messages of an SQLite file in the order of their rows.
+
+    Raises:
+        sqlite3.Error: A page is missing or damaged.
+    """
+    with contextlib.closing(open_database(path, journal)) as database:
+        known = database.execute('SELECT id, name, type FROM topics')
+        topics = {number: (name, kind) for number, name, kind in known}
+        query = 'SELECT topic_id, timestamp, data FROM messages ORDER BY rowid'
+        for number, time_ns, data in database.execute(query):
+            if number in topics:
+                name, kind = topics[number]
+                yield kind, BagMessage(name, time_ns, data)
+
+
+@contextlib.contextmanager
+def _noted(path: Path, note: Callable[[str], None]) -> Iterator[None]:
+    """Note the damage that ends the reading of a file."""
+    try:
+        yield
+    except BagError as error:
+        raise BagError(f'{path}: {error}') from error
+    except Exception as error:  # see above
+        note(f'{path.name}: {one_line(error)}; what follows is lost; {_remedy(path)}')
+
+
+def _remedy(path: Path) -> str:
+    return f'to recover more: {_REMEDIES[path.suffix].format(path.name)}'
 
 
 def decode(data: bytes, kind: str) -> Any:

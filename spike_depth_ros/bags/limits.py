@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of a bag before the library reads it: what a file declares may not exceed a budget.
 
-Only structure and declared sizes are looked at. Damage is left to the readers, which keep what
-lies before it. Formats: https://mcap.dev/spec, RFC 8878 (Zstandard) and the LZ4 frame format.
+Only structure and declared sizes are looked at, up to the first damage. It is left to the readers,
+which keep what lies before it. Formats: https://mcap.dev/spec, RFC 8878 (Zstandard) and the LZ4
+frame format.
 """
 
 from __future__ import annotations
@@ -53,6 +54,18 @@ class Span(NamedTuple):
     compression: str
 
 
+class Checked(NamedTuple):
+    """What was checked of a storage file.
+
+    Attributes:
+        chunks: Chunks of an MCAP file that lie before ``end``.
+        end: Place after the last whole record of an MCAP file; 0 of other files.
+    """
+
+    chunks: set[Span]
+    end: int
+
+
 class Chunk(NamedTuple):
     """A chunk as the index of its file describes it.
 
@@ -69,29 +82,24 @@ class Chunk(NamedTuple):
     last_ns: int
 
 
-def check_storage(path: Path, journal: bool = False) -> set[Span]:
+def check_storage(path: Path, journal: bool = False) -> Checked:
     """Check a storage file, whatever its name.
 
     Args:
         path: The file.
         journal: Whether SQLite has more of it in a ``-wal`` file beside it.
 
-    Returns:
-        Chunks that were checked; of an MCAP file.
-
     Raises:
         BagError: It declares more than the budget, or is not what a recorder writes.
         OSError: It cannot be read.
     """
-    with path.open('rb') as file:
+    with path.open('rb') as file, _named(path):
         head = file.read(len(SQLITE_MAGIC))
-        if head.startswith(MCAP_MAGIC):
-            with _named(path):
-                return set(_check_records(file, path.stat().st_size))
-    if head == SQLITE_MAGIC:
-        with _named(path):
+        if head == SQLITE_MAGIC or journal:  # which may hold every page, the first included
             _check_database(path, journal)
-    return set()
+        if head.startswith(MCAP_MAGIC):
+            return _check_records(file, path.stat().st_size)
+    return Checked(set(), 0)
 
 
 def check_chunks(path: Path, chunks: Iterable[Chunk], checked: set[Span]) -> None:
@@ -167,20 +175,20 @@ def _check_size(size: int, what: str) -> None:
         )
 
 
-def _check_records(file: BinaryIO, size: int) -> Iterator[Span]:
+def _check_records(file: BinaryIO, size: int) -> Checked:
     """Check the records of an MCAP file in their order, up to one that is not whole."""
-    place = len(MCAP_MAGIC)
+    chunks, place = set(), len(MCAP_MAGIC)
     while place + 9 <= size:
         code, length = struct.unpack('<BQ', _bytes(file, place, 9))
-        place += 9
-        if place + length > size:
-            return
+        if place + 9 + length > size:
+            break
         if code == _CHUNK and length > _CHUNK_HEADER_BYTES + 8:
             with contextlib.suppress(_Damaged):
-                yield _check_chunk(file, place, length)
+                chunks.add(_check_chunk(file, place + 9, length))
         elif code not in (_CHUNK, _ATTACHMENT):
             _check_size(length, 'a record')
-        place += length
+        place += 9 + length
+    return Checked(chunks, place)
 
 
 def _check_chunk(file: BinaryIO, place: int, length: int) -> Span:
@@ -258,18 +266,30 @@ def _bytes(file: BinaryIO, place: int, count: int) -> bytes:
     return data
 
 
+def open_database(path: Path, journal: bool) -> sqlite3.Connection:
+    """Open an SQLite file to be read, also one that is shorter than its header says.
+
+    Args:
+        path: The file.
+        journal: Whether what is in a ``-wal`` file beside it belongs to it.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    mode = 'mode=ro' if journal else 'immutable=1'
+    database = sqlite3.connect(f'{path.absolute().as_uri()}?{mode}', uri=True)
+    database.execute('PRAGMA writable_schema = ON')
+    return database
+
+
 def _check_database(path: Path, journal: bool) -> None:
     """Check that an SQLite file holds tables of plain values, as recorders write them."""
-    # As the library opens it; with a journal, as it is read then.
-    mode = 'mode=ro' if journal else 'immutable=1'
-    try:
-        database = sqlite3.connect(f'{path.absolute().as_uri()}?{mode}', uri=True)
-        with contextlib.closing(database):
-            database.execute('PRAGMA writable_schema = ON')
-            _check_tables(database)
-            _check_rows(database)
-    except sqlite3.Error:
-        return
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(open_database(path, journal)) as database,
+    ):
+        _check_tables(database)
+        _check_rows(database)
 
 
 def _check_tables(database: sqlite3.Connection) -> None:
@@ -287,21 +307,28 @@ def _check_tables(database: sqlite3.Connection) -> None:
 
 
 def _check_rows(database: sqlite3.Connection) -> None:
-    """Check the types of what is read; SQLite itself allows any in every column."""
-    for table, wrong, expected in (
-        ('topics', "typeof(name) <> 'text' OR typeof(type) <> 'text'", 'name and type as text'),
+    """Check types and sizes up to the first damage; SQLite allows any type in every column."""
+    # One query a table: damage ends it, and what lies before that has been checked.
+    for table, size, wrong, expected in (
+        (
+            'topics',
+            '0',
+            "typeof(name) <> 'text' OR typeof(type) <> 'text'",
+            'name and type as text',
+        ),
         (
             'messages',
+            'length(data)',
             "typeof(topic_id) <> 'integer' OR typeof(timestamp) <> 'integer' "
             "OR typeof(data) <> 'blob'",
             'integers topic_id and timestamp, and data as bytes',
         ),
     ):
-        row = database.execute(f'SELECT id FROM {table} WHERE {wrong} LIMIT 1').fetchone()
+        query = f'SELECT rowid, {size} FROM {table} WHERE {wrong} OR {size} > ? LIMIT 1'
+        row = database.execute(query, (MAX_RECORD_BYTES,)).fetchone()
         if row is not None:
+            _check_size(row[1] or 0, 'a message')
             raise BagError(
                 f'row {row[0]} of its table {table} has values of other types; expected '
                 f'{expected}: remove the row or record it again'
             )
-    largest = database.execute('SELECT max(length(data)) FROM messages').fetchone()[0]
-    _check_size(largest or 0, 'a message')
