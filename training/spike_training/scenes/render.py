@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -344,8 +345,6 @@ def _shade(
     length = (u * u + (1 + v * v)).sqrt_()
     first = torch.arange(batch, device=depth.device, dtype=torch.int32)[:, None, None]
     of_solid = _Lookup(owner + first * (solids + 1))
-    winner = owner.float()
-
     surface = _surface(s, of_solid, point)
     nx, ny, nz = surface.normal
     facing = (nx * ray[0] + ny * ray[1] + nz * ray[2]) / length
@@ -354,32 +353,14 @@ def _shade(
     normal = [nx * towards, ny * towards, nz * towards]
     facing = facing.abs_().clamp_(min=_MIN_FACING)
 
-    # The material: a solid's own, or that of the shell's face, or the sky's.
-    shell = (winner - (solids - 1)).clamp_(min=0)
-    floor = surface.flat * _is_positive(towards * ny)
-    sky = shell * s.open[:, None, None] * (1 - floor)
-    face = (1 - surface.flat) * (2 - surface.side) + 3 * (surface.flat - floor)
-    number = winner + shell * face
-    number += sky * (solids + 4 - number)
-    of_material = _Lookup(number.to(torch.int32) + first * (solids + 5))
+    number, sky = _material_numbers(s, owner, surface, towards * ny)
+    of_material = _Lookup(number + first * (solids + 5))
 
     def material(name: str) -> Tensor:
         return of_material(s.material[..., _COLUMN[name]])
 
-    # The sky has no position: its texture follows the direction.
-    rise = ray[1].clamp(min=_MIN_RISE).reciprocal_()
     pixel = length / fx[:, None, None]
-    footprint = depth * pixel / facing.sqrt_()
-    footprint += sky * (pixel * rise - footprint)
-    across = surface.u + sky * (ray[0] * rise - surface.u)
-    up = surface.v + sky * (ray[2] * rise - surface.v)
-    share = _sample_texture(
-        material('tile'),
-        (across * material('scale_u')).add_(material('offset_u')),
-        (up * material('scale_v')).add_(material('offset_v')),
-        footprint.mul_(material('texels')),
-    )
-
+    share = _texture(material, surface, ray, sky, pixel, depth * pixel / facing.sqrt_())
     still = 1 - sky
     light = _irradiance(s, point, normal).mul_(ambient_occlusion(still / depth, s.occlusion))
     light = light.add_(material('glow')).mul_(
@@ -407,6 +388,55 @@ def _shade(
         rgb *= contrast[:, None]
     flow = _flow(s, of_solid, still / depth, u, v, fx)
     return Rendering(depth / still, luminance, rgb, flow)
+
+
+def _material_numbers(
+    s: _Tensors, owner: Tensor, surface: _Surface, upward: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the number of each pixel's material, int32, and 1 for pixels of the sky, else 0.
+
+    Materials are those of the solids, then of the shell's faces and the sky. ``upward`` is above 0
+    where the surface faces up.
+    """
+    solids, winner = s.kind.shape[1], owner.float()
+    shell = (winner - (solids - 1)).clamp_(min=0)
+    floor = surface.flat * _is_positive(upward)
+    sky = shell * s.open[:, None, None] * (1 - floor)
+    face = (1 - surface.flat) * (2 - surface.side) + 3 * (surface.flat - floor)
+    number = winner + shell * face
+    number += sky * (solids + 4 - number)
+    return number.to(torch.int32), sky
+
+
+def _texture(
+    material: Callable[[str], Tensor],
+    surface: _Surface,
+    ray: list[Tensor],
+    sky: Tensor,
+    pixel: Tensor,
+    footprint: Tensor,
+) -> Tensor:
+    """Return the texture of each pixel, 0 to 1.
+
+    Args:
+        material: Returns a column of each pixel's material.
+        surface: Texture coordinates, metres.
+        ray: Components of rays of depth 1.
+        sky: 1 for pixels of the sky, else 0.
+        pixel: Width of a pixel at distance 1.
+        footprint: Width of a pixel on the surface, metres. Overwritten.
+    """
+    # The sky has no position: its texture follows the direction.
+    rise = ray[1].clamp(min=_MIN_RISE).reciprocal_()
+    footprint += sky * (pixel * rise - footprint)
+    across = surface.u + sky * (ray[0] * rise - surface.u)
+    up = surface.v + sky * (ray[2] * rise - surface.v)
+    return _sample_texture(
+        material('tile'),
+        (across * material('scale_u')).add_(material('offset_u')),
+        (up * material('scale_v')).add_(material('offset_v')),
+        footprint.mul_(material('texels')),
+    )
 
 
 class _Lookup:

@@ -39,7 +39,7 @@ class BaleConfig(NamedTuple):
 
 
 BALES = Things(6, 3.0, ByKind(9, 60, 100), 2.0, ByKind(field=0.7))
-HAY_BALE = BaleConfig()
+SIZES = BaleConfig()
 HAY = Material(
     ('folds', 'gravel', 'weave'),
     (0.4, 1.2),
@@ -51,15 +51,15 @@ def add_bales(site: Site, place: Place) -> None:
     """Add bales to some fields."""
     sampler, number = site.sampler, BALES.number
     frame = place.sample_poses(sampler, BALES)
-    mask = sampler.chance(1, HAY_BALE.fields) & place.sample_mask(sampler, BALES, frame)
-    round_ = sampler.chance(1, HAY_BALE.round)
-    half = sampler.uniform(number, HAY_BALE.half)
-    long = np.where(round_, half, half * sampler.uniform(number, HAY_BALE.long))
+    mask = sampler.chance(1, SIZES.fields) & place.sample_mask(sampler, BALES, frame)
+    round_ = sampler.chance(1, SIZES.round)
+    half = sampler.uniform(number, SIZES.half)
+    long = np.where(round_, half, half * sampler.uniform(number, SIZES.long))
     hay = site.materials.sample(HAY, number)
-    reach = (HAY_BALE.shadow * long, HAY_BALE.shadow * half)
-    site.ground.shadow(frame.x, frame.z, reach, HAY_BALE.shadow_height, mask)
+    reach = (SIZES.shadow * long, SIZES.shadow * half)
+    site.ground.shadow(frame.x, frame.z, reach, SIZES.shadow_height, mask)
     shape = np.where(round_, CYLINDER, BOX).astype(np.int8)
-    tall = HAY_BALE.tall * half
+    tall = SIZES.tall * half
     site.primitives.add(
         frame.at(0.0, tall, 0.0),
         (long, tall, half),
