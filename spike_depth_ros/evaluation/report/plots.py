@@ -22,7 +22,7 @@ RED = '#dc2626'
 
 _TEXT = '#374151'
 _INCH = 72  # points
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 12, 12, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 22, 12, 46
 _CHARACTER, _LEGEND_LINE = 7, 17
 
 _STYLE: Any = {

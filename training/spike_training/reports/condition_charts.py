@@ -45,10 +45,10 @@ def _draw(axes: Axes, curve: Mapping[str, Any], name: str) -> None:
             # None, where there is no value, becomes NaN.
             values = np.array([point[camera][name] for point in points], np.float64)
             axes.plot(values, 'o-', color=colour, label=label)
+    axes.update_datalim([(0, 0)])
     title, top = FIGURES[name]
     axes.set_title(title, loc='left', fontsize='medium')
     axes.set_xlabel(curve['title'])
     axes.set_xticks(range(len(points)), [f'{point["value"]:g}' for point in points])
-    axes.update_datalim([(0, 0)])
-    axes.set_ylim(0, top or 1.08 * axes.dataLim.ymax)
+    axes.set_ylim(0, top)
     axes.legend()

@@ -68,9 +68,10 @@ def _draw(panel: ScalarChart, stage: StageFolder) -> dict[str, str] | None:
         zip(dict.fromkeys(name for name, _, _ in lines), itertools.cycle(COLOURS), strict=False)
     )
     for name, (steps, found), (group, label) in lines:
-        # Validations are few, and what counts: points that no dash hides.
+        # Validations are few, and what counts: points, over a paler line of training.
         form = 'o--' if group == 'validation' else '-' if len(steps) > 1 else 'o'
-        axes.plot(steps, found, form, color=colours[name], label=label)
+        alpha = 1 if group == 'validation' else 0.6
+        axes.plot(steps, found, form, color=colours[name], alpha=alpha, label=label)
     return {'title': panel.title, 'svg': svg(axes), 'text': panel.text}
 
 
