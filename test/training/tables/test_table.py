@@ -432,17 +432,17 @@ def step_of(unit):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_path):
     _, whole = smoke
     path, out = small(tmp_path), tmp_path / 'out'
     rows = ('--rows', 'pre_src,mono_cross,rgb_init')
     first = command(path, out, *rows)
-    _until(lambda: [*(out / 'stages').glob('*/lock')], 120)
+    _until(lambda: [*(out / 'stages').glob('*/lock')], 300)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     both = [command(path, out, *rows, *jobs) for jobs in ((), ('--jobs', '2'))]
-    printed = [process.communicate(timeout=200)[0] for process in both]
+    printed = [process.communicate(timeout=400)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed
     logs = [log.read_text() for log in out.glob(f'stages/*/{LOG}')]
     lines = [line for text in (printed[0], *logs) for line in text.splitlines()]
@@ -453,43 +453,61 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_jobs_end_with_the_process_that_started_them(tmp_path):
     path, out = slow_table(tmp_path), tmp_path / 'out'
     units = [unit_of(path, name, out / 'stages').training for name in ('teacher', 'endless')]
     parent = command(path, out, '--jobs', '2', '--rows', 'teacher,endless')
     try:
-        _until(lambda: all(map(step_of, units)), 120)
+        _until(lambda: all(map(step_of, units)), 300)
         os.kill(parent.pid, signal.SIGKILL)
-        _until(lambda: not any(holder(unit.folder) for unit in units), 60)
+        _until(lambda: not any(holder(unit.folder) for unit in units), 120)
         assert not units[1].done
     finally:
         os.killpg(parent.pid, signal.SIGKILL)
         parent.wait()
 
 
+def dask_process(role, folder, *options, **environment):
+    """A scheduler or a worker, as on a machine of its own."""
+    common = ('--host', '127.0.0.1', '--scheduler-file', folder / 'scheduler.json')
+    return start(('-m', 'dask', role, *common, '--no-dashboard', *options), **environment)
+
+
 @pytest.fixture
 def machines(tmp_path):
-    """Two workers, as of two machines, and a client of a scheduler without this package."""
+    """Two workers, as of two machines, and a client of their scheduler."""
     distributed = pytest.importorskip('distributed')
-    file = tmp_path / 'scheduler.json'
-    common = ('--host', '127.0.0.1', '--scheduler-file', file, '--no-dashboard')
-    once = ('--nthreads', '1', '--memory-limit', '0', '--local-directory', tmp_path)
-    processes = [start(('-m', 'dask', 'scheduler', *common, '--port', '0'), PYTHONPATH='')]
-    for _ in range(2):
-        worker = ('-m', 'dask', 'worker', *common, *once)
-        processes.append(start(worker, DASK_DISTRIBUTED__WORKER__DAEMON='False'))
-    _until(file.exists, 60)
-    with distributed.Client(scheduler_file=str(file)) as client:
-        client.wait_for_workers(2, timeout=60)
+    options = ('--nthreads', '1', '--memory-limit', '0', '--local-directory', tmp_path)
+    daemon = {'DASK_DISTRIBUTED__WORKER__DAEMON': 'False'}
+    processes = [
+        dask_process('scheduler', tmp_path, '--port', '0'),
+        *(dask_process('worker', tmp_path, *options, **daemon) for _ in range(2)),
+    ]
+    _until((tmp_path / 'scheduler.json').exists, 120)
+    with distributed.Client(scheduler_file=str(tmp_path / 'scheduler.json')) as client:
+        client.wait_for_workers(2, timeout=120)
         yield client
     for process in processes:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
+def test_a_scheduler_that_lacks_this_package(tmp_path):
+    pytest.importorskip('distributed')
+    scheduler = dask_process('scheduler', tmp_path, '--port', '0', PYTHONPATH='')
+    try:
+        _until((tmp_path / 'scheduler.json').exists, 120)
+        address = json.loads((tmp_path / 'scheduler.json').read_text())['address']
+        with pytest.raises(ConfigError, match=r'cannot load a task .* PYTHONPATH'):
+            table(small(tmp_path), tmp_path / 'out', scheduler=address)
+    finally:
+        os.killpg(scheduler.pid, signal.SIGKILL)
+        scheduler.wait()
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     path, out = slow_table(tmp_path), tmp_path / 'out'
     teacher, endless = (
@@ -502,18 +520,22 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
             lambda dask_scheduler: setattr(dask_scheduler, 'allowed_failures', number)
         )
 
+    def wait_for(true):
+        _until(lambda: true() or process.poll() is not None, 300)
+        assert process.poll() is None, process.communicate()[0]
+
     # A unit that is lost takes those along that need it; another one is trained on.
     retries(0)
     process = command(path, out, *address)
-    _until(lambda: step_of(teacher) and step_of(endless), 120)
+    wait_for(lambda: step_of(teacher) and step_of(endless))
     os.kill(holder(teacher.folder), signal.SIGKILL)
-    _until((teacher.folder / 'failed.json').exists, 60)
+    wait_for((teacher.folder / 'failed.json').exists)
     assert holder(endless.folder)
     # Ctrl-C ends what workers are at.
     os.kill(process.pid, signal.SIGINT)
     printed = process.communicate(timeout=100)[0]
     assert process.returncode == 130, printed
-    _until(lambda: not holder(endless.folder), 60)
+    _until(lambda: not holder(endless.folder), 120)
     reason = 'seed 0: teacher, 100 steps: its worker died (tries: 1): has it enough memory?'
     for name in ('teacher', 'mono_cross'):
         assert row_of(out, name)['failures'] == {'0': reason}
@@ -521,10 +543,10 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     retries(3)
     before = step_of(teacher)
     process = command(path, out, *address, '--rows', 'teacher,mono_cross')
-    _until(lambda: step_of(teacher) > before, 120)
+    wait_for(lambda: step_of(teacher) > before)
     os.kill(holder(teacher.folder), signal.SIGKILL)
     killed = step_of(teacher)
-    printed = process.communicate(timeout=200)[0]
+    printed = process.communicate(timeout=400)[0]
     assert process.returncode == 0, printed
     assert '4 of 4' in printed
     last = (teacher.folder / LOG).read_text().split('seed 0: teacher')[-1]

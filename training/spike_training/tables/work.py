@@ -99,7 +99,7 @@ def work_on_cluster(units: Sequence[Unit], client: Any) -> None:
         client: ``distributed.Client`` of the cluster.
 
     Raises:
-        ConfigError: A worker cannot do units.
+        ConfigError: The scheduler or a worker cannot do units.
         TrainingError: The connection to the scheduler is lost.
     """
     distributed = import_distributed()
@@ -124,6 +124,11 @@ def work_on_cluster(units: Sequence[Unit], client: Any) -> None:
                 tries = error.allowed_failures + 1
                 reason = f'its worker died (tries: {tries}): has it enough memory?'
                 line = str(_fail(by_key[error.task], reason))
+            except (ImportError, RuntimeError) as error:
+                raise ConfigError(
+                    f'scheduler or workers cannot load a task ({one_line(error)}): start them '
+                    'with PYTHONPATH=.:training in a checkout like this one'
+                ) from error
             if line not in shown:
                 print(line, flush=True)
             shown.add(line)
