@@ -195,7 +195,7 @@ def test_an_export_that_onnx_runtime_cannot_read_is_refused_in_one_line(tmp_path
     ('kind', 'outputs', 'text'),
     [
         ('UINT8', ['depth', 'uncertainty'], r'is tensor\(uint8\), .*uint16.*run\.py export'),
-        ('UINT16', ['depth'], r'outputs depth, expected uncertainty too: .*run\.py export'),
+        ('UINT16', ['depth'], r'outputs are depth, expected uncertainty too: .*run\.py export'),
         ('UINT16', ['depth', 'uncertainty'], None),
     ],
 )

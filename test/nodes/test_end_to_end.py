@@ -168,7 +168,7 @@ def test_depth_has_frame_and_focal_length_of_its_own_planes(
     spin(first_depth, what='the first depth')
     cameras.publish(camera_of(190.0))
     cameras.publish(camera_of(190.0, width=1))  # refused in the log: the one before was taken
-    spin(lambda: 'size 1x48, but the stream' in processes.log('depth'), what='the other camera')
+    spin(lambda: 'size 1x48, expected 64x48' in processes.log('depth'), what='the other camera')
     send(50, 100, 'right')  # completes planes 20 to 59, ..., 60 to 99
     spin(lambda: len(listener.uncertainty) == 4, what='four depth images')
     estimator = DepthEstimator.from_checkpoint()

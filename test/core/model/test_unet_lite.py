@@ -452,11 +452,11 @@ def test_the_packages_weights_are_timms_under_other_names():
     """Both list the layers in the order in which an image goes through them."""
     if importlib.util.find_spec(lite_encoder.PACKAGE_NAME) is None:
         pytest.skip(f'{lite_encoder.PACKAGE_NAME} is not installed')
-    path = lite_encoder._in_package()
+    path = lite_encoder._package_file()
     stored = torch.load(path, map_location='cpu', weights_only=True)
     whole = timm.create_model('tf_efficientnet_lite0')
     by_order = dict(zip(whole.state_dict(), stored.values(), strict=True))
-    renamed = lite_encoder._in_the_names_of_timm(stored)
+    renamed = lite_encoder._to_timm_names(stored)
     assert renamed.keys() == by_order.keys()
     assert all(torch.equal(renamed[name], value) for name, value in by_order.items())
 
