@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import (
-    MAX_POOL,
     CheckpointError,
     CheckpointInfo,
     DepthInfo,
@@ -101,9 +100,10 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
     Raises:
         CheckpointError: As :func:`build`, or a weight is missing, left over or of another shape.
     """
-    _check_settings(info, tensors)
-    network = build(info)
-    wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
+    _check_depths(info, tensors)
+    # Sizes are compared on a device without memory: settings may ask for more than there is.
+    with torch.device('meta'):
+        wanted = {name: list(value.shape) for name, value in build(info).state_dict().items()}
     found = {name: list(value.shape) for name, value in tensors.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
@@ -111,6 +111,7 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
                 f'weight {name} is {found.get(name, "missing")}, expected '
                 f'{wanted.get(name, "none of that name")} in {info.architecture}'
             )
+    network = build(info)
     network.load_state_dict(
         {
             name: torch.from_numpy(
@@ -124,20 +125,19 @@ def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
     return network
 
 
-def _check_settings(info: CheckpointInfo, tensors: Tensors) -> None:
-    """Refuse sizes that these weights cannot have, before a network is built.
+def _check_depths(info: CheckpointInfo, tensors: Tensors) -> None:
+    """Refuse more blocks than these weights can have, before a network is built.
 
     Raises:
-        CheckpointError: A network has more blocks than weights, or more channels than any of them.
+        CheckpointError: A network has more blocks than weights.
     """
-    longest = max((size for value in tensors.values() for size in value.shape), default=0)
-    for name, value in info.settings.items():
-        most = len(tensors) if name in DEPTHS else max(longest, MAX_POOL)
+    for name in DEPTHS:
+        value = info.settings.get(name, 0)
         for number in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(number, (int, float)) and number > most:
+            if isinstance(number, (int, float)) and number > len(tensors):
                 raise CheckpointError(
                     f'field settings.{name} is {shorten(repr(value), 300)}, expected at most '
-                    f'{most} for these weights'
+                    f'{len(tensors)} for these weights'
                 )
 
 
