@@ -146,9 +146,10 @@ def work_on_cluster(units: Sequence[Unit], client: Any) -> None:
 def _stop(client: Any, futures: Sequence[Any]) -> None:
     """Cancel tasks, and restart workers that are at one: dask alone would let them finish it."""
     keys = {future.key for future in futures if not future.done()}
-    busy = [worker for worker, found in client.processing().items() if keys.intersection(found)]
-    client.cancel(futures)
-    with suppress(ValueError, OSError):  # no nanny, which would restart them; or it is slow
+    with suppress(ValueError, OSError):  # no nanny, which restarts them; or no scheduler any more
+        processing = client.processing().items()
+        client.cancel(futures)
+        busy = [worker for worker, found in processing if keys.intersection(found)]
         client.restart_workers(busy, raise_for_error=False)
 
 
