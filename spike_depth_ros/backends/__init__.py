@@ -155,8 +155,8 @@ def check_size(info: CheckpointInfo, layout: Layout, size: Sequence[int]) -> Non
     rows, columns = (side * info.pool for side in layout.input_size)
     if tuple(size) != (rows, columns):
         raise CheckpointError(
-            f'the network returns images of {"x".join(map(str, size))}, expected {rows}x{columns} '
-            f'for field settings.pool {info.pool}'
+            f'field settings.pool is {info.pool}: expected images of {rows}x{columns}, the '
+            f'network returns {"x".join(map(str, size))}'
         )
 
 

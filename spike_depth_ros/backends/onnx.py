@@ -104,7 +104,7 @@ class OnnxBackend:
             )
         bins = shapes['counts'][1] if len(shapes['counts']) == 4 else 'none'
         if bins != info.bins:
-            raise CheckpointError(f'its input has {bins} bins, expected {info.bins} (field bins)')
+            raise CheckpointError(f'field bins is {info.bins}, expected {bins} as in the export')
 
     def _trial_run(self, info: CheckpointInfo) -> None:
         """Predict once and compare the output with the metadata.

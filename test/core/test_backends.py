@@ -235,9 +235,12 @@ def test_an_export_of_other_inputs_or_outputs_is_refused_with_the_remedy(
 @pytest.mark.parametrize(
     ('changes', 'text'),
     [
-        ({'bins': 32}, r'its input has 9 bins, expected 32 \(field bins\)'),
-        ({'settings': {'pool': 4}}, r'images of 32x32, expected 64x64 for field settings\.pool 4'),
-        ({'settings': {}}, r'images of 32x32, expected 16x16 for field settings\.pool 1'),
+        ({'bins': 32}, 'field bins is 32, expected 9 as in the export'),
+        (
+            {'settings': {'pool': 4}},
+            r'settings\.pool is 4: expected images of 64x64, .* returns 32x32',
+        ),
+        ({'settings': {}}, r'settings\.pool is 1: expected images of 16x16, .* returns 32x32'),
     ],
 )
 def test_settings_that_the_export_does_not_have_are_refused(shipped, changes, text):
