@@ -331,7 +331,7 @@ def test_the_shipped_metadata_are_written_as_they_were_read():
 
 def test_the_shipped_checkpoint_says_what_it_is():
     info, tensors = load(default_checkpoint())
-    assert (info.architecture, info.stage, info.scale) == ('unet_lite', 'pre_src', 'metric')
+    assert (info.architecture, info.stage, info.scale) == ('unet_lite', 'bicross', 'metric')
     assert info.planes_range == (32, 512)
     assert 2e6 <= sum(value.size for value in tensors.values()) <= 4e6
 
