@@ -126,7 +126,7 @@ class Bag:
                 self.topics[name] = dataclasses.replace(found, messages=count, digest=digest)
 
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """Messages of some topics, in the order in which they were recorded.
+        """Yield messages of some topics, in the order in which they were recorded.
 
         Reading ends early where the bag is damaged; :attr:`damage` then says what is lost.
 
@@ -144,7 +144,7 @@ class Bag:
                 self._note(f'{name}: {expected - read[name]} of {expected} messages are lost')
 
     def describe_topics(self) -> str:
-        """The topics with their types and numbers of messages, for an error message."""
+        """Describe the topics, with types and numbers of messages, for an error message."""
         told = [f'{t.name} ({t.kind}, {t.messages})' for t in self.topics.values()]
         return printable(', '.join(sorted(told))) or 'none'
 
@@ -181,7 +181,7 @@ class Bag:
             return {}
 
     def _open(self) -> Iterator[_Part]:
-        """The storage files that can be read, in their order."""
+        """Yield the storage files that can be read, in their order."""
         if not self.path.exists():
             raise BagError(f'{self.path}: no such bag')
         if self.path.suffix == '.bag':
@@ -222,12 +222,12 @@ class Bag:
         return [file for file in files if not named or file.name in named]
 
     def _files(self, folder: Path) -> list[Path]:
-        """The storage files in a folder, in the order of their numbers."""
+        """List the storage files in a folder, in the order of their numbers."""
         found = (file for file in folder.iterdir() if file.suffix in STORAGE_SUFFIXES)
         return sorted(found, key=_natural)
 
     def _expand_files(self) -> Path:
-        """A folder with the compressed files expanded, which lives as long as the bag."""
+        """Expand compressed files into a folder that exists as long as the bag."""
         self._temporary = tempfile.TemporaryDirectory(prefix='spike_depth_bag_')
         folder = Path(self._temporary.name)
         room = shutil.disk_usage(folder).free // 2
@@ -395,7 +395,7 @@ def _remedy(path: Path) -> str:
 
 
 def decode(data: bytes, kind: str) -> Any:
-    """A message of a bag as an object with the fields of its type.
+    """Decode a message of a bag to an object with the fields of its type.
 
     Args:
         data: CDR bytes.
@@ -412,7 +412,7 @@ def decode(data: bytes, kind: str) -> Any:
 
 @functools.cache
 def typestore() -> Any:
-    """The message types of ROS 2; those used here are the same in every distribution."""
+    """Return the message types of ROS 2; those used are the same in every distribution."""
     return get_typestore(Stores.ROS2_JAZZY)
 
 
@@ -423,7 +423,7 @@ def _has_journal(file: Path) -> bool:
 
 
 def _topic(one: Connection) -> Topic:
-    """A topic as the library lists it, from metadata.yaml where there is one.
+    """Return a topic as the library lists it, from metadata.yaml where there is one.
 
     Raises:
         TypeError: Its values are of other types.
@@ -440,7 +440,7 @@ def _topic(one: Connection) -> Topic:
 
 
 def _chunk(index: ChunkInfo) -> Chunk:
-    """A chunk as the library will read it."""
+    """Return a chunk as the library will read it."""
     start = index.chunk_start_offset + 49 + len(index.compression)
     span = Span(start, index.compressed_size, index.compression)
     return Chunk(span, index.uncompressed_size, index.message_start_time, index.message_end_time)

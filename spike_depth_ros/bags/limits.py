@@ -47,7 +47,7 @@ class _Damaged(Exception):  # noqa: N818 - not an error: the readers find it, to
 
 
 class Span(NamedTuple):
-    """Where compressed records lie in a file."""
+    """Place of compressed records in a file."""
 
     start: int
     length: int
@@ -55,7 +55,7 @@ class Span(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """What was checked of a storage file.
+    """Result of the check of a storage file.
 
     Attributes:
         chunks: Chunks of an MCAP file that lie before ``end``.

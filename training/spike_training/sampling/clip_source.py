@@ -118,7 +118,7 @@ class ClipSource(LabelledSource):
         return self._frames[number][1]
 
     def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
-        """See :meth:`LabelledSource.sample`."""
+        """Implement :meth:`LabelledSource.sample`."""
         clip, index = self._frames[number]
         image = clip.image(index)
         try:
@@ -143,7 +143,7 @@ class ClipSource(LabelledSource):
         ).to(self.device)
 
     def window(self, number: int) -> PlaneWindow:
-        """See :meth:`LabelledSource.window`."""
+        """Implement :meth:`LabelledSource.window`."""
         clip, index = self._frames[number]
         image = clip.image(index)
         try:

@@ -125,7 +125,7 @@ class SpikeSource(LabelledSource):
         return start + reference_index('middle', self._longest)
 
     def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
-        """See :meth:`LabelledSource.sample`; ``planes`` can be no more than the longest.
+        """Implement :meth:`LabelledSource.sample`; ``planes`` can be no more than the longest.
 
         The crop is always the middle; ``place`` has no effect.
         """
@@ -160,7 +160,7 @@ class SpikeSource(LabelledSource):
         ).to(self.device)
 
     def window(self, number: int) -> PlaneWindow:
-        """See :meth:`LabelledSource.window`; pixels are not binned."""
+        """Implement :meth:`LabelledSource.window`; pixels are not binned."""
         clip, _, start = self._windows[number]
         planes, b = self.planes[0], self.binning
         start += reference_index('middle', self._longest) - reference_index('middle', planes)
