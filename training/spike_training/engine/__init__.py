@@ -1,3 +1,3 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every training shares: the loop, optimisers, averaged weights, evaluation."""
+"""Training engine shared by all methods: loop, optimisers, averaged weights, checkpoints."""

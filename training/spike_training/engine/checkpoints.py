@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A stage's checkpoints: what is deployed, what training continues from, and which is newest."""
+"""Checkpoints of a stage: deployable weights and the state to resume training from."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ POINTER = 'latest.json'
 
 
 class Checkpoints:
-    """The checkpoints in one folder; the newest is kept.
+    """Checkpoints in one folder, of which the newest is kept.
 
-    Two files each: ``model_STEP.safetensors``, the averaged weights as the runtime reads them, and
-    ``state_STEP.pt``, everything that training needs to go on. ``latest.json`` names the newest
-    pair. It is written last and every file appears whole, so that it names a complete pair
-    whenever the process dies.
+    Each consists of two files: ``model_STEP.safetensors``, the averaged weights in the format of
+    the runtime, and ``state_STEP.pt``, the state to resume training from. ``latest.json`` names
+    the newest pair. Files are written atomically and ``latest.json`` last, so that it names a
+    complete pair even if the process is killed.
 
     Args:
-        folder: Made if missing.
-        info: What the deployable files say of themselves.
+        folder: Folder of the checkpoints; created if missing.
+        info: Metadata of the deployable files.
     """
 
     def __init__(self, folder: Path, info: CheckpointInfo) -> None:
@@ -43,12 +43,13 @@ class Checkpoints:
         folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, step: int, weights: Tensors, state: Mapping[str, Any]) -> None:
-        """Saves a pair, points to it, and removes the one before.
+        """Save a pair, update ``latest.json``, and remove the pair before.
 
         Args:
             step: Steps done.
-            weights: To deploy.
-            state: What :func:`torch.save` takes and a load of weights alone gives back.
+            weights: Weights to deploy.
+            state: State to resume from, of types that :func:`torch.load` accepts with
+                ``weights_only=True``.
 
         Raises:
             TrainingError: The disk is full, or the folder cannot be written to; the pair before
@@ -66,7 +67,7 @@ class Checkpoints:
             if has_checkpoint(self.folder):
                 before = _pointer(self.folder)
                 kept = f'that of step {before["step"]} is kept'
-                self._remove_others(before)  # what was written of this one takes space
+                self._remove_others(before)  # free the space of partly written files
             raise TrainingError(
                 f'{self.folder}: the checkpoint of step {step} cannot be written '
                 f'({error.strerror or one_line(error)}), {kept}: free space there and go on with '
@@ -80,12 +81,12 @@ class Checkpoints:
                 old.unlink(missing_ok=True)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The newest state with its ``step``; None where nothing was saved.
+        """Return the newest state with its ``step``, None where nothing was saved.
 
         Raises:
             TrainingError: The files are damaged.
         """
-        # A process that was killed may have left what nothing points to.
+        # A process that was killed may have left files that latest.json does not name.
         remove_unfinished(self.folder)
         if not has_checkpoint(self.folder):
             return None
@@ -102,23 +103,23 @@ class Checkpoints:
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether a stage has saved something in its folder to go on from."""
+    """Return True if a stage's folder has a checkpoint to resume from."""
     return (folder / POINTER).exists()
 
 
 def newest_model(folder: Path) -> Path:
-    """The newest deployable checkpoint of a stage's folder.
+    """Return the path of the newest deployable checkpoint in a stage's folder.
 
     Raises:
         FileNotFoundError: The stage has saved none.
-        TrainingError: What names it is damaged.
+        TrainingError: ``latest.json`` is damaged.
     """
     path: Path = folder / _pointer(folder)['model']
     return path
 
 
 def _pointer_to(step: int) -> dict[str, Any]:
-    """What ``latest.json`` holds of the pair of a step."""
+    """Return the content of ``latest.json`` for the pair of a step."""
     return {
         'step': step,
         'model': f'model_{step:07d}.safetensors',
@@ -127,11 +128,11 @@ def _pointer_to(step: int) -> dict[str, Any]:
 
 
 def _pointer(folder: Path) -> dict[str, Any]:
-    """Content of ``latest.json``.
+    """Read ``latest.json``.
 
     Raises:
         FileNotFoundError: There is none.
-        TrainingError: It is damaged, or names other files than ours.
+        TrainingError: It is damaged, or does not name the pair of its step.
     """
     try:
         pointer: dict[str, Any] = json.loads((folder / POINTER).read_text(encoding='utf-8'))
@@ -140,7 +141,7 @@ def _pointer(folder: Path) -> dict[str, Any]:
             raise ValueError(f'{POINTER} does not name a pair of files of one step')
     except FileNotFoundError:
         raise
-    except Exception as error:  # JSON that is none, or of other types
+    except Exception as error:  # invalid JSON, or values of other types
         raise _damaged(folder, error) from error
     return pointer
 

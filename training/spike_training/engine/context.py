@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a stage is built from: settings, metadata, and the checkpoints of earlier stages."""
+"""Inputs for building a stage: settings, metadata, and checkpoints of earlier stages."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from spike_training.settings.config import RunConfig, StageConfig, is_file_of_we
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What a stage is built from.
+    """Inputs for building a stage.
 
     Attributes:
-        config: Of the run, with data and model as this stage sees them.
-        stage: Of the stage.
+        config: Settings of the run, with the data and model of this stage.
+        stage: Settings of the stage.
         info: Metadata of its checkpoints.
-        trained: The checkpoints of the stages before it, by name, in their order.
-        device: Where batches are made.
-        load: Reads one of these checkpoints.
+        trained: Checkpoints of the stages before it, by name, in their order.
+        device: Device on which batches are made.
+        load: Function that reads one of these checkpoints.
     """
 
     config: RunConfig
@@ -44,10 +44,10 @@ class Context:
         return self.config.out / self.stage.name
 
     def init_model(self) -> SpikeDepthNet:
-        """Build a network with the weights that the stage starts from.
+        """Build a network with the initial weights of the stage.
 
-        Random ones of torch's global generator, ImageNet's, those of an earlier stage wherever
-        the shapes fit, or those of a file.
+        They are random ones of torch's global generator, ImageNet's, those of an earlier stage
+        where names and shapes match, or those of a file.
 
         Raises:
             ConfigError: The file's network has other sizes.
@@ -80,7 +80,7 @@ class Context:
     def checkpoint_of(self, name: str) -> Path | None:
         """Find a checkpoint by the name of an earlier stage, by ``previous`` or by its path.
 
-        None where it is none of these, or a dry run has not trained the stage.
+        Return None where it is none of these, or a dry run has not trained the stage.
         """
         if is_file_of_weights(name):
             return Path(name)

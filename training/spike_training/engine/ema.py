@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Weights averaged over training."""
+"""Exponential moving average of weights."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ class ModelEma:
     """Exponential moving average of a module's whole state: parameters and buffers.
 
     Integers (a batch norm's counter) are copied. After update t, counted from 0, the average is
-    ``d average + (1 - d) state`` with ``d = min(decay, (1 + t) / (10 + t))``: the warm-up forgets
-    the random start in short runs, and ends where the two meet (t = 8990 for 0.999).
+    ``d average + (1 - d) state`` with ``d = min(decay, (1 + t) / (10 + t))``. This warm-up reduces
+    the weight of the initial state in short runs; it ends where both are equal (t = 8990 for
+    0.999).
 
     Args:
-        module: What to average.
+        module: Module to average.
         decay: Share of the old average kept at each update, 0 to below 1.
     """
 
@@ -35,13 +36,13 @@ class ModelEma:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Takes one more step of training into the average."""
+        """Update the average with the module's state after a step."""
         average_into(self._average, module.state_dict(), warmed_up(self.decay, self.updates))
         self.updates += 1
 
     @contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
-        """Lends the average to the module: within the context it has the averaged weights."""
+        """Load the average into the module within the context; restore its own weights after."""
         own = {name: value.detach().clone() for name, value in module.state_dict().items()}
         module.load_state_dict(self._average)
         try:
@@ -50,19 +51,19 @@ class ModelEma:
             module.load_state_dict(own)
 
     def averaged(self, module: nn.Module) -> Tensors:
-        """The average as a checkpoint stores it."""
+        """Return the average as a checkpoint stores it."""
         with self.applied(module):
             return weights_of(module)
 
     def state_dict(self) -> dict[str, object]:
-        """What :meth:`load_state_dict` takes."""
+        """Return the state for :meth:`load_state_dict`."""
         return {'updates': self.updates, 'average': self._average}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Continues from :meth:`state_dict`.
+        """Restore a state of :meth:`state_dict`.
 
         Raises:
-            ValueError: The state is another module's.
+            ValueError: The state is of another module.
         """
         average, updates = state['average'], state['updates']
         assert isinstance(average, dict)
@@ -75,21 +76,21 @@ class ModelEma:
 
 
 def warmed_up(decay: float, update: int) -> float:
-    """The decay of an update, counted from 0: ``min(decay, (1 + t) / (10 + t))``."""
+    """Return the decay of update t, counted from 0: ``min(decay, (1 + t) / (10 + t))``."""
     return min(decay, (1 + update) / (10 + update))
 
 
 def average_into(average: Mapping[str, Tensor], state: Mapping[str, Tensor], decay: float) -> None:
-    """``average = decay average + (1 - decay) state``, in place; integers are copied.
+    """Compute ``average = decay average + (1 - decay) state`` in place; integers are copied.
 
     Args:
-        average: A module's state, by name; without gradients.
-        state: Another's, with the same names.
+        average: State of a module by name, without gradients; changed in place.
+        state: State of another module, with the same names.
         decay: Share of the old average that is kept.
     """
     floats = [name for name, value in state.items() if value.is_floating_point()]
     others = [name for name, value in state.items() if not value.is_floating_point()]
-    # One launch for many tensors: hundreds of small ones would cost a GPU more than a step.
+    # One kernel launch for all tensors: hundreds of small launches take longer than a step.
     torch._foreach_lerp_(
         [average[name] for name in floats], [state[name] for name in floats], 1 - decay
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lightning Fabric as the loop uses it: devices, precision, what processes agree on."""
+"""Set-up of Lightning Fabric: devices, precision, processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from spike_training.errors import ConfigError, one_line
 
 PATIENCE = datetime.timedelta(hours=12)
-"""How long a process may wait for the others."""
+"""Longest time that a process waits for the others."""
 
 NO_BFLOAT16 = (
     'this processor has no bfloat16 instructions, so bf16-mixed is slower than 32-true: give '
@@ -32,41 +32,47 @@ PrecisionName = Literal['32-true', 'bf16-mixed']
 
 
 class _Float32(Precision):
-    """Batches as they are: Fabric's own would copy them, and knows no frozen dataclass."""
+    """Precision without conversion of batches.
+
+    Fabric's own copies batches and cannot convert frozen dataclasses.
+    """
 
     def convert_input(self, data: Any) -> Any:
         return data
 
 
 class _Bfloat16(MixedPrecision):
-    """Autocast alone: Fabric's own would round depth labels and focal lengths to bfloat16."""
+    """Autocast without conversion of batches.
+
+    Fabric's own rounds depth labels and focal lengths to bfloat16.
+    """
 
     def convert_input(self, data: Any) -> Any:
         return data
 
 
 def choose_device(device: DeviceName) -> torch.device:
-    """The device that a name means: ``auto`` is a GPU where torch sees one."""
+    """Return the device of a name; ``auto`` is a GPU where torch finds one, else the CPU."""
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return torch.device(device)
 
 
 def _has_bfloat16() -> bool:
-    """Tell whether torch computes bfloat16 with instructions of this processor."""
+    """Return True if torch computes bfloat16 with instructions of this processor."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def make_fabric(
     device: DeviceName, devices: int, precision: PrecisionName, nodes: int = 1
 ) -> Fabric:
-    """Fabric for a run, launched.
+    """Create and launch the Fabric of a run.
 
     On one machine it starts the other processes itself, with the command line of this one. Where
     torchrun or SLURM has started them, their number must be ``devices`` on each of ``nodes``.
 
     Args:
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU where torch sees one.
+        device: ``cpu``, ``cuda``, or ``auto``: a GPU where torch finds one.
         devices: Processes on each machine.
         precision: ``32-true`` or ``bf16-mixed``.
         nodes: Machines.
@@ -80,7 +86,7 @@ def make_fabric(
     if precision == 'bf16-mixed' and kind == 'cpu' and not _has_bfloat16():
         print(NO_BFLOAT16)
     plugin = _Float32() if precision == '32-true' else _Bfloat16(precision, kind)
-    # DDP gives up on a process that is silent for long; the first one evaluates while others wait.
+    # DDP fails after a timeout; the other processes wait while the first one evaluates.
     strategy = DDPStrategy(timeout=PATIENCE) if devices * nodes > 1 else 'auto'
     try:
         fabric = Fabric(
@@ -99,7 +105,7 @@ def make_fabric(
 
 
 def _check_processes(devices: int, nodes: int) -> None:
-    """Refuses processes that would not know of each other, and write over each other's files."""
+    """Refuse unconnected processes, which would overwrite each other's files."""
     for name, environment, variable in (
         ('torchrun', TorchElasticEnvironment, 'WORLD_SIZE'),
         ('SLURM', SLURMEnvironment, 'SLURM_NTASKS'),
@@ -115,9 +121,10 @@ def _check_processes(devices: int, nodes: int) -> None:
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a tensor without a gradient over all processes; itself where there is one.
+    """Return the mean of a tensor over all processes, without a gradient.
 
-    For means over the images of a batch: processes have equally many.
+    With a single process return the tensor itself. Suitable for means over the images of a batch,
+    of which all processes have equally many.
     """
     if not _several():
         return value
@@ -127,7 +134,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that speaks for all."""
+    """Return True if this is the first process, which prints and writes for all."""
     return not _several() or dist.get_rank() == 0
 
 

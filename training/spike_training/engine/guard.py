@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers that are not finite end a training, loudly."""
+"""Detection of NaN and infinite values in losses and gradients."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ NEVER = torch.iinfo(torch.int64).max
 
 
 class FiniteGuard:
-    """Watches losses and gradients without waiting for the device.
+    """Detector of non-finite losses and gradients without a synchronisation at each step.
 
-    What each step says is noted on the device; only :meth:`check` waits for it. The batch of a
-    step that went wrong can be made again, being a function of the step.
+    The first non-finite step is recorded on the device; only :meth:`check` waits for it. The
+    batch of that step can be made again, as it is a function of the step.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._first = torch.full((), NEVER, dtype=torch.int64, device=device)
 
     def note(self, step: int, values: Sequence[Tensor]) -> None:
-        """Notes whether the scalars of a step are finite."""
+        """Record on the device whether all scalars of a step are finite."""
         finite = torch.stack([value.detach().float() for value in values]).isfinite().all()
         self._first.clamp_(max=torch.where(finite, NEVER, step))
 
     def check(self) -> None:
-        """Waits for the device.
+        """Check all steps recorded so far; waits for the device.
 
         Raises:
-            NonFiniteError: A value noted so far was NaN or infinite.
+            NonFiniteError: A recorded value was NaN or infinite.
         """
         first = int(self._first)
         if first != NEVER:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: the only place that steps, logs, saves and resumes."""
+"""Training loop, which steps, logs, saves and resumes for all methods."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from spike_training.sampling.sample import AnyBatch
 from spike_training.settings.config import TrainConfig
 
 PICTURES = 3
-"""Images of a picture."""
+"""Number of images in a picture."""
 
 
 class Place(TypedDict):
-    """Which of the processes this is."""
+    """Rank of this process and number of processes."""
 
     rank: int
     world_size: int
@@ -52,26 +52,26 @@ def fit(
     fabric: Fabric,
     seed: int,
 ) -> None:
-    """Trains a stage, from its newest checkpoint if it has one.
+    """Train a stage, starting from its newest checkpoint if it has one.
 
-    Batch, learning rate and randomness are functions of the step, so that a training that was
-    killed and resumed gives the same weights as one that was not: bit for bit on a CPU with the
+    Batch, learning rate and random seed are functions of the step. A training that was killed and
+    resumed therefore gives the same weights as an uninterrupted one: bit for bit on a CPU with the
     same number of threads.
 
     Args:
-        stage: What to train.
-        train: Batches to learn from.
-        validation: Batches for the loss that is logged apart; nothing is selected by it.
-        config: Of the loop.
-        folder: For checkpoints and records.
-        info: What the deployable checkpoints say of themselves.
-        fabric: Launched.
-        seed: Of what the stage itself draws.
+        stage: Stage to train.
+        train: Source of training batches.
+        validation: Source of batches for the validation loss, which is only logged.
+        config: Settings of the loop.
+        folder: Folder of checkpoints and records.
+        info: Metadata of the deployable checkpoints.
+        fabric: Fabric, already launched.
+        seed: Seed of the random numbers that the stage draws.
 
     Raises:
         NonFiniteError: A loss or gradient was NaN or infinite; the message names the file with
             the batch.
-        TrainingError: The newest checkpoint is damaged, or another network's.
+        TrainingError: The newest checkpoint is damaged, or of another network.
     """
     stage.to(fabric.device)
     for network in stage.networks:
@@ -112,7 +112,7 @@ def fit(
                 )
                 with clock.data():
                     batch = next(batches)
-                # Processes exchange the sum of the gradients, with the last batch.
+                # Processes exchange the summed gradients once, with the last batch of the step.
                 waits = fabric.world_size > 1 and number + 1 < done * several
                 with fabric.no_backward_sync(module, enabled=waits):
                     parts = module(batch, 'train')
@@ -125,7 +125,7 @@ def fit(
             guard.note(step, [*(parts['loss'] for parts in found), *norms])
             logs = done % config.log_every == 0
             saves = done % config.save_every == 0 or done == steps
-            # Reading waits for the device; on a GPU the steps up to here may be spoilt too.
+            # The check waits for the device; on a GPU it may find an earlier step non-finite.
             if fabric.device.type == 'cpu' or logs or saves:
                 path = folder / f'non_finite_rank{fabric.global_rank}.pt'
                 _check(guard, batches, make, several, path)
@@ -177,7 +177,7 @@ def _resume(
     ema: ModelEma,
     device: torch.device,
 ) -> int:
-    """Loads the newest checkpoint, if there is one; the number of steps done."""
+    """Load the newest checkpoint, if there is one, and return the number of steps done."""
     state = checkpoints.load(device)
     if state is None:
         return 0
@@ -197,7 +197,7 @@ def _resume(
 def _state(
     stage: nn.Module, optimizers: Mapping[str, torch.optim.Optimizer], ema: ModelEma
 ) -> dict[str, Any]:
-    """All that :func:`_resume` needs; no generator, for the loop seeds them at every step."""
+    """Return the state for :func:`_resume`; the loop seeds generators at every step."""
     return {
         'stage': stage.state_dict(),
         'optimizers': {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
@@ -206,7 +206,7 @@ def _state(
 
 
 def _clip(fabric: Fabric, module: Any, optimizer: Any, norm: float) -> Tensor:
-    """Shortens an optimiser's gradient; its norm before."""
+    """Clip the gradient of an optimiser's parameters and return its norm before that."""
     before = fabric.clip_gradients(module, optimizer, max_norm=norm, error_if_nonfinite=False)
     assert before is not None
     return before
@@ -219,7 +219,7 @@ def _check(
     several: int,
     path: Path,
 ) -> None:
-    """Stops where something was not finite, with the batches of that step saved."""
+    """Save the batches of the first step with a non-finite value, if any, and raise."""
     try:
         guard.check()
     except NonFiniteError as error:
@@ -233,14 +233,14 @@ def _check(
 
 
 def _means(found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The figures of a step from those of its batches, which are equally large."""
+    """Return the mean scalars of a step's batches, which are equally large."""
     return {name: torch.stack([parts[name] for parts in found]).mean(dim=0) for name in found[0]}
 
 
 def _validate(
     stage: Stage[AnyBatch], source: Source[AnyBatch], config: TrainConfig, place: Place
 ) -> dict[str, float]:
-    """Means of a stage's figures, in float32, over the first batches of a source."""
+    """Return the means of a stage's scalars, in float32, over the first batches of a source."""
     mean = Mean()
     stage.eval()
     with torch.no_grad():
@@ -251,7 +251,7 @@ def _validate(
 
 
 def _average(fabric: Fabric, figures: dict[str, float]) -> dict[str, float]:
-    """Over all processes, which have equal batches."""
+    """Average scalars over all processes, whose batches are equally large."""
     if fabric.world_size == 1:
         return figures
     values = fabric.all_reduce(torch.tensor([*figures.values()]), reduce_op='mean')

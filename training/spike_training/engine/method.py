@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A training method: its kinds of stages and their charts; the built-in ones by name."""
+"""Training methods: kinds of stages, charts of their scalars, and look-up by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUILT_IN = {
 
 
 Levels = Callable[[Any], list[tuple[float, str]]]
-"""From a stage's settings: heights of dashed lines, with their labels."""
+"""Function from a stage's settings to the heights and labels of dashed lines."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class ScalarChart:
     """Chart of scalars that a stage logs, on the page of a run.
 
     Attributes:
-        title: Over it.
-        axis: Along its vertical axis.
-        names: Scalars to draw, by the name without ``train/`` or ``validation/``, and their names
-            in the legend; empty: none, for the only one.
-        text: Under it: how to read it.
+        title: Title above the chart.
+        axis: Label of the vertical axis.
+        names: Label in the legend of each scalar to draw, by its name without ``train/`` or
+            ``validation/``; a label may be empty if it is the only one.
+        text: Explanation below the chart.
         limits: Ends of the vertical axis; None: those of the values.
         levels: Dashed lines.
-        marks_warnings: Whether the steps of warnings are marked.
-        draws_zeros: Whether a scalar that is 0 throughout is drawn.
+        marks_warnings: True if the steps of warnings are marked.
+        draws_zeros: True if a scalar that is 0 throughout is drawn.
     """
 
     title: str
@@ -52,12 +52,14 @@ class ScalarChart:
 
 @dataclass(frozen=True)
 class Method:
-    """A training method; modules that define one import no torch, so that help stays fast.
+    """Training method: its kinds of stages and the charts of their scalars.
+
+    Modules that define one must not import torch, so that ``--help`` stays fast.
 
     Attributes:
         stages: The settings of each kind of stage, whose ``kind`` has the name as its default.
-            The first one is meant where a config names no kind.
-        charts: Of scalars that its stages log, for the page of a run.
+            The first one is used where a config names no kind.
+        charts: Charts of scalars that its stages log, for the page of a run.
     """
 
     stages: Sequence[type[StageConfig]]
@@ -70,7 +72,7 @@ class Method:
 
 
 def import_object(path: str) -> Any:
-    """Import what an import path, ``package.module:NAME``, names."""
+    """Import the object of an import path, ``package.module:NAME``."""
     module, _, name = path.partition(':')
     return getattr(importlib.import_module(module), name)
 
@@ -79,10 +81,10 @@ def find_method(name: str) -> Method:
     """Import a method.
 
     Args:
-        name: Of a built-in method, or an import path, ``my_package.my_method:METHOD``.
+        name: Name of a built-in method, or an import path, ``my_package.my_method:METHOD``.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is no method of that name.
     """
     reason = 'it is no Method'
     try:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Optimisers for a stage, and the learning rate of each step."""
+"""Optimisers of a stage and their learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch import nn
 
 
 class ParameterGroup(TypedDict):
-    """Parameters that are trained alike.
+    """Parameters with the same learning rate and weight decay.
 
     Attributes:
-        params: Each trainable parameter is in exactly one group of one optimiser.
+        params: The parameters; each trainable one is in exactly one group of one optimiser.
         lr_scale: Learning rate over the configured one.
-        decay: Whether weight decay holds for them.
+        decay: True if weight decay is applied to them.
     """
 
     params: list[nn.Parameter]
@@ -37,13 +37,15 @@ def groups_of(
     part: nn.Module | None = None,
     part_scale: float = 1.0,
 ) -> list[ParameterGroup]:
-    """All trainable parameters of a module: matrices and kernels with weight decay, rest without.
+    """Group the trainable parameters of a module by weight decay and learning rate.
+
+    Parameters with two or more dimensions (matrices and kernels) have weight decay, others none.
 
     Args:
         module: A network or a part of one.
         lr_scale: Learning rate over the configured one.
-        part: What of the module has a learning rate of its own.
-        part_scale: That of the part over the configured one.
+        part: Submodule with a learning rate of its own.
+        part_scale: Learning rate of the submodule over the configured one.
     """
     own = set() if part is None else {id(p) for p in part.parameters()}
     scales = {False: lr_scale, True: part_scale}
@@ -62,7 +64,7 @@ def groups_of(
 
 
 def check_groups(stage: nn.Module, groups: Groups) -> None:
-    """Holds the groups of all optimisers against the parameters of a stage.
+    """Check that the groups of all optimisers cover the trainable parameters of a stage once.
 
     Raises:
         ValueError: A trainable parameter is in no group or in several, or a frozen or foreign one
@@ -92,14 +94,14 @@ def build_optimizers(
     weight_decay: float,
     betas: tuple[float, float],
 ) -> dict[str, torch.optim.Optimizer]:
-    """An AdamW for each name.
+    """Build an AdamW optimiser for each name.
 
     Args:
         stage: The module whose parameters are trained.
         groups: Parameter groups by the optimiser's name.
-        learning_rate: The peak; :func:`set_learning_rate` sets the one of each step.
-        weight_decay: Of the groups with decay.
-        betas: Of AdamW.
+        learning_rate: Peak learning rate; :func:`set_learning_rate` sets the one of each step.
+        weight_decay: Weight decay of the groups with decay.
+        betas: Coefficients of AdamW's running averages.
 
     Raises:
         ValueError: See :func:`check_groups`.
@@ -126,15 +128,15 @@ def build_optimizers(
 
 
 def learning_rate_share(step: int, steps: int, warmup_steps: int, final: float) -> float:
-    """Share of the peak learning rate: linear warm-up, then half a cosine.
+    """Return the learning rate of a step over the peak: linear warm-up, then half a cosine.
 
-    A function of the step alone, so that there is no state to save.
+    It is a function of the step alone, so a schedule has no state to save.
 
     Args:
-        step: From 0.
-        steps: Of the whole training.
-        warmup_steps: The first so many rise; step ``warmup_steps - 1`` is the first at the peak.
-        final: Share that the last step approaches.
+        step: Number of the step, from 0.
+        steps: Number of steps of the whole training.
+        warmup_steps: Length of the warm-up; step ``warmup_steps - 1`` is the first at the peak.
+        final: Value that the last step approaches.
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps
@@ -143,7 +145,7 @@ def learning_rate_share(step: int, steps: int, warmup_steps: int, final: float) 
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Sets the rate of every group, each by its own scale."""
+    """Set the learning rate of every parameter group, multiplied by its scale."""
     for group in optimizer.param_groups:
         group['lr'] = learning_rate * group['lr_scale']
 
@@ -151,15 +153,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 def learning_rates(
     optimizers: Mapping[str, torch.optim.Optimizer], learning_rate: float
 ) -> dict[str, float]:
-    """What a step is made with, by names to log: ``learning_rate`` is that of most parameters.
+    """Return the learning rates of a step by the names under which they are logged.
 
     Args:
-        optimizers: By their names.
-        learning_rate: As it was set.
+        optimizers: Optimisers by name.
+        learning_rate: Learning rate of the step, before the groups' scales.
 
     Returns:
-        Beside that the rate of each other optimiser, ``learning_rate_discriminators``, and of
-        groups that are trained more slowly or faster, ``learning_rate_main_x0.1``.
+        ``learning_rate``, that of most parameters; that of each other optimiser, such as
+        ``learning_rate_discriminators``; and those of groups with another scale, such as
+        ``learning_rate_main_x0.1``.
     """
     found = {'learning_rate': learning_rate}
     for name, optimizer in optimizers.items():

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Activation checkpointing: what a block computes is made again in the backward pass, not kept.
+"""Activation checkpointing: blocks are recomputed in the backward pass to save memory.
 
 Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016. Gradients are the same, bit for
-bit; memory holds what goes into each block, and the inside of one block at a time.
+bit; memory holds the inputs of each block, and the activations within one block at a time.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 
 
 def recompute_activations(network: nn.Module) -> None:
-    """Makes the blocks of a network forget what they computed until the backward pass.
+    """Enable activation checkpointing for each block of a network.
 
-    State dict, outputs and gradients stay as they are; what runs without a gradient is not
-    touched.
+    State dict, outputs and gradients stay the same; passes without a gradient are not affected.
     """
     for block in blocks_of(network):
         block.forward = _recomputed(block, block.forward)
 
 
 def blocks_of(network: nn.Module) -> Iterator[nn.Module]:
-    """The parts of a network that are recomputed one by one.
+    """Yield the modules of a network that are recomputed one by one.
 
-    Of a :class:`SpikeDepthNet` its temporal module and both heads, which hold the largest maps,
-    and the blocks of encoder and decoder; of another network its blocks. A block is a module with
-    parts of its own within an ``nn.Sequential`` or ``nn.ModuleList``, the innermost such.
+    Of a :class:`SpikeDepthNet` they are its temporal module and both heads, which have the largest
+    feature maps, and the blocks of encoder and decoder; of another network its blocks. A block is
+    a module with children within an ``nn.Sequential`` or ``nn.ModuleList``, the innermost such.
     """
     if isinstance(network, SpikeDepthNet):
         yield network.temporal
@@ -56,7 +55,7 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _recomputed(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
-    """The forward pass of a block, checkpointed where there is a gradient."""
+    """Return the forward pass of a block, checkpointed where gradients are enabled."""
     layers = [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm2d)]
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
@@ -71,9 +70,9 @@ def _recomputed(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., 
 
 
 def _as_before(layers: list[nn.BatchNorm2d]) -> AbstractContextManager[None]:
-    """Within it batch norms compute as they do now, and their running statistics stay.
+    """Return a context in which batch norms compute as now but keep their running statistics.
 
-    They have seen the batch already: a second look would count it twice.
+    The first forward pass has updated the statistics; the recomputation must not do so again.
     """
     tracked = [layer.track_running_stats for layer in layers]
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a training leaves to look at: a progress bar, scalars.jsonl, TensorBoard, pictures."""
+"""Logging of a training: progress bar, scalars.jsonl, TensorBoard, pictures."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Mean:
         self._number = 0
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """Takes one step in."""
+        """Add the scalars of one step."""
         for name, value in values.items():
             value = value.detach().float()
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._number += 1
 
     def take(self) -> dict[str, float]:
-        """The means since the last call; waits for the device, once."""
+        """Return the means since the last call, with a single synchronisation of the device."""
         means = (torch.stack([*self._sums.values()]) / self._number).tolist()
         result = dict(zip(self._sums, means, strict=True))
         self._sums, self._number = {}, 0
@@ -58,14 +58,14 @@ class Mean:
 
 
 class Clock:
-    """How fast a training goes, and what part of the time making its batches takes.
+    """Timer of the training speed and of the share of time spent on batches.
 
-    On a GPU that work is timed on the device. Where batches are made in advance, what counts is
-    the time that training waits for them.
+    On a GPU the making of batches is timed on the device. Where batches are made in advance, the
+    time that training waits for them is measured instead.
 
     Args:
-        device: Of the training.
-        in_advance: Whether batches are made by another thread.
+        device: Device of the training.
+        in_advance: True if another thread makes the batches.
     """
 
     def __init__(self, device: torch.device, in_advance: bool) -> None:
@@ -78,7 +78,7 @@ class Clock:
 
     @contextmanager
     def data(self) -> Iterator[None]:
-        """Times the making of a batch, and counts it as a step."""
+        """Measure the time that making a batch takes, and count it as a step."""
         self._steps += 1
         if self._events_tell:
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
@@ -93,13 +93,13 @@ class Clock:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Leaves out what is not training."""
+        """Exclude the time spent within the context, which is not training."""
         began = time.perf_counter()
         yield
         self._paused += time.perf_counter() - began
 
     def take(self, batch_size: int) -> dict[str, float]:
-        """Images per second and share of the batches since the last call.
+        """Return images per second and the share of time spent on batches since the last call.
 
         Args:
             batch_size: Images of a step, on all processes.
@@ -116,18 +116,18 @@ class Clock:
 
 
 class Record:
-    """Writes the scalars of a stage to ``scalars.jsonl`` and, if wanted, to TensorBoard.
+    """Writer of a stage's scalars to ``scalars.jsonl`` and optionally to TensorBoard.
 
-    Warnings go to ``warnings.jsonl``, which is there only if there was one.
+    Warnings go to ``warnings.jsonl``, which exists only if there was one.
 
-    On resuming, what a dead process had recorded beyond its last checkpoint is taken out again.
+    When a training resumes, what was recorded after its last checkpoint is removed.
 
     Args:
-        folder: Of the stage; exists.
+        folder: Folder of the stage; it must exist.
         start: Steps done so far.
-        steps: Of the whole stage.
-        tensorboard: Whether to write TensorBoard's files too.
-        quiet: Write and show nothing: for all processes but the first.
+        steps: Steps of the whole stage.
+        tensorboard: True to write TensorBoard's files, too.
+        quiet: True to write and print nothing, for all processes but the first.
     """
 
     def __init__(
@@ -181,12 +181,12 @@ class Record:
             self._board.close()
 
     def advance(self, done: int) -> None:
-        """Moves the bar."""
+        """Advance the progress bar to the number of steps done."""
         if not self.quiet:
             self._bar.update(self._task, completed=done)
 
     def scalars(self, done: int, group: str, values: Scalars) -> None:
-        """Records named values after so many steps."""
+        """Record named values of a group, such as ``train``, after ``done`` steps."""
         if self.quiet:
             return
         named = {f'{group}/{name}': value for name, value in values.items()}
@@ -200,7 +200,7 @@ class Record:
         self._show(done, group, values)
 
     def picture(self, done: int, image: npt.NDArray[np.uint8]) -> None:
-        """Saves a picture, ``[height, width, 3]``, beside the scalars and to TensorBoard."""
+        """Save a picture, ``[height, width, 3]``, beside the scalars and to TensorBoard."""
         if self.quiet:
             return
         from spike_depth_ros.pictures import save_png
@@ -211,7 +211,7 @@ class Record:
             self._board.add_image('pictures', image, done, dataformats='HWC')
 
     def warning(self, done: int, text: str) -> None:
-        """Shows a warning, and records it beside the scalars in ``warnings.jsonl``."""
+        """Print a warning and record it beside the scalars in ``warnings.jsonl``."""
         if self.quiet:
             return
         with (self.folder / WARNINGS).open('a', encoding='utf-8') as file:
@@ -229,7 +229,7 @@ class Record:
             if group == 'train':
                 self._bar.update(self._task, completed=done, figures=figures)
             return
-        # Not a terminal: lines that a log can hold, fewer as the run gets longer.
+        # Not a terminal: print lines, which suit a log file.
         seconds = (time.monotonic() - self._began) / max(1, done - self._start)
         left = time.strftime('%H:%M:%S', time.gmtime(seconds * (self.steps - done)))
         print(
@@ -241,8 +241,8 @@ def _keep_lines(path: Path, start: int) -> int:
     """Keep the lines of a file up to a step.
 
     Returns:
-        How many were left out because they are damaged; half a line at the end, of a process that
-        was killed, is not counted.
+        Number of damaged lines, which are removed; an incomplete last line, of a process that was
+        killed, is not counted.
     """
     if not path.exists():
         return 0
@@ -255,7 +255,7 @@ def _keep_lines(path: Path, start: int) -> int:
 
 
 def _step_of(line: str) -> int:
-    """The step of a line of JSON; -1 where it is damaged."""
+    """Return the step of a line of JSON, -1 where it is damaged."""
     try:
         step = json.loads(line)['step']
     except (ValueError, LookupError, TypeError, RecursionError):

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Sources made of sources: batches of two domains together, and batches made in advance."""
+"""Composition of sources: pairs of two domains, and prefetched batches."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from spike_training.sampling.sample import AnyBatch, Batch, Pair
 
 @dataclasses.dataclass
 class DomainPair:
-    """A source of pairs from a source of each domain.
+    """Source of pairs from a source of each domain.
 
-    This is the one place where samples of the target lose their labels: nothing behind it, no
-    loss, no validation and no picture, could read them.
+    It removes the labels of the target's samples, so that no loss, validation or picture can read
+    them.
 
     Attributes:
-        source: Of the labelled domain.
-        target: Of the target domain; its depth is not read.
+        source: Source of the labelled domain.
+        target: Source of the target domain; its depth is not read.
     """
 
     source: Source[Batch]
     target: Source[Batch]
 
     def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Pair:
-        """The pair of a step, ``batch_size`` samples of each domain."""
+        """Return the pair of a step, ``batch_size`` samples of each domain."""
         return Pair(
             self.source.batch(step, batch_size, rank, world_size),
             self.target.batch(step, batch_size, rank, world_size).unlabelled(),
         )
 
     def left_out(self) -> list[str]:
-        """Names of the samples of both that could not be used so far."""
+        """Return the names of the samples of both that could not be used so far."""
         return [*left_out(self.source), *left_out(self.target)]
 
 
 def ahead(
     make: Callable[[int], AnyBatch], start: int, stop: int, number: int
 ) -> Generator[AnyBatch, None, None]:
-    """The batches of some steps in order, up to ``number`` of them made in advance by a thread.
+    """Yield the batches of some steps in order, up to ``number`` of them prefetched by a thread.
 
-    Drawing scenes takes the processor, training a GPU: so neither waits for the other. Kernels of
-    both threads go to the device's one default stream, so that no batch is read before it is
-    there. The batches are the same as without, being functions of their step.
+    Scenes are drawn on the CPU while the GPU trains. Kernels of both threads go to the device's
+    default stream, so that no batch is read before it is complete. The batches are the same
+    without prefetching, as each is a function of its step. Closing the generator waits for the
+    thread.
 
     Args:
-        make: Makes the batch of a step.
+        make: Function that makes the batch of a step.
         start: The first step.
         stop: One past the last step.
-        number: Batches in advance; 0 makes each when it is wanted, without a thread. Closing the
-            generator waits for the thread.
+        number: Number of batches in advance; 0: make each on demand, without a thread.
     """
     if number == 0:
         yield from map(make, range(start, stop))

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The contract between a stage of training and the loop that runs it."""
+"""Interface between a stage of training and the loop that runs it."""
 
 from __future__ import annotations
 
@@ -34,34 +34,37 @@ AnyBatchT_co = TypeVar('AnyBatchT_co', Batch, Pair, covariant=True)
 
 
 class Source(Protocol[AnyBatchT_co]):
-    """Where batches come from."""
+    """Source of batches."""
 
     def batch(
         self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> AnyBatchT_co:
-        """The batch of a step: a function of its arguments alone, so that resuming is exact."""
+        """Return the batch of a step.
+
+        It is a function of the arguments alone, so that a resumed training is exact.
+        """
 
 
 @runtime_checkable
 class Lossy(Protocol):
-    """A source some of whose samples may turn out to be damaged; others take their places."""
+    """Source that replaces samples that cannot be used, such as damaged ones, by others."""
 
     def left_out(self) -> list[str]:
-        """Names of the samples that could not be used so far."""
+        """Return the names of the samples that could not be used so far."""
 
 
 def left_out(source: Source[AnyBatch]) -> list[str]:
-    """Names of the samples of a source that could not be used so far."""
+    """Return the names of the samples of a source that could not be used so far."""
     return source.left_out() if isinstance(source, Lossy) else []
 
 
 class Selection(NamedTuple):
-    """The network that a stage hands on, chosen after its last step.
+    """Network that a stage exports, selected after its last step.
 
     Attributes:
-        name: Of the network within the stage.
-        network: With the weights to export.
-        criteria: By name of each candidate; lower is better.
+        name: Name of the network within the stage.
+        network: Network with the weights to export.
+        criteria: Criterion of each candidate by its name; lower is better.
     """
 
     name: str
@@ -70,10 +73,10 @@ class Selection(NamedTuple):
 
 
 class Stage(nn.Module, ABC, Generic[AnyBatch]):
-    """Networks, and how a batch becomes a loss. The loop does all the rest.
+    """Networks of a stage of training, and their loss.
 
-    A stage that needs randomness draws it from torch's global generators, which the loop seeds for
-    each step.
+    The loop does all the rest. A stage draws random numbers from torch's global generators, which
+    the loop seeds for each step.
     """
 
     @classmethod
@@ -82,13 +85,13 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
 
         Args:
             config: Settings of the stage, of the class that names this one as its implementation.
-            context: What it is built from.
+            context: Other inputs for building the stage.
         """
         return cls(context.init_model(), config, context.config.model)
 
     @abstractmethod
     def forward(self, batch: AnyBatch, phase: Phase) -> dict[str, Tensor]:
-        """The loss of a batch, and what to log.
+        """Return the loss of a batch and scalars to log.
 
         Returns:
             ``loss``, a scalar with a gradient, the mean over the batch's images; and any number of
@@ -98,43 +101,47 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
     @property
     @abstractmethod
     def deployable(self) -> nn.Module:
-        """The network that is averaged, validated and exported."""
+        """Network that is averaged, validated and exported."""
 
     @abstractmethod
     def picture(self, batch: AnyBatch) -> npt.NDArray[np.uint8]:
-        """What the deployable network makes of a batch, to look at, ``[height, width, 3]``."""
+        """Draw predictions of the deployable network for a batch, ``[height, width, 3]``."""
 
     def optimizers(self) -> Groups:
-        """Parameter groups by the optimiser's name; each of them steps on the one loss."""
+        """Return parameter groups by the optimiser's name; all optimise the same loss."""
         return {'main': groups_of(self)}
 
     @property
     def networks(self) -> Sequence[nn.Module]:
-        """The networks that images go through: the loop lays them out, and compiles them."""
+        """Networks that process images.
+
+        The loop sets their memory format, activation checkpointing and compilation.
+        """
         return [self.deployable]
 
     def begin(self, batches: Iterable[AnyBatch]) -> None:
         """Prepare the networks before the first step; not called when a training is resumed.
 
         Args:
-            batches: Those of the training, from the first one on, without end.
+            batches: Training batches from the first one on, without end.
         """
 
     def after_step(self, step: int) -> None:
-        """Called after the optimisers' step, counted from 0: for what follows the weights."""
-        # Nothing does in most stages.
+        """Update what depends on the weights, after each optimiser step, counted from 0."""
+        # Most stages have nothing to update.
 
     def warnings(self, figures: Mapping[str, float]) -> Sequence[str]:
-        """Check the health of the training by a validation's figures: a sentence for each fault.
+        """Check the health of the training by the scalars of a validation.
 
-        They are printed, and listed on the page of the run.
+        Returns:
+            A sentence for each problem; they are printed, and listed on the page of the run.
         """
         return ()
 
     def select(self, batches: Iterable[AnyBatch]) -> Selection | None:
-        """Choose the network that is handed on, after the last step; None: ``deployable``.
+        """Select the network to export, after the last step; None: ``deployable``.
 
         Args:
-            batches: For validation, others than those that were validated on so far.
+            batches: Validation batches, others than those used for validation so far.
         """
         return None
