@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What readers of data sets hand out: recordings of frames, or of spikes, some with true depth."""
+"""Recordings that readers of data sets return: of frames or of spikes, some with true depth."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Depth = npt.NDArray[np.float32]
 
 
 class Clip(ABC):
-    """A recording of one camera: frames in the order of time, some of them with depth.
+    """Recording of one camera: frames in the order of time, some of them with depth.
 
-    Frames are read when they are asked for, never all at once.
+    Frames are read on demand, never all at once.
 
     Attributes:
-        name: For reports, ``sevenscenes/kitchen/seq-01``.
+        name: Name for reports, such as ``sevenscenes/kitchen/seq-01``.
         camera: Camera matrix of the images as they are stored, ``[3, 3]`` pixels; the centre of
             the top left pixel lies at (0, 0). Depth is registered to the image and of its size.
-        times_s: When the frames were taken, ``[N]`` seconds, increasing; from stamps, or number /
-            nominal rate.
+        times_s: Times of the frames, ``[N]`` seconds, increasing; from stamps, or number / nominal
+            rate.
         labelled: Numbers of the frames with depth, increasing.
-        skipped: Frames that the reader left out, their names by reason.
-        video: Whether frames follow one another closely, so that what moves between them can be
-            found; else they are single pictures, seen standing still.
+        skipped: Names of the frames that the reader left out, by reason.
+        video: True if frames follow one another closely, so that motion between them can be
+            estimated; else they are single pictures, shown without motion.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Clip(ABC):
 
     @abstractmethod
     def image(self, index: int) -> Rgb:
-        """A frame, ``[H, W, 3]`` uint8 RGB, gamma encoded as it is stored.
+        """Read a frame, ``[H, W, 3]`` uint8 RGB, gamma encoded as it is stored.
 
         Raises:
             FrameError: It cannot be read.
@@ -56,35 +56,34 @@ class Clip(ABC):
 
     @abstractmethod
     def depth(self, index: int) -> Depth | None:
-        """True depth along the optical axis at a frame, None where there is none.
+        """Read true depth along the optical axis at a frame, None where there is none.
 
         Returns:
-            ``[H, W]`` float32 metres, NaN where nothing is known, +Inf for sky where the data set
-            tells it.
+            ``[H, W]`` float32 metres, NaN where unknown, +Inf for sky where the data set marks it.
 
         Raises:
-            FrameError: It cannot be read, or holds something else than depth.
+            FrameError: It cannot be read, or is not depth.
         """
 
 
 @dataclasses.dataclass(frozen=True)
 class SpikeClip:
-    """A recording of a spike camera without gaps, some planes with depth.
+    """Recording of a spike camera without gaps, some planes with depth.
 
-    Planes and maps are read when they are asked for, never all at once.
+    Planes and maps are read on demand, never all at once.
 
     Attributes:
-        name: For reports.
+        name: Name for reports.
         geometry: Sensor size and bit order.
-        planes: How many planes.
+        planes: Number of planes.
         rate_hz: Planes a second.
-        camera: Camera matrix, ``[3, 3]`` pixels; None where nothing tells it.
-        load: Reads planes from a first one up to before a last one: packed,
+        camera: Camera matrix, ``[3, 3]`` pixels; None where it is unknown.
+        load: Function that reads the planes from a start up to before a stop: packed,
             ``[planes, H, row_bytes]`` uint8, top row first.
-        depth_planes: The plane that each depth map belongs to, increasing.
-        depths: What reads each map: ``[H, W]`` float32 metres, NaN unknown, +Inf sky. It and
-            ``load`` raise FrameError for what cannot be read.
-        skipped: What the reader left out, names by reason.
+        depth_planes: Number of the plane of each depth map, increasing.
+        depths: Functions that read the maps: ``[H, W]`` float32 metres, NaN unknown, +Inf sky.
+            They and ``load`` raise FrameError for data that cannot be read.
+        skipped: Names of what the reader left out, by reason.
     """
 
     name: str

@@ -1,12 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which recordings train, which calibrate and which test: a place is never on two sides.
+"""Splits of recordings for training, calibration and test, without a place in two of them.
 
-What one place is depends on the data set: a scene of Virtual KITTI in all its weathers, a drive of
-KITTI, a room. Places are shared out by a hash of their names: the same in every run, for source
-and target alike, so that a network that is tested on a scene in fog has not learnt its depth on a
-clear day. Where there are too few places, recordings are parted in time, and what lies at a border
-is left out; many single windows are shared out in their order.
+The definition of a place depends on the data set: a scene of Virtual KITTI in all its weathers, a
+drive of KITTI, a room. Places are assigned by a hash of their names. The assignment is the same in
+every run, for source and target alike, so that a network that is tested on a scene in fog was not
+trained on the scene's depth on a clear day. Where there are too few places, recordings are split
+in time, and frames near a border are left out; many single windows are split in their order.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Recording = TypeVar('Recording', bound=Clip | SpikeClip)
 
 CALIBRATION_SHARE = 0.1
 TEST_SHARE = 0.2
-"""Of the places, or of the time."""
+"""Share of the places, or of the time."""
 
 MANY = 10
-"""Windows of one place from which on they are shared out whole."""
+"""Number of single windows from which on they are split in their order."""
 
 SINGLE_PLACES = {
     'drivingstereo': r'drivingstereo/[^/]+/([^/]+)',
@@ -40,14 +40,14 @@ SINGLE_PLACES = {
     'sevenscenes': r'(sevenscenes/[^/]+)',
     'vkitti': r'vkitti/[^/]+/(?:Scene)?0*(\d+)',
 }
-"""By data set, the part of a recording's name that names its place; else the whole name does."""
+"""Pattern by data set of the part of a recording's name that names its place; else all of it."""
 
 
 def place_of(name: str) -> str:
-    """The place that a recording is of.
+    """Return the name of the place of a recording.
 
     Args:
-        name: Of the recording, ``vkitti/2.0.3/Scene01/fog``.
+        name: Name of the recording, such as ``vkitti/2.0.3/Scene01/fog``.
     """
     kind, _, rest = name.partition('/')
     if kind == 'npz':  # windows that were simulated from a recording, in a folder of its name
@@ -60,11 +60,11 @@ def place_of(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Parted:
-    """The sides of some recordings.
+    """Assignment of places to splits.
 
     Attributes:
         by: ``place``, or ``time`` where there are too few places.
-        places: Names of the places of each side; by time all have the same.
+        places: Names of the places of each split; by time all have the same.
     """
 
     by: Literal['place', 'time']
@@ -72,11 +72,11 @@ class Parted:
 
 
 def part(names: Sequence[str], with_test: bool) -> Parted:
-    """Shares places out.
+    """Assign the places of recordings to splits.
 
     Args:
-        names: Of the recordings.
-        with_test: Whether there is a side for tests, too.
+        names: Names of the recordings.
+        with_test: True to make a test split, too.
     """
     places = sorted({place_of(name) for name in names}, key=_hash)
     sides: list[Split] = ['test', 'calibration'] if with_test else ['calibration']
@@ -94,19 +94,19 @@ def part(names: Sequence[str], with_test: bool) -> Parted:
 def side_of(
     clips: Sequence[Recording], parted: Parted, split: Split, window_s: float
 ) -> list[Recording]:
-    """The recordings, or the parts of them, of one side.
+    """Select the recordings, or the parts of them, of one split.
 
     Args:
-        clips: All of them.
-        parted: Their sides.
-        split: Which side.
-        window_s: How long a window of spikes is at most.
+        clips: All recordings.
+        parted: Assignment of their places to splits.
+        split: Split to select.
+        window_s: Longest duration of a window of spikes, seconds.
     """
     if parted.by == 'place':
         return [clip for clip in clips if place_of(clip.name) in parted.places[split]]
     start, stop = _times(split, 'test' in parted.places)
     if len(clips) >= MANY and all(_is_window(clip) for clip in clips):
-        # In the order of their names, which is that of time where somebody cut a recording.
+        # In the order of their names, which for windows of one recording is that of time.
         return list(clips[round(start * len(clips)) : round(stop * len(clips))])
     parts = []
     for clip in clips:
@@ -120,21 +120,21 @@ def side_of(
 
 
 def _is_window(clip: Clip | SpikeClip) -> bool:
-    """Whether a recording is a single sample, of which no part is one."""
+    """Return True if a recording is a single sample, which cannot be split in time."""
     return isinstance(clip, SpikeClip) and len(clip.depth_planes) < 2
 
 
 def _times(split: Split, with_test: bool) -> tuple[float, float]:
-    """Where a side begins and ends, shares of a recording's time."""
+    """Return begin and end of a split as shares of a recording's time."""
     tests = 1 - TEST_SHARE if with_test else 1.0
     trains = tests - CALIBRATION_SHARE
     return {'train': (0.0, trains), 'calibration': (trains, tests), 'test': (tests, 1.0)}[split]
 
 
 def _of_frames(clip: Clip, start: float, stop: float, window_s: float) -> Clip:
-    """The same frames, of which those in a part of the time have depth."""
+    """Return a clip of the same frames, of which only those in a part of the time have depth."""
     first, whole = float(clip.times_s[0]), float(clip.times_s[-1] - clip.times_s[0])
-    # No window reaches over a border by more than its half, from either side.
+    # A window reaches over a border by at most half of its length, from either side.
     low = -np.inf if start == 0 else first + start * whole + window_s / 2
     high = np.inf if stop == 1 else first + stop * whole - window_s / 2
     own = copy.copy(clip)
@@ -143,7 +143,7 @@ def _of_frames(clip: Clip, start: float, stop: float, window_s: float) -> Clip:
 
 
 def _of_spikes(clip: SpikeClip, start: float, stop: float) -> SpikeClip:
-    """The planes of a part of the time."""
+    """Return a clip of the planes in a part of the time."""
     first, last = round(start * clip.planes), round(stop * clip.planes)
     kept = [k for k, plane in enumerate(clip.depth_planes) if first <= plane < last]
     return dataclasses.replace(

@@ -67,7 +67,7 @@ class Method:
 
     @property
     def kinds(self) -> Mapping[str, type[StageConfig]]:
-        """The settings of each kind of stage, by the name of the kind."""
+        """Settings of each kind of stage, by the name of the kind."""
         return {stage.kind: stage for stage in self.stages}
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Readers of data sets, one module each: ``read(root, ...)`` gives its recordings as clips."""
+"""Readers of data sets, one module each, whose ``read(root, ...)`` returns recordings as clips."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ LICENCES = {
     'tum': 'CC BY 4.0',
     'vkitti': 'CC BY-NC-SA 3.0',
 }
-"""By data set, as generally known; a checkpoint carries them along."""
+"""Licence of each data set, as generally known; stored in the metadata of checkpoints."""
 
 READERS = tuple(LICENCES)
-"""Names of data sets, each a module here."""
+"""Names of data sets, each a module of this package."""
 
 
 def read(name: str, where: str) -> list[Clip] | list[SpikeClip]:
-    """The recordings of a data set.
+    """Read the recordings of a data set.
 
     Args:
-        name: One of ``READERS``, or any name where ``where`` begins with the reader's.
+        name: One of ``READERS``, or any name where ``where`` begins with a reader and a colon.
         where: Its folder or file, then options of its reader: ``PATH,per_metre=5000,fx=525``, or
             ``folder:PATH,fx=525``.
 
@@ -57,7 +57,7 @@ def read(name: str, where: str) -> list[Clip] | list[SpikeClip]:
 
 
 def missing_paths(name: str, where: str) -> list[Path]:
-    """What of a data set's folder, and of the folders and files in its options, is not there.
+    """Return the missing ones of a data set's folder and of the paths in its options.
 
     Args:
         name: One of ``READERS``.
@@ -72,7 +72,7 @@ def missing_paths(name: str, where: str) -> list[Path]:
 
 
 def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
-    """The reader of a data set, its folder or file, and its options."""
+    """Parse a data set's location: its reader, its folder or file, and its options."""
     reader = importlib.import_module(f'{__name__}.{name}').read
     path, *options = re.split(r',(?=[a-z_]+=)', where)
     given = dict(option.split('=', 1) for option in options)
@@ -80,7 +80,7 @@ def _parsed(name: str, where: str) -> tuple[Any, Path, dict[str, Any]]:
 
 
 def _values(reader: Any, name: str, given: dict[str, str]) -> dict[str, Any]:
-    """Options as their parameter's type wants them."""
+    """Convert options to the types of the reader's parameters."""
     known = {
         option: parameter
         for option, parameter in inspect.signature(reader, eval_str=True).parameters.items()

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of Vidar ``.dat`` recordings with depth maps, as one makes them of own recordings.
+"""Reader of folders of Vidar ``.dat`` recordings with depth maps.
 
-``NAME.dat`` has its depth in ``depth/NAME_PLANE.npy``, one file for each plane that has some, or
-in ``depth/NAME.npy`` for the middle plane; docs/wire_format.md says what a .dat file holds.
+``NAME.dat`` has its depth in ``depth/NAME_PLANE.npy``, one file for each plane with depth, or in
+``depth/NAME.npy`` for the middle plane. docs/wire_format.md describes the format of .dat files.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ def read(
     per_metre: float = 0.0,
     fx: float = 0.0,
 ) -> list[SpikeClip]:
-    """The recordings in a folder; those that have depth, where any has.
+    """Read the recordings in a folder; only those with depth, where any has.
 
     Args:
-        root: The folder, or one file of it.
+        root: Folder, or one file of it.
         size: Width and height of the sensor, pixels.
         rate_hz: Planes a second.
         per_metre: Stored depth of one metre; 0: 1000 for .png (millimetres), 1 for others.
-        fx: Focal length in pixels, with the centre in the middle, instead of K.txt; 0: K.txt if
-            there is one.
+        fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
+            K.txt if there is one.
 
     Raises:
         DataSetError: Files are missing, damaged or of another size, too many depth maps belong to
@@ -57,7 +57,7 @@ def read(
     maps = []
     if (root / 'depth').is_dir():
         maps = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
-    if alone is not None:  # those of other recordings are not missed
+    if alone is not None:  # maps of other recordings are not counted as skipped
         maps = [path for path in maps if re.sub(r'_\d+$', '', path.stem) == alone.stem]
     camera = recordings.centred_camera(fx, geometry)
     if camera is None and (root / 'K.txt').is_file():

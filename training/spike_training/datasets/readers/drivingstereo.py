@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""DrivingStereo and its subsets by weather: a car's left camera with depth of a laser scanner.
+"""Reader of DrivingStereo and its subsets by weather: a car's left camera, LiDAR depth.
 
 Yang et al., DrivingStereo: A Large-Scale Dataset for Stereo Matching in Autonomous Driving
-Scenarios, 2019: png of uint16, 256 to a metre, 0 where nothing is known; images and depth of full
+Scenarios, 2019: png of uint16, 256 to a metre, 0 where depth is unknown; images and depth of full
 or half size. A file's name is its sequence and its stamp, ``2018-10-31-06-55-01_2018-10-31-06-55-
-02-084``; the calibration of a sequence, of one file for both cameras, names the left one 101.
+02-084``. The calibration of a sequence is one file for both cameras; the left one is number 101.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ or, by weather,
   ROOT/calib/half-image-calib/SEQUENCE.txt              (also full-image-calib)"""
 
 LONGEST_GAP_S = 1.0
-"""Frames that lie further apart begin another clip."""
+"""Longest time between frames of a clip; after a longer gap another clip begins."""
 
 ENCODING = files.DepthEncoding(256.0, (0,), plausible_m=files.OUTDOOR_M)
 
 
 def read(root: Path, size: str = 'half', weather: str = '', fx: float = 0.0) -> list[Clip]:
-    """The sequences below a folder, cut where frames are missing.
+    """Read the sequences below a folder, cut where frames are missing.
 
     Args:
-        root: The data set.
+        root: Folder of the data set.
         size: ``half`` or ``full``.
         weather: Only this subset: cloudy, foggy, rainy or sunny.
         fx: Focal length in pixels, with the centre in the middle, instead of the calibration.
@@ -69,7 +69,7 @@ Pairs = dict[str, tuple[Path, Path]]
 
 
 def _folders(root: Path, size: str) -> Iterator[tuple[str, Path, Path]]:
-    """Name, folder of images and folder of depth of each part."""
+    """Yield name, folder of images and folder of depth of each part."""
     for part in ('train', 'test'):
         if (root / f'{part}-left-image').is_dir():
             yield part, root / f'{part}-left-image', root / f'{part}-depth-map'
@@ -80,7 +80,7 @@ def _folders(root: Path, size: str) -> Iterator[tuple[str, Path, Path]]:
 def _sequences(
     where: str, images: Path, depths: Path
 ) -> Iterator[tuple[str, Pairs, dict[str, list[str]]]]:
-    """Name, pairs by stamp, and what has no partner, of each sequence."""
+    """Yield name, pairs by stamp, and unpaired files of each sequence."""
     files.folders(depths, TREE)
     pictures, maps = (
         {path.stem: path for path in sorted(base.rglob('*')) if files.is_one_of(path, suffixes)}
@@ -95,11 +95,11 @@ def _sequences(
         by_sequence.setdefault(sequence, {})[stamp] = files_of_it
     for sequence, own in by_sequence.items():
         yield sequence, own, skipped
-        skipped = {}  # told once
+        skipped = {}  # reported once
 
 
 def _cut(name: str, camera: Matrix, pairs: Pairs, skipped: dict[str, list[str]]) -> Iterator[Clip]:
-    """Clips without gaps; single frames between two gaps are clips of one picture."""
+    """Yield clips without gaps; a single frame between two gaps is a clip of one picture."""
     times = np.array([seconds(stamp) for stamp in pairs])
     order = np.argsort(times, kind='stable')
     times, chosen = times[order], [list(pairs.values())[k] for k in order]
@@ -113,10 +113,10 @@ def _cut(name: str, camera: Matrix, pairs: Pairs, skipped: dict[str, list[str]])
 
 
 def seconds(stamp: str) -> float:
-    """The time of a stamp, ``2018-10-31-06-55-02-084``: seconds.
+    """Return the time of a stamp, ``2018-10-31-06-55-02-084``, in seconds.
 
     Raises:
-        DataSetError: It is none.
+        DataSetError: The text is not a stamp.
     """
     match = re.fullmatch(r'(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d{3})', stamp)
     if match is None:

@@ -1,8 +1,8 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image and depth files, read so strictly that what is damaged or of another unit comes to light.
+"""Reading of image and depth files, with checks for damage and wrong units.
 
-Pillow reads images, for OpenCV fills what is missing of a truncated file with grey.
+Pillow reads images, because OpenCV fills the missing part of a truncated file with grey.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from spike_training.errors import DataSetError, FrameError, one_line
 Key = TypeVar('Key', bound=Hashable)
 
 MAX_BAD_SHARE = 0.05
-"""Largest share of frames that may be left out; more say that something is wrong with the set."""
+"""Largest share of frames that may be left out; above it the data set is refused."""
 
 INDOOR_M = (0.2, 20.0)
 OUTDOOR_M = (1.0, 300.0)
-"""Between which metres the median of a depth map lies."""
+"""Plausible range of the median of a depth map, metres."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DepthEncoding:
-    """How files store depth.
+    """Encoding of depth in files.
 
     Attributes:
-        per_metre: Stored value of one metre: 1000 for millimetres, 256 as KITTI does.
+        per_metre: Stored value of one metre: 1000 for millimetres, 256 for KITTI.
         invalid: Stored values that mean 'nothing measured'. 0 and less, NaN and infinity always
             do.
-        sky_m: From so many metres on it is sky, None: the data set tells of no sky.
-        plausible_m: Between which metres the median of a map lies; a wrong unit shows by it.
+        sky_m: Least depth of sky, metres; None: the data set does not mark sky.
+        plausible_m: Plausible range of the median of a map, metres, to detect a wrong unit.
     """
 
     per_metre: float = 1.0
@@ -49,7 +49,7 @@ class DepthEncoding:
     plausible_m: tuple[float, float] = (INDOOR_M[0], OUTDOOR_M[1])
 
     def metres(self, stored: npt.NDArray[Any]) -> Depth:
-        """``[H, W]`` float32 metres of stored values, NaN unknown, +Inf sky."""
+        """Convert stored values to ``[H, W]`` float32 metres, NaN unknown, +Inf sky."""
         depth = stored.astype(np.float32) / np.float32(self.per_metre)
         unknown = ~(np.isfinite(depth) & (depth > 0))
         for value in self.invalid:
@@ -61,7 +61,7 @@ class DepthEncoding:
 
 
 def stored_as(path: Path, per_metre: float) -> DepthEncoding:
-    """Return the encoding of depth maps of which nothing is known but a file and maybe the unit.
+    """Return the encoding of depth maps by the suffix of a file and optionally the unit.
 
     Args:
         path: One of the files.
@@ -72,7 +72,7 @@ def stored_as(path: Path, per_metre: float) -> DepthEncoding:
 
 
 def read_rgb(path: Path) -> Rgb:
-    """A picture, ``[H, W, 3]`` uint8 RGB.
+    """Read a picture, ``[H, W, 3]`` uint8 RGB.
 
     Raises:
         FrameError: It is missing, damaged or not a picture of 8 bits.
@@ -88,17 +88,17 @@ def read_rgb(path: Path) -> Rgb:
 
 
 def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
-    """Depth of a .png, .pgm, .npy, .pfm or .exr file, ``[H, W]`` float32 metres.
+    """Read depth of a .png, .pgm, .npy, .pfm or .exr file, ``[H, W]`` float32 metres.
 
     Raises:
-        FrameError: It is missing, damaged or holds something else than depth.
+        FrameError: The file is missing, damaged or not of depth.
     """
     reader = _STORED.get(path.suffix.lower())
     if reader is None:
         raise FrameError(f'{path}: expected depth as {", ".join(_STORED)}')
     try:
         stored = reader(path)
-    except Exception as error:  # see above
+    except Exception as error:  # decoders raise many kinds on damaged files
         raise FrameError(f'{path}: cannot be read: {one_line(error)}') from error
     if stored.ndim != 2:
         raise FrameError(f'{path}: shape {list(stored.shape)}, expected one channel of depth')
@@ -110,18 +110,18 @@ def read_depth(path: Path, encoding: DepthEncoding) -> Depth:
 
 
 class FileClip(Clip):
-    """Frames and depth maps in one file each.
+    """Clip of frames and depth maps in one file each.
 
     Args:
         name: See :class:`Clip`.
         camera: See :class:`Clip`.
         times_s: See :class:`Clip`.
-        images: A file for each frame.
-        depths: A file for each frame, None where there is no depth.
-        encoding: Of the depth files.
+        images: Image file of each frame.
+        depths: Depth file of each frame, None where there is no depth.
+        encoding: Encoding of the depth files.
         skipped: See :class:`Clip`.
-        register: Brings a depth map as it is stored into the image; depth that lies in the image
-            already needs none.
+        register: Function that registers a stored depth map to the image; None if maps are
+            registered already.
     """
 
     def __init__(
@@ -142,11 +142,11 @@ class FileClip(Clip):
         self._images, self._depths, self._register = tuple(images), tuple(depths), register
 
     def image(self, index: int) -> Rgb:
-        """See :meth:`Clip.image`."""
+        """Implement :meth:`Clip.image`."""
         return read_rgb(self._images[index])
 
     def depth(self, index: int) -> Depth | None:
-        """See :meth:`Clip.depth`."""
+        """Implement :meth:`Clip.depth`."""
         path = self._depths[index]
         if path is None:
             return None
@@ -164,19 +164,19 @@ class FileClip(Clip):
         skipped: dict[str, list[str]],
         register: Callable[[Depth], Depth] | None = None,
     ) -> FileClip:
-        """Return a clip of images, each with its depth, once :func:`check_clip` has looked at it.
+        """Create a clip and check it with :func:`check_clip`.
 
         Args:
             name: As for the class, and so are the others.
             camera: Matrix of the images.
-            times_s: Of the frames.
+            times_s: Times of the frames.
             frames: Image and depth map of each frame, None where there is no depth.
-            encoding: Of the depth files.
+            encoding: Encoding of the depth files.
             skipped: Frames that were left out.
-            register: Brings depth into the image.
+            register: Function that registers depth to the image.
 
         Raises:
-            DataSetError: Image, depth and unit do not go together.
+            DataSetError: Image, depth and unit do not match.
         """
         images, depths = zip(*frames, strict=True)
         clip = cls(name, camera, times_s, images, depths, encoding, skipped, register)
@@ -185,13 +185,13 @@ class FileClip(Clip):
 
 
 def check_clip(clip: Clip, plausible_m: tuple[float, float]) -> None:
-    """Reads one labelled frame: do image, depth and unit go together?
+    """Check on one labelled frame that image, depth and unit match.
 
-    A frame that is damaged by itself is not held against the clip; the next one is tried.
+    If the frame cannot be read, the next one is tried.
 
     Args:
-        clip: The clip.
-        plausible_m: Between which metres the median of a depth map lies.
+        clip: Clip to check.
+        plausible_m: Plausible range of the median of a depth map, metres.
 
     Raises:
         DataSetError: Sizes differ, the unit is wrong, or none of a few frames can be read.
@@ -219,15 +219,15 @@ def check_clip(clip: Clip, plausible_m: tuple[float, float]) -> None:
 
 
 def check_median(name: str, depth: Depth, plausible_m: tuple[float, float]) -> None:
-    """Refuses depth in a wrong unit.
+    """Refuse depth in a wrong unit.
 
     Args:
-        name: Whose depth it is.
-        depth: Metres; NaN and infinity do not count.
-        plausible_m: Between which metres the median lies.
+        name: Name of the clip or frame, for messages.
+        depth: Depth, metres; NaN and infinity are ignored.
+        plausible_m: Plausible range of the median, metres.
 
     Raises:
-        DataSetError: It does not.
+        DataSetError: The median is outside this range.
     """
     known = depth[np.isfinite(depth)]
     low, high = plausible_m
@@ -239,17 +239,17 @@ def check_median(name: str, depth: Depth, plausible_m: tuple[float, float]) -> N
 
 
 def missing(path: Path, tree: str) -> DataSetError:
-    """The error for what a data set lacks.
+    """Return the error for a missing file or folder of a data set.
 
     Args:
-        path: The file or folder that is not there.
-        tree: What is expected, a line for each folder or kind of file.
+        path: The missing file or folder.
+        tree: Expected layout, a line for each folder or kind of file.
     """
     return DataSetError(f'{path} is missing; expected\n{tree}')
 
 
 def folders(root: Path, tree: str) -> None:
-    """Refuses a data set whose folder does not exist.
+    """Refuse a data set whose folder does not exist.
 
     Raises:
         DataSetError: There is no such folder.
@@ -259,7 +259,7 @@ def folders(root: Path, tree: str) -> None:
 
 
 def natural(paths: Iterable[Path]) -> list[Path]:
-    """Paths in the order of the numbers in their names: 2.png before 10.png."""
+    """Sort paths by the numbers in their names: 2.png before 10.png."""
     return sorted(paths, key=lambda path: [_part(part) for part in re.split(r'(\d+)', path.name)])
 
 
@@ -270,17 +270,17 @@ def reproject(
     rotation: Matrix | None = None,
     shift_m: npt.NDArray[np.float64] | None = None,
 ) -> Depth:
-    """Depth of one camera as another one of the same size sees it; of two things, the nearer.
+    """Reproject depth into another camera of the same size; of two surfaces, the nearer is kept.
 
-    Every pixel goes to the one that it falls into, so gaps open where the other camera's focal
-    length is longer.
+    Each pixel is assigned to the nearest pixel of the other camera, which leaves gaps where that
+    camera's focal length is longer.
 
     Args:
         depth: ``[H, W]`` metres, NaN unknown.
         depth_camera: Matrix of the depth camera, ``[3, 3]`` pixels.
         camera: Matrix of the other camera.
-        rotation: From the depth camera to the other one; parallel unless given.
-        shift_m: ``[3]``, likewise: ``rotation @ point + shift_m``.
+        rotation: Rotation from the depth camera to the other one; parallel unless given.
+        shift_m: Translation, ``[3]`` metres, likewise: ``rotation @ point + shift_m``.
 
     Returns:
         ``[H, W]`` metres, NaN unknown.
@@ -303,20 +303,25 @@ def reproject(
 
 
 def centred_camera(fx: float, size: Sequence[int]) -> Matrix:
-    """Return the matrix of a camera whose centre is that of its image, ``[rows, columns]``."""
+    """Return the matrix of a camera with the principal point in the middle of the image.
+
+    Args:
+        fx: Focal length, pixels.
+        size: Rows and columns of the image.
+    """
     return camera_matrix(fx, fx, (size[1] - 1) / 2, (size[0] - 1) / 2)
 
 
 def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Matrix:
-    """``[3, 3]`` of focal lengths and centre, pixels."""
+    """Return the camera matrix, ``[3, 3]``, of focal lengths and principal point, pixels."""
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
 
 
 def read_matrix(path: Path, tree: str) -> Matrix:
-    """A camera matrix of nine numbers in a text file.
+    """Read a camera matrix of nine numbers from a text file.
 
     Raises:
-        DataSetError: The file is missing or holds something else.
+        DataSetError: The file is missing or does not contain a camera matrix.
     """
     if not path.is_file():
         raise missing(path, tree)
@@ -330,12 +335,12 @@ def read_matrix(path: Path, tree: str) -> Matrix:
 
 
 def read_projection(path: Path, name: str, tree: str) -> Matrix:
-    """The camera matrix of a projection matrix in a calibration file of KITTI's form.
+    """Read the camera matrix of a projection matrix from a calibration file of KITTI's format.
 
     Args:
-        path: Lines of a name, a colon and numbers.
-        name: Of the line with the projection matrix, twelve numbers.
-        tree: What is expected where.
+        path: File with lines of a name, a colon and numbers.
+        name: Name of the line with the projection matrix, twelve numbers.
+        tree: Expected layout of the data set, for messages.
 
     Raises:
         DataSetError: The file is missing or lacks that line.
@@ -352,7 +357,7 @@ def read_projection(path: Path, name: str, tree: str) -> Matrix:
 
 
 def number_of(path: Path) -> int:
-    """The last number in a file's name.
+    """Return the last number in a file's name.
 
     Raises:
         DataSetError: There is none.
@@ -366,18 +371,18 @@ def number_of(path: Path) -> int:
 def pair(
     images: Mapping[Key, Path], depths: Mapping[Key, Path], name: str
 ) -> tuple[dict[Key, tuple[Path, Path]], dict[str, list[str]]]:
-    """Images and depth maps that belong together.
+    """Pair images and depth maps with the same key.
 
     Args:
-        images: Images by what they share with their depth, a number or a name.
-        depths: Depth maps likewise.
-        name: Of the clip, for messages.
+        images: Images by key, a number or a name.
+        depths: Depth maps by key.
+        name: Name of the clip, for messages.
 
     Returns:
-        Pairs in the order of the images, and names of what has no partner, by reason.
+        Pairs in the order of the images, and names of unpaired files, by reason.
 
     Raises:
-        DataSetError: Too many have none, or fewer than two pairs are left.
+        DataSetError: Too many files are unpaired, or fewer than two pairs are left.
     """
     pairs = {key: (image, depths[key]) for key, image in images.items() if key in depths}
     skipped = {}
@@ -392,21 +397,21 @@ def pair(
 
 
 def note_skipped(skipped: dict[str, list[str]], reason: str, *names: str) -> None:
-    """Add names to those that were left out for a reason, each once."""
+    """Add names to those left out for a reason, each once."""
     known = skipped.setdefault(reason, [])
     known += [name for name in dict.fromkeys(names) if name not in known]
 
 
 def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
-    """Refuses a set of which too much had to be left out.
+    """Refuse a data set or clip of which too many frames were left out.
 
     Args:
-        skipped: Names by reason.
-        total: Frames, those left out included.
-        name: Of the set or clip.
+        skipped: Names of the frames left out, by reason.
+        total: Number of frames, including those left out.
+        name: Name of the data set or clip.
 
     Raises:
-        DataSetError: More than ``MAX_BAD_SHARE`` of the frames, and more than one.
+        DataSetError: More than ``MAX_BAD_SHARE`` of the frames, and more than one, were left out.
     """
     bad = sum(map(len, skipped.values()))
     if bad > max(1, MAX_BAD_SHARE * total):
@@ -422,7 +427,7 @@ def check_share(skipped: dict[str, list[str]], total: int, name: str) -> None:
 def _read_png(path: Path) -> npt.NDArray[Any]:
     with Image.open(path) as image:
         stored = np.asarray(image)
-    # Pillow hands out some 16-bit files as 32-bit ones.
+    # Pillow returns some 16-bit files as 32-bit ones.
     return stored.astype(np.uint16) if image.mode == 'I' else stored
 
 
@@ -432,14 +437,14 @@ def _read_npy(path: Path) -> npt.NDArray[Any]:
 
 
 def read_pfm(path: Path) -> npt.NDArray[np.float32]:
-    """A portable float map, top row first, ``[H, W]`` or ``[H, W, 3]``.
+    """Read a portable float map, top row first, ``[H, W]`` or ``[H, W, 3]``.
 
-    The format (Debevec's HDRShop): ``Pf`` or ``PF``, width and height, a scale whose sign tells
+    The format (Debevec's HDRShop): ``Pf`` or ``PF``, width and height, a scale whose sign gives
     the byte order (negative: little-endian), then rows of float32 from the bottom to the top.
 
     Raises:
         OSError: There is no such file.
-        ValueError: It is not of that form, or too short.
+        ValueError: It is not of that format, or too short.
     """
     content = path.read_bytes()
     header = re.match(rb'(P[fF])\s+(\d+)\s+(\d+)\s+(-?[\d.eE+-]+)\s', content)
@@ -458,7 +463,7 @@ def read_pfm(path: Path) -> npt.NDArray[np.float32]:
 
 
 def _read_exr(path: Path) -> npt.NDArray[Any]:
-    # OpenCV leaves this format off unless that is asked for, before its first use.
+    # OpenCV reads this format only if this is set before its first use.
     os.environ.setdefault('OPENCV_IO_ENABLE_OPENEXR', '1')
     import cv2
 
@@ -481,12 +486,12 @@ DEPTH_SUFFIXES = tuple(_STORED)
 
 
 def is_one_of(path: Path, suffixes: Sequence[str]) -> bool:
-    """Whether a file has one of some suffixes; what macOS leaves in archives, ``._``, has not."""
+    """Return True if a file has one of some suffixes and is not hidden, as ``._`` files are."""
     return path.suffix.lower() in suffixes and not path.name.startswith('.')
 
 
 def list_files(folder: Path, suffixes: Sequence[str], tree: str) -> list[Path]:
-    """The files of a folder with one of some suffixes, in the order of their numbers.
+    """List the files of a folder with one of some suffixes, in the order of their numbers.
 
     Raises:
         DataSetError: There is no such folder, or no such file in it.

@@ -1,9 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Any folder of images, depth maps that are registered to them, and a camera matrix.
+"""Reader of a folder of images, depth maps registered to them, and a camera matrix.
 
-An image and its depth have the same name, their suffixes apart. So do the recordings that
-ardaduz/deep-video-mvs lays out (its HoloLens sample among them): ``images``, ``depth``, ``K.txt``.
+An image and its depth have the same name but for the suffix. Recordings of
+ardaduz/deep-video-mvs, such as its HoloLens sample, have this layout: ``images``, ``depth``,
+``K.txt``.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ IMAGE_FOLDERS = ('images', 'rgb', 'color', 'image')
 def read(
     root: Path, per_metre: float = 0.0, frame_hz: float = 30.0, fx: float = 0.0
 ) -> list[Clip]:
-    """The recording in a folder.
+    """Read the recording in a folder.
 
     Args:
-        root: The folder.
+        root: Folder of the recording.
         per_metre: Stored value of one metre; 0: 1000 for integers (millimetres), 1 for floats.
-        frame_hz: Frames a second; numbers missing between names are frames missing.
-        fx: Focal length in pixels, with the centre in the middle, instead of K.txt; 0: K.txt.
+        frame_hz: Frames a second; numbers missing between names are missing frames.
+        fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
+            K.txt.
 
     Raises:
         DataSetError: Files are missing, too many images and depth maps do not pair, or the unit
@@ -59,9 +61,9 @@ def read(
 
 
 def _numbers(pictures: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Numbers of the frames: those that the names end with, else in their order."""
+    """Return the numbers of the frames: those in their names, else their positions."""
     digits = [''.join(c for c in path.stem if c.isdigit()) for path in pictures]
-    # Long ones are stamps, of a unit that nobody knows.
+    # Long numbers are stamps of an unknown unit.
     if all(0 < len(text) <= 8 for text in digits):
         numbers = np.array([int(text) for text in digits], np.float64)
         if (np.diff(numbers) > 0).all():

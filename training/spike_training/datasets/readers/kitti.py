@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""KITTI: a car's left colour camera at 10 Hz, with depth of its laser scanner.
+"""Reader of KITTI: a car's left colour camera at 10 Hz, with LiDAR depth.
 
 Geiger et al., Vision meets Robotics: The KITTI Dataset, 2013, and for the maps that are gathered
 over several sweeps ("annotated depth") Uhrig et al., Sparsity Invariant CNNs, 2017: png of uint16,
 256 to a metre, 0 where nothing was measured. Frames without depth (the first and last five of a
-drive have none) stay, for the spikes between frames need them.
+drive have none) are kept, as the simulation of spikes between frames needs them.
 
 An Eigen split (Eigen et al., Depth Map Prediction from a Single Image using a Multi-Scale Deep
 Network, 2014) is read from the user's copy of its list; every line starts with an image's path or,
@@ -41,12 +41,12 @@ ENCODING = files.DepthEncoding(256.0, (0,), plausible_m=files.OUTDOOR_M)
 def read(
     root: Path, depth: Path | None = None, split: Path | None = None, camera: str = 'image_02'
 ) -> list[Clip]:
-    """The drives below a folder that have depth.
+    """Read the drives below a folder that have depth.
 
     Args:
-        root: The raw data, or one recording.
-        depth: Where the annotated depth lies; the raw data's folder unless given.
-        split: A list of images; only their depth is used.
+        root: Folder of the raw data, or of one recording.
+        depth: Folder of the annotated depth; the raw data's folder unless given.
+        split: List of images; only their depth is used.
         camera: ``image_02``, left colour, or ``image_03``, right.
 
     Raises:
@@ -80,14 +80,14 @@ def read(
 
 
 def read_split(path: Path, camera: str) -> dict[str, set[int]]:
-    """Numbers of the frames of a list, by their drive.
+    """Read the numbers of the frames of a list, by their drive.
 
-    Both usual forms are understood, ``2011_09_26/2011_09_26_drive_0002_sync/image_02/data/
+    Both usual forms are accepted, ``2011_09_26/2011_09_26_drive_0002_sync/image_02/data/
     0000000069.png ...`` and ``2011_09_26/2011_09_26_drive_0002_sync 69 l``.
 
     Args:
-        path: The list.
-        camera: Lines of the other colour camera are passed over.
+        path: File of the list.
+        camera: Name of the camera; lines of the other colour camera are ignored.
 
     Raises:
         DataSetError: The list is missing, or a line has another form.

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of spikes in ``.npz`` archives, as the command ``simulate`` writes them.
+"""Reader of windows of spikes in ``.npz`` archives, as the command ``simulate`` writes them.
 
-Each archive is a recording of its own, with its plane rate, camera matrix and depth where it holds
-them; docs/wire_format.md says how. An archive, or a ``.npy`` file, of unpacked planes alone is
+Each archive is a recording of its own, optionally with plane rate, camera matrix and depth;
+docs/wire_format.md describes the format. Archives and ``.npy`` files of only unpacked planes are
 read as well.
 """
 
@@ -27,15 +27,15 @@ SUFFIXES = ('.npz', '.npy')
 
 
 def read(root: Path, rate_hz: float = 20_000.0, fx: float = 0.0) -> list[SpikeClip]:
-    """The recordings in a folder and the folders below it; those with depth, where any has.
+    """Read the recordings in a folder and its subfolders; only those with depth, where any has.
 
-    Each file is opened once to see whether it is sound, and again when its planes are wanted.
+    Each file is opened once to check it, and again to read its planes on demand.
 
     Args:
-        root: The folder, or one file of it.
-        rate_hz: Planes a second of files that do not say it.
-        fx: Focal length in pixels of files without a camera matrix, with the centre in the
-            middle; 0: unknown.
+        root: Folder, or one file of it.
+        rate_hz: Planes a second of files without a plane rate.
+        fx: Focal length in pixels of files without a camera matrix, with the principal point in
+            the middle; 0: unknown.
 
     Raises:
         DataSetError: There is no file, too many are damaged, or the unit of depth is wrong.
@@ -74,7 +74,7 @@ def _is_recording(path: Path) -> bool:
 
 
 def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
-    """One file; its planes are not kept.
+    """Return the clip of one file, whose planes are not kept in memory.
 
     Raises:
         RecordingError: It cannot be read.
@@ -102,7 +102,7 @@ def _clip(path: Path, name: str, rate_hz: float, fx: float) -> SpikeClip:
 
 
 def _depth(path: Path, number: int) -> Callable[[], Depth]:
-    """What reads one of a file's depth maps."""
+    """Return a function that reads one of a file's depth maps."""
 
     def read_map() -> Depth:
         truth = _again(path).truth
@@ -115,7 +115,11 @@ def _depth(path: Path, number: int) -> Callable[[], Depth]:
 
 
 def _again(path: Path) -> Recording:
-    """A file that was sound before."""
+    """Open a file that was readable before.
+
+    Raises:
+        FrameError: It cannot be read any more.
+    """
     try:
         return open_recording(path)
     except RecordingError as error:

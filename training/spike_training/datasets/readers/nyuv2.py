@@ -1,12 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""NYU Depth V2, the labelled part: 1449 single Kinect pictures of rooms in one MATLAB file.
+"""Reader of the labelled part of NYU Depth V2: 1449 single Kinect pictures in a MATLAB file.
 
 Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, 2012. The file is
 MATLAB 7.3, which is HDF5 with the axes in reverse: ``images`` [N, 3, 640, 480] uint8, ``depths``
 (holes filled in) and ``rawDepths`` (measured, 0 for nothing) [N, 640, 480] single, metres,
-registered to colour; ``scenes`` names the room of each. Focal lengths and centre of the colour
-camera are those of the data set's toolbox, less one pixel, as MATLAB counts from 1.
+registered to colour; ``scenes`` names the room of each. Focal lengths and principal point of the
+colour camera are those of the data set's toolbox, less one pixel, as MATLAB counts from 1.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ TREE = """\
 
 NAME = 'nyu_depth_v2_labeled.mat'
 CAMERA = (518.857901, 519.469611, 324.582449, 252.736166)
-"""fx, fy and the centre, pixels."""
+"""Focal lengths fx, fy and principal point, pixels."""
 
 ENCODING = files.DepthEncoding(1.0, (0,), plausible_m=files.INDOOR_M)
 
 
 class LabelledRoom(Clip):
-    """The pictures of one room: singles, for between them anything may have happened.
+    """Clip of the pictures of one room, which are not consecutive frames of a video.
 
     Args:
         path: The MATLAB file.
         name: See :class:`Clip`.
-        numbers: Of the pictures in the file.
-        field: What to take for depth, ``rawDepths`` or ``depths``.
+        numbers: Numbers of the pictures in the file.
+        field: Field of depth, ``rawDepths`` or ``depths``.
     """
 
     def __init__(self, path: Path, name: str, numbers: list[int], field: str) -> None:
@@ -51,11 +51,11 @@ class LabelledRoom(Clip):
         self._path, self._numbers, self._field = path, numbers, field
 
     def image(self, index: int) -> Rgb:
-        """See :meth:`Clip.image`."""
+        """Implement :meth:`Clip.image`."""
         return np.ascontiguousarray(self._read('images', index).transpose(2, 1, 0))
 
     def depth(self, index: int) -> Depth:
-        """See :meth:`Clip.depth`."""
+        """Implement :meth:`Clip.depth`."""
         return ENCODING.metres(np.ascontiguousarray(self._read(self._field, index).T))
 
     def _read(self, field: str, index: int) -> npt.NDArray[Any]:
@@ -68,11 +68,11 @@ class LabelledRoom(Clip):
 
 
 def read(root: Path, field: str = 'rawDepths') -> list[Clip]:
-    """The rooms of the labelled part.
+    """Read the rooms of the labelled part.
 
     Args:
-        root: The folder of the MATLAB file, or the file.
-        field: ``rawDepths``, what was measured, or ``depths``, with its holes filled in.
+        root: Folder of the MATLAB file, or the file.
+        field: ``rawDepths``, as measured, or ``depths``, with holes filled in.
 
     Raises:
         DataSetError: The file is missing, damaged, or laid out in another way.
@@ -106,7 +106,7 @@ def read(root: Path, field: str = 'rawDepths') -> list[Clip]:
 
 
 def _texts(file: Any, name: str, number: int) -> list[str]:
-    """A MATLAB cell array of texts: references to columns of UTF-16 codes."""
+    """Read a MATLAB cell array of texts: references to columns of UTF-16 codes."""
     cells = np.asarray(file[name]).ravel()
     if len(cells) != number:
         raise KeyError(f'{name} names {len(cells)} pictures of {number}')

@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""NYU Depth V2, the raw part: Kinect recordings of rooms, colour and depth with stamps.
+"""Reader of the raw part of NYU Depth V2: Kinect recordings of rooms with stamps.
 
 Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, 2012. Depth is the
-Kinect's own number of 11 bits in .pgm, its two bytes swapped, 2047 for nothing; metres are 351.3 /
-(1092.5 - number), up to 10 m. It lies in the depth camera; lenses, cameras and their places are
-those of the data set's toolbox. Images are undistorted here and depth is registered to them.
+Kinect's raw number of 11 bits in .pgm, its two bytes swapped, 2047 for nothing; metres are 351.3 /
+(1092.5 - number), up to 10 m. It is of the depth camera; intrinsics, distortion and extrinsics are
+those of the data set's toolbox. The reader undistorts images and registers depth to them.
 """
 
 from __future__ import annotations
@@ -40,22 +40,24 @@ ROTATION = np.array(
     ]
 )
 SHIFT_M = np.array([-0.025031875, 0.000293423, -0.000662387])
-"""From the depth camera to the colour camera: ``ROTATION @ point + SHIFT_M``. The toolbox has both
-with the other sign, which projects to the same pixels."""
+"""Translation from the depth camera to the colour camera: ``ROTATION @ point + SHIFT_M``.
+
+The toolbox has both with the other sign, which projects to the same pixels.
+"""
 
 NOTHING = 2047
 LEAST = 600
-"""Numbers below are what undistorting leaves at edges; the toolbox takes them for nothing too."""
+"""Least valid number; lower ones are artefacts of undistortion, invalid in the toolbox, too."""
 FAR_M = 10.0
 MAX_APART_S = 0.03
-"""An image and a depth map that were taken further apart than this do not pair."""
+"""Longest time between an image and a depth map of a pair."""
 
 
 class KinectNumbers(files.DepthEncoding):
-    """The Kinect's own numbers."""
+    """Encoding of depth as the Kinect's raw numbers."""
 
     def metres(self, stored: npt.NDArray[np.uint16]) -> Depth:
-        """``[H, W]`` float32 metres of numbers with swapped bytes, NaN unknown."""
+        """Convert numbers with swapped bytes to ``[H, W]`` float32 metres, NaN unknown."""
         number = cv2.remap(
             stored.byteswap(), *_DEPTH_MAPS, cv2.INTER_NEAREST, borderValue=(NOTHING,)
         )
@@ -70,10 +72,10 @@ ENCODING = KinectNumbers(plausible_m=files.INDOOR_M)
 
 
 class RawRoom(files.FileClip):
-    """Frames of a Kinect whose lens is corrected."""
+    """Clip of a Kinect with undistorted images."""
 
     def image(self, index: int) -> Rgb:
-        """See :meth:`Clip.image`; undistorted."""
+        """Implement :meth:`Clip.image` with an undistorted image."""
         image = super().image(index)
         if image.shape != (480, 640, 3):
             raise FrameError(f'image {list(image.shape)}: expected [480, 640, 3] of a Kinect')
@@ -81,10 +83,10 @@ class RawRoom(files.FileClip):
 
 
 def read(root: Path) -> list[Clip]:
-    """The rooms below a folder.
+    """Read the rooms below a folder.
 
     Args:
-        root: The raw data, or one room.
+        root: Folder of the raw data, or of one room.
 
     Raises:
         DataSetError: Files are missing, or no image pairs with a depth map.
@@ -97,7 +99,7 @@ def read(root: Path) -> list[Clip]:
 
 
 def registered(depth: Depth) -> Depth:
-    """Depth of the depth camera as the colour camera sees it; of two things, the nearer.
+    """Register depth of the depth camera to the colour camera; of two surfaces, the nearer.
 
     Args:
         depth: ``[480, 640]`` metres, undistorted, NaN unknown.
@@ -123,7 +125,7 @@ def _room(folder: Path) -> Clip:
 
 
 def _stamped(folder: Path, pattern: str) -> tuple[npt.NDArray[np.float64], list[Path]]:
-    """Times and files in the order of time; of two with one stamp, the first."""
+    """Return times and files in the order of time; of two with one stamp, the first."""
     found: dict[float, Path] = {}
     for path in sorted(folder.glob(pattern)):
         match = re.match(r'[dr]-(\d+\.\d+)-\d+$', path.stem)
@@ -139,7 +141,7 @@ def _stamped(folder: Path, pattern: str) -> tuple[npt.NDArray[np.float64], list[
 def _maps(
     camera: npt.NDArray[np.float64], lens: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Where an undistorted image of 640 x 480 pixels takes its pixels from."""
+    """Return the coordinate maps that undistort an image of 640 x 480 pixels."""
     x, y = cv2.initUndistortRectifyMap(camera, lens, np.eye(3), camera, (640, 480), cv2.CV_32FC1)
     return np.asarray(x, np.float32), np.asarray(y, np.float32)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What readers of real spikes have in common: files of planes, read a part at a time."""
+"""Shared functions of the readers of spikes: files of planes, read a part at a time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from spike_training.errors import DataSetError, FrameError, one_line
 
 
 def dat_planes(path: Path, geometry: Geometry) -> tuple[int, Callable[[int, int], PackedPlanes]]:
-    """The planes of a Vidar ``.dat`` file.
+    """Open the planes of a Vidar ``.dat`` file.
 
     Args:
         path: The file.
         geometry: Sensor size and bit order.
 
     Returns:
-        Their number, and what reads some of them.
+        Number of planes, and a function that reads those from a start up to before a stop.
 
     Raises:
         DataSetError: The file is not a whole number of planes.
@@ -49,15 +49,16 @@ def dat_planes(path: Path, geometry: Geometry) -> tuple[int, Callable[[int, int]
 def naive_npy_planes(
     path: Path, geometry: Geometry
 ) -> tuple[int, Callable[[int, int], PackedPlanes]]:
-    """The planes of a ``.npy`` file that somebody unpacked from a ``.dat`` without its orders.
+    """Open the planes of a ``.npy`` file unpacked from a ``.dat`` in the wrong row and bit order.
 
     Args:
         path: ``[planes, H, W]`` of 0 and 1, the bottom row first, each group of 8 columns
             reversed.
-        geometry: Sensor size and bit order of what is read.
+        geometry: Sensor size, and bit order of the planes that are read.
 
     Returns:
-        Their number, and what reads some of them, upright.
+        Number of planes, and a function that reads those from a start up to before a stop, in the
+        correct order.
 
     Raises:
         DataSetError: The file is damaged or of another shape.
@@ -84,7 +85,7 @@ def naive_npy_planes(
 def depth_file(
     path: Path, encoding: files.DepthEncoding, geometry: Geometry
 ) -> Callable[[], Depth]:
-    """What reads a depth map that must be of the sensor's size."""
+    """Return a function that reads a depth map, which must be of the sensor's size."""
 
     def read() -> Depth:
         depth = files.read_depth(path, encoding)
@@ -99,17 +100,20 @@ def depth_file(
 
 
 def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
-    """A camera whose centre is the sensor's; None for a focal length of 0, unknown."""
+    """Return the matrix of a camera with the principal point in the middle of the sensor.
+
+    Return None for a focal length of 0, which means unknown.
+    """
     if fx <= 0:
         return None
     return files.centred_camera(fx, (geometry.height, geometry.width))
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """(width, height) of a sensor size such as 400x250.
+    """Parse a sensor size such as 400x250 into (width, height).
 
     Raises:
-        DataSetError: It is none.
+        DataSetError: The text is not a sensor size.
     """
     width, by, height = text.partition('x')
     if not (by and width.isdigit() and height.isdigit()):
@@ -118,7 +122,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def check_depth(name: str, read: Callable[[], Depth], plausible_m: tuple[float, float]) -> None:
-    """Looks at one map of a recording: is the unit right? A damaged one is not held against it.
+    """Check the unit of a recording's depth on one map; a damaged map is ignored.
 
     Raises:
         DataSetError: The median is not plausible.
@@ -132,7 +136,7 @@ def check_depth(name: str, read: Callable[[], Depth], plausible_m: tuple[float, 
 
 @contextlib.contextmanager
 def _one_frame(path: Path) -> Iterator[None]:
-    """Makes what goes wrong with a file that was sound before a matter of its frames alone."""
+    """Convert errors of a file that was readable before to FrameError."""
     try:
         yield
     except (OSError, ValueError) as error:

@@ -1,14 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Respike: recordings of a real Vidar camera, 250 x 400, each with one depth map.
+"""Reader of Respike: recordings of a real Vidar camera, 250 x 400, each with one depth map.
 
 The real data of Zhang et al., "Unsupervised Spike Depth Estimation via Cross-modality Cross-domain
 Knowledge Transfer" (BiCross); layout and encodings are those that its authors' reader expects.
-Spikes come as the camera's .dat, or as .npy that were unpacked with the most significant bit first
-and the bottom row first, so that each group of 8 columns is reversed and images stand on their
-heads. Depth is .pfm, whose rows run upwards as that format says. The authors pair a map with the
-first 128 planes of its recording; here it belongs to the middle one of them. No focal length is
-published: give it, or metres mean nothing.
+Spikes are the camera's .dat, or .npy that were unpacked with the most significant bit first and
+the bottom row first, so that each group of 8 columns is reversed and images are upside down. Depth
+is .pfm, whose format stores the bottom row first. The authors pair a map with the first 128 planes
+of its recording; here it belongs to the middle one of them. No focal length is published; metric
+depth requires the option ``fx``.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ ENCODING = files.DepthEncoding()
 def read(
     root: Path, scene: str = 'indoor', split: str = '', rate_hz: float = 20_000.0, fx: float = 0.0
 ) -> list[SpikeClip]:
-    """The recordings below a folder, a clip each.
+    """Read the recordings below a folder, a clip each.
 
     Args:
-        root: The data set.
+        root: Folder of the data set.
         scene: ``indoor`` or ``outdoor``.
         split: ``train`` or ``val``; both unless given.
         rate_hz: Planes a second.

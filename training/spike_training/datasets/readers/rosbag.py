@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""rosbag2 recordings (SQLite or MCAP) of a packed spike stream, with depth images where recorded.
+"""Reader of rosbag2 recordings (SQLite or MCAP) of a packed spike stream, with depth if recorded.
 
 See docs/wire_format.md for the stream. A gap in the stream begins another clip. Planes are counted
 by stamps; a depth image belongs to the plane that is nearest to its stamp.
@@ -36,7 +36,7 @@ PLAUSIBLE_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
 
 
 class _Packet(NamedTuple):
-    """A message of the stream: when it was recorded and stamped, nanoseconds, and its planes."""
+    """Recording time and stamp of a message of the stream, nanoseconds, and its planes."""
 
     recorded_ns: int
     stamp_ns: int
@@ -51,15 +51,16 @@ def read(
     size: str = '',
     fx: float = 0.0,
 ) -> list[SpikeClip]:
-    """The recordings of a bag, one for each part without gaps.
+    """Read the recordings of a bag, one for each part without gaps.
 
     Args:
-        root: The folder of the bag, or one of its .mcap or .db3 files.
+        root: Folder of the bag, or one of its .mcap or .db3 files.
         spikes: Topic of the packed stream, its full name or the end of it.
         camera_info: Topic of the calibration, likewise.
         depth: Topic of true depth, likewise; a bag may have none.
         size: Width and height of the sensor, where the bag has no calibration.
-        fx: Focal length in pixels, with the centre in the middle, instead of the calibration's.
+        fx: Focal length in pixels, with the principal point in the middle, instead of the
+            calibration's.
 
     Raises:
         DataSetError: There is no such bag or stream, or it is damaged.
@@ -99,7 +100,7 @@ def read(
 
 
 class _Part:
-    """Packets that follow one another without a gap."""
+    """Part of a stream: packets that follow one another without a gap."""
 
     def __init__(self, geometry: Geometry, packets: list[_Packet], period_ns: float) -> None:
         self.geometry, self.packets = geometry, packets
@@ -108,11 +109,11 @@ class _Part:
 
     @property
     def planes(self) -> int:
-        """How many planes."""
+        """Number of planes."""
         return self.starts[-1]
 
     def plane_at(self, stamp_ns: int) -> int:
-        """The plane that is nearest to a stamp; below 0 or beyond the last one if none is."""
+        """Return the plane nearest to a stamp; outside 0 to ``planes - 1`` if none is near."""
         k = bisect.bisect_right([packet.stamp_ns for packet in self.packets], stamp_ns) - 1
         k = max(k, 0)
         return self.starts[k] + round((stamp_ns - self.packets[k].stamp_ns) / self.period_ns)
@@ -152,7 +153,7 @@ def _clip(
 
 
 class _DepthAt(NamedTuple):
-    """Where a depth image lies."""
+    """Location of a depth image in the bag."""
 
     topic: str
     recorded_ns: int
@@ -160,7 +161,7 @@ class _DepthAt(NamedTuple):
 
 
 def _depth(root: Path, place: _DepthAt, geometry: Geometry) -> Callable[[], Depth]:
-    """What reads a depth image that must be of the sensor's size."""
+    """Return a function that reads a depth image, which must be of the sensor's size."""
 
     def read_it() -> Depth:
         start, stop = place.recorded_ns, place.recorded_ns + 1
@@ -187,7 +188,7 @@ def _checked(depth: Depth, geometry: Geometry) -> Depth:
 
 @contextlib.contextmanager
 def _opened(root: Path) -> Iterator[AnyReader]:
-    """A reader of a bag; what rosbags says of a damaged one becomes one line."""
+    """Open a bag for reading; errors of rosbags on damaged ones become one line."""
     try:
         with AnyReader([root], default_typestore=typestore()) as reader:
             yield reader
@@ -198,7 +199,7 @@ def _opened(root: Path) -> Iterator[AnyReader]:
 
 
 def _topics(reader: AnyReader, name: str, kind: str) -> list[str]:
-    """Full names of the topics of a type that end with a name; the shortest first."""
+    """Return the full names of the topics of a type that end with a name, the shortest first."""
     found = {
         connection.topic
         for connection in reader.connections
@@ -216,7 +217,7 @@ def _known(reader: AnyReader) -> str:
 def _messages(
     reader: AnyReader, topics: list[str], start_ns: int | None = None, stop_ns: int | None = None
 ) -> Iterator[tuple[int, Any]]:
-    """Recording times and decoded messages of topics, of a span of these times."""
+    """Yield recording times and decoded messages of topics within a span of these times."""
     wanted = [connection for connection in reader.connections if connection.topic in topics]
     if wanted:
         for connection, recorded_ns, data in reader.messages(wanted, start_ns, stop_ns):
@@ -226,7 +227,7 @@ def _messages(
 def _calibration(
     reader: AnyReader, topics: list[str], size: str
 ) -> tuple[Geometry, Matrix | None]:
-    """Sensor size, and the camera matrix where one is told; K[0] = 0 means that none is."""
+    """Return the sensor size and the camera matrix; None if K[0] = 0, which means uncalibrated."""
     for _, message in _messages(reader, topics[:1]):
         matrix: Matrix = np.array(message.k, np.float64).reshape(3, 3)
         return Geometry(message.height, message.width), matrix if matrix[0, 0] > 0 else None
@@ -242,7 +243,7 @@ def _calibration(
 def _packets(
     reader: AnyReader, topics: list[str], geometry: Geometry
 ) -> tuple[BitOrder, list[_Packet], list[str]]:
-    """Bit order, packets in the order of their stamps, and what is none."""
+    """Return bit order, packets in the order of their stamps, and names of invalid messages."""
     packets, orders, refused = {}, set(), []
     for recorded_ns, message in _messages(reader, topics[:1]):
         stamp = stamp_ns(message.header.stamp)
@@ -258,7 +259,7 @@ def _packets(
 
 
 def _stamps(reader: AnyReader, topics: list[str]) -> tuple[dict[int, _DepthAt], list[str]]:
-    """Where depth images lie, by their stamps, and what is none."""
+    """Return the locations of depth images by stamp, and names of messages of other encodings."""
     found, refused = {}, []
     for recorded_ns, message in _messages(reader, topics[:1]):
         stamp = stamp_ns(message.header.stamp)
@@ -277,7 +278,7 @@ def _chunk(message: Any, geometry: Geometry) -> SpikeChunk | None:
 
 
 def _parts(packets: list[_Packet], period_ns: float) -> list[list[_Packet]]:
-    """Packets cut where a stamp is not that of the next plane."""
+    """Split packets where a stamp is not that of the next plane."""
     parts = [[packets[0]]]
     for before, packet in itertools.pairwise(packets):
         expected = before.stamp_ns + before.planes * period_ns
@@ -288,7 +289,7 @@ def _parts(packets: list[_Packet], period_ns: float) -> list[list[_Packet]]:
 
 
 def _period(packets: list[_Packet]) -> float:
-    """Time between planes, nanoseconds, most packets agree on."""
+    """Return the median time between planes, nanoseconds."""
     if len(packets) < 2:
         raise DataSetError(
             'the stream is one packet, expected two or more: its plane rate is not known'

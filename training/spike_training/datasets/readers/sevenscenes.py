@@ -1,14 +1,15 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Microsoft 7-Scenes: hand-held Kinect in rooms, colour and depth at 30 Hz.
+"""Reader of Microsoft 7-Scenes: hand-held Kinect in rooms, colour and depth at 30 Hz.
 
 Shotton et al., Scene Coordinate Regression Forests for Camera Relocalization in RGB-D Images,
-2013. Depth is uint16 millimetres with 0 and 65535 for 'nothing measured', and lies in the depth
-camera: it is *not* registered to colour. Its focal length is 585 pixels (the data set's page), the
-colour camera's nominal one 525 (as Brachmann et al., On the Limits of Pseudo Ground Truth in
-Visual Camera Re-localisation, 2021, take it, and register by). The two look in parallel and stand
-25 mm apart. On the kitchen's first 300 frames, depth edges and image edges agree best at a ratio
-of 0.900 to 0.905 of the focal lengths (525 / 585 = 0.897) and at 15 to 30 mm, within 2 pixels.
+2013. Depth is uint16 millimetres with 0 and 65535 for 'nothing measured'. It is of the depth
+camera and *not* registered to colour. The focal length of the depth camera is 585 pixels (the data
+set's page), the nominal one of the colour camera 525, which Brachmann et al., On the Limits of
+Pseudo Ground Truth in Visual Camera Re-localisation, 2021, use for registration. The optical axes
+are parallel and 25 mm apart. On the kitchen's first 300 frames, depth edges and image edges agree
+best at a ratio of 0.900 to 0.905 of the focal lengths (525 / 585 = 0.897) and at 15 to 30 mm,
+within 2 pixels.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ BASELINE_M = 0.025
 RATE_HZ = 30.0
 
 EDGE_STEP = 1.1
-"""Depths of neighbours that differ by this factor are the edge of something."""
+"""Least ratio of the depths of neighbouring pixels at an edge."""
 EDGE_MARGIN = 3
-"""Pixels around such an edge whose depth may be another thing's: registration is nominal only."""
+"""Margin of invalid depth around an edge, pixels, as registration is only nominal."""
 
 ENCODING = files.DepthEncoding(1000.0, (0, 65535), plausible_m=files.INDOOR_M)
 
 
 def read(root: Path, fx: float = COLOUR_FOCAL) -> list[Clip]:
-    """The sequences below a folder.
+    """Read the sequences below a folder.
 
     Args:
-        root: The data set, a scene of it or a sequence.
+        root: Folder of the data set, of a scene or of a sequence.
         fx: Focal length of the colour camera, pixels.
 
     Raises:
@@ -72,7 +73,7 @@ def _sequence(folder: Path, root: Path, fx: float) -> Clip:
 
 
 def registered(depth: Depth, fx: float) -> Depth:
-    """Depth of the depth camera as the colour camera sees it; of two things, the nearer.
+    """Register depth of the depth camera to the colour camera; of two surfaces, the nearer.
 
     Args:
         depth: ``[H, W]`` metres, NaN unknown.
@@ -88,7 +89,7 @@ def registered(depth: Depth, fx: float) -> Depth:
 
 
 def without_edges(depth: Depth) -> Depth:
-    """Depth without a margin at the edges of things.
+    """Remove depth around the edges of objects.
 
     Args:
         depth: ``[H, W]`` metres, NaN unknown.

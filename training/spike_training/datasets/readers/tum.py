@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TUM RGB-D: images and depth maps with stamps of their own, paired by time.
+"""Reader of TUM RGB-D: images and depth maps with stamps of their own, paired by time.
 
 Sturm et al., A Benchmark for the Evaluation of RGB-D SLAM Systems, 2012: depth png of uint16, 5000
-to a metre, registered to colour, 0 where nothing was measured. The page gives 525 pixels and the
-centre (319.5, 239.5) for all of it, and calibrated values for the cameras of fr1, fr2 and fr3,
-which are taken where the folder's name tells the camera.
+to a metre, registered to colour, 0 where nothing was measured. The data set's page gives 525
+pixels and the principal point (319.5, 239.5) for all sequences, and calibrated values for the
+cameras of fr1, fr2 and fr3, which are used where the folder's name includes the camera.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ TREE = """\
 or ROOT/SEQUENCE/rgb.txt and so on for several"""
 
 MAX_APART_S = 0.02
-"""An image and a depth map that were taken further apart than this do not pair."""
+"""Longest time between an image and a depth map of a pair."""
 
 CAMERAS = {
     'freiburg1': (517.3, 516.5, 318.6, 255.3),
     'freiburg2': (520.9, 521.0, 325.1, 249.7),
     'freiburg3': (535.4, 539.2, 320.1, 247.6),
 }
-"""Focal lengths and centres of the colour cameras, pixels, by what the folder's name holds."""
+"""Focal lengths and principal points of the colour cameras, pixels, by part of folder name."""
 ANY_CAMERA = (525.0, 525.0, 319.5, 239.5)
 
 
 def read(root: Path, per_metre: float = 5000.0, fx: float = 0.0) -> list[Clip]:
-    """The sequences below a folder.
+    """Read the sequences below a folder.
 
     Args:
-        root: A sequence, or a folder of some.
+        root: Folder of a sequence, or of several.
         per_metre: Stored value of one metre.
-        fx: Focal length in pixels, with TUM's nominal centre; 0: as published.
+        fx: Focal length in pixels, with TUM's nominal principal point; 0: as published.
 
     Raises:
         DataSetError: Lists or files are missing, or too many images and depth maps do not pair.
@@ -77,16 +77,16 @@ def _sequence(folder: Path, per_metre: float, fx: float) -> Clip:
 def pair_by_time(
     times: Times, pictures: list[Path], depth_times: Times, depths: list[Path], apart_s: float
 ) -> tuple[list[tuple[Path, Path | None]], dict[str, list[str]]]:
-    """Give each image the depth map that was taken nearest to it.
+    """Pair each image with the depth map that is nearest in time.
 
-    Images without depth stay: the spikes between frames need them.
+    Images without depth are kept, as the simulation of spikes between frames needs them.
 
     Args:
-        times: Of the images, seconds, increasing.
+        times: Times of the images, seconds, increasing.
         pictures: The images.
-        depth_times: Of the depth maps, likewise.
+        depth_times: Times of the depth maps, likewise.
         depths: The depth maps.
-        apart_s: Farther ones do not pair.
+        apart_s: Longest time between the two of a pair, seconds.
 
     Returns:
         Images, each with its depth map or None, and names of those with none, by reason.
@@ -99,15 +99,17 @@ def pair_by_time(
 
 
 def associate(times: Times, others: Times, apart_s: float) -> list[int]:
-    """The nearest of some times to each time; each is given away once, to the nearest.
+    """Match each time with the nearest of other times; each of those is used once at most.
+
+    Of several times with the same nearest one, the one closest to it is matched.
 
     Args:
         times: ``[N]`` seconds, increasing.
         others: ``[M]`` seconds, increasing.
-        apart_s: Farther ones do not count.
+        apart_s: Longest time between the two of a match, seconds.
 
     Returns:
-        For each of ``times`` the number of its partner, -1 for none.
+        For each of ``times`` the index of its match in ``others``, -1 for none.
     """
     after = np.clip(np.searchsorted(others, times), 1, max(len(others) - 1, 1))
     before = after - 1
@@ -125,7 +127,7 @@ def associate(times: Times, others: Times, apart_s: float) -> list[int]:
 
 
 def _list(path: Path) -> tuple[Times, list[Path]]:
-    """Times and files of a list, in the order of time."""
+    """Read times and files of a list, in the order of time."""
     if not path.is_file():
         raise files.missing(path, TREE)
     entries = []

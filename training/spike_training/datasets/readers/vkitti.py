@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Virtual KITTI 1.3.1 and 2.0.3: rendered streets with exact depth, at 10 Hz.
+"""Reader of Virtual KITTI 1.3.1 and 2.0.3: rendered streets with exact depth, at 10 Hz.
 
 Gaidon et al., Virtual Worlds as Proxy for Multi-Object Tracking Analysis, 2016, and Cabon et al.,
 Virtual KITTI 2, 2020. Depth along the optical axis in png of uint16 centimetres; 65535, the far
@@ -34,13 +34,13 @@ ENCODING = files.DepthEncoding(100.0, sky_m=FAR_M, plausible_m=files.OUTDOOR_M)
 
 
 def read(root: Path, variation: str = '', camera: str = 'Camera_0') -> list[Clip]:
-    """The sequences below a folder.
+    """Read the sequences below a folder.
 
     Args:
-        root: The folder that holds the unpacked archives.
+        root: Folder of the unpacked archives.
         variation: Only this one: clone, fog, morning, overcast, rain, sunset, 15-deg-left and so
             on; all unless given.
-        camera: Of version 2, ``Camera_0``, left, or ``Camera_1``, right.
+        camera: Camera of version 2: ``Camera_0``, left, or ``Camera_1``, right.
 
     Raises:
         DataSetError: Files are missing, or too many images and depth maps do not pair.
