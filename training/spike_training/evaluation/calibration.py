@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The factor that turns a network's relative error into the half-width of a 68 % interval."""
+"""Calibration of predicted relative errors to half-widths of a 68 % interval."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spike_training.errors import TrainingError
 from spike_training.evaluation.predictors import Scenes, canonical_depth, predict
 
 INTERVAL = 0.68
-"""Share of the truth that the interval of the uncertainty is meant to hold."""
+"""Nominal coverage: the share of true depths within the interval of the uncertainty."""
 
 
 @torch.inference_mode()
@@ -22,12 +22,12 @@ def fit_uncertainty_factor(network: nn.Module, info: DepthInfo, scenes: Scenes) 
     """Fit the factor that makes the interval ``depth * (1 +- factor * U)`` hold 68 % of pixels.
 
     Split conformal: the quantile of ``|truth - depth| / (depth * U)`` over all pixels with a
-    finite truth. It holds for other scenes of the same kind.
+    finite truth. The coverage carries over to other scenes of the same kind.
 
     Args:
-        network: In eval mode.
-        info: Of the network.
-        scenes: Neither trained nor tested on.
+        network: Network in eval mode.
+        info: Metadata of the network.
+        scenes: Scenes used neither for training nor for testing.
 
     Raises:
         TrainingError: No pixel has a truth, or the uncertainty is 0 on most pixels.

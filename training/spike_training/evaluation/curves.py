@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth errors of a network over the conditions under which generated scenes are seen.
+"""Depth errors of a network over the conditions under which generated scenes are recorded.
 
-One variable is changed at a time, and every condition sees the same scenes. Errors are means over
-scenes, of which each is scored by itself, median-scaled unless said otherwise.
+One variable is changed at a time, and every condition has the same scenes. Each scene is scored
+separately, median-scaled unless stated otherwise, and errors are means over scenes.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from spike_training.progress import progress_bar
 from spike_training.sampling.conditions import Condition, ConditionSource, exposure_planes
 
 FAST = 4.0
-"""Speed of the scenes in which cameras are compared over light."""
+"""Speed of the image in the curves that compare cameras over light."""
 
 NORMAL_95 = 1.96
-"""Standard errors of half a 95 % interval."""
+"""Half-width of a 95 % interval in standard errors."""
 
 Column = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """A curve: the values of one variable around a condition.
+    """Curve over the values of one variable, the others fixed by a condition.
 
     Attributes:
-        title: What people read.
-        variable: A field of :class:`Condition`.
-        values: Of the variable.
-        base: The other variables.
-        frame_spikes: Of the frame camera that is compared; 0: none is.
+        title: Title for charts and texts.
+        variable: Field of :class:`Condition`.
+        values: Values of the variable.
+        base: Condition that fixes the other variables.
+        frame_spikes: ``frame_spikes`` of the frame camera to compare with; 0: no comparison.
     """
 
     title: str
@@ -56,8 +56,8 @@ class Sweep:
     def cameras(self) -> dict[str, list[Condition]]:
         """Return the condition at each value for each camera that is compared.
 
-        ``spike``; where ``frame_spikes`` is given ``frame``, too; and where the light is the same
-        for all scenes ``spike_same_exposure``: windows as long as the exposure of the frame.
+        ``spike``; with ``frame_spikes`` also ``frame``; and if the variable is ``mean_rate`` also
+        ``spike_same_exposure``: windows as long as the exposure of the frame.
         """
         spike = [
             dataclasses.replace(self.base, **{self.variable: value})  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ class SceneErrors(NamedTuple):
     abs_rel_raw: Column
 
     def means(self) -> dict[str, float]:
-        """Return the mean of each over the scenes that have truth."""
+        """Return the mean of each error over the scenes that have true depth."""
         return {name: _mean(column) for name, column in self._asdict().items()}
 
 
@@ -101,10 +101,10 @@ def make_sweeps(
     """Return the curves by their keys in the report.
 
     Args:
-        default: The condition of which one variable at a time is changed.
-        values: Of ``planes``, ``mean_rate``, ``rate_hz`` and ``speed``; the default ones are
-            added.
-        frame_spikes: Of the frame camera, above 0.
+        default: Condition of which one variable at a time is changed.
+        values: Values of ``planes``, ``mean_rate``, ``rate_hz`` and ``speed``; those of
+            ``default`` are added.
+        frame_spikes: ``frame_spikes`` of the frame camera, above 0.
 
     Raises:
         ConfigError: Values are missing or out of range.
@@ -141,19 +141,19 @@ def measure(
     default: Condition,
     sweeps: Mapping[str, Sweep],
 ) -> dict[str, Any]:
-    """Measure all curves, and the flicker.
+    """Measure all curves and the flicker.
 
     Args:
         predictor: Depth of a batch.
-        limits: Range and focal length by which it is scored.
-        source: Of the scenes.
+        limits: Depth range and focal length for scoring.
+        source: Source of the scenes.
         batches: Numbers of the scenes that are predicted together.
-        default: The condition of which one variable at a time is changed.
-        sweeps: The curves by their key.
+        default: Condition of which one variable at a time is changed.
+        sweeps: Curves by their key.
 
     Returns:
         For JSON: ``curves``, see :func:`sweep_report`, by their key, and ``flicker``: ``static``
-        where nothing moves, ``moving`` at the default condition.
+        at speed 0, ``moving`` at the default condition.
     """
     by_camera = itertools.chain(*(sweep.cameras().values() for sweep in sweeps.values()))
     conditions = dict.fromkeys(itertools.chain(*by_camera))
@@ -181,8 +181,8 @@ def score_conditions(
 
     Args:
         predictor: Depth of a batch.
-        limits: Range and focal length by which it is scored.
-        source: Of the scenes.
+        limits: Depth range and focal length for scoring.
+        source: Source of the scenes.
         batches: Numbers of the scenes that are predicted together.
         conditions: One or more, all different.
         advance: Called after each batch under a condition.
@@ -200,7 +200,7 @@ def score_conditions(
 
 
 def _scene_errors(depth: FloatArray, truth: FloatArray, limits: DepthRange) -> list[float]:
-    """Score one scene; in the order of :class:`SceneErrors`."""
+    """Score one scene; return its errors in the order of :class:`SceneErrors`."""
     scaled = DepthErrors(limits.min_depth, limits.max_depth, Protocol(alignment='median'))
     raw = DepthErrors(limits.min_depth, limits.max_depth)
     scaled.add(depth, truth)
@@ -220,13 +220,13 @@ def measure_flicker(
 
     Args:
         predictor: Depth of a batch.
-        source: Of the scenes.
+        source: Source of the scenes.
         batches: Numbers of the scenes that are predicted together.
         conditions: One or more, all different.
         advance: Called after each batch under a condition.
 
     Returns:
-        ``flicker`` of docs/evaluation.md of two windows end to end, its mean over scenes.
+        Mean over scenes of the ``flicker`` of docs/evaluation.md between two windows end to end.
     """
     found: dict[Condition, list[float]] = {condition: [] for condition in conditions}
     for indices in batches:
@@ -253,12 +253,12 @@ def sweep_report(sweep: Sweep, errors: Mapping[Condition, SceneErrors]) -> dict[
 
     Args:
         sweep: The curve.
-        errors: Of all its conditions.
+        errors: Errors under all its conditions.
 
     Returns:
-        ``title``, ``variable``, ``base``, and ``points``: for each ``value`` the figures of
-        :class:`SceneErrors` of each of :meth:`Sweep.cameras`; and of a frame camera
-        ``frame_minus``: by the key of the other camera the mean difference of median-scaled
+        ``title``, ``variable``, ``base``, and ``points``: for each ``value`` the means of
+        :class:`SceneErrors` for each of :meth:`Sweep.cameras`. With a frame camera a point also
+        has ``frame_minus``: by the key of the other camera the mean difference of median-scaled
         AbsRel over scenes and half of its 95 % interval.
     """
     cameras = sweep.cameras()
@@ -288,7 +288,7 @@ def _mean(values: Column) -> float:
 
 
 def _half_width(differences: Column) -> float:
-    """Half of the 95 % interval of a mean over independent scenes; NaN of fewer than two."""
+    """Return half of the 95 % interval of a mean over independent scenes; NaN below two scenes."""
     known = differences[~np.isnan(differences)]
     if known.size < 2:
         return math.nan

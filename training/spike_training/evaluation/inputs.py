@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The samples of an evaluation as files, without their truth: for third-party depth."""
+"""Export of the samples of an evaluation, without true depth, for third-party methods."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ CONFIG = 'config.yaml'
 
 
 class Sample(NamedTuple):
-    """The input of a predictor.
+    """Input of a predictor.
 
     Attributes:
-        number: Of the sample in its part.
+        number: Number of the sample in its set.
         planes: ``[planes, H, ceil(W / 8)]`` uint8, ``little``.
-        camera: Matrix, ``[3, 3]`` pixels of these planes; None where it is unknown.
-        size: Height and width of the depth map that is expected: less than the planes' where
-            pixels are counted together.
-        fx: Focal length of that map, pixels: what depth is scored by.
+        camera: Camera matrix, ``[3, 3]``, in pixels of these planes; None where unknown.
+        size: Height and width of the expected depth map; smaller than those of the planes where
+            pixels are binned.
+        fx: Focal length of that map, pixels, for scoring its depth.
     """
 
     number: int
@@ -48,17 +48,17 @@ class Sample(NamedTuple):
 def write_inputs(out: Path, sets: Sequence[EvaluationSet], config: str) -> None:
     """Write the samples of some sets.
 
-    The folder then holds NAME.npz for each sample: the spikes as spike_player reads them, with the
+    The files are NAME.npz for each sample: the spikes in the format of spike_player, with the
     camera matrix where it is known; index.csv with names and sizes; and config.yaml. See
     docs/predictions.md.
 
     Args:
-        out: Folder to write; made if missing.
-        sets: What is evaluated.
-        config: The settings of the evaluation, YAML.
+        out: Folder to write; created if missing.
+        sets: Sets to write.
+        config: Settings of the evaluation, YAML.
 
     Raises:
-        ConfigError: The folder holds something.
+        ConfigError: The folder is not empty.
         DataSetError: No sample can be used, or a data set cannot.
     """
     make_folder(out)
@@ -85,13 +85,13 @@ def write_inputs(out: Path, sets: Sequence[EvaluationSet], config: str) -> None:
 
 
 def samples(one: EvaluationSet) -> Iterator[Sample]:
-    """The samples of a set in the order of its evaluation.
+    """Yield the samples of a set in the order of its evaluation.
 
     Args:
-        one: Of generated scenes or of recordings.
+        one: Set of generated scenes or of recordings.
 
     Yields:
-        The samples. What cannot be used of recordings is left out, as in the evaluation.
+        The samples. Samples of recordings that cannot be used are left out, as in the evaluation.
     """
     source = one.samples.source
     for step, batch in enumerate(one.samples):
@@ -115,7 +115,7 @@ def _write(out: Path, part: EvaluationSet, sample: Sample) -> dict[str, object]:
     planes, rows, _ = sample.planes.shape
     arrays = {
         'packed': sample.planes,
-        # Of the planes: more than the map's where pixels are counted together.
+        # Width of the planes: larger than the map's where pixels are binned.
         'width': np.array(width * (rows // height)),
         'bit_order': np.array('little'),
         'rate_hz': np.array(part.rate_hz),
@@ -134,5 +134,5 @@ def _write(out: Path, part: EvaluationSet, sample: Sample) -> dict[str, object]:
 
 
 def _centred(fx: float, height: int, width: int) -> Matrix:
-    """The matrix of a camera whose centre is that of its image."""
+    """Return a camera matrix with the principal point at the image's centre."""
     return np.array([[fx, 0, (width - 1) / 2], [0, fx, (height - 1) / 2], [0, 0, 1]], np.float64)

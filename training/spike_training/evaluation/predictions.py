@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Third-party depth maps, read from a folder, to be scored by the code that scores our networks.
+"""Third-party depth maps, read from a folder and scored like the outputs of our networks.
 
 Formats, names and rules: docs/predictions.md.
 """
@@ -25,34 +25,35 @@ from spike_training.sampling.sample import Batch
 Stored = npt.NDArray[Any]
 
 SHOWN = 5
-"""Names that a message gives."""
+"""Largest number of names that a message lists."""
 
 
 def sample_name(part: str, number: int) -> str:
-    """The name of a sample's files, without suffix.
+    """Return the name of a sample's files, without suffix.
 
     Args:
-        part: Which samples: ``source_indoor``, ``target_road``, or the name of a data set.
-        number: Of the sample among them.
+        part: Set of samples: ``source_indoor``, ``target_road``, or the name of a data set.
+        number: Number of the sample in the set.
     """
     return f'{part}_{number:06d}'
 
 
 class Predictions:
-    """The depth maps of a folder, one file for each sample.
+    """Depth maps of a folder, one file for each sample.
 
-    Maps that are missing or cannot be used count as predictions that are missing (NaN), so that
-    the figures say that they are not of all pixels.
+    Maps that are missing or cannot be used count as missing predictions (NaN), so that the
+    metrics report an incomplete coverage.
 
     Args:
-        folder: With ``NAME.npy``, ``.npz`` or ``.png``.
-        per_metre: Stored value of one metre in maps of integers; None: there are none.
+        folder: Folder with ``NAME.npy``, ``.npz`` or ``.png``.
+        per_metre: Stored value of one metre in maps of integers; None: maps of integers are
+            refused.
 
     Attributes:
         used: Names of the maps that could be used.
-        missing: Samples without a map.
-        refused: Samples whose map cannot be used, by reason.
-        holes: Share of the pixels without a prediction, of the maps with some.
+        missing: Names of the samples without a map.
+        refused: Names of the samples whose map cannot be used, by reason.
+        holes: Share of pixels without a prediction by name, for the maps that have such pixels.
 
     Raises:
         ConfigError: No folder, two files for one name, or a factor that is not positive.
@@ -82,11 +83,11 @@ class Predictions:
         self._digest = hashlib.sha256()
 
     def of(self, part: str, limits: DepthRange) -> Predictor:
-        """The predictor of some samples.
+        """Return the predictor of a set of samples.
 
         Args:
-            part: Which, see :func:`sample_name`.
-            limits: Its focal length is the one that depth is given at.
+            part: Set of samples, see :func:`sample_name`.
+            limits: Range with the canonical focal length, to which depth is converted.
         """
 
         def predictor(batch: Batch) -> Estimate:
@@ -101,10 +102,10 @@ class Predictions:
         return predictor
 
     def report(self) -> dict[str, Any]:
-        """What was found, for JSON. Call it when all is scored.
+        """Report used, missing and refused maps, for JSON. Call it after all samples are scored.
 
         Raises:
-            DataSetError: Not one map could be used; the message says why.
+            DataSetError: No map could be used; the message gives a reason.
         """
         asked = {*self.used, *self.missing, *(n for names in self.refused.values() for n in names)}
         if not self.used:
@@ -131,7 +132,7 @@ class Predictions:
     def _canonical(
         self, name: str, size: tuple[int, int], fx: float, limits: DepthRange
     ) -> tuple[FloatArray, FloatArray]:
-        """Depth and half-width at the canonical focal length; NaN where there are none."""
+        """Return depth and half-width at the canonical focal length; NaN where there are none."""
         nothing = np.full(size, np.nan, np.float32)
         path = self._files.get(name)
         if path is None:
@@ -152,14 +153,14 @@ class Predictions:
         return depth * scale, nothing if half_width is None else half_width * scale
 
     def _read(self, path: Path, size: tuple[int, int]) -> tuple[FloatArray, FloatArray | None]:
-        """Metres of a file.
+        """Read depth and, if there is one, uncertainty from a file, metres.
 
         Raises:
-            ValueError: It holds something else; the message does not name it.
+            ValueError: The contents cannot be used; the message does not name the file.
         """
         try:
             arrays = READERS[path.suffix.lower()](path)
-        except Exception as error:  # of damaged files, many kinds, and names in their texts
+        except Exception as error:  # of damaged files, many kinds; their texts name files
             raise ValueError(f'cannot be read: {type(error).__name__}') from error
         unknown = sorted(arrays.keys() - {'depth', 'uncertainty'})
         if 'depth' not in arrays or unknown:
@@ -188,10 +189,10 @@ class Predictions:
 
 
 def warn(found: Mapping[str, Any]) -> None:
-    """Print on standard error what is wrong with predictions.
+    """Print the problems of predictions on standard error.
 
     Args:
-        found: See :meth:`Predictions.report`.
+        found: Report of :meth:`Predictions.report`.
     """
     lists: dict[str, Sequence[str]] = {
         'maps are missing': found['missing'],
@@ -232,4 +233,4 @@ READERS: dict[str, Callable[[Path], dict[str, Stored]]] = {
     '.npz': _npz,
     '.png': _png,
 }
-"""By suffix: what reads the arrays of a file."""
+"""Suffix -> function that reads the arrays of a file."""

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Predictors: the depth of a network, or of anything else, for batches of labelled samples.
+"""Predictors: functions that give depth for batches of labelled samples.
 
-Depth is compared at the canonical focal length, prediction and truth alike: relative figures are
-the same there as at the true one, and "beyond the range" is one number for all cameras.
+Prediction and truth are compared at the canonical focal length: relative metrics are the same
+there as at the true one, and the limits of the depth range are the same for all cameras.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ FloatImage = npt.NDArray[np.float32]
 
 @dataclasses.dataclass
 class Scenes:
-    """The first scenes of a source.
+    """First scenes of a source, in batches.
 
     Attributes:
         source: Batches by number.
-        number: Of scenes; a multiple of ``batch_size``.
-        batch_size: Images at a time; changes no figure.
+        number: Number of scenes; a multiple of ``batch_size``.
+        batch_size: Images in a batch; has no effect on the metrics.
     """
 
     source: Source[Batch]
@@ -47,11 +47,11 @@ class Scenes:
 
 
 def predict(network: nn.Module, batch: Batch | Unlabelled, inputs: str) -> DepthOutput:
-    """A network's outputs for a batch.
+    """Return the outputs of a network for a batch.
 
     Args:
-        network: Of spikes or RGB.
-        batch: With RGB, if that is asked for.
+        network: Network for spikes or RGB.
+        batch: Batch; with RGB images, if ``inputs`` is ``rgb``.
         inputs: ``spikes`` or ``rgb``.
     """
     if inputs == 'rgb':
@@ -60,46 +60,49 @@ def predict(network: nn.Module, batch: Batch | Unlabelled, inputs: str) -> Depth
         image, planes = batch.rgb, torch.ones(3, dtype=torch.int32, device=batch.rgb.device)
     else:
         image, planes = batch.counts, batch.planes_per_bin
-    # The layout that convolutions are fastest in, while the numbers are still bytes.
+    # Convolutions are fastest in this layout; converting is cheapest while values are bytes.
     output: DepthOutput = network(image.contiguous(memory_format=torch.channels_last), planes)
     return output
 
 
 def canonical_depth(batch: Batch, canonical_fx: float) -> Tensor:
-    """True depth at the canonical focal length, metres, ``[B, 1, H, W]``; +Inf and NaN stay."""
+    """Convert true depth to the canonical focal length, metres, ``[B, 1, H, W]``.
+
+    +Inf and NaN stay.
+    """
     return batch.depth * (canonical_fx / batch.fx)[:, None, None, None]
 
 
 def median_depth_map(scenes: Scenes, canonical_fx: float) -> FloatImage:
-    """Median-depth baseline: each pixel's median canonical depth, metres, ``[H, W]``."""
+    """Compute the median-depth baseline: median canonical depth per pixel, metres, ``[H, W]``."""
     depths = [canonical_depth(batch, canonical_fx)[:, 0] for batch in scenes]
     median: FloatImage = torch.cat(depths).nanmedian(dim=0).values.cpu().numpy()
     return median
 
 
 class DepthRange(typing.Protocol):
-    """What predictions are scored by: a checkpoint's metadata, or the settings of a network."""
+    """Depth range and focal length for scoring: checkpoint metadata or network settings."""
 
     @property
     def min_depth(self) -> float:
-        """What "nearer than the range" is scored as, metres at the canonical focal length."""
+        """Value that scores depths nearer than the range, metres at the canonical focal length."""
 
     @property
     def max_depth(self) -> float:
-        """What "beyond the range" is scored as, likewise."""
+        """Value that scores depths beyond the range, metres at the canonical focal length."""
 
     @property
     def canonical_fx(self) -> float:
-        """That focal length, pixels."""
+        """Canonical focal length, pixels."""
 
 
 class Estimate(NamedTuple):
-    """The depth of a batch, as predicted.
+    """Predicted depth of a batch.
 
     Attributes:
         depth: Metres at the canonical focal length, ``[B, H, W]``; infinite and NaN as the
             metrics define them.
-        half_width: Half of the 68 % interval, likewise; NaN where none is given.
+        half_width: Half-width of the 68 % interval, same unit and shape; NaN where there is none.
     """
 
     depth: FloatImage
@@ -107,15 +110,15 @@ class Estimate(NamedTuple):
 
 
 Predictor = Callable[[Batch], Estimate]
-"""Predicts the depth of a batch, whose truth it must not read."""
+"""Function that predicts the depth of a batch; it must not read the true depth."""
 
 
 def network_predictor(network: nn.Module, info: DepthInfo) -> Predictor:
-    """The predictor of a network.
+    """Return the predictor of a network.
 
     Args:
-        network: In eval mode.
-        info: Of the network; its factor scales the uncertainty.
+        network: Network in eval mode.
+        info: Metadata of the network; its factor scales the uncertainty.
     """
 
     @torch.inference_mode()
@@ -129,7 +132,7 @@ def network_predictor(network: nn.Module, info: DepthInfo) -> Predictor:
 
 
 def build_for_evaluation(info: DepthInfo, weights: Tensors, device: torch.device) -> nn.Module:
-    """The network of a checkpoint, in eval mode, on a device."""
+    """Build the network of a checkpoint on a device, in eval mode."""
     network = build_with_weights(info, weights).eval().requires_grad_(False)
     moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved

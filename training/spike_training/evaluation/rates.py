@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Firing rates as pictures: how a network of RGB looks at spikes without having learnt them."""
+"""Rate-to-RGB adapter: evaluation of a network for RGB on spikes, without training on them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from spike_depth_ros.model.depth_net import DepthOutput
 from spike_depth_ros.model.temporal import relative_rates
 
 LEVEL = 0.25
-"""Mean of the linear light in the colour images that training renders."""
+"""Mean linear intensity of the colour images rendered for training."""
 
 
 class RatesAsPicture(nn.Module):
-    """A network of RGB behind the firing-rate image, repeated on three channels.
+    """Network for RGB, applied to the firing-rate image repeated on three channels.
 
-    The rate of a pixel over the whole window is proportional to its light. It is exposed and gamma
-    encoded as the images of training are: a network of RGB that gets darker or linear pictures
-    would be worse for that reason alone.
+    The rate of a pixel over the whole window is proportional to its light intensity. It is exposed
+    and gamma encoded like the training images, because darker or linear images alone would make
+    the network's errors larger.
 
     Args:
-        network: Of RGB.
+        network: Network for RGB.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -29,7 +29,7 @@ class RatesAsPicture(nn.Module):
         self.network = network
 
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Depth of spikes.
+        """Predict depth from spikes.
 
         Args:
             counts: Spikes of each pixel in each bin, ``[B, C, H, W]``.
@@ -42,7 +42,7 @@ class RatesAsPicture(nn.Module):
 
 
 def picture(counts: Tensor, planes_per_bin: Tensor) -> Tensor:
-    """The firing-rate image as RGB.
+    """Convert counts to the firing-rate image as RGB.
 
     Args:
         counts: Spikes of each pixel in each bin, ``[B, C, H, W]``.

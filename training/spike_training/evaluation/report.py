@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report of an evaluation: what is in its JSON, and what is printed of it."""
+"""Report of an evaluation: its JSON file and its printed summary."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEAST_SHARE = 0.005
 """Ranges of depth that hold a smaller share of the pixels are not printed."""
 
 FORMAT = 2
-"""Of reports; 1 had a tree for each kind of evaluation."""
+"""Version of the reports' format; version 1 had a tree for each kind of evaluation."""
 
 BASELINE = 'median_depth_map'
 """Key of the median-depth baseline of a style or data set among its predictors."""
@@ -35,7 +35,7 @@ ALIGNMENTS = {
     '_recording_scaled': 'recording_scaled',
     '_median_scaled': 'median_scaled',
 }
-"""Ending of a figure's name -> key of its table: one scale for a recording, or for each image."""
+"""Suffix of a metric's name -> key of its table: unscaled, or one scale a recording or image."""
 
 COLUMNS = {
     'abs_rel': 'AbsRel',
@@ -46,14 +46,14 @@ COLUMNS = {
     'delta1_median_scaled': 'delta1',
     **{name: name.replace('_', ' ') for name in STRUCTURE_METRICS},
 }
-"""Figures of a predictor that are printed."""
+"""Metrics of a predictor that are printed, with their column titles."""
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """The report in a file.
+    """Read a report from a file.
 
     Raises:
-        ConfigError: It is of an earlier version.
+        ConfigError: The report has another format version.
     """
     report: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
     if report.get('format') != FORMAT:
@@ -65,14 +65,14 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def domain_sets(report: Mapping[str, Any], domain: str) -> dict[str, Mapping[str, Any]]:
-    """The sets of a domain by their part: a style, or the name of a data set."""
+    """Return the sets of a domain by their part: a style, or the name of a data set."""
     return {
         scores['part']: scores for scores in report['sets'].values() if scores['domain'] == domain
     }
 
 
 def checkpoint_metrics(report: Mapping[str, Any]) -> dict[str, float]:
-    """The few figures that a checkpoint carries, by set and name."""
+    """Return the metrics that are stored in a checkpoint, by set and name."""
     figures = {}
     for scores in report['sets'].values():
         part = '' if scores['domain'] == 'source' else f'{scores["domain"]}_'
@@ -86,7 +86,7 @@ def checkpoint_metrics(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def show(report: Mapping[str, Any]) -> None:
-    """Print whether each control is beaten, the figures of each set, and what is missing."""
+    """Print whether each control is beaten, then the metrics and omissions of each set."""
     who = 'prediction' if 'predictions' in report else NETWORK
     for scores in report['sets'].values():
         print(comparison_sentence(f'{scores["title"]}: the {who}', scores))
@@ -129,30 +129,30 @@ def _show_set(scores: Mapping[str, Any], who: str) -> None:
 
 
 def _depth_range(row: Mapping[str, float | None]) -> str:
-    """Ends of a bin of true depth; the last one is open."""
+    """Format the limits of a bin of true depth; the last bin is open."""
     low, high = row['from'], row['to']
     return f'{low:g} m and more' if high is None else f'{low:g} to {high:g} m'
 
 
 def coverage_cell(coverage: float | None) -> str:
-    """Share of the truth in the 68 % interval, marked where it misses by over ``TOLERANCE``."""
+    """Format the coverage of the 68 % interval; mark it where it is off by over ``TOLERANCE``."""
     # Rounded, so that 0.73 is no miss by its last bits.
     missed = coverage is not None and round(abs(coverage - INTERVAL), 6) > TOLERANCE
     return cell(coverage) + (', not calibrated here' if missed else '')
 
 
 def print_table(table: Table) -> None:
-    """Print a table as wide as it is, also where a terminal is narrower: nothing is cut off."""
+    """Print a table at its full width, also where the terminal is narrower."""
     console = Console(width=1000)
     width = Measurement.get(console, console.options, table).maximum
     Console(width=width).print(table)
 
 
 def cell(value: float | None) -> str:
-    """A figure as tables show it."""
+    """Format a metric for a table; None becomes a dash."""
     return '-' if value is None else f'{value:.3f}'
 
 
 def to_json(report: Mapping[str, Any]) -> bytes:
-    """A report as a file holds it."""
+    """Encode a report as the contents of its JSON file."""
     return (json.dumps(report, indent=2, allow_nan=False) + '\n').encode()

@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of a predictor on one set of samples, beside its controls.
+"""Scores of a predictor and of its controls on one set of samples.
 
-A set is a style of generated scenes, a side of the recordings that a config names, or a data set.
+A set is a style of generated scenes, a split of the recordings that a config names, or a data set.
 Its report is that of :class:`spike_depth_ros.evaluation.controls.Comparison`, which
-``evaluate_bag`` writes, too, and beside it the full tables.
+``evaluate_bag`` also writes, and the full tables.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ Domain = Literal['source', 'target', 'data']
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSet:
-    """Samples that are scored together.
+    """Set of samples that are scored together.
 
     Attributes:
-        domain: ``source`` or ``target`` of a config, or ``data``: a data set of its own.
-        part: A style, or the name of a data set.
-        samples: Batches of them.
+        domain: ``source`` or ``target`` of a config, or ``data``: a separate data set.
+        part: Style, or name of a data set.
+        samples: Batches of the samples.
         height: Rows of a sample.
         width: Columns of a sample.
         planes: Window lengths.
-        rate_hz: Planes a second.
-        role: What a text calls it: figures of a development set are no test.
-        left_out: What a reader left out of recordings, their names by recording and reason.
+        rate_hz: Planes per second.
+        role: Name of the set's role in texts, to distinguish a development set from a test set.
+        left_out: Names of frames that a reader left out, by recording and reason.
     """
 
     domain: Domain
@@ -75,16 +75,16 @@ class EvaluationSet:
 
     @property
     def name(self) -> str:
-        """What the names of its samples begin with: ``source_indoor``, ``kitti``."""
+        """Prefix of the names of its samples: ``source_indoor``, ``kitti``."""
         return self.part if self.domain == 'data' else f'{self.domain}_{self.part}'
 
     @property
     def title(self) -> str:
-        """What people read."""
+        """Title for tables and texts."""
         return f'target, {self.part}' if self.domain == 'target' else self.part
 
     def recording(self, number: int) -> str:
-        """The recording that a sample is of; generated scenes of a set count as one."""
+        """Return the recording of a sample; all generated scenes of a set count as one."""
         source = self.samples.source
         return source.recording(number) if isinstance(source, LabelledSource) else self.part
 
@@ -95,14 +95,14 @@ class SampleScore(PredictorScore):
 
     Attributes:
         recording: Depth errors after scaling each recording by one factor.
-        scales: That factor of each recording.
+        scales: Factor of each recording.
     """
 
     recording: DepthErrors
     scales: Mapping[str, float]
 
     def metrics(self, mean: Mean) -> dict[str, float]:
-        """Those of :class:`PredictorScore`, and AbsRel and delta1 with one scale a recording."""
+        """Extend the metrics of the base class by AbsRel and delta1 with one scale a recording."""
         recording = self.recording.metrics(mean)
         return {
             **super().metrics(mean),
@@ -111,7 +111,7 @@ class SampleScore(PredictorScore):
         }
 
     def tables(self) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """Return the full tables, for JSON."""
         return {
             'raw': self.raw.report(),
             'recording_scaled': self.recording.report(),
@@ -121,15 +121,15 @@ class SampleScore(PredictorScore):
 
 
 class Predicted(NamedTuple):
-    """A set's predictions and truth, canonical metres.
+    """Predictions and true depth of a set, canonical metres.
 
     Attributes:
         depth: Predictions, finite or NaN, ``[N, H, W]``.
         truth: True depth, ``[N, H, W]``; +Inf is sky, NaN unknown.
-        numbers: Of the samples in their source.
-        fx: Their focal lengths, pixels.
+        numbers: Numbers of the samples in their source.
+        fx: Focal lengths of the samples, pixels.
         uncertainty: Errors of the predicted half-widths.
-        breakdown: By distance and uncertainty, and curves of the uncertainty.
+        breakdown: Errors by distance and uncertainty, and curves of the uncertainty.
     """
 
     depth: FloatImage
@@ -141,11 +141,11 @@ class Predicted(NamedTuple):
 
 
 def predict_set(predictor: Predictor, limits: DepthRange, one: EvaluationSet) -> Predicted:
-    """Predict all samples of a set, which are then held in memory.
+    """Predict all samples of a set and hold them in memory.
 
     Args:
         predictor: Depth of a batch.
-        limits: Range and focal length by which it is scored.
+        limits: Depth range and focal length for scoring.
         one: The set.
 
     Raises:
@@ -183,16 +183,16 @@ def evaluate_set(
     one: EvaluationSet,
     baselines: Mapping[str, FloatImage],
 ) -> dict[str, Any]:
-    """Errors of a predictor and of its controls on a set.
+    """Evaluate a predictor and its controls on a set.
 
     Args:
         predictor: Depth of a batch.
-        limits: Range and focal length by which it is scored.
+        limits: Depth range and focal length for scoring.
         one: The set.
         baselines: Median-depth maps, canonical metres, ``[H, W]``, by their key in the report.
 
     Returns:
-        A report for JSON, see docs/training.md.
+        Report for JSON, see docs/training.md.
 
     Raises:
         DataSetError: Too many of the samples cannot be used, or a focal length is unknown.
@@ -240,12 +240,12 @@ def evaluate_set(
 def score_depth(
     depths: FloatImage, scored: Predicted, limits: DepthRange, recordings: Sequence[str]
 ) -> SampleScore:
-    """Errors of one predictor.
+    """Compute the errors of one predictor.
 
     Args:
         depths: Its predictions, canonical metres, finite or NaN, ``[N, H, W]``.
-        scored: The samples.
-        limits: By which they are scored.
+        scored: Samples with true depth.
+        limits: Depth range for scoring.
         recordings: The recording of each sample.
     """
     ends = (limits.min_depth, limits.max_depth)
@@ -269,7 +269,7 @@ def recording_scales(
     truths: Iterable[FloatImage],
     recordings: Sequence[str],
 ) -> dict[str, float]:
-    """The one factor of each recording that its predictions are best multiplied by.
+    """Compute the factor of each recording that aligns its predictions with the true depth.
 
     Args:
         depths: Predictions, metres, finite or NaN where there is none, each ``[H, W]``.
@@ -277,8 +277,8 @@ def recording_scales(
         recordings: The recording of each image.
 
     Returns:
-        By recording the median over its images of the ratio of medians, truth over prediction;
-        1 where no image has truth and a prediction.
+        Recording -> median over its images of the ratio of medians, truth over prediction; 1
+        where no image has both true depth and a prediction.
     """
     ratios: dict[str, list[float]] = {name: [] for name in recordings}
     for depth, truth, name in zip(depths, truths, recordings, strict=True):

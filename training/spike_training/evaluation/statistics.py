@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What batch norm divides by: whose images its running statistics are made from."""
+"""Running statistics of batch norm: suspended updates, and estimation on another domain."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from spike_training.sampling.sample import Unlabelled
 
 
 def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
-    """The layers of a network that have running statistics."""
+    """Return the batch-norm layers of a network."""
     return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
 @contextmanager
 def untracked(network: nn.Module) -> Iterator[None]:
-    """Within the context images go through the network without a trace in its statistics.
+    """Suspend updates of the running statistics of a network within the context.
 
-    In training each batch is normalised by its own statistics all the same.
+    In training mode each batch is still normalised by its own statistics.
     """
     layers = [layer for layer in batch_norms(network) if layer.track_running_stats]
     for layer in layers:
@@ -37,17 +37,17 @@ def untracked(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def estimate_statistics(network: nn.Module, batches: Iterable[Unlabelled]) -> None:
-    """AdaBN (Li et al., 2016): running statistics anew, as means over some batches.
+    """Estimate the running statistics anew, as means over some batches (AdaBN, Li et al., 2016).
 
-    No weight changes, and no label is looked at. Layers are estimated together, each from images
-    that the ones before it normalise by their own batch.
+    No weight changes, and no label is read. All layers are estimated together; while they are,
+    each normalises a batch by the batch's own statistics.
 
     Args:
-        network: Of spikes; left in eval mode.
-        batches: One or more of the domain that it shall work in.
+        network: Network for spikes; left in eval mode.
+        batches: One or more batches of the domain in which the network is to be used.
 
     Raises:
-        ValueError: It has no batch norm.
+        ValueError: The network has no batch norm.
     """
     layers = batch_norms(network)
     if not layers:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The method of BiCross (Liu et al.): its losses and its stages."""
+"""BiCross (Liu et al.): losses, stages and charts of the method."""
 
 from spike_training.engine.method import Method
 from spike_training.methods.bicross.charts import CHARTS

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Self-correcting alignment: discriminators that a student learns to deceive (BiCross, Eq. 6)."""
+"""Self-correcting alignment: adversarial domain discriminators (BiCross, Eq. 6)."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class _Reverse(torch.autograd.Function):
 
 
 def reversed_gradient(features: Tensor) -> Tensor:
-    """The features, whose gradient changes its sign on the way back (Ganin and Lempitsky).
+    """Return the features unchanged; reverse their gradient (Ganin and Lempitsky).
 
-    So one backward pass makes the discriminator behind it better and the features before it
-    harder to tell apart, which is the game of Eq. 6.
+    One backward pass then trains the discriminator after it to separate the domains and the
+    network before it to make them indistinguishable: the minimax objective of Eq. 6.
     """
     reverse: Tensor = _Reverse.apply(features)  # type: ignore[no-untyped-call]
     return reverse
 
 
 class TokenDiscriminator(nn.Sequential):
-    """A small MLP that tells from a class token which domain it is from.
+    """Small MLP that classifies the domain of a class token.
 
     Args:
         dim: Width of the tokens.
-        hidden: Width within.
+        hidden: Width of the hidden layers.
     """
 
     def __init__(self, dim: int, hidden: int = 64) -> None:
@@ -49,12 +49,12 @@ class TokenDiscriminator(nn.Sequential):
 
 
 class Alignment(NamedTuple):
-    """What the discriminators say of a batch.
+    """Loss and accuracy of the discriminators on a batch.
 
     Attributes:
-        loss: Scalar to minimise, by discriminators and, through reversed gradients, by students:
-            the mean of :func:`domain_loss` over images, summed over the discriminators.
-        accuracy: Share of tokens whose domain was told, without a gradient: 0.5 is a guess.
+        loss: Scalar that the discriminators minimise and, through reversed gradients, the student
+            maximises: the mean of :func:`domain_loss` over images, summed over discriminators.
+        accuracy: Share of tokens classified correctly, without a gradient; 0.5 is chance level.
     """
 
     loss: Tensor
@@ -62,12 +62,12 @@ class Alignment(NamedTuple):
 
 
 class DomainDiscriminators(nn.ModuleDict):
-    """One discriminator for each kind of view; every one of them sees tokens of both domains.
+    """One discriminator for each kind of view, with tokens of both domains as input.
 
-    The paper has "two individual domain discriminators" for ``f_src`` and ``f_tgt`` and a formula
-    with one D that sees both. One that saw the source alone, beside one that saw the target alone,
-    would learn a constant each: its gradient says nothing about how the domains differ. So there
-    are two here too, but each for one set of tokens: those of strong and those of weak views.
+    The paper has "two individual domain discriminators" for ``f_src`` and ``f_tgt``, but its
+    formula has one D for both. A discriminator for a single domain would learn a constant, whose
+    gradient has no information on the difference of the domains. So there are two here, too, but
+    one for tokens of strong views and one for tokens of weak views.
 
     Args:
         dim: Width of the tokens.
@@ -78,7 +78,7 @@ class DomainDiscriminators(nn.ModuleDict):
         super().__init__({view: TokenDiscriminator(dim) for view in views})
 
     def forward(self, tokens: Mapping[str, tuple[Tensor, Tensor]]) -> Alignment:
-        """Judges tokens.
+        """Classify the domain of tokens.
 
         Args:
             tokens: For each kind of view, the student's class tokens of source and target, both

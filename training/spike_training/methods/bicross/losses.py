@@ -1,14 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The losses of BiCross (Liu et al.), one function per equation.
+"""Losses of BiCross (Liu et al.), one function per equation.
 
-Every function is pure and gives one value per image, ``[B]``: the caller averages. Pixels are
-weighted; a weight of 0 leaves a pixel out, and so does a reference that is NaN, infinite or not
-positive. An image without a pixel left gives 0 with a zero gradient, which is ambiguous: look at
-the weights to tell "perfect" from "nothing to compare". A prediction that is not a depth, where it
-counts, gives NaN: masking it would hide a network that diverged.
+Every function is pure and returns one value per image, ``[B]``; the caller averages. Pixels are
+weighted: a weight of 0 leaves a pixel out, and so does a reference that is NaN, infinite or not
+positive. An image without remaining pixels gives 0 with a zero gradient; only the weights
+distinguish it from a perfect prediction. A prediction that is not a depth at a pixel that counts
+gives NaN: masking it would hide a network that diverged.
 
-The losses on features count positions in the same way: a selection says which.
+The losses on features weight positions in the same way, by a selection mask.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from torch import Tensor
 from spike_depth_ros.model.heads import to_float32
 
 OFFSET = 0.1
-"""Added to both depths before the logarithm in the authors' code, metres."""
+"""Offset of both depths before the logarithm in the authors' code, metres."""
 
 
 def si_loss(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.5) -> Tensor:
-    """Scale-invariant log loss as printed (Liu et al., BiCross, Eq. 5), without a root.
+    """Compute the scale-invariant log loss without a root (Liu et al., BiCross, Eq. 5).
 
     ``mean(d^2) - lam mean(d)^2`` with ``d = log pred - log reference``, means by weight.
 
     Args:
         pred: Depth in metres, ``[B, 1, H, W]``.
         reference: Label or pseudo-label in metres, same shape; NaN where unknown.
-        weight: How much each pixel counts, same shape: bool, or 0 and more.
+        weight: Weight of each pixel, same shape: bool, or 0 and more.
         lam: 0 is the mean squared log error, 1 ignores a global scale.
 
     Returns:
@@ -47,42 +47,42 @@ def si_loss(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.5) -
 
 
 def si_loss_rooted(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.85) -> Tensor:
-    """Scale-invariant log loss in the form that the authors' code uses, with a root.
+    """Compute the scale-invariant log loss with a root, as in the authors' code.
 
     ``sqrt(var(d) + (1 - lam) mean(d)^2)`` with ``d = log(pred + 0.1) - log(reference + 0.1)``.
 
     Args:
         pred: Depth in metres, ``[B, 1, H, W]``.
         reference: Label or pseudo-label in metres, same shape; NaN where unknown.
-        weight: How much each pixel counts, same shape: bool, or 0 and more.
+        weight: Weight of each pixel, same shape: bool, or 0 and more.
         lam: As in :func:`si_loss`.
 
     Returns:
-        ``[B]``, 0 or more. A perfect prediction gives 0 with a zero gradient, where the root's
-        own would be infinite.
+        ``[B]``, 0 or more. A perfect prediction gives 0 with a zero gradient, although the root's
+        slope is infinite there.
 
     Raises:
         ValueError: The shapes differ.
     """
     mean, variance = _log_difference(pred, reference, weight, offset=OFFSET)
     square = variance + (1 - lam) * mean.square()
-    # Chosen before the root: behind it, 0 times the root's infinite slope would be NaN.
-    some = square != 0  # also where it is NaN, which must come through
+    # Selected before the root: after it, 0 times the root's infinite slope would be NaN.
+    some = square != 0  # also where it is NaN, which must propagate
     return torch.where(some, torch.where(some, square, 1.0).sqrt(), 0.0)
 
 
 def si_loss_absolute(pred: Tensor, reference: Tensor, weight: Tensor, lam: float = 0.5) -> Tensor:
-    """Scale-invariant log loss of absolute values, in place of squares; not in BiCross.
+    """Compute the scale-invariant log loss with absolute values, not squares; not in BiCross.
 
-    ``mean(|d - lam mean(d)|)`` with ``d = log pred - log reference``, means by weight. Where a
-    picture leaves two depths open, squares are least between them, where nothing is; absolute
-    values, with ``lam`` 0, at the likelier one.
+    ``mean(|d - lam mean(d)|)`` with ``d = log pred - log reference``, means by weight. Where an
+    image is ambiguous between two depths, the squared loss is least at a depth between them; the
+    absolute one, with ``lam`` 0, at the likelier depth.
 
     Args:
         pred: Depth in metres, ``[B, 1, H, W]``.
         reference: Label or pseudo-label in metres, same shape; NaN where unknown.
-        weight: How much each pixel counts, same shape: bool, or 0 and more.
-        lam: How much of a global scale is forgiven: 0 none of it, 1 all.
+        weight: Weight of each pixel, same shape: bool, or 0 and more.
+        lam: Share of the mean log difference that is removed: 0 none, 1 all.
 
     Returns:
         ``[B]``, 0 or more.
@@ -96,17 +96,17 @@ def si_loss_absolute(pred: Tensor, reference: Tensor, weight: Tensor, lam: float
 
 
 def gradient_loss(pred: Tensor, reference: Tensor, weight: Tensor, scales: int = 4) -> Tensor:
-    """Edges of log depth where the reference has them (after Ranftl et al., MiDaS, Eq. 11).
+    """Compute the multi-scale gradient loss of log depth (after Ranftl et al., MiDaS, Eq. 11).
 
-    Not in BiCross: with few images the scale-invariant loss alone learns where depth lies, but
-    not where it breaks. ``sum over s of mean |dx| + mean |dy|`` of the difference of the
-    logarithms, on every pixel, every second, fourth, ..., between neighbours that both count.
+    Not in BiCross: it sharpens depth edges, which the scale-invariant loss alone does not learn
+    from few images. ``sum over s of mean |dx| + mean |dy|`` of the difference of the logarithms,
+    on every pixel, every second, fourth, ..., between neighbours that both count.
 
     Args:
         pred: Depth in metres, ``[B, 1, H, W]``.
         reference: Label in metres, same shape; NaN where unknown.
-        weight: How much each pixel counts, same shape; a pair counts as its lesser one.
-        scales: How often the distance between neighbours doubles, plus one.
+        weight: Weight of each pixel, same shape; a pair has the lesser weight of its pixels.
+        scales: Number of scales; the distance between neighbours doubles at each.
 
     Returns:
         ``[B]``, 0 or more.
@@ -126,7 +126,7 @@ def gradient_loss(pred: Tensor, reference: Tensor, weight: Tensor, scales: int =
 
 
 def soft_error(pred: Tensor, reference: Tensor) -> Tensor:
-    """Relative error of depth: the label of the uncertainty (Liu et al., BiCross, Eq. 2).
+    """Compute the relative error of depth, the label of the uncertainty (BiCross, Eq. 2).
 
     Args:
         pred: Depth in metres, any shape.
@@ -134,7 +134,7 @@ def soft_error(pred: Tensor, reference: Tensor) -> Tensor:
 
     Returns:
         ``|pred - reference| / reference`` clipped to 0..1, same shape; NaN where unknown. Without
-        a gradient: a label must not pull the depth.
+        a gradient, so that the loss of the uncertainty does not train depth.
     """
     reference = reference.detach()
     error = (pred.detach() - reference).abs() / reference
@@ -144,13 +144,13 @@ def soft_error(pred: Tensor, reference: Tensor) -> Tensor:
 def uncertainty_loss(
     uncertainty: Tensor, pred: Tensor, reference: Tensor, weight: Tensor
 ) -> Tensor:
-    """L1 between predicted and actual relative error (Liu et al., BiCross, below Eq. 2).
+    """Compute the L1 loss of the predicted relative error (Liu et al., BiCross, below Eq. 2).
 
     Args:
         uncertainty: Predicted relative error, ``[B, 1, H, W]``; the only argument with a gradient.
         pred: Depth in metres, same shape.
         reference: Label or pseudo-label in metres, same shape; NaN where unknown.
-        weight: How much each pixel counts, same shape: bool, or 0 and more.
+        weight: Weight of each pixel, same shape: bool, or 0 and more.
 
     Returns:
         ``[B]``, 0 or more.
@@ -167,19 +167,19 @@ def uncertainty_loss(
 
 @dataclasses.dataclass(frozen=True)
 class Threshold:
-    """What parts an uncertainty map into sure and unsure: epsilon in the paper, its value unsaid.
+    """Threshold of an uncertainty map: epsilon in the paper, which gives no value.
 
     Attributes:
-        absolute: Relative error at which the parts meet; None: each image's own quantile.
-        quantile: Share of an image's positions that are sure. Of n positions ``round(n quantile)``
-            are, unless some have the same uncertainty: 0 calls all unsure, 1 all sure.
+        absolute: Largest relative error that counts as confident; None: each image's quantile.
+        quantile: Share of an image's positions that are confident. Of n positions these are
+            ``round(n quantile)``, more if some have the same uncertainty: 0 selects none, 1 all.
     """
 
     absolute: float | None = None
     quantile: float = 0.5
 
     def sure(self, uncertainty: Tensor) -> Tensor:
-        """Where the uncertainty is not above the threshold; the other positions are unsure.
+        """Return the confidence mask: the positions with an uncertainty not above the threshold.
 
         Args:
             uncertainty: ``[B, 1, h, w]``, 0 or more.
@@ -193,7 +193,7 @@ class Threshold:
         number = round(self.quantile * flat.shape[1])
         if number == 0:
             return torch.zeros_like(uncertainty, dtype=torch.bool)
-        # Not torch.quantile, which sorts: this takes a tenth of the time.
+        # kthvalue takes a tenth of the time of torch.quantile, which sorts.
         limit = flat.kthvalue(number, dim=1).values
         return uncertainty <= limit[:, None, None, None]
 
@@ -205,18 +205,18 @@ def spike_oriented_filter(
     rgb: Threshold,
     spike: Threshold,
 ) -> Tensor:
-    """Where RGB is sure and spikes are not (Liu et al., BiCross, section III-B).
+    """Select positions where RGB is confident and spikes are not (BiCross, section III-B).
 
-    The maps of uncertainty are brought to the grid of the features, each position getting the mean
-    of its pixels, and compared there. Comparing first would leave shares of pixels, which need
-    another threshold to become a selection, and a median on the grid would no longer part a half.
+    The maps of uncertainty are averaged to the grid of the features and then compared with the
+    thresholds. Comparing first would give shares of pixels, which need another threshold, and a
+    quantile of one half would no longer select half of the grid.
 
     Args:
-        rgb_uncertainty: Relative error that the teacher predicts of itself, ``[B, 1, H, W]``.
-        spike_uncertainty: The student's, same shape.
+        rgb_uncertainty: Relative error that the teacher predicts, ``[B, 1, H, W]``.
+        spike_uncertainty: Relative error that the student predicts, same shape.
         grid: Rows and columns of the features; each divides H and W, or is that of the image.
-        rgb: Below it RGB is sure.
-        spike: Above it spikes are unsure.
+        rgb: Threshold up to which RGB is confident.
+        spike: Threshold up to which spikes are confident.
 
     Returns:
         ``[B, 1, *grid]`` bool, without a gradient.
@@ -226,7 +226,7 @@ def spike_oriented_filter(
 
 
 def pooled(features: Tensor, selected: Tensor) -> Tensor:
-    """Mean of the features over selected positions: Pool_avg of Eq. 3.
+    """Average the features over selected positions (masked average pooling, Pool_avg of Eq. 3).
 
     Args:
         features: ``[B, C, h, w]``.
@@ -239,7 +239,7 @@ def pooled(features: Tensor, selected: Tensor) -> Tensor:
 
 
 def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
-    """CKD: divergence of the student's global vector from the teacher's (BiCross, Eq. 3).
+    """Compute CKD: divergence of the student's global vector from the teacher's (Eq. 3).
 
     ``KL(softmax teacher || softmax student)``.
 
@@ -252,7 +252,7 @@ def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
         ``[B]`` nats, 0 or more.
     """
     wanted = to_float32(teacher).detach().log_softmax(dim=1)
-    # Left out before the divergence: behind it, 0 times a vector that is not finite would be NaN.
+    # Masked before the divergence: after it, 0 times a vector that is not finite would be NaN.
     found = torch.where(counted[:, None], to_float32(student).log_softmax(dim=1), wanted)
     return F.kl_div(found, wanted, reduction='none', log_target=True).sum(dim=1)
 
@@ -260,17 +260,18 @@ def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
 def fine_loss(
     teacher: Tensor, student: Tensor, selected: Tensor, as_printed: bool = False
 ) -> Tensor:
-    """FKD: squared difference of the decoders' features (Liu et al., BiCross, Eq. 3).
+    """Compute FKD: squared difference of the decoders' features (Liu et al., BiCross, Eq. 3).
 
-    The paper speaks of the mean squared error, over selected positions: that is the default, which
-    depends neither on the width of the features nor on how much was selected. Its formula sums
-    over channels and selected positions and divides by all positions.
+    The default is the mean squared error over selected positions and channels, as in the text of
+    the paper; it depends neither on the width of the features nor on the number of selected
+    positions. The paper's formula sums over channels and selected positions and divides by the
+    number of all positions.
 
     Args:
         teacher: ``[B, C, h, w]``; a target, so without a gradient.
         student: Same shape.
         selected: ``[B, 1, h, w]`` bool.
-        as_printed: Follow the formula.
+        as_printed: Use the paper's formula.
 
     Returns:
         ``[B]``, 0 or more.
@@ -284,15 +285,15 @@ def fine_loss(
 
 
 def domain_loss(source: Tensor, target: Tensor) -> Tensor:
-    """What a discriminator minimises: the negative of L_adv (Liu et al., BiCross, Eq. 6).
+    """Compute the loss of a discriminator: the negative of L_adv (Liu et al., BiCross, Eq. 6).
 
-    ``-log D(f_src) - log(1 - D(f_tgt))`` with D the sigmoid of the logits: 2 ln 2 when it cannot
-    tell the domains apart. The student minimises L_adv, so it *maximises* this: put a gradient
-    reversal between its features and the discriminator.
+    ``-log D(f_src) - log(1 - D(f_tgt))`` with D the sigmoid of the logits; 2 ln 2 at chance
+    level. The student minimises L_adv, so it *maximises* this loss: put a gradient reversal
+    between its features and the discriminator.
 
     Args:
-        source: Logits of "this is source" of tokens from the source, ``[B]``.
-        target: The same of tokens from the target, ``[B]``.
+        source: Logits of the class "source" of tokens from the source, ``[B]``.
+        target: Logits of the same class of tokens from the target, ``[B]``.
 
     Returns:
         ``[B]``, 0 or more.
@@ -302,14 +303,14 @@ def domain_loss(source: Tensor, target: Tensor) -> Tensor:
 
 
 def _selected_sum(features: Tensor, selected: Tensor) -> Tensor:
-    """Sums over the selected positions, ``[B, C]``; what is not selected may be anything."""
+    """Sum over the selected positions, ``[B, C]``; other values may be NaN or infinite."""
     return torch.where(selected > 0, features * selected, 0.0).sum(dim=(2, 3))
 
 
 def _log_difference(
     pred: Tensor, reference: Tensor, weight: Tensor, offset: float
 ) -> tuple[Tensor, Tensor]:
-    """Weighted mean and variance over each image of the difference of the logarithms, ``[B]``."""
+    """Return weighted mean and variance of each image's difference of logarithms, ``[B]``."""
     difference, weight = _log_difference_map(pred, reference, weight, offset)
     mean = _mean(difference, weight)
     # Not mean(d^2) - mean(d)^2, which loses all digits where the variance is small.
@@ -320,16 +321,16 @@ def _log_difference(
 def _log_difference_map(
     pred: Tensor, reference: Tensor, weight: Tensor, offset: float
 ) -> tuple[Tensor, Tensor]:
-    """Difference of the logarithms and the weights, 0 both where the reference is no depth."""
+    """Return difference of logarithms and weights, both 0 where the reference is no depth."""
     weight = _usable(pred, reference, weight)
     use = weight > 0
-    # What does not count is replaced before the logarithm, or its NaN would reach the gradient.
+    # Pixels of weight 0 are replaced before the logarithm, or their NaN would reach the gradient.
     difference = (torch.where(use, pred, 1.0) + offset).log()
     return difference - (torch.where(use, reference, 1.0) + offset).log(), weight
 
 
 def _usable(pred: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
-    """Weights as float32, 0 where the reference is no depth."""
+    """Return the weights as float32, 0 where the reference is no depth."""
     _check(pred, reference)
     _check(pred, weight)
     return torch.where(reference.isfinite() & (reference > 0), weight.float(), 0.0)
@@ -337,7 +338,7 @@ def _usable(pred: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
 
 def _mean(value: Tensor, weight: Tensor) -> Tensor:
     total = weight.sum(dim=(1, 2, 3))
-    # Tiny, not 1: weights may sum to less than one pixel.
+    # Tiny, not 1: the sum of the weights may be below 1.
     return (value * weight).sum(dim=(1, 2, 3)) / total.clamp_min(torch.finfo(total.dtype).tiny)
 
 

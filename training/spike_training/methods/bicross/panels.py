@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of what the networks of a stage make of a batch."""
+"""Pictures of the inputs and outputs of a stage's networks for a batch."""
 
 from __future__ import annotations
 
@@ -21,65 +21,65 @@ from spike_depth_ros.pictures import (
 from spike_training.settings.config import ModelConfig
 
 Panel = tuple[npt.NDArray[np.uint8] | None, str]
-"""A picture and its title."""
+"""Picture and its title."""
 
 BRIGHTEST = 0.995
-"""Share of the pixels that are not white: hot pixels must not leave the others in the dark."""
+"""Quantile of the rates that is drawn white; hot pixels must not darken the others."""
 
 
 class Panels:
-    """Makes panels, one for each image of a batch, in the colours of a network's range.
+    """Factory of panels, one for each image of a batch, with the colours of a depth range.
 
     Args:
-        model: The depth range.
+        model: Depth range.
     """
 
     def __init__(self, model: ModelConfig) -> None:
         self._limits = (model.min_depth, model.max_depth)
 
     def spikes(self, counts: Tensor, title: str = 'spikes') -> list[Panel]:
-        """Firing rate of counts, ``[B, C, H, W]``, as bright as an eye would see it."""
+        """Draw the firing rate of counts, ``[B, C, H, W]``, gamma encoded."""
         rate = counts.float().mean(dim=1)
         brightest = rate.flatten(1).quantile(BRIGHTEST, dim=1).clamp_min(1e-6)
         grey = 255 * (rate / brightest[:, None, None]).clamp(max=1).sqrt()
         return [(spike_panel(image.astype(np.uint8)), title) for image in _arrays(grey)]
 
     def input(self, counts: Tensor, rgb: Tensor | None) -> list[Panel]:
-        """What a network sees: the images ``[B, 3, H, W]``, 0 to 1, or else the counts."""
+        """Draw the input of a network: the images ``[B, 3, H, W]``, 0 to 1, or else the counts."""
         if rgb is None:
             return self.spikes(counts)
         return [(_enlarged(image), 'image') for image in _arrays(rgb.permute(0, 2, 3, 1))]
 
     def depth(self, depth: Tensor, title: str) -> list[Panel]:
-        """Depth, ``[B, 1, H, W]`` metres."""
+        """Draw depth, ``[B, 1, H, W]`` metres."""
         return [(depth_panel(image, *self._limits), title) for image in _arrays(depth[:, 0])]
 
     def uncertainty(self, uncertainty: Tensor, title: str) -> list[Panel]:
-        """Relative errors, ``[B, 1, H, W]``."""
+        """Draw predicted relative errors, ``[B, 1, H, W]``."""
         images = _arrays(uncertainty[:, 0])
         return [(uncertainty_panel(image, 0.5, ''), title) for image in images]
 
     def difference(self, depth: Tensor, reference: Tensor, title: str) -> list[Panel]:
-        """How far depth is from another one, relative to that, ``[B, 1, H, W]`` both."""
+        """Draw the relative difference of depth from a reference, ``[B, 1, H, W]`` both."""
         error = (depth - reference).abs() / reference
         error = torch.where(reference.isfinite(), error, torch.nan)
         return [(error_panel(image), title) for image in _arrays(error[:, 0])]
 
     def selection(self, selected: Tensor, title: str) -> list[Panel]:
-        """What a filter selects, ``[B, 1, h, w]`` bool: white."""
+        """Draw the positions that a filter selects, ``[B, 1, h, w]`` bool, in white."""
         images = _arrays(255 * selected[:, 0])
         return [(spike_panel(image.astype(np.uint8)), title) for image in images]
 
     @staticmethod
     def sheet(*rows: Sequence[Sequence[Panel]]) -> npt.NDArray[np.uint8]:
-        """For each image of the batch these rows of panels, all of one length."""
+        """Arrange rows of panels, all of one length, for each image of the batch."""
         kinds = [kind for row in rows for kind in row]
         panels = [panel for image in zip(*kinds, strict=True) for panel in image]
         return strip(panels, columns=len(rows[0]))
 
 
 def _enlarged(image: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """A colour image, ``[H, W, 3]`` 0 to 1, of the size of the panels beside it."""
+    """Resize a colour image, ``[H, W, 3]`` 0 to 1, to the size of the panels beside it."""
     planes = [spike_panel(np.rint(255 * image[..., k]).astype(np.uint8))[..., k] for k in range(3)]
     return np.stack(planes, axis=2)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The MLP between pooled features and the global vectors that are distilled (BiCross, Eq. 3)."""
+"""MLP from pooled features to the global vectors that are distilled (BiCross, Eq. 3)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class CoarseDistillation(NamedTuple):
 
     Attributes:
         ckd: L_CKD, with a gradient to the student's features.
-        fit: What the MLP itself minimises; 0 where that is ``ckd``.
-        spread: Divergence of the teacher's vectors from their mean, nats, without a gradient: how
-            much there is to distil. Near 0 the vectors are all the same, and a low ``ckd`` means
-            nothing.
+        fit: Loss of the MLP itself; 0 where that is ``ckd``.
+        spread: Mean divergence of the teacher's vectors from their mean, nats, without a gradient:
+            the information to distil. Near 0 all vectors are the same, and a low ``ckd`` is
+            meaningless.
     """
 
     ckd: Tensor
@@ -33,19 +33,19 @@ class CoarseDistillation(NamedTuple):
 
 
 class Projection(nn.Module):
-    """Pooled features to global vectors, the same MLP for teacher and student.
+    """MLP from pooled features to global vectors, shared by teacher and student.
 
-    The paper does not say what the MLP learns from. A fixed random one gives vectors that hardly
-    differ between images: there is nothing to distil. One that learns from L_CKD itself can lower
-    it by forgetting the images. So by default it learns what an image's features know of its
-    depth: the softmax of a global vector is the share of pixels in each interval of log-depth, the
-    teacher's features and the labels train it, and only then the divergence between two such
-    vectors means something. L_CKD then reaches the student's features through it, not the MLP.
+    The paper does not define the training loss of the MLP. A fixed random MLP gives vectors that
+    hardly differ between images. An MLP trained on L_CKD itself can lower it by removing the
+    differences between images. So by default the MLP is trained to predict an image's
+    distribution of depth: the softmax of a global vector is the share of pixels in each interval
+    of log-depth. It is trained on the teacher's features and the labels. The gradient of L_CKD
+    then passes through the MLP to the student's features without changing the MLP.
 
     Args:
         dim: Channels of the encoder's features.
         depth_range: Lowest and highest canonical depth, metres.
-        learns_depth: Whether it learns from labels; otherwise from L_CKD.
+        learns_depth: Train the MLP on labels; otherwise on L_CKD.
         size: Length of the global vectors: intervals of log-depth.
     """
 
@@ -61,10 +61,10 @@ class Projection(nn.Module):
     def forward(
         self, teacher: Tensor, student: Tensor, counted: Tensor, depth: Tensor
     ) -> CoarseDistillation:
-        """Compares pooled features.
+        """Compare pooled features.
 
         Args:
-            teacher: ``[B, dim]``, a target.
+            teacher: ``[B, dim]``; the target, without a gradient.
             student: Same shape.
             counted: Images that count, ``[B]`` bool.
             depth: Labels, canonical metres, ``[B, 1, H, W]``; NaN where unknown.
@@ -73,7 +73,7 @@ class Projection(nn.Module):
         if self.learns_depth:
             fixed = {name: value.detach() for name, value in self.mlp.named_parameters()}
             found = functional_call(self.mlp, fixed, (student,))
-            # The divergence from the true shares; without a known pixel it is 0.
+            # Divergence from the true shares; 0 for an image without a known pixel.
             shares, told = self.shares(depth), to_float32(wanted).log_softmax(dim=1)
             fit = F.kl_div(told, shares, reduction='none').sum(dim=1).mean()
         else:
@@ -84,7 +84,7 @@ class Projection(nn.Module):
         )
 
     def shares(self, depth: Tensor) -> Tensor:
-        """Share of the known pixels in each interval of log-depth, ``[B, size]``."""
+        """Compute the share of known pixels in each interval of log-depth, ``[B, size]``."""
         flat = depth.flatten(1)
         known = flat.isfinite() & (flat > 0)
         place = (flat.where(known, 1.0).log() - self.log_min) / (self.log_max - self.log_min)
@@ -95,7 +95,7 @@ class Projection(nn.Module):
 
 
 def _spread(logits: Tensor, counted: Tensor) -> Tensor:
-    """Mean divergence of the vectors that count from their mean: 0 if all are the same."""
+    """Return the mean divergence of counted vectors from their mean; 0 if all are the same."""
     log_shares = to_float32(logits).log_softmax(dim=1)
     shares = log_shares.exp() * counted[:, None]
     number = counted.sum().clamp_min(1)

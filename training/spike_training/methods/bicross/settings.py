@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings of the stages of BiCross; those of a run are in ``spike_training.settings.config``.
 
-Nothing here imports torch: help and mistakes of the command line must not wait for it.
+This module does not import torch, so that help and errors of the command line appear at once.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ class DistilConfig:
     """Coarse-to-fine knowledge distillation, CFKD (Liu et al., BiCross, Eq. 3 and 7).
 
     Attributes:
-        weight: Of L_CFKD in Eq. 7.
-        coarse: Whether global vectors of the encoder are distilled (CKD).
-        fine: Whether features of the decoder are distilled (FKD): off; mse, the mean over selected
+        weight: Weight of L_CFKD in Eq. 7.
+        coarse: Distil global vectors of the encoder (CKD).
+        fine: Distillation of the decoder's features (FKD): off; mse, the mean over selected
             positions and channels; or printed, the sum of Eq. 3 over the positions of the map.
-        projection: What the MLP before the coarse loss learns: depth, to tell an image's
-            distribution of depth from the teacher's features; or joint, from the coarse loss
-            itself, which it can also lower by forgetting what images differ in.
-        filter: Whether only positions where RGB is sure and spikes are not are distilled.
-        rgb_threshold: Predicted relative error up to which RGB is sure; null: rgb_quantile.
-        rgb_quantile: Share of each image's positions where RGB is sure.
-        spike_threshold: Predicted relative error up to which spikes are sure; null:
+        projection: Training of the MLP before the coarse loss: depth, to predict an image's
+            distribution of depth from the teacher's features; or joint, on the coarse loss
+            itself, which it can also lower by removing the differences between images.
+        filter: Distil only positions where RGB is confident and spikes are not.
+        rgb_threshold: Predicted relative error up to which RGB is confident; null: rgb_quantile.
+        rgb_quantile: Share of each image's positions where RGB is confident.
+        spike_threshold: Predicted relative error up to which spikes are confident; null:
             spike_quantile.
-        spike_quantile: Share of each image's positions where spikes are sure.
+        spike_quantile: Share of each image's positions where spikes are confident.
     """
 
     weight: float = 0.1
@@ -47,28 +47,28 @@ class DistilConfig:
     spike_quantile: float = 0.5
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, each beginning with the setting's name."""
         yield from at_least(self, 0, 'weight')
         yield from _thresholds(self, 'rgb', 'spike')
 
 
 @dataclass
 class ViewConfig:
-    """Strong views of a window of spikes: how far they may be from what the camera saw.
+    """Strong views of a window of spikes: limits of their random changes.
 
-    Each image gets its own draw between nothing and these limits. The weak view is the window as
-    it is.
+    The changes are drawn for each image, between none and these limits. The weak view is the
+    unchanged window.
 
     Attributes:
         flip: Mirror half of the target's images, before both views.
-        gain: Largest factor on the firing rate, and its inverse the smallest.
-        gamma: Largest exponent of the brightness, and its inverse the smallest.
+        gain: Largest factor on the firing rate; its inverse is the smallest.
+        gamma: Largest exponent of the brightness; its inverse is the smallest.
         vignette: Share of the light that the darkest side of an image may lose.
         mismatch: Largest standard deviation of the pixels' response.
         dark: Largest mean rate of dark spikes, spikes per plane.
         hot: Largest share of hot pixels, which fire in up to every plane.
         drop: Largest share of planes that are lost, in half of the images.
-        drop_bins: Share of bins that are lost in whole, in these images.
+        drop_bins: Share of bins that are lost entirely, in these images.
     """
 
     flip: bool = True
@@ -82,7 +82,7 @@ class ViewConfig:
     drop_bins: float = 0.05
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, each beginning with the setting's name."""
         yield from at_least(self, 1, 'gain', 'gamma')
         yield from at_least(self, 0, 'mismatch', 'dark')
         yield from share(self, 'vignette', 'hot', 'drop', 'drop_bins')
@@ -94,36 +94,38 @@ class AdaptConfig:
 
     Attributes:
         teacher_decay: Share of the teacher kept at each step (alpha in Eq. 4).
-        teacher_warmup: Whether less of it is kept in the first steps, min(teacher_decay,
-            (1 + t) / (10 + t)): in a short run it would hardly move otherwise.
-        pseudo_weight: Of L_SCP and, where uncertainty says so, of L_unc on pseudo labels; 0: the
-            control without pseudo labels.
-        filter: Whether only pseudo labels that the teacher is sure of count.
-        threshold: Predicted relative error up to which it is sure; null: quantile.
-        quantile: Share of each image's pixels that it is sure of.
-        source_weight: Of L_sup and L_unc on the labelled source; 0: Eq. 8 as printed.
+        teacher_warmup: Keep a smaller share of the teacher in the first steps,
+            min(teacher_decay, (1 + t) / (10 + t)), because it would hardly change in a short run
+            otherwise.
+        pseudo_weight: Weight of L_SCP and, depending on uncertainty, of L_unc on pseudo labels;
+            0: the control without pseudo labels.
+        filter: Use only pseudo labels of confident pixels.
+        threshold: Predicted relative error up to which the teacher is confident; null: quantile.
+        quantile: Share of each image's pixels where the teacher is confident.
+        source_weight: Weight of L_sup and L_unc on the labelled source; 0: Eq. 8 of the paper.
         source_views: Views of the source that are supervised: strong; weak; or both, half and
-            half, which costs another pass and forgets less of how the source looks.
-        uncertainty: What trains the uncertainty: source, pseudo or both. Trained on pseudo labels
-            it learns that the student agrees with the teacher, and falls to 0.
-        alignment_weight: Of L_SCA in Eq. 8; 0: no discriminators.
+            half, which takes another pass but keeps the accuracy on unchanged source windows
+            better.
+        uncertainty: Labels that train the uncertainty: source, pseudo or both. Trained on pseudo
+            labels it measures the student's agreement with the teacher, and falls to 0.
+        alignment_weight: Weight of L_SCA in Eq. 8; 0: no discriminators.
         aligned_views: Views whose class tokens are aligned, a discriminator each: both, strong or
             weak.
         discriminator_rate: Learning rate of the discriminators over that of the student.
-        statistics: What the batch-norm statistics of the exported network are made from: target,
-            its weak views; mixed, all that goes through the student; or frozen, those at the
-            start, which the student then also trains with.
-        start_batches: Batches of weak target views that the statistics are estimated from before
-            the first step, as the command adabn does; 0: none. For networks with batch norm.
-        remove_drift: Whether pseudo labels are divided by how far the teacher's depths have
-            drifted from the start's, on average.
-        deploy: What is exported: teacher, student, or label_free, the one whose error on labelled
-            source plus disagreement with itself on views of the target is lower.
-        kept_bounds: Share of kept pseudo labels outside of which a warning is due.
-        drift_bound: Factor between median depth and that of the start, either way, beyond which a
-            warning is due.
-        uncertainty_bound: Median uncertainty over that of the start, below which a warning is
-            due.
+        statistics: Data of the batch-norm statistics of the exported network: target, its weak
+            views; mixed, all inputs of the student; or frozen, the initial statistics, which the
+            student then also trains with.
+        start_batches: Batches of weak target views from which the statistics are estimated before
+            the first step, as by the command adabn; 0: none. For networks with batch norm.
+        remove_drift: Divide pseudo labels by the mean drift of the teacher's median depth from
+            that of the initial network.
+        deploy: Network to export: teacher, student, or label_free, the one with the lower sum of
+            its error on labelled source and its inconsistency between views of the target.
+        kept_bounds: Bounds of the share of kept pseudo labels; a warning is given outside.
+        drift_bound: Largest factor, either way, between the median depth and that of the initial
+            network; a warning is given beyond.
+        uncertainty_bound: Smallest ratio of the median uncertainty to that of the initial
+            network; a warning is given below.
         views: Strong views.
     """
 
@@ -149,7 +151,7 @@ class AdaptConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, each beginning with the setting's name."""
         yield from share(self, 'teacher_decay')
         yield from at_least(
             self, 0, 'pseudo_weight', 'source_weight', 'alignment_weight', 'start_batches',
@@ -175,15 +177,15 @@ class SupervisedConfig(StageConfig):
     """Settings of all stages that learn from labels.
 
     Attributes:
-        encoder_rate: Learning rate of the encoder (of unet_lite: of its trunk) over that of the
-            rest of the network; below 1 where it has learnt before, as that of ImageNet has. 0:
-            it is kept as it is, with its statistics (which adapt.start_batches estimates anew)
-            and, in unet_lite, what makes its picture of spikes.
-        si: Form of the scale-invariant loss: plain (Eq. 5 as printed), rooted (the authors'
+        encoder_rate: Learning rate of the encoder (in unet_lite: of its backbone) over that of
+            the rest of the network; below 1 for a pretrained encoder, as that of ImageNet. 0: it
+            is frozen, with its statistics (which adapt.start_batches estimates anew) and, in
+            unet_lite, the rate-to-RGB adapter.
+        si: Form of the scale-invariant loss: plain (Eq. 5 as in the paper), rooted (the authors'
             code) or absolute (ours: absolute values in place of squares).
-        si_lambda: How much of a global scale that loss forgives: 0 none of it, 1 all.
-        gradient_weight: Weight of the loss of the edges of depth, which BiCross has not; 0: none.
-        sky_weight: Weight of a pixel of sky, trained as the largest depth, beside 1 of others.
+        si_lambda: Share of a global scale error that the loss ignores: 0 none of it, 1 all.
+        gradient_weight: Weight of the loss of depth edges, which is not in BiCross; 0: none.
+        sky_weight: Weight of a pixel of sky, trained as the largest depth; others have 1.
         uncertainty_weight: Weight of the loss of the uncertainty.
     """
 
@@ -195,7 +197,7 @@ class SupervisedConfig(StageConfig):
     uncertainty_weight: float = 1.0
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, each beginning with the setting's name."""
         yield from super().problems()
         yield from at_least(self, 0, 'encoder_rate')
         if self.encoder_rate == 0 and self.start == 'scratch':
@@ -212,9 +214,9 @@ class PretrainConfig(SupervisedConfig):
     """Kind pretrain: depth and uncertainty from labelled scenes.
 
     Attributes:
-        domain: Whose labelled scenes teach it: source; or target, for a stage of spikes that is
+        domain: Domain of the labelled scenes: source; or target, for a stage of spikes that is
             the upper bound (Supervised in the tables of BiCross). No other setting lets training
-            see a label of the target.
+            use a label of the target.
     """
 
     implementation = 'spike_training.methods.bicross.stages.pretrain:Pretrain'
@@ -224,23 +226,23 @@ class PretrainConfig(SupervisedConfig):
     domain: Literal['source', 'target'] = 'source'
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, each beginning with the setting's name."""
         yield from super().problems()
         if self.domain == 'target' and self.input != 'spikes':
             yield "domain is 'target': expected it in a pretrain stage of spikes only"
 
     @property
     def batches(self) -> BatchSpec:
-        """See :class:`StageConfig`."""
+        """Batches of ``domain``, see :attr:`StageConfig.batches`."""
         return dataclasses.replace(super().batches, domain=self.domain)
 
 
 @dataclass
 class CrossModalityConfig(SupervisedConfig):
-    """Kind cross_modality: the same for spikes, with a teacher of RGB.
+    """Kind cross_modality: depth and uncertainty from spikes, with a teacher of RGB.
 
     Attributes:
-        teacher: The name of the earlier stage, with input rgb, that teaches.
+        teacher: Name of the earlier stage, with input rgb, that trains the teacher.
         distil: Distillation from the teacher.
     """
 
@@ -252,14 +254,14 @@ class CrossModalityConfig(SupervisedConfig):
     distil: DistilConfig = field(default_factory=DistilConfig)
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, each beginning with the setting's name."""
         yield from super().problems()
         if self.teacher is None:
             yield f'teacher is None: expected the name of a stage in one of kind {self.kind}'
         yield from (f'distil.{problem}' for problem in self.distil.problems())
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
-        """See :class:`StageConfig`."""
+        """Implement :meth:`StageConfig.problems_in_run`."""
         yield from super().problems_in_run(config, before)
         inputs = {earlier.name: earlier.input for earlier in before}
         if self.teacher is not None and inputs.get(self.teacher) != 'rgb':
@@ -267,12 +269,12 @@ class CrossModalityConfig(SupervisedConfig):
 
     @property
     def builds_on(self) -> tuple[str, ...]:
-        """See :class:`StageConfig`."""
+        """Earlier stages, the teacher's included; see :attr:`StageConfig.builds_on`."""
         return (*([] if self.teacher is None else [self.teacher]), *super().builds_on)
 
     @property
     def batches(self) -> BatchSpec:
-        """See :class:`StageConfig`."""
+        """Labelled batches with RGB, see :attr:`StageConfig.batches`."""
         return BatchSpec(rgb=True)
 
 
@@ -280,7 +282,7 @@ class CrossModalityConfig(SupervisedConfig):
 class CrossDomainConfig(SupervisedConfig):
     """Kind cross_domain: from labelled scenes of the source to unlabelled spikes of the target.
 
-    Where it exports its teacher, which is an average, ema_decay averages no further.
+    If the teacher is exported, ema_decay has no effect, because the teacher is an average already.
 
     Attributes:
         adapt: Adaptation to the target.
@@ -288,34 +290,34 @@ class CrossDomainConfig(SupervisedConfig):
 
     implementation = 'spike_training.methods.bicross.stages.cross_domain:CrossDomain'
     summary = 'adapts to the unlabelled target (SCTS)'
-    validates_loss = False  # but the criterion, which has a chart of its own
+    validates_loss = False  # but the criterion, which has a separate chart
 
     kind: str = 'cross_domain'
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, each beginning with the setting's name."""
         yield from super().problems()
         yield from (f'adapt.{problem}' for problem in self.adapt.problems())
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
-        """See :class:`StageConfig`."""
+        """Implement :meth:`StageConfig.problems_in_run`."""
         yield from super().problems_in_run(config, before)
         if self.start in ('scratch', 'imagenet'):
             yield f'start is {self.start!r}: expected previous or the name of an earlier stage'
 
     def train(self, train: TrainConfig) -> TrainConfig:
-        """See :class:`StageConfig`: a teacher is an average already."""
+        """Override settings of the loop; ``ema_decay`` is 0 unless the student is exported."""
         own = super().train(train)
         return own if self.adapt.deploy == 'student' else dataclasses.replace(own, ema_decay=0.0)
 
     @property
     def batches(self) -> BatchSpec:
-        """See :class:`StageConfig`."""
+        """Batches of both domains, see :attr:`StageConfig.batches`."""
         return BatchSpec('both')
 
     def result(self, selection: Mapping[str, Any] | None) -> str:
-        """See :class:`StageConfig`: one of two networks."""
+        """Describe the exported network, teacher or student, for the page of a run."""
         if selection is not None and 'criteria' in selection:
             criteria = ', '.join(f'{name} {v:.4f}' for name, v in selection['criteria'].items())
             return (
@@ -331,7 +333,7 @@ class CrossDomainConfig(SupervisedConfig):
 
 
 def _thresholds(part: Any, *names: str) -> Problems:
-    """Problems of pairs of settings: an absolute threshold, and a quantile in its place."""
+    """Yield the problems of pairs of an absolute threshold and the quantile in its place."""
     for name in names:
         prefix = f'{name}_' if name else ''
         if getattr(part, f'{prefix}threshold') is not None:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Learning from labels: the part of the loss that all stages share."""
+"""Supervised loss on labels, shared by all stages."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
 SI_FORMS = {'plain': si_loss, 'rooted': si_loss_rooted, 'absolute': si_loss_absolute}
-"""Forms of the scale-invariant loss, by their names in a config."""
+"""Name in a config -> form of the scale-invariant loss."""
 
 
 def network_groups(network: SpikeDepthNet, config: SupervisedConfig) -> list[ParameterGroup]:
-    """The trainable parameters of a network, its encoder at the rate that the stage says."""
+    """Group the trainable parameters of a network, its backbone at the rate ``encoder_rate``."""
     return groups_of(network, part=trunk_of(network), part_scale=config.encoder_rate)
 
 
 class Label(NamedTuple):
-    """What a network should have said.
+    """Target of a network for a batch.
 
     Attributes:
         depth: Canonical depth within the network's range, metres, ``[B, 1, H, W]``; NaN: unknown.
-        weight: How much each pixel counts for depth, same shape.
-        measured: Where there is a depth, same shape, bool: not sky, not unknown.
+        weight: Weight of each pixel in the loss of depth, same shape.
+        measured: Mask of pixels with finite depth, same shape, bool: neither sky nor unknown.
     """
 
     depth: Tensor
@@ -52,7 +52,7 @@ class Supervised(NamedTuple):
     """Scalars, means over the images of a batch.
 
     Attributes:
-        sup: L_sup (Liu et al., BiCross, Eq. 5 on labels), and the loss of edges by its weight.
+        sup: L_sup (Liu et al., BiCross, Eq. 5 on labels) plus the weighted loss of edges.
         unc: L_unc (below Eq. 2).
         error: Mean relative error, clipped to 0..1, without a gradient: for the log.
     """
@@ -63,15 +63,15 @@ class Supervised(NamedTuple):
 
 
 class Supervision:
-    """Depth and uncertainty from labels, in the form that a stage's settings say.
+    """Supervised losses of depth and uncertainty, in the form of a stage's settings.
 
-    Depth is learnt at the canonical focal length, clamped to the range of the network. Sky is
-    trained as the largest depth, with a weight of its own: it teaches "far", yet half an image of
-    sky must not decide the scale of the other half. The uncertainty is not trained on it.
+    The target is depth at the canonical focal length, clamped to the range of the network. Sky is
+    trained as the largest depth with a separate weight, to limit its effect on the scale of the
+    other pixels. The uncertainty is not trained on sky.
 
     Args:
-        config: Of the stage.
-        model: The depth range and the canonical focal length.
+        config: Settings of the stage.
+        model: Depth range and canonical focal length.
     """
 
     def __init__(self, config: SupervisedConfig, model: ModelConfig) -> None:
@@ -79,19 +79,19 @@ class Supervision:
         self.model = model
 
     def label(self, batch: Batch) -> Label:
-        """The label of a batch."""
+        """Return the label of a batch."""
         depth = canonical_depth(batch, self.model.canonical_fx)
         weight = torch.where(batch.depth.isinf(), self.config.sky_weight, 1.0)
         clamped = depth.clamp(self.model.min_depth, self.model.max_depth)
         return Label(clamped, weight, batch.depth.isfinite())
 
     def si(self, pred: Tensor, reference: Tensor, weight: Tensor) -> Tensor:
-        """The scale-invariant loss of each image, ``[B]``, in the stage's form."""
+        """Compute the scale-invariant loss of each image, ``[B]``, in the stage's form."""
         function = SI_FORMS[self.config.si]
         return function(pred, reference, weight, self.config.si_lambda)
 
     def __call__(self, output: DepthOutput, batch: Batch) -> Supervised:
-        """What a network's outputs for a batch are worth."""
+        """Compute the losses and the error of a network's outputs for a batch."""
         target, weight, measured = self.label(batch)
         error = torch.where(measured, soft_error(output.depth, target), 0.0).sum()
         sup = self.si(output.depth, target, weight).mean()

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The part of a network that knows ImageNet: held still, and computed once for several."""
+"""Backbone with ImageNet weights: freezing, and sharing between networks."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from spike_depth_ros.model.unet_lite import RateToRgb
 from spike_training.methods.bicross.settings import SupervisedConfig
 
 VIEWS = 2
-"""Views whose features are kept: the weak and the strong one of a batch."""
+"""Number of views whose features are cached: the weak and the strong view of a batch."""
 
 
 def trunk_of(network: SpikeDepthNet) -> nn.Module:
-    """Return what of a network ImageNet has weights for; its encoder, if that has no such part."""
+    """Return the backbone of a network; the encoder if it has no separate backbone."""
     trunk: nn.Module = getattr(network.encoder, 'trunk', network.encoder)
     return trunk
 
 
 def hold_still(network: SpikeDepthNet, config: SupervisedConfig) -> None:
-    """Keep the trunk as it is, its statistics too, where the stage's ``encoder_rate`` is 0.
+    """Freeze the backbone and its statistics if the stage's ``encoder_rate`` is 0.
 
-    So does the module that makes a picture for it: what the trunk knows is pictures like that. To
-    be called whenever the network is put into training mode.
+    The rate-to-RGB adapter before it is frozen, too, because the frozen backbone expects its
+    images. Call it whenever the network is set to training mode.
     """
     if config.encoder_rate == 0:
         trunk_of(network).requires_grad_(False).eval()
@@ -38,13 +38,13 @@ def hold_still(network: SpikeDepthNet, config: SupervisedConfig) -> None:
 
 
 def share_trunk(networks: Sequence[SpikeDepthNet], config: SupervisedConfig) -> None:
-    """Give networks one trunk, that of the first, which computes each view once.
+    """Share the backbone of the first network with the others and compute each view once.
 
-    Without effect unless ``encoder_rate`` is 0 and the encoders have a trunk apart.
+    It has no effect unless ``encoder_rate`` is 0 and the encoders have a separate backbone.
 
     Args:
-        networks: Copies of one network; their trunks have the same weights.
-        config: Of the stage.
+        networks: Copies of one network; their backbones have the same weights.
+        config: Settings of the stage.
     """
     trunk = trunk_of(networks[0])
     if config.encoder_rate or trunk is networks[0].encoder:
@@ -55,9 +55,10 @@ def share_trunk(networks: Sequence[SpikeDepthNet], config: SupervisedConfig) -> 
 
 
 class _Remembering:
-    """The forward pass of a module, which keeps what it made of the last inputs.
+    """Forward pass of a module that caches its outputs for the last inputs.
 
-    Only in eval mode: in training mode outputs hang on the batch, and statistics change.
+    It caches in eval mode only: in training mode outputs depend on the batch, and each pass
+    updates the statistics.
     """
 
     def __init__(self, module: nn.Module) -> None:

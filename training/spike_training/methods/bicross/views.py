@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weak and strong views of windows of spikes, made from their counts.
 
-The weak view is the window as the camera saw it. The strong view is what another camera in other
-light, over a worse connection, might have seen: the scene's geometry stays, pixel for pixel, so
-that what a teacher says of the weak view is a label for the strong one.
+The weak view is the window as recorded. The strong view simulates another camera, other light and
+lost planes. The geometry stays the same for each pixel, so that a teacher's output for the weak
+view is a label for the strong one.
 
-All randomness is drawn from torch's global generators, which the training loop seeds at each step.
+All random numbers are drawn from torch's global generators, which the training loop seeds at each
+step.
 """
 
 from __future__ import annotations
@@ -20,31 +21,30 @@ from spike_training.methods.bicross.settings import ViewConfig
 
 
 def mirrored(counts: Tensor, chosen: Tensor) -> Tensor:
-    """Images of counts or maps, ``[B, C, H, W]``, of which the chosen ones, ``[B]``, are flipped.
+    """Flip the chosen images, ``[B]`` bool, of counts or maps, ``[B, C, H, W]``, left to right.
 
-    Left and right are exchanged: for all views of a batch before they are made.
+    Apply it to a batch before making its views, so that all of them are flipped alike.
     """
     return torch.where(chosen[:, None, None, None], counts.flip(3), counts)
 
 
 def half(counts: Tensor) -> Tensor:
-    """A random choice of half of the images of a batch, ``[B]`` bool: each by a coin's toss."""
+    """Choose each image of a batch with probability one half, ``[B]`` bool."""
     return torch.rand(len(counts), device=counts.device) < 0.5
 
 
 def strong_view(counts: Tensor, planes_per_bin: Tensor, limits: ViewConfig) -> Tensor:
-    """The strong view of a batch of windows.
+    """Make the strong view of a batch of windows.
 
-    Each image gets its own draw of everything: firing rate, brightness curve, a side that is
-    darker, response of its pixels, dark spikes, hot pixels. They are factors on, or addends to,
-    the expected counts, which are rounded at random and cut off where every plane has a spike. In
-    half of the images planes, and whole bins, are lost as well: the spikes of the planes that are
-    left are drawn binomially.
+    All parameters are drawn for each image: gain, gamma, vignette, response of its pixels, dark
+    spikes and hot pixels. They are factors on, or addends to, the expected counts, which are
+    rounded at random and clipped to the number of planes. In half of the images planes, and whole
+    bins, are lost as well: the spikes of the remaining planes are drawn binomially.
 
     Args:
         counts: ``[B, C, H, W]`` uint8.
         planes_per_bin: ``[C]`` int32.
-        limits: How strong.
+        limits: Limits of the parameters.
 
     Returns:
         ``[B, C, H, W]`` uint8, at most ``planes_per_bin``.
@@ -64,20 +64,20 @@ def strong_view(counts: Tensor, planes_per_bin: Tensor, limits: ViewConfig) -> T
 
 
 def _uniform(counts: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """A number for each image, ``[B, 1, 1, 1]``."""
+    """Draw a uniform number for each image, ``[B, 1, 1, 1]``."""
     return low + (high - low) * torch.rand(len(counts), 1, 1, 1, device=counts.device)
 
 
 def _power(counts: Tensor, most: float) -> Tensor:
-    """A factor for each image, from 1 / most to most, uniform in its logarithm."""
+    """Draw a log-uniform factor from 1 / most to most for each image, ``[B, 1, 1, 1]``."""
     return _uniform(counts, -math.log(most), math.log(most)).exp()
 
 
 def _curve(window: Tensor, counts: Tensor, limits: ViewConfig) -> Tensor:
-    """What a brightness curve multiplies each pixel's rate by, ``[B, 1, H, W]``.
+    """Draw a gamma curve and return its factor on each pixel's rate, ``[B, 1, H, W]``.
 
-    It goes by the rate over the whole window: that of a bin is mostly one spike or none. The mean
-    rate of the image stays about the same.
+    The factor depends on the rate over the whole window, because a bin has mostly one spike or
+    none. The mean rate of the image stays about the same.
     """
     gamma = _power(counts, limits.gamma)
     mean = window.mean(dim=(2, 3), keepdim=True).clamp_min(1e-4)
@@ -85,7 +85,7 @@ def _curve(window: Tensor, counts: Tensor, limits: ViewConfig) -> Tensor:
 
 
 def _shade(counts: Tensor, limits: ViewConfig) -> Tensor:
-    """Light that falls off to one side, ``[B, 1, H, W]``."""
+    """Draw light that falls off to one side, as factors ``[B, 1, H, W]``."""
     rows, columns = counts.shape[2:]
     angle = _uniform(counts, 0, 2 * math.pi)
     y = torch.linspace(-1, 1, rows, device=counts.device)[:, None]
@@ -95,14 +95,14 @@ def _shade(counts: Tensor, limits: ViewConfig) -> Tensor:
 
 
 def _response(counts: Tensor, limits: ViewConfig) -> Tensor:
-    """Mismatch of the pixels, the same in all bins, ``[B, 1, H, W]``, 0 or more."""
+    """Draw the response of the pixels, the same in all bins, ``[B, 1, H, W]``, 0 or more."""
     batch, _, rows, columns = counts.shape
     normal = torch.randn(batch, 1, rows, columns, device=counts.device)
     return (1 + _uniform(counts, 0, limits.mismatch) * normal).clamp_min_(0)
 
 
 def _hot(counts: Tensor, limits: ViewConfig) -> Tensor | float:
-    """Spikes per plane that hot pixels add, ``[B, 1, H, W]``, 0 to 1, 0 for all others."""
+    """Draw hot pixels, as spikes per plane to add, ``[B, 1, H, W]``, 0 to 1; 0 elsewhere."""
     if not limits.hot:
         return 0.0
     place = torch.rand(len(counts), 1, *counts.shape[2:], device=counts.device)
@@ -111,7 +111,7 @@ def _hot(counts: Tensor, limits: ViewConfig) -> Tensor | float:
 
 
 def _planes_left(batch: int, planes_per_bin: Tensor, limits: ViewConfig) -> Tensor:
-    """Share of each bin's planes that are left, ``[B, C, 1, 1]``; the same for all pixels."""
+    """Draw the share of each bin's planes that remain, ``[B, C, 1, 1]``."""
     device = planes_per_bin.device
     number = planes_per_bin.float().expand(batch, -1)
     suffers = (torch.rand(batch, 1, device=device) < 0.5).float()
@@ -122,9 +122,9 @@ def _planes_left(batch: int, planes_per_bin: Tensor, limits: ViewConfig) -> Tens
 
 
 def _thinned(counts: Tensor, left: Tensor) -> Tensor:
-    """Counts of the planes that are left, float: each spike is in one of them or not."""
+    """Draw the counts of the remaining planes, float, binomially from the spikes."""
     seen = counts.float()
-    # Only where planes are lost: drawing costs more than all the rest of the view.
+    # Only where planes are lost: this draw takes longer than the rest of the view.
     some = (left < 1)[:, :, 0, 0]
     part = seen[some]
     seen[some] = torch.binomial(part, left[some].expand_as(part))

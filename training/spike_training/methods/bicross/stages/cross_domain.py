@@ -1,10 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cross-domain stage: a student of unlabelled spikes, and the teacher it becomes (BiCross, III-C).
+"""Cross-domain stage: self-training on unlabelled spikes with a mean teacher (BiCross, III-C).
 
-In a step the teacher looks at weak views of the target and labels them; the student learns these
-labels from strong views, learns true labels from strong views of the source, and makes its class
-tokens of both domains alike. Then the teacher follows the student.
+In each step the teacher predicts pseudo labels from weak views of the target. The student learns
+these labels on strong views of the target and true labels on views of the source. Discriminators
+align its class tokens of both domains. Then the teacher is updated as the moving average of the
+student.
 """
 
 from __future__ import annotations
@@ -38,19 +39,19 @@ from spike_training.sampling.sample import Batch, Pair, Unlabelled
 from spike_training.settings.config import ModelConfig
 
 FAR = 0.98
-"""Share of the largest depth from which on a pseudo label counts as sky."""
+"""Share of the largest depth at and above which a pseudo label counts as sky."""
 
 DRIFT_MEMORY = 0.99
-"""Share of the old estimate of the drift that is kept at each step."""
+"""Decay of the moving average of the drift: share of the old estimate at each step."""
 
 
 class PseudoLabel(NamedTuple):
-    """What the teacher says of a batch.
+    """Pseudo labels of a batch, predicted by the teacher.
 
     Attributes:
         depth: Canonical metres, ``[B, 1, H, W]``.
-        kept: Where it is sure, same shape, bool.
-        weight: How much each pixel counts for depth, same shape.
+        kept: Confidence mask, same shape, bool.
+        weight: Weight of each pixel in the loss of depth, same shape.
     """
 
     depth: Tensor
@@ -59,12 +60,14 @@ class PseudoLabel(NamedTuple):
 
 
 class CrossDomain(Stage[Pair]):
-    """L_SCP + L_unc + 0.1 L_SCA + source_weight (L_sup + L_unc) (Liu et al., BiCross, Eq. 8).
+    """Stage with the loss of Eq. 8 and the loss on labelled source scenes (Liu et al., BiCross).
+
+    ``L_SCP + L_unc + 0.1 L_SCA + source_weight (L_sup + L_unc)``.
 
     Args:
-        student: Trained on the source; teacher and student start from it.
-        config: Of the stage.
-        model: The depth range and the canonical focal length.
+        student: Network trained on the source; initialises teacher and student.
+        config: Settings of the stage.
+        model: Depth range and canonical focal length.
         dim: Width of the class token.
     """
 
@@ -89,10 +92,10 @@ class CrossDomain(Stage[Pair]):
         self.discriminators: DomainDiscriminators | None = None
         if adapt.alignment_weight:
             self.discriminators = DomainDiscriminators(dim, views)
-        # Logarithm of how much farther than the start the teacher sees.
+        # Moving average of the log ratio of median depths, teacher over initial network.
         self.register_buffer('drift', torch.zeros(()))
         hold_still(student, config)
-        self._gaps: list[Tensor] = []  # of the batches of a step, until it is over
+        self._gaps: list[Tensor] = []  # of the batches of a step, until its end
 
     @classmethod
     def from_config(cls, config: CrossDomainConfig, context: Context) -> CrossDomain:
@@ -101,7 +104,7 @@ class CrossDomain(Stage[Pair]):
         return cls(context.init_model(), config, context.config.model, dim)
 
     def begin(self, batches: Iterable[Pair]) -> None:
-        """See :class:`Stage`: statistics of the target for the student, hence for all networks."""
+        """Estimate the statistics on the target for the student and copy them to all networks."""
         number = self.config.adapt.start_batches
         if number and batch_norms(self.student):
             targets = (batch.target for batch in itertools.islice(batches, number))
@@ -110,7 +113,7 @@ class CrossDomain(Stage[Pair]):
                 network.load_state_dict(self.student.state_dict())
 
     def train(self, mode: bool = True) -> CrossDomain:
-        """As of any module, but what does not learn stays in eval mode."""
+        """Set the mode of the module; keep frozen parts in eval mode."""
         super().train(mode)
         self.teacher.eval()
         self.start.eval()
@@ -122,16 +125,16 @@ class CrossDomain(Stage[Pair]):
 
     @property
     def deployable(self) -> nn.Module:
-        """See :class:`Stage`: the teacher, unless the student is asked for."""
+        """Teacher, or the student where the settings name it; see :attr:`Stage.deployable`."""
         return self.student if self.config.adapt.deploy == 'student' else self.teacher
 
     @property
     def networks(self) -> Sequence[nn.Module]:
-        """See :class:`Stage`."""
+        """Student, teacher and initial network, see :attr:`Stage.networks`."""
         return [self.student, self.teacher, self.start]
 
     def optimizers(self) -> Groups:
-        """See :class:`Stage`: the discriminators have their own."""
+        """Group parameters; the discriminators have their own optimiser."""
         groups = {'main': network_groups(self.student, self.config)}
         if self.discriminators is not None:
             rate = self.config.adapt.discriminator_rate
@@ -140,7 +143,7 @@ class CrossDomain(Stage[Pair]):
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
-        """See :class:`Stage`: the teacher follows the student, statistics included (Eq. 4)."""
+        """Update the teacher as moving average of the student, statistics included (Eq. 4)."""
         decay = self.config.adapt.teacher_decay
         if self.config.adapt.teacher_warmup:
             decay = warmed_up(decay, step)
@@ -151,7 +154,7 @@ class CrossDomain(Stage[Pair]):
             self._gaps.clear()
 
     def forward(self, batch: Pair, phase: Phase) -> dict[str, Tensor]:
-        """See :class:`Stage`. In validation ``loss`` is the criterion that sees no label."""
+        """Implement :meth:`Stage.forward`; in validation ``loss`` is the label-free criterion."""
         return self._train(batch) if phase == 'train' else self._validate(batch)
 
     def _train(self, batch: Pair) -> dict[str, Tensor]:
@@ -183,12 +186,12 @@ class CrossDomain(Stage[Pair]):
         aligned = self._align(seen, target, strong)
         if aligned is not None:
             loss = loss + adapt.alignment_weight * aligned.loss
-            # L_SCA as printed, which the student minimises, is the negative.
+            # L_SCA of the paper, which the student minimises, is the negative.
             parts |= {'sca': -aligned.loss, 'discriminator_accuracy': aligned.accuracy}
         return {'loss': loss, **{name: value.detach() for name, value in parts.items()}}
 
     def _source_views(self, source: Batch) -> dict[str, DepthOutput]:
-        """The student's outputs for those views of the source that something is made of."""
+        """Return the student's outputs for the views of the source that the losses use."""
         judges, seen = self.discriminators, source.unlabelled()
         used = {self.config.adapt.source_views} | ({*judges} if judges is not None else set())
         found = {}
@@ -201,7 +204,7 @@ class CrossDomain(Stage[Pair]):
     def _align(
         self, seen: Mapping[str, DepthOutput], target: Unlabelled, strong: DepthOutput
     ) -> Alignment | None:
-        """Runs the weak views through the student: for their tokens, and for the statistics."""
+        """Align class tokens, with a pass over weak target views for tokens or statistics."""
         judges = self.discriminators
         tracks = self.config.adapt.statistics == 'target'
         outputs = {'strong': strong}
@@ -218,7 +221,7 @@ class CrossDomain(Stage[Pair]):
         return found
 
     def _student(self, batch: Unlabelled, tracked: bool = False) -> DepthOutput:
-        """The student's outputs; each domain and view is normalised by itself."""
+        """Return the student's outputs; each domain and view is normalised separately."""
         if tracked or self.config.adapt.statistics == 'mixed':
             return predict(self.student, batch, 'spikes')
         with untracked(self.student):
@@ -230,7 +233,7 @@ class CrossDomain(Stage[Pair]):
 
     @torch.no_grad()
     def _pseudo_label(self, target: Unlabelled) -> PseudoLabel:
-        """What the teacher says of weak views."""
+        """Predict pseudo labels from weak views with the teacher."""
         output = predict(self.teacher, target, 'spikes')
         depth = output.depth
         if self.config.adapt.remove_drift:
@@ -264,17 +267,18 @@ class CrossDomain(Stage[Pair]):
 
     @torch.no_grad()
     def label_free(self, batch: Pair) -> dict[str, Tensor]:
-        """How little teacher and student are to be trusted, without a label of the target.
+        """Compute the criterion of teacher and student without labels of the target.
 
-        The error on the labelled source, plus the disagreement of log-depth between the weak and
-        the strong view of the target. A constant is consistent, but wrong on the source; who knows
-        the source alone is right there, but sways on the target.
+        It is the error on the labelled source plus the mean absolute difference of log-depth
+        between the weak and the strong view of the target. The first term rejects a constant
+        output, which is consistent between views. The second rejects a network that is accurate
+        on the source only and inconsistent on the target.
 
         Args:
-            batch: Neither trained nor tested on.
+            batch: Batch used neither for training nor for testing.
 
         Returns:
-            By name, lower is better.
+            Criterion by name of the network, lower is better.
         """
         strong = self._strong(batch.target)
         criteria = {}
@@ -286,7 +290,7 @@ class CrossDomain(Stage[Pair]):
         return criteria
 
     def warnings(self, figures: Mapping[str, float]) -> Sequence[str]:
-        """See :class:`Stage`: what has left the bounds of the settings."""
+        """Return a warning for each metric outside of the bounds of the settings."""
         adapt = self.config.adapt
         found = []
         low, high = adapt.kept_bounds
@@ -309,7 +313,7 @@ class CrossDomain(Stage[Pair]):
         return found
 
     def select(self, batches: Iterable[Pair]) -> Selection | None:
-        """See :class:`Stage`: the network with the lower criterion, where that is asked for."""
+        """Select the network with the lower criterion if ``deploy`` is ``label_free``."""
         if self.config.adapt.deploy != 'label_free':
             return None
         mean = Mean()
@@ -321,7 +325,7 @@ class CrossDomain(Stage[Pair]):
         return Selection(chosen, network, criteria)
 
     def picture(self, batch: Pair) -> npt.NDArray[np.uint8]:
-        """See :class:`Stage`: both views of the target, what either network says, the filter."""
+        """Draw both views of the target, the outputs of both networks and the kept pixels."""
         from spike_training.methods.bicross.panels import Panels
 
         target = batch.target
@@ -350,17 +354,17 @@ def _with_counts(batch: Unlabelled, counts: Tensor) -> Unlabelled:
 
 
 def _median(value: Tensor) -> Tensor:
-    """Of each image, ``[B]``."""
+    """Return the median of each image, ``[B]``."""
     return value.flatten(1).median(dim=1).values
 
 
 def _log_median_gap(depth: Tensor, before: Tensor) -> Tensor:
-    """Logarithm of how much farther each image's median is than before, ``[B]``."""
+    """Return the log ratio of each image's median depth to that before, ``[B]``."""
     return _median(depth).log() - _median(before).log()
 
 
 def _distance(one: nn.Module, other: nn.Module) -> Tensor:
-    """Of the parameters, over the norm of the other's."""
+    """Return the distance of the parameters, over the norm of the other's."""
     first, second = (
         torch.cat([parameter.detach().flatten() for parameter in module.parameters()])
         for module in (one, other)

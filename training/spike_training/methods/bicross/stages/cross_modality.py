@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cross-modality stage: a teacher of RGB helps a student of spikes (BiCross, section III-B)."""
+"""Cross-modality stage: distillation from RGB to spikes (BiCross, section III-B)."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
 EVERYTHING = (Threshold(quantile=1.0), Threshold(quantile=0.0))
-"""Thresholds by which RGB is sure and spikes are unsure everywhere: no filter."""
+"""Thresholds of RGB and spikes that select every position: no filter."""
 
 
 class CrossModality(Stage[Batch]):
-    """L_sup + L_unc + 0.1 L_CFKD (Liu et al., BiCross, Eq. 7).
+    """Stage with the loss L_sup + L_unc + 0.1 L_CFKD (Liu et al., BiCross, Eq. 7).
 
     Args:
-        student: Of spikes.
-        teacher: Of RGB, trained; it is frozen here.
-        config: Of the stage.
-        model: The depth range and the canonical focal length.
-        dim: Width of the tokens of both. Teacher and student have features of the same sizes, so
-            that they are compared as they are.
+        student: Network for spikes.
+        teacher: Trained network for RGB; it is frozen here.
+        config: Settings of the stage.
+        model: Depth range and canonical focal length.
+        dim: Width of the tokens of both networks. Their features have the same sizes and are
+            compared without a projection to a common size.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class CrossModality(Stage[Batch]):
         return cls(context.init_model(), teacher, config, context.config.model, dim)
 
     def train(self, mode: bool = True) -> CrossModality:
-        """As of any module, but what does not learn stays in eval mode."""
+        """Set the mode of the module; keep frozen parts in eval mode."""
         super().train(mode)
         self.teacher.eval()
         hold_still(self.student, self.config)
@@ -84,23 +84,23 @@ class CrossModality(Stage[Batch]):
 
     @property
     def deployable(self) -> nn.Module:
-        """See :class:`Stage`: the student."""
+        """Student, see :attr:`Stage.deployable`."""
         return self.student
 
     @property
     def networks(self) -> Sequence[nn.Module]:
-        """See :class:`Stage`."""
+        """Student and teacher, see :attr:`Stage.networks`."""
         return [self.student, self.teacher]
 
     def optimizers(self) -> Groups:
-        """See :class:`Stage`: the projection has its own, whose gradient is clipped apart."""
+        """Group parameters; the projection has its own optimiser and gradient clipping."""
         groups = {'main': network_groups(self.student, self.config)}
         if self.projection is not None:
             groups['projection'] = groups_of(self.projection)
         return groups
 
     def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
-        """See :class:`Stage`."""
+        """Implement :meth:`Stage.forward`."""
         config, distil = self.config, self.config.distil
         teacher, student = self._both(batch)
         sup, unc, error = self.supervision(student, batch)
@@ -124,7 +124,7 @@ class CrossModality(Stage[Batch]):
     def _distil(
         self, teacher: DepthOutput, student: DepthOutput, depth: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_CFKD, and what to log of it."""
+        """Return L_CFKD and its terms for the log."""
         cfkd = student.depth.new_zeros(())
         parts: dict[str, Tensor] = {}
         if self.projection is not None:
@@ -148,14 +148,14 @@ class CrossModality(Stage[Batch]):
         return cfkd, parts
 
     def selected(self, teacher: DepthOutput, student: DepthOutput, features: Tensor) -> Tensor:
-        """The positions of some features that are distilled, ``[B, 1, h, w]`` bool."""
+        """Select the positions of a feature map to distil, ``[B, 1, h, w]`` bool."""
         grid = (features.shape[2], features.shape[3])
         return spike_oriented_filter(
             teacher.uncertainty, student.uncertainty, grid, *self.thresholds
         )
 
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
-        """See :class:`Stage`: what both networks see and say, and what either filter selects."""
+        """Draw inputs and outputs of both networks and the positions that each filter selects."""
         from spike_training.methods.bicross.panels import Panels
 
         teacher, student = self._both(batch)

@@ -20,7 +20,7 @@ from spike_training.settings.config import ModelConfig
 
 
 class Pretrain(Stage[Batch]):
-    """L_sup + L_unc (Liu et al., BiCross, Eq. 5 on labels, and Eq. 2)."""
+    """Stage with the loss L_sup + L_unc (Liu et al., BiCross, Eq. 5 on labels, and Eq. 2)."""
 
     def __init__(self, network: SpikeDepthNet, config: PretrainConfig, model: ModelConfig) -> None:
         super().__init__()
@@ -31,22 +31,22 @@ class Pretrain(Stage[Batch]):
         hold_still(network, config)
 
     def train(self, mode: bool = True) -> Pretrain:
-        """As of any module, but what does not learn stays in eval mode."""
+        """Set the mode of the module; keep frozen parts in eval mode."""
         super().train(mode)
         hold_still(self.network, self.config)
         return self
 
     @property
     def deployable(self) -> nn.Module:
-        """See :class:`Stage`."""
+        """Trained network, see :attr:`Stage.deployable`."""
         return self.network
 
     def optimizers(self) -> Groups:
-        """See :class:`Stage`."""
+        """Implement :meth:`Stage.optimizers`."""
         return {'main': network_groups(self.network, self.config)}
 
     def forward(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
-        """See :class:`Stage`."""
+        """Implement :meth:`Stage.forward`."""
         output = predict(self.network, batch, self.config.input)
         sup, unc, error = self.supervision(output, batch)
         return {
@@ -57,8 +57,8 @@ class Pretrain(Stage[Batch]):
         }
 
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
-        """See :class:`Stage`: firing rate, true depth, depth, predicted relative error."""
-        # Here, for it needs OpenCV, which a training without pictures does without.
+        """Draw the input, true depth, predicted depth and predicted relative error."""
+        # Imported here because it needs OpenCV, which training without pictures does not need.
         from spike_training.methods.bicross.panels import Panels
 
         output = predict(self.network, batch, self.config.input)
