@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training from the command line: ``python training/run.py SUBCOMMAND --help``."""
+"""Command line of the training: ``python training/run.py SUBCOMMAND --help``."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ COMMANDS = {
     'train': 'spike_training.settings.config:RunConfig',
     'world': 'spike_training.commands.world:show_world',
 }
-"""By subcommand: a function, or a dataclass of settings; from it come options and help."""
+"""Function or dataclass of settings of each subcommand, which defines its options and help."""
 
 RENAMED = {
     'evaluate_real': 'evaluate with the same --data.NAME, and --samples for --frames',
     'inputs': 'evaluate --inputs_only true, and --samples for --scenes and --frames',
 }
-"""Former subcommand -> what to call."""
+"""Replacement of each former subcommand."""
 
 
 def main() -> None:
-    """Run one subcommand; wrong settings end with status 2, failures with 1, each says why."""
-    # Only what is asked for is imported: no subcommand needs the packages of another one.
+    """Run one subcommand; exit with status 2 for invalid settings and 1 for failures."""
+    # Only the chosen subcommand is imported, so that it does not need the packages of others.
     for name in sys.argv[1:2]:
         if name in RENAMED:
             print(f'{sys.argv[0]}: {name} is now {RENAMED[name]}', file=sys.stderr)
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _goes_on() -> str:
-    """How the subcommand goes on after it was stopped; empty where it begins anew."""
+    """Return the hint on how to resume the subcommand; empty if it starts anew."""
     return {
         'bicross': '; a run goes on from its newest checkpoint with --resume true',
         'train': '; a run goes on from its newest checkpoint with --resume true',
@@ -82,7 +82,7 @@ def _goes_on() -> str:
 
 
 def _call(components: dict[str, Any]) -> Any:
-    """What the chosen component makes of the command line."""
+    """Call the chosen component with the command line; return its result."""
     arguments = sys.argv[2:]
     if sys.argv[1:] and components.get(sys.argv[1]) is RunConfig:
         if STAGES_HELP in arguments:
@@ -92,12 +92,12 @@ def _call(components: dict[str, Any]) -> Any:
         helps = [one for one in arguments if one in ('-h', '--help') or one.endswith('.help')]
         if not helps:
             return read_arguments(arguments)
-        sys.argv[2:] = helps  # jsonargparse knows no settings that one kind of stage alone has
+        sys.argv[2:] = helps  # jsonargparse has no settings of single kinds of stages
     parser = auto_parser(components, as_positional=False, parser_class=Parser)
     given = parser.instantiate(parser.parse_args())
     component, settings = components[given.subcommand], given[given.subcommand]
-    # A file of settings has been read by now. auto_cli would drop any --config, even one that a
-    # function wants.
+    # The file of settings has been read. auto_cli would drop any --config, even an argument of
+    # the function.
     if 'config' not in inspect.signature(component).parameters:
         settings.pop('config', None)
     return component(**settings)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Folders to write to, and room in them."""
+"""Creation of output folders and check of their free space."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SPARE = 1.02
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder unless it is there.
+    """Create a folder unless it exists.
 
     Raises:
-        ConfigError: It cannot be made, or not be written to.
+        ConfigError: It cannot be created, or not be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -28,12 +28,12 @@ def make_folder(folder: Path) -> None:
 
 
 def check_room(folder: Path, wanted: float, remedy: str) -> None:
-    """Refuses to fill a disk.
+    """Refuse to write more than the free space of a disk.
 
     Args:
-        folder: Where it is to be written; it exists.
-        wanted: Bytes.
-        remedy: What would make it less.
+        folder: Existing folder to write to.
+        wanted: Bytes to write.
+        remedy: Advice on how to write less, for the message.
 
     Raises:
         ConfigError: There is not enough room.

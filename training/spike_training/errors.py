@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What ends a run, each with a message for its user."""
+"""Exceptions that end a run, each with a message for the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spike_depth_ros.errors import printable
 
 
 class ConfigError(ValueError):
-    """Settings that cannot be used; the message lists everything that is wrong with them.
+    """Invalid settings; the message lists all problems.
 
     Args:
         text: The message, each of its lines made printable and bounded.
@@ -20,7 +20,7 @@ class ConfigError(ValueError):
 
 
 class TrainingError(RuntimeError):
-    """Training that cannot go on; the message is one line.
+    """Failure of training; the message is one line.
 
     Args:
         text: The message.
@@ -31,18 +31,18 @@ class TrainingError(RuntimeError):
 
 
 class DataSetError(RuntimeError):
-    """A data set that cannot be used: what is missing or wrong, and what was expected."""
+    """Data set that cannot be used; the message has the problem and the expected value."""
 
 
 class FrameError(DataSetError):
-    """One frame or depth map that cannot be used; others may."""
+    """Frame or depth map that cannot be used; others of the data set may be usable."""
 
 
 class NonFiniteError(TrainingError):
-    """A loss or a gradient was NaN or infinite.
+    """Loss or gradient that is NaN or infinite.
 
     Attributes:
-        step: The first step where that was so, from 0.
+        step: First such step, from 0.
     """
 
     def __init__(self, step: int, where: str = '') -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that leave none behind."""
+"""Child processes that end with their parent."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import threading
 
 
 def end_with_parent() -> None:
-    """Ends this process as soon as the one that started it has ended, however that was.
+    """End this process as soon as its parent has ended for any reason.
 
-    For processes of ``multiprocessing``. Its own way, ``daemon``, does nothing where the parent is
-    killed, and forbids processes of their own.
+    For processes of ``multiprocessing``. Its option ``daemon`` has no effect if the parent is
+    killed, and does not allow child processes.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A bar for commands that take a while; nothing where nobody looks."""
+"""Progress bar of long commands, shown on terminals only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rich.progress import (
 
 
 def progress_bar() -> Progress:
-    """A bar on standard error that goes away in the end; none if that is no terminal."""
+    """Return a transient progress bar on standard error, disabled if that is no terminal."""
     return Progress(
         TextColumn('{task.description}'),
         BarColumn(),

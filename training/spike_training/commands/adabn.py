@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``adabn``: batch-norm statistics of a checkpoint, from unlabelled windows."""
+"""Command ``adabn``: batch-norm statistics of a checkpoint, from unlabelled windows."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def adabn(
 ) -> None:
     """Re-estimate the batch-norm statistics of a checkpoint on unlabelled spikes (AdaBN).
 
-    No weight changes and no label is read; it takes seconds. The windows should be of many places
-    of the target: those of one room make statistics of that room, and depth in metres can get
-    worse. The uncertainty is no longer calibrated for the new statistics.
+    No weight changes and no label is read; it takes seconds. Use windows of many places of the
+    target: with those of a single room the statistics are specific to that room, and depth in
+    metres can get worse. The uncertainty is no longer calibrated for the new statistics.
 
     Args:
         checkpoint: The .safetensors file of a network of spikes, or the name of a shipped model.
         out: The .safetensors file to write.
         config: The config.yaml of a run with a target: windows of its training scenes. Give this
             or recordings.
-        recordings: Recordings of the camera: a .dat file of packed planes, or a folder of such;
-            windows are taken evenly from all of them.
+        recordings: Recordings of the camera: a .dat file of packed planes, or a folder of such
+            files; windows are spread evenly over all of them.
         size: Width and height of that camera's sensor, pixels.
         planes: Length of the windows of recordings.
-        batches: Batches.
+        batches: Number of batches.
         batch_size: Windows of a batch.
-        device: cpu, cuda, or auto: a GPU where torch sees one.
+        device: cpu, cuda, or auto: a GPU if torch finds one.
     """
     if (config is None) == (recordings is None):
         raise ConfigError('config or recordings: expected one of the two')

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``bag``: a recording of frames as a bag of a simulated spike camera."""
+"""Command ``bag``: a recording of frames as a bag of a simulated spike camera."""
 
 from __future__ import annotations
 
@@ -40,25 +40,26 @@ def bag(
     """Write a recording of frames as a rosbag2 with the spikes of a simulated camera.
 
     Topics: spikes (docs/wire_format.md), camera_info, and depth/truth (32FC1, metres) at the
-    stamps of the frames that have depth. The stream is continuous; its size is told before
+    stamps of the frames that have depth. The stream is continuous; its size is printed before
     anything is written.
 
     Args:
         data: One data set by name: --data.kitti PATH. Options of its reader follow the path:
             --data.tum PATH,per_metre=5000. See docs/data_sets.md.
         out: The bag to write, a folder that does not exist yet.
-        clip: Which recording of the data set, by name; needed where it has several.
+        clip: Name of the recording in the data set; needed if it has several.
         size: Width and height of the sensor in pixels.
         rate: Planes per second.
-        start: Seconds of the recording to pass over.
-        seconds: How much of the recording; up to its last frame if not given.
+        start: Start time in the recording, seconds.
+        seconds: Duration; up to the last frame if not given.
         storage: sqlite3 or mcap.
         planes_per_packet: Planes in one message.
         transform: aspect, the largest centred part of the frames; or authors, for KITTI.
         mean_rate: Share of the planes in which a pixel fires, on average over the recording.
-        interpolation: From frame to frame along optical flow, or linear: blended.
-        sensor: What the pixels add: a YAML file, or single values. The default is ideal.
-        seed: Of the charge that pixels begin with, of their noise and of their differences.
+        interpolation: Between frames: flow, along optical flow; or linear, blended.
+        sensor: Noise and mismatch of the pixels: a YAML file, or single values. The default is
+            ideal.
+        seed: Seed of the pixels' initial charge, noise and mismatch.
 
     Raises:
         ConfigError: A setting cannot be used, or the disk has no room.

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``curves``: how the depth of a checkpoint depends on the conditions."""
+"""Command ``curves``: dependence of a checkpoint's depth on the conditions."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from spike_training.settings.config import RunConfig
 from spike_training.settings.reading import load_config
 
 FORMAT = 1
-"""Of ``curves.json``."""
+"""Format version of ``curves.json``."""
 
 CAMERAS = {'spike': 'spike', 'spike_same_exposure': 'spike long', 'frame': 'frame'}
-"""Cameras that are compared, by their keys in the report; as tables call them."""
+"""Table label of each compared camera, by its key in the report."""
 
 COLUMNS = {'abs_rel': 'AbsRel', 'delta1': 'delta1', 'abs_rel_raw': 'in metres'}
-"""Figures of a camera; the last one is left out of tables that compare cameras."""
+"""Metrics of a camera; tables that compare cameras omit the last one."""
 
 
 def curves(
@@ -55,16 +55,16 @@ def curves(
 ) -> None:
     """Measure how depth depends on window, light, plane rate and speed, beside a frame camera.
 
-    Generated scenes of the split test, the styles of the config in turn, are seen under each
+    Generated scenes of the split test, of the config's styles in turn, are simulated under each
     condition. One variable is changed at a time around the config's plane rate and middle window
-    length, and the scenes' own light and speed; all conditions see the same scenes. Errors are
+    length, and the scenes' own light and speed; all conditions use the same scenes. Errors are
     means over scenes, median-scaled.
 
-    The frame camera has the same pixels, and no resolution in time: its exposure lasts as long as
-    a pixel takes, on average, to collect the charge of frame_spikes spikes (frame_spikes / mean
+    The frame camera has the same pixels and integrates over its exposure, which lasts as long as a
+    pixel takes, on average, to collect the charge of frame_spikes spikes (frame_spikes / mean
     rate planes), so that in the dark the exposure and the motion blur grow. It has 16 bits and no
     noise. It is compared over speed, and over light at speed 4; there also with spike windows as
-    long as the exposure, which hold the same charge.
+    long as the exposure, which contain the same charge.
 
     Flicker is the median over pixels of abs(ln d - ln d') of two successive windows of a stream,
     its mean over scenes: with nothing moving, and at the scenes' own speed.
@@ -79,7 +79,7 @@ def curves(
         rate_hz: Plane rates. The light per plane stays.
         speed: Factors on the motion of the image; lamps flicker as before.
         frame_spikes: Spikes whose charge the frame camera's exposure collects, mean over pixels.
-        device: cpu, cuda, or auto: a GPU where torch sees one.
+        device: cpu, cuda, or auto: a GPU if torch finds one.
 
     Raises:
         ConfigError: The settings are wrong, or the config has recordings in place of scenes.
@@ -137,7 +137,7 @@ def _check(settings: RunConfig, scenes: int, frame_spikes: float) -> None:
 def _source(
     settings: RunConfig, default: Condition, bins: int, device: torch.device
 ) -> ConditionSource:
-    """The test scenes of a config."""
+    """Return the test scenes of a config."""
     return ConditionSource(
         styles=tuple(settings.data.styles),
         seed=settings.seed,

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation from the command line."""
+"""Command ``evaluate``: scores of checkpoints and third-party depth maps."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def evaluate(
 ) -> None:
     """Score a checkpoint, or third-party depth maps, beside controls; or write the inputs of both.
 
-    Without data the test scenes of the config are scored: generated scenes, or the recordings that
-    it names. With data: data sets; spikes are simulated from their frames, unless they hold some.
+    Without data the test scenes of the config are scored: generated scenes, or its recordings.
+    With data, data sets are scored; spikes are simulated from frames, unless a set has spikes.
 
     The controls: median-depth baseline, each pixel's median depth over training scenes; shuffled
     input, the depth predicted from another sample's spikes; mean prediction, each pixel's mean
@@ -69,8 +69,8 @@ def evaluate(
         inputs_only: Score nothing; write the samples without their truth: the spikes of each in
             NAME.npz, their names and sizes in index.csv, and config.yaml.
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
-            readers follow the path: --data.tum PATH,per_metre=5000. A set with a name of its own
-            names its reader: --data.office folder:PATH. See docs/data_sets.md.
+            readers follow the path: --data.tum PATH,per_metre=5000. A set with another name than
+            its reader also gives the reader: --data.office folder:PATH. See docs/data_sets.md.
         samples: Test scenes of each style, or labelled frames of each data set, spread over its
             recordings; as the config's evaluate.scenes if not given.
         planes: Length of the windows, or a list; those of the config if not given. Of data sets
@@ -79,7 +79,7 @@ def evaluate(
             average over an image.
         per_metre: Stored value of one metre in maps of uint16, of which 0 is no prediction: 1000
             for millimetres.
-        device: cpu, cuda, or auto: a GPU where torch sees one. Scenes made on another kind of
+        device: cpu, cuda, or auto: a GPU if torch finds one. Scenes made on another kind of
             device may differ in single spikes.
 
     Raises:
@@ -123,10 +123,10 @@ def evaluate(
 
 
 def with_changes(config: Path, planes: Sequence[int], samples: int | None) -> RunConfig:
-    """A config, with other windows and another number of test scenes if they are given.
+    """Load a config, with other windows and another number of test scenes if they are given.
 
     Raises:
-        ConfigError: Lists everything that is wrong with it.
+        ConfigError: The settings are invalid; the message lists all problems.
     """
     settings = load_config(config)
     if planes:

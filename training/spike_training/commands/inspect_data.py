@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``inspect``: counts, depth, firing rates and pictures of data sets."""
+"""Command ``inspect``: counts, depth, firing rates and pictures of data sets."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def inspect_data(
     rate_hz: float = 20_000.0,
     mean_rate: float = MEAN_RATE,
 ) -> None:
-    """Look at data sets: counts, a histogram of depth, firing rates, and a sheet of pictures.
+    """Inspect data sets: counts, a histogram of depth, firing rates, and a sheet of pictures.
 
     Writes OUT/NAME.json and OUT/NAME.png for each data set: image, depth and firing rate of some
-    frames. Look whether they are upright, aligned, and of the right unit.
+    frames. Check that they are upright, aligned, and of the right unit.
 
     Args:
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
             readers follow the path: --data.tum PATH,per_metre=5000. See docs/data_sets.md.
         out: Folder to write to; made if missing.
-        frames: Labelled frames that the figures are of, spread over the set.
-        height: Rows that frames are brought to; recordings of spikes keep theirs.
-        width: Columns that frames are brought to.
+        frames: Number of labelled frames to measure, spread over the set.
+        height: Rows to which frames are resized; recordings of spikes keep theirs.
+        width: Columns to which frames are resized.
         planes: Length of the windows of spikes.
-        rate_hz: Planes a second that are simulated.
+        rate_hz: Simulated planes a second.
         mean_rate: Share of the planes in which a pixel fires, on average over an image.
 
     Raises:

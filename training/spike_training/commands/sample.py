@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``sample``: the short streams that ship with the package."""
+"""Command ``sample``: short streams such as those that ship with the package."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def sample(
     interpolation: Interpolation = 'flow',
     seed: int = 0,
 ) -> None:
-    """Write a short stream with its depth as one .npz archive, which player and demo play.
+    """Write a short stream with its depth as one .npz archive, for the player and the demo.
 
-    With data: what an ideal spike camera sees from one frame of a recording to the next, with the
-    measured depth of both, and 64 planes more at either end. With a style: a generated scene in
+    With data: spikes of an ideal camera from one frame of a recording to the next, with the
+    measured depth of both, and 64 more planes at either end. With a style: a generated scene in
     motion, with its exact depth every 20 planes; it is one of split test, never trained on.
 
     Args:
         out: The archive to write, .npz (docs/wire_format.md).
         data: One data set by name: --data.office folder:PATH. See docs/data_sets.md.
-        clip: With data: which recording of the data set, by name; needed where it has several.
+        clip: With data: name of the recording in the data set; needed if it has several.
         frame: With data: number of the first frame; if not given, that of the sharpest pair of
             neighbouring frames with much depth.
         style: Kind of generated scene: indoor, road, home, outdoor, hall, office (docs/world.md).
@@ -58,8 +58,8 @@ def sample(
         rate: Planes per second.
         mean_rate: With data: share of the planes in which a pixel fires, on average over the
             recording.
-        interpolation: With data: between the frames along optical flow, or linear: blended.
-        seed: With data: of the charge that pixels begin with; with a style: of the scenes.
+        interpolation: With data: between frames: flow, along optical flow; or linear, blended.
+        seed: With data: seed of the pixels' initial charge; with a style: seed of the scenes.
 
     Raises:
         ConfigError: A setting cannot be used.

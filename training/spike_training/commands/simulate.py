@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``simulate``: windows of simulated spikes around the frames of data sets."""
+"""Command ``simulate``: windows of simulated spikes around the frames of data sets."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def simulate(
 ) -> None:
     """Write windows of simulated spikes around the frames of data sets, with depth and camera.
 
-    A window lies around each frame that has depth: out/RECORDING/000012.npz, which spike_player
-    plays, and out/RECORDING/camera.yaml. Windows that are there already are not simulated again: a
-    run that was ended goes on where it was. One run at a time may write to a folder.
+    Each frame with depth has a window around it: out/RECORDING/000012.npz, for spike_player, with
+    out/RECORDING/camera.yaml. Existing windows are not simulated again: run the same command to
+    resume. Only one run at a time may write to a folder.
 
     Args:
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
@@ -43,14 +43,15 @@ def simulate(
         out: Folder to write to; made if missing.
         size: Width and height of the sensor in pixels.
         rate: Planes per second.
-        planes: Planes in a window; the frame lies at its middle one.
+        planes: Planes in a window; the frame is at its middle one.
         transform: aspect, the largest centred part of the frames; or authors, for KITTI.
         mean_rate: Share of the planes in which a pixel fires, on average over a recording.
-        interpolation: From frame to frame along optical flow, or linear: blended.
-        sensor: What the pixels add: a YAML file, or single values. The default is ideal.
-        seed: Of the charge that pixels begin with, of their noise and of their differences.
+        interpolation: Between frames: flow, along optical flow; or linear, blended.
+        sensor: Noise and mismatch of the pixels: a YAML file, or single values. The default is
+            ideal.
+        seed: Seed of the pixels' initial charge, noise and mismatch.
         scheduler: Address of a dask cluster to simulate on, such as tcp://node7:8786; its workers
-            see data and out under the same paths. Without it, this process simulates.
+            need data and out under the same paths. If not given, this process simulates.
 
     Raises:
         ConfigError: A setting cannot be used, or the folder holds another simulation.

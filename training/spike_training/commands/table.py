@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``table``: trains what a table needs, and shows what is known of it."""
+"""Command ``table``: training and evaluation of the rows of a table."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def table(
 ) -> None:
     """Train the rows of a table with its seeds, and print them side by side.
 
-    Stages that rows share are trained once. What was done before, by this or another run, is not
-    done again: the same command goes on where it was stopped. OUT/table.md and OUT/table.json hold
-    the table as far as it is; what is incomplete says so.
+    Stages that rows share are trained once. Completed stages and scores, of this or another run,
+    are reused: run the same command again to resume. OUT/table.md and OUT/table.json contain the
+    table with all results so far; incomplete rows are marked.
 
     Args:
-        config: Of the table, see training/configs/tables.
+        config: Config of the table, see training/configs/tables.
         out: Folder of the table; made if missing.
         rows: Names of the rows to train, separated by commas; all if none are given.
         seeds: The seeds to train with, some of the table's, separated by commas; all if none are
@@ -46,16 +46,16 @@ def table(
         jobs: Stages to train at the same time. Above 1, each in a process of its own, which
             prints to log.txt in the stage's folder.
         scheduler: Address of a dask cluster to train on, such as tcp://node7:8786; its workers
-            see data and cache under the same paths.
-        cache: Where stages and figures lie; OUT/stages if not given. Tables that share it share
-            their stages.
-        train: false: train nothing, show what there is.
+            need data and cache under the same paths.
+        cache: Folder of stages and scores; OUT/stages if not given. Tables with the same cache
+            share their stages.
+        train: false: train nothing, print existing results.
 
     Raises:
         ConfigError: The settings are wrong, dask is missing or cannot be used, or the folder
             cannot be made.
         DataSetError: Recordings cannot be used.
-        TrainingError: Something of what was to be trained could not be done.
+        TrainingError: At least one stage or scoring failed.
     """
     settings = load_table(config)
     chosen = _chosen(settings, rows, seeds, jobs, scheduler)
@@ -71,7 +71,7 @@ def table(
         else:
             work(left)
     finally:
-        # Also of a table that was stopped.
+        # Also after an interruption.
         page = _write(settings, cache, out)
     page.show()
     print(f'{out / "table.md"}: the table; {out / "table.json"}: its figures, by seed')
@@ -82,10 +82,10 @@ def table(
 def _chosen(
     table: Table, rows: str, seeds: str, jobs: int, scheduler: str
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The rows and seeds to train.
+    """Return the rows and seeds to train.
 
     Raises:
-        ConfigError: Lists all that the table does not have.
+        ConfigError: An option is invalid; the message lists all problems.
     """
     names = [row.settings.name for row in table.rows]
     known = [str(seed) for seed in table.settings.seeds]

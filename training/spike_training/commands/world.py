@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``world``: a picture of procedural scenes."""
+"""Command ``world``: a picture of procedural scenes."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def show_world(
     seed: int = 0,
     checkpoint: Path | None = None,
 ) -> None:
-    """Look at the procedural world: colour, depth and firing rate of some scenes, as one picture.
+    """Draw colour, depth and firing rate of some procedural scenes, as one picture.
 
     Args:
         out: The .png file to write; its folder is made if missing.
         style: Kind of scenes: indoor, road, home, outdoor, hall, office (docs/world.md), or all:
             one after the other.
-        scenes: How many; those of training with the same seed, with a checkpoint those of testing.
+        scenes: Number of scenes, of the training split; with a checkpoint, of the test split.
         height: Rows of an image.
         width: Columns of an image.
         planes: Length of the window of spikes.
-        seed: Of the world.
+        seed: Seed of the scenes.
         checkpoint: The .safetensors file of a network of spikes, or the name of a shipped model:
-            its depth is shown beside the true one, scaled by their medians.
+            its depth is drawn beside the true depth, scaled to the same median.
 
     Raises:
         ConfigError: The settings are wrong.

@@ -1,3 +1,3 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pages that show what a run measured."""
+"""Reports of runs and data sets: pages, charts and contact sheets."""

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The curves of a network's errors over conditions, as one picture."""
+"""Charts of a network's errors over conditions, in one figure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIGURES = {
     'abs_rel': ('AbsRel, median-scaled; lower is better', None),
     'delta1': ('delta1, median-scaled; higher is better', 1.0),
 }
-"""Title of each figure that is drawn, and the upper end of its axis."""
+"""Title of each plotted metric, and the upper limit of its axis."""
 
 
 def condition_charts(report: Mapping[str, Any]) -> Figure:

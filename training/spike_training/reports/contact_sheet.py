@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of samples: colour, depth and firing rate side by side."""
+"""Contact sheets of samples: colour, depth and firing rate side by side."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ def contact_sheet(
 
     Args:
         batch: Samples on the CPU.
-        rate_title: Of firing rates; their mean follows.
+        rate_title: Title of firing rates, before their mean.
         samples_per_row: Samples side by side.
         predicted: Predicted depth, metres up to one factor, ``[B, H, W]``: drawn as well, scaled
-            by the medians of both. Images of 320 columns and more are then drawn at half size.
+            to the median of the true depth. Images of 320 columns and more are then drawn at half
+            size.
 
     Returns:
         The sheet. All depths share one colour scale, beside predictions those of a sample; the
@@ -69,7 +70,7 @@ def contact_sheet(
 
 
 def _limits(depth: Depth) -> tuple[float, float]:
-    """Ends of a colour scale, metres."""
+    """Return the ends of a colour scale, metres."""
     finite = depth[np.isfinite(depth)]
     low, high = np.percentile(finite, (0.5, 99.5)).tolist() if finite.size else (1.0, 2.0)
     return low, max(high, low * 1.01)
@@ -85,7 +86,7 @@ def _median_scaled(predicted: Depth, depth: Depth) -> Depth:
 
 
 def _thick(depth: Depth) -> Depth:
-    """Depth to look at: single points of a laser scanner are drawn three pixels wide."""
+    """Enlarge single points of a laser scanner to three pixels, to make them visible."""
     known = np.isfinite(depth)
     if known.mean() > _SPARSE:
         return depth

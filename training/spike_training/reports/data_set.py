@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is in a data set: counts, depth and firing rates of its samples."""
+"""Statistics of a data set: counts, depth and firing rates of its samples."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _BAR = 40
 
 
 def measure_samples(source: LabelledSource, frames: int) -> tuple[dict[str, Any], list[Batch]]:
-    """Return metrics of some samples, and the few to show.
+    """Return statistics of some samples, and a few samples to show.
 
     Args:
-        source: The samples.
-        frames: How many, evenly spread; all if there are not so many.
+        source: Source of the samples.
+        frames: Number of samples, evenly spread; all if there are fewer.
 
     Returns:
-        Metrics for JSON, and samples, each a batch of one.
+        Statistics for JSON, and samples, each a batch of one.
 
     Raises:
-        DataSetError: None of them can be used, or too many cannot.
+        DataSetError: No sample can be used, or too many cannot.
     """
     chosen = source.spread(frames)
     wanted = {chosen[k * len(chosen) // _PICTURES] for k in range(_PICTURES)}
@@ -101,7 +101,7 @@ def describe_clip(clip: Clip | SpikeClip) -> dict[str, Any]:
 
 
 def print_report(name: str, report: Mapping[str, Any]) -> None:
-    """Print the metrics that matter most, and the histogram of depth."""
+    """Print the main statistics, and the histogram of depth."""
     clips, depth, rate = report['clips'], report['depth'], report['firing_rate']
     unit = 'frames' if 'frames' in clips[0] else 'planes'
     frames, labelled = (sum(clip[key] for clip in clips) for key in (unit, 'labelled'))
@@ -142,7 +142,7 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
 
 
 def _size(clip: Clip) -> list[int] | None:
-    """Rows and columns of the first labelled frame that can be read."""
+    """Return rows and columns of the first labelled frame that can be read."""
     for index in clip.labelled:
         try:
             return list(clip.image(index).shape[:2])

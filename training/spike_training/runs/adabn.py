@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""AdaBN of checkpoints: which network it suits, and the unlabelled windows that it takes."""
+"""AdaBN of checkpoints: supported networks and sources of unlabelled windows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ADABN_BATCH_SIZE = 16
 
 
 def adabn_problem(network: nn.Module, architecture: str) -> str | None:
-    """Return why AdaBN cannot adapt a network; None if it can."""
+    """Return the reason why AdaBN cannot adapt a network; None if it can."""
     if batch_norms(network):
         return None
     return f'{architecture} has no batch norm, so there are no statistics to estimate'
@@ -39,8 +39,8 @@ def adapt_statistics(
     """Estimate the statistics of a network on windows of a target.
 
     Args:
-        network: Of spikes; left in eval mode.
-        info: Its metadata.
+        network: Network of spikes; left in eval mode.
+        info: Metadata of the network.
         windows: Batches of the target, one or more.
 
     Returns:
@@ -63,10 +63,10 @@ def target_windows(
 
     Args:
         config: The config.yaml of the run.
-        info: Of the network that takes them.
-        batches: How many.
+        info: Metadata of the network.
+        batches: Number of batches.
         batch_size: Windows of a batch.
-        device: Where batches are.
+        device: Device of the batches.
 
     Raises:
         ConfigError: The settings are wrong, or have no target.
@@ -85,7 +85,7 @@ def open_recordings(path: Path, size: str, planes: int, info: DepthInfo) -> Spik
         path: A .dat file of packed planes, or a folder with some.
         size: Width and height of the sensor, such as 400x250.
         planes: Length of a window.
-        info: Of the network that takes them.
+        info: Metadata of the network.
 
     Raises:
         DataSetError: There is no such file, or it is of another size.
@@ -98,7 +98,7 @@ def open_recordings(path: Path, size: str, planes: int, info: DepthInfo) -> Spik
     clips = []
     for file in files:
         number, load_planes = dat_planes(file, geometry)
-        # The plane rate tells a window's duration, which nothing here asks for.
+        # The plane rate gives a window's duration, which is not used here.
         clips.append(SpikeClip(file.stem, geometry, number, 0.0, None, load_planes, (), ()))
     return SpikeSource(clips, planes, info.bins, info.multiple)
 
@@ -106,13 +106,13 @@ def open_recordings(path: Path, size: str, planes: int, info: DepthInfo) -> Spik
 def spread_windows(
     source: SpikeSource, batches: int, batch_size: int, device: torch.device
 ) -> Iterator[Unlabelled]:
-    """Yield batches of windows, each from all over the recordings: neighbours look alike.
+    """Yield batches of windows, each spread over the recordings, as neighbours are similar.
 
     Args:
-        source: Of the windows.
-        batches: How many at most; fewer where the recordings are short.
+        source: Source of the windows.
+        batches: Largest number of batches; fewer if the recordings are short.
         batch_size: Windows of a batch.
-        device: Where batches are.
+        device: Device of the batches.
     """
     numbers = source.spread(batches * batch_size)
     batches = max(len(numbers) // batch_size, 1)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From settings to what the loop runs: networks, stages, and where their batches come from."""
+"""Construction of stages, their networks and their sources of batches from settings."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from spike_training.sampling.sample import AnyBatch, Unlabelled
 from spike_training.settings.config import RunConfig, StageConfig
 
 IMAGENET_WEIGHTS = {'weights learnt on ImageNet-1k': 'Apache-2.0'}
-"""What timm's weights are and on which terms, as a checkpoint carries it along."""
+"""Description and licence of timm's weights, for the metadata of checkpoints."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Work(Generic[AnyBatch]):
-    """What the loop needs of a stage.
+    """Inputs of the training loop for a stage.
 
     Attributes:
         stage: Networks and loss.
-        train: Batches to learn from.
-        validation: Batches of other scenes.
+        train: Source of training batches.
+        validation: Source of batches of other scenes.
     """
 
     stage: Stage[AnyBatch]
@@ -49,7 +49,7 @@ class Work(Generic[AnyBatch]):
 def context(
     config: RunConfig, stage: StageConfig, trained: Mapping[str, Path], device: torch.device
 ) -> Context:
-    """The context of a stage of a run."""
+    """Return the context of a stage of a run."""
     here = dataclasses.replace(
         config, data=stage.data(config.data), model=stage.model(config.model, config.data)
     )
@@ -57,18 +57,18 @@ def context(
     built = Context(here, stage, info, trained, device)
     datasets = dict(info.datasets)
     for name in stage.builds_on:
-        # What an earlier stage has learnt from is in the weights of this one, too.
+        # The data sets of earlier stages have contributed to the weights of this one, too.
         path = built.checkpoint_of(name)
-        if path is not None and path.is_file():  # of a dry run there are none
+        if path is not None and path.is_file():  # a dry run has none
             datasets |= load_info(path).datasets
     return dataclasses.replace(built, info=dataclasses.replace(info, datasets=datasets))
 
 
 def make_work(context: Context) -> Work[Any]:
-    """Builds a stage by its kind.
+    """Build a stage by its kind.
 
-    All that is random in it comes from the run's seed, whatever was trained before it in this
-    process: a run that goes on builds the same.
+    All its randomness comes from the run's seed, independent of what was trained before in this
+    process: a resumed run builds the same stage.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.config.seed)
@@ -82,10 +82,10 @@ def make_work(context: Context) -> Work[Any]:
 
 
 def make_stage(context: Context) -> Stage[Any]:
-    """The networks of a stage and their loss.
+    """Build the networks of a stage and their loss.
 
     Raises:
-        ConfigError: The network that its result is averaged with is another one.
+        ConfigError: The weights that its result is averaged with have other shapes.
     """
     stage: Stage[Any] = import_object(context.stage.implementation).from_config(
         context.stage, context
@@ -110,7 +110,7 @@ def _shape(weights: Mapping[str, Any], name: str) -> list[int] | None:
 
 
 def make_batches(context: Context, split: Split) -> Source[Any]:
-    """Where the batches of a stage come from: one domain, or pairs of both.
+    """Return the source of the batches of a stage: of one domain, or of pairs of both.
 
     Raises:
         DataSetError: Recordings cannot be used.
@@ -129,14 +129,14 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
 def target_batches(
     config: RunConfig, number: int, batch_size: int, device: torch.device
 ) -> Iterator[Unlabelled]:
-    """The first batches of the target's training scenes, as the camera saw them."""
+    """Yield the first batches of the target's training scenes, without labels or augmentation."""
     source = make_target(config, 'train', device, labels=False)
     for step in range(number):
         yield source.batch(step, batch_size).unlabelled()
 
 
 def describe(config: RunConfig, stage: StageConfig) -> DepthInfo:
-    """What the checkpoints of a stage say of themselves."""
+    """Return the metadata of the checkpoints of a stage."""
     model, domains = config.model, domains_of(config, stage)
     spikes = stage.input == 'spikes'
     planes = sorted(length for data in domains for length in data.planes)

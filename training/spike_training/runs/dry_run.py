@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A run up to its first step: sizes, steps, memory, and all that is missing, before hours go by.
+"""Dry run: a run up to its first step, with its sizes, steps, memory and missing inputs.
 
-Networks and optimisers are built as the run would build them, but on the CPU; a stage that starts
-from another one gets that one's untrained weights, from memory. Nothing is trained or written.
+Networks and optimisers are built as in the run, but on the CPU; a stage that starts from another
+one gets the untrained weights of that stage, from memory. Nothing is trained or written.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ MIB = 2**20
 
 
 def dry_run(config: RunConfig) -> None:
-    """Tells what a run would be.
+    """Build a run on the CPU and print its sizes, steps and memory.
 
     Raises:
-        ConfigError: Settings are wrong, or something is missing; the message lists all of it.
+        ConfigError: Settings are invalid or inputs are missing; the message lists all problems.
     """
     show = Console(width=110, highlight=False)
     problems = problems_of(config)
@@ -57,7 +57,7 @@ def dry_run(config: RunConfig) -> None:
 
 
 def _show_data(config: RunConfig, show: Console) -> list[str]:
-    """Tells what there is on each side of all recordings; what is missing."""
+    """Print the samples on each side of all recordings; return the problems."""
     domains = {'data': config.data}
     if config.target is not None:
         domains['target'] = config.target.data(config.data)
@@ -90,13 +90,13 @@ def _show_data(config: RunConfig, show: Console) -> list[str]:
 def _data_set(
     config: RunConfig, domain: str, data: DataConfig, name: str
 ) -> tuple[list[str], list[str]]:
-    """The row of one data set, and what it lacks."""
+    """Return the table row of one data set, and its problems."""
     given: dict[str, Any] = {
         kind: {key: where for key, where in getattr(data, kind).items() if key == name}
         for kind in ('recordings', 'test_recordings')
     }
     problems = []
-    # One after the other: what is missing of the one must not hide what is of the other.
+    # Separately, so that problems of one do not hide those of the other.
     for kind, where in given.items():
         if not where:
             continue
@@ -134,11 +134,11 @@ def _data_set(
 
 
 class _Stages:
-    """Builds the stages of a run, one after the other.
+    """Builder of the stages of a run, one after the other.
 
     Args:
-        config: Of the run.
-        has_data: Whether all recordings are there.
+        config: Config of the run.
+        has_data: True if all recordings are present.
     """
 
     def __init__(self, config: RunConfig, has_data: bool) -> None:
@@ -161,7 +161,7 @@ class _Stages:
         )
 
     def show(self, show: Console) -> list[str]:
-        """Tells of all stages; what is missing."""
+        """Print tables of all stages; return the problems."""
         problems: list[str] = []
         for stage in self._config.stages:
             here = self._context(stage)
@@ -175,10 +175,10 @@ class _Stages:
         return problems
 
     def _context(self, stage: StageConfig) -> Context:
-        """What a stage is built from; weights of earlier ones come from memory."""
+        """Return the context of a stage; weights of earlier stages come from memory."""
         config = self._config
         if not self._has_data:
-            # No size hangs on the scenes, but what a checkpoint says of itself does.
+            # Sizes do not depend on the scenes, but a checkpoint's metadata does.
             none: Any = {'recordings': {}, 'test_recordings': {}}
             config = dataclasses.replace(
                 config,
@@ -195,7 +195,7 @@ class _Stages:
         return dataclasses.replace(made, load=load_stage)
 
     def _count(self, here: Context, built: Stage[Any]) -> None:
-        """Adds a stage to the tables."""
+        """Add a stage to the tables."""
         stage, train = here.stage, here.stage.train(here.config.train)
         self._trained[stage.name] = here.info, weights_of(built.deployable)
         optimizers = build_optimizers(
@@ -217,7 +217,7 @@ class _Stages:
         self._memory.add_row(stage.name, *(f'{value / MIB:,.0f}' for value in values))
 
     def _counted(self, stage: StageConfig) -> list[str]:
-        """Epochs, samples of each, images a step, steps."""
+        """Return epochs, samples of each, images of a step and steps, as table cells."""
         config, train = self._config, stage.train(self._config.train)
         processes = config.devices * config.nodes
         images = train.batch_size * train.accumulate * processes
@@ -231,7 +231,11 @@ class _Stages:
 
 
 def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
-    """A stage and what is missing; with random weights where those to start from are not here."""
+    """Build a stage; with random weights if its initial weights are missing.
+
+    Returns:
+        The stage, and the problems.
+    """
     stage, problems = here.stage, []
     if stage.start == 'imagenet' and stage.imagenet == HUB:
         name = IMAGENET[here.info.architecture][0]
@@ -248,7 +252,7 @@ def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
 
 
 def _first_samples(here: Context, show: Console) -> list[str]:
-    """Makes the first sample of each side that training looks at; what goes wrong."""
+    """Make the first sample of each split that training uses; return the problems."""
     # One sample alone: processes that draw the scenes of the next ones would be in its way.
     data = dataclasses.replace(here.config.data, workers=0)
     here = dataclasses.replace(here, config=dataclasses.replace(here.config, data=data))
@@ -275,5 +279,5 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _indented(error: Exception) -> str:
-    """An error of more than one line, below its problem."""
+    """Format an error of several lines, indented below its first line."""
     return str(error).replace('\n', '\n    ')

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Epochs as steps: a run is told by its steps, whatever its settings count in."""
+"""Conversion of epochs to steps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from spike_training.settings.config import RunConfig, StageConfig
 
 
 def with_steps(config: RunConfig, processes: int) -> RunConfig:
-    """The same run, its stages told by steps alone.
+    """Convert the epochs of all stages of a run to steps.
 
     Args:
-        config: Of the run.
-        processes: How many train together: with more of them an epoch has fewer steps.
+        config: Config of the run.
+        processes: Number of training processes: with more of them an epoch has fewer steps.
 
     Raises:
         DataSetError: Recordings whose samples are to be counted cannot be used.
@@ -30,7 +30,7 @@ def with_steps(config: RunConfig, processes: int) -> RunConfig:
 
 
 def samples_of(config: RunConfig, stage: StageConfig) -> int:
-    """How many samples an epoch of a stage has: those of the target, where it looks at it.
+    """Count the samples of an epoch of a stage: those of the target if it trains on the target.
 
     Raises:
         DataSetError: The recordings cannot be used.

@@ -42,29 +42,29 @@ from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.config import DataConfig, ModelConfig, RunConfig
 
 DEVELOPMENT = ('sevenscenes', 'kitti', 'tum_office', 'tartanair')
-"""Data sets on which generated scenes and networks were developed: their figures flatter them."""
+"""Data sets used to develop scenes and networks: results on them are optimistic."""
 
 BATCH_SIZE = 10
-"""Images of a data set at a time; changes no figure."""
+"""Batch size for data sets; results do not depend on it."""
 
 
 def output_limits(config: RunConfig) -> ModelConfig:
-    """What the result of a run is scored by: the settings of the network of its last stage."""
+    """Return the depth range and focal length that score a run: those of its last stage."""
     return config.stages[-1].model(config.model, config.data)
 
 
 def config_sets(
     config: RunConfig, device: torch.device, canonical_fx: float, rgb: bool = False
 ) -> Iterator[EvaluationSet]:
-    """The test sets of a config: each style or data set of the source, and of the target.
+    """Yield the test sets of a config: each style or data set of the source, and of the target.
 
-    Only here, and in stages that name ``domain: target``, labels of the target are read.
+    Labels of the target are read only here, and in stages with ``domain: target``.
 
     Args:
-        config: Names them.
-        device: Where samples are made.
-        canonical_fx: Focal length where a recording tells none, pixels.
-        rgb: Whether colour images are wanted; a target has none and is left out then.
+        config: Config of the run.
+        device: Device of the samples.
+        canonical_fx: Focal length of recordings without one, pixels.
+        rgb: True for colour images; a target has none and is then left out.
     """
 
     def one(
@@ -85,17 +85,17 @@ def config_sets(
 
 @dataclasses.dataclass(frozen=True)
 class DataSets:
-    """Data sets that no config names, as samples.
+    """Data sets given outside of the config, as evaluation sets.
 
     Attributes:
-        config: Size of images, plane rate, bins.
+        config: Config with the size of images, plane rate and bins.
         places: Path and reader's options of each by its name, see :func:`readers.read`.
         samples: Labelled frames of each, spread over its recordings; all if there are fewer.
         planes: Length of the windows.
         mean_rate: Share of the planes in which a pixel of simulated spikes fires.
-        multiple: What height and width of recorded spikes are multiples of, for the network;
-            0: what the config's wants.
-        rgb: Whether colour images are wanted.
+        multiple: Factor of height and width of recorded spikes that the network requires; 0: that
+            of the config's network.
+        rgb: True for colour images.
     """
 
     config: RunConfig
@@ -133,7 +133,7 @@ class DataSets:
     def source(
         self, clips: Sequence[Clip] | Sequence[SpikeClip], device: torch.device
     ) -> LabelledSource:
-        """Samples of recordings: simulated from frames, or as a spike camera saw them.
+        """Return samples of recordings: spikes simulated from frames, or recorded spikes.
 
         Raises:
             DataSetError: The recordings cannot be used.
@@ -163,9 +163,9 @@ class Baselines:
     """Median-depth maps over the training scenes of a config, made once for each size and part.
 
     Args:
-        config: Its training scenes, or recordings.
-        canonical_fx: The focal length that depth is given at, pixels.
-        device: Where scenes are made.
+        config: Config of the training scenes or recordings.
+        canonical_fx: Focal length at which depth is given, pixels.
+        device: Device of the scenes.
     """
 
     def __init__(self, config: RunConfig, canonical_fx: float, device: torch.device) -> None:
@@ -173,10 +173,10 @@ class Baselines:
         self._known: dict[tuple[str, int, int], FloatImage] = {}
 
     def of(self, one: EvaluationSet) -> dict[str, FloatImage]:
-        """The maps that a set is compared with, by their key in reports.
+        """Return the baseline maps of an evaluation set, by their key in reports.
 
-        That of the same style or data set where the config trains on it, else of everything that
-        it trains on; for a data set that no config names one of each style.
+        The map is that of the same style or data set if the config trains on it, else that of all
+        its training data. For a data set given outside of the config there is one of each style.
         """
         parts = self._config.data.parts
         if one.domain == 'data':
@@ -201,13 +201,13 @@ def evaluate_sets(
     limits: DepthRange,
     baselines: Baselines,
 ) -> dict[str, Any]:
-    """The ``sets`` of a report: see :func:`evaluate_set`.
+    """Evaluate sets with :func:`evaluate_set` and return the ``sets`` of a report.
 
     Args:
-        sets: What is evaluated.
-        predictor: By the name of a set.
-        limits: Range and focal length by which it is scored.
-        baselines: Of the same focal length.
+        sets: Evaluation sets.
+        predictor: Function from the name of a set to its predictor.
+        limits: Depth range and focal length of the evaluation.
+        baselines: Baselines of the same focal length.
     """
     return {
         one.name: evaluate_set(predictor(one.name), limits, one, baselines.of(one)) for one in sets
@@ -221,14 +221,14 @@ def evaluate_network(
     device: torch.device,
     data_sets: DataSets | None = None,
 ) -> dict[str, Any]:
-    """The report on a network.
+    """Evaluate a network and return the report.
 
     Args:
-        config: Names the test sets and the scenes of the baselines.
-        info: Of the network.
-        network: In eval mode; may be more than its checkpoint.
-        device: Where it is.
-        data_sets: Evaluated in place of the config's test sets.
+        config: Config with the test sets and the scenes of the baselines.
+        info: Metadata of the network.
+        network: Network in eval mode; may wrap that of the checkpoint.
+        device: Device of the network.
+        data_sets: Data sets to evaluate in place of the config's test sets.
     """
     predictor = network_predictor(network, info)
     rgb = info.inputs == ('rgb',)
@@ -251,12 +251,12 @@ def evaluate_predictions(
     device: torch.device,
     data_sets: DataSets | None = None,
 ) -> dict[str, Any]:
-    """The report on third-party depth maps; ``predictions`` in it tells which were used.
+    """Evaluate third-party depth maps and return the report; ``predictions`` lists those used.
 
     Args:
         config: As for :func:`evaluate_network`; its last stage's network sets the depth range.
         predictions: The maps.
-        device: Where samples are made.
+        device: Device of the samples.
         data_sets: As for :func:`evaluate_network`.
 
     Raises:
@@ -281,7 +281,7 @@ def evaluate_predictions(
 def calibrated(
     config: RunConfig, info: DepthInfo, weights: Tensors, device: torch.device
 ) -> DepthInfo:
-    """Metadata with the factor of the uncertainty fitted on scenes kept for that."""
+    """Fit the uncertainty factor on calibration scenes and return the metadata with it."""
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     rgb = info.inputs == ('rgb',)
@@ -295,7 +295,7 @@ def check_size(config: RunConfig, info: DepthInfo) -> None:
     """Refuse a config whose images a network cannot take.
 
     Raises:
-        ConfigError: Height or width is no multiple of what the network works on.
+        ConfigError: Height or width is not a multiple that the network requires.
     """
     height, width = config.data.height, config.data.width
     if height % info.multiple or width % info.multiple:

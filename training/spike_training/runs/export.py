@@ -41,10 +41,10 @@ from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.settings.reading import load_config
 
 OPSET = 20
-"""The first with Gelu as one operator, which ONNX Runtime fuses with its bias."""
+"""First opset with Gelu as one operator, which ONNX Runtime fuses with its bias."""
 
 MAX_DIFFERENCE = 1e-3
-"""Highest relative difference between ONNX Runtime and torch, both float32, that is accepted."""
+"""Largest accepted relative difference between ONNX Runtime and torch, both float32."""
 
 SAMPLE_SIZE = (4, 6)
 """Rows and columns of tokens while exporting; height and width stay free."""
@@ -65,7 +65,7 @@ RANDOM_INFO = {
         package_version=spike_depth_ros.__version__,
     ),
 }
-"""What a checkpoint without training says of itself, by architecture."""
+"""Metadata of an untrained checkpoint, by architecture."""
 
 
 def export(
@@ -82,7 +82,7 @@ def export(
     Args:
         out: The .safetensors file to write; the .onnx file goes beside it.
         architecture: Network to initialise with random weights.
-        seed: Of the random weights.
+        seed: Seed of the random weights.
         checkpoint: Export this checkpoint's weights instead.
         calibrate: The config.yaml of a run: fit the factor of the uncertainty anew, on its
             calibration scenes, which are used neither for training nor for testing.
@@ -119,11 +119,11 @@ def export(
 
 
 def random_checkpoint(architecture: str, seed: int) -> tuple[DepthInfo, Tensors]:
-    """A checkpoint that nothing has trained.
+    """Return an untrained checkpoint with random weights.
 
     Args:
         architecture: A key of ``RANDOM_INFO``.
-        seed: Of the random weights.
+        seed: Seed of the random weights.
 
     Raises:
         CheckpointError: The architecture is unknown.
@@ -141,17 +141,17 @@ def random_checkpoint(architecture: str, seed: int) -> tuple[DepthInfo, Tensors]
 
 
 def random_counts(info: DepthInfo, size: tuple[int, int] = (96, 160)) -> tuple[Tensor, Tensor]:
-    """Counts of a batch of still, random, cloudy pictures, as a network takes them.
+    """Return counts of a batch of static random images with contrast at all scales.
 
     Args:
-        info: Of the network.
+        info: Metadata of the network.
         size: Rows and columns.
 
     Returns:
         Counts ``[4, bins, *size]`` and planes per bin, ``[bins]`` int32.
     """
     light = torch.zeros(4, 1, *size)
-    # As much contrast in every octave: what pictures of the world have in common.
+    # Equal contrast in every octave, as in natural images.
     for coarse in (4, 8, 16, 32, 64):
         light += F.interpolate(torch.randn(4, 1, coarse, coarse), size, mode='bicubic')
     rate = 0.2 * torch.exp(0.4 * light)
@@ -163,7 +163,7 @@ def random_counts(info: DepthInfo, size: tuple[int, int] = (96, 160)) -> tuple[T
 def settle_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> None:
     """Set the statistics of every batch norm to their mean over batches of inputs.
 
-    Random weights do not keep the scale of what passes through them; with statistics of mean 0 and
+    Random weights do not keep the scale of their inputs; with statistics of mean 0 and
     variance 1 the heads of an untrained network would saturate.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -180,11 +180,11 @@ def settle_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) 
 
 
 class _Outputs(nn.Module):
-    """The outputs of a network that the runtime reads.
+    """Network with the outputs that the runtime reads.
 
     Args:
         network: The network.
-        names: The ``outputs`` of its checkpoint.
+        names: ``outputs`` of its checkpoint.
     """
 
     def __init__(self, network: SpikeDepthNet, names: Sequence[str]) -> None:
@@ -206,7 +206,7 @@ class _Outputs(nn.Module):
         ):
             output = network.from_pooled(counts, planes_per_bin)
             return {name: getattr(output, name) for name in self.names}
-        # The same numbers, faster: scaled while they are few, and enlarged as two channels of one
+        # The same result, faster: scaled at low resolution, and enlarged as two channels of one
         # image, as ONNX Runtime gives each channel a thread.
         f_dec = network.decoder(network.encoder(network.temporal(counts, planes_per_bin)))
         log_depth = depth_head.share(f_dec) * depth_head.log_range + depth_head.log_min
@@ -216,10 +216,10 @@ class _Outputs(nn.Module):
 
 
 def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
-    """Export a network: counts of cells (uint16) and what they are out of (int32) in, metres out.
+    """Export a network as ONNX: counts of cells (uint16) and their maxima (int32) to metres.
 
     Args:
-        network: In eval mode, its weights representable in float16.
+        network: Network in eval mode, its weights representable in float16.
         info: Metadata, written into the file; with ``weights_sha256``, without ``onnx_sha256``.
     """
     size = [rows * MULTIPLE for rows in SAMPLE_SIZE]
@@ -255,7 +255,10 @@ def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
 
 
 def max_relative_difference(content: bytes, network: SpikeDepthNet, info: DepthInfo) -> float:
-    """Largest relative difference of ONNX Runtime to torch, every output, two input sizes."""
+    """Return the largest relative difference of ONNX Runtime to torch.
+
+    All outputs are compared, at two input sizes.
+    """
     session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
     generator = np.random.default_rng(0)
     worst = 0.0
@@ -296,7 +299,7 @@ def _simplify(model: onnx_ir.Model) -> onnx.ModelProto:
 def _halve_weights(model: onnx.ModelProto) -> None:
     """Store float32 weights as float16 behind a cast, where that changes no value.
 
-    ONNX Runtime folds the casts at load: half the file, the same speed.
+    The file is half as large; ONNX Runtime folds the casts at load, at the same speed.
     """
     casts = []
     for weight in model.graph.initializer:
@@ -315,7 +318,7 @@ def _halve_weights(model: onnx.ModelProto) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out the exporter's notes for debugging: file names and line numbers of this machine."""
+    """Remove the exporter's debug metadata: file names and line numbers of this machine."""
     del model.graph.value_info[:]
     del model.metadata_props[:]
     del model.graph.metadata_props[:]

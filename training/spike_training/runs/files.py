@@ -1,20 +1,20 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Names of the files that a run leaves, for those who write them and those who read them."""
+"""Names of the files of a run."""
 
 from __future__ import annotations
 
 CONFIG = 'config.yaml'
-"""All settings."""
+"""File of all settings."""
 
 MODEL = 'model.safetensors'
-"""The result."""
+"""Resulting checkpoint."""
 
 REPORT = 'report.json'
-"""Its figures."""
+"""Evaluation report of the result."""
 
 SELECTED = 'selected.safetensors'
-"""In a stage's folder: the network that was chosen of two."""
+"""Selected or averaged checkpoint, in the stage's folder."""
 
 SELECTION = 'selection.json'
-"""In a stage's folder: what chose it."""
+"""Criteria of the selection, in the stage's folder."""

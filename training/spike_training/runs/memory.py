@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory a stage of training takes: counted where it can be, else measured in small."""
+"""Memory estimate of a training stage: counted, or extrapolated from small images."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from spike_training.engine.stage import Stage
 from spike_training.sampling.sample import Batch, Pair
 
 SMALL = 96
-"""Rows and columns, at most, of the pictures that activations are measured on, unless the network
-needs larger ones."""
+"""Largest rows and columns of the images on which activations are measured, unless the network
+requires larger ones."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Footprint:
-    """Bytes of one process.
+    """Memory of one process, bytes.
 
     Attributes:
-        weights: That are trained.
-        frozen: Weights that are not: teachers, and statistics.
-        gradients: Of the weights.
-        moments: That Adam keeps.
-        average: The averaged weights.
-        batch: Batches, those made in advance too.
-        activations: What a forward pass keeps for the backward pass: an estimate.
+        weights: Trained weights.
+        frozen: Frozen weights of teachers, and statistics.
+        gradients: Gradients of the trained weights.
+        moments: Moments of Adam.
+        average: Averaged weights.
+        batch: Batches, including prefetched ones.
+        activations: Tensors that a forward pass keeps for the backward pass; an estimate.
     """
 
     weights: float
@@ -46,17 +46,17 @@ class Footprint:
 
     @property
     def whole(self) -> float:
-        """All of them together."""
+        """Sum of all parts."""
         return float(sum(dataclasses.astuple(self)))
 
 
 def footprint(here: Context, stage: Stage[Any]) -> Footprint:
-    """What a stage takes on the device, beside what kernels need for themselves.
+    """Estimate the memory of a stage on the device, without the workspace of kernels.
 
     Args:
-        here: What the stage is built from.
-        stage: On the CPU. It is used up: a forward and a backward pass leave their traces, and
-            blocks may be recomputed from now on.
+        here: Context of the stage.
+        stage: Stage on the CPU. Do not use it afterwards: forward and backward passes change its
+            state, and activation checkpointing may be enabled.
     """
     train, data = here.stage.train(here.config.train), here.config.data
     weights = sum(_bytes(p) for p in stage.parameters() if p.requires_grad)
@@ -74,14 +74,14 @@ def footprint(here: Context, stage: Stage[Any]) -> Footprint:
 
 
 def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
-    """A batch of the form that a stage is given, of noise; all depth is known."""
+    """Return a batch of noise in the form of a stage's batches, with depth at all pixels."""
     config, spec = here.config, here.stage.batches
     bins, near = config.model.bins, config.model.min_depth
     generator = torch.Generator().manual_seed(0)
     rgb = None
     if spec.rgb:
         rgb = torch.rand(images, 3, height, width, generator=generator)
-    # A network of RGB has no spikes simulated.
+    # Without spikes, counts have a single bin.
     bins = bins if spec.spikes else 1
     shape = (images, bins, height, width)
     batch = Batch(
@@ -96,7 +96,7 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
 
 
 def _activations(here: Context, stage: Stage[Any]) -> float:
-    """Of a whole batch, from what small ones of two and of three images keep."""
+    """Return bytes of a whole batch, extrapolated from small batches of two and three images."""
     train, data = here.stage.train(here.config.train), here.config.data
     multiple = here.info.multiple
     height, width = (
@@ -111,13 +111,13 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
     two, three = (
         kept(stage, noise(here, images, height, width), train.precision) for images in (2, 3)
     )
-    # What does not grow with the images, such as weights in bfloat16, counts once.
+    # The part that is independent of the images, such as weights in bfloat16, counts once.
     scale = train.batch_size * (data.height * data.width) / (height * width)
     return max(0, 3 * two - 2 * three) + (three - two) * scale
 
 
 def kept(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName) -> int:
-    """Bytes beside the weights that a forward pass keeps; the backward pass is tried, too."""
+    """Return the bytes that a forward pass keeps besides the weights; test the backward pass."""
     own = {value.untyped_storage().data_ptr() for value in stage.state_dict().values()}
     found: dict[int, Tensor] = {}
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A run: its stages in order, each from the checkpoints of those before, then the evaluation."""
+"""Training run: the stages in order, each from earlier checkpoints, then the evaluation."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from spike_training.settings.config import RunConfig, StageConfig, check, listed
 from spike_training.settings.reading import NO_OUT, load_config
 
 NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
-"""Settings that may differ when a run is continued: they say where it runs, not what it does."""
+"""Settings that may differ when a run is continued: those of where and how it is executed."""
 
 HOW_FAST = ('data.workers', 'train.ahead')
-"""Others that may: batches are the same, whoever makes them."""
+"""Further settings that may differ: batches do not depend on them."""
 
 
 def run(config: RunConfig) -> None:
-    """Trains all stages, fits the uncertainty, evaluates and exports.
+    """Train all stages, fit the uncertainty, evaluate and export.
 
     Raises:
-        ConfigError: The settings cannot be, or the folder holds a run of other settings.
+        ConfigError: The settings are invalid, or the folder holds a run of other settings.
         DataSetError: Recordings that the settings name cannot be used, or source and target share
             places.
         TrainingError: Training cannot go on.
@@ -75,14 +75,14 @@ def run(config: RunConfig) -> None:
         with Session(config.out, fabric.device, fabric.world_size, quiet) as session:
             _train(config, fabric, session)
     finally:
-        # Also of what was stopped.
+        # Also after an interruption.
         if not quiet and write_page(config.out):
             print(f'{config.out / PAGE}: the page of the run')
     fabric.barrier()
 
 
 def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
-    """All stages, and the evaluation."""
+    """Train all stages, and evaluate the result."""
     trained: dict[str, Path] = {}
     for stage in config.stages:
         with session.stage(stage.name):
@@ -97,16 +97,16 @@ def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
 def train_stage(
     config: RunConfig, stage: StageConfig, trained: Mapping[str, Path], fabric: Fabric
 ) -> Path:
-    """Trains one stage, or goes on where it was stopped.
+    """Train one stage, or resume it where it was stopped.
 
     Args:
-        config: Of the run; the stage's folder is OUT/STAGE.
+        config: Config of the run; the stage's folder is OUT/STAGE.
         stage: One of its stages.
-        trained: The checkpoints of the stages before it, by name, in their order.
-        fabric: Launched.
+        trained: Checkpoints of the stages before it, by name, in their order.
+        fabric: Launched fabric.
 
     Returns:
-        The checkpoint that the stage hands on.
+        Path of the resulting checkpoint.
     """
     here = context(config, stage, trained, fabric.device)
     work = make_work(here)
@@ -127,7 +127,7 @@ def train_stage(
 
 
 def _select(work: Work[Any], here: Context) -> None:
-    """Chooses, or averages, what the stage hands on, where that is asked for."""
+    """Select or average the resulting weights of a stage, if its settings request it."""
     weights: Tensors | None = None
     selection: dict[str, Any] = {}
     work.stage.eval()
@@ -150,7 +150,7 @@ def _select(work: Work[Any], here: Context) -> None:
 
 
 def _averaged(weights: Tensors, others: Tensors) -> Tensors:
-    """The means of two networks' weights and statistics; of counters the first one's."""
+    """Return the mean of two networks' weights and statistics, and the counters of the first."""
     return {
         name: ((value.astype(np.float32) + others[name]) / 2).astype(value.dtype)
         if np.issubdtype(value.dtype, np.floating)
@@ -160,7 +160,7 @@ def _averaged(weights: Tensors, others: Tensors) -> Tensors:
 
 
 def _selection_batches(validation: Source[Any], here: Context) -> Iterator[Any]:
-    """Batches for the choice of a network: as many as are validated on, after these."""
+    """Yield batches to select a network: as many as for validation, and after those."""
     train = here.stage.train(here.config.train)
     torch.manual_seed(here.config.seed)
     for step in range(train.validate_batches):
@@ -168,13 +168,13 @@ def _selection_batches(validation: Source[Any], here: Context) -> Iterator[Any]:
 
 
 def _result(here: Context) -> Path:
-    """The checkpoint that a stage hands on."""
+    """Return the path of the resulting checkpoint of a stage."""
     selected = here.folder / SELECTED
     return selected if selected.exists() else newest_model(here.folder)
 
 
 def _claim(config: RunConfig) -> None:
-    """Makes the folder the run's own; a run in it is continued only if that is asked for."""
+    """Create the folder of a run; continue a run in it only if ``resume`` is set."""
     path = config.out / CONFIG
     text = to_yaml(config)
     if path.exists():
@@ -183,7 +183,7 @@ def _claim(config: RunConfig) -> None:
                 f'{config.out} holds a run already: continue it with --resume true, or choose '
                 'another --out'
             )
-        # Read as settings: of a run that an older version began some may not be named.
+        # Read as settings: the file of an older version may lack some.
         before, now = yaml.safe_load(to_yaml(load_config(path))), yaml.safe_load(text)
         different = [name for name in _differences(before, now) if name not in HOW_FAST]
         if different:

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The recordings that a run's settings name, as batches for training and evaluation."""
+"""Recordings of a run's settings, as batches for training and evaluation."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from spike_training.sampling.transforms import TRANSFORMS
 from spike_training.settings.config import DataConfig
 
 STRIDES = 4
-"""Windows without labels that begin within one of them."""
+"""Number of unlabelled windows that begin within the length of one."""
 
 _RATE_TOLERANCE = 0.01
 _LOOKED_AT = 20
-"""Recordings of which one frame tells the size, to find the range of focal lengths."""
+"""Number of recordings of which a frame is read to find the range of focal lengths."""
 
 Clips = Sequence[Clip] | Sequence[SpikeClip]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """One data set of a run, and how it is shared out.
+    """Data set of a run with its splits.
 
     Attributes:
-        name: Of its reader.
-        clips: All of its recordings, those for tests too.
-        parted: The sides of those for training.
-        tests: Recordings that are there for tests alone; None: a side of the others.
+        name: Name of its reader.
+        clips: Recordings that are split; all of them unless there are separate test recordings.
+        parted: Splits of the recordings.
+        tests: Separate test recordings; None: a split of the others.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Recorded:
     tests: Clips | None
 
     def side(self, split: Split, window_s: float) -> Clips:
-        """The recordings of one side, or parts of them; none for tests of what has no depth."""
+        """Return the recordings of a split, or parts of them; none for tests without depth."""
         if split == 'test':
             if self.tests is not None:
                 return self.tests
@@ -62,7 +62,7 @@ class Recorded:
 
 
 def look_up(data: DataConfig) -> list[Recorded]:
-    """The data sets that settings name.
+    """Read the data sets that settings name, and split them.
 
     Raises:
         DataSetError: One of them cannot be used.
@@ -86,15 +86,15 @@ def look_up(data: DataConfig) -> list[Recorded]:
 
 
 def check_places(source: DataConfig, target: DataConfig) -> None:
-    """Refuses a source that learns the depth of places that the target is tested at.
+    """Refuse a source that is trained on the depth of places where the target is tested.
 
-    Places are shared out by their names, so that the sides of both domains are the same if their
-    places are. They are not where one domain has other places, or recordings for tests alone.
-    Which of these there are is the matter of whoever names them.
+    Places are split by their names, so that the splits of both domains agree if their places are
+    the same. They may differ if one domain has other places or separate test recordings. Test
+    recordings of the target are not checked.
 
     Args:
-        source: Recordings with labels; none of procedural scenes.
-        target: Recordings of the target; likewise.
+        source: Settings of the source; without recordings nothing is checked.
+        target: Settings of the target; likewise.
 
     Raises:
         DataSetError: There are such places, or a data set cannot be used.
@@ -118,7 +118,7 @@ def check_places(source: DataConfig, target: DataConfig) -> None:
 
 
 def has_depth(clips: Clips) -> bool:
-    """Whether any of some recordings has true depth."""
+    """Check for true depth in any of some recordings."""
     return any(clip.labelled if isinstance(clip, Clip) else clip.depths for clip in clips)
 
 
@@ -134,22 +134,22 @@ def recorded_source(
     spikes: bool = True,
     labels: bool = True,
 ) -> LabelledSource:
-    """Batches of one side of the recordings that settings name.
+    """Return batches of one split of the recordings that settings name.
 
     Args:
-        data: With recordings. In training its flips and crops are drawn.
-        split: Which side.
+        data: Settings with recordings. Flips and crops are drawn in the training split only.
+        split: Split of the recordings.
         bins: Bins of the counts.
-        multiple: What height and width of recorded spikes are multiples of.
-        device: Where batches are.
-        seed: Of their order.
-        names: Data sets that are wanted; all if none are given.
-        rgb: Whether batches have colour images.
-        spikes: Whether spikes are needed; recorded ones are there in any case.
-        labels: Whether depth may be read.
+        multiple: Required factor of height and width of recorded spikes.
+        device: Device of the batches.
+        seed: Seed of their order.
+        names: Names of data sets to include; all if none are given.
+        rgb: True for batches with colour images.
+        spikes: True if spikes are needed; recorded ones are always included.
+        labels: True if depth may be read.
 
     Raises:
-        DataSetError: A data set cannot be used, or nothing of it lies on that side.
+        DataSetError: A data set cannot be used, or the split is empty.
     """
     window_s = max(data.planes) / data.rate_hz
     chosen = [one for one in look_up(data) if not names or one.name in names]
@@ -204,7 +204,9 @@ def recorded_source(
 
 
 def focal_lengths(data: DataConfig) -> tuple[float, float] | None:
-    """Shortest and longest focal length, pixels, of recordings as they are seen; None: unknown.
+    """Return the shortest and longest focal length of transformed recordings, pixels.
+
+    None if no focal length is known.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -231,12 +233,12 @@ def focal_lengths(data: DataConfig) -> tuple[float, float] | None:
 
 @dataclasses.dataclass
 class Frames(Scenes):
-    """Samples of recordings, evenly spread over them; what cannot be used is left out.
+    """Samples spread evenly over recordings; those that cannot be used are skipped.
 
-    Too much of that is a :class:`DataSetError`, at the end at the latest.
+    Too many skipped samples raise a :class:`DataSetError`, at the end at the latest.
 
     Attributes:
-        assumed_fx: Focal length, pixels, where nothing tells it.
+        assumed_fx: Focal length of samples without one, pixels.
     """
 
     source: LabelledSource
@@ -254,18 +256,18 @@ class Frames(Scenes):
 
 
 def _same_times(one: Parted, other: Parted) -> bool:
-    """Whether the sides of both are the same parts of the time."""
+    """Check that the splits of both are the same intervals of time."""
     return one.by == other.by == 'time' and ('test' in one.places) == ('test' in other.places)
 
 
 def _read(name: str, where: str) -> Clips:
-    """Once a process: a large set takes long to list."""
+    """Read a data set once in each process, as listing a large one is slow."""
     return _read_once(name, where, Path.cwd())
 
 
 @functools.lru_cache(maxsize=64)
 def _read_once(name: str, where: str, folder: Path) -> Clips:
-    # Places are relative to the folder, which must therefore be among what is remembered.
+    # Paths are relative to the folder, which is therefore part of the cache key.
     return readers.read(name, where)
 
 

@@ -1,8 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where, when and with what a run was trained: ``OUT/sessions.json``, one entry for each start.
+"""Log of the sessions of a run: device, times and versions, in ``OUT/sessions.json``.
 
-Nothing is read back for training: it is for people, and for the run page.
+The file has one entry for each start of the run. It is not read for training, only for the run
+page.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ SESSIONS = 'sessions.json'
 
 
 class Session:
-    """One start of a run, from now until the end of the ``with`` block.
+    """Session of a run, from its start to the end of the ``with`` block.
 
-    The file is written at once and after each stage, so that of a process that is killed there is
-    what it had done by then; its ``outcome`` stays null.
+    The file is written at once and after each stage, so that it contains the completed stages of a
+    process that is killed; its ``outcome`` is then null.
 
     Args:
         out: Folder of the run; exists.
-        device: That trains.
-        processes: How many train together.
-        quiet: Write nothing: for all processes but the first.
+        device: Training device.
+        processes: Number of training processes.
+        quiet: True to write nothing, for all processes but the first.
     """
 
     def __init__(
@@ -76,13 +77,13 @@ class Session:
             return
         known = isinstance(error, TrainingError)
         why = f'failed: {one_line(error) if known else type(error).__name__}'
-        # On a full disk the error that ends the run says so.
+        # A full disk is reported by the error that ends the run.
         with suppress(OSError):
             self._write('interrupted' if isinstance(error, KeyboardInterrupt) else why)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times the training of a stage, and notes how much memory the process has used."""
+        """Measure the duration of a stage's training and the peak memory of the process."""
         began = time.perf_counter()
         entry: dict[str, Any] = {'name': name}
         self._stages.append(entry)
@@ -103,7 +104,7 @@ class Session:
 
 
 def read_sessions(out: Path) -> list[dict[str, Any]]:
-    """The starts of a run, the oldest first; none where nothing can be read.
+    """Read the sessions of a run, the oldest first; an empty list if the file cannot be read.
 
     Args:
         out: Folder of the run.
@@ -116,7 +117,7 @@ def read_sessions(out: Path) -> list[dict[str, Any]]:
 
 
 def device_name(device: torch.device) -> str:
-    """What a device is called: of a CPU as Linux tells it, else by its architecture."""
+    """Return the name of a device; of a CPU its model on Linux, else its architecture."""
     if device.type == 'cuda':
         name: str = torch.cuda.get_device_name(device)
         return name
@@ -129,19 +130,19 @@ def device_name(device: torch.device) -> str:
 
 
 def peak_memory_mb(device: torch.device) -> int:
-    """The most memory that this process held so far: of the GPU, or of the machine, 1e6 bytes."""
+    """Return the peak memory of this process, of the GPU or of the machine, in 1e6 bytes."""
     if device.type == 'cuda':
         return round(torch.cuda.max_memory_allocated(device) / 1e6)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
 def source_commit() -> str | None:
-    """The commit of the source tree; None where it is none, or git is not there."""
+    """Return the commit of the source tree; None without a git repository or git."""
     return _git('rev-parse', 'HEAD')
 
 
 def source_changed() -> bool | None:
-    """Whether tracked files differ from that commit; None where nothing tells it."""
+    """Check for changes of tracked files since the commit; None if unknown."""
     found = _git('status', '--porcelain', '--untracked-files=no')
     return None if found is None else bool(found)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The scenes that a run's settings describe."""
+"""Sources of scenes and recordings of a run's settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from spike_training.settings.config import (
 )
 
 TARGET_WORLD = 1 << 31
-"""Added to the seed: no scene of the target is one of the source."""
+"""Offset of the target's seed, so that source and target share no scene."""
 
 
 def make_source(
@@ -46,17 +46,17 @@ def make_source(
     spikes: bool = True,
     in_order: bool = False,
 ) -> ProceduralSource | LabelledSource:
-    """Recordings, or scenes of the procedural world, as the config describes them.
+    """Return a source of recordings or of procedural scenes, as set in the config.
 
     Args:
-        config: Of the run, or as a stage sees it.
-        split: What they are used for.
-        device: Where batches are.
+        config: Config of the run, or with the settings of a stage.
+        split: Split of the recordings or scenes.
+        device: Device of the batches.
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
-        rgb: Whether batches have colour images.
-        spikes: Whether spikes are needed; those of procedural scenes cost little.
-        in_order: Whether many batches will be asked for one after another, so that processes that
-            draw their scenes pay.
+        rgb: True for batches with colour images.
+        spikes: True if spikes are needed; procedural scenes always include them.
+        in_order: True if many consecutive batches are read, for which worker processes that draw
+            scenes are worthwhile.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -90,18 +90,17 @@ def make_target(
     labels: bool = True,
     in_order: bool = False,
 ) -> ShiftedSource | LabelledSource:
-    """Recordings or scenes of the target as the config describes them, at the size of ``data``.
+    """Return a source of recordings or scenes of the target, at the size of ``data``.
 
-    They come with labels, which the evaluation reads. For training see
-    :class:`spike_training.engine.sources.DomainPair`, which takes them away.
+    Its batches have labels for the evaluation; for training
+    :class:`spike_training.engine.sources.DomainPair` removes them.
 
     Args:
-        config: Of the run, or as a stage sees it.
-        split: What they are used for.
-        device: Where batches are.
+        config: Config of the run, or with the settings of a stage.
+        split: Split of the recordings or scenes.
+        device: Device of the batches.
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
-        labels: Whether depth of recordings is read at all, and whether windows of spikes lie
-            around it.
+        labels: True to read the depth of recordings and to centre windows of spikes on it.
         in_order: As for :func:`make_source`.
 
     Raises:
@@ -111,7 +110,7 @@ def make_target(
     assert target is not None  # checked with the config
     data = target.data(config.data)
     if data.recordings:
-        # Views mirror what has no labels.
+        # Unlabelled samples are flipped by the augmented views.
         data = dataclasses.replace(data, flip=data.flip and labels)
         return recorded_source(
             data, split, config.model.bins, size_multiple(config.model), device,
@@ -133,7 +132,7 @@ def make_target(
 
 
 def optics_of(target: TargetConfig) -> Optics:
-    """The lens, light and sensor of a target."""
+    """Return the lens, light and sensor of a target."""
     return Optics(
         target.light,
         target.contrast,
@@ -144,13 +143,13 @@ def optics_of(target: TargetConfig) -> Optics:
 
 
 def _scaled(sensor: Sensor, scale: float) -> Sensor:
-    """A sensor with so many times the flaws."""
+    """Scale the noise and mismatch of a sensor."""
     flaws = ('dark_current', 'response_mismatch', 'read_noise', 'hot_pixels')
     return dataclasses.replace(sensor, **{name: getattr(sensor, name) * scale for name in flaws})
 
 
 def target_parts(config: RunConfig) -> list[str]:
-    """Styles or data sets of the target that can be scored: those with labels.
+    """Return the styles or data sets of the target with labels, which can be scored.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -170,10 +169,10 @@ def sample_frames(
     """Return the first scenes of a source, or frames spread over recordings.
 
     Args:
-        source: Of the scenes.
-        number: Of scenes at most, a multiple of ``batch_size``.
-        batch_size: Images at a time.
-        assumed_fx: Focal length where a recording tells none, pixels.
+        source: Source of the samples.
+        number: Largest number of samples, a multiple of ``batch_size``.
+        batch_size: Images of a batch.
+        assumed_fx: Focal length of recordings without one, pixels.
     """
     if isinstance(source, LabelledSource):
         return Frames(source, min(number, len(source)), batch_size, assumed_fx)
@@ -181,7 +180,7 @@ def sample_frames(
 
 
 def domains_of(config: RunConfig, stage: StageConfig) -> list[DataConfig]:
-    """What a stage looks at: the source, the target, or both."""
+    """Return the data settings of a stage's domains: the source, the target, or both."""
     domain = stage.batches.domain
     domains = [] if domain == 'target' else [config.data]
     if domain != 'source':
@@ -191,7 +190,7 @@ def domains_of(config: RunConfig, stage: StageConfig) -> list[DataConfig]:
 
 
 def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
-    """What is learnt from, and on which terms."""
+    """Return the licence of each training data set."""
     found: dict[str, str] = {}
     for data in domains:
         if data.recordings:
@@ -202,7 +201,9 @@ def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
 
 
 def fx_range(config: RunConfig, domains: Sequence[DataConfig]) -> tuple[float, float]:
-    """Shortest and longest focal length, pixels, of recordings and of 500 scenes of each style.
+    """Return the shortest and longest focal length of recordings and scenes, pixels.
+
+    Of procedural scenes 500 of each style are used.
 
     Raises:
         DataSetError: A data set cannot be used.
@@ -220,5 +221,5 @@ def fx_range(config: RunConfig, domains: Sequence[DataConfig]) -> tuple[float, f
 
 
 def size_multiple(model: ModelConfig) -> int:
-    """What rows and columns of an image are multiples of, for a network."""
+    """Return the factor of rows and columns of an image that a network requires."""
     return 16 * int(model.settings.get('pool', 1))

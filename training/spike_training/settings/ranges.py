@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of settings: what is wrong with numbers that are out of their range."""
+"""Range checks of numeric settings."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Iterator
 from typing import Any
 
 Problems = Iterator[str]
-"""What is wrong, a phrase for each setting: ``train.steps is 0: expected 1 or more``."""
+"""Problems, a phrase for each setting: ``train.steps is 0: expected 1 or more``."""
 
 
 def at_least(part: Any, low: float, *names: str) -> Problems:
-    """What is wrong with numbers that must be finite and not below a limit."""
+    """Yield the problems of numbers that must be finite and not below a limit."""
     return _outside(part, names, lambda value: low <= value < math.inf, f'{low:g} or more')
 
 
 def above(part: Any, low: float, *names: str) -> Problems:
-    """What is wrong with numbers that must be finite and above a limit."""
+    """Yield the problems of numbers that must be finite and above a limit."""
     return _outside(part, names, lambda value: low < value < math.inf, f'above {low:g}')
 
 
 def share(part: Any, *names: str) -> Problems:
-    """What is wrong with numbers that must be from 0 to below 1."""
+    """Yield the problems of numbers that must be from 0 to below 1."""
     return _outside(part, names, lambda value: 0 <= value < 1, '0 to below 1')
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings from files and options, read so that everything that is wrong comes to light."""
+"""Reading of settings from files and options, with a list of all problems."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from spike_training.settings.config import RunConfig, StageConfig, listed, probl
 NO_OUT = 'out is missing: name a folder for the run with --out'
 
 RENAMED = {'constant_scenes': 'now baseline_scenes'}
-"""Former setting -> what it is."""
+"""Message for each renamed setting."""
 
 
 def without_dashes(argument: str) -> str:
-    """An option as settings are named: --dry-run means --dry_run."""
+    """Replace the dashes of an option by underscores: --dry-run means --dry_run."""
     name, equals, value = argument.partition('=')
     return name.replace('--dry-run', '--dry_run') + equals + value
 
@@ -35,10 +35,11 @@ def read_arguments(arguments: Sequence[str]) -> RunConfig:
     """Read the settings of a run from a command line.
 
     Args:
-        arguments: ``--config FILE`` and ``--name value`` or ``--name=value``, as often as wanted.
+        arguments: ``--config FILE`` and ``--name value`` or ``--name=value``, any
+            number of them.
 
     Raises:
-        ConfigError: A setting is unknown or of another type; lists all else that is wrong, too.
+        ConfigError: A setting is unknown or of another type; the message lists all problems.
     """
     problems: list[str] = []
     given = _given(arguments, problems)
@@ -52,10 +53,10 @@ def read_arguments(arguments: Sequence[str]) -> RunConfig:
 
 
 def load_config(path: Path) -> RunConfig:
-    """Reads the config.yaml of a run.
+    """Read the config.yaml of a run.
 
     Raises:
-        ConfigError: Lists everything that is wrong with it.
+        ConfigError: The settings are invalid; the message lists all problems.
     """
     problems: list[str] = []
     config = read_run({'out': '', **read_tree(path, problems)}, '', problems)
@@ -69,8 +70,8 @@ def read_run(given: Mapping[str, Any], where: str, problems: list[str]) -> RunCo
 
     Args:
         given: Settings by name.
-        where: What to put before the names in messages.
-        problems: Grows by everything that is wrong.
+        where: Prefix of the names in messages.
+        problems: List to which all problems are appended.
     """
     try:
         method = find_method(str(given.get('method', RunConfig.method)))
@@ -85,16 +86,16 @@ def read_run(given: Mapping[str, Any], where: str, problems: list[str]) -> RunCo
 def read_stage(
     method: Method, given: Mapping[str, Any], where: str, problems: list[str]
 ) -> StageConfig:
-    """Read the settings of a stage, as its kind has them.
+    """Read the settings of a stage, with the type of its kind.
 
-    Settings that other kinds of stages have may be given, but with their defaults alone: configs
-    of older versions name all of them in each stage.
+    Settings of other kinds of stages may be given only with their defaults: configs of older
+    versions contain all of them in each stage.
 
     Args:
-        method: With the kinds of stages.
+        method: Method that defines the kinds of stages.
         given: Settings by name.
-        where: What to put before the names in messages.
-        problems: Grows by everything that is wrong.
+        where: Prefix of the names in messages.
+        problems: List to which all problems are appended.
     """
     kind = given.get('kind', method.stages[0].kind)
     settings = method.kinds.get(str(kind))
@@ -116,7 +117,7 @@ def read_stage(
 
 
 def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
-    """The settings of files and options as one tree; later ones win."""
+    """Merge the settings of files and options into one tree; later ones override earlier ones."""
     given: dict[str, Any] = {}
     rest = list(arguments)
     while rest:
@@ -140,7 +141,7 @@ def _given(arguments: Sequence[str], problems: list[str]) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> Any:
-    """The value of an option; what is no value of YAML, or a date, is a text."""
+    """Parse the value of an option as YAML; dates and invalid YAML remain text."""
     try:
         value = parse_yaml(text)
     except (YamlLimitError, yaml.YAMLError):
@@ -149,7 +150,7 @@ def _parsed(text: str) -> Any:
 
 
 def read_tree(path: str | Path, problems: list[str]) -> dict[str, Any]:
-    """The settings of a YAML file as a tree; empty, with the problem noted, if there are none."""
+    """Read the settings of a YAML file as a tree; on failure empty, with the problem appended."""
     try:
         content = read_yaml(Path(path))
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -162,7 +163,7 @@ def read_tree(path: str | Path, problems: list[str]) -> dict[str, Any]:
 
 
 def merge(tree: dict[str, Any], other: Mapping[str, Any]) -> None:
-    """Puts the settings of another tree into one: what is said there wins."""
+    """Merge the settings of another tree into one; those of the other override."""
     for key, value in other.items():
         if isinstance(value, dict) and isinstance(tree.get(key), dict):
             merge(tree[key], value)
@@ -177,14 +178,14 @@ def read_settings(
     problems: list[str],
     method: Method | None = None,
 ) -> Any:
-    """A dataclass from a tree of settings; what is wrong is noted and keeps its default.
+    """Build a dataclass from a tree of settings; invalid settings keep their defaults.
 
     Args:
         kind: The dataclass.
         given: Its settings by name.
-        where: What to put before the names in messages.
-        problems: Grows by everything that is wrong.
-        method: Of a run, whose kinds of stages its stages are read by.
+        where: Prefix of the names in messages.
+        problems: List to which all problems are appended.
+        method: Method of a run, with the kinds of its stages; None: no run.
     """
     hints = _hints(kind)
     good = {}
@@ -220,13 +221,13 @@ def read_settings(
 
 
 def _hints(kind: type) -> dict[str, Any]:
-    """Types of the fields of a dataclass, by name."""
+    """Return the types of the fields of a dataclass, by name."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def _plain(hint: Any, value: Any) -> Any:
-    """The settings of "settings or null", unless it is null."""
+    """Return the dataclass of a type "dataclass or None", unless the value is None."""
     if value is None or get_origin(hint) not in (Union, types.UnionType):
         return hint
     return next((kind for kind in get_args(hint) if dataclasses.is_dataclass(kind)), hint)

@@ -1,3 +1,3 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tables: many trainings that differ on purpose, over several seeds, side by side."""
+"""Tables that compare training variants over several seeds."""

@@ -1,10 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a table: of each row their mean and spread over seeds, and the paired difference.
+"""Metrics of a table: mean, standard deviation over seeds and paired difference for each row.
 
-A figure is the mean over images (docs/metrics.md), as published tables have it, over the test
-scenes of all styles. Rows with the same seed are scored on the same scenes, so that differences
-are taken within a seed first.
+A metric is the mean over images (docs/metrics.md), as in published tables, over the test scenes
+of all styles. Rows with the same seed are scored on the same scenes, so that differences are
+taken within a seed first.
 """
 
 from __future__ import annotations
@@ -34,52 +34,52 @@ METRICS = {
     'delta2': 'delta2',
     'delta3': 'delta3',
 }
-"""Figures of the papers' tables, and what columns call them."""
+"""Metrics of the papers' tables, with their column titles."""
 
 RANK = 'rank_correlation'
-"""Of the predicted uncertainty with the error, a figure of the raw depth."""
+"""Rank correlation of the predicted uncertainty with the error, a metric of the raw depth."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """A figure over seeds.
+    """Values of a metric over seeds.
 
     Attributes:
-        values: By seed.
+        values: Value of each seed.
     """
 
     values: Mapping[int, float]
 
     @property
     def mean(self) -> float | None:
-        """None without a seed."""
+        """Mean over seeds; None without a seed."""
         return statistics.fmean(self.values.values()) if self.values else None
 
     @property
     def std(self) -> float | None:
-        """Of the sample; None for less than two seeds."""
+        """Sample standard deviation over seeds; None for fewer than two seeds."""
         return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
 
     def minus(self, other: Summary) -> Summary:
-        """Differences within each seed that both have."""
+        """Subtract another summary, seed by seed, over the seeds that both have."""
         shared = [seed for seed in self.values if seed in other.values]
         return Summary({seed: self.values[seed] - other.values[seed] for seed in shared})
 
     def to_json(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return mean, standard deviation and values by seed, for JSON."""
         return {'mean': self.mean, 'std': self.std, 'by_seed': dict(self.values)}
 
 
 @dataclasses.dataclass(frozen=True)
 class RowFigures:
-    """What is known of a row.
+    """Evaluation results of a row.
 
     Attributes:
         row: The row.
-        scorings: By seed; of the median-depth baseline those of the reference, which it is
-            scored along with.
-        reports: By seed, those that are done.
-        failures: Why a seed failed.
+        scorings: Scoring of each seed; for the median-depth baseline those of the reference row,
+            whose reports contain it.
+        reports: Evaluation report of each seed that is done.
+        failures: Cause of failure of each seed that failed.
     """
 
     row: Row
@@ -89,24 +89,24 @@ class RowFigures:
 
     @property
     def name(self) -> str:
-        """Of the row."""
+        """Name of the row."""
         return self.row.settings.name
 
     @property
     def predictor(self) -> str:
-        """What it is in a report."""
+        """Key of the row's predictor in a report."""
         return NETWORK if self.row.config.stages else BASELINE
 
     def summary(
         self, metric: str, scale: Scale = 'raw', domain: Domain = 'target', style: str = ''
     ) -> Summary:
-        """A figure over the seeds that are done; without one where the row has no such figure.
+        """Return a metric over the seeds that are done; empty where the row lacks the metric.
 
         Args:
-            metric: Of ``METRICS``, or ``RANK``.
-            scale: As predicted, or scaled by each image's median.
-            domain: Whose test scenes.
-            style: Of the scenes; empty: the mean over all styles.
+            metric: Key of ``METRICS``, or ``RANK``.
+            scale: Depth as predicted, or scaled by each image's median.
+            domain: Domain of the test scenes.
+            style: Style of the scenes; empty: the mean over all styles.
         """
         values = {
             seed: self._value(report, metric, scale, domain, style)
@@ -123,7 +123,7 @@ class RowFigures:
         known = [value for value in found if value is not None]
         if not known or len(known) < len(found):
             return None
-        # By their images: the mean over those of all styles.
+        # Weighted by the number of images: the mean over the images of all styles.
         images = [part['tables'][self.predictor][scale]['images'] for part in parts]
         total = sum(value * number for value, number in zip(known, images, strict=True))
         return float(total / sum(images))
@@ -138,7 +138,7 @@ class RowFigures:
 
 
 def collect(table: Table, cache: Path) -> list[RowFigures]:
-    """What is known of each row of a table, whoever did it."""
+    """Collect the results of each row of a table from the cache, whichever run made them."""
     rows = {row.settings.name: row for row in table.rows}
     collected = []
     for row in table.rows:
@@ -153,12 +153,12 @@ def collect(table: Table, cache: Path) -> list[RowFigures]:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Whether a table shows what it shall.
+    """Expected result of a table, compared with its metrics.
 
     Attributes:
-        settings: What it shall show.
-        margins: By seed, AbsRel of the row less that of the best of the others.
-        seeds: How many there will be.
+        settings: The expected result.
+        margins: AbsRel of the row minus that of the best of the other rows, by seed.
+        seeds: Number of seeds of the table.
     """
 
     settings: ClaimConfig
@@ -167,7 +167,7 @@ class Claim:
 
     @property
     def holds(self) -> bool | None:
-        """In all seeds; None where that is open."""
+        """True if it holds in all seeds, False if it fails in one; None if seeds are missing."""
         if any(not self._fits(margin) for margin in self.margins.values()):
             return False
         return True if len(self.margins) == self.seeds else None
@@ -176,7 +176,7 @@ class Claim:
         return margin < 0 and margin <= -self.settings.by
 
     def sentence(self) -> str:
-        """For people."""
+        """Return the claim, its outcome and its margins as one line of text."""
         claim = self.settings
         others = claim.below[0]
         if len(claim.below) > 1:
@@ -191,7 +191,7 @@ class Claim:
         return f'{text}, in {holds} of {len(self.margins)} seeds ({margins})'
 
     def to_json(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return settings, margins and outcome, for JSON."""
         return {
             **dataclasses.asdict(self.settings),
             'margin_by_seed': dict(self.margins),
@@ -200,14 +200,14 @@ class Claim:
 
 
 def claims_of(table: Table, rows: Sequence[RowFigures]) -> list[Claim]:
-    """The claims of a table, weighed."""
+    """Evaluate the claims of a table."""
     weighed = []
     for claim in table.settings.claims:
         abs_rel = {row.name: row.summary('abs_rel', domain=claim.domain).values for row in rows}
         margins = {}
         for seed, value in abs_rel[claim.row].items():
             others = [abs_rel[name].get(seed, math.nan) for name in claim.below]
-            # Open while one of the others is missing: it might be the best.
+            # Undecided while one of the others is missing: it might be the best.
             if not any(math.isnan(other) for other in others):
                 margins[seed] = value - min(others)
         weighed.append(Claim(claim, margins, len(table.settings.seeds)))

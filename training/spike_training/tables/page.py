@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A table for people and for programs: on the terminal, as table.md and as table.json."""
+"""Output of a table: on the terminal, as table.md and as table.json."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SCALES = {
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A table with its figures.
+    """Table with its metrics.
 
     Attributes:
-        table: Its settings.
-        rows: What is known of each row.
-        claims: Weighed.
+        table: The table and its settings.
+        rows: Results of each row.
+        claims: Evaluated claims.
     """
 
     table: Table
@@ -42,11 +42,11 @@ class Page:
 
     @property
     def reference(self) -> RowFigures:
-        """The row that differences are to."""
+        """Row from which the differences of the other rows are taken."""
         return next(row for row in self.rows if row.name == self.table.settings.reference)
 
     def show(self) -> None:
-        """Prints the few columns that matter."""
+        """Print the main columns, failures and claims."""
         header, *rows = self._headline()
         caption = 'paper: of its own data' if self.table.settings.paper else None
         shown = RichTable(title=self._title(), caption=caption)
@@ -55,13 +55,13 @@ class Page:
         for row in rows:
             shown.add_row(*row)
         console = Console()
-        # Into a file or a pipe: as wide as it is, rather than cut.
+        # In a file or a pipe the table keeps its full width.
         (console if console.is_terminal else Console(width=200)).print(shown)
         for line in [*self._failures(), *(claim.sentence() for claim in self.claims)]:
             print(line)
 
     def markdown(self) -> str:
-        """The whole, as table.md."""
+        """Return the complete table, for table.md."""
         return '\n'.join(self._markdown()) + '\n'
 
     def _markdown(self) -> Iterator[str]:
@@ -98,7 +98,7 @@ class Page:
         yield from ('', f'Made of {self._origin()}.')
 
     def _paper_is_other(self) -> str:
-        """What the paper's figures are of, and what ours are of."""
+        """Describe the data and networks of the paper's results and of these."""
         numbers: dict[str, list[str]] = {}
         for number in self.table.settings.paper:
             numbers.setdefault(PAPER[number].scenario, []).append(number)
@@ -138,7 +138,7 @@ class Page:
             yield cells + self._paper(row)
 
     def _metrics(self, scale: Scale, differences: bool = False) -> Iterator[list[str]]:
-        """All metrics, or their differences to the reference."""
+        """Yield the rows of all metrics, or of their differences to the reference."""
         yield ['row', 'seeds', *METRICS.values()]
         for row in self.rows:
             cells = [
@@ -182,7 +182,7 @@ class Page:
             ]
 
     def _styles(self) -> Sequence[str]:
-        """Of the target's scenes."""
+        """Return the styles of the target's scenes."""
         reports = [report for row in self.rows for report in row.reports.values()]
         return [
             *dict.fromkeys(style for report in reports for style in domain_sets(report, 'target'))
@@ -209,7 +209,7 @@ class Page:
         return None if name is None else published(self.table.settings.paper, name)
 
     def _failures(self) -> list[str]:
-        """Each failure once, however many rows need what failed."""
+        """Describe each failure once, with the rows that it concerns."""
         found: dict[str, list[str]] = {}
         for row in self.rows:
             for reason in row.failures.values():
@@ -217,7 +217,7 @@ class Page:
         return [f'{reason} (missing in {", ".join(rows)})' for reason, rows in found.items()]
 
     def _origin(self) -> str:
-        """Commits and devices; more than one is worth a word."""
+        """Describe commits and devices, with a warning if there are several commits."""
         scorings = [scoring for row in self.rows for scoring in row.scorings.values()]
         units = {unit.folder: unit for scoring in scorings for unit in scoring.needs}
         results = [unit.result for unit in units.values() if unit.done]
@@ -227,7 +227,7 @@ class Page:
         return f'{text}: NOT OF ONE STATE of the code' if len(commits) > 1 else text
 
     def to_json(self) -> dict[str, Any]:
-        """The whole, for table.json."""
+        """Return the complete table, for table.json."""
         settings = self.table.settings
         return {
             'table': self.table.path.name,
@@ -273,7 +273,7 @@ class Page:
 
 
 def cell(summary: Summary, signed: bool = False) -> str:
-    """A figure and its spread, as tables show them."""
+    """Format the mean and standard deviation of a metric as a table cell."""
     if summary.mean is None:
         return NOTHING
     sign = '+' if signed else ''
@@ -282,7 +282,7 @@ def cell(summary: Summary, signed: bool = False) -> str:
 
 
 def _trainings(row: RowFigures) -> Sequence[Training]:
-    """The stages behind a row, of its first seed; none of the median-depth baseline."""
+    """Return the training stages of a row's first seed; none for the median-depth baseline."""
     if not row.row.config.stages:
         return ()
     return next(iter(row.scorings.values())).needs

@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures that the paper prints, to stand beside ours: other data, other network.
+"""Results that the paper reports on its own data and network, for comparison.
 
 Liu et al., Unsupervised Spike Depth Estimation via Cross-modality Cross-domain Knowledge Transfer
 (BiCross), Tables I to VII. Table VI repeats rows of Table V, and Table VII of both. In Table V
-the mark of the filter of Ex2 is missing from the text of the paper; Table VI and section IV-C
-say that Ex2 has it.
+the check mark of the filter is missing for Ex2; according to Table VI and section IV-C, Ex2 has
+the filter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Published(NamedTuple):
-    """Two figures of one row.
+    """Published metrics of one row.
 
     Attributes:
         abs_rel: Mean relative error.
@@ -26,11 +26,11 @@ class Published(NamedTuple):
 
 
 class PublishedTable(NamedTuple):
-    """A table of the paper.
+    """Table of the paper.
 
     Attributes:
-        scenario: From which data to which.
-        rows: By the name that the paper gives them; of Tables V to VII the number of the
+        scenario: Source and target data.
+        rows: Metrics by the paper's name of the row; in Tables V to VII the number of the
             experiment, and RGB, which is the network before any phase.
     """
 
@@ -111,11 +111,15 @@ PAPER = {
         },
     ),
 }
-"""By the table's number. Table VI has the row RGB of Table V, too."""
+"""Tables by their number. Table VI also has the row RGB of Table V."""
 
 
 def published(tables: list[str], name: str) -> tuple[str, Published] | None:
-    """The first of some tables that has a row of that name, and the row; None if none has."""
+    """Find the first of some tables with a row of that name; None if no table has one.
+
+    Returns:
+        Number of the table, and the row.
+    """
     for number in tables:
         found = PAPER[number].rows.get(name)
         if found is not None:

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the settings of a table to the run behind each row, or to all that is wrong with them.
+"""Run of each row of a table, planned from the settings of the table.
 
-A stage names the stages that it builds on, so that a row is told by its last stage alone: all
-others follow. Stages that rows have in common are the same stage.
+A stage names the stages that it builds on, so that the last stage of a row determines all its
+stages. Rows share the stages that they have in common. Errors list all problems of the settings.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from spike_training.tables.settings import RowConfig, TableConfig, unknown
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row with what it needs.
+    """Row of a table with the run that trains it.
 
     Attributes:
-        settings: Of the row.
-        config: Of a run with the stages of the row and no others, in their order; its folder and
-            seed mean nothing. That of the median-depth baseline has no stage.
+        settings: Settings of the row.
+        config: Config of a run with the stages of the row and no others, in their order; its
+            folder and seed are not used. That of the median-depth baseline has no stage.
     """
 
     settings: RowConfig
@@ -45,12 +45,12 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table whose settings are good.
+    """Table with valid settings.
 
     Attributes:
-        path: Its file.
-        settings: As in the file.
-        rows: In their order.
+        path: File of the settings.
+        settings: Settings of the file.
+        rows: Rows in the order of the file.
     """
 
     path: Path
@@ -59,10 +59,10 @@ class Table:
 
 
 def load_table(path: Path) -> Table:
-    """Reads a table's settings, and those of its base.
+    """Read the settings of a table and of its base.
 
     Raises:
-        ConfigError: Lists everything that is wrong with them.
+        ConfigError: The settings are invalid; the message lists all problems.
         DataSetError: Recordings cannot be used, or source and target share places.
     """
     problems: list[str] = []
@@ -100,7 +100,7 @@ def load_table(path: Path) -> Table:
 def _with(
     tree: Mapping[str, Any], override: Mapping[str, Any], where: str, problems: list[str]
 ) -> dict[str, Any]:
-    """Settings of a run with some that are others; names and types of these are checked."""
+    """Return the settings of a run with overrides, whose names and types are checked."""
     read_settings(RunConfig, {'out': '', **override}, f'{where}.', problems)
     result = copy.deepcopy(dict(tree))
     before, model = result.get('model') or {}, override.get('model') or {}
@@ -113,7 +113,7 @@ def _with(
 
 
 def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
-    """What is wrong with the values of a row's run, stages by their names."""
+    """Return the problems of the values of a row's run, with stages by their names."""
     problems = problems_of(config)
     if config.target is None:
         problems.append('target is missing: expected one, for it is what a table scores')
@@ -138,7 +138,7 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
 
 
 def _no_statistics(config: RunConfig) -> str | None:
-    """Why AdaBN could not adapt a network of these settings; None if it could."""
+    """Return the reason why AdaBN cannot adapt a network of these settings; None if it can."""
     stage = config.stages[-1]
     model: ModelConfig = stage.model(config.model, config.data)
     info = DepthInfo(
@@ -153,13 +153,13 @@ def _no_statistics(config: RunConfig) -> str | None:
 
 
 class _Stages:
-    """The stages of a base and those of a table, each worked out once.
+    """Stages of a base and of a table, each resolved once.
 
     Args:
-        method: With the kinds of stages.
-        base: The stages of the base.
-        own: Those of the table, as differences.
-        problems: Grows by everything that is wrong.
+        method: Method that defines the kinds of stages.
+        base: Stages of the base.
+        own: Stages of the table, as differences.
+        problems: List to which all problems are appended.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class _Stages:
         self.all = {name: self._stage(name) for name in [*self.base, *own]}
 
     def chain(self, name: str, where: str) -> list[StageConfig]:
-        """A stage, and before it those that it builds on; none where that cannot be."""
+        """Return a stage after all stages that it builds on; an empty list if they are invalid."""
         if name not in self.all:
             expected = unknown(name, self.all, 'a stage of the base or of this table')
             self.problems.append(f'{where} is {name!r}: {expected}')
@@ -188,14 +188,14 @@ class _Stages:
         return [*found.values()] if self._visit(name, (), found) else []
 
     def _visit(self, name: str, way: tuple[str, ...], found: dict[str, StageConfig]) -> bool:
-        """Adds a stage behind those that it builds on; False if these are a circle."""
+        """Add a stage after those that it builds on; return False if these form a cycle."""
         if name in way:
             circle = ' <- '.join([*way[way.index(name) :], name])
             self.problems.append(f'stages.{name} builds on itself: {circle}')
             return False
         stage = self.all[name]
         for earlier in stage.builds_on:
-            # Names that are unknown are reported with the run's other problems.
+            # Unknown names are reported with the other problems of the run.
             if (
                 earlier in self.all
                 and earlier not in found
@@ -206,12 +206,12 @@ class _Stages:
         return True
 
     def _stage(self, name: str) -> StageConfig:
-        """A stage; what is wrong with the base's own was found with the base."""
+        """Return a stage; problems of the stages of the base are already reported."""
         tree = {**self._tree(name, ()), 'name': name}
         return read_stage(self.method, tree, '', [])
 
     def _tree(self, name: str, way: tuple[str, ...]) -> dict[str, Any]:
-        """The settings of a stage, those that it is like included."""
+        """Return the settings of a stage, including those of the stage named as "like"."""
         if name in self._trees:
             return self._trees[name]
         if name in way:

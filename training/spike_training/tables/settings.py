@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of a table: a base config, and for each row how its training differs from it."""
+"""Settings of a table: a base config, and the differences of each row's training from it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ ELSEWHERE = {
     'devices': 'more processes, --jobs',
     'nodes': 'more processes, --jobs',
 }
-"""Settings of a run that no override may have, and what says them instead."""
+"""Settings of a run that no override may have, and the setting to use instead."""
 
 Domain = Literal['target', 'source']
 
 
 @dataclass
 class RowConfig:
-    """One row.
+    """Row of a table.
 
     Attributes:
-        name: Of the row.
-        about: What it is, or what it switches; printed below the table.
-        stage: The stage that trains it last, of the base or of the table's own; those before it
-            follow from it. One of RGB is scored on firing rates as pictures. null: the
+        name: Name of the row.
+        about: Description of the row or of what it changes; printed below the table.
+        stage: Last training stage of the row, of the base or of the table; the stages before it
+            follow from it. A network of RGB is scored on firing rates converted to RGB. null: the
             median-depth baseline, the source's median depth of each pixel.
         adabn: Estimate its batch-norm statistics anew, on unlabelled scenes of the target.
-        override: Settings of the base that are others in all stages of this row.
-        paper: The paper's name of this row; null: it has none.
+        override: Settings that replace those of the base in all stages of this row.
+        paper: The paper's name of this row; null: none.
     """
 
     name: str = ''
@@ -51,13 +51,13 @@ class RowConfig:
 
 @dataclass
 class ClaimConfig:
-    """What a table shall show: that a row's AbsRel, as predicted, is below others' in each seed.
+    """Expected result: AbsRel of a row, as predicted, is below that of others in each seed.
 
     Attributes:
-        row: Its name.
-        below: Names of others; the best of them counts, in each seed anew.
-        by: How much below, at least.
-        domain: Whose scenes.
+        row: Name of the row.
+        below: Names of other rows; in each seed the best of them is compared.
+        by: Smallest difference.
+        domain: Domain of the test scenes.
     """
 
     row: str = ''
@@ -68,18 +68,18 @@ class ClaimConfig:
 
 @dataclass
 class TableConfig:
-    """A table.
+    """Settings of a table.
 
     Attributes:
-        base: The config of a run that all rows differ from; relative to the table's file.
-        override: Settings of the base that are others in all rows.
-        seeds: Every row is trained with each of them.
-        stages: Stages by name, each as its differences from another one, which it names as
-            "like". One with the name of a stage of the base changes that, for all rows.
-        rows: In their order.
-        reference: The row that differences are to.
+        base: Config of the run that all rows are based on, relative to the table's file.
+        override: Settings that replace those of the base in all rows.
+        seeds: Seeds with each of which every row is trained.
+        stages: Stages by name, each as its differences from another stage, which it names as
+            "like". One with the name of a stage of the base changes that stage, for all rows.
+        rows: Rows in their order.
+        reference: Row from which the differences of the other rows are taken.
         paper: Numbers of the paper's tables, I to VII; rows are looked up in this order.
-        claims: What the table shall show.
+        claims: Expected results.
     """
 
     base: str = ''
@@ -92,7 +92,7 @@ class TableConfig:
     claims: list[ClaimConfig] = field(default_factory=list)
 
     def problems(self) -> Problems:
-        """Yields what is wrong, by the setting's name."""
+        """Yield the problems of the settings, by the setting's name."""
         if not self.base:
             yield 'base is missing: expected the config of a run'
         if not self.seeds or len({*self.seeds}) < len(self.seeds) or min(self.seeds) < 0:
@@ -136,7 +136,7 @@ class TableConfig:
 
 
 def unknown(name: str, known: Iterable[str], expected: str) -> str:
-    """What was expected in place of a name that nothing has, with the nearest one."""
+    """Format the expected value in place of an unknown name, with the nearest known name."""
     near = difflib.get_close_matches(name, [*known], 1)
     return f'expected {expected}' + (f'; did you mean {near[0]}?' if near else '')
 

@@ -1,11 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a table consists of: stages to train and networks to score, each with a folder of its own.
+"""Units of a table: stages to train and networks to score, each with a folder of its own.
 
-A folder's name ends in a hash of everything that determines what is in it: settings of the stage
-and of all that it builds on, data, seed, version of this package. So rows share what they have in
-common, and what was done under other settings is never taken for the same. Where a stage is
-trained (device, threads) is not part of that, and neither is what lies in the files of a data set.
+A folder's name ends in a hash of everything that determines its content: settings of the stage and
+of all stages that it builds on, data, seed, version of this package. Rows thus share their common
+units, and results of other settings are never reused. Device and threads are not part of the hash,
+and neither is the content of the files of a data set.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ from spike_training.settings.config import RunConfig, StageConfig, to_yaml
 from spike_training.tables.plan import Row
 
 DONE = 'done.json'
-"""Written last: what a unit has come to."""
+"""File of a unit's result, written last."""
 
 KEY = 12
-"""Digits of the hash in a folder's name."""
+"""Number of digits of the hash in a folder's name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Unit(ABC):
-    """One piece of work, which one process does.
+    """Unit of work of one process.
 
     Attributes:
-        folder: Where it is done.
-        config: Of a run with the stage, those that it builds on, and no others.
-        needs: What must be done before.
+        folder: Folder of the unit's files.
+        config: Config of a run with the stage, those that it builds on, and no others.
+        needs: Units that must be done before.
     """
 
     folder: Path
@@ -61,26 +61,26 @@ class Unit(ABC):
 
     @property
     def done(self) -> bool:
-        """Whether it is done, by whatever process."""
+        """True if the unit is done, by any process."""
         return (self.folder / DONE).exists()
 
     @property
     def result(self) -> dict[str, Any]:
-        """What it has come to, once it is done."""
+        """Result of the unit, once it is done."""
         result: dict[str, Any] = json.loads((self.folder / DONE).read_text(encoding='utf-8'))
         return result
 
     @property
     def steps(self) -> int:
-        """Optimiser steps that it takes."""
+        """Number of optimiser steps."""
         return 0
 
     @abstractmethod
     def describe(self) -> str:
-        """What it does, for its user."""
+        """Describe the unit in a few words, for messages."""
 
     def work(self) -> None:
-        """Does it, or goes on where it was stopped."""
+        """Run the unit, or resume it where it was stopped."""
         config = dataclasses.replace(self.config, out=self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / CONFIG, to_yaml(config).encode())
@@ -90,34 +90,34 @@ class Unit(ABC):
 
     @abstractmethod
     def _work(self, config: RunConfig) -> dict[str, Any]:
-        """Does it; what to remember of it."""
+        """Run the unit; return its result, for JSON."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Training(Unit):
-    """The training of a stage, the last one of its config."""
+    """Training of the last stage of its config."""
 
     @property
     def stage(self) -> StageConfig:
-        """What is trained."""
+        """Stage that is trained."""
         return self.config.stages[-1]
 
     @property
     def steps(self) -> int:
-        """See :class:`Unit`."""
+        """Number of optimiser steps of the stage."""
         return self.stage.train(self.config.train).steps
 
     @property
     def checkpoint(self) -> Path:
-        """What it hands on, once it is done."""
+        """Checkpoint of the trained stage, once it is done."""
         return self.folder / str(self.result['checkpoint'])
 
     def describe(self) -> str:
-        """See :class:`Unit`."""
+        """Implement :meth:`Unit.describe`."""
         return f'seed {self.config.seed}: {self.stage.name}, {self.steps} steps'
 
     def work(self) -> None:
-        """See :class:`Unit`; of what training goes on from nothing is kept: it is large."""
+        """Implement :meth:`Unit.work`; then delete the training states, as they are large."""
         super().work()
         for state in (self.folder / self.stage.name).glob('state_*.pt'):
             state.unlink()
@@ -137,7 +137,7 @@ class Training(Unit):
         }
 
     def _seconds_per_step(self) -> float | None:
-        """Median over the records of training; None where there are none."""
+        """Return the median over the records of training; None if there are no records."""
         text = (self.folder / self.stage.name / SCALARS).read_text(encoding='utf-8')
         lines = [json.loads(line) for line in text.splitlines()]
         speeds = [line['train/images_per_s'] for line in lines if 'train/images_per_s' in line]
@@ -148,26 +148,26 @@ class Training(Unit):
 
 @dataclasses.dataclass(frozen=True)
 class Scoring(Unit):
-    """The figures of a trained network, on source and target.
+    """Evaluation of a trained network on source and target.
 
     Attributes:
-        adabn: Whether its statistics are estimated on the target first.
+        adabn: True if its batch-norm statistics are estimated on the target first.
     """
 
     adabn: bool
 
     @property
     def training(self) -> Training:
-        """Of the network."""
+        """Training of the network."""
         return self.needs[-1]
 
     @property
     def report(self) -> dict[str, Any]:
-        """The figures, once it is done."""
+        """Evaluation report, once it is done."""
         return read_report(self.folder / REPORT)
 
     def describe(self) -> str:
-        """See :class:`Unit`."""
+        """Implement :meth:`Unit.describe`."""
         adabn = ' with AdaBN' if self.adabn else ''
         return f'seed {self.config.seed}: figures of {self.training.stage.name}{adabn}'
 
@@ -184,29 +184,29 @@ class Scoring(Unit):
 
 
 def of_spikes(network: nn.Module, info: DepthInfo) -> tuple[nn.Module, DepthInfo]:
-    """A network that takes spikes: one of RGB gets firing rates as pictures."""
+    """Return a network that takes spikes: one of RGB gets an adapter from rates to RGB."""
     if info.inputs != ('rgb',):
         return network, info
     return RatesAsPicture(network).eval(), dataclasses.replace(info, inputs=('spikes',))
 
 
 def units_of(row: Row, seed: int, cache: Path) -> Scoring:
-    """The figures of a row with one seed; what they need hangs on them.
+    """Return the scoring of a row with one seed; its ``needs`` are the trainings.
 
     Args:
-        row: With a stage.
-        seed: Of scenes and first weights.
+        row: Row with a stage.
+        seed: Seed of scenes and initial weights.
         cache: Folder of the units' folders.
     """
     config = dataclasses.replace(row.config, seed=seed, out=Path(), resume=True)
     trainings: dict[str, Training] = {}
     for i, stage in enumerate(config.stages):
-        # What a stage builds on, and what that builds on: all of it determines the stage.
+        # All stages that a stage builds on, directly or not, determine it.
         behind = {name for name in stage.builds_on if name in trainings}
         behind |= {unit.stage.name for name in behind for unit in trainings[name].needs}
         stages = [earlier for earlier in config.stages[:i] if earlier.name in behind]
         own = dataclasses.replace(config, stages=[*stages, stage])
-        # The evaluation determines nothing of a training.
+        # The settings of the evaluation do not affect a training.
         key = _hash({name: v for name, v in _settings(own).items() if name != 'evaluate'})
         trainings[stage.name] = Training(
             cache / f'{stage.name}_{seed}_{key}',
@@ -225,7 +225,7 @@ def _adabn(row: Row) -> list[int] | None:
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
-    """All settings that a result depends on."""
+    """Return all settings that a result depends on."""
     tree = dataclasses.asdict(config)
     return {name: value for name, value in tree.items() if name not in NOT_THE_RUN}
 

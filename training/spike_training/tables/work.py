@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training and scoring of a table's units, in this process or as tasks of dask.
 
-A unit is locked while it is done, so that runs that share a cache never write to one folder at a
-time, nor does a worker that dask has given up beside the one that replaces it. The kernel unlocks
-the unit of a process that dies; the next one resumes it from the newest checkpoint.
+A unit is locked while a process works on it, so that two processes never write to one folder: runs
+that share a cache, or a worker that dask has given up and its replacement. The kernel unlocks the
+unit of a process that dies; the next process resumes it from the newest checkpoint.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ LOCK = 'lock'
 FAILED = 'failed.json'
 
 LOG = 'log.txt'
-"""What a unit prints that a worker of dask does."""
+"""File of the output of a unit that a worker of dask runs."""
 
 
 class UnitError(TrainingError):
-    """A unit failed; the message names it."""
+    """Failure of a unit; the message names it."""
 
 
 def select_units(
     table: Table, rows: Collection[str], seeds: Sequence[int], cache: Path
 ) -> list[Unit]:
-    """Return all units that a part of a table needs, seed by seed; see :func:`in_order`.
+    """Return all units of some rows and seeds, seed by seed; see :func:`in_order`.
 
     Args:
         table: The table.
-        rows: Names of some of its rows.
-        seeds: Some of its seeds.
+        rows: Names of the rows.
+        seeds: Seeds of the table to include.
         cache: Folder of the units' folders.
     """
     chosen = [row for row in table.rows if row.settings.name in rows and row.config.stages]
-    # The baseline is scored along with the row that differences are to.
+    # The baseline is scored in the reports of the reference row.
     if any(row.settings.name in rows and not row.config.stages for row in table.rows):
         reference = table.settings.reference
         chosen += [row for row in table.rows if row.settings.name == reference]
@@ -58,9 +58,9 @@ def select_units(
 
 
 def in_order(wanted: Sequence[Scoring]) -> list[Unit]:
-    """Return scorings and the units that they need, each once, in the order in which to begin.
+    """Return scorings and the units that they need, each once, in the order of execution.
 
-    Stages with most steps after them come first.
+    Units with the most steps left, their own included, come first.
     """
     units: dict[Path, Unit] = {}
     left: dict[Path, int] = {}
@@ -74,12 +74,12 @@ def in_order(wanted: Sequence[Scoring]) -> list[Unit]:
 
 
 def work(units: Sequence[Unit]) -> None:
-    """Do units in this process, one after the other.
+    """Run units in this process, one after the other.
 
-    A unit that fails is left out, and so is all that needs it: see :func:`failure`.
+    Units that need a failed unit are skipped: see :func:`failure`.
 
     Args:
-        units: Each behind those that it needs.
+        units: Units, each after those that it needs.
     """
     for unit in units:
         if all(need.done for need in unit.needs):
@@ -90,16 +90,16 @@ def work(units: Sequence[Unit]) -> None:
 
 
 def work_on_cluster(units: Sequence[Unit], client: Any) -> None:
-    """Do units as tasks of dask, and print how many are done; otherwise as :func:`work`.
+    """Run units as tasks of dask, and print how many are done; otherwise like :func:`work`.
 
-    Dask repeats the unit of a worker that dies, which resumes it.
+    Dask repeats the unit of a worker that dies; the unit then resumes.
 
     Args:
-        units: Each behind those that it needs; none is done.
+        units: Units, each after those that it needs; none is done.
         client: ``distributed.Client`` of the cluster.
 
     Raises:
-        ConfigError: The scheduler or a worker cannot do units.
+        ConfigError: The scheduler or a worker cannot run units.
         TrainingError: The connection to the scheduler is lost.
     """
     distributed = import_distributed()
@@ -113,7 +113,7 @@ def work_on_cluster(units: Sequence[Unit], client: Any) -> None:
     done = 0
     try:
         for future in distributed.as_completed(futures.values()):
-            # Of a unit whose need failed the result is that need's error.
+            # If a needed unit failed, the result is the error of that unit.
             try:
                 future.result()
                 done += 1
@@ -144,7 +144,7 @@ def work_on_cluster(units: Sequence[Unit], client: Any) -> None:
 
 
 def _stop(client: Any, futures: Sequence[Any]) -> None:
-    """Cancel tasks, and restart workers that are at one: dask alone would let them finish it."""
+    """Cancel tasks and restart the workers that run one, as dask alone lets them finish it."""
     keys = {future.key for future in futures if not future.done()}
     with suppress(ValueError, OSError):  # no nanny, which restarts them; or no scheduler any more
         processing = client.processing().items()
@@ -154,10 +154,10 @@ def _stop(client: Any, futures: Sequence[Any]) -> None:
 
 
 def _task(unit: Unit, *needs: None) -> None:
-    """Do a unit on a worker of dask, after its needs.
+    """Run a unit on a worker of dask, after its needs.
 
     Raises:
-        ConfigError: The worker cannot do units.
+        ConfigError: The worker cannot run units.
         UnitError: The unit failed.
     """
     worker = import_distributed().get_worker()
@@ -181,10 +181,10 @@ def _task(unit: Unit, *needs: None) -> None:
 
 
 def run_unit(unit: Unit) -> None:
-    """Do a unit, or the rest of it, unless another process has done it.
+    """Run or resume a unit, unless another process has completed it.
 
     Raises:
-        UnitError: It failed.
+        UnitError: The unit failed.
     """
     with locked(unit.folder):
         if unit.done:
@@ -192,14 +192,14 @@ def run_unit(unit: Unit) -> None:
         print(unit.describe(), flush=True)
         try:
             unit.work()
-        # Of training: not finite, damaged files, too little memory. A mistake in the code would
-        # be another exception, and ends the run.
+        # Errors of training: values that are not finite, damaged files, too little memory. Other
+        # exceptions are errors of the code and end the run.
         except (RuntimeError, ValueError) as error:
             raise _fail(unit, one_line(error)) from error
 
 
 def _fail(unit: Unit, reason: str) -> UnitError:
-    """Record why a unit failed, for the table; return the error to raise."""
+    """Record the cause of a unit's failure, for the table; return the error to raise."""
     unit.folder.mkdir(parents=True, exist_ok=True)
     write_atomically(unit.folder / FAILED, json.dumps({'reason': reason}).encode())
     return UnitError(f'{unit.describe()}: failed: {reason}')
@@ -207,7 +207,7 @@ def _fail(unit: Unit, reason: str) -> UnitError:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a unit's folder; wait for one that is in it."""
+    """Lock a unit's folder; wait while another process holds the lock."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open('a') as file:
         try:
@@ -219,10 +219,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def failure(unit: Unit) -> str | None:
-    """Return why a unit, or one that it needs, failed; None where nothing did.
+    """Return the cause of failure of a unit or of one that it needs; None if nothing failed.
 
     Args:
-        unit: One that is not done.
+        unit: Unit that is not done.
     """
     for part in (*unit.needs, unit):
         path = part.folder / FAILED

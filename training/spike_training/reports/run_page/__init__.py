@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a run: ``OUT/index.html``, made from what lies in its folder, at any time."""
+"""Page of a run: ``OUT/index.html``, generated from the content of its folder at any time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from spike_training.errors import ConfigError, one_line
 PAGE = 'index.html'
 
 PACKAGES = {'PIL': 'pillow', 'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
-"""Names to install by, of modules that have others."""
+"""Package names of modules with another name."""
 
 
 def page(out: Path) -> None:
-    """Write the page of a run again, from what lies in its folder.
+    """Write the page of a run again, from the content of its folder.
 
-    Training writes it by itself, after each stage and in the end; this is for runs of older
-    versions, and of machines without jinja2 or
-    matplotlib. It is one file, OUT/index.html, with all curves and
-    some of the pictures in it; its links lead to files beside it.
+    Training writes the page after each stage and at the end. Use this command for runs of older
+    versions, and of machines without jinja2 or matplotlib. The page is one file, OUT/index.html,
+    with all curves and some of the pictures; its links refer to files in the same folder.
 
     Args:
         out: Folder of the run, finished or not.
@@ -36,13 +35,13 @@ def page(out: Path) -> None:
 
 
 def write_page(out: Path) -> bool:
-    """As :func:`page`, for a training that must go on: what goes wrong is a warning.
+    """Write the page like :func:`page`, but print errors as warnings, so that training continues.
 
     Args:
         out: Folder of the run.
 
     Returns:
-        Whether it is there.
+        True if the page was written.
     """
     try:
         _write(out)
@@ -56,12 +55,12 @@ def write_page(out: Path) -> bool:
 
 @functools.cache
 def _warn(out: Path, why: str) -> None:
-    """Once for a run, however often its page is tried."""
+    """Print a warning, each one once for a run."""
     print(f'warning: no page of the run: {why}', file=sys.stderr)
 
 
 def _write(out: Path) -> None:
-    # Imported here, for a training goes on without jinja2 and matplotlib.
+    # Imported here, as training does not need jinja2 and matplotlib.
     try:
         from spike_training.reports.run_page.folder import read_run
         from spike_training.reports.run_page.render import render

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The curves of a stage: small charts, one for each thing that is worth watching."""
+"""Charts of a stage: training and validation curves, one chart for each group of scalars."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from spike_training.reports.run_page.folder import Series, StageFolder
 SIZE = (360, 230)
 
 FIRST_CHARTS = (ScalarChart('Loss', 'loss', {'loss': ''}, 'What is minimised; its parts follow.'),)
-"""Before those of the method."""
+"""Charts before those of the method."""
 
 LAST_CHARTS = (
     ScalarChart('Norm of the gradient', 'before clipping', {'gradient': ''}),
     ScalarChart('Speed', 'images a second', {'images_per_s': ''}),
     ScalarChart('Time that making the batches takes', 'share', {'data_share': ''}, limits=(0, 1)),
 )
-"""What is of interest to the maker of a run alone."""
+"""Charts after those of the method: diagnostics of the training itself."""
 
 RATE = 'learning_rate'
 
 
 def curves(stage: StageFolder, method: Method) -> list[dict[str, str]]:
-    """The charts of a stage, those for which there is something to draw.
+    """Draw the charts of a stage, except those without data.
 
-    What no chart of the method shows gets one of its own, so that nothing recorded is left out.
+    Scalars that are in no chart of the method get a chart of their own, so that all are shown.
     """
     names = [*dict.fromkeys(name.partition('/')[2] for name in stage.scalars)]
     rates = {name: name.removeprefix(RATE).strip('_/') for name in names if name.startswith(RATE)}
@@ -68,7 +68,7 @@ def _draw(panel: ScalarChart, stage: StageFolder) -> dict[str, str] | None:
         zip(dict.fromkeys(name for name, _, _ in lines), itertools.cycle(COLOURS), strict=False)
     )
     for name, (steps, found), (group, label) in lines:
-        # Validations are few, and what counts: points, over a paler line of training.
+        # Validations are few but important: points, over a paler line of training.
         form = 'o--' if group == 'validation' else '-' if len(steps) > 1 else 'o'
         alpha = 1 if group == 'validation' else 0.6
         axes.plot(steps, found, form, color=colours[name], alpha=alpha, label=label)
@@ -78,7 +78,7 @@ def _draw(panel: ScalarChart, stage: StageFolder) -> dict[str, str] | None:
 def _lines(
     panel: ScalarChart, stage: StageFolder
 ) -> Iterator[tuple[str, Series, tuple[str, str]]]:
-    """Name, series, group and label of what a panel draws of a stage."""
+    """Yield name, series, and group with label, of each line of a panel."""
     drawn = {name.partition('/')[2] for name in stage.scalars} & panel.names.keys()
     several = len(drawn) > 1
     for name, label in panel.names.items():
@@ -92,19 +92,19 @@ def _lines(
                 continue
             two = len(groups) > 1 and (name != 'loss' or stage.config.validates_loss)
             kind = {'train': 'training', 'validation': 'validation'}[group] if two else ''
-            # A line that is alone needs no name.
+            # A single line needs no label.
             parts = [label if several else '', kind]
             yield name, series, (group, ', '.join(part for part in parts if part))
 
 
 def _limits(values: Any, levels: list[float]) -> tuple[float, float]:
-    """Ends of an axis that single peaks do not flatten, from 0 where nothing is below."""
+    """Return robust ends of an axis, which cut off single peaks; from 0 if no value is below."""
     known = values[np.isfinite(values)]
     low, high = float(known.min()), float(np.percentile(known, 98))
     high = max(high, *levels) if levels else high
     low = min(low, *levels, 0.0)
     top = max(float(known.max()), *levels) if levels else float(known.max())
-    # A peak may be half as high again as the rest before it is cut off.
+    # A peak of up to 1.5 times the range of the rest is not cut off.
     high = top if top <= low + 1.5 * (high - low) else high
     margin = 0.06 * ((high - low) or abs(high) or 1.0)
     return (low - margin if low < 0 else low), high + margin

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What lies in the folder of a run, finished or not, whatever version wrote it."""
+"""Reading of the folder of a run, finished or not, of this or an older version."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from spike_training.settings.config import RunConfig, StageConfig
 from spike_training.settings.reading import read_stage
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
-"""Steps, ascending, and values."""
+"""Steps in ascending order, and their values."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StageFolder:
-    """What a stage has left so far.
+    """Content of a stage's folder.
 
     Attributes:
-        name: Of the stage.
-        settings: Of the stage, as the config has them.
-        config: The same, as its kind of stage has them; where its method is not to be found, those
-            that all stages have.
-        done: Optimiser steps that it has done, as far as records tell.
-        steps: Those that it is to do.
+        name: Name of the stage.
+        settings: Settings of the stage in the config.
+        config: Settings with the type of its kind; if its method is not installed, those that
+            all stages have.
+        done: Completed optimiser steps, according to the records.
+        steps: Total optimiser steps.
         batch_size: Images of a step and process.
-        scalars: By group and name, ``train/loss``.
-        warnings: Step and text.
-        pictures: Step and file, in their order.
-        selection: What chose between two networks; None: nothing did.
-        checkpoint: What the stage hands on; None before it has saved one.
+        scalars: Series by group and name, such as ``train/loss``.
+        warnings: Step and text of each warning.
+        pictures: Step and file of each picture, in ascending order.
+        selection: Content of selection.json; None without a selection.
+        checkpoint: Resulting or newest checkpoint; None before the first one.
     """
 
     name: str
@@ -62,15 +62,15 @@ class StageFolder:
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """What a run has left so far.
+    """Content of a run's folder.
 
     Attributes:
         out: The folder.
         config: All settings.
-        method: The method of training.
-        stages: In their order, those that have not begun too.
-        sessions: Each start of the run, see :mod:`spike_training.runs.sessions`.
-        report: The figures of the end; None before it.
+        method: Method of training.
+        stages: Stages in their order, including those that have not begun.
+        sessions: Sessions of the run, see :mod:`spike_training.runs.sessions`.
+        report: Evaluation report; None before the end of the run.
     """
 
     out: Path
@@ -82,18 +82,18 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has come to its end."""
+        """True if the run is complete."""
         return self.report is not None and (self.out / MODEL).exists()
 
 
 def read_run(out: Path) -> RunFolder:
-    """Reads the folder of a run.
+    """Read the folder of a run.
 
     Args:
         out: The folder.
 
     Raises:
-        ConfigError: It holds no run, or the report of an earlier version.
+        ConfigError: It contains no run, or the report of an earlier version.
     """
     try:
         config = yaml.safe_load((out / CONFIG).read_text(encoding='utf-8'))
@@ -111,7 +111,7 @@ def read_run(out: Path) -> RunFolder:
 
 
 def method_of(config: Mapping[str, Any]) -> Method:
-    """Find the method of a run; one without kinds of its own where it is not installed."""
+    """Return the method of a run; one without kinds of stages if it is not installed."""
     try:
         return find_method(str(config.get('method', RunConfig.method)))
     except ConfigError:
@@ -155,7 +155,7 @@ def _scalars(path: Path) -> dict[str, Series]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Objects of a file of JSON lines; a process that was killed may have left half a line."""
+    """Yield the objects of a JSON Lines file, without an incomplete last line."""
     text = path.read_text(encoding='utf-8') if path.exists() else ''
     for line in text.splitlines(keepends=True):
         if line.endswith('\n'):

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a reader of the page must mind before believing its figures."""
+"""Health checks of a run: warnings about its state and results, for its page."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from spike_depth_ros.evaluation.controls import NETWORK, comparison_sentence
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 
 HELD = (0.58, 0.78)
-"""Share of the truth within the 68 % interval that is taken for 68 %."""
+"""Accepted range of the share of true depth within the 68 % interval."""
 
 
 def remarks(run: RunFolder) -> list[str]:
-    """Sentences, the weightiest first."""
+    """Return the warnings as sentences, the most important first."""
     return [*_state(run), *_figures(run), *_stages(run), *_sources(run)]
 
 
 def state(run: RunFolder) -> str:
-    """How far the run is, in a word or two."""
+    """Return the state of the run in a word or two."""
     if run.finished:
         return 'finished'
     last = run.sessions[-1] if run.sessions else {}
@@ -67,7 +67,7 @@ def _stages(run: RunFolder) -> Iterator[str]:
 
 
 def _warnings(stage: StageFolder) -> Iterator[str]:
-    """The warnings of a stage; those that differ in their numbers alone are one, the last."""
+    """Yield the warnings of a stage; of those that differ only in numbers, the last one."""
     alike: dict[str, list[tuple[int, str]]] = {}
     for step, text in stage.warnings:
         alike.setdefault(re.sub(r'[\d.,]+', '#', text), []).append((step, text))

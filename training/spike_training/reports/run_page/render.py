@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the folder of a run to its page."""
+"""Rendering of a run's folder as its page."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from spike_training.runs.files import CONFIG, MODEL, REPORT
 TEMPLATE = Path(__file__).with_name('run_page.html.j2')
 
 PICTURES_BYTES = 6_000_000
-"""So many bytes of pictures at most lie in the page; it links to those beyond."""
+"""Largest size of embedded pictures, bytes; the page links to further ones."""
 
 PICTURE_WIDTH = 2400
-"""Wider pictures are made smaller, pixels."""
+"""Largest width of embedded pictures, pixels; wider ones are downsampled."""
 
 SCALES = {
     'raw': 'In metres, as they are',
@@ -50,11 +50,11 @@ DOMAINS = {
 }
 
 LARGE = 1 << 31
-"""Bytes from which on a file is not hashed."""
+"""Size from which a file is not hashed, bytes."""
 
 
 def render(run: RunFolder) -> str:
-    """The page, HTML with everything in it."""
+    """Render the page of a run as self-contained HTML."""
     album = _Album(run.out)
     return render_page(
         TEMPLATE.read_text(encoding='utf-8'),
@@ -88,7 +88,7 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
         seconds = sum(session['seconds'] for session in run.sessions)
         tiles.append(('time, all in all', duration(seconds)))
     if run.report is not None:
-        # A target whose recordings have no depth is not scored.
+        # A target whose recordings have no depth is not evaluated.
         domain = 'target' if domain_sets(run.report, 'target') else 'source'
         for part, scores in domain_sets(run.report, domain).items():
             own, baseline = (
@@ -99,7 +99,7 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
 
 
 def _result(run: RunFolder) -> list[dict[str, Any]]:
-    """The tables of each domain."""
+    """Return the tables of each domain."""
     if run.report is None:
         return []
     parts: list[dict[str, Any]] = []
@@ -131,7 +131,7 @@ def _depth_rows(sets: Mapping[str, Any], kind: str) -> Iterator[list[str]]:
         for predictor, tables in scores['tables'].items():
             table, structure = tables[kind], tables['structure']
             figures = table['mean_over_pixels']
-            # An incomplete prediction is never shown without saying so.
+            # Incomplete predictions are always marked.
             covered = percent(table['coverage'])
             mark = covered if table['complete'] else f'{covered} INCOMPLETE'
             cells = [number(figures[key]) for key in FIGURES]
@@ -149,7 +149,7 @@ def _uncertainty_row(part: str, scores: Mapping[str, Any]) -> list[str]:
 
 
 def _selection(run: RunFolder) -> str:
-    """What was chosen as the result, and by what."""
+    """Describe the selected result and its criteria."""
     last = run.stages[-1]
     text = last.config.result(last.selection)
     other = last.settings.get('average_with')
@@ -188,7 +188,7 @@ def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
 
 
 def _chosen(pictures: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
-    """The first, the middle and the last one."""
+    """Return the first, the middle and the last picture."""
     places = sorted({0, len(pictures) // 2, len(pictures) - 1}) if pictures else []
     return [pictures[place] for place in places]
 
@@ -200,10 +200,10 @@ def _legend() -> str:
 
 
 class _Album:
-    """Pictures as the page holds them: within it, until they are too many bytes.
+    """Pictures of the page, embedded up to a limit of bytes and linked beyond it.
 
     Args:
-        out: Folder of the run, which the page lies in.
+        out: Folder of the run and of the page.
     """
 
     def __init__(self, out: Path) -> None:
@@ -211,7 +211,7 @@ class _Album:
         self._left = PICTURES_BYTES
 
     def entry(self, step: int, path: Path) -> dict[str, str]:
-        """Caption, source and file of a picture."""
+        """Return caption, source and file of a picture."""
         source = file = path.relative_to(self._out).as_posix()
         try:
             encoded = _picture(path)
@@ -224,8 +224,8 @@ class _Album:
 
 
 def _picture(path: Path) -> str:
-    """A picture as base64, in half the bytes of the file, which lies beside the page."""
-    from PIL import Image  # a run without pictures has been trained without
+    """Encode a picture as WebP in base64, in half the bytes of its file."""
+    from PIL import Image  # not needed for runs without pictures
 
     with Image.open(path) as opened:
         image = opened.convert('RGB')
@@ -306,7 +306,7 @@ def _many(count: int, what: str) -> str:
 
 
 def _files(run: RunFolder) -> list[dict[str, str]]:
-    """Name, link, meaning, size and hash of what the run has made."""
+    """Return name, description, size and hash of the run's files."""
     found = [
         (run.out / name, what)
         for name, what in (
@@ -339,7 +339,7 @@ def _file(out: Path, path: Path, what: str) -> dict[str, str]:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: 39 s, 12 min 5 s, 3 h 20 min."""
+    """Format a duration: 39 s, 12 min 5 s, 3 h 20 min."""
     whole = round(seconds)
     if whole < 60:
         return f'{whole} s'

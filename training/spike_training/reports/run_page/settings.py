@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""In what the settings of a run differ from the defaults."""
+"""Differences of a run's settings from the defaults."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Difference = tuple[str, str, str]
 """Name, value and default of a setting; a dash where there is none."""
 
 NOT_SHOWN = ('out', 'resume')
-"""Settings that say nothing of the run."""
+"""Settings that are not shown, as they do not affect the result."""
 
 
 def differences(config: Mapping[str, Any], method: Method) -> list[Difference]:
-    """Settings that are not as by default, stages by their names.
+    """Return the settings that differ from their defaults, with stages by their names.
 
     Args:
-        config: All settings, as a run's config.yaml has them; those that this version does not
-            know count as different.
-        method: Of the run.
+        config: All settings, as in a run's config.yaml; those without a default in this version
+            count as different.
+        method: Method of the run.
     """
     defaults = yaml.safe_load(to_yaml(RunConfig(Path())))
     own = {name: value for name, value in config.items() if name not in NOT_SHOWN}
@@ -39,7 +39,7 @@ def differences(config: Mapping[str, Any], method: Method) -> list[Difference]:
         found += [*_differences(target, dataclasses.asdict(TargetConfig()), 'target.')] or [
             ('target', 'as by default', 'null')
         ]
-    # Configs of older versions name the settings of other kinds in each stage.
+    # Configs of older versions contain the settings of other kinds in each stage.
     kinds = [kind() for kind in reversed(method.stages)]
     plain: dict[str, Any] = {}
     for kind in yaml.safe_load(to_yaml(RunConfig(stages=kinds)))['stages']:
