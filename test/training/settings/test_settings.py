@@ -247,7 +247,7 @@ def test_help_explains_the_settings_of_a_stage():
     text = ' '.join(run('bicross', '--stages.help').stdout.split())
     for name in ('kind', 'teacher', 'distil.fine', 'adapt.source_weight', 'adapt.views.gamma'):
         assert f'--stages.{name}' in text or f'--{name}' in text
-    assert 'What trains the uncertainty' in text
+    assert 'Labels that train the uncertainty' in text
 
 
 def test_settings_within_settings_are_read_and_checked(file):
