@@ -181,7 +181,7 @@ def test_starved_measures_beside_busy_loops(tmp_path):
 def test_a_short_soak_accounts_for_every_plane_and_does_not_grow(tmp_path):
     pytest.importorskip('rclpy')
     path = tmp_path / 'soak.json'
-    options = ['--minutes', '0.6', '--warm-up', '12', '--rate', '2000', '--json', str(path)]
+    options = ['--minutes', '0.9', '--warm-up', '30', '--rate', '2000', '--json', str(path)]
     done = subprocess.run(
         [sys.executable, '-m', 'benchmarks.soak', *options],
         cwd=ROOT,

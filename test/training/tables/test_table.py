@@ -533,7 +533,7 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     assert holder(endless.folder)
     # Ctrl-C ends what workers are at.
     os.kill(process.pid, signal.SIGINT)
-    printed = process.communicate(timeout=100)[0]
+    printed = process.communicate(timeout=300)[0]
     assert process.returncode == 130, printed
     _until(lambda: not holder(endless.folder), 120)
     reason = 'seed 0: teacher, 100 steps: its worker died (tries: 1): has it enough memory?'
