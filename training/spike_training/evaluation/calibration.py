@@ -10,11 +10,9 @@ import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.evaluation.results import INTERVAL
 from spike_training.errors import TrainingError
 from spike_training.evaluation.predictors import Scenes, canonical_depth, predict
-
-INTERVAL = 0.68
-"""Nominal coverage: the share of true depths within the interval of the uncertainty."""
 
 
 @torch.inference_mode()
