@@ -137,7 +137,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'device': run.device,
         'scale': run.scale,
         'notes': run.notes,
-        'figures': scores.headline(),
+        'metrics': scores.headline(),
         'intervals': _as_dicts(intervals(columns(scores), scores.mean)),
         'depth': scores.errors.report(),
         'controls': _controls(scores),

@@ -63,7 +63,7 @@ class LiteEncoder(nn.Module):
             CheckpointError: timm is not installed.
         """
         super().__init__()
-        self.trunk: Any = import_timm('unet_lite').create_model(
+        self.backbone: Any = import_timm('unet_lite').create_model(
             TIMM_NAME,
             pretrained=False,
             features_only=True,
@@ -79,7 +79,7 @@ class LiteEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> EncoderOutput:
         """Encode ``[B, 3, H, W]``, H and W multiples of 16; the pyramid ends with stride 8."""
-        *pyramid, coarse, top = self.trunk(x)
+        *pyramid, coarse, top = self.backbone(x)
         places = F.interpolate(
             self.places, size=top.shape[2:], mode='bilinear', align_corners=False
         )
@@ -119,7 +119,7 @@ def load_imagenet(encoder: LiteEncoder, source: str | os.PathLike[str] = HUB) ->
         found = _to_timm_names(found)
     # Without the classifier of ImageNet.
     found = {k: v for k, v in found.items() if not k.startswith(_CLASSIFIER_LAYERS)}
-    load_backbone(encoder.trunk, found, path, f'give the weights of timm tf_{TIMM_NAME}')
+    load_backbone(encoder.backbone, found, path, f'give the weights of timm tf_{TIMM_NAME}')
 
 
 def _package_file() -> Path:

@@ -73,7 +73,7 @@ class VitHybrid(nn.Module):
                 'a width that the heads divide'
             )
         super().__init__()
-        self.trunk: Any = import_timm('dpt_hybrid').create_model(
+        self.backbone: Any = import_timm('dpt_hybrid').create_model(
             TIMM_NAME,
             pretrained=False,
             num_classes=0,
@@ -86,23 +86,23 @@ class VitHybrid(nn.Module):
 
     def forward(self, x: Tensor) -> HybridOutput:
         """Encode ``[B, channels, H, W]``, H and W multiples of 16."""
-        backbone = self.trunk.patch_embed.backbone
-        x = backbone.stem(x)
+        resnet = self.backbone.patch_embed.backbone
+        x = resnet.stem(x)
         pyramid = []
-        for stage in backbone.stages:
+        for stage in resnet.stages:
             x = stage(x)
             pyramid.append(x)
-        grid = self.trunk.patch_embed.proj(x)
+        grid = self.backbone.patch_embed.proj(x)
         rows, columns = grid.shape[2:]
-        token = self.trunk.cls_token.expand(len(grid), -1, -1)
+        token = self.backbone.cls_token.expand(len(grid), -1, -1)
         tokens = torch.cat([token, grid.flatten(2).transpose(1, 2)], dim=1)
         tokens = tokens + self._position(rows, columns)
-        for block in self.trunk.blocks[: self.middle]:
+        for block in self.backbone.blocks[: self.middle]:
             tokens = block(tokens)
         middle = tokens
-        for block in self.trunk.blocks[self.middle :]:
+        for block in self.backbone.blocks[self.middle :]:
             tokens = block(tokens)
-        last = self.trunk.norm(tokens)
+        last = self.backbone.norm(tokens)
 
         def as_map(tokens: Tensor) -> Tensor:
             grid: Tensor = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, rows, columns)
@@ -118,7 +118,7 @@ class VitHybrid(nn.Module):
 
     def _position(self, rows: int, columns: int) -> Tensor:
         """Resize the position table of 24x24 to ``[1, 1 + rows * columns, D]``."""
-        table: Tensor = self.trunk.pos_embed
+        table: Tensor = self.backbone.pos_embed
         grid = table[:, 1:].transpose(1, 2)
         side = round(grid.shape[2] ** 0.5)
         if (rows, columns) == (side, side):
@@ -142,7 +142,7 @@ def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> N
         CheckpointError: The hub or file cannot be read, or the weights do not fit.
     """
     found = read_weights(source, HUB_NAME)
-    wanted = encoder.trunk.state_dict()
+    wanted = encoder.backbone.state_dict()
     # With batch norm there are statistics, which no published weights have.
     found |= {name: value for name, value in wanted.items() if name.endswith(_STATISTICS)}
     # Without the classifier of ImageNet.
@@ -154,7 +154,7 @@ def load_imagenet(encoder: VitHybrid, source: str | os.PathLike[str] = HUB) -> N
     remedy = (
         f'give the weights of timm {TIMM_NAME}, and leave the sizes of the network as they are'
     )
-    load_backbone(encoder.trunk, found, source, remedy)
+    load_backbone(encoder.backbone, found, source, remedy)
 
 
 def to_batch_norm(network: nn.Module) -> None:

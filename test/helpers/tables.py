@@ -16,7 +16,7 @@ def small(folder, table='smoke.yaml', **settings):
     smoke = yaml.safe_load((CONFIGS / 'tables' / 'smoke.yaml').read_text())
     found = yaml.safe_load((CONFIGS / 'tables' / table).read_text())
     steps = {name: {'steps': 2} for name in ('teacher', 'mono_cross', 'bicross')}
-    steps['bicross']['adapt'] = {'start_batches': 1}
+    steps['bicross']['adapt'] = {'adabn_batches': 1}
     found |= {
         'base': str(CONFIGS / 'smoke.yaml'),
         'override': smoke['override'] | {'device': 'cpu'},

@@ -49,11 +49,11 @@ def three_stages(out, resume=False, **adapt):
     return tiny_run(
         out,
         PretrainConfig(name='teacher', input='rgb'),
-        CrossModalityConfig(name='mono_cross', teacher='teacher', start='teacher'),
+        CrossModalityConfig(name='mono_cross', teacher='teacher', init_from='teacher'),
         CrossDomainConfig(
             name='bicross',
-            start='mono_cross',
-            adapt=AdaptConfig(start_batches=2, **adapt),
+            init_from='mono_cross',
+            adapt=AdaptConfig(adabn_batches=2, **adapt),
         ),
         target=TARGET,
         resume=resume,

@@ -199,12 +199,12 @@ def test_models_are_compared_on_the_same_windows(nearer_model, tmp_path, capsys)
     content = json.loads((tmp_path / 'metrics.json').read_text())
     first, second = content['models']
     assert (first['label'], second['label']) == ('unet_lite', 'nearer')
-    assert content['abs_rel'] == first['figures']['abs_rel']
-    assert second['figures']['median_error'] != first['figures']['median_error']
+    assert content['abs_rel'] == first['metrics']['abs_rel']
+    assert second['metrics']['median_error'] != first['metrics']['median_error']
     (comparison,) = content['comparison']
     found = comparison['differences']['abs_rel']
     assert found['value'] == pytest.approx(
-        second['figures']['abs_rel'] - first['figures']['abs_rel'], abs=1e-9
+        second['metrics']['abs_rel'] - first['metrics']['abs_rel'], abs=1e-9
     )
     assert len(rows(tmp_path / 'windows_nearer.csv')) == len(
         rows(tmp_path / 'windows_unet_lite.csv')

@@ -108,11 +108,11 @@ def test_the_real_one_has_the_published_size_and_trains():
 
     # As DPT-Hybrid has them: three channels at the stem, one head; and what it has beyond ours,
     # the classifier of ImageNet and a refinement unit that nothing reads (4 convolutions, 256).
-    stem = network.encoder.trunk.patch_embed.backbone.stem.conv.weight
-    trunk = count(network.encoder) - stem.numel() * (64 - 3) // 64
+    stem = network.encoder.backbone.patch_embed.backbone.stem.conv.weight
+    backbone = count(network.encoder) - stem.numel() * (64 - 3) // 64
     classifier = 768 * 1000 + 1000
     unused = 2 * (256 * 256 * 9 + 256)
-    published = trunk + count(network.decoder) + count(network.depth_head) + classifier + unused
+    published = backbone + count(network.decoder) + count(network.depth_head) + classifier + unused
     assert round(published / 1e6) == 123
     assert count(network) == 121_923_459
     assert without_gradient(network, spikes_of(1, 128)) == []
@@ -129,7 +129,7 @@ def test_the_rgb_teacher_is_the_same_network_behind_another_stem(small):
     shapes = {name: value.shape for name, value in teacher.state_dict().items()}
     other = {name: value.shape for name, value in small.state_dict().items()}
     differing = {name for name in shapes if shapes[name] != other[name]}
-    assert differing == {f'encoder.trunk.{STEM}'}
+    assert differing == {f'encoder.backbone.{STEM}'}
     assert {name.split('.')[0] for name in other.keys() - shapes.keys()} == {'temporal'}
 
 
@@ -242,22 +242,22 @@ def test_the_weight_of_a_plane_depends_on_the_other_planes_and_on_its_time(tempo
 # ---- encoder
 
 
-def test_the_trunk_is_timms(small):
+def test_the_backbone_is_timms(small):
     """At the size that timm takes, the encoder gives what timm's own forward gives."""
     encoder = small.encoder
     seen = {}
     hooks = [
-        encoder.trunk.blocks[2].register_forward_hook(
+        encoder.backbone.blocks[2].register_forward_hook(
             lambda module, args, output: seen.update(middle=output)
         ),
         *(
             stage.register_forward_hook(lambda module, args, output, i=i: seen.update({i: output}))
-            for i, stage in enumerate(encoder.trunk.patch_embed.backbone.stages)
+            for i, stage in enumerate(encoder.backbone.patch_embed.backbone.stages)
         ),
     ]
     image = torch.randn(1, 8, 384, 384)
     with torch.inference_mode():
-        expected = encoder.trunk.forward_features(image)
+        expected = encoder.backbone.forward_features(image)
         reference = dict(seen)
         found = encoder(image)
     for hook in hooks:
@@ -276,7 +276,7 @@ def test_the_trunk_is_timms(small):
 
 def test_the_position_table_is_resized_by_place(small):
     encoder = copy.deepcopy(small.encoder)
-    table = encoder.trunk.pos_embed
+    table = encoder.backbone.pos_embed
     with torch.no_grad():
         rows, columns = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing='ij')
         table[0, 0] = -7
@@ -404,8 +404,8 @@ def test_without_timm_one_line_says_what_to_install(monkeypatch):
 def published():
     """What a file of timm holds: three channels, the classifier, at the sizes of SMALL."""
     torch.manual_seed(5)
-    trunk = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
-    return {name: torch.randn_like(value) for name, value in trunk.state_dict().items()}
+    backbone = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
+    return {name: torch.randn_like(value) for name, value in backbone.state_dict().items()}
 
 
 @pytest.mark.parametrize('suffix', ['safetensors', 'pth'])
@@ -417,7 +417,7 @@ def test_weights_of_a_local_file_are_taken(small, published, tmp_path, suffix):
         torch.save(published, path)
     encoder = copy.deepcopy(small.encoder)
     load_imagenet(encoder, path)
-    state = encoder.trunk.state_dict()
+    state = encoder.backbone.state_dict()
     for name, value in state.items():
         if name != STEM:
             torch.testing.assert_close(value, published[name])
@@ -428,7 +428,7 @@ def test_weights_of_a_local_file_are_taken(small, published, tmp_path, suffix):
 
     teacher = VitHybrid(channels=3, dim=48, layers=4, heads=3)
     load_imagenet(teacher, path)
-    torch.testing.assert_close(teacher.trunk.state_dict()[STEM], published[STEM])
+    torch.testing.assert_close(teacher.backbone.state_dict()[STEM], published[STEM])
 
 
 @pytest.fixture(scope='module')
@@ -468,7 +468,7 @@ def test_the_twin_takes_weights_of_imagenet(twin, published, tmp_path):
     torch.save(published, tmp_path / 'model.pth')
     encoder = copy.deepcopy(twin.encoder)
     load_imagenet(encoder, tmp_path / 'model.pth')
-    state, name = encoder.trunk.state_dict(), 'patch_embed.backbone.stem.norm.weight'
+    state, name = encoder.backbone.state_dict(), 'patch_embed.backbone.stem.norm.weight'
     torch.testing.assert_close(state[name], published[name])
     assert torch.equal(state['patch_embed.backbone.stem.norm.running_var'], torch.ones(64))
 
@@ -476,7 +476,7 @@ def test_the_twin_takes_weights_of_imagenet(twin, published, tmp_path):
 def test_weights_that_do_not_fit_are_refused_by_name(small, published, tmp_path):
     path = tmp_path / 'model.pth'
     encoder = copy.deepcopy(small.encoder)
-    before = {name: value.clone() for name, value in encoder.trunk.state_dict().items()}
+    before = {name: value.clone() for name, value in encoder.backbone.state_dict().items()}
 
     def refused(weights, message):
         torch.save(weights, path)
@@ -495,7 +495,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(small, published, tmp_path)
         load_imagenet(encoder, path)
     with pytest.raises(CheckpointError, match='no such file'):
         load_imagenet(encoder, tmp_path / 'absent.safetensors')
-    for name, value in encoder.trunk.state_dict().items():
+    for name, value in encoder.backbone.state_dict().items():
         torch.testing.assert_close(value, before[name])
 
 

@@ -106,7 +106,7 @@ def test_what_it_gives(network):
 
 @pytest.mark.parametrize('size', [(32, 32), (48, 80), (80, 112)])
 def test_any_multiple_of_16_will_do(network, size):
-    """Of 32, too, and of what is none: the trunk halves five times."""
+    """Of 32, too, and of what is none: the backbone halves five times."""
     with torch.inference_mode():
         output = network(counts_of(1, *size), PLANES)
     assert output.depth.shape == output.uncertainty.shape == (1, 1, *size)
@@ -160,7 +160,7 @@ def test_the_encoder_is_told_where_in_the_image_a_pixel_is(network):
 
 
 @pytest.mark.parametrize('finest', [False, True])
-def test_every_map_of_the_trunk_reaches_the_depth(network, finest):
+def test_every_map_of_the_backbone_reaches_the_depth(network, finest):
     if finest:
         torch.manual_seed(0)
         network = unet_lite(4, DEPTHS, LiteSettings(features2=12)).eval()
@@ -171,7 +171,7 @@ def test_every_map_of_the_trunk_reaches_the_depth(network, finest):
     def louder(module, args, output):
         return [x + 1 if i == level else x for i, x in enumerate(output)]
 
-    changed.encoder.trunk.register_forward_hook(louder)
+    changed.encoder.backbone.register_forward_hook(louder)
     counts = counts_of(1)
     with torch.inference_mode():
         before = network(counts, PLANES).depth
@@ -225,7 +225,7 @@ def test_settings_of_older_files_build_what_they_built():
     state = network.state_dict()
     assert [*state] == [*older.state_dict()]
     assert all(torch.equal(state[name], value) for name, value in older.state_dict().items())
-    names = [name for name in state if not name.startswith('encoder.trunk.')]
+    names = [name for name in state if not name.startswith('encoder.backbone.')]
     digest = hashlib.sha256(repr([(n, [*state[n].shape]) for n in names]).encode()).hexdigest()
     assert digest[:16] == 'e383d22f306b083e'
     with torch.inference_mode():
@@ -427,10 +427,10 @@ def test_timms_weights_are_taken(published, tmp_path):
     bare = {k: v for k, v in published.items() if not k.endswith('num_batches_tracked')}
     torch.save(bare, tmp_path / 'bare.pth')
     load_imagenet(encoder, tmp_path / 'bare.pth')
-    assert torch.equal(encoder.trunk.conv_stem.weight, published['conv_stem.weight'])
+    assert torch.equal(encoder.backbone.conv_stem.weight, published['conv_stem.weight'])
     encoder = LiteEncoder(16)
     load_imagenet(encoder, tmp_path / 'model.pth')
-    state = encoder.trunk.state_dict()
+    state = encoder.backbone.state_dict()
     assert 0 < len(published) - len(state) < 10  # the classifier, and what leads to it
     for name, value in state.items():
         torch.testing.assert_close(value, published[name])
@@ -469,7 +469,7 @@ def test_the_packages_weights_are_timms_under_other_names():
         image = torch.rand(4, 3, 14, 14, generator=generator)
         image = torch.nn.functional.interpolate(2 * image - 1, scale_factor=16, mode='bilinear')
         expected = whole.eval().forward_features(image)
-        ours = whole.bn2(whole.conv_head(encoder.trunk(image)[3]))
+        ours = whole.bn2(whole.conv_head(encoder.backbone(image)[3]))
     ratio = ours[..., 1:-1, 1:-1].std() / expected[..., 1:-1, 1:-1].std()
     assert 0.9 < ratio < 1.1
     correlation = torch.corrcoef(torch.stack([x.mean((2, 3)).flatten() for x in (ours, expected)]))

@@ -91,7 +91,7 @@ def _run() -> Path:
     """A run of a stage that is done."""
     out = Path(tempfile.mkdtemp()) / 'run'
     config = tiny_run(out)
-    pipeline._claim(config)
+    pipeline._init_run_dir(config)
     with Session(out, torch.device('cpu')):
         tiny_stage.train(out / 'one', steps=STEPS)
     return out
@@ -150,7 +150,7 @@ def use_resume(case: dict[str, Any], folder: Path) -> None:
     for name, data in case.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(data)
-    pipeline._claim(tiny_run(out, resume=True))
+    pipeline._init_run_dir(tiny_run(out, resume=True))
     if case['sessions.json'] != (_run() / 'sessions.json').read_bytes():
         with Session(out, torch.device('cpu')):
             pass

@@ -60,7 +60,7 @@ def test_a_report_a_chart_and_tables(files, capsys):
         'speed': [0, 1, 4],
         'mean_rate_fast': [0.05, 0.2],
     }
-    # Every curve goes through the default condition with the same figures.
+    # Every curve goes through the default condition with the same metrics.
     points = [*report['curves']['planes']['points'], *report['curves']['speed']['points']]
     by_value = {point['value']: point for point in points}
     default = by_value[64]['spike']

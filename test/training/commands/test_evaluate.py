@@ -68,7 +68,7 @@ def test_a_data_set(files, capsys):
         'shuffled_input',
     }  # fmt: skip
     errors = {
-        name: figures['abs_rel_median_scaled'] for name, figures in scores['predictors'].items()
+        name: metrics['abs_rel_median_scaled'] for name, metrics in scores['predictors'].items()
     }
     own = errors.pop('network')
     lost = {name for name, error in errors.items() if own > 0.999 * error}

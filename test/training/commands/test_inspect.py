@@ -102,7 +102,7 @@ def test_every_kind_of_set_writes_figures_and_pictures(tmp_path, capsys):
         with Image.open(tmp_path / f'out/{name}.png') as picture:
             assert min(picture.size) > 100
     printed = capsys.readouterr().out
-    assert 'folder: 1 recordings, 30 frames, 30 with depth, 1 left out; figures of 29' in printed
+    assert 'folder: 1 recordings, 30 frames, 30 with depth, 1 left out; metrics of 29' in printed
     assert 'left out, ' in printed
     assert 'depth: none' in printed
 

@@ -10,7 +10,7 @@ from clips import FRAME_S, Sliding
 
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.datasets.clip import SpikeClip
-from spike_training.datasets.splits import part, place_of, side_of
+from spike_training.datasets.splits import assign_splits, place_id, select_split
 
 SIDES = ('train', 'calibration', 'test')
 
@@ -33,40 +33,40 @@ SIDES = ('train', 'calibration', 'test')
     ],
 )
 def test_what_a_place_is(name, place):
-    assert place_of(name) == place
+    assert place_id(name) == place
 
 
 def test_places_are_shared_out_and_all_of_a_place_is_on_one_side():
     names = [f'vkitti/1.3.1/{k:04d}/{v}' for k in range(20) for v in ('clone', 'fog')]
-    parted = part(names, with_test=True)
-    assert parted.by == 'place'
-    assert [len(parted.places[side]) for side in SIDES] == [14, 2, 4]
-    assert len({place for places in parted.places.values() for place in places}) == 20
+    splits = assign_splits(names, with_test=True)
+    assert splits.by == 'place'
+    assert [len(splits.places[side]) for side in SIDES] == [14, 2, 4]
+    assert len({place for places in splits.places.values() for place in places}) == 20
     # Whatever variation is looked at, and in whatever order, the sides are the same.
-    assert part(names[1::2][::-1], with_test=True) == parted
+    assert assign_splits(names[1::2][::-1], with_test=True) == splits
     # Those that test are others than those that calibrate where nothing is to be tested.
-    assert len(part(names, with_test=False).places['train']) == 18
+    assert len(assign_splits(names, with_test=False).places['train']) == 18
 
 
 def test_of_few_places_some_still_train():
     names = [f'sevenscenes/{room}/seq-01' for room in ('chess', 'fire', 'heads')]
-    assert [len(part(names, True).places[side]) for side in SIDES] == [1, 1, 1]
-    assert part(names[:2], True).by == 'time'
-    assert part(names[:2], False).by == 'place'
+    assert [len(assign_splits(names, True).places[side]) for side in SIDES] == [1, 1, 1]
+    assert assign_splits(names[:2], True).by == 'time'
+    assert assign_splits(names[:2], False).by == 'place'
 
 
 def test_one_recording_is_parted_in_time_and_its_borders_are_left_out():
     clip = Sliding(41)
-    parted = part([clip.name], with_test=True)
+    splits = assign_splits([clip.name], with_test=True)
     window = 3 * FRAME_S
-    sides = [side_of([clip], parted, side, window) for side in SIDES]
+    sides = [select_split([clip], splits, side, window) for side in SIDES]
     assert [len(clips) for clips in sides] == [1, 1, 1]
     labelled = [clips[0].labelled for clips in sides]
     assert labelled == [tuple(range(27)), tuple(range(30, 31)), tuple(range(34, 41))]
     assert clip.labelled == tuple(range(41))
     # The frames beside stay, for the light between frames.
     assert all(len(clips[0]) == 41 for clips in sides)
-    assert side_of([Sliding(3)], parted, 'calibration', window) == []
+    assert select_split([Sliding(3)], splits, 'calibration', window) == []
 
 
 def test_windows_of_one_place_are_shared_out_whole_and_in_order():
@@ -77,13 +77,13 @@ def test_windows_of_one_place_are_shared_out_whole_and_in_order():
         )  # fmt: skip
 
     clips = [window(number) for number in range(20)]
-    parted = part([clip.name for clip in clips], with_test=True)
-    assert parted.by == 'time'
-    sides = [side_of(clips, parted, side, 0.0) for side in SIDES]
+    splits = assign_splits([clip.name for clip in clips], with_test=True)
+    assert splits.by == 'time'
+    sides = [select_split(clips, splits, side, 0.0) for side in SIDES]
     assert [clips.index(clip) for side in sides for clip in side] == list(range(20))
     assert [len(side) for side in sides] == [14, 2, 4]
-    # Few of them are parted like any recording.
-    assert [len(side_of(clips[:2], parted, side, 0.0)) for side in SIDES] == [2, 2, 2]
+    # Few of them are splits like any recording.
+    assert [len(select_split(clips[:2], splits, side, 0.0)) for side in SIDES] == [2, 2, 2]
 
 
 def test_a_recording_of_spikes_is_parted_in_time():
@@ -92,8 +92,8 @@ def test_a_recording_of_spikes_is_parted_in_time():
         'dat/a', Geometry(1, 8), 100, 1e3, None, lambda a, b: planes[a:b], (10, 75, 90),
         (lambda: 'ten', lambda: 'seventy-five', lambda: 'ninety'),
     )  # fmt: skip
-    parted = part(['dat/a'], with_test=True)
-    found = [side_of([clip], parted, side, 0.0)[0] for side in SIDES]
+    splits = assign_splits(['dat/a'], with_test=True)
+    found = [select_split([clip], splits, side, 0.0)[0] for side in SIDES]
     assert [side.planes for side in found] == [70, 10, 20]
     assert [side.load(2, 4).ravel().tolist() for side in found] == [[2, 3], [72, 73], [82, 83]]
     assert [side.depth_planes for side in found] == [(10,), (5,), (10,)]

@@ -82,7 +82,7 @@ def test_another_seed_gives_other_weights(uninterrupted, tmp_path):
 
 
 def test_batches_made_in_advance_are_the_same(uninterrupted, tmp_path):
-    other = train(tmp_path, ahead=3)
+    other = train(tmp_path, prefetch=3)
     assert equal(dict(other.state_dict()), dict(uninterrupted[1].state_dict()))
 
 
@@ -153,10 +153,10 @@ class PoisonedSource(RampSource):
         return batch
 
 
-@pytest.mark.parametrize('ahead', [0, 2])
-def test_a_loss_that_is_not_finite_stops_and_saves_its_batch(tmp_path, ahead):
+@pytest.mark.parametrize('prefetch', [0, 2])
+def test_a_loss_that_is_not_finite_stops_and_saves_its_batch(tmp_path, prefetch):
     with pytest.raises(NonFiniteError) as caught:
-        train(tmp_path, PoisonedSource(), ahead=ahead)
+        train(tmp_path, PoisonedSource(), prefetch=prefetch)
     (path,) = tmp_path.glob('non_finite_*.pt')
     message = str(caught.value)
     assert message.count('\n') == 0

@@ -29,7 +29,7 @@ from spike_training.settings.reading import read_arguments
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = {
     'method': 'toy_method:METHOD',
-    'stages': [{'name': 'first'}, {'name': 'second', 'start': 'first', 'weight': 0.25}],
+    'stages': [{'name': 'first'}, {'name': 'second', 'init_from': 'first', 'weight': 0.25}],
     'model': {'settings': {'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12,
                            'blocks': 1, 'features': 8, 'head': 4}},
     'data': {'height': 32, 'width': 48, 'planes': [32], 'styles': ['indoor']},
@@ -118,7 +118,11 @@ def test_its_settings_are_checked_with_all_others(config):
 
 
 def test_settings_of_another_kind_are_refused_unless_they_are_its_defaults(config):
-    old = {'name': 'a', 'teacher': None, 'adapt': {'filter': True, 'kept_bounds': [0.05, 0.95]}}
+    old = {
+        'name': 'a',
+        'teacher': None,
+        'adapt': {'filter': True, 'kept_fraction_bounds': [0.05, 0.95]},
+    }
     config.write_text(yaml.safe_dump({'stages': [old]}))
     assert read_arguments(['--config', str(config)]).stages[0].name == 'a'
     config.write_text(yaml.safe_dump({'stages': [{**old, 'teacher': 'b', 'adapt': 3}]}))

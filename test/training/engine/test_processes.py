@@ -81,10 +81,10 @@ def test_a_whole_run_on_two_processes(tmp_path):
     """From the command line: all stages, the choice of a network, the verdict; once, not twice."""
     stages = [
         PretrainConfig(name='teacher', input='rgb'),
-        CrossModalityConfig(name='mono', teacher='teacher', start='teacher'),
+        CrossModalityConfig(name='mono', teacher='teacher', init_from='teacher'),
         CrossDomainConfig(
-            name='bicross', start='mono',
-            adapt=AdaptConfig(start_batches=1, deploy='label_free'),
+            name='bicross', init_from='mono',
+            adapt=AdaptConfig(adabn_batches=1, deploy='label_free'),
         ),
     ]  # fmt: skip
     config = tiny_run(tmp_path / 'run', *stages, target=TargetConfig(styles=['road']))

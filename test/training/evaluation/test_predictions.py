@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Third-party depth maps get the figures that a network with the same depth gets."""
+"""Third-party depth maps get the metrics that a network with the same depth gets."""
 
 from __future__ import annotations
 
@@ -193,9 +193,9 @@ class TestFigures:
         maps = written(maps_of(folder) | truth, tmp_path / 'maps')
         found = evaluate(folder, tmp_path / 'new' / 'r.json', maps)
         tables = found['sets']['target_road']['tables']['network']
-        figures = tables['raw']['mean_over_pixels']
-        assert figures['abs_rel'] == pytest.approx(0, abs=1e-6)
-        assert figures['rmse'] == pytest.approx(0, abs=1e-4)
+        metrics = tables['raw']['mean_over_pixels']
+        assert metrics['abs_rel'] == pytest.approx(0, abs=1e-6)
+        assert metrics['rmse'] == pytest.approx(0, abs=1e-4)
 
 
 class TestWhatIsWrongWithMaps:

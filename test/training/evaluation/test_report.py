@@ -62,9 +62,9 @@ def test_sets_are_found_by_domain():
 
 
 def test_a_checkpoint_carries_the_few_figures_that_matter():
-    figures = reports.checkpoint_metrics(report())
-    assert figures['indoor_abs_rel'] < figures['indoor_median_depth_map_abs_rel']
-    assert set(figures) == {
+    metrics = reports.checkpoint_metrics(report())
+    assert metrics['indoor_abs_rel'] < metrics['indoor_median_depth_map_abs_rel']
+    assert set(metrics) == {
         f'{domain}indoor_{infix}{name}{scaled}'
         for domain in ('', 'target_')
         for infix in ('', 'median_depth_map_')

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of generated scenes and of recordings: figures of the metrics, beside fair controls."""
+"""Scores of generated scenes and of recordings: metrics of the metrics, beside fair controls."""
 
 from __future__ import annotations
 
@@ -66,16 +66,16 @@ class TestGeneratedScenes:
 
     def test_the_size_of_batches_changes_nothing(self):
         one, other = report(batch_size=4), report(batch_size=6)
-        for name, figures in one['predictors'].items():
-            assert figures.pop('boundary_f1') is None  # ramps have no boundaries
+        for name, metrics in one['predictors'].items():
+            assert metrics.pop('boundary_f1') is None  # ramps have no boundaries
             assert other['predictors'][name].pop('boundary_f1') is None
-            assert figures == pytest.approx(other['predictors'][name], rel=1e-6)
+            assert metrics == pytest.approx(other['predictors'][name], rel=1e-6)
         assert one['uncertainty'] == pytest.approx(other['uncertainty'], rel=1e-6)
 
     def test_a_network_that_sees_beats_its_controls(self):
         found = report()
         assert found['not_beaten'] == []
-        errors = {name: figures['abs_rel'] for name, figures in found['predictors'].items()}
+        errors = {name: metrics['abs_rel'] for name, metrics in found['predictors'].items()}
         assert errors['network'] < 0.7 * errors['shuffled_input']
         assert errors['network'] < 0.7 * errors[BASELINE]
         assert errors['network'] < 0.7 * errors['mean_prediction']
@@ -187,9 +187,9 @@ class TestRecordings:
 
     def test_scales_borrow_no_more_than_they_say(self):
         found = scored(1.3)
-        figures = found['predictors']['network']
-        assert figures['abs_rel'] == pytest.approx(0.3, abs=1e-5)
-        assert figures['abs_rel_recording_scaled'] == pytest.approx(0, abs=1e-5)
+        metrics = found['predictors']['network']
+        assert metrics['abs_rel'] == pytest.approx(0.3, abs=1e-5)
+        assert metrics['abs_rel_recording_scaled'] == pytest.approx(0, abs=1e-5)
         assert found['scales'] == {'made/sliding': pytest.approx(1 / 1.3)}
 
     def test_a_recording_has_one_scale(self):

@@ -34,7 +34,7 @@ from spike_training.methods.bicross.settings import CrossDomainConfig, PretrainC
 from spike_training.reports.run_page import page, render, write_page  # noqa: E402
 from spike_training.reports.run_page.curves import curves  # noqa: E402
 from spike_training.reports.run_page.folder import read_run  # noqa: E402
-from spike_training.reports.run_page.remarks import remarks, state  # noqa: E402
+from spike_training.reports.run_page.health_checks import health_warnings, state  # noqa: E402
 from spike_training.reports.run_page.settings import differences  # noqa: E402
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.runs.sessions import Session, read_sessions  # noqa: E402
@@ -104,15 +104,15 @@ class TestOfARun:
             assert len(scores['tables']) == 4
             for tables in scores['tables'].values():
                 for kind in ('raw', 'recording_scaled', 'median_scaled'):
-                    figures = tables[kind]['mean_over_pixels']
-                    assert f'{figures["rmse"]:.3f} {figures["rmse_log"]:.3f}' in seen.text
+                    metrics = tables[kind]['mean_over_pixels']
+                    assert f'{metrics["rmse"]:.3f} {metrics["rmse_log"]:.3f}' in seen.text
             assert f'{scores["uncertainty"]["ause"]:.3f}' in seen.text
         for words in (
             'finished', '9 of 9', 'Target: the domain without labels',
             '1. teacher', '2. mono_cross', '3. bicross', 'Fine distillation', 'Discriminator',
             'Criterion without target labels', 'mean prediction', 'shuffled input',
             'Teacher from student', 'Learning rate',
-            'data.height 32 128', 'bicross: adapt.start_batches 2 30', 'after 2 steps',
+            'data.height 32 128', 'bicross: adapt.adabn_batches 2 30', 'after 2 steps',
             'after 3 steps', 'Shown are 2 of 2', 'torch ' + torch.__version__,
         ):  # fmt: skip
             assert words in seen.text, words
@@ -208,7 +208,7 @@ class TestOfAnUnfinishedRun:
         page(out)
         seen = Reader((out / 'index.html').read_text())
         assert 'not finished' in seen.text
-        assert 'the figures come at the end of the run' in seen.text
+        assert 'the metrics come at the end of the run' in seen.text
         assert seen.text.count('It has not begun.') == 1
         assert '1 of 6' in seen.text
 
@@ -265,7 +265,7 @@ class TestOfAStop:
         run = read_run(out)
         assert state(run) == outcome.partition(':')[0]
         was = '' if outcome.startswith('failed') else 'was '
-        assert f'The run {was}{outcome}. It goes on' in remarks(run)[0]
+        assert f'The run {was}{outcome}. It goes on' in health_warnings(run)[0]
 
     def test_starts_are_added_up_and_a_kill_leaves_no_outcome(self, tmp_path):
         out = made(tmp_path / 'run')
@@ -294,7 +294,7 @@ class TestOfAStop:
 def stage_with(tmp_path, kind, *lines, warnings=()):
     stages = [PretrainConfig(name='pre_src')]
     if kind == 'cross_domain':
-        stages.append(CrossDomainConfig(name='bicross', start='pre_src'))
+        stages.append(CrossDomainConfig(name='bicross', init_from='pre_src'))
     out = made(tmp_path / 'run', *stages, target=TargetConfig())
     folder = out / stages[-1].name
     scalars(folder, *lines)
@@ -351,7 +351,7 @@ class TestCurves:
 
 
 def scores(network, other=0.6, held=0.68, complete=True):
-    def figures(value):
+    def metrics(value):
         return {'abs_rel': value, 'abs_rel_median_scaled': value}
 
     return {
@@ -359,7 +359,7 @@ def scores(network, other=0.6, held=0.68, complete=True):
         'part': 'indoor',
         'windows': 4,
         'not_beaten': ['shuffled_input'] if network >= other else [],
-        'predictors': {'network': figures(network), 'shuffled_input': figures(other)},
+        'predictors': {'network': metrics(network), 'shuffled_input': metrics(other)},
         'tables': {
             'network': {'raw': {'coverage': 1.0 if complete else 0.75, 'complete': complete}}
         },
@@ -371,7 +371,7 @@ class TestRemarks:
     def said(self, tmp_path, **found):
         out = made(tmp_path / 'run')
         report = {'sets': {'source_indoor': scores(**found)}}
-        return remarks(dataclasses.replace(read_run(out), report=report))[1:]
+        return health_warnings(dataclasses.replace(read_run(out), report=report))[1:]
 
     def test_nothing_of_a_good_one(self, tmp_path):
         assert self.said(tmp_path, network=0.2) == []
@@ -390,7 +390,7 @@ class TestRemarks:
     def test_warnings_that_differ_in_numbers_are_one(self, tmp_path):
         warnings = [(k, f'the median depth is {k}.5 times: it drifts') for k in (1, 2, 3)]
         run = stage_with(tmp_path, 'pretrain', warnings=[*warnings, (3, 'another')])
-        assert remarks(run)[1:] == [
+        assert health_warnings(run)[1:] == [
             'pre_src, step 3, the last of 3 alike: the median depth is 3.5 times: it drifts.',
             'pre_src, step 3: another.',
         ]

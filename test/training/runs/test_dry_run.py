@@ -29,7 +29,7 @@ from spike_training.methods.bicross.settings import (  # noqa: E402
 )
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.runs.build import context, make_stage  # noqa: E402
-from spike_training.runs.memory import footprint, kept, noise  # noqa: E402
+from spike_training.runs.memory import estimate_memory, noise, saved_bytes  # noqa: E402
 from spike_training.runs.recordings import focal_lengths  # noqa: E402
 from spike_training.runs.sources import make_source, make_target, target_parts  # noqa: E402
 from spike_training.settings.config import DataConfig, TargetConfig  # noqa: E402
@@ -46,11 +46,11 @@ pytestmark = pytest.mark.usefixtures('one_thread')
 def three_stages(out, **changes):
     return tiny_run(
         out,
-        PretrainConfig(name='teacher', input='rgb', epochs=2, encoder_rate=0.1),
-        CrossModalityConfig(name='mono', teacher='teacher', start='teacher'),
+        PretrainConfig(name='teacher', input='rgb', epochs=2, backbone_lr_scale=0.1),
+        CrossModalityConfig(name='mono', teacher='teacher', init_from='teacher'),
         CrossDomainConfig(
-            name='bicross', start='mono', epochs=3,
-            adapt=AdaptConfig(start_batches=2),
+            name='bicross', init_from='mono', epochs=3,
+            adapt=AdaptConfig(adabn_batches=2),
         ),
         dry_run=True,
         **changes,
@@ -158,9 +158,9 @@ def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):
     config = tiny_run(
         tmp_path,
         PretrainConfig(
-            name='a', input='rgb', start='imagenet', imagenet=str(tmp_path / 'vit.pth')
+            name='a', input='rgb', init_from='imagenet', imagenet=str(tmp_path / 'vit.pth')
         ),
-        PretrainConfig(name='b', input='rgb', start='imagenet'),
+        PretrainConfig(name='b', input='rgb', init_from='imagenet'),
         dry_run=True,
     )
     config.model.architecture = 'dpt_hybrid'
@@ -174,7 +174,7 @@ def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):
 def test_a_file_to_start_from_is_read_and_compared(tmp_path, capsys):
     def run(start):
         pipeline.run(
-            tiny_run(tmp_path / 'out', PretrainConfig(name='a', start=start), dry_run=True)
+            tiny_run(tmp_path / 'out', PretrainConfig(name='a', init_from=start), dry_run=True)
         )
 
     good = tmp_path / 'good.safetensors'
@@ -187,11 +187,12 @@ def test_a_file_to_start_from_is_read_and_compared(tmp_path, capsys):
     larger = dataclasses.replace(info, settings={**info.settings, 'dim': info.settings['dim'] * 2})
     save(other, weights_of(build(larger)), larger)
     with pytest.raises(
-        ConfigError, match=r'1 problem:\n  a: start is .* expected a network of the'
+        ConfigError, match=r'1 problem:\n  a: init_from is .* expected a network of the'
     ):
         run(str(other))
     with pytest.raises(
-        ConfigError, match=r'1 problem:\n  stages\[0\]\.start is .*absent\.safetensors: no such'
+        ConfigError,
+        match=r'1 problem:\n  stages\[0\]\.init_from is .*absent\.safetensors: no such',
     ):
         run(str(tmp_path / 'absent.safetensors'))
 
@@ -223,10 +224,10 @@ class TestMemory:
         for name, value in changes.items():
             setattr(config.train, name, value)
         here = context(config, config.stages[0], {}, CPU)
-        return footprint(here, make_stage(here))
+        return estimate_memory(here, make_stage(here))
 
     def test_what_is_counted(self, tmp_path):
-        found = self.of(tmp_path, ahead=2)
+        found = self.of(tmp_path, prefetch=2)
         config = tiny_run(tmp_path)
         stage = make_stage(context(config, config.stages[0], {}, CPU))
         weights = 4 * sum(p.numel() for p in stage.parameters())
@@ -243,9 +244,9 @@ class TestMemory:
         config.train.batch_size, config.train.precision = 5, precision
         config.data.height, config.data.width = 160, 192  # of which 96x96 are measured
         here = context(config, config.stages[0], {}, CPU)
-        estimate = footprint(here, make_stage(here)).activations
+        estimate = estimate_memory(here, make_stage(here)).activations
         whole = noise(here, 5, 160, 192)
-        assert estimate == pytest.approx(kept(make_stage(here), whole, precision), rel=0.02)
+        assert estimate == pytest.approx(saved_bytes(make_stage(here), whole, precision), rel=0.02)
 
     def test_activations_grow_with_images_and_pixels_and_shrink_where_recomputed(self, tmp_path):
         one, four = self.of(tmp_path, batch_size=1), self.of(tmp_path, batch_size=4)
@@ -270,8 +271,8 @@ class TestMemory:
         config.model.settings = config.model.settings | {'pool': pool}  # not the shared one's
         here = context(config, config.stages[0], {}, CPU)
         whole = noise(here, 2, 128, 192)
-        estimate = footprint(here, make_stage(here)).activations
-        assert estimate == pytest.approx(kept(make_stage(here), whole, '32-true'), rel=0.1)
+        estimate = estimate_memory(here, make_stage(here)).activations
+        assert estimate == pytest.approx(saved_bytes(make_stage(here), whole, '32-true'), rel=0.1)
 
 
 @pytest.mark.parametrize('path', PAPER, ids=lambda path: path.stem)
@@ -284,7 +285,7 @@ def test_the_papers_settings(path):
     assert train.batch_size * train.accumulate == 8
     assert (train.betas, train.weight_decay) == ((0.9, 0.999), 0)
     for stage in config.stages:
-        assert train.learning_rate * stage.encoder_rate == pytest.approx(1e-5)
+        assert train.learning_rate * stage.backbone_lr_scale == pytest.approx(1e-5)
     assert train.learning_rate == 1e-4
     assert (config.data.height, config.data.width, config.data.rate_hz) == (384, 384, 1280)
     assert config.data.flip

@@ -31,7 +31,7 @@ from spike_training.runs.export import (  # noqa: E402
     export,
     max_relative_difference,
     random_checkpoint,
-    settle_batch_norm,
+    reestimate_batch_norm,
     to_onnx,
 )
 
@@ -183,7 +183,7 @@ def test_the_statistics_of_batch_norm_are_those_of_the_batches():
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(1)).eval()
     network.forward = lambda counts, planes: network[0](counts)
     batches = [(torch.full((2, 1, 4, 4), float(value)), None) for value in (1, 5)]
-    settle_batch_norm(network, batches)
+    reestimate_batch_norm(network, batches)
     assert network[0].running_mean.item() == pytest.approx(3)
     assert network[0].momentum == 0.1
 

@@ -44,7 +44,9 @@ def teacher_and_student(tmp_path_factory):
     config = tiny_run(
         out,
         PretrainConfig(name='teacher', input='rgb', si='rooted', si_lambda=0.85),
-        PretrainConfig(name='student', start='previous', steps=1, learning_rate=1e-9, width=64),
+        PretrainConfig(
+            name='student', init_from='previous', steps=1, learning_rate=1e-9, width=64
+        ),
     )
     pipeline.run(config)
     return config
@@ -65,7 +67,7 @@ class TestStartFromAFile:
 
     def stage_of(self, run, start, **settings):
         """The context of a stage that starts from a file."""
-        stage = PretrainConfig(name='more', start=str(start), **settings)
+        stage = PretrainConfig(name='more', init_from=str(start), **settings)
         config = dataclasses.replace(run, stages=[stage])
         check(config)
         return build.context(config, stage, {}, torch.device('cpu'))
@@ -99,10 +101,10 @@ class TestStartFromAFile:
 def test_a_stage_starts_from_imagenet(tmp_path):
     timm = pytest.importorskip('timm')
     torch.manual_seed(1)
-    trunk = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
-    torch.save(trunk.state_dict(), tmp_path / 'timm.pth')
+    backbone = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
+    torch.save(backbone.state_dict(), tmp_path / 'timm.pth')
     stage = PretrainConfig(
-        name='teacher', input='rgb', start='imagenet', imagenet=str(tmp_path / 'timm.pth')
+        name='teacher', input='rgb', init_from='imagenet', imagenet=str(tmp_path / 'timm.pth')
     )
     config = tiny_run(tmp_path, stage)
     config.model = ModelConfig(
@@ -113,7 +115,7 @@ def test_a_stage_starts_from_imagenet(tmp_path):
     network = here.init_model()
     block = 'blocks.3.attn.qkv.weight'
     torch.testing.assert_close(
-        network.encoder.trunk.state_dict()[block], trunk.state_dict()[block]
+        network.encoder.backbone.state_dict()[block], backbone.state_dict()[block]
     )
 
 
@@ -127,15 +129,15 @@ def lite_weights(tmp_path_factory):
 
 
 @pytest.mark.parametrize('rate', [0.0, 0.3])
-def test_a_trunk_of_imagenet_is_kept_or_learns_slowly(tmp_path, lite_weights, rate):
+def test_a_backbone_of_imagenet_is_frozen_or_learns_slowly(tmp_path, lite_weights, rate):
     stage = PretrainConfig(
-        start='imagenet', imagenet=str(lite_weights), encoder_rate=rate, si='absolute'
+        init_from='imagenet', imagenet=str(lite_weights), backbone_lr_scale=rate, si='absolute'
     )
     config = tiny_run(tmp_path / 'run', stage)
     config.model = ModelConfig(architecture='unet_lite', settings={'dim': 16, 'features': 8})
     work = build.make_work(build.context(config, stage, {}, torch.device('cpu')))
     assert set(build.describe(config, stage).datasets) == {
-        'procedural world of this package', 'weights learnt on ImageNet-1k',
+        'procedural scenes of this package', 'weights learnt on ImageNet-1k',
     }  # fmt: skip
     groups = work.stage.optimizers()['main']
     slow = sum(p.numel() for g in groups if g['lr_scale'] == rate for p in g['params'])
@@ -144,7 +146,7 @@ def test_a_trunk_of_imagenet_is_kept_or_learns_slowly(tmp_path, lite_weights, ra
     started = torch.load(lite_weights, weights_only=True)
     pipeline.run(config)
     trained = load(tmp_path / 'run' / 'model.safetensors')[1]
-    prefix = 'encoder.trunk.'
+    prefix = 'encoder.backbone.'
     moved = [
         name
         for name, value in trained.items()
@@ -152,10 +154,10 @@ def test_a_trunk_of_imagenet_is_kept_or_learns_slowly(tmp_path, lite_weights, ra
         and not np.allclose(value, started[name[len(prefix) :]].numpy(), rtol=1e-3, atol=1e-4)
     ]
     assert bool(moved) == bool(rate)
-    if rate:  # statistics too, where the trunk learns
+    if rate:  # statistics too, where the backbone learns
         assert any(name.endswith('running_var') for name in moved)
     assert (np.abs(trained['temporal.rates.weight']).max() > 0) == bool(rate)
-    # What follows the trunk learns in both cases.
+    # What follows the backbone learns in both cases.
     assert (trained['encoder.merge.0.1.running_mean'] != 0).all()
 
 
@@ -214,7 +216,7 @@ def test_a_run_goes_on_with_batches_made_by_others(teacher_and_student, tmp_path
     shutil.copytree(teacher_and_student.out, out)
     before = json.loads((out / 'report.json').read_text())
     config = tiny_run(out, *teacher_and_student.stages, resume=True)
-    config.train.ahead, config.data.workers = 2, 1
+    config.train.prefetch, config.data.workers = 2, 1
     pipeline.run(config)
     again = json.loads((out / 'report.json').read_text())
     assert again == before
@@ -307,5 +309,5 @@ def test_a_checkpoint_names_what_the_stages_before_it_learnt_from(teacher_and_st
     save(path, weights, dataclasses.replace(info, datasets={'rooms': 'CC BY 4.0'}))
     here = build.context(config, config.stages[1], {'teacher': path}, torch.device('cpu'))
     assert here.info.datasets == {
-        'rooms': 'CC BY 4.0', 'procedural world of this package': 'Apache-2.0',
+        'rooms': 'CC BY 4.0', 'procedural scenes of this package': 'Apache-2.0',
     }  # fmt: skip

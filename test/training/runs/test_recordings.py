@@ -248,8 +248,8 @@ class TestLabelsOfTheTarget:
             out,
             PretrainConfig(name='pre_src'),
             CrossDomainConfig(
-                name='bicross', start='pre_src',
-                adapt=AdaptConfig(start_batches=1, deploy='label_free', remove_drift=True),
+                name='bicross', init_from='pre_src',
+                adapt=AdaptConfig(adabn_batches=1, deploy='label_free', remove_drift=True),
             ),
             target=TargetConfig(recordings=target),
         )  # fmt: skip
@@ -272,11 +272,11 @@ class TestRuns:
             tmp_path / 'run',
             PretrainConfig(name='teacher', input='rgb', epochs=1),
             CrossModalityConfig(
-                name='mono', teacher='teacher', start='teacher', steps=2
+                name='mono', teacher='teacher', init_from='teacher', steps=2
             ),
             CrossDomainConfig(
-                name='bicross', start='mono', steps=2,
-                adapt=AdaptConfig(start_batches=1),
+                name='bicross', init_from='mono', steps=2,
+                adapt=AdaptConfig(adabn_batches=1),
             ),
             target=TargetConfig(recordings={'vkitti': f'{streets},variation=fog'}),
         )  # fmt: skip
@@ -342,7 +342,7 @@ class TestRuns:
         config = tiny_run(
             tmp_path,
             PretrainConfig(epochs=3),
-            CrossDomainConfig(name='b', start='previous', epochs=1),
+            CrossDomainConfig(name='b', init_from='previous', epochs=1),
             target=TargetConfig(recordings={'vkitti': f'{streets}'}),
         )
         config.data = data_of(streets)
@@ -423,7 +423,7 @@ def test_a_real_target_is_an_override_of_mini(tmp_path, real):
 
 def test_a_checkpoint_knows_the_cameras_of_what_its_stage_looked_at(streets, spikes, tmp_path):
     learnt = PretrainConfig(name='learnt')
-    adapted = CrossDomainConfig(name='adapted', start='learnt')
+    adapted = CrossDomainConfig(name='adapted', init_from='learnt')
     bound = PretrainConfig(name='bound', domain='target')
     target = TargetConfig(
         recordings={'dat': f'{spikes},size=64x32,rate_hz=2560,fx=99'}, rate_hz=2560.0, planes=[64]

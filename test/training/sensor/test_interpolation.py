@@ -162,7 +162,7 @@ def test_frames_without_times_are_refused(count, times):
 
 def test_the_benchmark_compares_with_frames_that_were_kept_back(tmp_path, capsys):
     write_folder(tmp_path / 'made', Sliding(7))
-    path = tmp_path / 'figures.json'
+    path = tmp_path / 'metrics.json'
     command = [f'folder={tmp_path / "made"}', '--frames', '2', '--gaps', '2', '--json', str(path)]
     assert benchmark.main(command) == 0
     result = json.loads(path.read_text())

@@ -84,12 +84,13 @@ def test_the_written_config_gives_the_same_run_again(tmp_path, file):
 
 
 def test_all_mistakes_are_named_at_once(file):
+    stage = {'name': 'a b', 'inptu': 'rgb', 'init_from': 'previous', 'steps': 0, 'start': 'a'}
     path = file(
-        train={'steps': 'many', 'stpes': 3, 'clip_norm': 0},
+        train={'steps': 'many', 'stpes': 3, 'clip_norm': 0, 'final_share': 0.1},
         data={'height': 33, 'styles': ['moon'], 'planes': []},
         model={'settings': {'stme': 3}, 'min_depth': 90.0},
-        stages=[{'name': 'a b', 'inptu': 'rgb', 'start': 'previous', 'steps': 0}],
-        evaluate={'scenes': 7, 'constant_scenes': 20},
+        stages=[stage],
+        evaluate={'scenes': 7, 'constant_scenes': 20, 'start': 'previous'},
         sead=3,
     )
     text = mistakes('--config', path, '--train.betas', '[1.0, 2]', '-x')
@@ -105,10 +106,13 @@ def test_all_mistakes_are_named_at_once(file):
         'model.max_depth is 80: expected more than min_depth',
         "stages[0].name is 'a b'",
         'stages[0].inptu is unknown: did you mean input?',
-        "stages[0].start is 'previous': there is no stage before the first",
+        "stages[0].init_from is 'previous': there is no stage before the first",
         'stages[0].steps is 0: expected 1 or more',
         'evaluate.scenes is 7: expected a multiple of batch_size',
         'evaluate.constant_scenes is now baseline_scenes',
+        'evaluate.start is unknown',
+        'train.final_share is now min_lr_ratio',
+        'stages[0].start is now init_from',
         'sead is unknown: did you mean seed?',
         '-x: expected an option',
         'out is missing',
@@ -185,11 +189,13 @@ def test_sizes_and_pictures_that_a_network_refuses_are_named():
 
 
 def test_imagenet_weights_are_for_the_network_that_has_some():
-    config = RunConfig(out=Path('x'), stages=[PretrainConfig(start='imagenet')])
-    assert any('start is' in problem and 'dpt_tiny' in problem for problem in problems_of(config))
+    config = RunConfig(out=Path('x'), stages=[PretrainConfig(init_from='imagenet')])
+    assert any(
+        'init_from is' in problem and 'dpt_tiny' in problem for problem in problems_of(config)
+    )
     for architecture in ('dpt_hybrid', 'unet_lite'):
         config.model.architecture = architecture
-        assert not any('start is' in problem for problem in problems_of(config))
+        assert not any('init_from is' in problem for problem in problems_of(config))
     config.stages[0].imagenet = 'package'
     assert not any('imagenet' in problem for problem in problems_of(config))
     config.model.architecture = 'dpt_hybrid'
@@ -197,12 +203,15 @@ def test_imagenet_weights_are_for_the_network_that_has_some():
 
 
 def test_an_encoder_that_has_not_learnt_is_not_kept():
-    config = RunConfig(out=Path('x'), stages=[PretrainConfig(encoder_rate=0.0)])
-    assert any('encoder_rate is 0' in problem for problem in problems_of(config))
-    config.stages[0].encoder_rate = -1.0
-    assert any('encoder_rate is -1' in problem for problem in problems_of(config))
-    config.stages = [PretrainConfig(name='a'), PretrainConfig(start='previous', encoder_rate=0.0)]
-    assert not any('encoder_rate' in problem for problem in problems_of(config))
+    config = RunConfig(out=Path('x'), stages=[PretrainConfig(backbone_lr_scale=0.0)])
+    assert any('backbone_lr_scale is 0' in problem for problem in problems_of(config))
+    config.stages[0].backbone_lr_scale = -1.0
+    assert any('backbone_lr_scale is -1' in problem for problem in problems_of(config))
+    config.stages = [
+        PretrainConfig(name='a'),
+        PretrainConfig(init_from='previous', backbone_lr_scale=0.0),
+    ]
+    assert not any('backbone_lr_scale' in problem for problem in problems_of(config))
 
 
 def test_each_form_of_the_loss_that_may_be_asked_for_is_there():
@@ -251,7 +260,7 @@ def test_help_explains_the_settings_of_a_stage():
 
 
 def test_settings_within_settings_are_read_and_checked(file):
-    good = {'name': 'b', 'kind': 'cross_domain', 'start': 'a',
+    good = {'name': 'b', 'kind': 'cross_domain', 'init_from': 'a',
             'adapt': {'threshold': 0.2, 'views': {'gain': 2}}}  # fmt: skip
     path = file(stages=[{'name': 'a'}, good], target={'planes': [64], 'light': '5e-1'})
     config = parse('--config', path, '--out', 'x')

@@ -53,7 +53,7 @@ def row_of(out, name):
 
 
 def values(out, name):
-    """All figures of a row on the target, to the last digit."""
+    """All metrics of a row on the target, to the last digit."""
     target = row_of(out, name)['target']
     return {
         (scale, metric): found['by_seed']
@@ -169,7 +169,7 @@ def test_other_settings_are_other_stages(smoke, tmp_path):
     folders = [unit.folder for unit in (*bicross.needs, bicross)]
 
     def changed(**settings):
-        """Which of teacher, mono_cross, bicross and their figures must be done anew."""
+        """Which of teacher, mono_cross, bicross and their metrics must be done anew."""
         before = yaml.safe_load(path.read_text())
         for name, value in settings.items():
             before[name] = {**before[name], **value}

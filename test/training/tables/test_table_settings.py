@@ -85,14 +85,14 @@ def test_the_rows_of_mini_are_what_they_say():
         'mono_cross': ['teacher', 'mono_cross'],
         'no_pseudo': ['teacher', 'mono_cross', 'no_pseudo'],
         'bicross': ['teacher', 'mono_cross', 'bicross'],
-        'bicross_printed': ['teacher', 'mono_printed', 'bicross_printed'],
+        'bicross_paper_exact': ['teacher', 'mono_paper_exact', 'bicross_paper_exact'],
         'supervised': ['supervised'],
     }
     steps = {name: sum(s.steps for s in row.config.stages) for name, row in rows.items()}
     assert steps['pre_src_long'] == steps['supervised'] == steps['bicross']
     assert steps['pre_src'] == rows['rgb_only'].config.stages[0].steps
     last = {name: row.config.stages[-1] for name, row in rows.items() if row.config.stages}
-    assert (last['rgb_init'].kind, last['rgb_init'].start) == ('pretrain', 'teacher')
+    assert (last['rgb_init'].kind, last['rgb_init'].init_from) == ('pretrain', 'teacher')
     assert last['rgb_init'].learning_rate == last['mono_cross'].learning_rate
     assert last['no_pseudo'].adapt.pseudo_weight == 0
     assert [name for name, stage in last.items() if stage.batches.domain == 'target'] == [
@@ -100,11 +100,11 @@ def test_the_rows_of_mini_are_what_they_say():
     ]
 
 
-def test_the_printed_row_is_that_of_mini_printed():
-    printed = load_config(CONFIGS / 'mini_printed.yaml')
-    row = rows_of(CONFIGS / 'tables' / 'mini.yaml')['bicross_printed'].config
+def test_the_printed_row_is_that_of_mini_paper_exact():
+    printed = load_config(CONFIGS / 'mini_paper_exact.yaml')
+    row = rows_of(CONFIGS / 'tables' / 'mini.yaml')['bicross_paper_exact'].config
     for stage, other in zip(row.stages[1:], printed.stages[1:], strict=True):
-        names = {'name': other.name, 'start': other.start}
+        names = {'name': other.name, 'init_from': other.init_from}
         assert dataclasses.replace(stage, **names) == other
     assert (row.data, row.target, row.model) == (printed.data, printed.target, printed.model)
 
@@ -178,7 +178,7 @@ def test_overrides_are_of_all_rows_or_of_one(file):
 
 def test_previous_of_the_base_is_the_stage_before(tmp_path):
     base = tmp_path / 'base.yaml'
-    stages = [{'name': 'a'}, {'name': 'b', 'start': 'previous'}]
+    stages = [{'name': 'a'}, {'name': 'b', 'init_from': 'previous'}]
     base.write_text(yaml.safe_dump({'stages': stages, 'target': {}}))
     table = tmp_path / 'table.yaml'
     rows = [{'name': 'r', 'stage': 'c'}]
@@ -227,12 +227,12 @@ def test_all_mistakes_are_named_at_once(file):
             'ex1': {'like': 'mono_cross', 'distil': {'filtr': False, 'weight': -1}},
             'a': {'like': 'b'},
             'b': {'like': 'a'},
-            'c': {'like': 'teacher', 'start': 'd'},
-            'd': {'like': 'teacher', 'start': 'c'},
-            'e': {'like': 'bicross', 'start': 'nowhere'},
+            'c': {'like': 'teacher', 'init_from': 'd'},
+            'd': {'like': 'teacher', 'init_from': 'c'},
+            'e': {'like': 'bicross', 'init_from': 'nowhere'},
             'teacher': {'like': 'bicross'},
             'f': 3,
-            'g': {'like': 'teacher', 'start': 'previous'},
+            'g': {'like': 'teacher', 'init_from': 'previous'},
             'h': {'like': 'mono_cross', 'domain': 'target'},
         },
         rows=[
@@ -266,10 +266,10 @@ def test_all_mistakes_are_named_at_once(file):
         'stages.ex1.distil.weight is -1: expected 0 or more',
         'is like itself: a <- b <- a',
         'stages.c builds on itself: c <- d <- c',
-        "stages.e.start is 'nowhere': expected scratch",
+        "stages.e.init_from is 'nowhere': expected scratch",
         "stages.teacher.like is 'bicross': expected none, the base has a stage of that name",
         'stages.f is 3: expected settings',
-        "stages.g.start is 'previous': expected scratch, imagenet or the name",
+        "stages.g.init_from is 'previous': expected scratch, imagenet or the name",
         "rows[0].paper is 'Pre_scr': expected a row of its tables I; did you mean Pre_src?",
         'rows: 2 are named pre_src',
         "rows[1].stage is 'mono_cros': expected a stage of the base or of this table; did you",

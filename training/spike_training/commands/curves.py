@@ -168,24 +168,24 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def _table(curve: Mapping[str, Any], frame_spikes: float) -> Table:
-    """Lay out a curve: the figures of each camera, then the differences of the frame camera."""
+    """Lay out a curve: the metrics of each camera, then the differences of the frame camera."""
     points = curve['points']
     cameras = [name for name in CAMERAS if name in points[0]]
     others = points[0].get('frame_minus', ())
     compared = 'frame' in cameras
     title = curve['title'] + (f'; frame camera of {frame_spikes:g} spikes' if compared else '')
-    figures = {k: v for k, v in COLUMNS.items() if not compared or k != 'abs_rel_raw'}
+    metrics = {k: v for k, v in COLUMNS.items() if not compared or k != 'abs_rel_raw'}
     table = Table(curve['variable'], title=title)
     for name in cameras:
         label = f'{CAMERAS[name]} ' if compared else ''
-        for figure in figures.values():
+        for figure in metrics.values():
             table.add_column(label + figure)
     for name in others:
         table.add_column(f'frame - {CAMERAS[name]}, 95 %')
     for point in points:
         row = [f'{point["value"]:g}']
         for name in cameras:
-            row += [cell(point[name][key]) for key in figures]
+            row += [cell(point[name][key]) for key in metrics]
         for name in others:
             found = point['frame_minus'][name]
             row.append(f'{cell(found["abs_rel"])} ± {cell(found["half_width_95"])}')

@@ -71,4 +71,4 @@ def inspect_data(
         title = 'recorded rate' if recorded else 'simulated rate'
         pictures.save_png(contact_sheet(collate(shown), title), out / f'{name}.png')
         print_report(name, report)
-        print(f'{out / name}.png: pictures; {out / name}.json: all figures')
+        print(f'{out / name}.png: pictures; {out / name}.json: all metrics')

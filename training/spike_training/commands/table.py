@@ -12,7 +12,7 @@ from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, TrainingError
 from spike_training.evaluation.report import to_json
 from spike_training.settings.config import listed
-from spike_training.tables.figures import claims_of, collect
+from spike_training.tables.metrics import claims_of, collect
 from spike_training.tables.page import Page
 from spike_training.tables.plan import Table, load_table
 from spike_training.tables.settings import unknown
@@ -74,7 +74,7 @@ def table(
         # Also after an interruption.
         page = _write(settings, cache, out)
     page.show()
-    print(f'{out / "table.md"}: the table; {out / "table.json"}: its figures, by seed')
+    print(f'{out / "table.md"}: the table; {out / "table.json"}: its metrics, by seed')
     if missing := [unit for unit in left if not unit.done]:
         raise TrainingError(f'{len(missing)} of the table could not be done, see above')
 

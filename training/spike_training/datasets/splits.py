@@ -43,7 +43,7 @@ SINGLE_PLACES = {
 """Pattern by data set of the part of a recording's name that names its place; else all of it."""
 
 
-def place_of(name: str) -> str:
+def place_id(name: str) -> str:
     """Return the name of the place of a recording.
 
     Args:
@@ -52,14 +52,14 @@ def place_of(name: str) -> str:
     kind, _, rest = name.partition('/')
     if kind == 'npz':  # windows that were simulated from a recording, in a folder of its name
         recording = rest.rpartition('/')[0]
-        return place_of(recording) if recording else name
+        return place_id(recording) if recording else name
     pattern = SINGLE_PLACES.get(kind)
     match = None if pattern is None else re.match(pattern, name)
     return name if match is None else match[1]
 
 
 @dataclasses.dataclass(frozen=True)
-class Parted:
+class Splits:
     """Assignment of places to splits.
 
     Attributes:
@@ -71,40 +71,40 @@ class Parted:
     places: dict[Split, tuple[str, ...]]
 
 
-def part(names: Sequence[str], with_test: bool) -> Parted:
+def assign_splits(names: Sequence[str], with_test: bool) -> Splits:
     """Assign the places of recordings to splits.
 
     Args:
         names: Names of the recordings.
         with_test: True to make a test split, too.
     """
-    places = sorted({place_of(name) for name in names}, key=_hash)
-    sides: list[Split] = ['test', 'calibration'] if with_test else ['calibration']
-    if len(places) <= len(sides):
-        return Parted('time', dict.fromkeys(['train', *sides], tuple(places)))
+    places = sorted({place_id(name) for name in names}, key=_hash)
+    evaluated: list[Split] = ['test', 'calibration'] if with_test else ['calibration']
+    if len(places) <= len(evaluated):
+        return Splits('time', dict.fromkeys(['train', *evaluated], tuple(places)))
     shares = {'test': TEST_SHARE, 'calibration': CALIBRATION_SHARE}
     chosen: dict[Split, tuple[str, ...]] = {}
-    for side in sides:
-        number = max(1, round(shares[side] * len(places)))
-        chosen[side] = tuple(places[:number])
+    for split in evaluated:
+        number = max(1, round(shares[split] * len(places)))
+        chosen[split] = tuple(places[:number])
         places = places[number:]
-    return Parted('place', {'train': tuple(places), **chosen})
+    return Splits('place', {'train': tuple(places), **chosen})
 
 
-def side_of(
-    clips: Sequence[Recording], parted: Parted, split: Split, window_s: float
+def select_split(
+    clips: Sequence[Recording], splits: Splits, split: Split, window_s: float
 ) -> list[Recording]:
     """Select the recordings, or the parts of them, of one split.
 
     Args:
         clips: All recordings.
-        parted: Assignment of their places to splits.
+        splits: Assignment of their places to splits.
         split: Split to select.
         window_s: Longest duration of a window of spikes, seconds.
     """
-    if parted.by == 'place':
-        return [clip for clip in clips if place_of(clip.name) in parted.places[split]]
-    start, stop = _times(split, 'test' in parted.places)
+    if splits.by == 'place':
+        return [clip for clip in clips if place_id(clip.name) in splits.places[split]]
+    start, stop = _times(split, 'test' in splits.places)
     if len(clips) >= MANY and all(_is_window(clip) for clip in clips):
         # In the order of their names, which for windows of one recording is that of time.
         return list(clips[round(start * len(clips)) : round(stop * len(clips))])

@@ -55,13 +55,13 @@ class Context:
         stage = self.stage
         network = build(self.info)
         assert isinstance(network, SpikeDepthNet)
-        if stage.start == 'imagenet':
+        if stage.init_from == 'imagenet':
             load_imagenet = IMAGENET[self.info.architecture][1]  # checked with the config
             load_imagenet(network.encoder, stage.imagenet)
         elif stage.starts_from_file:
-            self._load_file(network, Path(stage.start))
-        elif stage.start != 'scratch':
-            path = self.checkpoint_of(stage.start)
+            self._load_file(network, Path(stage.init_from))
+        elif stage.init_from != 'scratch':
+            path = self.checkpoint_of(stage.init_from)
             assert path is not None  # checked with the config
             self._load_matching_weights(network, path)
         return network
@@ -72,7 +72,7 @@ class Context:
             sizes = [list(one[name].shape) if name in one else None for one in (given, own)]
             if sizes[0] != sizes[1]:
                 raise ConfigError(
-                    f'start is {str(path)!r}: its {name} is {sizes[0]}, that of '
+                    f'init_from is {str(path)!r}: its {name} is {sizes[0]}, that of '
                     f'{self.stage.name} {sizes[1]}; expected a network of the same sizes'
                 )
         network.load_state_dict({name: torch.from_numpy(value) for name, value in given.items()})

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo
+from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
 from spike_training.engine.guard import FiniteGuard
@@ -23,9 +24,8 @@ from spike_training.engine.optim import (
     learning_rates,
     set_learning_rate,
 )
-from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.record import Clock, Mean, Record
-from spike_training.engine.sources import ahead
+from spike_training.engine.sources import prefetch
 from spike_training.engine.stage import Source, Stage, left_out
 from spike_training.errors import NonFiniteError, TrainingError, one_line
 from spike_training.sampling.sample import AnyBatch
@@ -35,7 +35,7 @@ PICTURES = 3
 """Number of images in a picture."""
 
 
-class Place(TypedDict):
+class ProcessRank(TypedDict):
     """Rank of this process and number of processes."""
 
     rank: int
@@ -77,7 +77,7 @@ def fit(
     for network in stage.networks:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.checkpoint_activations:
-            recompute_activations(network)
+            checkpoint_activations(network)
         if config.compile:
             network.compile()
     optimizers = build_optimizers(
@@ -88,9 +88,9 @@ def fit(
     start = _resume(checkpoints, stage, optimizers, ema, fabric.device)
     module, *wrapped = fabric.setup(stage, *optimizers.values(), move_to_device=False)
     guard = FiniteGuard(fabric.device)
-    mean, clock = Mean(), Clock(fabric.device, config.ahead > 0)
+    mean, clock = Mean(), Clock(fabric.device, config.prefetch > 0)
     steps, several, told = config.steps, config.accumulate, 0
-    place = Place(rank=fabric.global_rank, world_size=fabric.world_size)
+    place = ProcessRank(rank=fabric.global_rank, world_size=fabric.world_size)
 
     def make(number: int) -> AnyBatch:
         return train.batch(number, config.batch_size, **place)
@@ -98,11 +98,11 @@ def fit(
     record = Record(folder, start, steps, config.tensorboard, quiet=not fabric.is_global_zero)
     with record:
         stage.train()
-        batches = ahead(make, start * several, steps * several, config.ahead)
+        batches = prefetch(make, start * several, steps * several, config.prefetch)
         for step in range(start, steps):
             done = step + 1
             rate = config.learning_rate * learning_rate_share(
-                step, steps, config.warmup_steps, config.final_share
+                step, steps, config.warmup_steps, config.min_lr_ratio
             )
 
             found: list[dict[str, Tensor]] = []
@@ -140,16 +140,16 @@ def fit(
 
             record.advance(done)
             if logs:
-                figures = _average(fabric, mean.take())
+                metrics = _average(fabric, mean.take())
                 speed = clock.take(config.batch_size * fabric.world_size)
                 rates = learning_rates(optimizers, rate)
-                record.scalars(done, 'train', {**figures, **rates, **speed})
+                record.scalars(done, 'train', {**metrics, **rates, **speed})
             if _due(done, steps, config.validate_every):
                 with clock.pause(), ema.applied(stage.deployable):
-                    figures = _validate(stage, validation, config, place)
-                    figures = _average(fabric, figures)
-                    record.scalars(done, 'validation', figures)
-                    for warning in stage.warnings(figures):
+                    metrics = _validate(stage, validation, config, place)
+                    metrics = _average(fabric, metrics)
+                    record.scalars(done, 'validation', metrics)
+                    for warning in stage.warnings(metrics):
                         record.warning(done, warning)
             if _due(done, steps, config.picture_every) and fabric.is_global_zero:
                 with clock.pause(), ema.applied(stage.deployable), torch.no_grad():
@@ -238,7 +238,7 @@ def _means(found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _validate(
-    stage: Stage[AnyBatch], source: Source[AnyBatch], config: TrainConfig, place: Place
+    stage: Stage[AnyBatch], source: Source[AnyBatch], config: TrainConfig, place: ProcessRank
 ) -> dict[str, float]:
     """Return the means of a stage's scalars, in float32, over the first batches of a source."""
     mean = Mean()
@@ -250,13 +250,13 @@ def _validate(
     return mean.take()
 
 
-def _average(fabric: Fabric, figures: dict[str, float]) -> dict[str, float]:
+def _average(fabric: Fabric, metrics: dict[str, float]) -> dict[str, float]:
     """Average scalars over all processes, whose batches are equally large."""
     if fabric.world_size == 1:
-        return figures
-    values = fabric.all_reduce(torch.tensor([*figures.values()]), reduce_op='mean')
+        return metrics
+    values = fabric.all_reduce(torch.tensor([*metrics.values()]), reduce_op='mean')
     assert isinstance(values, Tensor)
-    return dict(zip(figures, values.tolist(), strict=True))
+    return dict(zip(metrics, values.tolist(), strict=True))
 
 
 def _due(done: int, steps: int, every: int) -> bool:

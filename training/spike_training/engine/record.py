@@ -65,11 +65,11 @@ class Clock:
 
     Args:
         device: Device of the training.
-        in_advance: True if another thread makes the batches.
+        prefetched: True if another thread makes the batches.
     """
 
-    def __init__(self, device: torch.device, in_advance: bool) -> None:
-        self._events_tell = device.type == 'cuda' and not in_advance
+    def __init__(self, device: torch.device, prefetched: bool) -> None:
+        self._events_tell = device.type == 'cuda' and not prefetched
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
         self._steps = 0
         self._data = 0.0
@@ -149,14 +149,14 @@ class Record:
             TextColumn('{task.description}'),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn('{task.fields[figures]}'),
+            TextColumn('{task.fields[metrics]}'),
             TimeElapsedColumn(),
             TextColumn('left'),
             TimeRemainingColumn(),
             disable=not sys.stderr.isatty(),
             transient=True,
         )
-        self._task = self._bar.add_task(folder.name, total=steps, completed=start, figures='')
+        self._task = self._bar.add_task(folder.name, total=steps, completed=start, metrics='')
         self._began, self._start = time.monotonic(), start
         for name, number in damaged.items():
             if number:
@@ -220,20 +220,20 @@ class Record:
         self._bar.console.print(f'{self.folder.name} {done}/{self.steps} warning: {text}')
 
     def _show(self, done: int, group: str, values: Scalars) -> None:
-        figures = '  '.join(
+        metrics = '  '.join(
             f'{name} {values[name]:.3g}'
             for name in ('loss', 'error', 'images_per_s')
             if name in values
         )
         if not self._bar.disable:
             if group == 'train':
-                self._bar.update(self._task, completed=done, figures=figures)
+                self._bar.update(self._task, completed=done, metrics=metrics)
             return
         # Not a terminal: print lines, which suit a log file.
         seconds = (time.monotonic() - self._began) / max(1, done - self._start)
         left = time.strftime('%H:%M:%S', time.gmtime(seconds * (self.steps - done)))
         print(
-            f'{self.folder.name} {done}/{self.steps} {group}: {figures}  {left} left', flush=True
+            f'{self.folder.name} {done}/{self.steps} {group}: {metrics}  {left} left', flush=True
         )
 
 

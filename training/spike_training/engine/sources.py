@@ -40,7 +40,7 @@ class DomainPair:
         return [*left_out(self.source), *left_out(self.target)]
 
 
-def ahead(
+def prefetch(
     make: Callable[[int], AnyBatch], start: int, stop: int, number: int
 ) -> Generator[AnyBatch, None, None]:
     """Yield the batches of some steps in order, up to ``number`` of them prefetched by a thread.

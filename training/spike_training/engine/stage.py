@@ -130,7 +130,7 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
         """Update what depends on the weights, after each optimiser step, counted from 0."""
         # Most stages have nothing to update.
 
-    def warnings(self, figures: Mapping[str, float]) -> Sequence[str]:
+    def warnings(self, metrics: Mapping[str, float]) -> Sequence[str]:
         """Check the health of the training by the scalars of a validation.
 
         Returns:

@@ -205,8 +205,8 @@ def _scene_errors(depth: FloatArray, truth: FloatArray, limits: DepthRange) -> l
     raw = DepthErrors(limits.min_depth, limits.max_depth)
     scaled.add(depth, truth)
     raw.add(depth, truth)
-    figures = scaled.metrics()
-    return [figures['abs_rel'], figures['delta1'], raw.abs_rel]
+    metrics = scaled.metrics()
+    return [metrics['abs_rel'], metrics['delta1'], raw.abs_rel]
 
 
 def measure_flicker(

@@ -13,7 +13,7 @@ LEVEL = 0.25
 """Mean linear intensity of the colour images rendered for training."""
 
 
-class RatesAsPicture(nn.Module):
+class RateToGrey(nn.Module):
     """Network for RGB, applied to the firing-rate image repeated on three channels.
 
     The rate of a pixel over the whole window is proportional to its light intensity. It is exposed

@@ -73,16 +73,16 @@ def domain_sets(report: Mapping[str, Any], domain: str) -> dict[str, Mapping[str
 
 def checkpoint_metrics(report: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics that are stored in a checkpoint, by set and name."""
-    figures = {}
+    metrics = {}
     for scores in report['sets'].values():
         part = '' if scores['domain'] == 'source' else f'{scores["domain"]}_'
         for predictor, infix in ((NETWORK, ''), (BASELINE, f'{BASELINE}_')):
             own = scores['predictors'][predictor]
             for name in ('abs_rel', 'delta1', 'abs_rel_median_scaled', 'delta1_median_scaled'):
-                figures[f'{part}{scores["part"]}_{infix}{name}'] = own[name]
+                metrics[f'{part}{scores["part"]}_{infix}{name}'] = own[name]
         covered = scores['uncertainty']['interval_coverage']
-        figures[f'{part}{scores["part"]}_interval_coverage'] = covered
-    return {name: round(value, 4) for name, value in figures.items() if value is not None}
+        metrics[f'{part}{scores["part"]}_interval_coverage'] = covered
+    return {name: round(value, 4) for name, value in metrics.items() if value is not None}
 
 
 def show(report: Mapping[str, Any]) -> None:
@@ -107,11 +107,11 @@ def _show_set(scores: Mapping[str, Any], who: str) -> None:
     )
     for column in ('', *COLUMNS.values()):
         table.add_column(column, no_wrap=True)
-    for predictor, figures in scores['predictors'].items():
+    for predictor, metrics in scores['predictors'].items():
         raw = scores['tables'][predictor]['raw']
         name = who if predictor == NETWORK else control_name(predictor)
         mark = '' if raw['complete'] else f', INCOMPLETE: coverage {cell(raw["coverage"])}'
-        table.add_row(name + mark, *(cell(figures[key]) for key in COLUMNS))
+        table.add_row(name + mark, *(cell(metrics[key]) for key in COLUMNS))
     print_table(table)
     found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
     print(

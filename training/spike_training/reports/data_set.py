@@ -109,7 +109,7 @@ def print_report(name: str, report: Mapping[str, Any]) -> None:
     left_out = sum(len(names) for reasons in skipped for names in reasons.values())
     print(
         f'{name}: {len(clips)} recordings, {frames} {unit}, {labelled} with depth, {left_out} '
-        f'left out; figures of {report["samples"]}'
+        f'left out; metrics of {report["samples"]}'
     )
     for reasons in skipped:
         for reason, names in reasons.items():

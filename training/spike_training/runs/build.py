@@ -155,7 +155,8 @@ def describe(config: RunConfig, stage: StageConfig) -> DepthInfo:
         fx_range=fx_range(config, domains),
         scale='metric',
         stage=stage.name,
-        datasets=datasets_of(domains) | (IMAGENET_WEIGHTS if stage.start == 'imagenet' else {}),
+        datasets=datasets_of(domains)
+        | (IMAGENET_WEIGHTS if stage.init_from == 'imagenet' else {}),
         package_version=spike_depth_ros.__version__,
         commit=source_commit(),
     )

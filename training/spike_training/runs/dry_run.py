@@ -29,7 +29,7 @@ from spike_training.engine.stage import Stage
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.build import context, make_batches, make_stage
 from spike_training.runs.epochs import samples_of, with_steps
-from spike_training.runs.memory import footprint
+from spike_training.runs.memory import estimate_memory
 from spike_training.runs.recordings import check_places, look_up, recorded_source
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import DataConfig, RunConfig, StageConfig, problems_of
@@ -67,7 +67,7 @@ def _show_data(config: RunConfig, show: Console) -> list[str]:
         'data set',
         'recordings',
         'frames left out',
-        'parted by',
+        'split by',
         *SIDES,
     )
     problems: list[str] = []
@@ -127,7 +127,7 @@ def _data_set(
             numbers.append('none')
             if side in needed:
                 problems.append(f'{domain}, {side}: {_indented(error)}')
-    by = f'{found.parted.by}, tests given' if name in data.test_recordings else found.parted.by
+    by = f'{found.splits.by}, tests given' if name in data.test_recordings else found.splits.by
     clips = [*found.clips, *(found.tests or ())]
     left_out = sum(len(names) for clip in clips for names in clip.skipped.values())
     return [str(len(clips)), str(left_out), by, *numbers], problems
@@ -211,8 +211,8 @@ class _Stages:
                     f'{train.learning_rate * group["lr_scale"]:g}',
                     f'{group["weight_decay"]:g}',
                 )
-        self._steps.add_row(stage.name, stage.kind, stage.start, *self._counted(stage))
-        found = footprint(here, built)
+        self._steps.add_row(stage.name, stage.kind, stage.init_from, *self._counted(stage))
+        found = estimate_memory(here, built)
         values = [*dataclasses.astuple(found), found.whole]
         self._memory.add_row(stage.name, *(f'{value / MIB:,.0f}' for value in values))
 
@@ -237,17 +237,17 @@ def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
         The stage, and the problems.
     """
     stage, problems = here.stage, []
-    if stage.start == 'imagenet' and stage.imagenet == HUB:
+    if stage.init_from == 'imagenet' and stage.imagenet == HUB:
         name = IMAGENET[here.info.architecture][0]
         show.print(f'{stage.name}: timm downloads {name} at the start, once')
     else:
         try:
             return make_stage(here), []
         except (CheckpointError, ConfigError) as error:
-            if stage.start != 'imagenet' and not stage.starts_from_file:
+            if stage.init_from != 'imagenet' and not stage.starts_from_file:
                 raise
             problems.append(f'{stage.name}: {error}')
-    here = dataclasses.replace(here, stage=dataclasses.replace(stage, start='scratch'))
+    here = dataclasses.replace(here, stage=dataclasses.replace(stage, init_from='scratch'))
     return make_stage(here), problems
 
 

@@ -136,7 +136,7 @@ def random_checkpoint(architecture: str, seed: int) -> tuple[DepthInfo, Tensors]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build(info)
-        settle_batch_norm(network, [random_counts(info) for _ in range(4)])
+        reestimate_batch_norm(network, [random_counts(info) for _ in range(4)])
         return info, weights_of(network)
 
 
@@ -160,7 +160,7 @@ def random_counts(info: DepthInfo, size: tuple[int, int] = (96, 160)) -> tuple[T
     return planes.sum(dim=2), torch.full((info.bins,), length, dtype=torch.int32)
 
 
-def settle_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> None:
+def reestimate_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> None:
     """Set the statistics of every batch norm to their mean over batches of inputs.
 
     Random weights do not keep the scale of their inputs; with statistics of mean 0 and

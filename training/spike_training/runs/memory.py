@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.context import Context
 from spike_training.engine.fabric import PrecisionName
-from spike_training.engine.recompute import recompute_activations
 from spike_training.engine.stage import Stage
 from spike_training.sampling.sample import Batch, Pair
 
@@ -23,7 +23,7 @@ requires larger ones."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Footprint:
+class MemoryEstimate:
     """Memory of one process, bytes.
 
     Attributes:
@@ -50,7 +50,7 @@ class Footprint:
         return float(sum(dataclasses.astuple(self)))
 
 
-def footprint(here: Context, stage: Stage[Any]) -> Footprint:
+def estimate_memory(here: Context, stage: Stage[Any]) -> MemoryEstimate:
     """Estimate the memory of a stage on the device, without the workspace of kernels.
 
     Args:
@@ -60,7 +60,7 @@ def footprint(here: Context, stage: Stage[Any]) -> Footprint:
     """
     train, data = here.stage.train(here.config.train), here.config.data
     weights = sum(_bytes(p) for p in stage.parameters() if p.requires_grad)
-    return Footprint(
+    return MemoryEstimate(
         weights=weights,
         frozen=sum(map(_bytes, stage.state_dict().values())) - weights,
         gradients=weights,
@@ -68,7 +68,7 @@ def footprint(here: Context, stage: Stage[Any]) -> Footprint:
         average=sum(map(_bytes, stage.deployable.state_dict().values())),
         batch=_bytes_of(noise(here, 1, data.height, data.width))
         * train.batch_size
-        * (1 + train.ahead),
+        * (1 + train.prefetch),
         activations=_activations(here, stage),
     )
 
@@ -105,18 +105,19 @@ def _activations(here: Context, stage: Stage[Any]) -> float:
     )
     if train.checkpoint_activations:
         for network in stage.networks:
-            recompute_activations(network)
+            checkpoint_activations(network)
     stage.train()
     # Not one: batch norm refuses to train on a single image of which a map has one position.
     two, three = (
-        kept(stage, noise(here, images, height, width), train.precision) for images in (2, 3)
+        saved_bytes(stage, noise(here, images, height, width), train.precision)
+        for images in (2, 3)
     )
     # The part that is independent of the images, such as weights in bfloat16, counts once.
     scale = train.batch_size * (data.height * data.width) / (height * width)
     return max(0, 3 * two - 2 * three) + (three - two) * scale
 
 
-def kept(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName) -> int:
+def saved_bytes(stage: Stage[Any], batch: Batch | Pair, precision: PrecisionName) -> int:
     """Return the bytes that a forward pass keeps besides the weights; test the backward pass."""
     own = {value.untyped_storage().data_ptr() for value in stage.state_dict().values()}
     found: dict[int, Tensor] = {}

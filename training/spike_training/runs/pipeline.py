@@ -40,7 +40,7 @@ from spike_training.settings.reading import NO_OUT, load_config
 NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
 """Settings that may differ when a run is continued: those of where and how it is executed."""
 
-HOW_FAST = ('data.workers', 'train.ahead')
+EXECUTION_KEYS = ('data.workers', 'train.prefetch')
 """Further settings that may differ: batches do not depend on them."""
 
 
@@ -64,7 +64,7 @@ def run(config: RunConfig) -> None:
         check_places(config.data, config.target.data(config.data))
     config = with_steps(config, fabric.world_size)
     if fabric.is_global_zero:
-        _claim(config)
+        _init_run_dir(config)
     fabric.barrier()
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -173,7 +173,7 @@ def _result(here: Context) -> Path:
     return selected if selected.exists() else newest_model(here.folder)
 
 
-def _claim(config: RunConfig) -> None:
+def _init_run_dir(config: RunConfig) -> None:
     """Create the folder of a run; continue a run in it only if ``resume`` is set."""
     path = config.out / CONFIG
     text = to_yaml(config)
@@ -185,7 +185,7 @@ def _claim(config: RunConfig) -> None:
             )
         # Read as settings: the file of an older version may lack some.
         before, now = yaml.safe_load(to_yaml(load_config(path))), yaml.safe_load(text)
-        different = [name for name in _differences(before, now) if name not in HOW_FAST]
+        different = [name for name in _differences(before, now) if name not in EXECUTION_KEYS]
         if different:
             raise ConfigError(
                 f'{config.out} holds a run with another {", ".join(different)}: give the settings '
@@ -225,4 +225,4 @@ def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
 
         export(model, checkpoint=model)
     show(report)
-    print(f'{model}: the checkpoint; {config.out / REPORT}: its figures')
+    print(f'{model}: the checkpoint; {config.out / REPORT}: its metrics')

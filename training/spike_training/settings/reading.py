@@ -21,8 +21,17 @@ from spike_training.settings.config import RunConfig, StageConfig, listed, probl
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
 
-RENAMED = {'constant_scenes': 'now baseline_scenes'}
-"""Message for each renamed setting."""
+RENAMED = {
+    'ahead': 'prefetch',
+    'constant_scenes': 'baseline_scenes',
+    'discriminator_rate': 'discriminator_lr_scale',
+    'encoder_rate': 'backbone_lr_scale',
+    'final_share': 'min_lr_ratio',
+    'kept_bounds': 'kept_fraction_bounds',
+    'start': 'init_from',
+    'start_batches': 'adabn_batches',
+}
+"""New name of each renamed setting."""
 
 
 def without_dashes(argument: str) -> str:
@@ -193,7 +202,8 @@ def read_settings(
         name = f'{where}{key}'
         if key not in hints:
             near = difflib.get_close_matches(str(key), hints, 1) or [', '.join(hints)]
-            expected = RENAMED.get(str(key)) or f'unknown: did you mean {near[0]}?'
+            new = RENAMED.get(str(key))
+            expected = f'now {new}' if new in hints else f'unknown: did you mean {near[0]}?'
             problems.append(f'{name} is {expected}')
             continue
         hint = _plain(hints[key], value)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from spike_training.evaluation.report import domain_sets
-from spike_training.tables.figures import METRICS, RANK, Claim, RowFigures, Scale, Summary
+from spike_training.tables.metrics import METRICS, RANK, Claim, RowMetrics, Scale, Summary
 from spike_training.tables.paper import PAPER, Published, published
 from spike_training.tables.plan import Table
 from spike_training.tables.settings import Domain
@@ -37,11 +37,11 @@ class Page:
     """
 
     table: Table
-    rows: Sequence[RowFigures]
+    rows: Sequence[RowMetrics]
     claims: Sequence[Claim]
 
     @property
-    def reference(self) -> RowFigures:
+    def reference(self) -> RowMetrics:
         """Row from which the differences of the other rows are taken."""
         return next(row for row in self.rows if row.name == self.table.settings.reference)
 
@@ -114,7 +114,7 @@ class Page:
         return (
             f'*Paper*: what Liu et al. (BiCross) print **of their data**: {theirs}, with '
             f'DPT-Hybrid. **Here**: {source} to {target}, with {config.model.architecture}. Where '
-            'data or network are others, compare the order of rows, not the figures.'
+            'data or network are others, compare the order of rows, not the metrics.'
         )
 
     def _title(self) -> str:
@@ -188,23 +188,23 @@ class Page:
             *dict.fromkeys(style for report in reports for style in domain_sets(report, 'target'))
         ]
 
-    def _seeds(self, row: RowFigures) -> str:
+    def _seeds(self, row: RowMetrics) -> str:
         return f'{len(row.reports)} of {len(row.scorings)}'
 
-    def _difference(self, row: RowFigures, metric: str, scale: Scale) -> str:
+    def _difference(self, row: RowMetrics, metric: str, scale: Scale) -> str:
         if row.name == self.reference.name:
             return NOTHING
         reference = self.reference.summary(metric, scale)
         return cell(row.summary(metric, scale).minus(reference), signed=True)
 
-    def _paper(self, row: RowFigures) -> list[str]:
+    def _paper(self, row: RowMetrics) -> list[str]:
         found = self._published(row)
         if found is None:
             return [NOTHING, NOTHING]
-        number, figures = found
-        return [f'{figures.abs_rel:.3f} ({number})', f'{figures.delta1:.3f}']
+        number, metrics = found
+        return [f'{metrics.abs_rel:.3f} ({number})', f'{metrics.delta1:.3f}']
 
-    def _published(self, row: RowFigures) -> tuple[str, Published] | None:
+    def _published(self, row: RowMetrics) -> tuple[str, Published] | None:
         name = row.row.settings.paper
         return None if name is None else published(self.table.settings.paper, name)
 
@@ -239,11 +239,11 @@ class Page:
             'claims': [claim.to_json() for claim in self.claims],
         }
 
-    def _row_to_json(self, row: RowFigures) -> dict[str, Any]:
+    def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         trainings, found = _trainings(row), self._published(row)
-        figures: dict[str, Any] = {}
+        metrics: dict[str, Any] = {}
         for domain in get_args(Domain):
-            figures[domain] = {
+            metrics[domain] = {
                 scale: {
                     metric: {
                         **row.summary(metric, scale, domain).to_json(),
@@ -255,7 +255,7 @@ class Page:
                 }
                 for scale in get_args(Scale)
             }
-            figures[domain]['uncertainty_rank_correlation'] = row.summary(
+            metrics[domain]['uncertainty_rank_correlation'] = row.summary(
                 RANK, domain=domain
             ).to_json()
         return {
@@ -266,7 +266,7 @@ class Page:
             'failures': dict(row.failures),
             'stages': [{'name': unit.stage.name, 'steps': unit.steps} for unit in trainings],
             'adabn': row.row.settings.adabn,
-            **figures,
+            **metrics,
             'paper': None if found is None else {'table': found[0], **found[1]._asdict()},
             'folders': {seed: unit.folder.name for seed, unit in row.scorings.items()},
         }
@@ -281,7 +281,7 @@ def cell(summary: Summary, signed: bool = False) -> str:
     return f'{summary.mean:{sign}.3f}{spread}'
 
 
-def _trainings(row: RowFigures) -> Sequence[Training]:
+def _trainings(row: RowMetrics) -> Sequence[Training]:
     """Return the training stages of a row's first seed; none for the median-depth baseline."""
     if not row.row.config.stages:
         return ()

@@ -173,8 +173,8 @@ class _Stages:
         for given in base:
             tree = dict(given) if isinstance(given, dict) else {}
             before = [*self.base]
-            if tree.get('start') == 'previous' and before:
-                tree['start'] = before[-1]
+            if tree.get('init_from') == 'previous' and before:
+                tree['init_from'] = before[-1]
             self.base[str(tree.get('name', StageConfig.name))] = tree
         self.all = {name: self._stage(name) for name in [*self.base, *own]}
 
@@ -230,10 +230,10 @@ class _Stages:
             self.problems.append(f'stages.{name} is {given!r}: expected settings, "name: value"')
             return tree
         changes = {key: value for key, value in given.items() if key != 'like'}
-        if changes.get('start') == 'previous':
+        if changes.get('init_from') == 'previous':
             self.problems.append(
-                f"stages.{name}.start is 'previous': expected scratch, imagenet or the name of a "
-                'stage, for those of a table have no order'
+                f"stages.{name}.init_from is 'previous': expected scratch, imagenet or the name "
+                'of a stage, for those of a table have no order'
             )
         like = given.get('like')
         if like is not None and name in self.base:

@@ -27,7 +27,7 @@ from spike_depth_ros.checkpoint import DepthInfo, load, load_info, write_atomica
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.predictors import build_for_evaluation
-from spike_training.evaluation.rates import RatesAsPicture
+from spike_training.evaluation.rates import RateToGrey
 from spike_training.evaluation.report import FORMAT, read_report, to_json
 from spike_training.runs.adabn import ADABN_BATCH_SIZE, ADABN_BATCHES, adapt_statistics
 from spike_training.runs.build import target_batches
@@ -169,7 +169,7 @@ class Scoring(Unit):
     def describe(self) -> str:
         """Implement :meth:`Unit.describe`."""
         adabn = ' with AdaBN' if self.adabn else ''
-        return f'seed {self.config.seed}: figures of {self.training.stage.name}{adabn}'
+        return f'seed {self.config.seed}: metrics of {self.training.stage.name}{adabn}'
 
     def _work(self, config: RunConfig) -> dict[str, Any]:
         device = choose_device(config.device)
@@ -187,7 +187,7 @@ def of_spikes(network: nn.Module, info: DepthInfo) -> tuple[nn.Module, DepthInfo
     """Return a network that takes spikes: one of RGB gets an adapter from rates to RGB."""
     if info.inputs != ('rgb',):
         return network, info
-    return RatesAsPicture(network).eval(), dataclasses.replace(info, inputs=('spikes',))
+    return RateToGrey(network).eval(), dataclasses.replace(info, inputs=('spikes',))
 
 
 def units_of(row: Row, seed: int, cache: Path) -> Scoring:

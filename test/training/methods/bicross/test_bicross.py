@@ -124,9 +124,9 @@ def test_a_stage_across_domains_starts_with_statistics_of_the_target(trained, tm
     stage = build.make_work(here).stage
     name = 'temporal.brightness.1.running_mean'
     before = torch.from_numpy(load(start)[1][name]).float()
-    for network in (stage.student, stage.teacher, stage.start):
+    for network in (stage.student, stage.teacher, stage.source_model):
         assert not torch.allclose(network.state_dict()[name], before, rtol=1e-2)
-    unadapted = dataclasses.replace(config.stages[2], adapt=AdaptConfig(start_batches=0))
+    unadapted = dataclasses.replace(config.stages[2], adapt=AdaptConfig(adabn_batches=0))
     here = build.context(config, unadapted, {'mono_cross': start}, torch.device('cpu'))
     plain = build.make_work(here).stage.student.state_dict()[name]
     torch.testing.assert_close(plain, before)
@@ -160,25 +160,25 @@ def test_stopped_in_the_last_stage_it_goes_on_there(trained, tmp_path, monkeypat
 def test_what_cannot_be_is_named(tmp_path):
     config = tiny_run(
         tmp_path,
-        PretrainConfig(name='scratch', start='nowhere'),
+        PretrainConfig(name='scratch', init_from='nowhere'),
         CrossModalityConfig(name='a', teacher='scratch', input='rgb'),
         CrossModalityConfig(name='b', distil=DistilConfig(rgb_quantile=2)),
         CrossDomainConfig(
             name='c',
-            adapt=AdaptConfig(source_weight=0, pseudo_weight=0, kept_bounds=(0.9, 0.1)),
+            adapt=AdaptConfig(source_weight=0, pseudo_weight=0, kept_fraction_bounds=(0.9, 0.1)),
         ),
     )  # fmt: skip
     text = '\n'.join(problems_of(config))
     for expected in (
         "stages[0].name is 'scratch': expected another one",
-        "stages[0].start is 'nowhere': expected scratch, previous, imagenet, the name of an",
+        "stages[0].init_from is 'nowhere': expected scratch, previous, imagenet, the name of an",
         "stages[1].input is 'rgb': expected spikes in a stage of kind cross_modality",
         "stages[1].teacher is 'scratch': expected the name of an earlier stage of RGB",
         'stages[2].teacher is None: expected the name of a stage in one of kind cross_modality',
         'stages[2].distil.rgb_quantile is 2: expected 0 to 1',
         'stages[3] trains on the target: expected a target',
-        "stages[3].start is 'scratch': expected previous or the name",
-        'stages[3].adapt.kept_bounds is (0.9, 0.1)',
+        "stages[3].init_from is 'scratch': expected previous or the name",
+        'stages[3].adapt.kept_fraction_bounds is 0.9, 0.1',
         "stages[3].adapt.uncertainty is 'source': with source_weight 0",
         'stages[3].adapt.pseudo_weight is 0 and so is source_weight',
     ):

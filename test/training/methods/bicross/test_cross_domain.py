@@ -167,8 +167,8 @@ class TestLoss:
         stage = stage_of(threshold=0.2)
         stage.teacher.forward = lambda *_: DepthOutput(depth, unsure, nothing, nothing, nothing)
         pseudo = stage._pseudo_label(batch.target)
-        assert pseudo.kept[..., :24].all()
-        assert not pseudo.kept[..., 24:].any()
+        assert pseudo.confident[..., :24].all()
+        assert not pseudo.confident[..., 24:].any()
         assert (pseudo.weight[..., :24] == 1).all()
         assert (pseudo.weight[..., 24:] == 0).all()
         assert run(stage, batch)['kept'] == 0.5
@@ -200,7 +200,7 @@ class TestGradients:
         stage = stage_of(aligned_views=views)
         run(stage, batch)['loss'].backward()
         for name, parameter in stage.named_parameters():
-            if name.startswith(('teacher.', 'start.')):
+            if name.startswith(('teacher.', 'source_model.')):
                 assert not parameter.requires_grad
                 assert parameter.grad is None
             else:
@@ -245,12 +245,12 @@ class TestTeacher:
         stage.train()
         assert stage.student.training
         assert not any(module.training for module in stage.teacher.modules())
-        assert not any(module.training for module in stage.start.modules())
+        assert not any(module.training for module in stage.source_model.modules())
 
     def test_a_step_of_training_changes_it_by_the_average_alone(self, tmp_path):
         stage = stage_of()
         train(tmp_path, pairs(), stage, steps=1, validate_every=0)
-        student, start = stage.student.state_dict(), stage.start.state_dict()
+        student, start = stage.student.state_dict(), stage.source_model.state_dict()
         for name, value in stage.teacher.state_dict().items():
             if value.is_floating_point():
                 torch.testing.assert_close(value, 0.1 * start[name] + 0.9 * student[name])
@@ -260,7 +260,7 @@ class TestTeacher:
         with torch.no_grad():
             stage.teacher.depth_head.conv3.bias += 0.5
         with torch.no_grad():
-            start = predict(stage.start, batch.target, 'spikes').depth.median().item()
+            start = predict(stage.source_model, batch.target, 'spikes').depth.median().item()
         before = stage._pseudo_label(batch.target).depth.median().item()
         assert before > 1.2 * start
         assert stage.drift == 0  # until the step is over
@@ -376,10 +376,10 @@ class TestTraining:
 
     def test_figures_of_a_validation(self, batch):
         stage = stage_of().eval()
-        figures = stage(batch, 'val')
-        assert figures['ema_distance'] == figures['log_depth_drift'] == 0
-        assert figures['uncertainty_ratio'] == 1
-        assert figures['loss'] == figures['teacher_criterion']
+        metrics = stage(batch, 'val')
+        assert metrics['ema_distance'] == metrics['log_depth_drift'] == 0
+        assert metrics['uncertainty_ratio'] == 1
+        assert metrics['loss'] == metrics['teacher_criterion']
         with torch.no_grad():
             for parameter in stage.student.parameters():
                 parameter *= 1.5

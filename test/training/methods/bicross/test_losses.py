@@ -15,7 +15,7 @@ from spike_training.methods.bicross.losses import (  # noqa: E402
     domain_loss,
     fine_loss,
     gradient_loss,
-    pooled,
+    masked_average,
     si_loss,
     si_loss_absolute,
     si_loss_rooted,
@@ -270,21 +270,21 @@ class TestThreshold:
     @pytest.mark.parametrize(('quantile', 'sure'), [(0.0, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
     def test_a_quantile_is_the_share_of_each_image_that_is_sure(self, quantile, sure):
         maps = images([[0.1, 0.4], [0.3, 0.2]], [[10.0, 40.0], [30.0, 20.0]])
-        found = Threshold(quantile=quantile).sure(maps)
+        found = Threshold(quantile=quantile).confident(maps)
         assert found.flatten(1).sum(dim=1).tolist() == [sure, sure]
         assert torch.equal(found[0], found[1])
 
     def test_the_sure_half_is_the_lower_one(self):
-        found = Threshold().sure(image([[0.1, 0.4], [0.3, 0.2]]))
+        found = Threshold().confident(image([[0.1, 0.4], [0.3, 0.2]]))
         assert found[0, 0].tolist() == [[True, False], [False, True]]
 
     def test_an_absolute_threshold_is_the_same_for_all_images(self):
-        found = Threshold(absolute=0.25).sure(images([[0.1, 0.3]], [[0.2, 0.1]]))
+        found = Threshold(absolute=0.25).confident(images([[0.1, 0.3]], [[0.2, 0.1]]))
         assert found[:, 0, 0].tolist() == [[True, False], [True, True]]
 
     def test_what_is_not_a_number_is_not_sure(self):
         for threshold in (Threshold(), Threshold(absolute=1.0)):
-            assert threshold.sure(image([[math.nan, 0.1]]))[0, 0, 0].tolist() == [False, True]
+            assert threshold.confident(image([[math.nan, 0.1]]))[0, 0, 0].tolist() == [False, True]
 
 
 class TestFilter:
@@ -336,11 +336,11 @@ class TestCoarseLoss:
     def test_pooling_takes_the_mean_over_what_is_selected(self):
         maps = torch.tensor([[[[1.0, 2.0, 9.0]], [[0.0, 4.0, 9.0]]]], requires_grad=True)
         selected = chosen([True, True, False])
-        found = pooled(maps, selected)
+        found = masked_average(maps, selected)
         close(found, [[1.5, 2.0]])
         found.sum().backward()
         assert maps.grad[0, 0, 0].tolist() == [0.5, 0.5, 0.0]
-        nothing = pooled(maps, torch.zeros_like(selected))
+        nothing = masked_average(maps, torch.zeros_like(selected))
         assert nothing.tolist() == [[0.0, 0.0]]
 
 
@@ -353,21 +353,21 @@ class TestFineLoss:
 
     def test_as_printed_sums_over_channels_and_divides_by_all_positions(self):
         student, selected = torch.zeros_like(self.teacher), chosen([True, True, False])
-        close(fine_loss(self.teacher, student, selected, as_printed=True), [(1 + 4) / 3])
+        close(fine_loss(self.teacher, student, selected, paper_exact=True), [(1 + 4) / 3])
 
-    @pytest.mark.parametrize('as_printed', [False, True])
-    def test_gradient(self, as_printed):
+    @pytest.mark.parametrize('paper_exact', [False, True])
+    def test_gradient(self, paper_exact):
         student = features(2, 3, 2, 2, requires_grad=True)
         selected = features(2, 1, 2, 2, seed=2) > 0
         teacher = features(2, 3, 2, 2, seed=1)
         assert torch.autograd.gradcheck(
-            lambda s: fine_loss(teacher, s, selected, as_printed), student
+            lambda s: fine_loss(teacher, s, selected, paper_exact), student
         )
 
-    @pytest.mark.parametrize('as_printed', [False, True])
-    def test_nothing_selected_gives_zero_and_no_gradient(self, as_printed):
+    @pytest.mark.parametrize('paper_exact', [False, True])
+    def test_nothing_selected_gives_zero_and_no_gradient(self, paper_exact):
         student = features(1, 2, 1, 3, requires_grad=True)
-        found = fine_loss(self.teacher, student, chosen([False] * 3), as_printed)
+        found = fine_loss(self.teacher, student, chosen([False] * 3), paper_exact)
         found.sum().backward()
         assert found.item() == 0
         assert (student.grad == 0).all()

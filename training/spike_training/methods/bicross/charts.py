@@ -14,7 +14,7 @@ from spike_training.methods.bicross.settings import CrossDomainConfig
 def _kept(settings: Any) -> list[tuple[float, str]]:
     if not isinstance(settings, CrossDomainConfig):
         return []
-    low, high = settings.adapt.kept_bounds
+    low, high = settings.adapt.kept_fraction_bounds
     return [(low, 'bounds'), (high, '')]
 
 
@@ -63,7 +63,10 @@ CHARTS = (
         marks_warnings=True,
     ),
     ScalarChart(
-        'Alignment, L_SCA', 'as printed', {'sca': ''}, 'At a guess −1.386 for each discriminator.'
+        'Alignment, L_SCA',
+        'sign as in the paper',
+        {'sca': ''},
+        'At chance level −1.386 for each discriminator.',
     ),
     ScalarChart(
         'Discriminator',
@@ -81,7 +84,7 @@ CHARTS = (
     ),
     ScalarChart(
         'Drift of the scale',
-        'log of median depth / start',
+        'log of median depth / source model',
         {'log_depth_drift': 'of the teacher', 'drift': 'removed'},
         'On the target.',
         levels=_drift,
@@ -90,7 +93,7 @@ CHARTS = (
     ),
     ScalarChart('Median uncertainty', 'relative', {'median_uncertainty': ''}, 'On the target.'),
     ScalarChart(
-        'Uncertainty over that of the start',
+        'Uncertainty / source model',
         'ratio',
         {'uncertainty_ratio': ''},
         'Towards 0 it collapses.',

@@ -178,7 +178,7 @@ class Threshold:
     absolute: float | None = None
     quantile: float = 0.5
 
-    def sure(self, uncertainty: Tensor) -> Tensor:
+    def confident(self, uncertainty: Tensor) -> Tensor:
         """Return the confidence mask: the positions with an uncertainty not above the threshold.
 
         Args:
@@ -221,11 +221,11 @@ def spike_oriented_filter(
     Returns:
         ``[B, 1, *grid]`` bool, without a gradient.
     """
-    sure = rgb.sure(F.adaptive_avg_pool2d(rgb_uncertainty.detach(), grid))
-    return sure & ~spike.sure(F.adaptive_avg_pool2d(spike_uncertainty.detach(), grid))
+    confident = rgb.confident(F.adaptive_avg_pool2d(rgb_uncertainty.detach(), grid))
+    return confident & ~spike.confident(F.adaptive_avg_pool2d(spike_uncertainty.detach(), grid))
 
 
-def pooled(features: Tensor, selected: Tensor) -> Tensor:
+def masked_average(features: Tensor, selected: Tensor) -> Tensor:
     """Average the features over selected positions (masked average pooling, Pool_avg of Eq. 3).
 
     Args:
@@ -258,7 +258,7 @@ def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
 
 
 def fine_loss(
-    teacher: Tensor, student: Tensor, selected: Tensor, as_printed: bool = False
+    teacher: Tensor, student: Tensor, selected: Tensor, paper_exact: bool = False
 ) -> Tensor:
     """Compute FKD: squared difference of the decoders' features (Liu et al., BiCross, Eq. 3).
 
@@ -271,7 +271,7 @@ def fine_loss(
         teacher: ``[B, C, h, w]``; a target, so without a gradient.
         student: Same shape.
         selected: ``[B, 1, h, w]`` bool.
-        as_printed: Use the paper's formula.
+        paper_exact: Use the paper's formula.
 
     Returns:
         ``[B]``, 0 or more.
@@ -279,7 +279,7 @@ def fine_loss(
     channels, rows, columns = student.shape[1:]
     difference = to_float32(student) - to_float32(teacher).detach()
     total = _selected_sum(difference.square(), selected).sum(dim=1)
-    if as_printed:
+    if paper_exact:
         return total / (rows * columns)
     return total / (channels * selected.sum(dim=(1, 2, 3)).clamp_min(1))
 

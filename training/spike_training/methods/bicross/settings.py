@@ -38,7 +38,7 @@ class DistilConfig:
 
     weight: float = 0.1
     coarse: bool = True
-    fine: Literal['off', 'mse', 'printed'] = 'mse'
+    fine: Literal['off', 'mse', 'paper_exact'] = 'mse'
     projection: Literal['depth', 'joint'] = 'depth'
     filter: bool = True
     rgb_threshold: float | None = None
@@ -111,17 +111,18 @@ class AdaptConfig:
         alignment_weight: Weight of L_SCA in Eq. 8; 0: no discriminators.
         aligned_views: Views whose class tokens are aligned, a discriminator each: both, strong or
             weak.
-        discriminator_rate: Learning rate of the discriminators over that of the student.
+        discriminator_lr_scale: Learning rate of the discriminators over that of the student.
         statistics: Data of the batch-norm statistics of the exported network: target, its weak
             views; mixed, all inputs of the student; or frozen, the initial statistics, which the
             student then also trains with.
-        start_batches: Batches of weak target views from which the statistics are estimated before
+        adabn_batches: Batches of weak target views from which the statistics are estimated before
             the first step, as by the command adabn; 0: none. For networks with batch norm.
         remove_drift: Divide pseudo labels by the mean drift of the teacher's median depth from
             that of the initial network.
         deploy: Network to export: teacher, student, or label_free, the one with the lower sum of
             its error on labelled source and its inconsistency between views of the target.
-        kept_bounds: Bounds of the share of kept pseudo labels; a warning is given outside.
+        kept_fraction_bounds: Bounds of the share of kept pseudo labels; a warning is given
+            outside.
         drift_bound: Largest factor, either way, between the median depth and that of the initial
             network; a warning is given beyond.
         uncertainty_bound: Smallest ratio of the median uncertainty to that of the initial
@@ -140,12 +141,12 @@ class AdaptConfig:
     uncertainty: Literal['source', 'pseudo', 'both'] = 'source'
     alignment_weight: float = 0.1
     aligned_views: Literal['both', 'strong', 'weak'] = 'both'
-    discriminator_rate: float = 1.0
+    discriminator_lr_scale: float = 1.0
     statistics: Literal['target', 'mixed', 'frozen'] = 'target'
-    start_batches: int = 30
+    adabn_batches: int = 30
     remove_drift: bool = False
     deploy: Literal['teacher', 'student', 'label_free'] = 'teacher'
-    kept_bounds: tuple[float, float] = (0.05, 0.95)
+    kept_fraction_bounds: tuple[float, float] = (0.05, 0.95)
     drift_bound: float = 1.25
     uncertainty_bound: float = 0.5
     views: ViewConfig = field(default_factory=ViewConfig)
@@ -154,15 +155,15 @@ class AdaptConfig:
         """Yield the problems of the settings, each beginning with the setting's name."""
         yield from share(self, 'teacher_decay')
         yield from at_least(
-            self, 0, 'pseudo_weight', 'source_weight', 'alignment_weight', 'start_batches',
+            self, 0, 'pseudo_weight', 'source_weight', 'alignment_weight', 'adabn_batches',
             'uncertainty_bound',
         )  # fmt: skip
-        yield from above(self, 0, 'discriminator_rate')
+        yield from above(self, 0, 'discriminator_lr_scale')
         yield from at_least(self, 1, 'drift_bound')
         yield from _thresholds(self, '')
-        low, high = self.kept_bounds
+        low, high = self.kept_fraction_bounds
         if not 0 <= low < high <= 1:
-            yield f'kept_bounds is {self.kept_bounds}: expected two ascending shares'
+            yield f'kept_fraction_bounds is {low}, {high}: expected two ascending shares'
         if self.source_weight == 0 and self.uncertainty == 'source':
             yield "uncertainty is 'source': with source_weight 0 nothing would train it"
         if self.pseudo_weight == 0 and self.uncertainty == 'pseudo':
@@ -177,9 +178,9 @@ class SupervisedConfig(StageConfig):
     """Settings of all stages that learn from labels.
 
     Attributes:
-        encoder_rate: Learning rate of the encoder (in unet_lite: of its backbone) over that of
-            the rest of the network; below 1 for a pretrained encoder, as that of ImageNet. 0: it
-            is frozen, with its statistics (which adapt.start_batches estimates anew) and, in
+        backbone_lr_scale: Learning rate of the encoder (in unet_lite: of its backbone) over that
+            of the rest of the network; below 1 for a pretrained encoder, as that of ImageNet. 0:
+            it is frozen, with its statistics (which adapt.adabn_batches estimates anew) and, in
             unet_lite, the rate-to-RGB adapter.
         si: Form of the scale-invariant loss: plain (Eq. 5 as in the paper), rooted (the authors'
             code) or absolute (ours: absolute values in place of squares).
@@ -189,7 +190,7 @@ class SupervisedConfig(StageConfig):
         uncertainty_weight: Weight of the loss of the uncertainty.
     """
 
-    encoder_rate: float = 1.0
+    backbone_lr_scale: float = 1.0
     si: Literal['plain', 'rooted', 'absolute'] = 'plain'
     si_lambda: float = 0.5
     gradient_weight: float = 0.0
@@ -199,9 +200,9 @@ class SupervisedConfig(StageConfig):
     def problems(self) -> Problems:
         """Yield the problems of the settings, each beginning with the setting's name."""
         yield from super().problems()
-        yield from at_least(self, 0, 'encoder_rate')
-        if self.encoder_rate == 0 and self.start == 'scratch':
-            yield 'encoder_rate is 0: expected more, or a start with an encoder that has learnt'
+        yield from at_least(self, 0, 'backbone_lr_scale')
+        if self.backbone_lr_scale == 0 and self.init_from == 'scratch':
+            yield 'backbone_lr_scale is 0: expected more, or init_from with a trained encoder'
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
         yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
@@ -303,8 +304,11 @@ class CrossDomainConfig(SupervisedConfig):
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Implement :meth:`StageConfig.problems_in_run`."""
         yield from super().problems_in_run(config, before)
-        if self.start in ('scratch', 'imagenet'):
-            yield f'start is {self.start!r}: expected previous or the name of an earlier stage'
+        if self.init_from in ('scratch', 'imagenet'):
+            yield (
+                f'init_from is {self.init_from!r}: expected previous or the name of an earlier '
+                'stage'
+            )
 
     def train(self, train: TrainConfig) -> TrainConfig:
         """Override settings of the loop; ``ema_decay`` is 0 unless the student is exported."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.optim import ParameterGroup, groups_of
 from spike_training.evaluation.predictors import canonical_depth
+from spike_training.methods.bicross.backbone import backbone_of
 from spike_training.methods.bicross.losses import (
     gradient_loss,
     si_loss,
@@ -21,7 +22,6 @@ from spike_training.methods.bicross.losses import (
     uncertainty_loss,
 )
 from spike_training.methods.bicross.settings import SupervisedConfig
-from spike_training.methods.bicross.trunk import trunk_of
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
@@ -30,8 +30,8 @@ SI_FORMS = {'plain': si_loss, 'rooted': si_loss_rooted, 'absolute': si_loss_abso
 
 
 def network_groups(network: SpikeDepthNet, config: SupervisedConfig) -> list[ParameterGroup]:
-    """Group the trainable parameters of a network, its backbone at the rate ``encoder_rate``."""
-    return groups_of(network, part=trunk_of(network), part_scale=config.encoder_rate)
+    """Group the trainable parameters of a network; the backbone has its own learning rate."""
+    return groups_of(network, part=backbone_of(network), part_scale=config.backbone_lr_scale)
 
 
 class Label(NamedTuple):

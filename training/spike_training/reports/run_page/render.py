@@ -26,7 +26,7 @@ from spike_training.engine.record import SCALARS
 from spike_training.evaluation.report import ALIGNMENTS, BASELINE, domain_sets
 from spike_training.reports.run_page.curves import curves
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
-from spike_training.reports.run_page.remarks import remarks, state
+from spike_training.reports.run_page.health_checks import health_warnings, state
 from spike_training.reports.run_page.settings import differences
 from spike_training.runs.files import CONFIG, MODEL, REPORT
 
@@ -61,7 +61,7 @@ def render(run: RunFolder) -> str:
         title=f'Training run {run.out.resolve().name}',
         subtitle=_subtitle(run),
         tiles=_tiles(run),
-        warnings=remarks(run),
+        warnings=health_warnings(run),
         result=_result(run),
         selection=_selection(run),
         stages=[_stage(run, stage, album) for stage in run.stages],
@@ -130,11 +130,11 @@ def _depth_rows(sets: Mapping[str, Any], kind: str) -> Iterator[list[str]]:
     for part, scores in sets.items():
         for predictor, tables in scores['tables'].items():
             table, structure = tables[kind], tables['structure']
-            figures = table['mean_over_pixels']
+            metrics = table['mean_over_pixels']
             # Incomplete predictions are always marked.
             covered = percent(table['coverage'])
             mark = covered if table['complete'] else f'{covered} INCOMPLETE'
-            cells = [number(figures[key]) for key in FIGURES]
+            cells = [number(metrics[key]) for key in FIGURES]
             cells += [number(structure[key]) for key in STRUCTURE]
             yield [f'{part}, {control_name(predictor)}', *cells, mark]
 
@@ -312,7 +312,7 @@ def _files(run: RunFolder) -> list[dict[str, str]]:
         for name, what in (
             (MODEL, 'the result: what the library and the node load'),
             (onnx_path(Path(MODEL)).name, 'the same, for ONNX Runtime'),
-            (REPORT, 'all figures'),
+            (REPORT, 'all metrics'),
             (CONFIG, 'all settings; a config itself'),
         )
     ]

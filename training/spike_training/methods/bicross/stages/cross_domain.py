@@ -29,11 +29,11 @@ from spike_training.engine.record import Mean
 from spike_training.engine.stage import Phase, Selection, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
+from spike_training.methods.bicross.backbone import freeze_backbone, share_backbone
 from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
 from spike_training.methods.bicross.losses import Threshold, uncertainty_loss
 from spike_training.methods.bicross.settings import CrossDomainConfig
 from spike_training.methods.bicross.supervision import Supervision, network_groups
-from spike_training.methods.bicross.trunk import hold_still, share_trunk
 from spike_training.methods.bicross.views import half, mirrored, strong_view
 from spike_training.sampling.sample import Batch, Pair, Unlabelled
 from spike_training.settings.config import ModelConfig
@@ -50,12 +50,12 @@ class PseudoLabel(NamedTuple):
 
     Attributes:
         depth: Canonical metres, ``[B, 1, H, W]``.
-        kept: Confidence mask, same shape, bool.
+        confident: Confidence mask, same shape, bool.
         weight: Weight of each pixel in the loss of depth, same shape.
     """
 
     depth: Tensor
-    kept: Tensor
+    confident: Tensor
     weight: Tensor
 
 
@@ -82,8 +82,8 @@ class CrossDomain(Stage[Pair]):
         self.supervision = Supervision(config, model)
         self.student = student
         self.teacher = copy.deepcopy(student).requires_grad_(False).eval()
-        self.start = copy.deepcopy(self.teacher)
-        share_trunk([student, self.teacher, self.start], config)
+        self.source_model = copy.deepcopy(self.teacher)
+        share_backbone([student, self.teacher, self.source_model], config)
         adapt = config.adapt
         self.threshold = (
             Threshold(adapt.threshold, adapt.quantile) if adapt.filter else Threshold(quantile=1.0)
@@ -94,7 +94,7 @@ class CrossDomain(Stage[Pair]):
             self.discriminators = DomainDiscriminators(dim, views)
         # Moving average of the log ratio of median depths, teacher over initial network.
         self.register_buffer('drift', torch.zeros(()))
-        hold_still(student, config)
+        freeze_backbone(student, config)
         self._gaps: list[Tensor] = []  # of the batches of a step, until its end
 
     @classmethod
@@ -105,19 +105,19 @@ class CrossDomain(Stage[Pair]):
 
     def begin(self, batches: Iterable[Pair]) -> None:
         """Estimate the statistics on the target for the student and copy them to all networks."""
-        number = self.config.adapt.start_batches
+        number = self.config.adapt.adabn_batches
         if number and batch_norms(self.student):
             targets = (batch.target for batch in itertools.islice(batches, number))
             estimate_statistics(self.student, targets)
-            for network in (self.teacher, self.start):
+            for network in (self.teacher, self.source_model):
                 network.load_state_dict(self.student.state_dict())
 
     def train(self, mode: bool = True) -> CrossDomain:
         """Set the mode of the module; keep frozen parts in eval mode."""
         super().train(mode)
         self.teacher.eval()
-        self.start.eval()
-        hold_still(self.student, self.config)
+        self.source_model.eval()
+        freeze_backbone(self.student, self.config)
         if self.config.adapt.statistics == 'frozen':
             for layer in batch_norms(self.student):
                 layer.eval()
@@ -131,13 +131,13 @@ class CrossDomain(Stage[Pair]):
     @property
     def networks(self) -> Sequence[nn.Module]:
         """Student, teacher and initial network, see :attr:`Stage.networks`."""
-        return [self.student, self.teacher, self.start]
+        return [self.student, self.teacher, self.source_model]
 
     def optimizers(self) -> Groups:
         """Group parameters; the discriminators have their own optimiser."""
         groups = {'main': network_groups(self.student, self.config)}
         if self.discriminators is not None:
-            rate = self.config.adapt.discriminator_rate
+            rate = self.config.adapt.discriminator_lr_scale
             groups['discriminators'] = groups_of(self.discriminators, rate)
         return groups
 
@@ -172,13 +172,13 @@ class CrossDomain(Stage[Pair]):
         sup, unc, error = (torch.stack(values).mean() for values in zip(*learnt, strict=True))
         loss = adapt.pseudo_weight * scp + adapt.source_weight * sup
         parts = {'scp': scp, 'sup': sup, 'unc': unc, 'error': error, 'drift': self.drift}
-        parts['kept'] = pseudo.kept.float().mean()
+        parts['kept'] = pseudo.confident.float().mean()
         if adapt.uncertainty != 'pseudo':
             loss = loss + adapt.source_weight * config.uncertainty_weight * unc
         if adapt.uncertainty != 'source':
             sky = pseudo.depth >= FAR * self.model.max_depth
             unc_pseudo = uncertainty_loss(
-                strong.uncertainty, strong.depth, pseudo.depth, pseudo.kept & ~sky
+                strong.uncertainty, strong.depth, pseudo.depth, pseudo.confident & ~sky
             ).mean()
             loss = loss + adapt.pseudo_weight * config.uncertainty_weight * unc_pseudo
             parts['unc_pseudo'] = unc_pseudo
@@ -192,8 +192,8 @@ class CrossDomain(Stage[Pair]):
 
     def _source_views(self, source: Batch) -> dict[str, DepthOutput]:
         """Return the student's outputs for the views of the source that the losses use."""
-        judges, seen = self.discriminators, source.unlabelled()
-        used = {self.config.adapt.source_views} | ({*judges} if judges is not None else set())
+        discriminators, seen = self.discriminators, source.unlabelled()
+        used = {self.config.adapt.source_views, *(discriminators or ())}
         found = {}
         if used & {'strong', 'both'}:
             found['strong'] = self._student(self._strong(seen))
@@ -205,18 +205,18 @@ class CrossDomain(Stage[Pair]):
         self, seen: Mapping[str, DepthOutput], target: Unlabelled, strong: DepthOutput
     ) -> Alignment | None:
         """Align class tokens, with a pass over weak target views for tokens or statistics."""
-        judges = self.discriminators
+        discriminators = self.discriminators
         tracks = self.config.adapt.statistics == 'target'
         outputs = {'strong': strong}
-        if judges is not None and 'weak' in judges:
+        if discriminators is not None and 'weak' in discriminators:
             outputs['weak'] = self._student(target, tracked=tracks)
         elif tracks and batch_norms(self.student):
             with torch.no_grad():
                 self._student(target, tracked=True)
-        if judges is None:
+        if discriminators is None:
             return None
-        found: Alignment = judges(
-            {name: (seen[name].class_token, outputs[name].class_token) for name in judges}
+        found: Alignment = discriminators(
+            {name: (seen[name].class_token, outputs[name].class_token) for name in discriminators}
         )
         return found
 
@@ -237,20 +237,20 @@ class CrossDomain(Stage[Pair]):
         output = predict(self.teacher, target, 'spikes')
         depth = output.depth
         if self.config.adapt.remove_drift:
-            before = predict(self.start, target, 'spikes').depth
+            before = predict(self.source_model, target, 'spikes').depth
             self._gaps.append(_log_median_gap(depth, before).mean())
             depth = (depth / self.drift.exp()).clamp(self.model.min_depth, self.model.max_depth)
-        kept = self.threshold.sure(output.uncertainty)
+        confident = self.threshold.confident(output.uncertainty)
         sky = torch.where(depth >= FAR * self.model.max_depth, self.config.sky_weight, 1.0)
-        return PseudoLabel(depth, kept, kept * sky)
+        return PseudoLabel(depth, confident, confident * sky)
 
     @torch.no_grad()
     def _validate(self, batch: Pair) -> dict[str, Tensor]:
         target, adapt = batch.target, self.config.adapt
         teacher = predict(self.teacher, target, 'spikes')
-        start = predict(self.start, target, 'spikes')
+        initial = predict(self.source_model, target, 'spikes')
         criteria = self.label_free(batch)
-        gap = _log_median_gap(teacher.depth, start.depth).mean()
+        gap = _log_median_gap(teacher.depth, initial.depth).mean()
         median = _median(teacher.uncertainty).mean()
         return {
             'loss': criteria['student' if adapt.deploy == 'student' else 'teacher'],
@@ -258,10 +258,10 @@ class CrossDomain(Stage[Pair]):
             'error': self.supervision(
                 predict(self.deployable, batch.source, 'spikes'), batch.source
             ).error,
-            'kept': self.threshold.sure(teacher.uncertainty).float().mean(),
+            'kept': self.threshold.confident(teacher.uncertainty).float().mean(),
             'log_depth_drift': gap,
             'median_uncertainty': median,
-            'uncertainty_ratio': median / _median(start.uncertainty).mean().clamp_min(1e-6),
+            'uncertainty_ratio': median / _median(initial.uncertainty).mean().clamp_min(1e-6),
             'ema_distance': _distance(self.teacher, self.student),
         }
 
@@ -289,26 +289,26 @@ class CrossDomain(Stage[Pair]):
             criteria[name] = error + (weak - swayed).abs().mean()
         return criteria
 
-    def warnings(self, figures: Mapping[str, float]) -> Sequence[str]:
+    def warnings(self, metrics: Mapping[str, float]) -> Sequence[str]:
         """Return a warning for each metric outside of the bounds of the settings."""
         adapt = self.config.adapt
         found = []
-        low, high = adapt.kept_bounds
-        if not low <= figures['kept'] <= high and adapt.filter:
+        low, high = adapt.kept_fraction_bounds
+        if not low <= metrics['kept'] <= high and adapt.filter:
             found.append(
-                f'{figures["kept"]:.1%} of the pseudo labels are kept, outside of {low:.0%} to '
+                f'{metrics["kept"]:.1%} of the pseudo labels are kept, outside of {low:.0%} to '
                 f'{high:.0%}: choose another adapt.threshold, or null for a quantile'
             )
-        factor = float(np.exp(figures['log_depth_drift']))
+        factor = float(np.exp(metrics['log_depth_drift']))
         if not 1 / adapt.drift_bound <= factor <= adapt.drift_bound:
             found.append(
-                f'the median depth is {factor:.2f} times that of the start: the scale drifts; '
-                'raise adapt.source_weight, or set adapt.remove_drift'
+                f'the median depth is {factor:.2f} times that of the source model: the scale '
+                'drifts; raise adapt.source_weight, or set adapt.remove_drift'
             )
-        if figures['uncertainty_ratio'] < adapt.uncertainty_bound:
+        if metrics['uncertainty_ratio'] < adapt.uncertainty_bound:
             found.append(
-                f'the median uncertainty is {figures["uncertainty_ratio"]:.2f} of that of the '
-                "start: it collapses; set adapt.uncertainty to 'source'"
+                f'the median uncertainty is {metrics["uncertainty_ratio"]:.2f} of that of the '
+                "source model: it collapses; set adapt.uncertainty to 'source'"
             )
         return found
 
@@ -338,7 +338,7 @@ class CrossDomain(Stage[Pair]):
                 show.spikes(target.counts, 'target, weak view'),
                 show.depth(teacher.depth, 'pseudo label'),
                 show.uncertainty(teacher.uncertainty, 'its uncertainty'),
-                show.selection(self.threshold.sure(teacher.uncertainty), 'kept'),
+                show.selection(self.threshold.confident(teacher.uncertainty), 'kept'),
             ],
             [
                 show.spikes(strong.counts, 'strong view'),

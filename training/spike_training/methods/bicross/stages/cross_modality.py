@@ -16,16 +16,16 @@ from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.predictors import predict
+from spike_training.methods.bicross.backbone import freeze_backbone
 from spike_training.methods.bicross.losses import (
     Threshold,
     fine_loss,
-    pooled,
+    masked_average,
     spike_oriented_filter,
 )
 from spike_training.methods.bicross.projection import Projection
 from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig
 from spike_training.methods.bicross.supervision import Supervision, network_groups
-from spike_training.methods.bicross.trunk import hold_still
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
@@ -65,7 +65,7 @@ class CrossModality(Stage[Batch]):
         if distil.coarse:
             depth_range = (model.min_depth, model.max_depth)
             self.projection = Projection(dim, depth_range, distil.projection == 'depth')
-        hold_still(student, config)
+        freeze_backbone(student, config)
 
     @classmethod
     def from_config(cls, config: CrossModalityConfig, context: Context) -> CrossModality:
@@ -79,7 +79,7 @@ class CrossModality(Stage[Batch]):
         """Set the mode of the module; keep frozen parts in eval mode."""
         super().train(mode)
         self.teacher.eval()
-        hold_still(self.student, self.config)
+        freeze_backbone(self.student, self.config)
         return self
 
     @property
@@ -130,8 +130,8 @@ class CrossModality(Stage[Batch]):
         if self.projection is not None:
             selected = self.selected(teacher, student, student.f_enc)
             coarse = self.projection(
-                pooled(teacher.f_enc, selected),
-                pooled(student.f_enc, selected),
+                masked_average(teacher.f_enc, selected),
+                masked_average(student.f_enc, selected),
                 selected.flatten(1).any(dim=1),
                 depth,
             )
@@ -142,7 +142,7 @@ class CrossModality(Stage[Batch]):
         fine = self.config.distil.fine
         if fine != 'off':
             selected = self.selected(teacher, student, student.f_dec)
-            fkd = fine_loss(teacher.f_dec, student.f_dec, selected, fine == 'printed').mean()
+            fkd = fine_loss(teacher.f_dec, student.f_dec, selected, fine == 'paper_exact').mean()
             cfkd = cfkd + fkd
             parts |= {'fkd': fkd, 'kept_fine': _share(selected)}
         return cfkd, parts

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``encoder_rate: 0``: what has learnt before stays as it is, in every kind of stage."""
+"""``backbone_lr_scale: 0``: what has learnt before stays as it is, in every kind of stage."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ RANGE, DIM = (0.3, 80.0), 12
 
 
 def pretrain(network, rate):
-    return Pretrain(network, PretrainConfig(start='previous', encoder_rate=rate), ModelConfig())
+    return Pretrain(
+        network, PretrainConfig(init_from='previous', backbone_lr_scale=rate), ModelConfig()
+    )
 
 
 def cross_modality(network, rate):
-    config = CrossModalityConfig(teacher='t', encoder_rate=rate)
+    config = CrossModalityConfig(teacher='t', backbone_lr_scale=rate)
     return CrossModality(network, copy.deepcopy(network), config, ModelConfig(), DIM)
 
 
 def cross_domain(network, rate):
-    config = CrossDomainConfig(encoder_rate=rate)
+    config = CrossDomainConfig(backbone_lr_scale=rate)
     return CrossDomain(network, config, ModelConfig(), DIM)
 
 
@@ -58,19 +60,19 @@ def trained_by(stage):
 
 
 @KINDS
-def test_the_trunk_and_its_picture_stay_as_they_are(make, lite):
+def test_the_backbone_and_its_picture_stay_as_they_are(make, lite):
     stage = make(lite, 0.0)
     steps = trained_by(stage)
     stage.train()
-    for part in (lite.encoder.trunk, lite.temporal):
+    for part in (lite.encoder.backbone, lite.temporal):
         assert not any(id(p) in steps or p.requires_grad for p in part.parameters())
         assert not any(module.training for module in part.modules())
     for part in (lite.encoder.top, lite.encoder.merge, lite.decoder, lite.depth_head):
         assert all(id(p) in steps for p in part.parameters())
         assert all(module.training for module in part.modules())
-    before = copy.deepcopy(lite.encoder.trunk.state_dict())
+    before = copy.deepcopy(lite.encoder.backbone.state_dict())
     lite(torch.randint(0, 5, (2, 4, 64, 64)), torch.ones(4)).depth.log().mean().backward()
-    assert all(torch.equal(before[k], v) for k, v in lite.encoder.trunk.state_dict().items())
+    assert all(torch.equal(before[k], v) for k, v in lite.encoder.backbone.state_dict().items())
     assert all(p.grad is not None for p in lite.decoder.parameters())
 
 
@@ -79,7 +81,7 @@ def test_at_another_rate_it_learns(make, lite):
     stage = make(lite, 0.5)
     steps = trained_by(stage)
     stage.train()
-    for part in (lite.encoder.trunk, lite.temporal):
+    for part in (lite.encoder.backbone, lite.temporal):
         assert all(id(p) in steps for p in part.parameters())
         assert all(module.training for module in part.modules())
     slow = {
@@ -89,7 +91,7 @@ def test_at_another_rate_it_learns(make, lite):
         if group['lr_scale'] == 0.5
         for p in group['params']
     }
-    assert slow == {id(p) for p in lite.encoder.trunk.parameters()}
+    assert slow == {id(p) for p in lite.encoder.backbone.parameters()}
 
 
 def test_of_another_network_the_encoder_stays_and_the_temporal_module_learns():
@@ -105,18 +107,18 @@ def test_of_another_network_the_encoder_stays_and_the_temporal_module_learns():
 @pytest.mark.parametrize(('rate', 'times'), [(0.0, 1), (0.5, 3)])
 def test_networks_of_a_stage_compute_each_view_once(lite, rate, times):
     stage = cross_domain(lite, rate)
-    networks = [stage.student, stage.teacher, stage.start]
+    networks = [stage.student, stage.teacher, stage.source_model]
     with torch.no_grad():
-        stage.teacher.decoder.fine[0][0].weight.mul_(2)  # what is behind the trunk is its own
+        stage.teacher.decoder.fine[0][0].weight.mul_(2)  # what is behind the backbone is its own
     stage.eval()
     alone = []
     for network in networks:
         copied = copy.deepcopy(network)
-        copied.encoder.trunk.__dict__.pop('forward', None)
+        copied.encoder.backbone.__dict__.pop('forward', None)
         alone.append(copied)
     computed = []
-    for trunk in {network.encoder.trunk for network in networks}:
-        trunk.conv_stem.register_forward_pre_hook(lambda *_: computed.append(1))
+    for backbone in {network.encoder.backbone for network in networks}:
+        backbone.conv_stem.register_forward_pre_hook(lambda *_: computed.append(1))
     view, planes = torch.randint(0, 5, (2, 4, 64, 64)), torch.ones(4)
     found = [network(view, planes).depth for network in networks]
     assert len(computed) == times

@@ -71,7 +71,7 @@ class Summary:
 
 
 @dataclasses.dataclass(frozen=True)
-class RowFigures:
+class RowMetrics:
     """Evaluation results of a row.
 
     Attributes:
@@ -137,7 +137,7 @@ class RowFigures:
         return value
 
 
-def collect(table: Table, cache: Path) -> list[RowFigures]:
+def collect(table: Table, cache: Path) -> list[RowMetrics]:
     """Collect the results of each row of a table from the cache, whichever run made them."""
     rows = {row.settings.name: row for row in table.rows}
     collected = []
@@ -147,7 +147,7 @@ def collect(table: Table, cache: Path) -> list[RowFigures]:
         reports = {seed: unit.report for seed, unit in scorings.items() if unit.done}
         reasons = {seed: failure(unit) for seed, unit in scorings.items() if not unit.done}
         failures = {seed: reason for seed, reason in reasons.items() if reason is not None}
-        collected.append(RowFigures(row, scorings, reports, failures))
+        collected.append(RowMetrics(row, scorings, reports, failures))
     return collected
 
 
@@ -199,7 +199,7 @@ class Claim:
         }
 
 
-def claims_of(table: Table, rows: Sequence[RowFigures]) -> list[Claim]:
+def claims_of(table: Table, rows: Sequence[RowMetrics]) -> list[Claim]:
     """Evaluate the claims of a table."""
     weighed = []
     for claim in table.settings.claims:

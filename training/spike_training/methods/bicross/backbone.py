@@ -19,42 +19,42 @@ VIEWS = 2
 """Number of views whose features are cached: the weak and the strong view of a batch."""
 
 
-def trunk_of(network: SpikeDepthNet) -> nn.Module:
+def backbone_of(network: SpikeDepthNet) -> nn.Module:
     """Return the backbone of a network; the encoder if it has no separate backbone."""
-    trunk: nn.Module = getattr(network.encoder, 'trunk', network.encoder)
-    return trunk
+    backbone: nn.Module = getattr(network.encoder, 'backbone', network.encoder)
+    return backbone
 
 
-def hold_still(network: SpikeDepthNet, config: SupervisedConfig) -> None:
-    """Freeze the backbone and its statistics if the stage's ``encoder_rate`` is 0.
+def freeze_backbone(network: SpikeDepthNet, config: SupervisedConfig) -> None:
+    """Freeze the backbone and its statistics if the stage's ``backbone_lr_scale`` is 0.
 
     The rate-to-RGB adapter before it is frozen, too, because the frozen backbone expects its
     images. Call it whenever the network is set to training mode.
     """
-    if config.encoder_rate == 0:
-        trunk_of(network).requires_grad_(False).eval()
+    if config.backbone_lr_scale == 0:
+        backbone_of(network).requires_grad_(False).eval()
         if isinstance(network.temporal, RateToRgb):
             network.temporal.requires_grad_(False).eval()
 
 
-def share_trunk(networks: Sequence[SpikeDepthNet], config: SupervisedConfig) -> None:
+def share_backbone(networks: Sequence[SpikeDepthNet], config: SupervisedConfig) -> None:
     """Share the backbone of the first network with the others and compute each view once.
 
-    It has no effect unless ``encoder_rate`` is 0 and the encoders have a separate backbone.
+    It has no effect unless ``backbone_lr_scale`` is 0 and the encoders have a separate backbone.
 
     Args:
         networks: Copies of one network; their backbones have the same weights.
         config: Settings of the stage.
     """
-    trunk = trunk_of(networks[0])
-    if config.encoder_rate or trunk is networks[0].encoder:
+    backbone = backbone_of(networks[0])
+    if config.backbone_lr_scale or backbone is networks[0].encoder:
         return
     for network in networks[1:]:
-        network.encoder.trunk = trunk
-    trunk.forward = _Remembering(trunk)
+        network.encoder.backbone = backbone
+    backbone.forward = _CachedForward(backbone)
 
 
-class _Remembering:
+class _CachedForward:
     """Forward pass of a module that caches its outputs for the last inputs.
 
     It caches in eval mode only: in training mode outputs depend on the batch, and each pass

@@ -15,9 +15,9 @@ HELD = (0.58, 0.78)
 """Accepted range of the share of true depth within the 68 % interval."""
 
 
-def remarks(run: RunFolder) -> list[str]:
+def health_warnings(run: RunFolder) -> list[str]:
     """Return the warnings as sentences, the most important first."""
-    return [*_state(run), *_figures(run), *_stages(run), *_sources(run)]
+    return [*_state(run), *_metrics(run), *_stages(run), *_sources(run)]
 
 
 def state(run: RunFolder) -> str:
@@ -42,7 +42,7 @@ def _state(run: RunFolder) -> Iterator[str]:
         )
 
 
-def _figures(run: RunFolder) -> Iterator[str]:
+def _metrics(run: RunFolder) -> Iterator[str]:
     if run.report is None:
         return
     for scores in run.report['sets'].values():

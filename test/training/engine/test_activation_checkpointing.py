@@ -13,7 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks  # noqa: E402
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny  # noqa: E402
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid  # noqa: E402
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite  # noqa: E402
-from spike_training.engine.recompute import blocks_of, recompute_activations  # noqa: E402
+from spike_training.engine.activation_checkpointing import blocks_of, checkpoint_activations  # noqa: E402
 from spike_training.evaluation.statistics import untracked  # noqa: E402
 
 RANGE = (0.3, 80.0)
@@ -40,7 +40,7 @@ def built(build, recomputes):
     torch.manual_seed(0)
     network = build().train()
     if recomputes:
-        recompute_activations(network)
+        checkpoint_activations(network)
     return network
 
 

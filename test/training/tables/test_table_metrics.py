@@ -17,7 +17,7 @@ pytest.importorskip('lightning_fabric')
 
 from spike_training.evaluation.rates import LEVEL, picture  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
-from spike_training.tables.figures import METRICS, RowFigures, Summary, claims_of  # noqa: E402
+from spike_training.tables.metrics import METRICS, RowMetrics, Summary, claims_of  # noqa: E402
 from spike_training.tables.page import Page, cell  # noqa: E402
 from spike_training.tables.plan import load_table  # noqa: E402
 from spike_training.tables.units import DONE, units_of  # noqa: E402
@@ -26,7 +26,7 @@ SEEDS = [0, 1, 2]
 
 
 def scores(abs_rel, baseline=0.9, images=4):
-    """What a report says of one style: other figures follow from AbsRel, to tell them apart."""
+    """What a report says of one style: other metrics follow from AbsRel, to tell them apart."""
 
     def errors(value):
         return {
@@ -69,7 +69,7 @@ def page(tmp_path, reports, **settings):
         known = {seed: report(*found) for seed, found in reports.get(name, {}).items()}
         scored = row if row.config.stages else table.rows[2]
         scorings = {seed: units_of(scored, seed, Path('cache')) for seed in SEEDS}
-        rows.append(RowFigures(row, scorings, known, {}))
+        rows.append(RowMetrics(row, scorings, known, {}))
     return Page(table, rows, claims_of(table, rows))
 
 
@@ -120,7 +120,7 @@ def test_styles_weigh_by_their_images(rows):
     uneven = report(0.3, 0.5)
     uneven['sets']['target_road'] |= scores(0.5, images=12)
     row = rows['pre_src']
-    weighed = RowFigures(row.row, row.scorings, {0: uneven}, {})
+    weighed = RowMetrics(row.row, row.scorings, {0: uneven}, {})
     assert weighed.summary('abs_rel').values == pytest.approx({0: 0.45})
 
 
@@ -128,7 +128,7 @@ def test_a_target_without_truth_has_no_figures(rows):
     blind = report(0.3, 0.5)
     blind['sets'] = {'source_indoor': blind['sets']['source_indoor']}
     row = rows['pre_src']
-    assert RowFigures(row.row, row.scorings, {0: blind}, {}).summary('abs_rel').values == {}
+    assert RowMetrics(row.row, row.scorings, {0: blind}, {}).summary('abs_rel').values == {}
 
 
 def test_a_style_without_a_figure_gives_no_mean(rows):
@@ -137,7 +137,7 @@ def test_a_style_without_a_figure_gives_no_mean(rows):
     table = tables['raw']['mean_over_images']
     table['abs_rel'] = None
     row = rows['pre_src']
-    half = RowFigures(row.row, row.scorings, {0: broken}, {})
+    half = RowMetrics(row.row, row.scorings, {0: broken}, {})
     assert half.summary('abs_rel').values == {}
     assert half.summary('rmse').values == pytest.approx({0: 2.4})
 

@@ -19,13 +19,13 @@ from torch.utils.checkpoint import checkpoint
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 
 
-def recompute_activations(network: nn.Module) -> None:
+def checkpoint_activations(network: nn.Module) -> None:
     """Enable activation checkpointing for each block of a network.
 
     State dict, outputs and gradients stay the same; passes without a gradient are not affected.
     """
     for block in blocks_of(network):
-        block.forward = _recomputed(block, block.forward)
+        block.forward = _checkpointed(block, block.forward)
 
 
 def blocks_of(network: nn.Module) -> Iterator[nn.Module]:
@@ -54,7 +54,7 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
             yield child
 
 
-def _recomputed(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+def _checkpointed(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
     """Return the forward pass of a block, checkpointed where gradients are enabled."""
     layers = [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm2d)]
 
