@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import named_commit, packing
@@ -21,7 +22,8 @@ def test_packing_compares_and_writes_its_figures(tmp_path, capsys):
     result = json.loads(path.read_text())
     assert result['machine'].keys() == MACHINE
     counted = ['bin_counts', 'cell_counts']
-    assert [row['name'] for row in result['work']] == ['unpack', *counted, 'preview']
+    previews = ['preview_rate', 'preview_short', 'preview_interval']
+    assert [row['name'] for row in result['work']] == ['unpack', *counted, *previews]
     for row in result['work']:
         figures = {key: row[key] for key in row if key not in ('name', 'planes')}
         assert figures.keys() == {
@@ -31,7 +33,7 @@ def test_packing_compares_and_writes_its_figures(tmp_path, capsys):
     (split,) = result['predict']
     assert split.keys() == {'planes', 'total_ms', 'binning_ms', 'network_ms', 'rest_ms'}
     assert 'against' not in result
-    assert '| bin_counts  | 128 ' in capsys.readouterr().out
+    assert '| bin_counts       | 128 ' in capsys.readouterr().out
 
 
 def test_packing_compares_with_a_named_commit(monkeypatch, capsys):
@@ -219,6 +221,19 @@ def soak_figures(soak, **changes):
     for part, factor in (('early', 1.0), ('late', 1.1)):
         figures |= {f'latency_ms_p50_{part}': 15 * factor, f'latency_ms_p99_{part}': 30 * factor}
     return {**figures, **changes}
+
+
+@pytest.mark.parametrize(
+    ('steps_mb', 'mb_per_s', 'grown'), [((2.5, 0.4, 5.5), 0, 0), ((), 0.25, 5)]
+)
+def test_a_soak_tells_a_leak_from_the_steps_of_an_allocator(soak, steps_mb, mb_per_s, grown):
+    node = 150.0 + mb_per_s * np.arange(24)
+    for number, step in enumerate(steps_mb):
+        node[5 * number + 3 :] += step
+    samples = [{'s': 30.0 + s, 'node_mb': mb, 'player_mb': 80.0} for s, mb in enumerate(node)]
+    figures = soak._figures(samples, np.array([15.0, 30.0]), np.array([31.0, 32.0]), 54, 30)
+    assert figures['node_growth_mb'] == pytest.approx(grown)
+    assert figures['player_growth_mb'] == 0
 
 
 @pytest.mark.parametrize(
