@@ -15,7 +15,8 @@ Each entry of ``work`` has ``name``, ``planes``, the medians ``ours_ms``, ``nump
 - ``unpack``: ``packing.unpack`` and ``np.unpackbits``, both to uint8;
 - ``bin_counts``: the shipped network's bins, and ``np.unpackbits``, ``np.add.reduceat`` to uint8;
 - ``cell_counts``: these bins of its cells of pixels, and the same of numpy to uint16;
-- ``preview``: ``preview.render``, and ``np.unpackbits``, ``mean``, gamma;
+- ``preview_rate``, ``preview_short``, ``preview_interval``: ``preview.render`` by each method;
+  beside them ``np.unpackbits``, then ``mean``, or the nearest spikes by ``np.argmax``, and gamma;
 - the copy is ``np.copyto`` of an array as large as the output.
 
 Each entry of ``predict`` splits ``DepthEstimator.predict`` on ONNX Runtime with all cores:
@@ -36,6 +37,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import statistics
 import subprocess
 import sys
@@ -122,8 +124,24 @@ def numpy_cell_counts(window: Window) -> np.ndarray:
     return cells.sum(axis=4, dtype=np.uint16).sum(axis=2, dtype=np.uint16)
 
 
-def numpy_preview(window: Window) -> np.ndarray:
-    rate = numpy_unpack(window).mean(axis=0, dtype=np.float32)
+def numpy_rate(window: Window) -> np.ndarray:
+    return shades(numpy_unpack(window).mean(axis=0, dtype=np.float32))
+
+
+def numpy_short(window: Window) -> np.ndarray:
+    return numpy_rate(window.middle(preview.SHORT_PLANES))
+
+
+def numpy_interval(window: Window) -> np.ndarray:
+    spikes = numpy_unpack(window)
+    first = window.reference_plane + 1
+    before, after = spikes[:first][::-1], spikes[first:]
+    known = before.any(axis=0) & after.any(axis=0)
+    rate = 1 / (1.0 + before.argmax(axis=0) + after.argmax(axis=0))
+    return shades(np.where(known, rate, spikes.mean(axis=0, dtype=np.float32)))
+
+
+def shades(rate: np.ndarray) -> np.ndarray:
     return np.rint(255 * rate ** (1 / preview.GAMMA)).astype(np.uint8)
 
 
@@ -149,7 +167,9 @@ WORK: tuple[tuple[str, Work, Work], ...] = (
     ('unpack', our_unpack, numpy_unpack),
     ('bin_counts', our_bin_counts, numpy_bin_counts),
     ('cell_counts', our_cell_counts, numpy_cell_counts),
-    ('preview', preview.render, numpy_preview),
+    ('preview_rate', functools.partial(preview.render, method='rate'), numpy_rate),
+    ('preview_short', functools.partial(preview.render, method='short'), numpy_short),
+    ('preview_interval', functools.partial(preview.render, method='interval'), numpy_interval),
 )
 
 
@@ -182,7 +202,7 @@ def measure_work(
     """
     output = ours(window)
     difference = np.abs(output.astype(np.int16) - plain(window).astype(np.int16)).max()
-    assert difference <= (name == 'preview'), f'{name}: ours and plain numpy differ'
+    assert difference <= name.startswith('preview'), f'{name}: ours and plain numpy differ'
     target = np.empty_like(output)
     times = interleaved(
         {

@@ -295,6 +295,8 @@ class SpikeDepthNode(LifecycleNode):
         for change in changes:
             if change.name == 'uncertainty.max_relative' and self._outputs is not None:
                 self._outputs.max_relative = change.value
+            if change.name == 'preview' and self._outputs is not None:
+                self._outputs.preview = change.value
             if change.name == 'checkpoint' and self._estimator is not None:
                 self._load_beside(change.value)
 

@@ -22,6 +22,7 @@ from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.errors import printable
 from spike_depth_ros.nodes.process import QUEUE_PACKETS, UserError
+from spike_depth_ros.preview import METHODS, SHORT_PLANES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +149,15 @@ DEPTH_PARAMETERS = (
         'Depth is NaN where uncertainty / depth is above this; 0: nothing is masked.',
         0.0,
         1e6,
+        live=True,
+    ),
+    Parameter(
+        'preview',
+        'short',
+        'Estimate of the firing rate on spikes/image: rate (mean of the window), short (mean of '
+        f'the {SHORT_PLANES} planes around the one that the depth belongs to), interval (from the '
+        'spikes before and after that plane).',
+        choices=METHODS,
         live=True,
     ),
     Parameter('input_timeout_s', 2.0, 'Without spikes for this long: an error, s.', 0.1, 3600.0),

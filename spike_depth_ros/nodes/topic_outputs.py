@@ -23,10 +23,12 @@ class TopicOutputs:
 
     Attributes:
         max_relative: Ratio of uncertainty to depth above which depth is masked; 0: none.
+        preview: Method of the preview.
     """
 
     def __init__(self, node: LifecycleNode, settings: dict[str, Any]) -> None:
         self.max_relative: float = settings['uncertainty.max_relative']
+        self.preview: preview.Method = settings['preview']
         self._clock = node.get_clock()
         self._context = node.context
         qos = QoSProfile(
@@ -78,7 +80,7 @@ class TopicOutputs:
     def publish_preview(self, window: Window) -> None:
         """Publish the firing rate as a grey image."""
         self._preview.publish(
-            conversions.preview_msg(preview.render(window), self._header(window))
+            conversions.preview_msg(preview.render(window, self.preview), self._header(window))
         )
 
     def age_ms(self, window: Window) -> float:

@@ -78,6 +78,27 @@ class Window:
         """Planes a second."""
         return 1e9 / self.period_ns
 
+    def middle(self, planes: int) -> Window:
+        """Return the window of some planes around the reference plane.
+
+        Where the reference plane is near an end, it is not in the middle.
+
+        Args:
+            planes: Number of planes, 1 to that of this window.
+
+        Raises:
+            ValueError: This window has fewer planes.
+        """
+        if not 1 <= planes <= self.planes:
+            raise ValueError(f'{planes} planes: expected 1 to {self.planes}, those of the window')
+        first = max(0, min(self.reference_plane - planes // 2, self.planes - planes))
+        return dataclasses.replace(
+            self,
+            data=self.data[first : first + planes],
+            t0_ns=self.t0_ns + first * self.period_ns,
+            reference_plane=self.reference_plane - first,
+        )
+
     @classmethod
     def from_planes(
         cls,

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spike_depth_ros import preview
 from spike_depth_ros.stream.window import Window
@@ -11,12 +13,52 @@ from spike_depth_ros.stream.window import Window
 def test_the_shade_is_the_gamma_encoded_firing_rate(fired, shade):
     spikes = np.zeros((100, 2, 9), np.uint8)
     spikes[:fired, 1, 8] = 1
-    image = preview.render(Window.from_planes(spikes, 20_000))
+    image = preview.render(Window.from_planes(spikes, 20_000), 'rate')
     assert (image.dtype, image.shape) == (np.uint8, (2, 9))
     assert image[1, 8] == shade
     assert image.sum() == shade
 
 
-def test_a_window_of_many_planes_keeps_its_scale():
-    image = preview.render(Window.from_planes(np.ones((700, 2, 9)), 20_000, 'big'))
+@pytest.mark.parametrize('method', preview.METHODS)
+def test_a_window_of_many_planes_keeps_its_scale(method):
+    image = preview.render(Window.from_planes(np.ones((700, 2, 9)), 20_000, 'big'), method)
     assert (image == 255).all()
+
+
+@pytest.mark.parametrize('method', preview.METHODS)
+@pytest.mark.parametrize('planes', [1, 2, 20, 21, 128])
+def test_darkness_is_black_in_windows_of_any_length(method, planes):
+    assert not preview.render(Window.from_planes(np.zeros((planes, 3, 9)), 20_000), method).any()
+
+
+def test_the_short_preview_counts_the_planes_around_the_reference_plane():
+    spikes = np.zeros((128, 1, 8), np.uint8)
+    spikes[64 - 10 : 64 + 11, 0, 1] = 1
+    spikes[:54, 0, 2] = spikes[75:, 0, 3] = 1
+    assert preview.render(Window.from_planes(spikes, 20_000))[0].tolist() == [0, 255] + 6 * [0]
+
+
+def naive_interval(spikes, reference):
+    """Return the rate of each pixel by a loop over its spikes."""
+    rate = np.empty(spikes.shape[1:])
+    for row, column in np.ndindex(*rate.shape):
+        fired = np.flatnonzero(spikes[:, row, column])
+        before, after = fired[fired <= reference], fired[fired > reference]
+        rate[row, column] = spikes[:, row, column].mean()
+        if len(before) and len(after):
+            rate[row, column] = 1 / (after[0] - before[-1])
+    return rate
+
+
+@given(
+    st.integers(1, 40),
+    st.sampled_from(['little', 'big']),
+    st.sampled_from(['first', 'middle', 'last']),
+    st.sampled_from([0.03, 0.2, 0.7]),
+    st.integers(0, 1000),
+)
+def test_the_interval_preview_is_that_of_a_loop(planes, bit_order, reference, rate, seed):
+    spikes = np.random.default_rng(seed).random((planes, 3, 11)) < rate
+    window = Window.from_planes(spikes, 20_000, bit_order, reference=reference)
+    expected = np.rint(255 * naive_interval(spikes, window.reference_plane) ** (1 / 2.2))
+    np.testing.assert_array_equal(preview.render(window, 'interval'), expected)
