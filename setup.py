@@ -85,6 +85,7 @@ setup(
             'video_source = spike_depth_ros.commands:video_source',
             'spike_inspect = spike_depth_ros.commands:spike_inspect',
             'evaluate_bag = spike_depth_ros.evaluation.command:main',
+            'spike_reconstruct = spike_depth_ros.reconstruction.command:main',
         ],
     },
 )

@@ -32,7 +32,7 @@ GAMMA = 2.2
 """Exponent of the gamma encoding: firing rates are linear in luminance, displays are not."""
 
 
-def render(window: Window, method: Method = 'short') -> npt.NDArray[np.uint8]:
+def render(window: Window, method: Method = 'interval') -> npt.NDArray[np.uint8]:
     """Render the gamma-encoded firing rate of each pixel at the reference plane.
 
     255 is a pixel that fires in every plane, 52 one with a rate of 0.03 (a dark scene).
@@ -48,29 +48,31 @@ def render(window: Window, method: Method = 'short') -> npt.NDArray[np.uint8]:
         return _render_interval(window)
     if method == 'short':
         window = window.middle(min(SHORT_PLANES, window.planes))
-    return np.take(
-        _shades(np.arange(window.planes + 1) / window.planes), _counts(window.data, window)
-    )
+    return _render_mean(window)
 
 
 def _render_interval(window: Window) -> npt.NDArray[np.uint8]:
     """Render TFI; the mean of the window where a pixel has no spike on one of both sides."""
-    first = window.reference_plane + 1
-    before, after = window.data[:first][::-1], window.data[first:]
-    # Planes between the reference plane and the spike before it; all where there is none.
-    back, ahead = _planes_without_spike(before, window), _planes_without_spike(after, window)
-    shade = np.take(_shades(1 / np.arange(1, window.planes + 2)), back + ahead)
-    unknown = (back == len(before)) | (ahead == len(after))
-    mean = _shades(np.arange(window.planes + 1) / window.planes)
-    return np.where(unknown, np.take(mean, _counts(window.data, window)), shade)
+    data, first = window.data, window.reference_plane + 1
+    # For each plane, the pixels that fire between it and the reference plane. The interval of a
+    # pixel is one plane longer than the number of planes from which it does not.
+    fired = data.copy()
+    for plane in range(first - 2, -1, -1):
+        fired[plane] |= fired[plane + 1]
+    for plane in range(first + 1, len(data)):
+        fired[plane] |= fired[plane - 1]
+    intervals = np.arange(window.planes + 1, 0, -1)
+    shade = np.take(_shades(1 / intervals), _counts(fired, window))
+    known = fired[0] & fired[-1] if first < len(data) else np.zeros_like(fired[0])
+    geometry = window.geometry
+    bits = packing.unpack(known[None], geometry.width, geometry.bit_order)[0]
+    return shade if bits.all() else np.where(bits, shade, _render_mean(window))
 
 
-def _planes_without_spike(data: npt.NDArray[np.uint8], window: Window) -> npt.NDArray[np.intp]:
-    """Count the planes before each pixel's first spike, ``[height, width]``; at most all."""
-    if not len(data):
-        return np.zeros((window.geometry.height, window.geometry.width), np.intp)
-    fired = np.bitwise_or.accumulate(data, axis=0)
-    return len(data) - _counts(fired, window).astype(np.intp)
+def _render_mean(window: Window) -> npt.NDArray[np.uint8]:
+    """Render the mean of all planes."""
+    rates = np.arange(window.planes + 1) / window.planes
+    return np.take(_shades(rates), _counts(window.data, window))
 
 
 def _counts(data: npt.NDArray[np.uint8], window: Window) -> npt.NDArray[np.integer[Any]]:

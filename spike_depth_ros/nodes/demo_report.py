@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from spike_depth_ros import metrics, pictures, preview
+from spike_depth_ros import metrics, pictures
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan, Snapshot
 from spike_depth_ros.nodes.diagnostics import read_accounting
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
@@ -165,12 +165,11 @@ def _sheet(
     label = (
         'RANDOM WEIGHTS: depth is meaningless' if weights == 'random' else f'weights: {weights}'
     )
-    planes = min(preview.SHORT_PLANES, plan.info.planes)
     return pictures.strip(
         [
             (
                 pictures.spike_panel(snapshot.preview),
-                f'spikes, {planes} planes',
+                'spikes, intervals',
             ),
             (pictures.depth_panel(snapshot.depth, *limits), 'depth'),
             (pictures.uncertainty_panel(snapshot.uncertainty, high), 'uncertainty (68 %)'),

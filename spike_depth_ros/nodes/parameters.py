@@ -153,7 +153,7 @@ DEPTH_PARAMETERS = (
     ),
     Parameter(
         'preview',
-        'short',
+        'interval',
         'Estimate of the firing rate on spikes/image: rate (mean of the window), short (mean of '
         f'the {SHORT_PLANES} planes around the one that the depth belongs to), interval (from the '
         'spikes before and after that plane).',

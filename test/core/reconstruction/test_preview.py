@@ -35,7 +35,8 @@ def test_the_short_preview_counts_the_planes_around_the_reference_plane():
     spikes = np.zeros((128, 1, 8), np.uint8)
     spikes[64 - 10 : 64 + 11, 0, 1] = 1
     spikes[:54, 0, 2] = spikes[75:, 0, 3] = 1
-    assert preview.render(Window.from_planes(spikes, 20_000))[0].tolist() == [0, 255] + 6 * [0]
+    image = preview.render(Window.from_planes(spikes, 20_000), 'short')
+    assert image[0].tolist() == [0, 255] + 6 * [0]
 
 
 def naive_interval(spikes, reference):

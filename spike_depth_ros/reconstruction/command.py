@@ -1,0 +1,80 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Command ``spike_reconstruct``: turns a recording into a slow-motion video or pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from spike_depth_ros.arguments import count, positive, sensor_size
+from spike_depth_ros.preview import METHODS
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``spike_reconstruct``'s command line."""
+    parser = argparse.ArgumentParser(
+        prog='spike_reconstruct',
+        description='Write a slow-motion video, or pictures, of a recording of spikes.',
+        epilog='For example: spike_reconstruct my.dat --size 400x250 --every 20 --out slow.mp4',
+    )
+    add = parser.add_argument
+    add('recording', type=Path, help='.dat, .npy or .npz file, or a rosbag2')
+    add(
+        '--out',
+        type=Path,
+        required=True,
+        help='video to write, .mp4; or a folder for pictures, .png, new or empty',
+    )
+    add('--method', default='interval', choices=METHODS, help='default: interval')
+    add(
+        '--every',
+        type=count,
+        default=20,
+        metavar='PLANES',
+        help='between two pictures. Default: 20',
+    )
+    add(
+        '--planes',
+        type=count,
+        default=128,
+        metavar='PLANES',
+        help='of the window of a picture, for rate and interval. Default: 128',
+    )
+    add('--fps', type=positive, default=30.0, help='pictures a second of the video. Default: 30')
+    add('--size', type=sensor_size, metavar='WxH', help='sensor size; needed for .dat')
+    add('--rate', type=positive, metavar='HZ', help='planes a second. Default: as recorded')
+    add('--bit-order', default='little', choices=('little', 'big'), help='of .dat')
+    add('--row-order', default='bottom_up', choices=('bottom_up', 'top_down'), help='of .dat')
+    add('--topic', metavar='TOPIC', help='of the spikes in a bag. Default: the one called spikes')
+    return parser  # fmt: skip
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the console script ``spike_reconstruct``; return the exit status."""
+    options = argument_parser().parse_args(args)
+    try:
+        # Imported here: the help and this error need no libraries.
+        from spike_depth_ros.reconstruction.slow_motion import run
+    except ImportError as error:
+        library = (error.name or str(error)).partition('.')[0]
+        return _refused(f"{library} is missing: install with pip install '.[evaluate]'")
+    try:
+        run(options)
+    except (ValueError, OSError, ImportError) as error:
+        return _refused(str(error))
+    except KeyboardInterrupt:
+        print('interrupted: the pictures so far are kept', file=sys.stderr)
+        return 130
+    return 0
+
+
+def _refused(reason: str) -> int:
+    print(f'spike_reconstruct: error: {" ".join(reason.split())}', file=sys.stderr)
+    return 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

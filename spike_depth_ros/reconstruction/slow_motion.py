@@ -1,0 +1,200 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Slow-motion videos and pictures of recordings; implementation of ``spike_reconstruct``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from spike_depth_ros import preview
+from spike_depth_ros.bags.bag import Bag
+from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
+from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
+from spike_depth_ros.stream.window import Window, reference_index
+
+DEFAULT_RATE_HZ = 20_000.0
+"""Plane rate of a recording that does not state its own, planes a second."""
+
+Grey = npt.NDArray[np.uint8]
+
+
+class Writer(Protocol):
+    """Destination of pictures."""
+
+    def write(self, image: Grey) -> None:
+        """Write one picture, ``[height, width]``."""
+
+
+class VideoWriter:
+    """Writer of an MPEG-4 video.
+
+    Args:
+        path: File to write; the frames so far are readable after :meth:`close`.
+        fps: Pictures a second.
+
+    Raises:
+        OSError: The file cannot be written, or not all pictures are in it.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path = path
+        self._fps = fps
+        self._file: cv2.VideoWriter | None = None
+        self._number = 0
+
+    def write(self, image: Grey) -> None:
+        """Write one picture, ``[height, width]``."""
+        if self._file is None:
+            code = cv2.VideoWriter.fourcc(*'mp4v')
+            self._file = cv2.VideoWriter(str(self._path), code, self._fps, image.shape[::-1])
+            if not self._file.isOpened():
+                raise OSError(f'{self._path}: cannot be written as a video of {_size(image)}')
+        self._file.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
+        self._number += 1
+
+    def close(self) -> None:
+        """Complete the file, and check it, as OpenCV does not report a full disk."""
+        if self._file is None:
+            return
+        self._file.release()
+        written = int(cv2.VideoCapture(str(self._path)).get(cv2.CAP_PROP_FRAME_COUNT))
+        if written < self._number:
+            raise OSError(
+                f'{self._path}: {written} of {self._number} pictures were written: free space on '
+                'that disk'
+            )
+
+
+class PictureWriter:
+    """Writer of numbered pictures.
+
+    Args:
+        folder: New or empty folder.
+
+    Raises:
+        RecordingError: The folder is not empty.
+        OSError: A file cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise RecordingError(f'--out {folder}: is not empty; expected a new or empty folder')
+        self._folder = folder
+        self._number = 0
+
+    def write(self, image: Grey) -> None:
+        """Write one picture, ``[height, width]``."""
+        png = cv2.imencode('.png', image)[1].tobytes()
+        (self._folder / f'{self._number:06d}.png').write_bytes(png)
+        self._number += 1
+
+    def close(self) -> None:
+        """Do nothing; all pictures are complete."""
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the pictures of a recording, and print their number.
+
+    Args:
+        options: From ``spike_depth_ros.reconstruction.command.argument_parser``.
+
+    Raises:
+        ValueError: The recording or the options cannot be used.
+        OSError: A file cannot be read or written.
+    """
+    planes = preview.SHORT_PLANES if options.method == 'short' else options.planes
+    if is_bag(options.recording):
+        total, windows = None, _bag_windows(options, planes)
+    else:
+        total, windows = _recording_windows(options, planes)
+    if options.out.suffix not in ('', '.mp4'):
+        raise RecordingError(f'--out {options.out}: expected a video, .mp4, or a folder')
+    video = options.out.suffix == '.mp4'
+    if video and not options.out.parent.is_dir():
+        raise RecordingError(f'--out {options.out}: no folder {options.out.parent}: make it first')
+    writer = VideoWriter(options.out, options.fps) if video else PictureWriter(options.out)
+    number, rate_hz = 0, 0.0
+    with contextlib.closing(writer), _progress(total) as advance:
+        for window in windows:
+            writer.write(preview.render(window, options.method))
+            number, rate_hz = number + 1, window.rate_hz
+            advance()
+    slower = rate_hz / options.every / options.fps
+    print(
+        f'{options.out}: {number} pictures, one every {options.every} planes'
+        + (f'; {slower:.4g} times slower at {rate_hz:.6g} planes a second' if video else '')
+    )
+
+
+def _recording_windows(options: argparse.Namespace, planes: int) -> tuple[int, Iterator[Window]]:
+    """Return the number of windows of a file, and an iterator over them."""
+    recording = open_recording(
+        options.recording, options.size, options.bit_order, options.row_order, allow_partial=True
+    )
+    if len(recording.planes) < planes:
+        raise RecordingError(
+            f'{options.recording}: {len(recording.planes)} planes; expected at least {planes}, '
+            'those of a window: choose another --method, or fewer --planes'
+        )
+    rate_hz = options.rate or recording.rate_hz or DEFAULT_RATE_HZ
+    period_ns = max(1, round(1e9 / rate_hz))
+    reference = reference_index('middle', planes)
+    starts = range(0, len(recording.planes) - planes + 1, options.every)
+
+    def windows() -> Iterator[Window]:
+        for first in starts:
+            yield Window(
+                data=np.ascontiguousarray(recording.planes[first : first + planes]),
+                geometry=recording.geometry,
+                t0_ns=first * period_ns,
+                period_ns=period_ns,
+                reference_plane=reference,
+                reference_ns=(first + reference) * period_ns,
+            )
+
+    return len(starts), windows()
+
+
+def _bag_windows(options: argparse.Namespace, planes: int) -> Iterator[Window]:
+    """Yield the windows of a bag; none spans a gap. Then print the stream's problems."""
+    bag = Bag(options.recording)
+    topics = choose_topics(bag, options.topic, truth=NO_TRUTH)
+    replay = Replay(
+        bag, topics, planes, options.every, rate_hz=options.rate or 0.0, size=options.size
+    )
+    for sample in replay.windows():
+        yield sample.window
+    texts = [*bag.damage, *(text for _, text in replay.warnings.values())]
+    if replay.gaps:
+        texts.append(f'{len(replay.gaps)} gaps in the stream: no picture spans them')
+    for text in texts:
+        print(f'warning: {text}', file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(total: int | None) -> Iterator[Callable[[], None]]:
+    """Show the number of pictures and, where their total is known, the remaining time."""
+    console = Console(stderr=True)
+    known = () if total is None else (TextColumn('of {task.total}'), TimeRemainingColumn())
+    columns = (TextColumn('{task.completed} pictures'), *known, TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task('pictures', total=total)
+        yield lambda: bar.advance(task)
+
+
+def _size(image: Grey) -> str:
+    return f'{image.shape[1]}x{image.shape[0]}'

@@ -1,0 +1,134 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``spike_reconstruct`` as a user runs it: a recording in, a video or pictures out."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import bags
+import cv2
+import numpy as np
+import pytest
+
+from spike_depth_ros import preview
+from spike_depth_ros.reconstruction.command import main
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.window import Window
+
+PLANES, HEIGHT, WIDTH = 200, 24, 42
+
+
+@pytest.fixture(scope='module')
+def spikes():
+    """A bar that moves to the right, one pixel in ten planes, on a dim ground."""
+    rng = np.random.default_rng(0)
+    column, plane = np.arange(WIDTH), np.arange(PLANES)[:, None]
+    rate = np.where(abs(column - plane // 10 - 8) < 4, 0.6, 0.1)[:, None]
+    return rng.random((PLANES, HEIGHT, WIDTH)) < rate
+
+
+@pytest.fixture
+def dat(spikes, tmp_path):
+    path = tmp_path / 'bar.dat'
+    path.write_bytes(np.ascontiguousarray(packing.pack(spikes)[:, ::-1]).tobytes())
+    return path
+
+
+def reconstruct(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def frames(path):
+    video, found = cv2.VideoCapture(str(path)), []
+    while (read := video.read())[0]:
+        found.append(read[1][..., 0])
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ('method', 'planes'), [('rate', 100), ('short', preview.SHORT_PLANES), ('interval', 100)]
+)
+def test_pictures_are_the_previews_of_windows(dat, spikes, tmp_path, capsys, method, planes):
+    options = ('--size', f'{WIDTH}x{HEIGHT}', '--method', method, '--planes', 100, '--every', 25)
+    assert reconstruct(dat, *options, '--out', tmp_path / 'out') == 0
+    starts = range(0, PLANES - planes + 1, 25)
+    files = sorted((tmp_path / 'out').iterdir())
+    assert [file.name for file in files] == [f'{k:06d}.png' for k in range(len(starts))]
+    for first, file in zip(starts, files, strict=True):
+        window = Window.from_planes(spikes[first : first + planes], 20_000)
+        expected = preview.render(window, method)
+        np.testing.assert_array_equal(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), expected)
+    assert f'{len(starts)} pictures, one every 25 planes' in capsys.readouterr().out
+
+
+def test_a_video_shows_the_motion_slowly(dat, tmp_path, capsys):
+    out = tmp_path / 'slow.mp4'
+    options = ('--size', f'{WIDTH}x{HEIGHT}', '--method', 'short', '--fps', 25)
+    assert reconstruct(dat, *options, '--out', out) == 0
+    shown = frames(out)
+    assert shown.shape == (9, HEIGHT, WIDTH)
+    brightest = [np.convolve(frame.mean(axis=0), np.ones(7), 'same').argmax() for frame in shown]
+    assert brightest[-1] - brightest[0] == pytest.approx(16, abs=2)
+    assert '9 pictures, one every 20 planes; 40 times slower' in capsys.readouterr().out
+
+
+def test_a_bag_gives_the_pictures_of_its_stream(tmp_path, capsys):
+    bag = bags.write(tmp_path / 'bars', bags.stream(300))
+    options = ('--method', 'short', '--every', 40)
+    assert reconstruct(bag, *options, '--out', tmp_path / 'out') == 0
+    assert len(list((tmp_path / 'out').iterdir())) == (300 - preview.SHORT_PLANES) // 40 + 1
+    assert capsys.readouterr().err == ''
+
+
+def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
+    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
+    np.save(path, np.tile(spikes, (300, 1, 1)))
+    command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command']
+    process = subprocess.Popen(
+        [*command, str(path), '--out', str(out), '--every', '1', '--planes', '64',
+         '--method', 'interval'],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (out.exists() and out.stat().st_size > 1000) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, error
+    assert 'the pictures so far are kept' in error
+    assert 0 < len(frames(out)) < 59_000
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (('--out', 'new'), 'the sensor size of a raw recording is unknown'),
+        (('--size', '42x24', '--out', 'new', '--method', 'rate', '--planes', '201'),
+         '200 planes; expected at least 201'),
+        (('--size', '42x24', '--out', 'a.gif'), 'a.gif: expected a video, .mp4, or a folder'),
+        (('--size', '42x24', '--out', 'absent/a.mp4'), 'no folder absent: make it first'),
+        (('--size', '42x24', '--out', '.'), 'is not empty; expected a new or empty folder'),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_line(dat, tmp_path, monkeypatch, capsys, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    assert reconstruct(dat, *arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith('spike_reconstruct: error: ')
+    assert expected in error
+    assert error.count('\n') == 1
+
+
+def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
+    limited = (
+        'import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));'
+        'from spike_depth_ros.reconstruction.command import main; sys.exit(main(sys.argv[1:]))'
+    )
+    options = ('--size', '42x24', '--method', 'short')
+    arguments = [str(dat), *options, '--out', str(tmp_path / 'slow.mp4')]
+    done = subprocess.run(
+        [sys.executable, '-c', limited, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert 'of 9 pictures were written: free space' in done.stderr
