@@ -33,9 +33,10 @@ def test_chosen_samples_of_a_batch_are_mirrored(with_rgb):
         depth=torch.rand(3, 1, 6, 7, generator=generator),
         fx=torch.tensor([400.0, 410.0, 420.0]),
         index=torch.arange(3),
+        image=torch.rand(3, 1, 6, 7, generator=generator),
     )
     mirrored = flip_batch(batch, torch.tensor([True, False, True]))
-    for name in ('counts', 'depth', *(['rgb'] if with_rgb else [])):
+    for name in ('counts', 'depth', 'image', *(['rgb'] if with_rgb else [])):
         before, after = getattr(batch, name), getattr(mirrored, name)
         assert after.dtype == before.dtype
         assert torch.equal(after[[0, 2]], before[[0, 2]].flip(-1))

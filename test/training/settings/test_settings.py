@@ -87,7 +87,7 @@ def test_all_mistakes_are_named_at_once(file):
     stage = {'name': 'a b', 'inptu': 'rgb', 'init_from': 'previous', 'steps': 0, 'start': 'a'}
     path = file(
         train={'steps': 'many', 'stpes': 3, 'clip_norm': 0, 'final_share': 0.1},
-        data={'height': 33, 'styles': ['moon'], 'planes': []},
+        data={'height': 33, 'styles': ['moon'], 'planes': [], 'rates_hz': [20_000, 0]},
         model={'settings': {'stme': 3}, 'min_depth': 90.0},
         stages=[stage],
         evaluate={'scenes': 7, 'constant_scenes': 20, 'start': 'previous'},
@@ -102,6 +102,7 @@ def test_all_mistakes_are_named_at_once(file):
         'data.height is 33: expected a multiple of 16',
         "data.styles is ['moon']: expected a list, each indoor or road or home",
         'data.planes is []: expected lengths of 1 or more',
+        'data.rates_hz is [20000, 0]: expected rates above 0',
         'model.settings.stme is unknown',
         'model.max_depth is 80: expected more than min_depth',
         "stages[0].name is 'a b'",

@@ -119,7 +119,9 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
     trains = split == 'train'
     if spec.domain == 'target':
         return make_target(config, split, device, in_order=trains)
-    source = make_source(config, split, device, rgb=spec.rgb, spikes=spec.spikes, in_order=trains)
+    source = make_source(
+        config, split, device, rgb=spec.rgb, spikes=spec.spikes, image=spec.image, in_order=trains
+    )
     if spec.domain == 'source':
         return source
     target = make_target(config, split, device, labels=False, in_order=trains)
@@ -140,7 +142,7 @@ def describe(config: RunConfig, stage: StageConfig) -> DepthInfo:
     model, domains = config.model, domains_of(config, stage)
     spikes = stage.input == 'spikes'
     planes = sorted(length for data in domains for length in data.planes)
-    rates = [data.rate_hz for data in domains]
+    rates = [rate for data in domains for rate in (data.rate_hz, *data.rates_hz)]
     return DepthInfo(
         architecture=model.architecture,
         settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),

@@ -44,6 +44,7 @@ def make_source(
     styles: Sequence[str] | None = None,
     rgb: bool = False,
     spikes: bool = True,
+    image: bool = False,
     in_order: bool = False,
 ) -> ProceduralSource | LabelledSource:
     """Return a source of recordings or of procedural scenes, as set in the config.
@@ -55,6 +56,7 @@ def make_source(
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
         rgb: True for batches with colour images.
         spikes: True if spikes are needed; procedural scenes always include them.
+        image: True for batches of procedural scenes with the true firing rate.
         in_order: True if many consecutive batches are read, for which worker processes that draw
             scenes are worthwhile.
 
@@ -75,8 +77,10 @@ def make_source(
         width=data.width,
         planes=tuple(data.planes),
         rate_hz=data.rate_hz,
+        rates_hz=tuple(data.rates_hz) if split == 'train' else (),
         bins=config.model.bins,
         with_rgb=rgb,
+        with_image=image,
         device=device,
         workers=data.workers if in_order else 0,
     )

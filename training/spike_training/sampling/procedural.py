@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import bisect
+import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -25,6 +28,13 @@ from spike_training.sensor.exposure import count_spikes, initial_charge
 
 SEGMENTS = 4
 """Segments of a window; light is linear within each."""
+
+FAST_WIDTHS_PER_S = 6.0
+"""95th percentile of the motion of pixels in the fastest style, image widths per second."""
+
+KNOT_MOTION_PX = 0.5
+"""Motion of such pixels between two knots of light, at most, where batches have true images."""
+
 _METER_STEP = 4  # pixels between those that the exposure is metered at
 _PREFETCHED = 256  # scenes generated at once, at least
 _PIXELS = 1 << 23  # rendered at once, at most
@@ -46,6 +56,9 @@ class ProceduralSource:
         planes: Window lengths; every batch has one of them.
         rate_hz: Planes per second.
         with_rgb: Whether batches have colour images.
+        with_image: Whether batches have the true firing rate at the reference plane. The light
+            then has more knots, without double edges where things move fast.
+        rates_hz: Plane rates of batches, one drawn for each; empty: ``rate_hz``.
         device: Where to render and simulate.
         split: ``train``, ``calibration`` or ``test``, which have no scene in common.
         bins: Bins of the counts.
@@ -69,10 +82,12 @@ class ProceduralSource:
         split: str = 'train',
         bins: int = 32,
         workers: int = 0,
+        with_image: bool = False,
+        rates_hz: tuple[float, ...] = (),
     ) -> None:
         if not styles or not planes:
             raise ValueError('no styles or no window lengths: expected at least one of each')
-        if min(height, width, bins, *planes) < 1 or not rate_hz > 0:
+        if min(height, width, bins, *planes) < 1 or not min(rate_hz, *rates_hz, math.inf) > 0:
             raise ValueError(
                 f'image {height} x {width}, windows of {list(planes)} planes at {rate_hz:g} Hz in '
                 f'{bins} bins: expected positive numbers'
@@ -81,7 +96,9 @@ class ProceduralSource:
         self.generators = [SceneGenerator(seed, style, split) for style in styles]
         self.height, self.width, self.bins = height, width, bins
         self.planes, self.rate_hz = planes, rate_hz
-        self.with_rgb, self.device = with_rgb, torch.device(device)
+        self.rates_hz = rates_hz or (rate_hz,)
+        self.with_rgb, self.with_image = with_rgb, with_image
+        self.device = torch.device(device)
         self._pool = ScenePool(self.generators, workers) if workers else None
         self._prefetched: dict[tuple[int, int, int, int], tuple[list[int], Scenes]] = {}
 
@@ -108,13 +125,13 @@ class ProceduralSource:
         Yields:
             ``[planes, H, ceil(W / 8)]`` uint8, ``little``.
         """
-        _, scenes, planes = self._step(step, batch_size)
+        _, scenes, planes, rate_hz = self._step(step, batch_size)
         # As many scenes at once as for a batch: floating-point sums depend on their number, and a
         # last bit may move a spike.
         for part in self._parts(batch_size):
             some = scenes.take(part)
             rendering = render(some, self.height, self.width, self.device)
-            light, knots = self._light(rendering, some, planes)
+            light, knots = self._light(rendering, some, planes, rate_hz)
             for number, seed in enumerate(torch.from_numpy(some.seed).to(self.device)):
                 camera = self._camera(seed[None])
                 yield camera.expose(light[number : number + 1], knots)[0].cpu().numpy()
@@ -127,15 +144,20 @@ class ProceduralSource:
             planes: Window length; the first of the source's by default.
         """
         return self._samples(
-            list(indices), generate(self.generators, indices), planes or self.planes[0]
+            list(indices),
+            generate(self.generators, indices),
+            planes or self.planes[0],
+            self.rate_hz,
         )
 
     def _step(
         self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
-    ) -> tuple[list[int], Scenes, int]:
-        """Return numbers, scenes and window length of a step."""
-        # The same length on every process: all samples of a step have equal weights.
-        choice = np.random.default_rng([self.seed, _LENGTHS, step]).integers(len(self.planes))
+    ) -> tuple[list[int], Scenes, int, float]:
+        """Return numbers, scenes, window length and plane rate of a step."""
+        # The same on every process: all samples of a step have equal weights.
+        rng = np.random.default_rng([self.seed, _LENGTHS, step])
+        planes = self.planes[int(rng.integers(len(self.planes)))]
+        rate_hz = self.rates_hz[int(rng.integers(len(self.rates_hz)))]
         job = (batch_size, rank, world_size)
         key = (step, *job)
         prefetched = self._prefetched.get(key)
@@ -143,7 +165,7 @@ class ProceduralSource:
             self._prefetch(step, *job)
             prefetched = self._prefetched[key]
         indices, scenes = prefetched
-        return indices, scenes, self.planes[int(choice)]
+        return indices, scenes, planes, rate_hz
 
     def _prefetch(self, step: int, batch_size: int, rank: int, world_size: int) -> None:
         """Generate the scenes of several steps at once, which is several times faster."""
@@ -171,17 +193,21 @@ class ProceduralSource:
                 scenes.take(part),
             )
 
-    def _samples(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
+    def _samples(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
         """Render and simulate, in parts where the batch is too large for the memory."""
         parts = self._parts(len(indices))
-        return collate([self._part(indices[p], scenes.take(p), planes) for p in parts])
+        return collate([self._part(indices[p], scenes.take(p), planes, rate_hz) for p in parts])
 
-    def _part(self, indices: list[int], scenes: Scenes, planes: int) -> Batch:
+    def _part(self, indices: list[int], scenes: Scenes, planes: int, rate_hz: float) -> Batch:
         rendering = render(scenes, self.height, self.width, self.device, self.with_rgb)
-        light, knots = self._light(rendering, scenes, planes)
+        light, knots = self._light(rendering, scenes, planes, rate_hz)
         seeds = torch.from_numpy(scenes.seed).to(self.device)
         counts, lengths = self._counts(light, knots, seeds)
-        return self._batch(indices, scenes, rendering, counts, lengths)
+        batch = self._batch(indices, scenes, rendering, counts, lengths)
+        if not self.with_image:
+            return batch
+        image = light_at(light, knots, reference_index('middle', planes))
+        return dataclasses.replace(batch, image=image[:, None])
 
     def _batch(
         self,
@@ -213,12 +239,21 @@ class ProceduralSource:
         return [slice(k, min(k + most, number)) for k in range(0, number, most)]
 
     def _light(
-        self, rendering: Rendering, scenes: Scenes, planes: int
+        self, rendering: Rendering, scenes: Scenes, planes: int, rate_hz: float
     ) -> tuple[Tensor, list[int]]:
         """Return the light on the sensor at the knots of a window."""
         exposed = expose(rendering.luminance, scenes.rate)
-        light, knots = light_at_knots(exposed, rendering.flow, planes, self.rate_hz)
-        return apply_flicker(light, knots, scenes.flicker, self.rate_hz), knots
+        segments = self.segments(planes, rate_hz)
+        light, knots = light_at_knots(exposed, rendering.flow, planes, rate_hz, segments)
+        return apply_flicker(light, knots, scenes.flicker, rate_hz), knots
+
+    def segments(self, planes: int, rate_hz: float) -> int:
+        """Return the number of segments of light in a window; the same for all scenes."""
+        if not self.with_image:
+            return SEGMENTS
+        motion_px = FAST_WIDTHS_PER_S * self.width * planes / rate_hz
+        # An even number, so that a knot lies at the reference plane, where the light is exact.
+        return max(SEGMENTS, 2 * math.ceil(motion_px / KNOT_MOTION_PX / 2))
 
     def _counts(self, light: Tensor, knots: list[int], seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Count the spikes in the bins of a window; return them and the planes of each bin."""
@@ -287,6 +322,22 @@ def light_at_knots(
         moved = F.grid_sample(luminance[:, None], grid, 'bilinear', 'border', align_corners=False)
         images.append(moved[:, 0].clamp_(0, 1))
     return torch.stack(images, 1), knots
+
+
+def light_at(light: Tensor, knots: Sequence[int], plane: float) -> Tensor:
+    """Interpolate the light of a window at one instant, as :func:`count_spikes` does.
+
+    Args:
+        light: ``[B, K, H, W]``.
+        knots: Their planes, increasing.
+        plane: The instant, from the first to the last knot.
+
+    Returns:
+        ``[B, H, W]``.
+    """
+    after = min(bisect.bisect_right(knots, plane), len(knots) - 1)
+    low, high = knots[after - 1], knots[after]
+    return torch.lerp(light[:, after - 1], light[:, after], (plane - low) / (high - low))
 
 
 def apply_flicker(light: Tensor, knots: Sequence[int], flicker: Array, rate_hz: float) -> Tensor:

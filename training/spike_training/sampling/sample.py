@@ -26,6 +26,8 @@ class Batch:
         fx: Focal length, ``[B]`` float32 pixels. Depth at the canonical focal length is
             ``depth * canonical_fx / fx``.
         index: Number of each sample in its source, ``[B]`` int64.
+        image: True firing rate at the reference plane, spikes per plane, ``[B, 1, H, W]`` float32
+            from 0 to 1; None unless asked for.
     """
 
     counts: Tensor
@@ -34,6 +36,7 @@ class Batch:
     depth: Tensor
     fx: Tensor
     index: Tensor
+    image: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch on another device."""
@@ -101,6 +104,7 @@ def collate(parts: Sequence[Batch]) -> Batch:
     if len(parts) == 1:
         return parts[0]
     rgb = [part.rgb for part in parts if part.rgb is not None]
+    image = [part.image for part in parts if part.image is not None]
     return Batch(
         counts=torch.cat([part.counts for part in parts]),
         planes_per_bin=parts[0].planes_per_bin,
@@ -108,4 +112,5 @@ def collate(parts: Sequence[Batch]) -> Batch:
         depth=torch.cat([part.depth for part in parts]),
         fx=torch.cat([part.fx for part in parts]),
         index=torch.cat([part.index for part in parts]),
+        image=torch.cat(image) if image else None,
     )

@@ -82,12 +82,15 @@ class ShiftedSource(ProceduralSource):
         )
 
     def _light(
-        self, rendering: Rendering, scenes: Scenes, planes: int
+        self, rendering: Rendering, scenes: Scenes, planes: int, rate_hz: float
     ) -> tuple[Tensor, list[int]]:
         light = self.optics.through_lens(rendering.luminance)
         rate = (scenes.rate * self.optics.light).astype(np.float32)
-        light, knots = light_at_knots(expose(light, rate), rendering.flow, planes, self.rate_hz)
-        return apply_flicker(light, knots, scenes.flicker, self.rate_hz), knots
+        segments = self.segments(planes, rate_hz)
+        light, knots = light_at_knots(
+            expose(light, rate), rendering.flow, planes, rate_hz, segments
+        )
+        return apply_flicker(light, knots, scenes.flicker, rate_hz), knots
 
     def _counts(self, light: Tensor, knots: list[int], seeds: Tensor) -> tuple[Tensor, Tensor]:
         return simulate_counts(

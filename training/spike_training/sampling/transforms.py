@@ -52,7 +52,7 @@ TRANSFORMS: dict[str, Callable[[tuple[int, int], int, int], Placement]] = {
 
 
 def flip_batch(batch: Batch, chosen: Tensor) -> Batch:
-    """Mirror some samples of a batch: spikes, colours and depth together.
+    """Mirror some samples of a batch: spikes, colours, depth and true image together.
 
     Focal lengths stay; a batch has no principal point.
 
@@ -70,4 +70,5 @@ def flip_batch(batch: Batch, chosen: Tensor) -> Batch:
         counts=flipped(batch.counts),
         rgb=None if batch.rgb is None else flipped(batch.rgb),
         depth=flipped(batch.depth),
+        image=None if batch.image is None else flipped(batch.image),
     )

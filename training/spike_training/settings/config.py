@@ -86,6 +86,8 @@ class DataConfig:
         width: Columns of an image, a multiple of 16.
         planes: Lengths of the windows of spikes, in planes; the batches take them in turn.
         rate_hz: Planes a second.
+        rates_hz: Planes a second of procedural batches in training, one drawn for each; []:
+            rate_hz.
         recordings: Data sets instead of procedural scenes: by the name of the reader its path and
             options, as in docs/data_sets.md. On the command line --data.recordings.NAME PATH.
             Their places are split into training, calibration and test.
@@ -107,6 +109,7 @@ class DataConfig:
     width: int = 192
     planes: list[int] = field(default_factory=lambda: [128])
     rate_hz: float = 20_000.0
+    rates_hz: list[float] = field(default_factory=list)
     recordings: dict[str, str] = field(default_factory=dict)
     test_recordings: dict[str, str] = field(default_factory=dict)
     transform: Literal['aspect', 'authors'] = 'aspect'
@@ -137,6 +140,10 @@ class DataConfig:
         if not self.planes or min(self.planes) < 1:
             yield f'planes is {self.planes}: expected lengths of 1 or more'
         yield from above(self, 0, 'rate_hz')
+        if min(self.rates_hz, default=1) <= 0:
+            yield f'rates_hz is {self.rates_hz}: expected rates above 0'
+        if self.rates_hz and self.recordings:
+            yield 'rates_hz is given: expected none, recordings have rate_hz'
 
 
 Sensor = Literal['ideal', 'vidar_car', 'uhsr', 'noise_maps']
@@ -184,7 +191,8 @@ class TargetConfig:
 
     def data(self, data: DataConfig) -> DataConfig:
         """Return the data settings with those that the target overrides."""
-        return _over(data, self)  # recordings of the source are none of the target
+        # Recordings and plane rates of the source are none of the target.
+        return dataclasses.replace(_over(data, self), rates_hz=[])
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
@@ -279,11 +287,13 @@ class BatchSpec:
             source, unlabelled ones of the target.
         rgb: True if samples of the source have colour images.
         spikes: True if samples of the source have spikes.
+        image: True if procedural samples of the source have the true firing rate.
     """
 
     domain: Literal['source', 'target', 'both'] = 'source'
     rgb: bool = False
     spikes: bool = True
+    image: bool = False
 
 
 def is_file_of_weights(name: str) -> bool:
