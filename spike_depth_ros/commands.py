@@ -1,9 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Console scripts of the nodes; without ROS 2 they end with an error of one line."""
+"""Console scripts: of nodes, and of the library; what is missing is an error of one line."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 
@@ -52,6 +53,38 @@ def run_node(command: str, module: str) -> int:
         print(f'{command}: error: {text}', file=sys.stderr)
         return 1
     return int(main())
+
+
+def run_library(
+    command: str, module: str, options: argparse.Namespace, interrupted: str = 'interrupted'
+) -> int:
+    """Run the ``run`` of a module, which is imported after the command line was read.
+
+    Args:
+        command: Name of the console script, for the error.
+        module: Import path of the module, whose libraries may be missing.
+        options: Argument of ``run``.
+        interrupted: Line to print after an interrupt.
+
+    Returns:
+        The exit status; 1, and one line on standard error, if it fails; 130 if interrupted.
+    """
+    try:
+        try:
+            run = importlib.import_module(module).run
+        except ImportError as error:
+            library = (error.name or str(error)).partition('.')[0]
+            raise ImportError(
+                f"{library} is missing: install with pip install '.[evaluate]'"
+            ) from error
+        run(options)
+    except (ValueError, OSError, ImportError) as error:
+        print(f'{command}: error: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return 130
+    return 0
 
 
 def spike_depth() -> int:

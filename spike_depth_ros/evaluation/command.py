@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
+from spike_depth_ros.commands import run_library
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -116,25 +117,7 @@ def argument_parser() -> argparse.ArgumentParser:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the console script ``evaluate_bag``; return the exit status."""
     options = argument_parser().parse_args(args)
-    try:
-        # Imported here: the help and this error need no libraries.
-        from spike_depth_ros.evaluation.run import run
-    except ImportError as error:
-        library = (error.name or str(error)).partition('.')[0]
-        return _refused(f"{library} is missing: install with pip install '.[evaluate]'")
-    try:
-        run(options)
-    except (ValueError, OSError, ImportError) as error:
-        return _refused(str(error))
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        return 130
-    return 0
-
-
-def _refused(reason: str) -> int:
-    print(f'evaluate_bag: error: {" ".join(reason.split())}', file=sys.stderr)
-    return 1
+    return run_library('evaluate_bag', 'spike_depth_ros.evaluation.run', options)
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spike_depth_ros.arguments import count, positive, sensor_size
+from spike_depth_ros.commands import run_library
 from spike_depth_ros.preview import METHODS
 
 
@@ -55,25 +56,12 @@ def argument_parser() -> argparse.ArgumentParser:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the console script ``spike_reconstruct``; return the exit status."""
     options = argument_parser().parse_args(args)
-    try:
-        # Imported here: the help and this error need no libraries.
-        from spike_depth_ros.reconstruction.slow_motion import run
-    except ImportError as error:
-        library = (error.name or str(error)).partition('.')[0]
-        return _refused(f"{library} is missing: install with pip install '.[evaluate]'")
-    try:
-        run(options)
-    except (ValueError, OSError, ImportError) as error:
-        return _refused(str(error))
-    except KeyboardInterrupt:
-        print('interrupted: the pictures so far are kept', file=sys.stderr)
-        return 130
-    return 0
-
-
-def _refused(reason: str) -> int:
-    print(f'spike_reconstruct: error: {" ".join(reason.split())}', file=sys.stderr)
-    return 1
+    return run_library(
+        'spike_reconstruct',
+        'spike_depth_ros.reconstruction.slow_motion',
+        options,
+        'interrupted: the pictures so far are kept',
+    )
 
 
 if __name__ == '__main__':
