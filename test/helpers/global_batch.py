@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Trains each kind of stage on one global batch, however it is splits.
+"""Trains each kind of stage on one global batch, however it is divided.
 
 In float64, with the statistics of batch norms as they are and views that draw nothing: then
 nothing but the order of sums depends on the number of processes. As a script:

@@ -82,7 +82,7 @@ def test_windows_of_one_place_are_shared_out_whole_and_in_order():
     sides = [select_split(clips, splits, side, 0.0) for side in SIDES]
     assert [clips.index(clip) for side in sides for clip in side] == list(range(20))
     assert [len(side) for side in sides] == [14, 2, 4]
-    # Few of them are splits like any recording.
+    # Few of them are split like any recording.
     assert [len(select_split(clips[:2], splits, side, 0.0)) for side in SIDES] == [2, 2, 2]
 
 

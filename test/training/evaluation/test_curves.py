@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Errors over conditions: metrics of the metrics, on the same scenes, one variable at a time."""
+"""Errors over conditions: values of the metrics, on the same scenes, one variable at a time."""
 
 from __future__ import annotations
 

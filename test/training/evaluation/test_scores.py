@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of generated scenes and of recordings: metrics of the metrics, beside fair controls."""
+"""Scores of generated scenes and of recordings: values of the metrics, beside fair controls."""
 
 from __future__ import annotations
 
