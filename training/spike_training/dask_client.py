@@ -14,6 +14,13 @@ from spike_training.errors import ConfigError, one_line
 
 _CONNECT_S = 10
 
+_CONFIG = {
+    'distributed.worker.daemon': False,
+    # With dask's default glibc returns freed memory at once: training spends most of its time on
+    # pages that it gets again.
+    'distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_': None,
+}
+
 
 def import_distributed() -> Any:
     """Import dask's scheduler.
@@ -47,11 +54,11 @@ def connect(address: str, workers: int = 1) -> Iterator[Any]:
         'n_workers': workers,
         'threads_per_worker': 1,
         'host': '127.0.0.1',
-        'dashboard_address': None,
+        'dashboard_address': '127.0.0.1:0',
         'memory_limit': 0,  # dask would pause and end processes that use much
         'silence_logs': logging.CRITICAL,
     }
-    with importlib.import_module('dask.config').set({'distributed.worker.daemon': False}):
+    with importlib.import_module('dask.config').set(_CONFIG):
         try:
             client = distributed.Client(
                 address or None, timeout=_CONNECT_S, **({} if address else local)
