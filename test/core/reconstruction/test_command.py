@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``spike_reconstruct`` as a user runs it: a recording in, a video or pictures out."""
 
+import functools
 import signal
 import subprocess
 import sys
@@ -90,6 +91,8 @@ def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
         [*command, str(path), '--out', str(out), '--every', '1', '--planes', '64',
          '--method', 'interval'],
         stderr=subprocess.PIPE, text=True,
+        # A shell ignores the signal in what it runs in the background, and all below inherit that.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while not (out.exists() and out.stat().st_size > 1000) and process.poll() is None:
         time.sleep(0.05)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -387,6 +388,8 @@ def start(arguments, **environment):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # A shell ignores the signal in what it runs in the background, and all below inherit that.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
