@@ -12,7 +12,9 @@ from spike_training.dask_client import connect
 
 
 @pytest.mark.slow
-def test_workers_of_this_machine_keep_the_memory_that_they_free(capfd):
+def test_workers_of_this_machine_keep_the_memory_that_they_free(capfd, monkeypatch):
+    # A nanny of another test may have set it in this process, whose environment workers inherit.
+    monkeypatch.delenv('MALLOC_TRIM_THRESHOLD_', raising=False)
     with connect('', workers=1) as client:
         remote = client.run(lambda: dict(os.environ))
         dashboard = client.dashboard_link
