@@ -134,10 +134,12 @@ def numpy_short(window: Window) -> np.ndarray:
 
 def numpy_interval(window: Window) -> np.ndarray:
     spikes = numpy_unpack(window)
-    first = window.reference_plane + 1
-    before, after = spikes[:first][::-1], spikes[first:]
+    half = preview.COVERED_PLANES // 2
+    first, last = window.reference_plane - half, window.reference_plane + half
+    before, after = spikes[: first + 1][::-1], spikes[last:]
     known = before.any(axis=0) & after.any(axis=0)
-    rate = 1 / (1.0 + before.argmax(axis=0) + after.argmax(axis=0))
+    number = 1 + spikes[first + 1 : last].sum(axis=0)
+    rate = number / (last - first + before.argmax(axis=0) + after.argmax(axis=0))
     return shades(np.where(known, rate, spikes.mean(axis=0, dtype=np.float32)))
 
 

@@ -155,8 +155,8 @@ DEPTH_PARAMETERS = (
         'preview',
         'interval',
         'Estimate of the firing rate on spikes/image: rate (mean of the window), short (mean of '
-        f'the {SHORT_PLANES} planes around the one that the depth belongs to), interval (from the '
-        'spikes before and after that plane).',
+        f'the {SHORT_PLANES} planes around the one that the depth belongs to), interval (by '
+        'the intervals between the spikes around that plane).',
         choices=METHODS,
         live=True,
     ),

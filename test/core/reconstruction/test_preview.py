@@ -1,11 +1,17 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import os
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spike_depth_ros import preview
+from spike_depth_ros.image_metrics import psnr, ssim
+from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.stream.window import Window
 
 
@@ -42,12 +48,14 @@ def test_the_short_preview_counts_the_planes_around_the_reference_plane():
 def naive_interval(spikes, reference):
     """Return the rate of each pixel by a loop over its spikes."""
     rate = np.empty(spikes.shape[1:])
+    first, last = max(reference - 4, 0), min(reference + 4, len(spikes) - 1)
     for row, column in np.ndindex(*rate.shape):
         fired = np.flatnonzero(spikes[:, row, column])
-        before, after = fired[fired <= reference], fired[fired > reference]
+        before, after = fired[fired <= first], fired[fired >= last]
         rate[row, column] = spikes[:, row, column].mean()
-        if len(before) and len(after):
-            rate[row, column] = 1 / (after[0] - before[-1])
+        if len(before) and len(after) and before[-1] < after[0]:
+            begin, end = before[-1], after[0]
+            rate[row, column] = ((fired > begin) & (fired <= end)).sum() / (end - begin)
     return rate
 
 
@@ -63,3 +71,36 @@ def test_the_interval_preview_is_that_of_a_loop(planes, bit_order, reference, ra
     window = Window.from_planes(spikes, 20_000, bit_order, reference=reference)
     expected = np.rint(255 * naive_interval(spikes, window.reference_plane) ** (1 / 2.2))
     np.testing.assert_array_equal(preview.render(window, 'interval'), expected)
+
+
+SREDS_WHITE = 0.6
+"""Firing rate of white in the SREDS clips."""
+
+
+@pytest.mark.parametrize(
+    ('method', 'expected'),
+    [('rate', (19.7, 0.42)), ('short', (25.7, 0.71)), ('interval', (29.3, 0.89))],
+)
+def test_previews_resemble_the_sharp_frames_of_sreds(method, expected, capsys):
+    """PSNR and SSIM of 128 planes around the frame, means of three clips; ``-s`` prints them."""
+    folder = os.environ.get('SPIKE_DEPTH_DATA')
+    if folder is None:
+        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
+    scores = []
+    for path in sorted(Path(folder, 'spikes/sreds').glob('*.dat')):
+        spikes = open_recording(path, (400, 250))
+        window = Window(
+            data=np.ascontiguousarray(spikes.planes[150 - 64 : 150 + 64]),
+            geometry=spikes.geometry, t0_ns=0, period_ns=50_000, reference_plane=64,
+            reference_ns=64 * 50_000,
+        )  # fmt: skip
+        rate = (preview.render(window, method) / 255) ** preview.GAMMA
+        reference = cv2.imread(str(path.with_suffix('.png')), cv2.IMREAD_GRAYSCALE) / 255
+        image = np.clip(rate / SREDS_WHITE, 0, 1)
+        scores.append((psnr(image, reference), ssim(image, reference)))
+    assert len(scores) == 3
+    found = np.mean(scores, axis=0)
+    with capsys.disabled():
+        print(f'\n{method}: {found[0]:.2f} dB, SSIM {found[1]:.3f}')
+    assert found[0] == pytest.approx(expected[0], abs=0.06)
+    assert found[1] == pytest.approx(expected[1], abs=0.01)
