@@ -49,6 +49,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add('--rate', type=positive, metavar='HZ', help='planes a second. Default: as recorded')
     add('--bit-order', default='little', choices=('little', 'big'), help='of .dat')
     add('--row-order', default='bottom_up', choices=('bottom_up', 'top_down'), help='of .dat')
+    add('--allow-partial', action='store_true', help='take a .dat that was cut within a plane')
     add('--topic', metavar='TOPIC', help='of the spikes in a bag. Default: the one called spikes')
     return parser  # fmt: skip
 

@@ -40,7 +40,7 @@ class VideoWriter:
     """Writer of an MPEG-4 video.
 
     Args:
-        path: File to write; the frames so far are readable after :meth:`close`.
+        path: File to write; :meth:`close` puts it there, with the frames so far.
         fps: Pictures a second.
 
     Raises:
@@ -49,6 +49,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, fps: float) -> None:
         self._path = path
+        self._unfinished = path.with_name(f'.{path.stem}.unfinished.mp4')
         self._fps = fps
         self._file: cv2.VideoWriter | None = None
         self._number = 0
@@ -57,7 +58,7 @@ class VideoWriter:
         """Write one picture, ``[height, width]``."""
         if self._file is None:
             code = cv2.VideoWriter.fourcc(*'mp4v')
-            self._file = cv2.VideoWriter(str(self._path), code, self._fps, image.shape[::-1])
+            self._file = cv2.VideoWriter(str(self._unfinished), code, self._fps, image.shape[::-1])
             if not self._file.isOpened():
                 raise OSError(f'{self._path}: cannot be written as a video of {_size(image)}')
         self._file.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
@@ -68,12 +69,14 @@ class VideoWriter:
         if self._file is None:
             return
         self._file.release()
-        written = int(cv2.VideoCapture(str(self._path)).get(cv2.CAP_PROP_FRAME_COUNT))
+        written = int(cv2.VideoCapture(str(self._unfinished)).get(cv2.CAP_PROP_FRAME_COUNT))
         if written < self._number:
+            self._unfinished.unlink()
             raise OSError(
                 f'{self._path}: {written} of {self._number} pictures were written: free space on '
                 'that disk'
             )
+        self._unfinished.replace(self._path)
 
 
 class PictureWriter:
@@ -141,7 +144,11 @@ def run(options: argparse.Namespace) -> None:
 def _recording_windows(options: argparse.Namespace, planes: int) -> tuple[int, Iterator[Window]]:
     """Return the number of windows of a file, and an iterator over them."""
     recording = open_recording(
-        options.recording, options.size, options.bit_order, options.row_order, allow_partial=True
+        options.recording,
+        options.size,
+        options.bit_order,
+        options.row_order,
+        options.allow_partial,
     )
     if len(recording.planes) < planes:
         raise RecordingError(
@@ -154,6 +161,8 @@ def _recording_windows(options: argparse.Namespace, planes: int) -> tuple[int, I
     starts = range(0, len(recording.planes) - planes + 1, options.every)
 
     def windows() -> Iterator[Window]:
+        if not (options.rate or recording.rate_hz):
+            print(f'warning: {rate_hz:g} planes a second assumed: give --rate', file=sys.stderr)
         for first in starts:
             yield Window(
                 data=np.ascontiguousarray(recording.planes[first : first + planes]),

@@ -16,7 +16,7 @@ _CONNECT_S = 10
 
 _CONFIG = {
     'distributed.worker.daemon': False,
-    # With dask's default glibc returns freed memory at once: training spends most of its time on
+    # With dask's default glibc returns freed memory at once: training then spends time on
     # pages that it gets again.
     'distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_': None,
 }

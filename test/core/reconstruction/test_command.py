@@ -83,6 +83,15 @@ def test_a_bag_gives_the_pictures_of_its_stream(tmp_path, capsys):
     assert capsys.readouterr().err == ''
 
 
+def test_a_file_cut_within_a_plane_is_refused_unless_allowed(dat, tmp_path, capsys):
+    dat.write_bytes(dat.read_bytes()[:-1])
+    options = (dat, '--size', f'{WIDTH}x{HEIGHT}', '--out', tmp_path / 'out')
+    assert reconstruct(*options) == 1
+    assert 'error' in capsys.readouterr().err
+    assert reconstruct(*options, '--allow-partial') == 0
+    assert '20000 planes a second assumed: give --rate' in capsys.readouterr().err
+
+
 def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
     path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
     np.save(path, np.tile(spikes, (300, 1, 1)))
@@ -94,7 +103,8 @@ def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
         # A shell ignores the signal in what it runs in the background, and all below inherit that.
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    while not (out.exists() and out.stat().st_size > 1000) and process.poll() is None:
+    part = tmp_path / '.slow.unfinished.mp4'
+    while not (part.exists() and part.stat().st_size > 1000) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=60)[1]
@@ -129,9 +139,13 @@ def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
         'from spike_depth_ros.reconstruction.command import main; sys.exit(main(sys.argv[1:]))'
     )
     options = ('--size', '42x24', '--method', 'short')
-    arguments = [str(dat), *options, '--out', str(tmp_path / 'slow.mp4')]
+    out = tmp_path / 'slow.mp4'
+    out.write_bytes(b'earlier')
+    arguments = [str(dat), *options, '--out', str(out)]
     done = subprocess.run(
         [sys.executable, '-c', limited, *arguments], capture_output=True, text=True
     )
     assert done.returncode == 1
     assert 'of 9 pictures were written: free space' in done.stderr
+    assert out.read_bytes() == b'earlier'
+    assert {path.name for path in tmp_path.iterdir()} == {'bar.dat', 'slow.mp4'}
