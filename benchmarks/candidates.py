@@ -56,6 +56,16 @@ CANDIDATES: dict[str, tuple[int, dict[str, Any]]] = {
     'pool 1, medium': (9, {**THREE, **MEDIUM}),
     'pool 1, medium, stride 2': (9, {**THREE, **MEDIUM, 'features2': 16}),
     'pool 1': (9, THREE),
+    'pool 1, lean stride 2, convex': (9, {**THREE, **LEAN, 'upsampling': 'convex'}),
+    'pool 2, narrow, stride 2, convex': (
+        9,
+        {'pool': 2, **THREE, **NARROW, **LEAN, 'upsampling': 'convex'},
+    ),
+    'pool 2, head 16': (9, {'pool': 2, **THREE, 'head': 16}),
+    'pool 2, lean stride 2, convex, mean': (
+        9,
+        {'pool': 2, 'picture': 'mean', **LEAN, 'upsampling': 'convex'},
+    ),
 }
 """Bins and settings by name; "stride 2" is the decoder level there."""
 
