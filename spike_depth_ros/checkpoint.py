@@ -218,7 +218,19 @@ class DepthInfo(CheckpointInfo):
         return {**super()._checks(), **_DEPTH_FIELDS}
 
 
-TASKS: dict[str, type[CheckpointInfo]] = {'depth': DepthInfo}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageInfo(CheckpointInfo):
+    """Metadata of a checkpoint of the task ``image``: the firing rate at the reference plane."""
+
+    task: str = 'image'
+    outputs: tuple[str, ...] = ('rate',)
+
+    @classmethod
+    def _checks(cls) -> Mapping[str, _Check]:
+        return {**super()._checks(), **_IMAGE_FIELDS}
+
+
+TASKS: dict[str, type[CheckpointInfo]] = {'depth': DepthInfo, 'image': ImageInfo}
 """Class of the metadata of each task."""
 
 Info = TypeVar('Info', bound=CheckpointInfo)
@@ -226,7 +238,10 @@ Info = TypeVar('Info', bound=CheckpointInfo)
 
 
 SHIPPED = ('unet_lite',)
-"""Names of the shipped models, the default first: docs/model_card.md."""
+"""Names of the shipped models of depth, the default first: docs/model_card.md."""
+
+IMAGE_MODEL = 'recon_lite'
+"""Name of the shipped model of pictures: docs/reconstruction.md."""
 
 
 def default_checkpoint() -> Path:
@@ -238,11 +253,12 @@ def find_checkpoint(name: str | os.PathLike[str] | None) -> Path:
     """Return the path of a checkpoint, which may be missing.
 
     Args:
-        name: One of ``SHIPPED``; a .safetensors file; empty or None: the default.
+        name: One of ``SHIPPED`` or ``IMAGE_MODEL``; a .safetensors file; empty or None: the
+            default model of depth.
     """
     text = os.fspath(name or '')
     text = SHIPPED[0] if text in ('', '.') else text  # Path('') is .
-    if text not in SHIPPED:
+    if text not in (*SHIPPED, IMAGE_MODEL):
         return Path(text)
     folder = importlib.resources.files('spike_depth_ros') / 'assets'
     return Path(str(folder / f'{text}.safetensors'))
@@ -519,4 +535,11 @@ _DEPTH_FIELDS: dict[str, _Check] = {
     'uncertainty_factor': (_positive, 'a number above 0'),
     'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
     'scale': _one_of('metric', 'inherited', 'none'),
+}
+
+_IMAGE_FIELDS: dict[str, _Check] = {
+    'outputs': (
+        lambda value: _names(value) and 'rate' in value,
+        'a list of names with rate',
+    ),
 }

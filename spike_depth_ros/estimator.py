@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth estimator: main interface of the library, from a window of spike planes to depth."""
+"""Estimators, the main interface of the library: from a window of planes to depth or a picture."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ import numpy.typing as npt
 
 from spike_depth_ros.backends import Backend, FloatImage, Layout, choose
 from spike_depth_ros.checkpoint import (
+    IMAGE_MODEL,
     CheckpointError,
+    CheckpointInfo,
     DepthInfo,
+    ImageInfo,
+    Info,
     find_checkpoint,
     load,
     onnx_path,
@@ -191,26 +195,7 @@ class DepthEstimator:
             ValueError: The device or backend is not available on this machine.
         """
         path = find_checkpoint(path)
-        info, tensors = load(path)
-        if info.inputs != ('spikes',):
-            raise CheckpointError(
-                f'{path}: field inputs is {list(info.inputs)}, expected spikes: choose a network '
-                'of spikes, others are for training only'
-            )
-        name, chosen = choose(backend, device, onnx_path(path).is_file())
-        # Imported only here: each pulls in its own runtime.
-        runner: Backend
-        if name == 'onnx':
-            from spike_depth_ros.backends.onnx import OnnxBackend
-
-            runner = OnnxBackend(onnx_path(path), info, threads)
-        else:
-            from spike_depth_ros.backends.torch import TorchBackend
-
-            try:
-                runner = TorchBackend(info, tensors, chosen, threads)
-            except CheckpointError as error:
-                raise CheckpointError(f'{path}: {error}') from None
+        info, runner = _open(path, DepthInfo, device, backend, threads)
         estimator = cls(info, runner, max_pixels)
         estimator.checkpoint = path
         return estimator
@@ -281,20 +266,145 @@ class DepthEstimator:
 
     def _layout(self, window: Window) -> Layout:
         sensor = window.geometry
-        size = (sensor.height, sensor.width)
-        if self.info.sensor_size is not None and self.info.sensor_size != size:
-            height, width = self.info.sensor_size
-            raise ValueError(
-                f'sensor of {sensor.width}x{sensor.height} pixels: expected {width}x{height} '
-                '(field sensor_size): choose a checkpoint for this sensor'
-            )
         binning = 2 if sensor.height * sensor.width > self._max_pixels else 1
-        if min(size) // binning < MIN_PIXELS:
-            raise ValueError(
-                f'sensor of {sensor.width}x{sensor.height} pixels: expected at least {MIN_PIXELS} '
-                f'each way after {binning}x{binning} binning'
-            )
+        _check_sensor(self.info, (sensor.height, sensor.width), binning)
         return Layout(sensor, window.planes, self.info.bins, binning, self.info.pool)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """Reconstructed picture of one window, at the time of its reference plane.
+
+    Attributes:
+        rate: Firing rate, spikes per plane, ``[height, width]`` float32, 0 to 1; linear in
+            luminance. :func:`spike_depth_ros.preview.encode` makes grey values of it.
+        notes: Reasons for less confidence, one line each; empty if all is as in training.
+    """
+
+    rate: FloatImage
+    notes: tuple[str, ...]
+
+
+class ImageEstimator:
+    """Estimator of a sharp picture from windows of spike planes (task ``image``).
+
+    Predicts one window at a time: calls from several threads wait for each other.
+
+    Attributes:
+        info: Metadata of the checkpoint.
+    """
+
+    def __init__(self, info: ImageInfo, backend: Backend) -> None:
+        """Build an estimator from its parts; see :meth:`from_checkpoint`.
+
+        Args:
+            info: Metadata of the network.
+            backend: Runtime of the network.
+        """
+        self.info = info
+        self._backend = backend
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        device: str = 'auto',
+        backend: str = 'auto',
+        threads: int = 0,
+    ) -> ImageEstimator:
+        """Load a checkpoint.
+
+        Args:
+            path: The .safetensors file, or the name of a model that ships with the package; None:
+                ``recon_lite``.
+            device: As for :meth:`DepthEstimator.from_checkpoint`.
+            backend: As there.
+            threads: As there.
+
+        Raises:
+            CheckpointError: As there.
+            ValueError: As there.
+        """
+        found = find_checkpoint(path or IMAGE_MODEL)
+        return cls(*_open(found, ImageInfo, device, backend, threads))
+
+    def predict(self, window: Window) -> Picture:
+        """Reconstruct the picture at the reference plane, from the planes around it.
+
+        Args:
+            window: At least as many planes as the network takes (``info.planes``).
+
+        Raises:
+            ValueError: The window is shorter, the sensor too small, or of another size than the
+                checkpoint requires.
+        """
+        info, sensor = self.info, window.geometry
+        if window.planes < info.planes:
+            raise ValueError(
+                f'window of {window.planes} planes: expected {info.planes} or more for this '
+                'network: choose a longer window, or a preview without learning'
+            )
+        _check_sensor(info, (sensor.height, sensor.width), 1)
+        notes = _outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
+        layout = Layout(sensor, info.planes, info.bins, pool=info.pool)
+        planes = np.ascontiguousarray(window.middle(info.planes).data)
+        with self._lock:
+            images = self._backend.run(planes, layout)
+        return Picture(np.ascontiguousarray(images['rate']), tuple(notes))
+
+    def close(self) -> None:
+        """Free device memory; the estimator cannot predict afterwards."""
+        with self._lock:
+            self._backend.close()
+
+
+def _open(
+    path: Path, kind: type[Info], device: str, backend: str, threads: int
+) -> tuple[Info, Backend]:
+    """Load a checkpoint of a task and start its network.
+
+    Raises:
+        CheckpointError: The checkpoint or its export cannot be used.
+        ValueError: The device or backend is not available on this machine.
+    """
+    info, tensors = load(path, kind)
+    if info.inputs != ('spikes',):
+        raise CheckpointError(
+            f'{path}: field inputs is {list(info.inputs)}, expected spikes: choose a network '
+            'of spikes, others are for training only'
+        )
+    name, chosen = choose(backend, device, onnx_path(path).is_file())
+    # Imported only here: each pulls in its own runtime.
+    if name == 'onnx':
+        from spike_depth_ros.backends.onnx import OnnxBackend
+
+        return info, OnnxBackend(onnx_path(path), info, threads)
+    from spike_depth_ros.backends.torch import TorchBackend
+
+    try:
+        return info, TorchBackend(info, tensors, chosen, threads)
+    except CheckpointError as error:
+        raise CheckpointError(f'{path}: {error}') from None
+
+
+def _check_sensor(info: CheckpointInfo, size: tuple[int, int], binning: int) -> None:
+    """Refuse a sensor size that a network does not take.
+
+    Raises:
+        ValueError: Too small, or not the size that the checkpoint requires.
+    """
+    if info.sensor_size is not None and info.sensor_size != size:
+        height, width = info.sensor_size
+        raise ValueError(
+            f'sensor of {size[1]}x{size[0]} pixels: expected {width}x{height} '
+            '(field sensor_size): choose a checkpoint for this sensor'
+        )
+    if min(size) // binning < MIN_PIXELS:
+        raise ValueError(
+            f'sensor of {size[1]}x{size[0]} pixels: expected at least {MIN_PIXELS} '
+            f'each way after {binning}x{binning} binning'
+        )
 
 
 def _light_notes(window: Window) -> list[str]:

@@ -56,6 +56,12 @@ def render(window: Window, method: Method = 'interval') -> npt.NDArray[np.uint8]
     return _render_mean(window)
 
 
+def encode(rate: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
+    """Encode firing rates, 0 to 1, as the grey values of :func:`render`."""
+    shades: npt.NDArray[np.uint8] = np.rint(255 * rate ** (1 / GAMMA)).astype(np.uint8)
+    return shades
+
+
 def _render_interval(window: Window) -> npt.NDArray[np.uint8]:
     """Render ``interval``; the mean of the window where a pixel has spikes on one side only."""
     first = max(window.reference_plane - COVERED_PLANES // 2, 0)
@@ -75,7 +81,7 @@ def _render_interval(window: Window) -> npt.NDArray[np.uint8]:
         numbers = 1 + _counts(window.data[first + 1 : last], window).astype(np.intp)
     longest = last - first + len(outer)
     rates = np.arange(last - first + 1)[:, None] / np.arange(longest + 1).clip(1)
-    shade = np.take(_shades(rates.clip(0, 1)), numbers * (longest + 1) + durations)
+    shade = np.take(encode(rates.clip(0, 1)), numbers * (longest + 1) + durations)
     geometry = window.geometry
     known = packing.unpack((outer[0] & outer[-1])[None], geometry.width, geometry.bit_order)[0]
     return shade if known.all() else np.where(known, shade, _render_mean(window))
@@ -84,14 +90,8 @@ def _render_interval(window: Window) -> npt.NDArray[np.uint8]:
 def _render_mean(window: Window) -> npt.NDArray[np.uint8]:
     """Render the mean of all planes."""
     rates = np.arange(window.planes + 1) / window.planes
-    return np.take(_shades(rates), _counts(window.data, window))
+    return np.take(encode(rates), _counts(window.data, window))
 
 
 def _counts(data: npt.NDArray[np.uint8], window: Window) -> npt.NDArray[np.integer[Any]]:
     return packing.spike_counts(data, window.geometry.width, window.geometry.bit_order)
-
-
-def _shades(rate: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Encode firing rates, 0 to 1, as grey values."""
-    shades: npt.NDArray[np.uint8] = np.rint(255 * rate ** (1 / GAMMA)).astype(np.uint8)
-    return shades

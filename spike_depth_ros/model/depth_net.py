@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
 from spike_depth_ros.model.heads import DepthHead, Head, UncertaintyHead
-from spike_depth_ros.model.temporal import RateStem, RgbStem, average_pool
+from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model.temporal import RateStem, RgbStem
 
 IMAGES = ('depth', 'uncertainty')
 """Fields of :class:`DepthOutput` that a checkpoint's ``outputs`` may name."""
@@ -38,7 +39,7 @@ class DepthOutput(NamedTuple):
     class_token: Tensor
 
 
-class SpikeDepthNet(nn.Module):
+class SpikeDepthNet(SpikeNet):
     """Network of temporal module, encoder, decoder and two heads.
 
     Attributes:
@@ -62,28 +63,8 @@ class SpikeDepthNet(nn.Module):
         self.depth_head = depth_head
         self.uncertainty_head = uncertainty_head
 
-    def forward(self, image: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Predict depth from full-size input, in training and from RGB.
-
-        Args:
-            image: Spikes per pixel and bin, ``[B, C, H, W]``, any real dtype, or RGB from 0 to 1;
-                H and W multiples of 16 ``pool``. A network of raw planes has one plane per bin.
-            planes_per_bin: Planes that each bin covers, ``[C]``, at least 1.
-        """
-        return self.from_pooled(average_pool(image, self.pool), planes_per_bin)
-
     def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Predict depth from input at the network's internal size.
-
-        The input holds sums over ``pool`` by ``pool`` pixels, as the backends count, or their
-        means, as in :meth:`forward`; only ``planes_per_bin`` differs.
-
-        Args:
-            counts: Spikes per cell of pixels and bin, ``[B, C, H, W]``, any real dtype; H and W
-                multiples of 16. Depth comes out ``pool`` times as large.
-            planes_per_bin: Largest possible count of each bin, ``[C]``, at least 1: its planes
-                times the summed pixels.
-        """
+        """Predict depth; see :class:`SpikeNet`."""
         encoded = self.encoder(self.temporal(counts, planes_per_bin))
         f_dec = self.decoder(encoded)
         return DepthOutput(

@@ -15,12 +15,17 @@ from spike_depth_ros.checkpoint import (
     CheckpointError,
     CheckpointInfo,
     DepthInfo,
+    ImageInfo,
     Tensors,
 )
 from spike_depth_ros.errors import one_line, shorten
-from spike_depth_ros.model import lite_encoder, vit_hybrid
-from spike_depth_ros.model.depth_net import IMAGES, SpikeDepthNet, TinySettings, dpt_tiny
+from spike_depth_ros.model import depth_net, lite_encoder, recon_lite, vit_hybrid
+from spike_depth_ros.model.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings, dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
+from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model.recon_lite import ReconLite, ReconSettings
+from spike_depth_ros.model.ssml_net import SsmlNet, SsmlSettings
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
 
 
@@ -39,14 +44,29 @@ def _unet_lite(info: DepthInfo) -> SpikeDepthNet:
     return unet_lite(info.bins, depth_range, LiteSettings(**info.settings), _kind(info))
 
 
+def _recon_lite(info: ImageInfo) -> ReconLite:
+    return ReconLite(info.bins, ReconSettings(**info.settings))
+
+
+def _ssml(info: ImageInfo) -> SsmlNet:
+    return SsmlNet(info.bins, SsmlSettings(**info.settings))
+
+
+def _blind_spot(info: ImageInfo) -> BlindSpotNet:
+    return BlindSpotNet(info.bins, BlindSpotSettings(**info.settings))
+
+
 def _kind(info: CheckpointInfo) -> Literal['spikes', 'rgb']:
     return 'rgb' if info.inputs == ('rgb',) else 'spikes'
 
 
-BUILDERS: dict[tuple[str, str], Callable[[Any], SpikeDepthNet]] = {
+BUILDERS: dict[tuple[str, str], Callable[[Any], SpikeNet]] = {
     ('depth', 'dpt_tiny'): _dpt_tiny,
     ('depth', 'unet_lite'): _unet_lite,
     ('depth', 'dpt_hybrid'): _dpt_hybrid,
+    ('image', 'recon_lite'): _recon_lite,
+    ('image', 'ssml'): _ssml,
+    ('image', 'blind_spot'): _blind_spot,
 }
 """Builder of each (task, architecture) from a checkpoint's metadata."""
 
@@ -54,8 +74,14 @@ SETTINGS: dict[str, type[Any]] = {
     'dpt_tiny': TinySettings,
     'unet_lite': LiteSettings,
     'dpt_hybrid': HybridSettings,
+    'recon_lite': ReconSettings,
+    'ssml': SsmlSettings,
+    'blind_spot': BlindSpotSettings,
 }
 """Class of the settings of each architecture."""
+
+IMAGES: dict[str, tuple[str, ...]] = {'depth': depth_net.IMAGES, 'image': recon_lite.IMAGES}
+"""Names that the ``outputs`` of a checkpoint may have, by its task."""
 
 DEPTHS = ('blocks', 'layers', 'temporal_blocks')
 """Settings of any architecture that are a number of blocks."""
@@ -67,7 +93,7 @@ IMAGENET: dict[str, tuple[str, Callable[[Any, str], None]]] = {
 """Hub repository of the encoder's ImageNet weights, and their loader, by architecture."""
 
 
-def build(info: CheckpointInfo) -> SpikeDepthNet:
+def build(info: CheckpointInfo) -> SpikeNet:
     """Build a network with random weights from a checkpoint's metadata.
 
     Raises:
@@ -80,9 +106,10 @@ def build(info: CheckpointInfo) -> SpikeDepthNet:
             f'field architecture is {info.architecture!r}, expected one of {names} for task '
             f'{info.task!r}'
         )
-    if not set(info.outputs) <= set(IMAGES):
+    known = IMAGES[info.task]
+    if not set(info.outputs) <= set(known):
         raise CheckpointError(
-            f'field outputs is {list(info.outputs)}, expected names of {", ".join(IMAGES)}'
+            f'field outputs is {list(info.outputs)}, expected names of {", ".join(known)}'
         )
     try:
         return builder(info)
@@ -94,7 +121,7 @@ def build(info: CheckpointInfo) -> SpikeDepthNet:
         ) from None
 
 
-def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeDepthNet:
+def build_with_weights(info: CheckpointInfo, tensors: Tensors) -> SpikeNet:
     """Build a network and load a checkpoint's weights as float32.
 
     Raises:

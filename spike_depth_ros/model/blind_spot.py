@@ -1,0 +1,137 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Blind-spot network of SSML: each pixel from its surroundings alone (BSN, Figure 4).
+
+After Laine et al., "High-Quality Self-Supervised Deep Image Denoising", section 2: four rotated
+copies of the input pass through a U-Net whose convolutions see the rows above alone; together they
+see everything but the pixel itself. All planes of that pixel are left out, so noisy labels made of
+them cannot be learnt by heart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spike_depth_ros.model.amim import Amim
+from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model.recon_lite import ImageOutput
+
+SLOPE = 0.1
+"""Slope of LeakyReLU below 0, as in Laine et al."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BlindSpotSettings:
+    """Settings of ``blind_spot``, as a checkpoint stores them.
+
+    Attributes:
+        features: Channels of the encoder; the decoder has twice as many.
+        amim: Channels of AMIM.
+    """
+
+    features: int = 48
+    amim: int = 16
+
+    def __post_init__(self) -> None:
+        if min(self.features, self.amim) < 1:
+            raise ValueError(
+                f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
+            )
+
+
+class BlindSpotNet(SpikeNet):
+    """Blind-spot network (BSN).
+
+    Args:
+        planes: Planes of the input, one per bin, an odd number.
+        settings: Sizes.
+    """
+
+    def __init__(self, planes: int, settings: BlindSpotSettings) -> None:
+        super().__init__()
+        features = settings.features
+        self.amim = Amim(planes, settings.amim, gates=False)
+        self.unet = UpwardUNet(planes + settings.amim, features)
+        wide = 8 * features
+        self.mix = nn.Sequential(
+            _conv1(wide, wide),
+            _conv1(wide, 2 * features),
+            nn.Conv2d(2 * features, 1, 1, bias=False),
+        )
+
+    def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> ImageOutput:
+        """Reconstruct; see :class:`SpikeNet`. Bins of one plane and cells of one pixel."""
+        spikes = counts.to(next(self.parameters()).dtype)
+        seen = torch.cat([self.amim(spikes), spikes], dim=1)
+        height, width = seen.shape[2:]
+        # Square, so that all rotations have one size and pass as one batch.
+        side = max(height, width)
+        seen = F.pad(seen, (0, side - width, 0, side - height))
+        rotated = torch.cat([seen.rot90(turn, (2, 3)) for turn in range(4)])
+        parts = self.unet(rotated).chunk(4)
+        back = torch.cat([part.rot90(-turn, (2, 3)) for turn, part in enumerate(parts)], dim=1)
+        rate: Tensor = self.mix(back)[:, :, :height, :width]
+        return ImageOutput(rate)
+
+
+class UpwardUNet(nn.Module):
+    """U-Net of four levels whose pixels see the rows above them alone.
+
+    Args:
+        channels: Channels of the input.
+        features: Channels of the encoder.
+    """
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(UpwardConv(channels, features), UpwardConv(features, features))
+        self.levels = nn.ModuleList(UpwardConv(features, features) for _ in range(3))
+        wide = 2 * features
+        self.decoders = nn.ModuleList(
+            nn.Sequential(UpwardConv(lower + skip, wide), UpwardConv(wide, wide))
+            for lower, skip in ((features, features), (wide, features), (wide, channels))
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``[B, channels, H, W]``, multiples of 8, to ``[B, 2 features, H, W]``."""
+        skips = [image]
+        x = self.enter(image)
+        for number, level in enumerate(self.levels):
+            x = level(_upward_pool(x))
+            if number < 2:
+                skips.append(x)
+        for decoder, skip in zip(self.decoders, reversed(skips), strict=True):
+            x = F.interpolate(x, scale_factor=2.0, mode='nearest')
+            x = decoder(torch.cat([x, skip], dim=1))
+        # One row down: the rows above, without the pixel's own.
+        return _down(x)
+
+
+class UpwardConv(nn.Module):
+    """3x3 convolution of the row itself and the two above, with LeakyReLU."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out, 3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, channels, H, W]`` to ``[B, out, H, W]``."""
+        return F.leaky_relu(self.conv(F.pad(x, (1, 1, 2, 0))), SLOPE)
+
+
+def _upward_pool(x: Tensor) -> Tensor:
+    """Halve the size by maxima over a row and the one above it."""
+    return F.max_pool2d(_down(x), 2)
+
+
+def _down(x: Tensor) -> Tensor:
+    """Shift one row down; the first row is 0."""
+    return F.pad(x, (0, 0, 1, 0))[:, :, :-1]
+
+
+def _conv1(channels: int, out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.LeakyReLU(SLOPE))

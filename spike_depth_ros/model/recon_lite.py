@@ -1,0 +1,110 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``recon_lite``: small network that reconstructs a grey picture from 41 planes, for live use."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model.rate_estimates import RateEstimates
+
+IMAGES = ('rate',)
+"""Fields of :class:`ImageOutput` that a checkpoint's ``outputs`` may name."""
+
+MOST_GAIN = 1.0
+"""Largest logarithm of the factor between the mixed estimates and the result."""
+
+
+class ImageOutput(NamedTuple):
+    """Output of a network of the task ``image``.
+
+    Attributes:
+        rate: Firing rate at the reference plane, spikes per plane, 0 to 1, ``[B, 1, H, W]``.
+    """
+
+    rate: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class ReconSettings:
+    """Settings of ``recon_lite``, as a checkpoint stores them.
+
+    Attributes:
+        widths: Channels at strides 2, 4 and 8.
+        covered: Planes that the inter-spike intervals of each estimate cover.
+        windows: Planes of each mean.
+        boxes: Sides of the squares of pixels over which the mean of all planes is averaged.
+    """
+
+    widths: tuple[int, int, int] = (24, 48, 64)
+    covered: tuple[int, ...] = (2, 4, 8, 16)
+    windows: tuple[int, ...] = (11, 21, 41)
+    boxes: tuple[int, ...] = (3, 7)
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != 3 or min(self.widths) < 1:
+            raise ValueError(f'widths is {list(self.widths)}: expected three of 1 or more')
+        if any(side < 1 or side % 2 == 0 for side in self.boxes):
+            raise ValueError(f'boxes is {list(self.boxes)}: expected odd sides')
+
+
+class ReconLite(SpikeNet):
+    """Mixture of estimates of the firing rate, weighted by a small U-Net at stride 2.
+
+    The result is a convex combination of :class:`RateEstimates`, times a bounded factor: what
+    does not fire is black, and brightness keeps its scale without being learnt.
+
+    Args:
+        planes: Planes of the input, one per bin, an odd number.
+        settings: Sizes.
+    """
+
+    def __init__(self, planes: int, settings: ReconSettings) -> None:
+        super().__init__()
+        self.planes = planes
+        self.estimates = RateEstimates(planes, settings.covered, settings.windows, settings.boxes)
+        channels = self.estimates.channels
+        fine, middle, coarse = settings.widths
+        self.enter = nn.Sequential(_conv(4 * channels, fine), _conv(fine, fine))
+        self.down4 = nn.Sequential(_conv(fine, middle, stride=2), _conv(middle, middle))
+        self.down8 = nn.Sequential(_conv(middle, coarse, stride=2), _conv(coarse, coarse))
+        self.lateral4 = nn.Conv2d(coarse, middle, 1)
+        self.up4 = _conv(middle, middle)
+        self.lateral2 = nn.Conv2d(middle, fine, 1)
+        self.up2 = _conv(fine, fine)
+        self.leave = nn.Conv2d(fine, 4 * (channels + 1), 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        assert self.leave.bias is not None
+        nn.init.zeros_(self.leave.bias)
+
+    def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> ImageOutput:
+        """Reconstruct; see :class:`SpikeNet`. Bins of one plane and cells of one pixel."""
+        spikes = counts.to(self.leave.weight.dtype)
+        estimates = self.estimates(spikes)
+        # The square root evens out the noise of dark and bright pixels.
+        fine = self.enter(F.pixel_unshuffle(estimates.sqrt(), 2))
+        middle = self.down4(fine)
+        coarse = self.down8(middle)
+        middle = self.up4(middle + _enlarged(self.lateral4(coarse)))
+        fine = self.up2(fine + _enlarged(self.lateral2(middle)))
+        mixing = F.pixel_shuffle(self.leave(fine), 2)
+        weights = mixing[:, 1:].float().softmax(dim=1)
+        gain = MOST_GAIN * torch.tanh(mixing[:, :1].float())
+        rate = (weights * estimates).sum(1, keepdim=True) * gain.exp()
+        return ImageOutput(rate.clamp(0, 1))
+
+
+def _conv(channels: int, out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, stride, padding=1), nn.LeakyReLU(0.1, inplace=True)
+    )
+
+
+def _enlarged(features: Tensor) -> Tensor:
+    return F.interpolate(features, scale_factor=2.0, mode='nearest')

@@ -1,0 +1,199 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Non-blind-spot network of SSML (NBSN; Chen et al., Figure 2), ``ssml``."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spike_depth_ros.model.amim import Amim, ChannelGate
+from spike_depth_ros.model.blind_spot import SLOPE
+from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model.recon_lite import ImageOutput
+
+OFFSET = 7
+"""Planes from one of the three overlapping sub-streams to the next (k in the paper's text)."""
+
+STREAMS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class SsmlSettings:
+    """Settings of ``ssml``, as a checkpoint stores them.
+
+    Attributes:
+        features: Channels of the encoders; the decoders have twice as many.
+        amim: Channels of AMIM.
+        attention: Non-local attention between the two U-Nets.
+    """
+
+    features: int = 48
+    amim: int = 16
+    attention: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.features, self.amim) < 1:
+            raise ValueError(
+                f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
+            )
+
+
+class SsmlNet(SpikeNet):
+    """Network of two stages: three overlapping sub-streams, then their fusion.
+
+    No layer adds a constant.
+
+    Args:
+        planes: Planes of the input, one per bin, an odd number above 2 :data:`OFFSET`.
+        settings: Sizes.
+
+    Raises:
+        ValueError: Too few planes.
+    """
+
+    def __init__(self, planes: int, settings: SsmlSettings) -> None:
+        super().__init__()
+        self.length = planes - (STREAMS - 1) * OFFSET
+        if self.length < 3:
+            raise ValueError(f'{planes} planes: expected {3 + (STREAMS - 1) * OFFSET} or more')
+        wide = 2 * settings.features
+        self.amim = Amim(self.length, settings.amim)
+        self.extract = UNet(self.length + settings.amim, settings.features)
+        self.attention = NonLocal(wide) if settings.attention else nn.Identity()
+        self.fuse = UNet(STREAMS * wide, settings.features)
+        self.mix = nn.Sequential(
+            nn.Conv2d(wide, wide, 1, bias=False),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(wide, 1, 1, bias=False),
+        )
+
+    def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> ImageOutput:
+        """Reconstruct; see :class:`SpikeNet`. Bins of one plane and cells of one pixel."""
+        spikes = counts.to(next(self.parameters()).dtype)
+        streams = [
+            spikes[:, first : first + self.length] for first in range(0, STREAMS * OFFSET, OFFSET)
+        ]
+        # The streams share all weights and pass as one batch.
+        joined = torch.cat(streams)
+        features = self.extract(torch.cat([self.amim(joined), joined], dim=1))
+        fused = self.attention(torch.cat(features.chunk(STREAMS), dim=1))
+        rate: Tensor = self.mix(self.fuse(fused))
+        return ImageOutput(rate)
+
+
+class UNet(nn.Module):
+    """U-Net of four levels (after Laine et al.).
+
+    Args:
+        channels: Channels of the input.
+        features: Channels of the encoder.
+    """
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(_conv(channels, features), _conv(features, features))
+        self.levels = nn.ModuleList(_conv(features, features) for _ in range(3))
+        wide = 2 * features
+        self.decoders = nn.ModuleList(
+            nn.Sequential(_conv(lower + skip, wide), _conv(wide, wide))
+            for lower, skip in ((features, features), (wide, features), (wide, channels))
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``[B, channels, H, W]``, multiples of 8, to ``[B, 2 features, H, W]``."""
+        skips = [image]
+        x = self.enter(image)
+        for number, level in enumerate(self.levels):
+            x = level(F.max_pool2d(x, 2))
+            if number < 2:
+                skips.append(x)
+        for decoder, skip in zip(self.decoders, reversed(skips), strict=True):
+            x = F.interpolate(x, scale_factor=2.0, mode='nearest')
+            x = decoder(torch.cat([x, skip], dim=1))
+        found: Tensor = x
+        return found
+
+
+class NonLocal(nn.Module):
+    """Sum of criss-cross, channel and temporal attention over features of the three streams.
+
+    Args:
+        features: Channels of each stream.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.space = CrissCross(STREAMS * features)
+        self.channels = ChannelGate(STREAMS * features)
+        self.time = TemporalAttention(features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, 3 features, H, W]`` to the same shape."""
+        mixed: Tensor = x + self.space(x) + self.channels(x) + self.time(x)
+        return mixed
+
+
+class CrissCross(nn.Module):
+    """Attention of each pixel to its row and column (Huang et al., CCNet, section 3.2).
+
+    Args:
+        channels: Channels.
+        reduction: Channels over those of queries and keys.
+    """
+
+    def __init__(self, channels: int, reduction: int = 8) -> None:
+        super().__init__()
+        small = max(channels // reduction, 1)
+        self.query = nn.Conv2d(channels, small, 1, bias=False)
+        self.key = nn.Conv2d(channels, small, 1, bias=False)
+        self.value = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, C, H, W]`` to the same shape."""
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        rows = torch.einsum('bchw,bchv->bhwv', query, key)
+        columns = torch.einsum('bchw,bcgw->bhwg', query, key)
+        height, width = x.shape[2:]
+        # The pixel itself is in its row already.
+        own = torch.eye(height, dtype=torch.bool, device=x.device)[None, :, None]
+        columns = columns.masked_fill(own, float('-inf'))
+        weights = torch.cat([rows, columns], dim=3).softmax(dim=3)
+        along, across = weights[..., :width], weights[..., width:]
+        mixed: Tensor = torch.einsum('bhwv,bchv->bchw', along, value)
+        return mixed + torch.einsum('bhwg,bcgw->bchw', across, value)
+
+
+class TemporalAttention(nn.Module):
+    """Attention of each pixel of a stream to the same pixel of all streams.
+
+    Args:
+        features: Channels of each stream.
+        reduction: Channels over those of queries and keys.
+    """
+
+    def __init__(self, features: int, reduction: int = 8) -> None:
+        super().__init__()
+        small = max(features // reduction, 1)
+        self.query = nn.Conv2d(features, small, 1, bias=False)
+        self.key = nn.Conv2d(features, small, 1, bias=False)
+        self.value = nn.Conv2d(features, features, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[B, 3 C, H, W]`` to the same shape."""
+        batch, _, height, width = x.shape
+        joined = x.reshape(batch * STREAMS, -1, height, width)
+        query, key, value = (
+            layer(joined).reshape(batch, STREAMS, -1, height, width)
+            for layer in (self.query, self.key, self.value)
+        )
+        weights = torch.einsum('bschw,btchw->bsthw', query, key).softmax(dim=2)
+        mixed: Tensor = torch.einsum('bsthw,btchw->bschw', weights, value)
+        return mixed.reshape(batch, -1, height, width)
+
+
+def _conv(channels: int, out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.LeakyReLU(SLOPE))
