@@ -10,10 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from spike_depth_ros.checkpoint import find_checkpoint, load, write_atomically
+import torch
+
+from spike_depth_ros.checkpoint import (
+    CheckpointInfo,
+    ImageInfo,
+    find_checkpoint,
+    load,
+    load_info,
+    write_atomically,
+)
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
+from spike_training.evaluation.images import show_images
 from spike_training.evaluation.inputs import write_inputs
 from spike_training.evaluation.predictions import Predictions, warn
 from spike_training.evaluation.predictors import build_for_evaluation
@@ -26,6 +36,7 @@ from spike_training.runs.evaluation import (
     evaluate_predictions,
     output_limits,
 )
+from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.sampling.clip_source import MEAN_RATE
 from spike_training.settings.config import RunConfig, check, to_yaml
 from spike_training.settings.reading import load_config
@@ -49,9 +60,12 @@ def evaluate(
     Without data the test scenes of the config are scored: generated scenes, or its recordings.
     With data, data sets are scored; spikes are simulated from frames, unless a set has spikes.
 
-    The controls: median-depth baseline, each pixel's median depth over training scenes; shuffled
-    input, the depth predicted from another sample's spikes; mean prediction, each pixel's mean
-    predicted depth over the samples. The first lines name those that are not beaten.
+    A network of pictures (task image) is scored by PSNR and SSIM, beside estimates without
+    learning; recordings also without truth, by planes held out: docs/reconstruction.md.
+
+    The controls of depth: median-depth baseline, each pixel's median depth over training scenes;
+    shuffled input, the depth predicted from another sample's spikes; mean prediction, each pixel's
+    mean predicted depth over the samples. The first lines name those that are not beaten.
 
     Third-party depth maps are of the samples that inputs_only writes with the same config, data,
     samples, planes and mean_rate: see docs/predictions.md.
@@ -106,7 +120,11 @@ def evaluate(
         return
     make_folder(out.parent)
     if checkpoint is not None:
-        info, weights = load(find_checkpoint(checkpoint))
+        path = find_checkpoint(checkpoint)
+        if isinstance(load_info(path, CheckpointInfo), ImageInfo):
+            _evaluate_pictures(path, settings, out, data or {}, place)
+            return
+        info, weights = load(path)
         settings.model.bins = info.bins
         check_size(settings, info)
         if not planes:
@@ -120,6 +138,18 @@ def evaluate(
         warn(report['predictions'])
     write_atomically(out, to_json(report))
     show(report)
+
+
+def _evaluate_pictures(
+    path: Path, settings: RunConfig, out: Path, data: dict[str, str], device: torch.device
+) -> None:
+    """Score a checkpoint of the task ``image``."""
+    info, weights = load(path, ImageInfo)
+    settings.model.bins = info.bins
+    settings.data.planes = [info.planes]
+    report = evaluate_images(settings, info, weights, device, data)
+    write_atomically(out, to_json(report))
+    show_images(report)
 
 
 def with_changes(config: Path, planes: Sequence[int], samples: int | None) -> RunConfig:

@@ -16,6 +16,7 @@ from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 Matrix = npt.NDArray[np.float64]
 Times = npt.NDArray[np.float64]
 Rgb = npt.NDArray[np.uint8]
+Grey = npt.NDArray[np.float32]
 Depth = npt.NDArray[np.float32]
 
 
@@ -84,6 +85,10 @@ class SpikeClip:
         depths: Functions that read the maps: ``[H, W]`` float32 metres, NaN unknown, +Inf sky.
             They and ``load`` raise FrameError for data that cannot be read.
         skipped: Names of what the reader left out, by reason.
+        picture_planes: Number of the plane of each sharp reference picture, increasing.
+        pictures: Functions that read them: brightness, ``[H, W]`` float32, 0 to 1. They raise
+            FrameError as well.
+        white_rate: Firing rate, spikes per plane, of brightness 1.
     """
 
     name: str
@@ -95,3 +100,6 @@ class SpikeClip:
     depth_planes: tuple[int, ...]
     depths: tuple[Callable[[], Depth], ...]
     skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    picture_planes: tuple[int, ...] = ()
+    pictures: tuple[Callable[[], Grey], ...] = ()
+    white_rate: float = 1.0

@@ -7,15 +7,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo, Tensors, load
+from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load
 from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_depth_ros.model.network import SpikeNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
 from spike_training.engine.fabric import is_first
 from spike_training.errors import ConfigError
 from spike_training.settings.config import RunConfig, StageConfig, is_file_of_weights
+
+Network = TypeVar('Network', bound=SpikeNet)
+"""Network of a task."""
+
+
+def load_any(path: Path) -> tuple[CheckpointInfo, Tensors]:
+    """Read a checkpoint of any task."""
+    return load(path, CheckpointInfo)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,31 +44,34 @@ class Context:
 
     config: RunConfig
     stage: StageConfig
-    info: DepthInfo
+    info: CheckpointInfo
     trained: Mapping[str, Path]
     device: torch.device
-    load: Callable[[Path], tuple[DepthInfo, Tensors]] = load
+    load: Callable[[Path], tuple[CheckpointInfo, Tensors]] = load_any
 
     @property
     def folder(self) -> Path:
         """Folder of the stage's checkpoints and records."""
         return self.config.out / self.stage.name
 
-    def init_model(self) -> SpikeDepthNet:
+    def init_model(self, kind: type[Network]) -> Network:
         """Build a network with the initial weights of the stage.
 
         They are random ones of torch's global generator, ImageNet's, those of an earlier stage
         where names and shapes match, or those of a file.
+
+        Args:
+            kind: Expected class of the network.
 
         Raises:
             ConfigError: The file's network has other sizes.
         """
         stage = self.stage
         network = build(self.info)
-        assert isinstance(network, SpikeDepthNet)
+        assert isinstance(network, kind)  # checked with the config
         if stage.init_from == 'imagenet':
             load_imagenet = IMAGENET[self.info.architecture][1]  # checked with the config
-            load_imagenet(network.encoder, stage.imagenet)
+            load_imagenet(_encoder(network), stage.imagenet)
         elif stage.starts_from_file:
             self._load_file(network, Path(stage.init_from))
         elif stage.init_from != 'scratch':
@@ -66,7 +80,7 @@ class Context:
             self._load_matching_weights(network, path)
         return network
 
-    def _load_file(self, network: SpikeDepthNet, path: Path) -> None:
+    def _load_file(self, network: SpikeNet, path: Path) -> None:
         own, given = network.state_dict(), self.load(path)[1]
         for name in sorted(own.keys() | given.keys()):
             sizes = [list(one[name].shape) if name in one else None for one in (given, own)]
@@ -86,13 +100,13 @@ class Context:
             return Path(name)
         return self.trained.get([*self.trained][-1] if name == 'previous' else name)
 
-    def trained_model(self, name: str) -> SpikeDepthNet:
-        """Build the network of an earlier stage, with its weights."""
+    def trained_model(self, name: str, kind: type[Network]) -> Network:
+        """Build the network of an earlier stage, of the given class, with its weights."""
         network = build_with_weights(*self.load(self.trained[name]))
-        assert isinstance(network, SpikeDepthNet)
+        assert isinstance(network, kind)
         return network
 
-    def _load_matching_weights(self, network: SpikeDepthNet, checkpoint: Path) -> None:
+    def _load_matching_weights(self, network: SpikeNet, checkpoint: Path) -> None:
         own = network.state_dict()
         given = {name: torch.from_numpy(value) for name, value in self.load(checkpoint)[1].items()}
         fitting = {
@@ -106,3 +120,8 @@ class Context:
             print(
                 f'{self.stage.name}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}'
             )
+
+
+def _encoder(network: SpikeNet) -> nn.Module:
+    assert isinstance(network, SpikeDepthNet)  # checked with the config
+    return network.encoder

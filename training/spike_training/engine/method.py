@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     'bicross': 'spike_training.methods.bicross:METHOD',
+    'ssml': 'spike_training.methods.ssml:METHOD',
 }
 """Import paths of the methods of this package."""
 

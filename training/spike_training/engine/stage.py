@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from spike_depth_ros.model.network import SpikeNet
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.sampling.sample import AnyBatch, Batch, Pair
 
@@ -87,7 +88,8 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
             config: Settings of the stage, of the class that names this one as its implementation.
             context: Other inputs for building the stage.
         """
-        return cls(context.init_model(), config, context.config.model)
+        network = context.init_model(SpikeNet)  # type: ignore[type-abstract]
+        return cls(network, config, context.config.model)
 
     @abstractmethod
     def forward(self, batch: AnyBatch, phase: Phase) -> dict[str, Tensor]:

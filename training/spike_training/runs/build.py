@@ -13,7 +13,7 @@ from typing import Any, Generic
 import torch
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import DepthInfo, load_info
+from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, ImageInfo, load_info
 from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
@@ -60,7 +60,7 @@ def context(
         # The data sets of earlier stages have contributed to the weights of this one, too.
         path = built.checkpoint_of(name)
         if path is not None and path.is_file():  # a dry run has none
-            datasets |= load_info(path).datasets
+            datasets |= load_info(path, CheckpointInfo).datasets
     return dataclasses.replace(built, info=dataclasses.replace(info, datasets=datasets))
 
 
@@ -137,28 +137,33 @@ def target_batches(
         yield source.batch(step, batch_size).unlabelled()
 
 
-def describe(config: RunConfig, stage: StageConfig) -> DepthInfo:
+def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
     """Return the metadata of the checkpoints of a stage."""
     model, domains = config.model, domains_of(config, stage)
     spikes = stage.input == 'spikes'
     planes = sorted(length for data in domains for length in data.planes)
     rates = [rate for data in domains for rate in (data.rate_hz, *data.rates_hz)]
+    common: dict[str, Any] = {
+        'architecture': model.architecture,
+        'settings': dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
+        'planes': planes[len(planes) // 2],
+        'planes_range': (planes[0], planes[-1]),
+        'bins': model.bins if spikes else 3,
+        'inputs': (stage.input,),
+        'rate_hz_range': (min(rates), max(rates)),
+        'stage': stage.name,
+        'datasets': datasets_of(domains)
+        | (IMAGENET_WEIGHTS if stage.init_from == 'imagenet' else {}),
+        'package_version': spike_depth_ros.__version__,
+        'commit': source_commit(),
+    }
+    if stage.task == 'image':
+        return ImageInfo(**common)
     return DepthInfo(
-        architecture=model.architecture,
-        settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),
-        planes=planes[len(planes) // 2],
-        planes_range=(planes[0], planes[-1]),
-        bins=model.bins if spikes else 3,
-        inputs=(stage.input,),
-        rate_hz_range=(min(rates), max(rates)),
+        **common,
         min_depth=model.min_depth,
         max_depth=model.max_depth,
         canonical_fx=model.canonical_fx,
         fx_range=fx_range(config, domains),
         scale='metric',
-        stage=stage.name,
-        datasets=datasets_of(domains)
-        | (IMAGENET_WEIGHTS if stage.init_from == 'imagenet' else {}),
-        package_version=spike_depth_ros.__version__,
-        commit=source_commit(),
     )

@@ -18,12 +18,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, Tensors, load
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
 from spike_depth_ros.model.imagenet import HUB
 from spike_depth_ros.model.registry import IMAGENET, weights_of
 from spike_training.datasets.readers import missing_paths
 from spike_training.datasets.splits import Split
-from spike_training.engine.context import Context
+from spike_training.engine.context import Context, load_any
 from spike_training.engine.optim import build_optimizers
 from spike_training.engine.stage import Stage
 from spike_training.errors import ConfigError, DataSetError
@@ -143,7 +143,7 @@ class _Stages:
 
     def __init__(self, config: RunConfig, has_data: bool) -> None:
         self._config, self._has_data = config, has_data
-        self._trained: dict[str, tuple[DepthInfo, Tensors]] = {}
+        self._trained: dict[str, tuple[CheckpointInfo, Tensors]] = {}
         self._groups = _table(
             'parameters', 'stage', 'optimiser', 'parameters', 'tensors', 'learning rate', 'decay'
         )
@@ -188,9 +188,9 @@ class _Stages:
         places: Mapping[str, Path] = {name: Path(name) for name in self._trained}
         made = context(config, stage, places, CPU)
 
-        def load_stage(path: Path) -> tuple[DepthInfo, Tensors]:
+        def load_stage(path: Path) -> tuple[CheckpointInfo, Tensors]:
             found = self._trained.get(str(path))
-            return load(path) if found is None else found
+            return load_any(path) if found is None else found
 
         return dataclasses.replace(made, load=load_stage)
 

@@ -26,6 +26,7 @@ from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
     CheckpointError,
+    CheckpointInfo,
     DepthInfo,
     Tensors,
     hash_file,
@@ -37,6 +38,7 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
+from spike_depth_ros.model.network import SpikeNet
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.settings.reading import load_config
 
@@ -92,11 +94,17 @@ def export(
         CheckpointError: The architecture is unknown, the checkpoint cannot be used, or the export
             differs from the network.
     """
+    info: CheckpointInfo
     if checkpoint is not None:
-        info, weights = load(checkpoint)
+        info, weights = load(checkpoint, CheckpointInfo)
     else:
         info, weights = random_checkpoint(architecture, seed)
     if calibrate is not None:
+        if not isinstance(info, DepthInfo):
+            raise CheckpointError(
+                f'{checkpoint}: calibrate is given for the task {info.task!r}, expected it with '
+                'depth alone, which has an uncertainty'
+            )
         from spike_training.runs.evaluation import calibrated
 
         info = calibrated(load_config(calibrate), info, weights, torch.device('cpu'))
@@ -187,7 +195,7 @@ class _Outputs(nn.Module):
         names: ``outputs`` of its checkpoint.
     """
 
-    def __init__(self, network: SpikeDepthNet, names: Sequence[str]) -> None:
+    def __init__(self, network: SpikeNet, names: Sequence[str]) -> None:
         super().__init__()
         self.network = network
         self.names = tuple(names)
@@ -198,14 +206,15 @@ class _Outputs(nn.Module):
 
     def _images(self, counts: Tensor, planes_per_bin: Tensor) -> dict[str, Tensor]:
         network = self.network
+        if not isinstance(network, SpikeDepthNet):
+            return self._as_they_are(counts, planes_per_bin)
         depth_head, uncertainty_head = network.depth_head, network.uncertainty_head
         if not (
             isinstance(depth_head, DepthHead)
             and isinstance(uncertainty_head, UncertaintyHead)
             and depth_head.last == uncertainty_head.last
         ):
-            output = network.from_pooled(counts, planes_per_bin)
-            return {name: getattr(output, name) for name in self.names}
+            return self._as_they_are(counts, planes_per_bin)
         # The same result, faster: scaled at low resolution, and enlarged as two channels of one
         # image, as ONNX Runtime gives each channel a thread.
         f_dec = network.decoder(network.encoder(network.temporal(counts, planes_per_bin)))
@@ -214,9 +223,13 @@ class _Outputs(nn.Module):
         log_depth, error = enlarge(both, depth_head.last).chunk(2, dim=1)
         return {'depth': torch.exp(log_depth), 'uncertainty': error}
 
+    def _as_they_are(self, counts: Tensor, planes_per_bin: Tensor) -> dict[str, Tensor]:
+        output = self.network.from_pooled(counts, planes_per_bin)
+        return {name: getattr(output, name) for name in self.names}
 
-def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
-    """Export a network as ONNX: counts of cells (uint16) and their maxima (int32) to metres.
+
+def to_onnx(network: SpikeNet, info: CheckpointInfo) -> bytes:
+    """Export a network as ONNX: counts of cells (uint16) and their maxima (int32) to images.
 
     Args:
         network: Network in eval mode, its weights representable in float16.
@@ -254,7 +267,7 @@ def to_onnx(network: SpikeDepthNet, info: DepthInfo) -> bytes:
     return content
 
 
-def max_relative_difference(content: bytes, network: SpikeDepthNet, info: DepthInfo) -> float:
+def max_relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo) -> float:
     """Return the largest relative difference of ONNX Runtime to torch.
 
     All outputs are compared, at two input sizes.
@@ -264,7 +277,8 @@ def max_relative_difference(content: bytes, network: SpikeDepthNet, info: DepthI
     worst = 0.0
     for tokens in (SAMPLE_SIZE, (3, 2)):
         size = [rows * MULTIPLE for rows in tokens]
-        planes_per_bin = (generator.integers(4, 6, info.bins) * info.pool**2).astype(np.int32)
+        several = generator.integers(4, 6, info.bins) if info.planes > info.bins else 1
+        planes_per_bin = np.full(info.bins, several * info.pool**2, np.int32)
         light = generator.uniform(0.02, 0.6, (1, 1, *size))
         counts = generator.binomial(planes_per_bin[None, :, None, None], light).astype(np.uint16)
         feeds = {'counts': counts, 'planes_per_bin': planes_per_bin}

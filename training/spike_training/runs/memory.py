@@ -91,6 +91,7 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
         depth=torch.full((images, 1, height, width), 2 * near),
         fx=torch.full((images,), config.model.canonical_fx),
         index=torch.arange(images),
+        image=torch.full((images, 1, height, width), 0.2) if spec.image else None,
     )
     return Pair(batch, batch.unlabelled()) if spec.domain == 'both' else batch
 

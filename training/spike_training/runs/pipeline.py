@@ -15,7 +15,16 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 
-from spike_depth_ros.checkpoint import Tensors, load, remove_unfinished, save, write_atomically
+from spike_depth_ros.checkpoint import (
+    CheckpointInfo,
+    DepthInfo,
+    ImageInfo,
+    Tensors,
+    load,
+    remove_unfinished,
+    save,
+    write_atomically,
+)
 from spike_depth_ros.model.registry import weights_of
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import newest_model
@@ -24,6 +33,7 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
 from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError
+from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import checkpoint_metrics, show, to_json
 from spike_training.reports.run_page import PAGE, write_page
@@ -32,6 +42,7 @@ from spike_training.runs.dry_run import dry_run
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.evaluation import calibrated, evaluate_network
 from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
+from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import Session
 from spike_training.settings.config import RunConfig, StageConfig, check, listed, to_yaml
@@ -138,7 +149,7 @@ def _select(work: Work[Any], here: Context) -> None:
         print(f'{here.stage.name}: the {chosen.name} is exported, by {SELECTION}')
     other = here.stage.average_with
     if other is not None:
-        weights = weights or load(newest_model(here.folder))[1]
+        weights = weights or here.load(newest_model(here.folder))[1]
         path = here.checkpoint_of(other)
         assert path is not None
         weights = _averaged(weights, here.load(path)[1])
@@ -212,17 +223,23 @@ def _differences(before: Any, now: Any) -> list[str]:
 
 
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:
-    info, weights = load(checkpoint)
-    info = calibrated(config, info, weights, device)
-    network = build_for_evaluation(info, weights, device)
-    report = evaluate_network(config, info, network, device)
-    info = dataclasses.replace(info, metrics=checkpoint_metrics(report))
+    """Evaluate the resulting weights and write them with their metrics, and the export."""
+    info, weights = load(checkpoint, CheckpointInfo)
+    if isinstance(info, ImageInfo):
+        report = evaluate_images(config, info, weights, device)
+        metrics, show_report = image_metrics(report), show_images
+    else:
+        assert isinstance(info, DepthInfo)
+        info = calibrated(config, info, weights, device)
+        network = build_for_evaluation(info, weights, device)
+        report = evaluate_network(config, info, network, device)
+        metrics, show_report = checkpoint_metrics(report), show
     model = config.out / MODEL
-    save(model, weights, info)
+    save(model, weights, dataclasses.replace(info, metrics=metrics))
     write_atomically(config.out / REPORT, to_json(report))
     if config.evaluate.export and info.inputs == ('spikes',):
         from spike_training.runs.export import export
 
         export(model, checkpoint=model)
-    show(report)
+    show_report(report)
     print(f'{model}: the checkpoint; {config.out / REPORT}: its metrics')

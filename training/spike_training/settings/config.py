@@ -340,6 +340,8 @@ class StageConfig:
     """Import path of the :class:`spike_training.engine.stage.Stage` with these settings."""
     summary: ClassVar[str] = 'stage of training'
     """Short description of the stage, for the page of a run."""
+    task: ClassVar[str] = 'depth'
+    """Task of the stage's network, a key of :data:`spike_depth_ros.checkpoint.TASKS`."""
     validates_loss: ClassVar[bool] = True
     """True if the validation loss is the quantity that training minimises."""
 
@@ -424,10 +426,10 @@ class StageConfig:
         return is_file_of_weights(self.init_from)
 
     def _file_problems(self, name: str, path: str, config: RunConfig) -> Problems:
-        from spike_depth_ros.checkpoint import CheckpointError, load_info
+        from spike_depth_ros.checkpoint import TASKS, CheckpointError, load_info
 
         try:
-            info = load_info(path)
+            info = load_info(path, TASKS[self.task])
         except (CheckpointError, OSError) as error:
             yield f'{name} is {path!r}: {error}'
             return
@@ -440,16 +442,22 @@ class StageConfig:
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
+        # Imported here, as in ModelConfig.problems.
+        from spike_depth_ros.model.registry import BUILDERS, IMAGENET
+
         inputs = {earlier.name: earlier.input for earlier in before}
+        known = [name for task, name in BUILDERS if task == self.task]
+        if config.model.architecture not in known:
+            yield (
+                f'kind is {self.kind!r}, of the task {self.task}: expected model.architecture '
+                f'{" or ".join(known)}, it is {config.model.architecture}'
+            )
         if self.name in ('scratch', 'previous', 'imagenet'):
             yield f'name is {self.name!r}: expected another one, init_from uses it as a keyword'
         if self.init_from == 'previous':
             if not before:
                 yield "init_from is 'previous': there is no stage before the first"
         elif self.init_from == 'imagenet':
-            # Imported here, as in ModelConfig.problems.
-            from spike_depth_ros.model.registry import IMAGENET
-
             if config.model.architecture not in IMAGENET:
                 yield (
                     f"init_from is 'imagenet': there are such weights for {' and '.join(IMAGENET)}"
@@ -526,8 +534,8 @@ class RunConfig:
             and write nothing (also --dry-run true).
         resume: Continue the run in that folder from its newest checkpoint. Without it a folder
             that already contains a run is refused.
-        method: Training method: bicross, or the import path of a third-party method,
-            my_package.my_method:METHOD, see docs/training.md.
+        method: Training method: bicross (depth), ssml (pictures), or the import path of a
+            third-party method, my_package.my_method:METHOD, see docs/training.md.
         stages: The stages in order; see --stages.help.
         model: Network.
         data: Scenes or recordings, and the spike camera.

@@ -1,13 +1,15 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of folders of Vidar ``.dat`` recordings with depth maps.
+"""Reader of folders of Vidar ``.dat`` recordings with depth maps or reference pictures.
 
 ``NAME.dat`` has its depth in ``depth/NAME_PLANE.npy``, one file for each plane with depth, or in
-``depth/NAME.npy`` for the middle plane. docs/wire_format.md describes the format of .dat files.
+``depth/NAME.npy`` for the middle plane. Sharp pictures are named likewise, as the tree below
+shows. docs/wire_format.md describes the format of .dat files.
 """
 
 from __future__ import annotations
 
+import glob
 import re
 from pathlib import Path
 
@@ -21,6 +23,7 @@ TREE = """\
   ROOT/NAME.dat                (packed planes of a Vidar camera, no header; ROOT may be a file)
   ROOT/depth/NAME_01000.npy    (depth at plane 1000; also .pfm, .exr in metres, or uint16 .png)
   ROOT/depth/NAME.npy          (or one map, at the middle plane; no folder depth: no truth)
+  ROOT/image/NAME_01000.png    (sharp grey picture at plane 1000; ROOT/NAME.png: the middle one)
   ROOT/K.txt                   (camera matrix, 3 x 3, pixels; or give the option fx)"""
 
 
@@ -30,6 +33,7 @@ def read(
     rate_hz: float = 20_000.0,
     per_metre: float = 0.0,
     fx: float = 0.0,
+    white_rate: float = 1.0,
 ) -> list[SpikeClip]:
     """Read the recordings in a folder; only those with depth, where any has.
 
@@ -40,6 +44,7 @@ def read(
         per_metre: Stored depth of one metre; 0: 1000 for .png (millimetres), 1 for others.
         fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
             K.txt if there is one.
+        white_rate: Firing rate, spikes per plane, where a reference picture is white.
 
     Raises:
         DataSetError: Files are missing, damaged or of another size, too many depth maps belong to
@@ -82,7 +87,22 @@ def read(
             for file in map(labelled.__getitem__, numbers)
         )
         name = f'dat/{path.stem}'
-        clips.append(SpikeClip(name, geometry, planes, rate_hz, camera, load, numbers, depths))
+        shown = _pictures(root, path.stem, planes)
+        clips.append(
+            SpikeClip(
+                name,
+                geometry,
+                planes,
+                rate_hz,
+                camera,
+                load,
+                numbers,
+                depths,
+                picture_planes=tuple(shown),
+                pictures=tuple(recordings.picture_file(png, geometry) for png in shown.values()),
+                white_rate=white_rate,
+            )
+        )
     if not clips:
         raise files.missing(root / 'depth' / f'{found[0].stem}.npy', TREE)
     if skipped:
@@ -93,3 +113,15 @@ def read(
         first = clips[0].depths[0]
         recordings.check_depth(clips[0].name, first, files.DepthEncoding().plausible_m)
     return clips
+
+
+def _pictures(root: Path, stem: str, planes: int) -> dict[int, Path]:
+    """Find the reference pictures of a recording by their plane."""
+    found = {}
+    if (root / f'{stem}.png').is_file():
+        found[reference_index('middle', planes)] = root / f'{stem}.png'
+    for path in (root / 'image').glob(f'{glob.escape(stem)}_*.png'):
+        match = re.fullmatch(rf'{re.escape(stem)}_(\d+)', path.stem)
+        if match is not None and int(match[1]) < planes:
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))

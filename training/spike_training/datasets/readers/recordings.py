@@ -13,7 +13,7 @@ import numpy as np
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.vidar import read_dat
-from spike_training.datasets.clip import Depth, Matrix
+from spike_training.datasets.clip import Depth, Grey, Matrix
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
 
@@ -95,6 +95,21 @@ def depth_file(
                 f'{[geometry.height, geometry.width]}'
             )
         return depth
+
+    return read
+
+
+def picture_file(path: Path, geometry: Geometry) -> Callable[[], Grey]:
+    """Return a function that reads a grey picture, which must be of the sensor's size."""
+
+    def read() -> Grey:
+        grey: Grey = files.read_rgb(path).astype(np.float32).mean(axis=2) / 255
+        if grey.shape != (geometry.height, geometry.width):
+            raise FrameError(
+                f'{path}: picture {list(grey.shape)}, expected the sensor size '
+                f'{[geometry.height, geometry.width]}'
+            )
+        return grey
 
     return read
 

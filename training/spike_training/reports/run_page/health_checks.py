@@ -45,8 +45,20 @@ def _state(run: RunFolder) -> Iterator[str]:
 def _metrics(run: RunFolder) -> Iterator[str]:
     if run.report is None:
         return
+    if run.report.get('task') == 'image':
+        for scores in run.report['sets'].values():
+            yield from _better_rows(scores)
+        return
     for scores in run.report['sets'].values():
         yield from _scores(f'{scores["domain"]}, {scores["part"]}', scores)
+
+
+def _better_rows(scores: Mapping[str, Any]) -> Iterator[str]:
+    own = scores['rows'][NETWORK]['psnr']
+    for name, row in scores['rows'].items():
+        if name != NETWORK and row['psnr'] >= own:
+            other = row['psnr']
+            yield f'{scores["title"]}: {name} has a PSNR of {other:.2f}, the network {own:.2f}.'
 
 
 def _scores(where: str, scores: Mapping[str, Any]) -> Iterator[str]:

@@ -78,7 +78,8 @@ def _subtitle(run: RunFolder) -> str:
     names = ' → '.join(
         f'{stage.name}{sees.get(stage.settings.get("input", ""), "")}' for stage in run.stages
     )
-    return f'Depth from spikes, stage by stage: {names}; seed {run.config.get("seed", 0)}.'
+    what = 'Pictures' if run.stages[0].config.task == 'image' else 'Depth'
+    return f'{what} from spikes, stage by stage: {names}; seed {run.config.get("seed", 0)}.'
 
 
 def _tiles(run: RunFolder) -> list[tuple[str, str]]:
@@ -87,7 +88,11 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
     if run.sessions:
         seconds = sum(session['seconds'] for session in run.sessions)
         tiles.append(('time, all in all', duration(seconds)))
-    if run.report is not None:
+    if run.report is not None and run.report.get('task') == 'image':
+        for scores in run.report['sets'].values():
+            own = scores['rows'][NETWORK]['psnr']
+            tiles.append((f'PSNR, dB, {scores["title"]}', f'{own:.2f}'))
+    elif run.report is not None:
         # A target whose recordings have no depth is not evaluated.
         domain = 'target' if domain_sets(run.report, 'target') else 'source'
         for part, scores in domain_sets(run.report, domain).items():
@@ -102,6 +107,8 @@ def _result(run: RunFolder) -> list[dict[str, Any]]:
     """Return the tables of each domain."""
     if run.report is None:
         return []
+    if run.report.get('task') == 'image':
+        return [{'title': 'Pictures', 'tables': [*_picture_tables(run.report)]}]
     parts: list[dict[str, Any]] = []
     for domain, title in DOMAINS.items():
         sets = domain_sets(run.report, domain)
@@ -124,6 +131,15 @@ def _result(run: RunFolder) -> list[dict[str, Any]]:
         )
         parts.append({'title': title, 'tables': tables})
     return parts
+
+
+def _picture_tables(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for scores in report['sets'].values():
+        rows = [
+            [name, f'{row["psnr"]:.2f}', f'{row["ssim"]:.3f}']
+            for name, row in scores['rows'].items()
+        ]
+        yield {'title': scores['title'], 'head': ['', 'PSNR, dB', 'SSIM'], 'rows': rows}
 
 
 def _depth_rows(sets: Mapping[str, Any], kind: str) -> Iterator[list[str]]:
@@ -162,7 +178,7 @@ def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
     facts = [
         stage.config.summary + (labels if stage.config.batches.domain == 'target' else ''),
         f'sees {settings.get("input", "spikes")}',
-        f'starts from {settings.get("start", "scratch")}',
+        f'starts from {settings.get("init_from", "scratch")}',
         f'{stage.done} of {stage.steps} steps of {stage.batch_size} images',
     ]
     speeds = stage.scalars.get('train/images_per_s')

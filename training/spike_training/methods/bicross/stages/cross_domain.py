@@ -101,7 +101,7 @@ class CrossDomain(Stage[Pair]):
     def from_config(cls, config: CrossDomainConfig, context: Context) -> CrossDomain:
         """Build the stage of a run."""
         dim = context.info.settings['dim']
-        return cls(context.init_model(), config, context.config.model, dim)
+        return cls(context.init_model(SpikeDepthNet), config, context.config.model, dim)
 
     def begin(self, batches: Iterable[Pair]) -> None:
         """Estimate the statistics on the target for the student and copy them to all networks."""

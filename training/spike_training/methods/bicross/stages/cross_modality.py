@@ -71,9 +71,9 @@ class CrossModality(Stage[Batch]):
     def from_config(cls, config: CrossModalityConfig, context: Context) -> CrossModality:
         """Build the stage of a run."""
         assert config.teacher is not None  # checked with the config
-        teacher = context.trained_model(config.teacher)
+        teacher = context.trained_model(config.teacher, SpikeDepthNet)
         dim = context.info.settings['dim']
-        return cls(context.init_model(), teacher, config, context.config.model, dim)
+        return cls(context.init_model(SpikeDepthNet), teacher, config, context.config.model, dim)
 
     def train(self, mode: bool = True) -> CrossModality:
         """Set the mode of the module; keep frozen parts in eval mode."""

@@ -1,0 +1,262 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
+
+from tiny_runs import tiny_run  # noqa: E402
+
+from spike_depth_ros import DepthEstimator, Window  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load_info  # noqa: E402
+from spike_depth_ros.estimator import ImageEstimator  # noqa: E402
+from spike_depth_ros.model.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
+from spike_depth_ros.model.recon_lite import ReconLite, ReconSettings  # noqa: E402
+from spike_training.commands.evaluate import evaluate  # noqa: E402
+from spike_training.errors import ConfigError, DataSetError  # noqa: E402
+from spike_training.methods.ssml.losses import (  # noqa: E402
+    mutual_loss,
+    pseudo_label,
+    psnr,
+    reconstruction_loss,
+    robust_error,
+)
+from spike_training.methods.ssml.settings import (  # noqa: E402
+    BlindSpotConfig,
+    MutualConfig,
+    SupervisedConfig,
+)
+from spike_training.methods.ssml.stages.mutual import Mutual  # noqa: E402
+from spike_training.runs import pipeline  # noqa: E402
+from spike_training.sampling.sample import Batch  # noqa: E402
+from spike_training.settings.config import check  # noqa: E402
+
+SMALL = {'widths': (4, 4, 4)}
+
+
+def images(*values):
+    return torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1)
+
+
+def batch_of(batch=2, side=16, with_image=True):
+    generator = torch.Generator().manual_seed(0)
+    counts = (torch.rand(batch, 41, side, side, generator=generator) < 0.3).to(torch.uint8)
+    return Batch(
+        counts=counts,
+        planes_per_bin=torch.ones(41, dtype=torch.int32),
+        rgb=None,
+        depth=torch.ones(batch, 1, side, side),
+        fx=torch.ones(batch),
+        index=torch.arange(batch),
+        image=torch.full((batch, 1, side, side), 0.3) if with_image else None,
+    )
+
+
+def mutual_stage(blind_steps=0, weight=0.01):
+    torch.manual_seed(0)
+    return Mutual(
+        ReconLite(41, ReconSettings(**SMALL)),
+        BlindSpotNet(41, BlindSpotSettings(features=4, amim=3)),
+        MutualConfig(weight=weight),
+        blind_steps,
+        41,
+    )
+
+
+def run_of(out, stage, architecture='recon_lite', **changes):
+    config = tiny_run(out, stage)
+    settings = SMALL if architecture == 'recon_lite' else {'features': 4, 'amim': 3}
+    model = dataclasses.replace(
+        config.model, architecture=architecture, bins=41, settings=settings
+    )
+    data = dataclasses.replace(config.data, planes=[41])
+    found = dataclasses.replace(
+        config, method='ssml', model=model, data=data, target=None, **changes
+    )
+    check(found)
+    return found
+
+
+def test_losses_are_mean_squares():
+    one, other = images(0.1, 0.4), images(0.3, 0.4)
+    assert reconstruction_loss(one, other).item() == pytest.approx(0.02)
+    assert mutual_loss(one, other).item() == pytest.approx(0.02)
+    assert psnr(one, other).item() == pytest.approx(10 * np.log10(1 / 0.02))
+    assert robust_error(one, one).item() == pytest.approx(0)
+    assert robust_error(one, other).item() == pytest.approx((np.hypot(0.2, 0.01) - 0.01) / 2)
+
+
+def test_labels_are_the_mean_of_their_planes_or_the_interval():
+    spikes = torch.zeros(1, 41, 1, 1)
+    spikes[:, 18:22:2] = 1
+    assert pseudo_label('tfp7', 41)(spikes).item() == pytest.approx(2 / 7)
+    assert pseudo_label('tfp19', 41)(spikes).item() == pytest.approx(2 / 19)
+    spikes[:, 24] = 1
+    assert pseudo_label('tfi', 41)(spikes).item() == pytest.approx(1 / 4)
+
+
+def test_the_mutual_loss_teaches_both_networks_and_adds_up_as_in_equation_10():
+    stage, batch = mutual_stage(), batch_of()
+    parts = stage(batch, 'train')
+    assert parts['loss'].item() == pytest.approx(
+        parts['rec'].item() + 0.01 * parts['mutual'].item(), rel=1e-6
+    )
+    own = torch.autograd.grad(
+        parts['loss'], [stage.network.leave.bias, stage.blind.mix[-1].weight]
+    )
+    assert all(gradient.abs().max() > 0 for gradient in own)
+    # Of the mutual loss alone, too.
+    silent = mutual_stage(weight=0.0)(batch, 'train')
+    assert silent['loss'].item() == pytest.approx(parts['rec'].item())
+
+
+def test_the_blind_spot_network_learns_alone_at_first_also_after_a_resume():
+    stage, batch = mutual_stage(blind_steps=2), batch_of()
+    for step, mutual in enumerate((False, False, True)):
+        gradient = torch.autograd.grad(stage(batch, 'train')['loss'], stage.network.leave.bias)[0]
+        assert bool(gradient.abs().max() > 0) == mutual
+        stage.after_step(step)
+        resumed = mutual_stage(blind_steps=2)
+        resumed.load_state_dict(stage.state_dict())
+        stage = resumed
+
+
+def test_self_supervision_reads_no_true_picture():
+    stage = mutual_stage()
+    torch.testing.assert_close(
+        stage(batch_of(), 'train')['loss'], stage(batch_of(with_image=False), 'train')['loss']
+    )
+    assert 'psnr' not in stage(batch_of(with_image=False), 'train')
+
+
+@pytest.fixture(scope='module')
+def supervised(tmp_path_factory):
+    config = run_of(tmp_path_factory.mktemp('ssml') / 'run', SupervisedConfig(name='small'))
+    config.evaluate.export, config.train.picture_every = True, 3
+    pipeline.run(config)
+    return config.out
+
+
+def test_a_run_of_pictures_ends_in_a_checkpoint_of_its_task(supervised):
+    info = load_info(supervised / 'model.safetensors', ImageInfo)
+    assert (info.task, info.outputs, info.planes, info.bins) == ('image', ('rate',), 41, 41)
+    assert info.stage == 'small'
+    report = json.loads((supervised / 'report.json').read_text())
+    for scores in report['sets'].values():
+        assert {'network', 'interval (TFI)', 'mean of 41'} <= set(scores['rows'])
+        assert all(np.isfinite(row['psnr']) for row in scores['rows'].values())
+    assert {f'{name}_psnr' for name in report['sets']} <= set(info.metrics)
+    page = (supervised / 'index.html').read_text()
+    assert 'Pictures from spikes' in page
+    assert 'PSNR' in page
+
+
+def test_both_runtimes_reconstruct_the_same_picture(supervised):
+    spikes = np.random.default_rng(0).random((128, 50, 70)) < 0.2
+    window = Window.from_planes(spikes, 20_000)
+    found = [
+        ImageEstimator.from_checkpoint(supervised / 'model.safetensors', 'cpu', name).predict(
+            window
+        )
+        for name in ('onnx', 'torch')
+    ]
+    assert found[0].rate.shape == (50, 70)
+    assert found[0].rate.dtype == np.float32
+    np.testing.assert_allclose(found[0].rate, found[1].rate, atol=1e-5)
+    assert found[0].notes == ()
+    # The middle 41 planes decide.
+    spikes[:43] = spikes[85:] = False
+    again = ImageEstimator.from_checkpoint(supervised / 'model.safetensors', 'cpu').predict(
+        Window.from_planes(spikes, 20_000)
+    )
+    np.testing.assert_array_equal(found[0].rate[:, :], again.rate)
+
+
+def test_windows_and_checkpoints_that_do_not_fit_are_refused(supervised):
+    path = supervised / 'model.safetensors'
+    with pytest.raises(CheckpointError, match="field task is 'image', expected 'depth'"):
+        DepthEstimator.from_checkpoint(path)
+    with pytest.raises(CheckpointError, match="field task is 'depth', expected 'image'"):
+        ImageEstimator.from_checkpoint('unet_lite')
+    network = ImageEstimator.from_checkpoint(path, 'cpu')
+    with pytest.raises(ValueError, match='window of 40 planes: expected 41 or more'):
+        network.predict(Window.from_planes(np.zeros((40, 32, 32)), 20_000))
+    notes = network.predict(Window.from_planes(np.zeros((41, 32, 32)), 500)).notes
+    assert notes
+    assert 'plane rate 500 Hz, trained for' in notes[0]
+    network.close()
+
+
+def test_recordings_are_scored_by_pictures_and_by_planes_held_out(supervised, tmp_path):
+    import cv2
+
+    from spike_depth_ros.stream import packing
+
+    folder = tmp_path / 'dat'
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    rate = np.linspace(0.05, 0.6, 48, dtype=np.float32)[None].repeat(32, axis=0)
+    spikes = rng.random((61, 32, 48)) < rate
+    (folder / 'ramp.dat').write_bytes(packing.pack(spikes[:, ::-1]).tobytes())
+    cv2.imwrite(str(folder / 'ramp.png'), np.rint(255 * rate / 0.6).astype(np.uint8))
+    out = tmp_path / 'report.json'
+    evaluate(
+        supervised / 'config.yaml',
+        out,
+        supervised / 'model.safetensors',
+        data={'ramp': f'dat:{folder},size=48x32,white_rate=0.6'},
+    )
+    report = json.loads(out.read_text())
+    rows = report['sets']['ramp']['rows']
+    # Independent spikes: the longest mean is the best of the means, by theory 10 dB a decade.
+    assert rows['mean of 41']['psnr'] > rows['mean of 21']['psnr'] > rows['mean of 7']['psnr']
+    expected = -10 * np.log10(np.mean(rate * (1 - rate)) / 0.6**2 / 41)
+    assert rows['mean of 41']['psnr'] == pytest.approx(expected, abs=0.7)
+    held = report['held_out']['ramp']['rows']
+    noise = np.mean(rate * (1 - rate))
+    assert held['mean of 41']['mse'] == pytest.approx(noise / 7 + noise / 41, rel=0.1)
+
+
+def test_recordings_too_short_to_hold_planes_out_are_refused(supervised, tmp_path):
+    (tmp_path / 'short.dat').write_bytes(bytes(47 * 32 * 6))
+    with pytest.raises(DataSetError, match='47 planes, expected 48 or more'):
+        evaluate(
+            supervised / 'config.yaml',
+            tmp_path / 'report.json',
+            supervised / 'model.safetensors',
+            data={'short': f'dat:{tmp_path},size=48x32'},
+        )
+
+
+@pytest.mark.parametrize(('stage', 'architecture'), [
+    (MutualConfig(name='mutual', blind_features=4, blind_fraction=0.5), 'recon_lite'),
+    (MutualConfig(name='paper', blind_features=4, label='tfi'), 'ssml'),
+    (BlindSpotConfig(name='blind', label='tfp11'), 'blind_spot'),
+])  # fmt: skip
+def test_self_supervised_stages_run_to_a_report(tmp_path, stage, architecture):
+    config = run_of(tmp_path / 'run', stage, architecture)
+    config.evaluate.export = architecture == 'recon_lite'
+    pipeline.run(config)
+    report = json.loads((tmp_path / 'run' / 'report.json').read_text())
+    assert report['task'] == 'image'
+    assert report['sets']
+
+
+@pytest.mark.parametrize(('stage', 'architecture', 'message'), [
+    (SupervisedConfig(), 'unet_lite', 'kind is .supervised., of the task image: expected model'),
+    (BlindSpotConfig(), 'recon_lite', 'expected blind_spot for this kind'),
+    (MutualConfig(), 'blind_spot', 'expected a network that sees the pixel'),
+    (MutualConfig(planes=[40]), 'recon_lite', r'planes is \[40\], model.bins 41'),
+    (MutualConfig(weight=-1.0), 'recon_lite', 'weight is -1'),
+    (MutualConfig(blind_fraction=2.0), 'recon_lite', 'blind_fraction is 2'),
+    (MutualConfig(input='rgb'), 'recon_lite', 'input is rgb: expected spikes'),
+])  # fmt: skip
+def test_settings_that_cannot_train_pictures_are_refused(tmp_path, stage, architecture, message):
+    with pytest.raises(ConfigError, match=message):
+        run_of(tmp_path, stage, architecture)

@@ -1,0 +1,245 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of reconstructed pictures, beside estimates without learning."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+
+from spike_depth_ros.evaluation.controls import NETWORK
+from spike_depth_ros.image_metrics import psnr, ssim
+from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model.rate_estimates import IntervalRate, MeanRate
+from spike_training.evaluation.report import FORMAT, print_table
+
+WINDOWS = (7, 11, 21, 41, 127)
+"""Planes of the means that a network is compared with."""
+
+COVERED = (1, 8)
+"""Planes covered by the inter-spike intervals that a network is compared with."""
+
+HELD_OUT = 7
+"""Planes in the middle of a window that are kept from all methods, and scored against."""
+
+MULTIPLE = 16
+"""Divisor of height and width of a network's input, pixels."""
+
+Rate = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureSample:
+    """Window of spikes with the true picture at its middle plane.
+
+    Attributes:
+        spikes: 0 or 1, ``[planes, H, W]`` uint8, an odd number of planes.
+        truth: Brightness, ``[H, W]`` float32, 0 to 1.
+        white_rate: Firing rate, spikes per plane, of brightness 1.
+        recording: Name of its recording.
+    """
+
+    spikes: Tensor
+    truth: Rate
+    white_rate: float
+    recording: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureSet:
+    """Set of samples that are scored together.
+
+    Attributes:
+        name: Name, for reports.
+        title: Short description.
+        samples: Samples with truth.
+    """
+
+    name: str
+    title: str
+    samples: Iterable[PictureSample]
+
+
+def estimates(planes: int) -> dict[str, nn.Module]:
+    """Return the estimates without learning that fit a window, by the names of their rows.
+
+    Args:
+        planes: Planes of the window, an odd number.
+    """
+    rows: dict[str, nn.Module] = {
+        f'mean of {length}': MeanRate(planes, length) for length in WINDOWS if length <= planes
+    }
+    for covered in COVERED:
+        if covered < planes:
+            name = 'interval (TFI)' if covered == 1 else f'intervals over {covered}'
+            rows[name] = IntervalRate(planes, covered)
+    return rows
+
+
+@torch.inference_mode()
+def reconstructions(
+    network: SpikeNet | None, planes: int, spikes: Tensor, device: torch.device
+) -> dict[str, Rate]:
+    """Reconstruct the picture at the middle plane by the network and by all estimates.
+
+    Args:
+        network: Network in eval mode; None: the estimates alone.
+        planes: Planes that the network takes, an odd number.
+        spikes: 0 or 1, ``[planes, H, W]`` uint8, an odd number.
+        device: Device of the network.
+
+    Returns:
+        Firing rates, ``[H, W]`` float32, by the names of rows; the network's under ``NETWORK``.
+    """
+    window = middle(spikes, min(max(WINDOWS), len(spikes)))[None].float()
+    rows = {
+        name: estimate(window)[0, 0].numpy()
+        for name, estimate in estimates(window.shape[1]).items()
+    }
+    if network is not None:
+        height, width = spikes.shape[1:]
+        own = middle(spikes, planes)[None].to(device).float()
+        below, right = -height % MULTIPLE, -width % MULTIPLE
+        own = nn.functional.pad(own, (0, right, 0, below), mode='replicate')
+        bins = torch.ones(planes, dtype=torch.int32, device=device)
+        rows[NETWORK] = network(own, bins).rate[0, 0, :height, :width].float().cpu().numpy()
+    return rows
+
+
+def middle(spikes: Tensor, planes: int) -> Tensor:
+    """Return an odd number of planes around the middle one of an odd number."""
+    first = (len(spikes) - planes + 1) // 2
+    last = len(spikes) - first
+    return spikes[first:last]
+
+
+def score_set(
+    network: SpikeNet | None, planes: int, one: PictureSet, device: torch.device
+) -> dict[str, Any]:
+    """Score a set: PSNR and SSIM of each row, in the mean and for each recording.
+
+    Args:
+        network: Network in eval mode; None: the estimates alone.
+        planes: Planes that the network takes.
+        one: The set.
+        device: Device of the network.
+    """
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    number = 0
+    for sample in one.samples:
+        number += 1
+        rows = reconstructions(network, planes, sample.spikes, device)
+        for name, rate in rows.items():
+            picture = np.clip(rate / sample.white_rate, 0, 1)
+            scores = psnr(picture, sample.truth), ssim(picture, sample.truth)
+            found.setdefault(name, {}).setdefault(sample.recording, []).append(scores)
+    return {
+        'title': one.title,
+        'pictures': number,
+        'rows': {name: _means(recordings) for name, recordings in found.items()},
+    }
+
+
+def _means(recordings: Mapping[str, list[tuple[float, float]]]) -> dict[str, Any]:
+    everything = [scores for each in recordings.values() for scores in each]
+    return {
+        **_mean(everything),
+        'recordings': {name: _mean(each) for name, each in recordings.items()},
+    }
+
+
+def _mean(scores: list[tuple[float, float]]) -> dict[str, float]:
+    return {
+        'psnr': statistics.fmean(one for one, _ in scores),
+        'ssim': statistics.fmean(other for _, other in scores),
+    }
+
+
+def score_held_out(
+    network: SpikeNet | None, planes: int, windows: Iterable[Tensor], device: torch.device
+) -> dict[str, Any]:
+    """Score reconstructions of real spikes without truth, against planes that none has seen.
+
+    The middle ``HELD_OUT`` planes of each window are cut out, and the rest joined, for all methods
+    alike. The error is the mean squared difference from the mean of the planes cut out. Their
+    noise is in all rows alike, so the order of rows is that of the errors.
+
+    Args:
+        network: Network in eval mode; None: the estimates alone.
+        planes: Planes that the network takes.
+        windows: 0 or 1, ``[planes + HELD_OUT, H, W]`` uint8 or longer, odd after the cut.
+        device: Device of the network.
+    """
+    errors: dict[str, list[float]] = {}
+    number = 0
+    for window in windows:
+        number += 1
+        first = (len(window) - HELD_OUT) // 2
+        rest = torch.cat([window[:first], window[first + HELD_OUT :]])
+        label = window[first : first + HELD_OUT].float().mean(0).numpy()
+        for name, rate in reconstructions(network, planes, rest, device).items():
+            errors.setdefault(name, []).append(float(np.mean((rate - label) ** 2)))
+    return {
+        'windows': number,
+        'rows': {name: {'mse': statistics.fmean(each)} for name, each in errors.items()},
+    }
+
+
+def image_report(
+    stage: str, weights_sha256: str | None, seed: int, sets: Mapping[str, Any],
+    held_out: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Assemble the report of an evaluation of pictures.
+
+    Args:
+        stage: Last stage of the network.
+        weights_sha256: Hash of its weights.
+        seed: Seed of the scenes.
+        sets: Results of :func:`score_set` by name.
+        held_out: Results of :func:`score_held_out` by name.
+    """
+    return {
+        'format': FORMAT,
+        'task': 'image',
+        'stage': stage,
+        'weights_sha256': weights_sha256,
+        'seed': seed,
+        'sets': dict(sets),
+        'held_out': dict(held_out),
+    }
+
+
+def show_images(report: Mapping[str, Any]) -> None:
+    """Print the tables of a report of pictures."""
+    for scores in report['sets'].values():
+        table = Table(title=f'{scores["title"]}: {scores["pictures"]} pictures')
+        for column in ('', 'PSNR, dB', 'SSIM', *next(iter(scores['rows'].values()))['recordings']):
+            table.add_column(column, no_wrap=True)
+        for name, row in scores['rows'].items():
+            each = (f'{one["psnr"]:.2f} / {one["ssim"]:.3f}' for one in row['recordings'].values())
+            table.add_row(name, f'{row["psnr"]:.2f}', f'{row["ssim"]:.3f}', *each)
+        print_table(table)
+    for name, scores in report['held_out'].items():
+        table = Table(title=f'{name}: {scores["windows"]} windows, {HELD_OUT} planes held out')
+        for column in ('', 'mean squared error'):
+            table.add_column(column, no_wrap=True)
+        for row, values in scores['rows'].items():
+            table.add_row(row, f'{values["mse"]:.5f}')
+        print_table(table)
+
+
+def image_metrics(report: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are stored in a checkpoint, by set and name."""
+    return {
+        f'{name}_{metric}': round(scores['rows'][NETWORK][metric], 4)
+        for name, scores in report['sets'].items()
+        for metric in ('psnr', 'ssim')
+    }

@@ -1,0 +1,13 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""SSML (Chen et al., "Self-Supervised Mutual Learning"): pictures from spikes."""
+
+from spike_training.engine.method import Method
+from spike_training.methods.ssml.charts import CHARTS
+from spike_training.methods.ssml.settings import (
+    BlindSpotConfig,
+    MutualConfig,
+    SupervisedConfig,
+)
+
+METHOD = Method((MutualConfig, BlindSpotConfig, SupervisedConfig), CHARTS)

@@ -1,0 +1,124 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the stages of SSML; those of a run are in ``spike_training.settings.config``.
+
+This module does not import torch, so that help and errors of the command line appear at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.ranges import Problems, at_least, share
+
+Label = Literal['tfi', 'tfp7', 'tfp11', 'tfp15', 'tfp19']
+
+
+@dataclass
+class PictureStageConfig(StageConfig):
+    """Settings of all stages whose network reconstructs pictures from raw planes."""
+
+    task = 'image'
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Contents of the batches that the stage trains on."""
+        return BatchSpec(image=True)
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        data, bins = self.data(config.data), config.model.bins
+        if data.planes != [bins]:
+            yield (
+                f'planes is {data.planes}, model.bins {bins}: expected one length, and as many '
+                'bins, for the network takes single planes'
+            )
+        if bins % 2 == 0 or bins < 3:
+            yield f'model.bins is {bins}: expected an odd number, so that a plane is the middle'
+        if self.input != 'spikes':
+            yield f'input is {self.input}: expected spikes'
+
+
+@dataclass
+class SupervisedConfig(PictureStageConfig):
+    """Kind supervised: the true firing rate of generated scenes is the label."""
+
+    implementation = 'spike_training.methods.ssml.stages.supervised:Supervised'
+    summary = 'learns the true firing rate of generated scenes'
+
+    kind: str = 'supervised'
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        if config.data.recordings:
+            yield 'data.recordings is given: expected none, they have no true firing rate'
+
+
+@dataclass
+class BlindSpotConfig(PictureStageConfig):
+    """Kind blind_spot: a blind-spot network alone (Eq. 8).
+
+    Attributes:
+        label: Noisy label: tfi, the inter-spike interval (Eq. 3), or tfpN, the mean of N planes
+            (Eq. 2), around the reference plane.
+    """
+
+    implementation = 'spike_training.methods.ssml.stages.blind_spot:BlindSpot'
+    summary = 'learns noisy labels by a network that does not see the pixel'
+
+    kind: str = 'blind_spot'
+    label: Label = 'tfp7'
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        if config.model.architecture != 'blind_spot':
+            yield (
+                f'model.architecture is {config.model.architecture}: expected blind_spot for this '
+                'kind; another network would learn the noise of its label'
+            )
+
+
+@dataclass
+class MutualConfig(PictureStageConfig):
+    """Kind mutual: a blind-spot network and the exported network learn together (Eq. 8 to 10).
+
+    The exported network, model.architecture, sees all pixels. It learns from the blind-spot
+    network alone; the blind-spot network learns from noisy labels and from the exported one.
+
+    Attributes:
+        label: See kind blind_spot.
+        weight: Weight of L_mutual (lambda in Eq. 10).
+        blind_fraction: Share of the steps, at the start, that train the blind-spot network alone.
+        blind_features: Channels of the first level of the blind-spot network.
+    """
+
+    implementation = 'spike_training.methods.ssml.stages.mutual:Mutual'
+    summary = 'learns from noisy labels, mutually with a network that does not see the pixel'
+
+    kind: str = 'mutual'
+    label: Label = 'tfp7'
+    weight: float = 0.01
+    blind_fraction: float = 0.15
+    blind_features: int = 48
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 0, 'weight')
+        yield from share(self, 'blind_fraction')
+        yield from at_least(self, 1, 'blind_features')
+
+    def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
+        """Yield conflicts of the stage with the run and with the stages before it."""
+        yield from super().problems_in_run(config, before)
+        if config.model.architecture == 'blind_spot':
+            yield (
+                'model.architecture is blind_spot: expected a network that sees the pixel, such '
+                'as ssml or recon_lite'
+            )

@@ -1,0 +1,132 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation of networks of the task ``image``: generated scenes and recordings of spikes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spike_depth_ros.checkpoint import ImageInfo, Tensors
+from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.stream import packing
+from spike_training.datasets import readers
+from spike_training.datasets.clip import SpikeClip
+from spike_training.errors import DataSetError
+from spike_training.evaluation.images import (
+    HELD_OUT,
+    WINDOWS,
+    PictureSample,
+    PictureSet,
+    image_report,
+    score_held_out,
+    score_set,
+)
+from spike_training.runs.sources import make_source
+from spike_training.sampling.procedural import ProceduralSource
+from spike_training.settings.config import RunConfig
+
+MOST_WINDOWS = 20
+"""Windows without truth of a recording, evenly spread, at most."""
+
+
+def evaluate_images(
+    config: RunConfig,
+    info: ImageInfo,
+    weights: Tensors,
+    device: torch.device,
+    data: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Evaluate a network and return the report.
+
+    Args:
+        config: Config with the test scenes.
+        info: Metadata of the network.
+        weights: Its weights.
+        device: Device of the network.
+        data: Recordings to evaluate in place of the config's scenes: path and reader's options by
+            name. Those with reference pictures are scored against them, others by held-out planes.
+
+    Raises:
+        DataSetError: A data set cannot be used.
+    """
+    # Recordings that a run trains on have no true pictures: generated scenes stand in for them.
+    unrecorded = dataclasses.replace(config.data, recordings={}, test_recordings={})
+    config = dataclasses.replace(config, data=unrecorded)
+    network = build_with_weights(info, weights).eval().requires_grad_(False).to(device)
+    sets: dict[str, Any] = {}
+    held_out: dict[str, Any] = {}
+    if not data:
+        for style in config.data.styles:
+            found = PictureSet(style, f'{style}, generated', _scenes(config, style, device))
+            sets[style] = score_set(network, info.planes, found, device)
+    for name, where in (data or {}).items():
+        clips = [clip for clip in readers.read(name, where) if isinstance(clip, SpikeClip)]
+        if not clips:
+            raise DataSetError(f'{name}: holds frames, expected recordings of spikes')
+        if any(clip.pictures for clip in clips):
+            pictures = PictureSet(name, name, _pictures(clips, info.planes))
+            sets[name] = score_set(network, info.planes, pictures, device)
+        held_out[name] = score_held_out(
+            network, info.planes, _windows(clips, info.planes + HELD_OUT), device
+        )
+    return image_report(info.stage, info.weights_sha256, config.seed, sets, held_out)
+
+
+def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[PictureSample]:
+    """Yield the test scenes of a style, with the true firing rate as brightness."""
+    source = make_source(config, 'test', device, [style], image=True)
+    assert isinstance(source, ProceduralSource)
+    size = config.evaluate.batch_size
+    for step in range(config.evaluate.scenes // size):
+        batch = source.batch(step, size)
+        assert batch.image is not None
+        for spikes, truth in zip(batch.counts.cpu(), batch.image[:, 0].cpu(), strict=True):
+            yield PictureSample(spikes, truth.numpy(), 1.0, style)
+
+
+def _pictures(clips: list[SpikeClip], planes: int) -> Iterator[PictureSample]:
+    """Yield the reference pictures of recordings with the longest odd window around each.
+
+    Raises:
+        DataSetError: A picture is too near to an end of its recording.
+    """
+    for clip in clips:
+        for plane, read in zip(clip.picture_planes, clip.pictures, strict=True):
+            beside = min(plane, clip.planes - 1 - plane, max(WINDOWS) // 2)
+            if 2 * beside + 1 < planes:
+                raise DataSetError(
+                    f'{clip.name}: its picture at plane {plane} has {beside} planes beside it, '
+                    f'expected {planes // 2} on either side for this network'
+                )
+            spikes = _load(clip, plane - beside, plane + beside + 1)
+            yield PictureSample(spikes, read(), clip.white_rate, clip.name)
+
+
+def _windows(clips: list[SpikeClip], planes: int) -> Iterator[Tensor]:
+    """Yield windows of recordings, evenly spread.
+
+    Raises:
+        DataSetError: A recording is shorter than a window.
+    """
+    for clip in clips:
+        if clip.planes < planes:
+            raise DataSetError(
+                f'{clip.name}: {clip.planes} planes, expected {planes} or more to hold '
+                f'{HELD_OUT} of them out for this network'
+            )
+        last = clip.planes - planes
+        number = min(MOST_WINDOWS, 1 + last // HELD_OUT)
+        for k in range(number):
+            first = round(k * last / max(number - 1, 1))
+            yield _load(clip, first, first + planes)
+
+
+def _load(clip: SpikeClip, first: int, stop: int) -> Tensor:
+    """Read planes as 0 and 1, ``[planes, H, W]`` uint8."""
+    packed = clip.load(first, stop)
+    return torch.from_numpy(packing.unpack(packed, clip.geometry.width, clip.geometry.bit_order))
