@@ -3,10 +3,10 @@
 """Depth images a second from a live stream: our node and others in turn, over real DDS processes.
 
 The bundled sample (400x250, looped) is streamed by ``spike_player`` in a process of its own to a
-depth node in another, and this process counts the depth images. Rounds of our node, of
-``naive_node.py`` and, with ``--against COMMIT``, of the node and player of a named commit
-alternate on the same transport (the loopback profile, reliable, packets of 40 planes), each with
-fresh processes, each measured after a warm-up.
+depth node in another, and this process counts the depth images. Rounds of our node and of
+``naive_node.py`` alternate on the same transport (the loopback profile, reliable, packets of 40
+planes), each with fresh processes, each measured after a warm-up. ``--preview METHOD`` adds our
+node with a subscriber to its preview, ``--against COMMIT`` node and player of a named commit.
 
     python -m benchmarks.end_to_end --against COMMIT --json end_to_end.json
 
@@ -30,6 +30,7 @@ from benchmarks.live_stream import (
     Timing,
     argument_parser,
     measure,
+    previewing,
     run_command,
     session,
     spike_depth,
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         pipelines = [spike_depth(OURS)]
         if not options.without_naive:
             pipelines.append(naive(options.rate))
+        pipelines += map(previewing, options.preview)
         if options.against:
             tree = stack.enter_context(worktree(options.against))
             pipelines.append(spike_depth(options.against, tree))
@@ -92,7 +94,7 @@ def _medians(sides: list[dict[str, float]]) -> dict[str, float]:
 def text(result: dict[str, Any]) -> str:
     """Format the result as a Markdown table: medians, then every round."""
     header = ('', 'ours / it', 'windows/s', 'latency p50 ms', 'p99 ms', 'planes in', 'dropped')
-    header = (*header, 'planes/s', 'node CPU', 'player CPU', 'other CPU')
+    header = (*header, 'planes/s', 'node CPU', 'player CPU', 'other CPU', 'previews/s')
     rows = []
     titled = [('median', result['medians'])]
     titled += [(f'round {n}', sides) for n, sides in enumerate(result['rounds'], 1)]
@@ -109,6 +111,7 @@ def text(result: dict[str, Any]) -> str:
                     *(_fixed(side, 1, 'windows_per_s', 'latency_ms_p50', 'latency_ms_p99')),
                     *(_fixed(side, 0, 'planes_in', 'planes_dropped', 'planes_per_s')),
                     *(_fixed(side, 2, 'node_cpu', 'player_cpu', 'other_cpu')),
+                    *(_fixed(side, 1, 'previews_per_s')),
                 )
             )
     return report.machine_line(result['machine']) + '\n\n' + report.table(header, rows)
@@ -122,6 +125,13 @@ def main(args: list[str] | None = None) -> int:
     description = 'Depth images a second from a live stream: our node and others in turn.'
     parser = argument_parser('end_to_end', description, rounds=3)
     parser.add_argument('--without-naive', action='store_true', help='leave the naive node out')
+    parser.add_argument(
+        '--preview',
+        nargs='+',
+        default=[],
+        metavar='METHOD',
+        help='measure our node also with a subscriber to its preview by these methods',
+    )
     return run_command(parser, args, run, text)
 
 

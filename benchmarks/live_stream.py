@@ -64,17 +64,25 @@ class Pipeline:
         name: Its name in tables.
         node: Arguments of Python that start the depth node.
         tree: Root of the files that both processes import.
+        shows: True if its preview has a subscriber.
     """
 
     name: str
     node: tuple[str, ...]
     tree: Path = ROOT
+    shows: bool = False
 
 
 def spike_depth(name: str, tree: Path = ROOT) -> Pipeline:
     """Return our player and depth node, of any commit."""
     node = ('-m', 'spike_depth_ros.nodes.depth', '--ros-args')
     return Pipeline(name, (*node, '-p', 'spikes.reliability:=reliable'), tree)
+
+
+def previewing(method: str) -> Pipeline:
+    """Return our player and depth node, which also publishes its preview by some method."""
+    ours = spike_depth(f'preview {method}')
+    return dataclasses.replace(ours, node=(*ours.node, '-p', f'preview:={method}'), shows=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +106,7 @@ class Subscriber(Node):
     Attributes:
         arrivals_s: Monotonic time of each depth image, seconds.
         latencies_ms: Its age: time since the last plane of its window.
+        previews: Pictures that have arrived.
         planes_in: Planes that the node has received.
         stream: Newest values of the node's diagnostics of its stream; empty for a naive node.
     """
@@ -116,8 +125,24 @@ class Subscriber(Node):
         """Begin a side of a round."""
         self.arrivals_s: list[float] = []
         self.latencies_ms: list[float] = []
+        self.previews = 0
         self.planes_in = 0
         self.stream: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def watching(self, shows: bool) -> Iterator[None]:
+        """Count the node's pictures meanwhile, if it is to publish them."""
+        if not shows:
+            yield
+            return
+        subscription = self.create_subscription(Image, 'spikes/image', self._on_preview, 10)
+        try:
+            yield
+        finally:
+            self.destroy_subscription(subscription)
+
+    def _on_preview(self, msg: Image) -> None:
+        self.previews += 1
 
     def planes(self, counter: str) -> int:
         """Return a counter of the node's diagnostics, 0 where it has none."""
@@ -174,6 +199,7 @@ def measure(
 
     Returns:
         - ``windows_per_s``: depth images that arrived, per second of the measured time;
+          ``previews_per_s``: pictures;
         - ``latency_ms_p50``, ``latency_ms_p99``: from the time of a window's last plane to its
           arrival;
         - ``planes_sent``, ``planes_in``, ``planes_dropped``: of the whole round with its warm-up,
@@ -192,7 +218,10 @@ def measure(
     subscriber.forget()
     planes = round((timing.warm_up + timing.seconds + 0.5) * timing.rate)
     report = scratch / 'player.json'
-    with running(pipeline.name, pipeline.node, pipeline.tree, scratch) as node:
+    with (
+        running(pipeline.name, pipeline.node, pipeline.tree, scratch) as node,
+        subscriber.watching(pipeline.shows),
+    ):
         if not subscriber.spin_until(
             lambda: subscriber.count_subscribers('spikes') > 0, START_S, node
         ):
@@ -235,7 +264,7 @@ def _measure_now(
     seconds: float,
 ) -> dict[str, float]:
     """Count for some seconds what a node that is running makes."""
-    first = len(subscriber.arrivals_s)
+    first, shown = len(subscriber.arrivals_s), subscriber.previews
     before, started = cpu_seconds(), time.monotonic()
     subscriber.spin_for(seconds, node)
     after, elapsed = cpu_seconds(), time.monotonic() - started
@@ -248,6 +277,7 @@ def _measure_now(
     everything = (sum(after.values()) - sum(before.values())) / elapsed
     return {
         'windows_per_s': len(ages) / elapsed,
+        'previews_per_s': (subscriber.previews - shown) / elapsed,
         'latency_ms_p50': float(middle),
         'latency_ms_p99': float(high),
         'node_cpu': used[0],

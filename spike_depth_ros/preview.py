@@ -22,8 +22,9 @@ Method = Literal['rate', 'short', 'interval']
 the reference plane (texture from playback, TFP; Zhu et al., "A Retina-Inspired Sampling Method for
 Visual Texture Reconstruction"). ``interval``: number of inter-spike intervals over their duration,
 for the fewest intervals of each pixel that cover :data:`COVERED_PLANES` planes around the
-reference plane. With one interval that is texture from inter-spike intervals (TFI, ibid.); several
-average what the pixel's clock rounds."""
+reference plane; the mean of the window where a pixel has spikes on one side only. With one
+interval that is texture from inter-spike intervals (TFI, ibid.); several average what the pixel's
+clock rounds."""
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
@@ -32,6 +33,9 @@ SHORT_PLANES = 21
 
 COVERED_PLANES = 8
 """Planes that the intervals of ``interval`` cover at least; the best even number there."""
+
+MOST_PLANES = 256
+"""Planes around the reference plane in which ``interval`` looks for spikes, at most."""
 
 GAMMA = 2.2
 """Exponent of the gamma encoding: firing rates are linear in luminance, displays are not."""
@@ -50,7 +54,9 @@ def render(window: Window, method: Method = 'interval') -> npt.NDArray[np.uint8]
         ``[height, width]`` uint8.
     """
     if method == 'interval':
-        return _render_interval(window)
+        near = window.middle(min(MOST_PLANES, window.planes))
+        shade, known = _render_interval(near)
+        return shade if known.all() else np.where(known, shade, _render_mean(window))
     if method == 'short':
         window = window.middle(min(SHORT_PLANES, window.planes))
     return _render_mean(window)
@@ -62,12 +68,13 @@ def encode(rate: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
     return shades
 
 
-def _render_interval(window: Window) -> npt.NDArray[np.uint8]:
-    """Render ``interval``; the mean of the window where a pixel has spikes on one side only."""
+def _render_interval(window: Window) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Render ``interval``; return grey values, and where a pixel has spikes on both sides."""
     first = max(window.reference_plane - COVERED_PLANES // 2, 0)
     last = min(window.reference_plane + COVERED_PLANES // 2, window.planes - 1)
     if first == last:
-        return _render_mean(window)
+        mean = _render_mean(window)
+        return mean, np.zeros(mean.shape, np.bool_)
     # The intervals begin with the last spike up to ``first`` and end with the next one from
     # ``last`` on. On either side, their duration is the planes from which no spike has been seen.
     outer = np.concatenate((window.data[: first + 1], window.data[last:]))
@@ -84,7 +91,7 @@ def _render_interval(window: Window) -> npt.NDArray[np.uint8]:
     shade = np.take(encode(rates.clip(0, 1)), numbers * (longest + 1) + durations)
     geometry = window.geometry
     known = packing.unpack((outer[0] & outer[-1])[None], geometry.width, geometry.bit_order)[0]
-    return shade if known.all() else np.where(known, shade, _render_mean(window))
+    return shade, known.astype(np.bool_)
 
 
 def _render_mean(window: Window) -> npt.NDArray[np.uint8]:

@@ -28,11 +28,13 @@ class SsmlSettings:
     Attributes:
         features: Channels of the encoders; the decoders have twice as many.
         amim: Channels of AMIM.
+        gates: Spatial and channel attention within AMIM.
         attention: Non-local attention between the two U-Nets.
     """
 
     features: int = 48
     amim: int = 16
+    gates: bool = True
     attention: bool = True
 
     def __post_init__(self) -> None:
@@ -61,7 +63,7 @@ class SsmlNet(SpikeNet):
         if self.length < 3:
             raise ValueError(f'{planes} planes: expected {3 + (STREAMS - 1) * OFFSET} or more')
         wide = 2 * settings.features
-        self.amim = Amim(self.length, settings.amim)
+        self.amim = Amim(self.length, settings.amim, settings.gates)
         self.extract = UNet(self.length + settings.amim, settings.features)
         self.attention = NonLocal(wide) if settings.attention else nn.Identity()
         self.fuse = UNet(STREAMS * wide, settings.features)

@@ -28,7 +28,7 @@ from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_check import bit_order_of, wrong_size_of
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
-from spike_depth_ros.nodes.demo_report import RESULTS, draw, show, summarise
+from spike_depth_ros.nodes.demo_report import RESULTS, draw, draw_methods, show, summarise
 from spike_depth_ros.result_files import replace_results
 from spike_depth_ros.stream.recording import RecordingError, open_recording
 
@@ -96,7 +96,8 @@ class Demo:
         _CONSOLE.print('drawing pictures')
         with replace_results(self._out, RESULTS) as folder:
             (folder / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
-            drawn = draw(plan, listener.snapshots, folder, summary['scale'])
+            drawn = [draw_methods(plan, folder)]
+            drawn += draw(plan, listener.snapshots, folder, summary['scale'])
         show(_CONSOLE, summary, self._out, [self._out / file.name for file in drawn])
         return 0 if summary['windows_out'] else 1
 
@@ -115,7 +116,7 @@ class Demo:
 
     def _play(self, plan: Plan, report: Path, listener: DemoListener) -> None:
         options = self._options
-        arguments = ['--ros-args', '-p', 'spikes.reliability:=reliable']
+        arguments = ['--ros-args', '-p', 'spikes.reliability:=reliable', '-p', 'preview:=learnt']
         arguments += ['-p', f'device:={options.device}', '-p', f'backend:={options.backend}']
         if options.checkpoint:
             arguments += ['-p', f'checkpoint:={options.checkpoint}']

@@ -28,7 +28,7 @@ from spike_depth_ros.stream.window import reference_index
 MAX_SNAPSHOTS = 24
 """Windows that are kept for pictures, evenly spread over the recording."""
 
-MAX_OPEN = 8
+MAX_OPEN = 64
 """Windows that wait for the rest of their images at most."""
 
 

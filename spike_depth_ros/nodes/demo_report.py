@@ -14,13 +14,15 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from spike_depth_ros import metrics, pictures
+from spike_depth_ros import metrics, pictures, preview
+from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan, Snapshot
 from spike_depth_ros.nodes.diagnostics import read_accounting
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccounting
+from spike_depth_ros.stream.window import Window, reference_index
 
-RESULTS = ('summary.json', 'depth_*.png', 'depth.gif')
+RESULTS = ('summary.json', 'depth_*.png', 'depth.gif', 'methods.png')
 """Patterns of the files that a run writes, beside the logs."""
 
 PNG_FILES = 4
@@ -114,6 +116,47 @@ def draw(plan: Plan, snapshots: dict[int, Snapshot], out: Path, scale: str | Non
     return files
 
 
+def draw_methods(plan: Plan, out: Path) -> Path:
+    """Draw the middle of the recording by every method of the preview.
+
+    Args:
+        plan: Plan of the run.
+        out: Folder for ``methods.png``.
+
+    Returns:
+        The written file.
+    """
+    length = min(plan.length, plan.info.planes)
+    first = (plan.length - length) // 2
+    reference = reference_index('middle', length)
+    period_ns = round(1e9 / plan.rate_hz)
+    window = Window(
+        data=np.ascontiguousarray(plan.recording.planes[first : first + length]),
+        geometry=plan.recording.geometry,
+        t0_ns=0,
+        period_ns=period_ns,
+        reference_plane=reference,
+        reference_ns=reference * period_ns,
+    )
+    titles = {
+        'rate': f'rate: mean of {length} planes',
+        'short': f'short: mean of {min(preview.SHORT_PLANES, length)} planes',
+        'interval': 'interval: inter-spike intervals',
+    }
+    panels: list[tuple[pictures.Rgb | None, str]] = [
+        (pictures.spike_panel(preview.render(window, method)), titles[method])
+        for method in preview.METHODS
+    ]
+    network = ImageEstimator.from_checkpoint(device='cpu')
+    learnt = None
+    if length >= network.info.planes:
+        learnt = pictures.spike_panel(preview.encode(network.predict(window).rate))
+    panels.append((learnt, f'learnt: {network.info.architecture}'))
+    file = out / 'methods.png'
+    pictures.save_png(pictures.strip(panels, f'{plan.name}, one instant.'), file)
+    return file
+
+
 def _finite(image: npt.NDArray[np.float32], percent: float) -> float:
     values = image[np.isfinite(image)]
     return float(np.percentile(values, percent)) if values.size else 0.0
@@ -169,7 +212,7 @@ def _sheet(
         [
             (
                 pictures.spike_panel(snapshot.preview),
-                'spikes, intervals',
+                'spikes, reconstructed',
             ),
             (pictures.depth_panel(snapshot.depth, *limits), 'depth'),
             (pictures.uncertainty_panel(snapshot.uncertainty, high), 'uncertainty (68 %)'),

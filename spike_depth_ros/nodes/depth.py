@@ -29,10 +29,11 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter as RosParameter
 from std_msgs.msg import Header
 
-from spike_depth_ros.checkpoint import find_checkpoint, load_info
+from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load_info
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
 from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.losses import ActiveRemedies
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
@@ -124,11 +125,13 @@ class SpikeDepthNode(LifecycleNode):
         """Load the model; return FAILURE with a logged reason if it cannot be used."""
         try:
             self._settings = parameters.values(self, parameters.DEPTH_PARAMETERS)
+            if self._settings['preview'] == LEARNT:
+                self._check_preview()
             self._estimator = self._load(self._settings['checkpoint'])
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self.get_logger().error(f'cannot be configured: {error}')
             return TransitionCallbackReturn.FAILURE
-        self._outputs = TopicOutputs(self, self._settings)
+        self._outputs = TopicOutputs(self, self._settings, self._warn)
         info = self._estimator.info
         self.get_logger().info(
             f'{self._estimator.checkpoint} ({info.architecture}, {info.stage}) on '
@@ -206,6 +209,8 @@ class SpikeDepthNode(LifecycleNode):
         self._inputs = None
         if self._inference is not None:
             self._inference.stop()
+        if self._outputs is not None:
+            self._outputs.stop()
         with self._model_lock:
             self._ingest = self._inference = None
 
@@ -267,7 +272,22 @@ class SpikeDepthNode(LifecycleNode):
             reason = self._refuse_model(find_checkpoint(new_model))
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
+        if result.successful and any(c.name == 'preview' and c.value == LEARNT for c in changes):
+            try:
+                self._check_preview()
+            except (ValueError, OSError) as error:
+                return SetParametersResult(successful=False, reason=str(error))
         return result
+
+    def _check_preview(self) -> None:
+        """Refuse a network of the preview by its metadata.
+
+        Raises:
+            ValueError: It cannot be used.
+            OSError: It cannot be read.
+        """
+        path = self.get_parameter('preview.checkpoint').value or IMAGE_MODEL
+        load_info(find_checkpoint(path), ImageInfo)
 
     def _refuse_model(self, path: Path) -> str:
         """Return the reason why a model cannot replace the running one, from its metadata."""

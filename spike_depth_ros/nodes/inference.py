@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -36,8 +37,8 @@ class Outputs(Protocol):
     def publish_depth(self, window: Window, prediction: Prediction) -> None:
         """Publish depth, its camera and uncertainty."""
 
-    def publish_preview(self, window: Window) -> None:
-        """Publish the preview."""
+    def publish_preview(self, window: Window, done: Callable[[float], object]) -> None:
+        """Publish the preview, maybe later; then call ``done`` with its duration, ms."""
 
     def age_ms(self, window: Window) -> float:
         """Return the time since the window's last plane by the node's clock, milliseconds."""
@@ -87,7 +88,7 @@ class Inference(threading.Thread):
         windows: Windows predicted and published.
         failures: Windows whose prediction failed.
         failures_in_row: Failures since the last success.
-        latency: Durations of predict and publish, and the age at publication, ms.
+        latency: Durations of predict, publish and preview, and the age at publication, ms.
         last: The newest prediction; None before it.
     """
 
@@ -151,7 +152,9 @@ class Inference(threading.Thread):
     def _handle(self, window: Window, depth: bool, preview: bool) -> None:
         try:
             if preview:
-                self._outputs.publish_preview(window)
+                self._outputs.publish_preview(
+                    window, functools.partial(self.latency.add, 'preview')
+                )
             if depth:
                 self._predict(window)
         except Exception as error:

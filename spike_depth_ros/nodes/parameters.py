@@ -21,6 +21,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.errors import printable
+from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.process import QUEUE_PACKETS, UserError
 from spike_depth_ros.preview import METHODS, SHORT_PLANES
 
@@ -156,10 +157,16 @@ DEPTH_PARAMETERS = (
         'interval',
         'Estimate of the firing rate on spikes/image: rate (mean of the window), short (mean of '
         f'the {SHORT_PLANES} planes around the one that the depth belongs to), interval (by '
-        'the intervals between the spikes around that plane).',
-        choices=METHODS,
+        'the intervals between the spikes around that plane), learnt (by a network).',
+        choices=(*METHODS, LEARNT),
         live=True,
     ),
+    Parameter(
+        'preview.checkpoint',
+        '',
+        'Network of the preview learnt (.safetensors); empty: the shipped one.',
+    ),
+    Parameter('preview.max_hz', 10.0, 'Pictures a second of the preview learnt.', 0.1, 1000.0),
     Parameter('input_timeout_s', 2.0, 'Without spikes for this long: an error, s.', 0.1, 3600.0),
     Parameter('autostart', True, 'Configure and activate at start.'),
 )

@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -13,8 +18,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from spike_depth_ros import preview
-from spike_depth_ros.estimator import Prediction
-from spike_depth_ros.nodes import conversions
+from spike_depth_ros.estimator import ImageEstimator, Prediction
+from spike_depth_ros.nodes import conversions, process
+from spike_depth_ros.nodes.learnt_preview import LEARNT, THREADS, Done, LearntPreview
 from spike_depth_ros.stream.window import Window
 
 
@@ -23,12 +29,25 @@ class TopicOutputs:
 
     Attributes:
         max_relative: Ratio of uncertainty to depth above which depth is masked; 0: none.
-        preview: Method of the preview.
+        preview: Method of the preview; ``learnt``: by a network.
+
+    Args:
+        node: Node of the publishers.
+        settings: Its parameters.
+        warn: Called with kind and text of each warning.
     """
 
-    def __init__(self, node: LifecycleNode, settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        settings: dict[str, Any],
+        warn: Callable[[str, str], object],
+    ) -> None:
         self.max_relative: float = settings['uncertainty.max_relative']
-        self.preview: preview.Method = settings['preview']
+        self.preview: str = settings['preview']
+        self._settings = settings
+        self._warn = warn
+        self._learnt: LearntPreview | None = None
         self._clock = node.get_clock()
         self._context = node.context
         qos = QoSProfile(
@@ -50,6 +69,7 @@ class TopicOutputs:
 
     def destroy(self, node: LifecycleNode) -> None:
         """Destroy the publishers."""
+        self.stop()
         for publisher in (self._depth, self._camera_info, self._uncertainty, self._preview):
             node.destroy_lifecycle_publisher(publisher)
 
@@ -77,11 +97,44 @@ class TopicOutputs:
         if self._uncertainty.get_subscription_count():
             self._uncertainty.publish(conversions.uncertainty_msg(prediction, header))
 
-    def publish_preview(self, window: Window) -> None:
-        """Publish the firing rate as a grey image."""
-        self._preview.publish(
-            conversions.preview_msg(preview.render(window, self.preview), self._header(window))
-        )
+    def publish_preview(self, window: Window, done: Done) -> None:
+        """Publish the firing rate as a grey image; a network does so in its own thread."""
+        if self.preview == LEARNT:
+            self._started().offer(window, done)
+            return
+        self.stop()
+        started = time.perf_counter()
+        self._publish_grey(preview.render(window, self.preview), window)  # type: ignore[arg-type]
+        done(1e3 * (time.perf_counter() - started))
+
+    def stop(self) -> None:
+        """End the thread of the network's preview, if it runs."""
+        if self._learnt is not None:
+            self._learnt.stop()
+        self._learnt = None
+
+    def _started(self) -> LearntPreview:
+        """Return the thread of the network's preview, started if needed."""
+        if self._learnt is None:
+            load = functools.partial(
+                ImageEstimator.from_checkpoint,
+                self._settings['preview.checkpoint'],
+                device=self._settings['device'],
+                backend=self._settings['backend'],
+                threads=THREADS,
+            )
+            self._learnt = LearntPreview(
+                load,
+                self._settings['preview.max_hz'],
+                self._publish_grey,
+                self._warn,
+                lambda: process.lower_priority(lambda text: self._warn('priority', text)),
+            )
+            self._learnt.start()
+        return self._learnt
+
+    def _publish_grey(self, image: npt.NDArray[np.uint8], window: Window) -> None:
+        self._preview.publish(conversions.preview_msg(image, self._header(window)))
 
     def age_ms(self, window: Window) -> float:
         """Return the time since the window's last plane by the node's clock, milliseconds."""

@@ -29,7 +29,13 @@ def argument_parser() -> argparse.ArgumentParser:
         required=True,
         help='video to write, .mp4; or a folder for pictures, .png, new or empty',
     )
-    add('--method', default='interval', choices=METHODS, help='default: interval')
+    add(
+        '--method',
+        default='interval',
+        choices=(*METHODS, 'learnt'),
+        help='learnt: by a network. Default: interval',
+    )
+    add('--checkpoint', type=Path, help='network of learnt. Default: the shipped one')
     add(
         '--every',
         type=count,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemaining
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag
+from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
 from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
 from spike_depth_ros.stream.window import Window, reference_index
@@ -117,7 +119,7 @@ def run(options: argparse.Namespace) -> None:
         ValueError: The recording or the options cannot be used.
         OSError: A file cannot be read or written.
     """
-    planes = preview.SHORT_PLANES if options.method == 'short' else options.planes
+    planes, render = _method(options)
     if is_bag(options.recording):
         total, windows = None, _bag_windows(options, planes)
     else:
@@ -131,7 +133,7 @@ def run(options: argparse.Namespace) -> None:
     number, rate_hz = 0, 0.0
     with contextlib.closing(writer), _progress(total) as advance:
         for window in windows:
-            writer.write(preview.render(window, options.method))
+            writer.write(render(window))
             number, rate_hz = number + 1, window.rate_hz
             advance()
     slower = rate_hz / options.every / options.fps
@@ -139,6 +141,31 @@ def run(options: argparse.Namespace) -> None:
         f'{options.out}: {number} pictures, one every {options.every} planes'
         + (f'; {slower:.4g} times slower at {rate_hz:.6g} planes a second' if video else '')
     )
+
+
+def _method(options: argparse.Namespace) -> tuple[int, Callable[[Window], Grey]]:
+    """Return the planes of a window and the function from it to a picture.
+
+    Raises:
+        ValueError: The network cannot be used.
+    """
+    if options.method != 'learnt':
+        if options.checkpoint is not None:
+            raise RecordingError('--checkpoint: expected it with --method learnt')
+        short = options.method == 'short'
+        planes = preview.SHORT_PLANES if short else options.planes
+        return planes, functools.partial(preview.render, method=options.method)
+    network = ImageEstimator.from_checkpoint(options.checkpoint)
+    noted: set[str] = set()
+
+    def render(window: Window) -> Grey:
+        picture = network.predict(window)
+        for note in {*picture.notes} - noted:
+            noted.add(note)
+            print(f'warning: {note}', file=sys.stderr)
+        return preview.encode(picture.rate)
+
+    return network.info.planes, render
 
 
 def _recording_windows(options: argparse.Namespace, planes: int) -> tuple[int, Iterator[Window]]:

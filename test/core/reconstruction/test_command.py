@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from spike_depth_ros import preview
+from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.reconstruction.command import main
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import Window
@@ -62,6 +63,20 @@ def test_pictures_are_the_previews_of_windows(dat, spikes, tmp_path, capsys, met
         expected = preview.render(window, method)
         np.testing.assert_array_equal(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), expected)
     assert f'{len(starts)} pictures, one every 25 planes' in capsys.readouterr().out
+
+
+def test_learnt_pictures_are_those_of_the_shipped_network(dat, spikes, tmp_path, capsys):
+    options = ('--size', f'{WIDTH}x{HEIGHT}', '--method', 'learnt', '--every', 50, '--rate', 500)
+    assert reconstruct(dat, *options, '--out', tmp_path / 'out') == 0
+    network = ImageEstimator.from_checkpoint(device='cpu')
+    files = sorted((tmp_path / 'out').iterdir())
+    assert len(files) == 4
+    for first, file in zip(range(0, 200, 50), files, strict=True):
+        window = Window.from_planes(spikes[first : first + network.info.planes], 500)
+        expected = preview.encode(network.predict(window).rate)
+        np.testing.assert_array_equal(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), expected)
+    # Once, not for each picture.
+    assert capsys.readouterr().err.count('plane rate 500 Hz, trained for') == 1
 
 
 def test_a_video_shows_the_motion_slowly(dat, tmp_path, capsys):
@@ -121,6 +136,9 @@ def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
          '200 planes; expected at least 201'),
         (('--size', '42x24', '--out', 'a.gif'), 'a.gif: expected a video, .mp4, or a folder'),
         (('--size', '42x24', '--out', 'absent/a.mp4'), 'no folder absent: make it first'),
+        (('--size', '42x24', '--out', 'new', '--checkpoint', 'a'), 'with --method learnt'),
+        (('--size', '42x24', '--out', 'new', '--method', 'learnt', '--checkpoint', 'unet_lite'),
+         "field task is 'depth', expected 'image'"),
         (('--size', '42x24', '--out', '.'), 'is not empty; expected a new or empty folder'),
     ],
 )  # fmt: skip

@@ -73,6 +73,16 @@ def test_the_interval_preview_is_that_of_a_loop(planes, bit_order, reference, ra
     np.testing.assert_array_equal(preview.render(window, 'interval'), expected)
 
 
+def test_far_spikes_of_a_long_window_count_in_its_mean_alone():
+    spikes = np.zeros((1280, 4, 8), bool)
+    spikes[640 - 100 :: 100, 0, 0] = True  # near the reference plane, 640, on both sides
+    spikes[[100, 1000], 1, 1] = True
+    found = preview.render(Window.from_planes(spikes, 20_000), 'interval')
+    assert found[0, 0] == np.rint(255 * 0.01 ** (1 / 2.2))
+    assert found[1, 1] == np.rint(255 * (2 / 1280) ** (1 / 2.2))
+    assert found[2, 2] == 0
+
+
 SREDS_WHITE = 0.6
 """Firing rate of white in the SREDS clips."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
 import pytest
 
+yaml = pytest.importorskip('yaml')
 torch = pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 
@@ -19,6 +21,7 @@ from spike_depth_ros.estimator import ImageEstimator  # noqa: E402
 from spike_depth_ros.model.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
 from spike_depth_ros.model.recon_lite import ReconLite, ReconSettings  # noqa: E402
 from spike_training.commands.evaluate import evaluate  # noqa: E402
+from spike_training.commands.table import table  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
 from spike_training.methods.ssml.losses import (  # noqa: E402
     mutual_loss,
@@ -29,13 +32,15 @@ from spike_training.methods.ssml.losses import (  # noqa: E402
 )
 from spike_training.methods.ssml.settings import (  # noqa: E402
     BlindSpotConfig,
+    HeldOutConfig,
     MutualConfig,
     SupervisedConfig,
 )
+from spike_training.methods.ssml.stages.held_out import HeldOut  # noqa: E402
 from spike_training.methods.ssml.stages.mutual import Mutual  # noqa: E402
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.sampling.sample import Batch  # noqa: E402
-from spike_training.settings.config import check  # noqa: E402
+from spike_training.settings.config import ModelConfig, check, to_yaml  # noqa: E402
 
 SMALL = {'widths': (4, 4, 4)}
 
@@ -238,6 +243,7 @@ def test_recordings_too_short_to_hold_planes_out_are_refused(supervised, tmp_pat
     (MutualConfig(name='mutual', blind_features=4, blind_fraction=0.5), 'recon_lite'),
     (MutualConfig(name='paper', blind_features=4, label='tfi'), 'ssml'),
     (BlindSpotConfig(name='blind', label='tfp11'), 'blind_spot'),
+    (HeldOutConfig(name='held'), 'recon_lite'),
 ])  # fmt: skip
 def test_self_supervised_stages_run_to_a_report(tmp_path, stage, architecture):
     config = run_of(tmp_path / 'run', stage, architecture)
@@ -260,3 +266,59 @@ def test_self_supervised_stages_run_to_a_report(tmp_path, stage, architecture):
 def test_settings_that_cannot_train_pictures_are_refused(tmp_path, stage, architecture, message):
     with pytest.raises(ConfigError, match=message):
         run_of(tmp_path, stage, architecture)
+
+
+def test_a_table_of_pictures_compares_stages_with_estimates(tmp_path, capsys):
+    base = run_of(tmp_path / 'unused', SupervisedConfig(name='exact'))
+    tree = yaml.safe_load(to_yaml(base))
+    del tree['out']
+    (tmp_path / 'base.yaml').write_text(yaml.safe_dump(tree))
+    settings = {
+        'base': 'base.yaml',
+        'reference': 'exact',
+        'stages': {'mutual': {'kind': 'mutual', 'blind_features': 4}},
+        'rows': [{'name': 'exact', 'stage': 'exact'}, {'name': 'mutual', 'stage': 'mutual'}],
+    }
+    (tmp_path / 'table.yaml').write_text(yaml.safe_dump(settings))
+    table(tmp_path / 'table.yaml', tmp_path / 'out')
+    rows = {
+        row['name']: row for row in json.loads((tmp_path / 'out/table.json').read_text())['rows']
+    }
+    assert all(np.isfinite(row['psnr']['mean']) for row in rows.values())
+    text = (tmp_path / 'out' / 'table.md').read_text()
+    assert '| mutual | - | 1 of 1 |' in text
+    assert '| intervals over 8 | without learning |' in text
+    assert 'intervals over 8' in capsys.readouterr().out
+    settings['rows'].append({'name': 'none'})
+    settings['claims'] = [{'row': 'exact', 'below': ['mutual']}]
+    (tmp_path / 'table.yaml').write_text(yaml.safe_dump(settings))
+    with pytest.raises(ConfigError, match='2 settings') as refused:
+        table(tmp_path / 'table.yaml', tmp_path / 'out')
+    assert 'rows[2].stage is null: expected a stage' in str(refused.value)
+    assert 'claims is given: expected none' in str(refused.value)
+
+
+def test_held_out_planes_are_neither_seen_nor_missed():
+    stage = HeldOut(ReconLite(41, ReconSettings(**SMALL)), HeldOutConfig(), ModelConfig(bins=41))
+    counts = torch.arange(48, dtype=torch.uint8)[None, :, None, None].expand(1, 48, 16, 16)
+    batch = dataclasses.replace(
+        batch_of(1), counts=counts, planes_per_bin=torch.ones(48, dtype=torch.int32)
+    )
+    seen = stage.seen(batch).counts[0, :, 0, 0].tolist()
+    assert seen == [*range(20), *range(27, 48)]
+    lit = torch.zeros(1, 48, 16, 16, dtype=torch.uint8)
+    lit[:, 20:27:2] = 1
+    parts = stage(dataclasses.replace(batch, counts=lit), 'train')
+    # The input is dark and so is the picture: the loss is the square of the label.
+    assert parts['loss'].item() == pytest.approx((4 / 7) ** 2)
+
+
+@pytest.mark.parametrize(('rate', 'message'), [
+    (0.0, 'mean firing rate of 0 a plane: expected 0.005'), (1.0, '100% of the pixels'),
+])  # fmt: skip
+def test_spikes_without_light_or_contrast_are_refused(rate, message):
+    counts = torch.full((1, 41, 16, 16), rate, dtype=torch.uint8)
+    dark = dataclasses.replace(batch_of(1, with_image=False), counts=counts)
+    with pytest.raises(DataSetError, match=message):
+        mutual_stage().begin(itertools.repeat(dark))
+    mutual_stage().begin(itertools.repeat(batch_of()))

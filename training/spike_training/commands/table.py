@@ -14,6 +14,7 @@ from spike_training.evaluation.report import to_json
 from spike_training.settings.config import listed
 from spike_training.tables.metrics import claims_of, collect
 from spike_training.tables.page import Page
+from spike_training.tables.picture_page import PicturePage
 from spike_training.tables.plan import Table, load_table
 from spike_training.tables.settings import unknown
 from spike_training.tables.work import select_units, work, work_on_cluster
@@ -111,9 +112,13 @@ def _list(text: str) -> list[str]:
     return [name.strip() for name in text.split(',') if name.strip()]
 
 
-def _write(table: Table, cache: Path, out: Path) -> Page:
+def _write(table: Table, cache: Path, out: Path) -> Page | PicturePage:
     rows = collect(table, cache)
-    page = Page(table, rows, claims_of(table, rows))
+    page: Page | PicturePage
+    if table.task == 'image':
+        page = PicturePage(table, rows)
+    else:
+        page = Page(table, rows, claims_of(table, rows))
     write_atomically(out / 'table.md', page.markdown().encode())
     write_atomically(out / 'table.json', to_json(page.to_json()))
     return page

@@ -117,6 +117,13 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
     """
     config, device, spec = context.config, context.device, context.stage.batches
     trains = split == 'train'
+    if spec.held_out:
+        data, model = config.data, config.model
+        config = dataclasses.replace(
+            config,
+            data=dataclasses.replace(data, planes=[n + spec.held_out for n in data.planes]),
+            model=dataclasses.replace(model, bins=model.bins + spec.held_out),
+        )
     if spec.domain == 'target':
         return make_target(config, split, device, in_order=trains)
     source = make_source(

@@ -82,7 +82,7 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
     if spec.rgb:
         rgb = torch.rand(images, 3, height, width, generator=generator)
     # Without spikes, counts have a single bin.
-    bins = bins if spec.spikes else 1
+    bins = bins + spec.held_out if spec.spikes else 1
     shape = (images, bins, height, width)
     batch = Batch(
         counts=torch.randint(0, 2, shape, generator=generator, dtype=torch.uint8),

@@ -288,12 +288,14 @@ class BatchSpec:
         rgb: True if samples of the source have colour images.
         spikes: True if samples of the source have spikes.
         image: True if procedural samples of the source have the true firing rate.
+        held_out: Planes by which windows of raw planes are longer than the network's input.
     """
 
     domain: Literal['source', 'target', 'both'] = 'source'
     rgb: bool = False
     spikes: bool = True
     image: bool = False
+    held_out: int = 0
 
 
 def is_file_of_weights(name: str) -> bool:

@@ -57,7 +57,7 @@ class Page:
         console = Console()
         # In a file or a pipe the table keeps its full width.
         (console if console.is_terminal else Console(width=200)).print(shown)
-        for line in [*self._failures(), *(claim.sentence() for claim in self.claims)]:
+        for line in [*failures_of(self.rows), *(claim.sentence() for claim in self.claims)]:
             print(line)
 
     def markdown(self) -> str:
@@ -78,9 +78,9 @@ class Page:
         if settings.paper:
             yield from ('', self._paper_is_other())
         yield ''
-        yield from _markdown_table(self._headline())
+        yield from markdown_table(self._headline())
         for title, lines in (
-            ('Not done', self._failures()),
+            ('Not done', failures_of(self.rows)),
             ('Claims', [claim.sentence() for claim in self.claims]),
         ):
             if lines:
@@ -88,14 +88,14 @@ class Page:
                 yield from (f'- {line}' for line in lines)
         for scale in get_args(Scale):
             yield from ('', f'## Target, {SCALES[scale]}', '')
-            yield from _markdown_table(self._metrics(scale))
+            yield from markdown_table(self._metrics(scale))
             yield from ('', f'Differences to `{settings.reference}`:', '')
-            yield from _markdown_table(self._metrics(scale, differences=True))
+            yield from markdown_table(self._metrics(scale, differences=True))
         yield from ('', '## Source, styles, uncertainty', '')
-        yield from _markdown_table(self._beside())
+        yield from markdown_table(self._beside())
         yield from ('', '## Rows', '')
-        yield from _markdown_table(self._rows())
-        yield from ('', f'Made of {self._origin()}.')
+        yield from markdown_table(self._rows())
+        yield from ('', f'Made of {origin_of(self.rows)}.')
 
     def _paper_is_other(self) -> str:
         """Describe the data and networks of the paper's results and of these."""
@@ -208,24 +208,6 @@ class Page:
         name = row.row.settings.paper
         return None if name is None else published(self.table.settings.paper, name)
 
-    def _failures(self) -> list[str]:
-        """Describe each failure once, with the rows that it concerns."""
-        found: dict[str, list[str]] = {}
-        for row in self.rows:
-            for reason in row.failures.values():
-                found.setdefault(reason, []).append(row.name)
-        return [f'{reason} (missing in {", ".join(rows)})' for reason, rows in found.items()]
-
-    def _origin(self) -> str:
-        """Describe commits and devices, with a warning if there are several commits."""
-        scorings = [scoring for row in self.rows for scoring in row.scorings.values()]
-        units = {unit.folder: unit for scoring in scorings for unit in scoring.needs}
-        results = [unit.result for unit in units.values() if unit.done]
-        commits = sorted({str(result['commit'])[:12] for result in results})
-        devices = sorted({str(result['device']) for result in results})
-        text = f'commit {", ".join(commits) or NOTHING} on {", ".join(devices) or NOTHING}'
-        return f'{text}: NOT OF ONE STATE of the code' if len(commits) > 1 else text
-
     def to_json(self) -> dict[str, Any]:
         """Return the complete table, for table.json."""
         settings = self.table.settings
@@ -272,6 +254,26 @@ class Page:
         }
 
 
+def failures_of(rows: Sequence[RowMetrics]) -> list[str]:
+    """Describe each failure once, with the rows that it concerns."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for reason in row.failures.values():
+            found.setdefault(reason, []).append(row.name)
+    return [f'{reason} (missing in {", ".join(names)})' for reason, names in found.items()]
+
+
+def origin_of(rows: Sequence[RowMetrics]) -> str:
+    """Describe commits and devices, with a warning if there are several commits."""
+    scorings = [scoring for row in rows for scoring in row.scorings.values()]
+    units = {unit.folder: unit for scoring in scorings for unit in scoring.needs}
+    results = [unit.result for unit in units.values() if unit.done]
+    commits = sorted({str(result['commit'])[:12] for result in results})
+    devices = sorted({str(result['device']) for result in results})
+    text = f'commit {", ".join(commits) or NOTHING} on {", ".join(devices) or NOTHING}'
+    return f'{text}: NOT OF ONE STATE of the code' if len(commits) > 1 else text
+
+
 def cell(summary: Summary, signed: bool = False) -> str:
     """Format the mean and standard deviation of a metric as a table cell."""
     if summary.mean is None:
@@ -293,7 +295,8 @@ def _speed(unit: Training) -> str:
     return NOTHING if seconds is None else f'{seconds:.3f}'
 
 
-def _markdown_table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def markdown_table(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table; the first row is its header."""
     header, *body = rows
     yield f'| {" | ".join(header)} |'
     yield '|---|' + '---:|' * (len(header) - 1)

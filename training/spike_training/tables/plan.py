@@ -25,6 +25,7 @@ from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.recordings import check_places
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
+from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.settings import RowConfig, TableConfig, unknown
 
@@ -57,6 +58,11 @@ class Table:
     settings: TableConfig
     rows: list[Row]
 
+    @property
+    def task(self) -> str:
+        """Task of the networks, a key of :data:`spike_depth_ros.checkpoint.TASKS`."""
+        return next(row.config.stages[-1].task for row in self.rows if row.config.stages)
+
 
 def load_table(path: Path) -> Table:
     """Read the settings of a table and of its base.
@@ -88,13 +94,27 @@ def load_table(path: Path) -> Table:
             where = f'row {row.name}: ' if row.override else ''
             problems += (where + text for text in found if text not in problems)
         rows.append(Row(row, config))
+    if any(row.config.stages and row.config.stages[-1].task == 'image' for row in rows):
+        problems += _problems_of_pictures(settings)
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
     for config in (row.config for row in rows if row.config.stages):
-        assert config.target is not None  # it is what a table scores
-        check_places(config.data, config.target.data(config.data))
+        if config.target is not None:
+            check_places(config.data, config.target.data(config.data))
     counted = [dataclasses.replace(row, config=with_steps(row.config, 1)) for row in rows]
     return Table(path, settings, counted)
+
+
+def _problems_of_pictures(settings: TableConfig) -> Problems:
+    """Yield the settings that a table of pictures does not have."""
+    for i, row in enumerate(settings.rows):
+        if row.stage is None:
+            yield f'rows[{i}].stage is null: expected a stage; estimates are listed by themselves'
+        if row.adabn:
+            yield f'rows[{i}].adabn is true: expected false, these networks have no batch norm'
+    for name in ('claims', 'paper'):
+        if getattr(settings, name):
+            yield f'{name} is given: expected none, they are of depth'
 
 
 def _with(
@@ -115,7 +135,7 @@ def _with(
 def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
     """Return the problems of the values of a row's run, with stages by their names."""
     problems = problems_of(config)
-    if config.target is None:
+    if config.target is None and config.stages[-1].task == 'depth':
         problems.append('target is missing: expected one, for it is what a table scores')
     for name in ('devices', 'nodes'):
         if (number := getattr(config, name)) != 1:

@@ -23,7 +23,14 @@ import torch
 from torch import nn
 
 import spike_depth_ros
-from spike_depth_ros.checkpoint import DepthInfo, load, load_info, write_atomically
+from spike_depth_ros.checkpoint import (
+    CheckpointInfo,
+    DepthInfo,
+    ImageInfo,
+    load,
+    load_info,
+    write_atomically,
+)
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.predictors import build_for_evaluation
@@ -33,6 +40,7 @@ from spike_training.runs.adabn import ADABN_BATCH_SIZE, ADABN_BATCHES, adapt_sta
 from spike_training.runs.build import target_batches
 from spike_training.runs.evaluation import evaluate_network
 from spike_training.runs.files import CONFIG, REPORT
+from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.pipeline import NOT_THE_RUN, train_stage
 from spike_training.runs.sessions import Session
 from spike_training.settings.config import RunConfig, StageConfig, to_yaml
@@ -127,7 +135,7 @@ class Training(Unit):
         trained = {unit.stage.name: unit.checkpoint for unit in self.needs}
         with Session(self.folder, fabric.device) as session, session.stage(self.stage.name):
             checkpoint = train_stage(config, self.stage, trained, fabric)
-        info = load_info(checkpoint)
+        info = load_info(checkpoint, CheckpointInfo)
         return {
             'checkpoint': str(checkpoint.relative_to(self.folder)),
             'weights_sha256': info.weights_sha256,
@@ -173,7 +181,13 @@ class Scoring(Unit):
 
     def _work(self, config: RunConfig) -> dict[str, Any]:
         device = choose_device(config.device)
-        info, weights = load(self.training.checkpoint)
+        path = self.training.checkpoint
+        if self.training.stage.task == 'image':
+            picture_info, weights = load(path, ImageInfo)
+            report = evaluate_images(config, picture_info, weights, device)
+            write_atomically(self.folder / REPORT, to_json(report))
+            return {'commit': picture_info.commit}
+        info, weights = load(path)
         network, info = of_spikes(build_for_evaluation(info, weights, device), info)
         if self.adabn:
             windows = target_batches(config, ADABN_BATCHES, ADABN_BATCH_SIZE, device)

@@ -6,8 +6,9 @@ from spike_training.engine.method import Method
 from spike_training.methods.ssml.charts import CHARTS
 from spike_training.methods.ssml.settings import (
     BlindSpotConfig,
+    HeldOutConfig,
     MutualConfig,
     SupervisedConfig,
 )
 
-METHOD = Method((MutualConfig, BlindSpotConfig, SupervisedConfig), CHARTS)
+METHOD = Method((MutualConfig, BlindSpotConfig, HeldOutConfig, SupervisedConfig), CHARTS)

@@ -85,6 +85,31 @@ class BlindSpotConfig(PictureStageConfig):
 
 
 @dataclass
+class HeldOutConfig(PictureStageConfig):
+    """Kind held_out: planes that the network does not see are the label, without a blind spot.
+
+    Attributes:
+        planes_out: Planes in the middle of the window that are cut out; their mean is the label.
+    """
+
+    implementation = 'spike_training.methods.ssml.stages.held_out:HeldOut'
+    summary = 'learns the mean of planes that it does not see'
+
+    kind: str = 'held_out'
+    planes_out: int = 7
+
+    @property
+    def batches(self) -> BatchSpec:
+        """Contents of the batches that the stage trains on."""
+        return BatchSpec(image=True, held_out=self.planes_out)
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, by the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 1, 'planes_out')
+
+
+@dataclass
 class MutualConfig(PictureStageConfig):
     """Kind mutual: a blind-spot network and the exported network learn together (Eq. 8 to 10).
 

@@ -1,0 +1,87 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped network of pictures: its size, and what it makes of dark, still and real streams."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from spike_depth_ros import Window, preview
+from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load, onnx_path
+from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.image_metrics import psnr, ssim
+from spike_depth_ros.stream.recording import open_recording
+
+SREDS_WHITE = 0.6
+"""Firing rate of white in the SREDS clips."""
+
+
+@pytest.fixture(scope='module')
+def network():
+    return ImageEstimator.from_checkpoint(device='cpu')
+
+
+def firing(rate, planes, seed=0):
+    """Integrate constant light, ``[height, width]`` spikes per plane, from random charges."""
+    charge = np.random.default_rng(seed).random(rate.shape)
+    total = np.floor(charge + rate * np.arange(planes + 1)[:, None, None])
+    return np.diff(total, axis=0).astype(np.uint8)
+
+
+def test_the_files_are_small():
+    path = find_checkpoint(IMAGE_MODEL)
+    info, tensors = load(path, ImageInfo)
+    assert info.planes == info.bins == 41
+    assert sum(value.size for value in tensors.values()) <= 240_000
+    assert path.stat().st_size <= 500_000
+    assert onnx_path(path).stat().st_size <= 500_000
+
+
+def test_darkness_is_black(network):
+    picture = network.predict(Window.from_planes(np.zeros((41, 32, 48)), 20_000))
+    assert not preview.encode(picture.rate).any()
+
+
+def test_a_still_scene_flickers_by_at_most_a_grey_level(network):
+    rows, columns = np.mgrid[:64, :96]
+    rate = 0.25 + 0.2 * np.sin(columns / 9) * np.cos(rows / 7)
+    rate[20:40, 30:60] = 0.5
+    spikes = firing(rate, 41 + 99)
+    shown = [
+        preview.encode(network.predict(Window.from_planes(spikes[k : k + 41], 20_000)).rate)
+        for k in range(100)
+    ]
+    assert np.std(shown, axis=0).mean() <= 1.0
+    mean = np.mean(shown, axis=0)
+    assert abs(mean - preview.encode(rate)).mean() < 2
+
+
+def test_pictures_are_sharper_than_estimates_on_each_clip_of_sreds(network, capsys):
+    """PSNR and SSIM of three clips that no training saw; ``-s`` prints their means."""
+    folder = os.environ.get('SPIKE_DEPTH_DATA')
+    if folder is None:
+        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
+    scores = {'learnt': [], 'interval': []}
+    for path in sorted(Path(folder, 'spikes/sreds').glob('*.dat')):
+        spikes = open_recording(path, (400, 250))
+        window = Window(
+            data=np.ascontiguousarray(spikes.planes[150 - 64 : 150 + 64]),
+            geometry=spikes.geometry, t0_ns=0, period_ns=50_000, reference_plane=64,
+            reference_ns=64 * 50_000,
+        )  # fmt: skip
+        reference = cv2.imread(str(path.with_suffix('.png')), cv2.IMREAD_GRAYSCALE) / 255
+        rates = {
+            'learnt': network.predict(window).rate,
+            'interval': (preview.render(window, 'interval') / 255) ** preview.GAMMA,
+        }
+        for name, rate in rates.items():
+            image = np.clip(rate / SREDS_WHITE, 0, 1)
+            scores[name].append((psnr(image, reference), ssim(image, reference)))
+    learnt, interval = (np.array(scores[name]) for name in ('learnt', 'interval'))
+    assert len(learnt) == 3
+    with capsys.disabled():
+        print('\nlearnt: {:.2f} dB, SSIM {:.3f}'.format(*learnt.mean(axis=0)))
+    assert (learnt > interval).all()

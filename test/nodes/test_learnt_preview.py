@@ -1,0 +1,84 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The preview by a network: same header as depth, its own thread, and no window lost by it."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from depth_node import HEIGHT, PERIOD, RATE, WIDTH, assert_balanced, moving_bars, set_parameter
+
+from spike_depth_ros import preview
+from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.decode import stamp_ns
+from spike_depth_ros.stream.window import Window
+
+pytestmark = pytest.mark.dds
+
+
+@pytest.fixture
+def spikes():
+    return moving_bars(200)
+
+
+@pytest.fixture
+def stream(tmp_path, spikes):
+    path = tmp_path / 'bars.npz'
+    np.savez(path, packed=packing.pack(spikes), width=WIDTH, rate_hz=float(RATE))
+    return path
+
+
+def play(processes, stream):
+    """Play all planes once; return the stamp of the first."""
+    report = processes.log_folder / 'report.json'
+    status, output = processes.run('player', stream, '--report', report)
+    assert status == 0, output
+    return json.loads(report.read_text())['first_stamp_ns']
+
+
+def test_a_learnt_preview_is_that_of_the_library_and_skips_pictures_alone(
+    processes, depth_node, listener, spin, spikes, stream
+):
+    depth_node(policy='every', window=128, hop=8, preview='learnt', preview__max_hz=1000.0)
+    first = play(processes, stream)
+    spin(lambda: len(listener.depth) == 10, what='ten depth images')
+    spin(lambda: listener.preview, what='a preview')
+    spin(lambda: listener.count('planes_windowed') == 200, what='the accounting')
+    assert_balanced(listener.accounting(), sent=200)
+    network = ImageEstimator.from_checkpoint(device='cpu')
+    for image in listener.preview:
+        number, rest = divmod(stamp_ns(image.header.stamp) - first - 64 * PERIOD, 8 * PERIOD)
+        assert rest == 0
+        window = Window.from_planes(spikes[8 * number : 8 * number + 128], RATE)
+        expected = preview.encode(network.predict(window).rate)
+        found = array_from_msg(image)
+        assert found.shape == (HEIGHT, WIDTH)
+        # Sums in another order may round a grey value the other way.
+        assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_short_windows_are_shown_without_the_network(
+    processes, depth_node, listener, spin, stream
+):
+    depth_node(window=32, preview='learnt', preview__max_hz=1000.0)
+    processes.start('player', stream, '--loop')
+    spin(lambda: len(listener.preview) > 2, what='previews')
+    spin(
+        lambda: 'windows have 32 planes, the network takes 41' in processes.log('depth'),
+        what='the warning',
+    )
+
+
+def test_a_network_that_cannot_be_used_is_refused_before_it_is_chosen(
+    ros_node, depth_node, spin, tmp_path
+):
+    depth_node(preview__checkpoint=str(tmp_path / 'none.safetensors'))
+    result = set_parameter(ros_node, spin, 'preview', 'learnt')
+    assert not result.successful
+    assert 'none.safetensors: no such checkpoint' in result.reason
+    assert set_parameter(ros_node, spin, 'preview', 'short').successful
