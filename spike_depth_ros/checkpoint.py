@@ -220,10 +220,26 @@ class DepthInfo(CheckpointInfo):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageInfo(CheckpointInfo):
-    """Metadata of a checkpoint of the task ``image``: the firing rate at the reference plane."""
+    """Metadata of a checkpoint of the task ``image``: the firing rate at the middle plane.
+
+    Raises:
+        CheckpointError: The value of a field is invalid; the message names it.
+    """
 
     task: str = 'image'
     outputs: tuple[str, ...] = ('rate',)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bins != self.planes or self.planes % 2 == 0:
+            raise CheckpointError(
+                f'field planes is {self.planes} and bins {self.bins}: expected an odd number, and '
+                'as many bins: networks of pictures take single planes around the middle one'
+            )
+        if self.reference_plane != 'middle':
+            raise CheckpointError(
+                f"field reference_plane is {self.reference_plane!r}, expected 'middle'"
+            )
 
     @classmethod
     def _checks(cls) -> Mapping[str, _Check]:
@@ -393,7 +409,7 @@ def _read(
     if not Path(path).is_file():
         raise CheckpointError(
             f'{path}: no such checkpoint; expected a .safetensors file or one of '
-            f'{", ".join(SHIPPED)}'
+            f'{", ".join(SHIPPED if kind is DepthInfo else (*SHIPPED, IMAGE_MODEL))}'
         )
     _check_size_of_metadata(Path(path))
     try:

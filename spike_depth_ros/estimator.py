@@ -333,7 +333,9 @@ class ImageEstimator:
         """Reconstruct the picture at the reference plane, from the planes around it.
 
         Args:
-            window: At least as many planes as the network takes (``info.planes``).
+            window: At least as many planes as the network takes (``info.planes``). If its
+                reference plane is near an end, the picture is of the nearest plane that has
+                enough planes on both sides, and a note says so.
 
         Raises:
             ValueError: The window is shorter, the sensor too small, or of another size than the
@@ -348,7 +350,11 @@ class ImageEstimator:
         _check_sensor(info, (sensor.height, sensor.width), 1)
         notes = _outside('plane rate', window.rate_hz, info.rate_hz_range, 'Hz')
         layout = Layout(sensor, info.planes, info.bins, pool=info.pool)
-        planes = np.ascontiguousarray(window.middle(info.planes).data)
+        part = window.middle(info.planes)
+        if part.reference_plane != info.planes // 2:
+            away = abs(part.reference_plane - info.planes // 2)
+            notes.append(f'the picture is {away} planes away from the reference plane')
+        planes = np.ascontiguousarray(part.data)
         with self._lock:
             images = self._backend.run(planes, layout)
         return Picture(np.ascontiguousarray(images['rate']), tuple(notes))

@@ -63,8 +63,8 @@ def render(window: Window, method: Method = 'interval') -> npt.NDArray[np.uint8]
 
 
 def encode(rate: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
-    """Encode firing rates, 0 to 1, as the grey values of :func:`render`."""
-    shades: npt.NDArray[np.uint8] = np.rint(255 * rate ** (1 / GAMMA)).astype(np.uint8)
+    """Encode firing rates, clipped to 0..1, as the grey values of :func:`render`."""
+    shades: npt.NDArray[np.uint8] = np.rint(255 * rate.clip(0, 1) ** (1 / GAMMA)).astype(np.uint8)
     return shades
 
 
@@ -88,7 +88,7 @@ def _render_interval(window: Window) -> tuple[npt.NDArray[np.uint8], npt.NDArray
         numbers = 1 + _counts(window.data[first + 1 : last], window).astype(np.intp)
     longest = last - first + len(outer)
     rates = np.arange(last - first + 1)[:, None] / np.arange(longest + 1).clip(1)
-    shade = np.take(encode(rates.clip(0, 1)), numbers * (longest + 1) + durations)
+    shade = np.take(encode(rates), numbers * (longest + 1) + durations)
     geometry = window.geometry
     known = packing.unpack((outer[0] & outer[-1])[None], geometry.width, geometry.bit_order)[0]
     return shade, known.astype(np.bool_)

@@ -112,7 +112,7 @@ def test_candidates_are_compared_with_a_named_commit(tmp_path, capsys):
 
 
 SIDE = {
-    *('windows_per_s', 'latency_ms_p50', 'latency_ms_p99'),
+    *('windows_per_s', 'previews_per_s', 'latency_ms_p50', 'latency_ms_p99'),
     *('node_cpu', 'player_cpu', 'other_cpu'),
     *('planes_sent', 'planes_per_s', 'player_behind_s', 'planes_in', 'planes_dropped'),
     *('planes_lost_in_transport', 'planes_lost_in_queue', 'planes_missed_resubscribing'),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -27,6 +28,9 @@ from spike_depth_ros.stream.chunk import PackedPlanes
 
 MAX_GRAPHS = 4
 """Captured layouts that are kept at most; each has device memory of its own."""
+
+# torch captures one graph at a time in a process; depth and previews have threads of their own.
+_CAPTURING = threading.Lock()
 
 _Run = Callable[[PackedPlanes], Tensor]
 
@@ -106,7 +110,7 @@ class TorchBackend:
         counts = counts.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == 'cuda'):
             output = self._network.from_pooled(counts, planes_per_bin)
-        return torch.cat([getattr(output, name) for name in self._outputs], dim=1)[0]
+        return torch.cat([getattr(output, name).float() for name in self._outputs], dim=1)[0]
 
     def _prepare_cpu(self, layout: Layout) -> _Run:
         array = layout.new_counts()
@@ -146,7 +150,7 @@ class TorchBackend:
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         # Other threads (another model being loaded) may use the device meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode='thread_local'):
+        with _CAPTURING, torch.cuda.graph(graph, capture_error_mode='thread_local'):
             result = compute()
         return _Replay(graph, staging, planes, result, reads=(binning, planes_per_bin))
 

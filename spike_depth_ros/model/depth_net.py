@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
 from spike_depth_ros.model.heads import DepthHead, Head, UncertaintyHead
-from spike_depth_ros.model.network import SpikeNet
 from spike_depth_ros.model.temporal import RateStem, RgbStem
 
 IMAGES = ('depth', 'uncertainty')

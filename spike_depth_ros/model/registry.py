@@ -19,13 +19,13 @@ from spike_depth_ros.checkpoint import (
     Tensors,
 )
 from spike_depth_ros.errors import one_line, shorten
-from spike_depth_ros.model import depth_net, lite_encoder, recon_lite, vit_hybrid
-from spike_depth_ros.model.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.model import SpikeNet, depth_net, lite_encoder, vit_hybrid
 from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings, dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
-from spike_depth_ros.model.network import SpikeNet
-from spike_depth_ros.model.recon_lite import ReconLite, ReconSettings
-from spike_depth_ros.model.ssml_net import SsmlNet, SsmlSettings
+from spike_depth_ros.model.pictures import recon_lite
+from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.model.pictures.recon_lite import ReconLite, ReconSettings
+from spike_depth_ros.model.pictures.ssml_net import SsmlNet, SsmlSettings
 from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
 
 

@@ -126,7 +126,7 @@ class SpikeDepthNode(LifecycleNode):
         try:
             self._settings = parameters.values(self, parameters.DEPTH_PARAMETERS)
             if self._settings['preview'] == LEARNT:
-                self._check_preview()
+                _check_preview(self._settings['preview.checkpoint'])
             self._estimator = self._load(self._settings['checkpoint'])
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self.get_logger().error(f'cannot be configured: {error}')
@@ -273,21 +273,13 @@ class SpikeDepthNode(LifecycleNode):
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
         if result.successful and any(c.name == 'preview' and c.value == LEARNT for c in changes):
+            path = self.get_parameter('preview.checkpoint').value
+            path = next((c.value for c in changes if c.name == 'preview.checkpoint'), path)
             try:
-                self._check_preview()
+                _check_preview(path)
             except (ValueError, OSError) as error:
                 return SetParametersResult(successful=False, reason=str(error))
         return result
-
-    def _check_preview(self) -> None:
-        """Refuse a network of the preview by its metadata.
-
-        Raises:
-            ValueError: It cannot be used.
-            OSError: It cannot be read.
-        """
-        path = self.get_parameter('preview.checkpoint').value or IMAGE_MODEL
-        load_info(find_checkpoint(path), ImageInfo)
 
     def _refuse_model(self, path: Path) -> str:
         """Return the reason why a model cannot replace the running one, from its metadata."""
@@ -388,6 +380,19 @@ class SpikeDepthNode(LifecycleNode):
         """Return the topics with more than one publisher, one line each."""
         topics = ('spikes', 'camera_info', 'depth/image')
         return [text for topic in topics if (text := several_publishers(self, topic))]
+
+
+def _check_preview(path: str) -> None:
+    """Refuse a network of the preview by its metadata.
+
+    Args:
+        path: The checkpoint; empty: the shipped one.
+
+    Raises:
+        ValueError: It cannot be used.
+        OSError: It cannot be read.
+    """
+    load_info(find_checkpoint(path or IMAGE_MODEL), ImageInfo)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -257,8 +257,8 @@ class EvaluationNode(Node):
             return
         images[field] = image
         self._joining[stamp] = images
-        wanted = {'depth', 'uncertainty'} | ({'preview'} if self._out is not None else set())
-        if wanted <= set(images):
+        # The preview is published before depth, or, by a network, for some windows alone.
+        if {'depth', 'uncertainty'} <= set(images):
             del self._joining[stamp]
             preview = images.get('preview')
             window = LiveWindow(

@@ -29,12 +29,14 @@ Done = Callable[[float], object]
 class LearntPreview(threading.Thread):
     """Thread that shows the newest offered window; a picture is skipped, never a window.
 
+    It has the priority of the thread that starts it.
+
     Args:
         load: Function that loads the network.
         max_hz: Pictures a second, at most.
         publish: Called with each picture, ``[H, W]`` uint8, and its window.
         warn: Called with kind and text of each warning.
-        prepare: Called once in the thread before the network is loaded.
+        alive: Function that returns True until ROS is shut down.
     """
 
     def __init__(
@@ -43,14 +45,14 @@ class LearntPreview(threading.Thread):
         max_hz: float,
         publish: Callable[[npt.NDArray[np.uint8], Window], object],
         warn: Callable[[str, str], object],
-        prepare: Callable[[], object],
+        alive: Callable[[], bool],
     ) -> None:
         super().__init__(name='preview', daemon=True)
         self._load = load
         self._period_s = 1 / max_hz
         self._publish = publish
         self._warn = warn
-        self._prepare = prepare
+        self._alive = alive
         self._changed = threading.Condition()
         self._offered: tuple[Window, Done] | None = None
         self._next_s = 0.0
@@ -66,29 +68,28 @@ class LearntPreview(threading.Thread):
         now = time.monotonic()
         if now < self._next_s:
             return
-        # By the schedule, so that the rate is reached although windows come at times of their own.
-        self._next_s = max(self._next_s + self._period_s, now - self._period_s)
+        # By a schedule, so that the rate is reached although windows come at times of their own.
+        late = now - self._next_s
+        self._next_s = now + self._period_s - (late if late < self._period_s else 0.0)
         with self._changed:
             self._offered = window, done
             self._changed.notify()
 
-    def stop(self) -> None:
-        """End the thread after the current picture."""
+    def end(self) -> None:
+        """End the thread after the current picture, without waiting for it."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        if self.is_alive():
-            self.join()
 
     def run(self) -> None:
-        """Show offered windows until :meth:`stop`."""
-        self._prepare()
+        """Show offered windows until :meth:`end`."""
         network = self._loaded()
         while (offered := self._wait()) is not None:
             try:
                 self._show(network, *offered)
             except Exception as error:
-                if not self._stopping:
+                # At shutdown the publisher vanishes before this thread is ended.
+                if not self._stopping and self._alive():
                     INTERNAL_ERRORS.add(error, 'preview')
         if network is not None:
             network.close()
@@ -96,7 +97,7 @@ class LearntPreview(threading.Thread):
     def _loaded(self) -> ImageEstimator | None:
         try:
             return self._load()
-        except (ValueError, OSError, RuntimeError, ImportError) as error:
+        except Exception as error:  # of a runtime that is imported only here, of any kind
             self._warn('preview', f'preview: short is shown, the network was not loaded: {error}')
             return None
 
@@ -109,16 +110,13 @@ class LearntPreview(threading.Thread):
 
     def _show(self, network: ImageEstimator | None, window: Window, done: Done) -> None:
         started = time.perf_counter()
-        if network is None:
-            image = preview.render(window, 'short')
-        elif window.planes < network.info.planes:
-            self._warn(
-                'preview',
-                f'preview: short is shown, windows have {window.planes} planes, the network takes '
-                f'{network.info.planes}: raise the parameter window',
-            )
-            image = preview.render(window, 'short')
-        else:
-            image = preview.encode(network.predict(window).rate)
-        self._publish(image, window)
+        self._publish(self._picture(network, window), window)
         done(1e3 * (time.perf_counter() - started))
+
+    def _picture(self, network: ImageEstimator | None, window: Window) -> npt.NDArray[np.uint8]:
+        if network is not None:
+            try:
+                return preview.encode(network.predict(window).rate)
+            except ValueError as error:
+                self._warn('preview', f'preview: short is shown: {error}')
+        return preview.render(window, 'short')

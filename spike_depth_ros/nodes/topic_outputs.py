@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +17,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from spike_depth_ros import preview
+from spike_depth_ros.backends import choose
+from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, onnx_path
 from spike_depth_ros.estimator import ImageEstimator, Prediction
-from spike_depth_ros.nodes import conversions, process
+from spike_depth_ros.nodes import conversions
 from spike_depth_ros.nodes.learnt_preview import LEARNT, THREADS, Done, LearntPreview
 from spike_depth_ros.stream.window import Window
 
@@ -48,6 +49,7 @@ class TopicOutputs:
         self._settings = settings
         self._warn = warn
         self._learnt: LearntPreview | None = None
+        self._ending: list[LearntPreview] = []
         self._clock = node.get_clock()
         self._context = node.context
         qos = QoSProfile(
@@ -102,36 +104,45 @@ class TopicOutputs:
         if self.preview == LEARNT:
             self._started().offer(window, done)
             return
-        self.stop()
+        self._end_learnt()
         started = time.perf_counter()
         self._publish_grey(preview.render(window, self.preview), window)  # type: ignore[arg-type]
         done(1e3 * (time.perf_counter() - started))
 
     def stop(self) -> None:
-        """End the thread of the network's preview, if it runs."""
+        """End the threads of the network's preview, and wait for them."""
+        self._end_learnt()
+        for thread in self._ending:
+            thread.join()
+        self._ending = []
+
+    def _end_learnt(self) -> None:
+        """End the thread of the network's preview, if it runs; depth does not wait for it."""
         if self._learnt is not None:
-            self._learnt.stop()
+            self._learnt.end()
+            self._ending = [*(old for old in self._ending if old.is_alive()), self._learnt]
         self._learnt = None
 
     def _started(self) -> LearntPreview:
         """Return the thread of the network's preview, started if needed."""
         if self._learnt is None:
-            load = functools.partial(
-                ImageEstimator.from_checkpoint,
-                self._settings['preview.checkpoint'],
-                device=self._settings['device'],
-                backend=self._settings['backend'],
-                threads=THREADS,
-            )
             self._learnt = LearntPreview(
-                load,
+                self._load,
                 self._settings['preview.max_hz'],
                 self._publish_grey,
                 self._warn,
-                lambda: process.lower_priority(lambda text: self._warn('priority', text)),
+                self.alive,
             )
             self._learnt.start()
         return self._learnt
+
+    def _load(self) -> ImageEstimator:
+        path = find_checkpoint(self._settings['preview.checkpoint'] or IMAGE_MODEL)
+        device, backend = self._settings['device'], self._settings['backend']
+        name, _ = choose(backend, device, onnx_path(path).is_file())
+        # torch has one number of threads for the whole process: that of the depth network.
+        threads = THREADS if name == 'onnx' else 0
+        return ImageEstimator.from_checkpoint(path, device, backend, threads)
 
     def _publish_grey(self, image: npt.NDArray[np.uint8], window: Window) -> None:
         self._preview.publish(conversions.preview_msg(image, self._header(window)))

@@ -82,3 +82,16 @@ def test_a_network_that_cannot_be_used_is_refused_before_it_is_chosen(
     assert not result.successful
     assert 'none.safetensors: no such checkpoint' in result.reason
     assert set_parameter(ros_node, spin, 'preview', 'short').successful
+
+
+def test_the_method_may_change_while_planes_arrive(
+    ros_node, processes, depth_node, listener, spin, stream
+):
+    depth_node(preview='learnt', preview__max_hz=1000.0)
+    processes.start('player', stream, '--loop')
+    for method in ('interval', 'learnt', 'short', 'learnt'):
+        spin(lambda: len(listener.preview) > 2, what='previews')
+        assert set_parameter(ros_node, spin, 'preview', method).successful
+        listener.preview.clear()
+    spin(lambda: len(listener.preview) > 2, what='previews')
+    assert 'internal error' not in processes.log('depth')

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from spike_depth_ros import Window, preview  # noqa: E402
-from spike_depth_ros.model.rate_estimates import (  # noqa: E402
+from spike_depth_ros.model.pictures.rate_estimates import (  # noqa: E402
     IntervalRate,
     MeanRate,
     RateEstimates,

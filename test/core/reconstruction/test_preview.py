@@ -83,6 +83,11 @@ def test_far_spikes_of_a_long_window_count_in_its_mean_alone():
     assert found[2, 2] == 0
 
 
+def test_rates_beyond_the_range_are_black_or_white():
+    rates = np.array([[-0.1, 0.0, 0.5, 1.0, 1.3]], np.float32)
+    np.testing.assert_array_equal(preview.encode(rates), [[0, 0, 186, 255, 255]])
+
+
 SREDS_WHITE = 0.6
 """Firing rate of white in the SREDS clips."""
 

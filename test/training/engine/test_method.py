@@ -143,7 +143,9 @@ def test_methods_are_found_by_name_and_by_import_path():
 
 @pytest.mark.parametrize('name', ['nope', 'no_such:METHOD', 'toy_method:NONE', 'toy_method:Toy'])
 def test_what_is_no_method_is_named(name):
-    with pytest.raises(ConfigError, match=f'method is {name!r}.*expected bicross, or an import'):
+    with pytest.raises(
+        ConfigError, match=f'method is {name!r}.*expected bicross, ssml, or an import'
+    ):
         find_method(name)
 
 

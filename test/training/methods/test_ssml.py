@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +20,9 @@ from tiny_runs import tiny_run  # noqa: E402
 from spike_depth_ros import DepthEstimator, Window  # noqa: E402
 from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load_info  # noqa: E402
 from spike_depth_ros.estimator import ImageEstimator  # noqa: E402
-from spike_depth_ros.model.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
-from spike_depth_ros.model.recon_lite import ReconLite, ReconSettings  # noqa: E402
+from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
+from spike_depth_ros.model.pictures.recon_lite import ReconLite, ReconSettings  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
 from spike_training.commands.evaluate import evaluate  # noqa: E402
 from spike_training.commands.table import table  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
@@ -38,10 +41,12 @@ from spike_training.methods.ssml.settings import (  # noqa: E402
 )
 from spike_training.methods.ssml.stages.held_out import HeldOut  # noqa: E402
 from spike_training.methods.ssml.stages.mutual import Mutual  # noqa: E402
-from spike_training.runs import pipeline  # noqa: E402
+from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.sampling.sample import Batch  # noqa: E402
 from spike_training.settings.config import ModelConfig, check, to_yaml  # noqa: E402
+from spike_training.settings.reading import read_arguments  # noqa: E402
 
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = {'widths': (4, 4, 4)}
 
 
@@ -74,13 +79,14 @@ def mutual_stage(blind_steps=0, weight=0.01):
     )
 
 
-def run_of(out, stage, architecture='recon_lite', **changes):
+def run_of(out, stage, architecture='recon_lite', where=None, **changes):
     config = tiny_run(out, stage)
     settings = SMALL if architecture == 'recon_lite' else {'features': 4, 'amim': 3}
     model = dataclasses.replace(
         config.model, architecture=architecture, bins=41, settings=settings
     )
-    data = dataclasses.replace(config.data, planes=[41])
+    recordings = {} if where is None else {'dat': where}
+    data = dataclasses.replace(config.data, planes=[41], recordings=recordings)
     found = dataclasses.replace(
         config, method='ssml', model=model, data=data, target=None, **changes
     )
@@ -112,13 +118,15 @@ def test_the_mutual_loss_teaches_both_networks_and_adds_up_as_in_equation_10():
     assert parts['loss'].item() == pytest.approx(
         parts['rec'].item() + 0.01 * parts['mutual'].item(), rel=1e-6
     )
-    own = torch.autograd.grad(
-        parts['loss'], [stage.network.leave.bias, stage.blind.mix[-1].weight]
-    )
-    assert all(gradient.abs().max() > 0 for gradient in own)
-    # Of the mutual loss alone, too.
-    silent = mutual_stage(weight=0.0)(batch, 'train')
-    assert silent['loss'].item() == pytest.approx(parts['rec'].item())
+    gradients = []
+    for weight in (0.01, 0.0):
+        stage = mutual_stage(weight=weight)
+        weights = [stage.network.leave.bias, stage.blind.mix[-1].weight]
+        gradients.append(torch.autograd.grad(stage(batch, 'train')['loss'], weights))
+    (non_blind, blind), (silent, alone) = gradients
+    assert non_blind.abs().max() > 0
+    assert not silent.any()
+    assert (blind - alone).abs().max() > 0
 
 
 def test_the_blind_spot_network_learns_alone_at_first_also_after_a_resume():
@@ -201,8 +209,6 @@ def test_windows_and_checkpoints_that_do_not_fit_are_refused(supervised):
 def test_recordings_are_scored_by_pictures_and_by_planes_held_out(supervised, tmp_path):
     import cv2
 
-    from spike_depth_ros.stream import packing
-
     folder = tmp_path / 'dat'
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -252,6 +258,41 @@ def test_self_supervised_stages_run_to_a_report(tmp_path, stage, architecture):
     report = json.loads((tmp_path / 'run' / 'report.json').read_text())
     assert report['task'] == 'image'
     assert report['sets']
+
+
+def write_dat(folder, planes=120, height=96, width=112):
+    """Write a recording larger than the pictures that are learnt from."""
+    folder.mkdir(exist_ok=True)
+    spikes = np.random.default_rng(0).random((planes, height, width)) < 0.3
+    (folder / 'noise.dat').write_bytes(packing.pack(spikes[:, ::-1]).tobytes())
+    return f'{folder},size={width}x{height}'
+
+
+def test_recordings_teach_by_crops_of_single_pixels(tmp_path):
+    where = write_dat(tmp_path / 'dat', planes=400)
+    stage = MutualConfig(name='mine', blind_features=4)
+    config = run_of(tmp_path / 'run', stage, where=where)
+    here = build.context(config, config.stages[0], {}, torch.device('cpu'))
+    batches = build.make_batches(here, 'train')
+    first = batches.batch(0, 8)
+    assert first.counts.shape == (8, 41, 32, 48)
+    assert first.image is None
+    assert first.counts.max() == 1
+    # Random places: no two crops show the same pixels.
+    assert len({counts.numpy().tobytes() for counts in first.counts}) == 8
+    pipeline.run(config)
+    assert json.loads((tmp_path / 'run' / 'report.json').read_text())['sets']
+
+
+def test_the_documented_command_learns_from_recordings(tmp_path):
+    page = (ROOT / 'docs' / 'reconstruction.md').read_text()
+    (line,) = (line for line in page.splitlines() if 'configs/ssml.yaml' in line)
+    words = shlex.split(line)[3:]
+    where = write_dat(tmp_path / 'dat', planes=400)
+    words[words.index('FOLDER')] = where
+    config = read_arguments([*words, '--out', str(tmp_path / 'run')])
+    check(config)
+    assert config.data.recordings == {'dat': where}
 
 
 @pytest.mark.parametrize(('stage', 'architecture', 'message'), [
@@ -322,3 +363,10 @@ def test_spikes_without_light_or_contrast_are_refused(rate, message):
     with pytest.raises(DataSetError, match=message):
         mutual_stage().begin(itertools.repeat(dark))
     mutual_stage().begin(itertools.repeat(batch_of()))
+
+
+def test_an_export_that_no_runtime_reads_is_refused_before_training(tmp_path):
+    config = run_of(tmp_path, MutualConfig(), 'ssml')
+    config.evaluate.export = True
+    with pytest.raises(ConfigError, match=r'evaluate\.export is true: expected false, ssml runs'):
+        check(config)

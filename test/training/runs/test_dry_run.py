@@ -37,7 +37,11 @@ from spike_training.settings.reading import load_config  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 CPU = torch.device('cpu')
-PAPER = sorted((ROOT / 'training' / 'configs').glob('paper_*.yaml'))
+PAPER = sorted(
+    path
+    for path in (ROOT / 'training' / 'configs').glob('paper_*.yaml')
+    if load_config(path).method == 'bicross'
+)
 
 
 pytestmark = pytest.mark.usefixtures('one_thread')

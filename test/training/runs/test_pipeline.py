@@ -22,6 +22,7 @@ from tiny_runs import tiny_run  # noqa: E402
 
 from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
 from spike_depth_ros.checkpoint import load, load_info, save  # noqa: E402
+from spike_depth_ros.model.depth_net import SpikeDepthNet  # noqa: E402
 from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
 from spike_training.commands.evaluate import evaluate, with_changes  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
@@ -79,7 +80,7 @@ class TestStartFromAFile:
         path = tmp_path / 'part.safetensors'
         save(path, weights, dataclasses.replace(info, datasets={'rooms': 'CC BY 4.0'}))
         here = self.stage_of(teacher_and_student, path)
-        started = here.init_model().state_dict()
+        started = here.init_model(SpikeDepthNet).state_dict()
         assert started.keys() == weights.keys()
         for name, value in weights.items():
             np.testing.assert_array_equal(started[name], value)
@@ -95,7 +96,7 @@ class TestStartFromAFile:
         wider = {**run.model.settings, 'features': 12}
         here = self.stage_of(run, student, settings=wider)
         with pytest.raises(ConfigError, match=r'its decoder.* is \[.*that of more .*same sizes'):
-            here.init_model()
+            here.init_model(SpikeDepthNet)
 
 
 def test_a_stage_starts_from_imagenet(tmp_path):
@@ -112,7 +113,7 @@ def test_a_stage_starts_from_imagenet(tmp_path):
         settings={'dim': 48, 'layers': 4, 'heads': 3, 'features': 8},
     )
     here = build.context(config, stage, {}, torch.device('cpu'))
-    network = here.init_model()
+    network = here.init_model(SpikeDepthNet)
     block = 'blocks.3.attn.qkv.weight'
     torch.testing.assert_close(
         network.encoder.backbone.state_dict()[block], backbone.state_dict()[block]

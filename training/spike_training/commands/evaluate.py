@@ -122,6 +122,11 @@ def evaluate(
     if checkpoint is not None:
         path = find_checkpoint(checkpoint)
         if isinstance(load_info(path, CheckpointInfo), ImageInfo):
+            if planes or mean_rate != MEAN_RATE or (data and samples is not None):
+                raise ConfigError(
+                    'planes, mean_rate or samples is given: expected none for recordings scored '
+                    'by a network of pictures, and no planes or mean_rate for scenes'
+                )
             _evaluate_pictures(path, settings, out, data or {}, place)
             return
         info, weights = load(path)
@@ -145,8 +150,6 @@ def _evaluate_pictures(
 ) -> None:
     """Score a checkpoint of the task ``image``."""
     info, weights = load(path, ImageInfo)
-    settings.model.bins = info.bins
-    settings.data.planes = [info.planes]
     report = evaluate_images(settings, info, weights, device, data)
     write_atomically(out, to_json(report))
     show_images(report)

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load
+from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet
-from spike_depth_ros.model.network import SpikeNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
 from spike_training.engine.fabric import is_first
 from spike_training.errors import ConfigError

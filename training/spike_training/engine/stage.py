@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model import SpikeNet
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.sampling.sample import AnyBatch, Batch, Pair
 

@@ -15,10 +15,11 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
+from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_depth_ros.image_metrics import psnr, ssim
-from spike_depth_ros.model.network import SpikeNet
-from spike_depth_ros.model.rate_estimates import IntervalRate, MeanRate
+from spike_depth_ros.model import SpikeNet
+from spike_depth_ros.model.pictures.rate_estimates import IntervalRate, MeanRate
 from spike_training.evaluation.report import FORMAT, print_table
 
 WINDOWS = (7, 11, 21, 41, 127)
@@ -29,9 +30,6 @@ COVERED = (1, 8)
 
 HELD_OUT = 7
 """Planes in the middle of a window that are kept from all methods, and scored against."""
-
-MULTIPLE = 16
-"""Divisor of height and width of a network's input, pixels."""
 
 Rate = npt.NDArray[np.float32]
 
@@ -58,12 +56,10 @@ class PictureSet:
     """Set of samples that are scored together.
 
     Attributes:
-        name: Name, for reports.
-        title: Short description.
+        title: Name or short description.
         samples: Samples with truth.
     """
 
-    name: str
     title: str
     samples: Iterable[PictureSample]
 
@@ -86,12 +82,12 @@ def estimates(planes: int) -> dict[str, nn.Module]:
 
 @torch.inference_mode()
 def reconstructions(
-    network: SpikeNet | None, planes: int, spikes: Tensor, device: torch.device
+    network: SpikeNet, planes: int, spikes: Tensor, device: torch.device
 ) -> dict[str, Rate]:
     """Reconstruct the picture at the middle plane by the network and by all estimates.
 
     Args:
-        network: Network in eval mode; None: the estimates alone.
+        network: Network in eval mode.
         planes: Planes that the network takes, an odd number.
         spikes: 0 or 1, ``[planes, H, W]`` uint8, an odd number.
         device: Device of the network.
@@ -104,13 +100,12 @@ def reconstructions(
         name: estimate(window)[0, 0].numpy()
         for name, estimate in estimates(window.shape[1]).items()
     }
-    if network is not None:
-        height, width = spikes.shape[1:]
-        own = middle(spikes, planes)[None].to(device).float()
-        below, right = -height % MULTIPLE, -width % MULTIPLE
-        own = nn.functional.pad(own, (0, right, 0, below), mode='replicate')
-        bins = torch.ones(planes, dtype=torch.int32, device=device)
-        rows[NETWORK] = network(own, bins).rate[0, 0, :height, :width].float().cpu().numpy()
+    height, width = spikes.shape[1:]
+    own = middle(spikes, planes)[None].to(device).float()
+    below, right = -height % MULTIPLE, -width % MULTIPLE
+    own = nn.functional.pad(own, (0, right, 0, below), mode='replicate')
+    bins = torch.ones(planes, dtype=torch.int32, device=device)
+    rows[NETWORK] = network(own, bins).rate[0, 0, :height, :width].cpu().numpy()
     return rows
 
 
@@ -122,12 +117,12 @@ def middle(spikes: Tensor, planes: int) -> Tensor:
 
 
 def score_set(
-    network: SpikeNet | None, planes: int, one: PictureSet, device: torch.device
+    network: SpikeNet, planes: int, one: PictureSet, device: torch.device
 ) -> dict[str, Any]:
     """Score a set: PSNR and SSIM of each row, in the mean and for each recording.
 
     Args:
-        network: Network in eval mode; None: the estimates alone.
+        network: Network in eval mode.
         planes: Planes that the network takes.
         one: The set.
         device: Device of the network.
@@ -164,7 +159,7 @@ def _mean(scores: list[tuple[float, float]]) -> dict[str, float]:
 
 
 def score_held_out(
-    network: SpikeNet | None, planes: int, windows: Iterable[Tensor], device: torch.device
+    network: SpikeNet, planes: int, windows: Iterable[Tensor], device: torch.device
 ) -> dict[str, Any]:
     """Score reconstructions of real spikes without truth, against planes that none has seen.
 
@@ -173,7 +168,7 @@ def score_held_out(
     noise is in all rows alike, so the order of rows is that of the errors.
 
     Args:
-        network: Network in eval mode; None: the estimates alone.
+        network: Network in eval mode.
         planes: Planes that the network takes.
         windows: 0 or 1, ``[planes + HELD_OUT, H, W]`` uint8 or longer, odd after the cut.
         device: Device of the network.

@@ -36,9 +36,9 @@ from spike_depth_ros.checkpoint import (
     save,
     write_atomically,
 )
+from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
-from spike_depth_ros.model.network import SpikeNet
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.settings.reading import load_config
 

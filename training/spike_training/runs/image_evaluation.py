@@ -55,21 +55,24 @@ def evaluate_images(
         DataSetError: A data set cannot be used.
     """
     # Recordings that a run trains on have no true pictures: generated scenes stand in for them.
-    unrecorded = dataclasses.replace(config.data, recordings={}, test_recordings={})
-    config = dataclasses.replace(config, data=unrecorded)
+    unrecorded = dataclasses.replace(
+        config.data, recordings={}, test_recordings={}, planes=[info.planes]
+    )
+    model = dataclasses.replace(config.model, bins=info.bins)
+    config = dataclasses.replace(config, data=unrecorded, model=model)
     network = build_with_weights(info, weights).eval().requires_grad_(False).to(device)
     sets: dict[str, Any] = {}
     held_out: dict[str, Any] = {}
     if not data:
         for style in config.data.styles:
-            found = PictureSet(style, f'{style}, generated', _scenes(config, style, device))
+            found = PictureSet(f'{style}, generated', _scenes(config, style, device))
             sets[style] = score_set(network, info.planes, found, device)
     for name, where in (data or {}).items():
         clips = [clip for clip in readers.read(name, where) if isinstance(clip, SpikeClip)]
         if not clips:
             raise DataSetError(f'{name}: holds frames, expected recordings of spikes')
         if any(clip.pictures for clip in clips):
-            pictures = PictureSet(name, name, _pictures(clips, info.planes))
+            pictures = PictureSet(name, _pictures(clips, info.planes))
             sets[name] = score_set(network, info.planes, pictures, device)
         held_out[name] = score_held_out(
             network, info.planes, _windows(clips, info.planes + HELD_OUT), device
@@ -90,14 +93,19 @@ def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[Pic
 
 
 def _pictures(clips: list[SpikeClip], planes: int) -> Iterator[PictureSample]:
-    """Yield the reference pictures of recordings with the longest odd window around each.
+    """Yield the reference pictures of recordings with one odd length of planes around each.
 
     Raises:
         DataSetError: A picture is too near to an end of its recording.
     """
+    # All have the rows of the shortest: means over other pictures would not compare.
+    beside = min(
+        min(plane, clip.planes - 1 - plane, max(WINDOWS) // 2)
+        for clip in clips
+        for plane in clip.picture_planes
+    )
     for clip in clips:
         for plane, read in zip(clip.picture_planes, clip.pictures, strict=True):
-            beside = min(plane, clip.planes - 1 - plane, max(WINDOWS) // 2)
             if 2 * beside + 1 < planes:
                 raise DataSetError(
                     f'{clip.name}: its picture at plane {plane} has {beside} planes beside it, '

@@ -41,10 +41,9 @@ from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.evaluation import calibrated, evaluate_network
-from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_places
-from spike_training.runs.sessions import Session
+from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
 from spike_training.settings.config import RunConfig, StageConfig, check, listed, to_yaml
 from spike_training.settings.reading import NO_OUT, load_config
 

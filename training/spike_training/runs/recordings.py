@@ -133,6 +133,7 @@ def recorded_source(
     rgb: bool = False,
     spikes: bool = True,
     labels: bool = True,
+    raw_pixels: bool = False,
 ) -> LabelledSource:
     """Return batches of one split of the recordings that settings name.
 
@@ -147,6 +148,8 @@ def recorded_source(
         rgb: True for batches with colour images.
         spikes: True if spikes are needed; recorded ones are always included.
         labels: True if depth may be read.
+        raw_pixels: True if pixels of recorded spikes are never summed, and are cropped at random
+            positions in the training split.
 
     Raises:
         DataSetError: A data set cannot be used, or the split is empty.
@@ -194,6 +197,8 @@ def recorded_source(
         bins,
         multiple,
         size=(data.height, data.width),
+        raw_pixels=raw_pixels,
+        random_crop=trains and raw_pixels,
         labels=labels,
         stride=max(1, max(data.planes) // STRIDES),
         device=device,

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Log of the sessions of a run: device, times and versions, in ``OUT/sessions.json``.
+"""Files of a run, and the log of its sessions: device, times and versions.
 
-The file has one entry for each start of the run. It is not read for training, only for the run
-page.
+``OUT/sessions.json`` has one entry for each start of the run. It is not read for training, only
+for the run page.
 """
 
 from __future__ import annotations
@@ -28,6 +28,22 @@ from spike_depth_ros.checkpoint import write_atomically
 from spike_training.errors import TrainingError, one_line
 
 SESSIONS = 'sessions.json'
+"""Log of the sessions."""
+
+CONFIG = 'config.yaml'
+"""File of all settings."""
+
+MODEL = 'model.safetensors'
+"""Resulting checkpoint."""
+
+REPORT = 'report.json'
+"""Evaluation report of the result."""
+
+SELECTED = 'selected.safetensors'
+"""Selected or averaged checkpoint, in the stage's folder."""
+
+SELECTION = 'selection.json'
+"""Criteria of the selection, in the stage's folder."""
 
 
 class Session:

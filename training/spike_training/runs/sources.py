@@ -45,6 +45,7 @@ def make_source(
     rgb: bool = False,
     spikes: bool = True,
     image: bool = False,
+    raw_pixels: bool = False,
     in_order: bool = False,
 ) -> ProceduralSource | LabelledSource:
     """Return a source of recordings or of procedural scenes, as set in the config.
@@ -57,6 +58,7 @@ def make_source(
         rgb: True for batches with colour images.
         spikes: True if spikes are needed; procedural scenes always include them.
         image: True for batches of procedural scenes with the true firing rate.
+        raw_pixels: See :class:`BatchSpec`.
         in_order: True if many consecutive batches are read, for which worker processes that draw
             scenes are worthwhile.
 
@@ -67,7 +69,7 @@ def make_source(
     if data.recordings:
         return recorded_source(
             data, split, config.model.bins, size_multiple(config.model), device, config.seed,
-            names=styles or (), rgb=rgb, spikes=spikes,
+            names=styles or (), rgb=rgb, spikes=spikes, raw_pixels=raw_pixels,
         )  # fmt: skip
     return ProceduralSource(
         styles=tuple(styles or data.styles),

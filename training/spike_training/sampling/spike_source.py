@@ -19,6 +19,9 @@ from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.labelled import LabelledSource, PlaneWindow
 from spike_training.sampling.sample import Batch
 
+COLUMN_FACTOR = 65_537
+"""Odd factor from the row's place of a random crop to its column's."""
+
 
 class SpikeSource(LabelledSource):
     """Windows of recordings of one spike camera.
@@ -43,6 +46,8 @@ class SpikeSource(LabelledSource):
         seed: Of the order of batches.
         flip: See :class:`LabelledSource`.
         workers: See :class:`LabelledSource`.
+        raw_pixels: Whether spikes of pixels are never binned.
+        random_crop: See :class:`LabelledSource`; in both directions.
 
     Raises:
         DataSetError: No window of that length has depth, or the sensors differ.
@@ -67,14 +72,16 @@ class SpikeSource(LabelledSource):
         seed: int = 0,
         flip: bool = False,
         workers: int = 0,
+        raw_pixels: bool = False,
+        random_crop: bool = False,
     ) -> None:
         lengths = (planes,) if isinstance(planes, int) else planes
-        super().__init__(lengths, seed, flip, workers=workers)
+        super().__init__(lengths, seed, flip, random_crop, workers)
         sizes = {(clip.geometry.height, clip.geometry.width) for clip in clips}
         if len(sizes) != 1:
             raise DataSetError(f'sensors of {sorted(sizes)} rows and columns: expected one size')
         ((height, width),) = sizes
-        self.binning = choose_binning((height, width), size)
+        self.binning = 1 if raw_pixels else choose_binning((height, width), size)
         if self.binning > 1 and -(-max(lengths) // bins) * self.binning**2 > 255:
             raise ValueError(
                 f'windows of {max(lengths)} planes in {bins} bins, {self.binning}x{self.binning} '
@@ -84,8 +91,7 @@ class SpikeSource(LabelledSource):
         most = (height, width) if size is None else size
         self.height = min(height, most[0]) // multiple * multiple
         self.width = min(width, most[1]) // multiple * multiple
-        top, left = (height - self.height) // 2, (width - self.width) // 2
-        self._part = slice(top, top + self.height), slice(left, left + self.width)
+        self._beside = height - self.height, width - self.width
         self.bins, self.labels, self.device = bins, labels, torch.device(device)
         self._longest = max(lengths)
         self._windows = self._find(clips, stride or self._longest)
@@ -127,7 +133,7 @@ class SpikeSource(LabelledSource):
     def sample(self, number: int, planes: int, place: float = 0.5) -> Batch:
         """Implement :meth:`LabelledSource.sample`; ``planes`` can be no more than the longest.
 
-        The crop is always the middle; ``place`` has no effect.
+        The row of the crop is at ``place``, its column at a fraction that follows from that.
         """
         clip, k, start = self._windows[number]
         start += reference_index('middle', self._longest) - reference_index('middle', planes)
@@ -148,7 +154,7 @@ class SpikeSource(LabelledSource):
                 depth[b // 2 :: b, b // 2 :: b],
                 lengths * b**2,
             )
-        rows, columns = self._part
+        rows, columns = self._part(place)
         fx = math.nan if clip.camera is None else clip.camera[0, 0] / b
         return Batch(
             counts=torch.from_numpy(np.ascontiguousarray(counts[:, rows, columns]))[None],
@@ -158,6 +164,12 @@ class SpikeSource(LabelledSource):
             fx=torch.tensor([fx], dtype=torch.float32),
             index=torch.tensor([number]),
         ).to(self.device)
+
+    def _part(self, place: float) -> tuple[slice, slice]:
+        """Return rows and columns of the crop at a place."""
+        top = int(place * self._beside[0])
+        left = int(place * COLUMN_FACTOR % 1 * self._beside[1])
+        return slice(top, top + self.height), slice(left, left + self.width)
 
     def window(self, number: int) -> PlaneWindow:
         """Implement :meth:`LabelledSource.window`; pixels are not binned."""
@@ -170,7 +182,7 @@ class SpikeSource(LabelledSource):
             geometry.width,
             geometry.bit_order,
         )
-        rows, columns = (slice(part.start * b, part.stop * b) for part in self._part)
+        rows, columns = (slice(part.start * b, part.stop * b) for part in self._part(0.5))
         camera = None if clip.camera is None else clip.camera.copy()
         if camera is not None:
             camera[:2, 2] -= columns.start, rows.start

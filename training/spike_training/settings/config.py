@@ -213,7 +213,7 @@ class TrainConfig:
             a step learns from batch_size * accumulate images on each process.
         learning_rate: Peak of the learning rate, reached after the warm-up.
         warmup_steps: Steps over which the learning rate rises from 0.
-        min_lr_ratio: Share of the peak at which the cosine ends.
+        min_lr_ratio: Share of the peak at which the cosine ends; 1: no cosine.
         weight_decay: Weight decay of matrices and kernels; biases, norms and scales have none.
         betas: Betas of AdamW.
         clip_norm: Largest norm of the gradient of each optimiser; larger ones are clipped.
@@ -263,7 +263,9 @@ class TrainConfig:
         yield from at_least(self, 1, 'log_every', 'save_every', 'validate_batches')
         yield from at_least(self, 0, 'warmup_steps', 'prefetch', 'validate_every', 'picture_every')
         yield from above(self, 0, 'learning_rate', 'clip_norm')
-        yield from share(self, 'min_lr_ratio', 'ema_decay')
+        yield from share(self, 'ema_decay')
+        if not 0 <= self.min_lr_ratio <= 1:
+            yield f'min_lr_ratio is {self.min_lr_ratio:g}: expected 0 to 1'
         yield from at_least(self, 0, 'weight_decay')
         if not all(0 <= beta < 1 for beta in self.betas):
             yield f'betas is {self.betas}: expected 0 to below 1'
@@ -289,6 +291,8 @@ class BatchSpec:
         spikes: True if samples of the source have spikes.
         image: True if procedural samples of the source have the true firing rate.
         held_out: Planes by which windows of raw planes are longer than the network's input.
+        raw_pixels: True if pixels of recorded spikes are never summed; training crops them at
+            random positions.
     """
 
     domain: Literal['source', 'target', 'both'] = 'source'
@@ -296,6 +300,7 @@ class BatchSpec:
     spikes: bool = True
     image: bool = False
     held_out: int = 0
+    raw_pixels: bool = False
 
 
 def is_file_of_weights(name: str) -> bool:

@@ -39,10 +39,9 @@ from spike_training.evaluation.report import FORMAT, read_report, to_json
 from spike_training.runs.adabn import ADABN_BATCH_SIZE, ADABN_BATCHES, adapt_statistics
 from spike_training.runs.build import target_batches
 from spike_training.runs.evaluation import evaluate_network
-from spike_training.runs.files import CONFIG, REPORT
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.pipeline import NOT_THE_RUN, train_stage
-from spike_training.runs.sessions import Session
+from spike_training.runs.sessions import CONFIG, REPORT, Session
 from spike_training.settings.config import RunConfig, StageConfig, to_yaml
 from spike_training.tables.plan import Row
 

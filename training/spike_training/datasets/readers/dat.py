@@ -50,6 +50,8 @@ def read(
         DataSetError: Files are missing, damaged or of another size, too many depth maps belong to
             no plane, or the unit is wrong.
     """
+    if not white_rate > 0:
+        raise DataSetError(f'option white_rate is {white_rate:g}, expected a rate above 0')
     alone = root if root.is_file() else None
     if alone is not None:
         if alone.suffix != '.dat':

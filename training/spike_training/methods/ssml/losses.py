@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spike_depth_ros.model.rate_estimates import IntervalRate, MeanRate
+from spike_depth_ros.model.pictures.rate_estimates import IntervalRate, MeanRate
 
 ROBUST_ERROR = 0.01
 """Error, spikes per plane, below which :func:`robust_error` is quadratic."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, ModelConfig, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, at_least, share
 
 Label = Literal['tfi', 'tfp7', 'tfp11', 'tfp15', 'tfp19']
@@ -26,7 +26,7 @@ class PictureStageConfig(StageConfig):
     @property
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
-        return BatchSpec(image=True)
+        return BatchSpec(image=True, raw_pixels=True)
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
@@ -37,10 +37,41 @@ class PictureStageConfig(StageConfig):
                 f'planes is {data.planes}, model.bins {bins}: expected one length, and as many '
                 'bins, for the network takes single planes'
             )
-        if bins % 2 == 0 or bins < 3:
-            yield f'model.bins is {bins}: expected an odd number, so that a plane is the middle'
         if self.input != 'spikes':
             yield f'input is {self.input}: expected spikes'
+        yield from _problems_of_network(self.model(config.model, config.data))
+        if config.evaluate.export and config.model.architecture != 'recon_lite':
+            yield (
+                f'evaluate.export is true: expected false, {config.model.architecture} runs in '
+                'torch alone'
+            )
+
+
+def _problems_of_network(model: ModelConfig) -> Problems:
+    """Yield the reason why a network cannot be built."""
+    # Imported here, as in ModelConfig.problems.
+    import torch
+
+    from spike_depth_ros.checkpoint import CheckpointError, ImageInfo
+    from spike_depth_ros.model.registry import build
+
+    try:
+        info = ImageInfo(
+            architecture=model.architecture, settings=model.settings, planes=model.bins,
+            planes_range=(model.bins, model.bins), bins=model.bins, rate_hz_range=(1.0, 1.0),
+            stage='none', package_version='0',
+        )  # fmt: skip
+        with torch.device('meta'):  # without memory
+            build(info)
+    except CheckpointError as error:
+        yield f'model cannot be built: {error}'
+
+
+def _problems_of_label(label: str, bins: int) -> Problems:
+    """Yield the problem of a label that needs more planes than there are."""
+    planes = 2 if label == 'tfi' else int(label.removeprefix('tfp'))
+    if planes > bins:
+        yield f'label is {label}: expected at most {bins} planes, model.bins'
 
 
 @dataclass
@@ -77,6 +108,7 @@ class BlindSpotConfig(PictureStageConfig):
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
         yield from super().problems_in_run(config, before)
+        yield from _problems_of_label(self.label, config.model.bins)
         if config.model.architecture != 'blind_spot':
             yield (
                 f'model.architecture is {config.model.architecture}: expected blind_spot for this '
@@ -101,7 +133,7 @@ class HeldOutConfig(PictureStageConfig):
     @property
     def batches(self) -> BatchSpec:
         """Contents of the batches that the stage trains on."""
-        return BatchSpec(image=True, held_out=self.planes_out)
+        return BatchSpec(image=True, raw_pixels=True, held_out=self.planes_out)
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
@@ -142,6 +174,7 @@ class MutualConfig(PictureStageConfig):
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
         yield from super().problems_in_run(config, before)
+        yield from _problems_of_label(self.label, config.model.bins)
         if config.model.architecture == 'blind_spot':
             yield (
                 'model.architecture is blind_spot: expected a network that sees the pixel, such '

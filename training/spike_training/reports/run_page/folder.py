@@ -19,8 +19,7 @@ from spike_training.engine.method import Method, find_method
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.errors import ConfigError, one_line
 from spike_training.evaluation.report import read_report
-from spike_training.runs.files import CONFIG, MODEL, REPORT, SELECTED, SELECTION
-from spike_training.runs.sessions import read_sessions
+from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, read_sessions
 from spike_training.settings.config import RunConfig, StageConfig
 from spike_training.settings.reading import read_stage
 

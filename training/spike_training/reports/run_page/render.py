@@ -12,7 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.checkpoint import CheckpointError, hash_file, load_info, onnx_path
+from spike_depth_ros.checkpoint import (
+    CheckpointError,
+    CheckpointInfo,
+    DepthInfo,
+    hash_file,
+    load_info,
+    onnx_path,
+)
 from spike_depth_ros.evaluation.controls import NETWORK, control_name
 from spike_depth_ros.evaluation.report.page import (
     FIGURES,
@@ -28,7 +35,7 @@ from spike_training.reports.run_page.curves import curves
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.reports.run_page.health_checks import health_warnings, state
 from spike_training.reports.run_page.settings import differences
-from spike_training.runs.files import CONFIG, MODEL, REPORT
+from spike_training.runs.sessions import CONFIG, MODEL, REPORT
 
 TEMPLATE = Path(__file__).with_name('run_page.html.j2')
 
@@ -69,8 +76,12 @@ def render(run: RunFolder) -> str:
         facts=_facts(run),
         sessions=_sessions(run),
         files=_files(run),
-        legend=_legend() if any(stage.pictures for stage in run.stages) else '',
+        legend=_legend() if any(map(_shows_depth, run.stages)) else '',
     )
+
+
+def _shows_depth(stage: StageFolder) -> bool:
+    return bool(stage.pictures) and stage.config.task == 'depth'
 
 
 def _subtitle(run: RunFolder) -> str:
@@ -279,11 +290,17 @@ def _facts(run: RunFolder) -> list[list[str]]:
 
 def _checkpoint_facts(path: Path) -> Iterator[list[str]]:
     try:
-        info = load_info(path)
+        info = load_info(path, CheckpointInfo)
     except CheckpointError as error:
         yield ['checkpoint', f'cannot be read: {error}']
         return
     yield ['weights', info.weights_sha256]
+    if isinstance(info, DepthInfo):
+        yield from _depth_facts(info)
+    yield ['data', ', '.join(f'{name} ({kind})' for name, kind in info.datasets.items())]
+
+
+def _depth_facts(info: DepthInfo) -> Iterator[list[str]]:
     low, high = info.fx_range
     yield [
         'depth',
@@ -293,7 +310,6 @@ def _checkpoint_facts(path: Path) -> Iterator[list[str]]:
     ]
     fitted = 'fitted' if info.uncertainty_calibrated else 'NOT fitted'
     yield ['factor of the uncertainty', f'{info.uncertainty_factor:.4g}, {fitted}']
-    yield ['data', ', '.join(f'{name} ({kind})' for name, kind in info.datasets.items())]
 
 
 def _sessions(run: RunFolder) -> list[list[str]]:

@@ -9,7 +9,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model import SpikeNet
 from spike_training.engine.stage import Phase
 from spike_training.methods.ssml.losses import reconstruction_loss
 from spike_training.methods.ssml.settings import HeldOutConfig

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.network import SpikeNet
-from spike_depth_ros.model.rate_estimates import IntervalRate
+from spike_depth_ros.model import SpikeNet
+from spike_depth_ros.model.pictures.rate_estimates import IntervalRate
 from spike_training.engine.stage import Stage
 from spike_training.errors import DataSetError
 from spike_training.methods.ssml.losses import psnr
@@ -80,6 +80,8 @@ class SelfSupervisedStage(PictureStage):
             DataSetError: They are too dark, or saturated.
         """
         first = [*itertools.islice(batches, CHECKED_BATCHES)]
+        if (most := max(int(batch.counts.max()) for batch in first)) > 1:
+            raise DataSetError(f'counts of up to {most} spikes: expected single planes and pixels')
         rates = torch.cat([batch.counts.float().mean(1).flatten() for batch in first])
         if (rate := rates.mean().item()) < MIN_RATE:
             raise DataSetError(

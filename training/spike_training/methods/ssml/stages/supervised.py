@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spike_depth_ros.model.network import SpikeNet
+from spike_depth_ros.model import SpikeNet
 from spike_training.engine.stage import Phase
 from spike_training.methods.ssml.losses import robust_error
 from spike_training.methods.ssml.settings import SupervisedConfig

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.model.network import SpikeNet
-from spike_depth_ros.model.rate_estimates import RateEstimates
+from spike_depth_ros.model import SpikeNet
+from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
 
 IMAGES = ('rate',)
 """Fields of :class:`ImageOutput` that a checkpoint's ``outputs`` may name."""
@@ -25,7 +25,8 @@ class ImageOutput(NamedTuple):
     """Output of a network of the task ``image``.
 
     Attributes:
-        rate: Firing rate at the reference plane, spikes per plane, 0 to 1, ``[B, 1, H, W]``.
+        rate: Firing rate at the reference plane, spikes per plane, ``[B, 1, H, W]`` float32, 0 to
+            1; in training networks without a bounded last layer may pass either end.
     """
 
     rate: Tensor
@@ -48,6 +49,10 @@ class ReconSettings:
     boxes: tuple[int, ...] = (3, 7)
 
     def __post_init__(self) -> None:
+        for name in ('widths', 'covered', 'windows', 'boxes'):
+            value = getattr(self, name)
+            if not isinstance(value, (tuple, list)) or not all(type(n) is int for n in value):
+                raise ValueError(f'{name} is {value!r}: expected whole numbers')
         if len(self.widths) != 3 or min(self.widths) < 1:
             raise ValueError(f'widths is {list(self.widths)}: expected three of 1 or more')
         if any(side < 1 or side % 2 == 0 for side in self.boxes):
@@ -67,7 +72,6 @@ class ReconLite(SpikeNet):
 
     def __init__(self, planes: int, settings: ReconSettings) -> None:
         super().__init__()
-        self.planes = planes
         self.estimates = RateEstimates(planes, settings.covered, settings.windows, settings.boxes)
         channels = self.estimates.channels
         fine, middle, coarse = settings.widths
@@ -98,6 +102,11 @@ class ReconLite(SpikeNet):
         gain = MOST_GAIN * torch.tanh(mixing[:, :1].float())
         rate = (weights * estimates).sum(1, keepdim=True) * gain.exp()
         return ImageOutput(rate.clamp(0, 1))
+
+
+def bounded(rate: Tensor, training: bool) -> Tensor:
+    """Return rates as float32, outside of training limited to 0..1."""
+    return rate.float() if training else rate.float().clamp(0, 1)
 
 
 def _conv(channels: int, out: int, stride: int = 1) -> nn.Sequential:

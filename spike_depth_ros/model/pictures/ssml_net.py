@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.model.amim import Amim, ChannelGate
-from spike_depth_ros.model.blind_spot import SLOPE
-from spike_depth_ros.model.network import SpikeNet
-from spike_depth_ros.model.recon_lite import ImageOutput
+from spike_depth_ros.model import SpikeNet
+from spike_depth_ros.model.pictures.amim import Amim, ChannelGate
+from spike_depth_ros.model.pictures.blind_spot import SLOPE
+from spike_depth_ros.model.pictures.recon_lite import ImageOutput, bounded
 
 OFFSET = 7
 """Planes from one of the three overlapping sub-streams to the next (k in the paper's text)."""
@@ -84,7 +84,7 @@ class SsmlNet(SpikeNet):
         features = self.extract(torch.cat([self.amim(joined), joined], dim=1))
         fused = self.attention(torch.cat(features.chunk(STREAMS), dim=1))
         rate: Tensor = self.mix(self.fuse(fused))
-        return ImageOutput(rate)
+        return ImageOutput(bounded(rate, self.training))
 
 
 class UNet(nn.Module):

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spike_depth_ros.model.amim import Amim
-from spike_depth_ros.model.network import SpikeNet
-from spike_depth_ros.model.recon_lite import ImageOutput
+from spike_depth_ros.model import SpikeNet
+from spike_depth_ros.model.pictures.amim import Amim
+from spike_depth_ros.model.pictures.recon_lite import ImageOutput, bounded
 
 SLOPE = 0.1
 """Slope of LeakyReLU below 0, as in Laine et al."""
@@ -75,7 +75,7 @@ class BlindSpotNet(SpikeNet):
         parts = self.unet(rotated).chunk(4)
         back = torch.cat([part.rot90(-turn, (2, 3)) for turn, part in enumerate(parts)], dim=1)
         rate: Tensor = self.mix(back)[:, :, :height, :width]
-        return ImageOutput(rate)
+        return ImageOutput(bounded(rate, self.training))
 
 
 class UpwardUNet(nn.Module):
