@@ -21,7 +21,7 @@ from spike_training.engine.context import Context
 from spike_training.engine.method import import_object
 from spike_training.engine.sources import DomainPair
 from spike_training.engine.stage import Source, Stage
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, domains_of, fx_range, make_source, make_target
 from spike_training.sampling.sample import AnyBatch, Unlabelled
@@ -73,7 +73,7 @@ def make_work(context: Context) -> Work[Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.config.seed)
         stage = make_stage(context)
-    train, validation = (make_batches(context, split) for split in ('train', 'calibration'))
+    train, validation = make_batches(context, 'train'), make_validation(context)
     if not has_checkpoint(context.folder):
         size = context.stage.train(context.config.train).batch_size
         stage.to(context.device)
@@ -107,6 +107,23 @@ def make_stage(context: Context) -> Stage[Any]:
 
 def _shape(weights: Mapping[str, Any], name: str) -> list[int] | None:
     return list(weights[name].shape) if name in weights else None
+
+
+def make_validation(context: Context) -> Source[Any]:
+    """Return the source of validation batches.
+
+    Recordings for stages of raw pixels may be too short for a part of their own. The training
+    part then stands in for it, as these stages log the loss and select nothing.
+
+    Raises:
+        DataSetError: Recordings cannot be used.
+    """
+    try:
+        return make_batches(context, 'calibration')
+    except DataSetError:
+        if not context.stage.batches.raw_pixels:
+            raise
+        return make_batches(context, 'train')
 
 
 def make_batches(context: Context, split: Split) -> Source[Any]:
