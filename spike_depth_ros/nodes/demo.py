@@ -116,7 +116,7 @@ class Demo:
 
     def _play(self, plan: Plan, report: Path, listener: DemoListener) -> None:
         options = self._options
-        arguments = ['--ros-args', '-p', 'spikes.reliability:=reliable', '-p', 'preview:=learnt']
+        arguments = ['--ros-args', '-p', 'spikes.reliability:=reliable']
         arguments += ['-p', f'device:={options.device}', '-p', f'backend:={options.backend}']
         if options.checkpoint:
             arguments += ['-p', f'checkpoint:={options.checkpoint}']

@@ -28,7 +28,7 @@ from spike_depth_ros.stream.window import reference_index
 MAX_SNAPSHOTS = 24
 """Windows that are kept for pictures, evenly spread over the recording."""
 
-MAX_OPEN = 24
+MAX_OPEN = 8
 """Windows that wait for the rest of their images at most."""
 
 
@@ -160,7 +160,7 @@ class DemoListener(Node):
         first = self._player_start()
         images = self._open.setdefault(stamp, {})
         images[field] = image
-        while len(self._open) > MAX_OPEN:  # its preview was skipped
+        while len(self._open) > MAX_OPEN:  # one of its images was lost
             self._open.pop(next(iter(self._open)))
         if first is None or len(images) < 3:
             return

@@ -212,7 +212,7 @@ def _sheet(
         [
             (
                 pictures.spike_panel(snapshot.preview),
-                'spikes, reconstructed',
+                'spikes, intervals',
             ),
             (pictures.depth_panel(snapshot.depth, *limits), 'depth'),
             (pictures.uncertainty_panel(snapshot.uncertainty, high), 'uncertainty (68 %)'),

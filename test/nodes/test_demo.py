@@ -70,6 +70,8 @@ def test_a_recording_with_truth_is_scored_and_drawn(processes, tmp_path, spikes)
     assert drawn
     assert (out / 'depth_999999.png') not in drawn
     assert not list(out.glob('.*'))
+    with Image.open(out / 'methods.png') as methods:
+        assert methods.width > 2 * 64
     with Image.open(drawn[0]) as picture, Image.open(out / 'depth.gif') as animation:
         assert picture.size == animation.size
         assert animation.n_frames >= len(drawn)
