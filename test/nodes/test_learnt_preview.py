@@ -69,7 +69,7 @@ def test_short_windows_are_shown_without_the_network(
     processes.start('player', stream, '--loop')
     spin(lambda: len(listener.preview) > 2, what='previews')
     spin(
-        lambda: 'windows have 32 planes, the network takes 41' in processes.log('depth'),
+        lambda: 'window of 32 planes: expected 41 or more' in processes.log('depth'),
         what='the warning',
     )
 

@@ -116,5 +116,7 @@ class RateEstimates(nn.Module):
         mean = spikes.mean(1, keepdim=True)
         for side in self.boxes:
             padded = F.pad(mean, (side // 2,) * 4, mode='replicate')
-            found.append(F.avg_pool2d(padded, side, stride=1))
+            # Rows, then columns: much faster than squares.
+            rows = F.avg_pool2d(padded, (side, 1), stride=1)
+            found.append(F.avg_pool2d(rows, (1, side), stride=1))
         return torch.cat(found, dim=1)
