@@ -33,6 +33,7 @@ def seeded(network):
 
 def own_changes(network, height, width):
     """Return, for each pixel, how far its output moves when all its own spikes are flipped."""
+    network.train()  # its pictures are not clipped, which would hide changes
     spikes = spikes_of(1, height, width)
     pixels = height * width
     with torch.no_grad():
