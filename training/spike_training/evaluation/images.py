@@ -20,12 +20,13 @@ from spike_depth_ros.evaluation.controls import NETWORK
 from spike_depth_ros.image_metrics import psnr, ssim
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.rate_estimates import IntervalRate, MeanRate
+from spike_depth_ros.preview import COVERED_PLANES
 from spike_training.evaluation.report import FORMAT, print_table
 
 WINDOWS = (7, 11, 21, 41, 127)
 """Planes of the means that a network is compared with."""
 
-COVERED = (1, 8)
+COVERED = (1, COVERED_PLANES)
 """Planes covered by the inter-spike intervals that a network is compared with."""
 
 HELD_OUT = 7

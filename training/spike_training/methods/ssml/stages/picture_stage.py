@@ -14,13 +14,11 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.rate_estimates import IntervalRate
+from spike_depth_ros.preview import COVERED_PLANES
 from spike_training.engine.stage import Stage
 from spike_training.errors import DataSetError
 from spike_training.methods.ssml.losses import psnr
 from spike_training.sampling.sample import Batch
-
-COVERED_PLANES = 8
-"""Planes that the intervals of the picture beside the network's cover, as in the preview."""
 
 CHECKED_BATCHES = 8
 """Batches whose light is checked before self-supervised training."""
