@@ -6,7 +6,9 @@
 rate, each in a process of its own, over real DDS (the loopback profile). Beside the subscriber
 that measures there is a slow one, which takes one depth image a second, and one that comes and
 goes: a process that subscribes to all images of the node for three seconds, ends, and is started
-again.
+again. Before the measurement the node is stopped (SIGSTOP) four times for almost as long as its
+queue of packets bridges: the middleware keeps the memory of the fullest queue, up to 256 MB, so
+that a later stall of the machine would look like a leak.
 
     python -m benchmarks.soak --minutes 60 --json soak.json
 
@@ -65,6 +67,9 @@ KEPT_EVERY = 10
 """Of the samples of memory, so many to one in the JSON."""
 
 VISIT_S = 3.0
+STALLS = 4
+STALL_S = 0.9
+BETWEEN_STALLS_S = 2.0
 MB = 1e6
 
 MAX_GROWTH_MB = 5.0
@@ -165,6 +170,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             _player(options, seconds, player_report, scratch, subscriber, node) as player,
             Visitors() as visitors,
         ):
+            _fill_queue(subscriber, node)
             began = time.monotonic()
             samples = _watch(subscriber, node, player, began + seconds)
             if not subscriber.spin_until(lambda: player.poll() is not None, START_S, node):
@@ -209,13 +215,25 @@ def _player(
         lambda: subscriber.count_subscribers('spikes') > 0, START_S, node
     ):
         raise RuntimeError('the node does not subscribe to spikes')
-    planes = round((seconds + 2.0) * options.rate)
+    stalls = STALLS * (STALL_S + BETWEEN_STALLS_S)
+    planes = round((stalls + seconds + 2.0) * options.rate)
     command = ('-m', 'spike_depth_ros.nodes.player', str(process.asset('street.npz')), '--loop')
     command += ('--rate', f'{options.rate:g}', '--planes', str(planes), '--report', str(told))
     with running('player', command, spike_depth('ours').tree, scratch) as player:
         if not subscriber.spin_until(lambda: bool(subscriber.arrivals_s), START_S, node):
             raise RuntimeError('the node publishes no depth')
         yield player
+
+
+def _fill_queue(subscriber: Subscriber, node: subprocess.Popen[bytes]) -> None:
+    """Stop the node several times, so that its queue of packets takes its memory."""
+    for _ in range(STALLS):
+        node.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(STALL_S)
+        finally:
+            node.send_signal(signal.SIGCONT)
+        subscriber.spin_for(BETWEEN_STALLS_S, node)
 
 
 def _watch(
