@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.pictures.rate_estimates import IntervalRate
+from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
 
 SCALES = (11, 19, 27)
 """Planes around the middle one of the three masks in Eq. 4; not in the paper."""
@@ -31,7 +31,7 @@ class Amim(nn.Module):
         self.scales = [min(length, planes) for length in SCALES]
         self.masks = nn.ModuleList(nn.Conv2d(n, 1, 1, bias=False) for n in self.scales)
         self.still = nn.Conv2d(len(SCALES), features, 1, bias=False)
-        self.interval = IntervalRate(planes, 1)
+        self.interval = RateEstimates(planes, covered=[1])
         self.moving = nn.Conv2d(1, features, 1, bias=False)
         self.still_area = SpatialGate() if gates else nn.Identity()
         self.moving_area = SpatialGate() if gates else nn.Identity()

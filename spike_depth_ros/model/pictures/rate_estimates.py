@@ -11,34 +11,66 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class IntervalRate(nn.Module):
-    """Number of inter-spike intervals over their duration (``interval`` of the preview).
+class RateEstimates(nn.Module):
+    """Estimates over several durations, and their averages over neighbouring pixels.
 
-    Of each pixel the fewest intervals that cover ``covered`` planes around the middle one count.
-    With 1 that is texture from inter-spike intervals (TFI; Chen et al., "Self-Supervised Mutual
-    Learning for Dynamic Scene Reconstruction of Spiking Camera", Eq. 3).
+    All are 0 where nothing fires. Short ones are sharp under motion, long ones and averages over
+    pixels have less noise. In the order of the result's channels:
+
+    - Intervals (``interval`` of the preview): their number over their duration, for the fewest
+      inter-spike intervals of a pixel that cover some planes around the middle one; the mean of
+      all planes where a pixel has no spike on one side. With 1 plane that is texture from
+      inter-spike intervals (TFI; Chen et al., "Self-Supervised Mutual Learning for Dynamic Scene
+      Reconstruction of Spiking Camera", Eq. 3).
+    - Means over some planes around the middle one (texture from playback, TFP; ibid., Eq. 2).
+    - Boxes: averages of the mean of all planes over squares of pixels.
 
     Args:
         planes: Planes of the input.
-        covered: Planes to cover, at least 1 and fewer than ``planes``.
+        covered: Planes to cover of each estimate by intervals, 1 or more and under ``planes``.
+        windows: Planes of each mean, odd numbers up to ``planes``, which is odd then.
+        boxes: Sides of squares of pixels, odd.
+
+    Attributes:
+        channels: Number of estimates.
 
     Raises:
         ValueError: The numbers do not fit.
     """
 
-    from_start: Tensor
-    from_end: Tensor
+    places: Tensor
+    sums: Tensor
 
-    def __init__(self, planes: int, covered: int) -> None:
-        if not 1 <= covered < planes:
-            raise ValueError(f'{covered} planes to cover: expected 1 or more, under {planes}')
+    def __init__(
+        self,
+        planes: int,
+        covered: Sequence[int] = (),
+        windows: Sequence[int] = (),
+        boxes: Sequence[int] = (),
+    ) -> None:
+        for length in covered:
+            if not 1 <= length < planes:
+                raise ValueError(f'{length} planes to cover: expected 1 or more, under {planes}')
+        for length in windows:
+            if planes % 2 == 0 or length % 2 == 0 or not 1 <= length <= planes:
+                raise ValueError(
+                    f'{planes} planes, {length} in a mean: expected two odd numbers, the second '
+                    'no larger'
+                )
         super().__init__()
-        self.first = (planes - covered) // 2
-        self.last = self.first + covered
-        numbers = torch.arange(1.0, planes + 1).view(1, -1, 1, 1)
-        # Not in checkpoints: constants.
-        self.register_buffer('from_start', numbers[:, : self.first + 1], persistent=False)
-        self.register_buffer('from_end', numbers.flip(1)[:, self.last :], persistent=False)
+        self.covered, self.windows, self.boxes = tuple(covered), tuple(windows), tuple(boxes)
+        self.channels = len(self.covered) + len(self.windows) + len(self.boxes)
+        # Constants, so not in checkpoints.
+        numbers = torch.arange(1.0, planes + 1)
+        places = torch.where(numbers <= (planes + 1) // 2, numbers, numbers.flip(0))
+        self.register_buffer('places', places.view(-1, 1, 1), persistent=False)
+        # One 1x1 convolution takes all sums over planes.
+        parts = [slice(first + 1, last) for first, last in map(self._ends, self.covered)]
+        parts += [slice((planes - length) // 2, (planes + length) // 2) for length in self.windows]
+        sums = torch.zeros(len(parts) + 1, planes, 1, 1)
+        for row, part in zip(sums, [*parts, slice(None)], strict=True):
+            row[part] = 1
+        self.register_buffer('sums', sums, persistent=False)
 
     def forward(self, spikes: Tensor) -> Tensor:
         """Estimate rates.
@@ -47,76 +79,47 @@ class IntervalRate(nn.Module):
             spikes: 0 or 1, ``[B, planes, H, W]`` float.
 
         Returns:
-            Spikes per plane, 0 to 1, ``[B, 1, H, W]``; the mean over all planes where there is no
-            spike on one side.
+            Spikes per plane, 0 to 1, ``[B, channels, H, W]``.
         """
-        # A maximum finds the nearest spike on either side: much faster than running sums.
-        before = (spikes[:, : self.first + 1] * self.from_start).amax(1, keepdim=True)
-        after = (spikes[:, self.last :] * self.from_end).amax(1, keepdim=True)
-        number = 1 + spikes[:, self.first + 1 : self.last].sum(1, keepdim=True)
-        duration = spikes.shape[1] + 1 - before - after
-        return torch.where(before * after > 0, number / duration, spikes.mean(1, keepdim=True))
-
-
-class MeanRate(nn.Module):
-    """Mean over the planes around the middle one (texture from playback, TFP; ibid., Eq. 2).
-
-    Args:
-        planes: Planes of the input, an odd number.
-        window: Planes of the mean, an odd number up to ``planes``.
-
-    Raises:
-        ValueError: The numbers do not fit.
-    """
-
-    def __init__(self, planes: int, window: int) -> None:
-        if planes % 2 == 0 or window % 2 == 0 or not 1 <= window <= planes:
-            raise ValueError(
-                f'{planes} planes, {window} in a mean: expected two odd numbers, the second no '
-                'larger'
-            )
-        super().__init__()
-        self.first = (planes - window) // 2
-        self.stop = self.first + window
-
-    def forward(self, spikes: Tensor) -> Tensor:
-        """Average 0 or 1, ``[B, planes, H, W]``, to rates from 0 to 1, ``[B, 1, H, W]``."""
-        return spikes[:, self.first : self.stop].mean(1, keepdim=True)
-
-
-class RateEstimates(nn.Module):
-    """Estimates over several durations, and their averages over neighbouring pixels.
-
-    All are 0 where nothing fires. Short ones are sharp under motion, long ones and averages over
-    pixels have less noise.
-
-    Args:
-        planes: Planes of the input, an odd number.
-        covered: Planes to cover of each :class:`IntervalRate`.
-        windows: Planes of each :class:`MeanRate`.
-        boxes: Sides of squares of pixels over which the mean of all planes is averaged, odd.
-
-    Attributes:
-        channels: Number of estimates.
-    """
-
-    def __init__(
-        self, planes: int, covered: Sequence[int], windows: Sequence[int], boxes: Sequence[int]
-    ) -> None:
-        super().__init__()
-        estimates: list[nn.Module] = [IntervalRate(planes, length) for length in covered]
-        estimates += [MeanRate(planes, length) for length in windows]
-        self.estimates = nn.ModuleList(estimates)
-        self.boxes = tuple(boxes)
-        self.channels = len(estimates) + len(self.boxes)
-
-    def forward(self, spikes: Tensor) -> Tensor:
-        """Estimate rates from 0 or 1, ``[B, planes, H, W]``: ``[B, channels, H, W]``, 0 to 1."""
-        found = [estimate(spikes) for estimate in self.estimates]
-        mean = spikes.mean(1, keepdim=True)
+        planes = spikes.shape[1]
+        numbers = F.conv2d(spikes, self.sums).float()
+        mean = numbers[:, -1:] / planes
+        found = []
+        for index, (before, after) in enumerate(self._nearest(spikes)):
+            rate = (1 + numbers[:, index : index + 1]) / (planes + 1 - before - after)
+            found.append(torch.where(before * after > 0, rate, mean))
+        for index, length in enumerate(self.windows, len(self.covered)):
+            found.append(numbers[:, index : index + 1] / length)
         for side in self.boxes:
             padded = F.pad(mean, (side // 2,) * 4, mode='replicate')
             # Rows, then columns: much faster than squares.
             rows = F.avg_pool2d(padded, (side, 1), stride=1)
             found.append(F.avg_pool2d(rows, (1, side), stride=1))
         return torch.cat(found, dim=1)
+
+    def _nearest(self, spikes: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Find the nearest spikes outside of the planes that each estimate by intervals covers.
+
+        Returns:
+            For each estimate the place of the last spike before, counted from the first plane as
+            1, and of the first one after, counted from the last plane as 1; ``[B, 1, H, W]``
+            each, 0 where there is none.
+        """
+        placed = spikes * self.places
+        # Most covered planes first, and each plane is looked at once: a maximum finds the nearest
+        # spike on either side, much faster than running sums.
+        found: dict[int, tuple[Tensor, Tensor]] = {}
+        before = after = torch.zeros_like(placed[:, :1])
+        start, stop = 0, spikes.shape[1]
+        for covered in sorted(set(self.covered), reverse=True):
+            first, last = self._ends(covered)
+            before = torch.cat([before, placed[:, start : first + 1]], dim=1).amax(1, keepdim=True)
+            after = torch.cat([after, placed[:, last:stop]], dim=1).amax(1, keepdim=True)
+            start, stop = first + 1, last
+            found[covered] = before.float(), after.float()
+        return [found[covered] for covered in self.covered]
+
+    def _ends(self, covered: int) -> tuple[int, int]:
+        """Return the first and the last of the planes that intervals cover."""
+        first = (len(self.places) - covered) // 2
+        return first, first + covered

@@ -94,19 +94,21 @@ class ReconLite(SpikeNet):
     def from_pooled(self, counts: Tensor, planes_per_bin: Tensor) -> ImageOutput:
         """Reconstruct; see :class:`SpikeNet`. Bins of one plane and cells of one pixel."""
         spikes = counts.to(self.leave.weight.dtype)
-        estimates = self.estimates(spikes)
+        # Of each estimate the four pixels of a cell, side by side.
+        estimates = F.pixel_unshuffle(self.estimates(spikes), 2)
         # The square root evens out the noise of dark and bright pixels.
-        fine = self.enter(F.pixel_unshuffle(estimates.sqrt(), 2))
+        fine = self.enter(estimates.sqrt())
         middle = self.down4(fine)
         coarse = self.down8(middle)
         middle = self.up4(middle + _enlarged(self.lateral4(coarse)))
         fine = self.up2(fine + _enlarged(self.lateral2(middle)))
-        mixing = F.pixel_shuffle(self.leave(fine), 2)
+        mixing = self.leave(fine).float()
+        gain = MOST_GAIN * torch.tanh(mixing[:, :4])
         # A softmax whose largest value is not subtracted: that would take longer than the rest.
-        weights = mixing[:, 1:].float().clamp(-MOST_LOGIT, MOST_LOGIT).exp()
-        mixed = (weights * estimates).sum(1, keepdim=True) / weights.sum(1, keepdim=True)
-        gain = MOST_GAIN * torch.tanh(mixing[:, :1].float())
-        rate = mixed * gain.exp()
+        weights = mixing[:, 4:].clamp(-MOST_LOGIT, MOST_LOGIT).exp()
+        weights = torch.unflatten(weights, 1, (-1, 4))
+        mixed = (weights * torch.unflatten(estimates, 1, (-1, 4))).sum(1) / weights.sum(1)
+        rate = F.pixel_shuffle(mixed * gain.exp(), 2)
         return ImageOutput(rate.clamp(0, 1))
 
 

@@ -8,11 +8,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from spike_depth_ros import Window, preview  # noqa: E402
-from spike_depth_ros.model.pictures.rate_estimates import (  # noqa: E402
-    IntervalRate,
-    MeanRate,
-    RateEstimates,
-)
+from spike_depth_ros.model.pictures.rate_estimates import RateEstimates  # noqa: E402
 
 
 def spikes_of(planes, share, seed=0, height=6, width=9):
@@ -34,9 +30,16 @@ def interval_by_loop(pixel, covered):
 @pytest.mark.parametrize('share', [0.02, 0.3, 0.9])
 def test_the_rate_of_intervals_is_that_of_a_loop_over_planes(covered, share):
     spikes = spikes_of(41, share, covered)
-    found = IntervalRate(41, covered)(torch.from_numpy(spikes)[None])[0, 0].numpy()
+    found = RateEstimates(41, [covered])(torch.from_numpy(spikes)[None])[0, 0].numpy()
     wanted = np.apply_along_axis(interval_by_loop, 0, spikes, covered)
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_estimates_do_not_depend_on_their_order_or_on_each_other():
+    spikes = torch.from_numpy(spikes_of(40, 0.1))[None]
+    together = RateEstimates(40, [8, 1, 16, 2, 8])(spikes)
+    alone = [RateEstimates(40, [covered])(spikes) for covered in (8, 1, 16, 2, 8)]
+    assert torch.equal(together, torch.cat(alone, dim=1))
 
 
 def test_a_regular_pixel_has_its_exact_rate():
@@ -44,13 +47,13 @@ def test_a_regular_pixel_has_its_exact_rate():
     for column, period in enumerate((1, 2, 5, 10)):
         spikes[:, 3 % period :: period, 0, column] = 1
     for covered in (1, 8):
-        found = IntervalRate(41, covered)(spikes)[0, 0, 0]
+        found = RateEstimates(41, [covered])(spikes)[0, 0, 0]
         torch.testing.assert_close(found, torch.tensor([1, 0.5, 0.2, 0.1]))
 
 
 def test_the_preview_shows_the_same_intervals():
     spikes = spikes_of(41, 0.1, height=16, width=24)
-    found = preview.encode(IntervalRate(41, 8)(torch.from_numpy(spikes)[None])[0, 0].numpy())
+    found = preview.encode(RateEstimates(41, [8])(torch.from_numpy(spikes)[None])[0, 0].numpy())
     wanted = preview.render(Window.from_planes(spikes, 20_000), 'interval')
     # In float32 a grey value may be rounded the other way.
     assert np.abs(found.astype(int) - wanted).max() <= 1
@@ -59,7 +62,7 @@ def test_the_preview_shows_the_same_intervals():
 
 def test_the_mean_is_that_of_the_planes_in_the_middle():
     spikes = spikes_of(11, 0.4)
-    found = MeanRate(11, 5)(torch.from_numpy(spikes)[None])[0, 0].numpy()
+    found = RateEstimates(11, windows=[5])(torch.from_numpy(spikes)[None])[0, 0].numpy()
     np.testing.assert_allclose(found, spikes[3:8].mean(0), rtol=1e-6)
 
 
@@ -73,9 +76,13 @@ def test_estimates_are_rates_and_0_where_nothing_fires():
 
 
 @pytest.mark.parametrize('bad', [
-    lambda: IntervalRate(41, 0), lambda: IntervalRate(41, 41), lambda: MeanRate(40, 7),
-    lambda: MeanRate(41, 8), lambda: MeanRate(41, 43),
+    {'covered': [0]}, {'covered': [8, 41]}, {'windows': [8]}, {'windows': [7, 43]},
 ])  # fmt: skip
 def test_windows_that_do_not_fit_are_refused(bad):
     with pytest.raises(ValueError, match='expected'):
-        bad()
+        RateEstimates(41, **bad)
+
+
+def test_means_of_an_even_number_of_planes_are_refused():
+    with pytest.raises(ValueError, match='40 planes, 7 in a mean: expected two odd'):
+        RateEstimates(40, windows=[7])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import shlex
 from pathlib import Path
@@ -260,11 +259,14 @@ def test_self_supervised_stages_run_to_a_report(tmp_path, stage, architecture):
     assert report['sets']
 
 
-def write_dat(folder, planes=120, height=96, width=112):
-    """Write a recording larger than the pictures that are learnt from."""
+def write_dat(folder, planes=120, speed=0.25):
+    """Write stripes that move by ``speed`` pixels a plane, larger than what is learnt from."""
     folder.mkdir(exist_ok=True)
-    spikes = np.random.default_rng(0).random((planes, height, width)) < 0.3
-    (folder / 'noise.dat').write_bytes(packing.pack(spikes[:, ::-1]).tobytes())
+    height, width = 96, 112
+    stripes = (np.arange(width) + speed * np.arange(planes)[:, None]) // 16 % 2
+    chances = np.random.default_rng(0).random((planes, height, width))
+    spikes = chances < 0.1 + 0.4 * stripes[:, None]
+    (folder / 'stripes.dat').write_bytes(packing.pack(spikes[:, ::-1]).tobytes())
     return f'{folder},size={width}x{height}'
 
 
@@ -272,8 +274,7 @@ def test_recordings_teach_by_crops_of_single_pixels(tmp_path):
     where = write_dat(tmp_path / 'dat', planes=400)
     stage = MutualConfig(name='mine', blind_features=4)
     config = run_of(tmp_path / 'run', stage, where=where)
-    here = build.context(config, config.stages[0], {}, torch.device('cpu'))
-    batches = build.make_batches(here, 'train')
+    batches = build.make_batches(context_of(config), 'train')
     first = batches.batch(0, 8)
     assert first.counts.shape == (8, 41, 32, 48)
     assert first.image is None
@@ -282,6 +283,44 @@ def test_recordings_teach_by_crops_of_single_pixels(tmp_path):
     assert len({counts.numpy().tobytes() for counts in first.counts}) == 8
     pipeline.run(config)
     assert json.loads((tmp_path / 'run' / 'report.json').read_text())['sets']
+
+
+def context_of(config):
+    return build.context(config, config.stages[0], {}, torch.device('cpu'))
+
+
+def test_82_planes_teach_and_fewer_are_refused_before_the_first_step(tmp_path):
+    stage = HeldOutConfig(name='mine')
+    where = write_dat(tmp_path / 'dat', planes=82)
+    config = run_of(tmp_path / 'run', stage, where=where)
+    pipeline.run(config)
+    assert (tmp_path / 'run' / 'model.safetensors').is_file()
+    where = write_dat(tmp_path / 'short', planes=48)
+    config = run_of(tmp_path / 'other', stage, where=where)
+    with pytest.raises(DataSetError, match='no window of 48 planes'):
+        pipeline.run(config)
+
+
+@pytest.mark.parametrize(('spikes', 'message'), [
+    (np.zeros(400), 'stripes: mean firing rate of 0 a plane, expected 0.005 or more'),
+    (np.ones(400), '100% of the pixels fire in every plane, expected at most 50%'),
+    # A lamp that flickers before nothing that moves.
+    (np.sin(np.arange(400) / 30) > 0.5, r'0\.00% of the picture changes .* expected 0\.50%'),
+])  # fmt: skip
+def test_recordings_without_light_contrast_or_motion_are_refused(tmp_path, spikes, message):
+    where = write_dat(tmp_path / 'dat', planes=400)
+    config = run_of(tmp_path / 'run', MutualConfig(name='mine', blind_features=4), where=where)
+    packed = packing.pack(np.broadcast_to(spikes[:, None, None] > 0, (400, 96, 112)))
+    (tmp_path / 'dat' / 'stripes.dat').write_bytes(packed.tobytes())
+    with pytest.raises(DataSetError, match=message):
+        build.make_batches(context_of(config), 'train')
+
+
+def test_noise_is_not_taken_for_motion(tmp_path):
+    where = write_dat(tmp_path / 'dat', planes=2000, speed=0)
+    config = run_of(tmp_path / 'run', MutualConfig(name='mine', blind_features=4), where=where)
+    with pytest.raises(DataSetError, match='of the picture changes'):
+        build.make_batches(context_of(config), 'train')
 
 
 def test_the_documented_command_learns_from_recordings(tmp_path):
@@ -352,17 +391,6 @@ def test_held_out_planes_are_neither_seen_nor_missed():
     parts = stage(dataclasses.replace(batch, counts=lit), 'train')
     # The input is dark and so is the picture: the loss is the square of the label.
     assert parts['loss'].item() == pytest.approx((4 / 7) ** 2)
-
-
-@pytest.mark.parametrize(('rate', 'message'), [
-    (0.0, 'mean firing rate of 0 a plane: expected 0.005'), (1.0, '100% of the pixels'),
-])  # fmt: skip
-def test_spikes_without_light_or_contrast_are_refused(rate, message):
-    counts = torch.full((1, 41, 16, 16), rate, dtype=torch.uint8)
-    dark = dataclasses.replace(batch_of(1, with_image=False), counts=counts)
-    with pytest.raises(DataSetError, match=message):
-        mutual_stage().begin(itertools.repeat(dark))
-    mutual_stage().begin(itertools.repeat(batch_of()))
 
 
 def test_an_export_that_no_runtime_reads_is_refused_before_training(tmp_path):

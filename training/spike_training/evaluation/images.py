@@ -19,7 +19,7 @@ from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_depth_ros.image_metrics import psnr, ssim
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.pictures.rate_estimates import IntervalRate, MeanRate
+from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
 from spike_depth_ros.preview import COVERED_PLANES
 from spike_training.evaluation.report import FORMAT, print_table
 
@@ -72,12 +72,14 @@ def estimates(planes: int) -> dict[str, nn.Module]:
         planes: Planes of the window, an odd number.
     """
     rows: dict[str, nn.Module] = {
-        f'mean of {length}': MeanRate(planes, length) for length in WINDOWS if length <= planes
+        f'mean of {length}': RateEstimates(planes, windows=[length])
+        for length in WINDOWS
+        if length <= planes
     }
     for covered in COVERED:
         if covered < planes:
             name = 'interval (TFI)' if covered == 1 else f'intervals over {covered}'
-            rows[name] = IntervalRate(planes, covered)
+            rows[name] = RateEstimates(planes, covered=[covered])
     return rows
 
 

@@ -16,6 +16,7 @@ import torch
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.datasets.splits import Split, Splits, assign_splits, select_split
+from spike_training.datasets.suitability import check_suitable
 from spike_training.errors import DataSetError, FrameError
 from spike_training.evaluation.predictors import Scenes
 from spike_training.sampling.clip_source import ClipSource
@@ -152,7 +153,8 @@ def recorded_source(
             positions in the training split.
 
     Raises:
-        DataSetError: A data set cannot be used, or the split is empty.
+        DataSetError: A data set cannot be used, the split is empty, or recordings for
+            training on single pixels have too little light, contrast or motion.
     """
     window_s = max(data.planes) / data.rate_hz
     chosen = [one for one in look_up(data) if not names or one.name in names]
@@ -191,6 +193,8 @@ def recorded_source(
     if rgb:
         raise DataSetError(f'{recorded[0].name}: holds spikes, expected frames with colours')
     _check_rates(recorded, data.rate_hz)
+    if trains and raw_pixels:
+        check_suitable(recorded)
     return SpikeSource(
         recorded,
         tuple(data.planes),

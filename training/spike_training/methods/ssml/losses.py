@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spike_depth_ros.model.pictures.rate_estimates import IntervalRate, MeanRate
+from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
 
 ROBUST_ERROR = 0.01
 """Error, spikes per plane, below which :func:`robust_error` is quadratic."""
@@ -23,8 +23,8 @@ def pseudo_label(name: str, planes: int) -> nn.Module:
         A module from spikes, ``[B, planes, H, W]``, to spikes per plane, ``[B, 1, H, W]``.
     """
     if name == 'tfi':
-        return IntervalRate(planes, 1)
-    return MeanRate(planes, int(name.removeprefix('tfp')))
+        return RateEstimates(planes, covered=[1])
+    return RateEstimates(planes, windows=[int(name.removeprefix('tfp'))])
 
 
 def reconstruction_loss(blind: Tensor, label: Tensor) -> Tensor:

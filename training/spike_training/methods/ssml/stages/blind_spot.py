@@ -10,12 +10,12 @@ from spike_depth_ros.model import SpikeNet
 from spike_training.engine.stage import Phase
 from spike_training.methods.ssml.losses import pseudo_label, reconstruction_loss
 from spike_training.methods.ssml.settings import BlindSpotConfig
-from spike_training.methods.ssml.stages.picture_stage import SelfSupervisedStage
+from spike_training.methods.ssml.stages.picture_stage import PictureStage
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
 
-class BlindSpot(SelfSupervisedStage):
+class BlindSpot(PictureStage):
     """Stage with the loss L_rec; the labels are the input's own spikes."""
 
     def __init__(self, network: SpikeNet, config: BlindSpotConfig, model: ModelConfig) -> None:

@@ -13,12 +13,12 @@ from spike_depth_ros.model import SpikeNet
 from spike_training.engine.stage import Phase
 from spike_training.methods.ssml.losses import reconstruction_loss
 from spike_training.methods.ssml.settings import HeldOutConfig
-from spike_training.methods.ssml.stages.picture_stage import SelfSupervisedStage
+from spike_training.methods.ssml.stages.picture_stage import PictureStage
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
 
-class HeldOut(SelfSupervisedStage):
+class HeldOut(PictureStage):
     """Stage with the squared error against the mean of planes that are cut out of the middle.
 
     Where things move, the planes on both sides show other places than the label.

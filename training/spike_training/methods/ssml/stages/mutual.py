@@ -16,11 +16,11 @@ from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase
 from spike_training.methods.ssml.losses import mutual_loss, pseudo_label, reconstruction_loss
 from spike_training.methods.ssml.settings import MutualConfig
-from spike_training.methods.ssml.stages.picture_stage import SelfSupervisedStage
+from spike_training.methods.ssml.stages.picture_stage import PictureStage
 from spike_training.sampling.sample import Batch
 
 
-class Mutual(SelfSupervisedStage):
+class Mutual(PictureStage):
     """Stage with two networks; the non-blind one is exported.
 
     Args:

@@ -1,0 +1,113 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Light and motion of recordings of spikes, which self-supervised training needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from spike_depth_ros.stream import packing
+from spike_training.datasets.clip import SpikeClip
+from spike_training.errors import DataSetError
+
+MIN_RATE = 0.005
+"""Mean firing rate, spikes per plane, that recordings need."""
+
+MAX_SATURATED = 0.5
+"""Share of the pixels that may fire in every plane."""
+
+MIN_CHANGING = 0.005
+"""Share of the picture whose firing rate must change over a recording."""
+
+WINDOWS = 4
+"""Windows of a recording, evenly spread, that are read."""
+
+MOST_PLANES = 256
+"""Planes of a window, at most; at most half of the recording."""
+
+SQUARE = 4
+"""Pixels per side of the squares whose firing rates are compared."""
+
+CHANGE = 0.3
+"""Change of a firing rate that counts, as a share of its mean over the windows."""
+
+CHANGE_IN_DARK = 0.005
+"""The same, spikes per plane, added for squares that hardly fire."""
+
+_READ = 20
+"""Recordings that are read, at most, evenly spread."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """Light and motion of a recording.
+
+    Attributes:
+        rate: Mean firing rate, spikes per plane.
+        saturated: Share of the pixels that fire in every plane, 0 to 1.
+        changing: Share of the picture whose firing rate changes, 0 to 1. Rates are compared after
+            division by their mean over the picture, as lamps flicker.
+    """
+
+    rate: float
+    saturated: float
+    changing: float
+
+
+def measure(clip: SpikeClip) -> Conditions:
+    """Measure light and motion of a recording in some of its windows.
+
+    Raises:
+        FrameError: Planes cannot be read.
+    """
+    planes = max(1, min(MOST_PLANES, clip.planes // 2))
+    geometry = clip.geometry
+    rates = np.empty((WINDOWS, geometry.height, geometry.width))
+    for k in range(WINDOWS):
+        start = round(k * (clip.planes - planes) / (WINDOWS - 1))
+        window = np.ascontiguousarray(clip.load(start, start + planes))
+        rates[k] = packing.spike_counts(window, geometry.width, geometry.bit_order) / planes
+    rows, columns = geometry.height // SQUARE, geometry.width // SQUARE
+    squares = rates[:, : rows * SQUARE, : columns * SQUARE]
+    squares = squares.reshape(WINDOWS, rows, SQUARE, columns, SQUARE).mean(axis=(2, 4))
+    brightness = squares.mean(axis=(1, 2), keepdims=True)
+    squares *= brightness.mean() / np.maximum(brightness, 1e-9)
+    change = squares.max(axis=0) - squares.min(axis=0)
+    return Conditions(
+        rate=float(rates.mean()),
+        saturated=float((rates == 1).all(axis=0).mean()),
+        changing=float((change > CHANGE * squares.mean(axis=0) + CHANGE_IN_DARK).mean()),
+    )
+
+
+def check_suitable(clips: Sequence[SpikeClip]) -> None:
+    """Refuse recordings that cannot teach without labels.
+
+    Raises:
+        DataSetError: They are too dark or saturated in the mean, nothing moves in any of them, or
+            planes cannot be read.
+    """
+    found = [measure(clip) for clip in clips[:: -(-len(clips) // _READ)]]
+    name = clips[0].name if len(clips) == 1 else f'{clips[0].name} and {len(clips) - 1} more'
+    rate = statistics.fmean(one.rate for one in found)
+    if rate < MIN_RATE:
+        raise DataSetError(
+            f'{name}: mean firing rate of {rate:.2g} a plane, expected {MIN_RATE:g} or more: '
+            'record with more light or a lower plane rate'
+        )
+    saturated = statistics.fmean(one.saturated for one in found)
+    if saturated > MAX_SATURATED:
+        raise DataSetError(
+            f'{name}: {saturated:.0%} of the pixels fire in every plane, expected at most '
+            f'{MAX_SATURATED:.0%}: record with less light or a higher plane rate'
+        )
+    changing = max(one.changing for one in found)
+    if changing < MIN_CHANGING:
+        raise DataSetError(
+            f'{name}: {changing:.2%} of the picture changes over the recording, expected '
+            f'{MIN_CHANGING:.2%} or more: record while the camera or the scene moves'
+        )
