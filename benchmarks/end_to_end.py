@@ -31,7 +31,6 @@ from benchmarks.live_stream import (
     argument_parser,
     measure,
     previewing,
-    run_command,
     session,
     spike_depth,
 )
@@ -132,7 +131,7 @@ def main(args: list[str] | None = None) -> int:
         metavar='METHOD',
         help='measure our node also with a subscriber to its preview by these methods',
     )
-    return run_command(parser, args, run, text)
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

@@ -120,11 +120,7 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument('--frames', type=int, default=30, help='of each recording; default: 30')
     parser.add_argument('--gaps', type=int, nargs='+', default=[2, 4], help='default: 2 4')
     parser.add_argument('--json', type=Path, help='file for the figures')
-    options = parser.parse_args(args)
-    result = run(options)
-    print(text(result))
-    report.write_json(options.json, result)
-    return 0
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rclpy
@@ -27,7 +26,6 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import UInt64
 
-from benchmarks import report
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.stream.decode import stamp_ns
@@ -355,23 +353,6 @@ def argument_parser(name: str, description: str, rounds: int) -> argparse.Argume
     add('--against', metavar='COMMIT', help='measure the node and player of this commit as well')
     add('--json', type=Path, help='file for the result')
     return parser
-
-
-def run_command(
-    parser: argparse.ArgumentParser,
-    args: list[str] | None,
-    run: Callable[[argparse.Namespace], dict[str, Any]],
-    text: Callable[[dict[str, Any]], str],
-) -> int:
-    """Run a benchmark's command line: measure, print, write; the exit status."""
-    options = parser.parse_args(args)
-    try:
-        result = run(options)
-    except ValueError as error:  # no such commit
-        parser.error(str(error))
-    print(text(result))
-    report.write_json(options.json, result)
-    return 0
 
 
 @contextlib.contextmanager

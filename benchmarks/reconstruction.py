@@ -115,11 +115,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def main(args: list[str] | None = None) -> int:
-    options = argument_parser().parse_args(args)
-    result = run(options)
-    print(text(result))
-    report.write_json(options.json, result)
-    return 0
+    return report.run_command(argument_parser(), args, run, text)
 
 
 if __name__ == '__main__':

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,23 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     ]
     padded.insert(1, ' | '.join('-' * width for width in widths))
     return '\n'.join(f'| {line} |' for line in padded)
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    args: list[str] | None,
+    run: Callable[[argparse.Namespace], dict[str, Any]],
+    text: Callable[[dict[str, Any]], str],
+) -> int:
+    """Run a benchmark's command line: measure, print, write; the exit status."""
+    options = parser.parse_args(args)
+    try:
+        result = run(options)
+    except ValueError as error:  # no such commit
+        parser.error(str(error))
+    print(text(result))
+    write_json(options.json, result)
+    return 0
 
 
 def write_json(path: Path | None, result: dict[str, Any]) -> None:

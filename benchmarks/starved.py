@@ -28,7 +28,6 @@ from benchmarks.live_stream import (
     argument_parser,
     busy,
     measure,
-    run_command,
     session,
     spike_depth,
 )
@@ -133,7 +132,7 @@ def main(args: list[str] | None = None) -> int:
     parser = argument_parser('starved', description, rounds=5)
     loops = [0, 1, 2]
     parser.add_argument('--loops', type=int, nargs='+', default=loops, help='default: 0 1 2')
-    return run_command(parser, args, run, text)
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':
