@@ -84,6 +84,24 @@ def test_packing_refuses_results_that_differ():
         )
 
 
+def test_pictures_by_all_methods_are_timed_against_the_shipped_network(tmp_path, capsys):
+    pytest.importorskip('torch')
+    from benchmarks import reconstruction
+
+    path = tmp_path / 'reconstruction.json'
+    options = ['--repetitions', '2', '--paper', '0', '--threads', '1', '--json', str(path)]
+    assert reconstruction.main(options) == 0
+    result = json.loads(path.read_text())
+    assert result['machine'].keys() == MACHINE
+    assert result['settings'] == {'repetitions': 2, 'threads': 1}
+    ours, *previews = result['rows']
+    assert ours['over_recon_lite'] == 1
+    names = ['preview rate', 'preview short', 'preview interval']
+    assert [row['name'] for row in (ours, *previews)] == ['recon_lite', *names]
+    assert all(0 < row['over_recon_lite'] < 1 for row in previews)
+    assert '| preview short' in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_candidates_are_compared_with_a_named_commit(tmp_path, capsys):
     for module in ('torch', 'timm', 'onnxscript'):
