@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.stream.window import Window
 
@@ -22,6 +23,9 @@ LEARNT = 'learnt'
 THREADS = 1
 """CPU threads of the network: the others are for depth."""
 
+LOWER_PRIORITY = 10
+"""Steps of niceness below the depth network, whose threads wait for one another."""
+
 Done = Callable[[float], object]
 """Function that is called with the duration of a preview, milliseconds, once it is published."""
 
@@ -29,7 +33,7 @@ Done = Callable[[float], object]
 class LearntPreview(threading.Thread):
     """Thread that shows the newest offered window; a picture is skipped, never a window.
 
-    It has the priority of the thread that starts it.
+    Its priority is lower than that of the thread that starts it, the depth network's.
 
     Args:
         load: Function that loads the network.
@@ -83,6 +87,7 @@ class LearntPreview(threading.Thread):
 
     def run(self) -> None:
         """Show offered windows until :meth:`end`."""
+        process.lower_priority(lambda text: self._warn('priority', text), LOWER_PRIORITY)
         network = self._loaded()
         while (offered := self._wait()) is not None:
             try:

@@ -133,17 +133,18 @@ def queue_depth(
     return depth, f'the queue of spikes holds {depth} packets instead of {packets}: {reason}'
 
 
-def lower_priority(warn: Callable[[str], object]) -> None:
+def lower_priority(warn: Callable[[str], object], steps: int = LOWER_PRIORITY) -> None:
     """Lower the priority of the calling thread and of threads that it starts.
 
     Args:
         warn: Called with one line if that is not permitted.
+        steps: Steps of niceness.
     """
     thread = threading.get_native_id()
     try:
         # On Linux, unlike POSIX, each thread has its own niceness.
         now = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, now + LOWER_PRIORITY)
+        os.setpriority(os.PRIO_PROCESS, thread, now + steps)
     except OSError as error:
         warn(
             f'inference has the priority of ingest ({error.strerror}): planes may be lost when '

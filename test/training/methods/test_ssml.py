@@ -244,6 +244,14 @@ def test_recordings_too_short_to_hold_planes_out_are_refused(supervised, tmp_pat
         )
 
 
+def test_options_of_depth_alone_are_refused_by_name(supervised, tmp_path):
+    files = supervised / 'config.yaml', tmp_path / 'report.json', supervised / 'model.safetensors'
+    with pytest.raises(ConfigError, match=r'^planes, mean_rate given: expected none for a netw'):
+        evaluate(*files, planes=41, mean_rate=0.5)
+    with pytest.raises(ConfigError, match=r'^samples given: .* pictures and recordings$'):
+        evaluate(*files, samples=4, data={'short': 'dat:nowhere'})
+
+
 @pytest.mark.parametrize(('stage', 'architecture'), [
     (MutualConfig(name='mutual', blind_features=4, blind_fraction=0.5), 'recon_lite'),
     (MutualConfig(name='paper', blind_features=4, label='tfi'), 'ssml'),

@@ -122,10 +122,15 @@ def evaluate(
     if checkpoint is not None:
         path = find_checkpoint(checkpoint)
         if isinstance(load_info(path, CheckpointInfo), ImageInfo):
-            if planes or mean_rate != MEAN_RATE or (data and samples is not None):
+            unused = {
+                'planes': bool(planes),
+                'mean_rate': mean_rate != MEAN_RATE,
+                'samples': bool(data) and samples is not None,
+            }
+            if given := [name for name, is_given in unused.items() if is_given]:
                 raise ConfigError(
-                    'planes, mean_rate or samples is given: expected none for recordings scored '
-                    'by a network of pictures, and no planes or mean_rate for scenes'
+                    f'{", ".join(given)} given: expected none for a network of pictures'
+                    f'{" and recordings" if data else ""}'
                 )
             _evaluate_pictures(path, settings, out, data or {}, place)
             return
