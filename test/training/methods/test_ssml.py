@@ -333,10 +333,10 @@ def test_noise_is_not_taken_for_motion(tmp_path):
 
 def test_the_documented_command_learns_from_recordings(tmp_path):
     page = (ROOT / 'docs' / 'reconstruction.md').read_text()
-    (line,) = (line for line in page.splitlines() if 'configs/ssml.yaml' in line)
+    (line,) = (line for line in page.splitlines() if 'configs/own_recording.yaml' in line)
     words = shlex.split(line)[3:]
     where = write_dat(tmp_path / 'dat', planes=400)
-    words[words.index('FOLDER')] = where
+    words[words.index('FOLDER,size=400x250')] = where
     config = read_arguments([*words, '--out', str(tmp_path / 'run')])
     check(config)
     assert config.data.recordings == {'dat': where}
