@@ -13,6 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
+class CommitError(ValueError):
+    """Commit that cannot be checked out."""
+
+
 @contextlib.contextmanager
 def worktree(commit: str) -> Iterator[Path]:
     """Check a commit out into a temporary folder, and remove that in the end, errors included.
@@ -24,7 +28,7 @@ def worktree(commit: str) -> Iterator[Path]:
         The root of the checked-out tree; a process that runs there imports that commit's code.
 
     Raises:
-        ValueError: Git does not know the commit, or this is not a clone.
+        CommitError: Git does not know the commit, or this is not a clone.
     """
     with tempfile.TemporaryDirectory(prefix='named_commit.') as folder:
         tree = Path(folder) / 'tree'
@@ -32,7 +36,7 @@ def worktree(commit: str) -> Iterator[Path]:
         added = _git('worktree', 'add', '--detach', str(tree), f'{commit}^{{commit}}')
         if added.returncode:
             last = (added.stderr.strip().splitlines() or ['git failed'])[-1]
-            raise ValueError(
+            raise CommitError(
                 f'commit {commit!r}: {last}; expected a commit of the clone in {ROOT}'
             )
         try:

@@ -34,7 +34,7 @@ PAPER = 'ssml, sizes of the paper'
 
 
 def rows(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
-    """What is timed, by name."""
+    """Return the timed functions by name."""
     window = packing.sample_window(128)
     network = ImageEstimator.from_checkpoint(options.checkpoint, 'cpu', threads=options.threads)
     found: dict[str, Callable[[], object]] = {

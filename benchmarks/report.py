@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.named_commit import CommitError
+
 LIBRARIES = ('numpy', 'onnxruntime', 'torch')
 
 
@@ -79,7 +81,7 @@ def run_command(
     options = parser.parse_args(args)
     try:
         result = run(options)
-    except ValueError as error:  # no such commit
+    except CommitError as error:
         parser.error(str(error))
     print(text(result))
     write_json(options.json, result)

@@ -264,6 +264,7 @@ def _figures(
     warm_up_s: float,
 ) -> dict[str, float | None]:
     """Memory and latency; None where the run is too short for a figure."""
+    ages, at_s = ages[at_s >= 0], at_s[at_s >= 0]  # without the stalls before
     later = [sample for sample in samples if sample['s'] >= warm_up_s]
     if len(later) < 10:
         raise RuntimeError(f'{len(later)} samples after the warm-up; expected 10: give more time')

@@ -338,9 +338,15 @@ class ImageEstimator:
                 enough planes on both sides, and a note says so.
 
         Raises:
+            TypeError: ``window`` is not a :class:`Window`.
             ValueError: The window is shorter, the sensor too small, or of another size than the
                 checkpoint requires.
         """
+        if not isinstance(window, Window):
+            raise TypeError(
+                f'predict got a {type(window).__name__}: expected a Window, for example '
+                'predict(Window.from_planes(planes, rate_hz))'
+            )
         info, sensor = self.info, window.geometry
         if window.planes < info.planes:
             raise ValueError(

@@ -23,7 +23,7 @@ LEARNT = 'learnt'
 THREADS = 1
 """CPU threads of the network: the others are for depth."""
 
-LOWER_PRIORITY = 10
+NICENESS = 10
 """Steps of niceness below the depth network, whose threads wait for one another."""
 
 Done = Callable[[float], object]
@@ -87,7 +87,9 @@ class LearntPreview(threading.Thread):
 
     def run(self) -> None:
         """Show offered windows until :meth:`end`."""
-        process.lower_priority(lambda text: self._warn('priority', text), LOWER_PRIORITY)
+        process.lower_priority(
+            lambda text: self._warn('preview priority', text), 'the preview', NICENESS
+        )
         network = self._loaded()
         while (offered := self._wait()) is not None:
             try:
@@ -115,7 +117,10 @@ class LearntPreview(threading.Thread):
 
     def _show(self, network: ImageEstimator | None, window: Window, done: Done) -> None:
         started = time.perf_counter()
-        self._publish(self._picture(network, window), window)
+        picture = self._picture(network, window)
+        if self._stopping:  # a newer picture of another method may be out
+            return
+        self._publish(picture, window)
         done(1e3 * (time.perf_counter() - started))
 
     def _picture(self, network: ImageEstimator | None, window: Window) -> npt.NDArray[np.uint8]:

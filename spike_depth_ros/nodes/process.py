@@ -133,11 +133,14 @@ def queue_depth(
     return depth, f'the queue of spikes holds {depth} packets instead of {packets}: {reason}'
 
 
-def lower_priority(warn: Callable[[str], object], steps: int = LOWER_PRIORITY) -> None:
+def lower_priority(
+    warn: Callable[[str], object], work: str = 'inference', steps: int = LOWER_PRIORITY
+) -> None:
     """Lower the priority of the calling thread and of threads that it starts.
 
     Args:
         warn: Called with one line if that is not permitted.
+        work: What the thread does, for that line.
         steps: Steps of niceness.
     """
     thread = threading.get_native_id()
@@ -147,8 +150,8 @@ def lower_priority(warn: Callable[[str], object], steps: int = LOWER_PRIORITY) -
         os.setpriority(os.PRIO_PROCESS, thread, now + steps)
     except OSError as error:
         warn(
-            f'inference has the priority of ingest ({error.strerror}): planes may be lost when '
-            'this machine is busy'
+            f'{work} has the priority of ingest ({error.strerror}): planes may be lost when this '
+            'machine is busy'
         )
 
 

@@ -140,7 +140,7 @@ class TopicOutputs:
         path = find_checkpoint(self._settings['preview.checkpoint'] or IMAGE_MODEL)
         device, backend = self._settings['device'], self._settings['backend']
         name, _ = choose(backend, device, onnx_path(path).is_file())
-        # torch has one number of threads for the whole process: that of the depth network.
+        # torch has one number of threads for the whole process, also for a depth network.
         threads = THREADS if name == 'onnx' else 0
         return ImageEstimator.from_checkpoint(path, device, backend, threads)
 

@@ -60,9 +60,15 @@ class VideoWriter:
         """Write one picture, ``[height, width]``."""
         if self._file is None:
             code = cv2.VideoWriter.fourcc(*'mp4v')
-            self._file = cv2.VideoWriter(str(self._unfinished), code, self._fps, image.shape[::-1])
-            if not self._file.isOpened():
-                raise OSError(f'{self._path}: cannot be written as a video of {_size(image)}')
+            size = image.shape[::-1]
+            opened = cv2.VideoWriter(str(self._unfinished), code, self._fps, size)
+            if not opened.isOpened():
+                self._unfinished.unlink(missing_ok=True)
+                raise OSError(
+                    f'{self._path}: cannot be written as a video of {_size(image)} and '
+                    f'{self._fps:g} pictures a second'
+                )
+            self._file = opened
         self._file.write(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR))
         self._number += 1
 
@@ -71,9 +77,11 @@ class VideoWriter:
         if self._file is None:
             return
         self._file.release()
-        written = int(cv2.VideoCapture(str(self._unfinished)).get(cv2.CAP_PROP_FRAME_COUNT))
+        video = cv2.VideoCapture(str(self._unfinished))
+        written = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        video.release()
         if written < self._number:
-            self._unfinished.unlink()
+            self._unfinished.unlink(missing_ok=True)
             raise OSError(
                 f'{self._path}: {written} of {self._number} pictures were written: free space on '
                 'that disk'

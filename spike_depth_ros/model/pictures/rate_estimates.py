@@ -14,8 +14,8 @@ from torch import Tensor, nn
 class RateEstimates(nn.Module):
     """Estimates over several durations, and their averages over neighbouring pixels.
 
-    All are 0 where nothing fires. Short ones are sharp under motion, long ones and averages over
-    pixels have less noise. In the order of the result's channels:
+    All are 0 where nothing fires within the largest box. Short ones are sharp under motion, long
+    ones and averages over pixels have less noise. In the order of the result's channels:
 
     - Intervals (``interval`` of the preview): their number over their duration, for the fewest
       inter-spike intervals of a pixel that cover some planes around the middle one; the mean of
@@ -57,6 +57,9 @@ class RateEstimates(nn.Module):
                     f'{planes} planes, {length} in a mean: expected two odd numbers, the second '
                     'no larger'
                 )
+        for side in boxes:
+            if side < 1 or side % 2 == 0:
+                raise ValueError(f'boxes of {side} pixels: expected an odd number')
         super().__init__()
         self.covered, self.windows, self.boxes = tuple(covered), tuple(windows), tuple(boxes)
         self.channels = len(self.covered) + len(self.windows) + len(self.boxes)

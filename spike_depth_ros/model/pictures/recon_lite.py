@@ -59,15 +59,14 @@ class ReconSettings:
                 raise ValueError(f'{name} is {value!r}: expected whole numbers')
         if len(self.widths) != 3 or min(self.widths) < 1:
             raise ValueError(f'widths is {list(self.widths)}: expected three of 1 or more')
-        if any(side < 1 or side % 2 == 0 for side in self.boxes):
-            raise ValueError(f'boxes is {list(self.boxes)}: expected odd sides')
 
 
 class ReconLite(SpikeNet):
     """Mixture of estimates of the firing rate, weighted by a small U-Net at stride 2.
 
-    The result is a convex combination of :class:`RateEstimates`, times a bounded factor: what
-    does not fire is black, and brightness keeps its scale without being learnt.
+    The result is a convex combination of :class:`RateEstimates`, times a bounded factor: it is
+    black where nothing fires within the largest box, and brightness keeps its scale without being
+    learnt.
 
     Args:
         planes: Planes of the input, one per bin, an odd number.

@@ -50,7 +50,7 @@ class SsmlNet(SpikeNet):
     No layer adds a constant.
 
     Args:
-        planes: Planes of the input, one per bin, an odd number above 2 :data:`OFFSET`.
+        planes: Planes of the input, one per bin, an odd number of at least 2 :data:`OFFSET` + 3.
         settings: Sizes.
 
     Raises:

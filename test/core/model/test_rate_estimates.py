@@ -77,6 +77,7 @@ def test_estimates_are_rates_and_0_where_nothing_fires():
 
 @pytest.mark.parametrize('bad', [
     {'covered': [0]}, {'covered': [8, 41]}, {'windows': [8]}, {'windows': [7, 43]},
+    {'boxes': [2]},
 ])  # fmt: skip
 def test_windows_that_do_not_fit_are_refused(bad):
     with pytest.raises(ValueError, match='expected'):

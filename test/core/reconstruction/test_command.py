@@ -139,6 +139,8 @@ def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
         (('--size', '42x24', '--out', 'new', '--checkpoint', 'a'), 'with --method learnt'),
         (('--size', '42x24', '--out', 'new', '--method', 'learnt', '--checkpoint', 'unet_lite'),
          "field task is 'depth', expected 'image'"),
+        (('--size', '42x24', '--out', 'a.mp4', '--fps', '70000', '--rate', '20000'),
+         'a.mp4: cannot be written as a video of 42x24 and 70000 pictures a second'),
         (('--size', '42x24', '--out', '.'), 'is not empty; expected a new or empty folder'),
     ],
 )  # fmt: skip

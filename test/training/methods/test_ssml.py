@@ -22,8 +22,11 @@ from spike_depth_ros.estimator import ImageEstimator  # noqa: E402
 from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
 from spike_depth_ros.model.pictures.recon_lite import ReconLite, ReconSettings  # noqa: E402
 from spike_depth_ros.stream import packing  # noqa: E402
+from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
 from spike_training.commands.evaluate import evaluate  # noqa: E402
 from spike_training.commands.table import table  # noqa: E402
+from spike_training.datasets.clip import SpikeClip  # noqa: E402
+from spike_training.datasets.suitability import MIN_CHANGING, measure  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
 from spike_training.methods.ssml.losses import (  # noqa: E402
     mutual_loss,
@@ -202,6 +205,8 @@ def test_windows_and_checkpoints_that_do_not_fit_are_refused(supervised):
     notes = network.predict(Window.from_planes(np.zeros((41, 32, 32)), 500)).notes
     assert notes
     assert 'plane rate 500 Hz, trained for' in notes[0]
+    with pytest.raises(TypeError, match=r'predict got a ndarray: expected a Window'):
+        network.predict(np.zeros((41, 32, 32)))
     network.close()
 
 
@@ -297,22 +302,22 @@ def context_of(config):
     return build.context(config, config.stages[0], {}, torch.device('cpu'))
 
 
-def test_82_planes_teach_and_fewer_are_refused_before_the_first_step(tmp_path):
-    stage = HeldOutConfig(name='mine')
+def test_a_recording_of_82_planes_teaches_and_one_too_short_for_a_window_is_refused(tmp_path):
+    stage = MutualConfig(name='mine', blind_features=4)
     where = write_dat(tmp_path / 'dat', planes=82)
     config = run_of(tmp_path / 'run', stage, where=where)
     pipeline.run(config)
     assert (tmp_path / 'run' / 'model.safetensors').is_file()
-    where = write_dat(tmp_path / 'short', planes=48)
+    where = write_dat(tmp_path / 'short', planes=44)
     config = run_of(tmp_path / 'other', stage, where=where)
-    with pytest.raises(DataSetError, match='no window of 48 planes'):
+    with pytest.raises(DataSetError, match='no window of 41 planes'):
         pipeline.run(config)
 
 
 @pytest.mark.parametrize(('spikes', 'message'), [
     (np.zeros(400), 'stripes: mean firing rate of 0 a plane, expected 0.005 or more'),
     (np.ones(400), '100% of the pixels fire in every plane, expected at most 50%'),
-    # A lamp that flickers before nothing that moves.
+    # Flicker of a lamp, without motion.
     (np.sin(np.arange(400) / 30) > 0.5, r'0\.00% of the picture changes .* expected 0\.50%'),
 ])  # fmt: skip
 def test_recordings_without_light_contrast_or_motion_are_refused(tmp_path, spikes, message):
@@ -324,11 +329,59 @@ def test_recordings_without_light_contrast_or_motion_are_refused(tmp_path, spike
         build.make_batches(context_of(config), 'train')
 
 
-def test_noise_is_not_taken_for_motion(tmp_path):
-    where = write_dat(tmp_path / 'dat', planes=2000, speed=0)
-    config = run_of(tmp_path / 'run', MutualConfig(name='mine', blind_features=4), where=where)
-    with pytest.raises(DataSetError, match='of the picture changes'):
-        build.make_batches(context_of(config), 'train')
+def clip_of(spikes):
+    """Return a recording of planes, of 0 and 1."""
+    packed = packing.pack(spikes)
+    geometry = Geometry(*spikes.shape[1:])
+
+    def load(start, stop):
+        return packed[start:stop]
+
+    return SpikeClip('clip', geometry, len(spikes), 20_000.0, None, load, (), ())
+
+
+def integrated(rate, planes):
+    """Return the spikes of an integrate-and-fire sensor without noise."""
+    charge = rate * np.arange(planes + 1)[:, None, None]
+    return np.diff(np.floor(charge + 1e-6), axis=0) > 0
+
+
+@pytest.mark.parametrize('planes', [74, 180, 2000])
+@pytest.mark.parametrize('rate', [0.02, 0.3])
+@pytest.mark.parametrize('noisy', [False, True])
+def test_noise_and_flicker_are_not_taken_for_motion(planes, rate, noisy):
+    rates = rate * (0.5 + np.random.default_rng(0).random((96, 112)))
+    chances = np.random.default_rng(1).random((planes, 96, 112))
+    still = chances < rates if noisy else integrated(rates, planes)
+    assert measure(clip_of(still)).changing < MIN_CHANGING
+    # The light is off, or dim, for a while.
+    for light in (0.0, 0.05, 0.5):
+        flickering = still.copy()
+        off = slice(0, planes // 3)
+        flickering[off] &= np.random.default_rng(2).random(flickering[off].shape) < light
+        assert measure(clip_of(flickering)).changing < MIN_CHANGING, light
+
+
+@pytest.mark.parametrize('planes', [74, 2000])
+def test_motion_is_found(planes):
+    stripes = (np.arange(112) + 20 / planes * np.arange(planes)[:, None]) // 16 % 2
+    chances = np.random.default_rng(0).random((planes, 96, 112))
+    moving = chances < 0.1 + 0.4 * stripes[:, None]
+    assert measure(clip_of(moving)).changing > 0.05
+
+
+def test_the_non_blind_network_waits_and_then_takes_steps_of_the_learning_rate(tmp_path):
+    stage = MutualConfig(name='mine', blind_features=4, blind_fraction=0.5)
+    config = run_of(tmp_path, stage, where=write_dat(tmp_path / 'dat'))
+    config.train.steps = config.train.save_every = 20
+    built = build.make_stage(context_of(config))
+    assert [built.waits('non_blind', step) for step in (0, 9, 10)] == [True, True, False]
+    assert not built.waits('blind', 0)
+    pipeline.run(config)
+    (state,) = (tmp_path / 'mine').glob('*state*')
+    saved = torch.load(state, weights_only=True)['optimizers']
+    steps = {name: {int(one['step']) for one in saved[name]['state'].values()} for name in saved}
+    assert steps == {'non_blind': {10}, 'blind': {20}}
 
 
 def test_the_documented_command_learns_from_recordings(tmp_path):
@@ -393,9 +446,9 @@ def test_held_out_planes_are_neither_seen_nor_missed():
         batch_of(1), counts=counts, planes_per_bin=torch.ones(48, dtype=torch.int32)
     )
     seen = stage.seen(batch).counts[0, :, 0, 0].tolist()
-    assert seen == [*range(20), *range(27, 48)]
+    assert seen == [*range(21), *range(28, 48)]
     lit = torch.zeros(1, 48, 16, 16, dtype=torch.uint8)
-    lit[:, 20:27:2] = 1
+    lit[:, 21:28:2] = 1
     parts = stage(dataclasses.replace(batch, counts=lit), 'train')
     # The input is dark and so is the picture: the loss is the square of the label.
     assert parts['loss'].item() == pytest.approx((4 / 7) ** 2)

@@ -15,10 +15,10 @@ from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError
 
 MIN_RATE = 0.005
-"""Mean firing rate, spikes per plane, that recordings need."""
+"""Mean firing rate, spikes per plane; the node warns from twice as much on downwards."""
 
 MAX_SATURATED = 0.5
-"""Share of the pixels that may fire in every plane."""
+"""Share of the pixels that may fire in every plane; the rest is enough to learn from."""
 
 MIN_CHANGING = 0.005
 """Share of the picture whose firing rate must change over a recording."""
@@ -29,16 +29,19 @@ WINDOWS = 4
 MOST_PLANES = 256
 """Planes of a window, at most; at most half of the recording."""
 
+MIN_LIGHT = 0.25
+"""Mean firing rate of a window, over the median of all windows, below which it is left out."""
+
 SQUARE = 4
 """Pixels per side of the squares whose firing rates are compared."""
 
 CHANGE = 0.3
 """Change of a firing rate that counts, as a share of its mean over the windows."""
 
-CHANGE_IN_DARK = 0.005
-"""The same, spikes per plane, added for squares that hardly fire."""
+NOISE = 6.0
+"""Standard deviations of independent spikes that are added to it, beside one spike per pixel."""
 
-_READ = 20
+MOST_RECORDINGS = 20
 """Recordings that are read, at most, evenly spread."""
 
 
@@ -50,7 +53,7 @@ class Conditions:
         rate: Mean firing rate, spikes per plane.
         saturated: Share of the pixels that fire in every plane, 0 to 1.
         changing: Share of the picture whose firing rate changes, 0 to 1. Rates are compared after
-            division by their mean over the picture, as lamps flicker.
+            division by their mean over the picture; what noise alone would do is left out.
     """
 
     rate: float
@@ -74,24 +77,28 @@ def measure(clip: SpikeClip) -> Conditions:
     rows, columns = geometry.height // SQUARE, geometry.width // SQUARE
     squares = rates[:, : rows * SQUARE, : columns * SQUARE]
     squares = squares.reshape(WINDOWS, rows, SQUARE, columns, SQUARE).mean(axis=(2, 4))
-    brightness = squares.mean(axis=(1, 2), keepdims=True)
-    squares *= brightness.mean() / np.maximum(brightness, 1e-9)
-    change = squares.max(axis=0) - squares.min(axis=0)
+    # Lamps flicker, and a window in the dark has noise alone.
+    light = squares.mean(axis=(1, 2))
+    lit = light >= MIN_LIGHT * np.median(light)
+    scale = light[lit].mean() / np.maximum(light[lit], 1e-9)
+    squares = squares[lit] * scale[:, None, None]
+    mean, change = squares.mean(axis=0), squares.max(axis=0) - squares.min(axis=0)
+    noise = NOISE * np.sqrt(scale.max() * mean / (planes * SQUARE**2)) + scale.max() / planes
     return Conditions(
         rate=float(rates.mean()),
         saturated=float((rates == 1).all(axis=0).mean()),
-        changing=float((change > CHANGE * squares.mean(axis=0) + CHANGE_IN_DARK).mean()),
+        changing=float((change > CHANGE * mean + noise).mean()),
     )
 
 
 def check_suitable(clips: Sequence[SpikeClip]) -> None:
-    """Refuse recordings that cannot teach without labels.
+    """Refuse recordings that are too dark, saturated or still.
 
     Raises:
         DataSetError: They are too dark or saturated in the mean, nothing moves in any of them, or
             planes cannot be read.
     """
-    found = [measure(clip) for clip in clips[:: -(-len(clips) // _READ)]]
+    found = [measure(clip) for clip in clips[:: -(-len(clips) // MOST_RECORDINGS)]]
     name = clips[0].name if len(clips) == 1 else f'{clips[0].name} and {len(clips) - 1} more'
     rate = statistics.fmean(one.rate for one in found)
     if rate < MIN_RATE:

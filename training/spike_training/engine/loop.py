@@ -130,9 +130,10 @@ def fit(
                 path = folder / f'non_finite_rank{fabric.global_rank}.pt'
                 _check(guard, batches, make, several, path)
 
-            for optimizer in wrapped:
+            for name, optimizer in zip(optimizers, wrapped, strict=True):
                 set_learning_rate(optimizer, rate)
-                optimizer.step()
+                if not stage.waits(name, step):
+                    optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             stage.after_step(step)
             ema.update(stage.deployable)

@@ -128,6 +128,15 @@ class Stage(nn.Module, ABC, Generic[AnyBatch]):
             batches: Training batches from the first one on, without end.
         """
 
+    def waits(self, optimizer: str, step: int) -> bool:
+        """Return True while an optimiser leaves its weights as they are.
+
+        Args:
+            optimizer: Its name in :meth:`optimizers`.
+            step: The step, counted from 0.
+        """
+        return False
+
     def after_step(self, step: int) -> None:
         """Update what depends on the weights, after each optimiser step, counted from 0."""
         # Most stages have nothing to update.

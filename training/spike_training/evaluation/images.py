@@ -167,8 +167,9 @@ def score_held_out(
     """Score reconstructions of real spikes without truth, against planes that none has seen.
 
     The middle ``HELD_OUT`` planes of each window are cut out, and the rest joined, for all methods
-    alike. The error is the mean squared difference from the mean of the planes cut out. Their
-    noise is in all rows alike, so the order of rows is that of the errors.
+    alike. The error is the mean squared difference from the mean of the planes cut out. It
+    compares estimates without learning; a network that has learnt from spikes may also know when
+    a pixel fires next.
 
     Args:
         network: Network in eval mode.

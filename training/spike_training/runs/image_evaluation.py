@@ -99,18 +99,18 @@ def _pictures(clips: list[SpikeClip], planes: int) -> Iterator[PictureSample]:
         DataSetError: A picture is too near to an end of its recording.
     """
     # All have the rows of the shortest: means over other pictures would not compare.
-    beside = min(
-        min(plane, clip.planes - 1 - plane, max(WINDOWS) // 2)
+    beside, name, nearest = min(
+        (min(plane, clip.planes - 1 - plane, max(WINDOWS) // 2), clip.name, plane)
         for clip in clips
         for plane in clip.picture_planes
     )
+    if 2 * beside + 1 < planes:
+        raise DataSetError(
+            f'{name}: its picture at plane {nearest} has {beside} planes beside it, expected '
+            f'{planes // 2} on either side for this network'
+        )
     for clip in clips:
         for plane, read in zip(clip.picture_planes, clip.pictures, strict=True):
-            if 2 * beside + 1 < planes:
-                raise DataSetError(
-                    f'{clip.name}: its picture at plane {plane} has {beside} planes beside it, '
-                    f'expected {planes // 2} on either side for this network'
-                )
             spikes = _load(clip, plane - beside, plane + beside + 1)
             yield PictureSample(spikes, read(), clip.white_rate, clip.name)
 

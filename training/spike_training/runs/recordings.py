@@ -193,9 +193,7 @@ def recorded_source(
     if rgb:
         raise DataSetError(f'{recorded[0].name}: holds spikes, expected frames with colours')
     _check_rates(recorded, data.rate_hz)
-    if trains and raw_pixels:
-        check_suitable(recorded)
-    return SpikeSource(
+    source = SpikeSource(
         recorded,
         tuple(data.planes),
         bins,
@@ -210,6 +208,9 @@ def recorded_source(
         flip=trains and data.flip,
         workers=data.workers,
     )
+    if trains and raw_pixels:
+        check_suitable(recorded)
+    return source
 
 
 def focal_lengths(data: DataConfig) -> tuple[float, float] | None:

@@ -12,7 +12,7 @@ CHARTS = (
         text='L_rec compares with noisy labels: its noise stays when the picture is right.',
     ),
     ScalarChart(
-        title='Error of the exported network on generated scenes',
+        title='PSNR of the exported network on generated scenes',
         axis='PSNR, dB',
         names={'psnr': ''},
         text='Against the true firing rate at the reference plane, 1 being white. Not trained on '

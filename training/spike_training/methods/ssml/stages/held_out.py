@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spike_depth_ros.model import SpikeNet
+from spike_depth_ros.stream.window import reference_index
 from spike_training.engine.stage import Phase
 from spike_training.methods.ssml.losses import reconstruction_loss
 from spike_training.methods.ssml.settings import HeldOutConfig
@@ -27,7 +28,9 @@ class HeldOut(PictureStage):
     def __init__(self, network: SpikeNet, config: HeldOutConfig, model: ModelConfig) -> None:
         super().__init__(network)
         self.planes_out = config.planes_out
-        self.first = model.bins // 2
+        # Around the reference plane of what is read, to which a true picture belongs.
+        middle = reference_index('middle', model.bins + config.planes_out)
+        self.first = middle - config.planes_out // 2
 
     def seen(self, batch: Batch) -> Batch:
         """Return the batch without the planes of the label."""

@@ -27,7 +27,7 @@ class Mutual(PictureStage):
         network: Non-blind network (NBSN).
         blind: Blind-spot network (BSN).
         config: Settings of the stage.
-        blind_steps: Steps, at the start, without the non-blind network.
+        blind_steps: Steps, at the start, in which the non-blind network does not learn.
         planes: Planes of the input.
     """
 
@@ -66,6 +66,13 @@ class Mutual(PictureStage):
     def optimizers(self) -> Groups:
         """Implement :meth:`Stage.optimizers`."""
         return {'non_blind': groups_of(self.network), 'blind': groups_of(self.blind)}
+
+    def waits(self, optimizer: str, step: int) -> bool:
+        """Implement :meth:`Stage.waits`.
+
+        Steps without a gradient would let AdamW forget its bias correction and step too far.
+        """
+        return optimizer == 'non_blind' and step < self.blind_steps
 
     def after_step(self, step: int) -> None:
         """Count the steps."""
