@@ -30,6 +30,7 @@ from rclpy.parameter import Parameter as RosParameter
 from std_msgs.msg import Header
 
 from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load_info
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
 from spike_depth_ros.nodes.inference import Inference
@@ -129,7 +130,7 @@ class SpikeDepthNode(LifecycleNode):
                 _check_preview(self._settings['preview.checkpoint'])
             self._estimator = self._load(self._settings['checkpoint'])
         except (ValueError, OSError, RuntimeError, ImportError) as error:
-            self.get_logger().error(f'cannot be configured: {error}')
+            self.get_logger().error(f'cannot be configured: {one_line(error)}')
             return TransitionCallbackReturn.FAILURE
         self._outputs = TopicOutputs(self, self._settings, self._warn)
         info = self._estimator.info
@@ -278,7 +279,7 @@ class SpikeDepthNode(LifecycleNode):
             try:
                 _check_preview(path)
             except (ValueError, OSError) as error:
-                return SetParametersResult(successful=False, reason=str(error))
+                return SetParametersResult(successful=False, reason=one_line(error))
         return result
 
     def _refuse_model(self, path: Path) -> str:

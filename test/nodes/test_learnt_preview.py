@@ -84,6 +84,14 @@ def test_a_network_that_cannot_be_used_is_refused_before_it_is_chosen(
     assert set_parameter(ros_node, spin, 'preview', 'short').successful
 
 
+def test_the_refusal_of_a_very_long_name_is_one_short_line(ros_node, depth_node, spin):
+    depth_node(preview__checkpoint='x' * 5000)
+    result = set_parameter(ros_node, spin, 'preview', 'learnt')
+    assert not result.successful
+    assert 'File name too long' in result.reason
+    assert len(result.reason) < 700
+
+
 def test_the_method_may_change_while_planes_arrive(
     ros_node, processes, depth_node, listener, spin, stream
 ):
