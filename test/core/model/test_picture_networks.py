@@ -87,7 +87,7 @@ def test_recon_lite_starts_from_the_mean_of_its_estimates():
 ])  # fmt: skip
 def test_impossible_sizes_of_recon_lite_are_refused(settings):
     with pytest.raises(ValueError, match='expected'):
-        ReconSettings(**settings)
+        ReconLite(41, ReconSettings(**settings))
 
 
 def test_the_streams_of_ssml_are_overlapping_thirds_of_41_planes():
