@@ -119,6 +119,7 @@ class Replay:
         rate_hz: Planes a second; 0 infers it from stamps.
         stamp_tolerance: Largest deviation of a packet's stamp that is not a gap, planes.
         size: Sensor (width, height) in pixels; None: from camera_info.
+        shorten: Advice to the user whose stream is shorter than a window.
 
     Attributes:
         warnings: Problems of the stream: kind -> (number, first text).
@@ -134,7 +135,9 @@ class Replay:
         rate_hz: float = 0.0,
         stamp_tolerance: float = 0.5,
         size: tuple[int, int] | None = None,
+        shorten: str = 'shorten it with --window',
     ) -> None:
+        self._shorten = shorten
         self.warnings: dict[str, tuple[int, str]] = {}
         self._bag = bag
         self._topics = topics
@@ -292,7 +295,7 @@ class Replay:
                 f'the stamps have {1e9 / ring.stamped_period_ns:.6g} planes/s, not '
                 f'{1e9 / ring.period_ns:.6g}: leave out --rate'
             )
-        return 'shorten it with --window'
+        return self._shorten
 
 
 class TruthTopic:

@@ -28,6 +28,9 @@ from spike_depth_ros.stream.window import Window, reference_index
 DEFAULT_RATE_HZ = 20_000.0
 """Plane rate of a recording that does not state its own, planes a second."""
 
+SHORTEN = 'choose another --method, or fewer --planes'
+"""Advice to the user whose recording is shorter than a window."""
+
 Grey = npt.NDArray[np.uint8]
 
 
@@ -188,7 +191,7 @@ def _recording_windows(options: argparse.Namespace, planes: int) -> tuple[int, I
     if len(recording.planes) < planes:
         raise RecordingError(
             f'{options.recording}: {len(recording.planes)} planes; expected at least {planes}, '
-            'those of a window: choose another --method, or fewer --planes'
+            f'those of a window: {SHORTEN}'
         )
     rate_hz = options.rate or recording.rate_hz or DEFAULT_RATE_HZ
     period_ns = max(1, round(1e9 / rate_hz))
@@ -215,8 +218,9 @@ def _bag_windows(options: argparse.Namespace, planes: int) -> Iterator[Window]:
     """Yield the windows of a bag; none spans a gap. Then print the stream's problems."""
     bag = Bag(options.recording)
     topics = choose_topics(bag, options.topic, truth=NO_TRUTH)
+    rate_hz = options.rate or 0.0
     replay = Replay(
-        bag, topics, planes, options.every, rate_hz=options.rate or 0.0, size=options.size
+        bag, topics, planes, options.every, rate_hz=rate_hz, size=options.size, shorten=SHORTEN
     )
     for sample in replay.windows():
         yield sample.window

@@ -98,6 +98,15 @@ def test_a_bag_gives_the_pictures_of_its_stream(tmp_path, capsys):
     assert capsys.readouterr().err == ''
 
 
+def test_a_bag_shorter_than_a_window_names_an_option_of_this_command(tmp_path, capsys):
+    bag = bags.write(tmp_path / 'bars', bags.stream(30))
+    options = ('--method', 'rate', '--rate', 20_000)
+    assert reconstruct(bag, *options, '--out', tmp_path / 'out') == 1
+    error = capsys.readouterr().err
+    assert error.endswith('choose another --method, or fewer --planes\n')
+    assert error.count('\n') == 1
+
+
 def test_a_file_cut_within_a_plane_is_refused_unless_allowed(dat, tmp_path, capsys):
     dat.write_bytes(dat.read_bytes()[:-1])
     options = (dat, '--size', f'{WIDTH}x{HEIGHT}', '--out', tmp_path / 'out')
