@@ -272,11 +272,11 @@ def test_self_supervised_stages_run_to_a_report(tmp_path, stage, architecture):
     assert report['sets']
 
 
-def write_dat(folder, planes=120, speed=0.25):
-    """Write stripes that move by ``speed`` pixels a plane, larger than what is learnt from."""
+def write_dat(folder, planes=120):
+    """Write stripes that move by their width, larger than what is learnt from."""
     folder.mkdir(exist_ok=True)
     height, width = 96, 112
-    stripes = (np.arange(width) + speed * np.arange(planes)[:, None]) // 16 % 2
+    stripes = (np.arange(width) + 16 / planes * np.arange(planes)[:, None]) // 16 % 2
     chances = np.random.default_rng(0).random((planes, height, width))
     spikes = chances < 0.1 + 0.4 * stripes[:, None]
     (folder / 'stripes.dat').write_bytes(packing.pack(spikes[:, ::-1]).tobytes())
