@@ -3,6 +3,8 @@
 """The preview by a network: same header as depth, its own thread, and no window lost by it."""
 
 import json
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from depth_node import HEIGHT, PERIOD, RATE, WIDTH, assert_balanced, moving_bars
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.learnt_preview import NICENESS, LearntPreview
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
@@ -90,6 +93,48 @@ def test_the_refusal_of_a_very_long_name_is_one_short_line(ros_node, depth_node,
     assert not result.successful
     assert 'File name too long' in result.reason
     assert len(result.reason) < 700
+
+
+def shown_by(load, warn, window):
+    """Show one window in a thread of its own; return what was published."""
+    published, done = [], threading.Event()
+    thread = LearntPreview(
+        load, 10.0, lambda *picture: published.append(picture), warn, lambda: True
+    )
+    thread.start()
+    thread.offer(window, lambda duration_ms: done.set())
+    assert done.wait(30)
+    thread.end()
+    thread.join()
+    return published
+
+
+def test_the_preview_leaves_the_cores_to_depth(spikes):
+    found = []
+
+    def load():
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return ImageEstimator.from_checkpoint(device='cpu', threads=1)
+
+    here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert shown_by(load, pytest.fail, Window.from_planes(spikes, RATE))
+    assert found == [min(here + NICENESS, 19)]
+
+
+def test_a_picture_that_is_ready_after_the_end_is_not_published(spikes):
+    window, published = Window.from_planes(spikes[:40], RATE), []
+    thread = LearntPreview(
+        lambda: ImageEstimator.from_checkpoint(device='cpu', threads=1),
+        10.0,
+        lambda *picture: published.append(picture),
+        lambda kind, text: thread.end(),  # while the picture of a short window is made
+        lambda: True,
+    )
+    thread.start()
+    thread.offer(window, lambda duration_ms: None)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert not published
 
 
 def test_the_method_may_change_while_planes_arrive(

@@ -108,6 +108,8 @@ class RateEstimates(nn.Module):
             1, and of the first one after, counted from the last plane as 1; ``[B, 1, H, W]``
             each, 0 where there is none.
         """
+        if not self.covered:
+            return []
         placed = spikes * self.places
         # Most covered planes first, and each plane is looked at once: a maximum finds the nearest
         # spike on either side, much faster than running sums.

@@ -238,6 +238,22 @@ def test_recordings_are_scored_by_pictures_and_by_planes_held_out(supervised, tm
     assert held['mean of 41']['mse'] == pytest.approx(noise / 7 + noise / 41, rel=0.1)
 
 
+def test_a_picture_near_an_end_is_refused_by_the_name_of_its_recording(supervised, tmp_path):
+    import cv2
+
+    (tmp_path / 'image').mkdir()
+    for name, plane in (('a_good', 100), ('b_bad', 5)):
+        (tmp_path / f'{name}.dat').write_bytes(bytes(200 * 32 * 6))
+        cv2.imwrite(str(tmp_path / 'image' / f'{name}_{plane}.png'), np.zeros((32, 48), np.uint8))
+    with pytest.raises(DataSetError, match='b_bad: its picture at plane 5 has 5 planes beside'):
+        evaluate(
+            supervised / 'config.yaml',
+            tmp_path / 'report.json',
+            supervised / 'model.safetensors',
+            data={'both': f'dat:{tmp_path},size=48x32'},
+        )
+
+
 def test_recordings_too_short_to_hold_planes_out_are_refused(supervised, tmp_path):
     (tmp_path / 'short.dat').write_bytes(bytes(47 * 32 * 6))
     with pytest.raises(DataSetError, match='47 planes, expected 48 or more'):

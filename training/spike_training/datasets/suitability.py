@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.health import Exposure, measure_exposure
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError
 
@@ -50,14 +51,12 @@ class Conditions:
     """Light and motion of a recording.
 
     Attributes:
-        rate: Mean firing rate, spikes per plane.
-        saturated: Share of the pixels that fire in every plane, 0 to 1.
+        exposure: Mean firing rate, and shares of the pixels that fire always and never.
         changing: Share of the picture whose firing rate changes, 0 to 1. Rates are compared after
             division by their mean over the picture; what noise alone would do is left out.
     """
 
-    rate: float
-    saturated: float
+    exposure: Exposure
     changing: float
 
 
@@ -69,14 +68,14 @@ def measure(clip: SpikeClip) -> Conditions:
     """
     planes = max(1, min(MOST_PLANES, clip.planes // 2))
     geometry = clip.geometry
-    rates = np.empty((WINDOWS, geometry.height, geometry.width))
+    counts = np.empty((WINDOWS, geometry.height, geometry.width), np.int64)
     for k in range(WINDOWS):
         start = round(k * (clip.planes - planes) / (WINDOWS - 1))
         window = np.ascontiguousarray(clip.load(start, start + planes))
-        rates[k] = packing.spike_counts(window, geometry.width, geometry.bit_order) / planes
+        counts[k] = packing.spike_counts(window, geometry.width, geometry.bit_order)
     rows, columns = geometry.height // SQUARE, geometry.width // SQUARE
-    squares = rates[:, : rows * SQUARE, : columns * SQUARE]
-    squares = squares.reshape(WINDOWS, rows, SQUARE, columns, SQUARE).mean(axis=(2, 4))
+    squares = counts[:, : rows * SQUARE, : columns * SQUARE]
+    squares = squares.reshape(WINDOWS, rows, SQUARE, columns, SQUARE).mean(axis=(2, 4)) / planes
     # Lamps flicker, and a window in the dark has noise alone.
     light = squares.mean(axis=(1, 2))
     lit = light >= MIN_LIGHT * np.median(light)
@@ -85,8 +84,7 @@ def measure(clip: SpikeClip) -> Conditions:
     mean, change = squares.mean(axis=0), squares.max(axis=0) - squares.min(axis=0)
     noise = NOISE * np.sqrt(scale.max() * mean / (planes * SQUARE**2)) + scale.max() / planes
     return Conditions(
-        rate=float(rates.mean()),
-        saturated=float((rates == 1).all(axis=0).mean()),
+        exposure=measure_exposure(counts.sum(axis=0), WINDOWS * planes),
         changing=float((change > CHANGE * mean + noise).mean()),
     )
 
@@ -100,13 +98,13 @@ def check_suitable(clips: Sequence[SpikeClip]) -> None:
     """
     found = [measure(clip) for clip in clips[:: -(-len(clips) // MOST_RECORDINGS)]]
     name = clips[0].name if len(clips) == 1 else f'{clips[0].name} and {len(clips) - 1} more'
-    rate = statistics.fmean(one.rate for one in found)
+    rate = statistics.fmean(one.exposure.mean_rate for one in found)
     if rate < MIN_RATE:
         raise DataSetError(
             f'{name}: mean firing rate of {rate:.2g} a plane, expected {MIN_RATE:g} or more: '
             'record with more light or a lower plane rate'
         )
-    saturated = statistics.fmean(one.saturated for one in found)
+    saturated = statistics.fmean(one.exposure.always for one in found)
     if saturated > MAX_SATURATED:
         raise DataSetError(
             f'{name}: {saturated:.0%} of the pixels fire in every plane, expected at most '
