@@ -20,6 +20,7 @@ from spike_training.settings.config import RunConfig
 from spike_training.settings.reading import read_arguments
 
 COMMANDS = {
+    'adapt': 'spike_training.commands.adapt:adapt',
     'adabn': 'spike_training.commands.adabn:adabn',
     'bag': 'spike_training.commands.bag:bag',
     'bicross': 'spike_training.settings.config:RunConfig',  # as train
@@ -76,6 +77,7 @@ def _goes_on() -> str:
     return {
         'bicross': '; a run goes on from its newest checkpoint with --resume true',
         'train': '; a run goes on from its newest checkpoint with --resume true',
+        'adapt': '; the same command goes on where it was',
         'simulate': '; the same command goes on where it was',
         'table': '; the same command goes on where it was',
     }.get(sys.argv[1], '')

@@ -26,19 +26,20 @@ ROS = (
 TORCH = ('torch', 'torchvision', 'timm')
 
 
-UPWARDS = ('evaluation', 'runs', 'tables', 'reports', 'commands')
+UPWARDS = ('evaluation', 'adaptation', 'runs', 'tables', 'reports', 'commands')
 """Parts of the training package from those that others build on to those that use them."""
 
 FORBIDDEN = {
+    'adaptation': ('tables', 'reports', 'commands'),
     'settings': UPWARDS,
     'engine': (*UPWARDS, 'simulation'),
-    'runs': ('tables', 'commands'),
-    'tables': ('commands',),
-    'reports': ('commands',),
-    'methods': ('runs', 'tables', 'reports', 'commands'),
+    'runs': ('adaptation', 'tables', 'commands'),
+    'tables': ('adaptation', 'commands'),
+    'reports': ('adaptation', 'commands'),
+    'methods': ('adaptation', 'runs', 'tables', 'reports', 'commands'),
     'sampling': (*UPWARDS, 'settings', 'simulation'),
     'simulation': (*UPWARDS, 'settings', 'engine'),
-    'evaluation': ('runs', 'tables', 'reports', 'commands', 'settings'),
+    'evaluation': ('adaptation', 'runs', 'tables', 'reports', 'commands', 'settings'),
     'scenes': (*UPWARDS, 'settings', 'engine', 'sampling', 'simulation'),
     'sensor': (*UPWARDS, 'settings', 'engine', 'sampling', 'simulation'),
     'datasets': (*UPWARDS, 'settings', 'engine', 'sampling', 'simulation'),

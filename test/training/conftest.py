@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+
+HEIGHT, WIDTH = 64, 96
+RATE_HZ, SECONDS = 400.0, 6
+STEP = 20  # planes between two positions of the camera
 
 
 @pytest.fixture
@@ -15,3 +20,23 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='session')
+def moving_wall(tmp_path_factory):
+    """Return a .dat file of 6 s at 400 Hz, 96x64 pixels."""
+    torch = pytest.importorskip('torch')
+    import cv2
+
+    from spike_training.sensor.camera import SpikeCamera
+
+    knots = [*range(0, round(SECONDS * RATE_HZ) + 1, STEP)]
+    noise = np.random.default_rng(1).random((HEIGHT, WIDTH + len(knots)), np.float32)
+    wall = cv2.GaussianBlur(noise, None, 2.0)
+    wall = 0.02 + 0.3 * (wall - wall.min()) / np.ptp(wall)
+    light = np.stack([wall[:, k : k + WIDTH] for k in range(len(knots))])
+    camera = SpikeCamera(HEIGHT, WIDTH, torch.tensor([1]))
+    planes = camera.expose(torch.from_numpy(light)[None], knots)[0].numpy()
+    path = tmp_path_factory.mktemp('recording') / 'wall.dat'
+    path.write_bytes(planes[:, ::-1].tobytes())  # bottom row first
+    return path

@@ -203,6 +203,19 @@ def test_imagenet_weights_are_for_the_network_that_has_some():
     assert any("imagenet is 'package'" in problem for problem in problems_of(config))
 
 
+def test_a_stage_starts_from_a_shipped_model_by_its_name():
+    def problems(*stages):
+        model = ModelConfig(architecture='unet_lite')
+        return problems_of(RunConfig(out=Path('x'), model=model, stages=[*stages]))
+
+    stage = PretrainConfig(name='affine', init_from='unet_lite', trainable='affine')
+    assert problems(stage) == []
+    (problem,) = problems_of(RunConfig(out=Path('x'), stages=[stage]))
+    assert "init_from is 'unet_lite', unet_lite of spikes: expected dpt_tiny" in problem
+    (problem,) = problems(PretrainConfig(name='unet_lite'), stage)
+    assert 'is the name of an earlier stage and of a shipped model' in problem
+
+
 def test_an_encoder_that_has_not_learnt_is_not_kept():
     config = RunConfig(out=Path('x'), stages=[PretrainConfig(backbone_lr_scale=0.0)])
     assert any('backbone_lr_scale is 0' in problem for problem in problems_of(config))

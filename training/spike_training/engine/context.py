@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, load
+from spike_depth_ros.checkpoint import CheckpointInfo, Tensors, find_checkpoint, load
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
@@ -73,7 +73,7 @@ class Context:
             load_imagenet = IMAGENET[self.info.architecture][1]  # checked with the config
             load_imagenet(_encoder(network), stage.imagenet)
         elif stage.starts_from_file:
-            self._load_file(network, Path(stage.init_from))
+            self._load_file(network, find_checkpoint(stage.init_from))
         elif stage.init_from != 'scratch':
             path = self.checkpoint_of(stage.init_from)
             assert path is not None  # checked with the config
@@ -97,7 +97,7 @@ class Context:
         Return None where it is none of these, or a dry run has not trained the stage.
         """
         if is_file_of_weights(name):
-            return Path(name)
+            return find_checkpoint(name)
         return self.trained.get([*self.trained][-1] if name == 'previous' else name)
 
     def trained_model(self, name: str, kind: type[Network]) -> Network:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -12,11 +13,12 @@ from torch import nn
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.evaluation.results import INTERVAL
 from spike_training.errors import TrainingError
-from spike_training.evaluation.predictors import Scenes, canonical_depth, predict
+from spike_training.evaluation.predictors import canonical_depth, predict
+from spike_training.sampling.sample import Batch
 
 
 @torch.inference_mode()
-def fit_uncertainty_factor(network: nn.Module, info: DepthInfo, scenes: Scenes) -> float:
+def fit_uncertainty_factor(network: nn.Module, info: DepthInfo, scenes: Iterable[Batch]) -> float:
     """Fit the factor that makes the interval ``depth * (1 +- factor * U)`` hold 68 % of pixels.
 
     Split conformal: the quantile of ``|truth - depth| / (depth * U)`` over all pixels with a
@@ -25,7 +27,7 @@ def fit_uncertainty_factor(network: nn.Module, info: DepthInfo, scenes: Scenes) 
     Args:
         network: Network in eval mode.
         info: Metadata of the network.
-        scenes: Scenes used neither for training nor for testing.
+        scenes: Batches of scenes used neither for training nor for testing.
 
     Raises:
         TrainingError: No pixel has a truth, or the uncertainty is 0 on most pixels.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 
@@ -80,6 +81,28 @@ class ShiftedSource(ProceduralSource):
         self.optics = dataclasses.replace(
             optics, sensor=dataclasses.replace(optics.sensor, rate_hz=self.rate_hz)
         )
+
+    def record(
+        self, rendering: Rendering, scenes: Scenes, optics: Optics, planes: int, rate_hz: float
+    ) -> tuple[Tensor, Tensor]:
+        """Record rendered scenes through another lens and sensor.
+
+        Args:
+            rendering: The scenes, rendered once for any number of cameras.
+            scenes: The scenes.
+            optics: Lens, light and sensor.
+            planes: Length of the window.
+            rate_hz: Planes per second.
+
+        Returns:
+            Counts ``[B, bins, H, W]`` uint8, and the planes of each bin, ``[bins]`` int32.
+        """
+        camera = copy.copy(self)
+        camera.optics = dataclasses.replace(
+            optics, sensor=dataclasses.replace(optics.sensor, rate_hz=rate_hz)
+        )
+        light, knots = camera._light(rendering, scenes, planes, rate_hz)
+        return camera._counts(light, knots, torch.from_numpy(scenes.seed).to(self.device))
 
     def _light(
         self, rendering: Rendering, scenes: Scenes, planes: int, rate_hz: float

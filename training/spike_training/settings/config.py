@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
+from spike_depth_ros.checkpoint import IMAGE_MODEL, SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 50
 """Largest number of listed problems; an unrelated file may have thousands."""
+
+SHIPPED_NAMES = (*SHIPPED, IMAGE_MODEL)
+"""Names of the shipped models, which stages may start from."""
 
 Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Part = TypeVar('Part', 'TrainConfig', 'DataConfig')
@@ -304,8 +308,8 @@ class BatchSpec:
 
 
 def is_file_of_weights(name: str) -> bool:
-    """Check that a name is a file of weights, not the name of a stage."""
-    return name.endswith('.safetensors')
+    """Check that a name is a file of weights or a shipped model, not the name of a stage."""
+    return name.endswith('.safetensors') or name in SHIPPED_NAMES
 
 
 @dataclass
@@ -320,7 +324,8 @@ class StageConfig:
         input: Input of the network: spikes, or rgb (a teacher of later stages).
         init_from: Weights to start from: scratch, previous (those of the stage before it in the
             list, wherever the shapes fit), the name of an earlier stage, imagenet (the encoder
-            of dpt_hybrid or unet_lite as timm has it), or a .safetensors file of the same network.
+            of dpt_hybrid or unet_lite as timm has it), or a .safetensors file of the same network
+            or the name of a shipped model.
         average_with: The name of an earlier stage, or a .safetensors file of the same network,
             whose weights are averaged with the resulting weights of the stage, half and half;
             null: none. This reduces forgetting at a small loss of adaptation (Wortsman et al.,
@@ -436,7 +441,7 @@ class StageConfig:
         from spike_depth_ros.checkpoint import TASKS, CheckpointError, load_info
 
         try:
-            info = load_info(path, TASKS[self.task])
+            info = load_info(find_checkpoint(path), TASKS[self.task])
         except (CheckpointError, OSError) as error:
             yield f'{name} is {path!r}: {error}'
             return
@@ -461,6 +466,9 @@ class StageConfig:
             )
         if self.name in ('scratch', 'previous', 'imagenet'):
             yield f'name is {self.name!r}: expected another one, init_from uses it as a keyword'
+        for name in self.builds_on:
+            if name in SHIPPED_NAMES and name in inputs:
+                yield f'{name} is the name of an earlier stage and of a shipped model: rename it'
         if self.init_from == 'previous':
             if not before:
                 yield "init_from is 'previous': there is no stage before the first"
@@ -480,7 +488,7 @@ class StageConfig:
         elif self.init_from not in ('scratch', *inputs):
             yield (
                 f'init_from is {self.init_from!r}: expected scratch, previous, imagenet, the name '
-                'of an earlier stage, or a .safetensors file'
+                'of an earlier stage, a .safetensors file, or a shipped model'
             )
         average = self.average_with
         if average is not None and is_file_of_weights(average):

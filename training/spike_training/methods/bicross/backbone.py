@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.unet_lite import RateToRgb
+from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import SupervisedConfig
 
 VIEWS = 2
@@ -25,12 +26,16 @@ def backbone_of(network: SpikeDepthNet) -> nn.Module:
     return backbone
 
 
-def freeze_backbone(network: SpikeDepthNet, config: SupervisedConfig) -> None:
-    """Freeze the backbone and its statistics if the stage's ``backbone_lr_scale`` is 0.
+def freeze(network: SpikeDepthNet, config: SupervisedConfig) -> None:
+    """Freeze what a stage does not train: the backbone, or all but scales and shifts.
 
-    The rate-to-RGB adapter before it is frozen, too, because the frozen backbone expects its
-    images. Call it whenever the network is set to training mode.
+    With the backbone the rate-to-RGB adapter before it is frozen, because the frozen backbone
+    expects its images. Call it whenever the network is set to training mode.
     """
+    if config.trainable == 'affine':
+        network.requires_grad_(False).eval()
+        for layer in batch_norms(network):
+            layer.requires_grad_(True)
     if config.backbone_lr_scale == 0:
         backbone_of(network).requires_grad_(False).eval()
         if isinstance(network.temporal, RateToRgb):

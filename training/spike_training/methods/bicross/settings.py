@@ -182,6 +182,9 @@ class SupervisedConfig(StageConfig):
             of the rest of the network; below 1 for a pretrained encoder, as that of ImageNet. 0:
             it is frozen, with its statistics (which adapt.adabn_batches estimates anew) and, in
             unet_lite, the rate-to-RGB adapter.
+        trainable: Weights that are trained: all; or affine, the scales and shifts of batch norm
+            (of the backbone, too, unless it is frozen), whose statistics are then frozen. Few
+            weights need few labels (Frankle et al., "Training BatchNorm and only BatchNorm").
         si: Form of the scale-invariant loss: plain (Eq. 5 as in the paper), rooted (the authors'
             code) or absolute (ours: absolute values in place of squares).
         si_lambda: Share of a global scale error that the loss ignores: 0 none of it, 1 all.
@@ -191,6 +194,7 @@ class SupervisedConfig(StageConfig):
     """
 
     backbone_lr_scale: float = 1.0
+    trainable: Literal['all', 'affine'] = 'all'
     si: Literal['plain', 'rooted', 'absolute'] = 'plain'
     si_lambda: float = 0.5
     gradient_weight: float = 0.0

@@ -29,7 +29,7 @@ from spike_training.engine.record import Mean
 from spike_training.engine.stage import Phase, Selection, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
-from spike_training.methods.bicross.backbone import freeze_backbone, share_backbone
+from spike_training.methods.bicross.backbone import freeze, share_backbone
 from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
 from spike_training.methods.bicross.losses import Threshold, uncertainty_loss
 from spike_training.methods.bicross.settings import CrossDomainConfig
@@ -94,7 +94,7 @@ class CrossDomain(Stage[Pair]):
             self.discriminators = DomainDiscriminators(dim, views)
         # Moving average of the log ratio of median depths, teacher over initial network.
         self.register_buffer('drift', torch.zeros(()))
-        freeze_backbone(student, config)
+        freeze(student, config)
         self._gaps: list[Tensor] = []  # of the batches of a step, until its end
 
     @classmethod
@@ -117,7 +117,7 @@ class CrossDomain(Stage[Pair]):
         super().train(mode)
         self.teacher.eval()
         self.source_model.eval()
-        freeze_backbone(self.student, self.config)
+        freeze(self.student, self.config)
         if self.config.adapt.statistics == 'frozen':
             for layer in batch_norms(self.student):
                 layer.eval()

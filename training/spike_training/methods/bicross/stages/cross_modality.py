@@ -16,7 +16,7 @@ from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.predictors import predict
-from spike_training.methods.bicross.backbone import freeze_backbone
+from spike_training.methods.bicross.backbone import freeze
 from spike_training.methods.bicross.losses import (
     Threshold,
     fine_loss,
@@ -65,7 +65,7 @@ class CrossModality(Stage[Batch]):
         if distil.coarse:
             depth_range = (model.min_depth, model.max_depth)
             self.projection = Projection(dim, depth_range, distil.projection == 'depth')
-        freeze_backbone(student, config)
+        freeze(student, config)
 
     @classmethod
     def from_config(cls, config: CrossModalityConfig, context: Context) -> CrossModality:
@@ -79,7 +79,7 @@ class CrossModality(Stage[Batch]):
         """Set the mode of the module; keep frozen parts in eval mode."""
         super().train(mode)
         self.teacher.eval()
-        freeze_backbone(self.student, self.config)
+        freeze(self.student, self.config)
         return self
 
     @property

@@ -12,7 +12,7 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.predictors import predict
-from spike_training.methods.bicross.backbone import freeze_backbone
+from spike_training.methods.bicross.backbone import freeze
 from spike_training.methods.bicross.settings import PretrainConfig
 from spike_training.methods.bicross.supervision import Supervision, network_groups
 from spike_training.sampling.sample import Batch
@@ -28,12 +28,12 @@ class Pretrain(Stage[Batch]):
         self.config = config
         self.supervision = Supervision(config, model)
         self.model = model
-        freeze_backbone(network, config)
+        freeze(network, config)
 
     def train(self, mode: bool = True) -> Pretrain:
         """Set the mode of the module; keep frozen parts in eval mode."""
         super().train(mode)
-        freeze_backbone(self.network, self.config)
+        freeze(self.network, self.config)
         return self
 
     @property

@@ -1,0 +1,93 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The gate's evidence on outputs whose relation is known, and its verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from spike_training.adaptation.gate import (  # noqa: E402
+    Evidence,
+    Outputs,
+    compare,
+    expected_change,
+    judge,
+)
+from spike_training.sampling.sample import Unlabelled  # noqa: E402
+
+NUMBER, SIZE = 4, (32, 48)
+NONE = Evidence(**dict.fromkeys([field.name for field in dataclasses.fields(Evidence)], 0.0))
+
+
+@pytest.fixture
+def scene():
+    """Depth with edges, and windows of spikes that show the same edges."""
+    random = np.random.default_rng(1)
+    coarse = random.uniform(1, 8, (NUMBER, 4, 6)).astype(np.float32)
+    depth = np.kron(coarse, np.ones((8, 8), np.float32))
+    outputs = Outputs(depth, np.full_like(depth, 0.2), depth * 1.05)
+    counts = torch.from_numpy((depth * 10).astype(np.uint8))[:, None]
+    windows = [Unlabelled(counts, torch.tensor([100]), torch.arange(NUMBER))]
+    return outputs, windows
+
+
+def changed(outputs, function):
+    return dataclasses.replace(
+        outputs, depth=function(outputs.depth), mirrored=function(outputs.mirrored)
+    )
+
+
+def test_a_network_against_itself_has_no_evidence(scene):
+    outputs, windows = scene
+    found = compare(outputs, outputs, windows, (0.3, 0.3))
+    assert dataclasses.astuple(found) == pytest.approx([0] * 8, abs=1e-6)
+    assert judge(found) == 'no change'
+
+
+def test_another_scale_is_drift_alone(scene):
+    outputs, windows = scene
+    found = compare(outputs, changed(outputs, lambda d: 1.5 * d), windows, (0.3, 0.3))
+    assert found.drift == pytest.approx(math.log(1.5), abs=1e-5)
+    rest = dataclasses.replace(found, drift=0.0)
+    assert dataclasses.astuple(rest) == pytest.approx([0] * 8, abs=1e-5)
+
+
+def test_a_constant_has_no_spread_dependence_or_edges_and_is_worse(scene):
+    outputs, windows = scene
+    constant = changed(outputs, lambda d: np.full_like(d, 2.0))
+    found = compare(outputs, constant, windows, (0.3, 0.2))
+    assert found.spread < -5
+    assert found.dependence < -5
+    assert found.edges < -0.5
+    # Although it has a lower error on the labelled scenes.
+    assert judge(found) == 'worse'
+
+
+def test_a_reversed_order_is_disorder(scene):
+    outputs, windows = scene
+    found = compare(outputs, changed(outputs, lambda d: 1 / d), windows, (0.3, 0.3))
+    assert found.disorder == pytest.approx(1)
+
+
+def test_errors_and_mirror_images_are_log_ratios(scene):
+    outputs, windows = scene
+    less = dataclasses.replace(outputs, mirrored=outputs.depth * 1.05**2)
+    found = compare(outputs, less, windows, (0.4, 0.3))
+    assert found.matched_error == pytest.approx(math.log(0.75))
+    assert found.asymmetry == pytest.approx(math.log(2), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('matched_error', 'verdict'),
+    [(-0.3, 'improved'), (0.0, 'no change'), (0.3, 'worse')],
+)
+def test_a_verdict_follows_the_expected_change(matched_error, verdict):
+    evidence = dataclasses.replace(NONE, matched_error=matched_error)
+    assert judge(evidence) == verdict
+    assert np.sign(expected_change(evidence)) == np.sign(matched_error)

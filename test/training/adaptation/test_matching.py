@@ -1,0 +1,75 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The match of simulated spikes: the camera of generated recordings is found again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from spike_training.adaptation.matching import (  # noqa: E402
+    Match,
+    compute_statistics,
+    match_camera,
+)
+from spike_training.sampling.shifted import Optics, ShiftedSource  # noqa: E402
+from spike_training.sensor.parameters import Sensor  # noqa: E402
+
+STYLES = ('home', 'indoor')
+RATE_HZ = 20_000.0
+NOISY = Sensor(dark_current=300, dark_spread=0.43, hot_pixels=0.01, response_mismatch=0.1)
+
+
+def recorded(optics, seed=5, number=30):
+    """Statistics of scenes that no trial sees."""
+    source = ShiftedSource(
+        optics, styles=STYLES, seed=seed, height=96, width=128, planes=(128,), bins=9
+    )
+    batch = source.batch(0, number)
+    return compute_statistics(batch.counts, batch.planes_per_bin)
+
+
+def match(statistics):
+    return match_camera(statistics, STYLES, (96, 128), 128, RATE_HZ, 9)
+
+
+@pytest.mark.parametrize('light', [0.1, 0.3])
+def test_light_is_found(light, one_thread):
+    found = match(recorded(Optics(light=light)))
+    assert found.distance < 0.2 * found.before
+    assert found.optics.light == pytest.approx(light, rel=0.5)
+
+
+def test_blur_is_found(one_thread):
+    assert match(recorded(Optics(blur=3.0))).optics.blur >= 2.0
+    assert match(recorded(Optics())).optics.blur <= 1.0
+
+
+def test_noise_is_found(one_thread):
+    found = match(recorded(Optics(light=0.3, sensor=NOISY)))
+    assert found.distance < 0.1 * found.before
+    sensor = found.optics.sensor
+    assert 0.003 <= sensor.hot_pixels <= 0.03
+    assert 100 <= sensor.dark_current <= 600
+
+
+def test_the_same_statistics_have_no_distance():
+    one, other = recorded(Optics()), recorded(Optics(light=0.1))
+    assert one.distance(one) == 0
+    assert one.distance(other) == other.distance(one) > 1
+
+
+def test_statistics_do_not_depend_on_the_order_of_windows():
+    source = ShiftedSource(Optics(), styles=STYLES, height=96, width=128, bins=9)
+    batch = source.batch(0, 6)
+    one = compute_statistics(batch.counts, batch.planes_per_bin)
+    other = compute_statistics(batch.counts.flip(0), batch.planes_per_bin)
+    assert one.distance(other) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_match_survives_json():
+    before = Match(Optics(light=0.3, sensor=dataclasses.replace(NOISY, rate_hz=4000)), 1.5, 20.0)
+    assert Match.from_json(before.to_json()) == before

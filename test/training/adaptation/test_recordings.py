@@ -1,0 +1,119 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings to adapt to: what is refused, the bit order, and the split in time."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('torch')
+
+from spike_depth_ros.stream.chunk import Geometry
+from spike_training.adaptation.recordings import (
+    GAP_SHARE,
+    MIN_DURATION_S,
+    open_recordings,
+    split_in_time,
+)
+from spike_training.datasets.clip import SpikeClip
+from spike_training.errors import DataSetError
+
+WHERE = ('96x64', 400.0)
+
+
+def numbered(planes, name='numbered', rate_hz=1000.0):
+    """A recording whose planes hold their own number."""
+
+    def load(start, stop):
+        numbers = np.arange(start, stop).astype('<u4')
+        return numbers.view(np.uint8).reshape(-1, 1, 4)
+
+    geometry = Geometry(1, 32)
+    return SpikeClip(name, geometry, planes, rate_hz, None, load, (), ())
+
+
+def numbers(clip):
+    return clip.load(0, clip.planes).view('<u4').ravel()
+
+
+@pytest.mark.parametrize('planes', [1000, 1001, 5003])
+def test_parts_share_no_plane_and_leave_a_gap(planes):
+    ((first,), (second,)) = split_in_time([numbered(planes)], 100)
+    early, late = numbers(first), numbers(second)
+    assert early[0] == 0
+    assert late[-1] == planes - 1
+    assert np.array_equal(np.diff(early), np.ones(len(early) - 1))
+    assert np.array_equal(np.diff(late), np.ones(len(late) - 1))
+    assert late[0] - early[-1] > max(100, GAP_SHARE * planes - 1)
+
+
+def test_recordings_that_are_too_short_for_both_parts_are_left_out():
+    parts = split_in_time([numbered(300), numbered(2000, 'long')], 100)
+    assert [clip.name for clip in parts.adaptation] == ['long']
+    with pytest.raises(DataSetError, match='300 planes, expected windows of 100 planes in both'):
+        split_in_time([numbered(300)], 100)
+
+
+def test_a_recording_is_opened_with_its_duration(moving_wall):
+    opened = open_recordings([moving_wall], *WHERE)
+    assert opened.duration_s == 6.0
+    assert not opened.corrected_bit_order
+    folder = open_recordings([moving_wall.parent], *WHERE)
+    assert [clip.name for clip in folder.clips] == ['dat/wall']
+
+
+def test_the_wrong_bit_order_is_corrected(moving_wall, tmp_path):
+    planes = np.fromfile(moving_wall, np.uint8)
+    swapped = np.packbits(np.unpackbits(planes, bitorder='little'), bitorder='big')
+    swapped.tofile(tmp_path / 'swapped.dat')
+    opened = open_recordings([tmp_path / 'swapped.dat'], *WHERE)
+    assert opened.corrected_bit_order
+    right = open_recordings([moving_wall], *WHERE)
+    assert opened.clips[0].geometry.bit_order != right.clips[0].geometry.bit_order
+
+
+def test_the_real_recording_of_ten_milliseconds_is_too_short():
+    data = os.environ.get('SPIKE_DEPTH_DATA')
+    if not data:
+        pytest.skip('SPIKE_DEPTH_DATA is not set')
+    path = Path(data) / 'spikes' / 'vidar_car_400x250.dat'
+    with pytest.raises(DataSetError, match=rf'0.01 s recorded, expected {MIN_DURATION_S:g} s'):
+        open_recordings([path], '400x250', 20_000.0)
+
+
+def test_dark_saturated_and_still_recordings_are_refused(tmp_path):
+    planes, row = 2400, 12
+    still = np.zeros((planes, 64, row), np.uint8)
+    still[::5] = 0x5A
+    for content, words in (
+        (np.zeros_like(still), 'mean firing rate of 0'),
+        (np.full_like(still, 255), '100% of the pixels fire in every plane'),
+        (still, 'of the picture changes'),
+    ):
+        content.tofile(tmp_path / 'one.dat')
+        with pytest.raises(DataSetError, match=words):
+            open_recordings([tmp_path / 'one.dat'], *WHERE)
+
+
+def test_recordings_of_two_cameras_are_refused(moving_wall, monkeypatch):
+    from spike_training.adaptation import recordings
+
+    read = recordings._read
+    rates = iter((400.0, 500.0))
+
+    def other(path, size, rate_hz):
+        return [dataclasses.replace(clip, rate_hz=next(rates)) for clip in read(path, size, 1.0)]
+
+    monkeypatch.setattr(recordings, '_read', other)
+    with pytest.raises(DataSetError, match=r'at 500 Hz, dat/wall: .* at 400 Hz'):
+        open_recordings([moving_wall, moving_wall], *WHERE)
+
+
+def test_what_does_not_exist_is_named(tmp_path):
+    with pytest.raises(DataSetError, match='nothing: not found, expected a bag'):
+        open_recordings([tmp_path / 'nothing'], *WHERE)

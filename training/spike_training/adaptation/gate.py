@@ -1,0 +1,239 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Gate: evidence, without labels of the target, whether a network is better there than another.
+
+What adaptation optimises is no evidence: a constant output is stable, consistent and certain. The
+gate compares two networks by their error on labelled scenes that are simulated as the recording's
+camera sees, and by properties of depth that a constant, a copy of the picture or another domain's
+network does not have.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.metrics import DepthErrors, Protocol
+from spike_training.evaluation.predictors import canonical_depth, predict
+from spike_training.sampling.sample import Batch, Unlabelled
+
+Verdict = Literal['improved', 'no change', 'worse']
+
+FloatImages = npt.NDArray[np.float32]
+
+EDGES_PX = 4
+"""Side of the squares whose depth and brightness edges are compared, pixels."""
+
+PAIRS = 2000
+"""Pairs of pixels of an image whose order is compared."""
+
+ORDER_RATIO = 1.1
+"""Ratio of two depths from which on their order counts."""
+
+CERTAIN = 0.5
+"""Share of the pixels, those of least uncertainty, whose order counts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """Outputs of a network for the windows of a recording.
+
+    Attributes:
+        depth: Canonical metres, ``[N, H, W]``.
+        uncertainty: Relative, same shape.
+        mirrored: Depth of the mirrored windows, mirrored back, same shape.
+    """
+
+    depth: FloatImages
+    uncertainty: FloatImages
+    mirrored: FloatImages
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """Differences between a candidate and the old network; positive: the candidate has more.
+
+    Attributes:
+        matched_error: Log ratio of the median-scaled AbsRel on labelled scenes, simulated as the
+            recording's camera sees.
+        edges: Difference of the correlation of depth edges with edges of the picture.
+        asymmetry: Log ratio of the difference between depth and depth of the mirrored window.
+        spread: Log ratio of the standard deviation of log depth within images.
+        dependence: Log ratio of the difference between the depths of different windows.
+        disorder: Share of pixel pairs, certain in both networks, in another order than by the old
+            network.
+        drift: Log ratio of the median depths, mean over windows.
+        drift_spread: Standard deviation of that log ratio between windows.
+    """
+
+    matched_error: float
+    edges: float
+    asymmetry: float
+    spread: float
+    dependence: float
+    disorder: float
+    drift: float
+    drift_spread: float
+
+
+WEIGHTS = {'matched_error': 0.5, 'asymmetry': 0.2}
+"""Weights of the evidence in the expected change, fitted by ``benchmarks/adaptation_gate.py``."""
+
+LIMITS = (-0.03, 0.03)
+"""Expected log change of the error below which a candidate is improved, and above which worse."""
+
+COLLAPSED = math.log(0.1)
+"""Log ratio of the dependence on the window below which an output has collapsed."""
+
+
+def expected_change(evidence: Evidence) -> float:
+    """Return the relative change of the scaled error that evidence lets expect."""
+    return math.expm1(sum(weight * getattr(evidence, name) for name, weight in WEIGHTS.items()))
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Judge a candidate by its evidence; one that hardly depends on the input is worse."""
+    if evidence.dependence < COLLAPSED:
+        return 'worse'
+    change = math.log1p(expected_change(evidence))
+    if change <= LIMITS[0]:
+        return 'improved'
+    return 'worse' if change >= LIMITS[1] else 'no change'
+
+
+@torch.inference_mode()
+def compute_outputs(network: nn.Module, windows: Sequence[Unlabelled]) -> Outputs:
+    """Compute the outputs of a network for windows and their mirror images."""
+    depths, uncertainties, mirrored = [], [], []
+    for window in windows:
+        output = predict(network, window, 'spikes')
+        depths.append(output.depth[:, 0])
+        uncertainties.append(output.uncertainty[:, 0])
+        flipped = dataclasses.replace(window, counts=window.counts.flip(3))
+        mirrored.append(predict(network, flipped, 'spikes').depth[:, 0].flip(2))
+    return Outputs(*(_joined(one) for one in (depths, uncertainties, mirrored)))
+
+
+def _joined(parts: Sequence[Tensor]) -> FloatImages:
+    found: FloatImages = torch.cat([*parts]).float().cpu().numpy()
+    return found
+
+
+@torch.inference_mode()
+def labelled_error(
+    network: nn.Module, info: DepthInfo, batches: Sequence[Batch], scaled: bool = True
+) -> float:
+    """Return the AbsRel of a network on labelled windows, mean over pixels.
+
+    Args:
+        network: Network in eval mode.
+        info: Its metadata.
+        batches: Labelled windows.
+        scaled: True to align the median of each image, False for metres.
+    """
+    protocol = Protocol(alignment='median' if scaled else 'none')
+    errors = DepthErrors(info.min_depth, info.max_depth, protocol)
+    for batch in batches:
+        depth = predict(network, batch, 'spikes').depth[:, 0].cpu().numpy()
+        truth = canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()
+        errors.add(depth, truth)
+    return float(errors.metrics('pixels')['abs_rel'])
+
+
+def compare(
+    old: Outputs, new: Outputs, windows: Sequence[Unlabelled], errors: tuple[float, float]
+) -> Evidence:
+    """Compute the evidence about a candidate.
+
+    Args:
+        old: Outputs of the old network for held-back windows.
+        new: Outputs of the candidate for the same windows.
+        windows: These windows.
+        errors: Error of the old network and of the candidate on labelled matched scenes.
+    """
+    pictures = np.concatenate([_picture(window) for window in windows])
+    shift = np.log(np.median(new.depth, (1, 2)) / np.median(old.depth, (1, 2)))
+    return Evidence(
+        matched_error=_log_ratio(errors[1], errors[0]),
+        edges=_edge_agreement(new.depth, pictures) - _edge_agreement(old.depth, pictures),
+        asymmetry=_log_ratio(_asymmetry(new), _asymmetry(old)),
+        spread=_log_ratio(_spread(new.depth), _spread(old.depth)),
+        dependence=_log_ratio(_dependence(new.depth), _dependence(old.depth)),
+        disorder=_disorder(old, new),
+        drift=float(shift.mean()),
+        drift_spread=float(shift.std()),
+    )
+
+
+def _log_ratio(new: float, old: float) -> float:
+    return math.log(max(new, 1e-6) / max(old, 1e-6))
+
+
+def _picture(window: Unlabelled) -> FloatImages:
+    """Return the brightness of windows as an eye or camera encodes it, ``[B, H, W]``."""
+    rate = window.counts.sum(1).float() / window.planes_per_bin.sum()
+    found: FloatImages = rate.sqrt().cpu().numpy()
+    return found
+
+
+def _edges(images: FloatImages) -> FloatImages:
+    """Return the strength of edges between squares, ``[N, h, w]``."""
+    small = np.stack([cv2.resize(one, None, fx=1 / EDGES_PX, fy=1 / EDGES_PX,
+                                 interpolation=cv2.INTER_AREA) for one in images])  # fmt: skip
+    found: FloatImages = np.hypot(
+        np.diff(small, axis=2)[:, :-1], np.diff(small, axis=1)[:, :, :-1]
+    )
+    return found
+
+
+def _edge_agreement(depth: FloatImages, pictures: FloatImages) -> float:
+    """Return the mean correlation of the ranks of depth edges and picture edges."""
+    found = []
+    for one, other in zip(_edges(np.log(depth)), _edges(pictures), strict=True):
+        ranks = np.stack([np.argsort(np.argsort(part.ravel())) for part in (one, other)])
+        found.append(0.0 if np.ptp(one) == 0 else float(np.corrcoef(ranks)[0, 1]))
+    return float(np.mean(found))
+
+
+def _asymmetry(outputs: Outputs) -> float:
+    return float(np.abs(np.log(outputs.depth / outputs.mirrored)).mean())
+
+
+def _spread(depth: FloatImages) -> float:
+    return float(np.log(depth).std(axis=(1, 2)).mean())
+
+
+def _dependence(depth: FloatImages) -> float:
+    """Return the mean difference of log depth between different windows, medians aligned."""
+    logs = np.log(depth)
+    logs = logs - np.median(logs, axis=(1, 2), keepdims=True)
+    return float(np.abs(logs - np.roll(logs, max(1, len(logs) // 2), axis=0)).mean())
+
+
+def _disorder(old: Outputs, new: Outputs) -> float:
+    random = np.random.default_rng(0)
+    wrong = total = 0
+    for k in range(len(old.depth)):
+        first, second = random.integers(old.depth[k].size, size=(2, PAIRS))
+        sure = np.ones(PAIRS, bool)
+        for outputs in (old, new):
+            limit = np.quantile(outputs.uncertainty[k], CERTAIN)
+            certain = outputs.uncertainty[k].ravel() <= limit
+            sure &= certain[first] & certain[second]
+        before, after = (
+            np.log(one.depth[k].ravel()[first] / one.depth[k].ravel()[second])
+            for one in (old, new)
+        )
+        sure &= np.abs(before) > math.log(ORDER_RATIO)
+        wrong += int((np.sign(before) != np.sign(after))[sure].sum())
+        total += int(sure.sum())
+    return wrong / max(total, 1)

@@ -1,0 +1,181 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rungs of an adaptation: stages that train a candidate for a given time."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load, write_atomically
+from spike_depth_ros.model.registry import build_with_weights
+from spike_training.adaptation.matching import Match
+from spike_training.datasets.splits import Split
+from spike_training.disk import make_folder
+from spike_training.engine.checkpoints import newest_model
+from spike_training.engine.context import Context
+from spike_training.engine.loop import fit
+from spike_training.engine.sources import DomainPair
+from spike_training.engine.stage import Source
+from spike_training.runs.build import make_stage
+from spike_training.sampling.sample import Batch
+from spike_training.sampling.shifted import ShiftedSource
+from spike_training.settings.config import RunConfig, StageConfig
+
+PLAN = 'plan.json'
+"""File with the number of steps of a rung, which a resumed one keeps."""
+
+TRIALS = 3
+"""Steps by which the duration of one is measured."""
+
+LEAST_STEPS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """Windows of a recording, as the network sees them.
+
+    Attributes:
+        height: Rows.
+        width: Columns.
+        planes: Length.
+        rate_hz: Planes per second.
+    """
+
+    height: int
+    width: int
+    planes: int
+    rate_hz: float
+
+
+def matched_source(
+    windows: Windows, match: Match, styles: Sequence[str], info: DepthInfo, split: Split, seed: int
+) -> ShiftedSource:
+    """Return labelled generated scenes as the recording's camera sees.
+
+    Args:
+        windows: Windows of the recording.
+        match: Match of the simulation to the recording.
+        styles: Styles of the scenes.
+        info: Metadata of the network.
+        split: Split of the scenes; splits have no scene in common.
+        seed: Seed of the scenes.
+    """
+    return ShiftedSource(
+        match.optics,
+        styles=tuple(styles),
+        seed=seed,
+        split=split,
+        height=windows.height,
+        width=windows.width,
+        planes=(windows.planes,),
+        rate_hz=windows.rate_hz,
+        bins=info.bins,
+    )
+
+
+def load_network(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
+    """Load a network in eval mode, in the memory layout that is fastest."""
+    info, weights = load(find_checkpoint(checkpoint))
+    network = build_with_weights(info, weights).eval().requires_grad_(False)
+    return info, network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def climb(
+    config: RunConfig,
+    stage: StageConfig,
+    start: Path,
+    source: Source[Batch],
+    target: Source[Batch],
+    seconds: float,
+    fabric: Fabric,
+) -> Path:
+    """Train a candidate by one rung, or resume it where it was stopped.
+
+    Args:
+        config: Settings of all rungs; the folder of this one is OUT/STAGE.
+        stage: Settings of the rung.
+        start: Checkpoint to start from.
+        source: Labelled scenes as the recording's camera sees.
+        target: Windows of the recording; their depth is not read.
+        seconds: Duration of the training, about; measured anew on another machine only if no
+            step has been trained.
+        fabric: Launched fabric.
+
+    Returns:
+        Checkpoint of the candidate.
+
+    Raises:
+        TrainingError: Training cannot go on.
+    """
+    info = load(find_checkpoint(start))[0]
+    stage = dataclasses.replace(stage, init_from=str(find_checkpoint(start)))
+    model = dataclasses.replace(
+        config.model,
+        architecture=info.architecture,
+        settings=dict(info.settings),
+        bins=info.bins,
+        min_depth=info.min_depth,
+        max_depth=info.max_depth,
+        canonical_fx=info.canonical_fx,
+    )
+    here = Context(
+        dataclasses.replace(config, model=model),
+        stage,
+        dataclasses.replace(
+            info, stage=stage.name, scale='inherited', metrics={}, onnx_sha256=None,
+            uncertainty_calibrated=False,
+        ),
+        {},
+        fabric.device,
+    )  # fmt: skip
+    batches: Source[Any] = source
+    if stage.batches.domain == 'both':
+        batches = DomainPair(source, target)
+    train = stage.train(config.train)
+    make_folder(here.folder)
+    plan = here.folder / PLAN
+    if not plan.is_file():
+        one = _step_seconds(here, batches, train.batch_size)
+        steps = max(LEAST_STEPS, round(seconds / one))
+        write_atomically(plan, json.dumps({'steps': steps, 'step_s': round(one, 3)}).encode())
+    steps = int(json.loads(plan.read_text())['steps'])
+    fit(
+        _built(here),
+        train=batches,
+        validation=batches,
+        config=dataclasses.replace(train, steps=steps),
+        folder=here.folder,
+        info=here.info,
+        fabric=fabric,
+        seed=config.seed,
+    )
+    return newest_model(here.folder)
+
+
+def _built(here: Context) -> Any:
+    """Build the networks of a rung; a resumed one builds the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(here.config.seed)
+        return make_stage(here)
+
+
+def _step_seconds(here: Context, batches: Source[Any], batch_size: int) -> float:
+    """Measure the duration of a step with stage and batches that are then thrown away."""
+    stage = _built(here).to(here.device)
+    stage.train()
+    for step in range(TRIALS):
+        if step == 1:  # the first one allocates memory
+            start = time.monotonic()
+        stage(batches.batch(step, batch_size), 'train')['loss'].backward()
+        if here.device.type == 'cuda':
+            torch.cuda.synchronize()
+    return (time.monotonic() - start) / (TRIALS - 1)

@@ -1,0 +1,280 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Match of simulated source spikes to a recording: light, lens and sensor.
+
+A generated scene and a recorded place differ, but some statistics depend on the camera more than
+on the place: firing rates, loss of fine detail, noise in time, and differences between pixels
+that stay from window to window. Lens, light and sensor of the simulation are searched for those
+with the nearest statistics.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spike_training.sampling.shifted import Optics, ShiftedSource
+from spike_training.scenes.pool import generate
+from spike_training.scenes.render import render
+from spike_training.sensor.parameters import Sensor
+
+Floats = npt.NDArray[np.float64]
+
+QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+"""Quantiles of the firing rate."""
+
+DETAIL_PX = (1, 2, 4, 8, 16)
+"""Distances between the squares whose rates are compared, and their sizes, pixels."""
+
+_FLOOR = 1e-3  # added to rates before logarithms
+_NEIGHBOURS = 5  # pixels per side of the surroundings of a pixel
+_TOGETHER = 'light and dark current'
+_HOT = 0.5  # deviation from the neighbours
+_ALWAYS = 0.9  # share of the windows
+_CLEARLY = 0.05  # share of the distance that a change must explain
+
+DARK_SPREAD = 0.43
+"""Spread of the dark current between pixels, that of all fitted sensors."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """Statistics of windows that depend on the camera; logarithms, so that differences compare.
+
+    Attributes:
+        rates: Quantiles of the firing rate of squares of 4x4 pixels.
+        detail: Mean relative difference between neighbouring squares of each size.
+        noise: Median squared difference of the counts of even and odd bins, over their sum.
+        pattern: Standard deviation of the pixels' lasting deviation from their neighbours, in the
+            darker and in the brighter half of the picture.
+        hot: Share of pixels that are brighter than their neighbours in nearly all windows.
+        corners: Mean rate of the corners over that of the middle.
+    """
+
+    rates: Floats
+    detail: Floats
+    noise: Floats
+    pattern: Floats
+    hot: Floats
+    corners: Floats
+
+    def distance(self, other: Statistics) -> float:
+        """Return the weighted sum of mean squared differences, 0 or more."""
+        found = 0.0
+        for name, scale in _SCALES.items():
+            difference = getattr(self, name) - getattr(other, name)
+            found += float(np.mean((difference / scale) ** 2))
+        return found
+
+
+_SCALES = {'rates': 0.3, 'detail': 0.1, 'noise': 0.3, 'pattern': 0.2, 'hot': 0.4, 'corners': 0.3}
+"""Differences that count as one: about what two samples of generated scenes differ by."""
+
+
+def compute_statistics(counts: Tensor, planes_per_bin: Tensor) -> Statistics:
+    """Compute the statistics of windows.
+
+    Args:
+        counts: Spikes of each pixel in each bin, ``[B, C, H, W]`` uint8, of different moments.
+        planes_per_bin: Planes that each bin covers, ``[C]``.
+    """
+    spikes = counts.cpu().numpy().astype(np.float32)
+    total = spikes.sum(axis=1)
+    rate = total / float(planes_per_bin.sum())
+    squares = _squares(rate, 4)
+    detail = []
+    for size in DETAIL_PX:
+        part = _squares(rate, size) + _FLOOR
+        for axis in (1, 2):
+            a, b = np.moveaxis(part, axis, 0)[:-1], np.moveaxis(part, axis, 0)[1:]
+            detail.append(np.mean(np.abs(a - b) / (a + b)))
+    bins = spikes.shape[1] // 2 * 2
+    even, odd = spikes[:, 0:bins:2].sum(axis=1), spikes[:, 1:bins:2].sum(axis=1)
+    noise = np.mean((even - odd) ** 2) / max(float(np.mean(even + odd)), 1e-6)
+    rows, columns = rate.shape[1:]
+    mean = rate.mean(axis=0)
+    r, c = max(rows // 5, 1), max(columns // 5, 1)
+    corner = np.mean([mean[:r, :c], mean[:r, -c:], mean[-r:, :c], mean[-r:, -c:]])
+    middle = mean[2 * r : -2 * r, 2 * c : -2 * c].mean()
+    pattern, hot = _pattern(rate)
+    return Statistics(
+        rates=np.log(np.quantile(squares, QUANTILES) + _FLOOR),
+        detail=np.log(np.array(detail) + 1e-4),
+        noise=np.log([noise + 1e-3]),
+        pattern=np.log(pattern + 0.01),
+        hot=np.log([hot + 1e-3]),
+        corners=np.log([(corner + _FLOOR) / (middle + _FLOOR)]),
+    )
+
+
+def _squares(rate: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """Return the mean rates of squares, ``[B, H // size, W // size]``."""
+    if size == 1:
+        return rate
+    number, rows, columns = rate.shape
+    cut = rate[:, : rows // size * size, : columns // size * size]
+    found: npt.NDArray[np.float32] = cut.reshape(
+        number, rows // size, size, columns // size, size
+    ).mean(axis=(2, 4))
+    return found
+
+
+def _pattern(rate: npt.NDArray[np.float32]) -> tuple[Floats, float]:
+    """Return the lasting deviations of pixels in the darker and the brighter half, and hot ones.
+
+    The variance of the lasting deviation is the mean product of a pixel's deviations in two
+    different windows: what the scene does there differs between windows and averages out.
+
+    Returns:
+        Standard deviations of pixels that are not hot, ``[2]``, and the share of hot pixels, which
+        are brighter than their neighbours in nearly all windows.
+    """
+    around = np.stack([cv2.medianBlur(one, _NEIGHBOURS) for one in rate])
+    deviation = ((rate - around) / (around + 10 * _FLOOR)).clip(-1, 1)
+    hot = (deviation > _HOT).mean(axis=0) >= _ALWAYS
+    dark = around <= np.median(around)
+    found = []
+    for chosen in (dark & ~hot, ~dark & ~hot):
+        number = chosen.sum(axis=0)
+        part = np.where(chosen, deviation, 0)
+        products = part.sum(axis=0) ** 2 - (part**2).sum(axis=0)
+        pairs = (number * (number - 1)).sum()
+        found.append(np.sqrt(max(float(products.sum()) / max(pairs, 1), 0.0)))
+    return np.array(found), float(hot.mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """Result of a search.
+
+    Attributes:
+        optics: Lens, light and sensor with the nearest statistics.
+        distance: Their distance to the recording.
+        before: Distance of generated scenes through the ideal camera.
+    """
+
+    optics: Optics
+    distance: float
+    before: float
+
+    def describe(self) -> str:
+        """Describe the camera and the distances in one line."""
+        optics, sensor = self.optics, self.optics.sensor
+        return (
+            f'light {optics.light:.2g}, contrast {optics.contrast:g}, vignette '
+            f'{optics.vignette:g}, blur {optics.blur:g} px, mismatch '
+            f'{sensor.response_mismatch:g}, dark current {sensor.dark_current:.3g}/s, hot pixels '
+            f'{sensor.hot_pixels:.1%} (distance {self.distance:.2f}; ideal camera '
+            f'{self.before:.2f})'
+        )
+
+    def to_json(self) -> str:
+        """Return all fields as JSON."""
+        return json.dumps(dataclasses.asdict(self))  # infinite electrons as Infinity
+
+    @classmethod
+    def from_json(cls, text: str) -> Match:
+        """Parse the output of :meth:`to_json`."""
+        fields = json.loads(text)
+        optics = fields['optics']
+        optics = Optics(**{**optics, 'sensor': Sensor(**optics['sensor'])})
+        return cls(optics, fields['distance'], fields['before'])
+
+
+def _sensor(optics: Optics, **changes: Any) -> Optics:
+    return dataclasses.replace(optics, sensor=dataclasses.replace(optics.sensor, **changes))
+
+
+def _dark(optics: Optics, charge: float) -> Optics:
+    """Set the dark current in thresholds per plane."""
+    return _sensor(optics, dark_current=charge * optics.sensor.rate_hz)
+
+
+_STEPS: dict[str, Callable[[Optics], Sequence[Optics]]] = {
+    _TOGETHER: lambda o: [
+        _dark(dataclasses.replace(o, light=o.light * factor), charge)
+        for factor in (0.04, 0.08, 0.15, 0.3, 0.55, 1.0, 1.8)
+        for charge in (0.0, 0.005, 0.012, 0.03, 0.07)
+    ],
+    'blur': lambda o: [
+        dataclasses.replace(o, blur=value) for value in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+    ],
+    'light': lambda o: [
+        dataclasses.replace(o, light=o.light * f) for f in (0.6, 0.75, 0.87, 1.15, 1.33, 1.67)
+    ],
+    'contrast': lambda o: [
+        dataclasses.replace(o, contrast=value) for value in (0.5, 0.7, 1.0, 1.4, 1.8, 2.3, 3.0)
+    ],
+    'vignette': lambda o: [
+        dataclasses.replace(o, vignette=value) for value in (0.0, 0.25, 0.5, 0.75)
+    ],
+    'mismatch': lambda o: [
+        _sensor(o, response_mismatch=value) for value in (0.0, 0.02, 0.05, 0.1, 0.2)
+    ],
+    'dark_current': lambda o: [
+        _dark(o, value) for value in (0.0, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1)
+    ],
+    'hot_pixels': lambda o: [
+        _sensor(o, hot_pixels=value) for value in (0.0, 0.001, 0.003, 0.01, 0.03)
+    ],
+}
+"""Trials of each parameter, from the best ones so far."""
+
+
+def match_camera(
+    recorded: Statistics,
+    styles: Sequence[str],
+    size: tuple[int, int],
+    planes: int,
+    rate_hz: float,
+    bins: int,
+    scenes: int = 18,
+    rounds: int = 2,
+    seed: int = 0,
+) -> Match:
+    """Search the camera whose simulation has the statistics of a recording.
+
+    Parameters are searched one after the other, several times, with the same scenes.
+
+    Args:
+        recorded: Statistics of the recording.
+        styles: Styles of the generated scenes.
+        size: Rows and columns of the windows.
+        planes: Length of the windows.
+        rate_hz: Plane rate of the recording.
+        bins: Bins of the counts.
+        scenes: Number of scenes.
+        rounds: Times that all parameters are searched.
+        seed: Seed of the scenes.
+    """
+    source = ShiftedSource(
+        Optics(), styles=tuple(styles), seed=seed, height=size[0], width=size[1],
+        planes=(planes,), rate_hz=rate_hz, bins=bins,
+    )  # fmt: skip
+    drawn = generate(source.generators, range(scenes))
+    rendering = render(drawn, *size, torch.device('cpu'))
+
+    def distance(optics: Optics) -> float:
+        counts, lengths = source.record(rendering, drawn, optics, planes, rate_hz)
+        return recorded.distance(compute_statistics(counts, lengths))
+
+    # Hot pixels reach saturation at any plane rate.
+    best = Optics(sensor=Sensor(rate_hz=rate_hz, dark_spread=DARK_SPREAD, hot_current=rate_hz))
+    before = least = distance(best)
+    # Light and dark current explain each other's rates: they are tried together first.
+    for name in [_TOGETHER, *(rounds * [name for name in _STEPS if name != _TOGETHER])]:
+        trials = _STEPS[name]
+        tried = [(distance(trial), trial) for trial in trials(best)]
+        found, trial = min(tried, key=lambda one: one[0])
+        # Scenes differ: a parameter changes only where it explains clearly more.
+        if found < (1 - _CLEARLY) * least:
+            best, least = trial, found
+    return Match(best, least, before)

@@ -1,0 +1,155 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Unlabelled recordings to adapt to: opened, checked, and split in time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import BitOrder
+from spike_depth_ros.stream.health import bit_order_fits, bit_order_misfit
+from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.readers import dat, rosbag
+from spike_training.datasets.suitability import check_suitable
+from spike_training.errors import DataSetError
+
+MIN_DURATION_S = 5.0
+"""Shortest duration of all recordings together, seconds."""
+
+HELD_BACK_SHARE = 0.3
+"""Share of each recording, its end, that the gate judges on."""
+
+GAP_SHARE = 0.05
+"""Share of each recording before its end that is left out, so that both parts differ."""
+
+BAG_SUFFIXES = ('.db3', '.mcap')
+
+_ORDER_WINDOWS = 8
+_ORDER_PLANES = 128
+
+
+class Parts(NamedTuple):
+    """Recordings split in time.
+
+    Attributes:
+        adaptation: Parts that networks learn from.
+        held_back: Parts that networks are judged on.
+    """
+
+    adaptation: list[SpikeClip]
+    held_back: list[SpikeClip]
+
+
+class Opened(NamedTuple):
+    """Recordings of one camera, and what their planes told about it.
+
+    Attributes:
+        clips: The recordings, with the bit order that their planes have.
+        duration_s: Duration of all of them, seconds.
+        corrected_bit_order: True if the planes have another bit order than stated.
+    """
+
+    clips: list[SpikeClip]
+    duration_s: float
+    corrected_bit_order: bool
+
+
+def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
+    """Open recordings of one camera.
+
+    Args:
+        paths: Bags (folders with metadata.yaml, .mcap or .db3 files), .dat files, or folders of
+            .dat files.
+        size: Width and height of the sensor of .dat files, such as 400x250.
+        rate_hz: Plane rate of .dat files.
+
+    Raises:
+        DataSetError: A recording cannot be read, they are of different cameras, shorter than
+            :data:`MIN_DURATION_S` in all, too dark, saturated or still.
+    """
+    clips = [clip for path in paths for clip in _read(path, size, rate_hz)]
+    first = clips[0]
+    for clip in clips[1:]:
+        same = dataclasses.replace(clip.geometry, bit_order=first.geometry.bit_order)
+        if same != first.geometry or abs(clip.rate_hz / first.rate_hz - 1) > 0.01:
+            raise DataSetError(
+                f'{clip.name}: {clip.geometry} at {clip.rate_hz:.6g} Hz, {first.name}: '
+                f'{first.geometry} at {first.rate_hz:.6g} Hz: expected recordings of one camera'
+            )
+    duration = sum(clip.planes / clip.rate_hz for clip in clips)
+    if duration < MIN_DURATION_S:
+        raise DataSetError(
+            f'{first.name}: {duration:.3g} s recorded, expected {MIN_DURATION_S:g} s or more in '
+            'all: record for longer, while the camera moves'
+        )
+    check_suitable(clips)
+    corrected = [_correct_bit_order(clip) for clip in clips]
+    wrong = any(a.geometry != b.geometry for a, b in zip(clips, corrected, strict=True))
+    return Opened(corrected, duration, wrong)
+
+
+def _read(path: Path, size: str, rate_hz: float) -> list[SpikeClip]:
+    if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
+        return rosbag.read(path)
+    if not path.exists():
+        raise DataSetError(
+            f'{path}: not found, expected a bag, a .dat file, or a folder of .dat files'
+        )
+    return dat.read(path, size, rate_hz)
+
+
+def _correct_bit_order(clip: SpikeClip) -> SpikeClip:
+    """Return a recording with the other bit order where its planes show that."""
+    planes = min(_ORDER_PLANES, clip.planes)
+    misfits = []
+    for start in np.linspace(0, clip.planes - planes, _ORDER_WINDOWS).astype(int).tolist():
+        window = np.ascontiguousarray(clip.load(start, start + planes))
+        geometry = clip.geometry
+        counts = packing.spike_counts(window, geometry.width, geometry.bit_order)
+        misfits.append(bit_order_misfit(counts))
+    if bit_order_fits(float(np.median(misfits))) is not False:
+        return clip
+    other: BitOrder = 'big' if clip.geometry.bit_order == 'little' else 'little'
+    return dataclasses.replace(clip, geometry=dataclasses.replace(clip.geometry, bit_order=other))
+
+
+def split_in_time(clips: Sequence[SpikeClip], planes: int) -> Parts:
+    """Split each recording into adaptation and held-back parts, with a gap between them.
+
+    Args:
+        clips: The recordings.
+        planes: Length of a window; the gap is no shorter.
+
+    Raises:
+        DataSetError: No recording has a window in each of its parts.
+    """
+    parts = Parts([], [])
+    for clip in clips:
+        held = round((1 - HELD_BACK_SHARE) * clip.planes)
+        end = held - max(planes, round(GAP_SHARE * clip.planes))
+        if end >= planes and clip.planes - held >= planes:
+            parts.adaptation.append(_part(clip, 0, end))
+            parts.held_back.append(_part(clip, held, clip.planes))
+    if not parts.held_back:
+        raise DataSetError(
+            f'{clips[0].name}: parts without gaps of at most '
+            f'{max(clip.planes for clip in clips)} planes, expected windows of {planes} planes in '
+            'both parts of one: record without losses'
+        )
+    return parts
+
+
+def _part(clip: SpikeClip, first: int, stop: int) -> SpikeClip:
+    return dataclasses.replace(
+        clip,
+        planes=stop - first,
+        load=lambda a, b: clip.load(first + a, first + b),
+        depth_planes=(),
+        depths=(),
+    )

@@ -1,0 +1,355 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Adaptation of a checkpoint to recordings: match, rungs, and a verdict on each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from spike_depth_ros.checkpoint import (
+    CheckpointError,
+    DepthInfo,
+    find_checkpoint,
+    hash_file,
+    load,
+    remove_unfinished,
+    save,
+    write_atomically,
+)
+from spike_depth_ros.model.registry import build_with_weights
+from spike_training.adaptation.gate import (
+    Evidence,
+    Outputs,
+    Verdict,
+    compare,
+    compute_outputs,
+    expected_change,
+    judge,
+    labelled_error,
+)
+from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
+from spike_training.adaptation.matching import Match, compute_statistics, match_camera
+from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
+from spike_training.datasets.splits import Split
+from spike_training.disk import make_folder
+from spike_training.engine.fabric import DeviceName, make_fabric
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.calibration import fit_uncertainty_factor
+from spike_training.runs.adabn import adabn_problem
+from spike_training.sampling.sample import Batch, Unlabelled
+from spike_training.sampling.spike_source import SpikeSource
+from spike_training.settings.config import RunConfig
+from spike_training.settings.reading import load_config
+
+CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
+"""Settings of the rungs."""
+
+REPORT = 'adapt.json'
+SETTINGS = 'settings.json'
+
+LARGEST = (256, 384)
+"""Rows and columns of the windows, at most; larger sensors are cropped or their pixels binned."""
+
+MATCHED_WINDOWS = 48
+"""Windows of the recording that the simulation is matched to."""
+
+JUDGED = 36
+"""Held-back windows, and labelled scenes, that the gate judges on."""
+
+BATCH_SIZE = 12
+
+
+class Recorded(NamedTuple):
+    """Recordings as windows.
+
+    Attributes:
+        opened: The recordings.
+        adaptation: Windows to learn from.
+        judged: Held-back windows.
+        windows: Their size, length and plane rate.
+    """
+
+    opened: Opened
+    adaptation: SpikeSource
+    judged: list[Unlabelled]
+    windows: Windows
+
+
+@dataclasses.dataclass(frozen=True)
+class Rung:
+    """Candidate of a rung.
+
+    Attributes:
+        name: Name of the rung.
+        checkpoint: Its checkpoint.
+        evidence: Evidence of the gate against the old network.
+        verdict: Verdict of the gate.
+        expected_change: Expected relative change of the error.
+        seconds: Duration of training and judgement in this run.
+    """
+
+    name: str
+    checkpoint: Path
+    evidence: Evidence
+    verdict: Verdict
+    expected_change: float
+    seconds: float
+
+
+def run(
+    recordings: Sequence[Path],
+    out: Path,
+    checkpoint: Path,
+    config: Path,
+    size: str,
+    rate_hz: float,
+    minutes: float,
+    device: DeviceName,
+) -> None:
+    """Adapt a checkpoint; the arguments are those of the command ``adapt``.
+
+    Raises:
+        ConfigError: The settings are wrong, or the folder holds another adaptation.
+        CheckpointError: The checkpoint cannot be adapted.
+        DataSetError: The recordings cannot be used.
+        TrainingError: Training cannot go on.
+    """
+    start = time.monotonic()
+    settings = load_config(config)
+    old_info, old = load_network(checkpoint)
+    if (reason := adabn_problem(old, old_info.architecture)) is not None:
+        raise CheckpointError(f'{checkpoint}: {reason}')
+    recorded = _open(recordings, size, rate_hz, old_info)
+    folder = out.with_suffix('')
+    _init_folder(folder, recordings, checkpoint, config, minutes)
+    fabric = make_fabric(device, 1, settings.train.precision)
+    old.to(fabric.device)
+    match = _match(recorded, settings, old_info, folder)
+    print(f'{folder}: {describe(recorded.opened, match)}')
+    settings = dataclasses.replace(settings, out=folder)
+    gate = _Gate(old, old_info, recorded, match, settings, fabric)
+    left = 60 * minutes - (time.monotonic() - start)
+    best, rungs = find_checkpoint(checkpoint), list[Rung]()
+    kept: Rung | None = None
+    source = matched_source(
+        recorded.windows, match, settings.data.styles, old_info, 'train', settings.seed
+    )
+    for stage in settings.stages:
+        begin = time.monotonic()
+        seconds = max(left, 0) / len(settings.stages)
+        candidate = climb(settings, stage, best, source, recorded.adaptation, seconds, fabric)
+        rung = gate.judge(stage.name, candidate, begin)
+        rungs.append(rung)
+        print(f'{folder}: {stage.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
+        least = 0.0 if kept is None else kept.expected_change
+        if rung.verdict == 'improved' and rung.expected_change < least:
+            kept, best = rung, candidate
+    verdict = _overall(kept, rungs)
+    _write_report(folder, recorded, match, gate, rungs, kept, verdict)
+    if kept is None:
+        print(f'{folder / REPORT}: {verdict}; {checkpoint} stays')
+        return
+    gate.export(kept, out)
+    print(f'{out}: {verdict}, by {kept.name}; {folder / REPORT}: what each rung brought')
+
+
+def describe(opened: Opened, match: Match) -> str:
+    """Describe recordings and the matched camera in one line."""
+    order = ', bit order corrected' if opened.corrected_bit_order else ''
+    return (
+        f'{opened.duration_s:.3g} s in {len(opened.clips)} recordings{order}; simulated with '
+        f'{match.describe()}'
+    )
+
+
+class _Gate:
+    """Judgement of candidates against the old network on held-back windows.
+
+    Args:
+        old: The old network.
+        info: Its metadata.
+        recorded: The recordings.
+        match: Match of the simulation.
+        settings: Settings of the rungs.
+        fabric: Launched fabric.
+    """
+
+    def __init__(
+        self,
+        old: nn.Module,
+        info: DepthInfo,
+        recorded: Recorded,
+        match: Match,
+        settings: RunConfig,
+        fabric: Fabric,
+    ) -> None:
+        self.info, self.device = info, fabric.device
+        self._windows = [window.to(self.device) for window in recorded.judged]
+
+        def labelled(split: Split) -> list[Batch]:
+            source = matched_source(
+                recorded.windows, match, settings.data.styles, info, split, settings.seed
+            )
+            numbers = [*range(JUDGED)]
+            return [
+                source.samples(numbers[first : first + BATCH_SIZE]).to(self.device)
+                for first in range(0, JUDGED, BATCH_SIZE)
+            ]
+
+        self._labelled = labelled
+        self._matched = labelled('test')
+        self._old: Outputs = compute_outputs(old, self._windows)
+        self.old_error = labelled_error(old, info, self._matched)
+        self.old_error_m = labelled_error(old, info, self._matched, scaled=False)
+        self.errors: dict[str, tuple[float, float]] = {}
+
+    def judge(self, name: str, checkpoint: Path, begin: float) -> Rung:
+        """Judge the checkpoint of a rung that began at a time of the monotonic clock."""
+        network = self._load(checkpoint)
+        error = labelled_error(network, self.info, self._matched)
+        self.errors[name] = error, labelled_error(network, self.info, self._matched, scaled=False)
+        outputs = compute_outputs(network, self._windows)
+        evidence = compare(self._old, outputs, self._windows, (self.old_error, error))
+        return Rung(
+            name, checkpoint, evidence, judge(evidence), expected_change(evidence),
+            time.monotonic() - begin,
+        )  # fmt: skip
+
+    def export(self, rung: Rung, out: Path) -> None:
+        """Write the checkpoint of a rung with calibrated uncertainty, and its .onnx export."""
+        from spike_training.runs.export import export
+
+        info, weights = load(rung.checkpoint)
+        network = self._load(rung.checkpoint)
+        factor = fit_uncertainty_factor(network, info, self._labelled('calibration'))
+        info = dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
+        save(out, weights, info)
+        export(out, checkpoint=out)
+
+    def _load(self, checkpoint: Path) -> nn.Module:
+        info, weights = load(checkpoint)
+        network: nn.Module = build_with_weights(info, weights).eval().requires_grad_(False)
+        network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
+
+
+def _open(recordings: Sequence[Path], size: str, rate_hz: float, info: DepthInfo) -> Recorded:
+    opened = open_recordings(recordings, size, rate_hz)
+    parts: Parts = split_in_time(opened.clips, info.planes)
+    sources = [
+        SpikeSource(clips, info.planes, info.bins, info.multiple, size=LARGEST, labels=False)
+        for clips in parts
+    ]
+    judged = []
+    numbers = sources[1].spread(JUDGED)
+    for first in range(0, len(numbers), BATCH_SIZE):
+        batch = sources[1].usable(numbers[first : first + BATCH_SIZE])
+        if batch is not None:
+            judged.append(batch.unlabelled())
+    if sum(len(one.counts) for one in judged) < 2:
+        name = opened.clips[0].name
+        raise DataSetError(f'{name}: expected two held-back windows that can be read')
+    windows = Windows(sources[0].height, sources[0].width, info.planes, opened.clips[0].rate_hz)
+    return Recorded(opened, sources[0], judged, windows)
+
+
+def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo, folder: Path) -> Match:
+    """Match the simulation to the recording, or read the match of an interrupted adaptation."""
+    path = folder / 'match.json'
+    if path.is_file():
+        return Match.from_json(path.read_text())
+    source, windows = recorded.adaptation, recorded.windows
+    batch = source.usable(source.spread(MATCHED_WINDOWS))
+    if batch is None:
+        raise DataSetError(f'{source.recording(0)}: no window can be read')
+    match = match_camera(
+        compute_statistics(batch.counts, batch.planes_per_bin),
+        settings.data.styles,
+        (windows.height, windows.width),
+        windows.planes,
+        windows.rate_hz,
+        info.bins,
+    )
+    write_atomically(path, match.to_json().encode())
+    return match
+
+
+def _init_folder(
+    folder: Path, recordings: Sequence[Path], checkpoint: Path, config: Path, minutes: float
+) -> None:
+    """Create the folder of an adaptation, or continue one of the same arguments."""
+    settings: dict[str, Any] = {
+        'recordings': [str(path.resolve()) for path in recordings],
+        'checkpoint': hash_file(find_checkpoint(checkpoint)),
+        'config': hash_file(config),
+        'minutes': minutes,
+    }
+    path = folder / SETTINGS
+    if path.is_file():
+        before = json.loads(path.read_text())
+        if different := [name for name in settings if before.get(name) != settings[name]]:
+            raise ConfigError(
+                f'{folder} holds an adaptation with another {", ".join(different)}: give what it '
+                'was started with, or choose another --out'
+            )
+        remove_unfinished(folder)
+        return
+    make_folder(folder)
+    write_atomically(path, json.dumps(settings, indent=2).encode())
+
+
+def _overall(kept: Rung | None, rungs: Sequence[Rung]) -> Verdict:
+    if kept is not None:
+        return 'improved'
+    return 'worse' if all(rung.verdict == 'worse' for rung in rungs) else 'no change'
+
+
+def _write_report(
+    folder: Path,
+    recorded: Recorded,
+    match: Match,
+    gate: _Gate,
+    rungs: Sequence[Rung],
+    kept: Rung | None,
+    verdict: Verdict,
+) -> None:
+    report = {
+        'verdict': verdict,
+        'kept': None if kept is None else kept.name,
+        'scale': 'inherited',
+        'recordings': {
+            'names': [clip.name for clip in recorded.opened.clips],
+            'duration_s': recorded.opened.duration_s,
+            'rate_hz': recorded.windows.rate_hz,
+            'bit_order_corrected': recorded.opened.corrected_bit_order,
+            'held_back_windows': sum(len(one.counts) for one in recorded.judged),
+        },
+        'match': json.loads(match.to_json()),
+        'matched_error': {
+            'old': {'scaled': gate.old_error, 'metres': gate.old_error_m},
+            **{
+                name: {'scaled': scaled, 'metres': metres}
+                for name, (scaled, metres) in gate.errors.items()
+            },
+        },
+        'rungs': [
+            {
+                'name': rung.name,
+                'verdict': rung.verdict,
+                'expected_change': rung.expected_change,
+                'seconds': round(rung.seconds, 1),
+                'evidence': dataclasses.asdict(rung.evidence),
+            }
+            for rung in rungs
+        ],
+    }
+    write_atomically(folder / REPORT, json.dumps(report, indent=2).encode())
