@@ -275,3 +275,28 @@ def test_a_soak_tells_a_leak_from_the_steps_of_an_allocator(soak, steps_mb, mb_p
 def test_a_soak_names_what_does_not_hold(soak, minutes, changes, fails):
     found = soak.checks(soak_figures(soak, **changes), minutes)
     assert [name for name, holds in found.items() if holds is False] == ([fails] if fails else [])
+
+
+def test_the_truth_of_a_case_is_by_three_per_cent():
+    pytest.importorskip('lightning_fabric')
+    from benchmarks.adaptation_gate import Case
+
+    for new, truth in (
+        (0.29, 'improved'),
+        (0.295, 'no change'),
+        (0.305, 'no change'),
+        (0.31, 'worse'),
+    ):
+        assert Case('home', 'adapted', None, 0.3, new).truth == truth
+
+
+def test_swapped_bits_are_those_of_the_other_bit_order():
+    torch = pytest.importorskip('torch')
+    pytest.importorskip('lightning_fabric')
+    from benchmarks.adaptation_gate import swapped_bits
+
+    spikes = np.random.default_rng(0).random((1, 2, 3, 16)) < 0.4
+    packed = np.packbits(spikes, axis=3, bitorder='little')
+    other = np.unpackbits(packed, axis=3, bitorder='big')
+    found = swapped_bits(torch.from_numpy(spikes.astype(np.uint8)))
+    assert np.array_equal(found.numpy(), other)

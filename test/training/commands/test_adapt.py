@@ -92,7 +92,7 @@ def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, tmp_path):
     command = [
         sys.executable, 'training/run.py', 'adapt', '--recordings', str(moving_wall), '--out',
         str(out), '--checkpoint', str(checkpoint), '--size', '96x64', '--rate_hz', '400',
-        '--minutes', '0.3', '--device', 'cpu',
+        '--minutes', '0.1', '--device', 'cpu',
     ]  # fmt: skip
     environment = os.environ | {'OMP_NUM_THREADS': '1'}
     folder = tmp_path / 'mine'
