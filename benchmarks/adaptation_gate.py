@@ -7,7 +7,7 @@ Candidates are networks adapted to it, and networks that harm: a constant, stati
 window, of windows in the wrong bit order, of another target. The truth is the median-scaled AbsRel
 on held-back windows.
 
-    python -m benchmarks.adaptation_gate --targets calibration --minutes 1 --out cases.json
+    PYTHONPATH=training python -m benchmarks.adaptation_gate --data DATA --out cases.json
 """
 
 from __future__ import annotations
@@ -187,6 +187,20 @@ class Scaled(nn.Module):
         return output._replace(depth=output.depth * self.factor)
 
 
+class Flattened(nn.Module):
+    """Network whose depths are drawn to their median."""
+
+    def __init__(self, network: nn.Module, power: float) -> None:
+        super().__init__()
+        self.network, self.power = network, power
+
+    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
+        """Return the flattened depth."""
+        output: DepthOutput = self.network(counts, planes_per_bin)
+        median = output.depth.flatten(1).median(dim=1).values[:, None, None, None]
+        return output._replace(depth=median * (output.depth / median) ** self.power)
+
+
 def mixed(old: nn.Module, new: nn.Module, share: float) -> nn.Module:
     """Return a network between two others."""
     network = copy.deepcopy(old)
@@ -241,6 +255,7 @@ def candidates(
     yield 'statistics of one window', with_statistics(old, [one])
     wrong = [dataclasses.replace(w, counts=swapped_bits(w.counts)) for w in seen]
     yield 'statistics in wrong bit order', mixed(old, with_statistics(old, wrong), 0.5)
+    yield 'flattened', Flattened(old, 0.3)
     yield 'slightly disturbed', disturbed(old, 0.01)
     yield 'disturbed', disturbed(old, 0.15)
 
@@ -294,7 +309,14 @@ def run(
         source = matched_source(windows, match, config.data.styles, info, 'train', 0)
         own = dataclasses.replace(config, out=folder / name.replace(' ', '_'))
         trained = climb(
-            own, own.stages[0], Path('unet_lite'), source, Repeated(seen), 60 * minutes, fabric
+            own,
+            own.stages[0],
+            Path('unet_lite'),
+            source,
+            Repeated(seen),
+            target.rate_hz,
+            60 * minutes,
+            fabric,
         )
         _, adapted = load_network(trained)
         tests = matched_source(windows, match, config.data.styles, info, 'test', 0)
@@ -323,12 +345,13 @@ def run(
 def main() -> None:
     """Run the cases of some targets and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--targets', choices=['calibration', 'test'], default='calibration')
     parser.add_argument('--only', nargs='*', help='names of targets')
     parser.add_argument('--minutes', type=float, default=4.0)
     parser.add_argument('--data', type=Path, default=Path('data'))
     parser.add_argument('--out', type=Path, required=True)
     given = parser.parse_args()
+    if given.out.with_suffix('').exists():
+        parser.error(f'{given.out.with_suffix("")} exists: choose another --out')
     targets = {n: t for n, t in CALIBRATION.items() if not given.only or n in given.only}
     found = []
     for case in run(targets, given.minutes, given.data, given.out.with_suffix(''), print):

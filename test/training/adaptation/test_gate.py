@@ -69,6 +69,15 @@ def test_a_constant_has_no_spread_dependence_or_edges_and_is_worse(scene):
     assert judge(found) == 'worse'
 
 
+def test_flattened_depth_is_no_less_asymmetric_and_is_worse(scene):
+    outputs, windows = scene
+    flat = changed(outputs, lambda d: d**0.3)
+    found = compare(outputs, flat, windows, (0.3, 0.3))
+    assert found.spread == pytest.approx(math.log(0.3), abs=1e-4)
+    assert found.asymmetry == pytest.approx(0, abs=1e-3)
+    assert judge(found) == 'worse'
+
+
 def test_a_reversed_order_is_disorder(scene):
     outputs, windows = scene
     found = compare(outputs, changed(outputs, lambda d: 1 / d), windows, (0.3, 0.3))

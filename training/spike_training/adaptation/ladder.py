@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from spike_depth_ros.model.registry import build_with_weights
 from spike_training.adaptation.matching import Match
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
-from spike_training.engine.checkpoints import newest_model
+from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.context import Context
 from spike_training.engine.loop import fit
 from spike_training.engine.sources import DomainPair
@@ -57,7 +58,13 @@ class Windows:
 
 
 def matched_source(
-    windows: Windows, match: Match, styles: Sequence[str], info: DepthInfo, split: Split, seed: int
+    windows: Windows,
+    match: Match,
+    styles: Sequence[str],
+    info: DepthInfo,
+    split: Split,
+    seed: int,
+    device: torch.device | str = 'cpu',
 ) -> ShiftedSource:
     """Return labelled generated scenes as the recording's camera sees.
 
@@ -68,6 +75,7 @@ def matched_source(
         info: Metadata of the network.
         split: Split of the scenes; splits have no scene in common.
         seed: Seed of the scenes.
+        device: Device of the batches.
     """
     return ShiftedSource(
         match.optics,
@@ -79,6 +87,7 @@ def matched_source(
         planes=(windows.planes,),
         rate_hz=windows.rate_hz,
         bins=info.bins,
+        device=device,
     )
 
 
@@ -95,6 +104,7 @@ def climb(
     start: Path,
     source: Source[Batch],
     target: Source[Batch],
+    rate_hz: float,
     seconds: float,
     fabric: Fabric,
 ) -> Path:
@@ -106,6 +116,7 @@ def climb(
         start: Checkpoint to start from.
         source: Labelled scenes as the recording's camera sees.
         target: Windows of the recording; their depth is not read.
+        rate_hz: Plane rate of the recording.
         seconds: Duration of the training, about; measured anew on another machine only if no
             step has been trained.
         fabric: Launched fabric.
@@ -131,12 +142,20 @@ def climb(
         dataclasses.replace(config, model=model),
         stage,
         dataclasses.replace(
-            info, stage=stage.name, scale='inherited', metrics={}, onnx_sha256=None,
+            info,
+            stage=stage.name,
+            scale='none' if info.scale == 'none' else 'inherited',
+            rate_hz_range=(
+                min(info.rate_hz_range[0], rate_hz),
+                max(info.rate_hz_range[1], rate_hz),
+            ),
+            metrics={},
+            onnx_sha256=None,
             uncertainty_calibrated=False,
         ),
         {},
         fabric.device,
-    )  # fmt: skip
+    )
     batches: Source[Any] = source
     if stage.batches.domain == 'both':
         batches = DomainPair(source, target)
@@ -148,8 +167,12 @@ def climb(
         steps = max(LEAST_STEPS, round(seconds / one))
         write_atomically(plan, json.dumps({'steps': steps, 'step_s': round(one, 3)}).encode())
     steps = int(json.loads(plan.read_text())['steps'])
+    work = _built(here)
+    if not has_checkpoint(here.folder):
+        work.to(fabric.device)
+        work.begin(batches.batch(step, train.batch_size) for step in itertools.count())
     fit(
-        _built(here),
+        work,
         train=batches,
         validation=batches,
         config=dataclasses.replace(train, steps=steps),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -178,15 +179,22 @@ class Match:
 
     def to_json(self) -> str:
         """Return all fields as JSON."""
-        return json.dumps(dataclasses.asdict(self))  # infinite electrons as Infinity
+        fields = dataclasses.asdict(self)
+        sensor = fields['optics']['sensor']
+        # JSON has no infinity.
+        sensor['electrons'] = None if math.isinf(sensor['electrons']) else sensor['electrons']
+        return json.dumps(fields, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Match:
         """Parse the output of :meth:`to_json`."""
         fields = json.loads(text)
         optics = fields['optics']
-        optics = Optics(**{**optics, 'sensor': Sensor(**optics['sensor'])})
-        return cls(optics, fields['distance'], fields['before'])
+        sensor = optics['sensor']
+        if sensor['electrons'] is None:
+            sensor['electrons'] = math.inf
+        camera = Optics(**{**optics, 'sensor': Sensor(**sensor)})
+        return cls(camera, fields['distance'], fields['before'])
 
 
 def _sensor(optics: Optics, **changes: Any) -> Optics:

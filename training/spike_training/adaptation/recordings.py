@@ -17,7 +17,7 @@ from spike_depth_ros.stream.health import bit_order_fits, bit_order_misfit
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import dat, rosbag
 from spike_training.datasets.suitability import check_suitable
-from spike_training.errors import DataSetError
+from spike_training.errors import DataSetError, FrameError
 
 MIN_DURATION_S = 5.0
 """Shortest duration of all recordings together, seconds."""
@@ -30,7 +30,7 @@ GAP_SHARE = 0.05
 
 BAG_SUFFIXES = ('.db3', '.mcap')
 
-_ORDER_WINDOWS = 8
+_ORDER_WINDOWS = 20
 _ORDER_PLANES = 128
 
 
@@ -65,8 +65,9 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
 
     Args:
         paths: Bags (folders with metadata.yaml, .mcap or .db3 files), .dat files, or folders of
-            .dat files.
-        size: Width and height of the sensor of .dat files, such as 400x250.
+            these.
+        size: Width and height of the sensor, such as 400x250, of .dat files and of bags without
+            camera_info.
         rate_hz: Plane rate of .dat files.
 
     Raises:
@@ -76,8 +77,7 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
     clips = [clip for path in paths for clip in _read(path, size, rate_hz)]
     first = clips[0]
     for clip in clips[1:]:
-        same = dataclasses.replace(clip.geometry, bit_order=first.geometry.bit_order)
-        if same != first.geometry or abs(clip.rate_hz / first.rate_hz - 1) > 0.01:
+        if clip.geometry != first.geometry or abs(clip.rate_hz / first.rate_hz - 1) > 0.01:
             raise DataSetError(
                 f'{clip.name}: {clip.geometry} at {clip.rate_hz:.6g} Hz, {first.name}: '
                 f'{first.geometry} at {first.rate_hz:.6g} Hz: expected recordings of one camera'
@@ -89,34 +89,49 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
             'all: record for longer, while the camera moves'
         )
     check_suitable(clips)
-    corrected = [_correct_bit_order(clip) for clip in clips]
-    wrong = any(a.geometry != b.geometry for a, b in zip(clips, corrected, strict=True))
-    return Opened(corrected, duration, wrong)
+    wrong = _has_other_bit_order(clips)
+    if wrong:
+        other: BitOrder = 'big' if first.geometry.bit_order == 'little' else 'little'
+        geometry = dataclasses.replace(first.geometry, bit_order=other)
+        clips = [dataclasses.replace(clip, geometry=geometry) for clip in clips]
+    return Opened(clips, duration, wrong)
 
 
 def _read(path: Path, size: str, rate_hz: float) -> list[SpikeClip]:
     if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
-        return rosbag.read(path)
-    if not path.exists():
+        return rosbag.read(path, size=size)
+    if path.suffix == '.dat' and path.is_file():
+        return dat.read(path, size, rate_hz)
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    found = [
+        one
+        for one in inside
+        if one.suffix in ('.dat', *BAG_SUFFIXES) or (one / 'metadata.yaml').is_file()
+    ]
+    if not found:
         raise DataSetError(
-            f'{path}: not found, expected a bag, a .dat file, or a folder of .dat files'
+            f'{path}: expected a bag, a .dat file, or a folder of bags or .dat files'
         )
-    return dat.read(path, size, rate_hz)
+    return [clip for one in found for clip in _read(one, size, rate_hz)]
 
 
-def _correct_bit_order(clip: SpikeClip) -> SpikeClip:
-    """Return a recording with the other bit order where its planes show that."""
-    planes = min(_ORDER_PLANES, clip.planes)
-    misfits = []
-    for start in np.linspace(0, clip.planes - planes, _ORDER_WINDOWS).astype(int).tolist():
-        window = np.ascontiguousarray(clip.load(start, start + planes))
+def _has_other_bit_order(clips: Sequence[SpikeClip]) -> bool:
+    """Return True if the planes of the recordings show that their bit order is the other one."""
+    misfits: list[float] = []
+    ends = np.cumsum([clip.planes for clip in clips])
+    for place in np.linspace(0, ends[-1] - 1, _ORDER_WINDOWS).astype(int).tolist():
+        number = int(np.searchsorted(ends, place, 'right'))
+        clip = clips[number]
+        planes = min(_ORDER_PLANES, clip.planes)
+        start = min(place - (int(ends[number]) - clip.planes), clip.planes - planes)
+        try:
+            window = np.ascontiguousarray(clip.load(start, start + planes))
+        except FrameError:
+            continue
         geometry = clip.geometry
         counts = packing.spike_counts(window, geometry.width, geometry.bit_order)
         misfits.append(bit_order_misfit(counts))
-    if bit_order_fits(float(np.median(misfits))) is not False:
-        return clip
-    other: BitOrder = 'big' if clip.geometry.bit_order == 'little' else 'little'
-    return dataclasses.replace(clip, geometry=dataclasses.replace(clip.geometry, bit_order=other))
+    return bool(misfits) and bit_order_fits(float(np.median(misfits))) is False
 
 
 def split_in_time(clips: Sequence[SpikeClip], planes: int) -> Parts:

@@ -21,10 +21,12 @@ from spike_depth_ros.checkpoint import (
     find_checkpoint,
     hash_file,
     load,
+    onnx_path,
     remove_unfinished,
     save,
     write_atomically,
 )
+from spike_depth_ros.evaluation.results import without_nan
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.adaptation.gate import (
     Evidence,
@@ -42,12 +44,13 @@ from spike_training.adaptation.recordings import Opened, Parts, open_recordings,
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import DeviceName, make_fabric
-from spike_training.errors import ConfigError, DataSetError
+from spike_training.errors import ConfigError, DataSetError, NonFiniteError
 from spike_training.evaluation.calibration import fit_uncertainty_factor
 from spike_training.runs.adabn import adabn_problem
+from spike_training.runs.export import export
 from spike_training.sampling.sample import Batch, Unlabelled
 from spike_training.sampling.spike_source import SpikeSource
-from spike_training.settings.config import RunConfig
+from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
@@ -57,7 +60,7 @@ REPORT = 'adapt.json'
 SETTINGS = 'settings.json'
 
 LARGEST = (256, 384)
-"""Rows and columns of the windows, at most; larger sensors are cropped or their pixels binned."""
+"""Rows and columns of the windows, at most: of larger sensors the middle is used."""
 
 MATCHED_WINDOWS = 48
 """Windows of the recording that the simulation is matched to."""
@@ -125,28 +128,41 @@ def run(
     """
     start = time.monotonic()
     settings = load_config(config)
+    _check_rungs(settings)
     old_info, old = load_network(checkpoint)
+    if old_info.inputs != ('spikes',):
+        raise CheckpointError(
+            f'{checkpoint}: it sees {", ".join(old_info.inputs)}, expected spikes'
+        )
     if (reason := adabn_problem(old, old_info.architecture)) is not None:
         raise CheckpointError(f'{checkpoint}: {reason}')
-    recorded = _open(recordings, size, rate_hz, old_info)
-    folder = out.with_suffix('')
-    _init_folder(folder, recordings, checkpoint, config, minutes)
     fabric = make_fabric(device, 1, settings.train.precision)
+    recorded = _open(recordings, size, rate_hz, old_info, fabric.device)
+    folder = out.with_suffix('')
+    _init_folder(folder, out, recordings, recorded.opened, checkpoint, config, minutes)
     old.to(fabric.device)
     match = _match(recorded, settings, old_info, folder)
     print(f'{folder}: {describe(recorded.opened, match)}')
     settings = dataclasses.replace(settings, out=folder)
     gate = _Gate(old, old_info, recorded, match, settings, fabric)
-    left = 60 * minutes - (time.monotonic() - start)
+    seconds = _rung_seconds(folder, 60 * minutes - (time.monotonic() - start), settings)
     best, rungs = find_checkpoint(checkpoint), list[Rung]()
     kept: Rung | None = None
     source = matched_source(
-        recorded.windows, match, settings.data.styles, old_info, 'train', settings.seed
-    )
+        recorded.windows, match, settings.data.styles, old_info, 'train', settings.seed,
+        fabric.device,
+    )  # fmt: skip
     for stage in settings.stages:
         begin = time.monotonic()
-        seconds = max(left, 0) / len(settings.stages)
-        candidate = climb(settings, stage, best, source, recorded.adaptation, seconds, fabric)
+        rate = recorded.windows.rate_hz
+        try:
+            candidate = climb(
+                settings, stage, best, source, recorded.adaptation, rate, seconds, fabric
+            )
+        except NonFiniteError as error:
+            # What earlier rungs brought stays.
+            print(f'{folder}: {stage.name} is left out: {error}')
+            continue
         rung = gate.judge(stage.name, candidate, begin)
         rungs.append(rung)
         print(f'{folder}: {stage.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
@@ -226,14 +242,13 @@ class _Gate:
 
     def export(self, rung: Rung, out: Path) -> None:
         """Write the checkpoint of a rung with calibrated uncertainty, and its .onnx export."""
-        from spike_training.runs.export import export
-
         info, weights = load(rung.checkpoint)
         network = self._load(rung.checkpoint)
         factor = fit_uncertainty_factor(network, info, self._labelled('calibration'))
         info = dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
-        save(out, weights, info)
-        export(out, checkpoint=out)
+        calibrated = out.with_suffix('') / 'calibrated.safetensors'
+        save(calibrated, weights, info)
+        export(out, checkpoint=calibrated)
 
     def _load(self, checkpoint: Path) -> nn.Module:
         info, weights = load(checkpoint)
@@ -242,13 +257,23 @@ class _Gate:
         return network
 
 
-def _open(recordings: Sequence[Path], size: str, rate_hz: float, info: DepthInfo) -> Recorded:
+def _open(
+    recordings: Sequence[Path], size: str, rate_hz: float, info: DepthInfo, device: torch.device
+) -> Recorded:
     opened = open_recordings(recordings, size, rate_hz)
+    geometry = opened.clips[0].geometry
+    if min(geometry.height, geometry.width) < info.multiple:
+        raise DataSetError(
+            f'{opened.clips[0].name}: {geometry}, expected {info.multiple} pixels or more per side'
+        )
     parts: Parts = split_in_time(opened.clips, info.planes)
     sources = [
-        SpikeSource(clips, info.planes, info.bins, info.multiple, size=LARGEST, labels=False)
+        SpikeSource(
+            clips, info.planes, info.bins, info.multiple, size=LARGEST, labels=False,
+            device=device, raw_pixels=True,
+        )
         for clips in parts
-    ]
+    ]  # fmt: skip
     judged = []
     numbers = sources[1].spread(JUDGED)
     for first in range(0, len(numbers), BATCH_SIZE):
@@ -284,11 +309,25 @@ def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo, folder: Pat
 
 
 def _init_folder(
-    folder: Path, recordings: Sequence[Path], checkpoint: Path, config: Path, minutes: float
+    folder: Path,
+    out: Path,
+    recordings: Sequence[Path],
+    opened: Opened,
+    checkpoint: Path,
+    config: Path,
+    minutes: float,
 ) -> None:
-    """Create the folder of an adaptation, or continue one of the same arguments."""
+    """Create the folder of an adaptation, or continue one of the same arguments.
+
+    Raises:
+        ConfigError: It holds an adaptation of other arguments, or something else.
+    """
     settings: dict[str, Any] = {
         'recordings': [str(path.resolve()) for path in recordings],
+        'content of the recordings': [
+            f'{clip.name}, {clip.geometry}, {clip.planes} planes at {clip.rate_hz:.6g} Hz'
+            for clip in opened.clips
+        ],
         'checkpoint': hash_file(find_checkpoint(checkpoint)),
         'config': hash_file(config),
         'minutes': minutes,
@@ -303,8 +342,44 @@ def _init_folder(
             )
         remove_unfinished(folder)
         return
+    if onnx_path(out).exists() or (folder.is_dir() and any(folder.iterdir())):
+        taken = onnx_path(out) if onnx_path(out).exists() else folder
+        raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
     make_folder(folder)
     write_atomically(path, json.dumps(settings, indent=2).encode())
+
+
+def _rung_seconds(folder: Path, left_s: float, settings: RunConfig) -> float:
+    """Return the duration of a rung, which a resumed adaptation keeps."""
+    path = folder / 'budget.json'
+    if not path.is_file():
+        seconds = max(left_s, 0) / len(settings.stages)
+        write_atomically(path, json.dumps({'rung_s': seconds}).encode())
+    return float(json.loads(path.read_text())['rung_s'])
+
+
+def _check_rungs(settings: RunConfig) -> None:
+    """Refuse settings of rungs that an adaptation would ignore.
+
+    Raises:
+        ConfigError: There are some; the message lists them.
+    """
+    problems = []
+    for i, stage in enumerate(settings.stages):
+        where = f'stages[{i}]'
+        spec = stage.batches
+        if stage.task != 'depth' or spec.domain == 'target' or spec.rgb:
+            problems.append(
+                f'{where}.kind is {stage.kind!r}: expected stages of depth that learn from '
+                'labelled spikes of the source'
+            )
+        for name in ('average_with', 'steps', 'epochs', 'height', 'width', 'planes', 'styles'):
+            if getattr(stage, name) is not None:
+                problems.append(f'{where}.{name} is given: expected none')
+        if getattr(getattr(stage, 'adapt', None), 'deploy', '') == 'label_free':
+            problems.append(f"{where}.adapt.deploy is 'label_free': expected teacher or student")
+    if problems:
+        raise ConfigError(listed(problems))
 
 
 def _overall(kept: Rung | None, rungs: Sequence[Rung]) -> Verdict:
@@ -325,7 +400,7 @@ def _write_report(
     report = {
         'verdict': verdict,
         'kept': None if kept is None else kept.name,
-        'scale': 'inherited',
+        'scale': 'none' if gate.info.scale == 'none' else 'inherited',
         'recordings': {
             'names': [clip.name for clip in recorded.opened.clips],
             'duration_s': recorded.opened.duration_s,
@@ -352,4 +427,5 @@ def _write_report(
             for rung in rungs
         ],
     }
-    write_atomically(folder / REPORT, json.dumps(report, indent=2).encode())
+    text = json.dumps(without_nan(report), indent=2, allow_nan=False)
+    write_atomically(folder / REPORT, text.encode())

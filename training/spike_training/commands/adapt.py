@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -31,10 +32,11 @@ def adapt(
     adaptation with the same command.
 
     Args:
-        recordings: Bags, .dat files or folders of .dat files of one camera, 5 s or more in all.
+        recordings: Bags, .dat files or folders of these, of one camera, 5 s or more in all;
+            several as '[FIRST, SECOND]'.
         out: The .safetensors file to write; an existing one is refused.
         checkpoint: The .safetensors file to adapt, or the name of a shipped model.
-        size: Width and height of the sensor of .dat files, pixels.
+        size: Width and height of the sensor, pixels, of .dat files and bags without camera_info.
         rate_hz: Plane rate of .dat files.
         minutes: Duration, about.
         config: Settings of the rungs.
@@ -46,5 +48,7 @@ def adapt(
         raise ConfigError(f'out is {out}, which exists: choose another one')
     if not 0 < minutes < 1e5:
         raise ConfigError(f'minutes is {minutes:g}: expected above 0')
+    if not 0 < rate_hz < math.inf:
+        raise ConfigError(f'rate_hz is {rate_hz:g}: expected above 0')
     paths = [recordings] if isinstance(recordings, Path) else [*recordings]
     run.run(paths, out, checkpoint, config, size, rate_hz, minutes, device)

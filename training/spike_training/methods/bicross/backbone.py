@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.unet_lite import RateToRgb
+from spike_training.errors import ConfigError
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import SupervisedConfig
 
@@ -34,7 +35,10 @@ def freeze(network: SpikeDepthNet, config: SupervisedConfig) -> None:
     """
     if config.trainable == 'affine':
         network.requires_grad_(False).eval()
-        for layer in batch_norms(network):
+        layers = batch_norms(network)
+        if not layers:
+            raise ConfigError("trainable is 'affine': the network has no batch norm to train")
+        for layer in layers:
             layer.requires_grad_(True)
     if config.backbone_lr_scale == 0:
         backbone_of(network).requires_grad_(False).eval()

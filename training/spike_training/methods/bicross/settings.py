@@ -207,6 +207,8 @@ class SupervisedConfig(StageConfig):
         yield from at_least(self, 0, 'backbone_lr_scale')
         if self.backbone_lr_scale == 0 and self.init_from == 'scratch':
             yield 'backbone_lr_scale is 0: expected more, or init_from with a trained encoder'
+        if self.trainable == 'affine' and self.init_from == 'scratch':
+            yield "trainable is 'affine': expected init_from with a trained network"
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
         yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
