@@ -17,6 +17,7 @@ import copy
 import dataclasses
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -28,7 +29,8 @@ from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.adaptation.gate import Evidence, compare, compute_outputs, labelled_error
 from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
-from spike_training.adaptation.matching import compute_statistics, match_camera
+from spike_training.adaptation.matching import Match, compute_statistics, match_camera
+from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.datasets import readers
 from spike_training.engine.fabric import make_fabric
 from spike_training.evaluation.statistics import estimate_statistics
@@ -236,6 +238,17 @@ def swapped_bits(counts: Tensor) -> Tensor:
     return counts.view(*size[:3], -1, 8).flip(4).reshape(size)
 
 
+def scenes_of(
+    windows: Windows, match: Match, styles: Sequence[str], info: DepthInfo
+) -> dict[str, list[Unlabelled]]:
+    """Return scenes of each style as a camera sees them."""
+    found = {}
+    for style in styles:
+        source = matched_source(windows, match, [style], info, 'calibration', 0)
+        found[style] = [source.samples(range(k, k + BATCH)).unlabelled() for k in (0, BATCH)]
+    return found
+
+
 def candidates(
     old: nn.Module, adapted: nn.Module, other: nn.Module | None, seen: Sequence[Unlabelled]
 ) -> Iterator[tuple[str, nn.Module]]:
@@ -306,7 +319,15 @@ def run(
             recorded, config.data.styles, (HEIGHT, WIDTH), target.planes, target.rate_hz, info.bins
         )
         matching_s = time.monotonic() - begin
-        source = matched_source(windows, match, config.data.styles, info, 'train', 0)
+        styles = repeated_styles(
+            style_shares(
+                old,
+                [batch.unlabelled() for batch in seen],
+                scenes_of(windows, match, config.data.styles, info),
+            )
+        )
+        told(f'styles {dict(Counter(styles))}')
+        source = matched_source(windows, match, styles, info, 'train', 0)
         own = dataclasses.replace(config, out=folder / name.replace(' ', '_'))
         trained = climb(
             own,
@@ -319,8 +340,8 @@ def run(
             fabric,
         )
         _, adapted = load_network(trained)
-        tests = matched_source(windows, match, config.data.styles, info, 'test', 0)
-        matched = [tests.batch(k, BATCH) for k in range(WINDOWS // BATCH)]
+        tests = matched_source(windows, match, styles, info, 'test', 0)
+        matched = [tests.samples(range(k, k + BATCH)) for k in range(0, 2 * WINDOWS, BATCH)]
         unlabelled = [batch.unlabelled() for batch in held]
         before = compute_outputs(old, unlabelled)
         errors = labelled_error(old, info, matched), labelled_error(old, info, held)

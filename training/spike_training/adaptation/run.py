@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ from spike_training.adaptation.gate import (
 )
 from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
+from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
@@ -67,6 +68,9 @@ MATCHED_WINDOWS = 48
 
 JUDGED = 36
 """Held-back windows, and labelled scenes, that the gate judges on."""
+
+COMPARED = 24
+"""Windows of the recording, and scenes of each style, that are compared by their looks."""
 
 BATCH_SIZE = 12
 
@@ -144,14 +148,17 @@ def run(
     match = _match(recorded, settings, old_info, folder)
     print(f'{folder}: {describe(recorded.opened, match)}')
     settings = dataclasses.replace(settings, out=folder)
-    gate = _Gate(old, old_info, recorded, match, settings, fabric)
+    shares = _style_shares(old, old_info, recorded, match, settings, folder)
+    told = ', '.join(f'{style} {share:.0%}' for style, share in shares.items())
+    print(f'{folder}: places look like {told}')
+    styles = repeated_styles(shares)
+    gate = _Gate(old, old_info, recorded, match, styles, settings, fabric)
     seconds = _rung_seconds(folder, 60 * minutes - (time.monotonic() - start), settings)
     best, rungs = find_checkpoint(checkpoint), list[Rung]()
     kept: Rung | None = None
     source = matched_source(
-        recorded.windows, match, settings.data.styles, old_info, 'train', settings.seed,
-        fabric.device,
-    )  # fmt: skip
+        recorded.windows, match, styles, old_info, 'train', settings.seed, fabric.device
+    )
     for stage in settings.stages:
         begin = time.monotonic()
         rate = recorded.windows.rate_hz
@@ -170,7 +177,7 @@ def run(
         if rung.verdict == 'improved' and rung.expected_change < least:
             kept, best = rung, candidate
     verdict = _overall(kept, rungs)
-    _write_report(folder, recorded, match, gate, rungs, kept, verdict)
+    _write_report(folder, recorded, match, shares, gate, rungs, kept, verdict)
     if kept is None:
         print(f'{folder / REPORT}: {verdict}; {checkpoint} stays')
         return
@@ -195,6 +202,7 @@ class _Gate:
         info: Its metadata.
         recorded: The recordings.
         match: Match of the simulation.
+        styles: Styles of the labelled scenes, in turn.
         settings: Settings of the rungs.
         fabric: Launched fabric.
     """
@@ -205,6 +213,7 @@ class _Gate:
         info: DepthInfo,
         recorded: Recorded,
         match: Match,
+        styles: Sequence[str],
         settings: RunConfig,
         fabric: Fabric,
     ) -> None:
@@ -212,9 +221,7 @@ class _Gate:
         self._windows = [window.to(self.device) for window in recorded.judged]
 
         def labelled(split: Split) -> list[Batch]:
-            source = matched_source(
-                recorded.windows, match, settings.data.styles, info, split, settings.seed
-            )
+            source = matched_source(recorded.windows, match, styles, info, split, settings.seed)
             numbers = [*range(JUDGED)]
             return [
                 source.samples(numbers[first : first + BATCH_SIZE]).to(self.device)
@@ -308,6 +315,40 @@ def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo, folder: Pat
     return match
 
 
+def _style_shares(
+    network: nn.Module,
+    info: DepthInfo,
+    recorded: Recorded,
+    match: Match,
+    settings: RunConfig,
+    folder: Path,
+) -> dict[str, float]:
+    """Estimate the shares of the styles, or read those of an interrupted adaptation."""
+    path = folder / 'styles.json'
+    if path.is_file():
+        found: dict[str, float] = json.loads(path.read_text())
+        return found
+    source = recorded.adaptation
+    numbers = source.spread(COMPARED)
+    windows = []
+    for first in range(0, len(numbers), BATCH_SIZE):
+        batch = source.usable(numbers[first : first + BATCH_SIZE])
+        if batch is not None:
+            windows.append(batch.unlabelled())
+    scenes: dict[str, list[Unlabelled]] = {}
+    for style in settings.data.styles:
+        own = matched_source(
+            recorded.windows, match, [style], info, 'calibration', settings.seed, source.device
+        )
+        scenes[style] = [
+            own.samples(range(first, first + BATCH_SIZE)).unlabelled()
+            for first in range(0, COMPARED, BATCH_SIZE)
+        ]
+    shares = style_shares(network, windows, scenes)
+    write_atomically(path, json.dumps(shares).encode())
+    return shares
+
+
 def _init_folder(
     folder: Path,
     out: Path,
@@ -392,6 +433,7 @@ def _write_report(
     folder: Path,
     recorded: Recorded,
     match: Match,
+    shares: Mapping[str, float],
     gate: _Gate,
     rungs: Sequence[Rung],
     kept: Rung | None,
@@ -409,6 +451,7 @@ def _write_report(
             'held_back_windows': sum(len(one.counts) for one in recorded.judged),
         },
         'match': json.loads(match.to_json()),
+        'styles': dict(shares),
         'matched_error': {
             'old': {'scaled': gate.old_error, 'metres': gate.old_error_m},
             **{
