@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -22,7 +24,7 @@ pytest.importorskip('onnx')
 from training_files import write  # noqa: E402
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load  # noqa: E402
-from spike_training.adaptation import gate  # noqa: E402
+from spike_training.adaptation import gate, run  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
 
@@ -43,6 +45,7 @@ def test_what_improves_is_written_with_its_export(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
+    monkeypatch.setattr(run, 'LARGEST_DISTANCE', math.inf)
     out = tmp_path / 'mine.safetensors'
     adapt(moving_wall, out, checkpoint, **SIZE)
     found = report(out)
@@ -75,6 +78,18 @@ def test_what_improves_is_written_with_its_export(
     assert (tmp_path / 'mine' / 'adapt.json').read_bytes() == before
 
 
+def test_nothing_improves_where_the_simulation_does_not_match(
+    moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
+):
+    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
+    monkeypatch.setattr(run, 'LARGEST_DISTANCE', 0.0)
+    out = tmp_path / 'mine.safetensors'
+    adapt(moving_wall, out, checkpoint, **SIZE)
+    assert not out.exists()
+    assert report(out)['verdict'] == 'no change'
+    assert 'expected at most 0: the simulation does not match' in capsys.readouterr().out
+
+
 def test_what_does_not_improve_writes_no_file(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
@@ -98,7 +113,7 @@ def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, tmp_path):
     folder = tmp_path / 'mine'
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True,
+        text=True, preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         end = time.monotonic() + 120
         while not (folder / 'affine' / 'latest.json').exists() and time.monotonic() < end:
@@ -141,8 +156,6 @@ def test_a_folder_with_something_else_and_an_existing_export_are_refused(
 def test_another_plane_rate_does_not_go_on_with_the_old_match(
     moving_wall, checkpoint, tmp_path, monkeypatch
 ):
-    from spike_training.adaptation import run
-
     class StoppedError(Exception):
         pass
 

@@ -72,6 +72,9 @@ JUDGED = 36
 COMPARED = 24
 """Windows of the recording, and scenes of each style, that are compared by their looks."""
 
+LARGEST_DISTANCE = 6.0
+"""Distance of the match above which labelled scenes are no evidence, and nothing improves."""
+
 BATCH_SIZE = 12
 
 
@@ -148,6 +151,12 @@ def run(
     match = _match(recorded, settings, old_info, folder)
     print(f'{folder}: {describe(recorded.opened, match)}')
     settings = dataclasses.replace(settings, out=folder)
+    matched = match.distance <= LARGEST_DISTANCE
+    if not matched:
+        print(
+            f'{folder}: distance {match.distance:.1f}, expected at most {LARGEST_DISTANCE:g}: the '
+            'simulation does not match the recording, so that the verdict is at most no change'
+        )
     shares = _style_shares(old, old_info, recorded, match, settings, folder)
     told = ', '.join(f'{style} {share:.0%}' for style, share in shares.items())
     print(f'{folder}: places look like {told}')
@@ -171,6 +180,8 @@ def run(
             print(f'{folder}: {stage.name} is left out: {error}')
             continue
         rung = gate.judge(stage.name, candidate, begin)
+        if rung.verdict == 'improved' and not matched:
+            rung = dataclasses.replace(rung, verdict='no change')
         rungs.append(rung)
         print(f'{folder}: {stage.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
         least = 0.0 if kept is None else kept.expected_change
