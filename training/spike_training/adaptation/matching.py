@@ -52,7 +52,9 @@ class Statistics:
 
     Attributes:
         rates: Quantiles of the firing rate of squares of 4x4 pixels.
-        detail: Mean relative difference between neighbouring squares of each size.
+        detail: Mean relative difference between neighbouring squares of each size but the largest
+            two, over that of these, across and down. Real places have several times the detail of
+            generated ones at all sizes alike; blur removes that of small ones.
         noise: Median squared difference of the counts of even and odd bins, over their sum.
         pattern: Standard deviation of the pixels' lasting deviation from their neighbours, in the
             darker and in the brighter half of the picture.
@@ -105,10 +107,12 @@ def compute_statistics(counts: Tensor, planes_per_bin: Tensor) -> Statistics:
     r, c = max(rows // 5, 1), max(columns // 5, 1)
     corner = np.mean([mean[:r, :c], mean[:r, -c:], mean[-r:, :c], mean[-r:, -c:]])
     middle = mean[2 * r : -2 * r, 2 * c : -2 * c].mean()
+    logs = np.log(np.array(detail) + 1e-4).reshape(-1, 2)
+    fine, coarse = logs[:-2], logs[-2:]
     pattern, hot = _pattern(rate)
     return Statistics(
         rates=np.log(np.quantile(squares, QUANTILES) + _FLOOR),
-        detail=np.log(np.array(detail) + 1e-4),
+        detail=(fine - coarse.mean(axis=0)).ravel(),
         noise=np.log([noise + 1e-3]),
         pattern=np.log(pattern + 0.01),
         hot=np.log([hot + 1e-3]),
