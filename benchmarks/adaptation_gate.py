@@ -3,11 +3,15 @@
 """Cases of an adaptation with hidden truth: the gate's evidence beside what labels tell.
 
 Each target is a camera in places of some styles, or frames of a data set seen by that camera.
-Candidates are networks adapted to it, and networks that harm: a constant, statistics of a single
-window, of windows in the wrong bit order, of another target. The truth is the median-scaled AbsRel
-on held-back windows.
+Candidates are the rungs of an adaptation, the same trained on the target's labels, and networks
+that harm: a constant, statistics of a single window, of windows in the wrong bit order, of
+saturated ones, of another target. The truth is the median-scaled AbsRel on held-back windows.
 
-    PYTHONPATH=training python -m benchmarks.adaptation_gate --data DATA --out cases.json
+    PYTHONPATH=training python -m benchmarks.adaptation_gate --data DATA --out test_cases
+    PYTHONPATH=training python -m benchmarks.adaptation_gate --calibration --data DATA --out cases
+
+An interrupted run goes on with the same command; targets may be divided among processes by
+``--only``, each with a folder of its own. The last lines are the confusion matrix.
 """
 
 from __future__ import annotations
@@ -23,32 +27,48 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint
 from spike_depth_ros.model.depth_net import DepthOutput
-from spike_training.adaptation.gate import Evidence, compare, compute_outputs, labelled_error
-from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
+from spike_training.adaptation.gate import (
+    Evidence,
+    compare,
+    compute_outputs,
+    expected_change,
+    judge,
+    score,
+)
+from spike_training.adaptation.ladder import PLAN, Windows, climb, load_network, matched_source
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
 from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.datasets import readers
+from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
+from spike_training.engine.stage import Source
 from spike_training.evaluation.statistics import estimate_statistics
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.sample import Batch, Unlabelled
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.sensor.camera import simulate_counts
 from spike_training.sensor.parameters import SENSORS, Sensor
+from spike_training.settings.config import RunConfig, StageConfig
 from spike_training.settings.reading import load_config
 
 CONFIG = Path('training/configs/adapt.yaml')
 HEIGHT, WIDTH = 224, 384
 WINDOWS = 36
+SCENES = 72
 BATCH = 12
+FOG_M = 12.0
+"""Depth at which fog scatters half of the light, metres."""
+
+SHARES = {'affine': 1.0, 'bicross': 0.4}
+"""Steps of each rung, as a share of the first one's: about the same duration."""
+
 TRUE_STEP = 0.03
 """Relative change of the error from which on a candidate is truly better or worse."""
-
-NOISY = dataclasses.replace(SENSORS['vidar_car'], hot_pixels=0.01, response_mismatch=0.1)
 
 
 def sensor(scale: float = 1.0, **changes: float) -> Sensor:
@@ -68,6 +88,7 @@ class Target:
         planes: Length of a window.
         rate_hz: Plane rate.
         seed: Seed of the scenes.
+        fog: True for fog in the scenes.
     """
 
     optics: Optics
@@ -75,6 +96,7 @@ class Target:
     planes: int = 128
     rate_hz: float = 20_000.0
     seed: int = 11
+    fog: bool = False
 
 
 CALIBRATION = {
@@ -90,6 +112,34 @@ CALIBRATION = {
     'dark kitchen': Target(Optics(0.1, sensor=sensor(2)), 'sevenscenes'),
 }
 """Targets that the gate's weights are fitted on."""
+
+TEST = {
+    'dark home': Target(Optics(0.06, sensor=sensor()), ('home', 'indoor'), seed=31),
+    'noisy office': Target(
+        Optics(0.2, sensor=sensor(3, hot_pixels=0.01)), ('office', 'hall'), seed=32
+    ),
+    'blurred office': Target(Optics(blur=4.0), ('indoor', 'office'), seed=33),
+    'slow planes': Target(Optics(0.3, sensor=sensor()), ('home', 'hall'), 128, 5_000.0, seed=34),
+    'other lens': Target(Optics(1.0, 1.6, 0.9, 1.5), ('indoor', 'home'), seed=35),
+    'fog': Target(Optics(0.5, sensor=sensor()), ('road', 'outdoor'), seed=36, fog=True),
+    'dim halls': Target(Optics(0.1, 1.8, sensor=sensor()), ('hall',), seed=37),
+    'night road': Target(Optics(0.03, sensor=sensor(2)), ('road',), seed=38),
+    'clean outdoor': Target(Optics(), ('outdoor',), seed=39),
+    'street': Target(Optics(), 'kitti'),
+    'noisy street': Target(Optics(0.1, sensor=sensor(3)), 'kitti'),
+    'rooms': Target(Optics(), 'hololens'),
+    'dim rooms': Target(Optics(0.08, sensor=sensor(2)), 'hololens'),
+    'dark desk': Target(Optics(0.06, sensor=sensor()), 'tum'),
+}
+"""Targets that the gate is tested on."""
+
+
+class FoggySource(ShiftedSource):
+    """Generated scenes in fog."""
+
+    def _samples(self, indices, scenes, planes, rate_hz):  # type: ignore[no-untyped-def]
+        fog = np.full_like(scenes.haze, FOG_M)
+        return super()._samples(indices, dataclasses.replace(scenes, haze=fog), planes, rate_hz)
 
 
 class SeenClips(ClipSource):
@@ -114,7 +164,8 @@ def windows_of(target: Target, info: DepthInfo, data: Path) -> tuple[list[Batch]
     Recordings of a single place are split in time.
     """
     if isinstance(target.styles, str):
-        clips = readers.read(target.styles, str(data / PATHS[target.styles]))
+        reader, path = DATA_SETS[target.styles]
+        clips = readers.read(reader, str(data / path))
         source = SeenClips(
             target.optics, clips=clips, height=HEIGHT, width=WIDTH, planes=(target.planes,),
             rate_hz=target.rate_hz, bins=info.bins,
@@ -128,7 +179,7 @@ def windows_of(target: Target, info: DepthInfo, data: Path) -> tuple[list[Batch]
         )  # type: ignore[return-value]
     parts = []
     for split in ('train', 'test'):
-        source_ = ShiftedSource(
+        source_ = (FoggySource if target.fog else ShiftedSource)(
             target.optics, styles=target.styles, seed=target.seed + (1 << 31), split=split,
             height=HEIGHT, width=WIDTH, planes=(target.planes,), rate_hz=target.rate_hz,
             bins=info.bins,
@@ -137,29 +188,38 @@ def windows_of(target: Target, info: DepthInfo, data: Path) -> tuple[list[Batch]
     return parts[0], parts[1]
 
 
-PATHS = {
-    'sevenscenes': 'rgbd/sevenscenes_kitchen',
-    'kitti': 'rgbd/kitti_0926',
-    'folder': 'rgbd/hololens_000',
+DATA_SETS = {
+    'sevenscenes': ('sevenscenes', 'rgbd/sevenscenes_kitchen'),
+    'kitti': ('kitti', 'rgbd/kitti_0926'),
+    'hololens': ('folder', 'rgbd/hololens_000'),
+    'tum': ('folder', 'rgbd/tum_fr1_rpy'),
 }
+"""Reader and folder of each data set."""
 
 
 class Repeated:
-    """Source of batches drawn from a few windows."""
+    """Source of batches drawn from a few windows, with or without their labels."""
 
-    def __init__(self, batches: Sequence[Batch]) -> None:
-        self.counts = torch.cat([batch.counts for batch in batches])
+    def __init__(self, batches: Sequence[Batch], labels: bool = False) -> None:
         self.first = batches[0]
+        self.counts, self.depth, self.fx = (
+            torch.cat([getattr(batch, name) for batch in batches])
+            for name in ('counts', 'depth', 'fx')
+        )
+        if not labels:
+            self.depth = torch.full_like(self.depth, torch.nan)
+            self.fx = torch.full_like(self.fx, torch.nan)
 
     def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
         """Return the batch of a step."""
-        chosen = np.random.default_rng(step).integers(len(self.counts), size=batch_size)
+        random = np.random.default_rng(step)
+        chosen = torch.from_numpy(random.integers(len(self.counts), size=batch_size))
         return dataclasses.replace(
             self.first,
-            counts=self.counts[torch.from_numpy(chosen)],
-            depth=torch.full((batch_size, 1, HEIGHT, WIDTH), torch.nan),
-            fx=torch.full((batch_size,), torch.nan),
-            index=torch.from_numpy(chosen),
+            counts=self.counts[chosen],
+            depth=self.depth[chosen],
+            fx=self.fx[chosen],
+            index=chosen,
         )
 
 
@@ -238,6 +298,12 @@ def swapped_bits(counts: Tensor) -> Tensor:
     return counts.view(*size[:3], -1, 8).flip(4).reshape(size)
 
 
+def saturated(windows: Unlabelled) -> Tensor:
+    """Return counts of windows in which every pixel always fires."""
+    full = windows.planes_per_bin.to(windows.counts.dtype)[None, :, None, None]
+    return full.expand_as(windows.counts).contiguous()
+
+
 def scenes_of(
     windows: Windows, match: Match, styles: Sequence[str], info: DepthInfo
 ) -> dict[str, list[Unlabelled]]:
@@ -250,24 +316,30 @@ def scenes_of(
 
 
 def candidates(
-    old: nn.Module, adapted: nn.Module, other: nn.Module | None, seen: Sequence[Unlabelled]
+    old: nn.Module,
+    rungs: dict[str, nn.Module],
+    other: nn.Module | None,
+    seen: Sequence[Unlabelled],
 ) -> Iterator[tuple[str, nn.Module]]:
     """Yield candidates by their names."""
-    yield 'adapted', adapted
-    yield 'half adapted', mixed(old, adapted, 0.5)
-    yield 'hardly adapted', mixed(old, adapted, 0.04)
-    yield 'beyond adapted', mixed(old, adapted, 1.8)
+    yield from rungs.items()
+    adapted = rungs['affine']
+    yield 'half affine', mixed(old, adapted, 0.5)
+    yield 'hardly affine', mixed(old, adapted, 0.04)
+    yield 'beyond affine', mixed(old, adapted, 1.8)
     if other is not None:
         yield 'of another target', other
     yield 'other scale', Scaled(old, 1.5)
     with torch.inference_mode():
         depth = old(seen[0].counts, seen[0].planes_per_bin).depth
     yield 'constant', Constant(depth.median(dim=0, keepdim=True).values)
-    yield 'statistics', with_statistics(old, seen)
+    yield 'AdaBN', with_statistics(old, seen)
     one = dataclasses.replace(seen[0], counts=seen[0].counts[:1].expand(4, -1, -1, -1))
     yield 'statistics of one window', with_statistics(old, [one])
     wrong = [dataclasses.replace(w, counts=swapped_bits(w.counts)) for w in seen]
     yield 'statistics in wrong bit order', mixed(old, with_statistics(old, wrong), 0.5)
+    bright = [dataclasses.replace(w, counts=saturated(w)) for w in seen[:1]]
+    yield 'statistics of saturated windows', mixed(old, with_statistics(old, bright), 0.1)
     yield 'flattened', Flattened(old, 0.3)
     yield 'slightly disturbed', disturbed(old, 0.01)
     yield 'disturbed', disturbed(old, 0.15)
@@ -281,15 +353,23 @@ class Case:
         target: Name of the target.
         candidate: Name of the candidate.
         evidence: What the gate sees.
+        distance: Distance of the match.
         old_error: Median-scaled AbsRel of the old network on held-back windows.
         new_error: That of the candidate.
+        old_error_m: AbsRel of the old network in metres.
+        new_error_m: That of the candidate.
+        scenes: Log ratio of the error on each matched scene.
     """
 
     target: str
     candidate: str
     evidence: Evidence
+    distance: float
     old_error: float
     new_error: float
+    old_error_m: float
+    new_error_m: float
+    scenes: Sequence[float] = ()
 
     @property
     def truth(self) -> str:
@@ -299,85 +379,135 @@ class Case:
             'improved' if change <= -TRUE_STEP else 'worse' if change >= TRUE_STEP else 'no change'
         )
 
+    @property
+    def verdict(self) -> str:
+        """Return the verdict of the gate."""
+        return judge(self.evidence, self.distance)
 
-def run(
-    targets: dict[str, Target], minutes: float, data: Path, folder: Path,
-    told: Callable[[str], None],
+
+def train(
+    config: RunConfig, stage: StageConfig, start: Path, source: Source[Batch],
+    target: Source[Batch], rate_hz: float, steps: int, fabric: Fabric,
+) -> Path:  # fmt: skip
+    """Train a candidate by a number of steps: a duration would depend on the machine."""
+    folder = config.out / stage.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PLAN).write_text(json.dumps({'steps': steps}))
+    return climb(config, stage, start, source, target, rate_hz, 0.0, fabric)
+
+
+def cases_of(
+    name: str, target: Target, data: Path, steps: int, seed: int, folder: Path,
+    other: nn.Module | None, told: Callable[[str], None],
 ) -> Iterator[Case]:  # fmt: skip
-    """Adapt to each target, and yield its cases."""
-    config = load_config(CONFIG)
+    """Adapt to a target, and yield its cases."""
+    config = dataclasses.replace(load_config(CONFIG), out=folder / 'rungs', seed=seed)
     info, old = load_network(Path('unet_lite'))
     fabric = make_fabric('cpu', 1, '32-true')
-    other: nn.Module | None = None
-    for name, target in targets.items():
-        begin = time.monotonic()
-        seen, held = windows_of(target, info, data)
-        counts = torch.cat([batch.counts for batch in seen])
-        recorded = compute_statistics(counts, seen[0].planes_per_bin)
-        windows = Windows(HEIGHT, WIDTH, target.planes, target.rate_hz)
-        match = match_camera(
-            recorded, config.data.styles, (HEIGHT, WIDTH), target.planes, target.rate_hz, info.bins
+    target = dataclasses.replace(target, seed=target.seed + 100 * seed)
+    seen, held = windows_of(target, info, data)
+    unlabelled = [batch.unlabelled() for batch in held]
+    seen_only = [batch.unlabelled() for batch in seen]
+    windows = Windows(HEIGHT, WIDTH, target.planes, target.rate_hz)
+    match = match_camera(
+        compute_statistics(torch.cat([b.counts for b in seen]), seen[0].planes_per_bin),
+        config.data.styles, (HEIGHT, WIDTH), target.planes, target.rate_hz, info.bins,
+    )  # fmt: skip
+    scenes = scenes_of(windows, match, config.data.styles, info)
+    styles = repeated_styles(style_shares(old, seen_only, scenes))
+    tests = matched_source(windows, match, styles, info, 'test', seed)
+    matched = [tests.samples(range(k, k + BATCH)) for k in range(0, SCENES, BATCH)]
+    before = compute_outputs(old, unlabelled)
+    on_scenes, truth = score(old, info, matched), score(old, info, held)
+    told(f'{name}: {match.describe()}; styles {dict(Counter(styles))}; error {truth.scaled:.3f}')
+
+    def case(label: str, network: nn.Module) -> Case:
+        now, new = score(network, info, matched), score(network, info, held)
+        evidence = compare(
+            before, compute_outputs(network, unlabelled), unlabelled, (on_scenes, now)
         )
-        matching_s = time.monotonic() - begin
-        styles = repeated_styles(
-            style_shares(
-                old,
-                [batch.unlabelled() for batch in seen],
-                scenes_of(windows, match, config.data.styles, info),
-            )
-        )
-        told(f'styles {dict(Counter(styles))}')
-        source = matched_source(windows, match, styles, info, 'train', 0)
-        own = dataclasses.replace(config, out=folder / name.replace(' ', '_'))
-        trained = climb(
-            own,
-            own.stages[0],
-            Path('unet_lite'),
-            source,
-            Repeated(seen),
-            target.rate_hz,
-            60 * minutes,
-            fabric,
-        )
-        _, adapted = load_network(trained)
-        tests = matched_source(windows, match, styles, info, 'test', 0)
-        matched = [tests.samples(range(k, k + BATCH)) for k in range(0, 2 * WINDOWS, BATCH)]
-        unlabelled = [batch.unlabelled() for batch in held]
-        before = compute_outputs(old, unlabelled)
-        errors = labelled_error(old, info, matched), labelled_error(old, info, held)
+        found = Case(
+            name, label, evidence, match.distance, truth.scaled, new.scaled, truth.metres,
+            new.metres, np.log(now.images / on_scenes.images).round(4).tolist(),
+        )  # fmt: skip
         told(
-            f'{name}: matched in {matching_s:.0f} s: {match.describe()}; old error '
-            f'{errors[1]:.3f}, on matched scenes {errors[0]:.3f}'
+            f'  {label}: {new.scaled / truth.scaled - 1:+.1%} {found.truth}, judged '
+            f'{found.verdict}; '
+            + ' '.join(f'{k} {v:+.3f}' for k, v in dataclasses.asdict(found.evidence).items())
         )
-        for label, network in candidates(old, adapted, other, [b.unlabelled() for b in seen]):
-            after = compute_outputs(network, unlabelled)
-            own_errors = errors[0], labelled_error(network, info, matched)
-            evidence = compare(before, after, unlabelled, own_errors)
-            truth = labelled_error(network, info, held)
-            case = Case(name, label, evidence, errors[1], truth)
-            told(
-                f'  {label}: {truth / errors[1] - 1:+.1%} {case.truth}; '
-                + ' '.join(f'{k} {v:+.3f}' for k, v in dataclasses.asdict(evidence).items())
-            )
-            yield case
-        other = adapted
+        return found
+
+    trained: dict[str, nn.Module] = {}
+    best, least = find_checkpoint('unet_lite'), 0.0
+    source = matched_source(windows, match, styles, info, 'train', seed)
+    for stage in config.stages:
+        start = best
+        path = train(
+            config, stage, start, source, Repeated(seen), target.rate_hz,
+            round(steps * SHARES[stage.name]), fabric,
+        )  # fmt: skip
+        _, trained[stage.name] = load_network(path)
+        found = case(stage.name, trained[stage.name])
+        yield found
+        change = expected_change(found.evidence)
+        if found.verdict == 'improved' and change < least:
+            best, least = path, change
+    labelled = dataclasses.replace(config, out=folder / 'supervised')
+    path = train(
+        labelled, config.stages[0], find_checkpoint('unet_lite'), Repeated(seen, labels=True),
+        Repeated(seen), target.rate_hz, steps, fabric,
+    )  # fmt: skip
+    yield case('supervised', load_network(path)[1])
+    for label, network in candidates(old, trained, other, seen_only):
+        if label not in trained:
+            yield case(label, network)
+
+
+def confusion(cases: Sequence[dict[str, object]]) -> str:
+    """Return the confusion matrix of cases as lines of text."""
+    names = 'improved', 'no change', 'worse'
+    number = Counter((case['truth'], case['verdict']) for case in cases)
+    lines = ['truth      ' + ''.join(f'{name:>10}' for name in names)]
+    for truth in names:
+        row = ''.join(f'{number[truth, verdict]:10d}' for verdict in names)
+        lines.append(f'{truth:<11}{row}')
+    right = sum(number[name, name] for name in names)
+    return '\n'.join([*lines, f'right: {right} of {len(cases)}'])
 
 
 def main() -> None:
     """Run the cases of some targets and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--calibration', action='store_true', help='use the calibration targets')
     parser.add_argument('--only', nargs='*', help='names of targets')
-    parser.add_argument('--minutes', type=float, default=4.0)
+    parser.add_argument('--steps', type=int, default=200, help='of the first rung')
+    parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--data', type=Path, default=Path('data'))
-    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--out', type=Path, required=True, help='folder')
     given = parser.parse_args()
-    if given.out.with_suffix('').exists():
-        parser.error(f'{given.out.with_suffix("")} exists: choose another --out')
-    targets = {n: t for n, t in CALIBRATION.items() if not given.only or n in given.only}
-    found = []
-    for case in run(targets, given.minutes, given.data, given.out.with_suffix(''), print):
-        found.append(dataclasses.asdict(case) | {'truth': case.truth})
-        given.out.write_text(json.dumps(found, indent=1))
+    targets = CALIBRATION if given.calibration else TEST
+    if unknown := set(given.only or ()) - set(targets):
+        parser.error(f'{", ".join(unknown)}: expected some of {", ".join(targets)}')
+    every: list[dict[str, object]] = []
+    other: nn.Module | None = None
+    for name, target in targets.items():
+        if given.only and name not in given.only:
+            continue
+        folder = given.out / f'{name.replace(" ", "_")}_{given.seed}'
+        path = folder / 'cases.json'
+        if not path.is_file():
+            begin = time.monotonic()
+            found = [
+                dataclasses.asdict(case) | {'truth': case.truth, 'verdict': case.verdict}
+                for case in cases_of(
+                    name, target, given.data, given.steps, given.seed, folder, other, print
+                )
+            ]
+            path.write_text(json.dumps(found, indent=1))
+            print(f'{path}: {time.monotonic() - begin:.0f} s', flush=True)
+        every += json.loads(path.read_text())
+        _, other = load_network(newest_model(folder / 'rungs' / 'affine'))
+    print(confusion(every))
 
 
 if __name__ == '__main__':

@@ -12,14 +12,19 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
+from spike_depth_ros.checkpoint import find_checkpoint, load_info  # noqa: E402
+from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
 from spike_training.adaptation.gate import (  # noqa: E402
+    LARGEST_DISTANCE,
     Evidence,
     Outputs,
+    Scores,
     compare,
     expected_change,
     judge,
+    score,
 )
-from spike_training.sampling.sample import Unlabelled  # noqa: E402
+from spike_training.sampling.sample import Batch, Unlabelled  # noqa: E402
 
 NUMBER, SIZE = 4, (32, 48)
 NONE = Evidence(**dict.fromkeys([field.name for field in dataclasses.fields(Evidence)], 0.0))
@@ -43,16 +48,21 @@ def changed(outputs, function):
     )
 
 
+def scores(old, new):
+    """Scores of two networks on two scenes, one of them without truth."""
+    return tuple(Scores(np.array([one, np.nan]), one, one) for one in (old, new))
+
+
 def test_a_network_against_itself_has_no_evidence(scene):
     outputs, windows = scene
-    found = compare(outputs, outputs, windows, (0.3, 0.3))
+    found = compare(outputs, outputs, windows, scores(0.3, 0.3))
     assert dataclasses.astuple(found) == pytest.approx([0] * 8, abs=1e-6)
     assert judge(found) == 'no change'
 
 
 def test_another_scale_is_drift_alone(scene):
     outputs, windows = scene
-    found = compare(outputs, changed(outputs, lambda d: 1.5 * d), windows, (0.3, 0.3))
+    found = compare(outputs, changed(outputs, lambda d: 1.5 * d), windows, scores(0.3, 0.3))
     assert found.drift == pytest.approx(math.log(1.5), abs=1e-5)
     rest = dataclasses.replace(found, drift=0.0)
     assert dataclasses.astuple(rest) == pytest.approx([0] * 8, abs=1e-5)
@@ -61,7 +71,7 @@ def test_another_scale_is_drift_alone(scene):
 def test_a_constant_has_no_spread_dependence_or_edges_and_is_worse(scene):
     outputs, windows = scene
     constant = changed(outputs, lambda d: np.full_like(d, 2.0))
-    found = compare(outputs, constant, windows, (0.3, 0.2))
+    found = compare(outputs, constant, windows, scores(0.3, 0.2))
     assert found.spread < -5
     assert found.dependence < -5
     assert found.edges < -0.5
@@ -72,7 +82,7 @@ def test_a_constant_has_no_spread_dependence_or_edges_and_is_worse(scene):
 def test_flattened_depth_is_no_less_asymmetric_and_is_worse(scene):
     outputs, windows = scene
     flat = changed(outputs, lambda d: d**0.3)
-    found = compare(outputs, flat, windows, (0.3, 0.3))
+    found = compare(outputs, flat, windows, scores(0.3, 0.3))
     assert found.spread == pytest.approx(math.log(0.3), abs=1e-4)
     assert found.asymmetry == pytest.approx(0, abs=1e-3)
     assert judge(found) == 'worse'
@@ -80,14 +90,14 @@ def test_flattened_depth_is_no_less_asymmetric_and_is_worse(scene):
 
 def test_a_reversed_order_is_disorder(scene):
     outputs, windows = scene
-    found = compare(outputs, changed(outputs, lambda d: 1 / d), windows, (0.3, 0.3))
+    found = compare(outputs, changed(outputs, lambda d: 1 / d), windows, scores(0.3, 0.3))
     assert found.disorder == pytest.approx(1)
 
 
 def test_errors_and_mirror_images_are_log_ratios(scene):
     outputs, windows = scene
     less = dataclasses.replace(outputs, mirrored=outputs.depth * 1.05**2)
-    found = compare(outputs, less, windows, (0.4, 0.3))
+    found = compare(outputs, less, windows, scores(0.4, 0.3))
     assert found.matched_error == pytest.approx(math.log(0.75))
     assert found.asymmetry == pytest.approx(math.log(2), abs=1e-4)
 
@@ -100,3 +110,34 @@ def test_a_verdict_follows_the_expected_change(matched_error, verdict):
     evidence = dataclasses.replace(NONE, matched_error=matched_error)
     assert judge(evidence) == verdict
     assert np.sign(expected_change(evidence)) == np.sign(matched_error)
+
+
+def test_nothing_improves_where_the_simulation_does_not_match():
+    evidence = dataclasses.replace(NONE, matched_error=-0.3)
+    assert judge(evidence, LARGEST_DISTANCE + 0.1) == 'no change'
+    worse = dataclasses.replace(NONE, matched_error=0.3)
+    assert judge(worse, LARGEST_DISTANCE + 0.1) == 'worse'
+
+
+class Twice(torch.nn.Module):
+    """Network whose depth of each window is twice the spikes of the first bin."""
+
+    def forward(self, counts, planes_per_bin):
+        depth = 2.0 * counts[:, :1]
+        return DepthOutput(depth, torch.ones_like(depth), *[torch.empty(0)] * 3)
+
+
+def test_a_score_in_metres_has_the_scale_and_a_scaled_one_has_not():
+    info = load_info(find_checkpoint(None))
+    counts = torch.randint(1, 40, (3, 1, 16, 16), dtype=torch.uint8)
+    depth = counts.float()
+    depth[2, 0, :8] *= 1.5  # the median of this image lies between
+    batch = Batch(
+        counts, torch.tensor([40]), None, depth, torch.full((3,), info.canonical_fx),
+        torch.arange(3),
+    )  # fmt: skip
+    found = score(Twice(), info, [batch])
+    assert found.images[:2] == pytest.approx([0, 0], abs=1e-6)
+    assert found.images[2] > 0.05
+    assert found.scaled == pytest.approx(found.images.mean())
+    assert found.metres == pytest.approx((1 + 1 + (1 + 1 / 3) / 2) / 3, rel=1e-4)

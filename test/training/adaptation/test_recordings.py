@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def test_parts_share_no_plane_and_leave_a_gap(planes):
     assert np.array_equal(np.diff(early), np.ones(len(early) - 1))
     assert np.array_equal(np.diff(late), np.ones(len(late) - 1))
     assert late[0] - early[-1] > max(100, GAP_SHARE * planes - 1)
+
+
+def test_depth_stays_with_its_planes():
+    where = (50, 699, 700, 999)
+    maps = tuple(functools.partial(np.full, (1, 32), plane) for plane in where)
+    clip = dataclasses.replace(numbered(1000), depth_planes=where, depths=maps)
+    parts = split_in_time([clip], 100)
+    for part, expected in zip(parts, ([50], [700, 999]), strict=True):
+        found = part[0]
+        assert [depth()[0, 0] for depth in found.depths] == expected
+        assert [numbers(found)[plane] for plane in found.depth_planes] == expected
 
 
 def test_recordings_that_are_too_short_for_both_parts_are_left_out():

@@ -8,6 +8,7 @@ import functools
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,8 +26,10 @@ from training_files import write  # noqa: E402
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load  # noqa: E402
 from spike_training.adaptation import gate, run  # noqa: E402
+from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
+from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
 
 SIZE = {'size': '96x64', 'rate_hz': 400.0, 'minutes': 0.001, 'device': 'cpu'}
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,7 +48,7 @@ def test_what_improves_is_written_with_its_export(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
-    monkeypatch.setattr(run, 'LARGEST_DISTANCE', math.inf)
+    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
     out = tmp_path / 'mine.safetensors'
     adapt(moving_wall, out, checkpoint, **SIZE)
     found = report(out)
@@ -82,12 +85,67 @@ def test_nothing_improves_where_the_simulation_does_not_match(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
+    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', 0.0)
     monkeypatch.setattr(run, 'LARGEST_DISTANCE', 0.0)
     out = tmp_path / 'mine.safetensors'
     adapt(moving_wall, out, checkpoint, **SIZE)
     assert not out.exists()
     assert report(out)['verdict'] == 'no change'
     assert 'expected at most 0: the simulation does not match' in capsys.readouterr().out
+
+
+@pytest.fixture
+def measured_wall(moving_wall, tmp_path):
+    """The wall with depth at some of its planes, nearer on the left, and a camera matrix."""
+    folder = tmp_path / 'measured'
+    (folder / 'depth').mkdir(parents=True)
+    (folder / 'wall.dat').symlink_to(moving_wall)
+    np.savetxt(folder / 'K.txt', [[100, 0, 48], [0, 100, 32], [0, 0, 1]])
+    depth = np.full((64, 96), np.nan, np.float32)
+    depth[::4, ::4] = np.linspace(2, 6, 24)  # sparse, as by a lidar
+    for plane in range(200, 2300, 100):
+        np.save(folder / 'depth' / f'wall_{plane:05d}.npy', depth)
+    return folder
+
+
+def test_measured_depth_decides_and_gives_the_scale(
+    measured_wall, tmp_path, monkeypatch, one_thread, capsys
+):
+    monkeypatch.setattr(gate, 'LIMITS', (-20.0, -10.0))  # all would be worse
+    monkeypatch.setattr(gate, 'MEASURED_LIMITS', (10.0, 20.0))
+    checkpoint = write(tmp_path / 'old.safetensors', scale='metric')
+    out = tmp_path / 'mine.safetensors'
+    adapt(measured_wall, out, checkpoint, **SIZE)
+    found = report(out)
+    assert found['verdict'] == 'improved'
+    assert found['scale'] == 'metric'
+    assert found['recordings']['windows_with_depth'] >= run.LEAST_MEASURED
+    errors = found['measured_error']
+    (kept,) = (rung for rung in found['rungs'] if rung['name'] == found['kept'])
+    assert kept['expected_change'] == pytest.approx(
+        errors[found['kept']]['scaled'] / errors['old']['scaled'] - 1
+    )
+    scale = float(re.search(r'scale times ([0-9.]+)', capsys.readouterr().out)[1])
+    before, after = load(checkpoint)[0], load(out)[0]
+    assert after.scale == 'metric'
+    assert before.canonical_fx / after.canonical_fx == pytest.approx(scale, abs=1e-3)
+    # In the new metres, the median of true over predicted depth is 1.
+    clips = open_recordings([measured_wall], '96x64', 400.0).clips
+    network = run.load_network(out)[1]
+    windows = SpikeSource(
+        split_in_time(clips, after.planes).adaptation, after.planes, after.bins, after.multiple
+    )
+    batch = windows.samples(range(len(windows)))
+    assert gate.fit_scale(network, after, [batch]) == pytest.approx(1, rel=0.02)
+
+
+def test_a_few_maps_of_depth_are_too_few(measured_wall, checkpoint, tmp_path, one_thread):
+    for path in sorted((measured_wall / 'depth').iterdir())[:-3]:
+        path.unlink()
+    out = tmp_path / 'mine.safetensors'
+    adapt(measured_wall, out, checkpoint, **SIZE)
+    assert report(out)['recordings']['windows_with_depth'] == 0
+    assert report(out)['measured_error'] == {}
 
 
 def test_what_does_not_improve_writes_no_file(
@@ -104,10 +162,14 @@ def test_what_does_not_improve_writes_no_file(
 
 def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, tmp_path):
     out = tmp_path / 'mine.safetensors'
+    config = tmp_path / 'adapt.yaml'  # with one style, as scenes take most of the time
+    text, changed = re.subn(r'styles: .*', 'styles: [home]', run.CONFIG.read_text())
+    assert changed == 1
+    config.write_text(text)
     command = [
         sys.executable, 'training/run.py', 'adapt', '--recordings', str(moving_wall), '--out',
         str(out), '--checkpoint', str(checkpoint), '--size', '96x64', '--rate_hz', '400',
-        '--minutes', '0.1', '--device', 'cpu',
+        '--minutes', '0.1', '--device', 'cpu', '--config', str(config),
     ]  # fmt: skip
     environment = os.environ | {'OMP_NUM_THREADS': '1'}
     folder = tmp_path / 'mine'

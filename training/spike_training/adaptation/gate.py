@@ -63,8 +63,8 @@ class Evidence:
     """Differences between a candidate and the old network; positive: the candidate has more.
 
     Attributes:
-        matched_error: Log ratio of the median-scaled AbsRel on labelled scenes, simulated as the
-            recording's camera sees.
+        matched_error: Log ratio of the median-scaled AbsRel, mean over labelled scenes that are
+            simulated as the recording's camera sees.
         edges: Difference of the correlation of depth edges with edges of the picture.
         asymmetry: Log ratio of the difference between depth and depth of the mirrored window, over
             the spread.
@@ -74,6 +74,8 @@ class Evidence:
             network.
         drift: Log ratio of the median depths, mean over windows.
         drift_spread: Standard deviation of that log ratio between windows.
+        measured_error: Log ratio of the median-scaled AbsRel on held-back windows with depth; None
+            where the recording has none.
     """
 
     matched_error: float
@@ -84,6 +86,7 @@ class Evidence:
     disorder: float
     drift: float
     drift_spread: float
+    measured_error: float | None = None
 
 
 WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.15}
@@ -92,23 +95,40 @@ WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.15}
 LIMITS = (-0.04, 0.04)
 """Expected log change of the error below which a candidate is improved, and above which worse."""
 
+MEASURED_LIMITS = (math.log(0.97), math.log(1.03))
+"""Log change of an error that was measured, likewise."""
+
+LARGEST_DISTANCE = 6.0
+"""Distance of the match above which labelled scenes are no evidence of an improvement."""
+
 FLAT = math.log(0.4)
 """Log ratio of spread, and of dependence on the window, below which an output is flat."""
 
 
 def expected_change(evidence: Evidence) -> float:
-    """Return the relative change of the scaled error that evidence lets expect."""
+    """Return the relative change of the scaled error: the measured one, or what is expected."""
+    if evidence.measured_error is not None:
+        return math.expm1(evidence.measured_error)
     return math.expm1(sum(weight * getattr(evidence, name) for name, weight in WEIGHTS.items()))
 
 
-def judge(evidence: Evidence) -> Verdict:
-    """Judge a candidate by its evidence; one with flat depth that hardly varies is worse."""
+def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
+    """Judge a candidate by its evidence.
+
+    Args:
+        evidence: The evidence. Flat depth, or depth that hardly varies, is worse. A measured error
+            decides alone otherwise.
+        distance: Distance of the match; above :data:`LARGEST_DISTANCE` only a measured error lets
+            a candidate be improved.
+    """
     if min(evidence.dependence, evidence.spread) < FLAT:
         return 'worse'
     change = math.log1p(expected_change(evidence))
-    if change <= LIMITS[0]:
-        return 'improved'
-    return 'worse' if change >= LIMITS[1] else 'no change'
+    measured = evidence.measured_error is not None
+    lower, upper = MEASURED_LIMITS if measured else LIMITS
+    if change <= lower:
+        return 'improved' if measured or distance <= LARGEST_DISTANCE else 'no change'
+    return 'worse' if change >= upper else 'no change'
 
 
 @torch.inference_mode()
@@ -129,29 +149,60 @@ def _joined(parts: Sequence[Tensor]) -> FloatImages:
     return found
 
 
-@torch.inference_mode()
-def labelled_error(
-    network: nn.Module, info: DepthInfo, batches: Sequence[Batch], scaled: bool = True
-) -> float:
-    """Return the AbsRel of a network on labelled windows, mean over pixels.
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Errors of a network on labelled windows.
 
-    Args:
-        network: Network in eval mode.
-        info: Its metadata.
-        batches: Labelled windows.
-        scaled: True to align the median of each image, False for metres.
+    Attributes:
+        images: Median-scaled AbsRel of each window, ``[N]``.
+        scaled: Median-scaled AbsRel, mean over pixels.
+        metres: AbsRel, mean over pixels.
     """
-    protocol = Protocol(alignment='median' if scaled else 'none')
-    errors = DepthErrors(info.min_depth, info.max_depth, protocol)
+
+    images: npt.NDArray[np.float64]
+    scaled: float
+    metres: float
+
+
+@torch.inference_mode()
+def score(network: nn.Module, info: DepthInfo, batches: Sequence[Batch]) -> Scores:
+    """Score a network, in eval mode, on labelled windows."""
+
+    def no_errors(protocol: Protocol) -> DepthErrors:
+        return DepthErrors(info.min_depth, info.max_depth, protocol)
+
+    scaling = Protocol(alignment='median')
+    scaled, metres = no_errors(scaling), no_errors(Protocol())
+    images = []
     for batch in batches:
         depth = predict(network, batch, 'spikes').depth[:, 0].cpu().numpy()
         truth = canonical_depth(batch, info.canonical_fx)[:, 0].cpu().numpy()
-        errors.add(depth, truth)
-    return float(errors.metrics('pixels')['abs_rel'])
+        metres.add(depth, truth)
+        for predicted, true in zip(depth, truth, strict=True):
+            image = no_errors(scaling)
+            image.add(predicted, true)
+            images.append(image.abs_rel)
+            scaled.merge(image)
+    return Scores(np.array(images), scaled.abs_rel, metres.abs_rel)
+
+
+@torch.inference_mode()
+def fit_scale(network: nn.Module, info: DepthInfo, batches: Sequence[Batch]) -> float:
+    """Return the median ratio of true to predicted depth on labelled windows."""
+    ratios = []
+    for batch in batches:
+        truth = canonical_depth(batch, info.canonical_fx)
+        ratio = truth / predict(network, batch, 'spikes').depth
+        ratios.append(ratio[truth.isfinite()])
+    return float(torch.cat(ratios).median())
 
 
 def compare(
-    old: Outputs, new: Outputs, windows: Sequence[Unlabelled], errors: tuple[float, float]
+    old: Outputs,
+    new: Outputs,
+    windows: Sequence[Unlabelled],
+    scores: tuple[Scores, Scores],
+    measured: tuple[Scores, Scores] | None = None,
 ) -> Evidence:
     """Compute the evidence about a candidate.
 
@@ -159,12 +210,16 @@ def compare(
         old: Outputs of the old network for held-back windows.
         new: Outputs of the candidate for the same windows.
         windows: These windows.
-        errors: Error of the old network and of the candidate on labelled matched scenes.
+        scores: Scores of the old network and of the candidate on labelled matched scenes.
+        measured: Their scores on held-back windows with depth.
     """
     pictures = np.concatenate([_picture(window) for window in windows])
     shift = np.log(np.median(new.depth, (1, 2)) / np.median(old.depth, (1, 2)))
+    measured_error = None
+    if measured is not None:
+        measured_error = _log_ratio(measured[1].scaled, measured[0].scaled)
     return Evidence(
-        matched_error=_log_ratio(errors[1], errors[0]),
+        matched_error=_mean_log_ratio(scores[1].images, scores[0].images),
         edges=_edge_agreement(new.depth, pictures) - _edge_agreement(old.depth, pictures),
         asymmetry=_log_ratio(_asymmetry(new), _asymmetry(old)),
         spread=_log_ratio(_spread(new.depth), _spread(old.depth)),
@@ -172,11 +227,17 @@ def compare(
         disorder=_disorder(old, new),
         drift=float(shift.mean()),
         drift_spread=float(shift.std()),
+        measured_error=measured_error,
     )
 
 
 def _log_ratio(new: float, old: float) -> float:
     return math.log(max(new, 1e-6) / max(old, 1e-6))
+
+
+def _mean_log_ratio(new: npt.NDArray[np.float64], old: npt.NDArray[np.float64]) -> float:
+    # An image without truth has no error.
+    return float(np.nanmean(np.log(np.maximum(new, 1e-6) / np.maximum(old, 1e-6))))
 
 
 def _picture(window: Unlabelled) -> FloatImages:

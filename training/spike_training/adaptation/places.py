@@ -1,9 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Similarity of a recording's places to the styles of generated scenes, as a network sees them."""
+"""Places of a recording as a network sees them: styles they are similar to, and which way up."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,6 +23,12 @@ SLOTS = 18
 
 SHARPNESS = 2.0
 """Exponent of the votes: neighbours of few scenes vote for too many styles."""
+
+LESS_UNCERTAIN = 0.9
+"""Ratio of the uncertainty of turned windows to that of windows below which they look better."""
+
+MORE_TILTED = 0.1
+"""Difference of the log depth of the top and the bottom third by which they look better."""
 
 Tokens = npt.NDArray[np.float32]
 
@@ -65,6 +72,35 @@ def repeated_styles(shares: Mapping[str, float]) -> tuple[str, ...]:
         number[style] += 1
     places = [((k + 0.5) / n, style) for style, n in number.items() for k in range(n)]
     return tuple(style for _, style in sorted(places))
+
+
+def look_upside_down(network: nn.Module, windows: Sequence[Unlabelled]) -> bool:
+    """Return True if windows look like places to a network only when turned by 180 degrees.
+
+    Depth is then less uncertain, and the ground, below, is nearer. Both must agree, which finds
+    about half of the recordings that are upside-down.
+
+    Args:
+        network: Network of depth in eval mode.
+        windows: Windows of the recording.
+    """
+    uncertainty, tilt = _uncertainty_and_tilt(network, windows)
+    turned = [dataclasses.replace(one, counts=one.counts.flip(2, 3)) for one in windows]
+    turned_uncertainty, turned_tilt = _uncertainty_and_tilt(network, turned)
+    return turned_uncertainty < LESS_UNCERTAIN * uncertainty and turned_tilt > tilt + MORE_TILTED
+
+
+@torch.inference_mode()
+def _uncertainty_and_tilt(
+    network: nn.Module, windows: Sequence[Unlabelled]
+) -> tuple[float, float]:
+    """Return mean relative uncertainty, and log ratio of the depth of top and bottom third."""
+    outputs = [predict(network, window, 'spikes') for window in windows]
+    uncertainty = torch.cat([output.uncertainty for output in outputs])
+    depth = torch.cat([output.depth for output in outputs]).log()
+    third = depth.shape[2] // 3
+    tilt = depth[:, :, :third].mean() - depth[:, :, -third:].mean()
+    return float(uncertainty.mean()), float(tilt)
 
 
 @torch.inference_mode()

@@ -161,10 +161,11 @@ def split_in_time(clips: Sequence[SpikeClip], planes: int) -> Parts:
 
 
 def _part(clip: SpikeClip, first: int, stop: int) -> SpikeClip:
+    inside = [k for k, plane in enumerate(clip.depth_planes) if first <= plane < stop]
     return dataclasses.replace(
         clip,
         planes=stop - first,
         load=lambda a, b: clip.load(first + a, first + b),
-        depth_planes=(),
-        depths=(),
+        depth_planes=tuple(clip.depth_planes[k] - first for k in inside),
+        depths=tuple(clip.depths[k] for k in inside),
     )

@@ -29,19 +29,27 @@ from spike_depth_ros.checkpoint import (
 from spike_depth_ros.evaluation.results import without_nan
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.adaptation.gate import (
+    LARGEST_DISTANCE,
     Evidence,
     Outputs,
+    Scores,
     Verdict,
     compare,
     compute_outputs,
     expected_change,
+    fit_scale,
     judge,
-    labelled_error,
+    score,
 )
 from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
-from spike_training.adaptation.places import repeated_styles, style_shares
+from spike_training.adaptation.places import (
+    look_upside_down,
+    repeated_styles,
+    style_shares,
+)
 from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
+from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import DeviceName, make_fabric
@@ -57,6 +65,9 @@ from spike_training.settings.reading import load_config
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
 """Settings of the rungs."""
 
+OLD = 'old'
+"""Name of the old network beside those of rungs."""
+
 REPORT = 'adapt.json'
 SETTINGS = 'settings.json'
 
@@ -67,13 +78,16 @@ MATCHED_WINDOWS = 48
 """Windows of the recording that the simulation is matched to."""
 
 JUDGED = 36
-"""Held-back windows, and labelled scenes, that the gate judges on."""
+"""Held-back windows that the gate judges on."""
+
+LEAST_MEASURED = 5
+"""Windows with depth, of each part, from which on the recording's own depth decides."""
+
+SCENES = 72
+"""Labelled scenes that the gate judges on."""
 
 COMPARED = 24
 """Windows of the recording, and scenes of each style, that are compared by their looks."""
-
-LARGEST_DISTANCE = 6.0
-"""Distance of the match above which labelled scenes are no evidence, and nothing improves."""
 
 BATCH_SIZE = 12
 
@@ -86,12 +100,18 @@ class Recorded(NamedTuple):
         adaptation: Windows to learn from.
         judged: Held-back windows.
         windows: Their size, length and plane rate.
+        known: Windows with depth of the adaptation part; may be none.
+        measured: Held-back windows with depth; none if there are none in either part.
+        calibrated: True if the focal length is known.
     """
 
     opened: Opened
     adaptation: SpikeSource
     judged: list[Unlabelled]
     windows: Windows
+    known: list[Batch]
+    measured: list[Batch]
+    calibrated: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,8 +171,7 @@ def run(
     match = _match(recorded, settings, old_info, folder)
     print(f'{folder}: {describe(recorded.opened, match)}')
     settings = dataclasses.replace(settings, out=folder)
-    matched = match.distance <= LARGEST_DISTANCE
-    if not matched:
+    if match.distance > LARGEST_DISTANCE:
         print(
             f'{folder}: distance {match.distance:.1f}, expected at most {LARGEST_DISTANCE:g}: the '
             'simulation does not match the recording, so that the verdict is at most no change'
@@ -161,6 +180,14 @@ def run(
     told = ', '.join(f'{style} {share:.0%}' for style, share in shares.items())
     print(f'{folder}: places look like {told}')
     styles = repeated_styles(shares)
+    upside_down = look_upside_down(old, [window.to(fabric.device) for window in recorded.judged])
+    if upside_down:
+        print(
+            f'{folder}: depth is more certain, and the ground nearer, if the picture is turned by '
+            '180 degrees: is the camera mounted upside-down?'
+        )
+    if recorded.measured:
+        print(f'{folder}: the depth of the recording decides on the verdict')
     gate = _Gate(old, old_info, recorded, match, styles, settings, fabric)
     seconds = _rung_seconds(folder, 60 * minutes - (time.monotonic() - start), settings)
     best, rungs = find_checkpoint(checkpoint), list[Rung]()
@@ -180,15 +207,13 @@ def run(
             print(f'{folder}: {stage.name} is left out: {error}')
             continue
         rung = gate.judge(stage.name, candidate, begin)
-        if rung.verdict == 'improved' and not matched:
-            rung = dataclasses.replace(rung, verdict='no change')
         rungs.append(rung)
         print(f'{folder}: {stage.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
         least = 0.0 if kept is None else kept.expected_change
         if rung.verdict == 'improved' and rung.expected_change < least:
             kept, best = rung, candidate
     verdict = _overall(kept, rungs)
-    _write_report(folder, recorded, match, shares, gate, rungs, kept, verdict)
+    _write_report(folder, recorded, match, shares, upside_down, gate, rungs, kept, verdict)
     if kept is None:
         print(f'{folder / REPORT}: {verdict}; {checkpoint} stays')
         return
@@ -228,34 +253,45 @@ class _Gate:
         settings: RunConfig,
         fabric: Fabric,
     ) -> None:
-        self.info, self.device = info, fabric.device
+        self.info, self.device, self._distance = info, fabric.device, match.distance
         self._windows = [window.to(self.device) for window in recorded.judged]
 
         def labelled(split: Split) -> list[Batch]:
             source = matched_source(recorded.windows, match, styles, info, split, settings.seed)
-            numbers = [*range(JUDGED)]
             return [
-                source.samples(numbers[first : first + BATCH_SIZE]).to(self.device)
-                for first in range(0, JUDGED, BATCH_SIZE)
+                source.samples(range(first, first + BATCH_SIZE)).to(self.device)
+                for first in range(0, SCENES, BATCH_SIZE)
             ]
 
         self._labelled = labelled
         self._matched = labelled('test')
+        self._measured, self._known = recorded.measured, recorded.known
+        self._calibrated = recorded.calibrated
         self._old: Outputs = compute_outputs(old, self._windows)
-        self.old_error = labelled_error(old, info, self._matched)
-        self.old_error_m = labelled_error(old, info, self._matched, scaled=False)
-        self.errors: dict[str, tuple[float, float]] = {}
+        self.measured = {OLD: self._measure(old)}
+        self.scores = {OLD: score(old, info, self._matched)}
+
+    @property
+    def scale(self) -> str:
+        """Kind of the scale of an improved network, as in a checkpoint."""
+        if self.info.scale == 'none':
+            return 'none'
+        return 'metric' if self._known and self._calibrated else 'inherited'
 
     def judge(self, name: str, checkpoint: Path, begin: float) -> Rung:
         """Judge the checkpoint of a rung that began at a time of the monotonic clock."""
         network = self._load(checkpoint)
-        error = labelled_error(network, self.info, self._matched)
-        self.errors[name] = error, labelled_error(network, self.info, self._matched, scaled=False)
-        outputs = compute_outputs(network, self._windows)
-        evidence = compare(self._old, outputs, self._windows, (self.old_error, error))
+        self.scores[name] = score(network, self.info, self._matched)
+        self.measured[name] = self._measure(network)
+        before, after = self.measured[OLD], self.measured[name]
+        evidence = compare(
+            self._old, compute_outputs(network, self._windows), self._windows,
+            (self.scores[OLD], self.scores[name]),
+            None if before is None or after is None else (before, after),
+        )  # fmt: skip
         return Rung(
-            name, checkpoint, evidence, judge(evidence), expected_change(evidence),
-            time.monotonic() - begin,
+            name, checkpoint, evidence, judge(evidence, self._distance),
+            expected_change(evidence), time.monotonic() - begin,
         )  # fmt: skip
 
     def export(self, rung: Rung, out: Path) -> None:
@@ -264,9 +300,19 @@ class _Gate:
         network = self._load(rung.checkpoint)
         factor = fit_uncertainty_factor(network, info, self._labelled('calibration'))
         info = dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
+        if self.scale == 'metric':
+            # Depth is proportional to the ratio of the focal lengths.
+            scale = fit_scale(network, info, self._known)
+            print(f'{out}: scale times {scale:.3f}, by the depth of the recording')
+            info = dataclasses.replace(
+                info, canonical_fx=info.canonical_fx / scale, scale='metric'
+            )
         calibrated = out.with_suffix('') / 'calibrated.safetensors'
         save(calibrated, weights, info)
         export(out, checkpoint=calibrated)
+
+    def _measure(self, network: nn.Module) -> Scores | None:
+        return score(network, self.info, self._measured) if self._measured else None
 
     def _load(self, checkpoint: Path) -> nn.Module:
         info, weights = load(checkpoint)
@@ -292,17 +338,45 @@ def _open(
         )
         for clips in parts
     ]  # fmt: skip
-    judged = []
-    numbers = sources[1].spread(JUDGED)
-    for first in range(0, len(numbers), BATCH_SIZE):
-        batch = sources[1].usable(numbers[first : first + BATCH_SIZE])
-        if batch is not None:
-            judged.append(batch.unlabelled())
+    judged = [batch.unlabelled() for batch in _spread(sources[1], JUDGED)]
     if sum(len(one.counts) for one in judged) < 2:
         name = opened.clips[0].name
         raise DataSetError(f'{name}: expected two held-back windows that can be read')
     windows = Windows(sources[0].height, sources[0].width, info.planes, opened.clips[0].rate_hz)
-    return Recorded(opened, sources[0], judged, windows)
+    known, measured = (_with_depth(clips, info, device) for clips in parts)
+    if not (known and measured):
+        known, measured = [], []
+    calibrated = opened.clips[0].camera is not None
+    return Recorded(opened, sources[0], judged, windows, known, measured, calibrated)
+
+
+def _with_depth(clips: Sequence[SpikeClip], info: DepthInfo, device: torch.device) -> list[Batch]:
+    """Return windows with depth of a part; none if they are too few to measure with."""
+    clips = [clip for clip in clips if clip.depths]
+    try:
+        source = SpikeSource(
+            clips, info.planes, info.bins, info.multiple, size=LARGEST, device=device,
+            raw_pixels=True,
+        )  # fmt: skip
+    except DataSetError:  # no depth, or none with a whole window around it
+        return []
+    # Without a focal length the scale of depth is unknown, but not its shape.
+    found = [
+        dataclasses.replace(batch, fx=batch.fx.nan_to_num(info.canonical_fx))
+        for batch in _spread(source, JUDGED)
+    ]
+    known = sum(int(batch.depth.isfinite().any(dim=(1, 2, 3)).sum()) for batch in found)
+    return found if known >= LEAST_MEASURED else []
+
+
+def _spread(source: SpikeSource, number: int) -> list[Batch]:
+    """Return up to a number of readable windows, spread over the recordings, in batches."""
+    numbers = source.spread(number)
+    batches = [
+        source.usable(numbers[first : first + BATCH_SIZE])
+        for first in range(0, len(numbers), BATCH_SIZE)
+    ]
+    return [batch for batch in batches if batch is not None]
 
 
 def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo, folder: Path) -> Match:
@@ -340,12 +414,7 @@ def _style_shares(
         found: dict[str, float] = json.loads(path.read_text())
         return found
     source = recorded.adaptation
-    numbers = source.spread(COMPARED)
-    windows = []
-    for first in range(0, len(numbers), BATCH_SIZE):
-        batch = source.usable(numbers[first : first + BATCH_SIZE])
-        if batch is not None:
-            windows.append(batch.unlabelled())
+    windows = [batch.unlabelled() for batch in _spread(source, COMPARED)]
     scenes: dict[str, list[Unlabelled]] = {}
     for style in settings.data.styles:
         own = matched_source(
@@ -445,6 +514,7 @@ def _write_report(
     recorded: Recorded,
     match: Match,
     shares: Mapping[str, float],
+    upside_down: bool,
     gate: _Gate,
     rungs: Sequence[Rung],
     kept: Rung | None,
@@ -453,22 +523,26 @@ def _write_report(
     report = {
         'verdict': verdict,
         'kept': None if kept is None else kept.name,
-        'scale': 'none' if gate.info.scale == 'none' else 'inherited',
+        'scale': gate.scale,
         'recordings': {
             'names': [clip.name for clip in recorded.opened.clips],
             'duration_s': recorded.opened.duration_s,
             'rate_hz': recorded.windows.rate_hz,
             'bit_order_corrected': recorded.opened.corrected_bit_order,
             'held_back_windows': sum(len(one.counts) for one in recorded.judged),
+            'windows_with_depth': sum(len(one.counts) for one in recorded.measured),
+            'looks_upside_down': upside_down,
         },
         'match': json.loads(match.to_json()),
         'styles': dict(shares),
         'matched_error': {
-            'old': {'scaled': gate.old_error, 'metres': gate.old_error_m},
-            **{
-                name: {'scaled': scaled, 'metres': metres}
-                for name, (scaled, metres) in gate.errors.items()
-            },
+            name: {'scaled': scores.scaled, 'metres': scores.metres}
+            for name, scores in gate.scores.items()
+        },
+        'measured_error': {
+            name: {'scaled': scores.scaled, 'metres': scores.metres}
+            for name, scores in gate.measured.items()
+            if scores is not None
         },
         'rungs': [
             {
