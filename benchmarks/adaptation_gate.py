@@ -442,7 +442,11 @@ def cases_of(
         told(
             f'  {label}: {new.scaled / truth.scaled - 1:+.1%} {found.truth}, judged '
             f'{found.verdict}; '
-            + ' '.join(f'{k} {v:+.3f}' for k, v in dataclasses.asdict(found.evidence).items())
+            + ' '.join(
+                f'{name} {value:+.3f}'
+                for name, value in dataclasses.asdict(evidence).items()
+                if value is not None
+            )
         )
         return found
 
