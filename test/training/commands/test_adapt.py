@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import json
 import math
 import os
@@ -20,11 +22,15 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 pytest.importorskip('onnx')
+pytest.importorskip('jinja2')
+Image = pytest.importorskip('PIL.Image')
 
+from html_pages import Reader  # noqa: E402
 from training_files import write  # noqa: E402
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load  # noqa: E402
 from spike_training.adaptation import gate, run  # noqa: E402
+from spike_training.adaptation.page import Shown, write_page  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
 
@@ -41,6 +47,25 @@ def report(out):
     return json.loads((out.with_suffix('') / 'adapt.json').read_text())
 
 
+def check_page(out, verdict):
+    """Parse the page of an adaptation, check its content and decode its pictures."""
+    text = (out.with_suffix('') / 'adapt.html').read_text()
+    page = Reader(text)
+    assert f'{verdict} verdict' in page.text
+    for words in ('Held-back windows', 'affine bicross', 'matched error', 'old ', 'dark current'):
+        assert words in page.text
+    assert 'http' not in text
+    assert str(out.parent) not in text
+    assert not page.tags & {'script', 'link', 'iframe', 'object'}
+    assert len(page.references) == 5 * 4 + 4
+    for reference in page.references:
+        png = base64.b64decode(reference.removeprefix('data:image/png;base64,'), validate=True)
+        with Image.open(io.BytesIO(png)) as image:
+            assert np.ptp(np.asarray(image.convert('RGB'))) > 0
+    assert len(text) < 2e6
+    return page.text
+
+
 def test_what_improves_is_written_with_its_export(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
@@ -52,6 +77,7 @@ def test_what_improves_is_written_with_its_export(
     assert found['verdict'] == 'improved'
     assert [rung['name'] for rung in found['rungs']] == ['affine', 'bicross']
     assert found['scale'] == 'none'
+    assert 'checkpoint $PWD/mine.safetensors' in check_page(out, 'improved')
     info, weights = load(out)
     old_info, old = load(checkpoint)
     assert info.scale == 'none'  # as before
@@ -87,6 +113,7 @@ def test_nothing_improves_where_the_simulation_does_not_match(
     adapt(moving_wall, out, checkpoint, **SIZE)
     assert not out.exists()
     assert report(out)['verdict'] == 'no change'
+    assert 'expected at most 0: errors on labelled scenes' in check_page(out, 'no change')
     assert 'expected at most 0: the simulation does not match' in capsys.readouterr().out
 
 
@@ -99,7 +126,16 @@ def test_what_does_not_improve_writes_no_file(
     assert not out.exists()
     assert not out.with_suffix('.onnx').exists()
     assert report(out)['verdict'] == 'worse'
+    assert f'{checkpoint.name} stays' in check_page(out, 'worse')
     assert f'worse; {checkpoint} stays' in capsys.readouterr().out
+
+
+def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
+    shown = Shown(tmp_path, None, '', tmp_path, [], None, math.nan)
+    write_page(tmp_path, 'adapt.json', shown)
+    warning = capsys.readouterr().err
+    assert warning.startswith('warning: no page of the adaptation: ')
+    assert warning.count('\n') == 1
 
 
 def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, tmp_path):

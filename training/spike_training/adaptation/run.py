@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ from spike_training.adaptation.gate import (
 )
 from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
+from spike_training.adaptation.page import PAGE, Shown, write_page
 from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
 from spike_training.datasets.splits import Split
@@ -189,11 +191,14 @@ def run(
             kept, best = rung, candidate
     verdict = _overall(kept, rungs)
     _write_report(folder, recorded, match, shares, gate, rungs, kept, verdict)
+    if kept is not None:
+        gate.export(kept, out)
+    best_rung = kept or min(rungs, key=lambda rung: rung.expected_change, default=None)
+    write_page(folder, REPORT, _shown(checkpoint, out, best_rung, recorded, gate))
     if kept is None:
-        print(f'{folder / REPORT}: {verdict}; {checkpoint} stays')
+        print(f'{folder / PAGE}: {verdict}; {checkpoint} stays')
         return
-    gate.export(kept, out)
-    print(f'{out}: {verdict}, by {kept.name}; {folder / REPORT}: what each rung brought')
+    print(f'{out}: {verdict}, by {kept.name}; {folder / PAGE}: what each rung brought')
 
 
 def describe(opened: Opened, match: Match) -> str:
@@ -241,6 +246,7 @@ class _Gate:
 
         self._labelled = labelled
         self._matched = labelled('test')
+        self.scenes = self._matched[0].unlabelled()
         self._old: Outputs = compute_outputs(old, self._windows)
         self.old_error = labelled_error(old, info, self._matched)
         self.old_error_m = labelled_error(old, info, self._matched, scaled=False)
@@ -440,6 +446,23 @@ def _overall(kept: Rung | None, rungs: Sequence[Rung]) -> Verdict:
     return 'worse' if all(rung.verdict == 'worse' for rung in rungs) else 'no change'
 
 
+def _shown(
+    checkpoint: Path, out: Path, rung: Rung | None, recorded: Recorded, gate: _Gate
+) -> Shown:
+    """Collect what the page shows; an exported candidate has calibrated uncertainty."""
+    camera = recorded.opened.clips[0].camera
+    candidate = None if rung is None else rung.checkpoint
+    return Shown(
+        old=find_checkpoint(checkpoint),
+        candidate=out if out.exists() else candidate,
+        name='' if rung is None else rung.name,
+        out=out,
+        windows=recorded.judged,
+        scenes=gate.scenes,
+        fx=math.nan if camera is None else float(camera[0, 0]),
+    )
+
+
 def _write_report(
     folder: Path,
     recorded: Recorded,
@@ -461,7 +484,7 @@ def _write_report(
             'bit_order_corrected': recorded.opened.corrected_bit_order,
             'held_back_windows': sum(len(one.counts) for one in recorded.judged),
         },
-        'match': json.loads(match.to_json()),
+        'match': {**json.loads(match.to_json()), 'largest_distance': LARGEST_DISTANCE},
         'styles': dict(shares),
         'matched_error': {
             'old': {'scaled': gate.old_error, 'metres': gate.old_error_m},

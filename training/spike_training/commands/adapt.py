@@ -28,8 +28,8 @@ def adapt(
     Generated scenes are simulated as the recording's camera sees; the network learns from these,
     then from the recording itself. After each rung a gate without labels compares it with the old
     network on a held-back part of the recording: docs/adapt.md. A file is written only if the
-    verdict is improved. The folder beside it holds adapt.json, and resumes an interrupted
-    adaptation with the same command.
+    verdict is improved. The folder beside it holds adapt.json and its page, adapt.html, and
+    resumes an interrupted adaptation with the same command.
 
     Args:
         recordings: Bags, .dat files or folders of these, of one camera, 5 s or more in all;
