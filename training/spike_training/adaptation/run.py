@@ -44,6 +44,7 @@ from spike_training.adaptation.matching import Match, compute_statistics, match_
 from spike_training.adaptation.page import PAGE, Shown, write_page
 from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
+from spike_training.adaptation.ros_commands import RECORDING
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import DeviceName, make_fabric
@@ -126,8 +127,11 @@ def run(
     rate_hz: float,
     minutes: float,
     device: DeviceName,
-) -> None:
+) -> Verdict:
     """Adapt a checkpoint; the arguments are those of the command ``adapt``.
+
+    Returns:
+        The verdict; the file is written if it is ``improved``.
 
     Raises:
         ConfigError: The settings are wrong, or the folder holds another adaptation.
@@ -197,8 +201,9 @@ def run(
     write_page(folder, REPORT, _shown(checkpoint, out, best_rung, recorded, gate))
     if kept is None:
         print(f'{folder / PAGE}: {verdict}; {checkpoint} stays')
-        return
+        return verdict
     print(f'{out}: {verdict}, by {kept.name}; {folder / PAGE}: what each rung brought')
+    return verdict
 
 
 def describe(opened: Opened, match: Match) -> str:
@@ -400,7 +405,8 @@ def _init_folder(
             )
         remove_unfinished(folder)
         return
-    if onnx_path(out).exists() or (folder.is_dir() and any(folder.iterdir())):
+    others = folder.is_dir() and any(one.name != RECORDING for one in folder.iterdir())
+    if onnx_path(out).exists() or others:
         taken = onnx_path(out) if onnx_path(out).exists() else folder
         raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
     make_folder(folder)
