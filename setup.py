@@ -84,6 +84,7 @@ setup(
             'spike_evaluation = spike_depth_ros.commands:spike_evaluation',
             'video_source = spike_depth_ros.commands:video_source',
             'spike_inspect = spike_depth_ros.commands:spike_inspect',
+            'spike_record = spike_depth_ros.commands:spike_record',
             'evaluate_bag = spike_depth_ros.evaluation.command:main',
             'spike_reconstruct = spike_depth_ros.reconstruction.command:main',
         ],

@@ -107,6 +107,11 @@ def spike_demo() -> int:
     return run_node('spike_demo', 'demo')
 
 
+def spike_record() -> int:
+    """Run the console script ``spike_record``."""
+    return run_node('spike_record', 'recorder')
+
+
 def spike_evaluation() -> int:
     """Run the console script ``spike_evaluation``."""
     return run_node('spike_evaluation', 'evaluation')

@@ -97,7 +97,7 @@ def _panels(
 ) -> list[dict[str, str]]:
     near, far, high = limits
     unsure = pictures.uncertainty_panel(_percent_of_depth(example), high, '%')
-    return _as_png(
+    return as_png(
         [
             *_spikes(example),
             ('depth', pictures.depth_panel(example.depth, near, far)),
@@ -123,13 +123,13 @@ def _panels_of_two(
         for run, seen in both
         for name, panel in _error(seen, run.scores.depth_range)
     ]
-    return _as_png([*_spikes(example), *depths, *_true_depth(example, near, far), *errors])
+    return as_png([*_spikes(example), *depths, *_true_depth(example, near, far), *errors])
 
 
 def _spikes(example: Example) -> list[_TitledPanel]:
     if example.preview is None:
         return []
-    return [('spikes', _pad_colour_bar(pictures.spike_panel(example.preview)))]
+    return [('spikes', pad_colour_bar(pictures.spike_panel(example.preview)))]
 
 
 def _true_depth(example: Example, near: float, far: float) -> list[_TitledPanel]:
@@ -145,7 +145,8 @@ def _error(example: Example, depth_range: tuple[float, float]) -> list[_TitledPa
     return [('relative error', pictures.error_panel(_dilate_sparse(error)))]
 
 
-def _as_png(panels: Sequence[_TitledPanel]) -> list[dict[str, str]]:
+def as_png(panels: Sequence[_TitledPanel]) -> list[dict[str, str]]:
+    """Return titles and base64 PNG of panels, for the macro ``panels`` of a page."""
     return [{'title': title, 'png': png_base64(panel)} for title, panel in panels]
 
 
@@ -160,7 +161,7 @@ def _dilate_sparse(image: FloatArray) -> FloatArray:
     return seen
 
 
-def _pad_colour_bar(panel: pictures.Rgb) -> pictures.Rgb:
+def pad_colour_bar(panel: pictures.Rgb) -> pictures.Rgb:
     """Pad a panel without a colour bar to the width of those with one."""
     height = panel.shape[0]
     margin = np.empty((height, pictures.BAR_WIDTH, 3), np.uint8)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import json
 import math
 import os
@@ -21,11 +23,15 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 pytest.importorskip('onnx')
+pytest.importorskip('jinja2')
+Image = pytest.importorskip('PIL.Image')
 
+from html_pages import Reader  # noqa: E402
 from training_files import write  # noqa: E402
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load  # noqa: E402
-from spike_training.adaptation import gate, run  # noqa: E402
+from spike_training.adaptation import gate, ros_commands, run  # noqa: E402
+from spike_training.adaptation.page import Shown, write_page  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
@@ -44,17 +50,40 @@ def report(out):
     return json.loads((out.with_suffix('') / 'adapt.json').read_text())
 
 
+def check_page(out, verdict):
+    """Parse the page of an adaptation, check its content and decode its pictures."""
+    text = (out.with_suffix('') / 'adapt.html').read_text()
+    page = Reader(text)
+    assert f'{verdict} verdict' in page.text
+    for words in ('Held-back windows', 'affine bicross', 'matched error', 'old ', 'dark current'):
+        assert words in page.text
+    assert 'http' not in text
+    assert str(out.parent) not in text
+    assert not page.tags & {'script', 'link', 'iframe', 'object'}
+    assert len(page.references) == 5 * 4 + 4
+    for reference in page.references:
+        png = base64.b64decode(reference.removeprefix('data:image/png;base64,'), validate=True)
+        with Image.open(io.BytesIO(png)) as image:
+            assert np.ptp(np.asarray(image.convert('RGB'))) > 0
+    assert len(text) < 2e6
+    return page.text
+
+
 def test_what_improves_is_written_with_its_export(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
     monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
     out = tmp_path / 'mine.safetensors'
-    adapt(moving_wall, out, checkpoint, **SIZE)
+    swapped = []
+    monkeypatch.setattr(ros_commands, 'swap', lambda *given: swapped.append(given))
+    adapt(out, moving_wall, checkpoint, swap='/spike_depth', **SIZE)
+    assert swapped == [('/spike_depth', out)]
     found = report(out)
     assert found['verdict'] == 'improved'
     assert [rung['name'] for rung in found['rungs']] == ['affine', 'bicross']
     assert found['scale'] == 'none'
+    assert 'checkpoint $PWD/mine.safetensors' in check_page(out, 'improved')
     info, weights = load(out)
     old_info, old = load(checkpoint)
     assert info.scale == 'none'  # as before
@@ -77,7 +106,7 @@ def test_what_improves_is_written_with_its_export(
     other = write(tmp_path / 'other.safetensors', stage='other')
     before = (tmp_path / 'mine' / 'adapt.json').read_bytes()
     with pytest.raises(ConfigError, match='mine holds an adaptation with another checkpoint'):
-        adapt(moving_wall, out, other, **SIZE)
+        adapt(out, moving_wall, other, **SIZE)
     assert (tmp_path / 'mine' / 'adapt.json').read_bytes() == before
 
 
@@ -88,9 +117,10 @@ def test_nothing_improves_where_the_simulation_does_not_match(
     monkeypatch.setattr(gate, 'LARGEST_DISTANCE', 0.0)
     monkeypatch.setattr(run, 'LARGEST_DISTANCE', 0.0)
     out = tmp_path / 'mine.safetensors'
-    adapt(moving_wall, out, checkpoint, **SIZE)
+    adapt(out, moving_wall, checkpoint, **SIZE)
     assert not out.exists()
     assert report(out)['verdict'] == 'no change'
+    assert 'expected at most 0: errors on labelled scenes' in check_page(out, 'no change')
     assert 'expected at most 0: the simulation does not match' in capsys.readouterr().out
 
 
@@ -115,7 +145,7 @@ def test_measured_depth_decides_and_gives_the_scale(
     monkeypatch.setattr(gate, 'MEASURED_LIMITS', (10.0, 20.0))
     checkpoint = write(tmp_path / 'old.safetensors', scale='metric')
     out = tmp_path / 'mine.safetensors'
-    adapt(measured_wall, out, checkpoint, **SIZE)
+    adapt(out, measured_wall, checkpoint, **SIZE)
     found = report(out)
     assert found['verdict'] == 'improved'
     assert found['scale'] == 'metric'
@@ -143,7 +173,7 @@ def test_a_few_maps_of_depth_are_too_few(measured_wall, checkpoint, tmp_path, on
     for path in sorted((measured_wall / 'depth').iterdir())[:-3]:
         path.unlink()
     out = tmp_path / 'mine.safetensors'
-    adapt(measured_wall, out, checkpoint, **SIZE)
+    adapt(out, measured_wall, checkpoint, **SIZE)
     assert report(out)['recordings']['windows_with_depth'] == 0
     assert report(out)['measured_error'] == {}
 
@@ -152,12 +182,22 @@ def test_what_does_not_improve_writes_no_file(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (-20.0, -10.0))  # all is worse
+    monkeypatch.setattr(ros_commands, 'swap', None)
     out = tmp_path / 'mine.safetensors'
-    adapt(moving_wall, out, checkpoint, **SIZE)
+    adapt(out, moving_wall, checkpoint, swap='/spike_depth', **SIZE)
     assert not out.exists()
     assert not out.with_suffix('.onnx').exists()
     assert report(out)['verdict'] == 'worse'
+    assert f'{checkpoint.name} stays' in check_page(out, 'worse')
     assert f'worse; {checkpoint} stays' in capsys.readouterr().out
+
+
+def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
+    shown = Shown(tmp_path, None, '', tmp_path, [], None, math.nan)
+    write_page(tmp_path, 'adapt.json', shown)
+    warning = capsys.readouterr().err
+    assert warning.startswith('warning: no page of the adaptation: ')
+    assert warning.count('\n') == 1
 
 
 def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, tmp_path):
@@ -207,12 +247,12 @@ def test_a_folder_with_something_else_and_an_existing_export_are_refused(
     out = tmp_path / 'mine.safetensors'
     out.with_suffix('.onnx').write_bytes(b'')
     with pytest.raises(ConfigError, match=r'mine\.onnx exists'):
-        adapt(moving_wall, out, checkpoint, **SIZE)
+        adapt(out, moving_wall, checkpoint, **SIZE)
     out.with_suffix('.onnx').unlink()
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'other').touch()
     with pytest.raises(ConfigError, match='mine exists, which'):
-        adapt(moving_wall, out, checkpoint, **SIZE)
+        adapt(out, moving_wall, checkpoint, **SIZE)
 
 
 def test_another_plane_rate_does_not_go_on_with_the_old_match(
@@ -227,9 +267,9 @@ def test_another_plane_rate_does_not_go_on_with_the_old_match(
     out = tmp_path / 'mine.safetensors'
     monkeypatch.setattr(run, '_match', stop)
     with pytest.raises(StoppedError):
-        adapt(moving_wall, out, checkpoint, **SIZE)
+        adapt(out, moving_wall, checkpoint, **SIZE)
     with pytest.raises(ConfigError, match='another content of the recordings'):
-        adapt(moving_wall, out, checkpoint, **{**SIZE, 'rate_hz': 300.0})
+        adapt(out, moving_wall, checkpoint, **{**SIZE, 'rate_hz': 300.0})
 
 
 def test_rungs_with_settings_that_have_no_effect_are_refused(moving_wall, checkpoint, tmp_path):
@@ -237,7 +277,7 @@ def test_rungs_with_settings_that_have_no_effect_are_refused(moving_wall, checkp
     config = tmp_path / 'rungs.yaml'
     config.write_text(text.replace('    trainable: affine', '    trainable: affine\n    steps: 3'))
     with pytest.raises(ConfigError, match=r'stages\[0\]\.steps is given'):
-        adapt(moving_wall, tmp_path / 'mine.safetensors', checkpoint, config=config, **SIZE)
+        adapt(tmp_path / 'mine.safetensors', moving_wall, checkpoint, config=config, **SIZE)
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(moving_wall, checkpoint, tmp_path):
@@ -247,12 +287,15 @@ def test_wrong_arguments_are_refused_before_anything_is_written(moving_wall, che
         ({'out': checkpoint}, 'which exists'),
         ({'minutes': 0.0}, 'minutes is 0: expected above 0'),
         ({'rate_hz': 0.0}, 'rate_hz is 0: expected above 0'),
+        ({'watch': '/spikes'}, 'expected either recordings or watch'),
+        ({'recordings': None}, 'expected either recordings or watch'),
+        ({'recordings': None, 'watch': '/a', 'watch_gb': 0.0}, 'watch_gb is 0: expected above 0'),
     ):
         given = {'recordings': moving_wall, 'out': out, 'checkpoint': checkpoint, **SIZE}
         with pytest.raises(ConfigError, match=words):
             adapt(**{**given, **changes})
     with pytest.raises(CheckpointError, match='task'):
-        adapt(moving_wall, out, find_checkpoint('recon_lite'), **SIZE)
+        adapt(out, moving_wall, find_checkpoint('recon_lite'), **SIZE)
     with pytest.raises(DataSetError, match='expected a bag, a'):
-        adapt(tmp_path / 'nothing', out, checkpoint, **SIZE)
+        adapt(out, tmp_path / 'nothing', checkpoint, **SIZE)
     assert not (tmp_path / 'mine').exists()

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html.parser
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ pytest.importorskip('lightning_fabric')
 pytest.importorskip('jinja2')
 pytest.importorskip('matplotlib')
 
+from html_pages import Reader  # noqa: E402
 from tiny_runs import three_stages, tiny_run  # noqa: E402
 
 from spike_depth_ros.checkpoint import hash_file  # noqa: E402
@@ -43,33 +43,6 @@ from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
 ROOT = Path(__file__).resolve().parents[3]
 
 CPU = torch.device('cpu')
-VOID = {'meta', 'img', 'br', 'line', 'polyline', 'circle', 'rect'}
-
-
-class Reader(html.parser.HTMLParser):
-    """Text and references of a page; refuses tags that do not fit together."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.references, self.tags, self.text = [], [], set(), []
-        self.feed(text)
-        assert self.open == []
-        self.text = ' '.join(' '.join(self.text).split())
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
-        self.references += [value for name, value in attributes if name in ('src', 'href')]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.add(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
 
 
 @pytest.fixture(scope='module')

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,12 +44,14 @@ from spike_training.adaptation.gate import (
 )
 from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
+from spike_training.adaptation.page import PAGE, Shown, write_page
 from spike_training.adaptation.places import (
     look_upside_down,
     repeated_styles,
     style_shares,
 )
 from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
+from spike_training.adaptation.ros_commands import RECORDING
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
@@ -144,8 +147,11 @@ def run(
     rate_hz: float,
     minutes: float,
     device: DeviceName,
-) -> None:
+) -> Verdict:
     """Adapt a checkpoint; the arguments are those of the command ``adapt``.
+
+    Returns:
+        The verdict; the file is written if it is ``improved``.
 
     Raises:
         ConfigError: The settings are wrong, or the folder holds another adaptation.
@@ -214,11 +220,15 @@ def run(
             kept, best = rung, candidate
     verdict = _overall(kept, rungs)
     _write_report(folder, recorded, match, shares, upside_down, gate, rungs, kept, verdict)
+    if kept is not None:
+        gate.export(kept, out)
+    best_rung = kept or min(rungs, key=lambda rung: rung.expected_change, default=None)
+    write_page(folder, REPORT, _shown(checkpoint, out, best_rung, recorded, gate))
     if kept is None:
-        print(f'{folder / REPORT}: {verdict}; {checkpoint} stays')
-        return
-    gate.export(kept, out)
-    print(f'{out}: {verdict}, by {kept.name}; {folder / REPORT}: what each rung brought')
+        print(f'{folder / PAGE}: {verdict}; {checkpoint} stays')
+        return verdict
+    print(f'{out}: {verdict}, by {kept.name}; {folder / PAGE}: what each rung brought')
+    return verdict
 
 
 def describe(opened: Opened, match: Match) -> str:
@@ -265,6 +275,7 @@ class _Gate:
 
         self._labelled = labelled
         self._matched = labelled('test')
+        self.scenes = self._matched[0].unlabelled()
         self._measured, self._known = recorded.measured, recorded.known
         self._calibrated = recorded.calibrated
         self._old: Outputs = compute_outputs(old, self._windows)
@@ -463,7 +474,8 @@ def _init_folder(
             )
         remove_unfinished(folder)
         return
-    if onnx_path(out).exists() or (folder.is_dir() and any(folder.iterdir())):
+    others = folder.is_dir() and any(one.name != RECORDING for one in folder.iterdir())
+    if onnx_path(out).exists() or others:
         taken = onnx_path(out) if onnx_path(out).exists() else folder
         raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
     make_folder(folder)
@@ -509,6 +521,23 @@ def _overall(kept: Rung | None, rungs: Sequence[Rung]) -> Verdict:
     return 'worse' if all(rung.verdict == 'worse' for rung in rungs) else 'no change'
 
 
+def _shown(
+    checkpoint: Path, out: Path, rung: Rung | None, recorded: Recorded, gate: _Gate
+) -> Shown:
+    """Collect what the page shows; an exported candidate has calibrated uncertainty."""
+    camera = recorded.opened.clips[0].camera
+    candidate = None if rung is None else rung.checkpoint
+    return Shown(
+        old=find_checkpoint(checkpoint),
+        candidate=out if out.exists() else candidate,
+        name='' if rung is None else rung.name,
+        out=out,
+        windows=recorded.judged,
+        scenes=gate.scenes,
+        fx=math.nan if camera is None else float(camera[0, 0]),
+    )
+
+
 def _write_report(
     folder: Path,
     recorded: Recorded,
@@ -533,7 +562,7 @@ def _write_report(
             'windows_with_depth': sum(len(one.counts) for one in recorded.measured),
             'looks_upside_down': upside_down,
         },
-        'match': json.loads(match.to_json()),
+        'match': {**json.loads(match.to_json()), 'largest_distance': LARGEST_DISTANCE},
         'styles': dict(shares),
         'matched_error': {
             name: {'scaled': scores.scaled, 'metres': scores.metres}

@@ -9,38 +9,47 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from spike_training.adaptation import run
+from spike_training.adaptation import ros_commands, run
 from spike_training.errors import ConfigError
 
 
 def adapt(
-    recordings: Path | Sequence[Path],
     out: Path,
+    recordings: Path | Sequence[Path] | None = None,
     checkpoint: Path = Path('unet_lite'),
     size: str = '400x250',
     rate_hz: float = 20_000.0,
     minutes: float = 30.0,
     config: Path = run.CONFIG,
     device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    watch: str = '',
+    watch_seconds: float = 10.0,
+    watch_gb: float = 4.0,
+    swap: str = '',
 ) -> None:
     """Adapt a network of depth to unlabelled recordings of one camera, and judge the result.
 
     Generated scenes are simulated as the recording's camera sees; the network learns from these,
     then from the recording itself. After each rung a gate without labels compares it with the old
     network on a held-back part of the recording: docs/adapt.md. A file is written only if the
-    verdict is improved. The folder beside it holds adapt.json, and resumes an interrupted
-    adaptation with the same command.
+    verdict is improved. The folder beside it holds adapt.json and its page, adapt.html, and
+    resumes an interrupted adaptation with the same command.
 
     Args:
+        out: The .safetensors file to write; an existing one is refused.
         recordings: Bags, .dat files or folders of these, of one camera, 5 s or more in all;
             several as '[FIRST, SECOND]'.
-        out: The .safetensors file to write; an existing one is refused.
         checkpoint: The .safetensors file to adapt, or the name of a shipped model.
         size: Width and height of the sensor, pixels, of .dat files and bags without camera_info.
         rate_hz: Plane rate of .dat files.
         minutes: Duration, about.
         config: Settings of the rungs.
         device: cpu, cuda, or auto: a GPU if torch finds one.
+        watch: Topic of spikes to record and adapt to, instead of recordings; needs ROS 2.
+        watch_seconds: Duration of that recording, seconds.
+        watch_gb: Largest size of that recording, GB.
+        swap: Running depth node that gets the new file as its checkpoint if the verdict is
+            improved, such as /spike_depth; needs ROS 2.
     """
     if out.suffix != '.safetensors':
         raise ConfigError(f'out is {out}: expected a .safetensors file')
@@ -50,5 +59,14 @@ def adapt(
         raise ConfigError(f'minutes is {minutes:g}: expected above 0')
     if not 0 < rate_hz < math.inf:
         raise ConfigError(f'rate_hz is {rate_hz:g}: expected above 0')
+    if (recordings is None) == (not watch):
+        raise ConfigError('expected either recordings or watch: files, or a running topic')
+    for name, value in (('watch_seconds', watch_seconds), ('watch_gb', watch_gb)):
+        if not 0 < value <= 1e6:
+            raise ConfigError(f'{name} is {value:g}: expected above 0')
+    if recordings is None:
+        recordings = ros_commands.record(watch, out.with_suffix(''), watch_seconds, watch_gb)
     paths = [recordings] if isinstance(recordings, Path) else [*recordings]
-    run.run(paths, out, checkpoint, config, size, rate_hz, minutes, device)
+    verdict = run.run(paths, out, checkpoint, config, size, rate_hz, minutes, device)
+    if swap and verdict == 'improved':
+        ros_commands.swap(swap, out)

@@ -1,0 +1,195 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Command ``spike_record``: records a spike topic and its camera_info as a bag."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros.arguments import positive
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, decode
+from spike_depth_ros.bags.recorder import BagRecorder
+from spike_depth_ros.errors import one_line
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.graph import ANY_PUBLISHER, KEPT_MESSAGES, Graph
+from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
+from spike_depth_ros.nodes.process import UserError
+from spike_depth_ros.nodes.topic_inputs import best_reliability
+from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
+from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+
+_WINDOW = 256  # of the ring that accounts for the planes; nothing takes its windows
+
+
+class StreamRecorder:
+    """Thread that writes the messages of both topics, and the accounting of the planes.
+
+    Args:
+        graph: Node of the subscriptions.
+        topic: Full name of the topic of spikes, which has a publisher.
+        camera_topic: Full name of the topic of camera_info.
+        bag: Where messages are written.
+
+    Attributes:
+        packets: Number of recorded messages of spikes.
+        cameras: Number of recorded messages of camera_info.
+        first_s: Monotonic time of the first message of spikes, seconds; None before it.
+    """
+
+    def __init__(self, graph: Graph, topic: str, camera_topic: str, bag: BagRecorder) -> None:
+        self.packets = self.cameras = 0
+        self.first_s: float | None = None
+        self._bag, self._topic, self._camera_topic = bag, topic, camera_topic
+        settings = StreamSettings(
+            window=_WINDOW,
+            hop=0,
+            policy='latest',
+            reference='middle',
+            ring_planes=4 * _WINDOW,
+            spike_rate_hz=0.0,
+            stamp_tolerance_planes=0.5,
+            sensor_width=0,
+            sensor_height=0,
+        )
+        self._warnings: dict[str, str] = {}
+        self._ingest = Ingest(settings, self._warnings.setdefault)
+        reliable = best_reliability(graph.publishers(topic), False)
+        depth, warning = process.queue_depth()
+        if warning:
+            print(f'warning: {warning}', file=sys.stderr)
+        qos = QoSProfile(depth=depth, reliability=ANY_PUBLISHER.reliability)
+        if reliable:
+            qos.reliability = QoSReliabilityPolicy.RELIABLE
+        kept = {one.qos_profile.durability for one in graph.publishers(camera_topic)}
+        camera_qos = KEPT_MESSAGES if kept == {KEPT_MESSAGES.durability} else ANY_PUBLISHER
+        group = ReaderGroup()
+
+        def subscribe(kind: Any, name: str, qos: QoSProfile, **given: Any) -> Subscription:
+            return graph.create_subscription(
+                kind, name, lambda _: None, qos, callback_group=group, raw=True, **given
+            )
+
+        camera = subscribe(CameraInfo, camera_topic, camera_qos)
+        self._losses = LossAttribution()
+        try:
+            events = SubscriptionEventCallbacks(message_lost=self._losses.on_message_lost)
+            spikes = subscribe(Image, topic, qos, event_callbacks=events)
+        except UnsupportedEventTypeError:
+            self._losses = LossAttribution(has_event=False)
+            spikes = subscribe(Image, topic, qos)
+        self._reader = TopicReader(
+            graph,
+            [Input(camera, self._on_camera_info), Input(spikes, self._on_spikes)],
+            INTERNAL_ERRORS.add,
+        )
+        self._reader.start()
+
+    def stop(self) -> None:
+        """End the thread; no message is written afterwards."""
+        self._reader.stop()
+
+    def describe(self) -> str:
+        """Describe what was recorded and what was lost, in one line."""
+        text = f'{self.packets} packets, {self._bag.nbytes / 1e6:.0f} MB'
+        if not self.cameras:
+            text += f', no {self._camera_topic} (a reader of the bag needs the sensor size)'
+        if self._ingest.ring is None:
+            return f'{text}; losses unknown: {"; ".join(self._warnings.values())}'
+        self._ingest.ring.settle()
+        planes = self._ingest.accounting()
+        lost = planes.lost_in_transport + planes.lost_in_queue
+        text += f', {planes.received} planes; lost: {lost or "none"}'
+        if lost:
+            text += (
+                f' of {planes.expected} planes in {planes.gaps} gaps, {planes.lost_in_transport} '
+                f'in transport, {planes.lost_in_queue} as this machine was too slow '
+                '(docs/reliability.md)'
+            )
+        for reason, packets in self._ingest.packets_refused.items():
+            text += f'; {packets} packets not accounted for: {reason}'
+        return text
+
+    def _on_camera_info(self, data: bytes, _: int | None) -> None:
+        if self._bag.write(self._camera_topic, CAMERA_INFO, time.time_ns(), data):
+            self.cameras += 1
+            self._ingest.on_camera_info(decode(data, CAMERA_INFO))
+
+    def _on_spikes(self, data: bytes, number: int | None) -> None:
+        cause = self._losses.cause(number, self._reader.handle_events)
+        if not self._bag.write(self._topic, IMAGE, time.time_ns(), data):
+            return
+        self.packets += 1
+        if self.first_s is None:
+            self.first_s = time.monotonic()
+        self._ingest.on_spikes(decode(data, IMAGE), cause)
+
+
+def record(graph: Graph, options: argparse.Namespace) -> int:
+    """Record for some seconds; return the exit status.
+
+    Raises:
+        UserError: There is nothing to record, or the disk is full; what is recorded stays.
+    """
+    topic, kind = graph.find_topic(options.topic, options.timeout)
+    if kind != IMAGE:
+        raise UserError(f'{topic} is {kind}, expected {IMAGE} (docs/wire_format.md)')
+    camera_topic = options.camera_info or f'{topic.rpartition("/")[0]}/camera_info'
+    try:
+        bag = BagRecorder(options.out, 1e9 * options.max_gb)
+    except OSError as error:
+        raise UserError(one_line(error)) from None
+    recorder = StreamRecorder(graph, topic, graph.resolve_topic_name(camera_topic), bag)
+    try:
+        if not graph.wait_until(lambda: recorder.first_s or bag.ended, options.timeout):
+            raise UserError(f'no message on {topic} within {options.timeout:g} s')
+        graph.wait_until(lambda: bag.ended, options.seconds)
+    finally:
+        recorder.stop()
+        bag.close()
+        if recorder.packets:
+            print(f'{options.out}: {recorder.describe()}')
+        else:
+            shutil.rmtree(options.out)
+    if bag.disk_failed:
+        raise UserError(f'{bag.ended}; {options.out} has what was recorded before')
+    if bag.ended:
+        print(f'{options.out}: {bag.ended}')
+    return 0
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the console script ``spike_record``; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog='spike_record',
+        description='Record a topic of spikes and its camera_info as a bag (MCAP), and report '
+        'lost planes.',
+    )
+    parser.add_argument('topic', metavar='TOPIC', help='of spikes, such as /spikes')
+    parser.add_argument('--out', type=Path, required=True, metavar='FOLDER', help='bag to make')
+    parser.add_argument(
+        '--seconds', type=positive, default=10.0, metavar='S', help='duration. Default: 10'
+    )
+    parser.add_argument(
+        '--max_gb', type=positive, default=4.0, metavar='GB', help='largest size. Default: 4'
+    )
+    parser.add_argument('--camera_info', metavar='TOPIC', help='default: camera_info beside TOPIC')
+    parser.add_argument(
+        '--timeout', type=positive, default=5.0, metavar='S', help='longest wait. Default: 5'
+    )
+    given = sys.argv if args is None else args
+    options = parser.parse_args(process.own_arguments(given))
+    return process.run(Graph, given, lambda graph: record(graph, options))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,88 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Adaptation of a running system, by console scripts: recording, and swap of the checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from spike_training.errors import TrainingError
+
+RECORDING = 'recording'
+"""Bag in the folder of an adaptation."""
+
+# The console script of this very package, also where it is not installed.
+_START = (
+    'import sys; from spike_depth_ros import commands; '
+    'name = sys.argv.pop(1); sys.argv[0] = name; sys.exit(getattr(commands, name)())'
+)
+
+
+def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
+    """Record a running stream into the folder of an adaptation.
+
+    A complete recording of an interrupted adaptation is used again.
+
+    Args:
+        topic: Topic of spikes.
+        folder: Folder of the adaptation.
+        seconds: Duration.
+        max_gb: Largest size of the recording, GB.
+
+    Returns:
+        The bag, FOLDER/recording.
+
+    Raises:
+        TrainingError: Nothing could be recorded, or the disk is full.
+    """
+    bag = folder / RECORDING
+    if bag.exists():
+        return bag
+    # What an interrupted recording left; the name of a bag is also that of its file.
+    unfinished = folder / f'.{RECORDING}.part'
+    shutil.rmtree(unfinished, ignore_errors=True)
+    print(
+        _run(
+            'spike_record', topic, '--out', str(unfinished / RECORDING),
+            '--seconds', str(seconds), '--max_gb', str(max_gb),
+        )
+    )  # fmt: skip
+    (unfinished / RECORDING).rename(bag)
+    unfinished.rmdir()
+    return bag
+
+
+def swap(node: str, checkpoint: Path) -> None:
+    """Set the parameter ``checkpoint`` of a running depth node, and wait for its answer.
+
+    Args:
+        node: Name of the node.
+        checkpoint: The new file.
+
+    Raises:
+        TrainingError: The node is missing or refuses the file; the message has its reason.
+    """
+    path = str(checkpoint.resolve())
+    try:
+        _run('spike_inspect', 'set', node, 'checkpoint', path)
+    except TrainingError as error:
+        raise TrainingError(f'{checkpoint} is written, but not in use: {error}') from error
+    print(f'{node}: checkpoint is {path}')
+
+
+def _run(command: str, *arguments: str) -> str:
+    """Run a console script of the package; return its output."""
+    done = subprocess.run(
+        [sys.executable, '-c', _START, command, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = done.stderr.strip().splitlines()
+    if done.returncode:
+        reason = lines[-1] if lines else f'{command} ended with status {done.returncode}'
+        raise TrainingError(reason)
+    return '\n'.join([*lines, done.stdout.strip()])
