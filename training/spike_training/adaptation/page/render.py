@@ -67,12 +67,10 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
     stays = f'No file is written, and {old} stays.'
     if verdict == 'improved':
         (rung,) = (one for one in rungs if one['name'] == report['kept'])
-        kind, basis = (
-            'expected',
-            (
-                'an expectation without labels: where some depth of these places is known, evaluate '
-                'the file on it'
-            ),
+        kind = 'expected'
+        basis = (
+            'an expectation without labels: where some depth of these places is known, evaluate '
+            'the file on it'
         )
         if _is_measured(report):
             kind, basis = 'measured', 'measured with the depth of the recording'
