@@ -174,6 +174,10 @@ class Layout:
             bin_counts(packed, sensor.width, sensor.bit_order, self.bins, out=inside)
             counts[0, :, :height, width:] = inside[:, :, -1:]
             counts[0, :, height:] = counts[0, :, height - 1 : height]
+        self.correct_counts(counts)
+
+    def correct_counts(self, counts: npt.NDArray[np.uint16]) -> None:
+        """Correct counts for response and dark current, in place."""
         if self.maps is not None:
             factors = self.maps.factors(counts[0].sum(axis=0, dtype=np.float32))
             # Rounds down, by less than 1 of the largest count, 65535.

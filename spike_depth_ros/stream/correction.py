@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Correction of a sensor's faulty pixels, response and dark current.
 
-The bits of faulty pixels are replaced in the packed planes. Response and dark current are corrected
-in the counts that a network takes: single planes have nothing between 0 and 1.
+The bits of faulty pixels are replaced in the packed planes. Response and dark current are
+corrected in the counts that a network takes: single planes have nothing between 0 and 1.
 """
 
 from __future__ import annotations
@@ -141,9 +141,7 @@ class SensorCorrection:
     def crop(self, rows: slice, columns: slice) -> SensorCorrection:
         """Return the correction of a part of the sensor."""
         part = rows, columns
-        return SensorCorrection(
-            self.faulty[part], self.gain[part], self.dark[part], self.measured
-        )
+        return SensorCorrection(self.faulty[part], self.gain[part], self.dark[part], self.measured)
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """Return the tensors of a checkpoint, by name."""

@@ -50,7 +50,7 @@ def test_what_improves_is_written_with_its_export(
     adapt(moving_wall, out, checkpoint, **SIZE)
     found = report(out)
     assert found['verdict'] == 'improved'
-    assert [rung['name'] for rung in found['rungs']] == ['affine', 'bicross']
+    assert [rung['name'] for rung in found['rungs']] == ['sensor', 'affine', 'bicross']
     assert found['scale'] == 'none'
     info, weights = load(out)
     old_info, old = load(checkpoint)

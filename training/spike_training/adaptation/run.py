@@ -7,12 +7,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialise
 from torch import nn
 
 from spike_depth_ros.checkpoint import (
@@ -21,6 +25,7 @@ from spike_depth_ros.checkpoint import (
     find_checkpoint,
     hash_file,
     load,
+    load_with_correction,
     onnx_path,
     remove_unfinished,
     save,
@@ -28,6 +33,14 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.evaluation.results import without_nan
 from spike_depth_ros.model.registry import build_with_weights
+from spike_depth_ros.stream.correction import SensorCorrection
+from spike_training.adaptation.correction import (
+    CorrectedSource,
+    CountCorrector,
+    estimate_correction,
+    measure_correction,
+    origin,
+)
 from spike_training.adaptation.gate import (
     Evidence,
     Outputs,
@@ -41,10 +54,18 @@ from spike_training.adaptation.gate import (
 from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
 from spike_training.adaptation.places import repeated_styles, style_shares
-from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
+from spike_training.adaptation.recordings import (
+    Opened,
+    Parts,
+    open_recordings,
+    read_clips,
+    split_in_time,
+)
+from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import DeviceName, make_fabric
+from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError, DataSetError, NonFiniteError
 from spike_training.evaluation.calibration import fit_uncertainty_factor
 from spike_training.runs.adabn import adabn_problem
@@ -75,6 +96,12 @@ COMPARED = 24
 LARGEST_DISTANCE = 6.0
 """Distance of the match above which labelled scenes are no evidence, and nothing improves."""
 
+CORRECTED_WINDOWS = 48
+"""Windows of the recording, and of simulated scenes, that the correction is estimated from."""
+
+SENSOR = 'sensor'
+"""Name of the first rung: the old network with a correction of the sensor."""
+
 BATCH_SIZE = 12
 
 
@@ -86,12 +113,29 @@ class Recorded(NamedTuple):
         adaptation: Windows to learn from.
         judged: Held-back windows.
         windows: Their size, length and plane rate.
+        whole: Windows to learn from, of the whole sensor, in one bin.
     """
 
     opened: Opened
     adaptation: SpikeSource
     judged: list[Unlabelled]
     windows: Windows
+    whole: SpikeSource
+
+
+class Corrections(NamedTuple):
+    """Corrections of the recording's sensor and of the simulated one.
+
+    Attributes:
+        sensor: Correction of the sensor.
+        recorded: Correction of the counts of recorded windows.
+        simulated: Correction of the counts of labelled scenes, estimated from as many simulated
+            windows: errors of the estimate are part of the evidence.
+    """
+
+    sensor: SensorCorrection
+    recorded: CountCorrector
+    simulated: CountCorrector
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +149,7 @@ class Rung:
         verdict: Verdict of the gate.
         expected_change: Expected relative change of the error.
         seconds: Duration of training and judgement in this run.
+        corrected: True if its windows are corrected for the sensor.
     """
 
     name: str
@@ -113,6 +158,7 @@ class Rung:
     verdict: Verdict
     expected_change: float
     seconds: float
+    corrected: bool
 
 
 def run(
@@ -124,6 +170,8 @@ def run(
     rate_hz: float,
     minutes: float,
     device: DeviceName,
+    flat: Path | None = None,
+    dark: Path | None = None,
 ) -> None:
     """Adapt a checkpoint; the arguments are those of the command ``adapt``.
 
@@ -137,6 +185,11 @@ def run(
     settings = load_config(config)
     _check_rungs(settings)
     old_info, old = load_network(checkpoint)
+    if load_with_correction(find_checkpoint(checkpoint))[2] is not None:
+        raise CheckpointError(
+            f'{checkpoint}: it has a sensor correction, expected none: choose the checkpoint that '
+            'it was made from'
+        )
     if old_info.inputs != ('spikes',):
         raise CheckpointError(
             f'{checkpoint}: it sees {", ".join(old_info.inputs)}, expected spikes'
@@ -146,7 +199,7 @@ def run(
     fabric = make_fabric(device, 1, settings.train.precision)
     recorded = _open(recordings, size, rate_hz, old_info, fabric.device)
     folder = out.with_suffix('')
-    _init_folder(folder, out, recordings, recorded.opened, checkpoint, config, minutes)
+    _init_folder(folder, out, recordings, recorded.opened, checkpoint, config, minutes, flat, dark)
     old.to(fabric.device)
     match = _match(recorded, settings, old_info, folder)
     print(f'{folder}: {describe(recorded.opened, match)}')
@@ -161,34 +214,48 @@ def run(
     told = ', '.join(f'{style} {share:.0%}' for style, share in shares.items())
     print(f'{folder}: places look like {told}')
     styles = repeated_styles(shares)
-    gate = _Gate(old, old_info, recorded, match, styles, settings, fabric)
+    measured = [[] if one is None else read_clips(one, size, rate_hz) for one in (flat, dark)]
+    corrections = _corrections(recorded, match, styles, old_info, settings, folder, *measured)
+    gate = _Gate(old, old_info, recorded, match, styles, settings, fabric, corrections)
     seconds = _rung_seconds(folder, 60 * minutes - (time.monotonic() - start), settings)
     best, rungs = find_checkpoint(checkpoint), list[Rung]()
     kept: Rung | None = None
-    source = matched_source(
+
+    def note(rung: Rung) -> bool:
+        """Note the verdict on a rung, and return True if it is the best one so far."""
+        nonlocal kept
+        if rung.verdict == 'improved' and not matched:
+            rung = dataclasses.replace(rung, verdict='no change')
+        rungs.append(rung)
+        print(f'{folder}: {rung.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
+        least = 0.0 if kept is None else kept.expected_change
+        if rung.verdict == 'improved' and rung.expected_change < least:
+            kept = rung
+        return kept is rung
+
+    source: Source[Batch] = matched_source(
         recorded.windows, match, styles, old_info, 'train', settings.seed, fabric.device
     )
+    target: Source[Batch] = recorded.adaptation
+    corrected = False
+    if corrections is not None:
+        corrected = note(gate.judge(SENSOR, best, time.monotonic(), True))
+        if corrected:
+            source = CorrectedSource(source, corrections.simulated)
+            target = CorrectedSource(target, corrections.recorded)
     for stage in settings.stages:
         begin = time.monotonic()
         rate = recorded.windows.rate_hz
         try:
-            candidate = climb(
-                settings, stage, best, source, recorded.adaptation, rate, seconds, fabric
-            )
+            candidate = climb(settings, stage, best, source, target, rate, seconds, fabric)
         except NonFiniteError as error:
             # What earlier rungs brought stays.
             print(f'{folder}: {stage.name} is left out: {error}')
             continue
-        rung = gate.judge(stage.name, candidate, begin)
-        if rung.verdict == 'improved' and not matched:
-            rung = dataclasses.replace(rung, verdict='no change')
-        rungs.append(rung)
-        print(f'{folder}: {stage.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
-        least = 0.0 if kept is None else kept.expected_change
-        if rung.verdict == 'improved' and rung.expected_change < least:
-            kept, best = rung, candidate
+        if note(gate.judge(stage.name, candidate, begin, corrected)):
+            best = candidate
     verdict = _overall(kept, rungs)
-    _write_report(folder, recorded, match, shares, gate, rungs, kept, verdict)
+    _write_report(folder, recorded, match, shares, gate, rungs, kept, verdict, corrections)
     if kept is None:
         print(f'{folder / REPORT}: {verdict}; {checkpoint} stays')
         return
@@ -216,6 +283,7 @@ class _Gate:
         styles: Styles of the labelled scenes, in turn.
         settings: Settings of the rungs.
         fabric: Launched fabric.
+        corrections: Corrections of the sensor; None: there is nothing to correct.
     """
 
     def __init__(
@@ -227,8 +295,10 @@ class _Gate:
         styles: Sequence[str],
         settings: RunConfig,
         fabric: Fabric,
+        corrections: Corrections | None,
     ) -> None:
         self.info, self.device = info, fabric.device
+        self._corrections = corrections
         self._windows = [window.to(self.device) for window in recorded.judged]
 
         def labelled(split: Split) -> list[Batch]:
@@ -246,26 +316,48 @@ class _Gate:
         self.old_error_m = labelled_error(old, info, self._matched, scaled=False)
         self.errors: dict[str, tuple[float, float]] = {}
 
-    def judge(self, name: str, checkpoint: Path, begin: float) -> Rung:
-        """Judge the checkpoint of a rung that began at a time of the monotonic clock."""
+    def judge(self, name: str, checkpoint: Path, begin: float, corrected: bool) -> Rung:
+        """Judge the checkpoint of a rung, on corrected windows or raw ones.
+
+        Args:
+            name: Name of the rung.
+            checkpoint: Its checkpoint.
+            begin: Time of the monotonic clock when it began.
+            corrected: True to correct the windows that the candidate sees.
+        """
         network = self._load(checkpoint)
-        error = labelled_error(network, self.info, self._matched)
-        self.errors[name] = error, labelled_error(network, self.info, self._matched, scaled=False)
-        outputs = compute_outputs(network, self._windows)
-        evidence = compare(self._old, outputs, self._windows, (self.old_error, error))
+        matched, windows = self._matched, self._windows
+        if corrected:
+            assert self._corrections is not None
+            matched = [self._corrections.simulated.batch(batch) for batch in matched]
+            windows = [self._corrections.recorded.unlabelled(window) for window in windows]
+        error = labelled_error(network, self.info, matched)
+        self.errors[name] = error, labelled_error(network, self.info, matched, scaled=False)
+        outputs = compute_outputs(network, windows)
+        evidence = compare(self._old, outputs, windows, (self.old_error, error))
         return Rung(
             name, checkpoint, evidence, judge(evidence), expected_change(evidence),
-            time.monotonic() - begin,
+            time.monotonic() - begin, corrected,
         )  # fmt: skip
 
     def export(self, rung: Rung, out: Path) -> None:
         """Write the checkpoint of a rung with calibrated uncertainty, and its .onnx export."""
         info, weights = load(rung.checkpoint)
         network = self._load(rung.checkpoint)
-        factor = fit_uncertainty_factor(network, info, self._labelled('calibration'))
-        info = dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
+        batches, correction = self._labelled('calibration'), None
+        if rung.corrected:
+            assert self._corrections is not None
+            batches = [self._corrections.simulated.batch(batch) for batch in batches]
+            correction = self._corrections.sensor
+        factor = fit_uncertainty_factor(network, info, batches)
+        info = dataclasses.replace(
+            info,
+            uncertainty_factor=factor,
+            uncertainty_calibrated=True,
+            scale='none' if info.scale == 'none' else 'inherited',
+        )
         calibrated = out.with_suffix('') / 'calibrated.safetensors'
-        save(calibrated, weights, info)
+        save(calibrated, weights, info, correction)
         export(out, checkpoint=calibrated)
 
     def _load(self, checkpoint: Path) -> nn.Module:
@@ -302,7 +394,10 @@ def _open(
         name = opened.clips[0].name
         raise DataSetError(f'{name}: expected two held-back windows that can be read')
     windows = Windows(sources[0].height, sources[0].width, info.planes, opened.clips[0].rate_hz)
-    return Recorded(opened, sources[0], judged, windows)
+    whole = SpikeSource(
+        parts.adaptation, info.planes, bins=1, multiple=1, labels=False, raw_pixels=True
+    )
+    return Recorded(opened, sources[0], judged, windows, whole)
 
 
 def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo, folder: Path) -> Match:
@@ -324,6 +419,75 @@ def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo, folder: Pat
     )
     write_atomically(path, match.to_json().encode())
     return match
+
+
+def _corrections(
+    recorded: Recorded,
+    match: Match,
+    styles: Sequence[str],
+    info: DepthInfo,
+    settings: RunConfig,
+    folder: Path,
+    flat: Sequence[SpikeClip],
+    dark: Sequence[SpikeClip],
+) -> Corrections | None:
+    """Estimate or measure the corrections, or read those of an interrupted adaptation.
+
+    Returns:
+        None if there is nothing to correct, or too many pixels seem faulty.
+    """
+    path = folder / 'correction.safetensors'
+    windows = recorded.windows
+    if not path.is_file():
+        try:
+            sensor = estimate_correction(
+                _rates(recorded.whole.usable, recorded.whole.spread(CORRECTED_WINDOWS)),
+                windows.planes,
+                windows.rate_hz,
+            )
+            sensor = measure_correction(
+                sensor, recorded.opened.clips[0].geometry, windows.rate_hz, flat, dark
+            )
+            source = matched_source(windows, match, styles, info, 'train', settings.seed)
+            simulated = estimate_correction(
+                _rates(source.samples, range(CORRECTED_WINDOWS)), windows.planes, windows.rate_hz
+            )
+        except ValueError as error:
+            print(f'{folder}: {SENSOR} is left out: {error}')
+            return None
+        tensors = {
+            f'{prefix}{name}': value
+            for prefix, one in (('recorded.', sensor), ('simulated.', simulated))
+            for name, value in one.tensors().items()
+        }
+        write_atomically(path, serialise(tensors))
+    stored = load_file(path)
+    sensor, simulated = (
+        SensorCorrection.from_tensors(
+            {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
+        )
+        for prefix in ('recorded.', 'simulated.')
+    )
+    assert sensor is not None
+    assert simulated is not None
+    if not (sensor.faulty.any() or sensor.has_maps):
+        return None
+    crop = sensor.crop(*recorded.adaptation.crop())
+    return Corrections(
+        sensor,
+        *(CountCorrector(one, info.pool, windows.rate_hz) for one in (crop, simulated)),
+    )
+
+
+def _rates(
+    read: Callable[[Sequence[int]], Batch | None], numbers: Sequence[int]
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the firing rates of windows, spikes per plane, ``[H, W]`` each."""
+    for first in range(0, len(numbers), BATCH_SIZE):
+        batch = read(numbers[first : first + BATCH_SIZE])
+        if batch is not None:
+            total = batch.counts.sum(dim=1).float() / batch.planes_per_bin.sum()
+            yield from total.cpu().numpy()
 
 
 def _style_shares(
@@ -368,6 +532,8 @@ def _init_folder(
     checkpoint: Path,
     config: Path,
     minutes: float,
+    flat: Path | None,
+    dark: Path | None,
 ) -> None:
     """Create the folder of an adaptation, or continue one of the same arguments.
 
@@ -383,6 +549,8 @@ def _init_folder(
         'checkpoint': hash_file(find_checkpoint(checkpoint)),
         'config': hash_file(config),
         'minutes': minutes,
+        'flat': None if flat is None else str(flat.resolve()),
+        'dark': None if dark is None else str(dark.resolve()),
     }
     path = folder / SETTINGS
     if path.is_file():
@@ -440,6 +608,17 @@ def _overall(kept: Rung | None, rungs: Sequence[Rung]) -> Verdict:
     return 'worse' if all(rung.verdict == 'worse' for rung in rungs) else 'no change'
 
 
+def _described(correction: SensorCorrection) -> dict[str, object]:
+    """Return what a report has about a correction."""
+    good = ~correction.faulty
+    return {
+        'faulty_pixels': int(correction.faulty.sum()),
+        'gain_std': float(correction.gain[good].astype(np.float64).std()),
+        'dark_per_s': float(correction.dark[good].astype(np.float64).mean()),
+        'source': origin(correction),
+    }
+
+
 def _write_report(
     folder: Path,
     recorded: Recorded,
@@ -449,6 +628,7 @@ def _write_report(
     rungs: Sequence[Rung],
     kept: Rung | None,
     verdict: Verdict,
+    corrections: Corrections | None,
 ) -> None:
     report = {
         'verdict': verdict,
@@ -463,6 +643,7 @@ def _write_report(
         },
         'match': json.loads(match.to_json()),
         'styles': dict(shares),
+        'correction': None if corrections is None else _described(corrections.sensor),
         'matched_error': {
             'old': {'scaled': gate.old_error, 'metres': gate.old_error_m},
             **{

@@ -22,11 +22,14 @@ def adapt(
     minutes: float = 30.0,
     config: Path = run.CONFIG,
     device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    flat: Path | None = None,
+    dark: Path | None = None,
 ) -> None:
     """Adapt a network of depth to unlabelled recordings of one camera, and judge the result.
 
-    Generated scenes are simulated as the recording's camera sees; the network learns from these,
-    then from the recording itself. After each rung a gate without labels compares it with the old
+    Faulty pixels, response and dark current of the sensor are corrected first. Generated scenes
+    are simulated as the recording's camera sees; the network learns from these, then from the
+    recording itself. After each rung a gate without labels compares it with the old
     network on a held-back part of the recording: docs/adapt.md. A file is written only if the
     verdict is improved. The folder beside it holds adapt.json, and resumes an interrupted
     adaptation with the same command.
@@ -41,6 +44,8 @@ def adapt(
         minutes: Duration, about.
         config: Settings of the rungs.
         device: cpu, cuda, or auto: a GPU if torch finds one.
+        flat: Recording of a uniform bright picture: the response of the pixels is measured.
+        dark: Recording with the lens covered: the dark current is measured.
     """
     if out.suffix != '.safetensors':
         raise ConfigError(f'out is {out}: expected a .safetensors file')
@@ -51,4 +56,4 @@ def adapt(
     if not 0 < rate_hz < math.inf:
         raise ConfigError(f'rate_hz is {rate_hz:g}: expected above 0')
     paths = [recordings] if isinstance(recordings, Path) else [*recordings]
-    run.run(paths, out, checkpoint, config, size, rate_hz, minutes, device)
+    run.run(paths, out, checkpoint, config, size, rate_hz, minutes, device, flat, dark)
