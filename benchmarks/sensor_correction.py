@@ -9,8 +9,7 @@ counted, and predicted on ONNX Runtime, without and with a correction in turn. T
 ``machine``, ``settings`` and ``windows``, whose entries have ``planes``, the medians
 ``predict_ms``, ``corrected_ms`` (the same with the correction), ``replace_ms`` (bits of faulty
 pixels) and ``counts_ms`` (response and dark current), and ``share``, the median over repetitions
-of
-``(replace + counts) / predict``.
+of ``(replace + counts) / predict``.
 """
 
 from __future__ import annotations

@@ -462,14 +462,13 @@ def _corrections(
         }
         write_atomically(path, serialise(tensors))
     stored = load_file(path)
-    sensor, simulated = (
+    parts = [
         SensorCorrection.from_tensors(
             {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
         )
         for prefix in ('recorded.', 'simulated.')
-    )
-    assert sensor is not None
-    assert simulated is not None
+    ]
+    sensor, simulated = (one for one in parts if one is not None)
     if not (sensor.faulty.any() or sensor.has_maps):
         return None
     crop = sensor.crop(*recorded.adaptation.crop())
