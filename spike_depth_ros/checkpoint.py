@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: one .safetensors file of weights and metadata.
+"""Checkpoints: one .safetensors file of weights, metadata, and the correction of a sensor.
 
 The metadata is one flat JSON object under the key ``spike_depth_ros``: the fields of every task
 (:class:`CheckpointInfo`) and those of its own task (:data:`TASKS`). An .onnx export lies beside
@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.errors import OneLineError, one_line
+from spike_depth_ros.stream.correction import PREFIX, SensorCorrection
 from spike_depth_ros.stream.window import ReferencePlane
 
 FORMAT_VERSION = 1
@@ -77,7 +78,8 @@ class CheckpointInfo:
         metrics: Metrics at saving, by name.
         package_version: Version of this package that saved the file.
         commit: Its commit; None: unknown.
-        weights_sha256: Hash of the weights, see :func:`hash_weights`.
+        weights_sha256: Hash of the weights and the correction of the sensor, see
+            :func:`hash_weights`.
         onnx_sha256: Hash of the .onnx file beside it; None: never exported.
 
     Raises:
@@ -315,7 +317,31 @@ def load(path: str | os.PathLike[str], kind: Any = DepthInfo) -> tuple[Any, Tens
         kind: Expected class of the metadata; :class:`CheckpointInfo`: any.
 
     Raises:
-        CheckpointError: As :func:`load_info`, or the weights do not have their hash.
+        CheckpointError: As :func:`load_info`, the weights do not have their hash, or the
+            correction of a sensor is malformed.
+    """
+    return load_with_correction(path, kind)[:2]
+
+
+@overload
+def load_with_correction(
+    path: str | os.PathLike[str],
+) -> tuple[DepthInfo, Tensors, SensorCorrection | None]: ...
+@overload
+def load_with_correction(
+    path: str | os.PathLike[str], kind: type[Info]
+) -> tuple[Info, Tensors, SensorCorrection | None]: ...
+def load_with_correction(
+    path: str | os.PathLike[str], kind: Any = DepthInfo
+) -> tuple[Any, Tensors, SensorCorrection | None]:
+    """Read metadata, weights, and the correction of a sensor if the file has one.
+
+    Args:
+        path: The .safetensors file.
+        kind: Expected class of the metadata; :class:`CheckpointInfo`: any.
+
+    Raises:
+        CheckpointError: As :func:`load`.
     """
     info, tensors = _read(path, kind, _get_all)
     found = hash_weights(tensors)
@@ -325,11 +351,25 @@ def load(path: str | os.PathLike[str], kind: Any = DepthInfo) -> tuple[Any, Tens
             f'{info.weights_sha256[:12]}... (field weights_sha256): the file is damaged, copy or '
             'export it again'
         )
-    return info, tensors
+    try:
+        correction = SensorCorrection.from_tensors(tensors)
+    except ValueError as error:
+        raise CheckpointError(f'{path}: sensor correction: {error}') from None
+    if correction is not None and info.sensor_size not in (None, correction.size):
+        height, width = correction.size
+        raise CheckpointError(
+            f'{path}: sensor correction of {width}x{height} pixels: expected '
+            f'{info.sensor_size[1]}x{info.sensor_size[0]} (field sensor_size)'
+        )
+    weights = {name: value for name, value in tensors.items() if not name.startswith(PREFIX)}
+    return info, weights, correction
 
 
 def save(
-    path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], info: Info
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, npt.NDArray[Any]],
+    info: Info,
+    correction: SensorCorrection | None = None,
 ) -> Info:
     """Write a checkpoint atomically.
 
@@ -337,12 +377,15 @@ def save(
         path: The .safetensors file.
         tensors: Weights by name.
         info: Metadata; its ``weights_sha256`` is set here.
+        correction: Correction of the sensor that the weights are for.
 
     Returns:
         The written metadata.
     """
     from safetensors.numpy import save as serialise
 
+    if correction is not None:
+        tensors = {**tensors, **correction.tensors()}
     # Not np.ascontiguousarray, which gives a scalar a dimension.
     contiguous = {name: np.asarray(value, order='C') for name, value in tensors.items()}
     info = dataclasses.replace(info, weights_sha256=hash_weights(contiguous))

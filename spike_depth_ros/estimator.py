@@ -22,12 +22,13 @@ from spike_depth_ros.checkpoint import (
     ImageInfo,
     Info,
     find_checkpoint,
-    load,
+    load_with_correction,
     onnx_path,
 )
 from spike_depth_ros.metrics import BEYOND
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.window import Window
 
 MIN_PIXELS = 16
@@ -41,6 +42,9 @@ LIGHT_ROWS = 32
 
 MIN_SATURATED_PLANES = 16
 """Shortest window that is checked for saturation: in shorter ones normal pixels always fire."""
+
+SAME_RATE = 0.01
+"""Relative change of the plane rate up to which the correction of dark current stays."""
 
 TOO_NEAR = 1.02
 """Multiple of the model's minimum up to which depth is published as -Inf (REP 117)."""
@@ -154,17 +158,27 @@ class DepthEstimator:
     Attributes:
         info: Metadata of the checkpoint.
         checkpoint: Its file; None if not loaded from a file.
+        correction: Correction of the sensor; None: none.
     """
 
-    def __init__(self, info: DepthInfo, backend: Backend, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        info: DepthInfo,
+        backend: Backend,
+        max_pixels: int = MAX_PIXELS,
+        correction: SensorCorrection | None = None,
+    ) -> None:
         """Build an estimator from its parts; see :meth:`from_checkpoint`.
 
         Args:
             info: Metadata of the network.
             backend: Runtime of the network.
             max_pixels: Sensors with more pixels are binned 2x2.
+            correction: Correction of the sensor.
         """
         self.info = info
+        self.correction = correction
+        self._used: Layout | None = None
         self.checkpoint: Path | None = None
         self._backend = backend
         self._max_pixels = max_pixels
@@ -195,8 +209,8 @@ class DepthEstimator:
             ValueError: The device or backend is not available on this machine.
         """
         path = find_checkpoint(path)
-        info, runner = _open(path, DepthInfo, device, backend, threads)
-        estimator = cls(info, runner, max_pixels)
+        info, runner, correction = _open(path, DepthInfo, device, backend, threads)
+        estimator = cls(info, runner, max_pixels, correction)
         estimator.checkpoint = path
         return estimator
 
@@ -222,7 +236,7 @@ class DepthEstimator:
         Raises:
             TypeError: ``observation`` is not an :class:`Observation`.
             ValueError: The window is too small or too long for the network, or of another sensor
-                size than the checkpoint requires.
+                size than the checkpoint, or its correction of the sensor, requires.
         """
         if not isinstance(observation, Observation):
             raise TypeError(
@@ -268,7 +282,20 @@ class DepthEstimator:
         sensor = window.geometry
         binning = 2 if sensor.height * sensor.width > self._max_pixels else 1
         _check_sensor(self.info, (sensor.height, sensor.width), binning)
-        return Layout(sensor, window.planes, self.info.bins, binning, self.info.pool)
+        used, rate_hz = self._used, 0.0
+        if self.correction is not None:
+            _check_correction(self.correction, (sensor.height, sensor.width))
+            rate_hz = window.rate_hz
+            if used is not None and abs(used.rate_hz / rate_hz - 1) < SAME_RATE:
+                rate_hz = used.rate_hz
+        layout = Layout(
+            sensor, window.planes, self.info.bins, binning, self.info.pool, self.correction,
+            rate_hz,
+        )  # fmt: skip
+        if used is not None and layout == used:
+            return used  # it keeps its maps
+        self._used = layout
+        return layout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,7 +354,7 @@ class ImageEstimator:
             ValueError: As there.
         """
         found = find_checkpoint(path or IMAGE_MODEL)
-        return cls(*_open(found, ImageInfo, device, backend, threads))
+        return cls(*_open(found, ImageInfo, device, backend, threads)[:2])
 
     def predict(self, window: Window) -> Picture:
         """Reconstruct the picture at the reference plane, from the planes around it.
@@ -373,14 +400,14 @@ class ImageEstimator:
 
 def _open(
     path: Path, kind: type[Info], device: str, backend: str, threads: int
-) -> tuple[Info, Backend]:
+) -> tuple[Info, Backend, SensorCorrection | None]:
     """Load a checkpoint of a task and start its network.
 
     Raises:
         CheckpointError: The checkpoint or its export cannot be used.
         ValueError: The device or backend is not available on this machine.
     """
-    info, tensors = load(path, kind)
+    info, tensors, correction = load_with_correction(path, kind)
     if info.inputs != ('spikes',):
         raise CheckpointError(
             f'{path}: field inputs is {list(info.inputs)}, expected spikes: choose a network '
@@ -391,11 +418,11 @@ def _open(
     if name == 'onnx':
         from spike_depth_ros.backends.onnx import OnnxBackend
 
-        return info, OnnxBackend(onnx_path(path), info, threads)
+        return info, OnnxBackend(onnx_path(path), info, threads), correction
     from spike_depth_ros.backends.torch import TorchBackend
 
     try:
-        return info, TorchBackend(info, tensors, chosen, threads)
+        return info, TorchBackend(info, tensors, chosen, threads), correction
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from None
 
@@ -416,6 +443,20 @@ def _check_sensor(info: CheckpointInfo, size: tuple[int, int], binning: int) -> 
         raise ValueError(
             f'sensor of {size[1]}x{size[0]} pixels: expected at least {MIN_PIXELS} '
             f'each way after {binning}x{binning} binning'
+        )
+
+
+def _check_correction(correction: SensorCorrection, size: tuple[int, int]) -> None:
+    """Refuse windows of another sensor size than that of the correction.
+
+    Raises:
+        ValueError: The sizes differ.
+    """
+    if size != correction.size:
+        height, width = correction.size
+        raise ValueError(
+            f'sensor of {size[1]}x{size[0]} pixels: expected {width}x{height}, the size of the '
+            "checkpoint's sensor correction: choose a checkpoint for this sensor"
         )
 
 

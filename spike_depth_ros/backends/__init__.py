@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.util
 import os
 import sys
@@ -16,7 +17,8 @@ import numpy.typing as npt
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
-from spike_depth_ros.stream.packing import bin_counts, bin_edges, cell_counts
+from spike_depth_ros.stream.correction import SensorCorrection, count_factors
+from spike_depth_ros.stream.packing import bin_counts, bin_edges, cell_counts, pixels_of_cells
 
 BackendName = Literal['onnx', 'torch']
 DeviceName = Literal['cpu', 'cuda']
@@ -53,6 +55,8 @@ class Layout:
         pool: Image pixels per side of a cell, at least 1. The spikes of a cell are counted
             together: it is a pixel of the network's input. Edge pixels are repeated below and to
             the right to fill it.
+        correction: Correction of the sensor, of its size; None: none.
+        rate_hz: Plane rate; needed for the correction alone.
 
     Raises:
         ValueError: The window has so many planes that a count does not fit 16 bits.
@@ -63,6 +67,8 @@ class Layout:
     bins: int
     pixel_binning: int = 1
     pool: int = 1
+    correction: SensorCorrection | None = None
+    rate_hz: float = 0.0
 
     def __post_init__(self) -> None:
         most = MAX_COUNT // self.cell**2 * self.bins
@@ -96,22 +102,64 @@ class Layout:
 
     @property
     def planes_per_bin(self) -> npt.NDArray[np.int32]:
-        """Largest count of each bin: its planes times the pixels of a cell, ``[bins]`` int32."""
+        """Largest count of each bin, ``[bins]`` int32: planes times pixels of a cell times scale.
+
+        The scale is 1 without maps of response and dark current, see :attr:`maps`.
+        """
+        scale = 1 if self.maps is None else self.maps.scale
+        return (self._spikes_per_bin * scale).astype(np.int32)
+
+    @property
+    def _spikes_per_bin(self) -> npt.NDArray[np.int64]:
         edges = bin_edges(self.planes, self.bins)
-        return ((edges[:, 1] - edges[:, 0]) * self.cell**2).astype(np.int32)
+        found: npt.NDArray[np.int64] = (edges[:, 1] - edges[:, 0]) * self.cell**2
+        return found
+
+    @functools.cached_property
+    def maps(self) -> CellMaps | None:
+        """Response and dark current of the cells; None: not corrected."""
+        if self.correction is None or not self.correction.has_maps:
+            return None
+        y, x = (
+            pixels_of_cells(pixels, cells, self.cell, self.pixel_binning)
+            for pixels, cells in zip(
+                (self.geometry.height, self.geometry.width), self.input_size, strict=True
+            )
+        )
+        gain, dark = (
+            one[y[:, None, :, None], x[None, :, None, :]].mean(axis=(0, 1))
+            for one in self.correction.effective_maps
+        )
+        # Rates, not counts, are what networks work on: counts and planes per bin are multiplied
+        # alike, so that rounding them to whole numbers changes nothing.
+        spikes = self._spikes_per_bin
+        scale = max(1, int(MAX_COUNT * min(1, gain.min()) / spikes.max()))
+        return CellMaps(
+            dark=dark * np.float32(spikes.sum() / self.rate_hz),
+            gain=gain / np.float32(scale),
+            scale=scale,
+            largest_factor=MAX_COUNT / int(spikes.max()),
+        )
 
     def new_counts(self) -> npt.NDArray[np.uint16]:
         """Allocate an array for :meth:`count`, ``[1, bins, *input_size]`` uint16."""
         return np.empty((1, self.bins, *self.input_size), np.uint16)
 
+    def replace_faulty(self, packed: PackedPlanes) -> PackedPlanes:
+        """Return planes with the faulty pixels replaced; the same array if there are none."""
+        if self.correction is None:
+            return packed
+        return self.correction.replace_faulty(packed, self.geometry.bit_order)
+
     def count(self, packed: PackedPlanes, counts: npt.NDArray[np.uint16]) -> None:
-        """Count the spikes of a window into a network's input.
+        """Count the spikes of a window into a network's input, corrected for the sensor.
 
         Args:
-            packed: ``[planes, height, row_bytes]`` uint8.
+            packed: ``[planes, height, row_bytes]`` uint8; not written to.
             counts: From :meth:`new_counts`; written to.
         """
         sensor, height, width = self.geometry, self.height, self.width
+        packed = self.replace_faulty(packed)
         if self.cell > 1:
             cell_counts(
                 packed,
@@ -121,11 +169,41 @@ class Layout:
                 bit_order=sensor.bit_order,
                 edge=self.pixel_binning,
             )
-            return
-        inside = counts[0, :, :height, :width]
-        bin_counts(packed, sensor.width, sensor.bit_order, self.bins, out=inside)
-        counts[0, :, :height, width:] = inside[:, :, -1:]
-        counts[0, :, height:] = counts[0, :, height - 1 : height]
+        else:
+            inside = counts[0, :, :height, :width]
+            bin_counts(packed, sensor.width, sensor.bit_order, self.bins, out=inside)
+            counts[0, :, :height, width:] = inside[:, :, -1:]
+            counts[0, :, height:] = counts[0, :, height - 1 : height]
+        self.correct_counts(counts)
+
+    def correct_counts(self, counts: npt.NDArray[np.uint16]) -> None:
+        """Correct counts for response and dark current, in place."""
+        if self.maps is not None:
+            factors = self.maps.factors(counts[0].sum(axis=0, dtype=np.float32))
+            # Rounds down, by less than 1 of the largest count, 65535.
+            np.multiply(counts, factors, out=counts, casting='unsafe')
+
+
+@dataclasses.dataclass(frozen=True)
+class CellMaps:
+    """Response and dark current of the cells of a layout.
+
+    Attributes:
+        dark: Dark spikes of each cell in a window, ``[rows, columns]`` float32.
+        gain: Relative response over ``scale``, ``[rows, columns]`` float32.
+        scale: Factor on all counts, at least 1.
+        largest_factor: Factor on counts, at most, so that they fit their type.
+    """
+
+    dark: npt.NDArray[np.float32]
+    gain: npt.NDArray[np.float32]
+    scale: int
+    largest_factor: float
+
+    def factors(self, total: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the factors on the counts of cells with these spikes in the window."""
+        found: npt.NDArray[np.float32] = count_factors(total, self.dark, self.gain)
+        return np.minimum(found, np.float32(self.largest_factor), out=found)
 
 
 def smallest_layout(info: CheckpointInfo) -> Layout:

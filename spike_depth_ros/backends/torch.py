@@ -25,6 +25,7 @@ from spike_depth_ros.errors import one_line
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
 from spike_depth_ros.stream.chunk import PackedPlanes
+from spike_depth_ros.stream.correction import count_factors
 
 MAX_GRAPHS = 4
 """Captured layouts that are kept at most; each has device memory of its own."""
@@ -136,9 +137,18 @@ class TorchBackend:
         shape = (1, layout.planes, sensor.height, sensor.row_bytes)
         staging = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
         planes = staging.to(self.device)
+        maps = []
+        if layout.maps is not None:
+            maps = [
+                torch.from_numpy(one).to(self.device)
+                for one in (layout.maps.dark, layout.maps.gain)
+            ]
 
         def compute() -> Tensor:
             counts = pool_and_pad(binning(planes), layout)
+            if maps:
+                counts = counts.float()
+                counts = counts * count_factors(counts.sum(dim=1, keepdim=True), *maps)
             return self._forward(counts, planes_per_bin, layout)
 
         # The first calls allocate and tune, which a capture must not; on a stream of their own.
@@ -152,7 +162,8 @@ class TorchBackend:
         # Other threads (another model being loaded) may use the device meanwhile.
         with _CAPTURING, torch.cuda.graph(graph, capture_error_mode='thread_local'):
             result = compute()
-        return _Replay(graph, staging, planes, result, reads=(binning, planes_per_bin))
+        reads = binning, planes_per_bin, *maps
+        return _Replay(layout, graph, staging, planes, result, reads)
 
 
 @dataclasses.dataclass
@@ -160,6 +171,7 @@ class _Replay:
     """Captured graph and the tensors that it reads, which it does not keep alive itself.
 
     Attributes:
+        layout: Layout of the planes.
         graph: From ``planes`` to ``result``.
         staging: Packed planes on the host, pinned, ``[1, planes, height, row bytes]``.
         planes: The same on the device.
@@ -167,6 +179,7 @@ class _Replay:
         reads: Other objects that the graph reads.
     """
 
+    layout: Layout
     graph: torch.cuda.CUDAGraph
     staging: Tensor
     planes: Tensor
@@ -175,7 +188,7 @@ class _Replay:
 
     def __call__(self, packed: PackedPlanes) -> Tensor:
         # The previous run ended with a copy to the host, so that the staging area is free.
-        self.staging.numpy()[0] = packed
+        self.staging.numpy()[0] = self.layout.replace_faulty(packed)
         self.planes.copy_(self.staging, non_blocking=True)
         self.graph.replay()
         return self.result

@@ -286,6 +286,8 @@ def model_status(
         'uncertainty_calibrated': info.uncertainty_calibrated,
         'scale': prediction.scale if prediction is not None else 'unknown',
     }
+    if estimator.correction is not None:
+        values['corrected_pixels'] = int(estimator.correction.faulty.sum())
     if prediction is not None:
         values['uncertainty_m_median'] = float(np.nanmedian(prediction.uncertainty[::4, ::4]))
     return builder.status(name, hardware_id, values)

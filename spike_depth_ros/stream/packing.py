@@ -177,8 +177,8 @@ def cell_counts(
             f'out is {out.dtype}, expected a type that holds {longest * cell**2}: {longest} '
             f'planes of {cell}x{cell} pixels'
         )
-    digits = _sums_of_rows(packed, edges, _inside(packed.shape[1], rows, cell, edge))
-    across = _inside(width, columns, cell, edge)
+    digits = _sums_of_rows(packed, edges, pixels_of_cells(packed.shape[1], rows, cell, edge))
+    across = pixels_of_cells(width, columns, cell, edge)
     if cell not in FIELDS:
         out[:] = _sums_of_columns(digits, across, bit_order, out.dtype)
         return
@@ -200,19 +200,29 @@ def spike_counts(packed: PackedPlanes, width: int, bit_order: BitOrder = 'little
     return counts.reshape(packed.shape[1], width)
 
 
+def pixels_of_cells(size: int, cells: int, cell: int, edge: int = 1) -> npt.NDArray[np.intp]:
+    """Compute the rows, or columns, of the pixels of each cell; edges are repeated.
+
+    Args:
+        size: Rows or columns of the sensor.
+        cells: Number of cells.
+        cell: Pixels per side of a cell.
+        edge: Rows, or columns, that are repeated together, see :func:`cell_counts`.
+
+    Returns:
+        ``[cell, cells]``, 0 to below ``size``.
+    """
+    block, within = np.divmod(np.arange(cells) * cell + np.arange(cell)[:, None], edge)
+    pixels: npt.NDArray[np.intp] = block.clip(max=size // edge - 1) * edge + within
+    return pixels
+
+
 def _check_row(packed: PackedPlanes, width: int) -> None:
     if packed.shape[-1] != (width + 7) // 8:
         raise ValueError(
             f'rows of {packed.shape[-1]} bytes do not hold {width} pixels, '
             f'expected {(width + 7) // 8} bytes'
         )
-
-
-def _inside(size: int, cells: int, cell: int, edge: int) -> npt.NDArray[np.intp]:
-    """Compute the pixels of each cell among ``size``, ``[cell, cells]``, edges repeated."""
-    block, within = np.divmod(np.arange(cells) * cell + np.arange(cell)[:, None], edge)
-    pixels: npt.NDArray[np.intp] = block.clip(max=size // edge - 1) * edge + within
-    return pixels
 
 
 def _sums_of_planes(

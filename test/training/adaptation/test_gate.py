@@ -27,7 +27,11 @@ from spike_training.adaptation.gate import (  # noqa: E402
 from spike_training.sampling.sample import Batch, Unlabelled  # noqa: E402
 
 NUMBER, SIZE = 4, (32, 48)
-NONE = Evidence(**dict.fromkeys([field.name for field in dataclasses.fields(Evidence)], 0.0))
+NONE = Evidence(
+    **dict.fromkeys(
+        [field.name for field in dataclasses.fields(Evidence) if field.type == 'float'], 0.0
+    )
+)
 
 
 @pytest.fixture
@@ -48,6 +52,11 @@ def changed(outputs, function):
     )
 
 
+def numbers(evidence):
+    assert evidence.measured_error is None
+    return dataclasses.astuple(evidence)[:-1]
+
+
 def scores(old, new):
     """Scores of two networks on two scenes, one of them without truth."""
     return tuple(Scores(np.array([one, np.nan]), one, one) for one in (old, new))
@@ -56,7 +65,7 @@ def scores(old, new):
 def test_a_network_against_itself_has_no_evidence(scene):
     outputs, windows = scene
     found = compare(outputs, outputs, windows, scores(0.3, 0.3))
-    assert dataclasses.astuple(found) == pytest.approx([0] * 8, abs=1e-6)
+    assert numbers(found) == pytest.approx([0] * 8, abs=1e-6)
     assert judge(found) == 'no change'
 
 
@@ -65,7 +74,7 @@ def test_another_scale_is_drift_alone(scene):
     found = compare(outputs, changed(outputs, lambda d: 1.5 * d), windows, scores(0.3, 0.3))
     assert found.drift == pytest.approx(math.log(1.5), abs=1e-5)
     rest = dataclasses.replace(found, drift=0.0)
-    assert dataclasses.astuple(rest) == pytest.approx([0] * 8, abs=1e-5)
+    assert numbers(rest) == pytest.approx([0] * 8, abs=1e-5)
 
 
 def test_a_constant_has_no_spread_dependence_or_edges_and_is_worse(scene):
@@ -117,6 +126,24 @@ def test_nothing_improves_where_the_simulation_does_not_match():
     assert judge(evidence, LARGEST_DISTANCE + 0.1) == 'no change'
     worse = dataclasses.replace(NONE, matched_error=0.3)
     assert judge(worse, LARGEST_DISTANCE + 0.1) == 'worse'
+
+
+@pytest.mark.parametrize(
+    ('measured', 'verdict'), [(-0.05, 'improved'), (0.0, 'no change'), (0.05, 'worse')]
+)
+def test_a_measured_error_decides_whatever_the_match(measured, verdict):
+    for expected in (-0.3, 0.3):
+        evidence = dataclasses.replace(NONE, matched_error=expected, measured_error=measured)
+        assert judge(evidence, LARGEST_DISTANCE + 0.1) == verdict
+        assert expected_change(evidence) == pytest.approx(math.expm1(measured))
+    flat = dataclasses.replace(NONE, spread=-5.0, measured_error=-0.05)
+    assert judge(flat) == 'worse'
+
+
+def test_measured_scores_are_compared(scene):
+    outputs, windows = scene
+    found = compare(outputs, outputs, windows, scores(0.3, 0.3), scores(0.4, 0.3))
+    assert found.measured_error == pytest.approx(math.log(0.75))
 
 
 class Twice(torch.nn.Module):

@@ -122,13 +122,13 @@ def test_dark_saturated_and_still_recordings_are_refused(tmp_path):
 def test_recordings_of_two_cameras_are_refused(moving_wall, monkeypatch):
     from spike_training.adaptation import recordings
 
-    read = recordings._read
+    read = recordings.read_clips
     rates = iter((400.0, 500.0))
 
     def other(path, size, rate_hz):
         return [dataclasses.replace(clip, rate_hz=next(rates)) for clip in read(path, size, 1.0)]
 
-    monkeypatch.setattr(recordings, '_read', other)
+    monkeypatch.setattr(recordings, 'read_clips', other)
     with pytest.raises(DataSetError, match=r'at 500 Hz, dat/wall: .* at 400 Hz'):
         open_recordings([moving_wall, moving_wall], *WHERE)
 

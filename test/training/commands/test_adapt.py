@@ -31,8 +31,10 @@ from training_files import write  # noqa: E402
 
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load  # noqa: E402
 from spike_training.adaptation import gate, ros_commands, run  # noqa: E402
+from spike_training.adaptation.ladder import load_network  # noqa: E402
 from spike_training.adaptation.page import Shown, write_page  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
+from spike_training.adaptation.windows import LEAST_MEASURED  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
@@ -81,7 +83,7 @@ def test_what_improves_is_written_with_its_export(
     assert swapped == [('/spike_depth', out)]
     found = report(out)
     assert found['verdict'] == 'improved'
-    assert [rung['name'] for rung in found['rungs']] == ['affine', 'bicross']
+    assert [rung['name'] for rung in found['rungs']] == ['sensor', 'affine', 'bicross']
     assert found['scale'] == 'none'
     assert 'checkpoint $PWD/mine.safetensors' in check_page(out, 'improved')
     info, weights = load(out)
@@ -115,7 +117,8 @@ def test_nothing_improves_where_the_simulation_does_not_match(
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
     monkeypatch.setattr(gate, 'LARGEST_DISTANCE', 0.0)
-    monkeypatch.setattr(run, 'LARGEST_DISTANCE', 0.0)
+    for module in ('run', 'report'):
+        monkeypatch.setattr(f'spike_training.adaptation.{module}.LARGEST_DISTANCE', 0.0)
     out = tmp_path / 'mine.safetensors'
     adapt(out, moving_wall, checkpoint, **SIZE)
     assert not out.exists()
@@ -149,7 +152,7 @@ def test_measured_depth_decides_and_gives_the_scale(
     found = report(out)
     assert found['verdict'] == 'improved'
     assert found['scale'] == 'metric'
-    assert found['recordings']['windows_with_depth'] >= run.LEAST_MEASURED
+    assert found['recordings']['windows_with_depth'] >= LEAST_MEASURED
     errors = found['measured_error']
     (kept,) = (rung for rung in found['rungs'] if rung['name'] == found['kept'])
     assert kept['expected_change'] == pytest.approx(
@@ -161,7 +164,7 @@ def test_measured_depth_decides_and_gives_the_scale(
     assert before.canonical_fx / after.canonical_fx == pytest.approx(scale, abs=1e-3)
     # In the new metres, the median of true over predicted depth is 1.
     clips = open_recordings([measured_wall], '96x64', 400.0).clips
-    network = run.load_network(out)[1]
+    network = load_network(out)[1]
     windows = SpikeSource(
         split_in_time(clips, after.planes).adaptation, after.planes, after.bins, after.multiple
     )
@@ -193,7 +196,7 @@ def test_what_does_not_improve_writes_no_file(
 
 
 def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
-    shown = Shown(tmp_path, None, '', tmp_path, [], None, math.nan)
+    shown = Shown(tmp_path, None, '', tmp_path, [], [], None, math.nan)
     write_page(tmp_path, 'adapt.json', shown)
     warning = capsys.readouterr().err
     assert warning.startswith('warning: no page of the adaptation: ')

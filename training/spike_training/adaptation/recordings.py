@@ -74,7 +74,7 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
         DataSetError: A recording cannot be read, they are of different cameras, shorter than
             :data:`MIN_DURATION_S` in all, too dark, saturated or still.
     """
-    clips = [clip for path in paths for clip in _read(path, size, rate_hz)]
+    clips = [clip for path in paths for clip in read_clips(path, size, rate_hz)]
     first = clips[0]
     for clip in clips[1:]:
         if clip.geometry != first.geometry or abs(clip.rate_hz / first.rate_hz - 1) > 0.01:
@@ -97,7 +97,12 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
     return Opened(clips, duration, wrong)
 
 
-def _read(path: Path, size: str, rate_hz: float) -> list[SpikeClip]:
+def read_clips(path: Path, size: str, rate_hz: float) -> list[SpikeClip]:
+    """Read a recording, or those of a folder; the arguments are those of :func:`open_recordings`.
+
+    Raises:
+        DataSetError: There is none, or one cannot be read.
+    """
     if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
         return rosbag.read(path, size=size)
     if path.suffix == '.dat' and path.is_file():
@@ -112,7 +117,7 @@ def _read(path: Path, size: str, rate_hz: float) -> list[SpikeClip]:
         raise DataSetError(
             f'{path}: expected a bag, a .dat file, or a folder of bags or .dat files'
         )
-    return [clip for one in found for clip in _read(one, size, rate_hz)]
+    return [clip for one in found for clip in read_clips(one, size, rate_hz)]
 
 
 def _has_other_bit_order(clips: Sequence[SpikeClip]) -> bool:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from lightning_fabric import Fabric
 from torch import nn
 
@@ -21,134 +21,98 @@ from spike_depth_ros.checkpoint import (
     DepthInfo,
     find_checkpoint,
     hash_file,
-    load,
+    load_with_correction,
     onnx_path,
     remove_unfinished,
-    save,
     write_atomically,
 )
-from spike_depth_ros.evaluation.results import without_nan
-from spike_depth_ros.model.registry import build_with_weights
-from spike_training.adaptation.gate import (
-    LARGEST_DISTANCE,
-    Evidence,
-    Outputs,
-    Scores,
-    Verdict,
-    compare,
-    compute_outputs,
-    expected_change,
-    fit_scale,
-    judge,
-    score,
+from spike_training.adaptation.correction import (
+    CorrectedSource,
+    Corrections,
+    CountCorrector,
+    estimate_correction,
+    load_corrections,
+    measure_correction,
+    save_corrections,
 )
-from spike_training.adaptation.ladder import Windows, climb, load_network, matched_source
+from spike_training.adaptation.gate import LARGEST_DISTANCE, Verdict
+from spike_training.adaptation.judgement import Judge
+from spike_training.adaptation.ladder import climb, load_network, matched_source
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
-from spike_training.adaptation.page import PAGE, Shown, write_page
+from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.places import (
     look_upside_down,
     repeated_styles,
     style_shares,
 )
-from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
+from spike_training.adaptation.recordings import Opened, read_clips
+from spike_training.adaptation.report import REPORT, Findings, shown_on_page, write_report
 from spike_training.adaptation.ros_commands import RECORDING
+from spike_training.adaptation.windows import (
+    BATCH_SIZE,
+    Recorded,
+    open_windows,
+    spread_windows,
+)
 from spike_training.datasets.clip import SpikeClip
-from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import DeviceName, make_fabric
+from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError, DataSetError, NonFiniteError
-from spike_training.evaluation.calibration import fit_uncertainty_factor
 from spike_training.runs.adabn import adabn_problem
-from spike_training.runs.export import export
 from spike_training.sampling.sample import Batch, Unlabelled
-from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
 """Settings of the rungs."""
 
-OLD = 'old'
-"""Name of the old network beside those of rungs."""
-
-REPORT = 'adapt.json'
 SETTINGS = 'settings.json'
-
-LARGEST = (256, 384)
-"""Rows and columns of the windows, at most: of larger sensors the middle is used."""
 
 MATCHED_WINDOWS = 48
 """Windows of the recording that the simulation is matched to."""
 
-JUDGED = 36
-"""Held-back windows that the gate judges on."""
-
-LEAST_MEASURED = 5
-"""Windows with depth, of each part, from which on the recording's own depth decides."""
-
-SCENES = 72
-"""Labelled scenes that the gate judges on."""
+CORRECTED_WINDOWS = 48
+"""Windows of the recording, and of simulated scenes, that the correction is estimated from."""
 
 COMPARED = 24
 """Windows of the recording, and scenes of each style, that are compared by their looks."""
 
-BATCH_SIZE = 12
+SENSOR = 'sensor'
+"""Name of the first rung: the old network with a correction of the sensor."""
 
 
-class Recorded(NamedTuple):
-    """Recordings as windows.
-
-    Attributes:
-        opened: The recordings.
-        adaptation: Windows to learn from.
-        judged: Held-back windows.
-        windows: Their size, length and plane rate.
-        known: Windows with depth of the adaptation part; may be none.
-        measured: Held-back windows with depth; none if there are none in either part.
-        calibrated: True if the focal length is known.
-    """
-
-    opened: Opened
-    adaptation: SpikeSource
-    judged: list[Unlabelled]
-    windows: Windows
-    known: list[Batch]
-    measured: list[Batch]
-    calibrated: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Rung:
-    """Candidate of a rung.
+class Arguments(NamedTuple):
+    """Arguments of the command ``adapt`` that a resumed adaptation must have, too.
 
     Attributes:
-        name: Name of the rung.
-        checkpoint: Its checkpoint.
-        evidence: Evidence of the gate against the old network.
-        verdict: Verdict of the gate.
-        expected_change: Expected relative change of the error.
-        seconds: Duration of training and judgement in this run.
+        recordings: Recordings of one camera.
+        checkpoint: Checkpoint to adapt.
+        config: Settings of the rungs.
+        minutes: Duration.
+        size: Width and height of the sensor, pixels, where a recording does not have them.
+        rate_hz: Plane rate where a recording does not have it.
+        flat: Recording of a uniform bright picture.
+        dark: Recording with the lens covered.
     """
 
-    name: str
+    recordings: Sequence[Path]
     checkpoint: Path
-    evidence: Evidence
-    verdict: Verdict
-    expected_change: float
-    seconds: float
+    config: Path
+    minutes: float
+    size: str
+    rate_hz: float
+    flat: Path | None
+    dark: Path | None
 
 
-def run(
-    recordings: Sequence[Path],
-    out: Path,
-    checkpoint: Path,
-    config: Path,
-    size: str,
-    rate_hz: float,
-    minutes: float,
-    device: DeviceName,
-) -> Verdict:
-    """Adapt a checkpoint; the arguments are those of the command ``adapt``.
+def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
+    """Adapt a checkpoint.
+
+    Args:
+        arguments: Arguments of the command.
+        out: The .safetensors file to write; the folder of the adaptation lies beside it.
+        device: ``cpu``, ``cuda`` or ``auto``.
 
     Returns:
         The verdict; the file is written if it is ``improved``.
@@ -160,75 +124,39 @@ def run(
         TrainingError: Training cannot go on.
     """
     start = time.monotonic()
-    settings = load_config(config)
-    _check_rungs(settings)
-    old_info, old = load_network(checkpoint)
-    if old_info.inputs != ('spikes',):
-        raise CheckpointError(
-            f'{checkpoint}: it sees {", ".join(old_info.inputs)}, expected spikes'
-        )
-    if (reason := adabn_problem(old, old_info.architecture)) is not None:
-        raise CheckpointError(f'{checkpoint}: {reason}')
-    fabric = make_fabric(device, 1, settings.train.precision)
-    recorded = _open(recordings, size, rate_hz, old_info, fabric.device)
     folder = out.with_suffix('')
-    _init_folder(folder, out, recordings, recorded.opened, checkpoint, config, minutes)
-    old.to(fabric.device)
-    match = _match(recorded, settings, old_info, folder)
-    print(f'{folder}: {describe(recorded.opened, match)}')
-    settings = dataclasses.replace(settings, out=folder)
-    if match.distance > LARGEST_DISTANCE:
-        print(
-            f'{folder}: distance {match.distance:.1f}, expected at most {LARGEST_DISTANCE:g}: the '
-            'simulation does not match the recording, so that the verdict is at most no change'
-        )
-    shares = _style_shares(old, old_info, recorded, match, settings, folder)
-    told = ', '.join(f'{style} {share:.0%}' for style, share in shares.items())
-    print(f'{folder}: places look like {told}')
-    styles = repeated_styles(shares)
-    upside_down = look_upside_down(old, [window.to(fabric.device) for window in recorded.judged])
-    if upside_down:
-        print(
-            f'{folder}: depth is more certain, and the ground nearer, if the picture is turned by '
-            '180 degrees: is the camera mounted upside-down?'
-        )
-    if recorded.measured:
-        print(f'{folder}: the depth of the recording decides on the verdict')
-    gate = _Gate(old, old_info, recorded, match, styles, settings, fabric)
-    seconds = _rung_seconds(folder, 60 * minutes - (time.monotonic() - start), settings)
-    best, rungs = find_checkpoint(checkpoint), list[Rung]()
-    kept: Rung | None = None
-    source = matched_source(
-        recorded.windows, match, styles, old_info, 'train', settings.seed, fabric.device
+    settings = load_config(arguments.config)
+    _check_rungs(settings)
+    info, old = _load_old(arguments.checkpoint)
+    fabric = make_fabric(device, 1, settings.train.precision)
+    recorded = open_windows(
+        arguments.recordings, arguments.size, arguments.rate_hz, info, fabric.device
     )
-    for stage in settings.stages:
-        begin = time.monotonic()
-        rate = recorded.windows.rate_hz
-        try:
-            candidate = climb(
-                settings, stage, best, source, recorded.adaptation, rate, seconds, fabric
-            )
-        except NonFiniteError as error:
-            # What earlier rungs brought stays.
-            print(f'{folder}: {stage.name} is left out: {error}')
-            continue
-        rung = gate.judge(stage.name, candidate, begin)
-        rungs.append(rung)
-        print(f'{folder}: {stage.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
-        least = 0.0 if kept is None else kept.expected_change
-        if rung.verdict == 'improved' and rung.expected_change < least:
-            kept, best = rung, candidate
-    verdict = _overall(kept, rungs)
-    _write_report(folder, recorded, match, shares, upside_down, gate, rungs, kept, verdict)
-    if kept is not None:
-        gate.export(kept, out)
-    best_rung = kept or min(rungs, key=lambda rung: rung.expected_change, default=None)
-    write_page(folder, REPORT, _shown(checkpoint, out, best_rung, recorded, gate))
-    if kept is None:
-        print(f'{folder / PAGE}: {verdict}; {checkpoint} stays')
-        return verdict
-    print(f'{out}: {verdict}, by {kept.name}; {folder / PAGE}: what each rung brought')
-    return verdict
+    flat, dark = (
+        [] if path is None else read_clips(path, arguments.size, arguments.rate_hz)
+        for path in (arguments.flat, arguments.dark)
+    )
+    _init_folder(folder, out, recorded.opened, arguments)
+    old.to(fabric.device)
+    settings = dataclasses.replace(settings, out=folder)
+    findings = _find(old, info, recorded, settings, flat, dark)
+    _print_findings(folder, recorded, findings)
+    judge = Judge(
+        old, info, recorded, findings.match, repeated_styles(findings.shares), settings.seed,
+        fabric, findings.corrections,
+    )  # fmt: skip
+    _climb_all(judge, arguments, start, info, recorded, settings, findings, fabric)
+    write_report(folder, recorded, findings, judge)
+    if judge.kept is not None:
+        judge.export(judge.kept, out)
+    write_page(
+        folder, REPORT, shown_on_page(find_checkpoint(arguments.checkpoint), out, recorded, judge)
+    )
+    if judge.kept is None:
+        print(f'{folder / PAGE}: {judge.verdict}; {arguments.checkpoint} stays')
+    else:
+        print(f'{out}: improved, by {judge.kept.name}; {folder / PAGE}: what each rung brought')
+    return judge.verdict
 
 
 def describe(opened: Opened, match: Match) -> str:
@@ -240,159 +168,109 @@ def describe(opened: Opened, match: Match) -> str:
     )
 
 
-class _Gate:
-    """Judgement of candidates against the old network on held-back windows.
+def _load_old(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
+    """Load the network to adapt.
 
-    Args:
-        old: The old network.
-        info: Its metadata.
-        recorded: The recordings.
-        match: Match of the simulation.
-        styles: Styles of the labelled scenes, in turn.
-        settings: Settings of the rungs.
-        fabric: Launched fabric.
+    Raises:
+        CheckpointError: It cannot be adapted.
     """
-
-    def __init__(
-        self,
-        old: nn.Module,
-        info: DepthInfo,
-        recorded: Recorded,
-        match: Match,
-        styles: Sequence[str],
-        settings: RunConfig,
-        fabric: Fabric,
-    ) -> None:
-        self.info, self.device, self._distance = info, fabric.device, match.distance
-        self._windows = [window.to(self.device) for window in recorded.judged]
-
-        def labelled(split: Split) -> list[Batch]:
-            source = matched_source(recorded.windows, match, styles, info, split, settings.seed)
-            return [
-                source.samples(range(first, first + BATCH_SIZE)).to(self.device)
-                for first in range(0, SCENES, BATCH_SIZE)
-            ]
-
-        self._labelled = labelled
-        self._matched = labelled('test')
-        self.scenes = self._matched[0].unlabelled()
-        self._measured, self._known = recorded.measured, recorded.known
-        self._calibrated = recorded.calibrated
-        self._old: Outputs = compute_outputs(old, self._windows)
-        self.measured = {OLD: self._measure(old)}
-        self.scores = {OLD: score(old, info, self._matched)}
-
-    @property
-    def scale(self) -> str:
-        """Kind of the scale of an improved network, as in a checkpoint."""
-        if self.info.scale == 'none':
-            return 'none'
-        return 'metric' if self._known and self._calibrated else 'inherited'
-
-    def judge(self, name: str, checkpoint: Path, begin: float) -> Rung:
-        """Judge the checkpoint of a rung that began at a time of the monotonic clock."""
-        network = self._load(checkpoint)
-        self.scores[name] = score(network, self.info, self._matched)
-        self.measured[name] = self._measure(network)
-        before, after = self.measured[OLD], self.measured[name]
-        evidence = compare(
-            self._old, compute_outputs(network, self._windows), self._windows,
-            (self.scores[OLD], self.scores[name]),
-            None if before is None or after is None else (before, after),
-        )  # fmt: skip
-        return Rung(
-            name, checkpoint, evidence, judge(evidence, self._distance),
-            expected_change(evidence), time.monotonic() - begin,
-        )  # fmt: skip
-
-    def export(self, rung: Rung, out: Path) -> None:
-        """Write the checkpoint of a rung with calibrated uncertainty, and its .onnx export."""
-        info, weights = load(rung.checkpoint)
-        network = self._load(rung.checkpoint)
-        factor = fit_uncertainty_factor(network, info, self._labelled('calibration'))
-        info = dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
-        if self.scale == 'metric':
-            # Depth is proportional to the ratio of the focal lengths.
-            scale = fit_scale(network, info, self._known)
-            print(f'{out}: scale times {scale:.3f}, by the depth of the recording')
-            info = dataclasses.replace(
-                info, canonical_fx=info.canonical_fx / scale, scale='metric'
-            )
-        calibrated = out.with_suffix('') / 'calibrated.safetensors'
-        save(calibrated, weights, info)
-        export(out, checkpoint=calibrated)
-
-    def _measure(self, network: nn.Module) -> Scores | None:
-        return score(network, self.info, self._measured) if self._measured else None
-
-    def _load(self, checkpoint: Path) -> nn.Module:
-        info, weights = load(checkpoint)
-        network: nn.Module = build_with_weights(info, weights).eval().requires_grad_(False)
-        network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network
-
-
-def _open(
-    recordings: Sequence[Path], size: str, rate_hz: float, info: DepthInfo, device: torch.device
-) -> Recorded:
-    opened = open_recordings(recordings, size, rate_hz)
-    geometry = opened.clips[0].geometry
-    if min(geometry.height, geometry.width) < info.multiple:
-        raise DataSetError(
-            f'{opened.clips[0].name}: {geometry}, expected {info.multiple} pixels or more per side'
+    info, old = load_network(checkpoint)
+    if load_with_correction(find_checkpoint(checkpoint))[2] is not None:
+        raise CheckpointError(
+            f'{checkpoint}: it has a sensor correction, expected none: choose the checkpoint that '
+            'it was made from'
         )
-    parts: Parts = split_in_time(opened.clips, info.planes)
-    sources = [
-        SpikeSource(
-            clips, info.planes, info.bins, info.multiple, size=LARGEST, labels=False,
-            device=device, raw_pixels=True,
+    if info.inputs != ('spikes',):
+        raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
+    if (reason := adabn_problem(old, info.architecture)) is not None:
+        raise CheckpointError(f'{checkpoint}: {reason}')
+    return info, old
+
+
+def _find(
+    old: nn.Module,
+    info: DepthInfo,
+    recorded: Recorded,
+    settings: RunConfig,
+    flat: Sequence[SpikeClip],
+    dark: Sequence[SpikeClip],
+) -> Findings:
+    """Find out what is to be known about camera and places before training."""
+    match = _match(recorded, settings, info)
+    shares = _style_shares(old, info, recorded, match, settings)
+    windows = [window.to(recorded.adaptation.device) for window in recorded.judged]
+    return Findings(
+        match,
+        shares,
+        look_upside_down(old, windows),
+        _corrections(recorded, match, repeated_styles(shares), info, settings, flat, dark),
+    )
+
+
+def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> None:
+    match = findings.match
+    print(f'{folder}: {describe(recorded.opened, match)}')
+    if recorded.measured:
+        print(f'{folder}: the depth of the recording decides on the verdict')
+    elif match.distance > LARGEST_DISTANCE:
+        print(
+            f'{folder}: distance {match.distance:.1f}, expected at most {LARGEST_DISTANCE:g}: the '
+            'simulation does not match the recording, so that the verdict is at most no change'
         )
-        for clips in parts
-    ]  # fmt: skip
-    judged = [batch.unlabelled() for batch in _spread(sources[1], JUDGED)]
-    if sum(len(one.counts) for one in judged) < 2:
-        name = opened.clips[0].name
-        raise DataSetError(f'{name}: expected two held-back windows that can be read')
-    windows = Windows(sources[0].height, sources[0].width, info.planes, opened.clips[0].rate_hz)
-    known, measured = (_with_depth(clips, info, device) for clips in parts)
-    if not (known and measured):
-        known, measured = [], []
-    calibrated = opened.clips[0].camera is not None
-    return Recorded(opened, sources[0], judged, windows, known, measured, calibrated)
+    told = ', '.join(f'{style} {share:.0%}' for style, share in findings.shares.items())
+    print(f'{folder}: places look like {told}')
+    if findings.upside_down:
+        print(
+            f'{folder}: depth is more certain, and the ground nearer, if the picture is turned by '
+            '180 degrees: is the camera mounted upside-down?'
+        )
 
 
-def _with_depth(clips: Sequence[SpikeClip], info: DepthInfo, device: torch.device) -> list[Batch]:
-    """Return windows with depth of a part; none if they are too few to measure with."""
-    clips = [clip for clip in clips if clip.depths]
-    try:
-        source = SpikeSource(
-            clips, info.planes, info.bins, info.multiple, size=LARGEST, device=device,
-            raw_pixels=True,
-        )  # fmt: skip
-    except DataSetError:  # no depth, or none with a whole window around it
-        return []
-    # Without a focal length the scale of depth is unknown, but not its shape.
-    found = [
-        dataclasses.replace(batch, fx=batch.fx.nan_to_num(info.canonical_fx))
-        for batch in _spread(source, JUDGED)
-    ]
-    known = sum(int(batch.depth.isfinite().any(dim=(1, 2, 3)).sum()) for batch in found)
-    return found if known >= LEAST_MEASURED else []
+def _climb_all(
+    judge: Judge,
+    arguments: Arguments,
+    start: float,
+    info: DepthInfo,
+    recorded: Recorded,
+    settings: RunConfig,
+    findings: Findings,
+    fabric: Fabric,
+) -> None:
+    """Train and judge all rungs, each from the best network so far."""
+    folder, corrections = settings.out, findings.corrections
+    seconds = _rung_seconds(
+        folder, 60 * arguments.minutes - (time.monotonic() - start), len(settings.stages)
+    )
+    best, corrected = find_checkpoint(arguments.checkpoint), False
+    source: Source[Batch] = matched_source(
+        recorded.windows, findings.match, repeated_styles(findings.shares), info, 'train',
+        settings.seed, fabric.device,
+    )  # fmt: skip
+    target: Source[Batch] = recorded.adaptation
+    if corrections is not None:
+        rung = judge.judge(SENSOR, best, time.monotonic(), corrected=True)
+        print(f'{folder}: {SENSOR}: {rung.verdict} (expected {rung.expected_change:+.1%})')
+        if corrected := judge.kept is rung:
+            source = CorrectedSource(source, corrections.simulated)
+            target = CorrectedSource(target, corrections.recorded)
+    for stage in settings.stages:
+        begin = time.monotonic()
+        rate_hz = recorded.windows.rate_hz
+        try:
+            candidate = climb(settings, stage, best, source, target, rate_hz, seconds, fabric)
+        except NonFiniteError as error:
+            # What earlier rungs brought stays.
+            print(f'{folder}: {stage.name} is left out: {error}')
+            continue
+        rung = judge.judge(stage.name, candidate, begin, corrected)
+        print(f'{folder}: {stage.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
+        if judge.kept is rung:
+            best = candidate
 
 
-def _spread(source: SpikeSource, number: int) -> list[Batch]:
-    """Return up to a number of readable windows, spread over the recordings, in batches."""
-    numbers = source.spread(number)
-    batches = [
-        source.usable(numbers[first : first + BATCH_SIZE])
-        for first in range(0, len(numbers), BATCH_SIZE)
-    ]
-    return [batch for batch in batches if batch is not None]
-
-
-def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo, folder: Path) -> Match:
+def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo) -> Match:
     """Match the simulation to the recording, or read the match of an interrupted adaptation."""
-    path = folder / 'match.json'
+    path = settings.out / 'match.json'
     if path.is_file():
         return Match.from_json(path.read_text())
     source, windows = recorded.adaptation, recorded.windows
@@ -411,21 +289,75 @@ def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo, folder: Pat
     return match
 
 
+def _corrections(
+    recorded: Recorded,
+    match: Match,
+    styles: Sequence[str],
+    info: DepthInfo,
+    settings: RunConfig,
+    flat: Sequence[SpikeClip],
+    dark: Sequence[SpikeClip],
+) -> Corrections | None:
+    """Estimate or measure the corrections, or read those of an interrupted adaptation.
+
+    Returns:
+        None if there is nothing to correct, or too many pixels seem faulty.
+    """
+    path = settings.out / 'correction.safetensors'
+    windows = recorded.windows
+    if not path.is_file():
+        try:
+            sensor = estimate_correction(
+                _rates(recorded.whole.usable, recorded.whole.spread(CORRECTED_WINDOWS)),
+                windows.planes,
+                windows.rate_hz,
+            )
+            sensor = measure_correction(
+                sensor, recorded.opened.clips[0].geometry, windows.rate_hz, flat, dark
+            )
+            source = matched_source(windows, match, styles, info, 'train', settings.seed)
+            simulated = estimate_correction(
+                _rates(source.samples, range(CORRECTED_WINDOWS)), windows.planes, windows.rate_hz
+            )
+        except ValueError as error:
+            print(f'{settings.out}: {SENSOR} is left out: {error}')
+            return None
+        save_corrections(path, sensor, simulated)
+    sensor, simulated = load_corrections(path)
+    if not (sensor.faulty.any() or sensor.has_maps):
+        return None
+    crop = sensor.crop(*recorded.adaptation.crop())
+    return Corrections(
+        sensor,
+        *(CountCorrector(one, info.pool, windows.rate_hz) for one in (crop, simulated)),
+    )
+
+
+def _rates(
+    read: Callable[[Sequence[int]], Batch | None], numbers: Sequence[int]
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the firing rates of windows, spikes per plane, ``[H, W]`` each."""
+    for first in range(0, len(numbers), BATCH_SIZE):
+        batch = read(numbers[first : first + BATCH_SIZE])
+        if batch is not None:
+            total = batch.counts.sum(dim=1).float() / batch.planes_per_bin.sum()
+            yield from total.cpu().numpy()
+
+
 def _style_shares(
     network: nn.Module,
     info: DepthInfo,
     recorded: Recorded,
     match: Match,
     settings: RunConfig,
-    folder: Path,
 ) -> dict[str, float]:
     """Estimate the shares of the styles, or read those of an interrupted adaptation."""
-    path = folder / 'styles.json'
+    path = settings.out / 'styles.json'
     if path.is_file():
         found: dict[str, float] = json.loads(path.read_text())
         return found
     source = recorded.adaptation
-    windows = [batch.unlabelled() for batch in _spread(source, COMPARED)]
+    windows = [batch.unlabelled() for batch in spread_windows(source, COMPARED)]
     scenes: dict[str, list[Unlabelled]] = {}
     for style in settings.data.styles:
         own = matched_source(
@@ -440,29 +372,23 @@ def _style_shares(
     return shares
 
 
-def _init_folder(
-    folder: Path,
-    out: Path,
-    recordings: Sequence[Path],
-    opened: Opened,
-    checkpoint: Path,
-    config: Path,
-    minutes: float,
-) -> None:
+def _init_folder(folder: Path, out: Path, opened: Opened, arguments: Arguments) -> None:
     """Create the folder of an adaptation, or continue one of the same arguments.
 
     Raises:
         ConfigError: It holds an adaptation of other arguments, or something else.
     """
     settings: dict[str, Any] = {
-        'recordings': [str(path.resolve()) for path in recordings],
+        'recordings': [str(path.resolve()) for path in arguments.recordings],
         'content of the recordings': [
             f'{clip.name}, {clip.geometry}, {clip.planes} planes at {clip.rate_hz:.6g} Hz'
             for clip in opened.clips
         ],
-        'checkpoint': hash_file(find_checkpoint(checkpoint)),
-        'config': hash_file(config),
-        'minutes': minutes,
+        'checkpoint': hash_file(find_checkpoint(arguments.checkpoint)),
+        'config': hash_file(arguments.config),
+        'minutes': arguments.minutes,
+        'flat': None if arguments.flat is None else str(arguments.flat.resolve()),
+        'dark': None if arguments.dark is None else str(arguments.dark.resolve()),
     }
     path = folder / SETTINGS
     if path.is_file():
@@ -482,12 +408,11 @@ def _init_folder(
     write_atomically(path, json.dumps(settings, indent=2).encode())
 
 
-def _rung_seconds(folder: Path, left_s: float, settings: RunConfig) -> float:
+def _rung_seconds(folder: Path, left_s: float, rungs: int) -> float:
     """Return the duration of a rung, which a resumed adaptation keeps."""
     path = folder / 'budget.json'
     if not path.is_file():
-        seconds = max(left_s, 0) / len(settings.stages)
-        write_atomically(path, json.dumps({'rung_s': seconds}).encode())
+        write_atomically(path, json.dumps({'rung_s': max(left_s, 0) / rungs}).encode())
     return float(json.loads(path.read_text())['rung_s'])
 
 
@@ -513,76 +438,3 @@ def _check_rungs(settings: RunConfig) -> None:
             problems.append(f"{where}.adapt.deploy is 'label_free': expected teacher or student")
     if problems:
         raise ConfigError(listed(problems))
-
-
-def _overall(kept: Rung | None, rungs: Sequence[Rung]) -> Verdict:
-    if kept is not None:
-        return 'improved'
-    return 'worse' if all(rung.verdict == 'worse' for rung in rungs) else 'no change'
-
-
-def _shown(
-    checkpoint: Path, out: Path, rung: Rung | None, recorded: Recorded, gate: _Gate
-) -> Shown:
-    """Collect what the page shows; an exported candidate has calibrated uncertainty."""
-    camera = recorded.opened.clips[0].camera
-    candidate = None if rung is None else rung.checkpoint
-    return Shown(
-        old=find_checkpoint(checkpoint),
-        candidate=out if out.exists() else candidate,
-        name='' if rung is None else rung.name,
-        out=out,
-        windows=recorded.judged,
-        scenes=gate.scenes,
-        fx=math.nan if camera is None else float(camera[0, 0]),
-    )
-
-
-def _write_report(
-    folder: Path,
-    recorded: Recorded,
-    match: Match,
-    shares: Mapping[str, float],
-    upside_down: bool,
-    gate: _Gate,
-    rungs: Sequence[Rung],
-    kept: Rung | None,
-    verdict: Verdict,
-) -> None:
-    report = {
-        'verdict': verdict,
-        'kept': None if kept is None else kept.name,
-        'scale': gate.scale,
-        'recordings': {
-            'names': [clip.name for clip in recorded.opened.clips],
-            'duration_s': recorded.opened.duration_s,
-            'rate_hz': recorded.windows.rate_hz,
-            'bit_order_corrected': recorded.opened.corrected_bit_order,
-            'held_back_windows': sum(len(one.counts) for one in recorded.judged),
-            'windows_with_depth': sum(len(one.counts) for one in recorded.measured),
-            'looks_upside_down': upside_down,
-        },
-        'match': {**json.loads(match.to_json()), 'largest_distance': LARGEST_DISTANCE},
-        'styles': dict(shares),
-        'matched_error': {
-            name: {'scaled': scores.scaled, 'metres': scores.metres}
-            for name, scores in gate.scores.items()
-        },
-        'measured_error': {
-            name: {'scaled': scores.scaled, 'metres': scores.metres}
-            for name, scores in gate.measured.items()
-            if scores is not None
-        },
-        'rungs': [
-            {
-                'name': rung.name,
-                'verdict': rung.verdict,
-                'expected_change': rung.expected_change,
-                'seconds': round(rung.seconds, 1),
-                'evidence': dataclasses.asdict(rung.evidence),
-            }
-            for rung in rungs
-        ],
-    }
-    text = json.dumps(without_nan(report), indent=2, allow_nan=False)
-    write_atomically(folder / REPORT, text.encode())

@@ -9,7 +9,12 @@ from typing import Literal
 
 import torch
 
-from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load, save
+from spike_depth_ros.checkpoint import (
+    CheckpointError,
+    find_checkpoint,
+    load_with_correction,
+    save,
+)
 from spike_depth_ros.model.registry import build_with_weights, weights_of
 from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
@@ -60,9 +65,14 @@ def adabn(
         raise ConfigError(
             f'batches is {batches} and batch_size {batch_size}: expected 1 and 2 or more'
         )
-    info, weights = load(find_checkpoint(checkpoint))
+    info, weights, correction = load_with_correction(find_checkpoint(checkpoint))
     if info.inputs != ('spikes',):
         raise CheckpointError(f'{checkpoint}: it sees {", ".join(info.inputs)}, expected spikes')
+    if correction is not None:
+        raise CheckpointError(
+            f'{checkpoint}: it has a sensor correction, expected none: windows here are raw; run '
+            'adapt on the checkpoint that it was made from'
+        )
     network = build_with_weights(info, weights)
     if (reason := adabn_problem(network, info.architecture)) is not None:
         raise CheckpointError(

@@ -22,6 +22,8 @@ def adapt(
     minutes: float = 30.0,
     config: Path = run.CONFIG,
     device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    flat: Path | None = None,
+    dark: Path | None = None,
     watch: str = '',
     watch_seconds: float = 10.0,
     watch_gb: float = 4.0,
@@ -29,8 +31,9 @@ def adapt(
 ) -> None:
     """Adapt a network of depth to unlabelled recordings of one camera, and judge the result.
 
-    Generated scenes are simulated as the recording's camera sees; the network learns from these,
-    then from the recording itself. After each rung a gate without labels compares it with the old
+    Faulty pixels, response and dark current of the sensor are corrected first. Generated scenes
+    are simulated as the recording's camera sees; the network learns from these, then from the
+    recording itself. After each rung a gate without labels compares it with the old
     network on a held-back part of the recording: docs/adapt.md. A file is written only if the
     verdict is improved. The folder beside it holds adapt.json and its page, adapt.html, and
     resumes an interrupted adaptation with the same command.
@@ -45,6 +48,8 @@ def adapt(
         minutes: Duration, about.
         config: Settings of the rungs.
         device: cpu, cuda, or auto: a GPU if torch finds one.
+        flat: Recording of a uniform bright picture: the response of the pixels is measured.
+        dark: Recording with the lens covered: the dark current is measured.
         watch: Topic of spikes to record and adapt to, instead of recordings; needs ROS 2.
         watch_seconds: Duration of that recording, seconds.
         watch_gb: Largest size of that recording, GB.
@@ -67,6 +72,7 @@ def adapt(
     if recordings is None:
         recordings = ros_commands.record(watch, out.with_suffix(''), watch_seconds, watch_gb)
     paths = [recordings] if isinstance(recordings, Path) else [*recordings]
-    verdict = run.run(paths, out, checkpoint, config, size, rate_hz, minutes, device)
+    arguments = run.Arguments(paths, checkpoint, config, minutes, size, rate_hz, flat, dark)
+    verdict = run.run(arguments, out, device)
     if swap and verdict == 'improved':
         ros_commands.swap(swap, out)

@@ -31,7 +31,7 @@ from spike_depth_ros.checkpoint import (
     Tensors,
     hash_file,
     hash_weights,
-    load,
+    load_with_correction,
     onnx_path,
     save,
     write_atomically,
@@ -96,9 +96,10 @@ def export(
     """
     info: CheckpointInfo
     if checkpoint is not None:
-        info, weights = load(checkpoint, CheckpointInfo)
+        info, weights, correction = load_with_correction(checkpoint, CheckpointInfo)
     else:
         info, weights = random_checkpoint(architecture, seed)
+        correction = None
     if calibrate is not None:
         if not isinstance(info, DepthInfo):
             raise CheckpointError(
@@ -110,7 +111,8 @@ def export(
         info = calibrated(load_config(calibrate), info, weights, torch.device('cpu'))
     network = build_with_weights(info, weights).eval()
     # The .onnx names the weights; the checkpoint can name the .onnx only once that is written.
-    bound = dataclasses.replace(info, weights_sha256=hash_weights(weights), onnx_sha256=None)
+    tensors = weights if correction is None else weights | correction.tensors()
+    bound = dataclasses.replace(info, weights_sha256=hash_weights(tensors), onnx_sha256=None)
     content = to_onnx(network, bound)
     difference = max_relative_difference(content, network, info)
     if not difference <= MAX_DIFFERENCE:
@@ -120,7 +122,8 @@ def export(
         )
     onnx_file = onnx_path(out)
     write_atomically(onnx_file, content)
-    save(out, weights, dataclasses.replace(bound, onnx_sha256=hash_file(onnx_file)))
+    bound = dataclasses.replace(bound, onnx_sha256=hash_file(onnx_file))
+    save(out, weights, bound, correction)
     parameters = sum(value.size for value in weights.values())
     print(f'{out}: {info.architecture}, {info.stage}, {parameters / 1e6:.2f} M values')
     print(f'{onnx_file}: within {difference:.1e} of torch (relative, float32)')

@@ -17,7 +17,8 @@ class Batch:
     """Batch of labelled samples, all tensors on one device.
 
     Attributes:
-        counts: Spikes of each pixel in each bin of its window, ``[B, C, H, W]`` uint8.
+        counts: Spikes of each pixel in each bin of its window, ``[B, C, H, W]`` uint8; float32
+            where corrected for the sensor.
         planes_per_bin: Planes that each bin covers, ``[C]`` int32.
         rgb: The scene at the reference plane, ``[B, 3, H, W]`` float32 from 0 to 1, gamma
             encoded; None unless asked for.

@@ -154,7 +154,7 @@ class SpikeSource(LabelledSource):
                 depth[b // 2 :: b, b // 2 :: b],
                 lengths * b**2,
             )
-        rows, columns = self._part(place)
+        rows, columns = self.crop(place)
         fx = math.nan if clip.camera is None else clip.camera[0, 0] / b
         return Batch(
             counts=torch.from_numpy(np.ascontiguousarray(counts[:, rows, columns]))[None],
@@ -165,8 +165,8 @@ class SpikeSource(LabelledSource):
             index=torch.tensor([number]),
         ).to(self.device)
 
-    def _part(self, place: float) -> tuple[slice, slice]:
-        """Return rows and columns of the crop at a place."""
+    def crop(self, place: float = 0.5) -> tuple[slice, slice]:
+        """Return rows and columns of the crop at a place, see :meth:`sample`."""
         top = int(place * self._beside[0])
         left = int(place * COLUMN_FACTOR % 1 * self._beside[1])
         return slice(top, top + self.height), slice(left, left + self.width)
@@ -182,7 +182,7 @@ class SpikeSource(LabelledSource):
             geometry.width,
             geometry.bit_order,
         )
-        rows, columns = (slice(part.start * b, part.stop * b) for part in self._part(0.5))
+        rows, columns = (slice(part.start * b, part.stop * b) for part in self.crop(0.5))
         camera = None if clip.camera is None else clip.camera.copy()
         if camera is not None:
             camera[:2, 2] -= columns.start, rows.start

@@ -26,6 +26,7 @@ class Shown(NamedTuple):
         name: Rung of the candidate.
         out: File that an improvement is written to.
         windows: Held-back windows, at least two.
+        seen: The same windows as the candidate sees them, corrected for the sensor or not.
         scenes: Generated scenes through the matched camera.
         fx: Focal length of the recordings, pixels; NaN if unknown.
     """
@@ -35,6 +36,7 @@ class Shown(NamedTuple):
     name: str
     out: Path
     windows: Sequence[Unlabelled]
+    seen: Sequence[Unlabelled]
     scenes: Unlabelled
     fx: float
 

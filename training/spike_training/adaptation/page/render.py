@@ -160,15 +160,18 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
 @torch.inference_mode()
 def _windows(rate_hz: float, shown: Shown, exposure: float) -> dict[str, Any]:
     """Return the rows of held-back windows, with one scale of depth and of uncertainty."""
-    chosen = _spread([one for batch in shown.windows for one in _single(batch)], ROWS)
+    chosen, seen = (
+        _spread([one for batch in batches for one in _single(batch)], ROWS)
+        for batches in (shown.windows, shown.seen)
+    )
     depths: list[list[FloatImage]] = []
     percents: list[FloatImage] = []
     known = math.isfinite(shown.fx)
-    for path in (shown.old, shown.candidate):
+    for path, windows in ((shown.old, chosen), (shown.candidate, seen)):
         if path is None:
             continue
         info, network = load_network(path)
-        outputs = [predict(network, one, 'spikes') for one in chosen]
+        outputs = [predict(network, one, 'spikes') for one in windows]
         metres = shown.fx / info.canonical_fx if known else 1.0
         depths.append([metres * output.depth[0, 0].numpy() for output in outputs])
         # Of the last network, the candidate.

@@ -42,7 +42,7 @@ def strong_view(counts: Tensor, planes_per_bin: Tensor, limits: ViewConfig) -> T
     bins, are lost as well: the spikes of the remaining planes are drawn binomially.
 
     Args:
-        counts: ``[B, C, H, W]`` uint8.
+        counts: ``[B, C, H, W]`` uint8, or float where corrected.
         planes_per_bin: ``[C]`` int32.
         limits: Limits of the parameters.
 
@@ -127,5 +127,8 @@ def _thinned(counts: Tensor, left: Tensor) -> Tensor:
     # Only where planes are lost: this draw takes longer than the rest of the view.
     some = (left < 1)[:, :, 0, 0]
     part = seen[some]
-    seen[some] = torch.binomial(part, left[some].expand_as(part))
+    share = left[some].expand_as(part)
+    # Corrected counts have a fraction, of which its share remains.
+    whole = part.floor()
+    seen[some] = torch.binomial(whole, share) + (part - whole) * share
     return seen

@@ -1,0 +1,143 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Corrections of a sensor: what is found in windows of a scene, and what is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+cv2 = pytest.importorskip('cv2')
+pytest.importorskip('lightning_fabric')
+
+from spike_depth_ros.backends import Layout  # noqa: E402
+from spike_depth_ros.stream import packing  # noqa: E402
+from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
+from spike_depth_ros.stream.correction import SensorCorrection  # noqa: E402
+from spike_training.adaptation.correction import (  # noqa: E402
+    CountCorrector,
+    estimate_correction,
+    measure_correction,
+    origin,
+)
+from spike_training.datasets.clip import SpikeClip  # noqa: E402
+from spike_training.errors import DataSetError  # noqa: E402
+from spike_training.sampling.sample import Unlabelled  # noqa: E402
+
+HEIGHT, WIDTH, PLANES, RATE_HZ = 64, 96, 128, 20_000.0
+HOT, DEAD = (20, 30), (40, 50)
+
+
+def scene_windows(number, gain, dark):
+    """Firing rates of random smooth scenes on a sensor, with a hot and a dead pixel."""
+    generator = np.random.default_rng(0)
+    for _ in range(number):
+        light = cv2.GaussianBlur(generator.random((HEIGHT, WIDTH), np.float32), None, 6.0)
+        light = 0.01 + 0.3 * (light - light.min()) / np.ptp(light) * generator.uniform(0.1, 1)
+        charge = (gain * light + dark / RATE_HZ) * PLANES
+        spikes = np.floor(charge + generator.random((HEIGHT, WIDTH)))
+        spikes[HOT], spikes[DEAD] = PLANES, 0
+        yield (spikes / PLANES).astype(np.float32)
+
+
+def test_planted_faulty_pixels_response_and_dark_current_are_found():
+    generator = np.random.default_rng(1)
+    gain = generator.normal(1, 0.1, (HEIGHT, WIDTH))
+    normal = generator.normal(0, 0.43, (HEIGHT, WIDTH))
+    dark = 400 * np.exp(normal - 0.43**2 / 2)
+    found = estimate_correction(scene_windows(60, gain, dark), PLANES, RATE_HZ)
+    assert {tuple(place) for place in np.argwhere(found.faulty).tolist()} == {HOT, DEAD}
+    good = ~found.faulty
+    assert np.corrcoef(found.gain[good], gain[good])[0, 1] > 0.8
+    assert np.corrcoef(found.dark[good], dark[good])[0, 1] > 0.8
+    assert found.dark[good].astype(float).mean() == pytest.approx(400, rel=0.3)
+    assert origin(found) == 'estimated'
+
+
+def test_an_even_sensor_has_nothing_to_correct():
+    shape = np.ones((HEIGHT, WIDTH))
+    found = estimate_correction(scene_windows(60, shape, 0 * shape), PLANES, RATE_HZ)
+    assert found.faulty.sum() == 2
+    assert np.abs(found.gain.astype(float) - 1).mean() < 0.01
+    assert found.dark.astype(float).mean() < 40
+
+
+def clip_of(rate, seed=0, planes=2000):
+    """A recording of independent spikes."""
+    shape = (planes, HEIGHT, WIDTH)
+    spikes = np.random.default_rng(seed).random(shape, np.float32) < rate
+    packed = packing.pack(spikes)
+    return SpikeClip(
+        'one', Geometry(HEIGHT, WIDTH), planes, RATE_HZ, None, lambda a, b: packed[a:b], (), ()
+    )
+
+
+NOTHING = SensorCorrection(
+    np.zeros((HEIGHT, WIDTH), bool), np.ones((HEIGHT, WIDTH)), np.zeros((HEIGHT, WIDTH))
+)
+
+
+def measured(**clips):
+    clips = {name: [clip] for name, clip in clips.items()}
+    return measure_correction(NOTHING, Geometry(HEIGHT, WIDTH), RATE_HZ, **clips)
+
+
+def test_flat_and_dark_recordings_are_measured():
+    bright = np.full((HEIGHT, WIDTH), 0.5)
+    bright[10, 11], bright[DEAD] = 0.6, 0.0
+    covered = np.full((HEIGHT, WIDTH), 0.01)
+    covered[12, 13], covered[HOT] = 0.04, 0.9
+    found = measured(flat=clip_of(bright), dark=clip_of(covered, 1))
+    assert {tuple(place) for place in np.argwhere(found.faulty).tolist()} == {HOT, DEAD}
+    assert found.gain[10, 11] == pytest.approx(0.59 / 0.49, abs=0.08)
+    assert found.dark[12, 13] == pytest.approx(800, rel=0.3)
+    assert np.median(found.dark) == pytest.approx(200, rel=0.1)
+    assert origin(found) == 'measured'
+    assert origin(measured(dark=clip_of(covered))) == 'response estimated, dark current measured'
+
+
+@pytest.mark.parametrize(
+    ('clips', 'words'),
+    [
+        ({'flat': clip_of(0.97, planes=50)}, r'expected 0\.05 to 0\.9: .* with less light'),
+        ({'flat': clip_of(0.01, planes=50)}, r'expected 0\.05 to 0\.9: .* with more light'),
+        ({'dark': clip_of(0.3, planes=50)}, 'expected at most 2000: cover the lens'),
+        (
+            {
+                'dark': dataclasses.replace(
+                    clip_of(0.0, planes=50), geometry=Geometry(HEIGHT, WIDTH + 1)
+                )
+            },
+            'one: 97x64 pixels, expected 96x64',
+        ),
+    ],
+)
+def test_unusable_measurements_are_refused(clips, words):
+    with pytest.raises(DataSetError, match=words):
+        measured(**clips)
+
+
+@pytest.mark.parametrize('pool', [1, 2])
+def test_windows_of_training_are_corrected_as_live_ones(pool):
+    generator = np.random.default_rng(2)
+    shape = (HEIGHT, WIDTH)
+    correction = SensorCorrection(
+        generator.random(shape) < 0.03,
+        generator.normal(1, 0.1, shape).clip(0.5, 2),
+        generator.uniform(0, 600, shape),
+    )
+    packed = packing.pack(generator.random((PLANES, *shape)) < 0.1)
+    layout = Layout(Geometry(*shape), PLANES, 9, 1, pool, correction, RATE_HZ)
+    live = layout.new_counts()
+    layout.count(packed, live)
+    counts, lengths = packing.bin_counts(packed, WIDTH, bins=9)
+    window = Unlabelled(
+        torch.from_numpy(counts)[None], torch.from_numpy(lengths), torch.tensor([0])
+    )
+    seen = CountCorrector(correction, pool, RATE_HZ).correct(window).counts
+    cells = torch.nn.functional.avg_pool2d(seen, pool)[0] / lengths[:, None, None]
+    rates = live[0, :, : HEIGHT // pool, : WIDTH // pool] / layout.planes_per_bin[:, None, None]
+    np.testing.assert_allclose(rates, cells.numpy(), atol=1e-4)

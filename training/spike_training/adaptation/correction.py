@@ -1,0 +1,320 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Correction of a sensor, from a recording of any scene or recordings made for it.
+
+What a scene does at a pixel differs between windows of different moments and averages out; what
+remains is the pixel's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialise
+from torch import Tensor
+
+from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.model.temporal import average_pool
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.correction import Measured, SensorCorrection, count_factors
+from spike_training.adaptation.matching import DARK_SPREAD
+from spike_training.datasets.clip import SpikeClip
+from spike_training.engine.stage import Source, left_out
+from spike_training.errors import DataSetError
+from spike_training.sampling.sample import Batch, Unlabelled
+
+Floats = npt.NDArray[np.float32]
+
+AnyBatch = TypeVar('AnyBatch', Batch, Unlabelled)
+
+MIN_FLAT = 0.05
+"""Median firing rate of a flat recording, spikes per plane, at least."""
+
+MAX_FLAT = 0.9
+"""Median firing rate of a flat recording, spikes per plane, at most: pixels must not saturate."""
+
+MAX_DARK = 2000.0
+"""Median dark current, spikes per second, at most: ten times that of fitted sensors."""
+
+MOST_PLANES = 20_000
+"""Planes of a flat or dark recording that are read, at most."""
+
+_NEIGHBOURS = 5  # pixels per side of the surroundings of a pixel
+_FLOOR = 0.005  # added to rates before ratios, spikes per plane
+_HOT = 0.5  # relative deviation from the neighbours
+_DEAD = 0.1  # share of the neighbours' rate
+_ALWAYS = 0.9  # share of the windows
+_MIN_SPIKES = 4.0  # of the neighbours, for a window to show a dead pixel
+_MIN_WINDOWS = 3
+_GAINS = (0.5, 2.0)
+_TOGETHER = 1000  # planes that are read at a time
+# Prior of response and dark current: keeps them apart where the light of a pixel hardly varies.
+_PRIOR = (1.0, 100.0)
+
+
+def estimate_correction(rates: Iterable[Floats], planes: int, rate_hz: float) -> SensorCorrection:
+    """Estimate the correction of a sensor from windows of a moving scene.
+
+    A pixel's deviation from the median of its neighbours is fitted by ``response * rate + dark
+    current``, in each half of the windows for itself. Both maps are multiplied by the share of
+    their variance that the two halves have in common. Deviations are relative to the neighbours:
+    the mean dark current follows from their spread, which is alike in all fitted sensors, and is
+    no more than the rate of the darkest places.
+
+    Args:
+        rates: Firing rates of at least 4 windows in the order of time, ``[H, W]`` each, spikes
+            per plane.
+        planes: Planes of a window.
+        rate_hz: Plane rate.
+
+    Raises:
+        ValueError: Too many pixels seem faulty.
+    """
+    every = [*rates]
+    shape = every[0].shape
+    # Sums of each half: of squares and products of response, dark current and deviation.
+    sums = np.zeros((2, 5, *shape), np.float32)
+    hot, dead, lit = (np.zeros(shape, np.int32) for _ in range(3))
+    darkest = math.inf
+    for number, rate in enumerate(every):
+        around = cv2.medianBlur(rate, _NEIGHBOURS)
+        deviation = ((rate - around) / (around + _FLOOR)).clip(-1, 1)
+        hot += deviation > _HOT
+        bright = around * planes >= _MIN_SPIKES
+        lit += bright
+        dead += bright & (rate < _DEAD * around)
+        darkest = min(darkest, float(np.quantile(cv2.blur(around, (9, 9)), 0.01)))
+        u, v = around / (around + _FLOOR), 1 / (around + _FLOOR)
+        half = sums[2 * number // len(every)]
+        for total, product in zip(half, (u * u, v * v, u * v, u * deviation, v * deviation),
+                                  strict=True):  # fmt: skip
+            total += product
+    faulty = (hot >= _ALWAYS * len(every)) | (
+        (lit >= _MIN_WINDOWS) & (dead >= _ALWAYS * lit) & (dead > 0)
+    )
+    uu, vv, uv, ud, vd = sums.swapaxes(0, 1)
+    uu, vv = uu + _PRIOR[0], vv + _PRIOR[1]
+    determinant = uu * vv - uv**2
+    response, _ = _lasting((vv * ud - uv * vd) / determinant, ~faulty)
+    current, spread = _lasting((uu * vd - uv * ud) / determinant, ~faulty)
+    mean = min(spread / DARK_SPREAD, darkest)
+    gain = (1 + response).clip(*_GAINS)
+    dark = (mean * gain + current).clip(min=0) * rate_hz
+    return SensorCorrection(faulty, np.where(faulty, 1, gain), np.where(faulty, 0, dark))
+
+
+def _lasting(halves: Floats, good: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Return the map that two halves have in common, and its standard deviation.
+
+    Args:
+        halves: Two estimates, ``[2, H, W]``.
+        good: Pixels that count.
+    """
+    found = halves.mean(axis=0)
+    low, middle, high = np.quantile(found[good], (0.16, 0.5, 0.84))
+    limits = middle - 3 * (high - low), middle + 3 * (high - low)
+    one, other = halves[:, good].clip(*limits)
+    if min(one.std(), other.std()) == 0:
+        return np.zeros_like(found), 0.0
+    common = max(float(np.corrcoef(one, other)[0, 1]), 0.0)
+    share = 2 * common / (1 + common)
+    centred = found - found[good].clip(*limits).mean()
+    return np.float32(share) * centred, math.sqrt(share) * float(high - low) / 2
+
+
+def measure_correction(
+    estimated: SensorCorrection,
+    geometry: Geometry,
+    rate_hz: float,
+    flat: Sequence[SpikeClip] = (),
+    dark: Sequence[SpikeClip] = (),
+) -> SensorCorrection:
+    """Replace the maps of an estimated correction by measured ones.
+
+    Args:
+        estimated: Correction from recordings of any scene.
+        geometry: Sensor and bit order of these recordings.
+        rate_hz: Their plane rate.
+        flat: Recordings of a uniform bright picture, such as a white wall out of focus: the
+            response. Uneven light has no effect, as pixels are compared with their neighbours.
+        dark: Recordings with the lens covered: the dark current.
+
+    Raises:
+        DataSetError: The recordings are of another sensor, too dark, saturated or too bright.
+        ValueError: Too many pixels are faulty.
+    """
+    faulty, gain, current = estimated.faulty.copy(), estimated.gain, estimated.dark
+    if dark:
+        current = _mean_rate(dark, geometry) * rate_hz
+        median = float(np.median(current))
+        if median > MAX_DARK:
+            raise DataSetError(
+                f'{dark[0].name}: {median:.0f} spikes per second in the median pixel, expected at '
+                f'most {MAX_DARK:g}: cover the lens'
+            )
+        faulty |= current > median + MAX_DARK
+    if flat:
+        rate = _mean_rate(flat, geometry)
+        median = float(np.median(rate))
+        if not MIN_FLAT <= median <= MAX_FLAT:
+            raise DataSetError(
+                f'{flat[0].name}: {median:.3g} spikes per plane in the median pixel, expected '
+                f'{MIN_FLAT:g} to {MAX_FLAT:g}: record a uniform picture with '
+                f'{"more" if median < MIN_FLAT else "less"} light'
+            )
+        light = rate - current.astype(np.float32) / np.float32(rate_hz)
+        gain = light / cv2.medianBlur(light, _NEIGHBOURS).clip(min=_FLOOR)
+        low, high = _GAINS
+        faulty |= (gain < low) | (gain > high)
+    return SensorCorrection(
+        faulty,
+        np.where(faulty, 1, gain),
+        np.where(faulty, 0, current),
+        Measured(gain=bool(flat), dark=bool(dark)),
+    )
+
+
+def _mean_rate(clips: Sequence[SpikeClip], geometry: Geometry) -> Floats:
+    """Return the mean firing rate of each pixel, spikes per plane."""
+    clip = clips[0]
+    found = clip.geometry
+    if (found.height, found.width) != (geometry.height, geometry.width):
+        raise DataSetError(
+            f'{clip.name}: {found.width}x{found.height} pixels, expected '
+            f'{geometry.width}x{geometry.height} as the recordings to adapt to'
+        )
+    planes = min(clip.planes, MOST_PLANES)
+    total = np.zeros((geometry.height, geometry.width), np.int64)
+    for first in range(0, planes, _TOGETHER):
+        part = np.ascontiguousarray(clip.load(first, min(first + _TOGETHER, planes)))
+        total += packing.spike_counts(part, geometry.width, geometry.bit_order)
+    return (total / planes).astype(np.float32)
+
+
+def origin(correction: SensorCorrection) -> str:
+    """Describe the origin of the maps."""
+    gain, dark = ('measured' if one else 'estimated' for one in correction.measured)
+    return gain if gain == dark else f'response {gain}, dark current {dark}'
+
+
+class CountCorrector:
+    """Correction of the counts of pixels that networks train on, as live ones are corrected.
+
+    Args:
+        correction: Correction of the part of the sensor that is seen.
+        pool: Image pixels per side of a pixel that the network works on.
+        rate_hz: Plane rate.
+    """
+
+    def __init__(self, correction: SensorCorrection, pool: int, rate_hz: float) -> None:
+        self._correction, self._pool = correction, pool
+        self._sources = torch.from_numpy(correction.sources.ravel())
+        gain, dark = (torch.from_numpy(one)[None, None] for one in correction.effective_maps)
+        self._gain = average_pool(gain, pool)
+        self._dark = average_pool(dark, pool) / rate_hz
+
+    def counts(self, counts: Tensor, planes_per_bin: Tensor) -> Tensor:
+        """Return corrected counts.
+
+        Args:
+            counts: ``[B, C, H, W]`` uint8.
+            planes_per_bin: Planes that each bin covers, ``[C]``.
+
+        Returns:
+            ``[B, C, H, W]``, float32, or uint8 without maps of response and dark current.
+        """
+        place = counts.device
+        counts = counts.flatten(2)[:, :, self._sources.to(place)].view(counts.shape)
+        if not self._correction.has_maps:
+            return counts
+        total = average_pool(counts.sum(dim=1, keepdim=True).float(), self._pool)
+        dark = self._dark.to(place) * planes_per_bin.sum()
+        factors = count_factors(total, dark, self._gain.to(place))
+        return counts * F.interpolate(factors, scale_factor=float(self._pool))
+
+    def correct(self, batch: AnyBatch) -> AnyBatch:
+        """Return a batch with corrected counts."""
+        return dataclasses.replace(batch, counts=self.counts(batch.counts, batch.planes_per_bin))
+
+
+@dataclasses.dataclass
+class CorrectedSource:
+    """Source of batches with corrected counts.
+
+    Attributes:
+        source: Source of batches.
+        corrector: Correction of their sensor.
+    """
+
+    source: Source[Batch]
+    corrector: CountCorrector
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """Return the batch of a step."""
+        return self.corrector.correct(self.source.batch(step, batch_size, rank, world_size))
+
+    def left_out(self) -> list[str]:
+        """Return the names of the samples that could not be used so far."""
+        return left_out(self.source)
+
+
+class Corrections(NamedTuple):
+    """Corrections of a recording's sensor and of the simulated one.
+
+    Attributes:
+        sensor: Correction of the sensor.
+        recorded: Correction of the counts of recorded windows.
+        simulated: Correction of the counts of labelled scenes, estimated from as many simulated
+            windows: errors of the estimate are part of the evidence.
+    """
+
+    sensor: SensorCorrection
+    recorded: CountCorrector
+    simulated: CountCorrector
+
+
+_RECORDED, _SIMULATED = 'recorded.', 'simulated.'
+
+
+def save_corrections(path: Path, sensor: SensorCorrection, simulated: SensorCorrection) -> None:
+    """Write the corrections of a recording's sensor and of the simulated one."""
+    tensors = {
+        f'{prefix}{name}': value
+        for prefix, one in ((_RECORDED, sensor), (_SIMULATED, simulated))
+        for name, value in one.tensors().items()
+    }
+    write_atomically(path, serialise(tensors))
+
+
+def load_corrections(path: Path) -> tuple[SensorCorrection, SensorCorrection]:
+    """Read the output of :func:`save_corrections`."""
+    stored = load_file(path)
+    found = []
+    for prefix in (_RECORDED, _SIMULATED):
+        own = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
+        one = SensorCorrection.from_tensors(own)
+        assert one is not None  # written by this program
+        found.append(one)
+    return found[0], found[1]
+
+
+def describe_correction(correction: SensorCorrection) -> dict[str, object]:
+    """Return what a report has about a correction."""
+    good = ~correction.faulty
+    return {
+        'faulty_pixels': int(correction.faulty.sum()),
+        'gain_std': float(correction.gain[good].astype(np.float64).std()),
+        'dark_per_s': float(correction.dark[good].astype(np.float64).mean()),
+        'source': origin(correction),
+    }

@@ -1,0 +1,98 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Report of an adaptation, adapt.json, and what its page shows besides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.evaluation.results import without_nan
+from spike_training.adaptation.correction import Corrections, describe_correction
+from spike_training.adaptation.gate import LARGEST_DISTANCE
+from spike_training.adaptation.judgement import Judge
+from spike_training.adaptation.matching import Match
+from spike_training.adaptation.page import Shown
+from spike_training.adaptation.windows import Recorded
+
+REPORT = 'adapt.json'
+
+
+class Findings(NamedTuple):
+    """Findings about camera and places of recordings, before training.
+
+    Attributes:
+        match: Match of the simulation.
+        shares: Share of each style of generated scenes.
+        upside_down: True if the camera seems to be mounted upside-down.
+        corrections: Corrections of the sensor; None: there is nothing to correct.
+    """
+
+    match: Match
+    shares: Mapping[str, float]
+    upside_down: bool
+    corrections: Corrections | None
+
+
+def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Judge) -> None:
+    """Write the report of an adaptation whose rungs have been judged."""
+    corrections = findings.corrections
+    report = {
+        'verdict': judge.verdict,
+        'kept': None if judge.kept is None else judge.kept.name,
+        'scale': judge.scale,
+        'recordings': {
+            'names': [clip.name for clip in recorded.opened.clips],
+            'duration_s': recorded.opened.duration_s,
+            'rate_hz': recorded.windows.rate_hz,
+            'bit_order_corrected': recorded.opened.corrected_bit_order,
+            'held_back_windows': sum(len(one.counts) for one in recorded.judged),
+            'windows_with_depth': sum(len(one.counts) for one in recorded.measured),
+            'looks_upside_down': findings.upside_down,
+        },
+        'match': {**json.loads(findings.match.to_json()), 'largest_distance': LARGEST_DISTANCE},
+        'styles': dict(findings.shares),
+        'correction': None if corrections is None else describe_correction(corrections.sensor),
+        'matched_error': {
+            name: {'scaled': scores.scaled, 'metres': scores.metres}
+            for name, scores in judge.scores.items()
+        },
+        'measured_error': {
+            name: {'scaled': scores.scaled, 'metres': scores.metres}
+            for name, scores in judge.measured.items()
+            if scores is not None
+        },
+        'rungs': [
+            {
+                'name': rung.name,
+                'verdict': rung.verdict,
+                'expected_change': rung.expected_change,
+                'seconds': round(rung.seconds, 1),
+                'evidence': dataclasses.asdict(rung.evidence),
+            }
+            for rung in judge.rungs
+        ],
+    }
+    text = json.dumps(without_nan(report), indent=2, allow_nan=False)
+    write_atomically(folder / REPORT, text.encode())
+
+
+def shown_on_page(old: Path, out: Path, recorded: Recorded, judge: Judge) -> Shown:
+    """Collect what the page shows; an exported candidate has calibrated uncertainty."""
+    rung = judge.kept or min(judge.rungs, key=lambda one: one.expected_change, default=None)
+    candidate = None if rung is None else rung.checkpoint
+    corrected = rung is not None and rung.corrected
+    return Shown(
+        old=old,
+        candidate=out if out.exists() else candidate,
+        name='' if rung is None else rung.name,
+        out=out,
+        windows=recorded.judged,
+        seen=judge.windows_seen(corrected),
+        scenes=judge.scenes,
+        fx=recorded.fx,
+    )

@@ -1,0 +1,132 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Windows of recordings: to learn from, to judge on, and with depth where it was recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from spike_depth_ros.checkpoint import DepthInfo
+from spike_training.adaptation.ladder import Windows
+from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
+from spike_training.datasets.clip import SpikeClip
+from spike_training.errors import DataSetError
+from spike_training.sampling.sample import Batch, Unlabelled
+from spike_training.sampling.spike_source import SpikeSource
+
+LARGEST = (256, 384)
+"""Rows and columns of the windows, at most: of larger sensors the middle is used."""
+
+JUDGED = 36
+"""Held-back windows that the gate judges on."""
+
+LEAST_MEASURED = 5
+"""Windows with depth, of each part, from which on the recording's own depth decides."""
+
+BATCH_SIZE = 12
+
+
+class Recorded(NamedTuple):
+    """Recordings as windows.
+
+    Attributes:
+        opened: The recordings.
+        adaptation: Windows to learn from.
+        judged: Held-back windows.
+        windows: Their size, length and plane rate.
+        whole: Windows to learn from, of the whole sensor, in one bin.
+        known: Windows with depth of the adaptation part; may be none.
+        measured: Held-back windows with depth; none if there are none in either part.
+    """
+
+    opened: Opened
+    adaptation: SpikeSource
+    judged: list[Unlabelled]
+    windows: Windows
+    whole: SpikeSource
+    known: list[Batch]
+    measured: list[Batch]
+
+    @property
+    def fx(self) -> float:
+        """Focal length of the recordings, pixels; NaN if unknown."""
+        camera = self.opened.clips[0].camera
+        return math.nan if camera is None else float(camera[0, 0])
+
+
+def open_windows(
+    recordings: Sequence[Path], size: str, rate_hz: float, info: DepthInfo, device: torch.device
+) -> Recorded:
+    """Open recordings as windows for a network.
+
+    Args:
+        recordings: As for :func:`~spike_training.adaptation.recordings.open_recordings`.
+        size: As there.
+        rate_hz: As there.
+        info: Metadata of the network.
+        device: Device of the windows.
+
+    Raises:
+        DataSetError: The recordings cannot be used.
+    """
+    opened = open_recordings(recordings, size, rate_hz)
+    geometry = opened.clips[0].geometry
+    if min(geometry.height, geometry.width) < info.multiple:
+        raise DataSetError(
+            f'{opened.clips[0].name}: {geometry}, expected {info.multiple} pixels or more per side'
+        )
+    parts: Parts = split_in_time(opened.clips, info.planes)
+    sources = [
+        SpikeSource(
+            clips, info.planes, info.bins, info.multiple, size=LARGEST, labels=False,
+            device=device, raw_pixels=True,
+        )
+        for clips in parts
+    ]  # fmt: skip
+    judged = [batch.unlabelled() for batch in spread_windows(sources[1], JUDGED)]
+    if sum(len(one.counts) for one in judged) < 2:
+        name = opened.clips[0].name
+        raise DataSetError(f'{name}: expected two held-back windows that can be read')
+    windows = Windows(sources[0].height, sources[0].width, info.planes, opened.clips[0].rate_hz)
+    whole = SpikeSource(
+        parts.adaptation, info.planes, bins=1, multiple=1, labels=False, raw_pixels=True
+    )
+    known, measured = (_with_depth(clips, info, device) for clips in parts)
+    if not (known and measured):
+        known, measured = [], []
+    return Recorded(opened, sources[0], judged, windows, whole, known, measured)
+
+
+def spread_windows(source: SpikeSource, number: int) -> list[Batch]:
+    """Return up to a number of readable windows, spread over the recordings, in batches."""
+    numbers = source.spread(number)
+    batches = [
+        source.usable(numbers[first : first + BATCH_SIZE])
+        for first in range(0, len(numbers), BATCH_SIZE)
+    ]
+    return [batch for batch in batches if batch is not None]
+
+
+def _with_depth(clips: Sequence[SpikeClip], info: DepthInfo, device: torch.device) -> list[Batch]:
+    """Return windows with depth of a part; none if they are too few to measure with."""
+    clips = [clip for clip in clips if clip.depths]
+    try:
+        source = SpikeSource(
+            clips, info.planes, info.bins, info.multiple, size=LARGEST, device=device,
+            raw_pixels=True,
+        )  # fmt: skip
+    except DataSetError:  # no depth, or none with a whole window around it
+        return []
+    # Without a focal length the scale of depth is unknown, but not its shape.
+    found = [
+        dataclasses.replace(batch, fx=batch.fx.nan_to_num(info.canonical_fx))
+        for batch in spread_windows(source, JUDGED)
+    ]
+    known = sum(int(batch.depth.isfinite().any(dim=(1, 2, 3)).sum()) for batch in found)
+    return found if known >= LEAST_MEASURED else []
