@@ -29,10 +29,12 @@ from spike_depth_ros.checkpoint import (
     hash_weights,
     load,
     load_info,
+    load_with_correction,
     onnx_path,
     save,
 )
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.stream.correction import SensorCorrection
 
 INFO = DepthInfo(
     architecture='dpt_tiny',
@@ -81,6 +83,51 @@ def test_round_trip_keeps_every_field_and_tensor(saved):
         assert tensors[name].dtype == value.dtype
         assert tensors[name].shape == value.shape
         np.testing.assert_array_equal(tensors[name], value)
+
+
+def correction():
+    faulty = np.zeros((20, 30), bool)
+    faulty[4, 5] = True
+    return SensorCorrection(faulty, np.full((20, 30), 1.5), np.full((20, 30), 99.0))
+
+
+def test_a_correction_is_read_back_and_kept_apart_from_the_weights(saved):
+    info = save(saved, TENSORS, INFO, correction())
+    assert info.weights_sha256 != hash_weights(TENSORS)
+    _, tensors, found = load_with_correction(saved)
+    assert tensors.keys() == load(saved)[1].keys() == TENSORS.keys()
+    for name in ('faulty', 'gain', 'dark'):
+        np.testing.assert_array_equal(getattr(found, name), getattr(correction(), name))
+    save(saved, TENSORS, INFO)
+    assert load_with_correction(saved)[2] is None
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'gain': np.ones((20, 31), np.float16)}, r'gain is \[20, 31\], expected \[20, 30\]'),
+        ({'gain': np.zeros((20, 30), np.float16)}, 'gain has the value 0, expected 0.1 to 10'),
+        ({'dark': np.full((20, 30), np.nan, np.float16)}, 'dark has the value nan'),
+        ({'dark': np.ones((20, 30), np.float32)}, 'dark is float32, expected float16'),
+        ({'measured': np.zeros(2)}, r'measured is float64 \[2\], expected bool'),
+        ({'measured': None}, 'measured is missing, expected dark, faulty, gain, measured'),
+        ({'other': np.zeros(2)}, 'other is unknown'),
+    ],
+)
+def test_malformed_corrections_are_refused_with_one_line(saved, changes, words):
+    tensors = {**TENSORS, **correction().tensors()}
+    tensors |= {f'sensor.{name}': value for name, value in changes.items()}
+    save(saved, {name: value for name, value in tensors.items() if value is not None}, INFO)
+    for read in (load, load_with_correction):
+        with pytest.raises(CheckpointError, match=f'sensor correction: .*{words}') as caught:
+            read(saved)
+        assert '\n' not in str(caught.value)
+
+
+def test_a_correction_of_another_size_than_the_checkpoints_sensor_is_refused(saved):
+    save(saved, TENSORS, dataclasses.replace(INFO, sensor_size=(20, 31)), correction())
+    with pytest.raises(CheckpointError, match='correction of 30x20 pixels: expected 31x20'):
+        load(saved)
 
 
 def test_metadata_text_is_frozen():

@@ -12,6 +12,8 @@ from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import DepthInfo, default_checkpoint, load, load_info, save
 from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.correction import SensorCorrection
 
 INFO = load_info(default_checkpoint())
 
@@ -308,3 +310,62 @@ def test_what_is_no_observation_is_refused_in_one_line():
     for fx in ('400', -1, float('nan')):
         with pytest.raises(ValueError, match=r'focal length .* expected a number above 0'):
             Observation(window, fx)
+
+
+def corrected(faulty=0.02, gain=1.0, dark=0.0, shape=(50, 70)):
+    generator = np.random.default_rng(3)
+    maps = (np.full(shape, 1.0) * value for value in (gain, dark))
+    return SensorCorrection(generator.random(shape) < faulty, *maps)
+
+
+@pytest.mark.parametrize('backend', ['onnx', 'torch'])
+@pytest.mark.parametrize('order', ['little', 'big'])
+def test_a_corrected_sensor_gives_the_depth_of_planes_corrected_by_hand(
+    estimator, tmp_path, backend, order
+):
+    if backend == 'torch':
+        pytest.importorskip('torch')
+    correction = corrected()
+    window = window_of(height=50, width=70, bit_order=order)
+    spikes = packing.unpack(window.data, 70, order).reshape(len(window.data), -1)
+    by_hand = spikes[:, correction.sources.ravel()].reshape(-1, 50, 70)
+    path = tmp_path / 'own.safetensors'
+    if backend == 'onnx':
+        own = DepthEstimator(estimator.info, estimator._backend, correction=correction)
+    else:
+        info, weights = load(default_checkpoint())
+        save(path, weights, info, correction)
+        own = DepthEstimator.from_checkpoint(path, device='cpu', backend=backend, threads=1)
+        assert own.correction is not None
+    before = window.data.copy()
+    found = own.predict(Observation(window, 400.0)).depth
+    np.testing.assert_array_equal(window.data, before)
+    expected = estimator.predict(Observation(Window.from_planes(by_hand, 20_000.0), 400.0)).depth
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    raw = estimator.predict(Observation(window, 400.0)).depth
+    assert not np.allclose(found, raw, rtol=1e-3)
+
+
+def test_dark_current_and_response_are_removed_at_any_plane_rate():
+    seen = []
+
+    class Counting(Ramp):
+        def run(self, packed, layout):
+            counts = layout.new_counts()
+            layout.count(packed, counts)
+            seen.append(counts.sum() / layout.planes_per_bin.sum() / counts[0, 0].size)
+            return super().run(packed, layout)
+
+    correction = corrected(faulty=0, gain=1.25, dark=2000.0, shape=(64, 64))
+    own = DepthEstimator(INFO, Counting(), correction=correction)
+    drawn = np.random.default_rng(4).random((128, 64, 64))
+    for rate_hz in (20_000.0, 20_100.0, 40_000.0):
+        spikes = drawn < 1.25 * 0.05 + 2000 / rate_hz
+        own.predict(Observation(Window.from_planes(spikes, rate_hz), 400.0))
+    np.testing.assert_allclose(seen, 0.05, rtol=0.03)
+
+
+def test_another_sensor_than_that_of_the_correction_is_refused(estimator):
+    own = DepthEstimator(estimator.info, estimator._backend, correction=corrected())
+    with pytest.raises(ValueError, match='sensor of 48x32 pixels: expected 70x50, the size of'):
+        own.predict(Observation(window_of(), 400.0))
