@@ -92,7 +92,7 @@ class Evidence:
 WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.15}
 """Weights in the expected change, fitted on cases of ``benchmarks/adaptation_gate.py``."""
 
-LIMITS = (-0.04, 0.04)
+LIMITS = (-0.04, 0.06)
 """Expected log change of the error below which a candidate is improved, and above which worse."""
 
 MEASURED_LIMITS = (math.log(0.97), math.log(1.03))
@@ -102,7 +102,13 @@ LARGEST_DISTANCE = 6.0
 """Distance of the match above which labelled scenes are no evidence of an improvement."""
 
 FLAT = math.log(0.4)
-"""Log ratio of spread, and of dependence on the window, below which an output is flat."""
+"""Log ratio of the spread below which an output is flat."""
+
+UNVARIED = math.log(0.2)
+"""Log ratio of the dependence on the window below which an output hardly varies.
+
+Lower than :data:`FLAT`: noise lets the depth of a network that is not adapted vary.
+"""
 
 
 def expected_change(evidence: Evidence) -> float:
@@ -121,7 +127,7 @@ def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
         distance: Distance of the match; above :data:`LARGEST_DISTANCE` only a measured error lets
             a candidate be improved.
     """
-    if min(evidence.dependence, evidence.spread) < FLAT:
+    if evidence.spread < FLAT or evidence.dependence < UNVARIED:
         return 'worse'
     change = math.log1p(expected_change(evidence))
     measured = evidence.measured_error is not None

@@ -17,7 +17,7 @@ from torch import Tensor
 from spike_depth_ros import pictures, preview
 from spike_depth_ros.evaluation.report.page import number, percent, render_page
 from spike_depth_ros.evaluation.report.pictures import as_png, pad_colour_bar
-from spike_training.adaptation.gate import FLAT, LIMITS
+from spike_training.adaptation.gate import FLAT, LIMITS, UNVARIED
 from spike_training.adaptation.ladder import load_network
 from spike_training.adaptation.page import Shown
 from spike_training.evaluation.predictors import predict
@@ -292,7 +292,7 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float | None], str], str]] = {
     'dependence': (
         'dependence', _change,
         'Change of the difference between depths of different windows. Below '
-        f'{math.expm1(FLAT):.0%} depth hardly depends on the window, and the verdict is worse.',
+        f'{math.expm1(UNVARIED):.0%} depth hardly depends on the window, and the verdict is worse.',
     ),
     'drift': (
         'drift', _change,
