@@ -292,7 +292,7 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float | None], str], str]] = {
     'dependence': (
         'dependence', _change,
         'Change of the difference between depths of different windows. Below '
-        f'{math.expm1(UNVARIED):.0%} depth hardly depends on the window, and the verdict is worse.',
+        f'{math.expm1(UNVARIED):.0%} depth hardly depends on the window, and the verdict worse.',
     ),
     'drift': (
         'drift', _change,
