@@ -355,6 +355,10 @@ def load_with_correction(
         correction = SensorCorrection.from_tensors(tensors)
     except ValueError as error:
         raise CheckpointError(f'{path}: sensor correction: {error}') from None
+    if correction is not None and not isinstance(info, DepthInfo):
+        raise CheckpointError(
+            f'{path}: sensor correction in a checkpoint of task {info.task!r}, expected depth'
+        )
     if correction is not None and info.sensor_size not in (None, correction.size):
         height, width = correction.size
         raise CheckpointError(

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from pathlib import Path
 
@@ -83,8 +82,11 @@ class BagRecorder:
 
     def close(self) -> None:
         """Complete the bag; on a full disk it stays without an index, which readers accept."""
-        with contextlib.suppress(OSError) if self.disk_failed else contextlib.nullcontext():
+        try:
             self._writer.close()
+        except OSError as error:
+            if not self.disk_failed:
+                self._fail(f'{self._path}: {error.strerror or one_line(error)}: free space there')
 
     def _check_room(self) -> None:
         self._checked = self.nbytes

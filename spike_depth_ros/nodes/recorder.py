@@ -148,18 +148,22 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
         bag = BagRecorder(options.out, 1e9 * options.max_gb)
     except OSError as error:
         raise UserError(one_line(error)) from None
-    recorder = StreamRecorder(graph, topic, graph.resolve_topic_name(camera_topic), bag)
+    recorder = None
     try:
+        recorder = StreamRecorder(graph, topic, graph.resolve_topic_name(camera_topic), bag)
         if not graph.wait_until(lambda: recorder.first_s or bag.ended, options.timeout):
             raise UserError(f'no message on {topic} within {options.timeout:g} s')
         graph.wait_until(lambda: bag.ended, options.seconds)
     finally:
-        recorder.stop()
+        if recorder is not None:
+            recorder.stop()
         bag.close()
-        if recorder.packets:
+        if recorder is not None and recorder.packets:
             print(f'{options.out}: {recorder.describe()}')
         else:
             shutil.rmtree(options.out)
+    if not recorder.packets:
+        raise UserError(f'{topic}: no packet fits: {bag.ended}')
     if bag.disk_failed:
         raise UserError(f'{bag.ended}; {options.out} has what was recorded before')
     if bag.ended:

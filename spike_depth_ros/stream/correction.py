@@ -138,6 +138,11 @@ class SensorCorrection:
             planes[:, move.target_bytes] = others | spikes * move.target_masks
         return found
 
+    def without_maps(self) -> SensorCorrection:
+        """Return the correction of the faulty pixels alone."""
+        gain, dark = np.ones_like(self.gain), np.zeros_like(self.dark)
+        return SensorCorrection(self.faulty, gain, dark)
+
     def crop(self, rows: slice, columns: slice) -> SensorCorrection:
         """Return the correction of a part of the sensor."""
         part = rows, columns

@@ -49,8 +49,19 @@ def test_a_running_stream_is_recorded_and_its_losses_are_reported(player, tmp_pa
     twice = np.concatenate([player, player]).tobytes()
     assert all(bytes(message.data) in twice for message in messages[:3])
 
-    # The bag of an interrupted adaptation is used again.
-    assert ros_commands.record('/nowhere', folder, 2.0, 1.0) == path
+    # The bag of an interrupted adaptation is used again, for the same topic.
+    player_is_not_asked = 0.01
+    assert ros_commands.record('spikes', folder, player_is_not_asked, 1.0) == path
+    with pytest.raises(TrainingError, match=r'has .*/spikes.*, expected /nowhere: choose another'):
+        ros_commands.record('/nowhere', folder, 2.0, 1.0)
+
+
+def test_what_an_ended_recording_left_is_kept(tmp_path):
+    left = tmp_path / ros_commands.UNFINISHED / 'recording'
+    left.mkdir(parents=True)
+    with pytest.raises(TrainingError, match='has what was recorded before a recording was ended'):
+        ros_commands.record('/spikes', tmp_path, 2.0, 1.0)
+    assert left.exists()
 
 
 def test_a_topic_that_is_missing_or_no_image_is_an_error_of_one_line(processes, player, tmp_path):
@@ -61,6 +72,10 @@ def test_a_topic_that_is_missing_or_no_image_is_an_error_of_one_line(processes, 
     status, output = processes.run('recorder', '/camera_info', '--out', out)
     assert status == 1
     assert '/camera_info is sensor_msgs/msg/CameraInfo, expected sensor_msgs/msg/Image' in output
+    assert not out.exists()
+    status, output = processes.run('recorder', '/spikes', '--out', out, '--max_gb', 1e-7)
+    assert status == 1
+    assert '/spikes: no packet fits: 1e-07 GB are recorded, the limit' in output
     assert not out.exists()
 
 

@@ -18,6 +18,7 @@ from spike_depth_ros.stream import packing  # noqa: E402
 from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
 from spike_depth_ros.stream.correction import SensorCorrection  # noqa: E402
 from spike_training.adaptation.correction import (  # noqa: E402
+    MIN_WINDOWS,
     CountCorrector,
     estimate_correction,
     measure_correction,
@@ -65,13 +66,13 @@ def test_an_even_sensor_has_nothing_to_correct():
     assert found.dark.astype(float).mean() < 40
 
 
-def clip_of(rate, seed=0, planes=2000):
+def clip_of(rate, seed=0, planes=2000, rate_hz=RATE_HZ):
     """A recording of independent spikes."""
     shape = (planes, HEIGHT, WIDTH)
     spikes = np.random.default_rng(seed).random(shape, np.float32) < rate
     packed = packing.pack(spikes)
     return SpikeClip(
-        'one', Geometry(HEIGHT, WIDTH), planes, RATE_HZ, None, lambda a, b: packed[a:b], (), ()
+        'one', Geometry(HEIGHT, WIDTH), planes, rate_hz, None, lambda a, b: packed[a:b], (), ()
     )
 
 
@@ -82,7 +83,7 @@ NOTHING = SensorCorrection(
 
 def measured(**clips):
     clips = {name: [clip] for name, clip in clips.items()}
-    return measure_correction(NOTHING, Geometry(HEIGHT, WIDTH), RATE_HZ, **clips)
+    return measure_correction(NOTHING, Geometry(HEIGHT, WIDTH), **clips)
 
 
 def test_flat_and_dark_recordings_are_measured():
@@ -99,16 +100,40 @@ def test_flat_and_dark_recordings_are_measured():
     assert origin(measured(dark=clip_of(covered))) == 'response estimated, dark current measured'
 
 
+def test_dark_current_is_that_of_a_second_at_any_plane_rate():
+    slow = clip_of(0.04, rate_hz=RATE_HZ / 4)
+    assert np.median(measured(dark=slow).dark) == pytest.approx(200, rel=0.1)
+    bright = clip_of(0.5, 1, rate_hz=RATE_HZ / 2)
+    found = measured(dark=slow, flat=bright)
+    light = 0.5 - 200 / (RATE_HZ / 2)
+    assert np.median(found.gain) == pytest.approx(1, abs=0.01 / light)
+
+
+def test_all_parts_of_a_recording_with_gaps_count():
+    parts = [clip_of(0.01, 1, planes=3), clip_of(0.01, 2), clip_of(0.01, 3)]
+    found = measure_correction(NOTHING, Geometry(HEIGHT, WIDTH), dark=parts)
+    assert not found.faulty.any()
+    assert found.dark.astype(float).std() < 1.1 * np.sqrt(0.01 / 4003) * RATE_HZ
+
+
+def test_few_windows_tell_nothing_about_pixels():
+    generator = np.random.default_rng(0)
+    for number in (0, 1, MIN_WINDOWS - 1):
+        with pytest.raises(ValueError, match=f'{number} windows, expected {MIN_WINDOWS} or more'):
+            estimate_correction(generator.random((number, 64, 96), np.float32), PLANES, RATE_HZ)
+
+
 @pytest.mark.parametrize(
     ('clips', 'words'),
     [
-        ({'flat': clip_of(0.97, planes=50)}, r'expected 0\.05 to 0\.9: .* with less light'),
-        ({'flat': clip_of(0.01, planes=50)}, r'expected 0\.05 to 0\.9: .* with more light'),
-        ({'dark': clip_of(0.3, planes=50)}, 'expected at most 2000: cover the lens'),
+        ({'flat': clip_of(0.5, planes=999)}, 'one: 999 planes, expected 1000 or more'),
+        ({'flat': clip_of(0.97, planes=1000)}, r'expected 0\.05 to 0\.9: .* with less light'),
+        ({'flat': clip_of(0.01, planes=1000)}, r'expected 0\.05 to 0\.9: .* with more light'),
+        ({'dark': clip_of(0.3, planes=1000)}, 'expected at most 2000: cover the lens'),
         (
             {
                 'dark': dataclasses.replace(
-                    clip_of(0.0, planes=50), geometry=Geometry(HEIGHT, WIDTH + 1)
+                    clip_of(0.0, planes=1000), geometry=Geometry(HEIGHT, WIDTH + 1)
                 )
             },
             'one: 97x64 pixels, expected 96x64',

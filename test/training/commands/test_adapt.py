@@ -29,14 +29,25 @@ Image = pytest.importorskip('PIL.Image')
 from html_pages import Reader  # noqa: E402
 from training_files import write  # noqa: E402
 
-from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load  # noqa: E402
-from spike_training.adaptation import gate, ros_commands, run  # noqa: E402
+from spike_depth_ros.checkpoint import (  # noqa: E402
+    CheckpointError,
+    find_checkpoint,
+    load,
+    load_with_correction,
+)
+from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
+from spike_depth_ros.stream.packing import bin_counts, unpack  # noqa: E402
+from spike_depth_ros.stream.window import Window  # noqa: E402
+from spike_training.adaptation import gate, judgement, ros_commands, run  # noqa: E402
+from spike_training.adaptation.correction import CountCorrector  # noqa: E402
 from spike_training.adaptation.ladder import load_network  # noqa: E402
 from spike_training.adaptation.page import Shown, write_page  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
 from spike_training.adaptation.windows import LEAST_MEASURED  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError  # noqa: E402
+from spike_training.evaluation.predictors import predict  # noqa: E402
+from spike_training.sampling.sample import Unlabelled  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
 
 SIZE = {'size': '96x64', 'rate_hz': 400.0, 'minutes': 0.001, 'device': 'cpu'}
@@ -83,7 +94,10 @@ def test_what_improves_is_written_with_its_export(
     assert swapped == [('/spike_depth', out)]
     found = report(out)
     assert found['verdict'] == 'improved'
-    assert [rung['name'] for rung in found['rungs']] == ['sensor', 'affine', 'bicross']
+    assert [rung['name'] for rung in found['rungs']] == [
+        'affine',
+        'bicross',
+    ]  # the sensor is ideal
     assert found['scale'] == 'none'
     assert 'checkpoint $PWD/mine.safetensors' in check_page(out, 'improved')
     info, weights = load(out)
@@ -170,6 +184,47 @@ def test_measured_depth_decides_and_gives_the_scale(
     )
     batch = windows.samples(range(len(windows)))
     assert gate.fit_scale(network, after, [batch]) == pytest.approx(1, rel=0.02)
+
+
+def test_a_corrected_sensor_is_exported_and_used_live(
+    moving_wall, tmp_path, monkeypatch, one_thread
+):
+    faulty = [(40, 7), (11, 60), (63, 95)]
+    planes = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)[:, ::-1].copy()
+    for row, column in faulty:
+        planes[:, row, column // 8] |= 1 << (column % 8)
+    recording = tmp_path / 'hot.dat'
+    recording.write_bytes(planes[:, ::-1].tobytes())
+    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))
+    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
+    # As much as any other rung, which is not more than the first one.
+    monkeypatch.setattr(judgement, 'expected_change', lambda evidence: -0.1)
+    out = tmp_path / 'mine.safetensors'
+    old = write(tmp_path / 'old.safetensors')
+    adapt(out, recording, old, **SIZE)
+    assert report(out)['kept'] == 'sensor'
+    assert report(out)['correction']['faulty_pixels'] == len(faulty)
+    _, weights, correction = load_with_correction(out)
+    assert [tuple(place) for place in np.argwhere(correction.faulty).tolist()] == sorted(faulty)
+    before = load(old)[1]
+    assert all(np.array_equal(weights[name], before[name]) for name in before)
+
+    window = Window.from_planes(unpack(planes[:128], 96), 400.0)
+    live = DepthEstimator.from_checkpoint(out, 'cpu', 'torch').predict(Observation(window))
+    raw = DepthEstimator.from_checkpoint(old, 'cpu', 'torch').predict(Observation(window))
+    # The judge's windows begin at the held-back part; this one is corrected by hand.
+    corrector = CountCorrector(correction, load(out)[0].pool, 400.0)
+    counts, lengths = bin_counts(planes[:128], 96, bins=load(out)[0].bins)
+    batch = Unlabelled(
+        torch.from_numpy(counts)[None], torch.from_numpy(lengths), torch.tensor([0])
+    )
+    network = load_network(out)[1]
+    with torch.inference_mode():
+        expected = predict(network, corrector.correct(batch), 'spikes').depth[0, 0].numpy()
+    assert np.abs(np.log(live.depth / expected)).max() < 1e-3
+    assert np.abs(np.log(live.depth / raw.depth)).max() > 1e-2
+    with pytest.raises(CheckpointError, match='it has a sensor correction, expected none'):
+        adapt(tmp_path / 'again.safetensors', recording, out, **SIZE)
 
 
 def test_a_few_maps_of_depth_are_too_few(measured_wall, checkpoint, tmp_path, one_thread):

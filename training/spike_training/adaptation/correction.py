@@ -47,6 +47,12 @@ MAX_FLAT = 0.9
 MAX_DARK = 2000.0
 """Median dark current, spikes per second, at most: ten times that of fitted sensors."""
 
+MIN_WINDOWS = 12
+"""Windows that a correction is estimated from, at least: in few, scenes look like pixels."""
+
+LEAST_PLANES = 1000
+"""Planes of a flat or dark recording, at least."""
+
 MOST_PLANES = 20_000
 """Planes of a flat or dark recording that are read, at most."""
 
@@ -73,15 +79,17 @@ def estimate_correction(rates: Iterable[Floats], planes: int, rate_hz: float) ->
     no more than the rate of the darkest places.
 
     Args:
-        rates: Firing rates of at least 4 windows in the order of time, ``[H, W]`` each, spikes
-            per plane.
+        rates: Firing rates of at least :data:`MIN_WINDOWS` windows in the order of time, ``[H,
+            W]`` each, spikes per plane.
         planes: Planes of a window.
         rate_hz: Plane rate.
 
     Raises:
-        ValueError: Too many pixels seem faulty.
+        ValueError: There are too few windows, or too many pixels seem faulty.
     """
     every = [*rates]
+    if len(every) < MIN_WINDOWS:
+        raise ValueError(f'{len(every)} windows, expected {MIN_WINDOWS} or more')
     shape = every[0].shape
     # Sums of each half: of squares and products of response, dark current and deviation.
     sums = np.zeros((2, 5, *shape), np.float32)
@@ -136,7 +144,6 @@ def _lasting(halves: Floats, good: npt.NDArray[np.bool_]) -> tuple[Floats, float
 def measure_correction(
     estimated: SensorCorrection,
     geometry: Geometry,
-    rate_hz: float,
     flat: Sequence[SpikeClip] = (),
     dark: Sequence[SpikeClip] = (),
 ) -> SensorCorrection:
@@ -145,18 +152,18 @@ def measure_correction(
     Args:
         estimated: Correction from recordings of any scene.
         geometry: Sensor and bit order of these recordings.
-        rate_hz: Their plane rate.
         flat: Recordings of a uniform bright picture, such as a white wall out of focus: the
             response. Uneven light has no effect, as pixels are compared with their neighbours.
         dark: Recordings with the lens covered: the dark current.
 
     Raises:
-        DataSetError: The recordings are of another sensor, too dark, saturated or too bright.
+        DataSetError: The recordings are of another sensor, too short, too dark, saturated or too
+            bright.
         ValueError: Too many pixels are faulty.
     """
     faulty, gain, current = estimated.faulty.copy(), estimated.gain, estimated.dark
     if dark:
-        current = _mean_rate(dark, geometry) * rate_hz
+        current = _mean_rate(dark, geometry) * np.float32(dark[0].rate_hz)
         median = float(np.median(current))
         if median > MAX_DARK:
             raise DataSetError(
@@ -173,7 +180,7 @@ def measure_correction(
                 f'{MIN_FLAT:g} to {MAX_FLAT:g}: record a uniform picture with '
                 f'{"more" if median < MIN_FLAT else "less"} light'
             )
-        light = rate - current.astype(np.float32) / np.float32(rate_hz)
+        light = rate - current.astype(np.float32) / np.float32(flat[0].rate_hz)
         gain = light / cv2.medianBlur(light, _NEIGHBOURS).clip(min=_FLOOR)
         low, high = _GAINS
         faulty |= (gain < low) | (gain > high)
@@ -186,19 +193,25 @@ def measure_correction(
 
 
 def _mean_rate(clips: Sequence[SpikeClip], geometry: Geometry) -> Floats:
-    """Return the mean firing rate of each pixel, spikes per plane."""
-    clip = clips[0]
-    found = clip.geometry
-    if (found.height, found.width) != (geometry.height, geometry.width):
-        raise DataSetError(
-            f'{clip.name}: {found.width}x{found.height} pixels, expected '
-            f'{geometry.width}x{geometry.height} as the recordings to adapt to'
-        )
-    planes = min(clip.planes, MOST_PLANES)
+    """Return the mean firing rate of each pixel, spikes per plane, over the first planes."""
     total = np.zeros((geometry.height, geometry.width), np.int64)
-    for first in range(0, planes, _TOGETHER):
-        part = np.ascontiguousarray(clip.load(first, min(first + _TOGETHER, planes)))
-        total += packing.spike_counts(part, geometry.width, geometry.bit_order)
+    planes = 0
+    for clip in clips:
+        found = clip.geometry
+        if (found.height, found.width) != (geometry.height, geometry.width):
+            raise DataSetError(
+                f'{clip.name}: {found.width}x{found.height} pixels, expected '
+                f'{geometry.width}x{geometry.height} as the recordings to adapt to'
+            )
+        number = min(clip.planes, MOST_PLANES - planes)
+        for first in range(0, number, _TOGETHER):
+            part = np.ascontiguousarray(clip.load(first, min(first + _TOGETHER, number)))
+            total += packing.spike_counts(part, geometry.width, geometry.bit_order)
+        planes += number
+    if planes < LEAST_PLANES:
+        raise DataSetError(
+            f'{clips[0].name}: {planes} planes, expected {LEAST_PLANES} or more: record for longer'
+        )
     return (total / planes).astype(np.float32)
 
 

@@ -63,6 +63,11 @@ class Rung:
     seconds: float
     corrected: bool
 
+    def describe(self) -> str:
+        """Describe the verdict in one line."""
+        kind = 'expected' if self.evidence.measured_error is None else 'measured'
+        return f'{self.name}: {self.verdict} ({kind} {self.expected_change:+.1%})'
+
 
 class Judge:
     """Judge of candidates against the old network on held-back windows.
@@ -119,15 +124,15 @@ class Judge:
         """Kind of the scale of an improved network, as in a checkpoint."""
         if self.info.scale == 'none':
             return 'none'
-        known = self._recorded.known and self._recorded.fx > 0
-        return 'metric' if known else 'inherited'
+        return 'metric' if self._recorded.known and self._recorded.measured else 'inherited'
 
     @property
     def verdict(self) -> Verdict:
         """Verdict on all rungs so far."""
         if self.kept is not None:
             return 'improved'
-        return 'worse' if all(rung.verdict == 'worse' for rung in self.rungs) else 'no change'
+        worse = self.rungs and all(rung.verdict == 'worse' for rung in self.rungs)
+        return 'worse' if worse else 'no change'
 
     def judge(self, name: str, checkpoint: Path, begin: float, corrected: bool) -> Rung:
         """Judge the checkpoint of a rung, on corrected windows or raw ones.

@@ -109,7 +109,7 @@ def compute_statistics(counts: Tensor, planes_per_bin: Tensor) -> Statistics:
     middle = mean[2 * r : -2 * r, 2 * c : -2 * c].mean()
     logs = np.log(np.array(detail) + 1e-4).reshape(-1, 2)
     fine, coarse = logs[:-2], logs[-2:]
-    pattern, hot = _pattern(rate)
+    pattern, hot = lasting_pattern(rate)
     return Statistics(
         rates=np.log(np.quantile(squares, QUANTILES) + _FLOOR),
         detail=(fine - coarse.mean(axis=0)).ravel(),
@@ -132,11 +132,14 @@ def _squares(rate: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32
     return found
 
 
-def _pattern(rate: npt.NDArray[np.float32]) -> tuple[Floats, float]:
-    """Return the lasting deviations of pixels in the darker and the brighter half, and hot ones.
+def lasting_pattern(rate: npt.NDArray[np.float32]) -> tuple[Floats, float]:
+    """Compute the lasting deviations of pixels in the darker and the brighter half, and hot ones.
 
     The variance of the lasting deviation is the mean product of a pixel's deviations in two
     different windows: what the scene does there differs between windows and averages out.
+
+    Args:
+        rate: Firing rates of windows of different moments, ``[N, H, W]``.
 
     Returns:
         Standard deviations of pixels that are not hot, ``[2]``, and the share of hot pixels, which

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from spike_depth_ros.safe_yaml import read_yaml
 from spike_training.errors import TrainingError
 
 RECORDING = 'recording'
 """Bag in the folder of an adaptation."""
+
+UNFINISHED = f'.{RECORDING}.part'
+"""Folder of a bag that is being recorded, or was when the recording was ended."""
 
 # The console script of this very package, also where it is not installed.
 _START = (
@@ -40,10 +43,22 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     """
     bag = folder / RECORDING
     if bag.exists():
+        topics = read_yaml(bag / 'metadata.yaml')['rosbag2_bagfile_information'][
+            'topics_with_message_count'
+        ]
+        names = [one['topic_metadata']['name'] for one in topics]
+        if not any(name == topic or name.endswith(f'/{topic}') for name in names):
+            raise TrainingError(
+                f'{bag} has {", ".join(names)}, expected {topic}: choose another --out'
+            )
         return bag
-    # What an interrupted recording left; the name of a bag is also that of its file.
-    unfinished = folder / f'.{RECORDING}.part'
-    shutil.rmtree(unfinished, ignore_errors=True)
+    # The name of a bag is also that of its file.
+    unfinished = folder / UNFINISHED
+    if (unfinished / RECORDING).exists():
+        raise TrainingError(
+            f'{unfinished / RECORDING} has what was recorded before a recording was ended: adapt '
+            'to it by --recordings and another --out, or remove it'
+        )
     print(
         _run(
             'spike_record', topic, '--out', str(unfinished / RECORDING),
@@ -52,6 +67,7 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     )  # fmt: skip
     (unfinished / RECORDING).rename(bag)
     unfinished.rmdir()
+    print(f'{bag}: complete')
     return bag
 
 

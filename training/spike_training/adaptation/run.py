@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,9 +36,14 @@ from spike_training.adaptation.correction import (
     save_corrections,
 )
 from spike_training.adaptation.gate import LARGEST_DISTANCE, Verdict
-from spike_training.adaptation.judgement import Judge
+from spike_training.adaptation.judgement import OLD, Judge
 from spike_training.adaptation.ladder import climb, load_network, matched_source
-from spike_training.adaptation.matching import Match, compute_statistics, match_camera
+from spike_training.adaptation.matching import (
+    Match,
+    compute_statistics,
+    lasting_pattern,
+    match_camera,
+)
 from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.places import (
     look_upside_down,
@@ -47,7 +52,7 @@ from spike_training.adaptation.places import (
 )
 from spike_training.adaptation.recordings import Opened, read_clips
 from spike_training.adaptation.report import REPORT, Findings, shown_on_page, write_report
-from spike_training.adaptation.ros_commands import RECORDING
+from spike_training.adaptation.ros_commands import RECORDING, UNFINISHED
 from spike_training.adaptation.windows import (
     BATCH_SIZE,
     Recorded,
@@ -125,9 +130,7 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
     """
     start = time.monotonic()
     folder = out.with_suffix('')
-    settings = load_config(arguments.config)
-    _check_rungs(settings)
-    info, old = _load_old(arguments.checkpoint)
+    settings, info, old = prepare(arguments.config, arguments.checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
     recorded = open_windows(
         arguments.recordings, arguments.size, arguments.rate_hz, info, fabric.device
@@ -136,7 +139,7 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
         [] if path is None else read_clips(path, arguments.size, arguments.rate_hz)
         for path in (arguments.flat, arguments.dark)
     )
-    _init_folder(folder, out, recorded.opened, arguments)
+    _init_folder(folder, out, recorded.opened, arguments, flat, dark)
     old.to(fabric.device)
     settings = dataclasses.replace(settings, out=folder)
     findings = _find(old, info, recorded, settings, flat, dark)
@@ -157,6 +160,18 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
     else:
         print(f'{out}: improved, by {judge.kept.name}; {folder / PAGE}: what each rung brought')
     return judge.verdict
+
+
+def prepare(config: Path, checkpoint: Path) -> tuple[RunConfig, DepthInfo, nn.Module]:
+    """Load what an adaptation needs before its recordings: settings, metadata and network.
+
+    Raises:
+        ConfigError: The settings are wrong.
+        CheckpointError: The checkpoint cannot be adapted.
+    """
+    settings = load_config(config)
+    _check_rungs(settings)
+    return settings, *_load_old(checkpoint)
 
 
 def describe(opened: Opened, match: Match) -> str:
@@ -249,7 +264,7 @@ def _climb_all(
     target: Source[Batch] = recorded.adaptation
     if corrections is not None:
         rung = judge.judge(SENSOR, best, time.monotonic(), corrected=True)
-        print(f'{folder}: {SENSOR}: {rung.verdict} (expected {rung.expected_change:+.1%})')
+        print(f'{folder}: {rung.describe()}')
         if corrected := judge.kept is rung:
             source = CorrectedSource(source, corrections.simulated)
             target = CorrectedSource(target, corrections.recorded)
@@ -263,7 +278,7 @@ def _climb_all(
             print(f'{folder}: {stage.name} is left out: {error}')
             continue
         rung = judge.judge(stage.name, candidate, begin, corrected)
-        print(f'{folder}: {stage.name}: {rung.verdict} (expected {rung.expected_change:+.1%})')
+        print(f'{folder}: {rung.describe()}')
         if judge.kept is rung:
             best = candidate
 
@@ -301,7 +316,8 @@ def _corrections(
     """Estimate or measure the corrections, or read those of an interrupted adaptation.
 
     Returns:
-        None if there is nothing to correct, or too many pixels seem faulty.
+        None if too many pixels seem faulty, or no correction lessens the lasting pattern of the
+        held-back windows.
     """
     path = settings.out / 'correction.safetensors'
     windows = recorded.windows
@@ -312,9 +328,8 @@ def _corrections(
                 windows.planes,
                 windows.rate_hz,
             )
-            sensor = measure_correction(
-                sensor, recorded.opened.clips[0].geometry, windows.rate_hz, flat, dark
-            )
+            sensor = measure_correction(sensor, recorded.opened.clips[0].geometry, flat, dark)
+            sensor.crop(*recorded.adaptation.crop())
             source = matched_source(windows, match, styles, info, 'train', settings.seed)
             simulated = estimate_correction(
                 _rates(source.samples, range(CORRECTED_WINDOWS)), windows.planes, windows.rate_hz
@@ -323,14 +338,32 @@ def _corrections(
             print(f'{settings.out}: {SENSOR} is left out: {error}')
             return None
         save_corrections(path, sensor, simulated)
-    sensor, simulated = load_corrections(path)
-    if not (sensor.faulty.any() or sensor.has_maps):
-        return None
-    crop = sensor.crop(*recorded.adaptation.crop())
-    return Corrections(
-        sensor,
-        *(CountCorrector(one, info.pool, windows.rate_hz) for one in (crop, simulated)),
-    )
+    both = load_corrections(path)
+    before = _pattern(recorded.judged)
+    # What is estimated from few windows may be worse than nothing: faulty pixels alone then.
+    for sensor, simulated in (both, [one.without_maps() for one in both]):
+        if not (sensor.faulty.any() or sensor.has_maps):
+            continue
+        crop = sensor.crop(*recorded.adaptation.crop())
+        of_recordings, of_scenes = (
+            CountCorrector(one, info.pool, windows.rate_hz) for one in (crop, simulated)
+        )
+        if _pattern([of_recordings.correct(one) for one in recorded.judged]) < before:
+            return Corrections(sensor, of_recordings, of_scenes)
+    return None
+
+
+def _pattern(windows: Sequence[Unlabelled]) -> float:
+    """Return the lasting deviation of pixels from their neighbours, and the share of hot ones."""
+    deviations, hot = lasting_pattern(np.concatenate([*_rates_of(windows)]))
+    return float(deviations.sum()) + hot
+
+
+def _rates_of(batches: Iterable[Batch | Unlabelled]) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the firing rates of batches, spikes per plane, ``[B, H, W]`` each."""
+    for batch in batches:
+        rate = batch.counts.sum(dim=1).float() / batch.planes_per_bin.sum()
+        yield rate.cpu().numpy()
 
 
 def _rates(
@@ -340,8 +373,8 @@ def _rates(
     for first in range(0, len(numbers), BATCH_SIZE):
         batch = read(numbers[first : first + BATCH_SIZE])
         if batch is not None:
-            total = batch.counts.sum(dim=1).float() / batch.planes_per_bin.sum()
-            yield from total.cpu().numpy()
+            for rates in _rates_of([batch]):
+                yield from rates
 
 
 def _style_shares(
@@ -372,7 +405,21 @@ def _style_shares(
     return shares
 
 
-def _init_folder(folder: Path, out: Path, opened: Opened, arguments: Arguments) -> None:
+def _contents(clips: Sequence[SpikeClip]) -> list[str]:
+    return [
+        f'{clip.name}, {clip.geometry}, {clip.planes} planes at {clip.rate_hz:.6g} Hz'
+        for clip in clips
+    ]
+
+
+def _init_folder(
+    folder: Path,
+    out: Path,
+    opened: Opened,
+    arguments: Arguments,
+    flat: Sequence[SpikeClip],
+    dark: Sequence[SpikeClip],
+) -> None:
     """Create the folder of an adaptation, or continue one of the same arguments.
 
     Raises:
@@ -380,15 +427,12 @@ def _init_folder(folder: Path, out: Path, opened: Opened, arguments: Arguments) 
     """
     settings: dict[str, Any] = {
         'recordings': [str(path.resolve()) for path in arguments.recordings],
-        'content of the recordings': [
-            f'{clip.name}, {clip.geometry}, {clip.planes} planes at {clip.rate_hz:.6g} Hz'
-            for clip in opened.clips
-        ],
+        'content of the recordings': _contents(opened.clips),
         'checkpoint': hash_file(find_checkpoint(arguments.checkpoint)),
         'config': hash_file(arguments.config),
         'minutes': arguments.minutes,
-        'flat': None if arguments.flat is None else str(arguments.flat.resolve()),
-        'dark': None if arguments.dark is None else str(arguments.dark.resolve()),
+        'flat': _contents(flat),
+        'dark': _contents(dark),
     }
     path = folder / SETTINGS
     if path.is_file():
@@ -400,7 +444,8 @@ def _init_folder(folder: Path, out: Path, opened: Opened, arguments: Arguments) 
             )
         remove_unfinished(folder)
         return
-    others = folder.is_dir() and any(one.name != RECORDING for one in folder.iterdir())
+    ours = RECORDING, UNFINISHED
+    others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
     if onnx_path(out).exists() or others:
         taken = onnx_path(out) if onnx_path(out).exists() else folder
         raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
@@ -425,6 +470,8 @@ def _check_rungs(settings: RunConfig) -> None:
     problems = []
     for i, stage in enumerate(settings.stages):
         where = f'stages[{i}]'
+        if stage.name in (OLD, SENSOR):
+            problems.append(f'{where}.name is {stage.name!r}: expected another name')
         spec = stage.batches
         if stage.task != 'depth' or spec.domain == 'target' or spec.rgb:
             problems.append(

@@ -27,7 +27,7 @@ JUDGED = 36
 """Held-back windows that the gate judges on."""
 
 LEAST_MEASURED = 5
-"""Windows with depth, of each part, from which on the recording's own depth decides."""
+"""Windows with depth from which on the recording's own depth decides, or gives the scale."""
 
 BATCH_SIZE = 12
 
@@ -41,8 +41,8 @@ class Recorded(NamedTuple):
         judged: Held-back windows.
         windows: Their size, length and plane rate.
         whole: Windows to learn from, of the whole sensor, in one bin.
-        known: Windows with depth of the adaptation part; may be none.
-        measured: Held-back windows with depth; none if there are none in either part.
+        known: Windows with depth and focal length of the adaptation part; may be none.
+        measured: Held-back windows with depth; may be none.
     """
 
     opened: Opened
@@ -97,10 +97,11 @@ def open_windows(
     whole = SpikeSource(
         parts.adaptation, info.planes, bins=1, multiple=1, labels=False, raw_pixels=True
     )
-    known, measured = (_with_depth(clips, info, device) for clips in parts)
-    if not (known and measured):
-        known, measured = [], []
-    return Recorded(opened, sources[0], judged, windows, whole, known, measured)
+    known = [clip for clip in parts.adaptation if clip.camera is not None]
+    return Recorded(
+        opened, sources[0], judged, windows, whole, _with_depth(known, info, device),
+        _with_depth(parts.held_back, info, device),
+    )  # fmt: skip
 
 
 def spread_windows(source: SpikeSource, number: int) -> list[Batch]:

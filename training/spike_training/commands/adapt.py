@@ -70,6 +70,7 @@ def adapt(
         if not 0 < value <= 1e6:
             raise ConfigError(f'{name} is {value:g}: expected above 0')
     if recordings is None:
+        run.prepare(config, checkpoint)  # before gigabytes are recorded
         recordings = ros_commands.record(watch, out.with_suffix(''), watch_seconds, watch_gb)
     paths = [recordings] if isinstance(recordings, Path) else [*recordings]
     arguments = run.Arguments(paths, checkpoint, config, minutes, size, rate_hz, flat, dark)

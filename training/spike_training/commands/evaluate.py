@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from spike_depth_ros.checkpoint import (
     find_checkpoint,
     load,
     load_info,
+    load_with_correction,
     write_atomically,
 )
 from spike_training.disk import make_folder
@@ -134,7 +136,13 @@ def evaluate(
                 )
             _evaluate_pictures(path, settings, out, data or {}, place)
             return
-        info, weights = load(path)
+        info, weights, correction = load_with_correction(path)
+        if correction is not None:
+            print(
+                f'warning: {path}: its sensor correction is not applied to other sensors; '
+                'evaluate_bag applies it',
+                file=sys.stderr,
+            )
         settings.model.bins = info.bins
         check_size(settings, info)
         if not planes:

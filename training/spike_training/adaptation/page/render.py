@@ -17,7 +17,7 @@ from torch import Tensor
 from spike_depth_ros import pictures, preview
 from spike_depth_ros.evaluation.report.page import number, percent, render_page
 from spike_depth_ros.evaluation.report.pictures import as_png, pad_colour_bar
-from spike_training.adaptation.gate import FLAT, LIMITS, UNVARIED
+from spike_training.adaptation.gate import FLAT, LIMITS, MEASURED_LIMITS, UNVARIED
 from spike_training.adaptation.ladder import load_network
 from spike_training.adaptation.page import Shown
 from spike_training.evaluation.predictors import predict
@@ -52,9 +52,10 @@ def render(report: Mapping[str, Any], shown: Shown) -> str:
         tiles=_tiles(report),
         warnings=_warnings(report),
         windows=_windows(recordings['rate_hz'], shown, exposure),
-        rungs=_rungs(report['rungs']),
+        rungs=_rungs(report['rungs'], _is_measured(report)),
         errors=_errors(report['matched_error']),
         match=_match(match, shown, exposure),
+        correction=_correction(report['correction']),
         styles=_styles(report['styles']),
         scale=_scale(report, shown),
         **_lead(report, shown),
@@ -69,8 +70,8 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
         (rung,) = (one for one in rungs if one['name'] == report['kept'])
         kind = 'expected'
         basis = (
-            'an expectation without labels: where some depth of these places is known, evaluate '
-            'the file on it'
+            'an expectation without labels: where a bag has depth of these places, score the file '
+            'by evaluate_bag'
         )
         if _is_measured(report):
             kind, basis = 'measured', 'measured with the depth of the recording'
@@ -91,7 +92,7 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
         }
     if verdict == 'worse':
         advice = (
-            'Every candidate is expected to be worse on these places. Record more places, for '
+            'Every candidate seems worse on these places. Record more places, for '
             'longer, or give more --minutes; else keep the old network.'
         )
         lead = 'Worse: no candidate is as good as the old network.'
@@ -104,7 +105,7 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
             'in other light may match; else keep the old network.'
         )
     else:
-        lead = 'No change: no candidate is expected to be clearly better.'
+        lead = 'No change: no candidate is clearly better.'
         advice = (
             'The old network fits these places about as well. More --minutes, or a longer '
             'recording of more places, may change that.'
@@ -129,7 +130,8 @@ def _tiles(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     tiles = [('verdict', report['verdict'])]
     if best is not None:
         change = f'{best["expected_change"]:+.0%}'
-        tiles.append((f'expected change of the error, {best["name"]}', change))
+        kind = 'measured' if _is_measured(report) else 'expected'
+        tiles.append((f'{kind} change of the error, {best["name"]}', change))
     match = report['match']
     tiles += [
         (
@@ -306,15 +308,17 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float | None], str], str]] = {
 """Heading, format and explanation of the evidence, by name."""
 
 
-def _rungs(rungs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _rungs(rungs: Sequence[Mapping[str, Any]], measured: bool) -> dict[str, Any]:
+    kind = 'measured' if measured else 'expected'
+    basis = 'with the depth of the recording' if measured else 'by matched error and asymmetry'
+    lower, upper = MEASURED_LIMITS if measured else LIMITS
     rows: list[list[str | list[str]]] = [
         ['verdict', *(rung['verdict'] for rung in rungs)],
         [
             [
-                'expected change',
-                'Of the scale-free error, by matched error and asymmetry. Improved: '
-                f'{math.expm1(LIMITS[0]):+.0%} or less; worse: {math.expm1(LIMITS[1]):+.0%} or '
-                'more.',
+                f'{kind} change',
+                f'Of the scale-free error, {basis}. Improved: {math.expm1(lower):+.0%} or less; '
+                f'worse: {math.expm1(upper):+.0%} or more.',
             ],
             *(f'{100 * rung["expected_change"]:+.1f} %' for rung in rungs),
         ],
@@ -383,6 +387,23 @@ def _match(match: Mapping[str, Any], shown: Shown, exposure: float) -> dict[str,
             ],
         ],
     }
+
+
+def _correction(correction: Mapping[str, Any] | None) -> list[list[str | list[str]]]:
+    if correction is None:
+        return []
+    return [
+        ['faulty pixels', str(correction['faulty_pixels'])],
+        [
+            ['response', 'Standard deviation of the corrected sensitivity between pixels.'],
+            percent(correction['gain_std']),
+        ],
+        [
+            ['dark current', 'Mean of the dark spikes that are subtracted.'],
+            f'{number(correction["dark_per_s"], ".3g")} /s',
+        ],
+        ['origin', str(correction['source'])],
+    ]
 
 
 def _styles(shares: Mapping[str, float]) -> list[list[str]]:
