@@ -58,6 +58,20 @@ def test_planted_faulty_pixels_response_and_dark_current_are_found():
     assert origin(found) == 'estimated'
 
 
+def test_a_scene_that_does_not_move_is_no_response():
+    generator = np.random.default_rng(3)
+    shape = (HEIGHT, WIDTH)
+    walls = cv2.GaussianBlur(generator.random(shape, np.float32), None, 1.5)
+    walls = 0.5 + (walls - walls.min()) / np.ptp(walls)
+    ones = np.ones(shape)
+    found = estimate_correction(scene_windows(60, walls, 0 * ones), PLANES, RATE_HZ)
+    assert {tuple(place) for place in np.argwhere(found.faulty).tolist()} == {HOT, DEAD}
+    assert not found.has_maps
+    # Without structure, deviations of the same size are the sensor's.
+    mixed = generator.permutation(walls.ravel()).reshape(shape)
+    assert estimate_correction(scene_windows(60, mixed, 0 * ones), PLANES, RATE_HZ).has_maps
+
+
 def test_an_even_sensor_has_nothing_to_correct():
     shape = np.ones((HEIGHT, WIDTH))
     found = estimate_correction(scene_windows(60, shape, 0 * shape), PLANES, RATE_HZ)

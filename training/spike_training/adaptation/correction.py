@@ -50,6 +50,9 @@ MAX_DARK = 2000.0
 MIN_WINDOWS = 12
 """Windows that a correction is estimated from, at least: in few, scenes look like pixels."""
 
+MAX_CORRELATION = 0.12
+"""Correlation of the responses of neighbouring pixels, at most: above, they show the scene."""
+
 LEAST_PLANES = 1000
 """Planes of a flat or dark recording, at least."""
 
@@ -76,7 +79,8 @@ def estimate_correction(rates: Iterable[Floats], planes: int, rate_hz: float) ->
     current``, in each half of the windows for itself. Both maps are multiplied by the share of
     their variance that the two halves have in common. Deviations are relative to the neighbours:
     the mean dark current follows from their spread, which is alike in all fitted sensors, and is
-    no more than the rate of the darkest places.
+    no more than the rate of the darkest places. Where neighbours deviate alike, the scene has not
+    moved enough, and faulty pixels alone are corrected.
 
     Args:
         rates: Firing rates of at least :data:`MIN_WINDOWS` windows in the order of time, ``[H,
@@ -117,9 +121,25 @@ def estimate_correction(rates: Iterable[Floats], planes: int, rate_hz: float) ->
     response, _ = _lasting((vv * ud - uv * vd) / determinant, ~faulty)
     current, spread = _lasting((uu * vd - uv * ud) / determinant, ~faulty)
     mean = min(spread / DARK_SPREAD, darkest)
+    if _neighbour_correlation(response, ~faulty) > MAX_CORRELATION:
+        # Pixels have nothing to do with their neighbours: this is what the scene left.
+        return SensorCorrection(faulty, np.ones(shape), np.zeros(shape))
     gain = (1 + response).clip(*_GAINS)
     dark = (mean * gain + current).clip(min=0) * rate_hz
     return SensorCorrection(faulty, np.where(faulty, 1, gain), np.where(faulty, 0, dark))
+
+
+def _neighbour_correlation(response: Floats, good: npt.NDArray[np.bool_]) -> float:
+    """Return the mean correlation of a map with that of the pixels beside, below and diagonal."""
+    low, high = np.quantile(response[good], (0.01, 0.99))
+    centred = np.where(good, response, 0).clip(low, high)
+    centred = centred - centred.mean()
+    rows, columns = centred.shape
+    products = [
+        (centred[y:, x:] * centred[: rows - y, : columns - x]).mean()
+        for y, x in ((0, 1), (1, 0), (1, 1))
+    ]
+    return float(np.mean(products)) / max(float(np.square(centred).mean()), 1e-12)
 
 
 def _lasting(halves: Floats, good: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
