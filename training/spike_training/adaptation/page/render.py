@@ -329,8 +329,8 @@ def _rungs(rungs: Sequence[Mapping[str, Any]], measured: bool) -> dict[str, Any]
         title, form, meaning = _EVIDENCE.get(name, (name, _difference, ''))
         rows.append([[title, meaning], *(form(rung['evidence'][name]) for rung in rungs)])
     return {
-        'text': 'Each rung starts from the best network so far. Evidence is of the candidate '
-        'against the old network, without labels of the recording.',
+        'text': 'Each rung starts from the best network so far. Evidence compares it with the old '
+        'network.',
         'head': ['', *(rung['name'] for rung in rungs)],
         'rows': rows,
     }
