@@ -3,9 +3,9 @@
 """Cases of an adaptation with hidden truth: the gate's evidence beside what labels tell.
 
 Each target is a camera in places of some styles, or frames of a data set seen by that camera.
-Candidates are the rungs of an adaptation, the same trained on the target's labels, and networks
-that harm: a constant, statistics of a single window, of windows in the wrong bit order, of
-saturated ones, of another target. The truth is the median-scaled AbsRel on held-back windows.
+Candidates are the rungs of an adaptation, scales and shifts learnt from the target's labels, and
+networks that harm: a constant, statistics of a single window, of windows in the wrong bit order,
+of saturated ones, of another target. The truth is the median-scaled AbsRel on held-back windows.
 
     PYTHONPATH=training python -m benchmarks.adaptation_gate --data DATA --out test_cases
     PYTHONPATH=training python -m benchmarks.adaptation_gate --calibration --data DATA --out cases
@@ -20,6 +20,7 @@ import argparse
 import copy
 import dataclasses
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,13 @@ from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint
 from spike_depth_ros.model.depth_net import DepthOutput
+from spike_training.adaptation.correction import (
+    CorrectedSource,
+    Corrections,
+    choose_corrections,
+    estimate_correction,
+    firing_rates,
+)
 from spike_training.adaptation.gate import (
     Evidence,
     compare,
@@ -68,7 +76,7 @@ FOG_M = 12.0
 SHARES = {'affine': 1.0, 'bicross': 0.4}
 """Steps of each rung, as a share of the first one's: about the same duration."""
 
-COLUMNS = (*SHARES, 'AdaBN', 'supervised')
+COLUMNS = ('sensor', *SHARES, 'AdaBN', 'supervised')
 """Candidates whose errors are printed."""
 
 TRUE_STEP = 0.03
@@ -430,10 +438,15 @@ def cases_of(
     clean = score(old, info, windows_of(plain, info, data)[1])
     told(f'{name}: {match.describe()}; styles {dict(Counter(styles))}; error {truth.scaled:.3f}')
 
-    def case(label: str, network: nn.Module) -> Case:
-        now, new = score(network, info, matched), score(network, info, held)
+    def case(label: str, network: nn.Module, given: Corrections | None = None) -> Case:
+        scenes_, held_, windows_ = matched, held, unlabelled
+        if given is not None:
+            scenes_ = [given.simulated.correct(batch) for batch in matched]
+            held_ = [given.recorded.correct(batch) for batch in held]
+            windows_ = [given.recorded.correct(window) for window in unlabelled]
+        now, new = score(network, info, scenes_), score(network, info, held_)
         evidence = compare(
-            before, compute_outputs(network, unlabelled), unlabelled, (on_scenes, now)
+            before, compute_outputs(network, windows_), unlabelled, (on_scenes, now)
         )
         found = Case(
             name, label, evidence, match.distance, clean.scaled, truth.scaled, new.scaled,
@@ -452,15 +465,25 @@ def cases_of(
 
     trained: dict[str, nn.Module] = {}
     best, least = find_checkpoint('unet_lite'), 0.0
-    source = matched_source(windows, match, styles, info, 'train', seed)
+    source: Source[Batch] = matched_source(windows, match, styles, info, 'train', seed)
+    seen_source: Source[Batch] = Repeated(seen)
+    corrections = corrections_of(target, match, styles, info, seed, seen_only, unlabelled)
+    given = None
+    if corrections is not None:
+        found = case('sensor', old, corrections)
+        yield found
+        if found.verdict == 'improved' and expected_change(found.evidence) < least:
+            given, least = corrections, expected_change(found.evidence)
+            source = CorrectedSource(source, given.simulated)
+            seen_source = CorrectedSource(seen_source, given.recorded)
     for stage in config.stages:
         start = best
         path = train(
-            config, stage, start, source, Repeated(seen), target.rate_hz,
+            config, stage, start, source, seen_source, target.rate_hz,
             round(steps * SHARES[stage.name]), fabric,
         )  # fmt: skip
         _, trained[stage.name] = load_network(path)
-        found = case(stage.name, trained[stage.name])
+        found = case(stage.name, trained[stage.name], given)
         yield found
         change = expected_change(found.evidence)
         if found.verdict == 'improved' and change < least:
@@ -473,7 +496,31 @@ def cases_of(
     yield case('supervised', load_network(path)[1])
     for label, network in candidates(old, trained, other, seen_only):
         if label not in trained:
-            yield case(label, network)
+            yield case(label, network, given if 'affine' in label else None)
+
+
+def corrections_of(
+    target: Target,
+    match: Match,
+    styles: Sequence[str],
+    info: DepthInfo,
+    seed: int,
+    seen: Sequence[Unlabelled],
+    held: Sequence[Unlabelled],
+) -> Corrections | None:
+    """Estimate the correction of a target's sensor, as an adaptation does."""
+    windows = Windows(HEIGHT, WIDTH, target.planes, target.rate_hz)
+    source = matched_source(windows, match, styles, info, 'train', seed)
+    scenes = [source.samples(range(k, k + BATCH)) for k in range(0, WINDOWS, BATCH)]
+    try:
+        sensor, simulated = (
+            estimate_correction(firing_rates(one), target.planes, target.rate_hz)
+            for one in (seen, scenes)
+        )
+        whole = slice(0, HEIGHT), slice(0, WIDTH)
+        return choose_corrections((sensor, simulated), held, whole, info.pool, target.rate_hz)
+    except ValueError:
+        return None
 
 
 def confusion(cases: Sequence[dict[str, Any]]) -> str:
@@ -495,12 +542,12 @@ def errors(cases: Sequence[dict[str, Any]]) -> str:
         own = {case['candidate']: case for case in cases if case['target'] == target}
         first = next(iter(own.values()))
         kept, least = first['old_error'], 0.0
-        for name in SHARES:
+        for name in [name for name in ('sensor', *SHARES) if name in own]:
             change = expected_change(Evidence(**own[name]['evidence']))
             if own[name]['verdict'] == 'improved' and change < least:
                 kept, least = own[name]['new_error'], change
         row = [first['clean_error'], first['old_error'], kept]
-        row += [own[name]['new_error'] for name in COLUMNS]
+        row += [own[name]['new_error'] if name in own else math.nan for name in COLUMNS]
         lines.append(f'| {target} | ' + ' | '.join(f'{value:.3f}' for value in row) + ' |')
     return '\n'.join(lines)
 

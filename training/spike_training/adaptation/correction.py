@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -28,7 +28,7 @@ from spike_depth_ros.model.temporal import average_pool
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import Measured, SensorCorrection, count_factors
-from spike_training.adaptation.matching import DARK_SPREAD
+from spike_training.adaptation.matching import DARK_SPREAD, lasting_pattern
 from spike_training.datasets.clip import SpikeClip
 from spike_training.engine.stage import Source, left_out
 from spike_training.errors import DataSetError
@@ -340,6 +340,44 @@ def load_corrections(path: Path) -> tuple[SensorCorrection, SensorCorrection]:
         assert one is not None  # written by this program
         found.append(one)
     return found[0], found[1]
+
+
+def choose_corrections(
+    both: tuple[SensorCorrection, SensorCorrection],
+    windows: Sequence[Unlabelled],
+    crop: tuple[slice, slice],
+    pool: int,
+    rate_hz: float,
+) -> Corrections | None:
+    """Choose what to correct: all, else faulty pixels alone, else nothing.
+
+    Args:
+        both: Correction of the recording's sensor and of the simulated one.
+        windows: Other windows of the recording, whose lasting pattern must become less.
+        crop: Rows and columns of the sensor that windows show.
+        pool: Image pixels per side of a pixel that the network works on.
+        rate_hz: Plane rate.
+    """
+    before = _pattern(windows)
+    for sensor, simulated in (both, [one.without_maps() for one in both]):
+        if not (sensor.faulty.any() or sensor.has_maps):
+            continue
+        of_recordings = CountCorrector(sensor.crop(*crop), pool, rate_hz)
+        if _pattern([of_recordings.correct(one) for one in windows]) < before:
+            return Corrections(sensor, of_recordings, CountCorrector(simulated, pool, rate_hz))
+    return None
+
+
+def firing_rates(batches: Iterable[Batch | Unlabelled]) -> Iterator[Floats]:
+    """Yield the firing rate of each window of batches, ``[H, W]``, spikes per plane."""
+    for batch in batches:
+        yield from (batch.counts.sum(dim=1).float() / batch.planes_per_bin.sum()).cpu().numpy()
+
+
+def _pattern(windows: Sequence[Unlabelled]) -> float:
+    """Return the lasting deviation of pixels from their neighbours, and the share of hot ones."""
+    deviations, hot = lasting_pattern(np.stack([*firing_rates(windows)]))
+    return float(deviations.sum()) + hot
 
 
 def describe_correction(correction: SensorCorrection) -> dict[str, object]:

@@ -7,12 +7,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from lightning_fabric import Fabric
 from torch import nn
 
@@ -29,8 +27,9 @@ from spike_depth_ros.checkpoint import (
 from spike_training.adaptation.correction import (
     CorrectedSource,
     Corrections,
-    CountCorrector,
+    choose_corrections,
     estimate_correction,
+    firing_rates,
     load_corrections,
     measure_correction,
     save_corrections,
@@ -41,7 +40,6 @@ from spike_training.adaptation.ladder import climb, load_network, matched_source
 from spike_training.adaptation.matching import (
     Match,
     compute_statistics,
-    lasting_pattern,
     match_camera,
 )
 from spike_training.adaptation.page import PAGE, write_page
@@ -323,58 +321,29 @@ def _corrections(
     windows = recorded.windows
     if not path.is_file():
         try:
+            whole = recorded.whole
+            parts = (whole.usable([number]) for number in whole.spread(CORRECTED_WINDOWS))
             sensor = estimate_correction(
-                _rates(recorded.whole.usable, recorded.whole.spread(CORRECTED_WINDOWS)),
+                firing_rates(part for part in parts if part is not None),
                 windows.planes,
                 windows.rate_hz,
             )
             sensor = measure_correction(sensor, recorded.opened.clips[0].geometry, flat, dark)
             sensor.crop(*recorded.adaptation.crop())
             source = matched_source(windows, match, styles, info, 'train', settings.seed)
-            simulated = estimate_correction(
-                _rates(source.samples, range(CORRECTED_WINDOWS)), windows.planes, windows.rate_hz
+            scenes = (
+                source.samples(range(first, first + BATCH_SIZE))
+                for first in range(0, CORRECTED_WINDOWS, BATCH_SIZE)
             )
+            simulated = estimate_correction(firing_rates(scenes), windows.planes, windows.rate_hz)
         except ValueError as error:
             print(f'{settings.out}: {SENSOR} is left out: {error}')
             return None
         save_corrections(path, sensor, simulated)
-    both = load_corrections(path)
-    before = _pattern(recorded.judged)
-    # What is estimated from few windows may be worse than nothing: faulty pixels alone then.
-    for sensor, simulated in (both, [one.without_maps() for one in both]):
-        if not (sensor.faulty.any() or sensor.has_maps):
-            continue
-        crop = sensor.crop(*recorded.adaptation.crop())
-        of_recordings, of_scenes = (
-            CountCorrector(one, info.pool, windows.rate_hz) for one in (crop, simulated)
-        )
-        if _pattern([of_recordings.correct(one) for one in recorded.judged]) < before:
-            return Corrections(sensor, of_recordings, of_scenes)
-    return None
-
-
-def _pattern(windows: Sequence[Unlabelled]) -> float:
-    """Return the lasting deviation of pixels from their neighbours, and the share of hot ones."""
-    deviations, hot = lasting_pattern(np.concatenate([*_rates_of(windows)]))
-    return float(deviations.sum()) + hot
-
-
-def _rates_of(batches: Iterable[Batch | Unlabelled]) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the firing rates of batches, spikes per plane, ``[B, H, W]`` each."""
-    for batch in batches:
-        rate = batch.counts.sum(dim=1).float() / batch.planes_per_bin.sum()
-        yield rate.cpu().numpy()
-
-
-def _rates(
-    read: Callable[[Sequence[int]], Batch | None], numbers: Sequence[int]
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield the firing rates of windows, spikes per plane, ``[H, W]`` each."""
-    for first in range(0, len(numbers), BATCH_SIZE):
-        batch = read(numbers[first : first + BATCH_SIZE])
-        if batch is not None:
-            for rates in _rates_of([batch]):
-                yield from rates
+    return choose_corrections(
+        load_corrections(path), recorded.judged, recorded.adaptation.crop(), info.pool,
+        windows.rate_hz,
+    )  # fmt: skip
 
 
 def _style_shares(
