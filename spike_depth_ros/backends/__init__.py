@@ -145,11 +145,20 @@ class Layout:
         """Allocate an array for :meth:`count`, ``[1, bins, *input_size]`` uint16."""
         return np.empty((1, self.bins, *self.input_size), np.uint16)
 
+    @functools.cached_property
+    def _planes(self) -> PackedPlanes:
+        """Memory for corrected planes: new memory for each window takes longer than the copy."""
+        sensor = self.geometry
+        return np.empty((self.planes, sensor.height, sensor.row_bytes), np.uint8)
+
     def replace_faulty(self, packed: PackedPlanes) -> PackedPlanes:
-        """Return planes with the faulty pixels replaced; the same array if there are none."""
+        """Return planes with the faulty pixels replaced, for one thread at a time.
+
+        The result is the same array if there are none, else one that the next call overwrites.
+        """
         if self.correction is None:
             return packed
-        return self.correction.replace_faulty(packed, self.geometry.bit_order)
+        return self.correction.replace_faulty(packed, self.geometry.bit_order, self._planes)
 
     def count(self, packed: PackedPlanes, counts: npt.NDArray[np.uint16]) -> None:
         """Count the spikes of a window into a network's input, corrected for the sensor.

@@ -116,12 +116,15 @@ class SensorCorrection:
         )
         return gain, dark
 
-    def replace_faulty(self, packed: PackedPlanes, bit_order: BitOrder) -> PackedPlanes:
+    def replace_faulty(
+        self, packed: PackedPlanes, bit_order: BitOrder, out: PackedPlanes | None = None
+    ) -> PackedPlanes:
         """Replace the bits of faulty pixels by those of the nearest good ones.
 
         Args:
             packed: ``[planes, H, ceil(W / 8)]`` uint8; not written to.
             bit_order: Leftmost pixel of a byte.
+            out: Array for the result, contiguous, of the shape of ``packed``; None: a new one.
 
         Returns:
             Corrected copy; ``packed`` itself if no pixel is faulty.
@@ -130,7 +133,8 @@ class SensorCorrection:
             return packed
         if bit_order not in self._moves:
             self._moves[bit_order] = _moves(self.faulty, self.sources, bit_order)
-        found = packed.copy()
+        found = np.empty_like(packed) if out is None else out
+        np.copyto(found, packed)
         planes = found.reshape(len(found), -1)
         for move in self._moves[bit_order]:
             spikes = np.take(planes, move.source_bytes, axis=1) & move.source_masks != 0
