@@ -187,7 +187,7 @@ def test_measured_depth_decides_and_gives_the_scale(
 
 
 def test_a_corrected_sensor_is_exported_and_used_live(
-    moving_wall, tmp_path, monkeypatch, one_thread
+    moving_wall, tmp_path, monkeypatch, one_thread, capsys
 ):
     faulty = [(40, 7), (11, 60), (63, 95)]
     planes = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)[:, ::-1].copy()
@@ -202,6 +202,7 @@ def test_a_corrected_sensor_is_exported_and_used_live(
     out = tmp_path / 'mine.safetensors'
     old = write(tmp_path / 'old.safetensors')
     adapt(out, recording, old, **SIZE)
+    assert '3 faulty pixels, response differs by' in capsys.readouterr().out
     assert report(out)['kept'] == 'sensor'
     assert report(out)['correction']['faulty_pixels'] == len(faulty)
     _, weights, correction = load_with_correction(out)

@@ -28,6 +28,7 @@ from spike_training.adaptation.correction import (
     CorrectedSource,
     Corrections,
     choose_corrections,
+    describe_correction,
     estimate_correction,
     firing_rates,
     load_corrections,
@@ -229,6 +230,13 @@ def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> Non
         print(
             f'{folder}: distance {match.distance:.1f}, expected at most {LARGEST_DISTANCE:g}: the '
             'simulation does not match the recording, so that the verdict is at most no change'
+        )
+    if findings.corrections is not None:
+        facts = describe_correction(findings.corrections.sensor)
+        print(
+            f'{folder}: {facts["faulty_pixels"]} faulty pixels, response differs by '
+            f'{facts["gain_std"]:.1%}, dark current {facts["dark_per_s"]:.3g}/s '
+            f'({facts["source"]})'
         )
     told = ', '.join(f'{style} {share:.0%}' for style, share in findings.shares.items())
     print(f'{folder}: places look like {told}')
