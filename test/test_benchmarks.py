@@ -287,7 +287,23 @@ def test_the_truth_of_a_case_is_by_three_per_cent():
         (0.305, 'no change'),
         (0.31, 'worse'),
     ):
-        assert Case('home', 'adapted', None, 0.3, new).truth == truth
+        case = Case('home', 'affine', None, 1.0, 0.2, 0.3, new, 0.4, 0.4)
+        assert case.truth == truth
+
+
+def test_cases_are_counted_by_truth_and_verdict():
+    pytest.importorskip('lightning_fabric')
+    from benchmarks.adaptation_gate import confusion
+
+    found = [('improved', 'improved'), ('improved', 'worse'), ('worse', 'worse')]
+    text = confusion([{'truth': truth, 'verdict': verdict} for truth, verdict in found])
+    rows = {line[:11].strip(): line[11:].split() for line in text.splitlines()[1:4]}
+    assert rows == {
+        'improved': ['1', '0', '1'],
+        'no change': ['0', '0', '0'],
+        'worse': ['0', '0', '1'],
+    }
+    assert text.endswith('right: 2 of 3')
 
 
 def test_swapped_bits_are_those_of_the_other_bit_order():
