@@ -412,7 +412,7 @@ def train(
 
 
 def cases_of(
-    name: str, target: Target, data: Path, steps: int, seed: int, folder: Path,
+    name: str, target: Target, data: Path, steps: int, seed: int, sensor: bool, folder: Path,
     other: nn.Module | None, told: Callable[[str], None],
 ) -> Iterator[Case]:  # fmt: skip
     """Adapt to a target, and yield its cases."""
@@ -467,8 +467,9 @@ def cases_of(
     best, least = find_checkpoint('unet_lite'), 0.0
     source: Source[Batch] = matched_source(windows, match, styles, info, 'train', seed)
     seen_source: Source[Batch] = Repeated(seen)
-    corrections = corrections_of(target, match, styles, info, seed, seen_only, unlabelled)
-    given = None
+    corrections = given = None
+    if sensor:
+        corrections = corrections_of(target, match, styles, info, seed, seen_only, unlabelled)
     if corrections is not None:
         found = case('sensor', old, corrections)
         yield found
@@ -559,6 +560,7 @@ def main() -> None:
     parser.add_argument('--only', nargs='*', help='names of targets')
     parser.add_argument('--steps', type=int, default=200, help='of the first rung')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--no_sensor', action='store_true', help='leave rung sensor out')
     parser.add_argument('--data', type=Path, default=Path('data'))
     parser.add_argument('--out', type=Path, required=True, help='folder')
     given = parser.parse_args()
@@ -577,7 +579,15 @@ def main() -> None:
             found = [
                 dataclasses.asdict(case) | {'truth': case.truth, 'verdict': case.verdict}
                 for case in cases_of(
-                    name, target, given.data, given.steps, given.seed, folder, other, print
+                    name,
+                    target,
+                    given.data,
+                    given.steps,
+                    given.seed,
+                    not given.no_sensor,
+                    folder,
+                    other,
+                    print,
                 )
             ]
             path.write_text(json.dumps(found, indent=1))
