@@ -372,7 +372,6 @@ class Case:
         new_error: That of the candidate.
         old_error_m: AbsRel of the old network in metres.
         new_error_m: That of the candidate.
-        scenes: Log ratio of the error on each matched scene.
     """
 
     target: str
@@ -384,7 +383,6 @@ class Case:
     new_error: float
     old_error_m: float
     new_error_m: float
-    scenes: Sequence[float] = ()
 
     @property
     def truth(self) -> str:
@@ -450,7 +448,7 @@ def cases_of(
         )
         found = Case(
             name, label, evidence, match.distance, clean.scaled, truth.scaled, new.scaled,
-            truth.metres, new.metres, np.log(now.images / on_scenes.images).round(4).tolist(),
+            truth.metres, new.metres,
         )  # fmt: skip
         told(
             f'  {label}: {new.scaled / truth.scaled - 1:+.1%} {found.truth}, judged '

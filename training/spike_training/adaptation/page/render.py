@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from spike_depth_ros import pictures, preview
 from spike_depth_ros.evaluation.report.page import number, percent, render_page
 from spike_depth_ros.evaluation.report.pictures import as_png, pad_colour_bar
+from spike_training.adaptation.correction import firing_rates
 from spike_training.adaptation.gate import FLAT, LIMITS, MEASURED_LIMITS, UNVARIED
 from spike_training.adaptation.ladder import load_network
 from spike_training.adaptation.page import Shown
@@ -236,19 +236,14 @@ def _spread(windows: Sequence[Unlabelled], number: int) -> list[Unlabelled]:
     return [windows[place] for place in places.round().astype(int).tolist()]
 
 
-def _rates(window: Unlabelled) -> Tensor:
-    """Return the firing rates of windows, ``[B, H, W]``, spikes per plane."""
-    return window.counts.sum(1).float() / window.planes_per_bin.sum()
-
-
 def _brightest(windows: Sequence[Unlabelled]) -> float:
     """Return the firing rate that is shown white: 1 % of the pixels reach it."""
-    rates = np.concatenate([_rates(one).cpu().numpy().ravel() for one in windows])
+    rates = np.stack([*firing_rates(windows)])
     return max(float(np.percentile(rates, 99)), 1e-3)
 
 
 def _picture(window: Unlabelled, exposure: float) -> npt.NDArray[np.uint8]:
-    return pictures.spike_panel(preview.encode(_rates(window)[0].numpy() / exposure))
+    return pictures.spike_panel(preview.encode(next(firing_rates([window])) / exposure))
 
 
 def _change(value: float | None) -> str:
@@ -349,7 +344,7 @@ def _match(match: Mapping[str, Any], shown: Shown, exposure: float) -> dict[str,
     groups = (('recording', recorded), ('matched scene', _spread(_single(shown.scenes), PAIRS)))
     panels = [
         (
-            f'{name}, mean rate {float(_rates(one).mean()):.3f} spikes/plane',
+            f'{name}, mean rate {float(next(firing_rates([one])).mean()):.3f} spikes/plane',
             _picture(one, exposure),
         )
         for name, windows in groups
