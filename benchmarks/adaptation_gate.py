@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
+import itertools
 import json
 import math
 import time
@@ -42,6 +43,7 @@ from spike_training.adaptation.correction import (
     firing_rates,
 )
 from spike_training.adaptation.gate import (
+    AllScores,
     Evidence,
     compare,
     compute_outputs,
@@ -51,6 +53,7 @@ from spike_training.adaptation.gate import (
 )
 from spike_training.adaptation.ladder import PLAN, Windows, climb, load_network, matched_source
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
+from spike_training.adaptation.motion import LEAST_MOVING, draw_picture, label_points, triangulate
 from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.datasets import readers
 from spike_training.engine.checkpoints import newest_model
@@ -60,6 +63,7 @@ from spike_training.evaluation.statistics import estimate_statistics
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.sample import Batch, Unlabelled
 from spike_training.sampling.shifted import Optics, ShiftedSource
+from spike_training.scenes.pool import generate
 from spike_training.sensor.camera import simulate_counts
 from spike_training.sensor.parameters import SENSORS, Sensor
 from spike_training.settings.config import RunConfig, StageConfig
@@ -68,12 +72,18 @@ from spike_training.settings.reading import load_config
 CONFIG = Path('training/configs/adapt.yaml')
 HEIGHT, WIDTH = 224, 384
 WINDOWS = 36
+MOVING = 18
+"""Windows whose depth from motion is tried."""
+
+STEPS = 20
+"""Windows of the second after each of these."""
+
 SCENES = 72
 BATCH = 12
 FOG_M = 12.0
 """Depth at which fog scatters half of the light, metres."""
 
-SHARES = {'affine': 1.0, 'bicross': 0.4}
+SHARES = {'affine': 1.0, 'bicross': 0.4, 'whole': 0.8}
 """Steps of each rung, as a share of the first one's: about the same duration."""
 
 COLUMNS = ('sensor', *SHARES, 'AdaBN', 'supervised')
@@ -170,18 +180,31 @@ class SeenClips(ClipSource):
         return simulate_counts(light, knots, seed, sensor_, torch.tensor([1]), self.bins)
 
 
+def clips_of(target: Target, info: DepthInfo, data: Path) -> SeenClips:
+    """Return the frames of a target's data set, as its camera sees them."""
+    reader, path, _ = DATA_SETS[str(target.styles)]
+    return SeenClips(
+        target.optics, clips=readers.read(reader, str(data / path)), height=HEIGHT, width=WIDTH,
+        planes=(target.planes,), rate_hz=target.rate_hz, bins=info.bins,
+    )  # fmt: skip
+
+
+def scenes_seen(target: Target, info: DepthInfo, split: str) -> ShiftedSource:
+    """Return the generated scenes of a target, as its camera sees them."""
+    return (FoggySource if target.fog else ShiftedSource)(
+        target.optics, styles=target.styles, seed=target.seed + (1 << 31), split=split,
+        height=HEIGHT, width=WIDTH, planes=(target.planes,), rate_hz=target.rate_hz,
+        bins=info.bins,
+    )  # fmt: skip
+
+
 def windows_of(target: Target, info: DepthInfo, data: Path) -> tuple[list[Batch], list[Batch]]:
     """Return labelled windows of a target for adaptation, and held-back ones of other places.
 
     Recordings of a single place are split in time.
     """
     if isinstance(target.styles, str):
-        reader, path = DATA_SETS[target.styles]
-        clips = readers.read(reader, str(data / path))
-        source = SeenClips(
-            target.optics, clips=clips, height=HEIGHT, width=WIDTH, planes=(target.planes,),
-            rate_hz=target.rate_hz, bins=info.bins,
-        )  # fmt: skip
+        source = clips_of(target, info, data)
         number = len(source)
         early = np.linspace(0, 0.6 * number, WINDOWS).astype(int)
         late = np.linspace(0.7 * number, number - 1, WINDOWS).astype(int)
@@ -191,22 +214,61 @@ def windows_of(target: Target, info: DepthInfo, data: Path) -> tuple[list[Batch]
         )  # type: ignore[return-value]
     parts = []
     for split in ('train', 'test'):
-        source_ = (FoggySource if target.fog else ShiftedSource)(
-            target.optics, styles=target.styles, seed=target.seed + (1 << 31), split=split,
-            height=HEIGHT, width=WIDTH, planes=(target.planes,), rate_hz=target.rate_hz,
-            bins=info.bins,
-        )  # fmt: skip
-        parts.append([source_.batch(k, BATCH) for k in range(WINDOWS // BATCH)])
+        scenes = scenes_seen(target, info, split)
+        parts.append([scenes.batch(k, BATCH) for k in range(WINDOWS // BATCH)])
     return parts[0], parts[1]
 
 
+def sequences_of(target: Target, info: DepthInfo, data: Path) -> Iterator[Iterator[Batch]]:
+    """Yield sequences of windows of the held-back part, while the camera moves."""
+    if isinstance(target.styles, str):
+        source = clips_of(target, info, data)
+        last, every = len(source) - 1, DATA_SETS[target.styles][2]
+        for first in np.linspace(0.7 * len(source), last, MOVING).astype(int).tolist():
+            numbers = range(first, last + 1, every)[: STEPS + 1]
+            yield (source.sample(number, target.planes) for number in numbers)
+        return
+    scenes = scenes_seen(target, info, 'test')
+    for index in range(MOVING):
+        yield _later(scenes, index, target)
+
+
+def _later(source: ShiftedSource, index: int, target: Target) -> Iterator[Batch]:
+    """Yield windows of a generated scene while its camera moves on."""
+    scene = generate(source.generators, [index])
+    for step in range(STEPS + 1):
+        now = dataclasses.replace(scene.later(step / STEPS), seed=scene.seed + step)
+        yield source._samples([index], now, target.planes, target.rate_hz)
+
+
+def moving_of(
+    target: Target, info: DepthInfo, data: Path, given: Corrections | None
+) -> list[Batch]:
+    """Return windows of the held-back part with depth from motion, as an adaptation does."""
+    found = []
+    for sequence in sequences_of(target, info, data):
+        first = next(sequence)
+        fx = float(first.fx[0])
+        camera = np.array([[fx, 0, WIDTH / 2 - 0.5], [0, fx, HEIGHT / 2 - 0.5], [0, 0, 1]])
+        points = triangulate(
+            (
+                draw_picture(window if given is None else given.recorded.correct(window))
+                for window in itertools.chain([first], sequence)
+            ),
+            camera,
+        )
+        if points is not None:
+            found.append(label_points(first, points, info))
+    return found if len(found) >= LEAST_MOVING else []
+
+
 DATA_SETS = {
-    'sevenscenes': ('sevenscenes', 'rgbd/sevenscenes_kitchen'),
-    'kitti': ('kitti', 'rgbd/kitti_0926'),
-    'hololens': ('folder', 'rgbd/hololens_000'),
-    'tum': ('folder', 'rgbd/tum_fr1_rpy'),
+    'sevenscenes': ('sevenscenes', 'rgbd/sevenscenes_kitchen', 3),
+    'kitti': ('kitti', 'rgbd/kitti_0926', 1),
+    'hololens': ('folder', 'rgbd/hololens_000', 1),
+    'tum': ('folder', 'rgbd/tum_fr1_rpy', 1),
 }
-"""Reader and folder of each data set."""
+"""Reader and folder of each data set, and its frames from one tracked picture to the next."""
 
 
 class Repeated:
@@ -430,22 +492,37 @@ def cases_of(
     styles = repeated_styles(style_shares(old, seen_only, scenes))
     tests = matched_source(windows, match, styles, info, 'test', seed)
     matched = [tests.samples(range(k, k + BATCH)) for k in range(0, SCENES, BATCH)]
-    before = compute_outputs(old, unlabelled)
-    on_scenes, truth = score(old, info, matched), score(old, info, held)
+    truth = score(old, info, held)
     plain = dataclasses.replace(target, optics=Optics(), planes=128, rate_hz=2e4, fog=False)
     clean = score(old, info, windows_of(plain, info, data)[1])
-    told(f'{name}: {match.describe()}; styles {dict(Counter(styles))}; error {truth.scaled:.3f}')
+    corrections = None
+    if sensor:
+        corrections = corrections_of(target, match, styles, info, seed, seen_only, unlabelled)
+    moving = moving_of(target, info, data, corrections)
+    told(
+        f'{name}: {match.describe()}; styles {dict(Counter(styles))}; error {truth.scaled:.3f}; '
+        f'{len(moving)} windows with depth from motion'
+    )
 
-    def case(label: str, network: nn.Module, given: Corrections | None = None) -> Case:
-        scenes_, held_, windows_ = matched, held, unlabelled
+    def scored(network: nn.Module, given: Corrections | None) -> AllScores:
+        scenes_, moving_ = matched, moving
         if given is not None:
             scenes_ = [given.simulated.correct(batch) for batch in matched]
+            moving_ = [given.recorded.correct(batch) for batch in moving]
+        return AllScores(
+            score(network, info, scenes_),
+            moving=score(network, info, moving_) if moving else None,
+        )
+
+    before, old_scores = compute_outputs(old, unlabelled), scored(old, None)
+
+    def case(label: str, network: nn.Module, given: Corrections | None = None) -> Case:
+        held_, windows_ = held, unlabelled
+        if given is not None:
             held_ = [given.recorded.correct(batch) for batch in held]
             windows_ = [given.recorded.correct(window) for window in unlabelled]
-        now, new = score(network, info, scenes_), score(network, info, held_)
-        evidence = compare(
-            before, compute_outputs(network, windows_), unlabelled, (on_scenes, now)
-        )
+        new, after = score(network, info, held_), compute_outputs(network, windows_)
+        evidence = compare(before, after, unlabelled, (old_scores, scored(network, given)))
         found = Case(
             name, label, evidence, match.distance, clean.scaled, truth.scaled, new.scaled,
             truth.metres, new.metres,
@@ -465,9 +542,7 @@ def cases_of(
     best, least = find_checkpoint('unet_lite'), 0.0
     source: Source[Batch] = matched_source(windows, match, styles, info, 'train', seed)
     seen_source: Source[Batch] = Repeated(seen)
-    corrections = given = None
-    if sensor:
-        corrections = corrections_of(target, match, styles, info, seed, seen_only, unlabelled)
+    given = None
     if corrections is not None:
         found = case('sensor', old, corrections)
         yield found

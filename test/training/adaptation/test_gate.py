@@ -16,6 +16,7 @@ from spike_depth_ros.checkpoint import find_checkpoint, load_info  # noqa: E402
 from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
 from spike_training.adaptation.gate import (  # noqa: E402
     LARGEST_DISTANCE,
+    AllScores,
     Evidence,
     Outputs,
     Scores,
@@ -54,12 +55,13 @@ def changed(outputs, function):
 
 def numbers(evidence):
     assert evidence.measured_error is None
-    return dataclasses.astuple(evidence)[:-1]
+    assert evidence.motion_error is None
+    return dataclasses.astuple(evidence)[:-2]
 
 
 def scores(old, new):
     """Scores of two networks on two scenes, one of them without truth."""
-    return tuple(Scores(np.array([one, np.nan]), one, one) for one in (old, new))
+    return tuple(AllScores(Scores(np.array([one, np.nan]), one, one)) for one in (old, new))
 
 
 def test_a_network_against_itself_has_no_evidence(scene):
@@ -140,10 +142,17 @@ def test_a_measured_error_decides_whatever_the_match(measured, verdict):
     assert judge(flat) == 'worse'
 
 
-def test_measured_scores_are_compared(scene):
+def test_measured_scores_and_those_by_motion_are_compared(scene):
     outputs, windows = scene
-    found = compare(outputs, outputs, windows, scores(0.3, 0.3), scores(0.4, 0.3))
+    same, (before, after) = scores(0.3, 0.3), scores(0.4, 0.3)
+    pairs = [
+        old._replace(measured=one.matched, moving=other.matched)
+        for old, one, other in zip(same, (before, after), (after, before), strict=True)
+    ]
+    found = compare(outputs, outputs, windows, tuple(pairs))
+    assert found.matched_error == 0
     assert found.measured_error == pytest.approx(math.log(0.75))
+    assert found.motion_error == pytest.approx(-math.log(0.75))
 
 
 class Twice(torch.nn.Module):
@@ -168,3 +177,14 @@ def test_a_score_in_metres_has_the_scale_and_a_scaled_one_has_not():
     assert found.images[2] > 0.05
     assert found.scaled == pytest.approx(found.images.mean())
     assert found.metres == pytest.approx((1 + 1 + (1 + 1 / 3) / 2) / 3, rel=1e-4)
+
+
+def test_the_error_by_motion_counts_and_can_speak_for_a_recording_without_a_match():
+    better = dataclasses.replace(NONE, matched_error=-0.1, motion_error=-0.2)
+    assert expected_change(better) < expected_change(dataclasses.replace(better, motion_error=0.0))
+    assert judge(better, LARGEST_DISTANCE + 0.1) == 'improved'
+    assert judge(dataclasses.replace(better, motion_error=0.05), LARGEST_DISTANCE + 0.1) == (
+        'no change'
+    )
+    against = dataclasses.replace(NONE, matched_error=-0.05, motion_error=0.4)
+    assert judge(against) == 'worse'

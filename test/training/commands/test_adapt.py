@@ -68,7 +68,13 @@ def check_page(out, verdict):
     text = (out.with_suffix('') / 'adapt.html').read_text()
     page = Reader(text)
     assert f'{verdict} verdict' in page.text
-    for words in ('Held-back windows', 'affine bicross', 'matched error', 'old ', 'dark current'):
+    for words in (
+        'Held-back windows',
+        'affine bicross whole',
+        'matched error',
+        'old ',
+        'dark current',
+    ):
         assert words in page.text
     assert 'http' not in text
     assert str(out.parent) not in text
@@ -97,6 +103,7 @@ def test_what_improves_is_written_with_its_export(
     assert [rung['name'] for rung in found['rungs']] == [
         'affine',
         'bicross',
+        'whole',
     ]  # the sensor is ideal
     assert found['scale'] == 'none'
     assert 'checkpoint $PWD/mine.safetensors' in check_page(out, 'improved')

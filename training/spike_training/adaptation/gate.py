@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -76,6 +76,8 @@ class Evidence:
         drift_spread: Standard deviation of that log ratio between windows.
         measured_error: Log ratio of the median-scaled AbsRel on held-back windows with depth; None
             where the recording has none.
+        motion_error: Log ratio of the median-scaled AbsRel at points that were triangulated from
+            the motion of the camera, mean over held-back windows; None where there are too few.
     """
 
     matched_error: float
@@ -87,10 +89,14 @@ class Evidence:
     drift: float
     drift_spread: float
     measured_error: float | None = None
+    motion_error: float | None = None
 
 
 WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.15}
 """Weights in the expected change, fitted on cases of ``benchmarks/adaptation_gate.py``."""
+
+WEIGHTS_IN_MOTION = {'matched_error': 0.5, 'asymmetry': 0.1, 'motion_error': 0.3}
+"""Weights where the error by motion is known, likewise."""
 
 LIMITS = (-0.04, 0.06)
 """Expected log change of the error below which a candidate is improved, and above which worse."""
@@ -115,7 +121,8 @@ def expected_change(evidence: Evidence) -> float:
     """Return the relative change of the scaled error: the measured one, or what is expected."""
     if evidence.measured_error is not None:
         return math.expm1(evidence.measured_error)
-    return math.expm1(sum(weight * getattr(evidence, name) for name, weight in WEIGHTS.items()))
+    weights = WEIGHTS if evidence.motion_error is None else WEIGHTS_IN_MOTION
+    return math.expm1(sum(weight * getattr(evidence, name) for name, weight in weights.items()))
 
 
 def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
@@ -124,8 +131,8 @@ def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
     Args:
         evidence: The evidence. Flat depth, or depth that hardly varies, is worse. A measured error
             decides alone otherwise.
-        distance: Distance of the match; above :data:`LARGEST_DISTANCE` only a measured error lets
-            a candidate be improved.
+        distance: Distance of the match; above :data:`LARGEST_DISTANCE` a candidate is improved
+            only if a measured error, or the error by motion alone, says so.
     """
     if evidence.spread < FLAT or evidence.dependence < UNVARIED:
         return 'worse'
@@ -133,7 +140,8 @@ def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
     measured = evidence.measured_error is not None
     lower, upper = MEASURED_LIMITS if measured else LIMITS
     if change <= lower:
-        return 'improved' if measured or distance <= LARGEST_DISTANCE else 'no change'
+        seen = measured or (evidence.motion_error is not None and evidence.motion_error <= lower)
+        return 'improved' if seen or distance <= LARGEST_DISTANCE else 'no change'
     return 'worse' if change >= upper else 'no change'
 
 
@@ -168,6 +176,20 @@ class Scores:
     images: npt.NDArray[np.float64]
     scaled: float
     metres: float
+
+
+class AllScores(NamedTuple):
+    """Scores of a network.
+
+    Attributes:
+        matched: On labelled scenes that are simulated as the recording's camera sees.
+        measured: On held-back windows with depth; None without any.
+        moving: On held-back windows with depth from motion; None without any.
+    """
+
+    matched: Scores
+    measured: Scores | None = None
+    moving: Scores | None = None
 
 
 @torch.inference_mode()
@@ -207,8 +229,7 @@ def compare(
     old: Outputs,
     new: Outputs,
     windows: Sequence[Unlabelled],
-    scores: tuple[Scores, Scores],
-    measured: tuple[Scores, Scores] | None = None,
+    scores: tuple[AllScores, AllScores],
 ) -> Evidence:
     """Compute the evidence about a candidate.
 
@@ -216,16 +237,18 @@ def compare(
         old: Outputs of the old network for held-back windows.
         new: Outputs of the candidate for the same windows.
         windows: These windows.
-        scores: Scores of the old network and of the candidate on labelled matched scenes.
-        measured: Their scores on held-back windows with depth.
+        scores: Scores of the old network and of the candidate.
     """
     pictures = np.concatenate([_picture(window) for window in windows])
     shift = np.log(np.median(new.depth, (1, 2)) / np.median(old.depth, (1, 2)))
-    measured_error = None
-    if measured is not None:
-        measured_error = _log_ratio(measured[1].scaled, measured[0].scaled)
+    before, after = scores
+    measured_error = motion_error = None
+    if before.measured is not None and after.measured is not None:
+        measured_error = _log_ratio(after.measured.scaled, before.measured.scaled)
+    if before.moving is not None and after.moving is not None:
+        motion_error = _mean_log_ratio(after.moving.images, before.moving.images)
     return Evidence(
-        matched_error=_mean_log_ratio(scores[1].images, scores[0].images),
+        matched_error=_mean_log_ratio(after.matched.images, before.matched.images),
         edges=_edge_agreement(new.depth, pictures) - _edge_agreement(old.depth, pictures),
         asymmetry=_log_ratio(_asymmetry(new), _asymmetry(old)),
         spread=_log_ratio(_spread(new.depth), _spread(old.depth)),
@@ -234,6 +257,7 @@ def compare(
         drift=float(shift.mean()),
         drift_spread=float(shift.std()),
         measured_error=measured_error,
+        motion_error=motion_error,
     )
 
 

@@ -16,6 +16,7 @@ from spike_depth_ros.checkpoint import DepthInfo, load, save
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_training.adaptation.correction import AnyBatch, Corrections, CountCorrector
 from spike_training.adaptation.gate import (
+    AllScores,
     Evidence,
     Scores,
     Verdict,
@@ -28,7 +29,8 @@ from spike_training.adaptation.gate import (
 )
 from spike_training.adaptation.ladder import load_network, matched_source
 from spike_training.adaptation.matching import Match
-from spike_training.adaptation.windows import BATCH_SIZE, Recorded
+from spike_training.adaptation.motion import LEAST_MOVING, label_by_motion
+from spike_training.adaptation.windows import BATCH_SIZE, LARGEST, Recorded
 from spike_training.datasets.splits import Split
 from spike_training.evaluation.calibration import fit_uncertainty_factor
 from spike_training.runs.export import export
@@ -36,6 +38,9 @@ from spike_training.sampling.sample import Batch, Unlabelled
 
 OLD = 'old'
 """Name of the old network beside those of rungs."""
+
+MOVING = 36
+"""Held-back windows whose depth from motion is tried."""
 
 SCENES = 72
 """Labelled scenes that candidates are judged on."""
@@ -85,8 +90,8 @@ class Judge:
     Attributes:
         info: Metadata of the old network.
         scenes: Some of the labelled scenes.
-        scores: Scores of each network on labelled scenes, by name.
-        measured: Scores of each network on the recording's own depth; None if it has none.
+        scores: Scores of each network, by name.
+        moving: Windows with depth from the motion of the camera; none if they are too few.
         rungs: Judged rungs, in their order.
         kept: The best one of the improved rungs; None if there is none.
     """
@@ -115,9 +120,13 @@ class Judge:
         self._windows = [window.to(self._device) for window in recorded.judged]
         self._matched = self._labelled('test')
         self.scenes = self._matched[0].unlabelled()
+        self.moving = label_by_motion(
+            recorded.held_back, info, LARGEST, MOVING, self._of_recordings, self._device
+        )
+        if len(self.moving) < LEAST_MOVING:
+            self.moving = []
         self._old = compute_outputs(old, self._windows)
-        self.scores = {OLD: score(old, info, self._matched)}
-        self.measured = {OLD: self._measure(old, corrected=False)}
+        self.scores = {OLD: self._score(old, corrected=False)}
 
     @property
     def scale(self) -> str:
@@ -147,14 +156,10 @@ class Judge:
             The rung, which is then in ``rungs``, and in ``kept`` if it is the best so far.
         """
         network = self._load(checkpoint)
-        scenes = _seen(self._matched, self._of_scenes if corrected else None)
-        self.scores[name] = score(network, self.info, scenes)
-        self.measured[name] = self._measure(network, corrected)
-        before, after = self.measured[OLD], self.measured[name]
+        self.scores[name] = self._score(network, corrected)
         outputs = compute_outputs(network, self.windows_seen(corrected))
         evidence = compare(
-            self._old, outputs, self._windows, (self.scores[OLD], self.scores[name]),
-            None if before is None or after is None else (before, after),
+            self._old, outputs, self._windows, (self.scores[OLD], self.scores[name])
         )  # fmt: skip
         rung = Rung(
             name, checkpoint, evidence, judge(evidence, self._match.distance),
@@ -200,11 +205,19 @@ class Judge:
             for first in range(0, SCENES, BATCH_SIZE)
         ]
 
-    def _measure(self, network: nn.Module, corrected: bool) -> Scores | None:
-        if not self._recorded.measured:
-            return None
-        corrector = self._of_recordings if corrected else None
-        return score(network, self.info, _seen(self._recorded.measured, corrector))
+    def _score(self, network: nn.Module, corrected: bool) -> AllScores:
+        """Score a network on matched scenes, and on windows of the recordings with depth."""
+
+        def on_recordings(windows: Sequence[Batch]) -> Scores | None:
+            seen = _seen(windows, self._of_recordings if corrected else None)
+            return score(network, self.info, seen) if seen else None
+
+        scenes = _seen(self._matched, self._of_scenes if corrected else None)
+        return AllScores(
+            score(network, self.info, scenes),
+            on_recordings(self._recorded.measured),
+            on_recordings(self.moving),
+        )
 
     def _load(self, checkpoint: Path) -> nn.Module:
         return load_network(checkpoint)[1].to(self._device)

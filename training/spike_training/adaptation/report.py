@@ -52,19 +52,20 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
             'bit_order_corrected': recorded.opened.corrected_bit_order,
             'held_back_windows': sum(len(one.counts) for one in recorded.judged),
             'windows_with_depth': sum(len(one.counts) for one in recorded.measured),
+            'windows_with_depth_from_motion': len(judge.moving),
             'looks_upside_down': findings.upside_down,
         },
         'match': {**json.loads(findings.match.to_json()), 'largest_distance': LARGEST_DISTANCE},
         'styles': dict(findings.shares),
         'correction': None if corrections is None else describe_correction(corrections.sensor),
         'matched_error': {
-            name: {'scaled': scores.scaled, 'metres': scores.metres}
+            name: {'scaled': scores.matched.scaled, 'metres': scores.matched.metres}
             for name, scores in judge.scores.items()
         },
         'measured_error': {
-            name: {'scaled': scores.scaled, 'metres': scores.metres}
-            for name, scores in judge.measured.items()
-            if scores is not None
+            name: {'scaled': scores.measured.scaled, 'metres': scores.measured.metres}
+            for name, scores in judge.scores.items()
+            if scores.measured is not None
         },
         'rungs': [
             {

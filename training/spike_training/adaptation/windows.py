@@ -39,6 +39,7 @@ class Recorded(NamedTuple):
         opened: The recordings.
         adaptation: Windows to learn from.
         judged: Held-back windows.
+        held_back: The parts of the recordings that these are of.
         windows: Their size, length and plane rate.
         whole: Windows to learn from, of the whole sensor, in one bin.
         known: Windows with depth and focal length of the adaptation part; may be none.
@@ -48,6 +49,7 @@ class Recorded(NamedTuple):
     opened: Opened
     adaptation: SpikeSource
     judged: list[Unlabelled]
+    held_back: list[SpikeClip]
     windows: Windows
     whole: SpikeSource
     known: list[Batch]
@@ -99,8 +101,8 @@ def open_windows(
     )
     known = [clip for clip in parts.adaptation if clip.camera is not None]
     return Recorded(
-        opened, sources[0], judged, windows, whole, _with_depth(known, info, device),
-        _with_depth(parts.held_back, info, device),
+        opened, sources[0], judged, parts.held_back, windows, whole,
+        _with_depth(known, info, device), _with_depth(parts.held_back, info, device),
     )  # fmt: skip
 
 

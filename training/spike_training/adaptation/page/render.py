@@ -17,7 +17,14 @@ from spike_depth_ros import pictures, preview
 from spike_depth_ros.evaluation.report.page import number, percent, render_page
 from spike_depth_ros.evaluation.report.pictures import as_png, pad_colour_bar
 from spike_training.adaptation.correction import firing_rates
-from spike_training.adaptation.gate import FLAT, LIMITS, MEASURED_LIMITS, UNVARIED
+from spike_training.adaptation.gate import (
+    FLAT,
+    LIMITS,
+    MEASURED_LIMITS,
+    UNVARIED,
+    WEIGHTS,
+    WEIGHTS_IN_MOTION,
+)
 from spike_training.adaptation.ladder import load_network
 from spike_training.adaptation.page import Shown
 from spike_training.evaluation.predictors import predict
@@ -52,7 +59,7 @@ def render(report: Mapping[str, Any], shown: Shown) -> str:
         tiles=_tiles(report),
         warnings=_warnings(report),
         windows=_windows(recordings['rate_hz'], shown, exposure),
-        rungs=_rungs(report['rungs'], _is_measured(report)),
+        rungs=_rungs(report),
         errors=_errors(report['matched_error']),
         match=_match(match, shown, exposure),
         correction=_correction(report['correction']),
@@ -261,6 +268,11 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float | None], str], str]] = {
         'Change of the scale-free Abs Rel on held-back windows of the recording with depth. Where '
         'there are any, it decides.',
     ),
+    'motion_error': (
+        'error by motion', _change,
+        'Change of the scale-free Abs Rel at points that were triangulated from the motion of the '
+        'camera, mean over held-back windows.',
+    ),
     'matched_error': (
         'matched error', _change,
         'Change of the scale-free Abs Rel on labelled scenes through the matched camera. Less is '
@@ -303,9 +315,13 @@ _EVIDENCE: dict[str, tuple[str, Callable[[float | None], str], str]] = {
 """Heading, format and explanation of the evidence, by name."""
 
 
-def _rungs(rungs: Sequence[Mapping[str, Any]], measured: bool) -> dict[str, Any]:
+def _rungs(report: Mapping[str, Any]) -> dict[str, Any]:
+    rungs, measured = report['rungs'], _is_measured(report)
+    in_motion = report['recordings']['windows_with_depth_from_motion']
     kind = 'measured' if measured else 'expected'
-    basis = 'with the depth of the recording' if measured else 'by matched error and asymmetry'
+    weights = WEIGHTS_IN_MOTION if in_motion else WEIGHTS
+    listed = ', '.join(_EVIDENCE[name][0] for name in weights)
+    basis = 'with the depth of the recording' if measured else f'by {listed}'
     lower, upper = MEASURED_LIMITS if measured else LIMITS
     rows: list[list[str | list[str]]] = [
         ['verdict', *(rung['verdict'] for rung in rungs)],
