@@ -40,15 +40,7 @@ class StreamCheck(Node):
         self._window: Window | None = None
         width, height = options.size or (0, 0)
         settings = StreamSettings(
-            window=WINDOW,
-            hop=0,
-            policy='latest',
-            reference='middle',
-            ring_planes=4 * WINDOW,
-            spike_rate_hz=0.0,
-            stamp_tolerance_planes=0.5,
-            sensor_width=width,
-            sensor_height=height,
+            WINDOW, ring_planes=4 * WINDOW, sensor_width=width, sensor_height=height
         )
         self._ingest = Ingest(settings, self._texts.setdefault)
         qos = QoSProfile(depth=32, reliability=QoSReliabilityPolicy.BEST_EFFORT)

@@ -23,7 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spike_depth_ros.arguments import positive, sensor_size
+from spike_depth_ros.arguments import add_camera_options, add_recording_options, positive
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_check import bit_order_of, wrong_size_of
@@ -225,8 +225,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         recording = open_recording(
             options.stream,
             options.size,
-            options.bit_order or 'little',
-            options.row_order or 'bottom_up',
+            options.bit_order,
+            options.row_order,
             options.allow_partial,
         )
         info = load_info(find_checkpoint(options.checkpoint))
@@ -260,21 +260,8 @@ def argument_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('--sample', choices=[*SAMPLES], default='office', help='one that ships. Default: office')
     add('--stream', type=Path, help='.dat, .npy or .npz to play in place of the sample')
-    add('--size', type=sensor_size, metavar='WxH', help='sensor size of a raw file')
-    add('--allow-partial', action='store_true', help='play a raw file that was cut within a plane')
-    add('--bit-order', choices=('little', 'big'), help='of a raw file. Default: little')
-    add('--row-order', choices=('bottom_up', 'top_down'), help='of a raw file. Default: bottom_up')
-    camera = parser.add_mutually_exclusive_group()
-    camera.add_argument(
-        '--camera-info',
-        type=Path,
-        metavar='YAML',
-        help="calibration as camera_calibration writes it; default: the recording's, else none",
-    )
-    camera.add_argument(
-        '--fx', type=positive, metavar='PIXELS', help='focal length in place of a calibration'
-    )
-    add('--rate', type=positive, metavar='HZ', help='planes a second; default: as recorded')
+    add_recording_options(parser)
+    add_camera_options(parser)
     add(
         '--speed',
         type=positive,

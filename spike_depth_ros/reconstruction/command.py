@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spike_depth_ros.arguments import count, positive, sensor_size
+from spike_depth_ros.arguments import add_recording_options, count, positive
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.preview import METHODS
 
@@ -51,11 +51,7 @@ def argument_parser() -> argparse.ArgumentParser:
         help='of the window of a picture, for rate and interval. Default: 128',
     )
     add('--fps', type=positive, default=30.0, help='pictures a second of the video. Default: 30')
-    add('--size', type=sensor_size, metavar='WxH', help='sensor size; needed for .dat')
-    add('--rate', type=positive, metavar='HZ', help='planes a second. Default: as recorded')
-    add('--bit-order', default='little', choices=('little', 'big'), help='of .dat')
-    add('--row-order', default='bottom_up', choices=('bottom_up', 'top_down'), help='of .dat')
-    add('--allow-partial', action='store_true', help='take a .dat that was cut within a plane')
+    add_recording_options(parser)
     add('--topic', metavar='TOPIC', help='of the spikes in a bag. Default: the one called spikes')
     return parser  # fmt: skip
 
