@@ -167,14 +167,10 @@ def _add_thing(
     along = sampler.uniform(TABLES, THINGS.along) * half_d
     item = mask & sampler.chance(TABLES, THINGS.chance)
     wider, rim = CONTACT_SHADOW.wider, CONTACT_SHADOW.rim
-    site.primitives.add(
-        table.at(aside, top + CONTACT_SHADOW.lift, along),
-        (x * wider + rim, CONTACT_SHADOW.half_height, z * wider + rim),
-        shade(surface, aside, along, np.repeat(site.ground.share, TABLES, 1)),
-        kind=CYLINDER,
-        heading=table.heading,
-        mask=item,
-    )
+    half = (x * wider + rim, CONTACT_SHADOW.half_height, z * wider + rim)
+    dark = shade(surface, aside, along, np.repeat(site.ground.share, TABLES, 1))
+    shadow = Part((aside, top + CONTACT_SHADOW.lift, along), half, dark, CYLINDER)
+    site.primitives.add_parts(table, item, [shadow])
     site.primitives.add(
         table.at(aside, top + y, along),
         (x, y, z),
