@@ -136,7 +136,7 @@ def add_tables(
     material = site.materials.sample(TOP, TABLES)
     plate = Part((0.0, top - thick, 0.0), (half_w, thick, half_d), material)
     site.primitives.add_parts(table, mask, [plate])
-    site.ground.shadow(table.x, table.z, (half_w, half_w), top, mask)
+    site.ground.shadow(table, half_w, top, mask)
     leg, tall = sampler.uniform(TABLES, TABLE.half_leg), top / 2 - thick
     aside, along = half_w - TABLE.inset, half_d - TABLE.inset
     legs = corner_parts(aside, tall, along, (leg, tall, leg), material)

@@ -58,7 +58,7 @@ def add_bales(site: Site, place: Place) -> None:
     long = np.where(round_, half, half * sampler.uniform(number, SIZES.long))
     hay = site.materials.sample(HAY, number)
     reach = (SIZES.shadow * long, SIZES.shadow * half)
-    site.ground.shadow(frame.x, frame.z, reach, SIZES.shadow_height, mask)
+    site.ground.shadow(frame, reach, SIZES.shadow_height, mask)
     shape = np.where(round_, CYLINDER, BOX).astype(np.int8)
     tall = SIZES.tall * half
     bale = Part((0.0, tall, 0.0), (long, tall, half), hay, shape)

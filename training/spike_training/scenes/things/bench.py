@@ -107,7 +107,7 @@ def add_benches(site: Site, frame: Frame, mask: Array) -> None:
     wood, iron = site.materials.sample(WOOD, number), site.materials.sample(IRON, number)
     half, seat = sampler.uniforms(number, BENCH.half_width, BENCH.height)
     table = sampler.chance(number, TABLE.chance)
-    site.ground.shadow(frame.x, frame.z, (half, half), seat, mask)
+    site.ground.shadow(frame, half, seat, mask)
     slat = (half, *BENCH.slat)
     parts = [Part((0.0, seat, along), slat, wood) for along in BENCH.slats]
     parts += [

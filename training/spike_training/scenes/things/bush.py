@@ -52,8 +52,8 @@ def add_bushes(site: Site, frame: Frame, mask: Array) -> None:
     size = sampler.log_uniform(number, config.size)
     stone = sampler.chance(number, config.stones)
     rock, leaves = site.materials.sample(ROCK, number), site.materials.sample(FOLIAGE, number)
-    surface, reach = choose(stone, rock, leaves), config.shadow * size
-    site.ground.shadow(frame.x, frame.z, (reach, reach), size, mask)
+    surface = choose(stone, rock, leaves)
+    site.ground.shadow(frame, config.shadow * size, size, mask)
     for _ in range(config.parts):
         tall = size * np.where(stone, config.stone_tall, sampler.uniform(number, config.tall))
         aside, along = (sampler.symmetric(number, config.aside) * size for _ in range(2))

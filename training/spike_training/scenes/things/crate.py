@@ -91,8 +91,7 @@ def add_stacks(
         kind: Of solids, ``[B, k]``.
     """
     sampler, number, (x, y, z) = site.sampler, mask.shape[1], half
-    reach = stack.shadow * np.maximum(x, z)
-    site.ground.shadow(frame.x, frame.z, (reach, reach), 2 * y, mask)
+    site.ground.shadow(frame, stack.shadow * np.maximum(x, z), 2 * y, mask)
     material = site.materials.sample(stack.surface, number, 2 * size)
     site.primitives.add_parts(frame, mask, [Part((0.0, y, 0.0), half, material, kind)])
     upper = size * sampler.uniform(number, stack.size)

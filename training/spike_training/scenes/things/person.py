@@ -64,7 +64,7 @@ def add_people(site: Site, frame: Frame, mask: Array, speed: Array) -> None:
     sampler, number = site.sampler, mask.shape[1]
     size = sampler.uniform(number, SIZE)
     velocity = (frame.heading[1] * speed, frame.heading[0] * speed)
-    site.ground.shadow(frame.x, frame.z, SHADOW_REACH, SHADOW_HEIGHT, mask, velocity)
+    site.ground.shadow(frame, SHADOW_REACH, SHADOW_HEIGHT, mask, velocity)
     materials = {
         kind: site.materials.sample(kind, number) for kind in (COAT, TROUSERS, SKIN, HAIR)
     }
