@@ -1,11 +1,18 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Types of command-line arguments that several commands take."""
+"""Types and options of command lines that several commands take."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+
+
+class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Formatter of help that adds each option's default, if it has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
 
 
 def sensor_size(text: str) -> tuple[int, int]:
@@ -54,14 +61,13 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         '--bit-order',
         choices=('little', 'big'),
         default='little',
-        help='of a raw file or pipe: leftmost pixel in the lowest bit of a byte (little, default) '
-        'or in the highest',
+        help='of a raw file or pipe: leftmost pixel in the lowest (little) or highest bit',
     )
     add(
         '--row-order',
         choices=('bottom_up', 'top_down'),
         default='bottom_up',
-        help='of a raw file or pipe: which row comes first. Default: bottom_up (Vidar)',
+        help='of a raw file or pipe: which row comes first; bottom_up: Vidar',
     )
     add('--allow-partial', action='store_true', help='take a raw file that was cut within a plane')
 

@@ -23,7 +23,12 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spike_depth_ros.arguments import add_camera_options, add_recording_options, positive
+from spike_depth_ros.arguments import (
+    DefaultsFormatter,
+    add_camera_options,
+    add_recording_options,
+    positive,
+)
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_check import bit_order_of, wrong_size_of
@@ -256,9 +261,10 @@ def argument_parser() -> argparse.ArgumentParser:
         prog='spike_demo',
         description='Play a spike stream through real ROS 2 processes and draw the depth that '
         'comes out. Nothing leaves this machine.',
+        formatter_class=DefaultsFormatter,
     )
     add = parser.add_argument
-    add('--sample', choices=[*SAMPLES], default='office', help='one that ships. Default: office')
+    add('--sample', choices=[*SAMPLES], default='office', help='one that ships')
     add('--stream', type=Path, help='.dat, .npy or .npz to play in place of the sample')
     add_recording_options(parser)
     add_camera_options(parser)
@@ -267,13 +273,13 @@ def argument_parser() -> argparse.ArgumentParser:
         type=positive,
         default=1.0,
         metavar='X',
-        help='times real time; below 1 for a machine that cannot keep up. Default: 1',
+        help='times real time; below 1 for a machine that cannot keep up',
     )
-    add('--seconds', type=positive, default=8.0, help='how long to play (looped). Default: 8')
-    add('--out', type=Path, default=Path('demo_out'), help='default: demo_out')
+    add('--seconds', type=positive, default=8.0, help='how long to play (looped)')
+    add('--out', type=Path, default=Path('demo_out'), help='folder for the results')
     add('--checkpoint', type=Path, help='model file, or the name of a shipped model')
-    add('--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='default: auto')
-    add('--backend', default='auto', choices=('auto', 'onnx', 'torch'), help='default: auto')
+    add('--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='of the model')
+    add('--backend', default='auto', choices=('auto', 'onnx', 'torch'), help='of the model')
     return parser
 
 

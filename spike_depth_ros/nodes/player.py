@@ -18,6 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from spike_depth_ros.arguments import (
+    DefaultsFormatter,
     add_camera_options,
     add_recording_options,
     count,
@@ -215,6 +216,7 @@ def argument_parser() -> argparse.ArgumentParser:
         description='Publish a recorded or piped spike stream as ROS 2 topics spikes and '
         'camera_info (docs/wire_format.md).',
         epilog='A live camera: vendor_dump | spike_player - --size 400x250 --rate 20000 --speed 0',
+        formatter_class=DefaultsFormatter,
     )
     add = parser.add_argument
     add('source', help='.dat, .npy, .npz, a bag (rosbag2), a named pipe, or - for standard input')
@@ -228,7 +230,7 @@ def argument_parser() -> argparse.ArgumentParser:
         type=not_negative,
         default=1.0,
         metavar='X',
-        help='times real time; 0: as fast as the source gives (a live camera). Default: 1',
+        help='times real time; 0: as fast as the source gives (a live camera)',
     )
     add('--frame-id', help=f"default: a bag's own, else {FRAME_ID}")
     add('--topic', help='topic of the stream in a bag. Default: the one called spikes')
@@ -243,27 +245,15 @@ def argument_parser() -> argparse.ArgumentParser:
         action='store_true',
         help='wait for a subscriber to depth/truth, too: an evaluation',
     )
-    add(
-        '--reliability',
-        choices=('reliable', 'best_effort'),
-        default='reliable',
-        help='default: reliable',
-    )
+    add('--reliability', choices=('reliable', 'best_effort'), default='reliable', help='QoS')
     add(
         '--queue',
         type=count,
         default=process.QUEUE_PACKETS,
         metavar='N',
-        help='packets that wait at most for subscribers; fewer where memory is short. Default: '
-        f'{process.QUEUE_PACKETS}',
+        help='packets that wait at most for subscribers; fewer where memory is short',
     )
-    add(
-        '--wait',
-        type=not_negative,
-        default=10.0,
-        metavar='S',
-        help='wait at most this long for a subscriber. Default: 10',
-    )
+    add('--wait', type=not_negative, default=10.0, metavar='S', help='wait for a subscriber')
     add(
         '--report',
         type=Path,
