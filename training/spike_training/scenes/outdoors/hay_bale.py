@@ -61,5 +61,5 @@ def add_bales(site: Site, place: Place) -> None:
     site.ground.shadow(frame, reach, SIZES.shadow_height, mask)
     shape = np.where(round_, CYLINDER, BOX).astype(np.int8)
     tall = SIZES.tall * half
-    bale = Part((0.0, tall, 0.0), (long, tall, half), hay, shape)
-    site.primitives.add_parts(frame, mask, [bale])
+    part = Part((0.0, tall, 0.0), (long, tall, half), hay, shape)
+    site.primitives.add_parts(frame, mask, [part])
