@@ -1,10 +1,18 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Types of command-line arguments that several commands take."""
+"""Types and options of command lines that several commands take."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+
+class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Formatter of help that adds each option's default, if it has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default else action.help
 
 
 def sensor_size(text: str) -> tuple[int, int]:
@@ -42,3 +50,40 @@ def count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text}: expected at least 1')
     return value
+
+
+def add_recording_options(parser: argparse.ArgumentParser) -> None:
+    """Add options for the layout of a recording that does not hold it, and for its rate."""
+    add = parser.add_argument
+    add('--size', type=sensor_size, metavar='WxH', help='sensor size of a raw file or pipe')
+    add('--rate', type=positive, metavar='HZ', help='planes a second. Default: as recorded')
+    add(
+        '--bit-order',
+        choices=('little', 'big'),
+        default='little',
+        help='of a raw file or pipe: leftmost pixel in the lowest (little) or highest bit',
+    )
+    add(
+        '--row-order',
+        choices=('bottom_up', 'top_down'),
+        default='bottom_up',
+        help='of a raw file or pipe: which row comes first; bottom_up: Vidar',
+    )
+    add('--allow-partial', action='store_true', help='take a raw file that was cut within a plane')
+
+
+def add_camera_options(parser: argparse.ArgumentParser) -> None:
+    """Add options for the calibration of a recording's camera."""
+    camera = parser.add_mutually_exclusive_group()
+    camera.add_argument(
+        '--camera-info',
+        type=Path,
+        metavar='YAML',
+        help='calibration as camera_calibration writes it. Default: that of the recording, if any',
+    )
+    camera.add_argument(
+        '--fx',
+        type=positive,
+        metavar='PIXELS',
+        help='focal length in place of a calibration; the principal point is the centre',
+    )

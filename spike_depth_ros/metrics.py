@@ -153,12 +153,58 @@ PUBLISHED = Protocol(crop='garg', cap_m=80.0)
 
 
 @dataclasses.dataclass
-class DepthErrors:
-    """Depth errors accumulated over any number of images.
+class Accumulator:
+    """Sums and counts of images that are scored by one range of depth.
 
     Attributes:
         min_m: Depth that replaces a prediction of -Inf, metres.
         max_m: Depth that replaces a prediction of +Inf, metres.
+
+    Raises:
+        ValueError: The limits are not ``0 < min_m < max_m < infinity``.
+    """
+
+    min_m: float
+    max_m: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_m < self.max_m < math.inf:
+            raise ValueError(
+                f'depth range {self.min_m:g} to {self.max_m:g} m: expected 0 < min_m < max_m'
+            )
+
+    def check_mergeable(self, other: Accumulator) -> None:
+        """Refuse an accumulator of another range.
+
+        Raises:
+            ValueError: The ranges differ.
+        """
+        if (self.min_m, self.max_m) != (other.min_m, other.max_m):
+            raise ValueError(
+                f'depth ranges {self.min_m:g} to {self.max_m:g} m and {other.min_m:g} to '
+                f'{other.max_m:g} m differ: only errors scored by one range can be merged'
+            )
+
+    def merge(self, other: Accumulator) -> None:
+        """Add the sums of another accumulator of this class, for instance another process's.
+
+        Raises:
+            ValueError: The other one has another range or protocol.
+        """
+        self.check_mergeable(other)
+        for field in dataclasses.fields(self)[2:]:  # all but the range
+            own, more = getattr(self, field.name), getattr(other, field.name)
+            if isinstance(own, int):
+                setattr(self, field.name, own + more)
+            elif isinstance(own, dict):
+                _accumulate(own, more)
+
+
+@dataclasses.dataclass
+class DepthErrors(Accumulator):
+    """Depth errors accumulated over any number of images.
+
+    Attributes:
         protocol: Crop, cap and alignment.
         pixels: Pixels with truth, within crop and cap.
         covered: Those of them with a prediction.
@@ -173,8 +219,6 @@ class DepthErrors:
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
     """
 
-    min_m: float
-    max_m: float
     protocol: Protocol = Protocol()
     pixels: int = 0
     covered: int = 0
@@ -184,9 +228,6 @@ class DepthErrors:
     false_sky: int = 0
     sums: dict[str, float] = dataclasses.field(default_factory=dict)
     image_sums: dict[str, float] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _check_range(self.min_m, self.max_m)
 
     def add(self, prediction: FloatArray, truth: FloatArray) -> None:
         """Add one image, or a batch of them.
@@ -225,7 +266,8 @@ class DepthErrors:
         true = truth[covered].astype(np.float64)
         aligned = align(predicted[covered], true, self.protocol.alignment)
         sums = _sums(np.clip(aligned, FLOOR_M, cap), true)
-        _add_moments(self.sums, self.covered, sums, count)
+        _shift_moment(self.sums, self.covered, sums, count)
+        _accumulate(self.sums, sums)
         _accumulate(self.image_sums, _metrics(sums, count))
         self.covered += count
         self.images += 1
@@ -240,22 +282,26 @@ class DepthErrors:
         self.sky_found += int(np.count_nonzero(sky & beyond))
         self.false_sky += int(np.count_nonzero(measured & (truth < far) & beyond))
 
-    def merge(self, other: DepthErrors) -> None:
-        """Add the sums of another accumulator, for instance another process's.
+    def check_mergeable(self, other: Accumulator) -> None:
+        """Refuse errors of another range or protocol.
 
         Raises:
-            ValueError: The other one has another range or protocol.
+            ValueError: One of them differs.
         """
-        _check_mergeable(self, other)
+        super().check_mergeable(other)
+        assert isinstance(other, DepthErrors)
         if self.protocol != other.protocol:
             raise ValueError(
                 f'protocols "{self.protocol.describe()}" and "{other.protocol.describe()}" '
                 'differ: only errors scored by one protocol can be merged'
             )
-        _add_moments(self.sums, self.covered, other.sums, other.covered)
-        _accumulate(self.image_sums, other.image_sums)
-        for name in ('pixels', 'covered', 'images', 'sky', 'sky_found', 'false_sky'):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def merge(self, other: Accumulator) -> None:
+        """Add the sums of other errors; see :meth:`Accumulator.merge`."""
+        self.check_mergeable(other)
+        assert isinstance(other, DepthErrors)
+        _shift_moment(self.sums, self.covered, other.sums, other.covered)
+        super().merge(other)
 
     @property
     def abs_rel(self) -> float:
@@ -351,7 +397,7 @@ def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubl
 
 
 @dataclasses.dataclass
-class UncertaintyErrors:
+class UncertaintyErrors(Accumulator):
     """Metrics of an uncertainty against the depth error, over any number of images.
 
     Depth is scored in metres, without crop, cap or alignment. Errors and uncertainties are
@@ -359,8 +405,6 @@ class UncertaintyErrors:
     prediction``.
 
     Attributes:
-        min_m: Depth that replaces a prediction of -Inf, metres.
-        max_m: Depth that replaces a prediction of +Inf, metres.
         pixels: Pixels with truth.
         covered: Those of them with a prediction and an uncertainty.
         inside: Covered pixels whose truth lies within the interval, its ends included.
@@ -371,16 +415,11 @@ class UncertaintyErrors:
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
     """
 
-    min_m: float
-    max_m: float
     pixels: int = 0
     covered: int = 0
     inside: int = 0
     image_sums: dict[str, float] = dataclasses.field(default_factory=dict)
     image_counts: dict[str, float] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        _check_range(self.min_m, self.max_m)
 
     def add(self, prediction: FloatArray, half_width: FloatArray, truth: FloatArray) -> None:
         """Add one image, or a batch of them.
@@ -421,19 +460,6 @@ class UncertaintyErrors:
         _accumulate(self.image_sums, known)
         _accumulate(self.image_counts, dict.fromkeys(known, 1))
 
-    def merge(self, other: UncertaintyErrors) -> None:
-        """Add the sums of another accumulator, for instance another process's.
-
-        Raises:
-            ValueError: The other one has another range.
-        """
-        _check_mergeable(self, other)
-        self.pixels += other.pixels
-        self.covered += other.covered
-        self.inside += other.inside
-        _accumulate(self.image_sums, other.image_sums)
-        _accumulate(self.image_counts, other.image_counts)
-
     @property
     def coverage(self) -> float:
         """Share of the pixels with truth that have a prediction and an uncertainty, 0 to 1."""
@@ -467,7 +493,7 @@ class UncertaintyErrors:
 
 
 @dataclasses.dataclass
-class StructureErrors:
+class StructureErrors(Accumulator):
     """Depth boundaries and depth order, accumulated over any number of images.
 
     Both are invariant to a factor on the prediction, so that there is no alignment. Whole images
@@ -486,8 +512,6 @@ class StructureErrors:
     true order; a tie is wrong. All pairs of all images have the same weight.
 
     Attributes:
-        min_m: Depth that replaces a prediction of -Inf, metres.
-        max_m: Depth that replaces a prediction of +Inf, metres.
         pixels: Pixels with truth.
         covered: Those of them with a prediction.
         comparable: Covered pixels where a predicted boundary counts also without a match.
@@ -502,8 +526,6 @@ class StructureErrors:
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
     """
 
-    min_m: float
-    max_m: float
     pixels: int = 0
     covered: int = 0
     comparable: int = 0
@@ -513,9 +535,6 @@ class StructureErrors:
     found: int = 0
     pairs: int = 0
     ordered: int = 0
-
-    def __post_init__(self) -> None:
-        _check_range(self.min_m, self.max_m)
 
     def add(
         self, prediction: FloatArray, truth: FloatArray, indices: Sequence[int] = (0,)
@@ -568,16 +587,6 @@ class StructureErrors:
         self.predicted += int(np.count_nonzero(correct | (predicted & truth_near)))
         self.found += int(np.count_nonzero(found))
         self.true += int(np.count_nonzero(found | (true & depth_near)))
-
-    def merge(self, other: StructureErrors) -> None:
-        """Add the sums of another accumulator, for instance another process's.
-
-        Raises:
-            ValueError: The other one has another range.
-        """
-        _check_mergeable(self, other)
-        for field in dataclasses.fields(self)[2:]:
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
     @property
     def precision(self) -> float:
@@ -797,15 +806,14 @@ def _metrics(sums: dict[str, float], count: int) -> dict[str, float]:
     }
 
 
-def _add_moments(
+def _shift_moment(
     total: dict[str, float], total_count: int, more: dict[str, float], count: int
 ) -> None:
-    """Add sums over ``count`` pixels to sums over ``total_count``."""
+    """Prepare sums over ``total_count`` pixels for the addition of sums over ``count``."""
     if total_count and count:
         # A moment about the mean grows by the distance of the two means (Chan et al., 1983).
         gap = total['log'] / total_count - more['log'] / count
         total['log_moment'] += gap**2 * total_count * count / (total_count + count)
-    _accumulate(total, more)
 
 
 def _accumulate(total: dict[str, float], more: dict[str, float]) -> None:
@@ -825,11 +833,6 @@ def _images(batch: FloatArray) -> Iterator[FloatArray]:
     return iter(batch.reshape(-1, *batch.shape[-2:]))
 
 
-def _check_range(min_m: float, max_m: float) -> None:
-    if not 0 < min_m < max_m < math.inf:
-        raise ValueError(f'depth range {min_m:g} to {max_m:g} m: expected 0 < min_m < max_m')
-
-
 def _check_shapes(image: FloatArray, truth: FloatArray) -> None:
     if image.shape != truth.shape:
         raise ValueError(
@@ -838,14 +841,3 @@ def _check_shapes(image: FloatArray, truth: FloatArray) -> None:
         )
     if truth.ndim < 2:
         raise ValueError(f'shape {list(truth.shape)}: expected images, [..., height, width]')
-
-
-def _check_mergeable(
-    one: DepthErrors | UncertaintyErrors | StructureErrors,
-    other: DepthErrors | UncertaintyErrors | StructureErrors,
-) -> None:
-    if (one.min_m, one.max_m) != (other.min_m, other.max_m):
-        raise ValueError(
-            f'depth ranges {one.min_m:g} to {one.max_m:g} m and {other.min_m:g} to '
-            f'{other.max_m:g} m differ: only errors scored by one range can be merged'
-        )

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.arguments import positive, sensor_size
+from spike_depth_ros.arguments import DefaultsFormatter, positive, sensor_size
 from spike_depth_ros.nodes import process
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
@@ -40,15 +40,7 @@ class StreamCheck(Node):
         self._window: Window | None = None
         width, height = options.size or (0, 0)
         settings = StreamSettings(
-            window=WINDOW,
-            hop=0,
-            policy='latest',
-            reference='middle',
-            ring_planes=4 * WINDOW,
-            spike_rate_hz=0.0,
-            stamp_tolerance_planes=0.5,
-            sensor_width=width,
-            sensor_height=height,
+            WINDOW, ring_planes=4 * WINDOW, sensor_width=width, sensor_height=height
         )
         self._ingest = Ingest(settings, self._texts.setdefault)
         qos = QoSProfile(depth=32, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -203,8 +195,9 @@ def main(args: list[str] | None = None) -> int:
         description='Check a spike topic, and print its problems with their remedies.',
         epilog='Another topic: check_stream --ros-args -r spikes:=/camera/spikes '
         '-r camera_info:=/camera/camera_info',
+        formatter_class=DefaultsFormatter,
     )
-    parser.add_argument('--duration', type=positive, default=3.0, metavar='S', help='default: 3')
+    parser.add_argument('--duration', type=positive, default=3.0, metavar='S', help='of the check')
     parser.add_argument(
         '--size', type=sensor_size, metavar='WxH', help='sensor size if there is no camera_info'
     )

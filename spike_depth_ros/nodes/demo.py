@@ -23,7 +23,12 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spike_depth_ros.arguments import positive, sensor_size
+from spike_depth_ros.arguments import (
+    DefaultsFormatter,
+    add_camera_options,
+    add_recording_options,
+    positive,
+)
 from spike_depth_ros.checkpoint import find_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_check import bit_order_of, wrong_size_of
@@ -225,8 +230,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         recording = open_recording(
             options.stream,
             options.size,
-            options.bit_order or 'little',
-            options.row_order or 'bottom_up',
+            options.bit_order,
+            options.row_order,
             options.allow_partial,
         )
         info = load_info(find_checkpoint(options.checkpoint))
@@ -256,37 +261,25 @@ def argument_parser() -> argparse.ArgumentParser:
         prog='spike_demo',
         description='Play a spike stream through real ROS 2 processes and draw the depth that '
         'comes out. Nothing leaves this machine.',
+        formatter_class=DefaultsFormatter,
     )
     add = parser.add_argument
-    add('--sample', choices=[*SAMPLES], default='office', help='one that ships. Default: office')
+    add('--sample', choices=[*SAMPLES], default='office', help='one that ships')
     add('--stream', type=Path, help='.dat, .npy or .npz to play in place of the sample')
-    add('--size', type=sensor_size, metavar='WxH', help='sensor size of a raw file')
-    add('--allow-partial', action='store_true', help='play a raw file that was cut within a plane')
-    add('--bit-order', choices=('little', 'big'), help='of a raw file. Default: little')
-    add('--row-order', choices=('bottom_up', 'top_down'), help='of a raw file. Default: bottom_up')
-    camera = parser.add_mutually_exclusive_group()
-    camera.add_argument(
-        '--camera-info',
-        type=Path,
-        metavar='YAML',
-        help="calibration as camera_calibration writes it; default: the recording's, else none",
-    )
-    camera.add_argument(
-        '--fx', type=positive, metavar='PIXELS', help='focal length in place of a calibration'
-    )
-    add('--rate', type=positive, metavar='HZ', help='planes a second; default: as recorded')
+    add_recording_options(parser)
+    add_camera_options(parser)
     add(
         '--speed',
         type=positive,
         default=1.0,
         metavar='X',
-        help='times real time; below 1 for a machine that cannot keep up. Default: 1',
+        help='times real time; below 1 for a machine that cannot keep up',
     )
-    add('--seconds', type=positive, default=8.0, help='how long to play (looped). Default: 8')
-    add('--out', type=Path, default=Path('demo_out'), help='default: demo_out')
+    add('--seconds', type=positive, default=8.0, help='how long to play (looped)')
+    add('--out', type=Path, default=Path('demo_out'), help='folder for the results')
     add('--checkpoint', type=Path, help='model file, or the name of a shipped model')
-    add('--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='default: auto')
-    add('--backend', default='auto', choices=('auto', 'onnx', 'torch'), help='default: auto')
+    add('--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='of the model')
+    add('--backend', default='auto', choices=('auto', 'onnx', 'torch'), help='of the model')
     return parser
 
 

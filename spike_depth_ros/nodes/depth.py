@@ -10,7 +10,6 @@ Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wir
 
 from __future__ import annotations
 
-import argparse
 import functools
 import sys
 import threading
@@ -398,14 +397,12 @@ def _check_preview(path: str) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``spike_depth``; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='spike_depth',
-        description='ROS 2 lifecycle node: spike topics in, depth and uncertainty images out.',
-        epilog=parameters.help_text(parameters.DEPTH_PARAMETERS),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    given = parameters.parse_command_line(
+        'spike_depth',
+        'ROS 2 lifecycle node: spike topics in, depth and uncertainty images out.',
+        parameters.DEPTH_PARAMETERS,
+        args,
     )
-    given = sys.argv if args is None else args
-    parser.parse_args(process.own_arguments(given))
     return process.run(SpikeDepthNode, given)
 
 

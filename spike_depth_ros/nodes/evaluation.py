@@ -11,7 +11,6 @@ same files as ``evaluate_bag``. Parameters: ``EVALUATION_PARAMETERS``.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
 import signal
@@ -440,14 +439,12 @@ def grey_values(msg: Image) -> npt.NDArray[np.uint8]:
 
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``spike_evaluation``; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog='spike_evaluation',
-        description='ROS 2 node: scores published depth against true depth while it runs.',
-        epilog=parameters.help_text(EVALUATION_PARAMETERS),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    given = parameters.parse_command_line(
+        'spike_evaluation',
+        'ROS 2 node: scores published depth against true depth while it runs.',
+        EVALUATION_PARAMETERS,
+        args,
     )
-    given = sys.argv if args is None else args
-    parser.parse_args(process.own_arguments(given))
     return process.run(EvaluationNode, given)
 
 

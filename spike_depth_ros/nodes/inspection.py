@@ -17,7 +17,7 @@ from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rclpy.parameter import get_parameter_value, parameter_value_to_python
 
-from spike_depth_ros.arguments import count, positive
+from spike_depth_ros.arguments import DefaultsFormatter, count, positive
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.graph import Graph, printable
 from spike_depth_ros.nodes.inspection_topics import (
@@ -132,25 +132,23 @@ def argument_parser() -> argparse.ArgumentParser:
 
     def add(name: str, function: Callable[..., int], seconds: str = '') -> Callable[..., Any]:
         summary = (function.__doc__ or '').rstrip('.')
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(
+            name, help=summary, description=summary, formatter_class=DefaultsFormatter
+        )
         command.set_defaults(function=function)
         if seconds:
             command.add_argument(
-                '--seconds', type=positive, default=2.0, metavar='S', help=f'{seconds}. Default: 2'
+                '--seconds', type=positive, default=2.0, metavar='S', help=seconds
             )
         command.add_argument(
-            '--timeout',
-            type=positive,
-            default=5.0,
-            metavar='S',
-            help='longest wait, seconds. Default: 5',
+            '--timeout', type=positive, default=5.0, metavar='S', help='longest wait, seconds'
         )
         return command.add_argument
 
     add('topics', show_topics, 'how long to measure rates')
     argument = add('echo', echo)
     argument('topic', metavar='TOPIC')
-    argument('--count', type=count, default=1, metavar='N', help='messages. Default: 1')
+    argument('--count', type=count, default=1, metavar='N', help='messages')
     argument = add('save', save)
     argument('topic', metavar='TOPIC')
     argument('file', type=Path, metavar='FILE', help='.png (metres as 16-bit millimetres) or .npy')

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +23,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.errors import printable
+from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.process import QUEUE_PACKETS, UserError
 from spike_depth_ros.preview import METHODS, SHORT_PLANES
@@ -182,6 +185,31 @@ def help_text(table: Sequence[Parameter]) -> str:
         lines.append(f'  {row.name} (default {default}{limits}{live})')
         lines.append(f'      {row.description}')
     return '\n'.join(lines)
+
+
+def parse_command_line(
+    prog: str, description: str, table: Sequence[Parameter], args: list[str] | None
+) -> list[str]:
+    """Parse the command line of a node whose settings are parameters; its help lists them.
+
+    Args:
+        prog: Name of the console script.
+        description: Summary of the node.
+        table: Its parameters.
+        args: Command line; None: that of the process.
+
+    Returns:
+        The command line, with the arguments of ROS.
+    """
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=help_text(table),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    given = sys.argv if args is None else args
+    parser.parse_args(process.own_arguments(given))
+    return given
 
 
 def declare(node: LifecycleNode, table: Sequence[Parameter]) -> None:

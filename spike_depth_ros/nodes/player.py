@@ -17,7 +17,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
+from spike_depth_ros.arguments import (
+    DefaultsFormatter,
+    add_camera_options,
+    add_recording_options,
+    count,
+    not_negative,
+)
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
 from spike_depth_ros.nodes.player_source import (
@@ -27,7 +33,7 @@ from spike_depth_ros.nodes.player_source import (
     TrueDepth,
     open_source,
 )
-from spike_depth_ros.nodes.spike_topics import CAMERA_INFO_EVERY_S, SpikeTopics
+from spike_depth_ros.nodes.spike_topics import SpikeTopics
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.recording import WaitingPipe
 from spike_depth_ros.stream.vidar import TruncatedError
@@ -56,12 +62,9 @@ class SpikePlayer(Node):
         self._source = open_source(options, rclpy.ok)
         self._geometry, self._camera = self._source.geometry, self._source.camera
         self._started_s = 0.0
-        self._next_s: dict[str, float] = {}
-        topics = SpikeTopics(
-            self, options.reliability, 'play with --reliability reliable', options.queue
-        )
-        self._topics = topics
-        self._camera_publisher, self._publisher = topics.camera_info, topics.spikes
+        remedy = 'play with --reliability reliable'
+        topics = SpikeTopics(self, self._camera, options.reliability, remedy, options.queue)
+        self._topics, self._publisher = topics, topics.spikes
         self._truth_publisher = (
             self.create_publisher(
                 Image, 'depth/truth', topics.qos, qos_overriding_options=topics.overriding
@@ -102,12 +105,10 @@ class SpikePlayer(Node):
         self._wait_until_due(packet.end_ns)
         if not rclpy.ok():
             return
-        if self._is_due('camera_info', CAMERA_INFO_EVERY_S):
-            self._publish_camera_info(stamp_ns)
-        self._publisher.publish(message)
+        self._topics.publish(message, stamp_ns)
         self.planes_sent += len(packet.data)
         self.packets_sent += 1
-        if self._is_due('events', EVENTS_EVERY_S):
+        if self._topics.is_due('events', EVENTS_EVERY_S):
             rclpy.spin_once(self, timeout_sec=0.0)
 
     def _publish_truth(self, truth: TrueDepth) -> None:
@@ -128,19 +129,11 @@ class SpikePlayer(Node):
         while (wait_s := due_s - time.monotonic()) > 0 and rclpy.ok():
             time.sleep(min(wait_s, 0.2))
         self.behind_s = max(self.behind_s, -wait_s)
-        if -wait_s > LATE_S and self._is_due('late', WARN_EVERY_S):
+        if -wait_s > LATE_S and self._topics.is_due('late', WARN_EVERY_S):
             self.get_logger().warning(
                 f'{-wait_s:.1f} s behind: this machine or the source does not reach '
                 f'{self._source.rate_hz * speed:.0f} planes/s'
             )
-
-    def _is_due(self, what: str, every_s: float) -> bool:
-        """Return True, at most once in ``every_s`` seconds for each ``what``."""
-        now = time.monotonic()
-        if now < self._next_s.get(what, 0.0):
-            return False
-        self._next_s[what] = now + every_s
-        return True
 
     def _wait_for_subscriber(self) -> None:
         """Wait for subscribers, so that the start of a short recording is not lost."""
@@ -161,7 +154,7 @@ class SpikePlayer(Node):
             rclpy.spin_once(self, timeout_sec=0.05)
         if self._options.wait and not complete() and rclpy.ok():
             self.get_logger().warning('no subscriber; playing without one')
-        self._topics.settle(until, self._publish_camera_info)
+        self._topics.settle(until)
 
     def _wait_for_writer(self, pipe: WaitingPipe) -> None:
         """Wait for the first bytes of a pipe, which begin the stream."""
@@ -171,10 +164,6 @@ class SpikePlayer(Node):
             self.get_logger().info(f'{name}: waiting for a writer')
         while not ready and rclpy.ok():
             ready = pipe.ready()
-
-    def _publish_camera_info(self, stamp_ns: int) -> None:
-        self._camera.header.stamp = stamp_msg(stamp_ns)
-        self._camera_publisher.publish(self._camera)
 
     def _finish(self, took_s: float, problem: str) -> None:
         options = self._options
@@ -227,16 +216,12 @@ def argument_parser() -> argparse.ArgumentParser:
         description='Publish a recorded or piped spike stream as ROS 2 topics spikes and '
         'camera_info (docs/wire_format.md).',
         epilog='A live camera: vendor_dump | spike_player - --size 400x250 --rate 20000 --speed 0',
+        formatter_class=DefaultsFormatter,
     )
     add = parser.add_argument
     add('source', help='.dat, .npy, .npz, a bag (rosbag2), a named pipe, or - for standard input')
-    add(
-        '--size',
-        type=sensor_size,
-        metavar='WxH',
-        help='sensor size in pixels; raw files and pipes',
-    )
-    add('--rate', type=positive, metavar='HZ', help='planes a second; default: as recorded')
+    add_recording_options(parser)
+    add_camera_options(parser)
     add('--planes-per-packet', type=count, metavar='N', help='default: 40; of a bag: as recorded')
     add('--loop', action='store_true', help='start a file again at its end; stamps go on')
     add('--planes', type=count, default=0, metavar='N', help='stop after this many planes')
@@ -245,34 +230,7 @@ def argument_parser() -> argparse.ArgumentParser:
         type=not_negative,
         default=1.0,
         metavar='X',
-        help='times real time; 0: as fast as the source gives (a live camera). Default: 1',
-    )
-    add(
-        '--bit-order',
-        choices=('little', 'big'),
-        default='little',
-        help='raw input: leftmost pixel in the lowest (little, default) or highest bit of a byte',
-    )
-    add(
-        '--row-order',
-        choices=('bottom_up', 'top_down'),
-        default='bottom_up',
-        help='raw input: which row comes first. Default: bottom_up (Vidar)',
-    )
-    add('--allow-partial', action='store_true', help='play a raw file that was cut within a plane')
-    camera = parser.add_mutually_exclusive_group()
-    camera.add_argument(
-        '--camera-info',
-        type=Path,
-        metavar='YAML',
-        help='calibration as camera_calibration '
-        "writes it; default: the recording's, else uncalibrated",
-    )
-    camera.add_argument(
-        '--fx',
-        type=positive,
-        metavar='PIXELS',
-        help='focal length in place of a calibration; the principal point is the centre',
+        help='times real time; 0: as fast as the source gives (a live camera)',
     )
     add('--frame-id', help=f"default: a bag's own, else {FRAME_ID}")
     add('--topic', help='topic of the stream in a bag. Default: the one called spikes')
@@ -287,27 +245,15 @@ def argument_parser() -> argparse.ArgumentParser:
         action='store_true',
         help='wait for a subscriber to depth/truth, too: an evaluation',
     )
-    add(
-        '--reliability',
-        choices=('reliable', 'best_effort'),
-        default='reliable',
-        help='default: reliable',
-    )
+    add('--reliability', choices=('reliable', 'best_effort'), default='reliable', help='QoS')
     add(
         '--queue',
         type=count,
         default=process.QUEUE_PACKETS,
         metavar='N',
-        help='packets that wait at most for subscribers; fewer where memory is short. Default: '
-        f'{process.QUEUE_PACKETS}',
+        help='packets that wait at most for subscribers; fewer where memory is short',
     )
-    add(
-        '--wait',
-        type=not_negative,
-        default=10.0,
-        metavar='S',
-        help='wait at most this long for a subscriber. Default: 10',
-    )
+    add('--wait', type=not_negative, default=10.0, metavar='S', help='wait for a subscriber')
     add(
         '--report',
         type=Path,

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import rclpy
 from rclpy.event_handler import PublisherEventCallbacks, QoSOfferedIncompatibleQoSInfo
@@ -16,6 +15,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.conversions import stamp_msg
 
 CAMERA_INFO_EVERY_S = 0.1
 SETTLE_S = 0.3
@@ -48,6 +48,7 @@ class SpikeTopics:
 
     Args:
         node: The node.
+        camera: Calibration that is published; its stamp is set.
         reliability: ``reliable`` or ``best_effort``.
         remedy: Remedy for a subscriber that requests more than is offered.
         queue: Packets that wait for subscribers at most; fewer, with a logged warning, if memory
@@ -56,14 +57,20 @@ class SpikeTopics:
     Attributes:
         qos: QoS of the publishers.
         overriding: Policies that parameters may override.
-        camera_info: Publisher; made first, so that a subscriber's executor handles it first.
         spikes: Publisher.
     """
 
     def __init__(
-        self, node: Node, reliability: str, remedy: str, queue: int = process.QUEUE_PACKETS
+        self,
+        node: Node,
+        camera: CameraInfo,
+        reliability: str,
+        remedy: str,
+        queue: int = process.QUEUE_PACKETS,
     ) -> None:
         self._node = node
+        self._camera = camera
+        self._next_s: dict[str, float] = {}
         self._remedy = remedy
         depth, warning = process.queue_depth(queue)
         if warning:
@@ -77,7 +84,8 @@ class SpikeTopics:
             ),
         )
         self.overriding = QoSOverridingOptions.with_default_policies()
-        self.camera_info = node.create_publisher(
+        # Made first, so that a subscriber's executor handles it first.
+        self._camera_info = node.create_publisher(
             CameraInfo, 'camera_info', self.qos, qos_overriding_options=self.overriding
         )
         self.spikes = node.create_publisher(
@@ -88,7 +96,25 @@ class SpikeTopics:
             event_callbacks=PublisherEventCallbacks(incompatible_qos=self._on_incompatible_qos),
         )
 
-    def settle(self, until_s: float, publish_camera_info: Callable[[int], object]) -> None:
+    def is_due(self, what: str, every_s: float) -> bool:
+        """Return True at most once in each period of ``every_s`` seconds, for each ``what``."""
+        now = time.monotonic()
+        if now < self._next_s.get(what, 0.0):
+            return False
+        self._next_s[what] = now + every_s
+        return True
+
+    def publish(self, spikes: Image, stamp_ns: int) -> None:
+        """Publish a packet, and before it camera_info if that is due."""
+        if self.is_due('camera_info', CAMERA_INFO_EVERY_S):
+            self._publish_camera_info(stamp_ns)
+        self.spikes.publish(spikes)
+
+    def _publish_camera_info(self, stamp_ns: int) -> None:
+        self._camera.header.stamp = stamp_msg(stamp_ns)
+        self._camera_info.publish(self._camera)
+
+    def settle(self, until_s: float) -> None:
         """Wait until new subscribers have discovered these publishers.
 
         A subscriber may discover a publisher a little later than the publisher the subscriber, and
@@ -97,11 +123,10 @@ class SpikeTopics:
 
         Args:
             until_s: Latest end, monotonic time in seconds.
-            publish_camera_info: Called with the time now, ns.
         """
         until_s = min(until_s, time.monotonic() + SETTLE_S)
         while rclpy.ok() and time.monotonic() < until_s:
-            publish_camera_info(self._node.get_clock().now().nanoseconds)
+            self._publish_camera_info(self._node.get_clock().now().nanoseconds)
             rclpy.spin_once(self._node, timeout_sec=CAMERA_INFO_EVERY_S)
 
     def _on_incompatible_qos(self, event: QoSOfferedIncompatibleQoSInfo) -> None:

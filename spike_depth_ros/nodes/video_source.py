@@ -8,7 +8,6 @@ Publishes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import time
@@ -33,11 +32,11 @@ from spike_depth_ros.nodes.calibration import (
     camera_info_from_matrix,
     camera_info_from_yaml,
 )
-from spike_depth_ros.nodes.conversions import spikes_msg, stamp_msg
+from spike_depth_ros.nodes.conversions import spikes_msg
 from spike_depth_ros.nodes.diagnostics import Rate, StatusBuilder, process_status
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.player_source import PlaneClock
-from spike_depth_ros.nodes.spike_topics import CAMERA_INFO_EVERY_S, SpikeTopics
+from spike_depth_ros.nodes.spike_topics import SpikeTopics
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.video.frames import Bgr, Packet, VideoError, VideoFile, Webcam, packets, steps
 from spike_depth_ros.video.light import Light, luminance
@@ -107,13 +106,12 @@ class VideoSource(Node):
         self._behind_s = 0.0
         self._start_ns = 0
         self._started_s: float | None = None
-        self._next_s: dict[str, float] = {}
         self._planes_rate = Rate()
         self.add_on_set_parameters_callback(self._review_parameters)
         self._topics = SpikeTopics(
-            self, self._settings['reliability'], 'set reliability to reliable'
+            self, self._camera_info, read['reliability'], 'set reliability to reliable'
         )
-        self._info_publisher, self._publisher = self._topics.camera_info, self._topics.spikes
+        self._publisher = self._topics.spikes
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
@@ -170,9 +168,7 @@ class VideoSource(Node):
         self._wait_until_due(packet.first + len(packet.planes))
         if not rclpy.ok():
             return False
-        if self._is_due('camera_info', CAMERA_INFO_EVERY_S):
-            self._publish_camera_info(stamp_ns)
-        self._publisher.publish(message)
+        self._topics.publish(message, stamp_ns)
         self.planes_passed_over = packet.first - self.planes_sent
         self.planes_sent += len(packet.planes)
         self.packets_sent += 1
@@ -185,20 +181,12 @@ class VideoSource(Node):
         self._behind_s = max(0.0, time.monotonic() - due_s)
         while rclpy.ok():
             wait_s = due_s - time.monotonic()
-            if self._is_due('events', EVENTS_EVERY_S):
+            if self._topics.is_due('events', EVENTS_EVERY_S):
                 rclpy.spin_once(self, timeout_sec=0.0)
             elif wait_s > 0:
                 time.sleep(min(wait_s, EVENTS_EVERY_S))
             else:
                 return
-
-    def _is_due(self, what: str, every_s: float) -> bool:
-        """Return True, at most once in ``every_s`` seconds for each ``what``."""
-        now = time.monotonic()
-        if now < self._next_s.get(what, 0.0):
-            return False
-        self._next_s[what] = now + every_s
-        return True
 
     def _wait_for_subscriber(self) -> None:
         """Wait for a subscriber, so that the start of a video is not lost."""
@@ -209,11 +197,7 @@ class VideoSource(Node):
             and time.monotonic() < until
         ):
             rclpy.spin_once(self, timeout_sec=0.05)
-        self._topics.settle(until, self._publish_camera_info)
-
-    def _publish_camera_info(self, stamp_ns: int) -> None:
-        self._camera_info.header.stamp = stamp_msg(stamp_ns)
-        self._info_publisher.publish(self._camera_info)
+        self._topics.settle(until)
 
     def _review_parameters(self, changes: list[RosParameter]) -> SetParametersResult:
         rows = {row.name: row for row in VIDEO_PARAMETERS}
@@ -282,15 +266,13 @@ def _camera_info(path: str, geometry: Geometry) -> CameraInfo:
 
 def main(args: list[str] | None = None) -> int:
     """Run the console script ``video_source``; return the exit status."""
-    given = sys.argv if args is None else args
-    parser = argparse.ArgumentParser(
-        prog='video_source',
-        description='Publish a video file or a webcam as a live spike stream: ROS 2 topics spikes '
-        'and camera_info (docs/video_source.md).',
-        epilog=parameters.help_text(VIDEO_PARAMETERS),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    given = parameters.parse_command_line(
+        'video_source',
+        'Publish a video file or a webcam as a live spike stream: ROS 2 topics spikes and '
+        'camera_info (docs/video_source.md).',
+        VIDEO_PARAMETERS,
+        args,
     )
-    parser.parse_args(process.own_arguments(given))
     return process.run(VideoSource, given, VideoSource.play)
 
 

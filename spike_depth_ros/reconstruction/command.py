@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from spike_depth_ros.arguments import count, positive, sensor_size
+from spike_depth_ros.arguments import DefaultsFormatter, add_recording_options, count, positive
 from spike_depth_ros.commands import run_library
 from spike_depth_ros.preview import METHODS
 
@@ -20,6 +20,7 @@ def argument_parser() -> argparse.ArgumentParser:
         prog='spike_reconstruct',
         description='Write a slow-motion video, or pictures, of a recording of spikes.',
         epilog='For example: spike_reconstruct my.dat --size 400x250 --every 20 --out slow.mp4',
+        formatter_class=DefaultsFormatter,
     )
     add = parser.add_argument
     add('recording', type=Path, help='.dat, .npy or .npz file, or a rosbag2')
@@ -29,33 +30,14 @@ def argument_parser() -> argparse.ArgumentParser:
         required=True,
         help='video to write, .mp4; or a folder for pictures, .png, new or empty',
     )
-    add(
-        '--method',
-        default='interval',
-        choices=(*METHODS, 'learnt'),
-        help='learnt: by a network. Default: interval',
-    )
+    add('--method', default='interval', choices=(*METHODS, 'learnt'), help='learnt: by a network')
     add('--checkpoint', type=Path, help='network of learnt. Default: the shipped one')
+    add('--every', type=count, default=20, metavar='PLANES', help='between two pictures')
     add(
-        '--every',
-        type=count,
-        default=20,
-        metavar='PLANES',
-        help='between two pictures. Default: 20',
+        '--planes', type=count, default=128, metavar='N', help='of a window, for rate and interval'
     )
-    add(
-        '--planes',
-        type=count,
-        default=128,
-        metavar='PLANES',
-        help='of the window of a picture, for rate and interval. Default: 128',
-    )
-    add('--fps', type=positive, default=30.0, help='pictures a second of the video. Default: 30')
-    add('--size', type=sensor_size, metavar='WxH', help='sensor size; needed for .dat')
-    add('--rate', type=positive, metavar='HZ', help='planes a second. Default: as recorded')
-    add('--bit-order', default='little', choices=('little', 'big'), help='of .dat')
-    add('--row-order', default='bottom_up', choices=('bottom_up', 'top_down'), help='of .dat')
-    add('--allow-partial', action='store_true', help='take a .dat that was cut within a plane')
+    add('--fps', type=positive, default=30.0, help='pictures a second of the video')
+    add_recording_options(parser)
     add('--topic', metavar='TOPIC', help='of the spikes in a bag. Default: the one called spikes')
     return parser  # fmt: skip
 

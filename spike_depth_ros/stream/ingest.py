@@ -53,14 +53,14 @@ class StreamSettings:
     """Settings of the ring; see the node's parameters of the same names."""
 
     window: int
-    hop: int
-    policy: Policy
-    reference: ReferencePlane
-    ring_planes: int
-    spike_rate_hz: float
-    stamp_tolerance_planes: float
-    sensor_width: int
-    sensor_height: int
+    hop: int = 0
+    policy: Policy = 'latest'
+    reference: ReferencePlane = 'middle'
+    ring_planes: int = 0
+    spike_rate_hz: float = 0.0
+    stamp_tolerance_planes: float = 0.5
+    sensor_width: int = 0
+    sensor_height: int = 0
 
     @property
     def capacity(self) -> int:

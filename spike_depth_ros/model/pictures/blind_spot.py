@@ -19,9 +19,7 @@ from torch import Tensor, nn
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.amim import Amim
 from spike_depth_ros.model.pictures.recon_lite import ImageOutput, bounded
-
-SLOPE = 0.1
-"""Slope of LeakyReLU below 0, as in Laine et al."""
+from spike_depth_ros.model.pictures.unet import SLOPE, UNet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +76,7 @@ class BlindSpotNet(SpikeNet):
         return ImageOutput(bounded(rate, self.training))
 
 
-class UpwardUNet(nn.Module):
+class UpwardUNet(UNet):
     """U-Net of four levels whose pixels see the rows above them alone.
 
     Args:
@@ -87,28 +85,12 @@ class UpwardUNet(nn.Module):
     """
 
     def __init__(self, channels: int, features: int) -> None:
-        super().__init__()
-        self.enter = nn.Sequential(UpwardConv(channels, features), UpwardConv(features, features))
-        self.levels = nn.ModuleList(UpwardConv(features, features) for _ in range(3))
-        wide = 2 * features
-        self.decoders = nn.ModuleList(
-            nn.Sequential(UpwardConv(lower + skip, wide), UpwardConv(wide, wide))
-            for lower, skip in ((features, features), (wide, features), (wide, channels))
-        )
+        super().__init__(channels, features, UpwardConv, _upward_pool)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``[B, channels, H, W]``, multiples of 8, to ``[B, 2 features, H, W]``."""
-        skips = [image]
-        x = self.enter(image)
-        for number, level in enumerate(self.levels):
-            x = level(_upward_pool(x))
-            if number < 2:
-                skips.append(x)
-        for decoder, skip in zip(self.decoders, reversed(skips), strict=True):
-            x = F.interpolate(x, scale_factor=2.0, mode='nearest')
-            x = decoder(torch.cat([x, skip], dim=1))
         # One row down: the rows above, without the pixel's own.
-        return _down(x)
+        return _down(super().forward(image))
 
 
 class UpwardConv(nn.Module):

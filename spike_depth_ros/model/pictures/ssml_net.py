@@ -7,13 +7,12 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.amim import Amim, ChannelGate
-from spike_depth_ros.model.pictures.blind_spot import SLOPE
 from spike_depth_ros.model.pictures.recon_lite import ImageOutput, bounded
+from spike_depth_ros.model.pictures.unet import SLOPE, UNet
 
 OFFSET = 7
 """Planes from one of the three overlapping sub-streams to the next (k in the paper's text)."""
@@ -87,39 +86,6 @@ class SsmlNet(SpikeNet):
         return ImageOutput(bounded(rate, self.training))
 
 
-class UNet(nn.Module):
-    """U-Net of four levels (after Laine et al.).
-
-    Args:
-        channels: Channels of the input.
-        features: Channels of the encoder.
-    """
-
-    def __init__(self, channels: int, features: int) -> None:
-        super().__init__()
-        self.enter = nn.Sequential(_conv(channels, features), _conv(features, features))
-        self.levels = nn.ModuleList(_conv(features, features) for _ in range(3))
-        wide = 2 * features
-        self.decoders = nn.ModuleList(
-            nn.Sequential(_conv(lower + skip, wide), _conv(wide, wide))
-            for lower, skip in ((features, features), (wide, features), (wide, channels))
-        )
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``[B, channels, H, W]``, multiples of 8, to ``[B, 2 features, H, W]``."""
-        skips = [image]
-        x = self.enter(image)
-        for number, level in enumerate(self.levels):
-            x = level(F.max_pool2d(x, 2))
-            if number < 2:
-                skips.append(x)
-        for decoder, skip in zip(self.decoders, reversed(skips), strict=True):
-            x = F.interpolate(x, scale_factor=2.0, mode='nearest')
-            x = decoder(torch.cat([x, skip], dim=1))
-        found: Tensor = x
-        return found
-
-
 class NonLocal(nn.Module):
     """Sum of criss-cross, channel and temporal attention over features of the three streams.
 
@@ -139,11 +105,11 @@ class NonLocal(nn.Module):
         return mixed
 
 
-class CrissCross(nn.Module):
-    """Attention of each pixel to its row and column (Huang et al., CCNet, section 3.2).
+class Attention(nn.Module):
+    """Queries, keys and values of an attention.
 
     Args:
-        channels: Channels.
+        channels: Channels of the input and of the values.
         reduction: Channels over those of queries and keys.
     """
 
@@ -153,6 +119,10 @@ class CrissCross(nn.Module):
         self.query = nn.Conv2d(channels, small, 1, bias=False)
         self.key = nn.Conv2d(channels, small, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1, bias=False)
+
+
+class CrissCross(Attention):
+    """Attention of each pixel to its row and column (Huang et al., CCNet, section 3.2)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, C, H, W]`` to the same shape."""
@@ -169,20 +139,8 @@ class CrissCross(nn.Module):
         return mixed + torch.einsum('bhwg,bcgw->bchw', across, value)
 
 
-class TemporalAttention(nn.Module):
-    """Attention of each pixel of a stream to the same pixel of all streams.
-
-    Args:
-        features: Channels of each stream.
-        reduction: Channels over those of queries and keys.
-    """
-
-    def __init__(self, features: int, reduction: int = 8) -> None:
-        super().__init__()
-        small = max(features // reduction, 1)
-        self.query = nn.Conv2d(features, small, 1, bias=False)
-        self.key = nn.Conv2d(features, small, 1, bias=False)
-        self.value = nn.Conv2d(features, features, 1, bias=False)
+class TemporalAttention(Attention):
+    """Attention of each pixel of a stream to the same pixel of all streams."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, 3 C, H, W]`` to the same shape."""
@@ -195,7 +153,3 @@ class TemporalAttention(nn.Module):
         weights = torch.einsum('bschw,btchw->bsthw', query, key).softmax(dim=2)
         mixed: Tensor = torch.einsum('bsthw,btchw->bschw', weights, value)
         return mixed.reshape(batch, -1, height, width)
-
-
-def _conv(channels: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.LeakyReLU(SLOPE))

@@ -46,6 +46,7 @@ from spike_training.runs.sources import (  # noqa: E402
 from spike_training.sampling.clip_source import ClipSource, shift_placement  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
 from spike_training.settings.config import (  # noqa: E402
+    BatchSpec,
     DataConfig,
     TargetConfig,
     problems_of,
@@ -75,8 +76,8 @@ def data_of(where, **changes):
     return DataConfig(recordings={'vkitti': f'{where},variation=clone'}, **settings)
 
 
-def source_of(data, split='train', **changes):
-    return recorded_source(data, split, 8, 16, CPU, seed=3, **changes)
+def source_of(data, split='train', names=(), labels=True, **changes):
+    return recorded_source(data, split, 8, 16, CPU, 3, names, BatchSpec(**changes), labels)
 
 
 def nothing(batch):

@@ -13,7 +13,7 @@ from spike_training.errors import ConfigError, TrainingError
 from spike_training.evaluation.report import to_json
 from spike_training.settings.config import listed
 from spike_training.tables.metrics import claims_of, collect
-from spike_training.tables.page import Page
+from spike_training.tables.page import Page, TablePage
 from spike_training.tables.picture_page import PicturePage
 from spike_training.tables.plan import Table, load_table
 from spike_training.tables.settings import unknown
@@ -112,13 +112,10 @@ def _list(text: str) -> list[str]:
     return [name.strip() for name in text.split(',') if name.strip()]
 
 
-def _write(table: Table, cache: Path, out: Path) -> Page | PicturePage:
+def _write(table: Table, cache: Path, out: Path) -> TablePage:
     rows = collect(table, cache)
-    page: Page | PicturePage
-    if table.task == 'image':
-        page = PicturePage(table, rows)
-    else:
-        page = Page(table, rows, claims_of(table, rows))
+    image = table.task == 'image'
+    page = PicturePage(table, rows) if image else Page(table, rows, claims_of(table, rows))
     write_atomically(out / 'table.md', page.markdown().encode())
     write_atomically(out / 'table.json', to_json(page.to_json()))
     return page

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.table import Table
 from torch import Tensor, nn
 
 from spike_depth_ros.backends import MULTIPLE
@@ -21,7 +20,7 @@ from spike_depth_ros.image_metrics import psnr, ssim
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
 from spike_depth_ros.preview import COVERED_PLANES
-from spike_training.evaluation.report import FORMAT, print_table
+from spike_training.evaluation.report import FORMAT, print_rows
 
 WINDOWS = (7, 11, 21, 41, 127)
 """Planes of the means that a network is compared with."""
@@ -219,20 +218,17 @@ def image_report(
 def show_images(report: Mapping[str, Any]) -> None:
     """Print the tables of a report of pictures."""
     for scores in report['sets'].values():
-        table = Table(title=f'{scores["title"]}: {scores["pictures"]} pictures')
-        for column in ('', 'PSNR, dB', 'SSIM', *next(iter(scores['rows'].values()))['recordings']):
-            table.add_column(column, no_wrap=True)
+        recordings = next(iter(scores['rows'].values()))['recordings']
+        rows = []
         for name, row in scores['rows'].items():
             each = (f'{one["psnr"]:.2f} / {one["ssim"]:.3f}' for one in row['recordings'].values())
-            table.add_row(name, f'{row["psnr"]:.2f}', f'{row["ssim"]:.3f}', *each)
-        print_table(table)
+            rows.append([name, f'{row["psnr"]:.2f}', f'{row["ssim"]:.3f}', *each])
+        title = f'{scores["title"]}: {scores["pictures"]} pictures'
+        print_rows(title, ['', 'PSNR, dB', 'SSIM', *recordings], rows)
     for name, scores in report['held_out'].items():
-        table = Table(title=f'{name}: {scores["windows"]} windows, {HELD_OUT} planes held out')
-        for column in ('', 'mean squared error'):
-            table.add_column(column, no_wrap=True)
-        for row, values in scores['rows'].items():
-            table.add_row(row, f'{values["mse"]:.5f}')
-        print_table(table)
+        rows = [[row, f'{values["mse"]:.5f}'] for row, values in scores['rows'].items()]
+        title = f'{name}: {scores["windows"]} windows, {HELD_OUT} planes held out'
+        print_rows(title, ['', 'mean squared error'], rows)
 
 
 def image_metrics(report: Mapping[str, Any]) -> dict[str, float]:

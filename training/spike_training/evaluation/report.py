@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +101,17 @@ def show(report: Mapping[str, Any]) -> None:
 def _show_set(scores: Mapping[str, Any], who: str) -> None:
     by_reason = [scores['skipped'], *scores['left_out_by_reader'].values()]
     left_out = sum(len(names) for reasons in by_reason for names in reasons.values())
-    table = Table(
-        title=f'{scores["title"]}, {scores["role"]}: {scores["windows"]} windows of '
+    title = (
+        f'{scores["title"]}, {scores["role"]}: {scores["windows"]} windows of '
         f'{len(scores["scales"])} recordings, {left_out} left out'
     )
-    for column in ('', *COLUMNS.values()):
-        table.add_column(column, no_wrap=True)
+    rows = []
     for predictor, metrics in scores['predictors'].items():
         raw = scores['tables'][predictor]['raw']
         name = who if predictor == NETWORK else control_name(predictor)
         mark = '' if raw['complete'] else f', INCOMPLETE: coverage {cell(raw["coverage"])}'
-        table.add_row(name + mark, *(cell(metrics[key]) for key in COLUMNS))
-    print_table(table)
+        rows.append([name + mark, *(cell(metrics[key]) for key in COLUMNS)])
+    print_rows(title, ['', *COLUMNS.values()], rows)
     found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
     print(
         f'68 % interval holds {coverage_cell(found["interval_coverage"])}, AUSE '
@@ -139,6 +138,18 @@ def coverage_cell(coverage: float | None) -> str:
     # Rounded, so that 0.73 is no miss by its last bits.
     missed = coverage is not None and round(abs(coverage - INTERVAL), 6) > TOLERANCE
     return cell(coverage) + (', not calibrated here' if missed else '')
+
+
+def print_rows(
+    title: str, header: Sequence[str], rows: Iterable[Sequence[str]], caption: str | None = None
+) -> None:
+    """Print a table, its first column to the left and the others to the right."""
+    table = Table(title=title, caption=caption)
+    for k, column in enumerate(header):
+        table.add_column(column, justify='right' if k else 'left', no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    print_table(table)
 
 
 def print_table(table: Table) -> None:

@@ -35,12 +35,32 @@ def untracked(network: nn.Module) -> Iterator[None]:
             layer.track_running_stats = True
 
 
+@contextmanager
+def fresh_statistics(network: nn.Module) -> Iterator[None]:
+    """Estimate the running statistics anew, as means over the batches of the context.
+
+    All layers are estimated together; while they are, each normalises a batch by the batch's own
+    statistics. Their momentum is restored; they are left in eval mode.
+    """
+    layers = batch_norms(network)
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean of all batches
+        layer.train()
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
+
+
 @torch.no_grad()
 def estimate_statistics(network: nn.Module, batches: Iterable[Unlabelled]) -> None:
-    """Estimate the running statistics anew, as means over some batches (AdaBN, Li et al., 2016).
+    """Adapt batch norm to a domain (AdaBN, Li et al., 2016); see :func:`fresh_statistics`.
 
-    No weight changes, and no label is read. All layers are estimated together; while they are,
-    each normalises a batch by the batch's own statistics.
+    No weight changes, and no label is read.
 
     Args:
         network: Network for spikes; left in eval mode.
@@ -49,19 +69,9 @@ def estimate_statistics(network: nn.Module, batches: Iterable[Unlabelled]) -> No
     Raises:
         ValueError: The network has no batch norm.
     """
-    layers = batch_norms(network)
-    if not layers:
+    if not batch_norms(network):
         raise ValueError('no batch norm: there are no statistics to estimate')
     network.eval()
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # the plain mean of all batches
-        layer.train()
-    try:
+    with fresh_statistics(network):
         for batch in batches:
             predict(network, batch, 'spikes')
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
-            layer.eval()

@@ -143,16 +143,7 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
         )
     if spec.domain == 'target':
         return make_target(config, split, device, in_order=trains)
-    source = make_source(
-        config,
-        split,
-        device,
-        rgb=spec.rgb,
-        spikes=spec.spikes,
-        image=spec.image,
-        raw_pixels=spec.raw_pixels,
-        in_order=trains,
-    )
+    source = make_source(config, split, device, spec=spec, in_order=trains)
     if spec.domain == 'source':
         return source
     target = make_target(config, split, device, labels=False, in_order=trains)

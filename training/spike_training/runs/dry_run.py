@@ -32,7 +32,13 @@ from spike_training.runs.epochs import samples_of, with_steps
 from spike_training.runs.memory import estimate_memory
 from spike_training.runs.recordings import check_places, look_up, recorded_source
 from spike_training.sampling.sample import Batch
-from spike_training.settings.config import DataConfig, RunConfig, StageConfig, problems_of
+from spike_training.settings.config import (
+    BatchSpec,
+    DataConfig,
+    RunConfig,
+    StageConfig,
+    problems_of,
+)
 
 CPU = torch.device('cpu')
 SIDES: tuple[Split, ...] = ('train', 'calibration', 'test')
@@ -119,9 +125,8 @@ def _data_set(
     for side in SIDES:
         try:
             labels = domain == 'data' or side == 'test'
-            source = recorded_source(
-                own, side, config.model.bins, 16, CPU, config.seed, spikes=False, labels=labels
-            )
+            spec, bins = BatchSpec(spikes=False), config.model.bins
+            source = recorded_source(own, side, bins, 16, CPU, config.seed, (), spec, labels)
             numbers.append(str(len(source)))
         except (DataSetError, ValueError) as error:
             numbers.append('none')

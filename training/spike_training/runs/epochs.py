@@ -11,7 +11,7 @@ import torch
 
 from spike_training.runs.sources import make_source, make_target
 from spike_training.sampling.labelled import LabelledSource
-from spike_training.settings.config import RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
 
 
 def with_steps(config: RunConfig, processes: int) -> RunConfig:
@@ -41,7 +41,7 @@ def samples_of(config: RunConfig, stage: StageConfig) -> int:
         target = make_target(here, 'train', cpu, labels=domain == 'target')
         assert isinstance(target, LabelledSource)  # checked with the config
         return len(target)
-    source = make_source(here, 'train', cpu, spikes=False)
+    source = make_source(here, 'train', cpu, spec=BatchSpec(spikes=False))
     assert isinstance(source, LabelledSource)
     return len(source)
 

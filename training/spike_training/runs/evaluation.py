@@ -39,7 +39,7 @@ from spike_training.sampling.clip_source import MEAN_RATE, ClipSource
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.spike_source import SpikeSource
-from spike_training.settings.config import DataConfig, ModelConfig, RunConfig
+from spike_training.settings.config import BatchSpec, DataConfig, ModelConfig, RunConfig
 
 DEVELOPMENT = ('sevenscenes', 'kitti', 'tum_office', 'tartanair')
 """Data sets used to develop scenes and networks: results on them are optimistic."""
@@ -76,7 +76,8 @@ def config_sets(
         return EvaluationSet(domain, part, samples, *size, source.planes, data.rate_hz)
 
     for part in config.data.parts:
-        yield one('source', part, make_source(config, 'test', device, [part], rgb), config.data)
+        source = make_source(config, 'test', device, [part], BatchSpec(rgb=rgb))
+        yield one('source', part, source, config.data)
     if config.target is not None and not rgb:
         for part in target_parts(config):
             source = make_target(config, 'test', device, [part])
@@ -189,7 +190,7 @@ class Baselines:
             data = dataclasses.replace(self._config.data, height=one.height, width=one.width)
             config = dataclasses.replace(self._config, data=data)
             parts, sizes = [part] if part else None, config.evaluate
-            source = make_source(config, 'train', self._device, parts, spikes=False)
+            source = make_source(config, 'train', self._device, parts, BatchSpec(spikes=False))
             scenes = sample_frames(source, sizes.baseline_scenes, sizes.batch_size, self._fx)
             self._known[key] = median_depth_map(scenes, self._fx)
         return self._known[key]
@@ -285,7 +286,7 @@ def calibrated(
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     rgb = info.inputs == ('rgb',)
-    source = make_source(config, 'calibration', device, rgb=rgb, spikes=not rgb)
+    source = make_source(config, 'calibration', device, spec=BatchSpec(rgb=rgb, spikes=not rgb))
     scenes = sample_frames(source, number, config.evaluate.batch_size, info.canonical_fx)
     factor = fit_uncertainty_factor(network, info, scenes)
     return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)

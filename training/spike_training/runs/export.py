@@ -40,6 +40,7 @@ from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_training.evaluation.statistics import fresh_statistics
 from spike_training.settings.reading import load_config
 
 OPSET = 20
@@ -177,17 +178,9 @@ def reestimate_batch_norm(network: nn.Module, batches: list[tuple[Tensor, Tensor
     Random weights do not keep the scale of their inputs; with statistics of mean 0 and
     variance 1 the heads of an untrained network would saturate.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean
-    network.train()
-    with torch.no_grad():
+    with torch.no_grad(), fresh_statistics(network.train()):
         for counts, planes_per_bin in batches:
             network(counts, planes_per_bin)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 class _Outputs(nn.Module):

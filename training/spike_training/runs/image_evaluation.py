@@ -28,7 +28,7 @@ from spike_training.evaluation.images import (
 )
 from spike_training.runs.sources import make_source
 from spike_training.sampling.procedural import ProceduralSource
-from spike_training.settings.config import RunConfig
+from spike_training.settings.config import BatchSpec, RunConfig
 
 MOST_WINDOWS = 20
 """Windows without truth of a recording, evenly spread, at most."""
@@ -82,7 +82,7 @@ def evaluate_images(
 
 def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[PictureSample]:
     """Yield the test scenes of a style, with the true firing rate as brightness."""
-    source = make_source(config, 'test', device, [style], image=True)
+    source = make_source(config, 'test', device, [style], BatchSpec(image=True))
     assert isinstance(source, ProceduralSource)
     size = config.evaluate.batch_size
     for step in range(config.evaluate.scenes // size):

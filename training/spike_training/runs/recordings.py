@@ -24,7 +24,7 @@ from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.spike_source import SpikeSource, choose_binning
 from spike_training.sampling.transforms import TRANSFORMS
-from spike_training.settings.config import DataConfig
+from spike_training.settings.config import BatchSpec, DataConfig
 
 STRIDES = 4
 """Number of unlabelled windows that begin within the length of one."""
@@ -131,10 +131,8 @@ def recorded_source(
     device: torch.device,
     seed: int,
     names: Sequence[str] = (),
-    rgb: bool = False,
-    spikes: bool = True,
+    spec: BatchSpec = BatchSpec(),  # noqa: B008 - frozen
     labels: bool = True,
-    raw_pixels: bool = False,
 ) -> LabelledSource:
     """Return batches of one split of the recordings that settings name.
 
@@ -146,11 +144,9 @@ def recorded_source(
         device: Device of the batches.
         seed: Seed of their order.
         names: Names of data sets to include; all if none are given.
-        rgb: True for batches with colour images.
-        spikes: True if spikes are needed; recorded ones are always included.
+        spec: Required contents of the batches; recorded spikes are always included, and raw
+            pixels are cropped at random positions in the training split.
         labels: True if depth may be read.
-        raw_pixels: True if pixels of recorded spikes are never summed, and are cropped at random
-            positions in the training split.
 
     Raises:
         DataSetError: A data set cannot be used, the split is empty, or recordings for
@@ -180,8 +176,8 @@ def recorded_source(
             data.rate_hz,
             bins,
             data.mean_rate,
-            with_rgb=rgb,
-            with_spikes=spikes,
+            with_rgb=spec.rgb,
+            with_spikes=spec.spikes,
             labels=labels,
             transform=data.transform,
             device=device,
@@ -190,7 +186,7 @@ def recorded_source(
             random_crop=trains and data.random_crop,
             workers=data.workers,
         )
-    if rgb:
+    if spec.rgb:
         raise DataSetError(f'{recorded[0].name}: holds spikes, expected frames with colours')
     _check_rates(recorded, data.rate_hz)
     source = SpikeSource(
@@ -199,8 +195,8 @@ def recorded_source(
         bins,
         multiple,
         size=(data.height, data.width),
-        raw_pixels=raw_pixels,
-        random_crop=trains and raw_pixels,
+        raw_pixels=spec.raw_pixels,
+        random_crop=trains and spec.raw_pixels,
         labels=labels,
         stride=max(1, max(data.planes) // STRIDES),
         device=device,
@@ -208,7 +204,7 @@ def recorded_source(
         flip=trains and data.flip,
         workers=data.workers,
     )
-    if trains and raw_pixels:
+    if trains and spec.raw_pixels:
         check_suitable(recorded)
     return source
 

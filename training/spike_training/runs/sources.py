@@ -26,6 +26,7 @@ from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.scenes.generator import SceneGenerator
 from spike_training.sensor.parameters import SENSORS, Sensor
 from spike_training.settings.config import (
+    BatchSpec,
     DataConfig,
     ModelConfig,
     RunConfig,
@@ -42,10 +43,7 @@ def make_source(
     split: Split,
     device: torch.device,
     styles: Sequence[str] | None = None,
-    rgb: bool = False,
-    spikes: bool = True,
-    image: bool = False,
-    raw_pixels: bool = False,
+    spec: BatchSpec = BatchSpec(),  # noqa: B008 - frozen
     in_order: bool = False,
 ) -> ProceduralSource | LabelledSource:
     """Return a source of recordings or of procedural scenes, as set in the config.
@@ -55,10 +53,7 @@ def make_source(
         split: Split of the recordings or scenes.
         device: Device of the batches.
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
-        rgb: True for batches with colour images.
-        spikes: True if spikes are needed; procedural scenes always include them.
-        image: True for batches of procedural scenes with the true firing rate.
-        raw_pixels: See :class:`BatchSpec`.
+        spec: Required contents of the batches; procedural scenes always include spikes.
         in_order: True if many consecutive batches are read, for which worker processes that draw
             scenes are worthwhile.
 
@@ -69,7 +64,7 @@ def make_source(
     if data.recordings:
         return recorded_source(
             data, split, config.model.bins, size_multiple(config.model), device, config.seed,
-            names=styles or (), rgb=rgb, spikes=spikes, raw_pixels=raw_pixels,
+            styles or (), spec,
         )  # fmt: skip
     return ProceduralSource(
         styles=tuple(styles or data.styles),
@@ -81,8 +76,8 @@ def make_source(
         rate_hz=data.rate_hz,
         rates_hz=tuple(data.rates_hz) if split == 'train' else (),
         bins=config.model.bins,
-        with_rgb=rgb,
-        with_image=image,
+        with_rgb=spec.rgb,
+        with_image=spec.image,
         device=device,
         workers=data.workers if in_order else 0,
     )

@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
-from rich.console import Console
-from rich.table import Table as RichTable
-
-from spike_training.evaluation.report import domain_sets
+from spike_training.evaluation.report import domain_sets, print_rows
 from spike_training.tables.metrics import METRICS, RANK, Claim, RowMetrics, Scale, Summary
 from spike_training.tables.paper import PAPER, Published, published
 from spike_training.tables.plan import Table
@@ -27,53 +25,99 @@ SCALES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
+class TablePage(ABC):
     """Table with its metrics.
 
     Attributes:
         table: The table and its settings.
         rows: Results of each row.
-        claims: Evaluated claims.
     """
 
     table: Table
     rows: Sequence[RowMetrics]
-    claims: Sequence[Claim]
 
     @property
     def reference(self) -> RowMetrics:
         """Row from which the differences of the other rows are taken."""
         return next(row for row in self.rows if row.name == self.table.settings.reference)
 
-    def show(self) -> None:
-        """Print the main columns, failures and claims."""
-        header, *rows = self._headline()
-        caption = 'paper: of its own data' if self.table.settings.paper else None
-        shown = RichTable(title=self._title(), caption=caption)
-        for k, column in enumerate(header):
-            shown.add_column(column, justify='left' if k == 0 else 'right', no_wrap=True)
-        for row in rows:
-            shown.add_row(*row)
-        console = Console()
-        # In a file or a pipe the table keeps its full width.
-        (console if console.is_terminal else Console(width=200)).print(shown)
-        for line in [*failures_of(self.rows), *(claim.sentence() for claim in self.claims)]:
-            print(line)
-
     def markdown(self) -> str:
         """Return the complete table, for table.md."""
         return '\n'.join(self._markdown()) + '\n'
 
+    @abstractmethod
+    def show(self) -> None:
+        """Print the main columns, failures and claims."""
+
+    @abstractmethod
+    def _markdown(self) -> Iterator[str]:
+        """Yield the lines of table.md."""
+
+    @abstractmethod
+    def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
+        """Return metrics of a row."""
+
+    def _begin(self, title: str, about: str) -> Iterator[str]:
+        """Yield title and introduction of table.md."""
+        settings = self.table.settings
+        seeds = ', '.join(map(str, settings.seeds))
+        yield from (f'# {title}', '')
+        yield (
+            f'Mean and standard deviation over seeds {seeds}; differences to '
+            f'`{settings.reference}` within each seed. {about}'
+        )
+
+    def _seeds(self, row: RowMetrics) -> str:
+        return f'{len(row.reports)} of {len(row.scorings)}'
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the complete table, for table.json."""
+        settings = self.table.settings
+        rows = [
+            {
+                'name': row.name,
+                'about': row.row.settings.about,
+                'seeds_done': [*row.reports],
+                'complete': len(row.reports) == len(row.scorings),
+                'failures': dict(row.failures),
+                **self._row_to_json(row),
+            }
+            for row in self.rows
+        ]
+        return {
+            'table': self.table.path.name,
+            'base': settings.base,
+            'seeds': settings.seeds,
+            'reference': settings.reference,
+            'rows': rows,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Page(TablePage):
+    """Table of depth with its metrics.
+
+    Attributes:
+        claims: Evaluated claims.
+    """
+
+    claims: Sequence[Claim]
+
+    def show(self) -> None:
+        """Print the main columns, failures and claims."""
+        caption = 'paper: of its own data' if self.table.settings.paper else None
+        header, *rows = self._headline()
+        print_rows(self._title(), header, rows, caption)
+        for line in [*failures_of(self.rows), *(claim.sentence() for claim in self.claims)]:
+            print(line)
+
     def _markdown(self) -> Iterator[str]:
         settings = self.table.settings
-        yield f'# {self._title()}'
-        yield ''
-        yield (
-            f'Mean and standard deviation over seeds {", ".join(map(str, settings.seeds))}; '
-            f'differences to `{settings.reference}` within each seed. Figures are means over '
-            'images, over test scenes that no training saw; SqRel and RMSE in metres at the '
-            'canonical focal length. Rows with fewer seeds than the others do not compare with '
-            'them.'
+        yield from self._begin(
+            self._title(),
+            'Figures are means over images, over test scenes that no training saw; SqRel and RMSE '
+            'in metres at the canonical focal length. Rows with fewer seeds than the others do '
+            'not compare with them.',
         )
         if settings.paper:
             yield from ('', self._paper_is_other())
@@ -188,9 +232,6 @@ class Page:
             *dict.fromkeys(style for report in reports for style in domain_sets(report, 'target'))
         ]
 
-    def _seeds(self, row: RowMetrics) -> str:
-        return f'{len(row.reports)} of {len(row.scorings)}'
-
     def _difference(self, row: RowMetrics, metric: str, scale: Scale) -> str:
         if row.name == self.reference.name:
             return NOTHING
@@ -210,16 +251,8 @@ class Page:
 
     def to_json(self) -> dict[str, Any]:
         """Return the complete table, for table.json."""
-        settings = self.table.settings
-        return {
-            'table': self.table.path.name,
-            'base': settings.base,
-            'seeds': settings.seeds,
-            'reference': settings.reference,
-            'mean_over': 'images',
-            'rows': [self._row_to_json(row) for row in self.rows],
-            'claims': [claim.to_json() for claim in self.claims],
-        }
+        claims = [claim.to_json() for claim in self.claims]
+        return {**super().to_json(), 'mean_over': 'images', 'claims': claims}
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         trainings, found = _trainings(row), self._published(row)
@@ -241,11 +274,6 @@ class Page:
                 RANK, domain=domain
             ).to_json()
         return {
-            'name': row.name,
-            'about': row.row.settings.about,
-            'seeds_done': [*row.reports],
-            'complete': len(row.reports) == len(row.scorings),
-            'failures': dict(row.failures),
             'stages': [{'name': unit.stage.name, 'steps': unit.steps} for unit in trainings],
             'adabn': row.row.settings.adabn,
             **metrics,

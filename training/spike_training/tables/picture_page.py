@@ -4,82 +4,46 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rich.table import Table as RichTable
-
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_training.evaluation.report import print_table
+from spike_training.evaluation.report import print_rows
 from spike_training.tables.metrics import RowMetrics, Summary
-from spike_training.tables.page import NOTHING, cell, failures_of, markdown_table, origin_of
-from spike_training.tables.plan import Table
+from spike_training.tables.page import (
+    NOTHING,
+    TablePage,
+    cell,
+    failures_of,
+    markdown_table,
+    origin_of,
+)
 
 METRICS = {'psnr': 'PSNR, dB', 'ssim': 'SSIM'}
 """Metrics of a table, with their column titles."""
 
 
-@dataclasses.dataclass(frozen=True)
-class PicturePage:
-    """Table of pictures with its metrics: means over the sets of the test scenes.
-
-    Attributes:
-        table: The table and its settings.
-        rows: Results of each row.
-    """
-
-    table: Table
-    rows: Sequence[RowMetrics]
+class PicturePage(TablePage):
+    """Table of pictures with its metrics: means over the sets of the test scenes."""
 
     def show(self) -> None:
         """Print the table and failures."""
         header, *rows = self._lines()
-        shown = RichTable(title=self._title())
-        for k, column in enumerate(header):
-            shown.add_column(column, justify='left' if k == 0 else 'right', no_wrap=True)
-        for row in rows:
-            shown.add_row(*row)
-        print_table(shown)
+        print_rows(self._title(), header, rows)
         for line in failures_of(self.rows):
             print(line)
 
-    def markdown(self) -> str:
-        """Return the complete table, for table.md."""
-        return '\n'.join(self._markdown()) + '\n'
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the complete table, for table.json."""
-        settings = self.table.settings
-        return {
-            'table': self.table.path.name,
-            'base': settings.base,
-            'seeds': settings.seeds,
-            'reference': settings.reference,
-            'rows': [self._row_to_json(row) for row in self.rows],
-        }
-
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
-        return {
-            'name': row.name,
-            'about': row.row.settings.about,
-            'seeds_done': [*row.reports],
-            'complete': len(row.reports) == len(row.scorings),
-            'failures': dict(row.failures),
-            **{metric: _summary(row, metric).to_json() for metric in METRICS},
-        }
+        return {metric: _summary(row, metric).to_json() for metric in METRICS}
 
     def _title(self) -> str:
         return f'{self.table.path.stem}: pictures, {self.table.settings.base.rpartition("/")[2]}'
 
     def _markdown(self) -> Iterator[str]:
-        settings = self.table.settings
-        yield f'# {self._title()}'
-        yield ''
-        yield (
-            f'Mean and standard deviation over seeds {", ".join(map(str, settings.seeds))}; '
-            f'differences to `{settings.reference}` within each seed. Means over test scenes that '
-            'no training saw; the last rows are estimates without learning.'
+        yield from self._begin(
+            self._title(),
+            'Means over test scenes that no training saw; the last rows are estimates without '
+            'learning.',
         )
         yield ''
         yield from markdown_table(self._lines())
@@ -90,10 +54,9 @@ class PicturePage:
     def _lines(self) -> Iterator[list[str]]:
         titles = [title for name in METRICS.values() for title in (name, 'difference')]
         yield ['row', 'is', 'seeds', *titles]
-        reference = next(row for row in self.rows if row.name == self.table.settings.reference)
+        reference = self.reference
         for row in self.rows:
-            cells = [row.name, row.row.settings.about or NOTHING]
-            cells.append(f'{len(row.reports)} of {len(row.scorings)}')
+            cells = [row.name, row.row.settings.about or NOTHING, self._seeds(row)]
             for metric in METRICS:
                 own = _summary(row, metric)
                 differs = own.minus(_summary(reference, metric))

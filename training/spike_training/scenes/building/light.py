@@ -8,8 +8,8 @@ import dataclasses
 
 import numpy as np
 
-from spike_training.scenes.building.materials import MaterialSampler, shade
-from spike_training.scenes.building.primitives import Primitives
+from spike_training.scenes.building.materials import MaterialSampler, both, shade
+from spike_training.scenes.building.primitives import Frame, Primitives
 from spike_training.scenes.building.sampler import (
     ALL,
     ANY_HEADING,
@@ -125,9 +125,8 @@ class Ground:
 
     def shadow(
         self,
-        x: Array,
-        z: Array,
-        reach: tuple[Value, Value],
+        frame: Frame,
+        reach: Value | tuple[Value, Value],
         tall: Value,
         mask: Array | bool = True,
         velocity: tuple[Value, Value] = (0.0, 0.0),
@@ -135,15 +134,15 @@ class Ground:
         """Add a dark patch under things of half widths ``reach``, away from the light.
 
         Args:
-            x: World position of the things, ``[B, k]`` metres.
-            z: Likewise.
-            reach: Half sizes of the patch along x and z, metres.
+            frame: Poses of the things, ``[B, k]``.
+            reach: Half size of the patch, or half sizes along x and z, metres.
             tall: Heights of the things, metres: tall ones throw their shadow further.
             mask: Those that have one.
             velocity: Of the things along x and z, m/s.
         """
+        reach = both(reach)
         lean = SHADOW.lean * np.minimum(np.asarray(tall), 2 * np.minimum(*map(np.asarray, reach)))
-        x, z = x + lean * self._lean_x, z + lean * self._lean_z
+        x, z = frame.x + lean * self._lean_x, frame.z + lean * self._lean_z
         x, z = np.broadcast_arrays(x.astype(np.float32), z.astype(np.float32))
         dark = np.broadcast_to(self.share, x.shape)
         self.primitives.add(

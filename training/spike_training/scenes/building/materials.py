@@ -140,7 +140,7 @@ class MaterialSampler:
             ``[B, number, len(MATERIAL)]``.
         """
         sampler = self.sampler
-        across, up = self._extent(material.size, number) if size is None else _both(size)
+        across, up = self._extent(material.size, number) if size is None else both(size)
         if bright is None and material.bright is not None:
             bright = self.sample_colour(number, material.bright)
         if dark is None and material.dark_share is not None and bright is not None:
@@ -171,10 +171,11 @@ class MaterialSampler:
         if isinstance(size, Extent):
             across = self.sampler.level(number, size.across)
             return across, self.sampler.level(number, size.up)
-        return _both(self.sampler.level(number, size))
+        return both(self.sampler.level(number, size))
 
 
-def _both(size: Value | tuple[Value, Value]) -> tuple[Value, Value]:
+def both(size: Value | tuple[Value, Value]) -> tuple[Value, Value]:
+    """Return two sizes; of one number, that number twice."""
     return size if isinstance(size, tuple) else (size, size)
 
 

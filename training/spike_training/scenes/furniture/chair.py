@@ -144,8 +144,7 @@ def add_dining_chairs(site: Site, table: Frame, mask: Array, sizes: tuple[Array,
 def _add_dining_chair(site: Site, frame: Frame, mask: Array, chairs: _Chairs) -> None:
     config = DINING_CHAIR
     half, seat, back, rail, wood, cover = chairs
-    reach = half * config.shadow
-    site.ground.shadow(frame.x, frame.z, (reach, reach), seat, mask)
+    site.ground.shadow(frame, half * config.shadow, seat, mask)
     post, tall = config.half_post, (seat + back) / 2
     parts = [Part((0.0, seat, 0.0), (half, config.half_seat, half), cover)]
     for k in range(config.rail_number):
@@ -168,8 +167,7 @@ def add_chairs(site: Site, room: Room) -> None:
     cover, metal = site.materials.sample(COVER, number), site.materials.sample(METAL, number)
     half, seat, back = sampler.uniforms(number, config.half, config.seat, config.half_back)
     frame.heading = sampler.headings(number)
-    reach = half * config.shadow
-    site.ground.shadow(frame.x, frame.z, (reach, reach), seat, mask)
+    site.ground.shadow(frame, half * config.shadow, seat, mask)
     high = seat + config.back_gap + back
     parts = [
         Part((0.0, seat, 0.0), (half, sampler.uniform(number, config.half_seat), half), cover),

@@ -242,14 +242,11 @@ def _add_things(
     along = at[1] + sampler.uniform(number, things.along) * half[1]
     wide = size * sampler.uniform(number, things.width)
     deep = size * sampler.uniform(number, things.depth)
-    site.primitives.add(
-        kitchen.frame.at(aside, kitchen.top + WORKTOP.surface + tall, along),
-        (wide, tall, deep),
-        site.materials.sample(things.material, number, 2 * size),
-        mask=mask & sampler.chance(number, things.chance),
-        kind=sampler.kinds(number, things.kinds),
-        heading=kitchen.frame.heading,
-    )
+    material = site.materials.sample(things.material, number, 2 * size)
+    mask = mask & sampler.chance(number, things.chance)
+    place = (aside, kitchen.top + WORKTOP.surface + tall, along)
+    thing = Part(place, (wide, tall, deep), material, sampler.kinds(number, things.kinds))
+    site.primitives.add_parts(kitchen.frame, mask, [thing])
 
 
 def _add_notes(site: Site, kitchen: _Kitchen, mask: Array, number: int) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material
+from spike_training.scenes.building.primitives import Part
 from spike_training.scenes.building.sampler import Range
 from spike_training.scenes.rooms.config import Placement, Room
 
@@ -23,10 +24,6 @@ def add_rug(site: Site, room: Room) -> None:
     sampler = site.sampler
     at = room.ahead(sampler, 1, PLACEMENT)
     half_w, half_l = sampler.uniforms(1, HALF_WIDTH, HALF_LENGTH)
-    site.primitives.add(
-        (at.x, HALF_HEIGHT, at.z),
-        (half_w, HALF_HEIGHT, half_l),
-        site.materials.sample(FABRIC, 1),
-        heading=at.heading,
-        mask=sampler.chance(1, CHANCE),
-    )
+    fabric = site.materials.sample(FABRIC, 1)
+    rug = Part((0.0, HALF_HEIGHT, 0.0), (half_w, HALF_HEIGHT, half_l), fabric)
+    site.primitives.add_parts(at, sampler.chance(1, CHANCE), [rug])

@@ -10,7 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material, repeat
-from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import Range
 from spike_training.scenes.rooms.config import Room, WallPlacement
 from spike_training.scenes.scene import BOX, CYLINDER, Array
@@ -82,7 +82,7 @@ GOODS = Material(
 
 def add_shelf(site: Site, room: Room) -> None:
     """Add a shelf at the far wall or a side wall of most rooms."""
-    sampler, add = site.sampler, site.primitives.add
+    sampler = site.sampler
     mask = sampler.chance(1, SHELF.chance)
     half_w, tall = sampler.uniforms(1, SHELF.half_width, SHELF.height)
     deep = sampler.uniform(1, SHELF.depth)
@@ -90,29 +90,15 @@ def add_shelf(site: Site, room: Room) -> None:
     board = site.materials.sample(BOARD, 1)
     number = SHELF.boards
     level = np.arange(number, dtype=np.float32) * (tall / number)
-    heading = frame.heading
-    add(
-        frame.at(0.0, level + SHELF.foot, 0.0),
-        (half_w, SHELF.half_board, deep / 2),
-        repeat(board, number),
-        heading=heading,
-        mask=mask,
-    )
     edge = half_w * np.array([-1, 1], np.float32)
-    add(
-        frame.at(edge, tall / 2, 0.0),
-        (SHELF.half_board, tall / 2, deep / 2),
-        repeat(board, 2),
-        heading=heading,
-        mask=mask,
-    )
-    add(
-        frame.at(0.0, tall / 2, deep / 2 - SHELF.back_inset),
-        (half_w, tall / 2, SHELF.half_back),
-        board,
-        heading=heading,
-        mask=mask,
-    )
+    level_half, side_half = (half_w, SHELF.half_board), (SHELF.half_board, tall / 2)
+    back_half = (half_w, tall / 2, SHELF.half_back)
+    parts = [
+        Part((0.0, level + SHELF.foot, 0.0), (*level_half, deep / 2), repeat(board, number)),
+        Part((edge, tall / 2, 0.0), (*side_half, deep / 2), repeat(board, 2)),
+        Part((0.0, tall / 2, deep / 2 - SHELF.back_inset), back_half, board),
+    ]
+    site.primitives.add_parts(frame, mask, parts)
     for side in CONTENT.sides:
         _fill(site, frame, mask, side, (half_w, tall, deep))
 
@@ -126,13 +112,9 @@ def _fill(
     wide = half_w * sampler.uniform(number, CONTENT.half_width)
     high = tall / number * sampler.uniform(number, CONTENT.half_height)
     aside = half_w * (side + sampler.symmetric(number, CONTENT.shift))
-    site.primitives.add(
-        frame.at(aside, level + CONTENT.foot + high, sampler.symmetric(number, CONTENT.along)),
-        (wide, high, deep / 2 * sampler.uniform(number, CONTENT.depth)),
-        site.materials.sample(
-            GOODS, number, (2 * wide * sampler.uniform(number, CONTENT.wider), 2 * high)
-        ),
-        kind=sampler.kinds(number, CONTENT.kinds),
-        heading=frame.heading,
-        mask=mask & sampler.chance(number, CONTENT.chance),
-    )
+    place = (aside, level + CONTENT.foot + high, sampler.symmetric(number, CONTENT.along))
+    half = (wide, high, deep / 2 * sampler.uniform(number, CONTENT.depth))
+    tile = (2 * wide * sampler.uniform(number, CONTENT.wider), 2 * high)
+    goods = site.materials.sample(GOODS, number, tile)
+    part = Part(place, half, goods, sampler.kinds(number, CONTENT.kinds))
+    site.primitives.add_parts(frame, mask & sampler.chance(number, CONTENT.chance), [part])

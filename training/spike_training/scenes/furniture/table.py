@@ -136,7 +136,7 @@ def add_tables(
     material = site.materials.sample(TOP, TABLES)
     plate = Part((0.0, top - thick, 0.0), (half_w, thick, half_d), material)
     site.primitives.add_parts(table, mask, [plate])
-    site.ground.shadow(table.x, table.z, (half_w, half_w), top, mask)
+    site.ground.shadow(table, half_w, top, mask)
     leg, tall = sampler.uniform(TABLES, TABLE.half_leg), top / 2 - thick
     aside, along = half_w - TABLE.inset, half_d - TABLE.inset
     legs = corner_parts(aside, tall, along, (leg, tall, leg), material)
@@ -167,14 +167,10 @@ def _add_thing(
     along = sampler.uniform(TABLES, THINGS.along) * half_d
     item = mask & sampler.chance(TABLES, THINGS.chance)
     wider, rim = CONTACT_SHADOW.wider, CONTACT_SHADOW.rim
-    site.primitives.add(
-        table.at(aside, top + CONTACT_SHADOW.lift, along),
-        (x * wider + rim, CONTACT_SHADOW.half_height, z * wider + rim),
-        shade(surface, aside, along, np.repeat(site.ground.share, TABLES, 1)),
-        kind=CYLINDER,
-        heading=table.heading,
-        mask=item,
-    )
+    half = (x * wider + rim, CONTACT_SHADOW.half_height, z * wider + rim)
+    dark = shade(surface, aside, along, np.repeat(site.ground.share, TABLES, 1))
+    shadow = Part((aside, top + CONTACT_SHADOW.lift, along), half, dark, CYLINDER)
+    site.primitives.add_parts(table, item, [shadow])
     site.primitives.add(
         table.at(aside, top + y, along),
         (x, y, z),

@@ -11,6 +11,7 @@ import numpy as np
 from spike_training.scenes import atlas
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material, Texture
+from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import QUARTER_TURN, Range, Sampler, cos_sin
 from spike_training.scenes.rooms.config import Room
 from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, Array, Column
@@ -144,11 +145,11 @@ class WallSlots(NamedTuple):
     start: Array
     part: Array
 
-    def position(self, room: Room, along: Array, away: Array) -> tuple[Array, Array]:
-        """Return x and z of points ``along`` the wall and ``away`` from it."""
+    def pose(self, room: Room, along: Array, away: Array) -> Frame:
+        """Return poses ``along`` the wall and ``away`` from it, with their backs to it."""
         if self.end:
-            return along, room.half_z - away
-        return (room.half_x - away) * self.sign, along
+            return Frame(along, 0.0, room.half_z - away, cos_sin(np.zeros_like(along)))
+        return Frame((room.half_x - away) * self.sign, 0.0, along, cos_sin(QUARTER_TURN))
 
 
 def sample_wall_things(
@@ -198,56 +199,42 @@ def _furnish_wall(site: Site, room: Room, wall: WallSlots) -> None:
     window_glow, screen_glow = sampler.uniform(number, WINDOW_GLOW), sampler(number)
     front[..., Column.GLOW] = np.where(window, window_glow, np.where(screen, screen_glow, 0))
     mask = sampler.chance(number, CHANCE)
-    heading = cos_sin(np.zeros_like(along) if wall.end else QUARTER_TURN)
-    x, z = wall.position(room, along, deep / 2)
-    site.primitives.add(
-        (x, foot + tall / 2, z), (half_w, tall / 2, deep / 2), front, heading=heading, mask=mask
-    )
-    _add_decor(site, room, wall, along, heading)
+    frame = wall.pose(room, along, deep / 2)
+    thing = Part((0.0, foot + tall / 2, 0.0), (half_w, tall / 2, deep / 2), front)
+    site.primitives.add_parts(frame, mask, [thing])
+    _add_decor(site, room, wall, along)
     for _ in range(ON_TOP.number):
-        _add_thing_on_top(site, wall, (x, foot + tall, z), (half_w, deep), heading, mask)
+        _add_thing_on_top(site, wall, frame, (half_w, foot + tall, deep), mask)
 
 
-def _add_decor(
-    site: Site, room: Room, wall: WallSlots, along: Array, heading: tuple[Array, Array]
-) -> None:
+def _add_decor(site: Site, room: Room, wall: WallSlots, along: Array) -> None:
     sampler, number = site.sampler, PER_WALL
     high, low = sampler.uniforms(number, DECOR.half_height, DECOR.foot)
     high = np.minimum(high, (room.height - low) / 2 - DECOR.below_ceiling)
     broad = np.minimum(sampler.uniform(number, DECOR.half_width), DECOR.widest * wall.part)
     thick = sampler(number) ** 3 * DECOR.thickness + DECOR.thinnest
     aside = along + sampler.symmetric(number, DECOR.shift) * wall.part
-    x, z = wall.position(room, aside, thick)
-    site.primitives.add(
-        (x, low + high, z),
-        (broad, high, thick),
-        site.materials.sample(DECOR_FRONT, number, (2 * broad, 2 * high)),
-        heading=heading,
-        mask=sampler.chance(number, DECOR.chance),
-    )
+    front = site.materials.sample(DECOR_FRONT, number, (2 * broad, 2 * high))
+    part = Part((0.0, low + high, 0.0), (broad, high, thick), front)
+    frame = wall.pose(room, aside, thick)
+    site.primitives.add_parts(frame, sampler.chance(number, DECOR.chance), [part])
 
 
 def _add_thing_on_top(
     site: Site,
     wall: WallSlots,
-    top: tuple[Array, Array, Array],
-    sizes: tuple[Array, Array],
-    heading: tuple[Array, Array],
+    frame: Frame,
+    sizes: tuple[Array, Array, Array],
     mask: Array,
 ) -> None:
     sampler, number = site.sampler, PER_WALL
-    (x, high, z), (half_w, deep) = top, sizes
+    half_w, high, deep = sizes
     size = sampler.log_uniform(number, ON_TOP.size)
     aside = sampler.symmetric(number, ON_TOP.aside) * half_w
     shift_x, shift_z = (aside, 0.0) if wall.end else (0.0, aside)
-    site.primitives.add(
-        (x + shift_x, high + size, z + shift_z),
-        (size * sampler.uniform(number, ON_TOP.width), size, np.minimum(size, deep / 2)),
-        site.materials.sample(THING, number, 2 * size),
-        kind=sampler.kinds(number, ON_TOP.kinds),
-        heading=heading,
-        mask=mask
-        & (high < ON_TOP.highest)
-        & (deep > ON_TOP.deepest)
-        & sampler.chance(number, ON_TOP.chance),
-    )
+    at = Frame(frame.x + shift_x, 0.0, frame.z + shift_z, frame.heading)
+    half = (size * sampler.uniform(number, ON_TOP.width), size, np.minimum(size, deep / 2))
+    material = site.materials.sample(THING, number, 2 * size)
+    part = Part((0.0, high + size, 0.0), half, material, sampler.kinds(number, ON_TOP.kinds))
+    mask = mask & (high < ON_TOP.highest) & (deep > ON_TOP.deepest)
+    site.primitives.add_parts(at, mask & sampler.chance(number, ON_TOP.chance), [part])

@@ -10,7 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material, repeat
-from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import Range, cos_sin
 from spike_training.scenes.halls.config import ByKind, Hall
 from spike_training.scenes.scene import BOX, CYLINDER
@@ -69,17 +69,9 @@ def add_columns(site: Site, hall: Hall) -> None:
     mask = mask & ((np.abs(z) < hall.half_z - COLUMN.walls) & clear)
     column = site.materials.sample(SURFACE, 1)
     shape = np.where(sampler.chance(1, COLUMN.round), CYLINDER, BOX).astype(np.int8)
-    site.primitives.add(
-        frame.at(0.0, hall.height / 2, 0.0),
-        (size, hall.height / 2, size),
-        repeat(column, number),
-        kind=np.broadcast_to(shape, mask.shape),
-        mask=mask,
-    )
-    broad = COLUMN.base * size
-    site.primitives.add(
-        frame.at(0.0, COLUMN.half_base, 0.0),
-        (broad, COLUMN.half_base, broad),
-        site.materials.sample(BASE, number),
-        mask=mask & sampler.chance(1, COLUMN.base_chance),
-    )
+    half = (size, hall.height / 2, size)
+    shaft = Part((0.0, hall.height / 2, 0.0), half, repeat(column, number), shape)
+    site.primitives.add_parts(frame, mask, [shaft])
+    broad, material = COLUMN.base * size, site.materials.sample(BASE, number)
+    base = Part((0.0, COLUMN.half_base, 0.0), (broad, COLUMN.half_base, broad), material)
+    site.primitives.add_parts(frame, mask & sampler.chance(1, COLUMN.base_chance), [base])

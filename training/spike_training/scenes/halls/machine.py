@@ -101,8 +101,7 @@ def add_machines(site: Site, hall: Hall) -> None:
         number, MACHINE.half_width, MACHINE.half_height, MACHINE.half_depth
     )
     body, dark, panel = (site.materials.sample(kind, number) for kind in (BODY, DARK, PANEL))
-    reach = MACHINE.shadow * half_w
-    site.ground.shadow(frame.x, frame.z, (reach, reach), 2 * tall, mask)
+    site.ground.shadow(frame, MACHINE.shadow * half_w, 2 * tall, mask)
     low, rim = MACHINE.plinth, MACHINE.plinth_rim
     parts = [
         Part((0.0, tall, 0.0), (half_w, tall, half_d), body),

@@ -73,8 +73,7 @@ def add_pallets(site: Site, hall: Hall) -> None:
     wood = site.materials.sample(WOOD, PALLETS.number)
     parts = [Part((0.0, PALLET.top_height, 0.0), PALLET.top, wood)]
     parts += [Part((0.0, PALLET.skid[1], along), PALLET.skid, wood) for along in PALLET.skids]
-    reach = (PALLET.shadow, PALLET.shadow)
-    site.ground.shadow(at.x, at.z, reach, PALLET.shadow_height, mask)
+    site.ground.shadow(at, PALLET.shadow, PALLET.shadow_height, mask)
     site.primitives.add_parts(at, mask, parts)
     _add_load(site, at, mask)
 

@@ -160,7 +160,7 @@ def _add_frames(
     post, beam = repeat(steel[:, :1], number), repeat(steel[:, 1:], number)
     board = repeat(site.materials.sample(BOARD, 1), number)
     tall = RACK.levels * level / 2
-    site.ground.shadow(frame.x, frame.z, reach, RACK.shadow_height, mask)
+    site.ground.shadow(frame, reach, RACK.shadow_height, mask)
     upright = (RACK.post, tall, RACK.post)
     parts = corner_parts(bay, tall, deep, upright, post)
     for k in range(RACK.levels):

@@ -89,7 +89,7 @@ def add_seating(site: Site, hall: Hall) -> None:
     half = np.where(armchair, narrow, wide)
     cover = site.materials.sample(COVER, number)
     deep, seat = sampler.uniforms(number, SOFA.half_depth, SOFA.half_seat)
-    site.ground.shadow(frame.x, frame.z, (half, half), SOFA.shadow_height, mask)
+    site.ground.shadow(frame, half, SOFA.shadow_height, mask)
     arm_w, arm_h = SOFA.arm
     back = (half, SOFA.half_back, SOFA.back_depth)
     parts = [

@@ -90,7 +90,7 @@ def add_desks(site: Site, desks: Desks, wood: Array, metal: Array) -> None:
     sampler, add_parts = site.sampler, site.primitives.add_parts
     frame, mask, half_w, half_d, top = desks
     wood, metal = repeat(wood, DESKS), repeat(metal, DESKS)
-    site.ground.shadow(frame.x, frame.z, (half_w, half_w), top, mask)
+    site.ground.shadow(frame, half_w, top, mask)
     plate = (half_w, DESK.half_top, half_d)
     parts = [Part((0.0, top - DESK.half_top, 0.0), plate, wood)]
     tall = top / 2 - DESK.legs_below / 2

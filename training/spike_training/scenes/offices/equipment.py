@@ -253,15 +253,11 @@ def _add_keyboard(site: Site, desks: Desks, dark: Array) -> Array:
 
 def _add_paper(site: Site, desks: Desks) -> None:
     sampler = site.sampler
-    sheet = site.materials.sample(SHEET, DESKS)
+    material = site.materials.sample(SHEET, DESKS)
     aside = sampler.symmetric(DESKS, PAPER.aside) * desks.half_w
     along = sampler.uniform(DESKS, PAPER.along) * desks.half_d
-    _put(
-        site,
-        desks,
-        Part((aside, desks.top + PAPER.height, along), PAPER.half, sheet),
-        PAPER.chance,
-    )
+    sheet = Part((aside, desks.top + PAPER.height, along), PAPER.half, material)
+    _put(site, desks, sheet, PAPER.chance)
 
 
 def _add_thing(site: Site, desks: Desks) -> None:

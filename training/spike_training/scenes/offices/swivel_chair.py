@@ -77,7 +77,7 @@ def add_swivel_chairs(site: Site, desks: Desks, mask: Array) -> None:
     frame = Frame(x, 0.0, z, desks.frame.turned(2 * QUARTER_TURN + turned))
     cover, dark = site.materials.sample(COVER, DESKS), site.materials.sample(FOOT, DESKS)
     seat, half, back = sampler.uniforms(DESKS, config.seat, config.half, config.half_back)
-    site.ground.shadow(x, z, (half, half), seat, mask)
+    site.ground.shadow(frame, half, seat, mask)
     high = seat + config.back_gap + back
     back_half = (config.back_width * half, back, config.back_depth)
     stay_centre = (0.0, seat + config.stay_lift, half + config.stay_behind)

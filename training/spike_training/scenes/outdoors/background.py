@@ -10,6 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Colour, Material
+from spike_training.scenes.building.primitives import Part
 from spike_training.scenes.building.sampler import Range
 from spike_training.scenes.outdoors.config import Place
 from spike_training.scenes.scene import ELLIPSOID
@@ -116,14 +117,10 @@ def _add_trees(site: Site, place: Place) -> None:
     at = place.view.ahead(sampler, number, TREE_ROW.nearest, farthest, SPREAD)
     size = sampler.uniform(number, TREE_ROW.half)
     wide = size * sampler.uniform(number, TREE_ROW.wide)
-    site.primitives.add(
-        (at.x, TREE_ROW.lift * size, at.z),
-        (wide, size * sampler.uniform(number, TREE_ROW.tall), size),
-        site.materials.sample(FOLIAGE, number),
-        kind=ELLIPSOID,
-        heading=at.heading,
-        mask=sampler.chance(number, TREE_ROW.chance),
-    )
+    half = (wide, size * sampler.uniform(number, TREE_ROW.tall), size)
+    leaves = site.materials.sample(FOLIAGE, number)
+    tree = Part((0.0, TREE_ROW.lift * size, 0.0), half, leaves, ELLIPSOID)
+    site.primitives.add_parts(at, sampler.chance(number, TREE_ROW.chance), [tree])
 
 
 def _add_houses(site: Site, place: Place) -> None:
@@ -132,13 +129,10 @@ def _add_houses(site: Site, place: Place) -> None:
     tall, storey = sampler.uniforms(number, HOUSE.height, HOUSE.storey)
     half_w = sampler.uniform(number, HOUSE.half_width)
     chance = np.where(place.field, HOUSE.field_chance, HOUSE.chance)
-    site.primitives.add(
-        (at.x, tall / 2, at.z),
-        (half_w, tall / 2, sampler.uniform(number, HOUSE.half_depth)),
-        site.materials.sample(FACADE, number, HOUSE.storeys * storey),
-        heading=at.heading,
-        mask=sampler.chance(number, chance),
-    )
+    half = (half_w, tall / 2, sampler.uniform(number, HOUSE.half_depth))
+    facade = site.materials.sample(FACADE, number, HOUSE.storeys * storey)
+    house = Part((0.0, tall / 2, 0.0), half, facade)
+    site.primitives.add_parts(at, sampler.chance(number, chance), [house])
 
 
 def _add_hills(site: Site, place: Place) -> None:
@@ -147,11 +141,7 @@ def _add_hills(site: Site, place: Place) -> None:
     half_w, half_h, half_d = sampler.uniforms(
         number, HILL.half_width, HILL.half_height, HILL.half_depth
     )
-    site.primitives.add(
-        (at.x, -HILL.sunk, at.z),
-        (half_w, half_h, half_d),
-        site.materials.sample(FOLIAGE, number),
-        kind=ELLIPSOID,
-        heading=at.heading,
-        mask=sampler.chance(number, np.where(place.yard, HILL.yard_chance, HILL.chance)),
-    )
+    grass = site.materials.sample(FOLIAGE, number)
+    hill = Part((0.0, -HILL.sunk, 0.0), (half_w, half_h, half_d), grass, ELLIPSOID)
+    chance = np.where(place.yard, HILL.yard_chance, HILL.chance)
+    site.primitives.add_parts(at, sampler.chance(number, chance), [hill])

@@ -10,6 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import GREEN, Colour, Extent, Material
+from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import QUARTER_TURN, Range, cos_sin
 from spike_training.scenes.outdoors.config import ByKind, Place, by_kind
 from spike_training.scenes.scene import Array
@@ -181,9 +182,10 @@ class _Pieces(NamedTuple):
     away: Array
     heading: tuple[Array, Array]
 
-    def at(self, along: Array, out: Array) -> tuple[Array, Array]:
-        """Return x and z of points along a side and ``out`` from the middle of the place."""
-        return np.where(self.ends, along, out), np.where(self.ends, out, along)
+    def at(self, along: Array, out: Array) -> Frame:
+        """Return poses along a side and ``out`` from the middle of the place."""
+        x, z = np.where(self.ends, along, out), np.where(self.ends, out, along)
+        return Frame(x, 0.0, z, self.heading)
 
 
 def add_boundaries(site: Site, place: Place) -> None:
@@ -200,18 +202,13 @@ def add_boundaries(site: Site, place: Place) -> None:
         storey = sampler.uniform(number, LAYOUT.storey)
         size = LAYOUT.storeys * storey if boundary.house else sampler.uniform(number, LAYOUT.tile)
         material = site.materials.sample(boundary.material, number, size)
-        x, z = pieces.at(pieces.middle, pieces.sign * (pieces.away + deep))
-        site.primitives.add(
-            (x, tall / 2, z),
-            (pieces.half_w, tall / 2, deep),
-            material,
-            heading=pieces.heading,
-            mask=chosen,
-        )
+        frame = pieces.at(pieces.middle, pieces.sign * (pieces.away + deep))
+        wall = Part((0.0, tall / 2, 0.0), (pieces.half_w, tall / 2, deep), material)
+        site.primitives.add_parts(frame, chosen, [wall])
         if boundary.fitted:
             for k in range(OPENING.number):
                 _add_opening(site, pieces, chosen, tall, front, k)
-            _add_cornice(site, pieces, chosen, (x, tall, z), deep)
+            _add_cornice(site, pieces, chosen, frame, (tall, deep))
 
 
 def _sample_pieces(site: Site, place: Place) -> _Pieces:
@@ -242,28 +239,20 @@ def _add_opening(
     high = sampler.uniform(number, OPENING.half_height)
     high = np.minimum(high, (tall - foot) / 2 - OPENING.below_top)
     shift = k - 0.5 + sampler.symmetric(number, OPENING.shift)
-    x, z = pieces.at(
-        pieces.middle + shift * pieces.half_w, pieces.sign * (pieces.away - OPENING.before)
-    )
-    site.primitives.add(
-        (x, foot + high, z),
-        (broad, high, OPENING.half),
-        front,
-        heading=pieces.heading,
-        mask=mask & (high > OPENING.lowest) & sampler.chance(number, OPENING.chance),
-    )
+    along = pieces.middle + shift * pieces.half_w
+    frame = pieces.at(along, pieces.sign * (pieces.away - OPENING.before))
+    mask = mask & (high > OPENING.lowest) & sampler.chance(number, OPENING.chance)
+    opening = Part((0.0, foot + high, 0.0), (broad, high, OPENING.half), front)
+    site.primitives.add_parts(frame, mask, [opening])
 
 
 def _add_cornice(
-    site: Site, pieces: _Pieces, mask: Array, top: tuple[Array, Array, Array], deep: Array
+    site: Site, pieces: _Pieces, mask: Array, frame: Frame, sizes: tuple[Array, Array]
 ) -> None:
     sampler, number = site.sampler, LAYOUT.pieces
-    x, high, z = top
+    high, deep = sizes
     reach = deep + sampler.uniform(number, CORNICE.deeper)
-    site.primitives.add(
-        (x, high + CORNICE.lift, z),
-        (pieces.half_w + CORNICE.wider, CORNICE.half, reach),
-        site.materials.sample(CORNICE_SURFACE, number),
-        heading=pieces.heading,
-        mask=mask & sampler.chance(number, CORNICE.chance),
-    )
+    half = (pieces.half_w + CORNICE.wider, CORNICE.half, reach)
+    surface = site.materials.sample(CORNICE_SURFACE, number)
+    cornice = Part((0.0, high + CORNICE.lift, 0.0), half, surface)
+    site.primitives.add_parts(frame, mask & sampler.chance(number, CORNICE.chance), [cornice])

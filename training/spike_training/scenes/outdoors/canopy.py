@@ -76,7 +76,7 @@ def add_canopy(site: Site, place: Place) -> None:
     tall = np.maximum(tall, 0.5 * view.height + config.headroom)
     wood, cloth = site.materials.sample(WOOD, 1), site.materials.sample(CLOTH, 1)
     thin = sampler.uniform(1, config.post)
-    site.ground.shadow(frame.x, frame.z, (half_w, half_d), 2 * tall, mask)
+    site.ground.shadow(frame, (half_w, half_d), 2 * tall, mask)
     posts = corner_parts(half_w, tall, half_d, (thin, tall, thin), wood, CYLINDER)
     site.primitives.add_parts(frame, mask, posts)
     closed = sampler.chance(1, config.closed)

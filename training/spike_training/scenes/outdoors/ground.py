@@ -16,6 +16,7 @@ from spike_training.scenes.building.materials import (
     MaterialSampler,
     choose,
 )
+from spike_training.scenes.building.primitives import Part
 from spike_training.scenes.building.sampler import ALL, QUARTER_TURN, Range, cos_sin
 from spike_training.scenes.outdoors.config import ByKind, Place, by_kind, scale
 from spike_training.scenes.scene import ELLIPSOID, Array
@@ -181,11 +182,6 @@ def _add_mounds(site: Site, place: Place) -> None:
     tall = MOUND.sunk + sampler.uniform(number, MOUND.tall) * size
     deep = size * sampler.uniform(number, MOUND.deep)
     chosen = ~place.yard & sampler.chance(number, MOUND.chance)
-    site.primitives.add(
-        (at.x, -MOUND.sunk, at.z),
-        (size, tall, deep),
-        grass,
-        kind=ELLIPSOID,
-        heading=at.heading,
-        mask=chosen & place.view.clear_of(at, MOUND.nearest),
-    )
+    mound = Part((0.0, -MOUND.sunk, 0.0), (size, tall, deep), grass, ELLIPSOID)
+    chosen &= place.view.clear_of(at, MOUND.nearest)
+    site.primitives.add_parts(at, chosen, [mound])

@@ -10,6 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Colour, Material
+from spike_training.scenes.building.primitives import Part
 from spike_training.scenes.building.sampler import Range
 from spike_training.scenes.outdoors.config import ByKind, Place, Things
 from spike_training.scenes.scene import BOX, CYLINDER
@@ -57,14 +58,8 @@ def add_bales(site: Site, place: Place) -> None:
     long = np.where(round_, half, half * sampler.uniform(number, SIZES.long))
     hay = site.materials.sample(HAY, number)
     reach = (SIZES.shadow * long, SIZES.shadow * half)
-    site.ground.shadow(frame.x, frame.z, reach, SIZES.shadow_height, mask)
+    site.ground.shadow(frame, reach, SIZES.shadow_height, mask)
     shape = np.where(round_, CYLINDER, BOX).astype(np.int8)
     tall = SIZES.tall * half
-    site.primitives.add(
-        frame.at(0.0, tall, 0.0),
-        (long, tall, half),
-        hay,
-        kind=np.broadcast_to(shape, mask.shape),
-        heading=frame.heading,
-        mask=mask,
-    )
+    part = Part((0.0, tall, 0.0), (long, tall, half), hay, shape)
+    site.primitives.add_parts(frame, mask, [part])

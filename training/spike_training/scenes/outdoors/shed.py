@@ -89,7 +89,7 @@ def add_sheds(site: Site, place: Place) -> None:
     )
     body, roof, door, glass = (sample(kind, number) for kind in (BODY, ROOF, DOOR, GLASS))
     reach = (config.shadow * half_w, config.shadow * half_d)
-    site.ground.shadow(frame.x, frame.z, reach, 2 * tall, mask)
+    site.ground.shadow(frame, reach, 2 * tall, mask)
     eaves, high = config.eaves, config.window_height
     flat = (half_w + eaves, config.half_roof, half_d + eaves)
     door_at = (config.door_aside * half_w, config.door[1], -half_d)

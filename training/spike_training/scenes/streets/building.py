@@ -10,6 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Colour, Extent, Material
+from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import Range, cos_sin, running_sum
 from spike_training.scenes.scene import ELLIPSOID, Array, Column
 from spike_training.scenes.streets.config import GREEN, SIDES, Street
@@ -181,23 +182,24 @@ class _Row(NamedTuple):
 
     Attributes:
         side: -1 left, 1 right.
-        x: Middles, ``[B, k]`` metres.
-        z: Likewise.
+        frame: Poses, ``[B, k]``.
         half_d: Half depth, metres.
         tall: Half height.
         half_w: Half width.
-        heading: Cosine and sine.
         mask: Those that exist.
     """
 
     side: int
-    x: Array
-    z: Array
+    frame: Frame
     half_d: Array
     tall: Array
     half_w: Array
-    heading: tuple[Array, Array]
     mask: Array
+
+    def before(self, away: float) -> Frame:
+        """Return poses of things ``away`` metres before the fronts."""
+        frame = self.frame
+        return Frame(frame.x - self.side * (self.half_d + away), 0.0, frame.z, frame.heading)
 
 
 def add_buildings(site: Site, street: Street) -> None:
@@ -229,9 +231,9 @@ def _add_houses(site: Site, street: Street, side: int) -> _Row:
     wall = site.materials.sample(WALL, number, tile)
     wall[..., Column.OFFSET_V] = tall / high
     turned = sampler.symmetric(number, config.turned)
-    heading = cos_sin(np.where(country, turned, 0.0))
-    site.primitives.add((x, tall, z), (back, tall, wide), wall, heading=heading, mask=mask)
-    return _Row(side, x, z, back, tall, wide, heading, mask)
+    frame = Frame(x, 0.0, z, cos_sin(np.where(country, turned, 0.0)))
+    site.primitives.add_parts(frame, mask, [Part((0.0, tall, 0.0), (back, tall, wide), wall)])
+    return _Row(side, frame, back, tall, wide, mask)
 
 
 def _add_roofs(site: Site, row: _Row) -> None:
@@ -240,38 +242,24 @@ def _add_roofs(site: Site, row: _Row) -> None:
     half_d = row.half_d * sampler.uniform(number, ROOF.depth)
     half_h = sampler.uniform(number, ROOF.half_height)
     half_w = row.half_w * sampler.uniform(number, ROOF.width)
-    site.primitives.add(
-        (row.x, 2 * row.tall + ROOF.lift, row.z),
-        (half_d, half_h, half_w),
-        roof,
-        heading=row.heading,
-        mask=row.mask & sampler.chance(number, ROOF.chance),
-    )
+    part = Part((0.0, 2 * row.tall + ROOF.lift, 0.0), (half_d, half_h, half_w), roof)
+    site.primitives.add_parts(row.frame, row.mask & sampler.chance(number, ROOF.chance), [part])
 
 
 def _add_shops(site: Site, row: _Row, street: Street) -> None:
     """Add shop windows and awnings, in streets."""
     sampler, number = site.sampler, HOUSE.number
     front = site.materials.sample(SHOP_FRONT, number)
-    x, high = row.x - row.side * (row.half_d + SHOP.before), SHOP.half_height
-    wide = row.half_w * sampler.uniform(number, SHOP.width)
-    site.primitives.add(
-        (x, high, row.z),
-        (SHOP.half_depth, high, wide),
-        front,
-        heading=row.heading,
-        mask=row.mask & sampler.chance(number, SHOP.chance) & ~street.country,
-    )
-    awning = site.materials.sample(AWNING, number)
+    wide, high = row.half_w * sampler.uniform(number, SHOP.width), SHOP.half_height
+    window = Part((0.0, high, 0.0), (SHOP.half_depth, high, wide), front)
+    mask = row.mask & sampler.chance(number, SHOP.chance) & ~street.country
+    site.primitives.add_parts(row.before(SHOP.before), mask, [window])
+    cloth = site.materials.sample(AWNING, number)
     wide = row.half_w * sampler.uniform(number, SHOP.awning_width)
-    x = row.x - row.side * (row.half_d + SHOP.awning_before)
-    site.primitives.add(
-        (x, SHOP.awning_height, row.z),
-        (SHOP.awning_depth, SHOP.half_awning, wide),
-        awning,
-        heading=row.heading,
-        mask=row.mask & sampler.chance(number, SHOP.awning_chance) & ~street.country,
-    )
+    half = (SHOP.awning_depth, SHOP.half_awning, wide)
+    awning = Part((0.0, SHOP.awning_height, 0.0), half, cloth)
+    mask = row.mask & sampler.chance(number, SHOP.awning_chance) & ~street.country
+    site.primitives.add_parts(row.before(SHOP.awning_before), mask, [awning])
 
 
 def _add_skyline(site: Site) -> None:

@@ -163,7 +163,7 @@ def add_cars(site: Site, street: Street) -> None:
     body = site.materials.sample(BODY, number, tile)
     glass, tyre, lamps = (site.materials.sample(kind, number) for kind in (GLASS, TYRE, LAMPS))
     reach = (car.half_w * CAR.shadow[0], car.half_l * CAR.shadow[1])
-    site.ground.shadow(frame.x, frame.z, reach, CAR.shadow_height, mask, velocity)
+    site.ground.shadow(frame, reach, CAR.shadow_height, mask, velocity)
     parts = [*_body(car, body, glass), *_details(car, tyre, lamps)]
     site.primitives.add_parts(frame, mask, parts, velocity)
 

@@ -49,7 +49,7 @@ def add_shadows(
         mask: Those that exist.
     """
     for sign, verge in zip(SIDES, verges, strict=True):
-        verge.shadow(frame.x, frame.z, (reach, reach), tall, mask & (side == sign))
+        verge.shadow(frame, reach, tall, mask & (side == sign))
 
 
 def on(site: Site, ground: Ground) -> Site:

@@ -85,7 +85,7 @@ def add_lorries(site: Site, street: Street) -> None:
     half_l, tall = sampler.uniforms(number, config.half_length, config.height)
     box = sample(BOX_SIDE, number, (sampler.uniform(number, config.tile), tall - config.floor))
     reach = (config.shadow[0], half_l * config.shadow[1])
-    site.ground.shadow(x, z, reach, config.shadow_height, mask, velocity)
+    site.ground.shadow(frame, reach, config.shadow_height, mask, velocity)
     box_half = (config.half_width, (tall - config.floor) / 2, half_l)
     chassis_half = (*config.chassis, half_l)
     parts = [

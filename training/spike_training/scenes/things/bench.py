@@ -107,7 +107,7 @@ def add_benches(site: Site, frame: Frame, mask: Array) -> None:
     wood, iron = site.materials.sample(WOOD, number), site.materials.sample(IRON, number)
     half, seat = sampler.uniforms(number, BENCH.half_width, BENCH.height)
     table = sampler.chance(number, TABLE.chance)
-    site.ground.shadow(frame.x, frame.z, (half, half), seat, mask)
+    site.ground.shadow(frame, half, seat, mask)
     slat = (half, *BENCH.slat)
     parts = [Part((0.0, seat, along), slat, wood) for along in BENCH.slats]
     parts += [
@@ -143,11 +143,7 @@ def _add_thing(site: Site, frame: Frame, mask: Array, half: Array) -> None:
     along = sampler.uniform(number, THINGS.along)
     wide = size * sampler.uniform(number, THINGS.width)
     deep = size * sampler.uniform(number, THINGS.depth)
-    site.primitives.add(
-        frame.at(aside, TABLE.surface + size, along),
-        (wide, size, deep),
-        site.materials.sample(THINGS.material, number, 2 * size),
-        kind=sampler.kinds(number, THINGS.kinds),
-        heading=frame.heading,
-        mask=mask & sampler.chance(number, THINGS.chance),
-    )
+    material = site.materials.sample(THINGS.material, number, 2 * size)
+    place, kind = (aside, TABLE.surface + size, along), sampler.kinds(number, THINGS.kinds)
+    thing = Part(place, (wide, size, deep), material, kind)
+    site.primitives.add_parts(frame, mask & sampler.chance(number, THINGS.chance), [thing])

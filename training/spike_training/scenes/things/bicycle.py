@@ -57,7 +57,7 @@ def add_bicycles(site: Site, frame: Frame, mask: Array) -> None:
     number = mask.shape[1]
     tyre, lacquer = site.materials.sample(TYRE, number), site.materials.sample(LACQUER, number)
     axle = site.sampler.uniform(number, WHEEL)
-    site.ground.shadow(frame.x, frame.z, SHADOW_REACH, SHADOW_HEIGHT, mask)
+    site.ground.shadow(frame, SHADOW_REACH, SHADOW_HEIGHT, mask)
     base = HALF_BASE * axle
     parts = [
         Part((end * base, axle, 0.0), (axle, axle, HALF_TYRE), tyre, ELLIPSOID) for end in (-1, 1)

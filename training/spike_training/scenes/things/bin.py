@@ -83,8 +83,7 @@ def add_bins(site: Site, frame: Frame, mask: Array) -> None:
     half, tall = sampler.uniforms(number, BIN.half, BIN.half_height)
     kind = sampler(number)
     body, lid = site.materials.sample(BODY, number), site.materials.sample(LID, number)
-    reach = BIN.shadow * half
-    site.ground.shadow(frame.x, frame.z, (reach, reach), 2 * tall, mask)
+    site.ground.shadow(frame, BIN.shadow * half, 2 * tall, mask)
     shape = np.where(kind < BIN.square, BOX, CYLINDER).astype(np.int8)
     trunk = Part((0.0, tall, 0.0), (half, tall, half), body, shape)
     site.primitives.add_parts(frame, mask, [trunk])

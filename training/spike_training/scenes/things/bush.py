@@ -10,7 +10,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Grey, Material, choose
-from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import Range
 from spike_training.scenes.scene import ELLIPSOID, Array
 from spike_training.scenes.things.tree import FOLIAGE
@@ -52,17 +52,11 @@ def add_bushes(site: Site, frame: Frame, mask: Array) -> None:
     size = sampler.log_uniform(number, config.size)
     stone = sampler.chance(number, config.stones)
     rock, leaves = site.materials.sample(ROCK, number), site.materials.sample(FOLIAGE, number)
-    reach = config.shadow * size
-    site.ground.shadow(frame.x, frame.z, (reach, reach), size, mask)
+    surface = choose(stone, rock, leaves)
+    site.ground.shadow(frame, config.shadow * size, size, mask)
     for _ in range(config.parts):
         tall = size * np.where(stone, config.stone_tall, sampler.uniform(number, config.tall))
         aside, along = (sampler.symmetric(number, config.aside) * size for _ in range(2))
         wide, deep = (size * sampler.uniform(number, config.wide) for _ in range(2))
-        site.primitives.add(
-            frame.at(aside, config.sunk * tall, along),
-            (wide, tall, deep),
-            choose(stone, rock, leaves),
-            kind=ELLIPSOID,
-            heading=frame.heading,
-            mask=mask,
-        )
+        part = Part((aside, config.sunk * tall, along), (wide, tall, deep), surface, ELLIPSOID)
+        site.primitives.add_parts(frame, mask, [part])

@@ -11,7 +11,7 @@ import numpy as np
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Material
-from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import Range
 from spike_training.scenes.scene import BOX, CYLINDER, Array
 from spike_training.scenes.things.small import MOST_BOXES
@@ -91,16 +91,9 @@ def add_stacks(
         kind: Of solids, ``[B, k]``.
     """
     sampler, number, (x, y, z) = site.sampler, mask.shape[1], half
-    reach = stack.shadow * np.maximum(x, z)
-    site.ground.shadow(frame.x, frame.z, (reach, reach), 2 * y, mask)
-    site.primitives.add(
-        frame.at(0.0, y, 0.0),
-        half,
-        site.materials.sample(stack.surface, number, 2 * size),
-        kind=kind,
-        heading=frame.heading,
-        mask=mask,
-    )
+    site.ground.shadow(frame, stack.shadow * np.maximum(x, z), 2 * y, mask)
+    material = site.materials.sample(stack.surface, number, 2 * size)
+    site.primitives.add_parts(frame, mask, [Part((0.0, y, 0.0), half, material, kind)])
     upper = size * sampler.uniform(number, stack.size)
     tall = stack.height * upper
     wide, deep = (np.minimum(upper, x), np.minimum(upper, z)) if stack.within else (upper, upper)

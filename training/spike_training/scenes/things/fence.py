@@ -60,13 +60,9 @@ def add_fence(site: Site, frame: Frame, mask: Array) -> None:
     place = (np.arange(number, dtype=np.float32) - 0.5 * (number - 1)) * step
     board, post = sampler.uniforms(1, FENCE.board, FENCE.post)
     half = np.where(narrow, board, post)
-    site.primitives.add(
-        frame.at(place, tall, 0.0),
-        (half, tall, np.where(narrow, FENCE.half_board, half)),
-        repeat(wood, number),
-        heading=frame.heading,
-        mask=mask,
-    )
+    size = (half, tall, np.where(narrow, FENCE.half_board, half))
+    upright = Part((place, tall, 0.0), size, repeat(wood, number))
+    site.primitives.add_parts(frame, mask, [upright])
     rails = sampler.choose(1, FENCE.rails)
     for k in range(max(FENCE.rails)):
         high = tall * (FENCE.top_rail - FENCE.rail_step * k)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import Colour, Material
-from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import Range
 from spike_training.scenes.scene import CYLINDER, ELLIPSOID, Array
 
@@ -64,21 +64,16 @@ def add_people(site: Site, frame: Frame, mask: Array, speed: Array) -> None:
     sampler, number = site.sampler, mask.shape[1]
     size = sampler.uniform(number, SIZE)
     velocity = (frame.heading[1] * speed, frame.heading[0] * speed)
-    site.ground.shadow(frame.x, frame.z, SHADOW_REACH, SHADOW_HEIGHT, mask, velocity)
+    site.ground.shadow(frame, SHADOW_REACH, SHADOW_HEIGHT, mask, velocity)
     materials = {
         kind: site.materials.sample(kind, number) for kind in (COAT, TROUSERS, SKIN, HAIR)
     }
     step = sampler.symmetric(number, STEP)
+    parts = []
     for kind, part in BODY:
         x, y, z = part.centre
         ahead = z + part.step * step if part.step else z
-        half_x, half_y, half_z = part.half
-        site.primitives.add(
-            frame.at(x * size, y * size, ahead * size),
-            (half_x * size, half_y * size, half_z * size),
-            materials[kind],
-            kind=part.kind,
-            heading=frame.heading,
-            mask=mask,
-            velocity=velocity,
-        )
+        half_x, half_y, half_z = (value * size for value in part.half)
+        place, half = (x * size, y * size, ahead * size), (half_x, half_y, half_z)
+        parts.append(Part(place, half, materials[kind], part.kind))
+    site.primitives.add_parts(frame, mask, parts, velocity)

@@ -54,8 +54,7 @@ def add_plant(site: Site, poses: Frame) -> None:
     frame = Frame(poses.x[:, :1], 0.0, poses.z[:, :1], sampler.headings(1, PLANT.heading))
     mask = sampler.chance(1, PLANT.chance)
     pot = sampler.uniform(1, PLANT.pot)
-    reach = pot * PLANT.shadow
-    site.ground.shadow(frame.x, frame.z, (reach, reach), PLANT.height, mask)
+    site.ground.shadow(frame, pot * PLANT.shadow, PLANT.height, mask)
     clay = site.materials.sample(POT, 1)
     add(frame.at(0.0, pot, 0.0), (pot, pot, pot), clay, kind=CYLINDER, mask=mask)
     leaves = site.materials.sample(LEAVES, 1)

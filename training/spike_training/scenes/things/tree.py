@@ -77,7 +77,7 @@ def add_trees(site: Site, frame: Frame, mask: Array) -> None:
     crown = np.where(conifer, config.conifer_crown * crown, crown)
     thick = sampler.uniform(number, config.thickness) * (config.thicker + crown)
     bark, leaves = site.materials.sample(BARK, number), site.materials.sample(FOLIAGE, number)
-    site.ground.shadow(frame.x, frame.z, (crown, crown), 2 * trunk, mask)
+    site.ground.shadow(frame, crown, 2 * trunk, mask)
     high = trunk + config.into_crown * crown
     stem = Part((0.0, high, 0.0), (thick, high, thick), bark, CYLINDER)
     site.primitives.add_parts(frame, mask, [stem])
