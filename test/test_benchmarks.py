@@ -198,6 +198,32 @@ def test_starved_measures_beside_busy_loops(tmp_path):
 
 @pytest.mark.dds
 @pytest.mark.slow
+def test_recording_counts_planes_beside_a_plain_file(tmp_path):
+    pytest.importorskip('rclpy')
+    path = tmp_path / 'recording.json'
+    done = subprocess.run(
+        [
+            *(sys.executable, '-m', 'benchmarks.recording', '--rounds', '1', '--seconds', '1'),
+            *('--rate', '2000', '--json', str(path)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(path.read_text())
+    assert result['machine'].keys() == MACHINE
+    (only,) = result['rounds']
+    assert (only['planes_sent'], only['planes_recorded'], only['planes_lost']) == (2000, 2000, 0)
+    assert only['recorded_mb_per_s'] == pytest.approx(only['planes_per_s'] * 12_500 / 1e6)
+    assert only['ratio'] == only['recorded_mb_per_s'] / only['written_mb_per_s']
+    assert only['recorder_cpu'] > 0
+    assert '| 1     | 2000 | 2000 ' in done.stdout
+
+
+@pytest.mark.dds
+@pytest.mark.slow
 def test_a_short_soak_accounts_for_every_plane_and_does_not_grow(tmp_path):
     pytest.importorskip('rclpy')
     path = tmp_path / 'soak.json'

@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import rclpy
 from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.executors import ExternalShutdownException
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
@@ -135,7 +137,7 @@ class StreamRecorder:
 
 
 def record(graph: Graph, options: argparse.Namespace) -> int:
-    """Record for some seconds; return the exit status.
+    """Record for some seconds; return the exit status, 1 if the process was asked to end before.
 
     Raises:
         UserError: There is nothing to record, or the disk is full; what is recorded stays.
@@ -148,12 +150,16 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
         bag = BagRecorder(options.out, 1e9 * options.max_gb)
     except OSError as error:
         raise UserError(one_line(error)) from None
-    recorder = None
+    recorder, interrupted = None, False
     try:
         recorder = StreamRecorder(graph, topic, graph.resolve_topic_name(camera_topic), bag)
         if not graph.wait_until(lambda: recorder.first_s or bag.ended, options.timeout):
             raise UserError(f'no message on {topic} within {options.timeout:g} s')
         graph.wait_until(lambda: bag.ended, options.seconds)
+    except (UserError, KeyboardInterrupt, ExternalShutdownException):
+        interrupted = not rclpy.ok()
+        if not interrupted:
+            raise
     finally:
         if recorder is not None:
             recorder.stop()
@@ -162,6 +168,9 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
             print(f'{options.out}: {recorder.describe()}')
         else:
             shutil.rmtree(options.out)
+    if interrupted or recorder is None:
+        _print_interrupted(recorder, options)
+        return 1
     if not recorder.packets:
         raise UserError(f'{topic}: no packet fits: {bag.ended}')
     if bag.disk_failed:
@@ -169,6 +178,18 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
     if bag.ended:
         print(f'{options.out}: {bag.ended}')
     return 0
+
+
+def _print_interrupted(recorder: StreamRecorder | None, options: argparse.Namespace) -> None:
+    """Print after how long the recording ended; who reads the bag must know that it is short."""
+    if recorder is None or recorder.first_s is None:
+        text = 'asked to end before anything was recorded'
+    else:
+        text = (
+            f'asked to end after {time.monotonic() - recorder.first_s:.1f} s, expected '
+            f'{options.seconds:g} s; {options.out} has what was recorded before'
+        )
+    print(f'{Path(sys.argv[0]).name}: error: {text}', file=sys.stderr)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -1,10 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of a stream by its planes: their size, bit order, and exposure."""
+"""Checks of a stream by its planes: their size, row length, bit order, and exposure."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,28 @@ CLEAR_PEAK = 0.1
 ROW_PEAK_SHARE = 0.9
 PLANE_PEAK_SHARE = 0.75
 """Height of the peak of one row or plane, as a share of the highest peak."""
+
+
+ROW_MARGIN = 0.02
+"""Least gain in the correlation of neighbouring rows by another row length than the stated one.
+
+On real recordings, and on generated scenes of every style, ideal, noisy and dark, no other row
+length gains more than 0.003. Padding by 2 bytes, cutting by 2 and widths wrong by 8 pixels gain
+0.04 to 0.28 on real recordings.
+"""
+
+PLANE_SHARE = 0.6
+"""Correlation of bytes a plane apart, as a share of that of neighbouring rows, of whole planes.
+
+It is 0.88 or more on real recordings, below 0.5 where the stated plane is of another length.
+"""
+
+_ROW_SAMPLE = 1 << 18  # bytes; in less, noise reaches ROW_MARGIN
+_FOLDED_PLANES = 128  # consecutive planes; in more, the picture moves
+_MIN_ROWS = 8  # of a plane
+_BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
+    axis=1, dtype=np.float32
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,16 +143,11 @@ def plane_layout(data: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
     Returns:
         Bytes of a row and rows of a plane; None: undetermined.
     """
-    spikes = np.unpackbits(data[:, None], axis=1).sum(axis=1, dtype=np.float32)
-    if len(spikes) < 4 * MAX_ROW_BYTES:
+    if len(data) < 4 * MAX_ROW_BYTES:
         return None
-    spikes -= spikes.mean()
-    length = len(spikes)
-    power = np.abs(np.fft.rfft(spikes, 2 * length)) ** 2
-    repeats = np.fft.irfft(power)[: length // 2]
-    if repeats[0] <= 0:
+    repeats = _autocorrelation(_spikes_of_bytes(data), len(data) // 2)
+    if repeats is None:
         return None
-    repeats = repeats / repeats[0] * (length / (length - np.arange(len(repeats))))
     row = _first_peak(repeats[: MAX_ROW_BYTES + 2], 2, ROW_PEAK_SHARE)
     if row is None:
         return None
@@ -144,6 +162,89 @@ def plane_layout(data: npt.NDArray[np.uint8]) -> tuple[int, int] | None:
     if first is None:
         return None
     return row, first + int(filled[first : first + 4].argmax()) + 3
+
+
+def find_row_bytes(
+    parts: Sequence[npt.NDArray[np.uint8]], row_bytes: int, plane_bytes: int
+) -> int | None:
+    """Find the row length of raw planes where it is clearly another one than stated.
+
+    Neighbouring rows are alike: the correlation of bytes is highest a row apart. Near-horizontal
+    lines may raise it at another distance, too; there, the bytes still repeat by the stated plane.
+    A multiple of the stated length is never found, as rows of some sensors alternate.
+
+    Args:
+        parts: Consecutive bytes as they are stored, of one or more places of a recording.
+        row_bytes: Stated bytes of a row.
+        plane_bytes: Stated bytes of a plane.
+
+    Returns:
+        Bytes of a row; None: the stated length fits, or there is too little structure to know.
+    """
+    longest = min(MAX_ROW_BYTES, plane_bytes // _MIN_ROWS)
+    parts = [part for part in parts if len(part) > 2 * MAX_ROW_BYTES]
+    if row_bytes > longest or sum(map(len, parts)) < _ROW_SAMPLE:
+        return None
+    every = [_autocorrelation(_spikes_of_bytes(part), longest + 2) for part in parts]
+    lit = [one for one in every if one is not None]
+    if not lit:
+        return None
+    repeats = np.mean(lit, axis=0)
+    inner = repeats[2:-1]
+    peaks = np.flatnonzero((inner > repeats[1:-2]) & (inner >= repeats[3:])) + 2
+    if not peaks.size:
+        return None
+    highest = int(peaks[repeats[peaks].argmax()])
+    # Every second row is nearly as like as the next one.
+    found = min(
+        int(peak)
+        for peak in peaks
+        if highest % peak == 0 and repeats[peak] >= repeats[highest] - ROW_MARGIN
+    )
+    if found % row_bytes == 0 or repeats[found] - repeats[row_bytes] < ROW_MARGIN:
+        return None
+    whole = plane_correlation(parts, plane_bytes) >= PLANE_SHARE * repeats[found]
+    return None if whole and plane_bytes % found else found
+
+
+def plane_correlation(parts: Sequence[npt.NDArray[np.uint8]], plane_bytes: int) -> float:
+    """Compute the correlation of bytes a plane apart, between the means of alternate planes.
+
+    Args:
+        parts: Consecutive bytes as they are stored.
+        plane_bytes: Bytes of a plane.
+
+    Returns:
+        Their covariance over the variance of all bytes: the share of the picture, without noise;
+        0 without a part of four planes.
+    """
+    found = []
+    for part in parts:
+        planes = min(len(part) // plane_bytes, _FOLDED_PLANES)
+        if planes < 4:
+            continue
+        spikes = _spikes_of_bytes(part[: planes * plane_bytes]).reshape(planes, plane_bytes)
+        spikes -= spikes.mean(axis=1, keepdims=True)
+        even, odd = spikes[0::2].mean(axis=0), spikes[1::2].mean(axis=0)
+        found.append(float((even * odd).mean() / max(float(spikes.var()), 1e-9)))
+    return float(np.mean(found)) if found else 0.0
+
+
+def _spikes_of_bytes(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    spikes: npt.NDArray[np.float32] = _BITS_SET[data]
+    return spikes
+
+
+def _autocorrelation(values: npt.NDArray[np.float32], lags: int) -> npt.NDArray[np.float64] | None:
+    """Return the correlation with itself at lags from 0 on; None if the values do not vary."""
+    length = len(values)
+    padded = 1 << (length + lags - 1).bit_length()  # other lengths take up to ten times as long
+    power = np.abs(np.fft.rfft(values - values.mean(), padded)) ** 2
+    repeats = np.fft.irfft(power)[:lags]
+    if repeats[0] <= 0:
+        return None
+    found: npt.NDArray[np.float64] = repeats / repeats[0] * (length / (length - np.arange(lags)))
+    return found
 
 
 def _first_peak(values: npt.NDArray[np.float64], start: int, share: float) -> int | None:

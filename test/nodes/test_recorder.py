@@ -2,6 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recording of a running stream, and swap of a running node's checkpoint, as ``adapt`` does."""
 
+import functools
+import re
+import signal
+import subprocess
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -54,6 +61,57 @@ def test_a_running_stream_is_recorded_and_its_losses_are_reported(player, tmp_pa
     assert ros_commands.record('spikes', folder, player_is_not_asked, 1.0) == path
     with pytest.raises(TrainingError, match=r'has .*/spikes.*, expected /nowhere: choose another'):
         ros_commands.record('/nowhere', folder, 2.0, 1.0)
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(
+    processes, player, tmp_path, number
+):
+    out = tmp_path / 'bag'
+    recorder = processes.start(
+        'recorder', '/spikes', '--out', out, '--seconds', 60,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not sum(file.stat().st_size for file in out.glob('*.mcap')):
+        assert time.monotonic() < end, processes.log('recorder')
+        time.sleep(0.05)
+    time.sleep(1)
+    recorder.send_signal(number)
+    status, output = processes.finish('recorder')
+    assert status == 1, output
+    assert re.search(r'packets, .* lost: ', output), output
+    assert re.search(
+        rf'error: asked to end after [0-9.]+ s, expected 60 s; {re.escape(str(out))} has', output
+    ), output
+    bag = Bag(out)
+    assert bag.topics['/spikes'].messages > 2
+    assert not bag.damage
+
+
+def test_a_terminated_recording_is_not_complete(processes, player, tmp_path, monkeypatch):
+    started = []
+
+    class Recorder(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, 'Popen', Recorder)
+    left = tmp_path / 'mine' / ros_commands.UNFINISHED / 'recording'
+
+    def terminate():
+        while not sum(file.stat().st_size for file in left.glob('*.mcap')):
+            time.sleep(0.05)
+        started[0].terminate()
+
+    thread = threading.Thread(target=terminate, daemon=True)
+    thread.start()
+    with pytest.raises(TrainingError, match=r'asked to end after .* expected 60 s'):
+        ros_commands.record('/spikes', tmp_path / 'mine', 60.0, 1.0)
+    thread.join()
+    assert not (tmp_path / 'mine' / ros_commands.RECORDING).exists()
+    assert not Bag(left).damage
 
 
 def test_what_an_ended_recording_left_is_kept(tmp_path):

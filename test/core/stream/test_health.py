@@ -62,6 +62,60 @@ def test_a_stream_that_does_not_tell_its_size_gives_none(data):
     assert stream_health.plane_layout(data) is None
 
 
+def raw_planes(width, padding=0, height=64, planes=200, texture=None):
+    """Bytes of a noisy scene with slopes, an edge and rows that differ."""
+    rng = np.random.default_rng(1)
+    if texture is None:
+        y, x = np.mgrid[:height, :width]
+        texture = 0.25 + 0.1 * np.sin(x / 9 + y / 23) + 0.1 * np.sin(y / 7) * (x > width // 3)
+    packed = packing.pack(rng.random((planes, height, width)) < texture)
+    return np.pad(packed, ((0, 0), (0, 0), (0, padding))).ravel()
+
+
+@pytest.mark.parametrize('width', [160, 200, 203, 400])
+@pytest.mark.parametrize('padding', [0, 1, 2, 6])
+def test_another_row_length_is_found_wherever_the_bytes_begin(width, padding):
+    data, row = raw_planes(width, padding), (width + 7) // 8
+    for parts in ([data], [data[777:]], [data[: len(data) // 2], data[len(data) // 2 + 5 :]]):
+        found = stream_health.find_row_bytes(parts, row, 64 * row)
+        assert found == (row + padding if padding else None)
+    assert stream_health.find_row_bytes([data], row + padding, 64 * (row + padding)) is None
+
+
+@pytest.mark.parametrize('content', ['noise', 'dark', 'still', 'short', 'nothing'])
+def test_bytes_without_rows_give_no_row_length(content):
+    data = {
+        'noise': np.random.default_rng(0).integers(0, 256, 400_000, dtype=np.uint8),
+        'dark': raw_planes(200, texture=0.003),
+        'still': np.zeros(400_000, np.uint8),
+        'short': raw_planes(200, 2)[:100_000],
+        'nothing': np.zeros(0, np.uint8),
+    }[content]
+    assert stream_health.find_row_bytes([data], 25, 25 * 64) is None
+
+
+@pytest.mark.parametrize('tilt', [8, 9, 6, -12])
+@pytest.mark.parametrize('thickness', [1, 2, 3, 6])
+def test_lines_near_the_horizontal_are_no_other_row_length(tilt, thickness):
+    y, x = np.mgrid[:64, :400]
+    lines = np.where((y - x / tilt) // thickness % 2 < 1, 0.1, 0.5)
+    assert stream_health.find_row_bytes([raw_planes(400, texture=lines)], 50, 50 * 64) is None
+
+
+def test_rows_that_alternate_are_no_rows_of_twice_the_length():
+    y, x = np.mgrid[:64, :400]
+    texture = (0.3 + 0.1 * np.sin(x / 23)) * np.where(y % 2, 1, 0.3)
+    assert stream_health.find_row_bytes([raw_planes(400, texture=texture)], 50, 50 * 64) is None
+
+
+def test_bytes_repeat_by_their_plane_alone():
+    data = raw_planes(200)
+    whole = stream_health.plane_correlation([data], 25 * 64)
+    assert whole > 0.05
+    assert abs(stream_health.plane_correlation([data], 25 * 64 + 100)) < whole / 2
+    assert stream_health.plane_correlation([data[:100]], 25 * 64) == 0
+
+
 def test_light_counts_pixels():
     counts = np.array([[0, 0, 5, 10], [10, 10, 5, 0]], np.uint8)
     light = stream_health.measure_exposure(counts, planes=10)

@@ -19,8 +19,10 @@ from spike_training.adaptation.recordings import (
     GAP_SHARE,
     MIN_DURATION_S,
     open_recordings,
+    read_clips,
     split_in_time,
 )
+from spike_training.adaptation.row_length import check_row_bytes, measure_row_bytes
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError
 
@@ -96,6 +98,93 @@ def test_the_wrong_bit_order_is_corrected_in_all_recordings(moving_wall, tmp_pat
     assert {clip.geometry.bit_order for clip in opened.clips} == {'big'}
 
 
+def laid_out(source, out, row_bytes, filling=0, height=64, shift=0):
+    """Write the wall again with rows of another length: padded, or cut at their end."""
+    planes = np.fromfile(source, np.uint8).reshape(-1, 64, 12)[:, :height]
+    rows = np.full((*planes.shape[:2], row_bytes), filling, np.uint8)
+    width = min(12, row_bytes)
+    rows[..., shift : shift + width] = planes[..., :width]
+    rows.tofile(out)
+    return out
+
+
+@pytest.mark.parametrize(('row_bytes', 'filling'), [(13, 0), (14, 255), (16, 0)])
+def test_padding_of_rows_is_left_out(moving_wall, tmp_path, row_bytes, filling):
+    path = laid_out(moving_wall, tmp_path / 'padded.dat', row_bytes, filling)
+    opened = open_recordings([path], *WHERE)
+    assert opened.padded_row_bytes == row_bytes
+    ((clip,), (plain,)) = opened.clips, open_recordings([moving_wall], *WHERE).clips
+    assert (clip.geometry, clip.planes) == (plain.geometry, plain.planes)
+    assert np.array_equal(clip.load(100, 500), plain.load(100, 500))
+    assert np.array_equal(read_clips(path, *WHERE, row_bytes)[0].load(7, 9), plain.load(7, 9))
+
+
+def test_files_of_one_camera_share_the_padding(moving_wall, tmp_path):
+    laid_out(moving_wall, tmp_path / 'one.dat', 14)
+    dark = np.zeros((700, 64, 14), np.uint8)
+    dark[..., :12] = np.random.default_rng(0).random((700, 64, 12)) < 0.01  # shows no rows
+    dark.tofile(tmp_path / 'two.dat')
+    opened = open_recordings([tmp_path], *WHERE)
+    assert opened.padded_row_bytes == 14
+    assert [clip.planes for clip in opened.clips] == [2400, 700]
+
+
+@pytest.mark.parametrize(
+    ('row_bytes', 'shift', 'size', 'words'),
+    [
+        (10, 0, '96x64', 'rows of 10 bytes, 80 pixels, expected 12 bytes .* try --size 80x64'),
+        (12, 0, '112x64', 'rows of 12 bytes, 96 pixels, expected 14 bytes .* try --size 96x64'),
+        (12, 0, '80x64', 'rows of 12 bytes, 96 pixels, expected 10 bytes .* try --size 96x64'),
+        # Not at the end of the rows: which columns belong to the sensor is not known.
+        (15, 2, '96x64', 'rows of 15 bytes, 120 pixels, expected 12 bytes .* --size 120x64'),
+        (14, 0, '96x60', 'rows of 14 bytes, 112 pixels, expected 12 bytes .* --size 112x'),
+    ],
+)
+def test_a_wrong_row_length_is_refused_with_the_size_that_fits(
+    moving_wall, tmp_path, row_bytes, shift, size, words
+):
+    path = laid_out(moving_wall, tmp_path / 'other.dat', row_bytes, shift=shift)
+    with pytest.raises(DataSetError, match=words):
+        open_recordings([path], size, 400.0)
+
+
+def test_a_row_length_that_planes_do_not_show_is_not_refused(tmp_path):
+    planes = np.random.default_rng(0).integers(0, 256, (700, 64, 12), np.uint8)
+    planes.tofile(tmp_path / 'even.dat')
+    assert measure_row_bytes([tmp_path / 'even.dat'], Geometry(64, 96)) == 12
+    (tmp_path / 'empty.dat').touch()
+    assert measure_row_bytes([tmp_path / 'empty.dat'], Geometry(64, 96)) == 12
+
+
+def test_messages_of_another_row_length_than_their_planes_are_refused(moving_wall):
+    (clip,) = open_recordings([moving_wall], *WHERE).clips
+    check_row_bytes([clip])
+    planes = clip.load(0, clip.planes).reshape(-1)
+    wrong = planes[: planes.size // (14 * 64) * (14 * 64)].reshape(-1, 64, 14)
+    bag = dataclasses.replace(
+        clip, geometry=Geometry(64, 112), planes=len(wrong), load=lambda a, b: wrong[a:b]
+    )
+    with pytest.raises(DataSetError, match=r'rows of 12 bytes, 96 pixels, expected 14 .* messages'):
+        check_row_bytes([bag])
+
+
+@pytest.mark.parametrize('name', ['vidar_car_400x250', 'sreds/203_part3_key_id151'])
+def test_rows_of_real_recordings_are_measured(name, tmp_path):
+    data = os.environ.get('SPIKE_DEPTH_DATA')
+    if not data:
+        pytest.skip('SPIKE_DEPTH_DATA is not set')
+    path = Path(data) / 'spikes' / f'{name}.dat'
+    assert measure_row_bytes([path], Geometry(250, 400)) == 50
+    planes = np.fromfile(path, np.uint8).reshape(-1, 250, 50)
+    np.pad(planes, ((0, 0), (0, 0), (0, 2))).tofile(tmp_path / 'padded.dat')
+    assert measure_row_bytes([tmp_path / 'padded.dat'], Geometry(250, 400)) == 52
+    planes[:, :, 1:49].tofile(tmp_path / 'cut.dat')
+    with pytest.raises(DataSetError, match=r'rows of 48 bytes, .* try --size 384x250'):
+        measure_row_bytes([tmp_path / 'cut.dat'], Geometry(250, 400))
+    with pytest.raises(DataSetError, match=r'rows of 50 bytes, .* try --size 400x250'):
+        measure_row_bytes([path], Geometry(250, 408))
+
+
 def test_the_real_recording_of_ten_milliseconds_is_too_short():
     data = os.environ.get('SPIKE_DEPTH_DATA')
     if not data:
@@ -125,7 +214,7 @@ def test_recordings_of_two_cameras_are_refused(moving_wall, monkeypatch):
     read = recordings.read_clips
     rates = iter((400.0, 500.0))
 
-    def other(path, size, rate_hz):
+    def other(path, size, *given):
         return [dataclasses.replace(clip, rate_hz=next(rates)) for clip in read(path, size, 1.0)]
 
     monkeypatch.setattr(recordings, 'read_clips', other)

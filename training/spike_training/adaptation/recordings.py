@@ -12,10 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from spike_depth_ros.stream import packing
-from spike_depth_ros.stream.chunk import BitOrder
+from spike_depth_ros.stream.chunk import BitOrder, Geometry
 from spike_depth_ros.stream.health import bit_order_fits, bit_order_misfit
+from spike_training.adaptation.row_length import check_row_bytes, measure_row_bytes
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import dat, rosbag
+from spike_training.datasets.readers.recordings import parse_size
 from spike_training.datasets.suitability import check_suitable
 from spike_training.errors import DataSetError, FrameError
 
@@ -53,11 +55,14 @@ class Opened(NamedTuple):
         clips: The recordings, with the bit order that their planes have.
         duration_s: Duration of all of them, seconds.
         corrected_bit_order: True if the planes have another bit order than stated.
+        padded_row_bytes: Bytes from row to row of .dat files whose rows are padded; 0: they are
+            not.
     """
 
     clips: list[SpikeClip]
     duration_s: float
     corrected_bit_order: bool
+    padded_row_bytes: int
 
 
 def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
@@ -71,10 +76,13 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
         rate_hz: Plane rate of .dat files.
 
     Raises:
-        DataSetError: A recording cannot be read, they are of different cameras, shorter than
-            :data:`MIN_DURATION_S` in all, too dark, saturated or still.
+        DataSetError: A recording cannot be read, its rows have another length than stated, they
+            are of different cameras, shorter than :data:`MIN_DURATION_S` in all, too dark,
+            saturated or still.
     """
-    clips = [clip for path in paths for clip in read_clips(path, size, rate_hz)]
+    files = [file for path in paths for file in find_recordings(path)]
+    padded = _padded_row_bytes([file for file in files if not _is_bag(file)], size)
+    clips = [clip for path in paths for clip in read_clips(path, size, rate_hz, padded)]
     first = clips[0]
     for clip in clips[1:]:
         if clip.geometry != first.geometry or abs(clip.rate_hz / first.rate_hz - 1) > 0.01:
@@ -88,36 +96,70 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
             f'{first.name}: {duration:.3g} s recorded, expected {MIN_DURATION_S:g} s or more in '
             'all: record for longer, while the camera moves'
         )
+    bags = [clip for clip in clips if clip.name.startswith('rosbag/')]
+    if bags:
+        check_row_bytes(bags)
     check_suitable(clips)
     wrong = _has_other_bit_order(clips)
     if wrong:
         other: BitOrder = 'big' if first.geometry.bit_order == 'little' else 'little'
         geometry = dataclasses.replace(first.geometry, bit_order=other)
         clips = [dataclasses.replace(clip, geometry=geometry) for clip in clips]
-    return Opened(clips, duration, wrong)
+    return Opened(clips, duration, wrong, padded)
 
 
-def read_clips(path: Path, size: str, rate_hz: float) -> list[SpikeClip]:
-    """Read a recording, or those of a folder; the arguments are those of :func:`open_recordings`.
+def read_clips(path: Path, size: str, rate_hz: float, row_bytes: int = 0) -> list[SpikeClip]:
+    """Read a recording, or those of a folder.
+
+    Args:
+        path: As for :func:`open_recordings`.
+        size: As there.
+        rate_hz: As there.
+        row_bytes: Bytes from row to row of .dat files, where rows are padded; 0: those of the
+            width.
 
     Raises:
         DataSetError: There is none, or one cannot be read.
     """
-    if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
-        return rosbag.read(path, size=size)
-    if path.suffix == '.dat' and path.is_file():
-        return dat.read(path, size, rate_hz)
+    files = find_recordings(path)
+    return [clip for file in files for clip in _read_file(file, size, rate_hz, row_bytes)]
+
+
+def find_recordings(path: Path) -> list[Path]:
+    """Find the bags and .dat files of a folder, and of folders in it; or the one that it is.
+
+    Raises:
+        DataSetError: There is none.
+    """
+    if _is_bag(path) or (path.suffix == '.dat' and path.is_file()):
+        return [path]
     inside = sorted(path.iterdir()) if path.is_dir() else []
-    found = [
-        one
-        for one in inside
-        if one.suffix in ('.dat', *BAG_SUFFIXES) or (one / 'metadata.yaml').is_file()
-    ]
+    found = [one for one in inside if one.suffix == '.dat' or _is_bag(one)]
     if not found:
         raise DataSetError(
             f'{path}: expected a bag, a .dat file, or a folder of bags or .dat files'
         )
-    return [clip for one in found for clip in read_clips(one, size, rate_hz)]
+    return [file for one in found for file in find_recordings(one)]
+
+
+def _is_bag(path: Path) -> bool:
+    return path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file()
+
+
+def _read_file(path: Path, size: str, rate_hz: float, row_bytes: int) -> list[SpikeClip]:
+    if _is_bag(path):
+        return rosbag.read(path, size=size)
+    return dat.read(path, size, rate_hz, row_bytes=row_bytes)
+
+
+def _padded_row_bytes(files: Sequence[Path], size: str) -> int:
+    """Measure the row length of .dat files; return 0 if it is the width's."""
+    if not files:
+        return 0
+    width, height = parse_size(size)
+    geometry = Geometry(height, width)
+    measured = measure_row_bytes(files, geometry)
+    return measured if measured > geometry.row_bytes else 0
 
 
 def _has_other_bit_order(clips: Sequence[SpikeClip]) -> bool:

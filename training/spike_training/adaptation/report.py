@@ -50,6 +50,7 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
             'duration_s': recorded.opened.duration_s,
             'rate_hz': recorded.windows.rate_hz,
             'bit_order_corrected': recorded.opened.corrected_bit_order,
+            'padded_row_bytes': recorded.opened.padded_row_bytes,
             'held_back_windows': sum(len(one.counts) for one in recorded.judged),
             'windows_with_depth': sum(len(one.counts) for one in recorded.measured),
             'windows_with_depth_from_motion': len(judge.moving),

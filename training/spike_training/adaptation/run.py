@@ -135,7 +135,9 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
         arguments.recordings, arguments.size, arguments.rate_hz, info, fabric.device
     )
     flat, dark = (
-        [] if path is None else read_clips(path, arguments.size, arguments.rate_hz)
+        []
+        if path is None
+        else read_clips(path, arguments.size, arguments.rate_hz, recorded.opened.padded_row_bytes)
         for path in (arguments.flat, arguments.dark)
     )
     _init_folder(folder, out, recorded.opened, arguments, flat, dark)
@@ -175,9 +177,11 @@ def prepare(config: Path, checkpoint: Path) -> tuple[RunConfig, DepthInfo, nn.Mo
 
 def describe(opened: Opened, match: Match) -> str:
     """Describe recordings and the matched camera in one line."""
-    order = ', bit order corrected' if opened.corrected_bit_order else ''
+    corrected = ', bit order corrected' if opened.corrected_bit_order else ''
+    if opened.padded_row_bytes:
+        corrected += f', padding of rows to {opened.padded_row_bytes} bytes left out'
     return (
-        f'{opened.duration_s:.3g} s in {len(opened.clips)} recordings{order}; simulated with '
+        f'{opened.duration_s:.3g} s in {len(opened.clips)} recordings{corrected}; simulated with '
         f'{match.describe()}'
     )
 

@@ -163,6 +163,8 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
         )
     if report['recordings']['bit_order_corrected']:
         found.append('the planes had another bit order than stated; it was corrected')
+    if row_bytes := report['recordings']['padded_row_bytes']:
+        found.append(f'rows are padded to {row_bytes} bytes; the padding was left out')
     return found
 
 

@@ -34,6 +34,7 @@ def read(
     per_metre: float = 0.0,
     fx: float = 0.0,
     white_rate: float = 1.0,
+    row_bytes: int = 0,
 ) -> list[SpikeClip]:
     """Read the recordings in a folder; only those with depth, where any has.
 
@@ -45,6 +46,7 @@ def read(
         fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
             K.txt if there is one.
         white_rate: Firing rate, spikes per plane, where a reference picture is white.
+        row_bytes: Bytes from row to row, where rows are padded; 0: those of the width.
 
     Raises:
         DataSetError: Files are missing, damaged or of another size, too many depth maps belong to
@@ -71,7 +73,7 @@ def read(
         camera = files.read_matrix(root / 'K.txt', TREE)
     clips, skipped = [], {path.name for path in maps}
     for path in found:
-        planes, load = recordings.dat_planes(path, geometry)
+        planes, load = recordings.dat_planes(path, geometry, row_bytes)
         labelled = {}
         for depth in maps:
             match = re.fullmatch(rf'{re.escape(path.stem)}(?:_(\d+))?', depth.stem)

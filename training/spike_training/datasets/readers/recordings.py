@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,21 +19,31 @@ from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
 
 
-def dat_planes(path: Path, geometry: Geometry) -> tuple[int, Callable[[int, int], PackedPlanes]]:
+def dat_planes(
+    path: Path, geometry: Geometry, row_bytes: int = 0
+) -> tuple[int, Callable[[int, int], PackedPlanes]]:
     """Open the planes of a Vidar ``.dat`` file.
 
     Args:
         path: The file.
         geometry: Sensor size and bit order.
+        row_bytes: Bytes from row to row, where rows are padded; 0: those of the width.
 
     Returns:
         Number of planes, and a function that reads those from a start up to before a stop.
 
     Raises:
-        DataSetError: The file is not a whole number of planes.
+        DataSetError: The file is not a whole number of planes, or rows are longer than stated.
     """
+    row_bytes = row_bytes or geometry.row_bytes
+    if row_bytes < geometry.row_bytes:
+        raise DataSetError(
+            f'option row_bytes is {row_bytes}, expected {geometry.row_bytes} or more for rows of '
+            f'{geometry.width} pixels'
+        )
     size = path.stat().st_size
-    planes, rest = divmod(size, geometry.plane_bytes)
+    planes, rest = divmod(size, geometry.height * row_bytes)
+    stored = dataclasses.replace(geometry, width=8 * row_bytes)
     if rest or not planes:
         raise DataSetError(
             f'{path}: {size} bytes are {planes} planes of {geometry.width}x{geometry.height} and '
@@ -41,7 +52,7 @@ def dat_planes(path: Path, geometry: Geometry) -> tuple[int, Callable[[int, int]
 
     def load(start: int, stop: int) -> PackedPlanes:
         with _one_frame(path):
-            return read_dat(path, geometry)[start:stop]
+            return read_dat(path, stored)[start:stop, :, : geometry.row_bytes]
 
     return planes, load
 

@@ -1,0 +1,172 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A live stream recorded by ``spike_record``: planes that are lost, beside a plain file's speed.
+
+Our player plays a 400x250 stream (250 MB/s at 20 kHz) through DDS to ``spike_record``, process to
+process; before it, as many bytes are written to a plain file of the same folder, packet by packet.
+
+    python -m benchmarks.recording --rounds 3 --json recording.json
+
+from the repository's root; ``TMPDIR`` chooses the disk. The JSON holds ``machine``, ``settings``
+and ``rounds``, each as described at :func:`measure`; they are printed as a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import report
+from benchmarks.live_stream import ROOT, START_S, cpu_seconds, running, session
+from spike_depth_ros.nodes import process
+from spike_depth_ros.stream.recording import open_recording
+
+STREAM = process.asset('street.npz')
+
+
+def measure(seconds: float, rate_hz: float, scratch: Path) -> dict[str, float]:
+    """Record a stream once, after a plain file of as many bytes.
+
+    Args:
+        seconds: Duration of the stream.
+        rate_hz: Planes a second.
+        scratch: Folder for bag, plain file and logs; bag and plain file are removed.
+
+    Returns:
+        - ``planes_sent``, ``planes_recorded``, ``planes_lost``: by the player's report and the
+          recorder's summary; lost are those that were sent and not recorded;
+        - ``planes_per_s``: what the player reached;
+        - ``recorded_mb_per_s``: of planes, over the time of the player;
+        - ``written_mb_per_s``: of the plain file, synced;
+        - ``ratio``: of these two;
+        - ``recorder_cpu``: CPU seconds of the recorder per second.
+
+    Raises:
+        RuntimeError: A process did not start or ended with an error.
+    """
+    planes, plane_bytes = round(seconds * rate_hz), open_recording(STREAM).geometry.plane_bytes
+    written = write_plainly(scratch / 'plain', planes * plane_bytes)
+    bag, told = scratch / 'bag', scratch / 'player.json'
+    recorder = (
+        *('-m', 'spike_depth_ros.nodes.recorder', '/spikes', '--out', str(bag)),
+        *('--seconds', f'{seconds + 2:g}', '--max_gb', '1000', '--timeout', f'{START_S:g}'),
+    )
+    player = (
+        *('-m', 'spike_depth_ros.nodes.player', str(STREAM), '--loop', '--wait', f'{START_S:g}'),
+        *('--rate', f'{rate_hz:g}', '--planes', str(planes), '--report', str(told)),
+    )
+    try:
+        with running('recorder', recorder, ROOT, scratch) as recording:
+            with running('player', player, ROOT, scratch) as playing:
+                _wait(playing, seconds, 'player')
+                used = cpu_seconds().get(recording.pid, 0.0)
+            _wait(recording, 2, 'recorder')
+    finally:
+        shutil.rmtree(bag, ignore_errors=True)
+    sent = json.loads(told.read_text())
+    summary = re.search(r' (\d+) planes; lost: ', (scratch / 'recorder.log').read_text())
+    recorded = int(summary[1]) if summary else 0
+    duration = sent['planes_sent'] / sent['planes_per_s']
+    recorded_mb_per_s = recorded * plane_bytes / duration / 1e6
+    return {
+        'planes_sent': sent['planes_sent'],
+        'planes_recorded': recorded,
+        'planes_lost': sent['planes_sent'] - recorded,
+        'planes_per_s': sent['planes_per_s'],
+        'recorded_mb_per_s': recorded_mb_per_s,
+        'written_mb_per_s': written,
+        'ratio': recorded_mb_per_s / written,
+        'recorder_cpu': used / duration,
+    }
+
+
+def write_plainly(path: Path, nbytes: int) -> float:
+    """Write a file packet by packet, sync and remove it; return MB per second."""
+    packet = np.random.default_rng(0).bytes(process.PACKET_BYTES)
+    start = time.monotonic()
+    with path.open('wb') as file:
+        for _ in range(max(1, round(nbytes / len(packet)))):
+            file.write(packet)
+        size = file.tell()
+        file.flush()
+        os.fsync(file.fileno())
+    speed = size / (time.monotonic() - start) / 1e6
+    path.unlink()
+    return speed
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float, name: str) -> None:
+    try:
+        status = child.wait(2 * seconds + START_S)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f'the {name} does not end') from None
+    if status:
+        raise RuntimeError(f'the {name} ended with status {status}')
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure all rounds; the result is as this module's description has it."""
+    machine = report.machine()
+    rounds = []
+    with session(options.rate) as (_, scratch):
+        for number in range(1, options.rounds + 1):
+            print(f'round {number}', file=sys.stderr)
+            rounds.append(measure(options.seconds, options.rate, scratch))
+    settings = {name: getattr(options, name) for name in ('seconds', 'rounds', 'rate')}
+    return {'machine': machine, 'settings': settings, 'rounds': rounds}
+
+
+def text(result: dict[str, Any]) -> str:
+    """Format the result as a Markdown table of every round."""
+    header = (
+        'round',
+        'sent',
+        'recorded',
+        'lost',
+        'player at',
+        'MB/s',
+        'file MB/s',
+        'ratio',
+        'CPU',
+    )
+    rows = [
+        (
+            f'{number}',
+            f'{one["planes_sent"]}',
+            f'{one["planes_recorded"]}',
+            f'{one["planes_lost"]}',
+            f'{one["planes_per_s"] / result["settings"]["rate"]:.1%}',
+            f'{one["recorded_mb_per_s"]:.0f}',
+            f'{one["written_mb_per_s"]:.0f}',
+            f'{one["ratio"]:.2f}',
+            f'{one["recorder_cpu"]:.2f}',
+        )
+        for number, one in enumerate(result['rounds'], 1)
+    ]
+    return '\n\n'.join((report.machine_line(result['machine']), report.table(header, rows)))
+
+
+def main(args: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog='python -m benchmarks.recording', description='Planes lost by spike_record.'
+    )
+    add = parser.add_argument
+    add('--seconds', type=float, default=8.0, help='duration of the stream. Default: 8')
+    add('--rounds', type=int, default=3, help='default: 3')
+    add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
+    add('--json', type=Path, help='file for the result')
+    return report.run_command(parser, args, run, text)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
