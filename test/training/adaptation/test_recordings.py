@@ -22,8 +22,8 @@ from spike_training.adaptation.recordings import (
     read_clips,
     split_in_time,
 )
-from spike_training.adaptation.row_length import check_row_bytes, measure_row_bytes
 from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
 from spike_training.errors import DataSetError
 
 WHERE = ('96x64', 400.0)
@@ -164,7 +164,8 @@ def test_messages_of_another_row_length_than_their_planes_are_refused(moving_wal
     bag = dataclasses.replace(
         clip, geometry=Geometry(64, 112), planes=len(wrong), load=lambda a, b: wrong[a:b]
     )
-    with pytest.raises(DataSetError, match=r'rows of 12 bytes, 96 pixels, expected 14 .* messages'):
+    words = r'rows of 12 bytes, 96 pixels, expected 14 .* messages'
+    with pytest.raises(DataSetError, match=words):
         check_row_bytes([bag])
 
 

@@ -52,6 +52,12 @@ LARGEST_ERROR = 0.1
 LARGEST_DISAGREEMENT = 0.03
 """Median difference of log depth by the whole baseline and by about half of it, at most."""
 
+LEAST_SPREAD = 0.25
+"""Standard deviation of the log depth of a window's points, at least.
+
+Points of nearly one depth favour flat depth, and those of one plane leave the motion ambiguous.
+"""
+
 LEAST_SHARE = 0.8
 """Share of the points that the picture between agrees with, at least."""
 
@@ -161,6 +167,7 @@ def _triangulate_pair(
         len(kept) >= max(LEAST_POINTS, LEAST_SHARE * good.sum())
         and np.median(parallax[kept]) >= LEAST_PARALLAX
         and disagreement <= LARGEST_DISAGREEMENT
+        and np.std(np.log(world[kept, 2])) >= LEAST_SPREAD
     )
     if not trusted:
         return None

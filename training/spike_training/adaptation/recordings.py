@@ -14,10 +14,10 @@ import numpy as np
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder, Geometry
 from spike_depth_ros.stream.health import bit_order_fits, bit_order_misfit
-from spike_training.adaptation.row_length import check_row_bytes, measure_row_bytes
 from spike_training.datasets.clip import SpikeClip
 from spike_training.datasets.readers import dat, rosbag
 from spike_training.datasets.readers.recordings import parse_size
+from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
 from spike_training.datasets.suitability import check_suitable
 from spike_training.errors import DataSetError, FrameError
 
