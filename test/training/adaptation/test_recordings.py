@@ -164,8 +164,7 @@ def test_messages_of_another_row_length_than_their_planes_are_refused(moving_wal
     bag = dataclasses.replace(
         clip, geometry=Geometry(64, 112), planes=len(wrong), load=lambda a, b: wrong[a:b]
     )
-    words = r'rows of 12 bytes, 96 pixels, expected 14 .* messages'
-    with pytest.raises(DataSetError, match=words):
+    with pytest.raises(DataSetError, match=r'rows of 12 bytes, .* expected 14 .* messages'):
         check_row_bytes([bag])
 
 

@@ -45,7 +45,7 @@ from spike_training.adaptation.page import Shown, write_page  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
 from spike_training.adaptation.windows import LEAST_MEASURED  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
-from spike_training.errors import ConfigError, DataSetError  # noqa: E402
+from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
 from spike_training.evaluation.predictors import predict  # noqa: E402
 from spike_training.sampling.sample import Unlabelled  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
@@ -57,6 +57,16 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def checkpoint(tmp_path):
     return write(tmp_path / 'old.safetensors')
+
+
+@pytest.fixture
+def one_style(tmp_path):
+    """Settings with one style, as scenes take most of the time."""
+    text, changed = re.subn(r'styles: .*', 'styles: [home]', run.CONFIG.read_text())
+    assert changed == 1
+    config = tmp_path / 'adapt.yaml'
+    config.write_text(text)
+    return config
 
 
 def report(out):
@@ -131,6 +141,42 @@ def test_what_improves_is_written_with_its_export(
     with pytest.raises(ConfigError, match='mine holds an adaptation with another checkpoint'):
         adapt(out, moving_wall, other, **SIZE)
     assert (tmp_path / 'mine' / 'adapt.json').read_bytes() == before
+
+
+def test_after_an_interrupt_at_the_end_the_page_is_written(
+    moving_wall, checkpoint, one_style, tmp_path, monkeypatch, one_thread
+):
+    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
+    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
+    out = tmp_path / 'mine.safetensors'
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    for step in ('write_page', 'export'):
+        with monkeypatch.context() as patch:
+            patch.setattr(run, step, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                adapt(out, moving_wall, checkpoint, config=one_style, **SIZE)
+        assert not out.exists()
+        (out.with_suffix('') / 'adapt.html').unlink(missing_ok=True)
+    adapt(out, moving_wall, checkpoint, config=one_style, **SIZE)
+    assert out.exists()
+    check_page(out, 'improved')
+
+
+def test_a_rung_does_not_go_on_with_windows_of_the_other_kind(
+    moving_wall, checkpoint, one_style, tmp_path, one_thread
+):
+    out = tmp_path / 'mine.safetensors'
+    adapt(out, moving_wall, checkpoint, config=one_style, **SIZE)
+    out.unlink(missing_ok=True)
+    path = tmp_path / 'mine' / 'affine' / 'plan.json'
+    plan = json.loads(path.read_text())
+    assert plan['corrected'] is False
+    path.write_text(json.dumps({**plan, 'corrected': True}))
+    with pytest.raises(TrainingError, match=r'begun with another corrected, .* remove .*affine'):
+        adapt(out, moving_wall, checkpoint, config=one_style, **SIZE)
 
 
 def test_nothing_improves_where_the_simulation_does_not_match(
@@ -266,16 +312,12 @@ def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
     assert warning.count('\n') == 1
 
 
-def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, tmp_path):
+def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, one_style, tmp_path):
     out = tmp_path / 'mine.safetensors'
-    config = tmp_path / 'adapt.yaml'  # with one style, as scenes take most of the time
-    text, changed = re.subn(r'styles: .*', 'styles: [home]', run.CONFIG.read_text())
-    assert changed == 1
-    config.write_text(text)
     command = [
         sys.executable, 'training/run.py', 'adapt', '--recordings', str(moving_wall), '--out',
         str(out), '--checkpoint', str(checkpoint), '--size', '96x64', '--rate_hz', '400',
-        '--minutes', '0.1', '--device', 'cpu', '--config', str(config),
+        '--minutes', '0.1', '--device', 'cpu', '--config', str(one_style),
     ]  # fmt: skip
     environment = os.environ | {'OMP_NUM_THREADS': '1'}
     folder = tmp_path / 'mine'

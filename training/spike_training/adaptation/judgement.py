@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Judgement of the candidates of an adaptation, and the export of the best one."""
+"""Judgement of the candidates of an adaptation, and the calibration of the best one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from spike_training.adaptation.motion import LEAST_MOVING, label_by_motion
 from spike_training.adaptation.windows import BATCH_SIZE, LARGEST, Recorded
 from spike_training.datasets.splits import Split
 from spike_training.evaluation.calibration import fit_uncertainty_factor
-from spike_training.runs.export import export
 from spike_training.sampling.sample import Batch, Unlabelled
 
 OLD = 'old'
@@ -175,8 +174,8 @@ class Judge:
         """Return the held-back windows, corrected for the sensor or raw."""
         return _seen(self._windows, self._of_recordings if corrected else None)
 
-    def export(self, rung: Rung, out: Path) -> None:
-        """Write the checkpoint of a rung with calibrated uncertainty, and its .onnx export."""
+    def calibrate(self, rung: Rung, out: Path) -> None:
+        """Write the checkpoint of a rung with calibrated uncertainty, and its scale."""
         info, weights = load(rung.checkpoint)
         network = self._load(rung.checkpoint)
         scenes = _seen(self._labelled('calibration'), self._of_scenes if rung.corrected else None)
@@ -192,9 +191,7 @@ class Judge:
             scale = fit_scale(network, info, _seen(self._recorded.known, corrector))
             print(f'{out}: scale times {scale:.3f}, by the depth of the recording')
             info = dataclasses.replace(info, canonical_fx=info.canonical_fx / scale)
-        calibrated = out.with_suffix('') / 'calibrated.safetensors'
-        save(calibrated, weights, info, self._sensor if rung.corrected else None)
-        export(out, checkpoint=calibrated)
+        save(out, weights, info, self._sensor if rung.corrected else None)
 
     def _labelled(self, split: Split) -> list[Batch]:
         source = matched_source(

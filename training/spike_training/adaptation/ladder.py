@@ -16,7 +16,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, load, write_atomically
+from spike_depth_ros.checkpoint import (
+    DepthInfo,
+    find_checkpoint,
+    hash_file,
+    load,
+    write_atomically,
+)
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.adaptation.matching import Match
 from spike_training.datasets.splits import Split
@@ -26,6 +32,7 @@ from spike_training.engine.context import Context
 from spike_training.engine.loop import fit
 from spike_training.engine.sources import DomainPair
 from spike_training.engine.stage import Source
+from spike_training.errors import TrainingError
 from spike_training.runs.build import make_stage
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.shifted import ShiftedSource
@@ -107,6 +114,7 @@ def climb(
     rate_hz: float,
     seconds: float,
     fabric: Fabric,
+    corrected: bool = False,
 ) -> Path:
     """Train a candidate by one rung, or resume it where it was stopped.
 
@@ -120,12 +128,14 @@ def climb(
         seconds: Duration of the training, about; measured anew on another machine only if no
             step has been trained.
         fabric: Launched fabric.
+        corrected: True if source and target are corrected for the sensor.
 
     Returns:
         Checkpoint of the candidate.
 
     Raises:
-        TrainingError: Training cannot go on.
+        TrainingError: Training cannot go on, or was begun from another checkpoint or on windows
+            of the other kind.
     """
     info = load(find_checkpoint(start))[0]
     stage = dataclasses.replace(stage, init_from=str(find_checkpoint(start)))
@@ -162,11 +172,20 @@ def climb(
     train = stage.train(config.train)
     make_folder(here.folder)
     plan = here.folder / PLAN
+    begun = {'start': hash_file(find_checkpoint(start)), 'corrected': corrected}
     if not plan.is_file():
         one = _step_seconds(here, batches, train.batch_size)
         steps = max(LEAST_STEPS, round(seconds / one))
-        write_atomically(plan, json.dumps({'steps': steps, 'step_s': round(one, 3)}).encode())
-    steps = int(json.loads(plan.read_text())['steps'])
+        planned = {'steps': steps, 'step_s': round(one, 3), **begun}
+        write_atomically(plan, json.dumps(planned).encode())
+    planned = json.loads(plan.read_text())
+    # A verdict on an earlier rung may differ on another machine.
+    if different := [name for name in begun if planned.get(name) != begun[name]]:
+        raise TrainingError(
+            f'{plan}: the rung was begun with another {" and ".join(different)}, as the verdicts '
+            f'on earlier rungs were others: remove {here.folder} to train it anew'
+        )
+    steps = int(planned['steps'])
     work = _built(here)
     if not has_checkpoint(here.folder):
         work.to(fabric.device)

@@ -83,14 +83,24 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
     write_atomically(folder / REPORT, text.encode())
 
 
-def shown_on_page(old: Path, out: Path, recorded: Recorded, judge: Judge) -> Shown:
-    """Collect what the page shows; an exported candidate has calibrated uncertainty."""
+def shown_on_page(
+    old: Path, out: Path, recorded: Recorded, judge: Judge, calibrated: Path | None
+) -> Shown:
+    """Collect what the page shows; a kept candidate has calibrated uncertainty.
+
+    Args:
+        old: Checkpoint that was adapted.
+        out: File that an improvement is written to.
+        recorded: The recordings.
+        judge: Judge of all rungs.
+        calibrated: Checkpoint of the kept rung; None if there is none.
+    """
     rung = judge.kept or min(judge.rungs, key=lambda one: one.expected_change, default=None)
     candidate = None if rung is None else rung.checkpoint
     corrected = rung is not None and rung.corrected
     return Shown(
         old=old,
-        candidate=out if out.exists() else candidate,
+        candidate=calibrated or candidate,
         name='' if rung is None else rung.name,
         out=out,
         windows=recorded.judged,

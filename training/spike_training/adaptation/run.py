@@ -64,6 +64,7 @@ from spike_training.engine.fabric import DeviceName, make_fabric
 from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError, DataSetError, NonFiniteError
 from spike_training.runs.adabn import adabn_problem
+from spike_training.runs.export import export
 from spike_training.sampling.sample import Batch, Unlabelled
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
@@ -151,14 +152,17 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
     )  # fmt: skip
     _climb_all(judge, arguments, start, info, recorded, settings, findings, fabric)
     write_report(folder, recorded, findings, judge)
+    calibrated = None
     if judge.kept is not None:
-        judge.export(judge.kept, out)
-    write_page(
-        folder, REPORT, shown_on_page(find_checkpoint(arguments.checkpoint), out, recorded, judge)
-    )
+        calibrated = folder / 'calibrated.safetensors'
+        judge.calibrate(judge.kept, calibrated)
+    shown = shown_on_page(find_checkpoint(arguments.checkpoint), out, recorded, judge, calibrated)
+    write_page(folder, REPORT, shown)
     if judge.kept is None:
         print(f'{folder / PAGE}: {judge.verdict}; {arguments.checkpoint} stays')
     else:
+        # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
+        export(out, checkpoint=calibrated)
         print(f'{out}: improved, by {judge.kept.name}; {folder / PAGE}: what each rung brought')
     return judge.verdict
 
@@ -282,7 +286,9 @@ def _climb_all(
         begin = time.monotonic()
         rate_hz = recorded.windows.rate_hz
         try:
-            candidate = climb(settings, stage, best, source, target, rate_hz, seconds, fabric)
+            candidate = climb(
+                settings, stage, best, source, target, rate_hz, seconds, fabric, corrected
+            )
         except NonFiniteError as error:
             # What earlier rungs brought stays.
             print(f'{folder}: {stage.name} is left out: {error}')
@@ -342,6 +348,9 @@ def _corrections(
             )
             sensor = measure_correction(sensor, recorded.opened.clips[0].geometry, flat, dark)
             sensor.crop(*recorded.adaptation.crop())
+            # Estimated even where the real sensor's is measured, which is more exact: on scenes a
+            # candidate is then judged with more of the pattern left than on the recording, so that
+            # its improvement is rather under- than overestimated.
             source = matched_source(windows, match, styles, info, 'train', settings.seed)
             scenes = (
                 source.samples(range(first, first + BATCH_SIZE))
