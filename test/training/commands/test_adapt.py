@@ -50,6 +50,8 @@ from spike_training.evaluation.predictors import predict  # noqa: E402
 from spike_training.sampling.sample import Unlabelled  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
 
+pytestmark = pytest.mark.timeout(300)  # whole adaptations
+
 SIZE = {'size': '96x64', 'rate_hz': 400.0, 'minutes': 0.001, 'device': 'cpu'}
 ROOT = Path(__file__).resolve().parents[3]
 
