@@ -51,7 +51,14 @@ from spike_training.adaptation.gate import (
     judge,
     score,
 )
-from spike_training.adaptation.ladder import PLAN, Windows, climb, load_network, matched_source
+from spike_training.adaptation.ladder import (
+    PLAN,
+    Windows,
+    climb,
+    load_network,
+    matched_source,
+    write_plan,
+)
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
 from spike_training.adaptation.motion import LEAST_MOVING, draw_picture, label_points, triangulate
 from spike_training.adaptation.places import repeated_styles, style_shares
@@ -467,7 +474,7 @@ def train(
     """Train a candidate by a number of steps: a duration would depend on the machine."""
     folder = config.out / stage.name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / PLAN).write_text(json.dumps({'steps': steps}))
+    write_plan(folder / PLAN, steps, start, corrected=False)
     return climb(config, stage, start, source, target, rate_hz, 0.0, fabric)
 
 

@@ -172,13 +172,10 @@ def climb(
     train = stage.train(config.train)
     make_folder(here.folder)
     plan = here.folder / PLAN
-    begun = {'start': hash_file(find_checkpoint(start)), 'corrected': corrected}
     if not plan.is_file():
         one = _step_seconds(here, batches, train.batch_size)
-        steps = max(LEAST_STEPS, round(seconds / one))
-        planned = {'steps': steps, 'step_s': round(one, 3), **begun}
-        write_atomically(plan, json.dumps(planned).encode())
-    planned = json.loads(plan.read_text())
+        write_plan(plan, max(LEAST_STEPS, round(seconds / one)), start, corrected)
+    planned, begun = json.loads(plan.read_text()), _describe_begin(start, corrected)
     # A verdict on an earlier rung may differ on another machine.
     if different := [name for name in begun if planned.get(name) != begun[name]]:
         raise TrainingError(
@@ -201,6 +198,16 @@ def climb(
         seed=config.seed,
     )
     return newest_model(here.folder)
+
+
+def write_plan(plan: Path, steps: int, start: Path, corrected: bool) -> None:
+    """Write the plan of a rung that has not begun, see :func:`climb`."""
+    content = {'steps': steps, **_describe_begin(start, corrected)}
+    write_atomically(plan, json.dumps(content).encode())
+
+
+def _describe_begin(start: Path, corrected: bool) -> dict[str, str | bool]:
+    return {'start': hash_file(find_checkpoint(start)), 'corrected': corrected}
 
 
 def _built(here: Context) -> Any:
