@@ -62,7 +62,7 @@ def test_a_stream_that_does_not_tell_its_size_gives_none(data):
     assert stream_health.plane_layout(data) is None
 
 
-def raw_planes(width, padding=0, height=64, planes=200, texture=None):
+def raw_planes(width, padding=0, height=64, planes=500, texture=None):
     """Bytes of a noisy scene with slopes, an edge and rows that differ."""
     rng = np.random.default_rng(1)
     if texture is None:
@@ -85,9 +85,9 @@ def test_another_row_length_is_found_wherever_the_bytes_begin(width, padding):
 @pytest.mark.parametrize('content', ['noise', 'dark', 'still', 'short', 'nothing'])
 def test_bytes_without_rows_give_no_row_length(content):
     data = {
-        'noise': np.random.default_rng(0).integers(0, 256, 400_000, dtype=np.uint8),
+        'noise': np.random.default_rng(0).integers(0, 256, 600_000, dtype=np.uint8),
         'dark': raw_planes(200, texture=0.003),
-        'still': np.zeros(400_000, np.uint8),
+        'still': np.zeros(600_000, np.uint8),
         'short': raw_planes(200, 2)[:100_000],
         'nothing': np.zeros(0, np.uint8),
     }[content]

@@ -149,7 +149,7 @@ def test_a_wrong_row_length_is_refused_with_the_size_that_fits(
 
 
 def test_a_row_length_that_planes_do_not_show_is_not_refused(tmp_path):
-    planes = np.random.default_rng(0).integers(0, 256, (700, 64, 12), np.uint8)
+    planes = np.random.default_rng(0).integers(0, 256, (1000, 64, 12), np.uint8)
     planes.tofile(tmp_path / 'even.dat')
     assert measure_row_bytes([tmp_path / 'even.dat'], Geometry(64, 96)) == 12
     (tmp_path / 'empty.dat').touch()
