@@ -29,7 +29,7 @@ from spike_training.scenes.pool import generate  # noqa: E402
 from spike_training.scenes.render import render  # noqa: E402
 
 HEIGHT, WIDTH, PLANES, RATE = 224, 384, 128, 20_000.0
-STEP_S = 0.05
+STEP_S = 0.04
 INFO = load_info(find_checkpoint('unet_lite'))
 
 
@@ -53,7 +53,7 @@ class Room:
         return self.source._samples([0], later, PLANES, RATE)
 
     def windows(self):
-        return [self.at(STEP_S * number, number) for number in range(13)]
+        return [self.at(STEP_S * number, number) for number in range(21)]
 
     @property
     def camera(self):
@@ -104,7 +104,9 @@ def test_pictures_are_read_as_long_as_points_are_tracked():
 
 def test_points_become_sparse_depth_within_the_range_of_the_network():
     window = Room((0, 0, 0)).at(0.0)
-    points = Points(np.array([[3.2, 7.0], [100.0, 50.4], [9.0, 9.0]]), np.array([1.0, 2, 4]), 1.0)
+    points = Points(
+        np.array([[3.2, 7.0], [100.0, 50.4], [9.0, 9.0]]), np.array([1.0, 2, 4]), np.arange(3), 1.0
+    )
     depth = label_points(window, points, INFO).depth[0, 0]
     assert int(depth.isfinite().sum()) == 3
     middle = math.sqrt(INFO.min_depth * INFO.max_depth)
@@ -141,3 +143,14 @@ def test_windows_of_a_recording_get_depth_from_motion():
     ratio = found[0].depth[0, 0][known] / truth
     assert float((ratio / ratio.median() - 1).abs().median()) < 0.1
     assert label_by_motion([recorded(room, None)], INFO, (HEIGHT, WIDTH), 2, None, cpu) == []
+
+
+def test_pairs_agree_up_to_scale_on_the_points_that_they_share():
+    random = np.random.default_rng(0)
+    depth = random.uniform(1, 5, 60)
+    pair = Points(np.zeros((60, 2)), depth, np.arange(60), 1.0)
+    part = np.arange(20, 60)
+    assert pair.agrees(Points(pair.places[part], 7 * depth[part], part, 1.0))
+    bent = Points(pair.places, depth * np.exp(random.normal(0, 0.1, 60)), pair.numbers, 1.0)
+    assert not pair.agrees(bent)
+    assert not pair.agrees(pair._replace(numbers=pair.numbers + 50))

@@ -4,7 +4,7 @@
 
 Points are tracked over up to a second, camera motion and depth follow from two of the pictures
 (Longuet-Higgins, "A computer algorithm for reconstructing a scene from two projections", 1981),
-and a third picture between them tells whether they can be trusted. The scale is unknown.
+and pictures between them tell whether they can be trusted. The scale is unknown.
 """
 
 from __future__ import annotations
@@ -33,8 +33,17 @@ STEP_S = 0.025
 STEPS = 40
 """Pictures after the first one, at most: a second."""
 
-PAIRS = (2, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40)
+PAIRS = (2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40)
 """Numbers of the pictures that are paired with the first one; the best pair is used."""
+
+LEAST_PAIRS = 3
+"""Pairs beside the best one by which depth is the same, at least.
+
+In the dark, noise gives single pairs a wrong motion of the camera and depth that looks right.
+"""
+
+LARGEST_SCATTER = 0.06
+"""Standard deviation of the ratio of log depths by two pairs that are the same, at most."""
 
 LEAST_MOVING = 5
 """Windows with depth from motion from which on it is evidence."""
@@ -79,12 +88,21 @@ class Points(NamedTuple):
     Attributes:
         places: Column and row of each point, ``[N, 2]`` pixels.
         depth: Along the optical axis, ``[N]``, in baselines.
+        numbers: Numbers of the points, ``[N]``, the same in all pairs.
         quality: Number of points over the relative error of their depth; more is better.
     """
 
     places: Floats
     depth: Floats
+    numbers: npt.NDArray[np.int64]
     quality: float
+
+    def agrees(self, other: Points) -> bool:
+        """Return True if depth by another pair is the same, but for its scale."""
+        _, mine, its = np.intersect1d(self.numbers, other.numbers, return_indices=True)
+        if len(mine) < LEAST_POINTS // 2:
+            return False
+        return float(np.log(self.depth[mine] / other.depth[its]).std()) <= LARGEST_SCATTER
 
 
 def triangulate(pictures: Iterable[Picture], camera: Floats) -> Points | None:
@@ -96,7 +114,7 @@ def triangulate(pictures: Iterable[Picture], camera: Floats) -> Points | None:
         camera: Camera matrix, ``[3, 3]`` pixels.
 
     Returns:
-        None where there is too little translation, or too little to track.
+        None where there is too little translation or to track, or pairs of pictures disagree.
     """
     remaining = iter(pictures)
     last = next(remaining)
@@ -105,7 +123,7 @@ def triangulate(pictures: Iterable[Picture], camera: Floats) -> Points | None:
         return None
     tracks: list[npt.NDArray[np.float32]] = [corners]
     alive = np.ones(len(corners), bool)
-    best: Points | None = None
+    pairs: list[Points] = []
     for number, picture in enumerate(remaining, 1):
         moved, found = _track(last, picture, tracks[-1])
         alive &= found
@@ -118,9 +136,13 @@ def triangulate(pictures: Iterable[Picture], camera: Floats) -> Points | None:
                 tracks[k][alive, 0].astype(np.float64) for k in (0, number // 2, number)
             )
             points = _triangulate_pair(first, between, second, camera)
-            if points is not None and (best is None or points.quality > best.quality):
-                best = points
-    return best
+            if points is not None:
+                pairs.append(points._replace(numbers=np.flatnonzero(alive)[points.numbers]))
+    if not pairs:
+        return None
+    best = max(pairs, key=lambda pair: pair.quality)
+    same = sum(best.agrees(pair) for pair in pairs if pair is not best)
+    return best if same >= LEAST_PAIRS else None
 
 
 def _track(
@@ -171,7 +193,8 @@ def _triangulate_pair(
     )
     if not trusted:
         return None
-    return Points(first[kept], world[kept, 2], len(kept) / float(np.median(error[kept])))
+    quality = len(kept) / float(np.median(error[kept]))
+    return Points(first[kept], world[kept, 2], kept, quality)
 
 
 def _angles(first: Floats, second: Floats, camera: Floats, rotation: Floats) -> Floats:
