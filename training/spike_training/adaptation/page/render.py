@@ -139,13 +139,17 @@ def _tiles(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         change = f'{best["expected_change"]:+.0%}'
         kind = 'measured' if _is_measured(report) else 'expected'
         tiles.append((f'{kind} change of the error, {best["name"]}', change))
-    match = report['match']
+    match, recordings = report['match'], report['recordings']
     tiles += [
         (
             f'distance of the match, limit {match["largest_distance"]:g}',
             f'{match["distance"]:.2f}',
         ),
-        ('held-back windows', str(report['recordings']['held_back_windows'])),
+        (
+            f'held-back windows; {recordings["windows_with_depth_from_motion"]} with depth from '
+            'the motion of the camera',
+            str(recordings['held_back_windows']),
+        ),
     ]
     return tiles
 
