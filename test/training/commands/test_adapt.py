@@ -62,12 +62,13 @@ def checkpoint(tmp_path):
 
 
 @pytest.fixture
-def one_style(tmp_path):
-    """Settings with one style, as scenes take most of the time."""
+def short(tmp_path):
+    """Settings with one style and the first rung, as scenes and rungs take most of the time."""
     text, changed = re.subn(r'styles: .*', 'styles: [home]', run.CONFIG.read_text())
     assert changed == 1
+    first, end = text.index('  - name: bicross'), text.index('\nmodel:')
     config = tmp_path / 'adapt.yaml'
-    config.write_text(text)
+    config.write_text(text[:first] + text[end:])
     return config
 
 
@@ -75,14 +76,14 @@ def report(out):
     return json.loads((out.with_suffix('') / 'adapt.json').read_text())
 
 
-def check_page(out, verdict):
+def check_page(out, verdict, rungs='affine'):
     """Parse the page of an adaptation, check its content and decode its pictures."""
     text = (out.with_suffix('') / 'adapt.html').read_text()
     page = Reader(text)
     assert f'{verdict} verdict' in page.text
     for words in (
         'Held-back windows',
-        'affine bicross whole',
+        rungs,
         'matched error',
         'old ',
         'dark current',
@@ -118,7 +119,9 @@ def test_what_improves_is_written_with_its_export(
         'whole',
     ]  # the sensor is ideal
     assert found['scale'] == 'none'
-    assert 'checkpoint $PWD/mine.safetensors' in check_page(out, 'improved')
+    assert 'checkpoint $PWD/mine.safetensors' in check_page(
+        out, 'improved', 'affine bicross whole'
+    )
     info, weights = load(out)
     old_info, old = load(checkpoint)
     assert info.scale == 'none'  # as before
@@ -146,7 +149,7 @@ def test_what_improves_is_written_with_its_export(
 
 
 def test_after_an_interrupt_at_the_end_the_page_is_written(
-    moving_wall, checkpoint, one_style, tmp_path, monkeypatch, one_thread
+    moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
     monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
@@ -159,37 +162,37 @@ def test_after_an_interrupt_at_the_end_the_page_is_written(
         with monkeypatch.context() as patch:
             patch.setattr(run, step, interrupt)
             with pytest.raises(KeyboardInterrupt):
-                adapt(out, moving_wall, checkpoint, config=one_style, **SIZE)
+                adapt(out, moving_wall, checkpoint, config=short, **SIZE)
         assert not out.exists()
         (out.with_suffix('') / 'adapt.html').unlink(missing_ok=True)
-    adapt(out, moving_wall, checkpoint, config=one_style, **SIZE)
+    adapt(out, moving_wall, checkpoint, config=short, **SIZE)
     assert out.exists()
     check_page(out, 'improved')
 
 
 def test_a_rung_does_not_go_on_with_windows_of_the_other_kind(
-    moving_wall, checkpoint, one_style, tmp_path, one_thread
+    moving_wall, checkpoint, short, tmp_path, one_thread
 ):
     out = tmp_path / 'mine.safetensors'
-    adapt(out, moving_wall, checkpoint, config=one_style, **SIZE)
+    adapt(out, moving_wall, checkpoint, config=short, **SIZE)
     out.unlink(missing_ok=True)
     path = tmp_path / 'mine' / 'affine' / 'plan.json'
     plan = json.loads(path.read_text())
     assert plan['corrected'] is False
     path.write_text(json.dumps({**plan, 'corrected': True}))
     with pytest.raises(TrainingError, match=r'begun with another corrected, .* remove .*affine'):
-        adapt(out, moving_wall, checkpoint, config=one_style, **SIZE)
+        adapt(out, moving_wall, checkpoint, config=short, **SIZE)
 
 
 def test_nothing_improves_where_the_simulation_does_not_match(
-    moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
+    moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
     monkeypatch.setattr(gate, 'LARGEST_DISTANCE', 0.0)
     for module in ('run', 'report'):
         monkeypatch.setattr(f'spike_training.adaptation.{module}.LARGEST_DISTANCE', 0.0)
     out = tmp_path / 'mine.safetensors'
-    adapt(out, moving_wall, checkpoint, **SIZE)
+    adapt(out, moving_wall, checkpoint, config=short, **SIZE)
     assert not out.exists()
     assert report(out)['verdict'] == 'no change'
     assert 'expected at most 0: errors on labelled scenes' in check_page(out, 'no change')
@@ -211,13 +214,13 @@ def measured_wall(moving_wall, tmp_path):
 
 
 def test_measured_depth_decides_and_gives_the_scale(
-    measured_wall, tmp_path, monkeypatch, one_thread, capsys
+    measured_wall, short, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (-20.0, -10.0))  # all would be worse
     monkeypatch.setattr(gate, 'MEASURED_LIMITS', (10.0, 20.0))
     checkpoint = write(tmp_path / 'old.safetensors', scale='metric')
     out = tmp_path / 'mine.safetensors'
-    adapt(out, measured_wall, checkpoint, **SIZE)
+    adapt(out, measured_wall, checkpoint, config=short, **SIZE)
     found = report(out)
     assert found['verdict'] == 'improved'
     assert found['scale'] == 'metric'
@@ -242,7 +245,7 @@ def test_measured_depth_decides_and_gives_the_scale(
 
 
 def test_a_corrected_sensor_is_exported_and_used_live(
-    moving_wall, tmp_path, monkeypatch, one_thread, capsys
+    moving_wall, short, tmp_path, monkeypatch, one_thread, capsys
 ):
     faulty = [(40, 7), (11, 60), (63, 95)]
     planes = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)[:, ::-1].copy()
@@ -256,7 +259,7 @@ def test_a_corrected_sensor_is_exported_and_used_live(
     monkeypatch.setattr(judgement, 'expected_change', lambda evidence: -0.1)
     out = tmp_path / 'mine.safetensors'
     old = write(tmp_path / 'old.safetensors')
-    adapt(out, recording, old, **SIZE)
+    adapt(out, recording, old, config=short, **SIZE)
     assert '3 faulty pixels, response differs by' in capsys.readouterr().out
     assert report(out)['kept'] == 'sensor'
     assert report(out)['correction']['faulty_pixels'] == len(faulty)
@@ -283,22 +286,22 @@ def test_a_corrected_sensor_is_exported_and_used_live(
         adapt(tmp_path / 'again.safetensors', recording, out, **SIZE)
 
 
-def test_a_few_maps_of_depth_are_too_few(measured_wall, checkpoint, tmp_path, one_thread):
+def test_a_few_maps_of_depth_are_too_few(measured_wall, checkpoint, short, tmp_path, one_thread):
     for path in sorted((measured_wall / 'depth').iterdir())[:-3]:
         path.unlink()
     out = tmp_path / 'mine.safetensors'
-    adapt(out, measured_wall, checkpoint, **SIZE)
+    adapt(out, measured_wall, checkpoint, config=short, **SIZE)
     assert report(out)['recordings']['windows_with_depth'] == 0
     assert report(out)['measured_error'] == {}
 
 
 def test_what_does_not_improve_writes_no_file(
-    moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
+    moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (-20.0, -10.0))  # all is worse
     monkeypatch.setattr(ros_commands, 'swap', None)
     out = tmp_path / 'mine.safetensors'
-    adapt(out, moving_wall, checkpoint, swap='/spike_depth', **SIZE)
+    adapt(out, moving_wall, checkpoint, swap='/spike_depth', config=short, **SIZE)
     assert not out.exists()
     assert not out.with_suffix('.onnx').exists()
     assert report(out)['verdict'] == 'worse'
@@ -314,12 +317,12 @@ def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
     assert warning.count('\n') == 1
 
 
-def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, one_style, tmp_path):
+def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, short, tmp_path):
     out = tmp_path / 'mine.safetensors'
     command = [
         sys.executable, 'training/run.py', 'adapt', '--recordings', str(moving_wall), '--out',
         str(out), '--checkpoint', str(checkpoint), '--size', '96x64', '--rate_hz', '400',
-        '--minutes', '0.1', '--device', 'cpu', '--config', str(one_style),
+        '--minutes', '0.1', '--device', 'cpu', '--config', str(short),
     ]  # fmt: skip
     environment = os.environ | {'OMP_NUM_THREADS': '1'}
     folder = tmp_path / 'mine'
