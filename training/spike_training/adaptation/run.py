@@ -237,7 +237,8 @@ def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> Non
     elif match.distance > LARGEST_DISTANCE:
         print(
             f'{folder}: distance {match.distance:.1f}, expected at most {LARGEST_DISTANCE:g}: the '
-            'simulation does not match the recording, so that the verdict is at most no change'
+            'simulation does not match the recording, so that only depth from the motion of the '
+            'camera can show an improvement'
         )
     if findings.corrections is not None:
         facts = describe_correction(findings.corrections.sensor)

@@ -158,7 +158,8 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
     found = []
     if not (_is_matched(report) or _is_measured(report)):
         found.append(
-            'the simulation does not match the recording, so that the verdict is at most no change'
+            'the simulation does not match the recording, so that only depth from the motion of '
+            'the camera can show an improvement'
         )
     if report['recordings']['looks_upside_down']:
         found.append(
