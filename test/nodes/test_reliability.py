@@ -11,6 +11,7 @@ pytest.importorskip('rclpy')
 
 import rclpy
 from depth_node import (
+    PERIOD,
     RATE,
     SENSOR,
     WIDTH,
@@ -24,7 +25,7 @@ from lifecycle_msgs.msg import Transition
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from spike_depth_ros.stream import packing
+from spike_depth_ros.stream import decode, packing
 
 pytestmark = pytest.mark.dds
 
@@ -113,14 +114,16 @@ def test_a_driver_that_changes_its_reliability_loses_nothing_uncounted(
     driver.send_next(3)  # no reliable subscription receives these
     driver.connect(spin)  # once the node subscribes best effort
     driver.send_next(10)
-    spin(lambda: len(listener.depth) == 20, what='depth of a best-effort driver')
     spin(lambda: listener.count('planes_expected') == driver.sent, what='the accounting')
     assert_balanced(listener.accounting(), sent=23 * 40)
-    assert listener.count('planes_missed_resubscribing') == 3 * 40
-    assert listener.count('planes_dropped') == 3 * 40
+    missed = listener.count('planes_missed_resubscribing')
+    assert 0 < missed <= 3 * 40  # a slow driver's last ones come late enough
+    assert listener.count('planes_dropped') == missed
+    spin(lambda: listener.count('planes_windowed') == driver.sent - missed, what='the windows')
 
     driver.offer(RELIABLE)
     driver.connect(spin)
+    before = len(listener.depth)
 
     def sending_until_reliable():
         if 40 * len(listener.depth) > driver.sent - 1000:  # inference keeps up
@@ -131,8 +134,11 @@ def test_a_driver_that_changes_its_reliability_loses_nothing_uncounted(
     driver.send_next(10)
     spin(lambda: listener.count('planes_expected') == driver.sent, what='the accounting')
     assert_balanced(listener.accounting(), sent=driver.sent)
-    assert listener.count('planes_dropped') == 3 * 40
-    assert listener.count('planes_windowed') == driver.sent - 3 * 40
+    # A best-effort subscription misses what comes before it has found the new publisher.
+    last, first = (decode.stamp_ns(one.header.stamp) for one in listener.depth[before - 1 :][:2])
+    dropped = missed + (first - last) // PERIOD - 40
+    assert listener.count('planes_dropped') == dropped
+    spin(lambda: listener.count('planes_windowed') == driver.sent - dropped, what='the windows')
     spin(lambda: subscribed() == [RELIABLE], what='the end of the old subscription')
 
 
