@@ -7,11 +7,12 @@ Candidates are the rungs of an adaptation, scales and shifts learnt from the tar
 networks that harm: a constant, statistics of a single window, of windows in the wrong bit order,
 of saturated ones, of another target. The truth is the median-scaled AbsRel on held-back windows.
 
-    PYTHONPATH=training python -m benchmarks.adaptation_gate --data DATA --out test_cases
-    PYTHONPATH=training python -m benchmarks.adaptation_gate --calibration --data DATA --out cases
+    PYTHONPATH=training python -m benchmarks.adaptation_gate --data DATA --cases cases --out runs
+    PYTHONPATH=training python -m benchmarks.adaptation_gate --cases cases --print
 
-An interrupted run goes on with the same command; targets may be divided among processes by
-``--only``. The last lines are the errors of each target and the confusion matrix.
+Targets whose cases are in the folder are not run again, so that an interrupted run goes on with
+the same command; targets may be divided among processes by ``--only``. The last lines are the
+errors of each target and the confusion matrix, by the gate of today.
 """
 
 from __future__ import annotations
@@ -60,7 +61,14 @@ from spike_training.adaptation.ladder import (
     write_plan,
 )
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
-from spike_training.adaptation.motion import LEAST_MOVING, draw_picture, label_points, triangulate
+from spike_training.adaptation.motion import (
+    LEAST_MOVING,
+    STEP_S,
+    STEPS,
+    draw_picture,
+    label_points,
+    triangulate,
+)
 from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.datasets import readers
 from spike_training.engine.checkpoints import newest_model
@@ -81,9 +89,6 @@ HEIGHT, WIDTH = 224, 384
 WINDOWS = 36
 MOVING = 18
 """Windows whose depth from motion is tried."""
-
-STEPS = 20
-"""Windows of the second after each of these."""
 
 SCENES = 72
 BATCH = 12
@@ -230,9 +235,9 @@ def sequences_of(target: Target, info: DepthInfo, data: Path) -> Iterator[Iterat
     """Yield sequences of windows of the held-back part, while the camera moves."""
     if isinstance(target.styles, str):
         source = clips_of(target, info, data)
-        last, every = len(source) - 1, DATA_SETS[target.styles][2]
+        last, second = len(source) - 1, DATA_SETS[target.styles][2]
         for first in np.linspace(0.7 * len(source), last, MOVING).astype(int).tolist():
-            numbers = range(first, last + 1, every)[: STEPS + 1]
+            numbers = range(first, last + 1)[: second + 1]
             yield (source.sample(number, target.planes) for number in numbers)
         return
     scenes = scenes_seen(target, info, 'test')
@@ -244,7 +249,7 @@ def _later(source: ShiftedSource, index: int, target: Target) -> Iterator[Batch]
     """Yield windows of a generated scene while its camera moves on."""
     scene = generate(source.generators, [index])
     for step in range(STEPS + 1):
-        now = dataclasses.replace(scene.later(step / STEPS), seed=scene.seed + step)
+        now = dataclasses.replace(scene.later(step * STEP_S), seed=scene.seed + step)
         yield source._samples([index], now, target.planes, target.rate_hz)
 
 
@@ -270,12 +275,12 @@ def moving_of(
 
 
 DATA_SETS = {
-    'sevenscenes': ('sevenscenes', 'rgbd/sevenscenes_kitchen', 3),
-    'kitti': ('kitti', 'rgbd/kitti_0926', 1),
-    'hololens': ('folder', 'rgbd/hololens_000', 1),
-    'tum': ('folder', 'rgbd/tum_fr1_rpy', 1),
+    'sevenscenes': ('sevenscenes', 'rgbd/sevenscenes_kitchen', 30),
+    'kitti': ('kitti', 'rgbd/kitti_0926', 10),
+    'hololens': ('folder', 'rgbd/hololens_000', 30),
+    'tum': ('folder', 'rgbd/tum_fr1_rpy', 30),
 }
-"""Reader and folder of each data set, and its frames from one tracked picture to the next."""
+"""Reader and folder of each data set, and its frames per second."""
 
 
 class Repeated:
@@ -398,13 +403,11 @@ def scenes_of(
 
 def candidates(
     old: nn.Module,
-    rungs: dict[str, nn.Module],
+    adapted: nn.Module,
     other: nn.Module | None,
     seen: Sequence[Unlabelled],
 ) -> Iterator[tuple[str, nn.Module]]:
-    """Yield candidates by their names."""
-    yield from rungs.items()
-    adapted = rungs['affine']
+    """Yield constructed candidates by their names, most of them harmful."""
     yield 'half affine', mixed(old, adapted, 0.5)
     yield 'hardly affine', mixed(old, adapted, 0.04)
     yield 'beyond affine', mixed(old, adapted, 1.8)
@@ -414,7 +417,6 @@ def candidates(
     with torch.inference_mode():
         depth = old(seen[0].counts, seen[0].planes_per_bin).depth
     yield 'constant', Constant(depth.median(dim=0, keepdim=True).values)
-    yield 'AdaBN', with_statistics(old, seen)
     one = dataclasses.replace(seen[0], counts=seen[0].counts[:1].expand(4, -1, -1, -1))
     yield 'statistics of one window', with_statistics(old, [one])
     wrong = [dataclasses.replace(w, counts=swapped_bits(w.counts)) for w in seen]
@@ -432,6 +434,7 @@ class Case:
 
     Attributes:
         target: Name of the target.
+        seed: Seed of scenes and training.
         candidate: Name of the candidate.
         evidence: What the gate sees.
         distance: Distance of the match.
@@ -444,6 +447,7 @@ class Case:
     """
 
     target: str
+    seed: int
     candidate: str
     evidence: Evidence
     distance: float
@@ -479,8 +483,8 @@ def train(
 
 
 def cases_of(
-    name: str, target: Target, data: Path, steps: int, seed: int, sensor: bool, folder: Path,
-    other: nn.Module | None, told: Callable[[str], None],
+    name: str, target: Target, data: Path, steps: int, seed: int, sensor: bool, rungs_only: bool,
+    folder: Path, other: nn.Module | None, told: Callable[[str], None],
 ) -> Iterator[Case]:  # fmt: skip
     """Adapt to a target, and yield its cases."""
     config = dataclasses.replace(load_config(CONFIG), out=folder / 'rungs', seed=seed)
@@ -531,7 +535,7 @@ def cases_of(
         new, after = score(network, info, held_), compute_outputs(network, windows_)
         evidence = compare(before, after, unlabelled, (old_scores, scored(network, given)))
         found = Case(
-            name, label, evidence, match.distance, clean.scaled, truth.scaled, new.scaled,
+            name, seed, label, evidence, match.distance, clean.scaled, truth.scaled, new.scaled,
             truth.metres, new.metres,
         )  # fmt: skip
         told(
@@ -575,9 +579,11 @@ def cases_of(
         Repeated(seen), target.rate_hz, steps, fabric,
     )  # fmt: skip
     yield case('supervised', load_network(path)[1])
-    for label, network in candidates(old, trained, other, seen_only):
-        if label not in trained:
-            yield case(label, network, given if 'affine' in label else None)
+    yield case('AdaBN', with_statistics(old, seen_only))
+    if rungs_only:
+        return
+    for label, network in candidates(old, trained['affine'], other, seen_only):
+        yield case(label, network, given if 'affine' in label else None)
 
 
 def corrections_of(
@@ -604,10 +610,10 @@ def corrections_of(
         return None
 
 
-def confusion(cases: Sequence[dict[str, Any]]) -> str:
+def confusion(cases: Sequence[Case]) -> str:
     """Return the confusion matrix of cases as lines of text."""
     names = 'improved', 'no change', 'worse'
-    number = Counter((case['truth'], case['verdict']) for case in cases)
+    number = Counter((case.truth, case.verdict) for case in cases)
     lines = ['truth      ' + ''.join(f'{name:>10}' for name in names)]
     for truth in names:
         row = ''.join(f'{number[truth, verdict]:10d}' for verdict in names)
@@ -616,68 +622,100 @@ def confusion(cases: Sequence[dict[str, Any]]) -> str:
     return '\n'.join([*lines, f'right: {right} of {len(cases)}'])
 
 
-def errors(cases: Sequence[dict[str, Any]]) -> str:
-    """Return the errors of each target as lines of a table."""
-    lines = ['| target | clean | old | kept | ' + ' | '.join(COLUMNS) + ' |']
-    for target in dict.fromkeys(case['target'] for case in cases):
-        own = {case['candidate']: case for case in cases if case['target'] == target}
-        first = next(iter(own.values()))
-        kept, least = first['old_error'], 0.0
-        for name in [name for name in ('sensor', *SHARES) if name in own]:
-            change = expected_change(Evidence(**own[name]['evidence']))
-            if own[name]['verdict'] == 'improved' and change < least:
-                kept, least = own[name]['new_error'], change
-        row = [first['clean_error'], first['old_error'], kept]
-        row += [own[name]['new_error'] if name in own else math.nan for name in COLUMNS]
-        lines.append(f'| {target} | ' + ' | '.join(f'{value:.3f}' for value in row) + ' |')
+def kept_error(own: dict[str, Case]) -> float:
+    """Return the error of the network that an adaptation keeps.
+
+    Args:
+        own: Cases of a target and seed by their candidates.
+    """
+    rungs = [own[name] for name in ('sensor', *SHARES) if name in own]
+    kept, least = rungs[0].old_error, 0.0
+    for rung in rungs:
+        change = expected_change(rung.evidence)
+        if rung.verdict == 'improved' and change < least:
+            kept, least = rung.new_error, change
+    return kept
+
+
+def errors(cases: Sequence[Case]) -> str:
+    """Return the errors of each target as lines of a table, their means over the seeds."""
+    lines = ['| target | seeds | clean | old | kept | ' + ' | '.join(COLUMNS) + ' |']
+    for target in dict.fromkeys(case.target for case in cases):
+        rows = []
+        for seed in sorted({case.seed for case in cases if case.target == target}):
+            own = {c.candidate: c for c in cases if (c.target, c.seed) == (target, seed)}
+            first = own['affine']
+            rows.append(
+                [first.clean_error, first.old_error, kept_error(own)]
+                + [own[name].new_error if name in own else math.nan for name in COLUMNS]
+            )
+        row = ' | '.join(f'{value:.3f}' for value in np.mean(rows, axis=0))
+        lines.append(f'| {target} | {len(rows)} | {row} |')
     return '\n'.join(lines)
 
 
+def stored(case: Case) -> dict[str, Any]:
+    """Return a case as it is written, figures with five digits."""
+    return {
+        name: float(f'{value:.5g}') if isinstance(value, float) else value
+        for name, value in dataclasses.asdict(case).items()
+        if name != 'evidence'
+    } | {
+        'evidence': {
+            name: None if value is None else float(f'{value:.5g}')
+            for name, value in dataclasses.asdict(case.evidence).items()
+        }
+    }
+
+
+def read_cases(path: Path) -> list[Case]:
+    """Read the cases of a target."""
+    return [
+        Case(**case | {'evidence': Evidence(**case['evidence'])})
+        for case in json.loads(path.read_text())
+    ]
+
+
 def main() -> None:
-    """Run the cases of some targets and write them."""
+    """Run the cases of some targets, write them, and print all that are written."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--calibration', action='store_true', help='use the calibration targets')
     parser.add_argument('--only', nargs='*', help='names of targets')
-    parser.add_argument('--steps', type=int, default=200, help='of the first rung')
+    parser.add_argument('--steps', type=int, default=60, help='of the first rung')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--rungs', action='store_true', help='leave harmful candidates out')
     parser.add_argument('--no_sensor', action='store_true', help='leave rung sensor out')
     parser.add_argument('--data', type=Path, default=Path('data'))
-    parser.add_argument('--out', type=Path, required=True, help='folder')
+    parser.add_argument('--cases', type=Path, required=True, help='folder of cases')
+    parser.add_argument('--out', type=Path, default=Path('runs/adaptation_gate'), help='networks')
+    parser.add_argument('--print', action='store_true', help='run nothing')
     given = parser.parse_args()
     targets = CALIBRATION if given.calibration else TEST
     if unknown := set(given.only or ()) - set(targets):
         parser.error(f'{", ".join(unknown)}: expected some of {", ".join(targets)}')
-    every: list[dict[str, Any]] = []
     other: nn.Module | None = None
-    for name, target in targets.items():
+    for name, target in {} if given.print else targets.items():
         if given.only and name not in given.only:
             continue
-        folder = given.out / f'{name.replace(" ", "_")}_{given.seed}'
-        path = folder / 'cases.json'
+        label = f'{name.replace(" ", "_")}_{given.seed}'
+        folder, path = given.out / label, given.cases / f'{label}.json'
         if not path.is_file():
             begin = time.monotonic()
-            found = [
-                dataclasses.asdict(case) | {'truth': case.truth, 'verdict': case.verdict}
-                for case in cases_of(
-                    name,
-                    target,
-                    given.data,
-                    given.steps,
-                    given.seed,
-                    not given.no_sensor,
-                    folder,
-                    other,
-                    print,
-                )
-            ]
-            path.write_text(json.dumps(found, indent=1))
+            found = cases_of(
+                name, target, given.data, given.steps, given.seed, not given.no_sensor,
+                given.rungs, folder, other, print,
+            )  # fmt: skip
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps([stored(case) for case in found], indent=1) + '\n')
             print(f'{path}: {time.monotonic() - begin:.0f} s', flush=True)
-        for case in json.loads(path.read_text()):
-            # By the gate of today, as evidence does not depend on its weights.
-            every.append(case | {'verdict': judge(Evidence(**case['evidence']), case['distance'])})
-        _, other = load_network(newest_model(folder / 'rungs' / 'affine'))
-    print(errors(every))
-    print(confusion(every))
+        if (folder / 'rungs' / 'affine').is_dir():
+            _, other = load_network(newest_model(folder / 'rungs' / 'affine'))
+    cases = [
+        case for path in sorted(given.cases.glob('*.json')) for case in read_cases(path)
+        if case.target in targets
+    ]  # fmt: skip
+    print(errors(cases))
+    print(confusion(cases))
 
 
 if __name__ == '__main__':

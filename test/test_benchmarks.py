@@ -303,26 +303,32 @@ def test_a_soak_names_what_does_not_hold(soak, minutes, changes, fails):
     assert [name for name, holds in found.items() if holds is False] == ([fails] if fails else [])
 
 
-def test_the_truth_of_a_case_is_by_three_per_cent():
+@pytest.fixture
+def make_case():
+    """Case of a candidate whose error was 0.3 and is another."""
     pytest.importorskip('lightning_fabric')
     from benchmarks.adaptation_gate import Case
+    from spike_training.adaptation.gate import Evidence
 
-    for new, truth in (
-        (0.29, 'improved'),
-        (0.295, 'no change'),
-        (0.305, 'no change'),
-        (0.31, 'worse'),
-    ):
-        case = Case('home', 'affine', None, 1.0, 0.2, 0.3, new, 0.4, 0.4)
-        assert case.truth == truth
+    def make(new, expected=0.0, candidate='affine', seed=0, target='home'):
+        evidence = Evidence(*[0.0] * 8, measured_error=expected)
+        return Case(target, seed, candidate, evidence, 1.0, 0.2, 0.3, new, 0.4, 0.4)
+
+    return make
 
 
-def test_cases_are_counted_by_truth_and_verdict():
-    pytest.importorskip('lightning_fabric')
+@pytest.mark.parametrize(
+    ('new', 'truth'),
+    [(0.29, 'improved'), (0.295, 'no change'), (0.305, 'no change'), (0.31, 'worse')],
+)
+def test_the_truth_of_a_case_is_by_three_per_cent(make_case, new, truth):
+    assert make_case(new).truth == truth
+
+
+def test_cases_are_counted_by_truth_and_verdict(make_case):
     from benchmarks.adaptation_gate import confusion
 
-    found = [('improved', 'improved'), ('improved', 'worse'), ('worse', 'worse')]
-    text = confusion([{'truth': truth, 'verdict': verdict} for truth, verdict in found])
+    text = confusion([make_case(0.2, -0.1), make_case(0.2, 0.1), make_case(0.4, 0.1)])
     rows = {line[:11].strip(): line[11:].split() for line in text.splitlines()[1:4]}
     assert rows == {
         'improved': ['1', '0', '1'],
@@ -330,6 +336,30 @@ def test_cases_are_counted_by_truth_and_verdict():
         'worse': ['0', '0', '1'],
     }
     assert text.endswith('right: 2 of 3')
+
+
+def test_the_errors_of_a_target_are_means_over_seeds_of_what_the_gate_keeps(make_case):
+    from benchmarks.adaptation_gate import errors
+
+    better, best = make_case(0.28, -0.05), make_case(0.25, -0.1, 'bicross')
+    other = make_case(0.35, 0.0, seed=1), make_case(0.2, -0.01, 'bicross', seed=1)
+    row = errors([best, better, *other]).splitlines()[1]
+    cells = [cell.strip() for cell in row.strip('|').split('|')]
+    # 0.25 is kept of the first seed, and the old network's 0.3 of the second.
+    assert cells[:5] == ['home', '2', '0.200', '0.300', '0.275']
+    assert cells[6:8] == ['0.315', '0.225']
+
+
+def test_cases_are_read_as_they_were_stored(make_case, tmp_path):
+    from benchmarks.adaptation_gate import read_cases, stored
+
+    case = make_case(0.123456789, -0.05)
+    path = tmp_path / 'home_0.json'
+    path.write_text(json.dumps([stored(case)]))
+    (found,) = read_cases(path)
+    assert found.new_error == 0.12346
+    assert (found.verdict, found.truth) == (case.verdict, case.truth)
+    assert found.evidence == case.evidence
 
 
 def test_swapped_bits_are_those_of_the_other_bit_order():

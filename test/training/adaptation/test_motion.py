@@ -102,6 +102,10 @@ def test_pictures_are_read_as_long_as_points_are_tracked():
     assert len(read) < 5
 
 
+def test_without_a_picture_there_is_no_depth():
+    assert triangulate([], Room((0, 0, 0)).camera) is None
+
+
 def test_points_become_sparse_depth_within_the_range_of_the_network():
     window = Room((0, 0, 0)).at(0.0)
     points = Points(
@@ -114,12 +118,14 @@ def test_points_become_sparse_depth_within_the_range_of_the_network():
     assert torch.stack(found).tolist() == pytest.approx([middle / 2, middle, 2 * middle])
 
 
-def recorded(room, camera, seconds=0.9):
-    """The room as a recording whose planes are made when they are read."""
+def recorded(room, camera, seconds=0.9, read=None):
+    """The room as a recording whose planes are made when they are read, and then listed."""
     reference = reference_index('middle', PLANES)
 
     def load(first, stop):
         assert stop - first == PLANES
+        if read is not None:
+            read.append(first)
         scene = room.scene.later((first + reference) / RATE)
         rendering = render(scene, HEIGHT, WIDTH, 'cpu')
         light, knots = room.source._light(rendering, scene, PLANES, RATE)
@@ -132,10 +138,13 @@ def recorded(room, camera, seconds=0.9):
 
 def test_windows_of_a_recording_get_depth_from_motion():
     room = Room((0.8, 0, 0))
-    clip = recorded(room, room.camera)
+    read: list[int] = []
+    clip = recorded(room, room.camera, read=read)
     cpu = torch.device('cpu')
     found = label_by_motion([clip], INFO, (HEIGHT, WIDTH), 2, None, cpu)
     assert found
+    pictures = len(read) - len(found)  # a window with depth is read with its bins, too
+    assert pictures == len(set(read))
     assert found[0].counts.shape == (1, INFO.bins, HEIGHT, WIDTH)
     known = found[0].depth[0, 0].isfinite()
     assert int(known.sum()) >= LEAST_POINTS

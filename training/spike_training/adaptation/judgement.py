@@ -90,7 +90,8 @@ class Judge:
         info: Metadata of the old network.
         scenes: Some of the labelled scenes.
         scores: Scores of each network, by name.
-        moving: Windows with depth from the motion of the camera; none if they are too few.
+        moving: Windows with depth from the motion of the camera; none if they are too few, or if
+            measured depth decides.
         rungs: Judged rungs, in their order.
         kept: The best one of the improved rungs; None if there is none.
     """
@@ -119,11 +120,12 @@ class Judge:
         self._windows = [window.to(self._device) for window in recorded.judged]
         self._matched = self._labelled('test')
         self.scenes = self._matched[0].unlabelled()
-        self.moving = label_by_motion(
-            recorded.held_back, info, LARGEST, MOVING, self._of_recordings, self._device
-        )
-        if len(self.moving) < LEAST_MOVING:
-            self.moving = []
+        self.moving: list[Batch] = []
+        if not recorded.measured:  # which decides alone
+            found = label_by_motion(
+                recorded.held_back, info, LARGEST, MOVING, self._of_recordings, self._device
+            )
+            self.moving = found if len(found) >= LEAST_MOVING else []
         self._old = compute_outputs(old, self._windows)
         self.scores = {OLD: self._score(old, corrected=False)}
 

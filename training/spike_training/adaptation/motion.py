@@ -9,8 +9,9 @@ and pictures between them tell whether they can be trusted. The scale is unknown
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -114,10 +115,13 @@ def triangulate(pictures: Iterable[Picture], camera: Floats) -> Points | None:
         camera: Camera matrix, ``[3, 3]`` pixels.
 
     Returns:
-        None where there is too little translation or to track, or pairs of pictures disagree.
+        None where there is too little translation or to track, pairs of pictures disagree, or
+        there is no picture.
     """
     remaining = iter(pictures)
-    last = next(remaining)
+    last = next(remaining, None)
+    if last is None:
+        return None
     corners: Any = cv2.goodFeaturesToTrack(last, _CORNERS, _CORNER_QUALITY, _CORNER_DISTANCE_PX)
     if corners is None:
         return None
@@ -290,9 +294,17 @@ def label_by_motion(
     camera = np.array(known[0].camera, np.float64)
     rows, columns = windows.crop()
     camera[:2, 2] -= columns.start, rows.start
+
+    @functools.lru_cache(maxsize=STEPS + 1)  # what follows one window mostly follows the next
+    def picture(number: int) -> Picture | None:
+        batch = pictures.usable([number])
+        if batch is None:
+            return None
+        return draw_picture(batch if corrector is None else corrector.correct(batch))
+
     found = []
     for first in windows.spread(number):
-        points = triangulate(_pictures(pictures, first, corrector), camera)
+        points = triangulate(_pictures(picture, pictures, first), camera)
         window = None if points is None else windows.usable([first])
         if points is not None and window is not None:
             found.append(label_points(window, points, info).to(device))
@@ -300,12 +312,12 @@ def label_by_motion(
 
 
 def _pictures(
-    source: SpikeSource, first: int, corrector: CountCorrector | None
+    picture: Callable[[int], Picture | None], source: SpikeSource, first: int
 ) -> Iterator[Picture]:
     """Yield the pictures of a recording from a window on, until one cannot be read."""
     clip = source.recording(first)
     for later in range(first, min(first + STEPS + 1, len(source))):
-        batch = source.usable([later]) if source.recording(later) == clip else None
-        if batch is None:
+        found = picture(later) if source.recording(later) == clip else None
+        if found is None:
             return
-        yield draw_picture(batch if corrector is None else corrector.correct(batch))
+        yield found
