@@ -82,7 +82,8 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
     """
     files = [file for path in paths for file in find_recordings(path)]
     padded = _padded_row_bytes([file for file in files if not _is_bag(file)], size)
-    clips = [clip for path in paths for clip in read_clips(path, size, rate_hz, padded)]
+    read = [(file, _read_file(file, size, rate_hz, padded)) for file in files]
+    clips = [clip for _, found in read for clip in found]
     first = clips[0]
     for clip in clips[1:]:
         if clip.geometry != first.geometry or abs(clip.rate_hz / first.rate_hz - 1) > 0.01:
@@ -96,8 +97,7 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
             f'{first.name}: {duration:.3g} s recorded, expected {MIN_DURATION_S:g} s or more in '
             'all: record for longer, while the camera moves'
         )
-    bags = [clip for clip in clips if clip.name.startswith('rosbag/')]
-    if bags:
+    if bags := [clip for file, found in read if _is_bag(file) for clip in found]:
         check_row_bytes(bags)
     check_suitable(clips)
     wrong = _has_other_bit_order(clips)
