@@ -211,13 +211,13 @@ def test_dark_saturated_and_still_recordings_are_refused(tmp_path):
 def test_recordings_of_two_cameras_are_refused(moving_wall, monkeypatch):
     from spike_training.adaptation import recordings
 
-    read = recordings.read_clips
+    read = recordings.dat.read
     rates = iter((400.0, 500.0))
 
-    def other(path, size, *given):
-        return [dataclasses.replace(clip, rate_hz=next(rates)) for clip in read(path, size, 1.0)]
+    def other(*given, **named):
+        return [dataclasses.replace(clip, rate_hz=next(rates)) for clip in read(*given, **named)]
 
-    monkeypatch.setattr(recordings, 'read_clips', other)
+    monkeypatch.setattr(recordings.dat, 'read', other)
     with pytest.raises(DataSetError, match=r'at 500 Hz, dat/wall: .* at 400 Hz'):
         open_recordings([moving_wall, moving_wall], *WHERE)
 
