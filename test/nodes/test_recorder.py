@@ -21,7 +21,8 @@ from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_training.adaptation import ros_commands
-from spike_training.errors import TrainingError
+from spike_training.commands.adapt import adapt
+from spike_training.errors import DataSetError, TrainingError
 
 pytestmark = pytest.mark.dds
 
@@ -61,6 +62,13 @@ def test_a_running_stream_is_recorded_and_its_losses_are_reported(player, tmp_pa
     assert ros_commands.record('spikes', folder, player_is_not_asked, 1.0) == path
     with pytest.raises(TrainingError, match=r'has .*/spikes.*, expected /nowhere: choose another'):
         ros_commands.record('/nowhere', folder, 2.0, 1.0)
+
+
+def test_a_refused_recording_of_a_topic_says_how_to_record_anew(player, tmp_path):
+    bag = tmp_path / 'mine' / ros_commands.RECORDING
+    words = rf'expected 5 s or more in all.*; to record anew, remove {re.escape(str(bag))}'
+    with pytest.raises(DataSetError, match=words):
+        adapt(tmp_path / 'mine.safetensors', watch='/spikes', watch_seconds=2.0)
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])

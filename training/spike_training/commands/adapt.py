@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from spike_training.adaptation import ros_commands, run
-from spike_training.errors import ConfigError
+from spike_training.errors import ConfigError, DataSetError
 
 
 def adapt(
@@ -74,6 +74,11 @@ def adapt(
         recordings = ros_commands.record(watch, out.with_suffix(''), watch_seconds, watch_gb)
     paths = [recordings] if isinstance(recordings, Path) else [*recordings]
     arguments = run.Arguments(paths, checkpoint, config, minutes, size, rate_hz, flat, dark)
-    verdict = run.run(arguments, out, device)
+    try:
+        verdict = run.run(arguments, out, device)
+    except DataSetError as error:
+        if not watch:
+            raise
+        raise DataSetError(f'{error}; to record anew, remove {paths[0]}') from error
     if swap and verdict == 'improved':
         ros_commands.swap(swap, out)
