@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint
@@ -53,12 +52,11 @@ from spike_training.adaptation.gate import (
     score,
 )
 from spike_training.adaptation.ladder import (
-    PLAN,
     Windows,
     climb,
+    climb_all,
     load_network,
     matched_source,
-    write_plan,
 )
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
 from spike_training.adaptation.motion import (
@@ -81,7 +79,6 @@ from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.scenes.pool import generate
 from spike_training.sensor.camera import simulate_counts
 from spike_training.sensor.parameters import SENSORS, Sensor
-from spike_training.settings.config import RunConfig, StageConfig
 from spike_training.settings.reading import load_config
 
 CONFIG = Path('training/configs/adapt.yaml')
@@ -471,22 +468,11 @@ class Case:
         return judge(self.evidence, self.distance)
 
 
-def train(
-    config: RunConfig, stage: StageConfig, start: Path, source: Source[Batch],
-    target: Source[Batch], rate_hz: float, steps: int, fabric: Fabric,
-) -> Path:  # fmt: skip
-    """Train a candidate by a number of steps: a duration would depend on the machine."""
-    folder = config.out / stage.name
-    folder.mkdir(parents=True, exist_ok=True)
-    write_plan(folder / PLAN, steps, start, corrected=False)
-    return climb(config, stage, start, source, target, rate_hz, 0.0, fabric)
-
-
 def cases_of(
     name: str, target: Target, data: Path, steps: int, seed: int, sensor: bool, rungs_only: bool,
     folder: Path, other: nn.Module | None, told: Callable[[str], None],
-) -> Iterator[Case]:  # fmt: skip
-    """Adapt to a target, and yield its cases."""
+) -> list[Case]:  # fmt: skip
+    """Adapt to a target, and return its cases."""
     config = dataclasses.replace(load_config(CONFIG), out=folder / 'rungs', seed=seed)
     info, old = load_network(Path('unet_lite'))
     fabric = make_fabric('cpu', 1, '32-true')
@@ -549,41 +535,45 @@ def cases_of(
         )
         return found
 
-    trained: dict[str, nn.Module] = {}
-    best, least = find_checkpoint('unet_lite'), 0.0
+    shipped, cases = find_checkpoint('unet_lite'), []
+    best = 0.0
     source: Source[Batch] = matched_source(windows, match, styles, info, 'train', seed)
     seen_source: Source[Batch] = Repeated(seen)
     given = None
-    if corrections is not None:
-        found = case('sensor', old, corrections)
-        yield found
-        if found.verdict == 'improved' and expected_change(found.evidence) < least:
-            given, least = corrections, expected_change(found.evidence)
-            source = CorrectedSource(source, given.simulated)
-            seen_source = CorrectedSource(seen_source, given.recorded)
-    for stage in config.stages:
-        start = best
-        path = train(
-            config, stage, start, source, seen_source, target.rate_hz,
-            round(steps * SHARES[stage.name]), fabric,
-        )  # fmt: skip
-        _, trained[stage.name] = load_network(path)
-        found = case(stage.name, trained[stage.name], given)
-        yield found
-        change = expected_change(found.evidence)
-        if found.verdict == 'improved' and change < least:
-            best, least = path, change
-    labelled = dataclasses.replace(config, out=folder / 'supervised')
-    path = train(
-        labelled, config.stages[0], find_checkpoint('unet_lite'), Repeated(seen, labels=True),
-        Repeated(seen), target.rate_hz, steps, fabric,
+
+    def is_best(found: Case) -> bool:
+        nonlocal best
+        cases.append(found)
+        if found.verdict != 'improved' or expected_change(found.evidence) >= best:
+            return False
+        best = expected_change(found.evidence)
+        return True
+
+    if corrections is not None and is_best(case('sensor', old, corrections)):
+        given = corrections
+        source = CorrectedSource(source, given.simulated)
+        seen_source = CorrectedSource(seen_source, given.recorded)
+    stages = [
+        dataclasses.replace(stage, steps=round(steps * SHARES[stage.name]))
+        for stage in config.stages
+    ]  # steps, as a duration would depend on the machine
+    climb_all(
+        dataclasses.replace(config, stages=stages), shipped, source, seen_source, target.rate_hz,
+        0.0, fabric, given is not None,
+        lambda label, path, _: is_best(case(label, load_network(path)[1], given)),
     )  # fmt: skip
-    yield case('supervised', load_network(path)[1])
-    yield case('AdaBN', with_statistics(old, seen_only))
+    path = climb(
+        dataclasses.replace(config, out=folder / 'supervised'), stages[0], shipped,
+        Repeated(seen, labels=True), Repeated(seen), target.rate_hz, 0.0, fabric, False,
+    )  # fmt: skip
+    cases.append(case('supervised', load_network(path)[1]))
+    cases.append(case('AdaBN', with_statistics(old, seen_only)))
     if rungs_only:
-        return
-    for label, network in candidates(old, trained['affine'], other, seen_only):
-        yield case(label, network, given if 'affine' in label else None)
+        return cases
+    affine = load_network(newest_model(folder / 'rungs' / 'affine'))[1]
+    for label, network in candidates(old, affine, other, seen_only):
+        cases.append(case(label, network, given if 'affine' in label else None))
+    return cases
 
 
 def corrections_of(

@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from spike_training.engine.context import Context
 from spike_training.engine.loop import fit
 from spike_training.engine.sources import DomainPair
 from spike_training.engine.stage import Source
-from spike_training.errors import TrainingError
+from spike_training.errors import NonFiniteError, TrainingError
 from spike_training.runs.build import make_stage
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.shifted import ShiftedSource
@@ -105,6 +105,46 @@ def load_network(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
     return info, network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def climb_all(
+    config: RunConfig,
+    start: Path,
+    source: Source[Batch],
+    target: Source[Batch],
+    rate_hz: float,
+    seconds: float,
+    fabric: Fabric,
+    corrected: bool,
+    is_best: Callable[[str, Path, float], bool],
+) -> None:
+    """Train a candidate by each rung, from the best network so far.
+
+    Args:
+        config: As for :func:`climb`, and so are the rest.
+        start: Checkpoint of the old network.
+        source: Labelled scenes.
+        target: Windows of the recording.
+        rate_hz: Plane rate of the recording.
+        seconds: Duration of a rung.
+        fabric: Launched fabric.
+        corrected: True if source and target are corrected for the sensor.
+        is_best: Called with name and checkpoint of each candidate, and the time of the monotonic
+            clock when its rung began; returns True if it is the best network so far.
+    """
+    best = start
+    for stage in config.stages:
+        begin = time.monotonic()
+        try:
+            candidate = climb(
+                config, stage, best, source, target, rate_hz, seconds, fabric, corrected
+            )
+        except NonFiniteError as error:
+            # What earlier rungs brought stays.
+            print(f'{config.out}: {stage.name} is left out: {error}')
+            continue
+        if is_best(stage.name, candidate, begin):
+            best = candidate
+
+
 def climb(
     config: RunConfig,
     stage: StageConfig,
@@ -114,13 +154,13 @@ def climb(
     rate_hz: float,
     seconds: float,
     fabric: Fabric,
-    corrected: bool = False,
+    corrected: bool,
 ) -> Path:
     """Train a candidate by one rung, or resume it where it was stopped.
 
     Args:
         config: Settings of all rungs; the folder of this one is OUT/STAGE.
-        stage: Settings of the rung.
+        stage: Settings of the rung; its ``steps``, where given, replace the duration.
         start: Checkpoint to start from.
         source: Labelled scenes as the recording's camera sees.
         target: Windows of the recording; their depth is not read.
@@ -173,8 +213,12 @@ def climb(
     make_folder(here.folder)
     plan = here.folder / PLAN
     if not plan.is_file():
-        one = _step_seconds(here, batches, train.batch_size)
-        write_plan(plan, max(LEAST_STEPS, round(seconds / one)), start, corrected)
+        steps = stage.steps
+        if steps is None:
+            one = _step_seconds(here, batches, train.batch_size)
+            steps = max(LEAST_STEPS, round(seconds / one))
+        content = {'steps': steps, **_describe_begin(start, corrected)}
+        write_atomically(plan, json.dumps(content).encode())
     planned, begun = json.loads(plan.read_text()), _describe_begin(start, corrected)
     # A verdict on an earlier rung may differ on another machine.
     if different := [name for name in begun if planned.get(name) != begun[name]]:
@@ -198,12 +242,6 @@ def climb(
         seed=config.seed,
     )
     return newest_model(here.folder)
-
-
-def write_plan(plan: Path, steps: int, start: Path, corrected: bool) -> None:
-    """Write the plan of a rung that has not begun, see :func:`climb`."""
-    content = {'steps': steps, **_describe_begin(start, corrected)}
-    write_atomically(plan, json.dumps(content).encode())
 
 
 def _describe_begin(start: Path, corrected: bool) -> dict[str, str | bool]:

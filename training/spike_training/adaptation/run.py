@@ -37,7 +37,7 @@ from spike_training.adaptation.correction import (
 )
 from spike_training.adaptation.gate import LARGEST_DISTANCE, Verdict
 from spike_training.adaptation.judgement import OLD, Judge
-from spike_training.adaptation.ladder import climb, load_network, matched_source
+from spike_training.adaptation.ladder import climb_all, load_network, matched_source
 from spike_training.adaptation.matching import (
     Match,
     compute_statistics,
@@ -62,7 +62,7 @@ from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import DeviceName, make_fabric
 from spike_training.engine.stage import Source
-from spike_training.errors import ConfigError, DataSetError, NonFiniteError
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
 from spike_training.sampling.sample import Batch, Unlabelled
@@ -271,33 +271,26 @@ def _climb_all(
     seconds = _rung_seconds(
         folder, 60 * arguments.minutes - (time.monotonic() - start), len(settings.stages)
     )
-    best, corrected = find_checkpoint(arguments.checkpoint), False
+    old, corrected = find_checkpoint(arguments.checkpoint), False
     source: Source[Batch] = matched_source(
         recorded.windows, findings.match, repeated_styles(findings.shares), info, 'train',
         settings.seed, fabric.device,
     )  # fmt: skip
     target: Source[Batch] = recorded.adaptation
     if corrections is not None:
-        rung = judge.judge(SENSOR, best, time.monotonic(), corrected=True)
+        rung = judge.judge(SENSOR, old, time.monotonic(), corrected=True)
         print(f'{folder}: {rung.describe()}')
         if corrected := judge.kept is rung:
             source = CorrectedSource(source, corrections.simulated)
             target = CorrectedSource(target, corrections.recorded)
-    for stage in settings.stages:
-        begin = time.monotonic()
-        rate_hz = recorded.windows.rate_hz
-        try:
-            candidate = climb(
-                settings, stage, best, source, target, rate_hz, seconds, fabric, corrected
-            )
-        except NonFiniteError as error:
-            # What earlier rungs brought stays.
-            print(f'{folder}: {stage.name} is left out: {error}')
-            continue
-        rung = judge.judge(stage.name, candidate, begin, corrected)
+
+    def is_best(name: str, candidate: Path, begin: float) -> bool:
+        rung = judge.judge(name, candidate, begin, corrected)
         print(f'{folder}: {rung.describe()}')
-        if judge.kept is rung:
-            best = candidate
+        return judge.kept is rung
+
+    rate_hz = recorded.windows.rate_hz
+    climb_all(settings, old, source, target, rate_hz, seconds, fabric, corrected, is_best)
 
 
 def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo) -> Match:

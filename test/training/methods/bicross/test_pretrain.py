@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from ramps import RampSource  # noqa: E402
 from torch import nn  # noqa: E402
 
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
+from spike_training.adaptation.ladder import load_network  # noqa: E402
+from spike_training.errors import ConfigError  # noqa: E402
+from spike_training.evaluation.statistics import batch_norms  # noqa: E402
 from spike_training.methods.bicross.losses import (  # noqa: E402
     si_loss,
     si_loss_absolute,
@@ -155,3 +159,33 @@ def test_edges_count_by_their_weight():
     without, half, whole = sup(0.0), sup(0.5), sup(1.0)
     assert whole > half > without
     assert whole - half == pytest.approx(half - without, rel=1e-3)
+
+
+@pytest.mark.parametrize('trainable', ['all', 'weights', 'affine'])
+def test_what_is_not_trained_stays(trainable):
+    torch.manual_seed(0)
+    network = load_network(Path('unet_lite'))[1].requires_grad_(True)
+    config = PretrainConfig(init_from='unet_lite', trainable=trainable)
+    stage = Pretrain(network, config, MODEL)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    counts = torch.randint(0, 10, (2, 9, 32, 48), dtype=torch.uint8)
+    planes = torch.full((9,), 14)
+    stage.train()
+    network(counts, planes).depth.log().sum().backward()
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.grad is not None:
+                weight -= 1e-3 * weight.grad.sign()
+    changed = {n for n, value in network.state_dict().items() if not torch.equal(value, before[n])}
+    norms = [name for name, module in network.named_modules() if module in batch_norms(network)]
+    statistics = {f'{norm}.running_mean' for norm in norms}
+    affine = {f'{norm}.{part}' for norm in norms for part in ('weight', 'bias')}
+    assert (statistics <= changed) == (trainable == 'all')
+    assert affine & changed
+    assert not (statistics & changed) or trainable == 'all'
+    assert bool(changed - affine - statistics) == (trainable != 'affine')
+
+
+def test_a_network_without_batch_norm_has_no_statistics_to_keep():
+    with pytest.raises(ConfigError, match="trainable is 'weights': the network has no batch norm"):
+        stage_of(init_from='dpt_tiny', trainable='weights')

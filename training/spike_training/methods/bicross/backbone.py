@@ -28,18 +28,21 @@ def backbone_of(network: SpikeDepthNet) -> nn.Module:
 
 
 def freeze(network: SpikeDepthNet, config: SupervisedConfig) -> None:
-    """Freeze what a stage does not train: the backbone, or all but scales and shifts.
+    """Freeze what a stage does not train: backbone, statistics, or all but scales and shifts.
 
     With the backbone the rate-to-RGB adapter before it is frozen, because the frozen backbone
     expects its images. Call it whenever the network is set to training mode.
     """
-    if config.trainable == 'affine':
-        network.requires_grad_(False).eval()
+    if config.trainable != 'all':
         layers = batch_norms(network)
         if not layers:
-            raise ConfigError("trainable is 'affine': the network has no batch norm to train")
+            raise ConfigError(
+                f'trainable is {config.trainable!r}: the network has no batch norm, expected all'
+            )
+        if config.trainable == 'affine':
+            network.requires_grad_(False).eval()
         for layer in layers:
-            layer.requires_grad_(True)
+            layer.requires_grad_(True).eval()
     if config.backbone_lr_scale == 0:
         backbone_of(network).requires_grad_(False).eval()
         if isinstance(network.temporal, RateToRgb):

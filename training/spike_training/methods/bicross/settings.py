@@ -182,9 +182,10 @@ class SupervisedConfig(StageConfig):
             of the rest of the network; below 1 for a pretrained encoder, as that of ImageNet. 0:
             it is frozen, with its statistics (which adapt.adabn_batches estimates anew) and, in
             unet_lite, the rate-to-RGB adapter.
-        trainable: Weights that are trained: all; or affine, the scales and shifts of batch norm
-            (of the backbone, too, unless it is frozen), whose statistics are then frozen. Few
-            weights need few labels (Frankle et al., "Training BatchNorm and only BatchNorm").
+        trainable: What is trained: all; weights, without the statistics of batch norm, which
+            batches of a narrow domain spoil; or affine, the scales and shifts of batch norm alone
+            (of the backbone, too, unless it is frozen). Few weights need few labels (Frankle et
+            al., "Training BatchNorm and only BatchNorm").
         si: Form of the scale-invariant loss: plain (Eq. 5 as in the paper), rooted (the authors'
             code) or absolute (ours: absolute values in place of squares).
         si_lambda: Share of a global scale error that the loss ignores: 0 none of it, 1 all.
@@ -194,7 +195,7 @@ class SupervisedConfig(StageConfig):
     """
 
     backbone_lr_scale: float = 1.0
-    trainable: Literal['all', 'affine'] = 'all'
+    trainable: Literal['all', 'weights', 'affine'] = 'all'
     si: Literal['plain', 'rooted', 'absolute'] = 'plain'
     si_lambda: float = 0.5
     gradient_weight: float = 0.0
@@ -207,8 +208,8 @@ class SupervisedConfig(StageConfig):
         yield from at_least(self, 0, 'backbone_lr_scale')
         if self.backbone_lr_scale == 0 and self.init_from == 'scratch':
             yield 'backbone_lr_scale is 0: expected more, or init_from with a trained encoder'
-        if self.trainable == 'affine' and self.init_from == 'scratch':
-            yield "trainable is 'affine': expected init_from with a trained network"
+        if self.trainable != 'all' and self.init_from == 'scratch':
+            yield f'trainable is {self.trainable!r}: expected init_from with a trained network'
         if not 0 <= self.si_lambda <= 1:
             yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
         yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
