@@ -25,7 +25,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,13 @@ from spike_training.adaptation.correction import (
     firing_rates,
 )
 from spike_training.adaptation.gate import (
-    AllScores,
     Evidence,
-    compare,
-    compute_outputs,
+    Scores,
     expected_change,
     judge,
     score,
 )
+from spike_training.adaptation.judgement import Comparison
 from spike_training.adaptation.ladder import (
     Windows,
     climb,
@@ -60,7 +59,6 @@ from spike_training.adaptation.ladder import (
 )
 from spike_training.adaptation.matching import Match, compute_statistics, match_camera
 from spike_training.adaptation.motion import (
-    LEAST_MOVING,
     STEP_S,
     STEPS,
     draw_picture,
@@ -82,6 +80,7 @@ from spike_training.sensor.parameters import SENSORS, Sensor
 from spike_training.settings.reading import load_config
 
 CONFIG = Path('training/configs/adapt.yaml')
+SHIPPED = Path('unet_lite')
 HEIGHT, WIDTH = 224, 384
 WINDOWS = 36
 MOVING = 18
@@ -268,7 +267,7 @@ def moving_of(
         )
         if points is not None:
             found.append(label_points(first, points, info))
-    return found if len(found) >= LEAST_MOVING else []
+    return found
 
 
 DATA_SETS = {
@@ -371,7 +370,7 @@ def disturbed(old: nn.Module, share: float) -> nn.Module:
         for weight in network.parameters():
             if weight.ndim > 1:
                 noise = torch.randn(weight.shape, generator=generator)
-                weight += share * weight.std() * noise
+                weight.add_(share * weight.std() * noise)
     return network.eval()
 
 
@@ -468,18 +467,73 @@ class Case:
         return judge(self.evidence, self.distance)
 
 
-def cases_of(
-    name: str, target: Target, data: Path, steps: int, seed: int, sensor: bool, rungs_only: bool,
-    folder: Path, other: nn.Module | None, told: Callable[[str], None],
-) -> list[Case]:  # fmt: skip
-    """Adapt to a target, and return its cases."""
-    config = dataclasses.replace(load_config(CONFIG), out=folder / 'rungs', seed=seed)
-    info, old = load_network(Path('unet_lite'))
-    fabric = make_fabric('cpu', 1, '32-true')
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Target that is ready for candidates, as an adaptation prepares its recording.
+
+    Attributes:
+        name: Name of the target.
+        target: The target, with the seed of its scenes.
+        seed: Seed of scenes and training.
+        info: Metadata of the old network.
+        old: The old network.
+        seen: Labelled windows for adaptation.
+        held: Held-back ones.
+        match: Match of the simulation.
+        styles: Styles of the labelled scenes, in turn.
+        corrections: Corrections of the sensor.
+        comparison: Comparison with the old network, as in an adaptation.
+        clean_error: As in :class:`Case`.
+        truth: Scores of the old network on held-back windows.
+    """
+
+    name: str
+    target: Target
+    seed: int
+    info: DepthInfo
+    old: nn.Module
+    seen: Sequence[Batch]
+    held: Sequence[Batch]
+    match: Match
+    styles: Sequence[str]
+    corrections: Corrections | None
+    comparison: Comparison
+    clean_error: float
+    truth: Scores
+
+    @property
+    def windows(self) -> Windows:
+        """Size, length and plane rate of the windows."""
+        return Windows(HEIGHT, WIDTH, self.target.planes, self.target.rate_hz)
+
+    def case(self, candidate: str, network: nn.Module, corrected: bool = False) -> Case:
+        """Return the case of a candidate, and print it."""
+        evidence, _ = self.comparison.compare(network, corrected)
+        new = score(network, self.info, self.comparison.seen(self.held, corrected))
+        found = Case(
+            self.name, self.seed, candidate, evidence, self.match.distance, self.clean_error,
+            self.truth.scaled, new.scaled, self.truth.metres, new.metres,
+        )  # fmt: skip
+        values = (
+            f'{name} {value:+.3f}'
+            for name, value in dataclasses.asdict(evidence).items()
+            if value is not None
+        )
+        print(
+            f'  {candidate}: {new.scaled / self.truth.scaled - 1:+.1%} {found.truth}, judged '
+            f'{found.verdict}; {" ".join(values)}',
+            flush=True,
+        )
+        return found
+
+
+def prepare(name: str, target: Target, data: Path, seed: int, sensor: bool) -> Prepared:
+    """Prepare a target, as an adaptation prepares its recording."""
+    config = load_config(CONFIG)
+    info, old = load_network(SHIPPED)
     target = dataclasses.replace(target, seed=target.seed + 100 * seed)
     seen, held = windows_of(target, info, data)
-    unlabelled = [batch.unlabelled() for batch in held]
-    seen_only = [batch.unlabelled() for batch in seen]
+    seen_only, held_only = ([batch.unlabelled() for batch in part] for part in (seen, held))
     windows = Windows(HEIGHT, WIDTH, target.planes, target.rate_hz)
     match = match_camera(
         compute_statistics(torch.cat([b.counts for b in seen]), seen[0].planes_per_bin),
@@ -489,91 +543,104 @@ def cases_of(
     styles = repeated_styles(style_shares(old, seen_only, scenes))
     tests = matched_source(windows, match, styles, info, 'test', seed)
     matched = [tests.samples(range(k, k + BATCH)) for k in range(0, SCENES, BATCH)]
-    truth = score(old, info, held)
-    plain = dataclasses.replace(target, optics=Optics(), planes=128, rate_hz=2e4, fog=False)
-    clean = score(old, info, windows_of(plain, info, data)[1])
     corrections = None
     if sensor:
-        corrections = corrections_of(target, match, styles, info, seed, seen_only, unlabelled)
+        corrections = corrections_of(target, match, styles, info, seed, seen_only, held_only)
     moving = moving_of(target, info, data, corrections)
-    told(
+    comparison = Comparison(old, info, held_only, matched, [], moving, corrections)
+    plain = dataclasses.replace(target, optics=Optics(), planes=128, rate_hz=2e4, fog=False)
+    clean = score(old, info, windows_of(plain, info, data)[1])
+    truth = score(old, info, held)
+    print(
         f'{name}: {match.describe()}; styles {dict(Counter(styles))}; error {truth.scaled:.3f}; '
-        f'{len(moving)} windows with depth from motion'
+        f'{len(moving)} windows with depth from motion',
+        flush=True,
     )
+    return Prepared(
+        name, target, seed, info, old, seen, held, match, styles, corrections, comparison,
+        clean.scaled, truth,
+    )  # fmt: skip
 
-    def scored(network: nn.Module, given: Corrections | None) -> AllScores:
-        scenes_, moving_ = matched, moving
-        if given is not None:
-            scenes_ = [given.simulated.correct(batch) for batch in matched]
-            moving_ = [given.recorded.correct(batch) for batch in moving]
-        return AllScores(
-            score(network, info, scenes_),
-            moving=score(network, info, moving_) if moving else None,
-        )
 
-    before, old_scores = compute_outputs(old, unlabelled), scored(old, None)
+def climb_rungs(prepared: Prepared, steps: int, folder: Path) -> tuple[list[Case], bool]:
+    """Climb all rungs as an adaptation does; return their cases, and if the sensor is corrected.
 
-    def case(label: str, network: nn.Module, given: Corrections | None = None) -> Case:
-        held_, windows_ = held, unlabelled
-        if given is not None:
-            held_ = [given.recorded.correct(batch) for batch in held]
-            windows_ = [given.recorded.correct(window) for window in unlabelled]
-        new, after = score(network, info, held_), compute_outputs(network, windows_)
-        evidence = compare(before, after, unlabelled, (old_scores, scored(network, given)))
-        found = Case(
-            name, seed, label, evidence, match.distance, clean.scaled, truth.scaled, new.scaled,
-            truth.metres, new.metres,
-        )  # fmt: skip
-        told(
-            f'  {label}: {new.scaled / truth.scaled - 1:+.1%} {found.truth}, judged '
-            f'{found.verdict}; '
-            + ' '.join(
-                f'{name} {value:+.3f}'
-                for name, value in dataclasses.asdict(evidence).items()
-                if value is not None
-            )
-        )
-        return found
-
-    shipped, cases = find_checkpoint('unet_lite'), []
-    best = 0.0
-    source: Source[Batch] = matched_source(windows, match, styles, info, 'train', seed)
-    seen_source: Source[Batch] = Repeated(seen)
-    given = None
-
-    def is_best(found: Case) -> bool:
-        nonlocal best
-        cases.append(found)
-        if found.verdict != 'improved' or expected_change(found.evidence) >= best:
-            return False
-        best = expected_change(found.evidence)
-        return True
-
-    if corrections is not None and is_best(case('sensor', old, corrections)):
-        given = corrections
-        source = CorrectedSource(source, given.simulated)
-        seen_source = CorrectedSource(seen_source, given.recorded)
+    Args:
+        prepared: The target.
+        steps: Of the first rung that trains; a duration would depend on the machine.
+        folder: Folder of the networks.
+    """
+    config = dataclasses.replace(load_config(CONFIG), out=folder / 'rungs', seed=prepared.seed)
     stages = [
         dataclasses.replace(stage, steps=round(steps * SHARES[stage.name]))
         for stage in config.stages
-    ]  # steps, as a duration would depend on the machine
+    ]
+    source: Source[Batch] = matched_source(
+        prepared.windows, prepared.match, prepared.styles, prepared.info, 'train', prepared.seed
+    )
+    target: Source[Batch] = Repeated(prepared.seen)
+    cases: list[Case] = []
+    best, corrected = 0.0, False
+
+    def is_best(case: Case) -> bool:
+        nonlocal best
+        cases.append(case)
+        if case.verdict != 'improved' or expected_change(case.evidence) >= best:
+            return False
+        best = expected_change(case.evidence)
+        return True
+
+    if prepared.corrections is not None:
+        corrected = is_best(prepared.case('sensor', prepared.old, corrected=True))
+        if corrected:
+            source = CorrectedSource(source, prepared.corrections.simulated)
+            target = CorrectedSource(target, prepared.corrections.recorded)
     climb_all(
-        dataclasses.replace(config, stages=stages), shipped, source, seen_source, target.rate_hz,
-        0.0, fabric, given is not None,
-        lambda label, path, _: is_best(case(label, load_network(path)[1], given)),
+        dataclasses.replace(config, stages=stages), find_checkpoint(SHIPPED), source, target,
+        prepared.target.rate_hz, 0.0, make_fabric('cpu', 1, '32-true'), corrected,
+        lambda name, path, _: is_best(prepared.case(name, load_network(path)[1], corrected)),
     )  # fmt: skip
+    return cases, corrected
+
+
+def climb_supervised(prepared: Prepared, steps: int, folder: Path) -> nn.Module:
+    """Train scales and shifts on the target's labels: a bound of what labels would bring."""
+    config = dataclasses.replace(
+        load_config(CONFIG), out=folder / 'supervised', seed=prepared.seed
+    )
     path = climb(
-        dataclasses.replace(config, out=folder / 'supervised'), stages[0], shipped,
-        Repeated(seen, labels=True), Repeated(seen), target.rate_hz, 0.0, fabric, False,
+        config, dataclasses.replace(config.stages[0], steps=steps), find_checkpoint(SHIPPED),
+        Repeated(prepared.seen, labels=True), Repeated(prepared.seen), prepared.target.rate_hz,
+        0.0, make_fabric('cpu', 1, '32-true'), False,
     )  # fmt: skip
-    cases.append(case('supervised', load_network(path)[1]))
-    cases.append(case('AdaBN', with_statistics(old, seen_only)))
-    if rungs_only:
-        return cases
-    affine = load_network(newest_model(folder / 'rungs' / 'affine'))[1]
-    for label, network in candidates(old, affine, other, seen_only):
-        cases.append(case(label, network, given if 'affine' in label else None))
-    return cases
+    return load_network(path)[1]
+
+
+def cases_of(
+    prepared: Prepared, steps: int, rungs_only: bool, folder: Path, other: nn.Module | None
+) -> list[Case]:
+    """Adapt to a target, and return its cases.
+
+    Args:
+        prepared: The target.
+        steps: As for :func:`climb_rungs`.
+        rungs_only: True to leave constructed candidates out.
+        folder: Folder of the networks.
+        other: Network of another target.
+    """
+    cases, corrected = climb_rungs(prepared, steps, folder)
+    seen = [batch.unlabelled() for batch in prepared.seen]
+    more = {
+        'supervised': climb_supervised(prepared, steps, folder),
+        'AdaBN': with_statistics(prepared.old, seen),
+    }
+    if not rungs_only:
+        affine = load_network(newest_model(folder / 'rungs' / 'affine'))[1]
+        more |= dict(candidates(prepared.old, affine, other, seen))
+    return cases + [
+        prepared.case(name, network, corrected and 'affine' in name)
+        for name, network in more.items()
+    ]
 
 
 def corrections_of(
@@ -691,10 +758,8 @@ def main() -> None:
         folder, path = given.out / label, given.cases / f'{label}.json'
         if not path.is_file():
             begin = time.monotonic()
-            found = cases_of(
-                name, target, given.data, given.steps, given.seed, not given.no_sensor,
-                given.rungs, folder, other, print,
-            )  # fmt: skip
+            prepared = prepare(name, target, given.data, given.seed, not given.no_sensor)
+            found = cases_of(prepared, given.steps, given.rungs, folder, other)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps([stored(case) for case in found], indent=1) + '\n')
             print(f'{path}: {time.monotonic() - begin:.0f} s', flush=True)

@@ -13,8 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from spike_depth_ros.checkpoint import DepthInfo, load, save
-from spike_depth_ros.stream.correction import SensorCorrection
-from spike_training.adaptation.correction import AnyBatch, Corrections, CountCorrector
+from spike_training.adaptation.correction import AnyBatch, Corrections
 from spike_training.adaptation.gate import (
     AllScores,
     Evidence,
@@ -73,8 +72,75 @@ class Rung:
         return f'{self.name}: {self.verdict} ({kind} {self.expected_change:+.1%})'
 
 
+class Comparison:
+    """Comparison of candidates with the old network, on what tells which of them is better.
+
+    Args:
+        old: The old network.
+        info: Its metadata.
+        windows: Held-back windows.
+        scenes: Labelled scenes, simulated as the recording's camera sees.
+        measured: Held-back windows with depth; may be none.
+        moving: Held-back windows with depth from motion; too few of them are left out.
+        corrections: Corrections of the sensor; None: there is nothing to correct.
+
+    Attributes:
+        info: Metadata of the old network.
+        moving: Windows with depth from motion that count.
+        scores: Scores of the old network.
+    """
+
+    def __init__(
+        self,
+        old: nn.Module,
+        info: DepthInfo,
+        windows: Sequence[Unlabelled],
+        scenes: Sequence[Batch],
+        measured: Sequence[Batch],
+        moving: Sequence[Batch],
+        corrections: Corrections | None,
+    ) -> None:
+        self.info = info
+        self.moving = moving if len(moving) >= LEAST_MOVING else []
+        self._windows, self._scenes, self._measured = windows, scenes, measured
+        self._corrections = corrections
+        self._outputs = compute_outputs(old, windows)
+        self.scores = self._score(old, corrected=False)
+
+    def compare(self, network: nn.Module, corrected: bool) -> tuple[Evidence, AllScores]:
+        """Return the evidence about a candidate, and its scores.
+
+        Args:
+            network: The candidate.
+            corrected: True to correct the windows that it sees; the old network sees raw ones.
+        """
+        scores = self._score(network, corrected)
+        outputs = compute_outputs(network, self.seen(self._windows, corrected))
+        return compare(self._outputs, outputs, self._windows, (self.scores, scores)), scores
+
+    def seen(self, windows: Sequence[AnyBatch], corrected: bool) -> list[AnyBatch]:
+        """Return windows of the recording as a candidate sees them: corrected, or raw."""
+        given = self._corrections if corrected else None
+        return [one if given is None else given.recorded.correct(one) for one in windows]
+
+    def scenes_seen(self, scenes: Sequence[AnyBatch], corrected: bool) -> list[AnyBatch]:
+        """Return simulated windows as a candidate sees them: corrected, or raw."""
+        given = self._corrections if corrected else None
+        return [one if given is None else given.simulated.correct(one) for one in scenes]
+
+    def _score(self, network: nn.Module, corrected: bool) -> AllScores:
+        def on_recordings(windows: Sequence[Batch]) -> Scores | None:
+            return score(network, self.info, self.seen(windows, corrected)) if windows else None
+
+        return AllScores(
+            score(network, self.info, self.scenes_seen(self._scenes, corrected)),
+            on_recordings(self._measured),
+            on_recordings(self.moving),
+        )
+
+
 class Judge:
-    """Judge of candidates against the old network on held-back windows.
+    """Judge of the candidates of an adaptation.
 
     Args:
         old: The old network.
@@ -87,11 +153,9 @@ class Judge:
         corrections: Corrections of the sensor; None: there is nothing to correct.
 
     Attributes:
-        info: Metadata of the old network.
         scenes: Some of the labelled scenes.
+        comparison: Comparison with the old network.
         scores: Scores of each network, by name.
-        moving: Windows with depth from the motion of the camera; none if they are too few, or if
-            measured depth decides.
         rungs: Judged rungs, in their order.
         kept: The best one of the improved rungs; None if there is none.
     """
@@ -107,32 +171,29 @@ class Judge:
         fabric: Fabric,
         corrections: Corrections | None,
     ) -> None:
-        self.info = info
         self.rungs: list[Rung] = []
         self.kept: Rung | None = None
         self._recorded, self._match, self._styles = recorded, match, styles
-        self._seed, self._device = seed, fabric.device
-        self._sensor: SensorCorrection | None = None
-        self._of_recordings: CountCorrector | None = None
-        self._of_scenes: CountCorrector | None = None
-        if corrections is not None:
-            self._sensor, self._of_recordings, self._of_scenes = corrections
+        self._info, self._seed, self._device = info, seed, fabric.device
+        self._corrections = corrections
         self._windows = [window.to(self._device) for window in recorded.judged]
-        self._matched = self._labelled('test')
-        self.scenes = self._matched[0].unlabelled()
-        self.moving: list[Batch] = []
+        scenes = self._labelled('test')
+        self.scenes = scenes[0].unlabelled()
+        moving: list[Batch] = []
         if not recorded.measured:  # which decides alone
-            found = label_by_motion(
-                recorded.held_back, info, LARGEST, MOVING, self._of_recordings, self._device
-            )
-            self.moving = found if len(found) >= LEAST_MOVING else []
-        self._old = compute_outputs(old, self._windows)
-        self.scores = {OLD: self._score(old, corrected=False)}
+            moving = label_by_motion(
+                recorded.held_back, info, LARGEST, MOVING,
+                None if corrections is None else corrections.recorded, self._device,
+            )  # fmt: skip
+        self.comparison = Comparison(
+            old, info, self._windows, scenes, recorded.measured, moving, corrections
+        )
+        self.scores = {OLD: self.comparison.scores}
 
     @property
     def scale(self) -> str:
         """Kind of the scale of an improved network, as in a checkpoint."""
-        if self.info.scale == 'none':
+        if self._info.scale == 'none':
             return 'none'
         return 'metric' if self._recorded.known and self._recorded.measured else 'inherited'
 
@@ -156,12 +217,7 @@ class Judge:
         Returns:
             The rung, which is then in ``rungs``, and in ``kept`` if it is the best so far.
         """
-        network = self._load(checkpoint)
-        self.scores[name] = self._score(network, corrected)
-        outputs = compute_outputs(network, self.windows_seen(corrected))
-        evidence = compare(
-            self._old, outputs, self._windows, (self.scores[OLD], self.scores[name])
-        )  # fmt: skip
+        evidence, self.scores[name] = self.comparison.compare(self._load(checkpoint), corrected)
         rung = Rung(
             name, checkpoint, evidence, judge(evidence, self._match.distance),
             expected_change(evidence), time.monotonic() - begin, corrected,
@@ -174,13 +230,13 @@ class Judge:
 
     def windows_seen(self, corrected: bool) -> list[Unlabelled]:
         """Return the held-back windows, corrected for the sensor or raw."""
-        return _seen(self._windows, self._of_recordings if corrected else None)
+        return self.comparison.seen(self._windows, corrected)
 
     def calibrate(self, rung: Rung, out: Path) -> None:
         """Write the checkpoint of a rung with calibrated uncertainty, and its scale."""
         info, weights = load(rung.checkpoint)
         network = self._load(rung.checkpoint)
-        scenes = _seen(self._labelled('calibration'), self._of_scenes if rung.corrected else None)
+        scenes = self.comparison.scenes_seen(self._labelled('calibration'), rung.corrected)
         info = dataclasses.replace(
             info,
             uncertainty_factor=fit_uncertainty_factor(network, info, scenes),
@@ -189,39 +245,21 @@ class Judge:
         )
         if self.scale == 'metric':
             # Depth is proportional to the ratio of the focal lengths.
-            corrector = self._of_recordings if rung.corrected else None
-            scale = fit_scale(network, info, _seen(self._recorded.known, corrector))
+            known = self.comparison.seen(self._recorded.known, rung.corrected)
+            scale = fit_scale(network, info, known)
             print(f'{out}: scale times {scale:.3f}, by the depth of the recording')
             info = dataclasses.replace(info, canonical_fx=info.canonical_fx / scale)
-        save(out, weights, info, self._sensor if rung.corrected else None)
+        corrections = self._corrections if rung.corrected else None
+        save(out, weights, info, None if corrections is None else corrections.sensor)
 
     def _labelled(self, split: Split) -> list[Batch]:
         source = matched_source(
-            self._recorded.windows, self._match, self._styles, self.info, split, self._seed
+            self._recorded.windows, self._match, self._styles, self._info, split, self._seed
         )
         return [
             source.samples(range(first, first + BATCH_SIZE)).to(self._device)
             for first in range(0, SCENES, BATCH_SIZE)
         ]
 
-    def _score(self, network: nn.Module, corrected: bool) -> AllScores:
-        """Score a network on matched scenes, and on windows of the recordings with depth."""
-
-        def on_recordings(windows: Sequence[Batch]) -> Scores | None:
-            seen = _seen(windows, self._of_recordings if corrected else None)
-            return score(network, self.info, seen) if seen else None
-
-        scenes = _seen(self._matched, self._of_scenes if corrected else None)
-        return AllScores(
-            score(network, self.info, scenes),
-            on_recordings(self._recorded.measured),
-            on_recordings(self.moving),
-        )
-
     def _load(self, checkpoint: Path) -> nn.Module:
         return load_network(checkpoint)[1].to(self._device)
-
-
-def _seen(windows: Sequence[AnyBatch], corrector: CountCorrector | None) -> list[AnyBatch]:
-    """Return windows as a candidate sees them: corrected, or raw without a corrector."""
-    return [one if corrector is None else corrector.correct(one) for one in windows]

@@ -53,7 +53,7 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
             'padded_row_bytes': recorded.opened.padded_row_bytes,
             'held_back_windows': sum(len(one.counts) for one in recorded.judged),
             'windows_with_depth': sum(len(one.counts) for one in recorded.measured),
-            'windows_with_depth_from_motion': len(judge.moving),
+            'windows_with_depth_from_motion': len(judge.comparison.moving),
             'looks_upside_down': findings.upside_down,
         },
         'match': {**json.loads(findings.match.to_json()), 'largest_distance': LARGEST_DISTANCE},
