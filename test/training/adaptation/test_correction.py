@@ -22,6 +22,7 @@ from spike_training.adaptation.correction import (  # noqa: E402
     CountCorrector,
     estimate_correction,
     measure_correction,
+    measure_rates,
     origin,
 )
 from spike_training.datasets.clip import SpikeClip  # noqa: E402
@@ -97,7 +98,7 @@ NOTHING = SensorCorrection(
 
 def measured(**clips):
     clips = {name: [clip] for name, clip in clips.items()}
-    return measure_correction(NOTHING, Geometry(HEIGHT, WIDTH), **clips)
+    return measure_correction(NOTHING, measure_rates(Geometry(HEIGHT, WIDTH), **clips))
 
 
 def test_flat_and_dark_recordings_are_measured():
@@ -125,7 +126,8 @@ def test_dark_current_is_that_of_a_second_at_any_plane_rate():
 
 def test_all_parts_of_a_recording_with_gaps_count():
     parts = [clip_of(0.01, 1, planes=3), clip_of(0.01, 2), clip_of(0.01, 3)]
-    found = measure_correction(NOTHING, Geometry(HEIGHT, WIDTH), dark=parts)
+    rates = measure_rates(Geometry(HEIGHT, WIDTH), dark=parts)
+    found = measure_correction(NOTHING, rates)
     assert not found.faulty.any()
     assert found.dark.astype(float).std() < 1.1 * np.sqrt(0.01 / 4003) * RATE_HZ
 

@@ -18,6 +18,7 @@ from spike_depth_ros.stream.chunk import Geometry
 from spike_training.adaptation.recordings import (
     GAP_SHARE,
     MIN_DURATION_S,
+    find_recordings,
     open_recordings,
     read_clips,
     split_in_time,
@@ -46,7 +47,7 @@ def numbers(clip):
 
 @pytest.mark.parametrize('planes', [1000, 1001, 5003])
 def test_parts_share_no_plane_and_leave_a_gap(planes):
-    ((first,), (second,)) = split_in_time([numbered(planes)], 100)
+    ((first,), (second,)) = split_in_time([[numbered(planes)]], 100)
     early, late = numbers(first), numbers(second)
     assert early[0] == 0
     assert late[-1] == planes - 1
@@ -59,7 +60,7 @@ def test_depth_stays_with_its_planes():
     where = (50, 699, 700, 999)
     maps = tuple(functools.partial(np.full, (1, 32), plane) for plane in where)
     clip = dataclasses.replace(numbered(1000), depth_planes=where, depths=maps)
-    parts = split_in_time([clip], 100)
+    parts = split_in_time([[clip]], 100)
     for part, expected in zip(parts, ([50], [700, 999]), strict=True):
         found = part[0]
         assert [depth()[0, 0] for depth in found.depths] == expected
@@ -67,10 +68,22 @@ def test_depth_stays_with_its_planes():
 
 
 def test_recordings_that_are_too_short_for_both_parts_are_left_out():
-    parts = split_in_time([numbered(300), numbered(2000, 'long')], 100)
+    parts = split_in_time([[numbered(300)], [numbered(2000, 'long')]], 100)
     assert [clip.name for clip in parts.adaptation] == ['long']
     with pytest.raises(DataSetError, match='300 planes, expected windows of 100 planes in both'):
-        split_in_time([numbered(300)], 100)
+        split_in_time([[numbered(300)]], 100)
+
+
+def test_a_recording_with_losses_is_split_once():
+    clips = [numbered(planes, str(planes)) for planes in (400, 90, 500, 110, 900)]
+    early, late = split_in_time([clips], 100)
+    assert [(one.name, one.planes) for one in early] == [
+        ('400', 400),
+        ('500', 500),
+        ('110', 110),
+        ('900', 200),
+    ]
+    assert [(one.name, numbers(one)[0]) for one in late] == [('900', 300)]
 
 
 def test_a_recording_is_opened_with_its_duration(moving_wall):
@@ -79,6 +92,15 @@ def test_a_recording_is_opened_with_its_duration(moving_wall):
     assert not opened.corrected_bit_order
     folder = open_recordings([moving_wall.parent], *WHERE)
     assert [clip.name for clip in folder.clips] == ['dat/wall']
+
+
+def test_recordings_of_all_folders_in_a_folder_are_found(tmp_path):
+    for name in ('one.dat', 'day/two.dat', 'day/bag/metadata.yaml', '.part/unfinished.dat'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / 'day/bag/0.mcap').touch()
+    found = [str(one.relative_to(tmp_path)) for one in find_recordings(tmp_path)]
+    assert found == ['day/bag', 'day/two.dat', 'one.dat']
 
 
 def swapped(path, out):
@@ -116,7 +138,9 @@ def test_padding_of_rows_is_left_out(moving_wall, tmp_path, row_bytes, filling):
     ((clip,), (plain,)) = opened.clips, open_recordings([moving_wall], *WHERE).clips
     assert (clip.geometry, clip.planes) == (plain.geometry, plain.planes)
     assert np.array_equal(clip.load(100, 500), plain.load(100, 500))
-    assert np.array_equal(read_clips(path, *WHERE, row_bytes)[0].load(7, 9), plain.load(7, 9))
+    assert np.array_equal(
+        read_clips(path, *WHERE, row_bytes=row_bytes)[0].load(7, 9), plain.load(7, 9)
+    )
 
 
 def test_files_of_one_camera_share_the_padding(moving_wall, tmp_path):

@@ -26,6 +26,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('jinja2')
 Image = pytest.importorskip('PIL.Image')
 
+import bags  # noqa: E402
 from html_pages import Reader  # noqa: E402
 from training_files import write  # noqa: E402
 
@@ -36,9 +37,9 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
     load_with_correction,
 )
 from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
-from spike_depth_ros.stream.packing import bin_counts, unpack  # noqa: E402
+from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
 from spike_depth_ros.stream.window import Window  # noqa: E402
-from spike_training.adaptation import gate, judgement, ros_commands, run  # noqa: E402
+from spike_training.adaptation import gate, ros_commands, run  # noqa: E402
 from spike_training.adaptation.correction import CountCorrector  # noqa: E402
 from spike_training.adaptation.ladder import load_network  # noqa: E402
 from spike_training.adaptation.page import Shown, write_page  # noqa: E402
@@ -178,10 +179,11 @@ def test_a_rung_does_not_go_on_with_windows_of_the_other_kind(
     out.unlink(missing_ok=True)
     path = tmp_path / 'mine' / 'affine' / 'plan.json'
     plan = json.loads(path.read_text())
-    assert plan['corrected'] is False
-    path.write_text(json.dumps({**plan, 'corrected': True}))
-    with pytest.raises(TrainingError, match=r'begun with another corrected, .* remove .*affine'):
-        adapt(out, moving_wall, checkpoint, config=short, **SIZE)
+    assert plan['sensor correction'] is False
+    for name, value in (('sensor correction', True), ('settings', 'others')):
+        path.write_text(json.dumps({**plan, name: value}))
+        with pytest.raises(TrainingError, match=f'begun with another {name}: remove .*affine'):
+            adapt(out, moving_wall, checkpoint, config=short, **SIZE)
 
 
 def test_nothing_improves_where_the_simulation_does_not_match(
@@ -235,10 +237,13 @@ def test_measured_depth_decides_and_gives_the_scale(
     assert after.scale == 'metric'
     assert before.canonical_fx / after.canonical_fx == pytest.approx(scale, abs=1e-3)
     # In the new metres, the median of true over predicted depth is 1.
-    clips = open_recordings([measured_wall], '96x64', 400.0).clips
+    opened = open_recordings([measured_wall], '96x64', 400.0)
     network = load_network(out)[1]
     windows = SpikeSource(
-        split_in_time(clips, after.planes).adaptation, after.planes, after.bins, after.multiple
+        split_in_time(opened.recordings, after.planes).adaptation,
+        after.planes,
+        after.bins,
+        after.multiple,
     )
     batch = windows.samples(range(len(windows)))
     assert gate.fit_scale(network, after, [batch]) == pytest.approx(1, rel=0.02)
@@ -256,7 +261,7 @@ def test_a_corrected_sensor_is_exported_and_used_live(
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))
     monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
     # As much as any other rung, which is not more than the first one.
-    monkeypatch.setattr(judgement, 'expected_change', lambda evidence: -0.1)
+    monkeypatch.setattr(gate, 'expected_change', lambda evidence: -0.1)
     out = tmp_path / 'mine.safetensors'
     old = write(tmp_path / 'old.safetensors')
     adapt(out, recording, old, config=short, **SIZE)
@@ -284,6 +289,51 @@ def test_a_corrected_sensor_is_exported_and_used_live(
     assert np.abs(np.log(live.depth / raw.depth)).max() > 1e-2
     with pytest.raises(CheckpointError, match='it has a sensor correction, expected none'):
         adapt(tmp_path / 'again.safetensors', recording, out, **SIZE)
+
+
+def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
+    moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
+):
+    random = np.random.default_rng(2)
+    current = 0.04 * random.random((64, 96))  # spikes per plane
+    wall = unpack(np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)[:, ::-1], 96)
+    wall |= random.random(wall.shape) < current
+    bag, dark = tmp_path / 'bag', tmp_path / 'dark.dat'
+    topic, period = '/vidar/stream', round(1e9 / SIZE['rate_hz'])
+    packets = [
+        (topic, bags.START + k * period, bags.packet(bags.START + k * period, wall[k : k + 40]))
+        for k in range(0, len(wall), 40)
+    ]
+    info = bags.camera(width=96, height=64)
+    bags.write(bag, [('/vidar/camera_info', bags.START, info), *packets])
+    dark.write_bytes(pack(random.random((3000, 64, 96)) < current)[:, ::-1].tobytes())
+    text = run.CONFIG.read_text()
+    config = tmp_path / 'adapt.yaml'
+    first, end = text.index('  - name: whole'), text.index('\nmodel:')
+    config.write_text(re.sub(r'styles: .*', 'styles: [home]', text[:first] + text[end:]))
+    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
+    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
+
+    out = tmp_path / 'mine.safetensors'
+    settings = {**SIZE, 'config': config, 'topic': topic}
+    with pytest.raises(DataSetError, match='no topic spikes of'):
+        adapt(out, bag, checkpoint, **SIZE)
+    uncovered = tmp_path / 'uncovered.dat'
+    uncovered.write_bytes(pack(np.ones((1500, 64, 96), bool)).tobytes())
+    with pytest.raises(DataSetError, match=r'uncovered.*cover the lens'):
+        adapt(out, bag, checkpoint, dark=uncovered, **{**settings, 'rate_hz': 4000.0})
+    assert not out.with_suffix('').exists()
+    adapt(out, bag, checkpoint, dark=dark, **settings)
+    assert '(response estimated, dark current measured)' in capsys.readouterr().out
+    found = report(out)
+    assert [rung['name'] for rung in found['rungs']] == ['sensor', 'affine', 'bicross']
+    plans = [json.loads((tmp_path / 'mine' / name / 'plan.json').read_text())
+             for name in ('affine', 'bicross')]  # fmt: skip
+    assert all(plan['sensor correction'] for plan in plans)
+    correction = load_with_correction(out)[2]
+    assert correction.measured.dark
+    stored = correction.dark.astype(float) / SIZE['rate_hz']
+    assert np.corrcoef(stored.ravel(), current.ravel())[0, 1] > 0.9
 
 
 def test_a_few_maps_of_depth_are_too_few(measured_wall, checkpoint, short, tmp_path, one_thread):
@@ -399,9 +449,10 @@ def test_wrong_arguments_are_refused_before_anything_is_written(moving_wall, che
         ({'out': tmp_path / 'mine.onnx'}, r'expected a \.safetensors file'),
         ({'out': checkpoint}, 'which exists'),
         ({'minutes': 0.0}, 'minutes is 0: expected above 0'),
-        ({'rate_hz': 0.0}, 'rate_hz is 0: expected above 0'),
+        ({'rate_hz': 0.0}, 'rate_hz is 0: expected a finite rate above 0'),
         ({'watch': '/spikes'}, 'expected either recordings or watch'),
         ({'recordings': None}, 'expected either recordings or watch'),
+        ({'recordings': []}, 'recordings is empty'),
         ({'recordings': None, 'watch': '/a', 'watch_gb': 0.0}, 'watch_gb is 0: expected above 0'),
     ):
         given = {'recordings': moving_wall, 'out': out, 'checkpoint': checkpoint, **SIZE}

@@ -161,27 +161,33 @@ def _lasting(halves: Floats, good: npt.NDArray[np.bool_]) -> tuple[Floats, float
     return np.float32(share) * centred, math.sqrt(share) * float(high - low) / 2
 
 
-def measure_correction(
-    estimated: SensorCorrection,
-    geometry: Geometry,
-    flat: Sequence[SpikeClip] = (),
-    dark: Sequence[SpikeClip] = (),
-) -> SensorCorrection:
-    """Replace the maps of an estimated correction by measured ones.
+class UniformRates(NamedTuple):
+    """Firing rates of a sensor in uniform light and without light; None: not recorded.
+
+    Attributes:
+        flat: In uniform light, ``[H, W]`` spikes per second.
+        dark: With the lens covered, likewise.
+    """
+
+    flat: Floats | None = None
+    dark: Floats | None = None
+
+
+def measure_rates(
+    geometry: Geometry, flat: Sequence[SpikeClip] = (), dark: Sequence[SpikeClip] = ()
+) -> UniformRates:
+    """Measure the rates that a correction is measured from.
 
     Args:
-        estimated: Correction from recordings of any scene.
-        geometry: Sensor and bit order of these recordings.
-        flat: Recordings of a uniform bright picture, such as a white wall out of focus: the
-            response. Uneven light has no effect, as pixels are compared with their neighbours.
-        dark: Recordings with the lens covered: the dark current.
+        geometry: Sensor and bit order of the recordings to adapt to.
+        flat: Recordings of a uniform bright picture, such as a white wall out of focus.
+        dark: Recordings with the lens covered.
 
     Raises:
         DataSetError: The recordings are of another sensor, too short, too dark, saturated or too
             bright.
-        ValueError: Too many pixels are faulty.
     """
-    faulty, gain, current = estimated.faulty.copy(), estimated.gain, estimated.dark
+    bright = current = None
     if dark:
         current = _mean_rate(dark, geometry) * np.float32(dark[0].rate_hz)
         median = float(np.median(current))
@@ -190,7 +196,6 @@ def measure_correction(
                 f'{dark[0].name}: {median:.0f} spikes per second in the median pixel, expected at '
                 f'most {MAX_DARK:g}: cover the lens'
             )
-        faulty |= current > median + MAX_DARK
     if flat:
         rate = _mean_rate(flat, geometry)
         median = float(np.median(rate))
@@ -200,15 +205,36 @@ def measure_correction(
                 f'{MIN_FLAT:g} to {MAX_FLAT:g}: record a uniform picture with '
                 f'{"more" if median < MIN_FLAT else "less"} light'
             )
-        light = rate - current.astype(np.float32) / np.float32(flat[0].rate_hz)
-        gain = light / cv2.medianBlur(light, _NEIGHBOURS).clip(min=_FLOOR)
+        bright = rate * np.float32(flat[0].rate_hz)
+    return UniformRates(bright, current)
+
+
+def measure_correction(estimated: SensorCorrection, rates: UniformRates) -> SensorCorrection:
+    """Replace the maps of an estimated correction by measured ones.
+
+    Args:
+        estimated: Correction from recordings of any scene.
+        rates: Measured rates. Uneven light has no effect on the response, as pixels are compared
+            with their neighbours.
+
+    Raises:
+        ValueError: Too many pixels are faulty.
+    """
+    faulty, gain = estimated.faulty.copy(), estimated.gain.astype(np.float32)
+    current = estimated.dark.astype(np.float32)
+    if rates.dark is not None:
+        current = rates.dark
+        faulty |= current > np.median(current) + MAX_DARK
+    if rates.flat is not None:
+        light = rates.flat - current
+        gain = light / cv2.medianBlur(light, _NEIGHBOURS).clip(min=1)
         low, high = _GAINS
         faulty |= (gain < low) | (gain > high)
     return SensorCorrection(
         faulty,
         np.where(faulty, 1, gain),
         np.where(faulty, 0, current),
-        Measured(gain=bool(flat), dark=bool(dark)),
+        Measured(gain=rates.flat is not None, dark=rates.dark is not None),
     )
 
 

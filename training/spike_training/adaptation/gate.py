@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -92,13 +93,13 @@ class Evidence:
     motion_error: float | None = None
 
 
-WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.15}
+WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.1}
 """Weights in the expected change, fitted on cases of ``benchmarks/adaptation_gate.py``."""
 
 WEIGHTS_IN_MOTION = {'matched_error': 0.4, 'asymmetry': 0.1, 'motion_error': 0.4}
 """Weights where the error by motion is known: chosen, not fitted."""
 
-LIMITS = (-0.04, 0.06)
+LIMITS = (-0.03, 0.04)
 """Expected log change of the error below which a candidate is improved, and above which worse."""
 
 MEASURED_LIMITS = (math.log(0.97), math.log(1.03))
@@ -125,6 +126,11 @@ def expected_change(evidence: Evidence) -> float:
     return math.expm1(sum(weight * getattr(evidence, name) for name, weight in weights.items()))
 
 
+def is_flat(evidence: Evidence) -> bool:
+    """Return True if depth is flat, or hardly varies with the window."""
+    return evidence.spread < FLAT or evidence.dependence < UNVARIED
+
+
 def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
     """Judge a candidate by its evidence.
 
@@ -134,7 +140,7 @@ def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
         distance: Distance of the match; above :data:`LARGEST_DISTANCE` a candidate is improved
             only if a measured error, or the error by motion alone, says so.
     """
-    if evidence.spread < FLAT or evidence.dependence < UNVARIED:
+    if is_flat(evidence):
         return 'worse'
     change = math.log1p(expected_change(evidence))
     measured = evidence.measured_error is not None
@@ -143,6 +149,27 @@ def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
         seen = measured or (evidence.motion_error is not None and evidence.motion_error <= lower)
         return 'improved' if seen or distance <= LARGEST_DISTANCE else 'no change'
     return 'worse' if change >= upper else 'no change'
+
+
+class Judged(typing.Protocol):
+    """Candidate with its evidence and verdict."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """Evidence of the candidate."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Verdict on it."""
+
+
+AnyJudged = TypeVar('AnyJudged', bound=Judged)
+
+
+def choose(judged: Iterable[AnyJudged]) -> AnyJudged | None:
+    """Choose the candidate to keep: the improved one of the least expected error, or None."""
+    improved = (one for one in judged if one.verdict == 'improved')
+    return min(improved, key=lambda one: expected_change(one.evidence), default=None)
 
 
 @torch.inference_mode()

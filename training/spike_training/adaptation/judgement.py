@@ -19,10 +19,12 @@ from spike_training.adaptation.gate import (
     Evidence,
     Scores,
     Verdict,
+    choose,
     compare,
     compute_outputs,
     expected_change,
     fit_scale,
+    is_flat,
     judge,
     score,
 )
@@ -53,7 +55,6 @@ class Rung:
         checkpoint: Its checkpoint.
         evidence: Evidence of the gate against the old network.
         verdict: Verdict of the gate.
-        expected_change: Expected relative change of the error.
         seconds: Duration of training and judgement in this run.
         corrected: True if its windows are corrected for the sensor.
     """
@@ -62,14 +63,22 @@ class Rung:
     checkpoint: Path
     evidence: Evidence
     verdict: Verdict
-    expected_change: float
     seconds: float
     corrected: bool
 
+    @property
+    def expected_change(self) -> float:
+        """Expected or measured relative change of the error."""
+        return expected_change(self.evidence)
+
     def describe(self) -> str:
         """Describe the verdict in one line."""
-        kind = 'expected' if self.evidence.measured_error is None else 'measured'
-        return f'{self.name}: {self.verdict} ({kind} {self.expected_change:+.1%})'
+        reason = f'expected {self.expected_change:+.1%}'
+        if is_flat(self.evidence):
+            reason = 'its depth is flat'
+        elif self.evidence.measured_error is not None:
+            reason = f'measured {self.expected_change:+.1%}'
+        return f'{self.name}: {self.verdict} ({reason})'
 
 
 class Comparison:
@@ -157,7 +166,6 @@ class Judge:
         comparison: Comparison with the old network.
         scores: Scores of each network, by name.
         rungs: Judged rungs, in their order.
-        kept: The best one of the improved rungs; None if there is none.
     """
 
     def __init__(
@@ -172,7 +180,6 @@ class Judge:
         corrections: Corrections | None,
     ) -> None:
         self.rungs: list[Rung] = []
-        self.kept: Rung | None = None
         self._recorded, self._match, self._styles = recorded, match, styles
         self._info, self._seed, self._device = info, seed, fabric.device
         self._corrections = corrections
@@ -198,6 +205,21 @@ class Judge:
         return 'metric' if self._recorded.known and self._recorded.measured else 'inherited'
 
     @property
+    def kept(self) -> Rung | None:
+        """Best one of the improved rungs so far; None if there is none."""
+        return choose(self.rungs)
+
+    @property
+    def shown(self) -> Rung | None:
+        """Rung to show beside the old network: the kept one, or the one that came nearest."""
+        nearest = min(
+            self.rungs,
+            key=lambda one: (is_flat(one.evidence), one.expected_change),
+            default=None,
+        )
+        return self.kept or nearest
+
+    @property
     def verdict(self) -> Verdict:
         """Verdict on all rungs so far."""
         if self.kept is not None:
@@ -215,17 +237,14 @@ class Judge:
             corrected: True to correct the windows that the candidate sees.
 
         Returns:
-            The rung, which is then in ``rungs``, and in ``kept`` if it is the best so far.
+            The rung, which is then in ``rungs``.
         """
         evidence, self.scores[name] = self.comparison.compare(self._load(checkpoint), corrected)
         rung = Rung(
             name, checkpoint, evidence, judge(evidence, self._match.distance),
-            expected_change(evidence), time.monotonic() - begin, corrected,
+            time.monotonic() - begin, corrected,
         )  # fmt: skip
         self.rungs.append(rung)
-        least = 0.0 if self.kept is None else self.kept.expected_change
-        if rung.verdict == 'improved' and rung.expected_change < least:
-            self.kept = rung
         return rung
 
     def windows_seen(self, corrected: bool) -> list[Unlabelled]:

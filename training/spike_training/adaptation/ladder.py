@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import time
@@ -165,8 +166,7 @@ def climb(
         source: Labelled scenes as the recording's camera sees.
         target: Windows of the recording; their depth is not read.
         rate_hz: Plane rate of the recording.
-        seconds: Duration of the training, about; measured anew on another machine only if no
-            step has been trained.
+        seconds: Duration of the training, about; a resumed rung keeps its number of steps.
         fabric: Launched fabric.
         corrected: True if source and target are corrected for the sensor.
 
@@ -174,8 +174,8 @@ def climb(
         Checkpoint of the candidate.
 
     Raises:
-        TrainingError: Training cannot go on, or was begun from another checkpoint or on windows
-            of the other kind.
+        TrainingError: Training cannot go on, or was begun from another checkpoint, with other
+            settings, or on windows of the other kind.
     """
     info = load(find_checkpoint(start))[0]
     stage = dataclasses.replace(stage, init_from=str(find_checkpoint(start)))
@@ -217,14 +217,14 @@ def climb(
         if steps is None:
             one = _step_seconds(here, batches, train.batch_size)
             steps = max(LEAST_STEPS, round(seconds / one))
-        content = {'steps': steps, **_describe_begin(start, corrected)}
+        content = {'steps': steps, **_describe_begin(stage, start, corrected)}
         write_atomically(plan, json.dumps(content).encode())
-    planned, begun = json.loads(plan.read_text()), _describe_begin(start, corrected)
+    planned, begun = json.loads(plan.read_text()), _describe_begin(stage, start, corrected)
     # A verdict on an earlier rung may differ on another machine.
     if different := [name for name in begun if planned.get(name) != begun[name]]:
         raise TrainingError(
-            f'{plan}: the rung was begun with another {" and ".join(different)}, as the verdicts '
-            f'on earlier rungs were others: remove {here.folder} to train it anew'
+            f'{plan}: the rung was begun with another {" and ".join(different)}: remove '
+            f'{here.folder} to train it anew'
         )
     steps = int(planned['steps'])
     work = _built(here)
@@ -244,8 +244,13 @@ def climb(
     return newest_model(here.folder)
 
 
-def _describe_begin(start: Path, corrected: bool) -> dict[str, str | bool]:
-    return {'start': hash_file(find_checkpoint(start)), 'corrected': corrected}
+def _describe_begin(stage: StageConfig, start: Path, corrected: bool) -> dict[str, str | bool]:
+    settings = dataclasses.replace(stage, init_from='previous')  # not where the checkpoint lies
+    return {
+        'checkpoint': hash_file(find_checkpoint(start)),
+        'sensor correction': corrected,
+        'settings': hashlib.sha256(repr(settings).encode()).hexdigest(),
+    }
 
 
 def _built(here: Context) -> Any:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,20 +52,28 @@ class Opened(NamedTuple):
     """Recordings of one camera, and what their planes told about it.
 
     Attributes:
-        clips: The recordings, with the bit order that their planes have.
+        recordings: The parts without gaps of each recording, with the bit order that their
+            planes have.
         duration_s: Duration of all of them, seconds.
         corrected_bit_order: True if the planes have another bit order than stated.
         padded_row_bytes: Bytes from row to row of .dat files whose rows are padded; 0: they are
             not.
     """
 
-    clips: list[SpikeClip]
+    recordings: list[list[SpikeClip]]
     duration_s: float
     corrected_bit_order: bool
     padded_row_bytes: int
 
+    @property
+    def clips(self) -> list[SpikeClip]:
+        """Parts without gaps of all recordings."""
+        return [clip for own in self.recordings for clip in own]
 
-def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
+
+def open_recordings(
+    paths: Sequence[Path], size: str, rate_hz: float, topic: str = 'spikes'
+) -> Opened:
     """Open recordings of one camera.
 
     Args:
@@ -74,6 +82,7 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
         size: Width and height of the sensor, such as 400x250, of .dat files and of bags without
             camera_info.
         rate_hz: Plane rate of .dat files.
+        topic: Topic of spikes in bags, its full name or the end of it.
 
     Raises:
         DataSetError: A recording cannot be read, its rows have another length than stated, they
@@ -82,7 +91,7 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
     """
     files = [file for path in paths for file in find_recordings(path)]
     padded = _padded_row_bytes([file for file in files if not _is_bag(file)], size)
-    read = [(file, _read_file(file, size, rate_hz, padded)) for file in files]
+    read = [(file, _read_file(file, size, rate_hz, topic, padded)) for file in files]
     clips = [clip for _, found in read for clip in found]
     first = clips[0]
     for clip in clips[1:]:
@@ -104,17 +113,23 @@ def open_recordings(paths: Sequence[Path], size: str, rate_hz: float) -> Opened:
     if wrong:
         other: BitOrder = 'big' if first.geometry.bit_order == 'little' else 'little'
         geometry = dataclasses.replace(first.geometry, bit_order=other)
-        clips = [dataclasses.replace(clip, geometry=geometry) for clip in clips]
-    return Opened(clips, duration, wrong, padded)
+        read = [
+            (file, [dataclasses.replace(clip, geometry=geometry) for clip in own])
+            for file, own in read
+        ]
+    return Opened([own for _, own in read], duration, wrong, padded)
 
 
-def read_clips(path: Path, size: str, rate_hz: float, row_bytes: int = 0) -> list[SpikeClip]:
+def read_clips(
+    path: Path, size: str, rate_hz: float, topic: str = 'spikes', row_bytes: int = 0
+) -> list[SpikeClip]:
     """Read a recording, or those of a folder.
 
     Args:
         path: As for :func:`open_recordings`.
         size: As there.
         rate_hz: As there.
+        topic: As there.
         row_bytes: Bytes from row to row of .dat files, where rows are padded; 0: those of the
             width.
 
@@ -122,7 +137,7 @@ def read_clips(path: Path, size: str, rate_hz: float, row_bytes: int = 0) -> lis
         DataSetError: There is none, or one cannot be read.
     """
     files = find_recordings(path)
-    return [clip for file in files for clip in _read_file(file, size, rate_hz, row_bytes)]
+    return [clip for file in files for clip in _read_file(file, size, rate_hz, topic, row_bytes)]
 
 
 def find_recordings(path: Path) -> list[Path]:
@@ -131,24 +146,32 @@ def find_recordings(path: Path) -> list[Path]:
     Raises:
         DataSetError: There is none.
     """
-    if _is_bag(path) or (path.suffix == '.dat' and path.is_file()):
-        return [path]
-    inside = sorted(path.iterdir()) if path.is_dir() else []
-    found = [one for one in inside if one.suffix == '.dat' or _is_bag(one)]
+    found = [*_recordings_in(path)]
     if not found:
         raise DataSetError(
             f'{path}: expected a bag, a .dat file, or a folder of bags or .dat files'
         )
-    return [file for one in found for file in find_recordings(one)]
+    return found
+
+
+def _recordings_in(path: Path) -> Iterator[Path]:
+    if _is_bag(path) or (path.suffix == '.dat' and path.is_file()):
+        yield path
+    elif path.is_dir():
+        for one in sorted(path.iterdir()):
+            if not one.name.startswith('.'):  # unfinished, or another program's
+                yield from _recordings_in(one)
 
 
 def _is_bag(path: Path) -> bool:
     return path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file()
 
 
-def _read_file(path: Path, size: str, rate_hz: float, row_bytes: int) -> list[SpikeClip]:
+def _read_file(
+    path: Path, size: str, rate_hz: float, topic: str, row_bytes: int
+) -> list[SpikeClip]:
     if _is_bag(path):
-        return rosbag.read(path, size=size)
+        return rosbag.read(path, spikes=topic, size=size)
     return dat.read(path, size, rate_hz, row_bytes=row_bytes)
 
 
@@ -181,30 +204,43 @@ def _has_other_bit_order(clips: Sequence[SpikeClip]) -> bool:
     return bool(misfits) and bit_order_fits(float(np.median(misfits))) is False
 
 
-def split_in_time(clips: Sequence[SpikeClip], planes: int) -> Parts:
+def split_in_time(recordings: Sequence[Sequence[SpikeClip]], planes: int) -> Parts:
     """Split each recording into adaptation and held-back parts, with a gap between them.
 
     Args:
-        clips: The recordings.
-        planes: Length of a window; the gap is no shorter.
+        recordings: The parts without gaps of each recording.
+        planes: Length of a window; the gap is no shorter, and shorter parts are left out.
 
     Raises:
         DataSetError: No recording has a window in each of its parts.
     """
-    parts = Parts([], [])
-    for clip in clips:
-        held = round((1 - HELD_BACK_SHARE) * clip.planes)
-        end = held - max(planes, round(GAP_SHARE * clip.planes))
-        if end >= planes and clip.planes - held >= planes:
-            parts.adaptation.append(_part(clip, 0, end))
-            parts.held_back.append(_part(clip, held, clip.planes))
-    if not parts.held_back:
+    found = Parts([], [])
+    for clips in recordings:
+        total = sum(clip.planes for clip in clips)
+        held = round((1 - HELD_BACK_SHARE) * total)
+        early = _between(clips, 0, held - max(planes, round(GAP_SHARE * total)), planes)
+        late = _between(clips, held, total, planes)
+        if early and late:
+            found.adaptation.extend(early)
+            found.held_back.extend(late)
+    if not found.held_back:
+        longest = max(clip.planes for clips in recordings for clip in clips)
         raise DataSetError(
-            f'{clips[0].name}: parts without gaps of at most '
-            f'{max(clip.planes for clip in clips)} planes, expected windows of {planes} planes in '
-            'both parts of one: record without losses'
+            f'{recordings[0][0].name}: parts without gaps of at most {longest} planes, expected '
+            f'windows of {planes} planes in both parts of one: record without losses'
         )
-    return parts
+    return found
+
+
+def _between(clips: Sequence[SpikeClip], first: int, stop: int, planes: int) -> list[SpikeClip]:
+    """Return what clips have between two planes of all of them, of a window or more each."""
+    found, start = [], 0
+    for clip in clips:
+        own = max(first - start, 0), min(stop - start, clip.planes)
+        if own[1] - own[0] >= planes:
+            found.append(_part(clip, *own))
+        start += clip.planes
+    return found
 
 
 def _part(clip: SpikeClip, first: int, stop: int) -> SpikeClip:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.evaluation.results import without_nan
 from spike_training.adaptation.correction import Corrections, describe_correction
-from spike_training.adaptation.gate import LARGEST_DISTANCE
+from spike_training.adaptation.gate import LARGEST_DISTANCE, is_flat
 from spike_training.adaptation.judgement import Judge
 from spike_training.adaptation.matching import Match
 from spike_training.adaptation.page import Shown
@@ -44,6 +44,7 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
     report = {
         'verdict': judge.verdict,
         'kept': None if judge.kept is None else judge.kept.name,
+        'shown': None if judge.shown is None else judge.shown.name,
         'scale': judge.scale,
         'recordings': {
             'names': [clip.name for clip in recorded.opened.clips],
@@ -73,6 +74,7 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
                 'name': rung.name,
                 'verdict': rung.verdict,
                 'expected_change': rung.expected_change,
+                'flat': is_flat(rung.evidence),
                 'seconds': round(rung.seconds, 1),
                 'evidence': dataclasses.asdict(rung.evidence),
             }
@@ -95,7 +97,7 @@ def shown_on_page(
         judge: Judge of all rungs.
         calibrated: Checkpoint of the kept rung; None if there is none.
     """
-    rung = judge.kept or min(judge.rungs, key=lambda one: one.expected_change, default=None)
+    rung = judge.shown
     candidate = None if rung is None else rung.checkpoint
     corrected = rung is not None and rung.corrected
     return Shown(

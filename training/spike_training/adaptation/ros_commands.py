@@ -55,20 +55,28 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     # The name of a bag is also that of its file.
     unfinished = folder / UNFINISHED
     if (unfinished / RECORDING).exists():
-        raise TrainingError(
-            f'{unfinished / RECORDING} has what was recorded before a recording was ended: adapt '
-            'to it by --recordings and another --out, or remove it'
-        )
-    print(
-        _run(
+        raise TrainingError(_ended(unfinished / RECORDING))
+    try:
+        told = _run(
             'spike_record', topic, '--out', str(unfinished / RECORDING),
             '--seconds', str(seconds), '--max_gb', str(max_gb),
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        if (unfinished / RECORDING).exists():
+            raise TrainingError(f'interrupted: {_ended(unfinished / RECORDING)}') from None
+        raise
+    print(told)
     (unfinished / RECORDING).rename(bag)
     unfinished.rmdir()
     print(f'{bag}: complete')
     return bag
+
+
+def _ended(bag: Path) -> str:
+    return (
+        f'{bag} has what was recorded before a recording was ended: adapt to it by --recordings '
+        'and another --out, or remove it'
+    )
 
 
 def swap(node: str, checkpoint: Path) -> None:

@@ -27,12 +27,14 @@ from spike_depth_ros.checkpoint import (
 from spike_training.adaptation.correction import (
     CorrectedSource,
     Corrections,
+    UniformRates,
     choose_corrections,
     describe_correction,
     estimate_correction,
     firing_rates,
     load_corrections,
     measure_correction,
+    measure_rates,
     save_corrections,
 )
 from spike_training.adaptation.gate import LARGEST_DISTANCE, Verdict
@@ -97,6 +99,7 @@ class Arguments(NamedTuple):
         minutes: Duration.
         size: Width and height of the sensor, pixels, where a recording does not have them.
         rate_hz: Plane rate where a recording does not have it.
+        topic: Topic of spikes in bags, its full name or the end of it.
         flat: Recording of a uniform bright picture.
         dark: Recording with the lens covered.
     """
@@ -107,6 +110,7 @@ class Arguments(NamedTuple):
     minutes: float
     size: str
     rate_hz: float
+    topic: str
     flat: Path | None
     dark: Path | None
 
@@ -130,21 +134,26 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
     """
     start = time.monotonic()
     folder = out.with_suffix('')
-    settings, info, old = prepare(arguments.config, arguments.checkpoint)
+    settings, info, old = prepare(arguments.config, arguments.checkpoint, out)
     fabric = make_fabric(device, 1, settings.train.precision)
-    recorded = open_windows(
-        arguments.recordings, arguments.size, arguments.rate_hz, info, fabric.device
-    )
+    source = arguments.size, arguments.rate_hz, arguments.topic
+    try:
+        recorded = open_windows(arguments.recordings, *source, info, fabric.device)
+    except DataSetError as error:
+        own = folder / RECORDING
+        if own not in arguments.recordings:
+            raise
+        raise DataSetError(f'{error}; to record anew, remove {own}') from error
+    opened = recorded.opened
     flat, dark = (
-        []
-        if path is None
-        else read_clips(path, arguments.size, arguments.rate_hz, recorded.opened.padded_row_bytes)
+        [] if path is None else read_clips(path, *source, opened.padded_row_bytes)
         for path in (arguments.flat, arguments.dark)
     )
-    _init_folder(folder, out, recorded.opened, arguments, flat, dark)
+    rates = measure_rates(opened.clips[0].geometry, flat, dark)
+    _init_folder(folder, opened, arguments, flat, dark)
     old.to(fabric.device)
     settings = dataclasses.replace(settings, out=folder)
-    findings = _find(old, info, recorded, settings, flat, dark)
+    findings = _find(old, info, recorded, settings, rates)
     _print_findings(folder, recorded, findings)
     judge = Judge(
         old, info, recorded, findings.match, repeated_styles(findings.shares), settings.seed,
@@ -167,13 +176,14 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
     return judge.verdict
 
 
-def prepare(config: Path, checkpoint: Path) -> tuple[RunConfig, DepthInfo, nn.Module]:
+def prepare(config: Path, checkpoint: Path, out: Path) -> tuple[RunConfig, DepthInfo, nn.Module]:
     """Load what an adaptation needs before its recordings: settings, metadata and network.
 
     Raises:
-        ConfigError: The settings are wrong.
+        ConfigError: The settings are wrong, or the folder beside ``out`` holds something else.
         CheckpointError: The checkpoint cannot be adapted.
     """
+    _check_folder(out)
     settings = load_config(config)
     _check_rungs(settings)
     return settings, *_load_old(checkpoint)
@@ -185,8 +195,8 @@ def describe(opened: Opened, match: Match) -> str:
     if opened.padded_row_bytes:
         corrected += f', padding of rows to {opened.padded_row_bytes} bytes left out'
     return (
-        f'{opened.duration_s:.3g} s in {len(opened.clips)} recordings{corrected}; simulated with '
-        f'{match.describe()}'
+        f'{opened.duration_s:.3g} s in {len(opened.recordings)} recordings{corrected}; '
+        f'simulated with {match.describe()}'
     )
 
 
@@ -214,8 +224,7 @@ def _find(
     info: DepthInfo,
     recorded: Recorded,
     settings: RunConfig,
-    flat: Sequence[SpikeClip],
-    dark: Sequence[SpikeClip],
+    rates: UniformRates,
 ) -> Findings:
     """Find out what is to be known about camera and places before training."""
     match = _match(recorded, settings, info)
@@ -225,7 +234,7 @@ def _find(
         match,
         shares,
         look_upside_down(old, windows),
-        _corrections(recorded, match, repeated_styles(shares), info, settings, flat, dark),
+        _corrections(recorded, match, repeated_styles(shares), info, settings, rates),
     )
 
 
@@ -320,8 +329,7 @@ def _corrections(
     styles: Sequence[str],
     info: DepthInfo,
     settings: RunConfig,
-    flat: Sequence[SpikeClip],
-    dark: Sequence[SpikeClip],
+    rates: UniformRates,
 ) -> Corrections | None:
     """Estimate or measure the corrections, or read those of an interrupted adaptation.
 
@@ -340,7 +348,7 @@ def _corrections(
                 windows.planes,
                 windows.rate_hz,
             )
-            sensor = measure_correction(sensor, recorded.opened.clips[0].geometry, flat, dark)
+            sensor = measure_correction(sensor, rates)
             sensor.crop(*recorded.adaptation.crop())
             # Estimated even where the real sensor's is measured, which is more exact: on scenes a
             # candidate is then judged with more of the pattern left than on the recording, so that
@@ -355,10 +363,20 @@ def _corrections(
             print(f'{settings.out}: {SENSOR} is left out: {error}')
             return None
         save_corrections(path, sensor, simulated)
-    return choose_corrections(
-        load_corrections(path), recorded.judged, recorded.adaptation.crop(), info.pool,
-        windows.rate_hz,
-    )  # fmt: skip
+    both = load_corrections(path)
+    chosen = choose_corrections(
+        both, recorded.judged, recorded.adaptation.crop(), info.pool, windows.rate_hz
+    )
+    left_out = '' if chosen is None else 'response and dark current are'
+    if chosen is None:
+        left_out = f'{SENSOR} is'
+    elif chosen.sensor.has_maps or not both[0].has_maps:
+        return chosen
+    print(
+        f'{settings.out}: {left_out} left out: their correction does not lessen the lasting '
+        'pattern of the held-back windows'
+    )
+    return chosen
 
 
 def _style_shares(
@@ -396,9 +414,24 @@ def _contents(clips: Sequence[SpikeClip]) -> list[str]:
     ]
 
 
+def _check_folder(out: Path) -> None:
+    """Refuse files beside an output that are not of an adaptation.
+
+    Raises:
+        ConfigError: There are some.
+    """
+    folder = out.with_suffix('')
+    if (folder / SETTINGS).is_file():
+        return
+    ours = RECORDING, UNFINISHED
+    others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
+    if onnx_path(out).exists() or others:
+        taken = onnx_path(out) if onnx_path(out).exists() else folder
+        raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
+
+
 def _init_folder(
     folder: Path,
-    out: Path,
     opened: Opened,
     arguments: Arguments,
     flat: Sequence[SpikeClip],
@@ -407,7 +440,7 @@ def _init_folder(
     """Create the folder of an adaptation, or continue one of the same arguments.
 
     Raises:
-        ConfigError: It holds an adaptation of other arguments, or something else.
+        ConfigError: It holds an adaptation of other arguments.
     """
     settings: dict[str, Any] = {
         'recordings': [str(path.resolve()) for path in arguments.recordings],
@@ -428,11 +461,6 @@ def _init_folder(
             )
         remove_unfinished(folder)
         return
-    ours = RECORDING, UNFINISHED
-    others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
-    if onnx_path(out).exists() or others:
-        taken = onnx_path(out) if onnx_path(out).exists() else folder
-        raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
     make_folder(folder)
     write_atomically(path, json.dumps(settings, indent=2).encode())
 

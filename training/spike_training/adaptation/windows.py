@@ -63,7 +63,12 @@ class Recorded(NamedTuple):
 
 
 def open_windows(
-    recordings: Sequence[Path], size: str, rate_hz: float, info: DepthInfo, device: torch.device
+    recordings: Sequence[Path],
+    size: str,
+    rate_hz: float,
+    topic: str,
+    info: DepthInfo,
+    device: torch.device,
 ) -> Recorded:
     """Open recordings as windows for a network.
 
@@ -71,19 +76,20 @@ def open_windows(
         recordings: As for :func:`~spike_training.adaptation.recordings.open_recordings`.
         size: As there.
         rate_hz: As there.
+        topic: As there.
         info: Metadata of the network.
         device: Device of the windows.
 
     Raises:
         DataSetError: The recordings cannot be used.
     """
-    opened = open_recordings(recordings, size, rate_hz)
+    opened = open_recordings(recordings, size, rate_hz, topic)
     geometry = opened.clips[0].geometry
     if min(geometry.height, geometry.width) < info.multiple:
         raise DataSetError(
             f'{opened.clips[0].name}: {geometry}, expected {info.multiple} pixels or more per side'
         )
-    parts: Parts = split_in_time(opened.clips, info.planes)
+    parts: Parts = split_in_time(opened.recordings, info.planes)
     sources = [
         SpikeSource(
             clips, info.planes, info.bins, info.multiple, size=LARGEST, labels=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from spike_training.adaptation import ros_commands, run
-from spike_training.errors import ConfigError, DataSetError
+from spike_training.errors import ConfigError
 
 
 def adapt(
@@ -19,6 +19,7 @@ def adapt(
     checkpoint: Path = Path('unet_lite'),
     size: str = '400x250',
     rate_hz: float = 20_000.0,
+    topic: str = 'spikes',
     minutes: float = 30.0,
     config: Path = run.CONFIG,
     device: Literal['auto', 'cpu', 'cuda'] = 'auto',
@@ -45,6 +46,7 @@ def adapt(
         checkpoint: The .safetensors file to adapt, or the name of a shipped model.
         size: Width and height of the sensor, pixels, of .dat files and bags without camera_info.
         rate_hz: Plane rate of .dat files.
+        topic: Topic of spikes in bags, its full name or the end of it.
         minutes: Duration, about.
         config: Settings of the rungs.
         device: cpu, cuda, or auto: a GPU if torch finds one.
@@ -61,24 +63,28 @@ def adapt(
     if out.exists():
         raise ConfigError(f'out is {out}, which exists: choose another one')
     if not 0 < minutes < 1e5:
-        raise ConfigError(f'minutes is {minutes:g}: expected above 0')
+        raise ConfigError(f'minutes is {minutes:g}: expected above 0 and below 100000')
     if not 0 < rate_hz < math.inf:
-        raise ConfigError(f'rate_hz is {rate_hz:g}: expected above 0')
+        raise ConfigError(f'rate_hz is {rate_hz:g}: expected a finite rate above 0')
     if (recordings is None) == (not watch):
         raise ConfigError('expected either recordings or watch: files, or a running topic')
     for name, value in (('watch_seconds', watch_seconds), ('watch_gb', watch_gb)):
         if not 0 < value <= 1e6:
-            raise ConfigError(f'{name} is {value:g}: expected above 0')
+            raise ConfigError(f'{name} is {value:g}: expected above 0, at most 1000000')
     if recordings is None:
-        run.prepare(config, checkpoint)  # before gigabytes are recorded
-        recordings = ros_commands.record(watch, out.with_suffix(''), watch_seconds, watch_gb)
+        run.prepare(config, checkpoint, out)  # before gigabytes are recorded
+        folder = out.with_suffix('')
+        if (folder / run.SETTINGS).exists() and not (folder / ros_commands.RECORDING).exists():
+            raise ConfigError(
+                f'{folder} holds an adaptation to other recordings: choose another --out'
+            )
+        recordings = ros_commands.record(watch, folder, watch_seconds, watch_gb)
     paths = [recordings] if isinstance(recordings, Path) else [*recordings]
-    arguments = run.Arguments(paths, checkpoint, config, minutes, size, rate_hz, flat, dark)
-    try:
-        verdict = run.run(arguments, out, device)
-    except DataSetError as error:
-        if not watch:
-            raise
-        raise DataSetError(f'{error}; to record anew, remove {paths[0]}') from error
+    if not paths:
+        raise ConfigError('recordings is empty: expected one or more')
+    arguments = run.Arguments(
+        paths, checkpoint, config, minutes, size, rate_hz, watch or topic, flat, dark
+    )
+    verdict = run.run(arguments, out, device)
     if swap and verdict == 'improved':
         ros_commands.swap(swap, out)

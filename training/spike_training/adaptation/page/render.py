@@ -130,15 +130,12 @@ def _is_measured(report: Mapping[str, Any]) -> bool:
 
 
 def _tiles(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rungs = {rung['name']: rung for rung in report['rungs']}
-    best = rungs.get(report['kept']) or min(
-        rungs.values(), key=lambda rung: float(rung['expected_change']), default=None
-    )
     tiles = [('verdict', report['verdict'])]
-    if best is not None:
-        change = f'{best["expected_change"]:+.0%}'
+    if report['shown'] is not None:
+        shown = next(rung for rung in report['rungs'] if rung['name'] == report['shown'])
         kind = 'measured' if _is_measured(report) else 'expected'
-        tiles.append((f'{kind} change of the error, {best["name"]}', change))
+        change = 'flat depth' if shown['flat'] else f'{shown["expected_change"]:+.0%}'
+        tiles.append((f'{kind} change of the error, {shown["name"]}', change))
     match, recordings = report['match'], report['recordings']
     tiles += [
         (
