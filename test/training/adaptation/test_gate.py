@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
+pytest.importorskip('lightning_fabric')
 
 from spike_depth_ros.checkpoint import find_checkpoint, load_info  # noqa: E402
 from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
@@ -20,11 +23,13 @@ from spike_training.adaptation.gate import (  # noqa: E402
     Evidence,
     Outputs,
     Scores,
+    choose,
     compare,
     expected_change,
     judge,
     score,
 )
+from spike_training.adaptation.judgement import Rung  # noqa: E402
 from spike_training.sampling.sample import Batch, Unlabelled  # noqa: E402
 
 NUMBER, SIZE = 4, (32, 48)
@@ -140,6 +145,23 @@ def test_a_measured_error_decides_whatever_the_match(measured, verdict):
         assert expected_change(evidence) == pytest.approx(math.expm1(measured))
     flat = dataclasses.replace(NONE, spread=-5.0, measured_error=-0.05)
     assert judge(flat) == 'worse'
+
+
+def rung(name, **evidence):
+    found = dataclasses.replace(NONE, **evidence)
+    return Rung(name, Path(name), found, judge(found), 0.0, False)
+
+
+def test_the_improved_candidate_of_the_least_expected_error_is_chosen():
+    flat = rung('flat', matched_error=-0.9, spread=-5.0)
+    same, better, best = (rung(str(error), matched_error=error) for error in (0, -0.2, -0.3))
+    assert choose([flat, same]) is None
+    assert choose([better, flat, best, same]) is best
+    assert choose([better, rung('later', matched_error=-0.2)]) is better
+    assert flat.describe() == 'flat: worse (its depth is flat)'
+    assert re.fullmatch(r'-0\.3: improved \(expected -[0-9.]+%\)', best.describe())
+    measured = rung('lidar', measured_error=math.log(0.8))
+    assert measured.describe() == 'lidar: improved (measured -20.0%)'
 
 
 def test_measured_scores_and_those_by_motion_are_compared(scene):
