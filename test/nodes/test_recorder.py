@@ -6,8 +6,10 @@ import functools
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,8 @@ from spike_training.commands.adapt import adapt
 from spike_training.errors import DataSetError, TrainingError
 
 pytestmark = pytest.mark.dds
+
+ROOT = Path(__file__).resolve().parents[2]
 
 RATE, PERIOD = 5_000, 200_000
 K = np.array([[380.0, 0, 31.5], [0, 380, 23.5], [0, 0, 1]])
@@ -119,6 +123,30 @@ def test_a_terminated_recording_is_not_complete(processes, player, tmp_path, mon
         ros_commands.record('/spikes', tmp_path / 'mine', 60.0, 1.0)
     thread.join()
     assert not (tmp_path / 'mine' / ros_commands.RECORDING).exists()
+    assert not Bag(left).damage
+
+
+def test_an_interrupt_while_recording_leaves_a_whole_bag_and_says_what_to_do(player, tmp_path):
+    left = tmp_path / 'mine' / ros_commands.UNFINISHED / 'recording'
+    command = [
+        sys.executable, ROOT / 'training' / 'run.py', 'adapt', '--watch', '/spikes',
+        '--watch_seconds', '60', '--out', tmp_path / 'mine.safetensors',
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        end = time.monotonic() + 60
+        while not sum(file.stat().st_size for file in left.glob('*.mcap')):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    assert f'interrupted: {left} has what was recorded' in errors
+    assert 'adapt to it by --recordings' in errors
     assert not Bag(left).damage
 
 

@@ -17,6 +17,8 @@ RECORDING = 'recording'
 UNFINISHED = f'.{RECORDING}.part'
 """Folder of a bag that is being recorded, or was when the recording was ended."""
 
+_GRACE_S = 2.0
+
 # The console script of this very package, also where it is not installed.
 _START = (
     'import sys; from spike_depth_ros import commands; '
@@ -99,14 +101,27 @@ def swap(node: str, checkpoint: Path) -> None:
 
 def _run(command: str, *arguments: str) -> str:
     """Run a console script of the package; return its output."""
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, '-c', _START, command, *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    lines = done.stderr.strip().splitlines()
-    if done.returncode:
-        reason = lines[-1] if lines else f'{command} ended with status {done.returncode}'
+    ) as process:
+        try:
+            output, errors = process.communicate()
+        except KeyboardInterrupt:
+            _end(process)
+            raise
+    lines = errors.strip().splitlines()
+    if process.returncode:
+        reason = lines[-1] if lines else f'{command} ended with status {process.returncode}'
         raise TrainingError(reason)
-    return '\n'.join([*lines, done.stdout.strip()])
+    return '\n'.join([*lines, output.strip()])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Let a process write the end of its bag; a terminal has interrupted it, too."""
+    try:
+        process.communicate(timeout=_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.terminate()

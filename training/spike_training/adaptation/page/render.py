@@ -164,7 +164,10 @@ def _warnings(report: Mapping[str, Any]) -> list[str]:
             'degrees: is the camera mounted upside-down?'
         )
     if report['recordings']['bit_order_corrected']:
-        found.append('the planes had another bit order than stated; it was corrected')
+        found.append(
+            'the planes had another bit order than stated; it was corrected in the recording: '
+            'correct the driver, as the node decodes what messages state'
+        )
     if row_bytes := report['recordings']['padded_row_bytes']:
         found.append(f'rows are padded to {row_bytes} bytes; the padding was left out')
     return found
