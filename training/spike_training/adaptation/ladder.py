@@ -177,35 +177,7 @@ def climb(
         TrainingError: Training cannot go on, or was begun from another checkpoint, with other
             settings, or on windows of the other kind.
     """
-    info = load(find_checkpoint(start))[0]
-    stage = dataclasses.replace(stage, init_from=str(find_checkpoint(start)))
-    model = dataclasses.replace(
-        config.model,
-        architecture=info.architecture,
-        settings=dict(info.settings),
-        bins=info.bins,
-        min_depth=info.min_depth,
-        max_depth=info.max_depth,
-        canonical_fx=info.canonical_fx,
-    )
-    here = Context(
-        dataclasses.replace(config, model=model),
-        stage,
-        dataclasses.replace(
-            info,
-            stage=stage.name,
-            scale='none' if info.scale == 'none' else 'inherited',
-            rate_hz_range=(
-                min(info.rate_hz_range[0], rate_hz),
-                max(info.rate_hz_range[1], rate_hz),
-            ),
-            metrics={},
-            onnx_sha256=None,
-            uncertainty_calibrated=False,
-        ),
-        {},
-        fabric.device,
-    )
+    here = _context(config, stage, start, rate_hz, fabric.device)
     batches: Source[Any] = source
     if stage.batches.domain == 'both':
         batches = DomainPair(source, target)
@@ -219,14 +191,7 @@ def climb(
             steps = max(LEAST_STEPS, round(seconds / one))
         content = {'steps': steps, **_describe_begin(stage, start, corrected)}
         write_atomically(plan, json.dumps(content).encode())
-    planned, begun = json.loads(plan.read_text()), _describe_begin(stage, start, corrected)
-    # A verdict on an earlier rung may differ on another machine.
-    if different := [name for name in begun if planned.get(name) != begun[name]]:
-        raise TrainingError(
-            f'{plan}: the rung was begun with another {" and ".join(different)}: remove '
-            f'{here.folder} to train it anew'
-        )
-    steps = int(planned['steps'])
+    steps = _read_plan(plan, _describe_begin(stage, start, corrected))
     work = _built(here)
     if not has_checkpoint(here.folder):
         work.to(fabric.device)
@@ -244,12 +209,59 @@ def climb(
     return newest_model(here.folder)
 
 
+def _context(
+    config: RunConfig, stage: StageConfig, start: Path, rate_hz: float, device: torch.device
+) -> Context:
+    """Return what builds the networks of a rung, with the metadata of its candidate."""
+    info = load(find_checkpoint(start))[0]
+    model = dataclasses.replace(
+        config.model,
+        architecture=info.architecture,
+        settings=dict(info.settings),
+        bins=info.bins,
+        min_depth=info.min_depth,
+        max_depth=info.max_depth,
+        canonical_fx=info.canonical_fx,
+    )
+    slowest, fastest = info.rate_hz_range
+    return Context(
+        dataclasses.replace(config, model=model),
+        dataclasses.replace(stage, init_from=str(find_checkpoint(start))),
+        dataclasses.replace(
+            info,
+            stage=stage.name,
+            scale='none' if info.scale == 'none' else 'inherited',
+            rate_hz_range=(min(slowest, rate_hz), max(fastest, rate_hz)),
+            metrics={},
+            onnx_sha256=None,
+            uncertainty_calibrated=False,
+        ),
+        {},
+        device,
+    )
+
+
+def _read_plan(plan: Path, begun: dict[str, str | bool]) -> int:
+    """Return the number of steps of a rung.
+
+    Raises:
+        TrainingError: It was begun from something else.
+    """
+    planned = json.loads(plan.read_text())
+    # A verdict on an earlier rung may differ on another machine.
+    if different := [name for name in begun if planned.get(name) != begun[name]]:
+        raise TrainingError(
+            f'{plan}: the rung was begun with another {" and ".join(different)}: remove '
+            f'{plan.parent} to train it anew'
+        )
+    return int(planned['steps'])
+
+
 def _describe_begin(stage: StageConfig, start: Path, corrected: bool) -> dict[str, str | bool]:
-    settings = dataclasses.replace(stage, init_from='previous')  # not where the checkpoint lies
     return {
         'checkpoint': hash_file(find_checkpoint(start)),
         'sensor correction': corrected,
-        'settings': hashlib.sha256(repr(settings).encode()).hexdigest(),
+        'settings': hashlib.sha256(repr(stage).encode()).hexdigest(),
     }
 
 
