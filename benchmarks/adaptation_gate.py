@@ -52,6 +52,7 @@ from spike_training.adaptation.gate import (
 )
 from spike_training.adaptation.judgement import Comparison
 from spike_training.adaptation.ladder import (
+    AVERAGE,
     Windows,
     climb,
     climb_all,
@@ -95,7 +96,10 @@ FOG_M = 12.0
 SHARES = {'affine': 1.0, 'bicross': 0.4, 'whole': 0.8}
 """Steps of each rung, as a share of the first one's: about the same duration."""
 
-COLUMNS = ('sensor', *SHARES, 'AdaBN', 'supervised')
+RUNGS = ('sensor', *SHARES, AVERAGE)
+"""Candidates of an adaptation."""
+
+COLUMNS = (*RUNGS, 'AdaBN', 'supervised')
 """Candidates whose errors are printed."""
 
 TRUE_STEP = 0.03
@@ -580,19 +584,21 @@ def climb_rungs(prepared: Prepared, steps: int, folder: Path) -> tuple[list[Case
     cases: list[Case] = []
     corrected = False
 
-    def is_best(case: Case) -> bool:
-        cases.append(case)
-        return choose(cases) is case
-
     if prepared.corrections is not None:
-        corrected = is_best(prepared.case('sensor', prepared.old, corrected=True))
+        cases.append(prepared.case('sensor', prepared.old, corrected=True))
+        corrected = choose(cases) is not None
         if corrected:
             source = CorrectedSource(source, prepared.corrections.simulated)
             target = CorrectedSource(target, prepared.corrections.recorded)
+
+    def judged(name: str, path: Path, _: float) -> Case:
+        cases.append(prepared.case(name, load_network(path)[1], corrected))
+        return cases[-1]
+
     climb_all(
         dataclasses.replace(config, stages=stages), find_checkpoint(SHIPPED), source, target,
         prepared.target.rate_hz, 0.0, make_fabric('cpu', 1, '32-true'), corrected,
-        lambda name, path, _: is_best(prepared.case(name, load_network(path)[1], corrected)),
+        judged, [*cases],
     )  # fmt: skip
     return cases, corrected
 
@@ -679,7 +685,7 @@ def kept_error(own: dict[str, Case]) -> float:
     Args:
         own: Cases of a target and seed by their candidates.
     """
-    rungs = [own[name] for name in ('sensor', *SHARES) if name in own]
+    rungs = [own[name] for name in RUNGS if name in own]
     kept = choose(rungs)
     return rungs[0].old_error if kept is None else kept.new_error
 

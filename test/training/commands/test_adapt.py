@@ -118,10 +118,11 @@ def test_what_improves_is_written_with_its_export(
         'affine',
         'bicross',
         'whole',
+        'average',
     ]  # the sensor is ideal
     assert found['scale'] == 'none'
     assert 'checkpoint $PWD/mine.safetensors' in check_page(
-        out, 'improved', 'affine bicross whole'
+        out, 'improved', 'affine bicross whole average'
     )
     info, weights = load(out)
     old_info, old = load(checkpoint)
@@ -133,9 +134,17 @@ def test_what_improves_is_written_with_its_export(
     assert old_info.architecture == info.architecture
     assert 'mine.safetensors: improved, by' in capsys.readouterr().out
 
-    # The first rung changes scales and shifts alone.
-    (affine,) = (tmp_path / 'mine' / 'affine').glob('model_*.safetensors')
-    after = load(affine)[1]
+    # The first rung changes scales and shifts alone; the last one is the mean of all.
+    rungs = [
+        load(next((tmp_path / 'mine' / name).glob('model_*.safetensors')))[1]
+        for name in ('affine', 'bicross', 'whole')
+    ]
+    after = rungs[0]
+    mean = load(tmp_path / 'mine' / 'average.safetensors')[1]
+    for name in mean:
+        expected = np.mean([one[name] for one in rungs], axis=0)
+        assert mean[name].dtype == after[name].dtype
+        assert np.allclose(mean[name], expected, rtol=1e-5, atol=1e-7)
     changed = {name for name in old if not np.array_equal(old[name], after[name])}
     assert changed
     layers = {name.rpartition('.')[0] for name in old if name.endswith('running_mean')}
@@ -326,7 +335,7 @@ def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
     adapt(out, bag, checkpoint, dark=dark, **settings)
     assert '(response estimated, dark current measured)' in capsys.readouterr().out
     found = report(out)
-    assert [rung['name'] for rung in found['rungs']] == ['sensor', 'affine', 'bicross']
+    assert [rung['name'] for rung in found['rungs']] == ['sensor', 'affine', 'bicross', 'average']
     plans = [json.loads((tmp_path / 'mine' / name / 'plan.json').read_text())
              for name in ('affine', 'bicross')]  # fmt: skip
     assert all(plan['sensor correction'] for plan in plans)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
@@ -22,9 +23,11 @@ from spike_depth_ros.checkpoint import (
     find_checkpoint,
     hash_file,
     load,
+    save,
     write_atomically,
 )
 from spike_depth_ros.model.registry import build_with_weights
+from spike_training.adaptation.gate import AnyJudged, choose
 from spike_training.adaptation.matching import Match
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
@@ -46,6 +49,9 @@ TRIALS = 3
 """Steps by which the duration of one is measured."""
 
 LEAST_STEPS = 10
+
+AVERAGE = 'average'
+"""Name of the last rung: the mean of the weights of those that improved."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,9 +121,13 @@ def climb_all(
     seconds: float,
     fabric: Fabric,
     corrected: bool,
-    is_best: Callable[[str, Path, float], bool],
+    judge: Callable[[str, Path, float], AnyJudged],
+    before: Sequence[AnyJudged],
 ) -> None:
-    """Train a candidate by each rung, from the best network so far.
+    """Train a candidate by each rung, from the best network so far; then average improved ones.
+
+    The average of networks that were trained from the same one is often better than each of them
+    (Wortsman et al., "Model soups", 2022), and depends less on the gate's choice.
 
     Args:
         config: As for :func:`climb`, and so are the rest.
@@ -128,10 +138,12 @@ def climb_all(
         seconds: Duration of a rung.
         fabric: Launched fabric.
         corrected: True if source and target are corrected for the sensor.
-        is_best: Called with name and checkpoint of each candidate, and the time of the monotonic
-            clock when its rung began; returns True if it is the best network so far.
+        judge: Called with name and checkpoint of each candidate, and the time of the monotonic
+            clock when its rung began; returns its verdict.
+        before: Candidates that were judged before.
     """
-    best = start
+    best, judged = start, [*before]
+    improved: list[Path] = []
     for stage in config.stages:
         begin = time.monotonic()
         try:
@@ -142,8 +154,36 @@ def climb_all(
             # What earlier rungs brought stays.
             print(f'{config.out}: {stage.name} is left out: {error}')
             continue
-        if is_best(stage.name, candidate, begin):
+        judged.append(judge(stage.name, candidate, begin))
+        if judged[-1].verdict == 'improved':
+            improved.append(candidate)
+        if choose(judged) is judged[-1]:
             best = candidate
+    if len(improved) > 1:
+        begin = time.monotonic()
+        judge(AVERAGE, average(improved, config.out / f'{AVERAGE}.safetensors'), begin)
+
+
+def average(checkpoints: Sequence[Path], out: Path) -> Path:
+    """Write the mean of the weights of checkpoints of one network.
+
+    Args:
+        checkpoints: One or more; the last one's metadata are kept.
+        out: The .safetensors file to write.
+
+    Returns:
+        ``out``.
+    """
+    networks = [load(path)[1] for path in checkpoints]
+    info = load(checkpoints[-1])[0]
+    weights = {
+        name: np.mean([one[name] for one in networks], axis=0, dtype=np.float64).astype(
+            value.dtype
+        )
+        for name, value in networks[-1].items()
+    }
+    save(out, weights, dataclasses.replace(info, stage=AVERAGE))
+    return out
 
 
 def climb(

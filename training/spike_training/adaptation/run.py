@@ -38,8 +38,8 @@ from spike_training.adaptation.correction import (
     save_corrections,
 )
 from spike_training.adaptation.gate import LARGEST_DISTANCE, Verdict
-from spike_training.adaptation.judgement import OLD, Judge
-from spike_training.adaptation.ladder import climb_all, load_network, matched_source
+from spike_training.adaptation.judgement import OLD, Judge, Rung
+from spike_training.adaptation.ladder import AVERAGE, climb_all, load_network, matched_source
 from spike_training.adaptation.matching import (
     Match,
     compute_statistics,
@@ -293,13 +293,15 @@ def _climb_all(
             source = CorrectedSource(source, corrections.simulated)
             target = CorrectedSource(target, corrections.recorded)
 
-    def is_best(name: str, candidate: Path, begin: float) -> bool:
+    def judged(name: str, candidate: Path, begin: float) -> Rung:
         rung = judge.judge(name, candidate, begin, corrected)
         print(f'{folder}: {rung.describe()}')
-        return judge.kept is rung
+        return rung
 
-    rate_hz = recorded.windows.rate_hz
-    climb_all(settings, old, source, target, rate_hz, seconds, fabric, corrected, is_best)
+    climb_all(
+        settings, old, source, target, recorded.windows.rate_hz, seconds, fabric, corrected,
+        judged, [*judge.rungs],
+    )  # fmt: skip
 
 
 def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo) -> Match:
@@ -482,7 +484,7 @@ def _check_rungs(settings: RunConfig) -> None:
     problems = []
     for i, stage in enumerate(settings.stages):
         where = f'stages[{i}]'
-        if stage.name in (OLD, SENSOR):
+        if stage.name in (OLD, SENSOR, AVERAGE):
             problems.append(f'{where}.name is {stage.name!r}: expected another name')
         spec = stage.batches
         if stage.task != 'depth' or spec.domain == 'target' or spec.rgb:
