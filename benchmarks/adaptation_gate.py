@@ -721,6 +721,12 @@ def stored(case: Case) -> dict[str, Any]:
     }
 
 
+def write_cases(path: Path, cases: Sequence[Case]) -> None:
+    """Write the cases of a target, one in each line."""
+    lines = ',\n'.join(json.dumps(stored(case)) for case in cases)
+    write_atomically(path, f'[\n{lines}\n]\n'.encode())
+
+
 def read_cases(path: Path) -> list[Case]:
     """Read the cases of a target."""
     return [
@@ -757,8 +763,7 @@ def main() -> None:
             prepared = prepare(name, target, given.data, given.seed, not given.no_sensor)
             found = cases_of(prepared, given.steps, given.rungs, folder, other)
             path.parent.mkdir(parents=True, exist_ok=True)
-            content = json.dumps([stored(case) for case in found], indent=1) + '\n'
-            write_atomically(path, content.encode())
+            write_cases(path, found)
             print(f'{path}: {time.monotonic() - begin:.0f} s', flush=True)
         if (folder / 'rungs' / 'affine').is_dir():
             _, other = load_network(newest_model(folder / 'rungs' / 'affine'))

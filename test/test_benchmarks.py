@@ -351,12 +351,13 @@ def test_the_errors_of_a_target_are_means_over_seeds_of_what_the_gate_keeps(make
 
 
 def test_cases_are_read_as_they_were_stored(make_case, tmp_path):
-    from benchmarks.adaptation_gate import read_cases, stored
+    from benchmarks.adaptation_gate import read_cases, write_cases
 
     case = make_case(0.123456789, -0.05)
     path = tmp_path / 'home_0.json'
-    path.write_text(json.dumps([stored(case)]))
-    (found,) = read_cases(path)
+    write_cases(path, [case, case])
+    assert len(path.read_text().splitlines()) == 4  # a line for each
+    found, _ = read_cases(path)
     assert found.new_error == 0.12346
     assert (found.verdict, found.truth) == (case.verdict, case.truth)
     assert found.evidence == case.evidence
