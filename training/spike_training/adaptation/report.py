@@ -38,6 +38,32 @@ class Findings(NamedTuple):
     corrections: Corrections | None
 
 
+def list_warnings(recorded: Recorded, findings: Findings) -> list[str]:
+    """List what terminal and page warn of, before training."""
+    found, opened, distance = [], recorded.opened, findings.match.distance
+    if not recorded.measured and distance > LARGEST_DISTANCE:
+        found.append(
+            f'the simulation does not match the recording (distance {distance:.1f}, expected at '
+            f'most {LARGEST_DISTANCE:g}), so that only depth from the motion of the camera can '
+            'show an improvement'
+        )
+    if findings.upside_down:
+        found.append(
+            'depth is more certain, and the ground nearer, if the picture is turned by 180 '
+            'degrees: is the camera mounted upside-down?'
+        )
+    if opened.corrected_bit_order:
+        found.append(
+            'the planes had another bit order than stated; it was corrected in the recording: '
+            'correct the driver, as the node decodes what messages state'
+        )
+    if opened.padded_row_bytes:
+        found.append(
+            f'rows are padded to {opened.padded_row_bytes} bytes; the padding was left out'
+        )
+    return found
+
+
 def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Judge) -> None:
     """Write the report of an adaptation whose rungs have been judged."""
     corrections = findings.corrections
@@ -59,6 +85,7 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
         },
         'match': {**json.loads(findings.match.to_json()), 'largest_distance': LARGEST_DISTANCE},
         'styles': dict(findings.shares),
+        'warnings': list_warnings(recorded, findings),
         'correction': None if corrections is None else describe_correction(corrections.sensor),
         'matched_error': {
             name: {'scaled': scores.matched.scaled, 'metres': scores.matched.metres}

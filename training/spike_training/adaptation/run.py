@@ -37,7 +37,7 @@ from spike_training.adaptation.correction import (
     measure_rates,
     save_corrections,
 )
-from spike_training.adaptation.gate import LARGEST_DISTANCE, Verdict
+from spike_training.adaptation.gate import Verdict
 from spike_training.adaptation.judgement import OLD, Judge, Rung
 from spike_training.adaptation.ladder import AVERAGE, climb_all, load_network, matched_source
 from spike_training.adaptation.matching import (
@@ -52,7 +52,13 @@ from spike_training.adaptation.places import (
     style_shares,
 )
 from spike_training.adaptation.recordings import Opened, read_clips
-from spike_training.adaptation.report import REPORT, Findings, shown_on_page, write_report
+from spike_training.adaptation.report import (
+    REPORT,
+    Findings,
+    list_warnings,
+    shown_on_page,
+    write_report,
+)
 from spike_training.adaptation.ros_commands import RECORDING, UNFINISHED
 from spike_training.adaptation.windows import (
     BATCH_SIZE,
@@ -189,17 +195,6 @@ def prepare(config: Path, checkpoint: Path, out: Path) -> tuple[RunConfig, Depth
     return settings, *_load_old(checkpoint)
 
 
-def describe(opened: Opened, match: Match) -> str:
-    """Describe recordings and the matched camera in one line."""
-    corrected = ', bit order corrected' if opened.corrected_bit_order else ''
-    if opened.padded_row_bytes:
-        corrected += f', padding of rows to {opened.padded_row_bytes} bytes left out'
-    return (
-        f'{opened.duration_s:.3g} s in {len(opened.recordings)} recordings{corrected}; '
-        f'simulated with {match.describe()}'
-    )
-
-
 def _load_old(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
     """Load the network to adapt.
 
@@ -239,16 +234,13 @@ def _find(
 
 
 def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> None:
-    match = findings.match
-    print(f'{folder}: {describe(recorded.opened, match)}')
+    opened = recorded.opened
+    print(
+        f'{folder}: {opened.duration_s:.3g} s in {len(opened.recordings)} recordings; simulated '
+        f'with {findings.match.describe()}'
+    )
     if recorded.measured:
         print(f'{folder}: the depth of the recording decides on the verdict')
-    elif match.distance > LARGEST_DISTANCE:
-        print(
-            f'{folder}: distance {match.distance:.1f}, expected at most {LARGEST_DISTANCE:g}: the '
-            'simulation does not match the recording, so that only depth from the motion of the '
-            'camera can show an improvement'
-        )
     if findings.corrections is not None:
         facts = describe_correction(findings.corrections.sensor)
         print(
@@ -258,11 +250,8 @@ def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> Non
         )
     told = ', '.join(f'{style} {share:.0%}' for style, share in findings.shares.items())
     print(f'{folder}: places look like {told}')
-    if findings.upside_down:
-        print(
-            f'{folder}: depth is more certain, and the ground nearer, if the picture is turned by '
-            '180 degrees: is the camera mounted upside-down?'
-        )
+    for warning in list_warnings(recorded, findings):
+        print(f'{folder}: {warning}')
 
 
 def _climb_all(

@@ -57,7 +57,7 @@ def render(report: Mapping[str, Any], shown: Shown) -> str:
         f'{recordings["duration_s"]:.3g} s at {recordings["rate_hz"]:.6g} planes/s, the last part '
         'held back.',
         tiles=_tiles(report),
-        warnings=_warnings(report),
+        warnings=report['warnings'],
         windows=_windows(recordings['rate_hz'], shown, exposure),
         rungs=_rungs(report),
         errors=_errors(report['matched_error']),
@@ -149,28 +149,6 @@ def _tiles(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
     ]
     return tiles
-
-
-def _warnings(report: Mapping[str, Any]) -> list[str]:
-    found = []
-    if not (_is_matched(report) or _is_measured(report)):
-        found.append(
-            'the simulation does not match the recording, so that only depth from the motion of '
-            'the camera can show an improvement'
-        )
-    if report['recordings']['looks_upside_down']:
-        found.append(
-            'depth is more certain, and the ground nearer, if the picture is turned by 180 '
-            'degrees: is the camera mounted upside-down?'
-        )
-    if report['recordings']['bit_order_corrected']:
-        found.append(
-            'the planes had another bit order than stated; it was corrected in the recording: '
-            'correct the driver, as the node decodes what messages state'
-        )
-    if row_bytes := report['recordings']['padded_row_bytes']:
-        found.append(f'rows are padded to {row_bytes} bytes; the padding was left out')
-    return found
 
 
 @torch.inference_mode()
