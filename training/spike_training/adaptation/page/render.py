@@ -325,8 +325,8 @@ def _rungs(report: Mapping[str, Any]) -> dict[str, Any]:
         title, form, meaning = _EVIDENCE.get(name, (name, _difference, ''))
         rows.append([[title, meaning], *(form(rung['evidence'][name]) for rung in rungs)])
     return {
-        'text': 'Each rung starts from the best network so far; average is the mean of the weights '
-        'of those that improved. Evidence compares it with the old network.',
+        'text': 'Each rung starts from the best network so far; average is the mean of the '
+        'weights of those that improved. Evidence compares it with the old network.',
         'head': ['', *(rung['name'] for rung in rungs)],
         'rows': rows,
     }
