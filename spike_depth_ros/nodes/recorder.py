@@ -156,7 +156,9 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
         if not graph.wait_until(lambda: recorder.first_s or bag.ended, options.timeout):
             raise UserError(f'no message on {topic} within {options.timeout:g} s')
         graph.wait_until(lambda: bag.ended, options.seconds)
-    except (UserError, KeyboardInterrupt, ExternalShutdownException):
+    except (KeyboardInterrupt, ExternalShutdownException):
+        interrupted = True  # rclpy may end a moment later
+    except UserError:
         interrupted = not rclpy.ok()
         if not interrupted:
             raise
