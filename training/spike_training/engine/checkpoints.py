@@ -70,8 +70,8 @@ class Checkpoints:
                 self._remove_others(before)  # free the space of partly written files
             raise TrainingError(
                 f'{self.folder}: the checkpoint of step {step} cannot be written '
-                f'({error.strerror or one_line(error)}), {kept}: free space there and resume: '
-                'training with --resume true, an adaptation with the same command'
+                f'({error.strerror or one_line(error)}), {kept}: free space there and go on with '
+                '--resume true (adapt: with the same command)'
             ) from error
         self._remove_others(pointer)
 
