@@ -358,15 +358,11 @@ def _corrections(
     chosen = choose_corrections(
         both, recorded.judged, recorded.adaptation.crop(), info.pool, windows.rate_hz
     )
-    left_out = '' if chosen is None else 'response and dark current are'
+    reason = 'the lasting pattern of the held-back windows does not become less'
     if chosen is None:
-        left_out = f'{SENSOR} is'
-    elif chosen.sensor.has_maps or not both[0].has_maps:
-        return chosen
-    print(
-        f'{settings.out}: {left_out} left out: their correction does not lessen the lasting '
-        'pattern of the held-back windows'
-    )
+        print(f'{settings.out}: {SENSOR} is left out: {reason}')
+    elif both[0].has_maps and not chosen.sensor.has_maps:
+        print(f'{settings.out}: response and dark current are not corrected: {reason}')
     return chosen
 
 
