@@ -257,10 +257,10 @@ class Recorder:
     def __exit__(self, *_):
         self.writer.close()
 
-    def write(self, topic, stamp, kind, **fields):
+    def write(self, topic, stamp, kind, frame='camera', **fields):
         types = self.types.types
         header = types['std_msgs/msg/Header'](
-            types['builtin_interfaces/msg/Time'](stamp // 10**9, stamp % 10**9), 'camera'
+            types['builtin_interfaces/msg/Time'](stamp // 10**9, stamp % 10**9), frame
         )
         if topic not in self.connections:
             self.connections[topic] = self.writer.add_connection(topic, kind, typestore=self.types)
@@ -268,17 +268,19 @@ class Recorder:
         data = self.types.serialize_cdr(message, kind)
         self.writer.write(self.connections[topic], stamp + 1000, data)
 
-    def image(self, topic, stamp, encoding, height, step, pixels, width=None, big=0):
+    def image(
+        self, topic, stamp, encoding, height, step, pixels, width=None, big=0, frame='camera'
+    ):
         self.write(
-            topic, stamp, 'sensor_msgs/msg/Image', height=height, width=width or step,
+            topic, stamp, 'sensor_msgs/msg/Image', frame, height=height, width=width or step,
             encoding=encoding, is_bigendian=big, step=step,
             data=np.ascontiguousarray(pixels).reshape(-1).view(np.uint8),
         )  # fmt: skip
 
-    def camera_info(self, stamp, fx=70.0):
+    def camera_info(self, stamp, fx=70.0, topic='/camera/camera_info'):
         region = self.types.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
         self.write(
-            '/camera/camera_info', stamp, 'sensor_msgs/msg/CameraInfo', height=HEIGHT, width=WIDTH,
+            topic, stamp, 'sensor_msgs/msg/CameraInfo', height=HEIGHT, width=WIDTH,
             distortion_model='', d=np.zeros(0), k=np.array([fx, 0, 19, 0, fx, 9, 0, 0, 1.0]),
             r=np.eye(3).ravel(), p=np.zeros(12), binning_x=0, binning_y=0, roi=region,
         )  # fmt: skip
@@ -361,6 +363,68 @@ class TestBag:
         assert readers.read('rosbag', told)[0].planes == 40
         with pytest.raises(DataSetError, match=r'4 of 4 frames .*not a packet of planes'):
             readers.read('rosbag', told.replace('40x20', '40x30'))
+
+    @staticmethod
+    def record_two(path, shift_ns, frames, length=10):
+        """Two cameras in one topic, the second one later by a shift."""
+        with Recorder(path, StoragePlugin.SQLITE3) as bag:
+            bag.camera_info(START)
+            for first in range(0, 200, length):
+                for late, frame in zip((0, shift_ns), frames, strict=True):
+                    bag.image(
+                        '/camera/spikes', START + first * PERIOD + late, '8UC1',
+                        length * HEIGHT, WIDTH // 8, packing.pack(spikes(length)), frame=frame,
+                    )  # fmt: skip
+
+    @pytest.mark.parametrize('shift', [0, 1000, 3 * PERIOD + 7, 9 * PERIOD])
+    def test_two_cameras_in_one_topic_are_refused(self, tmp_path, shift):
+        self.record_two(tmp_path / 'bag', shift, ('camera', 'camera'))
+        with pytest.raises(DataSetError, match=r'/camera/spikes: packets of two streams in turn'):
+            readers.read('rosbag', str(tmp_path / 'bag'))
+
+    def test_packets_of_two_frames_are_refused(self, tmp_path):
+        self.record_two(tmp_path / 'bag', 5 * PERIOD, ('left', 'right'))
+        with pytest.raises(DataSetError, match=r"the frames 'left', 'right': expected one camera"):
+            readers.read('rosbag', str(tmp_path / 'bag'))
+
+    def test_packets_of_two_lengths_are_one_stream(self, tmp_path):
+        planes = spikes(200)
+        with Recorder(tmp_path / 'bag', StoragePlugin.SQLITE3) as bag:
+            bag.camera_info(START)
+            for first in range(0, 200, 40):
+                for start, stop in ((first, first + 10), (first + 10, first + 40)):
+                    bag.image(
+                        '/camera/spikes', START + start * PERIOD, '8UC1', (stop - start) * HEIGHT,
+                        WIDTH // 8, packing.pack(planes[start:stop]),
+                    )  # fmt: skip
+        (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))
+        np.testing.assert_array_equal(seen(clip, 0, 200), planes)
+
+    def test_of_two_cameras_one_is_chosen_by_its_full_name(self, tmp_path):
+        cameras = {'/left': (spikes(20), 70.0), '/the_right': (spikes(20), 90.0)}
+        with Recorder(tmp_path / 'bag', StoragePlugin.SQLITE3) as bag:
+            for name, (planes, fx) in cameras.items():
+                bag.camera_info(START, fx, f'{name}/camera_info')
+                packed = packing.pack(planes)
+                for first in (0, 10):
+                    bag.image(
+                        f'{name}/spikes', START + first * PERIOD, '8UC1', 10 * HEIGHT, WIDTH // 8,
+                        packed[first : first + 10],
+                    )  # fmt: skip
+        where = str(tmp_path / 'bag')
+        with pytest.raises(
+            DataSetError, match=r'topics /left/spikes and /the_right/spikes: expec'
+        ):
+            readers.read('rosbag', where)
+        for name, (planes, fx) in cameras.items():
+            (clip,) = readers.read('rosbag', f'{where},spikes={name}/spikes')
+            np.testing.assert_array_equal(seen(clip, 0, 20), planes)
+            assert clip.camera[0, 0] == fx
+
+    def test_losses_are_not_another_camera(self, tmp_path):
+        lost = (10, 30, 50, 60, 90, 110, 130, 180)
+        record(tmp_path / 'bag', spikes(200), skip=lost)
+        assert sum(clip.planes for clip in readers.read('rosbag', str(tmp_path / 'bag'))) == 120
 
     def test_a_damaged_bag_is_one_line(self, tmp_path):
         record(tmp_path / 'bag', spikes(40))

@@ -35,6 +35,13 @@ TREE = """\
 PLAUSIBLE_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
 
 
+UNEVEN = 0.1
+"""Difference of the times of a plane in two packets, over their sum, above which it is uneven."""
+
+EVEN_PAIRS = 0.02
+"""Relative deviation of the time of a plane in two packets together below which it is even."""
+
+
 class _Packet(NamedTuple):
     """Recording time and stamp of a message of the stream, nanoseconds, and its planes."""
 
@@ -56,14 +63,16 @@ def read(
     Args:
         root: Folder of the bag, or one of its .mcap or .db3 files.
         spikes: Topic of the packed stream, its full name or the end of it.
-        camera_info: Topic of the calibration, likewise.
+        camera_info: Topic of the calibration, likewise; where several end so, that of the
+            stream's namespace.
         depth: Topic of true depth, likewise; a bag may have none.
         size: Width and height of the sensor, where the bag has no calibration.
         fx: Focal length in pixels, with the principal point in the middle, instead of the
             calibration's.
 
     Raises:
-        DataSetError: There is no such bag or stream, or it is damaged.
+        DataSetError: There is no such bag or stream, it is damaged, or there are streams of
+            several cameras.
     """
     bag = root / 'metadata.yaml' if root.is_dir() else root
     if not bag.is_file():
@@ -74,11 +83,17 @@ def read(
             raise DataSetError(
                 f'{root}: no topic {spikes} of {IMAGE}; it has {_known(reader)}; expected\n{TREE}'
             )
-        geometry, camera = _calibration(reader, _topics(reader, camera_info, CAMERA_INFO), size)
+        if len(streams) > 1 and streams[0] != f'/{spikes.lstrip("/")}':
+            raise DataSetError(
+                f'{root}: topics {" and ".join(streams)}: expected one that ends with {spikes}; '
+                'give its full name'
+            )
+        infos = _topics(reader, camera_info, CAMERA_INFO, streams[0])
+        geometry, camera = _calibration(reader, infos, size)
         if fx > 0:
             camera = recordings.centred_camera(fx, geometry)
         bit_order, packets, refused = _packets(reader, streams, geometry)
-        maps, unread = _stamps(reader, _topics(reader, depth, IMAGE))
+        maps, unread = _stamps(reader, _topics(reader, depth, IMAGE, streams[0]))
     geometry = dataclasses.replace(geometry, bit_order=bit_order)
     skipped = {'not a packet of planes': refused} if refused else {}
     skipped |= {'not an image of depth': unread} if unread else {}
@@ -198,15 +213,19 @@ def _opened(root: Path) -> Iterator[AnyReader]:
         raise DataSetError(f'{root}: cannot be read: {one_line(error)}') from error
 
 
-def _topics(reader: AnyReader, name: str, kind: str) -> list[str]:
-    """Return the full names of the topics of a type that end with a name, the shortest first."""
+def _topics(reader: AnyReader, name: str, kind: str, beside: str = '') -> list[str]:
+    """Return the full names of the topics of a type that end with a name.
+
+    Those of the namespace of the topic ``beside`` come first, then the shortest.
+    """
     found = {
         connection.topic
         for connection in reader.connections
         if connection.msgtype == kind
         and f'/{connection.topic.lstrip("/")}'.endswith(f'/{name.lstrip("/")}')
     }
-    return sorted(found, key=lambda topic: (len(topic), topic))
+    namespace = beside.rpartition('/')[0] + '/'
+    return sorted(found, key=lambda topic: (not topic.startswith(namespace), len(topic), topic))
 
 
 def _known(reader: AnyReader) -> str:
@@ -244,18 +263,50 @@ def _packets(
     reader: AnyReader, topics: list[str], geometry: Geometry
 ) -> tuple[BitOrder, list[_Packet], list[str]]:
     """Return bit order, packets in the order of their stamps, and names of invalid messages."""
-    packets, orders, refused = {}, set(), []
-    for recorded_ns, message in _messages(reader, topics[:1]):
+    topic = topics[0]
+    where = f'{reader.paths[0]}: {topic}'
+    packets, orders, frames, refused = [], set(), set(), []
+    for recorded_ns, message in _messages(reader, [topic]):
         stamp = stamp_ns(message.header.stamp)
         chunk = _chunk(message, geometry)
         if chunk is None:
-            refused.append(f'{topics[0]} at {stamp} ns')
+            refused.append(f'{topic} at {stamp} ns')
             continue
-        packets[stamp] = _Packet(recorded_ns, stamp, chunk.planes)
+        packets.append(_Packet(recorded_ns, stamp, chunk.planes))
         orders.add(chunk.geometry.bit_order)
+        frames.add(message.header.frame_id)
+    if len(frames) > 1:
+        raise DataSetError(
+            f'{where}: packets of the frames {", ".join(sorted(map(repr, frames)))}: expected '
+            'one camera; record each camera by a topic of its own'
+        )
     if len(orders) > 1:
-        raise DataSetError(f'{topics[0]}: bit orders {sorted(orders)}, expected one')
-    return 'big' if 'big' in orders else 'little', [packets[s] for s in sorted(packets)], refused
+        raise DataSetError(f'{where}: bit orders {sorted(orders)}, expected one')
+    packets.sort(key=lambda packet: packet.stamp_ns)
+    if _are_interleaved(packets):
+        raise DataSetError(
+            f'{where}: packets of two streams in turn: expected one camera; record each camera '
+            'by a topic of its own'
+        )
+    once = {packet.stamp_ns: packet for packet in packets}
+    return 'big' if 'big' in orders else 'little', [*once.values()], refused
+
+
+def _are_interleaved(packets: list[_Packet]) -> bool:
+    """Return True if packets, in the order of their stamps, are of two streams in turn.
+
+    The time of a plane is then uneven from packet to packet, while that of two packets together is
+    always the same. Packets that lie halfway between those of the other stream are not found.
+    """
+    if len(packets) < 3:
+        return False
+    planes = np.array([packet.planes for packet in packets[:-1]])
+    steps = np.diff([packet.stamp_ns for packet in packets])
+    pairs = (steps[:-1] + steps[1:]) / (planes[:-1] + planes[1:])
+    even = np.abs(pairs - np.median(pairs)) <= EVEN_PAIRS * np.median(pairs)
+    periods = steps / planes
+    uneven = np.abs(np.diff(periods)) > UNEVEN * (periods[:-1] + periods[1:])
+    return bool((even & uneven).mean() > 0.5)
 
 
 def _stamps(reader: AnyReader, topics: list[str]) -> tuple[dict[int, _DepthAt], list[str]]:
