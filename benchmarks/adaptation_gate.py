@@ -36,7 +36,6 @@ from torch import Tensor, nn
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, write_atomically
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_training.adaptation.correction import (
-    CorrectedSource,
     Corrections,
     choose_corrections,
     estimate_correction,
@@ -53,6 +52,7 @@ from spike_training.adaptation.gate import (
 from spike_training.adaptation.judgement import Comparison
 from spike_training.adaptation.ladder import (
     AVERAGE,
+    TrainingData,
     Windows,
     climb,
     climb_all,
@@ -71,7 +71,6 @@ from spike_training.adaptation.places import repeated_styles, style_shares
 from spike_training.datasets import readers
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
-from spike_training.engine.stage import Source
 from spike_training.evaluation.statistics import estimate_statistics
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.sample import Batch, Unlabelled
@@ -577,30 +576,25 @@ def climb_rungs(prepared: Prepared, steps: int, folder: Path) -> tuple[list[Case
         dataclasses.replace(stage, steps=round(steps * SHARES[stage.name]))
         for stage in config.stages
     ]
-    source: Source[Batch] = matched_source(
+    source = matched_source(
         prepared.windows, prepared.match, prepared.styles, prepared.info, 'train', prepared.seed
     )
-    target: Source[Batch] = Repeated(prepared.seen)
+    data = TrainingData(source, Repeated(prepared.seen), prepared.target.rate_hz)
     cases: list[Case] = []
-    corrected = False
-
     if prepared.corrections is not None:
         cases.append(prepared.case('sensor', prepared.old, corrected=True))
-        corrected = choose(cases) is not None
-        if corrected:
-            source = CorrectedSource(source, prepared.corrections.simulated)
-            target = CorrectedSource(target, prepared.corrections.recorded)
+        if choose(cases) is not None:
+            data = data.correct(prepared.corrections)
 
     def judged(name: str, path: Path, _: float) -> Case:
-        cases.append(prepared.case(name, load_network(path)[1], corrected))
+        cases.append(prepared.case(name, load_network(path)[1], data.corrected))
         return cases[-1]
 
     climb_all(
-        dataclasses.replace(config, stages=stages), find_checkpoint(SHIPPED), source, target,
-        prepared.target.rate_hz, 0.0, make_fabric('cpu', 1, '32-true'), corrected,
-        judged, [*cases],
+        dataclasses.replace(config, stages=stages), find_checkpoint(SHIPPED), data, 0.0,
+        make_fabric('cpu', 1, '32-true'), judged, [*cases],
     )  # fmt: skip
-    return cases, corrected
+    return cases, data.corrected
 
 
 def climb_supervised(prepared: Prepared, steps: int, folder: Path) -> nn.Module:
@@ -608,10 +602,11 @@ def climb_supervised(prepared: Prepared, steps: int, folder: Path) -> nn.Module:
     config = dataclasses.replace(
         load_config(CONFIG), out=folder / 'supervised', seed=prepared.seed
     )
+    labelled = Repeated(prepared.seen, labels=True)
     path = climb(
         config, dataclasses.replace(config.stages[0], steps=steps), find_checkpoint(SHIPPED),
-        Repeated(prepared.seen, labels=True), Repeated(prepared.seen), prepared.target.rate_hz,
-        0.0, make_fabric('cpu', 1, '32-true'), False,
+        TrainingData(labelled, labelled, prepared.target.rate_hz), 0.0,
+        make_fabric('cpu', 1, '32-true'),
     )  # fmt: skip
     return load_network(path)[1]
 

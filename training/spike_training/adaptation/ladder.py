@@ -27,6 +27,7 @@ from spike_depth_ros.checkpoint import (
     write_atomically,
 )
 from spike_depth_ros.model.registry import build_with_weights
+from spike_training.adaptation.correction import CorrectedSource, Corrections
 from spike_training.adaptation.gate import AnyJudged, choose
 from spike_training.adaptation.matching import Match
 from spike_training.datasets.splits import Split
@@ -69,6 +70,32 @@ class Windows:
     width: int
     planes: int
     rate_hz: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """What rungs learn from.
+
+    Attributes:
+        source: Labelled scenes as the recording's camera sees.
+        target: Windows of the recording; their depth is not read.
+        rate_hz: Plane rate of the recording.
+        corrected: True if source and target are corrected for the sensor.
+    """
+
+    source: Source[Batch]
+    target: Source[Batch]
+    rate_hz: float
+    corrected: bool = False
+
+    def correct(self, corrections: Corrections) -> TrainingData:
+        """Return the same, corrected for the sensor."""
+        return TrainingData(
+            CorrectedSource(self.source, corrections.simulated),
+            CorrectedSource(self.target, corrections.recorded),
+            self.rate_hz,
+            corrected=True,
+        )
 
 
 def matched_source(
@@ -115,12 +142,9 @@ def load_network(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
 def climb_all(
     config: RunConfig,
     start: Path,
-    source: Source[Batch],
-    target: Source[Batch],
-    rate_hz: float,
+    data: TrainingData,
     seconds: float,
     fabric: Fabric,
-    corrected: bool,
     judge: Callable[[str, Path, float], AnyJudged],
     before: Sequence[AnyJudged],
 ) -> None:
@@ -130,14 +154,11 @@ def climb_all(
     (Wortsman et al., "Model soups", 2022), and depends less on the gate's choice.
 
     Args:
-        config: As for :func:`climb`, and so are the rest.
+        config: Settings of all rungs.
         start: Checkpoint of the old network.
-        source: Labelled scenes.
-        target: Windows of the recording.
-        rate_hz: Plane rate of the recording.
-        seconds: Duration of a rung.
+        data: What rungs learn from.
+        seconds: Duration of a rung, about.
         fabric: Launched fabric.
-        corrected: True if source and target are corrected for the sensor.
         judge: Called with name and checkpoint of each candidate, and the time of the monotonic
             clock when its rung began; returns its verdict.
         before: Candidates that were judged before.
@@ -147,9 +168,7 @@ def climb_all(
     for stage in config.stages:
         begin = time.monotonic()
         try:
-            candidate = climb(
-                config, stage, best, source, target, rate_hz, seconds, fabric, corrected
-            )
+            candidate = climb(config, stage, best, data, seconds, fabric)
         except NonFiniteError as error:
             # What earlier rungs brought stays.
             print(f'{config.out}: {stage.name} is left out: {error}')
@@ -190,12 +209,9 @@ def climb(
     config: RunConfig,
     stage: StageConfig,
     start: Path,
-    source: Source[Batch],
-    target: Source[Batch],
-    rate_hz: float,
+    data: TrainingData,
     seconds: float,
     fabric: Fabric,
-    corrected: bool,
 ) -> Path:
     """Train a candidate by one rung, or resume it where it was stopped.
 
@@ -203,12 +219,9 @@ def climb(
         config: Settings of all rungs; the folder of this one is OUT/STAGE.
         stage: Settings of the rung; its ``steps``, where given, replace the duration.
         start: Checkpoint to start from.
-        source: Labelled scenes as the recording's camera sees.
-        target: Windows of the recording; their depth is not read.
-        rate_hz: Plane rate of the recording.
+        data: What it learns from.
         seconds: Duration of the training, about; a resumed rung keeps its number of steps.
         fabric: Launched fabric.
-        corrected: True if source and target are corrected for the sensor.
 
     Returns:
         Checkpoint of the candidate.
@@ -217,21 +230,13 @@ def climb(
         TrainingError: Training cannot go on, or was begun from another checkpoint, with other
             settings, or on windows of the other kind.
     """
-    here = _context(config, stage, start, rate_hz, fabric.device)
-    batches: Source[Any] = source
+    here = _context(config, stage, start, data.rate_hz, fabric.device)
+    batches: Source[Any] = data.source
     if stage.batches.domain == 'both':
-        batches = DomainPair(source, target)
+        batches = DomainPair(data.source, data.target)
     train = stage.train(config.train)
     make_folder(here.folder)
-    plan = here.folder / PLAN
-    if not plan.is_file():
-        steps = stage.steps
-        if steps is None:
-            one = _step_seconds(here, batches, train.batch_size)
-            steps = max(LEAST_STEPS, round(seconds / one))
-        content = {'steps': steps, **_describe_begin(stage, start, corrected)}
-        write_atomically(plan, json.dumps(content).encode())
-    steps = _read_plan(plan, _describe_begin(stage, start, corrected))
+    steps = _plan_steps(here, start, data.corrected, batches, train.batch_size, seconds)
     work = _built(here)
     if not has_checkpoint(here.folder):
         work.to(fabric.device)
@@ -281,12 +286,31 @@ def _context(
     )
 
 
-def _read_plan(plan: Path, begun: dict[str, str | bool]) -> int:
-    """Return the number of steps of a rung.
+def _plan_steps(
+    here: Context,
+    start: Path,
+    corrected: bool,
+    batches: Source[Any],
+    batch_size: int,
+    seconds: float,
+) -> int:
+    """Plan the number of steps of a rung, or read that of one which is resumed.
 
     Raises:
         TrainingError: It was begun from something else.
     """
+    plan = here.folder / PLAN
+    begun: dict[str, str | bool] = {
+        'checkpoint': hash_file(find_checkpoint(start)),
+        'sensor correction': corrected,
+        'settings': hashlib.sha256(repr(here.stage).encode()).hexdigest(),
+    }
+    if not plan.is_file():
+        steps = here.stage.steps
+        if steps is None:
+            one = _step_seconds(here, batches, batch_size)
+            steps = max(LEAST_STEPS, round(seconds / one))
+        write_atomically(plan, json.dumps({'steps': steps, **begun}).encode())
     planned = json.loads(plan.read_text())
     # A verdict on an earlier rung may differ on another machine.
     if different := [name for name in begun if planned.get(name) != begun[name]]:
@@ -295,14 +319,6 @@ def _read_plan(plan: Path, begun: dict[str, str | bool]) -> int:
             f'{plan.parent} to train it anew'
         )
     return int(planned['steps'])
-
-
-def _describe_begin(stage: StageConfig, start: Path, corrected: bool) -> dict[str, str | bool]:
-    return {
-        'checkpoint': hash_file(find_checkpoint(start)),
-        'sensor correction': corrected,
-        'settings': hashlib.sha256(repr(stage).encode()).hexdigest(),
-    }
 
 
 def _built(here: Context) -> Any:

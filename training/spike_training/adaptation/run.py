@@ -25,7 +25,6 @@ from spike_depth_ros.checkpoint import (
     write_atomically,
 )
 from spike_training.adaptation.correction import (
-    CorrectedSource,
     Corrections,
     UniformRates,
     choose_corrections,
@@ -39,7 +38,13 @@ from spike_training.adaptation.correction import (
 )
 from spike_training.adaptation.gate import Verdict
 from spike_training.adaptation.judgement import OLD, Judge, Rung
-from spike_training.adaptation.ladder import AVERAGE, climb_all, load_network, matched_source
+from spike_training.adaptation.ladder import (
+    AVERAGE,
+    TrainingData,
+    climb_all,
+    load_network,
+    matched_source,
+)
 from spike_training.adaptation.matching import (
     Match,
     compute_statistics,
@@ -69,11 +74,10 @@ from spike_training.adaptation.windows import (
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import DeviceName, make_fabric
-from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
-from spike_training.sampling.sample import Batch, Unlabelled
+from spike_training.sampling.sample import Unlabelled
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
 
@@ -269,28 +273,24 @@ def _climb_all(
     seconds = _rung_seconds(
         folder, 60 * arguments.minutes - (time.monotonic() - start), len(settings.stages)
     )
-    old, corrected = find_checkpoint(arguments.checkpoint), False
-    source: Source[Batch] = matched_source(
+    old = find_checkpoint(arguments.checkpoint)
+    source = matched_source(
         recorded.windows, findings.match, repeated_styles(findings.shares), info, 'train',
         settings.seed, fabric.device,
     )  # fmt: skip
-    target: Source[Batch] = recorded.adaptation
-    if corrections is not None:
-        rung = judge.judge(SENSOR, old, time.monotonic(), corrected=True)
-        print(f'{folder}: {rung.describe()}')
-        if corrected := judge.kept is rung:
-            source = CorrectedSource(source, corrections.simulated)
-            target = CorrectedSource(target, corrections.recorded)
+    data = TrainingData(source, recorded.adaptation, recorded.windows.rate_hz)
 
     def judged(name: str, candidate: Path, begin: float) -> Rung:
-        rung = judge.judge(name, candidate, begin, corrected)
+        rung = judge.judge(name, candidate, begin, data.corrected)
         print(f'{folder}: {rung.describe()}')
         return rung
 
-    climb_all(
-        settings, old, source, target, recorded.windows.rate_hz, seconds, fabric, corrected,
-        judged, [*judge.rungs],
-    )  # fmt: skip
+    if corrections is not None:
+        rung = judge.judge(SENSOR, old, time.monotonic(), corrected=True)
+        print(f'{folder}: {rung.describe()}')
+        if judge.kept is rung:
+            data = data.correct(corrections)
+    climb_all(settings, old, data, seconds, fabric, judged, [*judge.rungs])
 
 
 def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo) -> Match:
