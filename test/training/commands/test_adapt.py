@@ -369,7 +369,23 @@ def test_what_does_not_improve_writes_no_file(
     assert not out.with_suffix('.onnx').exists()
     assert report(out)['verdict'] == 'worse'
     assert f'{checkpoint.name} stays' in check_page(out, 'worse')
-    assert f'worse; {checkpoint} stays' in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f'worse; {checkpoint} stays' in told
+    assert 'bit order' not in told
+
+
+def test_a_corrected_reading_is_told(moving_wall, checkpoint, short, tmp_path, one_thread, capsys):
+    rows = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)
+    other_order = np.packbits(np.unpackbits(rows, axis=2, bitorder='little'), axis=2)
+    recording = tmp_path / 'padded.dat'
+    np.pad(other_order, ((0, 0), (0, 0), (0, 4))).tofile(recording)
+    out = tmp_path / 'mine.safetensors'
+    adapt(out, recording, checkpoint, config=short, **SIZE)
+    told = capsys.readouterr().out
+    page = (out.with_suffix('') / 'adapt.html').read_text()
+    for words in ('the planes had another bit order than stated', 'rows are padded to 16 bytes'):
+        assert words in told
+        assert words in page
 
 
 def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
@@ -454,6 +470,14 @@ def test_rungs_with_settings_that_have_no_effect_are_refused(moving_wall, checkp
     config.write_text(text.replace('    trainable: affine', '    trainable: affine\n    steps: 3'))
     with pytest.raises(ConfigError, match=r'stages\[0\]\.steps is given'):
         adapt(tmp_path / 'mine.safetensors', moving_wall, checkpoint, config=config, **SIZE)
+
+
+def test_another_adaptation_is_not_watched_into(checkpoint, tmp_path):
+    folder = tmp_path / 'mine'
+    folder.mkdir()
+    (folder / run.SETTINGS).write_text('{}')
+    with pytest.raises(ConfigError, match='mine holds an adaptation to other recordings'):
+        adapt(tmp_path / 'mine.safetensors', None, checkpoint, watch='/spikes', **SIZE)
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(moving_wall, checkpoint, tmp_path):

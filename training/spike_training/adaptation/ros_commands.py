@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from spike_depth_ros.safe_yaml import read_yaml
+from spike_training.adaptation.recordings import MIN_DURATION_S
 from spike_training.errors import TrainingError
 
 RECORDING = 'recording'
@@ -77,7 +78,7 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
 def _ended(bag: Path) -> str:
     return (
         f'{bag} has what was recorded before a recording was ended: adapt to it by --recordings '
-        'and another --out, or remove it'
+        f'and another --out if it has {MIN_DURATION_S:g} s or more, or remove it'
     )
 
 
