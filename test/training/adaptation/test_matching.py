@@ -23,10 +23,10 @@ RATE_HZ = 20_000.0
 NOISY = Sensor(dark_current=300, dark_spread=0.43, hot_pixels=0.01, response_mismatch=0.1)
 
 
-def recorded(optics, seed=5, number=30):
+def recorded(optics, seed=5, number=30, styles=STYLES):
     """Statistics of scenes that no trial sees."""
     source = ShiftedSource(
-        optics, styles=STYLES, seed=seed, height=96, width=128, planes=(128,), bins=9
+        optics, styles=styles, seed=seed, height=96, width=128, planes=(128,), bins=9
     )
     batch = source.batch(0, number)
     return compute_statistics(batch.counts, batch.planes_per_bin)
@@ -54,6 +54,15 @@ def test_noise_is_found(one_thread):
     sensor = found.optics.sensor
     assert 0.003 <= sensor.hot_pixels <= 0.03
     assert 100 <= sensor.dark_current <= 600
+
+
+def test_light_and_dark_current_are_tried_together_again(one_thread):
+    # Before the other parameters fit, more dark current than there is explains the rates best.
+    sensor = dataclasses.replace(NOISY, dark_current=600, response_mismatch=0.06)
+    found = match(recorded(Optics(light=0.2, sensor=sensor), 4, styles=('office', 'hall')))
+    assert found.distance < 0.01 * found.before
+    assert found.optics.light == pytest.approx(0.2, rel=0.3)
+    assert found.optics.sensor.dark_current == pytest.approx(600, rel=0.3)
 
 
 def test_the_same_statistics_have_no_distance():
