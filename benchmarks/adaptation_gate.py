@@ -145,7 +145,6 @@ CALIBRATION = {
     'kitchen': Target(Optics(), 'sevenscenes'),
     'dark kitchen': Target(Optics(0.1, sensor=sensor(2)), 'sevenscenes'),
     'noisy kitchen': Target(Optics(0.2, sensor=sensor(3, hot_pixels=0.01)), 'sevenscenes'),
-    'slow kitchen': Target(Optics(0.3, sensor=sensor()), 'sevenscenes', 128, 5_000.0),
     'noisy contrast': Target(Optics(0.3, 2.5, 0.8, sensor=sensor(3)), ('office', 'road'), seed=29),
 }
 """Targets that the gate's weights are fitted on."""
