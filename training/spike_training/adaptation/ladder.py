@@ -74,7 +74,7 @@ class Windows:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """What rungs learn from.
+    """Labelled scenes and unlabelled windows that rungs learn from.
 
     Attributes:
         source: Labelled scenes as the recording's camera sees.
