@@ -18,7 +18,8 @@ pytest.importorskip('lightning_fabric')
 from spike_depth_ros.checkpoint import find_checkpoint, load_info  # noqa: E402
 from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
 from spike_training.adaptation.gate import (  # noqa: E402
-    LARGEST_DISTANCE,
+    FULL_DISTANCE,
+    LIMITS,
     AllScores,
     Evidence,
     Outputs,
@@ -128,11 +129,15 @@ def test_a_verdict_follows_the_expected_change(matched_error, verdict):
     assert np.sign(expected_change(evidence)) == np.sign(matched_error)
 
 
-def test_nothing_improves_where_the_simulation_does_not_match():
+def test_the_less_the_simulation_matches_the_more_an_improvement_takes():
     evidence = dataclasses.replace(NONE, matched_error=-0.3)
-    assert judge(evidence, LARGEST_DISTANCE + 0.1) == 'no change'
+    times = math.log1p(expected_change(evidence)) / LIMITS[0]
+    assert judge(evidence, 0.99 * times * FULL_DISTANCE) == 'improved'
+    assert judge(evidence, 1.01 * times * FULL_DISTANCE) == 'no change'
     worse = dataclasses.replace(NONE, matched_error=0.3)
-    assert judge(worse, LARGEST_DISTANCE + 0.1) == 'worse'
+    assert judge(worse, 10 * FULL_DISTANCE) == 'worse'
+    slight = dataclasses.replace(NONE, matched_error=0.1)
+    assert judge(slight, 10 * FULL_DISTANCE) == judge(slight)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,7 @@ def test_nothing_improves_where_the_simulation_does_not_match():
 def test_a_measured_error_decides_whatever_the_match(measured, verdict):
     for expected in (-0.3, 0.3):
         evidence = dataclasses.replace(NONE, matched_error=expected, measured_error=measured)
-        assert judge(evidence, LARGEST_DISTANCE + 0.1) == verdict
+        assert judge(evidence, 100 * FULL_DISTANCE) == verdict
         assert expected_change(evidence) == pytest.approx(math.expm1(measured))
     flat = dataclasses.replace(NONE, spread=-5.0, measured_error=-0.05)
     assert judge(flat) == 'worse'
@@ -204,8 +209,8 @@ def test_a_score_in_metres_has_the_scale_and_a_scaled_one_has_not():
 def test_the_error_by_motion_counts_and_can_speak_for_a_recording_without_a_match():
     better = dataclasses.replace(NONE, matched_error=-0.1, motion_error=-0.2)
     assert expected_change(better) < expected_change(dataclasses.replace(better, motion_error=0.0))
-    assert judge(better, LARGEST_DISTANCE + 0.1) == 'improved'
-    assert judge(dataclasses.replace(better, motion_error=0.05), LARGEST_DISTANCE + 0.1) == (
+    assert judge(better, 100 * FULL_DISTANCE) == 'improved'
+    assert judge(dataclasses.replace(better, motion_error=0.05), 100 * FULL_DISTANCE) == (
         'no change'
     )
     against = dataclasses.replace(NONE, matched_error=-0.05, motion_error=0.4)

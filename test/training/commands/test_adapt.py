@@ -43,7 +43,7 @@ from spike_training.adaptation import gate, ros_commands, run  # noqa: E402
 from spike_training.adaptation import report as report_module  # noqa: E402
 from spike_training.adaptation.correction import CountCorrector  # noqa: E402
 from spike_training.adaptation.ladder import load_network  # noqa: E402
-from spike_training.adaptation.page import Shown, write_page  # noqa: E402
+from spike_training.adaptation.page import Shown, render, write_page  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
 from spike_training.adaptation.windows import LEAST_MEASURED  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
@@ -107,7 +107,6 @@ def test_what_improves_is_written_with_its_export(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
-    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
     out = tmp_path / 'mine.safetensors'
     swapped = []
     monkeypatch.setattr(ros_commands, 'swap', lambda *given: swapped.append(given))
@@ -163,7 +162,6 @@ def test_after_an_interrupt_at_the_end_the_page_is_written(
     moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
-    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
     out = tmp_path / 'mine.safetensors'
 
     def interrupt(*arguments, **options):
@@ -199,17 +197,16 @@ def test_a_rung_does_not_go_on_with_windows_of_the_other_kind(
 def test_nothing_improves_where_the_simulation_does_not_match(
     moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread, capsys
 ):
-    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
-    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', 0.0)
-    monkeypatch.setattr(report_module, 'LARGEST_DISTANCE', 0.0)
+    monkeypatch.setattr(gate, 'LIMITS', (-0.03, 20.0))
+    monkeypatch.setattr(gate, 'FULL_DISTANCE', 1e-9)
+    monkeypatch.setattr(report_module, 'FULL_DISTANCE', 1e-9)
+    monkeypatch.setattr(render, 'LIMITS', (10.0, 20.0))  # matched well, all would be better
     out = tmp_path / 'mine.safetensors'
     adapt(out, moving_wall, checkpoint, config=short, **SIZE)
     assert not out.exists()
     assert report(out)['verdict'] == 'no change'
-    assert 'expected at most 0: errors on labelled scenes' in check_page(out, 'no change')
-    warning = (
-        r'the simulation does not match the recording \(distance [0-9.]+, expected at most 0\)'
-    )
+    assert 'are too small an evidence then' in check_page(out, 'no change')
+    warning = r'the simulation does not match the recording well \(distance [0-9.]+, expected at'
     assert re.search(warning, capsys.readouterr().out)
     assert re.search(warning, (out.with_suffix('') / 'adapt.html').read_text())
 
@@ -272,7 +269,6 @@ def test_a_corrected_sensor_is_exported_and_used_live(
     recording = tmp_path / 'hot.dat'
     recording.write_bytes(planes[:, ::-1].tobytes())
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))
-    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
     # As much as any other rung, which is not more than the first one.
     monkeypatch.setattr(gate, 'expected_change', lambda evidence: -0.1)
     out = tmp_path / 'mine.safetensors'
@@ -325,7 +321,6 @@ def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
     first, end = text.index('  - name: whole'), text.index('\nmodel:')
     config.write_text(re.sub(r'styles: .*', 'styles: [home]', text[:first] + text[end:]))
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
-    monkeypatch.setattr(gate, 'LARGEST_DISTANCE', math.inf)
 
     out = tmp_path / 'mine.safetensors'
     settings = {**SIZE, 'config': config, 'topic': topic}

@@ -105,10 +105,11 @@ LIMITS = (-0.03, 0.04)
 MEASURED_LIMITS = (math.log(0.97), math.log(1.03))
 """Log change of an error that was measured, likewise."""
 
-LARGEST_DISTANCE = 10.0
-"""Distance of the match above which labelled scenes are no evidence of an improvement.
+FULL_DISTANCE = 3.0
+"""Distance of the match up to which labelled scenes count in full.
 
-Real places differ from generated ones: a kitchen of 7-Scenes has 9.2, seen by an ideal camera.
+Beyond it, a candidate needs as many times the expected change: the less the scenes are like the
+recording, the less they say. Real places differ from generated ones whatever the camera.
 """
 
 FLAT = math.log(0.4)
@@ -134,23 +135,35 @@ def is_flat(evidence: Evidence) -> bool:
     return evidence.spread < FLAT or evidence.dependence < UNVARIED
 
 
+def find_limits(distance: float, *, measured: bool) -> tuple[float, float]:
+    """Return the log changes of the error below which a candidate is improved, and above worse.
+
+    Args:
+        distance: Distance of the match.
+        measured: True if the change is a measured one, False if it is expected.
+    """
+    if measured:
+        return MEASURED_LIMITS
+    return LIMITS[0] * max(1.0, distance / FULL_DISTANCE), LIMITS[1]
+
+
 def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
     """Judge a candidate by its evidence.
 
     Args:
         evidence: The evidence. Flat depth, or depth that hardly varies, is worse. A measured error
             decides alone otherwise.
-        distance: Distance of the match; above :data:`LARGEST_DISTANCE` a candidate is improved
-            only if a measured error, or the error by motion alone, says so.
+        distance: Distance of the match. Where the error by motion alone says that a candidate is
+            improved, the distance does not count.
     """
     if is_flat(evidence):
         return 'worse'
     change = math.log1p(expected_change(evidence))
     measured = evidence.measured_error is not None
-    lower, upper = MEASURED_LIMITS if measured else LIMITS
+    seen = evidence.motion_error is not None and evidence.motion_error <= LIMITS[0]
+    lower, upper = find_limits(0.0 if seen else distance, measured=measured)
     if change <= lower:
-        seen = measured or (evidence.motion_error is not None and evidence.motion_error <= lower)
-        return 'improved' if seen or distance <= LARGEST_DISTANCE else 'no change'
+        return 'improved'
     return 'worse' if change >= upper else 'no change'
 
 

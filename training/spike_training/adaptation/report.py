@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.evaluation.results import without_nan
 from spike_training.adaptation.correction import Corrections, describe_correction
-from spike_training.adaptation.gate import LARGEST_DISTANCE, is_flat
+from spike_training.adaptation.gate import FULL_DISTANCE, find_limits, is_flat
 from spike_training.adaptation.judgement import Judge
 from spike_training.adaptation.matching import Match
 from spike_training.adaptation.page import Shown
@@ -41,11 +42,12 @@ class Findings(NamedTuple):
 def list_warnings(recorded: Recorded, findings: Findings) -> list[str]:
     """List what terminal and page warn of, before training."""
     found, opened, distance = [], recorded.opened, findings.match.distance
-    if not recorded.measured and distance > LARGEST_DISTANCE:
+    if not recorded.measured and distance > FULL_DISTANCE:
+        limit = math.expm1(find_limits(distance, measured=False)[0])
         found.append(
-            f'the simulation does not match the recording (distance {distance:.1f}, expected at '
-            f'most {LARGEST_DISTANCE:g}), so that only depth from the motion of the camera can '
-            'show an improvement'
+            f'the simulation does not match the recording well (distance {distance:.1f}, expected '
+            f'at most {FULL_DISTANCE:g}), so that a candidate is improved only if its error is '
+            f'expected to change by {limit:+.1%} or less, or depth from motion shows it'
         )
     if findings.upside_down:
         found.append(
@@ -83,7 +85,7 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
             'windows_with_depth_from_motion': len(judge.comparison.moving),
             'looks_upside_down': findings.upside_down,
         },
-        'match': {**json.loads(findings.match.to_json()), 'largest_distance': LARGEST_DISTANCE},
+        'match': {**json.loads(findings.match.to_json()), 'full_distance': FULL_DISTANCE},
         'styles': dict(findings.shares),
         'warnings': list_warnings(recorded, findings),
         'correction': None if corrections is None else describe_correction(corrections.sensor),

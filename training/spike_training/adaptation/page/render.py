@@ -20,10 +20,10 @@ from spike_training.adaptation.correction import firing_rates
 from spike_training.adaptation.gate import (
     FLAT,
     LIMITS,
-    MEASURED_LIMITS,
     UNVARIED,
     WEIGHTS,
     WEIGHTS_IN_MOTION,
+    find_limits,
 )
 from spike_training.adaptation.ladder import load_network
 from spike_training.adaptation.page import Shown
@@ -103,13 +103,17 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
             'longer, or give more --minutes; else keep the old network.'
         )
         lead = 'Worse: no candidate is as good as the old network.'
-    elif not (_is_matched(report) or _is_measured(report)):
-        lead = 'No change: the simulation does not match the recording.'
+    elif not _is_measured(report) and any(
+        rung['verdict'] == 'no change' and rung['expected_change'] <= math.expm1(LIMITS[0])
+        for rung in rungs
+    ):
+        lead = 'No change: the simulation does not match the recording well enough.'
         advice = (
             f'The distance of the match is {report["match"]["distance"]:.1f}, expected at most '
-            f'{report["match"]["largest_distance"]:g}: errors on labelled scenes are no evidence '
-            'then. Compare the pictures under "Match of the simulation". A recording in focus and '
-            'in other light may match; else keep the old network.'
+            f'{report["match"]["full_distance"]:g}: the errors on labelled scenes that are below '
+            'are too small an evidence then. Compare the pictures under "Match of the '
+            'simulation". A recording in focus and in other light may match; else keep the old '
+            'network.'
         )
     else:
         lead = 'No change: no candidate is clearly better.'
@@ -118,11 +122,6 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
             'recording of more places, may change that.'
         )
     return {'lead': lead, 'advice': [f'{stays} {advice}'], 'command': ''}
-
-
-def _is_matched(report: Mapping[str, Any]) -> bool:
-    match = report['match']
-    return bool(match['distance'] <= match['largest_distance'])
 
 
 def _is_measured(report: Mapping[str, Any]) -> bool:
@@ -139,7 +138,7 @@ def _tiles(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     match, recordings = report['match'], report['recordings']
     tiles += [
         (
-            f'distance of the match, limit {match["largest_distance"]:g}',
+            f'distance of the match, expected at most {match["full_distance"]:g}',
             f'{match["distance"]:.2f}',
         ),
         (
@@ -307,7 +306,7 @@ def _rungs(report: Mapping[str, Any]) -> dict[str, Any]:
     weights = WEIGHTS_IN_MOTION if in_motion else WEIGHTS
     listed = ', '.join(_EVIDENCE[name][0] for name in weights)
     basis = 'with the depth of the recording' if measured else f'by {listed}'
-    lower, upper = MEASURED_LIMITS if measured else LIMITS
+    lower, upper = find_limits(report['match']['distance'], measured=measured)
     rows: list[list[str | list[str]]] = [
         ['verdict', *(rung['verdict'] for rung in rungs)],
         [
@@ -352,10 +351,10 @@ def _match(match: Mapping[str, Any], shown: Shown, exposure: float) -> dict[str,
         for one in windows
     ]
     return {
-        'text': f'Distance {match["distance"]:.2f}, limit {match["largest_distance"]:g}; through '
-        f'an ideal camera {match["before"]:.2f}. The distance compares firing rates, fine detail, '
-        'noise, pixel pattern, hot pixels and corners; 1 in one of them is about the difference '
-        'between two samples of generated scenes. Places differ, but brightness, sharpness, noise '
+        'text': f'Distance {match["distance"]:.2f}, expected at most {match["full_distance"]:g}; '
+        f'through an ideal camera {match["before"]:.2f}. The distance compares firing rates, '
+        'fine detail, noise, pixel pattern, hot pixels and corners; 1 in one of them is about the '
+        'difference between two samples of generated scenes. Places differ, but brightness, sharpness, noise '
         'and lasting patterns of the pictures should look alike. All have the same exposure.',
         'panels': as_png(panels),
         'rows': [
