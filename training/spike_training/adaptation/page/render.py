@@ -354,8 +354,9 @@ def _match(match: Mapping[str, Any], shown: Shown, exposure: float) -> dict[str,
         'text': f'Distance {match["distance"]:.2f}, expected at most {match["full_distance"]:g}; '
         f'through an ideal camera {match["before"]:.2f}. The distance compares firing rates, '
         'fine detail, noise, pixel pattern, hot pixels and corners; 1 in one of them is about the '
-        'difference between two samples of generated scenes. Places differ, but brightness, sharpness, noise '
-        'and lasting patterns of the pictures should look alike. All have the same exposure.',
+        'difference between two samples of generated scenes. Places differ, but brightness, '
+        'sharpness, noise and lasting patterns of the pictures should look alike. All have the '
+        'same exposure.',
         'panels': as_png(panels),
         'rows': [
             [['light', 'Factor on the mean firing rate of the scenes.'], f'{optics["light"]:.2g}'],
