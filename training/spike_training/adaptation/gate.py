@@ -115,7 +115,7 @@ recording, the less they say. Real places differ from generated ones whatever th
 FLAT = math.log(0.4)
 """Log ratio of the spread below which an output is flat."""
 
-UNVARIED = math.log(0.2)
+UNVARIED = math.log(0.3)
 """Log ratio of the dependence on the window below which an output hardly varies.
 
 Lower than :data:`FLAT`: noise lets the depth of a network that is not adapted vary.
