@@ -205,7 +205,7 @@ def test_nothing_improves_where_the_simulation_does_not_match(
     adapt(out, moving_wall, checkpoint, config=short, **SIZE)
     assert not out.exists()
     assert report(out)['verdict'] == 'no change'
-    assert 'are too small an evidence then' in check_page(out, 'no change')
+    assert 'an improvement takes an expected change' in check_page(out, 'no change')
     warning = r'the simulation does not match the recording well \(distance [0-9.]+, expected at'
     assert re.search(warning, capsys.readouterr().out)
     assert re.search(warning, (out.with_suffix('') / 'adapt.html').read_text())

@@ -108,12 +108,13 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
         for rung in rungs
     ):
         lead = 'No change: the simulation does not match the recording well enough.'
+        distance = report['match']['distance']
+        limit = math.expm1(find_limits(distance, measured=False)[0])
         advice = (
-            f'The distance of the match is {report["match"]["distance"]:.1f}, expected at most '
-            f'{report["match"]["full_distance"]:g}: the errors on labelled scenes that are below '
-            'are too small an evidence then. Compare the pictures under "Match of the '
-            'simulation". A recording in focus and in other light may match; else keep the old '
-            'network.'
+            f'The distance of the match is {distance:.1f}, expected at most '
+            f'{report["match"]["full_distance"]:g}: an improvement takes an expected change of '
+            f'{limit:+.0%} or less then. Compare the pictures under "Match of the simulation". A '
+            'recording in focus and in other light may match; else keep the old network.'
         )
     else:
         lead = 'No change: no candidate is clearly better.'
