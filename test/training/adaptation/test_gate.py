@@ -136,8 +136,17 @@ def test_the_less_the_simulation_matches_the_more_an_improvement_takes():
     assert judge(evidence, 1.01 * times * FULL_DISTANCE) == 'no change'
     worse = dataclasses.replace(NONE, matched_error=0.3)
     assert judge(worse, 10 * FULL_DISTANCE) == 'worse'
-    slight = dataclasses.replace(NONE, matched_error=0.1)
-    assert judge(slight, 10 * FULL_DISTANCE) == judge(slight)
+
+
+@pytest.mark.parametrize(
+    ('evidence', 'verdict'),
+    [
+        ({'spread': math.log(0.45)}, 'improved'), ({'spread': math.log(0.35)}, 'worse'),
+        ({'dependence': math.log(0.35)}, 'improved'), ({'dependence': math.log(0.25)}, 'worse'),
+    ],
+)  # fmt: skip
+def test_depth_of_little_spread_or_dependence_is_worse_whatever_its_error(evidence, verdict):
+    assert judge(dataclasses.replace(NONE, matched_error=-0.3, **evidence)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -210,8 +219,8 @@ def test_the_error_by_motion_counts_and_can_speak_for_a_recording_without_a_matc
     better = dataclasses.replace(NONE, matched_error=-0.1, motion_error=-0.2)
     assert expected_change(better) < expected_change(dataclasses.replace(better, motion_error=0.0))
     assert judge(better, 100 * FULL_DISTANCE) == 'improved'
-    assert judge(dataclasses.replace(better, motion_error=0.05), 100 * FULL_DISTANCE) == (
-        'no change'
-    )
+    unseen = dataclasses.replace(NONE, matched_error=-0.3, motion_error=-0.02)
+    assert judge(unseen) == 'improved'
+    assert judge(unseen, 100 * FULL_DISTANCE) == 'no change'
     against = dataclasses.replace(NONE, matched_error=-0.05, motion_error=0.4)
     assert judge(against) == 'worse'

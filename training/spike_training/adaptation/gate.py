@@ -108,8 +108,9 @@ MEASURED_LIMITS = (math.log(0.97), math.log(1.03))
 FULL_DISTANCE = 3.0
 """Distance of the match up to which labelled scenes count in full.
 
-Beyond it, a candidate needs as many times the expected change: the less the scenes are like the
-recording, the less they say. Real places differ from generated ones whatever the camera.
+Beyond it, the expected change of an improvement must be ``distance / FULL_DISTANCE`` times as
+large: the less the scenes are like the recording, the less they say. The limit of a worse
+candidate stays. Real places differ from generated ones whatever the camera.
 """
 
 FLAT = math.log(0.4)

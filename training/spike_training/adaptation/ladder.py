@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +236,8 @@ def climb(
         batches = DomainPair(data.source, data.target)
     train = stage.train(config.train)
     make_folder(here.folder)
-    steps = _plan_steps(here, start, data.corrected, batches, train.batch_size, seconds)
+    begun = _describe_start(stage, start, data.corrected)
+    steps = _plan_steps(here, begun, batches, train.batch_size, seconds)
     work = _built(here)
     if not has_checkpoint(here.folder):
         work.to(fabric.device)
@@ -286,10 +287,18 @@ def _context(
     )
 
 
+def _describe_start(stage: StageConfig, start: Path, corrected: bool) -> dict[str, str | bool]:
+    """Return what a rung begins from, by content: paths may change until it is resumed."""
+    return {
+        'checkpoint': hash_file(find_checkpoint(start)),
+        'sensor correction': corrected,
+        'settings': hashlib.sha256(repr(stage).encode()).hexdigest(),
+    }
+
+
 def _plan_steps(
     here: Context,
-    start: Path,
-    corrected: bool,
+    begun: Mapping[str, str | bool],
     batches: Source[Any],
     batch_size: int,
     seconds: float,
@@ -300,11 +309,6 @@ def _plan_steps(
         TrainingError: It was begun from something else.
     """
     plan = here.folder / PLAN
-    begun: dict[str, str | bool] = {
-        'checkpoint': hash_file(find_checkpoint(start)),
-        'sensor correction': corrected,
-        'settings': hashlib.sha256(repr(here.stage).encode()).hexdigest(),
-    }
     if not plan.is_file():
         steps = here.stage.steps
         if steps is None:

@@ -259,8 +259,8 @@ def match_camera(
     """Search the camera whose simulation has the statistics of a recording.
 
     Parameters are searched one after the other, several times, with the same scenes: light and
-    dark current together, then all of them alone, and again as long as light and dark current
-    together explain more than before.
+    dark current together, then all of them alone; all of this again, three times at most, while
+    light and dark current together explain clearly more.
 
     Args:
         recorded: Statistics of the recording.

@@ -103,18 +103,16 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
             'longer, or give more --minutes; else keep the old network.'
         )
         lead = 'Worse: no candidate is as good as the old network.'
-    elif not _is_measured(report) and any(
-        rung['verdict'] == 'no change' and rung['expected_change'] <= math.expm1(LIMITS[0])
-        for rung in rungs
+    elif (
+        not _is_measured(report) and report['match']['distance'] > report['match']['full_distance']
     ):
         lead = 'No change: the simulation does not match the recording well enough.'
-        distance = report['match']['distance']
-        limit = math.expm1(find_limits(distance, measured=False)[0])
         advice = (
-            f'The distance of the match is {distance:.1f}, expected at most '
+            f'The distance of the match is {report["match"]["distance"]:.1f}, expected at most '
             f'{report["match"]["full_distance"]:g}: an improvement takes an expected change of '
-            f'{limit:+.0%} or less then. Compare the pictures under "Match of the simulation". A '
-            'recording in focus and in other light may match; else keep the old network.'
+            f'{_limit_of_improvement(report)} then. Compare the pictures under "Match of the '
+            'simulation". A recording in focus and in other light may match; else keep the old '
+            'network.'
         )
     else:
         lead = 'No change: no candidate is clearly better.'
@@ -123,6 +121,14 @@ def _lead(report: Mapping[str, Any], shown: Shown) -> dict[str, Any]:
             'recording of more places, may change that.'
         )
     return {'lead': lead, 'advice': [f'{stays} {advice}'], 'command': ''}
+
+
+def _limit_of_improvement(report: Mapping[str, Any]) -> str:
+    limit, _ = find_limits(report['match']['distance'], measured=_is_measured(report))
+    told = f'{math.expm1(limit):+.1%} or less'
+    if report['recordings']['windows_with_depth_from_motion'] and limit < LIMITS[0]:
+        told += f' ({math.expm1(LIMITS[0]):+.1%} if the error by motion changes by that)'
+    return told
 
 
 def _is_measured(report: Mapping[str, Any]) -> bool:
@@ -307,14 +313,14 @@ def _rungs(report: Mapping[str, Any]) -> dict[str, Any]:
     weights = WEIGHTS_IN_MOTION if in_motion else WEIGHTS
     listed = ', '.join(_EVIDENCE[name][0] for name in weights)
     basis = 'with the depth of the recording' if measured else f'by {listed}'
-    lower, upper = find_limits(report['match']['distance'], measured=measured)
+    _, upper = find_limits(report['match']['distance'], measured=measured)
     rows: list[list[str | list[str]]] = [
         ['verdict', *(rung['verdict'] for rung in rungs)],
         [
             [
                 f'{kind} change',
-                f'Of the scale-free error, {basis}. Improved: {math.expm1(lower):+.0%} or less; '
-                f'worse: {math.expm1(upper):+.0%} or more.',
+                f'Of the scale-free error, {basis}. Improved: {_limit_of_improvement(report)}; '
+                f'worse: {math.expm1(upper):+.1%} or more.',
             ],
             *(f'{100 * rung["expected_change"]:+.1f} %' for rung in rungs),
         ],

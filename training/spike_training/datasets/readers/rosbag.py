@@ -12,7 +12,7 @@ import bisect
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,9 @@ PLAUSIBLE_M = (files.INDOOR_M[0], files.OUTDOOR_M[1])
 
 UNEVEN = 0.1
 """Difference of the times of a plane in two packets, over their sum, above which it is uneven."""
+
+LEAST_PACKETS = 100
+"""Packets from which on two streams in turn are told from losses of one."""
 
 EVEN_PAIRS = 0.02
 """Relative deviation of the time of a plane in two packets together below which it is even."""
@@ -63,8 +66,9 @@ def read(
     Args:
         root: Folder of the bag, or one of its .mcap or .db3 files.
         spikes: Topic of the packed stream, its full name or the end of it.
-        camera_info: Topic of the calibration, likewise; where several end so, that of the
-            stream's namespace.
+        camera_info: Topic of the calibration, likewise; where several end so, that whose name
+            begins most like the stream's. One that begins more like that of another stream (a
+            topic with the same last part) is used only by its full name.
         depth: Topic of true depth, likewise; a bag may have none.
         size: Width and height of the sensor, where the bag has no calibration.
         fx: Focal length in pixels, with the principal point in the middle, instead of the
@@ -88,12 +92,13 @@ def read(
                 f'{root}: topics {" and ".join(streams)}: expected one that ends with {spikes}; '
                 'give its full name'
             )
-        infos = _topics(reader, camera_info, CAMERA_INFO, streams[0])
+        streams += _topics(reader, streams[0].rpartition('/')[2], IMAGE)
+        infos = _topics(reader, camera_info, CAMERA_INFO, streams)
         geometry, camera = _calibration(reader, infos, size)
         if fx > 0:
             camera = recordings.centred_camera(fx, geometry)
-        bit_order, packets, refused = _packets(reader, streams, geometry)
-        maps, unread = _stamps(reader, _topics(reader, depth, IMAGE, streams[0]))
+        bit_order, packets, refused = _packets(reader, streams[0], geometry)
+        maps, unread = _stamps(reader, _topics(reader, depth, IMAGE, streams))
     geometry = dataclasses.replace(geometry, bit_order=bit_order)
     skipped = {'not a packet of planes': refused} if refused else {}
     skipped |= {'not an image of depth': unread} if unread else {}
@@ -213,19 +218,29 @@ def _opened(root: Path) -> Iterator[AnyReader]:
         raise DataSetError(f'{root}: cannot be read: {one_line(error)}') from error
 
 
-def _topics(reader: AnyReader, name: str, kind: str, beside: str = '') -> list[str]:
+def _topics(reader: AnyReader, name: str, kind: str, streams: Sequence[str] = ('',)) -> list[str]:
     """Return the full names of the topics of a type that end with a name.
 
-    Those of the namespace of the topic ``beside`` come first, then the shortest.
+    Those that begin most like the first stream come first, then the shortest. Those that begin
+    more like another stream are left out, unless the name is their full one.
     """
+    full_name = f'/{name.lstrip("/")}'
     found = {
         connection.topic
         for connection in reader.connections
-        if connection.msgtype == kind
-        and f'/{connection.topic.lstrip("/")}'.endswith(f'/{name.lstrip("/")}')
+        if connection.msgtype == kind and f'/{connection.topic.lstrip("/")}'.endswith(full_name)
     }
-    namespace = beside.rpartition('/')[0] + '/'
-    return sorted(found, key=lambda topic: (not topic.startswith(namespace), len(topic), topic))
+    likeness = {topic: [_likeness(topic, stream) for stream in streams] for topic in found}
+    return sorted(
+        (one for one in found if one == full_name or likeness[one][0] == max(likeness[one])),
+        key=lambda topic: (-likeness[topic][0], len(topic), topic),
+    )
+
+
+def _likeness(topic: str, other: str) -> int:
+    """Return the number of leading parts that two names of topics share."""
+    pairs = zip(topic.split('/'), other.split('/'), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _known(reader: AnyReader) -> str:
@@ -260,10 +275,9 @@ def _calibration(
 
 
 def _packets(
-    reader: AnyReader, topics: list[str], geometry: Geometry
+    reader: AnyReader, topic: str, geometry: Geometry
 ) -> tuple[BitOrder, list[_Packet], list[str]]:
     """Return bit order, packets in the order of their stamps, and names of invalid messages."""
-    topic = topics[0]
     where = f'{reader.paths[0]}: {topic}'
     packets, orders, frames, refused = [], set(), set(), []
     for recorded_ns, message in _messages(reader, [topic]):
@@ -285,8 +299,8 @@ def _packets(
     packets.sort(key=lambda packet: packet.stamp_ns)
     if _are_interleaved(packets):
         raise DataSetError(
-            f'{where}: packets of two streams in turn: expected one camera; record each camera '
-            'by a topic of its own'
+            f'{where}: packets of two streams in turn, or the same loss after every other packet: '
+            'expected one camera; record each camera by a topic of its own'
         )
     once = {packet.stamp_ns: packet for packet in packets}
     return 'big' if 'big' in orders else 'little', [*once.values()], refused
@@ -296,9 +310,10 @@ def _are_interleaved(packets: list[_Packet]) -> bool:
     """Return True if packets, in the order of their stamps, are of two streams in turn.
 
     The time of a plane is then uneven from packet to packet, while that of two packets together is
-    always the same. Packets that lie halfway between those of the other stream are not found.
+    always the same. Not found: packets halfway between those of the other stream, or of another
+    number of planes; more than two streams; fewer than :data:`LEAST_PACKETS` packets.
     """
-    if len(packets) < 3:
+    if len(packets) < LEAST_PACKETS:
         return False
     planes = np.array([packet.planes for packet in packets[:-1]])
     steps = np.diff([packet.stamp_ns for packet in packets])
