@@ -107,6 +107,7 @@ def test_what_improves_is_written_with_its_export(
     moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
 ):
     monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
+    monkeypatch.setattr(gate, 'UNVARIED', -math.inf)  # the network is tiny
     out = tmp_path / 'mine.safetensors'
     swapped = []
     monkeypatch.setattr(ros_commands, 'swap', lambda *given: swapped.append(given))
@@ -120,6 +121,7 @@ def test_what_improves_is_written_with_its_export(
         'whole',
         'average',
     ]  # the sensor is ideal
+    assert {rung['verdict'] for rung in found['rungs']} == {'improved'}
     assert found['scale'] == 'none'
     assert 'checkpoint $PWD/mine.safetensors' in check_page(
         out, 'improved', 'affine bicross whole average'
