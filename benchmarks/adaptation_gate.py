@@ -101,6 +101,9 @@ RUNGS = ('sensor', *SHARES, AVERAGE)
 COLUMNS = (*RUNGS, 'AdaBN', 'supervised')
 """Candidates whose errors are printed."""
 
+LOSS = 0.2
+"""Loss of the old network to its clean error, relative, from which on a target counts as lost."""
+
 TRUE_STEP = 0.03
 """Relative change of the error from which on a candidate is truly better or worse."""
 
@@ -688,7 +691,12 @@ def kept_error(own: dict[str, Case]) -> float:
 
 
 def errors(cases: Sequence[Case]) -> str:
-    """Return the errors of each target as lines of a table, their means over the seeds."""
+    """Return the errors of each target as lines of a table, their means over the seeds.
+
+    The last line has the change by what is kept: its mean over the targets where the old network
+    loses :data:`LOSS` of the clean error or more, and the largest one of any target and seed.
+    """
+    changes, largest = [], -math.inf
     lines = ['| target | seeds | clean | old | kept | ' + ' | '.join(COLUMNS) + ' |']
     for target in dict.fromkeys(case.target for case in cases):
         rows = []
@@ -699,8 +707,18 @@ def errors(cases: Sequence[Case]) -> str:
                 [first.clean_error, first.old_error, kept_error(own)]
                 + [own[name].new_error if name in own else math.nan for name in COLUMNS]
             )
-        row = ' | '.join(f'{value:.3f}' for value in np.mean(rows, axis=0))
+        means = np.mean(rows, axis=0)
+        row = ' | '.join(f'{value:.3f}' for value in means)
         lines.append(f'| {target} | {len(rows)} | {row} |')
+        largest = max(largest, *(kept / old - 1 for _, old, kept, *_ in rows))
+        clean, old, kept = means[:3]
+        if old >= (1 + LOSS) * clean:
+            changes.append(kept / old - 1)
+    mean = np.mean(changes) if changes else math.nan
+    lines.append(
+        f'kept: {mean:+.1%} in the mean of {len(changes)} targets where old loses {LOSS:.0%} or '
+        f'more; {largest:+.1%} at most'
+    )
     return '\n'.join(lines)
 
 

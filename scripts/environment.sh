@@ -52,8 +52,10 @@ rm -rf "$directory"
 log=$directory/install.log
 "$python" -m venv "$directory"
 
+# The lock is complete. Left to resolve, pip 23 takes the newest release of what a package asks for with
+# an extra (coverage[toml]), which the lock has no hash of.
 if ! {
-    "$directory/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$lock" &&
+    "$directory/bin/python" -m pip install --disable-pip-version-check --no-deps --require-hashes -r "$lock" &&
         "$directory/bin/python" -m pip install --disable-pip-version-check --no-index --no-deps \
             --no-build-isolation --editable .
 } >"$log" 2>&1; then

@@ -343,7 +343,9 @@ def test_the_errors_of_a_target_are_means_over_seeds_of_what_the_gate_keeps(make
 
     better, best = make_case(0.28, -0.05), make_case(0.25, -0.1, 'bicross')
     other = make_case(0.35, 0.0, seed=1), make_case(0.2, -0.01, 'bicross', seed=1)
-    row = errors([best, better, *other]).splitlines()[1]
+    _, row, change = errors([best, better, *other]).splitlines()
+    assert change.startswith('kept: -8.3% in the mean of 1 targets')
+    assert change.endswith('; +0.0% at most')
     cells = [cell.strip() for cell in row.strip('|').split('|')]
     # 0.25 is kept of the first seed, and the old network's 0.3 of the second.
     assert cells[:5] == ['home', '2', '0.200', '0.300', '0.275']

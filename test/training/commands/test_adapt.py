@@ -199,7 +199,7 @@ def test_a_rung_does_not_go_on_with_windows_of_the_other_kind(
 def test_nothing_improves_where_the_simulation_does_not_match(
     moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread, capsys
 ):
-    monkeypatch.setattr(gate, 'LIMITS', (-0.03, 20.0))
+    monkeypatch.setattr(gate, 'expected_change', lambda evidence: -0.5)
     monkeypatch.setattr(gate, 'FULL_DISTANCE', 1e-9)
     monkeypatch.setattr(report_module, 'FULL_DISTANCE', 1e-9)
     out = tmp_path / 'mine.safetensors'

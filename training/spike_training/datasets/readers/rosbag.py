@@ -82,17 +82,7 @@ def read(
     if not bag.is_file():
         raise files.missing(bag, TREE)
     with _opened(root) as reader:
-        streams = _topics(reader, spikes, IMAGE)
-        if not streams:
-            raise DataSetError(
-                f'{root}: no topic {spikes} of {IMAGE}; it has {_known(reader)}; expected\n{TREE}'
-            )
-        if len(streams) > 1 and streams[0] != f'/{spikes.lstrip("/")}':
-            raise DataSetError(
-                f'{root}: topics {" and ".join(streams)}: expected one that ends with {spikes}; '
-                'give its full name'
-            )
-        streams += _topics(reader, streams[0].rpartition('/')[2], IMAGE)
+        streams = _streams(reader, root, spikes)
         infos = _topics(reader, camera_info, CAMERA_INFO, streams)
         geometry, camera = _calibration(reader, infos, size)
         if fx > 0:
@@ -216,6 +206,21 @@ def _opened(root: Path) -> Iterator[AnyReader]:
         raise
     except Exception as error:  # rosbags, SQLite and the decompressors have many kinds
         raise DataSetError(f'{root}: cannot be read: {one_line(error)}') from error
+
+
+def _streams(reader: AnyReader, root: Path, spikes: str) -> list[str]:
+    """Return the topic of the stream that a name tells, then those of other cameras."""
+    streams = _topics(reader, spikes, IMAGE)
+    if not streams:
+        raise DataSetError(
+            f'{root}: no topic {spikes} of {IMAGE}; it has {_known(reader)}; expected\n{TREE}'
+        )
+    if len(streams) > 1 and streams[0] != f'/{spikes.lstrip("/")}':
+        raise DataSetError(
+            f'{root}: topics {" and ".join(streams)}: expected one that ends with {spikes}; '
+            'give its full name'
+        )
+    return [streams[0], *_topics(reader, streams[0].rpartition('/')[2], IMAGE)]
 
 
 def _topics(reader: AnyReader, name: str, kind: str, streams: Sequence[str] = ('',)) -> list[str]:
