@@ -102,7 +102,7 @@ def test_pictures_by_all_methods_are_timed_against_the_shipped_network(tmp_path,
     assert '| preview short' in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_candidates_are_compared_with_a_named_commit(tmp_path, capsys):
     for module in ('torch', 'timm', 'onnxscript'):
         pytest.importorskip(module)
@@ -169,7 +169,7 @@ def check_side(side):
 
 
 @pytest.mark.dds
-@pytest.mark.slow
+@pytest.mark.long
 def test_end_to_end_measures_every_pipeline(tmp_path):
     against = ('--against', 'HEAD') if (ROOT / '.git').exists() else ()
     result, printed = run_benchmark('end_to_end', tmp_path / 'end_to_end.json', *against)
@@ -184,7 +184,7 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
 
 
 @pytest.mark.dds
-@pytest.mark.slow
+@pytest.mark.long
 def test_starved_measures_beside_busy_loops(tmp_path):
     result, printed = run_benchmark('starved', tmp_path / 'starved.json', '--loops', '0', '1')
     assert result.keys() == {'machine', 'settings', 'rounds'}
@@ -197,7 +197,7 @@ def test_starved_measures_beside_busy_loops(tmp_path):
 
 
 @pytest.mark.dds
-@pytest.mark.slow
+@pytest.mark.long
 def test_recording_counts_planes_beside_a_plain_file(tmp_path):
     pytest.importorskip('rclpy')
     path = tmp_path / 'recording.json'
@@ -223,7 +223,7 @@ def test_recording_counts_planes_beside_a_plain_file(tmp_path):
 
 
 @pytest.mark.dds
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_short_soak_accounts_for_every_plane_and_does_not_grow(tmp_path):
     pytest.importorskip('rclpy')
     path = tmp_path / 'soak.json'

@@ -46,7 +46,7 @@ def fuzz(out, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize('target', CASES)
 def test_hostile_inputs_are_used_or_refused_in_one_line(tmp_path, target):
@@ -69,7 +69,7 @@ def ways():
     return [broken_target.make(Random(f'{SEED} {BROKEN} {index}')) for index in range(16)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_breach_of_the_contract_is_found_and_saved(tmp_path, ways):
     import broken_target
 

@@ -280,7 +280,7 @@ def test_several_publishers_of_a_topic_are_named(
         other.destroy_node()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(('queue', 'overflows'), [(512, False), (16, True)])
 def test_a_stall_is_bridged_by_the_queue_or_counted_there(
     processes, depth_parameters, listener, spin, recording, queue, overflows

@@ -28,7 +28,7 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 
-pytestmark = [pytest.mark.dds, pytest.mark.slow]
+pytestmark = [pytest.mark.dds, pytest.mark.long]
 
 SWAPS = int(os.environ.get('SPIKE_DEPTH_SWAPS', '40'))
 WINDOW = 128

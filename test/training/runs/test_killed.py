@@ -25,7 +25,7 @@ from spike_depth_ros.checkpoint import load  # noqa: E402
 from spike_training.engine.checkpoints import newest_model  # noqa: E402
 from spike_training.settings.config import to_yaml  # noqa: E402
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 STAGES = ('teacher', 'mono_cross', 'bicross')
 KILLS = 10

@@ -253,7 +253,7 @@ def test_training_calibration_and_test_scenes_never_meet(tmp_path):
         assert not torch.equal(depths[i], depths[i - 1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_smoke(tmp_path):
     """Train by the shipped smoke.yaml to the end: the losses fall."""

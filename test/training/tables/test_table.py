@@ -434,7 +434,7 @@ def step_of(unit):
     return json.loads(latest.read_text())['step'] if latest.exists() else 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_path):
     _, whole = smoke
@@ -455,7 +455,7 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
         assert values(out, name) == values(whole, name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_jobs_end_with_the_process_that_started_them(tmp_path):
     path, out = slow_table(tmp_path), tmp_path / 'out'
@@ -509,7 +509,7 @@ def test_a_scheduler_that_lacks_this_package(tmp_path):
         scheduler.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     path, out = slow_table(tmp_path), tmp_path / 'out'

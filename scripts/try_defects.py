@@ -1,0 +1,80 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Put each defect of test/defects.yaml into a copy of the tree, and run the tests that must fail.
+
+    python scripts/try_defects.py [NAME ...]
+
+NAME chooses the defects whose name contains it. Exits with 1 if the tests pass with a defect, or
+fail without one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def copy_tree(folder: Path) -> None:
+    """Copy the files that git tracks or would add."""
+    listing = subprocess.run(
+        ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    for name in filter(None, listing.stdout.decode().split('\0')):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+
+
+def run_tests(folder: Path, tests: list[str]) -> tuple[int, str]:
+    """Run the short tests until the first failure; return status and the last line printed."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-x', '-q', '-m', 'not long and not dds', *tests],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, (done.stdout.strip().splitlines() or [''])[-1]
+
+
+def try_defect(defect: dict[str, Any]) -> bool:
+    """Run the tests of a defect; return True if they fail with it."""
+    with tempfile.TemporaryDirectory() as name:
+        copy_tree(Path(name))
+        path = Path(name, defect['file'])
+        before = path.read_text()
+        if before.count(defect['text']) != 1:
+            sys.exit(f'{defect["file"]}: expected once: {defect["text"]}')
+        path.write_text(before.replace(defect['text'], defect['becomes']))
+        status, last = run_tests(Path(name), defect['tests'])
+    # Status 1: tests ran and some failed; others are of a command line or tests that cannot run.
+    print(f'{"found" if status == 1 else "NOT FOUND"}: {defect["name"]} ({last})', flush=True)
+    return status == 1
+
+
+def main() -> int:
+    """Try the chosen defects and return the exit status."""
+    chosen = [
+        defect
+        for defect in yaml.safe_load((ROOT / 'test' / 'defects.yaml').read_text())
+        if not sys.argv[1:] or any(name in defect['name'] for name in sys.argv[1:])
+    ]
+    tests = sorted({test for defect in chosen for test in defect['tests']})
+    status, last = run_tests(ROOT, tests)
+    print(f'{"as it is, they pass" if status == 0 else "THEY FAIL AS IT IS"} ({last})', flush=True)
+    return int([try_defect(defect) for defect in chosen].count(False) > 0 or status != 0)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
