@@ -446,6 +446,9 @@ esac
 # --- The file check of `make check` -------------------------------------------------------------
 
 
+FAULTS = b'\n## Faults, and the tests that inject them\n\n| fault | test |\n|---|---|\n'
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'problem'),
     [
@@ -459,6 +462,8 @@ esac
         ('a.npz', bytes(600 * 1024), 'KiB'),
         ('assets/a.npz', bytes(600 * 1024), None),
         ('a.yaml', b'a: 1\n', None),
+        ('docs/reliability.md', FAULTS + b'| a | `a.py::test_a` |\n', 'a.py has no test_a'),
+        ('docs/reliability.md', FAULTS + b'| a | none |\n', 'expected a test'),
     ],
 )
 def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | None) -> None:
@@ -475,52 +480,3 @@ def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | No
     )
     assert result.returncode == (problem is not None), result.stdout
     assert (problem or 'are good') in result.stdout
-
-
-# --- The docstring check of `make check` --------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ('line', 'problem'),
-    [
-        ('"""Whether it runs."""', 'a.py:1: begins with a wh-word: Whether it runs.'),
-        ('class A:\n    """What it holds."""', 'a.py:1: begins with a wh-word'),
-        ('SIZE = 3\n"""How large it is."""', 'a.py:2: begins with a wh-word'),
-        ('class A:\n    def a(self):\n        """The size."""', 'a.py:2: begins with no verb'),
-        ('class A:\n    @property\n    def a(self):\n        """Size."""', None),
-        ('def _a():\n    """The size."""', None),
-        ('_SIZE = 3\n"""How large it is."""', None),
-        ('def a():\n    """Return the size."""', None),
-        ('def a(): ...', None),
-    ],
-)
-@pytest.mark.parametrize('exempt', [False, True])
-def test_docstring_check(tmp_path: Path, line: str, problem: str | None, exempt: bool) -> None:
-    path = tmp_path / 'training' / 'spike_training' / 'part' / 'a.py'
-    path.parent.mkdir(parents=True)
-    path.write_text(line + '\n')
-    rules = "['D401']" if exempt else "['D105']"
-    settings = f"'training/spike_training/part/**' = {rules}\n"
-    tmp_path.joinpath('pyproject.toml').write_text(
-        '[tool.ruff.lint.per-file-ignores]\n' + settings
-    )
-    result = subprocess.run(
-        [sys.executable, str(ROOT / 'scripts' / 'check_docstrings.py')],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    failed = problem is not None and not exempt
-    assert result.returncode == failed, result.stdout + result.stderr
-    if failed:
-        assert problem in result.stdout
-
-
-def test_the_list_of_exempt_docstrings_has_no_stale_entry() -> None:
-    """An entry of a folder that is gone would hide that nothing is exempt there."""
-    ignores = re.findall(
-        r"^'([^']+)' = \[.*'D401'.*\]", (ROOT / 'pyproject.toml').read_text(), re.MULTILINE
-    )
-    assert ignores
-    assert [glob for glob in ignores if not any(ROOT.glob(glob))] == []
