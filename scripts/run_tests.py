@@ -4,9 +4,10 @@
 
     python scripts/run_tests.py EXPRESSION WORKERS [PYTEST_ARGUMENT ...]
 
-EXPRESSION chooses tests by their marks; an -m among the arguments of pytest is added to it. WORKERS
-processes share the tests of the first two passes. A pass without tests is no failure, unless all
-are. Exits with the status of the first pass that failed, after all have run.
+EXPRESSION chooses tests by their marks; an -m among the arguments of pytest is added to it.
+WORKERS processes share the tests of the first two passes. A pass that selects nothing is no
+failure, unless all select nothing. Exits with the status of the first pass that failed, after all
+have run.
 """
 
 from __future__ import annotations

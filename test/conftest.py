@@ -16,19 +16,19 @@ DOMAINS = range(1, 100)
 
 
 def lock_domain():
-    """Lock the first free domain on this machine; the lock ends with the process."""
+    """Lock the first free domain on this machine, until this process ends, and return it."""
     for domain in DOMAINS:
+        path = Path(tempfile.gettempdir(), f'spike_depth_ros_domain_{domain}')
         try:
-            lock = Path(tempfile.gettempdir(), f'spike_depth_ros_domain_{domain}').open('a')
+            lock = os.open(path, os.O_CREAT | os.O_RDWR)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # taken, or the file of another user
             continue
-        return domain, lock
+        return domain
     raise RuntimeError(f'all ROS domains of {DOMAINS} are taken by other tests')
 
 
-_DOMAIN, _LOCK = lock_domain()
-os.environ['ROS_DOMAIN_ID'] = str(_DOMAIN)
+os.environ['ROS_DOMAIN_ID'] = str(lock_domain())
 
 try:
     import onnxruntime

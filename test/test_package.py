@@ -480,3 +480,46 @@ def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | No
     )
     assert result.returncode == (problem is not None), result.stdout
     assert (problem or 'are good') in result.stdout
+
+
+# --- The passes of `make test` ------------------------------------------------------------------
+
+TESTS = """import pytest
+def test_plain(): pass
+@pytest.mark.dds
+def test_dds(): pass
+@pytest.mark.timed
+def test_timed(): assert False
+@pytest.mark.long
+def test_long(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'passed', 'failed'),
+    [
+        (['not long'], 1, 2, 1),
+        (['not long', '-m', 'dds or long'], 0, 1, 0),
+        (['long', '-k', 'plain or dds'], 5, 0, 0),
+    ],
+)
+def test_passes(
+    tmp_path: Path, arguments: list[str], status: int, passed: int, failed: int
+) -> None:
+    pytest.importorskip('xdist')
+    (tmp_path / 'test_a.py').write_text(TESTS)
+    marks = 'markers =\n dds: a\n timed: b\n long: c\n'
+    (tmp_path / 'pytest.ini').write_text(f'[pytest]\naddopts = --strict-markers\n{marks}')
+    expression, *rest = arguments
+    result = subprocess.run(
+        [sys.executable, str(ROOT / 'scripts' / 'run_tests.py'), expression, '0', *rest],
+        cwd=tmp_path,
+        env=os.environ | {'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1', 'PYTEST_PLUGINS': 'xdist.plugin'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == status, result.stdout + result.stderr
+    counted = [sum(map(int, re.findall(rf'(\d+) {word}', result.stdout)))
+               for word in ('passed', 'failed')]  # fmt: skip
+    assert counted == [passed, failed], result.stdout
