@@ -79,7 +79,7 @@ files: test-environment
 	$(TEST_VENV)/bin/python scripts/check_files.py
 
 imports: test-environment
-	$(TEST_VENV)/bin/lint-imports --cache-dir .ruff_cache/imports
+	PYTHONPATH=training $(TEST_VENV)/bin/lint-imports --no-logo --cache-dir .ruff_cache/imports
 
 format: test-environment  ## Formats the code and fixes what ruff can
 	$(RUN) ruff check --fix
