@@ -31,14 +31,15 @@ UPWARDS = ('evaluation', 'adaptation', 'runs', 'tables', 'reports', 'commands')
 
 FORBIDDEN = {
     'adaptation': ('tables', 'reports', 'commands'),
-    'settings': UPWARDS,
-    'engine': (*UPWARDS, 'simulation'),
+    'settings': (*UPWARDS, 'engine', 'learning'),
+    'engine': (*UPWARDS, 'simulation', 'learning'),
+    'learning': ('adaptation', 'runs', 'tables', 'reports', 'commands'),
     'runs': ('adaptation', 'tables', 'commands'),
     'tables': ('adaptation', 'commands'),
     'reports': ('adaptation', 'commands'),
     'methods': ('adaptation', 'runs', 'tables', 'reports', 'commands'),
     'sampling': (*UPWARDS, 'settings', 'simulation'),
-    'simulation': (*UPWARDS, 'settings', 'engine'),
+    'simulation': (*UPWARDS, 'settings', 'engine', 'learning'),
     'evaluation': ('adaptation', 'runs', 'tables', 'reports', 'commands', 'settings'),
     'scenes': (*UPWARDS, 'settings', 'engine', 'sampling', 'simulation'),
     'sensor': (*UPWARDS, 'settings', 'engine', 'sampling', 'simulation'),
@@ -93,7 +94,7 @@ def offences(path, source):
             yield f'{where}: nodes are the end of the street'
         if parts[:2] == ('training', 'spike_training'):
             forbidden = FORBIDDEN.get(parts[2], ())
-            # Methods are found by their import paths: engine/method.py names the built-in ones.
+            # Methods are found by their import paths: settings/method.py names the built-in ones.
             forbidden += ('methods',) if parts[2] != 'methods' else ()
             if within(name, [f'spike_training.{part}' for part in forbidden]):
                 yield f'{where}: {parts[2]} is what that builds on'
@@ -143,10 +144,13 @@ def test_every_module_keeps_to_the_import_rules(path):
         ('training/spike_training/runs/build.py', 'from spike_training.methods import bicross'),
         ('training/spike_training/reports/run_page/curves.py', 'import spike_training.methods'),
         ('training/spike_training/scenes/generator.py', 'import spike_training.engine.stage'),
-        ('training/spike_training/sensor/fit.py', 'import spike_training.methods.bicross.losses'),
-        ('training/spike_training/methods/bicross/losses.py', 'import spike_training.runs.build'),
+        ('training/spike_training/sensor/fit.py', 'import spike_training.methods.bicross.filter'),
+        ('training/spike_training/methods/bicross/filter.py', 'import spike_training.runs.build'),
+        ('training/spike_training/learning/losses.py', 'import spike_training.methods.bicross'),
+        ('training/spike_training/engine/loop.py', 'import spike_training.learning.losses'),
+        ('training/spike_training/settings/method.py', 'import spike_training.engine.stage'),
         (
-            'training/spike_training/methods/bicross/losses.py',
+            'training/spike_training/methods/bicross/filter.py',
             'from spike_training.methods.ssml import losses',
         ),
     ],
