@@ -13,10 +13,10 @@ from typing import Any
 from jsonargparse import auto_parser
 
 from spike_depth_ros.checkpoint import CheckpointError
-from spike_training.engine.method import find_method
 from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
 from spike_training.settings.command_line import STAGES_HELP, Parser, print_stage_help
 from spike_training.settings.config import RunConfig
+from spike_training.settings.method import find_method
 from spike_training.settings.reading import read_arguments
 
 COMMANDS = {

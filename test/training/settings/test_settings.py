@@ -17,8 +17,8 @@ pytest.importorskip('torch')
 pytest.importorskip('jsonargparse')
 
 from spike_training.errors import ConfigError
+from spike_training.learning.supervision import SI_FORMS
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.methods.bicross.supervision import SI_FORMS
 from spike_training.settings.config import (
     DataConfig,
     ModelConfig,

@@ -18,7 +18,6 @@ from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.context import Context
-from spike_training.engine.method import import_object
 from spike_training.engine.sources import DomainPair
 from spike_training.engine.stage import Source, Stage
 from spike_training.errors import ConfigError, DataSetError
@@ -26,6 +25,7 @@ from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, domains_of, fx_range, make_source, make_target
 from spike_training.sampling.sample import AnyBatch, Unlabelled
 from spike_training.settings.config import RunConfig, StageConfig
+from spike_training.settings.method import import_object
 
 IMAGENET_WEIGHTS = {'weights learnt on ImageNet-1k': 'Apache-2.0'}
 """Description and licence of timm's weights, for the metadata of checkpoints."""

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from jsonargparse import ArgumentParser
 
-from spike_training.engine.method import Method
+from spike_training.settings.method import Method
 
 STAGES_HELP = '--stages.help'
 

@@ -15,9 +15,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml, read_yaml
-from spike_training.engine.method import Method, find_method
 from spike_training.errors import ConfigError, one_line
 from spike_training.settings.config import RunConfig, StageConfig, listed, problems_of
+from spike_training.settings.method import Method, find_method
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
 

@@ -19,12 +19,12 @@ import torch
 
 from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.registry import SETTINGS, build
-from spike_training.engine.method import Method, find_method
 from spike_training.errors import ConfigError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.recordings import check_places
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
+from spike_training.settings.method import Method, find_method
 from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.settings import RowConfig, TableConfig, unknown

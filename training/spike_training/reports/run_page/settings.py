@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from spike_training.engine.method import Method
 from spike_training.settings.config import RunConfig, TargetConfig, to_yaml
+from spike_training.settings.method import Method
 
 Difference = tuple[str, str, str]
 """Name, value and default of a setting; a dash where there is none."""
