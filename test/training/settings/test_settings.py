@@ -158,7 +158,6 @@ def test_a_stage_replaces_a_part_of_the_common_settings():
     assert here.train == TrainConfig(steps=3, batch_size=5, learning_rate=0.5, warmup_steps=1)
     assert here.data == DataConfig(height=96, width=64)
     assert here.target_data == DataConfig(height=96, width=64, styles=['road'])
-    assert here.model.canonical_fx == ModelConfig().canonical_fx / 3
     assert (here.seed, here.folder) == (4, Path('x/pre_src'))
 
 
@@ -258,9 +257,9 @@ def test_each_form_of_the_loss_that_may_be_asked_for_is_there():
 
 
 def test_a_stage_of_smaller_images_has_the_same_camera_made_smaller():
-    model = ModelConfig(canonical_fx=400.0)
-    assert PretrainConfig(width=64).model(model, DataConfig(width=256)).canonical_fx == 100.0
-    assert PretrainConfig(height=64).model(model, DataConfig(width=256)) == model
+    run = RunConfig(model=ModelConfig(canonical_fx=400.0), data=DataConfig(width=256))
+    assert PretrainConfig(width=64).resolve(run).model.canonical_fx == 100.0
+    assert PretrainConfig(height=64).resolve(run).model == run.model
 
 
 def run(*arguments):
