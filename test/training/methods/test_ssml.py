@@ -315,7 +315,7 @@ def test_recordings_teach_by_crops_of_single_pixels(tmp_path):
 
 
 def context_of(config):
-    return build.context(config, config.stages[0], {}, torch.device('cpu'))
+    return build.context(config.stages[0].resolve(config), {}, torch.device('cpu'))
 
 
 def test_a_recording_of_82_planes_teaches_and_one_too_short_for_a_window_is_refused(tmp_path):

@@ -50,7 +50,7 @@ BATCH_SIZE = 10
 
 def output_limits(config: RunConfig) -> ModelConfig:
     """Return the depth range and focal length that score a run: those of its last stage."""
-    return config.stages[-1].model(config.model, config.data)
+    return config.stages[-1].resolve(config).model
 
 
 def config_sets(
@@ -78,10 +78,11 @@ def config_sets(
     for part in config.data.parts:
         source = make_source(config, 'test', device, [part], BatchSpec(rgb=rgb))
         yield one('source', part, source, config.data)
-    if config.target is not None and not rgb:
-        for part in target_parts(config):
+    target = config.target_data
+    if target is not None and not rgb:
+        for part in target_parts(target):
             source = make_target(config, 'test', device, [part])
-            yield one('target', part, source, config.target.data(config.data))
+            yield one('target', part, source, target)
 
 
 @dataclasses.dataclass(frozen=True)

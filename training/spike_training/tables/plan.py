@@ -99,8 +99,7 @@ def load_table(path: Path) -> Table:
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
     for config in (row.config for row in rows if row.config.stages):
-        if config.target is not None:
-            check_places(config.data, config.target.data(config.data))
+        check_places(config.data, config.target_data)
     counted = [dataclasses.replace(row, config=with_steps(row.config, 1)) for row in rows]
     return Table(path, settings, counted)
 
@@ -160,7 +159,7 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
 def _no_statistics(config: RunConfig) -> str | None:
     """Return the reason why AdaBN cannot adapt a network of these settings; None if it can."""
     stage = config.stages[-1]
-    model: ModelConfig = stage.model(config.model, config.data)
+    model = stage.resolve(config).model
     info = DepthInfo(
         architecture=model.architecture,
         settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from spike_training.learning.settings import SupervisedConfig
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig, TrainConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, above, at_least, share
 
 
@@ -275,10 +275,12 @@ class CrossDomainConfig(SupervisedConfig):
                 'stage'
             )
 
-    def train(self, train: TrainConfig) -> TrainConfig:
-        """Override settings of the loop; ``ema_decay`` is 0 unless the student is exported."""
-        own = super().train(train)
-        return own if self.adapt.deploy == 'student' else dataclasses.replace(own, ema_decay=0.0)
+    def resolve(self, run: RunConfig) -> ResolvedStage:
+        """Resolve the settings; ``ema_decay`` is 0 unless the student is exported."""
+        own = super().resolve(run)
+        if self.adapt.deploy == 'student':
+            return own
+        return dataclasses.replace(own, train=dataclasses.replace(own.train, ema_decay=0.0))
 
     @property
     def batches(self) -> BatchSpec:

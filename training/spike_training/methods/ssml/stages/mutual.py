@@ -54,7 +54,7 @@ class Mutual(PictureStage):
         """Implement :meth:`Stage.from_config`."""
         planes = context.config.model.bins
         blind = BlindSpotNet(planes, BlindSpotSettings(features=config.blind_features))
-        steps = round(config.blind_fraction * config.train(context.config.train).steps)
+        steps = round(config.blind_fraction * context.config.train.steps)
         network = context.init_model(SpikeNet)  # type: ignore[type-abstract]
         return cls(network, blind, config, steps, planes)
 
