@@ -22,6 +22,7 @@ from onnxscript.optimizer import fold_constants_ir
 from torch import Tensor, nn
 
 import spike_depth_ros
+from spike_depth_ros.architectures import TinySettings
 from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
@@ -37,7 +38,7 @@ from spike_depth_ros.checkpoint import (
     write_atomically,
 )
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings
+from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.evaluation.statistics import fresh_statistics

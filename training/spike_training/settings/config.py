@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
+from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
 from spike_depth_ros.checkpoint import IMAGE_MODEL, SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
 from spike_training.datasets.readers import READERS
@@ -55,9 +56,6 @@ class ModelConfig:
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
-        # Imported here as it needs torch, which would delay help and errors of the command line.
-        from spike_depth_ros.model.registry import SETTINGS
-
         sizes = SETTINGS.get(self.architecture)
         if sizes is None:
             yield f'architecture is {self.architecture!r}: expected {" or ".join(SETTINGS)}'
@@ -454,11 +452,8 @@ class StageConfig:
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        # Imported here, as in ModelConfig.problems.
-        from spike_depth_ros.model.registry import BUILDERS, IMAGENET
-
         inputs = {earlier.name: earlier.input for earlier in before}
-        known = [name for task, name in BUILDERS if task == self.task]
+        known = ARCHITECTURES[self.task]
         if config.model.architecture not in known:
             yield (
                 f'kind is {self.kind!r}, of the task {self.task}: expected model.architecture '
