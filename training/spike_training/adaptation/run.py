@@ -24,6 +24,7 @@ from spike_depth_ros.checkpoint import (
     remove_unfinished,
     write_atomically,
 )
+from spike_training.adaptation import CONFIG as CONFIG
 from spike_training.adaptation.correction import (
     Corrections,
     UniformRates,
@@ -71,18 +72,16 @@ from spike_training.adaptation.windows import (
     open_windows,
     spread_windows,
 )
+from spike_training.choices import Device
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
-from spike_training.engine.fabric import DeviceName, make_fabric
+from spike_training.engine.fabric import make_fabric
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
 from spike_training.sampling.sample import Unlabelled
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
-
-CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
-"""Settings of the rungs."""
 
 SETTINGS = 'settings.json'
 
@@ -125,7 +124,7 @@ class Arguments(NamedTuple):
     dark: Path | None
 
 
-def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
+def run(arguments: Arguments, out: Path, device: Device) -> Verdict:
     """Adapt a checkpoint.
 
     Args:

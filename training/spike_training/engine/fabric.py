@@ -17,6 +17,7 @@ from lightning_fabric.plugins.precision import MixedPrecision, Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
+from spike_training.choices import Device
 from spike_training.errors import ConfigError, one_line
 
 PATIENCE = datetime.timedelta(hours=12)
@@ -27,7 +28,6 @@ NO_BFLOAT16 = (
     '--train.precision 32-true'
 )
 
-DeviceName = Literal['auto', 'cpu', 'cuda']
 PrecisionName = Literal['32-true', 'bf16-mixed']
 
 
@@ -51,7 +51,7 @@ class _Bfloat16(MixedPrecision):
         return data
 
 
-def choose_device(device: DeviceName) -> torch.device:
+def choose_device(device: Device) -> torch.device:
     """Return the device of a name; ``auto`` is a GPU where torch finds one, else the CPU."""
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -63,9 +63,7 @@ def _has_bfloat16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def make_fabric(
-    device: DeviceName, devices: int, precision: PrecisionName, nodes: int = 1
-) -> Fabric:
+def make_fabric(device: Device, devices: int, precision: PrecisionName, nodes: int = 1) -> Fabric:
     """Create and launch the Fabric of a run.
 
     On one machine it starts the other processes itself, with the command line of this one. Where

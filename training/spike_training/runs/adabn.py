@@ -22,9 +22,6 @@ from spike_training.sampling.sample import Unlabelled
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.reading import load_config
 
-ADABN_BATCHES = 30
-ADABN_BATCH_SIZE = 16
-
 
 def adabn_problem(network: nn.Module, architecture: str) -> str | None:
     """Return the reason why AdaBN cannot adapt a network; None if it can."""

@@ -16,6 +16,7 @@ import yaml
 from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
 from spike_depth_ros.checkpoint import IMAGE_MODEL, SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
+from spike_training.choices import MEAN_RATE, Device, Transform
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
 from spike_training.settings.ranges import Problems, above, at_least, share
@@ -114,10 +115,10 @@ class DataConfig:
     rates_hz: list[float] = field(default_factory=list)
     recordings: dict[str, str] = field(default_factory=dict)
     test_recordings: dict[str, str] = field(default_factory=dict)
-    transform: Literal['aspect', 'authors'] = 'aspect'
+    transform: Transform = 'aspect'
     random_crop: bool = False
     flip: bool = False
-    mean_rate: float = 0.2
+    mean_rate: float = MEAN_RATE
     workers: int = 0
 
     @property
@@ -183,7 +184,7 @@ class TargetConfig:
     styles: list[Style] | None = None
     planes: list[int] | None = None
     rate_hz: float | None = None
-    transform: Literal['aspect', 'authors'] | None = None
+    transform: Transform | None = None
     light: float = 0.5
     contrast: float = 1.5
     vignette: float = 0.5
@@ -573,7 +574,7 @@ class RunConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     seed: int = 0
-    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
+    device: Device = 'auto'
     devices: int = 1
     nodes: int = 1
     threads: int = 0

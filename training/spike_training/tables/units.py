@@ -31,12 +31,13 @@ from spike_depth_ros.checkpoint import (
     load_info,
     write_atomically,
 )
+from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import RateToGrey
 from spike_training.evaluation.report import FORMAT, read_report, to_json
-from spike_training.runs.adabn import ADABN_BATCH_SIZE, ADABN_BATCHES, adapt_statistics
+from spike_training.runs.adabn import adapt_statistics
 from spike_training.runs.build import target_batches
 from spike_training.runs.evaluation import evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
