@@ -9,9 +9,8 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lightning_fabric import Fabric
 from torch import nn
 
 from spike_depth_ros.checkpoint import (
@@ -82,6 +81,10 @@ from spike_training.runs.export import export
 from spike_training.sampling.sample import Unlabelled
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
+from spike_training.threads import limit_threads
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 SETTINGS = 'settings.json'
 
@@ -144,6 +147,7 @@ def run(arguments: Arguments, out: Path, device: Device) -> Verdict:
     start = time.monotonic()
     folder = out.with_suffix('')
     settings, info, old = prepare(arguments.config, arguments.checkpoint, out)
+    limit_threads(settings.threads)
     fabric = make_fabric(device, 1, settings.train.precision)
     source = arguments.size, arguments.rate_hz, arguments.topic
     try:

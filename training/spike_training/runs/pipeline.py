@@ -8,12 +8,11 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import yaml
-from lightning_fabric import Fabric
 
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
@@ -46,6 +45,10 @@ from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
 from spike_training.settings.config import RunConfig, StageConfig, check, listed, to_yaml
 from spike_training.settings.reading import NO_OUT, load_config
+from spike_training.threads import limit_threads
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
 """Settings that may differ when a run is continued: those of where and how it is executed."""
@@ -76,8 +79,7 @@ def run(config: RunConfig) -> None:
     if fabric.is_global_zero:
         _init_run_dir(config)
     fabric.barrier()
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    limit_threads(config.threads)
     quiet = not fabric.is_global_zero
     if not quiet:
         write_page(config.out)

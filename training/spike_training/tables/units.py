@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 import spike_depth_ros
@@ -45,6 +44,7 @@ from spike_training.runs.pipeline import NOT_THE_RUN, train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
 from spike_training.settings.config import RunConfig, StageConfig, to_yaml
 from spike_training.tables.plan import Row
+from spike_training.threads import limit_threads
 
 DONE = 'done.json'
 """File of a unit's result, written last."""
@@ -92,8 +92,7 @@ class Unit(ABC):
         config = dataclasses.replace(self.config, out=self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / CONFIG, to_yaml(config).encode())
-        if config.threads:
-            torch.set_num_threads(config.threads)
+        limit_threads(config.threads)
         write_atomically(self.folder / DONE, to_json(self._work(config)))
 
     @abstractmethod
