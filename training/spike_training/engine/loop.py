@@ -7,10 +7,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo
@@ -30,6 +29,9 @@ from spike_training.engine.stage import Source, Stage, left_out
 from spike_training.errors import NonFiniteError, TrainingError, one_line
 from spike_training.sampling.sample import AnyBatch
 from spike_training.settings.config import TrainConfig
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PICTURES = 3
 """Number of images in a picture."""

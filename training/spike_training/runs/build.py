@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 
 import spike_depth_ros
+from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, ImageInfo, load_info
-from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.context import Context

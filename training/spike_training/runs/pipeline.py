@@ -8,11 +8,10 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
@@ -54,6 +53,10 @@ from spike_training.settings.config import (
     to_yaml,
 )
 from spike_training.settings.reading import NO_OUT, load_config
+from spike_training.threads import limit_threads
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 EXECUTION_KEYS = (*NOT_THE_RUN, 'data.workers', 'train.prefetch')
 """Settings that may differ when a run is continued: batches do not depend on them."""
@@ -80,8 +83,7 @@ def run(config: RunConfig) -> None:
     if fabric.is_global_zero:
         _init_run_dir(config)
     fabric.barrier()
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    limit_threads(config.threads)
     quiet = not fabric.is_global_zero
     if not quiet:
         write_page(config.out)
