@@ -111,7 +111,7 @@ def relative_error(
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol:
+class EvalProtocol:
     """Protocol: the scored pixels, and the alignment of a prediction.
 
     Attributes:
@@ -148,7 +148,7 @@ class Protocol:
         return f'{crop}, {cap}, {alignment}'
 
 
-PUBLISHED = Protocol(crop='garg', cap_m=80.0)
+PUBLISHED = EvalProtocol(crop='garg', cap_m=80.0)
 """Protocol of published metrics on KITTI, which are means over images."""
 
 
@@ -219,7 +219,7 @@ class DepthErrors(Accumulator):
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
     """
 
-    protocol: Protocol = Protocol()
+    protocol: EvalProtocol = EvalProtocol()
     pixels: int = 0
     covered: int = 0
     images: int = 0
@@ -377,7 +377,7 @@ def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubl
     Args:
         prediction: Depth in metres, finite, positive, ``[N]`` with N at least 1.
         truth: True depth in metres, finite, positive, ``[N]``.
-        alignment: See :class:`Protocol`.
+        alignment: See :class:`EvalProtocol`.
 
     Returns:
         Aligned depth, ``[N]``; a fitted shift can make it negative.

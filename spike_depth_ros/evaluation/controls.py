@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from spike_depth_ros.metrics import DepthErrors, Mean, Protocol, StructureErrors, has_truth
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol, Mean, StructureErrors, has_truth
 from spike_depth_ros.stream.decode import FloatImage
 
 MAX_WINDOWS = 200
@@ -189,7 +189,9 @@ class ControlWindows:
         mean: Metrics are means over ``pixels`` or ``images``.
     """
 
-    def __init__(self, depth_range: tuple[float, float], protocol: Protocol, mean: Mean) -> None:
+    def __init__(
+        self, depth_range: tuple[float, float], protocol: EvalProtocol, mean: Mean
+    ) -> None:
         self._range = depth_range
         self._protocol = protocol
         self._mean: Mean = mean

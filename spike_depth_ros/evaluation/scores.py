@@ -24,8 +24,8 @@ from spike_depth_ros.metrics import (
     DEPTH_METRICS,
     FLOOR_M,
     DepthErrors,
+    EvalProtocol,
     Mean,
-    Protocol,
     StructureErrors,
     UncertaintyErrors,
     has_truth,
@@ -63,7 +63,7 @@ CSV_COLUMNS = (
 )
 """Columns of ``windows.csv``."""
 
-WHOLE = Protocol()
+WHOLE = EvalProtocol()
 """Protocol without crop, cap and alignment."""
 
 SAME_HOP = 1.5
@@ -278,7 +278,7 @@ class Scores:
     def __init__(
         self,
         depth_range: tuple[float, float],
-        protocol: Protocol = WHOLE,
+        protocol: EvalProtocol = WHOLE,
         mean: Mean = 'pixels',
         hop_ns: int = 0,
     ) -> None:

@@ -26,7 +26,7 @@ from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
 from spike_depth_ros.evaluation.controls import ControlWindows
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
-from spike_depth_ros.metrics import DepthErrors, Protocol
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol
 from spike_depth_ros.stream.decode import depth_from_msg, stamp_ns
 from spike_depth_ros.stream.window import Window
 
@@ -110,7 +110,7 @@ def test_controls_are_made_of_the_librarys_own_predictions(bag, results, tmp_pat
     assert (content['windows'], content['size']) == (6, [32, 48])
     kept = None
     for prediction in predictions(MATCHED):
-        kept = kept or ControlWindows(prediction.depth_range, Protocol(), 'pixels')
+        kept = kept or ControlWindows(prediction.depth_range, EvalProtocol(), 'pixels')
         kept.add(prediction.published_depth(), bags.slope())
     for name, figures in kept.compare().metrics().items():
         found = {

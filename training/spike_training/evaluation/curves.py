@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from spike_depth_ros.evaluation.results import without_nan
 from spike_depth_ros.evaluation.scores import flicker
-from spike_depth_ros.metrics import DepthErrors, FloatArray, Protocol
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol, FloatArray
 from spike_training.errors import ConfigError
 from spike_training.evaluation.predictors import DepthRange, Predictor, canonical_depth
 from spike_training.progress import progress_bar
@@ -201,7 +201,7 @@ def score_conditions(
 
 def _scene_errors(depth: FloatArray, truth: FloatArray, limits: DepthRange) -> list[float]:
     """Score one scene; return its errors in the order of :class:`SceneErrors`."""
-    scaled = DepthErrors(limits.min_depth, limits.max_depth, Protocol(alignment='median'))
+    scaled = DepthErrors(limits.min_depth, limits.max_depth, EvalProtocol(alignment='median'))
     raw = DepthErrors(limits.min_depth, limits.max_depth)
     scaled.add(depth, truth)
     raw.add(depth, truth)

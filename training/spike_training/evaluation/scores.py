@@ -28,8 +28,8 @@ from spike_depth_ros.evaluation.scores import ErrorBreakdown
 from spike_depth_ros.metrics import (
     FLOOR_M,
     DepthErrors,
+    EvalProtocol,
     Mean,
-    Protocol,
     StructureErrors,
     UncertaintyErrors,
     has_truth,
@@ -251,7 +251,7 @@ def score_depth(
     ends = (limits.min_depth, limits.max_depth)
     found = SampleScore(
         DepthErrors(*ends),
-        DepthErrors(*ends, Protocol(alignment='median')),
+        DepthErrors(*ends, EvalProtocol(alignment='median')),
         StructureErrors(*ends),
         DepthErrors(*ends),
         recording_scales(depths, scored.truth, recordings),
