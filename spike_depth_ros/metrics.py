@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 FloatArray: TypeAlias = 'npt.NDArray[np.floating[Any]]'  # numpy 1.21 cannot subscript it
 _Doubles = npt.NDArray[np.float64]
+_Reduce = Callable[[npt.NDArray[Any]], np.floating[Any]]
 
 Crop = Literal['none', 'garg']
 Alignment = Literal['none', 'median', 'scale_shift']
@@ -72,6 +73,32 @@ ORDINAL_SEED = 20_260
 
 STRUCTURE_METRICS = ('boundary_f1', 'ordinal')
 """Names of the metrics of :class:`StructureErrors` in tables."""
+
+
+def abs_rel(predicted: _Doubles, true: _Doubles, over: _Reduce = np.mean) -> float:
+    """Compute the absolute relative error of positive, finite depths, ``[N]`` each."""
+    return float(over(np.abs(predicted - true) / true))
+
+
+def sq_rel(predicted: _Doubles, true: _Doubles, over: _Reduce = np.mean) -> float:
+    """Compute the squared relative error, in the unit of depth."""
+    return float(over((predicted - true) ** 2 / true))
+
+
+def rmse(predicted: _Doubles, true: _Doubles) -> float:
+    """Compute the root of the mean squared error, in the unit of depth."""
+    return math.sqrt(np.mean((predicted - true) ** 2))
+
+
+def delta1(predicted: _Doubles, true: _Doubles, over: _Reduce = np.mean) -> float:
+    """Compute the share of pixels within a factor of 1.25, 0 to 1."""
+    return float(over(depth_ratio(predicted, true) < 1.25))
+
+
+def depth_ratio(predicted: _Doubles, true: _Doubles) -> _Doubles:
+    """Compute the ratio of the larger to the smaller depth, 1 or more, ``[N]``."""
+    ratio: _Doubles = np.maximum(predicted / true, true / predicted)
+    return ratio
 
 
 def has_truth(truth: FloatArray) -> npt.NDArray[np.bool_]:
@@ -776,18 +803,18 @@ def _finite_depth(prediction: FloatArray, min_m: float, max_m: float) -> _Double
 
 def _sums(predicted: _Doubles, true: _Doubles) -> dict[str, float]:
     """Compute the sums over pixels that all metrics are computed from."""
-    difference = predicted - true
     log = np.log(predicted / true)
-    ratio = np.maximum(predicted / true, true / predicted)
+    ratio = depth_ratio(predicted, true)
     return {
-        'abs_rel': float((np.abs(difference) / true).sum()),
-        'sq_rel': float((difference**2 / true).sum()),
-        'square': float((difference**2).sum()),
+        'abs_rel': abs_rel(predicted, true, np.sum),
+        'sq_rel': sq_rel(predicted, true, np.sum),
+        'square': float(((predicted - true) ** 2).sum()),
         'log': float(log.sum()),
         # About their mean: the difference of squares would lose the digits of SILog.
         'log_moment': float(((log - log.mean()) ** 2).sum()),
         'log10': float(np.abs(log).sum()) / math.log(10),
-        **{f'delta{n}': float(np.count_nonzero(ratio < 1.25**n)) for n in (1, 2, 3)},
+        'delta1': delta1(predicted, true, np.sum),
+        **{f'delta{n}': float(np.count_nonzero(ratio < 1.25**n)) for n in (2, 3)},
     }
 
 

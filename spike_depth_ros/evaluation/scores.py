@@ -28,6 +28,7 @@ from spike_depth_ros.metrics import (
     Mean,
     StructureErrors,
     UncertaintyErrors,
+    depth_ratio,
     has_truth,
     relative_error,
     sparsification_curves,
@@ -205,7 +206,7 @@ class ErrorBreakdown:
             'pixels': np.ones_like(error),
             'abs_rel': error,
             'square': distance**2,
-            'delta1': np.maximum(depth / true, true / depth) < 1.25,
+            'delta1': depth_ratio(depth, true) < 1.25,
             'inside': distance <= width,
             'uncertainty': width / depth,
         }

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spike_depth_ros import metrics
 from spike_depth_ros.metrics import (
     DEPTH_METRICS,
     PUBLISHED,
@@ -80,6 +81,13 @@ def test_all_figures_by_hand() -> None:
     }
     assert tuple(figures) == tuple(expected) == DEPTH_METRICS
     assert figures == pytest.approx(expected, **EXACT)
+
+
+def test_the_usual_figures_of_arrays_are_those_of_one_image() -> None:
+    prediction, truth = np.random.default_rng(0).uniform(1, 9, (2, 300))
+    figures = errors(prediction.tolist(), truth.tolist()).metrics('images')
+    for function in (metrics.abs_rel, metrics.sq_rel, metrics.rmse, metrics.delta1):
+        assert function(prediction, truth) == figures[function.__name__]
 
 
 def test_a_perfect_prediction_has_no_error() -> None:

@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -109,63 +109,80 @@ def evaluate(
         raise ConfigError('per_metre is given: expected it with predictions alone')
     planes = [planes] if isinstance(planes, int) else planes
     settings = with_changes(config, planes, None if data else samples)
+    sets = _data_sets(settings, data or {}, samples, planes, mean_rate)
     place = choose_device(device)
-    lengths = list(planes) or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
-    number = settings.evaluate.scenes if samples is None else samples
-    sets = DataSets(settings, data or {}, number, lengths[0], mean_rate)
     if inputs_only:
-        fx = output_limits(settings).canonical_fx
-        chosen = sets.sets(place) if data else config_sets(settings, place, fx)
-        # Without the folder of the run, which does not concern the reader.
-        text = to_yaml(dataclasses.replace(settings, out=Path('runs/inputs')))
-        write_inputs(out, [*chosen], text)
+        _write_inputs(settings, out, sets, place)
         return
     make_folder(out.parent)
     if checkpoint is not None:
-        path = find_checkpoint(checkpoint)
-        if isinstance(load_info(path, CheckpointInfo), ImageInfo):
-            unused = {
-                'planes': bool(planes),
-                'mean_rate': mean_rate != MEAN_RATE,
-                'samples': bool(data) and samples is not None,
-            }
-            if given := [name for name, is_given in unused.items() if is_given]:
-                raise ConfigError(
-                    f'{", ".join(given)} given: expected none for a network of pictures'
-                    f'{" and recordings" if data else ""}'
-                )
-            _evaluate_pictures(path, settings, out, data or {}, place)
-            return
-        info, weights, correction = load_with_correction(path)
-        if correction is not None:
-            print(
-                f'warning: {path}: its sensor correction is not applied to other sensors; '
-                'evaluate_bag applies it',
-                file=sys.stderr,
-            )
-        settings.model.bins = info.bins
-        check_size(settings, info)
-        if not planes:
-            sets = dataclasses.replace(sets, planes=info.planes)
-        network = build_for_evaluation(info, weights, place)
-        report = evaluate_network(settings, info, network, place, sets if data else None)
+        report = _evaluate_checkpoint(checkpoint, sets, place, bool(planes), samples)
     else:
         assert predictions is not None
         maps = Predictions(predictions, per_metre)
         report = evaluate_predictions(settings, maps, place, sets if data else None)
         warn(report['predictions'])
     write_atomically(out, to_json(report))
-    show(report)
+    (show_images if report.get('task') == 'image' else show)(report)
 
 
-def _evaluate_pictures(
-    path: Path, settings: RunConfig, out: Path, data: dict[str, str], device: torch.device
-) -> None:
-    """Score a checkpoint of the task ``image``."""
-    info, weights = load(path, ImageInfo)
-    report = evaluate_images(settings, info, weights, device, data)
-    write_atomically(out, to_json(report))
-    show_images(report)
+def _data_sets(
+    settings: RunConfig,
+    data: dict[str, str],
+    samples: int | None,
+    planes: Sequence[int],
+    mean_rate: float,
+) -> DataSets:
+    number = settings.evaluate.scenes if samples is None else samples
+    lengths = planes or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
+    return DataSets(settings, data, number, lengths[0], mean_rate)
+
+
+def _write_inputs(settings: RunConfig, out: Path, sets: DataSets, device: torch.device) -> None:
+    fx = output_limits(settings).canonical_fx
+    chosen = sets.sets(device) if sets.places else config_sets(settings, device, fx)
+    # Without the folder of the run, which does not concern the reader.
+    write_inputs(out, [*chosen], to_yaml(dataclasses.replace(settings, out=Path('runs/inputs'))))
+
+
+def _evaluate_checkpoint(
+    checkpoint: Path, sets: DataSets, device: torch.device, planes: bool, samples: int | None
+) -> dict[str, Any]:
+    """Score a checkpoint of depth or pictures.
+
+    Args:
+        checkpoint: The .safetensors file, or the name of a shipped model.
+        sets: Data sets; without any the test scenes of their config are scored.
+        device: Device of the network.
+        planes: Whether lengths of windows are given.
+        samples: Given number of samples.
+    """
+    settings, path = sets.config, find_checkpoint(checkpoint)
+    if isinstance(load_info(path, CheckpointInfo), ImageInfo):
+        unused = {
+            'planes': planes,
+            'mean_rate': sets.mean_rate != MEAN_RATE,
+            'samples': bool(sets.places) and samples is not None,
+        }
+        if given := [name for name, is_given in unused.items() if is_given]:
+            raise ConfigError(
+                f'{", ".join(given)} given: expected none for a network of pictures'
+                f'{" and recordings" if sets.places else ""}'
+            )
+        return evaluate_images(settings, *load(path, ImageInfo), device, sets.places)
+    info, weights, correction = load_with_correction(path)
+    if correction is not None:
+        print(
+            f'warning: {path}: its sensor correction is not applied to other sensors; '
+            'evaluate_bag applies it',
+            file=sys.stderr,
+        )
+    settings.model.bins = info.bins
+    check_size(settings, info)
+    if not planes:
+        sets = dataclasses.replace(sets, planes=info.planes)
+    network = build_for_evaluation(info, weights, device)
+    return evaluate_network(settings, info, network, device, sets if sets.places else None)
 
 
 def with_changes(config: Path, planes: Sequence[int], samples: int | None) -> RunConfig:
