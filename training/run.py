@@ -56,9 +56,10 @@ def main() -> None:
     try:
         result = _call(components)
         if isinstance(result, RunConfig):
+            from spike_training.reports.run_page import PageWriter
             from spike_training.runs.pipeline import run
 
-            run(result)
+            run(result, PageWriter())
     except (ConfigError, CheckpointError, DataSetError, TrainingError) as error:
         print(f'{sys.argv[0]}: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
