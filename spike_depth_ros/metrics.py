@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -382,20 +382,22 @@ class DepthErrors(Accumulator):
 
     def report(self) -> dict[str, Any]:
         """Return means, counts, coverage and sky for JSON; None for what is not finite."""
-        return {
-            'protocol': dataclasses.asdict(self.protocol),
-            'images': self.images,
-            'pixels': self.pixels,
-            'coverage': _or_none(self.coverage),
-            'complete': self.covered == self.pixels,
-            'mean_over_pixels': {k: _or_none(v) for k, v in self.metrics('pixels').items()},
-            'mean_over_images': {k: _or_none(v) for k, v in self.metrics('images').items()},
-            'sky': {
-                'pixels': self.sky,
-                'recall': _or_none(self.sky_recall),
-                'precision': _or_none(self.sky_precision),
-            },
-        }
+        return without_nan(
+            {
+                'protocol': dataclasses.asdict(self.protocol),
+                'images': self.images,
+                'pixels': self.pixels,
+                'coverage': self.coverage,
+                'complete': self.covered == self.pixels,
+                'mean_over_pixels': self.metrics('pixels'),
+                'mean_over_images': self.metrics('images'),
+                'sky': {
+                    'pixels': self.sky,
+                    'recall': self.sky_recall,
+                    'precision': self.sky_precision,
+                },
+            }
+        )
 
 
 def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubles:
@@ -512,11 +514,13 @@ class UncertaintyErrors(Accumulator):
 
     def report(self) -> dict[str, Any]:
         """Return all values for JSON; None for what is not finite."""
-        return {
-            'pixels': self.pixels,
-            'coverage': _or_none(self.coverage),
-            **{name: _or_none(value) for name, value in self.metrics().items()},
-        }
+        return without_nan(
+            {
+                'pixels': self.pixels,
+                'coverage': self.coverage,
+                **self.metrics(),
+            }
+        )
 
 
 @dataclasses.dataclass
@@ -648,17 +652,19 @@ class StructureErrors(Accumulator):
 
     def report(self) -> dict[str, Any]:
         """Return all values for JSON; None for what is not finite."""
-        return {
-            'coverage': _or_none(_ratio(self.covered, self.pixels)),
-            'boundary_f1': _or_none(self.boundary_f1),
-            'boundary_precision': _or_none(self.precision),
-            'boundary_recall': _or_none(self.recall),
-            'comparable_pixels': self.comparable,
-            'true_boundary_pixels': self.true,
-            'predicted_boundary_pixels': self.predicted,
-            'ordinal': _or_none(self.ordinal),
-            'pairs': self.pairs,
-        }
+        return without_nan(
+            {
+                'coverage': _ratio(self.covered, self.pixels),
+                'boundary_f1': self.boundary_f1,
+                'boundary_precision': self.precision,
+                'boundary_recall': self.recall,
+                'comparable_pixels': self.comparable,
+                'true_boundary_pixels': self.true,
+                'predicted_boundary_pixels': self.predicted,
+                'ordinal': self.ordinal,
+                'pairs': self.pairs,
+            }
+        )
 
 
 def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -852,8 +858,17 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def without_nan(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace NaN and infinities by None, at any depth, as JSON has none of them."""
+    return {key: _or_none(value) for key, value in content.items()}
+
+
+def _or_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return without_nan(value)
+    if isinstance(value, (list, tuple)):
+        return [_or_none(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _images(batch: FloatArray) -> Iterator[FloatArray]:

@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.evaluation.results import without_nan
 from spike_depth_ros.evaluation.scores import flicker
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol, FloatArray
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol, FloatArray, without_nan
 from spike_training.errors import ConfigError
 from spike_training.evaluation.predictors import DepthRange, Predictor, canonical_depth
 from spike_training.progress import progress_bar
@@ -276,10 +275,9 @@ def sweep_report(sweep: Sweep, errors: Mapping[Condition, SceneErrors]) -> dict[
         points.append(point)
     base = dataclasses.asdict(sweep.base)
     del base[sweep.variable], base['frame_spikes']
-    report: dict[str, Any] = without_nan(
+    return without_nan(
         {'title': sweep.title, 'variable': sweep.variable, 'base': base, 'points': points}
     )
-    return report
 
 
 def _mean(values: Column) -> float:

@@ -23,7 +23,6 @@ from spike_depth_ros.evaluation.controls import (
     finite_depth,
     prediction_controls,
 )
-from spike_depth_ros.evaluation.results import without_nan
 from spike_depth_ros.evaluation.scores import ErrorBreakdown
 from spike_depth_ros.metrics import (
     FLOOR_M,
@@ -33,6 +32,7 @@ from spike_depth_ros.metrics import (
     StructureErrors,
     UncertaintyErrors,
     has_truth,
+    without_nan,
 )
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import (
@@ -225,7 +225,7 @@ def evaluate_set(
         **comparison.report(),
         'tables': {name: score.tables() for name, score in scores.items()},
         'uncertainty': found.uncertainty.report(),
-        'by_distance': without_nan(found.breakdown.by_distance.rows()),
+        'by_distance': [*map(without_nan, found.breakdown.by_distance.rows())],
         'sparsification': found.breakdown.sparsification(),
         'planes': [*one.planes],
         'rate_hz': one.rate_hz,
