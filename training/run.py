@@ -93,9 +93,10 @@ def _train(name: str, arguments: list[str]) -> None:
         config = read_arguments(arguments)
         check_run(config)
         # Not before, as torch takes seconds.
+        from spike_training.reports.run_page import PageWriter
         from spike_training.runs.pipeline import run
 
-        run(config)
+        run(config, PageWriter())
 
 
 def _call(arguments: list[str]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,6 @@ from spike_training.errors import ConfigError
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import checkpoint_metrics, show, to_json
-from spike_training.reports.run_page import PAGE, write_page
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.epochs import with_steps
@@ -61,9 +60,17 @@ if TYPE_CHECKING:
 EXECUTION_KEYS = (*NOT_THE_RUN, 'data.workers', 'train.prefetch')
 """Settings that may differ when a run is continued: batches do not depend on them."""
 
+WritePage = Callable[[Path], 'Path | None']
+"""Function that writes the page of the run in a folder, and returns it if that succeeded."""
 
-def run(config: RunConfig) -> None:
+
+def run(config: RunConfig, write_page: WritePage = lambda out: None) -> None:
     """Train all stages, fit the uncertainty, evaluate and export.
+
+    Args:
+        config: Config of the run.
+        write_page: Called with the folder of the run at its start, after each stage and at its
+            end, also after an interruption.
 
     Raises:
         ConfigError: The settings are invalid, or the folder holds a run of other settings.
@@ -89,15 +96,15 @@ def run(config: RunConfig) -> None:
         write_page(config.out)
     try:
         with Session(config.out, fabric.device, fabric.world_size, quiet) as session:
-            _train(config, fabric, session)
+            _train(config, fabric, session, write_page)
     finally:
         # Also after an interruption.
-        if not quiet and write_page(config.out):
-            print(f'{config.out / PAGE}: the page of the run')
+        if not quiet and (page := write_page(config.out)) is not None:
+            print(f'{page}: the page of the run')
     fabric.barrier()
 
 
-def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
+def _train(config: RunConfig, fabric: Fabric, session: Session, write_page: WritePage) -> None:
     """Train all stages, and evaluate the result."""
     trained: dict[str, Path] = {}
     for stage in config.stages:
