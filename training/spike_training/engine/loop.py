@@ -25,9 +25,9 @@ from spike_training.engine.optim import (
 )
 from spike_training.engine.record import Clock, Mean, Record
 from spike_training.engine.sources import prefetch
-from spike_training.engine.stage import Source, Stage, left_out
+from spike_training.engine.stage import Stage
 from spike_training.errors import NonFiniteError, TrainingError, one_line
-from spike_training.sampling.sample import AnyBatch
+from spike_training.sampling.sample import AnyBatch, Source, left_out
 from spike_training.settings.config import TrainConfig
 
 if TYPE_CHECKING:

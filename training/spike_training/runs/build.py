@@ -19,11 +19,11 @@ from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.context import Context
 from spike_training.engine.sources import DomainPair
-from spike_training.engine.stage import Source, Stage
+from spike_training.engine.stage import Stage
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, fx_range, make_source, make_target
-from spike_training.sampling.sample import Unlabelled
+from spike_training.sampling.sample import Source, Unlabelled
 from spike_training.settings.config import ResolvedStage, RunConfig
 from spike_training.settings.method import import_object
 

@@ -29,7 +29,6 @@ from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.context import Context
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
-from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
@@ -41,6 +40,7 @@ from spike_training.runs.evaluation import calibrated, evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
+from spike_training.sampling.sample import Source
 from spike_training.settings.config import (
     NOT_THE_RUN,
     ResolvedStage,

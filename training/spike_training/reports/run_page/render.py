@@ -21,7 +21,6 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.evaluation.controls import NETWORK, control_name
 from spike_depth_ros.evaluation.report.page import number, render_page
-from spike_training.engine.method import Method
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.evaluation.report import ALIGNMENTS, BASELINE, domain_sets
 from spike_training.reports.run_page import Kept
@@ -29,6 +28,7 @@ from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.reports.run_page.health_checks import health_warnings, state
 from spike_training.reports.run_page.settings import differences
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT
+from spike_training.settings.method import Method
 
 TEMPLATE = Path(__file__).with_name('run_page.html.j2')
 
