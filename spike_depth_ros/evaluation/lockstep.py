@@ -146,7 +146,6 @@ class Replay:
             hop=hop,
             policy='every',
             reference=reference,
-            ring_planes=0,
             spike_rate_hz=rate_hz,
             stamp_tolerance_planes=stamp_tolerance,
             sensor_width=width,

@@ -243,36 +243,24 @@ def test_a_packet_above_the_capacity_keeps_its_newest_planes():
     assert ring.accounting().check() == (0, 0)
 
 
-def test_late_and_repeated_packets_are_refused():
-    ring = ring_of(window=4)
-    assert ring.append(chunk(0, 4)) is Arrival.FIRST
-    assert ring.append(chunk(4, 4)) is Arrival.NEXT
-    assert ring.append(chunk(0, 4)) is Arrival.BACKWARD
-    assert ring.append(chunk(8, 4)) is Arrival.NEXT
-    assert ring.accounting().refused == {'backward': 4}
-    assert [numbers_of(w)[0] for w in drain(ring)] == [0, 4, 8]
+TWO_CLOCKS = [clock + 4 * step for step in range(5) for clock in (1000, 0)]
 
 
-def test_a_clock_set_back_restarts_the_stream():
+@pytest.mark.parametrize(
+    ('starts', 'arrivals', 'restarts', 'windows'),
+    [
+        ((0, 4, 0, 8), 'FNBN', 0, [0, 4, 8]),  # late, or repeated
+        ((1000, 0, 4, 8), 'FBRN', 1, [1000, 4, 8]),  # the clock is set back
+        (TWO_CLOCKS, 'FBNBNBNBNB', 0, [1000, 1004, 1008, 1012, 1016]),  # two publishers
+    ],
+)
+def test_packets_from_the_past_are_refused(starts, arrivals, restarts, windows):
     ring = ring_of(window=4)
-    ring.append(chunk(1000, 4))
-    assert ring.append(chunk(0, 4)) is Arrival.BACKWARD
-    assert ring.append(chunk(4, 4)) is Arrival.RESTART
-    assert ring.append(chunk(8, 4)) is Arrival.NEXT
+    assert ''.join(ring.append(chunk(first, 4)).name[0] for first in starts) == arrivals
     accounting = ring.accounting()
-    assert (accounting.restarts, accounting.lost_in_transport, accounting.gaps) == (1, 0, 0)
-    assert accounting.refused == {'backward': 4}
-    assert [numbers_of(w)[0] for w in drain(ring)] == [1000, 4, 8]
-
-
-def test_two_publishers_on_one_topic_do_not_restart_the_stream():
-    ring = ring_of(window=4)
-    for step in range(5):
-        ring.append(chunk(1000 + 4 * step, 4))
-        ring.append(chunk(4 * step, 4))
-    assert ring.accounting().restarts == 0
-    assert ring.accounting().refused == {'backward': 20}
-    assert [numbers_of(w)[0] for w in drain(ring)] == [1000, 1004, 1008, 1012, 1016]
+    assert accounting.refused == {'backward': 4 * arrivals.count('B')}
+    assert (accounting.restarts, accounting.lost_in_transport, accounting.gaps) == (restarts, 0, 0)
+    assert [numbers_of(w)[0] for w in drain(ring)] == windows
 
 
 def test_a_long_pause_is_a_restart_not_a_loss():
