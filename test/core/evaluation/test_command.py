@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command as a user runs it: a bag and a model in, files out."""
 
+import contextlib
 import csv
 import dataclasses
 import json
 import math
 import re
+import resource
+import shutil
 import sqlite3
-import subprocess
-import sys
 
 import bags
 import html_pages
@@ -391,11 +392,10 @@ def files_of(folder):
 
 
 def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
-    bag, nearer_model, tmp_path, capsys
+    bag, results, nearer_model, tmp_path, capsys
 ):
-    assert evaluate(bag, tmp_path / 'out') == 0
+    shutil.copytree(results, tmp_path / 'out')
     before = files_of(tmp_path / 'out')
-    capsys.readouterr()
     late = bags.write(tmp_path / 'late', bags.stream(400, truths=[9000]))
     assert evaluate(late, tmp_path / 'out', '--write-bag', 'mcap') == 1
     assert files_of(tmp_path / 'out') == before
@@ -408,12 +408,15 @@ def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
     ]  # fmt: skip
 
 
-LIMITED = """
-import resource, sys
-from spike_depth_ros.evaluation.command import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-sys.exit(main(sys.argv[2:]))
-"""
+@contextlib.contextmanager
+def largest_file(size):
+    """No file of this process can grow beyond a size; what the write gets is EFBIG."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(
@@ -427,17 +430,15 @@ sys.exit(main(sys.argv[2:]))
         (30_000, ('--write-bag', 'mcap')),
     ],
 )
-def test_results_that_cannot_be_written_whole_replace_nothing(bag, tmp_path, limit, options):
+def test_results_that_cannot_be_written_whole_replace_nothing(
+    bag, results, tmp_path, capsys, limit, options
+):
     out = tmp_path / 'out'
-    assert evaluate(bag, out) == 0
+    shutil.copytree(results, out)
     before = files_of(out)
-    arguments = [bag, '--out', out, '--device', 'cpu', '--threads', '1', *options]
-    ended = subprocess.run(
-        [sys.executable, '-c', LIMITED, *map(str, [limit, *arguments])],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 1
-    kept, reason = ended.stderr.splitlines()
+    with largest_file(limit):
+        assert evaluate(bag, out, *options) == 1
+    kept, reason = lines_of(capsys)
     assert kept == f'the earlier results in {out} are kept'
     assert 'free space or choose another folder' in reason
     assert files_of(out) == before

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -242,6 +243,7 @@ def read_settings(
     return kind(**good)
 
 
+@functools.cache
 def _hints(kind: type) -> dict[str, Any]:
     """Return the types of the fields of a dataclass, by name."""
     hints = get_type_hints(kind)
