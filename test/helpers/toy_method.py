@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spike_training.engine.method import Method, ScalarChart
 from spike_training.engine.stage import Stage
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.settings.config import StageConfig
+from spike_training.settings.method import Method, ScalarChart
 from spike_training.settings.ranges import at_least
 
 

@@ -11,9 +11,9 @@ import re
 import resource
 import shutil
 import sqlite3
-from html.parser import HTMLParser
 
 import bags
+import html_pages
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,7 +27,7 @@ from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
 from spike_depth_ros.evaluation.controls import ControlWindows
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
-from spike_depth_ros.metrics import DepthErrors, Protocol
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol
 from spike_depth_ros.stream.decode import depth_from_msg, stamp_ns
 from spike_depth_ros.stream.window import Window
 
@@ -111,7 +111,7 @@ def test_controls_are_made_of_the_librarys_own_predictions(bag, results, tmp_pat
     assert (content['windows'], content['size']) == (6, [32, 48])
     kept = None
     for prediction in predictions(MATCHED):
-        kept = kept or ControlWindows(prediction.depth_range, Protocol(), 'pixels')
+        kept = kept or ControlWindows(prediction.depth_range, EvalProtocol(), 'pixels')
         kept.add(prediction.published_depth(), bags.slope())
     for name, figures in kept.compare().metrics().items():
         found = {
@@ -219,31 +219,9 @@ def test_models_are_compared_on_the_same_windows(nearer_model, tmp_path, capsys)
     assert 'Abs Rel of nearer' in page
 
 
-class Page(HTMLParser):
-    """What a page refers to and which tags it leaves open."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.references, self.open, self.tags = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.references += [value for name, value in attrs if name in ('src', 'href')]
-        if tag not in ('meta', 'img', 'line', 'rect', 'circle', 'polyline'):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
 def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
     text = (results / 'report.html').read_text()
-    page = Page(text)
-    assert page.open == []
+    page = html_pages.Reader(text)
     assert page.references
     assert all(reference.startswith('data:image/png;base64,') for reference in page.references)
     # Names of namespaces, and references to clip paths on the same page.
@@ -257,8 +235,8 @@ def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
         assert f'<h2>{heading}</h2>' in text
     for title in ('Sparsification', 'Reliability of the interval', 'Error of each window'):
         assert f'<figcaption>{title}</figcaption>' in text
-    assert page.tags.count('svg') == 9
-    assert page.tags.count('img') == 6 * 5
+    assert text.count('<svg') == 9
+    assert text.count('<img') == 6 * 5
     assert 'means over all pixels of all windows' in text
     assert 'Both hold.' in text
 

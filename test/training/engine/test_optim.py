@@ -14,8 +14,8 @@ from spike_training.engine.optim import (  # noqa: E402
     build_optimizers,
     check_groups,
     groups_of,
-    learning_rate_share,
     learning_rates,
+    lr_factor,
     set_learning_rate,
 )
 
@@ -97,7 +97,7 @@ def test_rates_are_told_by_what_they_are_for():
 
 class TestSchedule:
     def share(self, step):
-        return learning_rate_share(step, steps=110, warmup_steps=10, final=0.1)
+        return lr_factor(step, steps=110, warmup_steps=10, final=0.1)
 
     def test_warm_up_is_linear(self):
         assert [self.share(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
@@ -109,7 +109,7 @@ class TestSchedule:
         assert self.share(110) == pytest.approx(0.1)
 
     def test_without_warm_up_it_begins_at_the_peak(self):
-        assert learning_rate_share(0, 10, 0, 0.0) == 1.0
+        assert lr_factor(0, 10, 0, 0.0) == 1.0
 
     def test_all_warm_up_is_no_division_by_zero(self):
-        assert learning_rate_share(9, 10, 10, 0.0) == 1.0
+        assert lr_factor(9, 10, 10, 0.0) == 1.0

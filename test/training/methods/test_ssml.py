@@ -43,6 +43,7 @@ from spike_training.methods.ssml.settings import (  # noqa: E402
 )
 from spike_training.methods.ssml.stages.held_out import HeldOut  # noqa: E402
 from spike_training.methods.ssml.stages.mutual import Mutual  # noqa: E402
+from spike_training.reports.run_page import PageWriter  # noqa: E402
 from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.sampling.sample import Batch  # noqa: E402
 from spike_training.settings.config import ModelConfig, check, to_yaml  # noqa: E402
@@ -154,7 +155,7 @@ def test_self_supervision_reads_no_true_picture():
 def supervised(tmp_path_factory):
     config = run_of(tmp_path_factory.mktemp('ssml') / 'run', SupervisedConfig(name='small'))
     config.evaluate.export, config.train.picture_every = True, 3
-    pipeline.run(config)
+    pipeline.run(config, PageWriter())
     return config.out
 
 
@@ -313,7 +314,7 @@ def test_recordings_teach_by_crops_of_single_pixels(tmp_path):
 
 
 def context_of(config):
-    return build.context(config, config.stages[0], {}, torch.device('cpu'))
+    return build.context(config.stages[0].resolve(config), {}, torch.device('cpu'))
 
 
 def test_a_recording_of_82_planes_teaches_and_one_too_short_for_a_window_is_refused(tmp_path):

@@ -92,7 +92,7 @@ def test_all_there_is_is_told_and_nothing_is_written(tmp_path, capsys):
     assert 'nothing is missing' in text
     # Each trainable parameter once, the encoder's at a tenth of the rate.
     groups = re.findall(r'│ teacher\s+│ main\s+│ ([\d,]+)\s+│ \d+\s+│ (\S+)', text)
-    stage = make_stage(context(config, config.stages[0], {}, CPU))
+    stage = make_stage(context(config.stages[0].resolve(config), {}, CPU))
     encoder = sum(p.numel() for p in stage.network.encoder.parameters())
     whole = sum(p.numel() for p in stage.parameters())
     found = {rate: 0 for _, rate in groups}
@@ -180,7 +180,7 @@ def test_a_file_to_start_from_is_read_and_compared(tmp_path, capsys):
 
     good = tmp_path / 'good.safetensors'
     config = tiny_run(tmp_path, PretrainConfig(name='a'))
-    info = context(config, config.stages[0], {}, CPU).info
+    info = context(config.stages[0].resolve(config), {}, CPU).info
     save(good, weights_of(build(info)), info)
     run(str(good))
     assert 'a' in capsys.readouterr().out
@@ -224,13 +224,13 @@ class TestMemory:
         config = tiny_run(tmp_path)
         for name, value in changes.items():
             setattr(config.train, name, value)
-        here = context(config, config.stages[0], {}, CPU)
+        here = context(config.stages[0].resolve(config), {}, CPU)
         return estimate_memory(here, make_stage(here))
 
     def test_what_is_counted(self, tmp_path):
         found = self.of(tmp_path, prefetch=2)
         config = tiny_run(tmp_path)
-        stage = make_stage(context(config, config.stages[0], {}, CPU))
+        stage = make_stage(context(config.stages[0].resolve(config), {}, CPU))
         weights = 4 * sum(p.numel() for p in stage.parameters())
         assert found.weights == found.gradients == weights
         assert found.moments == 2 * weights
@@ -244,7 +244,7 @@ class TestMemory:
         config = tiny_run(tmp_path)
         config.train.batch_size, config.train.precision = 5, precision
         config.data.height, config.data.width = 160, 192  # of which 96x96 are measured
-        here = context(config, config.stages[0], {}, CPU)
+        here = context(config.stages[0].resolve(config), {}, CPU)
         estimate = estimate_memory(here, make_stage(here)).activations
         whole = noise(here, 5, 160, 192)
         assert estimate == pytest.approx(saved_bytes(make_stage(here), whole, precision), rel=0.02)
@@ -270,7 +270,7 @@ class TestMemory:
             config.model.architecture, config.model.settings = architecture, {}
         config.data.height, config.data.width = 128, 192
         config.model.settings = config.model.settings | {'pool': pool}  # not the shared one's
-        here = context(config, config.stages[0], {}, CPU)
+        here = context(config.stages[0].resolve(config), {}, CPU)
         whole = noise(here, 2, 128, 192)
         estimate = estimate_memory(here, make_stage(here)).activations
         assert estimate == pytest.approx(saved_bytes(make_stage(here), whole, '32-true'), rel=0.1)
@@ -324,7 +324,7 @@ def test_the_papers_configs_find_their_data(paper_sets, monkeypatch, name, sampl
         assert {(side.height, side.width) for side in sides} == {size[1:]}
     # Of the target one sample: a window of a second is eleven frames of KITTI.
     assert sides[0].batch(0, 1).counts.shape[1:] == size
-    assert target_parts(config) == config.target.data(config.data).parts
+    assert target_parts(config.target_data) == config.target_data.parts
     # What is seen is near to the canonical focal length, so that depth stays what it is.
     focal = focal_lengths(config.data)
     assert focal[0] - 2 <= config.model.canonical_fx <= focal[1] + 2

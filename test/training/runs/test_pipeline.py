@@ -71,7 +71,7 @@ class TestStartFromAFile:
         stage = PretrainConfig(name='more', init_from=str(start), **settings)
         config = dataclasses.replace(run, stages=[stage])
         check(config)
-        return build.context(config, stage, {}, torch.device('cpu'))
+        return build.context(stage.resolve(config), {}, torch.device('cpu'))
 
     def test_it_has_all_of_its_weights_and_what_they_were_learnt_from(
         self, teacher_and_student, tmp_path
@@ -112,7 +112,7 @@ def test_a_stage_starts_from_imagenet(tmp_path):
         architecture='dpt_hybrid',
         settings={'dim': 48, 'layers': 4, 'heads': 3, 'features': 8},
     )
-    here = build.context(config, stage, {}, torch.device('cpu'))
+    here = build.context(stage.resolve(config), {}, torch.device('cpu'))
     network = here.init_model(SpikeDepthNet)
     block = 'blocks.3.attn.qkv.weight'
     torch.testing.assert_close(
@@ -136,8 +136,8 @@ def test_a_backbone_of_imagenet_is_frozen_or_learns_slowly(tmp_path, lite_weight
     )
     config = tiny_run(tmp_path / 'run', stage)
     config.model = ModelConfig(architecture='unet_lite', settings={'dim': 16, 'features': 8})
-    work = build.make_work(build.context(config, stage, {}, torch.device('cpu')))
-    assert set(build.describe(config, stage).datasets) == {
+    work = build.make_work(build.context(stage.resolve(config), {}, torch.device('cpu')))
+    assert set(build.describe(stage.resolve(config)).datasets) == {
         'procedural scenes of this package', 'weights learnt on ImageNet-1k',
     }  # fmt: skip
     groups = work.stage.optimizers()['main']
@@ -236,7 +236,7 @@ def test_windows_that_are_asked_for_are_those_of_source_and_target(tmp_path):
     config = tiny_run(tmp_path, target=TargetConfig(planes=[96]))
     (tmp_path / 'config.yaml').write_text(to_yaml(config))
     changed = with_changes(tmp_path / 'config.yaml', [16], 4)
-    assert changed.data.planes == changed.target.data(changed.data).planes == [16]
+    assert changed.data.planes == changed.target_data.planes == [16]
     assert changed.evaluate.scenes == 4
     # Whole batches of 2: three scenes are batches of one.
     assert with_changes(tmp_path / 'config.yaml', [], 3).evaluate.batch_size == 1
@@ -308,7 +308,8 @@ def test_a_checkpoint_names_what_the_stages_before_it_learnt_from(teacher_and_st
     info, weights = load(config.out / 'model.safetensors')
     path = tmp_path / 'teacher.safetensors'
     save(path, weights, dataclasses.replace(info, datasets={'rooms': 'CC BY 4.0'}))
-    here = build.context(config, config.stages[1], {'teacher': path}, torch.device('cpu'))
+    student = config.stages[1].resolve(config)
+    here = build.context(student, {'teacher': path}, torch.device('cpu'))
     assert here.info.datasets == {
         'rooms': 'CC BY 4.0', 'procedural scenes of this package': 'Apache-2.0',
     }  # fmt: skip

@@ -331,7 +331,7 @@ class TestRuns:
         config.data = data_of(streets)
         bare = write_dat(tmp_path / 'dat')
         config.target = TargetConfig(recordings={'dat': f'{bare},size=64x32,rate_hz=1280'})
-        assert target_parts(config) == []
+        assert target_parts(config.target_data) == []
         # So all but one of the recordings train, with windows that overlap.
         source = make_target(config, 'train', CPU, labels=False)
         assert {source.recording(k) for k in range(len(source))} < {'dat/0', 'dat/1', 'dat/2'}
@@ -429,7 +429,7 @@ def test_a_checkpoint_knows_the_cameras_of_what_its_stage_looked_at(streets, spi
     )
     config = tiny_run(tmp_path, learnt, adapted, bound, target=target)
     config.data = data_of(streets)
-    source, both, own = (describe(config, stage) for stage in config.stages)
+    source, both, own = (describe(stage.resolve(config)) for stage in config.stages)
     assert source.fx_range[0] == pytest.approx(725 * 32 / 60, abs=1)
     assert own.fx_range == (99, 99)
     assert both.fx_range == (99, source.fx_range[1])

@@ -17,14 +17,17 @@ pytest.importorskip('torch')
 pytest.importorskip('jsonargparse')
 
 from spike_training.errors import ConfigError
+from spike_training.learning.supervision import SI_FORMS
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.methods.bicross.supervision import SI_FORMS
 from spike_training.settings.config import (
+    ABSENT,
     DataConfig,
     ModelConfig,
     RunConfig,
+    TargetConfig,
     TrainConfig,
     check,
+    differences,
     problems_of,
     to_yaml,
 )
@@ -147,17 +150,37 @@ def test_a_missing_package_is_named_with_its_way_out(monkeypatch):
 
 def test_a_stage_replaces_a_part_of_the_common_settings():
     stage = PretrainConfig(steps=3, learning_rate=0.5, warmup_steps=1, width=64)
-    assert stage.train(TrainConfig(batch_size=5)) == TrainConfig(
-        steps=3, batch_size=5, learning_rate=0.5, warmup_steps=1
-    )
-    assert stage.data(DataConfig(height=96)) == DataConfig(height=96, width=64)
+    run = RunConfig(
+        out=Path('x'), train=TrainConfig(batch_size=5), data=DataConfig(height=96),
+        target=TargetConfig(styles=['road']), seed=4,
+    )  # fmt: skip
+    here = stage.resolve(run)
+    assert here.train == TrainConfig(steps=3, batch_size=5, learning_rate=0.5, warmup_steps=1)
+    assert here.data == DataConfig(height=96, width=64)
+    assert here.target_data == DataConfig(height=96, width=64, styles=['road'])
+    assert (here.seed, here.folder) == (4, Path('x/pre_src'))
+
+
+@pytest.mark.parametrize(('domain', 'widths'), [('source', [64]), ('target', [64])])
+def test_a_stage_knows_the_data_of_its_domains(domain, widths):
+    stage = PretrainConfig(domain=domain, width=64)
+    here = stage.resolve(RunConfig(target=TargetConfig(styles=['road'])))
+    assert [data.width for data in here.domains] == widths
+    assert (here.domains[0].styles == ['road']) == (domain == 'target')
+
+
+def test_differences_are_named_in_full_with_both_values():
+    one, other = {'a': {'b': 1, 'c': [2]}, 'd': None}, {'a': {'b': 3, 'c': [2]}, 'e': True}
+    assert [*differences(one, other)] == [
+        ('a.b', 1, 3), ('d', None, ABSENT), ('e', ABSENT, True),
+    ]  # fmt: skip
 
 
 def test_a_stage_may_see_a_style_more_often():
     twice = ['indoor', 'indoor', 'road']
     config = RunConfig(out=Path('x'), stages=[PretrainConfig(styles=twice)])
     assert not any('styles' in problem for problem in problems_of(config))
-    assert config.stages[0].data(config.data).styles == twice
+    assert config.stages[0].resolve(config).data.styles == twice
     config.data.styles = twice
     assert any('data.styles' in problem for problem in problems_of(config))
 
@@ -165,7 +188,7 @@ def test_a_stage_may_see_a_style_more_often():
 def test_a_stage_may_differ_in_sizes_of_the_network():
     config = RunConfig(out=Path('x'), stages=[PretrainConfig(height=48, settings={'pool': 1})])
     config.model.settings = {'pool': 2, 'dim': 96}
-    assert config.stages[0].model(config.model, config.data).settings == {'pool': 1, 'dim': 96}
+    assert config.stages[0].resolve(config).model.settings == {'pool': 1, 'dim': 96}
     assert problems_of(config) == []
     for pool in (0, 'two', None):
         config.model.settings = {'pool': pool}
@@ -234,9 +257,9 @@ def test_each_form_of_the_loss_that_may_be_asked_for_is_there():
 
 
 def test_a_stage_of_smaller_images_has_the_same_camera_made_smaller():
-    model = ModelConfig(canonical_fx=400.0)
-    assert PretrainConfig(width=64).model(model, DataConfig(width=256)).canonical_fx == 100.0
-    assert PretrainConfig(height=64).model(model, DataConfig(width=256)) == model
+    run = RunConfig(model=ModelConfig(canonical_fx=400.0), data=DataConfig(width=256))
+    assert PretrainConfig(width=64).resolve(run).model.canonical_fx == 100.0
+    assert PretrainConfig(height=64).resolve(run).model == run.model
 
 
 def run(*arguments):

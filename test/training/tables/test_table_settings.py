@@ -317,3 +317,17 @@ def test_stages_are_trained_by_one_process_each(tmp_path, name):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match='No such file'):
         load_table(tmp_path / 'none.yaml')
+
+
+@pytest.mark.parametrize(
+    ('table', 'row', 'folder'),
+    [
+        ('mini', 'bicross_adabn', 'figures_of_bicross_adabn_0_3f2742bf0b46'),
+        ('ssml', 'ssml_no_gates', 'figures_of_mutual_ssml_0_a6d45d40c703'),
+    ],
+)
+def test_folders_of_earlier_versions_are_used_again(table, row, folder, monkeypatch):
+    """The hash of a unit's settings, which names its folder, does not change."""
+    monkeypatch.setattr('spike_depth_ros.__version__', '0.1.0')
+    units = units_of(rows_of(CONFIGS / 'tables' / f'{table}.yaml')[row], 0, Path())
+    assert units.folder.name == folder

@@ -11,11 +11,10 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from spike_depth_ros.checkpoint import (
@@ -36,12 +35,14 @@ from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.context import Context
 from spike_training.engine.loop import fit
 from spike_training.engine.sources import DomainPair
-from spike_training.engine.stage import Source
 from spike_training.errors import NonFiniteError, TrainingError
 from spike_training.runs.build import make_stage
-from spike_training.sampling.sample import Batch
+from spike_training.sampling.sample import Batch, Source
 from spike_training.sampling.shifted import ShiftedSource
 from spike_training.settings.config import RunConfig, StageConfig
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PLAN = 'plan.json'
 """File with the number of steps of a rung, which a resumed one keeps."""
@@ -234,12 +235,12 @@ def climb(
     batches: Source[Any] = data.source
     if stage.batches.domain == 'both':
         batches = DomainPair(data.source, data.target)
-    train = stage.train(config.train)
-    make_folder(here.folder)
+    train, folder = here.config.train, here.config.folder
+    make_folder(folder)
     begun = _describe_start(stage, start, data.corrected)
     steps = _plan_steps(here, begun, batches, train.batch_size, seconds)
     work = _built(here)
-    if not has_checkpoint(here.folder):
+    if not has_checkpoint(folder):
         work.to(fabric.device)
         work.begin(batches.batch(step, train.batch_size) for step in itertools.count())
     fit(
@@ -247,12 +248,12 @@ def climb(
         train=batches,
         validation=batches,
         config=dataclasses.replace(train, steps=steps),
-        folder=here.folder,
+        folder=folder,
         info=here.info,
         fabric=fabric,
         seed=config.seed,
     )
-    return newest_model(here.folder)
+    return newest_model(folder)
 
 
 def _context(
@@ -270,9 +271,9 @@ def _context(
         canonical_fx=info.canonical_fx,
     )
     slowest, fastest = info.rate_hz_range
+    stage = dataclasses.replace(stage, init_from=str(find_checkpoint(start)))
     return Context(
-        dataclasses.replace(config, model=model),
-        dataclasses.replace(stage, init_from=str(find_checkpoint(start))),
+        dataclasses.replace(stage.resolve(config), model=model),
         dataclasses.replace(
             info,
             stage=stage.name,
@@ -308,9 +309,9 @@ def _plan_steps(
     Raises:
         TrainingError: It was begun from something else.
     """
-    plan = here.folder / PLAN
+    plan = here.config.folder / PLAN
     if not plan.is_file():
-        steps = here.stage.steps
+        steps = here.config.stage.steps
         if steps is None:
             one = _step_seconds(here, batches, batch_size)
             steps = max(LEAST_STEPS, round(seconds / one))

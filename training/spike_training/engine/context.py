@@ -18,7 +18,7 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
 from spike_training.engine.fabric import is_first
 from spike_training.errors import ConfigError
-from spike_training.settings.config import RunConfig, StageConfig, is_file_of_weights
+from spike_training.settings.config import ResolvedStage, is_file_of_weights
 
 Network = TypeVar('Network', bound=SpikeNet)
 """Network of a task."""
@@ -34,25 +34,18 @@ class Context:
     """Inputs for building a stage.
 
     Attributes:
-        config: Settings of the run, with the data and model of this stage.
-        stage: Settings of the stage.
+        config: All settings that apply to the stage.
         info: Metadata of its checkpoints.
         trained: Checkpoints of the stages before it, by name, in their order.
         device: Device on which batches are made.
         load: Function that reads one of these checkpoints.
     """
 
-    config: RunConfig
-    stage: StageConfig
+    config: ResolvedStage
     info: CheckpointInfo
     trained: Mapping[str, Path]
     device: torch.device
     load: Callable[[Path], tuple[CheckpointInfo, Tensors]] = load_any
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the stage's checkpoints and records."""
-        return self.config.out / self.stage.name
 
     def init_model(self, kind: type[Network]) -> Network:
         """Build a network with the initial weights of the stage.
@@ -66,7 +59,7 @@ class Context:
         Raises:
             ConfigError: The file's network has other sizes.
         """
-        stage = self.stage
+        stage = self.config.stage
         network = build(self.info)
         assert isinstance(network, kind)  # checked with the config
         if stage.init_from == 'imagenet':
@@ -87,7 +80,7 @@ class Context:
             if sizes[0] != sizes[1]:
                 raise ConfigError(
                     f'init_from is {str(path)!r}: its {name} is {sizes[0]}, that of '
-                    f'{self.stage.name} {sizes[1]}; expected a network of the same sizes'
+                    f'{self.config.stage.name} {sizes[1]}; expected a network of the same sizes'
                 )
         network.load_state_dict({name: torch.from_numpy(value) for name, value in given.items()})
 
@@ -117,9 +110,8 @@ class Context:
         network.load_state_dict(own | fitting)
         fresh = sorted(own.keys() - fitting.keys())
         if is_first():
-            print(
-                f'{self.stage.name}: weights of {checkpoint}; new are {", ".join(fresh) or "none"}'
-            )
+            new = ', '.join(fresh) or 'none'
+            print(f'{self.config.stage.name}: weights of {checkpoint}; new are {new}')
 
 
 def _encoder(network: SpikeNet) -> nn.Module:

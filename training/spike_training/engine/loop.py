@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, Generic
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo
@@ -20,26 +19,22 @@ from spike_training.engine.ema import ModelEma
 from spike_training.engine.guard import FiniteGuard
 from spike_training.engine.optim import (
     build_optimizers,
-    learning_rate_share,
     learning_rates,
+    lr_factor,
     set_learning_rate,
 )
 from spike_training.engine.record import Clock, Mean, Record
 from spike_training.engine.sources import prefetch
-from spike_training.engine.stage import Source, Stage, left_out
+from spike_training.engine.stage import Stage
 from spike_training.errors import NonFiniteError, TrainingError, one_line
-from spike_training.sampling.sample import AnyBatch
+from spike_training.sampling.sample import AnyBatch, Source, left_out
 from spike_training.settings.config import TrainConfig
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PICTURES = 3
 """Number of images in a picture."""
-
-
-class ProcessRank(TypedDict):
-    """Rank of this process and number of processes."""
-
-    rank: int
-    world_size: int
 
 
 def fit(
@@ -80,95 +75,180 @@ def fit(
             checkpoint_activations(network)
         if config.compile:
             network.compile()
-    optimizers = build_optimizers(
-        stage, stage.optimizers(), config.learning_rate, config.weight_decay, config.betas
-    )
-    ema = ModelEma(stage.deployable, config.ema_decay)
-    checkpoints = Checkpoints(folder, info)
-    start = _resume(checkpoints, stage, optimizers, ema, fabric.device)
-    module, *wrapped = fabric.setup(stage, *optimizers.values(), move_to_device=False)
-    guard = FiniteGuard(fabric.device)
-    mean, clock = Mean(), Clock(fabric.device, config.prefetch > 0)
-    steps, several, told = config.steps, config.accumulate, 0
-    place = ProcessRank(rank=fabric.global_rank, world_size=fabric.world_size)
-
-    def make(number: int) -> AnyBatch:
-        return train.batch(number, config.batch_size, **place)
-
-    record = Record(folder, start, steps, config.tensorboard, quiet=not fabric.is_global_zero)
-    with record:
-        stage.train()
-        batches = prefetch(make, start * several, steps * several, config.prefetch)
-        for step in range(start, steps):
-            done = step + 1
-            rate = config.learning_rate * learning_rate_share(
-                step, steps, config.warmup_steps, config.min_lr_ratio
-            )
-
-            found: list[dict[str, Tensor]] = []
-            for number in range(step * several, done * several):
-                torch.manual_seed(
-                    seed * 1_000_003 + number * fabric.world_size + fabric.global_rank
-                )
-                with clock.data():
-                    batch = next(batches)
-                # Processes exchange the summed gradients once, with the last batch of the step.
-                waits = fabric.world_size > 1 and number + 1 < done * several
-                with fabric.no_backward_sync(module, enabled=waits):
-                    parts = module(batch, 'train')
-                    fabric.backward(parts['loss'] / several)
-                found.append({name: value.detach() for name, value in parts.items()})
-            norms: list[Tensor] = [
-                _clip(fabric, module, optimizer, config.clip_norm) for optimizer in wrapped
-            ]
-
-            guard.note(step, [*(parts['loss'] for parts in found), *norms])
-            logs = done % config.log_every == 0
-            saves = done % config.save_every == 0 or done == steps
-            # The check waits for the device; on a GPU it may find an earlier step non-finite.
-            if fabric.device.type == 'cpu' or logs or saves:
-                path = folder / f'non_finite_rank{fabric.global_rank}.pt'
-                _check(guard, batches, make, several, path)
-
-            for name, optimizer in zip(optimizers, wrapped, strict=True):
-                set_learning_rate(optimizer, rate)
-                if not stage.waits(name, step):
-                    optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-            stage.after_step(step)
-            ema.update(stage.deployable)
-            mean.add({**_means(found), 'gradient': torch.stack(norms).max()})
-
-            record.advance(done)
-            if logs:
-                metrics = _average(fabric, mean.take())
-                speed = clock.take(config.batch_size * fabric.world_size)
-                rates = learning_rates(optimizers, rate)
-                record.scalars(done, 'train', {**metrics, **rates, **speed})
-            if _due(done, steps, config.validate_every):
-                with clock.pause(), ema.applied(stage.deployable):
-                    metrics = _validate(stage, validation, config, place)
-                    metrics = _average(fabric, metrics)
-                    record.scalars(done, 'validation', metrics)
-                    for warning in stage.warnings(metrics):
-                        record.warning(done, warning)
-            if _due(done, steps, config.picture_every) and fabric.is_global_zero:
-                with clock.pause(), ema.applied(stage.deployable), torch.no_grad():
-                    stage.eval()
-                    record.picture(done, stage.picture(validation.batch(0, PICTURES)))
-                    stage.train()
-            if saves and (damaged := left_out(train))[told:]:
-                told = len(damaged)
-                record.warning(
-                    done,
-                    f'samples that cannot be used, others stand in for them: {told}, the last '
-                    f'one {damaged[-1]}',
-                )
-            if saves and fabric.is_global_zero:
-                with clock.pause():
-                    state = _state(stage, optimizers, ema)
-                    checkpoints.save(done, ema.averaged(stage.deployable), state)
+    _Loop(stage, train, validation, config, Checkpoints(folder, info), fabric, seed).run()
     fabric.barrier()
+
+
+@dataclasses.dataclass
+class _Loop(Generic[AnyBatch]):
+    """Loop over the steps of a stage, from its newest checkpoint on; see :func:`fit`."""
+
+    stage: Stage[AnyBatch]
+    train: Source[AnyBatch]
+    validation: Source[AnyBatch]
+    config: TrainConfig
+    checkpoints: Checkpoints
+    fabric: Fabric
+    seed: int
+
+    def __post_init__(self) -> None:
+        stage, config, fabric = self.stage, self.config, self.fabric
+        self.optimizers = build_optimizers(
+            stage, stage.optimizers(), config.learning_rate, config.weight_decay, config.betas
+        )
+        self.ema = ModelEma(stage.deployable, config.ema_decay)
+        self.start = _resume(self.checkpoints, stage, self.optimizers, self.ema, fabric.device)
+        self.module, *self.wrapped = fabric.setup(
+            stage, *self.optimizers.values(), move_to_device=False
+        )
+        self.guard = FiniteGuard(fabric.device)
+        self.mean, self.clock = Mean(), Clock(fabric.device, config.prefetch > 0)
+        first, last = self._numbers(self.start).start, self._numbers(config.steps).start
+        self.batches: Generator[AnyBatch, None, None] = prefetch(
+            self._train_batch, first, last, config.prefetch
+        )
+        self.reported = 0  # samples whose loss has been reported
+        self.record = Record(
+            self.checkpoints.folder, self.start, config.steps, config.tensorboard,
+            quiet=not fabric.is_global_zero,
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """Run all steps; log, validate, draw and save after those that the settings say."""
+        config, steps = self.config, self.config.steps
+        with self.record:
+            self.stage.train()
+            for step in range(self.start, steps):
+                done = step + 1
+                logs = done % config.log_every == 0
+                saves = done % config.save_every == 0 or done == steps
+                scalars = self._backward(step)
+                # The check waits for the device; on a GPU it may find an earlier step non-finite.
+                if self.fabric.device.type == 'cpu' or logs or saves:
+                    self._check()
+                self._update(step)
+                self.mean.add(scalars)
+                self.record.advance(done)
+                if logs:
+                    self._log(done)
+                if _due(done, steps, config.validate_every):
+                    self._validate(done)
+                if _due(done, steps, config.picture_every) and self.fabric.is_global_zero:
+                    self._draw(done)
+                if saves:
+                    self._save(done)
+
+    def _numbers(self, step: int) -> range:
+        """Return the numbers of the batches of a step."""
+        return range(step * self.config.accumulate, (step + 1) * self.config.accumulate)
+
+    def _batch(self, source: Source[AnyBatch], number: int) -> AnyBatch:
+        """Return this process's part of a batch."""
+        rank, world_size = self.fabric.global_rank, self.fabric.world_size
+        return source.batch(number, self.config.batch_size, rank, world_size)
+
+    def _train_batch(self, number: int) -> AnyBatch:
+        return self._batch(self.train, number)
+
+    def _backward(self, step: int) -> dict[str, Tensor]:
+        """Compute the gradients of a step, clip them, and return its scalars."""
+        fabric, world_size, numbers = self.fabric, self.fabric.world_size, self._numbers(step)
+        outputs: list[dict[str, Tensor]] = []
+        for number in numbers:
+            torch.manual_seed(self.seed * 1_000_003 + number * world_size + fabric.global_rank)
+            with self.clock.data():
+                batch = next(self.batches)
+            # Processes exchange the summed gradients once, with the last batch of the step.
+            is_last = number == numbers[-1]
+            with fabric.no_backward_sync(self.module, enabled=world_size > 1 and not is_last):
+                output = self.module(batch, 'train')
+                fabric.backward(output['loss'] / len(numbers))
+            outputs.append({name: value.detach() for name, value in output.items()})
+        norms: list[Tensor] = [self._clip(optimizer) for optimizer in self.wrapped]
+        self.guard.note(step, [*(output['loss'] for output in outputs), *norms])
+        # The batches of a step are equally large.
+        means = {k: torch.stack([output[k] for output in outputs]).mean(dim=0) for k in outputs[0]}
+        return {**means, 'gradient': torch.stack(norms).max()}
+
+    def _clip(self, optimizer: Any) -> Tensor:
+        """Clip the gradient of an optimiser's parameters and return its norm before that."""
+        norm = self.fabric.clip_gradients(
+            self.module, optimizer, max_norm=self.config.clip_norm, error_if_nonfinite=False
+        )
+        assert norm is not None
+        return norm
+
+    def _check(self) -> None:
+        """Save the batches of the first step with a non-finite value, if any, and raise."""
+        try:
+            self.guard.check()
+        except NonFiniteError as error:
+            self.batches.close()  # its thread must not use the source meanwhile
+            again = [self._train_batch(number).to('cpu') for number in self._numbers(error.step)]
+            saved = [dataclasses.asdict(batch) for batch in again]
+            path = self.checkpoints.folder / f'non_finite_rank{self.fabric.global_rank}.pt'
+            torch.save({'step': error.step, 'batches': saved}, path)
+            samples = ', '.join(str(index) for batch in again for index in batch.index.tolist())
+            where = f'its batch is in {path}, samples {samples}'
+            raise NonFiniteError(error.step, where) from None
+
+    def _learning_rate(self, step: int) -> float:
+        config = self.config
+        return config.learning_rate * lr_factor(
+            step, config.steps, config.warmup_steps, config.min_lr_ratio
+        )
+
+    def _update(self, step: int) -> None:
+        """Update the weights by their gradients, and what depends on the weights."""
+        for name, optimizer in zip(self.optimizers, self.wrapped, strict=True):
+            set_learning_rate(optimizer, self._learning_rate(step))
+            if not self.stage.waits(name, step):
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.stage.after_step(step)
+        self.ema.update(self.stage.deployable)
+
+    def _log(self, done: int) -> None:
+        metrics = _average(self.fabric, self.mean.take())
+        speed = self.clock.take(self.config.batch_size * self.fabric.world_size)
+        rates = learning_rates(self.optimizers, self._learning_rate(done - 1))
+        self.record.scalars(done, 'train', {**metrics, **rates, **speed})
+
+    def _validate(self, done: int) -> None:
+        """Log the mean scalars of the averaged weights over the first validation batches."""
+        stage, mean = self.stage, Mean()
+        with self.clock.pause(), self.ema.applied(stage.deployable):
+            stage.eval()
+            with torch.no_grad():
+                for number in range(self.config.validate_batches):
+                    mean.add(stage(self._batch(self.validation, number), 'val'))
+            stage.train()
+            metrics = _average(self.fabric, mean.take())
+            self.record.scalars(done, 'validation', metrics)
+            for warning in stage.warnings(metrics):
+                self.record.warning(done, warning)
+
+    def _draw(self, done: int) -> None:
+        """Record a picture of the averaged weights' outputs."""
+        stage = self.stage
+        with self.clock.pause(), self.ema.applied(stage.deployable), torch.no_grad():
+            stage.eval()
+            self.record.picture(done, stage.picture(self.validation.batch(0, PICTURES)))
+            stage.train()
+
+    def _save(self, done: int) -> None:
+        """Report samples that could not be used since the last checkpoint, and save one."""
+        if (damaged := left_out(self.train))[self.reported :]:
+            self.reported = len(damaged)
+            self.record.warning(
+                done,
+                f'samples that cannot be used, others stand in for them: {self.reported}, the '
+                f'last one {damaged[-1]}',
+            )
+        if self.fabric.is_global_zero:
+            with self.clock.pause():
+                state = _state(self.stage, self.optimizers, self.ema)
+                self.checkpoints.save(done, self.ema.averaged(self.stage.deployable), state)
 
 
 def _resume(
@@ -204,51 +284,6 @@ def _state(
         'optimizers': {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
         'ema': ema.state_dict(),
     }
-
-
-def _clip(fabric: Fabric, module: Any, optimizer: Any, norm: float) -> Tensor:
-    """Clip the gradient of an optimiser's parameters and return its norm before that."""
-    before = fabric.clip_gradients(module, optimizer, max_norm=norm, error_if_nonfinite=False)
-    assert before is not None
-    return before
-
-
-def _check(
-    guard: FiniteGuard,
-    batches: Generator[AnyBatch, None, None],
-    make: Callable[[int], AnyBatch],
-    several: int,
-    path: Path,
-) -> None:
-    """Save the batches of the first step with a non-finite value, if any, and raise."""
-    try:
-        guard.check()
-    except NonFiniteError as error:
-        batches.close()  # its thread must not use the source while the batches are made again
-        numbers = range(error.step * several, (error.step + 1) * several)
-        again = [make(number).to('cpu') for number in numbers]
-        saved = [dataclasses.asdict(batch) for batch in again]
-        torch.save({'step': error.step, 'batches': saved}, path)
-        samples = ', '.join(str(index) for batch in again for index in batch.index.tolist())
-        raise NonFiniteError(error.step, f'its batch is in {path}, samples {samples}') from None
-
-
-def _means(found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the mean scalars of a step's batches, which are equally large."""
-    return {name: torch.stack([parts[name] for parts in found]).mean(dim=0) for name in found[0]}
-
-
-def _validate(
-    stage: Stage[AnyBatch], source: Source[AnyBatch], config: TrainConfig, place: ProcessRank
-) -> dict[str, float]:
-    """Return the means of a stage's scalars, in float32, over the first batches of a source."""
-    mean = Mean()
-    stage.eval()
-    with torch.no_grad():
-        for step in range(config.validate_batches):
-            mean.add(stage(source.batch(step, config.batch_size, **place), 'val'))
-    stage.train()
-    return mean.take()
 
 
 def _average(fabric: Fabric, metrics: dict[str, float]) -> dict[str, float]:

@@ -127,7 +127,7 @@ def build_optimizers(
     }
 
 
-def learning_rate_share(step: int, steps: int, warmup_steps: int, final: float) -> float:
+def lr_factor(step: int, steps: int, warmup_steps: int, final: float) -> float:
     """Return the learning rate of a step over the peak: linear warm-up, then half a cosine.
 
     It is a function of the step alone, so a schedule has no state to save.

@@ -9,8 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from spike_training.engine.stage import Source, left_out
-from spike_training.sampling.sample import AnyBatch, Batch, Pair
+from spike_training.sampling.sample import AnyBatch, Batch, Pair, Source, left_out
 
 
 @dataclasses.dataclass

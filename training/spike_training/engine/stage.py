@@ -6,16 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    Literal,
-    NamedTuple,
-    Protocol,
-    TypeVar,
-    runtime_checkable,
-)
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,40 +14,12 @@ from torch import Tensor, nn
 
 from spike_depth_ros.model import SpikeNet
 from spike_training.engine.optim import Groups, groups_of
-from spike_training.sampling.sample import AnyBatch, Batch, Pair
+from spike_training.sampling.sample import AnyBatch
 
 if TYPE_CHECKING:
     from spike_training.engine.context import Context
 
 Phase = Literal['train', 'val']
-
-
-AnyBatchT_co = TypeVar('AnyBatchT_co', Batch, Pair, covariant=True)
-
-
-class Source(Protocol[AnyBatchT_co]):
-    """Source of batches."""
-
-    def batch(
-        self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
-    ) -> AnyBatchT_co:
-        """Return the batch of a step.
-
-        It is a function of the arguments alone, so that a resumed training is exact.
-        """
-
-
-@runtime_checkable
-class Lossy(Protocol):
-    """Source that replaces samples that cannot be used, such as damaged ones, by others."""
-
-    def left_out(self) -> list[str]:
-        """Return the names of the samples that could not be used so far."""
-
-
-def left_out(source: Source[AnyBatch]) -> list[str]:
-    """Return the names of the samples of a source that could not be used so far."""
-    return source.left_out() if isinstance(source, Lossy) else []
 
 
 class Selection(NamedTuple):

@@ -8,31 +8,30 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, NamedTuple
 
 import torch
 
 import spike_depth_ros
+from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, ImageInfo, load_info
-from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
 from spike_training.engine.context import Context
-from spike_training.engine.method import import_object
 from spike_training.engine.sources import DomainPair
-from spike_training.engine.stage import Source, Stage
+from spike_training.engine.stage import Stage
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.sessions import source_commit
-from spike_training.runs.sources import datasets_of, domains_of, fx_range, make_source, make_target
-from spike_training.sampling.sample import AnyBatch, Unlabelled
-from spike_training.settings.config import RunConfig, StageConfig
+from spike_training.runs.sources import datasets_of, fx_range, make_source, make_target
+from spike_training.sampling.sample import Source, Unlabelled
+from spike_training.settings.config import ResolvedStage, RunConfig
+from spike_training.settings.method import import_object
 
 IMAGENET_WEIGHTS = {'weights learnt on ImageNet-1k': 'Apache-2.0'}
 """Description and licence of timm's weights, for the metadata of checkpoints."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Work(Generic[AnyBatch]):
+class Work(NamedTuple):
     """Inputs of the training loop for a stage.
 
     Attributes:
@@ -41,22 +40,17 @@ class Work(Generic[AnyBatch]):
         validation: Source of batches of other scenes.
     """
 
-    stage: Stage[AnyBatch]
-    train: Source[AnyBatch]
-    validation: Source[AnyBatch]
+    stage: Stage[Any]
+    train: Source[Any]
+    validation: Source[Any]
 
 
-def context(
-    config: RunConfig, stage: StageConfig, trained: Mapping[str, Path], device: torch.device
-) -> Context:
+def context(config: ResolvedStage, trained: Mapping[str, Path], device: torch.device) -> Context:
     """Return the context of a stage of a run."""
-    here = dataclasses.replace(
-        config, data=stage.data(config.data), model=stage.model(config.model, config.data)
-    )
-    info = describe(here, stage)
-    built = Context(here, stage, info, trained, device)
+    info = describe(config)
+    built = Context(config, info, trained, device)
     datasets = dict(info.datasets)
-    for name in stage.builds_on:
+    for name in config.stage.builds_on:
         # The data sets of earlier stages have contributed to the weights of this one, too.
         path = built.checkpoint_of(name)
         if path is not None and path.is_file():  # a dry run has none
@@ -64,7 +58,7 @@ def context(
     return dataclasses.replace(built, info=dataclasses.replace(info, datasets=datasets))
 
 
-def make_work(context: Context) -> Work[Any]:
+def make_work(context: Context) -> Work:
     """Build a stage by its kind.
 
     All its randomness comes from the run's seed, independent of what was trained before in this
@@ -74,8 +68,8 @@ def make_work(context: Context) -> Work[Any]:
         torch.manual_seed(context.config.seed)
         stage = make_stage(context)
     train, validation = make_batches(context, 'train'), make_validation(context)
-    if not has_checkpoint(context.folder):
-        size = context.stage.train(context.config.train).batch_size
+    if not has_checkpoint(context.config.folder):
+        size = context.config.train.batch_size
         stage.to(context.device)
         stage.begin(train.batch(step, size) for step in itertools.count())
     return Work(stage, train, validation)
@@ -87,10 +81,9 @@ def make_stage(context: Context) -> Stage[Any]:
     Raises:
         ConfigError: The weights that its result is averaged with have other shapes.
     """
-    stage: Stage[Any] = import_object(context.stage.implementation).from_config(
-        context.stage, context
-    )
-    name = context.stage.average_with
+    config = context.config.stage
+    stage: Stage[Any] = import_object(config.implementation).from_config(config, context)
+    name = config.average_with
     if name is not None:
         path = context.checkpoint_of(name)
         assert path is not None
@@ -100,7 +93,7 @@ def make_stage(context: Context) -> Stage[Any]:
         if differ:
             raise ConfigError(
                 f'average_with is {name!r}: its {differ[0]} is {_shape(given, differ[0])}, that '
-                f'of {context.stage.name} {_shape(own, differ[0])}; expected networks of one size'
+                f'of {config.name} {_shape(own, differ[0])}; expected networks of one size'
             )
     return stage
 
@@ -121,7 +114,7 @@ def make_validation(context: Context) -> Source[Any]:
     try:
         return make_batches(context, 'calibration')
     except DataSetError:
-        if not context.stage.batches.raw_pixels:
+        if not context.config.stage.batches.raw_pixels:
             raise
         return make_batches(context, 'train')
 
@@ -132,7 +125,7 @@ def make_batches(context: Context, split: Split) -> Source[Any]:
     Raises:
         DataSetError: Recordings cannot be used.
     """
-    config, device, spec = context.config, context.device, context.stage.batches
+    config, device, spec = context.config, context.device, context.config.stage.batches
     trains = split == 'train'
     if spec.held_out:
         data, model = config.data, config.model
@@ -159,9 +152,9 @@ def target_batches(
         yield source.batch(step, batch_size).unlabelled()
 
 
-def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
+def describe(config: ResolvedStage) -> CheckpointInfo:
     """Return the metadata of the checkpoints of a stage."""
-    model, domains = config.model, domains_of(config, stage)
+    stage, model, domains = config.stage, config.model, config.domains
     spikes = stage.input == 'spikes'
     planes = sorted(length for data in domains for length in data.planes)
     rates = [rate for data in domains for rate in (data.rate_hz, *data.rates_hz)]
@@ -186,6 +179,6 @@ def describe(config: RunConfig, stage: StageConfig) -> CheckpointInfo:
         min_depth=model.min_depth,
         max_depth=model.max_depth,
         canonical_fx=model.canonical_fx,
-        fx_range=fx_range(config, domains),
+        fx_range=fx_range(config),
         scale='metric',
     )

@@ -35,6 +35,7 @@ from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
     BatchSpec,
     DataConfig,
+    ResolvedStage,
     RunConfig,
     StageConfig,
     problems_of,
@@ -65,8 +66,8 @@ def dry_run(config: RunConfig) -> None:
 def _show_data(config: RunConfig, show: Console) -> list[str]:
     """Print the samples on each side of all recordings; return the problems."""
     domains = {'data': config.data}
-    if config.target is not None:
-        domains['target'] = config.target.data(config.data)
+    if config.target_data is not None:
+        domains['target'] = config.target_data
     table = _table(
         'samples by side',
         'domain',
@@ -85,9 +86,9 @@ def _show_data(config: RunConfig, show: Console) -> list[str]:
             table.add_row(domain, name, *row)
             problems += missing
     show.print(table)
-    if not problems and 'target' in domains:
+    if not problems:
         try:
-            check_places(domains['data'], domains['target'])
+            check_places(config.data, config.target_data)
         except DataSetError as error:
             problems.append(_indented(error))
     return problems
@@ -191,7 +192,7 @@ class _Stages:
                 target=config.target and dataclasses.replace(config.target, **none),
             )
         places: Mapping[str, Path] = {name: Path(name) for name in self._trained}
-        made = context(config, stage, places, CPU)
+        made = context(stage.resolve(config), places, CPU)
 
         def load_stage(path: Path) -> tuple[CheckpointInfo, Tensors]:
             found = self._trained.get(str(path))
@@ -201,7 +202,7 @@ class _Stages:
 
     def _count(self, here: Context, built: Stage[Any]) -> None:
         """Add a stage to the tables."""
-        stage, train = here.stage, here.stage.train(here.config.train)
+        stage, train = here.config.stage, here.config.train
         self._trained[stage.name] = here.info, weights_of(built.deployable)
         optimizers = build_optimizers(
             built, built.optimizers(), train.learning_rate, train.weight_decay, train.betas
@@ -216,14 +217,14 @@ class _Stages:
                     f'{train.learning_rate * group["lr_scale"]:g}',
                     f'{group["weight_decay"]:g}',
                 )
-        self._steps.add_row(stage.name, stage.kind, stage.init_from, *self._counted(stage))
+        self._steps.add_row(stage.name, stage.kind, stage.init_from, *self._counted(here.config))
         found = estimate_memory(here, built)
         values = [*dataclasses.astuple(found), found.whole]
         self._memory.add_row(stage.name, *(f'{value / MIB:,.0f}' for value in values))
 
-    def _counted(self, stage: StageConfig) -> list[str]:
+    def _counted(self, here: ResolvedStage) -> list[str]:
         """Return epochs, samples of each, images of a step and steps, as table cells."""
-        config, train = self._config, stage.train(self._config.train)
+        config, stage, train = self._config, here.stage, here.train
         processes = config.devices * config.nodes
         images = train.batch_size * train.accumulate * processes
         if stage.epochs is None:
@@ -231,7 +232,7 @@ class _Stages:
         if not self._has_data:
             return [f'{stage.epochs:g}', 'unknown', str(images), 'unknown']
         (counted,) = with_steps(dataclasses.replace(config, stages=[stage]), processes).stages
-        samples = str(samples_of(config, stage))
+        samples = str(samples_of(here))
         return [f'{stage.epochs:g}', samples, str(images), str(counted.steps)]
 
 
@@ -241,7 +242,7 @@ def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
     Returns:
         The stage, and the problems.
     """
-    stage, problems = here.stage, []
+    stage, problems = here.config.stage, []
     if stage.init_from == 'imagenet' and stage.imagenet == HUB:
         name = IMAGENET[here.info.architecture][0]
         show.print(f'{stage.name}: timm downloads {name} at the start, once')
@@ -252,27 +253,32 @@ def _build(here: Context, show: Console) -> tuple[Stage[Any], list[str]]:
             if stage.init_from != 'imagenet' and not stage.starts_from_file:
                 raise
             problems.append(f'{stage.name}: {error}')
-    here = dataclasses.replace(here, stage=dataclasses.replace(stage, init_from='scratch'))
-    return make_stage(here), problems
+    scratch = dataclasses.replace(stage, init_from='scratch')
+    config = dataclasses.replace(here.config, stage=scratch)
+    return make_stage(dataclasses.replace(here, config=config)), problems
 
 
 def _first_samples(here: Context, show: Console) -> list[str]:
     """Make the first sample of each split that training uses; return the problems."""
     # One sample alone: processes that draw the scenes of the next ones would be in its way.
-    data = dataclasses.replace(here.config.data, workers=0)
-    here = dataclasses.replace(here, config=dataclasses.replace(here.config, data=data))
+    config = here.config
+    alone: dict[str, Any] = {
+        name: data and dataclasses.replace(data, workers=0)
+        for name, data in (('data', config.data), ('target_data', config.target_data))
+    }
+    here = dataclasses.replace(here, config=dataclasses.replace(config, **alone))
     problems = []
     for side in SIDES[:2]:
         began = time.perf_counter()
         try:
             batch = make_batches(here, side).batch(0, 1)
         except (DataSetError, ValueError) as error:
-            problems.append(f'{here.stage.name}, {side}: {_indented(error)}')
+            problems.append(f'{config.stage.name}, {side}: {_indented(error)}')
             continue
         seconds = time.perf_counter() - began
         parts = [batch] if isinstance(batch, Batch) else [batch.source, batch.target]
         sizes = ' and '.join('x'.join(map(str, part.counts.shape[1:])) for part in parts)
-        show.print(f'{here.stage.name}, {side}: a sample of {sizes} counts in {seconds:.2f} s')
+        show.print(f'{config.stage.name}, {side}: a sample of {sizes} counts in {seconds:.2f} s')
     return problems
 
 

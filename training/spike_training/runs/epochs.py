@@ -11,7 +11,7 @@ import torch
 
 from spike_training.runs.sources import make_source, make_target
 from spike_training.sampling.labelled import LabelledSource
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
 
 
 def with_steps(config: RunConfig, processes: int) -> RunConfig:
@@ -29,27 +29,26 @@ def with_steps(config: RunConfig, processes: int) -> RunConfig:
     )
 
 
-def samples_of(config: RunConfig, stage: StageConfig) -> int:
+def samples_of(config: ResolvedStage) -> int:
     """Count the samples of an epoch of a stage: those of the target if it trains on the target.
 
     Raises:
         DataSetError: The recordings cannot be used.
     """
-    here, cpu = dataclasses.replace(config, data=stage.data(config.data)), torch.device('cpu')
-    domain = stage.batches.domain
-    if domain != 'source':
-        target = make_target(here, 'train', cpu, labels=domain == 'target')
-        assert isinstance(target, LabelledSource)  # checked with the config
-        return len(target)
-    source = make_source(here, 'train', cpu, spec=BatchSpec(spikes=False))
-    assert isinstance(source, LabelledSource)
+    cpu, domain = torch.device('cpu'), config.stage.batches.domain
+    source = (
+        make_source(config, 'train', cpu, spec=BatchSpec(spikes=False))
+        if domain == 'source'
+        else make_target(config, 'train', cpu, labels=domain == 'target')
+    )
+    assert isinstance(source, LabelledSource)  # checked with the config
     return len(source)
 
 
 def _with_steps(config: RunConfig, stage: StageConfig, processes: int) -> StageConfig:
     if stage.epochs is None:
         return stage
-    train = stage.train(config.train)
-    images = train.batch_size * train.accumulate * processes
-    steps = max(1, math.ceil(stage.epochs * samples_of(config, stage) / images))
+    here = stage.resolve(config)
+    images = here.train.batch_size * here.train.accumulate * processes
+    steps = max(1, math.ceil(stage.epochs * samples_of(here) / images))
     return dataclasses.replace(stage, epochs=None, steps=steps)

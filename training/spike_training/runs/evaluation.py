@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import DepthInfo, Tensors
+from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import ConfigError, DataSetError
@@ -35,7 +36,7 @@ from spike_training.runs.sources import (
     size_multiple,
     target_parts,
 )
-from spike_training.sampling.clip_source import MEAN_RATE, ClipSource
+from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.spike_source import SpikeSource
@@ -50,7 +51,7 @@ BATCH_SIZE = 10
 
 def output_limits(config: RunConfig) -> ModelConfig:
     """Return the depth range and focal length that score a run: those of its last stage."""
-    return config.stages[-1].model(config.model, config.data)
+    return config.stages[-1].resolve(config).model
 
 
 def config_sets(
@@ -78,10 +79,11 @@ def config_sets(
     for part in config.data.parts:
         source = make_source(config, 'test', device, [part], BatchSpec(rgb=rgb))
         yield one('source', part, source, config.data)
-    if config.target is not None and not rgb:
-        for part in target_parts(config):
+    target = config.target_data
+    if target is not None and not rgb:
+        for part in target_parts(target):
             source = make_target(config, 'test', device, [part])
-            yield one('target', part, source, config.target.data(config.data))
+            yield one('target', part, source, target)
 
 
 @dataclasses.dataclass(frozen=True)

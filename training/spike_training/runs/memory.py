@@ -58,7 +58,7 @@ def estimate_memory(here: Context, stage: Stage[Any]) -> MemoryEstimate:
         stage: Stage on the CPU. Do not use it afterwards: forward and backward passes change its
             state, and activation checkpointing may be enabled.
     """
-    train, data = here.stage.train(here.config.train), here.config.data
+    train, data = here.config.train, here.config.data
     weights = sum(_bytes(p) for p in stage.parameters() if p.requires_grad)
     return MemoryEstimate(
         weights=weights,
@@ -75,7 +75,7 @@ def estimate_memory(here: Context, stage: Stage[Any]) -> MemoryEstimate:
 
 def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
     """Return a batch of noise in the form of a stage's batches, with depth at all pixels."""
-    config, spec = here.config, here.stage.batches
+    config, spec = here.config, here.config.stage.batches
     bins, near = config.model.bins, config.model.min_depth
     generator = torch.Generator().manual_seed(0)
     rgb = None
@@ -98,7 +98,7 @@ def noise(here: Context, images: int, height: int, width: int) -> Batch | Pair:
 
 def _activations(here: Context, stage: Stage[Any]) -> float:
     """Return bytes of a whole batch, extrapolated from small batches of two and three images."""
-    train, data = here.stage.train(here.config.train), here.config.data
+    train, data = here.config.train, here.config.data
     multiple = here.info.multiple
     height, width = (
         max(2 * multiple, min(size, SMALL) // multiple * multiple)

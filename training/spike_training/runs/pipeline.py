@@ -6,14 +6,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import yaml
-from lightning_fabric import Fabric
 
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
@@ -31,12 +29,10 @@ from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.context import Context
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
-from spike_training.engine.stage import Source
 from spike_training.errors import ConfigError
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import checkpoint_metrics, show, to_json
-from spike_training.reports.run_page import PAGE, write_page
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.epochs import with_steps
@@ -44,18 +40,37 @@ from spike_training.runs.evaluation import calibrated, evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
-from spike_training.settings.config import RunConfig, StageConfig, check, listed, to_yaml
+from spike_training.sampling.sample import Source
+from spike_training.settings.config import (
+    NOT_THE_RUN,
+    ResolvedStage,
+    RunConfig,
+    check,
+    differences,
+    listed,
+    to_tree,
+    to_yaml,
+)
 from spike_training.settings.reading import NO_OUT, load_config
+from spike_training.threads import limit_threads
 
-NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
-"""Settings that may differ when a run is continued: those of where and how it is executed."""
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
-EXECUTION_KEYS = ('data.workers', 'train.prefetch')
-"""Further settings that may differ: batches do not depend on them."""
+EXECUTION_KEYS = (*NOT_THE_RUN, 'data.workers', 'train.prefetch')
+"""Settings that may differ when a run is continued: batches do not depend on them."""
+
+WritePage = Callable[[Path], 'Path | None']
+"""Function that writes the page of the run in a folder, and returns it if that succeeded."""
 
 
-def run(config: RunConfig) -> None:
+def run(config: RunConfig, write_page: WritePage = lambda out: None) -> None:
     """Train all stages, fit the uncertainty, evaluate and export.
+
+    Args:
+        config: Config of the run.
+        write_page: Called with the folder of the run at its start, after each stage and at its
+            end, also after an interruption.
 
     Raises:
         ConfigError: The settings are invalid, or the folder holds a run of other settings.
@@ -70,33 +85,31 @@ def run(config: RunConfig) -> None:
     if config.out == Path():
         raise ConfigError(listed([NO_OUT]))
     fabric = make_fabric(config.device, config.devices, config.train.precision, config.nodes)
-    if config.target is not None:
-        check_places(config.data, config.target.data(config.data))
+    check_places(config.data, config.target_data)
     config = with_steps(config, fabric.world_size)
     if fabric.is_global_zero:
         _init_run_dir(config)
     fabric.barrier()
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    limit_threads(config.threads)
     quiet = not fabric.is_global_zero
     if not quiet:
         write_page(config.out)
     try:
         with Session(config.out, fabric.device, fabric.world_size, quiet) as session:
-            _train(config, fabric, session)
+            _train(config, fabric, session, write_page)
     finally:
         # Also after an interruption.
-        if not quiet and write_page(config.out):
-            print(f'{config.out / PAGE}: the page of the run')
+        if not quiet and (page := write_page(config.out)) is not None:
+            print(f'{page}: the page of the run')
     fabric.barrier()
 
 
-def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
+def _train(config: RunConfig, fabric: Fabric, session: Session, write_page: WritePage) -> None:
     """Train all stages, and evaluate the result."""
     trained: dict[str, Path] = {}
     for stage in config.stages:
         with session.stage(stage.name):
-            trained[stage.name] = train_stage(config, stage, trained, fabric)
+            trained[stage.name] = train_stage(stage.resolve(config), trained, fabric)
         if fabric.is_global_zero:
             write_page(config.out)
         fabric.barrier()
@@ -104,28 +117,25 @@ def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
         _finish(config, trained[config.stages[-1].name], fabric.device)
 
 
-def train_stage(
-    config: RunConfig, stage: StageConfig, trained: Mapping[str, Path], fabric: Fabric
-) -> Path:
+def train_stage(config: ResolvedStage, trained: Mapping[str, Path], fabric: Fabric) -> Path:
     """Train one stage, or resume it where it was stopped.
 
     Args:
-        config: Config of the run; the stage's folder is OUT/STAGE.
-        stage: One of its stages.
+        config: All settings that apply to the stage.
         trained: Checkpoints of the stages before it, by name, in their order.
         fabric: Launched fabric.
 
     Returns:
         Path of the resulting checkpoint.
     """
-    here = context(config, stage, trained, fabric.device)
+    here = context(config, trained, fabric.device)
     work = make_work(here)
     fit(
         work.stage,
         train=work.train,
         validation=work.validation,
-        config=stage.train(config.train),
-        folder=here.folder,
+        config=config.train,
+        folder=config.folder,
         info=here.info,
         fabric=fabric,
         seed=config.seed,
@@ -133,11 +143,13 @@ def train_stage(
     if fabric.is_global_zero:
         _select(work, here)
     fabric.barrier()
-    return _result(here)
+    selected = config.folder / SELECTED
+    return selected if selected.exists() else newest_model(config.folder)
 
 
-def _select(work: Work[Any], here: Context) -> None:
+def _select(work: Work, here: Context) -> None:
     """Select or average the resulting weights of a stage, if its settings request it."""
+    stage, folder = here.config.stage, here.config.folder
     weights: Tensors | None = None
     selection: dict[str, Any] = {}
     work.stage.eval()
@@ -145,18 +157,18 @@ def _select(work: Work[Any], here: Context) -> None:
     if chosen is not None:
         weights = weights_of(chosen.network)
         selection = {'selected': chosen.name, 'criteria': chosen.criteria}
-        print(f'{here.stage.name}: the {chosen.name} is exported, by {SELECTION}')
-    other = here.stage.average_with
+        print(f'{stage.name}: the {chosen.name} is exported, by {SELECTION}')
+    other = stage.average_with
     if other is not None:
-        weights = weights or here.load(newest_model(here.folder))[1]
+        weights = weights or here.load(newest_model(folder))[1]
         path = here.checkpoint_of(other)
         assert path is not None
         weights = _averaged(weights, here.load(path)[1])
         selection['averaged_with'] = other
-        print(f'{here.stage.name}: its weights are averaged with those of {other}')
+        print(f'{stage.name}: its weights are averaged with those of {other}')
     if weights is not None:
-        save(here.folder / SELECTED, weights, here.info)
-        write_atomically(here.folder / SELECTION, json.dumps(selection, indent=2).encode())
+        save(folder / SELECTED, weights, here.info)
+        write_atomically(folder / SELECTION, json.dumps(selection, indent=2).encode())
 
 
 def _averaged(weights: Tensors, others: Tensors) -> Tensors:
@@ -171,22 +183,15 @@ def _averaged(weights: Tensors, others: Tensors) -> Tensors:
 
 def _selection_batches(validation: Source[Any], here: Context) -> Iterator[Any]:
     """Yield batches to select a network: as many as for validation, and after those."""
-    train = here.stage.train(here.config.train)
+    train = here.config.train
     torch.manual_seed(here.config.seed)
     for step in range(train.validate_batches):
         yield validation.batch(train.validate_batches + step, train.batch_size)
 
 
-def _result(here: Context) -> Path:
-    """Return the path of the resulting checkpoint of a stage."""
-    selected = here.folder / SELECTED
-    return selected if selected.exists() else newest_model(here.folder)
-
-
 def _init_run_dir(config: RunConfig) -> None:
     """Create the folder of a run; continue a run in it only if ``resume`` is set."""
     path = config.out / CONFIG
-    text = to_yaml(config)
     if path.exists():
         if not config.resume:
             raise ConfigError(
@@ -194,8 +199,8 @@ def _init_run_dir(config: RunConfig) -> None:
                 'another --out'
             )
         # Read as settings: the file of an older version may lack some.
-        before, now = yaml.safe_load(to_yaml(load_config(path))), yaml.safe_load(text)
-        different = [name for name in _differences(before, now) if name not in EXECUTION_KEYS]
+        changes = differences(to_tree(load_config(path)), to_tree(config))
+        different = [name for name, *_ in changes if name not in EXECUTION_KEYS]
         if different:
             raise ConfigError(
                 f'{config.out} holds a run with another {", ".join(different)}: give the settings '
@@ -205,20 +210,7 @@ def _init_run_dir(config: RunConfig) -> None:
             remove_unfinished(folder)
         return
     make_folder(config.out)
-    write_atomically(path, text.encode())
-
-
-def _differences(before: Any, now: Any) -> list[str]:
-    names = []
-    for name in [*before.keys(), *(now.keys() - before.keys())]:
-        one, other = before.get(name), now.get(name)
-        if name in NOT_THE_RUN or one == other:
-            continue
-        if isinstance(one, dict) and isinstance(other, dict):
-            names += [f'{name}.{inner}' for inner in _differences(one, other)]
-        else:
-            names.append(name)
-    return names
+    write_atomically(path, to_yaml(config).encode())
 
 
 def _finish(config: RunConfig, checkpoint: Path, device: torch.device) -> None:

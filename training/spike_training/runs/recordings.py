@@ -86,7 +86,7 @@ def look_up(data: DataConfig) -> list[RecordingSet]:
     return found
 
 
-def check_places(source: DataConfig, target: DataConfig) -> None:
+def check_places(source: DataConfig, target: DataConfig | None) -> None:
     """Refuse a source that is trained on the depth of places where the target is tested.
 
     Places are split by their names, so that the splits of both domains agree if their places are
@@ -100,7 +100,7 @@ def check_places(source: DataConfig, target: DataConfig) -> None:
     Raises:
         DataSetError: There are such places, or a data set cannot be used.
     """
-    if not source.recordings or not target.recordings:
+    if target is None or not source.recordings or not target.recordings:
         return
     learnt = {place: one.splits for one in look_up(source) for place in one.splits.places['train']}
     for one in look_up(target):

@@ -31,8 +31,8 @@ from spike_training.settings.config import (
     BatchSpec,
     DataConfig,
     ModelConfig,
+    ResolvedStage,
     RunConfig,
-    StageConfig,
     TargetConfig,
 )
 
@@ -41,7 +41,7 @@ TARGET_WORLD = 1 << 31
 
 
 def make_source(
-    config: RunConfig,
+    config: RunConfig | ResolvedStage,
     split: Split,
     device: torch.device,
     styles: Sequence[str] | None = None,
@@ -51,7 +51,7 @@ def make_source(
     """Return a source of recordings or of procedural scenes, as set in the config.
 
     Args:
-        config: Config of the run, or with the settings of a stage.
+        config: Settings of a run, as for its evaluation, or of a stage.
         split: Split of the recordings or scenes.
         device: Device of the batches.
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
@@ -86,7 +86,7 @@ def make_source(
 
 
 def make_target(
-    config: RunConfig,
+    config: RunConfig | ResolvedStage,
     split: Split,
     device: torch.device,
     styles: Sequence[str] | None = None,
@@ -99,7 +99,7 @@ def make_target(
     :class:`spike_training.engine.sources.DomainPair` removes them.
 
     Args:
-        config: Config of the run, or with the settings of a stage.
+        config: As for :func:`make_source`.
         split: Split of the recordings or scenes.
         device: Device of the batches.
         styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
@@ -109,9 +109,9 @@ def make_target(
     Raises:
         DataSetError: A data set cannot be used.
     """
-    target = config.target
-    assert target is not None  # checked with the config
-    data = target.data(config.data)
+    data, target = config.target_data, config.target
+    assert data is not None  # checked with the config
+    assert target is not None
     if data.recordings:
         # Unlabelled samples are flipped by the augmented views.
         data = dataclasses.replace(data, flip=data.flip and labels)
@@ -151,15 +151,12 @@ def _scaled(sensor: Sensor, scale: float) -> Sensor:
     return dataclasses.replace(sensor, **{name: getattr(sensor, name) * scale for name in flaws})
 
 
-def target_parts(config: RunConfig) -> list[str]:
-    """Return the styles or data sets of the target with labels, which can be scored.
+def target_parts(data: DataConfig) -> list[str]:
+    """Return the styles or data sets of a target with labels, which can be scored.
 
     Raises:
         DataSetError: A data set cannot be used.
     """
-    if config.target is None:
-        return []
-    data = config.target.data(config.data)
     if not data.recordings:
         return data.parts
     tested = {one.name for one in look_up(data) if has_depth(one.side('test', 0.0))}
@@ -182,16 +179,6 @@ def sample_frames(
     return Scenes(source, number, batch_size)
 
 
-def domains_of(config: RunConfig, stage: StageConfig) -> list[DataConfig]:
-    """Return the data settings of a stage's domains: the source, the target, or both."""
-    domain = stage.batches.domain
-    domains = [] if domain == 'target' else [config.data]
-    if domain != 'source':
-        assert config.target is not None  # checked with the config
-        domains.append(config.target.data(config.data))
-    return domains
-
-
 def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
     """Return the licence of each training data set."""
     found: dict[str, str] = {}
@@ -203,8 +190,8 @@ def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
     return found
 
 
-def fx_range(config: RunConfig, domains: Sequence[DataConfig]) -> tuple[float, float]:
-    """Return the shortest and longest focal length of recordings and scenes, pixels.
+def fx_range(config: ResolvedStage) -> tuple[float, float]:
+    """Return the shortest and longest focal length that a stage trains on, pixels.
 
     Of procedural scenes 500 of each style are used.
 
@@ -212,7 +199,7 @@ def fx_range(config: RunConfig, domains: Sequence[DataConfig]) -> tuple[float, f
         DataSetError: A data set cannot be used.
     """
     found: list[float] = []
-    for data in domains:
+    for data in config.domains:
         if data.recordings:
             canonical = config.model.canonical_fx
             found += focal_lengths(data) or (canonical, canonical)

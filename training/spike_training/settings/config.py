@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
+from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
 from spike_depth_ros.checkpoint import IMAGE_MODEL, SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
+from spike_training.choices import MEAN_RATE, Device, Transform
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
 from spike_training.settings.ranges import Problems, above, at_least, share
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 MOST_LISTED = 50
 """Largest number of listed problems; an unrelated file may have thousands."""
@@ -55,9 +57,6 @@ class ModelConfig:
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
-        # Imported here as it needs torch, which would delay help and errors of the command line.
-        from spike_depth_ros.model.registry import SETTINGS
-
         sizes = SETTINGS.get(self.architecture)
         if sizes is None:
             yield f'architecture is {self.architecture!r}: expected {" or ".join(SETTINGS)}'
@@ -116,10 +115,10 @@ class DataConfig:
     rates_hz: list[float] = field(default_factory=list)
     recordings: dict[str, str] = field(default_factory=dict)
     test_recordings: dict[str, str] = field(default_factory=dict)
-    transform: Literal['aspect', 'authors'] = 'aspect'
+    transform: Transform = 'aspect'
     random_crop: bool = False
     flip: bool = False
-    mean_rate: float = 0.2
+    mean_rate: float = MEAN_RATE
     workers: int = 0
 
     @property
@@ -185,7 +184,7 @@ class TargetConfig:
     styles: list[Style] | None = None
     planes: list[int] | None = None
     rate_hz: float | None = None
-    transform: Literal['aspect', 'authors'] | None = None
+    transform: Transform | None = None
     light: float = 0.5
     contrast: float = 1.5
     vignette: float = 0.5
@@ -398,26 +397,28 @@ class StageConfig:
             (self.init_from,) if self.average_with is None else (self.init_from, self.average_with)
         )
 
-    def train(self, train: TrainConfig) -> TrainConfig:
-        """Return the loop settings with those that this stage overrides."""
-        return _over(train, self)
-
-    def data(self, data: DataConfig) -> DataConfig:
-        """Return the data settings with those that this stage overrides."""
-        return _over(data, self)
-
-    def model(self, model: ModelConfig, data: DataConfig) -> ModelConfig:
-        """Return the network settings for the images of this stage.
+    def resolve(self, run: RunConfig) -> ResolvedStage:
+        """Return all settings that apply to this stage of a run.
 
         Smaller images are downsampled images of the same camera: the canonical focal length, in
         pixels, is scaled with the width. An object that fills half the image thus has the same
         canonical depth in every stage, and the depth scale is the same for the next stage.
         """
-        share = self.data(data).width / data.width
-        return dataclasses.replace(
-            model,
-            canonical_fx=model.canonical_fx * share,
-            settings=model.settings | self.settings,
+        data = _over(run.data, self)
+        model = dataclasses.replace(
+            run.model,
+            canonical_fx=run.model.canonical_fx * (data.width / run.data.width),
+            settings=run.model.settings | self.settings,
+        )
+        return ResolvedStage(
+            stage=self,
+            train=_over(run.train, self),
+            data=data,
+            model=model,
+            target=run.target,
+            target_data=None if run.target is None else run.target.data(data),
+            seed=run.seed,
+            folder=run.out / self.name,
         )
 
     def problems(self) -> Problems:
@@ -425,8 +426,9 @@ class StageConfig:
         if not self.name.isidentifier():
             yield f'name is {self.name!r}: expected letters, digits and _'
         # The sizes and rates are checked with train and data, which they replace a part of.
-        yield from self.train(TrainConfig(tensorboard=False, picture_every=0)).problems()
-        yield from self.data(DataConfig()).problems()
+        own = self.resolve(RunConfig(train=TrainConfig(tensorboard=False, picture_every=0)))
+        yield from own.train.problems()
+        yield from own.data.problems()
         if self.epochs is not None:
             yield from above(self, 0, 'epochs')
             if self.steps is not None:
@@ -454,11 +456,8 @@ class StageConfig:
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        # Imported here, as in ModelConfig.problems.
-        from spike_depth_ros.model.registry import BUILDERS, IMAGENET
-
         inputs = {earlier.name: earlier.input for earlier in before}
-        known = [name for task, name in BUILDERS if task == self.task]
+        known = ARCHITECTURES[self.task]
         if config.model.architecture not in known:
             yield (
                 f'kind is {self.kind!r}, of the task {self.task}: expected model.architecture '
@@ -506,6 +505,39 @@ class StageConfig:
             yield 'epochs is given: procedural scenes have no end, give steps'
         if self.styles is not None and config.data.recordings:
             yield 'styles is given: expected none, data.recordings are no procedural scenes'
+
+
+@dataclass(frozen=True)
+class ResolvedStage:
+    """Stage of a run with all settings that apply to it; see :meth:`StageConfig.resolve`.
+
+    Attributes:
+        stage: Settings of the stage.
+        train: Training loop.
+        data: Labelled source.
+        model: Network, for the images of the stage.
+        target: Lens, light and sensor of the target domain; None: there is none.
+        target_data: Data settings of the target domain; None: there is none.
+        seed: Seed of the run.
+        folder: Folder of the stage's checkpoints and records.
+    """
+
+    stage: StageConfig
+    train: TrainConfig
+    data: DataConfig
+    model: ModelConfig
+    target: TargetConfig | None
+    target_data: DataConfig | None
+    seed: int
+    folder: Path
+
+    @property
+    def domains(self) -> list[DataConfig]:
+        """Data settings of the domains that the stage trains on: source, target, or both."""
+        domain = self.stage.batches.domain
+        source = None if domain == 'target' else self.data
+        target = None if domain == 'source' else self.target_data
+        return [data for data in (source, target) if data is not None]
 
 
 @dataclass
@@ -578,10 +610,19 @@ class RunConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     seed: int = 0
-    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
+    device: Device = 'auto'
     devices: int = 1
     nodes: int = 1
     threads: int = 0
+
+    @property
+    def target_data(self) -> DataConfig | None:
+        """Data settings of the target domain; None: there is none."""
+        return None if self.target is None else self.target.data(self.data)
+
+
+NOT_THE_RUN = ('out', 'dry_run', 'resume', 'device', 'devices', 'nodes', 'threads')
+"""Settings that may differ when a run is continued: those of where and how it is executed."""
 
 
 def problems_of(config: RunConfig) -> list[str]:
@@ -597,13 +638,13 @@ def problems_of(config: RunConfig) -> list[str]:
     for name, part in parts.items():
         problems += (f'{name}.{problem}' for problem in part.problems())
     for i, stage in enumerate(config.stages):
-        here = stage.model(config.model, config.data)
+        here = stage.resolve(config)
         problems += (
             f'stages[{i}].{problem}'
-            for problem in dataclasses.replace(here, settings=stage.settings).problems()
+            for problem in dataclasses.replace(here.model, settings=stage.settings).problems()
             if problem.startswith('settings.')
         )
-        size, pool = stage.data(config.data), here.settings.get('pool', 1)
+        size, pool = here.data, here.model.settings.get('pool', 1)
         # Other pools are refused above, and sizes that are no multiple of 16 with the data.
         if (
             isinstance(pool, int)
@@ -641,12 +682,38 @@ def check(config: RunConfig) -> None:
         raise ConfigError(listed(problems))
 
 
+def to_tree(config: RunConfig | TargetConfig) -> dict[str, Any]:
+    """Return settings as plain values: lists in place of tuples, texts in place of paths."""
+    tree: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    return tree
+
+
 def to_yaml(config: RunConfig) -> str:
     """Format all settings as YAML, as --config reads them."""
-    # Converted through JSON, as YAML would tag tuples and paths as Python objects.
-    plain = json.loads(json.dumps(dataclasses.asdict(config), default=str))
-    text: str = yaml.safe_dump(plain, sort_keys=False)
+    text: str = yaml.safe_dump(to_tree(config), sort_keys=False)
     return text
+
+
+ABSENT = object()
+"""Value of a setting that only the other tree has; see :func:`differences`."""
+
+
+def differences(
+    one: Mapping[str, Any], other: Mapping[str, Any], where: str = ''
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the full name and both values of each setting that differs between two trees.
+
+    Args:
+        one: Settings by name, as of :func:`to_tree`.
+        other: Settings to compare with.
+        where: Prefix of the names.
+    """
+    for name in dict.fromkeys([*one, *other]):
+        first, second = one.get(name, ABSENT), other.get(name, ABSENT)
+        if isinstance(first, dict) and isinstance(second, dict):
+            yield from differences(first, second, f'{where}{name}.')
+        elif first != second:
+            yield f'{where}{name}', first, second
 
 
 def listed(problems: list[str]) -> str:

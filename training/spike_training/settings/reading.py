@@ -16,9 +16,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml, read_yaml
-from spike_training.engine.method import Method, find_method
 from spike_training.errors import ConfigError, one_line
-from spike_training.settings.config import RunConfig, StageConfig, listed, problems_of
+from spike_training.settings.config import RunConfig, StageConfig, check, listed, problems_of
+from spike_training.settings.method import Method, find_method
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
 
@@ -60,6 +60,18 @@ def read_arguments(arguments: Sequence[str]) -> RunConfig:
         problems += problems_of(config)
         raise ConfigError(f'{listed(problems)}\nSee run.py train --help')
     return config
+
+
+def check_run(config: RunConfig) -> None:
+    """Refuse invalid settings of a run, or one without a folder; a dry run lists all problems.
+
+    Raises:
+        ConfigError: The settings are invalid; the message lists all problems.
+    """
+    if not config.dry_run:
+        check(config)
+        if config.out == Path():
+            raise ConfigError(listed([NO_OUT]))
 
 
 def load_config(path: Path) -> RunConfig:

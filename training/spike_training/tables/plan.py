@@ -17,14 +17,15 @@ from typing import Any
 
 import torch
 
+from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import DepthInfo
-from spike_depth_ros.model.registry import SETTINGS, build
-from spike_training.engine.method import Method, find_method
+from spike_depth_ros.model.registry import build
 from spike_training.errors import ConfigError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.epochs import with_steps
 from spike_training.runs.recordings import check_places
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
+from spike_training.settings.method import Method, find_method
 from spike_training.settings.ranges import Problems
 from spike_training.settings.reading import merge, read_run, read_settings, read_stage, read_tree
 from spike_training.tables.settings import RowConfig, TableConfig, unknown
@@ -99,8 +100,7 @@ def load_table(path: Path) -> Table:
     if problems := [*dict.fromkeys(problems)]:
         raise ConfigError(f'{path}: {listed(problems)}')
     for config in (row.config for row in rows if row.config.stages):
-        if config.target is not None:
-            check_places(config.data, config.target.data(config.data))
+        check_places(config.data, config.target_data)
     counted = [dataclasses.replace(row, config=with_steps(row.config, 1)) for row in rows]
     return Table(path, settings, counted)
 
@@ -160,7 +160,7 @@ def _problems_of_run(config: RunConfig, row: RowConfig) -> list[str]:
 def _no_statistics(config: RunConfig) -> str | None:
     """Return the reason why AdaBN cannot adapt a network of these settings; None if it can."""
     stage = config.stages[-1]
-    model: ModelConfig = stage.model(config.model, config.data)
+    model = stage.resolve(config).model
     info = DepthInfo(
         architecture=model.architecture,
         settings=dataclasses.asdict(SETTINGS[model.architecture](**model.settings)),

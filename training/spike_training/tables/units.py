@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 import spike_depth_ros
@@ -31,19 +30,21 @@ from spike_depth_ros.checkpoint import (
     load_info,
     write_atomically,
 )
+from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import RateToGrey
 from spike_training.evaluation.report import FORMAT, read_report, to_json
-from spike_training.runs.adabn import ADABN_BATCH_SIZE, ADABN_BATCHES, adapt_statistics
+from spike_training.runs.adabn import adapt_statistics
 from spike_training.runs.build import target_batches
 from spike_training.runs.evaluation import evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
-from spike_training.runs.pipeline import NOT_THE_RUN, train_stage
+from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
-from spike_training.settings.config import RunConfig, StageConfig, to_yaml
+from spike_training.settings.config import NOT_THE_RUN, RunConfig, StageConfig, to_yaml
 from spike_training.tables.plan import Row
+from spike_training.threads import limit_threads
 
 DONE = 'done.json'
 """File of a unit's result, written last."""
@@ -91,8 +92,7 @@ class Unit(ABC):
         config = dataclasses.replace(self.config, out=self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / CONFIG, to_yaml(config).encode())
-        if config.threads:
-            torch.set_num_threads(config.threads)
+        limit_threads(config.threads)
         write_atomically(self.folder / DONE, to_json(self._work(config)))
 
     @abstractmethod
@@ -112,7 +112,7 @@ class Training(Unit):
     @property
     def steps(self) -> int:
         """Number of optimiser steps of the stage."""
-        return self.stage.train(self.config.train).steps
+        return self.stage.resolve(self.config).train.steps
 
     @property
     def checkpoint(self) -> Path:
@@ -133,7 +133,7 @@ class Training(Unit):
         fabric = make_fabric(config.device, 1, config.train.precision)
         trained = {unit.stage.name: unit.checkpoint for unit in self.needs}
         with Session(self.folder, fabric.device) as session, session.stage(self.stage.name):
-            checkpoint = train_stage(config, self.stage, trained, fabric)
+            checkpoint = train_stage(self.stage.resolve(config), trained, fabric)
         info = load_info(checkpoint, CheckpointInfo)
         return {
             'checkpoint': str(checkpoint.relative_to(self.folder)),
@@ -148,7 +148,7 @@ class Training(Unit):
         text = (self.folder / self.stage.name / SCALARS).read_text(encoding='utf-8')
         lines = [json.loads(line) for line in text.splitlines()]
         speeds = [line['train/images_per_s'] for line in lines if 'train/images_per_s' in line]
-        train = self.stage.train(self.config.train)
+        train = self.stage.resolve(self.config).train
         images = train.batch_size * train.accumulate
         return images / statistics.median(speeds) if speeds else None
 

@@ -25,6 +25,7 @@ from spike_training.methods.bicross.settings import (  # noqa: E402
     DistilConfig,
     PretrainConfig,
 )
+from spike_training.reports.run_page import PageWriter  # noqa: E402
 from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.runs import sources as scenes  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
@@ -59,7 +60,7 @@ def test_the_result_is_averaged_with_an_earlier_network(trained, tmp_path, named
     other = 'mono_cross' if named == 'by stage' else str(before)
     last = dataclasses.replace(trained.stages[-1], average_with=other)
     config = dataclasses.replace(config, stages=[*trained.stages[:-1], last])
-    pipeline.run(config)
+    pipeline.run(config, PageWriter())
     mean = load(tmp_path / 'run/model.safetensors')[1]
     whole = load(trained.out / 'bicross/selected.safetensors')[1]
     start = load(before)[1]
@@ -106,7 +107,7 @@ def test_stages_start_from_those_they_name(trained, capsys):
         for name in ('teacher', 'mono_cross')
     }
     cpu = torch.device('cpu')
-    here = build.context(trained, trained.stages[1], trained_stages, cpu)
+    here = build.context(trained.stages[1].resolve(trained), trained_stages, cpu)
     stage = build.make_work(here).stage
     teacher = load(trained_stages['teacher'])[1]
     for network in (stage.teacher, stage.student):
@@ -120,14 +121,15 @@ def test_stages_start_from_those_they_name(trained, capsys):
 def test_a_stage_across_domains_starts_with_statistics_of_the_target(trained, tmp_path):
     start = next((trained.out / 'mono_cross').glob('model_*.safetensors'))
     config = dataclasses.replace(trained, out=tmp_path)
-    here = build.context(config, config.stages[2], {'mono_cross': start}, torch.device('cpu'))
+    before, cpu = {'mono_cross': start}, torch.device('cpu')
+    here = build.context(config.stages[2].resolve(config), before, cpu)
     stage = build.make_work(here).stage
     name = 'temporal.brightness.1.running_mean'
     before = torch.from_numpy(load(start)[1][name]).float()
     for network in (stage.student, stage.teacher, stage.source_model):
         assert not torch.allclose(network.state_dict()[name], before, rtol=1e-2)
     unadapted = dataclasses.replace(config.stages[2], adapt=AdaptConfig(adabn_batches=0))
-    here = build.context(config, unadapted, {'mono_cross': start}, torch.device('cpu'))
+    here = build.context(unadapted.resolve(config), before, cpu)
     plain = build.make_work(here).stage.student.state_dict()[name]
     torch.testing.assert_close(plain, before)
 

@@ -24,7 +24,7 @@ from spike_training.evaluation.statistics import (  # noqa: E402
     batch_norms,
     estimate_statistics,
 )
-from spike_training.methods.bicross.losses import si_loss  # noqa: E402
+from spike_training.learning.losses import si_loss  # noqa: E402
 from spike_training.methods.bicross.settings import (  # noqa: E402
     AdaptConfig,
     CrossDomainConfig,

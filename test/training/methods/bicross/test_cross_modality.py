@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import pytest
 
@@ -16,7 +15,6 @@ from tiny_stage import train  # noqa: E402
 
 from spike_depth_ros.model.depth_net import dpt_tiny  # noqa: E402
 from spike_training.evaluation.predictors import predict  # noqa: E402
-from spike_training.methods.bicross.projection import Projection  # noqa: E402
 from spike_training.methods.bicross.settings import (  # noqa: E402
     CrossModalityConfig,
     DistilConfig,
@@ -134,51 +132,3 @@ def test_the_teacher_is_bit_identical_after_the_stage(tmp_path):
 def test_picture(batch):
     with torch.no_grad():
         assert stage_of().eval().picture(batch).ndim == 3
-
-
-class TestProjection:
-    def test_shares_are_those_of_log_depth(self):
-        projection = Projection(4, (1.0, 16.0), learns_depth=True, size=4)
-        depth = torch.tensor([[[[1.0, 1.9, 5.0, 16.0]]], [[[3.0, math.nan, 0.0, math.inf]]]])
-        found = projection.shares(depth)
-        torch.testing.assert_close(found, torch.tensor([[0.5, 0, 0.25, 0.25], [0, 1.0, 0, 0]]))
-
-    def test_what_it_learns_is_not_taken_from_the_coarse_loss(self):
-        projection = Projection(4, (1.0, 16.0), learns_depth=True)
-        teacher, student = torch.randn(2, 3, 4)
-        student.requires_grad_()
-        found = projection(teacher, student, torch.ones(3).bool(), torch.full((3, 1, 2, 2), 2.0))
-        found.ckd.backward(retain_graph=True)
-        assert student.grad.any()
-        assert all(p.grad is None for p in projection.parameters())
-        student.grad = None
-        found.fit.backward()
-        assert student.grad is None
-        assert all(p.grad.any() for p in projection.parameters())
-
-    def test_joint_learning_forgets_the_images_and_learning_depth_does_not(self):
-        """Why the default is not the plain reading of the paper."""
-        spreads = {}
-        generator = torch.Generator().manual_seed(0)
-        teacher = torch.randn(32, 8, generator=generator)
-        student = torch.randn(32, 8, generator=generator)  # a student that cannot follow
-        depth = torch.exp(1.5 + 0.5 * teacher[:, :1, None, None]).expand(32, 1, 4, 4)
-        for learns_depth in (False, True):
-            torch.manual_seed(0)
-            projection = Projection(8, (0.3, 80.0), learns_depth)
-            optimizer = torch.optim.AdamW(projection.parameters(), 1e-2)
-            for _ in range(100):
-                found = projection(teacher, student, torch.ones(32).bool(), depth)
-                (found.ckd + found.fit).backward()
-                optimizer.step()
-                optimizer.zero_grad()
-            spreads[learns_depth] = found.spread.item()
-        assert spreads[False] < 0.02
-        assert spreads[True] > 0.5
-
-    def test_spread_is_zero_for_vectors_that_are_all_the_same(self):
-        projection = Projection(4, (1.0, 16.0), learns_depth=False)
-        same = torch.ones(3, 4)
-        counted = torch.tensor([True, True, False])
-        found = projection(same, same, counted, torch.full((3, 1, 2, 2), 2.0))
-        torch.testing.assert_close(found.spread, torch.tensor(0.0), atol=1e-6, rtol=0)

@@ -10,12 +10,12 @@ torch = pytest.importorskip('torch')
 
 from torch import nn  # noqa: E402
 
+from spike_training.learning.adversarial import domain_loss  # noqa: E402
 from spike_training.methods.bicross.discriminators import (  # noqa: E402
     DomainDiscriminators,
     TokenDiscriminator,
     reversed_gradient,
 )
-from spike_training.methods.bicross.losses import domain_loss  # noqa: E402
 
 DIM = 8
 

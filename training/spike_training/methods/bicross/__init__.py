@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """BiCross (Liu et al.): losses, stages and charts of the method."""
 
-from spike_training.engine.method import Method
 from spike_training.methods.bicross.charts import CHARTS
 from spike_training.methods.bicross.settings import (
     CrossDomainConfig,
     CrossModalityConfig,
     PretrainConfig,
 )
+from spike_training.settings.method import Method
 
 METHOD = Method((PretrainConfig, CrossModalityConfig, CrossDomainConfig), CHARTS)

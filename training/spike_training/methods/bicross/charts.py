@@ -7,8 +7,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from spike_training.engine.method import ScalarChart
 from spike_training.methods.bicross.settings import CrossDomainConfig
+from spike_training.settings.method import ScalarChart
 
 
 def _kept(settings: Any) -> list[tuple[float, str]]:

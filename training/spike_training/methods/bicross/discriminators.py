@@ -5,47 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from spike_training.methods.bicross.losses import domain_loss
-
-
-class _Reverse(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
-        return features.view_as(features)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return -gradients[0]
-
-
-def reversed_gradient(features: Tensor) -> Tensor:
-    """Return the features unchanged; reverse their gradient (Ganin and Lempitsky).
-
-    One backward pass then trains the discriminator after it to separate the domains and the
-    network before it to make them indistinguishable: the minimax objective of Eq. 6.
-    """
-    reverse: Tensor = _Reverse.apply(features)  # type: ignore[no-untyped-call]
-    return reverse
-
-
-class TokenDiscriminator(nn.Sequential):
-    """Small MLP that classifies the domain of a class token.
-
-    Args:
-        dim: Width of the tokens.
-        hidden: Width of the hidden layers.
-    """
-
-    def __init__(self, dim: int, hidden: int = 64) -> None:
-        super().__init__(
-            nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(),
-            nn.Linear(hidden, 1), nn.Flatten(0),
-        )  # fmt: skip
+from spike_training.learning.adversarial import (
+    TokenDiscriminator,
+    domain_loss,
+    reversed_gradient,
+)
 
 
 class Alignment(NamedTuple):
@@ -84,9 +53,9 @@ class DomainDiscriminators(nn.ModuleDict):
             tokens: For each kind of view, the student's class tokens of source and target, both
                 ``[B, dim]``.
         """
-        losses, told = [], []
+        losses, correct = [], []
         for view, discriminator in self.items():
             source, target = (discriminator(reversed_gradient(part)) for part in tokens[view])
             losses.append(domain_loss(source, target).mean())
-            told += [source > 0, target < 0]
-        return Alignment(torch.stack(losses).sum(), torch.cat(told).float().mean())
+            correct += [source > 0, target < 0]
+        return Alignment(torch.stack(losses).sum(), torch.cat(correct).float().mean())

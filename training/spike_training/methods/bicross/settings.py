@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from spike_training.settings.config import BatchSpec, RunConfig, StageConfig, TrainConfig
+from spike_training.learning.settings import SupervisedConfig
+from spike_training.settings.config import BatchSpec, ResolvedStage, RunConfig, StageConfig
 from spike_training.settings.ranges import Problems, above, at_least, share
 
 
@@ -174,50 +175,6 @@ class AdaptConfig:
 
 
 @dataclass
-class SupervisedConfig(StageConfig):
-    """Settings of all stages that learn from labels.
-
-    Attributes:
-        backbone_lr_scale: Learning rate of the encoder (in unet_lite: of its backbone) over that
-            of the rest of the network; below 1 for a pretrained encoder, as that of ImageNet. 0:
-            it is frozen, with its statistics (which adapt.adabn_batches estimates anew) and, in
-            unet_lite, the rate-to-RGB adapter.
-        trainable: What is trained: all; weights, without the statistics of batch norm, which
-            batches of a narrow domain spoil; or affine, the scales and shifts of batch norm alone
-            (of the backbone, too, unless it is frozen). Few weights need few labels (Frankle et
-            al., "Training BatchNorm and only BatchNorm").
-        si: Form of the scale-invariant loss: plain (Eq. 5 as in the paper), rooted (the authors'
-            code) or absolute (ours: absolute values in place of squares).
-        si_lambda: Share of a global scale error that the loss ignores: 0 none of it, 1 all.
-        gradient_weight: Weight of the loss of depth edges, which is not in BiCross; 0: none.
-        sky_weight: Weight of a pixel of sky, trained as the largest depth; others have 1.
-        uncertainty_weight: Weight of the loss of the uncertainty.
-    """
-
-    backbone_lr_scale: float = 1.0
-    trainable: Literal['all', 'weights', 'affine'] = 'all'
-    si: Literal['plain', 'rooted', 'absolute'] = 'plain'
-    si_lambda: float = 0.5
-    gradient_weight: float = 0.0
-    sky_weight: float = 0.2
-    uncertainty_weight: float = 1.0
-
-    def problems(self) -> Problems:
-        """Yield the problems of the settings, each beginning with the setting's name."""
-        yield from super().problems()
-        yield from at_least(self, 0, 'backbone_lr_scale')
-        if self.backbone_lr_scale == 0 and self.init_from == 'scratch':
-            yield 'backbone_lr_scale is 0: expected more, or init_from with a trained encoder'
-        if self.trainable != 'all' and self.init_from == 'scratch':
-            yield f'trainable is {self.trainable!r}: expected init_from with a trained network'
-        if not 0 <= self.si_lambda <= 1:
-            yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
-        yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
-        if self.input != 'spikes' and not isinstance(self, PretrainConfig):
-            yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
-
-
-@dataclass
 class PretrainConfig(SupervisedConfig):
     """Kind pretrain: depth and uncertainty from labelled scenes.
 
@@ -229,6 +186,7 @@ class PretrainConfig(SupervisedConfig):
 
     implementation = 'spike_training.methods.bicross.stages.pretrain:Pretrain'
     summary = 'learns depth from labelled scenes'
+    may_take_rgb = True
 
     kind: str = 'pretrain'
     domain: Literal['source', 'target'] = 'source'
@@ -317,10 +275,12 @@ class CrossDomainConfig(SupervisedConfig):
                 'stage'
             )
 
-    def train(self, train: TrainConfig) -> TrainConfig:
-        """Override settings of the loop; ``ema_decay`` is 0 unless the student is exported."""
-        own = super().train(train)
-        return own if self.adapt.deploy == 'student' else dataclasses.replace(own, ema_decay=0.0)
+    def resolve(self, run: RunConfig) -> ResolvedStage:
+        """Resolve the settings; ``ema_decay`` is 0 unless the student is exported."""
+        own = super().resolve(run)
+        if self.adapt.deploy == 'student':
+            return own
+        return dataclasses.replace(own, train=dataclasses.replace(own.train, ema_decay=0.0))
 
     @property
     def batches(self) -> BatchSpec:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SSML (Chen et al., "Self-Supervised Mutual Learning"): pictures from spikes."""
 
-from spike_training.engine.method import Method
 from spike_training.methods.ssml.charts import CHARTS
 from spike_training.methods.ssml.settings import (
     BlindSpotConfig,
@@ -10,5 +9,6 @@ from spike_training.methods.ssml.settings import (
     MutualConfig,
     SupervisedConfig,
 )
+from spike_training.settings.method import Method
 
 METHOD = Method((MutualConfig, BlindSpotConfig, HeldOutConfig, SupervisedConfig), CHARTS)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Charts of the scalars that the stages of SSML log."""
 
-from spike_training.engine.method import ScalarChart
+from spike_training.settings.method import ScalarChart
 
 CHARTS = (
     ScalarChart(

@@ -31,15 +31,16 @@ class PictureStageConfig(StageConfig):
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
         yield from super().problems_in_run(config, before)
-        data, bins = self.data(config.data), config.model.bins
-        if data.planes != [bins]:
+        here, bins = self.resolve(config), config.model.bins
+        planes = here.data.planes
+        if planes != [bins]:
             yield (
-                f'planes is {data.planes}, model.bins {bins}: expected one length, and as many '
+                f'planes is {planes}, model.bins {bins}: expected one length, and as many '
                 'bins, for the network takes single planes'
             )
         if self.input != 'spikes':
             yield f'input is {self.input}: expected spikes'
-        yield from _problems_of_network(self.model(config.model, config.data))
+        yield from _problems_of_network(here.model)
         if config.evaluate.export and config.model.architecture != 'recon_lite':
             yield (
                 f'evaluate.export is true: expected false, {config.model.architecture} runs in '
@@ -49,7 +50,7 @@ class PictureStageConfig(StageConfig):
 
 def _problems_of_network(model: ModelConfig) -> Problems:
     """Yield the reason why a network cannot be built."""
-    # Imported here, as in ModelConfig.problems.
+    # Imported here: torch is needed to build it alone.
     import torch
 
     from spike_depth_ros.checkpoint import CheckpointError, ImageInfo

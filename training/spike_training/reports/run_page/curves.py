@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from spike_depth_ros.evaluation.report.plots import COLOURS, GREY, RED, chart, style, svg
-from spike_training.engine.method import Method, ScalarChart
 from spike_training.reports.run_page.folder import Series, StageFolder
+from spike_training.settings.method import Method, ScalarChart
 
 SIZE = (360, 230)
 

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import yaml
 
 from spike_training.engine.checkpoints import POINTER
-from spike_training.engine.method import Method, find_method
 from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.errors import ConfigError, one_line
 from spike_training.evaluation.report import read_report
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, read_sessions
 from spike_training.settings.config import RunConfig, StageConfig
+from spike_training.settings.method import Method, find_method
 from spike_training.settings.reading import read_stage
 
 Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]

@@ -4,16 +4,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from spike_training.engine.method import Method
-from spike_training.settings.config import RunConfig, TargetConfig, to_yaml
+from spike_training.settings.config import ABSENT, RunConfig, TargetConfig, to_tree
+from spike_training.settings.config import differences as differing
+from spike_training.settings.method import Method
 
 Difference = tuple[str, str, str]
 """Name, value and default of a setting; a dash where there is none."""
@@ -30,36 +27,31 @@ def differences(config: Mapping[str, Any], method: Method) -> list[Difference]:
             count as different.
         method: Method of the run.
     """
-    defaults = yaml.safe_load(to_yaml(RunConfig(Path())))
+    defaults = to_tree(RunConfig())
     own = {name: value for name, value in config.items() if name not in NOT_SHOWN}
     stages = own.pop('stages', None) or []
     target = own.pop('target', None)
-    found = [*_differences(own, defaults, '')]
+    found = _shown(own, defaults, '')
     if target is not None:
-        found += [*_differences(target, dataclasses.asdict(TargetConfig()), 'target.')] or [
+        found += _shown(target, to_tree(TargetConfig()), 'target.') or [
             ('target', 'as by default', 'null')
         ]
     # Configs of older versions contain the settings of other kinds in each stage.
     kinds = [kind() for kind in reversed(method.stages)]
     plain: dict[str, Any] = {}
-    for kind in yaml.safe_load(to_yaml(RunConfig(stages=kinds)))['stages']:
+    for kind in to_tree(RunConfig(stages=kinds))['stages']:
         plain |= kind
     for stage in stages:
-        found += _differences(stage, plain, f'{stage["name"]}: ')
+        found += _shown({**stage, 'name': plain['name']}, plain, f'{stage["name"]}: ')
     return found
 
 
-def _differences(
-    own: Mapping[str, Any], defaults: Mapping[str, Any], where: str
-) -> Iterator[Difference]:
-    for name, value in own.items():
-        default = defaults.get(name)
-        if name == 'name' or (name in defaults and value == default):
-            continue
-        if isinstance(value, dict) and isinstance(default, dict):
-            yield from _differences(value, default, f'{where}{name}.')
-        else:
-            yield f'{where}{name}', _text(value), _text(default) if name in defaults else '–'
+def _shown(own: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> list[Difference]:
+    return [
+        (name, _text(value), '–' if default is ABSENT else _text(default))
+        for name, value, default in differing(own, defaults, where)
+        if value is not ABSENT
+    ]
 
 
 def _text(value: Any) -> str:

@@ -29,11 +29,12 @@ from spike_training.engine.record import Mean
 from spike_training.engine.stage import Phase, Selection, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
-from spike_training.methods.bicross.backbone import freeze, share_backbone
+from spike_training.learning.backbone import freeze, share_backbone
+from spike_training.learning.losses import uncertainty_loss
+from spike_training.learning.supervision import Supervision, network_groups
 from spike_training.methods.bicross.discriminators import Alignment, DomainDiscriminators
-from spike_training.methods.bicross.losses import Threshold, uncertainty_loss
+from spike_training.methods.bicross.filter import Threshold
 from spike_training.methods.bicross.settings import CrossDomainConfig
-from spike_training.methods.bicross.supervision import Supervision, network_groups
 from spike_training.methods.bicross.views import half, mirrored, strong_view
 from spike_training.sampling.sample import Batch, Pair, Unlabelled
 from spike_training.settings.config import ModelConfig
@@ -326,7 +327,7 @@ class CrossDomain(Stage[Pair]):
 
     def picture(self, batch: Pair) -> npt.NDArray[np.uint8]:
         """Draw both views of the target, the outputs of both networks and the kept pixels."""
-        from spike_training.methods.bicross.panels import Panels
+        from spike_training.learning.panels import Panels
 
         target = batch.target
         strong = self._strong(target)

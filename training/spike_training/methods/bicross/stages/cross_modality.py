@@ -16,16 +16,11 @@ from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.predictors import predict
-from spike_training.methods.bicross.backbone import freeze
-from spike_training.methods.bicross.losses import (
-    Threshold,
-    fine_loss,
-    masked_average,
-    spike_oriented_filter,
-)
-from spike_training.methods.bicross.projection import Projection
+from spike_training.learning.backbone import freeze
+from spike_training.learning.supervision import Supervision, network_groups
+from spike_training.methods.bicross.distillation import Projection, fine_loss, masked_average
+from spike_training.methods.bicross.filter import Threshold, spike_oriented_filter
 from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig
-from spike_training.methods.bicross.supervision import Supervision, network_groups
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
@@ -156,7 +151,7 @@ class CrossModality(Stage[Batch]):
 
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw inputs and outputs of both networks and the positions that each filter selects."""
-        from spike_training.methods.bicross.panels import Panels
+        from spike_training.learning.panels import Panels
 
         teacher, student = self._both(batch)
         show = Panels(self.model)

@@ -12,9 +12,9 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_training.engine.optim import Groups
 from spike_training.engine.stage import Phase, Stage
 from spike_training.evaluation.predictors import predict
-from spike_training.methods.bicross.backbone import freeze
+from spike_training.learning.backbone import freeze
+from spike_training.learning.supervision import Supervision, network_groups
 from spike_training.methods.bicross.settings import PretrainConfig
-from spike_training.methods.bicross.supervision import Supervision, network_groups
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
@@ -59,7 +59,7 @@ class Pretrain(Stage[Batch]):
     def picture(self, batch: Batch) -> npt.NDArray[np.uint8]:
         """Draw the input, true depth, predicted depth and predicted relative error."""
         # Imported here because it needs OpenCV, which training without pictures does not need.
-        from spike_training.methods.bicross.panels import Panels
+        from spike_training.learning.panels import Panels
 
         output = predict(self.network, batch, self.config.input)
         show = Panels(self.model)

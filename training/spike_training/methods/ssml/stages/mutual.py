@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from spike_depth_ros.architectures import BlindSpotSettings
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet
 from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.stage import Phase
@@ -54,7 +55,7 @@ class Mutual(PictureStage):
         """Implement :meth:`Stage.from_config`."""
         planes = context.config.model.bins
         blind = BlindSpotNet(planes, BlindSpotSettings(features=config.blind_features))
-        steps = round(config.blind_fraction * config.train(context.config.train).steps)
+        steps = round(config.blind_fraction * context.config.train.steps)
         network = context.init_model(SpikeNet)  # type: ignore[type-abstract]
         return cls(network, blind, config, steps, planes)
 

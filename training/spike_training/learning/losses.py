@@ -1,25 +1,18 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses of BiCross (Liu et al.), one function per equation.
+"""Losses of depth and uncertainty on labels and pseudo labels (Liu et al., BiCross, Eq. 2 and 5).
 
 Every function is pure and returns one value per image, ``[B]``; the caller averages. Pixels are
 weighted: a weight of 0 leaves a pixel out, and so does a reference that is NaN, infinite or not
 positive. An image without remaining pixels gives 0 with a zero gradient; only the weights
 distinguish it from a perfect prediction. A prediction that is not a depth at a pixel that counts
 gives NaN: masking it would hide a network that diverged.
-
-The losses on features weight positions in the same way, by a selection mask.
 """
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-from spike_depth_ros.model.heads import to_float32
 
 OFFSET = 0.1
 """Offset of both depths before the logarithm in the authors' code, metres."""
@@ -163,148 +156,6 @@ def uncertainty_loss(
     use = weight > 0
     label = soft_error(pred, reference)
     return _mean(torch.where(use, uncertainty - label, 0.0).abs(), weight)
-
-
-@dataclasses.dataclass(frozen=True)
-class Threshold:
-    """Threshold of an uncertainty map: epsilon in the paper, which gives no value.
-
-    Attributes:
-        absolute: Largest relative error that counts as confident; None: each image's quantile.
-        quantile: Share of an image's positions that are confident. Of n positions these are
-            ``round(n quantile)``, more if some have the same uncertainty: 0 selects none, 1 all.
-    """
-
-    absolute: float | None = None
-    quantile: float = 0.5
-
-    def confident(self, uncertainty: Tensor) -> Tensor:
-        """Return the confidence mask: the positions with an uncertainty not above the threshold.
-
-        Args:
-            uncertainty: ``[B, 1, h, w]``, 0 or more.
-
-        Returns:
-            Same shape, bool.
-        """
-        if self.absolute is not None:
-            return uncertainty <= self.absolute
-        flat = uncertainty.detach().flatten(1)
-        number = round(self.quantile * flat.shape[1])
-        if number == 0:
-            return torch.zeros_like(uncertainty, dtype=torch.bool)
-        # kthvalue takes a tenth of the time of torch.quantile, which sorts.
-        limit = flat.kthvalue(number, dim=1).values
-        return uncertainty <= limit[:, None, None, None]
-
-
-def spike_oriented_filter(
-    rgb_uncertainty: Tensor,
-    spike_uncertainty: Tensor,
-    grid: tuple[int, int],
-    rgb: Threshold,
-    spike: Threshold,
-) -> Tensor:
-    """Select positions where RGB is confident and spikes are not (BiCross, section III-B).
-
-    The maps of uncertainty are averaged to the grid of the features and then compared with the
-    thresholds. Comparing first would give shares of pixels, which need another threshold, and a
-    quantile of one half would no longer select half of the grid.
-
-    Args:
-        rgb_uncertainty: Relative error that the teacher predicts, ``[B, 1, H, W]``.
-        spike_uncertainty: Relative error that the student predicts, same shape.
-        grid: Rows and columns of the features; each divides H and W, or is that of the image.
-        rgb: Threshold up to which RGB is confident.
-        spike: Threshold up to which spikes are confident.
-
-    Returns:
-        ``[B, 1, *grid]`` bool, without a gradient.
-    """
-    confident = rgb.confident(F.adaptive_avg_pool2d(rgb_uncertainty.detach(), grid))
-    return confident & ~spike.confident(F.adaptive_avg_pool2d(spike_uncertainty.detach(), grid))
-
-
-def masked_average(features: Tensor, selected: Tensor) -> Tensor:
-    """Average the features over selected positions (masked average pooling, Pool_avg of Eq. 3).
-
-    Args:
-        features: ``[B, C, h, w]``.
-        selected: ``[B, 1, h, w]``, bool or 0 and more.
-
-    Returns:
-        ``[B, C]``; 0 with a zero gradient for an image without a selected position.
-    """
-    return _selected_sum(to_float32(features), selected) / selected.sum(dim=(2, 3)).clamp_min(1)
-
-
-def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
-    """Compute CKD: divergence of the student's global vector from the teacher's (Eq. 3).
-
-    ``KL(softmax teacher || softmax student)``.
-
-    Args:
-        teacher: Global vectors before normalisation, ``[B, G]``; a target, so without a gradient.
-        student: Same shape.
-        counted: Images that count, ``[B]`` bool: those where positions were selected.
-
-    Returns:
-        ``[B]`` nats, 0 or more.
-    """
-    wanted = to_float32(teacher).detach().log_softmax(dim=1)
-    # Masked before the divergence: after it, 0 times a vector that is not finite would be NaN.
-    found = torch.where(counted[:, None], to_float32(student).log_softmax(dim=1), wanted)
-    return F.kl_div(found, wanted, reduction='none', log_target=True).sum(dim=1)
-
-
-def fine_loss(
-    teacher: Tensor, student: Tensor, selected: Tensor, paper_exact: bool = False
-) -> Tensor:
-    """Compute FKD: squared difference of the decoders' features (Liu et al., BiCross, Eq. 3).
-
-    The default is the mean squared error over selected positions and channels, as in the text of
-    the paper; it depends neither on the width of the features nor on the number of selected
-    positions. The paper's formula sums over channels and selected positions and divides by the
-    number of all positions.
-
-    Args:
-        teacher: ``[B, C, h, w]``; a target, so without a gradient.
-        student: Same shape.
-        selected: ``[B, 1, h, w]`` bool.
-        paper_exact: Use the paper's formula.
-
-    Returns:
-        ``[B]``, 0 or more.
-    """
-    channels, rows, columns = student.shape[1:]
-    difference = to_float32(student) - to_float32(teacher).detach()
-    total = _selected_sum(difference.square(), selected).sum(dim=1)
-    if paper_exact:
-        return total / (rows * columns)
-    return total / (channels * selected.sum(dim=(1, 2, 3)).clamp_min(1))
-
-
-def domain_loss(source: Tensor, target: Tensor) -> Tensor:
-    """Compute the loss of a discriminator: the negative of L_adv (Liu et al., BiCross, Eq. 6).
-
-    ``-log D(f_src) - log(1 - D(f_tgt))`` with D the sigmoid of the logits; 2 ln 2 at chance
-    level. The student minimises L_adv, so it *maximises* this loss: put a gradient reversal
-    between its features and the discriminator.
-
-    Args:
-        source: Logits of the class "source" of tokens from the source, ``[B]``.
-        target: Logits of the same class of tokens from the target, ``[B]``.
-
-    Returns:
-        ``[B]``, 0 or more.
-    """
-    # log sigmoid z = -softplus(-z), and 1 - sigmoid z = sigmoid -z: finite for any logit.
-    return F.softplus(-to_float32(source)) + F.softplus(to_float32(target))
-
-
-def _selected_sum(features: Tensor, selected: Tensor) -> Tensor:
-    """Sum over the selected positions, ``[B, C]``; other values may be NaN or infinite."""
-    return torch.where(selected > 0, features * selected, 0.0).sum(dim=(2, 3))
 
 
 def _log_difference(

@@ -19,11 +19,11 @@ pytest.importorskip('lightning_fabric')
 from toy_method import METHOD, Toy, ToyConfig
 
 from spike_depth_ros.checkpoint import load_info
-from spike_training.engine.method import BUILT_IN, find_method
 from spike_training.errors import ConfigError
 from spike_training.methods.bicross import METHOD as BICROSS
 from spike_training.reports.run_page.folder import read_run
 from spike_training.runs import pipeline
+from spike_training.settings.method import BUILT_IN, find_method
 from spike_training.settings.reading import read_arguments
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -15,7 +15,7 @@ from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.unet_lite import RateToRgb
 from spike_training.errors import ConfigError
 from spike_training.evaluation.statistics import batch_norms
-from spike_training.methods.bicross.settings import SupervisedConfig
+from spike_training.learning.settings import SupervisedConfig
 
 VIEWS = 2
 """Number of views whose features are cached: the weak and the strong view of a batch."""

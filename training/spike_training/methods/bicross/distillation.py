@@ -1,6 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""MLP from pooled features to the global vectors that are distilled (BiCross, Eq. 3)."""
+"""Coarse-to-fine knowledge distillation, CFKD (Liu et al., BiCross, Eq. 3).
+
+The losses return one value per image, ``[B]``; a mask selects the positions that count. An image
+without selected positions gives 0 with a zero gradient.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,66 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from spike_depth_ros.model.heads import to_float32
-from spike_training.methods.bicross.losses import coarse_loss
+
+
+def masked_average(features: Tensor, selected: Tensor) -> Tensor:
+    """Average the features over selected positions (masked average pooling, Pool_avg of Eq. 3).
+
+    Args:
+        features: ``[B, C, h, w]``.
+        selected: ``[B, 1, h, w]``, bool or 0 and more.
+
+    Returns:
+        ``[B, C]``; 0 with a zero gradient for an image without a selected position.
+    """
+    return _selected_sum(to_float32(features), selected) / selected.sum(dim=(2, 3)).clamp_min(1)
+
+
+def coarse_loss(teacher: Tensor, student: Tensor, counted: Tensor) -> Tensor:
+    """Compute CKD: divergence of the student's global vector from the teacher's (Eq. 3).
+
+    ``KL(softmax teacher || softmax student)``.
+
+    Args:
+        teacher: Global vectors before normalisation, ``[B, G]``; a target, so without a gradient.
+        student: Same shape.
+        counted: Images that count, ``[B]`` bool: those where positions were selected.
+
+    Returns:
+        ``[B]`` nats, 0 or more.
+    """
+    log_teacher = to_float32(teacher).detach().log_softmax(dim=1)
+    log_student = to_float32(student).log_softmax(dim=1)
+    # Masked before the divergence: after it, 0 times a vector that is not finite would be NaN.
+    log_student = torch.where(counted[:, None], log_student, log_teacher)
+    return F.kl_div(log_student, log_teacher, reduction='none', log_target=True).sum(dim=1)
+
+
+def fine_loss(
+    teacher: Tensor, student: Tensor, selected: Tensor, paper_exact: bool = False
+) -> Tensor:
+    """Compute FKD: squared difference of the decoders' features (Liu et al., BiCross, Eq. 3).
+
+    The default is the mean squared error over selected positions and channels, as in the text of
+    the paper; it depends neither on the width of the features nor on the number of selected
+    positions. The paper's formula sums over channels and selected positions and divides by the
+    number of all positions.
+
+    Args:
+        teacher: ``[B, C, h, w]``; a target, so without a gradient.
+        student: Same shape.
+        selected: ``[B, 1, h, w]`` bool.
+        paper_exact: Use the paper's formula.
+
+    Returns:
+        ``[B]``, 0 or more.
+    """
+    channels, rows, columns = student.shape[1:]
+    difference = to_float32(student) - to_float32(teacher).detach()
+    total = _selected_sum(difference.square(), selected).sum(dim=1)
+    if paper_exact:
+        return total / (rows * columns)
+    return total / (channels * selected.sum(dim=(1, 2, 3)).clamp_min(1))
 
 
 class CoarseDistillation(NamedTuple):
@@ -69,18 +132,21 @@ class Projection(nn.Module):
             counted: Images that count, ``[B]`` bool.
             depth: Labels, canonical metres, ``[B, 1, H, W]``; NaN where unknown.
         """
-        wanted = self.mlp(teacher.detach())
+        teacher_vector = self.mlp(teacher.detach())
         if self.learns_depth:
             fixed = {name: value.detach() for name, value in self.mlp.named_parameters()}
-            found = functional_call(self.mlp, fixed, (student,))
+            student_vector = functional_call(self.mlp, fixed, (student,))
             # Divergence from the true shares; 0 for an image without a known pixel.
-            shares, told = self.shares(depth), to_float32(wanted).log_softmax(dim=1)
-            fit = F.kl_div(told, shares, reduction='none').sum(dim=1).mean()
+            log_probabilities = to_float32(teacher_vector).log_softmax(dim=1)
+            divergence = F.kl_div(log_probabilities, self.shares(depth), reduction='none')
+            fit = divergence.sum(dim=1).mean()
         else:
-            found = self.mlp(student)
-            fit = wanted.new_zeros(())
+            student_vector = self.mlp(student)
+            fit = teacher_vector.new_zeros(())
         return CoarseDistillation(
-            coarse_loss(wanted, found, counted).mean(), fit, _spread(wanted.detach(), counted)
+            ckd=coarse_loss(teacher_vector, student_vector, counted).mean(),
+            fit=fit,
+            spread=_spread(teacher_vector.detach(), counted),
         )
 
     def shares(self, depth: Tensor) -> Tensor:
@@ -101,3 +167,8 @@ def _spread(logits: Tensor, counted: Tensor) -> Tensor:
     number = counted.sum().clamp_min(1)
     mean = (shares.sum(dim=0) / number).clamp_min(torch.finfo(torch.float32).tiny)
     return (shares * (log_shares - mean.log())).sum() / number
+
+
+def _selected_sum(features: Tensor, selected: Tensor) -> Tensor:
+    """Sum over the selected positions, ``[B, C]``; other values may be NaN or infinite."""
+    return torch.where(selected > 0, features * selected, 0.0).sum(dim=(2, 3))

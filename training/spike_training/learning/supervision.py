@@ -12,8 +12,8 @@ from torch import Tensor
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
 from spike_training.engine.optim import ParameterGroup, groups_of
 from spike_training.evaluation.predictors import canonical_depth
-from spike_training.methods.bicross.backbone import backbone_of
-from spike_training.methods.bicross.losses import (
+from spike_training.learning.backbone import backbone_of
+from spike_training.learning.losses import (
     gradient_loss,
     si_loss,
     si_loss_absolute,
@@ -21,7 +21,7 @@ from spike_training.methods.bicross.losses import (
     soft_error,
     uncertainty_loss,
 )
-from spike_training.methods.bicross.settings import SupervisedConfig
+from spike_training.learning.settings import SupervisedConfig
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 

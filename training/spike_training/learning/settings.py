@@ -1,0 +1,61 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings that all stages which learn from labels have in common.
+
+This module does not import torch, so that help and errors of the command line appear at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from spike_training.settings.config import StageConfig
+from spike_training.settings.ranges import Problems, at_least
+
+
+@dataclass
+class SupervisedConfig(StageConfig):
+    """Settings of all stages that learn from labels.
+
+    Attributes:
+        backbone_lr_scale: Learning rate of the encoder (in unet_lite: of its backbone) over that
+            of the rest of the network; below 1 for a pretrained encoder, as that of ImageNet. 0:
+            it is frozen, with its statistics (which adapt.adabn_batches estimates anew) and, in
+            unet_lite, the rate-to-RGB adapter.
+        trainable: What is trained: all; weights, without the statistics of batch norm, which
+            batches of a narrow domain spoil; or affine, the scales and shifts of batch norm alone
+            (of the backbone, too, unless it is frozen). Few weights need few labels (Frankle et
+            al., "Training BatchNorm and only BatchNorm").
+        si: Form of the scale-invariant loss: plain (Eq. 5 as in the paper), rooted (the authors'
+            code) or absolute (ours: absolute values in place of squares).
+        si_lambda: Share of a global scale error that the loss ignores: 0 none of it, 1 all.
+        gradient_weight: Weight of the loss of depth edges, which is not in BiCross; 0: none.
+        sky_weight: Weight of a pixel of sky, trained as the largest depth; others have 1.
+        uncertainty_weight: Weight of the loss of the uncertainty.
+    """
+
+    may_take_rgb: ClassVar[bool] = False
+    """True if stages of this kind may train a network of RGB."""
+
+    backbone_lr_scale: float = 1.0
+    trainable: Literal['all', 'weights', 'affine'] = 'all'
+    si: Literal['plain', 'rooted', 'absolute'] = 'plain'
+    si_lambda: float = 0.5
+    gradient_weight: float = 0.0
+    sky_weight: float = 0.2
+    uncertainty_weight: float = 1.0
+
+    def problems(self) -> Problems:
+        """Yield the problems of the settings, each beginning with the setting's name."""
+        yield from super().problems()
+        yield from at_least(self, 0, 'backbone_lr_scale')
+        if self.backbone_lr_scale == 0 and self.init_from == 'scratch':
+            yield 'backbone_lr_scale is 0: expected more, or init_from with a trained encoder'
+        if self.trainable != 'all' and self.init_from == 'scratch':
+            yield f'trainable is {self.trainable!r}: expected init_from with a trained network'
+        if not 0 <= self.si_lambda <= 1:
+            yield f'si_lambda is {self.si_lambda:g}: expected 0 to 1'
+        yield from at_least(self, 0, 'gradient_weight', 'sky_weight', 'uncertainty_weight')
+        if self.input != 'spikes' and not self.may_take_rgb:
+            yield f'input is {self.input!r}: expected spikes in a stage of kind {self.kind}'
