@@ -174,7 +174,16 @@ def test_crop_cap_alignment_and_mask_reach_the_scores(bag, tmp_path, capsys):
     mask = np.zeros((bags.HEIGHT, bags.WIDTH), np.uint8)
     mask[10:20, 5:15] = 255
     Image.fromarray(mask).save(tmp_path / 'mask.png')
-    options = ['--mask', tmp_path / 'mask.png', '--align', 'median', '--cap', '3', '--crop', 'none']
+    options = [
+        '--mask',
+        tmp_path / 'mask.png',
+        '--align',
+        'median',
+        '--cap',
+        '3',
+        '--crop',
+        'none',
+    ]
     out = tmp_path / '[bold]a['  # no markup on the terminal
     assert evaluate(bag, out, *map(str, options)) == 0
     assert f'report: {out}/report.html' in capsys.readouterr().out
