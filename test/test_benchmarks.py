@@ -145,12 +145,12 @@ def run_benchmark(name, path, *arguments):
     pytest.importorskip('rclpy')
     pytest.importorskip('torch')
     done = subprocess.run(
-        [sys.executable, '-m', f'benchmarks.{name}', *SHORT, *arguments, '--json', str(path)],
+        [sys.executable, '-m', f'benchmarks.{name}', *arguments, '--json', str(path)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=100,
+        timeout=115,
     )
     assert done.returncode == 0, done.stdout
     result = json.loads(path.read_text())
@@ -172,7 +172,7 @@ def check_side(side):
 @pytest.mark.long
 def test_end_to_end_measures_every_pipeline(tmp_path):
     against = ('--against', 'HEAD') if (ROOT / '.git').exists() else ()
-    result, printed = run_benchmark('end_to_end', tmp_path / 'end_to_end.json', *against)
+    result, printed = run_benchmark('end_to_end', tmp_path / 'out.json', *SHORT, *against)
     assert result.keys() == {'machine', 'settings', 'rounds', 'medians', 'ours_over'}
     (only,) = result['rounds']
     assert only.keys() == result['medians'].keys() == {'ours', 'naive', *against[1:]}
@@ -186,7 +186,7 @@ def test_end_to_end_measures_every_pipeline(tmp_path):
 @pytest.mark.dds
 @pytest.mark.long
 def test_starved_measures_beside_busy_loops(tmp_path):
-    result, printed = run_benchmark('starved', tmp_path / 'starved.json', '--loops', '0', '1')
+    result, printed = run_benchmark('starved', tmp_path / 'out.json', *SHORT, '--loops', '0', '1')
     assert result.keys() == {'machine', 'settings', 'rounds'}
     assert [sides['loops'] for sides in result['rounds']] == [0, 1]
     for sides in result['rounds']:
@@ -197,47 +197,23 @@ def test_starved_measures_beside_busy_loops(tmp_path):
 
 
 @pytest.mark.dds
-@pytest.mark.long
+@pytest.mark.timed
 def test_recording_counts_planes_beside_a_plain_file(tmp_path):
-    pytest.importorskip('rclpy')
-    path = tmp_path / 'recording.json'
-    done = subprocess.run(
-        [
-            *(sys.executable, '-m', 'benchmarks.recording', '--rounds', '1', '--seconds', '1'),
-            *('--rate', '2000', '--json', str(path)),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(path.read_text())
-    assert result['machine'].keys() == MACHINE
+    options = ('--rounds', '1', '--seconds', '1', '--rate', '2000')
+    result, printed = run_benchmark('recording', tmp_path / 'out.json', *options)
     (only,) = result['rounds']
     assert (only['planes_sent'], only['planes_recorded'], only['planes_lost']) == (2000, 2000, 0)
     assert only['recorded_mb_per_s'] == pytest.approx(only['planes_per_s'] * 12_500 / 1e6)
     assert only['ratio'] == only['recorded_mb_per_s'] / only['written_mb_per_s']
     assert only['recorder_cpu'] > 0
-    assert '| 1     | 2000 | 2000 ' in done.stdout
+    assert '| 1     | 2000 | 2000 ' in printed
 
 
 @pytest.mark.dds
 @pytest.mark.long
 def test_a_short_soak_accounts_for_every_plane_and_does_not_grow(tmp_path):
-    pytest.importorskip('rclpy')
-    path = tmp_path / 'soak.json'
-    options = ['--minutes', '0.9', '--warm-up', '30', '--rate', '2000', '--json', str(path)]
-    done = subprocess.run(
-        [sys.executable, '-m', 'benchmarks.soak', *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=115,
-    )
-    assert done.returncode == 0, done.stdout
-    result = json.loads(path.read_text())
+    options = ('--minutes', '0.9', '--warm-up', '30', '--rate', '2000')
+    result, _ = run_benchmark('soak', tmp_path / 'out.json', *options)
     assert result.keys() == {'machine', 'settings', 'figures', 'checks', 'samples'}
     assert result['checks'] == {
         'accounting': True, 'growth': True, 'slope': None, 'latency': None, 'visitors': True,

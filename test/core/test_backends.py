@@ -266,7 +266,7 @@ def test_depth_from_pooled_counts_is_that_from_counts_of_pixels(size, binning, b
     spikes = generator.random((100, *size)) < generator.random((1, *size)) / 2
     geometry = Geometry(*size, bit_order)
     layout = Layout(geometry, 100, info.bins, binning, info.pool)
-    backend = OnnxBackend(onnx_path(default_checkpoint()), info, 2)
+    backend = OnnxBackend(onnx_path(default_checkpoint()), info, 1)
     found = backend.run(packing.pack(spikes, bit_order), layout)
     # Every pixel of the image, edges repeated; the network averages them itself.
     rows, columns = (side * info.pool for side in layout.input_size)
@@ -292,8 +292,8 @@ def test_onnx_and_torch_agree(size, planes):
 
     layout = Layout(Geometry(*size), planes, info.bins, pool=info.pool)
     packed = packing.pack(np.random.default_rng(planes).random((planes, *size)) < 0.2)
-    ours = OnnxBackend(onnx_path(default_checkpoint()), info, 2).run(packed, layout)
-    theirs = TorchBackend(info, tensors, 'cpu', 2).run(packed, layout)
+    ours = OnnxBackend(onnx_path(default_checkpoint()), info, 1).run(packed, layout)
+    theirs = TorchBackend(info, tensors, 'cpu', 1).run(packed, layout)
     assert tuple(ours) == tuple(theirs) == info.outputs
     for name, found in ours.items():
         assert found.dtype == theirs[name].dtype == np.float32
@@ -311,8 +311,8 @@ def test_outputs_are_those_that_the_metadata_name():
     packed = packing.pack(np.random.default_rng(0).random((32, 32, 48)) < 0.2)
     turned = dataclasses.replace(info, outputs=('uncertainty', 'depth'))
     for make in (
-        lambda known: OnnxBackend(onnx_path(default_checkpoint()), known, 2),
-        lambda known: TorchBackend(known, tensors, 'cpu', 2),
+        lambda known: OnnxBackend(onnx_path(default_checkpoint()), known, 1),
+        lambda known: TorchBackend(known, tensors, 'cpu', 1),
     ):
         usual, found = (make(known).run(packed, layout) for known in (info, turned))
         assert tuple(found) == ('uncertainty', 'depth')
@@ -320,7 +320,7 @@ def test_outputs_are_those_that_the_metadata_name():
             np.testing.assert_array_equal(found[name], image)
     other = dataclasses.replace(info, outputs=('depth', 'uncertainty', 'flow'))
     with pytest.raises(CheckpointError, match='expected names of depth, uncertainty'):
-        TorchBackend(other, tensors, 'cpu', 2)
+        TorchBackend(other, tensors, 'cpu', 1)
     with pytest.raises(CheckpointError, match='expected flow too'):
         OnnxBackend(onnx_path(default_checkpoint()), other, 2)
 
@@ -332,8 +332,8 @@ def test_a_backend_follows_windows_that_change_in_size():
     from spike_depth_ros.backends.torch import MAX_GRAPHS, TorchBackend
 
     runners = [
-        OnnxBackend(onnx_path(default_checkpoint()), info, 2),
-        TorchBackend(info, tensors, 'cpu', 2),
+        OnnxBackend(onnx_path(default_checkpoint()), info, 1),
+        TorchBackend(info, tensors, 'cpu', 1),
     ]
     sizes = [(32 + 16 * i, 48) for i in range(MAX_GRAPHS + 1)]
     for size in [*sizes, *sizes]:

@@ -20,7 +20,7 @@ INFO = load_info(default_checkpoint())
 
 @pytest.fixture(scope='module')
 def estimator():
-    return DepthEstimator.from_checkpoint(device='cpu', threads=2)
+    return DepthEstimator.from_checkpoint(device='cpu', threads=1)
 
 
 def window_of(planes=128, height=32, width=48, rate_hz=20_000.0, share=0.2, **options):
@@ -170,7 +170,7 @@ def test_binned_pixels_see_the_light_of_four(estimator):
     spikes = np.random.default_rng(0).random((64, 32, 48)) < 0.2
     large = Window.from_planes(spikes.repeat(2, axis=1).repeat(2, axis=2), 20_000.0)
     small = estimator.predict(Observation(Window.from_planes(spikes, 20_000.0), 400.0))
-    halved = DepthEstimator.from_checkpoint(device='cpu', threads=2, max_pixels=32 * 48)
+    halved = DepthEstimator.from_checkpoint(device='cpu', threads=1, max_pixels=32 * 48)
     binned = halved.predict(Observation(large, 800.0))
     assert binned.pixel_binning == 2
     np.testing.assert_allclose(binned.depth, small.depth, rtol=1e-4)
@@ -243,7 +243,7 @@ def test_torch_rebuilds_the_network_from_the_file_alone(tmp_path, estimator):
     path = tmp_path / 'alone.safetensors'
     info, tensors = load(default_checkpoint())
     save(path, tensors, dataclasses.replace(info, onnx_sha256=None))
-    alone = DepthEstimator.from_checkpoint(path, device='cpu', threads=2)
+    alone = DepthEstimator.from_checkpoint(path, device='cpu', threads=1)
     assert alone.backend == 'torch'
     observation = Observation(window_of(), 500.0)
     np.testing.assert_allclose(

@@ -11,7 +11,7 @@ import yaml
 CONFIGS = Path(__file__).resolve().parents[2] / 'training' / 'configs'
 
 
-def small(folder, table='smoke.yaml', **settings):
+def small(folder, table='smoke.yaml', save_every=2, **settings):
     """A shipped table, at the sizes of smoke, with some settings that are others; its file."""
     smoke = yaml.safe_load((CONFIGS / 'tables' / 'smoke.yaml').read_text())
     found = yaml.safe_load((CONFIGS / 'tables' / table).read_text())
@@ -24,6 +24,7 @@ def small(folder, table='smoke.yaml', **settings):
         'seeds': [0],
         **settings,
     }
+    found['override']['train'] |= {'save_every': save_every}
     found['override']['data']['styles'] = ['indoor']  # half the time
     found['override']['target']['styles'] = ['indoor', 'road']
     path = folder / 'table.yaml'

@@ -11,7 +11,6 @@ pytest.importorskip('distributed')
 from spike_training.dask_client import connect
 
 
-@pytest.mark.long
 def test_workers_of_this_machine_keep_the_memory_that_they_free(capfd, monkeypatch):
     # A nanny of another test may have set it in this process, whose environment workers inherit.
     monkeypatch.delenv('MALLOC_TRIM_THRESHOLD_', raising=False)

@@ -62,9 +62,7 @@ STEM = 'patch_embed.backbone.stem.conv.weight'
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    # Where others use the cores, threads that wait for each other take the longest.
-    torch.set_num_threads(1)
+def fixed_seed():
     torch.manual_seed(0)
 
 
@@ -100,8 +98,9 @@ def without_gradient(network, counts):
 # ---- the whole
 
 
-def test_the_real_one_has_the_published_size_and_trains():
-    network = build(REAL)
+def test_the_real_one_has_the_published_size():
+    with torch.device('meta'):  # parameters without values
+        network = build(REAL)
 
     def count(module):
         return sum(parameter.numel() for parameter in module.parameters())
@@ -115,12 +114,13 @@ def test_the_real_one_has_the_published_size_and_trains():
     published = backbone + count(network.decoder) + count(network.depth_head) + classifier + unused
     assert round(published / 1e6) == 123
     assert count(network) == 121_923_459
-    assert without_gradient(network, spikes_of(1, 128)) == []
 
 
-def test_1280_planes_train():
-    network = build(dataclasses.replace(SMALL, bins=1280))
-    assert without_gradient(network, spikes_of(1, 1280)) == []
+@pytest.mark.parametrize(('planes', 'layers'), [(128, 12), (1280, 4)])
+def test_as_many_layers_as_the_real_one_has_and_1280_planes_train(planes, layers):
+    settings = SMALL.settings | {'layers': layers}
+    network = build(dataclasses.replace(SMALL, settings=settings, bins=planes))
+    assert without_gradient(network, spikes_of(1, planes)) == []
 
 
 def test_the_rgb_teacher_is_the_same_network_behind_another_stem(small):

@@ -33,8 +33,7 @@ SMALL = dataclasses.replace(
 
 
 @pytest.fixture(autouse=True)
-def two_threads():
-    torch.set_num_threads(2)
+def fixed_seed():
     torch.manual_seed(0)
 
 

@@ -56,12 +56,6 @@ INFO = DepthInfo(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    # Where others use the cores, threads that wait for each other take the longest.
-    torch.set_num_threads(1)
-
-
 def counts_of(batch=2, height=64, width=96, seed=0):
     generator = torch.Generator().manual_seed(seed)
     light = torch.rand(batch, 1, height, width, generator=generator)

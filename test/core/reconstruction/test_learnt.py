@@ -2,21 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped network of pictures: its size, and what it makes of dark, still and real streams."""
 
-import os
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
+import sreds
 
 from spike_depth_ros import Window, preview
 from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load, onnx_path
 from spike_depth_ros.estimator import ImageEstimator
-from spike_depth_ros.image_metrics import psnr, ssim
-from spike_depth_ros.stream.recording import open_recording
-
-SREDS_WHITE = 0.6
-"""Firing rate of white in the SREDS clips."""
 
 
 @pytest.fixture(scope='module')
@@ -65,28 +57,9 @@ def test_a_still_scene_flickers_less_than_by_intervals(network, capsys):
 
 def test_pictures_are_sharper_than_simple_estimates_on_each_clip_of_sreds(network, capsys):
     """PSNR and SSIM of three clips that no training saw; ``-s`` prints them."""
-    folder = os.environ.get('SPIKE_DEPTH_DATA')
-    if folder is None:
-        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
-    scores = {'learnt': [], 'short': [], 'rate': []}
-    for path in sorted(Path(folder, 'spikes/sreds').glob('*.dat')):
-        spikes = open_recording(path, (400, 250))
-        window = Window(
-            data=np.ascontiguousarray(spikes.planes[150 - 64 : 150 + 64]),
-            geometry=spikes.geometry, t0_ns=0, period_ns=50_000, reference_plane=64,
-            reference_ns=64 * 50_000,
-        )  # fmt: skip
-        reference = cv2.imread(str(path.with_suffix('.png')), cv2.IMREAD_GRAYSCALE) / 255
-        for name, own in scores.items():
-            if name == 'learnt':
-                rate = network.predict(window).rate
-            else:
-                rate = (preview.render(window, name) / 255) ** preview.GAMMA
-            image = np.clip(rate / SREDS_WHITE, 0, 1)
-            own.append((psnr(image, reference), ssim(image, reference)))
-    learnt = np.array(scores.pop('learnt'))
+    learnt = sreds.scores(lambda window: network.predict(window).rate)
     with capsys.disabled():
         print('\nlearnt: {:.2f} dB, SSIM {:.3f}'.format(*learnt.mean(axis=0)))
-    assert len(learnt) == 3
     assert (learnt > [28.0, 0.85]).all()
-    assert all((learnt > np.array(other)).all() for other in scores.values())
+    for method in ('short', 'rate'):
+        assert (learnt > sreds.scores(sreds.previewed(method))).all()

@@ -1,17 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import os
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
+import sreds
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spike_depth_ros import preview
-from spike_depth_ros.image_metrics import psnr, ssim
-from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.stream.window import Window
 
 
@@ -88,33 +83,13 @@ def test_rates_beyond_the_range_are_black_or_white():
     np.testing.assert_array_equal(preview.encode(rates), [[0, 0, 186, 255, 255]])
 
 
-SREDS_WHITE = 0.6
-"""Firing rate of white in the SREDS clips."""
-
-
 @pytest.mark.parametrize(
     ('method', 'expected'),
     [('rate', (19.7, 0.42)), ('short', (25.7, 0.71)), ('interval', (29.3, 0.89))],
 )
 def test_previews_resemble_the_sharp_frames_of_sreds(method, expected, capsys):
     """PSNR and SSIM of 128 planes around the frame, means of three clips; ``-s`` prints them."""
-    folder = os.environ.get('SPIKE_DEPTH_DATA')
-    if folder is None:
-        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
-    scores = []
-    for path in sorted(Path(folder, 'spikes/sreds').glob('*.dat')):
-        spikes = open_recording(path, (400, 250))
-        window = Window(
-            data=np.ascontiguousarray(spikes.planes[150 - 64 : 150 + 64]),
-            geometry=spikes.geometry, t0_ns=0, period_ns=50_000, reference_plane=64,
-            reference_ns=64 * 50_000,
-        )  # fmt: skip
-        rate = (preview.render(window, method) / 255) ** preview.GAMMA
-        reference = cv2.imread(str(path.with_suffix('.png')), cv2.IMREAD_GRAYSCALE) / 255
-        image = np.clip(rate / SREDS_WHITE, 0, 1)
-        scores.append((psnr(image, reference), ssim(image, reference)))
-    assert len(scores) == 3
-    found = np.mean(scores, axis=0)
+    found = sreds.scores(sreds.previewed(method)).mean(axis=0)
     with capsys.disabled():
         print(f'\n{method}: {found[0]:.2f} dB, SSIM {found[1]:.3f}')
     assert found[0] == pytest.approx(expected[0], abs=0.06)

@@ -33,8 +33,6 @@ from spike_training.evaluation.predictors import (  # noqa: E402
 from spike_training.sampling.conditions import Condition, ConditionSource  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 SETTINGS = {'styles': ('home', 'road'), 'height': 32, 'width': 48, 'split': 'test', 'bins': 8}
 BATCHES = [range(3), range(3, 5)]
 DEFAULT = Condition()

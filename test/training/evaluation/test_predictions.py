@@ -41,8 +41,6 @@ from spike_training.settings.reading import load_config  # noqa: E402
 
 CPU = torch.device('cpu')
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):

@@ -281,9 +281,7 @@ def test_options_of_depth_alone_are_refused_by_name(supervised, tmp_path):
     (HeldOutConfig(name='held'), 'recon_lite'),
 ])  # fmt: skip
 def test_self_supervised_stages_run_to_a_report(tmp_path, stage, architecture):
-    config = run_of(tmp_path / 'run', stage, architecture)
-    config.evaluate.export = architecture == 'recon_lite'
-    pipeline.run(config)
+    pipeline.run(run_of(tmp_path / 'run', stage, architecture))
     report = json.loads((tmp_path / 'run' / 'report.json').read_text())
     assert report['task'] == 'image'
     assert report['sets']

@@ -44,9 +44,6 @@ PAPER = sorted(
 )
 
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
-
 def three_stages(out, **changes):
     return tiny_run(
         out,

@@ -26,8 +26,6 @@ from spike_training.settings.config import TargetConfig  # noqa: E402
 
 CPU = torch.device('cpu')
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 
 def test_a_config_is_tested_on_its_source_and_its_target(tmp_path):
     config = tiny_run(tmp_path, target=TargetConfig(styles=['road'], rate_hz=10e3))

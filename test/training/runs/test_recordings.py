@@ -58,8 +58,6 @@ ROOT = Path(__file__).resolve().parents[3]
 CPU = torch.device('cpu')
 SIDES = ('train', 'calibration', 'test')
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 
 @pytest.fixture(scope='module')
 def streets(tmp_path_factory):

@@ -23,8 +23,6 @@ from spike_training.sensor.interpolation import LinearInterpolator  # noqa: E402
 
 PLANES = 128
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 
 def source(clip=None, **changes):
     settings = {'height': HEIGHT, 'width': WIDTH} | changes

@@ -25,8 +25,6 @@ from spike_training.sampling.procedural import ProceduralSource, expose  # noqa:
 from spike_training.scenes.pool import generate  # noqa: E402
 from spike_training.scenes.render import render  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 SETTINGS = {'styles': ('home', 'hall'), 'height': 32, 'width': 48, 'split': 'test', 'bins': 8}
 SCENES = (0, 1, 2, 11)  # lamps flicker in the last one
 DEFAULT = Condition()

@@ -13,8 +13,6 @@ from spike_training.sampling.procedural import (  # noqa: E402
     light_at_knots,
 )
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 SIZES = {'seed': 4, 'height': 32, 'width': 48, 'bins': 41, 'planes': (41,)}
 
 

@@ -41,8 +41,6 @@ PLACES = ('outdoor', 'hall', 'office')
 # Least and greatest height of the camera over y = 0; stairwells have floors above it.
 CAMERAS = {'outdoor': HEIGHTS, 'hall': (HEIGHTS[0], 9.0), 'office': OFFICE.eye}
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 
 def sampler_of(batch: int, seed: int = 0) -> Sampler:
     return Sampler(np.random.default_rng(seed).random((batch, 400), np.float32))

@@ -37,8 +37,6 @@ from spike_training.sensor.parameters import SENSORS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 
 SMALL = {'height': 37, 'width': 51}
 

@@ -31,8 +31,6 @@ from spike_training.scenes.scene import (  # noqa: E402
 HEIGHT, WIDTH = 45, 70
 FOCAL = 0.9
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 
 def scene(solids=(), eye=(0.0, 1.5, 0.0), pitch=0.0, yaw=0.0, roll=0.0, is_open=True, far=300.0):
     """One scene of solids (kind, centre, half, yaw) on an endless plane or in a room."""

@@ -238,7 +238,7 @@ def test_several_jobs_without_dask(tmp_path, monkeypatch):
 
 def test_stopped_within_a_stage_it_goes_on_there(smoke, tmp_path, monkeypatch):
     _, whole = smoke
-    path = small(tmp_path)
+    path = small(tmp_path, save_every=1)
     out = tmp_path / 'out'
     real, saved = Checkpoints.save, []
 
