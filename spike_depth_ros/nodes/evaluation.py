@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -331,8 +330,6 @@ class EvaluationNode(Node):
 
     def close(self) -> None:
         """Score the waiting windows and write the files."""
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not interrupt writing
-            signal.signal(number, signal.SIG_IGN)
         self._live.finish()
         if self._out is None or self._partial is None:
             return

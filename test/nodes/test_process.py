@@ -126,3 +126,40 @@ def test_every_way_out_leaves_no_shared_memory_behind(number):
 def test_a_file_that_is_not_installed_is_named():
     with pytest.raises(FileNotFoundError, match=r'config/absent.xml is in none of .* install'):
         process.shared_file('config/absent.xml')
+
+
+ENDED_BY_A_SIGNAL = """
+import os, signal, sys
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.graph import Graph
+
+def threads():
+    return set(os.listdir('/proc/self/task'))
+
+before = threads()
+install_signal_handlers(SignalHandlerOptions.NO)  # starts the thread of rclpy's signals
+(handling,) = threads() - before
+
+class Closing(Graph):
+    def close(self):
+        print(handling in threads())
+        signal.raise_signal(int(sys.argv[1]))  # a second one
+        super().close()
+
+def work(node):
+    assert handling in threads()
+    signal.raise_signal(int(sys.argv[1]))
+    node.spin_for(60)
+    return 3
+
+sys.exit(process.run(Closing, ['ended'], work))
+"""
+
+
+@pytest.mark.dds
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_rclpy_has_handled_a_signal_before_its_executors_are_freed(number):
+    command = [sys.executable, '-c', ENDED_BY_A_SIGNAL, str(int(number))]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, 'False\n', '')
