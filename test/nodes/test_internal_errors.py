@@ -115,11 +115,11 @@ def failing_once(kind, name):
     setattr(kind, name, wrong)
 
 command = sys.argv.pop(1)
-failing_once(depth.SpikeDepthNode, '_publish_diagnostics')
+failing_once(depth.SpikeDepthNode, '_statuses')
 failing_once(depth.Ingest, 'on_spikes')
 failing_once(TopicOutputs, 'depth_wanted')
-failing_once(evaluation.EvaluationNode, '_publish')
-failing_once(video_source.VideoSource, '_publish_diagnostics')
+failing_once(evaluation.EvaluationNode, '_statuses')
+failing_once(video_source.VideoSource, '_statuses')
 sys.exit({'depth': depth, 'evaluation': evaluation, 'video_source': video_source}[command].main())
 """
 
@@ -147,7 +147,7 @@ def test_the_depth_node_gives_depth_after_exceptions_in_each_of_its_threads(
         node.terminate()
         assert node.wait(30) == 0
     text = (tmp_path / 'log').read_text()
-    for name in ('_publish_diagnostics', 'on_spikes', 'depth_wanted'):
+    for name in ('_statuses', 'on_spikes', 'depth_wanted'):
         assert f"KeyError: '{name}'" in text
 
 
