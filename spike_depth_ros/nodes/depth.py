@@ -10,6 +10,7 @@ Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wir
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import threading
@@ -239,18 +240,11 @@ class SpikeDepthNode(LifecycleNode):
 
     def _stream_settings(self) -> StreamSettings:
         assert self._estimator is not None
-        read = self._settings
-        return StreamSettings(
-            window=read['window'] or self._estimator.info.planes,
-            hop=read['hop'],
-            policy=read['policy'],
-            reference=self._estimator.info.reference_plane,
-            ring_planes=read['ring_planes'],
-            spike_rate_hz=read['spike_rate_hz'],
-            stamp_tolerance_planes=read['stamp_tolerance_planes'],
-            sensor_width=read['sensor_width'],
-            sensor_height=read['sensor_height'],
-        )
+        info = self._estimator.info
+        names = {field.name for field in dataclasses.fields(StreamSettings)} & set(self._settings)
+        given = {name: self._settings[name] for name in names}
+        given['window'] = given['window'] or info.planes
+        return StreamSettings(**given, reference=info.reference_plane)
 
     def _warn(self, kind: str, text: str) -> None:
         now = time.monotonic()

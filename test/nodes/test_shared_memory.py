@@ -107,10 +107,10 @@ def recording(tmp_path):
 
 @pytest.mark.dds
 def test_what_a_killed_node_left_is_reported_by_node_and_player_and_freed(
-    processes, depth_parameters, depth_node, listener, spin, recording
+    processes, depth_parameters, depth_node, listener, spin, recording, empty_domain
 ):
     # Alone in its domain: Fast DDS frees the segments of dead processes that a living one knows.
-    alone = os.environ | {'ROS_DOMAIN_ID': str(200 + os.getpid() % 30)}
+    alone = os.environ | {'ROS_DOMAIN_ID': empty_domain}
     killed = processes.start('depth', name='killed', env=alone)
     spin(lambda: 'on cpu by onnx' in processes.log('killed'), what='the node to be killed')
     left = files_of(killed)
