@@ -175,10 +175,14 @@ class EvaluationNode(Node):
         subscribe = self.create_subscription
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
         subscribe(CameraInfo, 'depth/camera_info', self._on_camera_info, qos)
-        subscribe(Image, 'depth/image', self._on_depth, qos)
-        subscribe(Image, 'depth/uncertainty', self._on_uncertainty, qos)
+
+        def join(topic: str, field: str, read: Callable[[Image], npt.NDArray[Any]]) -> None:
+            subscribe(Image, topic, lambda msg: self._join(msg, field, read), qos)
+
+        join('depth/image', 'depth', depth_values)
+        join('depth/uncertainty', 'uncertainty', depth_values)
         if self._out is not None:  # only the report shows pictures
-            subscribe(Image, 'spikes/image', self._on_preview, qos)
+            join('spikes/image', 'preview', grey_values)
         # Last: a player that waits for this subscriber then finds the others, too.
         subscribe(Image, 'depth/truth', self._on_truth, qos)
         self._metrics = {
@@ -205,15 +209,6 @@ class EvaluationNode(Node):
 
     def _on_truth(self, msg: Image) -> None:
         self._live.add_truth(Truth(stamp_ns(msg.header.stamp), msg))
-
-    def _on_depth(self, msg: Image) -> None:
-        self._join(msg, 'depth', depth_values)
-
-    def _on_uncertainty(self, msg: Image) -> None:
-        self._join(msg, 'uncertainty', depth_values)
-
-    def _on_preview(self, msg: Image) -> None:
-        self._join(msg, 'preview', grey_values)
 
     def _join(self, msg: Image, field: str, read: Callable[[Image], npt.NDArray[Any]]) -> None:
         """Join the images of a window; discard windows that lack one for long."""

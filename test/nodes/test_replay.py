@@ -48,15 +48,15 @@ def read_with_ros(folder, topic, kind):
     return [deserialize_message(data, kind) for (data,) in rows]
 
 
-@pytest.fixture
-def bag(tmp_path):
-    return bags.write(tmp_path / 'bars', bags.stream(PLANES, truths=TRUTHS))
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    return bags.write(tmp_path_factory.mktemp('bag') / 'bars', bags.stream(PLANES, truths=TRUTHS))
 
 
-@pytest.fixture
-def lockstep(bag, tmp_path):
+@pytest.fixture(scope='module')
+def lockstep(bag):
     """The folder that evaluate_bag wrote."""
-    out = tmp_path / 'lockstep'
+    out = bag.parent / 'lockstep'
     assert evaluate_bag([str(bag), '--out', str(out), *LOCKSTEP]) == 0
     return out
 
