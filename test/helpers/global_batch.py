@@ -24,7 +24,7 @@ from tiny_stage import CONFIG, INFO
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
-from spike_training.engine.sources import DomainPair
+from spike_training.engine.stage import DomainPair
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import (
     AdaptConfig,

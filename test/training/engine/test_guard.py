@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.engine.guard import FiniteGuard  # noqa: E402
+from spike_training.engine.loop import FiniteGuard  # noqa: E402
 from spike_training.errors import NonFiniteError  # noqa: E402
 
 

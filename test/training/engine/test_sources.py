@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip('torch')
 
-from spike_training.engine.sources import prefetch
+from spike_training.engine.loop import prefetch
 
 
 @pytest.mark.parametrize('number', [0, 1, 3, 20])

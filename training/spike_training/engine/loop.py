@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Generic
 
@@ -17,7 +19,6 @@ from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
-from spike_training.engine.guard import FiniteGuard
 from spike_training.engine.optim import (
     build_optimizers,
     learning_rates,
@@ -25,7 +26,6 @@ from spike_training.engine.optim import (
     set_learning_rate,
 )
 from spike_training.engine.record import Clock, Mean, Record
-from spike_training.engine.sources import prefetch
 from spike_training.engine.stage import Source, Stage, left_out
 from spike_training.errors import NonFiniteError, TrainingError, one_line
 from spike_training.sampling.sample import AnyBatch
@@ -33,6 +33,8 @@ from spike_training.settings.config import TrainConfig
 
 PICTURES = 3
 """Number of images in a picture."""
+
+NEVER = torch.iinfo(torch.int64).max
 
 
 def fit(
@@ -247,6 +249,64 @@ class _Loop(Generic[AnyBatch]):
             with self.clock.pause():
                 state = _state(self.stage, self.optimizers, self.ema)
                 self.checkpoints.save(done, self.ema.averaged(self.stage.deployable), state)
+
+
+def prefetch(
+    make: Callable[[int], AnyBatch], start: int, stop: int, number: int
+) -> Generator[AnyBatch, None, None]:
+    """Yield the batches of some steps in order, up to ``number`` of them prefetched by a thread.
+
+    Scenes are drawn on the CPU while the GPU trains. Kernels of both threads go to the device's
+    default stream, so that no batch is read before it is complete. The batches are the same
+    without prefetching, as each is a function of its step. Closing the generator waits for the
+    thread.
+
+    Args:
+        make: Function that makes the batch of a step.
+        start: The first step.
+        stop: One past the last step.
+        number: Number of batches in advance; 0: make each on demand, without a thread.
+    """
+    if number == 0:
+        yield from map(make, range(start, stop))
+        return
+    with ThreadPoolExecutor(1, 'batches') as executor:
+        waiting: deque[Future[AnyBatch]] = deque()
+        try:
+            for step in range(start, stop + number):
+                if step < stop:
+                    waiting.append(executor.submit(make, step))
+                if step >= start + number:
+                    yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class FiniteGuard:
+    """Detector of non-finite losses and gradients without a synchronisation at each step.
+
+    The first non-finite step is recorded on the device; only :meth:`check` waits for it. The
+    batch of that step can be made again, as it is a function of the step.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._first = torch.full((), NEVER, dtype=torch.int64, device=device)
+
+    def note(self, step: int, values: Sequence[Tensor]) -> None:
+        """Record on the device whether all scalars of a step are finite."""
+        finite = torch.stack([value.detach().float() for value in values]).isfinite().all()
+        self._first.clamp_(max=torch.where(finite, NEVER, step))
+
+    def check(self) -> None:
+        """Check all steps recorded so far; waits for the device.
+
+        Raises:
+            NonFiniteError: A recorded value was NaN or infinite.
+        """
+        first = int(self._first)
+        if first != NEVER:
+            raise NonFiniteError(first)
 
 
 def _resume(

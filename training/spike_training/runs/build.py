@@ -17,9 +17,7 @@ from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, ImageInfo, loa
 from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
-from spike_training.engine.context import Context
-from spike_training.engine.sources import DomainPair
-from spike_training.engine.stage import Source, Stage
+from spike_training.engine.stage import Context, DomainPair, Source, Stage
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, fx_range, make_source, make_target

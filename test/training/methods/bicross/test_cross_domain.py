@@ -17,7 +17,7 @@ from tiny_stage import train  # noqa: E402
 from training_files import equal, rows, state_of  # noqa: E402
 
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
-from spike_training.engine.sources import DomainPair  # noqa: E402
+from spike_training.engine.stage import DomainPair  # noqa: E402
 from spike_training.errors import NonFiniteError  # noqa: E402
 from spike_training.evaluation.predictors import predict  # noqa: E402
 from spike_training.evaluation.statistics import (  # noqa: E402
