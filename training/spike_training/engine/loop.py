@@ -8,6 +8,8 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic
 
@@ -103,20 +105,18 @@ class _Loop(Generic[AnyBatch]):
         )
         self.guard = FiniteGuard(fabric.device)
         self.mean, self.clock = Mean(), Clock(fabric.device, config.prefetch > 0)
-        first, last = self._numbers(self.start).start, self._numbers(config.steps).start
+        first, last = self.start * config.accumulate, config.steps * config.accumulate
         self.batches: Generator[AnyBatch, None, None] = prefetch(
-            self._train_batch, first, last, config.prefetch
+            partial(self._batch, self.train), first, last, config.prefetch
         )
         self.reported = 0  # samples whose loss has been reported
-        self.record = Record(
-            self.checkpoints.folder, self.start, config.steps, config.tensorboard,
-            quiet=not fabric.is_global_zero,
-        )  # fmt: skip
+        folder, quiet = self.checkpoints.folder, not fabric.is_global_zero
+        self.record = Record(folder, self.start, config.steps, config.tensorboard, quiet)
 
     def run(self) -> None:
         """Run all steps; log, validate, draw and save after those that the settings say."""
         config, steps = self.config, self.config.steps
-        with self.record:
+        with self.record, closing(self.batches):
             self.stage.train()
             for step in range(self.start, steps):
                 done = step + 1
@@ -143,12 +143,9 @@ class _Loop(Generic[AnyBatch]):
         return range(step * self.config.accumulate, (step + 1) * self.config.accumulate)
 
     def _batch(self, source: Source[AnyBatch], number: int) -> AnyBatch:
-        """Return this process's part of a batch."""
+        """Make this process's part of a batch."""
         rank, world_size = self.fabric.global_rank, self.fabric.world_size
         return source.batch(number, self.config.batch_size, rank, world_size)
-
-    def _train_batch(self, number: int) -> AnyBatch:
-        return self._batch(self.train, number)
 
     def _backward(self, step: int) -> dict[str, Tensor]:
         """Compute the gradients of a step, clip them, and return its scalars."""
@@ -184,7 +181,9 @@ class _Loop(Generic[AnyBatch]):
             self.guard.check()
         except NonFiniteError as error:
             self.batches.close()  # its thread must not use the source meanwhile
-            again = [self._train_batch(number).to('cpu') for number in self._numbers(error.step)]
+            again = [
+                self._batch(self.train, number).to('cpu') for number in self._numbers(error.step)
+            ]
             saved = [dataclasses.asdict(batch) for batch in again]
             path = self.checkpoints.folder / f'non_finite_rank{self.fabric.global_rank}.pt'
             torch.save({'step': error.step, 'batches': saved}, path)
@@ -192,16 +191,13 @@ class _Loop(Generic[AnyBatch]):
             where = f'its batch is in {path}, samples {samples}'
             raise NonFiniteError(error.step, where) from None
 
-    def _learning_rate(self, step: int) -> float:
-        config = self.config
-        return config.learning_rate * lr_factor(
-            step, config.steps, config.warmup_steps, config.min_lr_ratio
-        )
-
     def _update(self, step: int) -> None:
         """Update the weights by their gradients, and what depends on the weights."""
+        config = self.config
+        factor = lr_factor(step, config.steps, config.warmup_steps, config.min_lr_ratio)
+        self.learning_rate = config.learning_rate * factor
         for name, optimizer in zip(self.optimizers, self.wrapped, strict=True):
-            set_learning_rate(optimizer, self._learning_rate(step))
+            set_learning_rate(optimizer, self.learning_rate)
             if not self.stage.waits(name, step):
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -211,7 +207,7 @@ class _Loop(Generic[AnyBatch]):
     def _log(self, done: int) -> None:
         metrics = _average(self.fabric, self.mean.take())
         speed = self.clock.take(self.config.batch_size * self.fabric.world_size)
-        rates = learning_rates(self.optimizers, self._learning_rate(done - 1))
+        rates = learning_rates(self.optimizers, self.learning_rate)
         self.record.scalars(done, 'train', {**metrics, **rates, **speed})
 
     def _validate(self, done: int) -> None:
