@@ -31,8 +31,8 @@ unexport AMENT_PREFIX_PATH PYTHONHOME PYTHONPATH RMW_IMPLEMENTATION _ROS_WHEELS_
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format-check types spelling files docstrings format lock clean \
-	environment test-environment
+.PHONY: help demo test test-long test-all check lint format-check types imports spelling files format \
+	lock clean environment test-environment complete-environment
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,12 +49,19 @@ demo: environment  ## Depth from a stream through real ROS 2 processes; results 
 		$(if $(BIT_ORDER),--bit-order '$(BIT_ORDER)') $(if $(FX),--fx '$(FX)') $(if $(CAMERA_INFO),--camera-info '$(CAMERA_INFO)') \
 		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') --out '$(OUT)'
 
-test: check  ## The linters and the whole test suite
-	@# Without these the tests that need them would be skipped, and all would look well.
-	@$(TEST_VENV)/bin/python -c 'import cv_bridge, lightning_fabric, onnx, rclpy, torch'
-	$(RUN) pytest $(PYTEST_ARGS)
+test: check complete-environment  ## The linters and all tests but those that take long by nature
+	@$(TEST_VENV)/bin/python scripts/run_tests.py 'not long' auto $(PYTEST_ARGS)
 
-check: lint format-check types spelling files docstrings  ## The linters only; the commit hooks run the same
+test-long: complete-environment  ## Only those: soak, kill and resume, full disk, smoke
+	@$(TEST_VENV)/bin/python scripts/run_tests.py long auto $(PYTEST_ARGS)
+
+test-all: test test-long  ## The linters and all tests
+
+# Without these packages the tests that need them would be skipped, and all would look well.
+complete-environment: test-environment
+	@$(TEST_VENV)/bin/python -c 'import cv_bridge, lightning_fabric, onnx, rclpy, torch'
+
+check: lint format-check types imports spelling files  ## The linters only; the commit hooks run the same
 
 lint: test-environment
 	$(RUN) ruff check
@@ -71,8 +78,8 @@ spelling: test-environment
 files: test-environment
 	$(TEST_VENV)/bin/python scripts/check_files.py
 
-docstrings: test-environment
-	$(TEST_VENV)/bin/python scripts/check_docstrings.py
+imports: test-environment
+	PYTHONPATH=training $(TEST_VENV)/bin/lint-imports --no-logo --cache-dir .ruff_cache/imports
 
 format: test-environment  ## Formats the code and fixes what ruff can
 	$(RUN) ruff check --fix

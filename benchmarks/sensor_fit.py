@@ -49,6 +49,7 @@ from spike_depth_ros.stream import packing, vidar
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.sensor import fit as sensor_fit
 from spike_training.sensor.parameters import IDEAL, Sensor
+from spike_training.sensor.pixels import pixels_of
 
 FIT = slice(0, 100)
 JUDGE = slice(100, 200)
@@ -211,7 +212,7 @@ def measure_maps(
     half = response.shape[1] // 2
     fitted = sensor_fit.fit_maps(response[:, :half], dark[:, :half])
     shape = (response.shape[0], response.shape[1] - half)
-    pixels = fitted.pixels(torch.tensor([SEEDS[0]]), *shape)
+    pixels = pixels_of(fitted, torch.tensor([SEEDS[0]]), *shape)
     deviation = sensor_fit.pixel_deviation(response[:, half:])
     drawn = sensor_fit.pixel_deviation(pixels.slope[0].numpy())
     histograms = [

@@ -1,12 +1,13 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What linters of code do not look at: sizes, headers, white space, and whether data files parse.
+"""Check what linters of code do not: sizes, headers, white space, data files, tests of faults.
 
 Looks at the files that git tracks or would add, prints one line for each problem and exits with 1.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -27,6 +28,25 @@ LARGEST_ASSET = 8 * 1024 * KIBIBYTE
 
 BINARY = {'.bin', '.dat', '.gif', '.npy', '.npz', '.onnx', '.png', '.safetensors'}
 HEADER = '# Copyright 2026 the spike_depth_ros authors\n# SPDX-License-Identifier: Apache-2.0\n'
+
+
+FAULTS = Path('docs/reliability.md')
+"""Page whose table names a test for each fault, as the last cell of its row."""
+
+NAMED_TEST = re.compile(r'\| `([\w/]+\.py)::(test_\w+)(?:\[[^`]*\])?` \|$')
+
+
+def untested_faults(text: str) -> Iterator[str]:
+    """Yield the rows of the table of faults whose test does not exist."""
+    table = text.partition('\n## Faults, and the tests that inject them\n')[2].partition('\n## ')[
+        0
+    ]
+    for row in [line for line in table.splitlines() if line.startswith('| ')][1:]:
+        named = NAMED_TEST.search(row)
+        if not named:
+            yield f'expected a test, `path/of/file.py::test_name`, at the end of: {row}'
+        elif not Path(named[1]).is_file() or f'def {named[2]}(' not in Path(named[1]).read_text():
+            yield f'{named[1]} has no {named[2]}'
 
 
 def problems(path: Path) -> Iterator[str]:
@@ -50,6 +70,8 @@ def problems(path: Path) -> Iterator[str]:
             yield f'line {number} ends with white space'
         if line.startswith(('<<<<<<< ', '>>>>>>> ')):
             yield f'line {number} is the mark of an unfinished merge'
+    if path == FAULTS:
+        yield from untested_faults(text)
     if path.suffix == '.py' and not text.startswith(HEADER):
         yield 'does not begin with the two lines of copyright and licence'
 

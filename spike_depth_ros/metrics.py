@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 FloatArray: TypeAlias = 'npt.NDArray[np.floating[Any]]'  # numpy 1.21 cannot subscript it
 _Doubles = npt.NDArray[np.float64]
+_Reduce = Callable[[npt.NDArray[Any]], np.floating[Any]]
 
 Crop = Literal['none', 'garg']
 Alignment = Literal['none', 'median', 'scale_shift']
@@ -74,6 +75,32 @@ STRUCTURE_METRICS = ('boundary_f1', 'ordinal')
 """Names of the metrics of :class:`StructureErrors` in tables."""
 
 
+def abs_rel(predicted: _Doubles, true: _Doubles, over: _Reduce = np.mean) -> float:
+    """Compute the absolute relative error of positive, finite depths, ``[N]`` each."""
+    return float(over(np.abs(predicted - true) / true))
+
+
+def sq_rel(predicted: _Doubles, true: _Doubles, over: _Reduce = np.mean) -> float:
+    """Compute the squared relative error, in the unit of depth."""
+    return float(over((predicted - true) ** 2 / true))
+
+
+def rmse(predicted: _Doubles, true: _Doubles) -> float:
+    """Compute the root of the mean squared error, in the unit of depth."""
+    return math.sqrt(np.mean((predicted - true) ** 2))
+
+
+def delta1(predicted: _Doubles, true: _Doubles, over: _Reduce = np.mean) -> float:
+    """Compute the share of pixels within a factor of 1.25, 0 to 1."""
+    return float(over(depth_ratio(predicted, true) < 1.25))
+
+
+def depth_ratio(predicted: _Doubles, true: _Doubles) -> _Doubles:
+    """Compute the ratio of the larger to the smaller depth, 1 or more, ``[N]``."""
+    ratio: _Doubles = np.maximum(predicted / true, true / predicted)
+    return ratio
+
+
 def has_truth(truth: FloatArray) -> npt.NDArray[np.bool_]:
     """Return a mask of the pixels with a measured depth.
 
@@ -111,7 +138,7 @@ def relative_error(
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol:
+class EvalProtocol:
     """Protocol: the scored pixels, and the alignment of a prediction.
 
     Attributes:
@@ -148,7 +175,7 @@ class Protocol:
         return f'{crop}, {cap}, {alignment}'
 
 
-PUBLISHED = Protocol(crop='garg', cap_m=80.0)
+PUBLISHED = EvalProtocol(crop='garg', cap_m=80.0)
 """Protocol of published metrics on KITTI, which are means over images."""
 
 
@@ -219,7 +246,7 @@ class DepthErrors(Accumulator):
         ValueError: The limits are not ``0 < min_m < max_m < infinity``.
     """
 
-    protocol: Protocol = Protocol()
+    protocol: EvalProtocol = EvalProtocol()
     pixels: int = 0
     covered: int = 0
     images: int = 0
@@ -355,20 +382,22 @@ class DepthErrors(Accumulator):
 
     def report(self) -> dict[str, Any]:
         """Return means, counts, coverage and sky for JSON; None for what is not finite."""
-        return {
-            'protocol': dataclasses.asdict(self.protocol),
-            'images': self.images,
-            'pixels': self.pixels,
-            'coverage': _or_none(self.coverage),
-            'complete': self.covered == self.pixels,
-            'mean_over_pixels': {k: _or_none(v) for k, v in self.metrics('pixels').items()},
-            'mean_over_images': {k: _or_none(v) for k, v in self.metrics('images').items()},
-            'sky': {
-                'pixels': self.sky,
-                'recall': _or_none(self.sky_recall),
-                'precision': _or_none(self.sky_precision),
-            },
-        }
+        return without_nan(
+            {
+                'protocol': dataclasses.asdict(self.protocol),
+                'images': self.images,
+                'pixels': self.pixels,
+                'coverage': self.coverage,
+                'complete': self.covered == self.pixels,
+                'mean_over_pixels': self.metrics('pixels'),
+                'mean_over_images': self.metrics('images'),
+                'sky': {
+                    'pixels': self.sky,
+                    'recall': self.sky_recall,
+                    'precision': self.sky_precision,
+                },
+            }
+        )
 
 
 def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubles:
@@ -377,7 +406,7 @@ def align(prediction: _Doubles, truth: _Doubles, alignment: Alignment) -> _Doubl
     Args:
         prediction: Depth in metres, finite, positive, ``[N]`` with N at least 1.
         truth: True depth in metres, finite, positive, ``[N]``.
-        alignment: See :class:`Protocol`.
+        alignment: See :class:`EvalProtocol`.
 
     Returns:
         Aligned depth, ``[N]``; a fitted shift can make it negative.
@@ -485,11 +514,13 @@ class UncertaintyErrors(Accumulator):
 
     def report(self) -> dict[str, Any]:
         """Return all values for JSON; None for what is not finite."""
-        return {
-            'pixels': self.pixels,
-            'coverage': _or_none(self.coverage),
-            **{name: _or_none(value) for name, value in self.metrics().items()},
-        }
+        return without_nan(
+            {
+                'pixels': self.pixels,
+                'coverage': self.coverage,
+                **self.metrics(),
+            }
+        )
 
 
 @dataclasses.dataclass
@@ -621,17 +652,19 @@ class StructureErrors(Accumulator):
 
     def report(self) -> dict[str, Any]:
         """Return all values for JSON; None for what is not finite."""
-        return {
-            'coverage': _or_none(_ratio(self.covered, self.pixels)),
-            'boundary_f1': _or_none(self.boundary_f1),
-            'boundary_precision': _or_none(self.precision),
-            'boundary_recall': _or_none(self.recall),
-            'comparable_pixels': self.comparable,
-            'true_boundary_pixels': self.true,
-            'predicted_boundary_pixels': self.predicted,
-            'ordinal': _or_none(self.ordinal),
-            'pairs': self.pairs,
-        }
+        return without_nan(
+            {
+                'coverage': _ratio(self.covered, self.pixels),
+                'boundary_f1': self.boundary_f1,
+                'boundary_precision': self.precision,
+                'boundary_recall': self.recall,
+                'comparable_pixels': self.comparable,
+                'true_boundary_pixels': self.true,
+                'predicted_boundary_pixels': self.predicted,
+                'ordinal': self.ordinal,
+                'pairs': self.pairs,
+            }
+        )
 
 
 def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -776,18 +809,18 @@ def _finite_depth(prediction: FloatArray, min_m: float, max_m: float) -> _Double
 
 def _sums(predicted: _Doubles, true: _Doubles) -> dict[str, float]:
     """Compute the sums over pixels that all metrics are computed from."""
-    difference = predicted - true
     log = np.log(predicted / true)
-    ratio = np.maximum(predicted / true, true / predicted)
+    ratio = depth_ratio(predicted, true)
     return {
-        'abs_rel': float((np.abs(difference) / true).sum()),
-        'sq_rel': float((difference**2 / true).sum()),
-        'square': float((difference**2).sum()),
+        'abs_rel': abs_rel(predicted, true, np.sum),
+        'sq_rel': sq_rel(predicted, true, np.sum),
+        'square': float(((predicted - true) ** 2).sum()),
         'log': float(log.sum()),
         # About their mean: the difference of squares would lose the digits of SILog.
         'log_moment': float(((log - log.mean()) ** 2).sum()),
         'log10': float(np.abs(log).sum()) / math.log(10),
-        **{f'delta{n}': float(np.count_nonzero(ratio < 1.25**n)) for n in (1, 2, 3)},
+        'delta1': delta1(predicted, true, np.sum),
+        **{f'delta{n}': float(np.count_nonzero(ratio < 1.25**n)) for n in (2, 3)},
     }
 
 
@@ -825,8 +858,17 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def without_nan(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace NaN and infinities by None, at any depth, as JSON has none of them."""
+    return {key: _or_none(value) for key, value in content.items()}
+
+
+def _or_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return without_nan(value)
+    if isinstance(value, (list, tuple)):
+        return [_or_none(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _images(batch: FloatArray) -> Iterator[FloatArray]:

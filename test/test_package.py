@@ -446,6 +446,9 @@ esac
 # --- The file check of `make check` -------------------------------------------------------------
 
 
+FAULTS = b'\n## Faults, and the tests that inject them\n\n| fault | test |\n|---|---|\n'
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'problem'),
     [
@@ -459,6 +462,8 @@ esac
         ('a.npz', bytes(600 * 1024), 'KiB'),
         ('assets/a.npz', bytes(600 * 1024), None),
         ('a.yaml', b'a: 1\n', None),
+        ('docs/reliability.md', FAULTS + b'| a | `a.py::test_a` |\n', 'a.py has no test_a'),
+        ('docs/reliability.md', FAULTS + b'| a | none |\n', 'expected a test'),
     ],
 )
 def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | None) -> None:
@@ -477,50 +482,44 @@ def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | No
     assert (problem or 'are good') in result.stdout
 
 
-# --- The docstring check of `make check` --------------------------------------------------------
+# --- The passes of `make test` ------------------------------------------------------------------
+
+TESTS = """import pytest
+def test_plain(): pass
+@pytest.mark.dds
+def test_dds(): pass
+@pytest.mark.timed
+def test_timed(): assert False
+@pytest.mark.long
+def test_long(): pass
+"""
 
 
 @pytest.mark.parametrize(
-    ('line', 'problem'),
+    ('arguments', 'status', 'passed', 'failed'),
     [
-        ('"""Whether it runs."""', 'a.py:1: begins with a wh-word: Whether it runs.'),
-        ('class A:\n    """What it holds."""', 'a.py:1: begins with a wh-word'),
-        ('SIZE = 3\n"""How large it is."""', 'a.py:2: begins with a wh-word'),
-        ('class A:\n    def a(self):\n        """The size."""', 'a.py:2: begins with no verb'),
-        ('class A:\n    @property\n    def a(self):\n        """Size."""', None),
-        ('def _a():\n    """The size."""', None),
-        ('_SIZE = 3\n"""How large it is."""', None),
-        ('def a():\n    """Return the size."""', None),
-        ('def a(): ...', None),
+        (['not long'], 1, 2, 1),
+        (['not long', '-m', 'dds or long'], 0, 1, 0),
+        (['long', '-k', 'plain or dds'], 5, 0, 0),
     ],
 )
-@pytest.mark.parametrize('exempt', [False, True])
-def test_docstring_check(tmp_path: Path, line: str, problem: str | None, exempt: bool) -> None:
-    path = tmp_path / 'training' / 'spike_training' / 'part' / 'a.py'
-    path.parent.mkdir(parents=True)
-    path.write_text(line + '\n')
-    rules = "['D401']" if exempt else "['D105']"
-    settings = f"'training/spike_training/part/**' = {rules}\n"
-    tmp_path.joinpath('pyproject.toml').write_text(
-        '[tool.ruff.lint.per-file-ignores]\n' + settings
-    )
+def test_passes(
+    tmp_path: Path, arguments: list[str], status: int, passed: int, failed: int
+) -> None:
+    pytest.importorskip('xdist')
+    (tmp_path / 'test_a.py').write_text(TESTS)
+    marks = 'markers =\n dds: a\n timed: b\n long: c\n'
+    (tmp_path / 'pytest.ini').write_text(f'[pytest]\naddopts = --strict-markers\n{marks}')
+    expression, *rest = arguments
     result = subprocess.run(
-        [sys.executable, str(ROOT / 'scripts' / 'check_docstrings.py')],
+        [sys.executable, str(ROOT / 'scripts' / 'run_tests.py'), expression, '0', *rest],
         cwd=tmp_path,
+        env=os.environ | {'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1', 'PYTEST_PLUGINS': 'xdist.plugin'},
         capture_output=True,
         text=True,
         check=False,
     )
-    failed = problem is not None and not exempt
-    assert result.returncode == failed, result.stdout + result.stderr
-    if failed:
-        assert problem in result.stdout
-
-
-def test_the_list_of_exempt_docstrings_has_no_stale_entry() -> None:
-    """An entry of a folder that is gone would hide that nothing is exempt there."""
-    ignores = re.findall(
-        r"^'([^']+)' = \[.*'D401'.*\]", (ROOT / 'pyproject.toml').read_text(), re.MULTILINE
-    )
-    assert ignores
-    assert [glob for glob in ignores if not any(ROOT.glob(glob))] == []
+    assert result.returncode == status, result.stdout + result.stderr
+    counted = [sum(map(int, re.findall(rf'(\d+) {word}', result.stdout)))
+               for word in ('passed', 'failed')]  # fmt: skip
+    assert counted == [passed, failed], result.stdout

@@ -17,7 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from spike_depth_ros.metrics import DepthErrors, Mean, Protocol, StructureErrors, has_truth
+from spike_depth_ros.metrics import (
+    DepthErrors,
+    EvalProtocol,
+    Mean,
+    StructureErrors,
+    has_truth,
+    without_nan,
+)
 from spike_depth_ros.stream.decode import FloatImage
 
 MAX_WINDOWS = 200
@@ -121,19 +128,18 @@ class Comparison:
 
     def report(self) -> dict[str, Any]:
         """Return all values for JSON; None for NaN."""
-        return {
-            'windows': self.windows,
-            'window_step': self.window_step,
-            'pixel_step': self.pixel_step,
-            'size': list(self.size),
-            'median_depth_m': _or_none(self.median_depth_m),
-            'mean': self.mean,
-            'not_beaten': list(self.not_beaten()),
-            'predictors': {
-                name: {key: _or_none(value) for key, value in one.items()}
-                for name, one in self.metrics().items()
-            },
-        }
+        return without_nan(
+            {
+                'windows': self.windows,
+                'window_step': self.window_step,
+                'pixel_step': self.pixel_step,
+                'size': self.size,
+                'median_depth_m': self.median_depth_m,
+                'mean': self.mean,
+                'not_beaten': [*self.not_beaten()],
+                'predictors': self.metrics(),
+            }
+        )
 
 
 def comparison_sentence(label: str, report: Mapping[str, Any]) -> str:
@@ -169,10 +175,6 @@ def control_name(key: str) -> str:
 _NAMES = {'abs_rel': 'AbsRel', 'abs_rel_median_scaled': 'median-scaled AbsRel'}
 
 
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
 def _compared(name: str) -> str:
     return 'abs_rel' if name == 'median_depth' else 'abs_rel_median_scaled'
 
@@ -189,7 +191,9 @@ class ControlWindows:
         mean: Metrics are means over ``pixels`` or ``images``.
     """
 
-    def __init__(self, depth_range: tuple[float, float], protocol: Protocol, mean: Mean) -> None:
+    def __init__(
+        self, depth_range: tuple[float, float], protocol: EvalProtocol, mean: Mean
+    ) -> None:
         self._range = depth_range
         self._protocol = protocol
         self._mean: Mean = mean

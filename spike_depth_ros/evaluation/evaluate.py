@@ -24,7 +24,7 @@ from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
-from spike_depth_ros.metrics import Mean, Protocol
+from spike_depth_ros.metrics import EvalProtocol, Mean
 from spike_depth_ros.stream.decode import FloatImage
 from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
@@ -55,7 +55,7 @@ class Options:
     rate_hz: float = 0.0
     stamp_tolerance: float = 0.5
     size: tuple[int, int] | None = None
-    protocol: Protocol = Protocol()  # noqa: RUF009 - frozen
+    protocol: EvalProtocol = EvalProtocol()  # noqa: RUF009 - frozen
     mean: Mean = 'pixels'
     mask: Mask | None = None
 

@@ -16,7 +16,7 @@ from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.evaluation.results import WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
-from spike_depth_ros.metrics import Mean, Protocol
+from spike_depth_ros.metrics import EvalProtocol, Mean
 from spike_depth_ros.stream.decode import FloatImage
 
 MAX_WAITING = 64
@@ -65,7 +65,9 @@ class LiveScores(threading.Thread):
         truths: Waiting truths and their accounting.
     """
 
-    def __init__(self, protocol: Protocol, mean: Mean, within_ns: int, out: Path | None) -> None:
+    def __init__(
+        self, protocol: EvalProtocol, mean: Mean, within_ns: int, out: Path | None
+    ) -> None:
         super().__init__(name='scores', daemon=True)
         self.scores: Scores | None = None
         self.windows = 0

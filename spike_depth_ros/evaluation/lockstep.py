@@ -18,7 +18,6 @@ from spike_depth_ros.evaluation.truth import Truth, TruthBuffer
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import METRES, MILLIMETRES, stamp_ns
 from spike_depth_ros.stream.ingest import DEFAULT_RING, MAX_WAITING_PACKETS, Ingest, StreamSettings
-from spike_depth_ros.stream.ring import MAX_HELD_CHUNKS
 from spike_depth_ros.stream.stamps import Gap
 from spike_depth_ros.stream.window import ReferencePlane, Window
 
@@ -147,7 +146,6 @@ class Replay:
             hop=hop,
             policy='every',
             reference=reference,
-            ring_planes=0,
             spike_rate_hz=rate_hz,
             stamp_tolerance_planes=stamp_tolerance,
             sensor_width=width,
@@ -211,8 +209,7 @@ class Replay:
                 for sample in self._on_spikes(message):
                     number += 1
                     yield sample
-        if self._ingest.ring is not None:
-            self._ingest.ring.settle()
+        self._ingest.settle()
         if not number:
             raise BagError(self._no_windows_reason())
         if self.accounting.overwritten:
@@ -252,8 +249,8 @@ class Replay:
         Args:
             planes: Planes of the first packet.
         """
-        waiting = max(MAX_HELD_CHUNKS, MAX_WAITING_PACKETS) + 2
-        capacity = 2 * self._settings.window + self._settings.hop + waiting * planes
+        waiting = (MAX_WAITING_PACKETS + 2) * planes
+        capacity = 2 * self._settings.window + self._settings.hop + waiting
         return max(DEFAULT_RING['latest'], capacity)
 
     def _warn(self, kind: str, text: str) -> None:

@@ -21,6 +21,7 @@ from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
 from spike_depth_ros.evaluation.truth import TruthAccounting
+from spike_depth_ros.metrics import without_nan
 from spike_depth_ros.stream.accounting import PlaneAccounting
 
 INTERVAL = 0.68
@@ -122,8 +123,7 @@ def metrics_report(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
         'models': [_model(run) for run in runs],
         'comparison': [_comparison(runs[0], other) for other in runs[1:]],
     }
-    clean: dict[str, Any] = without_nan(content)
-    return clean
+    return without_nan(content)
 
 
 def _model(run: ModelRun) -> dict[str, Any]:
@@ -225,14 +225,3 @@ class WindowsFile:
 
 def _as_dicts(found: Mapping[str, Interval]) -> dict[str, Any]:
     return {name: dataclasses.asdict(one) for name, one in found.items()}
-
-
-def without_nan(content: Any) -> Any:
-    """Replace NaN and infinities by None, at any depth, as JSON has none of them."""
-    if isinstance(content, Mapping):
-        return {key: without_nan(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [without_nan(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content

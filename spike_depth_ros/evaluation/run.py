@@ -37,7 +37,7 @@ from spike_depth_ros.evaluation.results import (
     write_json,
 )
 from spike_depth_ros.evaluation.truth import Mask
-from spike_depth_ros.metrics import PUBLISHED, Mean, Protocol
+from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.result_files import old_results, replace_results
 
 OUTPUT_BAG = 'bag'
@@ -46,7 +46,7 @@ OUTPUT_BAG = 'bag'
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def protocol(options: argparse.Namespace) -> tuple[Protocol, Mean]:
+def protocol(options: argparse.Namespace) -> tuple[EvalProtocol, Mean]:
     """Return protocol and mean of the command line.
 
     Raises:
@@ -61,7 +61,7 @@ def protocol(options: argparse.Namespace) -> tuple[Protocol, Mean]:
                 f'{", ".join(given)}'
             )
         return PUBLISHED, 'images'
-    chosen = Protocol(options.crop or 'none', options.cap, options.align or 'none')
+    chosen = EvalProtocol(options.crop or 'none', options.cap, options.align or 'none')
     return chosen, options.mean or 'pixels'
 
 

@@ -24,10 +24,11 @@ from spike_depth_ros.metrics import (
     DEPTH_METRICS,
     FLOOR_M,
     DepthErrors,
+    EvalProtocol,
     Mean,
-    Protocol,
     StructureErrors,
     UncertaintyErrors,
+    depth_ratio,
     has_truth,
     relative_error,
     sparsification_curves,
@@ -63,7 +64,7 @@ CSV_COLUMNS = (
 )
 """Columns of ``windows.csv``."""
 
-WHOLE = Protocol()
+WHOLE = EvalProtocol()
 """Protocol without crop, cap and alignment."""
 
 SAME_HOP = 1.5
@@ -205,7 +206,7 @@ class ErrorBreakdown:
             'pixels': np.ones_like(error),
             'abs_rel': error,
             'square': distance**2,
-            'delta1': np.maximum(depth / true, true / depth) < 1.25,
+            'delta1': depth_ratio(depth, true) < 1.25,
             'inside': distance <= width,
             'uncertainty': width / depth,
         }
@@ -278,7 +279,7 @@ class Scores:
     def __init__(
         self,
         depth_range: tuple[float, float],
-        protocol: Protocol = WHOLE,
+        protocol: EvalProtocol = WHOLE,
         mean: Mean = 'pixels',
         hop_ns: int = 0,
     ) -> None:

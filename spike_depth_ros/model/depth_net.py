@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from spike_depth_ros.architectures import TinySettings
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
@@ -74,41 +74,6 @@ class SpikeDepthNet(SpikeNet):
             f_dec=f_dec,
             class_token=encoded.class_token,
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class TinySettings:
-    """Settings of ``dpt_tiny``, as a checkpoint stores them.
-
-    Attributes:
-        pool: Input pixels per side of a pixel that the network works on. At 2 counts of 2x2 pixels
-            are averaged first and depth is enlarged at the end: a quarter of the work, less noise
-            in short windows, less detail. All strides below count from there.
-        stem: Channels at stride 2.
-        stage4: Channels at stride 4.
-        stage8: Channels at stride 8.
-        stage16: Channels at stride 16.
-        dim: Width of the tokens.
-        blocks: Transformer blocks.
-        heads: Attention heads.
-        mlp_ratio: Hidden width of the transformer's MLP over ``dim``.
-        grid: Rows and columns of the position table: 400x250 pixels at stride 16.
-        features: Channels of the decoder.
-        head: Channels within the two heads.
-    """
-
-    pool: int = 1
-    stem: int = 32
-    stage4: int = 32
-    stage8: int = 64
-    stage16: int = 96
-    dim: int = 192
-    blocks: int = 4
-    heads: int = 3
-    mlp_ratio: int = 4
-    grid: tuple[int, int] = (16, 25)
-    features: int = 48
-    head: int = 16
 
 
 def dpt_tiny(

@@ -7,7 +7,6 @@ The decoder is that of Ranftl et al., Vision Transformers for Dense Prediction (
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Literal
 
@@ -15,47 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spike_depth_ros.architectures import HybridSettings
 from spike_depth_ros.model.decoder import Readout
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import to_float32
 from spike_depth_ros.model.temporal import Centred
 from spike_depth_ros.model.temporal_attention import TemporalAttention
 from spike_depth_ros.model.vit_hybrid import STAGE_CHANNELS, HybridOutput, VitHybrid, to_batch_norm
-
-
-@dataclasses.dataclass(frozen=True)
-class HybridSettings:
-    """Settings of ``dpt_hybrid``, as a checkpoint stores them; the defaults are as published.
-
-    Attributes:
-        temporal_features: Output channels of the temporal module, a multiple of 8; spikes only.
-        temporal_blocks: Its residual blocks.
-        temporal_dim: Width of its tokens, a multiple of 4.
-        dim: Width of the transformer's tokens.
-        layers: Transformer layers.
-        heads: Attention heads.
-        features: Channels of the decoder.
-        head: Channels within the two heads, before their last convolution.
-        norm: Normalisation of the convolutional stages: ``group``, as published; or ``batch``,
-            whose running statistics AdaBN can adapt.
-        depth: ``log``: log-depth within the depth range by a sigmoid; ``inverse``: ``1 / (scale *
-            x + shift)`` with x above 0, limited to the depth range.
-        scale: Scale of ``inverse``, 1/m.
-        shift: Shift of ``inverse``, 1/m; 1 / shift is the farthest depth.
-    """
-
-    temporal_features: int = 64
-    temporal_blocks: int = 2
-    temporal_dim: int = 64
-    dim: int = 768
-    layers: int = 12
-    heads: int = 12
-    features: int = 256
-    head: int = 32
-    norm: Literal['group', 'batch'] = 'group'
-    depth: Literal['log', 'inverse'] = 'log'
-    scale: float = 0.1
-    shift: float = 0.0125
 
 
 class ResidualUnit(nn.Module):

@@ -5,80 +5,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from spike_depth_ros.checkpoint import (
-    CheckpointError,
-    CheckpointInfo,
-    DepthInfo,
-    ImageInfo,
-    Tensors,
-)
+from spike_depth_ros.architectures import ARCHITECTURES, SETTINGS
+from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, DepthInfo, Tensors
 from spike_depth_ros.errors import one_line, shorten
 from spike_depth_ros.model import SpikeNet, depth_net, lite_encoder, vit_hybrid
-from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings, dpt_tiny
-from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
+from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
 from spike_depth_ros.model.pictures import recon_lite
-from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet, BlindSpotSettings
-from spike_depth_ros.model.pictures.recon_lite import ReconLite, ReconSettings
-from spike_depth_ros.model.pictures.ssml_net import SsmlNet, SsmlSettings
-from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
+from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet
+from spike_depth_ros.model.pictures.recon_lite import ReconLite
+from spike_depth_ros.model.pictures.ssml_net import SsmlNet
+from spike_depth_ros.model.unet_lite import unet_lite
 
 
-def _dpt_tiny(info: DepthInfo) -> SpikeDepthNet:
-    depth_range = (info.min_depth, info.max_depth)
-    return dpt_tiny(info.bins, depth_range, TinySettings(**info.settings), _kind(info))
+def _depth(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], SpikeNet]:
+    def builder(info: DepthInfo, settings: Any) -> SpikeNet:
+        inputs = 'rgb' if info.inputs == ('rgb',) else 'spikes'
+        return build_network(info.bins, (info.min_depth, info.max_depth), settings, inputs)
+
+    return builder
 
 
-def _dpt_hybrid(info: DepthInfo) -> SpikeDepthNet:
-    depth_range = (info.min_depth, info.max_depth)
-    return dpt_hybrid(info.bins, depth_range, HybridSettings(**info.settings), _kind(info))
+def _image(build_network: Callable[..., SpikeNet]) -> Callable[[Any, Any], SpikeNet]:
+    return lambda info, settings: build_network(info.bins, settings)
 
 
-def _unet_lite(info: DepthInfo) -> SpikeDepthNet:
-    depth_range = (info.min_depth, info.max_depth)
-    return unet_lite(info.bins, depth_range, LiteSettings(**info.settings), _kind(info))
-
-
-def _recon_lite(info: ImageInfo) -> ReconLite:
-    return ReconLite(info.bins, ReconSettings(**info.settings))
-
-
-def _ssml(info: ImageInfo) -> SsmlNet:
-    return SsmlNet(info.bins, SsmlSettings(**info.settings))
-
-
-def _blind_spot(info: ImageInfo) -> BlindSpotNet:
-    return BlindSpotNet(info.bins, BlindSpotSettings(**info.settings))
-
-
-def _kind(info: CheckpointInfo) -> Literal['spikes', 'rgb']:
-    return 'rgb' if info.inputs == ('rgb',) else 'spikes'
-
-
-BUILDERS: dict[tuple[str, str], Callable[[Any], SpikeNet]] = {
-    ('depth', 'dpt_tiny'): _dpt_tiny,
-    ('depth', 'unet_lite'): _unet_lite,
-    ('depth', 'dpt_hybrid'): _dpt_hybrid,
-    ('image', 'recon_lite'): _recon_lite,
-    ('image', 'ssml'): _ssml,
-    ('image', 'blind_spot'): _blind_spot,
+BUILDERS: dict[str, Callable[[Any, Any], SpikeNet]] = {
+    'dpt_tiny': _depth(dpt_tiny),
+    'unet_lite': _depth(unet_lite),
+    'dpt_hybrid': _depth(dpt_hybrid),
+    'recon_lite': _image(ReconLite),
+    'ssml': _image(SsmlNet),
+    'blind_spot': _image(BlindSpotNet),
 }
-"""Builder of each (task, architecture) from a checkpoint's metadata."""
-
-SETTINGS: dict[str, type[Any]] = {
-    'dpt_tiny': TinySettings,
-    'unet_lite': LiteSettings,
-    'dpt_hybrid': HybridSettings,
-    'recon_lite': ReconSettings,
-    'ssml': SsmlSettings,
-    'blind_spot': BlindSpotSettings,
-}
-"""Class of the settings of each architecture."""
+"""Builder of each architecture from a checkpoint's metadata and its settings."""
 
 IMAGES: dict[str, tuple[str, ...]] = {'depth': depth_net.IMAGES, 'image': recon_lite.IMAGES}
 """Names that the ``outputs`` of a checkpoint may have, by its task."""
@@ -99,12 +65,11 @@ def build(info: CheckpointInfo) -> SpikeNet:
     Raises:
         CheckpointError: Architecture, outputs or settings are unknown.
     """
-    builder = BUILDERS.get((info.task, info.architecture))
-    if builder is None:
-        names = ', '.join(name for task, name in BUILDERS if task == info.task)
+    names = ARCHITECTURES[info.task]
+    if info.architecture not in names:
         raise CheckpointError(
-            f'field architecture is {info.architecture!r}, expected one of {names} for task '
-            f'{info.task!r}'
+            f'field architecture is {info.architecture!r}, expected one of {", ".join(names)} for '
+            f'task {info.task!r}'
         )
     known = IMAGES[info.task]
     if not set(info.outputs) <= set(known):
@@ -112,7 +77,7 @@ def build(info: CheckpointInfo) -> SpikeNet:
             f'field outputs is {list(info.outputs)}, expected names of {", ".join(known)}'
         )
     try:
-        return builder(info)
+        return BUILDERS[info.architecture](info, SETTINGS[info.architecture](**info.settings))
     except CheckpointError:
         raise
     except (TypeError, ValueError, RuntimeError) as error:

@@ -8,13 +8,13 @@ that is trained on procedural pictures alone does not generalise from them, see 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spike_depth_ros.architectures import PICTURES, LiteSettings
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.encoder import EncoderOutput, conv_norm
 from spike_depth_ros.model.heads import ConvexDepthHead, DepthHead, UncertaintyHead
@@ -35,65 +35,8 @@ from spike_depth_ros.model.temporal import (
 GREY = 0.2
 """Linear light, 0 to 1, of the mean rate of an image: the usual exposure of photographs."""
 
-PICTURES: dict[str, tuple[float, ...]] = {
-    'mean_and_bins': (1.0,),
-    'mean': (1.0,),
-    'three_rates': (1 / 9, 1 / 3, 1.0),
-}
-"""Central parts of the window that become colours, by the setting ``picture``.
-
-Ninths and thirds, which 9 bins divide without remainder.
-"""
-
-UPSAMPLING: dict[str, type[DepthHead]] = {'bilinear': DepthHead, 'convex': ConvexDepthHead}
+DEPTH_HEADS: dict[str, type[DepthHead]] = {'bilinear': DepthHead, 'convex': ConvexDepthHead}
 """Head of depth by the setting ``upsampling``."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LiteSettings:
-    """Settings of ``unet_lite``, as a checkpoint stores them.
-
-    Attributes:
-        pool: Input pixels per side of a pixel that the network works on, as in ``dpt_tiny``.
-        dim: Channels of ``f_enc`` at stride 16 and of the class token.
-        features8: Channels of the decoder at stride 8.
-        features: Channels of the decoder at stride 4.
-        features2: Channels of the decoder at stride 2; 0: the decoder ends at stride 4.
-        head: Channels within the two heads.
-        picture: Mapping from rates to RGB, a key of ``PICTURES``: ``mean_and_bins``, the rate of
-            the window in three equal colours and a learned convolution of the bins; ``mean``,
-            without the convolution; or ``three_rates``, the rates of a ninth, a third and the
-            whole of the window as three colours.
-        upsampling: Upsampling of depth from half of the network's internal size: ``bilinear``, or
-            ``convex``, which is learned and keeps outlines.
-
-    Raises:
-        ValueError: A size is out of its range, or there is no such picture or upsampling.
-    """
-
-    pool: int = 1
-    dim: int = 128
-    features8: int = 64
-    features: int = 48
-    head: int = 24
-    features2: int = 0
-    picture: str = 'mean_and_bins'
-    upsampling: str = 'bilinear'
-
-    def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            size = getattr(self, name)
-            if type(size) is not int or size < least:
-                raise ValueError(f'{name} is {size!r}: expected {least} or more')
-        if self.picture not in [*PICTURES]:
-            raise ValueError(f'picture is {self.picture!r}: expected {" or ".join(PICTURES)}')
-        if self.upsampling not in [*UPSAMPLING]:
-            raise ValueError(
-                f'upsampling is {self.upsampling!r}: expected {" or ".join(UPSAMPLING)}'
-            )
-
-
-_LEAST = {'pool': 1, 'dim': 1, 'features8': 1, 'features': 1, 'features2': 0, 'head': 1}
 
 
 class RateToRgb(nn.Module):
@@ -226,7 +169,7 @@ def unet_lite(
     s = settings
     features, stride = (s.features2, 2) if s.features2 else (s.features, 4)
     heads = (
-        UPSAMPLING[s.upsampling](features, s.head, stride, *depth_range, pool=s.pool),
+        DEPTH_HEADS[s.upsampling](features, s.head, stride, *depth_range, pool=s.pool),
         UncertaintyHead(features, s.head, stride, s.pool),
     )
     for head in heads:

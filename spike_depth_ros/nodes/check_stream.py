@@ -58,8 +58,7 @@ class StreamCheck(Node):
         until = time.monotonic() + self._options.duration
         while rclpy.ok() and time.monotonic() < until:
             rclpy.spin_once(self, timeout_sec=0.1)
-        if self._ingest.ring is not None:
-            self._ingest.ring.settle()  # counts gaps before the last packets, too
+        self._ingest.settle()  # counts gaps before the last packets, too
         self._report_publishers()
         if self._packets:
             self._report_packets()
@@ -108,11 +107,11 @@ class StreamCheck(Node):
             self._problem('packets', 'none arrived: start the camera, use one DDS profile for all')
 
     def _report_packets(self) -> None:
-        ring = self._ingest.ring
+        geometry = self._ingest.geometry
         rate = self._packets / self._options.duration
-        if ring is None:
+        if geometry is None:
             self._problem('packets', f'{self._packets} arrived ({rate:.0f}/s), none could be read')
-            if not self._ingest.size_known:
+            if self._ingest.size is None:
                 self._problem('sensor', f'{UNKNOWN_SIZE}, or check_stream --size WxH')
             return
         planes = self._ingest.accounting().received / self._packets
@@ -123,7 +122,7 @@ class StreamCheck(Node):
             )
         else:
             self._fine('packets', text)
-        self._fine('sensor', f'{ring.geometry.width}x{ring.geometry.height} pixels')
+        self._fine('sensor', f'{geometry.width}x{geometry.height} pixels')
         if self._ingest.camera.fx_px is None:
             self._problem(
                 'camera',
@@ -134,10 +133,10 @@ class StreamCheck(Node):
             self._fine('camera', f'focal length {self._ingest.camera.fx_px:.1f} pixels')
 
     def _report_planes(self) -> None:
+        if self._ingest.geometry is None:
+            return
         ring = self._ingest.ring
         if ring is None:
-            return
-        if ring.period_ns == 0:
             self._problem(
                 'rate',
                 'unknown: the steps between stamps do not agree; stamp each packet with the time '

@@ -122,7 +122,7 @@ class DemoListener(Node):
         info = plan.info
         limits = (info.min_depth, info.max_depth)
         self.errors = metrics.DepthErrors(*limits)
-        self.scaled_errors = metrics.DepthErrors(*limits, metrics.Protocol(alignment='median'))
+        self.scaled_errors = metrics.DepthErrors(*limits, metrics.EvalProtocol(alignment='median'))
         self._plan = plan
         self._report = report
         self._first_stamp: int | None = None

@@ -137,9 +137,9 @@ class StreamTask:
             builder.error(ingest.size_problem)
         if ingest.camera_problem:
             builder.warn(ingest.camera_problem)
-        if ingest.last_packet_s is not None and not ingest.size_known:
+        if ingest.last_packet_s is not None and ingest.size is None:
             builder.warn(UNKNOWN_SIZE)
-        if ingest.ring is not None and ingest.ring.period_ns == 0:
+        if ingest.geometry is not None and ingest.ring is None:
             builder.warn(
                 'plane rate unknown, as stamps do not agree yet: wait, or set spike_rate_hz'
             )
@@ -157,8 +157,8 @@ def _stream_values(rate: float, accounting: PlaneAccounting, ingest: Ingest) -> 
         'window_planes': settings.window,
         'hop_planes': settings.hop or settings.window,
         'planes_per_s': rate,
-        'sensor': str(ring.geometry) if ring is not None else 'unknown',
-        'plane_rate_hz': 1e9 / ring.period_ns if ring is not None and ring.period_ns else 0.0,
+        'sensor': ingest.geometry or 'unknown',
+        'plane_rate_hz': 1e9 / ring.period_ns if ring is not None else 0.0,
         'planes_expected': accounting.expected,
         'planes_received': accounting.received,
         'planes_lost_in_transport': accounting.lost_in_transport,

@@ -43,7 +43,7 @@ from spike_depth_ros.evaluation.results import (
 )
 from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
-from spike_depth_ros.metrics import PUBLISHED, Protocol
+from spike_depth_ros.metrics import PUBLISHED, EvalProtocol
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
@@ -171,7 +171,7 @@ class EvaluationNode(Node):
                 # Holds windows.csv; earlier results stay until the new ones are complete.
                 self._partial = tempfile.TemporaryDirectory(prefix='.incomplete_', dir=self._out)
             cap = read['cap_m'] or None
-            protocol = Protocol(read['crop'], cap, read['alignment'])
+            protocol = EvalProtocol(read['crop'], cap, read['alignment'])
             published = read['protocol'] == 'bicross'
             self._live = LiveScores(
                 PUBLISHED if published else protocol,

@@ -52,17 +52,7 @@ class StreamRecorder:
         self.packets = self.cameras = 0
         self.first_s: float | None = None
         self._bag, self._topic, self._camera_topic = bag, topic, camera_topic
-        settings = StreamSettings(
-            window=_WINDOW,
-            hop=0,
-            policy='latest',
-            reference='middle',
-            ring_planes=4 * _WINDOW,
-            spike_rate_hz=0.0,
-            stamp_tolerance_planes=0.5,
-            sensor_width=0,
-            sensor_height=0,
-        )
+        settings = StreamSettings(_WINDOW, ring_planes=4 * _WINDOW)
         self._warnings: dict[str, str] = {}
         self._ingest = Ingest(settings, self._warnings.setdefault)
         reliable = best_reliability(graph.publishers(topic), False)
@@ -105,9 +95,9 @@ class StreamRecorder:
         text = f'{self.packets} packets, {self._bag.nbytes / 1e6:.0f} MB'
         if not self.cameras:
             text += f', no {self._camera_topic} (a reader of the bag needs the sensor size)'
-        if self._ingest.ring is None:
+        if self._ingest.geometry is None:
             return f'{text}; losses unknown: {"; ".join(self._warnings.values())}'
-        self._ingest.ring.settle()
+        self._ingest.settle()
         planes = self._ingest.accounting()
         lost = planes.lost_in_transport + planes.lost_in_queue
         text += f', {planes.received} planes; lost: {lost or "none"}'

@@ -60,8 +60,6 @@ class SpikeChunk:
             return a view with any strides (a bottom-up file is a flipped view). Read-only.
         geometry: Sensor size and bit order.
         t0_ns: Time of the first plane, integer nanoseconds.
-        period_ns: Time between planes, integer nanoseconds; 0: unknown, to be inferred from
-            stamps. Plane ``k`` is at ``t0_ns + k * period_ns``.
 
     Raises:
         ValueError: The data does not have the geometry's shape, is empty or is not uint8.
@@ -70,7 +68,6 @@ class SpikeChunk:
     data: PackedPlanes
     geometry: Geometry
     t0_ns: int
-    period_ns: int = 0
 
     def __post_init__(self) -> None:
         expected = (self.geometry.height, self.geometry.row_bytes)
@@ -81,8 +78,6 @@ class SpikeChunk:
             )
         if len(self.data) == 0:
             raise ValueError('a chunk without planes; expected at least one')
-        if self.period_ns < 0:
-            raise ValueError(f'plane period {self.period_ns} ns: expected 0 (unknown) or more')
 
     @property
     def planes(self) -> int:

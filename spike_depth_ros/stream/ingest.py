@@ -9,9 +9,10 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
-from spike_depth_ros.stream.chunk import SpikeChunk
+from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.decode import (
     CameraInfoMessage,
     ImageMessage,
@@ -19,11 +20,11 @@ from spike_depth_ros.stream.decode import (
     chunk_from_msg,
 )
 from spike_depth_ros.stream.ring import PlaneRing
-from spike_depth_ros.stream.stamps import Arrival
+from spike_depth_ros.stream.stamps import Arrival, infer_period
 from spike_depth_ros.stream.window import UNKNOWN_CAMERA, Camera, Policy, ReferencePlane
 
 MAX_WAITING_PACKETS = 32
-"""Packets kept at most while the sensor size is unknown, or may change."""
+"""Packets kept at most while sensor size or plane rate are unknown, or the size may change."""
 
 DEFAULT_RING: dict[Policy, int] = {'latest': 1024, 'every': 8192}
 """Default capacity by policy, planes; that of ``every`` bridges 0.4 s at 20 kHz."""
@@ -70,21 +71,33 @@ class StreamSettings:
         return max(DEFAULT_RING[self.policy], 2 * self.window)
 
 
+class _Packet(NamedTuple):
+    """Packet that waits, with its planes once the sensor size is known."""
+
+    msg: ImageMessage
+    lost_by: LostBy
+    camera: Camera
+    chunk: SpikeChunk | None = None
+
+
 class Ingest:
     """Ingest: decodes messages and appends their planes to a ring.
 
-    The ring is made once the geometry is known. Refused packets are counted.
+    Packets wait until sensor size and plane rate are known, from camera_info and stamps unless
+    they are set; then the ring is made. Refused packets are counted.
 
     Args:
         settings: Settings of the ring.
         warn: Called with kind and text of each warning.
-        capacity: Function from the planes of the first packet to the capacity of the ring; None:
+        capacity: Function from the planes of its first packet to the capacity of the ring; None:
             by the settings.
         settle_after_s: Time without packets after which :meth:`accounting` counts planes missing
             at the end of the stream, seconds; infinity: never.
 
     Attributes:
-        ring: The ring; None before the first packet.
+        ring: The ring; None while packets wait.
+        geometry: Sensor size and bit order of the packets; None before one could be read.
+        size: Sensor (height, width) in pixels, from camera_info or parameters; None: unknown.
         camera: Optical frame of the newest packet, and the newest camera_info.
         packets_refused: Packets whose planes could not be counted, by reason.
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
@@ -100,7 +113,8 @@ class Ingest:
         settle_after_s: float = SETTLE_AFTER_S,
     ) -> None:
         self.settings = settings
-        self.ring: PlaneRing | None = None
+        given = (settings.sensor_height, settings.sensor_width)
+        self.size: tuple[int, int] | None = given if all(given) else None
         self.camera: Camera = UNKNOWN_CAMERA
         self.packets_refused: collections.Counter[str] = collections.Counter()
         self.last_packet_s: float | None = None
@@ -109,33 +123,32 @@ class Ingest:
         self._settle_after_s = settle_after_s
         self.size_problem = ''
         self.camera_problem = ''
-        # The newest packets, until the size is known and a window was taken.
-        self._waiting: collections.deque[tuple[ImageMessage, LostBy]] = collections.deque()
-        self._in_ring = 0  # packets; counted while the ring may be replaced
-        self._size = self._size_from_parameters()  # (height, width)
+        # The newest packets, until a window was taken: the sensor size may change until then.
+        self._waiting: collections.deque[_Packet] = collections.deque(maxlen=MAX_WAITING_PACKETS)
+        self._forget()
 
-    def _size_from_parameters(self) -> tuple[int, int] | None:
-        given = (self.settings.sensor_height, self.settings.sensor_width)
-        return given if all(given) else None
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """Sensor (height, width) in pixels, from camera_info or parameters; None: unknown."""
-        return self._size
-
-    @property
-    def size_known(self) -> bool:
-        """True if the sensor size is known from camera_info or parameters."""
-        return self._size is not None
+    def _forget(self) -> None:
+        """Begin the accounting of planes anew."""
+        self.ring: PlaneRing | None = None
+        self.geometry: Geometry | None = None
+        rate = self.settings.spike_rate_hz
+        self._period_ns = round(1e9 / rate) if rate else 0  # 0: not yet inferred
+        self._accounting = PlaneAccounting()  # until there is a ring
+        self._forgotten = 0  # counted packets that do not wait any more
 
     def accounting(self) -> PlaneAccounting:
         """Return the plane accounting; final after ``settle_after_s`` without packets."""
-        if self.ring is None:
-            return PlaneAccounting()
-        last_s = self.last_packet_s
+        ring, last_s = self.ring, self.last_packet_s
+        if ring is None:
+            return self._accounting
         if last_s is not None and time.monotonic() - last_s > self._settle_after_s:
+            ring.settle()
+        return ring.accounting()
+
+    def settle(self) -> None:
+        """Count provisional gaps as lost, as the stream has ended."""
+        if self.ring is not None:
             self.ring.settle()
-        return self.ring.accounting()
 
     def on_camera_info(self, msg: CameraInfoMessage) -> None:
         """Set the sensor size and the camera matrix of later packets.
@@ -150,9 +163,9 @@ class Ingest:
             )
             return
         self.size_problem = ''
-        if self.ring is not None and size != self._size and not self._give_up_ring(size):
+        if self.geometry is not None and size != self.size and not self._give_up_size(size):
             self.size_problem = (
-                f'camera_info: size {msg.width}x{msg.height}, expected {self.ring.geometry} as '
+                f'camera_info: size {msg.width}x{msg.height}, expected {self.geometry} as '
                 'before: ignored; restart the node if the camera changed'
             )
             self._warn('camera_info', self.size_problem)
@@ -162,98 +175,130 @@ class Ingest:
             self._warn('camera_info', self.camera_problem)
         else:
             self.camera = Camera(self.camera.frame_id, float(msg.k[0]) or None, msg)
-        self._size = size
-        if self.ring is None:
-            waiting, self._waiting = self._waiting, collections.deque()
-            for packet, lost_by in waiting:
-                self._append(packet, size, lost_by)
+        self.size = size
+        if self.geometry is None:
+            waiting = [*self._waiting]
+            self._waiting.clear()
+            for packet in waiting:
+                self._read(packet.msg, packet.lost_by)
 
-    def _give_up_ring(self, size: tuple[int, int]) -> bool:
-        """Discard the ring for one of another sensor size, unless a window was taken.
+    def _give_up_size(self, size: tuple[int, int]) -> bool:
+        """Discard ring and accounting for another sensor size, unless a window was taken.
 
         Returns:
-            False if the ring stays.
+            False if they stay.
         """
-        assert self.ring is not None
         try:
-            chunk_from_msg(self._waiting[-1][0], *size)
+            chunk_from_msg(self._waiting[-1].msg, *size)
         except (IndexError, PacketError):
             return False  # a window was taken, or the packets are not of that size
-        if not self.ring.close_unused():
+        if self.ring is not None and not self.ring.close_unused():
             return False
         self._warn(
             'camera_info',
-            f'camera_info: size {size[1]}x{size[0]} instead of {self.ring.geometry}, before the '
+            f'camera_info: size {size[1]}x{size[0]} instead of {self.geometry}, before the '
             'first window: the planes are counted again',
         )
-        if forgotten := self._in_ring - len(self._waiting):
-            self.packets_refused['other sensor size'] += forgotten
-        self.ring = None
-        self._in_ring = 0
+        if self._forgotten:
+            self.packets_refused['other sensor size'] += self._forgotten
+        self._forget()
         return True
 
     def on_spikes(self, msg: ImageMessage, lost_by: LostBy = 'transport') -> None:
-        """Append a packet to the ring, or keep it until the sensor size is known.
+        """Append a packet to the ring, or keep it until sensor size and plane rate are known.
 
         Args:
             msg: The packet.
             lost_by: Cause of missing planes before this packet.
         """
         self.last_packet_s = time.monotonic()
-        self._note_frame(msg)
-        if self._size is not None:
-            self._append(msg, self._size, lost_by)
-            return
-        self._waiting.append((msg, lost_by))
-        if len(self._waiting) > MAX_WAITING_PACKETS:
-            self._waiting.popleft()
-            self._refuse('unknown sensor size', UNKNOWN_SIZE)
+        self._read(msg, lost_by)
 
-    def _append(self, msg: ImageMessage, size: tuple[int, int], lost_by: LostBy) -> None:
+    def _read(self, msg: ImageMessage, lost_by: LostBy) -> None:
+        if msg.header.frame_id != self.camera.frame_id:
+            self.camera = dataclasses.replace(self.camera, frame_id=msg.header.frame_id)
+        if self.size is None:
+            if len(self._waiting) == MAX_WAITING_PACKETS:
+                self._refuse('unknown sensor size', UNKNOWN_SIZE)
+            self._waiting.append(_Packet(msg, lost_by, self.camera))
+            return
         try:
-            chunk = chunk_from_msg(msg, *size)
-            if self.ring is None:
-                self.ring = self._make_ring(chunk)
+            chunk = chunk_from_msg(msg, *self.size)
         except PacketError as error:
             self._refuse('format', str(error))
             return
-        except (ValueError, MemoryError) as error:
-            self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
-            return
-        self._note_frame(msg)  # of a packet that waited, too
-        self._keep(msg, lost_by)
-        arrival = self.ring.append(chunk, lost_by, self.camera)
+        arrival = self._append(_Packet(msg, lost_by, self.camera, chunk), chunk)
         if arrival in ARRIVAL_WARNINGS:
             self._warn(arrival.name, f'spikes: {ARRIVAL_WARNINGS[arrival]}')
 
-    def _keep(self, msg: ImageMessage, lost_by: LostBy) -> None:
-        """Keep a packet while the sensor size may change."""
-        if self.ring is not None and self.ring.used:
-            self._waiting.clear()
-            return
-        self._in_ring += 1
-        self._waiting.append((msg, lost_by))
-        if len(self._waiting) > MAX_WAITING_PACKETS:
-            self._waiting.popleft()
+    def _append(self, packet: _Packet, chunk: SpikeChunk) -> Arrival | None:
+        """Append a packet to the ring, which is made as soon as the plane rate is known.
 
-    def _note_frame(self, msg: ImageMessage) -> None:
-        frame_id = msg.header.frame_id
-        if frame_id != self.camera.frame_id:
-            self.camera = dataclasses.replace(self.camera, frame_id=frame_id)
+        Returns:
+            Relation of the packet to the stream; None if it waits for the rate, or was refused.
+        """
+        if self.ring is not None:
+            if self._waiting and self.ring.used:
+                self._waiting.clear()
+            elif self._waiting:
+                self._keep(packet)
+            return self.ring.append(chunk, packet.lost_by, packet.camera)
+        if self.geometry not in (None, chunk.geometry):
+            self._forgotten += 1
+            self._count(chunk.planes, chunk.planes, 'geometry')
+            return Arrival.OTHER_GEOMETRY
+        packets = [*self._waiting, packet]
+        chunks = [one.chunk for one in packets if one.chunk is not None]
+        tolerance = self.settings.stamp_tolerance_planes
+        self._period_ns = self._period_ns or infer_period(chunks, tolerance)
+        arrival = None
+        if self._period_ns:
+            ring = self._make_ring(chunks[0])
+            if ring is None:
+                return None
+            for one, waited in zip(packets, chunks, strict=True):
+                arrival = ring.append(waited, one.lost_by, one.camera)
+            self.ring = ring  # once it is filled, as other threads see it from now on
+        else:
+            self._count(chunk.planes)
+            if len(chunks) > MAX_WAITING_PACKETS:
+                self._count(0, chunks[0].planes, 'rate_unknown')
+        self._keep(packet)
+        self.geometry = chunk.geometry
+        return arrival
 
-    def _make_ring(self, first: SpikeChunk) -> PlaneRing:
-        rate = self.settings.spike_rate_hz
+    def _make_ring(self, first: SpikeChunk) -> PlaneRing | None:
+        settings = self.settings
         by_rule = self._capacity(first.planes) if self._capacity is not None else 0
-        return PlaneRing(
-            first.geometry,
-            self.settings.window,
-            self.settings.hop,
-            self.settings.policy,
-            by_rule or self.settings.capacity,
-            period_ns=round(1e9 / rate) if rate else 0,
-            reference=self.settings.reference,
-            stamp_tolerance=self.settings.stamp_tolerance_planes,
-        )
+        try:
+            return PlaneRing(
+                first.geometry,
+                self._period_ns,
+                settings.window,
+                settings.hop,
+                settings.policy,
+                by_rule or settings.capacity,
+                settings.reference,
+                settings.stamp_tolerance_planes,
+                inferred=not settings.spike_rate_hz,
+                refused=self._accounting.refused,
+            )
+        except (ValueError, MemoryError) as error:
+            self._refuse('ring', f'no ring of planes can be made ({error}): lower ring_planes')
+            return None
+
+    def _keep(self, packet: _Packet) -> None:
+        """Keep a counted packet, as the sensor size may change."""
+        self._forgotten += len(self._waiting) == MAX_WAITING_PACKETS
+        self._waiting.append(packet)
+
+    def _count(self, received: int, refused: int = 0, reason: str = '') -> None:
+        """Count planes that are received, and of these or earlier ones refused, without a ring."""
+        pending = self._accounting.pending + received - refused
+        accounting = self._accounting.snapshot(pending)
+        accounting.receive(received)
+        accounting.refuse(refused, reason)
+        self._accounting = accounting  # replaced, not changed, as other threads read it
 
     def _refuse(self, reason: str, text: str) -> None:
         self.packets_refused[reason] += 1

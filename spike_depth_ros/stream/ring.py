@@ -12,13 +12,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import threading
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes, SpikeChunk
-from spike_depth_ros.stream.stamps import Arrival, Gap, StampTracker, differs
+from spike_depth_ros.stream.stamps import Arrival, Gap, StampTracker
 from spike_depth_ros.stream.window import (
     UNKNOWN_CAMERA,
     Camera,
@@ -28,17 +28,10 @@ from spike_depth_ros.stream.window import (
     reference_index,
 )
 
-MAX_HELD_CHUNKS = 32
-"""Chunks kept at most while the plane rate is unknown."""
-
 MAX_LISTED_GAPS = 200
 """Largest number of listed gaps; all are counted."""
 
-REFUSALS = {
-    Arrival.BACKWARD: 'backward',
-    Arrival.OTHER_GEOMETRY: 'geometry',
-    Arrival.OTHER_RATE: 'rate',
-}
+REFUSALS = {Arrival.BACKWARD: 'backward', Arrival.OTHER_GEOMETRY: 'geometry'}
 """Reason of the counter for each refused arrival."""
 
 
@@ -48,14 +41,6 @@ class _Segment:
 
     start: int
     end: int
-
-
-class _Waiting(NamedTuple):
-    """Arguments of :meth:`PlaneRing.append`, kept until the plane rate is known."""
-
-    chunk: SpikeChunk
-    lost_by: LostBy
-    camera: Camera
 
 
 class _Store:
@@ -100,14 +85,16 @@ class PlaneRing:
 
     Args:
         geometry: Sensor size and bit order of every plane.
+        period_ns: Time between planes, nanoseconds, at least 1.
         window: Planes in a window, at least 1.
         hop: Planes between the starts of windows, at least this many with policy ``latest``; 0 is
             the window length.
         policy: Choice of windows, see :data:`~spike_depth_ros.stream.window.Policy`.
         capacity: Capacity of the ring, planes, at least ``window``.
-        period_ns: Time between planes; 0 infers it from the stamps of the first chunks.
         reference: The plane of a window that its depth belongs to.
         stamp_tolerance: Largest deviation of a stamp that is not a gap, planes.
+        inferred: The period is inferred from stamps: another one that they agree on replaces it.
+        refused: Planes that came before there was a ring and were refused, by reason.
 
     Attributes:
         gaps: First confirmed gaps, at most :data:`MAX_LISTED_GAPS`.
@@ -119,13 +106,15 @@ class PlaneRing:
     def __init__(
         self,
         geometry: Geometry,
+        period_ns: int,
         window: int,
         hop: int = 0,
         policy: Policy = 'latest',
         capacity: int = 8192,
-        period_ns: int = 0,
         reference: ReferencePlane = 'middle',
         stamp_tolerance: float = 0.5,
+        inferred: bool = False,
+        refused: Mapping[str, int] = {},
     ) -> None:
         if window < 1 or hop < 0:
             raise ValueError(f'window {window}, hop {hop}: expected at least 1 and 0')
@@ -137,41 +126,36 @@ class PlaneRing:
         self.window = window
         self.hop = hop or window
         self.policy = policy
+        self.capacity = capacity
         self.gaps: list[Gap] = []
         self._reference = reference_index(reference, window)
         self._store = _Store(geometry, capacity)
         self._changed = threading.Condition()
-        self._accounting = PlaneAccounting()
-        self._stamps = StampTracker(period_ns, stamp_tolerance, self._on_gap)
+        early = sum(refused.values())
+        self._accounting = PlaneAccounting(early, early, refused=dict(refused))
+        self._stamps = StampTracker(period_ns, stamp_tolerance, self._on_gap, inferred)
         self._segments: collections.deque[_Segment] = collections.deque()
         # Per chunk: number of its first plane, its stamp, so that times do not drift, its camera.
         self._anchors: collections.deque[tuple[int, int, Camera]] = collections.deque()
-        self._held: collections.deque[_Waiting] = collections.deque()
         self._next_start = 0  # earliest start of the next window
         self._accounted = 0  # planes before this number are no longer pending
         self._unwanted = False  # without a consumer planes are skipped, not dropped
 
     @property
-    def capacity(self) -> int:
-        """Capacity of the ring, planes."""
-        return self._store.capacity
-
-    @property
     def period_ns(self) -> int:
-        """Time between planes, nanoseconds; 0: not yet known."""
-        return self._stamps.rate.period_ns
+        """Time between planes, nanoseconds."""
+        return self._stamps.period_ns
 
     @property
     def stamped_period_ns(self) -> int:
         """Other plane period on which recent stamps agree, nanoseconds; 0: none."""
         with self._changed:
-            return self._stamps.rate.stamped_period_ns
+            return self._stamps.stamped_period_ns
 
     def accounting(self) -> PlaneAccounting:
         """Return a snapshot of the accounting, without provisional gaps."""
         with self._changed:
-            held = sum(waiting.chunk.planes for waiting in self._held)
-            return self._accounting.snapshot(self._pending_between(0, self._store.head) + held)
+            return self._accounting.snapshot(self._pending_between(0, self._store.head))
 
     def settle(self) -> None:
         """Count provisional gaps as lost, as the stream has ended or pauses."""
@@ -184,8 +168,7 @@ class PlaneRing:
         """Store a copy of a chunk; in a full ring the oldest planes are overwritten.
 
         Args:
-            chunk: Planes of the ring's geometry. Its ``period_ns``, unless 0, must be the ring's
-                within 1 %.
+            chunk: Planes of the ring's geometry.
             lost_by: Cause of missing planes before this chunk.
             camera: Camera of these planes; a window has that of its reference plane.
 
@@ -195,15 +178,20 @@ class PlaneRing:
         """
         with self._changed:
             self._accounting.receive(chunk.planes)
-            if chunk.geometry != self.geometry:
-                return self._refuse(chunk, Arrival.OTHER_GEOMETRY)
-            rate = self._stamps.rate
-            if rate.period_ns == 0:
-                arrival = self._hold(_Waiting(chunk, lost_by, camera))
-            elif chunk.period_ns and differs(chunk.period_ns, rate.period_ns):
-                return self._refuse(chunk, Arrival.OTHER_RATE)
-            else:
-                arrival = self._place(chunk, lost_by, camera)
+            arrival = Arrival.OTHER_GEOMETRY
+            if chunk.geometry == self.geometry:
+                arrival = self._stamps.follow(chunk.t0_ns, chunk.planes, lost_by)
+            if arrival in REFUSALS:
+                self._accounting.refuse(chunk.planes, REFUSALS[arrival])
+                return arrival
+            if not self._stamps.joins:
+                self._begin_segment(arrival)
+            self._anchors.append((self._store.head, chunk.t0_ns, camera))
+            for first in range(0, chunk.planes, self.capacity):
+                data = chunk.data[first : first + self.capacity]
+                self._evict_before(self._store.head + len(data) - self.capacity)
+                self._store.write(data)
+                self._segments[-1].end = self._store.head
             self._changed.notify()
             return arrival
 
@@ -254,52 +242,23 @@ class PlaneRing:
 
     # Arrival of chunks; the lock is held.
 
-    def _hold(self, waiting: _Waiting) -> Arrival:
-        """Keep chunks until the plane rate is known, from a chunk or from agreeing stamps."""
-        rate, chunk = self._stamps.rate, waiting.chunk
-        self._held.append(waiting)
-        rate.period_ns = chunk.period_ns
-        if chunk.period_ns or rate.infer(chunk.t0_ns, chunk.planes):
-            held, self._held = self._held, collections.deque()
-            return [self._place(*one) for one in held][-1]
-        if len(self._held) > MAX_HELD_CHUNKS:
-            self._accounting.refuse(self._held.popleft().chunk.planes, 'rate_unknown')
-        return Arrival.HELD
-
-    def _place(self, chunk: SpikeChunk, lost_by: LostBy, camera: Camera) -> Arrival:
-        """Store a chunk, unless its stamp is older than the stream."""
-        arrival = self._stamps.follow(chunk.t0_ns, chunk.planes, lost_by)
-        if arrival is Arrival.BACKWARD:
-            return self._refuse(chunk, arrival)
-        if not self._stamps.joins:
-            self._part(arrival)
-        self._anchors.append((self._store.head, chunk.t0_ns, camera))
-        for first in range(0, chunk.planes, self.capacity):
-            self._append_planes(chunk.data[first : first + self.capacity])
-        return arrival
-
-    def _part(self, arrival: Arrival) -> None:
+    def _begin_segment(self, arrival: Arrival) -> None:
         """Begin a segment, as the next planes do not continue the stored ones."""
         if arrival is Arrival.NEW_RATE:
-            self._give_up_waiting()
+            self._discard_pending()
         if arrival in (Arrival.RESTART, Arrival.NEW_RATE):
             self._accounting.restarts += 1
         self._open_segment()
         self._retire_closed_segments()
 
-    def _give_up_waiting(self) -> None:
+    def _discard_pending(self) -> None:
         """Discard pending planes, as no window has planes of two rates."""
-        waiting = self._pending_between(0, self._store.head)
+        pending = self._pending_between(0, self._store.head)
         if self.policy == 'latest' or self._unwanted:
-            self._accounting.skipped_by_policy += waiting
+            self._accounting.skipped_by_policy += pending
         else:
-            self._accounting.refuse(waiting, 'rate')
+            self._accounting.refuse(pending, 'rate')
         self._forget_stored()
-
-    def _append_planes(self, data: PackedPlanes) -> None:
-        self._evict_before(self._store.head + len(data) - self.capacity)
-        self._store.write(data)
-        self._segments[-1].end = self._store.head
 
     def _open_segment(self) -> None:
         self._segments.append(_Segment(self._store.head, self._store.head))
@@ -309,10 +268,6 @@ class PlaneRing:
         self._accounted = self._next_start = self._store.head
         self._segments.clear()
         self._anchors.clear()
-
-    def _refuse(self, chunk: SpikeChunk, arrival: Arrival) -> Arrival:
-        self._accounting.refuse(chunk.planes, REFUSALS[arrival])
-        return arrival
 
     def _on_gap(self, gap: Gap) -> None:
         self._accounting.lose(gap.planes, gap.lost_by)
@@ -330,7 +285,12 @@ class PlaneRing:
         """Discard the planes before ``tail``, whose storage is needed."""
         if tail <= self._segments[0].start:
             return
-        self._count_passed(tail)
+        passed = self._pending_between(0, tail)
+        if self.policy == 'latest' or self._unwanted:
+            self._accounting.skipped_by_policy += passed  # older planes are skipped on purpose
+        else:
+            self._accounting.overwritten += passed
+        self._accounted = max(self._accounted, tail)
         while len(self._segments) > 1 and self._segments[0].end <= tail:
             self._segments.popleft()
         front = self._segments[0]
@@ -339,14 +299,6 @@ class PlaneRing:
         while len(self._anchors) > 1 and self._anchors[1][0] <= tail:
             self._anchors.popleft()
         self._retire_closed_segments()
-
-    def _count_passed(self, tail: int) -> None:
-        passed = self._pending_between(0, tail)
-        if self.policy == 'latest' or self._unwanted:
-            self._accounting.skipped_by_policy += passed  # older planes are skipped on purpose
-        else:
-            self._accounting.overwritten += passed
-        self._accounted = max(self._accounted, tail)
 
     def _retire_closed_segments(self) -> None:
         """Drop old segments without space for a window; their last planes are refused."""

@@ -13,10 +13,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from spike_depth_ros.stream.accounting import LostBy
+from spike_depth_ros.stream.chunk import SpikeChunk
 
 RESTART_AFTER_NS = 10_000_000_000
 """Step of a stamp, nanoseconds, above which the stream restarts without lost planes."""
@@ -44,9 +45,7 @@ class Arrival(enum.Enum):
     RESTART = 'restart'
     BACKWARD = 'backward'
     NEW_RATE = 'another plane rate by the stamps'
-    HELD = 'held until the plane rate is known'
     OTHER_GEOMETRY = 'another geometry'
-    OTHER_RATE = 'another plane rate'
 
 
 class Gap(NamedTuple):
@@ -68,64 +67,22 @@ def differs(one: float, other: float) -> bool:
     return abs(one - other) > RATE_TOLERANCE * other
 
 
-class PlaneRate:
-    """Plane rate: given, or inferred from stamps.
+def infer_period(chunks: Sequence[SpikeChunk], tolerance: float) -> int:
+    """Infer the plane period, on which the newest two steps between stamps must agree.
 
     Args:
-        period_ns: Time between planes, nanoseconds; 0 infers it.
+        chunks: Successive chunks, the newest last.
         tolerance: Largest deviation of a stamp, planes.
 
-    Attributes:
-        period_ns: Time between planes, nanoseconds; 0: not yet known.
-        inferred: True if it is inferred from stamps.
+    Returns:
+        Time between planes, nanoseconds; 0: the steps do not agree, or there are less than two.
     """
-
-    def __init__(self, period_ns: int, tolerance: float) -> None:
-        self.period_ns = period_ns
-        self.inferred = period_ns == 0
-        self._tolerance = tolerance
-        self._newest: collections.deque[tuple[int, int]] = collections.deque(maxlen=3)
-        self._steps: collections.deque[float] = collections.deque(maxlen=STEPS_OF_NEW_RATE)
-        self._previous: tuple[int, int] | None = None
-
-    @property
-    def stamped_period_ns(self) -> int:
-        """Other plane period on which recent stamps agree, nanoseconds; 0: none."""
-        if len(self._steps) < STEPS_OF_NEW_RATE or self.period_ns == 0:
-            return 0
-        if 2 * abs(self._steps[-1] - self.period_ns) <= RATE_TOLERANCE * self.period_ns:
-            return 0  # the usual case, without a check of all steps
-        low, high = min(self._steps), max(self._steps)
-        period = round((low + high) / 2)
-        if low < 1 or differs(low, high) or not differs(period, self.period_ns):
-            return 0
-        return period
-
-    def infer(self, t0_ns: int, planes: int) -> bool:
-        """Infer the rate, on which two successive steps between stamps must agree.
-
-        Args:
-            t0_ns: Stamp of the newest chunk, nanoseconds.
-            planes: Its planes.
-
-        Returns:
-            True if the rate is known now.
-        """
-        self._newest.append((t0_ns, planes))
-        if len(self._newest) == 3:
-            first, second, third = self._newest
-            period = (third[0] - first[0]) / (first[1] + second[1])
-            off_ns = second[0] - first[0] - first[1] * period
-            if period >= 1 and abs(off_ns) <= self._tolerance * period:
-                self.period_ns = round(period)
-        return self.period_ns != 0
-
-    def note(self, t0_ns: int, planes: int) -> None:
-        """Store the plane period of the step from the previous chunk."""
-        if self._previous is not None:
-            before_ns, before_planes = self._previous
-            self._steps.append((t0_ns - before_ns) / before_planes)
-        self._previous = (t0_ns, planes)
+    if len(chunks) < 3:
+        return 0
+    first, second, third = chunks[-3:]
+    period = (third.t0_ns - first.t0_ns) / (first.planes + second.planes)
+    off_ns = second.t0_ns - first.t0_ns - first.planes * period
+    return round(period) if period >= 1 and abs(off_ns) <= tolerance * period else 0
 
 
 @dataclasses.dataclass
@@ -173,20 +130,31 @@ class StampTracker:
     """Tracker of a stream's stamps, which finds gaps, late chunks and restarts.
 
     Args:
-        period_ns: Time between planes, nanoseconds; 0 infers it, see :meth:`PlaneRate.infer`.
+        period_ns: Time between planes, nanoseconds.
         tolerance: Largest deviation of a stamp that is not a gap, planes.
         on_gap: Called with each gap once it is confirmed.
+        inferred: The period is inferred from stamps: another one that they agree on replaces it.
 
     Attributes:
-        rate: The plane rate. It must be known before :meth:`follow`.
+        period_ns: Time between planes, nanoseconds.
         joins: True if the newest accepted chunk continues the one before without a gap.
     """
 
-    def __init__(self, period_ns: int, tolerance: float, on_gap: Callable[[Gap], object]) -> None:
-        self.rate = PlaneRate(period_ns, tolerance)
+    def __init__(
+        self,
+        period_ns: int,
+        tolerance: float,
+        on_gap: Callable[[Gap], object],
+        inferred: bool = False,
+    ) -> None:
+        self.period_ns = period_ns
         self.joins = False
+        self._inferred = inferred
         self._tolerance = tolerance
         self._on_gap = on_gap
+        # Plane periods of the newest steps between stamps; stamp and planes of the newest chunk.
+        self._steps: collections.deque[float] = collections.deque(maxlen=STEPS_OF_NEW_RATE)
+        self._newest: tuple[int, int] | None = None
         self._line_end_ns: int | None = None  # stamp that continues the stream
         self._interrupted = False  # planes were refused at the open end: the next chunk is apart
         # Stamp, planes and cause of a gap in front of the newest chunk, if that was refused.
@@ -196,6 +164,19 @@ class StampTracker:
         self._abandoned: collections.deque[tuple[int, int]] = collections.deque(
             maxlen=MAX_ABANDONED_LINES
         )
+
+    @property
+    def stamped_period_ns(self) -> int:
+        """Other plane period on which recent stamps agree, nanoseconds; 0: none."""
+        if len(self._steps) < STEPS_OF_NEW_RATE:
+            return 0
+        if 2 * abs(self._steps[-1] - self.period_ns) <= RATE_TOLERANCE * self.period_ns:
+            return 0  # the usual case, without a check of all steps
+        low, high = min(self._steps), max(self._steps)
+        period = round((low + high) / 2)
+        if low < 1 or differs(low, high) or not differs(period, self.period_ns):
+            return 0
+        return period
 
     def follow(self, t0_ns: int, planes: int, lost_by: LostBy = 'transport') -> Arrival:
         """Process the next chunk's stamp.
@@ -208,7 +189,10 @@ class StampTracker:
         Returns:
             Its relation to the stream; a chunk that is ``BACKWARD`` is not part of it.
         """
-        self.rate.note(t0_ns, planes)
+        if self._newest is not None:
+            before_ns, before_planes = self._newest
+            self._steps.append((t0_ns - before_ns) / before_planes)
+        self._newest = t0_ns, planes
         arrival = self._classify(t0_ns)
         if arrival is Arrival.BACKWARD:
             self._pass_over(t0_ns, planes, lost_by)
@@ -218,7 +202,7 @@ class StampTracker:
             self._leave_line(arrival, t0_ns, lost_by)
         self._interrupted = False
         self._refused = None
-        self._line_end_ns = t0_ns + planes * self.rate.period_ns
+        self._line_end_ns = t0_ns + planes * self.period_ns
         if self._jumps:
             self._go_on_behind_jumps(planes)
         return arrival
@@ -231,7 +215,7 @@ class StampTracker:
     def _classify(self, t0_ns: int) -> Arrival:
         if self._line_end_ns is None:
             return Arrival.FIRST
-        if self.rate.inferred and self.rate.stamped_period_ns:
+        if self._inferred and self.stamped_period_ns:
             return Arrival.NEW_RATE
         ahead_ns = t0_ns - self._line_end_ns
         slack_ns = self._slack_ns
@@ -243,19 +227,19 @@ class StampTracker:
         # the clock was set back, or that the stream goes on before a jump.
         if self._refused is not None:
             refused_ns, refused_planes, _ = self._refused
-            off_ns = t0_ns - refused_ns - refused_planes * self.rate.period_ns
+            off_ns = t0_ns - refused_ns - refused_planes * self.period_ns
             if abs(off_ns) <= slack_ns:
                 return Arrival.RESTART
         return Arrival.BACKWARD
 
     @property
     def _slack_ns(self) -> float:
-        return self._tolerance * self.rate.period_ns
+        return self._tolerance * self.period_ns
 
     def _leave_line(self, arrival: Arrival, t0_ns: int, lost_by: LostBy) -> None:
         """Begin another line."""
         if arrival is Arrival.NEW_RATE:
-            self.rate.period_ns = self.rate.stamped_period_ns
+            self.period_ns = self.stamped_period_ns
             self._jumps.clear()  # gaps by the old rate were none
             self._abandoned.clear()
         elif self._line_end_ns is not None and t0_ns > self._line_end_ns:
@@ -267,10 +251,10 @@ class StampTracker:
         """Store a provisional jump with the planes that are missing before it."""
         ahead_ns = end_ns - start_ns
         is_gap = ahead_ns <= RESTART_AFTER_NS
-        missing = max(1, round(ahead_ns / self.rate.period_ns)) if is_gap else 0
+        missing = max(1, round(ahead_ns / self.period_ns)) if is_gap else 0
         jump = _Jump(start_ns, end_ns, missing, lost_by, planes_behind)
         for t0_ns, planes in self._abandoned:
-            jump.fill(t0_ns, planes, self.rate.period_ns, self._slack_ns)
+            jump.fill(t0_ns, planes, self.period_ns, self._slack_ns)
         self._jumps.append(jump)
 
     def _go_back(self, t0_ns: int, planes: int, lost_by: LostBy) -> None:
@@ -291,13 +275,13 @@ class StampTracker:
         # Planes with wrong stamps, refused or not, may have been sent in their place; only behind
         # them the old line has a gap of its own.
         others = dropped.refused_behind - planes
-        resumed_ns = self._resumed_ns(dropped) + others * self.rate.period_ns
+        resumed_ns = self._resumed_ns(dropped) + others * self.period_ns
         if t0_ns - resumed_ns > self._slack_ns:
             self._jump(resumed_ns, t0_ns, lost_by, planes)
 
     def _resumed_ns(self, jump: _Jump) -> int:
         """Return the end of the line before a jump, with all planes behind it, nanoseconds."""
-        return jump.start_ns + jump.planes_behind * self.rate.period_ns
+        return jump.start_ns + jump.planes_behind * self.period_ns
 
     def _go_on_behind_jumps(self, planes: int) -> None:
         for jump in self._jumps:
@@ -313,7 +297,7 @@ class StampTracker:
     def _pass_over(self, t0_ns: int, planes: int, lost_by: LostBy) -> None:
         """Process the stamp of a chunk from the past."""
         self._refused = (t0_ns, planes, lost_by)
-        end_ns = t0_ns + planes * self.rate.period_ns
+        end_ns = t0_ns + planes * self.period_ns
         if self._line_end_ns is not None and end_ns > self._line_end_ns:
             # Its stamp is a little early. It is refused all the same, but what follows is no gap.
             self._drop_undone_jumps(t0_ns)
@@ -325,7 +309,7 @@ class StampTracker:
             for jump in self._jumps:
                 jump.refused_behind += planes
         for jump in self._jumps:
-            jump.fill(t0_ns, planes, self.rate.period_ns, self._slack_ns)
+            jump.fill(t0_ns, planes, self.period_ns, self._slack_ns)
 
     def _drop_undone_jumps(self, t0_ns: int) -> None:
         """Drop jumps by a few planes that a later stamp contradicts."""

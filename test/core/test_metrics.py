@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spike_depth_ros import metrics
 from spike_depth_ros.metrics import (
     DEPTH_METRICS,
     PUBLISHED,
     DepthErrors,
-    Protocol,
+    EvalProtocol,
     StructureErrors,
     UncertaintyErrors,
     align,
@@ -38,7 +39,7 @@ EXACT = {'rel': 1e-12, 'abs': 1e-12}
 
 def errors(prediction: list[float], truth: list[float], **protocol: object) -> DepthErrors:
     """Errors of one image of a single row, scored over 1 to 10 m."""
-    result = DepthErrors(1.0, 10.0, Protocol(**protocol))  # type: ignore[arg-type]
+    result = DepthErrors(1.0, 10.0, EvalProtocol(**protocol))  # type: ignore[arg-type]
     result.add(np.array([prediction], np.float64), np.array([truth], np.float64))
     return result
 
@@ -80,6 +81,13 @@ def test_all_figures_by_hand() -> None:
     }
     assert tuple(figures) == tuple(expected) == DEPTH_METRICS
     assert figures == pytest.approx(expected, **EXACT)
+
+
+def test_the_usual_figures_of_arrays_are_those_of_one_image() -> None:
+    prediction, truth = np.random.default_rng(0).uniform(1, 9, (2, 300))
+    figures = errors(prediction.tolist(), truth.tolist()).metrics('images')
+    for function in (metrics.abs_rel, metrics.sq_rel, metrics.rmse, metrics.delta1):
+        assert function(prediction, truth) == figures[function.__name__]
 
 
 def test_a_perfect_prediction_has_no_error() -> None:
@@ -205,7 +213,7 @@ def test_half_precision_truth_is_scored_in_double() -> None:
     limit.add(np.full((1, 1), INF, np.float16), np.full((1, 1), 10, np.float16))
     assert limit.abs_rel == pytest.approx(0.001, **EXACT)
     halves = np.array([[1.0, 1 + 2**-10]], np.float16)
-    median = DepthErrors(0.1, 10, Protocol(alignment='median'))
+    median = DepthErrors(0.1, 10, EvalProtocol(alignment='median'))
     median.add(halves.astype(np.float64), halves)
     assert median.abs_rel == 0
 
@@ -264,10 +272,10 @@ def test_garg_crop_takes_the_published_rows_and_columns() -> None:
 
 def test_crop_and_cap_of_whole_images_are_those_of_a_batch() -> None:
     prediction, _, truth = random_images(2)
-    result = DepthErrors(1, 10, Protocol('garg', 7.0))
+    result = DepthErrors(1, 10, EvalProtocol('garg', 7.0))
     result.add(prediction, truth)
     # Shares of 7 rows and 5 columns: rows 2 to 5, columns 0 to 3.
-    by_hand = DepthErrors(1, 10, Protocol('none', 7.0))
+    by_hand = DepthErrors(1, 10, EvalProtocol('none', 7.0))
     by_hand.add(prediction[:, 2:6, 0:4], truth[:, 2:6, 0:4])
     assert result.pixels == by_hand.pixels > 20
     assert result.metrics() == by_hand.metrics()
@@ -276,7 +284,7 @@ def test_crop_and_cap_of_whole_images_are_those_of_a_batch() -> None:
 @pytest.mark.parametrize('cap', [0.0, -1.0, NAN, INF])
 def test_a_cap_without_sense_is_refused(cap: float) -> None:
     with pytest.raises(ValueError, match='cap'):
-        Protocol(cap_m=cap)
+        EvalProtocol(cap_m=cap)
 
 
 # ---- alignment
@@ -314,7 +322,7 @@ def test_a_constant_prediction_is_aligned_to_the_mean() -> None:
 def test_each_image_is_aligned_by_itself() -> None:
     truth = np.array([[[2.0, 4.0]], [[2.0, 4.0]]])
     prediction = truth * np.array([0.5, 3.0])[:, None, None]
-    result = DepthErrors(0.1, 20, Protocol(alignment='median'))
+    result = DepthErrors(0.1, 20, EvalProtocol(alignment='median'))
     result.add(prediction, truth)
     assert result.abs_rel == pytest.approx(0, abs=1e-12)
 
@@ -341,10 +349,10 @@ def test_alignment_is_said() -> None:
 
 
 PROTOCOLS = [
-    Protocol(),
-    Protocol('garg', 7.0),
-    Protocol(alignment='median'),
-    Protocol('none', 8.0, 'scale_shift'),
+    EvalProtocol(),
+    EvalProtocol('garg', 7.0),
+    EvalProtocol(alignment='median'),
+    EvalProtocol('none', 8.0, 'scale_shift'),
 ]
 
 
@@ -356,7 +364,7 @@ PROTOCOLS = [
     protocol=st.sampled_from(PROTOCOLS),
 )
 def test_batches_and_processes_change_nothing(
-    seed: int, cuts: list[int], split: int, protocol: Protocol
+    seed: int, cuts: list[int], split: int, protocol: EvalProtocol
 ) -> None:
     prediction, half, truth = random_images(seed)
     whole, uncertain = DepthErrors(1, 10, protocol), UncertaintyErrors(1, 10)
@@ -394,7 +402,7 @@ def test_what_is_scored_differently_does_not_merge() -> None:
     with pytest.raises(ValueError, match='1 to 10 m and 1 to 20 m differ'):
         DepthErrors(1, 10).merge(DepthErrors(1, 20))
     with pytest.raises(ValueError, match='not aligned" and "no crop, no cap, scaled by'):
-        DepthErrors(1, 10).merge(DepthErrors(1, 10, Protocol(alignment='median')))
+        DepthErrors(1, 10).merge(DepthErrors(1, 10, EvalProtocol(alignment='median')))
     with pytest.raises(ValueError, match='1 to 10 m and 1 to 20 m differ'):
         UncertaintyErrors(1, 10).merge(UncertaintyErrors(1, 20))
 

@@ -4,27 +4,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 from spike_depth_ros.stream.decode import PACKED
 from spike_depth_ros.stream.ingest import StreamSettings
 
-SETTINGS = StreamSettings(
-    window=8,
-    hop=0,
-    policy='every',
-    reference='middle',
-    ring_planes=64,
-    spike_rate_hz=20_000.0,
-    stamp_tolerance_planes=0.5,
-    sensor_width=0,
-    sensor_height=0,
-)
+SETTINGS = StreamSettings(window=8, policy='every', ring_planes=64, spike_rate_hz=20_000.0)
+SIZED = dataclasses.replace(SETTINGS, sensor_width=13, sensor_height=5)
+
+
+RATE_UNKNOWN = dataclasses.replace(SIZED, spike_rate_hz=0.0)
 
 
 def packet(first, planes=4, bit_order='little', frame='frame'):
     """Planes without a spike of a sensor of 13x5 pixels, as sensor_msgs/Image has them."""
-    sec, nanosec = divmod(10**18 + first * 50_000, 10**9)
+    sec, nanosec = divmod(10**18 + round(first * 50_000), 10**9)
     return SimpleNamespace(
         header=SimpleNamespace(stamp=SimpleNamespace(sec=sec, nanosec=nanosec), frame_id=frame),
         height=5 * planes,

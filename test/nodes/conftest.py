@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Real processes over a real DDS on the loopback interface, in a domain of this test run's own."""
+"""Real processes over a real DDS on the loopback interface."""
 
 import os
 import signal
@@ -13,7 +13,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config/dds/loopback.xml')
-os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 99)
 os.environ.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
 # Before what is there: a sourced ROS brings rclpy this way.
 _FROM_ROS = os.environ.get('PYTHONPATH')

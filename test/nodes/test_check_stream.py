@@ -70,7 +70,7 @@ def test_nobody_publishing_is_found(processes):
 @pytest.mark.parametrize('period_s', [0.1, 0.02])  # few packets, and more than are kept waiting
 def test_an_unknown_sensor_size_is_found(processes, ros_node, spin, period_s):
     publisher = ros_node.create_publisher(Image, 'spikes', 10)
-    chunk = SpikeChunk(packing.pack(scene()[:4]), Geometry(48, 80), 0, 50_000)
+    chunk = SpikeChunk(packing.pack(scene()[:4]), Geometry(48, 80), 0)
     ros_node.create_timer(period_s, lambda: publisher.publish(spikes_msg(chunk, 'camera')))
     check = processes.start('check_stream', '--duration', 1.5)
     spin(lambda: check.poll() is not None, what='the end of check_stream')

@@ -25,7 +25,7 @@ def stream(planes=7, height=5, width=13):
 @pytest.mark.parametrize('bit_order', ['little', 'big'])
 def test_a_chunk_survives_the_message(bit_order):
     spikes = stream()
-    sent = SpikeChunk(packing.pack(spikes, bit_order), Geometry(5, 13, bit_order), STAMP, 50_000)
+    sent = SpikeChunk(packing.pack(spikes, bit_order), Geometry(5, 13, bit_order), STAMP)
     msg = conversions.spikes_msg(sent, 'camera_optical_frame')
     assert (msg.height, msg.width, msg.step, msg.encoding) == (35, 2, 2, '8UC1')
     assert msg.is_bigendian == (bit_order == 'big')

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from packets import SETTINGS, camera_info, packet
+from packets import RATE_UNKNOWN, SETTINGS, camera_info, packet
 
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes import diagnostics
@@ -69,6 +69,23 @@ def test_packets_without_a_sensor_size_are_explained():
     status = diagnostics.StreamTask(60.0, ACTIVE).status('n', ingest)
     assert status.level == DiagnosticStatus.WARN
     assert 'publish camera_info beside the spikes' in status.message
+
+
+def test_planes_that_wait_for_the_rate_are_reported():
+    ingest = Ingest(RATE_UNKNOWN, {}.setdefault)
+    for first in (0, 4, 12):
+        ingest.on_spikes(packet(first))
+    task = diagnostics.StreamTask(60.0, ACTIVE)
+    status = task.status('n', ingest)
+    assert status.message == (
+        'plane rate unknown, as stamps do not agree yet: wait, or set spike_rate_hz'
+    )
+    seen = values(status)
+    assert (seen['sensor'], seen['plane_rate_hz']) == ('13x5 little', '0')
+    assert (seen['planes_received'], seen['planes_pending']) == ('12', '12')
+    for first in (16, 20):
+        ingest.on_spikes(packet(first))
+    assert values(task.status('n', ingest))['plane_rate_hz'] == '20000'
 
 
 def test_stamps_that_contradict_the_rate_that_was_set_are_reported(ingest):

@@ -29,14 +29,11 @@ AXES: dict[By, tuple[str, str, float]] = {
 """Label of the axis, unit, and factor to that unit, by kind of bins."""
 
 
-def bin_names(by: By, rows: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return the names of bins, with their unit."""
+def bin_name(by: By, row: Mapping[str, float]) -> str:
+    """Return the name of a bin, with its unit."""
     _, unit, factor = AXES[by]
-    names = []
-    for row in rows:
-        low, high = row['from'] * factor, row['to'] * factor
-        names.append(f'> {low:g}{unit}' if math.isinf(high) else f'{low:g}–{high:g}{unit}')
-    return names
+    low, high = row['from'] * factor, row['to'] * factor
+    return f'> {low:g}{unit}' if math.isinf(high) else f'{low:g}–{high:g}{unit}'
 
 
 @style()
@@ -70,7 +67,7 @@ def _bars(by: By, key: str, label: str, runs: Sequence[ModelRun]) -> Axes:
     axis, unit, _ = AXES[by]
     by_model = [_drawn(by, run) for run in runs]
     edges = sorted({(row['from'], row['to']) for rows in by_model for row in rows})
-    names = bin_names(by, [{'from': low, 'to': high} for low, high in edges])
+    names = [bin_name(by, {'from': low, 'to': high}) for low, high in edges]
     axes = chart(axis, label)
     axes.set_xticks(range(len(edges)), [name.replace(unit, '') for name in names])
     width = 0.8 / len(runs)

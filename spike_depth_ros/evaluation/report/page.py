@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Common parts of HTML pages: template, headings of metrics, numbers, pictures.
 
-A page is one self-contained HTML file. Its template extends ``page.html.j2`` and takes tables and
-charts from ``page_parts.html.j2``.
+A page is one self-contained HTML file. Its template extends ``page.html.j2`` and takes tables,
+charts and pictures from ``page_parts.html.j2``.
 """
 
 from __future__ import annotations
 
 import base64
-import importlib.resources
 import io
 import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import jinja2
 import numpy as np
@@ -41,32 +42,43 @@ UNCERTAINTY = {
 }
 
 
-def asset(name: str) -> str:
-    """Read a text file among the assets of the package."""
-    path = importlib.resources.files('spike_depth_ros') / 'assets' / name
-    return path.read_text(encoding='utf-8')
+ASSETS = Path(__file__).parents[2] / 'assets'
+"""Folder of the templates that all pages share."""
 
 
-def render_page(template: str, **values: object) -> str:
+def render_page(template: Path, **values: object) -> str:
     """Render a page from its template.
 
     Args:
-        template: Text of the template.
+        template: File of the template.
         **values: Variables of the template; texts are escaped. ``page.html.j2`` needs ``title``,
             ``subtitle``, ``tiles`` (name and value each) and ``warnings``.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(asset),
+        loader=jinja2.FileSystemLoader([template.parent, ASSETS]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    return environment.from_string(template).render(**values)
+    environment.filters |= {'number': number, 'numbers': _numbers, 'percent': percent}
+    headings = {'FIGURES': FIGURES, 'STRUCTURE': STRUCTURE, 'UNCERTAINTY': UNCERTAINTY}
+    shared = {**headings, 'uncertainty_cells': _uncertainty_cells}
+    return environment.get_template(template.name).render(**shared, **values)
 
 
 def number(value: float | None, form: str = '.3f') -> str:
     """Format a number for a table; a dash for None, NaN and infinities."""
     return format(value, form) if value is not None and math.isfinite(value) else '–'
+
+
+def _numbers(metrics: Mapping[str, float | None], names: Iterable[str]) -> list[str]:
+    return [number(metrics[name]) for name in names]
+
+
+def _uncertainty_cells(metrics: Mapping[str, float | None]) -> list[str]:
+    """Format the metrics of ``UNCERTAINTY``, the first of which is a share."""
+    first, *others = UNCERTAINTY
+    return [percent(metrics[first]), *_numbers(metrics, others)]
 
 
 def percent(value: float | None) -> str:

@@ -10,35 +10,15 @@ them cannot be learnt by heart.
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spike_depth_ros.architectures import BlindSpotSettings
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.amim import Amim
 from spike_depth_ros.model.pictures.recon_lite import ImageOutput, bounded
 from spike_depth_ros.model.pictures.unet import SLOPE, UNet
-
-
-@dataclasses.dataclass(frozen=True)
-class BlindSpotSettings:
-    """Settings of ``blind_spot``, as a checkpoint stores them.
-
-    Attributes:
-        features: Channels of the encoder; the decoder has twice as many.
-        amim: Channels of AMIM.
-    """
-
-    features: int = 48
-    amim: int = 16
-
-    def __post_init__(self) -> None:
-        if min(self.features, self.amim) < 1:
-            raise ValueError(
-                f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
-            )
 
 
 class BlindSpotNet(SpikeNet):

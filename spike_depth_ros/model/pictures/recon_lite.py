@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spike_depth_ros.architectures import ReconSettings
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
 
@@ -34,31 +34,6 @@ class ImageOutput(NamedTuple):
     """
 
     rate: Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class ReconSettings:
-    """Settings of ``recon_lite``, as a checkpoint stores them.
-
-    Attributes:
-        widths: Channels at strides 2, 4 and 8.
-        covered: Planes that the inter-spike intervals of each estimate cover.
-        windows: Planes of each mean.
-        boxes: Sides of the squares of pixels over which the mean of all planes is averaged.
-    """
-
-    widths: tuple[int, int, int] = (24, 48, 64)
-    covered: tuple[int, ...] = (2, 4, 8, 16)
-    windows: tuple[int, ...] = (11, 21, 41)
-    boxes: tuple[int, ...] = (3, 7)
-
-    def __post_init__(self) -> None:
-        for name in ('widths', 'covered', 'windows', 'boxes'):
-            value = getattr(self, name)
-            if not isinstance(value, (tuple, list)) or not all(type(n) is int for n in value):
-                raise ValueError(f'{name} is {value!r}: expected whole numbers')
-        if len(self.widths) != 3 or min(self.widths) < 1:
-            raise ValueError(f'widths is {list(self.widths)}: expected three of 1 or more')
 
 
 class ReconLite(SpikeNet):

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import Tensor, nn
 
+from spike_depth_ros.architectures import SsmlSettings
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.amim import Amim, ChannelGate
 from spike_depth_ros.model.pictures.recon_lite import ImageOutput, bounded
@@ -18,29 +17,6 @@ OFFSET = 7
 """Planes from one of the three overlapping sub-streams to the next (k in the paper's text)."""
 
 STREAMS = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class SsmlSettings:
-    """Settings of ``ssml``, as a checkpoint stores them.
-
-    Attributes:
-        features: Channels of the encoders; the decoders have twice as many.
-        amim: Channels of AMIM.
-        gates: Spatial and channel attention within AMIM.
-        attention: Non-local attention between the two U-Nets.
-    """
-
-    features: int = 48
-    amim: int = 16
-    gates: bool = True
-    attention: bool = True
-
-    def __post_init__(self) -> None:
-        if min(self.features, self.amim) < 1:
-            raise ValueError(
-                f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
-            )
 
 
 class SsmlNet(SpikeNet):

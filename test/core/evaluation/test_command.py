@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command as a user runs it: a bag and a model in, files out."""
 
+import contextlib
 import csv
 import dataclasses
 import json
 import math
 import re
+import resource
+import shutil
 import sqlite3
-import subprocess
-import sys
-from html.parser import HTMLParser
 
 import bags
+import html_pages
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,7 +27,7 @@ from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.evaluation.command import main
 from spike_depth_ros.evaluation.controls import ControlWindows
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS
-from spike_depth_ros.metrics import DepthErrors, Protocol
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol
 from spike_depth_ros.stream.decode import depth_from_msg, stamp_ns
 from spike_depth_ros.stream.window import Window
 
@@ -110,7 +111,7 @@ def test_controls_are_made_of_the_librarys_own_predictions(bag, results, tmp_pat
     assert (content['windows'], content['size']) == (6, [32, 48])
     kept = None
     for prediction in predictions(MATCHED):
-        kept = kept or ControlWindows(prediction.depth_range, Protocol(), 'pixels')
+        kept = kept or ControlWindows(prediction.depth_range, EvalProtocol(), 'pixels')
         kept.add(prediction.published_depth(), bags.slope())
     for name, figures in kept.compare().metrics().items():
         found = {
@@ -226,31 +227,9 @@ def test_models_are_compared_on_the_same_windows(nearer_model, tmp_path, capsys)
     assert 'Abs Rel of nearer' in page
 
 
-class Page(HTMLParser):
-    """What a page refers to and which tags it leaves open."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.references, self.open, self.tags = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.references += [value for name, value in attrs if name in ('src', 'href')]
-        if tag not in ('meta', 'img', 'line', 'rect', 'circle', 'polyline'):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
 def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
     text = (results / 'report.html').read_text()
-    page = Page(text)
-    assert page.open == []
+    page = html_pages.Reader(text)
     assert page.references
     assert all(reference.startswith('data:image/png;base64,') for reference in page.references)
     # Names of namespaces, and references to clip paths on the same page.
@@ -264,8 +243,8 @@ def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
         assert f'<h2>{heading}</h2>' in text
     for title in ('Sparsification', 'Reliability of the interval', 'Error of each window'):
         assert f'<figcaption>{title}</figcaption>' in text
-    assert page.tags.count('svg') == 9
-    assert page.tags.count('img') == 6 * 5
+    assert text.count('<svg') == 9
+    assert text.count('<img') == 6 * 5
     assert 'means over all pixels of all windows' in text
     assert 'Both hold.' in text
 
@@ -413,11 +392,10 @@ def files_of(folder):
 
 
 def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
-    bag, nearer_model, tmp_path, capsys
+    bag, results, nearer_model, tmp_path, capsys
 ):
-    assert evaluate(bag, tmp_path / 'out') == 0
+    shutil.copytree(results, tmp_path / 'out')
     before = files_of(tmp_path / 'out')
-    capsys.readouterr()
     late = bags.write(tmp_path / 'late', bags.stream(400, truths=[9000]))
     assert evaluate(late, tmp_path / 'out', '--write-bag', 'mcap') == 1
     assert files_of(tmp_path / 'out') == before
@@ -430,12 +408,15 @@ def test_results_of_an_earlier_run_stay_when_a_later_one_fails(
     ]  # fmt: skip
 
 
-LIMITED = """
-import resource, sys
-from spike_depth_ros.evaluation.command import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-sys.exit(main(sys.argv[2:]))
-"""
+@contextlib.contextmanager
+def largest_file(size):
+    """No file of this process can grow beyond a size; what the write gets is EFBIG."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(
@@ -449,17 +430,15 @@ sys.exit(main(sys.argv[2:]))
         (30_000, ('--write-bag', 'mcap')),
     ],
 )
-def test_results_that_cannot_be_written_whole_replace_nothing(bag, tmp_path, limit, options):
+def test_results_that_cannot_be_written_whole_replace_nothing(
+    bag, results, tmp_path, capsys, limit, options
+):
     out = tmp_path / 'out'
-    assert evaluate(bag, out) == 0
+    shutil.copytree(results, out)
     before = files_of(out)
-    arguments = [bag, '--out', out, '--device', 'cpu', '--threads', '1', *options]
-    ended = subprocess.run(
-        [sys.executable, '-c', LIMITED, *map(str, [limit, *arguments])],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 1
-    kept, reason = ended.stderr.splitlines()
+    with largest_file(limit):
+        assert evaluate(bag, out, *options) == 1
+    kept, reason = lines_of(capsys)
     assert kept == f'the earlier results in {out} are kept'
     assert 'free space or choose another folder' in reason
     assert files_of(out) == before

@@ -7,13 +7,13 @@ import pytest
 
 from spike_depth_ros.evaluation import controls
 from spike_depth_ros.evaluation.controls import CONTROLS, ControlWindows, mean_map, median_maps
-from spike_depth_ros.metrics import Protocol
+from spike_depth_ros.metrics import EvalProtocol
 
 EXACT = {'rel': 0, 'abs': 1e-6}
 
 
 def windows(*pairs, protocol=None, mean='pixels', limits=(0.1, 100.0)):
-    kept = ControlWindows(limits, protocol or Protocol(), mean)
+    kept = ControlWindows(limits, protocol or EvalProtocol(), mean)
     for depth, truth in pairs:
         kept.add(np.array(depth, np.float32), np.array(truth, np.float32))
     return kept
@@ -84,7 +84,7 @@ def test_figures_are_raw_and_scaled_by_the_median_of_each_image():
 
 def test_crop_cap_and_mean_are_those_of_the_evaluation_and_the_alignment_is_not():
     pairs = [([[2.0, 50.0]], [[1.0, 90.0]]), ([[3.0, 3.0]], [[1.0, 1.0]])]
-    protocol = Protocol(cap_m=80.0, alignment='median')
+    protocol = EvalProtocol(cap_m=80.0, alignment='median')
     figures = windows(*pairs, protocol=protocol, mean='images').compare().metrics()
     assert figures['network']['abs_rel'] == pytest.approx((1 + 2) / 2, **EXACT)
 

@@ -11,14 +11,14 @@ import pytest
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.live import MAX_WAITING, LiveScores, LiveWindow
 from spike_depth_ros.evaluation.truth import Truth
-from spike_depth_ros.metrics import Protocol
+from spike_depth_ros.metrics import EvalProtocol
 
 HOP = 6_400_000
 
 
 @pytest.fixture
 def live(tmp_path):
-    scores = LiveScores(Protocol(), 'pixels', 0, tmp_path)
+    scores = LiveScores(EvalProtocol(), 'pixels', 0, tmp_path)
     scores.info = load_info(default_checkpoint())
     yield scores
     scores.finish()

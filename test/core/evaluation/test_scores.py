@@ -9,7 +9,7 @@ import pytest
 
 from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Output, Scores
-from spike_depth_ros.metrics import PUBLISHED, Protocol
+from spike_depth_ros.metrics import PUBLISHED, EvalProtocol
 
 EXACT = {'rel': 0, 'abs': 1e-6}
 
@@ -71,7 +71,7 @@ def test_alignment_of_a_case_computed_by_hand(alignment, expected):
         expected = float(np.mean(np.abs(slope * depth + shift - truth) / truth))
     if alignment == 'none':
         expected = float(np.mean(np.abs(depth - truth) / truth))
-    scores, _ = scored(output(0, depth, truth), protocol=Protocol(alignment=alignment))
+    scores, _ = scored(output(0, depth, truth), protocol=EvalProtocol(alignment=alignment))
     assert scores.headline()['abs_rel'] == pytest.approx(expected, **EXACT)
 
 

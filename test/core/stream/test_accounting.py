@@ -3,26 +3,21 @@
 """No counter decreases and every plane is accounted for, whatever comes."""
 
 import dataclasses
+import math
 
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
+from packets import packet
 
 from spike_depth_ros.stream.accounting import PlaneAccounting
-from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
-from spike_depth_ros.stream.ring import PlaneRing
+from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 from spike_depth_ros.stream.stamps import RESTART_AFTER_NS
 
-GEOMETRY = Geometry(1, 8)
 PERIOD = 50_000
-T0 = 1_700_000_000_000_000_123
-DATA = np.zeros((50, 1, 1), np.uint8)
 FAR = 198_000  # planes in 9.9 s
-
-
-def chunk(first, planes=4, period_ns=0):
-    return SpikeChunk(DATA[:planes], GEOMETRY, T0 + round(first * PERIOD), period_ns)
+LATEST = (8, 0, 'latest', 'middle', 64, 1e9 / PERIOD)
+EVERY = (4, 0, 'every', 'middle', 200, 1e9 / PERIOD)
 
 
 def counters(accounting):
@@ -34,14 +29,23 @@ def counters(accounting):
 
 
 class Watch:
-    """A ring, and its account before."""
+    """An ingest, and its account before; the arguments are those of the settings."""
 
-    def __init__(self, ring):
-        self.ring = ring
+    def __init__(self, *given):
+        stream = StreamSettings(*given, sensor_width=13, sensor_height=5)
+        self.ingest = Ingest(stream, {}.setdefault, settle_after_s=math.inf)
         self._before = {}
 
+    def send(self, first, planes=4, lost_by='transport'):
+        self.ingest.on_spikes(packet(first, planes), lost_by)
+        return self.look()
+
+    def settled(self):
+        self.ingest.settle()
+        return self.look()
+
     def look(self):
-        accounting = self.ring.accounting()
+        accounting = self.ingest.accounting()
         now = counters(accounting)
         assert accounting.check() == (0, 0)
         assert accounting.pending >= 0
@@ -85,15 +89,15 @@ NEXT = [('next', 4, 0, 'transport')]
 
 
 class Sender:
-    """Turns steps into chunks."""
+    """Turns steps into packets."""
 
     def __init__(self):
         self._now = 0.0
         self._sent = []
         self._gap = 0.0
 
-    def chunk(self, kind, *values):
-        """A chunk and what lost those before it; None where the step sends none."""
+    def packet(self, kind, *values):
+        """First plane, planes and what lost those before; None where the step sends none."""
         lost_by = 'transport'
         if kind == 'next':
             planes, missing, lost_by = values
@@ -114,7 +118,7 @@ class Sender:
             self._now += values[0] if kind == 'clock' else 0
             return None
         self._sent.append((first, planes))
-        return chunk(first, planes), lost_by
+        return first, planes, lost_by
 
 
 @given(
@@ -123,31 +127,29 @@ class Sender:
     st.integers(0, 70),
     st.sampled_from(['latest', 'every']),
     st.integers(0, 60),
-    st.sampled_from([0, PERIOD]),
+    st.sampled_from([0.0, 1e9 / PERIOD]),
     st.sampled_from([0.5, 0.0, 3.0]),
 )
-@example([*NEXT, ('next', 4, 2.4, 'queue'), ('late', 3, -0.4)], 4, 0, 'every', 0, PERIOD, 0.5)
-@example([*NEXT, ('glitch', 4, FAR, True), *6 * NEXT], 4, 0, 'latest', 9, PERIOD, 0.5)
+@example([*NEXT, ('next', 4, 2.4, 'queue'), ('late', 3, -0.4)], 4, 0, 'every', 0, 20e3, 0.5)
+@example([*NEXT, ('glitch', 4, FAR, True), *6 * NEXT], 4, 0, 'latest', 9, 20e3, 0.5)
+@example(40 * [('glitch', 4, 3, False), *NEXT], 4, 0, 'every', 9, 0.0, 0.0)
 @settings(max_examples=300)
 def test_counters_never_decrease_and_every_plane_is_accounted_for(
-    steps, window, hop, policy, spare, period_ns, tolerance
+    steps, window, hop, policy, spare, rate_hz, tolerance
 ):
-    ring = PlaneRing(
-        GEOMETRY, window, hop, policy, window + spare, period_ns, stamp_tolerance=tolerance
-    )
-    watch, sender, sent = Watch(ring), Sender(), 0
+    capacity = window + spare
+    watch = Watch(window, hop, policy, 'middle', capacity, rate_hz, tolerance)
+    sender, sent = Sender(), 0
     for kind, *values in steps:
         if kind in ('take', 'discard', 'settle'):
-            getattr(ring, kind)()
-        elif (made := sender.chunk(kind, *values)) is not None:
-            ring.append(*made)
-            sent += made[0].planes
+            if watch.ingest.ring is not None:
+                getattr(watch.ingest.ring, kind)()
+        elif (made := sender.packet(kind, *values)) is not None:
+            watch.send(*made)
+            sent += made[1]
         assert watch.look().received == sent
-    ring.settle()
-    watch.look()
-    after = counters(ring.accounting())
-    ring.settle()
-    assert counters(ring.accounting()) == after
+    after = counters(watch.settled())
+    assert counters(watch.settled()) == after
 
 
 # Chunks of some planes, each after some missing ones: what was lost is known.
@@ -156,19 +158,17 @@ LOSSES = st.lists(st.tuples(PLANES, st.sampled_from([0, 0, 0, 1, 7, 300]), CAUSE
 
 @given(LOSSES)
 def test_what_is_missing_is_lost_once_and_by_its_cause(packets):
-    watch = Watch(PlaneRing(GEOMETRY, 8, 0, 'latest', 64, PERIOD))
+    watch = Watch(*LATEST)
     number, lost = 0, {'transport': 0, 'queue': 0}
     for index, (planes, missing, lost_by) in enumerate(packets):
         if index:
             number += missing
             lost[lost_by] += missing
-        watch.ring.append(chunk(number, planes), lost_by)
-        accounting = watch.look()
+        accounting = watch.send(number, planes, lost_by)
         assert accounting.lost_in_transport <= lost['transport']
         assert accounting.lost_in_queue <= lost['queue']
         number += planes
-    watch.ring.settle()
-    accounting = watch.look()
+    accounting = watch.settled()
     assert (accounting.lost_in_transport, accounting.lost_in_queue) == tuple(lost.values())
     assert accounting.gaps == sum(packet[1] > 0 for packet in packets[1:])
     assert accounting.expected == number
@@ -182,72 +182,48 @@ def test_what_is_missing_is_lost_once_and_by_its_cause(packets):
     st.integers(1, 3),
 )
 def test_wrong_stamps_ahead_lose_nothing(lengths, wrong, ahead, several):
-    watch = Watch(PlaneRing(GEOMETRY, 8, 0, 'latest', 64, PERIOD))
+    watch = Watch(*LATEST)
     number = 0
     for index, planes in enumerate(lengths):
         off = ahead * (index - wrong + 1) if wrong <= index < wrong + several else 0
-        watch.ring.append(chunk(number + off, planes))
-        watch.look()
+        watch.send(number + off, planes)
         number += planes
-    watch.ring.settle()
-    accounting = watch.look()
+    accounting = watch.settled()
     assert (accounting.lost_in_transport, accounting.lost_in_queue, accounting.gaps) == (0, 0, 0)
     assert accounting.expected == accounting.received == number
     assert accounting.refused == {'backward': lengths[wrong + several]}
 
 
-def lost_and_restarts(ring):
-    accounting = ring.accounting()
-    return accounting.lost_in_transport, accounting.restarts
-
-
 def test_a_stamp_ahead_by_less_than_a_restart_loses_nothing():
-    ring = PlaneRing(GEOMETRY, 4, 0, 'every', 64, PERIOD)
-    watch = Watch(ring)
-    for first in (0, 4, FAR, 12, 16, 20, 24, 28, 32):
-        ring.append(chunk(first))
-        watch.look()
-    ring.settle()
-    assert lost_and_restarts(ring) == (0, 1)
-    assert watch.look().expected == 36
-    for first in (36, FAR, 44, 48, 52, 56, 60, 64):
-        ring.append(chunk(first))
-        watch.look()
-    ring.settle()
-    assert lost_and_restarts(ring) == (0, 2)
-    assert watch.look().expected == 68
+    watch = Watch(*EVERY)
+    first = [0, 4, FAR, *range(12, 36, 4)]
+    second = [36, FAR, *range(44, 68, 4)]
+    for restarts, starts, end in ((1, first, 36), (2, second, 68)):
+        for start in starts:
+            watch.send(start)
+        accounting = watch.settled()
+        assert (accounting.lost_in_transport, accounting.restarts) == (0, restarts)
+        assert accounting.expected == end
 
 
 def test_late_packets_longer_than_their_gap_leave_no_loss():
     for length, planes in ((2.4, 3), (10.4, 50), (0.6, 2)):
-        watch = Watch(PlaneRing(GEOMETRY, 4, 0, 'every', 200, PERIOD))
+        watch = Watch(*EVERY)
         for first, count in ((0, 50), (50 + length, 50), (50, planes), (100 + length, 50)):
-            watch.ring.append(chunk(first, count))
-            watch.look()
-        watch.ring.settle()
-        accounting = watch.look()
+            watch.send(first, count)
+        accounting = watch.settled()
         assert (accounting.lost_in_transport, accounting.gaps) == (0, 0)
         assert accounting.refused['backward'] == planes
 
 
 def test_a_late_packet_after_its_gap_was_confirmed_adds_to_expected():
-    watch = Watch(PlaneRing(GEOMETRY, 4, 0, 'every', 200, PERIOD))
+    watch = Watch(*EVERY)
     for first in (0, 8, 12, 16, 20, 24):
-        watch.ring.append(chunk(first))
+        watch.send(first)
     assert watch.look().lost_in_transport == 4
-    watch.ring.append(chunk(4))
-    accounting = watch.look()
+    accounting = watch.send(4)
     assert (accounting.expected, accounting.received, accounting.lost_in_transport) == (32, 28, 4)
     assert accounting.refused == {'backward': 4}
-
-
-def test_a_rate_that_the_chunks_tell_frees_those_that_wait_for_it():
-    watch = Watch(PlaneRing(GEOMETRY, 4, 0, 'every', 200))
-    watch.ring.append(chunk(0))
-    assert watch.look().pending == 4
-    watch.ring.append(chunk(4, period_ns=PERIOD))
-    assert (watch.ring.take().planes, watch.ring.take().planes) == (4, 4)
-    assert watch.look().pending == 0
 
 
 def test_the_account_tells_what_does_not_add_up():

@@ -29,5 +29,3 @@ def test_bad_geometry_is_refused():
         Geometry(height=250, width=0)
     with pytest.raises(ValueError, match="bit order 'lsb'"):
         Geometry(250, 400, 'lsb')
-    with pytest.raises(ValueError, match='plane period -1'):
-        SpikeChunk(np.zeros((3, 2, 1), np.uint8), Geometry(2, 8), 0, -1)

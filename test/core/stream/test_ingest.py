@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import math
+import sys
 
 import pytest
-from packets import SETTINGS, camera_info, packet
+from packets import RATE_UNKNOWN, SETTINGS, SIZED, camera_info, packet
 
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.ingest import (
@@ -23,6 +24,11 @@ def warnings():
 @pytest.fixture
 def ingest(warnings):
     return Ingest(SETTINGS, warnings.setdefault)
+
+
+def disagreeing(number):
+    """First plane of a packet; no two steps to the next ones agree on a rate."""
+    return 100 * number + 20 * (number % 2)
 
 
 def test_packets_wait_for_the_sensor_size(ingest):
@@ -45,11 +51,77 @@ def test_without_a_sensor_size_packets_are_refused_with_the_remedy(ingest, warni
 
 
 def test_the_parameters_give_the_size_where_there_is_no_camera_info():
-    settings = dataclasses.replace(SETTINGS, sensor_width=13, sensor_height=5)
-    ingest = Ingest(settings, {}.setdefault)
+    ingest = Ingest(SIZED, {}.setdefault)
     ingest.on_spikes(packet(0))
     assert ingest.ring.geometry == Geometry(5, 13)
     assert ingest.camera.fx_px is None
+
+
+@pytest.mark.parametrize('rate', [20_000, 30_000, 40_000, 1_280, 999.7])
+def test_the_rate_is_inferred_and_times_do_not_drift(rate):
+    ingest = Ingest(dataclasses.replace(RATE_UNKNOWN, window=10, ring_planes=5000), {}.setdefault)
+    for first in range(0, 4000, 40):
+        assert (ingest.ring is None) == (first <= 80)
+        ingest.on_spikes(packet(first * 20_000 / rate, 40))
+    assert ingest.ring.period_ns == round(1e9 / rate)
+    for number in range(400):
+        window = ingest.ring.take()
+        assert abs(window.t0_ns - 10**18 - 10 * number * 1e9 / rate) <= 40
+        assert abs(window.reference_ns - 10**18 - (10 * number + 5) * 1e9 / rate) <= 40
+    assert (ingest.accounting().windowed, ingest.accounting().received) == (4000, 4000)
+
+
+def test_a_gap_among_the_first_packets_does_not_spoil_the_rate():
+    ingest = Ingest(dataclasses.replace(RATE_UNKNOWN, window=4), {}.setdefault)
+    for first in (0, 4, 12, 16):
+        ingest.on_spikes(packet(first))
+        assert ingest.ring is None
+    ingest.on_spikes(packet(20))
+    assert ingest.ring.period_ns == 50_000
+    ingest.settle()
+    assert ingest.accounting().lost_in_transport == 4
+    starts = [ingest.ring.take().t0_ns for _ in range(5)]
+    assert starts == [10**18 + first * 50_000 for first in (0, 4, 12, 16, 20)]
+
+
+def test_planes_that_wait_for_the_rate_are_pending_then_refused(warnings):
+    ingest = Ingest(RATE_UNKNOWN, warnings.setdefault)
+    for number in range(MAX_WAITING_PACKETS + 8):
+        ingest.on_spikes(packet(disagreeing(number)))
+        assert ingest.accounting().check() == (0, 0)
+    ingest.on_spikes(packet(0, bit_order='big'))
+    assert (ingest.ring, ingest.geometry) == (None, Geometry(5, 13))
+    accounting = ingest.accounting()
+    assert accounting.pending == 4 * MAX_WAITING_PACKETS
+    assert accounting.refused == {'rate_unknown': 32, 'geometry': 4}
+    assert list(warnings) == ['OTHER_GEOMETRY']
+    ingest.on_spikes(packet(10_000))
+    ingest.on_spikes(packet(10_004))
+    ingest.on_spikes(packet(10_008))  # the rate is known before one more is refused
+    assert ingest.accounting().refused['rate_unknown'] == 40
+    assert ingest.accounting().check() == (0, 0)
+
+
+def test_equal_losses_at_the_start_do_not_spoil_the_rate_for_good():
+    ingest = Ingest(dataclasses.replace(RATE_UNKNOWN, ring_planes=500), {}.setdefault)
+    for first in (0, 8, 16, *range(20, 400, 4)):
+        ingest.on_spikes(packet(first))
+    assert ingest.ring.period_ns == 50_000
+    while (window := ingest.ring.take()) is not None:
+        last = window
+    assert last.t0_ns == 10**18 + 392 * 50_000
+    assert ingest.accounting().check() == (0, 0)
+
+
+def test_at_no_time_a_counter_decreases_when_the_rate_becomes_known():
+    ingest = Ingest(RATE_UNKNOWN, {}.setdefault)
+    seen = []
+    sys.setprofile(lambda *_: seen.append(ingest.accounting().received))  # as other threads may
+    for first in (0, 4, 8, 12):
+        ingest.on_spikes(packet(first))
+    sys.setprofile(None)
+    assert seen == sorted(seen)
+    assert set(seen) == {0, 4, 8, 12, 16}
 
 
 def test_a_bad_packet_is_counted_and_shows_as_a_gap(ingest, warnings):
@@ -157,6 +229,19 @@ def test_before_the_first_window_a_better_camera_info_makes_the_ring_anew(ingest
     assert 'size 13x5 instead of 13x1' in warnings['camera_info']
 
 
+def test_a_better_camera_info_is_taken_while_packets_wait_for_the_rate(warnings):
+    ingest = Ingest(dataclasses.replace(RATE_UNKNOWN, sensor_height=1), warnings.setdefault)
+    for number in range(MAX_WAITING_PACKETS + 1):
+        ingest.on_spikes(packet(disagreeing(number)))
+    assert ingest.accounting().refused == {'rate_unknown': 20}
+    ingest.on_camera_info(camera_info(fx=200.0))
+    assert 'size 13x5 instead of 13x1' in warnings['camera_info']
+    assert ingest.packets_refused == {'other sensor size': 1}
+    accounting = ingest.accounting()
+    assert (accounting.received, accounting.pending) == (4 * MAX_WAITING_PACKETS,) * 2
+    assert ingest.geometry == Geometry(5, 13)
+
+
 def test_packets_of_another_size_are_refused_once(ingest):
     ingest.on_spikes(packet(0))
     for _ in range(3):
@@ -218,13 +303,23 @@ def test_packets_that_waited_for_the_size_take_its_camera_and_keep_their_frames(
 
 
 def test_packets_before_the_first_camera_info_stay_uncalibrated():
-    settings = dataclasses.replace(SETTINGS, sensor_width=13, sensor_height=5)
-    ingest = Ingest(settings, {}.setdefault)
+    ingest = Ingest(SIZED, {}.setdefault)
     ingest.on_spikes(packet(0, 8))
     ingest.on_camera_info(camera_info(fx=380.0))
     ingest.on_spikes(packet(8, 8))
     taken = [ingest.ring.take() for _ in range(2)]
     assert [window.camera for window in taken] == [Camera('frame'), Camera('frame', 380.0)]
+
+
+def test_packets_that_wait_for_the_rate_keep_their_camera():
+    ingest = Ingest(RATE_UNKNOWN, {}.setdefault)
+    ingest.on_spikes(packet(0, 8, frame='left'))
+    ingest.on_camera_info(camera_info(fx=380.0))
+    ingest.on_spikes(packet(8, 8, frame='right'))
+    ingest.on_camera_info(camera_info(fx=190.0))
+    ingest.on_spikes(packet(16, 8, frame='right'))
+    taken = [ingest.ring.take().camera for _ in range(3)]
+    assert taken == [Camera('left'), Camera('right', 380.0), Camera('right', 190.0)]
 
 
 def test_a_camera_info_without_size_is_refused(ingest, warnings):
@@ -241,12 +336,14 @@ def test_the_ring_is_large_enough_for_two_windows_and_as_large_as_asked_for():
     assert dataclasses.replace(SETTINGS, ring_planes=3).capacity == 8
 
 
-def test_a_ring_that_memory_cannot_hold_is_refused(warnings):
-    settings = dataclasses.replace(SETTINGS, ring_planes=10**13)
-    ingest = Ingest(settings, warnings.setdefault)
+@pytest.mark.parametrize(('settings', 'waiting'), [(SETTINGS, 0), (RATE_UNKNOWN, 2)])
+def test_a_ring_that_memory_cannot_hold_is_refused(warnings, settings, waiting):
+    ingest = Ingest(dataclasses.replace(settings, ring_planes=10**13), warnings.setdefault)
     ingest.on_camera_info(camera_info())
-    ingest.on_spikes(packet(0))
-    assert ingest.packets_refused == {'ring': 1}
+    for number in range(waiting + 2):
+        ingest.on_spikes(packet(4 * number))
+    assert ingest.packets_refused == {'ring': 2}
+    assert ingest.accounting().pending == 4 * waiting
     assert 'lower ring_planes' in warnings['ring']
 
 

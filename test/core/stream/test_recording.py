@@ -158,7 +158,10 @@ def npy(shape, kind='|u1'):
 
 
 def zipped(path, **members):
-    """An archive of members, each an array or (header, MiB of zeros)."""
+    """An archive of members, each an array or (header, MiB of zeros).
+
+    The table of contents gives members of 24 MiB as 3 GiB, which would take long to deflate.
+    """
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
         for name, value in members.items():
             with archive.open(f'{name}.npy', 'w', force_zip64=True) as file:
@@ -168,6 +171,8 @@ def zipped(path, **members):
                         file.write(bytes(1 << 20))
                 else:
                     np.save(file, value)
+            if isinstance(value, tuple) and value[1] == 24:
+                archive.getinfo(f'{name}.npy').file_size = 3 << 30
     return path
 
 
@@ -177,9 +182,9 @@ FEW = np.zeros((2, 3, 8), bool)
 @pytest.mark.parametrize(
     ('members', 'message'),
     [
-        ({'packed': (npy((3 << 10, 1 << 10, 1 << 10)), 3072), 'width': 8}, 'expand to 3221'),
-        ({'spk': (npy((3 << 10, 1 << 10, 1 << 10)), 3072)}, 'expand to 3221.*expected at most 21'),
-        ({'spk': FEW, 'other': (b'no array', 3072)}, 'expand to 3221'),
+        ({'packed': (npy((3 << 10, 1 << 10, 1 << 10)), 24), 'width': 8}, 'expand to 3221'),
+        ({'spk': (npy((3 << 10, 1 << 10, 1 << 10)), 24)}, 'expand to 3221.*expected at most 21'),
+        ({'spk': FEW, 'other': (b'no array', 24)}, 'expand to 3221'),
         ({'packed': (npy((1 << 20, 1 << 10, 1 << 10)), 1), 'width': 8}, '"packed" is damaged or'),
         ({'spk': (npy((1 << 20, 1 << 10, 1 << 10)), 1)}, 'declares 1099511627776 bytes of data'),
         ({'spk': FEW, 'x': (npy((1 << 40,)), 1)}, '"x" is damaged .* the archive has 1048576'),
@@ -199,10 +204,10 @@ def test_an_archive_that_declares_too_much_is_refused_unread(tmp_path, members, 
 
 
 def test_unpacked_planes_are_packed_in_little_more_memory_than_they_take(tmp_path):
-    stream = np.zeros((200, 1 << 10, 1 << 10), bool)
+    stream = np.zeros((100, 1 << 10, 1 << 10), bool)
     stream[::7, ::3, ::5] = True
     path = tmp_path / 'a.npz'
-    np.savez_compressed(path, spk=stream)
+    np.savez(path, spk=stream)
     tracemalloc.start()
     recording = open_recording(path)
     _, peak = tracemalloc.get_traced_memory()

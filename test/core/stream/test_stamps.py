@@ -4,7 +4,7 @@
 
 import pytest
 
-from spike_depth_ros.stream.stamps import CONFIRM_AFTER, Arrival, Gap, PlaneRate, StampTracker
+from spike_depth_ros.stream.stamps import CONFIRM_AFTER, Arrival, Gap, StampTracker
 
 PERIOD = 50_000
 T0 = 1_700_000_000_000_000_123
@@ -19,9 +19,9 @@ def at(plane):
 class Stream:
     """A tracker, and what it told."""
 
-    def __init__(self, period_ns=PERIOD):
+    def __init__(self, inferred=False):
         self.gaps = []
-        self.tracker = StampTracker(period_ns, 0.5, self.gaps.append)
+        self.tracker = StampTracker(PERIOD, 0.5, self.gaps.append, inferred)
 
     def follow(self, *starts, planes=4, lost_by='transport'):
         return [self.tracker.follow(at(start), planes, lost_by) for start in starts]
@@ -153,9 +153,7 @@ def test_a_confirmed_gap_stays_when_the_stream_goes_back(stream):
 
 
 def test_gaps_by_the_old_rate_that_are_provisional_are_dropped_with_it():
-    stream = Stream(period_ns=0)
-    for start in (0, 4, 8):
-        stream.tracker.rate.infer(at(start), 4)
+    stream = Stream(inferred=True)
     stream.follow(0, 4, 8)
     arrivals = stream.follow(*range(16, 336, 8))
     assert arrivals.count(Arrival.NEW_RATE) == 1
@@ -180,18 +178,11 @@ def test_a_chunk_apart_does_not_join(stream):
     assert stream.settled() == []
 
 
-def test_the_rate_comes_from_two_steps_that_agree():
-    rate = PlaneRate(0, 0.5)
-    assert [rate.infer(at(start), 4) for start in (0, 4, 12, 16, 20)] == [False] * 4 + [True]
-    assert rate.period_ns == PERIOD
-
-
 @pytest.mark.parametrize(
     ('share', 'stamped'), [(1.0, 0), (1.009, 0), (1.011, 50_550), (2, 100_000)]
 )
-def test_another_rate_is_told_after_a_while(share, stamped):
-    rate = PlaneRate(PERIOD, 0.5)
+def test_another_rate_is_told_after_a_while(stream, share, stamped):
     for step in range(33):
-        assert rate.stamped_period_ns == 0
-        rate.note(at(4 * step * share), 4)
-    assert rate.stamped_period_ns == stamped
+        assert stream.tracker.stamped_period_ns == 0
+        stream.follow(4 * step * share)
+    assert stream.tracker.stamped_period_ns == stamped

@@ -131,8 +131,7 @@ def message_of(event: dict[str, Any]) -> Any:
 def use_stream(case: dict[str, Any], folder: Path) -> None:
     """Ingest the messages; the accounting is exact after each, and no counter decreases."""
     ingest = Ingest(case['settings'], lambda kind, text: (check_text(kind), check_text(text)))
-    before = dict.fromkeys(COUNTERS, 0)
-    ring = None
+    before, geometry = dict.fromkeys(COUNTERS, 0), None
     for event in case['events']:
         if event['kind'] == 'camera':
             ingest.on_camera_info(message_of(event))
@@ -140,8 +139,8 @@ def use_stream(case: dict[str, Any], folder: Path) -> None:
             ingest.on_spikes(message_of(event), 'queue' if event['step'] % 2 else 'transport')
         elif ingest.ring is not None:
             _act(ingest, event['kind'], case['settings'].window)
-        if ingest.ring is not ring:  # planes are counted anew for another sensor size
-            ring, before = ingest.ring, dict.fromkeys(COUNTERS, 0)
+        if ingest.geometry != geometry:  # planes are counted anew for another sensor size
+            before, geometry = dict.fromkeys(COUNTERS, 0), ingest.geometry
         accounting = ingest.accounting()
         now = {name: getattr(accounting, name) for name in COUNTERS}
         if accounting.check() != (0, 0) or accounting.pending < 0:

@@ -119,17 +119,7 @@ def test_messages_lie_in_the_file_in_that_order(recording, tmp_path):
 
 
 def test_the_nodes_ingest_takes_every_plane(written):
-    settings = StreamSettings(
-        window=32,
-        hop=0,
-        policy='every',
-        reference='middle',
-        ring_planes=4096,
-        spike_rate_hz=0.0,
-        stamp_tolerance_planes=0.5,
-        sensor_width=0,
-        sensor_height=0,
-    )
+    settings = StreamSettings(window=32, policy='every', ring_planes=4096)
     ingest = Ingest(settings, lambda kind, text: pytest.fail(text))
     ingest.on_camera_info(written['/camera_info'][0][1])
     for _, message in written['/spikes']:

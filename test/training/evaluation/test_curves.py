@@ -15,7 +15,7 @@ torch = pytest.importorskip('torch')
 from ramps import Brightness  # noqa: E402
 from tiny_stage import INFO  # noqa: E402
 
-from spike_depth_ros.metrics import DepthErrors, Protocol  # noqa: E402
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
 from spike_training.evaluation.curves import (  # noqa: E402
     SceneErrors,
@@ -56,7 +56,7 @@ def test_errors_are_those_of_the_metrics_and_of_the_procedural_scenes():
     batch = ProceduralSource(**SETTINGS).samples(range(5))
     depth = Brightness()(batch.counts, batch.planes_per_bin).depth[:, 0].numpy()
     truth = canonical_depth(batch, INFO.canonical_fx)[:, 0].numpy()
-    scaled = DepthErrors(INFO.min_depth, INFO.max_depth, Protocol(alignment='median'))
+    scaled = DepthErrors(INFO.min_depth, INFO.max_depth, EvalProtocol(alignment='median'))
     raw = DepthErrors(INFO.min_depth, INFO.max_depth)
     scaled.add(depth, truth)
     raw.add(depth, truth)

@@ -42,6 +42,7 @@ from spike_training.methods.ssml.settings import (  # noqa: E402
     SupervisedConfig,
 )
 from spike_training.methods.ssml.stages import HeldOut, Mutual  # noqa: E402
+from spike_training.reports.run_page import PageWriter  # noqa: E402
 from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.sampling.sample import Batch  # noqa: E402
 from spike_training.settings.config import ModelConfig, check, to_yaml  # noqa: E402
@@ -153,7 +154,7 @@ def test_self_supervision_reads_no_true_picture():
 def supervised(tmp_path_factory):
     config = run_of(tmp_path_factory.mktemp('ssml') / 'run', SupervisedConfig(name='small'))
     config.evaluate.export, config.train.picture_every = True, 3
-    pipeline.run(config)
+    pipeline.run(config, PageWriter())
     return config.out
 
 

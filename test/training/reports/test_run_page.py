@@ -31,7 +31,7 @@ from spike_depth_ros.pictures import save_png  # noqa: E402
 from spike_training.errors import ConfigError, NonFiniteError  # noqa: E402
 from spike_training.methods.bicross import METHOD  # noqa: E402
 from spike_training.methods.bicross.settings import CrossDomainConfig, PretrainConfig  # noqa: E402
-from spike_training.reports.run_page import page, render, write_page  # noqa: E402
+from spike_training.reports.run_page import Kept, PageWriter, page, render  # noqa: E402
 from spike_training.reports.run_page.curves import curves  # noqa: E402
 from spike_training.reports.run_page.folder import read_run  # noqa: E402
 from spike_training.reports.run_page.health_checks import health_warnings, state  # noqa: E402
@@ -52,7 +52,7 @@ def trained(tmp_path_factory):
     config.train = dataclasses.replace(
         config.train, picture_every=2, validate_every=1, validate_batches=1, tensorboard=True
     )
-    pipeline.run(config)
+    pipeline.run(config, PageWriter())
     return config
 
 
@@ -123,20 +123,39 @@ class TestOfARun:
         assert (trained.out / 'index.html').read_text() == before
         assert 'index.html: the page of the run' in capsys.readouterr().out
 
+    def test_what_has_not_changed_is_not_drawn_again(self, tmp_path, monkeypatch):
+        drawn, charts = [], render._charts
+        monkeypatch.setattr(render, '_charts', lambda *of: drawn.append(of[0].name) or charts(*of))
+        out = made(tmp_path / 'run', PretrainConfig(name='one'), PretrainConfig(name='two'))
+        write = PageWriter()
+        for name, losses, expected in (
+            ('one', [2.0], ['one', 'two']),
+            ('two', [1.5], ['two']),
+            ('two', [1.5, 0.5], ['two']),
+        ):
+            lines = [{'step': k, 'train/loss': loss} for k, loss in enumerate(losses, 1)]
+            scalars(out / name, *lines)
+            drawn.clear()
+            assert write(out) == out / 'index.html'
+            assert drawn == expected
+            text = (out / 'index.html').read_text()
+            assert PageWriter().write(out).read_text() == text  # all drawn anew
+        assert text.count('<figcaption>Loss</figcaption>') == 2
+
     def test_of_many_pictures_three_are_shown(self, tmp_path):
         out = made(tmp_path / 'run')
         picture = out / 'pre_src' / 'pictures'
         picture.mkdir(parents=True)
         for step in range(10, 80, 10):
             save_png(np.zeros((4, 4, 3), np.uint8), picture / f'{step:07d}.png')
-        seen = Reader(render.render(read_run(out)))
+        seen = Reader(render.render(read_run(out), Kept()))
         assert 'Shown are 3 of 7' in seen.text
         shown = [ref[-6:-4] for ref in seen.references if ref.endswith('.png')]
         assert shown == ['10', '40', '70']
 
     def test_pictures_beyond_a_size_are_links(self, trained, monkeypatch):
         monkeypatch.setattr(render, 'PICTURES_BYTES', 0)
-        text = render.render(read_run(trained.out))
+        text = render.render(read_run(trained.out), Kept())
         assert 'data:image' not in text
         assert 'src="bicross/pictures/0000003.png"' in text
 
@@ -204,7 +223,7 @@ class TestOfAnUnfinishedRun:
     def test_what_goes_wrong_is_a_warning(self, tmp_path, capsys):
         out = made(tmp_path / 'run')
         (out / 'report.json').write_text('{"styles": 3}')
-        write_page(out)
+        assert PageWriter()(out) is None
         warning = capsys.readouterr().err
         assert warning.startswith('warning: no page of the run: ')
         assert warning.count('\n') == 1
@@ -212,7 +231,7 @@ class TestOfAnUnfinishedRun:
     def test_a_run_ends_well_without_a_page(self, tmp_path, capsys):
         config = tiny_run(tmp_path / 'run', PretrainConfig(steps=1))
         (config.out / 'index.html').mkdir(parents=True)  # where no file can be written
-        pipeline.run(config)
+        pipeline.run(config, PageWriter())
         assert (config.out / 'model.safetensors').exists()
         assert 'warning: no page of the run' in capsys.readouterr().err
         assert read_sessions(config.out)[0]['outcome'] == 'finished'
@@ -385,6 +404,6 @@ def test_settings_that_differ(tmp_path):
 def test_a_target_without_depth_has_no_table(trained):
     run = read_run(trained.out)
     del run.report['sets']['target_indoor']
-    seen = Reader(render.render(run))
+    seen = Reader(render.render(run, Kept()))
     assert 'Target: the domain without labels: no depth to compare with' in seen.text
     assert 'Abs Rel, source, road' in seen.text

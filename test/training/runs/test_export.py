@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import json
 import re
 
@@ -32,11 +34,11 @@ from spike_training.runs.export import (  # noqa: E402
     max_relative_difference,
     random_checkpoint,
     reestimate_batch_norm,
-    to_onnx,
 )
 
 SMALL = dataclasses.replace(
     RANDOM_INFO['dpt_tiny'],
+    planes=64,
     settings={'stem': 8, 'stage4': 8, 'stage8': 8, 'stage16': 8, 'dim': 12, 'heads': 3,
               'blocks': 1, 'grid': (2, 3), 'features': 8, 'head': 4},
 )  # fmt: skip
@@ -44,17 +46,20 @@ SMALL = dataclasses.replace(
 
 @pytest.fixture(autouse=True)
 def small_dpt_tiny(monkeypatch):
-    """The default architecture at a size that exports in a second."""
-    torch.set_num_threads(2)
+    """The default architecture, small: an export takes seconds of any network."""
     monkeypatch.setitem(RANDOM_INFO, 'dpt_tiny', SMALL)
 
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
+    """What the command line gives for a seed."""
     path = tmp_path_factory.mktemp('export') / 'model.safetensors'
-    with pytest.MonkeyPatch.context() as patch:
+    arguments = ['run.py', 'export', '--architecture', 'dpt_tiny', '--seed', '3', '--out']
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as told:
         patch.setitem(RANDOM_INFO, 'dpt_tiny', SMALL)
-        export(path, seed=3)
+        patch.setattr('sys.argv', [*arguments, str(path)])
+        run.main()
+    assert re.search(r'within \d\.\de-\d\d of torch', told.getvalue())
     return path
 
 
@@ -73,37 +78,17 @@ def test_checkpoint_and_export_name_each_other_and_run(exported):
     spikes = np.random.default_rng(0).random((40, 33, 47)) < 0.2
     observation = Observation(Window.from_planes(spikes, 20_000.0), 400.0)
     found = [
-        DepthEstimator.from_checkpoint(exported, 'cpu', backend, 2).predict(observation).depth
+        DepthEstimator.from_checkpoint(exported, 'cpu', backend, 1).predict(observation).depth
         for backend in ('onnx', 'torch')
     ]
     np.testing.assert_allclose(*found, rtol=1e-3)
 
 
-def test_the_command_line_gives_the_same_bytes_for_the_same_seed(
-    exported, tmp_path, capsys, monkeypatch
-):
-    again = tmp_path / 'again.safetensors'
-    arguments = ['run.py', 'export', '--architecture', 'dpt_tiny', '--seed', '3', '--out']
-    monkeypatch.setattr('sys.argv', [*arguments, str(again)])
-    run.main()
-    assert files_of(again) == files_of(exported)
-    assert re.search(r'within \d\.\de-\d\d of torch', capsys.readouterr().out)
-
-
 def test_exporting_a_checkpoint_keeps_its_weights_and_metadata(exported, tmp_path):
+    """And the same network gives the same bytes."""
     again = tmp_path / 'again.safetensors'
     export(again, checkpoint=exported)
     assert files_of(again) == files_of(exported)
-
-
-def test_the_export_gives_the_outputs_that_the_metadata_name(exported):
-    info, weights = load(exported)
-    turned = dataclasses.replace(info, outputs=('uncertainty', 'depth'))
-    network = build_with_weights(turned, weights).eval()
-    content = to_onnx(network, turned)
-    outputs = [value.name for value in onnx.load_from_string(content).graph.output]
-    assert outputs == ['uncertainty', 'depth']
-    assert max_relative_difference(content, network, turned) < 1e-4
 
 
 def test_unet_lite_is_exported_too(tmp_path, monkeypatch):
@@ -113,27 +98,25 @@ def test_unet_lite_is_exported_too(tmp_path, monkeypatch):
     )
     monkeypatch.setitem(RANDOM_INFO, 'unet_lite', info)
     path = tmp_path / 'model.safetensors'
-    export(path, architecture='unet_lite', seed=1)
-    info, weights = load(path)
-    network = build_with_weights(info, weights).eval()
-    content = onnx_path(path).read_bytes()
-    assert max_relative_difference(content, network, info) < 1e-4
-    with torch.no_grad():
-        network.depth_head.conv3.bias += 0.01
-    assert max_relative_difference(content, network, info) > 1e-3
+    export(path, architecture='unet_lite', seed=1)  # compares what it wrote
+    assert load_info(path).architecture == 'unet_lite'
 
 
 def test_every_setting_of_unet_lite_is_exported_too(tmp_path, monkeypatch):
-    """One export for windows of any length, of a size that the network pads."""
+    """One export for windows of any length, of a size that the network pads, outputs in order."""
     pytest.importorskip('timm')
     settings = {'dim': 12, 'features8': 8, 'features': 8, 'head': 4, 'pool': 2}
     settings |= {'picture': 'three_rates', 'features2': 8, 'upsampling': 'convex'}
-    info = dataclasses.replace(SMALL, architecture='unet_lite', settings=settings, bins=9)
+    outputs = ('uncertainty', 'depth')
+    info = dataclasses.replace(
+        SMALL, architecture='unet_lite', settings=settings, bins=9, outputs=outputs
+    )
     monkeypatch.setitem(RANDOM_INFO, 'unet_lite', info)
     path = tmp_path / 'model.safetensors'
     export(path, architecture='unet_lite', seed=1)
+    assert tuple(value.name for value in onnx.load(onnx_path(path)).graph.output) == outputs
     runtimes = [
-        DepthEstimator.from_checkpoint(path, 'cpu', backend, 2) for backend in ('onnx', 'torch')
+        DepthEstimator.from_checkpoint(path, 'cpu', backend, 1) for backend in ('onnx', 'torch')
     ]
     for planes in (16, 128, 1280):
         spikes = np.random.default_rng(0).random((planes, 33, 47)) < 0.2

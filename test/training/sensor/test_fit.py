@@ -20,6 +20,7 @@ from PIL import Image  # noqa: E402
 from benchmarks import sensor_fit as command  # noqa: E402
 from spike_training.sensor import fit as sensor_fit  # noqa: E402
 from spike_training.sensor.parameters import SENSORS, Sensor  # noqa: E402
+from spike_training.sensor.pixels import pixels_of  # noqa: E402
 
 
 def scene(height: int = 96, width: int = 128) -> sensor_fit.Scene:
@@ -92,7 +93,7 @@ def test_a_fit_finds_the_sensor(monkeypatch) -> None:
 
 def test_a_fit_of_maps_finds_the_sensor() -> None:
     true = Sensor(response_mismatch=0.03, dark_current=120, dark_spread=0.4, hot_pixels=0.003)
-    pixels = true.pixels(torch.tensor([5]), 200, 300)
+    pixels = pixels_of(true, torch.tensor([5]), 200, 300)
     shaded = pixels.slope[0].numpy() * np.linspace(0.8, 1.2, 300)
     found = sensor_fit.fit_maps(shaded, pixels.offset[0].numpy())
     assert found.response_mismatch == pytest.approx(0.03, rel=0.06)
@@ -150,9 +151,8 @@ def test_the_command_writes_figures_and_a_chart(tmp_path, monkeypatch, capsys) -
     file.write_bytes(np.packbits(spikes[:, ::-1], axis=-1, bitorder='little').tobytes())
     # The command crops them.
     np.savez_compressed(tmp_path / 'spikes' / 'uhsr.npz', spk=spikes[:, :, :250])
-    pixels = Sensor(response_mismatch=0.03, dark_current=90, dark_spread=0.3).pixels(
-        torch.tensor([5]), 250, 400
-    )
+    true = Sensor(response_mismatch=0.03, dark_current=90, dark_spread=0.3)
+    pixels = pixels_of(true, torch.tensor([5]), 250, 400)
     maps = {'Nl': pixels.slope[0].numpy(), 'D_light': np.full((250, 400), 5, np.float32)}
     dark = pixels.offset[0].numpy() * 5
     maps['Nd'] = 335 * dark / (1 - dark)  # codespell:ignore

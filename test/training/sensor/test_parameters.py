@@ -10,20 +10,15 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from spike_training.sensor import parameters as sensor  # noqa: E402
-from spike_training.sensor.parameters import (  # noqa: E402
-    NORMAL_STD,
-    SENSORS,
-    Sensor,
-    normals,
-    uniforms,
-)
+from spike_training.sensor.parameters import SENSORS, Sensor  # noqa: E402
+from spike_training.sensor.pixels import NORMAL_STD, normals, pixels_of, uniforms  # noqa: E402
 
 CHIP = torch.tensor([3])
 SIZE = (200, 300)
 
 
 def maps(**parameters: float) -> tuple[torch.Tensor, torch.Tensor]:
-    pixels = Sensor(**parameters).pixels(CHIP, *SIZE)
+    pixels = pixels_of(Sensor(**parameters), CHIP, *SIZE)
     return pixels.slope[0].double(), pixels.offset[0].double()
 
 
@@ -77,18 +72,15 @@ def test_hot_pixels_gather_in_the_dark_and_dead_ones_nothing() -> None:
 
 
 def test_saturated_pixels_gather_one_threshold() -> None:
-    gathered = (
-        Sensor(response_mismatch=0.1, dark_current=100.0)
-        .pixels(CHIP, 8, 8)
-        .respond(torch.full((2, 3, 8, 8), 5.0))
-    )
+    pixels = pixels_of(Sensor(response_mismatch=0.1, dark_current=100.0), CHIP, 8, 8)
+    gathered = pixels.respond(torch.full((2, 3, 8, 8), 5.0))
     assert (gathered == 1).all()
 
 
 def test_sensors_differ_and_do_not_depend_on_their_batch() -> None:
     kind = Sensor(response_mismatch=0.1, dark_current=100, dark_spread=0.4, hot_pixels=0.1)
-    three = kind.pixels(torch.tensor([1, 2, 3]), 10, 12)
-    alone = kind.pixels(torch.tensor([2]), 10, 12)
+    three = pixels_of(kind, torch.tensor([1, 2, 3]), 10, 12)
+    alone = pixels_of(kind, torch.tensor([2]), 10, 12)
     npt.assert_array_equal(three.slope[1], alone.slope[0])
     npt.assert_array_equal(three.offset[1], alone.offset[0])
     assert (three.slope[0] != three.slope[1]).any()
@@ -146,5 +138,5 @@ def test_impossible_sensors_are_refused(parameters, message: str) -> None:
 
 def test_named_sensors_are_usable() -> None:
     for named in SENSORS.values():
-        assert named.pixels(CHIP, 4, 5).slope.shape == (1, 4, 5)
+        assert pixels_of(named, CHIP, 4, 5).slope.shape == (1, 4, 5)
     assert SENSORS['ideal'] == Sensor()

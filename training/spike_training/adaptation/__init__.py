@@ -1,3 +1,8 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Adaptation of a depth network to the unlabelled recordings of one camera."""
+
+from pathlib import Path
+
+CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
+"""Settings of training, if not given."""

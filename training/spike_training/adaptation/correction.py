@@ -30,9 +30,8 @@ from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import Measured, SensorCorrection, count_factors
 from spike_training.adaptation.matching import DARK_SPREAD, lasting_pattern
 from spike_training.datasets.clip import SpikeClip
-from spike_training.engine.stage import Source, left_out
 from spike_training.errors import DataSetError
-from spike_training.sampling.sample import Batch, Unlabelled
+from spike_training.sampling.sample import Batch, Source, Unlabelled, left_out
 
 Floats = npt.NDArray[np.float32]
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo
-from spike_depth_ros.metrics import DepthErrors, Protocol
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol
 from spike_training.evaluation.predictors import canonical_depth, predict
 from spike_training.sampling.sample import Batch, Unlabelled
 
@@ -240,11 +240,11 @@ class AllScores(NamedTuple):
 def score(network: nn.Module, info: DepthInfo, batches: Sequence[Batch]) -> Scores:
     """Score a network, in eval mode, on labelled windows."""
 
-    def no_errors(protocol: Protocol) -> DepthErrors:
+    def no_errors(protocol: EvalProtocol) -> DepthErrors:
         return DepthErrors(info.min_depth, info.max_depth, protocol)
 
-    scaling = Protocol(alignment='median')
-    scaled, metres = no_errors(scaling), no_errors(Protocol())
+    scaling = EvalProtocol(alignment='median')
+    scaled, metres = no_errors(scaling), no_errors(EvalProtocol())
     images = []
     for batch in batches:
         depth = predict(network, batch, 'spikes').depth[:, 0].cpu().numpy()

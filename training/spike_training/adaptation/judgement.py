@@ -8,8 +8,8 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lightning_fabric import Fabric
 from torch import nn
 
 from spike_depth_ros.checkpoint import DepthInfo, load, save
@@ -35,6 +35,9 @@ from spike_training.adaptation.windows import BATCH_SIZE, LARGEST, Recorded
 from spike_training.datasets.splits import Split
 from spike_training.evaluation.calibration import fit_uncertainty_factor
 from spike_training.sampling.sample import Batch, Unlabelled
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 OLD = 'old'
 """Name of the old network beside those of rungs."""

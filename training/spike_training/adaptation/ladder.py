@@ -11,11 +11,10 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from spike_depth_ros.checkpoint import (
@@ -34,12 +33,15 @@ from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.loop import fit
-from spike_training.engine.stage import Context, DomainPair, Source
+from spike_training.engine.stage import Context
 from spike_training.errors import NonFiniteError, TrainingError
 from spike_training.runs.build import make_stage
-from spike_training.sampling.sample import Batch
+from spike_training.sampling.sample import Batch, DomainPair, Source
 from spike_training.sampling.shifted import ShiftedSource
 from spike_training.settings.config import RunConfig, StageConfig
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PLAN = 'plan.json'
 """File with the number of steps of a rung, which a resumed one keeps."""

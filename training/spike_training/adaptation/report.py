@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spike_depth_ros.checkpoint import write_atomically
-from spike_depth_ros.evaluation.results import without_nan
+from spike_depth_ros.metrics import without_nan
 from spike_training.adaptation.correction import Corrections, describe_correction
 from spike_training.adaptation.gate import FULL_DISTANCE, find_limits, is_flat
 from spike_training.adaptation.judgement import Judge

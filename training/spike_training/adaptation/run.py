@@ -9,9 +9,8 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lightning_fabric import Fabric
 from torch import nn
 
 from spike_depth_ros.checkpoint import (
@@ -24,6 +23,7 @@ from spike_depth_ros.checkpoint import (
     remove_unfinished,
     write_atomically,
 )
+from spike_training.adaptation import CONFIG as CONFIG
 from spike_training.adaptation.correction import (
     Corrections,
     UniformRates,
@@ -71,18 +71,20 @@ from spike_training.adaptation.windows import (
     open_windows,
     spread_windows,
 )
+from spike_training.choices import Device
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
-from spike_training.engine.fabric import DeviceName, make_fabric
+from spike_training.engine.fabric import make_fabric
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
 from spike_training.sampling.sample import Unlabelled
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
+from spike_training.threads import limit_threads
 
-CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
-"""Settings of the rungs."""
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 SETTINGS = 'settings.json'
 
@@ -125,7 +127,7 @@ class Arguments(NamedTuple):
     dark: Path | None
 
 
-def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
+def run(arguments: Arguments, out: Path, device: Device) -> Verdict:
     """Adapt a checkpoint.
 
     Args:
@@ -145,6 +147,7 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
     start = time.monotonic()
     folder = out.with_suffix('')
     settings, info, old = prepare(arguments.config, arguments.checkpoint, out)
+    limit_threads(settings.threads)
     fabric = make_fabric(device, 1, settings.train.precision)
     source = arguments.size, arguments.rate_hz, arguments.topic
     try:

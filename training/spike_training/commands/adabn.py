@@ -5,9 +5,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
-
-import torch
 
 from spike_depth_ros.checkpoint import (
     CheckpointError,
@@ -15,18 +12,8 @@ from spike_depth_ros.checkpoint import (
     load_with_correction,
     save,
 )
-from spike_depth_ros.model.registry import build_with_weights, weights_of
-from spike_training.engine.fabric import choose_device
+from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES, Device
 from spike_training.errors import ConfigError
-from spike_training.runs.adabn import (
-    ADABN_BATCH_SIZE,
-    ADABN_BATCHES,
-    adabn_problem,
-    adapt_statistics,
-    open_recordings,
-    spread_windows,
-    target_windows,
-)
 
 
 def adabn(
@@ -38,7 +25,7 @@ def adabn(
     planes: int = 128,
     batches: int = ADABN_BATCHES,
     batch_size: int = ADABN_BATCH_SIZE,
-    device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    device: Device = 'auto',
 ) -> None:
     """Re-estimate the batch-norm statistics of a checkpoint on unlabelled spikes (AdaBN).
 
@@ -73,6 +60,18 @@ def adabn(
             f'{checkpoint}: it has a sensor correction, expected none: windows here are raw; run '
             'adapt on the checkpoint that it was made from'
         )
+    import torch
+
+    from spike_depth_ros.model.registry import build_with_weights, weights_of
+    from spike_training.engine.fabric import choose_device
+    from spike_training.runs.adabn import (
+        adabn_problem,
+        adapt_statistics,
+        open_recordings,
+        spread_windows,
+        target_windows,
+    )
+
     network = build_with_weights(info, weights)
     if (reason := adabn_problem(network, info.architecture)) is not None:
         raise CheckpointError(

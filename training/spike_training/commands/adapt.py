@@ -7,9 +7,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-from spike_training.adaptation import ros_commands, run
+from spike_training.adaptation import CONFIG
+from spike_training.choices import Device
 from spike_training.errors import ConfigError
 
 
@@ -21,8 +21,8 @@ def adapt(
     rate_hz: float = 20_000.0,
     topic: str = 'spikes',
     minutes: float = 30.0,
-    config: Path = run.CONFIG,
-    device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    config: Path = CONFIG,
+    device: Device = 'auto',
     flat: Path | None = None,
     dark: Path | None = None,
     watch: str = '',
@@ -71,6 +71,8 @@ def adapt(
     for name, value in (('watch_seconds', watch_seconds), ('watch_gb', watch_gb)):
         if not 0 < value <= 1e6:
             raise ConfigError(f'{name} is {value:g}: expected above 0, at most 1000000')
+    from spike_training.adaptation import ros_commands, run
+
     if recordings is None:
         run.prepare(config, checkpoint, out)  # before gigabytes are recorded
         folder = out.with_suffix('')

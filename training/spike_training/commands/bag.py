@@ -5,20 +5,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from spike_depth_ros.bags.writing import Storage
+from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_room, make_folder
 from spike_training.errors import ConfigError
-from spike_training.sampling.transforms import Transform
 from spike_training.sensor.parameters import IDEAL, Sensor
-from spike_training.simulation.bag import ClipBag, choose_clip, choose_span
-from spike_training.simulation.clip_camera import (
-    CameraSettings,
-    ClipCamera,
-    Interpolation,
-    frame_clips,
-    parse_size,
-)
+from spike_training.simulation.settings import CameraSettings, parse_size
 
 
 def bag(
@@ -29,10 +22,10 @@ def bag(
     rate: float = 20_000.0,
     start: float = 0.0,
     seconds: float | None = None,
-    storage: Storage = 'sqlite3',
+    storage: Literal['mcap', 'sqlite3'] = 'sqlite3',
     planes_per_packet: int = 40,
     transform: Transform = 'aspect',
-    mean_rate: float = 0.2,
+    mean_rate: float = MEAN_RATE,
     interpolation: Interpolation = 'flow',
     sensor: Sensor = IDEAL,
     seed: int = 0,
@@ -76,6 +69,9 @@ def bag(
     if len(data) != 1:
         raise ConfigError(f'{len(data)} data sets: expected one, --data.NAME PATH')
     ((name, where),) = data.items()
+    from spike_training.simulation.bag import ClipBag, choose_clip, choose_span
+    from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+
     chosen = choose_clip(frame_clips(name, where), clip)
     span = choose_span(chosen.times_s, rate, start, seconds)
     camera = ClipCamera(chosen, settings)

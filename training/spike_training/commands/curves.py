@@ -7,29 +7,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import torch
-from rich.table import Table
-
-from spike_depth_ros.checkpoint import (
-    CheckpointError,
-    find_checkpoint,
-    load,
-    write_atomically,
-)
-from spike_depth_ros.evaluation.report.plots import style
+from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load, write_atomically
+from spike_training.choices import Device
 from spike_training.disk import make_folder
-from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
-from spike_training.evaluation.curves import make_sweeps, measure
-from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
-from spike_training.evaluation.report import cell, print_table, to_json
-from spike_training.reports.condition_charts import condition_charts
-from spike_training.runs.evaluation import check_size
-from spike_training.sampling.conditions import Condition, ConditionSource
 from spike_training.settings.config import RunConfig
 from spike_training.settings.reading import load_config
+from spike_training.threads import limit_threads
 
 FORMAT = 1
 """Format version of ``curves.json``."""
@@ -51,7 +37,7 @@ def curves(
     rate_hz: Sequence[float] = (5e3, 10e3, 20e3, 40e3),
     speed: Sequence[float] = (0, 0.5, 1, 2, 4, 8),
     frame_spikes: float = 16.0,
-    device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    device: Device = 'auto',
 ) -> None:
     """Measure how depth depends on window, light, plane rate and speed, beside a frame camera.
 
@@ -87,9 +73,39 @@ def curves(
     """
     settings = load_config(config)
     _check(settings, scenes, frame_spikes)
-    lengths = sorted(settings.data.planes)
-    default = Condition(lengths[len(lengths) // 2], settings.data.rate_hz)
     values = {'planes': planes, 'mean_rate': mean_rate, 'rate_hz': rate_hz, 'speed': speed}
+    limit_threads(settings.threads)
+    from spike_depth_ros.evaluation.report.plots import style
+    from spike_training.evaluation.report import to_json
+    from spike_training.reports.condition_charts import condition_charts
+
+    report = _measure(settings, out, checkpoint, scenes, values, frame_spikes, device)
+    write_atomically(out / 'curves.json', to_json(report))
+    with style():
+        condition_charts(report).savefig(out / 'curves.png')
+    show(report)
+    print(f'written: {out / "curves.json"}, {out / "curves.png"}')
+
+
+def _measure(
+    settings: RunConfig,
+    out: Path,
+    checkpoint: Path,
+    scenes: int,
+    values: Mapping[str, Sequence[float]],
+    frame_spikes: float,
+    device: Device,
+) -> dict[str, Any]:
+    """Make the folder of the report, and return the report."""
+    from spike_training.engine.fabric import choose_device
+    from spike_training.evaluation.curves import make_sweeps, measure
+    from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
+    from spike_training.runs.evaluation import check_size
+    from spike_training.sampling.conditions import Condition, ConditionSource
+
+    data = settings.data
+    lengths = sorted(data.planes)
+    default = Condition(lengths[len(lengths) // 2], data.rate_hz)
     sweeps = make_sweeps(default, values, frame_spikes)
     info, weights = load(find_checkpoint(checkpoint))
     if info.inputs != ('spikes',):
@@ -98,25 +114,30 @@ def curves(
     make_folder(out)
     place = choose_device(device)
     predictor = network_predictor(build_for_evaluation(info, weights, place), info)
-    source = _source(settings, default, info.bins, place)
+    source = ConditionSource(
+        styles=tuple(data.styles),
+        seed=settings.seed,
+        height=data.height,
+        width=data.width,
+        planes=(default.planes,),
+        rate_hz=default.rate_hz,
+        device=place,
+        split='test',
+        bins=info.bins,
+    )
     size = settings.evaluate.batch_size
     batches = [range(k, min(k + size, scenes)) for k in range(0, scenes, size)]
-    report = {
+    return {
         'format': FORMAT,
         'stage': info.stage,
         'weights_sha256': info.weights_sha256,
         'seed': settings.seed,
-        'styles': list(settings.data.styles),
+        'styles': list(data.styles),
         'size': [source.height, source.width],
         'scenes': scenes,
         'frame_spikes': frame_spikes,
         **measure(predictor, info, source, batches, default, sweeps),
     }
-    write_atomically(out / 'curves.json', to_json(report))
-    with style():
-        condition_charts(report).savefig(out / 'curves.png')
-    show(report)
-    print(f'written: {out / "curves.json"}, {out / "curves.png"}')
 
 
 def _check(settings: RunConfig, scenes: int, frame_spikes: float) -> None:
@@ -134,32 +155,17 @@ def _check(settings: RunConfig, scenes: int, frame_spikes: float) -> None:
         raise ConfigError('; '.join(wrong))
 
 
-def _source(
-    settings: RunConfig, default: Condition, bins: int, device: torch.device
-) -> ConditionSource:
-    """Return the test scenes of a config."""
-    return ConditionSource(
-        styles=tuple(settings.data.styles),
-        seed=settings.seed,
-        height=settings.data.height,
-        width=settings.data.width,
-        planes=(default.planes,),
-        rate_hz=default.rate_hz,
-        device=device,
-        split='test',
-        bins=bins,
-    )
-
-
 def show(report: Mapping[str, Any]) -> None:
     """Print a table of each curve, and the flicker."""
+    from spike_training.evaluation.report import cell
+
     print(
         f'{report["stage"]}: {report["scenes"]} generated scenes of '
         f'{", ".join(report["styles"])}; means over scenes, median-scaled '
         'but for "in metres"'
     )
     for curve in report['curves'].values():
-        print_table(_table(curve, report['frame_spikes']))
+        _print_curve(curve, report['frame_spikes'])
     flicker = report['flicker']
     print(
         f"flicker, median |ln d - ln d'| of successive windows: nothing moves "
@@ -167,8 +173,12 @@ def show(report: Mapping[str, Any]) -> None:
     )
 
 
-def _table(curve: Mapping[str, Any], frame_spikes: float) -> Table:
-    """Lay out a curve: the metrics of each camera, then the differences of the frame camera."""
+def _print_curve(curve: Mapping[str, Any], frame_spikes: float) -> None:
+    """Print a curve: the metrics of each camera, then the differences of the frame camera."""
+    from rich.table import Table
+
+    from spike_training.evaluation.report import cell, print_table
+
     points = curve['points']
     cameras = [name for name in CAMERAS if name in points[0]]
     others = points[0].get('frame_minus', ())
@@ -190,4 +200,4 @@ def _table(curve: Mapping[str, Any], frame_spikes: float) -> Table:
             found = point['frame_minus'][name]
             row.append(f'{cell(found["abs_rel"])} ± {cell(found["half_width_95"])}')
         table.add_row(*row)
-    return table
+    print_table(table)

@@ -4,44 +4,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-import torch
-
-from spike_depth_ros.checkpoint import (
-    CheckpointInfo,
-    ImageInfo,
-    find_checkpoint,
-    load,
-    load_info,
-    load_with_correction,
-    write_atomically,
-)
+from spike_depth_ros.checkpoint import CheckpointInfo, ImageInfo, find_checkpoint, load_info
+from spike_training.choices import MEAN_RATE, Device
 from spike_training.disk import make_folder
-from spike_training.engine.fabric import choose_device
 from spike_training.errors import ConfigError
-from spike_training.evaluation.images import show_images
-from spike_training.evaluation.inputs import write_inputs
-from spike_training.evaluation.predictions import Predictions, warn
-from spike_training.evaluation.predictors import build_for_evaluation
-from spike_training.evaluation.report import show, to_json
-from spike_training.runs.evaluation import (
-    DataSets,
-    check_size,
-    config_sets,
-    evaluate_network,
-    evaluate_predictions,
-    output_limits,
-)
-from spike_training.runs.image_evaluation import evaluate_images
-from spike_training.sampling.clip_source import MEAN_RATE
-from spike_training.settings.config import RunConfig, check, to_yaml
+from spike_training.settings.config import RunConfig, check
 from spike_training.settings.reading import load_config
+from spike_training.threads import limit_threads
 
 
 def evaluate(
@@ -55,7 +28,8 @@ def evaluate(
     planes: int | Sequence[int] = (),
     mean_rate: float = MEAN_RATE,
     per_metre: float | None = None,
-    device: Literal['auto', 'cpu', 'cuda'] = 'auto',
+    device: Device = 'auto',
+    threads: int = 0,
 ) -> None:
     """Score a checkpoint, or third-party depth maps, beside controls; or write the inputs of both.
 
@@ -97,6 +71,7 @@ def evaluate(
             for millimetres.
         device: cpu, cuda, or auto: a GPU if torch finds one. Scenes made on another kind of
             device may differ in single spikes.
+        threads: CPU threads of torch; 0: those of the config.
 
     Raises:
         ConfigError: The settings are wrong, or the folder of inputs is not empty.
@@ -107,74 +82,50 @@ def evaluate(
         raise ConfigError('checkpoint, predictions or inputs_only: expected one of the three')
     if per_metre is not None and predictions is None:
         raise ConfigError('per_metre is given: expected it with predictions alone')
-    planes = [planes] if isinstance(planes, int) else planes
-    settings = with_changes(config, planes, None if data else samples)
-    place = choose_device(device)
-    lengths = list(planes) or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
+    planes = [planes] if isinstance(planes, int) else [*planes]
+    settings = with_changes(config, planes, None if data else samples, threads)
+    lengths = planes or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
     number = settings.evaluate.scenes if samples is None else samples
+    limit_threads(settings.threads)
+    from spike_training.runs import scoring
+    from spike_training.runs.evaluation import DataSets
+
     sets = DataSets(settings, data or {}, number, lengths[0], mean_rate)
     if inputs_only:
-        fx = output_limits(settings).canonical_fx
-        chosen = sets.sets(place) if data else config_sets(settings, place, fx)
-        # Without the folder of the run, which does not concern the reader.
-        text = to_yaml(dataclasses.replace(settings, out=Path('runs/inputs')))
-        write_inputs(out, [*chosen], text)
+        scoring.write_samples(sets, out, device)
         return
     make_folder(out.parent)
-    if checkpoint is not None:
-        path = find_checkpoint(checkpoint)
-        if isinstance(load_info(path, CheckpointInfo), ImageInfo):
-            unused = {
-                'planes': bool(planes),
-                'mean_rate': mean_rate != MEAN_RATE,
-                'samples': bool(data) and samples is not None,
-            }
-            if given := [name for name, is_given in unused.items() if is_given]:
-                raise ConfigError(
-                    f'{", ".join(given)} given: expected none for a network of pictures'
-                    f'{" and recordings" if data else ""}'
-                )
-            _evaluate_pictures(path, settings, out, data or {}, place)
-            return
-        info, weights, correction = load_with_correction(path)
-        if correction is not None:
-            print(
-                f'warning: {path}: its sensor correction is not applied to other sensors; '
-                'evaluate_bag applies it',
-                file=sys.stderr,
-            )
-        settings.model.bins = info.bins
-        check_size(settings, info)
-        if not planes:
-            sets = dataclasses.replace(sets, planes=info.planes)
-        network = build_for_evaluation(info, weights, place)
-        report = evaluate_network(settings, info, network, place, sets if data else None)
-    else:
+    if checkpoint is None:
         assert predictions is not None
-        maps = Predictions(predictions, per_metre)
-        report = evaluate_predictions(settings, maps, place, sets if data else None)
-        warn(report['predictions'])
-    write_atomically(out, to_json(report))
-    show(report)
+        scoring.score_predictions(sets, predictions, per_metre, out, device)
+        return
+    path = find_checkpoint(checkpoint)
+    if not isinstance(load_info(path, CheckpointInfo), ImageInfo):
+        scoring.score_depth(sets, path, bool(planes), out, device)
+        return
+    unused = {
+        'planes': bool(planes),
+        'mean_rate': mean_rate != MEAN_RATE,
+        'samples': bool(data) and samples is not None,
+    }
+    if given := [name for name, is_given in unused.items() if is_given]:
+        raise ConfigError(
+            f'{", ".join(given)} given: expected none for a network of pictures'
+            f'{" and recordings" if data else ""}'
+        )
+    scoring.score_pictures(sets, path, out, device)
 
 
-def _evaluate_pictures(
-    path: Path, settings: RunConfig, out: Path, data: dict[str, str], device: torch.device
-) -> None:
-    """Score a checkpoint of the task ``image``."""
-    info, weights = load(path, ImageInfo)
-    report = evaluate_images(settings, info, weights, device, data)
-    write_atomically(out, to_json(report))
-    show_images(report)
-
-
-def with_changes(config: Path, planes: Sequence[int], samples: int | None) -> RunConfig:
-    """Load a config, with other windows and another number of test scenes if they are given.
+def with_changes(
+    config: Path, planes: Sequence[int], samples: int | None, threads: int = 0
+) -> RunConfig:
+    """Load a config; windows, number of test scenes and threads replace its own if given.
 
     Raises:
         ConfigError: The settings are invalid; the message lists all problems.
     """
     settings = load_config(config)
+    settings.threads = threads or settings.threads
     if planes:
         settings.data.planes = list(planes)
         if settings.target is not None:

@@ -6,17 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spike_depth_ros import pictures
-from spike_depth_ros.checkpoint import write_atomically
-from spike_training.datasets import readers
-from spike_training.datasets.clip import Clip, SpikeClip
+from spike_training.choices import MEAN_RATE
 from spike_training.errors import DataSetError
-from spike_training.evaluation.report import to_json
-from spike_training.reports.contact_sheet import contact_sheet
-from spike_training.reports.data_set import describe_clip, measure_samples, print_report
-from spike_training.sampling.clip_source import MEAN_RATE, ClipSource
-from spike_training.sampling.sample import collate
-from spike_training.sampling.spike_source import SpikeSource
 
 
 def inspect_data(
@@ -53,6 +44,17 @@ def inspect_data(
             f'{len(data)} data sets and {frames} frames: expected at least one of each, '
             '--data.NAME PATH'
         )
+    from spike_depth_ros import pictures
+    from spike_depth_ros.checkpoint import write_atomically
+    from spike_training.datasets import readers
+    from spike_training.datasets.clip import Clip, SpikeClip
+    from spike_training.evaluation.report import to_json
+    from spike_training.reports.contact_sheet import contact_sheet
+    from spike_training.reports.data_set import describe_clip, measure_samples, print_report
+    from spike_training.sampling.clip_source import ClipSource
+    from spike_training.sampling.sample import collate
+    from spike_training.sampling.spike_source import SpikeSource
+
     out.mkdir(parents=True, exist_ok=True)
     for name, where in data.items():
         clips = readers.read(name, where)

@@ -7,22 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
+from spike_training.choices import MEAN_RATE, Interpolation
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-from spike_training.scenes.generator import SceneGenerator
 from spike_training.settings.config import Style
-from spike_training.simulation.archive import sharpest_pair, stream_between, write_archive
-from spike_training.simulation.bag import choose_clip
-from spike_training.simulation.clip_camera import (
-    CameraSettings,
-    ClipCamera,
-    Interpolation,
-    frame_clips,
-    parse_size,
-)
-from spike_training.simulation.scene_stream import scene_stream
+from spike_training.simulation.settings import CameraSettings, parse_size
 
 
 def sample(
@@ -35,7 +24,7 @@ def sample(
     planes: int = 400,
     size: str = '400x250',
     rate: float = 20_000.0,
-    mean_rate: float = 0.2,
+    mean_rate: float = MEAN_RATE,
     interpolation: Interpolation = 'flow',
     seed: int = 0,
 ) -> None:
@@ -73,6 +62,10 @@ def sample(
             f'{len(sources)} data sets and style {style}: expected one data set, '
             '--data.NAME PATH, or one style, --style road'
         )
+    from spike_training.simulation.archive import sharpest_pair, stream_between, write_archive
+    from spike_training.simulation.bag import choose_clip
+    from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+
     width, height = parse_size(size)
     if style is not None:
         stream, shown = _generated(style, seed, index, (height, width), planes, rate)
@@ -95,13 +88,16 @@ def sample(
 
 def _generated(
     style: Style, seed: int, index: int, size: tuple[int, int], planes: int, rate: float
-) -> tuple[dict[str, npt.NDArray[Any]], str]:
+) -> tuple[dict[str, Any], str]:
     """Return the stream of a generated scene, and its description."""
     height, width = size
     numbers = {'planes': planes, 'rate': rate, 'height': height, 'width': width}
     for name, value in numbers.items():
         if not value > 0:
             raise ConfigError(f'{name} is {value}: expected a number above 0')
+    from spike_training.scenes.generator import SceneGenerator
+    from spike_training.simulation.scene_stream import scene_stream
+
     try:
         scene = SceneGenerator(seed, style, 'test').sample(index)
     except ValueError as error:

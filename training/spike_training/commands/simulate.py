@@ -7,15 +7,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from spike_depth_ros.stream.chunk import Geometry
-from spike_training.datasets.readers.files import check_share, note_skipped
+from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError
-from spike_training.progress import progress_bar
-from spike_training.sampling.transforms import Transform
 from spike_training.sensor.parameters import IDEAL, Sensor
-from spike_training.simulation.clip_camera import CameraSettings, Interpolation, parse_size
-from spike_training.simulation.cluster import run_on_cluster
-from spike_training.simulation.windows import plan_windows, prepare_folder, run_task
+from spike_training.simulation.settings import CameraSettings, parse_size
 
 
 def simulate(
@@ -25,7 +21,7 @@ def simulate(
     rate: float = 20_000.0,
     planes: int = 128,
     transform: Transform = 'aspect',
-    mean_rate: float = 0.2,
+    mean_rate: float = MEAN_RATE,
     interpolation: Interpolation = 'flow',
     sensor: Sensor = IDEAL,
     seed: int = 0,
@@ -63,6 +59,11 @@ def simulate(
         raise ConfigError(f'planes is {planes}: expected 1 or more')
     if not data:
         raise ConfigError('no data sets: expected one or more, --data.NAME PATH')
+    from spike_training.datasets.readers.files import check_share, note_skipped
+    from spike_training.progress import progress_bar
+    from spike_training.simulation.cluster import run_on_cluster
+    from spike_training.simulation.windows import plan_windows, prepare_folder, run_task
+
     out = out.absolute()
     tasks, present, skipped = plan = plan_windows(data, camera, planes, out)
     nbytes = plan.missing * (planes * Geometry(height, width).plane_bytes + 4 * height * width)

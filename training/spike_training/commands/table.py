@@ -10,14 +10,8 @@ from spike_depth_ros.checkpoint import write_atomically
 from spike_training.dask_client import connect
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError, TrainingError
-from spike_training.evaluation.report import to_json
 from spike_training.settings.config import listed
-from spike_training.tables.metrics import claims_of, collect
-from spike_training.tables.page import Page, TablePage
-from spike_training.tables.picture_page import PicturePage
-from spike_training.tables.plan import Table, load_table
-from spike_training.tables.settings import unknown
-from spike_training.tables.work import select_units, work, work_on_cluster
+from spike_training.tables.settings import TableConfig, unknown
 
 CACHE = 'stages'
 
@@ -58,12 +52,19 @@ def table(
         DataSetError: Recordings cannot be used.
         TrainingError: At least one stage or scoring failed.
     """
-    settings = load_table(config)
-    chosen = _chosen(settings, rows, seeds, jobs, scheduler)
+    from spike_training.evaluation.report import to_json
+    from spike_training.tables.metrics import claims_of, collect
+    from spike_training.tables.page import Page, TablePage
+    from spike_training.tables.picture_page import PicturePage
+    from spike_training.tables.plan import load_table
+    from spike_training.tables.work import select_units, work, work_on_cluster
+
+    planned = load_table(config)
+    chosen = _chosen(planned.settings, rows, seeds, jobs, scheduler)
     make_folder(out)
     cache = (cache or out / CACHE).absolute()
     make_folder(cache)
-    units = select_units(settings, *chosen, cache)
+    units = select_units(planned, *chosen, cache)
     left = [unit for unit in units if not unit.done] if train else []
     try:
         if left and (scheduler or jobs > 1):
@@ -73,7 +74,14 @@ def table(
             work(left)
     finally:
         # Also after an interruption.
-        page = _write(settings, cache, out)
+        found = collect(planned, cache)
+        page: TablePage
+        if planned.task == 'image':
+            page = PicturePage(planned, found)
+        else:
+            page = Page(planned, found, claims_of(planned, found))
+        write_atomically(out / 'table.md', page.markdown().encode())
+        write_atomically(out / 'table.json', to_json(page.to_json()))
     page.show()
     print(f'{out / "table.md"}: the table; {out / "table.json"}: its metrics, by seed')
     if missing := [unit for unit in left if not unit.done]:
@@ -81,15 +89,15 @@ def table(
 
 
 def _chosen(
-    table: Table, rows: str, seeds: str, jobs: int, scheduler: str
+    settings: TableConfig, rows: str, seeds: str, jobs: int, scheduler: str
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Return the rows and seeds to train.
 
     Raises:
         ConfigError: An option is invalid; the message lists all problems.
     """
-    names = [row.settings.name for row in table.rows]
-    known = [str(seed) for seed in table.settings.seeds]
+    names = [row.name for row in settings.rows]
+    known = [str(seed) for seed in settings.seeds]
     chosen, numbers = _list(rows) or names, _list(seeds) or known
     expected = f'expected some of {", ".join(known)}'
     problems = [
@@ -110,12 +118,3 @@ def _chosen(
 
 def _list(text: str) -> list[str]:
     return [name.strip() for name in text.split(',') if name.strip()]
-
-
-def _write(table: Table, cache: Path, out: Path) -> TablePage:
-    rows = collect(table, cache)
-    image = table.task == 'image'
-    page = PicturePage(table, rows) if image else Page(table, rows, claims_of(table, rows))
-    write_atomically(out / 'table.md', page.markdown().encode())
-    write_atomically(out / 'table.json', to_json(page.to_json()))
-    return page

@@ -8,14 +8,8 @@ import typing
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from spike_depth_ros import pictures
 from spike_depth_ros.checkpoint import CheckpointError, find_checkpoint, load
 from spike_training.errors import ConfigError
-from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
-from spike_training.reports.contact_sheet import contact_sheet
-from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import Style
 
 
@@ -61,6 +55,13 @@ def show_world(
         wrong.append(f'out is {out}: expected a file .png')
     if wrong:
         raise ConfigError('; '.join(wrong))
+    import torch
+
+    from spike_depth_ros import pictures
+    from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
+    from spike_training.reports.contact_sheet import contact_sheet
+    from spike_training.sampling.procedural import ProceduralSource
+
     styles = typing.get_args(Style) if style == 'all' else (style,)
     if checkpoint is None:
         source = ProceduralSource(styles, seed, height, width, (planes,), with_rgb=True)

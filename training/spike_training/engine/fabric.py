@@ -6,18 +6,17 @@ from __future__ import annotations
 
 import datetime
 import os
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.plugins.precision import MixedPrecision, Precision
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
+from spike_training.choices import Device
 from spike_training.errors import ConfigError, one_line
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PATIENCE = datetime.timedelta(hours=12)
 """Longest time that a process waits for the others."""
@@ -27,31 +26,10 @@ NO_BFLOAT16 = (
     '--train.precision 32-true'
 )
 
-DeviceName = Literal['auto', 'cpu', 'cuda']
 PrecisionName = Literal['32-true', 'bf16-mixed']
 
 
-class _Float32(Precision):
-    """Precision without conversion of batches.
-
-    Fabric's own copies batches and cannot convert frozen dataclasses.
-    """
-
-    def convert_input(self, data: Any) -> Any:
-        return data
-
-
-class _Bfloat16(MixedPrecision):
-    """Autocast without conversion of batches.
-
-    Fabric's own rounds depth labels and focal lengths to bfloat16.
-    """
-
-    def convert_input(self, data: Any) -> Any:
-        return data
-
-
-def choose_device(device: DeviceName) -> torch.device:
+def choose_device(device: Device) -> torch.device:
     """Return the device of a name; ``auto`` is a GPU where torch finds one, else the CPU."""
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -63,9 +41,7 @@ def _has_bfloat16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def make_fabric(
-    device: DeviceName, devices: int, precision: PrecisionName, nodes: int = 1
-) -> Fabric:
+def make_fabric(device: Device, devices: int, precision: PrecisionName, nodes: int = 1) -> Fabric:
     """Create and launch the Fabric of a run.
 
     On one machine it starts the other processes itself, with the command line of this one. Where
@@ -81,11 +57,17 @@ def make_fabric(
         ConfigError: torchrun or SLURM started another number of processes, or the machine has
             not so many devices.
     """
+    # Imported here, for Fabric takes longer than torch: it imports torch's compiler.
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    from spike_training.engine.precision import Bfloat16, Float32
+
     _check_processes(devices, nodes)
     kind = choose_device(device).type
     if precision == 'bf16-mixed' and kind == 'cpu' and not _has_bfloat16():
         print(NO_BFLOAT16)
-    plugin = _Float32() if precision == '32-true' else _Bfloat16(precision, kind)
+    plugin = Float32() if precision == '32-true' else Bfloat16(precision, kind)
     # DDP fails after a timeout; the other processes wait while the first one evaluates.
     strategy = DDPStrategy(timeout=PATIENCE) if devices * nodes > 1 else 'auto'
     try:
@@ -106,6 +88,9 @@ def make_fabric(
 
 def _check_processes(devices: int, nodes: int) -> None:
     """Refuse unconnected processes, which would overwrite each other's files."""
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
     for name, environment, variable in (
         ('torchrun', TorchElasticEnvironment, 'WORLD_SIZE'),
         ('SLURM', SLURMEnvironment, 'SLURM_NTASKS'),

@@ -11,10 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import CheckpointInfo
@@ -28,10 +27,13 @@ from spike_training.engine.optim import (
     set_learning_rate,
 )
 from spike_training.engine.record import Clock, Mean, Record
-from spike_training.engine.stage import Source, Stage, left_out
+from spike_training.engine.stage import Stage
 from spike_training.errors import NonFiniteError, TrainingError, one_line
-from spike_training.sampling.sample import AnyBatch
+from spike_training.sampling.sample import AnyBatch, Source, left_out
 from spike_training.settings.config import TrainConfig
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PICTURES = 3
 """Number of images in a picture."""

@@ -8,15 +8,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import (
-    Any,
-    Generic,
-    Literal,
-    NamedTuple,
-    Protocol,
-    TypeVar,
-    runtime_checkable,
-)
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,68 +22,13 @@ from spike_depth_ros.model.registry import IMAGENET, build, build_with_weights
 from spike_training.engine.fabric import is_first
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.errors import ConfigError
-from spike_training.sampling.sample import AnyBatch, Batch, Pair
+from spike_training.sampling.sample import AnyBatch
 from spike_training.settings.config import ResolvedStage, is_file_of_weights
 
 Phase = Literal['train', 'val']
 
 Network = TypeVar('Network', bound=SpikeNet)
 """Network of a task."""
-
-
-AnyBatchT_co = TypeVar('AnyBatchT_co', Batch, Pair, covariant=True)
-
-
-class Source(Protocol[AnyBatchT_co]):
-    """Source of batches."""
-
-    def batch(
-        self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
-    ) -> AnyBatchT_co:
-        """Return the batch of a step.
-
-        It is a function of the arguments alone, so that a resumed training is exact.
-        """
-
-
-@runtime_checkable
-class Lossy(Protocol):
-    """Source that replaces samples that cannot be used, such as damaged ones, by others."""
-
-    def left_out(self) -> list[str]:
-        """Return the names of the samples that could not be used so far."""
-
-
-def left_out(source: Source[AnyBatch]) -> list[str]:
-    """Return the names of the samples of a source that could not be used so far."""
-    return source.left_out() if isinstance(source, Lossy) else []
-
-
-@dataclasses.dataclass
-class DomainPair:
-    """Source of pairs from a source of each domain.
-
-    It removes the labels of the target's samples, so that no loss, validation or picture can read
-    them.
-
-    Attributes:
-        source: Source of the labelled domain.
-        target: Source of the target domain; its depth is not read.
-    """
-
-    source: Source[Batch]
-    target: Source[Batch]
-
-    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Pair:
-        """Return the pair of a step, ``batch_size`` samples of each domain."""
-        return Pair(
-            self.source.batch(step, batch_size, rank, world_size),
-            self.target.batch(step, batch_size, rank, world_size).unlabelled(),
-        )
-
-    def left_out(self) -> list[str]:
-        """Return the names of the samples of both that could not be used so far."""
-        return [*left_out(self.source), *left_out(self.target)]
 
 
 def load_any(path: Path) -> tuple[CheckpointInfo, Tensors]:

@@ -18,9 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.evaluation.results import without_nan
 from spike_depth_ros.evaluation.scores import flicker
-from spike_depth_ros.metrics import DepthErrors, FloatArray, Protocol
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol, FloatArray, without_nan
 from spike_training.errors import ConfigError
 from spike_training.evaluation.predictors import DepthRange, Predictor, canonical_depth
 from spike_training.progress import progress_bar
@@ -201,7 +200,7 @@ def score_conditions(
 
 def _scene_errors(depth: FloatArray, truth: FloatArray, limits: DepthRange) -> list[float]:
     """Score one scene; return its errors in the order of :class:`SceneErrors`."""
-    scaled = DepthErrors(limits.min_depth, limits.max_depth, Protocol(alignment='median'))
+    scaled = DepthErrors(limits.min_depth, limits.max_depth, EvalProtocol(alignment='median'))
     raw = DepthErrors(limits.min_depth, limits.max_depth)
     scaled.add(depth, truth)
     raw.add(depth, truth)
@@ -276,10 +275,9 @@ def sweep_report(sweep: Sweep, errors: Mapping[Condition, SceneErrors]) -> dict[
         points.append(point)
     base = dataclasses.asdict(sweep.base)
     del base[sweep.variable], base['frame_spikes']
-    report: dict[str, Any] = without_nan(
+    return without_nan(
         {'title': sweep.title, 'variable': sweep.variable, 'base': base, 'points': points}
     )
-    return report
 
 
 def _mean(values: Column) -> float:

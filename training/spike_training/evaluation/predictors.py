@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from spike_depth_ros.checkpoint import DepthInfo, Tensors
 from spike_depth_ros.model.depth_net import DepthOutput
 from spike_depth_ros.model.registry import build_with_weights
-from spike_training.engine.stage import Source
-from spike_training.sampling.sample import Batch, Unlabelled
+from spike_training.sampling.sample import Batch, Source, Unlabelled
 
 FloatImage = npt.NDArray[np.float32]
 

@@ -40,10 +40,10 @@ ALIGNMENTS = {
 COLUMNS = {
     'abs_rel': 'AbsRel',
     'delta1': 'delta1',
-    'abs_rel_recording_scaled': 'one scale',
-    'delta1_recording_scaled': 'delta1',
-    'abs_rel_median_scaled': 'scaled',
-    'delta1_median_scaled': 'delta1',
+    'abs_rel_recording_scaled': 'AbsRel, one scale',
+    'delta1_recording_scaled': 'delta1, one scale',
+    'abs_rel_median_scaled': 'AbsRel, scaled',
+    'delta1_median_scaled': 'delta1, scaled',
     **{name: name.replace('_', ' ') for name in STRUCTURE_METRICS},
 }
 """Metrics of a predictor that are printed, with their column titles."""

@@ -23,16 +23,16 @@ from spike_depth_ros.evaluation.controls import (
     finite_depth,
     prediction_controls,
 )
-from spike_depth_ros.evaluation.results import without_nan
 from spike_depth_ros.evaluation.scores import ErrorBreakdown
 from spike_depth_ros.metrics import (
     FLOOR_M,
     DepthErrors,
+    EvalProtocol,
     Mean,
-    Protocol,
     StructureErrors,
     UncertaintyErrors,
     has_truth,
+    without_nan,
 )
 from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import (
@@ -225,7 +225,7 @@ def evaluate_set(
         **comparison.report(),
         'tables': {name: score.tables() for name, score in scores.items()},
         'uncertainty': found.uncertainty.report(),
-        'by_distance': without_nan(found.breakdown.by_distance.rows()),
+        'by_distance': [*map(without_nan, found.breakdown.by_distance.rows())],
         'sparsification': found.breakdown.sparsification(),
         'planes': [*one.planes],
         'rate_hz': one.rate_hz,
@@ -251,7 +251,7 @@ def score_depth(
     ends = (limits.min_depth, limits.max_depth)
     found = SampleScore(
         DepthErrors(*ends),
-        DepthErrors(*ends, Protocol(alignment='median')),
+        DepthErrors(*ends, EvalProtocol(alignment='median')),
         StructureErrors(*ends),
         DepthErrors(*ends),
         recording_scales(depths, scored.truth, recordings),

@@ -21,9 +21,7 @@ from spike_training.runs.build import target_batches
 from spike_training.sampling.sample import Unlabelled
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.reading import load_config
-
-ADABN_BATCHES = 30
-ADABN_BATCH_SIZE = 16
+from spike_training.threads import limit_threads
 
 
 def adabn_problem(network: nn.Module, architecture: str) -> str | None:
@@ -74,6 +72,7 @@ def target_windows(
     settings = load_config(config)
     if settings.target is None:
         raise ConfigError(f'{config}: target is null, expected a target')
+    limit_threads(settings.threads)
     settings.model.bins = info.bins
     return target_batches(settings, batches, batch_size, device)
 

@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 import torch
 
 import spike_depth_ros
+from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, ImageInfo, load_info
-from spike_depth_ros.model.registry import SETTINGS
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
-from spike_training.engine.stage import Context, DomainPair, Source, Stage
+from spike_training.engine.stage import Context, Stage
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, fx_range, make_source, make_target
-from spike_training.sampling.sample import Unlabelled
+from spike_training.sampling.sample import DomainPair, Source, Unlabelled
 from spike_training.settings.config import ResolvedStage, RunConfig
 from spike_training.settings.method import import_object
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import DepthInfo, Tensors
+from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import ConfigError, DataSetError
@@ -35,7 +36,7 @@ from spike_training.runs.sources import (
     size_multiple,
     target_parts,
 )
-from spike_training.sampling.clip_source import MEAN_RATE, ClipSource
+from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.spike_source import SpikeSource

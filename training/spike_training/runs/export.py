@@ -22,6 +22,7 @@ from onnxscript.optimizer import fold_constants_ir
 from torch import Tensor, nn
 
 import spike_depth_ros
+from spike_depth_ros.architectures import TinySettings
 from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.checkpoint import (
     METADATA_KEY,
@@ -37,11 +38,12 @@ from spike_depth_ros.checkpoint import (
     write_atomically,
 )
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.depth_net import SpikeDepthNet, TinySettings
+from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.heads import DepthHead, UncertaintyHead, enlarge
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_training.evaluation.statistics import fresh_statistics
 from spike_training.settings.reading import load_config
+from spike_training.threads import limit_threads
 
 OPSET = 20
 """First opset with Gelu as one operator, which ONNX Runtime fuses with its bias."""
@@ -78,23 +80,7 @@ def export(
     checkpoint: Path | None = None,
     calibrate: Path | None = None,
 ) -> None:
-    """Write a checkpoint with its .onnx export, and compare the two.
-
-    The same seed and versions give the same bytes.
-
-    Args:
-        out: The .safetensors file to write; the .onnx file goes beside it.
-        architecture: Network to initialise with random weights.
-        seed: Seed of the random weights.
-        checkpoint: Export this checkpoint's weights instead.
-        calibrate: The config.yaml of a run: fit the factor of the uncertainty anew, on its
-            calibration scenes, which are used neither for training nor for testing.
-
-    Raises:
-        ConfigError: The settings in that file are wrong.
-        CheckpointError: The architecture is unknown, the checkpoint cannot be used, or the export
-            differs from the network.
-    """
+    """Write a checkpoint with its .onnx export; see :mod:`spike_training.commands.export`."""
     info: CheckpointInfo
     if checkpoint is not None:
         info, weights, correction = load_with_correction(checkpoint, CheckpointInfo)
@@ -109,7 +95,9 @@ def export(
             )
         from spike_training.runs.evaluation import calibrated
 
-        info = calibrated(load_config(calibrate), info, weights, torch.device('cpu'))
+        settings = load_config(calibrate)
+        limit_threads(settings.threads)
+        info = calibrated(settings, info, weights, torch.device('cpu'))
     network = build_with_weights(info, weights).eval()
     # The .onnx names the weights; the checkpoint can name the .onnx only once that is written.
     tensors = weights if correction is None else weights | correction.tensors()
@@ -268,7 +256,9 @@ def max_relative_difference(content: bytes, network: SpikeNet, info: CheckpointI
 
     All outputs are compared, at two input sizes.
     """
-    session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     generator = np.random.default_rng(0)
     worst = 0.0
     for tokens in (SAMPLE_SIZE, (3, 2)):

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from spike_depth_ros.checkpoint import (
     CheckpointInfo,
@@ -29,12 +28,11 @@ from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import newest_model
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
-from spike_training.engine.stage import Context, Source
+from spike_training.engine.stage import Context
 from spike_training.errors import ConfigError
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import checkpoint_metrics, show, to_json
-from spike_training.reports.run_page import PAGE, write_page
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
 from spike_training.runs.evaluation import calibrated, evaluate_network
@@ -42,6 +40,7 @@ from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
 from spike_training.runs.sources import with_steps
+from spike_training.sampling.sample import Source
 from spike_training.settings.config import (
     NOT_THE_RUN,
     ResolvedStage,
@@ -53,13 +52,25 @@ from spike_training.settings.config import (
     to_yaml,
 )
 from spike_training.settings.reading import NO_OUT, load_config
+from spike_training.threads import limit_threads
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 EXECUTION_KEYS = (*NOT_THE_RUN, 'data.workers', 'train.prefetch')
 """Settings that may differ when a run is continued: batches do not depend on them."""
 
+WritePage = Callable[[Path], 'Path | None']
+"""Function that writes the page of the run in a folder, and returns it if that succeeded."""
 
-def run(config: RunConfig) -> None:
+
+def run(config: RunConfig, write_page: WritePage = lambda out: None) -> None:
     """Train all stages, fit the uncertainty, evaluate and export.
+
+    Args:
+        config: Config of the run.
+        write_page: Called with the folder of the run at its start, after each stage and at its
+            end, also after an interruption.
 
     Raises:
         ConfigError: The settings are invalid, or the folder holds a run of other settings.
@@ -79,22 +90,21 @@ def run(config: RunConfig) -> None:
     if fabric.is_global_zero:
         _init_run_dir(config)
     fabric.barrier()
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    limit_threads(config.threads)
     quiet = not fabric.is_global_zero
     if not quiet:
         write_page(config.out)
     try:
         with Session(config.out, fabric.device, fabric.world_size, quiet) as session:
-            _train(config, fabric, session)
+            _train(config, fabric, session, write_page)
     finally:
         # Also after an interruption.
-        if not quiet and write_page(config.out):
-            print(f'{config.out / PAGE}: the page of the run')
+        if not quiet and (page := write_page(config.out)) is not None:
+            print(f'{page}: the page of the run')
     fabric.barrier()
 
 
-def _train(config: RunConfig, fabric: Fabric, session: Session) -> None:
+def _train(config: RunConfig, fabric: Fabric, session: Session, write_page: WritePage) -> None:
     """Train all stages, and evaluate the result."""
     trained: dict[str, Path] = {}
     for stage in config.stages:

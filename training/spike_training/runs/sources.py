@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from spike_training.datasets.readers import LICENCES
@@ -96,7 +98,7 @@ def make_target(
     """Return a source of recordings or scenes of the target, at the size of ``data``.
 
     Its batches have labels for the evaluation; for training
-    :class:`spike_training.engine.stage.DomainPair` removes them.
+    :class:`spike_training.sampling.sample.DomainPair` removes them.
 
     Args:
         config: As for :func:`make_source`.
@@ -204,10 +206,17 @@ def fx_range(config: ResolvedStage) -> tuple[float, float]:
             canonical = config.model.canonical_fx
             found += focal_lengths(data) or (canonical, canonical)
             continue
-        worlds = [SceneGenerator(config.seed, style, 'train') for style in data.styles]
-        focal = np.concatenate([world.batch(range(500)).focal for world in worlds]) * data.width
+        ranges = [_focal_range(config.seed, style) for style in data.styles]
+        focal = np.concatenate(ranges) * data.width
         found += [float(np.floor(focal.min())), float(np.ceil(focal.max()))]
     return min(found), max(found)
+
+
+@functools.cache
+def _focal_range(seed: int, style: str) -> npt.NDArray[np.float32]:
+    """Return the shortest and longest focal length of training scenes, image widths."""
+    focal = SceneGenerator(seed, style, 'train').batch(range(500)).focal
+    return np.stack([focal.min(), focal.max()])
 
 
 def size_multiple(model: ModelConfig) -> int:

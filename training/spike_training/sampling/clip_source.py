@@ -16,18 +16,16 @@ from torch import Tensor
 from spike_depth_ros.stream.window import reference_index
 from spike_depth_ros.video.light import luminance
 from spike_depth_ros.video.placement import Placement
+from spike_training.choices import MEAN_RATE, Transform
 from spike_training.datasets.clip import Clip, Depth, Rgb
 from spike_training.errors import DataSetError, FrameError
 from spike_training.sampling.labelled import LabelledSource, PlaneWindow
 from spike_training.sampling.procedural import exposure_gain
 from spike_training.sampling.sample import Batch
-from spike_training.sampling.transforms import TRANSFORMS, Transform
+from spike_training.sampling.transforms import TRANSFORMS
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.exposure import count_spikes, initial_charge
 from spike_training.sensor.interpolation import FlowInterpolator, Interpolator, interpolate
-
-MEAN_RATE = 0.2
-"""Share of the planes in which a pixel fires, on average over an image."""
 
 _SEGMENTS = 4
 """Segments of a window, at least; light is linear within each."""

@@ -1,12 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of a training step: labelled, unlabelled, and pairs of both."""
+"""Batches of a training step: labelled, unlabelled, and pairs of both; and their sources."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -96,6 +96,34 @@ AnyBatch = TypeVar('AnyBatch', Batch, Pair)
 """Input of a stage."""
 
 
+AnyBatchT_co = TypeVar('AnyBatchT_co', Batch, Pair, covariant=True)
+
+
+class Source(Protocol[AnyBatchT_co]):
+    """Source of batches."""
+
+    def batch(
+        self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> AnyBatchT_co:
+        """Return the batch of a step.
+
+        It is a function of the arguments alone, so that a resumed training is exact.
+        """
+
+
+@runtime_checkable
+class Lossy(Protocol):
+    """Source that replaces samples that cannot be used, such as damaged ones, by others."""
+
+    def left_out(self) -> list[str]:
+        """Return the names of the samples that could not be used so far."""
+
+
+def left_out(source: Source[AnyBatch]) -> list[str]:
+    """Return the names of the samples of a source that could not be used so far."""
+    return source.left_out() if isinstance(source, Lossy) else []
+
+
 def collate(parts: Sequence[Batch]) -> Batch:
     """Concatenate batches with the same bins.
 
@@ -115,3 +143,30 @@ def collate(parts: Sequence[Batch]) -> Batch:
         index=torch.cat([part.index for part in parts]),
         image=torch.cat(image) if image else None,
     )
+
+
+@dataclasses.dataclass
+class DomainPair:
+    """Source of pairs from a source of each domain.
+
+    It removes the labels of the target's samples, so that no loss, validation or picture can read
+    them.
+
+    Attributes:
+        source: Source of the labelled domain.
+        target: Source of the target domain; its depth is not read.
+    """
+
+    source: Source[Batch]
+    target: Source[Batch]
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Pair:
+        """Return the pair of a step, ``batch_size`` samples of each domain."""
+        return Pair(
+            self.source.batch(step, batch_size, rank, world_size),
+            self.target.batch(step, batch_size, rank, world_size).unlabelled(),
+        )
+
+    def left_out(self) -> list[str]:
+        """Return the names of the samples of both that could not be used so far."""
+        return [*left_out(self.source), *left_out(self.target)]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -43,7 +42,6 @@ def authors(source: tuple[int, int], height: int = 384, width: int = 384) -> Pla
     )
 
 
-Transform = Literal['aspect', 'authors']
 TRANSFORMS: dict[str, Callable[[tuple[int, int], int, int], Placement]] = {
     'aspect': Placement.aspect,
     'authors': authors,

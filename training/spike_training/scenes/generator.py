@@ -9,30 +9,29 @@ common, because their entropy differs in the second number.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
 
 from spike_training.scenes.building.sampler import Sampler
-from spike_training.scenes.halls.hall import hall
-from spike_training.scenes.offices.office import office
-from spike_training.scenes.outdoors.outdoor import outdoor
-from spike_training.scenes.rooms.room import home, indoor
 from spike_training.scenes.scene import Scenes
-from spike_training.scenes.streets.road import road
 
 Style = Literal['indoor', 'road', 'home', 'outdoor', 'hall', 'office']
 Split = Literal['train', 'calibration', 'test']
-STYLES: dict[str, Callable[[Sampler], Scenes]] = {
-    'indoor': indoor,
-    'road': road,
-    'home': home,
-    'outdoor': outdoor,
-    'hall': hall,
-    'office': office,
+STYLES = {
+    'indoor': 'rooms.room',
+    'road': 'streets.road',
+    'home': 'rooms.room',
+    'outdoor': 'outdoors.outdoor',
+    'hall': 'halls.hall',
+    'office': 'offices.office',
 }
-"""Recipe of each style. Their order is part of each scene's entropy: append."""
+"""Module of each style's recipe, which is imported when its scenes are wanted.
+
+The order is part of each scene's entropy: append.
+"""
 SPLITS: dict[str, int] = {name: number for number, name in enumerate(get_args(Split))}
 _COLUMNS = 8192  # random numbers of a scene
 
@@ -55,7 +54,8 @@ class SceneGenerator:
                 raise ValueError(f'{name} is {value!r}, expected one of {", ".join(known)}')
         if not 0 <= seed < 1 << 32:
             raise ValueError(f'seed is {seed}, expected 0 to {(1 << 32) - 1}')
-        self._recipe = STYLES[style]
+        module = importlib.import_module(f'spike_training.scenes.{STYLES[style]}')
+        self._recipe: Callable[[Sampler], Scenes] = getattr(module, style)
         self._entropy = (seed, SPLITS[split], list(STYLES).index(style))
 
     def sample(self, index: int) -> Scenes:

@@ -34,7 +34,8 @@ from spike_depth_ros.video.spiking import (
     to_quanta,
 )
 from spike_training.sensor import exposure
-from spike_training.sensor.parameters import IDEAL, NORMAL_STD, Pixels, Sensor, hashes, normals
+from spike_training.sensor.parameters import IDEAL, Sensor
+from spike_training.sensor.pixels import NORMAL_STD, Pixels, hashes, normals, pixels_of
 
 _Part = tuple[slice, slice]
 """Recordings and rows."""
@@ -99,7 +100,7 @@ class SpikeCamera:
         self._charge = exposure.initial_charge(seeds, height, width)
         self._pixels: Pixels | None = None
         if sensor.has_maps:
-            self._pixels = sensor.pixels(sensor_ids, height, width)
+            self._pixels = pixels_of(sensor, sensor_ids, height, width)
         self._xp: Any = np if seeds.device.type == 'cpu' else torch
         self._plane = 0
 

@@ -1,33 +1,60 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command line: short errors, and help on the settings of each kind of stage."""
+"""Command line by jsonargparse: options and help of functions, and of each kind of stage."""
 
 from __future__ import annotations
 
+import inspect
 import sys
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, auto_parser
 
-from spike_training.settings.method import Method
+from spike_training.settings.config import RunConfig
+from spike_training.settings.method import find_method
 
-STAGES_HELP = '--stages.help'
+PROGRAM = 'run.py'
 
 
-class Parser(ArgumentParser):
+class _ArgumentsError(Exception):
+    """Arguments that are no options of a function, or values of another type."""
+
+
+class _Parser(ArgumentParser):
     """Parser of a function's options, or of the help on a run's settings."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Exit the process with status 2 and one message."""
-        print(f'{Path(sys.argv[0]).name}: {" ".join(message.split())}', file=sys.stderr)
-        print(f'See {Path(sys.argv[0]).name} {" ".join(sys.argv[1:2])} --help', file=sys.stderr)
+        raise _ArgumentsError(message)
+
+
+def call(functions: Mapping[str, Callable[..., Any]], arguments: Sequence[str]) -> None:
+    """Call the function of a subcommand; exit with status 2 and one message for wrong options.
+
+    Args:
+        functions: Functions by the name of their subcommand.
+        arguments: Subcommand and options.
+    """
+    parser = auto_parser(
+        functions, as_positional=False, parser_class=_Parser, args=[], prog=PROGRAM
+    )
+    try:
+        given = parser.instantiate(parser.parse_args(arguments))
+    except _ArgumentsError as error:
+        print(f'{PROGRAM}: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'See {PROGRAM} {" ".join(arguments[:1])} --help', file=sys.stderr)
         sys.exit(2)
+    function, options = functions[given.subcommand], given[given.subcommand]
+    # The file of settings has been read. auto_cli would drop any --config, even an argument of
+    # the function.
+    if 'config' not in inspect.signature(function).parameters:
+        options.pop('config', None)
+    function(**options)
 
 
-def print_stage_help(method: Method) -> None:
-    """Print the settings of each kind of stage, with their meanings and defaults."""
-    for stage in method.stages:
+def print_stage_help(config: RunConfig) -> None:
+    """Print the settings of each kind of stage of a run's method, with meanings and defaults."""
+    for stage in find_method(config.method).stages:
         parser = ArgumentParser(prog=f'stages of kind {stage.kind}', add_help=False)
         parser.add_class_arguments(stage, 'stages')
         parser.print_help()

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import yaml
 
+from spike_depth_ros.architectures import ARCHITECTURES, IMAGENET, SETTINGS
 from spike_depth_ros.checkpoint import IMAGE_MODEL, SHIPPED, find_checkpoint
 from spike_depth_ros.errors import printable
+from spike_training.choices import MEAN_RATE, Device, Transform
 from spike_training.datasets.readers import READERS
 from spike_training.errors import ConfigError
 from spike_training.settings.ranges import Problems, above, at_least, share
@@ -55,9 +57,6 @@ class ModelConfig:
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
-        # Imported here as it needs torch, which would delay help and errors of the command line.
-        from spike_depth_ros.model.registry import SETTINGS
-
         sizes = SETTINGS.get(self.architecture)
         if sizes is None:
             yield f'architecture is {self.architecture!r}: expected {" or ".join(SETTINGS)}'
@@ -116,10 +115,10 @@ class DataConfig:
     rates_hz: list[float] = field(default_factory=list)
     recordings: dict[str, str] = field(default_factory=dict)
     test_recordings: dict[str, str] = field(default_factory=dict)
-    transform: Literal['aspect', 'authors'] = 'aspect'
+    transform: Transform = 'aspect'
     random_crop: bool = False
     flip: bool = False
-    mean_rate: float = 0.2
+    mean_rate: float = MEAN_RATE
     workers: int = 0
 
     @property
@@ -185,7 +184,7 @@ class TargetConfig:
     styles: list[Style] | None = None
     planes: list[int] | None = None
     rate_hz: float | None = None
-    transform: Literal['aspect', 'authors'] | None = None
+    transform: Transform | None = None
     light: float = 0.5
     contrast: float = 1.5
     vignette: float = 0.5
@@ -457,11 +456,8 @@ class StageConfig:
 
     def problems_in_run(self, config: RunConfig, before: Sequence[StageConfig]) -> Problems:
         """Yield conflicts of the stage with the run and with the stages before it."""
-        # Imported here, as in ModelConfig.problems.
-        from spike_depth_ros.model.registry import BUILDERS, IMAGENET
-
         inputs = {earlier.name: earlier.input for earlier in before}
-        known = [name for task, name in BUILDERS if task == self.task]
+        known = ARCHITECTURES[self.task]
         if config.model.architecture not in known:
             yield (
                 f'kind is {self.kind!r}, of the task {self.task}: expected model.architecture '
@@ -614,7 +610,7 @@ class RunConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     seed: int = 0
-    device: Literal['auto', 'cpu', 'cuda'] = 'auto'
+    device: Device = 'auto'
     devices: int = 1
     nodes: int = 1
     threads: int = 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -16,7 +17,7 @@ import yaml
 
 from spike_depth_ros.safe_yaml import YamlLimitError, parse_yaml, read_yaml
 from spike_training.errors import ConfigError, one_line
-from spike_training.settings.config import RunConfig, StageConfig, listed, problems_of
+from spike_training.settings.config import RunConfig, StageConfig, check, listed, problems_of
 from spike_training.settings.method import Method, find_method
 
 NO_OUT = 'out is missing: name a folder for the run with --out'
@@ -59,6 +60,18 @@ def read_arguments(arguments: Sequence[str]) -> RunConfig:
         problems += problems_of(config)
         raise ConfigError(f'{listed(problems)}\nSee run.py train --help')
     return config
+
+
+def check_run(config: RunConfig) -> None:
+    """Refuse invalid settings of a run, or one without a folder; a dry run lists all problems.
+
+    Raises:
+        ConfigError: The settings are invalid; the message lists all problems.
+    """
+    if not config.dry_run:
+        check(config)
+        if config.out == Path():
+            raise ConfigError(listed([NO_OUT]))
 
 
 def load_config(path: Path) -> RunConfig:
@@ -230,6 +243,7 @@ def read_settings(
     return kind(**good)
 
 
+@functools.cache
 def _hints(kind: type) -> dict[str, Any]:
     """Return the types of the fields of a dataclass, by name."""
     hints = get_type_hints(kind)

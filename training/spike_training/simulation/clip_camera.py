@@ -14,7 +14,6 @@ import itertools
 import math
 import zlib
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,8 +24,8 @@ from spike_depth_ros.video.spiking import cut
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, Depth, Matrix
 from spike_training.datasets.readers.files import check_share, note_skipped
-from spike_training.errors import ConfigError, DataSetError, FrameError, one_line
-from spike_training.sampling.transforms import TRANSFORMS, Transform
+from spike_training.errors import DataSetError, FrameError, one_line
+from spike_training.sampling.transforms import TRANSFORMS
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.interpolation import (
     FlowInterpolator,
@@ -35,9 +34,8 @@ from spike_training.sensor.interpolation import (
     Motion,
     sub_frames,
 )
-from spike_training.sensor.parameters import IDEAL, Sensor
+from spike_training.simulation.settings import CameraSettings
 
-Interpolation = Literal['flow', 'linear']
 INTERPOLATORS: dict[str, type[Interpolator]] = {
     'flow': FlowInterpolator,
     'linear': LinearInterpolator,
@@ -48,48 +46,6 @@ BLOCK = 128
 """Planes that are simulated at once, at most."""
 
 _METERED = 16  # frames that the gain is metered on
-
-
-@dataclasses.dataclass(frozen=True)
-class CameraSettings:
-    """Settings of the simulated spike camera.
-
-    Attributes:
-        height: Rows.
-        width: Columns.
-        rate_hz: Planes per second.
-        transform: Crop and size of the frames, see :data:`.transforms.TRANSFORMS`.
-        mean_rate: Share of the planes in which a pixel fires, on average over the clip; saturation
-            lowers it.
-        interpolation: Interpolation between frames: along optical flow, or linear.
-        sensor: Noise and mismatch of the pixels; its plane rate is replaced by ``rate_hz``.
-        seed: Of initial charge, noise and mismatch of the pixels.
-
-    Raises:
-        ConfigError: A number out of range, or an unknown name.
-    """
-
-    height: int = 250
-    width: int = 400
-    rate_hz: float = 20_000.0
-    transform: Transform = 'aspect'
-    mean_rate: float = 0.2
-    interpolation: Interpolation = 'flow'
-    sensor: Sensor = IDEAL
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1:
-            raise ConfigError(f'size is {self.width}x{self.height}: expected 1x1 or more')
-        if not 1 <= self.rate_hz <= 1e6:
-            raise ConfigError(f'rate is {self.rate_hz:g}: expected planes a second, 1 to 1e6')
-        if not 0 < self.mean_rate <= 1:
-            raise ConfigError(f'mean_rate is {self.mean_rate:g}: expected above 0 and at most 1')
-        for name, table in (('transform', TRANSFORMS), ('interpolation', INTERPOLATORS)):
-            if getattr(self, name) not in table:
-                raise ConfigError(
-                    f'{name} is {getattr(self, name)!r}: expected {" or ".join(table)}'
-                )
 
 
 class ClipCamera:
@@ -325,16 +281,3 @@ def frame_clips(name: str, where: str) -> list[Clip]:
     if not clips:
         raise DataSetError(f'{where}: no recordings of frames, expected at least one')
     return clips
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Parse a sensor size such as 400x250 into (width, height) in pixels.
-
-    Raises:
-        ConfigError: The text is no size.
-    """
-    try:
-        width, height = (int(part) for part in text.lower().split('x'))
-    except ValueError:
-        raise ConfigError(f'size is {text!r}: expected WIDTHxHEIGHT, such as 400x250') from None
-    return width, height

@@ -20,7 +20,8 @@ from spike_training.datasets.clip import Clip, Matrix
 from spike_training.datasets.readers.files import note_skipped
 from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
-from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
+from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+from spike_training.simulation.settings import CameraSettings
 
 SETTINGS_FILE = 'simulation.yaml'
 CAMERA_FILE = 'camera.yaml'

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from spike_training.evaluation.report import domain_sets, print_rows
 from spike_training.tables.metrics import METRICS, RANK, Claim, RowMetrics, Scale, Summary
@@ -31,44 +31,76 @@ class TablePage(ABC):
     Attributes:
         table: The table and its settings.
         rows: Results of each row.
+        claims: Evaluated claims.
     """
 
     table: Table
     rows: Sequence[RowMetrics]
+    claims: Sequence[Claim] = ()
+
+    KIND: ClassVar[str]
+    ABOUT: ClassVar[str]
 
     @property
     def reference(self) -> RowMetrics:
         """Row from which the differences of the other rows are taken."""
         return next(row for row in self.rows if row.name == self.table.settings.reference)
 
+    def show(self) -> None:
+        """Print the main columns, failures and claims."""
+        caption = 'paper: of its own data' if self._note() else None
+        header, *rows = self._headline()
+        print_rows(self._title(), header, rows, caption)
+        for line in [*failures_of(self.rows), *(claim.sentence() for claim in self.claims)]:
+            print(line)
+
     def markdown(self) -> str:
         """Return the complete table, for table.md."""
         return '\n'.join(self._markdown()) + '\n'
 
-    @abstractmethod
-    def show(self) -> None:
-        """Print the main columns, failures and claims."""
+    def _markdown(self) -> Iterator[str]:
+        settings = self.table.settings
+        seeds = ', '.join(map(str, settings.seeds))
+        yield from (f'# {self._title()}', '')
+        yield (
+            f'Mean and standard deviation over seeds {seeds}; differences to '
+            f'`{settings.reference}` within each seed. {self.ABOUT}'
+        )
+        if note := self._note():
+            yield from ('', note)
+        yield from ('', *markdown_table(self._headline()))
+        for title, lines in (
+            ('Not done', failures_of(self.rows)),
+            ('Claims', [claim.sentence() for claim in self.claims]),
+        ):
+            if lines:
+                yield from ('', f'## {title}', '', *(f'- {line}' for line in lines))
+        for title, rows in self._sections():
+            yield from ('', title, '', *markdown_table(rows))
+        yield from ('', f'Made of {origin_of(self.rows)}.')
+
+    def _title(self) -> str:
+        base = self.table.settings.base.rpartition('/')[2]
+        return f'{self.table.path.stem}: {self.KIND}, {base}'
+
+    def _seeds(self, row: RowMetrics) -> str:
+        return f'{len(row.reports)} of {len(row.scorings)}'
 
     @abstractmethod
-    def _markdown(self) -> Iterator[str]:
-        """Yield the lines of table.md."""
+    def _headline(self) -> Iterator[list[str]]:
+        """Yield the rows of the main columns, the first of which is their header."""
+
+    def _note(self) -> str:
+        """Return a paragraph on results that are printed elsewhere; empty without any."""
+        return ''
+
+    def _sections(self) -> Iterator[tuple[str, Iterator[list[str]]]]:
+        """Yield title and rows of further tables."""
+        yield from ()
 
     @abstractmethod
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         """Return metrics of a row."""
-
-    def _begin(self, title: str, about: str) -> Iterator[str]:
-        """Yield title and introduction of table.md."""
-        settings = self.table.settings
-        seeds = ', '.join(map(str, settings.seeds))
-        yield from (f'# {title}', '')
-        yield (
-            f'Mean and standard deviation over seeds {seeds}; differences to '
-            f'`{settings.reference}` within each seed. {about}'
-        )
-
-    def _seeds(self, row: RowMetrics) -> str:
-        return f'{len(row.reports)} of {len(row.scorings)}'
 
     def to_json(self) -> dict[str, Any]:
         """Return the complete table, for table.json."""
@@ -93,56 +125,28 @@ class TablePage(ABC):
         }
 
 
-@dataclasses.dataclass(frozen=True)
 class Page(TablePage):
-    """Table of depth with its metrics.
+    """Table of depth with its metrics."""
 
-    Attributes:
-        claims: Evaluated claims.
-    """
+    KIND = 'depth on the target'
+    ABOUT = (
+        'Figures are means over images, over test scenes that no training saw; SqRel and RMSE in '
+        'metres at the canonical focal length. Rows with fewer seeds than the others do not '
+        'compare with them.'
+    )
 
-    claims: Sequence[Claim]
-
-    def show(self) -> None:
-        """Print the main columns, failures and claims."""
-        caption = 'paper: of its own data' if self.table.settings.paper else None
-        header, *rows = self._headline()
-        print_rows(self._title(), header, rows, caption)
-        for line in [*failures_of(self.rows), *(claim.sentence() for claim in self.claims)]:
-            print(line)
-
-    def _markdown(self) -> Iterator[str]:
-        settings = self.table.settings
-        yield from self._begin(
-            self._title(),
-            'Figures are means over images, over test scenes that no training saw; SqRel and RMSE '
-            'in metres at the canonical focal length. Rows with fewer seeds than the others do '
-            'not compare with them.',
-        )
-        if settings.paper:
-            yield from ('', self._paper_is_other())
-        yield ''
-        yield from markdown_table(self._headline())
-        for title, lines in (
-            ('Not done', failures_of(self.rows)),
-            ('Claims', [claim.sentence() for claim in self.claims]),
-        ):
-            if lines:
-                yield from ('', f'## {title}', '')
-                yield from (f'- {line}' for line in lines)
+    def _sections(self) -> Iterator[tuple[str, Iterator[list[str]]]]:
         for scale in get_args(Scale):
-            yield from ('', f'## Target, {SCALES[scale]}', '')
-            yield from markdown_table(self._metrics(scale))
-            yield from ('', f'Differences to `{settings.reference}`:', '')
-            yield from markdown_table(self._metrics(scale, differences=True))
-        yield from ('', '## Source, styles, uncertainty', '')
-        yield from markdown_table(self._beside())
-        yield from ('', '## Rows', '')
-        yield from markdown_table(self._rows())
-        yield from ('', f'Made of {origin_of(self.rows)}.')
+            yield f'## Target, {SCALES[scale]}', self._metrics(scale)
+            title = f'Differences to `{self.table.settings.reference}`:'
+            yield title, self._metrics(scale, differences=True)
+        yield '## Source, styles, uncertainty', self._beside()
+        yield '## Rows', self._rows()
 
-    def _paper_is_other(self) -> str:
+    def _note(self) -> str:
         """Describe the data and networks of the paper's results and of these."""
+        if not self.table.settings.paper:
+            return ''
         numbers: dict[str, list[str]] = {}
         for number in self.table.settings.paper:
             numbers.setdefault(PAPER[number].scenario, []).append(number)
@@ -160,10 +164,6 @@ class Page(TablePage):
             f'DPT-Hybrid. **Here**: {source} to {target}, with {config.model.architecture}. Where '
             'data or network are others, compare the order of rows, not the metrics.'
         )
-
-    def _title(self) -> str:
-        base = self.table.settings.base.rpartition('/')[2]
-        return f'{self.table.path.stem}: depth on the target, {base}'
 
     def _headline(self) -> Iterator[list[str]]:
         yield [

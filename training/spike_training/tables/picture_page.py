@@ -8,16 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spike_depth_ros.evaluation.controls import NETWORK
-from spike_training.evaluation.report import print_rows
 from spike_training.tables.metrics import RowMetrics, Summary
-from spike_training.tables.page import (
-    NOTHING,
-    TablePage,
-    cell,
-    failures_of,
-    markdown_table,
-    origin_of,
-)
+from spike_training.tables.page import NOTHING, TablePage, cell
 
 METRICS = {'psnr': 'PSNR, dB', 'ssim': 'SSIM'}
 """Metrics of a table, with their column titles."""
@@ -26,32 +18,16 @@ METRICS = {'psnr': 'PSNR, dB', 'ssim': 'SSIM'}
 class PicturePage(TablePage):
     """Table of pictures with its metrics: means over the sets of the test scenes."""
 
-    def show(self) -> None:
-        """Print the table and failures."""
-        header, *rows = self._lines()
-        print_rows(self._title(), header, rows)
-        for line in failures_of(self.rows):
-            print(line)
+    KIND = 'pictures'
+    ABOUT = (
+        'Means over test scenes that no training saw; the last rows are estimates without '
+        'learning.'
+    )
 
     def _row_to_json(self, row: RowMetrics) -> dict[str, Any]:
         return {metric: _summary(row, metric).to_json() for metric in METRICS}
 
-    def _title(self) -> str:
-        return f'{self.table.path.stem}: pictures, {self.table.settings.base.rpartition("/")[2]}'
-
-    def _markdown(self) -> Iterator[str]:
-        yield from self._begin(
-            self._title(),
-            'Means over test scenes that no training saw; the last rows are estimates without '
-            'learning.',
-        )
-        yield ''
-        yield from markdown_table(self._lines())
-        if failures := failures_of(self.rows):
-            yield from ('', '## Not done', '', *(f'- {line}' for line in failures))
-        yield from ('', f'Made of {origin_of(self.rows)}.')
-
-    def _lines(self) -> Iterator[list[str]]:
+    def _headline(self) -> Iterator[list[str]]:
         titles = [title for name in METRICS.values() for title in (name, 'difference')]
         yield ['row', 'is', 'seeds', *titles]
         reference = self.reference

@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 
+from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import DepthInfo
-from spike_depth_ros.model.registry import SETTINGS, build
+from spike_depth_ros.model.registry import build
 from spike_training.errors import ConfigError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.recordings import check_places

@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 import spike_depth_ros
@@ -31,12 +30,13 @@ from spike_depth_ros.checkpoint import (
     load_info,
     write_atomically,
 )
+from spike_training.choices import ADABN_BATCH_SIZE, ADABN_BATCHES
 from spike_training.engine.fabric import choose_device, make_fabric
 from spike_training.engine.record import SCALARS
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.rates import RateToGrey
 from spike_training.evaluation.report import FORMAT, read_report, to_json
-from spike_training.runs.adabn import ADABN_BATCH_SIZE, ADABN_BATCHES, adapt_statistics
+from spike_training.runs.adabn import adapt_statistics
 from spike_training.runs.build import target_batches
 from spike_training.runs.evaluation import evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
@@ -44,6 +44,7 @@ from spike_training.runs.pipeline import train_stage
 from spike_training.runs.sessions import CONFIG, REPORT, Session
 from spike_training.settings.config import NOT_THE_RUN, RunConfig, StageConfig, to_yaml
 from spike_training.tables.plan import Row
+from spike_training.threads import limit_threads
 
 DONE = 'done.json'
 """File of a unit's result, written last."""
@@ -91,8 +92,7 @@ class Unit(ABC):
         config = dataclasses.replace(self.config, out=self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / CONFIG, to_yaml(config).encode())
-        if config.threads:
-            torch.set_num_threads(config.threads)
+        limit_threads(config.threads)
         write_atomically(self.folder / DONE, to_json(self._work(config)))
 
     @abstractmethod

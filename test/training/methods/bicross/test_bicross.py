@@ -25,6 +25,7 @@ from spike_training.methods.bicross.settings import (  # noqa: E402
     DistilConfig,
     PretrainConfig,
 )
+from spike_training.reports.run_page import PageWriter  # noqa: E402
 from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.runs import sources as scenes  # noqa: E402
 from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
@@ -59,7 +60,7 @@ def test_the_result_is_averaged_with_an_earlier_network(trained, tmp_path, named
     other = 'mono_cross' if named == 'by stage' else str(before)
     last = dataclasses.replace(trained.stages[-1], average_with=other)
     config = dataclasses.replace(config, stages=[*trained.stages[:-1], last])
-    pipeline.run(config)
+    pipeline.run(config, PageWriter())
     mean = load(tmp_path / 'run/model.safetensors')[1]
     whole = load(trained.out / 'bicross/selected.safetensors')[1]
     start = load(before)[1]

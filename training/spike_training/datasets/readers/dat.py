@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import glob
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from spike_depth_ros.stream.chunk import Geometry
@@ -74,39 +75,28 @@ def read(
     clips, skipped = [], {path.name for path in maps}
     for path in found:
         planes, load = recordings.dat_planes(path, geometry, row_bytes)
-        labelled = {}
-        for depth in maps:
-            match = re.fullmatch(rf'{re.escape(path.stem)}(?:_(\d+))?', depth.stem)
-            if match is None:
-                continue
-            plane = int(match[1]) if match[1] else reference_index('middle', planes)
-            if plane < planes:
-                labelled[plane] = depth
-                skipped.discard(depth.name)
-        if maps and not labelled:
+        placed = _by_plane(maps, path.stem, planes)
+        if maps and not placed:
             continue
-        numbers = tuple(sorted(labelled))
+        skipped -= {depth.name for _, depth in placed}
+        labelled = dict(placed)
         depths = tuple(
             recordings.depth_file(file, files.stored_as(file, per_metre), geometry)
-            for file in map(labelled.__getitem__, numbers)
+            for file in labelled.values()
         )
-        name = f'dat/{path.stem}'
-        shown = _pictures(root, path.stem, planes)
+        middle, numbered = root / f'{path.stem}.png', f'{glob.escape(path.stem)}_*.png'
+        pictures = [middle] if middle.is_file() else []
+        pictures += (root / 'image').glob(numbered)
+        shown = dict(_by_plane(pictures, path.stem, planes))
         clips.append(
             SpikeClip(
-                name,
-                geometry,
-                planes,
-                rate_hz,
-                camera,
-                load,
-                numbers,
-                depths,
+                f'dat/{path.stem}', geometry, planes, rate_hz, camera, load,
+                tuple(labelled), depths,
                 picture_planes=tuple(shown),
                 pictures=tuple(recordings.picture_file(png, geometry) for png in shown.values()),
                 white_rate=white_rate,
             )
-        )
+        )  # fmt: skip
     if not clips:
         raise files.missing(root / 'depth' / f'{found[0].stem}.npy', TREE)
     if skipped:
@@ -119,13 +109,11 @@ def read(
     return clips
 
 
-def _pictures(root: Path, stem: str, planes: int) -> dict[int, Path]:
-    """Find the reference pictures of a recording by their plane."""
-    found = {}
-    if (root / f'{stem}.png').is_file():
-        found[reference_index('middle', planes)] = root / f'{stem}.png'
-    for path in (root / 'image').glob(f'{glob.escape(stem)}_*.png'):
-        match = re.fullmatch(rf'{re.escape(stem)}_(\d+)', path.stem)
-        if match is not None and int(match[1]) < planes:
-            found[int(match[1])] = path
-    return dict(sorted(found.items()))
+def _by_plane(paths: Iterable[Path], stem: str, planes: int) -> list[tuple[int, Path]]:
+    """Return the files of a recording with their planes, in order; none after its last plane."""
+    found = []
+    for path in paths:
+        if match := re.fullmatch(rf'{re.escape(stem)}(?:_(\d+))?', path.stem):
+            plane = int(match[1]) if match[1] else reference_index('middle', planes)
+            found.append((plane, path))
+    return sorted((one for one in found if one[0] < planes), key=lambda one: one[0])

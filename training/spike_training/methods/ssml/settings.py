@@ -50,7 +50,7 @@ class PictureStageConfig(StageConfig):
 
 def _problems_of_network(model: ModelConfig) -> Problems:
     """Yield the reason why a network cannot be built."""
-    # Imported here, as in ModelConfig.problems.
+    # Imported here: torch is needed to build it alone.
     import torch
 
     from spike_depth_ros.checkpoint import CheckpointError, ImageInfo

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from spike_depth_ros.architectures import BlindSpotSettings
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet
 from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
 from spike_depth_ros.preview import COVERED_PLANES
 from spike_depth_ros.stream.window import reference_index

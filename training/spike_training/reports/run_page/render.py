@@ -15,27 +15,20 @@ from typing import Any
 from spike_depth_ros.checkpoint import (
     CheckpointError,
     CheckpointInfo,
-    DepthInfo,
     hash_file,
     load_info,
     onnx_path,
 )
 from spike_depth_ros.evaluation.controls import NETWORK, control_name
-from spike_depth_ros.evaluation.report.page import (
-    FIGURES,
-    STRUCTURE,
-    UNCERTAINTY,
-    number,
-    percent,
-    render_page,
-)
-from spike_training.engine.record import SCALARS
+from spike_depth_ros.evaluation.report.page import number, render_page
+from spike_training.engine.record import SCALARS, WARNINGS
 from spike_training.evaluation.report import ALIGNMENTS, BASELINE, domain_sets
-from spike_training.reports.run_page.curves import curves
+from spike_training.reports.run_page import Kept
 from spike_training.reports.run_page.folder import RunFolder, StageFolder
 from spike_training.reports.run_page.health_checks import health_warnings, state
 from spike_training.reports.run_page.settings import differences
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT
+from spike_training.settings.method import Method
 
 TEMPLATE = Path(__file__).with_name('run_page.html.j2')
 
@@ -44,12 +37,6 @@ PICTURES_BYTES = 6_000_000
 
 PICTURE_WIDTH = 2400
 """Largest width of embedded pictures, pixels; wider ones are downsampled."""
-
-SCALES = {
-    'raw': 'In metres, as they are',
-    'recording_scaled': 'Each recording scaled by one factor: borrows from the truth',
-    'median_scaled': 'Each image scaled by its median: borrows from the truth',
-}
 
 DOMAINS = {
     'source': 'Source: the labelled domain',
@@ -60,22 +47,31 @@ LARGE = 1 << 31
 """Size from which a file is not hashed, bytes."""
 
 
-def render(run: RunFolder) -> str:
-    """Render the page of a run as self-contained HTML."""
-    album = _Album(run.out)
+def render(run: RunFolder, kept: Kept) -> str:
+    """Render the page of a run as self-contained HTML.
+
+    Args:
+        run: Content of its folder.
+        kept: Parts of earlier pages of the run.
+    """
+    album = _Album(run.out, kept)
     return render_page(
-        TEMPLATE.read_text(encoding='utf-8'),
+        TEMPLATE,
         title=f'Training run {run.out.resolve().name}',
         subtitle=_subtitle(run),
         tiles=_tiles(run),
         warnings=health_warnings(run),
-        result=_result(run),
+        run=run,
+        domains=_domains(run),
+        alignments=[*ALIGNMENTS.values()],
+        control_name=control_name,
         selection=_selection(run),
-        stages=[_stage(run, stage, album) for stage in run.stages],
+        stages=[_stage(run, stage, album, kept) for stage in run.stages],
         settings=differences(run.config, run.method),
-        facts=_facts(run),
-        sessions=_sessions(run),
-        files=_files(run),
+        checkpoint=_checkpoint(run.out / MODEL),
+        date=datetime.fromisoformat,
+        duration=duration,
+        files=[_file(run.out, path, what, kept) for path, what in _files(run) if path.is_file()],
         legend=_legend() if any(map(_shows_depth, run.stages)) else '',
     )
 
@@ -114,65 +110,15 @@ def _tiles(run: RunFolder) -> list[tuple[str, str]]:
     return tiles
 
 
-def _result(run: RunFolder) -> list[dict[str, Any]]:
-    """Return the tables of each domain."""
-    if run.report is None:
-        return []
-    if run.report.get('task') == 'image':
-        return [{'title': 'Pictures', 'tables': [*_picture_tables(run.report)]}]
-    parts: list[dict[str, Any]] = []
-    for domain, title in DOMAINS.items():
-        sets = domain_sets(run.report, domain)
-        if not sets:
-            if run.config.get(domain):
-                parts.append({'title': f'{title}: no depth to compare with', 'tables': []})
-            continue
-        tables = [
-            {'title': SCALES[kind],
-             'head': ['', *FIGURES.values(), *STRUCTURE.values(), 'coverage'],
-             'rows': [*_depth_rows(sets, kind)]}
-            for kind in ALIGNMENTS.values()
-        ]  # fmt: skip
-        tables.append(
-            {
-                'title': 'Uncertainty of the network, and sky',
-                'head': ['', *UNCERTAINTY.values(), 'sky recall', 'sky precision'],
-                'rows': [_uncertainty_row(part, scores) for part, scores in sets.items()],
-            }
-        )
-        parts.append({'title': title, 'tables': tables})
-    return parts
-
-
-def _picture_tables(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for scores in report['sets'].values():
-        rows = [
-            [name, f'{row["psnr"]:.2f}', f'{row["ssim"]:.3f}']
-            for name, row in scores['rows'].items()
-        ]
-        yield {'title': scores['title'], 'head': ['', 'PSNR, dB', 'SSIM'], 'rows': rows}
-
-
-def _depth_rows(sets: Mapping[str, Any], kind: str) -> Iterator[list[str]]:
-    for part, scores in sets.items():
-        for predictor, tables in scores['tables'].items():
-            table, structure = tables[kind], tables['structure']
-            metrics = table['mean_over_pixels']
-            # Incomplete predictions are always marked.
-            covered = percent(table['coverage'])
-            mark = covered if table['complete'] else f'{covered} INCOMPLETE'
-            cells = [number(metrics[key]) for key in FIGURES]
-            cells += [number(structure[key]) for key in STRUCTURE]
-            yield [f'{part}, {control_name(predictor)}', *cells, mark]
-
-
-def _uncertainty_row(part: str, scores: Mapping[str, Any]) -> list[str]:
-    found, sky = scores['uncertainty'], scores['tables'][NETWORK]['raw']['sky']
-    cells = [
-        percent(found[name]) if name == 'interval_coverage' else number(found[name])
-        for name in UNCERTAINTY
-    ]
-    return [part, *cells, percent(sky['recall']), percent(sky['precision'])]
+def _domains(run: RunFolder) -> dict[str, Mapping[str, Any]]:
+    """Return the scores of each set by the title of its domain; none of pictures."""
+    found: dict[str, Mapping[str, Any]] = {}
+    if run.report is not None and run.report.get('task') != 'image':
+        for domain, title in DOMAINS.items():
+            sets = domain_sets(run.report, domain)
+            if sets or run.config.get(domain):
+                found[title if sets else f'{title}: no depth to compare with'] = sets
+    return found
 
 
 def _selection(run: RunFolder) -> str:
@@ -183,8 +129,8 @@ def _selection(run: RunFolder) -> str:
     return f'{text} Its weights are averaged with those of {other}.' if other else text
 
 
-def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
-    settings = stage.settings
+def _stage(run: RunFolder, stage: StageFolder, album: _Album, kept: Kept) -> dict[str, Any]:
+    folder, settings = run.out / stage.name, stage.settings
     labels = ' of the target, which the baselines must not see'
     facts = [
         stage.config.summary + (labels if stage.config.batches.domain == 'target' else ''),
@@ -208,10 +154,18 @@ def _stage(run: RunFolder, stage: StageFolder, album: _Album) -> dict[str, Any]:
         'name': stage.name,
         'facts': f'{facts[0][0].upper()}{"; ".join(facts)[1:]}.',
         'begun': bool(stage.scalars or stage.pictures or stage.checkpoint),
-        'charts': curves(stage, run.method),
+        'charts': kept.get(_charts, (folder / SCALARS, folder / WARNINGS), stage, run.method),
         'pictures': [album.entry(step, path) for step, path in _chosen(stage.pictures)],
         'all_pictures': len(stage.pictures),
     }
+
+
+def _charts(stage: StageFolder, method: Method) -> list[dict[str, str]]:
+    if not stage.scalars:
+        return []
+    from spike_training.reports.run_page.curves import curves  # matplotlib, only where needed
+
+    return curves(stage, method)
 
 
 def _chosen(pictures: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
@@ -231,17 +185,18 @@ class _Album:
 
     Args:
         out: Folder of the run and of the page.
+        kept: Encoded pictures of earlier pages.
     """
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
+    def __init__(self, out: Path, kept: Kept) -> None:
+        self._out, self._kept = out, kept
         self._left = PICTURES_BYTES
 
     def entry(self, step: int, path: Path) -> dict[str, str]:
         """Return caption, source and file of a picture."""
         source = file = path.relative_to(self._out).as_posix()
         try:
-            encoded = _picture(path)
+            encoded = self._kept.get(_picture, (path,), path)
         except OSError:  # a process that was killed may have left half a picture
             encoded = ''
         if 0 < len(encoded) <= self._left:
@@ -264,109 +219,36 @@ def _picture(path: Path) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def _facts(run: RunFolder) -> list[list[str]]:
-    config = run.config
-    data = config['data']
-    looked_at = {
-        name: ', '.join(part.get('recordings') or part['styles'] or data['styles'])
-        for name, part in (('source', data), ('target', config.get('target')))
-        if part is not None
-    }
-    rows = [
-        ['seed', str(config.get('seed', 0))],
-        *([name, found] for name, found in looked_at.items()),
-        ['network', str(config['model']['architecture'])],
-        [
-            'images',
-            f'{data["width"]} x {data["height"]} pixels, windows of '
-            f'{", ".join(map(str, data["planes"]))} planes at {data["rate_hz"]:g} Hz',
-        ],
-        ['precision', str(config['train']['precision'])],
-    ]
-    if (run.out / MODEL).exists():
-        rows += _checkpoint_facts(run.out / MODEL)
-    return rows
-
-
-def _checkpoint_facts(path: Path) -> Iterator[list[str]]:
+def _checkpoint(path: Path) -> CheckpointInfo | str | None:
+    """Return the metadata of a checkpoint, or why it cannot be read; None without a file."""
     try:
-        info = load_info(path, CheckpointInfo)
+        return load_info(path, CheckpointInfo) if path.exists() else None
     except CheckpointError as error:
-        yield ['checkpoint', f'cannot be read: {error}']
-        return
-    yield ['weights', info.weights_sha256]
-    if isinstance(info, DepthInfo):
-        yield from _depth_facts(info)
-    yield ['data', ', '.join(f'{name} ({kind})' for name, kind in info.datasets.items())]
+        return str(error)
 
 
-def _depth_facts(info: DepthInfo) -> Iterator[list[str]]:
-    low, high = info.fx_range
-    yield [
-        'depth',
-        f'{info.min_depth:g} to {info.max_depth:g} m at the canonical focal length of '
-        f'{info.canonical_fx:g} pixels; trained for {low:g} to {high:g} pixels; '
-        f'scale {info.scale}',
-    ]
-    fitted = 'fitted' if info.uncertainty_calibrated else 'NOT fitted'
-    yield ['factor of the uncertainty', f'{info.uncertainty_factor:.4g}, {fitted}']
-
-
-def _sessions(run: RunFolder) -> list[list[str]]:
-    rows = []
-    for session in run.sessions:
-        began = datetime.fromisoformat(session['began'])
-        commit = session.get('commit')
-        changed = ', with changes' if session.get('changed') else ''
-        rows.append(
-            [
-                f'{began:%Y-%m-%d %H:%M} UTC',
-                duration(session['seconds']),
-                str(session.get('outcome') or 'no end recorded'),
-                f'{session["device"]}; {_many(session["processes"], "process")}, '
-                f'{_many(session["threads"], "CPU thread")} each',
-                f'{session["package"]}, commit {commit[:12] if commit else "unknown"}{changed}; '
-                f'torch {session["torch"]}, Python {session["python"]}',
-            ]
-        )
-    return rows
-
-
-def _many(count: int, what: str) -> str:
-    plural = 'es' if what.endswith('s') else 's'
-    return f'{count} {what}{"" if count == 1 else plural}'
-
-
-def _files(run: RunFolder) -> list[dict[str, str]]:
-    """Return name, description, size and hash of the run's files."""
-    found = [
-        (run.out / name, what)
-        for name, what in (
-            (MODEL, 'the result: what the library and the node load'),
-            (onnx_path(Path(MODEL)).name, 'the same, for ONNX Runtime'),
-            (REPORT, 'all metrics'),
-            (CONFIG, 'all settings; a config itself'),
-        )
-    ]
+def _files(run: RunFolder) -> Iterator[tuple[Path, str]]:
+    """Yield the run's files, some of which may be missing, with their descriptions."""
+    yield run.out / MODEL, 'the result: what the library and the node load'
+    yield onnx_path(run.out / MODEL), 'the same, for ONNX Runtime'
+    yield run.out / REPORT, 'all metrics'
+    yield run.out / CONFIG, 'all settings; a config itself'
     for stage in run.stages:
         folder = run.out / stage.name
         if stage.checkpoint is not None:
-            found.append((stage.checkpoint, f'what {stage.name} hands on'))
-        found.append((folder / SCALARS, f'the curves of {stage.name}'))
-        found += [
-            (path, 'the batch that made a loss or gradient infinite or NaN')
-            for path in sorted(folder.glob('non_finite_rank*.pt'))
-        ]
-    return [_file(run.out, path, what) for path, what in found if path.is_file()]
+            yield stage.checkpoint, f'what {stage.name} hands on'
+        yield folder / SCALARS, f'the curves of {stage.name}'
+        for path in sorted(folder.glob('non_finite_rank*.pt')):
+            yield path, 'the batch that made a loss or gradient infinite or NaN'
 
 
-def _file(out: Path, path: Path, what: str) -> dict[str, str]:
+def _file(out: Path, path: Path, what: str, kept: Kept) -> dict[str, str]:
     size = path.stat().st_size
     return {
         'name': path.relative_to(out).as_posix(),
         'what': what,
         'size': f'{size / 1e6:.2f} MB' if size >= 1e5 else f'{size / 1e3:.1f} kB',
-        'sha256': hash_file(path) if size < LARGE else 'not hashed',
+        'sha256': kept.get(hash_file, (path,), path) if size < LARGE else 'not hashed',
     }
 
 

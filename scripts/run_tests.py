@@ -1,0 +1,45 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run the tests in three passes: without DDS, over DDS, and alone those that measure time.
+
+    python scripts/run_tests.py EXPRESSION WORKERS [PYTEST_ARGUMENT ...]
+
+EXPRESSION chooses tests by their marks; an -m among the arguments of pytest is added to it.
+WORKERS processes share the tests of the first two passes. A pass that selects nothing is no
+failure, unless all select nothing. Exits with the status of the first pass that failed, after all
+have run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+PASSES = {'not dds and not timed': True, 'dds and not timed': True, 'timed': False}
+"""By the marks of each pass: True if its tests may run side by side."""
+
+NOTHING_SELECTED = 5
+"""Exit status of pytest."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the passes and return the exit status."""
+    expression, workers, *rest = arguments
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument('-m', default=None)
+    known, rest = parser.parse_known_args(rest)
+    given = f' and ({known.m})' if known.m else ''
+    statuses = []
+    for marks, shared in PASSES.items():
+        chosen = f'{expression} and {marks}{given}'
+        side_by_side = ['-n', workers, '--dist', 'loadfile'] if shared else []
+        command = [sys.executable, '-m', 'pytest', '-m', chosen, *side_by_side, *rest]
+        print(f'== pytest -m {chosen!r}', flush=True)
+        statuses.append(subprocess.run(command).returncode)
+    ran = [status for status in statuses if status != NOTHING_SELECTED]
+    return next(filter(None, ran), 0) if ran else NOTHING_SELECTED
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,226 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Architectures of networks, by task, and their settings; without torch, which builds them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class TinySettings:
+    """Settings of ``dpt_tiny``, as a checkpoint stores them.
+
+    Attributes:
+        pool: Input pixels per side of a pixel that the network works on. At 2 counts of 2x2 pixels
+            are averaged first and depth is enlarged at the end: a quarter of the work, less noise
+            in short windows, less detail. All strides below count from there.
+        stem: Channels at stride 2.
+        stage4: Channels at stride 4.
+        stage8: Channels at stride 8.
+        stage16: Channels at stride 16.
+        dim: Width of the tokens.
+        blocks: Transformer blocks.
+        heads: Attention heads.
+        mlp_ratio: Hidden width of the transformer's MLP over ``dim``.
+        grid: Rows and columns of the position table: 400x250 pixels at stride 16.
+        features: Channels of the decoder.
+        head: Channels within the two heads.
+    """
+
+    pool: int = 1
+    stem: int = 32
+    stage4: int = 32
+    stage8: int = 64
+    stage16: int = 96
+    dim: int = 192
+    blocks: int = 4
+    heads: int = 3
+    mlp_ratio: int = 4
+    grid: tuple[int, int] = (16, 25)
+    features: int = 48
+    head: int = 16
+
+
+PICTURES: dict[str, tuple[float, ...]] = {
+    'mean_and_bins': (1.0,),
+    'mean': (1.0,),
+    'three_rates': (1 / 9, 1 / 3, 1.0),
+}
+"""Central parts of the window that become colours, by the setting ``picture``.
+
+Ninths and thirds, which 9 bins divide without remainder.
+"""
+
+UPSAMPLING = ('bilinear', 'convex')
+"""Values of the setting ``upsampling``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LiteSettings:
+    """Settings of ``unet_lite``, as a checkpoint stores them.
+
+    Attributes:
+        pool: Input pixels per side of a pixel that the network works on, as in ``dpt_tiny``.
+        dim: Channels of ``f_enc`` at stride 16 and of the class token.
+        features8: Channels of the decoder at stride 8.
+        features: Channels of the decoder at stride 4.
+        features2: Channels of the decoder at stride 2; 0: the decoder ends at stride 4.
+        head: Channels within the two heads.
+        picture: Mapping from rates to RGB, a key of ``PICTURES``: ``mean_and_bins``, the rate of
+            the window in three equal colours and a learned convolution of the bins; ``mean``,
+            without the convolution; or ``three_rates``, the rates of a ninth, a third and the
+            whole of the window as three colours.
+        upsampling: Upsampling of depth from half of the network's internal size: ``bilinear``, or
+            ``convex``, which is learned and keeps outlines.
+
+    Raises:
+        ValueError: A size is out of its range, or there is no such picture or upsampling.
+    """
+
+    pool: int = 1
+    dim: int = 128
+    features8: int = 64
+    features: int = 48
+    head: int = 24
+    features2: int = 0
+    picture: str = 'mean_and_bins'
+    upsampling: str = 'bilinear'
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            size = getattr(self, name)
+            if type(size) is not int or size < least:
+                raise ValueError(f'{name} is {size!r}: expected {least} or more')
+        if self.picture not in [*PICTURES]:
+            raise ValueError(f'picture is {self.picture!r}: expected {" or ".join(PICTURES)}')
+        if self.upsampling not in UPSAMPLING:
+            raise ValueError(
+                f'upsampling is {self.upsampling!r}: expected {" or ".join(UPSAMPLING)}'
+            )
+
+
+_LEAST = {'pool': 1, 'dim': 1, 'features8': 1, 'features': 1, 'features2': 0, 'head': 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class HybridSettings:
+    """Settings of ``dpt_hybrid``, as a checkpoint stores them; the defaults are as published.
+
+    Attributes:
+        temporal_features: Output channels of the temporal module, a multiple of 8; spikes only.
+        temporal_blocks: Its residual blocks.
+        temporal_dim: Width of its tokens, a multiple of 4.
+        dim: Width of the transformer's tokens.
+        layers: Transformer layers.
+        heads: Attention heads.
+        features: Channels of the decoder.
+        head: Channels within the two heads, before their last convolution.
+        norm: Normalisation of the convolutional stages: ``group``, as published; or ``batch``,
+            whose running statistics AdaBN can adapt.
+        depth: ``log``: log-depth within the depth range by a sigmoid; ``inverse``: ``1 / (scale *
+            x + shift)`` with x above 0, limited to the depth range.
+        scale: Scale of ``inverse``, 1/m.
+        shift: Shift of ``inverse``, 1/m; 1 / shift is the farthest depth.
+    """
+
+    temporal_features: int = 64
+    temporal_blocks: int = 2
+    temporal_dim: int = 64
+    dim: int = 768
+    layers: int = 12
+    heads: int = 12
+    features: int = 256
+    head: int = 32
+    norm: Literal['group', 'batch'] = 'group'
+    depth: Literal['log', 'inverse'] = 'log'
+    scale: float = 0.1
+    shift: float = 0.0125
+
+
+@dataclasses.dataclass(frozen=True)
+class ReconSettings:
+    """Settings of ``recon_lite``, as a checkpoint stores them.
+
+    Attributes:
+        widths: Channels at strides 2, 4 and 8.
+        covered: Planes that the inter-spike intervals of each estimate cover.
+        windows: Planes of each mean.
+        boxes: Sides of the squares of pixels over which the mean of all planes is averaged.
+    """
+
+    widths: tuple[int, int, int] = (24, 48, 64)
+    covered: tuple[int, ...] = (2, 4, 8, 16)
+    windows: tuple[int, ...] = (11, 21, 41)
+    boxes: tuple[int, ...] = (3, 7)
+
+    def __post_init__(self) -> None:
+        for name in ('widths', 'covered', 'windows', 'boxes'):
+            value = getattr(self, name)
+            if not isinstance(value, (tuple, list)) or not all(type(n) is int for n in value):
+                raise ValueError(f'{name} is {value!r}: expected whole numbers')
+        if len(self.widths) != 3 or min(self.widths) < 1:
+            raise ValueError(f'widths is {list(self.widths)}: expected three of 1 or more')
+
+
+@dataclasses.dataclass(frozen=True)
+class SsmlSettings:
+    """Settings of ``ssml``, as a checkpoint stores them.
+
+    Attributes:
+        features: Channels of the encoders; the decoders have twice as many.
+        amim: Channels of AMIM.
+        gates: Spatial and channel attention within AMIM.
+        attention: Non-local attention between the two U-Nets.
+    """
+
+    features: int = 48
+    amim: int = 16
+    gates: bool = True
+    attention: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.features, self.amim) < 1:
+            raise ValueError(
+                f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class BlindSpotSettings:
+    """Settings of ``blind_spot``, as a checkpoint stores them.
+
+    Attributes:
+        features: Channels of the encoder; the decoder has twice as many.
+        amim: Channels of AMIM.
+    """
+
+    features: int = 48
+    amim: int = 16
+
+    def __post_init__(self) -> None:
+        if min(self.features, self.amim) < 1:
+            raise ValueError(
+                f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
+            )
+
+
+ARCHITECTURES: dict[str, tuple[str, ...]] = {
+    'depth': ('dpt_tiny', 'unet_lite', 'dpt_hybrid'),
+    'image': ('recon_lite', 'ssml', 'blind_spot'),
+}
+"""Architectures by the task of a checkpoint."""
+
+SETTINGS: dict[str, type[Any]] = {
+    'dpt_tiny': TinySettings,
+    'unet_lite': LiteSettings,
+    'dpt_hybrid': HybridSettings,
+    'recon_lite': ReconSettings,
+    'ssml': SsmlSettings,
+    'blind_spot': BlindSpotSettings,
+}
+"""Class of the settings of each architecture."""
+
+IMAGENET = ('unet_lite', 'dpt_hybrid')
+"""Architectures whose encoder has ImageNet weights to start from."""

@@ -1,0 +1,18 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Values of options and settings; apart from what they choose, which takes seconds to import."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Device = Literal['auto', 'cpu', 'cuda']
+Interpolation = Literal['flow', 'linear']
+Transform = Literal['aspect', 'authors']
+
+ADABN_BATCHES = 30
+ADABN_BATCH_SIZE = 16
+"""Batches from which AdaBN estimates statistics, and windows of each, if not given."""
+
+MEAN_RATE = 0.2
+"""Share of the planes in which a pixel fires, on average over an image, if not given."""

@@ -1,0 +1,36 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Command ``export``: a checkpoint with its .onnx file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def export(
+    out: Path,
+    architecture: str = 'dpt_tiny',
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    calibrate: Path | None = None,
+) -> None:
+    """Write a checkpoint with its .onnx export, and compare the two.
+
+    The same seed and versions give the same bytes.
+
+    Args:
+        out: The .safetensors file to write; the .onnx file goes beside it.
+        architecture: Network to initialise with random weights.
+        seed: Seed of the random weights.
+        checkpoint: Export this checkpoint's weights instead.
+        calibrate: The config.yaml of a run: fit the factor of the uncertainty anew, on its
+            calibration scenes, which are used neither for training nor for testing.
+
+    Raises:
+        ConfigError: The settings in that file are wrong.
+        CheckpointError: The architecture is unknown, the checkpoint cannot be used, or the export
+            differs from the network.
+    """
+    from spike_training.runs import export
+
+    export.export(out, architecture, seed, checkpoint, calibrate)

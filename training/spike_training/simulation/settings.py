@@ -1,0 +1,67 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the simulated spike camera for clips of frames."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import get_args
+
+from spike_training.choices import MEAN_RATE, Interpolation, Transform
+from spike_training.errors import ConfigError
+from spike_training.sensor.parameters import IDEAL, Sensor
+
+
+@dataclasses.dataclass(frozen=True)
+class CameraSettings:
+    """Settings of the simulated spike camera.
+
+    Attributes:
+        height: Rows.
+        width: Columns.
+        rate_hz: Planes per second.
+        transform: Crop and size of the frames, see :data:`.transforms.TRANSFORMS`.
+        mean_rate: Share of the planes in which a pixel fires, on average over the clip; saturation
+            lowers it.
+        interpolation: Interpolation between frames: along optical flow, or linear.
+        sensor: Noise and mismatch of the pixels; its plane rate is replaced by ``rate_hz``.
+        seed: Of initial charge, noise and mismatch of the pixels.
+
+    Raises:
+        ConfigError: A number out of range, or an unknown name.
+    """
+
+    height: int = 250
+    width: int = 400
+    rate_hz: float = 20_000.0
+    transform: Transform = 'aspect'
+    mean_rate: float = MEAN_RATE
+    interpolation: Interpolation = 'flow'
+    sensor: Sensor = IDEAL
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise ConfigError(f'size is {self.width}x{self.height}: expected 1x1 or more')
+        if not 1 <= self.rate_hz <= 1e6:
+            raise ConfigError(f'rate is {self.rate_hz:g}: expected planes a second, 1 to 1e6')
+        if not 0 < self.mean_rate <= 1:
+            raise ConfigError(f'mean_rate is {self.mean_rate:g}: expected above 0 and at most 1')
+        for name, choices in (('transform', Transform), ('interpolation', Interpolation)):
+            if getattr(self, name) not in get_args(choices):
+                raise ConfigError(
+                    f'{name} is {getattr(self, name)!r}: expected {" or ".join(get_args(choices))}'
+                )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Parse a sensor size such as 400x250 into (width, height) in pixels.
+
+    Raises:
+        ConfigError: The text is no size.
+    """
+    try:
+        width, height = (int(part) for part in text.lower().split('x'))
+    except ValueError:
+        raise ConfigError(f'size is {text!r}: expected WIDTHxHEIGHT, such as 400x250') from None
+    return width, height
