@@ -32,12 +32,11 @@ from spike_training.adaptation.matching import Match
 from spike_training.datasets.splits import Split
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
-from spike_training.engine.context import Context
 from spike_training.engine.loop import fit
-from spike_training.engine.sources import DomainPair
+from spike_training.engine.stage import Context
 from spike_training.errors import NonFiniteError, TrainingError
 from spike_training.runs.build import make_stage
-from spike_training.sampling.sample import Batch, Source
+from spike_training.sampling.sample import Batch, DomainPair, Source
 from spike_training.sampling.shifted import ShiftedSource
 from spike_training.settings.config import RunConfig, StageConfig
 
