@@ -16,7 +16,8 @@ from spike_training.commands.bag import bag
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.simulation.bag import choose_clip, choose_span
-from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
+from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+from spike_training.simulation.settings import CameraSettings
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 RATE = 1500.0

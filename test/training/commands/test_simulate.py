@@ -17,7 +17,8 @@ from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.simulate import simulate
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
+from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+from spike_training.simulation.settings import CameraSettings
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = {'size': f'{WIDTH}x{HEIGHT}', 'rate': 1000.0, 'planes': 24}

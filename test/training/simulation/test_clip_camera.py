@@ -10,13 +10,8 @@ from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
 from spike_depth_ros.stream import packing
 from spike_depth_ros.video.light import luminance
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.simulation.clip_camera import (
-    BLOCK,
-    CameraSettings,
-    ClipCamera,
-    frame_clips,
-    parse_size,
-)
+from spike_training.simulation.clip_camera import BLOCK, ClipCamera, frame_clips
+from spike_training.simulation.settings import CameraSettings, parse_size
 
 SETTINGS = CameraSettings(HEIGHT, WIDTH, rate_hz=1000.0)
 PER_FRAME = round(FRAME_S * SETTINGS.rate_hz)
