@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.sensor import parameters as sensor  # noqa: E402
+from spike_training.sensor import pixels as sensor  # noqa: E402
 from spike_training.sensor.parameters import SENSORS, Sensor  # noqa: E402
 from spike_training.sensor.pixels import NORMAL_STD, normals, pixels_of, uniforms  # noqa: E402
 
