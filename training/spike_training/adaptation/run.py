@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Adaptation of a checkpoint to recordings: match, rungs, and a verdict on each."""
+"""Adaptation of a checkpoint to recordings: match, candidates, and a verdict on each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lightning_fabric import Fabric
+import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import (
@@ -24,79 +24,41 @@ from spike_depth_ros.checkpoint import (
     remove_unfinished,
     write_atomically,
 )
-from spike_training.adaptation.correction import (
-    Corrections,
-    UniformRates,
-    choose_corrections,
-    describe_correction,
-    estimate_correction,
-    firing_rates,
-    load_corrections,
-    measure_correction,
-    measure_rates,
-    save_corrections,
+from spike_training.adaptation.acceptance import (
+    OLD,
+    AcceptanceTest,
+    Candidate,
+    choose_shown,
+    overall_verdict,
 )
-from spike_training.adaptation.gate import Verdict
-from spike_training.adaptation.judgement import OLD, Judge, Rung
-from spike_training.adaptation.ladder import (
+from spike_training.adaptation.candidates import (
     AVERAGE,
+    SENSOR,
     TrainingData,
-    climb_all,
     load_network,
-    matched_source,
+    train_candidates,
 )
-from spike_training.adaptation.matching import (
-    Match,
-    compute_statistics,
-    match_camera,
-)
+from spike_training.adaptation.correction import describe_correction, measure_rates
+from spike_training.adaptation.evidence import Verdict, choose
+from spike_training.adaptation.findings import Findings, find, resume
 from spike_training.adaptation.page import PAGE, write_page
-from spike_training.adaptation.places import (
-    look_upside_down,
-    repeated_styles,
-    style_shares,
-)
 from spike_training.adaptation.recordings import Opened, read_clips
-from spike_training.adaptation.report import (
-    REPORT,
-    Findings,
-    list_warnings,
-    shown_on_page,
-    write_report,
-)
+from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.ros_commands import RECORDING, UNFINISHED
-from spike_training.adaptation.windows import (
-    BATCH_SIZE,
-    Recorded,
-    open_windows,
-    spread_windows,
-)
+from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import DeviceName, make_fabric
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
-from spike_training.sampling.sample import Unlabelled
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'adapt.yaml'
-"""Settings of the rungs."""
+"""Settings of the candidates."""
 
 SETTINGS = 'settings.json'
-
-MATCHED_WINDOWS = 48
-"""Windows of the recording that the simulation is matched to."""
-
-CORRECTED_WINDOWS = 48
-"""Windows of the recording, and of simulated scenes, that the correction is estimated from."""
-
-COMPARED = 24
-"""Windows of the recording, and scenes of each style, that are compared by their looks."""
-
-SENSOR = 'sensor'
-"""Name of the first rung: the old network with a correction of the sensor."""
 
 
 class Arguments(NamedTuple):
@@ -105,7 +67,7 @@ class Arguments(NamedTuple):
     Attributes:
         recordings: Recordings of one camera.
         checkpoint: Checkpoint to adapt.
-        config: Settings of the rungs.
+        config: Settings of the candidates.
         minutes: Duration.
         size: Width and height of the sensor, pixels, where a recording does not have them.
         rate_hz: Plane rate where a recording does not have it.
@@ -125,13 +87,16 @@ class Arguments(NamedTuple):
     dark: Path | None
 
 
-def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
+def run(
+    arguments: Arguments, out: Path, device: DeviceName, sizes: Sizes | None = None
+) -> Verdict:
     """Adapt a checkpoint.
 
     Args:
         arguments: Arguments of the command.
         out: The .safetensors file to write; the folder of the adaptation lies beside it.
         device: ``cpu``, ``cuda`` or ``auto``.
+        sizes: Numbers of windows and scenes; None: the usual ones.
 
     Returns:
         The verdict; the file is written if it is ``improved``.
@@ -143,47 +108,69 @@ def run(arguments: Arguments, out: Path, device: DeviceName) -> Verdict:
         TrainingError: Training cannot go on.
     """
     start = time.monotonic()
-    folder = out.with_suffix('')
+    folder, calibrated = out.with_suffix(''), out.with_suffix('') / 'calibrated.safetensors'
     settings, info, old = prepare(arguments.config, arguments.checkpoint, out)
+    original = find_checkpoint(arguments.checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
+    recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes or Sizes())
+    rates = measure_rates(recorded.opened.clips[0].geometry, flat, dark)
+    _init_folder(folder, recorded.opened, arguments, flat, dark)
+    old.to(fabric.device)
+    settings = dataclasses.replace(settings, out=folder)
+    findings = find(old, info, recorded, settings, rates)
+    _print_findings(folder, recorded, findings)
+    acceptance = AcceptanceTest(old, info, recorded, findings, fabric.device)
+    data = TrainingData(
+        findings.scenes.source(findings.styles, 'train', fabric.device),
+        recorded.adaptation, recorded.windows.rate_hz, findings.corrections,
+    )  # fmt: skip
+    left_s = max(60 * arguments.minutes - (time.monotonic() - start), 0)
+    budget = {'rung_s': left_s / len(settings.stages)}
+    seconds = json.loads(resume(folder / 'budget.json', lambda: json.dumps(budget)))['rung_s']
+
+    def test(name: str, checkpoint: Path, begin: float, corrected: bool) -> Candidate:
+        candidate = acceptance.test(name, checkpoint, begin, corrected)
+        print(f'{folder}: {candidate.describe()}')
+        return candidate
+
+    candidates = train_candidates(settings, original, data, seconds, fabric, test)
+    write_report(folder, recorded, findings, acceptance, candidates)
+    kept, shown = choose(candidates), choose_shown(candidates)
+    verdict = overall_verdict(candidates)
+    if kept is not None:
+        acceptance.calibrate(kept, calibrated)
+        shown = dataclasses.replace(kept, checkpoint=calibrated)
+    write_page(folder, REPORT, shown_on_page(original, out, recorded, acceptance, shown))
+    if kept is None:
+        print(f'{folder / PAGE}: {verdict}; {arguments.checkpoint} stays')
+    else:
+        # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
+        export(out, checkpoint=calibrated)
+        print(f'{out}: improved, by {kept.name}; {folder / PAGE}: what each candidate brought')
+    return verdict
+
+
+def _open(
+    arguments: Arguments, folder: Path, info: DepthInfo, device: torch.device, sizes: Sizes
+) -> tuple[Recorded, list[SpikeClip], list[SpikeClip]]:
+    """Open the recordings as windows, and those in uniform light and in the dark, if given.
+
+    Raises:
+        DataSetError: They cannot be used.
+    """
     source = arguments.size, arguments.rate_hz, arguments.topic
     try:
-        recorded = open_windows(arguments.recordings, *source, info, fabric.device)
+        recorded = open_windows(arguments.recordings, *source, info, device, sizes)
     except DataSetError as error:
         own = folder / RECORDING
         if own not in arguments.recordings:
             raise
         raise DataSetError(f'{error}; to record anew, remove {own}') from error
-    opened = recorded.opened
     flat, dark = (
-        [] if path is None else read_clips(path, *source, opened.padded_row_bytes)
+        [] if path is None else read_clips(path, *source, recorded.opened.padded_row_bytes)
         for path in (arguments.flat, arguments.dark)
     )
-    rates = measure_rates(opened.clips[0].geometry, flat, dark)
-    _init_folder(folder, opened, arguments, flat, dark)
-    old.to(fabric.device)
-    settings = dataclasses.replace(settings, out=folder)
-    findings = _find(old, info, recorded, settings, rates)
-    _print_findings(folder, recorded, findings)
-    judge = Judge(
-        old, info, recorded, findings.match, repeated_styles(findings.shares), settings.seed,
-        fabric, findings.corrections,
-    )  # fmt: skip
-    _climb_all(judge, arguments, start, info, recorded, settings, findings, fabric)
-    write_report(folder, recorded, findings, judge)
-    calibrated = None
-    if judge.kept is not None:
-        calibrated = folder / 'calibrated.safetensors'
-        judge.calibrate(judge.kept, calibrated)
-    shown = shown_on_page(find_checkpoint(arguments.checkpoint), out, recorded, judge, calibrated)
-    write_page(folder, REPORT, shown)
-    if judge.kept is None:
-        print(f'{folder / PAGE}: {judge.verdict}; {arguments.checkpoint} stays')
-    else:
-        # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
-        export(out, checkpoint=calibrated)
-        print(f'{out}: improved, by {judge.kept.name}; {folder / PAGE}: what each rung brought')
-    return judge.verdict
+    return recorded, flat, dark
 
 
 def prepare(config: Path, checkpoint: Path, out: Path) -> tuple[RunConfig, DepthInfo, nn.Module]:
@@ -195,7 +182,7 @@ def prepare(config: Path, checkpoint: Path, out: Path) -> tuple[RunConfig, Depth
     """
     _check_folder(out)
     settings = load_config(config)
-    _check_rungs(settings)
+    _check_stages(settings)
     return settings, *_load_old(checkpoint)
 
 
@@ -218,25 +205,6 @@ def _load_old(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
     return info, old
 
 
-def _find(
-    old: nn.Module,
-    info: DepthInfo,
-    recorded: Recorded,
-    settings: RunConfig,
-    rates: UniformRates,
-) -> Findings:
-    """Find out what is to be known about camera and places before training."""
-    match = _match(recorded, settings, info)
-    shares = _style_shares(old, info, recorded, match, settings)
-    windows = [window.to(recorded.adaptation.device) for window in recorded.judged]
-    return Findings(
-        match,
-        shares,
-        look_upside_down(old, windows),
-        _corrections(recorded, match, repeated_styles(shares), info, settings, rates),
-    )
-
-
 def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> None:
     opened = recorded.opened
     print(
@@ -256,142 +224,6 @@ def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> Non
     print(f'{folder}: places look like {told}')
     for warning in list_warnings(recorded, findings):
         print(f'{folder}: {warning}')
-
-
-def _climb_all(
-    judge: Judge,
-    arguments: Arguments,
-    start: float,
-    info: DepthInfo,
-    recorded: Recorded,
-    settings: RunConfig,
-    findings: Findings,
-    fabric: Fabric,
-) -> None:
-    """Train and judge all rungs, each from the best network so far."""
-    folder, corrections = settings.out, findings.corrections
-    seconds = _rung_seconds(
-        folder, 60 * arguments.minutes - (time.monotonic() - start), len(settings.stages)
-    )
-    old = find_checkpoint(arguments.checkpoint)
-    source = matched_source(
-        recorded.windows, findings.match, repeated_styles(findings.shares), info, 'train',
-        settings.seed, fabric.device,
-    )  # fmt: skip
-    data = TrainingData(source, recorded.adaptation, recorded.windows.rate_hz)
-
-    def judged(name: str, candidate: Path, begin: float) -> Rung:
-        rung = judge.judge(name, candidate, begin, data.corrected)
-        print(f'{folder}: {rung.describe()}')
-        return rung
-
-    if corrections is not None:
-        rung = judge.judge(SENSOR, old, time.monotonic(), corrected=True)
-        print(f'{folder}: {rung.describe()}')
-        if judge.kept is rung:
-            data = data.correct(corrections)
-    climb_all(settings, old, data, seconds, fabric, judged, [*judge.rungs])
-
-
-def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo) -> Match:
-    """Match the simulation to the recording, or read the match of an interrupted adaptation."""
-    path = settings.out / 'match.json'
-    if path.is_file():
-        return Match.from_json(path.read_text())
-    source, windows = recorded.adaptation, recorded.windows
-    batch = source.usable(source.spread(MATCHED_WINDOWS))
-    if batch is None:
-        raise DataSetError(f'{source.recording(0)}: no window can be read')
-    match = match_camera(
-        compute_statistics(batch.counts, batch.planes_per_bin),
-        settings.data.styles,
-        (windows.height, windows.width),
-        windows.planes,
-        windows.rate_hz,
-        info.bins,
-    )
-    write_atomically(path, match.to_json().encode())
-    return match
-
-
-def _corrections(
-    recorded: Recorded,
-    match: Match,
-    styles: Sequence[str],
-    info: DepthInfo,
-    settings: RunConfig,
-    rates: UniformRates,
-) -> Corrections | None:
-    """Estimate or measure the corrections, or read those of an interrupted adaptation.
-
-    Returns:
-        None if too many pixels seem faulty, or no correction lessens the lasting pattern of the
-        held-back windows.
-    """
-    path = settings.out / 'correction.safetensors'
-    windows = recorded.windows
-    if not path.is_file():
-        try:
-            whole = recorded.whole
-            parts = (whole.usable([number]) for number in whole.spread(CORRECTED_WINDOWS))
-            sensor = estimate_correction(
-                firing_rates(part for part in parts if part is not None),
-                windows.planes,
-                windows.rate_hz,
-            )
-            sensor = measure_correction(sensor, rates)
-            sensor.crop(*recorded.adaptation.crop())
-            # Estimated even where the real sensor's is measured, which is more exact: on scenes a
-            # candidate is then judged with more of the pattern left than on the recording, so that
-            # its improvement is rather under- than overestimated.
-            source = matched_source(windows, match, styles, info, 'train', settings.seed)
-            scenes = (
-                source.samples(range(first, first + BATCH_SIZE))
-                for first in range(0, CORRECTED_WINDOWS, BATCH_SIZE)
-            )
-            simulated = estimate_correction(firing_rates(scenes), windows.planes, windows.rate_hz)
-        except ValueError as error:
-            print(f'{settings.out}: {SENSOR} is left out: {error}')
-            return None
-        save_corrections(path, sensor, simulated)
-    both = load_corrections(path)
-    chosen = choose_corrections(
-        both, recorded.judged, recorded.adaptation.crop(), info.pool, windows.rate_hz
-    )
-    reason = 'the lasting pattern of the held-back windows does not become less'
-    if chosen is None:
-        print(f'{settings.out}: {SENSOR} is left out: {reason}')
-    elif both[0].has_maps and not chosen.sensor.has_maps:
-        print(f'{settings.out}: response and dark current are not corrected: {reason}')
-    return chosen
-
-
-def _style_shares(
-    network: nn.Module,
-    info: DepthInfo,
-    recorded: Recorded,
-    match: Match,
-    settings: RunConfig,
-) -> dict[str, float]:
-    """Estimate the shares of the styles, or read those of an interrupted adaptation."""
-    path = settings.out / 'styles.json'
-    if path.is_file():
-        found: dict[str, float] = json.loads(path.read_text())
-        return found
-    source = recorded.adaptation
-    windows = [batch.unlabelled() for batch in spread_windows(source, COMPARED)]
-    scenes: dict[str, list[Unlabelled]] = {}
-    for style in settings.data.styles:
-        own = matched_source(
-            recorded.windows, match, [style], info, 'calibration', settings.seed, source.device
-        )
-        scenes[style] = [
-            own.samples(range(first, first + BATCH_SIZE)).unlabelled()
-            for first in range(0, COMPARED, BATCH_SIZE)
-        ]
-    shares = style_shares(network, windows, scenes)
-    write_atomically(path, json.dumps(shares).encode())
-    return shares
 
 
 def _contents(clips: Sequence[SpikeClip]) -> list[str]:
@@ -452,16 +284,8 @@ def _init_folder(
     write_atomically(path, json.dumps(settings, indent=2).encode())
 
 
-def _rung_seconds(folder: Path, left_s: float, rungs: int) -> float:
-    """Return the duration of a rung, which a resumed adaptation keeps."""
-    path = folder / 'budget.json'
-    if not path.is_file():
-        write_atomically(path, json.dumps({'rung_s': max(left_s, 0) / rungs}).encode())
-    return float(json.loads(path.read_text())['rung_s'])
-
-
-def _check_rungs(settings: RunConfig) -> None:
-    """Refuse settings of rungs that an adaptation would ignore.
+def _check_stages(settings: RunConfig) -> None:
+    """Refuse settings of stages that an adaptation would ignore.
 
     Raises:
         ConfigError: There are some; the message lists them.
