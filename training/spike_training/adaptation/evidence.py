@@ -94,7 +94,7 @@ class Evidence:
 
 
 WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.1}
-"""Weights in the expected change, fitted on cases of ``benchmarks/adaptation_gate.py``."""
+"""Weights in the expected change, fitted on cases of ``benchmarks/acceptance.py``."""
 
 WEIGHTS_IN_MOTION = {'matched_error': 0.4, 'asymmetry': 0.1, 'motion_error': 0.4}
 """Weights where the error by motion is known: chosen, not fitted."""

@@ -24,6 +24,7 @@ from spike_depth_ros.checkpoint import (
     remove_unfinished,
     write_atomically,
 )
+from spike_training.adaptation import ros_commands
 from spike_training.adaptation.acceptance import (
     OLD,
     AcceptanceTest,
@@ -44,7 +45,6 @@ from spike_training.adaptation.findings import Findings, find, resume
 from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.recordings import Opened, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
-from spike_training.adaptation.ros_commands import RECORDING, UNFINISHED
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
@@ -88,7 +88,11 @@ class Arguments(NamedTuple):
 
 
 def run(
-    arguments: Arguments, out: Path, device: DeviceName, sizes: Sizes | None = None
+    arguments: Arguments,
+    out: Path,
+    device: DeviceName,
+    swap: str = '',
+    sizes: Sizes | None = None,
 ) -> Verdict:
     """Adapt a checkpoint.
 
@@ -96,6 +100,7 @@ def run(
         arguments: Arguments of the command.
         out: The .safetensors file to write; the folder of the adaptation lies beside it.
         device: ``cpu``, ``cuda`` or ``auto``.
+        swap: Running node that gets the file as its checkpoint; empty: none.
         sizes: Numbers of windows and scenes; None: the usual ones.
 
     Returns:
@@ -105,7 +110,7 @@ def run(
         ConfigError: The settings are wrong, or the folder holds another adaptation.
         CheckpointError: The checkpoint cannot be adapted.
         DataSetError: The recordings cannot be used.
-        TrainingError: Training cannot go on.
+        TrainingError: Training cannot go on, or the node refuses the file.
     """
     start = time.monotonic()
     folder, calibrated = out.with_suffix(''), out.with_suffix('') / 'calibrated.safetensors'
@@ -147,6 +152,8 @@ def run(
         # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
         export(out, checkpoint=calibrated)
         print(f'{out}: improved, by {kept.name}; {folder / PAGE}: what each candidate brought')
+        if swap:
+            ros_commands.swap(swap, out)
     return verdict
 
 
@@ -162,7 +169,7 @@ def _open(
     try:
         recorded = open_windows(arguments.recordings, *source, info, device, sizes)
     except DataSetError as error:
-        own = folder / RECORDING
+        own = folder / ros_commands.RECORDING
         if own not in arguments.recordings:
             raise
         raise DataSetError(f'{error}; to record anew, remove {own}') from error
@@ -242,7 +249,7 @@ def _check_folder(out: Path) -> None:
     folder = out.with_suffix('')
     if (folder / SETTINGS).is_file():
         return
-    ours = RECORDING, UNFINISHED
+    ours = ros_commands.RECORDING, ros_commands.UNFINISHED
     others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
     if onnx_path(out).exists() or others:
         taken = onnx_path(out) if onnx_path(out).exists() else folder
