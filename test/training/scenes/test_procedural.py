@@ -32,9 +32,6 @@ from spike_training.scenes.rooms.room import rooms  # noqa: E402
 from spike_training.sensor.exposure import initial_charge  # noqa: E402
 from spike_training.sensor.parameters import SENSORS  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
 SMALL = {'height': 37, 'width': 51}
 
 
