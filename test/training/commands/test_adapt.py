@@ -42,7 +42,7 @@ from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
 from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
 from spike_depth_ros.stream.window import Window  # noqa: E402
 from spike_training.adaptation import CONFIG, candidates, evidence, ros_commands, run  # noqa: E402
-from spike_training.adaptation import CONFIG, report as report_module  # noqa: E402
+from spike_training.adaptation import report as report_module  # noqa: E402
 from spike_training.adaptation.correction import CountCorrector  # noqa: E402
 from spike_training.adaptation.page import Shown, write_page  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
