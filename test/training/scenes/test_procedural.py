@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
 cv2 = pytest.importorskip('cv2')
+
+import run  # noqa: E402
 
 from spike_depth_ros.checkpoint import find_checkpoint, load  # noqa: E402
 from spike_depth_ros.stream import packing  # noqa: E402
@@ -34,9 +33,6 @@ from spike_training.scenes.rooms.config import HOME  # noqa: E402
 from spike_training.scenes.rooms.room import rooms  # noqa: E402
 from spike_training.sensor.exposure import initial_charge  # noqa: E402
 from spike_training.sensor.parameters import SENSORS  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[3]
-
 
 SMALL = {'height': 37, 'width': 51}
 
@@ -98,32 +94,26 @@ def test_a_contact_sheet_shows_every_sample() -> None:
     assert contact_sheet(plain.samples(range(3))).shape[1] < sheet.shape[1]
 
 
-def test_the_world_can_be_looked_at(tmp_path) -> None:
-    run = [sys.executable, ROOT / 'training/run.py', 'world', '--height', '32', '--width', '48']
+def test_the_world_can_be_looked_at(tmp_path, capsys) -> None:
+    command = ['world', '--height', '32', '--width', '48']
     path = tmp_path / 'new' / 'world.png'
-    done = subprocess.run(
-        [*run, '--out', path, '--style', 'road', '--scenes', '2', '--seed', '5'],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert f'{path}: 2 scenes of style road' in done.stdout
+    run.main([*command, '--out', str(path), '--style', 'road', '--scenes', '2', '--seed', '5'])
+    assert f'{path}: 2 scenes of style road' in capsys.readouterr().out
     source = ProceduralSource(('road',), 5, 32, 48, (128,), with_rgb=True)
     expected = contact_sheet(source.samples(range(2)), samples_per_row=2)
     np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], expected)
-    done = subprocess.run(
-        [*run, '--out', tmp_path / 'world.jpg', '--scenes', '0'], capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert 'scenes is 0: expected 1 or more; out is' in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    with pytest.raises(SystemExit, match='2'):
+        run.main([*command, '--out', str(tmp_path / 'world.jpg'), '--scenes', '0'])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'scenes is 0: expected 1 or more; out is' in line
 
 
-def test_the_depth_of_a_checkpoint_is_shown_beside_the_true_one(tmp_path) -> None:
-    run = [sys.executable, ROOT / 'training/run.py', 'world', '--checkpoint', 'unet_lite']
+def test_the_depth_of_a_checkpoint_is_shown_beside_the_true_one(tmp_path, capsys) -> None:
+    command = ['world', '--checkpoint', 'unet_lite']
     path = tmp_path / 'all.png'
     small = ['--height', '32', '--width', '64', '--scenes', '6', '--style', 'all']
-    done = subprocess.run([*run, *small, '--out', path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert '6 scenes of all styles' in done.stdout
+    run.main([*command, *small, '--out', str(path)])
+    assert '6 scenes of all styles' in capsys.readouterr().out
     batch = ProceduralSource(
         ('indoor', 'road', 'home', 'outdoor', 'hall', 'office'),
         0, 32, 64, (128,), with_rgb=True, split='test', bins=9,
@@ -137,9 +127,9 @@ def test_the_depth_of_a_checkpoint_is_shown_beside_the_true_one(tmp_path) -> Non
     assert (other != expected).any()
     # Scaled by the medians: a factor changes nothing.
     np.testing.assert_array_equal(contact_sheet(batch, predicted=predicted * 2), expected)
-    done = subprocess.run([*run, '--height', '33', '--out', path], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert 'height is 33 and width 192: expected multiples of 32' in done.stderr
+    with pytest.raises(SystemExit, match='2'):
+        run.main([*command, '--height', '33', '--out', str(path)])
+    assert 'height is 33 and width 192: expected multiples of 32' in capsys.readouterr().err
 
 
 def test_colour_changes_no_spike() -> None:
