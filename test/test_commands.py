@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -87,11 +88,24 @@ def test_an_error_of_the_package_itself_is_raised() -> None:
 
 
 @pytest.mark.parametrize('command', scripts())
-def test_with_ros_each_command_has_its_help(command: str) -> None:
+def test_with_ros_each_command_has_its_help(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip('rclpy')
-    result = start(command, 'none', '--help')
+    module, function = scripts()[command].split(':')
+    monkeypatch.setattr(sys, 'argv', [command, '--help'])
+    with pytest.raises(SystemExit) as ended:
+        getattr(importlib.import_module(module), function)()
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, '')
+    assert out.startswith(f'usage: {command} ')
+
+
+def test_a_script_has_its_help_in_a_process() -> None:
+    pytest.importorskip('rclpy')
+    result = start('spike_depth', 'none', '--help')
     assert (result.returncode, result.stderr) == (0, '')
-    assert result.stdout.startswith(f'usage: {command} ')
+    assert result.stdout.startswith('usage: spike_depth ')
 
 
 def test_no_console_script_imports_a_node_first() -> None:

@@ -202,7 +202,7 @@ class Demo:
         until = time.monotonic() + 4.0
         while time.monotonic() < until:
             rclpy.spin_once(listener, timeout_sec=0.1)
-            if int(listener.stream.get('planes_expected', 0)) >= sent:
+            if listener.stream.accounting().expected >= sent:
                 return
 
     def _stop_children(self) -> None:

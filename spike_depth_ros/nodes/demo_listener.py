@@ -20,7 +20,9 @@ from sensor_msgs.msg import Image
 
 from spike_depth_ros import metrics
 from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.diagnostic_values import Values
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.recording import Recording
 from spike_depth_ros.stream.window import reference_index
@@ -116,8 +118,8 @@ class DemoListener(Node):
         super().__init__('spike_demo')
         self.latencies_ms: list[float] = []
         self.received_s: list[float] = []
-        self.stream: dict[str, str] = {}
-        self.model: dict[str, str] = {}
+        self.stream = Values()
+        self.model = Values()
         self.snapshots: dict[int, Snapshot] = {}
         info = plan.info
         limits = (info.min_depth, info.max_depth)
@@ -186,8 +188,6 @@ class DemoListener(Node):
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
-            values = {pair.key: pair.value for pair in status.values}
-            if status.name.endswith(': stream'):
-                self.stream = values
-            elif status.name.endswith(': model'):
-                self.model = values
+            task = status.name.rpartition(': ')[2]
+            if task in (keys.STREAM, keys.MODEL):
+                setattr(self, task, Values.of(status))

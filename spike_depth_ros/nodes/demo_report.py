@@ -16,8 +16,8 @@ from rich.table import Table
 
 from spike_depth_ros import metrics, pictures, preview
 from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan, Snapshot
-from spike_depth_ros.nodes.diagnostics import read_accounting
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.window import Window, reference_index
@@ -41,7 +41,7 @@ def summarise(
     plan: Plan, listener: DemoListener, sent: dict[str, Any], took_s: float
 ) -> dict[str, Any]:
     """Summarise a run for ``summary.json``; None for missing values."""
-    accounting = read_accounting(listener.stream)
+    accounting = listener.stream.accounting()
     # Losses at the end leave no gap between stamps: planes sent after the last (or before the
     # first) received one were lost before the node's queue.
     unseen = sent['planes_sent'] - accounting.expected
@@ -69,20 +69,20 @@ def summarise(
         'abs_rel_median_scaled': listener.scaled_errors.abs_rel if scored else None,
         'abs_rel_coverage': listener.errors.coverage if scored else None,
         'planes_per_window': plan.info.planes,
-        'checkpoint': Path(listener.model.get('checkpoint', '')).name,
+        'checkpoint': Path(listener.model.get(keys.CHECKPOINT, '')).name,
         'weights': plan.info.stage,
         'weights_sha256': plan.info.weights_sha256,
-        'scale': listener.model.get('scale'),
-        'backend': listener.model.get('backend'),
-        'device': listener.model.get('device'),
+        'scale': listener.model.get(keys.SCALE),
+        'backend': listener.model.get(keys.BACKEND),
+        'device': listener.model.get(keys.DEVICE),
         'cpus': len(os.sched_getaffinity(0)),
         'seconds': took_s,
         'speed': plan.speed,
         'player_behind_s_max': sent['behind_s_max'],
         'accounting': {
-            key: int(float(value))
-            for key, value in listener.stream.items()
-            if key.startswith('planes_') and key != 'planes_per_s'
+            key: listener.stream.count(key)
+            for key in listener.stream
+            if key.startswith('planes_') and key != keys.PLANES_PER_S
         },
         'accounting_difference': list(accounting.check()),
     }

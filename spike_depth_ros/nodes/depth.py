@@ -10,6 +10,7 @@ Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wir
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import threading
@@ -19,18 +20,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
-from std_msgs.msg import Header
 
 from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load_info
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.learnt_preview import LEARNT
@@ -82,10 +82,7 @@ class SpikeDepthNode(LifecycleNode):
         self._warned: dict[str, float] = {}
         self.add_on_set_parameters_callback(self._review_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # By the steady clock, which runs also while simulated time stands still.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        diagnostics.StatusPublisher(self, self._statuses)
         if self.get_parameter('autostart').value:
             try:
                 self._start()
@@ -243,18 +240,11 @@ class SpikeDepthNode(LifecycleNode):
 
     def _stream_settings(self) -> StreamSettings:
         assert self._estimator is not None
-        read = self._settings
-        return StreamSettings(
-            window=read['window'] or self._estimator.info.planes,
-            hop=read['hop'],
-            policy=read['policy'],
-            reference=self._estimator.info.reference_plane,
-            ring_planes=read['ring_planes'],
-            spike_rate_hz=read['spike_rate_hz'],
-            stamp_tolerance_planes=read['stamp_tolerance_planes'],
-            sensor_width=read['sensor_width'],
-            sensor_height=read['sensor_height'],
-        )
+        info = self._estimator.info
+        names = {field.name for field in dataclasses.fields(StreamSettings)} & set(self._settings)
+        given = {name: self._settings[name] for name in names}
+        given['window'] = given['window'] or info.planes
+        return StreamSettings(**given, reference=info.reference_plane)
 
     def _warn(self, kind: str, text: str) -> None:
         now = time.monotonic()
@@ -345,36 +335,28 @@ class SpikeDepthNode(LifecycleNode):
 
     # Diagnostics
 
-    def _publish_diagnostics(self) -> None:
-        array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
-        name = self.get_fully_qualified_name().lstrip('/')
+    def _statuses(self, start: str) -> list[DiagnosticStatus]:
         inputs = self._inputs
         if inputs is None or (
             self._ingest is None or self._inference is None or self._estimator is None
         ):
             idle = diagnostics.StatusBuilder('')
             idle.warn('not active')
-            array.status = [
-                idle.status(f'{name}: stream', '', {}),
-                diagnostics.process_status(f'{name}: process'),
-            ]
-        else:
-            frame = self._ingest.camera.frame_id
-            self._stream_task.active = ActiveRemedies.here(inputs.reliable)
-            self._stream_task.incompatible_qos = inputs.incompatible_qos
-            mixed = inputs.mixed_publishers()
-            publishers = [*self._several_publishers(), *([mixed] if mixed else [])]
-            array.status = [
-                self._stream_task.status(
-                    f'{name}: stream', self._ingest, publishers, inputs.values()
-                ),
-                self._inference_task.status(f'{name}: inference', frame, self._inference),
-                diagnostics.model_status(
-                    f'{name}: model', frame, self._estimator, self._inference, self._swap_problem
-                ),
-                diagnostics.process_status(f'{name}: process'),
-            ]
-        self._diagnostics.publish(array)
+            return [idle.status(start + keys.STREAM, '', {})]
+        frame = self._ingest.camera.frame_id
+        self._stream_task.active = ActiveRemedies.here(inputs.reliable)
+        self._stream_task.incompatible_qos = inputs.incompatible_qos
+        mixed = inputs.mixed_publishers()
+        publishers = [*self._several_publishers(), *([mixed] if mixed else [])]
+        return [
+            self._stream_task.status(
+                start + keys.STREAM, self._ingest, publishers, inputs.values()
+            ),
+            self._inference_task.status(start + keys.INFERENCE, frame, self._inference),
+            diagnostics.model_status(
+                start + keys.MODEL, frame, self._estimator, self._inference, self._swap_problem
+            ),
+        ]
 
     def _several_publishers(self) -> list[str]:
         """Return the topics with more than one publisher, one line each."""

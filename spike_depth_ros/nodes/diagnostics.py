@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from std_msgs.msg import Header
 
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
@@ -58,12 +60,30 @@ class StatusBuilder:
             name=name,
             message='; '.join(self._texts) or self._ok,
             hardware_id=hardware_id,
-            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
+            values=keys.pairs(values),
         )
 
 
-def _text(value: object) -> str:
-    return f'{value:.6g}' if isinstance(value, float) else str(value)
+class StatusPublisher:
+    """Publisher of the statuses of a node, once a second.
+
+    Args:
+        node: The node.
+        statuses: Called with the start of the names of statuses; returns them. The status of
+            internal errors is added.
+    """
+
+    def __init__(self, node: Node, statuses: Callable[[str], list[DiagnosticStatus]]) -> None:
+        self._node, self._statuses = node, statuses
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        # By the steady clock, which runs also while simulated time stands still.
+        node.create_timer(1.0, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _publish(self) -> None:
+        start = f'{self._node.get_fully_qualified_name().lstrip("/")}: '
+        array = DiagnosticArray(header=Header(stamp=self._node.get_clock().now().to_msg()))
+        array.status = [*self._statuses(start), process_status(start + keys.PROCESS)]
+        self._publisher.publish(array)
 
 
 class Rate:
@@ -152,70 +172,16 @@ class StreamTask:
 
 def _stream_values(rate: float, accounting: PlaneAccounting, ingest: Ingest) -> dict[str, object]:
     ring, settings = ingest.ring, ingest.settings
-    values: dict[str, object] = {
-        'policy': settings.policy,
-        'window_planes': settings.window,
-        'hop_planes': settings.hop or settings.window,
-        'planes_per_s': rate,
-        'sensor': ingest.geometry or 'unknown',
-        'plane_rate_hz': 1e9 / ring.period_ns if ring is not None else 0.0,
-        'planes_expected': accounting.expected,
-        'planes_received': accounting.received,
-        'planes_lost_in_transport': accounting.lost_in_transport,
-        'planes_lost_in_queue': accounting.lost_in_queue,
-        'planes_missed_resubscribing': accounting.missed_resubscribing,
-        'planes_windowed': accounting.windowed,
-        'planes_skipped_by_policy': accounting.skipped_by_policy,
-        'planes_overwritten': accounting.overwritten,
-        'planes_refused': sum(accounting.refused.values()),
-    }
-    values |= {f'planes_refused_{reason}': n for reason, n in sorted(accounting.refused.items())}
-    values |= {
-        'planes_pending': accounting.pending,
-        'planes_dropped': accounting.dropped,
-        'gaps': accounting.gaps,
-        'restarts': accounting.restarts,
-        'packets_refused': ingest.packets_refused.total(),
-    }
-    refused = sorted(ingest.packets_refused.items())
-    return values | {f'packets_refused_{reason}': count for reason, count in refused}
-
-
-def read_accounting(values: Mapping[str, str]) -> PlaneAccounting:
-    """Read the plane accounting from the key-value pairs of a depth node's stream status.
-
-    Args:
-        values: Text by key; a missing counter is 0.
-    """
-    plain = {field.name for field in dataclasses.fields(PlaneAccounting)} - {'refused'}
-    keys = {name: name if name in ('gaps', 'restarts') else f'planes_{name}' for name in plain}
-    return PlaneAccounting(
-        **{name: read_count(values.get(key, '0')) for name, key in keys.items()},
-        refused=read_counts(values, 'planes_refused_'),
-    )
-
-
-def read_counts(values: Mapping[str, str], prefix: str) -> dict[str, int]:
-    """Read the counters whose keys begin with a prefix, by the rest of their keys."""
     return {
-        key.removeprefix(prefix): read_count(value)
-        for key, value in values.items()
-        if key.startswith(prefix)
+        keys.POLICY: settings.policy,
+        keys.WINDOW_PLANES: settings.window,
+        keys.HOP_PLANES: settings.hop or settings.window,
+        keys.PLANES_PER_S: rate,
+        keys.SENSOR: ingest.geometry or 'unknown',
+        keys.PLANE_RATE_HZ: 1e9 / ring.period_ns if ring is not None else 0.0,
+        **keys.of_accounting(accounting),
+        **keys.of_counts(keys.PACKETS_REFUSED, ingest.packets_refused),
     }
-
-
-def read_number(text: str) -> float:
-    """Read a number of a status; NaN if it is not a number."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def read_count(text: str) -> int:
-    """Read a counter of a status; 0 if it is not a counter."""
-    number = read_number(text)
-    return int(number) if 0 <= number < 2**63 else 0
 
 
 class InferenceTask:
@@ -233,13 +199,11 @@ class InferenceTask:
         elif inference.failures_in_row:
             builder.warn(f'{inference.failures_in_row} predictions failed')
         values: dict[str, object] = {
-            'windows_per_s': rate,
-            'windows_out': inference.windows,
-            'windows_failed': inference.failures,
+            keys.WINDOWS_PER_S: rate,
+            keys.WINDOWS_OUT: inference.windows,
+            keys.WINDOWS_FAILED: inference.failures,
+            **keys.of_latencies(inference.latency.percentiles()),
         }
-        for stage, (median, high) in inference.latency.percentiles().items():
-            values[f'{stage}_ms_p50'] = median
-            values[f'{stage}_ms_p99'] = high
         return builder.status(name, hardware_id, values)
 
 
@@ -251,7 +215,7 @@ def process_status(name: str) -> DiagnosticStatus:
             f'{INTERNAL_ERRORS.count} internal errors, the newest: {INTERNAL_ERRORS.newest} '
             '(see the log)'
         )
-    return builder.status(name, '', {'internal_errors': INTERNAL_ERRORS.count})
+    return builder.status(name, '', {keys.INTERNAL_ERRORS: INTERNAL_ERRORS.count})
 
 
 def model_status(
@@ -277,17 +241,17 @@ def model_status(
         for note in prediction.notes:
             builder.warn(note)
     values: dict[str, object] = {
-        'checkpoint': estimator.checkpoint or '',
-        'weights_sha256': info.weights_sha256,
-        'architecture': info.architecture,
-        'stage': info.stage,
-        'backend': estimator.backend,
-        'device': estimator.device,
-        'uncertainty_calibrated': info.uncertainty_calibrated,
-        'scale': prediction.scale if prediction is not None else 'unknown',
+        keys.CHECKPOINT: estimator.checkpoint or '',
+        keys.WEIGHTS_SHA256: info.weights_sha256,
+        keys.ARCHITECTURE: info.architecture,
+        keys.STAGE: info.stage,
+        keys.BACKEND: estimator.backend,
+        keys.DEVICE: estimator.device,
+        keys.UNCERTAINTY_CALIBRATED: info.uncertainty_calibrated,
+        keys.SCALE: prediction.scale if prediction is not None else 'unknown',
     }
     if estimator.correction is not None:
-        values['corrected_pixels'] = int(estimator.correction.faulty.sum())
+        values[keys.CORRECTED_PIXELS] = int(estimator.correction.faulty.sum())
     if prediction is not None:
-        values['uncertainty_m_median'] = float(np.nanmedian(prediction.uncertainty[::4, ::4]))
+        values[keys.UNCERTAINTY_M_MEDIAN] = float(np.nanmedian(prediction.uncertainty[::4, ::4]))
     return builder.status(name, hardware_id, values)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,11 +22,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Float64, Header
+from std_msgs.msg import Float64
 
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
@@ -44,8 +42,10 @@ from spike_depth_ros.evaluation.results import (
 from spike_depth_ros.evaluation.scores import Scores
 from spike_depth_ros.evaluation.truth import Truth
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol
+from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process
 from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.nodes.diagnostic_values import Values
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.spike_topics import several_publishers
@@ -104,54 +104,29 @@ EVALUATION_PARAMETERS = (
 
 
 @dataclasses.dataclass
-class DepthNode:
-    """Diagnostics of the depth node: key -> value of each status."""
+class DepthNodeStatus:
+    """Diagnostics of the depth node."""
 
-    stream: dict[str, str] = dataclasses.field(default_factory=dict)
-    inference: dict[str, str] = dataclasses.field(default_factory=dict)
-    model: dict[str, str] = dataclasses.field(default_factory=dict)
+    stream: Values = dataclasses.field(default_factory=Values)
+    inference: Values = dataclasses.field(default_factory=Values)
+    model: Values = dataclasses.field(default_factory=Values)
 
     def update(self, status: DiagnosticStatus, namespace: str) -> None:
         """Store a status, if it is of the depth node in this namespace."""
         name, _, task = status.name.rpartition(': ')
-        if task in ('stream', 'inference', 'model') and name.rpartition('/')[0] == namespace:
-            setattr(self, task, {pair.key: pair.value for pair in status.values})
-
-    def accounting(self) -> PlaneAccounting:
-        """Return the plane accounting."""
-        return diagnostics.read_accounting(self.stream)
-
-    def packets_refused(self) -> dict[str, int]:
-        """Return the packets whose planes could not be counted, by reason."""
-        return diagnostics.read_counts(self.stream, 'packets_refused_')
+        tasks = (keys.STREAM, keys.INFERENCE, keys.MODEL)
+        if task in tasks and name.rpartition('/')[0] == namespace:
+            setattr(self, task, Values.of(status))
 
     def hop(self) -> int:
         """Return the planes between the starts of windows; 0 with policy ``latest``."""
-        every = self.stream.get('policy') == 'every'
-        return self._count('hop_planes') if every else 0
-
-    def times_ms(self) -> dict[str, tuple[float, float]]:
-        """Return median and 99th percentile of each stage, milliseconds."""
-        stages = [key.removesuffix('_ms_p50') for key in self.inference if key.endswith('_p50')]
-        return {
-            stage: (self._milliseconds(f'{stage}_ms_p50'), self._milliseconds(f'{stage}_ms_p99'))
-            for stage in stages
-        }
+        every = self.stream.get(keys.POLICY) == 'every'
+        return self.stream.count(keys.HOP_PLANES) if every else 0
 
     def plane_rate_hz(self) -> float:
         """Return the plane rate, Hz; 0: not yet known."""
-        rate = diagnostics.read_number(self.stream.get('plane_rate_hz', '0'))
+        rate = self.stream.number(keys.PLANE_RATE_HZ)
         return rate if math.isfinite(rate) else 0.0
-
-    def window(self) -> int:
-        """Return the planes of a window; 0: not yet known."""
-        return self._count('window_planes')
-
-    def _milliseconds(self, key: str) -> float:
-        return diagnostics.read_number(self.inference.get(key, 'nan'))
-
-    def _count(self, key: str) -> int:
-        return diagnostics.read_count(self.stream.get(key, '0'))
 
 
 class EvaluationNode(Node):
@@ -181,7 +156,7 @@ class EvaluationNode(Node):
             )
         except (ValueError, OSError) as error:
             raise process.UserError(str(error)) from error
-        self._depth_node = DepthNode()
+        self._depth_node = DepthNodeStatus()
         self._joining: dict[int, dict[str, Any]] = {}
         self._unjoined = 0
         self._refused_run = False
@@ -200,24 +175,27 @@ class EvaluationNode(Node):
         subscribe = self.create_subscription
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
         subscribe(CameraInfo, 'depth/camera_info', self._on_camera_info, qos)
-        subscribe(Image, 'depth/image', self._on_depth, qos)
-        subscribe(Image, 'depth/uncertainty', self._on_uncertainty, qos)
+
+        def join(topic: str, field: str, read: Callable[[Image], npt.NDArray[Any]]) -> None:
+            subscribe(Image, topic, lambda msg: self._join(msg, field, read), qos)
+
+        join('depth/image', 'depth', depth_values)
+        join('depth/uncertainty', 'uncertainty', depth_values)
         if self._out is not None:  # only the report shows pictures
-            subscribe(Image, 'spikes/image', self._on_preview, qos)
+            join('spikes/image', 'preview', grey_values)
         # Last: a player that waits for this subscriber then finds the others, too.
         subscribe(Image, 'depth/truth', self._on_truth, qos)
         self._metrics = {
             name: self.create_publisher(Float64, f'evaluation/{name}', 10)
             for name in PUBLISHED_METRICS
         }
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_timer(1.0, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        diagnostics.StatusPublisher(self, self._statuses)
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         namespace = self.get_namespace().strip('/')
         for status in msg.status:
             self._depth_node.update(status, namespace)
-        checkpoint = self._depth_node.model.get('checkpoint', '')
+        checkpoint = self._depth_node.model.get(keys.CHECKPOINT, '')
         if self._live.info is None and checkpoint not in ('', self._refused_checkpoint):
             try:
                 self._live.info = self._info = load_info(Path(checkpoint))
@@ -231,15 +209,6 @@ class EvaluationNode(Node):
 
     def _on_truth(self, msg: Image) -> None:
         self._live.add_truth(Truth(stamp_ns(msg.header.stamp), msg))
-
-    def _on_depth(self, msg: Image) -> None:
-        self._join(msg, 'depth', depth_values)
-
-    def _on_uncertainty(self, msg: Image) -> None:
-        self._join(msg, 'uncertainty', depth_values)
-
-    def _on_preview(self, msg: Image) -> None:
-        self._join(msg, 'preview', grey_values)
 
     def _join(self, msg: Image, field: str, read: Callable[[Image], npt.NDArray[Any]]) -> None:
         """Join the images of a window; discard windows that lack one for long."""
@@ -279,19 +248,15 @@ class EvaluationNode(Node):
                 self._refused_run = True
                 raise process.UserError(f'not evaluated: {text}')
 
-    def _publish(self) -> None:
+    def _statuses(self, start: str) -> list[DiagnosticStatus]:
+        """Publish the metrics so far, and build the status."""
         self._refuse_several_publishers()
         metrics = self._live.metrics()
+        metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
         for name, publisher in self._metrics.items():
-            if math.isfinite(metrics.get(name, math.nan)):
+            if name in metrics:
                 publisher.publish(Float64(data=metrics[name]))
-        array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
-        name = self.get_fully_qualified_name().lstrip('/')
-        array.status = [
-            self._status(f'{name}: evaluation', metrics),
-            diagnostics.process_status(f'{name}: process'),
-        ]
-        self._diagnostics.publish(array)
+        return [self._status(start + keys.EVALUATION, metrics)]
 
     def _status(self, name: str, metrics: dict[str, float]) -> DiagnosticStatus:
         live, accounting = self._live, self._live.truths.accounting
@@ -315,24 +280,22 @@ class EvaluationNode(Node):
         if live.left_out:
             builder.warn(f'{live.left_out} windows not scored: this machine does not keep up')
         values: dict[str, object] = {
-            'windows_per_s': rate,
-            'windows': live.windows,
-            'windows_with_truth': accounting.used,
-            'windows_incomplete': self._unjoined,
-            'images_refused': self._refused,
-            'windows_left_out': live.left_out,
-            'truth_received': accounting.received,
-            'truth_unmatched': accounting.unmatched,
-            'truth_within_ms': live.truths.within_ns / 1e6,
-            'planes_dropped': self._depth_node.accounting().dropped,
-            **{name: value for name, value in metrics.items() if math.isfinite(value)},
+            keys.WINDOWS_PER_S: rate,
+            keys.WINDOWS: live.windows,
+            keys.WINDOWS_WITH_TRUTH: accounting.used,
+            keys.WINDOWS_INCOMPLETE: self._unjoined,
+            keys.IMAGES_REFUSED: self._refused,
+            keys.WINDOWS_LEFT_OUT: live.left_out,
+            keys.TRUTH_RECEIVED: accounting.received,
+            keys.TRUTH_UNMATCHED: accounting.unmatched,
+            keys.TRUTH_WITHIN_MS: live.truths.within_ns / 1e6,
+            keys.PLANES_DROPPED: self._depth_node.stream.accounting().dropped,
+            **metrics,
         }
         return builder.status(name, '', values)
 
     def close(self) -> None:
         """Score the waiting windows and write the files."""
-        for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not interrupt writing
-            signal.signal(number, signal.SIG_IGN)
         self._live.finish()
         if self._out is None or self._partial is None:
             return
@@ -383,7 +346,7 @@ class EvaluationNode(Node):
             texts.append(f'depth images without their other images: {self._unjoined}')
         if self._refused:
             texts.append(f'images refused: {self._refused}, the newest: {self._refusal}')
-        accounting = node.accounting()
+        accounting = node.stream.accounting()
         slower = 'play the recording more slowly (speed:=0.5)'
         texts += map(str, losses(accounting, PlaneAccounting(), ActiveRemedies.here(True, slower)))
         topic = self.resolve_topic_name('depth/image')
@@ -391,12 +354,12 @@ class EvaluationNode(Node):
             source=topic,
             mode='live',
             topics={'depth': topic, 'truth': self.resolve_topic_name('depth/truth')},
-            window=node.window(),
+            window=node.stream.count(keys.WINDOW_PLANES),
             hop=node.hop(),
             plane_rate_hz=node.plane_rate_hz(),
             windows=live.windows,
             accounting=accounting,
-            packets_refused=node.packets_refused(),
+            packets_refused=node.stream.counts(keys.PACKETS_REFUSED),
             gaps=[],
             truth=live.truths.accounting,
             warnings=texts,
@@ -405,14 +368,14 @@ class EvaluationNode(Node):
     def _run(self, scores: Scores, info: DepthInfo) -> ModelRun:
         model = self._depth_node.model
         return ModelRun(
-            label=Path(model.get('checkpoint', '')).stem or info.architecture,
+            label=Path(model.get(keys.CHECKPOINT, '')).stem or info.architecture,
             info=info,
-            backend=model.get('backend', 'unknown'),
-            device=model.get('device', 'unknown'),
-            scale=model.get('scale', 'unknown'),
+            backend=model.get(keys.BACKEND, 'unknown'),
+            device=model.get(keys.DEVICE, 'unknown'),
+            scale=model.get(keys.SCALE, 'unknown'),
             notes=[],
             scores=scores,
-            times_ms=self._depth_node.times_ms(),
+            times_ms=self._depth_node.inference.latencies(),
         )
 
 

@@ -52,14 +52,14 @@ class SpikePlayer(Node):
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
+        _check_report(options.report)
+        self._source = open_source(options, rclpy.ok)
         super().__init__('spike_player')
         self.planes_sent = 0
         self.packets_sent = 0
         self.first_stamp_ns = 0
         self.behind_s = 0.0  # at most, behind the clock
         self._options = options
-        _check_report(options.report)
-        self._source = open_source(options, rclpy.ok)
         self._geometry, self._camera = self._source.geometry, self._source.camera
         self._started_s = 0.0
         remedy = 'play with --reliability reliable'

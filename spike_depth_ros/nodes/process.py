@@ -23,6 +23,7 @@ import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import remove_ros_args
 
 from spike_depth_ros.nodes import internal_errors, shared_memory
@@ -246,15 +247,21 @@ def run(
             raise
         return 0  # interrupted: rclpy was shut down meanwhile
     finally:
+        _end_signals()
         if node is not None:
             getattr(node, 'close', lambda: None)()
             node.destroy_node()
-        # rclpy's signal thread may be shutting the context down at this very moment.
-        with contextlib.suppress(RuntimeError):
-            rclpy.try_shutdown()
-        # All is closed: a second Ctrl-C must not turn this end into a failure.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        rclpy.try_shutdown()
+
+
+def _end_signals() -> None:
+    """Ignore further signals, and wait until rclpy has handled the one before.
+
+    Its thread for that uses what the end of an executor, and of the context, frees.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not interrupt the end
+        signal.signal(number, signal.SIG_IGN)
+    uninstall_signal_handlers()
 
 
 def own_arguments(command_line: Sequence[str]) -> list[str]:

@@ -21,6 +21,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.nodes import parameters, process
+from spike_depth_ros.nodes.diagnostic_values import RELIABILITY, RESUBSCRIPTIONS
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.spike_topics import publisher_name
 from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
@@ -152,7 +153,7 @@ class TopicInputs:
     def values(self) -> dict[str, object]:
         """Return the diagnostic values of the subscription of spikes."""
         reliability = 'reliable' if self.reliable else 'best_effort'
-        return {'reliability': reliability, 'resubscriptions': self.resubscriptions}
+        return {RELIABILITY: reliability, RESUBSCRIPTIONS: self.resubscriptions}
 
     def mixed_publishers(self) -> str:
         """Report best-effort publishers of spikes beside reliable ones.

@@ -17,15 +17,14 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 from sensor_msgs.msg import CameraInfo
-from std_msgs.msg import Header
 
+from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import parameters, process
 from spike_depth_ros.nodes.calibration import (
     CalibrationError,
@@ -33,7 +32,7 @@ from spike_depth_ros.nodes.calibration import (
     camera_info_from_yaml,
 )
 from spike_depth_ros.nodes.conversions import spikes_msg
-from spike_depth_ros.nodes.diagnostics import Rate, StatusBuilder, process_status
+from spike_depth_ros.nodes.diagnostics import Rate, StatusBuilder, StatusPublisher
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.nodes.spike_topics import SpikeTopics
@@ -112,9 +111,7 @@ class VideoSource(Node):
             self, self._camera_info, read['reliability'], 'set reliability to reliable'
         )
         self._publisher = self._topics.spikes
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        StatusPublisher(self, self._statuses)
 
     def play(self) -> int:
         """Publish until the video or the process ends; return the exit status."""
@@ -210,13 +207,7 @@ class VideoSource(Node):
                 self._settings[change.name] = change.value
         return SetParametersResult(successful=True)
 
-    def _publish_diagnostics(self) -> None:
-        array = DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()))
-        name = self.get_fully_qualified_name().lstrip('/')
-        array.status = [self._status(f'{name}: stream'), process_status(f'{name}: process')]
-        self._diagnostics.publish(array)
-
-    def _status(self, name: str) -> DiagnosticStatus:
+    def _statuses(self, start: str) -> list[DiagnosticStatus]:
         """Build the status of requested and actual rate, and of sent planes."""
         rate = 0.0
         if self.planes_sent == 0:
@@ -231,20 +222,17 @@ class VideoSource(Node):
                 f'{rate:.0f} of {self._rate_hz:g} planes/s: this machine or the webcam does not '
                 'reach the rate; lower rate_hz or the size of the sensor'
             )
-        return builder.status(
-            name,
-            self._settings['frame_id'],
-            {
-                'planes_per_s': rate,
-                'planes_per_s_asked': self._rate_hz,
-                'planes_sent': self.planes_sent,
-                'packets_sent': self.packets_sent,
-                'planes_passed_over': self.planes_passed_over,
-                'frames_read': self.frames_read,
-                'behind_s': self._behind_s,
-                'sensor': str(self._geometry),
-            },
-        )
+        values = {
+            keys.PLANES_PER_S: rate,
+            keys.PLANES_PER_S_ASKED: self._rate_hz,
+            keys.PLANES_SENT: self.planes_sent,
+            keys.PACKETS_SENT: self.packets_sent,
+            keys.PLANES_PASSED_OVER: self.planes_passed_over,
+            keys.FRAMES_READ: self.frames_read,
+            keys.BEHIND_S: self._behind_s,
+            keys.SENSOR: str(self._geometry),
+        }
+        return [builder.status(start + keys.STREAM, self._settings['frame_id'], values)]
 
 
 def _open_source(settings: dict[str, Any]) -> VideoFile | Webcam:

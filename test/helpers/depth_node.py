@@ -30,6 +30,25 @@ def moving_bars(planes):
     return lit.astype(np.uint8)
 
 
+def save_bars(path, planes=400, **content):
+    """Save a recording of moving bars."""
+    packed = packing.pack(moving_bars(planes))
+    np.savez(path, packed=packed, width=WIDTH, **{'rate_hz': float(RATE), **content})
+    return path
+
+
+class Heard:
+    """What a source of spikes says, by topic."""
+
+    def __init__(self, node):
+        self.packets, self.cameras, self.truths, self.diagnoses = [], [], [], []
+        queue = QoSProfile(depth=1000)
+        node.create_subscription(Image, 'spikes', self.packets.append, queue)
+        node.create_subscription(CameraInfo, 'camera_info', self.cameras.append, queue)
+        node.create_subscription(Image, 'depth/truth', self.truths.append, queue)
+        node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnoses.append, queue)
+
+
 class Listener:
     """What the depth node says, by topic."""
 
@@ -49,8 +68,8 @@ class Listener:
     def values(self, name):
         return {p.key: p.value for p in self.status[name].values} if name in self.status else {}
 
-    def count(self, key):
-        return int(float(self.values('stream').get(key, 0)))
+    def count(self, key, name='stream'):
+        return int(float(self.values(name).get(key, 0)))
 
     def accounting(self):
         keys = 'expected received lost_in_transport lost_in_queue missed_resubscribing windowed'
@@ -111,12 +130,10 @@ def change_state(node, spin, transition):
     return call(node, spin, ChangeState, '/spike_depth/change_state', request).success
 
 
-def state(node, spin):
-    return call(
-        node, spin, GetState, '/spike_depth/get_state', GetState.Request()
-    ).current_state.label
+def state(node, spin, name='/spike_depth'):
+    return call(node, spin, GetState, f'{name}/get_state', GetState.Request()).current_state.label
 
 
-def set_parameter(node, spin, name, value):
+def set_parameter(ros_node, spin, name, value, node='/spike_depth'):
     request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-    return call(node, spin, SetParameters, '/spike_depth/set_parameters', request).results[0]
+    return call(ros_node, spin, SetParameters, f'{node}/set_parameters', request).results[0]

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real processes over a real DDS on the loopback interface."""
 
+import importlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +21,8 @@ os.environ.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
 _FROM_ROS = os.environ.get('PYTHONPATH')
 os.environ['PYTHONPATH'] = f'{ROOT}{os.pathsep}{_FROM_ROS}' if _FROM_ROS else str(ROOT)
 
-SIZE = (64, 48)  # small enough to be fast, large enough for the network
+IN_THIS_PROCESS = 'in_this_process'
+"""Name for a lifecycle node in this process, in which rclpy keeps its services."""
 
 
 class Processes:
@@ -28,11 +32,13 @@ class Processes:
         self.log_folder = logs
         self._running = {}
 
-    def start(self, command, *arguments, name=None, **options):
+    def start(self, command, *arguments, name=None, code=None, **options):
+        """Start a command, or the code in its place."""
         name = name or command
+        what = ['-m', f'spike_depth_ros.nodes.{command}'] if code is None else ['-c', code]
         with (self.log_folder / f'{name}.log').open('wb') as log:
             process = subprocess.Popen(
-                [sys.executable, '-m', f'spike_depth_ros.nodes.{command}', *map(str, arguments)],
+                [sys.executable, *what, *map(str, arguments)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 **options,
@@ -81,14 +87,79 @@ def processes(tmp_path):
 
 
 @pytest.fixture
-def ros_node():
+def empty_domain():
+    """A ROS domain, outside those that test runs choose from, of this test run alone."""
+    return str(100 + int(os.environ['ROS_DOMAIN_ID']))
+
+
+class SharedRos:
+    """ROS for several tests: a DDS participant, held by a hidden node, costs half a second."""
+
+    def start(self):
+        import rclpy
+
+        # An ended process must not be taken for one of the next test.
+        end = time.monotonic() + 2
+        while rclpy.ok() and self._others():
+            if time.monotonic() > end:  # one that was killed
+                self.end()
+            time.sleep(0.01)
+        if not rclpy.ok():
+            rclpy.init()
+            self._holder = rclpy.create_node(
+                '_holder', start_parameter_services=False, enable_rosout=False
+            )
+
+    def _others(self):
+        return set(self._holder.get_node_names()) - {'_holder', IN_THIS_PROCESS}
+
+    def end(self):
+        import rclpy
+
+        if rclpy.ok():
+            self._holder.destroy_node()
+            rclpy.shutdown()
+
+
+@pytest.fixture(scope='module')
+def ros():
+    shared = SharedRos()
+    yield shared
+    shared.end()
+
+
+@pytest.fixture
+def run_here(ros, monkeypatch, capfd):
+    """Run one of our commands in this process; its status and its output."""
+    from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
+
+    def run(command, *arguments):
+        ros.end()
+        main = importlib.import_module(f'spike_depth_ros.nodes.{command}').main
+        handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        monkeypatch.setattr(INTERNAL_ERRORS, 'log', INTERNAL_ERRORS.log)
+        monkeypatch.setattr(threading, 'excepthook', threading.excepthook)
+        capfd.readouterr()
+        try:
+            status = main([command, *map(str, arguments)])
+        except SystemExit as ended:  # the process would print a text, and end with 1
+            status = ended.code if isinstance(ended.code, int) else print(ended.code) or 1
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return status, ''.join(capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def ros_node(ros):
     import rclpy
 
-    rclpy.init()
+    ros.start()
     node = rclpy.create_node('test')
     yield node
     node.destroy_node()
-    rclpy.try_shutdown()
 
 
 @pytest.fixture
@@ -103,6 +174,21 @@ def spin(ros_node):
             rclpy.spin_once(ros_node, timeout_sec=0.05)
 
     return until
+
+
+@pytest.fixture
+def play(processes, spin):
+    """Play to the end while the test's own node goes on; the player's report."""
+
+    def run(*arguments, status=0):
+        report = processes.log_folder / 'report.json'
+        player = processes.start('player', *arguments, '--report', report)
+        spin(lambda: player.poll() is not None, what='the end of the player')
+        ended, output = processes.finish('player')
+        assert ended == status, output
+        return json.loads(report.read_text())
+
+    return run
 
 
 @pytest.fixture

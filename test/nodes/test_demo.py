@@ -106,6 +106,7 @@ def test_each_sample_plays_and_is_scored(processes, tmp_path, name):
     assert 0 < summary['abs_rel_median_scaled'] < 1
 
 
+@pytest.mark.timed
 def test_a_slow_playback_has_true_latencies(processes, tmp_path, spikes):
     stream = tmp_path / 'a.npz'
     np.savez(stream, packed=packing.pack(spikes), width=64, rate_hz=20_000.0)
@@ -136,11 +137,11 @@ def test_a_summary_with_losses_asks_for_another_round(capsys, tmp_path):
     assert check_demo.check({})[0] == 1
 
 
-def test_a_cut_raw_recording_without_truth_gives_null(processes, tmp_path, spikes):
+def test_a_cut_raw_recording_without_truth_gives_null(run_here, processes, tmp_path, spikes):
     stream = tmp_path / 'a.dat'
     stream.write_bytes(packing.pack(spikes).tobytes()[:-5])
     arguments = ['--stream', stream, '--size', '64x48', '--rate', 10_000]
-    status, output = processes.run('demo', '--out', tmp_path / 'out', *arguments)
+    status, output = run_here('demo', '--out', tmp_path / 'out', *arguments)
     assert (status, output.count('\n')) == (1, 1)
     assert '--allow-partial' in output
     summary, output = demo(processes, tmp_path / 'out', *arguments, '--allow-partial')
@@ -230,12 +231,10 @@ def raw_office(tmp_path):
 
 
 @pytest.mark.parametrize('size', ['500x200', '400x125'])
-def test_a_wrong_sensor_size_is_named_before_anything_starts(
-    processes, tmp_path, raw_office, size
-):
+def test_a_wrong_sensor_size_is_named_before_anything_starts(run_here, tmp_path, raw_office, size):
     out = tmp_path / 'out'
     arguments = ['--stream', raw_office, '--size', size, '--rate', 20_000, '--out', out]
-    status, output = processes.run('demo', *arguments, '--checkpoint', 'absent.safetensors')
+    status, output = run_here('demo', *arguments, '--checkpoint', 'absent.safetensors')
     assert status == 1  # the checkpoint is looked for afterwards
     warning = (
         f'warning: office.dat: its bytes repeat as in planes of 400x250 pixels, not {size}: try '
@@ -253,11 +252,11 @@ def test_a_wrong_sensor_size_is_named_before_anything_starts(
     ],
 )
 def test_the_stripes_of_a_recording_are_looked_at_before_it_is_played(
-    processes, tmp_path, raw_office, bit_order, text
+    run_here, tmp_path, raw_office, bit_order, text
 ):
     arguments = ['--stream', raw_office, '--size', '400x250', '--bit-order', bit_order]
     # Without a rate nothing starts.
-    status, output = processes.run('demo', *arguments, '--out', tmp_path / 'out')
+    status, output = run_here('demo', *arguments, '--out', tmp_path / 'out')
     assert status == 1
     assert text in output.splitlines()[0]
     assert output.startswith('warning') == (bit_order == 'big')
@@ -272,8 +271,8 @@ def test_the_stripes_of_a_recording_are_looked_at_before_it_is_played(
         (['--device', 'cuda', '--backend', 'onnx'], "backend 'onnx' runs on the CPU"),
     ],
 )
-def test_what_is_missing_gets_one_line(processes, tmp_path, arguments, message):
-    status, output = processes.run('demo', '--out', tmp_path / 'out', *arguments)
+def test_what_is_missing_gets_one_line(run_here, tmp_path, arguments, message):
+    status, output = run_here('demo', '--out', tmp_path / 'out', *arguments)
     assert status == 1
     assert message in ' '.join(output.split())
     assert 'Traceback' not in output

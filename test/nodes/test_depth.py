@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model that finishes loading after the node has moved on, without waiting for chance."""
 
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -109,8 +107,6 @@ sys.exit(process.run(SpikeDepthNode, ['spike_depth'], change_model_and_end))
 """
 
 
-def test_a_process_that_ends_while_a_model_is_loaded_ends_well():
-    ended = subprocess.run(
-        [sys.executable, '-c', ENDS_WHILE_LOADING], capture_output=True, text=True, timeout=60
-    )
-    assert (ended.returncode, 'terminate' in ended.stderr) == (0, False), ended.stderr
+def test_a_process_that_ends_while_a_model_is_loaded_ends_well(processes):
+    status, output = processes.run('ends', code=ENDS_WHILE_LOADING)
+    assert (status, 'terminate' in output) == (0, False), output

@@ -10,16 +10,13 @@ from packets import RATE_UNKNOWN, SETTINGS, camera_info, packet
 
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes import diagnostics
+from spike_depth_ros.nodes.diagnostic_values import Values
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.losses import ActiveRemedies
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 
 ACTIVE = ActiveRemedies(reliable=True, profile=True)
-
-
-def values(status):
-    return {pair.key: pair.value for pair in status.values}
 
 
 @pytest.fixture
@@ -37,7 +34,7 @@ def test_the_worst_finding_gives_the_level():
     status = builder.status('n', 'h', {'a': 1.0, 'b': 'x'})
     assert status.level == DiagnosticStatus.ERROR
     assert status.message == 'broken; odd'
-    assert values(status) == {'a': '1', 'b': 'x'}
+    assert Values.of(status) == {'a': '1', 'b': 'x'}
 
 
 def test_a_stream_with_losses_is_a_warning_once(ingest):
@@ -55,7 +52,7 @@ def test_a_stream_with_losses_is_a_warning_once(ingest):
     assert lost.startswith('4 planes lost before the queue of this node')
     assert refused.startswith('4 planes refused (gap)')
     assert packets == '1 packets refused'
-    seen = values(status)
+    seen = Values.of(status)
     assert (seen['planes_lost_in_transport'], seen['planes_refused_gap']) == ('4', '4')
     assert (seen['packets_refused_format'], seen['gaps']) == ('1', '1')
     assert (seen['sensor'], seen['plane_rate_hz']) == ('13x5 little', '20000')
@@ -132,7 +129,7 @@ def test_failures_and_an_unknown_scale_are_reported(ingest):
     )
     status = diagnostics.model_status('n', 'h', estimator, inference, '')
     assert 'focal length unknown' in status.message
-    seen = values(status)
+    seen = Values.of(status)
     assert seen['scale'] == 'assumed'
     assert seen['weights_sha256'] == estimator.info.weights_sha256
     assert float(seen['uncertainty_m_median']) >= 0
@@ -147,14 +144,27 @@ def test_the_account_is_read_back_as_it_was_published(ingest):
     ingest.on_spikes(packet(48), 'resubscribing')
     for first in (52, 56, 60, 64):
         ingest.on_spikes(packet(first))
-    status = task.status('n', ingest)
-    assert diagnostics.read_accounting(values(status)) == ingest.accounting()
-    assert diagnostics.read_accounting(values(status)).missed_resubscribing > 0
-    assert diagnostics.read_counts(values(status), 'planes_refused_')['backward'] == 4
+    read = Values.of(task.status('n', ingest)).accounting()
+    assert read == ingest.accounting()
+    assert read.missed_resubscribing > 0
+    assert read.refused['backward'] == 4
+
+
+def test_the_keys_of_a_stream_have_an_order(ingest):
+    ingest.on_spikes(packet(0))
+    ingest.on_spikes(packet(0))
+    values = Values.of(diagnostics.StreamTask(60.0, ACTIVE).status('n', ingest))
+    assert ' '.join(values) == (
+        'policy window_planes hop_planes planes_per_s sensor plane_rate_hz planes_expected '
+        'planes_received planes_lost_in_transport planes_lost_in_queue '
+        'planes_missed_resubscribing planes_windowed planes_skipped_by_policy planes_overwritten '
+        'planes_refused planes_refused_backward planes_pending planes_dropped gaps restarts '
+        'packets_refused'
+    )
 
 
 @pytest.mark.parametrize('text', ['many', '', 'nan', 'inf', '-3'])
 def test_a_counter_that_is_no_count_is_read_as_0(text):
-    read = {'planes_received': text, 'planes_refused_gap': text, 'gaps': '2'}
-    accounting = diagnostics.read_accounting(read)
+    read = Values({'planes_received': text, 'planes_refused_gap': text, 'gaps': '2'})
+    accounting = read.accounting()
     assert (accounting.received, accounting.refused, accounting.gaps) == (0, {'gap': 0}, 2)

@@ -3,7 +3,6 @@
 """Player, depth node and a subscriber as separate processes over a real DDS."""
 
 import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -28,6 +27,7 @@ from depth_node import (
     assert_balanced,
     change_state,
     moving_bars,
+    save_bars,
     set_parameter,
     state,
 )
@@ -46,24 +46,20 @@ from spike_depth_ros.stream.window import Window
 
 pytestmark = pytest.mark.dds
 
+# As in test_depth.py: rclpy keeps the services of a lifecycle node in this process.
+OTHER_NAME = ['-r', '__node:=in_this_process']
 K = np.array([[380.0, 0, 31.5], [0, 380, 23.5], [0, 0, 1]])
 
 
 @pytest.fixture
 def recording(tmp_path):
-    path = tmp_path / 'bars.npz'
-    spikes = moving_bars(400)
-    np.savez(path, packed=packing.pack(spikes), width=WIDTH, rate_hz=float(RATE), K=K)
-    return path
+    return save_bars(tmp_path / 'bars.npz', K=K)
 
 
-def every_hop_of_8(processes, depth_node, listener, spin, stream, *arguments):
+def every_hop_of_8(play, depth_node, listener, spin, stream, *arguments):
     """Play 200 planes; ten windows of 128 planes must come out, and nothing else."""
     depth_node(policy='every', window=128, hop=8)
-    report = processes.log_folder / 'report.json'
-    status, output = processes.run('player', stream, '--report', report, *arguments)
-    assert status == 0, output
-    sent = json.loads(report.read_text())
+    sent = play(stream, *arguments)
     spin(lambda: len(listener.uncertainty) >= 10, what='ten depth images')
     spin(lambda: listener.count('planes_windowed') == 200, what='the accounting')
     stamps = [stamp_ns(image.header.stamp) for image in listener.depth]
@@ -74,13 +70,13 @@ def every_hop_of_8(processes, depth_node, listener, spin, stream, *arguments):
 
 
 def test_each_hop_of_a_short_recording_gives_one_stamped_depth(
-    processes, depth_node, listener, spin, tmp_path
+    play, depth_node, listener, spin, tmp_path
 ):
     spikes = moving_bars(200)
     path = tmp_path / 'bars.dat'
     path.write_bytes(packing.pack(spikes)[:, ::-1].tobytes())
     arguments = ['--size', f'{WIDTH}x{HEIGHT}', '--rate', RATE]
-    images = every_hop_of_8(processes, depth_node, listener, spin, path, *arguments)
+    images = every_hop_of_8(play, depth_node, listener, spin, path, *arguments)
     # The very bytes that the library computes for the same windows.
     estimator = DepthEstimator.from_checkpoint()
     for first, image in zip(range(0, 80, 8), images, strict=True):
@@ -89,13 +85,13 @@ def test_each_hop_of_a_short_recording_gives_one_stamped_depth(
         assert bytes(image.data) == bytes(expected.data)
 
 
-def test_the_real_vidar_recording_gives_ten_depth_images(processes, depth_node, listener, spin):
+def test_the_real_vidar_recording_gives_ten_depth_images(play, depth_node, listener, spin):
     folder = os.environ.get('SPIKE_DEPTH_DATA')
     if not folder:
         pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
     path = Path(folder) / 'spikes' / 'vidar_car_400x250.dat'
     images = every_hop_of_8(
-        processes, depth_node, listener, spin, path, '--size', '400x250', '--rate', RATE
+        play, depth_node, listener, spin, path, '--size', '400x250', '--rate', RATE
     )
     assert {(image.height, image.width) for image in images} == {(250, 400)}
 
@@ -125,11 +121,10 @@ def test_all_topics_carry_one_header_and_the_camera(
 
 
 def test_every_plane_of_a_long_stream_is_accounted_for(
-    processes, depth_node, listener, spin, recording
+    play, depth_node, listener, spin, recording
 ):
     depth_node(policy='latest')
-    status, output = processes.run('player', recording, '--loop', '--planes', 20_020)
-    assert status == 0, output
+    play(recording, '--loop', '--planes', 20_020)
     spin(lambda: listener.count('planes_expected') == 20_020)
     assert_balanced(listener.accounting(), sent=20_020)
     assert listener.count('planes_dropped') == 0
@@ -280,7 +275,7 @@ def test_several_publishers_of_a_topic_are_named(
         other.destroy_node()
 
 
-@pytest.mark.long
+@pytest.mark.timed
 @pytest.mark.parametrize(('queue', 'overflows'), [(512, False), (16, True)])
 def test_a_stall_is_bridged_by_the_queue_or_counted_there(
     processes, depth_parameters, listener, spin, recording, queue, overflows
@@ -352,7 +347,7 @@ def test_the_lifecycle_with_a_checkpoint_that_is_mended_on_the_way(
 def test_the_model_is_changed_in_the_running_node_without_a_lost_window(
     ros_node, processes, depth_node, listener, spin, recording, tmp_path
 ):
-    depth_node(policy='every', window=128, hop=128)
+    depth_node(policy='every', window=128, hop=128, ring_planes=40_000)
     copy = tmp_path / 'other.safetensors'
     copy.write_bytes(default_checkpoint().read_bytes())
     copy.with_suffix('.onnx').write_bytes(default_checkpoint().with_suffix('.onnx').read_bytes())
@@ -407,12 +402,10 @@ def test_uncertain_depth_can_be_masked_while_the_node_runs(
         ({'hop': '-1'}, 'hop: expected a whole number from 0 to 1e+06'),
     ],
 )
-def test_what_cannot_be_configured_ends_with_one_line(
-    processes, depth_parameters, values, message
-):
+def test_what_cannot_be_configured_ends_with_one_line(run_here, depth_parameters, values, message):
     if values == {'device': 'cuda'} and has_cuda():
         pytest.skip('this machine has a CUDA device')
-    status, output = processes.run('depth', *depth_parameters(**values))
+    status, output = run_here('depth', *depth_parameters(**values), *OTHER_NAME)
     assert status == 1
     assert message in output
     assert len(output.strip().splitlines()) == 1
@@ -427,12 +420,12 @@ def test_what_cannot_be_configured_ends_with_one_line(
     ],
 )
 def test_an_unknown_parameter_is_named_with_the_nearest_one(
-    processes, depth_parameters, name, text
+    run_here, depth_parameters, name, text
 ):
     # Ends by itself, after the parameters were read.
     values = {name: 5, 'checkpoint': '/nowhere.safetensors', 'use_sim_time': 'true'}
     values['qos_overrides./spikes.subscription.depth'] = 5
-    status, output = processes.run('depth', *depth_parameters(**values))
+    status, output = run_here('depth', *depth_parameters(**values), *OTHER_NAME)
     assert status == 1
     assert text in output
     assert output.count('is unknown and ignored') == 1

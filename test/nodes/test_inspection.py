@@ -1,7 +1,8 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import os
+import functools
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from spike_depth_ros.nodes.inspection import parameter_value
+from spike_depth_ros.nodes.graph import Graph
+from spike_depth_ros.nodes.inspection import argument_parser, parameter_value
 from spike_depth_ros.nodes.inspection_topics import LONGEST, plain, png_pixels, rate_text
 from spike_depth_ros.nodes.process import UserError
 
@@ -36,29 +38,53 @@ def image(pixels, encoding):
     )
 
 
+def inspected(timeout, command):
+    """Run a command of spike_inspect by a node of its own; the text of its error, else nothing."""
+    options = argument_parser().parse_args([*map(str, command), '--timeout', str(timeout)])
+    graph = Graph()
+    try:
+        assert options.function(graph, options) == 0
+    except UserError as error:
+        return str(error)
+    finally:
+        graph.close()
+        graph.destroy_node()
+
+
 @pytest.fixture
-def inspect_all(processes, spin):
-    """Run several spike_inspect at once while the test's own node goes on.
+def errors_of(ros_node, spin):
+    """Run commands of spike_inspect at once while the test's own node goes on; their errors."""
 
-    Returns the status and the output of each.
-    """
-
-    def run(*commands, timeout=20, **options):
-        names = [f'inspect {number}' for number in range(len(commands))]
-        running = [
-            processes.start('inspection', *command, '--timeout', timeout, name=name, **options)
-            for name, command in zip(names, commands, strict=True)
-        ]
-        spin(lambda: all(each.poll() is not None for each in running), 90, 'the end of all')
-        return [processes.finish(name) for name in names]
+    def run(*commands, timeout=20):
+        with ThreadPoolExecutor() as pool:
+            running = [pool.submit(inspected, timeout, command) for command in commands]
+            spin(lambda: all(each.done() for each in running), 90, 'the end of all')
+        return [each.result() for each in running]
 
     return run
 
 
 @pytest.fixture
-def inspect(inspect_all):
-    """Run one spike_inspect; its status and its output."""
-    return lambda *command: inspect_all(command)[0]
+def inspect(errors_of, capsys):
+    """Run one command of spike_inspect, which succeeds; its output."""
+
+    def run(*command):
+        assert errors_of(command) == [None]
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def inspect_outside(processes, spin):
+    """Run the console script, by a process; its status and its output."""
+
+    def run(*command):
+        process = processes.start('inspection', *command, '--timeout', 20)
+        spin(lambda: process.poll() is not None, 90, 'the end')
+        return processes.finish('inspection')
+
+    return run
 
 
 @pytest.fixture
@@ -81,10 +107,10 @@ def depth_node(processes, depth_parameters):
 # Topics
 
 
-def test_topics_have_types_counts_and_rates(inspect, publish, ros_node):
+def test_topics_have_types_counts_and_rates(inspect_outside, publish, ros_node):
     publish(CameraInfo(), 'camera/info')
     ros_node.create_subscription(Image, 'wanted', lambda _: None, 10)
-    status, output = inspect('topics', '--seconds', 4)
+    status, output = inspect_outside('topics', '--seconds', 4)
     assert status == 0, output
     rows = {row[0]: row[1:] for row in map(str.split, output.splitlines())}
     kind, publishers, subscribers, rate, unit = rows['/camera/info']
@@ -103,9 +129,7 @@ def test_a_rate_is_that_between_the_first_and_the_last_message(times, text):
 
 def test_echo_prints_messages_with_long_arrays_shortened(inspect, publish):
     publish(image(np.zeros((20, 30), np.uint8), 'mono8'), 'camera/image')
-    status, output = inspect('echo', 'camera/image', '--count', 2)
-    assert status == 0, output
-    first, second, rest = yaml.safe_load_all(output)
+    first, second, rest = yaml.safe_load_all(inspect('echo', 'camera/image', '--count', 2))
     assert first == second
     assert rest is None
     assert (first['height'], first['width'], first['encoding']) == (20, 30, 'mono8')
@@ -115,9 +139,7 @@ def test_echo_prints_messages_with_long_arrays_shortened(inspect, publish):
 def test_echo_has_what_was_sent_before(inspect, ros_node):
     kept = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
     ros_node.create_publisher(Log, 'kept', kept).publish(Log(msg='sent once'))
-    status, output = inspect('echo', '/kept')
-    assert status == 0, output
-    assert next(yaml.safe_load_all(output))['msg'] == 'sent once'
+    assert next(yaml.safe_load_all(inspect('echo', '/kept')))['msg'] == 'sent once'
 
 
 def test_a_message_is_converted_to_plain_values():
@@ -141,8 +163,7 @@ def test_a_message_is_converted_to_plain_values():
 )
 def test_an_image_is_saved_as_png(inspect, publish, tmp_path, pixels, encoding, stored):
     publish(image(pixels, encoding), 'depth/image')
-    status, output = inspect('save', 'depth/image', tmp_path / 'a.png')
-    assert status == 0, output
+    inspect('save', 'depth/image', tmp_path / 'a.png')
     with Picture.open(tmp_path / 'a.png') as picture:
         assert picture.mode == ('I;16' if encoding == '32FC1' else 'L')
         assert np.asarray(picture).tolist() == stored
@@ -150,8 +171,7 @@ def test_an_image_is_saved_as_png(inspect, publish, tmp_path, pixels, encoding, 
 
 def test_an_image_is_saved_as_npy(inspect, publish, tmp_path):
     publish(image(METRES, '32FC1'), 'depth/image')
-    status, output = inspect('save', 'depth/image', tmp_path / 'a.npy')
-    assert status == 0, output
+    inspect('save', 'depth/image', tmp_path / 'a.npy')
     np.testing.assert_array_equal(np.load(tmp_path / 'a.npy'), METRES)
 
 
@@ -162,79 +182,75 @@ def test_millimetres_are_stored_as_they_are():
         png_pixels(np.zeros((2, 2, 3), np.uint8), 'rgb8')
 
 
-def test_what_cannot_be_saved_gets_one_line(inspect_all, publish, tmp_path):
+def test_what_cannot_be_saved_gets_one_line(errors_of, publish, tmp_path):
     publish(CameraInfo(), 'camera_info')
     short = image(np.zeros((2, 2), np.uint8), 'mono8')
     short.data = b'\x00'
     publish(short, 'short')
     publish(image(np.zeros((2, 2), np.uint8), 'mono8'), 'good')
-    results = inspect_all(
+    errors = errors_of(
         ['save', 'camera_info', tmp_path / 'a.png'],
         ['save', 'camera_info', tmp_path / 'a.jpg'],
         ['save', 'short', tmp_path / 'a.png'],
         ['save', 'good', tmp_path / 'absent' / 'a.png'],
     )
-    assert_one_line(results[0], '/camera_info is sensor_msgs/msg/CameraInfo; expected sensor_msgs')
-    assert_one_line(results[1], 'a.jpg: expected a name that ends in .png or .npy')
-    assert_one_line(results[2], "/short: not a valid 'mono8' image")
-    assert_one_line(results[3], 'absent/a.png: No such file or directory')
+    problems = (
+        '/camera_info is sensor_msgs/msg/CameraInfo; expected sensor_msgs/msg/Image',
+        'a.jpg: expected a name that ends in .png or .npy',
+        "/short: not a valid 'mono8' image",
+        'absent/a.png: No such file or directory',
+    )
+    assert_one_line_each(errors, problems)
     assert not list(tmp_path.glob('a.*'))
 
 
-def test_what_is_absent_gets_one_line(inspect_all, publish, ros_node):
+def test_what_is_absent_gets_one_line(errors_of, publish, ros_node):
     publish(CameraInfo(), 'camera_info')
     ros_node.create_publisher(Image, 'silent', 10)
     ros_node.create_subscription(Image, 'wanted', lambda _: None, 10)
-    results = inspect_all(
+    errors = errors_of(
         ['echo', 'camera_inf'],
         ['echo', 'silent'],
         ['echo', 'wanted'],
         ['echo', 'a b'],
         ['get', 'tes'],
         ['lifecycle', 'test'],
-        timeout=6,
+        timeout=3,
     )
     problems = (
-        'no topic /camera_inf within 6 s; the nearest known is /camera_info',
-        'no message on /silent within 6 s',
-        'no node published /wanted within 6 s',
+        'no topic /camera_inf within 3 s; the nearest known is /camera_info',
+        'no message on /silent within 3 s',
+        'no node published /wanted within 3 s',
         'a b: failed to resolve name',
-        'no node /tes within 6 s; the nearest known is /test',
+        'no node /tes within 3 s; the nearest known is /test',
         'no service /test/get_state; expected a lifecycle node',
     )
-    for result, problem in zip(results, problems, strict=True):
-        assert_one_line(result, problem)
+    assert_one_line_each(errors, problems)
 
 
-def test_an_empty_domain_is_named_as_a_cause(inspect_all):
-    empty = {**os.environ, 'ROS_DOMAIN_ID': '100'}
+def test_an_empty_domain_is_named_as_a_cause(run_here, monkeypatch, empty_domain):
+    monkeypatch.setenv('ROS_DOMAIN_ID', empty_domain)
     cause = 'use the ROS_DOMAIN_ID and the DDS profile of the other nodes'
-    for command in (['topics'], ['echo', 'a'], ['get', 'a']):
-        assert_one_line(*inspect_all(command, timeout=0.5, env=empty), cause)
     silent = 'no message on /diagnostics within 0.5 s'
-    assert_one_line(*inspect_all(['diagnostics'], timeout=0.5, env=empty), silent)
+    commands = {'topics': cause, 'echo a': cause, 'get a': cause, 'diagnostics': silent}
+    for command, problem in commands.items():
+        result = run_here('inspection', *command.split(), '--timeout', 0.5)
+        assert_one_line(result, problem)
 
 
 # Parameters and states
 
 
-def test_parameters_are_read_and_set(inspect, depth_node):
-    status, output = inspect('get', 'spike_depth')
-    assert status == 0, output
-    values = yaml.safe_load(output)
+def test_parameters_are_read_and_set(inspect, errors_of, depth_node):
+    values = yaml.safe_load(inspect('get', 'spike_depth'))
     assert values['uncertainty.max_relative'] == 0.0
     assert values['device'] == 'auto'
-    assert inspect('set', 'spike_depth', 'uncertainty.max_relative', '0.5') == (
-        0,
-        'uncertainty.max_relative: 0.5\n',
-    )
-    assert inspect('get', '/spike_depth', 'uncertainty.max_relative') == (
-        0,
-        'uncertainty.max_relative: 0.5\n',
-    )
-    assert_one_line(inspect('get', 'spike_depth', 'absent'), 'has no parameter absent')
+    name = 'uncertainty.max_relative'
+    assert inspect('set', 'spike_depth', name, '0.5') == f'{name}: 0.5\n'
+    assert inspect('get', '/spike_depth', name) == f'{name}: 0.5\n'
+    errors = errors_of(['get', 'spike_depth', 'absent'], ['set', 'spike_depth', 'device', 'tpu'])
     refused = "refused device: device is 'tpu'; expected one of auto, cpu, cuda"
-    assert_one_line(inspect('set', 'spike_depth', 'device', 'tpu'), refused)
+    assert_one_line_each(errors, ('has no parameter absent', refused))
 
 
 @pytest.mark.parametrize(
@@ -251,23 +267,24 @@ def test_what_is_no_parameter_is_refused(text):
         parameter_value(text)
 
 
-def test_a_refusal_is_printed_as_one_line(inspect, ros_node):
+def test_a_refusal_is_printed_as_one_line(inspect_outside, ros_node):
     ros_node.declare_parameter('a', 1)
     refusal = SetParametersResult(successful=False, reason='not\n\x1b[2Jnow')
     ros_node.add_on_set_parameters_callback(lambda changes: refusal)
-    assert_one_line(inspect('set', 'test', 'a', '2'), '/test refused a: not  [2Jnow')
+    assert_one_line(inspect_outside('set', 'test', 'a', '2'), '/test refused a: not  [2Jnow')
 
 
-def test_the_state_of_a_node_is_read_and_changed(inspect, depth_node):
-    assert inspect('lifecycle', 'spike_depth') == (0, 'unconfigured\n')
+def test_the_state_of_a_node_is_read_and_changed(inspect, errors_of, depth_node):
+    lifecycle = functools.partial(inspect, 'lifecycle', 'spike_depth')
+    assert lifecycle() == 'unconfigured\n'
     refused = '/spike_depth is unconfigured: activate is not possible, only configure, shutdown'
-    assert_one_line(inspect('lifecycle', 'spike_depth', 'activate'), refused)
-    assert inspect('lifecycle', 'spike_depth', 'configure') == (0, 'unconfigured -> inactive\n')
-    assert inspect('lifecycle', 'spike_depth', 'cleanup') == (0, 'inactive -> unconfigured\n')
-    assert inspect('set', 'spike_depth', 'checkpoint', 'absent.safetensors')[0] == 0
+    assert errors_of(['lifecycle', 'spike_depth', 'activate']) == [refused]
+    assert lifecycle('configure') == 'unconfigured -> inactive\n'
+    assert lifecycle('cleanup') == 'inactive -> unconfigured\n'
+    inspect('set', 'spike_depth', 'checkpoint', 'absent.safetensors')
     failed = 'configure failed, /spike_depth is unconfigured: its log has the reason'
-    assert_one_line(inspect('lifecycle', 'spike_depth', 'configure'), failed)
-    assert inspect('lifecycle', 'spike_depth', 'shutdown') == (0, 'unconfigured -> finalized\n')
+    assert errors_of(['lifecycle', 'spike_depth', 'configure']) == [failed]
+    assert lifecycle('shutdown') == 'unconfigured -> finalized\n'
 
 
 # Diagnostics
@@ -280,9 +297,7 @@ def status_of(name, level, message):
 def test_diagnostics_are_a_table_with_the_worst_first(inspect, publish):
     publish(status_of('a: stream', DiagnosticStatus.OK, 'planes arrive'), '/diagnostics')
     publish(status_of('b: model', DiagnosticStatus.ERROR, 'no [model]\x1b[2J'), '/diagnostics')
-    status, output = inspect('diagnostics', '--seconds', 1)
-    assert status == 0
-    header, *rows = output.splitlines()
+    header, *rows = inspect('diagnostics', '--seconds', 1).splitlines()
     assert header.split() == ['level', 'status', 'message']
     assert [row.split() for row in rows] == [
         ['ERROR', 'b:', 'model', 'no', '[model]', '[2J'],
@@ -295,6 +310,12 @@ def test_watching_diagnostics_ends_by_an_interrupt(processes, publish, spin, ros
     processes.start('inspection', 'diagnostics', '--watch')
     spin(lambda: ros_node.count_subscribers('/diagnostics'), what='a subscriber')
     processes.stop('inspection', signal.SIGINT)  # asserts that the status is 0
+
+
+def assert_one_line_each(errors, problems):
+    for error, problem in zip(errors, problems, strict=True):
+        assert problem in error
+        assert '\n' not in error
 
 
 def assert_one_line(result, problem):

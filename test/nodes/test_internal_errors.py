@@ -2,18 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exceptions of callbacks and threads are logged and counted, and the node goes on."""
 
-import subprocess
-import sys
+import signal
 
 import pytest
 
 pytest.importorskip('rclpy')
 
-from depth_node import QUEUE, SENSOR, Driver, Listener, call
+from depth_node import QUEUE, SENSOR, Driver, call, set_parameter
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.srv import SetParameters
-from rclpy.parameter import Parameter
 from std_msgs.msg import Int32
 
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS, InternalErrors
@@ -63,7 +60,7 @@ sys.exit(process.run(Failing, sys.argv, work))
 
 
 @pytest.mark.parametrize('spinning', ['spin', 'spin_once'])
-def test_a_node_goes_on_after_an_exception_in_any_callback(ros_node, spin, tmp_path, spinning):
+def test_a_node_goes_on_after_an_exception_in_any_callback(ros_node, spin, processes, spinning):
     counts = []
 
     def on_diagnostics(msg):
@@ -72,32 +69,22 @@ def test_a_node_goes_on_after_an_exception_in_any_callback(ros_node, spin, tmp_p
 
     ros_node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, QUEUE)
     numbers = ros_node.create_publisher(Int32, 'numbers', QUEUE)
-    log = tmp_path / 'log'
-    with log.open('w') as file:
-        node = subprocess.Popen(
-            [sys.executable, '-c', FAILING, spinning], stdout=file, stderr=subprocess.STDOUT
-        )
-    try:
-        spin(lambda: counts and counts[-1][0] == 2, what='timer and thread')
-        spin(numbers.get_subscription_count, what='the subscription')
-        numbers.publish(Int32(data=1))
-        spin(lambda: counts[-1][0] == 3, what='the subscription')
-        assert not call(ros_node, spin, ChangeState, 'serve', ChangeState.Request()).success
-        wish = Parameter('number', value=3).to_parameter_msg()
-        request = SetParameters.Request(parameters=[wish])
-        (result,) = call(ros_node, spin, SetParameters, 'failing/set_parameters', request).results
-        assert (result.successful, result.reason) == (False, "internal error: KeyError: 'broken'")
-        spin(lambda: counts[-1][0] == 5, what='both services')
-        assert counts[-1][1] == DiagnosticStatus.ERROR
-        assert "5 internal errors, the newest: KeyError: 'broken'" in counts[-1][2]
-        assert node.poll() is None
-    finally:
-        node.terminate()
-        assert node.wait(30) == 0
-    text = log.read_text()
+    node = processes.start('failing', spinning, code=FAILING)
+    spin(lambda: counts and counts[-1][0] == 2, what='timer and thread')
+    spin(numbers.get_subscription_count, what='the subscription')
+    numbers.publish(Int32(data=1))
+    spin(lambda: counts[-1][0] == 3, what='the subscription')
+    assert not call(ros_node, spin, ChangeState, 'serve', ChangeState.Request()).success
+    result = set_parameter(ros_node, spin, 'number', 3, node='failing')
+    assert (result.successful, result.reason) == (False, "internal error: KeyError: 'broken'")
+    spin(lambda: counts[-1][0] == 5, what='both services')
+    assert counts[-1][1] == DiagnosticStatus.ERROR
+    assert "5 internal errors, the newest: KeyError: 'broken'" in counts[-1][2]
+    assert node.poll() is None
+    processes.stop('failing', signal.SIGTERM)
     # All five come from one line of code, which is logged now and then.
-    assert 'internal error in' in text
-    assert "KeyError: 'broken'" in text
+    assert 'internal error in' in processes.log('failing')
+    assert "KeyError: 'broken'" in processes.log('failing')
 
 
 FAILS_ONCE = """
@@ -115,51 +102,34 @@ def failing_once(kind, name):
     setattr(kind, name, wrong)
 
 command = sys.argv.pop(1)
-failing_once(depth.SpikeDepthNode, '_publish_diagnostics')
+failing_once(depth.SpikeDepthNode, '_statuses')
 failing_once(depth.Ingest, 'on_spikes')
 failing_once(TopicOutputs, 'depth_wanted')
-failing_once(evaluation.EvaluationNode, '_publish')
-failing_once(video_source.VideoSource, '_publish_diagnostics')
+failing_once(evaluation.EvaluationNode, '_statuses')
+failing_once(video_source.VideoSource, '_statuses')
 sys.exit({'depth': depth, 'evaluation': evaluation, 'video_source': video_source}[command].main())
 """
 
 
-def start(command, arguments, log):
-    return subprocess.Popen(
-        [sys.executable, '-c', FAILS_ONCE, command, *arguments], stdout=log, stderr=log
-    )
-
-
 def test_the_depth_node_gives_depth_after_exceptions_in_each_of_its_threads(
-    ros_node, spin, depth_parameters, tmp_path
+    ros_node, spin, processes, listener, depth_parameters
 ):
-    listener = Listener(ros_node)
-    with (tmp_path / 'log').open('w') as log:
-        node = start('depth', depth_parameters(**SENSOR), log)
-    try:
-        driver = Driver(ros_node)
-        driver.connect(spin)
-        spin(lambda: driver.give_depth(listener), what='depth')
-        spin(lambda: listener.values('process').get('internal_errors') == '3', what='the count')
-        assert listener.status['process'].level == DiagnosticStatus.ERROR
-        assert node.poll() is None
-    finally:
-        node.terminate()
-        assert node.wait(30) == 0
-    text = (tmp_path / 'log').read_text()
-    for name in ('_publish_diagnostics', 'on_spikes', 'depth_wanted'):
-        assert f"KeyError: '{name}'" in text
+    node = processes.start('fails', 'depth', *depth_parameters(**SENSOR), code=FAILS_ONCE)
+    driver = Driver(ros_node)
+    driver.connect(spin)
+    spin(lambda: driver.give_depth(listener), what='depth')
+    spin(lambda: listener.values('process').get('internal_errors') == '3', what='the count')
+    assert listener.status['process'].level == DiagnosticStatus.ERROR
+    assert node.poll() is None
+    processes.stop('fails', signal.SIGTERM)
+    for name in ('_statuses', 'on_spikes', 'depth_wanted'):
+        assert f"KeyError: '{name}'" in processes.log('fails')
 
 
-def test_the_evaluation_goes_on_after_an_exception(ros_node, spin, tmp_path):
-    listener = Listener(ros_node)
-    with (tmp_path / 'log').open('w') as log:
-        node = start('evaluation', [], log)
-    try:
-        spin(lambda: listener.values('process').get('internal_errors') == '1', what='the count')
-    finally:
-        node.terminate()
-        assert node.wait(30) == 0
+def test_the_evaluation_goes_on_after_an_exception(spin, processes, listener):
+    processes.start('fails', 'evaluation', code=FAILS_ONCE)
+    spin(lambda: listener.values('process').get('internal_errors') == '1', what='the count')
+    processes.stop('fails', signal.SIGTERM)
 
 
 def test_the_same_line_is_logged_once_and_counted_each_time():

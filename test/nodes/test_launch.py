@@ -16,8 +16,8 @@ pytest.importorskip('rclpy')
 pytest.importorskip('launch_ros', reason='launch_ros comes with a ROS 2 installation only')
 
 from ament_index_python.packages import get_package_share_directory
+from depth_node import call, state
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import GetParameters
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
@@ -75,18 +75,6 @@ def launch(tmp_path):
 def end(process, read):
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0, read()
-
-
-def call(node, spin, kind, name, request):
-    client = node.create_client(kind, name)
-    spin(client.service_is_ready, what=name)
-    future = client.call_async(request)
-    spin(future.done, what=f'an answer of {name}')
-    return future.result()
-
-
-def state(node, spin, name='/spike_depth'):
-    return call(node, spin, GetState, f'{name}/get_state', GetState.Request()).current_state.label
 
 
 def reliability(node, spin):

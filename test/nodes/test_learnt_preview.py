@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The preview by a network: same header as depth, its own thread, and no window lost by it."""
 
-import json
 import os
 import threading
 
@@ -11,13 +10,21 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from depth_node import HEIGHT, PERIOD, RATE, WIDTH, assert_balanced, moving_bars, set_parameter
+from depth_node import (
+    HEIGHT,
+    PERIOD,
+    RATE,
+    WIDTH,
+    assert_balanced,
+    moving_bars,
+    save_bars,
+    set_parameter,
+)
 
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.nodes.conversions import array_from_msg
 from spike_depth_ros.nodes.learnt_preview import NICENESS, LearntPreview
-from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import Window
 
@@ -30,25 +37,15 @@ def spikes():
 
 
 @pytest.fixture
-def stream(tmp_path, spikes):
-    path = tmp_path / 'bars.npz'
-    np.savez(path, packed=packing.pack(spikes), width=WIDTH, rate_hz=float(RATE))
-    return path
-
-
-def play(processes, stream):
-    """Play all planes once; return the stamp of the first."""
-    report = processes.log_folder / 'report.json'
-    status, output = processes.run('player', stream, '--report', report)
-    assert status == 0, output
-    return json.loads(report.read_text())['first_stamp_ns']
+def stream(tmp_path):
+    return save_bars(tmp_path / 'bars.npz', 200)
 
 
 def test_a_learnt_preview_is_that_of_the_library_and_skips_pictures_alone(
-    processes, depth_node, listener, spin, spikes, stream
+    play, depth_node, listener, spin, spikes, stream
 ):
     depth_node(policy='every', window=128, hop=8, preview='learnt', preview__max_hz=1000.0)
-    first = play(processes, stream)
+    first = play(stream)['first_stamp_ns']
     spin(lambda: len(listener.depth) == 10, what='ten depth images')
     spin(lambda: listener.preview, what='a preview')
     spin(lambda: listener.count('planes_windowed') == 200, what='the accounting')

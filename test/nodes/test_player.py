@@ -11,8 +11,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, Image
+from depth_node import Heard
 
 from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.stream.decode import chunk_from_msg, stamp_ns
@@ -31,48 +30,31 @@ def recording(tmp_path):
 
 
 @pytest.fixture
-def received(ros_node):
-    """Every packet and camera that arrives."""
-    packets, cameras = [], []
-    ros_node.create_subscription(Image, 'spikes', packets.append, QoSProfile(depth=1000))
-    ros_node.create_subscription(CameraInfo, 'camera_info', cameras.append, QoSProfile(depth=1000))
-    return packets, cameras
+def heard(ros_node):
+    return Heard(ros_node)
 
 
-def played(processes, spin, packets, *arguments):
-    """Play to the end; the report and the planes as they arrived."""
-    report = processes.log_folder / 'report.json'
-    player = processes.start('player', *arguments, '--report', report)
-    spin(lambda: player.poll() is not None, what='the end of the player')
-    status, output = processes.finish('player')
-    assert status == 0, output
-    sent = json.loads(report.read_text())
-    chunks = [chunk_from_msg(msg, 5, 13) for msg in packets]
-    return sent, chunks, output
+def chunks_of(heard):
+    return [chunk_from_msg(msg, 5, 13) for msg in heard.packets]
 
 
-def test_every_plane_arrives_in_order_with_stamps_by_plane_count(
-    processes, spin, received, recording
-):
-    packets, cameras = received
-    sent, chunks, _ = played(processes, spin, packets, recording)
+def test_every_plane_arrives_in_order_with_stamps_by_plane_count(play, heard, recording):
+    sent = play(recording)
+    chunks, cameras = chunks_of(heard), heard.cameras
     assert [chunk.planes for chunk in chunks] == [40, 40, 10]
     np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
     assert (sent['planes_sent'], sent['packets_sent'], sent['rate_hz']) == (90, 3, 30_000.0)
     # 30 kHz is no whole number of nanoseconds: stamps are counted, not added up.
     assert [c.t0_ns - sent['first_stamp_ns'] for c in chunks] == [0, 1_333_333, 2_666_666]
-    assert packets[0].header.frame_id == 'spike_camera_optical_frame'
+    assert heard.packets[0].header.frame_id == 'spike_camera_optical_frame'
     assert (cameras[0].width, cameras[0].height, cameras[0].k[0]) == (13, 5, 0.0)
     assert sent['first_stamp_ns'] in [stamp_ns(camera.header.stamp) for camera in cameras]
 
 
-def test_a_loop_goes_on_counting_and_ends_after_the_planes_asked_for(
-    processes, spin, received, recording
-):
-    packets, _ = received
+def test_a_loop_goes_on_counting_and_ends_after_the_planes_asked_for(play, heard, recording):
     arguments = [recording, '--loop', '--planes', 205, '--planes-per-packet', 50, '--speed', 0]
-    sent, chunks, _ = played(processes, spin, packets, *arguments)
-    assert sent['planes_sent'] == 205
+    assert play(*arguments)['planes_sent'] == 205
+    chunks = chunks_of(heard)
     planes = np.concatenate([chunk.data for chunk in chunks])
     np.testing.assert_array_equal(planes, np.concatenate([PLANES, PLANES, PLANES])[:205])
     assert (
@@ -80,23 +62,22 @@ def test_a_loop_goes_on_counting_and_ends_after_the_planes_asked_for(
     )
 
 
+@pytest.mark.timed
+@pytest.mark.usefixtures('heard')
 @pytest.mark.parametrize('speed', [1, 0.5])
-def test_the_rate_is_true(processes, spin, received, recording, speed):
-    packets, _ = received
-    arguments = [recording, '--loop', '--planes', 15_000, '--speed', speed]
-    sent, _, output = played(processes, spin, packets, *arguments)
-    assert sent['planes_per_s'] == pytest.approx(30_000 * speed, rel=0.03), output
+def test_the_rate_is_true(play, recording, speed):
+    sent = play(recording, '--loop', '--planes', 15_000, '--speed', speed)
+    assert sent['planes_per_s'] == pytest.approx(30_000 * speed, rel=0.03)
 
 
-def test_the_calibration_is_published(processes, spin, received, recording, tmp_path):
+def test_the_calibration_is_published(play, heard, recording, tmp_path):
     calibration = tmp_path / 'camera.yaml'
     calibration.write_text(
         'image_width: 13\nimage_height: 5\ncamera_matrix:\n'
         '  data: [300.0, 0, 6, 0, 301.0, 2, 0, 0, 1]\n'
     )
-    _, cameras = received
-    played(processes, spin, received[0], recording, '--camera-info', calibration)
-    assert list(cameras[0].k) == [300, 0, 6, 0, 301, 2, 0, 0, 1]
+    play(recording, '--camera-info', calibration)
+    assert list(heard.cameras[0].k) == [300, 0, 6, 0, 301, 2, 0, 0, 1]
 
 
 @pytest.mark.parametrize('rate', [20_000, 30_000, 999.7, 40_000])
@@ -128,15 +109,14 @@ def test_plane_times_do_not_drift(rate):
         (['{cameraless}'], 'expected finite numbers [3, 3]'),
     ],
 )
-def test_bad_arguments_get_one_line(processes, tmp_path, recording, arguments, message):
+def test_bad_arguments_get_one_line(run_here, tmp_path, recording, arguments, message):
     raw = tmp_path / 'a.dat'
     raw.write_bytes(PLANES.tobytes())
     rateless, cameraless = tmp_path / 'rateless.npz', tmp_path / 'cameraless.npz'
     np.savez(rateless, packed=PLANES, width=13, rate_hz=0)
     np.savez(cameraless, packed=PLANES, width=13, rate_hz=20_000.0, K=np.eye(2))
     files = {'raw': raw, 'npz': recording, 'rateless': rateless, 'cameraless': cameraless}
-    filled = [part.format(**files) for part in arguments]
-    status, output = processes.run('player', *filled)
+    status, output = run_here('player', *(part.format(**files) for part in arguments))
     assert status != 0
     assert message in output.strip().splitlines()[-1]
     assert 'Traceback' not in output
@@ -159,14 +139,14 @@ FROM_PIPE = ('--size', '13x5', '--rate', 20_000, '--row-order', 'top_down')
 
 
 def ends_well(processes, name, number):
-    """A signal ends the waiting process with status 0 within two seconds."""
+    """A signal ends the waiting process with status 0 within seconds."""
     end = time.monotonic() + 20
     while 'waiting for a writer' not in processes.log(name):
         assert time.monotonic() < end, processes.log(name)
         time.sleep(0.05)
     start = time.monotonic()
     processes.stop(name, number)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 5
     assert processes.log(name).count('waiting for a writer') == 1
     assert 'Traceback' not in processes.log(name)
 
@@ -183,18 +163,18 @@ def test_a_named_pipe_without_a_writer_does_not_hold_the_player(processes, pipe,
     ends_well(processes, 'player', number)
 
 
-def test_a_writer_that_falls_silent_does_not_hold_the_player(processes, spin, received, pipe):
+def test_a_writer_that_falls_silent_does_not_hold_the_player(processes, spin, heard, pipe):
     processes.start('player', pipe, *FROM_PIPE)
     with pipe.open('wb', buffering=0) as writer:
         writer.write(PLANES[:50].tobytes())
-        spin(lambda: received[0], what='the first packet')
+        spin(lambda: heard.packets, what='the first packet')
         start = time.monotonic()
         processes.stop('player', signal.SIGTERM)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 5
 
 
 def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
-    processes, spin, received, pipe, tmp_path
+    processes, spin, heard, pipe, tmp_path
 ):
     report = tmp_path / 'report.json'
     player = processes.start('player', pipe, *FROM_PIPE, '--report', report)
@@ -203,6 +183,6 @@ def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
         writer.write(PLANES.tobytes())
     spin(lambda: player.poll() is not None, what='the end of the player')
     assert player.returncode == 0, processes.log('player')
-    chunks = [chunk_from_msg(msg, 5, 13) for msg in received[0]]
+    chunks = chunks_of(heard)
     np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
-    assert 0.004 < json.loads(report.read_text())['seconds'] < 0.5
+    assert 0.004 < json.loads(report.read_text())['seconds'] < 1.0

@@ -2,36 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bag becomes live topics again: the same planes, gaps, camera and truth, at times from now."""
 
-import json
-
 import bags
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
 
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CameraInfo, Image
+from depth_node import Heard
 
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
 
 pytestmark = pytest.mark.dds
-
-QUEUE = QoSProfile(depth=1000)
-
-
-class Heard:
-    """Everything that arrives."""
-
-    def __init__(self, node, namespace=''):
-        self.packets, self.cameras, self.truths = [], [], []
-        node.create_subscription(Image, f'{namespace}spikes', self.packets.append, QUEUE)
-        node.create_subscription(CameraInfo, f'{namespace}camera_info', self.cameras.append, QUEUE)
-        node.create_subscription(Image, f'{namespace}depth/truth', self.truths.append, QUEUE)
-
-    def chunks(self):
-        return [chunk_from_msg(msg, bags.HEIGHT, bags.WIDTH) for msg in self.packets]
 
 
 @pytest.fixture
@@ -39,27 +21,16 @@ def heard(ros_node):
     return Heard(ros_node)
 
 
-@pytest.fixture
-def played(processes, spin, heard):
-    """Play a bag to its end; (exit status, report, output)."""
-
-    def play(*arguments):
-        report = processes.log_folder / 'report.json'
-        player = processes.start('player', *arguments, '--report', report)
-        spin(lambda: player.poll() is not None, what='the end of the player')
-        status, output = processes.finish('player')
-        return status, json.loads(report.read_text()), output
-
-    return play
+def chunks_of(heard):
+    return [chunk_from_msg(msg, bags.HEIGHT, bags.WIDTH) for msg in heard.packets]
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_a_bag_is_played_as_it_was_recorded(played, heard, tmp_path, storage):
+def test_a_bag_is_played_as_it_was_recorded(play, heard, tmp_path, storage):
     messages = bags.stream(400, truths=[64, 150.5], leave_out=[3])
     path = bags.write(tmp_path / 'bag', messages, storage, 'message')
-    status, report, output = played(path)
-    assert status == 0, output
-    chunks = heard.chunks()
+    report = play(path)
+    chunks = chunks_of(heard)
     first = report['first_stamp_ns']
     starts = [(chunk.t0_ns - first) // bags.PERIOD for chunk in chunks]
     assert starts == [0, 40, 80, 160, 200, 240, 280, 320, 360]  # the gap is still there
@@ -76,12 +47,11 @@ def test_a_bag_is_played_as_it_was_recorded(played, heard, tmp_path, storage):
     assert frames == {'spike_camera_optical_frame'}
 
 
-def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(played, heard, tmp_path):
+def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(play, heard, tmp_path):
     path = bags.write(tmp_path / 'bag', bags.stream(200, truths=[100]))
     arguments = ['--loop', '--planes', 450, '--speed', 0, '--frame-id', 'left']
-    status, report, output = played(path, *arguments)
-    assert status == 0, output
-    chunks = heard.chunks()
+    report = play(path, *arguments)
+    chunks = chunks_of(heard)
     assert [chunk.planes for chunk in chunks] == [40] * 11 + [10]
     starts = [(chunk.t0_ns - report['first_stamp_ns']) // bags.PERIOD for chunk in chunks]
     assert starts == list(range(0, 480, 40))
@@ -92,16 +62,15 @@ def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(played, hear
     assert heard.packets[0].header.frame_id == 'left'
 
 
-def test_a_crashed_bag_is_played_as_far_as_it_goes(played, heard, tmp_path):
+def test_a_crashed_bag_is_played_as_far_as_it_goes(play, processes, tmp_path):
     path = bags.write(tmp_path / 'bag', bags.stream(8000))
     (path / 'metadata.yaml').unlink()
     (file,) = path.iterdir()
     with file.open('r+b') as end:
         end.truncate(file.stat().st_size * 7 // 10)
-    status, report, output = played(path, '--speed', 0)
-    assert status == 1
+    report = play(path, '--speed', 0, status=1)
     assert 4000 <= report['planes_sent'] < 7200
-    assert 'it has no end: the recorder did not close it' in output
+    assert 'it has no end: the recorder did not close it' in processes.log('player')
 
 
 def with_stamp(messages, number, stamp):
@@ -113,12 +82,12 @@ def with_stamp(messages, number, stamp):
 
 @pytest.mark.parametrize('topic', ['/spikes', '/depth/truth'])
 @pytest.mark.parametrize('stamp', [2**31 - 1, 0])
-def test_a_stamp_far_off_is_left_out_and_named(played, heard, tmp_path, topic, stamp):
+def test_a_stamp_far_off_is_left_out_and_named(play, processes, heard, tmp_path, topic, stamp):
     messages = bags.stream(400, truths=[64, 200])
     number = [name for name, *_ in messages].index(topic) + (3 if topic == '/spikes' else 0)
     path = bags.write(tmp_path / 'bag', with_stamp(messages, number, stamp))
-    status, report, output = played(path)
-    assert status == 1
+    report = play(path, status=1)
+    output = processes.log('player')
     assert report['packets_sent'] == (9 if topic == '/spikes' else 10)
     assert len(heard.truths) == (2 if topic == '/spikes' else 1)
     assert output.count('a packet was left out: its stamp is ') == 1
@@ -138,9 +107,9 @@ def test_a_stamp_far_off_is_left_out_and_named(played, heard, tmp_path, topic, s
         (bags.stream(400)[1:], ['--size', '48x31'], 'does not divide by the sensor height 31'),
     ],
 )
-def test_a_bag_that_cannot_be_played_gets_one_line(processes, tmp_path, messages, arguments, text):
+def test_a_bag_that_cannot_be_played_gets_one_line(run_here, tmp_path, messages, arguments, text):
     path = bags.write(tmp_path / 'bag', messages)
-    status, output = processes.run('player', path, *arguments)
+    status, output = run_here('player', path, *arguments)
     assert status == 1
     (line,) = output.strip().splitlines()
     assert text in line

@@ -108,10 +108,10 @@ def test_a_priority_that_is_not_permitted_is_reported_and_work_goes_on(monkeypat
 
 @pytest.mark.dds
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_every_way_out_leaves_no_shared_memory_behind(number):
+def test_every_way_out_leaves_no_shared_memory_behind(number, empty_domain):
     command = [sys.executable, '-m', 'spike_depth_ros.nodes.depth']
     # Alone in its domain: it maps the segments of those that it meets, too.
-    alone = os.environ | {'ROS_DOMAIN_ID': str(100 + os.getpid() % 100)}
+    alone = os.environ | {'ROS_DOMAIN_ID': empty_domain}
     node = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=alone)
     assert 'on cpu by onnx' in node.stderr.readline()  # it runs
     maps = Path(f'/proc/{node.pid}/maps').read_text()
@@ -126,3 +126,38 @@ def test_every_way_out_leaves_no_shared_memory_behind(number):
 def test_a_file_that_is_not_installed_is_named():
     with pytest.raises(FileNotFoundError, match=r'config/absent.xml is in none of .* install'):
         process.shared_file('config/absent.xml')
+
+
+ENDED_BY_A_SIGNAL = """
+import os, signal, sys
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.graph import Graph
+
+def threads():
+    return set(os.listdir('/proc/self/task'))
+
+before = threads()
+install_signal_handlers(SignalHandlerOptions.NO)  # starts the thread of rclpy's signals
+(handling,) = threads() - before
+
+class Closing(Graph):
+    def close(self):
+        print(handling in threads())
+        signal.raise_signal(int(sys.argv[1]))  # a second one
+        super().close()
+
+def work(node):
+    assert handling in threads()
+    signal.raise_signal(int(sys.argv[1]))
+    node.spin_for(60)
+    return 3
+
+sys.exit(process.run(Closing, ['ended'], work))
+"""
+
+
+@pytest.mark.dds
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_rclpy_has_handled_a_signal_before_its_executors_are_freed(processes, number):
+    assert processes.run('ended', int(number), code=ENDED_BY_A_SIGNAL) == (0, 'False\n')

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from depth_node import HEIGHT, WIDTH, moving_bars
+from depth_node import HEIGHT, moving_bars, save_bars
 
 from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
@@ -37,10 +37,9 @@ K = np.array([[380.0, 0, 31.5], [0, 380, 23.5], [0, 0, 1]])
 @pytest.fixture
 def player(processes, tmp_path):
     """Play a short recording again and again; return its planes."""
-    packed = packing.pack(moving_bars(800))
-    np.savez(tmp_path / 'bars.npz', packed=packed, width=WIDTH, rate_hz=float(RATE), K=K)
-    processes.start('player', tmp_path / 'bars.npz', '--loop')
-    return packed
+    path = save_bars(tmp_path / 'bars.npz', 800, rate_hz=float(RATE), K=K)
+    processes.start('player', path, '--loop')
+    return packing.pack(moving_bars(800))
 
 
 def test_a_running_stream_is_recorded_and_its_losses_are_reported(player, tmp_path, capsys):
@@ -158,16 +157,16 @@ def test_what_an_ended_recording_left_is_kept(tmp_path):
     assert left.exists()
 
 
-def test_a_topic_that_is_missing_or_no_image_is_an_error_of_one_line(processes, player, tmp_path):
+def test_a_topic_that_is_missing_or_no_image_is_an_error_of_one_line(run_here, player, tmp_path):
     out = tmp_path / 'bag'
-    status, output = processes.run('recorder', '/spike', '--out', out, '--timeout', 0.5)
+    status, output = run_here('recorder', '/spike', '--out', out, '--timeout', 0.5)
     assert status == 1
     assert 'no topic /spike' in output
-    status, output = processes.run('recorder', '/camera_info', '--out', out)
+    status, output = run_here('recorder', '/camera_info', '--out', out)
     assert status == 1
     assert '/camera_info is sensor_msgs/msg/CameraInfo, expected sensor_msgs/msg/Image' in output
     assert not out.exists()
-    status, output = processes.run('recorder', '/spikes', '--out', out, '--max_gb', 1e-7)
+    status, output = run_here('recorder', '/spikes', '--out', out, '--max_gb', 1e-7)
     assert status == 1
     assert '/spikes: no packet fits: 1e-07 GB are recorded, the limit' in output
     assert not out.exists()

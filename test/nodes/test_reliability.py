@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spikes are subscribed as reliably as they are published, and no plane is lost uncounted."""
 
-import json
-
-import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
@@ -12,20 +9,18 @@ pytest.importorskip('rclpy')
 import rclpy
 from depth_node import (
     PERIOD,
-    RATE,
     SENSOR,
-    WIDTH,
     Driver,
     assert_balanced,
     change_state,
-    moving_bars,
+    save_bars,
     set_parameter,
 )
 from lifecycle_msgs.msg import Transition
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from spike_depth_ros.stream import decode, packing
+from spike_depth_ros.stream import decode
 
 pytestmark = pytest.mark.dds
 
@@ -66,14 +61,11 @@ def driver(ros_node):
     return ChangingDriver()
 
 
-def played(processes, spin, listener, tmp_path, reliability):
+def played(play, spin, listener, tmp_path, reliability):
     """Play 4000 planes to a node that was started with the default reliability."""
-    path, report = tmp_path / 'bars.npz', tmp_path / 'report.json'
-    np.savez(path, packed=packing.pack(moving_bars(400)), width=WIDTH, rate_hz=float(RATE))
-    arguments = ['--loop', '--planes', 4000, '--reliability', reliability, '--report', report]
-    status, output = processes.run('player', path, *arguments)
-    assert status == 0, output
-    assert json.loads(report.read_text())['planes_sent'] == 4000
+    path = save_bars(tmp_path / 'bars.npz')
+    sent = play(path, '--loop', '--planes', 4000, '--reliability', reliability)
+    assert sent['planes_sent'] == 4000
     spin(lambda: listener.count('planes_expected') == 4000, what='the accounting')
     assert_balanced(listener.accounting(), sent=4000)
     spin(lambda: listener.depth, what='depth')
@@ -81,22 +73,22 @@ def played(processes, spin, listener, tmp_path, reliability):
 
 
 def test_a_reliable_player_gets_a_reliable_subscription(
-    processes, depth_parameters, listener, spin, tmp_path
+    play, processes, depth_parameters, listener, spin, tmp_path
 ):
     processes.start('depth', *depth_parameters())
     spin(lambda: 'reliability' in listener.values('stream'), what='diagnostics')
     assert listener.values('stream')['reliability'] == 'best_effort'  # no publisher yet
-    played(processes, spin, listener, tmp_path, 'reliable')
+    played(play, spin, listener, tmp_path, 'reliable')
     assert listener.values('stream')['reliability'] == 'reliable'
     assert listener.values('stream')['resubscriptions'] == '1'
     assert listener.count('planes_dropped') == 0
 
 
 def test_a_best_effort_driver_gives_depth_without_a_setting(
-    processes, depth_parameters, listener, spin, tmp_path
+    play, processes, depth_parameters, listener, spin, tmp_path
 ):
     processes.start('depth', *depth_parameters())
-    played(processes, spin, listener, tmp_path, 'best_effort')
+    played(play, spin, listener, tmp_path, 'best_effort')
     assert listener.values('stream')['reliability'] == 'best_effort'
     assert listener.values('stream')['resubscriptions'] == '0'
 

@@ -48,65 +48,39 @@ def read_with_ros(folder, topic, kind):
     return [deserialize_message(data, kind) for (data,) in rows]
 
 
-@pytest.fixture
-def bag(tmp_path):
-    return bags.write(tmp_path / 'bars', bags.stream(PLANES, truths=TRUTHS))
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    return bags.write(tmp_path_factory.mktemp('bag') / 'bars', bags.stream(PLANES, truths=TRUTHS))
 
 
-@pytest.fixture
-def lockstep(bag, tmp_path):
+@pytest.fixture(scope='module')
+def lockstep(bag):
     """The folder that evaluate_bag wrote."""
-    out = tmp_path / 'lockstep'
+    out = bag.parent / 'lockstep'
     assert evaluate_bag([str(bag), '--out', str(out), *LOCKSTEP]) == 0
     return out
 
 
-class Ears:
-    """Depth images, figures and the state of both nodes."""
-
-    def __init__(self, node):
-        self.images, self.figures, self.values, self.messages = [], {}, {}, {}
-        node.create_subscription(Image, 'depth/image', self.images.append, QUEUE)
-        for name in ('abs_rel', 'delta1'):
-            node.create_subscription(
-                Float64,
-                f'evaluation/{name}',
-                lambda msg, name=name: self.figures.update({name: msg.data}),
-                QUEUE,
-            )
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._hear, QUEUE)
-
-    def _hear(self, msg):
-        for status in msg.status:
-            self.values[status.name] = {pair.key: pair.value for pair in status.values}
-            self.messages[status.name] = status.message
-
-    def count(self, task, key):
-        return int(self.values.get(task, {}).get(key, -1))
-
-
-STREAM, EVALUATION = 'spike_depth: stream', 'spike_evaluation: evaluation'
-
-
 def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
-    ros_node, processes, depth_parameters, spin, bag, lockstep, tmp_path
+    ros_node, processes, depth_parameters, listener, spin, bag, lockstep, tmp_path
 ):
-    ears, live = Ears(ros_node), tmp_path / 'live'
+    live, shares = tmp_path / 'live', []
+    ros_node.create_subscription(Float64, 'evaluation/delta1', shares.append, QUEUE)
     live.mkdir()
     for name in ('metrics.json', 'windows_other.csv'):
         (live / name).write_text('of an earlier run')
     processes.start('depth', *depth_parameters(**NODE))
     processes.start('evaluation', *depth_parameters(out=live))
-    spin(lambda: {STREAM, EVALUATION} <= set(ears.values), what='both nodes')
+    spin(lambda: {'stream', 'evaluation'} <= set(listener.status), what='both nodes')
     # At a twentieth of real time the ring of 51 ms bridges a second.
     processes.start('player', bag, '--with-truth', '--speed', 0.05)
     windows = PLANES // 128
-    spin(lambda: len(ears.images) == windows, timeout=60, what='every window')
+    spin(lambda: len(listener.depth) == windows, timeout=60, what='every window')
     assert processes.finish('player')[0] == 0
-    spin(lambda: ears.count(EVALUATION, 'windows') >= windows - 5, what='the scores')
-    spin(lambda: ears.count(STREAM, 'planes_windowed') == PLANES, what='the accounting')
-    assert ears.count(STREAM, 'planes_overwritten') == 0
-    assert ears.count(STREAM, 'planes_dropped') == 0
+    spin(lambda: listener.count('windows', 'evaluation') >= windows - 5, what='the scores')
+    spin(lambda: listener.count('planes_windowed') == PLANES, what='the accounting')
+    assert listener.count('planes_overwritten') == 0
+    assert listener.count('planes_dropped') == 0
     assert (live / 'metrics.json').read_text() == 'of an earlier run'
     processes.stop('evaluation')
     names = {'metrics.json', 'timing.json', 'windows.csv', 'report.html'}
@@ -115,12 +89,12 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
 
     expected = read_with_ros(lockstep / 'bag', '/depth/image', Image)
     assert len(expected) == windows
-    for image, wanted in zip(ears.images, expected, strict=True):
+    for image, wanted in zip(listener.depth, expected, strict=True):
         assert image.data == wanted.data
         assert (image.encoding, image.step) == (wanted.encoding, wanted.step)
     moved = {
         stamp_ns(image.header.stamp) - stamp_ns(wanted.header.stamp)
-        for image, wanted in zip(ears.images, expected, strict=True)
+        for image, wanted in zip(listener.depth, expected, strict=True)
     }
     assert len(moved) == 1  # all by the same time
 
@@ -132,7 +106,7 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     assert {name: other[name] for name in same} == {name: one[name] for name in same}
     assert one['windows_with_truth'] == len(TRUTHS)
     assert other['mode'] == 'live'
-    assert ears.figures['delta1'] == pytest.approx(one['delta1'], abs=0.05)
+    assert shares[-1].data == pytest.approx(one['delta1'], abs=0.05)
     text = (live / 'report.html').read_text()
     assert 'what came out of the running node, drops included' in text
     assert '<td>unet_lite: age</td>' in text
@@ -152,16 +126,16 @@ def test_ros_reads_the_new_bag(lockstep):
     assert sum(image.height for image in spikes) == PLANES * bags.HEIGHT
 
 
-def test_the_evaluation_says_what_it_lacks(ros_node, processes, depth_parameters, spin, tmp_path):
-    ears = Ears(ros_node)
+def test_the_evaluation_says_what_it_lacks(processes, depth_parameters, listener, spin, tmp_path):
     old = tmp_path / 'out' / 'report.html'
     old.parent.mkdir()
     old.write_text('of an earlier run')
     processes.start('evaluation', *depth_parameters(out=old.parent))
-    spin(lambda: EVALUATION in ears.messages, what='the evaluation')
-    assert 'the model is not known yet: start the depth node' in ears.messages[EVALUATION]
+    spin(lambda: 'evaluation' in listener.status, what='the evaluation')
+    message = listener.status['evaluation'].message
+    assert 'the model is not known yet: start the depth node' in message
     processes.start('depth', *depth_parameters(device='cpu'))
-    spin(lambda: ears.messages[EVALUATION] == 'no depth yet', what='the model')
+    spin(lambda: listener.status['evaluation'].message == 'no depth yet', what='the model')
     processes.stop('evaluation')
     assert 'no window arrived: no report' in processes.log('evaluation')
     assert f'the earlier results in {old.parent} are kept' in processes.log('evaluation')
@@ -178,8 +152,8 @@ def test_the_evaluation_says_what_it_lacks(ros_node, processes, depth_parameters
         ({'out': '/proc/nothing'}, '/proc/nothing'),
     ],
 )
-def test_what_cannot_be_configured_ends_with_one_line(processes, depth_parameters, values, text):
-    status, output = processes.run('evaluation', *depth_parameters(**values))
+def test_what_cannot_be_configured_ends_with_one_line(run_here, depth_parameters, values, text):
+    status, output = run_here('evaluation', *depth_parameters(**values))
     assert status == 1
     (line,) = output.strip().splitlines()
     assert text in line
@@ -200,13 +174,13 @@ class Publishers:
 
 
 def test_the_evaluation_refuses_what_cannot_be_read_and_goes_on(
-    ros_node, processes, depth_parameters, spin, tmp_path
+    ros_node, processes, depth_parameters, listener, spin, tmp_path
 ):
-    ears, publishers = Ears(ros_node), Publishers(ros_node)
+    publishers = Publishers(ros_node)
     processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
-    spin(lambda: EVALUATION in ears.messages, what='the evaluation')
-    spin(publishers.depth.get_subscription_count, what='a subscriber to depth')
-    spin(publishers.uncertainty.get_subscription_count, what='a subscriber to uncertainty')
+    spin(lambda: 'evaluation' in listener.status, what='the evaluation')
+    for publisher in (publishers.depth, publishers.uncertainty):  # beside the test's own
+        spin(lambda p=publisher: p.get_subscription_count() == 2, what='a subscriber')
     publishers.send_diagnostics(
         'stream', planes_lost_in_transport='many', planes_expected='nan', gaps='inf'
     )
@@ -218,22 +192,21 @@ def test_the_evaluation_refuses_what_cannot_be_read_and_goes_on(
     publishers.depth.publish(Image(encoding='32FC1', step=20, data=bytes(80), **size))
     small = {'height': 4, 'width': 4, 'encoding': '32FC1', 'step': 16}
     publishers.uncertainty.publish(Image(data=bytes(64), **small))
-    spin(lambda: ears.count(EVALUATION, 'images_refused') == 4, what='the count of images')
-    assert '4 images refused' in ears.messages[EVALUATION]
-    assert ears.values['spike_evaluation: process']['internal_errors'] == '0'
+    spin(lambda: listener.count('images_refused', 'evaluation') == 4, what='the count of images')
+    assert '4 images refused' in listener.status['evaluation'].message
+    assert listener.values('process')['internal_errors'] == '0'
     processes.stop('evaluation')
     assert 'no window arrived: no report' in processes.log('evaluation')
 
 
 @pytest.mark.parametrize('topic', ['spikes', 'depth/image'])
 def test_the_evaluation_refuses_topics_of_several_publishers(
-    ros_node, processes, depth_parameters, spin, tmp_path, topic
+    ros_node, processes, depth_parameters, listener, spin, tmp_path, topic
 ):
-    ears = Ears(ros_node)
     out = tmp_path / 'out'
     evaluation = processes.start('evaluation', *depth_parameters(out=out))
     ros_node.create_publisher(Image, topic, QUEUE)
-    spin(lambda: EVALUATION in ears.messages, what='the evaluation')
+    spin(lambda: 'evaluation' in listener.status, what='the evaluation')
     assert evaluation.poll() is None
     ros_node.create_publisher(Image, topic, QUEUE)
     spin(lambda: evaluation.poll() is not None, what='the end')

@@ -31,16 +31,6 @@ def disagreeing(number):
     return 100 * number + 20 * (number % 2)
 
 
-def test_packets_wait_for_the_sensor_size(ingest):
-    ingest.on_spikes(packet(0))
-    ingest.on_spikes(packet(4))
-    assert ingest.ring is None
-    ingest.on_camera_info(camera_info())
-    assert ingest.accounting().received == 8
-    assert ingest.ring.take().t0_ns == 10**18
-    assert not ingest.packets_refused
-
-
 def test_without_a_sensor_size_packets_are_refused_with_the_remedy(ingest, warnings):
     for number in range(MAX_WAITING_PACKETS + 3):
         ingest.on_spikes(packet(4 * number))
@@ -48,13 +38,6 @@ def test_without_a_sensor_size_packets_are_refused_with_the_remedy(ingest, warni
     assert 'publish camera_info beside the spikes, or set sensor_width' in ''.join(
         warnings.values()
     )
-
-
-def test_the_parameters_give_the_size_where_there_is_no_camera_info():
-    ingest = Ingest(SIZED, {}.setdefault)
-    ingest.on_spikes(packet(0))
-    assert ingest.ring.geometry == Geometry(5, 13)
-    assert ingest.camera.fx_px is None
 
 
 @pytest.mark.parametrize('rate', [20_000, 30_000, 40_000, 1_280, 999.7])
@@ -296,15 +279,18 @@ def test_windows_keep_frame_and_camera_of_their_own_planes(ingest):
 def test_packets_that_waited_for_the_size_take_its_camera_and_keep_their_frames(ingest):
     ingest.on_spikes(packet(0, 8, frame='left'))
     ingest.on_spikes(packet(8, 8, frame='right'))
-    assert ingest.camera == Camera('right')
+    assert (ingest.ring, ingest.camera) == (None, Camera('right'))
     ingest.on_camera_info(camera_info(fx=380.0))
+    assert (ingest.accounting().received, ingest.packets_refused.total()) == (16, 0)
     taken = [ingest.ring.take() for _ in range(2)]
+    assert [window.t0_ns for window in taken] == [10**18, 10**18 + 8 * 50_000]
     assert [window.camera for window in taken] == [Camera('left', 380.0), Camera('right', 380.0)]
 
 
-def test_packets_before_the_first_camera_info_stay_uncalibrated():
+def test_packets_before_the_first_camera_info_have_the_set_size_and_stay_uncalibrated():
     ingest = Ingest(SIZED, {}.setdefault)
     ingest.on_spikes(packet(0, 8))
+    assert (ingest.ring.geometry, ingest.camera.fx_px) == (Geometry(5, 13), None)
     ingest.on_camera_info(camera_info(fx=380.0))
     ingest.on_spikes(packet(8, 8))
     taken = [ingest.ring.take() for _ in range(2)]
