@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip('torch')
 cv2 = pytest.importorskip('cv2')
 
+
 from spike_depth_ros.checkpoint import find_checkpoint, load  # noqa: E402
 from spike_depth_ros.stream import packing  # noqa: E402
 from spike_training.evaluation.predictors import (  # noqa: E402
