@@ -257,7 +257,7 @@ class TestLabelsOfTheTarget:
         config.train.validate_batches = 1
         fabric, trained = make_fabric('cpu', 1, '32-true'), {}
         for stage in config.stages:
-            trained[stage.name] = pipeline.train_stage(config, stage, trained, fabric)
+            trained[stage.name] = pipeline.train_stage(stage.resolve(config), trained, fabric)
         info, weights = load(trained['bicross'])
         assert info.datasets == {'vkitti': 'CC BY-NC-SA 3.0'} | (
             {} if 'vkitti' in target else {'dat': "the user's"}
