@@ -30,7 +30,8 @@ import numpy as np
 from benchmarks import report
 from spike_depth_ros.video.light import Light
 from spike_training.sensor.interpolation import Blend, FlowInterpolator
-from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
+from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+from spike_training.simulation.settings import CameraSettings
 
 GAMMA = 1 / 2.2
 

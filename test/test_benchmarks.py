@@ -283,8 +283,8 @@ def test_a_soak_names_what_does_not_hold(soak, minutes, changes, fails):
 def make_case():
     """Case of a candidate whose error was 0.3 and is another."""
     pytest.importorskip('lightning_fabric')
-    from benchmarks.adaptation_gate import Case
-    from spike_training.adaptation.gate import Evidence
+    from benchmarks.acceptance import Case
+    from spike_training.adaptation.evidence import Evidence
 
     def make(new, expected=0.0, candidate='affine', seed=0, target='home'):
         evidence = Evidence(*[0.0] * 8, measured_error=expected)
@@ -302,7 +302,7 @@ def test_the_truth_of_a_case_is_by_three_per_cent(make_case, new, truth):
 
 
 def test_cases_are_counted_by_truth_and_verdict(make_case):
-    from benchmarks.adaptation_gate import confusion
+    from benchmarks.acceptance import confusion
 
     text = confusion([make_case(0.2, -0.1), make_case(0.2, 0.1), make_case(0.4, 0.1)])
     rows = {line[:11].strip(): line[11:].split() for line in text.splitlines()[1:4]}
@@ -315,7 +315,7 @@ def test_cases_are_counted_by_truth_and_verdict(make_case):
 
 
 def test_the_errors_of_a_target_are_means_over_seeds_of_what_the_gate_keeps(make_case):
-    from benchmarks.adaptation_gate import errors
+    from benchmarks.acceptance import errors
 
     better, best = make_case(0.28, -0.05), make_case(0.25, -0.1, 'bicross')
     other = make_case(0.35, 0.0, seed=1), make_case(0.2, -0.01, 'bicross', seed=1)
@@ -329,7 +329,7 @@ def test_the_errors_of_a_target_are_means_over_seeds_of_what_the_gate_keeps(make
 
 
 def test_cases_are_read_as_they_were_stored(make_case, tmp_path):
-    from benchmarks.adaptation_gate import read_cases, write_cases
+    from benchmarks.acceptance import read_cases, write_cases
 
     case = make_case(0.123456789, -0.05)
     path = tmp_path / 'home_0.json'
@@ -344,7 +344,7 @@ def test_cases_are_read_as_they_were_stored(make_case, tmp_path):
 def test_swapped_bits_are_those_of_the_other_bit_order():
     torch = pytest.importorskip('torch')
     pytest.importorskip('lightning_fabric')
-    from benchmarks.adaptation_gate import swapped_bits
+    from benchmarks.acceptance import swapped_bits
 
     spikes = np.random.default_rng(0).random((1, 2, 3, 16)) < 0.4
     packed = np.packbits(spikes, axis=3, bitorder='little')

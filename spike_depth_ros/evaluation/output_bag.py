@@ -131,26 +131,23 @@ def _writing() -> Iterator[None]:
 
 def _camera_info(sample: WindowSample, header: Any, prediction: Prediction) -> Any:
     """Return the camera of the depth image; uncalibrated without a spike camera's."""
+    make: Any = message_type(CAMERA_INFO)
     camera: Any = sample.window.camera.info
     height, width = prediction.depth.shape
-    region = message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
-    matrices = {
-        'k': np.array(prediction.camera_matrix(camera.k, 3))
-        if camera is not None
-        else np.zeros(9),
-        'p': np.array(prediction.camera_matrix(camera.p, 4))
-        if camera is not None
-        else np.zeros(12),
-        'r': camera.r if camera is not None else np.zeros(9),
-    }
-    return message_type(CAMERA_INFO)(
+    if camera is None:
+        region = message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
+        zeros = (np.zeros(0), np.zeros(9), np.zeros(9), np.zeros(12))
+        return make(header, height, width, '', *zeros, 0, 0, region)
+    return make(
         header=header,
         height=height,
         width=width,
-        distortion_model=camera.distortion_model if camera is not None else '',
-        d=camera.d if camera is not None else np.zeros(0),
-        binning_x=camera.binning_x if camera is not None else 0,
-        binning_y=camera.binning_y if camera is not None else 0,
-        roi=camera.roi if camera is not None else region,
-        **matrices,
+        distortion_model=camera.distortion_model,
+        d=camera.d,
+        k=np.array(prediction.camera_matrix(camera.k, 3)),
+        r=camera.r,
+        p=np.array(prediction.camera_matrix(camera.p, 4)),
+        binning_x=camera.binning_x,
+        binning_y=camera.binning_y,
+        roi=camera.roi,
     )

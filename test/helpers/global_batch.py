@@ -24,7 +24,6 @@ from tiny_stage import CONFIG, INFO
 from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
-from spike_training.engine.sources import DomainPair
 from spike_training.evaluation.statistics import batch_norms
 from spike_training.methods.bicross.settings import (
     AdaptConfig,
@@ -36,6 +35,7 @@ from spike_training.methods.bicross.settings import (
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain
 from spike_training.methods.bicross.stages.cross_modality import CrossModality
 from spike_training.methods.bicross.stages.pretrain import Pretrain
+from spike_training.sampling.sample import DomainPair
 from spike_training.settings.config import ModelConfig
 
 STEPS = 4

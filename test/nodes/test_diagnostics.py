@@ -77,12 +77,12 @@ def test_planes_that_wait_for_the_rate_are_reported():
     assert status.message == (
         'plane rate unknown, as stamps do not agree yet: wait, or set spike_rate_hz'
     )
-    seen = values(status)
+    seen = Values.of(status)
     assert (seen['sensor'], seen['plane_rate_hz']) == ('13x5 little', '0')
     assert (seen['planes_received'], seen['planes_pending']) == ('12', '12')
     for first in (16, 20):
         ingest.on_spikes(packet(first))
-    assert values(task.status('n', ingest))['plane_rate_hz'] == '20000'
+    assert Values.of(task.status('n', ingest))['plane_rate_hz'] == '20000'
 
 
 def test_stamps_that_contradict_the_rate_that_was_set_are_reported(ingest):

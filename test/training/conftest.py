@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,24 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def command(capsys):
+    """Return a function that runs a command of training/run.py in this process."""
+    from run import main
+
+    def call(*arguments):
+        given = [str(one) for one in arguments]
+        capsys.readouterr()
+        status = 0
+        try:
+            main(given)
+        except SystemExit as end:
+            status = end.code or 0
+        return subprocess.CompletedProcess(given, status, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture(scope='session')

@@ -39,7 +39,7 @@ def best_and_worst(runs: Sequence[ModelRun]) -> list[dict[str, Any]]:
                     {
                         'title': f'{name}{kind} {place}: window {example.number}, at '
                         f'{example.time_s:.3f} s, {error}{unsure}',
-                        'panels': _panels(example, run.scores.depth_range, limits),
+                        'panels': _panels([('', run, example)], limits),
                     }
                 )
     return found
@@ -54,9 +54,7 @@ def differing(runs: Sequence[ModelRun]) -> list[dict[str, Any]]:
             (first, other.largest_differences.first_better()),
             (other, other.largest_differences.second_better()),
         )
-        near, far, _ = _limits(
-            [example for _, pairs in ends for pair in pairs for example in pair]
-        )
+        limits = _limits([example for _, pairs in ends for pair in pairs for example in pair])
         for ahead, pairs in ends:
             for place, (one, two) in enumerate(pairs, start=1):
                 found.append(
@@ -64,7 +62,13 @@ def differing(runs: Sequence[ModelRun]) -> list[dict[str, Any]]:
                         'title': f'{ahead.label} ahead, {place}: window {one.number}, at '
                         f'{one.time_s:.3f} s, Abs Rel {one.abs_rel:.3f} of {first.label}, '
                         f'{two.abs_rel:.3f} of {other.label}',
-                        'panels': _panels_of_two((first, one), (other, two), near, far),
+                        'panels': _panels(
+                            [
+                                (f' of {run.label}', run, example)
+                                for run, example in ((first, one), (other, two))
+                            ],
+                            limits,
+                        ),
                     }
                 )
     return found
@@ -89,63 +93,37 @@ def _percent_of_depth(example: Example) -> FloatArray:
     return relative
 
 
-_TitledPanel = tuple[str, pictures.Rgb]
-
-
 def _panels(
-    example: Example, depth_range: tuple[float, float], limits: tuple[float, float, float]
+    seen: Sequence[tuple[str, ModelRun, Example]], limits: tuple[float, float, float]
 ) -> list[dict[str, str]]:
+    """Return panels of a window: spikes, each model's depth, the truth, and each one's error.
+
+    Args:
+        seen: Suffix of titles, model and example of each model; a single model's uncertainty is
+            drawn, too.
+        limits: Ends of the colour scales.
+    """
     near, far, high = limits
-    unsure = pictures.uncertainty_panel(_percent_of_depth(example), high, '%')
-    return as_png(
-        [
-            *_spikes(example),
-            ('depth', pictures.depth_panel(example.depth, near, far)),
-            *_true_depth(example, near, far),
-            *_error(example, depth_range),
-            ('uncertainty: half of the 68 % interval, over depth', unsure),
-        ]
-    )
+    panels = []
+    example = seen[0][2]
+    if example.preview is not None:
+        panels.append(('spikes', pad_colour_bar(pictures.spike_panel(example.preview))))
+    panels += [(f'depth{of}', pictures.depth_panel(one.depth, near, far)) for of, _, one in seen]
+    if example.truth is not None:
+        true = pictures.depth_panel(_dilate_sparse(example.truth), near, far)
+        panels.append(('true depth', true))
+    for of, run, one in seen:
+        if one.truth is not None:
+            depth = enlarged(one.depth, one.truth)
+            error = relative_error(depth, one.truth, *run.scores.depth_range)
+            panels.append((f'relative error{of}', pictures.error_panel(_dilate_sparse(error))))
+    if len(seen) == 1:
+        unsure = pictures.uncertainty_panel(_percent_of_depth(example), high, '%')
+        panels.append(('uncertainty: half of the 68 % interval, over depth', unsure))
+    return as_png(panels)
 
 
-def _panels_of_two(
-    one: tuple[ModelRun, Example], other: tuple[ModelRun, Example], near: float, far: float
-) -> list[dict[str, str]]:
-    """Return panels of spikes, both depths, the truth, and both errors."""
-    both = (one, other)
-    example = one[1]
-    depths = [
-        (f'depth of {run.label}', pictures.depth_panel(seen.depth, near, far))
-        for run, seen in both
-    ]
-    errors = [
-        (f'{name} of {run.label}', panel)
-        for run, seen in both
-        for name, panel in _error(seen, run.scores.depth_range)
-    ]
-    return as_png([*_spikes(example), *depths, *_true_depth(example, near, far), *errors])
-
-
-def _spikes(example: Example) -> list[_TitledPanel]:
-    if example.preview is None:
-        return []
-    return [('spikes', pad_colour_bar(pictures.spike_panel(example.preview)))]
-
-
-def _true_depth(example: Example, near: float, far: float) -> list[_TitledPanel]:
-    if example.truth is None:
-        return []
-    return [('true depth', pictures.depth_panel(_dilate_sparse(example.truth), near, far))]
-
-
-def _error(example: Example, depth_range: tuple[float, float]) -> list[_TitledPanel]:
-    if example.truth is None:
-        return []
-    error = relative_error(enlarged(example.depth, example.truth), example.truth, *depth_range)
-    return [('relative error', pictures.error_panel(_dilate_sparse(error)))]
-
-
-def as_png(panels: Sequence[_TitledPanel]) -> list[dict[str, str]]:
+def as_png(panels: Sequence[tuple[str, pictures.Rgb]]) -> list[dict[str, str]]:
     """Return titles and base64 PNG of panels, for the macro ``panels`` of a page."""
     return [{'title': title, 'png': png_base64(panel)} for title, panel in panels]
 

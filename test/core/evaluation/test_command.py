@@ -246,6 +246,7 @@ def test_the_report_is_one_whole_page_that_needs_nothing_else(results):
         assert f'<figcaption>{title}</figcaption>' in text
     assert text.count('<svg') == 9
     assert text.count('<img') == 6 * 5
+    assert text[: text.index('<img')].count('<table') <= 3
     assert 'means over all pixels of all windows' in text
     assert 'Both hold.' in text
 

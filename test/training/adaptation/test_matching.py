@@ -12,28 +12,27 @@ torch = pytest.importorskip('torch')
 
 from spike_training.adaptation.matching import (  # noqa: E402
     Match,
+    SimulatedScenes,
+    Windows,
     compute_statistics,
     match_camera,
 )
-from spike_training.sampling.shifted import Optics, ShiftedSource  # noqa: E402
+from spike_training.sampling.shifted import Optics  # noqa: E402
 from spike_training.sensor.parameters import Sensor  # noqa: E402
 
 STYLES = ('home', 'indoor')
-RATE_HZ = 20_000.0
+WINDOWS = Windows(96, 128, 128, 20_000.0, bins=9)
 NOISY = Sensor(dark_current=300, dark_spread=0.43, hot_pixels=0.01, response_mismatch=0.1)
 
 
 def recorded(optics, seed=5, number=30, styles=STYLES):
     """Statistics of scenes that no trial sees."""
-    source = ShiftedSource(
-        optics, styles=styles, seed=seed, height=96, width=128, planes=(128,), bins=9
-    )
-    batch = source.batch(0, number)
+    batch = SimulatedScenes(optics, WINDOWS, seed).source(styles, 'train').batch(0, number)
     return compute_statistics(batch.counts, batch.planes_per_bin)
 
 
 def match(statistics):
-    return match_camera(statistics, STYLES, (96, 128), 128, RATE_HZ, 9)
+    return match_camera(statistics, STYLES, WINDOWS)
 
 
 @pytest.mark.parametrize('light', [0.1, 0.3])
@@ -72,8 +71,7 @@ def test_the_same_statistics_have_no_distance():
 
 
 def test_statistics_do_not_depend_on_the_order_of_windows():
-    source = ShiftedSource(Optics(), styles=STYLES, height=96, width=128, bins=9)
-    batch = source.batch(0, 6)
+    (batch,) = SimulatedScenes(Optics(), WINDOWS, 0).batches(STYLES, 'train', 6)
     one = compute_statistics(batch.counts, batch.planes_per_bin)
     other = compute_statistics(batch.counts.flip(0), batch.planes_per_bin)
     assert one.distance(other) == pytest.approx(0, abs=1e-9)

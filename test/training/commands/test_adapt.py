@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command that adapts a checkpoint to one's own recordings."""
+"""Adaptation of a checkpoint to one's own recordings, and its command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,45 +34,87 @@ from training_files import write  # noqa: E402
 from spike_depth_ros.checkpoint import (  # noqa: E402
     CheckpointError,
     find_checkpoint,
+    hash_file,
     load,
     load_with_correction,
 )
 from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
 from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
 from spike_depth_ros.stream.window import Window  # noqa: E402
-from spike_training.adaptation import gate, ros_commands, run  # noqa: E402
+from spike_training.adaptation import CONFIG, candidates, evidence, ros_commands, run  # noqa: E402
 from spike_training.adaptation import report as report_module  # noqa: E402
 from spike_training.adaptation.correction import CountCorrector  # noqa: E402
-from spike_training.adaptation.ladder import load_network  # noqa: E402
 from spike_training.adaptation.page import Shown, write_page  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
-from spike_training.adaptation.windows import LEAST_MEASURED  # noqa: E402
+from spike_training.adaptation.windows import LEAST_MEASURED, Sizes  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
 from spike_training.evaluation.predictors import predict  # noqa: E402
 from spike_training.sampling.sample import Unlabelled  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
+from spike_training.settings.reading import load_config  # noqa: E402
 
-pytestmark = pytest.mark.timeout(300)  # whole adaptations
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures('one_thread')]
+
+FEW = Sizes(matched=12, match_scenes=2, corrected=12, compared=8, tested=6, moving=2, scenes=4)
+"""As few windows and scenes as an adaptation works with."""
 
 SIZE = {'size': '96x64', 'rate_hz': 400.0, 'minutes': 0.001, 'device': 'cpu'}
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
-    return write(tmp_path / 'old.safetensors')
+@pytest.fixture(scope='session')
+def checkpoint(tmp_path_factory):
+    return write(tmp_path_factory.mktemp('checkpoint') / 'old.safetensors')
+
+
+def write_settings(folder, *stages):
+    """Write settings of some stages with one style and small batches, which take less time."""
+    head, *parts = CONFIG.read_text().split('  - name: ')
+    parts[-1], rest = parts[-1].split('\nmodel:')
+    chosen = [f'  - name: {part}' for part in parts if part.split()[0] in stages]
+    assert len(chosen) == len(stages)
+    text = re.sub(r'styles: .*', 'styles: [home]', f'{head}{"".join(chosen)}\nmodel:{rest}')
+    path = folder / 'adapt.yaml'
+    path.write_text(
+        text.replace('batch_size: 8', 'batch_size: 2').replace('every: 20', 'every: 2')
+    )
+    return path
+
+
+@pytest.fixture(scope='session')
+def short(tmp_path_factory):
+    """Settings of the first stage alone."""
+    return write_settings(tmp_path_factory.mktemp('settings'), 'affine')
+
+
+def adapt_to(out, recording, checkpoint, config, swap='', **changes):
+    """Adapt a checkpoint by few windows and scenes."""
+    arguments = run.Arguments(
+        [recording], checkpoint, config, SIZE['minutes'], SIZE['size'], SIZE['rate_hz'],
+        'spikes', None, None,
+    )  # fmt: skip
+    return run.run(arguments._replace(**changes), out, 'cpu', swap, FEW)
+
+
+@pytest.fixture(scope='session')
+def matched(moving_wall, checkpoint, short, tmp_path_factory):
+    """Folder of an adaptation to the wall: camera and first candidate, without an output."""
+    out = tmp_path_factory.mktemp('matched') / 'mine.safetensors'
+    adapt_to(out, moving_wall, checkpoint, short)
+    folder = out.with_suffix('')
+    assert json.loads((folder / 'affine' / 'plan.json').read_text())['sensor correction'] is False
+    for name in ('adapt.json', 'adapt.html'):
+        (folder / name).unlink()
+    return folder
 
 
 @pytest.fixture
-def short(tmp_path):
-    """Settings with one style and the first rung, as scenes and rungs take most of the time."""
-    text, changed = re.subn(r'styles: .*', 'styles: [home]', run.CONFIG.read_text())
-    assert changed == 1
-    first, end = text.index('  - name: bicross'), text.index('\nmodel:')
-    config = tmp_path / 'adapt.yaml'
-    config.write_text(text[:first] + text[end:])
-    return config
+def resume(matched, moving_wall, checkpoint, short, tmp_path):
+    """Go on with a copy of the adaptation to the wall, which writes TMP_PATH/mine.safetensors."""
+    shutil.copytree(matched, tmp_path / 'mine')
+    given = {'checkpoint': checkpoint, 'recording': moving_wall, 'config': short}
+    return lambda **changes: adapt_to(tmp_path / 'mine.safetensors', **{**given, **changes})
 
 
 def report(out):
@@ -103,25 +146,32 @@ def check_page(out, verdict, rungs='affine'):
     return page.text
 
 
+@pytest.mark.parametrize(
+    'sizes', [pytest.param('few', id='few'), pytest.param('usual', marks=pytest.mark.long)]
+)
 def test_what_improves_is_written_with_its_export(
-    moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
+    sizes, moving_wall, checkpoint, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
-    monkeypatch.setattr(gate, 'UNVARIED', -math.inf)  # the network is tiny
+    monkeypatch.setattr(evidence, 'LIMITS', (10.0, 20.0))  # all is better
+    monkeypatch.setattr(evidence, 'UNVARIED', -math.inf)  # the network is tiny
     out = tmp_path / 'mine.safetensors'
     swapped = []
     monkeypatch.setattr(ros_commands, 'swap', lambda *given: swapped.append(given))
-    adapt(out, moving_wall, checkpoint, swap='/spike_depth', **SIZE)
+    if sizes == 'few':
+        config = write_settings(tmp_path, 'affine', 'bicross', 'whole')
+        adapt_to(out, moving_wall, checkpoint, config, '/spike_depth')
+    else:
+        adapt(out, moving_wall, checkpoint, swap='/spike_depth', **SIZE)
     assert swapped == [('/spike_depth', out)]
     found = report(out)
     assert found['verdict'] == 'improved'
-    assert [rung['name'] for rung in found['rungs']] == [
+    assert [one['name'] for one in found['rungs']] == [
         'affine',
         'bicross',
         'whole',
         'average',
     ]  # the sensor is ideal
-    assert {rung['verdict'] for rung in found['rungs']} == {'improved'}
+    assert {one['verdict'] for one in found['rungs']} == {'improved'}
     assert found['scale'] == 'none'
     assert 'checkpoint $PWD/mine.safetensors' in check_page(
         out, 'improved', 'affine bicross whole average'
@@ -136,15 +186,15 @@ def test_what_improves_is_written_with_its_export(
     assert old_info.architecture == info.architecture
     assert 'mine.safetensors: improved, by' in capsys.readouterr().out
 
-    # The first rung changes scales and shifts alone; the last one is the mean of all.
-    rungs = [
+    # The first stage changes scales and shifts alone; the last candidate is the mean of all.
+    trained = [
         load(next((tmp_path / 'mine' / name).glob('model_*.safetensors')))[1]
         for name in ('affine', 'bicross', 'whole')
     ]
-    after = rungs[0]
+    after = trained[0]
     mean = load(tmp_path / 'mine' / 'average.safetensors')[1]
     for name in mean:
-        expected = np.mean([one[name] for one in rungs], axis=0)
+        expected = np.mean([one[name] for one in trained], axis=0)
         assert mean[name].dtype == after[name].dtype
         assert np.allclose(mean[name], expected, rtol=1e-5, atol=1e-7)
     changed = {name for name in old if not np.array_equal(old[name], after[name])}
@@ -152,18 +202,22 @@ def test_what_improves_is_written_with_its_export(
     layers = {name.rpartition('.')[0] for name in old if name.endswith('running_mean')}
     assert changed <= {f'{layer}.{kind}' for layer in layers for kind in ('weight', 'bias')}
 
-    out.unlink()
+
+def test_the_folder_of_another_adaptation_is_left_as_it_is(resume, tmp_path):
     other = write(tmp_path / 'other.safetensors', stage='other')
-    before = (tmp_path / 'mine' / 'adapt.json').read_bytes()
-    with pytest.raises(ConfigError, match='mine holds an adaptation with another checkpoint'):
-        adapt(out, moving_wall, other, **SIZE)
-    assert (tmp_path / 'mine' / 'adapt.json').read_bytes() == before
+    before = (tmp_path / 'mine' / 'settings.json').read_bytes()
+    for changes, words in (
+        ({'checkpoint': other}, 'mine holds an adaptation with another checkpoint'),
+        ({'rate_hz': 300.0}, 'another content of the recordings'),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            resume(**changes)
+    assert (tmp_path / 'mine' / 'settings.json').read_bytes() == before
+    assert not (tmp_path / 'mine' / 'adapt.json').exists()
 
 
-def test_after_an_interrupt_at_the_end_the_page_is_written(
-    moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread
-):
-    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
+def test_after_an_interrupt_at_the_end_the_page_is_written(resume, tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence, 'LIMITS', (10.0, 20.0))  # all is better
     out = tmp_path / 'mine.safetensors'
 
     def interrupt(*arguments, **options):
@@ -173,37 +227,41 @@ def test_after_an_interrupt_at_the_end_the_page_is_written(
         with monkeypatch.context() as patch:
             patch.setattr(run, step, interrupt)
             with pytest.raises(KeyboardInterrupt):
-                adapt(out, moving_wall, checkpoint, config=short, **SIZE)
+                resume()
         assert not out.exists()
         (out.with_suffix('') / 'adapt.html').unlink(missing_ok=True)
-    adapt(out, moving_wall, checkpoint, config=short, **SIZE)
+    resume()
     assert out.exists()
     check_page(out, 'improved')
 
 
-def test_a_rung_does_not_go_on_with_windows_of_the_other_kind(
-    moving_wall, checkpoint, short, tmp_path, one_thread
-):
-    out = tmp_path / 'mine.safetensors'
-    adapt(out, moving_wall, checkpoint, config=short, **SIZE)
-    out.unlink(missing_ok=True)
+def test_a_stage_does_not_go_on_with_windows_of_the_other_kind(resume, tmp_path):
     path = tmp_path / 'mine' / 'affine' / 'plan.json'
     plan = json.loads(path.read_text())
-    assert plan['sensor correction'] is False
     for name, value in (('sensor correction', True), ('settings', 'others')):
         path.write_text(json.dumps({**plan, name: value}))
         with pytest.raises(TrainingError, match=f'begun with another {name}: remove .*affine'):
-            adapt(out, moving_wall, checkpoint, config=short, **SIZE)
+            resume()
+
+
+def test_an_adaptation_begun_by_an_earlier_version_goes_on(checkpoint):
+    # By what settings.json and plan.json had at 557f2af.
+    assert hash_file(CONFIG).startswith('adfe55492fa0d3c3')
+    found = [
+        candidates._describe_start(stage, checkpoint, False)['settings'][:16]
+        for stage in load_config(CONFIG).stages
+    ]
+    assert found == ['c92b762eaaee5ad1', '28f5e2d5ab7eff60', '62bf1e555f43079a']
 
 
 def test_nothing_improves_where_the_simulation_does_not_match(
-    moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread, capsys
+    resume, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(gate, 'expected_change', lambda evidence: -0.5)
-    monkeypatch.setattr(gate, 'FULL_DISTANCE', 1e-9)
+    monkeypatch.setattr(evidence, 'expected_change', lambda evidence: -0.5)
+    monkeypatch.setattr(evidence, 'FULL_DISTANCE', 1e-9)
     monkeypatch.setattr(report_module, 'FULL_DISTANCE', 1e-9)
     out = tmp_path / 'mine.safetensors'
-    adapt(out, moving_wall, checkpoint, config=short, **SIZE)
+    resume()
     assert not out.exists()
     assert report(out)['verdict'] == 'no change'
     assert 'an improvement takes an expected change' in check_page(out, 'no change')
@@ -227,19 +285,19 @@ def measured_wall(moving_wall, tmp_path):
 
 
 def test_measured_depth_decides_and_gives_the_scale(
-    measured_wall, short, tmp_path, monkeypatch, one_thread, capsys
+    measured_wall, short, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(gate, 'LIMITS', (-20.0, -10.0))  # all would be worse
-    monkeypatch.setattr(gate, 'MEASURED_LIMITS', (10.0, 20.0))
+    monkeypatch.setattr(evidence, 'LIMITS', (-20.0, -10.0))  # all would be worse
+    monkeypatch.setattr(evidence, 'MEASURED_LIMITS', (10.0, 20.0))
     checkpoint = write(tmp_path / 'old.safetensors', scale='metric')
     out = tmp_path / 'mine.safetensors'
-    adapt(out, measured_wall, checkpoint, config=short, **SIZE)
+    adapt_to(out, measured_wall, checkpoint, short)
     found = report(out)
     assert found['verdict'] == 'improved'
     assert found['scale'] == 'metric'
     assert found['recordings']['windows_with_depth'] >= LEAST_MEASURED
     errors = found['measured_error']
-    (kept,) = (rung for rung in found['rungs'] if rung['name'] == found['kept'])
+    (kept,) = (one for one in found['rungs'] if one['name'] == found['kept'])
     assert kept['expected_change'] == pytest.approx(
         errors[found['kept']]['scaled'] / errors['old']['scaled'] - 1
     )
@@ -249,7 +307,7 @@ def test_measured_depth_decides_and_gives_the_scale(
     assert before.canonical_fx / after.canonical_fx == pytest.approx(scale, abs=1e-3)
     # In the new metres, the median of true over predicted depth is 1.
     opened = open_recordings([measured_wall], '96x64', 400.0)
-    network = load_network(out)[1]
+    network = candidates.load_network(out)[1]
     windows = SpikeSource(
         split_in_time(opened.recordings, after.planes).adaptation,
         after.planes,
@@ -257,11 +315,21 @@ def test_measured_depth_decides_and_gives_the_scale(
         after.multiple,
     )
     batch = windows.samples(range(len(windows)))
-    assert gate.fit_scale(network, after, [batch]) == pytest.approx(1, rel=0.02)
+    assert evidence.fit_scale(network, after, [batch]) == pytest.approx(1, rel=0.02)
+
+    # A few maps of depth are too few.
+    out.unlink()
+    out.with_suffix('.onnx').unlink()
+    for path in sorted((measured_wall / 'depth').iterdir())[:-3]:
+        path.unlink()
+    adapt_to(out, measured_wall, checkpoint, short)
+    assert report(out)['verdict'] == 'worse'
+    assert report(out)['recordings']['windows_with_depth'] == 0
+    assert report(out)['measured_error'] == {}
 
 
 def test_a_corrected_sensor_is_exported_and_used_live(
-    moving_wall, short, tmp_path, monkeypatch, one_thread, capsys
+    moving_wall, short, tmp_path, monkeypatch, capsys
 ):
     faulty = [(40, 7), (11, 60), (63, 95)]
     planes = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)[:, ::-1].copy()
@@ -269,12 +337,12 @@ def test_a_corrected_sensor_is_exported_and_used_live(
         planes[:, row, column // 8] |= 1 << (column % 8)
     recording = tmp_path / 'hot.dat'
     recording.write_bytes(planes[:, ::-1].tobytes())
-    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))
-    # As much as any other rung, which is not more than the first one.
-    monkeypatch.setattr(gate, 'expected_change', lambda evidence: -0.1)
+    monkeypatch.setattr(evidence, 'LIMITS', (10.0, 20.0))
+    # As much as any other candidate, which is not more than the first one.
+    monkeypatch.setattr(evidence, 'expected_change', lambda evidence: -0.1)
     out = tmp_path / 'mine.safetensors'
     old = write(tmp_path / 'old.safetensors')
-    adapt(out, recording, old, config=short, **SIZE)
+    adapt_to(out, recording, old, short)
     assert '3 faulty pixels, response differs by' in capsys.readouterr().out
     assert report(out)['kept'] == 'sensor'
     assert report(out)['correction']['faulty_pixels'] == len(faulty)
@@ -286,23 +354,23 @@ def test_a_corrected_sensor_is_exported_and_used_live(
     window = Window.from_planes(unpack(planes[:128], 96), 400.0)
     live = DepthEstimator.from_checkpoint(out, 'cpu', 'torch').predict(Observation(window))
     raw = DepthEstimator.from_checkpoint(old, 'cpu', 'torch').predict(Observation(window))
-    # The judge's windows begin at the held-back part; this one is corrected by hand.
+    # Tested windows begin at the held-back part; this one is corrected by hand.
     corrector = CountCorrector(correction, load(out)[0].pool, 400.0)
     counts, lengths = bin_counts(planes[:128], 96, bins=load(out)[0].bins)
     batch = Unlabelled(
         torch.from_numpy(counts)[None], torch.from_numpy(lengths), torch.tensor([0])
     )
-    network = load_network(out)[1]
+    network = candidates.load_network(out)[1]
     with torch.inference_mode():
         expected = predict(network, corrector.correct(batch), 'spikes').depth[0, 0].numpy()
     assert np.abs(np.log(live.depth / expected)).max() < 1e-3
     assert np.abs(np.log(live.depth / raw.depth)).max() > 1e-2
     with pytest.raises(CheckpointError, match='it has a sensor correction, expected none'):
-        adapt(tmp_path / 'again.safetensors', recording, out, **SIZE)
+        adapt_to(tmp_path / 'again.safetensors', recording, out, short)
 
 
 def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
-    moving_wall, checkpoint, tmp_path, monkeypatch, one_thread, capsys
+    moving_wall, checkpoint, tmp_path, monkeypatch, capsys
 ):
     random = np.random.default_rng(2)
     current = 0.04 * random.random((64, 96))  # spikes per plane
@@ -317,25 +385,22 @@ def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
     info = bags.camera(width=96, height=64)
     bags.write(bag, [('/vidar/camera_info', bags.START, info), *packets])
     dark.write_bytes(pack(random.random((3000, 64, 96)) < current)[:, ::-1].tobytes())
-    text = run.CONFIG.read_text()
-    config = tmp_path / 'adapt.yaml'
-    first, end = text.index('  - name: whole'), text.index('\nmodel:')
-    config.write_text(re.sub(r'styles: .*', 'styles: [home]', text[:first] + text[end:]))
-    monkeypatch.setattr(gate, 'LIMITS', (10.0, 20.0))  # all is better
+    config = write_settings(tmp_path, 'affine', 'bicross')
+    monkeypatch.setattr(evidence, 'LIMITS', (10.0, 20.0))  # all is better
 
     out = tmp_path / 'mine.safetensors'
-    settings = {**SIZE, 'config': config, 'topic': topic}
+    adapt_to_bag = functools.partial(adapt_to, out, bag, checkpoint, config)
     with pytest.raises(DataSetError, match='no topic spikes of'):
-        adapt(out, bag, checkpoint, **SIZE)
+        adapt_to_bag()
     uncovered = tmp_path / 'uncovered.dat'
     uncovered.write_bytes(pack(np.ones((1500, 64, 96), bool)).tobytes())
     with pytest.raises(DataSetError, match=r'uncovered.*cover the lens'):
-        adapt(out, bag, checkpoint, dark=uncovered, **{**settings, 'rate_hz': 4000.0})
+        adapt_to_bag(topic=topic, dark=uncovered, rate_hz=4000.0)
     assert not out.with_suffix('').exists()
-    adapt(out, bag, checkpoint, dark=dark, **settings)
+    adapt_to_bag(topic=topic, dark=dark)
     assert '(response estimated, dark current measured)' in capsys.readouterr().out
     found = report(out)
-    assert [rung['name'] for rung in found['rungs']] == ['sensor', 'affine', 'bicross', 'average']
+    assert [one['name'] for one in found['rungs']] == ['sensor', 'affine', 'bicross', 'average']
     plans = [json.loads((tmp_path / 'mine' / name / 'plan.json').read_text())
              for name in ('affine', 'bicross')]  # fmt: skip
     assert all(plan['sensor correction'] for plan in plans)
@@ -345,42 +410,31 @@ def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
     assert np.corrcoef(stored.ravel(), current.ravel())[0, 1] > 0.9
 
 
-def test_a_few_maps_of_depth_are_too_few(measured_wall, checkpoint, short, tmp_path, one_thread):
-    for path in sorted((measured_wall / 'depth').iterdir())[:-3]:
-        path.unlink()
-    out = tmp_path / 'mine.safetensors'
-    adapt(out, measured_wall, checkpoint, config=short, **SIZE)
-    assert report(out)['recordings']['windows_with_depth'] == 0
-    assert report(out)['measured_error'] == {}
-
-
-def test_what_does_not_improve_writes_no_file(
-    moving_wall, checkpoint, short, tmp_path, monkeypatch, one_thread, capsys
-):
-    monkeypatch.setattr(gate, 'LIMITS', (-20.0, -10.0))  # all is worse
+def test_what_does_not_improve_writes_no_file(resume, checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evidence, 'LIMITS', (-20.0, -10.0))  # all is worse
     monkeypatch.setattr(ros_commands, 'swap', None)
     out = tmp_path / 'mine.safetensors'
-    adapt(out, moving_wall, checkpoint, swap='/spike_depth', config=short, **SIZE)
+    assert resume(swap='/spike_depth') == 'worse'
     assert not out.exists()
     assert not out.with_suffix('.onnx').exists()
     assert report(out)['verdict'] == 'worse'
     assert f'{checkpoint.name} stays' in check_page(out, 'worse')
-    told = capsys.readouterr().out
-    assert f'worse; {checkpoint} stays' in told
-    assert 'bit order' not in told
+    printed = capsys.readouterr().out
+    assert f'worse; {checkpoint} stays' in printed
+    assert 'bit order' not in printed
 
 
-def test_a_corrected_reading_is_told(moving_wall, checkpoint, short, tmp_path, one_thread, capsys):
+def test_a_corrected_reading_is_told(moving_wall, checkpoint, short, tmp_path, capsys):
     rows = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)
     other_order = np.packbits(np.unpackbits(rows, axis=2, bitorder='little'), axis=2)
     recording = tmp_path / 'padded.dat'
     np.pad(other_order, ((0, 0), (0, 0), (0, 4))).tofile(recording)
     out = tmp_path / 'mine.safetensors'
-    adapt(out, recording, checkpoint, config=short, **SIZE)
-    told = capsys.readouterr().out
+    adapt_to(out, recording, checkpoint, short)
+    printed = capsys.readouterr().out
     page = (out.with_suffix('') / 'adapt.html').read_text()
     for words in ('the planes had another bit order than stated', 'rows are padded to 16 bytes'):
-        assert words in told
+        assert words in printed
         assert words in page
 
 
@@ -392,41 +446,44 @@ def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
     assert warning.count('\n') == 1
 
 
-def test_an_interrupted_adaptation_goes_on(moving_wall, checkpoint, short, tmp_path):
-    out = tmp_path / 'mine.safetensors'
+def test_an_interrupted_adaptation_goes_on(
+    resume, matched, moving_wall, checkpoint, short, tmp_path, monkeypatch
+):
+    folder = tmp_path / 'mine'
+    plan = json.dumps({**json.loads((matched / 'affine' / 'plan.json').read_text()), 'steps': 40})
+    for one in (folder, tmp_path / 'whole' / 'mine'):
+        if one != folder:
+            shutil.copytree(matched, one)
+        shutil.rmtree(one / 'affine')
+        (one / 'affine').mkdir()
+        (one / 'affine' / 'plan.json').write_text(plan)
     command = [
         sys.executable, 'training/run.py', 'adapt', '--recordings', str(moving_wall), '--out',
-        str(out), '--checkpoint', str(checkpoint), '--size', '96x64', '--rate_hz', '400',
-        '--minutes', '0.1', '--device', 'cpu', '--config', str(short),
+        f'{folder}.safetensors', '--checkpoint', str(checkpoint), '--size', '96x64', '--rate_hz',
+        '400', '--minutes', str(SIZE['minutes']), '--device', 'cpu', '--config', str(short),
     ]  # fmt: skip
-    environment = os.environ | {'OMP_NUM_THREADS': '1'}
-    folder = tmp_path / 'mine'
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        command, cwd=ROOT, env=os.environ | {'OMP_NUM_THREADS': '1'}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         end = time.monotonic() + 120
         while not (folder / 'affine' / 'latest.json').exists() and time.monotonic() < end:
-            time.sleep(0.05)
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        told = process.communicate(timeout=60)[0]
-    assert process.returncode == 130, told
-    assert 'the same command goes on where it was' in told
-    assert not out.exists()
+        printed = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, printed
+    assert 'the same command goes on where it was' in printed
+    assert not folder.with_suffix('.safetensors').exists()
     # Another spelling of a path is no other checkpoint.
-    command[command.index(str(checkpoint))] = os.path.relpath(checkpoint, ROOT)
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=300)
+    resume(checkpoint=Path(os.path.relpath(checkpoint)))
 
     # The same plan in one go gives the same weights.
-    other = tmp_path / 'whole' / 'mine'
-    for name in ('settings.json', 'match.json', 'budget.json', 'affine/plan.json'):
-        (other / name).parent.mkdir(parents=True, exist_ok=True)
-        (other / name).write_bytes((folder / name).read_bytes())
-    command[command.index(str(out))] = str(other.with_suffix('.safetensors'))
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=300)
+    adapt_to(tmp_path / 'whole' / 'mine.safetensors', moving_wall, checkpoint, short)
     weights = []
-    for one in (folder, other):
+    for one in (folder, tmp_path / 'whole' / 'mine'):
         (path,) = (one / 'affine').glob('model_*.safetensors')
+        assert '40' in path.name
         weights.append(load(path)[1])
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
 
@@ -445,26 +502,9 @@ def test_a_folder_with_something_else_and_an_existing_export_are_refused(
         adapt(out, moving_wall, checkpoint, **SIZE)
 
 
-def test_another_plane_rate_does_not_go_on_with_the_old_match(
-    moving_wall, checkpoint, tmp_path, monkeypatch
-):
-    class StoppedError(Exception):
-        pass
-
-    def stop(*arguments):
-        raise StoppedError
-
-    out = tmp_path / 'mine.safetensors'
-    monkeypatch.setattr(run, '_match', stop)
-    with pytest.raises(StoppedError):
-        adapt(out, moving_wall, checkpoint, **SIZE)
-    with pytest.raises(ConfigError, match='another content of the recordings'):
-        adapt(out, moving_wall, checkpoint, **{**SIZE, 'rate_hz': 300.0})
-
-
-def test_rungs_with_settings_that_have_no_effect_are_refused(moving_wall, checkpoint, tmp_path):
-    text = (ROOT / 'training' / 'configs' / 'adapt.yaml').read_text()
-    config = tmp_path / 'rungs.yaml'
+def test_stages_with_settings_that_have_no_effect_are_refused(moving_wall, checkpoint, tmp_path):
+    text = CONFIG.read_text()
+    config = tmp_path / 'adapt.yaml'
     config.write_text(text.replace('    trainable: affine', '    trainable: affine\n    steps: 3'))
     with pytest.raises(ConfigError, match=r'stages\[0\]\.steps is given'):
         adapt(tmp_path / 'mine.safetensors', moving_wall, checkpoint, config=config, **SIZE)

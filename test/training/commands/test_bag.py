@@ -1,9 +1,7 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import runpy
 import shutil
 import sqlite3
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +16,9 @@ from spike_training.commands.bag import bag
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.simulation.bag import choose_clip, choose_span
-from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
+from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+from spike_training.simulation.settings import CameraSettings
 
-ROOT = Path(__file__).parents[3]
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 RATE = 1500.0
 SIZE = f'{WIDTH}x{HEIGHT}'
@@ -224,12 +222,7 @@ def test_wrong_settings_are_named_before_anything_is_written(recording, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_ends_with_one_line(recording, tmp_path, monkeypatch, capsys):
-    command = ['run.py', 'bag', f'--data.folder={recording}', f'--out={tmp_path}']
-    monkeypatch.setattr('sys.argv', command)
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / 'training' / 'run.py'), run_name='__main__')
-    assert end.value.code == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert lines[0].endswith(f'run.py: {tmp_path} exists: expected the name of a new folder')
+def test_the_command_ends_with_one_line(recording, tmp_path, command):
+    done = command('bag', f'--data.folder={recording}', f'--out={tmp_path}')
+    assert done.returncode == 2
+    assert done.stderr == f'run.py: {tmp_path} exists: expected the name of a new folder\n'

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 torch = pytest.importorskip('torch')
@@ -21,8 +19,7 @@ from spike_training.errors import ConfigError  # noqa: E402
 from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
 from spike_training.runs.export import random_checkpoint  # noqa: E402
 from spike_training.settings.config import RunConfig, to_yaml  # noqa: E402
-
-ROOT = Path(__file__).parents[3]
+from spike_training.settings.reading import load_config  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -40,14 +37,6 @@ def files(tmp_path):
     (tmp_path / 'c.yaml').write_text(to_yaml(config))
     write_folder(tmp_path / 'one', Sliding())
     return tmp_path
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, 'PYTHONPATH': f'{ROOT}:{ROOT / "training"}'}
-    return subprocess.run(
-        [sys.executable, str(ROOT / 'training/run.py'), *arguments],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
 
 
 def test_a_data_set(files, capsys):
@@ -110,11 +99,10 @@ def test_options_that_do_not_go_together_are_refused(files, options, message):
         evaluate(files / 'c.yaml', files / 'r.json', **options)
 
 
-def test_the_command_line_takes_a_config_and_data_sets(tmp_path):
-    done = run(
-        'evaluate', '--checkpoint', str(tmp_path / 'm.safetensors'), '--config',
-        str(tmp_path / 'c.yaml'), f'--data.kitti={tmp_path}', '--data.tum', str(tmp_path),
-        '--out', str(tmp_path / 'r.json'),
+def test_the_command_line_takes_a_config_and_data_sets(command, tmp_path):
+    done = command(
+        'evaluate', '--checkpoint', tmp_path / 'm.safetensors', '--config', tmp_path / 'c.yaml',
+        f'--data.kitti={tmp_path}', '--data.tum', tmp_path, '--out', tmp_path / 'r.json',
     )  # fmt: skip
     assert done.returncode == 2
     assert 'c.yaml' in done.stderr
@@ -123,8 +111,31 @@ def test_the_command_line_takes_a_config_and_data_sets(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['evaluate_real', 'inputs'])
-def test_former_commands_name_the_new_one(name):
-    done = run(name, '--config', 'c.yaml')
+def test_former_commands_name_the_new_one(command, name):
+    done = command(name, '--config', 'c.yaml')
     assert done.returncode == 2
     assert f'{name} is now evaluate ' in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize('of_config', [True, False])
+def test_threads_of_the_command_or_its_config_take_effect(command, files, of_config):
+    config = load_config(files / 'c.yaml')
+    config.threads = 1 if of_config else 3
+    (files / 'c.yaml').write_text(to_yaml(config))
+    torch.set_num_threads(2)
+    cv2.setNumThreads(2)
+    try:
+        done = command(
+            'evaluate', '--config', files / 'c.yaml', '--inputs_only', 'true', '--samples', '4',
+            '--out', files / 'inputs', *(() if of_config else ('--threads', '1')),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+    finally:
+        cv2.setNumThreads(-1)
+
+
+def test_a_number_of_threads_below_0_is_refused(files):
+    with pytest.raises(ConfigError, match='threads is -1: expected 0 or more'):
+        evaluate(files / 'c.yaml', files / 'r.json', inputs_only=True, threads=-1)

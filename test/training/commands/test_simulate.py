@@ -1,7 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.video.light import luminance
 from spike_training.commands.simulate import simulate
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.simulation.clip_camera import CameraSettings, ClipCamera, frame_clips
+from spike_training.simulation.clip_camera import ClipCamera, frame_clips
+from spike_training.simulation.settings import CameraSettings
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = {'size': f'{WIDTH}x{HEIGHT}', 'rate': 1000.0, 'planes': 24}
@@ -136,15 +136,14 @@ def test_other_settings_are_refused_in_the_same_folder(recording, simulated):
     assert yaml.safe_load((simulated / 'simulation.yaml').read_text())['rate_hz'] == 1000.0
 
 
-def test_the_sensor_is_chosen_by_file_or_value(recording, simulated, tmp_path, monkeypatch):
+def test_the_sensor_is_chosen_by_file_or_value(recording, simulated, tmp_path, command):
     file = tmp_path / 'sensor.yaml'
     file.write_text('read_noise: 0.05\nhot_pixels: 0.25\nhot_current: 1000.0\n')
     out = tmp_path / 'out'
-    command = ['run.py', 'simulate', f'--data.folder={recording["folder"]}', f'--out={out}']
     options = [f'--{key}={value}' for key, value in SETTINGS.items()]
     chosen = ['--sensor', str(file), '--sensor.hot_pixels', '0.5']
-    monkeypatch.setattr('sys.argv', [*command, *options, *chosen])
-    runpy.run_path(str(ROOT / 'training' / 'run.py'), run_name='__main__')
+    data = f'--data.folder={recording["folder"]}'
+    assert command('simulate', data, f'--out={out}', *options, *chosen).returncode == 0
     noted = yaml.safe_load((out / 'simulation.yaml').read_text())['sensor']
     assert (noted['read_noise'], noted['hot_pixels'], noted['mode']) == (0.05, 0.5, 'keep')
     excess = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from training_files import equal, rows, state_of  # noqa: E402
 from spike_depth_ros.checkpoint import load, write_atomically  # noqa: E402
 from spike_training.engine import checkpoints  # noqa: E402
 from spike_training.engine.checkpoints import newest_model  # noqa: E402
+from spike_training.engine.loop import FiniteGuard, prefetch  # noqa: E402
 from spike_training.errors import NonFiniteError, TrainingError  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -279,3 +282,58 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         (tmp_path / name).write_bytes(b'x')
     train(tmp_path, steps=6)
     assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_the_guard_lets_finite_values_pass():
+    it = FiniteGuard(torch.device('cpu'))
+    it.note(0, [torch.tensor(1.0), torch.tensor(-1e30)])
+    it.check()
+
+
+@pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize('place', [0, 1])
+def test_the_first_bad_step_is_named_even_when_it_is_read_late(bad, place):
+    it = FiniteGuard(torch.device('cpu'))
+    for step in range(3, 9):
+        values = [torch.tensor(1.0), torch.tensor(1.0)]
+        if step in (5, 7):
+            values[place] = torch.tensor(bad)
+        it.note(step, values)
+    with pytest.raises(NonFiniteError, match='step 5') as caught:
+        it.check()
+    assert caught.value.step == 5
+
+
+@pytest.mark.parametrize('number', [0, 1, 3, 20])
+def test_prefetched_batches_come_in_order_and_none_is_missing(number):
+    assert list(prefetch(lambda step: step, 5, 12, number)) == list(range(5, 12))
+    assert list(prefetch(lambda step: step, 5, 5, number)) == []
+
+
+def test_batches_are_made_in_advance_and_not_further_than_allowed():
+    made = []
+    waiting = threading.Event()
+
+    def make(step):
+        made.append(step)
+        if step == 2:
+            waiting.set()
+        return step
+
+    batches = prefetch(make, 0, 10, number=2)
+    assert next(batches) == 0
+    assert waiting.wait(10)  # batch 2 is made although only batch 0 was taken
+    assert made == [0, 1, 2]
+    batches.close()
+
+
+def test_an_error_of_the_source_comes_through():
+    def make(step):
+        if step == 1:
+            raise OSError('on purpose')
+        return step
+
+    batches = prefetch(make, 0, 10, number=4)
+    assert next(batches) == 0
+    with pytest.raises(OSError, match='on purpose'):
+        next(batches)

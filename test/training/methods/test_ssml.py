@@ -41,8 +41,7 @@ from spike_training.methods.ssml.settings import (  # noqa: E402
     MutualConfig,
     SupervisedConfig,
 )
-from spike_training.methods.ssml.stages.held_out import HeldOut  # noqa: E402
-from spike_training.methods.ssml.stages.mutual import Mutual  # noqa: E402
+from spike_training.methods.ssml.stages import HeldOut, Mutual  # noqa: E402
 from spike_training.reports.run_page import PageWriter  # noqa: E402
 from spike_training.runs import build, pipeline  # noqa: E402
 from spike_training.sampling.sample import Batch  # noqa: E402

@@ -30,7 +30,6 @@ from spike_training.methods.bicross.settings import (  # noqa: E402
 )
 from spike_training.runs import pipeline  # noqa: E402
 from spike_training.runs.build import describe  # noqa: E402
-from spike_training.runs.epochs import with_steps  # noqa: E402
 from spike_training.runs.evaluation import (  # noqa: E402
     Baselines,
     config_sets,
@@ -42,6 +41,7 @@ from spike_training.runs.sources import (  # noqa: E402
     make_target,
     sample_frames,
     target_parts,
+    with_steps,
 )
 from spike_training.sampling.clip_source import ClipSource, shift_placement  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402

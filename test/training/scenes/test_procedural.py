@@ -12,7 +12,6 @@ import pytest
 torch = pytest.importorskip('torch')
 cv2 = pytest.importorskip('cv2')
 
-import run  # noqa: E402
 
 from spike_depth_ros.checkpoint import find_checkpoint, load  # noqa: E402
 from spike_depth_ros.stream import packing  # noqa: E402
@@ -94,26 +93,27 @@ def test_a_contact_sheet_shows_every_sample() -> None:
     assert contact_sheet(plain.samples(range(3))).shape[1] < sheet.shape[1]
 
 
-def test_the_world_can_be_looked_at(tmp_path, capsys) -> None:
-    command = ['world', '--height', '32', '--width', '48']
+def test_the_world_can_be_looked_at(tmp_path, command) -> None:
+    world = ('world', '--height', '32', '--width', '48')
     path = tmp_path / 'new' / 'world.png'
-    run.main([*command, '--out', str(path), '--style', 'road', '--scenes', '2', '--seed', '5'])
-    assert f'{path}: 2 scenes of style road' in capsys.readouterr().out
+    done = command(*world, '--out', path, '--style', 'road', '--scenes', '2', '--seed', '5')
+    assert f'{path}: 2 scenes of style road' in done.stdout
     source = ProceduralSource(('road',), 5, 32, 48, (128,), with_rgb=True)
     expected = contact_sheet(source.samples(range(2)), samples_per_row=2)
     np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], expected)
-    with pytest.raises(SystemExit, match='2'):
-        run.main([*command, '--out', str(tmp_path / 'world.jpg'), '--scenes', '0'])
-    (line,) = capsys.readouterr().err.splitlines()
-    assert 'scenes is 0: expected 1 or more; out is' in line
+    done = command(*world, '--out', tmp_path / 'world.jpg', '--scenes', '0')
+    assert done.returncode == 2
+    assert 'scenes is 0: expected 1 or more; out is' in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_depth_of_a_checkpoint_is_shown_beside_the_true_one(tmp_path, capsys) -> None:
-    command = ['world', '--checkpoint', 'unet_lite']
+def test_the_depth_of_a_checkpoint_is_shown_beside_the_true_one(tmp_path, command) -> None:
+    world = ('world', '--checkpoint', 'unet_lite')
     path = tmp_path / 'all.png'
     small = ['--height', '32', '--width', '64', '--scenes', '6', '--style', 'all']
-    run.main([*command, *small, '--out', str(path)])
-    assert '6 scenes of all styles' in capsys.readouterr().out
+    done = command(*world, *small, '--out', path)
+    assert done.returncode == 0, done.stderr
+    assert '6 scenes of all styles' in done.stdout
     batch = ProceduralSource(
         ('indoor', 'road', 'home', 'outdoor', 'hall', 'office'),
         0, 32, 64, (128,), with_rgb=True, split='test', bins=9,
@@ -127,9 +127,9 @@ def test_the_depth_of_a_checkpoint_is_shown_beside_the_true_one(tmp_path, capsys
     assert (other != expected).any()
     # Scaled by the medians: a factor changes nothing.
     np.testing.assert_array_equal(contact_sheet(batch, predicted=predicted * 2), expected)
-    with pytest.raises(SystemExit, match='2'):
-        run.main([*command, '--height', '33', '--out', str(path)])
-    assert 'height is 33 and width 192: expected multiples of 32' in capsys.readouterr().err
+    done = command(*world, '--height', '33', '--out', path)
+    assert done.returncode == 2
+    assert 'height is 33 and width 192: expected multiples of 32' in done.stderr
 
 
 def test_colour_changes_no_spike() -> None:

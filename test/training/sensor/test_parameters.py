@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_training.sensor import pixels  # noqa: E402
+from spike_training.sensor import pixels as sensor  # noqa: E402
 from spike_training.sensor.parameters import SENSORS, Sensor  # noqa: E402
 from spike_training.sensor.pixels import NORMAL_STD, normals, pixels_of, uniforms  # noqa: E402
 
@@ -108,13 +108,13 @@ def test_hashes_of_gpus_are_those_of_the_cpu(monkeypatch) -> None:
 
     def drawn() -> list[torch.Tensor]:
         return [
-            pixels.hashes(numbers, 500, 9, first=2**31 - 100),
-            pixels.normals(numbers, 500, 9),
-            *pixels.uniforms(numbers, 500, 9),
+            sensor.hashes(numbers, 500, 9, first=2**31 - 100),
+            sensor.normals(numbers, 500, 9),
+            *sensor.uniforms(numbers, 500, 9),
         ]
 
     fast = drawn()
-    monkeypatch.setattr(pixels, '_NUMPY_DEVICE', 'none')
+    monkeypatch.setattr(sensor, '_NUMPY_DEVICE', 'none')
     for first, second in zip(fast, drawn(), strict=True):
         assert first.dtype == second.dtype
         npt.assert_array_equal(first, second)

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 import typing
 from pathlib import Path
 
@@ -262,20 +260,9 @@ def test_a_stage_of_smaller_images_has_the_same_camera_made_smaller():
     assert PretrainConfig(height=64).resolve(run).model == run.model
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, str(ROOT / 'training' / 'run.py'), *arguments],
-        cwd=ROOT,
-        env={'PYTHONPATH': str(ROOT), 'PATH': '', 'COLUMNS': '200'},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_help_explains_every_setting():
-    text = ' '.join(run('bicross', '--help').stdout.split())
+def test_help_explains_every_setting(command, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '200')
+    text = ' '.join(command('bicross', '--help').stdout.split())
     assert 'Train by the stages of a config, evaluate, and export a checkpoint.' in text
     for kind, prefix in ((RunConfig, ''), (TrainConfig, 'train.'), (DataConfig, 'data.')):
         for field in dataclasses.fields(kind):
@@ -283,14 +270,14 @@ def test_help_explains_every_setting():
     assert 'Peak of the learning rate, reached after the warm-up.' in text
     assert 'Planes a second.' in text
     assert '--target.help' in text
-    config = ('--config', 'training/configs/smoke.yaml')
-    assert ' '.join(run('train', *config, '--help').stdout.split()) == text.replace(
+    config = ('--config', ROOT / 'training/configs/smoke.yaml')
+    assert ' '.join(command('train', *config, '--help').stdout.split()) == text.replace(
         'bicross [--config', 'train [--config'
     )
 
 
-def test_help_explains_the_settings_of_a_stage():
-    text = ' '.join(run('bicross', '--stages.help').stdout.split())
+def test_help_explains_the_settings_of_a_stage(command):
+    text = ' '.join(command('bicross', '--stages.help').stdout.split())
     for name in ('kind', 'teacher', 'distil.fine', 'adapt.source_weight', 'adapt.views.gamma'):
         assert f'--stages.{name}' in text or f'--{name}' in text
     assert 'Labels that train the uncertainty' in text
@@ -322,8 +309,8 @@ def test_null_is_no_target(file):
     assert parse('--config', path, '--out', 'x').target is None
 
 
-def test_mistakes_end_with_status_2_and_without_a_traceback():
-    result = run('bicross', '--train.steps', 'x', '--data.width', '1')
+def test_mistakes_end_with_status_2_and_without_a_traceback(command):
+    result = command('bicross', '--train.steps', 'x', '--data.width', '1')
     assert result.returncode == 2
     assert 'Traceback' not in result.stderr
     for name in ('train.steps', 'data.width', 'out is missing', 'train --help'):

@@ -22,12 +22,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from spike_training.datasets.splits import Split
+from spike_training.sampling.sample import Batch
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.scenes.pool import generate
 from spike_training.scenes.render import render
 from spike_training.sensor.parameters import Sensor
 
 Floats = npt.NDArray[np.float64]
+
+BATCH_SIZE = 12
+"""Windows that networks see at a time."""
 
 QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 """Quantiles of the firing rate."""
@@ -205,6 +210,65 @@ class Match:
         return cls(camera, fields['distance'], fields['before'])
 
 
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """Windows of a recording, as a network sees them.
+
+    Attributes:
+        height: Rows.
+        width: Columns.
+        planes: Length.
+        rate_hz: Planes per second.
+        bins: Bins of the counts.
+    """
+
+    height: int
+    width: int
+    planes: int
+    rate_hz: float
+    bins: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatedScenes:
+    """Labelled generated scenes as a camera sees them.
+
+    Attributes:
+        optics: Lens, light and sensor.
+        windows: Windows of the recording, which they are like.
+        seed: Seed of the scenes.
+    """
+
+    optics: Optics
+    windows: Windows
+    seed: int
+
+    def source(
+        self, styles: Sequence[str], split: Split, device: torch.device | str = 'cpu'
+    ) -> ShiftedSource:
+        """Return scenes of these styles in turn; splits have no scene in common."""
+        windows = self.windows
+        return ShiftedSource(
+            self.optics, styles=tuple(styles), seed=self.seed, split=split, height=windows.height,
+            width=windows.width, planes=(windows.planes,), rate_hz=windows.rate_hz,
+            bins=windows.bins, device=device,
+        )  # fmt: skip
+
+    def batches(
+        self,
+        styles: Sequence[str],
+        split: Split,
+        number: int,
+        device: torch.device | str = 'cpu',
+    ) -> list[Batch]:
+        """Return the first scenes, in batches."""
+        source = self.source(styles, split, device)
+        return [
+            source.samples(range(first, min(first + BATCH_SIZE, number)))
+            for first in range(0, number, BATCH_SIZE)
+        ]
+
+
 def _sensor(optics: Optics, **changes: Any) -> Optics:
     return dataclasses.replace(optics, sensor=dataclasses.replace(optics.sensor, **changes))
 
@@ -248,10 +312,7 @@ _STEPS: dict[str, Callable[[Optics], Sequence[Optics]]] = {
 def match_camera(
     recorded: Statistics,
     styles: Sequence[str],
-    size: tuple[int, int],
-    planes: int,
-    rate_hz: float,
-    bins: int,
+    windows: Windows,
     scenes: int = 18,
     rounds: int = 2,
     seed: int = 0,
@@ -265,23 +326,18 @@ def match_camera(
     Args:
         recorded: Statistics of the recording.
         styles: Styles of the generated scenes.
-        size: Rows and columns of the windows.
-        planes: Length of the windows.
-        rate_hz: Plane rate of the recording.
-        bins: Bins of the counts.
+        windows: Windows of the recording.
         scenes: Number of scenes.
         rounds: Times that parameters are searched alone, each time.
         seed: Seed of the scenes.
     """
-    source = ShiftedSource(
-        Optics(), styles=tuple(styles), seed=seed, height=size[0], width=size[1],
-        planes=(planes,), rate_hz=rate_hz, bins=bins,
-    )  # fmt: skip
+    rate_hz = windows.rate_hz
+    source = SimulatedScenes(Optics(), windows, seed).source(styles, 'train')
     drawn = generate(source.generators, range(scenes))
-    rendering = render(drawn, *size, torch.device('cpu'))
+    rendering = render(drawn, windows.height, windows.width, torch.device('cpu'))
 
     def distance(optics: Optics) -> float:
-        counts, lengths = source.record(rendering, drawn, optics, planes, rate_hz)
+        counts, lengths = source.record(rendering, drawn, optics, windows.planes, rate_hz)
         return recorded.distance(compute_statistics(counts, lengths))
 
     # Hot pixels reach saturation at any plane rate.

@@ -25,7 +25,7 @@ MIN_DURATION_S = 5.0
 """Shortest duration of all recordings together, seconds."""
 
 HELD_BACK_SHARE = 0.3
-"""Share of each recording, its end, that the gate judges on."""
+"""Share of each recording, its end, that candidates are tested on."""
 
 GAP_SHARE = 0.05
 """Share of each recording before its end that is left out, so that both parts differ."""
@@ -41,7 +41,7 @@ class Parts(NamedTuple):
 
     Attributes:
         adaptation: Parts that networks learn from.
-        held_back: Parts that networks are judged on.
+        held_back: Parts that networks are tested on.
     """
 
     adaptation: list[SpikeClip]

@@ -7,36 +7,25 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.metrics import without_nan
-from spike_training.adaptation.correction import Corrections, describe_correction
-from spike_training.adaptation.gate import FULL_DISTANCE, find_limits, is_flat
-from spike_training.adaptation.judgement import Judge
-from spike_training.adaptation.matching import Match
+from spike_training.adaptation.acceptance import (
+    OLD,
+    AcceptanceTest,
+    Candidate,
+    choose_shown,
+    overall_verdict,
+)
+from spike_training.adaptation.correction import describe_correction
+from spike_training.adaptation.evidence import FULL_DISTANCE, choose, find_limits, is_flat
+from spike_training.adaptation.findings import Findings
 from spike_training.adaptation.page import Shown
 from spike_training.adaptation.windows import Recorded
 
 REPORT = 'adapt.json'
-
-
-class Findings(NamedTuple):
-    """Findings about camera and places of recordings, before training.
-
-    Attributes:
-        match: Match of the simulation.
-        shares: Share of each style of generated scenes.
-        upside_down: True if the camera seems to be mounted upside-down.
-        corrections: Corrections of the sensor; None: there is nothing to correct.
-    """
-
-    match: Match
-    shares: Mapping[str, float]
-    upside_down: bool
-    corrections: Corrections | None
 
 
 def list_warnings(recorded: Recorded, findings: Findings) -> list[str]:
@@ -66,23 +55,30 @@ def list_warnings(recorded: Recorded, findings: Findings) -> list[str]:
     return found
 
 
-def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Judge) -> None:
-    """Write the report of an adaptation whose rungs have been judged."""
-    corrections = findings.corrections
+def write_report(
+    folder: Path,
+    recorded: Recorded,
+    findings: Findings,
+    acceptance: AcceptanceTest,
+    candidates: Sequence[Candidate],
+) -> None:
+    """Write the report of an adaptation whose candidates have been tested."""
+    corrections, kept, shown = findings.corrections, choose(candidates), choose_shown(candidates)
+    scores = {OLD: acceptance.scores, **{one.name: one.scores for one in candidates}}
     report = {
-        'verdict': judge.verdict,
-        'kept': None if judge.kept is None else judge.kept.name,
-        'shown': None if judge.shown is None else judge.shown.name,
-        'scale': judge.scale,
+        'verdict': overall_verdict(candidates),
+        'kept': None if kept is None else kept.name,
+        'shown': None if shown is None else shown.name,
+        'scale': acceptance.scale,
         'recordings': {
             'names': [clip.name for clip in recorded.opened.clips],
             'duration_s': recorded.opened.duration_s,
             'rate_hz': recorded.windows.rate_hz,
             'bit_order_corrected': recorded.opened.corrected_bit_order,
             'padded_row_bytes': recorded.opened.padded_row_bytes,
-            'held_back_windows': sum(len(one.counts) for one in recorded.judged),
+            'held_back_windows': sum(len(one.counts) for one in recorded.tested),
             'windows_with_depth': sum(len(one.counts) for one in recorded.measured),
-            'windows_with_depth_from_motion': len(judge.comparison.moving),
+            'windows_with_depth_from_motion': len(acceptance.moving),
             'looks_upside_down': findings.upside_down,
         },
         'match': {**json.loads(findings.match.to_json()), 'full_distance': FULL_DISTANCE},
@@ -90,24 +86,24 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
         'warnings': list_warnings(recorded, findings),
         'correction': None if corrections is None else describe_correction(corrections.sensor),
         'matched_error': {
-            name: {'scaled': scores.matched.scaled, 'metres': scores.matched.metres}
-            for name, scores in judge.scores.items()
+            name: {'scaled': one.matched.scaled, 'metres': one.matched.metres}
+            for name, one in scores.items()
         },
         'measured_error': {
-            name: {'scaled': scores.measured.scaled, 'metres': scores.measured.metres}
-            for name, scores in judge.scores.items()
-            if scores.measured is not None
+            name: {'scaled': one.measured.scaled, 'metres': one.measured.metres}
+            for name, one in scores.items()
+            if one.measured is not None
         },
         'rungs': [
             {
-                'name': rung.name,
-                'verdict': rung.verdict,
-                'expected_change': rung.expected_change,
-                'flat': is_flat(rung.evidence),
-                'seconds': round(rung.seconds, 1),
-                'evidence': dataclasses.asdict(rung.evidence),
+                'name': one.name,
+                'verdict': one.verdict,
+                'expected_change': one.expected_change,
+                'flat': is_flat(one.evidence),
+                'seconds': round(one.seconds, 1),
+                'evidence': dataclasses.asdict(one.evidence),
             }
-            for rung in judge.rungs
+            for one in candidates
         ],
     }
     text = json.dumps(without_nan(report), indent=2, allow_nan=False)
@@ -115,27 +111,30 @@ def write_report(folder: Path, recorded: Recorded, findings: Findings, judge: Ju
 
 
 def shown_on_page(
-    old: Path, out: Path, recorded: Recorded, judge: Judge, calibrated: Path | None
+    old: Path,
+    out: Path,
+    recorded: Recorded,
+    acceptance: AcceptanceTest,
+    candidate: Candidate | None,
 ) -> Shown:
-    """Collect what the page shows; a kept candidate has calibrated uncertainty.
+    """Collect what the page shows.
 
     Args:
         old: Checkpoint that was adapted.
         out: File that an improvement is written to.
         recorded: The recordings.
-        judge: Judge of all rungs.
-        calibrated: Checkpoint of the kept rung; None if there is none.
+        acceptance: Test of the candidates.
+        candidate: The candidate to show, calibrated if it is kept; None if there is none.
     """
-    rung = judge.shown
-    candidate = None if rung is None else rung.checkpoint
-    corrected = rung is not None and rung.corrected
     return Shown(
         old=old,
-        candidate=calibrated or candidate,
-        name='' if rung is None else rung.name,
+        candidate=None if candidate is None else candidate.checkpoint,
+        name='' if candidate is None else candidate.name,
         out=out,
-        windows=recorded.judged,
-        seen=judge.windows_seen(corrected),
-        scenes=judge.scenes,
+        windows=recorded.tested,
+        seen=acceptance.seen(
+            acceptance.windows, corrected=candidate is not None and candidate.corrected
+        ),
+        scenes=acceptance.scenes,
         fx=recorded.fx,
     )

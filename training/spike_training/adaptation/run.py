@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Adaptation of a checkpoint to recordings: match, rungs, and a verdict on each."""
+"""Adaptation of a checkpoint to recordings: match, candidates, and a verdict on each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import (
@@ -23,54 +24,28 @@ from spike_depth_ros.checkpoint import (
     remove_unfinished,
     write_atomically,
 )
-from spike_training.adaptation import CONFIG as CONFIG
-from spike_training.adaptation.correction import (
-    Corrections,
-    UniformRates,
-    choose_corrections,
-    describe_correction,
-    estimate_correction,
-    firing_rates,
-    load_corrections,
-    measure_correction,
-    measure_rates,
-    save_corrections,
+from spike_training.adaptation import ros_commands
+from spike_training.adaptation.acceptance import (
+    OLD,
+    AcceptanceTest,
+    Candidate,
+    choose_shown,
+    overall_verdict,
 )
-from spike_training.adaptation.gate import Verdict
-from spike_training.adaptation.judgement import OLD, Judge, Rung
-from spike_training.adaptation.ladder import (
+from spike_training.adaptation.candidates import (
     AVERAGE,
+    SENSOR,
     TrainingData,
-    climb_all,
     load_network,
-    matched_source,
+    train_candidates,
 )
-from spike_training.adaptation.matching import (
-    Match,
-    compute_statistics,
-    match_camera,
-)
+from spike_training.adaptation.correction import describe_correction, measure_rates
+from spike_training.adaptation.evidence import Verdict, choose
+from spike_training.adaptation.findings import Findings, find, resume
 from spike_training.adaptation.page import PAGE, write_page
-from spike_training.adaptation.places import (
-    look_upside_down,
-    repeated_styles,
-    style_shares,
-)
 from spike_training.adaptation.recordings import Opened, read_clips
-from spike_training.adaptation.report import (
-    REPORT,
-    Findings,
-    list_warnings,
-    shown_on_page,
-    write_report,
-)
-from spike_training.adaptation.ros_commands import RECORDING, UNFINISHED
-from spike_training.adaptation.windows import (
-    BATCH_SIZE,
-    Recorded,
-    open_windows,
-    spread_windows,
-)
+from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
+from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
@@ -78,27 +53,11 @@ from spike_training.engine.fabric import make_fabric
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
-from spike_training.sampling.sample import Unlabelled
 from spike_training.settings.config import RunConfig, listed
 from spike_training.settings.reading import load_config
 from spike_training.threads import limit_threads
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
 SETTINGS = 'settings.json'
-
-MATCHED_WINDOWS = 48
-"""Windows of the recording that the simulation is matched to."""
-
-CORRECTED_WINDOWS = 48
-"""Windows of the recording, and of simulated scenes, that the correction is estimated from."""
-
-COMPARED = 24
-"""Windows of the recording, and scenes of each style, that are compared by their looks."""
-
-SENSOR = 'sensor'
-"""Name of the first rung: the old network with a correction of the sensor."""
 
 
 class Arguments(NamedTuple):
@@ -107,7 +66,7 @@ class Arguments(NamedTuple):
     Attributes:
         recordings: Recordings of one camera.
         checkpoint: Checkpoint to adapt.
-        config: Settings of the rungs.
+        config: Settings of the candidates.
         minutes: Duration.
         size: Width and height of the sensor, pixels, where a recording does not have them.
         rate_hz: Plane rate where a recording does not have it.
@@ -127,13 +86,21 @@ class Arguments(NamedTuple):
     dark: Path | None
 
 
-def run(arguments: Arguments, out: Path, device: Device) -> Verdict:
+def run(
+    arguments: Arguments,
+    out: Path,
+    device: Device,
+    swap: str = '',
+    sizes: Sizes | None = None,
+) -> Verdict:
     """Adapt a checkpoint.
 
     Args:
         arguments: Arguments of the command.
         out: The .safetensors file to write; the folder of the adaptation lies beside it.
         device: ``cpu``, ``cuda`` or ``auto``.
+        swap: Running node that gets the file as its checkpoint; empty: none.
+        sizes: Numbers of windows and scenes; None: the usual ones.
 
     Returns:
         The verdict; the file is written if it is ``improved``.
@@ -142,51 +109,75 @@ def run(arguments: Arguments, out: Path, device: Device) -> Verdict:
         ConfigError: The settings are wrong, or the folder holds another adaptation.
         CheckpointError: The checkpoint cannot be adapted.
         DataSetError: The recordings cannot be used.
-        TrainingError: Training cannot go on.
+        TrainingError: Training cannot go on, or the node refuses the file.
     """
     start = time.monotonic()
-    folder = out.with_suffix('')
+    folder, calibrated = out.with_suffix(''), out.with_suffix('') / 'calibrated.safetensors'
     settings, info, old = prepare(arguments.config, arguments.checkpoint, out)
     limit_threads(settings.threads)
+    original = find_checkpoint(arguments.checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
-    source = arguments.size, arguments.rate_hz, arguments.topic
-    try:
-        recorded = open_windows(arguments.recordings, *source, info, fabric.device)
-    except DataSetError as error:
-        own = folder / RECORDING
-        if own not in arguments.recordings:
-            raise
-        raise DataSetError(f'{error}; to record anew, remove {own}') from error
-    opened = recorded.opened
-    flat, dark = (
-        [] if path is None else read_clips(path, *source, opened.padded_row_bytes)
-        for path in (arguments.flat, arguments.dark)
-    )
-    rates = measure_rates(opened.clips[0].geometry, flat, dark)
-    _init_folder(folder, opened, arguments, flat, dark)
+    recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes or Sizes())
+    rates = measure_rates(recorded.opened.clips[0].geometry, flat, dark)
+    _init_folder(folder, recorded.opened, arguments, flat, dark)
     old.to(fabric.device)
     settings = dataclasses.replace(settings, out=folder)
-    findings = _find(old, info, recorded, settings, rates)
+    findings = find(old, info, recorded, settings, rates)
     _print_findings(folder, recorded, findings)
-    judge = Judge(
-        old, info, recorded, findings.match, repeated_styles(findings.shares), settings.seed,
-        fabric, findings.corrections,
+    acceptance = AcceptanceTest(old, info, recorded, findings, fabric.device)
+    data = TrainingData(
+        findings.scenes.source(findings.styles, 'train', fabric.device),
+        recorded.adaptation, recorded.windows.rate_hz, findings.corrections,
     )  # fmt: skip
-    _climb_all(judge, arguments, start, info, recorded, settings, findings, fabric)
-    write_report(folder, recorded, findings, judge)
-    calibrated = None
-    if judge.kept is not None:
-        calibrated = folder / 'calibrated.safetensors'
-        judge.calibrate(judge.kept, calibrated)
-    shown = shown_on_page(find_checkpoint(arguments.checkpoint), out, recorded, judge, calibrated)
-    write_page(folder, REPORT, shown)
-    if judge.kept is None:
-        print(f'{folder / PAGE}: {judge.verdict}; {arguments.checkpoint} stays')
+    left_s = max(60 * arguments.minutes - (time.monotonic() - start), 0)
+    budget = {'rung_s': left_s / len(settings.stages)}
+    seconds = json.loads(resume(folder / 'budget.json', lambda: json.dumps(budget)))['rung_s']
+
+    def test(name: str, checkpoint: Path, begin: float, corrected: bool) -> Candidate:
+        candidate = acceptance.test(name, checkpoint, begin, corrected)
+        print(f'{folder}: {candidate.describe()}')
+        return candidate
+
+    candidates = train_candidates(settings, original, data, seconds, fabric, test)
+    write_report(folder, recorded, findings, acceptance, candidates)
+    kept, shown = choose(candidates), choose_shown(candidates)
+    verdict = overall_verdict(candidates)
+    if kept is not None:
+        acceptance.calibrate(kept, calibrated)
+        shown = dataclasses.replace(kept, checkpoint=calibrated)
+    write_page(folder, REPORT, shown_on_page(original, out, recorded, acceptance, shown))
+    if kept is None:
+        print(f'{folder / PAGE}: {verdict}; {arguments.checkpoint} stays')
     else:
         # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
         export(out, checkpoint=calibrated)
-        print(f'{out}: improved, by {judge.kept.name}; {folder / PAGE}: what each rung brought')
-    return judge.verdict
+        print(f'{out}: improved, by {kept.name}; {folder / PAGE}: what each candidate brought')
+        if swap:
+            ros_commands.swap(swap, out)
+    return verdict
+
+
+def _open(
+    arguments: Arguments, folder: Path, info: DepthInfo, device: torch.device, sizes: Sizes
+) -> tuple[Recorded, list[SpikeClip], list[SpikeClip]]:
+    """Open the recordings as windows, and those in uniform light and in the dark, if given.
+
+    Raises:
+        DataSetError: They cannot be used.
+    """
+    source = arguments.size, arguments.rate_hz, arguments.topic
+    try:
+        recorded = open_windows(arguments.recordings, *source, info, device, sizes)
+    except DataSetError as error:
+        own = folder / ros_commands.RECORDING
+        if own not in arguments.recordings:
+            raise
+        raise DataSetError(f'{error}; to record anew, remove {own}') from error
+    flat, dark = (
+        [] if path is None else read_clips(path, *source, recorded.opened.padded_row_bytes)
+        for path in (arguments.flat, arguments.dark)
+    )
+    return recorded, flat, dark
 
 
 def prepare(config: Path, checkpoint: Path, out: Path) -> tuple[RunConfig, DepthInfo, nn.Module]:
@@ -198,7 +189,7 @@ def prepare(config: Path, checkpoint: Path, out: Path) -> tuple[RunConfig, Depth
     """
     _check_folder(out)
     settings = load_config(config)
-    _check_rungs(settings)
+    _check_stages(settings)
     return settings, *_load_old(checkpoint)
 
 
@@ -219,25 +210,6 @@ def _load_old(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
     if (reason := adabn_problem(old, info.architecture)) is not None:
         raise CheckpointError(f'{checkpoint}: {reason}')
     return info, old
-
-
-def _find(
-    old: nn.Module,
-    info: DepthInfo,
-    recorded: Recorded,
-    settings: RunConfig,
-    rates: UniformRates,
-) -> Findings:
-    """Find out what is to be known about camera and places before training."""
-    match = _match(recorded, settings, info)
-    shares = _style_shares(old, info, recorded, match, settings)
-    windows = [window.to(recorded.adaptation.device) for window in recorded.judged]
-    return Findings(
-        match,
-        shares,
-        look_upside_down(old, windows),
-        _corrections(recorded, match, repeated_styles(shares), info, settings, rates),
-    )
 
 
 def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> None:
@@ -261,142 +233,6 @@ def _print_findings(folder: Path, recorded: Recorded, findings: Findings) -> Non
         print(f'{folder}: {warning}')
 
 
-def _climb_all(
-    judge: Judge,
-    arguments: Arguments,
-    start: float,
-    info: DepthInfo,
-    recorded: Recorded,
-    settings: RunConfig,
-    findings: Findings,
-    fabric: Fabric,
-) -> None:
-    """Train and judge all rungs, each from the best network so far."""
-    folder, corrections = settings.out, findings.corrections
-    seconds = _rung_seconds(
-        folder, 60 * arguments.minutes - (time.monotonic() - start), len(settings.stages)
-    )
-    old = find_checkpoint(arguments.checkpoint)
-    source = matched_source(
-        recorded.windows, findings.match, repeated_styles(findings.shares), info, 'train',
-        settings.seed, fabric.device,
-    )  # fmt: skip
-    data = TrainingData(source, recorded.adaptation, recorded.windows.rate_hz)
-
-    def judged(name: str, candidate: Path, begin: float) -> Rung:
-        rung = judge.judge(name, candidate, begin, data.corrected)
-        print(f'{folder}: {rung.describe()}')
-        return rung
-
-    if corrections is not None:
-        rung = judge.judge(SENSOR, old, time.monotonic(), corrected=True)
-        print(f'{folder}: {rung.describe()}')
-        if judge.kept is rung:
-            data = data.correct(corrections)
-    climb_all(settings, old, data, seconds, fabric, judged, [*judge.rungs])
-
-
-def _match(recorded: Recorded, settings: RunConfig, info: DepthInfo) -> Match:
-    """Match the simulation to the recording, or read the match of an interrupted adaptation."""
-    path = settings.out / 'match.json'
-    if path.is_file():
-        return Match.from_json(path.read_text())
-    source, windows = recorded.adaptation, recorded.windows
-    batch = source.usable(source.spread(MATCHED_WINDOWS))
-    if batch is None:
-        raise DataSetError(f'{source.recording(0)}: no window can be read')
-    match = match_camera(
-        compute_statistics(batch.counts, batch.planes_per_bin),
-        settings.data.styles,
-        (windows.height, windows.width),
-        windows.planes,
-        windows.rate_hz,
-        info.bins,
-    )
-    write_atomically(path, match.to_json().encode())
-    return match
-
-
-def _corrections(
-    recorded: Recorded,
-    match: Match,
-    styles: Sequence[str],
-    info: DepthInfo,
-    settings: RunConfig,
-    rates: UniformRates,
-) -> Corrections | None:
-    """Estimate or measure the corrections, or read those of an interrupted adaptation.
-
-    Returns:
-        None if too many pixels seem faulty, or no correction lessens the lasting pattern of the
-        held-back windows.
-    """
-    path = settings.out / 'correction.safetensors'
-    windows = recorded.windows
-    if not path.is_file():
-        try:
-            whole = recorded.whole
-            parts = (whole.usable([number]) for number in whole.spread(CORRECTED_WINDOWS))
-            sensor = estimate_correction(
-                firing_rates(part for part in parts if part is not None),
-                windows.planes,
-                windows.rate_hz,
-            )
-            sensor = measure_correction(sensor, rates)
-            sensor.crop(*recorded.adaptation.crop())
-            # Estimated even where the real sensor's is measured, which is more exact: on scenes a
-            # candidate is then judged with more of the pattern left than on the recording, so that
-            # its improvement is rather under- than overestimated.
-            source = matched_source(windows, match, styles, info, 'train', settings.seed)
-            scenes = (
-                source.samples(range(first, first + BATCH_SIZE))
-                for first in range(0, CORRECTED_WINDOWS, BATCH_SIZE)
-            )
-            simulated = estimate_correction(firing_rates(scenes), windows.planes, windows.rate_hz)
-        except ValueError as error:
-            print(f'{settings.out}: {SENSOR} is left out: {error}')
-            return None
-        save_corrections(path, sensor, simulated)
-    both = load_corrections(path)
-    chosen = choose_corrections(
-        both, recorded.judged, recorded.adaptation.crop(), info.pool, windows.rate_hz
-    )
-    reason = 'the lasting pattern of the held-back windows does not become less'
-    if chosen is None:
-        print(f'{settings.out}: {SENSOR} is left out: {reason}')
-    elif both[0].has_maps and not chosen.sensor.has_maps:
-        print(f'{settings.out}: response and dark current are not corrected: {reason}')
-    return chosen
-
-
-def _style_shares(
-    network: nn.Module,
-    info: DepthInfo,
-    recorded: Recorded,
-    match: Match,
-    settings: RunConfig,
-) -> dict[str, float]:
-    """Estimate the shares of the styles, or read those of an interrupted adaptation."""
-    path = settings.out / 'styles.json'
-    if path.is_file():
-        found: dict[str, float] = json.loads(path.read_text())
-        return found
-    source = recorded.adaptation
-    windows = [batch.unlabelled() for batch in spread_windows(source, COMPARED)]
-    scenes: dict[str, list[Unlabelled]] = {}
-    for style in settings.data.styles:
-        own = matched_source(
-            recorded.windows, match, [style], info, 'calibration', settings.seed, source.device
-        )
-        scenes[style] = [
-            own.samples(range(first, first + BATCH_SIZE)).unlabelled()
-            for first in range(0, COMPARED, BATCH_SIZE)
-        ]
-    shares = style_shares(network, windows, scenes)
-    write_atomically(path, json.dumps(shares).encode())
-    return shares
-
-
 def _contents(clips: Sequence[SpikeClip]) -> list[str]:
     return [
         f'{clip.name}, {clip.geometry}, {clip.planes} planes at {clip.rate_hz:.6g} Hz'
@@ -413,7 +249,7 @@ def _check_folder(out: Path) -> None:
     folder = out.with_suffix('')
     if (folder / SETTINGS).is_file():
         return
-    ours = RECORDING, UNFINISHED
+    ours = ros_commands.RECORDING, ros_commands.UNFINISHED
     others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
     if onnx_path(out).exists() or others:
         taken = onnx_path(out) if onnx_path(out).exists() else folder
@@ -455,16 +291,8 @@ def _init_folder(
     write_atomically(path, json.dumps(settings, indent=2).encode())
 
 
-def _rung_seconds(folder: Path, left_s: float, rungs: int) -> float:
-    """Return the duration of a rung, which a resumed adaptation keeps."""
-    path = folder / 'budget.json'
-    if not path.is_file():
-        write_atomically(path, json.dumps({'rung_s': max(left_s, 0) / rungs}).encode())
-    return float(json.loads(path.read_text())['rung_s'])
-
-
-def _check_rungs(settings: RunConfig) -> None:
-    """Refuse settings of rungs that an adaptation would ignore.
+def _check_stages(settings: RunConfig) -> None:
+    """Refuse settings of stages that an adaptation would ignore.
 
     Raises:
         ConfigError: There are some; the message lists them.

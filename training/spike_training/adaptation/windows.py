@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Windows of recordings: to learn from, to judge on, and with depth where it was recorded."""
+"""Windows of recordings: to learn from, to test on, and with depth where it was recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from spike_depth_ros.checkpoint import DepthInfo
-from spike_training.adaptation.ladder import Windows
+from spike_training.adaptation.matching import BATCH_SIZE, Windows
 from spike_training.adaptation.recordings import Opened, Parts, open_recordings, split_in_time
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError
@@ -23,13 +23,32 @@ from spike_training.sampling.spike_source import SpikeSource
 LARGEST = (256, 384)
 """Rows and columns of the windows, at most: of larger sensors the middle is used."""
 
-JUDGED = 36
-"""Held-back windows that the gate judges on."""
-
 LEAST_MEASURED = 5
 """Windows with depth from which on the recording's own depth decides, or gives the scale."""
 
-BATCH_SIZE = 12
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Numbers of windows and of generated scenes that an adaptation works with, at most.
+
+    Attributes:
+        matched: Windows of the recording that the simulation is matched to.
+        match_scenes: Scenes that the match is searched with.
+        corrected: Windows of the recording, and as many simulated ones, that corrections of the
+            sensor are estimated from.
+        compared: Windows of the recording, and scenes of each style, that are compared by looks.
+        tested: Held-back windows that candidates are tested on.
+        moving: Held-back windows whose depth from motion is tried.
+        scenes: Labelled scenes that candidates are tested on, and as many to calibrate on.
+    """
+
+    matched: int = 48
+    match_scenes: int = 18
+    corrected: int = 48
+    compared: int = 24
+    tested: int = 36
+    moving: int = 36
+    scenes: int = 72
 
 
 class Recorded(NamedTuple):
@@ -38,22 +57,24 @@ class Recorded(NamedTuple):
     Attributes:
         opened: The recordings.
         adaptation: Windows to learn from.
-        judged: Held-back windows.
+        tested: Held-back windows.
         held_back: The parts of the recordings that these are of.
-        windows: Their size, length and plane rate.
+        windows: Their size, length, plane rate and bins.
         whole: Windows to learn from, of the whole sensor, in one bin.
         known: Windows with depth and focal length of the adaptation part; may be none.
         measured: Held-back windows with depth; may be none.
+        sizes: Numbers of windows and scenes.
     """
 
     opened: Opened
     adaptation: SpikeSource
-    judged: list[Unlabelled]
+    tested: list[Unlabelled]
     held_back: list[SpikeClip]
     windows: Windows
     whole: SpikeSource
     known: list[Batch]
     measured: list[Batch]
+    sizes: Sizes
 
     @property
     def fx(self) -> float:
@@ -69,6 +90,7 @@ def open_windows(
     topic: str,
     info: DepthInfo,
     device: torch.device,
+    sizes: Sizes,
 ) -> Recorded:
     """Open recordings as windows for a network.
 
@@ -79,6 +101,7 @@ def open_windows(
         topic: As there.
         info: Metadata of the network.
         device: Device of the windows.
+        sizes: Numbers of windows and scenes.
 
     Raises:
         DataSetError: The recordings cannot be used.
@@ -97,18 +120,21 @@ def open_windows(
         )
         for clips in parts
     ]  # fmt: skip
-    judged = [batch.unlabelled() for batch in spread_windows(sources[1], JUDGED)]
-    if sum(len(one.counts) for one in judged) < 2:
+    tested = [batch.unlabelled() for batch in spread_windows(sources[1], sizes.tested)]
+    if sum(len(one.counts) for one in tested) < 2:
         name = opened.clips[0].name
         raise DataSetError(f'{name}: expected two held-back windows that can be read')
-    windows = Windows(sources[0].height, sources[0].width, info.planes, opened.clips[0].rate_hz)
+    windows = Windows(
+        sources[0].height, sources[0].width, info.planes, opened.clips[0].rate_hz, info.bins
+    )
     whole = SpikeSource(
         parts.adaptation, info.planes, bins=1, multiple=1, labels=False, raw_pixels=True
     )
     known = [clip for clip in parts.adaptation if clip.camera is not None]
     return Recorded(
-        opened, sources[0], judged, parts.held_back, windows, whole,
-        _with_depth(known, info, device), _with_depth(parts.held_back, info, device),
+        opened, sources[0], tested, parts.held_back, windows, whole,
+        _with_depth(known, info, device, sizes.tested),
+        _with_depth(parts.held_back, info, device, sizes.tested), sizes,
     )  # fmt: skip
 
 
@@ -122,7 +148,9 @@ def spread_windows(source: SpikeSource, number: int) -> list[Batch]:
     return [batch for batch in batches if batch is not None]
 
 
-def _with_depth(clips: Sequence[SpikeClip], info: DepthInfo, device: torch.device) -> list[Batch]:
+def _with_depth(
+    clips: Sequence[SpikeClip], info: DepthInfo, device: torch.device, number: int
+) -> list[Batch]:
     """Return windows with depth of a part; none if they are too few to measure with."""
     clips = [clip for clip in clips if clip.depths]
     try:
@@ -135,7 +163,7 @@ def _with_depth(clips: Sequence[SpikeClip], info: DepthInfo, device: torch.devic
     # Without a focal length the scale of depth is unknown, but not its shape.
     found = [
         dataclasses.replace(batch, fx=batch.fx.nan_to_num(info.canonical_fx))
-        for batch in spread_windows(source, JUDGED)
+        for batch in spread_windows(source, number)
     ]
     known = sum(int(batch.depth.isfinite().any(dim=(1, 2, 3)).sum()) for batch in found)
     return found if known >= LEAST_MEASURED else []

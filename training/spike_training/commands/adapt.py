@@ -30,11 +30,11 @@ def adapt(
     watch_gb: float = 4.0,
     swap: str = '',
 ) -> None:
-    """Adapt a network of depth to unlabelled recordings of one camera, and judge the result.
+    """Adapt a network of depth to unlabelled recordings of one camera, and test the result.
 
     Faulty pixels, response and dark current of the sensor are corrected first. Generated scenes
     are simulated as the recording's camera sees; the network learns from these, then from the
-    recording itself. After each rung a gate without labels compares it with the old
+    recording itself. An acceptance test without labels compares each candidate with the old
     network on a held-back part of the recording: docs/adapt.md. A file is written only if the
     verdict is improved. The folder beside it holds adapt.json and its page, adapt.html, and
     resumes an interrupted adaptation with the same command.
@@ -48,7 +48,7 @@ def adapt(
         rate_hz: Plane rate of .dat files.
         topic: Topic of spikes in bags, its full name or the end of it.
         minutes: Duration, about.
-        config: Settings of the rungs.
+        config: Settings of the candidates.
         device: cpu, cuda, or auto: a GPU if torch finds one.
         flat: Recording of a uniform bright picture: the response of the pixels is measured.
         dark: Recording with the lens covered: the dark current is measured.
@@ -87,6 +87,4 @@ def adapt(
     arguments = run.Arguments(
         paths, checkpoint, config, minutes, size, rate_hz, watch or topic, flat, dark
     )
-    verdict = run.run(arguments, out, device)
-    if swap and verdict == 'improved':
-        ros_commands.swap(swap, out)
+    run.run(arguments, out, device, swap)

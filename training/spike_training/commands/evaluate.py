@@ -8,9 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from spike_depth_ros.checkpoint import CheckpointInfo, ImageInfo, find_checkpoint, load_info
 from spike_training.choices import MEAN_RATE, Device
-from spike_training.disk import make_folder
 from spike_training.errors import ConfigError
 from spike_training.settings.config import RunConfig, check
 from spike_training.settings.reading import load_config
@@ -84,36 +82,13 @@ def evaluate(
         raise ConfigError('per_metre is given: expected it with predictions alone')
     planes = [planes] if isinstance(planes, int) else [*planes]
     settings = with_changes(config, planes, None if data else samples, threads)
-    lengths = planes or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
-    number = settings.evaluate.scenes if samples is None else samples
     limit_threads(settings.threads)
-    from spike_training.runs import scoring
-    from spike_training.runs.evaluation import DataSets
+    from spike_training.runs.scoring import score
 
-    sets = DataSets(settings, data or {}, number, lengths[0], mean_rate)
-    if inputs_only:
-        scoring.write_samples(sets, out, device)
-        return
-    make_folder(out.parent)
-    if checkpoint is None:
-        assert predictions is not None
-        scoring.score_predictions(sets, predictions, per_metre, out, device)
-        return
-    path = find_checkpoint(checkpoint)
-    if not isinstance(load_info(path, CheckpointInfo), ImageInfo):
-        scoring.score_depth(sets, path, bool(planes), out, device)
-        return
-    unused = {
-        'planes': bool(planes),
-        'mean_rate': mean_rate != MEAN_RATE,
-        'samples': bool(data) and samples is not None,
-    }
-    if given := [name for name, is_given in unused.items() if is_given]:
-        raise ConfigError(
-            f'{", ".join(given)} given: expected none for a network of pictures'
-            f'{" and recordings" if data else ""}'
-        )
-    scoring.score_pictures(sets, path, out, device)
+    score(
+        settings, out, checkpoint=checkpoint, predictions=predictions, data=data or {},
+        samples=samples, planes=planes, mean_rate=mean_rate, per_metre=per_metre, device=device,
+    )  # fmt: skip
 
 
 def with_changes(

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -16,7 +20,6 @@ from spike_depth_ros.checkpoint import CheckpointInfo
 from spike_training.engine.activation_checkpointing import checkpoint_activations
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.engine.ema import ModelEma
-from spike_training.engine.guard import FiniteGuard
 from spike_training.engine.optim import (
     build_optimizers,
     learning_rates,
@@ -24,7 +27,6 @@ from spike_training.engine.optim import (
     set_learning_rate,
 )
 from spike_training.engine.record import Clock, Mean, Record
-from spike_training.engine.sources import prefetch
 from spike_training.engine.stage import Stage
 from spike_training.errors import NonFiniteError, TrainingError, one_line
 from spike_training.sampling.sample import AnyBatch, Source, left_out
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 PICTURES = 3
 """Number of images in a picture."""
+
+NEVER = torch.iinfo(torch.int64).max
 
 
 def fit(
@@ -103,20 +107,18 @@ class _Loop(Generic[AnyBatch]):
         )
         self.guard = FiniteGuard(fabric.device)
         self.mean, self.clock = Mean(), Clock(fabric.device, config.prefetch > 0)
-        first, last = self._numbers(self.start).start, self._numbers(config.steps).start
+        first, last = self.start * config.accumulate, config.steps * config.accumulate
         self.batches: Generator[AnyBatch, None, None] = prefetch(
-            self._train_batch, first, last, config.prefetch
+            partial(self._batch, self.train), first, last, config.prefetch
         )
         self.reported = 0  # samples whose loss has been reported
-        self.record = Record(
-            self.checkpoints.folder, self.start, config.steps, config.tensorboard,
-            quiet=not fabric.is_global_zero,
-        )  # fmt: skip
+        folder, quiet = self.checkpoints.folder, not fabric.is_global_zero
+        self.record = Record(folder, self.start, config.steps, config.tensorboard, quiet)
 
     def run(self) -> None:
         """Run all steps; log, validate, draw and save after those that the settings say."""
         config, steps = self.config, self.config.steps
-        with self.record:
+        with self.record, closing(self.batches):
             self.stage.train()
             for step in range(self.start, steps):
                 done = step + 1
@@ -143,12 +145,9 @@ class _Loop(Generic[AnyBatch]):
         return range(step * self.config.accumulate, (step + 1) * self.config.accumulate)
 
     def _batch(self, source: Source[AnyBatch], number: int) -> AnyBatch:
-        """Return this process's part of a batch."""
+        """Make this process's part of a batch."""
         rank, world_size = self.fabric.global_rank, self.fabric.world_size
         return source.batch(number, self.config.batch_size, rank, world_size)
-
-    def _train_batch(self, number: int) -> AnyBatch:
-        return self._batch(self.train, number)
 
     def _backward(self, step: int) -> dict[str, Tensor]:
         """Compute the gradients of a step, clip them, and return its scalars."""
@@ -184,7 +183,9 @@ class _Loop(Generic[AnyBatch]):
             self.guard.check()
         except NonFiniteError as error:
             self.batches.close()  # its thread must not use the source meanwhile
-            again = [self._train_batch(number).to('cpu') for number in self._numbers(error.step)]
+            again = [
+                self._batch(self.train, number).to('cpu') for number in self._numbers(error.step)
+            ]
             saved = [dataclasses.asdict(batch) for batch in again]
             path = self.checkpoints.folder / f'non_finite_rank{self.fabric.global_rank}.pt'
             torch.save({'step': error.step, 'batches': saved}, path)
@@ -192,16 +193,13 @@ class _Loop(Generic[AnyBatch]):
             where = f'its batch is in {path}, samples {samples}'
             raise NonFiniteError(error.step, where) from None
 
-    def _learning_rate(self, step: int) -> float:
-        config = self.config
-        return config.learning_rate * lr_factor(
-            step, config.steps, config.warmup_steps, config.min_lr_ratio
-        )
-
     def _update(self, step: int) -> None:
         """Update the weights by their gradients, and what depends on the weights."""
+        config = self.config
+        factor = lr_factor(step, config.steps, config.warmup_steps, config.min_lr_ratio)
+        self.learning_rate = config.learning_rate * factor
         for name, optimizer in zip(self.optimizers, self.wrapped, strict=True):
-            set_learning_rate(optimizer, self._learning_rate(step))
+            set_learning_rate(optimizer, self.learning_rate)
             if not self.stage.waits(name, step):
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -211,7 +209,7 @@ class _Loop(Generic[AnyBatch]):
     def _log(self, done: int) -> None:
         metrics = _average(self.fabric, self.mean.take())
         speed = self.clock.take(self.config.batch_size * self.fabric.world_size)
-        rates = learning_rates(self.optimizers, self._learning_rate(done - 1))
+        rates = learning_rates(self.optimizers, self.learning_rate)
         self.record.scalars(done, 'train', {**metrics, **rates, **speed})
 
     def _validate(self, done: int) -> None:
@@ -249,6 +247,64 @@ class _Loop(Generic[AnyBatch]):
             with self.clock.pause():
                 state = _state(self.stage, self.optimizers, self.ema)
                 self.checkpoints.save(done, self.ema.averaged(self.stage.deployable), state)
+
+
+def prefetch(
+    make: Callable[[int], AnyBatch], start: int, stop: int, number: int
+) -> Generator[AnyBatch, None, None]:
+    """Yield the batches of some steps in order, up to ``number`` of them prefetched by a thread.
+
+    Scenes are drawn on the CPU while the GPU trains. Kernels of both threads go to the device's
+    default stream, so that no batch is read before it is complete. The batches are the same
+    without prefetching, as each is a function of its step. Closing the generator waits for the
+    thread.
+
+    Args:
+        make: Function that makes the batch of a step.
+        start: The first step.
+        stop: One past the last step.
+        number: Number of batches in advance; 0: make each on demand, without a thread.
+    """
+    if number == 0:
+        yield from map(make, range(start, stop))
+        return
+    with ThreadPoolExecutor(1, 'batches') as executor:
+        waiting: deque[Future[AnyBatch]] = deque()
+        try:
+            for step in range(start, stop + number):
+                if step < stop:
+                    waiting.append(executor.submit(make, step))
+                if step >= start + number:
+                    yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class FiniteGuard:
+    """Detector of non-finite losses and gradients without a synchronisation at each step.
+
+    The first non-finite step is recorded on the device; only :meth:`check` waits for it. The
+    batch of that step can be made again, as it is a function of the step.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._first = torch.full((), NEVER, dtype=torch.int64, device=device)
+
+    def note(self, step: int, values: Sequence[Tensor]) -> None:
+        """Record on the device whether all scalars of a step are finite."""
+        finite = torch.stack([value.detach().float() for value in values]).isfinite().all()
+        self._first.clamp_(max=torch.where(finite, NEVER, step))
+
+    def check(self) -> None:
+        """Check all steps recorded so far; waits for the device.
+
+        Raises:
+            NonFiniteError: A recorded value was NaN or infinite.
+        """
+        first = int(self._first)
+        if first != NEVER:
+            raise NonFiniteError(first)
 
 
 def _resume(

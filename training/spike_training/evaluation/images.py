@@ -20,7 +20,7 @@ from spike_depth_ros.image_metrics import psnr, ssim
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
 from spike_depth_ros.preview import COVERED_PLANES
-from spike_training.evaluation.report import FORMAT, print_rows
+from spike_training.evaluation.report import print_rows
 
 WINDOWS = (7, 11, 21, 41, 127)
 """Planes of the means that a network is compared with."""
@@ -188,30 +188,6 @@ def score_held_out(
     return {
         'windows': number,
         'rows': {name: {'mse': statistics.fmean(each)} for name, each in errors.items()},
-    }
-
-
-def image_report(
-    stage: str, weights_sha256: str | None, seed: int, sets: Mapping[str, Any],
-    held_out: Mapping[str, Any],
-) -> dict[str, Any]:  # fmt: skip
-    """Assemble the report of an evaluation of pictures.
-
-    Args:
-        stage: Last stage of the network.
-        weights_sha256: Hash of its weights.
-        seed: Seed of the scenes.
-        sets: Results of :func:`score_set` by name.
-        held_out: Results of :func:`score_held_out` by name.
-    """
-    return {
-        'format': FORMAT,
-        'task': 'image',
-        'stage': stage,
-        'weights_sha256': weights_sha256,
-        'seed': seed,
-        'sets': dict(sets),
-        'held_out': dict(held_out),
     }
 
 

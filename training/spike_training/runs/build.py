@@ -17,13 +17,11 @@ from spike_depth_ros.architectures import SETTINGS
 from spike_depth_ros.checkpoint import CheckpointInfo, DepthInfo, ImageInfo, load_info
 from spike_training.datasets.splits import Split
 from spike_training.engine.checkpoints import has_checkpoint
-from spike_training.engine.context import Context
-from spike_training.engine.sources import DomainPair
-from spike_training.engine.stage import Stage
+from spike_training.engine.stage import Context, Stage
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.sessions import source_commit
 from spike_training.runs.sources import datasets_of, fx_range, make_source, make_target
-from spike_training.sampling.sample import Source, Unlabelled
+from spike_training.sampling.sample import DomainPair, Source, Unlabelled
 from spike_training.settings.config import ResolvedStage, RunConfig
 from spike_training.settings.method import import_object
 

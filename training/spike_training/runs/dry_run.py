@@ -23,14 +23,13 @@ from spike_depth_ros.model.imagenet import HUB
 from spike_depth_ros.model.registry import IMAGENET, weights_of
 from spike_training.datasets.readers import missing_paths
 from spike_training.datasets.splits import Split
-from spike_training.engine.context import Context, load_any
 from spike_training.engine.optim import build_optimizers
-from spike_training.engine.stage import Stage
+from spike_training.engine.stage import Context, Stage, load_any
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.build import context, make_batches, make_stage
-from spike_training.runs.epochs import samples_of, with_steps
 from spike_training.runs.memory import estimate_memory
 from spike_training.runs.recordings import check_places, look_up, recorded_source
+from spike_training.runs.sources import samples_of, with_steps
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
     BatchSpec,

@@ -22,10 +22,10 @@ from spike_training.evaluation.images import (
     WINDOWS,
     PictureSample,
     PictureSet,
-    image_report,
     score_held_out,
     score_set,
 )
+from spike_training.evaluation.report import FORMAT
 from spike_training.runs.sources import make_source
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.settings.config import BatchSpec, RunConfig
@@ -77,7 +77,15 @@ def evaluate_images(
         held_out[name] = score_held_out(
             network, info.planes, _windows(clips, info.planes + HELD_OUT), device
         )
-    return image_report(info.stage, info.weights_sha256, config.seed, sets, held_out)
+    return {
+        'format': FORMAT,
+        'task': 'image',
+        'stage': info.stage,
+        'weights_sha256': info.weights_sha256,
+        'seed': config.seed,
+        'sets': sets,
+        'held_out': held_out,
+    }
 
 
 def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[PictureSample]:

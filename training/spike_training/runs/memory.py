@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from spike_training.engine.activation_checkpointing import checkpoint_activations
-from spike_training.engine.context import Context
 from spike_training.engine.fabric import PrecisionName
-from spike_training.engine.stage import Stage
+from spike_training.engine.stage import Context, Stage
 from spike_training.sampling.sample import Batch, Pair
 
 SMALL = 96

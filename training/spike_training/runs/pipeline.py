@@ -26,20 +26,20 @@ from spike_depth_ros.checkpoint import (
 from spike_depth_ros.model.registry import weights_of
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import newest_model
-from spike_training.engine.context import Context
 from spike_training.engine.fabric import make_fabric
 from spike_training.engine.loop import fit
+from spike_training.engine.stage import Context
 from spike_training.errors import ConfigError
 from spike_training.evaluation.images import image_metrics, show_images
 from spike_training.evaluation.predictors import build_for_evaluation
 from spike_training.evaluation.report import checkpoint_metrics, show, to_json
 from spike_training.runs.build import Work, context, make_work
 from spike_training.runs.dry_run import dry_run
-from spike_training.runs.epochs import with_steps
 from spike_training.runs.evaluation import calibrated, evaluate_network
 from spike_training.runs.image_evaluation import evaluate_images
 from spike_training.runs.recordings import check_places
 from spike_training.runs.sessions import CONFIG, MODEL, REPORT, SELECTED, SELECTION, Session
+from spike_training.runs.sources import with_steps
 from spike_training.sampling.sample import Source
 from spike_training.settings.config import (
     NOT_THE_RUN,

@@ -9,6 +9,7 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -167,6 +168,10 @@ def recorded_source(
         raise DataSetError(
             f'{frames[0].name} holds frames and {recorded[0].name} spikes: expected one of them'
         )
+    common: dict[str, Any] = {
+        'labels': labels, 'device': device, 'seed': seed, 'flip': trains and data.flip,
+        'workers': data.workers,
+    }  # fmt: skip
     if frames:
         return ClipSource(
             frames,
@@ -178,13 +183,9 @@ def recorded_source(
             data.mean_rate,
             with_rgb=spec.rgb,
             with_spikes=spec.spikes,
-            labels=labels,
             transform=data.transform,
-            device=device,
-            seed=seed,
-            flip=trains and data.flip,
             random_crop=trains and data.random_crop,
-            workers=data.workers,
+            **common,
         )
     if spec.rgb:
         raise DataSetError(f'{recorded[0].name}: holds spikes, expected frames with colours')
@@ -197,12 +198,8 @@ def recorded_source(
         size=(data.height, data.width),
         raw_pixels=spec.raw_pixels,
         random_crop=trains and spec.raw_pixels,
-        labels=labels,
         stride=max(1, max(data.planes) // STRIDES),
-        device=device,
-        seed=seed,
-        flip=trains and data.flip,
-        workers=data.workers,
+        **common,
     )
     if trains and spec.raw_pixels:
         check_suitable(recorded)

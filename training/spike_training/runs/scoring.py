@@ -6,11 +6,24 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from spike_depth_ros.checkpoint import ImageInfo, load, load_with_correction, write_atomically
-from spike_training.choices import Device
+import torch
+
+from spike_depth_ros.checkpoint import (
+    CheckpointInfo,
+    ImageInfo,
+    find_checkpoint,
+    load,
+    load_info,
+    load_with_correction,
+    write_atomically,
+)
+from spike_training.choices import MEAN_RATE, Device
+from spike_training.disk import make_folder
 from spike_training.engine.fabric import choose_device
+from spike_training.errors import ConfigError
 from spike_training.evaluation.images import show_images
 from spike_training.evaluation.inputs import write_inputs
 from spike_training.evaluation.predictions import Predictions, warn
@@ -25,55 +38,93 @@ from spike_training.runs.evaluation import (
     output_limits,
 )
 from spike_training.runs.image_evaluation import evaluate_images
-from spike_training.settings.config import to_yaml
+from spike_training.settings.config import RunConfig, to_yaml
 
 
-def write_samples(sets: DataSets, out: Path, device: Device) -> None:
+def score(
+    settings: RunConfig,
+    out: Path,
+    *,
+    checkpoint: Path | None,
+    predictions: Path | None,
+    data: Mapping[str, str],
+    samples: int | None,
+    planes: Sequence[int],
+    mean_rate: float,
+    per_metre: float | None,
+    device: Device,
+) -> None:
+    """Score a checkpoint or third-party depth maps, or, without either, write the samples.
+
+    The arguments are those of :func:`spike_training.commands.evaluate.evaluate`.
+    """
+    place = choose_device(device)
+    lengths = planes or sorted(settings.data.planes)[len(settings.data.planes) // 2 :]
+    number = settings.evaluate.scenes if samples is None else samples
+    sets = DataSets(settings, data, number, lengths[0], mean_rate)
+    if predictions is not None:
+        make_folder(out.parent)
+        _score_predictions(sets, Predictions(predictions, per_metre), out, place)
+        return
+    if checkpoint is None:
+        _write_samples(sets, out, place)
+        return
+    make_folder(out.parent)
+    path = find_checkpoint(checkpoint)
+    if not isinstance(load_info(path, CheckpointInfo), ImageInfo):
+        _score_depth(sets, path, bool(planes), out, place)
+        return
+    unused = {
+        'planes': bool(planes),
+        'mean_rate': mean_rate != MEAN_RATE,
+        'samples': bool(data) and samples is not None,
+    }
+    if given := [name for name, is_given in unused.items() if is_given]:
+        raise ConfigError(
+            f'{", ".join(given)} given: expected none for a network of pictures'
+            f'{" and recordings" if data else ""}'
+        )
+    info, weights = load(path, ImageInfo)
+    report = evaluate_images(settings, info, weights, place, data)
+    write_atomically(out, to_json(report))
+    show_images(report)
+
+
+def _write_samples(sets: DataSets, out: Path, device: torch.device) -> None:
     """Write the samples of data sets, or of the config if there are none, to a folder."""
-    config, place = sets.config, choose_device(device)
+    config = sets.config
     fx = output_limits(config).canonical_fx
-    chosen = sets.sets(place) if sets.places else config_sets(config, place, fx)
+    chosen = sets.sets(device) if sets.places else config_sets(config, device, fx)
     # Without the folder of the run, which does not concern the reader.
     write_inputs(out, [*chosen], to_yaml(dataclasses.replace(config, out=Path('runs/inputs'))))
 
 
-def score_predictions(
-    sets: DataSets, folder: Path, per_metre: float | None, out: Path, device: Device
-) -> None:
-    """Score third-party depth maps; see :func:`spike_training.commands.evaluate.evaluate`."""
-    maps = Predictions(folder, per_metre)
+def _score_predictions(sets: DataSets, maps: Predictions, out: Path, device: torch.device) -> None:
+    """Score third-party depth maps."""
     given = sets if sets.places else None
-    report = evaluate_predictions(sets.config, maps, choose_device(device), given)
+    report = evaluate_predictions(sets.config, maps, device, given)
     warn(report['predictions'])
     write_atomically(out, to_json(report))
     show(report)
 
 
-def score_depth(
-    sets: DataSets, checkpoint: Path, planes_given: bool, out: Path, device: Device
+def _score_depth(
+    sets: DataSets, path: Path, planes_given: bool, out: Path, device: torch.device
 ) -> None:
     """Score a checkpoint of depth, by its own windows unless others are given."""
-    info, weights, correction = load_with_correction(checkpoint)
+    info, weights, correction = load_with_correction(path)
     if correction is not None:
         print(
-            f'warning: {checkpoint}: its sensor correction is not applied to other sensors; '
+            f'warning: {path}: its sensor correction is not applied to other sensors; '
             'evaluate_bag applies it',
             file=sys.stderr,
         )
-    config, place = sets.config, choose_device(device)
+    config = sets.config
     config.model.bins = info.bins
     check_size(config, info)
     if not planes_given:
         sets = dataclasses.replace(sets, planes=info.planes)
-    network = build_for_evaluation(info, weights, place)
-    report = evaluate_network(config, info, network, place, sets if sets.places else None)
+    network = build_for_evaluation(info, weights, device)
+    report = evaluate_network(config, info, network, device, sets if sets.places else None)
     write_atomically(out, to_json(report))
     show(report)
-
-
-def score_pictures(sets: DataSets, checkpoint: Path, out: Path, device: Device) -> None:
-    """Score a checkpoint of the task ``image``."""
-    info, weights = load(checkpoint, ImageInfo)
-    report = evaluate_images(sets.config, info, weights, choose_device(device), dict(sets.places))
-    write_atomically(out, to_json(report))
-    show_images(report)

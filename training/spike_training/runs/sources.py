@@ -1,11 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Sources of scenes and recordings of a run's settings."""
+"""Sources of scenes and recordings of a run's settings, and the steps of an epoch."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +34,7 @@ from spike_training.settings.config import (
     ModelConfig,
     ResolvedStage,
     RunConfig,
+    StageConfig,
     TargetConfig,
 )
 
@@ -96,7 +98,7 @@ def make_target(
     """Return a source of recordings or scenes of the target, at the size of ``data``.
 
     Its batches have labels for the evaluation; for training
-    :class:`spike_training.engine.sources.DomainPair` removes them.
+    :class:`spike_training.sampling.sample.DomainPair` removes them.
 
     Args:
         config: As for :func:`make_source`.
@@ -220,3 +222,43 @@ def _focal_range(seed: int, style: str) -> npt.NDArray[np.float32]:
 def size_multiple(model: ModelConfig) -> int:
     """Return the factor of rows and columns of an image that a network requires."""
     return 16 * int(model.settings.get('pool', 1))
+
+
+def with_steps(config: RunConfig, processes: int) -> RunConfig:
+    """Convert the epochs of all stages of a run to steps.
+
+    Args:
+        config: Config of the run.
+        processes: Number of training processes: with more of them an epoch has fewer steps.
+
+    Raises:
+        DataSetError: Recordings whose samples are to be counted cannot be used.
+    """
+    return dataclasses.replace(
+        config, stages=[_with_steps(config, stage, processes) for stage in config.stages]
+    )
+
+
+def samples_of(config: ResolvedStage) -> int:
+    """Count the samples of an epoch of a stage: those of the target if it trains on the target.
+
+    Raises:
+        DataSetError: The recordings cannot be used.
+    """
+    cpu, domain = torch.device('cpu'), config.stage.batches.domain
+    source = (
+        make_source(config, 'train', cpu, spec=BatchSpec(spikes=False))
+        if domain == 'source'
+        else make_target(config, 'train', cpu, labels=domain == 'target')
+    )
+    assert isinstance(source, LabelledSource)  # checked with the config
+    return len(source)
+
+
+def _with_steps(config: RunConfig, stage: StageConfig, processes: int) -> StageConfig:
+    if stage.epochs is None:
+        return stage
+    here = stage.resolve(config)
+    images = here.train.batch_size * here.train.accumulate * processes
+    steps = max(1, math.ceil(stage.epochs * samples_of(here) / images))
+    return dataclasses.replace(stage, epochs=None, steps=steps)

@@ -143,3 +143,30 @@ def collate(parts: Sequence[Batch]) -> Batch:
         index=torch.cat([part.index for part in parts]),
         image=torch.cat(image) if image else None,
     )
+
+
+@dataclasses.dataclass
+class DomainPair:
+    """Source of pairs from a source of each domain.
+
+    It removes the labels of the target's samples, so that no loss, validation or picture can read
+    them.
+
+    Attributes:
+        source: Source of the labelled domain.
+        target: Source of the target domain; its depth is not read.
+    """
+
+    source: Source[Batch]
+    target: Source[Batch]
+
+    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Pair:
+        """Return the pair of a step, ``batch_size`` samples of each domain."""
+        return Pair(
+            self.source.batch(step, batch_size, rank, world_size),
+            self.target.batch(step, batch_size, rank, world_size).unlabelled(),
+        )
+
+    def left_out(self) -> list[str]:
+        """Return the names of the samples of both that could not be used so far."""
+        return [*left_out(self.source), *left_out(self.target)]

@@ -126,7 +126,7 @@ def read_stage(
         settings, given = method.stages[0], {**given, 'kind': method.stages[0].kind}
     own = {}
     for name, value in given.items():
-        others = [other for other in method.stages if name in _hints(other)]
+        others = [other for other in method.stages if name in _hints(other)]  # type: ignore[arg-type]
         if settings in others or not others:
             own[name] = value
             continue

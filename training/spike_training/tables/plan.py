@@ -22,8 +22,8 @@ from spike_depth_ros.checkpoint import DepthInfo
 from spike_depth_ros.model.registry import build
 from spike_training.errors import ConfigError
 from spike_training.runs.adabn import adabn_problem
-from spike_training.runs.epochs import with_steps
 from spike_training.runs.recordings import check_places
+from spike_training.runs.sources import with_steps
 from spike_training.settings.config import ModelConfig, RunConfig, StageConfig, listed, problems_of
 from spike_training.settings.method import Method, find_method
 from spike_training.settings.ranges import Problems

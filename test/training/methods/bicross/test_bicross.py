@@ -121,15 +121,15 @@ def test_stages_start_from_those_they_name(trained, capsys):
 def test_a_stage_across_domains_starts_with_statistics_of_the_target(trained, tmp_path):
     start = next((trained.out / 'mono_cross').glob('model_*.safetensors'))
     config = dataclasses.replace(trained, out=tmp_path)
-    before, cpu = {'mono_cross': start}, torch.device('cpu')
-    here = build.context(config.stages[2].resolve(config), before, cpu)
+    trained_stages, cpu = {'mono_cross': start}, torch.device('cpu')
+    here = build.context(config.stages[2].resolve(config), trained_stages, cpu)
     stage = build.make_work(here).stage
     name = 'temporal.brightness.1.running_mean'
     before = torch.from_numpy(load(start)[1][name]).float()
     for network in (stage.student, stage.teacher, stage.source_model):
         assert not torch.allclose(network.state_dict()[name], before, rtol=1e-2)
     unadapted = dataclasses.replace(config.stages[2], adapt=AdaptConfig(adabn_batches=0))
-    here = build.context(unadapted.resolve(config), before, cpu)
+    here = build.context(unadapted.resolve(config), trained_stages, cpu)
     plain = build.make_work(here).stage.student.state_dict()[name]
     torch.testing.assert_close(plain, before)
 

@@ -17,7 +17,6 @@ from tiny_stage import train  # noqa: E402
 from training_files import equal, rows, state_of  # noqa: E402
 
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
-from spike_training.engine.sources import DomainPair  # noqa: E402
 from spike_training.errors import NonFiniteError  # noqa: E402
 from spike_training.evaluation.predictors import predict  # noqa: E402
 from spike_training.evaluation.statistics import (  # noqa: E402
@@ -31,7 +30,7 @@ from spike_training.methods.bicross.settings import (  # noqa: E402
     ViewConfig,
 )
 from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
-from spike_training.sampling.sample import Unlabelled  # noqa: E402
+from spike_training.sampling.sample import DomainPair, Unlabelled  # noqa: E402
 
 SAME = ViewConfig(
     flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, drop=0.0, drop_bins=0.0

@@ -16,7 +16,7 @@ from ramps import RampSource  # noqa: E402
 from torch import nn  # noqa: E402
 
 from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
-from spike_training.adaptation.ladder import load_network  # noqa: E402
+from spike_training.adaptation.candidates import load_network  # noqa: E402
 from spike_training.errors import ConfigError  # noqa: E402
 from spike_training.evaluation.statistics import batch_norms  # noqa: E402
 from spike_training.learning.losses import (  # noqa: E402

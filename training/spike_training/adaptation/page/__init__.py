@@ -23,7 +23,7 @@ class Shown(NamedTuple):
     Attributes:
         old: Checkpoint that was adapted.
         candidate: Checkpoint of the best or last candidate; None if there is none.
-        name: Rung of the candidate.
+        name: Name of the candidate.
         out: File that an improvement is written to.
         windows: Held-back windows, at least two.
         seen: The same windows as the candidate sees them, corrected for the sensor or not.

@@ -16,8 +16,9 @@ import torch
 from spike_depth_ros import pictures, preview
 from spike_depth_ros.evaluation.report.page import number, percent, render_page
 from spike_depth_ros.evaluation.report.pictures import as_png, pad_colour_bar
+from spike_training.adaptation.candidates import load_network
 from spike_training.adaptation.correction import firing_rates
-from spike_training.adaptation.gate import (
+from spike_training.adaptation.evidence import (
     FLAT,
     LIMITS,
     UNVARIED,
@@ -25,7 +26,6 @@ from spike_training.adaptation.gate import (
     WEIGHTS_IN_MOTION,
     find_limits,
 )
-from spike_training.adaptation.ladder import load_network
 from spike_training.adaptation.page import Shown
 from spike_training.evaluation.predictors import predict
 from spike_training.sampling.sample import Unlabelled

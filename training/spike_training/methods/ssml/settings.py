@@ -79,7 +79,7 @@ def _problems_of_label(label: str, bins: int) -> Problems:
 class SupervisedConfig(PictureStageConfig):
     """Kind supervised: the true firing rate of generated scenes is the label."""
 
-    implementation = 'spike_training.methods.ssml.stages.supervised:Supervised'
+    implementation = 'spike_training.methods.ssml.stages:Supervised'
     summary = 'learns the true firing rate of generated scenes'
 
     kind: str = 'supervised'
@@ -100,7 +100,7 @@ class BlindSpotConfig(PictureStageConfig):
             (Eq. 2), around the reference plane.
     """
 
-    implementation = 'spike_training.methods.ssml.stages.blind_spot:BlindSpot'
+    implementation = 'spike_training.methods.ssml.stages:BlindSpot'
     summary = 'learns noisy labels by a network that does not see the pixel'
 
     kind: str = 'blind_spot'
@@ -125,7 +125,7 @@ class HeldOutConfig(PictureStageConfig):
         planes_out: Planes in the middle of the window that are cut out; their mean is the label.
     """
 
-    implementation = 'spike_training.methods.ssml.stages.held_out:HeldOut'
+    implementation = 'spike_training.methods.ssml.stages:HeldOut'
     summary = 'learns the mean of planes that it does not see'
 
     kind: str = 'held_out'
@@ -156,7 +156,7 @@ class MutualConfig(PictureStageConfig):
         blind_features: Channels of the first level of the blind-spot network.
     """
 
-    implementation = 'spike_training.methods.ssml.stages.mutual:Mutual'
+    implementation = 'spike_training.methods.ssml.stages:Mutual'
     summary = 'learns from noisy labels, mutually with a network that does not see the pixel'
 
     kind: str = 'mutual'

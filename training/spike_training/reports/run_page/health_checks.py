@@ -17,7 +17,8 @@ HELD = (0.58, 0.78)
 
 def health_warnings(run: RunFolder) -> list[str]:
     """Return the warnings as sentences, the most important first."""
-    return [*_state(run), *_metrics(run), *_stages(run), *_sources(run)]
+    stages = [text for stage in run.stages for text in _warnings(stage)]
+    return [*_state(run), *_metrics(run), *stages, *_sources(run)]
 
 
 def state(run: RunFolder) -> str:
@@ -71,11 +72,6 @@ def _scores(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
     held = scores['uncertainty']['interval_coverage']
     if held is not None and not HELD[0] <= held <= HELD[1]:
         yield f'{where}: the 68 % interval holds {100 * held:.0f} % of the truth.'
-
-
-def _stages(run: RunFolder) -> Iterator[str]:
-    for stage in run.stages:
-        yield from _warnings(stage)
 
 
 def _warnings(stage: StageFolder) -> Iterator[str]:

@@ -54,7 +54,7 @@ def render(run: RunFolder, kept: Kept) -> str:
         run: Content of its folder.
         kept: Parts of earlier pages of the run.
     """
-    album = _Album(run.out, kept)
+    sources = _embed(run, kept)
     return render_page(
         TEMPLATE,
         title=f'Training run {run.out.resolve().name}',
@@ -66,7 +66,7 @@ def render(run: RunFolder, kept: Kept) -> str:
         alignments=[*ALIGNMENTS.values()],
         control_name=control_name,
         selection=_selection(run),
-        stages=[_stage(run, stage, album, kept) for stage in run.stages],
+        stages=[_stage(run, stage, sources, kept) for stage in run.stages],
         settings=differences(run.config, run.method),
         checkpoint=_checkpoint(run.out / MODEL),
         date=datetime.fromisoformat,
@@ -129,7 +129,9 @@ def _selection(run: RunFolder) -> str:
     return f'{text} Its weights are averaged with those of {other}.' if other else text
 
 
-def _stage(run: RunFolder, stage: StageFolder, album: _Album, kept: Kept) -> dict[str, Any]:
+def _stage(
+    run: RunFolder, stage: StageFolder, sources: Mapping[Path, str], kept: Kept
+) -> dict[str, Any]:
     folder, settings = run.out / stage.name, stage.settings
     labels = ' of the target, which the baselines must not see'
     facts = [
@@ -155,7 +157,14 @@ def _stage(run: RunFolder, stage: StageFolder, album: _Album, kept: Kept) -> dic
         'facts': f'{facts[0][0].upper()}{"; ".join(facts)[1:]}.',
         'begun': bool(stage.scalars or stage.pictures or stage.checkpoint),
         'charts': kept.get(_charts, (folder / SCALARS, folder / WARNINGS), stage, run.method),
-        'pictures': [album.entry(step, path) for step, path in _chosen(stage.pictures)],
+        'pictures': [
+            {
+                'title': f'after {step} steps',
+                'source': sources[path],
+                'file': path.relative_to(run.out).as_posix(),
+            }
+            for step, path in _chosen(stage.pictures)
+        ],
         'all_pictures': len(stage.pictures),
     }
 
@@ -180,29 +189,19 @@ def _legend() -> str:
     return LEGEND
 
 
-class _Album:
-    """Pictures of the page, embedded up to a limit of bytes and linked beyond it.
-
-    Args:
-        out: Folder of the run and of the page.
-        kept: Encoded pictures of earlier pages.
-    """
-
-    def __init__(self, out: Path, kept: Kept) -> None:
-        self._out, self._kept = out, kept
-        self._left = PICTURES_BYTES
-
-    def entry(self, step: int, path: Path) -> dict[str, str]:
-        """Return caption, source and file of a picture."""
-        source = file = path.relative_to(self._out).as_posix()
+def _embed(run: RunFolder, kept: Kept) -> dict[Path, str]:
+    """Return the sources of shown pictures: embedded up to a limit of bytes, and links beyond."""
+    left, found = PICTURES_BYTES, {}
+    for _, path in (shown for stage in run.stages for shown in _chosen(stage.pictures)):
         try:
-            encoded = self._kept.get(_picture, (path,), path)
+            encoded = kept.get(_picture, (path,), path)
         except OSError:  # a process that was killed may have left half a picture
             encoded = ''
-        if 0 < len(encoded) <= self._left:
-            self._left -= len(encoded)
-            source = f'data:image/webp;base64,{encoded}'
-        return {'title': f'after {step} steps', 'source': source, 'file': file}
+        fits = 0 < len(encoded) <= left
+        left -= len(encoded) if fits else 0
+        link = path.relative_to(run.out).as_posix()
+        found[path] = f'data:image/webp;base64,{encoded}' if fits else link
+    return found
 
 
 def _picture(path: Path) -> str:

@@ -21,12 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
-from spike_training.engine.context import Context
 from spike_training.engine.ema import average_into, warmed_up
 from spike_training.engine.fabric import mean_over_processes
 from spike_training.engine.optim import Groups, groups_of
 from spike_training.engine.record import Mean
-from spike_training.engine.stage import Phase, Selection, Stage
+from spike_training.engine.stage import Context, Phase, Selection, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.evaluation.statistics import batch_norms, estimate_statistics, untracked
 from spike_training.learning.backbone import freeze, share_backbone

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from spike_depth_ros.model.depth_net import DepthOutput, SpikeDepthNet
-from spike_training.engine.context import Context
 from spike_training.engine.optim import Groups, groups_of
-from spike_training.engine.stage import Phase, Stage
+from spike_training.engine.stage import Context, Phase, Stage
 from spike_training.evaluation.predictors import predict
 from spike_training.learning.backbone import freeze
 from spike_training.learning.supervision import Supervision, network_groups

@@ -1,18 +1,18 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of an adaptation with hidden truth: the gate's evidence beside what labels tell.
+"""Cases of an adaptation with hidden truth: the evidence beside what labels tell.
 
 Each target is a camera in places of some styles, or frames of a data set seen by that camera.
-Candidates are the rungs of an adaptation, scales and shifts learnt from the target's labels, and
+Candidates are those of an adaptation, scales and shifts learnt from the target's labels, and
 networks that harm: a constant, statistics of a single window, of windows in the wrong bit order,
 of saturated ones, of another target. The truth is the median-scaled AbsRel on held-back windows.
 
-    PYTHONPATH=training python -m benchmarks.adaptation_gate --data DATA --cases cases --out runs
-    PYTHONPATH=training python -m benchmarks.adaptation_gate --cases cases --print
+    PYTHONPATH=training python -m benchmarks.acceptance --data DATA --cases cases --out runs
+    PYTHONPATH=training python -m benchmarks.acceptance --cases cases --print
 
 Targets whose cases are in the folder are not run again, so that an interrupted run goes on with
 the same command; targets may be divided among processes by ``--only``. The last lines are the
-errors of each target and the confusion matrix, by the gate of today.
+errors of each target and the confusion matrix, by the acceptance test of today.
 """
 
 from __future__ import annotations
@@ -35,31 +35,36 @@ from torch import Tensor, nn
 
 from spike_depth_ros.checkpoint import DepthInfo, find_checkpoint, write_atomically
 from spike_depth_ros.model.depth_net import DepthOutput
+from spike_training.adaptation.acceptance import Comparison
+from spike_training.adaptation.candidates import (
+    AVERAGE,
+    SENSOR,
+    TrainingData,
+    load_network,
+    train_candidate,
+    train_candidates,
+)
 from spike_training.adaptation.correction import (
     Corrections,
     choose_corrections,
     estimate_correction,
     firing_rates,
 )
-from spike_training.adaptation.gate import (
+from spike_training.adaptation.evidence import (
     Evidence,
     Scores,
     Verdict,
     choose,
-    judge,
+    decide,
     score,
 )
-from spike_training.adaptation.judgement import Comparison
-from spike_training.adaptation.ladder import (
-    AVERAGE,
-    TrainingData,
+from spike_training.adaptation.matching import (
+    BATCH_SIZE,
+    SimulatedScenes,
     Windows,
-    climb,
-    climb_all,
-    load_network,
-    matched_source,
+    compute_statistics,
+    match_camera,
 )
-from spike_training.adaptation.matching import Match, compute_statistics, match_camera
 from spike_training.adaptation.motion import (
     STEP_S,
     STEPS,
@@ -88,17 +93,17 @@ MOVING = 18
 """Windows whose depth from motion is tried."""
 
 SCENES = 72
-BATCH = 12
+COMPARED = 24
 FOG_M = 12.0
 """Depth at which fog scatters half of the light, metres."""
 
 SHARES = {'affine': 1.0, 'bicross': 0.4, 'whole': 0.8}
-"""Steps of each rung, as a share of the first one's: about the same duration."""
+"""Steps of each candidate, as a share of the first one's: about the same duration."""
 
-RUNGS = ('sensor', *SHARES, AVERAGE)
+CANDIDATES = (SENSOR, *SHARES, AVERAGE)
 """Candidates of an adaptation."""
 
-COLUMNS = (*RUNGS, 'AdaBN', 'supervised')
+COLUMNS = (*CANDIDATES, 'AdaBN', 'supervised')
 """Candidates whose errors are printed."""
 
 LOSS = 0.2
@@ -150,7 +155,7 @@ CALIBRATION = {
     'noisy kitchen': Target(Optics(0.2, sensor=sensor(3, hot_pixels=0.01)), 'sevenscenes'),
     'noisy contrast': Target(Optics(0.3, 2.5, 0.8, sensor=sensor(3)), ('office', 'road'), seed=29),
 }
-"""Targets that the gate's weights are fitted on."""
+"""Targets that the weights of the evidence are fitted on."""
 
 TEST = {
     'dark home': Target(Optics(0.06, sensor=sensor()), ('home', 'indoor'), seed=31),
@@ -168,7 +173,7 @@ TEST = {
     'rooms': Target(Optics(), 'hololens'),
     'dim rooms': Target(Optics(0.08, sensor=sensor(2)), 'hololens'),
 }
-"""Targets that the gate is tested on."""
+"""Targets that the acceptance test is tested on."""
 
 
 class FoggySource(ShiftedSource):
@@ -230,7 +235,7 @@ def windows_of(target: Target, info: DepthInfo, data: Path) -> tuple[list[Batch]
     parts = []
     for split in ('train', 'test'):
         scenes = scenes_seen(target, info, split)
-        parts.append([scenes.batch(k, BATCH) for k in range(WINDOWS // BATCH)])
+        parts.append([scenes.batch(k, BATCH_SIZE) for k in range(WINDOWS // BATCH_SIZE)])
     return parts[0], parts[1]
 
 
@@ -392,17 +397,6 @@ def saturated(windows: Unlabelled) -> Tensor:
     return full.expand_as(windows.counts).contiguous()
 
 
-def scenes_of(
-    windows: Windows, match: Match, styles: Sequence[str], info: DepthInfo
-) -> dict[str, list[Unlabelled]]:
-    """Return scenes of each style as a camera sees them."""
-    found = {}
-    for style in styles:
-        source = matched_source(windows, match, [style], info, 'calibration', 0)
-        found[style] = [source.samples(range(k, k + BATCH)).unlabelled() for k in (0, BATCH)]
-    return found
-
-
 def candidates(
     old: nn.Module,
     adapted: nn.Module,
@@ -438,7 +432,7 @@ class Case:
         target: Name of the target.
         seed: Seed of scenes and training.
         candidate: Name of the candidate.
-        evidence: What the gate sees.
+        evidence: Evidence of the acceptance test.
         distance: Distance of the match.
         clean_error: Median-scaled AbsRel of the old network in the same places, without the
             camera's flaws and fog, 128 planes at 20 kHz.
@@ -469,8 +463,8 @@ class Case:
 
     @property
     def verdict(self) -> Verdict:
-        """Return the verdict of the gate."""
-        return judge(self.evidence, self.distance)
+        """Return the verdict of the acceptance test."""
+        return decide(self.evidence, self.distance)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -485,7 +479,8 @@ class Prepared:
         old: The old network.
         seen: Labelled windows for adaptation.
         held: Held-back ones.
-        match: Match of the simulation.
+        distance: Distance of the match.
+        scenes: Labelled scenes by the matched camera.
         styles: Styles of the labelled scenes, in turn.
         corrections: Corrections of the sensor.
         comparison: Comparison with the old network, as in an adaptation.
@@ -500,24 +495,20 @@ class Prepared:
     old: nn.Module
     seen: Sequence[Batch]
     held: Sequence[Batch]
-    match: Match
+    distance: float
+    scenes: SimulatedScenes
     styles: Sequence[str]
     corrections: Corrections | None
     comparison: Comparison
     clean_error: float
     truth: Scores
 
-    @property
-    def windows(self) -> Windows:
-        """Size, length and plane rate of the windows."""
-        return Windows(HEIGHT, WIDTH, self.target.planes, self.target.rate_hz)
-
     def case(self, candidate: str, network: nn.Module, corrected: bool = False) -> Case:
         """Return the case of a candidate, and print it."""
         evidence, _ = self.comparison.compare(network, corrected)
         new = score(network, self.info, self.comparison.seen(self.held, corrected))
         found = Case(
-            self.name, self.seed, candidate, evidence, self.match.distance, self.clean_error,
+            self.name, self.seed, candidate, evidence, self.distance, self.clean_error,
             self.truth.scaled, new.scaled, self.truth.metres, new.metres,
         )  # fmt: skip
         values = (
@@ -526,7 +517,7 @@ class Prepared:
             if value is not None
         )
         print(
-            f'  {candidate}: {new.scaled / self.truth.scaled - 1:+.1%} {found.truth}, judged '
+            f'  {candidate}: {new.scaled / self.truth.scaled - 1:+.1%} {found.truth}, verdict '
             f'{found.verdict}; {" ".join(values)}',
             flush=True,
         )
@@ -540,18 +531,26 @@ def prepare(name: str, target: Target, data: Path, seed: int, sensor: bool) -> P
     target = dataclasses.replace(target, seed=target.seed + 100 * seed)
     seen, held = windows_of(target, info, data)
     seen_only, held_only = ([batch.unlabelled() for batch in part] for part in (seen, held))
-    windows = Windows(HEIGHT, WIDTH, target.planes, target.rate_hz)
+    windows = Windows(HEIGHT, WIDTH, target.planes, target.rate_hz, info.bins)
     match = match_camera(
         compute_statistics(torch.cat([b.counts for b in seen]), seen[0].planes_per_bin),
-        config.data.styles, (HEIGHT, WIDTH), target.planes, target.rate_hz, info.bins,
+        config.data.styles, windows,
     )  # fmt: skip
-    scenes = scenes_of(windows, match, config.data.styles, info)
-    styles = repeated_styles(style_shares(old, seen_only, scenes))
-    tests = matched_source(windows, match, styles, info, 'test', seed)
-    matched = [tests.samples(range(k, k + BATCH)) for k in range(0, SCENES, BATCH)]
+    compared: dict[str, list[Unlabelled]] = {
+        style: [
+            batch.unlabelled()
+            for batch in SimulatedScenes(match.optics, windows, 0).batches(
+                [style], 'calibration', COMPARED
+            )
+        ]
+        for style in config.data.styles
+    }
+    styles = repeated_styles(style_shares(old, seen_only, compared))
+    scenes = SimulatedScenes(match.optics, windows, seed)
+    matched = scenes.batches(styles, 'test', SCENES)
     corrections = None
     if sensor:
-        corrections = corrections_of(target, match, styles, info, seed, seen_only, held_only)
+        corrections = corrections_of(scenes, styles, info.pool, seen_only, held_only)
     moving = moving_of(target, info, data, corrections)
     comparison = Comparison(old, info, held_only, matched, [], moving, corrections)
     plain = dataclasses.replace(target, optics=Optics(), planes=128, rate_hz=2e4, fog=False)
@@ -563,52 +562,44 @@ def prepare(name: str, target: Target, data: Path, seed: int, sensor: bool) -> P
         flush=True,
     )
     return Prepared(
-        name, target, seed, info, old, seen, held, match, styles, corrections, comparison,
-        clean.scaled, truth,
+        name, target, seed, info, old, seen, held, match.distance, scenes, styles, corrections,
+        comparison, clean.scaled, truth,
     )  # fmt: skip
 
 
-def climb_rungs(prepared: Prepared, steps: int, folder: Path) -> tuple[list[Case], bool]:
-    """Climb all rungs as an adaptation does; return their cases, and if the sensor is corrected.
+def adapt(prepared: Prepared, steps: int, folder: Path) -> list[Case]:
+    """Train all candidates as an adaptation does; return their cases.
 
     Args:
         prepared: The target.
-        steps: Of the first rung that trains; a duration would depend on the machine.
+        steps: Of the first candidate that trains; a duration would depend on the machine.
         folder: Folder of the networks.
     """
-    config = dataclasses.replace(load_config(CONFIG), out=folder / 'rungs', seed=prepared.seed)
+    config = dataclasses.replace(
+        load_config(CONFIG), out=folder / 'candidates', seed=prepared.seed
+    )
     stages = [
         dataclasses.replace(stage, steps=round(steps * SHARES[stage.name]))
         for stage in config.stages
     ]
-    source = matched_source(
-        prepared.windows, prepared.match, prepared.styles, prepared.info, 'train', prepared.seed
-    )
-    data = TrainingData(source, Repeated(prepared.seen), prepared.target.rate_hz)
-    cases: list[Case] = []
-    if prepared.corrections is not None:
-        cases.append(prepared.case('sensor', prepared.old, corrected=True))
-        if choose(cases) is not None:
-            data = data.correct(prepared.corrections)
-
-    def judged(name: str, path: Path, _: float) -> Case:
-        cases.append(prepared.case(name, load_network(path)[1], data.corrected))
-        return cases[-1]
-
-    climb_all(
-        dataclasses.replace(config, stages=stages), find_checkpoint(SHIPPED), data, 0.0,
-        make_fabric('cpu', 1, '32-true'), judged, [*cases],
+    data = TrainingData(
+        prepared.scenes.source(prepared.styles, 'train'), Repeated(prepared.seen),
+        prepared.target.rate_hz, prepared.corrections,
     )  # fmt: skip
-    return cases, data.corrected
+    return train_candidates(
+        dataclasses.replace(config, stages=stages), find_checkpoint(SHIPPED), data, 0.0,
+        make_fabric('cpu', 1, '32-true'),
+        lambda name, path, _, corrected: prepared.case(name, load_network(path)[1], corrected),
+    )  # fmt: skip
 
 
-def climb_supervised(prepared: Prepared, steps: int, folder: Path) -> nn.Module:
+def train_supervised(prepared: Prepared, steps: int, folder: Path) -> nn.Module:
     """Train scales and shifts on the target's labels: a bound of what labels would bring."""
     config = dataclasses.replace(
         load_config(CONFIG), out=folder / 'supervised', seed=prepared.seed
     )
     labelled = Repeated(prepared.seen, labels=True)
-    path = climb(
+    path = train_candidate(
         config, dataclasses.replace(config.stages[0], steps=steps), find_checkpoint(SHIPPED),
         TrainingData(labelled, labelled, prepared.target.rate_hz), 0.0,
         make_fabric('cpu', 1, '32-true'),
@@ -617,25 +608,26 @@ def climb_supervised(prepared: Prepared, steps: int, folder: Path) -> nn.Module:
 
 
 def cases_of(
-    prepared: Prepared, steps: int, rungs_only: bool, folder: Path, other: nn.Module | None
+    prepared: Prepared, steps: int, harmless: bool, folder: Path, other: nn.Module | None
 ) -> list[Case]:
     """Adapt to a target, and return its cases.
 
     Args:
         prepared: The target.
-        steps: As for :func:`climb_rungs`.
-        rungs_only: True to leave constructed candidates out.
+        steps: As for :func:`adapt`.
+        harmless: True to leave constructed candidates out.
         folder: Folder of the networks.
         other: Network of another target.
     """
-    cases, corrected = climb_rungs(prepared, steps, folder)
+    cases = adapt(prepared, steps, folder)
+    corrected = (cases[0].candidate, cases[0].verdict) == (SENSOR, 'improved')
     seen = [batch.unlabelled() for batch in prepared.seen]
     more = {
-        'supervised': climb_supervised(prepared, steps, folder),
+        'supervised': train_supervised(prepared, steps, folder),
         'AdaBN': with_statistics(prepared.old, seen),
     }
-    if not rungs_only:
-        affine = load_network(newest_model(folder / 'rungs' / 'affine'))[1]
+    if not harmless:
+        affine = load_network(newest_model(folder / 'candidates' / 'affine'))[1]
         more |= dict(candidates(prepared.old, affine, other, seen))
     return cases + [
         prepared.case(name, network, corrected and 'affine' in name)
@@ -644,25 +636,21 @@ def cases_of(
 
 
 def corrections_of(
-    target: Target,
-    match: Match,
+    scenes: SimulatedScenes,
     styles: Sequence[str],
-    info: DepthInfo,
-    seed: int,
+    pool: int,
     seen: Sequence[Unlabelled],
     held: Sequence[Unlabelled],
 ) -> Corrections | None:
     """Estimate the correction of a target's sensor, as an adaptation does."""
-    windows = Windows(HEIGHT, WIDTH, target.planes, target.rate_hz)
-    source = matched_source(windows, match, styles, info, 'train', seed)
-    scenes = [source.samples(range(k, k + BATCH)) for k in range(0, WINDOWS, BATCH)]
+    planes, rate_hz = scenes.windows.planes, scenes.windows.rate_hz
     try:
         sensor, simulated = (
-            estimate_correction(firing_rates(one), target.planes, target.rate_hz)
-            for one in (seen, scenes)
+            estimate_correction(firing_rates(one), planes, rate_hz)
+            for one in (seen, scenes.batches(styles, 'train', WINDOWS))
         )
         whole = slice(0, HEIGHT), slice(0, WIDTH)
-        return choose_corrections((sensor, simulated), held, whole, info.pool, target.rate_hz)
+        return choose_corrections((sensor, simulated), held, whole, pool, rate_hz)
     except ValueError:
         return None
 
@@ -685,9 +673,9 @@ def kept_error(own: dict[str, Case]) -> float:
     Args:
         own: Cases of a target and seed by their candidates.
     """
-    rungs = [own[name] for name in RUNGS if name in own]
-    kept = choose(rungs)
-    return rungs[0].old_error if kept is None else kept.new_error
+    cases = [own[name] for name in CANDIDATES if name in own]
+    kept = choose(cases)
+    return cases[0].old_error if kept is None else kept.new_error
 
 
 def errors(cases: Sequence[Case]) -> str:
@@ -755,13 +743,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--calibration', action='store_true', help='use the calibration targets')
     parser.add_argument('--only', nargs='*', help='names of targets')
-    parser.add_argument('--steps', type=int, default=60, help='of the first rung')
+    parser.add_argument('--steps', type=int, default=60, help='of the first candidate')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--rungs', action='store_true', help='leave harmful candidates out')
-    parser.add_argument('--no_sensor', action='store_true', help='leave rung sensor out')
+    parser.add_argument('--harmless', action='store_true', help='leave harmful candidates out')
+    parser.add_argument('--no_sensor', action='store_true', help='leave candidate sensor out')
     parser.add_argument('--data', type=Path, default=Path('data'))
     parser.add_argument('--cases', type=Path, required=True, help='folder of cases')
-    parser.add_argument('--out', type=Path, default=Path('runs/adaptation_gate'), help='networks')
+    parser.add_argument('--out', type=Path, default=Path('runs/acceptance'), help='networks')
     parser.add_argument('--print', action='store_true', help='run nothing')
     given = parser.parse_args()
     targets = CALIBRATION if given.calibration else TEST
@@ -776,12 +764,12 @@ def main() -> None:
         if not path.is_file():
             begin = time.monotonic()
             prepared = prepare(name, target, given.data, given.seed, not given.no_sensor)
-            found = cases_of(prepared, given.steps, given.rungs, folder, other)
+            found = cases_of(prepared, given.steps, given.harmless, folder, other)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_cases(path, found)
             print(f'{path}: {time.monotonic() - begin:.0f} s', flush=True)
-        if (folder / 'rungs' / 'affine').is_dir():
-            _, other = load_network(newest_model(folder / 'rungs' / 'affine'))
+        if (folder / 'candidates' / 'affine').is_dir():
+            _, other = load_network(newest_model(folder / 'candidates' / 'affine'))
     cases = [
         case for path in sorted(given.cases.glob('*.json')) for case in read_cases(path)
         if case.target in targets

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rungs of an adaptation: stages that train a candidate for a given time."""
+"""Candidates of an adaptation: stages that train them for a given time."""
 
 from __future__ import annotations
 
@@ -27,110 +27,60 @@ from spike_depth_ros.checkpoint import (
 )
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.adaptation.correction import CorrectedSource, Corrections
-from spike_training.adaptation.gate import AnyJudged, choose
-from spike_training.adaptation.matching import Match
-from spike_training.datasets.splits import Split
+from spike_training.adaptation.evidence import AnyTested, choose
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
-from spike_training.engine.context import Context
 from spike_training.engine.loop import fit
-from spike_training.engine.sources import DomainPair
+from spike_training.engine.stage import Context
 from spike_training.errors import NonFiniteError, TrainingError
 from spike_training.runs.build import make_stage
-from spike_training.sampling.sample import Batch, Source
-from spike_training.sampling.shifted import ShiftedSource
+from spike_training.sampling.sample import Batch, DomainPair, Source
 from spike_training.settings.config import RunConfig, StageConfig
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 PLAN = 'plan.json'
-"""File with the number of steps of a rung, which a resumed one keeps."""
+"""File with the number of steps of a stage, which a resumed one keeps."""
 
 TRIALS = 3
 """Steps by which the duration of one is measured."""
 
 LEAST_STEPS = 10
 
+SENSOR = 'sensor'
+"""Name of the first candidate: the old network with a correction of the sensor."""
+
 AVERAGE = 'average'
-"""Name of the last rung: the mean of the weights of those that improved."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Windows:
-    """Windows of a recording, as the network sees them.
-
-    Attributes:
-        height: Rows.
-        width: Columns.
-        planes: Length.
-        rate_hz: Planes per second.
-    """
-
-    height: int
-    width: int
-    planes: int
-    rate_hz: float
+"""Name of the last candidate: the mean of the weights of those that improved."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """Labelled scenes and unlabelled windows that rungs learn from.
+    """Labelled scenes and unlabelled windows that candidates learn from.
 
     Attributes:
         source: Labelled scenes as the recording's camera sees.
         target: Windows of the recording; their depth is not read.
         rate_hz: Plane rate of the recording.
+        corrections: Corrections of the sensor; None: there is nothing to correct.
         corrected: True if source and target are corrected for the sensor.
     """
 
     source: Source[Batch]
     target: Source[Batch]
     rate_hz: float
+    corrections: Corrections | None = None
     corrected: bool = False
 
     def correct(self, corrections: Corrections) -> TrainingData:
         """Return the same, corrected for the sensor."""
-        return TrainingData(
-            CorrectedSource(self.source, corrections.simulated),
-            CorrectedSource(self.target, corrections.recorded),
-            self.rate_hz,
+        return dataclasses.replace(
+            self,
+            source=CorrectedSource(self.source, corrections.simulated),
+            target=CorrectedSource(self.target, corrections.recorded),
             corrected=True,
         )
-
-
-def matched_source(
-    windows: Windows,
-    match: Match,
-    styles: Sequence[str],
-    info: DepthInfo,
-    split: Split,
-    seed: int,
-    device: torch.device | str = 'cpu',
-) -> ShiftedSource:
-    """Return labelled generated scenes as the recording's camera sees.
-
-    Args:
-        windows: Windows of the recording.
-        match: Match of the simulation to the recording.
-        styles: Styles of the scenes.
-        info: Metadata of the network.
-        split: Split of the scenes; splits have no scene in common.
-        seed: Seed of the scenes.
-        device: Device of the batches.
-    """
-    return ShiftedSource(
-        match.optics,
-        styles=tuple(styles),
-        seed=seed,
-        split=split,
-        height=windows.height,
-        width=windows.width,
-        planes=(windows.planes,),
-        rate_hz=windows.rate_hz,
-        bins=info.bins,
-        device=device,
-    )
 
 
 def load_network(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
@@ -140,48 +90,60 @@ def load_network(checkpoint: Path) -> tuple[DepthInfo, nn.Module]:
     return info, network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def climb_all(
+def train_candidates(
     config: RunConfig,
     start: Path,
     data: TrainingData,
     seconds: float,
     fabric: Fabric,
-    judge: Callable[[str, Path, float], AnyJudged],
-    before: Sequence[AnyJudged],
-) -> None:
-    """Train a candidate by each rung, from the best network so far; then average improved ones.
+    test: Callable[[str, Path, float, bool], AnyTested],
+) -> list[AnyTested]:
+    """Train a candidate by each stage, from the best network so far; then average improved ones.
+
+    The first candidate is the old network with the correction of the sensor; if it is improved,
+    the others learn from corrected data.
 
     The average of networks that were trained from the same one is often better than each of them
-    (Wortsman et al., "Model soups", 2022), and depends less on the gate's choice.
+    (Wortsman et al., "Model soups", 2022), and depends less on the choice of one.
 
     Args:
-        config: Settings of all rungs.
+        config: Settings of all stages.
         start: Checkpoint of the old network.
-        data: What rungs learn from.
-        seconds: Duration of a rung, about.
+        data: What candidates learn from.
+        seconds: Duration of a stage, about.
         fabric: Launched fabric.
-        judge: Called with name and checkpoint of each candidate, and the time of the monotonic
-            clock when its rung began; returns its verdict.
-        before: Candidates that were judged before.
+        test: Called with name and checkpoint of each candidate, the time of the monotonic clock
+            when its training began, and True if it sees corrected windows; returns it with its
+            verdict.
+
+    Returns:
+        The tested candidates, in their order.
     """
-    best, judged = start, [*before]
+    best = start
+    tested: list[AnyTested] = []
     improved: list[Path] = []
+    if data.corrections is not None:
+        tested.append(test(SENSOR, start, time.monotonic(), True))
+        if tested[-1].verdict == 'improved':
+            data = data.correct(data.corrections)
     for stage in config.stages:
         begin = time.monotonic()
         try:
-            candidate = climb(config, stage, best, data, seconds, fabric)
+            candidate = train_candidate(config, stage, best, data, seconds, fabric)
         except NonFiniteError as error:
-            # What earlier rungs brought stays.
+            # What earlier candidates brought stays.
             print(f'{config.out}: {stage.name} is left out: {error}')
             continue
-        judged.append(judge(stage.name, candidate, begin))
-        if judged[-1].verdict == 'improved':
+        tested.append(test(stage.name, candidate, begin, data.corrected))
+        if tested[-1].verdict == 'improved':
             improved.append(candidate)
-        if choose(judged) is judged[-1]:
+        if choose(tested) is tested[-1]:
             best = candidate
     if len(improved) > 1:
         begin = time.monotonic()
-        judge(AVERAGE, average(improved, config.out / f'{AVERAGE}.safetensors'), begin)
+        mean = average(improved, config.out / f'{AVERAGE}.safetensors')
+        tested.append(test(AVERAGE, mean, begin, data.corrected))
+    return tested
 
 
 def average(checkpoints: Sequence[Path], out: Path) -> Path:
@@ -206,7 +168,7 @@ def average(checkpoints: Sequence[Path], out: Path) -> Path:
     return out
 
 
-def climb(
+def train_candidate(
     config: RunConfig,
     stage: StageConfig,
     start: Path,
@@ -214,14 +176,14 @@ def climb(
     seconds: float,
     fabric: Fabric,
 ) -> Path:
-    """Train a candidate by one rung, or resume it where it was stopped.
+    """Train a candidate by one stage, or resume it where it was stopped.
 
     Args:
-        config: Settings of all rungs; the folder of this one is OUT/STAGE.
-        stage: Settings of the rung; its ``steps``, where given, replace the duration.
+        config: Settings of all stages; the folder of this one is OUT/STAGE.
+        stage: Settings of the stage; its ``steps``, where given, replace the duration.
         start: Checkpoint to start from.
         data: What it learns from.
-        seconds: Duration of the training, about; a resumed rung keeps its number of steps.
+        seconds: Duration of the training, about; a resumed one keeps its number of steps.
         fabric: Launched fabric.
 
     Returns:
@@ -259,7 +221,7 @@ def climb(
 def _context(
     config: RunConfig, stage: StageConfig, start: Path, rate_hz: float, device: torch.device
 ) -> Context:
-    """Return what builds the networks of a rung, with the metadata of its candidate."""
+    """Return what builds the networks of a stage, with the metadata of its candidate."""
     info = load(find_checkpoint(start))[0]
     model = dataclasses.replace(
         config.model,
@@ -289,7 +251,7 @@ def _context(
 
 
 def _describe_start(stage: StageConfig, start: Path, corrected: bool) -> dict[str, str | bool]:
-    """Return what a rung begins from, by content: paths may change until it is resumed."""
+    """Return what a stage begins from, by content: paths may change until it is resumed."""
     return {
         'checkpoint': hash_file(find_checkpoint(start)),
         'sensor correction': corrected,
@@ -304,7 +266,7 @@ def _plan_steps(
     batch_size: int,
     seconds: float,
 ) -> int:
-    """Plan the number of steps of a rung, or read that of one which is resumed.
+    """Plan the number of steps of a stage, or read that of one which is resumed.
 
     Raises:
         TrainingError: It was begun from something else.
@@ -317,7 +279,7 @@ def _plan_steps(
             steps = max(LEAST_STEPS, round(seconds / one))
         write_atomically(plan, json.dumps({'steps': steps, **begun}).encode())
     planned = json.loads(plan.read_text())
-    # A verdict on an earlier rung may differ on another machine.
+    # A verdict on an earlier candidate may differ on another machine.
     if different := [name for name in begun if planned.get(name) != begun[name]]:
         raise TrainingError(
             f'{plan}: the rung was begun with another {" and ".join(different)}: remove '
@@ -327,7 +289,7 @@ def _plan_steps(
 
 
 def _built(here: Context) -> Any:
-    """Build the networks of a rung; a resumed one builds the same."""
+    """Build the networks of a stage; a resumed one builds the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(here.config.seed)
         return make_stage(here)

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Judgement of the candidates of an adaptation, and the calibration of the best one."""
+"""Acceptance test of the candidates of an adaptation, and the calibration of the best one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from spike_depth_ros.checkpoint import DepthInfo, load, save
+from spike_training.adaptation.candidates import load_network
 from spike_training.adaptation.correction import AnyBatch, Corrections
-from spike_training.adaptation.gate import (
+from spike_training.adaptation.evidence import (
     AllScores,
     Evidence,
     Scores,
@@ -22,44 +24,38 @@ from spike_training.adaptation.gate import (
     choose,
     compare,
     compute_outputs,
+    decide,
     expected_change,
     fit_scale,
     is_flat,
-    judge,
     score,
 )
-from spike_training.adaptation.ladder import load_network, matched_source
-from spike_training.adaptation.matching import Match
+from spike_training.adaptation.findings import Findings
 from spike_training.adaptation.motion import LEAST_MOVING, label_by_motion
-from spike_training.adaptation.windows import BATCH_SIZE, LARGEST, Recorded
+from spike_training.adaptation.windows import LARGEST, Recorded
 from spike_training.datasets.splits import Split
 from spike_training.evaluation.calibration import fit_uncertainty_factor
 from spike_training.sampling.sample import Batch, Unlabelled
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+    pass
 
 OLD = 'old'
-"""Name of the old network beside those of rungs."""
-
-MOVING = 36
-"""Held-back windows whose depth from motion is tried."""
-
-SCENES = 72
-"""Labelled scenes that candidates are judged on."""
+"""Name of the old network beside those of candidates."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Rung:
-    """Candidate of a rung.
+class Candidate:
+    """Candidate that was tested.
 
     Attributes:
-        name: Name of the rung.
+        name: Name of the stage that it was trained by.
         checkpoint: Its checkpoint.
-        evidence: Evidence of the gate against the old network.
-        verdict: Verdict of the gate.
-        seconds: Duration of training and judgement in this run.
+        evidence: Evidence against the old network.
+        verdict: Verdict by this evidence.
+        seconds: Duration of training and test in this run.
         corrected: True if its windows are corrected for the sensor.
+        scores: Its scores.
     """
 
     name: str
@@ -68,6 +64,7 @@ class Rung:
     verdict: Verdict
     seconds: float
     corrected: bool
+    scores: AllScores
 
     @property
     def expected_change(self) -> float:
@@ -82,6 +79,22 @@ class Rung:
         elif self.evidence.measured_error is not None:
             reason = f'measured {self.expected_change:+.1%}'
         return f'{self.name}: {self.verdict} ({reason})'
+
+
+def choose_shown(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Choose what to show beside the old network: the kept candidate, or the one nearest to it."""
+    nearest = min(
+        candidates, key=lambda one: (is_flat(one.evidence), one.expected_change), default=None
+    )
+    return choose(candidates) or nearest
+
+
+def overall_verdict(candidates: Sequence[Candidate]) -> Verdict:
+    """Return the verdict on all candidates of an adaptation."""
+    if choose(candidates) is not None:
+        return 'improved'
+    worse = candidates and all(one.verdict == 'worse' for one in candidates)
+    return 'worse' if worse else 'no change'
 
 
 class Comparison:
@@ -151,24 +164,19 @@ class Comparison:
         )
 
 
-class Judge:
-    """Judge of the candidates of an adaptation.
+class AcceptanceTest(Comparison):
+    """Test of the candidates of an adaptation against the old network.
 
     Args:
         old: The old network.
         info: Its metadata.
         recorded: The recordings.
-        match: Match of the simulation.
-        styles: Styles of the labelled scenes, in turn.
-        seed: Seed of the scenes.
-        fabric: Launched fabric.
-        corrections: Corrections of the sensor; None: there is nothing to correct.
+        findings: Findings about camera and places.
+        device: Device of the networks.
 
     Attributes:
+        windows: Held-back windows.
         scenes: Some of the labelled scenes.
-        comparison: Comparison with the old network.
-        scores: Scores of each network, by name.
-        rungs: Judged rungs, in their order.
     """
 
     def __init__(
@@ -176,89 +184,48 @@ class Judge:
         old: nn.Module,
         info: DepthInfo,
         recorded: Recorded,
-        match: Match,
-        styles: Sequence[str],
-        seed: int,
-        fabric: Fabric,
-        corrections: Corrections | None,
+        findings: Findings,
+        device: torch.device,
     ) -> None:
-        self.rungs: list[Rung] = []
-        self._recorded, self._match, self._styles = recorded, match, styles
-        self._info, self._seed, self._device = info, seed, fabric.device
-        self._corrections = corrections
-        self._windows = [window.to(self._device) for window in recorded.judged]
-        scenes = self._labelled('test')
+        self._recorded, self._findings, self._device = recorded, findings, device
+        self.windows = [window.to(device) for window in recorded.tested]
+        scenes, corrections = self._labelled('test'), findings.corrections
         self.scenes = scenes[0].unlabelled()
         moving: list[Batch] = []
         if not recorded.measured:  # which decides alone
             moving = label_by_motion(
-                recorded.held_back, info, LARGEST, MOVING,
-                None if corrections is None else corrections.recorded, self._device,
+                recorded.held_back, info, LARGEST, recorded.sizes.moving,
+                None if corrections is None else corrections.recorded, device,
             )  # fmt: skip
-        self.comparison = Comparison(
-            old, info, self._windows, scenes, recorded.measured, moving, corrections
-        )
-        self.scores = {OLD: self.comparison.scores}
+        super().__init__(old, info, self.windows, scenes, recorded.measured, moving, corrections)
 
     @property
     def scale(self) -> str:
         """Kind of the scale of an improved network, as in a checkpoint."""
-        if self._info.scale == 'none':
+        if self.info.scale == 'none':
             return 'none'
         return 'metric' if self._recorded.known and self._recorded.measured else 'inherited'
 
-    @property
-    def kept(self) -> Rung | None:
-        """Best one of the improved rungs so far; None if there is none."""
-        return choose(self.rungs)
-
-    @property
-    def shown(self) -> Rung | None:
-        """Rung to show beside the old network: the kept one, or the one that came nearest."""
-        nearest = min(
-            self.rungs,
-            key=lambda one: (is_flat(one.evidence), one.expected_change),
-            default=None,
-        )
-        return self.kept or nearest
-
-    @property
-    def verdict(self) -> Verdict:
-        """Verdict on all rungs so far."""
-        if self.kept is not None:
-            return 'improved'
-        worse = self.rungs and all(rung.verdict == 'worse' for rung in self.rungs)
-        return 'worse' if worse else 'no change'
-
-    def judge(self, name: str, checkpoint: Path, begin: float, corrected: bool) -> Rung:
-        """Judge the checkpoint of a rung, on corrected windows or raw ones.
+    def test(self, name: str, checkpoint: Path, begin: float, corrected: bool) -> Candidate:
+        """Test a candidate, on corrected windows or raw ones.
 
         Args:
-            name: Name of the rung.
+            name: Name of the candidate.
             checkpoint: Its checkpoint.
-            begin: Time of the monotonic clock when it began.
-            corrected: True to correct the windows that the candidate sees.
-
-        Returns:
-            The rung, which is then in ``rungs``.
+            begin: Time of the monotonic clock when its training began.
+            corrected: True to correct the windows that it sees.
         """
-        evidence, self.scores[name] = self.comparison.compare(self._load(checkpoint), corrected)
-        rung = Rung(
-            name, checkpoint, evidence, judge(evidence, self._match.distance),
-            time.monotonic() - begin, corrected,
+        evidence, scores = self.compare(self._load(checkpoint), corrected)
+        return Candidate(
+            name, checkpoint, evidence, decide(evidence, self._findings.match.distance),
+            time.monotonic() - begin, corrected, scores,
         )  # fmt: skip
-        self.rungs.append(rung)
-        return rung
 
-    def windows_seen(self, corrected: bool) -> list[Unlabelled]:
-        """Return the held-back windows, corrected for the sensor or raw."""
-        return self.comparison.seen(self._windows, corrected)
-
-    def calibrate(self, rung: Rung, out: Path) -> None:
-        """Write the checkpoint of a rung with calibrated uncertainty, and its scale."""
-        info, weights = load(rung.checkpoint)
-        network = self._load(rung.checkpoint)
-        scenes = self.comparison.scenes_seen(self._labelled('calibration'), rung.corrected)
+    def calibrate(self, candidate: Candidate, out: Path) -> None:
+        """Write the checkpoint of a candidate with calibrated uncertainty, and its scale."""
+        info, weights = load(candidate.checkpoint)
+        network = self._load(candidate.checkpoint)
+        scenes = self.scenes_seen(self._labelled('calibration'), candidate.corrected)
         info = dataclasses.replace(
             info,
             uncertainty_factor=fit_uncertainty_factor(network, info, scenes),
@@ -267,21 +234,17 @@ class Judge:
         )
         if self.scale == 'metric':
             # Depth is proportional to the ratio of the focal lengths.
-            known = self.comparison.seen(self._recorded.known, rung.corrected)
+            known = self.seen(self._recorded.known, candidate.corrected)
             scale = fit_scale(network, info, known)
             print(f'{out}: scale times {scale:.3f}, by the depth of the recording')
             info = dataclasses.replace(info, canonical_fx=info.canonical_fx / scale)
-        corrections = self._corrections if rung.corrected else None
+        corrections = self._corrections if candidate.corrected else None
         save(out, weights, info, None if corrections is None else corrections.sensor)
 
     def _labelled(self, split: Split) -> list[Batch]:
-        source = matched_source(
-            self._recorded.windows, self._match, self._styles, self._info, split, self._seed
-        )
-        return [
-            source.samples(range(first, first + BATCH_SIZE)).to(self._device)
-            for first in range(0, SCENES, BATCH_SIZE)
-        ]
+        """Return labelled scenes, simulated on the CPU on any machine."""
+        found, number = self._findings, self._recorded.sizes.scenes
+        return [one.to(self._device) for one in found.scenes.batches(found.styles, split, number)]
 
     def _load(self, checkpoint: Path) -> nn.Module:
         return load_network(checkpoint)[1].to(self._device)

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gate: evidence, without labels of the target, whether a network is better there than another.
+"""Evidence, without labels of the target, whether a network is better there than another.
 
-What adaptation optimises is no evidence: a constant output is stable, consistent and certain. The
-gate compares two networks by their error on labelled scenes that are simulated as the recording's
+What adaptation optimises is no evidence: a constant output is stable, consistent and certain. Two
+networks are compared by their error on labelled scenes that are simulated as the recording's
 camera sees, and by properties of depth that a constant, a copy of the picture or another domain's
 network does not have.
 """
@@ -94,7 +94,7 @@ class Evidence:
 
 
 WEIGHTS = {'matched_error': 0.65, 'asymmetry': 0.1}
-"""Weights in the expected change, fitted on cases of ``benchmarks/adaptation_gate.py``."""
+"""Weights in the expected change, fitted on cases of ``benchmarks/acceptance.py``."""
 
 WEIGHTS_IN_MOTION = {'matched_error': 0.4, 'asymmetry': 0.1, 'motion_error': 0.4}
 """Weights where the error by motion is known: chosen, not fitted."""
@@ -148,8 +148,8 @@ def find_limits(distance: float, *, measured: bool) -> tuple[float, float]:
     return LIMITS[0] * max(1.0, distance / FULL_DISTANCE), LIMITS[1]
 
 
-def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
-    """Judge a candidate by its evidence.
+def decide(evidence: Evidence, distance: float = 0.0) -> Verdict:
+    """Decide on a candidate by its evidence.
 
     Args:
         evidence: The evidence. Flat depth, or depth that hardly varies, is worse. A measured error
@@ -168,7 +168,7 @@ def judge(evidence: Evidence, distance: float = 0.0) -> Verdict:
     return 'worse' if change >= upper else 'no change'
 
 
-class Judged(typing.Protocol):
+class Tested(typing.Protocol):
     """Candidate with its evidence and verdict."""
 
     @property
@@ -180,12 +180,12 @@ class Judged(typing.Protocol):
         """Verdict on it."""
 
 
-AnyJudged = TypeVar('AnyJudged', bound=Judged)
+AnyTested = TypeVar('AnyTested', bound=Tested)
 
 
-def choose(judged: Iterable[AnyJudged]) -> AnyJudged | None:
+def choose(tested: Iterable[AnyTested]) -> AnyTested | None:
     """Choose the candidate to keep: the improved one of the least expected error, or None."""
-    improved = (one for one in judged if one.verdict == 'improved')
+    improved = (one for one in tested if one.verdict == 'improved')
     return min(improved, key=lambda one: expected_change(one.evidence), default=None)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The gate's evidence on outputs whose relation is known, and its verdicts."""
+"""Evidence on outputs whose relation is known, and verdicts by it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ pytest.importorskip('lightning_fabric')
 
 from spike_depth_ros.checkpoint import find_checkpoint, load_info  # noqa: E402
 from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
-from spike_training.adaptation.gate import (  # noqa: E402
+from spike_training.adaptation.acceptance import Candidate, overall_verdict  # noqa: E402
+from spike_training.adaptation.evidence import (  # noqa: E402
     FULL_DISTANCE,
     LIMITS,
     AllScores,
@@ -26,11 +27,10 @@ from spike_training.adaptation.gate import (  # noqa: E402
     Scores,
     choose,
     compare,
+    decide,
     expected_change,
-    judge,
     score,
 )
-from spike_training.adaptation.judgement import Rung  # noqa: E402
 from spike_training.sampling.sample import Batch, Unlabelled  # noqa: E402
 
 NUMBER, SIZE = 4, (32, 48)
@@ -74,7 +74,7 @@ def test_a_network_against_itself_has_no_evidence(scene):
     outputs, windows = scene
     found = compare(outputs, outputs, windows, scores(0.3, 0.3))
     assert numbers(found) == pytest.approx([0] * 8, abs=1e-6)
-    assert judge(found) == 'no change'
+    assert decide(found) == 'no change'
 
 
 def test_another_scale_is_drift_alone(scene):
@@ -93,7 +93,7 @@ def test_a_constant_has_no_spread_dependence_or_edges_and_is_worse(scene):
     assert found.dependence < -5
     assert found.edges < -0.5
     # Although it has a lower error on the labelled scenes.
-    assert judge(found) == 'worse'
+    assert decide(found) == 'worse'
 
 
 def test_flattened_depth_is_no_less_asymmetric_and_is_worse(scene):
@@ -102,7 +102,7 @@ def test_flattened_depth_is_no_less_asymmetric_and_is_worse(scene):
     found = compare(outputs, flat, windows, scores(0.3, 0.3))
     assert found.spread == pytest.approx(math.log(0.3), abs=1e-4)
     assert found.asymmetry == pytest.approx(0, abs=1e-3)
-    assert judge(found) == 'worse'
+    assert decide(found) == 'worse'
 
 
 def test_a_reversed_order_is_disorder(scene):
@@ -125,17 +125,17 @@ def test_errors_and_mirror_images_are_log_ratios(scene):
 )
 def test_a_verdict_follows_the_expected_change(matched_error, verdict):
     evidence = dataclasses.replace(NONE, matched_error=matched_error)
-    assert judge(evidence) == verdict
+    assert decide(evidence) == verdict
     assert np.sign(expected_change(evidence)) == np.sign(matched_error)
 
 
 def test_the_less_the_simulation_matches_the_more_an_improvement_takes():
     evidence = dataclasses.replace(NONE, matched_error=-0.3)
     times = math.log1p(expected_change(evidence)) / LIMITS[0]
-    assert judge(evidence, 0.99 * times * FULL_DISTANCE) == 'improved'
-    assert judge(evidence, 1.01 * times * FULL_DISTANCE) == 'no change'
+    assert decide(evidence, 0.99 * times * FULL_DISTANCE) == 'improved'
+    assert decide(evidence, 1.01 * times * FULL_DISTANCE) == 'no change'
     worse = dataclasses.replace(NONE, matched_error=0.3)
-    assert judge(worse, 10 * FULL_DISTANCE) == 'worse'
+    assert decide(worse, 10 * FULL_DISTANCE) == 'worse'
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_the_less_the_simulation_matches_the_more_an_improvement_takes():
     ],
 )  # fmt: skip
 def test_depth_of_little_spread_or_dependence_is_worse_whatever_its_error(evidence, verdict):
-    assert judge(dataclasses.replace(NONE, matched_error=-0.3, **evidence)) == verdict
+    assert decide(dataclasses.replace(NONE, matched_error=-0.3, **evidence)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -155,26 +155,28 @@ def test_depth_of_little_spread_or_dependence_is_worse_whatever_its_error(eviden
 def test_a_measured_error_decides_whatever_the_match(measured, verdict):
     for expected in (-0.3, 0.3):
         evidence = dataclasses.replace(NONE, matched_error=expected, measured_error=measured)
-        assert judge(evidence, 100 * FULL_DISTANCE) == verdict
+        assert decide(evidence, 100 * FULL_DISTANCE) == verdict
         assert expected_change(evidence) == pytest.approx(math.expm1(measured))
     flat = dataclasses.replace(NONE, spread=-5.0, measured_error=-0.05)
-    assert judge(flat) == 'worse'
+    assert decide(flat) == 'worse'
 
 
-def rung(name, **evidence):
+def candidate(name, **evidence):
     found = dataclasses.replace(NONE, **evidence)
-    return Rung(name, Path(name), found, judge(found), 0.0, False)
+    return Candidate(name, Path(name), found, decide(found), 0.0, False, scores(0.3, 0.3)[1])
 
 
 def test_the_improved_candidate_of_the_least_expected_error_is_chosen():
-    flat = rung('flat', matched_error=-0.9, spread=-5.0)
-    same, better, best = (rung(str(error), matched_error=error) for error in (0, -0.2, -0.3))
+    flat = candidate('flat', matched_error=-0.9, spread=-5.0)
+    same, better, best = (candidate(str(error), matched_error=error) for error in (0, -0.2, -0.3))
     assert choose([flat, same]) is None
     assert choose([better, flat, best, same]) is best
-    assert choose([better, rung('later', matched_error=-0.2)]) is better
+    assert choose([better, candidate('later', matched_error=-0.2)]) is better
+    found = [overall_verdict(those) for those in ([flat, best], [flat, same], [flat], [])]
+    assert found == ['improved', 'no change', 'worse', 'no change']
     assert flat.describe() == 'flat: worse (its depth is flat)'
     assert re.fullmatch(r'-0\.3: improved \(expected -[0-9.]+%\)', best.describe())
-    measured = rung('lidar', measured_error=math.log(0.8))
+    measured = candidate('lidar', measured_error=math.log(0.8))
     assert measured.describe() == 'lidar: improved (measured -20.0%)'
 
 
@@ -218,9 +220,9 @@ def test_a_score_in_metres_has_the_scale_and_a_scaled_one_has_not():
 def test_the_error_by_motion_counts_and_can_speak_for_a_recording_without_a_match():
     better = dataclasses.replace(NONE, matched_error=-0.1, motion_error=-0.2)
     assert expected_change(better) < expected_change(dataclasses.replace(better, motion_error=0.0))
-    assert judge(better, 100 * FULL_DISTANCE) == 'improved'
+    assert decide(better, 100 * FULL_DISTANCE) == 'improved'
     unseen = dataclasses.replace(NONE, matched_error=-0.3, motion_error=-0.02)
-    assert judge(unseen) == 'improved'
-    assert judge(unseen, 100 * FULL_DISTANCE) == 'no change'
+    assert decide(unseen) == 'improved'
+    assert decide(unseen, 100 * FULL_DISTANCE) == 'no change'
     against = dataclasses.replace(NONE, matched_error=-0.05, motion_error=0.4)
-    assert judge(against) == 'worse'
+    assert decide(against) == 'worse'

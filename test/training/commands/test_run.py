@@ -1,0 +1,86 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line starts without what it does not need yet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('jsonargparse')
+
+from run import COMMANDS, TRAINING
+
+ROOT = Path(__file__).parents[3]
+
+SLOW = (
+    'torch', 'lightning_fabric', 'cv2', 'matplotlib', 'onnx', 'rich', 'rosbags',
+)  # fmt: skip
+
+
+def run_apart(code, modules):
+    """Run code in a process of its own, which then prints those of some modules it imported."""
+    shown = f'import sys; print([name for name in {modules} if name in sys.modules])'
+    return subprocess.run(
+        [sys.executable, '-c', f'{code}\n{shown}'],
+        cwd=ROOT / 'training', capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+
+
+def test_help_and_mistakes_of_all_commands_need_no_torch(tmp_path):
+    (tmp_path / 'config.yaml').write_text('model: {settings: {dim: 0, deep: 1}}')
+    lines = [
+        *([name, option] for name in COMMANDS for option in ('--help', '--no_such_option=3')),
+        *([name, '--stages.help'] for name in TRAINING),
+        ['--help'], [], ['no_such_command'], ['inputs'],
+        ['train', '--out', 'x', '--config', str(tmp_path / 'config.yaml')],
+        ['evaluate', '--out', 'x', '--config', str(tmp_path / 'config.yaml'), '--checkpoint', 'x'],
+        ['simulate', '--out', 'x', '--data.tum', 'x', '--size', '400'],
+    ]  # fmt: skip
+    code = f"""
+import sys
+from contextlib import redirect_stdout
+from run import main
+for line in {lines}:
+    with redirect_stdout(sys.stderr):
+        try:
+            main(line)
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+    print(status, *line)
+"""
+    done = run_apart(code, SLOW)
+    expected = [
+        ' '.join(['0' if line[-1:] in (['--help'], ['--stages.help']) else '2', *line])
+        for line in lines
+    ]
+    assert done.stdout.splitlines() == [*expected, '[]'], done.stderr
+    assert done.stderr.count('settings.deep is unknown: expected some of pool, stem') == 2
+
+
+def test_the_pipeline_is_imported_without_what_stages_need():
+    late = (
+        'lightning_fabric', 'torch._dynamo', 'torchvision', 'timm', 'onnx', 'onnxruntime',
+        'matplotlib', 'jinja2', 'tensorboard', 'distributed', 'jsonargparse',
+        'spike_training.scenes.rooms', 'spike_training.scenes.streets',
+    )  # fmt: skip
+    code = """
+from spike_training.settings.reading import check_run, read_arguments
+check_run(read_arguments(['--config', 'configs/smoke.yaml', '--out', 'x']))
+import spike_training.runs.pipeline
+"""
+    done = run_apart(code, ('torch', *late))
+    assert (done.stdout, done.stderr) == ("['torch']\n", '')
+
+
+def test_a_process_ends_with_one_line():
+    line = [sys.executable, 'training/run.py', 'evaluate', '--config', 'none.yaml', '--out', 'x']
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    expected = (
+        'training/run.py: checkpoint, predictions or inputs_only: expected one of the three\n'
+    )
+    assert (done.returncode, done.stderr) == (2, expected)

@@ -1,3 +1,0 @@
-# Copyright 2026 the spike_depth_ros authors
-# SPDX-License-Identifier: Apache-2.0
-"""Stages of SSML."""
