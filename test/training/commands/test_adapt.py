@@ -54,7 +54,7 @@ from spike_training.sampling.sample import Unlabelled  # noqa: E402
 from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
 from spike_training.settings.reading import load_config  # noqa: E402
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures('one_thread')]
+pytestmark = pytest.mark.timeout(300)
 
 FEW = Sizes(matched=12, match_scenes=2, corrected=12, compared=8, tested=6, moving=2, scenes=4)
 """As few windows and scenes as an adaptation works with."""
@@ -115,6 +115,12 @@ def resume(matched, moving_wall, checkpoint, short, tmp_path):
     shutil.copytree(matched, tmp_path / 'mine')
     given = {'checkpoint': checkpoint, 'recording': moving_wall, 'config': short}
     return lambda **changes: adapt_to(tmp_path / 'mine.safetensors', **{**given, **changes})
+
+
+@pytest.fixture
+def without_onnx(monkeypatch):
+    """Write the calibrated checkpoint alone: an export takes longer than all else together."""
+    monkeypatch.setattr(run, 'export', lambda out, checkpoint: shutil.copy(checkpoint, out))
 
 
 def report(out):
@@ -285,7 +291,7 @@ def measured_wall(moving_wall, tmp_path):
 
 
 def test_measured_depth_decides_and_gives_the_scale(
-    measured_wall, short, tmp_path, monkeypatch, capsys
+    measured_wall, short, tmp_path, monkeypatch, without_onnx, capsys
 ):
     monkeypatch.setattr(evidence, 'LIMITS', (-20.0, -10.0))  # all would be worse
     monkeypatch.setattr(evidence, 'MEASURED_LIMITS', (10.0, 20.0))
@@ -319,7 +325,6 @@ def test_measured_depth_decides_and_gives_the_scale(
 
     # A few maps of depth are too few.
     out.unlink()
-    out.with_suffix('.onnx').unlink()
     for path in sorted((measured_wall / 'depth').iterdir())[:-3]:
         path.unlink()
     adapt_to(out, measured_wall, checkpoint, short)
@@ -370,7 +375,7 @@ def test_a_corrected_sensor_is_exported_and_used_live(
 
 
 def test_a_bag_of_any_topic_is_adapted_to_with_its_measured_dark_current(
-    moving_wall, checkpoint, tmp_path, monkeypatch, capsys
+    moving_wall, checkpoint, tmp_path, monkeypatch, without_onnx, capsys
 ):
     random = np.random.default_rng(2)
     current = 0.04 * random.random((64, 96))  # spikes per plane

@@ -19,8 +19,6 @@ from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
 from spike_training.runs.export import random_checkpoint  # noqa: E402
 from spike_training.settings.config import RunConfig, to_yaml  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 FEW = {
     'planes': [32, 64],
     'mean_rate': [0.05, 0.2],

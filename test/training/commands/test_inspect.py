@@ -23,8 +23,6 @@ from spike_training.reports.data_set import measure_samples  # noqa: E402
 from spike_training.sampling.clip_source import ClipSource  # noqa: E402
 from spike_training.sampling.sample import collate  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures('one_thread')
-
 
 def source(clip=None):
     return ClipSource([clip or Sliding()], HEIGHT, WIDTH, with_rgb=True)

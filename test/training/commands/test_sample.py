@@ -155,7 +155,7 @@ def test_the_street_ships_with_its_depth():
     assert STREET.stat().st_size <= 8 << 20
 
 
-def test_the_street_is_what_the_command_makes(one_thread, tmp_path):
+def test_the_street_is_what_the_command_makes(tmp_path):
     sample(tmp_path / 'street.npz', style='road')
     with np.load(tmp_path / 'street.npz') as made, np.load(STREET) as committed:
         assert sorted(made.files) == sorted(committed.files)
@@ -167,7 +167,7 @@ def test_the_street_is_what_the_command_makes(one_thread, tmp_path):
     assert wrong < 1e-4
 
 
-def test_depth_and_light_of_a_stream_are_those_of_its_plane(one_thread):
+def test_depth_and_light_of_a_stream_are_those_of_its_plane():
     scene = SceneGenerator(0, 'road', 'test').sample(0)
     stream = scene_stream(scene, 50, 80, 60, 2000.0)
     assert stream['packed'].shape == (60, 50, 10)
@@ -191,7 +191,7 @@ def test_depth_and_light_of_a_stream_are_those_of_its_plane(one_thread):
         assert abs(5 * int(np.argmax(alike)) - plane) <= 5
 
 
-def test_nothing_moves_half_a_pixel_between_rendered_images(one_thread, monkeypatch):
+def test_nothing_moves_half_a_pixel_between_rendered_images(monkeypatch):
     scene = SceneGenerator(0, 'road', 'test').sample(0)
     seen = []
 
