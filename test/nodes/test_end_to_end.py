@@ -123,7 +123,7 @@ def test_all_topics_carry_one_header_and_the_camera(
 def test_every_plane_of_a_long_stream_is_accounted_for(
     play, depth_node, listener, spin, recording
 ):
-    depth_node(policy='latest')
+    depth_node(policy='latest', input_timeout_s=60.0)  # a busy machine reads the status late
     play(recording, '--loop', '--planes', 20_020)
     spin(lambda: listener.count('planes_expected') == 20_020)
     assert_balanced(listener.accounting(), sent=20_020)
