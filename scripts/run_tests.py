@@ -15,9 +15,29 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from pathlib import Path
+from typing import NamedTuple
 
-PASSES = {'not dds and not timed': True, 'dds and not timed': True, 'timed': False}
-"""By the marks of each pass: True if its tests may run side by side."""
+
+class Pass(NamedTuple):
+    """Pass over some of the tests.
+
+    Attributes:
+        marks: Their marks.
+        word: Word in each file that has such tests; others need not be imported.
+        workers: True if they may run side by side.
+    """
+
+    marks: str
+    word: str
+    workers: bool
+
+
+PASSES = (
+    Pass('not dds and not timed', '', True),
+    Pass('dds and not timed', 'pytest.mark.dds', True),
+    Pass('timed', 'pytest.mark.timed', False),
+)
 
 NOTHING_SELECTED = 5
 """Exit status of pytest."""
@@ -30,11 +50,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument('-m', default=None)
     known, rest = parser.parse_known_args(rest)
     given = f' and ({known.m})' if known.m else ''
+    names_paths = any(Path(one.partition('::')[0]).exists() for one in rest)
     statuses = []
-    for marks, shared in PASSES.items():
+    for marks, word, shared in PASSES:
         chosen = f'{expression} and {marks}{given}'
-        side_by_side = ['-n', workers, '--dist', 'loadfile'] if shared else []
-        command = [sys.executable, '-m', 'pytest', '-m', chosen, *side_by_side, *rest]
+        command = [sys.executable, '-m', 'pytest', '-m', chosen, *rest]
+        if shared:
+            command += ['-n', workers, '--dist', 'loadfile']
+        if word and not names_paths:
+            command += [str(p) for p in Path('test').rglob('test_*.py') if word in p.read_text()]
         print(f'== pytest -m {chosen!r}', flush=True)
         statuses.append(subprocess.run(command).returncode)
     ran = [status for status in statuses if status != NOTHING_SELECTED]
