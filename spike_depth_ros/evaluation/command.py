@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
 from spike_depth_ros.commands import run_library
@@ -41,58 +42,8 @@ def argument_parser() -> argparse.ArgumentParser:
         help='true depth, 32FC1 metres or 16UC1 millimetres. Default: depth/truth beside it, if '
         'there is one; none: leave it out',
     )
-    stream = parser.add_argument_group('stream')
-    stream.add_argument(
-        '--window',
-        type=count,
-        default=0,
-        metavar='PLANES',
-        help='default: as the model was trained',
-    )
-    stream.add_argument(
-        '--hop',
-        type=count,
-        default=0,
-        metavar='PLANES',
-        help='between the starts of windows. Default: the window',
-    )
-    stream.add_argument(
-        '--rate',
-        type=positive,
-        default=0.0,
-        metavar='HZ',
-        help='planes a second. Default: by the stamps',
-    )
-    stream.add_argument(
-        '--stamp-tolerance',
-        type=not_negative,
-        default=0.5,
-        metavar='PLANES',
-        help='how far a stamp may be off before it is a gap. Default: 0.5',
-    )
-    stream.add_argument(
-        '--size', type=sensor_size, metavar='WxH', help='sensor size. Default: from camera_info'
-    )
-    scoring = parser.add_argument_group('scoring')
-    scoring.add_argument(
-        '--protocol',
-        choices=('bicross',),
-        help='of the published tables: Garg crop, cap 80 m, not aligned, mean over images',
-    )
-    scoring.add_argument('--crop', choices=('none', 'garg'), help='default: none')
-    scoring.add_argument('--cap', type=positive, metavar='M', help='farthest truth. Default: none')
-    scoring.add_argument(
-        '--align',
-        choices=('none', 'median', 'scale_shift'),
-        help='to the truth of each image. Default: none',
-    )
-    scoring.add_argument('--mean', choices=('pixels', 'images'), help='default: pixels')
-    scoring.add_argument(
-        '--mask',
-        type=Path,
-        metavar='PNG',
-        help="of the truth's size; pixels that are 0 are not scored",
-    )
+    _add_stream(parser.add_argument_group('stream').add_argument)
+    _add_scoring(parser.add_argument_group('scoring').add_argument)
     running = parser.add_argument_group('running')
     running.add_argument(
         '--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='default: what is there'
@@ -111,7 +62,61 @@ def argument_parser() -> argparse.ArgumentParser:
         choices=('mcap', 'sqlite3'),
         help='also write a new bag with depth, uncertainty and their camera_info: DIR/bag',
     )
-    return parser  # fmt: skip
+    return parser
+
+
+def _add_stream(add: Callable[..., Any]) -> None:
+    add(
+        '--window',
+        type=count,
+        default=0,
+        metavar='PLANES',
+        help='default: as the model was trained',
+    )
+    add(
+        '--hop',
+        type=count,
+        default=0,
+        metavar='PLANES',
+        help='between the starts of windows. Default: the window',
+    )
+    add(
+        '--rate',
+        type=positive,
+        default=0.0,
+        metavar='HZ',
+        help='planes a second. Default: by the stamps',
+    )
+    add(
+        '--stamp-tolerance',
+        type=not_negative,
+        default=0.5,
+        metavar='PLANES',
+        help='how far a stamp may be off before it is a gap. Default: 0.5',
+    )
+    add('--size', type=sensor_size, metavar='WxH', help='sensor size. Default: from camera_info')
+
+
+def _add_scoring(add: Callable[..., Any]) -> None:
+    add(
+        '--protocol',
+        choices=('bicross',),
+        help='of the published tables: Garg crop, cap 80 m, not aligned, mean over images',
+    )
+    add('--crop', choices=('none', 'garg'), help='default: none')
+    add('--cap', type=positive, metavar='M', help='farthest truth. Default: none')
+    add(
+        '--align',
+        choices=('none', 'median', 'scale_shift'),
+        help='to the truth of each image. Default: none',
+    )
+    add('--mean', choices=('pixels', 'images'), help='default: pixels')
+    add(
+        '--mask',
+        type=Path,
+        metavar='PNG',
+        help="of the truth's size; pixels that are 0 are not scored",
+    )
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -17,10 +17,10 @@ from spike_depth_ros.errors import one_line, shorten
 from spike_depth_ros.model import SpikeNet, depth_net, lite_encoder, vit_hybrid
 from spike_depth_ros.model.depth_net import dpt_tiny
 from spike_depth_ros.model.dpt_hybrid import dpt_hybrid
-from spike_depth_ros.model.pictures import recon_lite
-from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet
-from spike_depth_ros.model.pictures.recon_lite import ReconLite
-from spike_depth_ros.model.pictures.ssml_net import SsmlNet
+from spike_depth_ros.model.reconstruction import recon_lite
+from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
+from spike_depth_ros.model.reconstruction.recon_lite import ReconLite
+from spike_depth_ros.model.reconstruction.ssml_net import SsmlNet
 from spike_depth_ros.model.unet_lite import unet_lite
 
 

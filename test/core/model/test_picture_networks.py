@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
-from spike_depth_ros.model.pictures.recon_lite import ReconLite, ReconSettings  # noqa: E402
-from spike_depth_ros.model.pictures.ssml_net import (  # noqa: E402
+from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
+from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings  # noqa: E402
+from spike_depth_ros.model.reconstruction.ssml_net import (  # noqa: E402
     CrissCross,
     SsmlNet,
     SsmlSettings,

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from spike_depth_ros import Window, preview  # noqa: E402
-from spike_depth_ros.model.pictures.rate_estimates import RateEstimates  # noqa: E402
+from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates  # noqa: E402
 
 
 def spikes_of(planes, share, seed=0, height=6, width=9):

@@ -19,8 +19,8 @@ from tiny_runs import tiny_run  # noqa: E402
 from spike_depth_ros import DepthEstimator, Window  # noqa: E402
 from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load_info  # noqa: E402
 from spike_depth_ros.estimator import ImageEstimator  # noqa: E402
-from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
-from spike_depth_ros.model.pictures.recon_lite import ReconLite, ReconSettings  # noqa: E402
+from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
+from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings  # noqa: E402
 from spike_depth_ros.stream import packing  # noqa: E402
 from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
 from spike_training.commands.evaluate import evaluate  # noqa: E402

@@ -18,7 +18,7 @@ from spike_depth_ros.backends import MULTIPLE
 from spike_depth_ros.evaluation.controls import NETWORK
 from spike_depth_ros.image_metrics import psnr, ssim
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
+from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
 from spike_depth_ros.preview import COVERED_PLANES
 from spike_training.evaluation.report import print_rows
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from spike_depth_ros.architectures import BlindSpotSettings
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.pictures.blind_spot import BlindSpotNet
-from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
+from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet
+from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
 from spike_depth_ros.preview import COVERED_PLANES
 from spike_depth_ros.stream.window import reference_index
 from spike_training.engine.optim import Groups, groups_of

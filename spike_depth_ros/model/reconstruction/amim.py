@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
+from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
 
 SCALES = (11, 19, 27)
 """Planes around the middle one of the three masks in Eq. 4; not in the paper."""

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from spike_depth_ros.architectures import SsmlSettings
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.pictures.amim import Amim, ChannelGate
-from spike_depth_ros.model.pictures.recon_lite import ImageOutput, bounded
-from spike_depth_ros.model.pictures.unet import SLOPE, UNet
+from spike_depth_ros.model.reconstruction.amim import Amim, ChannelGate
+from spike_depth_ros.model.reconstruction.recon_lite import ImageOutput, bounded
+from spike_depth_ros.model.reconstruction.unet import SLOPE, UNet
 
 OFFSET = 7
 """Planes from one of the three overlapping sub-streams to the next (k in the paper's text)."""

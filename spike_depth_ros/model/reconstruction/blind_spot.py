@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from spike_depth_ros.architectures import BlindSpotSettings
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.pictures.amim import Amim
-from spike_depth_ros.model.pictures.recon_lite import ImageOutput, bounded
-from spike_depth_ros.model.pictures.unet import SLOPE, UNet
+from spike_depth_ros.model.reconstruction.amim import Amim
+from spike_depth_ros.model.reconstruction.recon_lite import ImageOutput, bounded
+from spike_depth_ros.model.reconstruction.unet import SLOPE, UNet
 
 
 class BlindSpotNet(SpikeNet):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spike_depth_ros.architectures import ReconSettings
 from spike_depth_ros.model import SpikeNet
-from spike_depth_ros.model.pictures.rate_estimates import RateEstimates
+from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
 
 IMAGES = ('rate',)
 """Fields of :class:`ImageOutput` that a checkpoint's ``outputs`` may name."""
