@@ -255,6 +255,9 @@ class Ingest:
         if self._period_ns:
             ring = self._make_ring(chunks[0])
             if ring is None:
+                self._count(0, self._accounting.pending, 'ring')
+                self._waiting.clear()
+                self.geometry = None
                 return None
             for one, waited in zip(packets, chunks, strict=True):
                 arrival = ring.append(waited, one.lost_by, one.camera)

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -21,6 +23,34 @@ ROS = (
     'lifecycle_msgs', 'builtin_interfaces', 'ament_index_python',
 )  # fmt: skip
 TORCH = ('torch', 'torchvision', 'timm')
+
+
+FORBIDDEN = {
+    'training/spike_training/engine/loop.py': 'import spike_training.runs.build',
+    'spike_depth_ros/metrics.py': 'from spike_training import disk',
+    'spike_depth_ros/estimator.py': 'from .nodes import depth',
+    'training/spike_training/runs/build.py': 'from spike_training.methods import bicross',
+    'spike_depth_ros/stream/window.py': 'def f():\n    from geometry_msgs.msg import Pose',
+    'spike_depth_ros/checkpoint.py': 'import torch',
+}
+"""An import against each contract of pyproject.toml."""
+
+
+def test_each_import_rule_can_be_broken(tmp_path):
+    pytest.importorskip('importlinter')
+    for folder in ('spike_depth_ros', 'training/spike_training'):
+        ignored = shutil.ignore_patterns('assets', '__pycache__')
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    shutil.copy(ROOT / 'pyproject.toml', tmp_path)
+    for path, line in FORBIDDEN.items():
+        with (tmp_path / path).open('a') as file:
+            file.write(f'\n{line}\n')
+    done = subprocess.run(
+        [Path(sys.executable).with_name('lint-imports'), '--no-cache'],
+        cwd=tmp_path, env=os.environ | {'PYTHONPATH': 'training'}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert f'0 kept, {len(FORBIDDEN)} broken' in done.stdout
 
 
 def run_apart(code):

@@ -344,10 +344,11 @@ def test_the_lifecycle_with_a_checkpoint_that_is_mended_on_the_way(
     assert state(ros_node, spin) == 'finalized'
 
 
+@pytest.mark.timed
 def test_the_model_is_changed_in_the_running_node_without_a_lost_window(
     ros_node, processes, depth_node, listener, spin, recording, tmp_path
 ):
-    depth_node(policy='every', window=128, hop=128, ring_planes=40_000)
+    depth_node(policy='every', window=128, hop=128)
     copy = tmp_path / 'other.safetensors'
     copy.write_bytes(default_checkpoint().read_bytes())
     copy.with_suffix('.onnx').write_bytes(default_checkpoint().with_suffix('.onnx').read_bytes())

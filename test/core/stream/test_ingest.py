@@ -329,7 +329,10 @@ def test_a_ring_that_memory_cannot_hold_is_refused(warnings, settings, waiting):
     for number in range(waiting + 2):
         ingest.on_spikes(packet(4 * number))
     assert ingest.packets_refused == {'ring': 2}
-    assert ingest.accounting().pending == 4 * waiting
+    accounting = ingest.accounting()
+    assert (accounting.pending, sum(accounting.refused.values())) == (0, 4 * waiting)
+    assert accounting.check() == (0, 0)
+    assert ingest.geometry is None  # no status says that the rate is unknown
     assert 'lower ring_planes' in warnings['ring']
 
 

@@ -74,7 +74,7 @@ check_run(read_arguments(['--config', 'configs/smoke.yaml', '--out', 'x']))
 import spike_training.runs.pipeline
 """
     done = run_apart(code, ('torch', *late))
-    assert (done.stdout, done.stderr) == ("['torch']\n", '')
+    assert done.stdout == "['torch']\n", done.stderr
 
 
 def test_a_process_ends_with_one_line():

@@ -8,7 +8,6 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -36,9 +35,6 @@ from spike_training.adaptation.windows import LARGEST, Recorded
 from spike_training.datasets.splits import Split
 from spike_training.evaluation.calibration import fit_uncertainty_factor
 from spike_training.sampling.sample import Batch, Unlabelled
-
-if TYPE_CHECKING:
-    pass
 
 OLD = 'old'
 """Name of the old network beside those of candidates."""

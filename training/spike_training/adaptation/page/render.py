@@ -48,10 +48,10 @@ def render(report: Mapping[str, Any], shown: Shown) -> str:
         report: Content of adapt.json.
         shown: Checkpoints and windows to show.
     """
-    recordings, rungs = report['recordings'], report['rungs']
+    recordings, candidates = report['recordings'], report['rungs']
     measured = bool(recordings['windows_with_depth'])
     kind = 'measured' if measured else 'expected'
-    known = rungs[0]['evidence'].items() if rungs else ()
+    known = candidates[0]['evidence'].items() if candidates else ()
     exposure = _brightest(shown.windows)
     windows, canonical_fx = _windows(recordings['rate_hz'], shown, exposure)
     limits = find_limits(report['match']['distance'], measured=measured)
@@ -78,10 +78,10 @@ def render(report: Mapping[str, Any], shown: Shown) -> str:
         flat=f'{math.expm1(FLAT):.0%}',
         unvaried=f'{math.expm1(UNVARIED):.0%}',
         change=_change,
-        changes=[f'{100 * rung["expected_change"]:+.1f} %' for rung in rungs],
-        seconds=[f'{rung["seconds"]:.0f} s' for rung in rungs],
+        changes=[f'{100 * one["expected_change"]:+.1f} %' for one in candidates],
+        seconds=[f'{one["seconds"]:.0f} s' for one in candidates],
         evidence={
-            name: [FORMS.get(name, _change)(rung['evidence'][name]) for rung in rungs]
+            name: [FORMS.get(name, _change)(one['evidence'][name]) for one in candidates]
             for name, value in known
             if value is not None
         },
@@ -108,10 +108,10 @@ FORMS: dict[str, Callable[[float | None], str]] = {
 def _tiles(report: Mapping[str, Any], kind: str) -> list[tuple[str, str]]:
     match, recordings = report['match'], report['recordings']
     tiles = [('verdict', report['verdict'])]
-    for rung in report['rungs']:
-        if rung['name'] == report['shown']:
-            change = 'flat depth' if rung['flat'] else f'{rung["expected_change"]:+.0%}'
-            tiles.append((f'{kind} change of the error, {rung["name"]}', change))
+    for one in report['rungs']:
+        if one['name'] == report['shown']:
+            change = 'flat depth' if one['flat'] else f'{one["expected_change"]:+.0%}'
+            tiles.append((f'{kind} change of the error, {one["name"]}', change))
     return [
         *tiles,
         (
