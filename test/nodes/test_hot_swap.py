@@ -100,6 +100,21 @@ class Stream:
         return self.windows
 
 
+def start(depth_node, processes, checkpoint):
+    """Start the node, and a player that is fed by this process."""
+    depth_node(
+        policy='every',
+        window=WINDOW,
+        threads=1,
+        checkpoint=checkpoint,
+        ring_planes=RING_PLANES,
+        spikes__queue_packets=QUEUE_PACKETS,
+        **{'qos_overrides./depth/image.publisher.depth': 10_000},
+    )
+    size = ['--size', f'{WIDTH}x{HEIGHT}', '--rate', RATE, '--fx', FX, '--queue', QUEUE_PACKETS]
+    return processes.start('player', '-', *size, stdin=subprocess.PIPE)
+
+
 @pytest.mark.timeout(100 + 10 * SWAPS)
 def test_models_are_changed_at_20_khz_without_a_lost_window_or_plane(
     ros_node, processes, depth_node, listener, spin, models
@@ -118,17 +133,7 @@ def test_models_are_changed_at_20_khz_without_a_lost_window_or_plane(
         for place, data in enumerate(expected_depth(spikes, models[name]))
     }
     assert len(made_by) == 2 * PLACES
-    depth_node(
-        policy='every',
-        window=WINDOW,
-        threads=1,
-        checkpoint=models['shipped'],
-        ring_planes=RING_PLANES,
-        spikes__queue_packets=QUEUE_PACKETS,
-        **{'qos_overrides./depth/image.publisher.depth': 10_000},
-    )
-    size = ['--size', f'{WIDTH}x{HEIGHT}', '--rate', RATE, '--fx', FX, '--queue', QUEUE_PACKETS]
-    player = processes.start('player', '-', *size, stdin=subprocess.PIPE)
+    player = start(depth_node, processes, models['shipped'])
     stream = Stream(player.stdin, packing.pack(spikes)[:, ::-1].tobytes())
 
     def model_of(image):
