@@ -120,12 +120,10 @@ def test_models_are_changed_at_20_khz_without_a_lost_window_or_plane(
     ros_node, processes, depth_node, listener, spin, models
 ):
     images, times = [], []
-
-    def on_depth(message):
-        images.append(message)
-        times.append(time.monotonic())
-
-    ros_node.create_subscription(Image, 'depth/image', on_depth, QoSProfile(depth=10_000))
+    ros_node.create_subscription(
+        Image, 'depth/image', lambda image: (images.append(image), times.append(time.monotonic())),
+        QoSProfile(depth=10_000),
+    )  # fmt: skip
     spikes = moving_bars(PLACES * WINDOW)
     made_by = {
         (place, data): name
