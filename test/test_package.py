@@ -514,7 +514,13 @@ def test_passes(
     result = subprocess.run(
         [sys.executable, str(ROOT / 'scripts' / 'run_tests.py'), expression, '0', *rest],
         cwd=tmp_path,
-        env=os.environ | {'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1', 'PYTEST_PLUGINS': 'xdist.plugin'},
+        # colcon has options of its own in the environment.
+        env=os.environ
+        | {
+            'PYTEST_ADDOPTS': '',
+            'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1',
+            'PYTEST_PLUGINS': 'xdist.plugin',
+        },
         capture_output=True,
         text=True,
         check=False,
