@@ -21,8 +21,12 @@ def lock_domain():
         path = Path(tempfile.gettempdir(), f'spike_depth_ros_domain_{domain}')
         try:
             lock = os.open(path, os.O_CREAT | os.O_RDWR)
+        except OSError:  # the file of another user
+            continue
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # taken, or the file of another user
+        except OSError:  # taken
+            os.close(lock)
             continue
         return domain
     raise RuntimeError(f'all ROS domains of {DOMAINS} are taken by other tests')

@@ -122,6 +122,7 @@ def test_bad_arguments_get_one_line(run_here, tmp_path, recording, arguments, me
     assert 'Traceback' not in output
 
 
+@pytest.mark.timed
 def test_a_closed_subscriber_side_does_not_hold_the_player(processes, recording):
     status, output = processes.run('player', recording, '--wait', 0.2)
     assert status == 0
@@ -146,7 +147,7 @@ def ends_well(processes, name, number):
         time.sleep(0.05)
     start = time.monotonic()
     processes.stop(name, number)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 2
     assert processes.log(name).count('waiting for a writer') == 1
     assert 'Traceback' not in processes.log(name)
 
@@ -163,6 +164,7 @@ def test_a_named_pipe_without_a_writer_does_not_hold_the_player(processes, pipe,
     ends_well(processes, 'player', number)
 
 
+@pytest.mark.timed
 def test_a_writer_that_falls_silent_does_not_hold_the_player(processes, spin, heard, pipe):
     processes.start('player', pipe, *FROM_PIPE)
     with pipe.open('wb', buffering=0) as writer:
@@ -170,9 +172,10 @@ def test_a_writer_that_falls_silent_does_not_hold_the_player(processes, spin, he
         spin(lambda: heard.packets, what='the first packet')
         start = time.monotonic()
         processes.stop('player', signal.SIGTERM)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 2
 
 
+@pytest.mark.timed
 def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
     processes, spin, heard, pipe, tmp_path
 ):
@@ -185,4 +188,4 @@ def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
     assert player.returncode == 0, processes.log('player')
     chunks = chunks_of(heard)
     np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
-    assert 0.004 < json.loads(report.read_text())['seconds'] < 1.0
+    assert 0.004 < json.loads(report.read_text())['seconds'] < 0.5
