@@ -30,6 +30,9 @@ endif
 unexport AMENT_PREFIX_PATH PYTHONHOME PYTHONPATH RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export PYTHON
 
+# Without bytecode each process of the tests compiles what it imports, and pytest every test.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long test-all check lint format-check types imports spelling files format \
 	lock clean environment test-environment complete-environment

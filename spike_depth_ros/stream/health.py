@@ -238,8 +238,15 @@ def _spikes_of_bytes(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def _autocorrelation(values: npt.NDArray[np.float32], lags: int) -> npt.NDArray[np.float64] | None:
     """Return the correlation with itself at lags from 0 on; None if the values do not vary."""
     length = len(values)
-    padded = 1 << (length + lags - 1).bit_length()  # other lengths take up to ten times as long
-    power = np.abs(np.fft.rfft(values - values.mean(), padded)) ** 2
+    # Sums over blocks whose transforms stay in the cache: several times as fast as a long one.
+    size = 1 << (4 * lags - 1).bit_length()
+    step = size - lags
+    whole = np.zeros(-(-length // step) * step + lags, np.float32)
+    whole[:length] = values - values.mean()
+    blocks = np.lib.stride_tricks.sliding_window_view(whole, size)[::step]
+    power = np.zeros(size // 2 + 1, np.complex128)
+    for block in blocks:
+        power += np.conj(np.fft.rfft(block[:step], size)) * np.fft.rfft(block)
     repeats = np.fft.irfft(power)[:lags]
     if repeats[0] <= 0:
         return None

@@ -155,8 +155,8 @@ def check_page(out, verdict, rungs='affine'):
 @pytest.mark.parametrize(
     'sizes', [pytest.param('few', id='few'), pytest.param('usual', marks=pytest.mark.long)]
 )
-def test_what_improves_is_written_with_its_export(
-    sizes, moving_wall, checkpoint, tmp_path, monkeypatch, capsys
+def test_what_improves_is_written(
+    sizes, moving_wall, checkpoint, tmp_path, monkeypatch, capsys, request
 ):
     monkeypatch.setattr(evidence, 'LIMITS', (10.0, 20.0))  # all is better
     monkeypatch.setattr(evidence, 'UNVARIED', -math.inf)  # the network is tiny
@@ -164,6 +164,7 @@ def test_what_improves_is_written_with_its_export(
     swapped = []
     monkeypatch.setattr(ros_commands, 'swap', lambda *given: swapped.append(given))
     if sizes == 'few':
+        request.getfixturevalue('without_onnx')
         config = write_settings(tmp_path, 'affine', 'bicross', 'whole')
         adapt_to(out, moving_wall, checkpoint, config, '/spike_depth')
     else:
@@ -187,7 +188,7 @@ def test_what_improves_is_written_with_its_export(
     assert info.scale == 'none'  # as before
     assert info.stage == found['kept']
     assert info.uncertainty_calibrated
-    assert out.with_suffix('.onnx').is_file()
+    assert out.with_suffix('.onnx').is_file() == (sizes == 'usual')
     assert weights.keys() == old.keys()
     assert old_info.architecture == info.architecture
     assert 'mine.safetensors: improved, by' in capsys.readouterr().out
@@ -222,7 +223,9 @@ def test_the_folder_of_another_adaptation_is_left_as_it_is(resume, tmp_path):
     assert not (tmp_path / 'mine' / 'adapt.json').exists()
 
 
-def test_after_an_interrupt_at_the_end_the_page_is_written(resume, tmp_path, monkeypatch):
+def test_after_an_interrupt_at_the_end_the_page_is_written(
+    resume, tmp_path, monkeypatch, without_onnx
+):
     monkeypatch.setattr(evidence, 'LIMITS', (10.0, 20.0))  # all is better
     out = tmp_path / 'mine.safetensors'
 
@@ -349,6 +352,7 @@ def test_a_corrected_sensor_is_exported_and_used_live(
     old = write(tmp_path / 'old.safetensors')
     adapt_to(out, recording, old, short)
     assert '3 faulty pixels, response differs by' in capsys.readouterr().out
+    assert out.with_suffix('.onnx').is_file()
     assert report(out)['kept'] == 'sensor'
     assert report(out)['correction']['faulty_pixels'] == len(faulty)
     _, weights, correction = load_with_correction(out)
@@ -452,7 +456,7 @@ def test_a_page_that_cannot_be_written_is_a_warning(tmp_path, capsys):
 
 
 def test_an_interrupted_adaptation_goes_on(
-    resume, matched, moving_wall, checkpoint, short, tmp_path, monkeypatch
+    resume, matched, moving_wall, checkpoint, short, tmp_path, monkeypatch, without_onnx
 ):
     folder = tmp_path / 'mine'
     plan = json.dumps({**json.loads((matched / 'affine' / 'plan.json').read_text()), 'steps': 40})
