@@ -33,6 +33,10 @@ Conventional, Wide-Angle, and Fish-Eye Lenses")."""
 SCALED = (0.05, 5.0)
 """Lowest and highest focal length of a projection that is chosen here, over the camera's."""
 
+OFF_CENTRE = 0.4
+"""Largest distance of a principal point from the centre, in widths or heights: that of a picture of
+twice the size lies in its corner."""
+
 GROUP = 16
 """Bins that are remapped together, so that they stay in a cache."""
 
@@ -409,10 +413,12 @@ def _check_matrix(name: str, matrix: npt.NDArray[np.float64], given: Calibration
             f'{name} has focal lengths {fx:g} and {fy:g}; expected {longest / 1000:g} to '
             f'{longest * 1000:g} pixels: calibrate again'
         )
-    if not (0 <= cx < given.width and 0 <= cy < given.height):
+    across, down = (abs((c + 0.5) / n - 0.5) for c, n in ((cx, given.width), (cy, given.height)))
+    if not max(across, down) <= OFF_CENTRE:
         raise CalibrationError(
-            f'{name} has its principal point at ({cx:g}, {cy:g}), outside of the picture of '
-            f'{given.width}x{given.height}; expected the calibration of this size: calibrate again'
+            f'{name} has its principal point at ({cx:g}, {cy:g}), far from the centre of '
+            f'{given.width}x{given.height} pixels; expected a calibration of this size: calibrate '
+            'again'
         )
 
 
