@@ -34,8 +34,8 @@ SCALED = (0.05, 5.0)
 """Lowest and highest focal length of a projection that is chosen here, over the camera's."""
 
 OFF_CENTRE = 0.4
-"""Largest distance of a principal point from the centre, in widths or heights: that of a picture of
-twice the size lies in its corner."""
+"""Largest distance of a principal point from the centre, in widths or heights: that of a picture
+of twice the size lies in its corner."""
 
 GROUP = 16
 """Bins that are remapped together, so that they stay in a cache."""
@@ -112,6 +112,21 @@ class Rectification:
         known: npt.NDArray[np.bool_] = (x >= -0.5) & (x <= right) & (y >= -0.5) & (y <= low)
         return known  # NaN compares as False
 
+    def nearest(
+        self, rows: int, columns: int, cell: int = 1
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """Compute the cell of the sensor nearest to each cell of a rectified picture, see above.
+
+        Returns:
+            Row, column, and True where it is one that the sensor has, each ``[rows, columns]``.
+        """
+        x, y = self.sources(rows, columns, cell)
+        row, column = (
+            np.rint(np.nan_to_num(one, nan=0.0).clip(0, most - 1)).astype(np.intp)
+            for one, most in ((y, rows), (x, columns))
+        )
+        return row, column, self.known(rows, columns, cell)
+
     def remap_picture(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Rectify a grey picture of the sensor, ``[height, width]``; black where there is none."""
         cv2 = _cv2()
@@ -131,10 +146,7 @@ class Rectification:
         """
         rows, columns = depth.shape
         cell = max(1, round(self.calibration.width / columns))
-        x, y = self.sources(rows, columns, cell)
-        inside = (x >= -0.5) & (x <= columns - 0.5) & (y >= -0.5) & (y <= rows - 0.5)
-        column = np.rint(np.where(inside, x, 0)).astype(np.intp).clip(0, columns - 1)
-        row = np.rint(np.where(inside, y, 0)).astype(np.intp).clip(0, rows - 1)
+        row, column, inside = self.nearest(rows, columns, cell)
         along = _rays(self._target(cell), rows, columns) @ self._rotation  # R^T of each ray
         found: Floats = np.where(inside, depth[row, column] / along[..., 2], np.nan)
         return found.astype(np.float32)
