@@ -337,32 +337,35 @@ class CountRemap:
         beyond = [(0, n - m) for n, m in zip(size, used, strict=True)]
         self.x, self.y = np.pad(x, beyond, 'edge'), np.pad(y, beyond, 'edge')
         self._maps = _cv2().convertMaps(self.x, self.y, _cv2().CV_16SC2)
-        self._counts = np.zeros((GROUP, *size), np.uint16)
-        self._beside = np.empty((*size, GROUP), np.uint16)
-        self._source, self._target = (np.empty((*size, GROUP), np.float32) for _ in range(2))
+        pixels = GROUP * size[0] * size[1]
+        self._beside = np.empty(pixels, np.uint16)
+        self._source, self._target = (np.empty(pixels, np.float32) for _ in range(2))
 
     def apply(self, counts: npt.NDArray[np.uint16], scale: int) -> None:
         """Remap counts in place, bilinearly.
 
         Args:
-            counts: ``[bins, rows, columns]`` uint16.
+            counts: ``[bins, rows, columns]`` uint16, contiguous.
             scale: Factor on all counts, which still fit then. Results are rounded down.
         """
         cv2 = _cv2()
-        flat, beside = self._counts.reshape(GROUP, -1), self._beside.reshape(-1, GROUP)
+        rows, columns = counts.shape[1:]
         for first in range(0, len(counts), GROUP):
-            some = counts[first : first + GROUP]
-            self._counts[: len(some)] = some
+            some = counts[first : first + GROUP].reshape(-1, rows * columns)
+            bins = len(some)
+            beside, source, target = (
+                one[: some.size].reshape(rows * columns, bins)
+                for one in (self._beside, self._source, self._target)
+            )
             # Side by side: a place and its weights are looked up once for all bins.
-            cv2.transpose(flat, dst=beside)
-            np.copyto(self._source, self._beside)
+            cv2.transpose(some, dst=beside)
+            np.copyto(source, beside)
             cv2.remap(
-                self._source, *self._maps, cv2.INTER_LINEAR, dst=self._target,
-                borderMode=cv2.BORDER_REPLICATE,
+                source.reshape(rows, columns, bins), *self._maps, cv2.INTER_LINEAR,
+                dst=target.reshape(rows, columns, bins), borderMode=cv2.BORDER_REPLICATE,
             )  # fmt: skip
-            np.multiply(self._target, np.float32(scale), out=self._beside, casting='unsafe')
-            cv2.transpose(beside, dst=flat)
-            some[:] = self._counts[: len(some)]
+            np.multiply(target, np.float32(scale), out=beside, casting='unsafe')
+            cv2.transpose(beside, dst=some)
 
 
 def _check_values(given: Calibration) -> None:
