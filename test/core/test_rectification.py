@@ -74,20 +74,20 @@ def test_a_rectified_grid_lies_where_a_pinhole_camera_has_it(name):
     assert moved.max() > 5  # the lens does something
 
 
-@pytest.mark.parametrize('pool', [1, 2, 4])
+@pytest.mark.parametrize(('pool', 'binning'), [(1, 1), (2, 1), (4, 1), (1, 2), (2, 2)])
 @pytest.mark.parametrize('name', lenses.ALL)
-def test_rectified_counts_lie_there_too(name, pool):
+def test_rectified_counts_lie_there_too(name, pool, binning):
     calibration = lenses.ALL[name]
     wanted, sensor = grid(calibration)
     chance = np.random.default_rng(0).random((600, HEIGHT, WIDTH))
     packed = packing.pack(chance < dots(sensor, size=4.0))
     layout = Layout(
-        Geometry(HEIGHT, WIDTH), 600, bins=20, pool=pool, rectification=Rectification(calibration)
+        Geometry(HEIGHT, WIDTH), 600, 20, binning, pool, rectification=Rectification(calibration)
     )
     counts = layout.new_counts()
     layout.count(packed, counts)
     rates = counts[0].sum(axis=0) / layout.planes_per_bin.sum()
-    whole = rates.repeat(pool, axis=0).repeat(pool, axis=1)
+    whole = rates.repeat(pool * binning, axis=0).repeat(pool * binning, axis=1)
     errors = [np.hypot(*(centre_near(whole, place, reach=12) - place)) for place in wanted]
     assert np.median(errors) < 0.25
     assert max(errors) < 0.6  # spikes are random
@@ -247,6 +247,18 @@ def test_depth_is_nan_where_the_sensor_sees_nothing():
     picture = lens.remap_picture(np.full((HEIGHT, WIDTH), 200, np.uint8))
     assert (picture[known] > 90).all()
     assert picture[0, 0] == 0
+
+
+def test_depth_of_a_large_sensor_is_rectified_in_its_larger_pixels():
+    narrow = dataclasses.replace(lenses.FISHEYE, p=lenses.projection(110.0))
+    lens = Rectification(narrow)
+    spikes = np.random.default_rng(0).random((128, HEIGHT, WIDTH)) < 0.3
+    estimator = DepthEstimator.from_checkpoint(max_pixels=50_000)
+    prediction = estimator.predict(Observation(window_of(spikes, lens), lens.fx_px))
+    assert prediction.pixel_binning == 2
+    known = lens.known(HEIGHT // 2, WIDTH // 2, 2)
+    np.testing.assert_array_equal(np.isfinite(prediction.depth), known)
+    assert prediction.camera_matrix(lens.rectified.k, 3)[:3] == [55.0, 0.0, 99.5]
 
 
 def test_a_rectification_of_another_size_is_refused():
