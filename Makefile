@@ -15,6 +15,7 @@ FX ?=
 CAMERA_INFO ?=
 CHECKPOINT ?=
 PYTEST_ARGS ?=
+FUZZ_ARGS ?=
 UV ?= uv
 
 # Two environments: the demo's stays small (no torch, no tools), and running the tests does not change it.
@@ -34,7 +35,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all check lint format-check types imports spelling files format \
+.PHONY: help demo test test-long test-all fuzz check lint format-check types imports spelling files format \
 	lock clean environment test-environment complete-environment
 
 help:  ## This list
@@ -44,6 +45,7 @@ help:  ## This list
 	@echo '  make demo STREAM=... FX=400          its focal length in pixels, or CAMERA_INFO=camera.yaml; also'
 	@echo '                                       ROW_ORDER=top_down, BIT_ORDER=big, CHECKPOINT=my.safetensors'
 	@echo '  make demo SPEED=0.5                  at half the rate, for a machine that cannot keep up'
+	@echo '  make fuzz FUZZ_ARGS="--seed 1 --cases 20000 --targets npz mcap"'
 	@echo '  make test PYTEST_ARGS="-k window"   some of the tests;   PYTHON=python3.11 chooses the Python'
 
 demo: environment  ## Depth from a stream through real ROS 2 processes; results in OUT
@@ -59,6 +61,9 @@ test-long: complete-environment  ## Only those: soak, kill and resume, full disk
 	@$(TEST_VENV)/bin/python scripts/run_tests.py long auto $(PYTEST_ARGS)
 
 test-all: test test-long  ## The linters and all tests
+
+fuzz: complete-environment  ## Hostile input to everything that reads foreign data; failures in fuzz_out
+	@$(TEST_VENV)/bin/python test/fuzz/run.py $(FUZZ_ARGS)
 
 # Without these packages the tests that need them would be skipped, and all would look well.
 complete-environment: test-environment

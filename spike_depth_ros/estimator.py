@@ -56,8 +56,9 @@ class Observation:
 
     Attributes:
         window: Packed planes.
-        fx_px: Focal length in sensor pixels (``K[0]`` of the camera matrix). None or 0: not
-            calibrated; the canonical focal length is assumed.
+        fx_px: Focal length in sensor pixels (``K[0]`` of the camera matrix; of the rectified one
+            where the window's camera has a rectification). None or 0: not calibrated; the
+            canonical focal length is assumed.
 
     Raises:
         TypeError: ``window`` is not a :class:`Window`.
@@ -88,8 +89,9 @@ class Prediction:
     """Depth of one window, at the time of its reference plane.
 
     Attributes:
-        depth: Metres along the optical axis, ``[height, width]`` float32.
-        uncertainty: Half-width of the 68 % interval, metres, same shape.
+        depth: Metres along the optical axis, ``[height, width]`` float32; NaN where a rectified
+            picture shows what the sensor does not.
+        uncertainty: Half-width of the 68 % interval, metres, same shape; NaN likewise.
         depth_range: Lowest and highest possible depth at this focal length, metres. Values near
             either end mean "closer" and "farther".
         scale: The checkpoint's kind of scale (``metric``, ``inherited``, ``none``), or ``assumed``
@@ -225,7 +227,7 @@ class DepthEstimator:
         return self._backend.device
 
     def predict(self, observation: Observation) -> Prediction:
-        """Predict depth.
+        """Predict depth, of rectified pictures where the window's camera has a rectification.
 
         The network predicts for one canonical focal length. Depth scales with the real one (the
         canonical camera space of Yin et al., Metric3D).
@@ -260,10 +262,13 @@ class DepthEstimator:
         with self._lock:
             images = self._backend.run(window.data, layout)
         ratio = fx / info.canonical_fx
+        unknown = layout.unknown
         # Crop and scale in one pass, to arrays of their own.
         depth = np.ascontiguousarray(images['depth'] * np.float32(ratio))
         uncertainty = np.ascontiguousarray(images['uncertainty'] * depth)
         uncertainty *= info.uncertainty_factor
+        if unknown is not None:
+            depth[unknown] = uncertainty[unknown] = np.nan
         return Prediction(
             depth=depth,
             uncertainty=uncertainty,
@@ -290,7 +295,7 @@ class DepthEstimator:
                 rate_hz = used.rate_hz
         layout = Layout(
             sensor, window.planes, self.info.bins, binning, self.info.pool, self.correction,
-            rate_hz,
+            rate_hz, window.camera.rectification,
         )  # fmt: skip
         if used is not None and layout == used:
             return used  # it keeps its maps

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import named_commit, packing
+from benchmarks import named_commit, packing, rectification
 
 ROOT = Path(__file__).parents[1]
 MACHINE = {'date', 'cpu', 'cores', 'load_1min', 'python', 'numpy', 'onnxruntime', 'torch'}
@@ -34,6 +34,18 @@ def test_packing_compares_and_writes_its_figures(tmp_path, capsys):
     assert split.keys() == {'planes', 'total_ms', 'binning_ms', 'network_ms', 'rest_ms'}
     assert 'against' not in result
     assert '| bin_counts       | 128 ' in capsys.readouterr().out
+
+
+def test_rectification_writes_its_figures(tmp_path, capsys):
+    path = tmp_path / 'rectification.json'
+    assert rectification.main(['--repetitions', '1', '--json', str(path)]) == 0
+    result = json.loads(path.read_text())
+    assert result['machine'].keys() == MACHINE
+    assert [(row['bins'], row['pool']) for row in result['windows']] == [(9, 2), (32, 2), (32, 1)]
+    for row in result['windows']:
+        assert row.keys() == {'bins', 'pool', 'count_ms', 'remap_ms', 'picture_ms'}
+        assert min(row.values()) > 0
+    assert '| 32   | 2 ' in capsys.readouterr().out
 
 
 def test_packing_compares_with_a_named_commit(monkeypatch, capsys):

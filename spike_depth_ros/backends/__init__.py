@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo
+from spike_depth_ros.rectification import CountRemap, Rectification
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.correction import SensorCorrection, count_factors
 from spike_depth_ros.stream.packing import bin_counts, bin_edges, cell_counts, pixels_of_cells
@@ -57,9 +58,12 @@ class Layout:
             the right to fill it.
         correction: Correction of the sensor, of its size; None: none.
         rate_hz: Plane rate; needed for the correction alone.
+        rectification: Rectification of the lens, of the sensor's size; None: none. It follows the
+            correction.
 
     Raises:
-        ValueError: The window has so many planes that a count does not fit 16 bits.
+        ValueError: The window has so many planes that a count does not fit 16 bits, or the
+            rectification is of another sensor size.
     """
 
     geometry: Geometry
@@ -69,8 +73,16 @@ class Layout:
     pool: int = 1
     correction: SensorCorrection | None = None
     rate_hz: float = 0.0
+    rectification: Rectification | None = None
 
     def __post_init__(self) -> None:
+        if self.rectification is not None:
+            given = self.rectification.calibration
+            if (given.height, given.width) != (self.geometry.height, self.geometry.width):
+                raise ValueError(
+                    f'rectification of {given.width}x{given.height} pixels: expected '
+                    f'{self.geometry.width}x{self.geometry.height}, the size of the sensor'
+                )
         most = MAX_COUNT // self.cell**2 * self.bins
         if self.planes > most:
             raise ValueError(
@@ -104,10 +116,33 @@ class Layout:
     def planes_per_bin(self) -> npt.NDArray[np.int32]:
         """Largest count of each bin, ``[bins]`` int32: planes times pixels of a cell times scale.
 
-        The scale is 1 without maps of response and dark current, see :attr:`maps`.
+        The scale is 1 where counts are not corrected or remapped.
         """
-        scale = 1 if self.maps is None else self.maps.scale
+        scale = self.remap_scale if self.maps is None else self.maps.scale
         return (self._spikes_per_bin * scale).astype(np.int32)
+
+    @property
+    def remap_scale(self) -> int:
+        """Factor on counts that are remapped, so that rounding them changes nothing; else 1."""
+        if self.rectification is None or self.maps is not None:
+            return 1
+        return int(MAX_COUNT // self._spikes_per_bin.max())
+
+    @functools.cached_property
+    def remap(self) -> CountRemap | None:
+        """Remapping of the counts; None: the lens is not rectified."""
+        if self.rectification is None:
+            return None
+        rows, columns = (-(-pixels // self.pool) for pixels in (self.height, self.width))
+        return CountRemap(self.rectification, self.input_size, (rows, columns), self.cell)
+
+    @functools.cached_property
+    def unknown(self) -> npt.NDArray[np.bool_] | None:
+        """True for pixels of the depth image without a source, ``[height, width]``; None: none."""
+        if self.rectification is None:
+            return None
+        unknown = ~self.rectification.known(self.height, self.width, self.pixel_binning)
+        return unknown if unknown.any() else None
 
     @property
     def _spikes_per_bin(self) -> npt.NDArray[np.int64]:
@@ -161,7 +196,7 @@ class Layout:
         return self.correction.replace_faulty(packed, self.geometry.bit_order, self._planes)
 
     def count(self, packed: PackedPlanes, counts: npt.NDArray[np.uint16]) -> None:
-        """Count the spikes of a window into a network's input, corrected for the sensor.
+        """Count the spikes of a window into a network's input, corrected and rectified.
 
         Args:
             packed: ``[planes, height, row_bytes]`` uint8; not written to.
@@ -184,6 +219,8 @@ class Layout:
             counts[0, :, :height, width:] = inside[:, :, -1:]
             counts[0, :, height:] = counts[0, :, height - 1 : height]
         self.correct_counts(counts)
+        if self.remap is not None:
+            self.remap.apply(counts[0], self.remap_scale)
 
     def correct_counts(self, counts: npt.NDArray[np.uint16]) -> None:
         """Correct counts for response and dark current, in place."""

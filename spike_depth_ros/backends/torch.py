@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spike_depth_ros.backends import (
@@ -24,6 +25,7 @@ from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, Tensors
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.model.registry import build_with_weights
 from spike_depth_ros.model.temporal import PlaneBinning
+from spike_depth_ros.rectification import CountRemap
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.stream.correction import count_factors
 
@@ -143,12 +145,15 @@ class TorchBackend:
                 torch.from_numpy(one).to(self.device)
                 for one in (layout.maps.dark, layout.maps.gain)
             ]
+        grid = None if layout.remap is None else sampling_grid(layout.remap).to(self.device)
 
         def compute() -> Tensor:
             counts = pool_and_pad(binning(planes), layout)
             if maps:
                 counts = counts.float()
                 counts = counts * count_factors(counts.sum(dim=1, keepdim=True), *maps)
+            if grid is not None:
+                counts = remap_counts(counts.float() * layout.remap_scale, grid)
             return self._forward(counts, planes_per_bin, layout)
 
         # The first calls allocate and tune, which a capture must not; on a stream of their own.
@@ -162,7 +167,7 @@ class TorchBackend:
         # Other threads (another model being loaded) may use the device meanwhile.
         with _CAPTURING, torch.cuda.graph(graph, capture_error_mode='thread_local'):
             result = compute()
-        reads = binning, planes_per_bin, *maps
+        reads = binning, planes_per_bin, grid, *maps
         return _Replay(layout, graph, staging, planes, result, reads)
 
 
@@ -215,6 +220,22 @@ def pool_and_pad(counts: Tensor, layout: Layout) -> Tensor:
         return counts
     counts = counts.reshape(*counts.shape[:2], rows, cell, columns, cell)
     return counts.sum(dim=(3, 5), dtype=torch.int32)
+
+
+def sampling_grid(remap: CountRemap) -> Tensor:
+    """Return the places that counts are taken from, for :func:`remap_counts`.
+
+    Returns:
+        ``[1, rows, columns, 2]`` float32: column, then row, from -1 to 1, the edges of the counts.
+    """
+    rows, columns = remap.x.shape
+    places = [(2 * remap.x + 1) / columns - 1, (2 * remap.y + 1) / rows - 1]
+    return torch.from_numpy(np.stack(places, axis=-1))[None]
+
+
+def remap_counts(counts: Tensor, grid: Tensor) -> Tensor:
+    """Remap counts ``[1, bins, rows, columns]``, as :class:`CountRemap` on the host."""
+    return F.grid_sample(counts, grid, padding_mode='border', align_corners=False)
 
 
 def _inside(pixels: Tensor, size: int, binning: int) -> Tensor:

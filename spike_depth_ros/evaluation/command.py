@@ -95,6 +95,11 @@ def _add_stream(add: Callable[..., Any]) -> None:
         help='how far a stamp may be off before it is a gap. Default: 0.5',
     )
     add('--size', type=sensor_size, metavar='WxH', help='sensor size. Default: from camera_info')
+    add(
+        '--no-rectify',
+        action='store_true',
+        help='leave lens distortion of camera_info as it is, as the node with rectify:=false',
+    )
 
 
 def _add_scoring(add: Callable[..., Any]) -> None:

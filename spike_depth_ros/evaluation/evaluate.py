@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag, BagError
@@ -44,6 +45,7 @@ class Options:
         rate_hz: Planes a second; 0: by the stamps.
         stamp_tolerance: Largest deviation of a packet's stamp that is not a gap, planes.
         size: Sensor (width, height) in pixels; None: from camera_info.
+        rectify: Rectify lens distortion of camera_info, as the node's parameter ``rectify``.
         protocol: Crop, cap, alignment.
         mean: The headline is a mean over ``pixels`` or ``images``.
         mask: Scored pixels of the true depth, ``[H, W]`` bool; None: all.
@@ -55,6 +57,7 @@ class Options:
     rate_hz: float = 0.0
     stamp_tolerance: float = 0.5
     size: tuple[int, int] | None = None
+    rectify: bool = True
     protocol: EvalProtocol = EvalProtocol()  # noqa: RUF009 - frozen
     mean: Mean = 'pixels'
     mask: Mask | None = None
@@ -147,6 +150,7 @@ def evaluate(
         options.rate_hz,
         options.stamp_tolerance,
         options.size,
+        rectify=options.rectify,
     )
     with contextlib.ExitStack() as stack:
         evaluators = []
@@ -204,10 +208,10 @@ class _Evaluation:
                 window.reference_ns,
                 depth,
                 prediction.uncertainty,
-                functools.partial(preview.render, window),
+                functools.partial(_picture, window),
             )
             if truth is not None:
-                image = _image(truth.image, depth, prediction, self._options)
+                image = _image(truth.image, window, prediction, self._options)
                 output = dataclasses.replace(output, truth=image, truth_ns=truth.stamp_ns)
             row = evaluator.score(output, self._options, self._replay.hop_ns)
             scored.append((output, row))
@@ -259,12 +263,19 @@ def _check_comparable(models: Sequence[tuple[str, DepthEstimator]]) -> None:
             )
 
 
+def _picture(window: Window) -> npt.NDArray[np.uint8]:
+    """Return the preview of a window, rectified as its depth."""
+    picture, lens = preview.render(window), window.camera.rectification
+    return picture if lens is None else lens.remap_picture(picture)
+
+
 def _image(
-    message: object, depth: FloatImage, prediction: Prediction, options: Options
+    message: object, window: Window, prediction: Prediction, options: Options
 ) -> FloatImage:
-    size = (depth.shape[0], depth.shape[1])
+    size = (prediction.depth.shape[0], prediction.depth.shape[1])
+    lens = window.camera.rectification
     try:
-        return truth_image(message, size, prediction.pixel_binning, options.mask)  # type: ignore[arg-type]
+        return truth_image(message, size, prediction.pixel_binning, options.mask, lens)  # type: ignore[arg-type]
     except ValueError as error:
         raise BagError(f'topic {options.topics.truth}: {error}') from error
 

@@ -17,6 +17,7 @@ from spike_depth_ros.evaluation.results import WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Truth, TruthBuffer, truth_image
 from spike_depth_ros.metrics import EvalProtocol, Mean
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import FloatImage
 
 MAX_WAITING = 64
@@ -33,6 +34,7 @@ class LiveWindow:
         uncertainty: Half-width of the 68 % interval, metres, same shape.
         preview: Grey picture of the spikes, uint8; None: not needed.
         fx_px: Focal length in pixels of the depth image; 0: not calibrated.
+        rectification: Rectification of the depth image; None: none.
     """
 
     stamp_ns: int
@@ -40,6 +42,7 @@ class LiveWindow:
     uncertainty: FloatImage
     preview: npt.NDArray[np.uint8] | None
     fx_px: float
+    rectification: Rectification | None = None
 
 
 class LiveScores(threading.Thread):
@@ -177,7 +180,8 @@ class LiveScores(threading.Thread):
         # The depth node bins pixels 2x2 where the sensor is large.
         binning = 2 if truth.image.height >= 2 * height else 1
         try:
-            return truth_image(truth.image, (height, width), binning)
+            lens = window.rectification
+            return truth_image(truth.image, (height, width), binning, rectification=lens)
         except ValueError as error:
             self.truths.reject()
             self.problem = str(error)

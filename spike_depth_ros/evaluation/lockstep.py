@@ -119,6 +119,7 @@ class Replay:
         stamp_tolerance: Largest deviation of a packet's stamp that is not a gap, planes.
         size: Sensor (width, height) in pixels; None: from camera_info.
         shorten: Advice to the user whose stream is shorter than a window.
+        rectify: Rectify lens distortion of camera_info.
 
     Attributes:
         warnings: Problems of the stream: kind -> (number, first text).
@@ -135,6 +136,7 @@ class Replay:
         stamp_tolerance: float = 0.5,
         size: tuple[int, int] | None = None,
         shorten: str = 'shorten it with --window',
+        rectify: bool = True,
     ) -> None:
         self._shorten = shorten
         self.warnings: dict[str, tuple[int, str]] = {}
@@ -150,6 +152,7 @@ class Replay:
             stamp_tolerance_planes=stamp_tolerance,
             sensor_width=width,
             sensor_height=height,
+            rectify=rectify,
         )
         # Without a clock for gaps, so that the accounting is deterministic.
         self._ingest = Ingest(self._settings, self._warn, self._capacity, math.inf)

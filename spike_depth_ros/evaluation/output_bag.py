@@ -133,6 +133,8 @@ def _camera_info(sample: WindowSample, header: Any, prediction: Prediction) -> A
     """Return the camera of the depth image; uncalibrated without a spike camera's."""
     make: Any = message_type(CAMERA_INFO)
     camera: Any = sample.window.camera.info
+    lens = sample.window.camera.rectification
+    calibrated: Any = camera if lens is None else lens.rectified
     height, width = prediction.depth.shape
     if camera is None:
         region = message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False)
@@ -142,11 +144,11 @@ def _camera_info(sample: WindowSample, header: Any, prediction: Prediction) -> A
         header=header,
         height=height,
         width=width,
-        distortion_model=camera.distortion_model,
-        d=camera.d,
-        k=np.array(prediction.camera_matrix(camera.k, 3)),
-        r=camera.r,
-        p=np.array(prediction.camera_matrix(camera.p, 4)),
+        distortion_model=calibrated.distortion_model,
+        d=np.array(calibrated.d),
+        k=np.array(prediction.camera_matrix(calibrated.k, 3)),
+        r=np.array(calibrated.r),
+        p=np.array(prediction.camera_matrix(calibrated.p, 4)),
         binning_x=camera.binning_x,
         binning_y=camera.binning_y,
         roi=camera.roi,

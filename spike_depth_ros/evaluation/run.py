@@ -181,6 +181,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
         rate_hz=options.rate,
         stamp_tolerance=options.stamp_tolerance,
         size=options.size,
+        rectify=not options.no_rectify,
         protocol=scored,
         mean=mean,
         mask=mask,

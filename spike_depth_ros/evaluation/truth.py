@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import FloatImage, ImageMessage, depth_from_msg
 
 Mask = npt.NDArray[np.bool_]
@@ -131,7 +132,11 @@ class TruthBuffer:
 
 
 def truth_image(
-    message: ImageMessage, size: tuple[int, int], binning: int, mask: Mask | None = None
+    message: ImageMessage,
+    size: tuple[int, int],
+    binning: int,
+    mask: Mask | None = None,
+    rectification: Rectification | None = None,
 ) -> FloatImage:
     """Read the true depth of a message for comparison with a depth image.
 
@@ -140,6 +145,8 @@ def truth_image(
         size: Height and width of the depth image.
         binning: Sensor pixels per pixel of the depth image along each axis.
         mask: Pixels of the message's image that count, ``[H, W]``; None: all.
+        rectification: Rectification of the depth image; the true depth, of the sensor's pixels, is
+            rectified alike. None: none.
 
     Returns:
         Metres; of the depth image's size, or ``binning`` times as large; NaN: unknown.
@@ -156,6 +163,10 @@ def truth_image(
             )
         truth[~mask] = np.nan
     height, width = size
+    if rectification is not None:
+        given = rectification.calibration
+        if truth.shape in ((given.height, given.width), size):
+            truth = rectification.remap_depth(truth)
     if truth.shape == size:
         return truth
     rows, columns = height * binning, width * binning

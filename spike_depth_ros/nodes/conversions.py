@@ -16,6 +16,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from spike_depth_ros.estimator import Prediction
+from spike_depth_ros.nodes.calibration import set_fields
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.chunk import SpikeChunk
 from spike_depth_ros.stream.decode import METRES, PACKED, ImageMessage
 
@@ -104,7 +106,10 @@ def _byte_array(pixels: npt.NDArray[np.generic]) -> array.array[int]:
 
 
 def camera_info_msg(
-    source: CameraInfo | None, header: Header, prediction: Prediction
+    source: CameraInfo | None,
+    header: Header,
+    prediction: Prediction,
+    rectification: Rectification | None = None,
 ) -> CameraInfo:
     """Make the camera info of a depth image.
 
@@ -112,11 +117,14 @@ def camera_info_msg(
         source: Camera info of the spike camera; None: not received, uncalibrated.
         header: Header of the depth image.
         prediction: The prediction, for the depth image's size and binning.
+        rectification: Rectification of the depth image; None: none.
 
     Returns:
-        A copy with the depth image's size, and K and P scaled to it.
+        A copy, or the rectified camera, with the depth image's size, and K and P scaled to it.
     """
     info = copy.deepcopy(source) if source is not None else CameraInfo()
+    if rectification is not None:
+        set_fields(info, rectification.rectified)
     info.header = header
     info.height, info.width = prediction.depth.shape
     info.k = prediction.camera_matrix(info.k, 3)

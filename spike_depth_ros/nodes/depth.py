@@ -5,7 +5,8 @@
 Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire_format.md),
 ``camera_info``. Publishes: ``depth/image`` (32FC1, metres along the optical axis), its
 ``depth/camera_info``, ``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval),
-``spikes/image`` (mono8 preview), ``/diagnostics``. Parameters: ``parameters.DEPTH_PARAMETERS``.
+``spikes/image`` (mono8 preview), ``spikes/image_rect`` (the same, rectified), ``/diagnostics``.
+Parameters: ``parameters.DEPTH_PARAMETERS``.
 """
 
 from __future__ import annotations

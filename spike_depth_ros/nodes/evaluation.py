@@ -3,10 +3,11 @@
 """Node ``spike_evaluation``: scores the output of a running depth node, drops included.
 
 Subscribes (relative names): ``depth/image``, ``depth/uncertainty``, ``depth/camera_info``,
-``depth/truth`` (32FC1 metres or 16UC1 millimetres) and ``/diagnostics``, the source of the model
-and the plane accounting of the depth node in its namespace. Publishes the metrics so far as
-``evaluation/abs_rel`` and so on (std_msgs/Float64), and ``/diagnostics``. At its end it writes the
-same files as ``evaluate_bag``. Parameters: ``EVALUATION_PARAMETERS``.
+``camera_info`` (the truth is rectified as depth is), ``depth/truth`` (32FC1 metres or 16UC1
+millimetres) and ``/diagnostics``, the source of the model and the plane accounting of the depth
+node in its namespace. Publishes the metrics so far as ``evaluation/abs_rel`` and so on
+(std_msgs/Float64), and ``/diagnostics``. At its end it writes the same files as ``evaluate_bag``.
+Parameters: ``EVALUATION_PARAMETERS``.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64
 
+from spike_depth_ros.calibration import CalibrationError
 from spike_depth_ros.checkpoint import CheckpointError, DepthInfo, find_checkpoint, load_info
 from spike_depth_ros.evaluation.live import LiveScores, LiveWindow
 from spike_depth_ros.evaluation.report.render import render, warnings
@@ -49,6 +51,7 @@ from spike_depth_ros.nodes.diagnostic_values import Values
 from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.spike_topics import several_publishers
+from spike_depth_ros.rectification import NewestLens, Rectification
 from spike_depth_ros.result_files import old_results, replace_results
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import (
@@ -163,6 +166,9 @@ class EvaluationNode(Node):
         self._refused = 0
         self._refusal = ''
         self._fx_px = 0.0
+        self._distorted = False
+        self._lens = NewestLens()
+        self._rectification: Rectification | None = None
         self._refused_checkpoint = ''
         self._windows = diagnostics.Rate()
         self._started_ns = self.get_clock().now().nanoseconds
@@ -175,6 +181,8 @@ class EvaluationNode(Node):
         subscribe = self.create_subscription
         subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos)
         subscribe(CameraInfo, 'depth/camera_info', self._on_camera_info, qos)
+        any_driver = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        subscribe(CameraInfo, 'camera_info', self._on_sensor, any_driver)
 
         def join(topic: str, field: str, read: Callable[[Image], npt.NDArray[Any]]) -> None:
             subscribe(Image, topic, lambda msg: self._join(msg, field, read), qos)
@@ -206,6 +214,14 @@ class EvaluationNode(Node):
     def _on_camera_info(self, msg: CameraInfo) -> None:
         if math.isfinite(msg.k[0]) and msg.k[0] >= 0:
             self._fx_px = float(msg.k[0])
+        self._distorted = any(msg.d)
+
+    def _on_sensor(self, msg: CameraInfo) -> None:
+        """Find how the truth, in pixels of the sensor, is rectified."""
+        try:
+            self._rectification = self._lens.update(msg)
+        except CalibrationError:  # which the depth node reports, and does not use
+            self._rectification = None
 
     def _on_truth(self, msg: Image) -> None:
         self._live.add_truth(Truth(stamp_ns(msg.header.stamp), msg))
@@ -229,8 +245,9 @@ class EvaluationNode(Node):
         if {'depth', 'uncertainty'} <= set(images):
             del self._joining[stamp]
             preview = images.get('preview')
+            lens = None if self._distorted else self._rectification
             window = LiveWindow(
-                stamp, images['depth'], images['uncertainty'], preview, self._fx_px
+                stamp, images['depth'], images['uncertainty'], preview, self._fx_px, lens
             )
             self._live.add_window(window)
         while len(self._joining) > MAX_JOINING:

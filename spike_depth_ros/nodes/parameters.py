@@ -123,6 +123,12 @@ DEPTH_PARAMETERS = (
     ),
     Parameter('sensor_width', 0, 'Sensor width in pixels; 0: from camera_info.', 0, 16_384),
     Parameter('sensor_height', 0, 'Sensor height in pixels; 0: from camera_info.', 0, 16_384),
+    Parameter(
+        'rectify',
+        True,
+        'Rectify counts and preview where camera_info has lens distortion (D not 0), so that '
+        'depth is that of a pinhole camera.',
+    ),
     Parameter('spike_rate_hz', 0.0, 'Planes a second; 0: inferred from stamps.', 0.0, 1e6),
     Parameter(
         'stamp_tolerance_planes',

@@ -52,7 +52,7 @@ class StreamRecorder:
         self.packets = self.cameras = 0
         self.first_s: float | None = None
         self._bag, self._topic, self._camera_topic = bag, topic, camera_topic
-        settings = StreamSettings(_WINDOW, ring_planes=4 * _WINDOW)
+        settings = StreamSettings(_WINDOW, ring_planes=4 * _WINDOW, rectify=False)
         self._warnings: dict[str, str] = {}
         self._ingest = Ingest(settings, self._warnings.setdefault)
         reliable = best_reliability(graph.publishers(topic), False)

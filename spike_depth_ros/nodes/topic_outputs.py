@@ -68,12 +68,18 @@ class TopicOutputs:
         self._camera_info = publisher(CameraInfo, 'depth/camera_info')
         self._uncertainty = publisher(Image, 'depth/uncertainty')
         self._preview = publisher(Image, 'spikes/image')
+        self._rectified: Any = None
+        if settings['rectify']:
+            self._rectified = publisher(Image, 'spikes/image_rect')
 
     def destroy(self, node: LifecycleNode) -> None:
         """Destroy the publishers."""
         self.stop()
-        for publisher in (self._depth, self._camera_info, self._uncertainty, self._preview):
-            node.destroy_lifecycle_publisher(publisher)
+        for publisher in (
+            self._depth, self._camera_info, self._uncertainty, self._preview, self._rectified,
+        ):  # fmt: skip
+            if publisher is not None:
+                node.destroy_lifecycle_publisher(publisher)
 
     def alive(self) -> bool:
         """Return True until ROS is shut down."""
@@ -87,20 +93,25 @@ class TopicOutputs:
 
     def preview_wanted(self) -> bool:
         """Return True if the preview has a subscriber."""
-        return bool(self._preview.get_subscription_count())
+        return bool(self._preview.get_subscription_count() or self._rectified_wanted())
+
+    def _rectified_wanted(self) -> bool:
+        return self._rectified is not None and self._rectified.get_subscription_count() > 0
 
     def publish_depth(self, window: Window, prediction: Prediction) -> None:
         """Publish depth, its camera and uncertainty with one header."""
         header = self._header(window)
         self._depth.publish(conversions.depth_msg(prediction, header, self.max_relative))
         self._camera_info.publish(
-            conversions.camera_info_msg(window.camera.info, header, prediction)
+            conversions.camera_info_msg(
+                window.camera.info, header, prediction, window.camera.rectification
+            )
         )
         if self._uncertainty.get_subscription_count():
             self._uncertainty.publish(conversions.uncertainty_msg(prediction, header))
 
     def publish_preview(self, window: Window, done: Done) -> None:
-        """Publish the firing rate as a grey image; a network does so in its own thread."""
+        """Publish the firing rate as grey images; a network does so in its own thread."""
         if self.preview == LEARNT:
             self._started().offer(window, done)
             return
@@ -145,7 +156,13 @@ class TopicOutputs:
         return ImageEstimator.from_checkpoint(path, device, backend, threads)
 
     def _publish_grey(self, image: npt.NDArray[np.uint8], window: Window) -> None:
-        self._preview.publish(conversions.preview_msg(image, self._header(window)))
+        header, camera = self._header(window), window.camera
+        self._preview.publish(conversions.preview_msg(image, header))
+        # Without a calibration nothing is known of the lens.
+        if self._rectified_wanted() and camera.fx_px is not None:
+            if camera.rectification is not None:
+                image = camera.rectification.remap_picture(image)
+            self._rectified.publish(conversions.preview_msg(image, header))
 
     def age_ms(self, window: Window) -> float:
         """Return the time since the window's last plane by the node's clock, milliseconds."""

@@ -220,7 +220,14 @@ def _bag_windows(options: argparse.Namespace, planes: int) -> Iterator[Window]:
     topics = choose_topics(bag, options.topic, truth=NO_TRUTH)
     rate_hz = options.rate or 0.0
     replay = Replay(
-        bag, topics, planes, options.every, rate_hz=rate_hz, size=options.size, shorten=SHORTEN
+        bag,
+        topics,
+        planes,
+        options.every,
+        rate_hz=rate_hz,
+        size=options.size,
+        shorten=SHORTEN,
+        rectify=False,
     )
     for sample in replay.windows():
         yield sample.window

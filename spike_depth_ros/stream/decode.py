@@ -60,7 +60,11 @@ class CameraInfoMessage(Protocol):
 
     height: int
     width: int
+    distortion_model: str
+    d: Any
     k: Any
+    r: Any
+    p: Any
 
 
 class PacketError(OneLineError):

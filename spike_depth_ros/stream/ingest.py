@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.rectification import NewestLens, Rectification
 from spike_depth_ros.stream.accounting import LostBy, PlaneAccounting
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
 from spike_depth_ros.stream.decode import (
@@ -62,6 +64,7 @@ class StreamSettings:
     stamp_tolerance_planes: float = 0.5
     sensor_width: int = 0
     sensor_height: int = 0
+    rectify: bool = True
 
     @property
     def capacity(self) -> int:
@@ -102,7 +105,8 @@ class Ingest:
         packets_refused: Packets whose planes could not be counted, by reason.
         last_packet_s: Monotonic time of the newest packet, seconds; None before it.
         size_problem: Reason to ignore the size of the newest camera_info; empty if it is used.
-        camera_problem: Reason to ignore the matrix of the newest camera_info; empty if it is used.
+        camera_problem: Reason to ignore the newest camera_info for its matrix or distortion; empty
+            if it is used.
     """
 
     def __init__(
@@ -123,6 +127,8 @@ class Ingest:
         self._settle_after_s = settle_after_s
         self.size_problem = ''
         self.camera_problem = ''
+        self._lens = NewestLens()
+        self._rectification: Rectification | None = None
         # The newest packets, until a window was taken: the sensor size may change until then.
         self._waiting: collections.deque[_Packet] = collections.deque(maxlen=MAX_WAITING_PACKETS)
         self._forget()
@@ -151,7 +157,7 @@ class Ingest:
             self.ring.settle()
 
     def on_camera_info(self, msg: CameraInfoMessage) -> None:
-        """Set the sensor size and the camera matrix of later packets.
+        """Set sensor size, camera matrix and rectification of later packets.
 
         Both also apply to packets that waited for the size. Another size than before makes a new
         ring, unless a window was taken from the old one.
@@ -170,17 +176,27 @@ class Ingest:
             )
             self._warn('camera_info', self.size_problem)
             return
-        self.camera_problem = _problem_of_matrix(msg)
+        self.camera_problem = _problem_of_matrix(msg) or self._find_rectification(msg)
         if self.camera_problem:
             self._warn('camera_info', self.camera_problem)
         else:
-            self.camera = Camera(self.camera.frame_id, float(msg.k[0]) or None, msg)
+            lens = self._rectification
+            fx_px = float(msg.k[0]) or None if lens is None else lens.fx_px
+            self.camera = Camera(self.camera.frame_id, fx_px, msg, lens)
         self.size = size
         if self.geometry is None:
             waiting = [*self._waiting]
             self._waiting.clear()
             for packet in waiting:
                 self._read(packet.msg, packet.lost_by)
+
+    def _find_rectification(self, msg: CameraInfoMessage) -> str:
+        """Find the rectification of a camera; return the reason to refuse it, or nothing."""
+        try:
+            self._rectification = self._lens.update(msg) if self.settings.rectify else None
+        except CalibrationError as error:
+            return f'camera_info: {error}; the camera stays as it was'
+        return ''
 
     def _give_up_size(self, size: tuple[int, int]) -> bool:
         """Discard ring and accounting for another sensor size, unless a window was taken.

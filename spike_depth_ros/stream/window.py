@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes
 
@@ -32,13 +33,16 @@ class Camera:
 
     Attributes:
         frame_id: Optical frame; empty: unknown.
-        fx_px: Focal length of the calibration in sensor pixels; None: not calibrated.
+        fx_px: Focal length of the calibration in sensor pixels, of rectified pictures where the
+            lens is rectified; None: not calibrated.
         info: Message of the calibration; None: not received. Not part of comparisons.
+        rectification: Rectification of the lens, which estimators apply; None: none.
     """
 
     frame_id: str = ''
     fx_px: float | None = None
     info: Any = dataclasses.field(default=None, compare=False)
+    rectification: Rectification | None = None
 
 
 UNKNOWN_CAMERA = Camera()

@@ -30,6 +30,7 @@ TARGETS = {
     'mcap': 'targets.bags:MCAP',
     'sqlite': 'targets.bags:SQLITE',
     'calibration': 'targets.calibrations:CALIBRATION',
+    'rectify': 'targets.rectify:RECTIFY',
     'parameters': 'targets.parameters:PARAMETERS',
     'training_config': 'targets.training:CONFIG',
     'resume': 'targets.training:RESUME',

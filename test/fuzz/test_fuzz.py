@@ -28,6 +28,7 @@ CASES = {
     'mcap': 150,
     'sqlite': 100,
     'calibration': 600,
+    'rectify': 200,
     'parameters': 300,
     'training_config': 100,
     'resume': 30,
@@ -38,6 +39,7 @@ NEEDS = {
     'onnx': ('torch', 'onnx'),
     'training_config': ('torch', 'rclpy'),
     'resume': ('torch', 'lightning_fabric', 'rclpy'),
+    'rectify': ('cv2',),
 }
 
 

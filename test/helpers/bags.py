@@ -65,6 +65,15 @@ def camera(stamp_ns=START, fx=FX, width=WIDTH, height=HEIGHT):
     )  # fmt: skip
 
 
+def lens_camera(calibration, stamp_ns=START):
+    """A camera by a calibration with distortion."""
+    message = camera(stamp_ns, width=calibration.width, height=calibration.height)
+    message.distortion_model = calibration.distortion_model
+    for name in 'dkrp':
+        setattr(message, name, np.array(getattr(calibration, name), np.float64))
+    return message
+
+
 def write(path, messages, storage='mcap', compression=None, kinds=None):
     """Write a bag.
 
@@ -89,7 +98,8 @@ def write(path, messages, storage='mcap', compression=None, kinds=None):
     return path
 
 
-def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1', gap=0, fx=FX):
+def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1', gap=0, fx=FX,
+           lens=None):  # fmt: skip
     """The messages of a recording.
 
     Args:
@@ -100,11 +110,13 @@ def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1'
         encoding: Of the true depth.
         gap: Truths are recorded this many packets late.
         fx: Focal length, pixels; 0: not calibrated.
+        lens: Calibration with distortion, instead of it; None: none.
     """
     spikes = moving_bars(planes)
     depth = slope()
     pixels = depth if encoding == '32FC1' else np.nan_to_num(1000 * depth, posinf=0).astype('u2')
-    messages = [('/camera_info', START, camera(START, fx))]
+    first_camera = camera(START, fx) if lens is None else lens_camera(lens)
+    messages = [('/camera_info', START, first_camera)]
     for number, first in enumerate(range(0, planes, per_packet)):
         block = spikes[first : first + per_packet]
         stamp = START + first * PERIOD

@@ -6,6 +6,8 @@ import json
 import sqlite3
 
 import bags
+import lenses
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
@@ -17,6 +19,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float64
 
 from spike_depth_ros.evaluation.command import main as evaluate_bag
+from spike_depth_ros.nodes.conversions import array_from_msg
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.decode import stamp_ns
 
 pytestmark = pytest.mark.dds
@@ -112,6 +116,56 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     assert '<td>unet_lite: age</td>' in text
     assert f'report: {live}/report.html' in processes.log('evaluation')
     assert 'spike_evaluation: unet_lite DOES NOT BEAT' in processes.log('evaluation')
+
+
+def test_both_rectify_a_wide_lens_alike(
+    ros_node, processes, depth_parameters, listener, spin, tmp_path
+):
+    planes, rectified = 1024, []
+    lens = lenses.lens(
+        'equidistant', (0.1, -0.05, 0.0, 0.0), fx=25.0, target=20.0, width=bags.WIDTH,
+        height=bags.HEIGHT,
+    )  # fmt: skip
+    bag = bags.write(
+        tmp_path / 'wide', bags.stream(planes, truths=range(64, planes, 128), lens=lens)
+    )
+    lockstep, live = tmp_path / 'lockstep', tmp_path / 'live'
+    assert evaluate_bag([str(bag), '--out', str(lockstep), *LOCKSTEP]) == 0
+    ros_node.create_subscription(Image, 'spikes/image_rect', rectified.append, QUEUE)
+    processes.start('depth', *depth_parameters(**NODE))
+    processes.start('evaluation', *depth_parameters(out=live))
+    spin(lambda: {'stream', 'evaluation'} <= set(listener.status), what='both nodes')
+    processes.start('player', bag, '--with-truth', '--speed', 0.05)
+    windows = planes // 128
+    spin(lambda: len(listener.depth) == windows, timeout=60, what='every window')
+    assert processes.finish('player')[0] == 0
+    spin(lambda: listener.count('windows', 'evaluation') >= windows - 1, what='the scores')
+    spin(lambda: len(rectified) == len(listener.preview) == windows, what='pictures')
+    processes.stop('evaluation')
+
+    expected = read_with_ros(lockstep / 'bag', '/depth/image', Image)
+    assert [image.data for image in listener.depth] == [image.data for image in expected]
+    wanted = read_with_ros(lockstep / 'bag', '/depth/camera_info', CameraInfo)
+    for camera, other in zip(listener.cameras, wanted, strict=True):
+        assert tuple(camera.k) == tuple(other.k) == lens.p[:3] + lens.p[4:7] + lens.p[8:11]
+        assert tuple(camera.p) == tuple(other.p) == lens.p
+        assert tuple(camera.r) == tuple(other.r) == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+        assert (list(camera.d), camera.distortion_model) == ([0.0] * 5, 'plumb_bob')
+        assert (list(other.d), other.distortion_model) == ([0.0] * 5, 'plumb_bob')
+    one, other = (json.loads((out / 'metrics.json').read_text()) for out in (lockstep, live))
+    same = ('abs_rel', 'rmse', 'delta1', 'coverage', 'windows_with_truth', 'truth')
+    assert {name: other[name] for name in same} == {name: one[name] for name in same}
+    assert one['windows_with_truth'] == windows
+    remap = Rectification(lens).remap_picture
+    for picture, raw in zip(rectified, listener.preview, strict=True):
+        assert picture.header == raw.header
+        np.testing.assert_array_equal(array_from_msg(picture), remap(array_from_msg(raw)))
+    assert [picture.data for picture in rectified] != [raw.data for raw in listener.preview]
+
+    raw = tmp_path / 'raw'
+    assert evaluate_bag([str(bag), '--out', str(raw), '--no-rectify', *LOCKSTEP]) == 0
+    (camera, *_) = read_with_ros(raw / 'bag', '/depth/camera_info', CameraInfo)
+    assert (tuple(camera.d), tuple(camera.k)) == (lens.d, lens.k)
 
 
 def test_ros_reads_the_new_bag(lockstep):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import lenses
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ torch = pytest.importorskip('torch')
 from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
 from rosbags.typesys import Stores, get_typestore  # noqa: E402
 
+from spike_depth_ros.rectification import Rectification  # noqa: E402
 from spike_depth_ros.stream import packing  # noqa: E402
 from spike_training.datasets import readers  # noqa: E402
 from spike_training.errors import DataSetError, FrameError  # noqa: E402
@@ -277,23 +279,32 @@ class Recorder:
             data=np.ascontiguousarray(pixels).reshape(-1).view(np.uint8),
         )  # fmt: skip
 
-    def camera_info(self, stamp, fx=70.0, topic='/camera/camera_info'):
+    def camera_info(self, stamp, fx=70.0, topic='/camera/camera_info', lens=None):
+        if lens is not None:
+            types = ('d', 'k', 'r', 'p')
+            matrices = {name: np.array(getattr(lens, name), np.float64) for name in types}
+            model = lens.distortion_model
+        else:
+            k = np.array([fx, 0, 19, 0, fx, 9, 0, 0, 1.0])
+            model, matrices = '', {
+                'd': np.zeros(0), 'k': k, 'r': np.eye(3).ravel(), 'p': np.zeros(12),
+            }  # fmt: skip
         region = self.types.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
         self.write(
             topic, stamp, 'sensor_msgs/msg/CameraInfo', height=HEIGHT, width=WIDTH,
-            distortion_model='', d=np.zeros(0), k=np.array([fx, 0, 19, 0, fx, 9, 0, 0, 1.0]),
-            r=np.eye(3).ravel(), p=np.zeros(12), binning_x=0, binning_y=0, roi=region,
+            distortion_model=model, **matrices, binning_x=0, binning_y=0, roi=region,
         )  # fmt: skip
 
 
 START, PERIOD = 5_000_000_000, 50_000
 
 
-def record(path, planes, plugin=StoragePlugin.SQLITE3, order='little', depth=(), skip=(), fx=70.0):
+def record(path, planes, plugin=StoragePlugin.SQLITE3, order='little', depth=(), skip=(), fx=70.0,
+           lens=None):  # fmt: skip
     """Packets of 10 planes; some may be left out."""
     packed = packing.pack(planes, order)
     with Recorder(path, plugin) as bag:
-        bag.camera_info(START, fx)
+        bag.camera_info(START, fx, lens=lens)
         for first in range(0, len(planes), 10):
             stamp = START + first * PERIOD
             if first not in skip:
@@ -339,6 +350,34 @@ class TestBag:
         np.testing.assert_array_equal(clip.depths[0](), METRES)
         with pytest.raises(FrameError, match='data holds 1600 bytes'):
             clip.depths[1]()
+
+    def test_a_wide_lens_is_rectified_in_samples(self, tmp_path):
+        lens = lenses.lens(
+            'plumb_bob', (-0.3, 0.1, 0.0, 0.0), fx=30.0, target=24.0, width=WIDTH, height=HEIGHT
+        )
+        planes = np.random.default_rng(0).random((64, HEIGHT, WIDTH)) < 0.3
+        record(tmp_path / 'bag', planes, depth=[(32, '32FC1', METRES)], lens=lens)
+        (clip,) = readers.read('rosbag', str(tmp_path / 'bag'))
+        assert clip.rectification == Rectification(lens)
+        assert clip.camera[0].tolist() == [24.0, 0.0, (WIDTH - 1) / 2]
+        np.testing.assert_array_equal(seen(clip, 0, 64), planes)  # planes stay as they are
+        source = SpikeSource([clip], planes=64, bins=8, multiple=1)
+        batch = source.sample(0, 64)
+        row, column, known = clip.rectification.nearest(HEIGHT, WIDTH)
+        expected = planes.reshape(8, 8, HEIGHT, WIDTH).sum(axis=1)[:, row, column]
+        np.testing.assert_array_equal(batch.counts[0], expected)
+        assert float(batch.fx) == 24.0
+        depth = batch.depth[0, 0].numpy()
+        np.testing.assert_array_equal(depth[known], METRES[row, column][known])
+        assert np.isnan(depth[~known]).all()
+        window = packing.unpack(source.window(0).planes, WIDTH)
+        np.testing.assert_array_equal(window, planes[:, row, column])
+
+    def test_a_lens_that_cannot_be_used_is_one_line(self, tmp_path):
+        lens = lenses.lens('ds', (0.1,), width=WIDTH, height=HEIGHT)
+        record(tmp_path / 'bag', spikes(40), lens=lens)
+        with pytest.raises(DataSetError, match="camera_info: distortion model 'ds'; expected"):
+            readers.read('rosbag', str(tmp_path / 'bag'))
 
     def test_a_gap_begins_another_clip(self, tmp_path):
         planes = spikes(100)

@@ -124,9 +124,12 @@ def _corrections(
     """Estimate or measure the corrections, or read those of an interrupted adaptation.
 
     Returns:
-        None if too many pixels seem faulty, or no correction lessens the lasting pattern of the
-        held-back windows.
+        None if too many pixels seem faulty, no correction lessens the lasting pattern of the
+        held-back windows, or these are rectified: a correction is of the pixels of the sensor.
     """
+    if recorded.opened.clips[0].rectification is not None:
+        print(f'{folder}: {SENSOR} is left out: the lens is rectified')
+        return None
     path, crop = folder / 'correction.safetensors', recorded.adaptation.crop()
     planes, rate_hz = recorded.windows.planes, recorded.windows.rate_hz
     if not path.is_file():

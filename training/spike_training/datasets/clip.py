@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 
 Matrix = npt.NDArray[np.float64]
@@ -78,7 +79,8 @@ class SpikeClip:
         geometry: Sensor size and bit order.
         planes: Number of planes.
         rate_hz: Planes a second.
-        camera: Camera matrix, ``[3, 3]`` pixels; None where it is unknown.
+        camera: Camera matrix, ``[3, 3]`` pixels; None where it is unknown. That of rectified
+            pictures where there is a rectification.
         load: Function that reads the planes from a start up to before a stop: packed,
             ``[planes, H, row_bytes]`` uint8, top row first.
         depth_planes: Number of the plane of each depth map, increasing.
@@ -89,6 +91,8 @@ class SpikeClip:
         pictures: Functions that read them: brightness, ``[H, W]`` float32, 0 to 1. They raise
             FrameError as well.
         white_rate: Firing rate, spikes per plane, of brightness 1.
+        rectification: Rectification of the lens, for samples: planes, depth and pictures are those
+            of the sensor. None: none.
     """
 
     name: str
@@ -103,3 +107,4 @@ class SpikeClip:
     picture_planes: tuple[int, ...] = ()
     pictures: tuple[Callable[[], Grey], ...] = ()
     white_rate: float = 1.0
+    rectification: Rectification | None = None

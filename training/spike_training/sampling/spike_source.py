@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import SpikeClip
@@ -31,7 +32,7 @@ class SpikeSource(LabelledSource):
     4x4, ... pixels are binned first, as if pixels were larger. Depth belongs to the window's
     reference plane; a map too near to an end of its recording is left out. Recordings without
     depth are cut into windows with NaN for depth. The focal length of a sample is NaN where it is
-    unknown.
+    unknown. Counts and depth of a distorted lens are rectified, by nearest pixels.
 
     Args:
         clips: Recordings of one sensor size.
@@ -94,6 +95,7 @@ class SpikeSource(LabelledSource):
         self._beside = height - self.height, width - self.width
         self.bins, self.labels, self.device = bins, labels, torch.device(device)
         self._longest = max(lengths)
+        self._lens: tuple[Rectification, npt.NDArray[np.intp], npt.NDArray[np.intp]] | None = None
         self._windows = self._find(clips, stride or self._longest)
 
     def _find(
@@ -147,6 +149,9 @@ class SpikeSource(LabelledSource):
         counts, lengths = packing.bin_counts(
             window, clip.geometry.width, clip.geometry.bit_order, self.bins
         )
+        if clip.rectification is not None:
+            row, column = self._nearest(clip)
+            counts, depth = counts[:, row, column], clip.rectification.remap_depth(depth)
         b = self.binning
         if b > 1:
             counts, depth, lengths = (
@@ -165,6 +170,18 @@ class SpikeSource(LabelledSource):
             index=torch.tensor([number]),
         ).to(self.device)
 
+    def _nearest(self, clip: SpikeClip) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Return the rows and columns of the sensor that a rectified sample takes, found once.
+
+        Nearest pixels: between them the noise of a sensor, which is to be learnt, averages out.
+        """
+        lens = clip.rectification
+        assert lens is not None
+        if self._lens is None or self._lens[0] != lens:
+            row, column, _ = lens.nearest(clip.geometry.height, clip.geometry.width)
+            self._lens = lens, row, column
+        return self._lens[1:]
+
     def crop(self, place: float = 0.5) -> tuple[slice, slice]:
         """Return rows and columns of the crop at a place, see :meth:`sample`."""
         top = int(place * self._beside[0])
@@ -182,6 +199,9 @@ class SpikeSource(LabelledSource):
             geometry.width,
             geometry.bit_order,
         )
+        if clip.rectification is not None:
+            row, column = self._nearest(clip)
+            spikes = spikes[:, row, column]
         rows, columns = (slice(part.start * b, part.stop * b) for part in self.crop(0.5))
         camera = None if clip.camera is None else clip.camera.copy()
         if camera is not None:

@@ -20,6 +20,8 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
+from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.rectification import NewestLens, Rectification
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg, depth_from_msg, stamp_ns
 from spike_training.datasets.clip import Depth, Matrix, SpikeClip
@@ -84,9 +86,9 @@ def read(
     with _opened(root) as reader:
         streams = _streams(reader, root, spikes)
         infos = _topics(reader, camera_info, CAMERA_INFO, streams)
-        geometry, camera = _calibration(reader, infos, size)
+        geometry, camera, lens = _calibration(reader, infos, size)
         if fx > 0:
-            camera = recordings.centred_camera(fx, geometry)
+            camera, lens = recordings.centred_camera(fx, geometry), None
         bit_order, packets, refused = _packets(reader, streams[0], geometry)
         maps, unread = _stamps(reader, _topics(reader, depth, IMAGE, streams))
     geometry = dataclasses.replace(geometry, bit_order=bit_order)
@@ -104,6 +106,7 @@ def read(
             _clip(name, root, streams[0], _Part(geometry, part, period), camera, maps, skipped)
         )
         skipped = {}  # told once
+    clips = [dataclasses.replace(clip, rectification=lens) for clip in clips]
     if first := next((clip for clip in clips if clip.depths), None):
         recordings.check_depth(first.name, first.depths[0], PLAUSIBLE_M)
     return clips
@@ -265,18 +268,28 @@ def _messages(
 
 def _calibration(
     reader: AnyReader, topics: list[str], size: str
-) -> tuple[Geometry, Matrix | None]:
-    """Return the sensor size and the camera matrix; None if K[0] = 0, which means uncalibrated."""
+) -> tuple[Geometry, Matrix | None, Rectification | None]:
+    """Return sensor size, camera matrix and rectification.
+
+    The matrix is None if K[0] = 0, which means uncalibrated; that of rectified pictures where
+    there is a rectification.
+    """
     for _, message in _messages(reader, topics[:1]):
-        matrix: Matrix = np.array(message.k, np.float64).reshape(3, 3)
-        return Geometry(message.height, message.width), matrix if matrix[0, 0] > 0 else None
+        try:
+            lens = NewestLens().update(message)
+        except CalibrationError as error:
+            raise DataSetError(f'{reader.paths[0]}: {topics[0]}: {error}') from error
+        k = message.k if lens is None else lens.rectified.k
+        matrix: Matrix = np.array(k, np.float64).reshape(3, 3)
+        geometry = Geometry(message.height, message.width)
+        return geometry, matrix if matrix[0, 0] > 0 else None, lens
     if not size:
         raise DataSetError(
             'the bag has no camera_info, which tells the size of the sensor; give it with the '
             'option size, for instance 400x250'
         )
     width, height = recordings.parse_size(size)
-    return Geometry(height, width), None
+    return Geometry(height, width), None, None
 
 
 def _packets(

@@ -1,0 +1,140 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Camera calibrations: from messages, from YAML files of camera_calibration, from matrices."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from spike_depth_ros.errors import OneLineError, one_line
+from spike_depth_ros.safe_yaml import YamlLimitError, read_yaml
+
+_MATRICES = {
+    'camera_matrix': ('k', 9),
+    'rectification_matrix': ('r', 9),
+    'projection_matrix': ('p', 12),
+}
+
+_FY = {'k': 4, 'p': 5}
+"""Index of the second focal length."""
+
+
+class CalibrationError(OneLineError):
+    """Error of a calibration that cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """Calibration of one camera, with the fields of sensor_msgs/CameraInfo.
+
+    Attributes:
+        width: Columns of the sensor, pixels.
+        height: Rows of the sensor, pixels.
+        distortion_model: Model of the lens, such as ``plumb_bob``.
+        d: Its coefficients; empty, or all 0: no distortion.
+        k: Camera matrix of the sensor, 3 x 3, row by row, pixels; zeros: not calibrated.
+        r: Rotation of rectification, 3 x 3; zeros: none.
+        p: Projection of the rectified picture, 3 x 4, pixels; zeros: not chosen.
+    """
+
+    width: int
+    height: int
+    distortion_model: str = ''
+    d: tuple[float, ...] = ()
+    k: tuple[float, ...] = (0.0,) * 9
+    r: tuple[float, ...] = (0.0,) * 9
+    p: tuple[float, ...] = (0.0,) * 12
+
+    @classmethod
+    def from_message(cls, msg: Any) -> Calibration:
+        """Copy the fields of a CameraInfo, of rclpy or of rosbags."""
+        d, k, r, p = (tuple(map(float, values)) for values in (msg.d, msg.k, msg.r, msg.p))
+        return cls(int(msg.width), int(msg.height), str(msg.distortion_model), d, k, r, p)
+
+    @classmethod
+    def from_matrix(
+        cls, matrix: npt.NDArray[np.float64] | None, width: int, height: int
+    ) -> Calibration:
+        """Make the calibration of a camera without distortion; None: uncalibrated."""
+        if matrix is None:
+            return cls(width, height)
+        projection = np.hstack([matrix, np.zeros((3, 1))])
+        k, r, p = (tuple(one.ravel().tolist()) for one in (matrix, np.eye(3), projection))
+        return cls(width, height, 'plumb_bob', (0.0,) * 5, k, r, p)
+
+
+def read_calibration(path: Path, width: int, height: int) -> Calibration:
+    """Read a calibration of ``camera_calibration`` or ``camera_info_manager``.
+
+    Args:
+        path: The file.
+        width: Sensor width of the stream, pixels; compared with the file's.
+        height: Sensor height of the stream, pixels; compared with the file's.
+
+    Raises:
+        CalibrationError: The file is missing, not a calibration, or for another image size.
+    """
+    try:
+        content = read_yaml(path)
+        size = (_whole(content, 'image_width', path), _whole(content, 'image_height', path))
+        if size != (width, height):
+            raise CalibrationError(
+                f'{path}: calibrated for {size[0]}x{size[1]}; expected {width}x{height}, the size '
+                'of the stream: choose the calibration of this camera'
+            )
+        found: dict[str, tuple[float, ...]] = {}
+        for key, (field, count) in _MATRICES.items():
+            if key in content or key == 'camera_matrix':
+                values = tuple(float(value) for value in content[key]['data'])
+                if len(values) != count or not np.isfinite(values).all():
+                    raise CalibrationError(
+                        f'{path}: {key} has {len(values)} numbers, expected {count} finite ones'
+                    )
+                if field != 'r' and any(values) and not min(values[0], values[_FY[field]]) > 0:
+                    raise CalibrationError(
+                        f'{path}: {key} has focal lengths {values[0]:g} and '
+                        f'{values[_FY[field]]:g}; expected pixels above 0: calibrate again'
+                    )
+                found[field] = values
+        distortion = content.get('distortion_coefficients') or {}
+        found['d'] = tuple(float(value) for value in distortion.get('data') or [])
+        if not np.isfinite(found['d']).all():
+            raise CalibrationError(
+                f'{path}: distortion_coefficients are {list(found["d"])}; expected finite numbers'
+            )
+        return Calibration(
+            width, height, str(content.get('distortion_model', 'plumb_bob')), **found
+        )
+    except FileNotFoundError as error:
+        raise CalibrationError(f'{path}: no such file; expected a calibration') from error
+    except YamlLimitError as error:
+        raise CalibrationError(str(error)) from error
+    except CalibrationError:
+        raise
+    except (
+        yaml.YAMLError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        OSError,
+    ) as error:
+        raise CalibrationError(
+            f'{path}: not a camera calibration; expected YAML with image_width, image_height, '
+            f'camera_matrix.data: {one_line(error)}'
+        ) from error
+
+
+def _whole(content: Any, key: str, path: Path) -> int:
+    value = content[key]
+    number = float(value)
+    if not number.is_integer():
+        raise CalibrationError(f'{path}: {key} is {value}; expected a whole number of pixels')
+    return int(number)

@@ -1,0 +1,423 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rectification: against projections by formula, of pictures, counts, depth; bad calibrations."""
+
+import dataclasses
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import lenses
+import numpy as np
+import pytest
+from PIL import Image
+
+from spike_depth_ros.backends import Layout
+from spike_depth_ros.calibration import CalibrationError
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.rectification import NewestLens, Rectification
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+from spike_depth_ros.stream.window import Camera, Window
+from spike_depth_ros.video.spiking import IntegrateAndFire
+
+WIDTH, HEIGHT = lenses.WIDTH, lenses.HEIGHT
+ROTATED = (math.cos(0.1), 0, math.sin(0.1), 0, 1, 0, -math.sin(0.1), 0, math.cos(0.1))
+
+
+def dots(places, size=3.0, height=HEIGHT, width=WIDTH):
+    """A picture of dots at places ``[n, 2]``, whose centres are known below a pixel."""
+    v, u = np.indices((height, width), np.float64)
+    picture = np.zeros((height, width))
+    for x, y in places:
+        picture += np.exp(-((u - x) ** 2 + (v - y) ** 2) / (2 * size**2))
+    return picture
+
+
+def centre_near(picture, place, reach=9):
+    """Centre of mass of what is bright within some pixels of a place."""
+    x, y = np.rint(place).astype(int)
+    part = picture[y - reach : y + reach + 1, x - reach : x + reach + 1].astype(np.float64)
+    v, u = np.indices(part.shape)
+    return np.array([(part * u).sum(), (part * v).sum()]) / part.sum() + (x - reach, y - reach)
+
+
+def grid(calibration, spacing=40):
+    """Places of a grid in the rectified picture, and on the sensor, of those inside it."""
+    x, y = np.meshgrid(np.arange(20, WIDTH, spacing), np.arange(20, HEIGHT, spacing))
+    rectified = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64)
+    target = Rectification(calibration).rectified.k
+    rays = np.column_stack(
+        [(rectified - (target[2], target[5])) / (target[0], target[4]), np.ones(len(rectified))]
+    )
+    if any(calibration.r):
+        rays = rays @ np.reshape(calibration.r, (3, 3))
+    sensor = lenses.project(calibration, rays)
+    inside = ((sensor > 12) & (sensor < (WIDTH - 13, HEIGHT - 13))).all(axis=1)
+    assert inside.sum() >= 30
+    return rectified[inside], sensor[inside]
+
+
+@pytest.mark.parametrize('name', [*lenses.ALL, 'rotated'])
+def test_a_rectified_grid_lies_where_a_pinhole_camera_has_it(name):
+    calibration = lenses.ALL.get(name) or dataclasses.replace(lenses.PLUMB_BOB, r=ROTATED)
+    wanted, sensor = grid(calibration)
+    picture = np.rint(255 * dots(sensor).clip(0, 1)).astype(np.uint8)
+    rectified = Rectification(calibration).remap_picture(picture)
+    errors = [np.hypot(*(centre_near(rectified, place) - place)) for place in wanted]
+    assert max(errors) < 0.25
+    moved = np.hypot(*(sensor - wanted).T)
+    assert moved.max() > 5  # the lens does something
+
+
+@pytest.mark.parametrize(('pool', 'binning'), [(1, 1), (2, 1), (4, 1), (1, 2), (2, 2)])
+@pytest.mark.parametrize('name', lenses.ALL)
+def test_rectified_counts_lie_there_too(name, pool, binning):
+    calibration = lenses.ALL[name]
+    wanted, sensor = grid(calibration)
+    chance = np.random.default_rng(0).random((600, HEIGHT, WIDTH))
+    packed = packing.pack(chance < dots(sensor, size=4.0))
+    layout = Layout(
+        Geometry(HEIGHT, WIDTH), 600, 20, binning, pool, rectification=Rectification(calibration)
+    )
+    counts = layout.new_counts()
+    layout.count(packed, counts)
+    rates = counts[0].sum(axis=0) / layout.planes_per_bin.sum()
+    whole = rates.repeat(pool * binning, axis=0).repeat(pool * binning, axis=1)
+    errors = [np.hypot(*(centre_near(whole, place, reach=12) - place)) for place in wanted]
+    assert np.median(errors) < 0.25
+    assert max(errors) < 0.6  # spikes are random
+
+
+@pytest.mark.parametrize('pool', [1, 2])
+def test_bins_of_single_planes_keep_their_rates(pool):
+    # Between two pixels a single plane has neither 0 nor 1.
+    spikes = np.random.default_rng(0).random((64, HEIGHT, WIDTH)) < 0.2
+    layout = Layout(
+        Geometry(HEIGHT, WIDTH), 64, 64, pool=pool, rectification=Rectification(lenses.FISHEYE)
+    )
+    counts = layout.new_counts()
+    layout.count(packing.pack(spikes), counts)
+    rates = counts[0].mean(axis=(1, 2)) / layout.planes_per_bin
+    np.testing.assert_allclose(rates, 0.2, atol=0.02)
+    assert rates.mean() == pytest.approx(0.2, abs=0.002)
+
+
+def test_counts_of_more_bins_than_are_remapped_together_are_each_remapped():
+    spikes = packing.pack(np.random.default_rng(0).random((105, HEIGHT, WIDTH)) < 0.3)
+    lens = Rectification(lenses.PLUMB_BOB)
+    layout = Layout(Geometry(HEIGHT, WIDTH), 105, bins=35, pool=2, rectification=lens)
+    raw = Layout(Geometry(HEIGHT, WIDTH), 105, bins=35, pool=2)
+    found, counts = layout.new_counts(), raw.new_counts()
+    layout.count(spikes, found)
+    raw.count(spikes, counts)
+    x, y = layout.remap.x, layout.remap.y
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    right, low = np.minimum(left + 1, 199), np.minimum(top + 1, 124)
+    a, b = x - left, y - top
+    for number in (0, 15, 16, 34):
+        one = counts[0, number].astype(np.float64)
+        expected = (1 - b) * ((1 - a) * one[top, left] + a * one[top, right]) + b * (
+            (1 - a) * one[low, left] + a * one[low, right]
+        )
+        # OpenCV has places of 1/32 pixel.
+        np.testing.assert_allclose(found[0, number] / layout.remap_scale, expected, atol=0.6)
+
+
+def test_torch_remaps_counts_alike():
+    torch = pytest.importorskip('torch')
+    from spike_depth_ros.backends.torch import remap_counts, sampling_grid
+
+    layout = Layout(
+        Geometry(HEIGHT, WIDTH), 128, bins=9, pool=2, rectification=Rectification(lenses.FISHEYE)
+    )
+    raw = dataclasses.replace(layout, rectification=None)
+    window = packing.pack(np.random.default_rng(0).random((128, HEIGHT, WIDTH)) < 0.3)
+    found, counts = layout.new_counts(), raw.new_counts()
+    layout.count(window, found)
+    raw.count(window, counts)
+    scaled = torch.from_numpy(counts.astype(np.float32)) * layout.remap_scale
+    other = remap_counts(scaled, sampling_grid(layout.remap)).numpy()
+    difference = (other - found) / layout.remap_scale
+    assert np.abs(difference).max() < 1.5  # places of 1/32 pixel, spikes of up to 60
+    assert np.abs(difference).mean() < 0.15
+
+
+def test_without_distortion_nothing_is_made():
+    lens = NewestLens()
+    plain = lenses.message(lenses.lens('plumb_bob', (0.0,) * 5), SimpleNamespace)
+    assert lens.update(plain) is None
+    layout = Layout(Geometry(HEIGHT, WIDTH), 128, bins=9, pool=2)
+    assert (layout.remap, layout.unknown, layout.remap_scale) == (None, None, 1)
+
+
+def test_messages_alike_have_one_rectification():
+    lens = NewestLens()
+    first = lens.update(lenses.message(lenses.FISHEYE, SimpleNamespace))
+    assert lens.update(lenses.message(lenses.FISHEYE, SimpleNamespace)) is first
+    assert lens.update(lenses.message(lenses.PLUMB_BOB, SimpleNamespace)) is not first
+
+
+def test_fisheye_is_another_name_of_equidistant():
+    other = dataclasses.replace(lenses.FISHEYE, distortion_model='fisheye')
+    for one, two in zip(
+        Rectification(other).sources(HEIGHT, WIDTH),
+        Rectification(lenses.FISHEYE).sources(HEIGHT, WIDTH),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_the_rectified_camera_is_the_projection_without_distortion():
+    rectified = Rectification(lenses.FISHEYE).rectified
+    assert rectified.k == lenses.matrix(180.0)
+    assert rectified.p == lenses.FISHEYE.p
+    assert rectified.r == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    assert (rectified.distortion_model, rectified.d) == ('plumb_bob', (0.0,) * 5)
+
+
+@pytest.mark.parametrize('name', lenses.ALL)
+def test_a_projection_of_zeros_is_chosen(name):
+    lens = Rectification(dataclasses.replace(lenses.ALL[name], p=(0.0,) * 12))
+    assert 0.4 < lens.fx_px / lens.calibration.k[0] < 1.5
+    assert lens.known(HEIGHT, WIDTH).mean() > 0.95
+
+
+# Depth
+
+
+def wall(rays, normal=(0.2, -0.1, 1.0), distance=4.0):
+    """Depth along the axis at which rays ``[..., 3]`` meet a wall."""
+    return distance / (rays @ np.array(normal))
+
+
+@pytest.mark.parametrize('name', [*lenses.ALL, 'rotated'])
+def test_points_of_a_wall_lie_in_a_plane(name):
+    calibration = lenses.ALL.get(name) or dataclasses.replace(lenses.PLUMB_BOB, r=ROTATED)
+    lens = Rectification(calibration)
+    seen = wall(lenses.unproject(calibration)).astype(np.float32)
+    rectified = lens.remap_depth(seen)
+    np.testing.assert_array_equal(np.isfinite(rectified), lens.known(HEIGHT, WIDTH))
+
+    def worst(depth, k):
+        # As depth_image_proc makes points of depth and camera_info.
+        points = (depth[..., None] * lenses.rays_of(k, HEIGHT, WIDTH))[np.isfinite(depth)]
+        middle = points.mean(axis=0)
+        normal = np.linalg.svd(points - middle, full_matrices=False)[2][2]
+        return np.abs((points - middle) @ normal).max()
+
+    assert worst(rectified, lens.rectified.k) < 0.02  # metres; pixels are not interpolated
+    assert worst(seen, calibration.k) > 0.05  # what the cloud was like
+
+
+def test_depth_of_binned_pixels_is_rectified_alike():
+    lens = Rectification(lenses.PLUMB_BOB)
+    seen = wall(lenses.unproject(lenses.PLUMB_BOB)).astype(np.float32)
+    small = lens.remap_depth(seen[::2, ::2])
+    known = lens.known(HEIGHT // 2, WIDTH // 2, 2)
+    assert (np.isfinite(small) == known).mean() > 0.99
+    difference = np.abs(small / lens.remap_depth(seen)[::2, ::2] - 1)
+    assert np.nanmax(difference) < 0.02
+
+
+def window_of(spikes, lens=None, rate_hz=20_000.0):
+    window = Window.from_planes(spikes, rate_hz)
+    fx = None if lens is None else lens.fx_px
+    return dataclasses.replace(window, camera=Camera('', fx, None, lens))
+
+
+def test_depth_is_nan_where_the_sensor_sees_nothing():
+    narrow = dataclasses.replace(lenses.FISHEYE, p=lenses.projection(110.0))
+    lens = Rectification(narrow)
+    spikes = np.random.default_rng(0).random((128, HEIGHT, WIDTH)) < 0.3
+    estimator = DepthEstimator.from_checkpoint()
+    prediction = estimator.predict(Observation(window_of(spikes, lens), lens.fx_px))
+    known = lens.known(HEIGHT, WIDTH)
+    assert 0.2 < known.mean() < 0.9
+    for image in (prediction.depth, prediction.uncertainty, prediction.published_depth(0.5)):
+        assert np.isnan(image[~known]).all()
+    assert np.isfinite(prediction.depth[known]).all()
+    assert prediction.depth_range[1] == pytest.approx(
+        estimator.info.max_depth * 110 / estimator.info.canonical_fx
+    )
+    picture = lens.remap_picture(np.full((HEIGHT, WIDTH), 200, np.uint8))
+    assert (picture[known] > 90).all()
+    assert picture[0, 0] == 0
+
+
+def test_depth_of_a_large_sensor_is_rectified_in_its_larger_pixels():
+    narrow = dataclasses.replace(lenses.FISHEYE, p=lenses.projection(110.0))
+    lens = Rectification(narrow)
+    spikes = np.random.default_rng(0).random((128, HEIGHT, WIDTH)) < 0.3
+    estimator = DepthEstimator.from_checkpoint(max_pixels=50_000)
+    prediction = estimator.predict(Observation(window_of(spikes, lens), lens.fx_px))
+    assert prediction.pixel_binning == 2
+    known = lens.known(HEIGHT // 2, WIDTH // 2, 2)
+    np.testing.assert_array_equal(np.isfinite(prediction.depth), known)
+    assert prediction.camera_matrix(lens.rectified.k, 3)[:3] == [55.0, 0.0, 99.5]
+
+
+def test_a_rectification_of_another_size_is_refused():
+    lens = Rectification(lenses.FISHEYE)
+    window = window_of(np.ones((128, 64, 64)), lens)
+    with pytest.raises(ValueError, match='rectification of 400x250 pixels: expected 64x64'):
+        DepthEstimator.from_checkpoint().predict(Observation(window, lens.fx_px))
+
+
+REAL = os.environ.get('SPIKE_DEPTH_DATA')
+PLANES = 128
+
+
+def sample(image, places):
+    """Bilinear values of an image at places ``[..., 2]``; its edge beyond."""
+    height, width = image.shape
+    x, y = places[..., 0].clip(0, width - 1.001), places[..., 1].clip(0, height - 1.001)
+    left, top = x.astype(int), y.astype(int)
+    a, b = x - left, y - top
+    return (1 - b) * ((1 - a) * image[top, left] + a * image[top, left + 1]) + b * (
+        (1 - a) * image[top + 1, left] + a * image[top + 1, left + 1]
+    )
+
+
+def scaled_abs_rel(depth, truth, inside):
+    """AbsRel after scaling by the ratio of medians."""
+    used = inside & np.isfinite(depth) & (truth > 0)
+    ratio = np.median(truth[used]) / np.median(depth[used])
+    return float(np.mean(np.abs(ratio * depth[used] - truth[used]) / truth[used]))
+
+
+@pytest.mark.skipif(not REAL, reason='SPIKE_DEPTH_DATA names no folder of real recordings')
+def test_depth_through_a_fisheye_lens_is_as_good_as_through_none():
+    folder = Path(REAL) / 'rgbd' / 'hololens_000'
+    k = np.loadtxt(folder / 'K.txt')
+    shrink = 540 / WIDTH
+    pinhole = lenses.matrix(k[0, 0] / shrink, k[0, 2] / shrink, k[1, 2] / shrink)
+    projection = lenses.projection(pinhole[0], pinhole[2], pinhole[5])
+    calibration = lenses.lens(
+        'equidistant', (0.9, -2.5, 3.0, 0.0), fx=330.0, target=0.0, p=projection
+    )
+    lens = Rectification(calibration)
+    assert lens.known(HEIGHT, WIDTH).mean() > 0.9
+    rays = lenses.unproject(calibration)
+    on_pinhole = rays[..., :2] * pinhole[0] + (pinhole[2], pinhole[5])
+    v, u = np.indices((HEIGHT, WIDTH), np.float64)
+    estimator = DepthEstimator.from_checkpoint()
+    scores = {'none': [], 'rectified': [], 'distorted': []}
+    for number in range(0, 150, 10):
+        path = sorted((folder / 'images').iterdir())[number]
+        colour = np.asarray(Image.open(path).convert('L'), np.float64)
+        light = 0.6 * (colour / 255) ** 2.2 + 0.01
+        truth = np.asarray(Image.open(folder / 'depth' / path.name), np.float64) / 1000
+        grid = np.stack([u * shrink, v * shrink], axis=-1)
+        true = truth[tuple(np.rint(grid[..., 1::-1]).astype(int).transpose(2, 0, 1))]
+        for name in scores:
+            seen = sample(light, grid if name == 'none' else on_pinhole * shrink)
+            seen = seen.astype(np.float32)
+            packed = IntegrateAndFire.shuffled(HEIGHT, WIDTH, number).expose(seen, seen, PLANES)
+            camera = lens if name == 'rectified' else None
+            window = window_of(packing.unpack(packed, WIDTH), camera)
+            depth = estimator.predict(Observation(window, pinhole[0])).depth
+            scores[name].append(scaled_abs_rel(depth, true, lens.known(HEIGHT, WIDTH)))
+    none, rectified, distorted = (np.mean(values) for values in scores.values())
+    print(f'AbsRel, scaled: {none:.4f}, rectified {rectified:.4f}, distorted {distorted:.4f}')
+    assert rectified < 1.05 * none
+    assert distorted > rectified
+
+
+# Bad calibrations
+
+
+def changed(**fields):
+    return dataclasses.replace(lenses.PLUMB_BOB, **fields)
+
+
+def replaced(values, **numbers):
+    return tuple(numbers.get(f'at{n}', value) for n, value in enumerate(values))
+
+
+K, P = lenses.PLUMB_BOB.k, lenses.PLUMB_BOB.p
+BAD = {
+    'folds': (changed(d=(-0.6, 0.0, 0.0, 0.0, 0.0)), 'folds the image 36.7 degrees from the axis'),
+    'folds, fisheye': (
+        dataclasses.replace(lenses.FISHEYE, d=(-0.8, 0.0, 0.0, 0.0)), 'folds the image',
+    ),
+    'folds by its tangential part': (changed(d=(0.0, 0.0, 0.9, 0.9, 0.0)), 'folds the image;'),
+    'model': (changed(distortion_model='ds'), "distortion model 'ds'; expected one of plumb_bob"),
+    'no model': (changed(distortion_model=''), "distortion model ''; expected one of plumb_bob"),
+    'few coefficients': (changed(d=(0.1, 0.2)), 'D has 2 coefficients; expected 4 or 5'),
+    'many coefficients': (changed(d=(0.1,) * 8), 'D has 8 coefficients; expected 4 or 5'),
+    'nan': (changed(d=(math.nan, 0, 0, 0, 0)), 'D is nan 0 0 0 0; expected finite numbers'),
+    'inf in K': (changed(k=replaced(K, at2=math.inf)), 'expected finite numbers'),
+    'huge': (changed(d=(1e200, 0, 0, 0, 0)), 'expected at most 1e'),
+    'K of zeros': (changed(k=(0.0,) * 9), 'K has focal lengths 0 and 0; expected pixels above 0'),
+    'fy of P': (changed(p=replaced(P, at5=-1.0)), 'P has focal lengths 270 and -1'),
+    'tiny focal length': (changed(k=lenses.matrix(1e-9)), 'K has focal lengths 1e-09'),
+    'other size': (
+        changed(p=lenses.projection(540.0, 399.5, 249.5)),
+        'P has its principal point at (399.5, 249.5), far from the centre of 400x250',
+    ),
+    'short P': (changed(p=(1.0,) * 9), 'P has 9 numbers; expected 12'),
+    'skew': (changed(k=replaced(K, at1=3.0)), 'expected fx 0 cx, 0 fy cy, 0 0 1'),
+    'no rotation': (changed(r=(1.0,) * 9), 'expected a rotation, or zeros'),
+    'no size': (changed(width=0), 'size 0x250; expected 1 to 32766 pixels'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', BAD)
+def test_a_calibration_that_cannot_be_used_is_refused_in_one_line(name):
+    calibration, text = BAD[name]
+    with pytest.raises(CalibrationError) as caught:
+        Rectification(calibration)
+    assert text in str(caught.value)
+    assert '\n' not in str(caught.value)
+
+
+def ingest_of(**settings):
+    warnings = {}
+    size = {'sensor_width': WIDTH, 'sensor_height': HEIGHT}
+    return Ingest(StreamSettings(window=8, **size, **settings), warnings.setdefault), warnings
+
+
+@pytest.mark.parametrize('name', set(BAD) - {'inf in K', 'short P', 'no size'})
+def test_a_bad_camera_info_leaves_the_camera_as_it_was(name):
+    ingest, warnings = ingest_of()
+    ingest.on_camera_info(lenses.message(lenses.FISHEYE, SimpleNamespace))
+    lens = ingest.camera.rectification
+    assert (ingest.camera.fx_px, lens.calibration) == (180.0, lenses.FISHEYE)
+    calibration, text = BAD[name]
+    for _ in range(2):
+        ingest.on_camera_info(lenses.message(calibration, SimpleNamespace))
+        assert text in ingest.camera_problem
+        assert ingest.camera.rectification is lens
+    assert warnings['camera_info'] == ingest.camera_problem
+    ingest.on_camera_info(lenses.message(lenses.FISHEYE, SimpleNamespace))
+    assert ingest.camera_problem == ''
+
+
+def test_a_bad_camera_info_is_judged_once():
+    ingest, _ = ingest_of()
+    bad = lenses.message(BAD['folds'][0], SimpleNamespace)
+    ingest.on_camera_info(bad)
+    start = time.thread_time()
+    for _ in range(200):
+        ingest.on_camera_info(bad)
+    assert time.thread_time() - start < 0.1
+
+
+def test_rectify_off_leaves_the_distortion_as_it_is():
+    ingest, warnings = ingest_of(rectify=False)
+    for calibration in (lenses.FISHEYE, BAD['folds'][0], BAD['model'][0]):
+        ingest.on_camera_info(lenses.message(calibration, SimpleNamespace))
+        assert ingest.camera.fx_px == calibration.k[0]
+        assert ingest.camera.rectification is None
+    assert not warnings
+
+
+def test_without_opencv_the_error_names_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'cv2', None)
+    with pytest.raises(CalibrationError, match='pip install opencv-python-headless'):
+        Rectification(lenses.PLUMB_BOB)
