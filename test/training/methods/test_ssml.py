@@ -17,7 +17,7 @@ pytest.importorskip('lightning_fabric')
 from tiny_runs import tiny_run  # noqa: E402
 
 from spike_depth_ros import DepthEstimator, Window  # noqa: E402
-from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load_info  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load_info, onnx_path  # noqa: E402
 from spike_depth_ros.estimator import ImageEstimator  # noqa: E402
 from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
 from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings  # noqa: E402
@@ -170,6 +170,16 @@ def test_a_run_of_pictures_ends_in_a_checkpoint_of_its_task(supervised):
     page = (supervised / 'index.html').read_text()
     assert 'Pictures from spikes' in page
     assert 'PSNR' in page
+
+
+def test_exporting_a_checkpoint_keeps_its_weights_and_metadata(supervised, tmp_path):
+    """And the same network gives the same bytes."""
+    from spike_training.runs.export import export  # needs onnx, which the losses do not
+
+    before, again = supervised / 'model.safetensors', tmp_path / 'again.safetensors'
+    export(again, checkpoint=before)
+    assert again.read_bytes() == before.read_bytes()
+    assert onnx_path(again).read_bytes() == onnx_path(before).read_bytes()
 
 
 def test_both_runtimes_reconstruct_the_same_picture(supervised):
