@@ -194,7 +194,9 @@ def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
     return [
         (
             label,
-            DepthEstimator.from_checkpoint(path, options.device, options.backend, options.threads),
+            DepthEstimator.from_checkpoint(
+                path, options.device, options.backend, options.threads, size=options.size
+            ),
         )
         for label, path in zip(labels(paths), paths, strict=True)
     ]

@@ -293,8 +293,8 @@ def main(args: list[str] | None = None) -> int:
         _CONSOLE.print(f'warning: {warning}', soft_wrap=True)
     try:
         with _handling(*((number, signal.SIG_IGN) for number in _ENDING)):
-            requests = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: _Terminated}
-            EndRequests(requests).raise_them()
+            raised: dict[int, type[BaseException]] = {signal.SIGTERM: _Terminated}
+            EndRequests(raised | {signal.SIGINT: KeyboardInterrupt}).raise_them()
             return Demo(options).run(_plan(options))
     except (process.UserError, OSError) as error:
         print(f'spike_demo: error: {error}', file=sys.stderr)

@@ -230,9 +230,18 @@ class SpikeDepthNode(LifecycleNode):
             device=self._settings['device'],
             backend=self._settings['backend'],
             threads=self._settings['threads'],
+            size=self._sensor_size(),
         )
         # The backend's threads are started here and inherit the priority.
         return process.at_lower_priority(load, self._warn_of_priority)
+
+    def _sensor_size(self) -> tuple[int, int] | None:
+        """Return height and width of the stream, or those of the parameters; None: not known."""
+        ingest = self._ingest
+        if ingest is not None and ingest.size is not None:
+            return ingest.size
+        given = self._settings['sensor_height'], self._settings['sensor_width']
+        return given if all(given) else None
 
     def _warn_of_priority(self, text: str) -> None:
         if 'priority' not in self._warned:
@@ -322,6 +331,7 @@ class SpikeDepthNode(LifecycleNode):
         except Exception as error:
             self._swap_problem = f'the new model was not loaded, the old one runs on: {error}'
             self.get_logger().error(self._swap_problem)
+            process.return_freed_memory()
             return
         with self._model_lock:
             replaced = estimator
@@ -332,6 +342,8 @@ class SpikeDepthNode(LifecycleNode):
                 self._swap_problem = ''
                 self.get_logger().info(f'model changed to {estimator.checkpoint}')
             replaced.close()
+            del replaced, estimator
+        process.return_freed_memory()
 
     # Diagnostics
 
