@@ -23,7 +23,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 
@@ -35,6 +34,7 @@ from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memor
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.losses import ActiveRemedies
+from spike_depth_ros.nodes.private_rclpy import RCLError
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
@@ -112,7 +112,7 @@ class SpikeDepthNode(LifecycleNode):
     ) -> ChangeState.Response:
         try:
             return change(request, response)
-        except rclpy_implementation.RCLError as error:  # the state is as it was
+        except RCLError as error:  # the state is as it was
             self.get_logger().warning(f'transition refused: {error}')
             response.success = False
             return response
@@ -358,12 +358,10 @@ class SpikeDepthNode(LifecycleNode):
         frame = self._ingest.camera.frame_id
         self._stream_task.active = ActiveRemedies.here(inputs.reliable)
         self._stream_task.incompatible_qos = inputs.incompatible_qos
-        mixed = inputs.mixed_publishers()
-        publishers = [*self._several_publishers(), *([mixed] if mixed else [])]
+        others = (inputs.mixed_publishers(), inputs.problem_of_reader)
+        problems = [*self._several_publishers(), *(text for text in others if text)]
         return [
-            self._stream_task.status(
-                start + keys.STREAM, self._ingest, publishers, inputs.values()
-            ),
+            self._stream_task.status(start + keys.STREAM, self._ingest, problems, inputs.values()),
             self._inference_task.status(start + keys.INFERENCE, frame, self._inference),
             diagnostics.model_status(
                 start + keys.MODEL, frame, self._estimator, self._inference, self._swap_problem
