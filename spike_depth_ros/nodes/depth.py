@@ -31,7 +31,7 @@ from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference
 from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.losses import ActiveRemedies
 from spike_depth_ros.nodes.private_rclpy import RCLError
@@ -157,7 +157,9 @@ class SpikeDepthNode(LifecycleNode):
                 self._outputs,
                 self._warn,
                 lambda: process.lower_priority(self._warn_of_priority),
+                LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
             )
+            self._outputs.matched = self._inference.wake
         self._inputs.start()
         self._inference.start()
         return super().on_activate(state)
