@@ -130,4 +130,4 @@ def test_changes_of_the_model_take_no_memory(
 
     few, many = change(4), change(CHANGES)
     print(f'\n{few:.0f} MB after 4 changes of the model, {many:.0f} MB after {CHANGES} more')
-    assert many - few < 40
+    assert many - few < 60  # what fragments; 100 and more if malloc keeps what was freed
