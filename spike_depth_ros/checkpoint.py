@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import importlib.resources
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -38,7 +39,13 @@ MAX_METADATA_BYTES = 1_000_000
 """Bytes of metadata that are read at most. Reading 60 MB blocks the interpreter for seconds."""
 
 MAX_PLANES = 100_000
-"""Planes of a window, and bins, at most."""
+"""Planes of a window at most."""
+
+MAX_BINS = 1024
+"""Bins at most."""
+
+MAX_SETTING = 4096
+"""Largest whole number among the settings of an architecture, such as sizes and heads."""
 
 MAX_POOL = 16
 """Image pixels per side of a pixel that the network works on, at most."""
@@ -113,6 +120,25 @@ class CheckpointInfo:
             if not fits(value):
                 raise CheckpointError(f'field {name} is {_short(value)}, expected {expected}')
         _ = self.pool
+        self._check_settings()
+
+    def _check_settings(self) -> None:
+        """Refuse settings that would build a network beyond all use.
+
+        Raises:
+            CheckpointError: A number among them is out of range.
+        """
+        for name, value in self.settings.items():
+            for number in value if isinstance(value, (list, tuple)) else (value,):
+                if _is_int(number) and not 0 <= number <= MAX_SETTING:
+                    raise CheckpointError(
+                        f'field settings.{name} is {_short(value)}, expected numbers from 0 to '
+                        f'{MAX_SETTING}'
+                    )
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise CheckpointError(
+                        f'field settings.{name} is {_short(value)}, expected finite numbers'
+                    )
 
     @classmethod
     def _checks(cls) -> Mapping[str, _Check]:
@@ -527,8 +553,11 @@ def _count(value: object) -> bool:
     return _is_int(value) and _positive(value)
 
 
-def _count_of_planes(value: object) -> bool:
-    return _count(value) and isinstance(value, int) and value <= MAX_PLANES
+def _count_to(most: int) -> _Check:
+    return (
+        lambda value: _count(value) and isinstance(value, int) and value <= most,
+        f'a count from 1 to {most}',
+    )
 
 
 def _pair(fits: Callable[[object], bool]) -> Callable[[Any], bool]:
@@ -570,9 +599,9 @@ _FIELDS: dict[str, _Check] = {
     'outputs': (_names, 'a list of names'),
     'architecture': (_text, 'a name'),
     'settings': (_map_of(lambda value: True), 'an object'),
-    'planes': (_count_of_planes, f'a count from 1 to {MAX_PLANES}'),
+    'planes': _count_to(MAX_PLANES),
     'planes_range': (_range(_count), 'two ascending counts of at least 1'),
-    'bins': (_count_of_planes, f'a count from 1 to {MAX_PLANES}'),
+    'bins': _count_to(MAX_BINS),
     'rate_hz_range': (_range(_positive), 'two ascending numbers above 0'),
     'bit_mapping': _one_of(BIT_MAPPING),
     'sensor_size': (lambda v: v is None or _pair(_count)(v), 'null or height and width'),

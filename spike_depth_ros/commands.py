@@ -46,7 +46,9 @@ def run_node(command: str, module: str) -> int:
         if missing in ('', __package__):
             raise  # an error in this package, not a missing one
         problem = ' '.join(str(error).split())
-        if missing in ROS_MODULES:
+        if missing == 'rclpy' and 'rclpy' in sys.modules:
+            text = f'needs a newer rclpy ({problem}): use ROS 2 Jazzy, or {GET_ROS}'
+        elif missing in ROS_MODULES:
             text = f'needs ROS 2 ({problem}): {GET_ROS}'
         else:
             text = f'needs the Python module {missing} ({problem}): {GET_MODULE}'

@@ -21,6 +21,7 @@ from spike_depth_ros.checkpoint import (
     DepthInfo,
     ImageInfo,
     Info,
+    Tensors,
     find_checkpoint,
     load_with_correction,
     onnx_path,
@@ -28,6 +29,7 @@ from spike_depth_ros.checkpoint import (
 from spike_depth_ros.metrics import BEYOND
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.window import Window
 
@@ -42,6 +44,15 @@ LIGHT_ROWS = 32
 
 MIN_SATURATED_PLANES = 16
 """Shortest window that is checked for saturation: in shorter ones normal pixels always fire."""
+
+TRIAL_RATES = (0.02, 0.2, 0.8)
+"""Firing rates of the windows that are predicted before a model is used, spikes per plane."""
+
+TRIAL_SIZE = (128, 128)
+"""Height and width of those windows where neither stream nor model has a size, pixels."""
+
+MAX_TRIAL_PLANES = 256
+"""Planes of those windows at most, if the bins need no more."""
 
 SAME_RATE = 0.01
 """Relative change of the plane rate up to which the correction of dark current stays."""
@@ -194,8 +205,9 @@ class DepthEstimator:
         backend: str = 'auto',
         threads: int = 0,
         max_pixels: int = MAX_PIXELS,
+        size: tuple[int, int] | None = None,
     ) -> DepthEstimator:
-        """Load a checkpoint.
+        """Load a checkpoint, and check its depth in trial windows.
 
         Args:
             path: The .safetensors file, or the name of a model that ships with the package; None:
@@ -204,17 +216,56 @@ class DepthEstimator:
             backend: ``onnx`` (CPU), ``torch``, or ``auto``: torch on a GPU, onnx on a CPU.
             threads: CPU threads of one inference; 0: the backend's default, one per core.
             max_pixels: Sensors with more pixels are binned 2x2 before the network.
+            size: Height and width of the sensor, for the trial windows; None: not known.
 
         Raises:
-            CheckpointError: The file is missing, damaged, of a newer format or does not fit, or
-                its .onnx export is missing or stale.
+            CheckpointError: The file is missing, damaged, of a newer format or does not fit, its
+                .onnx export is missing or stale, or it predicts no finite depth.
             ValueError: The device or backend is not available on this machine.
         """
         path = find_checkpoint(path)
         info, runner, correction = _open(path, DepthInfo, device, backend, threads)
         estimator = cls(info, runner, max_pixels, correction)
         estimator.checkpoint = path
+        try:
+            estimator.check(size)
+        except BaseException as error:
+            estimator.close()
+            if isinstance(error, CheckpointError):
+                raise CheckpointError(f'{path}: {error}') from None
+            raise
         return estimator
+
+    def check(self, size: tuple[int, int] | None = None) -> None:
+        """Predict trial windows, dark to bright, always the same ones.
+
+        Args:
+            size: Height and width of the sensor, unless the checkpoint requires others; None, or
+                too small for a network: :data:`TRIAL_SIZE`.
+
+        Raises:
+            CheckpointError: Depth or uncertainty is not finite or out of its range.
+        """
+        info = self.info
+        required = self.correction.size if self.correction is not None else info.sensor_size
+        size = required or size or TRIAL_SIZE
+        height, width = size if required or min(size) >= 2 * MIN_PIXELS else TRIAL_SIZE
+        planes = max(min(info.planes, MAX_TRIAL_PLANES), info.bins)
+        plane_rate_hz = min(max(sum(info.rate_hz_range) / 2, 1.0), 1e6)
+        rng = np.random.default_rng(0)
+        for rate in TRIAL_RATES:
+            # A few planes again and again: memory for large sensors.
+            spikes = rng.random((8, height, width), np.float32) < rate
+            packed = packing.pack(spikes.astype(np.uint8))[np.arange(planes) % len(spikes)]
+            period_ns = round(1e9 / plane_rate_hz)
+            window = Window(packed, Geometry(height, width), 0, period_ns, 0, 0)
+            problem = _problem_of(self.predict(Observation(window)))
+            if problem:
+                raise CheckpointError(
+                    f'in a trial window of {width}x{height} pixels with {rate:g} spikes per pixel '
+                    f'and plane {problem}: choose another checkpoint'
+                )
+        self._used = None  # the stream has another plane rate
 
     @property
     def backend(self) -> str:
@@ -413,6 +464,7 @@ def _open(
         ValueError: The device or backend is not available on this machine.
     """
     info, tensors, correction = load_with_correction(path, kind)
+    _check_weights(path, tensors)
     if info.inputs != ('spikes',):
         raise CheckpointError(
             f'{path}: field inputs is {list(info.inputs)}, expected spikes: choose a network '
@@ -430,6 +482,35 @@ def _open(
         return info, TorchBackend(info, tensors, chosen, threads), correction
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from None
+
+
+def _problem_of(prediction: Prediction) -> str:
+    """Return what is wrong with a prediction; empty if nothing is."""
+    depth, (near, far) = prediction.depth, prediction.depth_range
+    bad = 1 - np.isfinite(depth).mean()
+    if bad:
+        return f'depth is not finite in {bad:.2%} of the pixels, expected {near:g} to {far:g} m'
+    low, high = float(depth.min()), float(depth.max())
+    # As half floats on a GPU.
+    if low < 0.98 * near or high > 1.02 * far:
+        return f'depth is {low:g} to {high:g} m, expected {near:g} to {far:g} m'
+    if not (np.isfinite(prediction.uncertainty).all() and prediction.uncertainty.min() >= 0):
+        return 'uncertainty is not finite or negative, expected finite metres'
+    return ''
+
+
+def _check_weights(path: Path, tensors: Tensors) -> None:
+    """Refuse weights that are not finite: a network may hide them, in a limit of its output.
+
+    Raises:
+        CheckpointError: One is not finite.
+    """
+    for name, value in tensors.items():
+        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+            raise CheckpointError(
+                f'{path}: weight {name} has NaN or infinite values, expected finite ones: choose '
+                'another checkpoint'
+            )
 
 
 def _check_sensor(info: CheckpointInfo, size: tuple[int, int], binning: int) -> None:

@@ -81,6 +81,26 @@ def test_a_single_missing_package_is_named(absent: str, problem: str) -> None:
     assert problem in result.stderr
 
 
+OLD_RCLPY = """
+import sys
+import rclpy.event_handler, rclpy.node
+del rclpy.event_handler.UnsupportedEventTypeError
+from spike_depth_ros import commands
+sys.exit(commands.spike_depth())
+"""
+
+
+def test_what_an_old_rclpy_lacks_is_named_in_one_line() -> None:
+    pytest.importorskip('rclpy')
+    result = subprocess.run(
+        [sys.executable, '-c', OLD_RCLPY], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.count('\n') == 1
+    assert 'spike_depth: error: needs a newer rclpy (cannot import name ' in result.stderr
+    assert 'UnsupportedEventTypeError' in result.stderr
+
+
 def test_an_error_of_the_package_itself_is_raised() -> None:
     pytest.importorskip('rclpy')
     with pytest.raises(ModuleNotFoundError, match='absent'):

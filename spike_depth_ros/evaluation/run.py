@@ -192,10 +192,13 @@ def _models(options: argparse.Namespace) -> list[tuple[str, DepthEstimator]]:
     paths: list[Path | None] = options.model or [None]
     if options.write_bag and len(paths) > 1:
         raise BagError(f'--write-bag with {len(paths)} models; expected one --model')
+    size = options.size[::-1] if options.size else None  # the option is width x height
     return [
         (
             label,
-            DepthEstimator.from_checkpoint(path, options.device, options.backend, options.threads),
+            DepthEstimator.from_checkpoint(
+                path, options.device, options.backend, options.threads, size=size
+            ),
         )
         for label, path in zip(labels(paths), paths, strict=True)
     ]

@@ -80,7 +80,7 @@ def build(info: CheckpointInfo) -> SpikeNet:
         return BUILDERS[info.architecture](info, SETTINGS[info.architecture](**info.settings))
     except CheckpointError:
         raise
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise CheckpointError(
             f'field settings does not build {info.architecture} ({one_line(error)})'
         ) from None

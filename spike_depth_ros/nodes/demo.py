@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import rclpy
 from rclpy.signals import SignalHandlerOptions
@@ -34,6 +33,7 @@ from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.demo_check import bit_order_of, wrong_size_of
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan
 from spike_depth_ros.nodes.demo_report import RESULTS, draw, draw_methods, show, summarise
+from spike_depth_ros.nodes.ending import CLOSING_S, EndRequests
 from spike_depth_ros.result_files import replace_results
 from spike_depth_ros.stream.recording import RecordingError, open_recording
 
@@ -53,10 +53,6 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 class _Terminated(BaseException):
     """Request to end the process; not an Exception, so that only ``main`` handles it."""
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
 
 
 @contextlib.contextmanager
@@ -213,7 +209,7 @@ class Demo:
                     child.send_signal(signal.SIGINT)
             for child in self._children:
                 try:
-                    child.wait(timeout=10)
+                    child.wait(timeout=1.5 * CLOSING_S)
                 except subprocess.TimeoutExpired:
                     child.kill()
                     child.wait()
@@ -296,7 +292,9 @@ def main(args: list[str] | None = None) -> int:
     for warning in warnings:
         _CONSOLE.print(f'warning: {warning}', soft_wrap=True)
     try:
-        with _handling((signal.SIGTERM, _terminate), (signal.SIGHUP, _terminate)):
+        with _handling(*((number, signal.SIG_IGN) for number in _ENDING)):
+            raised: dict[int, type[BaseException]] = {signal.SIGTERM: _Terminated}
+            EndRequests(raised | {signal.SIGINT: KeyboardInterrupt}).raise_them()
             return Demo(options).run(_plan(options))
     except (process.UserError, OSError) as error:
         print(f'spike_demo: error: {error}', file=sys.stderr)

@@ -24,7 +24,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter as RosParameter
 
@@ -33,9 +32,10 @@ from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
-from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference
 from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.losses import ActiveRemedies
+from spike_depth_ros.nodes.private_rclpy import RCLError
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
@@ -113,7 +113,7 @@ class SpikeDepthNode(LifecycleNode):
     ) -> ChangeState.Response:
         try:
             return change(request, response)
-        except rclpy_implementation.RCLError as error:  # the state is as it was
+        except RCLError as error:  # the state is as it was
             self.get_logger().warning(f'transition refused: {error}')
             response.success = False
             return response
@@ -158,7 +158,9 @@ class SpikeDepthNode(LifecycleNode):
                 self._outputs,
                 self._warn,
                 lambda: process.lower_priority(self._warn_of_priority),
+                LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
             )
+            self._outputs.matched = self._inference.wake
         self._inputs.start()
         self._inference.start()
         return super().on_activate(state)
@@ -231,9 +233,18 @@ class SpikeDepthNode(LifecycleNode):
             device=self._settings['device'],
             backend=self._settings['backend'],
             threads=self._settings['threads'],
+            size=self._sensor_size(),
         )
         # The backend's threads are started here and inherit the priority.
         return process.at_lower_priority(load, self._warn_of_priority)
+
+    def _sensor_size(self) -> tuple[int, int] | None:
+        """Return height and width of the stream, or those of the parameters; None: not known."""
+        ingest = self._ingest
+        if ingest is not None and ingest.size is not None:
+            return ingest.size
+        given = self._settings['sensor_height'], self._settings['sensor_width']
+        return given if all(given) else None
 
     def _warn_of_priority(self, text: str) -> None:
         if 'priority' not in self._warned:
@@ -323,6 +334,7 @@ class SpikeDepthNode(LifecycleNode):
         except Exception as error:
             self._swap_problem = f'the new model was not loaded, the old one runs on: {error}'
             self.get_logger().error(self._swap_problem)
+            process.return_freed_memory()
             return
         with self._model_lock:
             replaced = estimator
@@ -333,6 +345,8 @@ class SpikeDepthNode(LifecycleNode):
                 self._swap_problem = ''
                 self.get_logger().info(f'model changed to {estimator.checkpoint}')
             replaced.close()
+            del replaced, estimator
+        process.return_freed_memory()
 
     # Diagnostics
 
@@ -347,12 +361,10 @@ class SpikeDepthNode(LifecycleNode):
         frame = self._ingest.camera.frame_id
         self._stream_task.active = ActiveRemedies.here(inputs.reliable)
         self._stream_task.incompatible_qos = inputs.incompatible_qos
-        mixed = inputs.mixed_publishers()
-        publishers = [*self._several_publishers(), *([mixed] if mixed else [])]
+        others = (inputs.mixed_publishers(), inputs.problem_of_reader)
+        problems = [*self._several_publishers(), *(text for text in others if text)]
         return [
-            self._stream_task.status(
-                start + keys.STREAM, self._ingest, publishers, inputs.values()
-            ),
+            self._stream_task.status(start + keys.STREAM, self._ingest, problems, inputs.values()),
             self._inference_task.status(start + keys.INFERENCE, frame, self._inference),
             diagnostics.model_status(
                 start + keys.MODEL, frame, self._estimator, self._inference, self._swap_problem

@@ -311,7 +311,18 @@ class EvaluationNode(Node):
         }
         return builder.status(name, '', values)
 
-    def close(self) -> None:
+    def evaluate(self) -> int:
+        """Score windows until the process is asked to end, and write the files.
+
+        Returns:
+            The exit status.
+        """
+        try:
+            return process.spin(self)
+        finally:
+            self._finish()  # before the node closes, whose time is bounded
+
+    def _finish(self) -> None:
         """Score the waiting windows and write the files."""
         self._live.finish()
         if self._out is None or self._partial is None:
@@ -425,7 +436,7 @@ def main(args: list[str] | None = None) -> int:
         EVALUATION_PARAMETERS,
         args,
     )
-    return process.run(EvaluationNode, given)
+    return process.run(EvaluationNode, given, EvaluationNode.evaluate)
 
 
 if __name__ == '__main__':

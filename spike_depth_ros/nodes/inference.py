@@ -19,7 +19,10 @@ from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 
 IDLE_S = 0.05
-"""Time between two checks without a stream or a subscriber, seconds."""
+"""Time between two checks without a stream, or a subscriber that no event reports, seconds."""
+
+LONG_IDLE_S = 1.0
+"""Time between two checks without a subscriber whose coming is an event, seconds."""
 
 
 class Outputs(Protocol):
@@ -82,6 +85,7 @@ class Inference(threading.Thread):
         outputs: Publishers of the results.
         warn: Called with kind and text of each warning.
         prepare: Called once in the thread before its first window.
+        idle_s: Time between two checks for a subscriber, seconds, unless :meth:`wake` is called.
 
     Attributes:
         estimator: The model in use.
@@ -99,6 +103,7 @@ class Inference(threading.Thread):
         outputs: Outputs,
         warn: Callable[[str, str], object],
         prepare: Callable[[], object] = lambda: None,
+        idle_s: float = IDLE_S,
     ) -> None:
         super().__init__(name='inference', daemon=True)
         self.estimator = estimator
@@ -111,14 +116,21 @@ class Inference(threading.Thread):
         self._outputs = outputs
         self._warn = warn
         self._prepare = prepare
+        self._idle_s = idle_s
         self._stopping = threading.Event()
+        self._waking = threading.Event()
         self._between_windows = threading.Lock()
 
     def stop(self) -> None:
         """End the thread after the current window."""
         self._stopping.set()
+        self.wake()
         if self.is_alive():
             self.join()
+
+    def wake(self) -> None:
+        """Check for a subscriber now."""
+        self._waking.set()
 
     def replace(self, estimator: DepthEstimator) -> None:
         """Use another model from the next window on; the old one may then be closed."""
@@ -138,12 +150,15 @@ class Inference(threading.Thread):
 
     def _step(self) -> None:
         """Handle a window, or wait for one."""
+        self._waking.clear()  # before the check, so that no later change is missed
+        if self._stopping.is_set():
+            return
         ring = self._ingest.ring
         depth, preview = self._outputs.depth_wanted(), self._outputs.preview_wanted()
         if ring is None or not (depth or preview):
             if ring is not None:
                 ring.discard()
-            self._stopping.wait(IDLE_S)
+            self._waking.wait(IDLE_S if ring is None else self._idle_s)
             return
         window = ring.take(timeout_s=0.1)
         if window is not None:

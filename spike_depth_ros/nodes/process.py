@@ -27,6 +27,7 @@ from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import remove_ros_args
 
 from spike_depth_ros.nodes import internal_errors, shared_memory
+from spike_depth_ros.nodes.ending import EndRequests, bounded
 
 SHARED_MEMORY = shared_memory.FOLDER
 SEGMENT_BYTES = 268_435_456
@@ -60,6 +61,17 @@ def keep_freed_memory() -> None:
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_TRIM_THRESHOLD, 4 * _KEPT_BYTES)
         mallopt(_M_TOP_PAD, _KEPT_BYTES)
+
+
+def return_freed_memory() -> None:
+    """Return the memory of a closed model to the kernel.
+
+    Each thread that loads one may use another arena of malloc, which :func:`keep_freed_memory`
+    makes keep tens of megabytes.
+    """
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:  # glibc only
+        trim(0)
 
 
 def dds_environment(
@@ -220,8 +232,7 @@ def run(
         could not be made or could not go on (the reason is printed in one line).
     """
     keep_freed_memory()
-    # A closed terminal must not leave shared memory behind either.
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    requests = EndRequests({signal.SIGINT: KeyboardInterrupt})
     rclpy.init(args=list(sys.argv if args is None else args))
     # The executor of rclpy.spin and rclpy.spin_once.
     internal_errors.guard_executor(
@@ -230,28 +241,33 @@ def run(
     internal_errors.count_failed_threads()
     node = None
     try:
-        node = make_node()
-        internal_errors.INTERNAL_ERRORS.log = node.get_logger().error
-        internal_errors.guard_services(node)
-        return work(node)
+        try:
+            requests.raise_them()
+            node = make_node()
+            internal_errors.INTERNAL_ERRORS.log = node.get_logger().error
+            internal_errors.guard_services(node)
+            return work(node)
+        except UserError as error:
+            if not rclpy.ok():
+                return 0  # interrupted: the error is its consequence
+            if str(error):
+                print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
+            return 1
+        except RuntimeError:
+            if rclpy.ok():
+                raise
+            return 0  # interrupted: rclpy was shut down meanwhile
+        finally:
+            requests.ignore()
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except UserError as error:
-        if not rclpy.ok():
-            return 0  # interrupted: the error is its consequence
-        if str(error):
-            print(f'{Path(sys.argv[0]).name}: error: {error}', file=sys.stderr)
-        return 1
-    except RuntimeError:
-        if rclpy.ok():
-            raise
-        return 0  # interrupted: rclpy was shut down meanwhile
     finally:
-        _end_signals()
-        if node is not None:
-            getattr(node, 'close', lambda: None)()
-            node.destroy_node()
-        rclpy.try_shutdown()
+        with bounded('closing'):
+            _end_signals()
+            if node is not None:
+                getattr(node, 'close', lambda: None)()
+                node.destroy_node()
+            rclpy.try_shutdown()
 
 
 def _end_signals() -> None:
@@ -259,7 +275,7 @@ def _end_signals() -> None:
 
     Its thread for that uses what the end of an executor, and of the context, frees.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):  # a second one must not interrupt the end
+    for number in (signal.SIGINT, signal.SIGTERM):  # also while the interpreter ends
         signal.signal(number, signal.SIG_IGN)
     uninstall_signal_handlers()
 

@@ -23,11 +23,12 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, decode
 from spike_depth_ros.bags.recorder import BagRecorder
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.executor_reader import make_reader, reader_group
 from spike_depth_ros.nodes.graph import ANY_PUBLISHER, KEPT_MESSAGES, Graph
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.nodes.topic_inputs import best_reliability
-from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
+from spike_depth_ros.nodes.topic_reader import Input, LossAttribution
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
 
 _WINDOW = 256  # of the ring that accounts for the planes; nothing takes its windows
@@ -64,7 +65,7 @@ class StreamRecorder:
             qos.reliability = QoSReliabilityPolicy.RELIABLE
         kept = {one.qos_profile.durability for one in graph.publishers(camera_topic)}
         camera_qos = KEPT_MESSAGES if kept == {KEPT_MESSAGES.durability} else ANY_PUBLISHER
-        group = ReaderGroup()
+        group = reader_group(graph)
 
         def subscribe(kind: Any, name: str, qos: QoSProfile, **given: Any) -> Subscription:
             return graph.create_subscription(
@@ -79,7 +80,7 @@ class StreamRecorder:
         except UnsupportedEventTypeError:
             self._losses = LossAttribution(has_event=False)
             spikes = subscribe(Image, topic, qos)
-        self._reader = TopicReader(
+        self._reader = make_reader(
             graph,
             [Input(camera, self._on_camera_info), Input(spikes, self._on_spikes)],
             INTERNAL_ERRORS.add,

@@ -63,6 +63,22 @@ def free(folder: Path = FOLDER) -> dict[str, list[Path]]:
     return freed
 
 
+def remove_own(folder: Path = FOLDER) -> None:
+    """Remove the segments and ports of this process, which must then end at once.
+
+    Their locks are open here; other processes keep what they map.
+    """
+    owned = set()
+    for link in Path('/proc/self/fd').iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            name = link.readlink().name
+            if (match := _NAME.fullmatch(name)) and name.endswith(_LOCKS):
+                owned.add(match[1])
+    for path in _files(folder):
+        if (match := _NAME.fullmatch(path.name)) and match[1] in owned:
+            path.unlink(missing_ok=True)
+
+
 def warning(folder: Path = FOLDER) -> str:
     """Return one line on the segments of killed processes; empty if there is none.
 

@@ -22,9 +22,10 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.nodes import parameters, process
 from spike_depth_ros.nodes.diagnostic_values import RELIABILITY, RESUBSCRIPTIONS
+from spike_depth_ros.nodes.executor_reader import make_reader, problem, reader_group
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.spike_topics import publisher_name
-from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
+from spike_depth_ros.nodes.topic_reader import Input, LossAttribution
 from spike_depth_ros.stream.ingest import Ingest
 
 LOOK_EVERY_S = 0.1
@@ -77,6 +78,7 @@ class TopicInputs:
 
     Attributes:
         incompatible_qos: Description of a publisher with incompatible QoS; empty: none.
+        problem_of_reader: What rclpy lacks to read without losses, one line; empty: nothing.
         resubscriptions: Number of new subscriptions of spikes with another reliability.
     """
 
@@ -92,7 +94,8 @@ class TopicInputs:
         self._node = node
         self._ingest = ingest
         self._warn = warn
-        self._group = ReaderGroup()
+        self.problem_of_reader = problem(node)
+        self._group = reader_group(node)
         self._depth, warning = process.queue_depth(settings['spikes.queue_packets'])
         if warning:
             node.get_logger().warning(warning)
@@ -111,7 +114,7 @@ class TopicInputs:
         self._spikes = self._subscribe_spikes(reliable or asked == 'reliable')
         self._next: _Spikes | None = None
         self._retired: list[Subscription] = []
-        self._reader = TopicReader(
+        self._reader = make_reader(
             node,
             [
                 Input(self._camera_info, lambda msg, _: ingest.on_camera_info(msg)),

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rclpy.event_handler import PublisherEventCallbacks, UnsupportedEventTypeError
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -29,6 +31,8 @@ class TopicOutputs:
     """Publishers of the depth node.
 
     Attributes:
+        matched: Called when a subscriber comes or goes, by the node's executor.
+        has_matched_events: False: this rclpy or middleware has no such events.
         max_relative: Ratio of uncertainty to depth above which depth is masked; 0: none.
         preview: Method of the preview; ``learnt``: by a network.
 
@@ -44,6 +48,8 @@ class TopicOutputs:
         settings: dict[str, Any],
         warn: Callable[[str, str], object],
     ) -> None:
+        self.matched: Callable[[], object] = lambda: None
+        self.has_matched_events = True
         self.max_relative: float = settings['uncertainty.max_relative']
         self.preview: str = settings['preview']
         self._settings = settings
@@ -60,9 +66,14 @@ class TopicOutputs:
         options = QoSOverridingOptions.with_default_policies()
 
         def publisher(kind: Any, topic: str) -> Any:
-            return node.create_lifecycle_publisher(
-                kind, topic, qos, qos_overriding_options=options
+            make = functools.partial(
+                node.create_lifecycle_publisher, kind, topic, qos, qos_overriding_options=options
             )
+            try:
+                return make(event_callbacks=PublisherEventCallbacks(matched=self._on_matched))
+            except (TypeError, UnsupportedEventTypeError):  # an older rclpy, another middleware
+                self.has_matched_events = False
+                return make()
 
         self._depth = publisher(Image, 'depth/image')
         self._camera_info = publisher(CameraInfo, 'depth/camera_info')
@@ -71,6 +82,9 @@ class TopicOutputs:
         self._rectified: Any = None
         if settings['rectify']:
             self._rectified = publisher(Image, 'spikes/image_rect')
+
+    def _on_matched(self, _: object) -> None:
+        self.matched()
 
     def destroy(self, node: LifecycleNode) -> None:
         """Destroy the publishers."""

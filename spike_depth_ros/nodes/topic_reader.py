@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import rclpy
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import QoSMessageLostInfo
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
+from spike_depth_ros.nodes import private_rclpy
 from spike_depth_ros.stream.accounting import LostBy
 
 WAIT_NS = 100_000_000
@@ -50,7 +50,7 @@ class Input(NamedTuple):
     handle: Callable[[Any, int | None], object]
 
 
-class _Source:
+class Source:
     """Input that is read, and identities of its newest handled messages.
 
     Args:
@@ -65,7 +65,7 @@ class _Source:
         )
         self.copies: set[tuple[int | None, int]] = set()
 
-    def follow(self, before: _Source) -> None:
+    def follow(self, before: Source) -> None:
         """Skip messages that the previous subscription has handled."""
         self.copies = set(before.newest)
 
@@ -103,9 +103,9 @@ class TopicReader(threading.Thread):
         self._failed = failed
         self._stopping = threading.Event()
         self._changing = threading.Lock()
-        self._sources = [_Source(given) for given in inputs]
-        self._successor: tuple[_Source, _Source] | None = None
-        self._watched: list[_Source] = []
+        self._sources = [Source(given) for given in inputs]
+        self._successor: tuple[Source, Source] | None = None
+        self._watched: list[Source] = []
         self._watch()
 
     def hand_over(self, subscription: Subscription, successor: Input) -> None:
@@ -120,7 +120,7 @@ class TopicReader(threading.Thread):
         """
         with self._changing:
             old = next(one for one in self._sources if one.subscription is subscription)
-            self._successor = (old, _Source(successor))
+            self._successor = (old, Source(successor))
 
     def keep(self) -> None:
         """Cancel a pending hand-over: the old subscription stays."""
@@ -150,7 +150,7 @@ class TopicReader(threading.Thread):
             try:
                 with self._changing:
                     self._watch()
-                self._wait(WAIT_NS)
+                self._wait_set.wait(WAIT_NS)
                 for source in self._sources:
                     self._drain(source)
                 with self._changing:
@@ -163,7 +163,7 @@ class TopicReader(threading.Thread):
 
     def handle_events(self) -> None:
         """Handle pending events, for handlers that need their counts."""
-        self._wait(0)
+        self._wait_set.wait(0)
 
     def _watch(self) -> None:
         """Rebuild the wait set if the subscriptions have changed."""
@@ -171,30 +171,16 @@ class TopicReader(threading.Thread):
         if watched == self._watched:
             return
         self._watched = watched
-        self._events = [event for one in watched for event in one.subscription.event_handlers]
-        self._wait_set = rclpy_implementation.WaitSet(
-            len(watched), 0, 0, 0, 0, len(self._events), self._context.handle
+        self._wait_set = private_rclpy.WaitSet(
+            [one.subscription for one in watched], self._context
         )
-
-    def _wait(self, timeout_ns: int) -> None:
-        """Wait for a message or an event, and handle the events."""
-        wait_set = self._wait_set
-        wait_set.clear_entities()
-        for source in self._watched:
-            wait_set.add_subscription(source.subscription.handle)
-        for event in self._events:
-            event.add_to_wait_set(wait_set)
-        wait_set.wait(timeout_ns)
-        for event in self._events:
-            if event.is_ready(wait_set):
-                event.callback(event.take_data())
 
     def _take_over(self) -> None:
         """Switch to the successor once a message has reached it."""
         if self._successor is None:
             return
         old, new = self._successor
-        first = self._take(new)
+        first = private_rclpy.take(new.subscription)
         if first is None:
             return
         self._drain(old)  # all received messages from before that one
@@ -203,20 +189,15 @@ class TopicReader(threading.Thread):
         self._successor = None
         self._handle(new, *first)
 
-    def _take(self, source: _Source) -> tuple[Any, dict[str, int | None]] | None:
-        subscription = source.subscription
-        with subscription.handle:
-            taken: tuple[Any, dict[str, int | None]] | None = subscription.handle.take_message(
-                subscription.msg_type, subscription.raw
-            )
-        return taken
-
-    def _drain(self, source: _Source) -> None:
+    def _drain(self, source: Source) -> None:
         """Take all queued messages without waiting."""
-        while not self._stopping.is_set() and (taken := self._take(source)) is not None:
+        while (
+            not self._stopping.is_set()
+            and (taken := private_rclpy.take(source.subscription)) is not None
+        ):
             self._handle(source, *taken)
 
-    def _handle(self, source: _Source, message: Any, info: dict[str, int | None]) -> None:
+    def _handle(self, source: Source, message: Any, info: dict[str, int | None]) -> None:
         if source.is_copy(info):
             return
         try:

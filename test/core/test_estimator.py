@@ -7,10 +7,18 @@ import threading
 
 import numpy as np
 import pytest
+from model_files import not_finite_export
 
 from spike_depth_ros import DepthEstimator, Observation, Window
 from spike_depth_ros.backends import has_cuda
-from spike_depth_ros.checkpoint import DepthInfo, default_checkpoint, load, load_info, save
+from spike_depth_ros.checkpoint import (
+    CheckpointError,
+    DepthInfo,
+    default_checkpoint,
+    load,
+    load_info,
+    save,
+)
 from spike_depth_ros.estimator import Prediction
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.correction import SensorCorrection
@@ -369,3 +377,81 @@ def test_another_sensor_than_that_of_the_correction_is_refused(estimator):
     own = DepthEstimator(estimator.info, estimator._backend, correction=corrected())
     with pytest.raises(ValueError, match='sensor of 48x32 pixels: expected 70x50, the size of'):
         own.predict(Observation(window_of(), 400.0))
+
+
+class Faulty(Ramp):
+    """Ramp whose answer is changed for windows with more than a share of spikes."""
+
+    def __init__(self, above, **changes):
+        self.above, self.changes, self.layouts = above, changes, []
+
+    def run(self, packed, layout):
+        images = super().run(packed, layout)
+        self.layouts.append(layout)
+        if np.unpackbits(packed).mean() > self.above:
+            for name, value in self.changes.items():
+                images[name][3, 5] = value
+        return images
+
+
+@pytest.mark.parametrize(('above', 'rate'), [(0, '0.02'), (0.1, '0.2'), (0.5, '0.8')])
+@pytest.mark.parametrize(
+    ('changes', 'problem'),
+    [
+        ({'depth': np.nan}, 'depth is not finite in 0.05% of the pixels, expected 2 to 250 m'),
+        ({'depth': -np.inf}, 'depth is not finite in 0.05%'),
+        ({'depth': 1e4}, 'depth is 1 to 10000 m, expected'),
+        ({'depth': 0.0}, 'depth is 0 to 2 m, expected'),
+        ({'uncertainty': np.nan}, 'uncertainty is not finite or negative'),
+        ({'uncertainty': -1.0}, 'uncertainty is not finite or negative'),
+    ],
+)
+def test_a_model_without_finite_depth_in_range_is_refused(above, rate, changes, problem):
+    info = dataclasses.replace(INFO, min_depth=0.5, max_depth=250.0)
+    backend = Faulty(above, **changes)
+    with pytest.raises(CheckpointError) as caught:
+        DepthEstimator(info, backend).check((40, 48))
+    text = str(caught.value)
+    assert text.startswith(f'in a trial window of 48x40 pixels with {rate} spikes per pixel')
+    assert problem.replace('expected 2 to', 'expected 0.5 to') in text
+    assert text.endswith(': choose another checkpoint')
+
+
+@pytest.mark.parametrize(
+    ('size', 'required', 'used'),
+    [
+        ((40, 48), None, (40, 48)),
+        (None, None, (128, 128)),
+        ((5, 13), None, (128, 128)),
+        (None, (60, 80), (60, 80)),
+        ((40, 48), (60, 80), (60, 80)),
+    ],
+)
+def test_trial_windows_have_the_size_of_the_stream(size, required, used):
+    backend = Faulty(1)
+    info = dataclasses.replace(INFO, min_depth=0.5, sensor_size=required)
+    DepthEstimator(info, backend).check(size)
+    sizes = [(each.geometry.height, each.geometry.width) for each in backend.layouts]
+    assert sizes == [used] * 3
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    path = tmp_path / 'bad.safetensors'
+    info, tensors = load(default_checkpoint())
+    name = next(name for name in tensors if name.endswith('weight'))
+    tensors[name] = tensors[name].copy()
+    tensors[name].flat[0] = value
+    save(path, tensors, dataclasses.replace(info, onnx_sha256=None))
+    with pytest.raises(CheckpointError) as caught:
+        DepthEstimator.from_checkpoint(path, device='cpu')
+    assert f'{path}: weight {name} has NaN or infinite values' in str(caught.value)
+
+
+def test_an_export_whose_depth_is_not_finite_is_refused(tmp_path):
+    path = not_finite_export(tmp_path / 'bad.safetensors')
+    with pytest.raises(CheckpointError) as caught:
+        DepthEstimator.from_checkpoint(path, device='cpu', backend='onnx', size=(48, 64))
+    text = str(caught.value)
+    assert text.startswith(f'{path}: in a trial window of 64x48 pixels with 0.02 spikes')
+    assert 'is not finite' in text

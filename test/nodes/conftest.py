@@ -5,6 +5,7 @@
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -45,6 +46,11 @@ class Processes:
             )
         self._running[name] = process
         return process
+
+    def resident_mb(self, name):
+        """Resident memory of a running command, MB."""
+        status = Path(f'/proc/{self._running[name].pid}/status').read_text()
+        return int(re.search(r'VmRSS:\s+(\d+) kB', status)[1]) / 1000
 
     def log(self, name):
         return (self.log_folder / f'{name}.log').read_text()

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models that cannot be used, set in a running node: one line, and the old one stays."""
 
+import functools
 import json
+import os
 
 import pytest
 
@@ -10,12 +12,16 @@ pytest.importorskip('rclpy')
 
 from depth_node import SENSOR, Driver, set_parameter
 from diagnostic_msgs.msg import DiagnosticStatus
+from model_files import not_finite_export
 from safetensors import safe_open
 from safetensors.numpy import save
 
 from spike_depth_ros.checkpoint import METADATA_KEY, default_checkpoint, load, onnx_path
 
 pytestmark = pytest.mark.dds
+
+CHANGES = int(os.environ.get('SPIKE_DEPTH_SWAPS', '16'))
+"""Changes of the model whose memory is measured; ``-s`` prints it."""
 
 
 def checkpoint(path, **changes):
@@ -75,3 +81,53 @@ def test_settings_that_the_network_does_not_have_are_refused(
     seen = len(listener.depth)
     spin(lambda: running.give_depth(listener) and len(listener.depth) > seen, what='depth')
     assert listener.values('inference')['windows_failed'] == '0'
+
+
+def test_a_model_without_finite_depth_is_not_started(processes, depth_parameters, tmp_path):
+    path = not_finite_export(tmp_path / 'bad.safetensors')
+    arguments = depth_parameters(checkpoint=path, backend='onnx')
+    status, output = processes.run('depth', *arguments)
+    assert status == 1
+    assert len(output.splitlines()) == 1
+    assert f'cannot be configured: {path}: in a trial window of 128x128 pixels' in output
+    assert 'depth is not finite' in output
+
+
+def test_a_model_without_finite_depth_does_not_replace_the_running_one(
+    ros_node, running, listener, spin, tmp_path
+):
+    path = not_finite_export(tmp_path / 'bad.safetensors')
+    assert set_parameter(ros_node, spin, 'checkpoint', str(path)).successful
+    spin(lambda: listener.status['model'].level == DiagnosticStatus.ERROR, what='the report')
+    message = listener.status['model'].message
+    assert 'the new model was not loaded, the old one runs on' in message
+    assert 'in a trial window of 64x48 pixels with 0.02 spikes' in message
+    seen = len(listener.depth)
+    spin(lambda: running.give_depth(listener) and len(listener.depth) > seen, what='depth')
+    assert listener.values('model')['checkpoint'] == str(default_checkpoint())
+
+
+@pytest.mark.timeout(60 + 5 * CHANGES)
+def test_changes_of_the_model_take_no_memory(
+    ros_node, processes, depth_node, listener, spin, tmp_path
+):
+    depth_node(**SENSOR, backend='onnx')
+    driver = Driver(ros_node)
+    driver.connect(spin)
+    names = [checkpoint(tmp_path / f'{name}.safetensors') for name in ('one', 'other')]
+
+    def shows(name):
+        return listener.values('model')['checkpoint'] == name
+
+    def change(times):
+        """Change the model; resident memory afterwards, MB."""
+        for number in range(times):
+            name = names[number % 2]
+            assert set_parameter(ros_node, spin, 'checkpoint', name).successful
+            spin(functools.partial(shows, name), what='the change')
+            driver.give_depth(listener)
+        return processes.resident_mb('depth')
+
+    few, many = change(4), change(CHANGES)
+    print(f'\n{few:.0f} MB after 4 changes of the model, {many:.0f} MB after {CHANGES} more')
+    assert many - few < 60  # what fragments; 100 and more if malloc keeps what was freed

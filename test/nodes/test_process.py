@@ -161,3 +161,67 @@ sys.exit(process.run(Closing, ['ended'], work))
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_rclpy_has_handled_a_signal_before_its_executors_are_freed(processes, number):
     assert processes.run('ended', int(number), code=ENDED_BY_A_SIGNAL) == (0, 'False\n')
+
+
+ASKED_TWICE = """
+import signal, sys
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.graph import Graph
+
+def work(node):
+    try:
+        signal.raise_signal(int(sys.argv[1]))
+        node.spin_for(60)
+    finally:
+        signal.raise_signal(int(sys.argv[2]))
+        sum(range(100_000))
+        print('cleaned up')
+
+sys.exit(process.run(Graph, ['asked'], work))
+"""
+
+
+@pytest.mark.dds
+@pytest.mark.parametrize('first', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('second', [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_interrupt_the_clean_up_after_the_first(processes, first, second):
+    ended = processes.run('asked', int(first), int(second), code=ASKED_TWICE)
+    assert ended == (0, 'cleaned up\n')
+
+
+HANGS = """
+import ctypes, re, signal, sys, threading
+from pathlib import Path
+from spike_depth_ros.nodes import ending, process
+from spike_depth_ros.nodes.graph import Graph
+
+ending.CLOSING_S = 0.5
+
+class Hanging(Graph):
+    def close(self):
+        segments = r'/dev/shm/(fastrtps_(?!port)\\w+)'
+        print(*set(re.findall(segments, Path('/proc/self/maps').read_text())), flush=True)
+        if sys.argv[1] == 'native':
+            ctypes.PyDLL(None).sleep(60)  # with the interpreter's lock
+        threading.Event().wait()
+
+sys.exit(process.run(Hanging, ['hangs'], lambda node: signal.raise_signal(signal.SIGTERM)))
+"""
+
+
+@pytest.mark.dds
+def test_a_close_that_hangs_ends_with_one_line_and_without_shared_memory(processes, empty_domain):
+    alone = os.environ | {'ROS_DOMAIN_ID': empty_domain}
+    status, output = processes.run('hangs', 'python', code=HANGS, env=alone)
+    segments, *lines = output.splitlines()
+    assert status == 1
+    assert segments
+    assert not [name for name in segments.split() if Path('/dev/shm', name).exists()]
+    assert len(lines) == 1
+    assert 'closing took more than 0.5 s and was given up in ' in lines[0]
+    assert '(close)' in lines[0] or '(wait)' in lines[0]
+
+
+@pytest.mark.dds
+def test_a_native_close_that_hangs_is_ended_too(processes):
+    assert processes.run('hangs', 'native', code=HANGS)[0] == -signal.SIGALRM

@@ -16,6 +16,7 @@ import bags
 import html_pages
 import numpy as np
 import pytest
+from model_files import not_finite_export
 from PIL import Image
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -521,6 +522,15 @@ def test_what_cannot_be_evaluated_ends_with_one_line(tmp_path, capsys, messages,
     assert line.startswith('evaluate_bag: error: ')
     assert text in line
     assert not (tmp_path / 'out/report.html').exists()
+
+
+def test_a_model_without_finite_depth_is_not_evaluated(bag, tmp_path, capsys):
+    model = not_finite_export(tmp_path / 'bad.safetensors')
+    options = ['--model', str(model), '--backend', 'onnx', '--size', '48x32']
+    assert evaluate(bag, tmp_path / 'out', *options) == 1
+    (line,) = lines_of(capsys)
+    assert line.startswith(f'evaluate_bag: error: {model}: in a trial window of 48x32 pixels')
+    assert 'depth is not finite' in line
 
 
 def test_a_bag_that_is_not_there_ends_with_one_line(tmp_path, capsys):

@@ -1,0 +1,126 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reader of messages by the node's executor, where rclpy lacks what :class:`TopicReader` needs."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+
+from spike_depth_ros.nodes import private_rclpy
+from spike_depth_ros.nodes.topic_reader import Input, ReaderGroup, Source, TopicReader
+
+
+class ExecutorReader:
+    """Reader with the methods of :class:`TopicReader`, whose messages an executor takes.
+
+    Callbacks of the node delay it, so that messages may be lost. The executor handles the events.
+
+    Args:
+        inputs: Subscriptions; their callbacks are replaced.
+        failed: Called with an exception of a handler and its place.
+    """
+
+    def __init__(
+        self, inputs: Sequence[Input], failed: Callable[[Exception, str], object]
+    ) -> None:
+        self._failed = failed
+        self._lock = threading.RLock()  # executors have several threads, stop() is another's
+        self._running = False
+        self._sources = [Source(given) for given in inputs]
+        self._successor: tuple[Source, Source] | None = None
+        for source in self._sources:
+            self._connect(source)
+
+    def start(self) -> None:
+        """Handle messages from now on."""
+        self._running = True
+
+    def stop(self) -> None:
+        """Handle no message after the current one."""
+        with self._lock:
+            self._running = False
+
+    def hand_over(self, subscription: Subscription, successor: Input) -> None:
+        """Replace one of the inputs at the first message of another subscription."""
+        with self._lock:
+            old = next(one for one in self._sources if one.subscription is subscription)
+            self._successor = (old, Source(successor))
+            self._connect(self._successor[1])
+
+    def keep(self) -> None:
+        """Cancel a pending hand-over: the old subscription stays."""
+        with self._lock:
+            self._successor = None
+
+    def reads(self, subscription: Subscription) -> bool:
+        """Return True if messages of a subscription are handled."""
+        with self._lock:
+            return any(source.subscription is subscription for source in self._sources)
+
+    def uses(self, subscription: Subscription) -> bool:
+        """Return True if a subscription must not yet be destroyed."""
+        with self._lock:
+            used = [*self._sources, *(self._successor or ())]
+            return self._running and any(one.subscription is subscription for one in used)
+
+    def handle_events(self) -> None:
+        """Do nothing: counts of events are those that the executor has handled."""
+
+    def _connect(self, source: Source) -> None:
+        # Of two arguments: rclpy then gives the message's info, too.
+        source.subscription.callback = functools.partial(self._on_message, source)
+
+    def _on_message(self, source: Source, message: Any, info: dict[str, Any]) -> None:
+        with self._lock:
+            if not self._running:
+                return
+            if self._successor is not None and source is self._successor[1]:
+                old, new = self._successor
+                new.follow(old)
+                self._sources = [new if each is old else each for each in self._sources]
+                self._successor = None
+            if source not in self._sources or source.is_copy(info):
+                return
+            try:
+                source.handle(message, info.get('publication_sequence_number'))
+            except Exception as error:
+                self._failed(error, f'the handler of {source.subscription.topic_name}')
+
+
+def reader_group(node: Node) -> CallbackGroup:
+    """Return a callback group for the subscriptions of :func:`make_reader`."""
+    return MutuallyExclusiveCallbackGroup() if problem(node) else ReaderGroup()
+
+
+def make_reader(
+    node: Node, inputs: Sequence[Input], failed: Callable[[Exception, str], object]
+) -> TopicReader | ExecutorReader:
+    """Make the best reader that this rclpy allows, and log a warning if it is not a thread.
+
+    Args:
+        node: Node of the subscriptions.
+        inputs: Subscriptions of a :func:`reader_group`.
+        failed: Called with an exception of a handler and its place.
+    """
+    if text := problem(node):
+        node.get_logger().warning(text)
+        return ExecutorReader(inputs, failed)
+    return TopicReader(node, inputs, failed)
+
+
+def problem(node: Node) -> str:
+    """Return what this rclpy lacks for a thread of its own, one line; empty: nothing."""
+    names = private_rclpy.missing(node.context)
+    if not names:
+        return ''
+    return (
+        f'this rclpy lacks {", ".join(names)}: the executor of the node reads the topics, and '
+        'planes may be lost while it is busy; use ROS 2 Jazzy'
+    )
