@@ -277,17 +277,32 @@ def described(sensor: Sensor) -> dict[str, Any]:
     return {key: None if value == float('inf') else value for key, value in values.items()}
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[Panel]]:
-    """All measurements as this module's description has them, and the charts."""
-    machine = report.machine()
-    maps, of_maps, map_panels = measure_maps(*read_maps(options.data))
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """All measurements as this module's description has them; writes the charts.
+
+    Raises:
+        InputError: No folder is given, or a file is missing there.
+    """
+    if options.data is None:
+        raise report.InputError('no data: give --data or set SPIKE_DEPTH_DATA to the folder')
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        maps, of_maps, map_panels = measure_maps(*read_maps(options.data))
+        recordings = read(options.data)
+    except FileNotFoundError as error:
+        raise report.InputError(
+            f'{error.filename or error}: no such file; --data is the folder of spikes/'
+        ) from None
     start = replace(IDEAL, dark_spread=round(of_maps.dark_spread, 2))
     entries, panels = [], []
-    for name, (spikes, windows) in read(options.data).items():
+    for name, (spikes, windows) in recordings.items():
         entry, drawn = measure_recording(name, spikes, windows, start)
         entries.append(entry)
         panels += drawn
-    return {'machine': machine, 'recordings': entries, 'maps': maps}, panels + map_panels
+    if options.chart is not None:
+        save_chart(panels + map_panels, options.chart)
+    return {'recordings': entries, 'maps': maps}
 
 
 def text(result: dict[str, Any]) -> str:
@@ -313,42 +328,22 @@ def text(result: dict[str, Any]) -> str:
             ('noise maps', result['maps']['fitted']),
         )
     ]
-    return '\n\n'.join((report.machine_line(result['machine']), found, maps, '\n'.join(fitted)))
+    return '\n\n'.join((found, maps, '\n'.join(fitted)))
 
 
 def changed(key: str, value: Any) -> bool:
     return value is not None and value != getattr(IDEAL, key)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.sensor_fit',
-        description='The simulated sensor, fitted to real recordings and judged on the rest.',
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser(
+        'sensor_fit', 'The simulated sensor, fitted to real recordings and judged on the rest.'
     )
     add = parser.add_argument
     default = os.environ.get('SPIKE_DEPTH_DATA')
     add('--data', type=Path, default=default, help='folder; default: SPIKE_DEPTH_DATA')
-    add('--json', type=Path, help='file for the result')
     add('--chart', type=Path, help='PNG file for the histograms')
-    return parser
-
-
-def main(args: list[str] | None = None) -> int:
-    parser = argument_parser()
-    options = parser.parse_args(args)
-    if options.data is None:
-        parser.error('no data: give --data or set SPIKE_DEPTH_DATA to the folder')
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        result, panels = run(options)
-    except FileNotFoundError as error:
-        parser.error(f'{error.filename or error}: no such file; --data is the folder of spikes/')
-    print(text(result))
-    report.write_json(options.json, result)
-    if options.chart is not None:
-        save_chart(panels, options.chart)
-    return 0
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':
