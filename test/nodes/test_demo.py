@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip('rclpy')
-
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import demo as demo_command

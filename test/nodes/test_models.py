@@ -5,9 +5,6 @@
 import json
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import SENSOR, Driver, set_parameter
 from diagnostic_msgs.msg import DiagnosticStatus
 from safetensors import safe_open

@@ -8,9 +8,6 @@ import time
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import Heard
 
 from spike_depth_ros.nodes.player_source import PlaneClock

@@ -5,9 +5,6 @@
 import bags
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import Heard
 
 from spike_depth_ros.stream import packing

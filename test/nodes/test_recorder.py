@@ -13,9 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import HEIGHT, moving_bars, save_bars
 
 from spike_depth_ros.bags.bag import IMAGE, Bag, decode

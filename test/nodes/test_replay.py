@@ -7,9 +7,6 @@ import sqlite3
 
 import bags
 import pytest
-
-pytest.importorskip('rclpy')
-
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message

@@ -7,9 +7,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 import rclpy
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network of EfficientNet-Lite0, and how it comes by the weights of ImageNet."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import hashlib
@@ -11,28 +9,23 @@ import importlib.util
 
 import numpy as np
 import pytest
+import timm
+import torch
 
-torch = pytest.importorskip('torch')
-timm = pytest.importorskip('timm')
-
-from spike_depth_ros.checkpoint import CheckpointError, DepthInfo  # noqa: E402
-from spike_depth_ros.model import lite_encoder  # noqa: E402
-from spike_depth_ros.model.heads import ConvexDepthHead, DepthHead  # noqa: E402
-from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet  # noqa: E402
-from spike_depth_ros.model.registry import (  # noqa: E402
-    build,
-    build_with_weights,
-    weights_of,
-)
-from spike_depth_ros.model.temporal import central_bin_weights  # noqa: E402
-from spike_depth_ros.model.unet_lite import (  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, DepthInfo
+from spike_depth_ros.model import lite_encoder
+from spike_depth_ros.model.heads import ConvexDepthHead, DepthHead
+from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.model.temporal import central_bin_weights
+from spike_depth_ros.model.unet_lite import (
     PICTURES,
     CentralRatesToRgb,
     LiteSettings,
     RateToRgb,
     unet_lite,
 )
-from spike_depth_ros.stream.packing import bin_counts, pack  # noqa: E402
+from spike_depth_ros.stream.packing import bin_counts, pack
 
 DEPTHS = (0.3, 80.0)
 PLANES = torch.full((4,), 8, dtype=torch.int32)

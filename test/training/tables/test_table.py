@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables trained for real: what is shared, what is resumed, what several processes and dask do."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json
@@ -15,22 +13,20 @@ import threading
 import time
 from pathlib import Path
 
+import distributed
 import pytest
 import yaml
 from tables import small
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from spike_depth_ros.checkpoint import load_info  # noqa: E402
-from spike_training.commands.table import table  # noqa: E402
-from spike_training.engine.checkpoints import Checkpoints  # noqa: E402
-from spike_training.errors import ConfigError, NonFiniteError, TrainingError  # noqa: E402
-from spike_training.evaluation.report import domain_sets  # noqa: E402
-from spike_training.runs import pipeline  # noqa: E402
-from spike_training.tables.plan import load_table  # noqa: E402
-from spike_training.tables.units import DONE, Training, units_of  # noqa: E402
-from spike_training.tables.work import (  # noqa: E402
+from spike_depth_ros.checkpoint import load_info
+from spike_training.commands.table import table
+from spike_training.engine.checkpoints import Checkpoints
+from spike_training.errors import ConfigError, NonFiniteError, TrainingError
+from spike_training.evaluation.report import domain_sets
+from spike_training.runs import pipeline
+from spike_training.tables.plan import load_table
+from spike_training.tables.units import DONE, Training, units_of
+from spike_training.tables.work import (
     LOCK,
     LOG,
     in_order,
@@ -330,7 +326,6 @@ def test_each_experiment_of_the_paper_trains(tmp_path):
 @pytest.fixture
 def cluster():
     """A scheduler and its workers, threads of this process; the function makes it."""
-    distributed = pytest.importorskip('distributed')
     started = []
 
     def start(workers, threads):
@@ -480,7 +475,6 @@ def dask_process(role, folder, *options, **environment):
 @pytest.fixture
 def machines(tmp_path):
     """Two workers, as of two machines, and a client of their scheduler."""
-    distributed = pytest.importorskip('distributed')
     options = ('--nthreads', '1', '--memory-limit', '0', '--local-directory', tmp_path)
     daemon = {'DASK_DISTRIBUTED__WORKER__DAEMON': 'False'}
     processes = [
@@ -497,7 +491,6 @@ def machines(tmp_path):
 
 
 def test_a_scheduler_that_lacks_this_package(tmp_path):
-    pytest.importorskip('distributed')
     scheduler = dask_process('scheduler', tmp_path, '--port', '0', PYTHONPATH='')
     try:
         _until((tmp_path / 'scheduler.json').exists, 120)
