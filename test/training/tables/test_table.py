@@ -10,12 +10,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import distributed
 import pytest
 import yaml
+from programs import wait_until
 from tables import small
 
 from spike_depth_ros.checkpoint import load_info
@@ -305,7 +305,7 @@ def test_a_unit_that_another_process_does_is_waited_for(tmp_path, capsys):
     other = threading.Thread(target=second)
     with locked(tmp_path):
         other.start()
-        _until(lambda: 'waiting for another process' in capsys.readouterr().out, 20)
+        wait_until(lambda: 'waiting for another process' in capsys.readouterr().out, 20)
         order.append('first')
     other.join()
     assert order == ['first', 'second']
@@ -362,7 +362,7 @@ def test_a_scheduler_that_goes_away(tmp_path, cluster):
     found = cluster(workers=0, threads=1)
 
     def close():
-        _until(lambda: found.scheduler.tasks, 20)
+        wait_until(lambda: found.scheduler.tasks, 20)
         found.close()
 
     thread = threading.Thread(target=close)
@@ -436,7 +436,7 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
     path, out = small(tmp_path), tmp_path / 'out'
     rows = ('--rows', 'pre_src,mono_cross,rgb_init')
     first = command(path, out, *rows)
-    _until(lambda: [*(out / 'stages').glob('*/lock')], 300)
+    wait_until(lambda: [*(out / 'stages').glob('*/lock')], 300)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     both = [command(path, out, *rows, *jobs) for jobs in ((), ('--jobs', '2'))]
@@ -457,9 +457,9 @@ def test_jobs_end_with_the_process_that_started_them(tmp_path):
     units = [unit_of(path, name, out / 'stages').training for name in ('teacher', 'endless')]
     parent = command(path, out, '--jobs', '2', '--rows', 'teacher,endless')
     try:
-        _until(lambda: all(map(step_of, units)), 300)
+        wait_until(lambda: all(map(step_of, units)), 300)
         os.kill(parent.pid, signal.SIGKILL)
-        _until(lambda: not any(holder(unit.folder) for unit in units), 120)
+        wait_until(lambda: not any(holder(unit.folder) for unit in units), 120)
         assert not units[1].done
     finally:
         os.killpg(parent.pid, signal.SIGKILL)
@@ -481,7 +481,7 @@ def machines(tmp_path):
         dask_process('scheduler', tmp_path, '--port', '0'),
         *(dask_process('worker', tmp_path, *options, **daemon) for _ in range(2)),
     ]
-    _until((tmp_path / 'scheduler.json').exists, 120)
+    wait_until((tmp_path / 'scheduler.json').exists, 120)
     with distributed.Client(scheduler_file=str(tmp_path / 'scheduler.json')) as client:
         client.wait_for_workers(2, timeout=120)
         yield client
@@ -493,7 +493,7 @@ def machines(tmp_path):
 def test_a_scheduler_that_lacks_this_package(tmp_path):
     scheduler = dask_process('scheduler', tmp_path, '--port', '0', PYTHONPATH='')
     try:
-        _until((tmp_path / 'scheduler.json').exists, 120)
+        wait_until((tmp_path / 'scheduler.json').exists, 120)
         address = json.loads((tmp_path / 'scheduler.json').read_text())['address']
         with pytest.raises(ConfigError, match=r'cannot load a task .* PYTHONPATH'):
             table(small(tmp_path), tmp_path / 'out', scheduler=address)
@@ -517,7 +517,7 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
         )
 
     def wait_for(true):
-        _until(lambda: true() or process.poll() is not None, 300)
+        wait_until(lambda: true() or process.poll() is not None, 300)
         assert process.poll() is None, process.communicate()[0]
 
     # A unit that is lost takes those along that need it; another one is trained on.
@@ -531,7 +531,7 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     os.kill(process.pid, signal.SIGINT)
     printed = process.communicate(timeout=300)[0]
     assert process.returncode == 130, printed
-    _until(lambda: not holder(endless.folder), 120)
+    wait_until(lambda: not holder(endless.folder), 120)
     reason = 'seed 0: teacher, 100 steps: its worker died (tries: 1): has it enough memory?'
     for name in ('teacher', 'mono_cross'):
         assert row_of(out, name)['failures'] == {'0': reason}
@@ -551,10 +551,3 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     for name in ('teacher', 'mono_cross'):
         assert row_of(out, name)['complete']
         assert row_of(out, name)['failures'] == {}
-
-
-def _until(true, seconds):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
