@@ -12,7 +12,12 @@ import pytest
 import timm
 import torch
 
-from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info
+from spike_depth_ros.checkpoint import (
+    CheckpointError,
+    DepthInfo,
+    default_checkpoint,
+    load_info,
+)
 from spike_depth_ros.model import lite_encoder
 from spike_depth_ros.model.heads import ConvexDepthHead, DepthHead
 from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet
