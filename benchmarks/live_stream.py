@@ -311,7 +311,8 @@ def measure_rounds(
         for number, beside in itertools.product(range(1, options.rounds + 1), loops):
             found = {}
             for pipeline in pipelines:
-                print(f'round {number}, {beside} loops: {pipeline.name}', file=sys.stderr)
+                of = f'{number} of {options.rounds}' + (f', {beside} loops' if beside else '')
+                print(f'round {of}: {pipeline.name}', file=sys.stderr)
                 with busy(beside):
                     found[pipeline.name] = measure(pipeline, subscriber, timing, scratch)
             yield number, beside, found
