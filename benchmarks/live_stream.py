@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import itertools
 import json
 import os
 import random
@@ -308,14 +307,15 @@ def measure_rounds(
             tree = stack.enter_context(worktree(options.against))
             pipelines.append(spike_depth(options.against, tree))
         subscriber, scratch = stack.enter_context(session(options.rate))
-        for number, beside in itertools.product(range(1, options.rounds + 1), loops):
-            found = {}
-            for pipeline in pipelines:
-                of = f'{number} of {options.rounds}' + (f', {beside} loops' if beside else '')
-                print(f'round {of}: {pipeline.name}', file=sys.stderr)
-                with busy(beside):
-                    found[pipeline.name] = measure(pipeline, subscriber, timing, scratch)
-            yield number, beside, found
+        for number in range(1, options.rounds + 1):
+            for beside in loops:
+                found = {}
+                for pipeline in pipelines:
+                    of = f'{number} of {options.rounds}' + (f', {beside} loops' if beside else '')
+                    print(f'round {of}: {pipeline.name}', file=sys.stderr)
+                    with busy(beside):
+                        found[pipeline.name] = measure(pipeline, subscriber, timing, scratch)
+                yield number, beside, found
             pipelines.append(pipelines.pop(0))  # what ran before it changes for each
 
 
