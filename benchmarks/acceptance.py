@@ -25,7 +25,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -329,31 +329,23 @@ class Constant(nn.Module):
         return DepthOutput(depth, torch.full_like(depth, 0.2), *[torch.empty(0)] * 3)
 
 
-class Scaled(nn.Module):
-    """Network whose depths are multiplied."""
+class Changed(nn.Module):
+    """Network whose depths are changed by a function."""
 
-    def __init__(self, network: nn.Module, factor: float) -> None:
+    def __init__(self, network: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.network, self.factor = network, factor
+        self.network, self.change = network, change
 
     def forward(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Return the scaled depth."""
+        """Return the changed depth."""
         output: DepthOutput = self.network(counts, planes_per_bin)
-        return output._replace(depth=output.depth * self.factor)
+        return output._replace(depth=self.change(output.depth))
 
 
-class Flattened(nn.Module):
-    """Network whose depths are drawn to their median."""
-
-    def __init__(self, network: nn.Module, power: float) -> None:
-        super().__init__()
-        self.network, self.power = network, power
-
-    def forward(self, counts: Tensor, planes_per_bin: Tensor) -> DepthOutput:
-        """Return the flattened depth."""
-        output: DepthOutput = self.network(counts, planes_per_bin)
-        median = output.depth.flatten(1).median(dim=1).values[:, None, None, None]
-        return output._replace(depth=median * (output.depth / median) ** self.power)
+def flattened(depth: Tensor) -> Tensor:
+    """Return depths drawn to the median of their image."""
+    median = depth.flatten(1).median(dim=1).values[:, None, None, None]
+    return median * (depth / median) ** 0.3
 
 
 def mixed(old: nn.Module, new: nn.Module, share: float) -> nn.Module:
@@ -409,7 +401,7 @@ def candidates(
     yield 'beyond affine', mixed(old, adapted, 1.8)
     if other is not None:
         yield 'of another target', other
-    yield 'other scale', Scaled(old, 1.5)
+    yield 'other scale', Changed(old, lambda depth: 1.5 * depth)
     with torch.inference_mode():
         depth = old(seen[0].counts, seen[0].planes_per_bin).depth
     yield 'constant', Constant(depth.median(dim=0, keepdim=True).values)
@@ -419,7 +411,7 @@ def candidates(
     yield 'statistics in wrong bit order', mixed(old, with_statistics(old, wrong), 0.5)
     bright = [dataclasses.replace(w, counts=saturated(w)) for w in seen[:1]]
     yield 'statistics of saturated windows', mixed(old, with_statistics(old, bright), 0.1)
-    yield 'flattened', Flattened(old, 0.3)
+    yield 'flattened', Changed(old, flattened)
     yield 'slightly disturbed', disturbed(old, 0.01)
     yield 'disturbed', disturbed(old, 0.15)
 

@@ -101,7 +101,6 @@ def size_of(info: DepthInfo, path: Path) -> dict[str, float]:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all candidates; the result is as this module's description has it."""
-    machine = report.machine()
     rows = []
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='candidates.')))
@@ -115,51 +114,45 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             ours[name] = stack.enter_context(
                 packing.predictor(named_commit.ROOT, path, options.threads)
             )
-        times: dict[str, list[tuple[float, float]]] = {name: [] for name in ours}
-        for repetition in range(options.repetitions + 1):
-            for name, predict in ours.items():
-                pair = (theirs(options.planes), predict(options.planes))
-                if repetition:  # the first call is not counted
-                    times[name].append((pair[1], pair[0]))
+        calls = {
+            name: lambda predict=predict: (theirs(options.planes), predict(options.planes))
+            for name, predict in ours.items()
+        }
+        times = report.in_turn(calls, options.repetitions)
     for row in rows:
         pairs = times[row['name']]
-        row['ours_ms'], row['theirs_ms'] = map(statistics.median, zip(*pairs, strict=True))
-        row['ours_over_theirs'] = statistics.median(mine / other for mine, other in pairs)
+        row['theirs_ms'], row['ours_ms'] = map(statistics.median, zip(*pairs, strict=True))
+        row['ours_over_theirs'] = statistics.median(mine / other for other, mine in pairs)
     settings = {
         'planes': options.planes,
         'repetitions': options.repetitions,
         'threads': options.threads,
         'commit': options.against,
     }
-    return {'machine': machine, 'settings': settings, 'candidates': rows}
+    return {'settings': settings, 'candidates': rows}
 
 
 def text(result: dict[str, Any]) -> str:
     """The result as a Markdown table."""
     commit = result['settings']['commit']
-    header = (
-        *('candidate', 'bins', 'GFLOP', 'M parameters', 'safetensors MiB', 'onnx MiB'),
-        *('ms', f'{commit} ms', f'/ {commit}'),
-    )
-    rows = [
-        (
-            row['name'],
-            str(row['bins']),
-            f'{row["gflop"]:.2f}',
-            f'{row["parameters"] / 1e6:.2f}',
-            *(f'{row[key]:.2f}' for key in ('safetensors_mib', 'onnx_mib')),
-            *(f'{row[key]:.1f}' for key in ('ours_ms', 'theirs_ms')),
-            f'{row["ours_over_theirs"]:.2f}',
-        )
-        for row in result['candidates']
-    ]
-    return report.machine_line(result['machine']) + '\n\n' + report.table(header, rows)
+    cells = {
+        'candidate': '{name}',
+        'bins': '{bins}',
+        'GFLOP': '{gflop:.2f}',
+        'M parameters': '{millions:.2f}',
+        'safetensors MiB': '{safetensors_mib:.2f}',
+        'onnx MiB': '{onnx_mib:.2f}',
+        'ms': '{ours_ms:.1f}',
+        f'{commit} ms': '{theirs_ms:.1f}',
+        f'/ {commit}': '{ours_over_theirs:.2f}',
+    }
+    rows = [row | {'millions': row['parameters'] / 1e6} for row in result['candidates']]
+    return report.columns(rows, cells)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.candidates',
-        description='Cost of variants of unet_lite against the model that a commit ships.',
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser(
+        'candidates', 'Cost of variants of unet_lite against the model that a commit ships.'
     )
     add = parser.add_argument
     add('--against', metavar='COMMIT', default='f6a607d', help='default: f6a607d')
@@ -168,12 +161,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add('--planes', type=int, default=128, help='of the window; default: 128')
     add('--repetitions', type=int, default=30, help='default: 30')
     add('--threads', type=int, default=2, help='of one inference; default: 2')
-    add('--json', type=Path, help='file for the result')
-    return parser
-
-
-def main(args: list[str] | None = None) -> int:
-    return report.run_command(argument_parser(), args, run, text)
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

@@ -19,7 +19,6 @@ ratio of windows/s. What a side holds is described at ``live_stream.measure``.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
 import sys
 from typing import Any
@@ -27,14 +26,11 @@ from typing import Any
 from benchmarks import report
 from benchmarks.live_stream import (
     Pipeline,
-    Timing,
     argument_parser,
-    measure,
+    measure_rounds,
     previewing,
-    session,
     spike_depth,
 )
-from benchmarks.named_commit import worktree
 
 OURS = 'ours'
 
@@ -48,37 +44,19 @@ def naive(rate_hz: float) -> Pipeline:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all rounds; the result is as this module's description has it."""
-    machine = report.machine()
-    timing = Timing(options.rate, options.warm_up, options.seconds)
-    rounds: list[dict[str, Any]] = []
-    with contextlib.ExitStack() as stack:
-        pipelines = [spike_depth(OURS)]
-        if not options.without_naive:
-            pipelines.append(naive(options.rate))
-        pipelines += map(previewing, options.preview)
-        if options.against:
-            tree = stack.enter_context(worktree(options.against))
-            pipelines.append(spike_depth(options.against, tree))
-        subscriber, scratch = stack.enter_context(session(options.rate))
-        for number in range(1, options.rounds + 1):
-            sides: dict[str, Any] = {}
-            for pipeline in pipelines:
-                print(f'round {number} of {options.rounds}: {pipeline.name}', file=sys.stderr)
-                sides[pipeline.name] = measure(pipeline, subscriber, timing, scratch)
-            rounds.append(sides)
-            pipelines.append(pipelines.pop(0))  # what ran before it changes for each
+    pipelines = [spike_depth(OURS)]
+    if not options.without_naive:
+        pipelines.append(naive(options.rate))
+    pipelines += map(previewing, options.preview)
+    rounds = [found for _, _, found in measure_rounds(options, pipelines)]
     names = list(rounds[0])
     return {
-        'machine': machine,
-        'settings': {
-            name: getattr(options, name)
-            for name in ('seconds', 'rounds', 'warm_up', 'rate', 'against')
-        },
+        'settings': report.settings(options, 'seconds', 'rounds', 'warm_up', 'rate', 'against'),
         'rounds': rounds,
-        'medians': {name: _medians([sides[name] for sides in rounds]) for name in names},
+        'medians': {name: _medians([found[name] for found in rounds]) for name in names},
         'ours_over': {
             name: statistics.median(
-                sides[OURS]['windows_per_s'] / sides[name]['windows_per_s'] for sides in rounds
+                found[OURS]['windows_per_s'] / found[name]['windows_per_s'] for found in rounds
             )
             for name in names
             if name != OURS
@@ -92,32 +70,29 @@ def _medians(sides: list[dict[str, float]]) -> dict[str, float]:
 
 def text(result: dict[str, Any]) -> str:
     """Format the result as a Markdown table: medians, then every round."""
-    header = ('', 'ours / it', 'windows/s', 'latency p50 ms', 'p99 ms', 'planes in', 'dropped')
-    header = (*header, 'planes/s', 'node CPU', 'player CPU', 'other CPU', 'previews/s')
+    cells = {
+        '': '{title}, {name}',
+        'ours / it': '{ratio}',
+        'windows/s': '{windows_per_s:.1f}',
+        'latency p50 ms': '{latency_ms_p50:.1f}',
+        'p99 ms': '{latency_ms_p99:.1f}',
+        'planes in': '{planes_in:.0f}',
+        'dropped': '{planes_dropped:.0f}',
+        'planes/s': '{planes_per_s:.0f}',
+        **{f'{who} CPU': f'{{{who}_cpu:.2f}}' for who in ('node', 'player', 'other')},
+        'previews/s': '{previews_per_s:.1f}',
+    }
     rows = []
     titled = [('median', result['medians'])]
-    titled += [(f'round {n}', sides) for n, sides in enumerate(result['rounds'], 1)]
-    for title, sides in titled:
+    titled += [(f'round {n}', found) for n, found in enumerate(result['rounds'], 1)]
+    for title, found in titled:
         for name in (OURS, *result['ours_over']):
-            side = sides[name]
-            ratio = sides[OURS]['windows_per_s'] / side['windows_per_s']
+            ratio = found[OURS]['windows_per_s'] / found[name]['windows_per_s']
             if title == 'median' and name != OURS:
                 ratio = result['ours_over'][name]
-            rows.append(
-                (
-                    f'{title}, {name}',
-                    f'{ratio:.2f}' if name != OURS else '',
-                    *(_fixed(side, 1, 'windows_per_s', 'latency_ms_p50', 'latency_ms_p99')),
-                    *(_fixed(side, 0, 'planes_in', 'planes_dropped', 'planes_per_s')),
-                    *(_fixed(side, 2, 'node_cpu', 'player_cpu', 'other_cpu')),
-                    *(_fixed(side, 1, 'previews_per_s')),
-                )
-            )
-    return report.machine_line(result['machine']) + '\n\n' + report.table(header, rows)
-
-
-def _fixed(side: dict[str, float], digits: int, *keys: str) -> list[str]:
-    return [f'{side[key]:.{digits}f}' for key in keys]
+            told = f'{ratio:.2f}' if name != OURS else ''
+            rows.append({'title': title, 'name': name, 'ratio': told, **found[name]})
+    return report.columns(rows, cells)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -22,7 +22,6 @@ import argparse
 import statistics
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,7 +84,6 @@ def measure(camera: ClipCamera, gap: int, most: int) -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measures every recording of every data set at every gap."""
-    machine = report.machine()
     recordings = []
     for data in options.data:
         name, _, where = data.partition('=')
@@ -93,34 +91,24 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             camera = ClipCamera(clip, CameraSettings())
             recordings += [measure(camera, gap, options.frames) for gap in options.gaps]
     settings = {'height': 250, 'width': 400, 'frames': options.frames}
-    return {'machine': machine, 'settings': settings, 'recordings': recordings}
+    return {'settings': settings, 'recordings': recordings}
 
 
 def text(result: dict[str, Any]) -> str:
     """The figures as a table."""
-    header = (
-        'recording', 'gap', 'frames', 'motion px', 'flow %', 'linear %', 'blended', 'look ms',
-        'image ms',
-    )  # fmt: skip
-    rows = [
-        (
-            row['name'], str(row['gap']), str(row['frames']), f'{row["motion_px"]:.1f}',
-            f'{row["flow"]:.2f}', f'{row["linear"]:.2f}', str(row['blended']),
-            f'{row["look_ms"]:.0f}', f'{row["image_ms"]:.1f}',
-        )
-        for row in result['recordings']
-    ]  # fmt: skip
-    return f'{report.table(header, rows)}\n\n{report.machine_line(result["machine"])}'
+    cells = {
+        'recording': '{name}', 'gap': '{gap}', 'frames': '{frames}',
+        'motion px': '{motion_px:.1f}', 'flow %': '{flow:.2f}', 'linear %': '{linear:.2f}',
+        'blended': '{blended}', 'look ms': '{look_ms:.0f}', 'image ms': '{image_ms:.1f}',
+    }  # fmt: skip
+    return report.columns(result['recordings'], cells)
 
 
 def main(args: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = report.parser('interpolation', 'How near interpolated frames come to real ones.')
     parser.add_argument('data', nargs='+', metavar='NAME=PATH', help='data sets of frames')
     parser.add_argument('--frames', type=int, default=30, help='of each recording; default: 30')
     parser.add_argument('--gaps', type=int, nargs='+', default=[2, 4], help='default: 2 4')
-    parser.add_argument('--json', type=Path, help='file for the figures')
     return report.run_command(parser, args, run, text)
 
 

@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -26,6 +27,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import UInt64
 
+from benchmarks import report
+from benchmarks.named_commit import worktree
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
 from spike_depth_ros.stream.decode import stamp_ns
@@ -215,27 +218,14 @@ def measure(
     """
     subscriber.forget()
     planes = round((timing.warm_up + timing.seconds + 0.5) * timing.rate)
-    report = scratch / 'player.json'
     with (
         running(pipeline.name, pipeline.node, pipeline.tree, scratch) as node,
         subscriber.watching(pipeline.shows),
     ):
-        if not subscriber.spin_until(
-            lambda: subscriber.count_subscribers('spikes') > 0, START_S, node
-        ):
-            raise RuntimeError(f'{pipeline.name} does not subscribe to spikes')
-        player = (
-            *('-m', 'spike_depth_ros.nodes.player', str(process.asset('street.npz')), '--loop'),
-            *('--rate', f'{timing.rate:g}', '--planes', str(planes), '--report', str(report)),
-        )
-        with running('player', player, pipeline.tree, scratch) as playing:
-            if not subscriber.spin_until(lambda: bool(subscriber.arrivals_s), START_S, node):
-                raise RuntimeError(f'{pipeline.name} publishes no depth')
+        with playing(pipeline, subscriber, node, timing.rate, planes, scratch) as player:
             subscriber.spin_for(timing.warm_up, node)
-            result = _measure_now(subscriber, node, playing, timing.seconds)
-            if not subscriber.spin_until(lambda: playing.poll() is not None, START_S, node):
-                raise RuntimeError('the player does not end')
-        sent = json.loads(report.read_text())
+            result = _measure_now(subscriber, node, player, timing.seconds)
+            sent = wait_for_player(subscriber, node, player, scratch)
         subscriber.spin_until(lambda: _complete(subscriber, sent['planes_sent']), SETTLE_S, node)
     known = {f'planes_{name}': subscriber.planes(name) for name in LOST}
     never_in = sum(known[f'planes_{name}'] for name in LOST[:3])
@@ -249,6 +239,84 @@ def measure(
         **known,
         'planes_dropped': sum(known.values()) + unknown,
     }
+
+
+@contextlib.contextmanager
+def playing(
+    pipeline: Pipeline,
+    subscriber: Subscriber,
+    node: subprocess.Popen[bytes],
+    rate_hz: float,
+    planes: int,
+    scratch: Path,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Play a pipeline's planes to its node; begins when the first depth image has come.
+
+    Raises:
+        RuntimeError: The node ended with an error, does not subscribe or gave no depth.
+    """
+    if not subscriber.spin_until(
+        lambda: subscriber.count_subscribers('spikes') > 0, START_S, node
+    ):
+        raise RuntimeError(f'{pipeline.name} does not subscribe to spikes')
+    command = (
+        *('-m', 'spike_depth_ros.nodes.player', str(process.asset('street.npz')), '--loop'),
+        *('--rate', f'{rate_hz:g}', '--planes', str(planes)),
+        *('--report', str(scratch / 'player.json')),
+    )
+    with running('player', command, pipeline.tree, scratch) as player:
+        if not subscriber.spin_until(lambda: bool(subscriber.arrivals_s), START_S, node):
+            raise RuntimeError(f'{pipeline.name} publishes no depth')
+        yield player
+
+
+def wait_for_player(
+    subscriber: Subscriber,
+    node: subprocess.Popen[bytes],
+    player: subprocess.Popen[bytes],
+    scratch: Path,
+) -> dict[str, Any]:
+    """Wait for the end of a player, and return its report.
+
+    Raises:
+        RuntimeError: The player does not end.
+    """
+    if not subscriber.spin_until(lambda: player.poll() is not None, START_S, node):
+        raise RuntimeError('the player does not end')
+    found: dict[str, Any] = json.loads((scratch / 'player.json').read_text())
+    return found
+
+
+def measure_rounds(
+    options: argparse.Namespace, pipelines: Sequence[Pipeline], loops: Sequence[int] = (0,)
+) -> Iterator[tuple[int, int, dict[str, dict[str, float]]]]:
+    """Measure pipelines, and the named commit's, in rounds.
+
+    Args:
+        options: Those of :func:`argument_parser`.
+        pipelines: Pipelines of this tree.
+        loops: Numbers of busy loops beside which each round is measured.
+
+    Yields:
+        Number of the round from 1, busy loops, and the result of :func:`measure` by pipeline.
+    """
+    timing = Timing(options.rate, options.warm_up, options.seconds)
+    with contextlib.ExitStack() as stack:
+        pipelines = list(pipelines)
+        if options.against:
+            tree = stack.enter_context(worktree(options.against))
+            pipelines.append(spike_depth(options.against, tree))
+        subscriber, scratch = stack.enter_context(session(options.rate))
+        for number in range(1, options.rounds + 1):
+            for beside in loops:
+                found = {}
+                for pipeline in pipelines:
+                    of = f'{number} of {options.rounds}' + (f', {beside} loops' if beside else '')
+                    print(f'round {of}: {pipeline.name}', file=sys.stderr)
+                    with busy(beside):
+                        found[pipeline.name] = measure(pipeline, subscriber, timing, scratch)
+                yield number, beside, found
+            pipelines.append(pipelines.pop(0))  # what ran before it changes for each
 
 
 def _complete(subscriber: Subscriber, sent: int) -> bool:
@@ -344,14 +412,13 @@ def argument_parser(name: str, description: str, rounds: int) -> argparse.Argume
         description: For its help.
         rounds: Rounds unless given.
     """
-    parser = argparse.ArgumentParser(prog=f'python -m benchmarks.{name}', description=description)
+    parser = report.parser(name, description)
     add = parser.add_argument
     add('--seconds', type=float, default=8.0, help='measured time of a side. Default: 8')
     add('--warm-up', type=float, default=2.0, help='before it, seconds. Default: 2')
     add('--rounds', type=int, default=rounds, help=f'default: {rounds}')
     add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
     add('--against', metavar='COMMIT', help='measure the node and player of this commit as well')
-    add('--json', type=Path, help='file for the result')
     return parser
 
 

@@ -10,11 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.report import InputError
+
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class CommitError(ValueError):
-    """Commit that cannot be checked out."""
 
 
 @contextlib.contextmanager
@@ -28,7 +26,7 @@ def worktree(commit: str) -> Iterator[Path]:
         The root of the checked-out tree; a process that runs there imports that commit's code.
 
     Raises:
-        CommitError: Git does not know the commit, or this is not a clone.
+        InputError: Git does not know the commit, or this is not a clone.
     """
     with tempfile.TemporaryDirectory(prefix='named_commit.') as folder:
         tree = Path(folder) / 'tree'
@@ -36,7 +34,7 @@ def worktree(commit: str) -> Iterator[Path]:
         added = _git('worktree', 'add', '--detach', str(tree), f'{commit}^{{commit}}')
         if added.returncode:
             last = (added.stderr.strip().splitlines() or ['git failed'])[-1]
-            raise CommitError(
+            raise InputError(
                 f'commit {commit!r}: {last}; expected a commit of the clone in {ROOT}'
             )
         try:

@@ -88,16 +88,6 @@ Arguments are a checkpoint (empty: the one that the tree ships) and the threads 
 The median of three calls: the first finds neither caches nor threads as a stream of windows would.
 """
 
-PREDICT = {
-    'total_ms': 'total ms',
-    'binning_ms': 'binning ms',
-    'network_ms': 'network ms',
-    'rest_ms': 'rest ms',
-    'gpu_ms': 'GPU ms',
-    'total_over_gpu': 'total / GPU',
-}
-"""Columns of the table of ``predict``, by their names in the JSON."""
-
 
 def sample_window(planes: int) -> Window:
     """The first planes of the sample, looped where it is too short."""
@@ -179,19 +169,16 @@ def interleaved(
     functions: dict[str, Callable[[], object]], repetitions: int
 ) -> dict[str, list[float]]:
     """Milliseconds of each function, called in turn, after one call that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    names = list(functions)
-    for repetition in range(repetitions + 1):
-        names.append(names.pop(0))  # what runs before a function, and warms its cache, changes
-        for name in names:
-            function = functions[name]
-            started = time.perf_counter()
-            result = function()
-            took_ms = 1e3 * (time.perf_counter() - started)
-            del result  # before the next one: memory is freed outside the measured time
-            if repetition:
-                times[name].append(took_ms)
-    return times
+
+    def took_ms(function: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        result = function()
+        took = 1e3 * (time.perf_counter() - started)
+        del result  # memory is freed outside the measured time
+        return took
+
+    calls = {name: functools.partial(took_ms, function) for name, function in functions.items()}
+    return report.in_turn(calls, repetitions)
 
 
 def measure_work(
@@ -311,7 +298,8 @@ def measure_against(commit: str, planes: list[int], repetitions: int) -> list[di
     ):
         rows = []
         for number in planes:
-            took = interleaved_answers({'ours': ours, 'theirs': theirs}, number, repetitions)
+            calls = {'ours': lambda n=number: ours(n), 'theirs': lambda n=number: theirs(n)}
+            took = report.in_turn(calls, repetitions)
             rows.append(
                 {
                     'planes': number,
@@ -322,28 +310,11 @@ def measure_against(commit: str, planes: list[int], repetitions: int) -> list[di
     return rows
 
 
-def interleaved_answers(
-    predictors: dict[str, Callable[[int], float]], planes: int, repetitions: int
-) -> dict[str, list[float]]:
-    """Milliseconds of each predictor, asked in turn, after one answer that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in predictors}
-    names = list(predictors)
-    for repetition in range(repetitions + 1):
-        names.reverse()
-        for name in names:
-            took_ms = predictors[name](planes)
-            if repetition:
-                times[name].append(took_ms)
-    return times
-
-
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """All measurements; the result as this module's description has it."""
-    machine = report.machine()
     windows = [sample_window(planes) for planes in options.planes]
     repetitions = options.repetitions
     result = {
-        'machine': machine,
         'settings': {
             'planes': options.planes,
             'repetitions': repetitions,
@@ -359,54 +330,39 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def text(result: dict[str, Any]) -> str:
     """The result as Markdown tables."""
-    work = report.table(
-        ('work', 'planes', 'numpy / ours', 'ours / copy', 'ours ms', 'numpy ms', 'copy ms'),
-        [
-            (
-                row['name'],
-                str(row['planes']),
-                *(f'{row[key]:.2f}' for key in ('numpy_over_ours', 'ours_over_copy')),
-                *(f'{row[key]:.3f}' for key in ('ours_ms', 'numpy_ms', 'copy_ms')),
-            )
-            for row in result['work']
-        ],
-    )
-    keys = [key for key in PREDICT if key in result['predict'][0]]
-    predict = report.table(
-        ('predict, planes', *(PREDICT[key] for key in keys)),
-        [(str(row['planes']), *(f'{row[key]:.2f}' for key in keys)) for row in result['predict']],
-    )
-    parts = [report.machine_line(result['machine']), work, predict]
+    work = {
+        'work': '{name}',
+        'planes': '{planes}',
+        'numpy / ours': '{numpy_over_ours:.2f}',
+        'ours / copy': '{ours_over_copy:.2f}',
+        **{f'{who} ms': f'{{{who}_ms:.3f}}' for who in ('ours', 'numpy', 'copy')},
+    }
+    parts = ('total', 'binning', 'network', 'rest')
+    predict = {'predict, planes': '{planes}', **{f'{p} ms': f'{{{p}_ms:.2f}}' for p in parts}}
+    if 'gpu_ms' in result['predict'][0]:
+        predict |= {'GPU ms': '{gpu_ms:.2f}', 'total / GPU': '{total_over_gpu:.2f}'}
+    tables = [report.columns(result['work'], work), report.columns(result['predict'], predict)]
     if 'against' in result:
-        keys = ('ours_ms', 'theirs_ms', 'theirs_over_ours')
         commit = result['settings']['commit']
-        parts.append(
-            report.table(
-                ('predict, planes', 'ours ms', f'{commit} ms', f'{commit} / ours'),
-                [
-                    (str(row['planes']), *(f'{row[key]:.2f}' for key in keys))
-                    for row in result['against']
-                ],
-            )
-        )
-    return '\n\n'.join(parts)
+        against = {
+            'predict, planes': '{planes}',
+            'ours ms': '{ours_ms:.2f}',
+            f'{commit} ms': '{theirs_ms:.2f}',
+            f'{commit} / ours': '{theirs_over_ours:.2f}',
+        }
+        tables.append(report.columns(result['against'], against))
+    return '\n\n'.join(tables)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.packing',
-        description='Packed planes to arrays, counts and a preview, against plain numpy.',
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser(
+        'packing', 'Packed planes to arrays, counts and a preview, against plain numpy.'
     )
     add = parser.add_argument
     add('--planes', type=int, nargs='+', default=[128, 1280], help='default: 128 1280')
     add('--repetitions', type=int, default=100, help='default: 100')
     add('--against', metavar='COMMIT', help='compare predict with that of this commit, too')
-    add('--json', type=Path, help='file for the result')
-    return parser
-
-
-def main(args: list[str] | None = None) -> int:
-    return report.run_command(argument_parser(), args, run, text)
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

@@ -61,7 +61,6 @@ def rows(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all rows; the result is as this module's description has it."""
-    machine = report.machine()
     calls = rows(options)
     times: dict[str, list[float]] = {name: [] for name in calls}
     for repetition in range(options.repetitions + 1):
@@ -83,23 +82,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for name, own in times.items()
     ]
     settings = {'repetitions': options.repetitions, 'threads': options.threads}
-    return {'machine': machine, 'settings': settings, 'rows': found}
+    return {'settings': settings, 'rows': found}
 
 
 def text(result: dict[str, Any]) -> str:
     """The result as a Markdown table."""
-    lines = [
-        (row['name'], f'{row["ms"]:.2f}', f'{row["over_recon_lite"]:.2f}')
-        for row in result['rows']
-    ]
-    header = ('picture', 'ms', '/ recon_lite')
-    return report.machine_line(result['machine']) + '\n\n' + report.table(header, lines)
+    cells = {'picture': '{name}', 'ms': '{ms:.2f}', '/ recon_lite': '{over_recon_lite:.2f}'}
+    return report.columns(result['rows'], cells)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.reconstruction', description='Time of a picture, by method.'
-    )
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser('reconstruction', 'Time of a picture, by method.')
     add = parser.add_argument
     add('--checkpoint', type=Path, help='default: the shipped network')
     add('--repetitions', type=int, default=30, help='default: 30')
@@ -110,12 +103,7 @@ def argument_parser() -> argparse.ArgumentParser:
         help='repetitions of the paper network, 0: none; default: 3',
     )
     add('--threads', type=int, default=2, help='of one inference; default: 2')
-    add('--json', type=Path, help='file for the result')
-    return parser
-
-
-def main(args: list[str] | None = None) -> int:
-    return report.run_command(argument_parser(), args, run, text)
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

@@ -116,55 +116,41 @@ def _wait(child: subprocess.Popen[bytes], seconds: float, name: str) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all rounds; the result is as this module's description has it."""
-    machine = report.machine()
     rounds = []
     with session(options.rate) as (_, scratch):
         for number in range(1, options.rounds + 1):
             print(f'round {number}', file=sys.stderr)
             rounds.append(measure(options.seconds, options.rate, scratch))
-    settings = {name: getattr(options, name) for name in ('seconds', 'rounds', 'rate')}
-    return {'machine': machine, 'settings': settings, 'rounds': rounds}
+    return {'settings': report.settings(options, 'seconds', 'rounds', 'rate'), 'rounds': rounds}
 
 
 def text(result: dict[str, Any]) -> str:
     """Format the result as a Markdown table of every round."""
-    header = (
-        'round',
-        'sent',
-        'recorded',
-        'lost',
-        'player at',
-        'MB/s',
-        'file MB/s',
-        'ratio',
-        'CPU',
-    )
+    cells = {
+        'round': '{number}',
+        'sent': '{planes_sent}',
+        'recorded': '{planes_recorded}',
+        'lost': '{planes_lost}',
+        'player at': '{reached:.1%}',
+        'MB/s': '{recorded_mb_per_s:.0f}',
+        'file MB/s': '{written_mb_per_s:.0f}',
+        'ratio': '{ratio:.2f}',
+        'CPU': '{recorder_cpu:.2f}',
+    }
+    rate = result['settings']['rate']
     rows = [
-        (
-            f'{number}',
-            f'{one["planes_sent"]}',
-            f'{one["planes_recorded"]}',
-            f'{one["planes_lost"]}',
-            f'{one["planes_per_s"] / result["settings"]["rate"]:.1%}',
-            f'{one["recorded_mb_per_s"]:.0f}',
-            f'{one["written_mb_per_s"]:.0f}',
-            f'{one["ratio"]:.2f}',
-            f'{one["recorder_cpu"]:.2f}',
-        )
+        {'number': number, 'reached': one['planes_per_s'] / rate, **one}
         for number, one in enumerate(result['rounds'], 1)
     ]
-    return '\n\n'.join((report.machine_line(result['machine']), report.table(header, rows)))
+    return report.columns(rows, cells)
 
 
 def main(args: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.recording', description='Planes lost by spike_record.'
-    )
+    parser = report.parser('recording', 'Planes lost by spike_record.')
     add = parser.add_argument
     add('--seconds', type=float, default=8.0, help='duration of the stream. Default: 8')
     add('--rounds', type=int, default=3, help='default: 3')
     add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
-    add('--json', type=Path, help='file for the result')
     return report.run_command(parser, args, run, text)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every benchmark says beside its figures: the machine, as JSON and as a Markdown table."""
+"""What the benchmarks share: their command line, calls in turn, the machine, tables."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-from benchmarks.named_commit import CommitError
+from typing import Any, TypeVar
 
 LIBRARIES = ('numpy', 'onnxruntime', 'torch')
+
+Key = TypeVar('Key')
+Result = TypeVar('Result')
+
+
+class InputError(ValueError):
+    """Option of a benchmark that cannot be used; its text is one line."""
 
 
 def machine() -> dict[str, Any]:
@@ -71,24 +76,59 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return '\n'.join(f'| {line} |' for line in padded)
 
 
+def columns(rows: Iterable[dict[str, Any]], cells: dict[str, str]) -> str:
+    """A table of rows as the JSON has them, by a header and a format string for each column."""
+    return table(list(cells), [[cell.format_map(row) for cell in cells.values()] for row in rows])
+
+
+def in_turn(calls: dict[Key, Callable[[], Result]], repetitions: int) -> dict[Key, list[Result]]:
+    """Results of each call, made in turn, after one of each that is not counted."""
+    found: dict[Key, list[Result]] = {name: [] for name in calls}
+    names = list(calls)
+    for repetition in range(repetitions + 1):
+        names.append(names.pop(0))  # what runs before a call, and warms its cache, changes
+        for name in names:
+            result = calls[name]()
+            if repetition:
+                found[name].append(result)
+    return found
+
+
+def settings(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """The given options by these names."""
+    return {name: getattr(options, name) for name in names}
+
+
+def parser(name: str, description: str) -> argparse.ArgumentParser:
+    """The parser of a benchmark's command line, with the option that all of them have."""
+    made = argparse.ArgumentParser(prog=f'python -m benchmarks.{name}', description=description)
+    made.add_argument('--json', type=Path, help='file for the result')
+    return made
+
+
 def run_command(
     parser: argparse.ArgumentParser,
     args: list[str] | None,
     run: Callable[[argparse.Namespace], dict[str, Any]],
     text: Callable[[dict[str, Any]], str],
 ) -> int:
-    """Run a benchmark's command line: measure, print, write; the exit status."""
+    """Run a benchmark's command line: measure, print, write.
+
+    Args:
+        parser: Of the options, made by :func:`parser`.
+        args: The command line; None: that of the process.
+        run: Measures, and returns the content of the JSON but ``machine``.
+        text: Formats that content with ``machine``.
+
+    Returns:
+        The exit status: 1 where an entry of ``checks`` is False.
+    """
     options = parser.parse_args(args)
     try:
-        result = run(options)
-    except CommitError as error:
+        result = {'machine': machine(), **run(options)}
+    except InputError as error:
         parser.error(str(error))
-    print(text(result))
-    write_json(options.json, result)
-    return 0
-
-
-def write_json(path: Path | None, result: dict[str, Any]) -> None:
-    """Write a result where the user asked for a file."""
-    if path is not None:
-        path.write_text(json.dumps(result, indent=2) + '\n')
+    print(machine_line(result['machine']), text(result), sep='\n\n')
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=2) + '\n')
+    return int(False in result.get('checks', {}).values())

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,15 +29,6 @@ from spike_depth_ros.checkpoint import default_checkpoint, load_info, onnx_path
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.stream.correction import SensorCorrection
 from spike_depth_ros.stream.window import Window
-
-COLUMNS = {
-    'predict_ms': 'predict ms',
-    'corrected_ms': 'corrected ms',
-    'replace_ms': 'replace ms',
-    'counts_ms': 'counts ms',
-    'share': 'share',
-}
-"""Columns of the table by their names in the JSON."""
 
 
 def sensor(size: tuple[int, int], faulty: float) -> SensorCorrection:
@@ -82,9 +72,7 @@ def measure(window: Window, faulty: float, repetitions: int) -> dict[str, float]
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """All measurements; the result as this module's description has it."""
-    machine = report.machine()
     return {
-        'machine': machine,
         'settings': {'faulty': options.faulty, 'repetitions': options.repetitions},
         'windows': [
             measure(sample_window(planes), options.faulty, options.repetitions)
@@ -95,28 +83,20 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def text(result: dict[str, Any]) -> str:
     """The result as a Markdown table."""
-    rows = [
-        (str(row['planes']), *(f'{row[key]:.3f}' for key in COLUMNS)) for row in result['windows']
-    ]
-    table = report.table(('planes', *COLUMNS.values()), rows)
-    return f'{report.machine_line(result["machine"])}\n\n{table}'
+    keys = ('predict_ms', 'corrected_ms', 'replace_ms', 'counts_ms', 'share')
+    cells = {key.replace('_', ' '): f'{{{key}:.3f}}' for key in keys}
+    return report.columns(result['windows'], {'planes': '{planes}', **cells})
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.sensor_correction',
-        description='Time of the correction of a sensor, beside that of a prediction.',
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser(
+        'sensor_correction', 'Time of the correction of a sensor, beside that of a prediction.'
     )
     add = parser.add_argument
     add('--planes', type=int, nargs='+', default=[128], help='default: 128')
     add('--faulty', type=float, default=0.005, help='share of faulty pixels; default: 0.005')
     add('--repetitions', type=int, default=100, help='default: 100')
-    add('--json', type=Path, help='file for the result')
-    return parser
-
-
-def main(args: list[str] | None = None) -> int:
-    return report.run_command(argument_parser(), args, run, text)
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

@@ -147,16 +147,11 @@ def recording_panels(
         key=lambda k: np.histogram(real_rates(real), sensor_fit.PATTERN_CLASSES)[0][k],
     )
     low, high = sensor_fit.PATTERN_CLASSES[level : level + 2]
+    deviation = f'deviation from neighbours, rates {low:g} to {high:g}'
     kinds = (
-        ('rates', 'firing rate', sensor_fit.RATE_EDGES, lambda s: s.rates, False),
-        ('intervals', 'planes between spikes', sensor_fit.INTERVAL_EDGES, by_interval, True),
-        (
-            'pattern',
-            f'deviation from neighbours, rates {low:g} to {high:g}',
-            sensor_fit.PATTERN_EDGES,
-            lambda s: s.pattern[level],
-            False,
-        ),
+        ('rates', 'firing rate', sensor_fit.RATE_EDGES, lambda s: s.rates),
+        ('intervals', 'planes between spikes', sensor_fit.INTERVAL_EDGES, lambda s: s.intervals),
+        ('pattern', deviation, sensor_fit.PATTERN_EDGES, lambda s: s.pattern[level]),
     )
     return [
         Panel(
@@ -164,10 +159,10 @@ def recording_panels(
             label,
             edges,
             dict(zip(LINES, (of(ideal), of(fitted), of(real)), strict=True)),
-            log,
+            kind == 'intervals',
             f'share of {"intervals" if kind == "intervals" else "pixels"}',
         )
-        for kind, label, edges, of, log in kinds
+        for kind, label, edges, of in kinds
     ]
 
 
@@ -201,10 +196,6 @@ def real_rates(signature: sensor_fit.Signature) -> np.ndarray:
     return np.repeat(centres, np.rint(signature.rates * 10_000).astype(int))
 
 
-def by_interval(signature: sensor_fit.Signature) -> np.ndarray:
-    return signature.intervals
-
-
 def measure_maps(
     response: np.ndarray, dark: np.ndarray
 ) -> tuple[dict[str, Any], Sensor, list[Panel]]:
@@ -215,42 +206,21 @@ def measure_maps(
     pixels = pixels_of(fitted, torch.tensor([SEEDS[0]]), *shape)
     deviation = sensor_fit.pixel_deviation(response[:, half:])
     drawn = sensor_fit.pixel_deviation(pixels.slope[0].numpy())
-    histograms = [
-        (
-            kind,
-            label,
-            edges,
-            log,
-            sensor_fit.histogram(of_real, edges),
-            sensor_fit.histogram(of_drawn, edges),
-            sensor_fit.histogram(of_ideal, edges),
+    dark_drawn = pixels.offset[0].numpy()
+    apart: dict[str, dict[str, float]] = {'ideal': {}, 'fitted': {}}
+    panels = []
+    for kind, label, edges, log, of_real, of_drawn in (
+        ('response', 'deviation from neighbours', RESPONSE_EDGES, False, deviation, drawn),
+        ('dark current', 'thresholds per plane', DARK_EDGES, True, dark[:, half:], dark_drawn),
+    ):
+        real, simulated, ideal = (
+            sensor_fit.histogram(values, edges) for values in (of_real, of_drawn, np.zeros(1))
         )
-        for kind, label, edges, log, of_real, of_drawn, of_ideal in (
-            (
-                *('response', 'deviation from neighbours', RESPONSE_EDGES, False),
-                *(deviation, drawn, np.zeros(1)),
-            ),
-            (
-                *('dark current', 'thresholds per plane', DARK_EDGES, True),
-                *(dark[:, half:], pixels.offset[0].numpy(), np.zeros(1)),
-            ),
-        )
-    ]
-    apart = {
-        label: {row[0]: sensor_fit.total_variation(row[4], row[column]) for row in histograms}
-        for label, column in (('ideal', 6), ('fitted', 5))
-    }
-    panels = [
-        Panel(
-            heading('noise maps', kind, apart),
-            label,
-            edges,
-            {'fitted sensor': simulated, 'real': real},
-            log,
-            'share of pixels',
-        )
-        for kind, label, edges, log, real, simulated, _ in histograms
-    ]
+        apart['ideal'][kind] = sensor_fit.total_variation(real, ideal)
+        apart['fitted'][kind] = sensor_fit.total_variation(real, simulated)
+        title = heading('noise maps', kind, apart)
+        shown = {'fitted sensor': simulated, 'real': real}
+        panels.append(Panel(title, label, edges, shown, log, 'share of pixels'))
     entry = {
         'fitted': described(fitted),
         'distances': apart,
@@ -277,17 +247,32 @@ def described(sensor: Sensor) -> dict[str, Any]:
     return {key: None if value == float('inf') else value for key, value in values.items()}
 
 
-def run(options: argparse.Namespace) -> tuple[dict[str, Any], list[Panel]]:
-    """All measurements as this module's description has them, and the charts."""
-    machine = report.machine()
-    maps, of_maps, map_panels = measure_maps(*read_maps(options.data))
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """All measurements as this module's description has them; writes the charts.
+
+    Raises:
+        InputError: No folder is given, or a file is missing there.
+    """
+    if options.data is None:
+        raise report.InputError('no data: give --data or set SPIKE_DEPTH_DATA to the folder')
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        maps, of_maps, map_panels = measure_maps(*read_maps(options.data))
+        recordings = read(options.data)
+    except FileNotFoundError as error:
+        raise report.InputError(
+            f'{error.filename or error}: no such file; --data is the folder of spikes/'
+        ) from None
     start = replace(IDEAL, dark_spread=round(of_maps.dark_spread, 2))
     entries, panels = [], []
-    for name, (spikes, windows) in read(options.data).items():
+    for name, (spikes, windows) in recordings.items():
         entry, drawn = measure_recording(name, spikes, windows, start)
         entries.append(entry)
         panels += drawn
-    return {'machine': machine, 'recordings': entries, 'maps': maps}, panels + map_panels
+    if options.chart is not None:
+        save_chart(panels + map_panels, options.chart)
+    return {'recordings': entries, 'maps': maps}
 
 
 def text(result: dict[str, Any]) -> str:
@@ -313,42 +298,22 @@ def text(result: dict[str, Any]) -> str:
             ('noise maps', result['maps']['fitted']),
         )
     ]
-    return '\n\n'.join((report.machine_line(result['machine']), found, maps, '\n'.join(fitted)))
+    return '\n\n'.join((found, maps, '\n'.join(fitted)))
 
 
 def changed(key: str, value: Any) -> bool:
     return value is not None and value != getattr(IDEAL, key)
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.sensor_fit',
-        description='The simulated sensor, fitted to real recordings and judged on the rest.',
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser(
+        'sensor_fit', 'The simulated sensor, fitted to real recordings and judged on the rest.'
     )
     add = parser.add_argument
     default = os.environ.get('SPIKE_DEPTH_DATA')
     add('--data', type=Path, default=default, help='folder; default: SPIKE_DEPTH_DATA')
-    add('--json', type=Path, help='file for the result')
     add('--chart', type=Path, help='PNG file for the histograms')
-    return parser
-
-
-def main(args: list[str] | None = None) -> int:
-    parser = argument_parser()
-    options = parser.parse_args(args)
-    if options.data is None:
-        parser.error('no data: give --data or set SPIKE_DEPTH_DATA to the folder')
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        result, panels = run(options)
-    except FileNotFoundError as error:
-        parser.error(f'{error.filename or error}: no such file; --data is the folder of spikes/')
-    print(text(result))
-    report.write_json(options.json, result)
-    if options.chart is not None:
-        save_chart(panels, options.chart)
-    return 0
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

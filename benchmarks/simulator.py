@@ -30,11 +30,11 @@ the plain loop on the CPU:
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -153,7 +153,6 @@ def timed(function: Callable[[], object], device: str) -> tuple[float, float]:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """All measurements; the result as this module's description has it."""
-    machine = report.machine()
     torch.set_num_threads(1)
     planes = options.planes
     images, charge = check(planes)
@@ -166,19 +165,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for batch in options.batches:
             for name, function in works(batch, planes, device).items():
                 jobs[name, device, batch] = function
-    times: dict[tuple[str, str, int], list[float]] = {job: [] for job in jobs}
-    walls: dict[tuple[str, str, int], list[float]] = {job: [] for job in jobs}
-    order = list(jobs)
-    for rounds in range(options.rounds + 1):
-        order.append(order.pop(0))  # what runs before a job, and warms its cache, changes
-        for job in order:
-            took, wall = timed(jobs[job], job[1])
-            if rounds:
-                times[job].append(took)
-                walls[job].append(wall)
-    plain = times['plain', 'cpu', 1]
+    calls = {job: functools.partial(timed, call, job[1]) for job, call in jobs.items()}
+    times = report.in_turn(calls, options.rounds)
+    plain = [took for took, _ in times['plain', 'cpu', 1]]
     work = []
-    for (name, device, batch), took in times.items():
+    for (name, device, batch), found in times.items():
+        took, wall = zip(*found, strict=True)
         rate = batch * planes / statistics.median(took)
         work.append(
             {
@@ -186,7 +178,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 'device': device,
                 'batch': batch,
                 'ms': 1e3 * statistics.median(took),
-                'wall_ms': 1e3 * statistics.median(walls[name, device, batch]),
+                'wall_ms': 1e3 * statistics.median(wall),
                 'planes_per_s': rate,
                 'real_time': rate / RATE_HZ,
                 'over_plain': statistics.median(
@@ -196,7 +188,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         )
     pixels = planes * HEIGHT * WIDTH
     return {
-        'machine': machine,
         'settings': {
             'planes': planes,
             'size': [HEIGHT, WIDTH],
@@ -216,44 +207,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def text(result: dict[str, Any]) -> str:
     """The result as a Markdown table and a line about the bytes."""
-    rows = [
-        (
-            row['name'],
-            row['device'],
-            str(row['batch']),
-            f'{row["planes_per_s"]:,.0f}',
-            f'{row["real_time"]:.2f}',
-            f'{row["over_plain"]:.1f}',
-            f'{row["ms"]:.2f}',
-        )
-        for row in result['work']
-    ]
-    header = ('work', 'device', 'batch', 'planes/s', 'x real time', 'x plain', 'ms')
+    cells = {
+        'work': '{name}',
+        'device': '{device}',
+        'batch': '{batch}',
+        'planes/s': '{planes_per_s:,.0f}',
+        'x real time': '{real_time:.2f}',
+        'x plain': '{over_plain:.1f}',
+        'ms': '{ms:.2f}',
+    }
     sizes = ', '.join(f'{name} {size:,}' for name, size in result['bytes'].items())
-    return '\n\n'.join(
-        (
-            report.machine_line(result['machine']),
-            report.table(header, rows),
-            f'bytes of {result["settings"]["planes"]} planes: {sizes}',
-        )
-    )
+    table = report.columns(result['work'], cells)
+    return f'{table}\n\nbytes of {result["settings"]["planes"]} planes: {sizes}'
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='python -m benchmarks.simulator',
-        description='Simulated planes per second against real time and a plain loop.',
+def main(args: list[str] | None = None) -> int:
+    parser = report.parser(
+        'simulator', 'Simulated planes per second against real time and a plain loop.'
     )
     add = parser.add_argument
     add('--planes', type=int, default=128, help='window length, 4 or more; default: 128')
     add('--batches', type=int, nargs='+', default=[1, 8], help='recordings at once; default: 1 8')
     add('--rounds', type=int, default=15, help='default: 15')
-    add('--json', type=Path, help='file for the result')
-    return parser
-
-
-def main(args: list[str] | None = None) -> int:
-    return report.run_command(argument_parser(), args, run, text)
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

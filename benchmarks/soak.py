@@ -35,8 +35,6 @@ A short form, ``--minutes 0.5 --rate 2000``, is a test.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import re
 import signal
@@ -45,7 +43,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +53,12 @@ from benchmarks import report
 from benchmarks.live_stream import (
     START_S,
     Subscriber,
+    playing,
     running,
     session,
     spike_depth,
+    wait_for_player,
 )
-from spike_depth_ros.nodes import process
 
 SAMPLE_S = 1.0
 KEPT_EVERY = 10
@@ -160,25 +158,24 @@ def resident_mb(pid: int) -> float:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run the stream; the result is as this module's description has it."""
-    machine = report.machine()
     seconds = 60 * options.minutes
+    planes = round((STALLS * (STALL_S + BETWEEN_STALLS_S) + seconds + 2.0) * options.rate)
     with session(options.rate) as (subscriber, scratch):
-        pipeline = spike_depth('ours')
-        player_report = scratch / 'player.json'
+        pipeline = spike_depth('the node')
         with (
             running('node', pipeline.node, pipeline.tree, scratch) as node,
-            _player(options, seconds, player_report, scratch, subscriber, node) as player,
+            playing(pipeline, subscriber, node, options.rate, planes, scratch) as player,
             Visitors() as visitors,
         ):
             _fill_queue(subscriber, node)
             began = time.monotonic()
             samples = _watch(subscriber, node, player, began + seconds)
-            if not subscriber.spin_until(lambda: player.poll() is not None, START_S, node):
-                raise RuntimeError('the player does not end')
-            sent = json.loads(player_report.read_text())
+            sent = wait_for_player(subscriber, node, player, scratch)
             # The node publishes its counters once a second, those of the last planes too.
-            planes = sent['planes_sent']
-            subscriber.spin_until(lambda: subscriber.planes('expected') >= planes, START_S, node)
+            sent_planes = sent['planes_sent']
+            subscriber.spin_until(
+                lambda: subscriber.planes('expected') >= sent_planes, START_S, node
+            )
             subscriber.spin_for(2.5, node)
         counted = {name: subscriber.planes(name) for name in COUNTERS}
         ages = np.array(subscriber.latencies_ms)
@@ -193,36 +190,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         'subscriber_images': len(ages),
     }
     return {
-        'machine': machine,
-        'settings': {name: getattr(options, name) for name in ('minutes', 'warm_up', 'rate')},
+        'settings': report.settings(options, 'minutes', 'warm_up', 'rate'),
         'figures': figures,
         'checks': checks(figures, options.minutes),
         'samples': samples[::KEPT_EVERY],
     }
-
-
-@contextlib.contextmanager
-def _player(
-    options: argparse.Namespace,
-    seconds: float,
-    told: Path,
-    scratch: Path,
-    subscriber: Subscriber,
-    node: subprocess.Popen[bytes],
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Play, and wait for the first depth image."""
-    if not subscriber.spin_until(
-        lambda: subscriber.count_subscribers('spikes') > 0, START_S, node
-    ):
-        raise RuntimeError('the node does not subscribe to spikes')
-    stalls = STALLS * (STALL_S + BETWEEN_STALLS_S)
-    planes = round((stalls + seconds + 2.0) * options.rate)
-    command = ('-m', 'spike_depth_ros.nodes.player', str(process.asset('street.npz')), '--loop')
-    command += ('--rate', f'{options.rate:g}', '--planes', str(planes), '--report', str(told))
-    with running('player', command, spike_depth('ours').tree, scratch) as player:
-        if not subscriber.spin_until(lambda: bool(subscriber.arrivals_s), START_S, node):
-            raise RuntimeError('the node publishes no depth')
-        yield player
 
 
 def _fill_queue(subscriber: Subscriber, node: subprocess.Popen[bytes]) -> None:
@@ -320,29 +292,18 @@ def text(result: dict[str, Any]) -> str:
     ]
     words = {True: 'holds', False: 'DOES NOT HOLD', None: 'run too short'}
     held = [(name, words[value]) for name, value in result['checks'].items()]
-    return '\n\n'.join(
-        (
-            report.machine_line(result['machine']),
-            report.table(('figure', 'value'), rows),
-            report.table(('check', ''), held),
-        )
-    )
+    return report.table(('figure', 'value'), rows) + '\n\n' + report.table(('check', ''), held)
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line; the exit status."""
     description = 'Memory, latency and plane accounting of the depth node over an hour.'
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.soak', description=description)
+    parser = report.parser('soak', description)
     add = parser.add_argument
     add('--minutes', type=float, default=60.0, help='default: 60')
     add('--warm-up', type=float, default=15.0, help='before memory counts, seconds. Default: 15')
     add('--rate', type=float, default=20_000.0, help='planes a second. Default: 20000')
-    add('--json', type=Path, help='file for the result')
-    options = parser.parse_args(args)
-    result = run(options)
-    print(text(result))
-    report.write_json(options.json, result)
-    return 1 if False in result['checks'].values() else 0
+    return report.run_command(parser, args, run, text)
 
 
 if __name__ == '__main__':

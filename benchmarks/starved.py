@@ -16,61 +16,31 @@ then every round.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
 import sys
 from typing import Any
 
 from benchmarks import report
-from benchmarks.live_stream import (
-    LOST,
-    Timing,
-    argument_parser,
-    busy,
-    measure,
-    session,
-    spike_depth,
-)
-from benchmarks.named_commit import worktree
+from benchmarks.live_stream import LOST, argument_parser, measure_rounds, spike_depth
 
 OURS = 'ours'
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all rounds; the result is as this module's description has it."""
-    machine = report.machine()
-    timing = Timing(options.rate, options.warm_up, options.seconds)
-    rounds: list[dict[str, Any]] = []
-    with contextlib.ExitStack() as stack:
-        pipelines = [spike_depth(OURS)]
-        if options.against:
-            tree = stack.enter_context(worktree(options.against))
-            pipelines.append(spike_depth(options.against, tree))
-        subscriber, scratch = stack.enter_context(session(options.rate))
-        for number in range(1, options.rounds + 1):
-            for loops in options.loops:
-                sides: dict[str, Any] = {'loops': loops, 'number': number}
-                for pipeline in pipelines:
-                    print(f'round {number}, {loops} loops: {pipeline.name}', file=sys.stderr)
-                    with busy(loops):
-                        sides[pipeline.name] = measure(pipeline, subscriber, timing, scratch)
-                rounds.append(sides)
-            pipelines.append(pipelines.pop(0))  # what ran before it changes for each
+    names = ('seconds', 'rounds', 'warm_up', 'rate', 'against', 'loops')
     return {
-        'machine': machine,
-        'settings': {
-            name: getattr(options, name)
-            for name in ('seconds', 'rounds', 'warm_up', 'rate', 'against', 'loops')
-        },
-        'rounds': rounds,
+        'settings': report.settings(options, *names),
+        'rounds': [
+            {'loops': loops, 'number': number, **found}
+            for number, loops, found in measure_rounds(options, [spike_depth(OURS)], options.loops)
+        ],
     }
 
 
 def text(result: dict[str, Any]) -> str:
     """Format the result as two Markdown tables: by busy loops, and every round."""
-    return '\n\n'.join(
-        (report.machine_line(result['machine']), _summary(result), _every_round(result))
-    )
+    return f'{_summary(result)}\n\n{_every_round(result)}'
 
 
 def _summary(result: dict[str, Any]) -> str:
@@ -101,30 +71,26 @@ def _pipelines(sides: dict[str, Any]) -> list[str]:
 
 
 def _every_round(result: dict[str, Any]) -> str:
-    causes = (name.replace('_', ' ') for name in LOST)
-    header = ('loops', 'round', 'node', 'sent', 'dropped', *causes)
-    header = (*header, 'windows/s', 'p99 ms', 'player at', 'behind s', 'node CPU')
-    rows = []
+    cells = {
+        'loops': '{loops}',
+        'round': '{number}',
+        'node': '{name}',
+        'sent': '{planes_sent}',
+        'dropped': '{planes_dropped}',
+        **{cause.replace('_', ' '): f'{{planes_{cause}}}' for cause in LOST},
+        'windows/s': '{windows_per_s:.1f}',
+        'p99 ms': '{latency_ms_p99:.0f}',
+        'player at': '{reached:.1%}',
+        'behind s': '{player_behind_s:.2f}',
+        'node CPU': '{node_cpu:.2f}',
+    }
     rate = result['settings']['rate']
-    for sides in sorted(result['rounds'], key=lambda sides: (sides['loops'], sides['number'])):
-        for name in _pipelines(sides):
-            side = sides[name]
-            rows.append(
-                (
-                    f'{sides["loops"]}',
-                    f'{sides["number"]}',
-                    name,
-                    f'{side["planes_sent"]}',
-                    f'{side["planes_dropped"]}',
-                    *(f'{side[f"planes_{cause}"]}' for cause in LOST),
-                    f'{side["windows_per_s"]:.1f}',
-                    f'{side["latency_ms_p99"]:.0f}',
-                    f'{side["planes_per_s"] / rate:.1%}',
-                    f'{side["player_behind_s"]:.2f}',
-                    f'{side["node_cpu"]:.2f}',
-                )
-            )
-    return report.table(header, rows)
+    rows = [
+        {**found, **found[name], 'name': name, 'reached': found[name]['planes_per_s'] / rate}
+        for found in sorted(result['rounds'], key=lambda found: (found['loops'], found['number']))
+        for name in _pipelines(found)
+    ]
+    return report.columns(rows, cells)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -165,29 +165,6 @@ class ReconSettings:
 
 
 @dataclasses.dataclass(frozen=True)
-class SsmlSettings:
-    """Settings of ``ssml``, as a checkpoint stores them.
-
-    Attributes:
-        features: Channels of the encoders; the decoders have twice as many.
-        amim: Channels of AMIM.
-        gates: Spatial and channel attention within AMIM.
-        attention: Non-local attention between the two U-Nets.
-    """
-
-    features: int = 48
-    amim: int = 16
-    gates: bool = True
-    attention: bool = True
-
-    def __post_init__(self) -> None:
-        if min(self.features, self.amim) < 1:
-            raise ValueError(
-                f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
-            )
-
-
-@dataclasses.dataclass(frozen=True)
 class BlindSpotSettings:
     """Settings of ``blind_spot``, as a checkpoint stores them.
 
@@ -204,6 +181,21 @@ class BlindSpotSettings:
             raise ValueError(
                 f'features is {self.features}, amim {self.amim}: expected 1 or more of each'
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class SsmlSettings(BlindSpotSettings):
+    """Settings of ``ssml``, as a checkpoint stores them.
+
+    Attributes:
+        features: Channels of the encoders; the decoders have twice as many.
+        amim: Channels of AMIM.
+        gates: Spatial and channel attention within AMIM.
+        attention: Non-local attention between the two U-Nets.
+    """
+
+    gates: bool = True
+    attention: bool = True
 
 
 ARCHITECTURES: dict[str, tuple[str, ...]] = {

@@ -3,16 +3,44 @@
 """Threads and ROS domain of a process of tests, so that several run side by side."""
 
 import fcntl
+import functools
+import importlib.util
 import os
 import tempfile
 from pathlib import Path
+
+import pytest
 
 # Before torch and numpy are imported: threads that spin would take the cores of other workers.
 for _name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
     os.environ.setdefault(_name, '1')
 
+
 DOMAINS = range(1, 100)
 """ROS domains of workers; a test that needs a second, empty one adds 100."""
+
+NEEDED = {
+    'test/core/model': ('torch', 'timm'),
+    'test/nodes': ('rclpy',),
+    'test/training': (
+        *('torch', 'timm', 'lightning_fabric', 'jsonargparse'),
+        *('onnx', 'onnxscript', 'tensorboard', 'distributed'),
+    ),
+}
+"""Modules by the folder whose tests are skipped without them."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector):
+    """Skip a file of tests, before it is imported, where a module it needs is not installed."""
+    if isinstance(collector, pytest.Module):
+        for folder, modules in NEEDED.items():
+            for name in modules if collector.nodeid.startswith(f'{folder}/') else ():
+                if importlib.util.find_spec(name) is None:
+                    reason = f'{folder} needs {name}, which is not installed'
+                    collector.collect = functools.partial(
+                        pytest.skip, reason, allow_module_level=True
+                    )
 
 
 def lock_domain():
@@ -54,3 +82,12 @@ else:
             _Options.intra_op_num_threads.fset(self, threads or 1)
 
     onnxruntime.SessionOptions = OneThread
+
+
+@pytest.fixture
+def real_data():
+    """The folder of real recordings."""
+    folder = os.environ.get('SPIKE_DEPTH_DATA')
+    if not folder:
+        pytest.skip('SPIKE_DEPTH_DATA names no folder of real recordings')
+    return Path(folder)

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Console scripts where a package is not installed: one line, no traceback."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import subprocess
@@ -11,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import run_program
 
 from spike_depth_ros.commands import ROS_MODULES, run_node
 
@@ -44,14 +43,9 @@ def scripts() -> dict[str, str]:
 
 def start(command: str, absent: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     module, function = scripts()[command].split(':')
-    return subprocess.run(
-        [sys.executable, '-c', START, absent, command, module, function, *arguments],
-        cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    path = f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+    code = [sys.executable, '-c', START, absent, command, module, function]
+    return run_program(*code, *arguments, cwd=ROOT, env={**os.environ, 'PYTHONPATH': path})
 
 
 @pytest.mark.parametrize('command', scripts())

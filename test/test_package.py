@@ -1,8 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-from __future__ import annotations
-
 import ast
 import os
 import re
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import run_program
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = 'spike_depth_ros'
@@ -189,13 +188,8 @@ def preflight(machine: Path, **variables: str) -> subprocess.CompletedProcess[st
     for name in ('sh', 'awk'):
         found = subprocess.check_output(['sh', '-c', f'command -v {name}'], text=True).strip()
         (tools / name).symlink_to(found)
-    return subprocess.run(
-        [str(tools / 'sh'), str(ROOT / 'scripts' / 'preflight.sh'), '1200'],
-        env={'PATH': f'{machine}:{tools}', **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = (tools / 'sh', ROOT / 'scripts' / 'preflight.sh', 1200)
+    return run_program(*command, env={'PATH': f'{machine}:{tools}', **variables})
 
 
 def test_preflight_prints_the_python_to_use(machine: Path) -> None:
@@ -260,13 +254,10 @@ def test_preflight_refuses_a_python_that_does_not_run(machine: Path) -> None:
 def test_preflight_refuses_before_making_anything(machine: Path, tmp_path: Path) -> None:
     command(machine, 'python3', 'echo 3.13 glibc yes')
     directory = tmp_path / 'environment'
-    result = subprocess.run(
-        ['sh', str(ROOT / 'scripts' / 'environment.sh'), str(directory), 'no.txt', '1200'],
+    result = run_program(
+        *('sh', ROOT / 'scripts' / 'environment.sh', directory, 'no.txt', 1200),
         cwd=ROOT,
         env={'PATH': f'{machine}:/usr/bin:/bin', 'PYTHON': 'python3'},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert result.returncode == 1
     assert 'PYTHON=python3.12' in result.stderr
@@ -279,14 +270,9 @@ def test_preflight_refuses_before_making_anything(machine: Path, tmp_path: Path)
 def make(*arguments: str, **variables: str) -> str:
     if shutil.which('make') is None:
         pytest.skip('make is not installed')
-    result = subprocess.run(
-        ['make', '--no-print-directory', *arguments],
-        cwd=ROOT,
-        env={**os.environ, 'MAKEFLAGS': '', **variables},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environment = {**os.environ, 'MAKEFLAGS': '', **variables}
+    result = run_program('make', '--no-print-directory', *arguments, cwd=ROOT, env=environment)
+    assert result.returncode == 0, result.stderr
     return result.stdout
 
 
@@ -358,14 +344,9 @@ def workshop(tmp_path: Path) -> Path:
 
 
 def make_environment(workshop: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ['scripts/environment.sh', 'env', 'lock.txt', '1'],
-        cwd=workshop,
-        env={**os.environ, 'PYTHON': '', **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, 'PYTHON': '', **variables}
+    command = ('scripts/environment.sh', 'env', 'lock.txt', 1)
+    return run_program(*command, cwd=workshop, env=environment)
 
 
 def pretend_made(workshop: Path) -> None:
@@ -471,18 +452,23 @@ def test_file_check(tmp_path: Path, name: str, content: bytes, problem: str | No
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
-    result = subprocess.run(
-        [sys.executable, str(ROOT / 'scripts' / 'check_files.py')],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run_program(sys.executable, ROOT / 'scripts' / 'check_files.py', cwd=tmp_path)
     assert result.returncode == (problem is not None), result.stdout
     assert (problem or 'are good') in result.stdout
 
 
 # --- The passes of `make test` ------------------------------------------------------------------
+
+
+def test_a_file_of_tests_is_skipped_without_the_modules_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / 'without_torch.py').write_text("import sys\nsys.modules['torch'] = None\n")
+    file = 'test/training/commands/test_bag.py'
+    environment = os.environ | {'PYTHONPATH': str(tmp_path), 'PYTEST_ADDOPTS': ''}
+    command = (sys.executable, '-m', 'pytest', '-p', 'without_torch', file)
+    result = run_program(*command, cwd=ROOT, env=environment)
+    assert result.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, result.stdout
+    assert 'test/training needs torch, which is not installed' in result.stdout
+
 
 TESTS = """import pytest
 def test_plain(): pass
@@ -511,8 +497,8 @@ def test_passes(
     marks = 'markers =\n dds: a\n timed: b\n long: c\n'
     (tmp_path / 'pytest.ini').write_text(f'[pytest]\naddopts = --strict-markers\n{marks}')
     expression, *rest = arguments
-    result = subprocess.run(
-        [sys.executable, str(ROOT / 'scripts' / 'run_tests.py'), expression, '0', *rest],
+    result = run_program(
+        *(sys.executable, ROOT / 'scripts' / 'run_tests.py', expression, 0, *rest),
         cwd=tmp_path,
         # colcon has options of its own in the environment.
         env=os.environ
@@ -521,9 +507,6 @@ def test_passes(
             'PYTEST_DISABLE_PLUGIN_AUTOLOAD': '1',
             'PYTEST_PLUGINS': 'xdist.plugin',
         },
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert result.returncode == status, result.stdout + result.stderr
     counted = [sum(map(int, re.findall(rf'(\d+) {word}', result.stdout)))

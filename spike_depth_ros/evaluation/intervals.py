@@ -71,7 +71,7 @@ def intervals(columns: Mapping[str, Column], mean: Mean, seed: int = 0) -> dict[
 
 
 def paired_differences(
-    one: Mapping[str, Column], other: Mapping[str, Column], mean: Mean, seed: int = 0
+    one: Mapping[str, Column], other: Mapping[str, Column], mean: Mean
 ) -> dict[str, Interval]:
     """Compute the interval of the difference of each metric, second model less first.
 
@@ -79,7 +79,6 @@ def paired_differences(
         one: Columns of the first model, see :func:`intervals`.
         other: Columns of the second model, of the same windows.
         mean: Depth metrics are means over ``pixels`` or ``images``.
-        seed: Seed of the draws.
 
     Raises:
         ValueError: The windows differ.
@@ -89,7 +88,7 @@ def paired_differences(
     both = ~(np.isnan(one['abs_rel']) | np.isnan(other['abs_rel']))
     first, second = _scored(one, both), _scored(other, both)
     difference = second['abs_rel'] - first['abs_rel']
-    bootstrap = _BlockBootstrap(_block_length(difference), len(difference), seed)
+    bootstrap = _BlockBootstrap(_block_length(difference), len(difference), seed=0)
     return {
         name: bootstrap.interval(functools.partial(_difference, metric, first, second))
         for name, metric in _metrics(mean).items()

@@ -2,17 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs without ROS and torch, each tried in a process of its own."""
 
-from __future__ import annotations
-
 import inspect
 import os
 import shutil
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from programs import run_program
 
 import spike_depth_ros
 
@@ -45,10 +43,9 @@ def test_each_import_rule_can_be_broken(tmp_path):
     for path, line in FORBIDDEN.items():
         with (tmp_path / path).open('a') as file:
             file.write(f'\n{line}\n')
-    done = subprocess.run(
-        [Path(sys.executable).with_name('lint-imports'), '--no-cache'],
-        cwd=tmp_path, env=os.environ | {'PYTHONPATH': 'training'}, capture_output=True, text=True,
-    )  # fmt: skip
+    linter = Path(sys.executable).with_name('lint-imports')
+    environment = os.environ | {'PYTHONPATH': 'training'}
+    done = run_program(linter, '--no-cache', cwd=tmp_path, env=environment)
     assert done.returncode == 1, done.stderr
     assert f'0 kept, {len(FORBIDDEN)} broken' in done.stdout
 
@@ -64,13 +61,8 @@ def run_apart(code):
                     raise ImportError('imported ' + name)
         sys.meta_path.insert(0, Guard())
     """
-    return subprocess.run(
-        [sys.executable, '-c', textwrap.dedent(guard) + textwrap.dedent(code)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    code = textwrap.dedent(guard) + textwrap.dedent(code)
+    return run_program(sys.executable, '-c', code, cwd=ROOT, timeout=60)
 
 
 def test_predicting_on_a_cpu_needs_neither_ros_nor_torch():

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth and uncertainty metrics against cases worked out by hand."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import json

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Panels and sheets: geometry, the colours of special values, bars, files."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from pathlib import Path

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A target of fuzzing, and what its cases are held to."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import json

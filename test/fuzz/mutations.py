@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random changes of valid inputs: bytes, texts, and trees of plain values."""
 
-from __future__ import annotations
-
 import copy
 import struct
 from random import Random

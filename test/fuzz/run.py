@@ -13,8 +13,6 @@ it was stopped. ``OUT/TARGET/failures/`` has the input of each failing case, the
 command that repeats it. The exit status is 1 if any failed.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import faulthandler

@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fuzzing: a fixed number of cases of each target; every kind of failure is found."""
 
-from __future__ import annotations
-
 import json
-import subprocess
 import sys
 from pathlib import Path
 from random import Random
 
 import pytest
+from programs import run_program
 
 FOLDER = Path(__file__).parent
 BROKEN = 'broken_target:TARGET'
@@ -44,8 +42,7 @@ NEEDS = {
 
 
 def fuzz(out, *arguments):
-    command = [sys.executable, str(FOLDER / 'run.py'), '--out', str(out), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_program(sys.executable, FOLDER / 'run.py', '--out', out, *arguments)
 
 
 @pytest.mark.long

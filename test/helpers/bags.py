@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags for tests: a moving scene's spikes, its camera and its depth."""
 
+import os
+
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -127,3 +129,16 @@ def stream(planes=1000, per_packet=40, truths=(), leave_out=(), encoding='32FC1'
         stamp = START + round(plane * PERIOD)
         messages.append(('/depth/truth', stamp + late, image(stamp, pixels, encoding)))
     return sorted(messages, key=lambda message: message[1])
+
+
+def storage_file(folder):
+    """The one file of a bag that holds its messages."""
+    (file,) = (file for file in folder.iterdir() if file.suffix != '.yaml')
+    return file
+
+
+def cut_short(folder, tenths):
+    """Cut the storage file of a bag, which then has so many tenths of its bytes; the file."""
+    file = storage_file(folder)
+    os.truncate(file, file.stat().st_size * tenths // 10)
+    return file

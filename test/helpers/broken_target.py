@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A target of fuzzing that breaks the contract in every way."""
 
-from __future__ import annotations
-
 import os
 import time
 

@@ -10,8 +10,6 @@ nothing but the order of sums depends on the number of processes. As a script:
 every process writes the losses of its part of each batch to OUT/RANK.json.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import sys

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of images, depth maps and texts, as data sets have them."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -12,8 +12,6 @@ starts the run once for each moment, and prints what the moment was; 0 never kil
 is 1 where a run ends otherwise than it should.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import signal

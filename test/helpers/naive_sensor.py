@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Integrate and fire as a naive loop: the reference of the sensor's tests."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sizes of networks that are small enough for tests."""
 
-from __future__ import annotations
-
 from spike_depth_ros.model.depth_net import TinySettings
 from spike_training.settings.config import ModelConfig
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spike packets and cameras as messages, decoded by nobody in particular; settings for them."""
 
-from __future__ import annotations
-
 import dataclasses
 from types import SimpleNamespace
 

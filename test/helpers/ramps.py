@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A source of batches that can be made by hand: ramps whose brightness tells their depth."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clips of SREDS, real recordings with a sharp frame of each."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of networks that learn nothing, for tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import yaml

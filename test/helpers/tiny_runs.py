@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs of networks so small that they train in seconds."""
 
-from __future__ import annotations
-
 from spike_training.methods.bicross.settings import (
     AdaptConfig,
     CrossDomainConfig,

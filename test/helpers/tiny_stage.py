@@ -6,8 +6,6 @@ Batch norm, dropout, averaged weights and two optimisers. As a script it trains 
 step, to be killed there:  tiny_stage.py FOLDER STEP
 """
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 import time

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A training method that the package does not know: the error of log-depth, on labelled spikes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training leaves, read back; and checkpoints written without one."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

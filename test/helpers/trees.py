@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small data sets that tests make up, laid out as the real ones are."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from clips import Sliding

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip('rclpy')
-
 from spike_depth_ros.nodes.calibration import (
     CalibrationError,
     camera_info_from_matrix,

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from sensor_msgs.msg import Image
 
 from spike_depth_ros.nodes.conversions import spikes_msg

@@ -4,9 +4,6 @@ import array
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 

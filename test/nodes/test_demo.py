@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-pytest.importorskip('rclpy')
+from programs import wait_until
 
 from scripts import check_demo
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
@@ -288,10 +287,8 @@ def children(process):
 def test_a_signal_stops_the_children_too(processes, tmp_path, number):
     out = tmp_path / 'out'
     started = processes.start('demo', '--seconds', 60, '--out', out)
-    end = time.monotonic() + 40
-    while len(children(started)) < 2:  # the depth node, then the player
-        assert time.monotonic() < end, processes.log('demo')
-        time.sleep(0.1)
+    # The depth node, then the player.
+    wait_until(lambda: len(children(started)) >= 2, 40, lambda: processes.log('demo'))
     time.sleep(0.5)
     both = children(started)
     started.send_signal(number)

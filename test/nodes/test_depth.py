@@ -5,9 +5,6 @@
 import threading
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 import rclpy
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter

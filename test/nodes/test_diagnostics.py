@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from diagnostic_msgs.msg import DiagnosticStatus
 from packets import RATE_UNKNOWN, SETTINGS, camera_info, packet
 

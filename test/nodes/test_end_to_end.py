@@ -7,13 +7,9 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 import rclpy
 from depth_node import (
     HEIGHT,
@@ -85,11 +81,10 @@ def test_each_hop_of_a_short_recording_gives_one_stamped_depth(
         assert bytes(image.data) == bytes(expected.data)
 
 
-def test_the_real_vidar_recording_gives_ten_depth_images(play, depth_node, listener, spin):
-    folder = os.environ.get('SPIKE_DEPTH_DATA')
-    if not folder:
-        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
-    path = Path(folder) / 'spikes' / 'vidar_car_400x250.dat'
+def test_the_real_vidar_recording_gives_ten_depth_images(
+    real_data, play, depth_node, listener, spin
+):
+    path = real_data / 'spikes' / 'vidar_car_400x250.dat'
     images = every_hop_of_8(
         play, depth_node, listener, spin, path, '--size', '400x250', '--rate', RATE
     )

@@ -14,9 +14,6 @@ import time
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import HEIGHT, PERIOD, RATE, WIDTH, assert_balanced, moving_bars, set_parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image

@@ -7,11 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import yaml
-from PIL import Image as Picture
-
-pytest.importorskip('rclpy')
-
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from PIL import Image as Picture
 from rcl_interfaces.msg import Log, SetParametersResult
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile

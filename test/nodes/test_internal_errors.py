@@ -5,9 +5,6 @@
 import signal
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import QUEUE, SENSOR, Driver, call, set_parameter
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState

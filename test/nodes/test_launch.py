@@ -12,7 +12,6 @@ import sys
 import bags
 import pytest
 
-pytest.importorskip('rclpy')
 pytest.importorskip('launch_ros', reason='launch_ros comes with a ROS 2 installation only')
 
 from ament_index_python.packages import get_package_share_directory

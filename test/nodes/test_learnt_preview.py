@@ -7,9 +7,6 @@ import threading
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import (
     HEIGHT,
     PERIOD,

@@ -7,9 +7,6 @@ import random
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import SENSOR, Driver, change_state, state
 from lifecycle_msgs.msg import Transition
 

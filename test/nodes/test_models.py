@@ -7,9 +7,6 @@ import json
 import os
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import SENSOR, Driver, set_parameter
 from diagnostic_msgs.msg import DiagnosticStatus
 from model_files import not_finite_export

@@ -2,11 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from pathlib import Path
 
-import pytest
 import yaml
-
-pytest.importorskip('rclpy')
-
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.nodes import parameters

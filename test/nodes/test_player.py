@@ -8,10 +8,8 @@ import time
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import Heard
+from programs import wait_until
 
 from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.stream.decode import chunk_from_msg, stamp_ns
@@ -141,10 +139,9 @@ FROM_PIPE = ('--size', '13x5', '--rate', 20_000, '--row-order', 'top_down')
 
 def ends_well(processes, name, number):
     """A signal ends the waiting process with status 0 within seconds."""
-    end = time.monotonic() + 20
-    while 'waiting for a writer' not in processes.log(name):
-        assert time.monotonic() < end, processes.log(name)
-        time.sleep(0.05)
+    wait_until(
+        lambda: 'waiting for a writer' in processes.log(name), 20, lambda: processes.log(name)
+    )
     start = time.monotonic()
     processes.stop(name, number)
     assert time.monotonic() - start < 2

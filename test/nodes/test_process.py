@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip('rclpy')
-
 from spike_depth_ros.nodes import process
 
 PROFILE = process.shared_file('config/dds/shared_memory.xml')

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import HEIGHT, moving_bars, save_bars
+from programs import wait_until
 
 from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
@@ -40,6 +38,10 @@ def player(processes, tmp_path):
     path = save_bars(tmp_path / 'bars.npz', 800, rate_hz=float(RATE), K=K)
     processes.start('player', path, '--loop')
     return packing.pack(moving_bars(800))
+
+
+def has_bytes(bag):
+    return any(file.stat().st_size for file in bag.glob('*.mcap'))
 
 
 def test_a_running_stream_is_recorded_and_its_losses_are_reported(player, tmp_path, capsys):
@@ -83,10 +85,7 @@ def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(
         'recorder', '/spikes', '--out', out, '--seconds', 60,
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    end = time.monotonic() + 60
-    while not sum(file.stat().st_size for file in out.glob('*.mcap')):
-        assert time.monotonic() < end, processes.log('recorder')
-        time.sleep(0.05)
+    wait_until(lambda: has_bytes(out), 60, lambda: processes.log('recorder'))
     time.sleep(1)
     recorder.send_signal(number)
     status, output = processes.finish('recorder')
@@ -137,10 +136,7 @@ def test_an_interrupt_while_recording_leaves_a_whole_bag_and_says_what_to_do(pla
         text=True,
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
-        end = time.monotonic() + 60
-        while not sum(file.stat().st_size for file in left.glob('*.mcap')):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        wait_until(lambda: has_bytes(left), 60)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors

@@ -9,9 +9,6 @@ import bags
 import lenses
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message

@@ -10,9 +10,6 @@ import signal
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import SENSOR, assert_balanced, moving_bars
 
 from spike_depth_ros.nodes import process, shared_memory

@@ -3,14 +3,11 @@
 """Messages reach the reader whatever else the node does, and lost ones are attributed."""
 
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
-
-pytest.importorskip('rclpy')
-
 import rclpy
+from programs import wait_until
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
@@ -88,7 +85,7 @@ def topic(ros_node):
     def read(handle, failed=pytest.fail):
         readers.append(TopicReader(ros_node, [Input(subscribe(ros_node), handle)], failed))
         readers[-1].start()
-        until(publisher.get_subscription_count)
+        wait_until(publisher.get_subscription_count)
         return readers[-1]
 
     yield publisher, read
@@ -104,13 +101,6 @@ def subscribe(node):
         QoSProfile(depth=100),
         callback_group=ReaderGroup(),
     )
-
-
-def until(condition, timeout_s=10):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.dds
@@ -131,7 +121,7 @@ def test_messages_are_handled_while_a_callback_blocks_the_executor(ros_node, top
     assert blocking.wait(10)
     for value in range(20):
         publisher.publish(Int32(data=value))
-    until(lambda: len(seen) == 20)
+    wait_until(lambda: len(seen) == 20)
     assert spinning.is_alive()
     assert seen == [(value, value + 1) for value in range(20)]
     timer.cancel()
@@ -152,7 +142,7 @@ def test_a_handler_that_raises_is_reported_and_the_next_message_comes(topic):
     read(handle, lambda error, where: texts.append(f'{where}: {error}'))
     for value in range(3):
         publisher.publish(Int32(data=value))
-    until(lambda: len(seen) == 3)
+    wait_until(lambda: len(seen) == 3)
     assert texts == ['the handler of /numbers: broken']
 
 
@@ -177,7 +167,7 @@ def two_subscriptions(ros_node):
         pytest.fail,
     )
     successor = Input(second, lambda message, _: seen['second'].append(message.data))
-    until(lambda: publisher.get_subscription_count() == 2)
+    wait_until(lambda: publisher.get_subscription_count() == 2)
     yield publisher, reader, (first, successor), seen
     reader.stop()
 
@@ -191,11 +181,11 @@ def test_a_subscription_takes_over_and_each_message_is_handled_once(two_subscrip
     reader.hand_over(first, successor)
     assert reader.reads(first)
     reader.start()
-    until(lambda: reader.reads(successor.subscription))
-    until(lambda: not reader.uses(first))
+    wait_until(lambda: reader.reads(successor.subscription))
+    wait_until(lambda: not reader.uses(first))
     for value in range(5, 10):
         publisher.publish(Int32(data=value))
-    until(lambda: sum(map(len, seen.values())) >= 10)
+    wait_until(lambda: sum(map(len, seen.values())) >= 10)
     assert seen['first'][:5] == list(range(5))
     assert seen['first'] + seen['second'] == list(range(10))
     assert seen['second'][-1] == 9
@@ -211,14 +201,14 @@ def test_a_subscription_that_receives_nothing_does_not_take_over(ros_node, topic
         Int32, 'silence', print, QoSProfile(depth=1), callback_group=ReaderGroup()
     )
     reader.hand_over(first, Input(silent, pytest.fail))
-    until(lambda: reader.uses(silent))
+    wait_until(lambda: reader.uses(silent))
     for value in range(3):
         publisher.publish(Int32(data=value))
-    until(lambda: len(seen) == 3)
+    wait_until(lambda: len(seen) == 3)
     assert reader.reads(first)
     assert not reader.reads(silent)
     reader.keep()
-    until(lambda: not reader.uses(silent))
+    wait_until(lambda: not reader.uses(silent))
     ros_node.destroy_subscription(silent)
     publisher.publish(Int32(data=3))
-    until(lambda: len(seen) == 4)
+    wait_until(lambda: len(seen) == 4)

@@ -7,9 +7,6 @@ import signal
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
 from depth_node import Heard, set_parameter
 
 from spike_depth_ros.stream.decode import chunk_from_msg

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of the training share."""
 
-from __future__ import annotations
-
 import subprocess
 
 import numpy as np
@@ -17,7 +15,8 @@ STEP = 20  # planes between two positions of the camera
 @pytest.fixture
 def one_thread():
     """Small images: a second thread only waits."""
-    torch = pytest.importorskip('torch')
+    import torch
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -45,8 +44,8 @@ def command(capsys):
 @pytest.fixture(scope='session')
 def moving_wall(tmp_path_factory):
     """Return a .dat file of 6 s at 400 Hz, 96x64 pixels."""
-    torch = pytest.importorskip('torch')
     import cv2
+    import torch
 
     from spike_training.sensor.camera import SpikeCamera
 

@@ -4,10 +4,6 @@
 
 import os
 
-import pytest
-
-pytest.importorskip('distributed')
-
 from spike_training.dask_client import connect
 
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values of options and settings; apart from what they choose, which takes seconds to import."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 Device = Literal['auto', 'cpu', 'cuda']

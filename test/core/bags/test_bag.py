@@ -72,7 +72,7 @@ def test_two_readers_of_one_bag_do_not_disturb_each_other(tmp_path, storage, com
 def test_a_storage_file_alone_is_read_even_if_its_messages_are_compressed(tmp_path, storage):
     messages = bags.stream(400)
     path = bags.write(tmp_path / 'bag', messages, storage, 'message')
-    (file,) = (file for file in path.iterdir() if file.suffix != '.yaml')
+    file = bags.storage_file(path)
     _, read = packets(file)
     assert all(map(same, read, sent(messages)))
     assert len(read) == 10
@@ -95,9 +95,7 @@ def test_a_bag_that_was_cut_short_is_read_up_to_the_cut(
     path = bags.write(tmp_path / 'bag', messages, storage, compression)
     if not metadata:
         (path / 'metadata.yaml').unlink()
-    (file,) = (file for file in path.iterdir() if file.suffix != '.yaml')
-    with file.open('r+b') as end:
-        end.truncate(file.stat().st_size * 9 // 10)
+    file = bags.cut_short(path, 9)
     bag, read = packets(path)
     assert len(read) in count
     assert all(map(same, read, sent(messages)))
@@ -128,9 +126,7 @@ def many_packets(count):
 def test_an_sqlite_file_is_read_up_to_the_first_page_that_is_missing(tmp_path, tenths):
     messages = list(many_packets(1400))
     path = bags.write(tmp_path / 'bag', messages, 'sqlite3')
-    (file,) = path.glob('*.db3')
-    with file.open('r+b') as end:
-        end.truncate(file.stat().st_size * tenths // 10)
+    bags.cut_short(path, tenths)
     if tenths == 2:
         # The pages that lead to the rows, some hundred messages apart, are behind the cut.
         with pytest.raises(BagError, match=r'0 messages .* sqlite3 bag\.db3 \.recover') as caught:
@@ -180,7 +176,7 @@ def test_an_mcap_file_without_index_and_end_is_read_whole(tmp_path):
 def test_damage_in_the_middle_ends_the_reading_and_is_told(tmp_path, storage):
     messages = bags.stream(8000)
     path = bags.write(tmp_path / 'bag', messages, storage)
-    (file,) = (file for file in path.iterdir() if file.suffix != '.yaml')
+    file = bags.storage_file(path)
     with file.open('r+b') as middle:
         middle.seek(file.stat().st_size * 8 // 10)
         middle.write(b'\xff' * 100_000)

@@ -15,6 +15,7 @@ import bags
 import lz4.frame
 import pytest
 from backports import zstd
+from bags import storage_file
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from spike_depth_ros.bags import bag as bag_module
@@ -45,11 +46,6 @@ def refused(path, capsys):
     assert len(lines) == 1
     assert len(lines[0]) < 600
     return lines[0]
-
-
-def storage_file(folder):
-    (file,) = (file for file in folder.iterdir() if file.suffix != '.yaml')
-    return file
 
 
 @pytest.mark.parametrize('metadata', [True, False])
@@ -217,8 +213,7 @@ def test_a_message_that_expands_beyond_the_budget_is_refused(tmp_path, storage, 
 @pytest.mark.parametrize('tenths', [9, 10])
 def test_a_message_that_is_too_large_is_refused_also_before_damage(tmp_path, monkeypatch, tenths):
     path = bags.write(tmp_path / 'bag', bags.stream(8000), 'sqlite3')
-    with storage_file(path).open('r+b') as file:
-        file.truncate(storage_file(path).stat().st_size * tenths // 10)
+    bags.cut_short(path, tenths)
     monkeypatch.setattr(limits, 'MAX_RECORD_BYTES', 5000)
     with pytest.raises(
         BagError, match=r'a message of 7\d{3} bytes or more, expected at most 5000'

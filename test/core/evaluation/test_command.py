@@ -300,9 +300,7 @@ def test_a_gap_is_told_and_not_scored_across(tmp_path, capsys):
 def test_a_crashed_bag_is_evaluated_as_far_as_it_goes(tmp_path, capsys):
     path = bags.write(tmp_path / 'bars', bags.stream(8000, truths=[64]))
     (path / 'metadata.yaml').unlink()
-    (file,) = path.iterdir()
-    with file.open('r+b') as end:
-        end.truncate(file.stat().st_size * 7 // 10)
+    bags.cut_short(path, 7)
     assert evaluate(path, tmp_path / 'out') == 0
     content = json.loads((tmp_path / 'out/metrics.json').read_text())
     assert 30 <= content['windows'] < 62
@@ -312,7 +310,7 @@ def test_a_crashed_bag_is_evaluated_as_far_as_it_goes(tmp_path, capsys):
 
 def read_back(path, storage):
     """Messages by topic, by other readers than ours: SQLite's own and rosbags'."""
-    (file,) = (file for file in path.iterdir() if file.name != 'metadata.yaml')
+    file = bags.storage_file(path)
     found = {}
     if storage == 'sqlite3':
         query = 'SELECT name, timestamp, data FROM messages JOIN topics ON topic_id = topics.id'
@@ -376,9 +374,7 @@ def test_types_that_nobody_knows_are_copied_where_the_bag_defines_them(tmp_path,
     assert evaluate(tmp_path / 'bars', tmp_path / 'out', '--write-bag', 'mcap') == 0
     assert read_back(tmp_path / 'out/bag', 'mcap')['/own'] == [(bags.START, data)]
     # A file that was cut short has lost its definitions.
-    (file,) = (tmp_path / 'bars').glob('*.mcap')
-    with file.open('r+b') as end:
-        end.truncate(file.stat().st_size * 7 // 10)
+    bags.cut_short(tmp_path / 'bars', 7)
     assert evaluate(tmp_path / 'bars', tmp_path / 'cut', '--write-bag', 'mcap') == 0
     assert '/own' not in read_back(tmp_path / 'cut/bag', 'mcap')
     told = capsys.readouterr().out

@@ -7,6 +7,7 @@ import time
 import bags
 import numpy as np
 import pytest
+from programs import wait_until
 
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.evaluation.live import MAX_WAITING, LiveScores, LiveWindow
@@ -34,13 +35,6 @@ def truth(number, depth=1.0, size=(4, 6)):
     return Truth(at, bags.image(at, np.full(size, depth, np.float32), '32FC1'))
 
 
-def wait(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 def test_a_window_waits_for_its_truth(live):
     live.start()
     live.add_window(window(0))
@@ -49,7 +43,7 @@ def test_a_window_waits_for_its_truth(live):
     assert live.windows == 0  # a truth may still come
     live.add_truth(truth(0.2))
     live.add_truth(truth(1.1))
-    wait(lambda: live.windows == 1)  # the next truth might be nearer to the second one
+    wait_until(lambda: live.windows == 1)  # the next truth might be nearer to the second one
     live.finish()
     assert live.windows == 2
     assert live.metrics()['abs_rel'] == pytest.approx(1.0)
@@ -73,7 +67,7 @@ def test_without_truth_windows_do_not_wait_for_ever(live):
     live.start()
     for number in range(MAX_WAITING + 10):
         live.add_window(window(number))
-    wait(lambda: live.windows == 10)
+    wait_until(lambda: live.windows == 10)
     live.finish()
     assert live.windows == MAX_WAITING + 10
     assert live.late == 0  # there was no truth to wait for

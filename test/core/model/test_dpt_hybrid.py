@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paper's network: contract, parts against references, and foreign weights."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import os
@@ -11,29 +9,17 @@ import sys
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
-torch = pytest.importorskip('torch')
-timm = pytest.importorskip('timm')
-
-from safetensors.torch import save_file  # noqa: E402
-
-from spike_depth_ros.checkpoint import (  # noqa: E402
-    CheckpointError,
-    default_checkpoint,
-    load_info,
-    save,
-)
-from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
-from spike_depth_ros.model.dpt_hybrid import (  # noqa: E402
-    FullFusion,
-    HybridSettings,
-    InverseDepth,
-    LogDepth,
-)
-from spike_depth_ros.model.registry import build, weights_of  # noqa: E402
-from spike_depth_ros.model.temporal_attention import TemporalAttention  # noqa: E402
-from spike_depth_ros.model.vit_hybrid import TIMM_NAME, VitHybrid, load_imagenet  # noqa: E402
-from spike_depth_ros.stream.window import Window  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info, save
+from spike_depth_ros.estimator import DepthEstimator, Observation
+from spike_depth_ros.model.dpt_hybrid import FullFusion, HybridSettings, InverseDepth, LogDepth
+from spike_depth_ros.model.registry import build, weights_of
+from spike_depth_ros.model.temporal_attention import TemporalAttention
+from spike_depth_ros.model.vit_hybrid import TIMM_NAME, VitHybrid, load_imagenet
+from spike_depth_ros.stream.window import Window
 
 TINY = dataclasses.replace(
     load_info(default_checkpoint()), architecture='dpt_tiny', bins=32, settings={'pool': 4}

@@ -1,25 +1,21 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-torch = pytest.importorskip('torch')
-
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-
-from spike_depth_ros.backends import Layout  # noqa: E402
-from spike_depth_ros.backends.torch import pool_and_pad  # noqa: E402
-from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info  # noqa: E402
-from spike_depth_ros.model.heads import DepthHead  # noqa: E402
-from spike_depth_ros.model.registry import build, build_with_weights, weights_of  # noqa: E402
-from spike_depth_ros.model.temporal import MIN_RATE, PlaneBinning, relative_rates  # noqa: E402
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
+from spike_depth_ros.backends import Layout
+from spike_depth_ros.backends.torch import pool_and_pad
+from spike_depth_ros.checkpoint import CheckpointError, default_checkpoint, load_info
+from spike_depth_ros.model.heads import DepthHead
+from spike_depth_ros.model.registry import build, build_with_weights, weights_of
+from spike_depth_ros.model.temporal import MIN_RATE, PlaneBinning, relative_rates
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
 
 INFO = dataclasses.replace(
     load_info(default_checkpoint()), architecture='dpt_tiny', bins=32, settings={'pool': 4}

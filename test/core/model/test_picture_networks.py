@@ -1,14 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
-from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings  # noqa: E402
-from spike_depth_ros.model.reconstruction.ssml_net import (  # noqa: E402
+from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings
+from spike_depth_ros.model.reconstruction.ssml_net import (
     CrissCross,
     SsmlNet,
     SsmlSettings,

@@ -1,14 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros import Window, preview  # noqa: E402
-from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates  # noqa: E402
+from spike_depth_ros import Window, preview
+from spike_depth_ros.model.reconstruction.rate_estimates import RateEstimates
 
 
 def spikes_of(planes, share, seed=0, height=6, width=9):

@@ -12,6 +12,7 @@ import bags
 import cv2
 import numpy as np
 import pytest
+from programs import run_program
 
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
@@ -170,10 +171,7 @@ def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
     options = ('--size', '42x24', '--method', 'short')
     out = tmp_path / 'slow.mp4'
     out.write_bytes(b'earlier')
-    arguments = [str(dat), *options, '--out', str(out)]
-    done = subprocess.run(
-        [sys.executable, '-c', limited, *arguments], capture_output=True, text=True
-    )
+    done = run_program(sys.executable, '-c', limited, dat, *options, '--out', out)
     assert done.returncode == 1
     assert 'of 9 pictures were written: free space' in done.stderr
     assert out.read_bytes() == b'earlier'

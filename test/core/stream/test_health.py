@@ -1,7 +1,5 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,11 +37,8 @@ def test_the_size_of_planes_is_found_by_how_their_bytes_repeat(width, height):
 
 
 @pytest.mark.parametrize('order', ['whole', 'from within a plane'])
-def test_the_size_of_a_real_recording_is_found(order):
-    folder = os.environ.get('SPIKE_DEPTH_DATA')
-    if not folder:
-        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
-    path = Path(folder) / 'spikes' / 'vidar_car_400x250.dat'
+def test_the_size_of_a_real_recording_is_found(real_data, order):
+    path = real_data / 'spikes' / 'vidar_car_400x250.dat'
     data = np.fromfile(path, np.uint8)[0 if order == 'whole' else 7777 :]
     assert stream_health.plane_layout(data[: stream_health.LAYOUT_BYTES]) == (50, 250)
 

@@ -4,7 +4,6 @@ import io
 import os
 import tracemalloc
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -315,15 +314,8 @@ def test_a_silent_pipe_ends_when_asked_to(tmp_path):
     assert pipe.read(10) == b''
 
 
-def shared_data():
-    folder = os.environ.get('SPIKE_DEPTH_DATA')
-    if not folder:
-        pytest.skip('SPIKE_DEPTH_DATA is not set: no real recordings here')
-    return Path(folder)
-
-
-def test_the_real_vidar_recording():
-    path = shared_data() / 'spikes' / 'vidar_car_400x250.dat'
+def test_the_real_vidar_recording(real_data):
+    path = real_data / 'spikes' / 'vidar_car_400x250.dat'
     recording = open_recording(path, (400, 250))
     assert recording.planes.shape == (200, 250, 50)
     decoded = np.unpackbits(np.fromfile(path, np.uint8), bitorder='little')
@@ -334,7 +326,7 @@ def test_the_real_vidar_recording():
     assert [int(part.sum()) for part in parts] == [7324316, 2755063, 4127519, 3630638]
 
 
-def test_the_real_unpacked_recording():
-    recording = open_recording(shared_data() / 'spikes' / 'uhsr.npz')
+def test_the_real_unpacked_recording(real_data):
+    recording = open_recording(real_data / 'spikes' / 'uhsr.npz')
     assert recording.planes.shape == (200, 250, 32)
     assert packing.unpack(recording.planes, 250).mean() == pytest.approx(0.031, abs=0.0005)

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags: MCAP and SQLite files with and without metadata.yaml, read, replayed and played."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import sqlite3

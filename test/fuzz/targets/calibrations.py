@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibrations: YAML as camera_calibration writes it, and what else may be in such a file."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from random import Random

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model files: headers, metadata and weights of .safetensors, and the .onnx beside them."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

@@ -5,8 +5,6 @@
 The fields have the types that arrive over DDS; what a subscription can never deliver is not made.
 """
 
-from __future__ import annotations
-
 import array
 from pathlib import Path
 from random import Random

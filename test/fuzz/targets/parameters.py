@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parameters of the depth node: values as its services get them, at the node itself."""
 
-from __future__ import annotations
-
 import array
 import functools
 import math

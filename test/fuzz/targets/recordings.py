@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings in files: raw planes and archives of numpy, opened and played as ``spike_player``."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import zipfile

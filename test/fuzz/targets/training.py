@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: the settings of a run, and the files that a run is continued from."""
 
-from __future__ import annotations
-
 import functools
 import io
 import json

@@ -2,22 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Corrections of a sensor: what is found in windows of a scene, and what is measured."""
 
-from __future__ import annotations
-
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-cv2 = pytest.importorskip('cv2')
-pytest.importorskip('lightning_fabric')
-
-from spike_depth_ros.backends import Layout  # noqa: E402
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
-from spike_depth_ros.stream.correction import SensorCorrection  # noqa: E402
-from spike_training.adaptation.correction import (  # noqa: E402
+from spike_depth_ros.backends import Layout
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.correction import SensorCorrection
+from spike_training.adaptation.correction import (
     MIN_WINDOWS,
     CountCorrector,
     estimate_correction,
@@ -25,9 +21,9 @@ from spike_training.adaptation.correction import (  # noqa: E402
     measure_rates,
     origin,
 )
-from spike_training.datasets.clip import SpikeClip  # noqa: E402
-from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.sampling.sample import Unlabelled  # noqa: E402
+from spike_training.datasets.clip import SpikeClip
+from spike_training.errors import DataSetError
+from spike_training.sampling.sample import Unlabelled
 
 HEIGHT, WIDTH, PLANES, RATE_HZ = 64, 96, 128, 20_000.0
 HOT, DEAD = (20, 30), (40, 50)

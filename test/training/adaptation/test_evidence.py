@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evidence on outputs whose relation is known, and verdicts by it."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import re
@@ -11,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from spike_depth_ros.checkpoint import find_checkpoint, load_info  # noqa: E402
-from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
-from spike_training.adaptation.acceptance import Candidate, overall_verdict  # noqa: E402
-from spike_training.adaptation.evidence import (  # noqa: E402
+from spike_depth_ros.checkpoint import find_checkpoint, load_info
+from spike_depth_ros.model.depth_net import DepthOutput
+from spike_training.adaptation.acceptance import Candidate, overall_verdict
+from spike_training.adaptation.evidence import (
     FULL_DISTANCE,
     LIMITS,
     AllScores,
@@ -31,7 +27,7 @@ from spike_training.adaptation.evidence import (  # noqa: E402
     expected_change,
     score,
 )
-from spike_training.sampling.sample import Batch, Unlabelled  # noqa: E402
+from spike_training.sampling.sample import Batch, Unlabelled
 
 NUMBER, SIZE = 4, (32, 48)
 NONE = Evidence(

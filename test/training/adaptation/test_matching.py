@@ -2,23 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The match of simulated spikes: the camera of generated recordings is found again."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest
 
-torch = pytest.importorskip('torch')
-
-from spike_training.adaptation.matching import (  # noqa: E402
+from spike_training.adaptation.matching import (
     Match,
     SimulatedScenes,
     Windows,
     compute_statistics,
     match_camera,
 )
-from spike_training.sampling.shifted import Optics  # noqa: E402
-from spike_training.sensor.parameters import Sensor  # noqa: E402
+from spike_training.sampling.shifted import Optics
+from spike_training.sensor.parameters import Sensor
 
 STYLES = ('home', 'indoor')
 WINDOWS = Windows(96, 128, 128, 20_000.0, bins=9)

@@ -2,20 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from motion of a camera that moves through a generated room in a known way."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.checkpoint import find_checkpoint, load_info  # noqa: E402
-from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
-from spike_depth_ros.stream.window import reference_index  # noqa: E402
-from spike_training.adaptation.motion import (  # noqa: E402
+from spike_depth_ros.checkpoint import find_checkpoint, load_info
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.window import reference_index
+from spike_training.adaptation.motion import (
     LEAST_POINTS,
     Points,
     draw_picture,
@@ -23,10 +20,10 @@ from spike_training.adaptation.motion import (  # noqa: E402
     label_points,
     triangulate,
 )
-from spike_training.datasets.clip import SpikeClip  # noqa: E402
-from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
-from spike_training.scenes.pool import generate  # noqa: E402
-from spike_training.scenes.render import render  # noqa: E402
+from spike_training.datasets.clip import SpikeClip
+from spike_training.sampling.procedural import ProceduralSource
+from spike_training.scenes.pool import generate
+from spike_training.scenes.render import render
 
 HEIGHT, WIDTH, PLANES, RATE = 224, 384, 128, 20_000.0
 STEP_S = 0.04

@@ -2,21 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shares of the styles of scenes that look like a recording."""
 
-from __future__ import annotations
-
 import hypothesis
 import hypothesis.strategies as st
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
-from spike_training.adaptation.places import (  # noqa: E402
-    SLOTS,
-    repeated_styles,
-    style_shares,
-)
-from spike_training.sampling.sample import Unlabelled  # noqa: E402
+from spike_depth_ros.model.depth_net import DepthOutput
+from spike_training.adaptation.places import SLOTS, repeated_styles, style_shares
+from spike_training.sampling.sample import Unlabelled
 
 STYLES = ('home', 'road', 'office')
 

@@ -2,17 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings to adapt to: what is refused, the bit order, and the split in time."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip('torch')
 
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.adaptation.recordings import (
@@ -193,11 +187,8 @@ def test_messages_of_another_row_length_than_their_planes_are_refused(moving_wal
 
 
 @pytest.mark.parametrize('name', ['vidar_car_400x250', 'sreds/203_part3_key_id151'])
-def test_rows_of_real_recordings_are_measured(name, tmp_path):
-    data = os.environ.get('SPIKE_DEPTH_DATA')
-    if not data:
-        pytest.skip('SPIKE_DEPTH_DATA is not set')
-    path = Path(data) / 'spikes' / f'{name}.dat'
+def test_rows_of_real_recordings_are_measured(real_data, name, tmp_path):
+    path = real_data / 'spikes' / f'{name}.dat'
     assert measure_row_bytes([path], Geometry(250, 400)) == 50
     planes = np.fromfile(path, np.uint8).reshape(-1, 250, 50)
     np.pad(planes, ((0, 0), (0, 0), (0, 2))).tofile(tmp_path / 'padded.dat')
@@ -209,11 +200,8 @@ def test_rows_of_real_recordings_are_measured(name, tmp_path):
         measure_row_bytes([path], Geometry(250, 408))
 
 
-def test_the_real_recording_of_ten_milliseconds_is_too_short():
-    data = os.environ.get('SPIKE_DEPTH_DATA')
-    if not data:
-        pytest.skip('SPIKE_DEPTH_DATA is not set')
-    path = Path(data) / 'spikes' / 'vidar_car_400x250.dat'
+def test_the_real_recording_of_ten_milliseconds_is_too_short(real_data):
+    path = real_data / 'spikes' / 'vidar_car_400x250.dat'
     with pytest.raises(DataSetError, match=rf'0.01 s recorded, expected {MIN_DURATION_S:g} s'):
         open_recordings([path], '400x250', 20_000.0)
 

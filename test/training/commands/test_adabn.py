@@ -1,20 +1,14 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import numpy as np
 import pytest
+from tiny_runs import tiny_run
+from training_files import write
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from tiny_runs import tiny_run  # noqa: E402
-from training_files import write  # noqa: E402
-
-from spike_depth_ros.checkpoint import CheckpointError, load  # noqa: E402
-from spike_training.commands.adabn import adabn  # noqa: E402
-from spike_training.errors import ConfigError, DataSetError  # noqa: E402
-from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, load
+from spike_training.commands.adabn import adabn
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.settings.config import TargetConfig, to_yaml
 
 STATISTICS = ('running_mean', 'running_var', 'num_batches_tracked')
 
@@ -86,7 +80,6 @@ def test_a_network_of_rgb_is_refused(config, tmp_path):
 
 
 def test_a_network_without_batch_norm_is_refused(config, tmp_path):
-    pytest.importorskip('timm')
     sizes = {'dim': 48, 'layers': 4, 'heads': 3, 'features': 8, 'temporal_features': 8}
     path = write(tmp_path / 'hybrid.safetensors', architecture='dpt_hybrid', settings=sizes)
     with pytest.raises(CheckpointError, match='dpt_hybrid has no batch norm, so there are no'):

@@ -1,23 +1,18 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-torch = pytest.importorskip('torch')
-
-from PIL import Image  # noqa: E402
-
-from spike_depth_ros.checkpoint import CheckpointError, save  # noqa: E402
-from spike_training.commands.curves import curves  # noqa: E402
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
-from spike_training.runs.export import random_checkpoint  # noqa: E402
-from spike_training.settings.config import RunConfig, to_yaml  # noqa: E402
+from spike_depth_ros.checkpoint import CheckpointError, save
+from spike_training.commands.curves import curves
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.runs.export import random_checkpoint
+from spike_training.settings.config import RunConfig, to_yaml
 
 FEW = {
     'planes': [32, 64],

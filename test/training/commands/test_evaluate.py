@@ -1,25 +1,21 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path
 
 import cv2
 import pytest
+import torch
+from clips import Sliding, write_folder
 
-torch = pytest.importorskip('torch')
-
-from clips import Sliding, write_folder  # noqa: E402
-
-from spike_depth_ros.checkpoint import save  # noqa: E402
-from spike_training.commands.evaluate import evaluate  # noqa: E402
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
-from spike_training.runs.export import random_checkpoint  # noqa: E402
-from spike_training.settings.config import RunConfig, to_yaml  # noqa: E402
-from spike_training.settings.reading import load_config  # noqa: E402
+from spike_depth_ros.checkpoint import save
+from spike_training.commands.evaluate import evaluate
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.runs.export import random_checkpoint
+from spike_training.settings.config import RunConfig, to_yaml
+from spike_training.settings.reading import load_config
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 

@@ -2,26 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What inspect says of a data set, and that its pictures show it."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
 import pytest
+from clips import HEIGHT, WIDTH, Sliding, write_folder
+from PIL import Image
 
-torch = pytest.importorskip('torch')
-
-from clips import HEIGHT, WIDTH, Sliding, write_folder  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_depth_ros.video.light import luminance  # noqa: E402
-from spike_training.commands.inspect_data import inspect_data  # noqa: E402
-from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.reports.contact_sheet import contact_sheet, firing_rates  # noqa: E402
-from spike_training.reports.data_set import measure_samples  # noqa: E402
-from spike_training.sampling.clip_source import ClipSource  # noqa: E402
-from spike_training.sampling.sample import collate  # noqa: E402
+from spike_depth_ros.stream import packing
+from spike_depth_ros.video.light import luminance
+from spike_training.commands.inspect_data import inspect_data
+from spike_training.errors import DataSetError
+from spike_training.reports.contact_sheet import contact_sheet, firing_rates
+from spike_training.reports.data_set import measure_samples
+from spike_training.sampling.clip_source import ClipSource
+from spike_training.sampling.sample import collate
 
 
 def source(clip=None):

@@ -2,16 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line starts without what it does not need yet."""
 
-from __future__ import annotations
-
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip('jsonargparse')
-
+from programs import run_program, run_training
 from run import COMMANDS, TRAINING
 
 ROOT = Path(__file__).parents[3]
@@ -24,10 +18,8 @@ SLOW = (
 def run_apart(code, modules):
     """Run code in a process of its own, which then prints those of some modules it imported."""
     shown = f'import sys; print([name for name in {modules} if name in sys.modules])'
-    return subprocess.run(
-        [sys.executable, '-c', f'{code}\n{shown}'],
-        cwd=ROOT / 'training', capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
+    code = f'{code}\n{shown}'
+    return run_program(sys.executable, '-c', code, cwd=ROOT / 'training', timeout=100)
 
 
 def test_help_and_mistakes_of_all_commands_need_no_torch(tmp_path):
@@ -78,8 +70,7 @@ import spike_training.runs.pipeline
 
 
 def test_a_process_ends_with_one_line():
-    line = [sys.executable, 'training/run.py', 'evaluate', '--config', 'none.yaml', '--out', 'x']
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    done = run_training('evaluate', '--config', 'none.yaml', '--out', 'x')
     expected = (
         'training/run.py: checkpoint, predictions or inputs_only: expected one of the three\n'
     )

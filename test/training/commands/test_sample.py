@@ -3,7 +3,6 @@
 """The streams that ship with the package, and the command that writes them."""
 
 import itertools
-import os
 from pathlib import Path
 
 import cv2
@@ -24,7 +23,6 @@ from spike_training.simulation.scene_stream import DEPTH_EVERY, scene_stream
 
 ASSETS = Path(spike_depth_ros.__file__).parent / 'assets'
 OFFICE, STREET = ASSETS / 'office.npz', ASSETS / 'street.npz'
-REAL = os.environ.get('SPIKE_DEPTH_DATA')
 RATE = 3000.0
 PER_FRAME = 100  # a folder of frames has 30 a second
 
@@ -123,9 +121,8 @@ def test_the_office_ships_with_its_depth_and_its_licence():
     assert 'Copyright (c) 2020 Arda Duzceker' in OFFICE.with_suffix('.LICENSE.txt').read_text()
 
 
-@pytest.mark.skipif(not REAL, reason='SPIKE_DEPTH_DATA names no folder of real recordings')
-def test_the_office_is_what_the_command_makes(tmp_path):
-    where = Path(REAL or '') / 'rgbd' / 'hololens_000'
+def test_the_office_is_what_the_command_makes(real_data, tmp_path):
+    where = real_data / 'rgbd' / 'hololens_000'
     sample(tmp_path / 'office.npz', {'office': f'folder:{where}'})
     with np.load(tmp_path / 'office.npz') as made, np.load(OFFICE) as committed:
         assert sorted(made.files) == sorted(committed.files)

@@ -181,7 +181,8 @@ def test_too_many_damaged_frames_end_it(tmp_path):
 @pytest.fixture(scope='module')
 def cluster():
     """A worker in a process of its own."""
-    distributed = pytest.importorskip('distributed')
+    import distributed
+
     options = {'dashboard_address': None, 'silence_logs': 50}
     with distributed.LocalCluster(n_workers=1, threads_per_worker=2, **options) as started:
         yield started.scheduler_address
@@ -201,7 +202,6 @@ def test_a_failure_on_a_worker_is_told(tmp_path, cluster):
 
 @pytest.mark.parametrize('address', ['tcp://127.0.0.1:1', 'nonsense'])
 def test_no_scheduler_at_the_address(recording, tmp_path, monkeypatch, address):
-    pytest.importorskip('distributed')
     monkeypatch.setattr('spike_training.dask_client._CONNECT_S', 0.3)
     with pytest.raises(ConfigError, match='no dask scheduler answers there'):
         simulate(recording, tmp_path, **SETTINGS, scheduler=address)

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers of frames with depth, each on a small tree of the real layout and encodings."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -549,10 +547,6 @@ class TestNyu:
         assert row == pytest.approx(252.7 + 519.5 * (0.0003 / 2 + 0.0037), abs=1)
 
 
-REAL = os.environ.get('SPIKE_DEPTH_DATA')
-
-
-@pytest.mark.skipif(not REAL, reason='SPIKE_DEPTH_DATA names no folder of real recordings')
 @pytest.mark.parametrize(
     ('name', 'where', 'frames', 'median', 'known'),
     [
@@ -561,8 +555,8 @@ REAL = os.environ.get('SPIKE_DEPTH_DATA')
         ('folder', 'rgbd/hololens_000', 150, 2.2, 0.65),
     ],
 )
-def test_real_recordings(name, where, frames, median, known):
-    (clip,) = readers.read(name, str(Path(REAL or '') / where))
+def test_real_recordings(real_data, name, where, frames, median, known):
+    (clip,) = readers.read(name, str(real_data / where))
     assert len(clip) == len(clip.labelled) == frames
     assert clip.skipped == {}
     depths = np.stack([clip.depth(k) for k in range(0, frames, frames // 6)])

@@ -2,25 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readers of recorded spikes, and the samples made of them."""
 
-from __future__ import annotations
-
-import os
-from pathlib import Path
-
 import lenses
 import numpy as np
 import pytest
+import torch
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
 
-torch = pytest.importorskip('torch')
-
-from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
-from rosbags.typesys import Stores, get_typestore  # noqa: E402
-
-from spike_depth_ros.rectification import Rectification  # noqa: E402
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_training.datasets import readers  # noqa: E402
-from spike_training.errors import DataSetError, FrameError  # noqa: E402
-from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
+from spike_depth_ros.rectification import Rectification
+from spike_depth_ros.stream import packing
+from spike_training.datasets import readers
+from spike_training.errors import DataSetError, FrameError
+from spike_training.sampling.spike_source import SpikeSource
 
 RNG = np.random.default_rng(5)
 HEIGHT, WIDTH = 20, 40
@@ -527,12 +520,8 @@ class TestSamples:
             SpikeSource([clip], planes=120)
 
 
-REAL = os.environ.get('SPIKE_DEPTH_DATA')
-
-
-@pytest.mark.skipif(not REAL, reason='SPIKE_DEPTH_DATA names no folder of real recordings')
-def test_a_real_recording_stands_upright():
-    clips = readers.read('dat', str(Path(REAL or '') / 'spikes'))
+def test_a_real_recording_stands_upright(real_data):
+    clips = readers.read('dat', str(real_data / 'spikes'))
     batch = SpikeSource(clips, planes=128).samples([0])
     rate = batch.counts[0].float().sum(0) / 128
     assert rate.shape == (240, 400)

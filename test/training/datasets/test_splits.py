@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """No place is on two sides."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from clips import FRAME_S, Sliding

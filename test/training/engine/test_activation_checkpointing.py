@@ -2,19 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Activation checkpointing: less is kept, and nothing else changes."""
 
-from __future__ import annotations
-
 import pytest
+import torch
+from torch.autograd.graph import saved_tensors_hooks
 
-torch = pytest.importorskip('torch')
-
-from torch.autograd.graph import saved_tensors_hooks  # noqa: E402
-
-from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny  # noqa: E402
-from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid  # noqa: E402
-from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite  # noqa: E402
-from spike_training.engine.activation_checkpointing import blocks_of, checkpoint_activations  # noqa: E402
-from spike_training.evaluation.statistics import untracked  # noqa: E402
+from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
+from spike_depth_ros.model.dpt_hybrid import HybridSettings, dpt_hybrid
+from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
+from spike_training.engine.activation_checkpointing import blocks_of, checkpoint_activations
+from spike_training.evaluation.statistics import untracked
 
 RANGE = (0.3, 80.0)
 BINS = 8
@@ -26,13 +22,11 @@ def tiny():
 
 
 def hybrid():
-    pytest.importorskip('timm')
     settings = HybridSettings(temporal_features=8, dim=48, layers=4, heads=3, features=8, head=4)
     return dpt_hybrid(BINS, RANGE, settings)
 
 
 def lite():
-    pytest.importorskip('timm')
     return unet_lite(BINS, RANGE, LiteSettings(dim=12, features8=8, features=8, head=4))
 
 

@@ -1,14 +1,10 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip('torch')
-
-from torch import nn  # noqa: E402
-
-from spike_training.engine.ema import ModelEma  # noqa: E402
+from spike_training.engine.ema import ModelEma
 
 
 def network():

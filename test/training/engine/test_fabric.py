@@ -2,12 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Precisions on processors with and without bfloat16 instructions."""
 
-from __future__ import annotations
-
 import pytest
-
-pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
 
 from spike_training.engine import fabric
 

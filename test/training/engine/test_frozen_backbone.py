@@ -2,27 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """``backbone_lr_scale: 0``: what has learnt before stays as it is, in every kind of stage."""
 
-from __future__ import annotations
-
 import copy
 
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('timm')
-
-from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny  # noqa: E402
-from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite  # noqa: E402
-from spike_training.engine.optim import check_groups  # noqa: E402
-from spike_training.methods.bicross.settings import (  # noqa: E402
+from spike_depth_ros.model.depth_net import TinySettings, dpt_tiny
+from spike_depth_ros.model.unet_lite import LiteSettings, unet_lite
+from spike_training.engine.optim import check_groups
+from spike_training.methods.bicross.settings import (
     CrossDomainConfig,
     CrossModalityConfig,
     PretrainConfig,
 )
-from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
-from spike_training.methods.bicross.stages.cross_modality import CrossModality  # noqa: E402
-from spike_training.methods.bicross.stages.pretrain import Pretrain  # noqa: E402
-from spike_training.settings.config import ModelConfig  # noqa: E402
+from spike_training.methods.bicross.stages.cross_domain import CrossDomain
+from spike_training.methods.bicross.stages.cross_modality import CrossModality
+from spike_training.methods.bicross.stages.pretrain import Pretrain
+from spike_training.settings.config import ModelConfig
 
 RANGE, DIM = (0.3, 80.0), 12
 

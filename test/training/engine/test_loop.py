@@ -1,7 +1,5 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -14,20 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_stage
+import torch
+from ramps import RampSource
+from tiny_stage import STEPS, TinyStage, train
+from training_files import equal, rows, state_of
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-import tiny_stage  # noqa: E402
-from ramps import RampSource  # noqa: E402
-from tiny_stage import STEPS, TinyStage, train  # noqa: E402
-from training_files import equal, rows, state_of  # noqa: E402
-
-from spike_depth_ros.checkpoint import load, write_atomically  # noqa: E402
-from spike_training.engine import checkpoints  # noqa: E402
-from spike_training.engine.checkpoints import newest_model  # noqa: E402
-from spike_training.engine.loop import FiniteGuard, prefetch  # noqa: E402
-from spike_training.errors import NonFiniteError, TrainingError  # noqa: E402
+from spike_depth_ros.checkpoint import load, write_atomically
+from spike_training.engine import checkpoints
+from spike_training.engine.checkpoints import newest_model
+from spike_training.engine.loop import FiniteGuard, prefetch
+from spike_training.errors import NonFiniteError, TrainingError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -191,7 +186,6 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(tmp_path)
 
 
 def test_tensorboard_and_pictures(tmp_path):
-    pytest.importorskip('tensorboard')
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train(tmp_path, steps=8, tensorboard=True, picture_every=8)

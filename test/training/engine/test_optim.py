@@ -1,16 +1,11 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import math
 
 import pytest
+from torch import nn
 
-torch = pytest.importorskip('torch')
-
-from torch import nn  # noqa: E402
-
-from spike_training.engine.optim import (  # noqa: E402
+from spike_training.engine.optim import (
     build_optimizers,
     check_groups,
     groups_of,

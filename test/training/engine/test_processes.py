@@ -2,33 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """One global batch gives one loss curve: at once, part after part, or on two processes."""
 
-from __future__ import annotations
-
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+import global_batch
 import numpy as np
 import pytest
+from global_batch import KINDS, STEPS, losses_of
+from programs import run_program, run_training
+from tiny_runs import tiny_run
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-import global_batch  # noqa: E402
-from global_batch import KINDS, STEPS, losses_of  # noqa: E402
-from tiny_runs import tiny_run  # noqa: E402
-
-from spike_depth_ros.checkpoint import load_info  # noqa: E402
-from spike_training.engine.fabric import make_fabric  # noqa: E402
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import (  # noqa: E402
-    AdaptConfig,
-    CrossDomainConfig,
-    PretrainConfig,
-)
-from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
+from spike_depth_ros.checkpoint import load_info
+from spike_training.engine.fabric import make_fabric
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.settings import AdaptConfig, CrossDomainConfig, PretrainConfig
+from spike_training.settings.config import TargetConfig, to_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 GLOBAL = 4
@@ -51,17 +41,11 @@ def test_the_curve_falls(whole):
 def test_two_processes_give_the_losses_of_one(whole, tmp_path):
     """Real processes, that Fabric starts and that talk through gloo."""
     paths = [ROOT, ROOT / 'training', ROOT / 'test' / 'training']
-    result = subprocess.run(
-        [sys.executable, global_batch.__file__, str(tmp_path), '2', str(GLOBAL // 2)],
-        env={
-            **os.environ,
-            'PYTHONPATH': os.pathsep.join(map(str, paths)),
-            'OMP_NUM_THREADS': '1',
-        },
-        capture_output=True,
-        text=True,
+    path = os.pathsep.join(map(str, paths))
+    result = run_program(
+        *(sys.executable, global_batch.__file__, tmp_path, 2, GLOBAL // 2),
+        env={**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'},
         timeout=120,
-        check=False,
     )
     assert result.returncode == 0, result.stderr
     parts = [json.loads((tmp_path / f'{rank}.json').read_text()) for rank in range(2)]
@@ -82,15 +66,8 @@ def test_a_whole_run_on_two_processes(tmp_path):
     config = tiny_run(tmp_path / 'run', *stages, target=TargetConfig(styles=['road']))
     config.train.accumulate, config.train.validate_every = 2, 3
     (tmp_path / 'config.yaml').write_text(to_yaml(config))
-    command = ['bicross', '--config', str(tmp_path / 'config.yaml'), '--devices', '2']
-    result = subprocess.run(
-        [sys.executable, 'training/run.py', *command],
-        cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ['bicross', '--config', tmp_path / 'config.yaml', '--devices', 2]
+    result = run_training(*command, environment={**os.environ, 'OMP_NUM_THREADS': '1'})
     assert result.returncode == 0, result.stderr
     assert result.stdout.count('means over pixels') == 1
     assert result.stdout.count('bicross: weights of') == 1

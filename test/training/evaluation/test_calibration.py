@@ -1,23 +1,19 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
 import pytest
+import torch
+from ramps import Brightness, ramp_scenes, ramp_set
+from tiny_stage import INFO
+from torch import nn
 
-torch = pytest.importorskip('torch')
-
-from ramps import Brightness, ramp_scenes, ramp_set  # noqa: E402
-from tiny_stage import INFO  # noqa: E402
-from torch import nn  # noqa: E402
-
-from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
-from spike_training.errors import TrainingError  # noqa: E402
-from spike_training.evaluation.calibration import fit_uncertainty_factor  # noqa: E402
-from spike_training.evaluation.predictors import canonical_depth, network_predictor  # noqa: E402
-from spike_training.evaluation.scores import evaluate_set  # noqa: E402
+from spike_depth_ros.model.depth_net import DepthOutput
+from spike_training.errors import TrainingError
+from spike_training.evaluation.calibration import fit_uncertainty_factor
+from spike_training.evaluation.predictors import canonical_depth, network_predictor
+from spike_training.evaluation.scores import evaluate_set
 
 
 def coverage(factor: float) -> float:

@@ -2,22 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors over conditions: values of the metrics, on the same scenes, one variable at a time."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 
 import numpy as np
 import pytest
+import torch
+from ramps import Brightness
+from tiny_stage import INFO
 
-torch = pytest.importorskip('torch')
-
-from ramps import Brightness  # noqa: E402
-from tiny_stage import INFO  # noqa: E402
-
-from spike_depth_ros.metrics import DepthErrors, EvalProtocol  # noqa: E402
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.evaluation.curves import (  # noqa: E402
+from spike_depth_ros.metrics import DepthErrors, EvalProtocol
+from spike_training.errors import ConfigError
+from spike_training.evaluation.curves import (
     SceneErrors,
     Sweep,
     make_sweeps,
@@ -25,13 +21,9 @@ from spike_training.evaluation.curves import (  # noqa: E402
     score_conditions,
     sweep_report,
 )
-from spike_training.evaluation.predictors import (  # noqa: E402
-    Estimate,
-    canonical_depth,
-    network_predictor,
-)
-from spike_training.sampling.conditions import Condition, ConditionSource  # noqa: E402
-from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
+from spike_training.evaluation.predictors import Estimate, canonical_depth, network_predictor
+from spike_training.sampling.conditions import Condition, ConditionSource
+from spike_training.sampling.procedural import ProceduralSource
 
 SETTINGS = {'styles': ('home', 'road'), 'height': 32, 'width': 48, 'split': 'test', 'bins': 8}
 BATCHES = [range(3), range(3, 5)]

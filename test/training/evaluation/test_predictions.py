@@ -2,42 +2,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Third-party depth maps get the metrics that a network with the same depth gets."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math
 
 import numpy as np
 import pytest
+import torch
+from clips import Sliding, write_folder
+from PIL import Image
+from tiny_runs import tiny_run
+from training_files import write
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from clips import Sliding, write_folder  # noqa: E402
-from PIL import Image  # noqa: E402
-from tiny_runs import tiny_run  # noqa: E402
-from training_files import write  # noqa: E402
-
-from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
-from spike_depth_ros.checkpoint import load  # noqa: E402
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
-from spike_depth_ros.stream.recording import open_recording  # noqa: E402
-from spike_training.commands.evaluate import evaluate as run_evaluate  # noqa: E402
-from spike_training.datasets.clip import SpikeClip  # noqa: E402
-from spike_training.errors import ConfigError, DataSetError  # noqa: E402
-from spike_training.evaluation.predictions import Predictions  # noqa: E402
-from spike_training.evaluation.predictors import (  # noqa: E402
-    Scenes,
-    build_for_evaluation,
-    network_predictor,
-)
-from spike_training.runs.sources import make_source, make_target  # noqa: E402
-from spike_training.sampling.clip_source import ClipSource  # noqa: E402
-from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
-from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
-from spike_training.settings.reading import load_config  # noqa: E402
+from spike_depth_ros import DepthEstimator, Observation, Window
+from spike_depth_ros.checkpoint import load
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.recording import open_recording
+from spike_training.commands.evaluate import evaluate as run_evaluate
+from spike_training.datasets.clip import SpikeClip
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.evaluation.predictions import Predictions
+from spike_training.evaluation.predictors import Scenes, build_for_evaluation, network_predictor
+from spike_training.runs.sources import make_source, make_target
+from spike_training.sampling.clip_source import ClipSource
+from spike_training.sampling.spike_source import SpikeSource
+from spike_training.settings.config import TargetConfig, to_yaml
+from spike_training.settings.reading import load_config
 
 CPU = torch.device('cpu')
 

@@ -1,25 +1,16 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import json
 import math
 
 import numpy as np
 import pytest
-
-pytest.importorskip('torch')
-
 from ramps import Brightness, ramp_scenes, ramp_set
 from tiny_stage import INFO
 
 from spike_training.errors import ConfigError
 from spike_training.evaluation import report as reports
-from spike_training.evaluation.predictors import (
-    Estimate,
-    median_depth_map,
-    network_predictor,
-)
+from spike_training.evaluation.predictors import Estimate, median_depth_map, network_predictor
 from spike_training.evaluation.scores import evaluate_set
 
 

@@ -2,38 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of generated scenes and of recordings: values of the metrics, beside fair controls."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
 import pytest
+import torch
+from clips import HEIGHT, WIDTH, Sliding
+from ramps import Brightness, RampSource, ramp_scenes, ramp_set
+from tiny_stage import INFO
+from torch import nn
 
-torch = pytest.importorskip('torch')
-
-from clips import HEIGHT, WIDTH, Sliding  # noqa: E402
-from ramps import Brightness, RampSource, ramp_scenes, ramp_set  # noqa: E402
-from tiny_stage import INFO  # noqa: E402
-from torch import nn  # noqa: E402
-
-from spike_depth_ros.metrics import DepthErrors, StructureErrors  # noqa: E402
-from spike_depth_ros.model.depth_net import DepthOutput  # noqa: E402
-from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.evaluation.predictors import (  # noqa: E402
+from spike_depth_ros.metrics import DepthErrors, StructureErrors
+from spike_depth_ros.model.depth_net import DepthOutput
+from spike_training.errors import DataSetError
+from spike_training.evaluation.predictors import (
     Scenes,
     canonical_depth,
     median_depth_map,
     network_predictor,
 )
-from spike_training.evaluation.report import BASELINE  # noqa: E402
-from spike_training.evaluation.scores import (  # noqa: E402
-    EvaluationSet,
-    evaluate_set,
-    recording_scales,
-)
-from spike_training.runs.sources import sample_frames  # noqa: E402
-from spike_training.sampling.clip_source import ClipSource  # noqa: E402
-from spike_training.sampling.sample import Batch  # noqa: E402
+from spike_training.evaluation.report import BASELINE
+from spike_training.evaluation.scores import EvaluationSet, evaluate_set, recording_scales
+from spike_training.runs.sources import sample_frames
+from spike_training.sampling.clip_source import ClipSource
+from spike_training.sampling.sample import Batch
 
 LIMITS = (INFO.min_depth, INFO.max_depth)
 

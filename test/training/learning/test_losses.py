@@ -1,15 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import math
 
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.learning.adversarial import domain_loss  # noqa: E402
-from spike_training.learning.losses import (  # noqa: E402
+from spike_training.learning.adversarial import domain_loss
+from spike_training.learning.losses import (
     OFFSET,
     gradient_loss,
     si_loss,

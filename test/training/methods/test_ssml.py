@@ -1,7 +1,5 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex
@@ -9,44 +7,41 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
+from tiny_runs import tiny_run
 
-yaml = pytest.importorskip('yaml')
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from tiny_runs import tiny_run  # noqa: E402
-
-from spike_depth_ros import DepthEstimator, Window  # noqa: E402
-from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load_info, onnx_path  # noqa: E402
-from spike_depth_ros.estimator import ImageEstimator  # noqa: E402
-from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings  # noqa: E402
-from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings  # noqa: E402
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_depth_ros.stream.chunk import Geometry  # noqa: E402
-from spike_training.commands.evaluate import evaluate  # noqa: E402
-from spike_training.commands.table import table  # noqa: E402
-from spike_training.datasets.clip import SpikeClip  # noqa: E402
-from spike_training.datasets.suitability import MIN_CHANGING, measure  # noqa: E402
-from spike_training.errors import ConfigError, DataSetError  # noqa: E402
-from spike_training.methods.ssml.losses import (  # noqa: E402
+from spike_depth_ros import DepthEstimator, Window
+from spike_depth_ros.checkpoint import CheckpointError, ImageInfo, load_info, onnx_path
+from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.model.reconstruction.blind_spot import BlindSpotNet, BlindSpotSettings
+from spike_depth_ros.model.reconstruction.recon_lite import ReconLite, ReconSettings
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.chunk import Geometry
+from spike_training.commands.evaluate import evaluate
+from spike_training.commands.table import table
+from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.suitability import MIN_CHANGING, measure
+from spike_training.errors import ConfigError, DataSetError
+from spike_training.methods.ssml.losses import (
     mutual_loss,
     pseudo_label,
     psnr,
     reconstruction_loss,
     robust_error,
 )
-from spike_training.methods.ssml.settings import (  # noqa: E402
+from spike_training.methods.ssml.settings import (
     BlindSpotConfig,
     HeldOutConfig,
     MutualConfig,
     SupervisedConfig,
 )
-from spike_training.methods.ssml.stages import HeldOut, Mutual  # noqa: E402
-from spike_training.reports.run_page import PageWriter  # noqa: E402
-from spike_training.runs import build, pipeline  # noqa: E402
-from spike_training.sampling.sample import Batch  # noqa: E402
-from spike_training.settings.config import ModelConfig, check, to_yaml  # noqa: E402
-from spike_training.settings.reading import read_arguments  # noqa: E402
+from spike_training.methods.ssml.stages import HeldOut, Mutual
+from spike_training.reports.run_page import PageWriter
+from spike_training.runs import build, pipeline
+from spike_training.sampling.sample import Batch
+from spike_training.settings.config import ModelConfig, check, to_yaml
+from spike_training.settings.reading import read_arguments
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = {'widths': (4, 4, 4)}

@@ -1,12 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import numpy as np
-import pytest
-
-pytest.importorskip('torch')
-pytest.importorskip('matplotlib')
 
 from spike_training.reports.condition_charts import condition_charts
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a run: everything that it promises is in it, and it never stops a training."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os
@@ -16,29 +14,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from html_pages import Reader
+from tiny_runs import three_stages, tiny_run
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-pytest.importorskip('jinja2')
-pytest.importorskip('matplotlib')
-
-from html_pages import Reader  # noqa: E402
-from tiny_runs import three_stages, tiny_run  # noqa: E402
-
-from spike_depth_ros.checkpoint import hash_file  # noqa: E402
-from spike_depth_ros.evaluation.report.plots import COLOURS  # noqa: E402
-from spike_depth_ros.pictures import save_png  # noqa: E402
-from spike_training.errors import ConfigError, NonFiniteError  # noqa: E402
-from spike_training.methods.bicross import METHOD  # noqa: E402
-from spike_training.methods.bicross.settings import CrossDomainConfig, PretrainConfig  # noqa: E402
-from spike_training.reports.run_page import Kept, PageWriter, page, render  # noqa: E402
-from spike_training.reports.run_page.curves import curves  # noqa: E402
-from spike_training.reports.run_page.folder import read_run  # noqa: E402
-from spike_training.reports.run_page.health_checks import health_warnings, state  # noqa: E402
-from spike_training.reports.run_page.settings import differences  # noqa: E402
-from spike_training.runs import pipeline  # noqa: E402
-from spike_training.runs.sessions import Session, read_sessions  # noqa: E402
-from spike_training.settings.config import TargetConfig, to_yaml  # noqa: E402
+from spike_depth_ros.checkpoint import hash_file
+from spike_depth_ros.evaluation.report.plots import COLOURS
+from spike_depth_ros.pictures import save_png
+from spike_training.errors import ConfigError, NonFiniteError
+from spike_training.methods.bicross import METHOD
+from spike_training.methods.bicross.settings import CrossDomainConfig, PretrainConfig
+from spike_training.reports.run_page import Kept, PageWriter, page, render
+from spike_training.reports.run_page.curves import curves
+from spike_training.reports.run_page.folder import read_run
+from spike_training.reports.run_page.health_checks import health_warnings, state
+from spike_training.reports.run_page.settings import differences
+from spike_training.runs import pipeline
+from spike_training.runs.sessions import Session, read_sessions
+from spike_training.settings.config import TargetConfig, to_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -162,7 +155,8 @@ class TestOfARun:
         assert 'src="bicross/pictures/0000003.png"' in text
 
     def test_tensorboard_has_the_same_curves_and_pictures(self, trained):
-        events = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+        from tensorboard.backend.event_processing import event_accumulator as events
+
         also = {
             'teacher': {'train/sup', 'train/unc', 'train/learning_rate'},
             'mono_cross': {

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run would be, and all that it lacks, without a step of it."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 import shutil
@@ -11,29 +9,26 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from tiny_runs import tiny_run
+from trees import write_dat, write_paper_sets, write_vkitti
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from tiny_runs import tiny_run  # noqa: E402
-from trees import write_dat, write_paper_sets, write_vkitti  # noqa: E402
-
-from spike_depth_ros.checkpoint import save  # noqa: E402
-from spike_depth_ros.model.registry import build, weights_of  # noqa: E402
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import (  # noqa: E402
+from spike_depth_ros.checkpoint import save
+from spike_depth_ros.model.registry import build, weights_of
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.settings import (
     AdaptConfig,
     CrossDomainConfig,
     CrossModalityConfig,
     PretrainConfig,
 )
-from spike_training.runs import pipeline  # noqa: E402
-from spike_training.runs.build import context, make_stage  # noqa: E402
-from spike_training.runs.memory import estimate_memory, noise, saved_bytes  # noqa: E402
-from spike_training.runs.recordings import focal_lengths  # noqa: E402
-from spike_training.runs.sources import make_source, make_target, target_parts  # noqa: E402
-from spike_training.settings.config import DataConfig, TargetConfig  # noqa: E402
-from spike_training.settings.reading import load_config  # noqa: E402
+from spike_training.runs import pipeline
+from spike_training.runs.build import context, make_stage
+from spike_training.runs.memory import estimate_memory, noise, saved_bytes
+from spike_training.runs.recordings import focal_lengths
+from spike_training.runs.sources import make_source, make_target, target_parts
+from spike_training.settings.config import DataConfig, TargetConfig
+from spike_training.settings.reading import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 CPU = torch.device('cpu')
@@ -155,7 +150,6 @@ def test_a_target_tested_where_the_source_trains_is_told(tmp_path):
 
 
 def test_weights_of_imagenet_that_are_missing_are_told(tmp_path, capsys):
-    pytest.importorskip('timm')
     config = tiny_run(
         tmp_path,
         PretrainConfig(
@@ -266,7 +260,6 @@ class TestMemory:
     ):
         config = tiny_run(tmp_path)
         if architecture == 'unet_lite':  # its maps are a 32nd of the image, of 4x4 pixels at that
-            pytest.importorskip('timm')
             config.model.architecture, config.model.settings = architecture, {}
         config.data.height, config.data.width = 128, 192
         config.model.settings = config.model.settings | {'pool': pool}  # not the shared one's

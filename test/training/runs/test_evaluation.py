@@ -1,28 +1,16 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import numpy as np
 import pytest
+import torch
+from clips import Sliding, write_folder
+from tiny_runs import tiny_run
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from clips import Sliding, write_folder  # noqa: E402
-from tiny_runs import tiny_run  # noqa: E402
-
-from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.evaluation.predictors import (  # noqa: E402
-    Scenes,
-    median_depth_map,
-)
-from spike_training.runs.evaluation import (  # noqa: E402
-    Baselines,
-    DataSets,
-    config_sets,
-)
-from spike_training.runs.sources import make_source  # noqa: E402
-from spike_training.settings.config import TargetConfig  # noqa: E402
+from spike_training.errors import DataSetError
+from spike_training.evaluation.predictors import Scenes, median_depth_map
+from spike_training.runs.evaluation import Baselines, DataSets, config_sets
+from spike_training.runs.sources import make_source
+from spike_training.settings.config import TargetConfig
 
 CPU = torch.device('cpu')
 

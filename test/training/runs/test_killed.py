@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole runs that are killed, or that a full disk ends, and go on."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource
@@ -12,18 +10,15 @@ import subprocess
 import sys
 from random import Random
 
+import killed_runs
 import pytest
+from programs import ROOT, run_program, run_training
+from tiny_runs import three_stages
+from training_files import equal, rows, state_of
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-import killed_runs  # noqa: E402
-from tiny_runs import three_stages  # noqa: E402
-from training_files import equal, rows, state_of  # noqa: E402
-
-from spike_depth_ros.checkpoint import load  # noqa: E402
-from spike_training.engine.checkpoints import newest_model  # noqa: E402
-from spike_training.settings.config import to_yaml  # noqa: E402
+from spike_depth_ros.checkpoint import load
+from spike_training.engine.checkpoints import newest_model
+from spike_training.settings.config import to_yaml
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -43,8 +38,8 @@ def write_config(folder):
 
 def start(config, out, *moments):
     """Train in a process for each moment; what the moments were."""
-    command = [sys.executable, killed_runs.__file__, str(config), str(out), *map(str, moments)]
-    done = subprocess.run(command, env=ONE_THREAD, capture_output=True, text=True, check=False)
+    command = [sys.executable, killed_runs.__file__, config, out, *moments]
+    done = run_program(*command, env=ONE_THREAD)
     assert done.returncode == 0, done.stderr
     return [line for line in done.stderr.splitlines() if line.startswith(('print', 'o'))]
 
@@ -96,17 +91,8 @@ def without_warnings(text):
 
 def train(config, out, **options):
     """The command itself."""
-    command = [sys.executable, 'training/run.py', 'train', '--config', str(config)]
-    command += ['--out', str(out), '--resume', 'true']
-    return subprocess.run(
-        command,
-        cwd=killed_runs.ROOT,
-        env={**ONE_THREAD, 'PYTHONPATH': str(killed_runs.ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
+    command = ['train', '--config', config, '--out', out, '--resume', 'true']
+    return run_training(*command, environment=ONE_THREAD, **options)
 
 
 def test_a_file_that_cannot_grow_leaves_the_checkpoint_before(config, uninterrupted, tmp_path):
@@ -123,9 +109,7 @@ def test_a_file_that_cannot_grow_leaves_the_checkpoint_before(config, uninterrup
 
     done = train(config, out, preexec_fn=limit)
     assert done.returncode == 1
-    (line,) = (
-        line for line in done.stderr.splitlines() if not line.startswith('warning: no page')
-    )
+    (line,) = without_warnings(done.stderr)
     step = before['step'] + 2
     assert f'teacher: the checkpoint of step {step} cannot be written (File too large)' in line
     assert f'that of step {before["step"]} is kept: free space there and go on with' in line
@@ -158,18 +142,10 @@ def test_a_full_disk_leaves_the_checkpoint_before(config, uninterrupted, tmp_pat
         f'{sys.executable} training/run.py train --config {config} --out {disk}/run; '
         f'status=$?; cp -r {disk}/run {out}; exit $status'
     )
-    done = subprocess.run(
-        ['unshare', '-Urm', 'sh', '-c', script],
-        cwd=killed_runs.ROOT,
-        env={**ONE_THREAD, 'PYTHONPATH': str(killed_runs.ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**ONE_THREAD, 'PYTHONPATH': str(ROOT)}
+    done = run_program('unshare', '-Urm', 'sh', '-c', script, cwd=ROOT, env=environment)
     assert done.returncode == 1, done.stderr
-    (line,) = (
-        line for line in done.stderr.splitlines() if not line.startswith('warning: no page')
-    )
+    (line,) = without_warnings(done.stderr)
     assert 'the checkpoint of step 4 cannot be written (No space left on device), that of' in line
     assert 'step 2 is kept: free space there and go on with --resume true' in line
     assert load(newest_model(out / 'teacher'))

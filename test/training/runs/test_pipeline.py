@@ -2,39 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole runs, from the command line to a checkpoint that the runtime loads."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
+import torch
+from programs import run_training
+from tiny_runs import tiny_run
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from tiny_runs import tiny_run  # noqa: E402
-
-from spike_depth_ros import DepthEstimator, Observation, Window  # noqa: E402
-from spike_depth_ros.checkpoint import load, load_info, save  # noqa: E402
-from spike_depth_ros.model.depth_net import SpikeDepthNet  # noqa: E402
-from spike_depth_ros.model.vit_hybrid import TIMM_NAME  # noqa: E402
-from spike_training.commands.evaluate import evaluate, with_changes  # noqa: E402
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
-from spike_training.runs import build, pipeline  # noqa: E402
-from spike_training.runs.sources import make_source  # noqa: E402
-from spike_training.settings.config import (  # noqa: E402
-    ModelConfig,
-    TargetConfig,
-    check,
-    to_yaml,
-)
+from spike_depth_ros import DepthEstimator, Observation, Window
+from spike_depth_ros.checkpoint import load, load_info, save
+from spike_depth_ros.model.depth_net import SpikeDepthNet
+from spike_depth_ros.model.vit_hybrid import TIMM_NAME
+from spike_training.commands.evaluate import evaluate, with_changes
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.runs import build, pipeline
+from spike_training.runs.sources import make_source
+from spike_training.settings.config import ModelConfig, TargetConfig, check, to_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -100,7 +89,6 @@ class TestStartFromAFile:
 
 
 def test_a_stage_starts_from_imagenet(tmp_path):
-    timm = pytest.importorskip('timm')
     torch.manual_seed(1)
     backbone = timm.create_model(TIMM_NAME, embed_dim=48, depth=4, num_heads=3)
     torch.save(backbone.state_dict(), tmp_path / 'timm.pth')
@@ -122,7 +110,6 @@ def test_a_stage_starts_from_imagenet(tmp_path):
 
 @pytest.fixture(scope='module')
 def lite_weights(tmp_path_factory):
-    timm = pytest.importorskip('timm')
     torch.manual_seed(2)
     path = tmp_path_factory.mktemp('imagenet') / 'lite.pth'
     torch.save(timm.create_model('tf_efficientnet_lite0').state_dict(), path)
@@ -257,23 +244,9 @@ def test_training_calibration_and_test_scenes_never_meet(tmp_path):
 @pytest.mark.timeout(600)
 def test_smoke(tmp_path):
     """Train by the shipped smoke.yaml to the end: the losses fall."""
-    command = [
-        'bicross',
-        '--config',
-        'training/configs/smoke.yaml',
-        '--out',
-        str(tmp_path / 'run'),
-    ]
-    result = subprocess.run(
-        [sys.executable, 'training/run.py', *command],
-        cwd=ROOT,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
     out = tmp_path / 'run'
+    result = run_training('bicross', '--config', 'training/configs/smoke.yaml', '--out', out)
+    assert result.returncode == 0, result.stderr
     for name in ('teacher', 'mono_cross', 'bicross'):
         text = (out / name / 'scalars.jsonl').read_text()
         lines = [*map(json.loads, text.splitlines())]

@@ -2,57 +2,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs on recordings: their batches, their sides, and labels of the target that nobody reads."""
 
-from __future__ import annotations
-
 import dataclasses
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from tiny_runs import tiny_run
+from trees import HEIGHT, WIDTH, write_dat, write_vkitti
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from tiny_runs import tiny_run  # noqa: E402
-from trees import HEIGHT, WIDTH, write_dat, write_vkitti  # noqa: E402
-
-from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
-from spike_training.datasets.readers import files  # noqa: E402
-from spike_training.engine.fabric import make_fabric  # noqa: E402
-from spike_training.errors import DataSetError  # noqa: E402
-from spike_training.evaluation.predictors import Estimate  # noqa: E402
-from spike_training.methods.bicross.settings import (  # noqa: E402
+from spike_depth_ros.checkpoint import load, load_info
+from spike_training.datasets.readers import files
+from spike_training.engine.fabric import make_fabric
+from spike_training.errors import DataSetError
+from spike_training.evaluation.predictors import Estimate
+from spike_training.methods.bicross.settings import (
     AdaptConfig,
     CrossDomainConfig,
     CrossModalityConfig,
     PretrainConfig,
 )
-from spike_training.runs import pipeline  # noqa: E402
-from spike_training.runs.build import describe  # noqa: E402
-from spike_training.runs.evaluation import (  # noqa: E402
-    Baselines,
-    config_sets,
-    evaluate_sets,
-)
-from spike_training.runs.recordings import check_places, look_up, recorded_source  # noqa: E402
-from spike_training.runs.sources import (  # noqa: E402
+from spike_training.runs import pipeline
+from spike_training.runs.build import describe
+from spike_training.runs.evaluation import Baselines, config_sets, evaluate_sets
+from spike_training.runs.recordings import check_places, look_up, recorded_source
+from spike_training.runs.sources import (
     make_source,
     make_target,
     sample_frames,
     target_parts,
     with_steps,
 )
-from spike_training.sampling.clip_source import ClipSource, shift_placement  # noqa: E402
-from spike_training.sampling.spike_source import SpikeSource  # noqa: E402
-from spike_training.settings.config import (  # noqa: E402
-    BatchSpec,
-    DataConfig,
-    TargetConfig,
-    problems_of,
-)
-from spike_training.settings.reading import load_config, read_arguments  # noqa: E402
-from spike_training.tables.plan import load_table  # noqa: E402
+from spike_training.sampling.clip_source import ClipSource, shift_placement
+from spike_training.sampling.spike_source import SpikeSource
+from spike_training.settings.config import BatchSpec, DataConfig, TargetConfig, problems_of
+from spike_training.settings.reading import load_config, read_arguments
+from spike_training.tables.plan import load_table
 
 ROOT = Path(__file__).resolve().parents[3]
 CPU = torch.device('cpu')
@@ -400,13 +385,12 @@ class TestRuns:
 
 
 @pytest.mark.parametrize('real', [False, True], ids=['made', 'real'])
-def test_a_real_target_is_an_override_of_mini(tmp_path, real):
+def test_a_real_target_is_an_override_of_mini(request, tmp_path, real):
     """What --target.recordings.dat PATH does to mini.yaml."""
-    shared = os.environ.get('SPIKE_DEPTH_DATA')
-    if real and not shared:
-        pytest.skip('SPIKE_DEPTH_DATA names no folder of real recordings')
-    where = Path(shared or '') / 'spikes' / 'sreds' if real else None
-    where = where or write_dat(tmp_path / 'dat', planes=200, height=250, width=400)
+    if real:
+        where = request.getfixturevalue('real_data') / 'spikes' / 'sreds'
+    else:
+        where = write_dat(tmp_path / 'dat', planes=200, height=250, width=400)
     config = ['--config', str(ROOT / 'training' / 'configs' / 'mini.yaml'), '--out', 'x']
     option = ['--target.recordings.dat', str(where)]
     assert read_arguments([*config, *option])

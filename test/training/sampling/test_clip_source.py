@@ -2,24 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples of recordings: what is simulated is what the frames show, where the depth says it is."""
 
-from __future__ import annotations
-
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+import torch
+from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding
 
-torch = pytest.importorskip('torch')
-
-from clips import CAMERA, FRAME_S, HEIGHT, SCENE, STEP, WIDTH, Sliding  # noqa: E402
-
-from spike_depth_ros.video.light import luminance  # noqa: E402
-from spike_depth_ros.video.placement import Placement  # noqa: E402
-from spike_training.datasets import readers  # noqa: E402
-from spike_training.errors import DataSetError, FrameError  # noqa: E402
-from spike_training.sampling.clip_source import ClipSource  # noqa: E402
-from spike_training.sensor.interpolation import LinearInterpolator  # noqa: E402
+from spike_depth_ros.video.light import luminance
+from spike_depth_ros.video.placement import Placement
+from spike_training.datasets import readers
+from spike_training.errors import DataSetError, FrameError
+from spike_training.sampling.clip_source import ClipSource
+from spike_training.sensor.interpolation import LinearInterpolator
 
 PLANES = 128
 
@@ -150,16 +143,12 @@ def test_wrong_settings_are_refused():
             source(**changes)
 
 
-REAL = os.environ.get('SPIKE_DEPTH_DATA')
-
-
-@pytest.mark.skipif(not REAL, reason='SPIKE_DEPTH_DATA names no folder of real recordings')
 @pytest.mark.parametrize(
     ('name', 'where'),
     [('sevenscenes', 'rgbd/sevenscenes_kitchen'), ('kitti', 'rgbd/kitti_0926')],
 )
-def test_the_spikes_of_real_recordings_show_their_frames(name, where):
-    clips = readers.read(name, str(Path(REAL or '') / where))
+def test_the_spikes_of_real_recordings_show_their_frames(real_data, name, where):
+    clips = readers.read(name, str(real_data / where))
     real = ClipSource(clips, 128, 192)
     batch = real.samples([20, 40])
     for row, index in enumerate((20, 40)):

@@ -2,28 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples under chosen conditions: the defaults change nothing, each variable what it names."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_training.sampling import conditions as module  # noqa: E402
-from spike_training.sampling.conditions import (  # noqa: E402
+from spike_depth_ros.stream import packing
+from spike_training.sampling import conditions as module
+from spike_training.sampling.conditions import (
     FRAME_LEVELS,
     Condition,
     ConditionSource,
     exposure_planes,
     motion_blur,
 )
-from spike_training.sampling.procedural import ProceduralSource, expose  # noqa: E402
-from spike_training.scenes.pool import generate  # noqa: E402
-from spike_training.scenes.render import render  # noqa: E402
+from spike_training.sampling.procedural import ProceduralSource, expose
+from spike_training.scenes.pool import generate
+from spike_training.scenes.render import render
 
 SETTINGS = {'styles': ('home', 'hall'), 'height': 32, 'width': 48, 'split': 'test', 'bins': 8}
 SCENES = (0, 1, 2, 11)  # lamps flicker in the last one

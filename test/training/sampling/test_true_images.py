@@ -3,10 +3,9 @@
 """True firing rates beside the spikes of generated scenes, and plane rates drawn for batches."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.sampling.procedural import (  # noqa: E402
+from spike_training.sampling.procedural import (
     FAST_WIDTHS_PER_S,
     ProceduralSource,
     light_at,

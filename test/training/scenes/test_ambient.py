@@ -2,14 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Light that has been around: corners, uneven rooms, contrast."""
 
-from __future__ import annotations
-
 import numpy as np
-import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.scenes.ambient import ambient_occlusion, contrast_factors, illumination_factors  # noqa: E402
+from spike_training.scenes.ambient import ambient_occlusion, contrast_factors, illumination_factors
 
 ONE = torch.ones(1)
 

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Styles outdoor, hall and office: cameras, depth, layouts; scenes keep their numbers."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math
@@ -12,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import numpy.testing as npt
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.sampling.procedural import ProceduralSource, apply_flicker  # noqa: E402
-from spike_training.sampling.shifted import Optics, ShiftedSource  # noqa: E402
-from spike_training.scenes.building.primitives import Frame  # noqa: E402
-from spike_training.scenes.building.sampler import Sampler, cos_sin  # noqa: E402
-from spike_training.scenes.building.viewpoint import (  # noqa: E402
+from spike_training.sampling.procedural import ProceduralSource, apply_flicker
+from spike_training.sampling.shifted import Optics, ShiftedSource
+from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.sampler import Sampler, cos_sin
+from spike_training.scenes.building.viewpoint import (
     FOCAL,
     HEIGHTS,
     PITCHES,
@@ -29,12 +26,12 @@ from spike_training.scenes.building.viewpoint import (  # noqa: E402
     sample_rates,
     sample_viewpoint,
 )
-from spike_training.scenes.generator import STYLES, SceneGenerator  # noqa: E402
-from spike_training.scenes.halls.stairs import STAIRS, sample_stairs  # noqa: E402
-from spike_training.scenes.offices.office import OFFICE  # noqa: E402
-from spike_training.scenes.render import render  # noqa: E402
-from spike_training.scenes.rooms.room import rooms  # noqa: E402
-from spike_training.scenes.scene import Scenes  # noqa: E402
+from spike_training.scenes.generator import STYLES, SceneGenerator
+from spike_training.scenes.halls.stairs import STAIRS, sample_stairs
+from spike_training.scenes.offices.office import OFFICE
+from spike_training.scenes.render import render
+from spike_training.scenes.rooms.room import rooms
+from spike_training.scenes.scene import Scenes
 
 CHECKSUMS = Path(__file__).with_name('scene_checksums.json')
 PLACES = ('outdoor', 'hall', 'office')

@@ -2,36 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples of the procedural world: determinism and ranges."""
 
-from __future__ import annotations
-
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-cv2 = pytest.importorskip('cv2')
-
-
-from spike_depth_ros.checkpoint import find_checkpoint, load  # noqa: E402
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_training.evaluation.predictors import (  # noqa: E402
-    build_for_evaluation,
-    network_predictor,
-)
-from spike_training.reports.contact_sheet import contact_sheet  # noqa: E402
-from spike_training.sampling import procedural  # noqa: E402
-from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
-from spike_training.sampling.shifted import Optics, ShiftedSource  # noqa: E402
-from spike_training.scenes.building.light import Ground, Site, sample_direction  # noqa: E402
-from spike_training.scenes.building.materials import Material, MaterialSampler  # noqa: E402
-from spike_training.scenes.building.primitives import Frame, Primitives  # noqa: E402
-from spike_training.scenes.building.sampler import Sampler  # noqa: E402
-from spike_training.scenes.furniture.chair import DINING_CHAIR, add_dining_chairs  # noqa: E402
-from spike_training.scenes.rooms.config import HOME  # noqa: E402
-from spike_training.scenes.rooms.room import rooms  # noqa: E402
-from spike_training.sensor.exposure import initial_charge  # noqa: E402
-from spike_training.sensor.parameters import SENSORS  # noqa: E402
+from spike_depth_ros.checkpoint import find_checkpoint, load
+from spike_depth_ros.stream import packing
+from spike_training.evaluation.predictors import build_for_evaluation, network_predictor
+from spike_training.reports.contact_sheet import contact_sheet
+from spike_training.sampling import procedural
+from spike_training.sampling.procedural import ProceduralSource
+from spike_training.sampling.shifted import Optics, ShiftedSource
+from spike_training.scenes.building.light import Ground, Site, sample_direction
+from spike_training.scenes.building.materials import Material, MaterialSampler
+from spike_training.scenes.building.primitives import Frame, Primitives
+from spike_training.scenes.building.sampler import Sampler
+from spike_training.scenes.furniture.chair import DINING_CHAIR, add_dining_chairs
+from spike_training.scenes.rooms.config import HOME
+from spike_training.scenes.rooms.room import rooms
+from spike_training.sensor.exposure import initial_charge
+from spike_training.sensor.parameters import SENSORS
 
 SMALL = {'height': 37, 'width': 51}
 

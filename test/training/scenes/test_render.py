@@ -2,31 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The procedural world: exact depth, light, motion, textures, determinism."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 
 import numpy as np
 import numpy.testing as npt
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.sampling.procedural import expose, light_at_knots  # noqa: E402
-from spike_training.scenes import atlas  # noqa: E402
-from spike_training.scenes.building.cameras import camera_axes, visible  # noqa: E402
-from spike_training.scenes.building.sampler import Sampler, cos_sin  # noqa: E402
-from spike_training.scenes.generator import STYLES, SceneGenerator  # noqa: E402
-from spike_training.scenes.render import render  # noqa: E402
-from spike_training.scenes.scene import (  # noqa: E402
-    BOX,
-    CYLINDER,
-    ELLIPSOID,
-    MATERIAL,
-    Column,
-    Scenes,
-)
+from spike_training.sampling.procedural import expose, light_at_knots
+from spike_training.scenes import atlas
+from spike_training.scenes.building.cameras import camera_axes, visible
+from spike_training.scenes.building.sampler import Sampler, cos_sin
+from spike_training.scenes.generator import STYLES, SceneGenerator
+from spike_training.scenes.render import render
+from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Column, Scenes
 
 HEIGHT, WIDTH = 45, 70
 FOCAL = 0.9

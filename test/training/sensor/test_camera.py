@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The batched camera against the plainest loops, its physics, and that batches change nothing."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import math
@@ -11,18 +9,17 @@ import math
 import numpy as np
 import numpy.testing as npt
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_sensor import naive_spikes, plane_quanta, quanta_of
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_depth_ros.video.spiking import QUANTA, IntegrateAndFire  # noqa: E402
-from spike_training.sensor import camera as camera_module  # noqa: E402
-from spike_training.sensor.camera import SpikeCamera, simulate_counts  # noqa: E402
-from spike_training.sensor.exposure import count_spikes, initial_charge  # noqa: E402
-from spike_training.sensor.parameters import Sensor  # noqa: E402
+from spike_depth_ros.stream import packing
+from spike_depth_ros.video.spiking import QUANTA, IntegrateAndFire
+from spike_training.sensor import camera as camera_module
+from spike_training.sensor.camera import SpikeCamera, simulate_counts
+from spike_training.sensor.exposure import count_spikes, initial_charge
+from spike_training.sensor.parameters import Sensor
 
 EVERYTHING = Sensor(
     dark_current=300,

@@ -2,19 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts in closed form against the naive loop, and the pixels' initial charge."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_sensor import naive_spikes, plane_quanta
 
-torch = pytest.importorskip('torch')
-
-from spike_depth_ros.stream import packing  # noqa: E402
-from spike_depth_ros.video.spiking import QUANTA  # noqa: E402
-from spike_training.sensor.exposure import count_spikes, initial_charge  # noqa: E402
+from spike_depth_ros.stream import packing
+from spike_depth_ros.video.spiking import QUANTA
+from spike_training.sensor.exposure import count_spikes, initial_charge
 
 
 @settings(max_examples=60, deadline=None)

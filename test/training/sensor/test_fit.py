@@ -2,25 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fit finds sensors that were simulated, and the named ones stand for real recordings."""
 
-from __future__ import annotations
-
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.testing as npt
 import pytest
+import torch
+from PIL import Image
 
-torch = pytest.importorskip('torch')
-
-from PIL import Image  # noqa: E402
-
-from benchmarks import sensor_fit as command  # noqa: E402
-from spike_training.sensor import fit as sensor_fit  # noqa: E402
-from spike_training.sensor.parameters import SENSORS, Sensor  # noqa: E402
-from spike_training.sensor.pixels import pixels_of  # noqa: E402
+from benchmarks import sensor_fit as command
+from spike_training.sensor import fit as sensor_fit
+from spike_training.sensor.parameters import SENSORS, Sensor
+from spike_training.sensor.pixels import pixels_of
 
 
 def scene(height: int = 96, width: int = 128) -> sensor_fit.Scene:
@@ -108,16 +103,11 @@ def test_windows_divide_the_planes() -> None:
         sensor_fit.resimulate(shown, 10, Sensor(), seed=1)
 
 
-def data() -> Path:
-    folder = os.environ.get('SPIKE_DEPTH_DATA')
-    if not folder or not (Path(folder) / 'spikes' / 'uhsr.npz').is_file():
-        pytest.skip('no real recordings: SPIKE_DEPTH_DATA names no folder with spikes/')
-    return Path(folder)
-
-
 @pytest.mark.parametrize('name', ['vidar_car', 'uhsr'])
-def test_named_sensors_are_nearer_to_their_recordings_than_the_ideal_one(name: str) -> None:
-    spikes, windows = command.read(data())[name]
+def test_named_sensors_are_nearer_to_their_recordings_than_the_ideal_one(
+    real_data: Path, name: str
+) -> None:
+    spikes, windows = command.read(real_data)[name]
     judged = spikes[command.JUDGE]
     shown = sensor_fit.estimate_scene(judged, windows)
     real = sensor_fit.compute_signature(judged, shown)
@@ -135,8 +125,8 @@ def test_named_sensors_are_nearer_to_their_recordings_than_the_ideal_one(name: s
     assert named['intervals'] < ideal['intervals']
 
 
-def test_the_named_sensor_has_the_measured_maps() -> None:
-    found = sensor_fit.fit_maps(*command.read_maps(data()))
+def test_the_named_sensor_has_the_measured_maps(real_data: Path) -> None:
+    found = sensor_fit.fit_maps(*command.read_maps(real_data))
     named = SENSORS['noise_maps']
     for parameter in ('response_mismatch', 'dark_current', 'dark_spread'):
         assert getattr(found, parameter) == pytest.approx(getattr(named, parameter), rel=0.03)

@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each defect of a sensor has its statistical signature, alone, and can be switched off."""
 
-from __future__ import annotations
-
 import numpy.testing as npt
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.sensor import pixels as sensor  # noqa: E402
-from spike_training.sensor.parameters import SENSORS, Sensor  # noqa: E402
-from spike_training.sensor.pixels import NORMAL_STD, normals, pixels_of, uniforms  # noqa: E402
+from spike_training.sensor import pixels as sensor
+from spike_training.sensor.parameters import SENSORS, Sensor
+from spike_training.sensor.pixels import NORMAL_STD, normals, pixels_of, uniforms
 
 CHIP = torch.tensor([3])
 SIZE = (200, 300)

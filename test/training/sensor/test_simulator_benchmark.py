@@ -2,15 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulator's benchmark compares and writes what it documents; no speed is tested."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
 
-torch = pytest.importorskip('torch')
-
-from benchmarks import simulator  # noqa: E402
+from benchmarks import simulator
 
 
 def test_it_compares_and_writes_its_figures(tmp_path, capsys) -> None:

@@ -2,20 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training by a method that is no part of the package, from the command line to the page."""
 
-from __future__ import annotations
-
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-
-pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
+from programs import run_program
 from toy_method import METHOD, Toy, ToyConfig
 
 from spike_depth_ros.checkpoint import load_info
@@ -56,12 +50,10 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('toy')
     (folder / 'toy.yaml').write_text(yaml.safe_dump(CONFIG))
     path = os.pathsep.join([str(ROOT), str(ROOT / 'test' / 'helpers')])
-    done = subprocess.run(
-        [sys.executable, ROOT / 'training' / 'run.py', 'train', '--config', folder / 'toy.yaml',
-         '--out', folder / 'run'],
-        env={**os.environ, 'PYTHONPATH': path}, capture_output=True, text=True, timeout=300,
-        check=False,
-    )  # fmt: skip
+    command = (sys.executable, ROOT / 'training' / 'run.py', 'train')
+    options = ('--config', folder / 'toy.yaml', '--out', folder / 'run')
+    environment = {**os.environ, 'PYTHONPATH': path}
+    done = run_program(*command, *options, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder / 'run'
 

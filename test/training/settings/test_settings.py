@@ -2,17 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line of a run: files, overrides, mistakes, help."""
 
-from __future__ import annotations
-
 import dataclasses
 import typing
 from pathlib import Path
 
 import pytest
 import yaml
-
-pytest.importorskip('torch')
-pytest.importorskip('jsonargparse')
 
 from spike_training.errors import ConfigError
 from spike_training.learning.supervision import SI_FORMS

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables trained for real: what is shared, what is resumed, what several processes and dask do."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json
@@ -12,25 +10,23 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
+import distributed
 import pytest
 import yaml
+from programs import wait_until
 from tables import small
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from spike_depth_ros.checkpoint import load_info  # noqa: E402
-from spike_training.commands.table import table  # noqa: E402
-from spike_training.engine.checkpoints import Checkpoints  # noqa: E402
-from spike_training.errors import ConfigError, NonFiniteError, TrainingError  # noqa: E402
-from spike_training.evaluation.report import domain_sets  # noqa: E402
-from spike_training.runs import pipeline  # noqa: E402
-from spike_training.tables.plan import load_table  # noqa: E402
-from spike_training.tables.units import DONE, Training, units_of  # noqa: E402
-from spike_training.tables.work import (  # noqa: E402
+from spike_depth_ros.checkpoint import load_info
+from spike_training.commands.table import table
+from spike_training.engine.checkpoints import Checkpoints
+from spike_training.errors import ConfigError, NonFiniteError, TrainingError
+from spike_training.evaluation.report import domain_sets
+from spike_training.runs import pipeline
+from spike_training.tables.plan import load_table
+from spike_training.tables.units import DONE, Training, units_of
+from spike_training.tables.work import (
     LOCK,
     LOG,
     in_order,
@@ -309,7 +305,7 @@ def test_a_unit_that_another_process_does_is_waited_for(tmp_path, capsys):
     other = threading.Thread(target=second)
     with locked(tmp_path):
         other.start()
-        _until(lambda: 'waiting for another process' in capsys.readouterr().out, 20)
+        wait_until(lambda: 'waiting for another process' in capsys.readouterr().out, 20)
         order.append('first')
     other.join()
     assert order == ['first', 'second']
@@ -330,7 +326,6 @@ def test_each_experiment_of_the_paper_trains(tmp_path):
 @pytest.fixture
 def cluster():
     """A scheduler and its workers, threads of this process; the function makes it."""
-    distributed = pytest.importorskip('distributed')
     started = []
 
     def start(workers, threads):
@@ -367,7 +362,7 @@ def test_a_scheduler_that_goes_away(tmp_path, cluster):
     found = cluster(workers=0, threads=1)
 
     def close():
-        _until(lambda: found.scheduler.tasks, 20)
+        wait_until(lambda: found.scheduler.tasks, 20)
         found.close()
 
     thread = threading.Thread(target=close)
@@ -441,7 +436,7 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
     path, out = small(tmp_path), tmp_path / 'out'
     rows = ('--rows', 'pre_src,mono_cross,rgb_init')
     first = command(path, out, *rows)
-    _until(lambda: [*(out / 'stages').glob('*/lock')], 300)
+    wait_until(lambda: [*(out / 'stages').glob('*/lock')], 300)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     both = [command(path, out, *rows, *jobs) for jobs in ((), ('--jobs', '2'))]
@@ -462,9 +457,9 @@ def test_jobs_end_with_the_process_that_started_them(tmp_path):
     units = [unit_of(path, name, out / 'stages').training for name in ('teacher', 'endless')]
     parent = command(path, out, '--jobs', '2', '--rows', 'teacher,endless')
     try:
-        _until(lambda: all(map(step_of, units)), 300)
+        wait_until(lambda: all(map(step_of, units)), 300)
         os.kill(parent.pid, signal.SIGKILL)
-        _until(lambda: not any(holder(unit.folder) for unit in units), 120)
+        wait_until(lambda: not any(holder(unit.folder) for unit in units), 120)
         assert not units[1].done
     finally:
         os.killpg(parent.pid, signal.SIGKILL)
@@ -480,14 +475,13 @@ def dask_process(role, folder, *options, **environment):
 @pytest.fixture
 def machines(tmp_path):
     """Two workers, as of two machines, and a client of their scheduler."""
-    distributed = pytest.importorskip('distributed')
     options = ('--nthreads', '1', '--memory-limit', '0', '--local-directory', tmp_path)
     daemon = {'DASK_DISTRIBUTED__WORKER__DAEMON': 'False'}
     processes = [
         dask_process('scheduler', tmp_path, '--port', '0'),
         *(dask_process('worker', tmp_path, *options, **daemon) for _ in range(2)),
     ]
-    _until((tmp_path / 'scheduler.json').exists, 120)
+    wait_until((tmp_path / 'scheduler.json').exists, 120)
     with distributed.Client(scheduler_file=str(tmp_path / 'scheduler.json')) as client:
         client.wait_for_workers(2, timeout=120)
         yield client
@@ -497,10 +491,9 @@ def machines(tmp_path):
 
 
 def test_a_scheduler_that_lacks_this_package(tmp_path):
-    pytest.importorskip('distributed')
     scheduler = dask_process('scheduler', tmp_path, '--port', '0', PYTHONPATH='')
     try:
-        _until((tmp_path / 'scheduler.json').exists, 120)
+        wait_until((tmp_path / 'scheduler.json').exists, 120)
         address = json.loads((tmp_path / 'scheduler.json').read_text())['address']
         with pytest.raises(ConfigError, match=r'cannot load a task .* PYTHONPATH'):
             table(small(tmp_path), tmp_path / 'out', scheduler=address)
@@ -524,7 +517,7 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
         )
 
     def wait_for(true):
-        _until(lambda: true() or process.poll() is not None, 300)
+        wait_until(lambda: true() or process.poll() is not None, 300)
         assert process.poll() is None, process.communicate()[0]
 
     # A unit that is lost takes those along that need it; another one is trained on.
@@ -538,7 +531,7 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     os.kill(process.pid, signal.SIGINT)
     printed = process.communicate(timeout=300)[0]
     assert process.returncode == 130, printed
-    _until(lambda: not holder(endless.folder), 120)
+    wait_until(lambda: not holder(endless.folder), 120)
     reason = 'seed 0: teacher, 100 steps: its worker died (tries: 1): has it enough memory?'
     for name in ('teacher', 'mono_cross'):
         assert row_of(out, name)['failures'] == {'0': reason}
@@ -558,10 +551,3 @@ def test_workers_of_a_cluster_are_killed(tmp_path, machines):
     for name in ('teacher', 'mono_cross'):
         assert row_of(out, name)['complete']
         assert row_of(out, name)['failures'] == {}
-
-
-def _until(true, seconds):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

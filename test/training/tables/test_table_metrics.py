@@ -2,25 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """From reports to a table: means, spreads, paired differences, claims, what is missing."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import math
 from pathlib import Path
 
 import pytest
+import torch
 from tables import small
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from spike_training.evaluation.rates import LEVEL, picture  # noqa: E402
-from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
-from spike_training.tables.metrics import METRICS, RowMetrics, Summary, claims_of  # noqa: E402
-from spike_training.tables.page import Page, cell  # noqa: E402
-from spike_training.tables.plan import load_table  # noqa: E402
-from spike_training.tables.units import DONE, units_of  # noqa: E402
+from spike_training.evaluation.rates import LEVEL, picture
+from spike_training.sampling.procedural import ProceduralSource
+from spike_training.tables.metrics import METRICS, RowMetrics, Summary, claims_of
+from spike_training.tables.page import Page, cell
+from spike_training.tables.plan import load_table
+from spike_training.tables.units import DONE, units_of
 
 SEEDS = [0, 1, 2]
 

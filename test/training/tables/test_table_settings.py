@@ -2,16 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a table's settings mean, and everything that can be wrong with them."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 
 import pytest
 import yaml
-
-pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
 
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.settings.reading import load_config
@@ -189,7 +184,6 @@ def test_previous_of_the_base_is_the_stage_before(tmp_path):
 
 
 def test_adabn_is_refused_without_batch_norm_and_given_to_a_twin(file):
-    pytest.importorskip('timm')
     sizes = {'dim': 48, 'layers': 4, 'heads': 3, 'features': 8, 'temporal_features': 8}
     adabn = {'stage': 'pre_src', 'adabn': True}
     twin = {'model': {'settings': {'norm': 'batch'}}}

@@ -314,8 +314,6 @@ def match_camera(
     styles: Sequence[str],
     windows: Windows,
     scenes: int = 18,
-    rounds: int = 2,
-    seed: int = 0,
 ) -> Match:
     """Search the camera whose simulation has the statistics of a recording.
 
@@ -328,11 +326,9 @@ def match_camera(
         styles: Styles of the generated scenes.
         windows: Windows of the recording.
         scenes: Number of scenes.
-        rounds: Times that parameters are searched alone, each time.
-        seed: Seed of the scenes.
     """
     rate_hz = windows.rate_hz
-    source = SimulatedScenes(Optics(), windows, seed).source(styles, 'train')
+    source = SimulatedScenes(Optics(), windows, seed=0).source(styles, 'train')
     drawn = generate(source.generators, range(scenes))
     rendering = render(drawn, windows.height, windows.width, torch.device('cpu'))
 
@@ -346,7 +342,7 @@ def match_camera(
     alone = [name for name in _STEPS if name != _TOGETHER]
     for repetition in range(_REPETITIONS):
         # Light and dark current explain each other's rates: they are tried together first.
-        for name in [_TOGETHER, *(rounds * alone)]:
+        for name in [_TOGETHER, *alone, *alone]:
             tried = [(distance(trial), trial) for trial in _STEPS[name](best)]
             found, trial = min(tried, key=lambda one: one[0])
             # Scenes differ: a parameter changes only where it explains clearly more.

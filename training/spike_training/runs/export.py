@@ -140,16 +140,16 @@ def random_checkpoint(architecture: str, seed: int) -> tuple[DepthInfo, Tensors]
         return info, weights_of(network)
 
 
-def random_counts(info: DepthInfo, size: tuple[int, int] = (96, 160)) -> tuple[Tensor, Tensor]:
+def random_counts(info: DepthInfo) -> tuple[Tensor, Tensor]:
     """Return counts of a batch of static random images with contrast at all scales.
 
     Args:
         info: Metadata of the network.
-        size: Rows and columns.
 
     Returns:
-        Counts ``[4, bins, *size]`` and planes per bin, ``[bins]`` int32.
+        Counts ``[4, bins, 96, 160]`` and planes per bin, ``[bins]`` int32.
     """
+    size = 96, 160
     light = torch.zeros(4, 1, *size)
     # Equal contrast in every octave, as in natural images.
     for coarse in (4, 8, 16, 32, 64):

@@ -2,35 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The three stages of BiCross as one run, and the command adabn."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
+import torch
+from tiny_runs import three_stages, tiny_run
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from tiny_runs import three_stages, tiny_run  # noqa: E402
-
-from spike_depth_ros.checkpoint import load, load_info  # noqa: E402
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.methods.bicross.settings import (  # noqa: E402
+from spike_depth_ros.checkpoint import load, load_info
+from spike_training.errors import ConfigError
+from spike_training.methods.bicross.settings import (
     AdaptConfig,
     CrossDomainConfig,
     CrossModalityConfig,
     DistilConfig,
     PretrainConfig,
 )
-from spike_training.reports.run_page import PageWriter  # noqa: E402
-from spike_training.runs import build, pipeline  # noqa: E402
-from spike_training.runs import sources as scenes  # noqa: E402
-from spike_training.sampling.procedural import ProceduralSource  # noqa: E402
-from spike_training.sampling.shifted import Optics, ShiftedSource  # noqa: E402
-from spike_training.settings.config import TargetConfig, problems_of  # noqa: E402
+from spike_training.reports.run_page import PageWriter
+from spike_training.runs import build, pipeline
+from spike_training.runs import sources as scenes
+from spike_training.sampling.procedural import ProceduralSource
+from spike_training.sampling.shifted import Optics, ShiftedSource
+from spike_training.settings.config import TargetConfig, problems_of
 
 
 @pytest.fixture(scope='module')

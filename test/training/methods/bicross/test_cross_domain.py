@@ -1,36 +1,24 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import copy
 import dataclasses
 import math
 
 import pytest
+import torch
+from networks import MODEL, SMALL
+from ramps import RampSource
+from tiny_stage import train
+from training_files import equal, rows, state_of
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from networks import MODEL, SMALL  # noqa: E402
-from ramps import RampSource  # noqa: E402
-from tiny_stage import train  # noqa: E402
-from training_files import equal, rows, state_of  # noqa: E402
-
-from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
-from spike_training.errors import NonFiniteError  # noqa: E402
-from spike_training.evaluation.predictors import predict  # noqa: E402
-from spike_training.evaluation.statistics import (  # noqa: E402
-    batch_norms,
-    estimate_statistics,
-)
-from spike_training.learning.losses import si_loss  # noqa: E402
-from spike_training.methods.bicross.settings import (  # noqa: E402
-    AdaptConfig,
-    CrossDomainConfig,
-    ViewConfig,
-)
-from spike_training.methods.bicross.stages.cross_domain import CrossDomain  # noqa: E402
-from spike_training.sampling.sample import DomainPair, Unlabelled  # noqa: E402
+from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny
+from spike_training.errors import NonFiniteError
+from spike_training.evaluation.predictors import predict
+from spike_training.evaluation.statistics import batch_norms, estimate_statistics
+from spike_training.learning.losses import si_loss
+from spike_training.methods.bicross.settings import AdaptConfig, CrossDomainConfig, ViewConfig
+from spike_training.methods.bicross.stages.cross_domain import CrossDomain
+from spike_training.sampling.sample import DomainPair, Unlabelled
 
 SAME = ViewConfig(
     flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, drop=0.0, drop_bins=0.0

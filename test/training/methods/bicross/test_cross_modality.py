@@ -1,25 +1,17 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import copy
 
 import pytest
+import torch
+from networks import MODEL, SMALL
+from ramps import RampSource
+from tiny_stage import train
 
-torch = pytest.importorskip('torch')
-pytest.importorskip('lightning_fabric')
-
-from networks import MODEL, SMALL  # noqa: E402
-from ramps import RampSource  # noqa: E402
-from tiny_stage import train  # noqa: E402
-
-from spike_depth_ros.model.depth_net import dpt_tiny  # noqa: E402
-from spike_training.evaluation.predictors import predict  # noqa: E402
-from spike_training.methods.bicross.settings import (  # noqa: E402
-    CrossModalityConfig,
-    DistilConfig,
-)
-from spike_training.methods.bicross.stages.cross_modality import CrossModality  # noqa: E402
+from spike_depth_ros.model.depth_net import dpt_tiny
+from spike_training.evaluation.predictors import predict
+from spike_training.methods.bicross.settings import CrossModalityConfig, DistilConfig
+from spike_training.methods.bicross.stages.cross_modality import CrossModality
 
 
 def stage_of(**distil):

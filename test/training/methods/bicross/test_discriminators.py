@@ -2,16 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Discriminators on a toy problem: tokens of two domains that differ along one direction."""
 
-from __future__ import annotations
-
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip('torch')
-
-from torch import nn  # noqa: E402
-
-from spike_training.learning.adversarial import domain_loss  # noqa: E402
-from spike_training.methods.bicross.discriminators import (  # noqa: E402
+from spike_training.learning.adversarial import domain_loss
+from spike_training.methods.bicross.discriminators import (
     DomainDiscriminators,
     TokenDiscriminator,
     reversed_gradient,

@@ -2,21 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Distillation from RGB to spikes: the filter of positions and the terms of Eq. 3."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.methods.bicross.distillation import (  # noqa: E402
+from spike_training.methods.bicross.distillation import (
     Projection,
     coarse_loss,
     fine_loss,
     masked_average,
 )
-from spike_training.methods.bicross.filter import Threshold, spike_oriented_filter  # noqa: E402
+from spike_training.methods.bicross.filter import Threshold, spike_oriented_filter
 
 FLOAT64 = torch.float64
 

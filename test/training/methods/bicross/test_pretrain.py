@@ -1,32 +1,28 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import dataclasses
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from networks import MODEL, SMALL
+from ramps import RampSource
+from torch import nn
 
-torch = pytest.importorskip('torch')
-
-from networks import MODEL, SMALL  # noqa: E402
-from ramps import RampSource  # noqa: E402
-from torch import nn  # noqa: E402
-
-from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny  # noqa: E402
-from spike_training.adaptation.candidates import load_network  # noqa: E402
-from spike_training.errors import ConfigError  # noqa: E402
-from spike_training.evaluation.statistics import batch_norms  # noqa: E402
-from spike_training.learning.losses import (  # noqa: E402
+from spike_depth_ros.model.depth_net import DepthOutput, dpt_tiny
+from spike_training.adaptation.candidates import load_network
+from spike_training.errors import ConfigError
+from spike_training.evaluation.statistics import batch_norms
+from spike_training.learning.losses import (
     si_loss,
     si_loss_absolute,
     si_loss_rooted,
     uncertainty_loss,
 )
-from spike_training.methods.bicross.settings import PretrainConfig  # noqa: E402
-from spike_training.methods.bicross.stages.pretrain import Pretrain  # noqa: E402
+from spike_training.methods.bicross.settings import PretrainConfig
+from spike_training.methods.bicross.stages.pretrain import Pretrain
 
 
 class Fixed(nn.Module):

@@ -1,15 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import dataclasses
 
 import pytest
+import torch
 
-torch = pytest.importorskip('torch')
-
-from spike_training.methods.bicross.settings import ViewConfig  # noqa: E402
-from spike_training.methods.bicross.views import half, mirrored, strong_view  # noqa: E402
+from spike_training.methods.bicross.settings import ViewConfig
+from spike_training.methods.bicross.views import half, mirrored, strong_view
 
 NOTHING = ViewConfig(
     flip=False, gain=1.0, gamma=1.0, vignette=0.0, mismatch=0.0, dark=0.0, hot=0.0, drop=0.0,
