@@ -154,10 +154,11 @@ class Page(TablePage):
             f'{scenario} (Table {", ".join(of)})' for scenario, of in numbers.items()
         )
         config = self.reference.row.config
-        assert config.target is not None  # checked with the table
+        target_data = config.target_data
+        assert target_data is not None  # checked with the table
         source, target = (
             f'{"" if data.recordings else "procedural "}{" and ".join(data.parts)}'
-            for data in (config.data, config.target.data(config.data))
+            for data in (config.data, target_data)
         )
         return (
             f'*Paper*: what Liu et al. (BiCross) print **of their data**: {theirs}, with '
