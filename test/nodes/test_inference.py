@@ -16,7 +16,7 @@ from spike_depth_ros.nodes import topic_outputs
 from spike_depth_ros.nodes.inference import Inference
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 
-SETTINGS = {'uncertainty.max_relative': 0.0, 'preview': 'off'}
+SETTINGS = {'uncertainty.max_relative': 0.0, 'preview': 'off', 'rectify': True}
 
 
 class Unwanted:
