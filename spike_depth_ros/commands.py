@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import signal
 import sys
+from collections.abc import Iterator
 
 ROS_MODULES = {
     'ament_index_python',
@@ -39,8 +42,9 @@ def run_node(command: str, module: str) -> int:
         The exit status; 1, and one line on standard error, if a package is missing.
     """
     try:
-        importlib.import_module('rclpy')  # first: the error then names ROS 2
-        main = importlib.import_module(f'spike_depth_ros.nodes.{module}').main
+        with _interrupts_end_imports():
+            importlib.import_module('rclpy')  # first: the error then names ROS 2
+            main = importlib.import_module(f'spike_depth_ros.nodes.{module}').main
     except ImportError as error:
         missing = (error.name or '').split('.')[0]
         if missing in ('', __package__):
@@ -55,6 +59,24 @@ def run_node(command: str, module: str) -> int:
         print(f'{command}: error: {text}', file=sys.stderr)
         return 1
     return int(main())
+
+
+@contextlib.contextmanager
+def _interrupts_end_imports() -> Iterator[None]:
+    """Context in which SIGINT ends the process at once.
+
+    Callbacks of the import system swallow a KeyboardInterrupt, and the node would go on. There is
+    nothing to clean up yet.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored, or that of a test
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_library(

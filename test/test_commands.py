@@ -4,6 +4,7 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,20 @@ def test_what_an_old_rclpy_lacks_is_named_in_one_line() -> None:
     assert result.stderr.count('\n') == 1
     assert 'spike_depth: error: needs a newer rclpy (cannot import name ' in result.stderr
     assert 'UnsupportedEventTypeError' in result.stderr
+
+
+def test_an_interrupt_of_the_imports_ends_the_command(tmp_path: Path) -> None:
+    # As callbacks of the import system do, this module swallows the exception of the signal.
+    (tmp_path / 'rclpy.py').write_text(
+        'import os, signal\n'
+        'try:\n    os.kill(os.getpid(), signal.SIGINT)\n'
+        'except KeyboardInterrupt:\n    pass\n'
+    )
+    code = 'from spike_depth_ros import commands; commands.spike_depth()'
+    result = run_program(
+        sys.executable, '-c', code, cwd=ROOT, env={**os.environ, 'PYTHONPATH': str(tmp_path)}
+    )
+    assert (result.returncode, result.stderr) == (-signal.SIGINT, '')
 
 
 def test_an_error_of_the_package_itself_is_raised() -> None:

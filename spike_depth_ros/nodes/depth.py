@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
@@ -56,7 +57,9 @@ def _log_exceptions(transition: Transition) -> Transition:
         try:
             return transition(node, state)
         except Exception:
-            node.get_logger().error(f'{transition.__name__} failed:\n{traceback.format_exc()}')
+            if rclpy.ok():  # else interrupted: the error is its consequence
+                text = traceback.format_exc()
+                node.get_logger().error(f'{transition.__name__} failed:\n{text}')
             raise
 
     return reporting
