@@ -23,6 +23,7 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('lightning_fabric')
 
 from spike_depth_ros.checkpoint import load_info  # noqa: E402
+from spike_depth_ros.folder_lock import LOCK  # noqa: E402
 from spike_training.commands.table import table  # noqa: E402
 from spike_training.engine.checkpoints import Checkpoints  # noqa: E402
 from spike_training.errors import ConfigError, NonFiniteError, TrainingError  # noqa: E402
@@ -31,7 +32,6 @@ from spike_training.runs import pipeline  # noqa: E402
 from spike_training.tables.plan import load_table  # noqa: E402
 from spike_training.tables.units import DONE, Training, units_of  # noqa: E402
 from spike_training.tables.work import (  # noqa: E402
-    LOCK,
     LOG,
     in_order,
     locked,

@@ -24,6 +24,7 @@ from spike_depth_ros.checkpoint import (
     remove_unfinished,
     write_atomically,
 )
+from spike_depth_ros.folder_lock import LOCK
 from spike_training.adaptation import ros_commands
 from spike_training.adaptation.acceptance import (
     OLD,
@@ -249,7 +250,7 @@ def _check_folder(out: Path) -> None:
     folder = out.with_suffix('')
     if (folder / SETTINGS).is_file():
         return
-    ours = ros_commands.RECORDING, ros_commands.UNFINISHED
+    ours = ros_commands.RECORDING, ros_commands.UNFINISHED, LOCK
     others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
     if onnx_path(out).exists() or others:
         taken = onnx_path(out) if onnx_path(out).exists() else folder
