@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,11 +21,18 @@ UNFINISHED = f'.{RECORDING}.part'
 
 _GRACE_S = 2.0
 
-# The console script of this very package, also where it is not installed.
-_START = (
-    'import sys; from spike_depth_ros import commands; '
-    'name = sys.argv.pop(1); sys.argv[0] = name; sys.exit(getattr(commands, name)())'
-)
+# The console script of this very package, also where it is not installed. The kernel terminates it
+# when this process ends in any way (prctl, PR_SET_PDEATHSIG is 1); it then completes its bag.
+_START = """
+import ctypes, os, signal, sys
+from spike_depth_ros import commands
+parent, name = int(sys.argv.pop(1)), sys.argv.pop(1)
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() != parent:
+    sys.exit(1)
+sys.argv[0] = name
+sys.exit(getattr(commands, name)())
+"""
 
 
 def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
@@ -103,7 +111,7 @@ def swap(node: str, checkpoint: Path) -> None:
 def _run(command: str, *arguments: str) -> str:
     """Run a console script of the package; return its output."""
     with subprocess.Popen(
-        [sys.executable, '-c', _START, command, *arguments],
+        [sys.executable, '-c', _START, str(os.getpid()), command, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
