@@ -223,6 +223,55 @@ def test_the_folder_of_another_adaptation_is_left_as_it_is(resume, tmp_path):
     assert not (tmp_path / 'mine' / 'adapt.json').exists()
 
 
+def test_another_topic_or_replaced_input_is_refused_with_both_names(
+    resume, moving_wall, checkpoint, short, tmp_path
+):
+    path = tmp_path / 'mine' / 'settings.json'
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r'another topic \(spikes, given /right/spikes\)'):
+        resume(topic='/right/spikes')
+    other = write(tmp_path / 'other.safetensors', stage='other')
+    with pytest.raises(ConfigError, match=r'checkpoint \(.*/old\.safetensors, given .*/other\.'):
+        resume(checkpoint=other)
+    dark = tmp_path / 'dark.dat'
+    dark.write_bytes(bytes(1000 * 64 * 12))
+    with pytest.raises(ConfigError, match=r'fingerprint of dark \(none, given .*/dark\.dat\)'):
+        resume(dark=dark)
+
+    # Another recording under the same name, of the same length and time.
+    planes, stat = moving_wall.read_bytes(), moving_wall.stat()
+    try:
+        middle = len(planes) // 2
+        moving_wall.write_bytes(
+            planes[:middle] + bytes([planes[middle] ^ 1]) + planes[middle + 1 :]
+        )
+        os.utime(moving_wall, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        with pytest.raises(ConfigError, match=r'of the recordings \(replaced since\)') as error:
+            resume()
+    finally:
+        moving_wall.write_bytes(planes)
+    assert '\n' not in str(error.value)
+    assert path.read_bytes() == before
+
+
+def test_settings_of_an_earlier_version_are_completed(resume, tmp_path, without_onnx):
+    path = tmp_path / 'mine' / 'settings.json'
+    now = json.loads(path.read_text())
+    # What 557f2af has stored.
+    old = {name: value for name, value in now.items() if name in run._BEFORE_FINGERPRINTS}
+    path.write_text(json.dumps(old))
+    resume()
+    assert json.loads(path.read_text()) == now
+
+
+@pytest.mark.parametrize('content', [b'', b'{"minutes": 0.0', b'[]', b'\xff', b'[' * 100_000])
+def test_damaged_settings_of_an_adaptation_are_one_line(resume, tmp_path, content):
+    (tmp_path / 'mine' / 'settings.json').write_bytes(content)
+    with pytest.raises(ConfigError, match=r'settings\.json is damaged .* to begin anew') as error:
+        resume()
+    assert '\n' not in str(error.value)
+
+
 def test_after_an_interrupt_at_the_end_the_page_is_written(
     resume, tmp_path, monkeypatch, without_onnx
 ):

@@ -44,14 +44,14 @@ from spike_training.adaptation.correction import describe_correction, measure_ra
 from spike_training.adaptation.evidence import Verdict, choose
 from spike_training.adaptation.findings import Findings, find, resume
 from spike_training.adaptation.page import PAGE, write_page
-from spike_training.adaptation.recordings import Opened, read_clips
+from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import make_fabric
-from spike_training.errors import ConfigError, DataSetError
+from spike_training.errors import ConfigError, DataSetError, one_line
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
 from spike_training.settings.config import RunConfig, listed
@@ -269,6 +269,9 @@ def _init_folder(
     Raises:
         ConfigError: It holds an adaptation of other arguments.
     """
+    flat_path, dark_path = (
+        None if one is None else str(one.resolve()) for one in (arguments.flat, arguments.dark)
+    )
     settings: dict[str, Any] = {
         'recordings': [str(path.resolve()) for path in arguments.recordings],
         'content of the recordings': _contents(opened.clips),
@@ -277,19 +280,88 @@ def _init_folder(
         'minutes': arguments.minutes,
         'flat': _contents(flat),
         'dark': _contents(dark),
+        # Not in folders that were begun by an earlier version.
+        'topic': arguments.topic,
+        'fingerprint of the recordings': [fingerprint(one) for one in arguments.recordings],
+        'fingerprint of flat': _fingerprint(arguments.flat),
+        'fingerprint of dark': _fingerprint(arguments.dark),
+        'names': {
+            'checkpoint': str(arguments.checkpoint),
+            'config': str(arguments.config),
+            'fingerprint of flat': flat_path,
+            'fingerprint of dark': dark_path,
+        },
     }
     path = folder / SETTINGS
     if path.is_file():
-        before = json.loads(path.read_text())
-        if different := [name for name in settings if before.get(name) != settings[name]]:
-            raise ConfigError(
-                f'{folder} holds an adaptation with another {", ".join(different)}: give what it '
-                'was started with, or choose another --out'
-            )
+        before = _read_settings(path)
+        _check_same(folder, before, settings)
         remove_unfinished(folder)
-        return
+        if before.keys() >= settings.keys():
+            return
     make_folder(folder)
     write_atomically(path, json.dumps(settings, indent=2).encode())
+
+
+def _fingerprint(path: Path | None) -> str | None:
+    return None if path is None else fingerprint(path)
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Read the settings of an adaptation.
+
+    Raises:
+        ConfigError: The file is damaged.
+    """
+    try:
+        before = json.loads(path.read_text(encoding='utf-8'))
+        if not isinstance(before, dict):
+            raise ValueError(f'expected an object, found {type(before).__name__}')
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f'{path} is damaged ({one_line(error)}): remove {path.parent} to begin anew, or choose '
+            'another --out'
+        ) from error
+    return before
+
+
+_BEFORE_FINGERPRINTS = (
+    'recordings', 'content of the recordings', 'checkpoint', 'config', 'minutes', 'flat', 'dark',
+)  # fmt: skip
+"""Settings that an earlier version has stored, too."""
+
+
+def _check_same(folder: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Refuse to go on with other settings than those of the folder.
+
+    Raises:
+        ConfigError: Some differ; the message has what was stored, and what is given.
+    """
+    names = before.get('names')
+    names = names if isinstance(names, dict) else {}
+    different = []
+    for name, value in settings.items():
+        if name == 'names' or (name not in before and name not in _BEFORE_FINGERPRINTS):
+            continue
+        if (old := before.get(name)) != value:
+            if name in settings['names']:
+                old, value = names.get(name), settings['names'][name]
+            elif name == 'fingerprint of the recordings':
+                old, value = before.get('recordings'), settings['recordings']
+            how = 'replaced since' if old == value else f'{_told(old)}, given {_told(value)}'
+            different.append(f'{name} ({how})')
+    if different:
+        raise ConfigError(
+            f'{folder} holds an adaptation with another {", ".join(different)}: give what it '
+            'was started with, or choose another --out'
+        )
+
+
+def _told(value: Any) -> str:
+    """Return a stored or given value as it is told in an error."""
+    if isinstance(value, list):
+        return ' and '.join(map(str, value)) or 'none'
+    return 'none' if value is None else str(value)
 
 
 def _check_stages(settings: RunConfig) -> None:
