@@ -41,7 +41,14 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
 from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
 from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
 from spike_depth_ros.stream.window import Window  # noqa: E402
-from spike_training.adaptation import CONFIG, candidates, evidence, ros_commands, run  # noqa: E402
+from spike_training.adaptation import (  # noqa: E402
+    CONFIG,
+    candidates,
+    evidence,
+    findings,
+    ros_commands,
+    run,
+)
 from spike_training.adaptation import report as report_module  # noqa: E402
 from spike_training.adaptation.correction import CountCorrector  # noqa: E402
 from spike_training.adaptation.page import Shown, write_page  # noqa: E402
@@ -59,8 +66,29 @@ pytestmark = pytest.mark.timeout(300)
 FEW = Sizes(matched=12, match_scenes=2, corrected=12, compared=8, tested=6, moving=2, scenes=4)
 """As few windows and scenes as an adaptation works with."""
 
+LEAST_SECONDS = run.least_seconds
+
+
+class Interrupt:
+    """Stand-in for a step in which the user interrupts."""
+
+    called = False
+
+    def __call__(self, *arguments, **options):
+        self.called = True
+        raise KeyboardInterrupt
+
+
 SIZE = {'size': '96x64', 'rate_hz': 400.0, 'minutes': 0.001, 'device': 'cpu'}
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope='session', autouse=True)
+def any_minutes():
+    """Allow adaptations of a moment, which train as few steps as possible."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, 'least_seconds', lambda *given: 0.0)
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -574,6 +602,27 @@ def test_another_adaptation_is_not_watched_into(checkpoint, tmp_path):
     (folder / run.SETTINGS).write_text('{}')
     with pytest.raises(ConfigError, match='mine holds an adaptation to other recordings'):
         adapt(tmp_path / 'mine.safetensors', None, checkpoint, watch='/spikes', **SIZE)
+
+
+def test_minutes_that_do_not_suffice_are_refused_with_the_least(
+    moving_wall, checkpoint, short, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(run, 'least_seconds', LEAST_SECONDS)
+    out = tmp_path / 'mine.safetensors'
+    begin = time.monotonic()
+    with pytest.raises(ConfigError, match=r'minutes is 0\.001: expected [0-9.]+ or more') as error:
+        adapt_to(out, moving_wall, checkpoint, short)
+    assert time.monotonic() - begin < 30
+    least = float(re.search(r'expected ([0-9.]+)', str(error.value))[1])
+    assert not out.with_suffix('').exists()
+    # What is refused as too short by nothing goes through the match.
+    monkeypatch.setattr(findings, 'match_camera', interrupted := Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        adapt_to(out, moving_wall, checkpoint, short, minutes=3 * least)
+    assert interrupted.called
+    told = capsys.readouterr().out
+    assert re.search(r'mine: recordings; about 0\.0 min left', told)
+    assert re.search(r'mine: match of the camera; about [0-9.]+ min left', told)
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(moving_wall, checkpoint, tmp_path):

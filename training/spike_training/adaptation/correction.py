@@ -242,8 +242,8 @@ def measure_rates(
         if structure > MAX_FLAT_STRUCTURE:
             raise DataSetError(
                 f'{flat[0].name}: rates differ by {structure:.0%} from place to place, expected '
-                f'at most {MAX_FLAT_STRUCTURE:.0%}: record a uniform picture, such as a white wall '
-                'out of focus'
+                f'at most {MAX_FLAT_STRUCTURE:.0%}: record a uniform picture, such as a white '
+                'wall out of focus'
             )
         bright = rate * np.float32(flat[0].rate_hz)
     return UniformRates(bright, current)

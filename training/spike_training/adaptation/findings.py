@@ -24,12 +24,14 @@ from spike_training.adaptation.correction import (
     save_corrections,
 )
 from spike_training.adaptation.matching import (
+    MOST_TRIALS,
     Match,
     SimulatedScenes,
     compute_statistics,
     match_camera,
 )
 from spike_training.adaptation.places import look_upside_down, repeated_styles, style_shares
+from spike_training.adaptation.schedule import Advance, Schedule
 from spike_training.adaptation.windows import Recorded, spread_windows
 from spike_training.errors import DataSetError
 from spike_training.settings.config import RunConfig
@@ -59,12 +61,33 @@ class Findings(NamedTuple):
 
 
 def find(
-    old: nn.Module, info: DepthInfo, recorded: Recorded, settings: RunConfig, rates: UniformRates
+    old: nn.Module,
+    info: DepthInfo,
+    recorded: Recorded,
+    settings: RunConfig,
+    rates: UniformRates,
+    schedule: Schedule,
 ) -> Findings:
     """Find what is to be known about camera and places, or read what an interrupted one found."""
-    match = Match.from_json(
-        resume(settings.out / 'match.json', lambda: _match(recorded, settings).to_json())
-    )
+    with schedule.step('match of the camera', MOST_TRIALS) as advance:
+        match = Match.from_json(
+            resume(
+                settings.out / 'match.json', lambda: _match(recorded, settings, advance).to_json()
+            )
+        )
+    with schedule.step('styles of places, correction of the sensor'):
+        return _find_places(match, old, info, recorded, settings, rates)
+
+
+def _find_places(
+    match: Match,
+    old: nn.Module,
+    info: DepthInfo,
+    recorded: Recorded,
+    settings: RunConfig,
+    rates: UniformRates,
+) -> Findings:
+    """Find what is to be known beside the match."""
     scenes = SimulatedScenes(match.optics, recorded.windows, settings.seed)
     shares: dict[str, float] = json.loads(
         resume(
@@ -87,14 +110,16 @@ def resume(path: Path, compute: Callable[[], str]) -> str:
     return path.read_text()
 
 
-def _match(recorded: Recorded, settings: RunConfig) -> Match:
+def _match(recorded: Recorded, settings: RunConfig, advance: Advance) -> Match:
     """Match the simulation to the recording."""
     source, sizes = recorded.adaptation, recorded.sizes
     batch = source.usable(source.spread(sizes.matched))
     if batch is None:
         raise DataSetError(f'{source.recording(0)}: no window can be read')
     statistics = compute_statistics(batch.counts, batch.planes_per_bin)
-    return match_camera(statistics, settings.data.styles, recorded.windows, sizes.match_scenes)
+    return match_camera(
+        statistics, settings.data.styles, recorded.windows, sizes.match_scenes, advance=advance
+    )
 
 
 def _style_shares(

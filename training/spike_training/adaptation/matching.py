@@ -13,8 +13,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -309,6 +310,34 @@ _STEPS: dict[str, Callable[[Optics], Sequence[Optics]]] = {
 """Trials of each parameter, from the best ones so far."""
 
 
+MOST_TRIALS = 364
+"""Trials of two rounds, at most."""
+
+
+class SceneSeconds(NamedTuple):
+    """Durations for a scene, seconds.
+
+    Attributes:
+        render: To generate and render it.
+        trial: To record it by a camera, and to compute its statistics.
+    """
+
+    render: float
+    trial: float
+
+
+def time_scenes(styles: Sequence[str], windows: Windows, scenes: int = 4) -> SceneSeconds:
+    """Measure what the scenes of a match take on this machine."""
+    source = SimulatedScenes(Optics(), windows, 0).source(styles, 'train')
+    start = time.monotonic()
+    drawn = generate(source.generators, range(scenes))
+    rendering = render(drawn, windows.height, windows.width, torch.device('cpu'))
+    middle = time.monotonic()
+    counts = source.record(rendering, drawn, Optics(), windows.planes, windows.rate_hz)
+    compute_statistics(*counts)
+    return SceneSeconds((middle - start) / scenes, (time.monotonic() - middle) / scenes)
+
+
 def match_camera(
     recorded: Statistics,
     styles: Sequence[str],
@@ -316,6 +345,7 @@ def match_camera(
     scenes: int = 18,
     rounds: int = 2,
     seed: int = 0,
+    advance: Callable[[], object] = lambda: None,
 ) -> Match:
     """Search the camera whose simulation has the statistics of a recording.
 
@@ -330,6 +360,7 @@ def match_camera(
         scenes: Number of scenes.
         rounds: Times that parameters are searched alone, each time.
         seed: Seed of the scenes.
+        advance: Called after each trial, of which there are :data:`MOST_TRIALS` at most.
     """
     rate_hz = windows.rate_hz
     source = SimulatedScenes(Optics(), windows, seed).source(styles, 'train')
@@ -338,7 +369,9 @@ def match_camera(
 
     def distance(optics: Optics) -> float:
         counts, lengths = source.record(rendering, drawn, optics, windows.planes, rate_hz)
-        return recorded.distance(compute_statistics(counts, lengths))
+        found = recorded.distance(compute_statistics(counts, lengths))
+        advance()
+        return found
 
     # Hot pixels reach saturation at any plane rate.
     best = Optics(sensor=Sensor(rate_hz=rate_hz, dark_spread=DARK_SPREAD, hot_current=rate_hz))

@@ -41,11 +41,13 @@ from spike_training.adaptation.candidates import (
     train_candidates,
 )
 from spike_training.adaptation.correction import describe_correction, measure_rates
-from spike_training.adaptation.evidence import Verdict, choose
+from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
 from spike_training.adaptation.findings import Findings, find, resume
+from spike_training.adaptation.matching import time_scenes
 from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
+from spike_training.adaptation.schedule import EXPORT_S, TRIALS, Schedule
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
 from spike_training.datasets.clip import SpikeClip
@@ -59,6 +61,8 @@ from spike_training.settings.reading import load_config
 from spike_training.threads import limit_threads
 
 SETTINGS = 'settings.json'
+
+BUDGET = 'budget.json'
 
 
 class Arguments(NamedTuple):
@@ -112,30 +116,37 @@ def run(
         DataSetError: The recordings cannot be used.
         TrainingError: Training cannot go on, or the node refuses the file.
     """
-    start = time.monotonic()
+    schedule = Schedule(out.with_suffix(''), arguments.minutes)
     folder, calibrated = out.with_suffix(''), out.with_suffix('') / 'calibrated.safetensors'
     settings, info, old = prepare(arguments.config, arguments.checkpoint, out)
     limit_threads(settings.threads)
     original = find_checkpoint(arguments.checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
-    recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes or Sizes())
+    with schedule.step('recordings'):
+        recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes or Sizes())
     rates = measure_rates(recorded.opened.clips[0].geometry, flat, dark)
-    _init_folder(folder, recorded.opened, arguments, flat, dark)
     old.to(fabric.device)
+    if not (folder / BUDGET).is_file():
+        schedule.check(least_seconds(old, recorded, settings, fabric.device, folder))
+    _init_folder(folder, recorded.opened, arguments, flat, dark)
     settings = dataclasses.replace(settings, out=folder)
-    findings = find(old, info, recorded, settings, rates)
+    findings = find(old, info, recorded, settings, rates, schedule)
     _print_findings(folder, recorded, findings)
-    acceptance = AcceptanceTest(old, info, recorded, findings, fabric.device)
+    with schedule.step('test of the old network'):
+        acceptance = AcceptanceTest(old, info, recorded, findings, fabric.device)
     data = TrainingData(
         findings.scenes.source(findings.styles, 'train', fabric.device),
         recorded.adaptation, recorded.windows.rate_hz, findings.corrections,
     )  # fmt: skip
-    left_s = max(60 * arguments.minutes - (time.monotonic() - start), 0)
-    budget = {'rung_s': left_s / len(settings.stages)}
-    seconds = json.loads(resume(folder / 'budget.json', lambda: json.dumps(budget)))['rung_s']
+    # Of sensor, stages and average; the calibration generates as many scenes, and tests them.
+    tests = len(settings.stages) + 2 + (findings.corrections is not None)
+    reserve_s = tests * acceptance.seconds + EXPORT_S
+    budget = {'rung_s': max(schedule.left_s - reserve_s, 0) / len(settings.stages)}
+    seconds = json.loads(resume(folder / BUDGET, lambda: json.dumps(budget)))['rung_s']
 
     def test(name: str, checkpoint: Path, begin: float, corrected: bool) -> Candidate:
-        candidate = acceptance.test(name, checkpoint, begin, corrected)
+        with schedule.step(f'{name}: test'):
+            candidate = acceptance.test(name, checkpoint, begin, corrected)
         print(f'{folder}: {candidate.describe()}')
         return candidate
 
@@ -144,18 +155,50 @@ def run(
     kept, shown = choose(candidates), choose_shown(candidates)
     verdict = overall_verdict(candidates)
     if kept is not None:
-        acceptance.calibrate(kept, calibrated)
+        with schedule.step(f'{kept.name}: calibration'):
+            acceptance.calibrate(kept, calibrated)
         shown = dataclasses.replace(kept, checkpoint=calibrated)
     write_page(folder, REPORT, shown_on_page(original, out, recorded, acceptance, shown))
     if kept is None:
         print(f'{folder / PAGE}: {verdict}; {arguments.checkpoint} stays')
     else:
         # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
-        export(out, checkpoint=calibrated)
+        with schedule.step('export'):
+            export(out, checkpoint=calibrated)
         print(f'{out}: improved, by {kept.name}; {folder / PAGE}: what each candidate brought')
         if swap:
             ros_commands.swap(swap, out)
     return verdict
+
+
+def least_seconds(
+    old: nn.Module, recorded: Recorded, settings: RunConfig, device: torch.device, folder: Path
+) -> float:
+    """Estimate, by what is measured on this machine, what match and acceptance test take at least.
+
+    Args:
+        old: The old network, on its device.
+        recorded: The recordings.
+        settings: Settings of the candidates.
+        device: Device of the network.
+        folder: Folder of the adaptation; a match that it has takes no time.
+
+    Returns:
+        Seconds, without any training.
+    """
+    sizes, styles = recorded.sizes, settings.data.styles
+    scene = time_scenes(styles, recorded.windows)
+    window = recorded.tested[0].to(device)
+    begin = time.monotonic()
+    compute_outputs(old, [window])
+    window_s = (time.monotonic() - begin) / len(window.counts) / 2  # and its mirror image
+    match_s = sizes.match_scenes * (scene.render + TRIALS * scene.trial)
+    if (folder / 'match.json').is_file():
+        match_s = 0.0
+    made = len(styles) * sizes.compared + 2 * sizes.scenes + sizes.corrected
+    tests = len(settings.stages) + 2
+    seen = made + tests * (sizes.scenes + 2 * sizes.tested)
+    return match_s + made * (scene.render + scene.trial) + seen * window_s + EXPORT_S
 
 
 def _open(
@@ -319,8 +362,8 @@ def _read_settings(path: Path) -> dict[str, Any]:
             raise ValueError(f'expected an object, found {type(before).__name__}')
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
-            f'{path} is damaged ({one_line(error)}): remove {path.parent} to begin anew, or choose '
-            'another --out'
+            f'{path} is damaged ({one_line(error)}): remove {path.parent} to begin anew, or '
+            'choose another --out'
         ) from error
     return before
 

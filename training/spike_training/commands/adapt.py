@@ -76,6 +76,7 @@ def adapt(
     if not (paths or watch):
         raise ConfigError('recordings is empty: expected one or more')
     folder = out.with_suffix('')
+    print(f'{folder}: start; about {minutes:g} min left', flush=True)  # torch takes seconds
     with lock_folder(folder):
         from spike_training.adaptation import ros_commands, run
 
