@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as serialise
 from torch import Tensor
@@ -29,6 +30,7 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import Measured, SensorCorrection, count_factors
 from spike_training.adaptation.matching import DARK_SPREAD, lasting_pattern
+from spike_training.adaptation.stored import damaged
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError
 from spike_training.sampling.sample import Batch, Source, Unlabelled, left_out
@@ -405,14 +407,24 @@ def save_corrections(path: Path, sensor: SensorCorrection, simulated: SensorCorr
 
 
 def load_corrections(path: Path) -> tuple[SensorCorrection, SensorCorrection]:
-    """Read the output of :func:`save_corrections`."""
-    stored = load_file(path)
+    """Read the output of :func:`save_corrections`.
+
+    Raises:
+        ConfigError: The file is damaged.
+    """
     found = []
-    for prefix in (_RECORDED, _SIMULATED):
-        own = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
-        one = SensorCorrection.from_tensors(own)
-        assert one is not None  # written by this program
-        found.append(one)
+    try:
+        if not path.is_file():
+            raise ValueError('it is no plain file')
+        stored = load_file(path)
+        for prefix in (_RECORDED, _SIMULATED):
+            own = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
+            one = SensorCorrection.from_tensors(own)
+            if one is None:
+                raise ValueError(f'it has no {prefix}faulty')
+            found.append(one)
+    except (AttributeError, LookupError, OSError, SafetensorError, TypeError, ValueError) as error:
+        raise damaged(path, error) from error
     return found[0], found[1]
 
 

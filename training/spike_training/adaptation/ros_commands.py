@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from yaml import YAMLError
+
 from spike_depth_ros.safe_yaml import read_yaml
 from spike_training.adaptation.recordings import MIN_DURATION_S
-from spike_training.errors import TrainingError
+from spike_training.errors import TrainingError, one_line
 
 RECORDING = 'recording'
 """Bag in the folder of an adaptation."""
@@ -54,10 +56,7 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     """
     bag = folder / RECORDING
     if bag.exists():
-        topics = read_yaml(bag / 'metadata.yaml')['rosbag2_bagfile_information'][
-            'topics_with_message_count'
-        ]
-        names = [one['topic_metadata']['name'] for one in topics]
+        names = _topics(bag)
         if not any(name == topic or name.endswith(f'/{topic}') for name in names):
             raise TrainingError(
                 f'{bag} has {", ".join(names)}, expected {topic}: choose another --out'
@@ -81,6 +80,24 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     unfinished.rmdir()
     print(f'{bag}: complete')
     return bag
+
+
+def _topics(bag: Path) -> list[str]:
+    """Return the topics of a recorded bag.
+
+    Raises:
+        TrainingError: Its metadata are damaged.
+    """
+    path = bag / 'metadata.yaml'
+    try:
+        if not path.is_file():
+            raise ValueError('it is no plain file')
+        topics = read_yaml(path)['rosbag2_bagfile_information']['topics_with_message_count']
+        return [str(one['topic_metadata']['name']) for one in topics]
+    except (LookupError, OSError, TypeError, ValueError, YAMLError) as error:
+        raise TrainingError(
+            f'{path} is damaged ({one_line(error)}): remove {bag} to record anew'
+        ) from error
 
 
 def _ended(bag: Path) -> str:

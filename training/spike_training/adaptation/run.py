@@ -42,18 +42,19 @@ from spike_training.adaptation.candidates import (
 )
 from spike_training.adaptation.correction import describe_correction, measure_rates
 from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
-from spike_training.adaptation.findings import Findings, find, resume
+from spike_training.adaptation.findings import Findings, find
 from spike_training.adaptation.matching import time_scenes
 from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.schedule import EXPORT_S, TRIALS, Schedule
+from spike_training.adaptation.stored import mapping, number, read, resume
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
 from spike_training.datasets.clip import SpikeClip
 from spike_training.disk import make_folder
 from spike_training.engine.fabric import make_fabric
-from spike_training.errors import ConfigError, DataSetError, one_line
+from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.adabn import adabn_problem
 from spike_training.runs.export import export
 from spike_training.settings.config import RunConfig, listed
@@ -142,7 +143,7 @@ def run(
     tests = len(settings.stages) + 2 + (findings.corrections is not None)
     reserve_s = tests * acceptance.seconds + EXPORT_S
     budget = {'rung_s': max(schedule.left_s - reserve_s, 0) / len(settings.stages)}
-    seconds = json.loads(resume(folder / BUDGET, lambda: json.dumps(budget)))['rung_s']
+    seconds = resume(folder / BUDGET, lambda: json.dumps(budget), parse_budget)
 
     def test(name: str, checkpoint: Path, begin: float, corrected: bool) -> Candidate:
         with schedule.step(f'{name}: test'):
@@ -171,6 +172,11 @@ def run(
     return verdict
 
 
+def parse_budget(found: Any) -> float:
+    """Check the seconds of a stage that were stored."""
+    return number(mapping(found)['rung_s'], 0, 1e7)
+
+
 def least_seconds(
     old: nn.Module, recorded: Recorded, settings: RunConfig, device: torch.device, folder: Path
 ) -> float:
@@ -189,6 +195,7 @@ def least_seconds(
     sizes, styles = recorded.sizes, settings.data.styles
     scene = time_scenes(styles, recorded.windows)
     window = recorded.tested[0].to(device)
+    compute_outputs(old, [window])  # memory is prepared
     begin = time.monotonic()
     compute_outputs(old, [window])
     window_s = (time.monotonic() - begin) / len(window.counts) / 2  # and its mirror image
@@ -337,7 +344,7 @@ def _init_folder(
     }
     path = folder / SETTINGS
     if path.is_file():
-        before = _read_settings(path)
+        before = read(path, mapping)
         _check_same(folder, before, settings)
         remove_unfinished(folder)
         if before.keys() >= settings.keys():
@@ -348,24 +355,6 @@ def _init_folder(
 
 def _fingerprint(path: Path | None) -> str | None:
     return None if path is None else fingerprint(path)
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    """Read the settings of an adaptation.
-
-    Raises:
-        ConfigError: The file is damaged.
-    """
-    try:
-        before = json.loads(path.read_text(encoding='utf-8'))
-        if not isinstance(before, dict):
-            raise ValueError(f'expected an object, found {type(before).__name__}')
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(
-            f'{path} is damaged ({one_line(error)}): remove {path.parent} to begin anew, or '
-            'choose another --out'
-        ) from error
-    return before
 
 
 _BEFORE_FINGERPRINTS = (
