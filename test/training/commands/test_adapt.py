@@ -300,6 +300,12 @@ def test_damaged_settings_of_an_adaptation_are_one_line(resume, tmp_path, conten
     assert '\n' not in str(error.value)
 
 
+def test_a_stored_value_of_two_lines_is_told_in_one(tmp_path):
+    with pytest.raises(ConfigError, match='another topic \\(a b, given c') as error:
+        run._check_same(tmp_path, {'topic': 'a\nb'}, {'topic': 'c', 'names': {}})
+    assert '\n' not in str(error.value)
+
+
 def test_after_an_interrupt_at_the_end_the_page_is_written(
     resume, tmp_path, monkeypatch, without_onnx
 ):

@@ -24,6 +24,7 @@ from spike_depth_ros.checkpoint import (
     remove_unfinished,
     write_atomically,
 )
+from spike_depth_ros.errors import printable
 from spike_depth_ros.folder_lock import LOCK
 from spike_training.adaptation import ros_commands
 from spike_training.adaptation.acceptance import (
@@ -392,8 +393,8 @@ def _check_same(folder: Path, before: dict[str, Any], settings: dict[str, Any]) 
 def _told(value: Any) -> str:
     """Return a stored or given value as it is told in an error."""
     if isinstance(value, list):
-        return ' and '.join(map(str, value)) or 'none'
-    return 'none' if value is None else str(value)
+        return printable(' and '.join(map(str, value))) or 'none'
+    return 'none' if value is None else printable(str(value))
 
 
 def _check_stages(settings: RunConfig) -> None:
