@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spike_depth_ros.checkpoint import CheckpointError
+from spike_depth_ros.folder_lock import FolderLockError
 from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
 
 COMMANDS = {
@@ -56,7 +57,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             _train(name, arguments[1:])
         else:
             _call(arguments)
-    except (ConfigError, CheckpointError, DataSetError, TrainingError) as error:
+    except (
+        ConfigError,
+        CheckpointError,
+        DataSetError,
+        FolderLockError,
+        TrainingError,
+    ) as error:
         print(f'{program}: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
     except OSError as error:

@@ -22,6 +22,7 @@ from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
+from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
 from spike_depth_ros.stream.window import Window, reference_index
 
@@ -105,7 +106,7 @@ class PictureWriter:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if any(one.name != LOCK for one in folder.iterdir()):
             raise RecordingError(f'--out {folder}: is not empty; expected a new or empty folder')
         self._folder = folder
         self._number = 0
@@ -140,13 +141,14 @@ def run(options: argparse.Namespace) -> None:
     video = options.out.suffix == '.mp4'
     if video and not options.out.parent.is_dir():
         raise RecordingError(f'--out {options.out}: no folder {options.out.parent}: make it first')
-    writer = VideoWriter(options.out, options.fps) if video else PictureWriter(options.out)
     number, rate_hz = 0, 0.0
-    with contextlib.closing(writer), _progress(total) as advance:
-        for window in windows:
-            writer.write(render(window))
-            number, rate_hz = number + 1, window.rate_hz
-            advance()
+    with contextlib.nullcontext() if video else lock_folder(options.out):
+        writer = VideoWriter(options.out, options.fps) if video else PictureWriter(options.out)
+        with contextlib.closing(writer), _progress(total) as advance:
+            for window in windows:
+                writer.write(render(window))
+                number, rate_hz = number + 1, window.rate_hz
+                advance()
     slower = rate_hz / options.every / options.fps
     print(
         f'{options.out}: {number} pictures, one every {options.every} planes'

@@ -32,6 +32,7 @@ TARGETS = {
     'parameters': 'targets.parameters:PARAMETERS',
     'training_config': 'targets.training:CONFIG',
     'resume': 'targets.training:RESUME',
+    'adapt_folder': 'targets.adaptations:TARGET',
 }
 """Import path by name; another target may be given by its path."""
 

@@ -30,6 +30,7 @@ CASES = {
     'parameters': 300,
     'training_config': 100,
     'resume': 30,
+    'adapt_folder': 300,
 }
 NEEDS = {
     'parameters': ('rclpy',),
@@ -38,6 +39,7 @@ NEEDS = {
     'training_config': ('torch', 'rclpy'),
     'resume': ('torch', 'lightning_fabric', 'rclpy'),
     'rectify': ('cv2',),
+    'adapt_folder': ('torch', 'lightning_fabric', 'cv2'),
 }
 
 

@@ -3,6 +3,7 @@
 """Recording of a running stream, and swap of a running node's checkpoint, as ``adapt`` does."""
 
 import functools
+import os
 import re
 import signal
 import subprocess
@@ -124,24 +125,52 @@ def test_a_terminated_recording_is_not_complete(processes, player, tmp_path, mon
     assert not Bag(left).damage
 
 
-def test_an_interrupt_while_recording_leaves_a_whole_bag_and_says_what_to_do(player, tmp_path):
-    left = tmp_path / 'mine' / ros_commands.UNFINISHED / 'recording'
-    command = [
-        sys.executable, ROOT / 'training' / 'run.py', 'adapt', '--watch', '/spikes',
-        '--watch_seconds', '60', '--out', tmp_path / 'mine.safetensors',
-    ]  # fmt: skip
-    with subprocess.Popen(
-        command,
+def start_watching(folder):
+    """Start an adaptation to a running topic, and wait until its recorder has written planes."""
+    process = subprocess.Popen(
+        [
+            sys.executable, ROOT / 'training' / 'run.py', 'adapt', '--watch', '/spikes',
+            '--watch_seconds', '60', '--out', folder.with_suffix('.safetensors'),
+        ],
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        wait_until(lambda: has_bytes(left), 60)
+    )  # fmt: skip
+    left = folder / ros_commands.UNFINISHED / 'recording'
+    end = time.monotonic() + 60
+    while not sum(file.stat().st_size for file in left.glob('*.mcap')):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return process, left
+
+
+def test_an_interrupt_while_recording_leaves_a_whole_bag_and_says_what_to_do(player, tmp_path):
+    process, left = start_watching(tmp_path / 'mine')
+    with process:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
     assert f'interrupted: {left} has what was recorded' in errors
     assert 'adapt to it by --recordings' in errors
+    assert not Bag(left).damage
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGKILL])
+def test_a_recorder_ends_with_the_adaptation_that_started_it(player, tmp_path, number):
+    process, left = start_watching(tmp_path / 'mine')
+    with process:
+        children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+        (recorder,) = (Path('/proc', child) for child in children)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    end = time.monotonic() + 30
+    try:
+        while recorder.exists() and 'State:\tZ' not in (recorder / 'status').read_text():
+            assert time.monotonic() < end, 'the recorder goes on'
+            time.sleep(0.05)
+    finally:
+        if recorder.exists():
+            os.kill(int(recorder.name), signal.SIGKILL)
     assert not Bag(left).damage
 
 

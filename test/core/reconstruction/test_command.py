@@ -16,6 +16,7 @@ from programs import run_program
 
 from spike_depth_ros import preview
 from spike_depth_ros.estimator import ImageEstimator
+from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.reconstruction.command import main
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.window import Window
@@ -176,3 +177,13 @@ def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
     assert 'of 9 pictures were written: free space' in done.stderr
     assert out.read_bytes() == b'earlier'
     assert {path.name for path in tmp_path.iterdir()} == {'bar.dat', 'slow.mp4'}
+
+
+def test_a_folder_that_another_process_writes_to_is_refused(dat, tmp_path, capsys):
+    given = (dat, '--size', f'{WIDTH}x{HEIGHT}', '--out', tmp_path / 'out')
+    with lock_folder(tmp_path / 'out'):
+        assert reconstruct(*given) == 1
+    errors = capsys.readouterr().err
+    assert 'out: another process works there' in errors
+    assert errors.count('\n') == 1
+    assert reconstruct(*given) == 0

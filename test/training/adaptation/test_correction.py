@@ -157,6 +157,42 @@ def test_unusable_measurements_are_refused(clips, words):
         measured(**clips)
 
 
+def scene_of(mean, moves=0):
+    """Rates of a soft picture around a mean; moved by some pixels."""
+    picture = cv2.GaussianBlur(np.random.default_rng(5).random((HEIGHT, 300)), None, 4.0)
+    picture = mean * np.exp(0.5 * (picture - picture.mean()) / picture.std())
+    return picture[:, moves : moves + WIDTH]
+
+
+@pytest.mark.parametrize(
+    ('name', 'mean', 'words'),
+    [
+        ('dark', 0.03, r'have [3-9]\d% of the median rate in common, .* cover the lens'),
+        ('flat', 0.4, r'differ by [2-9]\d% from place to place, .* record a uniform picture'),
+    ],
+)
+def test_a_scene_is_no_measurement(name, mean, words):
+    still = [clip_of(scene_of(mean), 1)]
+    moving = [clip_of(scene_of(mean, 60 * k), k, planes=1000) for k in range(4)]
+    for clips in (still, moving):
+        with pytest.raises(DataSetError, match=words):
+            measure_rates(Geometry(HEIGHT, WIDTH), **{name: clips})
+
+
+def test_uneven_light_and_mismatch_are_no_scene():
+    generator = np.random.default_rng(6)
+    shape = (HEIGHT, WIDTH)
+    vignette = (
+        1 - 0.3 * np.hypot(*np.meshgrid(np.linspace(-1, 1, WIDTH), np.linspace(-1, 1, HEIGHT))) / 2
+    )
+    light = 0.4 * vignette * generator.normal(1, 0.1, shape)
+    current = 0.005 * np.exp(generator.normal(0, 0.43, shape))
+    rates = measure_rates(Geometry(*shape), flat=[clip_of(light, 1)], dark=[clip_of(current, 2)])
+    assert rates.flat is not None
+    assert rates.dark is not None
+    assert measure_rates(Geometry(*shape), dark=[clip_of(np.zeros(shape))]).dark is not None
+
+
 @pytest.mark.parametrize('pool', [1, 2])
 def test_windows_of_training_are_corrected_as_live_ones(pool):
     generator = np.random.default_rng(2)

@@ -3,6 +3,7 @@
 """The match of simulated spikes: the camera of generated recordings is found again."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -75,4 +76,4 @@ def test_statistics_do_not_depend_on_the_order_of_windows():
 
 def test_a_match_survives_json():
     before = Match(Optics(light=0.3, sensor=dataclasses.replace(NOISY, rate_hz=4000)), 1.5, 20.0)
-    assert Match.from_json(before.to_json()) == before
+    assert Match.from_fields(json.loads(before.to_json())) == before

@@ -4,15 +4,18 @@
 
 import dataclasses
 import functools
+import time
 
 import numpy as np
 import pytest
 
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.adaptation.recordings import (
+    BLOCK_BYTES,
     GAP_SHARE,
     MIN_DURATION_S,
     find_recordings,
+    fingerprint,
     open_recordings,
     read_clips,
     split_in_time,
@@ -237,3 +240,21 @@ def test_recordings_of_two_cameras_are_refused(moving_wall, monkeypatch):
 def test_what_does_not_exist_is_named(tmp_path):
     with pytest.raises(DataSetError, match='nothing: expected a bag'):
         open_recordings([tmp_path / 'nothing'], *WHERE)
+
+
+def test_the_fingerprint_of_a_large_file_reads_few_blocks_with_both_ends(tmp_path):
+    path, size = tmp_path / 'large.dat', 40 << 30
+    with path.open('wb') as file:
+        file.truncate(size)  # sparse
+    begin = time.monotonic()
+    found = {fingerprint(path)}
+    assert time.monotonic() - begin < 5
+    for place in (0, size - 1, size - 1 - BLOCK_BYTES // 2):
+        with path.open('r+b') as file:
+            file.seek(place)
+            file.write(b'x')
+        found.add(fingerprint(path))
+    with path.open('r+b') as file:
+        file.truncate(size - 1)
+    found.add(fingerprint(path))
+    assert len(found) == 5

@@ -41,7 +41,14 @@ from spike_depth_ros.checkpoint import (  # noqa: E402
 from spike_depth_ros.estimator import DepthEstimator, Observation  # noqa: E402
 from spike_depth_ros.stream.packing import bin_counts, pack, unpack  # noqa: E402
 from spike_depth_ros.stream.window import Window  # noqa: E402
-from spike_training.adaptation import CONFIG, candidates, evidence, ros_commands, run  # noqa: E402
+from spike_training.adaptation import (  # noqa: E402
+    CONFIG,
+    candidates,
+    evidence,
+    findings,
+    ros_commands,
+    run,
+)
 from spike_training.adaptation import report as report_module  # noqa: E402
 from spike_training.adaptation.correction import CountCorrector  # noqa: E402
 from spike_training.adaptation.page import Shown, write_page  # noqa: E402
@@ -59,8 +66,29 @@ pytestmark = pytest.mark.timeout(300)
 FEW = Sizes(matched=12, match_scenes=2, corrected=12, compared=8, tested=6, moving=2, scenes=4)
 """As few windows and scenes as an adaptation works with."""
 
+LEAST_SECONDS = run.least_seconds
+
+
+class Interrupt:
+    """Stand-in for a step in which the user interrupts."""
+
+    called = False
+
+    def __call__(self, *arguments, **options):
+        self.called = True
+        raise KeyboardInterrupt
+
+
 SIZE = {'size': '96x64', 'rate_hz': 400.0, 'minutes': 0.001, 'device': 'cpu'}
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope='session', autouse=True)
+def any_minutes():
+    """Allow adaptations of a moment, which train as few steps as possible."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, 'least_seconds', lambda *given: 0.0)
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -221,6 +249,61 @@ def test_the_folder_of_another_adaptation_is_left_as_it_is(resume, tmp_path):
             resume(**changes)
     assert (tmp_path / 'mine' / 'settings.json').read_bytes() == before
     assert not (tmp_path / 'mine' / 'adapt.json').exists()
+
+
+def test_another_topic_or_replaced_input_is_refused_with_both_names(
+    resume, moving_wall, checkpoint, short, tmp_path
+):
+    path = tmp_path / 'mine' / 'settings.json'
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r'another topic \(spikes, given /right/spikes\)'):
+        resume(topic='/right/spikes')
+    other = write(tmp_path / 'other.safetensors', stage='other')
+    with pytest.raises(ConfigError, match=r'checkpoint \(.*/old\.safetensors, given .*/other\.'):
+        resume(checkpoint=other)
+    dark = tmp_path / 'dark.dat'
+    dark.write_bytes(bytes(1000 * 64 * 12))
+    with pytest.raises(ConfigError, match=r'fingerprint of dark \(none, given .*/dark\.dat\)'):
+        resume(dark=dark)
+
+    # Another recording under the same name, of the same length and time.
+    planes, stat = moving_wall.read_bytes(), moving_wall.stat()
+    try:
+        middle = len(planes) // 2
+        moving_wall.write_bytes(
+            planes[:middle] + bytes([planes[middle] ^ 1]) + planes[middle + 1 :]
+        )
+        os.utime(moving_wall, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        with pytest.raises(ConfigError, match=r'of the recordings \(replaced since\)') as error:
+            resume()
+    finally:
+        moving_wall.write_bytes(planes)
+    assert '\n' not in str(error.value)
+    assert path.read_bytes() == before
+
+
+def test_settings_of_an_earlier_version_are_completed(resume, tmp_path, without_onnx):
+    path = tmp_path / 'mine' / 'settings.json'
+    now = json.loads(path.read_text())
+    # What 557f2af has stored.
+    old = {name: value for name, value in now.items() if name in run._BEFORE_FINGERPRINTS}
+    path.write_text(json.dumps(old))
+    resume()
+    assert json.loads(path.read_text()) == now
+
+
+@pytest.mark.parametrize('content', [b'', b'{"minutes": 0.0', b'[]', b'\xff', b'[' * 100_000])
+def test_damaged_settings_of_an_adaptation_are_one_line(resume, tmp_path, content):
+    (tmp_path / 'mine' / 'settings.json').write_bytes(content)
+    with pytest.raises(ConfigError, match=r'settings\.json is damaged .* to begin anew') as error:
+        resume()
+    assert '\n' not in str(error.value)
+
+
+def test_a_stored_value_of_two_lines_is_told_in_one(tmp_path):
+    with pytest.raises(ConfigError, match='another topic \\(a b, given c') as error:
+        run._check_same(tmp_path, {'topic': 'a\nb'}, {'topic': 'c', 'names': {}})
+    assert '\n' not in str(error.value)
 
 
 def test_after_an_interrupt_at_the_end_the_page_is_written(
@@ -525,6 +608,27 @@ def test_another_adaptation_is_not_watched_into(checkpoint, tmp_path):
     (folder / run.SETTINGS).write_text('{}')
     with pytest.raises(ConfigError, match='mine holds an adaptation to other recordings'):
         adapt(tmp_path / 'mine.safetensors', None, checkpoint, watch='/spikes', **SIZE)
+
+
+def test_minutes_that_do_not_suffice_are_refused_with_the_least(
+    moving_wall, checkpoint, short, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(run, 'least_seconds', LEAST_SECONDS)
+    out = tmp_path / 'mine.safetensors'
+    begin = time.monotonic()
+    with pytest.raises(ConfigError, match=r'minutes is 0\.001: expected [0-9.]+ or more') as error:
+        adapt_to(out, moving_wall, checkpoint, short)
+    assert time.monotonic() - begin < 30
+    least = float(re.search(r'expected ([0-9.]+)', str(error.value))[1])
+    assert not out.with_suffix('').exists()
+    # What is refused as too short by nothing goes through the match.
+    monkeypatch.setattr(findings, 'match_camera', interrupted := Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        adapt_to(out, moving_wall, checkpoint, short, minutes=3 * least)
+    assert interrupted.called
+    told = capsys.readouterr().out
+    assert re.search(r'mine: recordings; about 0\.0 min left', told)
+    assert re.search(r'mine: match of the camera; about [0-9.]+ min left', told)
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(moving_wall, checkpoint, tmp_path):

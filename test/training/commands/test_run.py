@@ -5,8 +5,11 @@
 import sys
 from pathlib import Path
 
+import pytest
 from programs import run_program, run_training
 from run import COMMANDS, TRAINING
+
+from spike_depth_ros.folder_lock import lock_folder
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,3 +78,21 @@ def test_a_process_ends_with_one_line():
         'training/run.py: checkpoint, predictions or inputs_only: expected one of the three\n'
     )
     assert (done.returncode, done.stderr) == (2, expected)
+
+
+@pytest.mark.parametrize('name', ['bicross', 'adapt'])
+def test_a_folder_that_another_process_works_in_is_refused(command, tmp_path, name):
+    given = {
+        'bicross': (
+            '--config',
+            ROOT / 'training' / 'configs' / 'smoke.yaml',
+            '--out',
+            tmp_path / 'mine',
+        ),
+        'adapt': ('--recordings', tmp_path / 'a.dat', '--out', tmp_path / 'mine.safetensors'),
+    }
+    with lock_folder(tmp_path / 'mine'):
+        done = command(name, *given[name])
+    assert done.returncode == 1
+    assert 'mine: another process works there' in done.stderr
+    assert done.stderr.count('\n') == 1

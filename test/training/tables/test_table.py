@@ -19,6 +19,7 @@ from programs import wait_until
 from tables import small
 
 from spike_depth_ros.checkpoint import load_info
+from spike_depth_ros.folder_lock import LOCK
 from spike_training.commands.table import table
 from spike_training.engine.checkpoints import Checkpoints
 from spike_training.errors import ConfigError, NonFiniteError, TrainingError
@@ -27,7 +28,6 @@ from spike_training.runs import pipeline
 from spike_training.tables.plan import load_table
 from spike_training.tables.units import DONE, Training, units_of
 from spike_training.tables.work import (
-    LOCK,
     LOG,
     in_order,
     locked,

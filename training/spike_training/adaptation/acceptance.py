@@ -109,6 +109,7 @@ class Comparison:
         info: Metadata of the old network.
         moving: Windows with depth from motion that count.
         scores: Scores of the old network.
+        seconds: Duration of a test.
     """
 
     def __init__(
@@ -125,8 +126,10 @@ class Comparison:
         self.moving = moving if len(moving) >= LEAST_MOVING else []
         self._windows, self._scenes, self._measured = windows, scenes, measured
         self._corrections = corrections
+        begin = time.monotonic()
         self._outputs = compute_outputs(old, windows)
         self.scores = self._score(old, corrected=False)
+        self.seconds = time.monotonic() - begin
 
     def compare(self, network: nn.Module, corrected: bool) -> tuple[Evidence, AllScores]:
         """Return the evidence about a candidate, and its scores.

@@ -28,6 +28,7 @@ from spike_depth_ros.checkpoint import (
 from spike_depth_ros.model.registry import build_with_weights
 from spike_training.adaptation.correction import CorrectedSource, Corrections
 from spike_training.adaptation.evidence import AnyTested, choose
+from spike_training.adaptation.stored import mapping, number, read
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
 from spike_training.engine.loop import fit
@@ -272,13 +273,13 @@ def _plan_steps(
         TrainingError: It was begun from something else.
     """
     plan = here.config.folder / PLAN
-    if not plan.is_file():
+    if not plan.exists() and not plan.is_symlink():
         steps = here.config.stage.steps
         if steps is None:
             one = _step_seconds(here, batches, batch_size)
             steps = max(LEAST_STEPS, round(seconds / one))
         write_atomically(plan, json.dumps({'steps': steps, **begun}).encode())
-    planned = json.loads(plan.read_text())
+    planned = read(plan, parse_plan)
     # A verdict on an earlier candidate may differ on another machine.
     if different := [name for name in begun if planned.get(name) != begun[name]]:
         raise TrainingError(
@@ -286,6 +287,16 @@ def _plan_steps(
             f'{plan.parent} to train it anew'
         )
     return int(planned['steps'])
+
+
+def parse_plan(found: Any) -> dict[str, Any]:
+    """Check the plan of a stage that was stored.
+
+    Raises:
+        ValueError: It has no number of steps.
+    """
+    number(mapping(found)['steps'], 1, 1e7)
+    return mapping(found)
 
 
 def _built(here: Context) -> Any:

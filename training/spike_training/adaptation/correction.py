@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as serialise
 from torch import Tensor
@@ -29,6 +30,7 @@ from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.correction import Measured, SensorCorrection, count_factors
 from spike_training.adaptation.matching import DARK_SPREAD, lasting_pattern
+from spike_training.adaptation.stored import damaged
 from spike_training.datasets.clip import SpikeClip
 from spike_training.errors import DataSetError
 from spike_training.sampling.sample import Batch, Source, Unlabelled, left_out
@@ -52,6 +54,13 @@ MIN_WINDOWS = 12
 MAX_CORRELATION = 0.12
 """Correlation of the responses of neighbouring pixels, at most: above, they show the scene."""
 
+MAX_FLAT_STRUCTURE = 0.2
+"""Structure of a flat recording, at most: uneven light in uniform pictures of a real sensor has
+0.05, scenes have 0.4 to 0.8."""
+
+MAX_DARK_STRUCTURE = 0.3
+"""Structure of a dark recording, at most: the dark current of a real sensor has 0.07."""
+
 LEAST_PLANES = 1000
 """Planes of a flat or dark recording, at least."""
 
@@ -67,6 +76,7 @@ _MIN_SPIKES = 4.0  # of the neighbours, for a window to show a dead pixel
 _MIN_WINDOWS = 3
 _GAINS = (0.5, 2.0)
 _TOGETHER = 1000  # planes that are read at a time
+_FLOOR_DARK = 1e-3  # spikes per plane: one in as many planes as are read at a time
 # Prior of response and dark current: keeps them apart where the light of a pixel hardly varies.
 _PRIOR = (1.0, 100.0)
 
@@ -133,12 +143,33 @@ def _neighbour_correlation(response: Floats, good: npt.NDArray[np.bool_]) -> flo
     low, high = np.quantile(response[good], (0.01, 0.99))
     centred = np.where(good, response, 0).clip(low, high)
     centred = centred - centred.mean()
+    return _neighbour_product(centred) / max(float(np.square(centred).mean()), 1e-12)
+
+
+def _neighbour_product(centred: Floats) -> float:
+    """Return the mean product of a pixel with those beside, below and diagonal, ``[H, W]``."""
     rows, columns = centred.shape
     products = [
         (centred[y:, x:] * centred[: rows - y, : columns - x]).mean()
         for y, x in ((0, 1), (1, 0), (1, 1))
     ]
-    return float(np.mean(products)) / max(float(np.square(centred).mean()), 1e-12)
+    return float(np.mean(products))
+
+
+def _structure(rate: Floats, floor: float) -> float:
+    """Return the structure of a picture: what neighbours have in common, over the median rate.
+
+    The covariance of neighbouring pixels is the variance of the light alone: response, dark
+    current and noise of pixels have nothing to do with their neighbours'.
+
+    Args:
+        rate: Firing rates, ``[H, W]``.
+        floor: Least median rate that counts, above 0.
+    """
+    low, middle, high = np.quantile(rate, (0.01, 0.5, 0.99))
+    centred = rate.clip(low, high)
+    centred = centred - centred.mean()
+    return math.sqrt(max(_neighbour_product(centred), 0.0)) / max(float(middle), floor)
 
 
 def _lasting(halves: Floats, good: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
@@ -183,26 +214,38 @@ def measure_rates(
         dark: Recordings with the lens covered.
 
     Raises:
-        DataSetError: The recordings are of another sensor, too short, too dark, saturated or too
-            bright.
+        DataSetError: The recordings are of another sensor, too short, too dark, saturated, too
+            bright, or show a scene.
     """
     bright = current = None
     if dark:
-        current = _mean_rate(dark, geometry) * np.float32(dark[0].rate_hz)
+        rate, structure = _mean_rate(dark, geometry)
+        current = rate * np.float32(dark[0].rate_hz)
         median = float(np.median(current))
         if median > MAX_DARK:
             raise DataSetError(
                 f'{dark[0].name}: {median:.0f} spikes per second in the median pixel, expected at '
                 f'most {MAX_DARK:g}: cover the lens'
             )
+        if structure > MAX_DARK_STRUCTURE:
+            raise DataSetError(
+                f'{dark[0].name}: neighbouring pixels have {structure:.0%} of the median rate in '
+                f'common, expected at most {MAX_DARK_STRUCTURE:.0%} without light: cover the lens'
+            )
     if flat:
-        rate = _mean_rate(flat, geometry)
+        rate, structure = _mean_rate(flat, geometry)
         median = float(np.median(rate))
         if not MIN_FLAT <= median <= MAX_FLAT:
             raise DataSetError(
                 f'{flat[0].name}: {median:.3g} spikes per plane in the median pixel, expected '
                 f'{MIN_FLAT:g} to {MAX_FLAT:g}: record a uniform picture with '
                 f'{"more" if median < MIN_FLAT else "less"} light'
+            )
+        if structure > MAX_FLAT_STRUCTURE:
+            raise DataSetError(
+                f'{flat[0].name}: rates differ by {structure:.0%} from place to place, expected '
+                f'at most {MAX_FLAT_STRUCTURE:.0%}: record a uniform picture, such as a white '
+                'wall out of focus'
             )
         bright = rate * np.float32(flat[0].rate_hz)
     return UniformRates(bright, current)
@@ -237,10 +280,15 @@ def measure_correction(estimated: SensorCorrection, rates: UniformRates) -> Sens
     )
 
 
-def _mean_rate(clips: Sequence[SpikeClip], geometry: Geometry) -> Floats:
-    """Return the mean firing rate of each pixel, spikes per plane, over the first planes."""
+def _mean_rate(clips: Sequence[SpikeClip], geometry: Geometry) -> tuple[Floats, float]:
+    """Return the mean firing rate of each pixel over the first planes, and their structure.
+
+    Returns:
+        ``[H, W]`` spikes per plane, and the most structure of a part: that of a moving scene
+        averages out.
+    """
     total = np.zeros((geometry.height, geometry.width), np.int64)
-    planes = 0
+    planes, structure = 0, 0.0
     for clip in clips:
         found = clip.geometry
         if (found.height, found.width) != (geometry.height, geometry.width):
@@ -251,13 +299,16 @@ def _mean_rate(clips: Sequence[SpikeClip], geometry: Geometry) -> Floats:
         number = min(clip.planes, MOST_PLANES - planes)
         for first in range(0, number, _TOGETHER):
             part = np.ascontiguousarray(clip.load(first, min(first + _TOGETHER, number)))
-            total += packing.spike_counts(part, geometry.width, geometry.bit_order)
+            counts = packing.spike_counts(part, geometry.width, geometry.bit_order)
+            total += counts
+            if len(part) == _TOGETHER:
+                structure = max(structure, _structure(counts / np.float32(len(part)), _FLOOR_DARK))
         planes += number
     if planes < LEAST_PLANES:
         raise DataSetError(
             f'{clips[0].name}: {planes} planes, expected {LEAST_PLANES} or more: record for longer'
         )
-    return (total / planes).astype(np.float32)
+    return (total / planes).astype(np.float32), structure
 
 
 def origin(correction: SensorCorrection) -> str:
@@ -356,14 +407,24 @@ def save_corrections(path: Path, sensor: SensorCorrection, simulated: SensorCorr
 
 
 def load_corrections(path: Path) -> tuple[SensorCorrection, SensorCorrection]:
-    """Read the output of :func:`save_corrections`."""
-    stored = load_file(path)
+    """Read the output of :func:`save_corrections`.
+
+    Raises:
+        ConfigError: The file is damaged.
+    """
     found = []
-    for prefix in (_RECORDED, _SIMULATED):
-        own = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
-        one = SensorCorrection.from_tensors(own)
-        assert one is not None  # written by this program
-        found.append(one)
+    try:
+        if not path.is_file():
+            raise ValueError('it is no plain file')
+        stored = load_file(path)
+        for prefix in (_RECORDED, _SIMULATED):
+            own = {n.removeprefix(prefix): v for n, v in stored.items() if n.startswith(prefix)}
+            one = SensorCorrection.from_tensors(own)
+            if one is None:
+                raise ValueError(f'it has no {prefix}faulty')
+            found.append(one)
+    except (AttributeError, LookupError, OSError, SafetensorError, TypeError, ValueError) as error:
+        raise damaged(path, error) from error
     return found[0], found[1]
 
 

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
-from spike_depth_ros.checkpoint import DepthInfo, write_atomically
+from spike_depth_ros.checkpoint import DepthInfo
 from spike_training.adaptation.candidates import SENSOR
 from spike_training.adaptation.correction import (
     Corrections,
@@ -24,12 +24,15 @@ from spike_training.adaptation.correction import (
     save_corrections,
 )
 from spike_training.adaptation.matching import (
+    MOST_TRIALS,
     Match,
     SimulatedScenes,
     compute_statistics,
     match_camera,
 )
 from spike_training.adaptation.places import look_upside_down, repeated_styles, style_shares
+from spike_training.adaptation.schedule import Advance, Schedule
+from spike_training.adaptation.stored import damaged, mapping, number, resume
 from spike_training.adaptation.windows import Recorded, spread_windows
 from spike_training.errors import DataSetError
 from spike_training.settings.config import RunConfig
@@ -59,18 +62,38 @@ class Findings(NamedTuple):
 
 
 def find(
-    old: nn.Module, info: DepthInfo, recorded: Recorded, settings: RunConfig, rates: UniformRates
+    old: nn.Module,
+    info: DepthInfo,
+    recorded: Recorded,
+    settings: RunConfig,
+    rates: UniformRates,
+    schedule: Schedule,
 ) -> Findings:
     """Find what is to be known about camera and places, or read what an interrupted one found."""
-    match = Match.from_json(
-        resume(settings.out / 'match.json', lambda: _match(recorded, settings).to_json())
-    )
-    scenes = SimulatedScenes(match.optics, recorded.windows, settings.seed)
-    shares: dict[str, float] = json.loads(
-        resume(
-            settings.out / 'styles.json',
-            lambda: json.dumps(_style_shares(old, recorded, scenes, settings.data.styles)),
+    with schedule.step('match of the camera', MOST_TRIALS) as advance:
+        match = resume(
+            settings.out / 'match.json',
+            lambda: _match(recorded, settings, advance).to_json(),
+            Match.from_fields,
         )
+    with schedule.step('styles of places, correction of the sensor'):
+        return _find_places(match, old, info, recorded, settings, rates)
+
+
+def _find_places(
+    match: Match,
+    old: nn.Module,
+    info: DepthInfo,
+    recorded: Recorded,
+    settings: RunConfig,
+    rates: UniformRates,
+) -> Findings:
+    """Find what is to be known beside the match."""
+    scenes = SimulatedScenes(match.optics, recorded.windows, settings.seed)
+    shares = resume(
+        settings.out / 'styles.json',
+        lambda: json.dumps(_style_shares(old, recorded, scenes, settings.data.styles)),
+        lambda found: parse_shares(found, settings.data.styles),
     )
     windows = [window.to(recorded.adaptation.device) for window in recorded.tested]
     upside_down = look_upside_down(old, windows)
@@ -80,21 +103,30 @@ def find(
     return Findings(match, scenes, shares, upside_down, corrections)
 
 
-def resume(path: Path, compute: Callable[[], str]) -> str:
-    """Return the text of a file, which is computed first unless an interrupted adaptation did."""
-    if not path.is_file():
-        write_atomically(path, compute().encode())
-    return path.read_text()
+def parse_shares(found: Any, styles: Sequence[str]) -> dict[str, float]:
+    """Check shares of styles that were stored.
+
+    Raises:
+        ValueError: They are not of these styles, or no shares.
+    """
+    if set(mapping(found)) != set(styles):
+        raise ValueError(f'styles are {", ".join(found)}, expected {", ".join(styles)}')
+    shares = {name: number(share, 0, 1) for name, share in found.items()}
+    if abs(sum(shares.values()) - 1) > 1e-3:
+        raise ValueError(f'shares add up to {sum(shares.values()):g}, expected 1')
+    return shares
 
 
-def _match(recorded: Recorded, settings: RunConfig) -> Match:
+def _match(recorded: Recorded, settings: RunConfig, advance: Advance) -> Match:
     """Match the simulation to the recording."""
     source, sizes = recorded.adaptation, recorded.sizes
     batch = source.usable(source.spread(sizes.matched))
     if batch is None:
         raise DataSetError(f'{source.recording(0)}: no window can be read')
     statistics = compute_statistics(batch.counts, batch.planes_per_bin)
-    return match_camera(statistics, settings.data.styles, recorded.windows, sizes.match_scenes)
+    return match_camera(
+        statistics, settings.data.styles, recorded.windows, sizes.match_scenes, advance=advance
+    )
 
 
 def _style_shares(
@@ -150,6 +182,10 @@ def _corrections(
             return None
         save_corrections(path, sensor, simulated)
     both = load_corrections(path)
+    geometry = recorded.opened.clips[0].geometry
+    if both[0].size != (geometry.height, geometry.width):
+        found = ValueError(f'{both[0].size}, expected {geometry} as the recordings')
+        raise damaged(path, found)
     chosen = choose_corrections(both, recorded.tested, crop, pool, rate_hz)
     reason = 'the lasting pattern of the held-back windows does not become less'
     if chosen is None:

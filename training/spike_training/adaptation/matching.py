@@ -13,8 +13,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from spike_training.adaptation.stored import number
 from spike_training.datasets.splits import Split
 from spike_training.sampling.sample import Batch
 from spike_training.sampling.shifted import Optics, ShiftedSource
@@ -165,6 +167,10 @@ def lasting_pattern(rate: npt.NDArray[np.float32]) -> tuple[Floats, float]:
     return np.array(found), float(hot.mean())
 
 
+RANGES = {'light': (1e-9, 1e6), 'contrast': (0.1, 10), 'vignette': (0, 1), 'blur': (0, 16)}
+"""Least and largest value of each part of a lens that was stored; trials lie within."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Match:
     """Result of a search.
@@ -199,15 +205,19 @@ class Match:
         return json.dumps(fields, allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Match:
-        """Parse the output of :meth:`to_json`."""
-        fields = json.loads(text)
-        optics = fields['optics']
-        sensor = optics['sensor']
+    def from_fields(cls, fields: Any) -> Match:
+        """Convert the parsed output of :meth:`to_json`.
+
+        Raises:
+            Exception: It is something else, or has numbers that no match has.
+        """
+        optics = {name: number(fields['optics'][name], *limits) for name, limits in RANGES.items()}
+        sensor = dict(fields['optics']['sensor'])
         if sensor['electrons'] is None:
             sensor['electrons'] = math.inf
-        camera = Optics(**{**optics, 'sensor': Sensor(**sensor)})
-        return cls(camera, fields['distance'], fields['before'])
+        camera = Optics(**optics, sensor=Sensor(**sensor))
+        distances = (number(fields[name], 0, 1e12) for name in ('distance', 'before'))
+        return cls(camera, *distances)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -309,11 +319,41 @@ _STEPS: dict[str, Callable[[Optics], Sequence[Optics]]] = {
 """Trials of each parameter, from the best ones so far."""
 
 
+MOST_TRIALS = 364
+"""Trials of two rounds, at most."""
+
+
+class SceneSeconds(NamedTuple):
+    """Durations for a scene, seconds.
+
+    Attributes:
+        render: To generate and render it.
+        trial: To record it by a camera, and to compute its statistics.
+    """
+
+    render: float
+    trial: float
+
+
+def time_scenes(styles: Sequence[str], windows: Windows, scenes: int = 4) -> SceneSeconds:
+    """Measure what the scenes of a match take on this machine."""
+    source = SimulatedScenes(Optics(), windows, 0).source(styles, 'train')
+    for _ in range(2):  # the first time, textures and memory are prepared
+        start = time.monotonic()
+        drawn = generate(source.generators, range(scenes))
+        rendering = render(drawn, windows.height, windows.width, torch.device('cpu'))
+        middle = time.monotonic()
+        counts = source.record(rendering, drawn, Optics(), windows.planes, windows.rate_hz)
+        compute_statistics(*counts)
+    return SceneSeconds((middle - start) / scenes, (time.monotonic() - middle) / scenes)
+
+
 def match_camera(
     recorded: Statistics,
     styles: Sequence[str],
     windows: Windows,
     scenes: int = 18,
+    advance: Callable[[], object] = lambda: None,
 ) -> Match:
     """Search the camera whose simulation has the statistics of a recording.
 
@@ -326,6 +366,7 @@ def match_camera(
         styles: Styles of the generated scenes.
         windows: Windows of the recording.
         scenes: Number of scenes.
+        advance: Called after each trial, of which there are :data:`MOST_TRIALS` at most.
     """
     rate_hz = windows.rate_hz
     source = SimulatedScenes(Optics(), windows, seed=0).source(styles, 'train')
@@ -334,7 +375,9 @@ def match_camera(
 
     def distance(optics: Optics) -> float:
         counts, lengths = source.record(rendering, drawn, optics, windows.planes, rate_hz)
-        return recorded.distance(compute_statistics(counts, lengths))
+        found = recorded.distance(compute_statistics(counts, lengths))
+        advance()
+        return found
 
     # Hot pixels reach saturation at any plane rate.
     best = Optics(sensor=Sensor(rate_hz=rate_hz, dark_spread=DARK_SPREAD, hot_current=rate_hz))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,11 @@ GAP_SHARE = 0.05
 """Share of each recording before its end that is left out, so that both parts differ."""
 
 BAG_SUFFIXES = ('.db3', '.mcap')
+
+BLOCKS = 256
+"""Blocks of a file that its fingerprint is of."""
+
+BLOCK_BYTES = 1 << 16
 
 _ORDER_WINDOWS = 20
 _ORDER_PLANES = 128
@@ -152,6 +158,40 @@ def find_recordings(path: Path) -> list[Path]:
             f'{path}: expected a bag, a .dat file, or a folder of bags or .dat files'
         )
     return found
+
+
+def fingerprint(path: Path) -> str:
+    """Return a fingerprint of a recording, or of those of a folder, in a time without its size.
+
+    Hashed are names and sizes of its files and, of each, :data:`BLOCKS` evenly spaced blocks, the
+    first and the last among them: all bytes of files up to 16 MiB. Times of files do not count.
+
+    Raises:
+        DataSetError: There is none, or one cannot be read.
+    """
+    digest = hashlib.sha256()
+    for recording in find_recordings(path):
+        files = [recording]
+        if recording.is_dir():
+            files = [one for one in sorted(recording.iterdir()) if one.is_file()]
+        for file in files:
+            try:
+                _hash_blocks(digest, file)
+            except OSError as error:
+                raise DataSetError(f'{file}: cannot be read: {error.strerror}') from error
+    return digest.hexdigest()
+
+
+def _hash_blocks(digest: hashlib._Hash, path: Path) -> None:
+    size = path.stat().st_size
+    digest.update(f'{path.name} {size}\n'.encode(errors='surrogateescape'))
+    if size <= BLOCKS * BLOCK_BYTES:
+        digest.update(path.read_bytes())
+        return
+    with path.open('rb') as file:
+        for k in range(BLOCKS):
+            file.seek(k * (size - BLOCK_BYTES) // (BLOCKS - 1))
+            digest.update(file.read(BLOCK_BYTES))
 
 
 def _recordings_in(path: Path) -> Iterator[Path]:

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from yaml import YAMLError
+
 from spike_depth_ros.safe_yaml import read_yaml
 from spike_training.adaptation.recordings import MIN_DURATION_S
-from spike_training.errors import TrainingError
+from spike_training.errors import TrainingError, one_line
 
 RECORDING = 'recording'
 """Bag in the folder of an adaptation."""
@@ -20,11 +23,18 @@ UNFINISHED = f'.{RECORDING}.part'
 
 _GRACE_S = 2.0
 
-# The console script of this very package, also where it is not installed.
-_START = (
-    'import sys; from spike_depth_ros import commands; '
-    'name = sys.argv.pop(1); sys.argv[0] = name; sys.exit(getattr(commands, name)())'
-)
+# The console script of this very package, also where it is not installed. The kernel terminates it
+# when this process ends in any way (prctl, PR_SET_PDEATHSIG is 1); it then completes its bag.
+_START = """
+import ctypes, os, signal, sys
+from spike_depth_ros import commands
+parent, name = int(sys.argv.pop(1)), sys.argv.pop(1)
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() != parent:
+    sys.exit(1)
+sys.argv[0] = name
+sys.exit(getattr(commands, name)())
+"""
 
 
 def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
@@ -46,10 +56,7 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     """
     bag = folder / RECORDING
     if bag.exists():
-        topics = read_yaml(bag / 'metadata.yaml')['rosbag2_bagfile_information'][
-            'topics_with_message_count'
-        ]
-        names = [one['topic_metadata']['name'] for one in topics]
+        names = _topics(bag)
         if not any(name == topic or name.endswith(f'/{topic}') for name in names):
             raise TrainingError(
                 f'{bag} has {", ".join(names)}, expected {topic}: choose another --out'
@@ -73,6 +80,24 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     unfinished.rmdir()
     print(f'{bag}: complete')
     return bag
+
+
+def _topics(bag: Path) -> list[str]:
+    """Return the topics of a recorded bag.
+
+    Raises:
+        TrainingError: Its metadata are damaged.
+    """
+    path = bag / 'metadata.yaml'
+    try:
+        if not path.is_file():
+            raise ValueError('it is no plain file')
+        topics = read_yaml(path)['rosbag2_bagfile_information']['topics_with_message_count']
+        return [str(one['topic_metadata']['name']) for one in topics]
+    except (LookupError, OSError, TypeError, ValueError, YAMLError) as error:
+        raise TrainingError(
+            f'{path} is damaged ({one_line(error)}): remove {bag} to record anew'
+        ) from error
 
 
 def _ended(bag: Path) -> str:
@@ -103,7 +128,7 @@ def swap(node: str, checkpoint: Path) -> None:
 def _run(command: str, *arguments: str) -> str:
     """Run a console script of the package; return its output."""
     with subprocess.Popen(
-        [sys.executable, '-c', _START, command, *arguments],
+        [sys.executable, '-c', _START, str(os.getpid()), command, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -24,6 +24,8 @@ from spike_depth_ros.checkpoint import (
     remove_unfinished,
     write_atomically,
 )
+from spike_depth_ros.errors import printable
+from spike_depth_ros.folder_lock import LOCK
 from spike_training.adaptation import ros_commands
 from spike_training.adaptation.acceptance import (
     OLD,
@@ -40,11 +42,14 @@ from spike_training.adaptation.candidates import (
     train_candidates,
 )
 from spike_training.adaptation.correction import describe_correction, measure_rates
-from spike_training.adaptation.evidence import Verdict, choose
-from spike_training.adaptation.findings import Findings, find, resume
+from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
+from spike_training.adaptation.findings import Findings, find
+from spike_training.adaptation.matching import time_scenes
 from spike_training.adaptation.page import PAGE, write_page
-from spike_training.adaptation.recordings import Opened, read_clips
+from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
+from spike_training.adaptation.schedule import EXPORT_S, TRIALS, Schedule
+from spike_training.adaptation.stored import mapping, number, read, resume
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
 from spike_training.datasets.clip import SpikeClip
@@ -58,6 +63,8 @@ from spike_training.settings.reading import load_config
 from spike_training.threads import limit_threads
 
 SETTINGS = 'settings.json'
+
+BUDGET = 'budget.json'
 
 
 class Arguments(NamedTuple):
@@ -111,30 +118,37 @@ def run(
         DataSetError: The recordings cannot be used.
         TrainingError: Training cannot go on, or the node refuses the file.
     """
-    start = time.monotonic()
+    schedule = Schedule(out.with_suffix(''), arguments.minutes)
     folder, calibrated = out.with_suffix(''), out.with_suffix('') / 'calibrated.safetensors'
     settings, info, old = prepare(arguments.config, arguments.checkpoint, out)
     limit_threads(settings.threads)
     original = find_checkpoint(arguments.checkpoint)
     fabric = make_fabric(device, 1, settings.train.precision)
-    recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes or Sizes())
+    with schedule.step('recordings'):
+        recorded, flat, dark = _open(arguments, folder, info, fabric.device, sizes or Sizes())
     rates = measure_rates(recorded.opened.clips[0].geometry, flat, dark)
-    _init_folder(folder, recorded.opened, arguments, flat, dark)
     old.to(fabric.device)
+    if not (folder / BUDGET).is_file():
+        schedule.check(least_seconds(old, recorded, settings, fabric.device, folder))
+    _init_folder(folder, recorded.opened, arguments, flat, dark)
     settings = dataclasses.replace(settings, out=folder)
-    findings = find(old, info, recorded, settings, rates)
+    findings = find(old, info, recorded, settings, rates, schedule)
     _print_findings(folder, recorded, findings)
-    acceptance = AcceptanceTest(old, info, recorded, findings, fabric.device)
+    with schedule.step('test of the old network'):
+        acceptance = AcceptanceTest(old, info, recorded, findings, fabric.device)
     data = TrainingData(
         findings.scenes.source(findings.styles, 'train', fabric.device),
         recorded.adaptation, recorded.windows.rate_hz, findings.corrections,
     )  # fmt: skip
-    left_s = max(60 * arguments.minutes - (time.monotonic() - start), 0)
-    budget = {'rung_s': left_s / len(settings.stages)}
-    seconds = json.loads(resume(folder / 'budget.json', lambda: json.dumps(budget)))['rung_s']
+    # Of sensor, stages and average; the calibration generates as many scenes, and tests them.
+    tests = len(settings.stages) + 2 + (findings.corrections is not None)
+    reserve_s = tests * acceptance.seconds + EXPORT_S
+    budget = {'rung_s': max(schedule.left_s - reserve_s, 0) / len(settings.stages)}
+    seconds = resume(folder / BUDGET, lambda: json.dumps(budget), parse_budget)
 
     def test(name: str, checkpoint: Path, begin: float, corrected: bool) -> Candidate:
-        candidate = acceptance.test(name, checkpoint, begin, corrected)
+        with schedule.step(f'{name}: test'):
+            candidate = acceptance.test(name, checkpoint, begin, corrected)
         print(f'{folder}: {candidate.describe()}')
         return candidate
 
@@ -143,18 +157,56 @@ def run(
     kept, shown = choose(candidates), choose_shown(candidates)
     verdict = overall_verdict(candidates)
     if kept is not None:
-        acceptance.calibrate(kept, calibrated)
+        with schedule.step(f'{kept.name}: calibration'):
+            acceptance.calibrate(kept, calibrated)
         shown = dataclasses.replace(kept, checkpoint=calibrated)
     write_page(folder, REPORT, shown_on_page(original, out, recorded, acceptance, shown))
     if kept is None:
         print(f'{folder / PAGE}: {verdict}; {arguments.checkpoint} stays')
     else:
         # Last, as an adaptation whose file exists is complete: an interrupted one goes on.
-        export(out, checkpoint=calibrated)
+        with schedule.step('export'):
+            export(out, checkpoint=calibrated)
         print(f'{out}: improved, by {kept.name}; {folder / PAGE}: what each candidate brought')
         if swap:
             ros_commands.swap(swap, out)
     return verdict
+
+
+def parse_budget(found: Any) -> float:
+    """Check the seconds of a stage that were stored."""
+    return number(mapping(found)['rung_s'], 0, 1e7)
+
+
+def least_seconds(
+    old: nn.Module, recorded: Recorded, settings: RunConfig, device: torch.device, folder: Path
+) -> float:
+    """Estimate, by what is measured on this machine, what match and acceptance test take at least.
+
+    Args:
+        old: The old network, on its device.
+        recorded: The recordings.
+        settings: Settings of the candidates.
+        device: Device of the network.
+        folder: Folder of the adaptation; a match that it has takes no time.
+
+    Returns:
+        Seconds, without any training.
+    """
+    sizes, styles = recorded.sizes, settings.data.styles
+    scene = time_scenes(styles, recorded.windows)
+    window = recorded.tested[0].to(device)
+    compute_outputs(old, [window])  # memory is prepared
+    begin = time.monotonic()
+    compute_outputs(old, [window])
+    window_s = (time.monotonic() - begin) / len(window.counts) / 2  # and its mirror image
+    match_s = sizes.match_scenes * (scene.render + TRIALS * scene.trial)
+    if (folder / 'match.json').is_file():
+        match_s = 0.0
+    made = len(styles) * sizes.compared + 2 * sizes.scenes + sizes.corrected
+    tests = len(settings.stages) + 2
+    seen = made + tests * (sizes.scenes + 2 * sizes.tested)
+    return match_s + made * (scene.render + scene.trial) + seen * window_s + EXPORT_S
 
 
 def _open(
@@ -249,7 +301,7 @@ def _check_folder(out: Path) -> None:
     folder = out.with_suffix('')
     if (folder / SETTINGS).is_file():
         return
-    ours = ros_commands.RECORDING, ros_commands.UNFINISHED
+    ours = ros_commands.RECORDING, ros_commands.UNFINISHED, LOCK
     others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
     if onnx_path(out).exists() or others:
         taken = onnx_path(out) if onnx_path(out).exists() else folder
@@ -268,6 +320,9 @@ def _init_folder(
     Raises:
         ConfigError: It holds an adaptation of other arguments.
     """
+    flat_path, dark_path = (
+        None if one is None else str(one.resolve()) for one in (arguments.flat, arguments.dark)
+    )
     settings: dict[str, Any] = {
         'recordings': [str(path.resolve()) for path in arguments.recordings],
         'content of the recordings': _contents(opened.clips),
@@ -276,19 +331,70 @@ def _init_folder(
         'minutes': arguments.minutes,
         'flat': _contents(flat),
         'dark': _contents(dark),
+        # Not in folders that were begun by an earlier version.
+        'topic': arguments.topic,
+        'fingerprint of the recordings': [fingerprint(one) for one in arguments.recordings],
+        'fingerprint of flat': _fingerprint(arguments.flat),
+        'fingerprint of dark': _fingerprint(arguments.dark),
+        'names': {
+            'checkpoint': str(arguments.checkpoint),
+            'config': str(arguments.config),
+            'fingerprint of flat': flat_path,
+            'fingerprint of dark': dark_path,
+        },
     }
     path = folder / SETTINGS
     if path.is_file():
-        before = json.loads(path.read_text())
-        if different := [name for name in settings if before.get(name) != settings[name]]:
-            raise ConfigError(
-                f'{folder} holds an adaptation with another {", ".join(different)}: give what it '
-                'was started with, or choose another --out'
-            )
+        before = read(path, mapping)
+        _check_same(folder, before, settings)
         remove_unfinished(folder)
-        return
+        if before.keys() >= settings.keys():
+            return
     make_folder(folder)
     write_atomically(path, json.dumps(settings, indent=2).encode())
+
+
+def _fingerprint(path: Path | None) -> str | None:
+    return None if path is None else fingerprint(path)
+
+
+_BEFORE_FINGERPRINTS = (
+    'recordings', 'content of the recordings', 'checkpoint', 'config', 'minutes', 'flat', 'dark',
+)  # fmt: skip
+"""Settings that an earlier version has stored, too."""
+
+
+def _check_same(folder: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Refuse to go on with other settings than those of the folder.
+
+    Raises:
+        ConfigError: Some differ; the message has what was stored, and what is given.
+    """
+    names = before.get('names')
+    names = names if isinstance(names, dict) else {}
+    different = []
+    for name, value in settings.items():
+        if name == 'names' or (name not in before and name not in _BEFORE_FINGERPRINTS):
+            continue
+        if (old := before.get(name)) != value:
+            if name in settings['names']:
+                old, value = names.get(name), settings['names'][name]
+            elif name == 'fingerprint of the recordings':
+                old, value = before.get('recordings'), settings['recordings']
+            how = 'replaced since' if old == value else f'{_told(old)}, given {_told(value)}'
+            different.append(f'{name} ({how})')
+    if different:
+        raise ConfigError(
+            f'{folder} holds an adaptation with another {", ".join(different)}: give what it '
+            'was started with, or choose another --out'
+        )
+
+
+def _told(value: Any) -> str:
+    """Return a stored or given value as it is told in an error."""
+    if isinstance(value, list):
+        return printable(' and '.join(map(str, value))) or 'none'
+    return 'none' if value is None else printable(str(value))
 
 
 def _check_stages(settings: RunConfig) -> None:

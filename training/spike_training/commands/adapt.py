@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from spike_depth_ros.folder_lock import lock_folder
 from spike_training.adaptation import CONFIG
 from spike_training.choices import Device
 from spike_training.errors import ConfigError
@@ -71,20 +72,22 @@ def adapt(
     for name, value in (('watch_seconds', watch_seconds), ('watch_gb', watch_gb)):
         if not 0 < value <= 1e6:
             raise ConfigError(f'{name} is {value:g}: expected above 0, at most 1000000')
-    from spike_training.adaptation import ros_commands, run
-
-    if recordings is None:
-        run.prepare(config, checkpoint, out)  # before gigabytes are recorded
-        folder = out.with_suffix('')
-        if (folder / run.SETTINGS).exists() and not (folder / ros_commands.RECORDING).exists():
-            raise ConfigError(
-                f'{folder} holds an adaptation to other recordings: choose another --out'
-            )
-        recordings = ros_commands.record(watch, folder, watch_seconds, watch_gb)
-    paths = [recordings] if isinstance(recordings, Path) else [*recordings]
-    if not paths:
+    paths = [recordings] if isinstance(recordings, Path) else [*(recordings or ())]
+    if not (paths or watch):
         raise ConfigError('recordings is empty: expected one or more')
-    arguments = run.Arguments(
-        paths, checkpoint, config, minutes, size, rate_hz, watch or topic, flat, dark
-    )
-    run.run(arguments, out, device, swap)
+    folder = out.with_suffix('')
+    print(f'{folder}: start; about {minutes:g} min left', flush=True)  # torch takes seconds
+    with lock_folder(folder):
+        from spike_training.adaptation import ros_commands, run
+
+        if not paths:
+            run.prepare(config, checkpoint, out)  # before gigabytes are recorded
+            if (folder / run.SETTINGS).exists() and not (folder / ros_commands.RECORDING).exists():
+                raise ConfigError(
+                    f'{folder} holds an adaptation to other recordings: choose another --out'
+                )
+            paths = [ros_commands.record(watch, folder, watch_seconds, watch_gb)]
+        arguments = run.Arguments(
+            paths, checkpoint, config, minutes, size, rate_hz, watch or topic, flat, dark
+        )
+        run.run(arguments, out, device, swap)

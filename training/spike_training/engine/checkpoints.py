@@ -23,6 +23,8 @@ from spike_training.errors import TrainingError, one_line
 
 POINTER = 'latest.json'
 
+_MAX_POINTER_BYTES = 1 << 16
+
 
 class Checkpoints:
     """Checkpoints in one folder, of which the newest is kept.
@@ -135,7 +137,10 @@ def _pointer(folder: Path) -> dict[str, Any]:
         TrainingError: It is damaged, or does not name the pair of its step.
     """
     try:
-        pointer: dict[str, Any] = json.loads((folder / POINTER).read_text(encoding='utf-8'))
+        path = folder / POINTER
+        if path.exists() and (not path.is_file() or path.stat().st_size > _MAX_POINTER_BYTES):
+            raise ValueError(f'{POINTER} is no small plain file')
+        pointer: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         step = pointer['step']
         if not isinstance(step, int) or step < 1 or pointer != _pointer_to(step):
             raise ValueError(f'{POINTER} does not name a pair of files of one step')

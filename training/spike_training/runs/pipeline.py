@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from spike_depth_ros.checkpoint import (
     save,
     write_atomically,
 )
+from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.model.registry import weights_of
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import newest_model
@@ -76,6 +78,7 @@ def run(config: RunConfig, write_page: WritePage = lambda out: None) -> None:
         ConfigError: The settings are invalid, or the folder holds a run of other settings.
         DataSetError: Recordings that the settings name cannot be used, or source and target share
             places.
+        FolderLockError: Another process works in the folder of the run.
         TrainingError: Training cannot go on.
     """
     if config.dry_run:
@@ -87,21 +90,22 @@ def run(config: RunConfig, write_page: WritePage = lambda out: None) -> None:
     fabric = make_fabric(config.device, config.devices, config.train.precision, config.nodes)
     check_places(config.data, config.target_data)
     config = with_steps(config, fabric.world_size)
-    if fabric.is_global_zero:
-        _init_run_dir(config)
-    fabric.barrier()
-    limit_threads(config.threads)
     quiet = not fabric.is_global_zero
-    if not quiet:
-        write_page(config.out)
-    try:
-        with Session(config.out, fabric.device, fabric.world_size, quiet) as session:
-            _train(config, fabric, session, write_page)
-    finally:
-        # Also after an interruption.
-        if not quiet and (page := write_page(config.out)) is not None:
-            print(f'{page}: the page of the run')
-    fabric.barrier()
+    with nullcontext() if quiet else lock_folder(config.out):
+        if not quiet:
+            _init_run_dir(config)
+        fabric.barrier()
+        limit_threads(config.threads)
+        if not quiet:
+            write_page(config.out)
+        try:
+            with Session(config.out, fabric.device, fabric.world_size, quiet) as session:
+                _train(config, fabric, session, write_page)
+        finally:
+            # Also after an interruption.
+            if not quiet and (page := write_page(config.out)) is not None:
+                print(f'{page}: the page of the run')
+        fabric.barrier()
 
 
 def _train(config: RunConfig, fabric: Fabric, session: Session, write_page: WritePage) -> None:

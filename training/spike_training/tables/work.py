@@ -9,7 +9,6 @@ unit of a process that dies; the next process resumes it from the newest checkpo
 
 from __future__ import annotations
 
-import fcntl
 import json
 import multiprocessing
 import sys
@@ -20,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.folder_lock import lock_folder
 from spike_training.dask_client import import_distributed
 from spike_training.errors import ConfigError, TrainingError, one_line
 from spike_training.tables.plan import Table
 from spike_training.tables.units import Scoring, Unit, units_of
 
-LOCK = 'lock'
 FAILED = 'failed.json'
 
 LOG = 'log.txt'
@@ -208,14 +207,9 @@ def _fail(unit: Unit, reason: str) -> UnitError:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Lock a unit's folder; wait while another process holds the lock."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open('a') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f'{folder}: waiting for another process, which works there', flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield  # closing the file unlocks it
+    told = f'{folder}: waiting for another process, which works there'
+    with lock_folder(folder, wait=lambda: print(told, flush=True)):
+        yield
 
 
 def failure(unit: Unit) -> str | None:
