@@ -80,6 +80,7 @@ def _nodes(context: LaunchContext) -> list[Action]:
         {f'{name}:=true': packages for name, packages in PACKAGES.items() if true[name]}
     )
     node = launching.full_name(context, given['namespace'], 'spike_depth')
+    given['namespace'] = node.rpartition('/')[0]  # also for a restart, outside of a group
     values: dict[str, Any] = {PARAMETERS[name]: given[name] for name in PARAMETERS if given[name]}
     for name in SWITCHES & values.keys():
         values[name] = launching.is_true(context, name)

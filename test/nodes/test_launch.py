@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import bags
 import pytest
@@ -183,6 +184,30 @@ def test_a_node_that_dies_is_started_again(launch, ros_node, spin):
     assert statuses[0].status[0].name == 'spike_depth: stream'
     assert 'not active' not in statuses[0].status[0].message
     end(process, read)
+
+
+def test_a_node_of_two_cameras_is_started_again_in_its_namespace(launch, ros_node, spin):
+    process, read = launch('two_cameras.launch.py', 'respawn:=true', 'autostart:=false')
+    for name in ('left', 'right'):
+        assert state(ros_node, spin, f'/{name}/spike_depth') == 'unconfigured', read()
+    pids = re.findall(r'started with pid \[(\d+)\]', read())
+    before = environment_of(pids[0])
+    os.kill(int(pids[0]), signal.SIGKILL)
+    spin(lambda: read().count('process started with pid') == 3, what='a restart')
+    again = re.findall(r'started with pid \[(\d+)\]', read())[2]
+    assert '__ns:=/left' in command_of(again)
+    assert environment_of(again) == before
+    end(process, read)
+
+
+def environment_of(pid):
+    """DDS profile of a process."""
+    lines = Path(f'/proc/{pid}/environ').read_text().split('\0')
+    return [line for line in lines if line.startswith('FASTRTPS')]
+
+
+def command_of(pid):
+    return Path(f'/proc/{pid}/cmdline').read_text().split('\0')
 
 
 @pytest.mark.parametrize(
