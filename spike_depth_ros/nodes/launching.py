@@ -23,9 +23,9 @@ from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from launch import LaunchDescription
 from spike_depth_ros.nodes.process import dds_environment, shared_file
 
 Arguments: TypeAlias = Mapping[str, tuple[Any, str]]

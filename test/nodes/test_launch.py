@@ -346,6 +346,7 @@ def test_the_replay_launch_file_scores_a_bag_and_ends_with_a_report(launch, tmp_
     arguments.append('policy:=every')
     process, read = launch('replay.launch.py', *arguments)
     assert process.wait(90) == 0, read()
+    assert (tmp_path / 'out' / 'metrics.json').exists(), read()
     content = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert content['mode'] == 'live'
     assert content['planes']['expected'] == 8000
