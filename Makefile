@@ -9,6 +9,9 @@ STREAM ?=
 SIZE ?=
 RATE ?=
 SPEED ?=
+SECONDS ?=
+DEVICE ?=
+ALLOW_PARTIAL ?=
 ROW_ORDER ?=
 BIT_ORDER ?=
 FX ?=
@@ -44,7 +47,9 @@ help:  ## This list
 	@echo '  make demo STREAM=my.dat SIZE=400x250 RATE=20000 OUT=demo_out   your own recording'
 	@echo '  make demo STREAM=... FX=400          its focal length in pixels, or CAMERA_INFO=camera.yaml; also'
 	@echo '                                       ROW_ORDER=top_down, BIT_ORDER=big, CHECKPOINT=my.safetensors'
-	@echo '  make demo SPEED=0.5                  at half the rate, for a machine that cannot keep up'
+	@echo '  make demo SPEED=0.5                  at half the rate, for a machine that cannot keep up; also'
+	@echo '                                       SECONDS=20, DEVICE=cuda, ALLOW_PARTIAL=1 (a file that ends early)'
+	@echo '  First use of make demo: 600 MB, about a minute; of make test: 6 GB, some minutes.'
 	@echo '  make fuzz FUZZ_ARGS="--seed 1 --cases 20000 --targets npz mcap"'
 	@echo '  make test PYTEST_ARGS="-k window"   some of the tests;   PYTHON=python3.11 chooses the Python'
 
@@ -52,7 +57,8 @@ demo: environment  ## Depth from a stream through real ROS 2 processes; results 
 	@$(VENV)/bin/spike_demo $(if $(SAMPLE),--sample '$(SAMPLE)') $(if $(STREAM),--stream '$(STREAM)') $(if $(SIZE),--size '$(SIZE)') \
 		$(if $(RATE),--rate '$(RATE)') $(if $(SPEED),--speed '$(SPEED)') $(if $(ROW_ORDER),--row-order '$(ROW_ORDER)') \
 		$(if $(BIT_ORDER),--bit-order '$(BIT_ORDER)') $(if $(FX),--fx '$(FX)') $(if $(CAMERA_INFO),--camera-info '$(CAMERA_INFO)') \
-		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') --out '$(OUT)'
+		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(DEVICE),--device '$(DEVICE)') \
+		$(if $(ALLOW_PARTIAL),--allow-partial) --out '$(OUT)'
 
 test: check complete-environment  ## The linters and all tests but those that take long by nature
 	@$(TEST_VENV)/bin/python scripts/run_tests.py 'not long' auto $(PYTEST_ARGS)

@@ -738,7 +738,7 @@ def main() -> None:
     parser.add_argument('--steps', type=int, default=60, help='of the first candidate')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--harmless', action='store_true', help='leave harmful candidates out')
-    parser.add_argument('--no_sensor', action='store_true', help='leave candidate sensor out')
+    parser.add_argument('--no-sensor', action='store_true', help='leave candidate sensor out')
     parser.add_argument('--data', type=Path, default=Path('data'))
     parser.add_argument('--cases', type=Path, required=True, help='folder of cases')
     parser.add_argument('--out', type=Path, default=Path('runs/acceptance'), help='networks')

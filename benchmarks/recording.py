@@ -59,7 +59,7 @@ def measure(seconds: float, rate_hz: float, scratch: Path) -> dict[str, float]:
     bag, told = scratch / 'bag', scratch / 'player.json'
     recorder = (
         *('-m', 'spike_depth_ros.nodes.recorder', '/spikes', '--out', str(bag)),
-        *('--seconds', f'{seconds + 2:g}', '--max_gb', '1000', '--timeout', f'{START_S:g}'),
+        *('--seconds', f'{seconds + 2:g}', '--max-gb', '1000', '--timeout', f'{START_S:g}'),
     )
     player = (
         *('-m', 'spike_depth_ros.nodes.player', str(STREAM), '--loop', '--wait', f'{START_S:g}'),

@@ -3,7 +3,13 @@
 """The sample stream, looped, through the depth node and into RViz: a first look."""
 
 from launch.action import Action
-from launch.actions import IncludeLaunchDescription, LogInfo, OpaqueFunction, RegisterEventHandler
+from launch.actions import (
+    IncludeLaunchDescription,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetLaunchConfiguration,
+)
 from launch.launch_context import LaunchContext
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import Node
@@ -17,33 +23,31 @@ ARGUMENTS = {
     'stream': (str(asset('office.npz')), '.dat, .npy or .npz to play'),
     'size': ('', 'sensor size of a raw file, for example 400x250'),
     'rate': ('', 'planes a second; empty: as recorded'),
-    'checkpoint': ('', 'model file, or the name of a shipped model; empty: unet_lite'),
-    'namespace': ('', 'namespace of all nodes'),
-    'device': ('auto', 'auto, cpu or cuda'),
     'rviz': ('true', 'open RViz, where it is installed'),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """The player beside depth.launch.py."""
-    return LaunchDescription([*launching.declare(ARGUMENTS), OpaqueFunction(function=_nodes)])
-
-
-def _nodes(context: LaunchContext) -> list[Action]:
-    given = {name: context.launch_configurations[name] for name in ARGUMENTS}
-    launching.require_file('stream', given['stream'])
-    actions: list[Action] = []
-    if launching.is_true(context, 'rviz') and launching.missing(['rviz2']):
-        given['rviz'] = 'false'
-        actions.append(LogInfo(msg='warning: rviz2 is not installed, going on without it'))
-    passed_on = ('checkpoint', 'namespace', 'device', 'rviz')
     depth = IncludeLaunchDescription(
-        PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py']),
-        launch_arguments=[
-            ('reliability', 'reliable'),  # as the player is
-            *((name, given[name]) for name in passed_on),
-        ],
+        PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py'])
     )
+    actions = [OpaqueFunction(function=_check), depth, OpaqueFunction(function=_player)]
+    return launching.describe(ARGUMENTS, actions, launching.RELIABLE)
+
+
+def _check(context: LaunchContext) -> list[Action]:
+    launching.require_file('stream', context.launch_configurations['stream'])
+    if launching.is_true(context, 'rviz') and launching.missing(['rviz2']):
+        return [
+            SetLaunchConfiguration('rviz', 'false'),
+            LogInfo(msg='warning: rviz2 is not installed, going on without it'),
+        ]
+    return []
+
+
+def _player(context: LaunchContext) -> list[Action]:
+    given = context.launch_configurations
     options = [f'--{name}={given[name]}' for name in ('size', 'rate') if given[name]]
     player = Node(
         package='spike_depth_ros',
@@ -53,4 +57,4 @@ def _nodes(context: LaunchContext) -> list[Action]:
         arguments=[given['stream'], '--loop', *options],
         output='screen',
     )
-    return [*actions, depth, RegisterEventHandler(launching.end_with(player)), player]
+    return [RegisterEventHandler(launching.end_with(player)), player]

@@ -2,8 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from a spike camera: the node spike_depth, optionally with a point cloud and RViz."""
 
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
 from launch.action import Action
-from launch.actions import LogInfo, OpaqueFunction, RegisterEventHandler, SetEnvironmentVariable
+from launch.actions import LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.launch_context import LaunchContext
 from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import ComposableNodeContainer, Node
@@ -11,30 +16,50 @@ from launch_ros.descriptions import ComposableNode
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
+from spike_depth_ros.checkpoint import SHIPPED
 from spike_depth_ros.nodes import launching
-from spike_depth_ros.nodes.process import dds_environment, shared_file
+from spike_depth_ros.nodes.params_file import NodeParameters
+from spike_depth_ros.nodes.process import shared_file
 
 ARGUMENTS = {
     'params_file': (
         PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'config', 'spike_depth.yaml']),
         'YAML file of node parameters',
     ),
-    'checkpoint': ('', 'model file, or the name of a shipped model; empty: unet_lite'),
-    'device': ('auto', 'auto, cpu or cuda'),
-    'policy': ('', 'latest or every window; empty: as in params_file'),
+    'checkpoint': (
+        '',
+        'model file, or the name of a shipped model; empty: as in params_file, else unet_lite',
+    ),
+    'device': ('', 'auto, cpu or cuda; empty: as in params_file, else auto'),
+    'policy': ('', 'latest or every window; empty: as in params_file, else latest'),
     'reliability': (
-        'auto',
+        '',
         'asked of the spike publisher: auto (reliable if all publishers offer it, else '
-        'best_effort), reliable or best_effort',
+        'best_effort), reliable or best_effort; empty: as in params_file, else auto',
     ),
     'namespace': ('', 'namespace of all nodes'),
-    'use_sim_time': ('false', 'take time from /clock'),
-    'autostart': ('true', 'configure and activate the node at start'),
+    'use_sim_time': ('', 'take time from /clock; empty: as in params_file, else false'),
+    'autostart': (
+        '',
+        'configure and activate the node at start; empty: as in params_file, else true',
+    ),
     'respawn': ('false', 'start the node again if a signal ends it'),
     'log_level': ('info', 'debug, info, warn, error'),
     'rviz': ('false', 'open RViz'),
     'pointcloud': ('false', 'turn depth into a point cloud (package depth_image_proc)'),
 }
+
+PARAMETERS = {
+    'checkpoint': 'checkpoint',
+    'device': 'device',
+    'policy': 'policy',
+    'reliability': 'spikes.reliability',
+    'use_sim_time': 'use_sim_time',
+    'autostart': 'autostart',
+}
+"""Parameter of the node that an argument overrides."""
+
+SWITCHES = {'use_sim_time', 'autostart'}
 
 PACKAGES = {'rviz': ['rviz2'], 'pointcloud': ['rclcpp_components', 'depth_image_proc']}
 """What must be installed for an argument that is true."""
@@ -42,57 +67,67 @@ PACKAGES = {'rviz': ['rviz2'], 'pointcloud': ['rclcpp_components', 'depth_image_
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, the DDS profile for large messages, and the nodes."""
-    variables, warnings = dds_environment(
-        shared_file('config/dds/shared_memory.xml'), publishers=2
-    )
-    return LaunchDescription(
-        [
-            *launching.declare(ARGUMENTS),
-            *(SetEnvironmentVariable(name, value) for name, value in variables.items()),
-            *(LogInfo(msg=f'warning: {warning}') for warning in warnings),
-            OpaqueFunction(function=_nodes),
-        ]
-    )
+    actions = [*launching.dds_profile(publishers=2), OpaqueFunction(function=_nodes)]
+    return launching.describe(ARGUMENTS, actions)
 
 
 def _nodes(context: LaunchContext) -> list[Action]:
     """Check everything first: what cannot run must not leave a part of it behind."""
     given = {name: context.launch_configurations[name] for name in ARGUMENTS}
-    switches = ('respawn', 'use_sim_time', 'autostart', *PACKAGES)
-    true = {name: launching.is_true(context, name) for name in switches}
+    true = {name: launching.is_true(context, name) for name in ('respawn', *PACKAGES)}
     launching.require_file('params_file', given['params_file'])
     launching.require_packages(
         {f'{name}:=true': packages for name, packages in PACKAGES.items() if true[name]}
     )
-    actions = _depth(given, true)
+    node = launching.full_name(context, given['namespace'], 'spike_depth')
+    given['namespace'] = node.rpartition('/')[0]  # also for a restart, outside of a group
+    values: dict[str, Any] = {PARAMETERS[name]: given[name] for name in PARAMETERS if given[name]}
+    for name in SWITCHES & values.keys():
+        values[name] = launching.is_true(context, name)
+    parameters = NodeParameters(Path(given['params_file']), node, values)
+    actions = [
+        *_sources(given, parameters, node),
+        *_depth(given, true['respawn'], parameters if values else None),
+    ]
+    sim_time = parameters.find('use_sim_time')[0] is True
     if true['pointcloud']:
-        actions.append(_cloud(given, true['use_sim_time']))
+        actions.append(_cloud(given, sim_time))
     if true['rviz']:
-        actions.append(_rviz(given, true['use_sim_time']))
+        actions.append(_rviz(given, sim_time))
     return actions
 
 
-def _depth(given: dict[str, str], true: dict[str, bool]) -> list[Action]:
-    parameters = {
-        'checkpoint': given['checkpoint'],
-        'device': given['device'],
-        'spikes.reliability': given['reliability'],
-        'use_sim_time': true['use_sim_time'],
-        'autostart': true['autostart'],
-    }
-    if given['policy']:
-        parameters['policy'] = given['policy']
+def _sources(given: dict[str, str], parameters: NodeParameters, node: str) -> list[Action]:
+    """Print model and device, and the source of each."""
+    lines = []
+    if not parameters.sections:
+        lines.append(f'warning: {given["params_file"]} has no section for {node}, nor /**')
+    model, model_source = parameters.find('checkpoint')
+    device, device_source = parameters.find('device')
+    lines.append(
+        f'{node}: model {model or SHIPPED[0]} ({model_source}), '
+        f'device {device or "auto"} ({device_source})'
+    )
+    return [LogInfo(msg=line) for line in lines]
+
+
+def _depth(given: dict[str, str], respawn: bool, overrides: NodeParameters | None) -> list[Action]:
+    files = [given['params_file']]
+    if overrides:
+        with tempfile.NamedTemporaryFile('w', prefix='launch_params_', delete=False) as file:
+            json.dump(overrides.overrides(), file)  # JSON is YAML with its texts in quotes
+        files.append(file.name)
     depth = Node(
         package='spike_depth_ros',
         executable='spike_depth',
         name='spike_depth',
         namespace=given['namespace'],
-        parameters=[given['params_file'], parameters],
+        parameters=files,
         arguments=['--ros-args', '--log-level', given['log_level']],
         output='screen',
     )
-    if true['respawn']:
-        handler = launching.respawn_with(depth, lambda: _depth(given, true))
+    if respawn:
+        handler = launching.respawn_with(depth, lambda: _depth(given, respawn, overrides))
     else:
         handler = launching.end_with(depth)
     # The handler first: a node that ends at once must find it.

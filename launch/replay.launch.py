@@ -21,15 +21,6 @@ ARGUMENTS = {
     'out': ('replay_out', 'folder for metrics.json, windows.csv and report.html'),
     'speed': ('1.0', 'times real time'),
     'protocol': ('', 'bicross: Garg crop, cap 80 m; empty: whole images'),
-    'policy': ('', 'latest or every window; empty: as in params_file'),
-    'checkpoint': ('', 'model file, or the name of a shipped model; empty: unet_lite'),
-    'params_file': (
-        PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'config', 'spike_depth.yaml']),
-        'YAML file of node parameters',
-    ),
-    'device': ('auto', 'auto, cpu or cuda'),
-    'namespace': ('', 'namespace of all nodes'),
-    'rviz': ('false', 'open RViz'),
 }
 
 TAIL_S = 3.0
@@ -38,14 +29,9 @@ TAIL_S = 3.0
 
 def generate_launch_description() -> LaunchDescription:
     """The player and the evaluation beside depth.launch.py; all end after the bag."""
-    given = {name: LaunchConfiguration(name) for name in ('bag', *ARGUMENTS)}
-    passed_on = ('checkpoint', 'params_file', 'policy', 'device', 'namespace', 'rviz')
+    given = {name: LaunchConfiguration(name) for name in ('bag', 'namespace', *ARGUMENTS)}
     depth = IncludeLaunchDescription(
-        PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py']),
-        launch_arguments=[
-            ('reliability', 'reliable'),  # as the player is
-            *((name, given[name]) for name in passed_on),
-        ],
+        PathJoinSubstitution([FindPackageShare('spike_depth_ros'), 'launch', 'depth.launch.py'])
     )
     evaluation = Node(
         package='spike_depth_ros',
@@ -65,17 +51,15 @@ def generate_launch_description() -> LaunchDescription:
         output='screen',
     )
     bag = DeclareLaunchArgument('bag', description='rosbag2 to play: its folder or file')
-    return LaunchDescription(
-        [
-            *launching.declare(ARGUMENTS, bag),
-            OpaqueFunction(function=_check_bag),
-            depth,
-            RegisterEventHandler(launching.end_with(evaluation)),
-            RegisterEventHandler(launching.end_with(player, TAIL_S)),
-            evaluation,
-            player,
-        ]
-    )
+    actions = [
+        OpaqueFunction(function=_check_bag),
+        depth,
+        RegisterEventHandler(launching.end_with(evaluation)),
+        RegisterEventHandler(launching.end_with(player, TAIL_S)),
+        evaluation,
+        player,
+    ]
+    return launching.describe(ARGUMENTS, actions, bag, launching.RELIABLE)
 
 
 def _check_bag(context: LaunchContext) -> list[Action]:

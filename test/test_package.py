@@ -286,13 +286,15 @@ def test_make_passes_the_options_of_the_demo_on() -> None:
 def test_make_passes_orders_camera_and_model_on() -> None:
     given = {
         'ROW_ORDER': 'top_down', 'BIT_ORDER': 'big', 'CHECKPOINT': 'my model', 'FX': '400',
-        'CAMERA_INFO': 'my camera.yaml',
+        'CAMERA_INFO': 'my camera.yaml', 'SECONDS': '20', 'DEVICE': 'cuda',
     }  # fmt: skip
     said = make('-n', 'demo', *(f'{name}={value}' for name, value in given.items()))
     command_line = shlex.split(said.replace('\\\n', ' ').split('spike_demo', 1)[1])
     for name, value in given.items():
         option = '--' + name.lower().replace('_', '-')
         assert command_line[command_line.index(option) + 1] == value
+    assert '--allow-partial' not in command_line
+    assert '--allow-partial' in make('-n', 'demo', 'ALLOW_PARTIAL=1')
 
 
 def test_make_asks_for_the_bundled_sample_by_default() -> None:

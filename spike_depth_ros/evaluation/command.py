@@ -94,7 +94,12 @@ def _add_stream(add: Callable[..., Any]) -> None:
         metavar='PLANES',
         help='how far a stamp may be off before it is a gap. Default: 0.5',
     )
-    add('--size', type=sensor_size, metavar='WxH', help='sensor size. Default: from camera_info')
+    add(
+        '--size',
+        type=sensor_size,
+        metavar='WxH',
+        help='sensor size, for a bag without camera_info, which is used where there is one',
+    )
     add(
         '--no-rectify',
         action='store_true',

@@ -226,6 +226,11 @@ class Replay:
         if self._topics.camera_info is not None:
             for message in self._bag.messages([self._topics.camera_info]):
                 self._on_camera_info(message)
+                given = (self._settings.sensor_height, self._settings.sensor_width)
+                used = self._ingest.size or given
+                if all(given) and used != given:
+                    text = f'camera_info: size {used[1]}x{used[0]} is used, not --size '
+                    self._warn('size', f'{text}{given[1]}x{given[0]}')
                 return
 
     def _on_camera_info(self, message: BagMessage) -> None:

@@ -5,17 +5,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, TimerAction
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    TimerAction,
+)
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
+
+from spike_depth_ros.nodes.process import dds_environment, shared_file
 
 Arguments: TypeAlias = Mapping[str, tuple[Any, str]]
 """Default and description of each launch argument, by its name."""
@@ -26,36 +37,77 @@ RESPAWN_AFTER_S = 2.0
 REFUSED = 1
 """Exit status of a node with a user's error, such as a wrong setting."""
 
+_CHECKED = 'spike_depth_ros_arguments_checked'
 
-def declare(arguments: Arguments, *required: DeclareLaunchArgument) -> list[Action]:
-    """Return the actions that declare launch arguments, and warn of unknown ones.
+
+RELIABLE = DeclareLaunchArgument(
+    'reliability',
+    default_value='reliable',
+    choices=['reliable'],
+    description='asked of the player, which is reliable',
+)
+"""The argument of launch files that play recordings."""
+
+
+def describe(
+    arguments: Arguments, actions: Iterable[Action], *others: DeclareLaunchArgument
+) -> LaunchDescription:
+    """Return a launch description that warns of arguments that ``--show-args`` does not list.
 
     Args:
         arguments: Arguments with a default.
-        required: Arguments without a default.
+        actions: What is done with them.
+        others: Other arguments.
     """
-    declared = [
-        *required,
-        *(
-            DeclareLaunchArgument(name, default_value=default, description=description)
-            for name, (default, description) in arguments.items()
-        ),
-    ]
-    names = [argument.name for argument in declared]
-    return [OpaqueFunction(function=_warn_of_unknown, args=[names]), *declared]
+    declared = (
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in arguments.items()
+    )
+    description = LaunchDescription([*others, *declared, *actions])
+    description.entities.insert(0, OpaqueFunction(function=_warn_of_unknown, args=[description]))
+    return description
 
 
-def _warn_of_unknown(context: LaunchContext, known: Collection[str]) -> list[Action]:
+def _warn_of_unknown(context: LaunchContext, description: LaunchDescription) -> list[Action]:
     given = [argument.split(':=', 1)[0] for argument in context.argv if ':=' in argument]
-    if not set(context.launch_configurations) <= set(given):
-        return []  # included by another launch file, whose arguments are seen here too
-    warnings = []
+    included = _CHECKED in context.get_locals_as_dict()
+    context.extend_globals({_CHECKED: True})
+    if included or not set(context.launch_configurations) <= set(given):
+        return []  # by another launch file, whose arguments are seen here too
+    known = [argument.name for argument in description.get_launch_arguments()]
+    warnings: list[Action] = []
     for name in given:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f'; did you mean {near[0]}?' if near else ''
             warnings.append(LogInfo(msg=f'warning: unknown launch argument {name}{hint}'))
     return warnings
+
+
+def dds_profile(publishers: int) -> list[Action]:
+    """Return the actions that set the DDS profile for large messages, where it fits.
+
+    Args:
+        publishers: Number of publishing processes.
+    """
+    variables, warnings = dds_environment(shared_file('config/dds/shared_memory.xml'), publishers)
+    return [
+        *(SetEnvironmentVariable(name, value) for name, value in variables.items()),
+        *(LogInfo(msg=f'warning: {warning}') for warning in warnings),
+    ]
+
+
+def full_name(context: LaunchContext, namespace: str, node: str) -> str:
+    """Return the fully qualified name of a node, in the namespace of an including launch file.
+
+    Args:
+        context: The context.
+        namespace: Its namespace; empty: that of the launch file.
+        node: Its name.
+    """
+    outer = context.launch_configurations.get('ros_namespace')
+    inner = make_namespace_absolute(prefix_namespace(outer, namespace or None))
+    return f'{(inner or "").rstrip("/")}/{node}'
 
 
 def is_true(context: LaunchContext, name: str) -> bool:

@@ -55,7 +55,7 @@ class Parameter:
         """Return the descriptor for ``ros2 param describe``."""
         descriptor = ParameterDescriptor(description=self.description)
         if self.choices:
-            descriptor.additional_constraints = 'one of: ' + ', '.join(self.choices)
+            descriptor.additional_constraints = self._expected()
         if self.low is not None and self.high is not None:
             if isinstance(self.default, int):
                 span = IntegerRange(from_value=int(self.low), to_value=int(self.high), step=0)
@@ -65,12 +65,15 @@ class Parameter:
                 descriptor.floating_point_range = [span]
         return descriptor
 
+    def _expected(self) -> str:
+        names = [name for name in self.choices if name]
+        named = f'one of {", ".join(names)}' if len(names) > 1 else names[0]
+        return f'{named}, or none' if '' in self.choices else named
+
     def refusal(self, value: Any, configured: bool) -> str | None:
         """Return the reason to refuse a value, or None; rclpy checks types and ranges."""
         if self.choices and value not in self.choices:
-            return printable(
-                f'{self.name} is {value!r}; expected one of {", ".join(self.choices)}'
-            )
+            return printable(f'{self.name} is {value!r}; expected {self._expected()}')
         if configured and not self.live:
             return (
                 f'{self.name} is read when the node is configured and cannot change while it '

@@ -198,9 +198,11 @@ def main(args: list[str] | None = None) -> int:
         '--seconds', type=positive, default=10.0, metavar='S', help='duration. Default: 10'
     )
     parser.add_argument(
-        '--max_gb', type=positive, default=4.0, metavar='GB', help='largest size. Default: 4'
+        '--max-gb', type=positive, default=4.0, metavar='GB', help='largest size. Default: 4'
     )
-    parser.add_argument('--camera_info', metavar='TOPIC', help='default: camera_info beside TOPIC')
+    parser.add_argument('--camera-info', metavar='TOPIC', help='default: camera_info beside TOPIC')
+    for former, kind in (('--max_gb', positive), ('--camera_info', str)):
+        parser.add_argument(former, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parser.add_argument(
         '--timeout', type=positive, default=5.0, metavar='S', help='longest wait. Default: 5'
     )

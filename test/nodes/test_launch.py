@@ -5,9 +5,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import bags
 import pytest
@@ -15,13 +17,15 @@ import pytest
 pytest.importorskip('launch_ros', reason='launch_ros comes with a ROS 2 installation only')
 
 from ament_index_python.packages import get_package_share_directory
-from depth_node import call, state
+from depth_node import call, save_bars, state
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import GetParameters
+from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from spike_depth_ros.nodes import launching
+from spike_depth_ros.nodes.process import asset
 
 pytestmark = pytest.mark.dds
 
@@ -76,17 +80,22 @@ def end(process, read):
     assert process.wait(20) == 0, read()
 
 
-def reliability(node, spin):
-    request = GetParameters.Request(names=['spikes.reliability'])
-    answer = call(node, spin, GetParameters, '/spike_depth/get_parameters', request)
-    return answer.values[0].string_value
-
-
 def test_the_depth_launch_file_gives_an_active_node(launch, ros_node, spin):
     process, read = launch('depth.launch.py')
     assert state(ros_node, spin) == 'active', read()
-    assert reliability(ros_node, spin) == 'auto'
+    assert parameters_of(ros_node, spin, '/spike_depth', 'spikes.reliability') == {
+        'spikes.reliability': 'auto'
+    }
     end(process, read)
+
+
+def parameters_of(node, spin, name, *names):
+    """Values of parameters of a node, by name."""
+    request = GetParameters.Request(names=list(names))
+    values = call(node, spin, GetParameters, f'{name}/get_parameters', request).values
+    return {
+        name: parameter_value_to_python(value) for name, value in zip(names, values, strict=True)
+    }
 
 
 def test_its_arguments_reach_the_node(launch, ros_node, spin, tmp_path):
@@ -96,18 +105,70 @@ def test_its_arguments_reach_the_node(launch, ros_node, spin, tmp_path):
     arguments += ['reliability:=best_effort', 'use_sim_time:=True']
     process, read = launch('depth.launch.py', *arguments)
     assert state(ros_node, spin, '/left/spike_depth') == 'unconfigured', read()
-    names = ['window', 'policy', 'device', 'spikes.reliability', 'use_sim_time']
-    values = call(
-        ros_node,
-        spin,
-        GetParameters,
-        '/left/spike_depth/get_parameters',
-        GetParameters.Request(names=names),
-    ).values
-    assert values[0].integer_value == 64
-    assert [value.string_value for value in values[1:4]] == ['every', 'cpu', 'best_effort']
-    assert values[4].bool_value is True
+    expected = {
+        'window': 64,
+        'policy': 'every',
+        'device': 'cpu',
+        'spikes.reliability': 'best_effort',
+        'use_sim_time': True,
+    }
+    assert parameters_of(ros_node, spin, '/left/spike_depth', *expected) == expected
     end(process, read)
+
+
+PARAMS_FILE = """
+left:
+  spike_depth:
+    ros__parameters:
+      checkpoint: absent.safetensors
+      device: cuda
+      autostart: true
+/**:
+  ros__parameters:
+    checkpoint: MODEL
+    device: cpu
+    spikes: {reliability: reliable}
+    use_sim_time: true
+    autostart: false
+"""
+
+
+@pytest.mark.parametrize('given', [{}, {'checkpoint': 'unet_lite', 'autostart': 'true'}])
+def test_the_parameter_file_holds_where_no_argument_is_given(
+    launch, ros_node, spin, tmp_path, given
+):
+    params, model = tmp_path / 'mine.yaml', tmp_path / 'mine.safetensors'
+    for suffix in ('.safetensors', '.onnx'):
+        shutil.copy(asset(f'unet_lite{suffix}'), model.with_suffix(suffix))
+    params.write_text(PARAMS_FILE.replace('MODEL', str(model)))
+    arguments = [f'{name}:={value}' for name, value in given.items()]
+    process, read = launch(
+        'depth.launch.py', 'namespace:=left', f'params_file:={params}', *arguments
+    )
+    expected = {
+        'checkpoint': given.get('checkpoint', str(model)),
+        'device': 'cpu',
+        'spikes.reliability': 'reliable',
+        'use_sim_time': True,
+        'autostart': bool(given),
+    }
+    assert parameters_of(ros_node, spin, '/left/spike_depth', *expected) == expected
+    source = 'argument' if given else 'params_file'
+    line = (
+        f'/left/spike_depth: model {expected["checkpoint"]} ({source}), device cpu (params_file)'
+    )
+    assert line in read()
+    end(process, read)
+
+
+def test_the_sources_of_defaults_and_a_file_for_other_nodes_are_printed(launch, tmp_path):
+    params = tmp_path / 'mine.yaml'
+    params.write_text('/right/spike_depth:\n  ros__parameters:\n    device: cuda\n')
+    process, read = launch('depth.launch.py', f'params_file:={params}', 'policy:=oldest')
+    assert process.wait(30) == 1, read()
+    assert '/spike_depth: model unet_lite (default), device auto (default)' in read()
+    assert 'mine.yaml has no section for /spike_depth' in read()
+    assert "policy is 'oldest'" in read()
 
 
 def test_a_node_that_dies_is_started_again(launch, ros_node, spin):
@@ -124,11 +185,37 @@ def test_a_node_that_dies_is_started_again(launch, ros_node, spin):
     end(process, read)
 
 
+def test_a_node_of_two_cameras_is_started_again_in_its_namespace(launch, ros_node, spin):
+    process, read = launch('two_cameras.launch.py', 'respawn:=true', 'autostart:=false')
+    for name in ('left', 'right'):
+        assert state(ros_node, spin, f'/{name}/spike_depth') == 'unconfigured', read()
+    pids = re.findall(r'started with pid \[(\d+)\]', read())
+    before = environment_of(pids[0])
+    os.kill(int(pids[0]), signal.SIGKILL)
+    spin(lambda: read().count('process started with pid') == 3, what='a restart')
+    again = re.findall(r'started with pid \[(\d+)\]', read())[2]
+    assert '__ns:=/left' in command_of(again)
+    assert environment_of(again) == before
+    end(process, read)
+
+
+def environment_of(pid):
+    """DDS profile of a process."""
+    lines = Path(f'/proc/{pid}/environ').read_text().split('\0')
+    return [line for line in lines if line.startswith('FASTRTPS')]
+
+
+def command_of(pid):
+    return Path(f'/proc/{pid}/cmdline').read_text().split('\0')
+
+
 @pytest.mark.parametrize(
     ('name', 'argument', 'message'),
     [
         ('depth.launch.py', 'params_file:=/nope.yaml', 'params_file:=/nope.yaml: no such file'),
         ('depth.launch.py', 'respawn:=often', 'respawn:=often: expected true or false'),
+        ('depth.launch.py', 'autostart:=maybe', 'autostart:=maybe: expected true or false'),
+        ('depth.launch.py', f'params_file:={__file__}', 'not a parameter file of ROS 2'),
         ('replay.launch.py', 'bag:=/nope', 'bag:=/nope: no such file'),
         ('demo.launch.py', 'stream:=/nope.dat', 'stream:=/nope.dat: no such file'),
     ],
@@ -155,10 +242,70 @@ def test_a_package_that_is_not_installed_is_named_before_anything_starts(
 
 
 def test_an_unknown_argument_is_told_with_the_nearest_known_one(launch, ros_node, spin):
-    process, read = launch('demo.launch.py', 'rviz:=false', 'devise:=cpu')
+    arguments = ['rviz:=false', 'devise:=cpu', 'log_level:=warn', 'autostart:=false']
+    process, read = launch('demo.launch.py', *arguments)
     spin(lambda: 'process started' in read(), what='a start')
     assert 'warning: unknown launch argument devise; did you mean device?' in read()
     assert read().count('unknown launch argument') == 1  # depth.launch.py sees it, too
+    end(process, read)
+
+
+def test_arguments_of_other_launch_files_are_not_warned_of(launch):
+    process, read = launch('replay.launch.py', 'bag:=/nope', 'log_level:=warn', 'rvis:=true')
+    assert process.wait(20) == 1
+    assert 'unknown launch argument rvis; did you mean rviz?' in read()
+    assert read().count('unknown launch argument') == 1
+    process, read = launch('two_cameras.launch.py', 'params_file:=/nope', 'devise:=cpu')
+    assert process.wait(20) == 1
+    assert read().count('unknown launch argument') == 1
+
+
+@pytest.mark.parametrize('name', ['demo.launch.py', 'replay.launch.py'])
+def test_recordings_are_played_reliably_or_not_at_all(launch, name):
+    process, read = launch(name, 'bag:=/nope', 'reliability:=best_effort')
+    assert process.wait(20) == 1
+    assert re.search(r"reliability.*best_effort.*\['reliable'\]", read())
+    assert 'process started' not in read()
+
+
+def test_each_of_two_cameras_has_its_own_depth(launch, processes, ros_node, spin, tmp_path):
+    sizes = {'left': (64, 48), 'right': (400, 250)}
+    streams = {'left': save_bars(tmp_path / 'bars.npz'), 'right': asset('office.npz')}
+    params = tmp_path / 'mine.yaml'
+    params.write_text('/right/spike_depth:\n  ros__parameters:\n    policy: every\n')
+    images, statuses = {name: [] for name in sizes}, {}
+
+    def on_diagnostics(msg):
+        statuses.update({status.name: status for status in msg.status})
+
+    ros_node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 10)
+    process, read = launch('two_cameras.launch.py', 'device:=cpu', f'params_file:={params}')
+    for name, stream in streams.items():
+        topic = f'/{name}/depth/image'
+        ros_node.create_subscription(Image, topic, images[name].append, QoSProfile(depth=5))
+        options = ['--loop', '--speed', 0.1, '--frame-id', f'{name}_optical_frame']
+        options += ['--ros-args', '-r', f'__ns:=/{name}']
+        processes.start('player', stream, *options, name=f'player_{name}')
+
+    def is_complete():
+        frames = [statuses[f'{name}/spike_depth: stream'].hardware_id for name in sizes]
+        return all(len(found) > 3 for found in images.values()) and all(frames)
+
+    expected = {
+        f'{name}/spike_depth: {task}'
+        for name in sizes
+        for task in ('stream', 'inference', 'model', 'process')
+    }
+    spin(lambda: expected <= statuses.keys() and is_complete(), what='depth of both')
+    for name, found in images.items():
+        assert {(image.width, image.height) for image in found} == {sizes[name]}
+        assert {image.header.frame_id for image in found} == {f'{name}_optical_frame'}
+        stream = statuses[f'{name}/spike_depth: stream']
+        assert stream.hardware_id == f'{name}_optical_frame'
+        assert 'publishers' not in stream.message
+        values = parameters_of(ros_node, spin, f'/{name}/spike_depth', 'policy', 'device')
+        assert values == {'policy': 'every' if name == 'right' else 'latest', 'device': 'cpu'}
+    processes.stop_all()
     end(process, read)
 
 
@@ -185,7 +332,9 @@ def test_the_demo_launch_file_gives_depth(launch, ros_node, spin):
     process, read = launch('demo.launch.py', *arguments)
     spin(lambda: len(images) > 3, what='depth images')
     assert (images[0].width, images[0].height, images[0].encoding) == (400, 250, '32FC1')
-    assert reliability(ros_node, spin) == 'reliable'
+    assert parameters_of(ros_node, spin, '/spike_depth', 'spikes.reliability') == {
+        'spikes.reliability': 'reliable'
+    }
     assert ('rviz2 is not installed, going on without it' in read()) is not bool(arguments)
     end(process, read)
 
@@ -196,6 +345,7 @@ def test_the_replay_launch_file_scores_a_bag_and_ends_with_a_report(launch, tmp_
     arguments.append('policy:=every')
     process, read = launch('replay.launch.py', *arguments)
     assert process.wait(90) == 0, read()
+    assert (tmp_path / 'out' / 'metrics.json').exists(), read()
     content = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert content['mode'] == 'live'
     assert content['planes']['expected'] == 8000

@@ -6,7 +6,7 @@ import yaml
 from rclpy.parameter import Parameter as RosParameter
 
 from spike_depth_ros.nodes import parameters
-from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS
+from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS, Parameter
 
 ROWS = {row.name: row for row in DEPTH_PARAMETERS}
 CONFIG = Path(__file__).parents[2] / 'config' / 'spike_depth.yaml'
@@ -45,6 +45,11 @@ def test_only_live_parameters_change_while_the_node_runs():
 def test_a_text_that_is_no_choice_is_refused_by_name():
     refused = review('policy', 'newest', configured=False)
     assert refused.reason == "policy is 'newest'; expected one of latest, every"
+
+
+def test_an_empty_choice_is_named():
+    protocol = Parameter('protocol', '', 'Which.', choices=('', 'bicross'))
+    assert protocol.refusal('foo', False) == "protocol is 'foo'; expected bicross, or none"
 
 
 def test_help_names_every_parameter():

@@ -191,10 +191,11 @@ def test_a_topic_that_is_missing_or_no_image_is_an_error_of_one_line(run_here, p
     assert status == 1
     assert '/camera_info is sensor_msgs/msg/CameraInfo, expected sensor_msgs/msg/Image' in output
     assert not out.exists()
-    status, output = run_here('recorder', '/spikes', '--out', out, '--max_gb', 1e-7)
-    assert status == 1
-    assert '/spikes: no packet fits: 1e-07 GB are recorded, the limit' in output
-    assert not out.exists()
+    for option in ('--max-gb', '--max_gb'):
+        status, output = run_here('recorder', '/spikes', '--out', out, option, 1e-7)
+        assert status == 1
+        assert '/spikes: no packet fits: 1e-07 GB are recorded, the limit' in output
+        assert not out.exists()
 
 
 def test_a_swap_under_load_loses_no_window_and_a_refusal_has_its_reason(

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """config/sros2/policy.xml against the topics and services that the running nodes have."""
 
+import signal
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.node import NodeNameNonExistentError
+
+import spike_depth_ros.commands
 
 pytestmark = pytest.mark.dds
 
@@ -30,7 +33,7 @@ SOMETIMES = {('subscribe', '/clock'), ('publish', '/depth/truth')}
 
 NODES = {
     'spike_depth', 'spike_player', 'video_source', 'spike_evaluation', 'check_stream',
-    'spike_inspect',
+    'spike_inspect', 'spike_record',
 }  # fmt: skip
 
 
@@ -96,9 +99,15 @@ def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
     processes.start('player', spikes, '--loop')
     processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
     processes.start('check_stream', '--duration', 600)
+    record = processes.start(
+        'recorder', '/spikes', '--out', tmp_path / 'bag', '--seconds', 600, '--timeout', 60
+    )
     inspect = processes.start('inspection', 'diagnostics', '--watch', '--timeout', 60)
     for name in ('spike_depth', 'spike_player', 'spike_evaluation', 'check_stream'):
         assert_covered(ros_node, name, name)
+    assert_covered(ros_node, 'spike_record', f'_spike_inspect_{record.pid}')
+    record.send_signal(signal.SIGINT)
+    assert processes.finish('recorder')[0] == 1  # it was asked to end early
     one_subcommand = {('subscribe', '/diagnostics'), ('publish', '/parameter_events')}
     others = allowed()['spike_inspect'] - one_subcommand
     assert_covered(ros_node, 'spike_inspect', f'_spike_inspect_{inspect.pid}', others)
@@ -110,13 +119,19 @@ def test_the_policy_covers_a_video_source(processes, depth_parameters, ros_node,
     assert_covered(ros_node, 'video_source', 'video_source')
 
 
+def test_every_command_that_is_a_node_has_an_enclave():
+    commands = {name for name, value in vars(spike_depth_ros.commands).items() if callable(value)}
+    nodes = {name for name in commands if name.startswith(('spike_', 'video_', 'check_'))}
+    assert set(allowed()) == nodes - {'spike_demo'}  # which talks over the loopback alone
+
+
 def test_the_operator_may_request_what_the_commands_need():
     policy = allowed()
     assert set(policy) == NODES
     requested = {name for verb, name in policy['spike_inspect'] if verb == 'request'}
     offered = {name for rights in policy.values() for verb, name in rights if verb == 'reply'}
     assert requested <= offered
-    for node in set(policy) - {'spike_inspect'}:
+    for node in set(policy) - {'spike_inspect', 'spike_record'}:
         assert {f'/{node}/{verb}_parameters' for verb in ('get', 'list', 'set')} <= requested
     assert {f'/spike_depth/{name}' for name in ('get_state', 'change_state')} <= requested
     seen = {name for verb, name in policy['spike_inspect'] if verb == 'subscribe'}

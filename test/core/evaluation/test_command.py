@@ -297,6 +297,13 @@ def test_a_gap_is_told_and_not_scored_across(tmp_path, capsys):
     assert 'gap in the stream' in (tmp_path / 'out/report.html').read_text()
 
 
+@pytest.mark.parametrize(('size', 'told'), [('64x24', True), ('48x32', False)])
+def test_the_size_that_is_used_is_told(bag, tmp_path, capsys, size, told):
+    assert evaluate(bag, tmp_path / 'out', '--size', size) == 0
+    output = ' '.join(capsys.readouterr().out.split())
+    assert ('camera_info: size 48x32 is used, not --size 64x24' in output) is told
+
+
 def test_a_crashed_bag_is_evaluated_as_far_as_it_goes(tmp_path, capsys):
     path = bags.write(tmp_path / 'bars', bags.stream(8000, truths=[64]))
     (path / 'metadata.yaml').unlink()

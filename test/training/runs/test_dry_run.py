@@ -330,3 +330,20 @@ def test_there_are_the_four_scenarios_of_the_paper():
         'paper_nyu_respike',
         'paper_vkitti_kitti',
     ]
+
+
+def test_options_of_commands_are_taken_with_dashes_and_underscores(tmp_path, capsys):
+    sys.path.insert(0, str(ROOT / 'training'))
+    import run
+
+    for option in ('--rate-hz', '--rate_hz', '--rate-hz=', '--rate_hz='):
+        value = [f'{option}fast'] if option.endswith('=') else [option, 'fast']
+        with pytest.raises(SystemExit) as caught:
+            run.main(['adapt', '--out', str(tmp_path / 'a.safetensors'), *value])
+        assert caught.value.code == 2
+        error = capsys.readouterr().err
+        assert 'rate_hz' in error
+        assert 'nrecognized' not in error
+    with pytest.raises(SystemExit):
+        run.main(['adapt', '--rate-herz', '3'])
+    assert 'rate_herz' in capsys.readouterr().err

@@ -69,7 +69,7 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
     try:
         told = _run(
             'spike_record', topic, '--out', str(unfinished / RECORDING),
-            '--seconds', str(seconds), '--max_gb', str(max_gb),
+            '--seconds', str(seconds), '--max-gb', str(max_gb),
         )  # fmt: skip
     except KeyboardInterrupt:
         if (unfinished / RECORDING).exists():

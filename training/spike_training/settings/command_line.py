@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser, auto_parser
 
 from spike_training.settings.config import RunConfig
 from spike_training.settings.method import find_method
+from spike_training.settings.reading import without_dashes
 
 PROGRAM = 'run.py'
 
@@ -39,7 +40,9 @@ def call(functions: Mapping[str, Callable[..., Any]], arguments: Sequence[str]) 
         functions, as_positional=False, parser_class=_Parser, args=[], prog=PROGRAM
     )
     try:
-        given = parser.instantiate(parser.parse_args(arguments))
+        given = parser.instantiate(
+            parser.parse_args([without_dashes(argument) for argument in arguments])
+        )
     except _ArgumentsError as error:
         print(f'{PROGRAM}: {" ".join(str(error).split())}', file=sys.stderr)
         print(f'See {PROGRAM} {" ".join(arguments[:1])} --help', file=sys.stderr)

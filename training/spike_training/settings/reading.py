@@ -36,9 +36,11 @@ RENAMED = {
 
 
 def without_dashes(argument: str) -> str:
-    """Replace the dashes of an option by underscores: --dry-run means --dry_run."""
+    """Replace the dashes of an option's name by underscores: --rate-hz=20 means --rate_hz=20."""
+    if not argument.startswith('--'):
+        return argument
     name, equals, value = argument.partition('=')
-    return name.replace('--dry-run', '--dry_run') + equals + value
+    return f'--{name[2:].replace("-", "_")}{equals}{value}'
 
 
 def read_arguments(arguments: Sequence[str]) -> RunConfig:
