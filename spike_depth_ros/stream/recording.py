@@ -282,7 +282,7 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
         with _damage(path, name), archive.zip.open(member) as file:
             if not file.peek(6).startswith(b'\x93NUMPY'):
                 continue
-            shape, data_bytes = _read_header(file)
+            shape, data_bytes = read_header(file)
             if file.tell() + data_bytes != member.file_size:
                 raise ValueError(
                     f'its header declares {data_bytes} bytes of data, the archive has '
@@ -292,7 +292,7 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
     return axes
 
 
-def _read_header(file: Any) -> tuple[tuple[int, ...], int]:
+def read_header(file: Any) -> tuple[tuple[int, ...], int]:
     """Read the header of an array in .npy format; return shape and bytes of its data."""
     npy: Any = np.lib.format
     first = npy.read_magic(file) == (1, 0)
