@@ -25,6 +25,11 @@ Bgr = npt.NDArray[np.uint8]
 MIN_FRAME_RATE, MAX_FRAME_RATE = 0.1, 1000.0
 """Valid frame rates of a video, frames a second."""
 
+COUNTED = ('.avi', '.m4v', '.mov', '.mp4')
+"""Suffixes of formats that hold their number of frames; others give it by their duration."""
+
+_SPARE_FRAMES, _SPARE_S = 2, 0.5
+
 
 class VideoError(ValueError):
     """Error of a video or webcam that cannot be used; the message is one line."""
@@ -73,18 +78,38 @@ class VideoFile:
 
         Args:
             loop: Begin again at the end, indefinitely.
+
+        Raises:
+            VideoError: The file is damaged or was cut; the frames before that were yielded.
         """
         number = 0
         while True:
             image: Bgr | None = None
-            for image in _read(self._open()):
+            capture, before = self._open(), number
+            expected = self._expected_frames(capture)
+            for image in _read(capture):
                 yield number / self.frame_rate, image
                 number += 1
             if image is None:
                 raise VideoError(f'{self._path}: no frame can be read any more: restore the file')
+            if number - before < expected:
+                raise VideoError(
+                    f'{self._path}: is damaged or was cut: it ends after frame '
+                    f'{number - before}, expected {expected} or more: copy or convert it again'
+                )
             yield number / self.frame_rate, image
             if not loop:
                 return
+
+    def _expected_frames(self, capture: cv2.VideoCapture) -> int:
+        """Return the number of frames that an undamaged file has at least."""
+        stored, rate = (
+            float(capture.get(one)) for one in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS)
+        )
+        counted = self._path.suffix.lower() in COUNTED
+        spare = _SPARE_FRAMES if counted else max(_SPARE_FRAMES, _SPARE_S * rate)
+        known = math.isfinite(stored) and math.isfinite(spare)
+        return max(0, math.floor(stored - spare)) if known else 0
 
     def _open(self) -> cv2.VideoCapture:
         capture = _capture(str(self._path))
