@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import functools
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,9 @@ from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
 from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
 from spike_depth_ros.stream.window import Window, reference_index
+
+UNFINISHED = '.incomplete_'
+"""Beginning of the name of the folder of an unfinished video."""
 
 DEFAULT_RATE_HZ = 20_000.0
 """Plane rate of a recording that does not state its own, planes a second."""
@@ -47,14 +51,20 @@ class VideoWriter:
     Args:
         path: File to write; :meth:`close` puts it there, with the frames so far.
         fps: Pictures a second.
+        overwrite: Replace an existing file.
 
     Raises:
+        RecordingError: The file exists.
         OSError: The file cannot be written, or not all pictures are in it.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, overwrite: bool) -> None:
+        if path.exists() and not overwrite:
+            raise RecordingError(f'--out {path}: exists: choose another file, or add --overwrite')
         self._path = path
-        self._unfinished = path.with_name(f'.{path.stem}.unfinished.mp4')
+        # A folder that only its owner can write to, and whose name nobody can foresee.
+        self._folder = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent)
+        self._unfinished = Path(self._folder.name) / path.name
         self._fps = fps
         self._file: cv2.VideoWriter | None = None
         self._number = 0
@@ -66,7 +76,6 @@ class VideoWriter:
             size = image.shape[::-1]
             opened = cv2.VideoWriter(str(self._unfinished), code, self._fps, size)
             if not opened.isOpened():
-                self._unfinished.unlink(missing_ok=True)
                 raise OSError(
                     f'{self._path}: cannot be written as a video of {_size(image)} and '
                     f'{self._fps:g} pictures a second'
@@ -77,19 +86,22 @@ class VideoWriter:
 
     def close(self) -> None:
         """Complete the file, and check it, as OpenCV does not report a full disk."""
-        if self._file is None:
-            return
-        self._file.release()
+        with self._folder:
+            if self._file is not None:
+                self._file.release()
+                self._check()
+                self._unfinished.replace(self._path)
+
+    def _check(self) -> None:
+        """Raise an error unless the completed file has all pictures."""
         video = cv2.VideoCapture(str(self._unfinished))
         written = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
         video.release()
         if written < self._number:
-            self._unfinished.unlink(missing_ok=True)
             raise OSError(
                 f'{self._path}: {written} of {self._number} pictures were written: free space on '
                 'that disk'
             )
-        self._unfinished.replace(self._path)
 
 
 class PictureWriter:
@@ -140,7 +152,11 @@ def run(options: argparse.Namespace) -> None:
     video = options.out.suffix == '.mp4'
     if video and not options.out.parent.is_dir():
         raise RecordingError(f'--out {options.out}: no folder {options.out.parent}: make it first')
-    writer = VideoWriter(options.out, options.fps) if video else PictureWriter(options.out)
+    writer = (
+        VideoWriter(options.out, options.fps, options.overwrite)
+        if video
+        else PictureWriter(options.out)
+    )
     number, rate_hz = 0, 0.0
     with contextlib.closing(writer), _progress(total) as advance:
         for window in windows:

@@ -179,7 +179,9 @@ def test_a_writer_that_falls_silent_does_not_hold_the_player(processes, spin, he
 def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
     processes, spin, heard, pipe, tmp_path
 ):
-    report = tmp_path / 'report.json'
+    report, others = tmp_path / 'report.json', tmp_path / 'others'
+    others.write_text('mine')
+    (tmp_path / 'report.json.part').symlink_to(others)
     player = processes.start('player', pipe, *FROM_PIPE, '--report', report)
     time.sleep(1.5)  # the stream's clock must not run meanwhile
     with pipe.open('wb') as writer:
@@ -189,3 +191,4 @@ def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
     chunks = chunks_of(heard)
     np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
     assert 0.004 < json.loads(report.read_text())['seconds'] < 0.5
+    assert others.read_text() == 'mine'  # a link laid out for the unfinished report

@@ -116,7 +116,8 @@ def test_a_file_cut_within_a_plane_is_refused_unless_allowed(dat, tmp_path, caps
     assert '20000 planes a second assumed: give --rate' in capsys.readouterr().err
 
 
-def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path, number):
     path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
     np.save(path, np.tile(spikes, (300, 1, 1)))
     command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command']
@@ -127,14 +128,38 @@ def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
         # A shell ignores the signal in what it runs in the background, and all below inherit that.
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    part = tmp_path / '.slow.unfinished.mp4'
-    while not (part.exists() and part.stat().st_size > 1000) and process.poll() is None:
+    end = time.monotonic() + 60
+    while not any(part.stat().st_size > 1000 for part in tmp_path.glob('.*/slow.mp4')):
+        assert process.poll() is None
+        assert time.monotonic() < end
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     error = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, error
+    assert process.returncode == 128 + number, error
     assert 'the pictures so far are kept' in error
     assert 0 < len(frames(out)) < 59_000
+    assert {one.name for one in tmp_path.iterdir()} == {'long.npy', 'slow.mp4'}
+
+
+def test_a_video_is_replaced_only_if_asked_for(dat, tmp_path, capsys):
+    options = (dat, '--size', '42x24', '--method', 'short', '--out', tmp_path / 'slow.mp4')
+    (tmp_path / 'slow.mp4').write_bytes(b'earlier')
+    assert reconstruct(*options) == 1
+    error = capsys.readouterr().err
+    assert error.endswith('slow.mp4: exists: choose another file, or add --overwrite\n')
+    assert (tmp_path / 'slow.mp4').read_bytes() == b'earlier'
+    assert reconstruct(*options, '--overwrite') == 0
+    assert len(frames(tmp_path / 'slow.mp4')) == 9
+
+
+def test_a_link_laid_out_for_the_unfinished_video_is_not_followed(dat, tmp_path):
+    others = tmp_path / 'others'
+    others.write_text('mine')
+    (tmp_path / '.slow.unfinished.mp4').symlink_to(others)
+    options = ('--size', '42x24', '--method', 'short', '--out', tmp_path / 'slow.mp4')
+    assert reconstruct(dat, *options) == 0
+    assert not (tmp_path / 'slow.mp4').is_symlink()
+    assert others.read_text() == 'mine'
 
 
 @pytest.mark.parametrize(
@@ -167,7 +192,7 @@ def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
         'import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));'
         'from spike_depth_ros.reconstruction.command import main; sys.exit(main(sys.argv[1:]))'
     )
-    options = ('--size', '42x24', '--method', 'short')
+    options = ('--size', '42x24', '--method', 'short', '--overwrite')
     out = tmp_path / 'slow.mp4'
     out.write_bytes(b'earlier')
     arguments = [str(dat), *options, '--out', str(out)]

@@ -29,6 +29,7 @@ def adapt(
     watch_seconds: float = 10.0,
     watch_gb: float = 4.0,
     swap: str = '',
+    overwrite: bool = False,
 ) -> None:
     """Adapt a network of depth to unlabelled recordings of one camera, and test the result.
 
@@ -40,7 +41,7 @@ def adapt(
     resumes an interrupted adaptation with the same command.
 
     Args:
-        out: The .safetensors file to write; an existing one is refused.
+        out: The .safetensors file to write; an existing one is refused without overwrite.
         recordings: Bags, .dat files or folders of these, of one camera, 5 s or more in all;
             several as '[FIRST, SECOND]'.
         checkpoint: The .safetensors file to adapt, or the name of a shipped model.
@@ -57,11 +58,14 @@ def adapt(
         watch_gb: Largest size of that recording, GB.
         swap: Running depth node that gets the new file as its checkpoint if the verdict is
             improved, such as /spike_depth; needs ROS 2.
+        overwrite: Replace an existing file, if the verdict is improved.
     """
     if out.suffix != '.safetensors':
         raise ConfigError(f'out is {out}: expected a .safetensors file')
-    if out.exists():
-        raise ConfigError(f'out is {out}, which exists: choose another one')
+    if out.exists() and not overwrite:
+        raise ConfigError(
+            f'out is {out}, which exists: choose another one, or give --overwrite true'
+        )
     if not 0 < minutes < 1e5:
         raise ConfigError(f'minutes is {minutes:g}: expected above 0 and below 100000')
     if not 0 < rate_hz < math.inf:
