@@ -54,6 +54,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         pipelines = [spike_depth(OURS)]
         if not options.without_naive:
+            import torch  # noqa: F401 - a process of the first round would fail without it
+
             pipelines.append(naive(options.rate))
         pipelines += map(previewing, options.preview)
         if options.against:

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+from spike_depth_ros.errors import check_utf8
+
 ROS_MODULES = {
     'ament_index_python',
     'builtin_interfaces',
@@ -86,6 +88,7 @@ def run_library(
 
 def _run_library(command: str, module: str, options: argparse.Namespace) -> int:
     try:
+        check_utf8(*map(str, vars(options).values()))
         try:
             run = importlib.import_module(module).run
         except ImportError as error:

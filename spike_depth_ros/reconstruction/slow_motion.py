@@ -21,6 +21,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemaining
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag
+from spike_depth_ros.errors import check_utf8
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
 from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
@@ -65,6 +66,7 @@ class VideoWriter:
         # A folder that only its owner can write to, and whose name nobody can foresee.
         self._folder = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent)
         self._unfinished = Path(self._folder.name) / path.name
+        check_utf8(str(self._unfinished))
         self._fps = fps
         self._file: cv2.VideoWriter | None = None
         self._number = 0

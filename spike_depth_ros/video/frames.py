@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.errors import OneLineError, check_utf8
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.video.light import Light
 from spike_depth_ros.video.spiking import IntegrateAndFire, cut
@@ -54,6 +55,10 @@ class VideoFile:
 
     def __init__(self, path: Path, frame_rate: float = 0.0) -> None:
         self._path = path
+        try:
+            check_utf8(str(path))
+        except OneLineError as error:
+            raise VideoError(str(error)) from None
         if not path.is_file():
             raise VideoError(f'{path}: no such video file')
         capture = self._open()

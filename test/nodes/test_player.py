@@ -105,6 +105,7 @@ def test_plane_times_do_not_drift(rate):
         ),
         (['{npz}', '--report', '{npz}.absent/r.json'], 'r.json: cannot be written; expected a'),
         (['{raw}', '--size', '13x7'], '--allow-partial'),
+        (['caf\udce9.npz'], r'caf\udce9.npz: is not valid UTF-8: rename the file'),
         (['{rateless}'], '"rate_hz" is 0; expected planes a second'),
         (['{cameraless}'], 'expected finite numbers [3, 3]'),
     ],

@@ -187,6 +187,17 @@ def test_what_cannot_be_done_is_one_line(dat, tmp_path, monkeypatch, capsys, arg
     assert error.count('\n') == 1
 
 
+@pytest.mark.parametrize('name', ['.', 'caf\udce9.mp4'])
+def test_paths_that_are_not_utf_8_are_one_line(dat, tmp_path, monkeypatch, capsys, name):
+    (tmp_path / 'caf\udce9').mkdir()
+    monkeypatch.chdir(tmp_path / 'caf\udce9')
+    recording = dat if name != '.' else 'caf\udce9/a.dat'
+    assert reconstruct(recording, '--size', '42x24', '--out', name) == 1
+    error = capsys.readouterr().err
+    assert 'is not valid UTF-8: rename the file or its folder' in error
+    assert error.count('\n') == 1
+
+
 def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
     limited = (
         'import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));'

@@ -65,6 +65,7 @@ def test_what_is_no_video_is_refused(tmp_path):
     for path, message in (
         (tmp_path / 'absent.mp4', 'absent.mp4: no such video file'),
         (tmp_path, 'no such video file'),
+        (tmp_path / 'caf\udce9.mp4', r'caf\\udce9.mp4: is not valid UTF-8: rename the file'),
         (text, 'expected a video that OpenCV reads'),
         (write_video(tmp_path / 'none.avi', []), 'expected a video that OpenCV reads'),
     ):

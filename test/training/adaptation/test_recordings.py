@@ -103,6 +103,26 @@ def test_recordings_of_all_folders_in_a_folder_are_found(tmp_path):
     assert found == ['day/bag', 'day/two.dat', 'one.dat']
 
 
+def test_links_are_followed_once(tmp_path):
+    (tmp_path / 'day').mkdir()
+    (tmp_path / 'day/one.dat').touch()
+    (tmp_path / 'day/again').symlink_to(tmp_path)
+    (tmp_path / 'copy.dat').symlink_to(tmp_path / 'day/one.dat')
+    (tmp_path / 'self').symlink_to(tmp_path / 'self')
+    assert find_recordings(tmp_path) == [tmp_path / 'copy.dat']
+
+
+def test_a_recording_given_twice_is_read_once(moving_wall):
+    opened = open_recordings([moving_wall, moving_wall.parent], *WHERE)
+    assert opened.duration_s == 6.0
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
+    (tmp_path / 'caf\udce9.dat').touch()
+    with pytest.raises(DataSetError, match='is not valid UTF-8: rename the file'):
+        find_recordings(tmp_path)
+
+
 def swapped(path, out):
     planes = np.fromfile(path, np.uint8)
     np.packbits(np.unpackbits(planes, bitorder='little'), bitorder='big').tofile(out)

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip('jsonargparse')
 
-from run import COMMANDS, TRAINING
+from run import COMMANDS, TRAINING, main
 
 ROOT = Path(__file__).parents[3]
 
@@ -84,3 +84,47 @@ def test_a_process_ends_with_one_line():
         'training/run.py: checkpoint, predictions or inputs_only: expected one of the three\n'
     )
     assert (done.returncode, done.stderr) == (2, expected)
+
+
+ABSENT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] == '{absent}':
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.mark.parametrize(
+    ('absent', 'arguments'),
+    [
+        ('jsonargparse', ['--help']),
+        ('numpy', ['--help']),
+        ('spike_depth_ros', ['--help']),
+        ('torch', ['train', '--config', 'configs/smoke.yaml', '--out', '{out}']),
+        ('yaml', ['evaluate', '--help']),
+    ],
+)
+def test_a_missing_package_is_one_line(tmp_path, absent, arguments):
+    given = [one.format(out=tmp_path / 'run') for one in arguments]
+    code = f'{ABSENT.format(absent=absent)}\nfrom run import main\nmain({given})'
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=ROOT / 'training', capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.endswith(
+        f"needs the Python module {absent}: pip install -e '.[train]' in the root of the "
+        'repository\n'
+    )
+    assert done.stderr.count('\n') == 1
+
+
+def test_an_argument_that_is_not_utf_8_is_one_line(capsys):
+    with pytest.raises(SystemExit, match='2'):
+        main(['evaluate', '--config', 'caf\udce9.yaml'])
+    error = capsys.readouterr().err
+    assert error.startswith(r'run.py: caf\udce9.yaml: is not valid UTF-8: rename the file')
+    assert error.count('\n') == 1
