@@ -25,6 +25,7 @@ from spike_depth_ros.arguments import (
     not_negative,
 )
 from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
 from spike_depth_ros.nodes.player_source import (
@@ -92,8 +93,8 @@ class SpikePlayer(Node):
                     self._publish_truth(item)
                 if not rclpy.ok():
                     break
-        except TruncatedError as error:
-            problem = str(error)
+        except (TruncatedError, OSError) as error:
+            problem = one_line(error)
         problem = problem or '; '.join(self._source.damage)
         self._finish(time.monotonic() - self._started_s, problem)
         return 1 if problem else 0

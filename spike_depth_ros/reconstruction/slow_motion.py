@@ -221,7 +221,7 @@ def _recording_windows(options: argparse.Namespace, planes: int) -> tuple[int, I
             print(f'warning: {rate_hz:g} planes a second assumed: give --rate', file=sys.stderr)
         for first in starts:
             yield Window(
-                data=np.ascontiguousarray(recording.planes[first : first + planes]),
+                data=np.ascontiguousarray(recording.read(first, first + planes)),
                 geometry=recording.geometry,
                 t0_ns=first * period_ns,
                 period_ns=period_ns,

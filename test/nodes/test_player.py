@@ -98,6 +98,11 @@ def test_plane_times_do_not_drift(rate):
         (['-', '--rate', '20000'], 'the sensor size of a pipe is unknown'),
         (['{npz}', '--size', '400'], "'400' is not a size; expected WIDTHxHEIGHT"),
         (['{npz}', '--rate', '-1'], 'expected above 0'),
+        (['{npz}', '--rate', '1e-300'], '1e-300: expected above 0: 0.001 to 1e+06 planes'),
+        (['{npz}', '--fx', 'nan'], 'nan: expected 0.1 to 1e+06 pixels'),
+        (['{npz}', '--fx', 'inf'], 'inf: expected 0.1 to 1e+06 pixels'),
+        (['{npz}', '--fx', '1e300'], '1e300: expected 0.1 to 1e+06 pixels'),
+        (['{npz}', '--fx', '1e-300'], '1e-300: expected 0.1 to 1e+06 pixels'),
         (['{npz}', '--planes-per-packet', '0'], 'expected at least 1'),
         (
             ['{npz}', '--camera-info', 'absent.yaml'],

@@ -3,6 +3,7 @@
 """``spike_reconstruct`` as a user runs it: a recording in, a video or pictures out."""
 
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -214,3 +215,19 @@ def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
     assert 'of 9 pictures were written: free space' in done.stderr
     assert out.read_bytes() == b'earlier'
     assert {path.name for path in tmp_path.iterdir()} == {'bar.dat', 'slow.mp4'}
+
+
+def test_a_recording_that_is_cut_meanwhile_is_one_line(dat, tmp_path, monkeypatch, capsys):
+    out, render = tmp_path / 'slow.mp4', preview.render
+
+    def cut(window, method):
+        os.truncate(dat, 100 * HEIGHT * 6)
+        return render(window, method)
+
+    monkeypatch.setattr(preview, 'render', cut)
+    options = ('--size', f'{WIDTH}x{HEIGHT}', '--rate', 20_000, '--planes', 64, '--every', 30)
+    assert reconstruct(dat, *options, '--method', 'rate', '--out', out) == 1
+    error = capsys.readouterr().err
+    assert '100 planes are left, expected 124 or more: copy or record it again' in error
+    assert error.count('\n') == 1
+    assert len(frames(out)) == 2

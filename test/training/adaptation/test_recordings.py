@@ -24,8 +24,9 @@ from spike_training.adaptation.recordings import (
     split_in_time,
 )
 from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.readers import dat
 from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
-from spike_training.errors import DataSetError
+from spike_training.errors import DataSetError, FrameError
 
 WHERE = ('96x64', 400.0)
 
@@ -121,6 +122,31 @@ def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
     (tmp_path / 'caf\udce9.dat').touch()
     with pytest.raises(DataSetError, match='is not valid UTF-8: rename the file'):
         find_recordings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'words'),
+    [
+        ('rate_hz', 1e-300, 'option rate_hz is 1e-300, expected 0.001 to 1e'),
+        ('rate_hz', float('nan'), 'option rate_hz is nan'),
+        ('fx', float('inf'), 'option fx is inf, expected at most 1e'),
+        ('fx', float('nan'), 'option fx is nan'),
+        ('fx', 1e300, 'option fx is 1e'),
+    ],
+)
+def test_options_of_raw_files_out_of_range_are_refused(moving_wall, option, value, words):
+    with pytest.raises(DataSetError, match=words):
+        dat.read(moving_wall, WHERE[0], **{option: value})
+
+
+def test_a_raw_file_that_is_cut_meanwhile_is_an_error_of_its_planes(moving_wall, tmp_path):
+    path = tmp_path / 'wall.dat'
+    path.write_bytes(moving_wall.read_bytes())
+    (clip,) = dat.read(path, WHERE[0])
+    os.truncate(path, 100 * 64 * 12 + 1)
+    assert clip.load(90, 100).shape == (10, 64, 12)
+    with pytest.raises(FrameError, match='100 planes are left, expected 101 or more'):
+        clip.load(90, 101)
 
 
 def swapped(path, out):

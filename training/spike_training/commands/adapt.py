@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from spike_training.adaptation import CONFIG
 from spike_training.choices import Device
 from spike_training.errors import ConfigError
@@ -68,8 +68,11 @@ def adapt(
         )
     if not 0 < minutes < 1e5:
         raise ConfigError(f'minutes is {minutes:g}: expected above 0 and below 100000')
-    if not 0 < rate_hz < math.inf:
-        raise ConfigError(f'rate_hz is {rate_hz:g}: expected a finite rate above 0')
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise ConfigError(
+            f'rate_hz is {rate_hz:g}: expected a finite rate above 0, {MIN_RATE_HZ:g} to '
+            f'{MAX_RATE_HZ:g}'
+        )
     if (recordings is None) == (not watch):
         raise ConfigError('expected either recordings or watch: files, or a running topic')
     for name, value in (('watch_seconds', watch_seconds), ('watch_gb', watch_gb)):

@@ -240,7 +240,8 @@ def _array(file: IO[bytes], name: str, size: tuple[int, int]) -> Stored:
     if data_bytes > MAX_PIXEL_BYTES * size[0] * size[1]:
         raise MapError(f'{name} of {data_bytes} bytes, expected floats in metres')
     file.seek(0)
-    found: Stored = np.lib.format.read_array(file, allow_pickle=False)
+    npy: Any = np.lib.format
+    found: Stored = npy.read_array(file, allow_pickle=False)
     return found
 
 
