@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure all rounds; the result is as this module's description has it."""
     pipelines = [spike_depth(OURS)]
     if not options.without_naive:
+        import torch  # noqa: F401 - a process of the first round would fail without it
+
         pipelines.append(naive(options.rate))
     pipelines += map(previewing, options.preview)
     rounds = [found for _, _, found in measure_rounds(options, pipelines)]

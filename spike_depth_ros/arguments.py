@@ -7,6 +7,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
+
+MIN_FX_PX, MAX_FX_PX = 0.1, 1e6
+"""Valid focal lengths on a command line, pixels."""
+
 
 class DefaultsFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Formatter of help that adds each option's default, if it has one."""
@@ -36,6 +41,24 @@ def positive(text: str) -> float:
     return value
 
 
+def plane_rate(text: str) -> float:
+    """Parse a plane rate, planes a second, as recordings may have it."""
+    value = float(text)
+    if not MIN_RATE_HZ <= value <= MAX_RATE_HZ:
+        raise argparse.ArgumentTypeError(
+            f'{text}: expected above 0: {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} planes a second'
+        )
+    return value
+
+
+def focal_length(text: str) -> float:
+    """Parse a focal length in pixels."""
+    value = float(text)
+    if not MIN_FX_PX <= value <= MAX_FX_PX:
+        raise argparse.ArgumentTypeError(f'{text}: expected {MIN_FX_PX:g} to {MAX_FX_PX:g} pixels')
+    return value
+
+
 def not_negative(text: str) -> float:
     """Parse a finite number of at least 0."""
     value = float(text)
@@ -56,7 +79,7 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     """Add options for the layout of a recording that does not hold it, and for its rate."""
     add = parser.add_argument
     add('--size', type=sensor_size, metavar='WxH', help='sensor size of a raw file or pipe')
-    add('--rate', type=positive, metavar='HZ', help='planes a second. Default: as recorded')
+    add('--rate', type=plane_rate, metavar='HZ', help='planes a second. Default: as recorded')
     add(
         '--bit-order',
         choices=('little', 'big'),
@@ -83,7 +106,7 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
     )
     camera.add_argument(
         '--fx',
-        type=positive,
+        type=focal_length,
         metavar='PIXELS',
         help='focal length in place of a calibration; the principal point is the centre',
     )

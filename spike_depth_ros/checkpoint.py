@@ -423,17 +423,24 @@ def save(
     return info
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file under a temporary name, sync it and rename it."""
+def write_atomically(path: str | os.PathLike[str], content: bytes, sync: bool = True) -> None:
+    """Write a file under a temporary name that nobody can foresee, and rename it.
+
+    Args:
+        path: The file.
+        content: Its content.
+        sync: Wait until the content is on the disk, which may take a second.
+    """
     target = Path(path)
     handle, temporary = tempfile.mkstemp(UNFINISHED, f'.{target.name}.', target.parent)
     try:
         with os.fdopen(handle, 'wb') as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner can read.
-        os.chmod(temporary, 0o644)
+            if sync:
+                os.fsync(file.fileno())
+            # mkstemp makes files that only their owner can read.
+            os.fchmod(file.fileno(), 0o644)
         os.replace(temporary, target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -10,6 +10,9 @@ import importlib
 import signal
 import sys
 from collections.abc import Iterator
+from types import FrameType
+
+from spike_depth_ros.errors import check_utf8
 
 ROS_MODULES = {
     'ament_index_python',
@@ -91,9 +94,20 @@ def run_library(
         interrupted: Line to print after an interrupt.
 
     Returns:
-        The exit status; 1, and one line on standard error, if it fails; 130 if interrupted.
+        The exit status; 1, and one line on standard error, if it fails; 130 if interrupted, 143
+        if terminated, which ends it likewise.
     """
     try:
+        with _terminated_as_interrupted():
+            return _run_library(command, module, options)
+    except KeyboardInterrupt as end:
+        print(interrupted, file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(end, _Terminated) else signal.SIGINT)
+
+
+def _run_library(command: str, module: str, options: argparse.Namespace) -> int:
+    try:
+        check_utf8(*map(str, vars(options).values()))
         try:
             run = importlib.import_module(module).run
         except ImportError as error:
@@ -105,10 +119,26 @@ def run_library(
     except (ValueError, OSError, ImportError) as error:
         print(f'{command}: error: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(interrupted, file=sys.stderr)
-        return 130
     return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    """Interrupt by SIGTERM."""
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Context in which the first SIGTERM interrupts; later ones do not disturb its clean-up."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def spike_depth() -> int:

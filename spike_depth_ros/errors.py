@@ -21,6 +21,21 @@ class OneLineError(ValueError):
         super().__init__(printable(text))
 
 
+def check_utf8(*texts: str) -> None:
+    """Check that texts, such as paths, are valid UTF-8; OpenCV crashes at paths that are not.
+
+    Raises:
+        OneLineError: One is not.
+    """
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise OneLineError(
+                f'{text}: is not valid UTF-8: rename the file or its folder'
+            ) from None
+
+
 def one_line(error: BaseException) -> str:
     """Return the message of an error as one line; the name of its class if it is empty."""
     return printable(' '.join(str(error).split())) or type(error).__name__

@@ -3,6 +3,7 @@
 """The benchmarks run and write what they document; how fast anything is, is not tested."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -363,3 +364,19 @@ def test_swapped_bits_are_those_of_the_other_bit_order():
     other = np.unpackbits(packed, axis=3, bitorder='big')
     found = swapped_bits(torch.from_numpy(spikes.astype(np.uint8)))
     assert np.array_equal(found.numpy(), other)
+
+
+@pytest.mark.parametrize(
+    ('name', 'arguments'), [('end_to_end', ['--rounds', '1']), ('candidates', ['--help'])]
+)
+def test_a_missing_package_is_one_line(tmp_path, name, arguments):
+    absent = 'raise ModuleNotFoundError("No module named \'torch\'", name="torch")'
+    (tmp_path / 'torch.py').write_text(absent)
+    done = subprocess.run(
+        [sys.executable, '-m', f'benchmarks.{name}', *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=100,
+        env={**os.environ, 'PYTHONPATH': f'{tmp_path}{os.pathsep}training'},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith('benchmarks: needs the Python module torch: pip install')
+    assert done.stderr.count('\n') == 1

@@ -10,9 +10,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from spike_depth_ros.checkpoint import CheckpointError
-from spike_depth_ros.folder_lock import FolderLockError
-from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
+GET_PACKAGES = "pip install -e '.[train]' in the root of the repository"
+"""How to install what the training needs."""
+
+try:
+    from spike_depth_ros.checkpoint import CheckpointError
+    from spike_depth_ros.errors import OneLineError, check_utf8
+    from spike_depth_ros.folder_lock import FolderLockError
+    from spike_training.errors import ConfigError, DataSetError, TrainingError, one_line
+except ModuleNotFoundError as missing:
+    sys.exit(f'{sys.argv[0]}: needs the Python module {missing.name}: {GET_PACKAGES}')
 
 COMMANDS = {
     'adapt': 'spike_training.commands.adapt:adapt',
@@ -49,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     program, arguments = (sys.argv[0], sys.argv[1:]) if argv is None else ('run.py', [*argv])
     name = arguments[0] if arguments else ''
+    try:
+        check_utf8(*arguments)
+    except OneLineError as error:
+        print(f'{program}: {error}', file=sys.stderr)
+        sys.exit(2)
     if name in RENAMED:
         print(f'{program}: {name} is now {RENAMED[name]}', file=sys.stderr)
         sys.exit(2)
@@ -66,6 +78,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     ) as error:
         print(f'{program}: {error}', file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except ModuleNotFoundError as error:
+        package = (error.name or '').partition('.')[0]
+        if package in ('', 'spike_depth_ros', 'spike_training'):
+            raise  # an error in this package, not a missing one
+        print(f'{program}: needs the Python module {package}: {GET_PACKAGES}', file=sys.stderr)
+        sys.exit(1)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise

@@ -19,7 +19,7 @@ from spike_depth_ros.backends import (
     smallest_layout,
 )
 from spike_depth_ros.checkpoint import CheckpointError, CheckpointInfo, hash_file
-from spike_depth_ros.errors import one_line
+from spike_depth_ros.errors import check_utf8, one_line
 from spike_depth_ros.stream.chunk import PackedPlanes
 
 _COUNTS = 'tensor(uint16)'
@@ -61,6 +61,7 @@ class OnnxBackend:
         else:
             options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
+            check_utf8(str(path))
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=['CPUExecutionProvider']
             )

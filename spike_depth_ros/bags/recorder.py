@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from rosbags.interfaces import Connection
 
-from spike_depth_ros.bags.bag import typestore
+from spike_depth_ros.bags.bag import Bag, BagMessage, typestore
 from spike_depth_ros.bags.writing import bag_writer
 from spike_depth_ros.errors import one_line
 
@@ -38,7 +39,7 @@ class BagRecorder:
 
     def __init__(self, path: Path, max_bytes: float) -> None:
         if path.exists():
-            raise FileExistsError(f'{path} exists: choose another folder')
+            raise FileExistsError(f'{path} exists: choose another folder, or add --overwrite')
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._max_bytes = path, max_bytes
         self.nbytes, self.ended, self.disk_failed = 0, '', False
@@ -87,6 +88,15 @@ class BagRecorder:
         except OSError as error:
             if not self.disk_failed:
                 self._fail(f'{self._path}: {error.strerror or one_line(error)}: free space there')
+
+    def held(self) -> Iterator[BagMessage]:
+        """Yield the messages that a completed bag holds: on a full disk, less than was written.
+
+        Raises:
+            BagError: Nothing can be read from it.
+        """
+        bag = Bag(self._path)
+        yield from bag.messages(bag.topics.keys())
 
     def _check_room(self) -> None:
         self._checked = self.nbytes

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from spike_depth_ros.arguments import count, not_negative, positive, sensor_size
+from spike_depth_ros.arguments import count, not_negative, plane_rate, positive, sensor_size
 from spike_depth_ros.commands import run_library
 
 
@@ -82,7 +82,7 @@ def _add_stream(add: Callable[..., Any]) -> None:
     )
     add(
         '--rate',
-        type=positive,
+        type=plane_rate,
         default=0.0,
         metavar='HZ',
         help='planes a second. Default: by the stamps',

@@ -47,7 +47,7 @@ def wrong_size_of(path: Path, size: tuple[int, int] | None) -> str:
 def bit_order_of(path: Path, recording: Recording) -> str:
     """Check the bit order of a recording by the stripes of its picture; return one line."""
     geometry = recording.geometry
-    planes = np.ascontiguousarray(recording.planes[:PLANES])
+    planes = np.ascontiguousarray(recording.read(0, PLANES))
     counts = packing.spike_counts(planes, geometry.width, geometry.bit_order)
     misfit = health.bit_order_misfit(counts)
     fits = health.bit_order_fits(misfit)

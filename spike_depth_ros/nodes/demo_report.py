@@ -131,7 +131,7 @@ def draw_methods(plan: Plan, out: Path) -> Path:
     reference = reference_index('middle', length)
     period_ns = round(1e9 / plan.rate_hz)
     window = Window(
-        data=np.ascontiguousarray(plan.recording.planes[first : first + length]),
+        data=np.ascontiguousarray(plan.recording.read(first, first + length)),
         geometry=plan.recording.geometry,
         t0_ns=0,
         period_ns=period_ns,

@@ -24,6 +24,8 @@ from spike_depth_ros.arguments import (
     count,
     not_negative,
 )
+from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.conversions import image_msg, spikes_msg, stamp_msg
 from spike_depth_ros.nodes.player_source import (
@@ -91,8 +93,8 @@ class SpikePlayer(Node):
                     self._publish_truth(item)
                 if not rclpy.ok():
                     break
-        except TruncatedError as error:
-            problem = str(error)
+        except (TruncatedError, OSError) as error:
+            problem = one_line(error)
         problem = problem or '; '.join(self._source.damage)
         self._finish(time.monotonic() - self._started_s, problem)
         return 1 if problem else 0
@@ -197,9 +199,8 @@ class SpikePlayer(Node):
             'first_stamp_ns': self.first_stamp_ns,
             'seconds': took_s,
         }
-        part = path.with_name(path.name + '.part')
-        part.write_text(json.dumps(report) + '\n')
-        part.replace(path)
+        # A stream does not wait for the disk.
+        write_atomically(path, (json.dumps(report) + '\n').encode(), sync=False)
 
 
 def _check_report(path: Path | None) -> None:

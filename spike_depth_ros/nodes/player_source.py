@@ -158,7 +158,7 @@ def _open_file(path: Path, options: argparse.Namespace) -> Source:
     size = options.planes_per_packet or PLANES_PER_PACKET
     starts = range(0, len(recording.planes), size)
     blocks = (
-        recording.planes[start : start + size]
+        recording.read(start, start + size)
         for start in (itertools.cycle(starts) if options.loop else starts)
     )
     camera = camera_info_from_matrix(recording.camera_matrix, geometry.width, geometry.height)

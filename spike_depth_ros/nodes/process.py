@@ -26,6 +26,7 @@ from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.utilities import remove_ros_args
 
+from spike_depth_ros.errors import OneLineError, check_utf8
 from spike_depth_ros.nodes import internal_errors, shared_memory
 from spike_depth_ros.nodes.ending import EndRequests, bounded
 
@@ -284,10 +285,13 @@ def own_arguments(command_line: Sequence[str]) -> list[str]:
     """Return the arguments without the program's name and the ROS arguments.
 
     Raises:
-        SystemExit: The ROS arguments are malformed.
+        SystemExit: The ROS arguments are malformed, or one is not valid UTF-8.
     """
     try:
+        check_utf8(*command_line)
         return list(remove_ros_args(list(command_line))[1:])
+    except OneLineError as error:
+        raise SystemExit(f'{Path(sys.argv[0]).name}: error: {error}') from None
     except RuntimeError as error:  # rclpy has a class of its own, derived from it, in C
         reason = str(error).split(', at ')[0]
         raise SystemExit(f'{Path(sys.argv[0]).name}: error: ROS arguments: {reason}') from None

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.arguments import positive
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, decode
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, decode
 from spike_depth_ros.bags.recorder import BagRecorder
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process
@@ -29,7 +31,14 @@ from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.nodes.topic_inputs import best_reliability
 from spike_depth_ros.nodes.topic_reader import Input, LossAttribution
+from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
+
+STOPPED_S = 1.0
+"""Time without packets from which a stream counts as stopped, seconds."""
+
+LOOK_EVERY_S = 0.5
 
 _WINDOW = 256  # of the ring that accounts for the planes; nothing takes its windows
 
@@ -47,16 +56,20 @@ class StreamRecorder:
         packets: Number of recorded messages of spikes.
         cameras: Number of recorded messages of camera_info.
         first_s: Monotonic time of the first message of spikes, seconds; None before it.
+        problems: Texts about a stream that is incomplete or useless, by kind.
     """
 
     def __init__(self, graph: Graph, topic: str, camera_topic: str, bag: BagRecorder) -> None:
         self.packets = self.cameras = 0
         self.first_s: float | None = None
+        self.problems: dict[str, str] = {}
+        self._graph, self._last_s, self._last_ns, self._looked_s = graph, 0.0, 0, 0.0
+        self._longest_s, self._unstamped, self._backward = 0.0, 0, 0
         self._bag, self._topic, self._camera_topic = bag, topic, camera_topic
         settings = StreamSettings(_WINDOW, ring_planes=4 * _WINDOW, rectify=False)
         self._warnings: dict[str, str] = {}
         self._ingest = Ingest(settings, self._warnings.setdefault)
-        reliable = best_reliability(graph.publishers(topic), False)
+        reliable = self._reliable = best_reliability(graph.publishers(topic), False)
         depth, warning = process.queue_depth()
         if warning:
             print(f'warning: {warning}', file=sys.stderr)
@@ -90,10 +103,64 @@ class StreamRecorder:
     def stop(self) -> None:
         """End the thread; no message is written afterwards."""
         self._reader.stop()
+        if sys.stderr.isatty():
+            print('\r\x1b[K', end='', file=sys.stderr, flush=True)
+
+    def look(self) -> None:
+        """Update the problems twice a second, and print those that are new."""
+        if (now := time.monotonic()) - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now
+        before = {*self.problems}
+        publishers = self._graph.publishers(self._topic)
+        if not publishers:
+            self.problems['publisher'] = 'its publisher has gone'
+        if self._reliable and not best_reliability(publishers, True):
+            self.problems['qos'] = (
+                'a publisher has become best effort, whose packets do not arrive here: record anew'
+            )
+        if self.first_s is not None and now - self._last_s > STOPPED_S:
+            self._longest_s = max(self._longest_s, now - self._last_s)
+        self._describe_stream()
+        for kind in self.problems.keys() - before:
+            print(f'warning: {self._topic}: {self.problems[kind]}', file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            text = '; '.join([f'{self.packets} packets', *self.problems.values()])
+            print(f'\r{text}\x1b[K', end='', file=sys.stderr, flush=True)
+
+    def _describe_stream(self) -> None:
+        """Update the problems of the packets themselves."""
+        if self._longest_s:
+            self.problems['pause'] = f'no packet for {self._longest_s:.1f} s'
+        if self._unstamped:
+            self.problems['unstamped'] = f'{self._unstamped} packets with a stamp of 0'
+        if self._backward:
+            self.problems['backward'] = f'{self._backward} packets with a stamp that goes back'
+
+    def count_held(self) -> str:
+        """Count the messages anew that a bag on a full disk holds; describe those it does not."""
+        written, self.packets, self.cameras = self.packets, 0, 0
+        nbytes = planes = 0
+        with contextlib.suppress(BagError):  # which holds nothing
+            for entry in self._bag.held():
+                nbytes += len(entry.data)
+                if entry.topic == self._camera_topic:
+                    self.cameras += 1
+                    continue
+                self.packets += 1
+                geometry = self._ingest.geometry
+                planes += decode(entry.data, IMAGE).height // geometry.height if geometry else 0
+        self._bag.nbytes = nbytes
+        more = f'; {written - self.packets} packets more arrived and are not in the bag'
+        return f', {planes} planes{more if written > self.packets else ""}'
 
     def describe(self) -> str:
         """Describe what was recorded and what was lost, in one line."""
-        text = f'{self.packets} packets, {self._bag.nbytes / 1e6:.0f} MB'
+        held = self.count_held() if self._bag.disk_failed else ''
+        text = f'{self.packets} packets, {self._bag.nbytes / 1e6:.0f} MB{held}'
+        self._describe_stream()
+        if self.problems:
+            text += f'; {"; ".join(self.problems.values())}'
         if not self.cameras:
             text += f', no {self._camera_topic} (a reader of the bag needs the sensor size)'
         if self._ingest.geometry is None:
@@ -101,7 +168,7 @@ class StreamRecorder:
         self._ingest.settle()
         planes = self._ingest.accounting()
         lost = planes.lost_in_transport + planes.lost_in_queue
-        text += f', {planes.received} planes; lost: {lost or "none"}'
+        text += f', {planes.received} planes{" received" if held else ""}; lost: {lost or "none"}'
         if lost:
             text += (
                 f' of {planes.expected} planes in {planes.gaps} gaps, {planes.lost_in_transport} '
@@ -122,9 +189,16 @@ class StreamRecorder:
         if not self._bag.write(self._topic, IMAGE, time.time_ns(), data):
             return
         self.packets += 1
+        now, message = time.monotonic(), decode(data, IMAGE)
         if self.first_s is None:
-            self.first_s = time.monotonic()
-        self._ingest.on_spikes(decode(data, IMAGE), cause)
+            self.first_s = now
+        elif now - self._last_s > STOPPED_S:
+            self._longest_s = max(self._longest_s, now - self._last_s)
+        at_ns = stamp_ns(message.header.stamp)
+        self._unstamped += not at_ns
+        self._backward += 0 < at_ns < self._last_ns
+        self._last_s, self._last_ns = now, at_ns
+        self._ingest.on_spikes(message, cause)
 
 
 def record(graph: Graph, options: argparse.Namespace) -> int:
@@ -137,16 +211,26 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
     if kind != IMAGE:
         raise UserError(f'{topic} is {kind}, expected {IMAGE} (docs/wire_format.md)')
     camera_topic = options.camera_info or f'{topic.rpartition("/")[0]}/camera_info'
+    place = _place(options)
     try:
-        bag = BagRecorder(options.out, 1e9 * options.max_gb)
+        bag = BagRecorder(place, 1e9 * options.max_gb)
     except OSError as error:
+        if place != options.out:
+            place.parent.rmdir()
         raise UserError(one_line(error)) from None
-    recorder, interrupted = None, False
+    recorder: StreamRecorder | None = None
+    interrupted = False
+
+    def ended() -> str:
+        if recorder is not None:
+            recorder.look()
+        return bag.ended
+
     try:
         recorder = StreamRecorder(graph, topic, graph.resolve_topic_name(camera_topic), bag)
-        if not graph.wait_until(lambda: recorder.first_s or bag.ended, options.timeout):
+        if not graph.wait_until(lambda: recorder.first_s or ended(), options.timeout):
             raise UserError(f'no message on {topic} within {options.timeout:g} s')
-        graph.wait_until(lambda: bag.ended, options.seconds)
+        graph.wait_until(ended, options.seconds)
     except (KeyboardInterrupt, ExternalShutdownException):
         interrupted = True  # rclpy may end a moment later
     except UserError:
@@ -159,8 +243,7 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
         bag.close()
         if recorder is not None and recorder.packets:
             print(f'{options.out}: {recorder.describe()}')
-        else:
-            shutil.rmtree(options.out)
+        _finish(place, options.out, recorder is not None and recorder.packets > 0)
     if interrupted or recorder is None:
         _print_interrupted(recorder, options)
         return 1
@@ -171,6 +254,35 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
     if bag.ended:
         print(f'{options.out}: {bag.ended}')
     return 0
+
+
+def _place(options: argparse.Namespace) -> Path:
+    """Return where to record: beside an earlier bag, which stays until the new one has packets.
+
+    Raises:
+        UserError: What is to be replaced is no bag.
+    """
+    out: Path = options.out
+    if not options.overwrite or not out.exists():
+        return out
+    if out.is_symlink() or not out.is_dir() or not all(map(_is_of_bag, out.iterdir())):
+        raise UserError(f'{out}: --overwrite: expected a folder that holds a bag alone')
+    return Path(tempfile.mkdtemp(prefix='.incomplete_', dir=out.parent)) / out.name
+
+
+def _is_of_bag(path: Path) -> bool:
+    return path.name == 'metadata.yaml' or path.suffix in STORAGE_SUFFIXES
+
+
+def _finish(place: Path, out: Path, recorded: bool) -> None:
+    """Put a recording in its place; remove one without packets."""
+    if not recorded:
+        shutil.rmtree(place)
+    elif place != out:
+        shutil.rmtree(out)
+        place.rename(out)
+    if place != out:
+        place.parent.rmdir()
 
 
 def _print_interrupted(recorder: StreamRecorder | None, options: argparse.Namespace) -> None:
@@ -195,6 +307,9 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument('topic', metavar='TOPIC', help='of spikes, such as /spikes')
     parser.add_argument('--out', type=Path, required=True, metavar='FOLDER', help='bag to make')
     parser.add_argument(
+        '--overwrite', action='store_true', help='replace an existing bag, once packets arrived'
+    )
+    parser.add_argument(
         '--seconds', type=positive, default=10.0, metavar='S', help='duration. Default: 10'
     )
     parser.add_argument(
@@ -208,7 +323,17 @@ def main(args: list[str] | None = None) -> int:
     )
     given = sys.argv if args is None else args
     options = parser.parse_args(process.own_arguments(given))
-    return process.run(Graph, given, lambda graph: record(graph, options))
+    statuses: list[int] = []
+
+    def work(graph: Graph) -> int:
+        statuses.append(record(graph, options))
+        return statuses[0]
+
+    status = process.run(Graph, given, work)
+    if status == 0 and not statuses:  # asked to end while it waited for the topic
+        _print_interrupted(None, options)
+        return 1
+    return status
 
 
 if __name__ == '__main__':

@@ -30,6 +30,7 @@ def argument_parser() -> argparse.ArgumentParser:
         required=True,
         help='video to write, .mp4; or a folder for pictures, .png, new or empty',
     )
+    add('--overwrite', action='store_true', help='replace an existing video')
     add('--method', default='interval', choices=(*METHODS, 'learnt'), help='learnt: by a network')
     add('--checkpoint', type=Path, help='network of learnt. Default: the shipped one')
     add('--every', type=count, default=20, metavar='PLANES', help='between two pictures')

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import functools
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -20,11 +21,15 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemaining
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag
+from spike_depth_ros.errors import check_utf8
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
 from spike_depth_ros.stream.window import Window, reference_index
+
+UNFINISHED = '.incomplete_'
+"""Beginning of the name of the folder of an unfinished video."""
 
 DEFAULT_RATE_HZ = 20_000.0
 """Plane rate of a recording that does not state its own, planes a second."""
@@ -48,14 +53,21 @@ class VideoWriter:
     Args:
         path: File to write; :meth:`close` puts it there, with the frames so far.
         fps: Pictures a second.
+        overwrite: Replace an existing file.
 
     Raises:
+        RecordingError: The file exists.
         OSError: The file cannot be written, or not all pictures are in it.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, overwrite: bool) -> None:
+        if path.exists() and not overwrite:
+            raise RecordingError(f'--out {path}: exists: choose another file, or add --overwrite')
         self._path = path
-        self._unfinished = path.with_name(f'.{path.stem}.unfinished.mp4')
+        # A folder that only its owner can write to, and whose name nobody can foresee.
+        self._folder = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent)
+        self._unfinished = Path(self._folder.name) / path.name
+        check_utf8(str(self._unfinished))
         self._fps = fps
         self._file: cv2.VideoWriter | None = None
         self._number = 0
@@ -67,7 +79,6 @@ class VideoWriter:
             size = image.shape[::-1]
             opened = cv2.VideoWriter(str(self._unfinished), code, self._fps, size)
             if not opened.isOpened():
-                self._unfinished.unlink(missing_ok=True)
                 raise OSError(
                     f'{self._path}: cannot be written as a video of {_size(image)} and '
                     f'{self._fps:g} pictures a second'
@@ -78,19 +89,22 @@ class VideoWriter:
 
     def close(self) -> None:
         """Complete the file, and check it, as OpenCV does not report a full disk."""
-        if self._file is None:
-            return
-        self._file.release()
+        with self._folder:
+            if self._file is not None:
+                self._file.release()
+                self._check()
+                self._unfinished.replace(self._path)
+
+    def _check(self) -> None:
+        """Raise an error unless the completed file has all pictures."""
         video = cv2.VideoCapture(str(self._unfinished))
         written = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
         video.release()
         if written < self._number:
-            self._unfinished.unlink(missing_ok=True)
             raise OSError(
                 f'{self._path}: {written} of {self._number} pictures were written: free space on '
                 'that disk'
             )
-        self._unfinished.replace(self._path)
 
 
 class PictureWriter:
@@ -143,7 +157,11 @@ def run(options: argparse.Namespace) -> None:
         raise RecordingError(f'--out {options.out}: no folder {options.out.parent}: make it first')
     number, rate_hz = 0, 0.0
     with contextlib.nullcontext() if video else lock_folder(options.out):
-        writer = VideoWriter(options.out, options.fps) if video else PictureWriter(options.out)
+        writer = (
+            VideoWriter(options.out, options.fps, options.overwrite)
+            if video
+            else PictureWriter(options.out)
+        )
         with contextlib.closing(writer), _progress(total) as advance:
             for window in windows:
                 writer.write(render(window))
@@ -205,7 +223,7 @@ def _recording_windows(options: argparse.Namespace, planes: int) -> tuple[int, I
             print(f'warning: {rate_hz:g} planes a second assumed: give --rate', file=sys.stderr)
         for first in starts:
             yield Window(
-                data=np.ascontiguousarray(recording.planes[first : first + planes]),
+                data=np.ascontiguousarray(recording.read(first, first + planes)),
                 geometry=recording.geometry,
                 t0_ns=first * period_ns,
                 period_ns=period_ns,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import os
 import select
@@ -65,6 +66,8 @@ class Recording:
         rate_hz: Planes a second; None: not in the file.
         camera_matrix: Camera matrix, ``[3, 3]`` pixels; None: not in the file.
         truth: True depth; None: not in the file.
+        part: Function that reads planes from a first one up to before a last one from a raw file,
+            which may be cut meanwhile; None: all planes are in memory.
     """
 
     planes: PackedPlanes
@@ -72,6 +75,19 @@ class Recording:
     rate_hz: float | None = None
     camera_matrix: npt.NDArray[np.float64] | None = None
     truth: TrueDepth | None = None
+    part: Callable[[int, int], PackedPlanes] | None = None
+
+    def read(self, first: int, stop: int) -> PackedPlanes:
+        """Return planes from a first one up to before a last one.
+
+        A mapped file that is cut while it is read would end the process (SIGBUS).
+
+        Raises:
+            vidar.TruncatedError: The file was cut.
+            OSError: The file cannot be read.
+        """
+        stop = min(stop, len(self.planes))
+        return self.planes[first:stop] if self.part is None else self.part(first, stop)
 
 
 def is_bag(path: Path) -> bool:
@@ -123,7 +139,8 @@ def open_recording(
         else:
             geometry = Geometry(height=size[1], width=size[0], bit_order=bit_order)
             planes = vidar.read_dat(path, geometry, row_order, allow_partial)
-            return Recording(planes, geometry)
+            part = functools.partial(vidar.read_part, path, geometry, row_order)
+            return Recording(planes, geometry, part=part)
     except (OSError, ValueError) as error:
         # One line, also with names and texts of a damaged file.
         reason = ' '.join(str(error).removeprefix(f'{path}: ').split())
@@ -282,7 +299,7 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
         with _damage(path, name), archive.zip.open(member) as file:
             if not file.peek(6).startswith(b'\x93NUMPY'):
                 continue
-            shape, data_bytes = _read_header(file)
+            shape, data_bytes = read_header(file)
             if file.tell() + data_bytes != member.file_size:
                 raise ValueError(
                     f'its header declares {data_bytes} bytes of data, the archive has '
@@ -292,7 +309,7 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
     return axes
 
 
-def _read_header(file: Any) -> tuple[tuple[int, ...], int]:
+def read_header(file: Any) -> tuple[tuple[int, ...], int]:
     """Read the header of an array in .npy format; return shape and bytes of its data."""
     npy: Any = np.lib.format
     first = npy.read_magic(file) == (1, 0)

@@ -66,6 +66,39 @@ def read_dat(
     return upright(data.reshape(planes, geometry.height, geometry.row_bytes), row_order)
 
 
+def read_part(
+    path: Path, geometry: Geometry, row_order: RowOrder, first: int, stop: int
+) -> PackedPlanes:
+    """Read some planes of a recording; unlike a mapped file it may become shorter meanwhile.
+
+    Args:
+        path: The file.
+        geometry: Sensor size and bit order.
+        row_order: First row of a plane.
+        first: Number of the first plane.
+        stop: One past the last plane.
+
+    Returns:
+        ``[stop - first, height, row_bytes]`` uint8, top row first.
+
+    Raises:
+        OSError: The file cannot be read.
+        TruncatedError: It has become shorter.
+    """
+    wanted = (stop - first) * geometry.plane_bytes
+    with path.open('rb') as file:
+        file.seek(first * geometry.plane_bytes)
+        data = file.read(wanted)
+    if len(data) < wanted:
+        planes = path.stat().st_size // geometry.plane_bytes
+        raise TruncatedError(
+            f'{path}: was cut while it was read: {planes} planes are left, expected {stop} or '
+            'more: copy or record it again'
+        )
+    shape = (stop - first, geometry.height, geometry.row_bytes)
+    return upright(np.frombuffer(data, np.uint8).reshape(shape), row_order)
+
+
 def upright(planes: PackedPlanes, row_order: RowOrder) -> PackedPlanes:
     """Return a view of planes with the top row first.
 

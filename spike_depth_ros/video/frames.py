@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from spike_depth_ros.errors import OneLineError, check_utf8
 from spike_depth_ros.stream.chunk import PackedPlanes
 from spike_depth_ros.video.light import Light
 from spike_depth_ros.video.spiking import IntegrateAndFire, cut
@@ -24,6 +25,11 @@ Bgr = npt.NDArray[np.uint8]
 
 MIN_FRAME_RATE, MAX_FRAME_RATE = 0.1, 1000.0
 """Valid frame rates of a video, frames a second."""
+
+COUNTED = ('.avi', '.m4v', '.mov', '.mp4')
+"""Suffixes of formats that hold their number of frames; others give it by their duration."""
+
+_SPARE_FRAMES, _SPARE_S = 2, 0.5
 
 
 class VideoError(ValueError):
@@ -49,6 +55,10 @@ class VideoFile:
 
     def __init__(self, path: Path, frame_rate: float = 0.0) -> None:
         self._path = path
+        try:
+            check_utf8(str(path))
+        except OneLineError as error:
+            raise VideoError(str(error)) from None
         if not path.is_file():
             raise VideoError(f'{path}: no such video file')
         capture = self._open()
@@ -73,18 +83,38 @@ class VideoFile:
 
         Args:
             loop: Begin again at the end, indefinitely.
+
+        Raises:
+            VideoError: The file is damaged or was cut; the frames before that were yielded.
         """
         number = 0
         while True:
             image: Bgr | None = None
-            for image in _read(self._open()):
+            capture, before = self._open(), number
+            expected = self._expected_frames(capture)
+            for image in _read(capture):
                 yield number / self.frame_rate, image
                 number += 1
             if image is None:
                 raise VideoError(f'{self._path}: no frame can be read any more: restore the file')
+            if number - before < expected:
+                raise VideoError(
+                    f'{self._path}: is damaged or was cut: it ends after frame '
+                    f'{number - before}, expected {expected} or more: copy or convert it again'
+                )
             yield number / self.frame_rate, image
             if not loop:
                 return
+
+    def _expected_frames(self, capture: cv2.VideoCapture) -> int:
+        """Return the number of frames that an undamaged file has at least."""
+        stored, rate = (
+            float(capture.get(one)) for one in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS)
+        )
+        counted = self._path.suffix.lower() in COUNTED
+        spare = _SPARE_FRAMES if counted else max(_SPARE_FRAMES, _SPARE_S * rate)
+        known = math.isfinite(stored) and math.isfinite(spare)
+        return max(0, math.floor(stored - spare)) if known else 0
 
     def _open(self) -> cv2.VideoCapture:
         capture = _capture(str(self._path))

@@ -1,11 +1,12 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import os
 import pickle
 
 import pytest
 
 from spike_depth_ros.checkpoint import CheckpointError
-from spike_depth_ros.errors import MAX_CHARACTERS, OneLineError, one_line, printable
+from spike_depth_ros.errors import MAX_CHARACTERS, OneLineError, check_utf8, one_line, printable
 from spike_depth_ros.stream.decode import PacketError
 
 
@@ -30,6 +31,12 @@ def test_a_long_message_keeps_its_beginning_and_end(character):
     assert text.startswith('begin ')
     assert text.endswith(' end')
     assert ' ... ' in text
+
+
+def test_a_path_that_is_not_utf_8_is_refused():
+    check_utf8('é 💥', '')
+    with pytest.raises(OneLineError, match=r'^mine\\udce9: is not valid UTF-8: rename the file'):
+        check_utf8('a', os.fsdecode(b'mine\xe9'))
 
 
 def test_an_error_of_others_is_told_in_one_line():

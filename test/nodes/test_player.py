@@ -96,6 +96,11 @@ def test_plane_times_do_not_drift(rate):
         (['-', '--rate', '20000'], 'the sensor size of a pipe is unknown'),
         (['{npz}', '--size', '400'], "'400' is not a size; expected WIDTHxHEIGHT"),
         (['{npz}', '--rate', '-1'], 'expected above 0'),
+        (['{npz}', '--rate', '1e-300'], '1e-300: expected above 0: 0.001 to 1e+06 planes'),
+        (['{npz}', '--fx', 'nan'], 'nan: expected 0.1 to 1e+06 pixels'),
+        (['{npz}', '--fx', 'inf'], 'inf: expected 0.1 to 1e+06 pixels'),
+        (['{npz}', '--fx', '1e300'], '1e300: expected 0.1 to 1e+06 pixels'),
+        (['{npz}', '--fx', '1e-300'], '1e-300: expected 0.1 to 1e+06 pixels'),
         (['{npz}', '--planes-per-packet', '0'], 'expected at least 1'),
         (
             ['{npz}', '--camera-info', 'absent.yaml'],
@@ -103,6 +108,7 @@ def test_plane_times_do_not_drift(rate):
         ),
         (['{npz}', '--report', '{npz}.absent/r.json'], 'r.json: cannot be written; expected a'),
         (['{raw}', '--size', '13x7'], '--allow-partial'),
+        (['caf\udce9.npz'], r'caf\udce9.npz: is not valid UTF-8: rename the file'),
         (['{rateless}'], '"rate_hz" is 0; expected planes a second'),
         (['{cameraless}'], 'expected finite numbers [3, 3]'),
     ],
@@ -176,7 +182,9 @@ def test_a_writer_that_falls_silent_does_not_hold_the_player(processes, spin, he
 def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
     processes, spin, heard, pipe, tmp_path
 ):
-    report = tmp_path / 'report.json'
+    report, others = tmp_path / 'report.json', tmp_path / 'others'
+    others.write_text('mine')
+    (tmp_path / 'report.json.part').symlink_to(others)
     player = processes.start('player', pipe, *FROM_PIPE, '--report', report)
     time.sleep(1.5)  # the stream's clock must not run meanwhile
     with pipe.open('wb') as writer:
@@ -186,3 +194,4 @@ def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
     chunks = chunks_of(heard)
     np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
     assert 0.004 < json.loads(report.read_text())['seconds'] < 0.5
+    assert others.read_text() == 'mine'  # a link laid out for the unfinished report

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from depth_node import HEIGHT, moving_bars, save_bars
 from programs import wait_until
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
 
 from spike_depth_ros.bags.bag import IMAGE, Bag, decode
 from spike_depth_ros.checkpoint import default_checkpoint, load, onnx_path, save
@@ -217,3 +219,116 @@ def test_a_swap_under_load_loses_no_window_and_a_refusal_has_its_reason(
     assert str(new) in listener.values('model').values()
     assert listener.count('planes_dropped') == 0
     assert listener.values('inference')['windows_failed'] == '0'
+
+
+LIMITED = """
+import resource, sys, threading, time
+from pathlib import Path
+from spike_depth_ros.nodes import recorder
+
+def limit():  # not before DDS has its shared memory
+    while not list(Path(sys.argv[3]).glob('*.mcap')):
+        time.sleep(0.01)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
+
+threading.Thread(target=limit, daemon=True).start()
+sys.exit(recorder.main())
+"""
+
+
+def test_on_a_full_disk_the_report_is_of_what_the_bag_holds(processes, player, tmp_path):
+    out = tmp_path / 'bag'
+    status, output = processes.run(
+        'recorder', '/spikes', '--out', out, '--seconds', 60, code=LIMITED
+    )
+    assert status == 1, output
+    assert 'File too large: free space there' in output
+    held = [decode(one.data, IMAGE) for one in Bag(out).messages(['/spikes'])]
+    planes = sum(message.height for message in held) // HEIGHT
+    assert held
+    assert f'{out}: {len(held)} packets, ' in output
+    assert f' MB, {planes} planes; ' in output
+    assert 'packets more arrived and are not in the bag' in output
+
+
+def test_a_publisher_that_ends_is_named(processes, tmp_path):
+    path = save_bars(tmp_path / 'bars.npz', 800, rate_hz=float(RATE), K=K)
+    processes.start('player', path, '--reliability', 'best_effort')
+    status, output = processes.run(
+        'recorder', '/spikes', '--out', tmp_path / 'bag', '--seconds', 4
+    )
+    assert status == 0, output
+    assert 'warning: /spikes: its publisher has gone\n' in output
+    report = output.strip().splitlines()[-1]
+    assert '; its publisher has gone' in report
+    assert re.search(r'packets, .*; no packet for [1-4]\.[0-9] s', report)
+
+
+def test_useless_stamps_and_another_reliability_are_named(processes, ros_node, spin, tmp_path):
+    publisher = ros_node.create_publisher(Image, '/spikes', 10)
+    stamps = iter([5, 3, 0, 0, *range(6, 10**6)])
+
+    def publish():
+        if publisher.get_subscription_count():
+            message = Image(height=HEIGHT, width=8, step=8, encoding='mono8')
+            message.header.stamp.sec = next(stamps)
+            message.data = bytes(8 * HEIGHT)
+            publisher.publish(message)
+
+    timer = ros_node.create_timer(0.02, publish)
+    recorder = processes.start(
+        'recorder', '/spikes', '--out', tmp_path / 'bag', '--seconds', 4, '--timeout', 30
+    )
+    log = functools.partial(processes.log, 'recorder')
+    spin(lambda: '2 packets with a stamp of 0' in log(), what='the warning of stamps')
+    ros_node.destroy_publisher(publisher)
+    publisher = ros_node.create_publisher(
+        Image, '/spikes', QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    )
+    spin(lambda: recorder.poll() is not None, what='the end of the recorder')
+    timer.cancel()
+    status, output = processes.finish('recorder')
+    assert status == 0, output
+    report = output.strip().splitlines()[-1]
+    assert 'a publisher has become best effort, whose packets do not arrive here' in report
+    assert '2 packets with a stamp of 0; 1 packets with a stamp that goes back' in report
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_before_there_is_a_topic_is_no_success(
+    processes, ros_node, spin, tmp_path, number
+):
+    recorder = processes.start(
+        'recorder', '/nowhere', '--out', tmp_path / 'bag', '--timeout', 60,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    name = f'_spike_inspect_{recorder.pid}'
+    spin(lambda: name in ros_node.get_node_names(), what='the recorder')
+    recorder.send_signal(number)
+    status, output = processes.finish('recorder')
+    assert status == 1
+    assert output.endswith('error: asked to end before anything was recorded\n')
+    assert output.count('\n') == 1
+    assert not (tmp_path / 'bag').exists()
+
+
+def test_a_bag_is_replaced_only_if_asked_for(run_here, player, tmp_path):
+    out = tmp_path / 'bag'
+    record = functools.partial(run_here, 'recorder', '/spikes', '--out', out, '--seconds', 0.3)
+    out.mkdir()
+    (out / 'mine.txt').touch()
+    status, output = record()
+    assert status == 1
+    assert 'exists: choose another folder, or add --overwrite' in output
+    status, output = record('--overwrite')
+    assert status == 1
+    assert 'expected a folder that holds a bag alone' in output
+    (out / 'mine.txt').rename(out / 'old.mcap')
+    status, output = record('--overwrite', '--max_gb', 1e-7)  # nothing fits
+    assert status == 1
+    assert [one.name for one in out.iterdir()] == ['old.mcap']
+    status, output = record('--overwrite')
+    assert status == 0, output
+    assert Bag(out).topics['/spikes'].messages > 1
+    assert not (out / 'old.mcap').exists()
+    assert not list(tmp_path.glob('.incomplete_*'))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import functools
 import itertools
+import re
 import signal
 
 import cv2
@@ -164,3 +165,14 @@ def test_a_file_that_is_no_video_gets_one_line(processes, tmp_path):
     assert status == 1
     (line,) = output.strip().splitlines()  # none of FFmpeg's
     assert 'expected a video that OpenCV reads' in line
+
+
+def test_a_damaged_video_ends_with_one_line_at_its_frame(processes, video):
+    content = video.read_bytes()
+    fourth = [at.start() for at in re.finditer(b'\xff\xd8\xff', content)][3]  # frame, of six
+    video.write_bytes(content[:fourth])
+    status, output = processes.run('video_source', *arguments(video, wait_s=0.0))
+    assert status == 1
+    error = output.strip().splitlines()[-1]
+    assert re.search(r'error: .*made\.avi: is damaged or was cut: it ends after frame 3,', error)
+    assert 'Traceback' not in output

@@ -3,6 +3,7 @@
 """``spike_reconstruct`` as a user runs it: a recording in, a video or pictures out."""
 
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -118,7 +119,8 @@ def test_a_file_cut_within_a_plane_is_refused_unless_allowed(dat, tmp_path, caps
     assert '20000 planes a second assumed: give --rate' in capsys.readouterr().err
 
 
-def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path, number):
     path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
     np.save(path, np.tile(spikes, (300, 1, 1)))
     command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command']
@@ -129,14 +131,38 @@ def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path):
         # A shell ignores the signal in what it runs in the background, and all below inherit that.
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    part = tmp_path / '.slow.unfinished.mp4'
-    while not (part.exists() and part.stat().st_size > 1000) and process.poll() is None:
+    end = time.monotonic() + 60
+    while not any(part.stat().st_size > 1000 for part in tmp_path.glob('.*/slow.mp4')):
+        assert process.poll() is None
+        assert time.monotonic() < end
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     error = process.communicate(timeout=60)[1]
-    assert process.returncode == 130, error
+    assert process.returncode == 128 + number, error
     assert 'the pictures so far are kept' in error
     assert 0 < len(frames(out)) < 59_000
+    assert {one.name for one in tmp_path.iterdir()} == {'long.npy', 'slow.mp4'}
+
+
+def test_a_video_is_replaced_only_if_asked_for(dat, tmp_path, capsys):
+    options = (dat, '--size', '42x24', '--method', 'short', '--out', tmp_path / 'slow.mp4')
+    (tmp_path / 'slow.mp4').write_bytes(b'earlier')
+    assert reconstruct(*options) == 1
+    error = capsys.readouterr().err
+    assert error.endswith('slow.mp4: exists: choose another file, or add --overwrite\n')
+    assert (tmp_path / 'slow.mp4').read_bytes() == b'earlier'
+    assert reconstruct(*options, '--overwrite') == 0
+    assert len(frames(tmp_path / 'slow.mp4')) == 9
+
+
+def test_a_link_laid_out_for_the_unfinished_video_is_not_followed(dat, tmp_path):
+    others = tmp_path / 'others'
+    others.write_text('mine')
+    (tmp_path / '.slow.unfinished.mp4').symlink_to(others)
+    options = ('--size', '42x24', '--method', 'short', '--out', tmp_path / 'slow.mp4')
+    assert reconstruct(dat, *options) == 0
+    assert not (tmp_path / 'slow.mp4').is_symlink()
+    assert others.read_text() == 'mine'
 
 
 @pytest.mark.parametrize(
@@ -164,12 +190,23 @@ def test_what_cannot_be_done_is_one_line(dat, tmp_path, monkeypatch, capsys, arg
     assert error.count('\n') == 1
 
 
+@pytest.mark.parametrize('name', ['.', 'caf\udce9.mp4'])
+def test_paths_that_are_not_utf_8_are_one_line(dat, tmp_path, monkeypatch, capsys, name):
+    (tmp_path / 'caf\udce9').mkdir()
+    monkeypatch.chdir(tmp_path / 'caf\udce9')
+    recording = dat if name != '.' else 'caf\udce9/a.dat'
+    assert reconstruct(recording, '--size', '42x24', '--out', name) == 1
+    error = capsys.readouterr().err
+    assert 'is not valid UTF-8: rename the file or its folder' in error
+    assert error.count('\n') == 1
+
+
 def test_a_video_that_does_not_fit_on_the_disk_is_an_error(dat, tmp_path):
     limited = (
         'import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));'
         'from spike_depth_ros.reconstruction.command import main; sys.exit(main(sys.argv[1:]))'
     )
-    options = ('--size', '42x24', '--method', 'short')
+    options = ('--size', '42x24', '--method', 'short', '--overwrite')
     out = tmp_path / 'slow.mp4'
     out.write_bytes(b'earlier')
     done = run_program(sys.executable, '-c', limited, dat, *options, '--out', out)
@@ -187,3 +224,19 @@ def test_a_folder_that_another_process_writes_to_is_refused(dat, tmp_path, capsy
     assert 'out: another process works there' in errors
     assert errors.count('\n') == 1
     assert reconstruct(*given) == 0
+
+
+def test_a_recording_that_is_cut_meanwhile_is_one_line(dat, tmp_path, monkeypatch, capsys):
+    out, render = tmp_path / 'slow.mp4', preview.render
+
+    def cut(window, method):
+        os.truncate(dat, 100 * HEIGHT * 6)
+        return render(window, method)
+
+    monkeypatch.setattr(preview, 'render', cut)
+    options = ('--size', f'{WIDTH}x{HEIGHT}', '--rate', 20_000, '--planes', 64, '--every', 30)
+    assert reconstruct(dat, *options, '--method', 'rate', '--out', out) == 1
+    error = capsys.readouterr().err
+    assert '100 planes are left, expected 124 or more: copy or record it again' in error
+    assert error.count('\n') == 1
+    assert len(frames(out)) == 2

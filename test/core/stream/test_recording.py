@@ -330,3 +330,16 @@ def test_the_real_unpacked_recording(real_data):
     recording = open_recording(real_data / 'spikes' / 'uhsr.npz')
     assert recording.planes.shape == (200, 250, 32)
     assert packing.unpack(recording.planes, 250).mean() == pytest.approx(0.031, abs=0.0005)
+
+
+def test_a_raw_file_that_is_cut_while_it_is_read_is_one_line(tmp_path):
+    path = tmp_path / 'a.dat'
+    planes = np.arange(10 * 4 * 2, dtype=np.uint8).reshape(10, 4, 2)
+    path.write_bytes(planes.tobytes())
+    recording = open_recording(path, (16, 4))
+    np.testing.assert_array_equal(recording.read(7, 99), planes[7:, ::-1])
+    os.truncate(path, 3 * 8 + 5)
+    np.testing.assert_array_equal(recording.read(0, 3), planes[:3, ::-1])
+    words = r'a\.dat: was cut while it was read: 3 planes are left, expected 6 or more'
+    with pytest.raises(TruncatedError, match=words):
+        recording.read(2, 6)

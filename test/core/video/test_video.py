@@ -44,12 +44,28 @@ def test_another_frame_rate_may_be_given(video):
     assert seen(VideoFile(video, 5.0).frames())[1] == (0.2, 120)
 
 
+@pytest.mark.parametrize('damage', ['cut', 'zeros'])
+@pytest.mark.parametrize('loop', [False, True])
+def test_a_damaged_video_is_an_error_after_its_last_frame(tmp_path, damage, loop):
+    path = write_video(tmp_path / 'a.avi', [20, 120, 220] * 10)
+    content, half = path.read_bytes(), path.stat().st_size // 2
+    path.write_bytes(content[:half] + (b'' if damage == 'cut' else bytes(len(content) - half)))
+    frames, found = VideoFile(path).frames(loop), []
+    with pytest.raises(VideoError) as raised:
+        found.extend(next(frames) for _ in range(100))
+    assert seen(found)[:3] == [(0.0, 20), (0.1, 120), (0.2, 220)]
+    assert len(found) < 20
+    words = f'a.avi: is damaged or was cut: it ends after frame {len(found)}, expected 28'
+    assert words in str(raised.value)
+
+
 def test_what_is_no_video_is_refused(tmp_path):
     text = tmp_path / 'a.mp4'
     text.write_text('no video')
     for path, message in (
         (tmp_path / 'absent.mp4', 'absent.mp4: no such video file'),
         (tmp_path, 'no such video file'),
+        (tmp_path / 'caf\udce9.mp4', r'caf\\udce9.mp4: is not valid UTF-8: rename the file'),
         (text, 'expected a video that OpenCV reads'),
         (write_video(tmp_path / 'none.avi', []), 'expected a video that OpenCV reads'),
     ):

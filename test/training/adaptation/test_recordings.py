@@ -4,6 +4,8 @@
 
 import dataclasses
 import functools
+import os
+import shutil
 import time
 
 import numpy as np
@@ -21,8 +23,9 @@ from spike_training.adaptation.recordings import (
     split_in_time,
 )
 from spike_training.datasets.clip import SpikeClip
+from spike_training.datasets.readers import dat
 from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
-from spike_training.errors import DataSetError
+from spike_training.errors import DataSetError, FrameError
 
 WHERE = ('96x64', 400.0)
 
@@ -98,6 +101,51 @@ def test_recordings_of_all_folders_in_a_folder_are_found(tmp_path):
     (tmp_path / 'day/bag/0.mcap').touch()
     found = [str(one.relative_to(tmp_path)) for one in find_recordings(tmp_path)]
     assert found == ['day/bag', 'day/two.dat', 'one.dat']
+
+
+def test_links_are_followed_once(tmp_path):
+    (tmp_path / 'day').mkdir()
+    (tmp_path / 'day/one.dat').touch()
+    (tmp_path / 'day/again').symlink_to(tmp_path)
+    (tmp_path / 'copy.dat').symlink_to(tmp_path / 'day/one.dat')
+    (tmp_path / 'self').symlink_to(tmp_path / 'self')
+    assert find_recordings(tmp_path) == [tmp_path / 'copy.dat']
+
+
+def test_a_recording_given_twice_is_read_once(moving_wall):
+    opened = open_recordings([moving_wall, moving_wall.parent], *WHERE)
+    assert opened.duration_s == 6.0
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
+    (tmp_path / 'caf\udce9.dat').touch()
+    with pytest.raises(DataSetError, match='is not valid UTF-8: rename the file'):
+        find_recordings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'words'),
+    [
+        ('rate_hz', 1e-300, 'option rate_hz is 1e-300, expected 0.001 to 1e'),
+        ('rate_hz', float('nan'), 'option rate_hz is nan'),
+        ('fx', float('inf'), 'option fx is inf, expected at most 1e'),
+        ('fx', float('nan'), 'option fx is nan'),
+        ('fx', 1e300, 'option fx is 1e'),
+    ],
+)
+def test_options_of_raw_files_out_of_range_are_refused(moving_wall, option, value, words):
+    with pytest.raises(DataSetError, match=words):
+        dat.read(moving_wall, WHERE[0], **{option: value})
+
+
+def test_a_raw_file_that_is_cut_meanwhile_is_an_error_of_its_planes(moving_wall, tmp_path):
+    path = tmp_path / 'wall.dat'
+    path.write_bytes(moving_wall.read_bytes())
+    (clip,) = dat.read(path, WHERE[0])
+    os.truncate(path, 100 * 64 * 12 + 1)
+    assert clip.load(90, 100).shape == (10, 64, 12)
+    with pytest.raises(FrameError, match='100 planes are left, expected 101 or more'):
+        clip.load(90, 101)
 
 
 def swapped(path, out):
@@ -223,7 +271,7 @@ def test_dark_saturated_and_still_recordings_are_refused(tmp_path):
             open_recordings([tmp_path / 'one.dat'], *WHERE)
 
 
-def test_recordings_of_two_cameras_are_refused(moving_wall, monkeypatch):
+def test_recordings_of_two_cameras_are_refused(moving_wall, tmp_path, monkeypatch):
     from spike_training.adaptation import recordings
 
     read = recordings.dat.read
@@ -233,8 +281,9 @@ def test_recordings_of_two_cameras_are_refused(moving_wall, monkeypatch):
         return [dataclasses.replace(clip, rate_hz=next(rates)) for clip in read(*given, **named)]
 
     monkeypatch.setattr(recordings.dat, 'read', other)
+    second = shutil.copy(moving_wall, tmp_path / 'second.dat')
     with pytest.raises(DataSetError, match=r'at 500 Hz, dat/wall: .* at 400 Hz'):
-        open_recordings([moving_wall, moving_wall], *WHERE)
+        open_recordings([moving_wall, second], *WHERE)
 
 
 def test_what_does_not_exist_is_named(tmp_path):

@@ -587,6 +587,12 @@ def test_a_folder_with_something_else_and_an_existing_export_are_refused(
     out.with_suffix('.onnx').write_bytes(b'')
     with pytest.raises(ConfigError, match=r'mine\.onnx exists'):
         adapt(out, moving_wall, checkpoint, **SIZE)
+    out.write_bytes(b'')
+    with pytest.raises(ConfigError, match='which exists: choose another one, or give --overwrite'):
+        adapt(out, moving_wall, checkpoint, **SIZE)
+    with pytest.raises(DataSetError, match='expected a bag, a'):  # not of both files
+        adapt(out, tmp_path / 'nothing', checkpoint, **SIZE, overwrite=True)
+    out.unlink()
     out.with_suffix('.onnx').unlink()
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine' / 'other').touch()

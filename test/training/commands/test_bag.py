@@ -226,3 +226,13 @@ def test_the_command_ends_with_one_line(recording, tmp_path, command):
     done = command('bag', f'--data.folder={recording}', f'--out={tmp_path}')
     assert done.returncode == 2
     assert done.stderr == f'run.py: {tmp_path} exists: expected the name of a new folder\n'
+
+
+def test_a_link_laid_out_for_the_unfinished_bag_is_not_followed(recording, tmp_path):
+    others = tmp_path / 'others'
+    others.mkdir()
+    (tmp_path / '.made.part').symlink_to(others)
+    bag({'folder': str(recording)}, tmp_path / 'made', size=SIZE, rate=RATE)
+    assert read(tmp_path / 'made')
+    assert not any(others.iterdir())
+    assert {one.name for one in tmp_path.iterdir()} == {'.made.part', 'made', 'others'}

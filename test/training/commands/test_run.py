@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from programs import run_program, run_training
-from run import COMMANDS, TRAINING
+from run import COMMANDS, TRAINING, main
 
 from spike_depth_ros.folder_lock import lock_folder
 
@@ -96,3 +96,45 @@ def test_a_folder_that_another_process_works_in_is_refused(command, tmp_path, na
     assert done.returncode == 1
     assert 'mine: another process works there' in done.stderr
     assert done.stderr.count('\n') == 1
+
+
+ABSENT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] == '{absent}':
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.mark.parametrize(
+    ('absent', 'arguments'),
+    [
+        ('jsonargparse', ['--help']),
+        ('numpy', ['--help']),
+        ('spike_depth_ros', ['--help']),
+        ('torch', ['train', '--config', 'configs/smoke.yaml', '--out', '{out}']),
+        ('yaml', ['evaluate', '--help']),
+    ],
+)
+def test_a_missing_package_is_one_line(tmp_path, absent, arguments):
+    given = [one.format(out=tmp_path / 'run') for one in arguments]
+    code = f'{ABSENT.format(absent=absent)}\nfrom run import main\nmain({given})'
+    done = run_program(sys.executable, '-c', code, cwd=ROOT / 'training')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.endswith(
+        f"needs the Python module {absent}: pip install -e '.[train]' in the root of the "
+        'repository\n'
+    )
+    assert done.stderr.count('\n') == 1
+
+
+def test_an_argument_that_is_not_utf_8_is_one_line(capsys):
+    with pytest.raises(SystemExit, match='2'):
+        main(['evaluate', '--config', 'mine\udce9.yaml'])
+    error = capsys.readouterr().err
+    assert error.startswith(r'run.py: mine\udce9.yaml: is not valid UTF-8: rename the file')
+    assert error.count('\n') == 1

@@ -5,6 +5,9 @@
 import csv
 import json
 import math
+import tracemalloc
+import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,6 +190,47 @@ class TestFigures:
         assert metrics['rmse'] == pytest.approx(0, abs=1e-4)
 
 
+def refusal(folder):
+    """The reason to refuse the only map of a folder."""
+    predictions = Predictions(folder, 1000.0)
+    depth, _ = predictions._canonical('a_000000', (32, 48), 1.0, SimpleNamespace(canonical_fx=1.0))
+    assert np.isnan(depth).all()
+    ((reason, names),) = predictions.refused.items()
+    assert names == ['a_000000']
+    return reason
+
+
+def bomb(folder, kind):
+    """Write a map that is small on disk, and would expand to hundreds of megabytes."""
+    zeros, path = bytes(50_000_000), folder / 'a_000000.npz'
+    if kind == 'png':
+        Image.fromarray(np.zeros((8000, 8000), np.uint16)).save(path.with_suffix('.png'))
+        return
+    if kind == 'sparse':
+        with path.with_suffix('.npy').open('wb') as file:
+            file.truncate(4 << 30)
+        return
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        with archive.open('depth.npy', 'w') as file:
+            if kind == 'header':
+                file.write(b'\x93NUMPY\x02\x00' + (200_000_000).to_bytes(4, 'little'))
+            else:
+                kinds = {'text': '<U65536'}
+                np.lib.format.write_array_header_1_0(
+                    file,
+                    {
+                        'shape': (32, 48),
+                        'fortran_order': False,
+                        'descr': kinds.get(kind, '<f8'),
+                    },
+                )
+            for _ in range({'text': 0, 'second': 0}.get(kind, 4)):
+                file.write(zeros)
+        if kind == 'second':
+            with archive.open('other.npy', 'w') as file:
+                file.write(zeros)
+
+
 class TestWhatIsWrongWithMaps:
     def test_is_named_and_counted(self, folder, tmp_path, capsys):
         maps = maps_of(folder)
@@ -236,8 +280,7 @@ class TestWhatIsWrongWithMaps:
 
     def test_of_a_picture_of_depth(self, tmp_path):
         Image.fromarray(np.zeros((32, 48), np.uint8)).save(tmp_path / 'a_000000.png')
-        with pytest.raises(ValueError, match='depth of uint8, expected floats in metres'):
-            Predictions(tmp_path, 1000.0)._read(tmp_path / 'a_000000.png', (32, 48))
+        assert refusal(tmp_path).startswith('depth of uint8, expected floats in metres')
 
     def test_of_the_folder(self, tmp_path):
         with pytest.raises(ConfigError, match='expected a folder of depth maps'):
@@ -253,6 +296,28 @@ class TestWhatIsWrongWithMaps:
         for both in ({}, {'checkpoint': tmp_path, 'predictions': tmp_path}):
             with pytest.raises(ConfigError, match='predictions or inputs_only: expected one'):
                 run_evaluate(folder / 'c.yaml', tmp_path / 'r.json', **both)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'reason'),
+    [
+        ('array', 'depth expands to 200000128 bytes, expected one map of [32, 48]'),
+        ('header', 'depth expands to 200000012 bytes, expected one map of [32, 48]'),
+        ('second', 'arrays depth, other, expected depth and, if there is one, uncertainty'),
+        ('text', 'depth of 402653184 bytes, expected floats in metres'),
+        ('png', 'depth of shape [8000, 8000], expected [32, 48]'),
+        ('sparse', 'file of more than 1097728 bytes, expected one map of [32, 48]'),
+    ],
+)
+def test_a_map_that_would_expand_takes_no_memory(tmp_path, kind, reason):
+    bomb(tmp_path, kind)
+    tracemalloc.start()
+    try:
+        assert refusal(tmp_path) == reason
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 20e6
 
 
 class TestInputs:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spike_depth_ros.errors import OneLineError, check_utf8
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import BitOrder, Geometry
 from spike_depth_ros.stream.health import bit_order_fits, bit_order_misfit
@@ -20,7 +21,7 @@ from spike_training.datasets.readers import dat, rosbag
 from spike_training.datasets.readers.recordings import parse_size
 from spike_training.datasets.row_length import check_row_bytes, measure_row_bytes
 from spike_training.datasets.suitability import check_suitable
-from spike_training.errors import DataSetError, FrameError
+from spike_training.errors import DataSetError, FrameError, one_line
 
 MIN_DURATION_S = 5.0
 """Shortest duration of all recordings together, seconds."""
@@ -95,7 +96,9 @@ def open_recordings(
             are of different cameras, shorter than :data:`MIN_DURATION_S` in all, too dark,
             saturated or still.
     """
-    files = [file for path in paths for file in find_recordings(path)]
+    # Of a recording that is given twice, a part to learn from would be tested on.
+    named = [file for path in paths for file in find_recordings(path)]
+    files = [*{file.resolve(): file for file in named}.values()]
     padded = _padded_row_bytes([file for file in files if not _is_bag(file)], size)
     read = [(file, _read_file(file, size, rate_hz, topic, padded)) for file in files]
     clips = [clip for _, found in read for clip in found]
@@ -149,15 +152,24 @@ def read_clips(
 def find_recordings(path: Path) -> list[Path]:
     """Find the bags and .dat files of a folder, and of folders in it; or the one that it is.
 
+    A link to a folder above it is not followed, and a file that several names lead to is found
+    once.
+
     Raises:
-        DataSetError: There is none.
+        DataSetError: There is none, one cannot be opened, or a name is not valid UTF-8.
     """
-    found = [*_recordings_in(path)]
+    found: dict[Path, Path] = {}
+    try:
+        for one in _recordings_in(path):
+            found.setdefault(one.resolve(), one)
+        check_utf8(*map(str, found.values()))
+    except (OSError, RuntimeError, OneLineError) as error:  # RuntimeError: a link to itself
+        raise DataSetError(one_line(error)) from error
     if not found:
         raise DataSetError(
             f'{path}: expected a bag, a .dat file, or a folder of bags or .dat files'
         )
-    return found
+    return [*found.values()]
 
 
 def fingerprint(path: Path) -> str:
@@ -194,13 +206,13 @@ def _hash_blocks(digest: hashlib._Hash, path: Path) -> None:
             digest.update(file.read(BLOCK_BYTES))
 
 
-def _recordings_in(path: Path) -> Iterator[Path]:
+def _recordings_in(path: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     if _is_bag(path) or (path.suffix == '.dat' and path.is_file()):
         yield path
-    elif path.is_dir():
+    elif path.is_dir() and (place := path.resolve()) not in above:
         for one in sorted(path.iterdir()):
             if not one.name.startswith('.'):  # unfinished, or another program's
-                yield from _recordings_in(one)
+                yield from _recordings_in(one, above | {place})
 
 
 def _is_bag(path: Path) -> bool:

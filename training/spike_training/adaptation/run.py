@@ -303,8 +303,9 @@ def _check_folder(out: Path) -> None:
         return
     ours = ros_commands.RECORDING, ros_commands.UNFINISHED, LOCK
     others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
-    if onnx_path(out).exists() or others:
-        taken = onnx_path(out) if onnx_path(out).exists() else folder
+    lone = onnx_path(out).exists() and not out.exists()  # else both are replaced
+    if lone or others:
+        taken = onnx_path(out) if lone else folder
         raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
 
 

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from spike_depth_ros.folder_lock import lock_folder
+from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
 from spike_training.adaptation import CONFIG
 from spike_training.choices import Device
 from spike_training.errors import ConfigError
@@ -30,6 +30,7 @@ def adapt(
     watch_seconds: float = 10.0,
     watch_gb: float = 4.0,
     swap: str = '',
+    overwrite: bool = False,
 ) -> None:
     """Adapt a network of depth to unlabelled recordings of one camera, and test the result.
 
@@ -41,7 +42,7 @@ def adapt(
     resumes an interrupted adaptation with the same command.
 
     Args:
-        out: The .safetensors file to write; an existing one is refused.
+        out: The .safetensors file to write; an existing one is refused without overwrite.
         recordings: Bags, .dat files or folders of these, of one camera, 5 s or more in all;
             several as '[FIRST, SECOND]'.
         checkpoint: The .safetensors file to adapt, or the name of a shipped model.
@@ -58,15 +59,21 @@ def adapt(
         watch_gb: Largest size of that recording, GB.
         swap: Running depth node that gets the new file as its checkpoint if the verdict is
             improved, such as /spike_depth; needs ROS 2.
+        overwrite: Replace an existing file, if the verdict is improved.
     """
     if out.suffix != '.safetensors':
         raise ConfigError(f'out is {out}: expected a .safetensors file')
-    if out.exists():
-        raise ConfigError(f'out is {out}, which exists: choose another one')
+    if out.exists() and not overwrite:
+        raise ConfigError(
+            f'out is {out}, which exists: choose another one, or give --overwrite true'
+        )
     if not 0 < minutes < 1e5:
         raise ConfigError(f'minutes is {minutes:g}: expected above 0 and below 100000')
-    if not 0 < rate_hz < math.inf:
-        raise ConfigError(f'rate_hz is {rate_hz:g}: expected a finite rate above 0')
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise ConfigError(
+            f'rate_hz is {rate_hz:g}: expected a finite rate above 0, {MIN_RATE_HZ:g} to '
+            f'{MAX_RATE_HZ:g}'
+        )
     if (recordings is None) == (not watch):
         raise ConfigError('expected either recordings or watch: files, or a running topic')
     for name, value in (('watch_seconds', watch_seconds), ('watch_gb', watch_gb)):

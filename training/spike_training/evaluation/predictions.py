@@ -8,16 +8,20 @@ Formats, names and rules: docs/predictions.md.
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from spike_depth_ros.errors import shorten
 from spike_depth_ros.metrics import FloatArray
+from spike_depth_ros.stream.recording import read_header
 from spike_training.errors import ConfigError, DataSetError
 from spike_training.evaluation.predictors import DepthRange, Estimate, Predictor
 from spike_training.sampling.sample import Batch
@@ -26,6 +30,16 @@ Stored = npt.NDArray[Any]
 
 SHOWN = 5
 """Largest number of names that a message lists."""
+
+MAX_PIXEL_BYTES = 16
+"""Largest size of a stored value, bytes: that of a long double."""
+
+MAX_REST_BYTES = 1 << 20
+"""Largest size of what a file holds beside its arrays (headers, texts), bytes."""
+
+
+class MapError(ValueError):
+    """Error of a depth map that cannot be used; the message does not name the file."""
 
 
 def sample_name(part: str, number: int) -> str:
@@ -139,8 +153,8 @@ class Predictions:
             self.missing.append(name)
             return nothing, nothing
         try:
-            content = path.read_bytes()
-            depth, half_width = self._read(path, size)
+            content = _bounded(path, size)
+            depth, half_width = self._read(path.suffix, content, size)
         except (OSError, ValueError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
             self.refused.setdefault(reason, []).append(name)
@@ -152,28 +166,24 @@ class Predictions:
         scale = limits.canonical_fx / fx
         return depth * scale, nothing if half_width is None else half_width * scale
 
-    def _read(self, path: Path, size: tuple[int, int]) -> tuple[FloatArray, FloatArray | None]:
+    def _read(
+        self, suffix: str, content: bytes, size: tuple[int, int]
+    ) -> tuple[FloatArray, FloatArray | None]:
         """Read depth and, if there is one, uncertainty from a file, metres.
 
         Raises:
             ValueError: The contents cannot be used; the message does not name the file.
         """
         try:
-            arrays = READERS[path.suffix.lower()](path)
+            arrays = READERS[suffix.lower()](io.BytesIO(content), size)
+        except MapError:
+            raise
         except Exception as error:  # of damaged files, many kinds; their texts name files
             raise ValueError(f'cannot be read: {type(error).__name__}') from error
-        unknown = sorted(arrays.keys() - {'depth', 'uncertainty'})
-        if 'depth' not in arrays or unknown:
-            raise ValueError(
-                f'arrays {", ".join(arrays) or "none"}, expected depth and, if there is one, '
-                'uncertainty'
-            )
-        metres = {name: self._metres(name, array, size) for name, array in arrays.items()}
+        metres = {name: self._metres(name, array) for name, array in arrays.items()}
         return metres['depth'], metres.get('uncertainty')
 
-    def _metres(self, name: str, stored: Stored, size: tuple[int, int]) -> FloatArray:
-        if stored.shape != size:
-            raise ValueError(f'{name} of shape {list(stored.shape)}, expected {list(size)}')
+    def _metres(self, name: str, stored: Stored) -> FloatArray:
         if stored.dtype.kind == 'f':
             return stored.astype(np.float64)
         if stored.dtype.kind != 'u' or stored.dtype.itemsize < 2:
@@ -208,29 +218,75 @@ def warn(found: Mapping[str, Any]) -> None:
             print(f'warning: {text}', file=sys.stderr)
 
 
-def _npy(path: Path) -> dict[str, Stored]:
-    found = np.load(path, allow_pickle=False)
-    if not isinstance(found, np.ndarray):
-        raise ValueError('an archive')
-    return {'depth': found}
+def _bounded(path: Path, size: tuple[int, int]) -> bytes:
+    """Return the contents of a file that is no larger than two arrays of a size."""
+    most = 2 * MAX_PIXEL_BYTES * size[0] * size[1] + MAX_REST_BYTES
+    with path.open('rb') as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise MapError(f'file of more than {most} bytes, expected one map of {list(size)}')
+    return content
 
 
-def _npz(path: Path) -> dict[str, Stored]:
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+def _check_shape(name: str, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    if shape != size:
+        raise MapError(f'{name} of shape {list(shape)}, expected {list(size)}')
 
 
-def _png(path: Path) -> dict[str, Stored]:
-    with Image.open(path) as image:
+def _array(file: IO[bytes], name: str, size: tuple[int, int]) -> Stored:
+    """Read an array in .npy format, if its header declares the expected size."""
+    shape, data_bytes = read_header(file)
+    _check_shape(name, shape, size)
+    if data_bytes > MAX_PIXEL_BYTES * size[0] * size[1]:
+        raise MapError(f'{name} of {data_bytes} bytes, expected floats in metres')
+    file.seek(0)
+    npy: Any = np.lib.format
+    found: Stored = npy.read_array(file, allow_pickle=False)
+    return found
+
+
+def _npy(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
+    return {'depth': _array(file, 'depth', size)}
+
+
+def _npz(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
+    most = MAX_PIXEL_BYTES * size[0] * size[1] + MAX_REST_BYTES
+    arrays = {}
+    with zipfile.ZipFile(file) as archive:
+        members = {one.filename.removesuffix('.npy'): one for one in archive.infolist()}
+        if 'depth' not in members or members.keys() - {'depth', 'uncertainty'}:
+            raise MapError(
+                f'arrays {shorten(", ".join(members)) or "none"}, expected depth and, if there '
+                'is one, uncertainty'
+            )
+        for name, member in members.items():
+            # zipfile expands no more than the declared size.
+            if member.file_size > most:
+                raise MapError(
+                    f'{name} expands to {member.file_size} bytes, expected one map of {list(size)}'
+                )
+            with archive.open(member) as opened:
+                arrays[name] = _array(opened, name, size)
+    return arrays
+
+
+def _png(file: IO[bytes], size: tuple[int, int]) -> dict[str, Stored]:
+    with Image.open(file, formats=['PNG']) as image:
+        _check_shape('depth', image.size[::-1], size)
         image.load()
         stored = np.asarray(image)
         # Older versions of Pillow read 16 bits of grey into 32.
-        return {'depth': stored.astype(np.uint16) if image.mode == 'I' else stored}
+        stored = stored.astype(np.uint16) if image.mode == 'I' else stored
+    _check_shape('depth', stored.shape, size)
+    return {'depth': stored}
 
 
-READERS: dict[str, Callable[[Path], dict[str, Stored]]] = {
+READERS: dict[str, Callable[[IO[bytes], tuple[int, int]], dict[str, Stored]]] = {
     '.npy': _npy,
     '.npz': _npz,
     '.png': _png,
 }
-"""Suffix -> function that reads the arrays of a file."""
+"""Suffix -> function that reads the arrays of a file, each of an expected ``(height, width)``.
+
+Sizes are checked before anything is expanded.
+"""

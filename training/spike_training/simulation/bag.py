@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import fractions
 import heapq
-import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,12 +156,10 @@ class ClipBag:
             DataSetError: Too many frames cannot be used.
         """
         # The name of a bag is also that of its file, so it lies in a folder of another name.
-        temporary = out.with_name(f'.{out.name}.part')
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
         types = typestore()
-        try:
-            with bag_writer(temporary / out.name, storage) as writer, progress_bar() as progress:
+        with tempfile.TemporaryDirectory(prefix='.incomplete_', dir=out.parent) as temporary:
+            unfinished = Path(temporary) / out.name
+            with bag_writer(unfinished, storage) as writer, progress_bar() as progress:
                 task = progress.add_task('planes', total=self._span.planes)
                 connections = {
                     topic: writer.add_connection(f'/{topic}', kind, typestore=types)
@@ -174,9 +172,7 @@ class ClipBag:
                     writer.write(connections[topic], time_ns, data)
                     if topic == 'spikes':
                         progress.advance(task, message.height // self._geometry.height)
-            (temporary / out.name).rename(out)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            unfinished.rename(out)
 
     def _stream(self) -> Iterator[BagMessage]:
         """Yield packets of spikes, preceded by camera_info ten times a second."""

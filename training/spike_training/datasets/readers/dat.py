@@ -55,6 +55,7 @@ def read(
     """
     if not white_rate > 0:
         raise DataSetError(f'option white_rate is {white_rate:g}, expected a rate above 0')
+    recordings.check_rate(rate_hz)
     alone = root if root.is_file() else None
     if alone is not None:
         if alone.suffix != '.dat':

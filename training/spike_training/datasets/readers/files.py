@@ -467,7 +467,9 @@ def _read_exr(path: Path) -> npt.NDArray[Any]:
     os.environ.setdefault('OPENCV_IO_ENABLE_OPENEXR', '1')
     import cv2
 
-    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    # Not imread, which crashes at names that are not valid UTF-8.
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    stored = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
     if stored is None:
         raise ValueError('not an OpenEXR file, damaged, or this OpenCV reads none')
     return np.asarray(stored)

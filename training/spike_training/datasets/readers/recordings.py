@@ -13,10 +13,14 @@ import numpy as np
 
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
-from spike_depth_ros.stream.vidar import read_dat
+from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
+from spike_depth_ros.stream.vidar import read_part
 from spike_training.datasets.clip import Depth, Grey, Matrix
 from spike_training.datasets.readers import files
 from spike_training.errors import DataSetError, FrameError, one_line
+
+MAX_FX_PX = 1e6
+"""Largest focal length, pixels."""
 
 
 def dat_planes(
@@ -52,7 +56,7 @@ def dat_planes(
 
     def load(start: int, stop: int) -> PackedPlanes:
         with _one_frame(path):
-            return read_dat(path, stored)[start:stop, :, : geometry.row_bytes]
+            return read_part(path, stored, 'bottom_up', start, stop)[:, :, : geometry.row_bytes]
 
     return planes, load
 
@@ -129,10 +133,28 @@ def centred_camera(fx: float, geometry: Geometry) -> Matrix | None:
     """Return the matrix of a camera with the principal point in the middle of the sensor.
 
     Return None for a focal length of 0, which means unknown.
+
+    Raises:
+        DataSetError: The focal length is not finite, or too large.
     """
+    if not fx <= MAX_FX_PX:
+        raise DataSetError(f'option fx is {fx:g}, expected at most {MAX_FX_PX:g} pixels')
     if fx <= 0:
         return None
     return files.centred_camera(fx, (geometry.height, geometry.width))
+
+
+def check_rate(rate_hz: float) -> None:
+    """Check the option for the plane rate of a recording without one.
+
+    Raises:
+        DataSetError: It is out of range.
+    """
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise DataSetError(
+            f'option rate_hz is {rate_hz:g}, expected {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} planes '
+            'a second'
+        )
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -45,6 +45,7 @@ def read(
         DataSetError: Files are missing, damaged or of another size, or too many recordings lack
             their depth.
     """
+    recordings.check_rate(rate_hz)
     base = root / scene / 'spike'
     files.folders(base, TREE)
     found = sorted(
