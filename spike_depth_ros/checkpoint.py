@@ -41,7 +41,7 @@ MAX_METADATA_BYTES = 1_000_000
 MAX_PLANES = 100_000
 """Planes of a window at most."""
 
-MAX_BINS = 1024
+MAX_BINS = 4096
 """Bins at most."""
 
 MAX_SETTING = 4096

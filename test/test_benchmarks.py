@@ -115,6 +115,7 @@ def test_pictures_by_all_methods_are_timed_against_the_shipped_network(tmp_path,
     assert '| preview short' in capsys.readouterr().out
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.long
 def test_candidates_are_compared_with_a_named_commit(tmp_path, capsys):
     for module in ('torch', 'timm', 'onnxscript'):

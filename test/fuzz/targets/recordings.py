@@ -32,7 +32,7 @@ def make_dat(random: Random) -> dict[str, Any]:
     if random.random() < 0.8:
         data = mutations.corrupt(random, data)
     size = random.choice(((WIDTH, HEIGHT), (WIDTH, HEIGHT), (1, 1), (16384, 16384), (10**9, 1)))
-    options = ['--size', f'{size[0]}x{size[1]}', '--rate', random.choice(('20000', '1e-6', '1e6'))]
+    options = ['--size', f'{size[0]}x{size[1]}', '--rate', random.choice(('20000', '1e-3', '1e6'))]
     options += random.choice(([], ['--allow-partial'], ['--planes', '7'], ['--loop']))
     options += random.choice(([], ['--bit-order', 'big', '--row-order', 'top_down']))
     return {'input.dat': data, 'options': options}
