@@ -118,7 +118,7 @@ def test_what_a_killed_node_left_is_reported_by_node_and_player_and_freed(
     assert segment.exists()
 
     depth_node(**SENSOR)
-    player = processes.start('player', *recording)
+    player = processes.start('player', *recording, '--loop')
     spin(lambda: len(listener.depth) > 3, what='depth')
     for name in ('depth', 'player'):
         (line,) = [line for line in processes.log(name).splitlines() if 'processes left' in line]
