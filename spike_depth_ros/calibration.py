@@ -40,7 +40,7 @@ class Calibration:
         d: Its coefficients; empty, or all 0: no distortion.
         k: Camera matrix of the sensor, 3 x 3, row by row, pixels; zeros: not calibrated.
         r: Rotation of rectification, 3 x 3; zeros: none.
-        p: Projection of the rectified picture, 3 x 4, pixels; zeros: not chosen.
+        p: Projection of the rectified image, 3 x 4, pixels; zeros: not chosen.
     """
 
     width: int

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Estimators, the main interface of the library: from a window of planes to depth or a picture."""
+"""Estimators, the main interface of the library: from a window of planes to depth or an image."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Prediction:
 
     Attributes:
         depth: Metres along the optical axis, ``[height, width]`` float32; NaN where a rectified
-            picture shows what the sensor does not.
+            image shows what the sensor does not.
         uncertainty: Half-width of the 68 % interval, metres, same shape; NaN likewise.
         depth_range: Lowest and highest possible depth at this focal length, metres. Values near
             either end mean "closer" and "farther".
@@ -278,7 +278,7 @@ class DepthEstimator:
         return self._backend.device
 
     def predict(self, observation: Observation) -> Prediction:
-        """Predict depth, of rectified pictures where the window's camera has a rectification.
+        """Predict depth, of rectified images where the window's camera has a rectification.
 
         The network predicts for one canonical focal length. Depth scales with the real one (the
         canonical camera space of Yin et al., Metric3D).
@@ -355,8 +355,8 @@ class DepthEstimator:
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
-    """Reconstructed picture of one window, at the time of its reference plane.
+class ReconstructedImage:
+    """Image of one window, as reconstructed, at the time of its reference plane.
 
     Attributes:
         rate: Firing rate, spikes per plane, ``[height, width]`` float32, 0 to 1; linear in
@@ -369,7 +369,7 @@ class Picture:
 
 
 class ImageEstimator:
-    """Estimator of a sharp picture from windows of spike planes (task ``image``).
+    """Estimator of a sharp image from windows of spike planes (task ``image``).
 
     Predicts one window at a time: calls from several threads wait for each other.
 
@@ -412,12 +412,12 @@ class ImageEstimator:
         found = find_checkpoint(path or IMAGE_MODEL)
         return cls(*_open(found, ImageInfo, device, backend, threads)[:2])
 
-    def predict(self, window: Window) -> Picture:
-        """Reconstruct the picture at the reference plane, from the planes around it.
+    def predict(self, window: Window) -> ReconstructedImage:
+        """Reconstruct the image at the reference plane, from the planes around it.
 
         Args:
             window: At least as many planes as the network takes (``info.planes``). If its
-                reference plane is near an end, the picture is of the nearest plane that has
+                reference plane is near an end, the image is of the nearest plane that has
                 enough planes on both sides, and a note says so.
 
         Raises:
@@ -446,7 +446,7 @@ class ImageEstimator:
         planes = np.ascontiguousarray(part.data)
         with self._lock:
             images = self._backend.run(planes, layout)
-        return Picture(np.ascontiguousarray(images['rate']), tuple(notes))
+        return ReconstructedImage(np.ascontiguousarray(images['rate']), tuple(notes))
 
     def close(self) -> None:
         """Free device memory; the estimator cannot predict afterwards."""

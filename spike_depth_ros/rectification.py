@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rectification of a lens: counts, pictures and depth as an ideal pinhole camera sees them.
+"""Rectification of a lens: counts, images and depth as an ideal pinhole camera sees them.
 
 Planes stay as they are: single bits have nothing between 0 and 1. Counts of a window are
 remapped, all bins at once.
@@ -34,7 +34,7 @@ SCALED = (0.05, 5.0)
 """Lowest and highest focal length of a projection that is chosen here, over the camera's."""
 
 OFF_CENTRE = 0.4
-"""Largest distance of a principal point from the centre, in widths or heights: that of a picture
+"""Largest distance of a principal point from the centre, in widths or heights: that of an image
 of twice the size lies in its corner."""
 
 GROUP = 16
@@ -66,7 +66,7 @@ class Rectification:
 
     @functools.cached_property
     def rectified(self) -> Calibration:
-        """Calibration of rectified pictures: D zeros, K that of P, R identity."""
+        """Calibration of rectified images: D zeros, K that of P, R identity."""
         given = self.calibration
         p = np.array(given.p).reshape(3, 4) if any(given.p) else self._choose_projection()
         k, r = p[:, :3].ravel().tolist(), np.eye(3).ravel().tolist()
@@ -77,11 +77,11 @@ class Rectification:
 
     @property
     def fx_px(self) -> float:
-        """Focal length of rectified pictures, sensor pixels."""
+        """Focal length of rectified images, sensor pixels."""
         return self.rectified.k[0]
 
     def sources(self, rows: int, columns: int, cell: int = 1) -> tuple[Floats, Floats]:
-        """Compute where the cells of a rectified picture lie on the sensor.
+        """Compute where the cells of a rectified image lie on the sensor.
 
         Args:
             rows: Rows of cells.
@@ -106,7 +106,7 @@ class Rectification:
         return x, y
 
     def known(self, rows: int, columns: int, cell: int = 1) -> npt.NDArray[np.bool_]:
-        """Return True for the cells of a rectified picture that the sensor has, see above."""
+        """Return True for the cells of a rectified image that the sensor has, see above."""
         x, y = self.sources(rows, columns, cell)
         right, low = (n / cell - 0.5 for n in (self.calibration.width, self.calibration.height))
         known: npt.NDArray[np.bool_] = (x >= -0.5) & (x <= right) & (y >= -0.5) & (y <= low)
@@ -115,7 +115,7 @@ class Rectification:
     def nearest(
         self, rows: int, columns: int, cell: int = 1
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-        """Compute the cell of the sensor nearest to each cell of a rectified picture, see above.
+        """Compute the cell of the sensor nearest to each cell of a rectified image, see above.
 
         Returns:
             Row, column, and True where it is one that the sensor has, each ``[rows, columns]``.
@@ -128,7 +128,7 @@ class Rectification:
         return row, column, self.known(rows, columns, cell)
 
     def remap_picture(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Rectify a grey picture of the sensor, ``[height, width]``; black where there is none."""
+        """Rectify a grey image of the sensor, ``[height, width]``; black where there is none."""
         cv2 = _cv2()
         places, weights = self._picture_maps
         found: npt.NDArray[np.uint8] = cv2.remap(picture, places, weights, cv2.INTER_LINEAR)
@@ -196,7 +196,7 @@ class Rectification:
         below = 1 + s * (d[5] + s * (d[6] + s * d[7]))
         with np.errstate(divide='ignore', invalid='ignore'):
             radii = r * (1 + s * (d[0] + s * (d[1] + s * d[4]))) / below
-        # From a pole on there is no picture; up to it the radii grow without bounds.
+        # From a pole on there is no image; up to it the radii grow without bounds.
         radii[np.maximum.accumulate(~(below > 0))] = np.nan
         return np.asarray(radii)
 
@@ -222,7 +222,7 @@ class Rectification:
             )
 
     def _check_picture(self) -> None:
-        """Refuse a distortion that folds the picture elsewhere: tangential coefficients do so.
+        """Refuse a distortion that folds the image elsewhere: tangential coefficients do so.
 
         Raises:
             CalibrationError: It folds it.
@@ -242,7 +242,7 @@ class Rectification:
             )
 
     def _choose_projection(self) -> npt.NDArray[np.float64]:
-        """Choose P where it is zeros: the largest picture without pixels beyond the sensor.
+        """Choose P where it is zeros: the largest image without pixels beyond the sensor.
 
         Raises:
             CalibrationError: There is none.

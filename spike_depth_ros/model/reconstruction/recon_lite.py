@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``recon_lite``: small network that reconstructs a grey picture from 41 planes, for live use."""
+"""``recon_lite``: small network that reconstructs a grey image from 41 planes, for live use."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Clip(ABC):
         labelled: Numbers of the frames with depth, increasing.
         skipped: Names of the frames that the reader left out, by reason.
         video: True if frames follow one another closely, so that motion between them can be
-            estimated; else they are single pictures, shown without motion.
+            estimated; else they are single images, shown without motion.
     """
 
     name: str
@@ -80,18 +80,18 @@ class SpikeClip:
         planes: Number of planes.
         rate_hz: Planes a second.
         camera: Camera matrix, ``[3, 3]`` pixels; None where it is unknown. That of rectified
-            pictures where there is a rectification.
+            images where there is a rectification.
         load: Function that reads the planes from a start up to before a stop: packed,
             ``[planes, H, row_bytes]`` uint8, top row first.
         depth_planes: Number of the plane of each depth map, increasing.
         depths: Functions that read the maps: ``[H, W]`` float32 metres, NaN unknown, +Inf sky.
             They and ``load`` raise FrameError for data that cannot be read.
         skipped: Names of what the reader left out, by reason.
-        picture_planes: Number of the plane of each sharp reference picture, increasing.
-        pictures: Functions that read them: brightness, ``[H, W]`` float32, 0 to 1. They raise
+        image_planes: Number of the plane of each sharp reference image, increasing.
+        images: Functions that read them: brightness, ``[H, W]`` float32, 0 to 1. They raise
             FrameError as well.
         white_rate: Firing rate, spikes per plane, of brightness 1.
-        rectification: Rectification of the lens, for samples: planes, depth and pictures are those
+        rectification: Rectification of the lens, for samples: planes, depth and images are those
             of the sensor. None: none.
     """
 
@@ -104,7 +104,7 @@ class SpikeClip:
     depth_planes: tuple[int, ...]
     depths: tuple[Callable[[], Depth], ...]
     skipped: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    picture_planes: tuple[int, ...] = ()
-    pictures: tuple[Callable[[], Grey], ...] = ()
+    image_planes: tuple[int, ...] = ()
+    images: tuple[Callable[[], Grey], ...] = ()
     white_rate: float = 1.0
     rectification: Rectification | None = None

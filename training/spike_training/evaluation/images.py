@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of reconstructed pictures, beside estimates without learning."""
+"""Scores of reconstructed images, beside estimates without learning."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ Rate = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
-class PictureSample:
-    """Window of spikes with the true picture at its middle plane.
+class ImageSample:
+    """Window of spikes with the true image at its middle plane.
 
     Attributes:
         spikes: 0 or 1, ``[planes, H, W]`` uint8, an odd number of planes.
@@ -52,7 +52,7 @@ class PictureSample:
 
 
 @dataclasses.dataclass(frozen=True)
-class PictureSet:
+class ImageSet:
     """Set of samples that are scored together.
 
     Attributes:
@@ -61,7 +61,7 @@ class PictureSet:
     """
 
     title: str
-    samples: Iterable[PictureSample]
+    samples: Iterable[ImageSample]
 
 
 def estimates(planes: int) -> dict[str, nn.Module]:
@@ -86,7 +86,7 @@ def estimates(planes: int) -> dict[str, nn.Module]:
 def reconstructions(
     network: SpikeNet, planes: int, spikes: Tensor, device: torch.device
 ) -> dict[str, Rate]:
-    """Reconstruct the picture at the middle plane by the network and by all estimates.
+    """Reconstruct the image at the middle plane by the network and by all estimates.
 
     Args:
         network: Network in eval mode.
@@ -119,7 +119,7 @@ def middle(spikes: Tensor, planes: int) -> Tensor:
 
 
 def score_set(
-    network: SpikeNet, planes: int, one: PictureSet, device: torch.device
+    network: SpikeNet, planes: int, one: ImageSet, device: torch.device
 ) -> dict[str, Any]:
     """Score a set: PSNR and SSIM of each row, in the mean and for each recording.
 
@@ -135,8 +135,8 @@ def score_set(
         number += 1
         rows = reconstructions(network, planes, sample.spikes, device)
         for name, rate in rows.items():
-            picture = np.clip(rate / sample.white_rate, 0, 1)
-            scores = psnr(picture, sample.truth), ssim(picture, sample.truth)
+            image = np.clip(rate / sample.white_rate, 0, 1)
+            scores = psnr(image, sample.truth), ssim(image, sample.truth)
             found.setdefault(name, {}).setdefault(sample.recording, []).append(scores)
     return {
         'title': one.title,
@@ -192,7 +192,7 @@ def score_held_out(
 
 
 def show_images(report: Mapping[str, Any]) -> None:
-    """Print the tables of a report of pictures."""
+    """Print the tables of a report of images."""
     for scores in report['sets'].values():
         recordings = next(iter(scores['rows'].values()))['recordings']
         rows = []

@@ -20,8 +20,8 @@ from spike_training.errors import DataSetError
 from spike_training.evaluation.images import (
     HELD_OUT,
     WINDOWS,
-    PictureSample,
-    PictureSet,
+    ImageSample,
+    ImageSet,
     score_held_out,
     score_set,
 )
@@ -49,12 +49,12 @@ def evaluate_images(
         weights: Its weights.
         device: Device of the network.
         data: Recordings to evaluate in place of the config's scenes: path and reader's options by
-            name. Those with reference pictures are scored against them, others by held-out planes.
+            name. Those with reference images are scored against them, others by held-out planes.
 
     Raises:
         DataSetError: A data set cannot be used.
     """
-    # Recordings that a run trains on have no true pictures: generated scenes stand in for them.
+    # Recordings that a run trains on have no true images: generated scenes stand in for them.
     unrecorded = dataclasses.replace(
         config.data, recordings={}, test_recordings={}, planes=[info.planes]
     )
@@ -65,15 +65,15 @@ def evaluate_images(
     held_out: dict[str, Any] = {}
     if not data:
         for style in config.data.styles:
-            found = PictureSet(f'{style}, generated', _scenes(config, style, device))
+            found = ImageSet(f'{style}, generated', _scenes(config, style, device))
             sets[style] = score_set(network, info.planes, found, device)
     for name, where in (data or {}).items():
         clips = [clip for clip in readers.read(name, where) if isinstance(clip, SpikeClip)]
         if not clips:
             raise DataSetError(f'{name}: holds frames, expected recordings of spikes')
-        if any(clip.pictures for clip in clips):
-            pictures = PictureSet(name, _pictures(clips, info.planes))
-            sets[name] = score_set(network, info.planes, pictures, device)
+        if any(clip.images for clip in clips):
+            images = ImageSet(name, _images(clips, info.planes))
+            sets[name] = score_set(network, info.planes, images, device)
         held_out[name] = score_held_out(
             network, info.planes, _windows(clips, info.planes + HELD_OUT), device
         )
@@ -88,7 +88,7 @@ def evaluate_images(
     }
 
 
-def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[PictureSample]:
+def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[ImageSample]:
     """Yield the test scenes of a style, with the true firing rate as brightness."""
     source = make_source(config, 'test', device, [style], BatchSpec(image=True))
     assert isinstance(source, ProceduralSource)
@@ -97,20 +97,20 @@ def _scenes(config: RunConfig, style: str, device: torch.device) -> Iterator[Pic
         batch = source.batch(step, size)
         assert batch.image is not None
         for spikes, truth in zip(batch.counts.cpu(), batch.image[:, 0].cpu(), strict=True):
-            yield PictureSample(spikes, truth.numpy(), 1.0, style)
+            yield ImageSample(spikes, truth.numpy(), 1.0, style)
 
 
-def _pictures(clips: list[SpikeClip], planes: int) -> Iterator[PictureSample]:
-    """Yield the reference pictures of recordings with one odd length of planes around each.
+def _images(clips: list[SpikeClip], planes: int) -> Iterator[ImageSample]:
+    """Yield the reference images of recordings with one odd length of planes around each.
 
     Raises:
-        DataSetError: A picture is too near to an end of its recording.
+        DataSetError: An image is too near to an end of its recording.
     """
-    # All have the rows of the shortest: means over other pictures would not compare.
+    # All have the rows of the shortest: means over other images would not compare.
     beside, name, nearest = min(
         (min(plane, clip.planes - 1 - plane, max(WINDOWS) // 2), clip.name, plane)
         for clip in clips
-        for plane in clip.picture_planes
+        for plane in clip.image_planes
     )
     if 2 * beside + 1 < planes:
         raise DataSetError(
@@ -118,9 +118,9 @@ def _pictures(clips: list[SpikeClip], planes: int) -> Iterator[PictureSample]:
             f'{planes // 2} on either side for this network'
         )
     for clip in clips:
-        for plane, read in zip(clip.picture_planes, clip.pictures, strict=True):
+        for plane, read in zip(clip.image_planes, clip.images, strict=True):
             spikes = _load(clip, plane - beside, plane + beside + 1)
-            yield PictureSample(spikes, read(), clip.white_rate, clip.name)
+            yield ImageSample(spikes, read(), clip.white_rate, clip.name)
 
 
 def _windows(clips: list[SpikeClip], planes: int) -> Iterator[Tensor]:

@@ -106,7 +106,7 @@ def load_table(path: Path) -> Table:
 
 
 def _problems_of_pictures(settings: TableConfig) -> Problems:
-    """Yield the settings that a table of pictures does not have."""
+    """Yield the settings that a table of images does not have."""
     for i, row in enumerate(settings.rows):
         if row.stage is None:
             yield f'rows[{i}].stage is null: expected a stage; estimates are listed by themselves'

@@ -182,10 +182,10 @@ class Scoring(Unit):
         device = choose_device(config.device)
         path = self.training.checkpoint
         if self.training.stage.task == 'image':
-            picture_info, weights = load(path, ImageInfo)
-            report = evaluate_images(config, picture_info, weights, device)
+            image_info, weights = load(path, ImageInfo)
+            report = evaluate_images(config, image_info, weights, device)
             write_atomically(self.folder / REPORT, to_json(report))
-            return {'commit': picture_info.commit}
+            return {'commit': image_info.commit}
         info, weights = load(path)
         network, info = of_spikes(build_for_evaluation(info, weights, device), info)
         if self.adabn:

@@ -1,9 +1,9 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of folders of Vidar ``.dat`` recordings with depth maps or reference pictures.
+"""Reader of folders of Vidar ``.dat`` recordings with depth maps or reference images.
 
 ``NAME.dat`` has its depth in ``depth/NAME_PLANE.npy``, one file for each plane with depth, or in
-``depth/NAME.npy`` for the middle plane. Sharp pictures are named likewise, as the tree below
+``depth/NAME.npy`` for the middle plane. Sharp images are named likewise, as the tree below
 shows. docs/wire_format.md describes the format of .dat files.
 """
 
@@ -24,7 +24,7 @@ TREE = """\
   ROOT/NAME.dat                (packed planes of a Vidar camera, no header; ROOT may be a file)
   ROOT/depth/NAME_01000.npy    (depth at plane 1000; also .pfm, .exr in metres, or uint16 .png)
   ROOT/depth/NAME.npy          (or one map, at the middle plane; no folder depth: no truth)
-  ROOT/image/NAME_01000.png    (sharp grey picture at plane 1000; ROOT/NAME.png: the middle one)
+  ROOT/image/NAME_01000.png    (sharp grey image at plane 1000; ROOT/NAME.png: the middle one)
   ROOT/K.txt                   (camera matrix, 3 x 3, pixels; or give the option fx)"""
 
 
@@ -46,7 +46,7 @@ def read(
         per_metre: Stored depth of one metre; 0: 1000 for .png (millimetres), 1 for others.
         fx: Focal length in pixels, with the principal point in the middle, instead of K.txt; 0:
             K.txt if there is one.
-        white_rate: Firing rate, spikes per plane, where a reference picture is white.
+        white_rate: Firing rate, spikes per plane, where a reference image is white.
         row_bytes: Bytes from row to row, where rows are padded; 0: those of the width.
 
     Raises:
@@ -86,15 +86,15 @@ def read(
             for file in labelled.values()
         )
         middle, numbered = root / f'{path.stem}.png', f'{glob.escape(path.stem)}_*.png'
-        pictures = [middle] if middle.is_file() else []
-        pictures += (root / 'image').glob(numbered)
-        shown = dict(_by_plane(pictures, path.stem, planes))
+        images = [middle] if middle.is_file() else []
+        images += (root / 'image').glob(numbered)
+        shown = dict(_by_plane(images, path.stem, planes))
         clips.append(
             SpikeClip(
                 f'dat/{path.stem}', geometry, planes, rate_hz, camera, load,
                 tuple(labelled), depths,
-                picture_planes=tuple(shown),
-                pictures=tuple(recordings.picture_file(png, geometry) for png in shown.values()),
+                image_planes=tuple(shown),
+                images=tuple(recordings.image_file(png, geometry) for png in shown.values()),
                 white_rate=white_rate,
             )
         )  # fmt: skip

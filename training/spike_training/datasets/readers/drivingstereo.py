@@ -82,13 +82,13 @@ def _sequences(
 ) -> Iterator[tuple[str, Pairs, dict[str, list[str]]]]:
     """Yield name, pairs by stamp, and unpaired files of each sequence."""
     files.folders(depths, TREE)
-    pictures, maps = (
+    found, maps = (
         {path.stem: path for path in sorted(base.rglob('*')) if files.is_one_of(path, suffixes)}
         for base, suffixes in ((images, ('.jpg', '.png')), (depths, ('.png',)))
     )
-    if not pictures:
+    if not found:
         raise files.missing(images / 'SEQUENCE_STAMP.jpg', TREE)
-    pairs, skipped = files.pair(pictures, maps, f'drivingstereo/{where}')
+    pairs, skipped = files.pair(found, maps, f'drivingstereo/{where}')
     by_sequence: dict[str, Pairs] = {}
     for stem, files_of_it in sorted(pairs.items()):
         sequence, _, stamp = stem.partition('_')
@@ -99,7 +99,7 @@ def _sequences(
 
 
 def _cut(name: str, camera: Matrix, pairs: Pairs, skipped: dict[str, list[str]]) -> Iterator[Clip]:
-    """Yield clips without gaps; a single frame between two gaps is a clip of one picture."""
+    """Yield clips without gaps; a single frame between two gaps is a clip of one image."""
     times = np.array([seconds(stamp) for stamp in pairs])
     order = np.argsort(times, kind='stable')
     times, chosen = times[order], [list(pairs.values())[k] for k in order]
@@ -129,9 +129,9 @@ def seconds(stamp: str) -> float:
     return moment.timestamp() + milliseconds / 1000
 
 
-def _camera(root: Path, sequence: str, size: str, fx: float, picture: Path) -> Matrix:
+def _camera(root: Path, sequence: str, size: str, fx: float, image: Path) -> Matrix:
     if fx > 0:
-        return files.centred_camera(fx, files.read_rgb(picture).shape)
+        return files.centred_camera(fx, files.read_rgb(image).shape)
     name = f'{sequence}.txt'
     usual = root / 'calib' / f'{size}-image-calib' / name
     path = usual if usual.is_file() else next(root.rglob(f'{size}-image-calib/**/{name}'), usual)

@@ -72,10 +72,10 @@ def stored_as(path: Path, per_metre: float) -> DepthEncoding:
 
 
 def read_rgb(path: Path) -> Rgb:
-    """Read a picture, ``[H, W, 3]`` uint8 RGB.
+    """Read an image, ``[H, W, 3]`` uint8 RGB.
 
     Raises:
-        FrameError: It is missing, damaged or not a picture of 8 bits.
+        FrameError: It is missing, damaged or not an image of 8 bits.
     """
     try:
         with Image.open(path) as image:

@@ -42,13 +42,11 @@ def read(
     """
     files.folders(root, TREE)
     chosen = [root / name for name in IMAGE_FOLDERS if (root / name).is_dir()]
-    pictures = files.list_files(
-        (chosen or [root / IMAGE_FOLDERS[0]])[0], files.IMAGE_SUFFIXES, TREE
-    )
+    images = files.list_files((chosen or [root / IMAGE_FOLDERS[0]])[0], files.IMAGE_SUFFIXES, TREE)
     depths = files.list_files(root / 'depth', files.DEPTH_SUFFIXES, TREE)
     name = f'folder/{root.name}'
     pairs, skipped = files.pair(
-        {path.stem: path for path in pictures}, {path.stem: path for path in depths}, name
+        {path.stem: path for path in images}, {path.stem: path for path in depths}, name
     )
     frames = [*pairs.values()]
     if fx > 0:
@@ -60,12 +58,12 @@ def read(
     return [files.FileClip.checked(name, camera, times, frames, encoding, skipped)]
 
 
-def _numbers(pictures: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _numbers(images: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return the numbers of the frames: those in their names, else their positions."""
-    digits = [''.join(c for c in path.stem if c.isdigit()) for path in pictures]
+    digits = [''.join(c for c in path.stem if c.isdigit()) for path in images]
     # Long numbers are stamps of an unknown unit.
     if all(0 < len(text) <= 8 for text in digits):
         numbers = np.array([int(text) for text in digits], np.float64)
         if (np.diff(numbers) > 0).all():
             return numbers
-    return np.arange(len(pictures), dtype=np.float64)
+    return np.arange(len(images), dtype=np.float64)

@@ -116,9 +116,9 @@ def read_split(path: Path, camera: str) -> dict[str, set[int]]:
 
 def _recording(root: Path, camera: str) -> Clip:
     matrix = _camera(root / 'calib.txt', camera)
-    pictures = files.list_files(root / camera / 'data', ('.png', '.jpg'), TREE)
+    images = files.list_files(root / camera / 'data', ('.png', '.jpg'), TREE)
     depths = files.list_files(root / 'depth', ('.png',), TREE)
-    return _clip(root.name, matrix, pictures, depths, None)
+    return _clip(root.name, matrix, images, depths, None)
 
 
 def _drive(drive: Path, depth: Path, wanted: set[int] | None, camera: str) -> list[Clip]:
@@ -131,30 +131,30 @@ def _drive(drive: Path, depth: Path, wanted: set[int] | None, camera: str) -> li
         return []
     depths = [path for folder in folders for path in files.list_files(folder, ('.png',), TREE)]
     matrix = _camera(drive.parent / 'calib_cam_to_cam.txt', camera)
-    pictures = files.list_files(drive / camera / 'data', ('.png', '.jpg'), TREE)
-    clip = _clip(drive.name, matrix, pictures, depths, wanted)
+    images = files.list_files(drive / camera / 'data', ('.png', '.jpg'), TREE)
+    clip = _clip(drive.name, matrix, images, depths, wanted)
     return [clip] if clip.labelled else []
 
 
 def _clip(
     name: str,
     matrix: Matrix,
-    pictures: list[Path],
+    images: list[Path],
     depths: Iterable[Path],
     wanted: set[int] | None,
 ) -> Clip:
     by_number = {files.number_of(path): path for path in depths}
-    numbers = [files.number_of(path) for path in pictures]
+    numbers = [files.number_of(path) for path in images]
     skipped: dict[str, list[str]] = {}
     if alone := sorted(by_number.keys() - {*numbers}):
         skipped['depth without its image'] = [by_number[number].name for number in alone]
         files.check_share(skipped, len(by_number), f'kitti/{name}')
     if wanted is not None:
         by_number = {number: path for number, path in by_number.items() if number in wanted}
-    if len(pictures) < 2:
-        raise DataSetError(f'{pictures[0].parent}: 1 image, expected 2 or more')
+    if len(images) < 2:
+        raise DataSetError(f'{images[0].parent}: 1 image, expected 2 or more')
     times = np.array(numbers) / RATE_HZ
-    frames = zip(pictures, map(by_number.get, numbers), strict=True)
+    frames = zip(images, map(by_number.get, numbers), strict=True)
     return files.FileClip.checked(f'kitti/{name}', matrix, times, frames, ENCODING, skipped)
 
 

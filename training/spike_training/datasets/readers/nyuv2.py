@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of the labelled part of NYU Depth V2: 1449 single Kinect pictures in a MATLAB file.
+"""Reader of the labelled part of NYU Depth V2: 1449 single Kinect images in a MATLAB file.
 
 Silberman et al., Indoor Segmentation and Support Inference from RGBD Images, 2012. The file is
 MATLAB 7.3, which is HDF5 with the axes in reverse: ``images`` [N, 3, 640, 480] uint8, ``depths``
@@ -33,12 +33,12 @@ ENCODING = files.DepthEncoding(1.0, (0,), plausible_m=files.INDOOR_M)
 
 
 class LabelledRoom(Clip):
-    """Clip of the pictures of one room, which are not consecutive frames of a video.
+    """Clip of the images of one room, which are not consecutive frames of a video.
 
     Args:
         path: The MATLAB file.
         name: See :class:`Clip`.
-        numbers: Numbers of the pictures in the file.
+        numbers: Numbers of the images in the file.
         field: Field of depth, ``rawDepths`` or ``depths``.
     """
 

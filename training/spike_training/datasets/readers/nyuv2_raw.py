@@ -111,9 +111,9 @@ def registered(depth: Depth) -> Depth:
 
 
 def _room(folder: Path) -> Clip:
-    image_times, pictures = _stamped(folder, 'r-*.ppm')
+    image_times, images = _stamped(folder, 'r-*.ppm')
     depths = _stamped(folder, 'd-*.pgm')
-    frames, skipped = pair_by_time(image_times, pictures, *depths, MAX_APART_S)
+    frames, skipped = pair_by_time(image_times, images, *depths, MAX_APART_S)
     alone = sum(depth is None for _, depth in frames)
     if alone == len(frames) or len(frames) < 2:
         raise DataSetError(

@@ -114,8 +114,8 @@ def depth_file(
     return read
 
 
-def picture_file(path: Path, geometry: Geometry) -> Callable[[], Grey]:
-    """Return a function that reads a grey picture, which must be of the sensor's size."""
+def image_file(path: Path, geometry: Geometry) -> Callable[[], Grey]:
+    """Return a function that reads a grey image, which must be of the sensor's size."""
 
     def read() -> Grey:
         grey: Grey = files.read_rgb(path).astype(np.float32).mean(axis=2) / 255

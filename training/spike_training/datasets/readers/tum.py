@@ -57,25 +57,23 @@ def read(root: Path, per_metre: float = 5000.0, fx: float = 0.0) -> list[Clip]:
 
 
 def _sequence(folder: Path, per_metre: float, fx: float) -> Clip:
-    image_times, pictures = _list(folder / 'rgb.txt')
-    frames, skipped = pair_by_time(
-        image_times, pictures, *_list(folder / 'depth.txt'), MAX_APART_S
-    )
+    image_times, images = _list(folder / 'rgb.txt')
+    frames, skipped = pair_by_time(image_times, images, *_list(folder / 'depth.txt'), MAX_APART_S)
     name = f'tum/{folder.name}'
     if not any(depth for _, depth in frames):
         raise DataSetError(
             f'{name}: no image was taken within {MAX_APART_S:g} s of a depth map; do rgb.txt and '
             'depth.txt belong to one recording?'
         )
-    if len(pictures) < 2:
-        raise DataSetError(f'{name}: {len(pictures)} images, expected 2 or more')
+    if len(images) < 2:
+        raise DataSetError(f'{name}: {len(images)} images, expected 2 or more')
     encoding = files.DepthEncoding(per_metre, (0,), plausible_m=files.INDOOR_M)
     camera = _camera(folder.name, fx)
     return files.FileClip.checked(name, camera, image_times, frames, encoding, skipped)
 
 
 def pair_by_time(
-    times: Times, pictures: list[Path], depth_times: Times, depths: list[Path], apart_s: float
+    times: Times, images: list[Path], depth_times: Times, depths: list[Path], apart_s: float
 ) -> tuple[list[tuple[Path, Path | None]], dict[str, list[str]]]:
     """Pair each image with the depth map that is nearest in time.
 
@@ -83,7 +81,7 @@ def pair_by_time(
 
     Args:
         times: Times of the images, seconds, increasing.
-        pictures: The images.
+        images: The images.
         depth_times: Times of the depth maps, likewise.
         depths: The depth maps.
         apart_s: Longest time between the two of a pair, seconds.
@@ -93,7 +91,7 @@ def pair_by_time(
     """
     partner = associate(times, depth_times, apart_s)
     maps = [depths[which] if which >= 0 else None for which in partner]
-    frames = [*zip(pictures, maps, strict=True)]
+    frames = [*zip(images, maps, strict=True)]
     alone = [image.name for image, depth in frames if depth is None]
     return frames, {f'no depth within {apart_s:g} s': alone} if alone else {}
 

@@ -82,10 +82,10 @@ def _version_2(root: Path, camera: str) -> Iterator[_Sequence]:
 
 def _clip(one: _Sequence) -> Clip:
     name = f'vkitti/{one.name}'
-    pictures, depths = (
+    images, depths = (
         {files.number_of(path): path for path in files.list_files(folder, suffixes, TREE)}
         for folder, suffixes in ((one.images, ('.png', '.jpg')), (one.depths, ('.png',)))
     )
-    paired, skipped = files.pair(pictures, depths, name)
+    paired, skipped = files.pair(images, depths, name)
     camera, times = files.camera_matrix(one.fx, one.fx, *CENTRE), np.array([*paired]) / RATE_HZ
     return files.FileClip.checked(name, camera, times, paired.values(), ENCODING, skipped)

@@ -18,8 +18,8 @@ Label = Literal['tfi', 'tfp7', 'tfp11', 'tfp15', 'tfp19']
 
 
 @dataclass
-class PictureStageConfig(StageConfig):
-    """Settings of all stages whose network reconstructs pictures from raw planes."""
+class ImageStageConfig(StageConfig):
+    """Settings of all stages whose network reconstructs images from raw planes."""
 
     task = 'image'
 
@@ -76,7 +76,7 @@ def _problems_of_label(label: str, bins: int) -> Problems:
 
 
 @dataclass
-class SupervisedConfig(PictureStageConfig):
+class SupervisedConfig(ImageStageConfig):
     """Kind supervised: the true firing rate of generated scenes is the label."""
 
     implementation = 'spike_training.methods.ssml.stages:Supervised'
@@ -92,7 +92,7 @@ class SupervisedConfig(PictureStageConfig):
 
 
 @dataclass
-class BlindSpotConfig(PictureStageConfig):
+class BlindSpotConfig(ImageStageConfig):
     """Kind blind_spot: a blind-spot network alone (Eq. 8).
 
     Attributes:
@@ -118,7 +118,7 @@ class BlindSpotConfig(PictureStageConfig):
 
 
 @dataclass
-class HeldOutConfig(PictureStageConfig):
+class HeldOutConfig(ImageStageConfig):
     """Kind held_out: planes that the network does not see are the label, without a blind spot.
 
     Attributes:
@@ -143,7 +143,7 @@ class HeldOutConfig(PictureStageConfig):
 
 
 @dataclass
-class MutualConfig(PictureStageConfig):
+class MutualConfig(ImageStageConfig):
     """Kind mutual: a blind-spot network and the exported network learn together (Eq. 8 to 10).
 
     The exported network, model.architecture, sees all pixels. It learns from the blind-spot

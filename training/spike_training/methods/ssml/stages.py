@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stages of SSML (Chen et al., Eq. 8 to 10) and its controls: pictures from raw planes."""
+"""Stages of SSML (Chen et al., Eq. 8 to 10) and its controls: images from raw planes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from spike_training.sampling.sample import Batch
 from spike_training.settings.config import ModelConfig
 
 
-class PictureStage(Stage[Batch]):
+class ImageStage(Stage[Batch]):
     """Stage with one exported network of the task ``image``."""
 
     def __init__(self, network: SpikeNet) -> None:
@@ -76,7 +76,7 @@ class PictureStage(Stage[Batch]):
         return np.repeat(grey.cpu().numpy()[:, :, None], 3, axis=2)
 
 
-class BlindSpot(PictureStage):
+class BlindSpot(ImageStage):
     """Stage with the loss L_rec; the labels are the input's own spikes."""
 
     def __init__(self, network: SpikeNet, config: BlindSpotConfig, model: ModelConfig) -> None:
@@ -90,7 +90,7 @@ class BlindSpot(PictureStage):
         return {'loss': loss, 'rec': loss.detach(), **self.score(rate, batch)}
 
 
-class HeldOut(PictureStage):
+class HeldOut(ImageStage):
     """Stage with the squared error against the mean of planes that are cut out of the middle.
 
     Where things move, the planes on both sides show other places than the label.
@@ -99,7 +99,7 @@ class HeldOut(PictureStage):
     def __init__(self, network: SpikeNet, config: HeldOutConfig, model: ModelConfig) -> None:
         super().__init__(network)
         self.planes_out = config.planes_out
-        # Around the reference plane of what is read, to which a true picture belongs.
+        # Around the reference plane of what is read, to which a true image belongs.
         middle = reference_index('middle', model.bins + config.planes_out)
         self.first = middle - config.planes_out // 2
 
@@ -118,7 +118,7 @@ class HeldOut(PictureStage):
         return {'loss': loss, 'rec': loss.detach(), **self.score(rate, batch)}
 
 
-class Supervised(PictureStage):
+class Supervised(ImageStage):
     """Stage with a robust error against the truth as its loss."""
 
     def __init__(self, network: SpikeNet, config: SupervisedConfig, model: ModelConfig) -> None:
@@ -131,7 +131,7 @@ class Supervised(PictureStage):
         return {'loss': robust_error(rate, batch.image), **self.score(rate, batch)}
 
 
-class Mutual(PictureStage):
+class Mutual(ImageStage):
     """Stage with two networks; the non-blind one is exported.
 
     Args:
