@@ -247,6 +247,10 @@ def run(
             node = make_node()
             internal_errors.INTERNAL_ERRORS.log = node.get_logger().error
             internal_errors.guard_services(node)
+            if work is spin:
+                # rclpy ends it. An exception in the middle of a callback could leave a lock taken
+                # that the closing waits for.
+                requests.ignore()
             return work(node)
         except UserError as error:
             if not rclpy.ok():

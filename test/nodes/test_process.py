@@ -187,6 +187,35 @@ def test_a_second_signal_does_not_interrupt_the_clean_up_after_the_first(process
     assert ended == (0, 'cleaned up\n')
 
 
+INTERRUPTED_IN_A_CALLBACK = """
+import signal, sys, threading
+from rclpy.node import Node
+from spike_depth_ros.nodes import process
+
+class Locking(Node):
+    def __init__(self):
+        super().__init__('locking')
+        self.lock = threading.Lock()
+        self.create_timer(0.01, self.on_timer)
+
+    def on_timer(self):
+        self.lock.acquire()
+        signal.raise_signal(signal.SIGINT)
+        sum(range(100_000))
+        self.lock.release()
+
+    def close(self):
+        print(self.lock.acquire(timeout=5))
+
+sys.exit(process.run(Locking, ['locking']))
+"""
+
+
+@pytest.mark.dds
+def test_an_interrupt_leaves_no_lock_of_a_callback_taken(processes):
+    assert processes.run('locking', code=INTERRUPTED_IN_A_CALLBACK) == (0, 'True\n')
+
+
 HANGS = """
 import ctypes, re, signal, sys, threading
 from pathlib import Path
