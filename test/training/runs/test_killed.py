@@ -73,7 +73,7 @@ def assert_same_run(out, other):
 
 def test_killed_at_ten_moments_it_ends_in_the_same_weights(config, uninterrupted, tmp_path):
     random = Random(1)
-    moments = [random.randint(4, 40) for _ in range(KILLS)]
+    moments = [random.randint(5, 41) for _ in range(KILLS)]
     found = start(config, tmp_path / 'run', *moments, 0)
     assert len(found) == KILLS
     # Within steps of a stage, while its checkpoint is written, and between stages.

@@ -436,7 +436,7 @@ def test_processes_share_a_table_and_one_that_is_killed_is_replaced(smoke, tmp_p
     path, out = small(tmp_path), tmp_path / 'out'
     rows = ('--rows', 'pre_src,mono_cross,rgb_init')
     first = command(path, out, *rows)
-    wait_until(lambda: [*(out / 'stages').glob('*/lock')], 300)
+    wait_until(lambda: [*(out / 'stages').glob(f'*/{LOCK}')], 300)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     both = [command(path, out, *rows, *jobs) for jobs in ((), ('--jobs', '2'))]
