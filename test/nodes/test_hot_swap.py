@@ -112,6 +112,7 @@ def start(depth_node, processes, checkpoint):
     return processes.start('player', '-', *size, stdin=subprocess.PIPE)
 
 
+@pytest.mark.timed  # at the full rate
 @pytest.mark.timeout(100 + 10 * SWAPS)
 def test_models_are_changed_at_20_khz_without_a_lost_window_or_plane(
     ros_node, processes, depth_node, listener, spin, models
