@@ -37,7 +37,6 @@ def lock_folder(folder: Path, wait: Callable[[], object] | None = None) -> Itera
     made = not folder.exists()
     path = folder / LOCK
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         file = _locked(path, wait)
     except OSError as error:
         raise FolderLockError(
@@ -56,10 +55,14 @@ def lock_folder(folder: Path, wait: Callable[[], object] | None = None) -> Itera
 
 
 def _locked(path: Path, wait: Callable[[], object] | None) -> int:
-    """Open and lock a file; return its descriptor."""
+    """Open and lock a file, in a folder that is made; return its descriptor."""
     told = False
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        except FileNotFoundError:  # the process that made the folder has just removed it
+            continue
         try:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
