@@ -77,8 +77,9 @@ def _locked(path: Path, wait: Callable[[], object] | None) -> int:
                     told = True
                 fcntl.flock(file, fcntl.LOCK_EX)
             # The process that held the lock may have removed the file meanwhile.
-            if path.exists() and os.path.samestat(os.fstat(file), os.stat(path)):
-                return file
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file), os.stat(path)):
+                    return file
         except BaseException:
             os.close(file)
             raise
