@@ -168,7 +168,6 @@ def test_every_map_of_the_backbone_reaches_the_depth(network, finest):
     ('settings', 'message'),
     [
         *(({name: 0}, f'{name} is 0: expected 1 or more') for name in SIZES if name != 'pool'),
-        ({'features2': -1}, 'features2 is -1: expected 0 or more'),
         ({'features2': True}, 'features2 is True: expected 0 or more'),
         ({'head': 2.5}, 'head is 2.5: expected 1 or more'),
         ({'dim': '64'}, "dim is '64': expected 1 or more"),
@@ -181,8 +180,16 @@ def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message) as error:
         LiteSettings(**settings)
     assert '\n' not in str(error.value)
-    with pytest.raises(CheckpointError, match=f'field settings.*{message.split()[0]} is '):
+    with pytest.raises(CheckpointError, match=f'field settings does not build.*{message}'):
         build(dataclasses.replace(INFO, settings=settings))
+
+
+def test_a_negative_setting_is_refused():
+    with pytest.raises(ValueError, match='features2 is -1: expected 0 or more'):
+        LiteSettings(features2=-1)
+    text = 'field settings.features2 is -1, expected numbers from 0 to 4096'
+    with pytest.raises(CheckpointError, match=text):
+        build(dataclasses.replace(INFO, settings={'features2': -1}))
 
 
 def test_a_checkpoint_builds_it_for_spikes_and_for_rgb():

@@ -7,7 +7,7 @@ import itertools
 import zipfile
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 import mutations
 import numpy as np
@@ -32,7 +32,7 @@ def make_dat(random: Random) -> dict[str, Any]:
     if random.random() < 0.8:
         data = mutations.corrupt(random, data)
     size = random.choice(((WIDTH, HEIGHT), (WIDTH, HEIGHT), (1, 1), (16384, 16384), (10**9, 1)))
-    options = ['--size', f'{size[0]}x{size[1]}', '--rate', random.choice(('20000', '1e-3', '1e6'))]
+    options = ['--size', f'{size[0]}x{size[1]}', '--rate', random.choice(('20000', '1e-6', '1e6'))]
     options += random.choice(([], ['--allow-partial'], ['--planes', '7'], ['--loop']))
     options += random.choice(([], ['--bit-order', 'big', '--row-order', 'top_down']))
     return {'input.dat': data, 'options': options}
@@ -111,12 +111,19 @@ def _corrupt_array(random: Random, data: bytes) -> bytes:
     return mutations.corrupt(random, data)
 
 
+def _refuse(message: str) -> NoReturn:
+    """Raise the message of a wrong option."""
+    raise process.UserError(message)
+
+
 def use(case: dict[str, Any], folder: Path) -> None:
     """Open a file and play it, without a node."""
     (name,) = case.keys() - {'options'}
     path = folder / name
     path.write_bytes(case[name])
-    options = argument_parser().parse_args([str(path), *case['options']])
+    parser = argument_parser()
+    parser.error = _refuse  # type: ignore[method-assign]
+    options = parser.parse_args([str(path), *case['options']])
     source = open_source(options, lambda: True)
     height, row_bytes = source.geometry.height, source.geometry.row_bytes
     last_ns = 0
