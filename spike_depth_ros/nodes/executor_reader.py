@@ -94,13 +94,20 @@ class ExecutorReader:
                 self._failed(error, f'the handler of {source.subscription.topic_name}')
 
 
-def reader_group(node: Node) -> CallbackGroup:
-    """Return a callback group for the subscriptions of :func:`make_reader`."""
-    return MutuallyExclusiveCallbackGroup() if problem(node) else ReaderGroup()
+def reader_group(lacking: str) -> CallbackGroup:
+    """Return a callback group for the subscriptions of :func:`make_reader`.
+
+    Args:
+        lacking: Output of :func:`problem`.
+    """
+    return MutuallyExclusiveCallbackGroup() if lacking else ReaderGroup()
 
 
 def make_reader(
-    node: Node, inputs: Sequence[Input], failed: Callable[[Exception, str], object]
+    node: Node,
+    inputs: Sequence[Input],
+    failed: Callable[[Exception, str], object],
+    lacking: str,
 ) -> TopicReader | ExecutorReader:
     """Make the best reader that this rclpy allows, and log a warning if it is not a thread.
 
@@ -108,9 +115,10 @@ def make_reader(
         node: Node of the subscriptions.
         inputs: Subscriptions of a :func:`reader_group`.
         failed: Called with an exception of a handler and its place.
+        lacking: Output of :func:`problem`.
     """
-    if text := problem(node):
-        node.get_logger().warning(text)
+    if lacking:
+        node.get_logger().warning(lacking)
         return ExecutorReader(inputs, failed)
     return TopicReader(node, inputs, failed)
 

@@ -25,7 +25,7 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, decode
 from spike_depth_ros.bags.recorder import BagRecorder
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process
-from spike_depth_ros.nodes.executor_reader import make_reader, reader_group
+from spike_depth_ros.nodes.executor_reader import make_reader, problem, reader_group
 from spike_depth_ros.nodes.graph import ANY_PUBLISHER, KEPT_MESSAGES, Graph
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.process import UserError
@@ -78,7 +78,8 @@ class StreamRecorder:
             qos.reliability = QoSReliabilityPolicy.RELIABLE
         kept = {one.qos_profile.durability for one in graph.publishers(camera_topic)}
         camera_qos = KEPT_MESSAGES if kept == {KEPT_MESSAGES.durability} else ANY_PUBLISHER
-        group = reader_group(graph)
+        lacking = problem(graph)
+        group = reader_group(lacking)
 
         def subscribe(kind: Any, name: str, qos: QoSProfile, **given: Any) -> Subscription:
             return graph.create_subscription(
@@ -97,6 +98,7 @@ class StreamRecorder:
             graph,
             [Input(camera, self._on_camera_info), Input(spikes, self._on_spikes)],
             INTERNAL_ERRORS.add,
+            lacking,
         )
         self._reader.start()
 

@@ -95,7 +95,7 @@ class TopicInputs:
         self._ingest = ingest
         self._warn = warn
         self.problem_of_reader = problem(node)
-        self._group = reader_group(node)
+        self._group = reader_group(self.problem_of_reader)
         self._depth, warning = process.queue_depth(settings['spikes.queue_packets'])
         if warning:
             node.get_logger().warning(warning)
@@ -121,6 +121,7 @@ class TopicInputs:
                 self._input(self._spikes),
             ],
             INTERNAL_ERRORS.add,
+            self.problem_of_reader,
         )
         self._timer = (
             node.create_timer(

@@ -41,14 +41,14 @@ def old_rclpy(monkeypatch):
 
 def subscribe(node):
     return node.create_subscription(
-        Int32, 'numbers', print, QoSProfile(depth=100), callback_group=reader_group(node)
+        Int32, 'numbers', print, QoSProfile(depth=100), callback_group=reader_group(problem(node))
     )
 
 
 def test_this_rclpy_has_all_and_is_read_by_a_thread(ros_node):
     assert private_rclpy.missing(ros_node.context) == []
     given = [Input(subscribe(ros_node), print)]
-    assert isinstance(make_reader(ros_node, given, pytest.fail), TopicReader)
+    assert isinstance(make_reader(ros_node, given, pytest.fail, problem(ros_node)), TopicReader)
 
 
 def test_what_is_missing_is_named(ros_node, monkeypatch):
@@ -82,6 +82,7 @@ def test_an_executor_gives_each_message_with_its_number(ros_node, spin):
         ros_node,
         [Input(subscribe(ros_node), handle)],
         lambda error, where: texts.append(f'{where}: {error}'),
+        problem(ros_node),
     )
     assert isinstance(reader, ExecutorReader)
     reader.start()
@@ -104,7 +105,10 @@ def test_a_subscription_takes_over_and_no_message_is_handled_twice(ros_node, spi
     first, second = subscribe(ros_node), subscribe(ros_node)
     seen = []
     reader = make_reader(
-        ros_node, [Input(first, lambda message, _: seen.append(message.data))], pytest.fail
+        ros_node,
+        [Input(first, lambda message, _: seen.append(message.data))],
+        pytest.fail,
+        problem(ros_node),
     )
     reader.start()
     spin(lambda: publisher.get_subscription_count() == 2)
