@@ -319,8 +319,8 @@ _STEPS: dict[str, Callable[[Optics], Sequence[Optics]]] = {
 """Trials of each parameter, from the best ones so far."""
 
 
-MOST_TRIALS = 364
-"""Trials of two rounds, at most."""
+LEAST_TRIALS, MOST_TRIALS = 157, 364
+"""Trials of a match."""
 
 
 class SceneSeconds(NamedTuple):

@@ -44,11 +44,11 @@ from spike_training.adaptation.candidates import (
 from spike_training.adaptation.correction import describe_correction, measure_rates
 from spike_training.adaptation.evidence import Verdict, choose, compute_outputs
 from spike_training.adaptation.findings import Findings, find
-from spike_training.adaptation.matching import time_scenes
+from spike_training.adaptation.matching import LEAST_TRIALS, time_scenes
 from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
-from spike_training.adaptation.schedule import EXPORT_S, TRIALS, Schedule
+from spike_training.adaptation.schedule import EXPORT_S, Schedule
 from spike_training.adaptation.stored import mapping, number, read, resume
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
@@ -200,7 +200,7 @@ def least_seconds(
     begin = time.monotonic()
     compute_outputs(old, [window])
     window_s = (time.monotonic() - begin) / len(window.counts) / 2  # and its mirror image
-    match_s = sizes.match_scenes * (scene.render + TRIALS * scene.trial)
+    match_s = sizes.match_scenes * (scene.render + LEAST_TRIALS * scene.trial)
     if (folder / 'match.json').is_file():
         match_s = 0.0
     made = len(styles) * sizes.compared + 2 * sizes.scenes + sizes.corrected

@@ -15,9 +15,6 @@ from spike_training.progress import progress_bar
 LINES_S = 15.0
 """Seconds between two lines of a step where standard error is no terminal."""
 
-TRIALS = 157
-"""Trials of cameras that a match takes at least."""
-
 EXPORT_S = 30.0
 """Duration of page and export, about, seconds."""
 
