@@ -579,7 +579,7 @@ def adapt(prepared: Prepared, steps: int, folder: Path) -> list[Case]:
         prepared.target.rate_hz, prepared.corrections,
     )  # fmt: skip
     return train_candidates(
-        dataclasses.replace(config, stages=stages), find_checkpoint(SHIPPED), data, 0.0,
+        dataclasses.replace(config, stages=stages), find_checkpoint(SHIPPED), data, lambda _: 0.0,
         make_fabric('cpu', 1, '32-true'),
         lambda name, path, _, corrected: prepared.case(name, load_network(path)[1], corrected),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 import math
 import os
@@ -15,13 +16,14 @@ import pytest
 import tiny_stage
 import torch
 from ramps import RampSource
-from tiny_stage import STEPS, TinyStage, train
+from tiny_stage import CONFIG, INFO, STEPS, TinyStage, train
 from training_files import equal, rows, state_of
 
 from spike_depth_ros.checkpoint import load, write_atomically
 from spike_training.engine import checkpoints
 from spike_training.engine.checkpoints import newest_model
-from spike_training.engine.loop import FiniteGuard, prefetch
+from spike_training.engine.fabric import make_fabric
+from spike_training.engine.loop import FiniteGuard, prefetch, time_step
 from spike_training.errors import NonFiniteError, TrainingError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -331,3 +333,20 @@ def test_an_error_of_the_source_comes_through():
     assert next(batches) == 0
     with pytest.raises(OSError, match='on purpose'):
         next(batches)
+
+
+class BlockSource(RampSource):
+    """Prepares the batches of eight steps at once."""
+
+    def batch(self, step, batch_size, rank=0, world_size=1):
+        if step % 8 == 0:
+            time.sleep(0.4)
+        return super().batch(step, batch_size, rank, world_size)
+
+
+def test_the_measured_duration_of_a_step_contains_what_is_prepared_for_several(tmp_path):
+    config = dataclasses.replace(CONFIG, steps=1000)
+    folder, fabric = tmp_path / 'timing', make_fabric('cpu', 1, '32-true')
+    one = time_step(TinyStage(), BlockSource(), config, folder, INFO, fabric, 0, seconds=1.0)
+    assert one >= 0.4 / 8
+    assert not folder.exists()

@@ -31,7 +31,7 @@ from spike_training.adaptation.evidence import AnyTested, choose
 from spike_training.adaptation.stored import mapping, number, read
 from spike_training.disk import make_folder
 from spike_training.engine.checkpoints import has_checkpoint, newest_model
-from spike_training.engine.loop import fit
+from spike_training.engine.loop import fit, time_step
 from spike_training.engine.stage import Context
 from spike_training.errors import NonFiniteError, TrainingError
 from spike_training.runs.build import make_stage
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 PLAN = 'plan.json'
 """File with the number of steps of a stage, which a resumed one keeps."""
 
-TRIALS = 3
-"""Steps by which the duration of one is measured."""
+TIMED_SHARE = 0.05
+"""Share of a stage's duration in which that of a step is measured."""
 
 LEAST_STEPS = 10
 
@@ -95,7 +95,7 @@ def train_candidates(
     config: RunConfig,
     start: Path,
     data: TrainingData,
-    seconds: float,
+    seconds: Callable[[int], float],
     fabric: Fabric,
     test: Callable[[str, Path, float, bool], AnyTested],
 ) -> list[AnyTested]:
@@ -111,7 +111,7 @@ def train_candidates(
         config: Settings of all stages.
         start: Checkpoint of the old network.
         data: What candidates learn from.
-        seconds: Duration of a stage, about.
+        seconds: Called before a stage with the number of stages to come; returns its duration.
         fabric: Launched fabric.
         test: Called with name and checkpoint of each candidate, the time of the monotonic clock
             when its training began, and True if it sees corrected windows; returns it with its
@@ -127,10 +127,10 @@ def train_candidates(
         tested.append(test(SENSOR, start, time.monotonic(), True))
         if tested[-1].verdict == 'improved':
             data = data.correct(data.corrections)
-    for stage in config.stages:
+    for coming, stage in zip(range(len(config.stages), 0, -1), config.stages, strict=True):
         begin = time.monotonic()
         try:
-            candidate = train_candidate(config, stage, best, data, seconds, fabric)
+            candidate = train_candidate(config, stage, best, data, seconds(coming), fabric)
         except NonFiniteError as error:
             # What earlier candidates brought stays.
             print(f'{config.out}: {stage.name} is left out: {error}')
@@ -201,7 +201,7 @@ def train_candidate(
     train, folder = here.config.train, here.config.folder
     make_folder(folder)
     begun = _describe_start(stage, start, data.corrected)
-    steps = _plan_steps(here, begun, batches, train.batch_size, seconds)
+    steps = _plan_steps(here, begun, batches, seconds, fabric)
     work = _built(here)
     if not has_checkpoint(folder):
         work.to(fabric.device)
@@ -264,8 +264,8 @@ def _plan_steps(
     here: Context,
     begun: Mapping[str, str | bool],
     batches: Source[Any],
-    batch_size: int,
     seconds: float,
+    fabric: Fabric,
 ) -> int:
     """Plan the number of steps of a stage, or read that of one which is resumed.
 
@@ -276,8 +276,13 @@ def _plan_steps(
     if not plan.exists() and not plan.is_symlink():
         steps = here.config.stage.steps
         if steps is None:
-            one = _step_seconds(here, batches, batch_size)
-            steps = max(LEAST_STEPS, round(seconds / one))
+            timed, begin = TIMED_SHARE * seconds, time.monotonic()
+            one = time_step(
+                _built(here), batches, here.config.train, here.config.folder / 'timing',
+                here.info, fabric, here.config.seed, timed,
+            )  # fmt: skip
+            left = seconds - (time.monotonic() - begin)
+            steps = max(LEAST_STEPS, round(left / one))
         write_atomically(plan, json.dumps({'steps': steps, **begun}).encode())
     planned = read(plan, parse_plan)
     # A verdict on an earlier candidate may differ on another machine.
@@ -304,16 +309,3 @@ def _built(here: Context) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(here.config.seed)
         return make_stage(here)
-
-
-def _step_seconds(here: Context, batches: Source[Any], batch_size: int) -> float:
-    """Measure the duration of a step with stage and batches that are then thrown away."""
-    stage = _built(here).to(here.device)
-    stage.train()
-    for step in range(TRIALS):
-        if step == 1:  # the first one allocates memory
-            start = time.monotonic()
-        stage(batches.batch(step, batch_size), 'train')['loss'].backward()
-        if here.device.type == 'cuda':
-            torch.cuda.synchronize()
-    return (time.monotonic() - start) / (TRIALS - 1)

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
 from spike_training.adaptation.schedule import EXPORT_S, Schedule
-from spike_training.adaptation.stored import mapping, number, read, resume
+from spike_training.adaptation.stored import mapping, number, read
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
 from spike_training.datasets.clip import SpikeClip
@@ -140,11 +141,7 @@ def run(
         findings.scenes.source(findings.styles, 'train', fabric.device),
         recorded.adaptation, recorded.windows.rate_hz, findings.corrections,
     )  # fmt: skip
-    # Of sensor, stages and average; the calibration generates as many scenes, and tests them.
-    tests = len(settings.stages) + 2 + (findings.corrections is not None)
-    reserve_s = tests * acceptance.seconds + EXPORT_S
-    budget = {'rung_s': max(schedule.left_s - reserve_s, 0) / len(settings.stages)}
-    seconds = resume(folder / BUDGET, lambda: json.dumps(budget), parse_budget)
+    seconds = time_of_stages(folder / BUDGET, schedule, len(settings.stages), acceptance.seconds)
 
     def test(name: str, checkpoint: Path, begin: float, corrected: bool) -> Candidate:
         with schedule.step(f'{name}: test'):
@@ -171,6 +168,33 @@ def run(
         if swap:
             ros_commands.swap(swap, out)
     return verdict
+
+
+def time_of_stages(
+    stored: Path, schedule: Schedule, stages: int, test_s: float
+) -> Callable[[int], float]:
+    """Divide what is left of the minutes among stages.
+
+    Args:
+        stored: File with the duration of a stage as planned at first. A resumed adaptation, whose
+            minutes began anew, gives no stage more.
+        schedule: Time of the adaptation.
+        stages: Number of stages.
+        test_s: Duration of the test of a candidate, seconds.
+
+    Returns:
+        Function of the number of stages to come, which returns the seconds of the next one.
+    """
+
+    def share(coming: int) -> float:
+        # The average is tested, too, and the calibration generates as many scenes, and tests them.
+        rest_s = (coming + 2) * test_s + EXPORT_S
+        return max(schedule.left_s - rest_s, 0) / coming
+
+    most = math.inf if not stored.exists() else read(stored, parse_budget)
+    if most == math.inf:
+        write_atomically(stored, json.dumps({'rung_s': share(stages)}).encode())
+    return lambda coming: min(most, share(coming))
 
 
 def parse_budget(found: Any) -> float:

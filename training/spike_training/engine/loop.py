@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,6 +42,9 @@ PICTURES = 3
 
 NEVER = torch.iinfo(torch.int64).max
 
+TIMED_STEPS = 3
+"""Steps by which the duration of one is measured, at least."""
+
 
 def fit(
     stage: Stage[AnyBatch],
@@ -72,15 +77,55 @@ def fit(
             the batch.
         TrainingError: The newest checkpoint is damaged, or of another network.
     """
-    stage.to(fabric.device)
+    _prepare(stage, config, fabric.device)
+    _Loop(stage, train, validation, config, Checkpoints(folder, info), fabric, seed).run()
+    fabric.barrier()
+
+
+def time_step(
+    stage: Stage[AnyBatch],
+    train: Source[AnyBatch],
+    config: TrainConfig,
+    folder: Path,
+    info: CheckpointInfo,
+    fabric: Fabric,
+    seed: int,
+    seconds: float,
+) -> float:
+    """Measure the duration of a step of :func:`fit`, with its share of the checkpoints.
+
+    Args:
+        stage: A stage like the one to train; it is of no use afterwards.
+        train: As for :func:`fit`.
+        config: As there.
+        folder: Folder for a checkpoint, which is removed.
+        info: As there.
+        fabric: As there.
+        seed: As there.
+        seconds: Duration of the measurement, at least; so are :data:`TIMED_STEPS` steps. A source
+            may prepare many batches at once, the more of which should be used.
+
+    Returns:
+        Seconds.
+    """
+    _prepare(stage, config, fabric.device)
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        loop = _Loop(stage, train, train, config, Checkpoints(folder, info), fabric, seed)
+        return loop.time_step(seconds)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _prepare(stage: Stage[AnyBatch], config: TrainConfig, device: torch.device) -> None:
+    """Move a stage to its device, and its networks to the forms that the settings name."""
+    stage.to(device)
     for network in stage.networks:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.checkpoint_activations:
             checkpoint_activations(network)
         if config.compile:
             network.compile()
-    _Loop(stage, train, validation, config, Checkpoints(folder, info), fabric, seed).run()
-    fabric.barrier()
 
 
 @dataclasses.dataclass
@@ -139,6 +184,24 @@ class _Loop(Generic[AnyBatch]):
                     self._draw(done)
                 if saves:
                     self._save(done)
+
+    def time_step(self, seconds: float) -> float:
+        """Return the duration of a step, see the function of this name."""
+        config = self.config
+        with closing(self.batches):
+            self.stage.train()
+            begin = time.monotonic()
+            for done in range(1, config.steps + 1):
+                self._backward(done - 1)
+                self._update(done - 1)
+                if self.fabric.device.type == 'cuda':
+                    torch.cuda.synchronize()
+                took = time.monotonic() - begin
+                if done >= TIMED_STEPS and took >= seconds:
+                    break
+        begin = time.monotonic()
+        self._save_state(done)
+        return took / done + (time.monotonic() - begin) / config.save_every
 
     def _numbers(self, step: int) -> range:
         """Return the numbers of the batches of a step."""
@@ -243,6 +306,9 @@ class _Loop(Generic[AnyBatch]):
                 f'samples that cannot be used, others stand in for them: {self.reported}, the '
                 f'last one {damaged[-1]}',
             )
+        self._save_state(done)
+
+    def _save_state(self, done: int) -> None:
         if self.fabric.is_global_zero:
             with self.clock.pause():
                 state = _state(self.stage, self.optimizers, self.ema)
