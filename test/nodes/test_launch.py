@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launch files, run for real; needs launch_ros and the package installed by colcon."""
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import bags
@@ -23,6 +25,7 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
+from shared_files import family, left_of, shared_files
 
 from spike_depth_ros.nodes import launching
 from spike_depth_ros.nodes.process import asset
@@ -96,6 +99,27 @@ def parameters_of(node, spin, name, *names):
     return {
         name: parameter_value_to_python(value) for name, value in zip(names, values, strict=True)
     }
+
+
+@pytest.mark.parametrize('pair', [('INT', 'TERM'), ('TERM', 'INT'), ('INT', 'INT')])
+def test_two_signals_to_all_processes_of_a_launch_leave_nothing(launch, ros_node, spin, pair):
+    images = []
+    ros_node.create_subscription(Image, 'depth/image', images.append, QoSProfile(depth=5))
+    others = shared_files([os.getpid()])
+    process, read = launch('demo.launch.py', 'rviz:=false')
+    spin(lambda: images, what='depth images')
+    pids = family(process.pid)
+    own = shared_files(pids) - others
+    assert own
+    for name in pair:  # as service managers send them
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, getattr(signal, f'SIG{name}'))
+        time.sleep(0.05)
+    # launch handles SIGINT; SIGTERM ends it at once.
+    assert process.wait(20) == (0 if pair == ('INT', 'INT') else -signal.SIGTERM), read()
+    spin(lambda: not left_of(own), what='the end of its processes')
+    assert 'Traceback' not in read()
 
 
 def test_its_arguments_reach_the_node(launch, ros_node, spin, tmp_path):

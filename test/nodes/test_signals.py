@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,14 +16,13 @@ import pytest
 pytest.importorskip('rclpy')
 
 from depth_node import save_bars
+from shared_files import family, left_of, shared_files
 
 pytestmark = pytest.mark.dds
 
 SIGNALS = {'int': signal.SIGINT, 'term': signal.SIGTERM}
 WHEN = {2: 'start', 10: 'running', 50: 'start', 300: 'running'}
 """Time between the two signals, milliseconds, and the moment of the first one."""
-
-SHARED_MEMORY = re.compile(r'/dev/shm/(fastrtps_(?!port)\w+)')  # all processes share ports
 
 COMMANDS = {
     'depth': [],
@@ -66,18 +64,6 @@ def arguments_of(command, folder):
     return [
         re.sub(r'[A-Z]+', lambda m: str(made.get(m[0], m[0])), str(a)) for a in COMMANDS[command]
     ]
-
-
-def family(pid):
-    """Ids of a process and its children."""
-    threads = Path(f'/proc/{pid}/task').glob('*/children')
-    return [pid, *(int(n) for file in threads for n in file.read_text().split())]
-
-
-def shared_files(pids):
-    """Names of the files of Fast DDS that processes map."""
-    texts = [Path(f'/proc/{pid}/maps').read_text() for pid in pids]
-    return {name for text in texts for name in SHARED_MEMORY.findall(text)}
 
 
 def wait_for(condition, what, timeout_s=60):
@@ -135,5 +121,4 @@ def test_a_second_signal_changes_neither_status_nor_what_is_left(
         good = {128 + first, 128 + second}
     assert 'Traceback' not in output, output
     assert status in good, output
-    left = [name for name in own if Path('/dev/shm', name).exists()]
-    assert not left
+    assert not left_of(own)
