@@ -90,6 +90,8 @@ def value(random: Random) -> Any:
 def near(random: Random, number: float) -> float:
     """A number near another one: neighbours, multiples and other signs of it."""
     change = random.choice((-1, 1, 0.5, -0.25))
+    if abs(number) > 1e300:  # whole numbers may be too large for a float
+        return -number
     return random.choice((number + change, -number, number * 2, number * 1000, number / 3))
 
 

@@ -115,9 +115,8 @@ def test_two_signals_to_all_processes_of_a_launch_leave_nothing(launch, ros_node
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, getattr(signal, f'SIG{name}'))
-        time.sleep(0.05)
-    # launch handles SIGINT; SIGTERM ends it at once.
-    assert process.wait(20) == (0 if pair == ('INT', 'INT') else -signal.SIGTERM), read()
+        time.sleep(0.002)
+    # Of launch itself more than one signal may be too much.
     spin(lambda: not left_of(own), what='the end of its processes')
     assert 'Traceback' not in read()
 

@@ -129,7 +129,7 @@ def test_what_a_killed_node_left_is_reported_by_node_and_player_and_freed(
     assert re.search(rf'^{segment.name}: 2[678]\d\.\d MB$', output, re.MULTILINE)
     assert segment.exists()
 
-    living = files_of(player)
+    living = segments(files_of(player))  # a port may be that of a process that ends
     status, output = processes.run('inspection', 'shared-memory', '--free')
     assert (status, output.split()[0]) == (0, 'freed')
     assert float(output.split()[1]) > 260
@@ -158,7 +158,8 @@ def test_the_files_of_a_killed_node_stay_while_a_player_uses_them(
     node.kill()
     assert processes.finish('killed')[0] == -signal.SIGKILL
     assert processes.run('inspection', 'shared-memory', '--free')[0] == 0
-    assert not [path for path in shared if not path.exists()]
+    # Fast DDS in another process removes ports that nobody answers.
+    assert not [path for path in segments(shared) if not path.exists()]
 
     player.send_signal(signal.SIGCONT)
     processes.start('depth', *parameters)
