@@ -16,9 +16,7 @@ import torch
 from spike_training.sampling.procedural import ProceduralSource, apply_flicker
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.scenes import atlas
-from spike_training.scenes.building.primitives import Frame
-from spike_training.scenes.building.sampler import Sampler, cos_sin
-from spike_training.scenes.building.viewpoint import (
+from spike_training.scenes.building.cameras import (
     FOCAL,
     HEIGHTS,
     PITCHES,
@@ -28,9 +26,11 @@ from spike_training.scenes.building.viewpoint import (
     sample_rates,
     sample_viewpoint,
 )
+from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.sampler import Sampler, cos_sin
 from spike_training.scenes.generator import STYLES, SceneGenerator
-from spike_training.scenes.halls.stairs import STAIRS, sample_stairs
-from spike_training.scenes.offices.office import OFFICE
+from spike_training.scenes.halls.stairs import STAIRS_STEPS, sample_stairs
+from spike_training.scenes.offices import OFFICE
 from spike_training.scenes.render import render
 from spike_training.scenes.rooms.room import rooms
 from spike_training.scenes.scene import Scenes
@@ -270,7 +270,7 @@ def test_a_camera_in_a_stairwell_stands_on_a_floor() -> None:
     sampler = sampler_of(batch)
     half_x, half_z, height = sampler(1, 1.6, 4.5), sampler(1, 2.6, 3.6), sampler(1, 4.5, 9.9)
     flight, standing = sample_stairs(sampler, (half_x, half_z, height), one > 0, one > 0)
-    run, mid = STAIRS.steps * flight.going, STAIRS.steps * flight.rise
+    run, mid = STAIRS_STEPS * flight.going, STAIRS_STEPS * flight.rise
     assert (2 * mid + 1.1 < height).all()  # one can be at the top
     assert flight.going.min() > 0.15
     assert flight.rise.min() > 0.14

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spike_training.scenes.building.cameras import Viewpoint
 from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import Sampler, Value
-from spike_training.scenes.building.viewpoint import Viewpoint
 from spike_training.scenes.scene import Array
 
 
@@ -24,46 +24,28 @@ class ByKind(NamedTuple):
 
 
 class Things(NamedTuple):
-    """Things of a kind on the ground.
+    """Things of a kind on the ground."""
 
-    Attributes:
-        number: Of places for them.
-        nearest: Least distance from the camera, metres.
-        farthest: Greatest.
-        clear: Distance from the camera that they keep, metres.
-        chance: Probability of each.
-    """
-
-    number: int
-    nearest: float
-    farthest: ByKind
-    clear: float
-    chance: ByKind
+    number: int  # places for them
+    nearest: float  # least distance from the camera, metres
+    farthest: ByKind  # greatest
+    clear: float  # distance from the camera that they keep, metres
+    chance: ByKind  # probability of each
 
 
-SPREAD = 1.1
-"""Greatest way of things to the side over half of the view's width."""
+SPREAD = 1.1  # greatest way of things to the side over half of the view's width
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Kinds, sizes and cameras of a batch of outdoor places.
+    """Kinds, sizes and cameras of a batch of outdoor places."""
 
-    Attributes:
-        yard: Those that are yards, ``[B, 1]``.
-        field: Those that are fields; the others are parks.
-        half_x: Half width, ``[B, 1]`` metres.
-        half_z: Half length.
-        view: Cameras.
-        limits: Half sizes of the ground that things stand on, along x and z.
-    """
-
-    yard: Array
-    field: Array
-    half_x: Array
-    half_z: Array
-    view: Viewpoint
-    limits: tuple[Array, Array]
+    yard: Array  # those that are yards, ``[B, 1]``
+    field: Array  # those that are fields; the others are parks
+    half_x: Array  # half width, ``[B, 1]`` metres
+    half_z: Array  # half length
+    view: Viewpoint  # cameras
+    limits: tuple[Array, Array]  # half sizes of the ground that things stand on, along x and z
 
     def by_kind(self, values: ByKind) -> Array:
         """Return the number of each place's kind, ``[B, 1]`` float32."""

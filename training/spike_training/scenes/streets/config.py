@@ -11,28 +11,19 @@ from spike_training.scenes.building.materials import Colour
 from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.scene import Array
 
-SIDES = (-1, 1)
-"""Left and right of the road."""
-GREEN = (0.5, 1.0, 0.35)
-"""Tint of grass and leaves."""
+SIDES = (-1, 1)  # left and right of the road
+GREEN = (0.5, 1.0, 0.35)  # tint of grass and leaves
 GRASS = Colour(0.1, 0.5, 0.3, tint=GREEN)
 
 
 @dataclasses.dataclass(frozen=True)
 class Street:
-    """Sizes of a batch of streets.
+    """Sizes of a batch of streets."""
 
-    Attributes:
-        country: Those that are country roads, ``[B, 1]``.
-        edge: Half width of the road, ``[B, 1]`` metres.
-        kerb: Height of what lies beside it, ``[B, 1]`` metres.
-        walk: Width of the pavements left and right, ``[B, 2]`` metres.
-    """
-
-    country: Array
-    edge: Array
-    kerb: Array
-    walk: Array
+    country: Array  # those that are country roads, ``[B, 1]``
+    edge: Array  # half width of the road, ``[B, 1]`` metres
+    kerb: Array  # height of what lies beside it, ``[B, 1]`` metres
+    walk: Array  # width of the pavements left and right, ``[B, 2]`` metres
 
 
 def add_shadows(
