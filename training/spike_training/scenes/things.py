@@ -106,8 +106,7 @@ TREE_CONIFER_CROWN = 0.6  # factor on the half width of their crowns
 TREE_THICKNESS, TREE_THICKER = (0.03, 0.08), 0.5  # of the trunk over the crown's and this more
 TREE_INTO_CROWN = 0.5  # half of the way that the trunk reaches into the crown, over it
 TREE_LEVELS = 6  # parts of the crown
-# Over the crown's half width: half width and height of a conifer's lowest part, and from part to
-# part.
+# Over the crown's half width: half width and height of a conifer's lowest part, and steps upwards.
 TREE_CONIFER_SIZE, TREE_CONIFER_TAPER = 1.05, 0.17
 TREE_CONIFER_RISE, TREE_CONIFER_STEP = 0.4, 0.6
 TREE_CONIFER_TALL = 0.55  # half height of its parts over their half width

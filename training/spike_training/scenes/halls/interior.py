@@ -67,7 +67,7 @@ PARTITION_LINTEL = 0.8  # probability of a lintel
 PARTITION_OPENING = 2.1  # height of an opening with a lintel
 PARTITION_LEAST_LINTEL = 0.01  # half height of lintels, at least
 PARTITION_RAIL_CHANCE = 0.4  # probability of a rail along a wall
-PARTITION_SIZES = ((0.05, 1.0), (0.04, 0.12))  # rail height of its middle, half height
+PARTITION_RAIL_SIZES = ((0.05, 1.0), (0.04, 0.12))  # height of the rail, half of its own
 PARTITION_CROSS_CHANCE = 0.7  # probability of each cross wall between the rooms
 
 # Two doors or walls across a corridor, half of them open.
@@ -115,7 +115,7 @@ def _add_side(site: Site, hall: Hall, side: int, wall: Array, rail: Array) -> No
         wall,
         mask=corridor & lintel,
     )
-    raised, narrow = sampler.uniforms(1, *PARTITION_SIZES)
+    raised, narrow = sampler.uniforms(1, *PARTITION_RAIL_SIZES)
     add(
         (side * (passage - 0.01), raised, middle),
         (0.02, narrow, half),

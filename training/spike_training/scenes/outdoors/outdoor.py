@@ -19,8 +19,15 @@ from spike_training.scenes.building.light import Site, SkyConfig, open_shell, sa
 from spike_training.scenes.building.materials import MaterialSampler
 from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import ALL, Sampler
-from spike_training.scenes.outdoors.config import ByKind, Place, Things, by_kind
-from spike_training.scenes.outdoors.ground import add_background, add_surfaces, sample_floor
+from spike_training.scenes.outdoors.ground import (
+    ByKind,
+    Place,
+    Things,
+    add_background,
+    add_surfaces,
+    by_kind,
+    sample_floor,
+)
 from spike_training.scenes.outdoors.structures import (
     add_bales,
     add_boundaries,
@@ -57,13 +64,11 @@ LIGHT_NIGHT = 0.1  # share of nights
 LIGHT_NIGHT_SKY = 0.03  # brightness of the sky at night, over that by day
 LIGHT_SUN = (0.0, 1.4)  # strength of the sun
 LIGHT_SUNNY = 0.75  # probability of it by day
-LIGHT_SIZES = ((0.02, 0.1), (0.25, 0.6))  # sky by night likewise, sky strength of the sky
+LIGHT_SKIES = ((0.02, 0.1), (0.25, 0.6))  # strength of the sky by night, and by day
 LIGHT_LAMP = (1.0, 8.0)  # strength of the lamp at night
-LIGHT_LAMP_NEAREST = 1.5  # least distance of the lamp
-LIGHT_LAMP_FARTHEST = 8.0  # greatest
+LIGHT_LAMP_NEAREST, LIGHT_LAMP_FARTHEST = 1.5, 8.0  # distance of the lamp
 LIGHT_LAMP_HEIGHT = (2.0, 4.0)
-# depth at which half of the light is scattered, metres, uniform over ratios
-LIGHT_HAZE = (80, 4000)
+LIGHT_HAZE = (80, 4000)  # depth at which half of the light is scattered, uniform over ratios
 LIGHT_OCCLUSION = 0.8  # greatest share of the light that ambient occlusion takes
 
 # Half heights of posts, metres; ``low`` is the probability of short ones.
@@ -153,7 +158,7 @@ def _finish(site: Site, place: Place) -> Scenes:
     lamp = view.ahead(sampler, 1, LIGHT_LAMP_NEAREST, LIGHT_LAMP_FARTHEST)
     shell = [site.ground.surface, sky, sky, sky, sky]
     sunny = sampler.uniform(1, LIGHT_SUN) * sampler.chance(1, LIGHT_SUNNY) * ~night
-    dark, clear = sampler.uniforms(1, *LIGHT_SIZES)
+    dark, clear = sampler.uniforms(1, *LIGHT_SKIES)
     lit = np.where(night, sampler.uniform(1, LIGHT_LAMP), 0)
     light = [sunny, np.where(night, dark, clear), lit]
     position = [lamp.x, sampler.uniform(1, LIGHT_LAMP_HEIGHT), lamp.z]

@@ -12,7 +12,7 @@ from spike_training.scenes.building.light import Site
 from spike_training.scenes.building.materials import GREEN, Colour, Extent, Material
 from spike_training.scenes.building.primitives import Frame, Part, corner_parts
 from spike_training.scenes.building.sampler import QUARTER_TURN, Range, cos_sin
-from spike_training.scenes.outdoors.config import ByKind, Place, Things, by_kind
+from spike_training.scenes.outdoors.ground import ByKind, Place, Things, by_kind
 from spike_training.scenes.scene import BOX, CYLINDER, Array
 
 # --- Boundaries of places: walls, fences, hedges and houses along the four sides.

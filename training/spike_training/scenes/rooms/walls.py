@@ -32,8 +32,7 @@ class WallThing(NamedTuple):
 
 WINDOW = WallThing(('clouds', 'plain'), (0.4, 1.0), (0.9, 1.5), (0.02, 0.08), (0.8, 1.0))
 SCREEN = WallThing(('screen', 'text'), (0.25, 0.7), (0.4, 0.9), (0.03, 0.08), (0.9, 1.3))
-# Chests, wardrobes, bookcases, shelves, doors, windows, radiators, sofas, posters, screens and
-# curtains.
+# Chests, wardrobes, bookcases, shelves, doors, windows, radiators, sofas, posters, curtains.
 WALL_THINGS = (
     WallThing(('doors', 'drawers'), (0.3, 0.8), (0.65, 1.1), (0.3, 0.6)),
     WallThing(('doors', 'wood'), (0.35, 0.8), (1.7, 2.2), (0.35, 0.6)),

@@ -13,7 +13,7 @@ from spike_training.scenes.building.materials import Colour, Extent, Material
 from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import cos_sin, running_sum
 from spike_training.scenes.scene import ELLIPSOID, Array, Column
-from spike_training.scenes.streets.config import GREEN, SIDES, Street
+from spike_training.scenes.streets.roadside import GREEN, SIDES, Street
 
 # Houses of a row.
 HOUSE_NUMBER = 7  # on each side

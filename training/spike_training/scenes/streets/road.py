@@ -22,13 +22,19 @@ from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import ALL, Sampler
 from spike_training.scenes.scene import Array, Scenes
 from spike_training.scenes.streets.buildings import add_buildings
-from spike_training.scenes.streets.config import SIDES, Street, on
-from spike_training.scenes.streets.roadside import add_street_furniture, add_surfaces, add_trees
+from spike_training.scenes.streets.roadside import (
+    SIDES,
+    Street,
+    add_street_furniture,
+    add_surfaces,
+    add_trees,
+    on,
+)
 from spike_training.scenes.streets.vehicles import add_cars, add_lorries
 from spike_training.scenes.things import add_people
 
 STREET_COUNTRY = 0.35  # share of country roads
-STREET_SIZES = ((2.8, 5.0), (3.2, 9.0))  # half width of a country road, half width of a street
+STREET_EDGES = ((2.8, 5.0), (3.2, 9.0))  # half width of a country road, half width of a street
 STREET_KERB = (0.06, 0.18)  # height of the pavement
 STREET_COUNTRY_KERB = 0.02  # height of the verge
 STREET_WALK = (1.2, 4.5)  # width of the pavement
@@ -55,8 +61,7 @@ LIGHT_SUN = (0.0, 1.2)  # strength of the sun
 LIGHT_SUNNY = 0.75  # probability of it
 LIGHT_SKY = (0.3, 0.6)  # strength of the sky
 LIGHT_LAMP = (0, 8, 10)  # position of the lamp, which is never lit
-# depth at which half of the light is scattered, metres, uniform over ratios
-LIGHT_HAZE = (60, 4000)
+LIGHT_HAZE = (60, 4000)  # depth at which half of the light is scattered, uniform over ratios
 LIGHT_RATE = (0.03, 0.6)  # mean firing rates that the exposure aims at, uniform over ratios
 LIGHT_OCCLUSION = 0.6  # greatest share of the light that ambient occlusion takes
 
@@ -108,7 +113,7 @@ def road(sampler: Sampler) -> Scenes:
 
 def _sample_street(sampler: Sampler) -> Street:
     country = sampler.chance(1, STREET_COUNTRY)
-    narrow, wide = sampler.uniforms(1, *STREET_SIZES)
+    narrow, wide = sampler.uniforms(1, *STREET_EDGES)
     kerb = np.where(country, STREET_COUNTRY_KERB, sampler.uniform(1, STREET_KERB))
     return Street(
         country=country,

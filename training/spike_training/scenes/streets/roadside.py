@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from spike_training.scenes.building.light import Ground, Site
@@ -11,7 +13,39 @@ from spike_training.scenes.building.materials import Colour, Extent, Grey, Mater
 from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import HALF_TURN, QUARTER_TURN, cos_sin
 from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, Array, Column
-from spike_training.scenes.streets.config import GRASS, GREEN, SIDES, Street, add_shadows
+
+# --- Sizes of streets, and shadows beside the road.
+
+SIDES = (-1, 1)  # left and right of the road
+GREEN = (0.5, 1.0, 0.35)  # tint of grass and leaves
+GRASS = Colour(0.1, 0.5, 0.3, tint=GREEN)
+
+
+@dataclasses.dataclass(frozen=True)
+class Street:
+    """Sizes of a batch of streets."""
+
+    country: Array  # those that are country roads, ``[B, 1]``
+    edge: Array  # half width of the road, ``[B, 1]`` metres
+    kerb: Array  # height of what lies beside it, ``[B, 1]`` metres
+    walk: Array  # width of the pavements left and right, ``[B, 2]`` metres
+
+
+def add_shadows(
+    verges: list[Ground], side: Array, frame: Frame, reach: Array, tall: Array, mask: Array
+) -> None:
+    """Add shadows of things that stand left (-1) or right (1) of the road, ``side`` ``[B, k]``.
+
+    The other arguments are those of :meth:`Ground.shadow`.
+    """
+    for sign, verge in zip(SIDES, verges, strict=True):
+        verge.shadow(frame, reach, tall, mask & (side == sign))
+
+
+def on(site: Site, ground: Ground) -> Site:
+    """Return a site with other ground."""
+    return dataclasses.replace(site, ground=ground)
+
 
 # --- Pavements, verges, kerbs, lane lines, crossings and patches of the road.
 
@@ -60,11 +94,7 @@ PATCH_SURFACE = Material(
 
 
 def add_surfaces(site: Site, street: Street) -> list[Ground]:
-    """Add what lies beside and on the road.
-
-    Returns:
-        The ground left and right of it.
-    """
+    """Add what lies beside and on the road; return the ground left and right of it."""
     verge = _add_verges(site, street)
     _add_lines(site, street)
     _add_patches(site, street)

@@ -13,7 +13,7 @@ from spike_training.scenes.building.materials import Colour, Grey, Material
 from spike_training.scenes.building.primitives import Frame, Part
 from spike_training.scenes.building.sampler import HALF_TURN, cos_sin
 from spike_training.scenes.scene import ELLIPSOID, Array
-from spike_training.scenes.streets.config import Street
+from spike_training.scenes.streets.roadside import Street
 
 # --- Parked cars and vans at both sides of the road, and others on it.
 
@@ -28,8 +28,7 @@ TRAFFIC_TURNED = 0.06  # greatest angle to the road
 TRAFFIC_CHANCE = 0.6  # probability of each
 TRAFFIC_SPEED = (0, 20)  # m/s
 
-# half width, half length, lift of the body over the ground, height of the body without the
-# cabin, height of the roof
+# Half width and length, lift of the body, height of the body without the cabin, and of the roof.
 CAR_SIZES = ((0.78, 0.95), (1.8, 2.4), (0.15, 0.3), (0.75, 1.0), (1.4, 1.9))
 CAR_CABIN = (0.45, 0.8)  # half length of the cabin over that of the car
 CAR_CABIN_ALONG = (-0.5, 0.1)  # middle of the cabin behind that of the car
@@ -46,15 +45,14 @@ DETAIL_LAMP_BEFORE = 0.01  # of the body's ends
 DETAIL_BUMPER_BEFORE = 0.03  # of the body's ends
 DETAIL_WHEEL = (0.11, 0.31, 0.31)  # half sizes, and height of the middle
 CAR_BODY = Material(('plain', 'plain', 'doors', 'print'), contrast=0.5, vivid=0.9)
-# metres that a tile of the body covers up; across it is as wide as the car
-CAR_BODY_TILE = (1, 4)
+CAR_BODY_TILE = (1, 4)  # covered upwards by a tile; across it is as wide as the car
 CAR_GLASS = Material(('plain', 'clouds', 'poster'), (0.8, 3), bright=Colour(0.03, 0.5, 0.3))
 CAR_TYRE = Material(('plain',), 0.5, bright=Grey((0.02, 0.1)))
 CAR_LAMPS = Material(('plain',), 0.3, bright=Colour(0.2, 0.9, 1.0), glow=(0, 1.5))
 
 
 class _Car(NamedTuple):
-    """Sampled sizes of cars, ``[B, k]`` metres; as in ``CarConfig``."""
+    """Sampled sizes of cars, ``[B, k]`` metres; as in ``CAR_SIZES``."""
 
     half_w: Array
     half_l: Array
