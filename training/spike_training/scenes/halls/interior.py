@@ -291,9 +291,9 @@ RECEPTION_CLEAR = 2.6  # distance from the camera that it keeps
 RECEPTION_TURNED = 0.8  # greatest angle to the view
 RECEPTION_HALF_WIDTH = (0.8, 2.0)
 RECEPTION_FRONT = (0.55, 0.06)  # half height and half thickness of the front
-RECEPTION_TOP_ALONG = 0.4  # from the front to its middle
+RECEPTION_TOP_ALONG = 0.4  # from the front to the middle of the desk's top
 RECEPTION_END = (0.05, 0.5, 0.35)  # half width, half height and half depth of the ends
-RECEPTION_END_ALONG = 0.35  # from the front to their middles
+RECEPTION_END_ALONG = 0.35  # from the front to the middles of the ends
 
 # Panel, sign and screens behind the desk.
 BACK_PANEL = (1.25, 0.05)  # half height and half thickness

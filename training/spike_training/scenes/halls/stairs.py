@@ -48,7 +48,7 @@ RAILING_GALLERY_STEP = 2.5  # number of steps between them over half of the gall
 # Cameras in stairwells.
 STANDING_FOOT = 0.4  # share of cameras at the foot
 STANDING_NOT_ABOVE = 0.7  # share of cameras at the foot and on the landing
-STANDING_FREE = 0.1  # least half width of their places
+STANDING_FREE = 0.1  # least half width of the places of cameras
 STANDING_DEPTH = (0.5, 1.6)  # from the flights, over the half depth of the landing
 STANDING_TURNED = 0.8  # greatest angle to the flights
 STANDING_FOOT_PITCH = 0.1  # mean pitch at the foot

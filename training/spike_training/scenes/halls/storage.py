@@ -24,7 +24,7 @@ RACK_LEVELS = 3  # of each bay
 RACK_AISLE = (1.5, 3.2)  # between rows
 RACK_SIZES = ((0.4, 0.6), (0.9, 1.5))  # half depth of a row, half length of a bay
 RACK_LEVEL = (0.6, 1.9)  # height of a level
-RACK_HEADROOM = 0.5  # over all of them, at least
+RACK_HEADROOM = 0.5  # over all levels, at least
 RACK_ACROSS = 0.3  # probability of aisles along x
 RACK_BESIDE = 0.25  # greatest way of the aisle's middle from the camera, over the aisle
 RACK_START = (-1.5, 4.0)  # of the first bay, before the camera
@@ -195,7 +195,7 @@ ATTACHMENT_PIPE = (0.04, 0.14)  # half thickness of a pipe
 ATTACHMENT_PIPE_AT = (-0.7, 0.5)  # shares to the side and back
 ATTACHMENT_HALF_PIPE = 0.8  # half height
 ATTACHMENT_PANEL_ASIDE = 0.6  # share to the side of the screen
-ATTACHMENT_STAND = (0.03, 0.65, 0.03)  # half sizes of its stand
+ATTACHMENT_STAND = (0.03, 0.65, 0.03)  # half sizes of the stand of the screen
 
 # A tank beside a machine.
 TANK_CHANCE = 0.35  # probability

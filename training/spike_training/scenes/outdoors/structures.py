@@ -76,7 +76,7 @@ BOUNDARIES = (WALL, BOARDS, HEDGE, HOUSE, LEDGE)
 # Pieces of boundaries.
 LAYOUT_SIDES = 4  # of a place
 LAYOUT_PIECES = 8  # two on each side
-LAYOUT_SPLIT = 0.6  # greatest way of their limit from the middle, over the half length of the side
+LAYOUT_SPLIT = 0.6  # greatest way of the pieces' limit from the middle, over half of a side
 LAYOUT_OUTWARDS = (0.0, 0.6)  # shift of a piece
 LAYOUT_STOREY = (2.6, 3.4)  # height of a storey
 LAYOUT_STOREYS = 4  # on a tile of a house's texture

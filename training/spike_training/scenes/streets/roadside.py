@@ -52,8 +52,8 @@ def on(site: Site, ground: Ground) -> Site:
 # Pavements, kerbs and strips of grass along the road.
 VERGE_HALF_WIDTH = 40.0  # of pavement or verge
 VERGE_ALONG = 60.0  # middle of all that lies along the road
-VERGE_HALF_LENGTH = 100.0  # of it
-VERGE_KERB_LIFT = 0.005  # of its upper side over the pavement, halved
+VERGE_HALF_LENGTH = 100.0  # of all that lies along the road
+VERGE_KERB_LIFT = 0.005  # half of what the kerb rises over the pavement
 VERGE_STRIP_ASIDE = 1.5  # middle of a strip of grass beyond the pavement's end
 VERGE_STRIP = (0.5, 1.5)  # half width of it
 VERGE_STRIP_CHANCE = 0.4  # probability on each side
