@@ -5,6 +5,7 @@
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,8 @@ import torch
 
 from spike_training.sampling.procedural import ProceduralSource, apply_flicker
 from spike_training.sampling.shifted import Optics, ShiftedSource
-from spike_training.scenes.building.primitives import Frame
-from spike_training.scenes.building.sampler import Sampler, cos_sin
-from spike_training.scenes.building.viewpoint import (
+from spike_training.scenes import atlas
+from spike_training.scenes.building.cameras import (
     FOCAL,
     HEIGHTS,
     PITCHES,
@@ -26,9 +26,11 @@ from spike_training.scenes.building.viewpoint import (
     sample_rates,
     sample_viewpoint,
 )
+from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.sampler import Sampler, cos_sin
 from spike_training.scenes.generator import STYLES, SceneGenerator
-from spike_training.scenes.halls.stairs import STAIRS, sample_stairs
-from spike_training.scenes.offices.office import OFFICE
+from spike_training.scenes.halls.stairs import STAIRS_STEPS, sample_stairs
+from spike_training.scenes.offices import OFFICE
 from spike_training.scenes.render import render
 from spike_training.scenes.rooms.room import rooms
 from spike_training.scenes.scene import Scenes
@@ -50,15 +52,39 @@ def depths(style: str, split: str, number: int = 120) -> np.ndarray:
     return np.minimum(depth, 80) / scenes.focal[:, None, None]
 
 
-def checksums(style: str) -> dict[str, float]:
-    """A weighted mean of each field of some scenes, relative to its mean size."""
-    scenes = SceneGenerator(3, style).batch(range(4))
-    sums = {}
-    for field in dataclasses.fields(Scenes):
-        values = getattr(scenes, field.name).astype(np.float64).ravel()
-        weights = np.arange(1, values.size + 1) * 0.6180339887 % 1 - 0.5
-        sums[field.name] = float((values * weights).sum() / max(np.abs(values).sum(), 1e-9))
-    return sums
+def checksum(array: np.ndarray) -> float:
+    """A weighted mean of an array, relative to its mean size."""
+    values = array.astype(np.float64).ravel()
+    weights = np.arange(1, values.size + 1) * 0.6180339887 % 1 - 0.5
+    return float((values * weights).sum() / max(np.abs(values).sum(), 1e-9))
+
+
+def checksums(style: str) -> dict[str, list[float]]:
+    """Checksums of each field of some scenes of several seeds and all splits."""
+    groups = [
+        SceneGenerator(seed, style, split).batch(indices)
+        for seed, split, indices in (
+            (3, 'train', range(4)),
+            (11, 'train', (5, 900)),
+            (3, 'calibration', (0, 7)),
+            (3, 'test', (1, 2)),
+        )
+    ]
+    return {
+        field.name: [checksum(getattr(scenes, field.name)) for scenes in groups]
+        for field in dataclasses.fields(Scenes)
+    }
+
+
+def image_checksums(style: str) -> dict[str, list[float]]:
+    """Mean, standard deviation and checksum of images of one scene; the sky is at 1 / depth 0."""
+    images = render(SceneGenerator(3, style).batch([1]), 48, 72, 'cpu', with_rgb=True)
+    parts = (1 / images.depth, images.luminance, images.rgb, images.flow)
+    names = ('inverse_depth', 'luminance', 'rgb', 'flow')
+    return {
+        name: [float(part.mean()), float(part.std()), checksum(part.numpy())]
+        for name, part in zip(names, parts, strict=True)
+    }
 
 
 @pytest.mark.parametrize('style', list(STYLES))
@@ -70,9 +96,22 @@ def test_scenes_keep_their_numbers(style: str) -> None:
     """
     expected = json.loads(CHECKSUMS.read_text())[style]
     found = checksums(style)
-    assert found.keys() == expected.keys()
-    for name, value in found.items():
-        assert value == pytest.approx(expected[name], rel=0, abs=1e-7), name
+    assert found.keys() == expected['scenes'].keys()
+    for name, values in found.items():
+        assert values == pytest.approx(expected['scenes'][name], rel=0, abs=1e-7), name
+    # A pixel at an outline may show the other solid on another processor.
+    for name, values in image_checksums(style).items():
+        assert values == pytest.approx(expected['images'][name], rel=1e-4, abs=1e-4), name
+
+
+def test_textures_keep_their_tones() -> None:
+    """Each texel is one of 256 tones: all of a tile, or none, are those of shipped models."""
+    expected = json.loads(CHECKSUMS.read_text())['tiles']
+    assert list(map(len, atlas.TILES.values())) == [row[0] for row in expected.values()]
+    tiles = atlas.pyramids()[0]
+    for name, (_, *sums) in expected.items():
+        found = [checksum(tiles[number]) for number in atlas.TILES[name]]
+        assert found == pytest.approx(sums, rel=0, abs=1e-6), name
 
 
 @pytest.mark.parametrize('style', PLACES)
@@ -231,7 +270,7 @@ def test_a_camera_in_a_stairwell_stands_on_a_floor() -> None:
     sampler = sampler_of(batch)
     half_x, half_z, height = sampler(1, 1.6, 4.5), sampler(1, 2.6, 3.6), sampler(1, 4.5, 9.9)
     flight, standing = sample_stairs(sampler, (half_x, half_z, height), one > 0, one > 0)
-    run, mid = STAIRS.steps * flight.going, STAIRS.steps * flight.rise
+    run, mid = STAIRS_STEPS * flight.going, STAIRS_STEPS * flight.rise
     assert (2 * mid + 1.1 < height).all()  # one can be at the top
     assert flight.going.min() > 0.15
     assert flight.rise.min() > 0.14
@@ -305,5 +344,12 @@ def test_only_lamps_flicker() -> None:
 
 
 if __name__ == '__main__':
-    tables = {style: checksums(style) for style in STYLES}
-    CHECKSUMS.write_text(json.dumps(tables, indent=1) + '\n')
+    tables = {
+        style: {'scenes': checksums(style), 'images': image_checksums(style)} for style in STYLES
+    }
+    tables['tiles'] = {
+        name: [len(numbers), *(checksum(atlas.pyramids()[0][number]) for number in numbers)]
+        for name, numbers in atlas.TILES.items()
+    }
+    rows = json.dumps(tables, indent=1)
+    CHECKSUMS.write_text(re.sub(r'(?<=[\[,])\n\s+(?=-?\d)|(?<=\d)\n\s+(?=\])', ' ', rows) + '\n')

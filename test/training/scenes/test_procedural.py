@@ -20,9 +20,13 @@ from spike_training.scenes.building.light import Ground, Site, sample_direction
 from spike_training.scenes.building.materials import Material, MaterialSampler
 from spike_training.scenes.building.primitives import Frame, Primitives
 from spike_training.scenes.building.sampler import Sampler
-from spike_training.scenes.furniture.chair import DINING_CHAIR, add_dining_chairs
 from spike_training.scenes.rooms.config import HOME
 from spike_training.scenes.rooms.room import rooms
+from spike_training.scenes.rooms.tables import (
+    DINING_HALF_RAIL,
+    DINING_HALF_SEAT,
+    add_dining_chairs,
+)
 from spike_training.sensor.exposure import initial_charge
 from spike_training.sensor.parameters import SENSORS
 
@@ -201,8 +205,8 @@ def test_chairs_of_a_set_look_at_their_table() -> None:
     mask = np.concatenate([k >= 0 for k in solids.kind[begin:]], 1)
     centre, half = (np.concatenate(part[begin:], 1) for part in (solids.centre, solids.half))
     away = np.hypot(*(centre[..., i] - np.where(centre[..., 0] < 2.5, 0, 5) for i in (0, 2)))
-    seats = mask & np.isclose(half[..., 1], DINING_CHAIR.half_seat)
-    rails = mask & np.isclose(half[..., 2], DINING_CHAIR.half_rail)
+    seats = mask & np.isclose(half[..., 1], DINING_HALF_SEAT)
+    rails = mask & np.isclose(half[..., 2], DINING_HALF_RAIL)
     assert seats.sum() > 64 * 4
     assert rails.sum() == 3 * seats.sum()
     assert 0.3 < away[seats].min() < away[seats].max() < 1.3

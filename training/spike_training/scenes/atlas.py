@@ -5,14 +5,16 @@
 Tiles hold tones from 0 to 1, which a material maps to two colours. They are made once per process
 from fixed seeds with elementary arithmetic, so that every machine has the same ones.
 
-Each recipe is a class with its settings. Lengths are texels, tones and shares 0 to 1; pairs are
-limits of a uniform distribution, those of whole numbers without the upper one.
+Each recipe is a function of a random number generator. Lengths are texels, tones and shares 0 to
+1; pairs are limits of a uniform distribution, those of whole numbers without the upper one.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +22,13 @@ import numpy.typing as npt
 Tile = npt.NDArray[np.floating[Any]]
 """``[SIZE, SIZE]`` float32, 0 to 1."""
 Generator = np.random.Generator
-SIZE = 256
-"""Texels along each side of a tile; row 0 is its bottom."""
-LEVELS = 9
-"""Levels of a pyramid: 256, 128, ... 1 texels."""
-TEXELS = sum((SIZE >> level) ** 2 for level in range(LEVELS))
-"""Texels of one tile's pyramid."""
+Recipe = Callable[[Generator], Tile]
+
+SIZE = 256  # texels along each side of a tile; row 0 is its bottom
+LEVELS = 9  # levels of a pyramid: 256, 128, ... 1 texels
+TEXELS = sum((SIZE >> level) ** 2 for level in range(LEVELS))  # of one tile's pyramid
+# First texel of each level within a pyramid.
 LEVEL_OFFSETS = tuple(sum((SIZE >> k) ** 2 for k in range(level)) for level in range(LEVELS))
-"""First texel of each level within a pyramid."""
 
 _GRID = (np.arange(SIZE, dtype=np.float32) + 0.5) / SIZE
 
@@ -65,767 +66,386 @@ def _integer(rng: Generator, limits: tuple[int, int]) -> int:
     return int(rng.integers(*limits))
 
 
-class Recipe(Protocol):
-    """Recipe of a kind of tile."""
+def _noise(rng: Generator, cells: int, octaves: int = 5, keep: float = 0.6) -> Tile:
+    """Make noise of several scales, stretched to 0..1.
 
-    def make(self, rng: Generator, /) -> Tile:
-        """Make a tile."""
-        ...
-
-
-class Noise(NamedTuple):
-    """Noise of several scales, stretched to 0..1.
-
-    Attributes:
+    Args:
+        rng: Random numbers.
         cells: Cells of the coarsest scale along a side; each further scale has twice as many.
         octaves: Number of scales.
         keep: Weight of each scale over that of the one before.
     """
-
-    cells: int
-    octaves: int = 5
-    keep: float = 0.6
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        total, weight = _canvas(0), np.float32(1)
-        for octave in range(self.octaves):
-            number = min(self.cells << octave, SIZE)
-            total += weight * _lattice(rng, number, number)
-            weight = np.float32(weight * self.keep)
-        return _stretch(total)
-
-
-SMUDGE = Noise(4)
+    total, weight = _canvas(0), np.float32(1)
+    for octave in range(octaves):
+        number = min(cells << octave, SIZE)
+        total += weight * _lattice(rng, number, number)
+        weight = np.float32(weight * keep)
+    return _stretch(total)
 
 
 def _smudge(rng: Generator, tile: Tile, strength: float) -> Tile:
-    return _clip(tile + strength * (SMUDGE.make(rng) - 0.5))
+    """Add stains of a contrast."""
+    return _clip(tile + strength * (_noise(rng, 4) - 0.5))
 
 
-class FaintNoise(NamedTuple):
-    """Noise about a tone of 0.5.
-
-    Attributes:
-        noise: The noise.
-        contrast: Factor on it.
-    """
-
-    noise: Noise
-    contrast: float
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        return (0.5 + self.contrast * (self.noise.make(rng) - 0.5)).astype(np.float32)
+def _faint_noise(rng: Generator, noise: Recipe, contrast: float) -> Tile:
+    """Make noise about a tone of 0.5."""
+    return (0.5 + contrast * (noise(rng) - 0.5)).astype(np.float32)
 
 
-class Leaves(NamedTuple):
-    """Noise with dark gaps.
-
-    Attributes:
-        noise: The noise.
-        contrast: Factor on it.
-        offset: Subtracted then; results are clipped.
-    """
-
-    noise: Noise = Noise(12, 4, 0.9)
-    contrast: float = 1.6
-    offset: float = 0.4
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        return _clip(self.contrast * self.noise.make(rng) - self.offset)
+def _leaves(rng: Generator) -> Tile:
+    """Make noise with dark gaps."""
+    return _clip(1.6 * _noise(rng, 12, 4, 0.9) - 0.4)
 
 
-class Wood(NamedTuple):
-    """Annual rings and grain along v.
-
-    Attributes:
-        cells: Cells of the lattices of bends, grain and fine grain, along v and u.
-        rings: Number of rings.
-        bend: Greatest shift of the rings, in rings.
-        weights: Of rings, grain and fine grain.
-    """
-
-    cells: tuple[tuple[int, int], ...] = ((2, 3), (3, 48), (6, 128))
-    rings: int = 12
-    bend: int = 3
-    weights: tuple[float, float, float] = (0.35, 0.7, 0.4)
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        bend, grain, fine = (_lattice(rng, *cells) for cells in self.cells)
-        rings = np.abs(((bend * self.bend + _GRID[None, :] * self.rings) % 1) * 2 - 1)
-        a, b, c = self.weights
-        return _stretch(a * rings + b * grain + c * fine)
+def _wood(rng: Generator) -> Tile:
+    """Make annual rings and grain along v."""
+    rings, bend = 12, 3  # number of rings, and their greatest shift in rings
+    shift, grain, fine = (_lattice(rng, *cells) for cells in ((2, 3), (3, 48), (6, 128)))
+    ring = np.abs(((shift * bend + _GRID[None, :] * rings) % 1) * 2 - 1)
+    return _stretch(0.35 * ring + 0.7 * grain + 0.4 * fine)
 
 
-WOOD = Wood()
+def _planks(rng: Generator) -> Tile:
+    """Make rows of boards, each with one joint."""
+    boards = 8
+    contrast, tone, spread = 0.35, 0.1, 0.5  # of the wood; least tone, and range of the boards'
+    tile, height = _canvas(0), SIZE // boards
+    for board in range(boards):
+        wood = _wood(rng) * contrast
+        cut = int(rng.integers(SIZE))
+        left, right = rng.random(2).astype(np.float32) * spread
+        rows = slice(height * board, height * (board + 1) - 1)
+        tile[rows] = wood.T[rows] + tone + np.where(np.arange(SIZE) < cut, left, right)
+        tile[rows, cut] = 0
+    return tile
 
 
-class Planks(NamedTuple):
-    """Rows of boards, each with one joint.
+def _bricks(rng: Generator, rows: int, columns: int, joint: int, spread: float) -> Tile:
+    """Make courses of bricks, every other one shifted by half a brick.
 
-    Attributes:
-        boards: Number of rows.
-        contrast: Of the wood.
-        tone: Least tone.
-        spread: Range of the boards' tones.
-    """
-
-    boards: int = 8
-    contrast: float = 0.35
-    tone: float = 0.1
-    spread: float = 0.5
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tile, height = _canvas(0), SIZE // self.boards
-        for board in range(self.boards):
-            wood = WOOD.make(rng) * self.contrast
-            cut = int(rng.integers(SIZE))
-            left, right = rng.random(2).astype(np.float32) * self.spread
-            rows = slice(height * board, height * (board + 1) - 1)
-            tile[rows] = wood.T[rows] + self.tone + np.where(np.arange(SIZE) < cut, left, right)
-            tile[rows, cut] = 0
-        return tile
-
-
-class Bricks(NamedTuple):
-    """Courses of bricks, every other one shifted by half a brick.
-
-    Attributes:
+    Args:
+        rng: Random numbers.
         rows: Courses on a tile.
         columns: Bricks of a course.
         joint: Width of the joints.
         spread: Range of the bricks' tones.
-        tone: Least tone.
-        rough: Noise of the surface.
-        roughness: Factor on that.
-        darker: Subtracted in the end.
     """
-
-    rows: int
-    columns: int
-    joint: int
-    spread: float
-    tone: float = 0.1
-    rough: Noise = Noise(16, 3)
-    roughness: float = 0.15
-    darker: float = 0.07
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tile = _canvas(1.0)
-        height, width = SIZE // self.rows, SIZE // self.columns
-        rough = self.roughness * self.rough.make(rng)
-        for row in range(self.rows):
-            for column in range(self.columns):
-                left = column * width + (width // 2 if row % 2 else 0)
-                across = np.arange(left, left + width - self.joint) % SIZE
-                tone = self.tone + self.spread * rng.random()
-                tile[row * height : row * height + height - self.joint, across] = tone
-        return _clip(tile + rough - self.darker)
+    tile = _canvas(1.0)
+    height, width = SIZE // rows, SIZE // columns
+    rough = 0.15 * _noise(rng, 16, 3)
+    for row in range(rows):
+        for column in range(columns):
+            left = column * width + (width // 2 if row % 2 else 0)
+            across = np.arange(left, left + width - joint) % SIZE
+            tone = 0.1 + spread * rng.random()
+            tile[row * height : row * height + height - joint, across] = tone
+    return _clip(tile + rough - 0.07)
 
 
-class Tiles(NamedTuple):
-    """Square tiles with joints.
+def _tiles(rng: Generator, number: int, joint: int, spread: float, check: float = 0.0) -> Tile:
+    """Make square tiles with joints.
 
-    Attributes:
+    Args:
+        rng: Random numbers.
         number: Of tiles along a side.
         joint: Width of the joints.
         spread: Range of the tiles' tones.
         check: Difference between neighbouring tiles.
-        tone: Mean.
-        joint_tone: Of the joints.
-        smudge: Contrast of stains.
     """
-
-    number: int
-    joint: int
-    spread: float
-    check: float = 0.0
-    tone: float = 0.6
-    joint_tone: float = 0.05
-    smudge: float = 0.12
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        number, size = self.number, SIZE // self.number
-        tones = self.tone + self.spread * (rng.random((number, number)) - 0.5)
-        parity = np.add.outer(np.arange(number), np.arange(number)) % 2
-        tones = tones - self.check * (parity - 0.5)
-        tile = np.kron(tones, np.ones((size, size))).astype(np.float32)
-        edge = np.arange(SIZE) % size < self.joint
-        tile[edge, :] = tile[:, edge] = self.joint_tone
-        return _smudge(rng, np.clip(tile, 0, 1), self.smudge)
+    size = SIZE // number
+    tones = 0.6 + spread * (rng.random((number, number)) - 0.5)
+    parity = np.add.outer(np.arange(number), np.arange(number)) % 2
+    tones = tones - check * (parity - 0.5)
+    tile = np.kron(tones, np.ones((size, size))).astype(np.float32)
+    edge = np.arange(SIZE) % size < joint
+    tile[edge, :] = tile[:, edge] = 0.05  # tone of the joints
+    return _smudge(rng, np.clip(tile, 0, 1), 0.12)
 
 
-class Stripes(NamedTuple):
-    """Stripes along v.
-
-    Attributes:
-        number: Of stripes.
-        smudge: Contrast of stains.
-    """
-
-    number: int
-    smudge: float = 0.1
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tones = np.repeat(rng.random(self.number), SIZE // self.number)
-        return _smudge(rng, np.tile(tones, (SIZE, 1)).astype(np.float32), self.smudge)
+def _stripes(rng: Generator) -> Tile:
+    """Make stripes along v."""
+    number = 16
+    tones = np.repeat(rng.random(number), SIZE // number)
+    return _smudge(rng, np.tile(tones, (SIZE, 1)).astype(np.float32), 0.1)
 
 
-class Weave(NamedTuple):
-    """Cloth of threads of random tones.
-
-    Attributes:
-        threads: Along each side.
-        smudge: Contrast of stains.
-    """
-
-    threads: int = 64
-    smudge: float = 0.2
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        width = SIZE // self.threads
-        warp = np.repeat(rng.random(self.threads).astype(np.float32), width)[None, :]
-        weft = np.repeat(rng.random(self.threads), width)[:, None]
-        cross = np.add.outer(np.arange(SIZE) // width, np.arange(SIZE) // width) % 2
-        thread = cross.astype(np.float32)
-        return _smudge(rng, np.clip(thread * warp + (1 - thread) * weft, 0, 1), self.smudge)
+def _weave(rng: Generator) -> Tile:
+    """Make cloth of threads of random tones."""
+    threads = 64  # along each side
+    width = SIZE // threads
+    warp = np.repeat(rng.random(threads).astype(np.float32), width)[None, :]
+    weft = np.repeat(rng.random(threads), width)[:, None]
+    cross = np.add.outer(np.arange(SIZE) // width, np.arange(SIZE) // width) % 2
+    thread = cross.astype(np.float32)
+    return _smudge(rng, np.clip(thread * warp + (1 - thread) * weft, 0, 1), 0.2)
 
 
-class Books(NamedTuple):
-    """Rows of spines, dark gaps above them, boards between.
-
-    Attributes:
-        shelves: Number of rows.
-        gap: Tone of gaps.
-        board: Thickness of boards.
-        board_tone: Of boards.
-        width: Of a book.
-        height: Least height over that of a row, and the range above it.
-        missing: Probability of a gap in place of a book.
-        band: Least height of a band in the inverse tone, and its least way from the top.
-        band_height: Of a band.
-    """
-
-    shelves: int = 3
-    gap: float = 0.02
-    board: int = 6
-    board_tone: float = 0.6
-    width: tuple[int, int] = (3, 13)
-    height: tuple[float, float] = (0.5, 0.4)
-    missing: float = 0.08
-    band: tuple[int, int] = (10, 8)
-    band_height: int = 5
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tile, row, (lowest, below) = _canvas(self.gap), SIZE // self.shelves, self.band
-        for shelf in range(self.shelves):
-            low, x = shelf * row, 0
-            tile[low : low + self.board] = self.board_tone
-            while x < SIZE:
-                width = _integer(rng, self.width)
-                tall = int(row * (self.height[0] + self.height[1] * rng.random()))
-                if rng.random() > self.missing:
-                    tone = rng.random()
-                    band = low + _integer(rng, (lowest, max(tall - below, lowest + 1)))
-                    spine = slice(x, x + width - 1)
-                    tile[low + self.board : low + tall, spine] = tone
-                    tile[band : band + self.band_height, spine] = 1 - tone
-                x += width
-        return tile
+def _books(rng: Generator) -> Tile:
+    """Make rows of spines, dark gaps above them, boards between."""
+    shelves, board = 3, 6  # number of rows, thickness of boards
+    missing = 0.08  # probability of a gap in place of a book
+    lowest, below = 10, 8  # least height of a band in the inverse tone, and way from the top
+    tile, row = _canvas(0.02), SIZE // shelves
+    for low in range(0, shelves * row, row):
+        tile[low : low + board] = 0.6
+        x = 0
+        while x < SIZE:
+            width = _integer(rng, (3, 13))
+            tall = int(row * (0.5 + 0.4 * rng.random()))
+            if rng.random() > missing:
+                tone = rng.random()
+                band = low + _integer(rng, (lowest, max(tall - below, lowest + 1)))
+                spine = slice(x, x + width - 1)
+                tile[low + board : low + tall, spine] = tone
+                tile[band : band + 5, spine] = 1 - tone
+            x += width
+    return tile
 
 
-class Goods(NamedTuple):
-    """Shelves with boxes and tins.
-
-    Attributes:
-        shelves: Number of rows.
-        gap: Tone of gaps.
-        board: Thickness of boards.
-        board_tone: Of boards.
-        width: Of a thing.
-        height: Of a thing.
-        missing: Probability of a gap in place of a thing.
-        space: Between things, and at either side of a thing's label.
-    """
-
-    shelves: int = 4
-    gap: float = 0.05
-    board: int = 5
-    board_tone: float = 0.55
-    width: tuple[int, int] = (10, 36)
-    height: tuple[int, int] = (18, 54)
-    missing: float = 0.15
-    space: int = 2
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tile, row = _canvas(self.gap), SIZE // self.shelves
-        for shelf in range(self.shelves):
-            low, x = shelf * row, 0
-            tile[low : low + self.board] = self.board_tone
-            while x < SIZE:
-                width, tall = _integer(rng, self.width), _integer(rng, self.height)
-                if rng.random() > self.missing:
-                    tone, label = rng.random(2)
-                    body = tile[low + self.board : low + tall, x : x + width - self.space]
-                    body[...] = tone
-                    body[tall // 4 : tall // 2, self.space : -self.space] = label
-                x += width
-        return tile
+def _goods(rng: Generator) -> Tile:
+    """Make shelves with boxes and tins."""
+    shelves, board = 4, 5  # number of rows, thickness of boards
+    missing = 0.15  # probability of a gap in place of a thing
+    space = 2  # between things, and at either side of a thing's label
+    tile, row = _canvas(0.05), SIZE // shelves
+    for low in range(0, shelves * row, row):
+        tile[low : low + board] = 0.55
+        x = 0
+        while x < SIZE:
+            width, tall = _integer(rng, (10, 36)), _integer(rng, (18, 54))
+            if rng.random() > missing:
+                tone, label = rng.random(2)
+                body = tile[low + board : low + tall, x : x + width - space]
+                body[...] = tone
+                body[tall // 4 : tall // 2, space:-space] = label
+            x += width
+    return tile
 
 
-class Text(NamedTuple):
-    """Lines of words of random dots on white.
+_MARGINS = (12, 14)  # of text, at bottom and top, and at the sides
 
-    Attributes:
+
+def _text(rng: Generator, line: int) -> Tile:
+    """Make lines of words of random dots on white.
+
+    Args:
+        rng: Random numbers.
         line: Distance of lines; letters are half as tall.
-        ink: Darkness of dots.
-        margins: At bottom and top, and at the sides.
-        ragged: Limits of the way from the right margin to the end of a line.
-        blank: Probability of an empty line.
-        longest: Length of words over the distance of lines, at most.
-        density: Share of dots.
     """
-
-    line: int
-    ink: float = 0.9
-    margins: tuple[int, int] = (12, 14)
-    ragged: tuple[int, int] = (0, 60)
-    blank: float = 0.12
-    longest: int = 5
-    density: float = 0.55
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tile, line, (edge, side) = _canvas(1.0), self.line, self.margins
-        tall = max(line // 2, 1)
-        for top in range(edge, SIZE - edge, line):
-            x, end = side, SIZE - side - _integer(rng, self.ragged)
-            if rng.random() < self.blank:
-                continue
-            while x < end:
-                word = _integer(rng, (line, self.longest * line))
-                dots = rng.random((tall, word)) < self.density
-                region = tile[top : top + tall, x : min(x + word, end)]
-                region[...] = 1 - self.ink * dots[:, : region.shape[1]]
-                x += word + line // 2
-        return tile
+    blank, density, ink = 0.12, 0.55, 0.9  # probability of no line; share and darkness of dots
+    tile, (edge, side) = _canvas(1.0), _MARGINS
+    tall = max(line // 2, 1)
+    for top in range(edge, SIZE - edge, line):
+        x, end = side, SIZE - side - _integer(rng, (0, 60))
+        if rng.random() < blank:
+            continue
+        while x < end:
+            word = _integer(rng, (line, 5 * line))
+            dots = rng.random((tall, word)) < density
+            region = tile[top : top + tall, x : min(x + word, end)]
+            region[...] = 1 - ink * dots[:, : region.shape[1]]
+            x += word + line // 2
+    return tile
 
 
-class Poster(NamedTuple):
-    """Overlapping rectangles and discs over a gradient: a picture, a label, a cover.
+def _poster(rng: Generator) -> Tile:
+    """Make overlapping rectangles and discs over a gradient: a picture, a label, a cover."""
+    rectangles, captions = 0.5, 0.6  # share of rectangles, probability of a caption
+    slope = rng.random(2).astype(np.float32)
+    tile = (slope[0] * _GRID[:, None] + slope[1] * _GRID[None, :]) / 2
+    v, u = np.meshgrid(_GRID, _GRID, indexing='ij')
+    for _ in range(_integer(rng, (6, 22))):
+        cu, cv, tone = rng.random(3)
+        su, sv = 0.03 + 0.3 * rng.random(2) ** 2  # half sizes
+        if rng.random() < rectangles:
+            inside = (np.abs(u - cu) < su) & (np.abs(v - cv) < sv)
+        else:
+            inside = (u - cu) ** 2 + (v - cv) ** 2 < su * su
+        tile = np.where(inside, tone, tile)
+    if rng.random() < captions:
+        left, low = _integer(rng, (0, 128)), _integer(rng, (0, 160))
+        (tall, wide), (edge, side) = (64, 112), _MARGINS
+        words = _text(rng, 8)[edge : edge + tall, side : side + wide]
+        tile[low : low + tall, left : left + wide] = words
+    return _frame(tile.astype(np.float32), 5, 5, 0.95)
 
-    Attributes:
-        shapes: Number of shapes.
-        size: Least half size of a shape over the tile, and the range above it.
-        rectangles: Share of rectangles.
-        caption: Probability of a caption.
-        text: Letters of the caption.
-        caption_size: Height and width of the caption.
-        caption_at: Limits of its left and lower edge.
-        border: Width of the border.
-        border_tone: Of the border.
+
+def _frame(tile: Tile, high: int, broad: int, tone: float) -> Tile:
+    """Draw a border of a height and a width around a tile; return the tile."""
+    tile[:high] = tile[-high:] = tone
+    tile[:, :broad] = tile[:, -broad:] = tone
+    return tile
+
+
+def _facade(rng: Generator, number: int) -> Tile:
+    """Make storeys of windows, some of them lit or behind blinds, on plaster or bricks.
+
+    Args:
+        rng: Random numbers.
+        number: Of storeys, and of windows of each.
     """
-
-    shapes: tuple[int, int] = (6, 22)
-    size: tuple[float, float] = (0.03, 0.3)
-    rectangles: float = 0.5
-    caption: float = 0.6
-    text: Text = Text(8)
-    caption_size: tuple[int, int] = (64, 112)
-    caption_at: tuple[int, int] = (128, 160)
-    border: int = 5
-    border_tone: float = 0.95
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        slope = rng.random(2).astype(np.float32)
-        tile = (slope[0] * _GRID[:, None] + slope[1] * _GRID[None, :]) / 2
-        v, u = np.meshgrid(_GRID, _GRID, indexing='ij')
-        for _ in range(_integer(rng, self.shapes)):
-            cu, cv, tone = rng.random(3)
-            su, sv = self.size[0] + self.size[1] * rng.random(2) ** 2
-            if rng.random() < self.rectangles:
-                inside = (np.abs(u - cu) < su) & (np.abs(v - cv) < sv)
-            else:
-                inside = (u - cu) ** 2 + (v - cv) ** 2 < su * su
-            tile = np.where(inside, tone, tile)
-        if rng.random() < self.caption:
-            left, low = (_integer(rng, (0, end)) for end in self.caption_at)
-            (tall, wide), (edge, side) = self.caption_size, self.text.margins
-            words = self.text.make(rng)[edge : edge + tall, side : side + wide]
-            tile[low : low + tall, left : left + wide] = words
-        border = self.border
-        tile[:border] = tile[-border:] = self.border_tone
-        tile[:, :border] = tile[:, -border:] = self.border_tone
-        picture: Tile = tile.astype(np.float32)
-        return picture
+    tile = 0.72 + 0.3 * (_noise(rng, 4) - 0.5)
+    room = SIZE // number
+    if rng.random() < 0.5:
+        tile = 0.8 * tile + 0.25 * (1 - _bricks(rng, 32, 16, 1, 0.5))
+    share_u, share_v = 0.35 + 0.4 * rng.random(), 0.4 + 0.3 * rng.random()
+    tall, wide = int(room * share_v), int(room * share_u)
+    for row in range(number):
+        tile[row * room : row * room + 3] *= 0.8  # a ledge below
+        for column in range(number):
+            v, u = row * room + (room - tall) // 2, column * room + (room - wide) // 2
+            _draw_window(rng, tile[v : v + tall, u : u + wide])
+    return _clip(tile)
 
 
-class Facade(NamedTuple):
-    """Windows in storeys, some of them lit or behind blinds, on plaster or bricks.
-
-    Attributes:
-        columns: Windows of a storey.
-        storeys: Number of storeys.
-        wall: Mean tone and contrast of plaster.
-        bricks: Courses of bricks.
-        brick_share: Probability of bricks.
-        brick_mix: Weights of plaster and of joints in a wall of bricks.
-        width: Least width of a window over the room of each, and the range above it.
-        height: Likewise.
-        ledge: Height of a ledge below each storey.
-        ledge_shade: Factor on its tone.
-        frame: Width of the frames, whose tone is 1.
-        pane: Least tone of a pane, and the range above it.
-        lit: Probability of a lit window.
-        lit_tone: Of its pane.
-        mullion: Tone of the line in the middle.
-        blind: Tone of blinds.
-    """
-
-    columns: int
-    storeys: int
-    wall: tuple[float, float] = (0.72, 0.3)
-    bricks: Bricks = Bricks(32, 16, 1, 0.5)
-    brick_share: float = 0.5
-    brick_mix: tuple[float, float] = (0.8, 0.25)
-    width: tuple[float, float] = (0.35, 0.4)
-    height: tuple[float, float] = (0.4, 0.3)
-    ledge: int = 3
-    ledge_shade: float = 0.8
-    frame: int = 2
-    pane: tuple[float, float] = (0.03, 0.3)
-    lit: float = 0.12
-    lit_tone: float = 0.8
-    mullion: float = 0.9
-    blind: float = 0.7
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tile = self.wall[0] + self.wall[1] * (SMUDGE.make(rng) - 0.5)
-        height, width = SIZE // self.storeys, SIZE // self.columns
-        if rng.random() < self.brick_share:
-            plaster, joint = self.brick_mix
-            tile = plaster * tile + joint * (1 - self.bricks.make(rng))
-        share_u = self.width[0] + self.width[1] * rng.random()
-        share_v = self.height[0] + self.height[1] * rng.random()
-        tall, wide = int(height * share_v), int(width * share_u)
-        for row in range(self.storeys):
-            tile[row * height : row * height + self.ledge] *= self.ledge_shade
-            for column in range(self.columns):
-                v = row * height + (height - tall) // 2
-                u = column * width + (width - wide) // 2
-                self._draw_window(rng, tile[v : v + tall, u : u + wide])
-        return _clip(tile)
-
-    def _draw_window(self, rng: Generator, window: Tile) -> None:
-        tall, wide = window.shape
-        inside = slice(self.frame, wide - self.frame)
-        window[...] = 1.0
-        pane = self.pane[0] + self.pane[1] * rng.random() ** 2
-        if rng.random() < self.lit:
-            pane = self.lit_tone
-        window[self.frame : tall - self.frame, inside] = pane
-        window[self.frame : tall - self.frame, wide // 2] = self.mullion
-        window[tall - int(tall * rng.random() ** 3) :, inside] = self.blind
+def _draw_window(rng: Generator, window: Tile) -> None:
+    frame, (tall, wide) = 2, window.shape
+    inside = slice(frame, wide - frame)
+    window[...] = 1.0
+    pane = 0.03 + 0.3 * rng.random() ** 2
+    if rng.random() < 0.12:
+        pane = 0.8  # lit
+    window[frame : tall - frame, inside] = pane
+    window[frame : tall - frame, wide // 2] = 0.9
+    window[tall - int(tall * rng.random() ** 3) :, inside] = 0.7  # a blind
 
 
-class Keys(NamedTuple):
-    """Keyboard.
-
-    Attributes:
-        rows: Rows of keys.
-        pitch: Distance of rows.
-        widths: Of keys, each as likely.
-        gap: Between keys of a row, and at their ends.
-        least: Width of the rest of a row that has no key.
-        key: Lower and upper edge of a key in its row.
-        mark: Likewise of the letter.
-        mark_at: Left and right edge of the letter on its key.
-        tones: Of gaps, keys and letters.
-    """
-
-    rows: int = 5
-    pitch: int = 50
-    widths: tuple[int, ...] = (14, 14, 14, 20, 30)
-    gap: int = 4
-    least: int = 10
-    key: tuple[int, int] = (8, 48)
-    mark: tuple[int, int] = (22, 34)
-    mark_at: tuple[int, int] = (4, 9)
-    tones: tuple[float, float, float] = (0.1, 0.45, 0.9)
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        gap_tone, key_tone, mark_tone = self.tones
-        tile, end = _canvas(gap_tone), SIZE - self.gap
-        left, right = self.mark_at
-        for row in range(self.rows):
-            low, x = row * self.pitch, self.gap
-            while x < SIZE - self.least:
-                width = int(rng.choice(self.widths))
-                tile[low + self.key[0] : low + self.key[1], x : min(x + width, end)] = key_tone
-                marked = slice(x + left, min(x + right, end))
-                tile[low + self.mark[0] : low + self.mark[1], marked] = mark_tone
-                x += width + self.gap
-        return tile
+def _keys(rng: Generator) -> Tile:
+    """Make a keyboard."""
+    rows, pitch, gap = 5, 50, 4  # rows, their distance, the gap between keys
+    least = 10  # width of the rest of a row that has no key
+    tile, end = _canvas(0.1), SIZE - gap
+    for low in range(0, rows * pitch, pitch):
+        x = gap
+        while x < SIZE - least:
+            width = int(rng.choice((14, 14, 14, 20, 30)))
+            tile[low + 8 : low + 48, x : min(x + width, end)] = 0.45
+            tile[low + 22 : low + 34, x + 4 : min(x + 9, end)] = 0.9  # its letter
+            x += width + gap
+    return tile
 
 
-class Screen(NamedTuple):
-    """Windows with text on a picture, in a dark frame.
-
-    Attributes:
-        picture: Noise of the picture.
-        level: Least tone of the picture and its contrast.
-        windows: Number of windows.
-        at: Limits of their left and lower edge.
-        size: Limits of their width and height.
-        line: Limits of the distance of lines of text.
-        light: Probability of a light window.
-        dark: Contrast of the others.
-        bar: Height of the title bar.
-        bar_tone: Of the title bar.
-        frame: Height and width of the frame.
-        frame_tone: Of the frame.
-    """
-
-    picture: Noise = Noise(2, 3)
-    level: tuple[float, float] = (0.3, 0.4)
-    windows: tuple[int, int] = (1, 4)
-    at: tuple[int, int] = (8, 110)
-    size: tuple[int, int] = (70, 130)
-    line: tuple[int, int] = (5, 9)
-    light: float = 0.6
-    dark: float = 0.9
-    bar: int = 8
-    bar_tone: float = 0.55
-    frame: tuple[int, int] = (8, 6)
-    frame_tone: float = 0.02
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tile = self.level[0] + self.level[1] * self.picture.make(rng)
-        for _ in range(_integer(rng, self.windows)):
-            left, low = rng.integers(*self.at, 2).tolist()
-            wide, tall = rng.integers(*self.size, 2).tolist()
-            page = Text(_integer(rng, self.line)).make(rng)[:tall, :wide]
-            page = page if rng.random() < self.light else 1 - self.dark * page
-            tile[low : low + tall, left : left + wide] = page
-            tile[low + tall - self.bar : low + tall, left : left + wide] = self.bar_tone
-        high, broad = self.frame
-        tile[:high] = tile[-high:] = self.frame_tone
-        tile[:, :broad] = tile[:, -broad:] = self.frame_tone
-        return tile.astype(np.float32)
+def _screen(rng: Generator) -> Tile:
+    """Make windows with text on a picture, in a dark frame."""
+    light, bar = 0.6, 8  # probability of a light window, height of the title bar
+    tile = 0.3 + 0.4 * _noise(rng, 2, 3)
+    for _ in range(_integer(rng, (1, 4))):
+        left, low = rng.integers(8, 110, 2).tolist()
+        wide, tall = rng.integers(70, 130, 2).tolist()
+        page = _text(rng, _integer(rng, (5, 9)))[:tall, :wide]
+        page = page if rng.random() < light else 1 - 0.9 * page
+        tile[low : low + tall, left : left + wide] = page
+        tile[low + tall - bar : low + tall, left : left + wide] = 0.55
+    return _frame(tile, 8, 6, 0.02).astype(np.float32)
 
 
-class Doors(NamedTuple):
-    """Fronts of a cabinet: panels with gaps, inner frames and handles.
+def _doors(rng: Generator, columns: int, rows: int) -> Tile:
+    """Make fronts of a cabinet: panels with gaps, inner frames and handles.
 
-    Attributes:
+    Args:
+        rng: Random numbers.
         columns: Panels along u.
         rows: Panels along v.
-        wood: Mean tone and contrast.
-        inset: Limits of the way from a panel's edge to its inner frame.
-        flat: Inset up to which a panel has no inner frame.
-        gap: Width of gaps.
-        gap_tone: Of gaps.
-        shadow: Tone of the lower and left edge of the inner frame.
-        edge: Tone of the upper and right one.
-        handle: Half height of the handle; left and right edge, from that of the panel.
-        handle_tone: Of handles.
     """
-
-    columns: int
-    rows: int
-    wood: tuple[float, float] = (0.65, 0.15)
-    inset: tuple[int, int] = (0, 14)
-    flat: int = 4
-    gap: int = 3
-    gap_tone: float = 0.02
-    shadow: float = 0.3
-    edge: float = 0.95
-    handle: tuple[int, int, int] = (8, 14, 10)
-    handle_tone: float = 0.98
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        tile = self.wood[0] + self.wood[1] * (WOOD.make(rng) - 0.5)
-        height, width = SIZE // self.rows, SIZE // self.columns
-        inset = _integer(rng, self.inset)
-        for v in range(0, self.rows * height, height):
-            for u in range(0, self.columns * width, width):
-                self._draw_panel(tile[v : v + height, u : u + width], inset)
-        return tile.astype(np.float32)
-
-    def _draw_panel(self, panel: Tile, inset: int) -> None:
-        height, width = panel.shape
-        panel[: self.gap] = panel[:, : self.gap] = self.gap_tone
-        if inset > self.flat:
-            across, up = slice(inset, width - inset), slice(inset, height - inset)
-            panel[inset + self.gap, across] = self.shadow
-            panel[height - inset, across] = self.edge
-            panel[up, inset] = self.shadow
-            panel[up, width - inset] = self.edge
-        half, left, right = self.handle
-        rows = slice(height // 2 - half, height // 2 + half)
-        panel[rows, width - left : width - right] = self.handle_tone
+    tile = 0.65 + 0.15 * (_wood(rng) - 0.5)
+    height, width = SIZE // rows, SIZE // columns
+    inset = _integer(rng, (0, 14))
+    for v in range(0, rows * height, height):
+        for u in range(0, columns * width, width):
+            _draw_panel(tile[v : v + height, u : u + width], inset)
+    return tile.astype(np.float32)
 
 
-class Folds(NamedTuple):
-    """Folds of cloth along v.
-
-    Attributes:
-        cells: Cells of the lattices of folds and fine folds, along v and u.
-        fine: Weight of fine folds.
-    """
-
-    cells: tuple[tuple[int, int], ...] = ((2, 24), (4, 60))
-    fine: float = 0.3
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        folds, fine = (_lattice(rng, *cells) for cells in self.cells)
-        return _stretch((folds + self.fine * fine).astype(np.float32))
+def _draw_panel(panel: Tile, inset: int) -> None:
+    """Draw a panel, with an inner frame unless that is near the edge."""
+    gap, (height, width) = 3, panel.shape
+    panel[:gap] = panel[:, :gap] = 0.02
+    if inset > 4:
+        across, up = slice(inset, width - inset), slice(inset, height - inset)
+        panel[inset + gap, across] = 0.3
+        panel[height - inset, across] = 0.95
+        panel[up, inset] = 0.3
+        panel[up, width - inset] = 0.95
+    panel[height // 2 - 8 : height // 2 + 8, width - 14 : width - 10] = 0.98  # the handle
 
 
-class Mosaic(NamedTuple):
-    """Squares of random tones.
-
-    Attributes:
-        number: Along each side.
-    """
-
-    number: int = 16
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        size = SIZE // self.number
-        tones = rng.random((self.number, self.number))
-        return np.kron(tones, np.ones((size, size))).astype(np.float32)
+def _folds(rng: Generator) -> Tile:
+    """Make folds of cloth along v."""
+    folds, fine = _lattice(rng, 2, 24), _lattice(rng, 4, 60)
+    return _stretch((folds + 0.3 * fine).astype(np.float32))
 
 
-class Ribs(NamedTuple):
-    """Ribs along v.
-
-    Attributes:
-        number: Of ribs.
-        smudge: Contrast of stains.
-    """
-
-    number: int = 16
-    smudge: float = 0.1
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        wave = np.abs(((_GRID * self.number) % 1) * 2 - 1)
-        return _smudge(rng, np.tile(wave, (SIZE, 1)).astype(np.float32), self.smudge)
+def _mosaic(rng: Generator) -> Tile:
+    """Make squares of random tones."""
+    number = 16  # along each side
+    size = SIZE // number
+    return np.kron(rng.random((number, number)), np.ones((size, size))).astype(np.float32)
 
 
-class Sign(NamedTuple):
-    """Bars, and in half of them a ring, on white with a dark border.
-
-    Attributes:
-        border: Half size within the border, over the tile.
-        border_tone: Of the border.
-        tone: Of the ground.
-        ring_share: Probability of a ring.
-        ring: Inner and outer radius, over the tile.
-        ring_tone: Of the ring.
-        bars: Number of bars.
-        at: Limits of their left and lower edge.
-        height: Of a bar.
-        width: Limits of their width.
-        bar_tone: Of bars.
-    """
-
-    border: float = 0.44
-    border_tone: float = 0.1
-    tone: float = 0.95
-    ring_share: float = 0.5
-    ring: tuple[float, float] = (0.28, 0.42)
-    ring_tone: float = 0.15
-    bars: tuple[int, int] = (1, 4)
-    at: tuple[int, int] = (60, 170)
-    height: int = 24
-    width: tuple[int, int] = (20, 60)
-    bar_tone: float = 0.05
-
-    def make(self, rng: Generator) -> Tile:
-        """Make a tile."""
-        v, u = np.meshgrid(_GRID - 0.5, _GRID - 0.5, indexing='ij')
-        outside = np.maximum(np.abs(u), np.abs(v)) > self.border
-        tile = np.where(outside, self.border_tone, self.tone)
-        if rng.random() < self.ring_share:
-            radius = np.hypot(u, v)
-            ring = (radius > self.ring[0]) & (radius < self.ring[1])
-            tile = np.where(ring, self.ring_tone, tile)
-        for _ in range(_integer(rng, self.bars)):
-            low, left = rng.integers(*self.at, 2)
-            right = left + _integer(rng, self.width)
-            tile[low : low + self.height, left:right] = self.bar_tone
-        return tile.astype(np.float32)
+def _ribs(rng: Generator) -> Tile:
+    """Make ribs along v."""
+    wave = np.abs(((_GRID * 16) % 1) * 2 - 1)
+    return _smudge(rng, np.tile(wave, (SIZE, 1)).astype(np.float32), 0.1)
 
 
-class Dash(NamedTuple):
-    """White below, black above.
-
-    Attributes:
-        white: Share of the tile.
-    """
-
-    white: float = 0.5
-
-    def make(self, _: Generator) -> Tile:
-        """Make a tile."""
-        tile = _canvas(0.0)
-        tile[: int(SIZE * self.white)] = 1.0
-        return tile
+def _sign(rng: Generator) -> Tile:
+    """Make bars, and in half of them a ring, on white with a dark border."""
+    v, u = np.meshgrid(_GRID - 0.5, _GRID - 0.5, indexing='ij')
+    tile = np.where(np.maximum(np.abs(u), np.abs(v)) > 0.44, 0.1, 0.95)
+    if rng.random() < 0.5:
+        radius = np.hypot(u, v)
+        tile = np.where((radius > 0.28) & (radius < 0.42), 0.15, tile)
+    for _ in range(_integer(rng, (1, 4))):
+        low, left = rng.integers(60, 170, 2)
+        tile[low : low + 24, left : left + _integer(rng, (20, 60))] = 0.05
+    return tile.astype(np.float32)
 
 
+def _dash(_: Generator) -> Tile:
+    """Make white below, black above."""
+    tile = _canvas(0.0)
+    tile[: SIZE // 2] = 1.0
+    return tile
+
+
+# Recipe of each kind of tile, and number of variants. The order is that of the tiles' numbers.
 _RECIPES: dict[str, tuple[Recipe, int]] = {
-    'plain': (FaintNoise(Noise(2, 4), 0.12), 2),
-    'plaster': (FaintNoise(Noise(4, 6, 0.75), 0.5), 3),
-    'clouds': (Noise(3, 6), 2),
-    'gravel': (Noise(32, 4, 1.0), 2),
-    'leaves': (Leaves(), 2),
-    'wood': (WOOD, 3),
-    'planks': (Planks(), 2),
-    'bricks': (Bricks(16, 8, 2, 0.5), 2),
-    'blocks': (Bricks(8, 4, 3, 0.35), 1),
-    'tiles': (Tiles(8, 3, 0.2), 2),
-    'slabs': (Tiles(4, 3, 0.35), 2),
-    'checks': (Tiles(8, 0, 0.1, 0.7), 1),
-    'stripes': (Stripes(16), 2),
-    'weave': (Weave(), 2),
-    'books': (Books(), 3),
-    'goods': (Goods(), 2),
-    'text': (Text(8), 2),
-    'print': (Text(18), 1),
-    'poster': (Poster(), 8),
-    'facade': (Facade(4, 4), 4),
-    'tower': (Facade(8, 8), 2),
-    'keys': (Keys(), 1),
-    'screen': (Screen(), 3),
-    'doors': (Doors(2, 1), 2),
-    'drawers': (Doors(2, 4), 2),
-    'door': (Doors(1, 2), 1),
-    'folds': (Folds(), 1),
-    'mosaic': (Mosaic(), 1),
-    'ribs': (Ribs(), 1),
-    'sign': (Sign(), 3),
-    'dash': (Dash(), 1),
+    'plain': (partial(_faint_noise, noise=partial(_noise, cells=2, octaves=4), contrast=0.12), 2),
+    'plaster': (
+        partial(_faint_noise, noise=partial(_noise, cells=4, octaves=6, keep=0.75), contrast=0.5),
+        3,
+    ),
+    'clouds': (partial(_noise, cells=3, octaves=6), 2),
+    'gravel': (partial(_noise, cells=32, octaves=4, keep=1.0), 2),
+    'leaves': (_leaves, 2),
+    'wood': (_wood, 3),
+    'planks': (_planks, 2),
+    'bricks': (partial(_bricks, rows=16, columns=8, joint=2, spread=0.5), 2),
+    'blocks': (partial(_bricks, rows=8, columns=4, joint=3, spread=0.35), 1),
+    'tiles': (partial(_tiles, number=8, joint=3, spread=0.2), 2),
+    'slabs': (partial(_tiles, number=4, joint=3, spread=0.35), 2),
+    'checks': (partial(_tiles, number=8, joint=0, spread=0.1, check=0.7), 1),
+    'stripes': (_stripes, 2),
+    'weave': (_weave, 2),
+    'books': (_books, 3),
+    'goods': (_goods, 2),
+    'text': (partial(_text, line=8), 2),
+    'print': (partial(_text, line=18), 1),
+    'poster': (_poster, 8),
+    'facade': (partial(_facade, number=4), 4),
+    'tower': (partial(_facade, number=8), 2),
+    'keys': (_keys, 1),
+    'screen': (_screen, 3),
+    'doors': (partial(_doors, columns=2, rows=1), 2),
+    'drawers': (partial(_doors, columns=2, rows=4), 2),
+    'door': (partial(_doors, columns=1, rows=2), 1),
+    'folds': (_folds, 1),
+    'mosaic': (_mosaic, 1),
+    'ribs': (_ribs, 1),
+    'sign': (_sign, 3),
+    'dash': (_dash, 1),
 }
-"""Recipe of each kind of tile, and number of variants."""
 
 
 def _number_tiles() -> dict[str, tuple[int, ...]]:
@@ -845,7 +465,7 @@ def pyramids() -> list[npt.NDArray[np.uint8]]:
     """Return all tiles at every level, each ``[tiles, size, size]``, 0 to 255."""
     level = np.stack(
         [
-            recipe.make(np.random.default_rng([variant, *name.encode()])).astype(np.float32)
+            recipe(np.random.default_rng([variant, *name.encode()])).astype(np.float32)
             for name, (recipe, number) in _RECIPES.items()
             for variant in range(number)
         ]

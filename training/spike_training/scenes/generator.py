@@ -26,7 +26,7 @@ STYLES = {
     'home': 'rooms.room',
     'outdoor': 'outdoors.outdoor',
     'hall': 'halls.hall',
-    'office': 'offices.office',
+    'office': 'offices',
 }
 """Module of each style's recipe, which is imported when its scenes are wanted.
 

@@ -27,8 +27,8 @@ from spike_training.scenes.scene import BOX, CYLINDER, ELLIPSOID, MATERIAL, Scen
 
 TILE = 8
 """Rows and columns of a tile, pixels."""
-_NEAR = 0.02  # near plane, metres
-_MISS = 1e9  # depth of a ray without a hit, metres
+_NEAR = 0.02  # near plane
+_MISS = 1e9  # depth of a ray without a hit
 _AIR = 0.7  # luminance of haze
 _OWNER = (1 << 29) - 1
 _HUGE = 1e20

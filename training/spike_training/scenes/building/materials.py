@@ -17,10 +17,8 @@ _LUMINANCE = (0.25, 0.6, 0.15)  # of red, green and blue
 _LEAST_CONTRAST = 0.3  # share of a material's contrast that every sample of it has
 _OTHER_COLOUR = (0.7, 0.6)  # the dark colour: this much of the bright one, and of another
 _LEAST = 0.01  # darkest colour
-GREEN = (0.55, 1.0, 0.35)
-"""Tint of leaves."""
-Texture = tuple[str, ...]
-"""Kinds of tiles of the atlas."""
+GREEN = (0.55, 1.0, 0.35)  # tint of leaves
+Texture = tuple[str, ...]  # kinds of tiles of the atlas
 
 
 class Extent(NamedTuple):
@@ -31,56 +29,33 @@ class Extent(NamedTuple):
 
 
 class Colour(NamedTuple):
-    """Distribution of linear colours.
+    """Distribution of linear colours."""
 
-    Attributes:
-        low: Least brightness, 0 to 1.
-        high: Greatest; brightness is uniform over ratios.
-        vivid: Strength of the colour, 0 (grey) to 1.
-        tint: Factors on red, green and blue.
-        least: Darkest colour after tinting.
-    """
-
-    low: float = 0.04
-    high: float = 0.9
-    vivid: float = 0.5
-    tint: tuple[float, float, float] | None = None
-    least: float = _LEAST
+    low: float = 0.04  # least brightness, 0 to 1
+    high: float = 0.9  # greatest; brightness is uniform over ratios
+    vivid: float = 0.5  # strength of the colour, 0 (grey) to 1
+    tint: tuple[float, float, float] | None = None  # factors on red, green and blue
+    least: float = _LEAST  # darkest colour after tinting
 
 
 class Grey(NamedTuple):
-    """Distribution of colours without a hue.
+    """Distribution of colours without a hue."""
 
-    Attributes:
-        level: Brightness, 0 to 1.
-    """
-
-    level: Level
+    level: Level  # brightness, 0 to 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """Distribution of materials.
+    """Distribution of materials."""
 
-    Attributes:
-        textures: Kinds of tiles of the atlas, one of whose variants each sample takes.
-        size: Metres that a tile covers.
-        bright: Colours where the texture is 1; None: any, as strong as ``vivid``.
-        contrast: Largest difference between the two colours, as a share of the bright one.
-        glow: Light of its own, as a share of its colour.
-        fit: Whether the tile lies centred on the face, not shifted at random.
-        vivid: Strength of colours that nothing else limits.
-        dark_share: The dark colour as a share of the bright one; None: by ``contrast``.
-    """
-
-    textures: Texture
-    size: Level | Extent = 1.0
-    bright: Colour | Grey | None = None
-    contrast: float = 0.7
-    glow: Level = 0.0
-    fit: bool = False
-    vivid: float = 0.5
-    dark_share: Range | None = None
+    textures: Texture  # kinds of tiles of the atlas, one of whose variants each sample takes
+    size: Level | Extent = 1.0  # metres that a tile covers
+    bright: Colour | Grey | None = None  # where the texture is 1; None: any, of ``vivid``
+    contrast: float = 0.7  # largest difference of the two colours, share of the bright one
+    glow: Level = 0.0  # light of its own, as a share of its colour
+    fit: bool = False  # whether the tile lies centred on the face, not shifted at random
+    vivid: float = 0.5  # strength of colours that nothing else limits
+    dark_share: Range | None = None  # the dark colour over the bright one; None: by ``contrast``
 
 
 class MaterialSampler:

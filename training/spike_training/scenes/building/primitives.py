@@ -13,7 +13,7 @@ from spike_training.scenes.building.sampler import Value, cos_sin
 from spike_training.scenes.scene import BOX, Array
 
 Triple = tuple[Value, Value, Value]
-_THINNEST = 1e-4  # least half size, metres
+_THINNEST = 1e-4  # least half size
 
 
 class Primitives:
@@ -127,16 +127,9 @@ def corner_parts(
 
 
 class Part(NamedTuple):
-    """A primitive in the axes of a frame.
+    """A primitive in the axes of a frame."""
 
-    Attributes:
-        centre: Right, up and forward, metres.
-        half: Half sizes, metres.
-        material: ``[B, k, len(MATERIAL)]``.
-        kind: BOX, CYLINDER or ELLIPSOID.
-    """
-
-    centre: Triple
-    half: Triple
-    material: Array
-    kind: int | Array = BOX
+    centre: Triple  # right, up and forward, metres
+    half: Triple  # half sizes, metres
+    material: Array  # ``[B, k, len(MATERIAL)]``
+    kind: int | Array = BOX  # BOX, CYLINDER or ELLIPSOID

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spike_training.scenes.building.cameras import Viewpoint
 from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import Sampler, Value
-from spike_training.scenes.building.viewpoint import Viewpoint
 from spike_training.scenes.scene import Array
 
 WALL_TEXTURES = (
@@ -29,51 +29,29 @@ class ByKind(NamedTuple):
 
 
 class FloorThings(NamedTuple):
-    """Things of a kind on the floor.
+    """Things of a kind on the floor."""
 
-    Attributes:
-        number: Of places for them.
-        nearest: Least distance from the camera, metres.
-        clear: Distance from the camera that they keep, metres.
-        chance: Probability of each.
-        farthest: Greatest distance from the camera, metres.
-    """
-
-    number: int
-    nearest: float
-    clear: float
-    chance: ByKind
-    farthest: float | ByKind = ByKind(16, 12, 14, 4)
+    number: int  # places for them
+    nearest: float  # least distance from the camera, metres
+    clear: float  # distance from the camera that they keep, metres
+    chance: ByKind  # probability of each
+    farthest: float | ByKind = ByKind(16, 12, 14, 4)  # greatest distance from the camera, metres
 
 
 @dataclasses.dataclass(frozen=True)
 class Hall:
-    """Kinds, sizes and cameras of a batch of halls.
+    """Kinds, sizes and cameras of a batch of halls."""
 
-    Attributes:
-        warehouse: Those that are warehouses or workshops, ``[B, 1]``.
-        lobby: Those that are lobbies.
-        corridor: Those that are corridors.
-        stairwell: The others.
-        half_x: Half width, ``[B, 1]`` metres.
-        half_z: Half length.
-        height: Metres.
-        passage: Half width between the walls: in corridors less than that of the shell, which
-            includes rooms at their sides.
-        view: Cameras.
-        limits: Half sizes of the floor that things stand on, along x and z.
-    """
-
-    warehouse: Array
-    lobby: Array
-    corridor: Array
-    stairwell: Array
-    half_x: Array
-    half_z: Array
+    warehouse: Array  # those that are warehouses or workshops, ``[B, 1]``
+    lobby: Array  # those that are lobbies
+    corridor: Array  # those that are corridors
+    stairwell: Array  # the others
+    half_x: Array  # half width, ``[B, 1]`` metres
+    half_z: Array  # half length
     height: Array
-    passage: Array
-    view: Viewpoint
-    limits: tuple[Array, Array]
+    passage: Array  # half width between the walls; a corridor's shell includes rooms beside it
+    view: Viewpoint  # cameras
+    limits: tuple[Array, Array]  # half sizes of the floor that things stand on, along x and z
 
     def by_kind(self, values: ByKind) -> Array:
         """Return the number of each hall's kind, ``[B, 1]``."""

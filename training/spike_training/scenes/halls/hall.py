@@ -6,34 +6,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-from spike_training.scenes.building.light import Site
-from spike_training.scenes.building.materials import (
-    Colour,
-    Grey,
-    Material,
-    MaterialSampler,
-)
-from spike_training.scenes.building.primitives import Frame
-from spike_training.scenes.building.sampler import (
-    ALL,
-    ANY_HEADING,
-    QUARTER_TURN,
-    Range,
-    Sampler,
-)
-from spike_training.scenes.building.shell import closed_shell, sample_walls
-from spike_training.scenes.building.viewpoint import (
+from spike_training.scenes.building.cameras import (
     in_view,
     open_heading,
     sample_exposure,
     sample_motion,
     sample_viewpoint,
 )
-from spike_training.scenes.halls.column import add_columns
+from spike_training.scenes.building.light import Site, closed_shell, sample_walls
+from spike_training.scenes.building.materials import Colour, Grey, Material, MaterialSampler
+from spike_training.scenes.building.primitives import Frame
+from spike_training.scenes.building.sampler import ALL, ANY_HEADING, QUARTER_TURN, Sampler
 from spike_training.scenes.halls.config import (
     WALL_TEXTURES,
     ByKind,
@@ -42,145 +28,68 @@ from spike_training.scenes.halls.config import (
     by_kind,
     least,
 )
-from spike_training.scenes.halls.machine import add_machines
-from spike_training.scenes.halls.overhead import add_overhead
-from spike_training.scenes.halls.pallet import add_pallets
-from spike_training.scenes.halls.partition import add_partitions
-from spike_training.scenes.halls.rack import add_racks
-from spike_training.scenes.halls.reception import add_reception
-from spike_training.scenes.halls.seating import add_seating
+from spike_training.scenes.halls.interior import (
+    add_columns,
+    add_overhead,
+    add_partitions,
+    add_reception,
+    add_seating,
+    add_wall_fixtures,
+)
 from spike_training.scenes.halls.stairs import Flight, Standing, sample_stairs
-from spike_training.scenes.halls.wall_fixture import add_wall_fixtures
+from spike_training.scenes.halls.storage import add_machines, add_pallets, add_racks
 from spike_training.scenes.scene import Array, Scenes
-from spike_training.scenes.things.bench import add_benches
-from spike_training.scenes.things.bin import add_bins
-from spike_training.scenes.things.crate import add_crates
-from spike_training.scenes.things.person import add_people
-from spike_training.scenes.things.post import add_posts
+from spike_training.scenes.things import add_benches, add_bins, add_crates, add_people, add_posts
 
+# Cumulative shares of the kinds of halls; the rest are stairwells.
+WAREHOUSES, LOBBIES, CORRIDORS = 0.33, 0.55, 0.8
+SHELL_HALF_X = ByKind(4.0, 3.6, 1.7, 1.6)  # least half width
+SHELL_HALF_Z = ByKind(6.0, 5.0, 5.0, 2.6)  # least half length
+SHELL_HEIGHT = ByKind(3.8, 2.8, 2.3, 4.5)  # least height
+SHELL_LARGER = (1.0, 3.5)  # factors on half width and half length, uniform over ratios
+SHELL_HIGHER = (1.0, 2.2)  # factors on the height, uniform over ratios
+SHELL_NARROW = 4.5  # greatest half width of corridors and stairwells
+SHELL_SHORT = 3.6  # greatest half length of stairwells
+SHELL_LOW = 3.3  # greatest height of corridors
+SHELL_PASSAGE = (0.7, 1.5)  # half width of a corridor between its walls
+SHELL_LOBBY_STAIRS = 0.4  # probability of stairs in a lobby
 
-class KindConfig(NamedTuple):
-    """Cumulative shares of the kinds of halls; the rest are stairwells."""
+# Cameras in halls.
+CAMERA_SIDE_WALLS = 0.45  # least way to the walls along x
+CAMERA_END_WALLS = 0.6  # likewise along z
+CAMERA_TURNED = 0.5  # greatest angle to a corridor, of most cameras in corridors
+CAMERA_ALONG = 0.88  # probability of that
+CAMERA_SPEED = ByKind(4.0, 2.5, 3.0, 1.5)  # greatest, m/s
+CAMERA_STAIRS = 0.5  # least way to stairs in a lobby
 
-    warehouses: float = 0.33
-    lobbies: float = 0.55
-    corridors: float = 0.8
+# Light in halls.
+LIGHT_STEEPNESS = (0.6, 2.5)  # of the light from windows: its fall over its run
+LIGHT_SHADOW = (0.35, 0.9)  # light that is left in shadows
+LIGHT_SUN = (0.0, 0.6)  # strength of the light from windows
+LIGHT_SUNNY = 0.5  # probability of it
+LIGHT_SKY = (0.15, 0.7)  # strength of the light from everywhere
+LIGHT_LAMP = (0.0, 0.5)  # strength of the lamp's over the square of the height, 1 / m^2
+LIGHT_LAMP_NEAREST, LIGHT_LAMP_FARTHEST = 0.8, 8.0  # distance of the lamp
+LIGHT_LAMP_ABOVE, LIGHT_LAMP_BELOW = 0.3, 0.4  # least height over the camera; below the ceiling
+LIGHT_HAZE = 1e6  # depth at which half of the light is scattered
+LIGHT_OCCLUSION = 0.9  # greatest share of the light that ambient occlusion takes
 
+# People and crates on the floor that the camera in a stairwell stands on.
+WELL_PEOPLE, WELL_CRATES = 2, 4  # places for them
+WELL_CHANCE = 0.5  # probability of each
+WELL_SPREAD = 0.9  # greatest way from the camera's place, over the free length
+WELL_CLEAR = 0.9  # distance from the camera that they keep
+WELL_LARGEST = 0.25  # mean half size of crates, at most
 
-class ShellConfig(NamedTuple):
-    """Sizes of halls, metres.
-
-    Attributes:
-        half_x: Least half width.
-        half_z: Least half length.
-        height: Least height.
-        larger: Factors on half width and half length, uniform over ratios.
-        higher: Factors on the height, uniform over ratios.
-        narrow: Greatest half width of corridors and stairwells.
-        short: Greatest half length of stairwells.
-        low: Greatest height of corridors.
-        passage: Half width of a corridor between its walls.
-        lobby_stairs: Probability of stairs in a lobby.
-    """
-
-    half_x: ByKind = ByKind(4.0, 3.6, 1.7, 1.6)
-    half_z: ByKind = ByKind(6.0, 5.0, 5.0, 2.6)
-    height: ByKind = ByKind(3.8, 2.8, 2.3, 4.5)
-    larger: Range = (1.0, 3.5)
-    higher: Range = (1.0, 2.2)
-    narrow: float = 4.5
-    short: float = 3.6
-    low: float = 3.3
-    passage: Range = (0.7, 1.5)
-    lobby_stairs: float = 0.4
-
-
-class CameraConfig(NamedTuple):
-    """Cameras in halls. Lengths in metres, angles in radians.
-
-    Attributes:
-        side_walls: Least way to the walls along x.
-        end_walls: Likewise along z.
-        turned: Greatest angle to a corridor, of most cameras in corridors.
-        along: Probability of that.
-        speed: Greatest, m/s.
-        stairs: Least way to stairs in a lobby.
-    """
-
-    side_walls: float = 0.45
-    end_walls: float = 0.6
-    turned: float = 0.5
-    along: float = 0.88
-    speed: ByKind = ByKind(4.0, 2.5, 3.0, 1.5)
-    stairs: float = 0.5
-
-
-class LightConfig(NamedTuple):
-    """Light in halls.
-
-    Attributes:
-        steepness: Of the light from windows: its fall over its run.
-        shadow: Light that is left in shadows.
-        sun: Strength of the light from windows.
-        sunny: Probability of it.
-        sky: Strength of the light from everywhere.
-        lamp: Strength of the lamp's over the square of the height, 1 / m^2.
-        lamp_nearest: Least distance of the lamp, metres.
-        lamp_farthest: Greatest.
-        lamp_above: Least height over the camera, metres.
-        lamp_below: Of the ceiling, else, metres.
-        haze: Depth at which half of the light is scattered, metres.
-        occlusion: Greatest share of the light that ambient occlusion takes.
-    """
-
-    steepness: Range = (0.6, 2.5)
-    shadow: Range = (0.35, 0.9)
-    sun: Range = (0.0, 0.6)
-    sunny: float = 0.5
-    sky: Range = (0.15, 0.7)
-    lamp: Range = (0.0, 0.5)
-    lamp_nearest: float = 0.8
-    lamp_farthest: float = 8.0
-    lamp_above: float = 0.3
-    lamp_below: float = 0.4
-    haze: float = 1e6
-    occlusion: float = 0.9
-
-
-class StairwellThings(NamedTuple):
-    """People and crates on the floor that the camera in a stairwell stands on.
-
-    Attributes:
-        people: Places for people.
-        crates: Places for crates.
-        chance: Probability of each.
-        spread: Greatest way from the camera's place, over the free length.
-        clear: Distance from the camera that they keep, metres.
-        largest: Mean half size of crates, at most, metres.
-    """
-
-    people: int = 2
-    crates: int = 4
-    chance: float = 0.5
-    spread: float = 0.9
-    clear: float = 0.9
-    largest: float = 0.25
-
-
-KINDS, SHELL, CAMERA, LIGHT = KindConfig(), ShellConfig(), CameraConfig(), LightConfig()
-STAIRWELL_THINGS = StairwellThings()
-
+# What things keep from walls, have at least to either side, and keep from stairs.
 WALL_GAP, LEAST_FLOOR, STAIRS_GAP = 0.3, 0.2, 0.2
-"""Metres that things keep from walls, have at least to either side, and keep from stairs."""
 CRATES = FloorThings(8, 0.9, 0.9, ByKind(0.6, 0.25, 0.3))
 BINS = FloorThings(3, 1.1, 1.1, ByKind(0.3, 0.5, 0.3))
 BENCHES = FloorThings(2, 1.5, 1.7, ByKind(0.1, 0.35, 0.1))
 POSTS = FloorThings(4, 1.0, 0.9, ByKind(0.35, 0.3, 0.1))
-POST_HALF_HEIGHT: Range = (0.35, 0.9)
+POST_HALF_HEIGHT = (0.35, 0.9)
 PEOPLE = FloorThings(4, 1.2, 1.1, ByKind(0.25, 0.4, 0.4))
-WALKING, WALKING_SPEED = 0.5, (0.3, 2.0)
-"""Probability that a person walks; m/s."""
-
+WALKING, WALKING_SPEED = 0.5, (0.3, 2.0)  # probability that a person walks; m/s
 FLOOR = Material(
     ('tiles', 'slabs', 'plaster', 'plain', 'gravel', 'checks', 'planks', 'weave'),
     (0.8, 4.0),
@@ -188,8 +97,7 @@ FLOOR = Material(
     contrast=0.6,
 )
 WALL = Material(WALL_TEXTURES, (1.0, 4.0), bright=Colour(0.15, 0.9, 0.35), contrast=0.5)
-WALLS_ALIKE = 0.6
-"""Probability of end walls like the side walls."""
+WALLS_ALIKE = 0.6  # probability of end walls like the side walls
 CEILING = Material(
     ('plain', 'plaster', 'tiles', 'slabs', 'ribs', 'planks'),
     (1.0, 4.0),
@@ -205,9 +113,9 @@ def hall(sampler: Sampler) -> Scenes:
     materials = MaterialSampler(sampler)
     place, flight, standing = _sample_hall(sampler)
     floor = materials.sample(FLOOR, 1)
-    site = Site.create(materials, floor, LIGHT.steepness, LIGHT.shadow)
+    site = Site.create(materials, floor, LIGHT_STEEPNESS, LIGHT_SHADOW)
     # Stairs in a lobby do not stand where the camera does.
-    blocked = flight.covers(place.view.x, place.view.z, CAMERA.stairs) & ~place.stairwell
+    blocked = flight.covers(place.view.x, place.view.z, CAMERA_STAIRS) & ~place.stairwell
     flight = dataclasses.replace(flight, mask=flight.mask & ~blocked)
     flight.build(site)
     add_partitions(site, place)
@@ -227,28 +135,28 @@ def hall(sampler: Sampler) -> Scenes:
 def _sample_hall(sampler: Sampler) -> tuple[Hall, Flight, Standing]:
     """Sample kinds, sizes, stairs and cameras."""
     kind = sampler(1)
-    store = kind < KINDS.warehouses
-    lobby = (kind >= KINDS.warehouses) & (kind < KINDS.lobbies)
-    corridor = (kind >= KINDS.lobbies) & (kind < KINDS.corridors)
-    stair, masks = kind >= KINDS.corridors, (store, lobby, corridor)
+    store = kind < WAREHOUSES
+    lobby = (kind >= WAREHOUSES) & (kind < LOBBIES)
+    corridor = (kind >= LOBBIES) & (kind < CORRIDORS)
+    stair, masks = kind >= CORRIDORS, (store, lobby, corridor)
 
-    half_x = by_kind(masks, SHELL.half_x) * sampler.log_uniform(1, SHELL.larger)
-    half_x = least(half_x, SHELL.narrow, corridor | stair)
-    half_z = by_kind(masks, SHELL.half_z) * sampler.log_uniform(1, SHELL.larger)
-    half_z = least(half_z, SHELL.short, stair)
-    height = by_kind(masks, SHELL.height) * sampler.log_uniform(1, SHELL.higher)
-    height = least(height, SHELL.low, corridor)
-    passage = np.where(corridor, sampler.uniform(1, SHELL.passage), half_x)
-    with_stairs = stair | (lobby & sampler.chance(1, SHELL.lobby_stairs))
+    half_x = by_kind(masks, SHELL_HALF_X) * sampler.log_uniform(1, SHELL_LARGER)
+    half_x = least(half_x, SHELL_NARROW, corridor | stair)
+    half_z = by_kind(masks, SHELL_HALF_Z) * sampler.log_uniform(1, SHELL_LARGER)
+    half_z = least(half_z, SHELL_SHORT, stair)
+    height = by_kind(masks, SHELL_HEIGHT) * sampler.log_uniform(1, SHELL_HIGHER)
+    height = least(height, SHELL_LOW, corridor)
+    passage = np.where(corridor, sampler.uniform(1, SHELL_PASSAGE), half_x)
+    with_stairs = stair | (lobby & sampler.chance(1, SHELL_LOBBY_STAIRS))
     flight, standing = sample_stairs(sampler, (half_x, half_z, height), with_stairs, stair)
 
     # Most cameras in corridors look along them, from any place.
-    x = sampler.uniform(1, ALL) * (passage - CAMERA.side_walls)
-    z = sampler.uniform(1, ALL) * (half_z - CAMERA.end_walls)
+    x = sampler.uniform(1, ALL) * (passage - CAMERA_SIDE_WALLS)
+    z = sampler.uniform(1, ALL) * (half_z - CAMERA_END_WALLS)
     along = np.where(sampler.chance(1, 0.5), 0.0, 2 * QUARTER_TURN)
-    along = along + sampler.symmetric(1, CAMERA.turned)
+    along = along + sampler.symmetric(1, CAMERA_TURNED)
     anywhere = open_heading(sampler, x, z, passage, half_z)
-    yaw = np.where(corridor & sampler.chance(1, CAMERA.along), along, anywhere)
+    yaw = np.where(corridor & sampler.chance(1, CAMERA_ALONG), along, anywhere)
     view = sample_viewpoint(
         sampler,
         np.where(stair, standing.x, x),
@@ -287,35 +195,35 @@ def _add_floor_things(site: Site, place: Hall, flight: Flight) -> None:
 
 def _add_stairwell_things(site: Site, place: Hall, standing: Standing) -> None:
     """Add people and crates on the floor that the camera in a stairwell stands on."""
-    sampler, config = site.sampler, STAIRWELL_THINGS
-    number = config.people + config.crates
-    z = standing.z + sampler.symmetric(number, config.spread) * standing.reach
-    x = sampler.symmetric(number, config.spread) * place.half_x
+    sampler = site.sampler
+    number = WELL_PEOPLE + WELL_CRATES
+    z = standing.z + sampler.symmetric(number, WELL_SPREAD) * standing.reach
+    x = sampler.symmetric(number, WELL_SPREAD) * place.half_x
     cos, sin = sampler.headings(number, ANY_HEADING)
-    chosen = place.stairwell & sampler.chance(number, config.chance)
+    chosen = place.stairwell & sampler.chance(number, WELL_CHANCE)
     frame = Frame(x, standing.floor, z, (cos, sin))
-    chosen &= place.view.clear_of(frame, config.clear)
+    chosen &= place.view.clear_of(frame, WELL_CLEAR)
     walkers, items = (
         Frame(x[:, part], standing.floor, z[:, part], (cos[:, part], sin[:, part]))
-        for part in (slice(config.people), slice(config.people, number))
+        for part in (slice(WELL_PEOPLE), slice(WELL_PEOPLE, number))
     )
-    add_people(site, walkers, chosen[:, : config.people], 0 * walkers.x)
-    add_crates(site, items, chosen[:, config.people :], config.largest)
+    add_people(site, walkers, chosen[:, :WELL_PEOPLE], 0 * walkers.x)
+    add_crates(site, items, chosen[:, WELL_PEOPLE:], WELL_LARGEST)
 
 
 def _finish(site: Site, place: Hall) -> Scenes:
     """Sample motion, walls, light and exposure, and leave out what cameras do not see."""
     sampler, view, height = site.sampler, place.view, place.height
-    pose = sample_motion(sampler, view, place.by_kind(CAMERA.speed))
+    pose = sample_motion(sampler, view, place.by_kind(CAMERA_SPEED))
     walls = sample_walls(site, WALL, WALLS_ALIKE)
     ceiling = site.materials.sample(CEILING, 1)
-    lamp = view.ahead(sampler, 1, LIGHT.lamp_nearest, LIGHT.lamp_farthest, 1.0, place.limits)
-    lift = np.maximum(view.y + LIGHT.lamp_above, height - LIGHT.lamp_below)
+    lamp = view.ahead(sampler, 1, LIGHT_LAMP_NEAREST, LIGHT_LAMP_FARTHEST, 1.0, place.limits)
+    lift = np.maximum(view.y + LIGHT_LAMP_ABOVE, height - LIGHT_LAMP_BELOW)
 
     sky = site.materials.sample(SKY, 1)
-    sun = sampler.uniform(1, LIGHT.sun) * sampler.chance(1, LIGHT.sunny)
-    everywhere = sampler.uniform(1, LIGHT.sky)
-    light = [sun, everywhere, sampler.uniform(1, LIGHT.lamp) * height * height]
+    sun = sampler.uniform(1, LIGHT_SUN) * sampler.chance(1, LIGHT_SUNNY)
+    everywhere = sampler.uniform(1, LIGHT_SKY)
+    light = [sun, everywhere, sampler.uniform(1, LIGHT_LAMP) * height * height]
     return Scenes(
         **in_view(site.primitives, pose, view),
         **pose,
@@ -325,6 +233,6 @@ def _finish(site: Site, place: Hall) -> Scenes:
         sun=site.ground.sun,
         light=np.concatenate(light, 1).astype(np.float32),
         lamp=np.concatenate([lamp.x, lift, lamp.z], 1).astype(np.float32),
-        haze=np.full(sampler.batch, LIGHT.haze, np.float32),
-        **sample_exposure(sampler, LIGHT.occlusion),
+        haze=np.full(sampler.batch, LIGHT_HAZE, np.float32),
+        **sample_exposure(sampler, LIGHT_OCCLUSION),
     )

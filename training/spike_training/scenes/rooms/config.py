@@ -17,85 +17,44 @@ from spike_training.scenes.building.primitives import Frame
 from spike_training.scenes.building.sampler import ALL, QUARTER_TURN, Range, Sampler, cos_sin
 from spike_training.scenes.scene import Array
 
+# Things in view.
+BEARING_FACING = 0.6  # probability of facing the camera or its opposite
+BEARING_SLIGHT, BEARING_WIDE = 0.2, 1.6  # greatest angle to its view then, and else
+LEAST_ROOM = 0.2  # half size of the floor that things stand on, at least
+
 
 class Placement(NamedTuple):
-    """Places on the floor within the camera's view.
+    """Places on the floor within the camera's view."""
 
-    Attributes:
-        distance: Limits in metres, uniform over ratios.
-        spread: Greatest way to the side over half of the view's width.
-        wall: Least way to the walls, metres.
-    """
-
-    distance: Range
-    spread: float
-    wall: float
-
-
-class BearingConfig(NamedTuple):
-    """Headings of things in view.
-
-    Attributes:
-        facing: Probability of facing the camera or its opposite.
-        slight: Greatest angle to its view then, radians.
-        wide: Greatest angle else.
-    """
-
-    facing: float = 0.6
-    slight: float = 0.2
-    wide: float = 1.6
+    distance: Range  # uniform over ratios
+    spread: float  # greatest way to the side over half of the view's width
+    wall: float  # least way to the walls
 
 
 class WallPlacement(NamedTuple):
-    """Places at the far wall or a side wall.
+    """Places at the far wall or a side wall."""
 
-    Attributes:
-        far: Probability of the far wall; the side walls share the rest.
-        aside: Greatest way from the middle of the far wall, over the free length.
-        along: Way towards the far wall at a side wall, over the free length.
-        free: Least free length, metres.
-    """
-
-    far: float
-    aside: float
-    along: Range = (0.0, 0.9)
-    free: float = 0.1
-
-
-BEARING = BearingConfig()
-LEAST_ROOM = 0.2
-"""Half size of the floor that things stand on, at least, metres."""
+    far: float  # probability of the far wall; the side walls share the rest
+    aside: float  # greatest way from the middle of the far wall, over the free length
+    along: Range = (0.0, 0.9)  # way towards the far wall at a side wall, over the free length
+    free: float = 0.1  # least free length
 
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """Sizes of rooms and poses of the cameras in them, ``[B, 1]`` each.
+    """Sizes of rooms and poses of the cameras in them, ``[B, 1]`` each."""
 
-    Attributes:
-        half_x: Half width, metres.
-        half_z: Half length, metres.
-        height: Metres.
-        corridor: Those that are corridors.
-        desk: Those that are seen from behind a table.
-        focal: Focal length over image width.
-        eye_x: Camera position, metres.
-        eye_y: Likewise.
-        eye_z: Likewise.
-        yaw: Of the camera, radians.
-        pitch: Likewise, upwards.
-    """
-
-    half_x: Array
-    half_z: Array
+    half_x: Array  # half width
+    half_z: Array  # half length
     height: Array
-    corridor: Array
-    desk: Array
-    focal: Array
-    eye_x: Array
+    corridor: Array  # those that are corridors
+    desk: Array  # those that are seen from behind a table
+    focal: Array  # focal length over image width
+    eye_x: Array  # camera position
     eye_y: Array
     eye_z: Array
-    yaw: Array
-    pitch: Array
+    yaw: Array  # of the camera
+    pitch: Array  # likewise, upwards
 
     @property
     def view(self) -> Frame:
@@ -108,17 +67,13 @@ class Room:
         reach = 0.5 / self.focal
         aside = sampler.uniform(number, ALL) * placement.spread * reach * distance
         x, _, z = self.view.at(aside, 0.0, distance)
-        facing = sampler.chance(number, BEARING.facing)
-        slight = sampler.symmetric(number, BEARING.slight)
-        bearing = np.where(facing, slight, sampler.symmetric(number, BEARING.wide))
+        facing = sampler.chance(number, BEARING_FACING)
+        slight = sampler.symmetric(number, BEARING_SLIGHT)
+        bearing = np.where(facing, slight, sampler.symmetric(number, BEARING_WIDE))
         inner_x = np.maximum(self.half_x - placement.wall, LEAST_ROOM)
         inner_z = np.maximum(self.half_z - placement.wall, LEAST_ROOM)
-        return Frame(
-            np.clip(x, -inner_x, inner_x),
-            0.0,
-            np.clip(z, -inner_z, inner_z),
-            cos_sin(self.yaw + bearing),
-        )
+        x, z = np.clip(x, -inner_x, inner_x), np.clip(z, -inner_z, inner_z)
+        return Frame(x, 0.0, z, cos_sin(self.yaw + bearing))
 
     def at_wall(
         self,
@@ -133,8 +88,8 @@ class Room:
         Args:
             sampler: Random numbers.
             placement: Distribution of the places.
-            half_width: Of the thing, metres.
-            away: From the wall to its middle, metres.
+            half_width: Of the thing.
+            away: From the wall to its middle.
             dtype: Of the side walls' signs; integers make poses at side walls float64, as they are
                 in the scenes of shipped models.
         """
@@ -151,81 +106,46 @@ class Room:
 
 @dataclasses.dataclass(frozen=True)
 class RoomConfig:
-    """Furniture of rooms and cameras in them; the default is cluttered.
+    """Furniture of rooms and cameras in them; the default is cluttered."""
 
-    Pairs are least and greatest value, lengths metres, angles radians.
-
-    Attributes:
-        corridors: Share of corridors among the rooms.
-        desks: Share of other rooms that are looked at from behind a table.
-        focal: Focal length over the width of the image.
-        across: Whether cameras stand anywhere between the walls, most of them near the far one;
-            else in the rear half, most at the rear wall.
-        margin: Least way to the side walls.
-        eye: Height of the camera.
-        desk_eye: Height of a camera behind a table.
-        pitch: Of the camera, upwards.
-        steepest: Largest pitch downwards over the height of the camera, radians per metre.
-        clutter: Probability of each thing on the floor.
-        clutter_from: Distance from which on they are.
-        people_from: Likewise of people.
-        plants_from: Likewise of plants and standing lamps.
-        pillars_from: Likewise of pillars and pieces of wall.
-        kitchens: Share of rooms that have a worktop.
-        worktop: Half of its length.
-        facing: Share of worktops that are at the far wall.
-        cupboards: Share of worktops that have cupboards above them.
-        fronts: Textures of the doors below and above.
-        fronts_contrast: Their contrast.
-        notes: Notes, pictures and small shelves over a worktop without cupboards, at most.
-        blocks: Share of kitchens with a second block, out in the room or on along the side.
-        table_things: Largest size of what lies on tables.
-        screens: Share of tables with a screen.
-        seats: Share of tables with a set of chairs at both sides; walls hide those beyond them.
-        contrast: Factor on the contrast of textures; low values leave more to shading.
-        harsh: Whether light is uneven and contrasts are unusual in all rooms.
-        desk_pitch: Pitch of a camera behind a table, upwards.
-        desk_distance: From that camera to the middle of the table.
-        roll: Largest roll of the camera to either side.
-        tables: Probability of each of two tables.
-        furnish: Adds further furniture to the rooms of a style.
-    """
-
-    corridors: float = 0.18
-    desks: float = 0.35
-    focal: Range = (0.55, 1.4)
+    corridors: float = 0.18  # share of corridors among the rooms
+    desks: float = 0.35  # share of other rooms that are looked at from behind a table
+    focal: Range = (0.55, 1.4)  # focal length over the width of the image
+    # Whether cameras stand anywhere between the walls, most of them near the far one; else in the
+    # rear half, most at the rear wall.
     across: bool = False
-    margin: float = 0.4
-    eye: Range = (0.35, 1.9)
-    desk_eye: Range = (1.0, 1.55)
-    pitch: Range = (-0.45, 0.25)
-    steepest: float = math.inf
-    clutter: float = 0.7
-    clutter_from: float = 0.7
-    people_from: float = 1.2
-    plants_from: float = 1.2
-    pillars_from: float = 1.8
-    kitchens: float = 0.3
-    worktop: Range = (0.7, 1.7)
-    facing: float = 0.5
-    cupboards: float = 0.75
-    fronts: Texture = ('doors', 'drawers', 'doors')
-    fronts_contrast: float = 0.7
-    notes: int = 0
-    blocks: float = 0.0
-    table_things: float = 0.16
-    screens: float = 0.55
-    seats: float = 0.0
-    contrast: float = 1.0
-    harsh: bool = False
-    desk_pitch: Range = (-0.68, -0.2)
-    desk_distance: Range = (0.75, 1.2)
-    roll: float = 0.07
-    tables: float = 0.7
-    furnish: Callable[[Site, Room], None] | None = None
+    margin: float = 0.4  # least way to the side walls
+    eye: Range = (0.35, 1.9)  # height of the camera
+    desk_eye: Range = (1.0, 1.55)  # height of a camera behind a table
+    pitch: Range = (-0.45, 0.25)  # of the camera, upwards
+    steepest: float = math.inf  # largest pitch downwards over the height, radians per metre
+    clutter: float = 0.7  # probability of each thing on the floor
+    clutter_from: float = 0.7  # distance from which on they are
+    people_from: float = 1.2  # likewise of people
+    plants_from: float = 1.2  # likewise of plants and standing lamps
+    pillars_from: float = 1.8  # likewise of pillars and pieces of wall
+    kitchens: float = 0.3  # share of rooms that have a worktop
+    worktop: Range = (0.7, 1.7)  # half of its length
+    facing: float = 0.5  # share of worktops that are at the far wall
+    cupboards: float = 0.75  # share of worktops that have cupboards above them
+    fronts: Texture = ('doors', 'drawers', 'doors')  # textures of the doors below and above
+    fronts_contrast: float = 0.7  # their contrast
+    notes: int = 0  # notes, pictures and small shelves over a worktop without cupboards, at most
+    blocks: float = 0.0  # share of kitchens with a second block
+    table_things: float = 0.16  # largest size of what lies on tables
+    screens: float = 0.55  # share of tables with a screen
+    seats: float = 0.0  # share of tables with chairs at both sides; walls hide those beyond
+    contrast: float = 1.0  # factor on the contrast of textures; low values leave more to shading
+    harsh: bool = False  # whether light is uneven and contrasts are unusual in all rooms
+    desk_pitch: Range = (-0.68, -0.2)  # pitch of a camera behind a table, upwards
+    desk_distance: Range = (0.75, 1.2)  # from that camera to the middle of the table
+    roll: float = 0.07  # largest roll of the camera to either side
+    tables: float = 0.7  # probability of each of two tables
+    furnish: Callable[[Site, Room], None] | None = None  # adds what else rooms of a style have
 
 
 CLUTTERED = RoomConfig()
+# Tidy rooms, seen from where people stand: a wall two or three metres away, a worktop.
 HOME = RoomConfig(
     corridors=0.08,
     desks=0.5,
@@ -254,4 +174,3 @@ HOME = RoomConfig(
     contrast=0.5,
     harsh=True,
 )
-"""Tidy rooms, seen from where people stand: a wall two or three metres away, a worktop."""
