@@ -80,7 +80,7 @@ def test_the_spread_is_that_of_the_depth() -> None:
 def test_a_table_above_the_floor_is_not_the_floor() -> None:
     pose = CameraPose(1.4, 0.5)
     depth, table = floor_depth(pose), floor_depth(CameraPose(0.65, 0.5))
-    depth[40:, 30:98] = table[40:, 30:98]  # somewhat more of the image than the floor beside it
+    depth[40:, 22:106] = table[40:, 22:106]  # more of the image than the floor
     finder = FloorFinder(pose)
     floor = finder.find(depth, K)
     assert floor is not None
