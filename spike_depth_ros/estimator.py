@@ -96,6 +96,25 @@ class Observation:
 
 
 @dataclasses.dataclass(frozen=True)
+class HeightScale:
+    """Scale of a prediction from the height of the camera above the floor.
+
+    Attributes:
+        factor: Factor on the depth of the model.
+        uncertainty: Half-width of the 68 % interval of its logarithm.
+        inliers: Share of the searched pixels on the floor of this window, 0 to 1; 0: no floor.
+        age_s: Time since the newest window whose floor was used, seconds.
+        tilt_rad: Angle between the floor and the stated tilt of the camera.
+    """
+
+    factor: float
+    uncertainty: float
+    inliers: float
+    age_s: float
+    tilt_rad: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Prediction:
     """Depth of one window, at the time of its reference plane.
 
@@ -105,12 +124,13 @@ class Prediction:
         uncertainty: Half-width of the 68 % interval, metres, same shape; NaN likewise.
         depth_range: Lowest and highest possible depth at this focal length, metres. Values near
             either end mean "closer" and "farther".
-        scale: The checkpoint's kind of scale (``metric``, ``inherited``, ``none``), or ``assumed``
-            where the focal length is not known.
+        scale: The checkpoint's kind of scale (``metric``, ``inherited``, ``none``), ``assumed``
+            where the focal length is not known, or ``height``.
         pixel_binning: Sensor pixels per side of a depth pixel, 1 or 2. At 2, focal length and
             principal point are halved (``c' = (c + 0.5) / 2 - 0.5``), an odd last row or column is
             left out.
         notes: Reasons for less confidence, one line each; empty if all is as in training.
+        height: Scale from the height of the camera; None unless ``scale`` is ``height``.
     """
 
     depth: FloatImage
@@ -119,6 +139,7 @@ class Prediction:
     scale: str
     pixel_binning: int
     notes: tuple[str, ...]
+    height: HeightScale | None = None
 
     @property
     def relative_uncertainty(self) -> FloatImage:

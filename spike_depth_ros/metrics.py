@@ -71,7 +71,16 @@ ORDINAL_RATIO = 1.1
 ORDINAL_SEED = 20_260
 """Seed of the pairs, together with the index of the image."""
 
-STRUCTURE_METRICS = ('boundary_f1', 'ordinal')
+EDGE_SPAN = 0.1
+"""Smallest span of log depth around a pixel of an edge zone, and of a seen edge."""
+
+EDGE_RADIUS = 2
+"""Chebyshev distance up to which true depth spans that much at an edge, pixels."""
+
+SEEN_RADIUS = 4
+"""Chebyshev distance up to which predicted depth spans that much where an edge is seen, pixels."""
+
+STRUCTURE_METRICS = ('boundary_f1', 'flying_pixels', 'edges_seen', 'ordinal')
 """Names of the metrics of :class:`StructureErrors` in tables."""
 
 
@@ -525,9 +534,9 @@ class UncertaintyErrors(Accumulator):
 
 @dataclasses.dataclass
 class StructureErrors(Accumulator):
-    """Depth boundaries and depth order, accumulated over any number of images.
+    """Depth boundaries, edges and depth order, accumulated over any number of images.
 
-    Both are invariant to a factor on the prediction, so that there is no alignment. Whole images
+    All are invariant to a factor on the prediction, so that there is no alignment. Whole images
     are scored, without crop and cap. A pixel of sky (truth +Inf) has no truth.
 
     Boundary F1. Neighbours, horizontally or vertically, whose depths' logarithms differ by more
@@ -538,6 +547,13 @@ class StructureErrors(Accumulator):
     its match may be hidden there. Precision, recall and F1 are those of the counts of all images.
     An image without a true boundary contributes to precision only. There is no F1 for sparse
     truth, which hides nearly all errors: see ``MIN_COMPARABLE``.
+
+    Edges. A pixel with truth and a prediction is in the edge zone where the logarithm of true
+    depth spans more than ``EDGE_SPAN`` within ``EDGE_RADIUS`` pixels (Chebyshev) of it. Its edge
+    is seen where the logarithm of predicted depth spans more than that within ``SEEN_RADIUS``
+    pixels. Of the seen ones, a pixel is flying where its own prediction lies in the middle half of
+    that span: on neither side of the edge. Both shares are of the counts of all images, and there
+    are none for sparse truth.
 
     Ordinal accuracy. Share of the pixel pairs of different true depth that are predicted in the
     true order; a tie is wrong. All pairs of all images have the same weight.
@@ -550,6 +566,9 @@ class StructureErrors(Accumulator):
         correct: Those of them that match a true one.
         true: True boundary pixels.
         found: Those of them that match a predicted one.
+        edges: Pixels in the edge zone.
+        seen: Those of them whose edge is seen.
+        flying: Those of the seen ones in the middle half of the predicted span.
         pairs: Pixel pairs.
         ordered: Those of them in the true order.
 
@@ -564,6 +583,9 @@ class StructureErrors(Accumulator):
     correct: int = 0
     true: int = 0
     found: int = 0
+    edges: int = 0
+    seen: int = 0
+    flying: int = 0
     pairs: int = 0
     ordered: int = 0
 
@@ -598,6 +620,7 @@ class StructureErrors(Accumulator):
         self.pixels += int(np.count_nonzero(measured))
         self.covered += int(np.count_nonzero(known))
         self._add_boundaries(depth, truth, measured)
+        self._add_edges(depth, truth, measured)
         near, far = ordinal_pairs(truth[measured].astype(np.float64), index)
         near_depth, far_depth = depth[measured][near], depth[measured][far]
         both = ~(np.isnan(near_depth) | np.isnan(far_depth))
@@ -619,6 +642,20 @@ class StructureErrors(Accumulator):
         self.found += int(np.count_nonzero(found))
         self.true += int(np.count_nonzero(found | (true & depth_near)))
 
+    def _add_edges(
+        self, depth: _Doubles, truth: FloatArray, measured: npt.NDArray[np.bool_]
+    ) -> None:
+        given = ~np.isnan(depth)
+        low, high = log_limits(truth, measured, EDGE_RADIUS)
+        edges = measured & given & (high - low > EDGE_SPAN)
+        low, high = (limit[edges] for limit in log_limits(depth, given, SEEN_RADIUS))
+        span = high - low
+        from_middle = np.abs(np.log(depth[edges]) - (low + high) / 2)
+        seen = span > EDGE_SPAN
+        self.edges += int(np.count_nonzero(edges))
+        self.seen += int(np.count_nonzero(seen))
+        self.flying += int(np.count_nonzero(seen & (from_middle < span / 4)))
+
     @property
     def precision(self) -> float:
         """Share of predicted boundary pixels that are correct; NaN where none is predicted."""
@@ -635,11 +672,25 @@ class StructureErrors(Accumulator):
 
         NaN without a true boundary, or with sparse truth.
         """
-        if not self.true or self.comparable < MIN_COMPARABLE * self.covered:
+        if not self.true or self._sparse:
             return math.nan
         if not self.found:
             return 0.0
         return 2 * self.precision * self.recall / (self.precision + self.recall)
+
+    @property
+    def edges_seen(self) -> float:
+        """Share of the edge zone whose edges are seen, 0 to 1; NaN without one or if sparse."""
+        return math.nan if self._sparse else _ratio(self.seen, self.edges)
+
+    @property
+    def flying_pixels(self) -> float:
+        """Share of the seen edge pixels that are flying, 0 to 1; NaN without one or if sparse."""
+        return math.nan if self._sparse else _ratio(self.flying, self.seen)
+
+    @property
+    def _sparse(self) -> bool:
+        return self.comparable < MIN_COMPARABLE * self.covered
 
     @property
     def ordinal(self) -> float:
@@ -648,7 +699,7 @@ class StructureErrors(Accumulator):
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics of ``STRUCTURE_METRICS``; NaN for missing values."""
-        return {'boundary_f1': self.boundary_f1, 'ordinal': self.ordinal}
+        return {name: getattr(self, name) for name in STRUCTURE_METRICS}
 
     def report(self) -> dict[str, Any]:
         """Return all values for JSON; None for what is not finite."""
@@ -661,6 +712,10 @@ class StructureErrors(Accumulator):
                 'comparable_pixels': self.comparable,
                 'true_boundary_pixels': self.true,
                 'predicted_boundary_pixels': self.predicted,
+                'flying_pixels': self.flying_pixels,
+                'edges_seen': self.edges_seen,
+                'edge_pixels': self.edges,
+                'seen_edge_pixels': self.seen,
                 'ordinal': self.ordinal,
                 'pairs': self.pairs,
             }
@@ -685,6 +740,32 @@ def depth_boundaries(depth: FloatArray, known: npt.NDArray[np.bool_]) -> npt.NDA
         boundaries[one] |= step
         boundaries[other] |= step
     return boundaries
+
+
+def log_limits(
+    depth: FloatArray, known: npt.NDArray[np.bool_], radius: int
+) -> tuple[_Doubles, _Doubles]:
+    """Compute the extremes of log depth around each pixel, in a square cut at the image's border.
+
+    Args:
+        depth: Depth in any unit, ``[H, W]``; positive and finite where it is known.
+        known: Mask of the pixels with a known depth, same shape.
+        radius: Chebyshev distance of the square's border, pixels.
+
+    Returns:
+        Least and greatest logarithm of the known depths, same shape; +Inf and -Inf where there is
+        none.
+    """
+    log = np.log(np.where(known, depth, 1).astype(np.float64))
+    low, high = np.where(known, log, math.inf), np.where(known, log, -math.inf)
+    for _ in range(2):  # along the columns, then along the rows
+        below, above = low.copy(), high.copy()
+        for step in range(1, radius + 1):
+            for one, other in ((np.s_[step:], np.s_[:-step]), (np.s_[:-step], np.s_[step:])):
+                np.minimum(below[one], low[other], out=below[one])
+                np.maximum(above[one], high[other], out=above[one])
+        low, high = below.T, above.T
+    return low, high
 
 
 def dilate(mask: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:

@@ -43,6 +43,7 @@ def argument_parser() -> argparse.ArgumentParser:
         'there is one; none: leave it out',
     )
     _add_stream(parser.add_argument_group('stream').add_argument)
+    _add_pose(parser.add_argument_group('metres from the height of the camera').add_argument)
     _add_scoring(parser.add_argument_group('scoring').add_argument)
     running = parser.add_argument_group('running')
     running.add_argument(
@@ -104,6 +105,27 @@ def _add_stream(add: Callable[..., Any]) -> None:
         '--no-rectify',
         action='store_true',
         help='leave lens distortion of camera_info as it is, as the node with rectify:=false',
+    )
+
+
+def _add_pose(add: Callable[..., Any]) -> None:
+    add(
+        '--camera-height-m',
+        type=positive,
+        metavar='M',
+        help='of the lens above the floor. Default: metres of the model',
+    )
+    add(
+        '--camera-pitch-rad',
+        type=float,
+        metavar='RAD',
+        help='rotation about the left axis (REP 103); positive: looks down. Default: 0',
+    )
+    add(
+        '--camera-roll-rad',
+        type=float,
+        metavar='RAD',
+        help='about the forward axis; positive: its left side is raised. Default: 0',
     )
 
 

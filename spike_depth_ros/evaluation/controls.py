@@ -66,7 +66,7 @@ class PredictorScore:
     structure: StructureErrors
 
     def metrics(self, mean: Mean) -> dict[str, float]:
-        """Return AbsRel and delta1, raw and median-scaled, boundary F1 and ordinal accuracy."""
+        """Return AbsRel and delta1, raw and median-scaled, and the metrics of structure."""
         raw, median = self.raw.metrics(mean), self.median.metrics(mean)
         return {
             'abs_rel': raw['abs_rel'],

@@ -25,7 +25,9 @@ from spike_depth_ros.evaluation.output_bag import OutputBag
 from spike_depth_ros.evaluation.results import ModelRun, Stream, WindowsFile
 from spike_depth_ros.evaluation.scores import Output, Scores
 from spike_depth_ros.evaluation.truth import Mask, truth_image
+from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.metrics import EvalProtocol, Mean
+from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.decode import FloatImage
 from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
@@ -46,6 +48,7 @@ class Options:
         stamp_tolerance: Largest deviation of a packet's stamp that is not a gap, planes.
         size: Sensor (width, height) in pixels; None: from camera_info.
         rectify: Rectify lens distortion of camera_info, as the node's parameter ``rectify``.
+        pose: Pose of the camera, for metres from its height; None: metres of the model.
         protocol: Crop, cap, alignment.
         mean: The headline is a mean over ``pixels`` or ``images``.
         mask: Scored pixels of the true depth, ``[H, W]`` bool; None: all.
@@ -58,6 +61,7 @@ class Options:
     stamp_tolerance: float = 0.5
     size: tuple[int, int] | None = None
     rectify: bool = True
+    pose: CameraPose | None = None
     protocol: EvalProtocol = EvalProtocol()  # noqa: RUF009 - frozen
     mean: Mean = 'pixels'
     mask: Mask | None = None
@@ -66,9 +70,17 @@ class Options:
 class _ModelEvaluator:
     """Prediction and scoring of one model, window by window."""
 
-    def __init__(self, label: str, estimator: DepthEstimator, windows_file: WindowsFile) -> None:
+    def __init__(
+        self,
+        label: str,
+        estimator: DepthEstimator,
+        windows_file: WindowsFile,
+        pose: CameraPose | None,
+    ) -> None:
         self.label = label
         self.estimator = estimator
+        self._scale = ScaleFromHeight(pose) if pose is not None else None
+        self._range = (0.0, 0.0)
         self.scores: Scores | None = None
         self.prediction: Prediction | None = None
         self.largest_differences: LargestDifferences | None = None
@@ -78,7 +90,12 @@ class _ModelEvaluator:
 
     def predict(self, window: Window) -> Prediction:
         started = time.perf_counter()
-        self.prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
+        prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
+        self._range = prediction.depth_range
+        if self._scale is not None:
+            matrix = window.camera.matrix
+            prediction = self._scale.apply(prediction, matrix, window.reference_ns)
+        self.prediction = prediction
         self._times_ms.append(1e3 * (time.perf_counter() - started))
         self._notes.update(dict.fromkeys(self.prediction.notes))
         return self.prediction
@@ -86,9 +103,8 @@ class _ModelEvaluator:
     def score(self, output: Output, options: Options, hop_ns: int) -> dict[str, float]:
         assert self.prediction is not None
         if self.scores is None:
-            limits = self.prediction.depth_range
-            self.scores = Scores(limits, options.protocol, options.mean, hop_ns)
-        elif self.scores.depth_range != self.prediction.depth_range:
+            self.scores = Scores(self._range, options.protocol, options.mean, hop_ns)
+        elif self.scores.depth_range != self._range:
             raise BagError(
                 'camera_info changes its focal length within the bag; expected one focal length: '
                 'evaluate the parts before and after separately'
@@ -111,6 +127,7 @@ class _ModelEvaluator:
             scores=self.scores,
             times_ms={'predict': (float(median), float(high))},
             largest_differences=self.largest_differences,
+            height=self.prediction.height,
         )
 
 
@@ -158,7 +175,7 @@ def evaluate(
             name = 'windows.csv' if len(models) == 1 else f'windows_{label}.csv'
             file = WindowsFile(out / name)
             stack.callback(file.close)
-            evaluators.append(_ModelEvaluator(label, estimator, file))
+            evaluators.append(_ModelEvaluator(label, estimator, file, options.pose))
         for other in evaluators[1:]:
             other.largest_differences = LargestDifferences()
         evaluation = _Evaluation(bag, replay, options, evaluators, output_bag)
@@ -191,6 +208,11 @@ class _Evaluation:
     def evaluate(self, sample: WindowSample) -> None:
         """Predict and score a window with each model."""
         window = sample.window
+        if self._options.pose is not None and window.camera.matrix is None:
+            raise BagError(
+                f'{self._bag.path}: no focal length for metres from the height of the camera: '
+                'record camera_info with K, or leave out --camera-height-m'
+            )
         if self._truth is None:  # the plane rate, and so the hop, is known from here on
             self._truth = TruthTopic(
                 self._bag, self._options.topics.truth, self._replay.hop_ns // 2

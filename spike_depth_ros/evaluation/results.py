@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.estimator import HeightScale
 from spike_depth_ros.evaluation.extremes import LargestDifferences
 from spike_depth_ros.evaluation.intervals import Interval, intervals, paired_differences
 from spike_depth_ros.evaluation.scores import CSV_COLUMNS, Scores
@@ -77,7 +78,9 @@ class ModelRun:
         notes: Reasons for less confidence, one line each.
         scores: Its scores.
         times_ms: Timed step -> (median, 99th percentile), milliseconds.
-        contrasts: Windows in which it differs most from the first model; None for that one.
+        largest_differences: Windows in which it differs most from the first model; None for that
+            one.
+        height: Scale of the last window from the height of the camera; None: not used.
     """
 
     label: str
@@ -89,6 +92,7 @@ class ModelRun:
     scores: Scores
     times_ms: dict[str, tuple[float, float]]
     largest_differences: LargestDifferences | None = None
+    height: HeightScale | None = None
 
 
 def metrics_report(stream: Stream, runs: Sequence[ModelRun]) -> dict[str, Any]:
@@ -136,6 +140,7 @@ def _model(run: ModelRun) -> dict[str, Any]:
         'backend': run.backend,
         'device': run.device,
         'scale': run.scale,
+        'height': dataclasses.asdict(run.height) if run.height is not None else None,
         'notes': run.notes,
         'metrics': scores.headline(),
         'intervals': _as_dicts(intervals(columns(scores), scores.mean)),

@@ -37,6 +37,7 @@ from spike_depth_ros.evaluation.results import (
     write_json,
 )
 from spike_depth_ros.evaluation.truth import Mask
+from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.metrics import PUBLISHED, EvalProtocol, Mean
 from spike_depth_ros.result_files import old_results, replace_results
 
@@ -168,6 +169,20 @@ def _make_folder(options: argparse.Namespace) -> None:
         raise BagError(f'--out {out}: the folder cannot be made: {error.strerror}') from error
 
 
+def pose(options: argparse.Namespace) -> CameraPose | None:
+    """Return the pose of the camera on the command line; None without its height.
+
+    Raises:
+        ValueError: An angle is out of its range, or there is one without a height.
+    """
+    angles = {'pitch': options.camera_pitch_rad, 'roll': options.camera_roll_rad}
+    if options.camera_height_m is not None:
+        return CameraPose(options.camera_height_m, *(angle or 0.0 for angle in angles.values()))
+    if given := [f'--camera-{name}-rad' for name, angle in angles.items() if angle is not None]:
+        raise BagError(f'{" and ".join(given)} without a height: give --camera-height-m')
+    return None
+
+
 def _settings(options: argparse.Namespace, bag: Bag) -> Options:
     topics = choose_topics(bag, options.spikes, options.camera_info, options.truth)
     mask = read_mask(options.mask)
@@ -182,6 +197,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
         stamp_tolerance=options.stamp_tolerance,
         size=options.size,
         rectify=not options.no_rectify,
+        pose=pose(options),
         protocol=scored,
         mean=mean,
         mask=mask,

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from rclpy.parameter import Parameter as RosParameter
 from spike_depth_ros.checkpoint import IMAGE_MODEL, ImageInfo, find_checkpoint, load_info
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.floor import CameraPose
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes import diagnostics, parameters, process, shared_memory
 from spike_depth_ros.nodes.inference import IDLE_S, LONG_IDLE_S, Inference
@@ -40,7 +41,13 @@ from spike_depth_ros.nodes.private_rclpy import RCLError
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
+from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+
+SCALE_PARAMETERS = (
+    'scale_from', 'camera_height_m', 'camera_pitch_rad', 'camera_roll_rad', 'scale_timeout_s',
+)  # fmt: skip
+"""Parameters of the scale from the height of the camera."""
 
 WARN_EVERY_S = 5.0
 """Shortest time between logged warnings of one kind, seconds; all are counted."""
@@ -74,6 +81,7 @@ class SpikeDepthNode(LifecycleNode):
         parameters.declare(self, parameters.DEPTH_PARAMETERS)
         self._settings: dict[str, Any] = {}
         self._estimator: DepthEstimator | None = None
+        self._scale: ScaleFromHeight | None = None
         self._outputs: TopicOutputs | None = None
         self._ingest: Ingest | None = None
         self._inference: Inference | None = None
@@ -128,6 +136,7 @@ class SpikeDepthNode(LifecycleNode):
             self._settings = parameters.values(self, parameters.DEPTH_PARAMETERS)
             if self._settings['preview'] == LEARNT:
                 _check_preview(self._settings['preview.checkpoint'])
+            self._scale = _scale_from(self._settings)
             self._estimator = self._load(self._settings['checkpoint'])
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self.get_logger().error(f'cannot be configured: {one_line(error)}')
@@ -162,6 +171,7 @@ class SpikeDepthNode(LifecycleNode):
                 self._warn,
                 lambda: process.lower_priority(self._warn_of_priority),
                 LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
+                self._scale,
             )
             self._outputs.matched = self._inference.wake
         self._inputs.start()
@@ -284,7 +294,15 @@ class SpikeDepthNode(LifecycleNode):
                 _check_preview(path)
             except (ValueError, OSError) as error:
                 return SetParametersResult(successful=False, reason=one_line(error))
+        if result.successful and configured and _changes_scale(changes):
+            try:
+                _scale_from(self._scale_settings() | {c.name: c.value for c in changes})
+            except ValueError as error:
+                return SetParametersResult(successful=False, reason=one_line(error))
         return result
+
+    def _scale_settings(self) -> dict[str, Any]:
+        return {name: self.get_parameter(name).value for name in SCALE_PARAMETERS}
 
     def _refuse_model(self, path: Path) -> str:
         """Return the reason why a model cannot replace the running one, from its metadata."""
@@ -316,6 +334,10 @@ class SpikeDepthNode(LifecycleNode):
                 self._outputs.preview = change.value
             if change.name == 'checkpoint' and self._estimator is not None:
                 self._load_beside(change.value)
+        if self._estimator is not None and _changes_scale(changes):
+            self._scale = _scale_from(self._scale_settings())
+            if self._inference is not None:
+                self._inference.scale = self._scale
 
     def _load_beside(self, path: str) -> None:
         with self._model_lock:
@@ -378,6 +400,29 @@ class SpikeDepthNode(LifecycleNode):
         """Return the topics with more than one publisher, one line each."""
         topics = ('spikes', 'camera_info', 'depth/image')
         return [text for topic in topics if (text := several_publishers(self, topic))]
+
+
+def _changes_scale(changes: list[RosParameter]) -> bool:
+    return any(change.name in SCALE_PARAMETERS for change in changes)
+
+
+def _scale_from(settings: Mapping[str, Any]) -> ScaleFromHeight | None:
+    """Return the scale from the height of the camera by parameters; None: that of the model.
+
+    Raises:
+        ValueError: The height is not above 0.
+    """
+    if settings['scale_from'] != 'height':
+        return None
+    if not settings['camera_height_m'] > 0:
+        raise ValueError(
+            f'camera_height_m is {settings["camera_height_m"]:g}; expected above 0 with '
+            'scale_from height: set it to the height of the lens above the floor, in metres'
+        )
+    pose = CameraPose(
+        *(settings[f'camera_{name}'] for name in ('height_m', 'pitch_rad', 'roll_rad'))
+    )
+    return ScaleFromHeight(pose, settings['scale_timeout_s'])
 
 
 def _check_preview(path: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from spike_depth_ros.estimator import HeightScale
 from spike_depth_ros.stream.accounting import PlaneAccounting
 
 # Tasks: the ends of the names of statuses.
@@ -41,6 +42,10 @@ CHECKPOINT, WEIGHTS_SHA256, ARCHITECTURE = 'checkpoint', 'weights_sha256', 'arch
 STAGE, BACKEND, DEVICE, SCALE = 'stage', 'backend', 'device', 'scale'
 UNCERTAINTY_CALIBRATED, CORRECTED_PIXELS = 'uncertainty_calibrated', 'corrected_pixels'
 UNCERTAINTY_M_MEDIAN = 'uncertainty_m_median'
+
+# Scale from the height of the camera.
+SCALE_FACTOR, SCALE_UNCERTAINTY = 'scale_factor', 'scale_uncertainty'
+SCALE_INLIERS, SCALE_AGE_S, SCALE_TILT_RAD = 'scale_inliers', 'scale_age_s', 'scale_tilt_rad'
 
 # Evaluation, beside its metrics.
 WINDOWS, WINDOWS_WITH_TRUTH = 'windows', 'windows_with_truth'
@@ -84,6 +89,17 @@ def of_latencies(latencies: Mapping[str, tuple[float, float]]) -> dict[str, obje
         f'{stage}{end}': time
         for stage, times in latencies.items()
         for end, time in zip(PERCENTILES, times, strict=True)
+    }
+
+
+def of_height(scale: HeightScale) -> dict[str, object]:
+    """Return the values of a scale from the height of the camera."""
+    return {
+        SCALE_FACTOR: scale.factor,
+        SCALE_UNCERTAINTY: scale.uncertainty,
+        SCALE_INLIERS: scale.inliers,
+        SCALE_AGE_S: scale.age_s,
+        SCALE_TILT_RAD: scale.tilt_rad,
     }
 
 

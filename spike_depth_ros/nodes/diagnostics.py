@@ -254,4 +254,6 @@ def model_status(
         values[keys.CORRECTED_PIXELS] = int(estimator.correction.faulty.sum())
     if prediction is not None:
         values[keys.UNCERTAINTY_M_MEDIAN] = float(np.nanmedian(prediction.uncertainty[::4, ::4]))
+        if prediction.height is not None:
+            values |= keys.of_height(prediction.height)
     return builder.status(name, hardware_id, values)

@@ -15,6 +15,7 @@ import numpy as np
 
 from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
 from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
+from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
 
@@ -86,9 +87,11 @@ class Inference(threading.Thread):
         warn: Called with kind and text of each warning.
         prepare: Called once in the thread before its first window.
         idle_s: Time between two checks for a subscriber, seconds, unless :meth:`wake` is called.
+        scale: Scale from the height of the camera; None: that of the model.
 
     Attributes:
         estimator: The model in use.
+        scale: The scale in use; may be replaced at any time.
         windows: Windows predicted and published.
         failures: Windows whose prediction failed.
         failures_in_row: Failures since the last success.
@@ -104,9 +107,11 @@ class Inference(threading.Thread):
         warn: Callable[[str, str], object],
         prepare: Callable[[], object] = lambda: None,
         idle_s: float = IDLE_S,
+        scale: ScaleFromHeight | None = None,
     ) -> None:
         super().__init__(name='inference', daemon=True)
         self.estimator = estimator
+        self.scale = scale
         self.windows = 0
         self.failures = 0
         self.failures_in_row = 0
@@ -136,6 +141,8 @@ class Inference(threading.Thread):
         """Use another model from the next window on; the old one may then be closed."""
         with self._between_windows:
             self.estimator = estimator
+            if self.scale is not None:
+                self.scale.reset()
 
     def run(self) -> None:
         """Handle windows until :meth:`stop`."""
@@ -188,6 +195,7 @@ class Inference(threading.Thread):
         started = time.perf_counter()
         with self._between_windows:
             prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
+            prediction = self._scaled(window, prediction)
         predicted = time.perf_counter()
         self._outputs.publish_depth(window, prediction)
         self.latency.add('predict', 1e3 * (predicted - started))
@@ -196,3 +204,13 @@ class Inference(threading.Thread):
         self.windows += 1
         self.failures_in_row = 0
         self.last = prediction
+
+    def _scaled(self, window: Window, prediction: Prediction) -> Prediction:
+        """Scale a prediction from the height of the camera, if wanted, and log its problems."""
+        scale = self.scale
+        if scale is None:
+            return prediction
+        scaled = scale.apply(prediction, window.camera.matrix, window.reference_ns)
+        for note in scaled.notes[len(prediction.notes) :]:
+            self._warn(note, note)
+        return scaled

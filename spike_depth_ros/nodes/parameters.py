@@ -27,6 +27,7 @@ from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.learnt_preview import LEARNT
 from spike_depth_ros.nodes.process import QUEUE_PACKETS, UserError
 from spike_depth_ros.preview import METHODS, SHORT_PLANES
+from spike_depth_ros.scale_from_height import TIMEOUT_S
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +163,48 @@ DEPTH_PARAMETERS = (
         'Depth is NaN where uncertainty / depth is above this; 0: nothing is masked.',
         0.0,
         1e6,
+        live=True,
+    ),
+    Parameter(
+        'scale_from',
+        'model',
+        'Where metres come from: model, or height (from the floor in the depth and the height of '
+        'the camera above it).',
+        choices=('model', 'height'),
+        live=True,
+    ),
+    Parameter(
+        'camera_height_m',
+        0.0,
+        'Height of the lens above the floor, m; above 0 with scale_from height.',
+        0.0,
+        1000.0,
+        live=True,
+    ),
+    Parameter(
+        'camera_pitch_rad',
+        0.0,
+        'Rotation of the camera about its y axis (left, REP 103), rad: positive looks down.',
+        -1.571,
+        1.571,
+        live=True,
+    ),
+    Parameter(
+        'camera_roll_rad',
+        0.0,
+        'Rotation of the camera about its x axis (forward, REP 103), rad: positive raises its '
+        'left side.',
+        -3.142,
+        3.142,
+        live=True,
+    ),
+    Parameter(
+        'scale_timeout_s',
+        TIMEOUT_S,
+        'Without a floor for this long: a warning, s; a jump of its height that lasts as long is '
+        'taken for a new scale.',
+        0.1,
+        3600.0,
         live=True,
     ),
     Parameter(

@@ -44,6 +44,14 @@ class Camera:
     info: Any = dataclasses.field(default=None, compare=False)
     rectification: Rectification | None = None
 
+    @property
+    def matrix(self) -> list[float] | None:
+        """Matrix K of rectified pictures, or of the sensor, row by row; None: not calibrated."""
+        calibration = self.info if self.rectification is None else self.rectification.rectified
+        if self.fx_px is None or calibration is None:
+            return None
+        return [float(value) for value in calibration.k]
+
 
 UNKNOWN_CAMERA = Camera()
 """Camera of planes without one."""

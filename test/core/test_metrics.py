@@ -25,6 +25,7 @@ from spike_depth_ros.metrics import (
     depth_boundaries,
     dilate,
     has_truth,
+    log_limits,
     ordinal_pairs,
     rank_correlation,
     relative_error,
@@ -661,6 +662,76 @@ def test_sparse_truth_has_no_f1() -> None:
     assert result.recall == 1
     assert result.comparable == 0
     assert math.isnan(result.boundary_f1)
+
+
+STEP = [0.0] * 6 + [1.0] * 6
+"""An edge between columns 5 and 6; with truth of this shape columns 4 to 7 are the edge zone."""
+
+
+def profile(values: list[float]) -> np.ndarray:
+    """Depth of equal rows, 2 m at 0 and 4 m at 1, between them linear in its logarithm."""
+    return 2.0 * 2.0 ** np.array(values) * np.ones((3, 1))
+
+
+@pytest.mark.parametrize(
+    ('predicted', 'seen', 'flying'),
+    [
+        pytest.param(STEP, 4, 0, id='step'),
+        # The nine columns around each of the four reach equally far to both sides.
+        pytest.param([c / 11 for c in range(12)], 4, 4, id='ramp'),
+        # Columns 3 to 8: on neither side are those at 0.4 and 0.6, beyond a quarter of the span.
+        pytest.param([0.0] * 4 + [0.2, 0.4, 0.6, 0.8] + [1.0] * 4, 4, 2, id='blurred step'),
+        # Four columns from 10: seen from 6 and 7 alone.
+        pytest.param([0.0] * 10 + [1.0] * 2, 2, 0, id='step elsewhere'),
+        # Nine columns span 8 * 0.018 * ln 2 = 0.0998.
+        pytest.param([0.018 * c for c in range(12)], 0, 0, id='slope'),
+        pytest.param([0.0] * 12, 0, 0, id='flat'),
+    ],
+)
+def test_flying_pixels_by_hand(predicted: list[float], seen: int, flying: int) -> None:
+    result = structure(profile(predicted), profile(STEP))
+    assert (result.edges, result.seen, result.flying) == (12, 3 * seen, 3 * flying)
+    assert result.edges_seen == seen / 4
+    assert result.flying_pixels == pytest.approx(flying / seen if seen else NAN, nan_ok=True)
+    assert result.report()['seen_edge_pixels'] == 3 * seen
+
+
+def test_the_edge_zone_ends_at_slopes_holes_and_sky() -> None:
+    gentle, steep = ([slope * c for c in range(12)] for slope in (0.036, 0.037))
+    assert structure(profile(STEP), profile(gentle)).edges == 0  # 4 * 0.036 * ln 2 = 0.0998
+    assert structure(profile(STEP), profile(steep)).edges == 3 * 8  # not two columns at each end
+    assert math.isnan(structure(profile(STEP), profile(gentle)).edges_seen)
+    prediction, truth = profile(STEP), profile(STEP)
+    truth[:, 5], prediction[:, 6] = NAN, NAN
+    result = structure(prediction, truth)
+    # Columns 4 and 7 are left. Column 4 reaches 6, which is true; of 7 the near side is column 5.
+    assert (result.edges, result.seen) == (3, 3)
+    truth = profile(STEP)
+    truth[:, 6:] = INF
+    assert structure(profile(STEP), truth).edges == 0
+
+
+def test_sparse_truth_has_no_edges() -> None:
+    truth = np.full((9, 40), NAN)
+    truth[4] = wall(20, height=1, width=40)
+    result = structure(wall(20, 9, 40), truth)
+    assert result.edges == 4
+    assert math.isnan(result.edges_seen)
+    assert math.isnan(result.flying_pixels)
+
+
+@pytest.mark.parametrize('radius', [0, 1, 4, 30])
+def test_the_limits_of_log_depth_are_those_of_squares(radius: int) -> None:
+    rng = np.random.default_rng(0)
+    depth, known = rng.uniform(1, 9, (11, 14)), rng.random((11, 14)) < 0.3
+    low, high = log_limits(depth, known, radius)
+    for row, column in np.ndindex(depth.shape):
+        square = np.s_[
+            max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1
+        ]
+        around = np.log(depth[square][known[square]])
+        assert low[row, column] == around.min(initial=INF)
+        assert high[row, column] == around.max(initial=-INF)
 
 
 def test_order_by_hand() -> None:

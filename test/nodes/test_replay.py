@@ -103,7 +103,7 @@ def test_live_and_lockstep_give_the_same_depth_and_the_same_figures(
     same = ('abs_rel', 'rmse', 'silog', 'delta1', 'ause', 'interval_coverage', 'coverage',
             'flicker', 'change_error', 'windows', 'windows_with_truth', 'planes_dropped', 'planes',
             'truth', 'window', 'hop', 'plane_rate_hz', 'boundary_f1', 'ordinal',
-            'controls')  # fmt: skip
+            'flying_pixels', 'edges_seen', 'controls')  # fmt: skip
     assert {name: other[name] for name in same} == {name: one[name] for name in same}
     assert one['windows_with_truth'] == len(TRUTHS)
     assert other['mode'] == 'live'

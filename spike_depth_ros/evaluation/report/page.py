@@ -29,8 +29,13 @@ FIGURES = {
 }
 """Table headings of depth metrics."""
 
-STRUCTURE = {'boundary_f1': 'boundary F1 ↑', 'ordinal': 'ordinal accuracy ↑'}
-"""Table headings of metrics of boundaries and depth order."""
+STRUCTURE = {
+    'boundary_f1': 'boundary F1 ↑',
+    'flying_pixels': 'flying pixels ↓',
+    'edges_seen': 'edges seen ↑',
+    'ordinal': 'ordinal accuracy ↑',
+}
+"""Table headings of metrics of boundaries, edges and depth order."""
 
 UNCERTAINTY = {
     'interval_coverage': '68 % interval holds',
