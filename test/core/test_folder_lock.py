@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -48,6 +49,7 @@ def test_no_two_threads_hold_a_lock_that_is_removed_by_each(tmp_path):
                 inside.append(1)
                 most.append(len(inside))
                 (tmp_path / 'made').touch()
+                time.sleep(0.0005)  # so that the others wait
                 inside.pop()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
