@@ -329,6 +329,6 @@ def test_a_bag_is_replaced_only_if_asked_for(run_here, player, tmp_path):
     assert [one.name for one in out.iterdir()] == ['old.mcap']
     status, output = record('--overwrite')
     assert status == 0, output
-    assert Bag(out).topics['/spikes'].messages > 1
+    assert Bag(out).topics['/spikes'].messages > 0
     assert not (out / 'old.mcap').exists()
     assert not list(tmp_path.glob('.incomplete_*'))

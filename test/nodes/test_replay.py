@@ -137,7 +137,8 @@ def test_both_rectify_a_wide_lens_alike(
     spin(lambda: len(listener.depth) == windows, timeout=60, what='every window')
     assert processes.finish('player')[0] == 0
     spin(lambda: listener.count('windows', 'evaluation') >= windows - 1, what='the scores')
-    spin(lambda: len(rectified) == len(listener.preview) == windows, what='pictures')
+    pictures = (rectified, listener.preview, listener.cameras)
+    spin(lambda: {len(topic) for topic in pictures} == {windows}, what='pictures')
     processes.stop('evaluation')
 
     expected = read_with_ros(lockstep / 'bag', '/depth/image', Image)
