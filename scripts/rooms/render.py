@@ -28,7 +28,7 @@ SAMPLES = 4
 FARTHEST_M = 65.0
 """Depth from which on a pixel is sky."""
 
-_SKY_COLOUR = (0.62, 0.8, 1.0, 1.0)
+_SKY_COLOUR = (0.78, 0.89, 1.0, 1.0)
 _TINTED = 0.5
 _OPAQUE = 0.5
 _UP = (0, 0, 1)
@@ -268,6 +268,7 @@ def _set_up(width: int, height: int) -> None:
     cycles.denoising_input_passes = 'RGB_ALBEDO_NORMAL'
     cycles.denoising_prefilter = cycles.denoising_quality = 'FAST'
     cycles.use_adaptive_sampling = False
+    cycles.use_light_tree = False  # for so few lamps it costs more than it saves
     cycles.diffuse_bounces, cycles.glossy_bounces = 3, 2
     cycles.transparent_max_bounces = 12
     cycles.sample_clamp_indirect = 8.0
