@@ -36,6 +36,10 @@ class Clip(ABC):
         skipped: Names of the frames that the reader left out, by reason.
         video: True if frames follow one another closely, so that motion between them can be
             estimated; else they are single images, shown without motion.
+        goes_on: True if the motion between the frames goes on before the first and after the last
+            one, for a short time; else the image stands still there.
+        mean_rate: Firing rate that simulated spikes aim at, spikes per plane, above 0 to 1; None:
+            that of the settings.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Clip(ABC):
     labelled: tuple[int, ...]
     skipped: dict[str, list[str]]
     video: bool = True
+    goes_on: bool = False
+    mean_rate: float | None = None
 
     def __len__(self) -> int:
         return len(self.times_s)

@@ -36,6 +36,7 @@ SINGLE_PLACES = {
     'drivingstereo': r'drivingstereo/[^/]+/([^/]+)',
     'nyuv2': r'nyuv2/(.+?)[a-z]?$',
     'nyuv2_raw': r'nyuv2_raw/(.+?)[a-z]?$',
+    'rendered': r'(rendered/[^/]+)',
     'respike': r'(respike/[^/]+/[^/]+/[^/]+)',
     'sevenscenes': r'(sevenscenes/[^/]+)',
     'vkitti': r'vkitti/[^/]+/(?:Scene)?0*(\d+)',

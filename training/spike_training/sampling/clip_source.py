@@ -48,7 +48,8 @@ class ClipSource(LabelledSource):
         planes: Window lengths; every batch has one of them.
         rate_hz: Planes per second.
         bins: Bins of the counts.
-        mean_rate: Target mean firing rate of each image; saturation lowers it.
+        mean_rate: Target mean firing rate of each image whose clip has none of its own; saturation
+            lowers it.
         with_rgb: Whether batches have colour images.
         with_spikes: Whether spikes are simulated; else batches have one bin without a spike, as
             for RGB networks.
@@ -189,7 +190,7 @@ class ClipSource(LabelledSource):
         # Metered at the reference plane, as an exposure control does.
         gain = exposure_gain(
             torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
-            np.array([self.mean_rate], np.float32),
+            np.array([self._frames[number][0].mean_rate or self.mean_rate], np.float32),
         )
         seed = torch.tensor([self.seed * 0x1000003 + _CHARGE + number], device=self.device)
         return (exposed * gain).clamp_(0, 1)[None], knots, seed
@@ -218,7 +219,8 @@ class ClipSource(LabelledSource):
         segments = max(_SEGMENTS, math.ceil(_SUB_FRAMES * planes / self.rate_hz / gap))
         knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
         instants = [float(start + knot / self.rate_hz) for knot in knots]
-        return interpolate(frames, times_s, instants, self._interpolator), knots
+        light = interpolate(frames, times_s, instants, self._interpolator, clip.goes_on)
+        return light, knots
 
 
 def shift_placement(placement: Placement, place: float) -> Placement:

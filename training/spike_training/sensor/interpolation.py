@@ -45,7 +45,8 @@ class Motion(Protocol):
         """Return the light at an instant.
 
         Args:
-            share: The instant, from 0, which is the first frame, to 1, the second.
+            share: The instant, from 0, which is the first frame, to 1, the second; below 0 and
+                above 1 the motion goes on.
 
         Returns:
             ``[H, W]`` float32, 0 and more.
@@ -73,7 +74,7 @@ class Blend:
         """Return the light at an instant, ``[H, W]``."""
         # In this form two equal frames give that frame, to the last bit.
         light: Light = self._before + np.float32(share) * (self._after - self._before)
-        return light if share < 1 else self._after
+        return self._before if share < 0 else light if share < 1 else self._after
 
 
 class LinearInterpolator:
@@ -161,8 +162,8 @@ class _Flow:
 
     def at(self, share: float) -> Light:
         """Return the light at an instant, ``[H, W]``."""
-        if share <= 0 or share >= 1:
-            return self._before if share <= 0 else self._after
+        if share in (0, 1):
+            return self._after if share else self._before
         flow = self._flow_at(share)
         to_before, to_after = flow * np.float32(-share), flow * np.float32(1 - share)
         old, seen_later = np.moveaxis(_warp(self._old, to_before), -1, 0)
@@ -170,7 +171,7 @@ class _Flow:
         # Weights: by time where a point is visible in both frames, else the frame that shows it.
         hidden_later = (seen_later < 0.5) | _outside(to_after)
         hidden_before = (seen_before < 0.5) | _outside(to_before)
-        weight = np.full(flow.shape[:2], share, np.float32)
+        weight = np.full(flow.shape[:2], min(max(share, 0), 1), np.float32)
         weight[hidden_later & ~hidden_before] = 0
         weight[hidden_before & ~hidden_later] = 1
         light: Light = old + weight * (new - old)
@@ -293,6 +294,7 @@ def interpolate(
     times_s: Sequence[float],
     at_s: Sequence[float],
     interpolator: Interpolator,
+    goes_on: bool = False,
 ) -> Light:
     """Interpolate the light at some instants of a video.
 
@@ -300,8 +302,10 @@ def interpolate(
         frames: Linear light ``[H, W]`` of at least one frame.
         times_s: When each was taken, seconds, increasing.
         at_s: Instants, seconds; before the first frame the light is that frame's, after the last
-            one the last one's.
+            one the last one's, unless the motion goes on.
         interpolator: Interpolator between frames; used once for each pair with an instant between.
+        goes_on: True if the motion of the first and of the last pair of frames goes on before and
+            after them.
 
     Returns:
         ``[len(at_s), H, W]`` float32.
@@ -320,9 +324,10 @@ def interpolate(
         after = int(np.searchsorted(times_s, at))
         if after < len(frames) and times_s[after] == at:
             out[:] = frames[after]
-        elif after == 0 or after == len(frames):
+        elif after in (0, len(frames)) and not (goes_on and len(frames) > 1):
             out[:] = frames[0 if after == 0 else -1]
         else:
+            after = min(max(after, 1), len(frames) - 1)
             before = after - 1
             if before not in motions:
                 motions[before] = interpolator.between(frames[before], frames[after])
