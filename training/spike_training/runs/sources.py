@@ -15,6 +15,7 @@ import torch
 
 from spike_training.datasets.readers import LICENCES
 from spike_training.datasets.splits import Split
+from spike_training.errors import DataSetError
 from spike_training.evaluation.predictors import Scenes
 from spike_training.runs.recordings import (
     Frames,
@@ -23,7 +24,9 @@ from spike_training.runs.recordings import (
     look_up,
     recorded_source,
 )
+from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
+from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.shifted import Optics, ShiftedSource
 from spike_training.scenes.generator import SceneGenerator
@@ -49,14 +52,15 @@ def make_source(
     styles: Sequence[str] | None = None,
     spec: BatchSpec = BatchSpec(),  # noqa: B008 - frozen
     in_order: bool = False,
-) -> ProceduralSource | LabelledSource:
-    """Return a source of recordings or of procedural scenes, as set in the config.
+) -> ProceduralSource | LabelledSource | MixedSource:
+    """Return a source of recordings, of procedural scenes or of both, as set in the config.
 
     Args:
         config: Settings of a run, as for its evaluation, or of a stage.
         split: Split of the recordings or scenes.
         device: Device of the batches.
-        styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given.
+        styles: Styles or data sets, see :attr:`DataConfig.parts`; all of them unless given. Given
+            styles are not mixed.
         spec: Required contents of the batches; procedural scenes always include spikes.
         in_order: True if many consecutive batches are read, for which worker processes that draw
             scenes are worthwhile.
@@ -65,12 +69,14 @@ def make_source(
         DataSetError: A data set cannot be used.
     """
     data = config.data
-    if data.recordings:
+    sets = [name for name in styles or () if name in data.mixed_recordings]
+    alone = _mixed_alone(data) if sets else data
+    if alone.recordings:
         return recorded_source(
-            data, split, config.model.bins, size_multiple(config.model), device, config.seed,
+            alone, split, config.model.bins, size_multiple(config.model), device, config.seed,
             styles or (), spec,
         )  # fmt: skip
-    return ProceduralSource(
+    scenes = ProceduralSource(
         styles=tuple(styles or data.styles),
         seed=config.seed,
         split=split,
@@ -85,6 +91,38 @@ def make_source(
         device=device,
         workers=data.workers if in_order else 0,
     )
+    if styles or not data.mixed_recordings:
+        return scenes
+    return _mix(config, split, scenes, spec)
+
+
+def _mixed_alone(data: DataConfig) -> DataConfig:
+    """Return the settings of the mixed data sets as those of recordings."""
+    return dataclasses.replace(
+        data, recordings=data.mixed_recordings, mixed_recordings={}, rates_hz=[], workers=0
+    )
+
+
+def _mix(
+    config: RunConfig | ResolvedStage, split: Split, scenes: ProceduralSource, spec: BatchSpec
+) -> MixedSource:
+    """Return scenes of which a share is replaced, as set in the config."""
+    data, model = config.data, config.model
+    views: dict[float, ClipSource] = {}
+    for rate_hz in {*scenes.rates_hz, scenes.rate_hz}:
+        own = dataclasses.replace(_mixed_alone(data), rate_hz=rate_hz)
+        # Scenes always have spikes.
+        wanted = dataclasses.replace(spec, spikes=True)
+        source = recorded_source(
+            own, split, model.bins, size_multiple(model), scenes.device, config.seed, spec=wanted
+        )
+        if not isinstance(source, ClipSource):
+            raise DataSetError(
+                f'{source.recording(0)}: holds spikes, expected frames as data.mixed_recordings'
+            )
+        views[rate_hz] = source
+    flip = data.flip and split == 'train'
+    return MixedSource(scenes, views, data.styles, data.mixed_styles, data.mixed_share, flip)
 
 
 def make_target(
@@ -166,7 +204,7 @@ def target_parts(data: DataConfig) -> list[str]:
 
 
 def sample_frames(
-    source: ProceduralSource | LabelledSource, number: int, batch_size: int, assumed_fx: float
+    source: ProceduralSource | LabelledSource | MixedSource, number: int, batch_size: int, assumed_fx: float
 ) -> Scenes:
     """Return the first scenes of a source, or frames spread over recordings.
 
@@ -189,6 +227,7 @@ def datasets_of(domains: Sequence[DataConfig]) -> dict[str, str]:
             found |= {name: LICENCES[name] for name in data.recordings}
         else:
             found['procedural scenes of this package'] = 'Apache-2.0'
+            found |= {name: LICENCES[name] for name in data.mixed_recordings}
     return found
 
 
@@ -206,6 +245,8 @@ def fx_range(config: ResolvedStage) -> tuple[float, float]:
             canonical = config.model.canonical_fx
             found += focal_lengths(data) or (canonical, canonical)
             continue
+        if data.mixed_recordings:
+            found += focal_lengths(_mixed_alone(data)) or ()
         ranges = [_focal_range(config.seed, style) for style in data.styles]
         focal = np.concatenate(ranges) * data.width
         found += [float(np.floor(focal.min())), float(np.ceil(focal.max()))]

@@ -144,7 +144,7 @@ class LabelledSource(ABC):
 
     def _usable_from(self, turn: int, planes: int) -> Batch:
         """Return the sample of a turn, or the nearest one after it that can be used."""
-        number = self._shuffled(turn)
+        number = self.shuffled(turn)
         place = self._drawn(_CROPS, turn) if self._random_crop else 0.5
         for later in range(len(self)):
             part = self.attempt((number + later) % len(self), planes, place)
@@ -152,7 +152,8 @@ class LabelledSource(ABC):
                 return part
         raise DataSetError(f'{self.recording(number)}: no frame can be used ({len(self)} tried)')
 
-    def _shuffled(self, turn: int) -> int:
+    def shuffled(self, turn: int) -> int:
+        """Return the number of the sample of a turn; each is taken once in an epoch."""
         epoch, offset = divmod(turn, len(self))
         known = self._order  # a local copy: other threads may be in another epoch
         if known[0] != epoch:

@@ -102,7 +102,14 @@ class ProceduralSource:
         self._pool = ScenePool(self.generators, workers) if workers else None
         self._prefetched: dict[tuple[int, int, int, int], tuple[list[int], Scenes]] = {}
 
-    def batch(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+    def batch(
+        self,
+        step: int,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        positions: Sequence[int] | None = None,
+    ) -> Batch:
         """Return the batch of a step on one of several processes.
 
         Args:
@@ -110,8 +117,20 @@ class ProceduralSource:
             batch_size: Samples on each process.
             rank: This process.
             world_size: Number of processes.
+            positions: Positions in the batch of the samples to return, at least one; None: all.
         """
-        return self._samples(*self._step(step, batch_size, rank, world_size))
+        indices, scenes, planes, rate_hz = self._step(step, batch_size, rank, world_size)
+        if positions is not None:
+            indices = [indices[k] for k in positions]
+            scenes = scenes.take(np.array(positions))
+        return self._samples(indices, scenes, planes, rate_hz)
+
+    def window_of(self, step: int) -> tuple[int, float]:
+        """Return window length and plane rate of a step's batch."""
+        # The same on every process: all samples of a step have equal weights.
+        rng = np.random.default_rng([self.seed, _LENGTHS, step])
+        planes = self.planes[int(rng.integers(len(self.planes)))]
+        return planes, self.rates_hz[int(rng.integers(len(self.rates_hz)))]
 
     def windows(self, step: int, batch_size: int) -> Iterator[PackedPlanes]:
         """Yield the windows of a step's batch as packed planes.
@@ -154,10 +173,7 @@ class ProceduralSource:
         self, step: int, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> tuple[list[int], Scenes, int, float]:
         """Return numbers, scenes, window length and plane rate of a step."""
-        # The same on every process: all samples of a step have equal weights.
-        rng = np.random.default_rng([self.seed, _LENGTHS, step])
-        planes = self.planes[int(rng.integers(len(self.planes)))]
-        rate_hz = self.rates_hz[int(rng.integers(len(self.rates_hz)))]
+        planes, rate_hz = self.window_of(step)
         job = (batch_size, rank, world_size)
         key = (step, *job)
         prefetched = self._prefetched.get(key)

@@ -103,6 +103,10 @@ class DataConfig:
         flip: Mirror half of the samples of recordings in training.
         mean_rate: Share of the planes in which a pixel fires, on average over an image of
             recorded frames.
+        mixed_recordings: Data sets of frames that replace a share of the procedural scenes of
+            mixed_styles, likewise, such as rendered rooms (docs/rooms.md). {}: none.
+        mixed_share: This share, 0 to 1, of the samples of these styles.
+        mixed_styles: Styles of which a share is replaced.
         workers: Threads that read recordings and simulate their spikes for a batch, or processes
             that draw the procedural scenes of the next ones (useful on a GPU); 0: none.
     """
@@ -119,12 +123,16 @@ class DataConfig:
     random_crop: bool = False
     flip: bool = False
     mean_rate: float = MEAN_RATE
+    mixed_recordings: dict[str, str] = field(default_factory=dict)
+    mixed_share: float = 0.5
+    mixed_styles: list[Style] = field(default_factory=lambda: ['home', 'office', 'hall', 'indoor'])
     workers: int = 0
 
     @property
     def parts(self) -> list[str]:
-        """Names of the parts that are scored separately: test data sets, or styles."""
-        return [*(self.test_recordings or self.recordings)] or [*self.styles]
+        """Names of the parts scored separately: test data sets, or styles and mixed sets."""
+        given = [*(self.test_recordings or self.recordings)]
+        return given or [*self.styles, *self.mixed_recordings]
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
@@ -195,7 +203,7 @@ class TargetConfig:
     def data(self, data: DataConfig) -> DataConfig:
         """Return the data settings with those that the target overrides."""
         # Recordings and plane rates of the source are none of the target.
-        return dataclasses.replace(_over(data, self), rates_hz=[])
+        return dataclasses.replace(_over(data, self), rates_hz=[], mixed_recordings={})
 
     def problems(self) -> Problems:
         """Yield the problems of the settings, by the setting's name."""
@@ -732,12 +740,18 @@ def _over(part: Part, other: TargetConfig | StageConfig) -> Part:
 
 
 def _recording_problems(part: DataConfig) -> Problems:
-    for name in ('recordings', 'test_recordings'):
+    for name in ('recordings', 'test_recordings', 'mixed_recordings'):
         for known in getattr(part, name):
             if known not in READERS:
                 yield f'{name}.{known} is unknown: expected some of {", ".join(READERS)}'
     if part.test_recordings and not part.recordings:
         yield 'test_recordings is given: expected recordings, too'
+    if part.recordings and part.mixed_recordings:
+        yield 'mixed_recordings is given: expected none, recordings replace procedural scenes'
+    if not 0 <= part.mixed_share <= 1:
+        yield f'mixed_share is {part.mixed_share:g}: expected 0 to 1'
+    if not part.mixed_styles:
+        yield 'mixed_styles is []: expected one or more'
 
 
 def _missing(*modules: str) -> str:

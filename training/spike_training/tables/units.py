@@ -240,6 +240,8 @@ def _adabn(row: Row) -> list[int] | None:
 def _settings(config: RunConfig) -> dict[str, Any]:
     """Return all settings that a result depends on."""
     tree = dataclasses.asdict(config)
+    if not config.data.mixed_recordings:  # what is not used changes nothing
+        tree['data'] = {k: v for k, v in tree['data'].items() if not k.startswith('mixed_')}
     return {name: value for name, value in tree.items() if name not in NOT_THE_RUN}
 
 

@@ -89,6 +89,8 @@ class SupervisedConfig(ImageStageConfig):
         yield from super().problems_in_run(config, before)
         if config.data.recordings:
             yield 'data.recordings is given: expected none, they have no true firing rate'
+        if config.data.mixed_recordings:
+            yield 'data.mixed_recordings is given: expected none, they have no true firing rate'
 
 
 @dataclass
