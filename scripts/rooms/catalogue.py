@@ -32,7 +32,7 @@ LICENCES = {
 """
 
 _PEOPLE = re.compile(r'\b(human|people|male|female|mannequin)\b', re.IGNORECASE)
-_LONGEST_M = 12.0
+_LONGEST_M = 120.0
 _UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -150,9 +150,7 @@ def _rows(text: str) -> list[dict[str, str]]:
     return [rows[number] for number in sorted(rows)]
 
 
-def _model(
-    archive: Path, row: dict[str, str], members: dict[str, int]
-) -> Model | tuple[str, str]:
+def _model(archive: Path, row: dict[str, str], members: dict[str, int]) -> Model | tuple[str, str]:
     """Return a model, or the reason why it cannot be used and its key."""
     member = row.get('model', '').lstrip('/')
     key = f'{archive.stem}/{Path(member).parent.name or row.get("name", "?")}'
@@ -162,10 +160,12 @@ def _model(
         width, depth, height = (float(row[name]) / 100 for name in ('width', 'depth', 'height'))
         elevation = float(row.get('elevation', 0)) / 100
         top = float(row.get('dropOnTopElevation', row['height'])) / 100
-        rotation = tuple(map(float, row['modelRotation'].split())) if 'modelRotation' in row else ()
+        rotation = (
+            tuple(map(float, row['modelRotation'].split())) if 'modelRotation' in row else ()
+        )
     except (KeyError, ValueError):
         return 'no size in the catalogue', key
-    if not (0 < min(width, depth, height) and max(width, depth, height) < _LONGEST_M * 10):
+    if not (min(width, depth, height) > 0 and max(width, depth, height) < _LONGEST_M):
         return 'no size in the catalogue', key
     if not members.get(member) or len(rotation) not in (0, 9):
         return 'no model in the archive', key

@@ -148,9 +148,7 @@ def camera_axes(yaw: float, pitch: float, roll: float) -> Floats:
         pitch: Upwards, radians.
         roll: About the view, radians; above 0 the camera turns clockwise.
     """
-    ahead = np.array(
-        [np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)]
-    )
+    ahead = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
     right = np.array([np.sin(yaw), -np.cos(yaw), 0.0])
     down = np.cross(ahead, right)
     cos, sin = np.cos(roll), np.sin(roll)

@@ -75,9 +75,12 @@ GROUPS: dict[str, Group] = {
     'radiator': Group(r'radiator', (0.3, 1.0), elevation=(0.0, 0.2)),
     'base_cabinet': Group(
         r'(small |drawers )?(lower )?cabinet|drawers cabinet|sink( cabinet)?|.*washing machine|'
-        r'dryer machine|large stove|double oven|propane stove', (0.55, 1.25), (0.4, 1.2), 'Kitchen',
+        r'dryer machine|large stove|double oven|propane stove', (0.55, 1.25), (0.4, 1.2),
+        'Kitchen',
     ),
-    'upper_cabinet': Group(r'.*cabinet|hood', (0.1, 0.9), category='Kitchen', elevation=(1.3, 2.0)),
+    'upper_cabinet': Group(
+        r'.*cabinet|hood', (0.1, 0.9), category='Kitchen', elevation=(1.3, 2.0)
+    ),
     'fridge': Group(r'.*(fridge|refrigerator)|high cabinet', (1.2, 2.2), category='Kitchen'),
     'kitchen_thing': Group(r'(?!.*tool|towel|.*hood).*', (0.02, 0.5), (0.03, 0.5), 'Kitchen'),
     'desk_thing': Group(
@@ -93,7 +96,9 @@ GROUPS: dict[str, Group] = {
         (0.03, 0.55),
     ),
     'bathroom_thing': Group(r'.*', (0.05, 0.4), (0.03, 0.4), 'Bathroom'),
-    'bath': Group(r'bath|corner bathtub|island bath|shower stall', (0.5, 2.1), category='Bathroom'),
+    'bath': Group(
+        r'bath|corner bathtub|island bath|shower stall', (0.5, 2.1), category='Bathroom'
+    ),
     'toilet': Group(r'toilets unit|bidet', category='Bathroom'),
     'washbasin': Group(r'washbasin|.*vanity', (0.8, 2.3), category='Bathroom'),
     'washing_machine': Group(r'.*(washing|dryer) ?machine|clothes basket'),
@@ -116,7 +121,9 @@ GROUPS: dict[str, Group] = {
     'crate': Group(r'crate|barrel|pallet|box|.*trash ?can|cone', (0.1, 1.0), (0.3, 1.3)),
     'curtain': Group(r'curtain', elevation=(0.0, 0.2)),
     'carpet': Group(r'.*rug|.*carpet|bathmat|doormat', (0.0, 0.05), (0.4, 3.0)),
-    'window': Group(r'(?!.*shutter).*window.*', (0.8, 2.3), (0.0, 2.6), 'Doors and windows', (0.0, 1.2)),
+    'window': Group(
+        r'(?!.*shutter).*window.*', (0.8, 2.3), (0.0, 2.6), 'Doors and windows', (0.0, 1.2)
+    ),
     'door': Group(r'(exterior |glass )?door', (1.9, 2.3), (0.0, 1.2), 'Doors and windows'),
     'double_door': Group(r'double door.*', (1.9, 2.3), (0.0, 2.0), 'Doors and windows'),
 }  # fmt: skip

@@ -49,6 +49,7 @@ class Kind(NamedTuple):
 
 _WARM = ('planks', 'parquet', 'carpet', 'planks', 'tiles')
 _HARD = ('tiles', 'concrete', 'plain', 'marble', 'planks')
+_OFFICE = (*_HARD, 'carpet')
 _HOME = ('plaster', 'plain', 'stripes', 'dots', 'plaster', 'bricks')
 _PLAIN = ('plaster', 'plain', 'plain', 'concrete', 'bricks')
 _TILED = ('tiles', 'plaster', 'plain')
@@ -60,7 +61,7 @@ KINDS: dict[str, Kind] = {
     'study': Kind(0.1, (2.4, 4.2), (2.4, 4.2), (2.3, 2.9), _WARM, _HOME, 2, 1, (3, 9)),
     'bathroom': Kind(0.03, (1.9, 3.4), (1.9, 3.2), (2.3, 2.7), _HARD, _TILED, 1, 1, (0, 3)),
     'kitchen': Kind(0.13, (2.4, 5.2), (2.3, 4.8), (2.3, 2.8), _HARD, _TILED, 2, 2, (1, 6)),
-    'office': Kind(0.18, (3.2, 9.0), (3.0, 7.0), (2.4, 3.2), _HARD + ('carpet',), _PLAIN, 4, 2, (3, 10)),
+    'office': Kind(0.18, (3.2, 9.0), (3.0, 7.0), (2.4, 3.2), _OFFICE, _PLAIN, 4, 2, (3, 10)),
     'corridor': Kind(0.07, (1.4, 2.6), (6.0, 16.0), (2.3, 3.1), _HARD, _PLAIN, 1, 6, (1, 7)),
     'hall': Kind(0.1, (7.0, 16.0), (6.0, 13.0), (3.0, 6.0), _HARD, _PLAIN, 6, 3, (4, 14)),
 }  # fmt: skip
@@ -199,9 +200,7 @@ def _add_next_room(f: Furnisher, opening: Opening) -> None:
     surface = sample_material(f.rng, 'plaster', 0.75)
     floor = sample_material(f.rng, 'planks', 0.5)
 
-    def add(
-        place: float, away: float, size: Point, centre: float, material: Material
-    ) -> None:
+    def add(place: float, away: float, size: Point, centre: float, material: Material) -> None:
         at = wall.point(place, -THICKNESS - away)
         f.room.boxes.append(
             Box((float(at[0]), float(at[1]), centre), size, wall.heading, material)
@@ -440,9 +439,7 @@ def _add_panels(f: Furnisher, colour: Colour) -> None:
 
 def _top(f: Furnisher, item: Item) -> float | None:
     """Return the height at which things stand on an item."""
-    found = next(
-        m for models in f.groups.values() for m in models if m.key == item.key
-    )
+    found = next(m for models in f.groups.values() for m in models if m.key == item.key)
     return found.top
 
 
@@ -655,8 +652,10 @@ def _desk_blocks(f: Furnisher) -> None:
     pitch = (deep * 2 + f.uniform(1.7, 2.4), wide + 0.01)
     for row in range(4):
         for column in range(4):
-            middle = start + abs(axis) * (column + 0.5) * pitch[1] + abs(across) * (
-                row * pitch[0] + deep
+            middle = (
+                start
+                + abs(axis) * (column + 0.5) * pitch[1]
+                + abs(across) * (row * pitch[0] + deep)
             )
             if (middle > np.array([width, depth]) - 0.7).any():
                 continue
@@ -676,7 +675,16 @@ def _meeting_table(f: Furnisher) -> None:
 
 
 def _corridor(f: Furnisher) -> None:
-    groups = ('bench', 'plant', 'water_cooler', 'cabinet', 'bookcase', 'chair', 'crate', 'wardrobe')
+    groups = (
+        'bench',
+        'plant',
+        'water_cooler',
+        'cabinet',
+        'bookcase',
+        'chair',
+        'crate',
+        'wardrobe',
+    )
     for _ in range(f.number(1, 7)):
         f.against_wall(str(f.rng.choice(groups)), (1, 3), elevation=0.0)
 

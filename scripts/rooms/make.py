@@ -72,7 +72,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _check(options: argparse.Namespace) -> None:
-    for name, least in (('views', 1), ('processes', 1), ('width', 32), ('height', 32), ('seed', 0)):
+    for name, least in (
+        ('views', 1),
+        ('processes', 1),
+        ('width', 32),
+        ('height', 32),
+        ('seed', 0),
+    ):
         if getattr(options, name) < least:
             raise MakeError(f'--{name} is {getattr(options, name)}: expected {least} or more')
     for module in ('bpy', 'PIL'):

@@ -373,7 +373,7 @@ class Furnisher:
         at = wall.point((opening.begin + opening.end) / 2, space / 2)
         self.solids.append(
             Footprint(
-                *map(float, at), (opening.end - opening.begin) / 2, space / 2,
+                float(at[0]), float(at[1]), (opening.end - opening.begin) / 2, space / 2,
                 wall.heading, opening.bottom, opening.top,
             )
         )  # fmt: skip

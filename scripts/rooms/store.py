@@ -9,13 +9,12 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from scripts.rooms.catalogue import Catalogue
+from scripts.rooms.encoding import Pixels, encode_depth, encode_srgb, meter, rate_view
 from scripts.rooms.groups import group_models
 from scripts.rooms.layout import make_room
 from scripts.rooms.plan import Room
@@ -23,16 +22,12 @@ from scripts.rooms.render import RoomRenderer
 from scripts.rooms.views import INTERVAL_S, View, sample_view
 from spike_training.datasets import rendered_set
 
-Pixels = npt.NDArray[np.floating[Any]]
-
 ATTEMPTS = 8
 """Cameras of which the first good one is taken; else the best."""
 
-_LUMINANCE = (0.2126, 0.7152, 0.0722)
 _LEVELS = (0.12, 0.3)
-"""Mean linear light of a picture, of a saturating one 1."""
+"""Mean linear light of an image, relative to what saturates."""
 _QUALITY = 95
-_NEAREST_M, _MEDIAN_M, _SPAN, _FINITE = 0.18, 0.6, 1.5, 0.6
 
 
 class RoomWriter:
@@ -70,8 +65,7 @@ class RoomWriter:
             name = rendered_set.view_name(view_number)
             view, depth, attempt = self._choose(room, number, view_number)
             frames = [
-                self._renderer.colour(*view.at(time_s), view.focal)
-                for time_s in (0.0, INTERVAL_S)
+                self._renderer.colour(*view.at(time_s), view.focal) for time_s in (0.0, INTERVAL_S)
             ]
             part = folder / f'.{name}'
             part.mkdir()
@@ -104,7 +98,7 @@ class RoomWriter:
     ) -> None:
         height, width = depth.shape
         level = np.random.default_rng([self._seed, *origin, 2]).uniform(*_LEVELS)
-        gain = level / max(float((frames[0] @ _LUMINANCE).mean()), 1e-9)
+        gain = level / meter(frames[0])
         for name, light in zip(rendered_set.FRAMES, frames, strict=True):
             image = Image.fromarray(encode_srgb(light * gain))
             image.save(folder / name, quality=_QUALITY, subsampling=0)
@@ -125,33 +119,3 @@ class RoomWriter:
         }
         text = json.dumps(about, indent=1)
         (folder / rendered_set.VIEW).write_text(text + '\n', encoding='utf-8')
-
-
-def rate_view(depth: Pixels) -> float:
-    """Return how good a view is; 1 or more: good.
-
-    Nothing is too near, the middle is not too near, the depth varies, and not all is sky.
-
-    Args:
-        depth: ``[H, W]`` metres, infinite for sky.
-    """
-    finite = depth[np.isfinite(depth)]
-    if finite.size == 0:
-        return 0.0
-    nearest, low, middle, high = np.percentile(finite, (2, 5, 50, 95))
-    limits = (_NEAREST_M, _MEDIAN_M, _SPAN, _FINITE)
-    found = (nearest, middle, high / max(low, 1e-6), finite.size / depth.size)
-    return float(min(value / limit for value, limit in zip(found, limits, strict=True)))
-
-
-def encode_srgb(light: Pixels) -> npt.NDArray[np.uint8]:
-    """Encode linear light, 0 to 1, as sRGB (IEC 61966-2-1); above 1 it saturates."""
-    light = np.clip(light, 0, 1)
-    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.asarray(np.rint(255 * curve), np.uint8)
-
-
-def encode_depth(depth: Pixels) -> npt.NDArray[np.uint16]:
-    """Encode depth, metres, as it is stored."""
-    stored = np.clip(np.rint(depth * rendered_set.PER_METRE), 1, rendered_set.SKY - 1)
-    return np.where(np.isfinite(depth), stored, rendered_set.SKY).astype(np.uint16)

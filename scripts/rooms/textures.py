@@ -13,8 +13,8 @@ import numpy.typing as npt
 SIZE = 512
 """Rows and columns of a texture."""
 
-Tone = npt.NDArray[np.floating[Any]]
-"""``[SIZE, SIZE]``, 0 (the dark colour) to 1 (the bright one)."""
+Tone = npt.NDArray[Any]
+"""``[SIZE, SIZE]`` floats, 0 (the dark colour) to 1 (the bright one)."""
 Colour = tuple[float, float, float]
 
 
@@ -107,7 +107,8 @@ def _planks(rng: np.random.Generator) -> Tone:
     down, right, cell = _grid(rows, 2, 0.37)
     tones = rng.random(2 * rows)[cell]
     joints = _joints(down, right, rows, 2, 0.004)
-    return (0.3 + 0.45 * tones + 0.35 * (_grain(rng) - 0.5)) * (1 - 0.7 * joints)
+    tone: Tone = (0.3 + 0.45 * tones + 0.35 * (_grain(rng) - 0.5)) * (1 - 0.7 * joints)
+    return tone
 
 
 def _parquet(rng: np.random.Generator) -> Tone:
@@ -118,7 +119,8 @@ def _parquet(rng: np.random.Generator) -> Tone:
     edge = np.where(across, down, right) * 4 % 1
     tones = rng.random(4 * number * number)[cell * 4 + strip]
     joints = np.maximum(_joints(down, right, number, number, 0.003), edge < 0.03)
-    return (0.35 + 0.5 * tones + 0.2 * (_octaves(rng, 32) - 0.5)) * (1 - 0.6 * joints)
+    tone: Tone = (0.35 + 0.5 * tones + 0.2 * (_octaves(rng, 32) - 0.5)) * (1 - 0.6 * joints)
+    return tone
 
 
 def _tiles(rng: np.random.Generator) -> Tone:
@@ -129,7 +131,8 @@ def _tiles(rng: np.random.Generator) -> Tone:
     if rng.random() < 0.3:  # a chessboard
         face = face - 0.6 * ((cell // number + cell % number) % 2)
     joints = _joints(down, right, number, number, 0.012)
-    return face * (1 - joints) + 0.25 * joints
+    tone: Tone = face * (1 - joints) + 0.25 * joints
+    return tone
 
 
 def _bricks(rng: np.random.Generator) -> Tone:
@@ -137,13 +140,17 @@ def _bricks(rng: np.random.Generator) -> Tone:
     tones = rng.random(48)[cell]
     joints = _joints(down, right, 12, 4, 0.014)
     face = 0.2 + 0.4 * tones + 0.3 * (_octaves(rng, 32) - 0.5)
-    return face * (1 - joints) + 0.9 * joints
+    tone: Tone = face * (1 - joints) + 0.9 * joints
+    return tone
 
 
 def _stripes(rng: np.random.Generator) -> Tone:
     number = int(rng.integers(6, 20))
     _, right, _ = _grid(1, number)
-    return np.where(right < rng.uniform(0.3, 0.7), 0.8, 0.35) + 0.1 * (_octaves(rng, 32) - 0.5)
+    tone: Tone = np.where(right < rng.uniform(0.3, 0.7), 0.8, 0.35) + 0.1 * (
+        _octaves(rng, 32) - 0.5
+    )
+    return tone
 
 
 def _dots(rng: np.random.Generator) -> Tone:
@@ -151,12 +158,14 @@ def _dots(rng: np.random.Generator) -> Tone:
     down, right, _ = _grid(number, number, 0.5)
     turned = np.arctan2(down - 0.5, right - 0.5) * int(rng.integers(2, 7))
     petals = np.hypot(down - 0.5, right - 0.5) * (1 + 0.35 * np.sin(turned))
-    return np.where(petals < 0.28, 0.3, 0.75) + 0.1 * (_octaves(rng, 16) - 0.5)
+    tone: Tone = np.where(petals < 0.28, 0.3, 0.75) + 0.1 * (_octaves(rng, 16) - 0.5)
+    return tone
 
 
 def _marble(rng: np.random.Generator) -> Tone:
     veins = np.abs(_octaves(rng, 4, 6) - 0.5)
-    return 0.85 - 0.9 * np.exp(-veins * 30) * noise(rng, 6)
+    tone: Tone = 0.85 - 0.9 * np.exp(-veins * 30) * noise(rng, 6)
+    return tone
 
 
 def _picture(rng: np.random.Generator) -> Tone:

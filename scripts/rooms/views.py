@@ -17,7 +17,11 @@ INTERVAL_S = 0.01
 
 Range = tuple[float, float]
 
-HEIGHTS: tuple[tuple[float, Range], ...] = ((0.3, (0.2, 0.5)), (0.25, (0.5, 1.2)), (0.45, (1.2, 1.8)))
+HEIGHTS: tuple[tuple[float, Range], ...] = (
+    (0.3, (0.2, 0.5)),
+    (0.25, (0.5, 1.2)),
+    (0.45, (1.2, 1.8)),
+)
 """Shares of the cameras and their heights, metres: low robots, tables and high robots, hands."""
 
 FOCAL: Range = (0.5, 1.1)
@@ -26,10 +30,10 @@ FOCAL: Range = (0.5, 1.1)
 CLOSE_SHARE, CLOSE_SHARE_LARGE = 0.5, 0.25
 """Share of the views that look at one thing from near; in halls and corridors."""
 
-SPEED: Range = (0.15, 2.0)
+SPEED: Range = (0.13, 1.8)
 """Speeds of the camera, m/s, uniform over ratios."""
 
-TURNING = (1.5, 3.0, 1.0)
+TURNING = (1.4, 2.8, 0.9)
 """Greatest rates of pitch, yaw and roll, rad/s."""
 
 _RATES = ((0.1, (0.012, 0.03)), (0.82, (0.03, 0.6)), (0.08, (0.6, 1.0)))
@@ -100,8 +104,10 @@ def _sample_rate(room: Room, rng: np.random.Generator) -> float:
     share = rng.random()
     if room.mode == 'dim':
         share *= 0.4  # dark more often
-    for part, limits in _RATES:
+    limits = _RATES[-1][1]
+    for part, own in _RATES:
         if share < part:
+            limits = own
             break
         share -= part
     return math.exp(rng.uniform(*np.log(limits)))

@@ -173,3 +173,21 @@ def test_the_benchmark_compares_with_frames_that_were_kept_back(tmp_path, capsys
     # Eight pixels of a frame that is enlarged from 90 to 400 columns.
     assert row['motion_px'] == pytest.approx(8 * 400 / 90, rel=0.2)
     assert '| folder/made' in capsys.readouterr().out
+
+
+def test_motion_goes_on_before_and_after_the_frames_if_wanted():
+    smooth = cv2.GaussianBlur(
+        np.random.default_rng(3).random((64, 96)).astype(np.float32), (0, 0), 2
+    )
+    first, second = smooth, np.roll(smooth, 4, 1)  # 4 pixels to the right
+    times, at = [0.0, 0.01], [-0.005, 0.015]
+    still = interpolate([first, second], times, at, FlowInterpolator())
+    assert np.array_equal(still[0], first)
+    assert np.array_equal(still[1], second)
+    moved = interpolate([first, second], times, at, FlowInterpolator(), goes_on=True)
+    inner = np.s_[8:-8, 12:-12]
+    for found, shift in zip(moved, (-2, 6), strict=True):
+        error = np.abs(found - np.roll(smooth, shift, 1))[inner].mean()
+        assert error < 0.2 * np.abs(found - first)[inner].mean()
+    alone = interpolate([first], [0.0], at, FlowInterpolator(), goes_on=True)
+    assert np.array_equal(alone[0], first)

@@ -38,6 +38,7 @@ from spike_training.runs.sources import (
 )
 from spike_training.sampling.clip_source import ClipSource
 from spike_training.sampling.labelled import LabelledSource
+from spike_training.sampling.mixed import MixedSource
 from spike_training.sampling.procedural import ProceduralSource
 from spike_training.sampling.spike_source import SpikeSource
 from spike_training.settings.config import BatchSpec, DataConfig, ModelConfig, RunConfig
@@ -69,7 +70,10 @@ def config_sets(
     """
 
     def one(
-        domain: Domain, part: str, source: ProceduralSource | LabelledSource, data: DataConfig
+        domain: Domain,
+        part: str,
+        source: ProceduralSource | LabelledSource | MixedSource,
+        data: DataConfig,
     ) -> EvaluationSet:
         sizes = config.evaluate
         samples = sample_frames(source, sizes.scenes, sizes.batch_size, canonical_fx)

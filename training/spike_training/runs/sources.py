@@ -204,7 +204,10 @@ def target_parts(data: DataConfig) -> list[str]:
 
 
 def sample_frames(
-    source: ProceduralSource | LabelledSource | MixedSource, number: int, batch_size: int, assumed_fx: float
+    source: ProceduralSource | LabelledSource | MixedSource,
+    number: int,
+    batch_size: int,
+    assumed_fx: float,
 ) -> Scenes:
     """Return the first scenes of a source, or frames spread over recordings.
 

@@ -55,8 +55,9 @@ class MixedSource:
             raise ValueError(f'share is {share:g}: expected 0 to 1')
         if scenes.with_image:
             raise ValueError('scenes have true images: expected none, views have none')
-        sizes = {(one.height, one.width, one.bins) for one in (scenes, *views.values())}
-        if len(sizes) > 1 or {*scenes.rates_hz, scenes.rate_hz} - views.keys():
+        size = (scenes.height, scenes.width, scenes.bins)
+        other = any((one.height, one.width, one.bins) != size for one in views.values())
+        if other or {*scenes.rates_hz, scenes.rate_hz} - views.keys():
             raise ValueError('expected views of the size, bins and plane rates of the scenes')
         self.scenes, self._views, self._share, self._flip = scenes, dict(views), share, flip
         self._styles = len(styles)

@@ -1,0 +1,101 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The reader of rendered rooms, on sets written without Blender."""
+
+import json
+
+import numpy as np
+import pytest
+from rendered_rooms import HEIGHT, WIDTH, write_rooms, write_view
+
+from spike_training.datasets import rendered_set
+from spike_training.datasets.readers import read
+from spike_training.datasets.splits import assign_splits, select_split
+from spike_training.errors import DataSetError
+from spike_training.sampling.clip_source import ClipSource
+
+
+def test_twenty_views_are_clips_of_two_frames_whose_first_has_depth(tmp_path) -> None:
+    clips = read('rendered', str(write_rooms(tmp_path)))
+    assert len(clips) == 20
+    clip = clips[7]  # room 1, view 2: a wall at 2.2 m
+    assert clip.name == 'rendered/room_00001/view_02'
+    assert clip.labelled == (0,)
+    assert np.diff(clip.times_s) == pytest.approx([0.01])
+    assert clip.image(1).shape == (HEIGHT, WIDTH, 3)
+    depth = clip.depth(0)
+    assert np.allclose(depth[4:], 2.2)
+    assert np.isposinf(depth[:4]).all()
+    assert clip.depth(1) is None
+    assert clip.mean_rate == 0.2
+
+
+def test_views_of_a_room_are_in_one_split(tmp_path) -> None:
+    clips = read('rendered', str(write_rooms(tmp_path, rooms=10, views=2)))
+    splits = assign_splits([clip.name for clip in clips], with_test=True)
+    sides = {
+        name: {clip.name.split('/')[1] for clip in select_split(clips, splits, name, 0.01)}
+        for name in ('train', 'calibration', 'test')
+    }
+    assert [len(sides[name]) for name in ('train', 'calibration', 'test')] == [7, 1, 2]
+    assert not sides['train'] & (sides['calibration'] | sides['test'])
+
+
+def test_spikes_fire_at_the_rate_of_the_view(tmp_path) -> None:
+    clips = read('rendered', str(write_rooms(tmp_path)))
+    batch = ClipSource(clips, HEIGHT, WIDTH, mean_rate=0.5).samples([0])
+    assert batch.counts.float().sum() / (HEIGHT * WIDTH * 128) == pytest.approx(0.2, rel=0.05)
+
+
+def test_the_first_views_alone(tmp_path) -> None:
+    root = write_rooms(tmp_path)
+    assert len(read('rendered', f'{root},views=7')) == 7
+    with pytest.raises(DataSetError, match='holds 20 views, expected 21'):
+        read('rendered', f'{root},views=21')
+
+
+def test_damaged_views_are_left_out_and_named_or_refused_if_many(tmp_path) -> None:
+    root = write_rooms(tmp_path)
+    image = root / 'room_00002' / 'view_01' / rendered_set.FRAMES[1]
+    image.write_bytes(image.read_bytes()[:-10])
+    clips = read('rendered', str(root))
+    assert len(clips) == 19
+    ((reason, names),) = clips[0].skipped.items()
+    assert names == ['room_00002/view_01']
+    assert 'frame_1.jpg' in reason
+    (root / 'room_00002' / 'view_02' / rendered_set.VIEW).write_text('{')
+    (root / 'room_00002' / 'view_03' / rendered_set.DEPTH).unlink()
+    with pytest.raises(DataSetError, match='3 of 20 frames cannot be used') as error:
+        read('rendered', str(root))
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'told'),
+    [
+        ('camera', [[0, 0, 1], [0, 1, 0], [0, 0, 1]], 'no camera matrix'),
+        ('times_s', [0.01, 0.0], 'not two increasing times'),
+        ('mean_rate', 1.5, 'mean_rate'),
+        ('bytes', [1], 'cannot be read'),
+    ],
+)
+def test_a_wrong_view_is_told_in_one_line(tmp_path, name, value, told) -> None:
+    root = write_rooms(tmp_path, 0)
+    path = write_view(root, 0, 0) / rendered_set.VIEW
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(DataSetError, match=told):
+        read('rendered', str(root))
+
+
+@pytest.mark.parametrize(
+    'content',
+    ['', '[]', '{"format": 1}', '{"format": "spike_depth_ros rendered rooms", "version": 99}'],
+)
+def test_another_version_or_no_set_is_refused(tmp_path, content) -> None:
+    write_rooms(tmp_path)
+    (tmp_path / rendered_set.MANIFEST).write_text(content)
+    with pytest.raises(DataSetError, match=r'rooms\.json.*expected'):
+        read('rendered', str(tmp_path))
+    (tmp_path / rendered_set.MANIFEST).unlink()
+    with pytest.raises(DataSetError, match='is missing'):
+        read('rendered', str(tmp_path))
