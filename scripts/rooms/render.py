@@ -155,6 +155,7 @@ def load_mesh(model: Model, rng: np.random.Generator) -> Any:
     Raises:
         BrokenModelError: Blender cannot read it, or it has no surface or no extent.
     """
+    before = {*bpy.data.objects}
     with TemporaryDirectory(prefix='model_') as folder:
         try:
             path = _extract(model, Path(folder))
@@ -164,7 +165,7 @@ def load_mesh(model: Model, rng: np.random.Generator) -> Any:
             )  # fmt: skip
         except (RuntimeError, OSError, KeyError, zipfile.BadZipFile) as error:
             raise BrokenModelError(f'cannot be read: {error}') from error
-        things = list(bpy.context.selected_objects)
+        things = [thing for thing in bpy.data.objects if thing not in before]
         if len(things) != 1 or things[0].type != 'MESH' or not things[0].data.polygons:
             for thing in things:
                 bpy.data.objects.remove(thing)
