@@ -16,18 +16,18 @@ from spike_training.datasets import rendered_set
 HEIGHT, WIDTH = 32, 48
 
 
-def write_rooms(root: Path, rooms: int = 4, views: int = 5) -> Path:
+def write_rooms(root: Path, rooms: int = 4, views: int = 5, focal: float = 40.0) -> Path:
     """Write a set whose view k of room r is a wall at ``1 + r + k / 10`` metres below sky."""
     root.mkdir(parents=True, exist_ok=True)
     manifest = {'format': rendered_set.FORMAT, 'version': rendered_set.VERSION}
     (root / rendered_set.MANIFEST).write_text(json.dumps(manifest))
     for room in range(rooms):
         for view in range(views):
-            write_view(root, room, view)
+            write_view(root, room, view, focal)
     return root
 
 
-def write_view(root: Path, room: int, view: int) -> Path:
+def write_view(root: Path, room: int, view: int, focal: float = 40.0) -> Path:
     folder = root / rendered_set.room_name(room) / rendered_set.view_name(view)
     folder.mkdir(parents=True)
     texture = np.random.default_rng([room, view]).integers(40, 220, (HEIGHT, WIDTH, 3), np.uint8)
@@ -38,7 +38,7 @@ def write_view(root: Path, room: int, view: int) -> Path:
     Image.fromarray(depth).save(folder / rendered_set.DEPTH)
     files = (*rendered_set.FRAMES, rendered_set.DEPTH)
     about = {
-        'camera': [[40, 0, (WIDTH - 1) / 2], [0, 40, (HEIGHT - 1) / 2], [0, 0, 1]],
+        'camera': [[focal, 0, (WIDTH - 1) / 2], [0, focal, (HEIGHT - 1) / 2], [0, 0, 1]],
         'times_s': [0.0, 0.01],
         'mean_rate': 0.2,
         'bytes': {name: (folder / name).stat().st_size for name in files},

@@ -120,17 +120,17 @@ def test_a_model_gets_the_metres_of_the_catalogue_upright_with_its_front_ahead(t
 
 def test_broken_models_are_left_out_and_noted(tmp_path) -> None:
     archive = archive_of(
-        tmp_path, wedge=WEDGE, empty='v 0 0 0\n', flat='v 0 0 0\nv 1 0 0\nv 0 0 1\nf 1 2 3\n'
+        tmp_path, wedge=WEDGE, empty='v 0 0 0\n', point='v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n'
     )
-    models = {name: model_of(archive, name) for name in ('wedge', 'empty', 'flat', 'gone')}
-    for name in ('empty', 'flat', 'gone'):
+    models = {name: model_of(archive, name) for name in ('wedge', 'empty', 'point', 'gone')}
+    for name in ('empty', 'point', 'gone'):
         with pytest.raises(BrokenModelError):
             load_mesh(models[name], np.random.default_rng(0))
     renderer = RoomRenderer(models, WIDTH, HEIGHT)
     room = room_of()
     room.items += [Item(name, (2.0, 1.5, 0.0), 0.0, models[name].size) for name in models]
     renderer.build(room, np.random.default_rng(0))
-    assert renderer.broken.keys() == {'empty', 'flat', 'gone'}
+    assert renderer.broken.keys() == {'empty', 'point', 'gone'}
     depth = renderer.depth(np.array([2.0, 1.5, 2.4]), camera_axes(0, -np.pi / 2, 0), FOCAL)
     assert depth.min() == pytest.approx(1.2, abs=0.05)  # the wedge is there
 

@@ -137,11 +137,9 @@ def test_wrong_settings_of_the_mix_are_told(changes, told) -> None:
     assert any(told in problem for problem in DataConfig(**changes).problems())
 
 
-def test_focal_lengths_of_the_views_are_part_of_the_range(tmp_path) -> None:
-    run = config(write_rooms(tmp_path))
-    wide = dataclasses.replace(run.data, height=2 * HEIGHT, width=2 * WIDTH)
-    for data, focal in ((run.data, 40), (wide, 80)):  # pixels
-        own = dataclasses.replace(run, data=data)
-        alone = dataclasses.replace(own, data=dataclasses.replace(data, mixed_recordings={}))
-        with_views, scenes = (fx_range(StageConfig(name='one').resolve(r)) for r in (own, alone))
-        assert with_views == (min(scenes[0], focal), max(scenes[1], focal))
+@pytest.mark.parametrize('focal', [5, 200])  # pixels, outside of the scenes' range
+def test_focal_lengths_of_the_views_are_part_of_the_range(tmp_path, focal) -> None:
+    run = config(write_rooms(tmp_path, focal=focal))
+    alone = dataclasses.replace(run, data=dataclasses.replace(run.data, mixed_recordings={}))
+    mixed_range, scenes = (fx_range(StageConfig(name='one').resolve(r)) for r in (run, alone))
+    assert mixed_range == (min(scenes[0], focal), max(scenes[1], focal))
