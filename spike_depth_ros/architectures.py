@@ -53,7 +53,7 @@ PICTURES: dict[str, tuple[float, ...]] = {
 Ninths and thirds, which 9 bins divide without remainder.
 """
 
-UPSAMPLING = ('bilinear', 'convex')
+UPSAMPLING = ('bilinear', 'convex', 'nearest', 'convex_full', 'guided')
 """Values of the setting ``upsampling``."""
 
 
@@ -72,8 +72,10 @@ class LiteSettings:
             the window in three equal colours and a learned convolution of the bins; ``mean``,
             without the convolution; or ``three_rates``, the rates of a ninth, a third and the
             whole of the window as three colours.
-        upsampling: Upsampling of depth from half of the network's internal size: ``bilinear``, or
-            ``convex``, which is learned and keeps outlines.
+        upsampling: Upsampling of depth from half of the network's internal size: ``bilinear``;
+            ``convex`` up to the internal size, which is learned and keeps outlines, then bilinear;
+            ``nearest``, the same, which repeats pixels at last; ``convex_full`` up to the size of
+            the input; or ``guided``, the same by weights that depend on the picture, too.
 
     Raises:
         ValueError: A size is out of its range, or there is no such picture or upsampling.

@@ -104,22 +104,130 @@ class ConvexDepthHead(DepthHead):
         """Build the head; see :class:`DepthHead`. It starts as the mean of the 3x3 values."""
         super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
         self.last = float(pool)
-        self.weights = nn.Conv2d(hidden, 4 * 9, 1)
-        nn.init.zeros_(self.weights.weight)
-        assert self.weights.bias is not None
-        nn.init.zeros_(self.weights.bias)
+        self.weights = weights_of_values(hidden, 2)
 
     def share(self, f_dec: Tensor) -> Tensor:
         """Predict as :meth:`DepthHead.share`, of twice the size of :meth:`Head.value`."""
         hidden = self.hidden(f_dec)
         share = self.limited(to_float32(self.conv3(hidden)))
-        padded = F.pad(share, (1, 1, 1, 1), mode='replicate')
-        parts = (slice(None, -2), slice(1, -1), slice(2, None))
-        around = torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)
-        weights = (
-            to_float32(self.weights(hidden)).reshape(-1, 4, 9, *share.shape[2:]).softmax(dim=2)
-        )
-        return F.pixel_shuffle((weights * around[:, None]).sum(dim=2), 2)
+        return combine(neighbours(share), self.weights(hidden), 2)
+
+
+class NearestDepthHead(ConvexDepthHead):
+    """Head as :class:`ConvexDepthHead`, which repeats pixels to upsample by ``pool``.
+
+    A control: outlines become sharp, though no finer, without anything learnt.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        upsample: int,
+        min_depth: float,
+        max_depth: float,
+        pool: int = 1,
+    ) -> None:
+        """Build the head; see :class:`ConvexDepthHead`."""
+        super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
+        self.repeat, self.last = self.last, 1.0
+
+    def share(self, f_dec: Tensor) -> Tensor:
+        """Predict as :meth:`DepthHead.share`, of the size of the input."""
+        return F.interpolate(super().share(f_dec), scale_factor=self.repeat, mode='nearest')
+
+
+class FullConvexDepthHead(DepthHead):
+    """Head of depth with convex upsampling to the size of the input, see above."""
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        upsample: int,
+        min_depth: float,
+        max_depth: float,
+        pool: int = 1,
+    ) -> None:
+        """Build the head; see :class:`ConvexDepthHead`."""
+        super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
+        self.factor, self.last = 2 * pool, 1.0
+        self.weights = weights_of_values(hidden, self.factor)
+
+    def share(self, f_dec: Tensor) -> Tensor:
+        """Predict as :meth:`DepthHead.share`, of the size of the input."""
+        hidden = self.hidden(f_dec)
+        share = self.limited(to_float32(self.conv3(hidden)))
+        return combine(neighbours(share), self.weights(hidden), self.factor)
+
+
+class GuidedDepthHead(DepthHead):
+    """Head of depth with convex upsampling to the size of the input, guided by the picture.
+
+    The weights are computed at the internal size, at which the features before the heads do not
+    exist any more, from these features and the picture that the encoder sees.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        upsample: int,
+        min_depth: float,
+        max_depth: float,
+        pool: int = 1,
+    ) -> None:
+        """Build the head; see :class:`ConvexDepthHead`."""
+        super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
+        self.pool, self.last = pool, 1.0
+        self.guide = nn.Conv2d(hidden + 3, hidden, 3, padding=1)
+        self.weights = weights_of_values(hidden, pool)
+
+    def forward(self, f_dec: Tensor, picture: Tensor) -> Tensor:
+        """Predict metres; see :meth:`DepthHead.forward`.
+
+        Args:
+            f_dec: Features, ``[B, features, h, w]``.
+            picture: ``[B, 3, H / pool, W / pool]``.
+        """
+        hidden = self.hidden(f_dec)
+        share = self.limited(to_float32(self.conv3(hidden)))
+        guided = torch.cat([enlarge(hidden, 2), picture.to(hidden.dtype)], dim=1)
+        weights = self.weights(F.relu(self.guide(guided)))
+        around = F.interpolate(neighbours(share), scale_factor=2.0, mode='nearest')
+        share = combine(around, weights, self.pool)
+        return torch.exp(share * self.log_range + self.log_min)
+
+
+def weights_of_values(hidden: int, factor: int) -> nn.Conv2d:
+    """Build the convolution to the weights of 3x3 values, for upsampling by a factor."""
+    weights = nn.Conv2d(hidden, factor**2 * 9, 1)
+    nn.init.zeros_(weights.weight)
+    assert weights.bias is not None
+    nn.init.zeros_(weights.bias)
+    return weights
+
+
+def neighbours(x: Tensor) -> Tensor:
+    """Map ``[B, 1, h, w]`` to the 3x3 values around each place, ``[B, 9, h, w]``."""
+    padded = F.pad(x, (1, 1, 1, 1), mode='replicate')
+    parts = (slice(None, -2), slice(1, -1), slice(2, None))
+    return torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)
+
+
+def combine(values: Tensor, weights: Tensor, factor: int) -> Tensor:
+    """Combine values with weights that add up to 1, and upsample.
+
+    Args:
+        values: ``[B, 9, h, w]``.
+        weights: Their logarithms up to a constant, ``[B, factor^2 * 9, h, w]``.
+        factor: Pixels per side for each place.
+
+    Returns:
+        ``[B, 1, factor * h, factor * w]``.
+    """
+    shares = to_float32(weights).reshape(-1, factor**2, 9, *values.shape[2:]).softmax(dim=2)
+    return F.pixel_shuffle((shares * values[:, None]).sum(dim=2), factor)
 
 
 class UncertaintyHead(Head):

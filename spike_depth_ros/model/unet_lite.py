@@ -17,7 +17,14 @@ from torch import Tensor, nn
 from spike_depth_ros.architectures import PICTURES, LiteSettings
 from spike_depth_ros.model.depth_net import SpikeDepthNet
 from spike_depth_ros.model.encoder import EncoderOutput, conv_norm
-from spike_depth_ros.model.heads import ConvexDepthHead, DepthHead, UncertaintyHead
+from spike_depth_ros.model.heads import (
+    ConvexDepthHead,
+    DepthHead,
+    FullConvexDepthHead,
+    GuidedDepthHead,
+    NearestDepthHead,
+    UncertaintyHead,
+)
 from spike_depth_ros.model.lite_encoder import (
     FINEST_CHANNELS,
     LEVEL_CHANNELS,
@@ -35,7 +42,13 @@ from spike_depth_ros.model.temporal import (
 GREY = 0.2
 """Linear light, 0 to 1, of the mean rate of an image: the usual exposure of photographs."""
 
-DEPTH_HEADS: dict[str, type[DepthHead]] = {'bilinear': DepthHead, 'convex': ConvexDepthHead}
+DEPTH_HEADS: dict[str, type[DepthHead]] = {
+    'bilinear': DepthHead,
+    'convex': ConvexDepthHead,
+    'nearest': NearestDepthHead,
+    'convex_full': FullConvexDepthHead,
+    'guided': GuidedDepthHead,
+}
 """Head of depth by the setting ``upsampling``."""
 
 
