@@ -103,14 +103,28 @@ class ConvexDepthHead(DepthHead):
     ) -> None:
         """Build the head; see :class:`DepthHead`. It starts as the mean of the 3x3 values."""
         super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
-        self.last = float(pool)
-        self.weights = weights_of_values(hidden, 2)
+        self.factor = self._factor(pool)
+        self.last = 2.0 * pool / self.factor
+        self.weights = weights_of_values(hidden, self.factor)
+
+    @staticmethod
+    def _factor(pool: int) -> int:
+        """Return the pixels per side that a value is upsampled to."""
+        return 2
 
     def share(self, f_dec: Tensor) -> Tensor:
-        """Predict as :meth:`DepthHead.share`, of twice the size of :meth:`Head.value`."""
+        """Predict as :meth:`DepthHead.share`, ``factor`` times the size of :meth:`Head.value`."""
         hidden = self.hidden(f_dec)
         share = self.limited(to_float32(self.conv3(hidden)))
-        return combine(neighbours(share), self.weights(hidden), 2)
+        return combine(neighbours(share), self.weights(hidden), self.factor)
+
+
+class FullConvexDepthHead(ConvexDepthHead):
+    """Head of depth with convex upsampling to the size of the input."""
+
+    @staticmethod
+    def _factor(pool: int) -> int:
+        return 2 * pool
 
 
 class NearestDepthHead(ConvexDepthHead):
@@ -119,53 +133,17 @@ class NearestDepthHead(ConvexDepthHead):
     A control: outlines become sharp, though no finer, without anything learnt.
     """
 
-    def __init__(
-        self,
-        features: int,
-        hidden: int,
-        upsample: int,
-        min_depth: float,
-        max_depth: float,
-        pool: int = 1,
-    ) -> None:
-        """Build the head; see :class:`ConvexDepthHead`."""
-        super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
-        self.repeat, self.last = self.last, 1.0
-
-    def share(self, f_dec: Tensor) -> Tensor:
-        """Predict as :meth:`DepthHead.share`, of the size of the input."""
-        return F.interpolate(super().share(f_dec), scale_factor=self.repeat, mode='nearest')
-
-
-class FullConvexDepthHead(DepthHead):
-    """Head of depth with convex upsampling to the size of the input, see above."""
-
-    def __init__(
-        self,
-        features: int,
-        hidden: int,
-        upsample: int,
-        min_depth: float,
-        max_depth: float,
-        pool: int = 1,
-    ) -> None:
-        """Build the head; see :class:`ConvexDepthHead`."""
-        super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
-        self.factor, self.last = 2 * pool, 1.0
-        self.weights = weights_of_values(hidden, self.factor)
-
-    def share(self, f_dec: Tensor) -> Tensor:
-        """Predict as :meth:`DepthHead.share`, of the size of the input."""
-        hidden = self.hidden(f_dec)
-        share = self.limited(to_float32(self.conv3(hidden)))
-        return combine(neighbours(share), self.weights(hidden), self.factor)
+    def forward(self, f_dec: Tensor) -> Tensor:
+        """Predict metres; see :meth:`DepthHead.forward`."""
+        share = F.interpolate(self.share(f_dec), scale_factor=self.last, mode='nearest')
+        return torch.exp(share * self.log_range + self.log_min)
 
 
 class GuidedDepthHead(DepthHead):
     """Head of depth with convex upsampling to the size of the input, guided by the picture.
 
-    The weights are computed at the internal size, at which the features before the heads do not
-    exist any more, from these features and the picture that the encoder sees.
+    The weights come from the features before the heads, enlarged to the internal size, and from
+    the picture of this size that the encoder sees.
     """
 
     def __init__(

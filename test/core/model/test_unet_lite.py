@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import hashlib
 import importlib.util
+import itertools
 
 import numpy as np
 import pytest
@@ -19,7 +20,13 @@ from spike_depth_ros.checkpoint import (
     load_info,
 )
 from spike_depth_ros.model import lite_encoder
-from spike_depth_ros.model.heads import ConvexDepthHead, DepthHead
+from spike_depth_ros.model.heads import (
+    ConvexDepthHead,
+    DepthHead,
+    FullConvexDepthHead,
+    GuidedDepthHead,
+    NearestDepthHead,
+)
 from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
 from spike_depth_ros.model.temporal import central_bin_weights
@@ -173,7 +180,7 @@ def test_every_map_of_the_backbone_reaches_the_depth(network, finest):
         ({'dim': '64'}, "dim is '64': expected 1 or more"),
         ({'picture': 'colour'}, "picture is 'colour': expected mean_and_bins or mean or three_ra"),
         ({'picture': ['mean']}, r"picture is \['mean'\]: expected mean_and_bins or"),
-        ({'upsampling': 'cubic'}, "upsampling is 'cubic': expected bilinear or convex"),
+        ({'upsampling': 'cubic'}, "upsampling is 'cubic': expected bilinear or convex or near"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -291,6 +298,56 @@ class TestConvexUpsampling:
         network = unet_lite(4, DEPTHS, settings).eval()
         with torch.inference_mode():
             assert network(counts, PLANES).depth.shape[2:] == counts.shape[2:]
+
+    @pytest.mark.parametrize('upsampling', ['nearest', 'convex_full', 'guided'])
+    @pytest.mark.parametrize('features2', [0, 8])
+    @pytest.mark.parametrize('pool', [1, 2])
+    def test_finer_ends_have_the_size_of_the_input(self, upsampling, features2, pool):
+        counts = counts_of()
+        settings = LiteSettings(pool=pool, features2=features2, upsampling=upsampling)
+        network = unet_lite(4, DEPTHS, settings).eval()
+        with torch.inference_mode():
+            output = network(counts, PLANES)
+        assert output.depth.shape[2:] == output.uncertainty.shape[2:] == counts.shape[2:]
+
+    def test_nearest_repeats_the_pixels_of_the_internal_size(self):
+        torch.manual_seed(3)
+        convex, nearest = (
+            kind(6, 4, 2, *DEPTHS, pool=2).eval() for kind in (ConvexDepthHead, NearestDepthHead)
+        )
+        nearest.load_state_dict(convex.state_dict())
+        f_dec = torch.randn(1, 6, 5, 7)
+        expected = (convex.share(f_dec) * convex.log_range + convex.log_min).exp()
+        for row, column in itertools.product(range(2), repeat=2):
+            torch.testing.assert_close(nearest(f_dec)[..., row::2, column::2], expected)
+
+    def test_a_pixel_of_the_full_size_is_the_value_that_its_weights_pick(self):
+        torch.manual_seed(3)
+        head = FullConvexDepthHead(6, 4, 2, *DEPTHS, pool=2).eval()
+        bias = torch.full((16, 9), -100.0)
+        bias[:, 4] = 100.0
+        bias[0, 4], bias[0, 0] = -100.0, 100.0  # the first of each 4x4: from above left
+        head.weights.bias.data = bias.flatten()
+        f_dec = torch.randn(1, 6, 5, 7)
+        values = head.limited(head.value(f_dec))
+        padded = torch.nn.functional.pad(values, (1, 1, 1, 1), mode='replicate')
+        found = head.share(f_dec)
+        assert found.shape == (1, 1, 20, 28)
+        torch.testing.assert_close(found[..., ::4, ::4], padded[..., :-2, :-2])
+        torch.testing.assert_close(found[..., 3::4, 2::4], values)
+
+    def test_outlines_follow_the_picture(self):
+        torch.manual_seed(3)
+        head = GuidedDepthHead(6, 4, 2, *DEPTHS, pool=2).eval()
+        f_dec, picture = torch.zeros(1, 6, 5, 7), torch.zeros(1, 3, 10, 14)
+        f_dec[..., 4:] = torch.randn(1, 6, 1, 1)
+        depth = head(f_dec, picture)
+        torch.testing.assert_close(head(f_dec, torch.randn_like(picture)), depth)  # not yet
+        torch.nn.init.normal_(head.weights.weight)
+        picture[..., 9:] = 1.0
+        changed = (head(f_dec, picture) != head(f_dec, torch.zeros_like(picture)))[0, 0]
+        assert changed[:, 16:20].any()
+        assert not changed[:, :16].any()
 
     def test_a_step_stays_a_step(self):
         picked, f_dec = self.head([4] * 4), torch.zeros(1, 6, 4, 4)
