@@ -75,7 +75,7 @@ class LiteSettings:
         upsampling: Upsampling of depth from half of the network's internal size: ``bilinear``;
             ``convex`` up to the internal size, which is learned and keeps outlines, then bilinear;
             ``nearest``, the same, which repeats pixels at last; ``convex_full`` up to the size of
-            the input; or ``guided``, the same by weights that depend on the picture, too.
+            the input; or ``guided``, ``convex`` and a second such step, guided by the picture.
 
     Raises:
         ValueError: A size is out of its range, or there is no such picture or upsampling.

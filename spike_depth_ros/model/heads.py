@@ -78,8 +78,17 @@ class DepthHead(Head):
             share = reached + (share - reached).detach()
         return share
 
-    def forward(self, f_dec: Tensor) -> Tensor:
-        """Map ``[B, features, h, w]`` to metres, float32 ``[B, 1, H, W]`` of the input's size."""
+    def forward(self, f_dec: Tensor, picture: Tensor | None = None) -> Tensor:
+        """Predict metres.
+
+        Args:
+            f_dec: Features, ``[B, features, h, w]``.
+            picture: What the encoder sees, ``[B, 3, H / pool, W / pool]``; used by
+                :class:`GuidedDepthHead` alone.
+
+        Returns:
+            Float32 ``[B, 1, H, W]`` of the input's size.
+        """
         share = enlarge(self.share(f_dec), self.last)
         return torch.exp(share * self.log_range + self.log_min)
 
@@ -103,28 +112,17 @@ class ConvexDepthHead(DepthHead):
     ) -> None:
         """Build the head; see :class:`DepthHead`. It starts as the mean of the 3x3 values."""
         super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
-        self.factor = self._factor(pool)
-        self.last = 2.0 * pool / self.factor
-        self.weights = weights_of_values(hidden, self.factor)
-
-    @staticmethod
-    def _factor(pool: int) -> int:
-        """Return the pixels per side that a value is upsampled to."""
-        return 2
+        self.last, self.pool = float(pool), pool
+        self.weights = convolution_to_weights(hidden, 2)
 
     def share(self, f_dec: Tensor) -> Tensor:
-        """Predict as :meth:`DepthHead.share`, ``factor`` times the size of :meth:`Head.value`."""
+        """Predict as :meth:`DepthHead.share`, of twice the size of :meth:`Head.value`."""
         hidden = self.hidden(f_dec)
-        share = self.limited(to_float32(self.conv3(hidden)))
-        return combine(neighbours(share), self.weights(hidden), self.factor)
+        return combine(self.values(hidden), self.weights(hidden), 2)
 
-
-class FullConvexDepthHead(ConvexDepthHead):
-    """Head of depth with convex upsampling to the size of the input."""
-
-    @staticmethod
-    def _factor(pool: int) -> int:
-        return 2 * pool
+    def values(self, hidden: Tensor) -> Tensor:
+        """Map hidden features to the shares that are combined, float32 ``[B, 1, h, w]``."""
+        return self.limited(to_float32(self.conv3(hidden)))
 
 
 class NearestDepthHead(ConvexDepthHead):
@@ -133,17 +131,17 @@ class NearestDepthHead(ConvexDepthHead):
     A control: outlines become sharp, though no finer, without anything learnt.
     """
 
-    def forward(self, f_dec: Tensor) -> Tensor:
+    def forward(self, f_dec: Tensor, picture: Tensor | None = None) -> Tensor:
         """Predict metres; see :meth:`DepthHead.forward`."""
         share = F.interpolate(self.share(f_dec), scale_factor=self.last, mode='nearest')
         return torch.exp(share * self.log_range + self.log_min)
 
 
-class GuidedDepthHead(DepthHead):
-    """Head of depth with convex upsampling to the size of the input, guided by the picture.
+class FullConvexDepthHead(ConvexDepthHead):
+    """Head of depth with convex upsampling to the size of the input in one step.
 
-    The weights come from the features before the heads, enlarged to the internal size, and from
-    the picture of this size that the encoder sees.
+    Starts as :class:`NearestDepthHead`: to the weights of the internal size, those of each pixel
+    of the input are added.
     """
 
     def __init__(
@@ -157,55 +155,88 @@ class GuidedDepthHead(DepthHead):
     ) -> None:
         """Build the head; see :class:`ConvexDepthHead`."""
         super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
-        self.pool, self.last = pool, 1.0
-        self.guide = nn.Conv2d(hidden + 3, hidden, 3, padding=1)
-        self.weights = weights_of_values(hidden, pool)
+        self.last = 1.0
+        self.finer = convolution_to_weights(hidden, 2 * pool)
 
-    def forward(self, f_dec: Tensor, picture: Tensor) -> Tensor:
-        """Predict metres; see :meth:`DepthHead.forward`.
-
-        Args:
-            f_dec: Features, ``[B, features, h, w]``.
-            picture: ``[B, 3, H / pool, W / pool]``.
-        """
+    def share(self, f_dec: Tensor) -> Tensor:
+        """Predict as :meth:`DepthHead.share`, of the size of the input."""
         hidden = self.hidden(f_dec)
-        share = self.limited(to_float32(self.conv3(hidden)))
+        side = range(2 * self.pool)
+        coarse = [2 * (row // self.pool) + column // self.pool for row in side for column in side]
+        weights = (
+            self.weights(hidden).reshape(-1, 4, 9, *hidden.shape[2:])[:, coarse].flatten(1, 2)
+        )
+        return combine(self.values(hidden), weights + self.finer(hidden), len(side))
+
+
+class GuidedDepthHead(ConvexDepthHead):
+    """Head of depth with a second convex upsampling, by ``pool``, guided by the picture.
+
+    Its weights come from the hidden features, enlarged to the internal size, and from the picture
+    of this size that the encoder sees. It starts near :class:`NearestDepthHead`.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        upsample: int,
+        min_depth: float,
+        max_depth: float,
+        pool: int = 1,
+    ) -> None:
+        """Build the head; see :class:`ConvexDepthHead`."""
+        super().__init__(features, hidden, upsample, min_depth, max_depth, pool)
+        self.guide = nn.Conv2d(hidden + 3, hidden, 3, padding=1)
+        self.finer = convolution_to_weights(hidden, pool, middle=MIDDLE)
+
+    def forward(self, f_dec: Tensor, picture: Tensor | None = None) -> Tensor:
+        """Predict metres; see :meth:`DepthHead.forward`. Needs the picture."""
+        assert picture is not None
+        hidden = self.hidden(f_dec)
+        share = combine(self.values(hidden), self.weights(hidden), 2)
         guided = torch.cat([enlarge(hidden, 2), picture.to(hidden.dtype)], dim=1)
-        weights = self.weights(F.relu(self.guide(guided)))
-        around = F.interpolate(neighbours(share), scale_factor=2.0, mode='nearest')
-        share = combine(around, weights, self.pool)
+        share = combine(share, self.finer(F.relu(self.guide(guided))), self.pool)
         return torch.exp(share * self.log_range + self.log_min)
 
 
-def weights_of_values(hidden: int, factor: int) -> nn.Conv2d:
-    """Build the convolution to the weights of 3x3 values, for upsampling by a factor."""
+MIDDLE = 4.0
+"""Initial logarithm of the weight of the middle of 3x3 values: 0.87 of their sum."""
+
+
+def convolution_to_weights(hidden: int, factor: int, middle: float = 0.0) -> nn.Conv2d:
+    """Build the convolution to the weights of 3x3 values for :func:`combine`.
+
+    Args:
+        hidden: Channels in.
+        factor: See :func:`combine`.
+        middle: Initial logarithm of the weight of the middle value; those of the others are 0.
+    """
     weights = nn.Conv2d(hidden, factor**2 * 9, 1)
     nn.init.zeros_(weights.weight)
     assert weights.bias is not None
     nn.init.zeros_(weights.bias)
+    with torch.no_grad():
+        weights.bias.view(-1, 9)[:, 4] = middle
     return weights
 
 
-def neighbours(x: Tensor) -> Tensor:
-    """Map ``[B, 1, h, w]`` to the 3x3 values around each place, ``[B, 9, h, w]``."""
-    padded = F.pad(x, (1, 1, 1, 1), mode='replicate')
-    parts = (slice(None, -2), slice(1, -1), slice(2, None))
-    return torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)
-
-
 def combine(values: Tensor, weights: Tensor, factor: int) -> Tensor:
-    """Combine values with weights that add up to 1, and upsample.
+    """Upsample by convex combinations of the 3x3 values around each place.
 
     Args:
-        values: ``[B, 9, h, w]``.
+        values: ``[B, 1, h, w]``.
         weights: Their logarithms up to a constant, ``[B, factor^2 * 9, h, w]``.
         factor: Pixels per side for each place.
 
     Returns:
         ``[B, 1, factor * h, factor * w]``.
     """
+    padded = F.pad(values, (1, 1, 1, 1), mode='replicate')
+    parts = (slice(None, -2), slice(1, -1), slice(2, None))
+    around = torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)
     shares = to_float32(weights).reshape(-1, factor**2, 9, *values.shape[2:]).softmax(dim=2)
-    return F.pixel_shuffle((shares * values[:, None]).sum(dim=2), factor)
+    return F.pixel_shuffle((shares * around[:, None]).sum(dim=2), factor)
 
 
 class UncertaintyHead(Head):

@@ -324,10 +324,8 @@ class TestConvexUpsampling:
     def test_a_pixel_of_the_full_size_is_the_value_that_its_weights_pick(self):
         torch.manual_seed(3)
         head = FullConvexDepthHead(6, 4, 2, *DEPTHS, pool=2).eval()
-        bias = torch.full((16, 9), -100.0)
-        bias[:, 4] = 100.0
-        bias[0, 4], bias[0, 0] = -100.0, 100.0  # the first of each 4x4: from above left
-        head.weights.bias.data = bias.flatten()
+        head.weights.bias.data.view(4, 9)[:, 4] = 100.0
+        head.finer.bias.data.view(4, 4, 9)[0, 0, 0] = 200.0  # the first of each 4x4: above left
         f_dec = torch.randn(1, 6, 5, 7)
         values = head.limited(head.value(f_dec))
         padded = torch.nn.functional.pad(values, (1, 1, 1, 1), mode='replicate')
@@ -336,6 +334,31 @@ class TestConvexUpsampling:
         torch.testing.assert_close(found[..., ::4, ::4], padded[..., :-2, :-2])
         torch.testing.assert_close(found[..., 3::4, 2::4], values)
 
+    def test_the_full_step_starts_as_repeated_pixels(self):
+        torch.manual_seed(3)
+        nearest, full = (
+            kind(6, 4, 2, *DEPTHS, pool=2).eval()
+            for kind in (NearestDepthHead, FullConvexDepthHead)
+        )
+        torch.nn.init.normal_(nearest.weights.weight)
+        assert not full.load_state_dict(nearest.state_dict(), strict=False).unexpected_keys
+        f_dec = torch.randn(1, 6, 5, 7)
+        torch.testing.assert_close(full(f_dec), nearest(f_dec))
+
+    def test_the_guided_step_picks_among_the_pixels_of_the_internal_size(self):
+        torch.manual_seed(3)
+        head = GuidedDepthHead(6, 4, 2, *DEPTHS, pool=2).eval()
+        torch.nn.init.normal_(head.weights.weight)
+        head.finer.bias.data.view(4, 9)[:, 4] = 100.0
+        head.finer.bias.data.view(4, 9)[1, 8] = 200.0  # above right: from below right
+        f_dec, picture = torch.randn(1, 6, 5, 7), torch.randn(1, 3, 10, 14)
+        share = head.share(f_dec)
+        padded = torch.nn.functional.pad(share, (1, 1, 1, 1), mode='replicate')
+        found = (head(f_dec, picture).log() - head.log_min) / head.log_range
+        assert found.shape == (1, 1, 20, 28)
+        torch.testing.assert_close(found[..., ::2, ::2], share)
+        torch.testing.assert_close(found[..., ::2, 1::2], padded[..., 2:, 2:])
+
     def test_outlines_follow_the_picture(self):
         torch.manual_seed(3)
         head = GuidedDepthHead(6, 4, 2, *DEPTHS, pool=2).eval()
@@ -343,11 +366,11 @@ class TestConvexUpsampling:
         f_dec[..., 4:] = torch.randn(1, 6, 1, 1)
         depth = head(f_dec, picture)
         torch.testing.assert_close(head(f_dec, torch.randn_like(picture)), depth)  # not yet
-        torch.nn.init.normal_(head.weights.weight)
+        torch.nn.init.normal_(head.finer.weight)
         picture[..., 9:] = 1.0
         changed = (head(f_dec, picture) != head(f_dec, torch.zeros_like(picture)))[0, 0]
         assert changed[:, 16:20].any()
-        assert not changed[:, :16].any()
+        assert not changed[:, :14].any()
 
     def test_a_step_stays_a_step(self):
         picked, f_dec = self.head([4] * 4), torch.zeros(1, 6, 4, 4)
