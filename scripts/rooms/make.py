@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import queue
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -186,7 +187,7 @@ def _run(options: argparse.Namespace, rooms: list[int], missing: int) -> dict[st
                 ended += 1
                 broken.update(value)
             elif kind == 'error':
-                raise MakeError(value)
+                raise MakeError(f'{value}; the same command goes on')
             else:
                 done += 1
                 each = (time.monotonic() - since) / done
@@ -224,6 +225,7 @@ def _next(news: Any, workers: Sequence[Any]) -> tuple[str, Any]:
 
 def _work(options: argparse.Namespace, rooms: list[int], news: Any) -> None:
     """Render rooms, in a process of its own."""
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     silent = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # Blender prints hundreds of lines
         os.dup2(silent, stream)
@@ -242,6 +244,14 @@ def _work(options: argparse.Namespace, rooms: list[int], news: Any) -> None:
         news.put(('error', f'{kind}{one_line(error)}'))
     news.close()
     news.join_thread()
+
+
+def _end_with_the_parent() -> None:
+    """End this process with its parent, even a killed one: another may work in the folder then."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 if __name__ == '__main__':

@@ -33,6 +33,7 @@ TARGETS = {
     'training_config': 'targets.training:CONFIG',
     'resume': 'targets.training:RESUME',
     'adapt_folder': 'targets.adaptations:TARGET',
+    'rendered_rooms': 'targets.rendered:TARGET',
 }
 """Import path by name; another target may be given by its path."""
 

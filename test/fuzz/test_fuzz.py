@@ -31,6 +31,7 @@ CASES = {
     'training_config': 100,
     'resume': 30,
     'adapt_folder': 300,
+    'rendered_rooms': 200,
 }
 NEEDS = {
     'parameters': ('rclpy',),
@@ -40,6 +41,7 @@ NEEDS = {
     'resume': ('torch', 'lightning_fabric', 'rclpy'),
     'rectify': ('cv2',),
     'adapt_folder': ('torch', 'lightning_fabric', 'cv2'),
+    'rendered_rooms': ('torch', 'cv2'),
 }
 
 

@@ -89,7 +89,7 @@ def test_wrong_options_are_refused_before_anything_is_written(files, options, me
 
 def test_recordings_are_no_generated_scenes(files):
     text = (files / 'c.yaml').read_text()
-    changed = text.replace('recordings: {}', f'recordings: {{folder: {files}}}')
+    changed = text.replace('  recordings: {}', f'  recordings: {{folder: {files}}}')
     assert changed != text
     (files / 'c.yaml').write_text(changed)
     with pytest.raises(ConfigError, match='expected a config of generated scenes'):

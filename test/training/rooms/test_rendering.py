@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -135,18 +137,61 @@ def test_broken_models_are_left_out_and_noted(tmp_path) -> None:
     assert depth.min() == pytest.approx(1.2, abs=0.05)  # the wedge is there
 
 
-@pytest.mark.skipif(
+needs_furniture = pytest.mark.skipif(
     not all((FURNITURE / f'{name}.sh3f').exists() for name in LICENCES),
     reason='needs sweethome3d-furniture; its folder as ROOMS_FURNITURE',
 )
+
+
+def command_of(out: Path, views: int, processes: int = 1) -> list[str]:
+    """Return the command that makes a small set."""
+    arguments = [
+        '--views', views, '--out', out, '--processes', processes, '--seed', 5, '--width', 96,
+        '--height', 64, '--furniture', FURNITURE,
+    ]  # fmt: skip
+    return [sys.executable, make.__file__, *map(str, arguments)]
+
+
+@needs_furniture
+def test_a_killed_process_leaves_whole_views_and_the_same_command_goes_on(tmp_path) -> None:
+    out = tmp_path / 'set'
+    running = subprocess.Popen(command_of(out, 6), stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    for line in running.stdout:
+        if ': 2 of 6 views' in line:
+            running.kill()
+            break
+    running.wait(60)
+    time.sleep(1.0)
+    done = [*out.rglob(rendered_set.VIEW)]
+    time.sleep(10.0)
+    assert [*out.rglob(rendered_set.VIEW)] == done, 'the worker ends with its parent'
+    assert len([path for path in done if not path.parent.name.startswith('.')]) < 6
+    again = subprocess.run(command_of(out, 6), capture_output=True, text=True, timeout=600)
+    assert again.returncode == 0, again.stderr
+    assert len([*out.glob('room_*/view_*/' + rendered_set.VIEW)]) == 6
+
+
+@needs_furniture
+def test_a_full_disk_is_told_and_the_same_command_goes_on(tmp_path) -> None:
+    out = tmp_path / 'set'
+    out.mkdir()
+    mount = f'mount -t tmpfs -o size=128k none {out}; '
+    script = f'{mount}{shlex.join(command_of(out, 20))}; status=$?; ls -A {out}/*; exit $status'
+    command = ['unshare', '-Urm', 'sh', '-c', script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert 'No space left on device' in line
+    assert 'the same command goes on' in line
+    assert 'view_00' in done.stdout
+
+
+@needs_furniture
 def test_a_set_is_made_resumes_and_is_a_function_of_its_seed(tmp_path) -> None:
     def made(folder: str, views: int, processes: int = 1) -> Path:
         out = tmp_path / folder
-        arguments = [
-            '--views', views, '--out', out, '--processes', processes, '--seed', 5, '--width', 96,
-            '--height', 64, '--furniture', FURNITURE,
-        ]  # fmt: skip
-        command = [sys.executable, make.__file__, *map(str, arguments)]
+        command = command_of(out, views, processes)
         subprocess.run(command, check=True, capture_output=True, timeout=600)
         return out
 

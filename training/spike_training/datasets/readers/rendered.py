@@ -33,6 +33,9 @@ ENCODING = files.DepthEncoding(
     plausible_m=files.INDOOR_M,
 )
 
+WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""Errors of JSON of another form."""
+
 
 def read(root: Path, views: int = 0) -> list[Clip]:
     """Read the views of a set.
@@ -75,7 +78,7 @@ def _check_version(path: Path) -> None:
     try:
         about = json.loads(path.read_text(encoding='utf-8'))
         found = about['format'], about['version']
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except WRONG as error:
         raise DataSetError(
             f'{path}: expected the manifest of a set of rendered rooms ({one_line(error)})'
         ) from error
@@ -93,13 +96,15 @@ def _view(folder: Path) -> Clip:
         FrameError: A file is missing or damaged.
     """
     path = folder / rendered_set.VIEW
+    if not path.is_file():
+        raise FrameError(f'{rendered_set.VIEW} is missing')
     try:
         about: Any = json.loads(path.read_text(encoding='utf-8'))
         camera = np.array(about['camera'], np.float64)
         times_s = np.array(about['times_s'], np.float64)
         mean_rate = float(about['mean_rate'])
         sizes = {name: int(size) for name, size in about['bytes'].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ArithmeticError, *WRONG) as error:
         raise FrameError(f'{rendered_set.VIEW} cannot be read: {type(error).__name__}') from error
     if camera.shape != (3, 3) or not (np.isfinite(camera).all() and camera[0, 0] > 0):
         raise FrameError(f'camera of {rendered_set.VIEW} is no camera matrix')
