@@ -50,11 +50,20 @@ MAX_SETTING = 4096
 MAX_POOL = 16
 """Image pixels per side of a pixel that the network works on, at most."""
 
+MAX_POWER = 4.0
+"""Largest absolute value of ``uncertainty_powers``."""
+
 BIT_MAPPING = 'count'
 """Bit mapping of the estimator: a spike counts 1, no spike 0."""
 
+OPTIONAL = 'optional'
+"""Key in the metadata of a field that a file need not have."""
+
 Tensors = dict[str, npt.NDArray[Any]]
 """Weights by name."""
+
+FloatImage = npt.NDArray[np.float32]
+"""Image, float32."""
 
 
 class CheckpointError(OneLineError):
@@ -164,8 +173,12 @@ class CheckpointInfo:
         return 16 * self.pool
 
     def to_json(self) -> str:
-        """Return all fields as one line of JSON with sorted keys."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, allow_nan=False)
+        """Return one line of JSON, keys sorted: the fields but optional ones at their default."""
+        tree = dataclasses.asdict(self)
+        for field in dataclasses.fields(self):
+            if field.metadata.get(OPTIONAL) and tree[field.name] == field.default:
+                del tree[field.name]
+        return json.dumps(tree, sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> CheckpointInfo:
@@ -193,9 +206,11 @@ class CheckpointInfo:
                 'upgrade spike_depth_ros'
             )
         kind = _kind_of(fields)
-        # Every field is required in a file: defaults are for writing, not a guess at reading.
+        # Fields are required in a file: defaults are for writing, not a guess at reading. Those
+        # that came later are optional, so that older files stay valid, and as they are.
         known = {field.name for field in dataclasses.fields(kind)}
-        if missing := known - set(fields):
+        required = {f.name for f in dataclasses.fields(kind) if not f.metadata.get(OPTIONAL)}
+        if missing := required - set(fields):
             raise CheckpointError(f'its metadata lacks field {min(missing)}')
         if unknown := set(fields) - known:
             raise CheckpointError(f'its metadata has unknown field {_short(min(unknown))}')
@@ -214,8 +229,11 @@ class DepthInfo(CheckpointInfo):
         max_depth: Highest depth at the canonical focal length, metres.
         canonical_fx: Focal length of the predicted depth, pixels.
         fx_range: Focal lengths in training, pixels.
-        uncertainty_factor: Ratio of the 68 % interval's half-width to the head's relative error.
-        uncertainty_calibrated: True: that factor was measured (conformal); False: it is 1.
+        uncertainty_factor: Ratio of the 68 % interval's half-width to the head's relative error,
+            which is first replaced as by uncertainty_powers.
+        uncertainty_powers: Powers of depth at the canonical focal length, in metres, and of the
+            head's relative error, the product of which replaces this error.
+        uncertainty_calibrated: True: these were measured; False: they are 1, and 0 and 1.
         scale: ``metric``: trained on metres; ``inherited``: the scale is another camera's;
             ``none``: no scale.
 
@@ -230,6 +248,9 @@ class DepthInfo(CheckpointInfo):
     canonical_fx: float
     fx_range: tuple[float, float]
     uncertainty_factor: float = 1.0
+    uncertainty_powers: tuple[float, float] = dataclasses.field(
+        default=(0.0, 1.0), metadata={OPTIONAL: True}
+    )
     uncertainty_calibrated: bool = False
     scale: str = 'none'
 
@@ -240,6 +261,26 @@ class DepthInfo(CheckpointInfo):
                 f'field max_depth is {self.max_depth!r}, expected more than min_depth '
                 f'({self.min_depth!r})'
             )
+
+    def relative_error(self, depth: FloatImage, error: FloatImage) -> FloatImage:
+        """Apply ``uncertainty_powers``.
+
+        Args:
+            depth: Metres at the canonical focal length, above 0.
+            error: The head's relative error, above 0, of the same shape.
+
+        Returns:
+            The relative error that ``uncertainty_factor`` makes a half-width of depth; ``error``
+            itself at the powers 0 and 1.
+        """
+        by_depth, by_error = self.uncertainty_powers
+        if (by_depth, by_error) == (0.0, 1.0):
+            return error
+        with np.errstate(divide='ignore'):  # an error of 0 stays 0
+            logarithm: FloatImage = np.log(error)  # faster than powers
+        logarithm *= np.float32(by_error)
+        logarithm += np.float32(by_depth) * np.log(depth)
+        return np.exp(logarithm, out=logarithm)
 
     @classmethod
     def _checks(cls) -> Mapping[str, _Check]:
@@ -556,6 +597,13 @@ def _positive(value: object) -> bool:
     return _is_number(value) and value != 0
 
 
+def _powers(value: object) -> bool:
+    if not (isinstance(value, tuple) and len(value) == 2):
+        return False
+    numbers = [one for one in value if isinstance(one, float | int) and abs(one) <= MAX_POWER]
+    return len(numbers) == 2 and numbers[1] > 0
+
+
 def _count(value: object) -> bool:
     return _is_int(value) and _positive(value)
 
@@ -632,6 +680,10 @@ _DEPTH_FIELDS: dict[str, _Check] = {
     'canonical_fx': (_positive, 'pixels above 0'),
     'fx_range': (_range(_positive), 'two ascending numbers above 0'),
     'uncertainty_factor': (_positive, 'a number above 0'),
+    'uncertainty_powers': (
+        _powers,
+        f'two numbers from {-MAX_POWER:g} to {MAX_POWER:g}, the second above 0',
+    ),
     'uncertainty_calibrated': (lambda value: isinstance(value, bool), 'true or false'),
     'scale': _one_of('metric', 'inherited', 'none'),
 }

@@ -337,7 +337,8 @@ class DepthEstimator:
         unknown = layout.unknown
         # Crop and scale in one pass, to arrays of their own.
         depth = np.ascontiguousarray(images['depth'] * np.float32(ratio))
-        uncertainty = np.ascontiguousarray(images['uncertainty'] * depth)
+        error = info.relative_error(images['depth'], images['uncertainty'])
+        uncertainty = np.ascontiguousarray(error * depth)
         uncertainty *= info.uncertainty_factor
         if unknown is not None:
             depth[unknown] = uncertainty[unknown] = np.nan

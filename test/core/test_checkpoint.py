@@ -17,6 +17,7 @@ from spike_depth_ros.checkpoint import (
     FORMAT_VERSION,
     MAX_METADATA_BYTES,
     METADATA_KEY,
+    OPTIONAL,
     SHIPPED,
     TASKS,
     CheckpointError,
@@ -252,7 +253,9 @@ def test_a_newer_format_is_refused_before_its_fields_are_judged(saved):
         load_info(saved)
 
 
-@pytest.mark.parametrize('name', [field.name for field in dataclasses.fields(DepthInfo)])
+@pytest.mark.parametrize(
+    'name', [f.name for f in dataclasses.fields(DepthInfo) if not f.metadata.get(OPTIONAL)]
+)
 def test_every_field_is_required_in_a_file(saved, name):
     with_metadata(saved, **{name: 'absent'})
     with pytest.raises(CheckpointError, match=f'lacks field {name}'):
@@ -302,6 +305,11 @@ def test_an_unknown_field_is_refused(saved):
         ('canonical_fx', 0.0),
         ('fx_range', None),
         ('uncertainty_factor', 0.0),
+        ('uncertainty_powers', [0.0]),
+        ('uncertainty_powers', [0.0, 0.0]),
+        ('uncertainty_powers', [float('nan'), 1.0]),
+        ('uncertainty_powers', [5.0, 1.0]),
+        ('uncertainty_powers', [True, '1']),
         ('uncertainty_calibrated', 1),
         ('scale', 'yards'),
         ('stage', None),
@@ -319,6 +327,13 @@ def test_a_bad_field_is_refused_by_its_name(saved, name, value):
     expected = 'max_depth' if (name, value) == ('min_depth', 50.0) else expected
     with pytest.raises(CheckpointError, match=rf'model\.safetensors: field {expected} is'):
         load_info(saved)
+
+
+def test_a_field_that_came_later_is_stored_only_if_set():
+    assert 'uncertainty_powers' not in INFO.to_json()
+    other = dataclasses.replace(INFO, uncertainty_powers=(0.1, 0.9))
+    assert DepthInfo.from_json(INFO.to_json()).uncertainty_powers == (0.0, 1.0)
+    assert DepthInfo.from_json(other.to_json()).uncertainty_powers == (0.1, 0.9)
 
 
 @pytest.mark.parametrize('task', ['flow', '', None, ['depth']])

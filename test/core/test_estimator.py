@@ -160,6 +160,15 @@ def test_uncertainty_is_metres_by_head_depth_and_factor():
     np.testing.assert_allclose(found.uncertainty, 0.1 * 3.0 * found.depth, rtol=1e-6)
 
 
+def test_the_width_of_the_interval_may_depend_on_depth():
+    fx = 2 * INFO.canonical_fx  # the power is that of the depth at the canonical focal length
+    found = known(uncertainty_factor=3.0, uncertainty_powers=(0.5, 2.0)).predict(
+        Observation(window_of(), fx)
+    )
+    expected = 3.0 * 0.1**2 * (found.depth / 2) ** 0.5 * found.depth
+    np.testing.assert_allclose(found.uncertainty, expected, rtol=1e-5)
+
+
 def test_above_the_size_limit_pixels_are_binned_and_the_focal_length_follows():
     observation = Observation(window_of(height=65, width=80), INFO.canonical_fx)
     native = known(max_pixels=65 * 80).predict(observation)

@@ -33,7 +33,7 @@ from spike_training.adaptation.findings import Findings
 from spike_training.adaptation.motion import LEAST_MOVING, label_by_motion
 from spike_training.adaptation.windows import LARGEST, Recorded
 from spike_training.datasets.splits import Split
-from spike_training.evaluation.calibration import fit_uncertainty_factor
+from spike_training.evaluation.calibration import calibrate
 from spike_training.sampling.sample import Batch, Unlabelled
 
 OLD = 'old'
@@ -225,12 +225,7 @@ class AcceptanceTest(Comparison):
         info, weights = load(candidate.checkpoint)
         network = self._load(candidate.checkpoint)
         scenes = self.scenes_seen(self._labelled('calibration'), candidate.corrected)
-        info = dataclasses.replace(
-            info,
-            uncertainty_factor=fit_uncertainty_factor(network, info, scenes),
-            uncertainty_calibrated=True,
-            scale=self.scale,
-        )
+        info = dataclasses.replace(calibrate(network, info, scenes), scale=self.scale)
         if self.scale == 'metric':
             # Depth is proportional to the ratio of the focal lengths.
             known = self.seen(self._recorded.known, candidate.corrected)

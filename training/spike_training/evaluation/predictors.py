@@ -124,8 +124,8 @@ def network_predictor(network: nn.Module, info: DepthInfo) -> Predictor:
     def predictor(batch: Batch) -> Estimate:
         output = predict(network, batch, info.inputs[0])
         depth = output.depth[:, 0].cpu().numpy()
-        relative = output.uncertainty[:, 0].cpu().numpy() * info.uncertainty_factor
-        return Estimate(depth, depth * relative)
+        error = info.relative_error(depth, output.uncertainty[:, 0].cpu().numpy())
+        return Estimate(depth, depth * (error * info.uncertainty_factor))
 
     return predictor
 

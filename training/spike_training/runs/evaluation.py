@@ -17,7 +17,7 @@ from spike_training.choices import MEAN_RATE
 from spike_training.datasets import readers
 from spike_training.datasets.clip import Clip, SpikeClip
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.evaluation.calibration import fit_uncertainty_factor
+from spike_training.evaluation.calibration import calibrate
 from spike_training.evaluation.predictions import Predictions
 from spike_training.evaluation.predictors import (
     DepthRange,
@@ -288,14 +288,13 @@ def evaluate_predictions(
 def calibrated(
     config: RunConfig, info: DepthInfo, weights: Tensors, device: torch.device
 ) -> DepthInfo:
-    """Fit the uncertainty factor on calibration scenes and return the metadata with it."""
+    """Fit the 68 % interval on calibration scenes and return the metadata with it."""
     network = build_for_evaluation(info, weights, device)
     number = config.evaluate.calibration_scenes * len(config.data.parts)
     rgb = info.inputs == ('rgb',)
     source = make_source(config, 'calibration', device, spec=BatchSpec(rgb=rgb, spikes=not rgb))
     scenes = sample_frames(source, number, config.evaluate.batch_size, info.canonical_fx)
-    factor = fit_uncertainty_factor(network, info, scenes)
-    return dataclasses.replace(info, uncertainty_factor=factor, uncertainty_calibrated=True)
+    return calibrate(network, info, scenes)
 
 
 def check_size(config: RunConfig, info: DepthInfo) -> None:

@@ -144,7 +144,10 @@ def _windows(rate_hz: float, shown: Shown, exposure: float) -> tuple[list[dict[s
         depths[name] = [metres * output.depth[0, 0].numpy() for output in outputs]
         # Of the last network, the candidate.
         percents = [
-            100 * info.uncertainty_factor * output.uncertainty[0, 0].numpy() for output in outputs
+            100
+            * info.uncertainty_factor
+            * info.relative_error(output.depth[0, 0].numpy(), output.uncertainty[0, 0].numpy())
+            for output in outputs
         ]
     near, far = (float(value) for value in np.percentile([*depths.values()], (1, 99)))
     far = max(far, 1.05 * near)
