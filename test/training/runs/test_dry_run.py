@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rendered_rooms import write_rooms
 from tiny_runs import tiny_run
 from trees import write_dat, write_paper_sets, write_vkitti
 
@@ -132,6 +133,21 @@ def test_all_that_is_missing_or_wrong_is_told_at_once(tmp_path, capsys):
     with pytest.raises(ConfigError, match=r'dry run, 5 problems:\n.*batch_size is 0') as caught:
         pipeline.run(config)
     assert f'{tmp_path}/list.txt is missing' in str(caught.value)
+
+
+def test_mixed_data_sets_are_told_or_named_where_missing(tmp_path, capsys):
+    rooms = write_rooms(tmp_path / 'rooms')
+    config = tiny_run(tmp_path / 'run', dry_run=True)
+    data = dataclasses.replace(config.data, mixed_recordings={'rendered': str(rooms)})
+    pipeline.run(dataclasses.replace(config, data=data))
+    text = capsys.readouterr().out
+    assert 'procedural: ' in text
+    assert cells(text, 'mixed', 'rendered') == ['20', '0', 'place', '10', '5', '5']
+    data.mixed_recordings['rendered'] = str(tmp_path / 'nothing')
+    with pytest.raises(
+        ConfigError, match=r'data\.mixed_recordings\.rendered: .*nothing is missing'
+    ):
+        pipeline.run(dataclasses.replace(config, data=data))
 
 
 def test_a_target_tested_where_the_source_trains_is_told(tmp_path):

@@ -29,7 +29,7 @@ from spike_training.errors import ConfigError, DataSetError
 from spike_training.runs.build import context, make_batches, make_stage
 from spike_training.runs.memory import estimate_memory
 from spike_training.runs.recordings import check_places, look_up, recorded_source
-from spike_training.runs.sources import samples_of, with_steps
+from spike_training.runs.sources import mixed_alone, samples_of, with_steps
 from spike_training.sampling.sample import Batch
 from spike_training.settings.config import (
     BatchSpec,
@@ -65,6 +65,8 @@ def dry_run(config: RunConfig) -> None:
 def _show_data(config: RunConfig, show: Console) -> list[str]:
     """Print the samples on each side of all recordings; return the problems."""
     domains = {'data': config.data}
+    if config.data.mixed_recordings:
+        domains['mixed'] = mixed_alone(config.data)
     if config.target_data is not None:
         domains['target'] = config.target_data
     table = _table(
@@ -112,19 +114,20 @@ def _data_set(
             told = _indented(error)
             paths = [str(path) for path in missing_paths(name, where[name])]
             others = [f'{path} is missing' for path in paths if path not in told]
-            problems.append('\n    '.join([f'{domain}.{kind}.{name}: {told}', *others]))
+            setting = 'data.mixed_recordings' if domain == 'mixed' else f'{domain}.{kind}'
+            problems.append('\n    '.join([f'{setting}.{name}: {told}', *others]))
     if problems:
         return ['missing'], problems
     own = dataclasses.replace(data, **given)
     (found,) = look_up(own)
     needed = [*SIDES[:2]] if name in data.recordings else []
     # A target may have no depth, and is then not tested on.
-    if name in data.test_recordings or (domain == 'data' and not data.test_recordings):
+    if name in data.test_recordings or (domain != 'target' and not data.test_recordings):
         needed.append('test')
     numbers = []
     for side in SIDES:
         try:
-            labels = domain == 'data' or side == 'test'
+            labels = domain != 'target' or side == 'test'
             spec, bins = BatchSpec(spikes=False), config.model.bins
             source = recorded_source(own, side, bins, 16, CPU, config.seed, (), spec, labels)
             numbers.append(str(len(source)))
@@ -187,7 +190,7 @@ class _Stages:
             none: Any = {'recordings': {}, 'test_recordings': {}}
             config = dataclasses.replace(
                 config,
-                data=dataclasses.replace(config.data, **none),
+                data=dataclasses.replace(config.data, **none, mixed_recordings={}),
                 target=config.target and dataclasses.replace(config.target, **none),
             )
         places: Mapping[str, Path] = {name: Path(name) for name in self._trained}

@@ -70,7 +70,7 @@ def make_source(
     """
     data = config.data
     sets = [name for name in styles or () if name in data.mixed_recordings]
-    alone = _mixed_alone(data) if sets else data
+    alone = mixed_alone(data) if sets else data
     if alone.recordings:
         return recorded_source(
             alone, split, config.model.bins, size_multiple(config.model), device, config.seed,
@@ -96,7 +96,7 @@ def make_source(
     return _mix(config, split, scenes, spec)
 
 
-def _mixed_alone(data: DataConfig) -> DataConfig:
+def mixed_alone(data: DataConfig) -> DataConfig:
     """Return the settings of the mixed data sets as those of recordings."""
     return dataclasses.replace(
         data, recordings=data.mixed_recordings, mixed_recordings={}, rates_hz=[], workers=0
@@ -110,7 +110,7 @@ def _mix(
     data, model = config.data, config.model
     views: dict[float, ClipSource] = {}
     for rate_hz in {*scenes.rates_hz, scenes.rate_hz}:
-        own = dataclasses.replace(_mixed_alone(data), rate_hz=rate_hz)
+        own = dataclasses.replace(mixed_alone(data), rate_hz=rate_hz)
         # Scenes always have spikes.
         wanted = dataclasses.replace(spec, spikes=True)
         source = recorded_source(
@@ -249,7 +249,7 @@ def fx_range(config: ResolvedStage) -> tuple[float, float]:
             found += focal_lengths(data) or (canonical, canonical)
             continue
         if data.mixed_recordings:
-            found += focal_lengths(_mixed_alone(data)) or ()
+            found += focal_lengths(mixed_alone(data)) or ()
         ranges = [_focal_range(config.seed, style) for style in data.styles]
         focal = np.concatenate(ranges) * data.width
         found += [float(np.floor(focal.min())), float(np.ceil(focal.max()))]
