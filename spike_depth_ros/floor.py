@@ -36,7 +36,17 @@ TILT_WEIGHT = 0.5
 """Relative distance in depth of all inliers that costs the fit as much as a tilt of 1 rad."""
 
 MIN_INLIERS = 0.3
-"""Smallest share of inliers, weighted, with which a plane is a floor."""
+"""Smallest share of inliers less that of pixels below, weighted, with which a plane is a floor."""
+
+BELOW_BANDS = 2
+"""Relative distance in depth from which a pixel is below a plane, over ``BAND``."""
+
+MAX_BELOW = 0.1
+"""Largest share of pixels below a plane, weighted, with which it is a floor: nothing is under a
+floor, but under the top of a table are its legs, the floor and the walls behind."""
+
+MAX_FREE_TILT_RAD = 0.4
+"""Largest tilt of the plane that is fitted without the stated tilt."""
 
 MIN_SHARE = 0.05
 """Smallest share of the image below the horizon in which a floor can be in view."""
@@ -185,9 +195,12 @@ class FloorFinder:
                 free = self._fit(points, weights, free, stiffness=0.0)
         if plane is None or free is None:
             return None
-        inlying = np.abs(points @ plane - 1) < BAND
-        inliers = float(weights[inlying].sum() / weights.sum())
-        if inliers < MIN_INLIERS or self._tilt(plane) > TOLERANCE_RAD:
+        inliers, below = (
+            float(weight / weights.sum()) for weight in _support(points, weights, plane)
+        )
+        if inliers - below < MIN_INLIERS or below > MAX_BELOW:
+            return None
+        if self._tilt(plane) > TOLERANCE_RAD or self._tilt(free) > MAX_FREE_TILT_RAD:
             return None
         near = np.abs(points @ plane - 1) < SPREAD_BANDS * BAND
         low, high = np.percentile(np.log(points[near] @ self._down), [16, 84])
@@ -198,7 +211,11 @@ class FloorFinder:
         return math.acos(min(float(plane @ self._down) / math.sqrt(plane @ plane), 1.0))
 
     def _best(self, points: _Doubles, weights: _Doubles) -> _Doubles | None:
-        """Return the lowest of the planes with many inliers, as vector n with n @ point = 1."""
+        """Return the lowest of the planes with many inliers and little below them.
+
+        Returns:
+            Vector n with n @ point = 1; None if there is no such plane.
+        """
         one, other, third = points[(self._draws * len(points)).astype(np.intp)]
         normals = np.cross(other - one, third - one)
         with np.errstate(divide='ignore', invalid='ignore'):
@@ -208,7 +225,10 @@ class FloorFinder:
         planes, lengths = planes[agree], lengths[agree]
         if not len(planes):
             return None
-        support = weights @ (np.abs(points @ planes.T - 1) < BAND)
+        inliers, below = _support(points, weights, planes.T)
+        support = np.where(below <= MAX_BELOW * weights.sum(), inliers, 0.0)
+        if not support.any():
+            return None
         enough = support >= LOWEST * support.max()
         lowest: _Doubles = planes[enough][np.argmin(lengths[enough])]
         return lowest
@@ -256,6 +276,21 @@ def _make_view(shape: tuple[int, int], matrix: tuple[float, ...], down: _Doubles
         shape, matrix, pixels, rays.reshape(-1, 3)[pixels], sines.ravel()[pixels],
         float(below.mean()),
     )  # fmt: skip
+
+
+def _support(points: _Doubles, weights: _Doubles, planes: _Doubles) -> tuple[_Doubles, _Doubles]:
+    """Return the weights of the pixels on planes, and of those clearly below them.
+
+    Args:
+        points: ``[N, 3]``.
+        weights: ``[N]``.
+        planes: One, ``[3]``, or several, ``[3, M]``.
+
+    Returns:
+        Two arrays ``[]`` or ``[M]``.
+    """
+    distances = points @ planes - 1
+    return weights @ (np.abs(distances) < BAND), weights @ (distances > BELOW_BANDS * BAND)
 
 
 def _perpendicular(direction: _Doubles) -> _Doubles:

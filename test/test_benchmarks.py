@@ -3,6 +3,7 @@
 """The benchmarks run and write what they document; how fast anything is, is not tested."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -113,6 +114,55 @@ def test_pictures_by_all_methods_are_timed_against_the_shipped_network(tmp_path,
     assert [row['name'] for row in (ours, *previews)] == ['recon_lite', *names]
     assert all(row['over_recon_lite'] > 0 for row in previews)
     assert '| preview short' in capsys.readouterr().out
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.long
+def test_metres_from_the_height_are_measured_and_missing_data_is_named(
+    tmp_path, monkeypatch, capsys
+):
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks import scale_from_height
+
+    monkeypatch.delenv('SPIKE_DEPTH_DATA', raising=False)
+    path = tmp_path / 'scale.json'
+    options = ['--scenes', '6', '--styles', 'road', '--json', str(path)]
+    assert scale_from_height.main(options) == 0
+    result = json.loads(path.read_text())
+    assert result['machine'].keys() == MACHINE
+    assert result['settings'] == {'scenes': 6, 'split': 'test', 'styles': ['road'], 'seed': 36}
+    (road,) = result['sets']
+    assert (road['name'], road['windows']) == ('road', 6)
+    assert road['in_view'] >= road['found'] * (1 - road['falsely']) > 0.5
+    assert road['higher'] == pytest.approx(1.1, rel=1e-4)
+    assert max(road['times_0.7'], road['times_1.4']) < 0.02
+    assert road['error_with'] > abs(math.log(road['with_in_view'])) / 2
+    assert road['ms'] > 0
+    printed = capsys.readouterr().out
+    assert '| road | 6 ' in printed
+    assert 'KITTI skipped: no data: give --data or set SPIKE_DEPTH_DATA to the folder' in printed
+    assert f'{tmp_path}/rgbd/kitti_0926: no such folder' in scale_from_height.missing(tmp_path)
+
+
+def test_the_uncertainty_of_the_scale_is_fitted_to_hold_68_per_cent():
+    for module in ('torch', 'timm', 'lightning_fabric'):
+        pytest.importorskip(module)
+    from benchmarks.scale_from_height import Scaled, fit_elsewhere
+
+    rng = np.random.default_rng(0)
+    inliers, errors = rng.uniform(0.3, 0.9, 4000), rng.normal(size=4000)
+    errors *= np.hypot(0.1, 0.4 * (1 - inliers))
+    found = [
+        Scaled(1.0, math.exp(error), 0.0, 0.1, share, True, 1.0, 1.1, ())
+        for error, share in zip(errors, inliers, strict=True)
+    ]
+    # A normal distribution has 68.3 % within its standard deviation.
+    assert fit_elsewhere(found[:2000]) == pytest.approx(0.4, rel=0.06)
+    assert fit_elsewhere(found[:2]) is None
+    fitted = fit_elsewhere(found[:2000])
+    half_widths = np.hypot(0.1, fitted * (1 - inliers[2000:]))
+    assert np.mean(np.abs(errors[2000:]) <= half_widths) == pytest.approx(0.68, abs=0.03)
 
 
 @pytest.mark.timeout(300)

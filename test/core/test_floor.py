@@ -87,6 +87,23 @@ def test_a_table_above_the_floor_is_not_the_floor() -> None:
     assert floor.height == pytest.approx(1.4, rel=0.01)
 
 
+def test_a_larger_table_in_front_of_the_floor_is_contradicted_by_what_lies_below_it() -> None:
+    pose = CameraPose(1.4, 0.5)
+    depth, table = floor_depth(pose), floor_depth(CameraPose(0.65, 0.5))
+    depth[36:, 10:118] = table[36:, 10:118]  # more than twice the inliers of the floor
+    assert found(depth, pose).height == pytest.approx(1.4, rel=0.01)
+    depth[36:] = table[36:]  # of the floor, too little is left
+    assert FloorFinder(pose).find(depth, K) is None
+    depth[:36] = np.minimum(depth[:36], 3.0)  # and behind the table stands a wall
+    assert FloorFinder(pose).find(depth, K) is None
+
+
+def test_a_slope_is_no_floor_even_where_its_depth_is_noisy() -> None:
+    slope = floor_depth(CameraPose(1.0, 0.8))  # by 0.5 rad
+    slope *= np.exp(np.random.default_rng(0).normal(0, 0.05, slope.shape)).astype(np.float32)
+    assert FloorFinder(CameraPose(1.0, 0.3)).find(slope, K) is None
+
+
 def test_a_tilt_within_the_tolerance_is_measured_and_beyond_it_there_is_no_floor() -> None:
     depth = floor_depth(CameraPose(1.0, 0.3))
     assert found(depth, CameraPose(1.0, 0.42)).tilt_rad == pytest.approx(0.12, abs=0.02)

@@ -3,6 +3,7 @@
 """Metres from the height of the camera, from a node and from a bag of the street that ships."""
 
 import json
+import math
 from pathlib import Path
 
 import bags
@@ -20,6 +21,9 @@ pytestmark = pytest.mark.dds
 
 STREET = Path(__file__).parents[2] / 'spike_depth_ros/assets/street.npz'
 POSE = {'camera_height_m': 1.41, 'camera_pitch_rad': 0.025, 'camera_roll_rad': 0.012}
+OUT_OF_RANGE = (
+    'parameter camera_height_m: expected a number with a decimal point, such as 1.0 from 0'
+)
 
 
 def model_depth():
@@ -43,9 +47,10 @@ def test_a_node_publishes_scaled_depth_and_takes_other_heights(
     assert values['scale'] == 'height'
     assert ratio == pytest.approx(float(values['scale_factor']), rel=0.1)
     assert float(values['scale_inliers']) > 0.5
-    refused = set_parameter(ros_node, spin, 'camera_height_m', 0.0)
-    assert not refused.successful
-    assert 'camera_height_m is 0; expected above 0' in refused.reason
+    for height, reason in ((0.0, 'is 0; expected above 0'), (math.nan, 'out of range')):
+        refused = set_parameter(ros_node, spin, 'camera_height_m', height)
+        assert not refused.successful
+        assert f'camera_height_m {reason}' in refused.reason
     assert set_parameter(ros_node, spin, 'camera_height_m', 2.82).successful
     seen = len(listener.depth)
     play(STREET)
@@ -57,10 +62,18 @@ def test_a_node_publishes_scaled_depth_and_takes_other_heights(
     spin(lambda: 'sees no floor' in listener.status['model'].message, what='the warning')
 
 
-def test_a_height_of_zero_is_refused_at_start(run_here):
-    status, output = run_here('depth', '--ros-args', '-p', 'scale_from:=height')
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ([], 'camera_height_m is 0; expected above 0'),
+        (['-p', 'camera_height_m:=-1.0'], OUT_OF_RANGE),
+        (['-p', 'camera_height_m:=.nan'], OUT_OF_RANGE),
+    ],
+)
+def test_an_impossible_height_is_refused_at_start(run_here, given, message):
+    status, output = run_here('depth', '--ros-args', '-p', 'scale_from:=height', *given)
     assert status == 1
-    assert 'camera_height_m is 0; expected above 0' in output
+    assert message in output
 
 
 def test_a_bag_is_evaluated_at_the_stated_height(tmp_path, capsys):
