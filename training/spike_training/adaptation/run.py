@@ -327,12 +327,18 @@ def _check_folder(out: Path) -> None:
     folder = out.with_suffix('')
     if (folder / SETTINGS).is_file():
         return
-    ours = ros_commands.RECORDING, ros_commands.UNFINISHED, LOCK
-    others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
+    others = folder.is_dir() and not all(map(_is_before_start, folder.iterdir()))
     lone = onnx_path(out).exists() and not out.exists()  # else both are replaced
     if lone or others:
         taken = onnx_path(out) if lone else folder
         raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
+
+
+def _is_before_start(path: Path) -> bool:
+    """Return True for what a folder may hold before its adaptation starts."""
+    return path.name in (ros_commands.RECORDING, LOCK) or path.name.startswith(
+        ros_commands.UNFINISHED
+    )
 
 
 def _init_folder(
