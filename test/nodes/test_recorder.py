@@ -43,8 +43,13 @@ def player(processes, tmp_path):
     return packing.pack(moving_bars(800))
 
 
-def has_bytes(bag):
-    return any(file.stat().st_size for file in bag.glob('*.mcap'))
+SEVERAL = 10 * 40 * HEIGHT * 8
+"""Bytes of ten packets."""
+
+
+def has_packets(bag):
+    """Whether several packets are on the disk."""
+    return any(file.stat().st_size > SEVERAL for file in bag.glob('*.mcap'))
 
 
 def test_a_running_stream_is_recorded_and_its_losses_are_reported(player, tmp_path, capsys):
@@ -88,8 +93,7 @@ def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(
         'recorder', '/spikes', '--out', out, '--seconds', 60,
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    wait_until(lambda: has_bytes(out), 60, lambda: processes.log('recorder'))
-    time.sleep(1)
+    wait_until(lambda: has_packets(out), 60, lambda: processes.log('recorder'))
     recorder.send_signal(number)
     status, output = processes.finish('recorder')
     assert status == 1, output
@@ -113,7 +117,7 @@ def test_a_terminated_recording_is_not_complete(processes, player, tmp_path, mon
     monkeypatch.setattr(subprocess, 'Popen', Recorder)
 
     def terminate():
-        while not unfinished_bytes(tmp_path / 'mine'):
+        while not is_recording(tmp_path / 'mine'):
             time.sleep(0.05)
         started[0].terminate()
 
@@ -132,9 +136,10 @@ def unfinished(folder):
     return left
 
 
-def unfinished_bytes(folder):
-    pattern = f'{ros_commands.UNFINISHED}*/{ros_commands.RECORDING}/*.mcap'
-    return sum(file.stat().st_size for file in folder.glob(pattern))
+def is_recording(folder):
+    """Whether an adaptation has several packets on the disk."""
+    bags = folder.glob(f'{ros_commands.UNFINISHED}*/{ros_commands.RECORDING}')
+    return any(has_packets(bag) for bag in bags)
 
 
 def start_watching(folder):
@@ -149,7 +154,7 @@ def start_watching(folder):
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     end = time.monotonic() + 60
-    while not unfinished_bytes(folder):
+    while not is_recording(folder):
         assert time.monotonic() < end
         time.sleep(0.05)
     return process, unfinished(folder)
@@ -363,7 +368,9 @@ def test_asked_to_end_before_there_is_a_topic_is_no_success(
 
 def test_a_bag_is_replaced_only_if_asked_for(run_here, player, tmp_path):
     out = tmp_path / 'bag'
-    record = functools.partial(run_here, 'recorder', '/spikes', '--out', out, '--seconds', 0.3)
+    record = functools.partial(
+        run_here, 'recorder', '/spikes', '--out', out, '--seconds', 0.3, '--timeout', 60
+    )
     out.mkdir()
     (out / 'mine.txt').touch()
     status, output = record()
