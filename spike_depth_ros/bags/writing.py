@@ -65,7 +65,12 @@ def replace_bag(made: Path, path: Path) -> None:
     earlier = made.with_name(f'{made.name}.earlier')
     if path.exists():
         path.rename(earlier)
-    made.rename(path)
+    try:
+        made.rename(path)
+    except BaseException:
+        if earlier.exists() and not path.exists():
+            earlier.rename(path)
+        raise
     if earlier.exists():
         shutil.rmtree(earlier)
 

@@ -300,7 +300,7 @@ def _finish(place: Path, out: Path, recorded: bool, disk_failed: bool) -> Path:
         if place != out:
             place.parent.rmdir()
     except OSError as error:
-        raise UserError(f'{place}: the new bag, cannot be moved: {one_line(error)}') from None
+        raise UserError(f'the new bag stays at {place}: {one_line(error)}') from None
     return kept
 
 

@@ -246,6 +246,7 @@ class NpyFile:
     Attributes:
         shape: Shape of the array.
         dtype: Type of its values.
+        is_fortran: True if a part of the first axis is spread over the whole file, which is read.
 
     Raises:
         OSError: The file cannot be read.
@@ -255,7 +256,7 @@ class NpyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         with path.open('rb') as file:
-            self.shape, self._is_fortran, self.dtype = _header(file)
+            self.shape, self.is_fortran, self.dtype = _header(file)
             self._start = file.tell()
         if self.dtype.hasobject:
             raise ValueError('it holds Python objects')
@@ -273,7 +274,7 @@ class NpyFile:
             OSError: The file cannot be read.
         """
         stop = min(stop, self.shape[0])
-        if self._is_fortran:  # a part is spread over the whole file
+        if self.is_fortran:
             return self._values(0, math.prod(self.shape)).reshape(self.shape[::-1]).T[first:stop]
         each = math.prod(self.shape[1:])
         return self._values(first * each, stop * each).reshape(stop - first, *self.shape[1:])
@@ -465,6 +466,8 @@ def _unpacked(spikes: npt.NDArray[Any] | NpyFile, name: str) -> Recording:
         )
     planes, height, width = spikes.shape
     geometry = Geometry(height, width)
+    if isinstance(spikes, NpyFile) and spikes.is_fortran:
+        spikes = spikes.read(0, planes)
     packed = np.empty((planes, height, geometry.row_bytes), np.uint8)
     # In blocks, so that the memory of packing does not grow with the recording.
     step = max(1, _BLOCK_BYTES // (height * width))

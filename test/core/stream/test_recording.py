@@ -12,7 +12,13 @@ from programs import run_program
 
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.recording import RecordingError, WaitingPipe, open_recording, read_pipe
+from spike_depth_ros.stream.recording import (
+    NpyFile,
+    RecordingError,
+    WaitingPipe,
+    open_recording,
+    read_pipe,
+)
 from spike_depth_ros.stream.vidar import TruncatedError, read_dat
 
 
@@ -342,10 +348,9 @@ def test_the_real_unpacked_recording(real_data):
     assert packing.unpack(recording.planes, 250).mean() == pytest.approx(0.031, abs=0.0005)
 
 
-@pytest.mark.parametrize('order', ['C', 'F'])
-def test_an_array_that_is_cut_while_it_is_read_is_one_line(tmp_path, order):
+def test_an_array_that_is_cut_while_it_is_read_is_one_line(tmp_path):
     path = tmp_path / 'long.npy'
-    np.save(path, np.zeros((64, 1024, 1024), bool, order))  # in blocks of 16 planes
+    np.save(path, np.zeros((64, 1024, 1024), bool))  # in blocks of 16 planes
     code = (
         'import os, sys\n'
         'from spike_depth_ros.stream import packing, recording\n'
@@ -363,6 +368,17 @@ def test_an_array_that_is_cut_while_it_is_read_is_one_line(tmp_path, order):
     assert done.stderr == (
         f'{path}: was cut while it was read: 4000000 bytes are left: copy or record it again\n'
     )
+
+
+def test_an_array_that_was_cut_after_its_header_was_read_is_one_line(tmp_path):
+    for order in ('C', 'F'):
+        path = tmp_path / 'a.npy'
+        np.save(path, np.array(spikes(), order=order))
+        array = NpyFile(path)
+        np.testing.assert_array_equal(array.read(2, 99), spikes()[2:])
+        os.truncate(path, 300)
+        with pytest.raises(TruncatedError, match=r'a\.npy: was cut while it was read: 300 bytes'):
+            array.read(2, 99)
 
 
 def test_a_raw_file_that_is_cut_while_it_is_read_is_one_line(tmp_path):
