@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Atomic replacement of an earlier run's result files."""
+"""Results in their places: atomic replacement of an earlier run's, or under a new name."""
 
 from __future__ import annotations
 
@@ -42,6 +42,32 @@ def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
 def old_results(out: Path, patterns: Sequence[str]) -> list[Path]:
     """Return the files in a folder that match patterns."""
     return [file for pattern in patterns for file in out.glob(pattern)]
+
+
+def move_to_new(made: Path, path: Path) -> Path:
+    """Move a file or folder to a name that nothing has, also if other processes do so.
+
+    Args:
+        made: What to move, on the same disk.
+        path: The name to take if it is free.
+
+    Returns:
+        The name taken: ``path``, else NAME_2, NAME_3 and so on.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    place, number = path, 1
+    while True:
+        try:  # one process alone can make it, and then replace it
+            if made.is_dir():
+                place.mkdir()
+            else:
+                place.touch(exist_ok=False)
+            return made.replace(place)
+        except FileExistsError:
+            number += 1
+            place = path.with_stem(f'{path.stem}_{number}')
 
 
 def _sync(path: Path) -> None:

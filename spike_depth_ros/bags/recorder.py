@@ -27,6 +27,7 @@ class BagRecorder:
     Args:
         path: Folder of the bag; must not exist.
         max_bytes: Largest size of all messages, bytes.
+        shown: Name of the bag in messages; None: its path.
 
     Attributes:
         nbytes: Size of the messages so far, bytes.
@@ -37,11 +38,11 @@ class BagRecorder:
         OSError: The folder exists or cannot be made, or its disk has too little free space.
     """
 
-    def __init__(self, path: Path, max_bytes: float) -> None:
+    def __init__(self, path: Path, max_bytes: float, shown: Path | None = None) -> None:
         if path.exists():
             raise FileExistsError(f'{path} exists: choose another folder, or add --overwrite')
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._max_bytes = path, max_bytes
+        self._path, self._max_bytes, self._shown = path, max_bytes, shown or path
         self.nbytes, self.ended, self.disk_failed = 0, '', False
         self._checked = 0
         self._check_room()
@@ -76,7 +77,7 @@ class BagRecorder:
                 )
             self._writer.write(self._connections[topic], time_ns, data)
         except OSError as error:
-            self._fail(f'{self._path}: {error.strerror or one_line(error)}: free space there')
+            self._fail(f'{self._shown}: {error.strerror or one_line(error)}: free space there')
             return False
         self.nbytes += len(data)
         return True
@@ -87,7 +88,7 @@ class BagRecorder:
             self._writer.close()
         except OSError as error:
             if not self.disk_failed:
-                self._fail(f'{self._path}: {error.strerror or one_line(error)}: free space there')
+                self._fail(f'{self._shown}: {error.strerror or one_line(error)}: free space there')
 
     def held(self) -> Iterator[BagMessage]:
         """Yield the messages that a completed bag holds: on a full disk, less than was written.
@@ -103,7 +104,7 @@ class BagRecorder:
         free = shutil.disk_usage(self._path.parent).free
         if free < SPARE_BYTES + CHECK_BYTES:
             self._fail(
-                f'{self._path.parent} has {free / 1e6:.0f} MB free, expected '
+                f'{self._shown.parent} has {free / 1e6:.0f} MB free, expected '
                 f'{(SPARE_BYTES + CHECK_BYTES) / 1e6:.0f} MB or more: free space there'
             )
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from spike_depth_ros.bags.bag import IMAGE, typestore
+from spike_depth_ros.bags.bag import IMAGE, BagError, typestore
+from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
 Storage = Literal['mcap', 'sqlite3']
 
@@ -31,6 +33,46 @@ def bag_writer(path: Path, storage: Storage) -> Writer:
     """
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
     return Writer(path, version=VERSION, storage_plugin=plugin)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace what is no bag.
+
+    Args:
+        path: What exists under the name of a new bag.
+
+    Raises:
+        BagError: It is a link, a file, or a folder that holds anything else.
+    """
+    if path.is_symlink() or not path.is_dir() or not all(map(_is_of_bag, path.iterdir())):
+        raise BagError(f'{path}: --overwrite: expected a folder that holds a bag alone')
+
+
+def _is_of_bag(path: Path) -> bool:
+    return path.name == 'metadata.yaml' or path.suffix in STORAGE_SUFFIXES
+
+
+def replace_bag(made: Path, path: Path) -> None:
+    """Move a complete bag from a temporary folder in place of an earlier one.
+
+    Args:
+        made: The bag; its folder, on the same disk, is the temporary one.
+        path: The place; the earlier bag is removed last.
+
+    Raises:
+        OSError: One of them cannot be moved.
+    """
+    earlier = made.with_name(f'{made.name}.earlier')
+    if path.exists():
+        path.rename(earlier)
+    try:
+        made.rename(path)
+    except BaseException:
+        if earlier.exists() and not path.exists():
+            earlier.rename(path)
+        raise
+    if earlier.exists():
+        shutil.rmtree(earlier)
 
 
 def message_type(name: str) -> Any:

@@ -23,6 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from spike_depth_ros.arguments import positive
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, decode
 from spike_depth_ros.bags.recorder import BagRecorder
+from spike_depth_ros.bags.writing import check_replaceable, replace_bag
 from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.executor_reader import make_reader, problem, reader_group
@@ -31,14 +32,17 @@ from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.nodes.topic_inputs import best_reliability
 from spike_depth_ros.nodes.topic_reader import Input, LossAttribution
+from spike_depth_ros.result_files import move_to_new
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
-from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
 STOPPED_S = 1.0
 """Time without packets from which a stream counts as stopped, seconds."""
 
 LOOK_EVERY_S = 0.5
+
+_TEMPORARY = '.incomplete_'
+"""Beginning of the name of the folder of a bag that is to replace another one."""
 
 _WINDOW = 256  # of the ring that accounts for the planes; nothing takes its windows
 
@@ -215,13 +219,13 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
     camera_topic = options.camera_info or f'{topic.rpartition("/")[0]}/camera_info'
     place = _place(options)
     try:
-        bag = BagRecorder(place, 1e9 * options.max_gb)
+        bag = BagRecorder(place, 1e9 * options.max_gb, options.out)
     except OSError as error:
         if place != options.out:
             place.parent.rmdir()
         raise UserError(one_line(error)) from None
     recorder: StreamRecorder | None = None
-    interrupted = False
+    interrupted, kept = False, options.out
 
     def ended() -> str:
         if recorder is not None:
@@ -243,23 +247,26 @@ def record(graph: Graph, options: argparse.Namespace) -> int:
         if recorder is not None:
             recorder.stop()
         bag.close()
-        if recorder is not None and recorder.packets:
-            print(f'{options.out}: {recorder.describe()}')
-        _finish(place, options.out, recorder is not None and recorder.packets > 0)
+        text = recorder.describe() if recorder is not None and recorder.packets else ''
+        recorded = recorder is not None and recorder.packets > 0  # the disk may hold none
+        kept = _finish(place, options.out, recorded, bag.disk_failed)
+        if text:
+            print(f'{kept}: {text}')
     if interrupted or recorder is None:
-        _print_interrupted(recorder, options)
+        _print_interrupted(recorder, options, kept)
         return 1
     if not recorder.packets:
         raise UserError(f'{topic}: no packet fits: {bag.ended}')
     if bag.disk_failed:
-        raise UserError(f'{bag.ended}; {options.out} has what was recorded before')
+        stays = '' if kept == options.out else f', {options.out} is as it was'
+        raise UserError(f'{bag.ended}; {kept} has what was recorded before{stays}')
     if bag.ended:
         print(f'{options.out}: {bag.ended}')
     return 0
 
 
 def _place(options: argparse.Namespace) -> Path:
-    """Return where to record: beside an earlier bag, which stays until the new one has packets.
+    """Return where to record: beside an earlier bag, which stays until the new one is complete.
 
     Raises:
         UserError: What is to be replaced is no bag.
@@ -267,34 +274,46 @@ def _place(options: argparse.Namespace) -> Path:
     out: Path = options.out
     if not options.overwrite or not out.exists():
         return out
-    if out.is_symlink() or not out.is_dir() or not all(map(_is_of_bag, out.iterdir())):
-        raise UserError(f'{out}: --overwrite: expected a folder that holds a bag alone')
-    return Path(tempfile.mkdtemp(prefix='.incomplete_', dir=out.parent)) / out.name
+    try:
+        check_replaceable(out)
+    except BagError as error:
+        raise UserError(str(error)) from None
+    return Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=out.parent)) / out.name
 
 
-def _is_of_bag(path: Path) -> bool:
-    return path.name == 'metadata.yaml' or path.suffix in STORAGE_SUFFIXES
+def _finish(place: Path, out: Path, recorded: bool, disk_failed: bool) -> Path:
+    """Put a recording in its place, and return that; remove one without packets.
+
+    An earlier bag stays beside one that the disk has cut short.
+
+    Raises:
+        UserError: It cannot be put there, and stays where it is.
+    """
+    kept = out
+    try:
+        if not recorded:
+            shutil.rmtree(place)
+        elif place != out and disk_failed:
+            kept = move_to_new(place, out.with_name(f'{out.name}_incomplete'))
+        elif place != out:
+            replace_bag(place, out)
+        if place != out:
+            place.parent.rmdir()
+    except OSError as error:
+        raise UserError(f'the new bag stays at {place}: {one_line(error)}') from None
+    return kept
 
 
-def _finish(place: Path, out: Path, recorded: bool) -> None:
-    """Put a recording in its place; remove one without packets."""
-    if not recorded:
-        shutil.rmtree(place)
-    elif place != out:
-        shutil.rmtree(out)
-        place.rename(out)
-    if place != out:
-        place.parent.rmdir()
-
-
-def _print_interrupted(recorder: StreamRecorder | None, options: argparse.Namespace) -> None:
+def _print_interrupted(
+    recorder: StreamRecorder | None, options: argparse.Namespace, kept: Path
+) -> None:
     """Print after how long the recording ended; who reads the bag must know that it is short."""
     if recorder is None or recorder.first_s is None:
         text = 'asked to end before anything was recorded'
     else:
         text = (
             f'asked to end after {time.monotonic() - recorder.first_s:.1f} s, expected '
-            f'{options.seconds:g} s; {options.out} has what was recorded before'
+            f'{options.seconds:g} s; {kept} has what was recorded before'
         )
     print(f'{Path(sys.argv[0]).name}: error: {text}', file=sys.stderr)
 
@@ -309,7 +328,9 @@ def main(args: list[str] | None = None) -> int:
     parser.add_argument('topic', metavar='TOPIC', help='of spikes, such as /spikes')
     parser.add_argument('--out', type=Path, required=True, metavar='FOLDER', help='bag to make')
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace an existing bag, once packets arrived'
+        '--overwrite',
+        action='store_true',
+        help='replace an existing bag by a complete one',
     )
     parser.add_argument(
         '--seconds', type=positive, default=10.0, metavar='S', help='duration. Default: 10'
@@ -333,7 +354,7 @@ def main(args: list[str] | None = None) -> int:
 
     status = process.run(Graph, given, work)
     if status == 0 and not statuses:  # asked to end while it waited for the topic
-        _print_interrupted(None, options)
+        _print_interrupted(None, options, options.out)
         return 1
     return status
 

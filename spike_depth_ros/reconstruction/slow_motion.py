@@ -25,6 +25,7 @@ from spike_depth_ros.errors import check_utf8
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
 from spike_depth_ros.folder_lock import LOCK, lock_folder
+from spike_depth_ros.result_files import move_to_new
 from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
 from spike_depth_ros.stream.window import Window, reference_index
 
@@ -41,7 +42,13 @@ Grey = npt.NDArray[np.uint8]
 
 
 class Writer(Protocol):
-    """Destination of pictures."""
+    """Destination of pictures.
+
+    Attributes:
+        path: Its file or folder.
+    """
+
+    path: Path
 
     def write(self, image: Grey) -> None:
         """Write one picture, ``[height, width]``."""
@@ -55,6 +62,9 @@ class VideoWriter:
         fps: Pictures a second.
         overwrite: Replace an existing file.
 
+    Attributes:
+        path: The file; another one once :meth:`close` finds that a process has made it meanwhile.
+
     Raises:
         RecordingError: The file exists.
         OSError: The file cannot be written, or not all pictures are in it.
@@ -63,7 +73,7 @@ class VideoWriter:
     def __init__(self, path: Path, fps: float, overwrite: bool) -> None:
         if path.exists() and not overwrite:
             raise RecordingError(f'--out {path}: exists: choose another file, or add --overwrite')
-        self._path = path
+        self.path, self._overwrite = path, overwrite
         # A folder that only its owner can write to, and whose name nobody can foresee.
         self._folder = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent)
         self._unfinished = Path(self._folder.name) / path.name
@@ -80,7 +90,7 @@ class VideoWriter:
             opened = cv2.VideoWriter(str(self._unfinished), code, self._fps, size)
             if not opened.isOpened():
                 raise OSError(
-                    f'{self._path}: cannot be written as a video of {_size(image)} and '
+                    f'{self.path}: cannot be written as a video of {_size(image)} and '
                     f'{self._fps:g} pictures a second'
                 )
             self._file = opened
@@ -93,7 +103,19 @@ class VideoWriter:
             if self._file is not None:
                 self._file.release()
                 self._check()
-                self._unfinished.replace(self._path)
+                self._place()
+
+    def _place(self) -> None:
+        if self._overwrite:
+            self._unfinished.replace(self.path)
+            return
+        wanted, self.path = self.path, move_to_new(self._unfinished, self.path)
+        if self.path != wanted:
+            print(
+                f'warning: {wanted}: another process has made it meanwhile: the video is '
+                f'{self.path}',
+                file=sys.stderr,
+            )
 
     def _check(self) -> None:
         """Raise an error unless the completed file has all pictures."""
@@ -102,7 +124,7 @@ class VideoWriter:
         video.release()
         if written < self._number:
             raise OSError(
-                f'{self._path}: {written} of {self._number} pictures were written: free space on '
+                f'{self.path}: {written} of {self._number} pictures were written: free space on '
                 'that disk'
             )
 
@@ -122,7 +144,7 @@ class PictureWriter:
         folder.mkdir(parents=True, exist_ok=True)
         if any(one.name != LOCK for one in folder.iterdir()):
             raise RecordingError(f'--out {folder}: is not empty; expected a new or empty folder')
-        self._folder = folder
+        self._folder = self.path = folder
         self._number = 0
 
     def write(self, image: Grey) -> None:
@@ -169,7 +191,7 @@ def run(options: argparse.Namespace) -> None:
                 advance()
     slower = rate_hz / options.every / options.fps
     print(
-        f'{options.out}: {number} pictures, one every {options.every} planes'
+        f'{writer.path}: {number} pictures, one every {options.every} planes'
         + (f'; {slower:.4g} times slower at {rate_hz:.6g} planes a second' if video else '')
     )
 

@@ -10,6 +10,7 @@ import functools
 import math
 import os
 import select
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -236,10 +237,60 @@ def read_pipe(
             return
 
 
-def _load(path: Path) -> Any:
-    """Open a file with numpy: an array, or an open archive."""
-    with _damage(path):
-        return np.load(path, mmap_mode='r', allow_pickle=False)
+class NpyFile:
+    """Array in a .npy file, of which parts are read; a mapped file that is cut ends the process.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        shape: Shape of the array.
+        dtype: Type of its values.
+        is_fortran: True if a part of the first axis is spread over the whole file, which is read.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is damaged or in another format; of a damaged header, numpy raises others.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open('rb') as file:
+            self.shape, self.is_fortran, self.dtype = _header(file)
+            self._start = file.tell()
+        if self.dtype.hasobject:
+            raise ValueError('it holds Python objects')
+        needed, found = math.prod(self.shape) * self.dtype.itemsize, path.stat().st_size
+        if needed < 0 or found - self._start < needed:
+            raise ValueError(
+                f'its header declares {needed} bytes of data, the file has {found - self._start}'
+            )
+
+    def read(self, first: int, stop: int) -> npt.NDArray[Any]:
+        """Read from a first index of the first axis up to before a last one.
+
+        Raises:
+            vidar.TruncatedError: The file was cut.
+            OSError: The file cannot be read.
+        """
+        stop = min(stop, self.shape[0])
+        if self.is_fortran:
+            return self._values(0, math.prod(self.shape)).reshape(self.shape[::-1]).T[first:stop]
+        each = math.prod(self.shape[1:])
+        return self._values(first * each, stop * each).reshape(stop - first, *self.shape[1:])
+
+    def _values(self, first: int, stop: int) -> npt.NDArray[Any]:
+        """Read values in the order of the file."""
+        wanted = (stop - first) * self.dtype.itemsize
+        with self._path.open('rb') as file:
+            file.seek(self._start + first * self.dtype.itemsize)
+            data = file.read(wanted)
+        if len(data) < wanted:
+            raise vidar.TruncatedError(
+                f'{self._path}: was cut while it was read: {self._path.stat().st_size} bytes are '
+                'left: copy or record it again'
+            )
+        return np.frombuffer(data, self.dtype)
 
 
 @contextlib.contextmanager
@@ -257,14 +308,16 @@ def _damage(path: Path, name: str = '') -> Iterator[None]:
 
 
 def _open_npy(path: Path) -> Recording:
-    spikes = _load(path)
-    if not isinstance(spikes, np.ndarray):
+    if zipfile.is_zipfile(path):
         raise RecordingError(f'{path}: holds an archive; expected one array (or the suffix .npz)')
+    with _damage(path):
+        spikes = NpyFile(path)
     return _unpacked(spikes, str(path))
 
 
 def _open_npz(path: Path) -> Recording:
-    archive = _load(path)
+    with _damage(path):
+        archive = np.load(path, mmap_mode='r', allow_pickle=False)  # archives are not mapped
     if isinstance(archive, np.ndarray):
         raise RecordingError(f'{path}: holds one array; expected an archive (or the suffix .npy)')
     with archive:
@@ -311,10 +364,18 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
 
 def read_header(file: Any) -> tuple[tuple[int, ...], int]:
     """Read the header of an array in .npy format; return shape and bytes of its data."""
-    npy: Any = np.lib.format
-    first = npy.read_magic(file) == (1, 0)
-    shape, _, kind = (npy.read_array_header_1_0 if first else npy.read_array_header_2_0)(file)
+    shape, _, kind = _header(file)
     return shape, math.prod(shape) * kind.itemsize
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an array in .npy format; return shape, Fortran order or not, and type."""
+    npy: Any = np.lib.format
+    read = npy.read_array_header_1_0
+    if npy.read_magic(file) != (1, 0):
+        read = npy.read_array_header_2_0
+    header: tuple[tuple[int, ...], bool, np.dtype[Any]] = read(file)
+    return header
 
 
 def _array(archive: Any, name: str, path: Path) -> npt.NDArray[Any]:
@@ -397,19 +458,22 @@ def _truth(archive: Any, geometry: Geometry, path: Path) -> TrueDepth:
     return TrueDepth(np.where(known, metres, np.float32(np.nan)), planes.astype(np.int64))
 
 
-def _unpacked(spikes: npt.NDArray[Any], name: str) -> Recording:
-    if spikes.ndim != 3 or spikes.size == 0 or spikes.dtype.kind not in 'bui':
+def _unpacked(spikes: npt.NDArray[Any] | NpyFile, name: str) -> Recording:
+    if len(spikes.shape) != 3 or 0 in spikes.shape or spikes.dtype.kind not in 'bui':
         raise RecordingError(
             f'{name}: {spikes.dtype} {list(spikes.shape)}; expected [planes, height, width] of '
             '0 and 1 (bool or integers)'
         )
     planes, height, width = spikes.shape
     geometry = Geometry(height, width)
+    if isinstance(spikes, NpyFile) and spikes.is_fortran:
+        spikes = spikes.read(0, planes)
     packed = np.empty((planes, height, geometry.row_bytes), np.uint8)
     # In blocks, so that the memory of packing does not grow with the recording.
     step = max(1, _BLOCK_BYTES // (height * width))
     for first in range(0, planes, step):
-        block = spikes[first : first + step]
+        stop = first + step
+        block = spikes.read(first, stop) if isinstance(spikes, NpyFile) else spikes[first:stop]
         if block.dtype.kind != 'b' and (block.max() > 1 or block.min() < 0):
             raise RecordingError(
                 f'{name}: values {block.min()} to {block.max()}; expected 0 and 1 '

@@ -48,6 +48,12 @@ class Heard:
         node.create_subscription(Image, 'depth/truth', self.truths.append, queue)
         node.create_subscription(DiagnosticArray, '/diagnostics', self.diagnoses.append, queue)
 
+    def wait(self, spin, packets, truths=0):
+        """Wait for what was sent: it is handled later than its source may end."""
+        spin(lambda: len(self.packets) >= packets, what=f'{packets} packets')
+        spin(lambda: len(self.truths) >= truths, what=f'{truths} maps of true depth')
+        spin(lambda: self.cameras, what='a camera_info')
+
 
 class Listener:
     """What the depth node says, by topic."""

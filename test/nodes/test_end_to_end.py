@@ -56,7 +56,8 @@ def every_hop_of_8(play, depth_node, listener, spin, stream, *arguments):
     """Play 200 planes; ten windows of 128 planes must come out, and nothing else."""
     depth_node(policy='every', window=128, hop=8)
     sent = play(stream, *arguments)
-    spin(lambda: len(listener.uncertainty) >= 10, what='ten depth images')
+    images = (listener.depth, listener.uncertainty)
+    spin(lambda: min(map(len, images)) >= 10, what='ten depth images')
     spin(lambda: listener.count('planes_windowed') == 200, what='the accounting')
     stamps = [stamp_ns(image.header.stamp) for image in listener.depth]
     assert stamps == [sent['first_stamp_ns'] + (8 * n + 64) * PERIOD for n in range(10)]
@@ -96,10 +97,17 @@ def test_all_topics_carry_one_header_and_the_camera(
 ):
     depth_node()
     processes.start('player', recording, '--loop', '--frame-id', 'left_optical_frame')
-    spin(lambda: min(map(len, (listener.uncertainty, listener.preview))) > 5)
-    by_stamp = {stamp_ns(image.header.stamp): image for image in listener.depth}
-    shared = [i for i in listener.uncertainty if stamp_ns(i.header.stamp) in by_stamp]
-    assert len(shared) > 2
+    by_stamp, shared, cameras = {}, [], []
+
+    def arrived():
+        by_stamp.update((stamp_ns(image.header.stamp), image) for image in listener.depth)
+        topics = listener.uncertainty, listener.cameras
+        shared[:], cameras[:] = (
+            [one for one in topic if stamp_ns(one.header.stamp) in by_stamp] for topic in topics
+        )
+        return len(shared) > 2 and cameras and len(listener.preview) > 5
+
+    spin(arrived, what='depth, uncertainty and camera_info of the same windows')
     for uncertainty in shared:
         depth = by_stamp[stamp_ns(uncertainty.header.stamp)]
         assert depth.header == uncertainty.header
@@ -107,7 +115,7 @@ def test_all_topics_carry_one_header_and_the_camera(
         assert (depth.encoding, uncertainty.encoding) == ('32FC1', '32FC1')
         assert (depth.height, depth.width) == (HEIGHT, WIDTH)
         assert (array_from_msg(uncertainty) >= 0).all()
-    camera = next(c for c in listener.cameras if stamp_ns(c.header.stamp) in by_stamp)
+    camera = cameras[0]
     assert camera.header == by_stamp[stamp_ns(camera.header.stamp)].header
     assert (camera.height, camera.width, camera.k[0]) == (HEIGHT, WIDTH, 380.0)
     grey = array_from_msg(listener.preview[0])
@@ -160,7 +168,8 @@ def test_depth_has_frame_and_focal_length_of_its_own_planes(
     cameras.publish(camera_of(190.0, width=1))  # refused in the log: the one before was taken
     spin(lambda: 'size 1x48, expected 64x48' in processes.log('depth'), what='the other camera')
     send(50, 100, 'right')  # completes planes 20 to 59, ..., 60 to 99
-    spin(lambda: len(listener.uncertainty) == 4, what='four depth images')
+    spin(lambda: len(listener.uncertainty) == 4, what='four uncertainty images')
+    spin(lambda: len(listener.depth) == 4, what='four depth images')
     estimator = DepthEstimator.from_checkpoint()
     expected = [('left', 380.0), ('right', 380.0), ('right', 190.0), ('right', 190.0)]
     spin(lambda: len(listener.cameras) == 4, what='four cameras')

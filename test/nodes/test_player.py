@@ -36,8 +36,9 @@ def chunks_of(heard):
     return [chunk_from_msg(msg, 5, 13) for msg in heard.packets]
 
 
-def test_every_plane_arrives_in_order_with_stamps_by_plane_count(play, heard, recording):
+def test_every_plane_arrives_in_order_with_stamps_by_plane_count(play, spin, heard, recording):
     sent = play(recording)
+    heard.wait(spin, packets=3)
     chunks, cameras = chunks_of(heard), heard.cameras
     assert [chunk.planes for chunk in chunks] == [40, 40, 10]
     np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
@@ -49,9 +50,11 @@ def test_every_plane_arrives_in_order_with_stamps_by_plane_count(play, heard, re
     assert sent['first_stamp_ns'] in [stamp_ns(camera.header.stamp) for camera in cameras]
 
 
-def test_a_loop_goes_on_counting_and_ends_after_the_planes_asked_for(play, heard, recording):
+def test_a_loop_goes_on_counting_and_ends_after_the_planes_asked_for(play, spin, heard, recording):
     arguments = [recording, '--loop', '--planes', 205, '--planes-per-packet', 50, '--speed', 0]
-    assert play(*arguments)['planes_sent'] == 205
+    sent = play(*arguments)
+    assert sent['planes_sent'] == 205
+    heard.wait(spin, sent['packets_sent'])
     chunks = chunks_of(heard)
     planes = np.concatenate([chunk.data for chunk in chunks])
     np.testing.assert_array_equal(planes, np.concatenate([PLANES, PLANES, PLANES])[:205])
@@ -68,13 +71,14 @@ def test_the_rate_is_true(play, recording, speed):
     assert sent['planes_per_s'] == pytest.approx(30_000 * speed, rel=0.03)
 
 
-def test_the_calibration_is_published(play, heard, recording, tmp_path):
+def test_the_calibration_is_published(play, spin, heard, recording, tmp_path):
     calibration = tmp_path / 'camera.yaml'
     calibration.write_text(
         'image_width: 13\nimage_height: 5\ncamera_matrix:\n'
         '  data: [300.0, 0, 6, 0, 301.0, 2, 0, 0, 1]\n'
     )
     play(recording, '--camera-info', calibration)
+    heard.wait(spin, packets=3)
     assert list(heard.cameras[0].k) == [300, 0, 6, 0, 301, 2, 0, 0, 1]
 
 
@@ -191,6 +195,7 @@ def test_a_named_pipe_is_played_from_its_first_bytes_to_its_end(
         writer.write(PLANES.tobytes())
     spin(lambda: player.poll() is not None, what='the end of the player')
     assert player.returncode == 0, processes.log('player')
+    heard.wait(spin, json.loads(report.read_text())['packets_sent'])
     chunks = chunks_of(heard)
     np.testing.assert_array_equal(np.concatenate([chunk.data for chunk in chunks]), PLANES)
     assert 0.004 < json.loads(report.read_text())['seconds'] < 0.5

@@ -23,10 +23,11 @@ def chunks_of(heard):
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_a_bag_is_played_as_it_was_recorded(play, heard, tmp_path, storage):
+def test_a_bag_is_played_as_it_was_recorded(play, spin, heard, tmp_path, storage):
     messages = bags.stream(400, truths=[64, 150.5], leave_out=[3])
     path = bags.write(tmp_path / 'bag', messages, storage, 'message')
     report = play(path)
+    heard.wait(spin, packets=9, truths=2)
     chunks = chunks_of(heard)
     first = report['first_stamp_ns']
     starts = [(chunk.t0_ns - first) // bags.PERIOD for chunk in chunks]
@@ -44,10 +45,11 @@ def test_a_bag_is_played_as_it_was_recorded(play, heard, tmp_path, storage):
     assert frames == {'spike_camera_optical_frame'}
 
 
-def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(play, heard, tmp_path):
+def test_a_loop_goes_on_in_time_and_ends_after_the_planes_asked_for(play, spin, heard, tmp_path):
     path = bags.write(tmp_path / 'bag', bags.stream(200, truths=[100]))
     arguments = ['--loop', '--planes', 450, '--speed', 0, '--frame-id', 'left']
     report = play(path, *arguments)
+    heard.wait(spin, packets=12, truths=2)
     chunks = chunks_of(heard)
     assert [chunk.planes for chunk in chunks] == [40] * 11 + [10]
     starts = [(chunk.t0_ns - report['first_stamp_ns']) // bags.PERIOD for chunk in chunks]
@@ -77,14 +79,18 @@ def with_stamp(messages, number, stamp):
 
 @pytest.mark.parametrize('topic', ['/spikes', '/depth/truth'])
 @pytest.mark.parametrize('stamp', [2**31 - 1, 0])
-def test_a_stamp_far_off_is_left_out_and_named(play, processes, heard, tmp_path, topic, stamp):
+def test_a_stamp_far_off_is_left_out_and_named(
+    play, processes, spin, heard, tmp_path, topic, stamp
+):
     messages = bags.stream(400, truths=[64, 200])
     number = [name for name, *_ in messages].index(topic) + (3 if topic == '/spikes' else 0)
     path = bags.write(tmp_path / 'bag', with_stamp(messages, number, stamp))
     report = play(path, status=1)
     output = processes.log('player')
     assert report['packets_sent'] == (9 if topic == '/spikes' else 10)
-    assert len(heard.truths) == (2 if topic == '/spikes' else 1)
+    truths = 2 if topic == '/spikes' else 1
+    heard.wait(spin, report['packets_sent'], truths)
+    assert len(heard.truths) == truths
     assert output.count('a packet was left out: its stamp is ') == 1
     assert 'expected at most 10 s either way' in output
 

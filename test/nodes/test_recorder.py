@@ -43,8 +43,13 @@ def player(processes, tmp_path):
     return packing.pack(moving_bars(800))
 
 
-def has_bytes(bag):
-    return any(file.stat().st_size for file in bag.glob('*.mcap'))
+SEVERAL = 10 * 40 * HEIGHT * 8
+"""Bytes of ten packets."""
+
+
+def has_packets(bag):
+    """Whether several packets are on the disk."""
+    return any(file.stat().st_size > SEVERAL for file in bag.glob('*.mcap'))
 
 
 def test_a_running_stream_is_recorded_and_its_losses_are_reported(player, tmp_path, capsys):
@@ -88,8 +93,7 @@ def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(
         'recorder', '/spikes', '--out', out, '--seconds', 60,
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    wait_until(lambda: has_bytes(out), 60, lambda: processes.log('recorder'))
-    time.sleep(1)
+    wait_until(lambda: has_packets(out), 60, lambda: processes.log('recorder'))
     recorder.send_signal(number)
     status, output = processes.finish('recorder')
     assert status == 1, output
@@ -111,10 +115,9 @@ def test_a_terminated_recording_is_not_complete(processes, player, tmp_path, mon
             started.append(self)
 
     monkeypatch.setattr(subprocess, 'Popen', Recorder)
-    left = tmp_path / 'mine' / ros_commands.UNFINISHED / 'recording'
 
     def terminate():
-        while not sum(file.stat().st_size for file in left.glob('*.mcap')):
+        while not is_recording(tmp_path / 'mine'):
             time.sleep(0.05)
         started[0].terminate()
 
@@ -124,7 +127,19 @@ def test_a_terminated_recording_is_not_complete(processes, player, tmp_path, mon
         ros_commands.record('/spikes', tmp_path / 'mine', 60.0, 1.0)
     thread.join()
     assert not (tmp_path / 'mine' / ros_commands.RECORDING).exists()
-    assert not Bag(left).damage
+    assert not Bag(unfinished(tmp_path / 'mine')).damage
+
+
+def unfinished(folder):
+    """The one bag that an adaptation is recording, or was."""
+    (left,) = folder.glob(f'{ros_commands.UNFINISHED}*/{ros_commands.RECORDING}')
+    return left
+
+
+def is_recording(folder):
+    """Whether an adaptation has several packets on the disk."""
+    bags = folder.glob(f'{ros_commands.UNFINISHED}*/{ros_commands.RECORDING}')
+    return any(has_packets(bag) for bag in bags)
 
 
 def start_watching(folder):
@@ -138,12 +153,11 @@ def start_watching(folder):
         text=True,
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    left = folder / ros_commands.UNFINISHED / 'recording'
     end = time.monotonic() + 60
-    while not sum(file.stat().st_size for file in left.glob('*.mcap')):
+    while not is_recording(folder):
         assert time.monotonic() < end
         time.sleep(0.05)
-    return process, left
+    return process, unfinished(folder)
 
 
 def test_an_interrupt_while_recording_leaves_a_whole_bag_and_says_what_to_do(player, tmp_path):
@@ -176,12 +190,24 @@ def test_a_recorder_ends_with_the_adaptation_that_started_it(player, tmp_path, n
     assert not Bag(left).damage
 
 
-def test_what_an_ended_recording_left_is_kept(tmp_path):
-    left = tmp_path / ros_commands.UNFINISHED / 'recording'
+@pytest.mark.parametrize('rest', ['part', 'k3x_0q9z'])  # of an earlier version, of this one
+def test_what_an_ended_recording_left_is_kept(tmp_path, rest):
+    left = tmp_path / f'{ros_commands.UNFINISHED}{rest}' / 'recording'
     left.mkdir(parents=True)
     with pytest.raises(TrainingError, match='has what was recorded before a recording was ended'):
         ros_commands.record('/spikes', tmp_path, 2.0, 1.0)
     assert left.exists()
+
+
+def test_a_link_laid_out_for_the_unfinished_recording_is_not_followed(player, tmp_path):
+    others, folder = tmp_path / 'others', tmp_path / 'mine'
+    others.mkdir()
+    folder.mkdir()
+    (folder / '.recording.part').symlink_to(others)
+    bag = ros_commands.record('/spikes', folder, 0.3, 1.0)
+    assert Bag(bag).topics['/spikes'].messages > 0
+    assert {one.name for one in folder.iterdir()} == {'.recording.part', 'recording'}
+    assert not any(others.iterdir())
 
 
 def test_a_topic_that_is_missing_or_no_image_is_an_error_of_one_line(run_here, player, tmp_path):
@@ -226,10 +252,15 @@ import resource, sys, threading, time
 from pathlib import Path
 from spike_depth_ros.nodes import recorder
 
+def bags():
+    return {*Path(sys.argv[3]).parent.rglob('*.mcap')}
+
 def limit():  # not before DDS has its shared memory
-    while not list(Path(sys.argv[3]).glob('*.mcap')):
+    while bags() <= before:
         time.sleep(0.01)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
+
+before = bags()
 
 threading.Thread(target=limit, daemon=True).start()
 sys.exit(recorder.main())
@@ -249,6 +280,29 @@ def test_on_a_full_disk_the_report_is_of_what_the_bag_holds(processes, player, t
     assert f'{out}: {len(held)} packets, ' in output
     assert f' MB, {planes} planes; ' in output
     assert 'packets more arrived and are not in the bag' in output
+
+
+def test_a_bag_is_not_replaced_by_what_a_full_disk_cut_short(processes, player, tmp_path):
+    out, beside = tmp_path / 'bag', tmp_path / 'bag_incomplete'
+    out.mkdir()
+    (out / 'old.mcap').touch()
+
+    def record(code):
+        arguments = ('/spikes', '--out', out, '--seconds', 60, '--overwrite')
+        status, output = processes.run('recorder', *arguments, code=code)
+        assert status == 1, output
+        assert [one.name for one in out.iterdir()] == ['old.mcap']
+        assert not list(tmp_path.glob('.incomplete_*'))
+        return output
+
+    output = record(LIMITED)
+    assert f'{beside}: {len(list(Bag(beside).messages(["/spikes"])))} packets, ' in output
+    words = f'{beside} has what was recorded before, {out} is as it was'
+    assert f'{out}: File too large: free space there; {words}' in output
+    assert '.incomplete_' not in output
+    output = record(LIMITED.replace('1_500_000', '100_000'))
+    assert 'no packet fits: ' in output
+    assert not (tmp_path / 'bag_incomplete_2').exists()
 
 
 def test_a_publisher_that_ends_is_named(processes, tmp_path):
@@ -314,7 +368,9 @@ def test_asked_to_end_before_there_is_a_topic_is_no_success(
 
 def test_a_bag_is_replaced_only_if_asked_for(run_here, player, tmp_path):
     out = tmp_path / 'bag'
-    record = functools.partial(run_here, 'recorder', '/spikes', '--out', out, '--seconds', 0.3)
+    record = functools.partial(
+        run_here, 'recorder', '/spikes', '--out', out, '--seconds', 0.3, '--timeout', 60
+    )
     out.mkdir()
     (out / 'mine.txt').touch()
     status, output = record()

@@ -114,6 +114,7 @@ def test_a_driver_that_changes_its_reliability_loses_nothing_uncounted(
 
     driver.offer(RELIABLE)
     driver.connect(spin)
+    spin(lambda: 40 * len(listener.depth) == driver.sent - missed, what='all depth images')
     before = len(listener.depth)
 
     def sending_until_reliable():
@@ -125,6 +126,7 @@ def test_a_driver_that_changes_its_reliability_loses_nothing_uncounted(
     driver.send_next(10)
     spin(lambda: listener.count('planes_expected') == driver.sent, what='the accounting')
     assert_balanced(listener.accounting(), sent=driver.sent)
+    spin(lambda: len(listener.depth) > before, what='depth by the new publisher')
     # A best-effort subscription misses what comes before it has found the new publisher.
     last, first = (decode.stamp_ns(one.header.stamp) for one in listener.depth[before - 1 :][:2])
     dropped = missed + (first - last) // PERIOD - 40

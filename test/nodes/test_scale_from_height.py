@@ -39,8 +39,8 @@ def test_a_node_publishes_scaled_depth_and_takes_other_heights(
     ros_node, depth_node, listener, play, spin
 ):
     depth_node(scale_from='height', policy='every', device='cpu', threads=1, **POSE)
-    play(STREET)
-    spin(lambda: len(listener.depth) >= 3, what='depth')
+    windows = play(STREET)['planes_sent'] // 128
+    spin(lambda: len(listener.depth) == windows, what='every window')
     spin(lambda: 'scale_factor' in listener.values('model'), what='the factor')
     values, model = listener.values('model'), model_depth()
     ratio = np.median(array_from_msg(listener.depth[0]) / model)
@@ -52,10 +52,9 @@ def test_a_node_publishes_scaled_depth_and_takes_other_heights(
         assert not refused.successful
         assert f'camera_height_m {reason}' in refused.reason
     assert set_parameter(ros_node, spin, 'camera_height_m', 2.82).successful
-    seen = len(listener.depth)
     play(STREET)
-    spin(lambda: len(listener.depth) > seen, what='depth')
-    twice = np.median(array_from_msg(listener.depth[seen]) / model)
+    spin(lambda: len(listener.depth) > windows, what='depth')
+    twice = np.median(array_from_msg(listener.depth[windows]) / model)
     assert twice == pytest.approx(2 * ratio, rel=0.02)
     assert set_parameter(ros_node, spin, 'camera_pitch_rad', -0.9).successful
     play(STREET)

@@ -71,6 +71,7 @@ def test_a_video_becomes_a_spike_stream(processes, spin, heard, video):
     spin(lambda: source.poll() is not None, what='the end of the video')
     status, output = processes.finish('video_source')
     assert status == 0, output
+    heard.wait(spin, packets=8)
     chunks = chunks_of(packets)
     planes = np.concatenate([chunk.data for chunk in chunks])
     # Six frames of 50 planes each: the last one lasts as long as the others.

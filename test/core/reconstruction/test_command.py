@@ -119,29 +119,57 @@ def test_a_file_cut_within_a_plane_is_refused_unless_allowed(dat, tmp_path, caps
     assert '20000 planes a second assumed: give --rate' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path, number):
-    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
-    np.save(path, np.tile(spikes, (300, 1, 1)))
+def start_long(path, out, *options):
+    """Start to write a video that takes long."""
     command = [sys.executable, '-m', 'spike_depth_ros.reconstruction.command']
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [*command, str(path), '--out', str(out), '--every', '1', '--planes', '64',
-         '--method', 'interval'],
+         '--method', 'interval', *options],
         stderr=subprocess.PIPE, text=True,
         # A shell ignores the signal in what it runs in the background, and all below inherit that.
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
+
+
+def wait_for_pictures(folder, *processes):
+    """Wait until each of the processes has written pictures."""
     end = time.monotonic() + 60
-    while not any(part.stat().st_size > 1000 for part in tmp_path.glob('.*/slow.mp4')):
-        assert process.poll() is None
+    while sum(part.stat().st_size > 1000 for part in folder.glob('.*/slow.mp4')) < len(processes):
+        assert all(process.poll() is None for process in processes)
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_a_playable_video(spikes, tmp_path, number):
+    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
+    np.save(path, np.tile(spikes, (300, 1, 1)))
+    process = start_long(path, out)
+    wait_for_pictures(tmp_path, process)
     process.send_signal(number)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + number, error
     assert 'the pictures so far are kept' in error
     assert 0 < len(frames(out)) < 59_000
     assert {one.name for one in tmp_path.iterdir()} == {'long.npy', 'slow.mp4'}
+
+
+@pytest.mark.parametrize('options', [(), ('--overwrite',)])
+def test_two_processes_that_write_one_video_leave_whole_ones(spikes, tmp_path, options):
+    path, out = tmp_path / 'long.npy', tmp_path / 'slow.mp4'
+    np.save(path, np.tile(spikes, (300, 1, 1)))
+    processes = [start_long(path, out, *options) for _ in range(2)]
+    wait_for_pictures(tmp_path, *processes)
+    errors = []
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+        errors.append(process.communicate(timeout=60)[1])
+        assert process.returncode == 130, errors
+    other = f'another process has made it meanwhile: the video is {tmp_path / "slow_2.mp4"}'
+    made = {one.name for one in tmp_path.iterdir()} - {'long.npy'}
+    assert made == ({'slow.mp4'} if options else {'slow.mp4', 'slow_2.mp4'})
+    assert all(0 < len(frames(tmp_path / name)) < 59_000 for name in made)
+    assert [other in error for error in errors] == [False, not options]
 
 
 def test_a_video_is_replaced_only_if_asked_for(dat, tmp_path, capsys):

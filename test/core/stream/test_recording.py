@@ -2,15 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 import io
 import os
+import sys
 import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
+from programs import run_program
 
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.recording import RecordingError, WaitingPipe, open_recording, read_pipe
+from spike_depth_ros.stream.recording import (
+    NpyFile,
+    RecordingError,
+    WaitingPipe,
+    open_recording,
+    read_pipe,
+)
 from spike_depth_ros.stream.vidar import TruncatedError, read_dat
 
 
@@ -225,6 +233,14 @@ def test_missing_and_damaged_files_get_one_line(tmp_path, name):
     assert '\n' not in str(caught.value)
 
 
+def test_arrays_in_either_order_are_read(tmp_path):
+    stream = spikes()
+    for name, order in (('c', 'C'), ('f', 'F')):
+        np.save(tmp_path / f'{name}.npy', np.array(stream, order=order))
+        recording = open_recording(tmp_path / f'{name}.npy')
+        np.testing.assert_array_equal(recording.planes, packing.pack(stream))
+
+
 def one_line_or_read(path):
     """Whether the recording was refused, which takes one line."""
     try:
@@ -330,6 +346,39 @@ def test_the_real_unpacked_recording(real_data):
     recording = open_recording(real_data / 'spikes' / 'uhsr.npz')
     assert recording.planes.shape == (200, 250, 32)
     assert packing.unpack(recording.planes, 250).mean() == pytest.approx(0.031, abs=0.0005)
+
+
+def test_an_array_that_is_cut_while_it_is_read_is_one_line(tmp_path):
+    path = tmp_path / 'long.npy'
+    np.save(path, np.zeros((64, 1024, 1024), bool))  # in blocks of 16 planes
+    code = (
+        'import os, sys\n'
+        'from spike_depth_ros.stream import packing, recording\n'
+        'def cut(block, pack=packing.pack):\n'
+        '    os.truncate(sys.argv[1], 4_000_000)\n'
+        '    return pack(block)\n'
+        'packing.pack = cut\n'
+        'try:\n'
+        '    recording.open_recording(recording.Path(sys.argv[1]))\n'
+        'except recording.RecordingError as error:\n'
+        '    sys.exit(str(error))\n'
+    )
+    done = run_program(sys.executable, '-c', code, path)
+    assert done.returncode == 1, done.returncode  # not by a signal
+    assert done.stderr == (
+        f'{path}: was cut while it was read: 4000000 bytes are left: copy or record it again\n'
+    )
+
+
+def test_an_array_that_was_cut_after_its_header_was_read_is_one_line(tmp_path):
+    for order in ('C', 'F'):
+        path = tmp_path / 'a.npy'
+        np.save(path, np.array(spikes(), order=order))
+        array = NpyFile(path)
+        np.testing.assert_array_equal(array.read(2, 99), spikes()[2:])
+        os.truncate(path, 300)
+        with pytest.raises(TruncatedError, match=r'a\.npy: was cut while it was read: 300 bytes'):
+            array.read(2, 99)
 
 
 def test_a_raw_file_that_is_cut_while_it_is_read_is_one_line(tmp_path):

@@ -6,10 +6,12 @@ import dataclasses
 import functools
 import os
 import shutil
+import sys
 import time
 
 import numpy as np
 import pytest
+from programs import run_program
 
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.adaptation.recordings import (
@@ -223,6 +225,35 @@ def test_a_row_length_that_planes_do_not_show_is_not_refused(tmp_path):
     assert measure_row_bytes([tmp_path / 'even.dat'], Geometry(64, 96)) == 12
     (tmp_path / 'empty.dat').touch()
     assert measure_row_bytes([tmp_path / 'empty.dat'], Geometry(64, 96)) == 12
+
+
+CUT = """
+import os, sys
+from pathlib import Path
+from spike_depth_ros.stream.chunk import Geometry
+from spike_training.datasets import row_length
+from spike_training.errors import DataSetError
+
+def cut(*given, find=row_length.find_row_bytes):
+    os.truncate(sys.argv[1], 5000)
+    return find(*given)
+
+row_length.find_row_bytes = cut
+try:
+    row_length.measure_row_bytes([Path(sys.argv[1])], Geometry(64, 96))
+except DataSetError as error:
+    sys.exit(str(error))
+"""
+
+
+def test_a_raw_file_that_is_cut_while_its_rows_are_measured_is_one_line(moving_wall, tmp_path):
+    rows = np.fromfile(moving_wall, np.uint8).reshape(-1, 64, 12)
+    path = tmp_path / 'padded.dat'
+    np.pad(rows, ((0, 0), (0, 0), (0, 4))).tofile(path)
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+    done = run_program(sys.executable, '-c', CUT, path, env=environment)
+    assert done.returncode == 1, done.returncode  # not by a signal
+    assert done.stderr == f'{path}: was cut while it was read: copy or record it again\n'
 
 
 def test_messages_of_another_row_length_than_their_planes_are_refused(moving_wall):

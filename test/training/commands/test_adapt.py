@@ -53,6 +53,7 @@ from spike_training.adaptation import report as report_module  # noqa: E402
 from spike_training.adaptation.correction import CountCorrector  # noqa: E402
 from spike_training.adaptation.page import Shown, write_page  # noqa: E402
 from spike_training.adaptation.recordings import open_recordings, split_in_time  # noqa: E402
+from spike_training.adaptation.schedule import EXPORT_S  # noqa: E402
 from spike_training.adaptation.windows import LEAST_MEASURED, Sizes  # noqa: E402
 from spike_training.commands.adapt import adapt  # noqa: E402
 from spike_training.errors import ConfigError, DataSetError, TrainingError  # noqa: E402
@@ -626,6 +627,8 @@ def test_minutes_that_do_not_suffice_are_refused_with_the_least(
         adapt_to(out, moving_wall, checkpoint, short)
     assert time.monotonic() - begin < 30
     least = float(re.search(r'expected ([0-9.]+)', str(error.value))[1])
+    # Whether an export follows is not known before the end.
+    assert 0.2 * 60 * least >= EXPORT_S / 2
     assert not out.with_suffix('').exists()
     # What is refused as too short by nothing goes through the match.
     monkeypatch.setattr(findings, 'match_camera', interrupted := Interrupt())

@@ -1,5 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import functools
 import shutil
 import sqlite3
 
@@ -15,7 +16,7 @@ from spike_depth_ros.stream.packing import spike_counts, unpack
 from spike_training.commands.bag import bag
 from spike_training.disk import check_room
 from spike_training.errors import ConfigError, DataSetError
-from spike_training.simulation.bag import choose_clip, choose_span
+from spike_training.simulation.bag import ClipBag, choose_clip, choose_span
 from spike_training.simulation.clip_camera import ClipCamera, frame_clips
 from spike_training.simulation.settings import CameraSettings
 
@@ -225,7 +226,41 @@ def test_wrong_settings_are_named_before_anything_is_written(recording, tmp_path
 def test_the_command_ends_with_one_line(recording, tmp_path, command):
     done = command('bag', f'--data.folder={recording}', f'--out={tmp_path}')
     assert done.returncode == 2
-    assert done.stderr == f'run.py: {tmp_path} exists: expected the name of a new folder\n'
+    words = 'exists: choose another folder, or give --overwrite true'
+    assert done.stderr == f'run.py: {tmp_path} {words}\n'
+
+
+def test_a_bag_is_replaced_only_if_asked_for_and_only_by_a_whole_one(recording, tmp_path):
+    out = tmp_path / 'made'
+    write = functools.partial(bag, data={'folder': str(recording)}, out=out, size=SIZE, rate=600.0)
+    out.mkdir()
+    (out / 'mine.txt').touch()
+    with pytest.raises(ConfigError, match='made exists: choose another folder, or give --overw'):
+        write()
+    with pytest.raises(ConfigError, match='made: --overwrite: expected a folder that holds a bag'):
+        write(overwrite=True)
+    (out / 'mine.txt').rename(out / 'old.mcap')
+    damaged = tmp_path / 'damaged'
+    write_folder(damaged, Sliding(60, damaged=(17, 18, 19, 21)))
+    with pytest.raises(DataSetError, match='cannot be used, expected at most 5%'):
+        write(data={'folder': str(damaged)}, overwrite=True)
+    assert [one.name for one in out.iterdir()] == ['old.mcap']
+    write(overwrite=True)
+    assert read(out)['/spikes']
+    assert {one.name for one in out.iterdir()} == {'made.db3', 'metadata.yaml'}
+    assert {one.name for one in tmp_path.iterdir()} == {'made', 'damaged'}
+
+
+def test_a_bag_that_another_process_has_made_meanwhile_is_left_as_it_is(recording, tmp_path):
+    out = tmp_path / 'made'
+    camera = ClipCamera(frame_clips('folder', str(recording))[0], CameraSettings(24, 32, 600.0))
+    other = ClipBag(camera, choose_span(camera.clip.times_s, 600.0, 0.0, 0.1), 40)
+    other.write(out, 'mcap')
+    before = (out / 'made.mcap').read_bytes()
+    assert other.write(out, 'sqlite3') == tmp_path / 'made_2'
+    assert (out / 'made.mcap').read_bytes() == before
+    assert read(tmp_path / 'made_2').keys() == read(out).keys()
+    assert {one.name for one in tmp_path.iterdir()} == {'made', 'made_2'}
 
 
 def test_a_link_laid_out_for_the_unfinished_bag_is_not_followed(recording, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from clips import CAMERA, HEIGHT, WIDTH, Sliding, write_folder
 
+from spike_depth_ros.folder_lock import LOCK, FolderLockError, lock_folder
 from spike_depth_ros.stream.packing import spike_counts
 from spike_depth_ros.stream.recording import open_recording
 from spike_depth_ros.video.light import luminance
@@ -128,6 +129,20 @@ def test_a_killed_run_goes_on(tmp_path):
     for path in windows(out):
         open_recording(path)
     assert there.items() <= contents(out).items()
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(recording, tmp_path):
+    out = tmp_path / 'out'
+    with lock_folder(out):
+        unfinished = out / '.000000.npz.unfinished'
+        unfinished.touch()  # which a run on its own would remove, as a killed one's
+        with pytest.raises(FolderLockError, match='out: another process works there'):
+            simulate(recording, out, **SETTINGS)
+        assert unfinished.exists()
+        unfinished.unlink()
+    simulate(recording, out, **SETTINGS)
+    assert len(windows(out)) == 6
+    assert not (out / LOCK).exists()
 
 
 def test_other_settings_are_refused_in_the_same_folder(recording, simulated):

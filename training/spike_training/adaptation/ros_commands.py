@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from yaml import YAMLError
@@ -18,8 +20,9 @@ from spike_training.errors import TrainingError, one_line
 RECORDING = 'recording'
 """Bag in the folder of an adaptation."""
 
-UNFINISHED = f'.{RECORDING}.part'
-"""Folder of a bag that is being recorded, or was when the recording was ended."""
+UNFINISHED = f'.{RECORDING}.'
+"""Beginning of the name, whose rest nobody can foresee, of the folder of a bag that is being
+recorded, or was when its recording was ended."""
 
 _GRACE_S = 2.0
 
@@ -62,22 +65,25 @@ def record(topic: str, folder: Path, seconds: float, max_gb: float) -> Path:
                 f'{bag} has {", ".join(names)}, expected {topic}: choose another --out'
             )
         return bag
+    for left in sorted(folder.glob(f'{UNFINISHED}*/{RECORDING}')):
+        raise TrainingError(_ended(left))
+    folder.mkdir(parents=True, exist_ok=True)
     # The name of a bag is also that of its file.
-    unfinished = folder / UNFINISHED
-    if (unfinished / RECORDING).exists():
-        raise TrainingError(_ended(unfinished / RECORDING))
+    unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
     try:
         told = _run(
             'spike_record', topic, '--out', str(unfinished / RECORDING),
             '--seconds', str(seconds), '--max-gb', str(max_gb),
         )  # fmt: skip
+        print(told)
+        (unfinished / RECORDING).rename(bag)
     except KeyboardInterrupt:
         if (unfinished / RECORDING).exists():
             raise TrainingError(f'interrupted: {_ended(unfinished / RECORDING)}') from None
         raise
-    print(told)
-    (unfinished / RECORDING).rename(bag)
-    unfinished.rmdir()
+    finally:
+        with contextlib.suppress(OSError):  # something was recorded
+            unfinished.rmdir()
     print(f'{bag}: complete')
     return bag
 

@@ -49,7 +49,7 @@ from spike_training.adaptation.matching import LEAST_TRIALS, time_scenes
 from spike_training.adaptation.page import PAGE, write_page
 from spike_training.adaptation.recordings import Opened, fingerprint, read_clips
 from spike_training.adaptation.report import REPORT, list_warnings, shown_on_page, write_report
-from spike_training.adaptation.schedule import EXPORT_S, Schedule
+from spike_training.adaptation.schedule import EXPORT_S, TOLERANCE, Schedule
 from spike_training.adaptation.stored import mapping, number, read
 from spike_training.adaptation.windows import Recorded, Sizes, open_windows
 from spike_training.choices import Device
@@ -188,7 +188,7 @@ def time_of_stages(
 
     def share(coming: int) -> float:
         # The average is tested, too, and the calibration generates as many scenes, and tests them.
-        rest_s = (coming + 2) * test_s + EXPORT_S
+        rest_s = (coming + 2) * test_s + EXPORT_S / 2
         return max(schedule.left_s - rest_s, 0) / coming
 
     most = math.inf if not stored.exists() else read(stored, parse_budget)
@@ -215,7 +215,8 @@ def least_seconds(
         folder: Folder of the adaptation; a match that it has takes no time.
 
     Returns:
-        Seconds, without any training.
+        Seconds, without any training; no fewer than those of which the end is known, as an export
+        may follow, well enough.
     """
     sizes, styles = recorded.sizes, settings.data.styles
     scene = time_scenes(styles, recorded.windows)
@@ -230,7 +231,8 @@ def least_seconds(
     made = len(styles) * sizes.compared + 2 * sizes.scenes + sizes.corrected
     tests = len(settings.stages) + 2
     seen = made + tests * (sizes.scenes + 2 * sizes.tested)
-    return match_s + made * (scene.render + scene.trial) + seen * window_s + EXPORT_S
+    needed_s = match_s + made * (scene.render + scene.trial) + seen * window_s + EXPORT_S
+    return max(needed_s, EXPORT_S / 2 / TOLERANCE)
 
 
 def _open(
@@ -325,12 +327,18 @@ def _check_folder(out: Path) -> None:
     folder = out.with_suffix('')
     if (folder / SETTINGS).is_file():
         return
-    ours = ros_commands.RECORDING, ros_commands.UNFINISHED, LOCK
-    others = folder.is_dir() and any(one.name not in ours for one in folder.iterdir())
+    others = folder.is_dir() and not all(map(_is_before_start, folder.iterdir()))
     lone = onnx_path(out).exists() and not out.exists()  # else both are replaced
     if lone or others:
         taken = onnx_path(out) if lone else folder
         raise ConfigError(f'{taken} exists, which {out} would need: choose another --out')
+
+
+def _is_before_start(path: Path) -> bool:
+    """Return True for what a folder may hold before its adaptation starts."""
+    return path.name in (ros_commands.RECORDING, LOCK) or path.name.startswith(
+        ros_commands.UNFINISHED
+    )
 
 
 def _init_folder(

@@ -15,8 +15,14 @@ from spike_training.progress import progress_bar
 LINES_S = 15.0
 """Seconds between two lines of a step where standard error is no terminal."""
 
-EXPORT_S = 30.0
-"""Duration of page and export, about, seconds."""
+EXPORT_S = 60.0
+"""Duration of page and export on a busy machine, seconds; half of it is kept for them.
+
+Only what is improved is exported: the end comes half of it early, or late.
+"""
+
+TOLERANCE = 0.2
+"""Largest error of the duration, as a share of it."""
 
 Advance = Callable[[], None]
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from spike_depth_ros.bags.bag import BagError
+from spike_depth_ros.bags.writing import check_replaceable
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_room, make_folder
 from spike_training.errors import ConfigError
@@ -29,6 +31,7 @@ def bag(
     interpolation: Interpolation = 'flow',
     sensor: Sensor = IDEAL,
     seed: int = 0,
+    overwrite: bool = False,
 ) -> None:
     """Write a recording of frames as a rosbag2 with the spikes of a simulated camera.
 
@@ -39,7 +42,7 @@ def bag(
     Args:
         data: One data set by name: --data.kitti PATH. Options of its reader follow the path:
             --data.tum PATH,per_metre=5000. See docs/data_sets.md.
-        out: The bag to write, a folder that does not exist yet.
+        out: The bag to write, a folder; an existing one is refused without overwrite.
         clip: Name of the recording in the data set; needed if it has several.
         size: Width and height of the sensor in pixels.
         rate: Planes per second.
@@ -53,6 +56,7 @@ def bag(
         sensor: Noise and mismatch of the pixels: a YAML file, or single values. The default is
             ideal.
         seed: Seed of the pixels' initial charge, noise and mismatch.
+        overwrite: Replace an existing bag, once the new one is complete.
 
     Raises:
         ConfigError: A setting cannot be used, or the disk has no room.
@@ -64,8 +68,13 @@ def bag(
     )
     if planes_per_packet < 1:
         raise ConfigError(f'planes_per_packet is {planes_per_packet}: expected 1 or more')
+    if out.exists() and not overwrite:
+        raise ConfigError(f'{out} exists: choose another folder, or give --overwrite true')
     if out.exists():
-        raise ConfigError(f'{out} exists: expected the name of a new folder')
+        try:
+            check_replaceable(out)
+        except BagError as error:
+            raise ConfigError(str(error)) from None
     if len(data) != 1:
         raise ConfigError(f'{len(data)} data sets: expected one, --data.NAME PATH')
     ((name, where),) = data.items()
@@ -79,7 +88,7 @@ def bag(
     print(recording.describe(), flush=True)
     make_folder(out.parent)
     check_room(out.parent, recording.nbytes, 'fewer --seconds, a lower --rate or a smaller --size')
-    recording.write(out, storage)
+    out = recording.write(out, storage, overwrite)
     for reason, names in camera.skipped.items():
         print(f'left out: {", ".join(names)}: {reason}')
     print(f'{out}: written')

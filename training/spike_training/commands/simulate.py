@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spike_depth_ros.folder_lock import lock_folder
 from spike_depth_ros.stream.chunk import Geometry
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_room
@@ -31,7 +32,7 @@ def simulate(
 
     Each frame with depth has a window around it: out/RECORDING/000012.npz, for spike_player, with
     out/RECORDING/camera.yaml. Existing windows are not simulated again: run the same command to
-    resume. Only one run at a time may write to a folder.
+    resume. Only one run at a time may write to a folder; a second one is refused.
 
     Args:
         data: Data sets by name: --data.kitti PATH --data.sevenscenes PATH. Options of their
@@ -52,6 +53,7 @@ def simulate(
     Raises:
         ConfigError: A setting cannot be used, or the folder holds another simulation.
         DataSetError: A data set cannot be used.
+        FolderLockError: Another run writes to the folder.
     """
     width, height = parse_size(size)
     camera = CameraSettings(height, width, rate, transform, mean_rate, interpolation, sensor, seed)
@@ -72,10 +74,10 @@ def simulate(
         f'MB; {present} are there already',
         flush=True,
     )
-    prepare_folder(out, camera, planes)
-    check_room(out, nbytes, 'fewer --planes or a smaller --size')
-    results = run_on_cluster(tasks, scheduler) if scheduler else map(run_task, tasks)
-    with progress_bar() as progress:
+    with lock_folder(out), progress_bar() as progress:
+        prepare_folder(out, camera, planes)
+        check_room(out, nbytes, 'fewer --planes or a smaller --size')
+        results = run_on_cluster(tasks, scheduler) if scheduler else map(run_task, tasks)
         bar = progress.add_task('windows', total=plan.missing)
         for done, left_out in results:
             for reason, names in left_out.items():

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +42,8 @@ def measure_row_bytes(files: Sequence[Path], geometry: Geometry) -> int:
     Raises:
         DataSetError: The rows have another length than stated, and not by padding.
     """
-    # Empty files cannot be mapped; reading them tells what is wrong.
-    stored: list[Bytes] = [np.memmap(file, np.uint8, 'r') for file in files if file.stat().st_size]
+    sizes = {file: file.stat().st_size for file in files}
+    stored = {file: size for file, size in sizes.items() if size}
     parts = _sample(stored)
     found = find_row_bytes(parts, geometry.row_bytes, geometry.plane_bytes)
     if found is None:
@@ -85,19 +85,33 @@ def check_row_bytes(clips: Sequence[SpikeClip]) -> None:
         )
 
 
-def _sample(stored: Sequence[Bytes]) -> list[Bytes]:
-    """Return parts of files, spread over all of them."""
-    ends = [0, *itertools.accumulate(map(len, stored))]
+def _read(file: Path, starts: Sequence[int], size: int) -> Bytes:
+    """Read parts of a file, ``[starts, size]``; a mapped one that is cut would end the process.
+
+    Raises:
+        DataSetError: It has become shorter.
+    """
+    with file.open('rb') as stream:
+        parts = [(stream.seek(start), stream.read(size))[1] for start in starts]
+    if any(len(part) < size for part in parts):
+        raise DataSetError(f'{file}: was cut while it was read: copy or record it again')
+    return np.frombuffer(b''.join(parts), np.uint8).reshape(len(parts), size)
+
+
+def _sample(stored: Mapping[Path, int]) -> list[Bytes]:
+    """Return parts of files, by their sizes, spread over all of them."""
+    files, sizes = [*stored], [*stored.values()]
+    ends = [0, *itertools.accumulate(sizes)]
     parts = []
     for place in np.linspace(0, ends[-1] - 1, _PARTS).astype(int).tolist() if stored else ():
         number = int(np.searchsorted(ends, place, 'right')) - 1
-        start = min(place - ends[number], max(0, len(stored[number]) - LAYOUT_BYTES))
-        parts.append(np.array(stored[number][start : start + LAYOUT_BYTES]))
+        start = min(place - ends[number], max(0, sizes[number] - LAYOUT_BYTES))
+        parts.append(_read(files[number], [start], min(LAYOUT_BYTES, sizes[number] - start))[0])
     return parts
 
 
 def _fit_rows(
-    stored: Sequence[Bytes], parts: Sequence[Bytes], row_bytes: int, geometry: Geometry
+    stored: Mapping[Path, int], parts: Sequence[Bytes], row_bytes: int, geometry: Geometry
 ) -> int | None:
     """Return the number of rows of a plane by which the bytes repeat best; None: unknown."""
     candidates = {geometry.height, geometry.plane_bytes // row_bytes}
@@ -112,7 +126,7 @@ def _fit_rows(
         rows: repeats[rows]
         for rows in near
         if repeats[rows] > max(repeats.get(rows - 1, 0), repeats.get(rows + 1, 0), ROW_MARGIN)
-        and not any(len(one) % (rows * row_bytes) for one in stored)
+        and not any(size % (rows * row_bytes) for size in stored.values())
     }
     if not fitting:
         return None
@@ -122,11 +136,12 @@ def _fit_rows(
     return geometry.height if stated >= PLANE_SHARE * fitting[best] else best
 
 
-def _are_padded(stored: Sequence[Bytes], row_bytes: int, geometry: Geometry) -> bool:
+def _are_padded(stored: Mapping[Path, int], row_bytes: int, geometry: Geometry) -> bool:
     """Return True if the bytes behind those of the stated width all have one value."""
     values: set[int] = set()
-    for one in stored:
-        rows = one.reshape(-1, row_bytes)
-        chosen = np.linspace(0, len(rows) - 1, min(len(rows), _ROWS)).astype(int)
-        values |= set(np.unique(rows[chosen, geometry.row_bytes :]).tolist())
+    for file, size in stored.items():
+        rows = size // row_bytes
+        chosen = np.linspace(0, rows - 1, min(rows, _ROWS)).astype(int)
+        found = _read(file, (row_bytes * chosen).tolist(), row_bytes)
+        values |= set(np.unique(found[:, geometry.row_bytes :]).tolist())
     return len(values) == 1

@@ -15,7 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
-from spike_depth_ros.bags.writing import Storage, bag_writer, make_header, make_image, message_type
+from spike_depth_ros.bags.writing import (
+    Storage,
+    bag_writer,
+    make_header,
+    make_image,
+    message_type,
+    replace_bag,
+)
+from spike_depth_ros.result_files import move_to_new
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.video.spiking import regroup
@@ -145,12 +153,16 @@ class ClipBag:
             f'{self.nbytes / 1e6:.0f} MB'
         )
 
-    def write(self, out: Path, storage: Storage) -> None:
+    def write(self, out: Path, storage: Storage, overwrite: bool = False) -> Path:
         """Write a bag under a temporary name, then rename it.
 
         Args:
             out: The folder to make.
             storage: Kind of bag.
+            overwrite: Replace a bag in that folder.
+
+        Returns:
+            The folder; another one if a process has made ``out`` meanwhile.
 
         Raises:
             DataSetError: Too many frames cannot be used.
@@ -172,7 +184,10 @@ class ClipBag:
                     writer.write(connections[topic], time_ns, data)
                     if topic == 'spikes':
                         progress.advance(task, message.height // self._geometry.height)
-            unfinished.rename(out)
+            if not overwrite:
+                return move_to_new(unfinished, out)
+            replace_bag(unfinished, out)
+            return out
 
     def _stream(self) -> Iterator[BagMessage]:
         """Yield packets of spikes, preceded by camera_info ten times a second."""

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from spike_depth_ros.checkpoint import write_atomically
+from spike_depth_ros.folder_lock import LOCK
 from spike_depth_ros.stream.window import reference_index
 from spike_training.datasets.clip import Clip, Matrix
 from spike_training.datasets.readers.files import note_skipped
@@ -180,7 +181,7 @@ def prepare_folder(out: Path, camera: CameraSettings, planes: int) -> None:
                 f'{out} holds a simulation with other settings: {listed}; use those, or another '
                 'folder'
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and (not out.is_dir() or any(one.name != LOCK for one in out.iterdir())):
         raise ConfigError(f'{out}: expected a new or empty folder, or one of a simulation')
     make_folder(out)
     write_atomically(path, yaml.safe_dump(settings, sort_keys=False).encode())

@@ -13,7 +13,7 @@ import numpy as np
 
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
-from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ
+from spike_depth_ros.stream.recording import MAX_RATE_HZ, MIN_RATE_HZ, NpyFile
 from spike_depth_ros.stream.vidar import read_part
 from spike_training.datasets.clip import Depth, Grey, Matrix
 from spike_training.datasets.readers import files
@@ -79,10 +79,10 @@ def naive_npy_planes(
         DataSetError: The file is damaged or of another shape.
     """
     try:
-        shape = np.load(path, mmap_mode='r', allow_pickle=False).shape
+        stored = NpyFile(path)
     except Exception as error:  # of a damaged header, numpy's reader has many kinds
         raise DataSetError(f'{path}: cannot be read: {one_line(error)}') from error
-    expected = (geometry.height, geometry.width)
+    shape, expected = stored.shape, (geometry.height, geometry.width)
     if len(shape) != 3 or shape[1:] != expected or not shape[0] or geometry.width % 8:
         raise DataSetError(
             f'{path}: {list(shape)}, expected [planes, {geometry.height}, {geometry.width}]'
@@ -90,8 +90,8 @@ def naive_npy_planes(
 
     def load(start: int, stop: int) -> PackedPlanes:
         with _one_frame(path):
-            found = np.load(path, mmap_mode='r', allow_pickle=False)[start:stop, ::-1]
-            groups = np.asarray(found != 0).reshape(*found.shape[:2], -1, 8)[..., ::-1]
+            found = stored.read(start, stop)[:, ::-1]
+            groups = (found != 0).reshape(*found.shape[:2], -1, 8)[..., ::-1]
             return packing.pack(groups.reshape(found.shape), geometry.bit_order)
 
     return shape[0], load
