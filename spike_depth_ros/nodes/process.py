@@ -47,24 +47,21 @@ LOWER_PRIORITY = 2
 NodeT = TypeVar('NodeT', bound=Node)
 ResultT = TypeVar('ResultT')
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _KEPT_BYTES = 32 * 1024 * 1024  # glibc takes no more than this as its mmap threshold
-_ARENAS = 4  # of malloc; by default eight a core, each of which fragments by tens of megabytes
 
 
 def keep_freed_memory() -> None:
-    """Make malloc keep the memory of large messages, in few arenas.
+    """Make malloc keep the memory of large messages.
 
     By default each message of half a megabyte is mapped from the kernel, page-faulted and unmapped
-    again, which takes a subscriber three times its CPU time. Each change of a model runs in new
-    threads, which would spread it over ever more arenas.
+    again, which takes a subscriber three times its CPU time.
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:  # glibc only
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_TRIM_THRESHOLD, 4 * _KEPT_BYTES)
         mallopt(_M_TOP_PAD, _KEPT_BYTES)
-        mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def return_freed_memory() -> None:

@@ -10,7 +10,6 @@ import types
 from pathlib import Path
 
 import pytest
-from programs import run_program
 
 from spike_depth_ros.nodes import process
 
@@ -253,31 +252,3 @@ def test_a_close_that_hangs_ends_with_one_line_and_without_shared_memory(process
 @pytest.mark.dds
 def test_a_native_close_that_hangs_is_ended_too(processes):
     assert processes.run('hangs', 'native', code=HANGS)[0] == -signal.SIGALRM
-
-
-ARENAS = """
-import ctypes, sys, threading
-from spike_depth_ros.nodes import process
-
-libc = ctypes.CDLL(None)
-libc.fopen.restype = libc.malloc.restype = ctypes.c_void_p
-process.keep_freed_memory()
-barrier = threading.Barrier(17)
-
-def allocate():
-    libc.malloc(1000)
-    barrier.wait()
-
-for _ in range(16):
-    threading.Thread(target=allocate).start()
-barrier.wait()
-file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b'w'))
-libc.malloc_info(0, file)
-libc.fclose(file)
-"""
-
-
-def test_freed_memory_is_kept_in_few_arenas(tmp_path):
-    done = run_program(sys.executable, '-c', ARENAS, tmp_path / 'info.xml')
-    assert done.returncode == 0, done.stderr
-    assert 1 < (tmp_path / 'info.xml').read_text().count('<heap nr=') <= 4
