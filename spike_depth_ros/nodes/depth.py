@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import queue
 import sys
 import threading
 import time
@@ -90,7 +91,8 @@ class SpikeDepthNode(LifecycleNode):
         # A model is loaded beside the running one; the node's state may change meanwhile.
         self._model_lock = threading.Lock()
         self._model_wanted = 0
-        self._loaders: list[threading.Thread] = []
+        self._requests: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
+        self._loader: threading.Thread | None = None
         self._warned: dict[str, float] = {}
         self.add_on_set_parameters_callback(self._review_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -213,8 +215,9 @@ class SpikeDepthNode(LifecycleNode):
         self._stop()
         with self._model_lock:
             self._model_wanted += 1
-        for loader in self._loaders:
-            loader.join()
+        if self._loader is not None:
+            self._requests.put(None)
+            self._loader.join()
 
     def _stop(self) -> None:
         if self._inputs is not None:
@@ -343,9 +346,15 @@ class SpikeDepthNode(LifecycleNode):
         with self._model_lock:
             self._model_wanted += 1
             number = self._model_wanted
-        loader = threading.Thread(target=self._swap, args=(path, number), name='loader')
-        self._loaders = [*(old for old in self._loaders if old.is_alive()), loader]
-        loader.start()
+        self._requests.put((path, number))
+        if self._loader is None:
+            self._loader = threading.Thread(target=self._swap_as_requested, name='loader')
+            self._loader.start()
+
+    def _swap_as_requested(self) -> None:
+        """Load models, as one thread: each further one would fragment another arena of malloc."""
+        while (request := self._requests.get()) is not None:
+            self._swap(*request)
 
     def _swap(self, path: str, number: int) -> None:
         """Load another model beside the running one and switch to it between two windows.
@@ -354,6 +363,8 @@ class SpikeDepthNode(LifecycleNode):
             path: The model file; empty: the shipped one.
             number: Number of the request; a newer one, or a clean-up, overrides it.
         """
+        if number != self._model_wanted:
+            return
         try:
             estimator = self._load(path)
         except Exception as error:
