@@ -7,8 +7,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from spike_depth_ros.bags.bag import BagError
-from spike_depth_ros.bags.writing import check_replaceable
 from spike_training.choices import MEAN_RATE, Interpolation, Transform
 from spike_training.disk import check_room, make_folder
 from spike_training.errors import ConfigError
@@ -71,6 +69,9 @@ def bag(
     if out.exists() and not overwrite:
         raise ConfigError(f'{out} exists: choose another folder, or give --overwrite true')
     if out.exists():
+        from spike_depth_ros.bags.bag import BagError
+        from spike_depth_ros.bags.writing import check_replaceable
+
         try:
             check_replaceable(out)
         except BagError as error:
