@@ -173,7 +173,7 @@ def _run(options: argparse.Namespace, rooms: list[int], missing: int) -> dict[st
     news: Any = spawn.Queue()
     number = min(options.processes, len(rooms))
     workers = [
-        spawn.Process(target=_work, args=(options, rooms[k::number], news), daemon=True)
+        spawn.Process(target=_work, args=(options, rooms[k::number], k, news), daemon=True)
         for k in range(number)
     ]
     for worker in workers:
@@ -223,8 +223,11 @@ def _next(news: Any, workers: Sequence[Any]) -> tuple[str, Any]:
                     ) from None
 
 
-def _work(options: argparse.Namespace, rooms: list[int], news: Any) -> None:
+def _work(options: argparse.Namespace, rooms: list[int], number: int, news: Any) -> None:
     """Render rooms, in a process of its own."""
+    # With several cores in reach, a second thread of Blender waits busily on one of them.
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[number % len(cores)]})
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     silent = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # Blender prints hundreds of lines
@@ -233,8 +236,8 @@ def _work(options: argparse.Namespace, rooms: list[int], news: Any) -> None:
         from scripts.rooms.store import RoomWriter
 
         writer = RoomWriter(read_catalogue(options.furniture), options)
-        for number in rooms:
-            for name in writer.render(number, _missing_views(options, number)):
+        for room in rooms:
+            for name in writer.render(room, _missing_views(options, room)):
                 news.put(('view', name))
         news.put(('end', writer.broken))
     except KeyboardInterrupt:
