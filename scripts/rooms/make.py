@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'training')]
 
 from scripts.rooms import catalogue  # noqa: E402 - the path is set above
 from scripts.rooms.catalogue import Catalogue, read_catalogue  # noqa: E402
-from spike_depth_ros.errors import OneLineError, one_line  # noqa: E402
+from spike_depth_ros.errors import OneLineError, one_line, shorten  # noqa: E402
 from spike_depth_ros.folder_lock import lock_folder  # noqa: E402
 from spike_training.datasets import rendered_set  # noqa: E402
 
@@ -136,9 +136,9 @@ def _write_manifest(options: argparse.Namespace, left_out: dict[str, list[str]])
         except (ValueError, TypeError) as error:
             raise MakeError(f'{path}: is damaged; choose another folder') from error
         for name, value in own.items():
-            if known.get(name) != value:
+            if (found := known.get(name)) != value:
                 raise MakeError(
-                    f'{options.out} holds a set with {name} {known.get(name)!r}, expected '
+                    f'{options.out} holds a set with {name} {shorten(repr(found), 100)}, expected '
                     f'{value!r}: give that, or choose another folder'
                 )
     elif any(one.name != '.lock' for one in options.out.iterdir()):

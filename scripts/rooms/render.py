@@ -23,8 +23,8 @@ from scripts.rooms.textures import SIZE, make_texture
 Image = npt.NDArray[np.float32]
 
 SAMPLES = 2
-"""Light paths of a pixel; the denoiser removes what noise they leave. Four take twice the time, and
-lower the error against 64 by a fifth (docs/rooms.md)."""
+"""Light paths of a pixel; the denoiser removes what noise they leave. Four take twice the time
+and lower the error against 64 by a fifth (docs/rooms.md)."""
 
 FARTHEST_M = 65.0
 """Depth from which on a pixel is sky."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spike_depth_ros.errors import shorten
 from spike_training.datasets import rendered_set
 from spike_training.datasets.clip import Clip
 from spike_training.datasets.readers import files
@@ -84,8 +85,9 @@ def _check_version(path: Path) -> None:
         ) from error
     if found != (rendered_set.FORMAT, rendered_set.VERSION):
         raise DataSetError(
-            f'{path}: {found[0]!r} of version {found[1]!r}, expected {rendered_set.FORMAT!r} of '
-            f'version {rendered_set.VERSION}: render it again with this scripts/rooms/make.py'
+            f'{path}: {shorten(repr(found[0]), 100)} of version {shorten(repr(found[1]), 100)}, '
+            f'expected {rendered_set.FORMAT!r} of version {rendered_set.VERSION}: render it again '
+            'with this scripts/rooms/make.py'
         )
 
 
