@@ -138,7 +138,7 @@ def _write_manifest(options: argparse.Namespace, left_out: dict[str, list[str]])
         for name, value in own.items():
             if (found := known.get(name)) != value:
                 raise MakeError(
-                    f'{options.out} holds a set with {name} {shorten(repr(found), 100)}, expected '
+                    f'{options.out} holds a set with {name} {shorten(repr(found), 220)}, expected '
                     f'{value!r}: give that, or choose another folder'
                 )
     elif any(one.name != '.lock' for one in options.out.iterdir()):

@@ -85,7 +85,7 @@ def _check_version(path: Path) -> None:
         ) from error
     if found != (rendered_set.FORMAT, rendered_set.VERSION):
         raise DataSetError(
-            f'{path}: {shorten(repr(found[0]), 100)} of version {shorten(repr(found[1]), 100)}, '
+            f'{path}: {shorten(repr(found[0]), 220)} of version {shorten(repr(found[1]), 220)}, '
             f'expected {rendered_set.FORMAT!r} of version {rendered_set.VERSION}: render it again '
             'with this scripts/rooms/make.py'
         )
