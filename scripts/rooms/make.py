@@ -225,14 +225,14 @@ def _next(news: Any, workers: Sequence[Any]) -> tuple[str, Any]:
 
 def _work(options: argparse.Namespace, rooms: list[int], number: int, news: Any) -> None:
     """Render rooms, in a process of its own."""
-    # With several cores in reach, a second thread of Blender waits busily on one of them.
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[number % len(cores)]})
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     silent = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # Blender prints hundreds of lines
         os.dup2(silent, stream)
     try:
+        # With several cores in reach, a second thread of Blender waits busily on one of them.
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
         from scripts.rooms.store import RoomWriter
 
         writer = RoomWriter(read_catalogue(options.furniture), options)

@@ -24,7 +24,7 @@ Image = npt.NDArray[np.float32]
 
 SAMPLES = 2
 """Light paths of a pixel; the denoiser removes what noise they leave. Four take twice the time
-and lower the error against 64 by a fifth (docs/rooms.md)."""
+and hardly differ to the eye."""
 
 FARTHEST_M = 65.0
 """Depth from which on a pixel is sky."""

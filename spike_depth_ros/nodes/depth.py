@@ -347,7 +347,7 @@ class SpikeDepthNode(LifecycleNode):
             self._model_wanted += 1
             number = self._model_wanted
         self._requests.put((path, number))
-        if self._loader is None:
+        if self._loader is None or not self._loader.is_alive():  # an internal error ends it
             self._loader = threading.Thread(target=self._swap_as_requested, name='loader')
             self._loader.start()
 
