@@ -13,8 +13,8 @@ from spike_training.sensor.interpolation import (
     Blend,
     FlowInterpolator,
     LinearInterpolator,
+    VideoLight,
     flow_motion,
-    interpolate,
     sub_frames,
 )
 
@@ -134,7 +134,8 @@ def test_images_are_a_pixel_apart():
 def test_instants_of_a_video():
     frames = [sliding(0), sliding(4), sliding(8)]
     times = [1.0, 1.1, 1.2]
-    light = interpolate(frames, times, [0.5, 1.0, 1.05, 1.1, 1.175, 1.2, 9.0], FlowInterpolator())
+    video = VideoLight(frames, times, FlowInterpolator())
+    light = video.at([0.5, 1.0, 1.05, 1.1, 1.175, 1.2, 9.0])
     for k, frame in {0: 0, 1: 0, 3: 1, 5: 2, 6: 2}.items():
         np.testing.assert_array_equal(light[k], frames[frame])
     assert error(light[2], sliding(2)) < 0.2 * error(light[2], sliding(0))
@@ -150,14 +151,16 @@ def test_a_pair_of_frames_is_looked_at_once_and_only_if_needed():
             return super().between(before, after)
 
     counting = Counting()
-    interpolate([sliding(k) for k in range(4)], [0, 1, 2, 3], [1.2, 1.5, 1.9], counting)
+    video = VideoLight([sliding(k) for k in range(4)], [0, 1, 2, 3], counting)
+    video.at([1.2, 1.5, 1.9])
+    assert video.steps(1.1, 1.8, 16) == 12  # blended: 16 a gap
     assert counting.looks == 1
 
 
 @pytest.mark.parametrize(('count', 'times'), [(0, []), (2, [0.0]), (2, [1.0, 1.0])])
 def test_frames_without_times_are_refused(count, times):
     with pytest.raises(ValueError, match='a time for each, increasing'):
-        interpolate([sliding(0)] * count, times, [0.0], LinearInterpolator())
+        VideoLight([sliding(0)] * count, times, LinearInterpolator())
 
 
 def test_the_benchmark_compares_with_frames_that_were_kept_back(tmp_path, capsys):
@@ -181,13 +184,28 @@ def test_motion_goes_on_before_and_after_the_frames_if_wanted():
     )
     first, second = smooth, np.roll(smooth, 4, 1)  # 4 pixels to the right
     times, at = [0.0, 0.01], [-0.005, 0.015]
-    still = interpolate([first, second], times, at, FlowInterpolator())
+    still = VideoLight([first, second], times, FlowInterpolator()).at(at)
     assert np.array_equal(still[0], first)
     assert np.array_equal(still[1], second)
-    moved = interpolate([first, second], times, at, FlowInterpolator(), goes_on=True)
+    moved = VideoLight([first, second], times, FlowInterpolator(), goes_on=True).at(at)
     inner = np.s_[8:-8, 12:-12]
     for found, shift in zip(moved, (-2, 6), strict=True):
         error = np.abs(found - np.roll(smooth, shift, 1))[inner].mean()
         assert error < 0.2 * np.abs(found - first)[inner].mean()
-    alone = interpolate([first], [0.0], at, FlowInterpolator(), goes_on=True)
+    alone = VideoLight([first], [0.0], FlowInterpolator(), goes_on=True).at(at)
     assert np.array_equal(alone[0], first)
+
+
+def test_a_window_has_as_many_steps_as_pixels_move_in_it():
+    frames, times = [sliding(0), sliding(4), sliding(12)], [0.0, 0.01, 0.02]
+    video = VideoLight(frames, times, FlowInterpolator())
+    assert video.steps(0.001, 0.009, 16) == pytest.approx(3.2, abs=1.5)
+    assert video.steps(0.012, 0.018, 16) == pytest.approx(4.8, abs=1.5)
+    assert video.steps(0.012, 0.018, 3) == 2
+    # Both pairs: the faster one decides. Before and after the frames all stands still,
+    assert video.steps(0.005, 0.025, 16) == pytest.approx(16, abs=3)
+    assert video.steps(-0.03, -0.01, 16) == video.steps(0.03, 0.05, 16) == 1
+    # unless the motion goes on.
+    moving = VideoLight(frames, times, FlowInterpolator(), goes_on=True)
+    assert moving.steps(-0.03, -0.01, 16) == pytest.approx(8, abs=2)
+    assert moving.steps(0.03, 0.05, 16) == pytest.approx(16, abs=3)

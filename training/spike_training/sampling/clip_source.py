@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from spike_depth_ros.stream.window import reference_index
-from spike_depth_ros.video.light import luminance
+from spike_depth_ros.video.light import Light, luminance
 from spike_depth_ros.video.placement import Placement
 from spike_training.choices import MEAN_RATE, Transform
 from spike_training.datasets.clip import Clip, Depth, Rgb
@@ -25,12 +24,12 @@ from spike_training.sampling.sample import Batch
 from spike_training.sampling.transforms import TRANSFORMS
 from spike_training.sensor.camera import SpikeCamera
 from spike_training.sensor.exposure import count_spikes, initial_charge
-from spike_training.sensor.interpolation import FlowInterpolator, Interpolator, interpolate
+from spike_training.sensor.interpolation import FlowInterpolator, Interpolator, VideoLight
 
 _SEGMENTS = 4
 """Segments of a window, at least; light is linear within each."""
 _SUB_FRAMES = 16
-"""Segments between two frames, at least."""
+"""Segments between two frames, at most; nothing moves more than about a pixel in one."""
 _CHARGE = 8
 
 
@@ -185,20 +184,24 @@ class ClipSource(LabelledSource):
         self, number: int, image: Rgb, placement: Placement, planes: int
     ) -> tuple[Tensor, list[int], Tensor]:
         """Return light at the knots of a window, ``[1, K, H, W]``, the knots, and the seed."""
-        light, knots = self._moving(*self._frames[number], placement, planes)
+        shown = placement.image(luminance(image))
+        light, knots = self._moving(*self._frames[number], shown, placement, planes)
         exposed = torch.from_numpy(light).to(self.device)
         # Metered at the reference plane, as an exposure control does.
         gain = exposure_gain(
-            torch.from_numpy(placement.image(luminance(image)))[None].to(self.device),
+            torch.from_numpy(shown)[None].to(self.device),
             np.array([self._frames[number][0].mean_rate or self.mean_rate], np.float32),
         )
         seed = torch.tensor([self.seed * 0x1000003 + _CHARGE + number], device=self.device)
         return (exposed * gain).clamp_(0, 1)[None], knots, seed
 
     def _moving(
-        self, clip: Clip, index: int, placement: Placement, planes: int
-    ) -> tuple[npt.NDArray[np.float32], list[int]]:
-        """Return light at a few instants of a window, ``[K, H, W]``, and their planes."""
+        self, clip: Clip, index: int, shown: Light, placement: Placement, planes: int
+    ) -> tuple[Light, list[int]]:
+        """Return light at a few instants of a window, ``[K, H, W]``, and their planes.
+
+        ``shown`` is the light of the labelled frame, ``[H, W]``.
+        """
         times = clip.times_s
         start = times[index] - reference_index('middle', planes) / self.rate_hz
         end = start + planes / self.rate_hz
@@ -208,18 +211,14 @@ class ClipSource(LabelledSource):
             last = min(int(np.searchsorted(times, end, 'left')), len(times) - 1)
         frames, times_s = [], []
         for k in range(first, last + 1):
-            try:
-                frames.append(placement.image(luminance(clip.image(k))))
+            # A damaged neighbour is skipped here; it is reported as a sample of its own.
+            with contextlib.suppress(FrameError):
+                frames.append(shown if k == index else placement.image(luminance(clip.image(k))))
                 times_s.append(float(times[k]))
-            except FrameError:
-                # A damaged neighbour is skipped here; it is reported as a sample of its own.
-                if k == index:
-                    raise
-        gap = float(np.diff(times_s).min()) if len(times_s) > 1 else math.inf
-        segments = max(_SEGMENTS, math.ceil(_SUB_FRAMES * planes / self.rate_hz / gap))
+        video = VideoLight(frames, times_s, self._interpolator, clip.goes_on)
+        segments = max(_SEGMENTS, video.steps(float(start), float(end), _SUB_FRAMES))
         knots = sorted({round(k * planes / segments) for k in range(segments + 1)})
-        instants = [float(start + knot / self.rate_hz) for knot in knots]
-        light = interpolate(frames, times_s, instants, self._interpolator, clip.goes_on)
+        light = video.at([float(start + knot / self.rate_hz) for knot in knots])
         return light, knots
 
 

@@ -289,48 +289,77 @@ def sub_frames(motion: Motion) -> int:
     return max(1, min(MOST_SUB_FRAMES, math.ceil(motion.pixels / _STEP_PX)))
 
 
-def interpolate(
-    frames: Sequence[Light],
-    times_s: Sequence[float],
-    at_s: Sequence[float],
-    interpolator: Interpolator,
-    goes_on: bool = False,
-) -> Light:
-    """Interpolate the light at some instants of a video.
+class VideoLight:
+    """Light of a video at any instant.
+
+    Before the first frame the light is that frame's, after the last one the last one's, unless
+    the motion goes on. The motion of a pair of frames is estimated once, and only if needed.
 
     Args:
         frames: Linear light ``[H, W]`` of at least one frame.
         times_s: When each was taken, seconds, increasing.
-        at_s: Instants, seconds; before the first frame the light is that frame's, after the last
-            one the last one's, unless the motion goes on.
-        interpolator: Interpolator between frames; used once for each pair with an instant between.
+        interpolator: Interpolator between frames.
         goes_on: True if the motion of the first and of the last pair of frames goes on before and
             after them.
-
-    Returns:
-        ``[len(at_s), H, W]`` float32.
 
     Raises:
         ValueError: No frame, not one time for each, or times that do not increase.
     """
-    if not frames or len(frames) != len(times_s) or not np.all(np.diff(times_s) > 0):
-        raise ValueError(
-            f'{len(frames)} frames at {list(times_s)} s: expected at least one, and a time for '
-            'each, increasing'
-        )
-    motions: dict[int, Motion] = {}
-    light = np.empty((len(at_s), *frames[0].shape), np.float32)
-    for out, at in zip(light, at_s, strict=True):
-        after = int(np.searchsorted(times_s, at))
-        if after < len(frames) and times_s[after] == at:
-            out[:] = frames[after]
-        elif after in (0, len(frames)) and not (goes_on and len(frames) > 1):
-            out[:] = frames[0 if after == 0 else -1]
-        else:
-            after = min(max(after, 1), len(frames) - 1)
-            before = after - 1
-            if before not in motions:
-                motions[before] = interpolator.between(frames[before], frames[after])
-            share = (at - times_s[before]) / (times_s[after] - times_s[before])
-            out[:] = motions[before].at(share)
-    return light
+
+    def __init__(
+        self,
+        frames: Sequence[Light],
+        times_s: Sequence[float],
+        interpolator: Interpolator,
+        goes_on: bool = False,
+    ) -> None:
+        if not frames or len(frames) != len(times_s) or not np.all(np.diff(times_s) > 0):
+            raise ValueError(
+                f'{len(frames)} frames at {list(times_s)} s: expected at least one, and a time '
+                'for each, increasing'
+            )
+        self._frames, self._times, self._interpolator = frames, times_s, interpolator
+        self._goes_on = goes_on and len(frames) > 1
+        self._motions: dict[int, Motion] = {}
+
+    def at(self, instants_s: Sequence[float]) -> Light:
+        """Return the light at some instants, seconds: ``[N, H, W]`` float32."""
+        light = np.empty((len(instants_s), *self._frames[0].shape), np.float32)
+        times = self._times
+        for out, at in zip(light, instants_s, strict=True):
+            after = int(np.searchsorted(times, at))
+            if after < len(times) and times[after] == at:
+                out[:] = self._frames[after]
+            elif after in (0, len(times)) and not self._goes_on:
+                out[:] = self._frames[0 if after == 0 else -1]
+            else:
+                before = min(max(after, 1), len(times) - 1) - 1
+                share = (at - times[before]) / (times[before + 1] - times[before])
+                out[:] = self._motion(before).at(share)
+        return light
+
+    def steps(self, start_s: float, end_s: float, blended: int) -> int:
+        """Return the number of equal steps of about a pixel each, at most, between two instants.
+
+        Args:
+            start_s: The first instant, seconds.
+            end_s: The last one.
+            blended: Steps between two frames that are blended, and the most between any.
+        """
+        times, most = self._times, 0.0
+        for before in range(len(times) - 1):
+            first = before == 0 and self._goes_on
+            last = before == len(times) - 2 and self._goes_on
+            if (first or start_s < times[before + 1]) and (last or end_s > times[before]):
+                motion = self._motion(before)
+                steps = min(sub_frames(motion), blended) if motion.pixels else blended
+                most = max(most, steps / (times[before + 1] - times[before]))
+        return max(1, math.ceil(most * (end_s - start_s)))
+
+    def _motion(self, before: int) -> Motion:
+        """Return the motion from a frame to the next one."""
+        if before not in self._motions:
+            self._motions[before] = self._interpolator.between(
+                self._frames[before], self._frames[before + 1]
+            )
+        return self._motions[before]
