@@ -48,6 +48,10 @@ CANDIDATES: dict[str, tuple[int, dict[str, Any]]] = {
     'pool 2, medium, stride 2': (9, {'pool': 2, **THREE, **MEDIUM, 'features2': 16}),
     'pool 2, lean stride 2': (9, {'pool': 2, **THREE, **LEAN}),
     'pool 2, lean stride 2, convex': (9, {'pool': 2, **THREE, **LEAN, 'upsampling': 'convex'}),
+    **{
+        f'pool 2, lean stride 2, {end}': (9, {'pool': 2, **THREE, **LEAN, 'upsampling': end})
+        for end in ('nearest', 'convex_full', 'selected')
+    },
     'pool 2, stride 2': (9, {'pool': 2, **THREE, 'features2': 32}),
     'pool 2, wide, stride 2': (9, {'pool': 2, **THREE, **WIDE, 'features2': 32}),
     'pool 1, mean and bins': (32, {}),

@@ -53,7 +53,7 @@ PICTURES: dict[str, tuple[float, ...]] = {
 Ninths and thirds, which 9 bins divide without remainder.
 """
 
-UPSAMPLING = ('bilinear', 'convex', 'nearest', 'convex_full', 'guided')
+UPSAMPLING = ('bilinear', 'convex', 'nearest', 'convex_full', 'selected')
 """Values of the setting ``upsampling``."""
 
 
@@ -75,7 +75,7 @@ class LiteSettings:
         upsampling: Upsampling of depth from half of the network's internal size: ``bilinear``;
             ``convex`` up to the internal size, which is learned and keeps outlines, then bilinear;
             ``nearest``, the same, which repeats pixels at last; ``convex_full`` up to the size of
-            the input; or ``guided``, ``convex`` and a second such step, guided by the picture.
+            the input; or ``selected``, in two steps to that size, of which each copies one value.
 
     Raises:
         ValueError: A size is out of its range, or there is no such picture or upsampling.

@@ -13,7 +13,7 @@ from spike_depth_ros.architectures import TinySettings
 from spike_depth_ros.model import SpikeNet
 from spike_depth_ros.model.decoder import DptDecoder
 from spike_depth_ros.model.encoder import HybridEncoder, InvertedBottleneck, conv_norm
-from spike_depth_ros.model.heads import DepthHead, GuidedDepthHead, Head, UncertaintyHead
+from spike_depth_ros.model.heads import DepthHead, Head, SelectingDepthHead, UncertaintyHead
 from spike_depth_ros.model.temporal import RateStem, RgbStem
 
 IMAGES = ('depth', 'uncertainty')
@@ -68,7 +68,7 @@ class SpikeDepthNet(SpikeNet):
         picture = self.temporal(counts, planes_per_bin)
         encoded = self.encoder(picture)
         f_dec = self.decoder(encoded)
-        guide = (picture,) if isinstance(self.depth_head, GuidedDepthHead) else ()
+        guide = (picture,) if isinstance(self.depth_head, SelectingDepthHead) else ()
         return DepthOutput(
             depth=self.depth_head(f_dec, *guide),
             uncertainty=self.uncertainty_head(f_dec),

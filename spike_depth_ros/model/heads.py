@@ -84,7 +84,7 @@ class DepthHead(Head):
         Args:
             f_dec: Features, ``[B, features, h, w]``.
             picture: What the encoder sees, ``[B, 3, H / pool, W / pool]``; used by
-                :class:`GuidedDepthHead` alone.
+                :class:`SelectingDepthHead` alone.
 
         Returns:
             Float32 ``[B, 1, H, W]`` of the input's size.
@@ -118,7 +118,11 @@ class ConvexDepthHead(DepthHead):
     def share(self, f_dec: Tensor) -> Tensor:
         """Predict as :meth:`DepthHead.share`, of twice the size of :meth:`Head.value`."""
         hidden = self.hidden(f_dec)
-        return combine(self.values(hidden), self.weights(hidden), 2)
+        return self.combine(self.values(hidden), self.weights(hidden), 2)
+
+    def combine(self, values: Tensor, weights: Tensor, factor: int) -> Tensor:
+        """Upsample values by weights: see :func:`combine`."""
+        return combine(values, weights, factor)
 
     def values(self, hidden: Tensor) -> Tensor:
         """Map hidden features to the shares that are combined, float32 ``[B, 1, h, w]``."""
@@ -169,11 +173,14 @@ class FullConvexDepthHead(ConvexDepthHead):
         return combine(self.values(hidden), weights + self.finer(hidden), len(side))
 
 
-class GuidedDepthHead(ConvexDepthHead):
-    """Head of depth with a second convex upsampling, by ``pool``, guided by the picture.
+class SelectingDepthHead(ConvexDepthHead):
+    """Head of depth whose pixels copy one of the values around them, up to the size of the input.
 
-    Its weights come from the hidden features, enlarged to the internal size, and from the picture
-    of this size that the encoder sees. It starts near :class:`NearestDepthHead`.
+    A mean of the depths on both sides of an outline is a surface that is not there. The first of
+    two steps has the weights of :class:`ConvexDepthHead`. Those of the second, by ``pool``, come
+    from the hidden features, enlarged to the internal size, and from the picture of this size
+    that the encoder sees. In training both steps combine the values, so that weights have a
+    gradient. It starts near :class:`NearestDepthHead`.
     """
 
     def __init__(
@@ -190,13 +197,17 @@ class GuidedDepthHead(ConvexDepthHead):
         self.guide = nn.Conv2d(hidden + 3, hidden, 3, padding=1)
         self.finer = convolution_to_weights(hidden, pool, middle=MIDDLE)
 
+    def combine(self, values: Tensor, weights: Tensor, factor: int) -> Tensor:
+        """Upsample values by weights: see :func:`select`, and :func:`combine` in training."""
+        return (combine if self.training else select)(values, weights, factor)
+
     def forward(self, f_dec: Tensor, picture: Tensor | None = None) -> Tensor:
         """Predict metres; see :meth:`DepthHead.forward`. Needs the picture."""
         assert picture is not None
         hidden = self.hidden(f_dec)
-        share = combine(self.values(hidden), self.weights(hidden), 2)
+        share = self.combine(self.values(hidden), self.weights(hidden), 2)
         guided = torch.cat([enlarge(hidden, 2), picture.to(hidden.dtype)], dim=1)
-        share = combine(share, self.finer(F.relu(self.guide(guided))), self.pool)
+        share = self.combine(share, self.finer(F.relu(self.guide(guided))), self.pool)
         return torch.exp(share * self.log_range + self.log_min)
 
 
@@ -232,11 +243,33 @@ def combine(values: Tensor, weights: Tensor, factor: int) -> Tensor:
     Returns:
         ``[B, 1, factor * h, factor * w]``.
     """
+    shares = _by_place(weights, factor).softmax(dim=2)
+    return F.pixel_shuffle((shares * _around(values)).sum(dim=2), factor)
+
+
+def select(values: Tensor, weights: Tensor, factor: int) -> Tensor:
+    """Upsample by copying that of the 3x3 values around each place which has the largest weight.
+
+    Arguments and result are those of :func:`combine`. Of equal weights the mean is taken.
+    """
+    weights = _by_place(weights, factor)
+    # A mask and sums: ONNX Runtime is as fast as with indices, and seven times as by softmax.
+    chosen = (weights == weights.amax(dim=2, keepdim=True)).to(weights.dtype)
+    return F.pixel_shuffle((chosen * _around(values)).sum(dim=2) / chosen.sum(dim=2), factor)
+
+
+def _by_place(weights: Tensor, factor: int) -> Tensor:
+    """Return weights of :func:`combine` as float32 ``[B, factor^2, 9, h, w]``."""
+    return to_float32(weights).reshape(-1, factor**2, 9, *weights.shape[2:])
+
+
+def _around(values: Tensor) -> Tensor:
+    """Map ``[B, 1, h, w]`` to the 3x3 values around each place, ``[B, 1, 9, h, w]``."""
     padded = F.pad(values, (1, 1, 1, 1), mode='replicate')
     parts = (slice(None, -2), slice(1, -1), slice(2, None))
-    around = torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)
-    shares = to_float32(weights).reshape(-1, factor**2, 9, *values.shape[2:]).softmax(dim=2)
-    return F.pixel_shuffle((shares * around[:, None]).sum(dim=2), factor)
+    return torch.cat([padded[:, :, rows, columns] for rows in parts for columns in parts], 1)[
+        :, None
+    ]
 
 
 class UncertaintyHead(Head):

@@ -21,8 +21,8 @@ from spike_depth_ros.model.heads import (
     ConvexDepthHead,
     DepthHead,
     FullConvexDepthHead,
-    GuidedDepthHead,
     NearestDepthHead,
+    SelectingDepthHead,
     UncertaintyHead,
 )
 from spike_depth_ros.model.lite_encoder import (
@@ -47,7 +47,7 @@ DEPTH_HEADS: dict[str, type[DepthHead]] = {
     'convex': ConvexDepthHead,
     'nearest': NearestDepthHead,
     'convex_full': FullConvexDepthHead,
-    'guided': GuidedDepthHead,
+    'selected': SelectingDepthHead,
 }
 """Head of depth by the setting ``upsampling``."""
 

@@ -24,8 +24,9 @@ from spike_depth_ros.model.heads import (
     ConvexDepthHead,
     DepthHead,
     FullConvexDepthHead,
-    GuidedDepthHead,
     NearestDepthHead,
+    SelectingDepthHead,
+    select,
 )
 from spike_depth_ros.model.lite_encoder import LiteEncoder, load_imagenet
 from spike_depth_ros.model.registry import build, build_with_weights, weights_of
@@ -299,7 +300,7 @@ class TestConvexUpsampling:
         with torch.inference_mode():
             assert network(counts, PLANES).depth.shape[2:] == counts.shape[2:]
 
-    @pytest.mark.parametrize('upsampling', ['nearest', 'convex_full', 'guided'])
+    @pytest.mark.parametrize('upsampling', ['nearest', 'convex_full', 'selected'])
     @pytest.mark.parametrize('features2', [0, 8])
     @pytest.mark.parametrize('pool', [1, 2])
     def test_finer_ends_have_the_size_of_the_input(self, upsampling, features2, pool):
@@ -345,13 +346,21 @@ class TestConvexUpsampling:
         f_dec = torch.randn(1, 6, 5, 7)
         torch.testing.assert_close(full(f_dec), nearest(f_dec))
 
-    def test_the_guided_step_picks_among_the_pixels_of_the_internal_size(self):
+    def selecting(self):
+        """A head with random weights, and its inputs."""
         torch.manual_seed(3)
-        head = GuidedDepthHead(6, 4, 2, *DEPTHS, pool=2).eval()
-        torch.nn.init.normal_(head.weights.weight)
+        head = SelectingDepthHead(6, 4, 2, *DEPTHS, pool=2)
+        for weights in (head.weights, head.finer):
+            torch.nn.init.normal_(weights.weight)
+        return head, torch.randn(1, 6, 5, 7), torch.randn(1, 3, 10, 14)
+
+    @pytest.mark.parametrize('training', [False, True])
+    def test_the_last_step_picks_among_the_pixels_of_the_internal_size(self, training):
+        head, f_dec, picture = self.selecting()
+        head.train(training)
+        head.finer.weight.data.zero_()
         head.finer.bias.data.view(4, 9)[:, 4] = 100.0
         head.finer.bias.data.view(4, 9)[1, 8] = 200.0  # above right: from below right
-        f_dec, picture = torch.randn(1, 6, 5, 7), torch.randn(1, 3, 10, 14)
         share = head.share(f_dec)
         padded = torch.nn.functional.pad(share, (1, 1, 1, 1), mode='replicate')
         found = (head(f_dec, picture).log() - head.log_min) / head.log_range
@@ -360,17 +369,36 @@ class TestConvexUpsampling:
         torch.testing.assert_close(found[..., ::2, 1::2], padded[..., 2:, 2:])
 
     def test_outlines_follow_the_picture(self):
-        torch.manual_seed(3)
-        head = GuidedDepthHead(6, 4, 2, *DEPTHS, pool=2).eval()
-        f_dec, picture = torch.zeros(1, 6, 5, 7), torch.zeros(1, 3, 10, 14)
+        head, f_dec, picture = self.selecting()
+        f_dec.zero_()
+        picture.zero_()
         f_dec[..., 4:] = torch.randn(1, 6, 1, 1)
-        depth = head(f_dec, picture)
-        torch.testing.assert_close(head(f_dec, torch.randn_like(picture)), depth)  # not yet
-        torch.nn.init.normal_(head.finer.weight)
+        changed = head(f_dec, picture)
         picture[..., 9:] = 1.0
-        changed = (head(f_dec, picture) != head(f_dec, torch.zeros_like(picture)))[0, 0]
+        changed = (head(f_dec, picture) != changed)[0, 0]
         assert changed[:, 16:20].any()
         assert not changed[:, :14].any()
+
+    def test_a_pixel_copies_the_value_of_the_largest_weight(self):
+        head, *inputs = self.selecting()
+        coarse = head.limited(head.value(inputs[0]))
+        found = (head.eval()(*inputs).log() - head.log_min) / head.log_range
+        distances = (found.reshape(-1, 1) - coarse.reshape(1, -1)).abs().amin(1)
+        assert distances.max() < 1e-6
+        # In training values are combined, which is the same where weights decide clearly.
+        assert (head.train()(*inputs) != head.eval()(*inputs)).float().mean() > 0.5
+        for weights in (head.weights, head.finer):
+            weights.weight.data *= 1e6
+            weights.bias.data *= 1e6
+        torch.testing.assert_close(head.train()(*inputs), head.eval()(*inputs))
+
+    def test_equal_weights_share(self):
+        values = torch.arange(9.0).reshape(1, 1, 3, 3)
+        assert select(values, torch.zeros(1, 9, 3, 3), 1)[0, 0, 1, 1] == 4.0
+        weights = torch.zeros(1, 9, 3, 3)
+        weights[:, [0, 1]] = 1.0
+        assert select(values, weights, 1)[0, 0, 1, 1] == 0.5
+        assert select(values, weights * float('nan'), 1).isnan().all()
 
     def test_a_step_stays_a_step(self):
         picked, f_dec = self.head([4] * 4), torch.zeros(1, 6, 4, 4)

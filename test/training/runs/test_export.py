@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import re
 
 import numpy as np
@@ -32,9 +33,9 @@ from spike_training.runs import export as module  # noqa: E402
 from spike_training.runs.export import (  # noqa: E402
     RANDOM_INFO,
     export,
-    max_relative_difference,
     random_checkpoint,
     reestimate_batch_norm,
+    relative_difference,
 )
 
 SMALL = dataclasses.replace(
@@ -87,10 +88,11 @@ def test_checkpoint_and_export_name_each_other_and_run(exported):
     np.testing.assert_allclose(*found, rtol=1e-3)
 
 
-def test_every_setting_of_unet_lite_is_exported_too(tmp_path, monkeypatch):
+@pytest.mark.parametrize('upsampling', ['convex', 'selected'])
+def test_every_setting_of_unet_lite_is_exported_too(tmp_path, monkeypatch, upsampling):
     """One export for windows of any length, of a size that the network pads, outputs in order."""
     settings = {'dim': 12, 'features8': 8, 'features': 8, 'head': 4, 'pool': 2}
-    settings |= {'picture': 'three_rates', 'features2': 8, 'upsampling': 'convex'}
+    settings |= {'picture': 'three_rates', 'features2': 8, 'upsampling': upsampling}
     outputs = ('uncertainty', 'depth')
     info = dataclasses.replace(LITE, settings=settings, bins=9, outputs=outputs)
     monkeypatch.setitem(RANDOM_INFO, 'unet_lite', info)
@@ -123,7 +125,7 @@ def test_export_takes_only_a_seed_from_the_outside():
 
 def test_an_export_that_differs_is_refused_and_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'to_onnx', lambda *_: b'')
-    monkeypatch.setattr(module, 'max_relative_difference', lambda *_: 2e-3)
+    monkeypatch.setattr(module, 'relative_difference', lambda *_: 2e-3)
     with pytest.raises(CheckpointError, match=r'differs from the network by 2\.0e-03'):
         export(tmp_path / 'model.safetensors')
     assert list(tmp_path.iterdir()) == []
@@ -133,10 +135,13 @@ def test_the_comparison_sees_another_network(exported):
     info, weights = load(exported)
     network = module.build_with_weights(info, weights).eval()
     content = onnx_path(exported).read_bytes()
-    assert max_relative_difference(content, network, info) < 1e-4
+    assert relative_difference(content, network, info) < 1e-4
     with torch.no_grad():
         network.depth_head.conv3.bias += 0.01
-    assert max_relative_difference(content, network, info) > 1e-3
+    assert relative_difference(content, network, info) > 1e-3
+    with torch.no_grad():
+        network.depth_head.conv3.bias += float('nan')
+    assert math.isnan(relative_difference(content, network, info))
 
 
 def test_an_unknown_architecture_is_refused(tmp_path):

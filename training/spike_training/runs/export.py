@@ -51,6 +51,10 @@ OPSET = 20
 MAX_DIFFERENCE = 1e-3
 """Largest accepted relative difference between ONNX Runtime and torch, both float32."""
 
+UNDECIDED = 1e-3
+"""Largest share of pixels that may differ by more: with ``upsampling: selected`` a pixel whose two
+largest weights are equal but for rounding copies one value here and another one there."""
+
 SAMPLE_SIZE = (4, 6)
 """Rows and columns of tokens while exporting; height and width stay free."""
 
@@ -103,7 +107,7 @@ def export(
     tensors = weights if correction is None else weights | correction.tensors()
     bound = dataclasses.replace(info, weights_sha256=hash_weights(tensors), onnx_sha256=None)
     content = to_onnx(network, bound)
-    difference = max_relative_difference(content, network, info)
+    difference = relative_difference(content, network, info)
     if not difference <= MAX_DIFFERENCE:
         raise CheckpointError(
             f'the ONNX export differs from the network by {difference:.1e}, expected at most '
@@ -251,16 +255,17 @@ def to_onnx(network: SpikeNet, info: CheckpointInfo) -> bytes:
     return content
 
 
-def max_relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo) -> float:
-    """Return the largest relative difference of ONNX Runtime to torch.
+def relative_difference(content: bytes, network: SpikeNet, info: CheckpointInfo) -> float:
+    """Return the relative difference of ONNX Runtime to torch.
 
-    All outputs are compared, at two input sizes.
+    All outputs are compared, at two input sizes; the largest difference of each is that of all its
+    pixels but a share of :data:`UNDECIDED`.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     generator = np.random.default_rng(0)
-    worst = 0.0
+    worst = np.float64(0)
     for tokens in (SAMPLE_SIZE, (3, 2)):
         size = [rows * MULTIPLE for rows in tokens]
         several = generator.integers(4, 6, info.bins) if info.planes > info.bins else 1
@@ -276,8 +281,9 @@ def max_relative_difference(content: bytes, network: SpikeNet, info: CheckpointI
         for name, mine in zip(info.outputs, found, strict=True):
             expected = getattr(wanted, name).numpy()
             relative = np.abs(mine - expected) / np.maximum(np.abs(expected), 1e-6)
-            worst = max(worst, float(relative.max()))
-    return worst
+            # NaN stays NaN, and is refused.
+            worst = np.maximum(worst, np.quantile(relative, 1 - UNDECIDED, method='higher'))
+    return float(worst)
 
 
 def _simplify(model: onnx_ir.Model) -> onnx.ModelProto:
