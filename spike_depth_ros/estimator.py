@@ -146,11 +146,15 @@ class Prediction:
         """Ratio of uncertainty to depth, ``[height, width]``."""
         return self.uncertainty / self.depth
 
-    def published_depth(self, max_relative: float = 0.0) -> FloatImage:
+    def published_depth(
+        self, max_relative: float = 0.0, nearest_m: float = 0.0, farthest_m: float = 0.0
+    ) -> FloatImage:
         """Return depth as it is published (REP 117).
 
         Args:
             max_relative: Depth is NaN where uncertainty / depth is above this; 0 masks nothing.
+            nearest_m: Depth below this is too near, metres.
+            farthest_m: Depth above this is beyond range, metres; 0: none is.
 
         Returns:
             Metres, ``[height, width]``; -Inf too near, +Inf beyond range, NaN invalid or masked.
@@ -159,8 +163,13 @@ class Prediction:
         depth = self.depth.copy()
         if max_relative > 0:
             depth[self.uncertainty > max_relative * self.depth] = np.nan
-        depth[depth <= TOO_NEAR * near] = -np.inf
-        depth[depth >= BEYOND * far] = np.inf
+        too_near, beyond = depth <= TOO_NEAR * near, depth >= BEYOND * far
+        if nearest_m > 0:
+            too_near |= depth < nearest_m
+        if farthest_m > 0:
+            beyond |= depth > farthest_m
+        depth[too_near] = -np.inf
+        depth[beyond] = np.inf
         return depth
 
     def camera_matrix(self, values: npt.ArrayLike, columns: int) -> list[float]:

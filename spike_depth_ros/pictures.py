@@ -5,13 +5,7 @@
 A panel is an RGB image ``[height, width, 3]`` uint8. Panels of values have a colour bar at their
 right. Pictures are deterministic: the same input gives the same pixels.
 
-Colours of special values (none of them occurs in a colour map used here):
-
-========= ======= =================================================
--Inf      cyan    nearer than the depth range (REP 117)
-+Inf      blue    beyond the depth range, sky for instance (REP 117)
-NaN       grey    no prediction, or no truth to compare with
-========= ======= =================================================
+Colours of depth and of special values are those of ``depth_colours``.
 """
 
 from __future__ import annotations
@@ -26,14 +20,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-FloatArray: TypeAlias = 'npt.NDArray[np.floating[Any]]'  # numpy 1.21 cannot subscript it
-Rgb = npt.NDArray[np.uint8]
-"""An RGB image, ``[height, width, 3]`` uint8."""
-Colour = tuple[int, int, int]
+from spike_depth_ros.depth_colours import (
+    BEYOND,
+    DEPTH_COLOURS,
+    MISSING,
+    TOO_NEAR,
+    Colour,
+    Rgb,
+    colour_map,
+)
 
-TOO_NEAR: Colour = (0, 220, 220)
-BEYOND: Colour = (112, 146, 190)
-MISSING: Colour = (120, 120, 120)
+FloatArray: TypeAlias = 'npt.NDArray[np.floating[Any]]'  # numpy 1.21 cannot subscript it
+
 BACKGROUND: Colour = (18, 21, 26)
 TEXT: Colour = (232, 234, 237)
 FAINT_TEXT: Colour = (154, 160, 170)
@@ -75,7 +73,7 @@ def depth_panel(depth: FloatArray, vmin: float, vmax: float) -> Rgb:
 
     shown = np.where(np.isfinite(depth) & (depth <= 0), np.nan, depth)
     ticks = [(tick, f'{tick:.3g}') for tick in depth_ticks(vmin, vmax)]
-    return _value_panel(shown, place, ticks, 'm', _map(cv2.COLORMAP_MAGMA)[::-1])
+    return _value_panel(shown, place, ticks, 'm', DEPTH_COLOURS)
 
 
 def uncertainty_panel(uncertainty: FloatArray, vmax: float, unit: str = 'm') -> Rgb:
@@ -93,7 +91,7 @@ def uncertainty_panel(uncertainty: FloatArray, vmax: float, unit: str = 'm') -> 
     Raises:
         ValueError: Not a two-dimensional image with pixels, or ``vmax`` not positive and finite.
     """
-    return _linear_panel(uncertainty, vmax, unit, _map(cv2.COLORMAP_VIRIDIS))
+    return _linear_panel(uncertainty, vmax, unit, colour_map(cv2.COLORMAP_VIRIDIS))
 
 
 def error_panel(error: FloatArray, vmax: float = 0.5) -> Rgb:
@@ -110,7 +108,9 @@ def error_panel(error: FloatArray, vmax: float = 0.5) -> Rgb:
     Raises:
         ValueError: Not a two-dimensional image with pixels, or ``vmax`` not positive and finite.
     """
-    return _linear_panel(np.multiply(error, 100.0), vmax * 100.0, '%', _map(cv2.COLORMAP_INFERNO))
+    return _linear_panel(
+        np.multiply(error, 100.0), vmax * 100.0, '%', colour_map(cv2.COLORMAP_INFERNO)
+    )
 
 
 def spike_panel(mono8: npt.NDArray[np.uint8]) -> Rgb:
@@ -243,13 +243,6 @@ def _common_palette(frames: Sequence[Rgb]) -> Image.Image:
     palette = Image.new('P', (1, 1))
     palette.putpalette(entries[: 3 * 256])
     return palette
-
-
-def _map(name: int) -> Rgb:
-    """Return a colour map as ``[256, 3]`` RGB, lowest value first."""
-    ramp = np.arange(256, dtype=np.uint8)[:, None]
-    colours = cv2.applyColorMap(ramp, name)[:, 0, ::-1]
-    return np.ascontiguousarray(colours, dtype=np.uint8)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -106,6 +106,14 @@ def _add_stream(add: Callable[..., Any]) -> None:
         action='store_true',
         help='leave lens distortion of camera_info as it is, as the node with rectify:=false',
     )
+    add(
+        '--filter-temporal',
+        type=not_negative,
+        default=0.0,
+        metavar='S',
+        help='time constant of the mean of depth over windows, as filter.temporal of the node. '
+        'Default: none',
+    )
 
 
 def _add_pose(add: Callable[..., Any]) -> None:

@@ -31,6 +31,7 @@ from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.decode import FloatImage
 from spike_depth_ros.stream.stamps import Arrival
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.temporal_filter import TemporalFilter
 
 TIMED = 100_000
 """Number of newest windows whose durations are kept."""
@@ -49,6 +50,8 @@ class Options:
         size: Sensor (width, height) in pixels; None: from camera_info.
         rectify: Rectify lens distortion of camera_info, as the node's parameter ``rectify``.
         pose: Pose of the camera, for metres from its height; None: metres of the model.
+        filter_s: Time constant of the temporal filter, as the node's parameter
+            ``filter.temporal``, seconds; 0: none.
         protocol: Crop, cap, alignment.
         mean: The headline is a mean over ``pixels`` or ``images``.
         mask: Scored pixels of the true depth, ``[H, W]`` bool; None: all.
@@ -62,6 +65,7 @@ class Options:
     size: tuple[int, int] | None = None
     rectify: bool = True
     pose: CameraPose | None = None
+    filter_s: float = 0.0
     protocol: EvalProtocol = EvalProtocol()  # noqa: RUF009 - frozen
     mean: Mean = 'pixels'
     mask: Mask | None = None
@@ -75,11 +79,12 @@ class _ModelEvaluator:
         label: str,
         estimator: DepthEstimator,
         windows_file: WindowsFile,
-        pose: CameraPose | None,
+        options: Options,
     ) -> None:
         self.label = label
         self.estimator = estimator
-        self._scale = ScaleFromHeight(pose) if pose is not None else None
+        self._temporal = TemporalFilter(options.filter_s)
+        self._scale = ScaleFromHeight(options.pose) if options.pose is not None else None
         self._range = (0.0, 0.0)
         self.scores: Scores | None = None
         self.prediction: Prediction | None = None
@@ -91,6 +96,7 @@ class _ModelEvaluator:
     def predict(self, window: Window) -> Prediction:
         started = time.perf_counter()
         prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
+        prediction = self._temporal.apply(prediction, window)
         self._range = prediction.depth_range
         if self._scale is not None:
             matrix = window.camera.matrix
@@ -175,7 +181,7 @@ def evaluate(
             name = 'windows.csv' if len(models) == 1 else f'windows_{label}.csv'
             file = WindowsFile(out / name)
             stack.callback(file.close)
-            evaluators.append(_ModelEvaluator(label, estimator, file, options.pose))
+            evaluators.append(_ModelEvaluator(label, estimator, file, options))
         for other in evaluators[1:]:
             other.largest_differences = LargestDifferences()
         evaluation = _Evaluation(bag, replay, options, evaluators, output_bag)

@@ -198,6 +198,7 @@ def _settings(options: argparse.Namespace, bag: Bag) -> Options:
         size=options.size,
         rectify=not options.no_rectify,
         pose=pose(options),
+        filter_s=options.filter_temporal,
         protocol=scored,
         mean=mean,
         mask=mask,

@@ -45,18 +45,19 @@ def spikes_msg(chunk: SpikeChunk, frame_id: str) -> Image:
     return msg
 
 
-def depth_msg(prediction: Prediction, header: Header, max_relative: float = 0.0) -> Image:
+def depth_msg(depth: npt.NDArray[np.float32], header: Header) -> Image:
     """Make the depth image: 32FC1, metres along the optical axis (REP 118).
 
     Args:
-        prediction: The prediction.
+        depth: See :meth:`.Prediction.published_depth`.
         header: Header of the result: time of the reference plane, optical frame.
-        max_relative: Depth is NaN where uncertainty / depth is above this; 0 masks nothing.
-
-    Returns:
-        The message; -Inf too near, +Inf beyond range, NaN invalid or masked (REP 117).
     """
-    return _image(prediction.published_depth(max_relative), METRES, header)
+    return _image(depth, METRES, header)
+
+
+def colour_msg(image: npt.NDArray[np.uint8], header: Header) -> Image:
+    """Make the rgb8 message of a coloured image, ``[H, W, 3]`` uint8."""
+    return _image(image, 'rgb8', header)
 
 
 def uncertainty_msg(prediction: Prediction, header: Header) -> Image:
@@ -91,9 +92,9 @@ def array_from_msg(msg: Image) -> npt.NDArray[Any]:
 def _image(
     pixels: npt.NDArray[np.float32] | npt.NDArray[np.uint8], kind: str, head: Header
 ) -> Image:
-    height, width = pixels.shape
+    height, width = pixels.shape[:2]
     msg = Image(header=head, height=height, width=width, encoding=kind)
-    msg.step = width * pixels.itemsize
+    msg.step = pixels[0].nbytes
     msg._data = _byte_array(pixels)
     return msg
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spike_depth_ros import metrics, pictures, preview
+from spike_depth_ros.depth_colours import Rgb
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.nodes import diagnostic_values as keys
 from spike_depth_ros.nodes.demo_listener import DemoListener, Plan, Snapshot
@@ -143,7 +144,7 @@ def draw_methods(plan: Plan, out: Path) -> Path:
         'short': f'short: mean of {min(preview.SHORT_PLANES, length)} planes',
         'interval': 'interval: inter-spike intervals',
     }
-    panels: list[tuple[pictures.Rgb | None, str]] = [
+    panels: list[tuple[Rgb | None, str]] = [
         (pictures.spike_panel(preview.render(window, method)), titles[method])
         for method in preview.METHODS
     ]
@@ -183,7 +184,7 @@ def _sheet(
     high: float,
     relative_high: float,
     scale: str | None,
-) -> pictures.Rgb:
+) -> Rgb:
     """Draw one snapshot; without truth the fourth panel is uncertainty relative to depth.
 
     Args:

@@ -5,6 +5,7 @@
 Subscribes (relative names, remap them): ``spikes`` (sensor_msgs/Image, docs/wire_format.md),
 ``camera_info``. Publishes: ``depth/image`` (32FC1, metres along the optical axis), its
 ``depth/camera_info``, ``depth/uncertainty`` (32FC1, metres, half-width of the 68 % interval),
+``depth/colour`` (rgb8),
 ``spikes/image`` (mono8 preview), ``spikes/image_rect`` (the same, rectified), ``/diagnostics``.
 Parameters: ``parameters.DEPTH_PARAMETERS``.
 """
@@ -44,6 +45,7 @@ from spike_depth_ros.nodes.topic_inputs import TopicInputs
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+from spike_depth_ros.temporal_filter import TemporalFilter
 
 SCALE_PARAMETERS = (
     'scale_from', 'camera_height_m', 'camera_pitch_rad', 'camera_roll_rad', 'scale_timeout_s',
@@ -83,6 +85,7 @@ class SpikeDepthNode(LifecycleNode):
         self._settings: dict[str, Any] = {}
         self._estimator: DepthEstimator | None = None
         self._scale: ScaleFromHeight | None = None
+        self._temporal = TemporalFilter(0.0)
         self._outputs: TopicOutputs | None = None
         self._ingest: Ingest | None = None
         self._inference: Inference | None = None
@@ -138,7 +141,9 @@ class SpikeDepthNode(LifecycleNode):
             self._settings = parameters.values(self, parameters.DEPTH_PARAMETERS)
             if self._settings['preview'] == LEARNT:
                 _check_preview(self._settings['preview.checkpoint'])
+            _check_ranges(self._settings)
             self._scale = _scale_from(self._settings)
+            self._temporal = TemporalFilter(self._settings['filter.temporal'])
             self._estimator = self._load(self._settings['checkpoint'])
         except (ValueError, OSError, RuntimeError, ImportError) as error:
             self.get_logger().error(f'cannot be configured: {one_line(error)}')
@@ -174,6 +179,7 @@ class SpikeDepthNode(LifecycleNode):
                 lambda: process.lower_priority(self._warn_of_priority),
                 LONG_IDLE_S if self._outputs.has_matched_events else IDLE_S,
                 self._scale,
+                self._temporal,
             )
             self._outputs.matched = self._inference.wake
         self._inputs.start()
@@ -302,6 +308,14 @@ class SpikeDepthNode(LifecycleNode):
                 _scale_from(self._scale_settings() | {c.name: c.value for c in changes})
             except ValueError as error:
                 return SetParametersResult(successful=False, reason=one_line(error))
+        if result.successful and configured:
+            try:
+                _check_ranges(
+                    parameters.values(self, parameters.DEPTH_PARAMETERS)
+                    | {c.name: c.value for c in changes}
+                )
+            except ValueError as error:
+                return SetParametersResult(successful=False, reason=one_line(error))
         return result
 
     def _scale_settings(self) -> dict[str, Any]:
@@ -331,10 +345,10 @@ class SpikeDepthNode(LifecycleNode):
 
     def _apply_parameters(self, changes: list[RosParameter]) -> None:
         for change in changes:
-            if change.name == 'uncertainty.max_relative' and self._outputs is not None:
-                self._outputs.max_relative = change.value
-            if change.name == 'preview' and self._outputs is not None:
-                self._outputs.preview = change.value
+            if self._outputs is not None:
+                self._outputs.change(change.name, change.value)
+            if change.name == 'filter.temporal':
+                self._temporal.time_constant_s = change.value
             if change.name == 'checkpoint' and self._estimator is not None:
                 self._load_beside(change.value)
         if self._estimator is not None and _changes_scale(changes):
@@ -434,6 +448,20 @@ def _scale_from(settings: Mapping[str, Any]) -> ScaleFromHeight | None:
         *(settings[f'camera_{name}'] for name in ('height_m', 'pitch_rad', 'roll_rad'))
     )
     return ScaleFromHeight(pose, settings['scale_timeout_s'])
+
+
+def _check_ranges(settings: Mapping[str, Any]) -> None:
+    """Refuse a range of depths without depth in it.
+
+    Raises:
+        ValueError: A largest depth is not above the smallest one.
+    """
+    for group in ('filter', 'colour'):
+        low, high = (settings[f'{group}.{end}_depth'] for end in ('min', 'max'))
+        if 0 < high <= low:
+            raise ValueError(
+                f'{group}.max_depth is {high:g}; expected above {group}.min_depth, {low:g}, or 0'
+            )
 
 
 def _check_preview(path: str) -> None:

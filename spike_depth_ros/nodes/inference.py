@@ -18,6 +18,7 @@ from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
 from spike_depth_ros.scale_from_height import ScaleFromHeight
 from spike_depth_ros.stream.ingest import Ingest
 from spike_depth_ros.stream.window import Window
+from spike_depth_ros.temporal_filter import TemporalFilter
 
 IDLE_S = 0.05
 """Time between two checks without a stream, or a subscriber that no event reports, seconds."""
@@ -88,6 +89,7 @@ class Inference(threading.Thread):
         prepare: Called once in the thread before its first window.
         idle_s: Time between two checks for a subscriber, seconds, unless :meth:`wake` is called.
         scale: Scale from the height of the camera; None: that of the model.
+        temporal: Filter of the model's depth; None: none.
 
     Attributes:
         estimator: The model in use.
@@ -108,10 +110,12 @@ class Inference(threading.Thread):
         prepare: Callable[[], object] = lambda: None,
         idle_s: float = IDLE_S,
         scale: ScaleFromHeight | None = None,
+        temporal: TemporalFilter | None = None,
     ) -> None:
         super().__init__(name='inference', daemon=True)
         self.estimator = estimator
         self.scale = scale
+        self._temporal = temporal or TemporalFilter(0.0)
         self.windows = 0
         self.failures = 0
         self.failures_in_row = 0
@@ -141,6 +145,7 @@ class Inference(threading.Thread):
         """Use another model from the next window on; the old one may then be closed."""
         with self._between_windows:
             self.estimator = estimator
+            self._temporal.reset()
             if self.scale is not None:
                 self.scale.reset()
 
@@ -195,7 +200,7 @@ class Inference(threading.Thread):
         started = time.perf_counter()
         with self._between_windows:
             prediction = self.estimator.predict(Observation(window, window.camera.fx_px))
-            prediction = self._scaled(window, prediction)
+            prediction = self._scaled(window, self._temporal.apply(prediction, window))
         predicted = time.perf_counter()
         self._outputs.publish_depth(window, prediction)
         self.latency.add('predict', 1e3 * (predicted - started))

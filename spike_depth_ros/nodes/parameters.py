@@ -166,6 +166,42 @@ DEPTH_PARAMETERS = (
         live=True,
     ),
     Parameter(
+        'filter.temporal',
+        0.0,
+        'Time constant of the mean of depth over windows, s, where it changes by less than its '
+        'uncertainty; 0: none.',
+        0.0,
+        60.0,
+        live=True,
+    ),
+    Parameter(
+        'filter.min_depth', 0.0, 'Depth below this is -Inf, m (REP 117).', 0.0, 1000.0, live=True
+    ),
+    Parameter(
+        'filter.max_depth',
+        0.0,
+        'Depth above this is +Inf, m (REP 117); 0: all is kept.',
+        0.0,
+        1000.0,
+        live=True,
+    ),
+    Parameter(
+        'colour.min_depth',
+        0.0,
+        'Depth of the brightest colour of depth/colour, m; 0: by the newest windows.',
+        0.0,
+        1000.0,
+        live=True,
+    ),
+    Parameter(
+        'colour.max_depth',
+        0.0,
+        'Depth of the darkest colour, m; 0: by the newest windows.',
+        0.0,
+        1000.0,
+        live=True,
+    ),
+    Parameter(
         'scale_from',
         'model',
         'Where metres come from: model, or height (from the floor in the depth and the height of '

@@ -21,10 +21,14 @@ from std_msgs.msg import Header
 from spike_depth_ros import preview
 from spike_depth_ros.backends import choose
 from spike_depth_ros.checkpoint import IMAGE_MODEL, find_checkpoint, onnx_path
+from spike_depth_ros.depth_colours import DepthColours
 from spike_depth_ros.estimator import ImageEstimator, Prediction
 from spike_depth_ros.nodes import conversions
 from spike_depth_ros.nodes.learnt_preview import LEARNT, THREADS, Done, LearntPreview
 from spike_depth_ros.stream.window import Window
+
+_LIMITS = ('uncertainty.max_relative', 'filter.min_depth', 'filter.max_depth')
+"""Parameters of :meth:`.Prediction.published_depth`, in its order."""
 
 
 class TopicOutputs:
@@ -33,7 +37,6 @@ class TopicOutputs:
     Attributes:
         matched: Called when a subscriber comes or goes, by the node's executor.
         has_matched_events: False: this rclpy or middleware has no such events.
-        max_relative: Ratio of uncertainty to depth above which depth is masked; 0: none.
         preview: Method of the preview; ``learnt``: by a network.
 
     Args:
@@ -50,8 +53,9 @@ class TopicOutputs:
     ) -> None:
         self.matched: Callable[[], object] = lambda: None
         self.has_matched_events = True
-        self.max_relative: float = settings['uncertainty.max_relative']
         self.preview: str = settings['preview']
+        self._limits = {name: settings[name] for name in _LIMITS}
+        self._colours = DepthColours(settings['colour.min_depth'], settings['colour.max_depth'])
         self._settings = settings
         self._warn = warn
         self._learnt: LearntPreview | None = None
@@ -78,6 +82,7 @@ class TopicOutputs:
         self._depth = publisher(Image, 'depth/image')
         self._camera_info = publisher(CameraInfo, 'depth/camera_info')
         self._uncertainty = publisher(Image, 'depth/uncertainty')
+        self._colour = publisher(Image, 'depth/colour')
         self._preview = publisher(Image, 'spikes/image')
         self._rectified: Any = None
         if settings['rectify']:
@@ -90,7 +95,8 @@ class TopicOutputs:
         """Destroy the publishers."""
         self.stop()
         for publisher in (
-            self._depth, self._camera_info, self._uncertainty, self._preview, self._rectified,
+            self._depth, self._camera_info, self._uncertainty, self._colour, self._preview,
+            self._rectified,
         ):  # fmt: skip
             if publisher is not None:
                 node.destroy_lifecycle_publisher(publisher)
@@ -100,10 +106,20 @@ class TopicOutputs:
         return bool(self._context.ok())
 
     def depth_wanted(self) -> bool:
-        """Return True if depth, its camera or uncertainty have a subscriber."""
-        return any(
-            p.get_subscription_count() for p in (self._depth, self._uncertainty, self._camera_info)
-        )
+        """Return True if depth, its camera, its colours or uncertainty have a subscriber."""
+        topics = self._depth, self._uncertainty, self._camera_info, self._colour
+        return any(publisher.get_subscription_count() for publisher in topics)
+
+    def change(self, name: str, value: Any) -> None:
+        """Use another value of a parameter that may change while the node runs."""
+        if name in self._limits:
+            self._limits[name] = value
+        elif name == 'colour.min_depth':
+            self._colours.near_m = value
+        elif name == 'colour.max_depth':
+            self._colours.far_m = value
+        elif name == 'preview':
+            self.preview = value
 
     def preview_wanted(self) -> bool:
         """Return True if the preview has a subscriber."""
@@ -113,9 +129,10 @@ class TopicOutputs:
         return self._rectified is not None and self._rectified.get_subscription_count() > 0
 
     def publish_depth(self, window: Window, prediction: Prediction) -> None:
-        """Publish depth, its camera and uncertainty with one header."""
+        """Publish depth, its camera, its colours and uncertainty with one header."""
         header = self._header(window)
-        self._depth.publish(conversions.depth_msg(prediction, header, self.max_relative))
+        depth = prediction.published_depth(*self._limits.values())
+        self._depth.publish(conversions.depth_msg(depth, header))
         self._camera_info.publish(
             conversions.camera_info_msg(
                 window.camera.info, header, prediction, window.camera.rectification
@@ -123,6 +140,8 @@ class TopicOutputs:
         )
         if self._uncertainty.get_subscription_count():
             self._uncertainty.publish(conversions.uncertainty_msg(prediction, header))
+        if self._colour.get_subscription_count():
+            self._colour.publish(conversions.colour_msg(self._colours.paint(depth), header))
 
     def publish_preview(self, window: Window, done: Done) -> None:
         """Publish the firing rate as grey images; a network does so in its own thread."""

@@ -39,6 +39,7 @@ REFUSALS = {Arrival.BACKWARD: 'backward', Arrival.OTHER_GEOMETRY: 'geometry'}
 class _Segment:
     """Stored planes ``[start, end)`` without a gap; planes are appended to the newest segment."""
 
+    number: int
     start: int
     end: int
 
@@ -135,6 +136,7 @@ class PlaneRing:
         self._accounting = PlaneAccounting(early, early, refused=dict(refused))
         self._stamps = StampTracker(period_ns, stamp_tolerance, self._on_gap, inferred)
         self._segments: collections.deque[_Segment] = collections.deque()
+        self._opened = 0
         # Per chunk: number of its first plane, its stamp, so that times do not drift, its camera.
         self._anchors: collections.deque[tuple[int, int, Camera]] = collections.deque()
         self._next_start = 0  # earliest start of the next window
@@ -261,7 +263,8 @@ class PlaneRing:
         self._forget_stored()
 
     def _open_segment(self) -> None:
-        self._segments.append(_Segment(self._store.head, self._store.head))
+        self._opened += 1
+        self._segments.append(_Segment(self._opened, self._store.head, self._store.head))
 
     def _forget_stored(self) -> None:
         """Discard the stored planes, which are already counted."""
@@ -325,7 +328,7 @@ class PlaneRing:
         start = max(self._next_start, front.start)
         if start + self.window > front.end:
             return None
-        taken = self._take_at(start)
+        taken = self._take_at(start, front)
         self._retire_closed_segments()
         return taken
 
@@ -333,14 +336,14 @@ class PlaneRing:
         for segment in reversed(self._segments):
             start = segment.end - self.window
             if start >= max(self._next_start, segment.start):
-                taken = self._take_at(start)
+                taken = self._take_at(start, segment)
                 while self._segments[0] is not segment:
                     self._segments.popleft()
                 self._retire_closed_segments()
                 return taken
         return None
 
-    def _take_at(self, start: int) -> Window:
+    def _take_at(self, start: int, segment: _Segment) -> Window:
         """Return a copy of a window; count its planes and the skipped ones before it."""
         end = start + self.window
         self._accounting.skipped_by_policy += self._pending_between(0, start)
@@ -357,6 +360,7 @@ class PlaneRing:
             reference_plane=self._reference,
             reference_ns=reference_ns,
             camera=camera,
+            segment=segment.number,
         )
 
     def _origin_of(self, plane: int) -> tuple[int, Camera]:

@@ -70,6 +70,7 @@ class Window:
         reference_ns: Time of that plane, integer nanoseconds.
         camera: Camera of that plane. Depth is predicted for the focal length of the
             :class:`~spike_depth_ros.estimator.Observation`, which may differ.
+        segment: Number of the part of the stream without a gap that the planes are from.
     """
 
     data: PackedPlanes
@@ -79,6 +80,7 @@ class Window:
     reference_plane: int
     reference_ns: int
     camera: Camera = UNKNOWN_CAMERA
+    segment: int = 0
 
     @property
     def planes(self) -> int:

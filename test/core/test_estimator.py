@@ -289,6 +289,10 @@ def test_published_depth_marks_too_near_beyond_and_masked():
         prediction.published_depth(), np.float32([[-np.inf, -np.inf, 5, np.inf, 7]])
     )
     assert np.isnan(prediction.published_depth(max_relative=0.5)[0, 4])
+    np.testing.assert_array_equal(
+        prediction.published_depth(nearest_m=5.5, farthest_m=6.0),
+        np.float32([[-np.inf, -np.inf, -np.inf, np.inf, np.inf]]),
+    )
     assert depth[0, 0] == 1.0  # the prediction itself is left alone
 
 

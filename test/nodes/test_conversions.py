@@ -102,9 +102,10 @@ def blank(side, binning):
 
 def test_depth_out_of_range_is_infinite_and_masked_depth_is_nan():
     msg = conversions.depth_msg(
-        prediction([1.0, 1.02, 1.03, 50.0, 97.9, 98.0, 10.0], [0, 0, 0, 24, 0, 0, 6]),
+        prediction(
+            [1.0, 1.02, 1.03, 50.0, 97.9, 98.0, 10.0], [0, 0, 0, 24, 0, 0, 6]
+        ).published_depth(max_relative=0.5),
         Header(frame_id='f'),
-        max_relative=0.5,
     )
     assert (msg.encoding, msg.height, msg.width, msg.step) == ('32FC1', 1, 7, 28)
     pixels = np.frombuffer(msg.data, np.float32)
@@ -114,7 +115,9 @@ def test_depth_out_of_range_is_infinite_and_masked_depth_is_nan():
 
 def test_nothing_is_masked_by_default_and_the_prediction_stays_whole():
     seen = prediction([0.5, 10.0], [0, 500])
-    pixels = np.frombuffer(conversions.depth_msg(seen, Header()).data, np.float32)
+    pixels = np.frombuffer(
+        conversions.depth_msg(seen.published_depth(), Header()).data, np.float32
+    )
     np.testing.assert_array_equal(pixels, np.array([-np.inf, 10], np.float32))
     np.testing.assert_array_equal(seen.depth, [[0.5, 10]])
 

@@ -33,6 +33,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from spike_depth_ros.backends import has_cuda
 from spike_depth_ros.checkpoint import default_checkpoint, load, save
+from spike_depth_ros.depth_colours import TOO_NEAR
 from spike_depth_ros.estimator import DepthEstimator, Observation
 from spike_depth_ros.nodes.conversions import array_from_msg, depth_msg, spikes_msg
 from spike_depth_ros.stream import packing
@@ -78,7 +79,9 @@ def test_each_hop_of_a_short_recording_gives_one_stamped_depth(
     estimator = DepthEstimator.from_checkpoint()
     for first, image in zip(range(0, 80, 8), images, strict=True):
         window = Window.from_planes(spikes[first : first + 128], RATE)
-        expected = depth_msg(estimator.predict(Observation(window)), image.header)
+        expected = depth_msg(
+            estimator.predict(Observation(window)).published_depth(), image.header
+        )
         assert bytes(image.data) == bytes(expected.data)
 
 
@@ -180,7 +183,9 @@ def test_depth_has_frame_and_focal_length_of_its_own_planes(
         assert depth.header == camera.header == listener.uncertainty[number].header
         window = Window.from_planes(spikes[20 * number : 20 * number + 40], RATE)
         predicted = estimator.predict(Observation(window, fx))
-        assert bytes(depth.data) == bytes(depth_msg(predicted, depth.header).data)
+        assert bytes(depth.data) == bytes(
+            depth_msg(predicted.published_depth(), depth.header).data
+        )
 
 
 def test_bad_packets_are_counted_and_the_node_goes_on(ros_node, depth_node, listener, spin):
@@ -393,9 +398,38 @@ def test_uncertain_depth_can_be_masked_while_the_node_runs(
     assert not refused.successful
 
 
+def test_depth_is_shown_in_colours_and_its_range_changes_while_the_node_runs(
+    ros_node, processes, depth_node, listener, spin, recording
+):
+    colours = []
+    ros_node.create_subscription(Image, 'depth/colour', colours.append, 10)
+    depth_node()
+    processes.start('player', recording, '--loop')
+    spin(lambda: colours and listener.depth, what='colours')
+    shape = array_from_msg(listener.depth[-1]).shape
+    shown = np.frombuffer(colours[-1].data, np.uint8).reshape(*shape, 3)
+    assert (colours[-1].encoding, colours[-1].step) == ('rgb8', 3 * shape[1])
+    assert {stamp_ns(image.header.stamp) for image in listener.depth} & {
+        stamp_ns(image.header.stamp) for image in colours
+    }
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 20
+    refused = set_parameter(ros_node, spin, 'colour.min_depth', 5.0)
+    assert refused.successful  # there is no largest depth
+    refused = set_parameter(ros_node, spin, 'colour.max_depth', 4.0)
+    assert refused.reason == 'colour.max_depth is 4; expected above colour.min_depth, 5, or 0'
+    assert set_parameter(ros_node, spin, 'filter.temporal', 0.5).successful
+    assert set_parameter(ros_node, spin, 'filter.min_depth', 900.0).successful
+    spin(lambda: (array_from_msg(listener.depth[-1]) == -np.inf).all(), what='too near')
+    spin(lambda: (array_from_msg(colours[-1]) == TOO_NEAR).all(), what='the colour of too near')
+
+
 @pytest.mark.parametrize(
     ('values', 'message'),
     [
+        (
+            {'filter.min_depth': '3.0', 'filter.max_depth': '2.0'},
+            'filter.max_depth is 2; expected',
+        ),
         (
             {'checkpoint': '/nowhere/model.safetensors'},
             '/nowhere/model.safetensors: no such checkpoint',

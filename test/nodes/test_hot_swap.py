@@ -72,7 +72,11 @@ def expected_depth(spikes, model):
     estimator = DepthEstimator.from_checkpoint(model, threads=1)
     for first in range(0, len(spikes), WINDOW):
         window = Window.from_planes(spikes[first : first + WINDOW], RATE)
-        yield bytes(depth_msg(estimator.predict(Observation(window, FX)), Image().header).data)
+        yield bytes(
+            depth_msg(
+                estimator.predict(Observation(window, FX)).published_depth(), Image().header
+            ).data
+        )
 
 
 class Stream:

@@ -14,9 +14,10 @@ from sensor_msgs.msg import Image
 
 from spike_depth_ros.nodes import topic_outputs
 from spike_depth_ros.nodes.inference import Inference
+from spike_depth_ros.nodes.parameters import DEPTH_PARAMETERS
 from spike_depth_ros.nodes.topic_outputs import TopicOutputs
 
-SETTINGS = {'uncertainty.max_relative': 0.0, 'preview': 'off', 'rectify': True}
+SETTINGS = {row.name: row.default for row in DEPTH_PARAMETERS} | {'preview': 'off'}
 
 
 class Unwanted:

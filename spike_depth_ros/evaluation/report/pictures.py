@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from spike_depth_ros import pictures
+from spike_depth_ros.depth_colours import Rgb
 from spike_depth_ros.evaluation.extremes import Example
 from spike_depth_ros.evaluation.report.page import png_base64
 from spike_depth_ros.evaluation.results import ModelRun
@@ -123,7 +124,7 @@ def _panels(
     return as_png(panels)
 
 
-def as_png(panels: Sequence[tuple[str, pictures.Rgb]]) -> list[dict[str, str]]:
+def as_png(panels: Sequence[tuple[str, Rgb]]) -> list[dict[str, str]]:
     """Return titles and base64 PNG of panels, for the macro ``panels`` of a page."""
     return [{'title': title, 'png': png_base64(panel)} for title, panel in panels]
 
@@ -139,7 +140,7 @@ def _dilate_sparse(image: FloatArray) -> FloatArray:
     return seen
 
 
-def pad_colour_bar(panel: pictures.Rgb) -> pictures.Rgb:
+def pad_colour_bar(panel: Rgb) -> Rgb:
     """Pad a panel without a colour bar to the width of those with one."""
     height = panel.shape[0]
     margin = np.empty((height, pictures.BAR_WIDTH, 3), np.uint8)

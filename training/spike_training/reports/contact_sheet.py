@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros import pictures
+from spike_depth_ros.depth_colours import Rgb
 from spike_training.datasets.clip import Depth
 from spike_training.sampling.sample import Batch
 
@@ -28,7 +29,7 @@ def contact_sheet(
     rate_title: str = 'rate',
     samples_per_row: int = 1,
     predicted: Depth | None = None,
-) -> pictures.Rgb:
+) -> Rgb:
     """Draw colour (where there is one), depth and firing rate of every sample of a batch.
 
     Args:
@@ -47,7 +48,7 @@ def contact_sheet(
     depths = batch.depth[:, 0].numpy()
     low, high = _limits(depths)
     step = 2 if predicted is not None and depths.shape[-1] >= _LARGE else 1
-    panels: list[tuple[pictures.Rgb | None, str]] = []
+    panels: list[tuple[Rgb | None, str]] = []
     for k, (rate, depth) in enumerate(zip(firing_rates(batch), depths, strict=True)):
         if batch.rgb is not None:
             colour = (batch.rgb[k].permute(1, 2, 0).numpy() * 255).astype(np.uint8)

@@ -1,0 +1,61 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the colours of depth."""
+
+import math
+
+import numpy as np
+import pytest
+
+from spike_depth_ros.depth_colours import (
+    BEYOND,
+    DEPTH_COLOURS,
+    MISSING,
+    NARROWEST,
+    TOO_NEAR,
+    DepthColours,
+)
+
+
+def places(image):
+    """Positions of an image's colours among those of depth, from near, 0, to far, 1."""
+    distances = np.abs(image.reshape(-1, 1, 3).astype(int) - DEPTH_COLOURS.astype(int)).sum(-1)
+    assert (distances.min(1) == 0).all()
+    return distances.argmin(1).reshape(image.shape[:2]) / 255
+
+
+def test_a_fixed_range_is_logarithmic():
+    image = DepthColours(1.0, 16.0).paint(np.float32([[0.5, 1.0, 2.0, 4.0, 16.0, 50.0]]))
+    assert (image.dtype, image.shape) == (np.uint8, (1, 6, 3))
+    np.testing.assert_allclose(places(image)[0], [0, 0, 0.25, 0.5, 1, 1], atol=0.003)
+    assert image[0, 1].sum() > image[0, 4].sum()  # near is bright
+
+
+def test_special_values_have_their_own_colours():
+    for colours in (DepthColours(1.0, 2.0), DepthColours()):
+        image = colours.paint(np.float32([[np.nan, np.inf, -np.inf]]))
+        np.testing.assert_array_equal(image[0], [MISSING, BEYOND, TOO_NEAR])
+
+
+def test_without_limits_the_range_is_that_of_most_pixels_and_moves_slowly():
+    depth = np.tile(np.geomspace(2, 8, 400, dtype=np.float32), (40, 1))
+    outlier = depth.copy()
+    outlier[:, :2] = 70
+    colours = DepthColours()
+    shown = places(colours.paint(outlier))
+    assert shown[0, 200] == pytest.approx(0.5, abs=0.03)
+    assert (shown[:, 0] == 1).all()
+    # Twice as far away: first like the range before, at last like the first picture.
+    first = places(colours.paint(2 * depth))
+    assert first.mean() > 0.85
+    for _ in range(60):
+        last = places(colours.paint(2 * depth))
+    assert last[0, 200] == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(('near', 'far'), [(0.0, 0.0), (3.0, 0.0), (0.0, 3.0), (9.0, 0.0)])
+def test_a_wall_is_not_shown_in_all_colours(near, far):
+    depth = np.float32(3 + 0.01 * np.random.default_rng(0).standard_normal((40, 40)))
+    shown = places(DepthColours(near, far).paint(depth))
+    assert np.ptp(shown) < 0.2
+    assert math.log(NARROWEST) > 0
