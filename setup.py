@@ -86,6 +86,7 @@ setup(
             'spike_inspect = spike_depth_ros.commands:spike_inspect',
             'spike_record = spike_depth_ros.commands:spike_record',
             'evaluate_bag = spike_depth_ros.evaluation.command:main',
+            'spike_convert = spike_depth_ros.conversion.command:main',
             'spike_reconstruct = spike_depth_ros.reconstruction.command:main',
         ],
     },

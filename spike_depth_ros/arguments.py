@@ -95,8 +95,8 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     add('--allow-partial', action='store_true', help='take a raw file that was cut within a plane')
 
 
-def add_camera_options(parser: argparse.ArgumentParser) -> None:
-    """Add options for the calibration of a recording's camera."""
+def add_camera_options(parser: argparse._ActionsContainer) -> None:
+    """Add options for the calibration of a recording's camera to a parser or a group."""
     camera = parser.add_mutually_exclusive_group()
     camera.add_argument(
         '--camera-info',

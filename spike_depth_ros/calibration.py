@@ -68,6 +68,14 @@ class Calibration:
         k, r, p = (tuple(one.ravel().tolist()) for one in (matrix, np.eye(3), projection))
         return cls(width, height, 'plumb_bob', (0.0,) * 5, k, r, p)
 
+    @classmethod
+    def from_focal_length(cls, fx_px: float, width: int, height: int) -> Calibration:
+        """Make the calibration of a camera whose principal point is the centre of the image."""
+        x, y = (width - 1) / 2, (height - 1) / 2
+        return cls.from_matrix(
+            np.array([[fx_px, 0, x], [0, fx_px, y], [0, 0, 1.0]]), width, height
+        )
+
 
 def read_calibration(path: Path, width: int, height: int) -> Calibration:
     """Read a calibration of ``camera_calibration`` or ``camera_info_manager``.

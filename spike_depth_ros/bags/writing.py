@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from spike_depth_ros.bags.bag import IMAGE, BagError, typestore
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, typestore
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
 Storage = Literal['mcap', 'sqlite3']
@@ -88,16 +89,43 @@ def make_header(stamp_ns: int, frame_id: str) -> Any:
 
 
 def make_image(
-    pixels: npt.NDArray[np.float32] | npt.NDArray[np.uint8], encoding: str, header: Any
+    pixels: npt.NDArray[np.float32] | npt.NDArray[np.uint8],
+    encoding: str,
+    header: Any,
+    is_bigendian: bool = False,
 ) -> Any:
-    """Return a little-endian sensor_msgs/Image of ``[height, width]`` values."""
+    """Return a sensor_msgs/Image of ``[height, width]`` values.
+
+    Args:
+        pixels: The values.
+        encoding: Encoding of a pixel.
+        header: Header of the image.
+        is_bigendian: Of packed planes: the leftmost pixel is the highest bit.
+    """
     height, width = pixels.shape
     return message_type(IMAGE)(
         header=header,
         height=height,
         width=width,
         encoding=encoding,
-        is_bigendian=0,
+        is_bigendian=int(is_bigendian),
         step=width * pixels.itemsize,
         data=np.ascontiguousarray(pixels).view(np.uint8).ravel(),
+    )
+
+
+def make_camera_info(calibration: Calibration, header: Any) -> Any:
+    """Return a sensor_msgs/CameraInfo."""
+    return message_type(CAMERA_INFO)(
+        header=header,
+        height=calibration.height,
+        width=calibration.width,
+        distortion_model=calibration.distortion_model,
+        d=np.array(calibration.d, np.float64),
+        k=np.array(calibration.k, np.float64),
+        r=np.array(calibration.r, np.float64),
+        p=np.array(calibration.p, np.float64),
+        binning_x=0,
+        binning_y=0,
+        roi=message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False),
     )

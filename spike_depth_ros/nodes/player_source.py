@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from sensor_msgs.msg import CameraInfo
 
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.nodes import process
 from spike_depth_ros.nodes.calibration import (
     CalibrationError,
     camera_info_from_matrix,
     camera_info_from_yaml,
+    set_fields,
 )
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import ImageMessage, PacketError, chunk_from_msg, stamp_ns
@@ -142,9 +143,9 @@ def _given_camera(options: argparse.Namespace, geometry: Geometry) -> CameraInfo
     width, height = geometry.width, geometry.height
     if options.camera_info:
         return camera_info_from_yaml(options.camera_info, width, height)
-    centre = ((width - 1) / 2, (height - 1) / 2)
-    matrix = np.array([[options.fx, 0, centre[0]], [0, options.fx, centre[1]], [0, 0, 1.0]])
-    return camera_info_from_matrix(matrix, width, height)
+    info = CameraInfo(width=width, height=height)
+    set_fields(info, Calibration.from_focal_length(options.fx, width, height))
+    return info
 
 
 def _open_file(path: Path, options: argparse.Namespace) -> Source:

@@ -294,7 +294,7 @@ class NpyFile:
 
 
 @contextlib.contextmanager
-def _damage(path: Path, name: str = '') -> Iterator[None]:
+def damage(path: Path, name: str = '') -> Iterator[None]:
     """Convert errors of numpy, zipfile and decompressors to a :class:`RecordingError`."""
     try:
         yield
@@ -310,13 +310,13 @@ def _damage(path: Path, name: str = '') -> Iterator[None]:
 def _open_npy(path: Path) -> Recording:
     if zipfile.is_zipfile(path):
         raise RecordingError(f'{path}: holds an archive; expected one array (or the suffix .npz)')
-    with _damage(path):
+    with damage(path):
         spikes = NpyFile(path)
     return _unpacked(spikes, str(path))
 
 
 def _open_npz(path: Path) -> Recording:
-    with _damage(path):
+    with damage(path):
         archive = np.load(path, mmap_mode='r', allow_pickle=False)  # archives are not mapped
     if isinstance(archive, np.ndarray):
         raise RecordingError(f'{path}: holds one array; expected an archive (or the suffix .npy)')
@@ -349,7 +349,7 @@ def _check_archive(archive: Any, path: Path) -> dict[str, int]:
     axes = {}
     for member in members:
         name = member.filename.removesuffix('.npy')
-        with _damage(path, name), archive.zip.open(member) as file:
+        with damage(path, name), archive.zip.open(member) as file:
             if not file.peek(6).startswith(b'\x93NUMPY'):
                 continue
             shape, data_bytes = read_header(file)
@@ -379,7 +379,7 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def _array(archive: Any, name: str, path: Path) -> npt.NDArray[Any]:
-    with _damage(path, name):
+    with damage(path, name):
         return np.asarray(archive[name])
 
 

@@ -27,6 +27,7 @@ TARGETS = {
     'onnx': 'targets.checkpoints:ONNX',
     'mcap': 'targets.bags:MCAP',
     'sqlite': 'targets.bags:SQLITE',
+    'convert': 'targets.conversions:TARGET',
     'calibration': 'targets.calibrations:CALIBRATION',
     'rectify': 'targets.rectify:RECTIFY',
     'parameters': 'targets.parameters:PARAMETERS',

@@ -25,6 +25,7 @@ CASES = {
     'onnx': 100,
     'mcap': 150,
     'sqlite': 100,
+    'convert': 300,
     'calibration': 600,
     'rectify': 200,
     'parameters': 300,

@@ -18,11 +18,12 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
 from spike_depth_ros.bags.writing import (
     Storage,
     bag_writer,
+    make_camera_info,
     make_header,
     make_image,
-    message_type,
     replace_bag,
 )
+from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.result_files import move_to_new
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.decode import METRES, PACKED
@@ -221,17 +222,6 @@ class ClipBag:
         return make_header(stamp, FRAME_ID)
 
     def _camera_info(self, header: Any) -> Any:
-        matrix = self._camera.matrix
-        return message_type(CAMERA_INFO)(
-            header=header,
-            height=self._geometry.height,
-            width=self._geometry.width,
-            distortion_model='plumb_bob',
-            d=np.zeros(5),
-            k=matrix.ravel(),
-            r=np.eye(3).ravel(),
-            p=np.hstack([matrix, np.zeros((3, 1))]).ravel(),
-            binning_x=0,
-            binning_y=0,
-            roi=message_type('sensor_msgs/msg/RegionOfInterest')(0, 0, 0, 0, False),
-        )
+        geometry, matrix = self._geometry, self._camera.matrix
+        calibration = Calibration.from_matrix(matrix, geometry.width, geometry.height)
+        return make_camera_info(calibration, header)

@@ -1,0 +1,205 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Conversion of recordings, file to bag and bag to raw file; what ``spike_convert`` runs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rosbags.rosbag2 import WriterError
+
+from spike_depth_ros.bags.bag import BagError
+from spike_depth_ros.bags.writing import check_replaceable, replace_bag
+from spike_depth_ros.calibration import Calibration, read_calibration
+from spike_depth_ros.conversion.raw_file import RawFile
+from spike_depth_ros.conversion.spike_bag import FRAME_ID, DepthFolder, SpikeBag
+from spike_depth_ros.result_files import move_to_new
+from spike_depth_ros.stream.recording import (
+    Recording,
+    RecordingError,
+    TrueDepth,
+    is_bag,
+    open_recording,
+)
+
+PLANES_PER_PACKET = 40
+
+SPARE_BYTES = 100_000_000
+"""Free space that a conversion leaves on its disk, bytes."""
+
+UNFINISHED = '.incomplete_'
+"""Beginning of the name of the folder of an unfinished conversion."""
+
+_OF_FILES = ('camera_info', 'fx', 'depth', 'planes_per_packet', 'storage', 'allow_partial')
+_OF_BAGS = ('topic', 'allow_gaps')
+
+
+def run(options: argparse.Namespace) -> None:
+    """Convert a recording, and print what was written.
+
+    Args:
+        options: From ``spike_depth_ros.conversion.command.argument_parser``.
+
+    Raises:
+        ValueError: The recording or the options cannot be used.
+        OSError: A file cannot be read or written.
+    """
+    source, out = options.source, options.out
+    if not source.exists():
+        raise RecordingError(f'{source}: no such file or bag')
+    from_bag = is_bag(source)
+    kind, other = ('a bag', _OF_FILES) if from_bag else ('a file', _OF_BAGS)
+    if given := [f'--{name.replace("_", "-")}' for name in other if getattr(options, name)]:
+        raise RecordingError(f'{source}: is {kind}: leave out {" and ".join(given)}')
+    if not out.parent.is_dir():
+        raise RecordingError(f'--out {out}: no folder {out.parent}: make it first')
+    if out.exists() and out.samefile(source):
+        raise RecordingError(f'--out {out}: is the recording itself: choose another name')
+    if (out.exists() or out.is_symlink()) and not options.overwrite:
+        raise RecordingError(f'--out {out}: exists: choose another name, or add --overwrite')
+    (_to_raw_file if from_bag else _to_bag)(options)
+
+
+def _to_bag(options: argparse.Namespace) -> None:
+    recording = open_recording(
+        options.source,
+        options.size,
+        options.bit_order,
+        options.row_order,
+        options.allow_partial,
+    )
+    rate_hz = options.rate or recording.rate_hz
+    if rate_hz is None:
+        raise RecordingError(
+            f'{options.source}: the plane rate is not in the recording; give it, for example '
+            '--rate 20000'
+        )
+    if is_bag(options.out) and options.overwrite and options.out.exists():
+        check_replaceable(options.out)
+    elif options.out.exists() or options.out.suffix:
+        raise RecordingError(f'--out {options.out}: expected a folder for the bag, without suffix')
+    bag = SpikeBag(
+        recording,
+        rate_hz,
+        _calibration(options, recording),
+        _depth(options, recording),
+        options.planes_per_packet or PLANES_PER_PACKET,
+    )
+    with _room(options.out, bag.nbytes) as unfinished, _progress(bag.planes) as advance:
+        bag.write(unfinished, options.storage or 'mcap', advance)
+        placed = _placed(unfinished, options.out, replace_bag if options.overwrite else None)
+    print(f'{placed}: {bag.describe()}')
+
+
+def _calibration(options: argparse.Namespace, recording: Recording) -> Calibration:
+    width, height = recording.geometry.width, recording.geometry.height
+    if options.camera_info is not None:
+        return read_calibration(options.camera_info, width, height)
+    if options.fx:
+        return Calibration.from_focal_length(options.fx, width, height)
+    return Calibration.from_matrix(recording.camera_matrix, width, height)
+
+
+def _depth(options: argparse.Namespace, recording: Recording) -> DepthFolder | TrueDepth | None:
+    if options.depth is None:
+        return recording.truth
+    return DepthFolder(options.depth, recording.geometry, len(recording.planes))
+
+
+def _to_raw_file(options: argparse.Namespace) -> None:
+    out = options.out
+    if out.is_dir() or is_bag(out):
+        raise RecordingError(f'--out {out}: expected a raw file, for example my.dat')
+    if out.suffix in ('.npy', '.npz'):
+        raise RecordingError(f'--out {out}: would be read as another format: expected .dat')
+    raw = RawFile(options.source, options.topic, options.size, options.rate)
+    with _room(out, raw.nbytes) as unfinished, _progress(None) as advance:
+        raw.write(unfinished, options.bit_order, options.row_order, options.allow_gaps, advance)
+        placed = _placed(unfinished, out, Path.replace if options.overwrite else None)
+        if options.allow_gaps:
+            raw.write_gaps(placed.with_name(f'{placed.name}.gaps.json'))
+    for text in raw.warnings():
+        print(f'warning: {text}', file=sys.stderr)
+    layout = [f'--size {raw.geometry.width}x{raw.geometry.height}', f'--rate {raw.rate_hz:.7g}']
+    if options.bit_order != 'little':
+        layout.append(f'--bit-order {options.bit_order}')
+    if options.row_order != 'bottom_up':
+        layout.append(f'--row-order {options.row_order}')
+    print(
+        f'{placed}: {raw.planes} planes ({raw.planes / raw.rate_hz:.2f} s); its layout is not in '
+        f'the file: {" ".join(layout)}; its frame was {raw.frame_id or FRAME_ID}'
+    )
+
+
+@contextlib.contextmanager
+def _room(out: Path, nbytes: float) -> Iterator[Path]:
+    """Yield the path of the unfinished result in a temporary folder beside the place.
+
+    Raises:
+        OSError: There is or becomes too little space.
+    """
+    free = shutil.disk_usage(out.parent).free
+    if free < nbytes + SPARE_BYTES:
+        raise OSError(
+            f'--out {out}: {free / 1e6:.0f} MB are free, expected '
+            f'{(nbytes + SPARE_BYTES) / 1e6:.0f} MB or more: free space there'
+        )
+    try:
+        # A folder that only its owner can write to, and whose name nobody can foresee.
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out.parent) as folder:
+            yield Path(folder) / out.name
+    except (WriterError, sqlite3.Error) as error:
+        raise BagError(
+            f'--out {out}: cannot be written ({error}): free space or choose another folder'
+        ) from error
+    except OSError as error:
+        if error.filename is not None or error.strerror is None:
+            raise
+        raise OSError(f'--out {out}: {error.strerror}: free space there') from error
+
+
+def _placed(made: Path, out: Path, replace: Callable[[Path, Path], object] | None) -> Path:
+    """Move the complete result to its place, and return that."""
+    _sync(made)
+    if replace is not None:
+        replace(made, out)
+        return out
+    placed = move_to_new(made, out)
+    if placed != out:
+        print(
+            f'warning: {out}: another process has made it meanwhile: the result is {placed}',
+            file=sys.stderr,
+        )
+    return placed
+
+
+def _sync(made: Path) -> None:
+    for path in (made, *made.iterdir()) if made.is_dir() else (made,):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show the number of planes and, where their total is known, the remaining time."""
+    console = Console(stderr=True)
+    known = () if total is None else (TextColumn('of {task.total}'), TimeRemainingColumn())
+    columns = (TextColumn('{task.completed} planes'), *known, TimeElapsedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task('planes', total=total)
+        yield lambda planes: bar.advance(task, planes)

@@ -1,0 +1,234 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Raw file of the planes in a bag, one after another, as Vidar cameras write it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
+from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
+from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
+from spike_depth_ros.stream.decode import PacketError, chunk_from_msg
+from spike_depth_ros.stream.stamps import infer_period
+from spike_depth_ros.stream.vidar import RowOrder, upright
+
+TOLERANCE = 0.5
+"""Largest deviation of a stamp that is not a gap, planes."""
+
+MAX_LISTED = 1000
+"""Largest number of listed irregularities; all are counted."""
+
+_SECOND = 1_000_000_000
+_REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)[:, ::-1])
+
+
+class RawFile:
+    """Planes of a bag as one raw file.
+
+    Args:
+        path: The bag.
+        topic: Topic of the spikes; None: the one called ``spikes``.
+        size: Sensor (width, height) in pixels, where the bag has no camera_info.
+        rate_hz: Planes a second; None: by the stamps.
+
+    Attributes:
+        planes: Planes written so far.
+        geometry: Size of the sensor.
+        rate_hz: Planes a second.
+        frame_id: Optical frame of the spikes.
+        irregularities: First gaps, late packets and so on, in the order of the stream.
+
+    Raises:
+        BagError: The bag has no such topic, or its size or plane rate is not known.
+    """
+
+    def __init__(
+        self, path: Path, topic: str | None, size: tuple[int, int] | None, rate_hz: float | None
+    ) -> None:
+        self.planes, self.frame_id = 0, ''
+        self.irregularities: list[dict[str, Any]] = []
+        self._irregular = self._lost = self._left_out = 0
+        self._bag = Bag(path)
+        topics = choose_topics(self._bag, topic, truth=NO_TRUTH)
+        self._topic = topics.spikes
+        width, height = self._size(topics.camera_info, size)
+        self.geometry = Geometry(height, width)
+        self._given = rate_hz is not None
+        self._period_ns = _SECOND / rate_hz if rate_hz else self._inferred()
+        self.rate_hz = rate_hz or _SECOND / self._period_ns
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the messages on disk at most, bytes."""
+        path = self._bag.path
+        files = path.iterdir() if path.is_dir() else (path,)
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def write(
+        self,
+        out: Path,
+        bit_order: BitOrder,
+        row_order: RowOrder,
+        allow_gaps: bool,
+        advance: Callable[[int], object],
+    ) -> None:
+        """Write the file.
+
+        Args:
+            out: The file.
+            bit_order: Its bit order.
+            row_order: Its row order.
+            allow_gaps: Write what there is of a stream that is not whole.
+            advance: Called with the number of planes of each packet.
+
+        Raises:
+            BagError: The stream is not whole, or has no planes.
+            OSError: The file cannot be written.
+        """
+        start_ns = end_ns = None
+        with out.open('xb') as file:
+            for number, chunk in enumerate(self._chunks()):
+                if isinstance(chunk, str):
+                    self._note(allow_gaps, number, None, 'refused', 0, chunk)
+                    self._left_out += 1
+                    continue
+                off = 0.0 if end_ns is None else (chunk.t0_ns - end_ns) / self._period_ns
+                if off < -TOLERANCE:
+                    text = f'a stamp {-off:.6g} planes back'
+                    self._note(allow_gaps, number, chunk, 'late', 0, text)
+                    self._left_out += 1
+                    continue
+                if off > TOLERANCE:
+                    missing = max(1, round(off))
+                    self._note(allow_gaps, number, chunk, 'gap', missing, f'{missing} planes lost')
+                    self._lost += missing
+                if start_ns is None:
+                    start_ns = chunk.t0_ns
+                elif not (self._given or self._irregular):
+                    # By all stamps so far: each is rounded to a nanosecond.
+                    self.rate_hz = _SECOND * self.planes / (chunk.t0_ns - start_ns)
+                end_ns = chunk.t0_ns + chunk.planes * self._period_ns
+                file.write(_arranged(chunk, bit_order, row_order))
+                self.planes += chunk.planes
+                advance(chunk.planes)
+        if self._bag.damage and not allow_gaps:
+            raise BagError(f'{self._bag.path}: {self._bag.damage[0]}: {_ALLOW}')
+        if not self.planes:
+            raise BagError(f'{self._bag.path}: topic {self._topic} holds no planes')
+
+    def write_gaps(self, out: Path) -> None:
+        """Write layout and irregularities of the stream as JSON."""
+        content = {
+            'width': self.geometry.width,
+            'height': self.geometry.height,
+            'rate_hz': self.rate_hz,
+            'planes': self.planes,
+            'planes_lost': self._lost,
+            'packets_left_out': self._left_out,
+            'irregularities': self.irregularities,
+            'damage': self._bag.damage,
+        }
+        out.write_text(json.dumps(content, indent=1) + '\n')
+
+    def warnings(self) -> list[str]:
+        """Return what is not as in a whole stream, one line each."""
+        texts = list(self._bag.damage)
+        if self._irregular:
+            texts.append(
+                f'{self._irregular} irregularities: {self._lost} planes lost, {self._left_out} '
+                'packets left out'
+            )
+        return texts
+
+    def _size(self, topic: str | None, size: tuple[int, int] | None) -> tuple[int, int]:
+        first = next(self._bag.messages([topic]), None) if topic is not None else None
+        if first is None:
+            if size is None:
+                raise BagError(
+                    f'{self._bag.path}: has no camera_info, so that the sensor size is unknown; '
+                    'give it, for example --size 400x250'
+                )
+            return size
+        info = decode(first.data, CAMERA_INFO)
+        found = int(info.width), int(info.height)
+        if min(found) < 1:
+            raise BagError(f'{self._bag.path}: camera_info: size {found[0]}x{found[1]}')
+        if size is not None and size != found:
+            raise BagError(
+                f'{self._bag.path}: its camera_info has {found[0]}x{found[1]}; expected '
+                f'{size[0]}x{size[1]} as given: leave out --size'
+            )
+        return found
+
+    def _inferred(self) -> float:
+        """Return the plane period by the stamps, nanoseconds."""
+        chunks: list[SpikeChunk] = []
+        number = 0
+        for chunk in self._chunks():
+            if isinstance(chunk, str):
+                continue
+            chunks, number = [*chunks[-2:], chunk], number + 1
+            if period_ns := infer_period(chunks, TOLERANCE):
+                return period_ns
+        if number == 2 and chunks[1].t0_ns > chunks[0].t0_ns:
+            return (chunks[1].t0_ns - chunks[0].t0_ns) / chunks[0].planes
+        raise BagError(
+            f'{self._bag.path}: no plane rate fits the stamps of topic {self._topic}; give it, '
+            'for example --rate 20000'
+        )
+
+    def _chunks(self) -> Iterator[SpikeChunk | str]:
+        """Yield the packets, or why one cannot be used."""
+        for entry in self._bag.messages([self._topic]):
+            try:
+                message = decode(entry.data, IMAGE)
+                chunk = chunk_from_msg(message, self.geometry.height, self.geometry.width)
+            except (BagError, PacketError) as error:
+                yield str(error)
+                continue
+            self.frame_id = str(message.header.frame_id)
+            yield chunk
+
+    def _note(
+        self,
+        allowed: bool,
+        packet: int,
+        chunk: SpikeChunk | None,
+        kind: str,
+        planes_lost: int,
+        text: str,
+    ) -> None:
+        if not allowed:
+            raise BagError(
+                f'{self._bag.path}: packet {packet} of {self._topic}, after {self.planes} planes: '
+                f'{text}: {_ALLOW}'
+            )
+        self._irregular += 1
+        if len(self.irregularities) < MAX_LISTED:
+            self.irregularities.append(
+                {
+                    'kind': kind,
+                    'plane': self.planes,
+                    'packet': packet,
+                    'stamp_ns': None if chunk is None else chunk.t0_ns,
+                    'planes_lost': planes_lost,
+                    'text': text,
+                }
+            )
+
+
+_ALLOW = 'add --allow-gaps to write the rest and list what is missing'
+
+
+def _arranged(chunk: SpikeChunk, bit_order: BitOrder, row_order: RowOrder) -> memoryview:
+    """Return the bytes of a packet's planes in the order of the file."""
+    planes: PackedPlanes = upright(chunk.data, row_order)
+    if chunk.geometry.bit_order != bit_order:
+        planes = _REVERSED[planes]
+    return np.ascontiguousarray(planes).data.cast('B')

@@ -1,0 +1,229 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bag of a recording: packets of its planes, camera_info and true depth."""
+
+from __future__ import annotations
+
+import fractions
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
+from spike_depth_ros.bags.writing import (
+    Storage,
+    bag_writer,
+    make_camera_info,
+    make_header,
+    make_image,
+)
+from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.decode import METRES, PACKED
+from spike_depth_ros.stream.recording import (
+    NpyFile,
+    Recording,
+    RecordingError,
+    TrueDepth,
+    damage,
+)
+
+FRAME_ID = 'spike_camera_optical_frame'
+
+START_NS = 1_000_000_000
+"""Stamp of the first plane, nanoseconds: one of 0 means in ROS that there is none."""
+
+_TOPICS = {'/spikes': IMAGE, '/camera_info': CAMERA_INFO, '/depth/truth': IMAGE}
+_CAMERA_INFO_EVERY_NS = 100_000_000
+_MESSAGE_BYTES = 512
+_LONGEST_S = 2e9  # stamps have 32 bits of seconds
+_SECOND = 1_000_000_000
+
+
+class DepthFolder:
+    """True depth of a recording in a folder of images.
+
+    A file holds the depth of the plane whose number its name ends with: ``.png``, uint16
+    millimetres, 0 unknown; or ``.npy``, metres, NaN unknown and +Inf sky.
+
+    Args:
+        folder: The folder; other files in it are left out.
+        geometry: Sensor of the recording.
+        planes: Its planes.
+
+    Raises:
+        RecordingError: There is no such file, or one whose plane the recording does not have.
+    """
+
+    def __init__(self, folder: Path, geometry: Geometry, planes: int) -> None:
+        self._shape = (geometry.height, geometry.width)
+        self._files: dict[int, Path] = {}
+        try:
+            files = sorted(one for one in folder.iterdir() if one.suffix in ('.png', '.npy'))
+        except OSError as error:
+            raise RecordingError(f'--depth {folder}: {error.strerror}') from error
+        for file in files:
+            number = re.search(r'(\d{1,18})$', file.stem)
+            if number is None:
+                raise RecordingError(f'{file}: its name does not end with the number of its plane')
+            plane = int(number[1])
+            if plane in self._files:
+                raise RecordingError(f'{file}: {self._files[plane].name} is of plane {plane} too')
+            if plane >= planes:
+                raise RecordingError(
+                    f'{file}: plane {plane}: expected 0 to {planes - 1}, those of the recording'
+                )
+            self._files[plane] = file
+        if not self._files:
+            raise RecordingError(f'--depth {folder}: no .png or .npy file')
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def maps(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Yield plane and depth, ``[height, width]`` metres, in the order of planes.
+
+        Raises:
+            RecordingError: A file is damaged or of another size.
+        """
+        for plane, file in sorted(self._files.items()):
+            depth = _read_png(file) if file.suffix == '.png' else _read_npy(file)
+            if depth.shape != self._shape:
+                found = ' x '.join(map(str, depth.shape))
+                raise RecordingError(
+                    f'{file}: {found} values; expected {self._shape[0]} x {self._shape[1]}, rows '
+                    'and columns of the sensor'
+                )
+            yield plane, depth
+
+
+class SpikeBag:
+    """Messages of a recording, in the order in which a camera would send them.
+
+    Args:
+        recording: The recording.
+        rate_hz: Planes a second.
+        calibration: Its camera.
+        depth: Its true depth; None: there is none.
+        planes_per_packet: Planes in one message of spikes.
+
+    Raises:
+        RecordingError: It is longer than stamps can be.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        rate_hz: float,
+        calibration: Calibration,
+        depth: DepthFolder | TrueDepth | None,
+        planes_per_packet: int,
+    ) -> None:
+        self._recording, self._rate_hz, self._calibration = recording, rate_hz, calibration
+        self._depth, self._planes_per_packet = depth, planes_per_packet
+        self._period = _SECOND / fractions.Fraction(rate_hz).limit_denominator(1_000_000)
+        self.planes = len(recording.planes)
+        if self.planes / rate_hz > _LONGEST_S:
+            raise RecordingError(
+                f'{self.planes} planes at {rate_hz:g} planes a second last longer than stamps can '
+                'tell: expected another --rate'
+            )
+
+    @property
+    def nbytes(self) -> float:
+        """Approximate size of the bag, bytes."""
+        geometry = self._recording.geometry
+        plane = geometry.plane_bytes + _MESSAGE_BYTES / self._planes_per_packet
+        return self.planes * plane + self._maps * 4 * geometry.height * geometry.width
+
+    @property
+    def _maps(self) -> int:
+        if self._depth is None:
+            return 0
+        return len(self._depth.planes if isinstance(self._depth, TrueDepth) else self._depth)
+
+    def describe(self) -> str:
+        """Return a summary of the bag's content in one line."""
+        return (
+            f'{self.planes} planes of {self._recording.geometry} at {self._rate_hz:g} Hz '
+            f'({self.planes / self._rate_hz:.2f} s), {self._maps} depth images'
+        )
+
+    def write(self, path: Path, storage: Storage, advance: Callable[[int], object]) -> None:
+        """Write the bag.
+
+        Args:
+            path: Folder to make.
+            storage: Kind of bag.
+            advance: Called with the number of planes of each packet.
+
+        Raises:
+            ValueError: The recording or its depth cannot be read.
+            OSError: The bag cannot be written.
+        """
+        types = typestore()
+        depth, calibration = self._truths(), self._calibration
+        due, next_info = next(depth, None), 0
+        with bag_writer(path, storage) as writer:
+            connections = {
+                topic: writer.add_connection(topic, kind, typestore=types)
+                for topic, kind in _TOPICS.items()
+                if self._maps or topic != '/depth/truth'
+            }
+
+            def send(topic: str, sent_ns: int, message: object) -> None:
+                data = types.serialize_cdr(message, _TOPICS[topic])
+                writer.write(connections[topic], sent_ns, data)
+
+            for first in range(0, self.planes, self._planes_per_packet):
+                block = self._recording.read(first, first + self._planes_per_packet)
+                # A packet is sent when its last plane is over.
+                header, sent_ns = self._header(first), self._stamp(first + len(block))
+                while due is not None and due[0] < first + len(block):
+                    plane, image = due
+                    made = make_image(image, METRES, self._header(plane))
+                    send('/depth/truth', self._stamp(first), made)
+                    due = next(depth, None)
+                if self._stamp(first) >= next_info:
+                    send('/camera_info', sent_ns, make_camera_info(calibration, header))
+                    next_info = self._stamp(first) + _CAMERA_INFO_EVERY_NS
+                order = self._recording.geometry.bit_order
+                rows = block.reshape(-1, block.shape[2])
+                send('/spikes', sent_ns, make_image(rows, PACKED, header, order == 'big'))
+                advance(len(block))
+
+    def _truths(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        if isinstance(self._depth, TrueDepth):
+            yield from zip(map(int, self._depth.planes), self._depth.depth, strict=True)
+        elif self._depth is not None:
+            yield from self._depth.maps()
+
+    def _stamp(self, plane: int) -> int:
+        """Return the time of a plane, nanoseconds, calculated from its number without drift."""
+        return START_NS + int(plane * self._period)
+
+    def _header(self, plane: int) -> object:
+        return make_header(self._stamp(plane), FRAME_ID)
+
+
+def _read_png(file: Path) -> npt.NDArray[np.float32]:
+    with damage(file):
+        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None or image.dtype != np.uint16 or image.ndim != 2:
+        raise RecordingError(f'{file}: expected a grey .png of 16 bits, millimetres')
+    metres = image / np.float32(1000)
+    metres[image == 0] = np.nan
+    return metres
+
+
+def _read_npy(file: Path) -> npt.NDArray[np.float32]:
+    with damage(file):
+        array = NpyFile(file)
+        depth = array.read(0, array.shape[0])
+    if not np.issubdtype(depth.dtype, np.floating):
+        raise RecordingError(f'{file}: {depth.dtype}; expected floating point, metres')
+    return np.asarray(depth, np.float32)

@@ -1,0 +1,345 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``spike_convert`` as a user runs it: a file in, a bag out, and back."""
+
+import errno
+import json
+import os
+
+import bags
+import cv2
+import numpy as np
+import pytest
+
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, decode
+from spike_depth_ros.conversion import convert
+from spike_depth_ros.conversion.command import main
+from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.decode import chunk_from_msg, depth_from_msg, stamp_ns
+
+PLANES, HEIGHT, WIDTH = 210, 12, 21
+SIZE = ('--size', f'{WIDTH}x{HEIGHT}', '--rate', 20_000)
+MATRIX = '[40.0, 0, 10, 0, 41.0, 6, 0, 0, 1]'
+CALIBRATION = (
+    f'image_width: {WIDTH}\nimage_height: {HEIGHT}\ndistortion_model: plumb_bob\n'
+    f'camera_matrix: {{rows: 3, cols: 3, data: {MATRIX}}}\n'
+    'distortion_coefficients: {rows: 1, cols: 5, data: [0.1, 0, 0, 0, 0]}\n'
+)
+
+
+@pytest.fixture
+def spikes():
+    return np.random.default_rng(0).random((PLANES, HEIGHT, WIDTH)) < 0.3
+
+
+@pytest.fixture
+def dat(spikes, tmp_path):
+    path = tmp_path / 'some.dat'
+    path.write_bytes(np.ascontiguousarray(packing.pack(spikes)[:, ::-1]).tobytes())
+    return path
+
+
+@pytest.fixture
+def bag(dat, tmp_path):
+    assert convert_(dat, *SIZE, '--out', tmp_path / 'bag') == 0
+    return tmp_path / 'bag'
+
+
+def convert_(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def messages(path, topic, kind=IMAGE):
+    bag = Bag(path)
+    return [decode(one.data, kind) for one in bag.messages([topic])]
+
+
+def refusal(capsys, *arguments):
+    """The one line of a conversion that is refused."""
+    assert convert_(*arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ''
+    (line,) = captured.err.splitlines()
+    return line.removeprefix('spike_convert: error: ')
+
+
+def test_a_file_becomes_packets_with_stamps_and_a_camera(dat, spikes, tmp_path, capsys):
+    (tmp_path / 'camera.yaml').write_text(CALIBRATION)
+    given = ('--camera-info', tmp_path / 'camera.yaml', '--planes-per-packet', 100)
+    assert convert_(dat, *SIZE, *given, '--out', tmp_path / 'bag') == 0
+    assert (
+        f'bag: {PLANES} planes of {WIDTH}x{HEIGHT} little at 20000 Hz' in capsys.readouterr().out
+    )
+    packets = messages(tmp_path / 'bag', '/spikes')
+    chunks = [chunk_from_msg(packet, HEIGHT, WIDTH) for packet in packets]
+    np.testing.assert_array_equal(
+        np.concatenate([one.data for one in chunks]), packing.pack(spikes)
+    )
+    assert [one.planes for one in chunks] == [100, 100, 10]
+    assert np.diff([one.t0_ns for one in chunks]).tolist() == [5_000_000] * 2
+    assert chunks[0].t0_ns == 1_000_000_000
+    (info,) = messages(tmp_path / 'bag', '/camera_info', CAMERA_INFO)
+    assert (info.width, info.height, info.k[4], info.d[0]) == (WIDTH, HEIGHT, 41.0, 0.1)
+    assert info.header.frame_id == packets[0].header.frame_id == 'spike_camera_optical_frame'
+    assert '/depth/truth' not in Bag(tmp_path / 'bag').topics
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('layout', [(), ('--bit-order', 'big', '--row-order', 'top_down')])
+def test_there_and_back_is_byte_identical(dat, tmp_path, storage, layout, capsys):
+    bag = tmp_path / 'bag'
+    assert convert_(dat, *SIZE, *layout, '--storage', storage, '--out', bag) == 0
+    capsys.readouterr()
+    assert convert_(bag, *layout, '--out', tmp_path / 'back.dat') == 0
+    assert (tmp_path / 'back.dat').read_bytes() == dat.read_bytes()
+    told = capsys.readouterr().out
+    assert f'{PLANES} planes' in told
+    assert f'--size {WIDTH}x{HEIGHT} --rate 20000' in told
+    assert all(str(option) in told for option in layout)
+
+
+def test_the_layout_can_change(dat, tmp_path, spikes):
+    bag = tmp_path / 'bag'
+    assert convert_(dat, *SIZE, '--out', bag) == 0
+    layout = ('--bit-order', 'big', '--row-order', 'top_down')
+    assert convert_(bag, *layout, '--out', tmp_path / 'other.dat') == 0
+    other = np.fromfile(tmp_path / 'other.dat', np.uint8)
+    np.testing.assert_array_equal(other, packing.pack(spikes, 'big').ravel())
+
+
+@pytest.mark.parametrize('rate', [30_000, 39_999.5, 1_000_000 / 3])
+def test_the_rate_is_that_of_all_stamps(dat, tmp_path, capsys, rate):
+    assert (
+        convert_(dat, '--size', f'{WIDTH}x{HEIGHT}', '--rate', rate, '--out', tmp_path / 'b') == 0
+    )
+    assert convert_(tmp_path / 'b', '--out', tmp_path / 'back.dat') == 0
+    told = float(capsys.readouterr().out.partition('--rate ')[2].partition(';')[0])
+    assert told == pytest.approx(rate, rel=3e-6)
+
+
+def test_arrays_keep_what_they_hold(spikes, tmp_path):
+    depth = np.stack([bags.slope(HEIGHT, WIDTH), 2 * bags.slope(HEIGHT, WIDTH)])
+    np.savez(
+        tmp_path / 'scene.npz',
+        packed=packing.pack(spikes), width=WIDTH, bit_order='little', rate_hz=40_000.0,
+        K=np.array([[30.0, 0, 10], [0, 30, 6], [0, 0, 1]]), depth=depth, depth_planes=[3, 200],
+    )  # fmt: skip
+    assert convert_(tmp_path / 'scene.npz', '--out', tmp_path / 'bag') == 0
+    truths = messages(tmp_path / 'bag', '/depth/truth')
+    depth[np.isinf(depth)] = np.nan  # such files have no sky
+    np.testing.assert_array_equal([depth_from_msg(one) for one in truths], depth)
+    stamps = [stamp_ns(one.header.stamp) - 1_000_000_000 for one in truths]
+    assert stamps == [3 * 25_000, 200 * 25_000]
+    (info,) = messages(tmp_path / 'bag', '/camera_info', CAMERA_INFO)
+    assert info.k[0] == 30.0
+
+
+def test_a_folder_of_depth(dat, tmp_path):
+    folder = tmp_path / 'depth'
+    folder.mkdir()
+    metres = bags.slope(HEIGHT, WIDTH)
+    np.save(folder / 'depth_000150.npy', metres)
+    cv2.imwrite(str(folder / '20.png'), np.full((HEIGHT, WIDTH), 1500, np.uint16) * (metres < 4))
+    (folder / 'notes.txt').write_text('not depth')
+    assert convert_(dat, *SIZE, '--depth', folder, '--out', tmp_path / 'bag') == 0
+    truths = messages(tmp_path / 'bag', '/depth/truth')
+    first, second = (depth_from_msg(one) for one in truths)
+    np.testing.assert_array_equal(first, np.where(metres < 4, np.float32(1.5), np.nan))
+    np.testing.assert_array_equal(second, metres)
+    assert [stamp_ns(one.header.stamp) for one in truths] == [1_001_000_000, 1_007_500_000]
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'reason'),
+    [
+        ('5.png', np.zeros((HEIGHT, WIDTH), np.uint8), 'expected a grey .png of 16 bits'),
+        ('5.png', b'no picture', 'expected a grey .png of 16 bits'),
+        ('5.npy', np.zeros((HEIGHT, WIDTH), np.int32), 'int32; expected floating point'),
+        ('5.npy', b'no array', '5.npy: '),
+        ('5.npy', np.zeros((3, 4)), f'3 x 4 values; expected {HEIGHT} x {WIDTH}'),
+        ('depth.npy', np.zeros((HEIGHT, WIDTH)), 'does not end with the number of its plane'),
+        ('900.npy', np.zeros((HEIGHT, WIDTH)), f'plane 900: expected 0 to {PLANES - 1}'),
+        ('depth.txt', b'', 'no .png or .npy file'),
+    ],
+)
+def test_depth_that_cannot_be_used_is_refused(dat, tmp_path, capsys, name, content, reason):
+    folder = tmp_path / 'depth'
+    folder.mkdir()
+    if isinstance(content, bytes):
+        (folder / name).write_bytes(content)
+    elif name.endswith('.npy'):
+        np.save(folder / name, content)
+    else:
+        cv2.imwrite(str(folder / name), content)
+    assert reason in refusal(capsys, dat, *SIZE, '--depth', folder, '--out', tmp_path / 'bag')
+    assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'depth'}
+
+
+def write_messages(path, packets):
+    """Write packets and the camera of them."""
+    sent = [('/spikes', bags.START + k * 1_000_000, made) for k, made in enumerate(packets)]
+    bags.write(path, [('/camera_info', bags.START, bags.camera()), *sent])
+
+
+def write(path, packets):
+    """Write a bag of packets ``(first plane, planes)`` of one stream, which is returned."""
+    spikes = bags.moving_bars(400)
+    made = [
+        bags.packet(bags.START + first * bags.PERIOD, spikes[first : first + number])
+        for first, number in packets
+    ]
+    write_messages(path, made)
+    return packing.pack(spikes)[:, ::-1]
+
+
+@pytest.mark.parametrize(
+    ('packets', 'reason', 'planes', 'lost', 'left_out'),
+    [
+        ([(0, 40), (40, 40), (80, 40), (160, 40)], '40 planes lost', 160, 40, 0),
+        ([(0, 40), (40, 40), (80, 40), (80, 40), (120, 40)], 'a stamp 40 planes back', 160, 0, 1),
+        ([(0, 40), (40, 40), (80, 40), (0, 40)], 'a stamp 120 planes back', 120, 0, 1),
+    ],
+)
+def test_a_stream_that_is_not_whole_is_refused_or_listed(
+    tmp_path, capsys, packets, reason, planes, lost, left_out
+):
+    stream = write(tmp_path / 'bag', packets)
+    out = tmp_path / 'out.dat'
+    line = refusal(capsys, tmp_path / 'bag', '--out', out)
+    assert reason in line
+    assert '--allow-gaps' in line
+    assert [one.name for one in tmp_path.iterdir()] == ['bag']
+    assert convert_(tmp_path / 'bag', '--out', out, '--allow-gaps') == 0
+    listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
+    assert (listed['planes'], listed['planes_lost']) == (planes, lost)
+    assert listed['packets_left_out'] == left_out
+    (found,) = listed['irregularities']
+    assert reason in found['text']
+    kept = [
+        first for number, (first, _) in enumerate(packets) if number != found['packet'] or lost
+    ]
+    expected = np.concatenate([stream[first : first + 40] for first in kept])
+    assert out.read_bytes() == expected.tobytes()
+    assert 'irregularities' in capsys.readouterr().err
+
+
+def test_damaged_packets_are_refused_or_listed(tmp_path, capsys):
+    spikes = bags.moving_bars(200)
+    made = [
+        bags.packet(bags.START + k * bags.PERIOD, spikes[k : k + 40]) for k in range(0, 200, 40)
+    ]
+    made[3].step = 3
+    write_messages(tmp_path / 'bag', made)
+    assert 'packet 3 of /spikes' in refusal(capsys, tmp_path / 'bag', '--out', tmp_path / 'o.dat')
+    assert convert_(tmp_path / 'bag', '--out', tmp_path / 'o.dat', '--allow-gaps') == 0
+    listed = json.loads((tmp_path / 'o.dat.gaps.json').read_text())
+    assert [one['kind'] for one in listed['irregularities']] == ['refused', 'gap']
+    assert (listed['planes'], listed['planes_lost'], listed['packets_left_out']) == (160, 40, 1)
+
+
+def test_a_cut_bag_is_refused_or_its_damage_listed(tmp_path, capsys):
+    bag = bags.write(tmp_path / 'bag', bags.stream(20_000))
+    bags.cut_short(bag, 5)
+    line = refusal(capsys, bag, '--out', tmp_path / 'out.dat')
+    assert '--allow-gaps' in line
+    assert not (tmp_path / 'out.dat').exists()
+    assert convert_(bag, '--out', tmp_path / 'out.dat', '--allow-gaps') == 0
+    listed = json.loads((tmp_path / 'out.dat.gaps.json').read_text())
+    assert listed['damage']
+    assert 0 < listed['planes'] < 20_000
+    size = listed['planes'] * bags.HEIGHT * bags.WIDTH // 8
+    assert (tmp_path / 'out.dat').stat().st_size == size
+
+
+@pytest.mark.parametrize('options', [(), ('--overwrite',)])
+def test_nothing_is_replaced_by_accident(dat, bag, tmp_path, capsys, options):
+    before = dat.read_bytes()
+    assert 'the recording itself' in refusal(capsys, bag, '--out', bag, *options)
+    assert 'the recording itself' in refusal(capsys, dat, *SIZE, '--out', dat, *options)
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'folder' / 'mine.txt').write_text('mine')
+    for source, out in ((dat, 'folder'), (bag, 'folder')):
+        size = SIZE if source == dat else ()
+        assert 'folder' in refusal(capsys, source, *size, '--out', tmp_path / out, *options)
+    assert (tmp_path / 'folder' / 'mine.txt').read_text() == 'mine'
+    assert dat.read_bytes() == before
+
+
+def test_overwrite_replaces_a_bag_and_a_file(dat, bag, tmp_path, capsys):
+    out = tmp_path / 'back.dat'
+    out.write_bytes(b'old')
+    assert 'add --overwrite' in refusal(capsys, bag, '--out', out)
+    assert 'add --overwrite' in refusal(capsys, dat, *SIZE, '--out', bag)
+    assert convert_(bag, '--out', out, '--overwrite') == 0
+    assert out.read_bytes() == dat.read_bytes()
+    half = tmp_path / 'half.dat'
+    half.write_bytes(dat.read_bytes()[: len(dat.read_bytes()) // 2])
+    assert convert_(half, *SIZE, '--out', bag, '--overwrite') == 0
+    chunks = [chunk_from_msg(one, HEIGHT, WIDTH) for one in messages(bag, '/spikes')]
+    assert sum(one.planes for one in chunks) == PLANES // 2
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'reason'),
+    [
+        (('no.dat', '--out', 'b'), 'no such file or bag'),
+        (('some.dat', '--out', 'b'), 'the sensor size of a raw recording is unknown'),
+        (('some.dat', '--size', '21x12', '--out', 'b'), 'plane rate is not in the recording'),
+        (('some.dat', *SIZE, '--out', 'b.mcap'), 'expected a folder for the bag'),
+        (('some.dat', *SIZE, '--out', 'no/b'), 'no folder no'),
+        (('some.dat', *SIZE, '--topic', '/spikes', '--out', 'b'), 'leave out --topic'),
+        (('bag', '--storage', 'mcap', '--out', 'b.dat'), 'leave out --storage'),
+        (
+            ('bag', '--size', '20x12', '--out', 'b.dat'),
+            'its camera_info has 21x12; expected 20x12',
+        ),
+        (('bag', '--out', 'b.npz'), 'expected .dat'),
+        (('bag', '--out', 'b.mcap'), 'expected a raw file'),
+        (('bag', '--topic', '/other', '--out', 'b.dat'), 'no topic /other'),
+    ],
+)
+def test_what_cannot_be_converted_is_refused_in_one_line(
+    dat, bag, tmp_path, capsys, monkeypatch, arguments, reason
+):
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert reason in refusal(capsys, *arguments)
+    assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'bag'}
+
+
+@pytest.mark.parametrize('to_bag', [True, False])
+def test_on_a_full_disk_nothing_half_written_stays(
+    dat, bag, tmp_path, capsys, monkeypatch, to_bag
+):
+    arguments = (
+        (dat, *SIZE, '--out', tmp_path / 'new') if to_bag else (bag, '--out', tmp_path / 'n')
+    )
+    capsys.readouterr()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(convert, '_sync', full)
+    assert 'No space left on device: free space there' in refusal(capsys, *arguments)
+    monkeypatch.setattr(convert, 'SPARE_BYTES', 1e18)
+    assert 'MB are free, expected' in refusal(capsys, *arguments)
+    assert {one.name for one in tmp_path.iterdir()} == {'some.dat', 'bag'}
+
+
+def test_two_conversions_to_one_name_both_stay(bag, tmp_path, capsys, monkeypatch):
+    out = tmp_path / 'out.dat'
+    monkeypatch.setattr(convert, '_sync', lambda made: out.write_bytes(b'of another process'))
+    assert convert_(bag, '--out', out) == 0
+    assert out.read_bytes() == b'of another process'
+    assert (tmp_path / 'out_2.dat').stat().st_size == PLANES * HEIGHT * 3
+    assert 'the result is' in capsys.readouterr().err
+
+
+def test_every_shared_recording_comes_back_byte_by_byte(real_data, tmp_path):
+    found = sorted(real_data.glob('spikes/**/*.dat'))
+    assert found
+    for number, file in enumerate(found):
+        bag, back = tmp_path / f'bag{number}', tmp_path / f'{number}.dat'
+        assert convert_(file, '--size', '400x250', '--rate', 20_000, '--out', bag) == 0
+        assert convert_(bag, '--out', back) == 0
+        assert back.read_bytes() == file.read_bytes()
