@@ -38,10 +38,14 @@ class RawFile:
         rate_hz: Planes a second; None: by the stamps.
 
     Attributes:
-        planes: Planes written so far.
+        bag: The bag.
+        topic: Topic of the spikes.
+        planes: Planes so far.
         geometry: Size of the sensor.
         rate_hz: Planes a second.
         frame_id: Optical frame of the spikes.
+        planes_lost: Planes that are missing by the stamps.
+        packets_left_out: Packets that are late or cannot be read.
         irregularities: First gaps, late packets and so on, in the order of the stream.
 
     Raises:
@@ -53,10 +57,10 @@ class RawFile:
     ) -> None:
         self.planes, self.frame_id = 0, ''
         self.irregularities: list[dict[str, Any]] = []
-        self._irregular = self._lost = self._left_out = 0
-        self._bag = Bag(path)
-        topics = choose_topics(self._bag, topic, truth=NO_TRUTH)
-        self._topic = topics.spikes
+        self._irregular = self.planes_lost = self.packets_left_out = 0
+        self.bag = Bag(path)
+        topics = choose_topics(self.bag, topic, truth=NO_TRUTH)
+        self.topic = topics.spikes
         width, height = self._size(topics.camera_info, size)
         self.geometry = Geometry(height, width)
         self._given = rate_hz is not None
@@ -66,7 +70,7 @@ class RawFile:
     @property
     def nbytes(self) -> int:
         """Size of the messages on disk at most, bytes."""
-        path = self._bag.path
+        path = self.bag.path
         files = path.iterdir() if path.is_dir() else (path,)
         return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -91,36 +95,48 @@ class RawFile:
             BagError: The stream is not whole, or has no planes.
             OSError: The file cannot be written.
         """
-        start_ns = end_ns = None
         with out.open('xb') as file:
-            for number, chunk in enumerate(self._chunks()):
-                if isinstance(chunk, str):
-                    self._note(allow_gaps, number, None, 'refused', 0, chunk)
-                    self._left_out += 1
-                    continue
-                off = 0.0 if end_ns is None else (chunk.t0_ns - end_ns) / self._period_ns
-                if off < -TOLERANCE:
-                    text = f'a stamp {-off:.6g} planes back'
-                    self._note(allow_gaps, number, chunk, 'late', 0, text)
-                    self._left_out += 1
-                    continue
-                if off > TOLERANCE:
-                    missing = max(1, round(off))
-                    self._note(allow_gaps, number, chunk, 'gap', missing, f'{missing} planes lost')
-                    self._lost += missing
-                if start_ns is None:
-                    start_ns = chunk.t0_ns
-                elif not (self._given or self._irregular):
-                    # By all stamps so far: each is rounded to a nanosecond.
-                    self.rate_hz = _SECOND * self.planes / (chunk.t0_ns - start_ns)
-                end_ns = chunk.t0_ns + chunk.planes * self._period_ns
+            for chunk in self.packets(allow_gaps):
                 file.write(_arranged(chunk, bit_order, row_order))
-                self.planes += chunk.planes
                 advance(chunk.planes)
-        if self._bag.damage and not allow_gaps:
-            raise BagError(f'{self._bag.path}: {self._bag.damage[0]}: {_ALLOW}')
+
+    def packets(self, allow_gaps: bool) -> Iterator[SpikeChunk]:
+        """Yield the packets in order, and count what is missing.
+
+        Args:
+            allow_gaps: Go on where the stream is not whole.
+
+        Raises:
+            BagError: The stream is not whole, or has no planes.
+        """
+        start_ns = end_ns = None
+        for number, chunk in enumerate(self._chunks()):
+            if isinstance(chunk, str):
+                self._note(allow_gaps, number, None, 'refused', 0, chunk)
+                self.packets_left_out += 1
+                continue
+            off = 0.0 if end_ns is None else (chunk.t0_ns - end_ns) / self._period_ns
+            if off < -TOLERANCE:
+                text = f'a stamp {-off:.6g} planes back'
+                self._note(allow_gaps, number, chunk, 'late', 0, text)
+                self.packets_left_out += 1
+                continue
+            if off > TOLERANCE:
+                missing = max(1, round(off))
+                self._note(allow_gaps, number, chunk, 'gap', missing, f'{missing} planes lost')
+                self.planes_lost += missing
+            if start_ns is None:
+                start_ns = chunk.t0_ns
+            elif not (self._given or self._irregular):
+                # By all stamps so far: each is rounded to a nanosecond.
+                self.rate_hz = _SECOND * self.planes / (chunk.t0_ns - start_ns)
+            end_ns = chunk.t0_ns + chunk.planes * self._period_ns
+            self.planes += chunk.planes
+            yield chunk
+        if self.bag.damage and not allow_gaps:
+            raise BagError(f'{self.bag.path}: {self.bag.damage[0]}: {_ALLOW}')
         if not self.planes:
-            raise BagError(f'{self._bag.path}: topic {self._topic} holds no planes')
+            raise BagError(f'{self.bag.path}: topic {self.topic} holds no planes')
 
     def write_gaps(self, out: Path) -> None:
         """Write layout and irregularities of the stream as JSON."""
@@ -129,39 +145,39 @@ class RawFile:
             'height': self.geometry.height,
             'rate_hz': self.rate_hz,
             'planes': self.planes,
-            'planes_lost': self._lost,
-            'packets_left_out': self._left_out,
+            'planes_lost': self.planes_lost,
+            'packets_left_out': self.packets_left_out,
             'irregularities': self.irregularities,
-            'damage': self._bag.damage,
+            'damage': self.bag.damage,
         }
         out.write_text(json.dumps(content, indent=1) + '\n')
 
     def warnings(self) -> list[str]:
         """Return what is not as in a whole stream, one line each."""
-        texts = list(self._bag.damage)
+        texts = list(self.bag.damage)
         if self._irregular:
             texts.append(
-                f'{self._irregular} irregularities: {self._lost} planes lost, {self._left_out} '
-                'packets left out'
+                f'{self._irregular} irregularities: {self.planes_lost} planes lost, '
+                f'{self.packets_left_out} packets left out'
             )
         return texts
 
     def _size(self, topic: str | None, size: tuple[int, int] | None) -> tuple[int, int]:
-        first = next(self._bag.messages([topic]), None) if topic is not None else None
+        first = next(self.bag.messages([topic]), None) if topic is not None else None
         if first is None:
             if size is None:
                 raise BagError(
-                    f'{self._bag.path}: has no camera_info, so that the sensor size is unknown; '
+                    f'{self.bag.path}: has no camera_info, so that the sensor size is unknown; '
                     'give it, for example --size 400x250'
                 )
             return size
         info = decode(first.data, CAMERA_INFO)
         found = int(info.width), int(info.height)
         if min(found) < 1:
-            raise BagError(f'{self._bag.path}: camera_info: size {found[0]}x{found[1]}')
+            raise BagError(f'{self.bag.path}: camera_info: size {found[0]}x{found[1]}')
         if size is not None and size != found:
             raise BagError(
-                f'{self._bag.path}: its camera_info has {found[0]}x{found[1]}; expected '
+                f'{self.bag.path}: its camera_info has {found[0]}x{found[1]}; expected '
                 f'{size[0]}x{size[1]} as given: leave out --size'
             )
         return found
@@ -179,13 +195,13 @@ class RawFile:
         if number == 2 and chunks[1].t0_ns > chunks[0].t0_ns:
             return (chunks[1].t0_ns - chunks[0].t0_ns) / chunks[0].planes
         raise BagError(
-            f'{self._bag.path}: no plane rate fits the stamps of topic {self._topic}; give it, '
+            f'{self.bag.path}: no plane rate fits the stamps of topic {self.topic}; give it, '
             'for example --rate 20000'
         )
 
     def _chunks(self) -> Iterator[SpikeChunk | str]:
         """Yield the packets, or why one cannot be used."""
-        for entry in self._bag.messages([self._topic]):
+        for entry in self.bag.messages([self.topic]):
             try:
                 message = decode(entry.data, IMAGE)
                 chunk = chunk_from_msg(message, self.geometry.height, self.geometry.width)
@@ -206,7 +222,7 @@ class RawFile:
     ) -> None:
         if not allowed:
             raise BagError(
-                f'{self._bag.path}: packet {packet} of {self._topic}, after {self.planes} planes: '
+                f'{self.bag.path}: packet {packet} of {self.topic}, after {self.planes} planes: '
                 f'{text}: {_ALLOW}'
             )
         self._irregular += 1
@@ -214,7 +230,7 @@ class RawFile:
             self.irregularities.append(
                 {
                     'kind': kind,
-                    'plane': self.planes,
+                    'planes': self.planes,
                     'packet': packet,
                     'stamp_ns': None if chunk is None else chunk.t0_ns,
                     'planes_lost': planes_lost,

@@ -17,7 +17,14 @@ from lifecycle_msgs.srv import ChangeState, GetAvailableTransitions, GetState
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rclpy.parameter import get_parameter_value, parameter_value_to_python
 
-from spike_depth_ros.arguments import DefaultsFormatter, count, positive
+from spike_depth_ros.arguments import (
+    DefaultsFormatter,
+    count,
+    plane_rate,
+    positive,
+    sensor_size,
+)
+from spike_depth_ros.errors import one_line
 from spike_depth_ros.nodes import process, shared_memory
 from spike_depth_ros.nodes.graph import Graph, printable
 from spike_depth_ros.nodes.inspection_topics import (
@@ -121,16 +128,31 @@ def _state(graph: Graph, node: str, timeout_s: float) -> str:
     return printable(response.current_state.label)
 
 
+def show_bag(options: argparse.Namespace) -> int:
+    """Print what a bag holds: topics, stream of spikes with its gaps, camera, true depth."""
+    try:
+        from spike_depth_ros.conversion.bag_summary import summarise
+
+        found = summarise(options.bag, options.topic, options.size, options.rate)
+    except (ValueError, OSError, ImportError) as error:
+        print(f'spike_inspect: error: {printable(one_line(error))}', file=sys.stderr)
+        return 1
+    print_yaml(found)
+    return 0
+
+
 def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog='spike_inspect',
-        description='Look at running ROS 2 nodes where the ros2 command line tools are not '
-        'installed. It finds the nodes of its own ROS_DOMAIN_ID and DDS profile.',
+        description='Look at running ROS 2 nodes, or into a bag, where the ros2 command line tools '
+        'are not installed. It finds the nodes of its own ROS_DOMAIN_ID and DDS profile.',
     )
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
 
-    def add(name: str, function: Callable[..., int], seconds: str = '') -> Callable[..., Any]:
+    def add(
+        name: str, function: Callable[..., int], seconds: str = '', waits: bool = True
+    ) -> Callable[..., Any]:
         summary = (function.__doc__ or '').rstrip('.')
         command = commands.add_parser(
             name, help=summary, description=summary, formatter_class=DefaultsFormatter
@@ -140,9 +162,10 @@ def argument_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 '--seconds', type=positive, default=2.0, metavar='S', help=seconds
             )
-        command.add_argument(
-            '--timeout', type=positive, default=5.0, metavar='S', help='longest wait, seconds'
-        )
+        if waits:
+            command.add_argument(
+                '--timeout', type=positive, default=5.0, metavar='S', help='longest wait, seconds'
+            )
         return command.add_argument
 
     add('topics', show_topics, 'how long to measure rates')
@@ -164,6 +187,11 @@ def argument_parser() -> argparse.ArgumentParser:
     argument('transition', nargs='?', choices=TRANSITIONS)
     argument = add('diagnostics', show_diagnostics, 'how long to collect')
     argument('--watch', action='store_true', help='go on until interrupted')
+    argument = add('bag', show_bag, waits=False)
+    argument('bag', type=Path, metavar='BAG', help='folder, .mcap or .db3 file')
+    argument('--topic', metavar='TOPIC', help='of the spikes. Default: the one called spikes')
+    argument('--size', type=sensor_size, metavar='WxH', help='for a bag without camera_info')
+    argument('--rate', type=plane_rate, metavar='HZ', help='planes a second. Default: as recorded')
     shared_memory.add_command(commands)
     return parser
 
@@ -174,6 +202,8 @@ def main(args: list[str] | None = None) -> int:
     options = argument_parser().parse_args(process.own_arguments(given))
     if options.function is shared_memory.show:
         return shared_memory.show(options)  # without DDS, which needs that memory
+    if options.function is show_bag:
+        return show_bag(options)
     return process.run(Graph, given, lambda graph: options.function(graph, options))
 
 

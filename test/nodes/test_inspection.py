@@ -4,6 +4,7 @@ import functools
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import bags
 import numpy as np
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
+from spike_depth_ros.nodes import inspection
 from spike_depth_ros.nodes.graph import Graph
 from spike_depth_ros.nodes.inspection import argument_parser, parameter_value
 from spike_depth_ros.nodes.inspection_topics import LONGEST, plain, png_pixels, rate_text
@@ -319,3 +321,11 @@ def assert_one_line(result, problem):
     status, output = result
     assert (status, output.count('\n')) == (1, 1), output
     assert problem in output
+
+
+def test_a_bag_is_shown_without_a_node(tmp_path, capsys):
+    bags.write(tmp_path / 'bag', bags.stream(400))
+    assert inspection.main(['spike_inspect', 'bag', str(tmp_path / 'bag')]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)['spikes']['planes'] == 400
+    assert inspection.main(['spike_inspect', 'bag', str(tmp_path / 'none')]) == 1
+    assert capsys.readouterr().err == f'spike_inspect: error: {tmp_path}/none: no such bag\n'

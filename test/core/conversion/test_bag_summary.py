@@ -1,0 +1,67 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the summary of a bag."""
+
+import bags
+import pytest
+
+from spike_depth_ros.bags.bag import BagError
+from spike_depth_ros.conversion.bag_summary import summarise
+
+
+def test_a_bag_is_summed_up(tmp_path):
+    messages = bags.stream(1000, truths=(20, 400), leave_out=(5, 6))
+    bags.write(tmp_path / 'bag', [*messages, messages[-1]])  # the last one twice
+    found = summarise(tmp_path / 'bag')
+    assert found['topics']['/spikes'] == {'type': 'sensor_msgs/msg/Image', 'messages': 24}
+    spikes = found['spikes']
+    irregularities = spikes.pop('irregularities')
+    assert spikes == {
+        'topic': '/spikes',
+        'frame': 'spike_camera_optical_frame',
+        'size': f'{bags.WIDTH}x{bags.HEIGHT}',
+        'bit_order': 'little',
+        'planes_per_s': bags.RATE,
+        'planes': 920,
+        'seconds': 0.046,
+        'planes_per_packet': 40.0,
+        'planes_lost': 80,
+        'packets_left_out': 1,
+    }
+    assert irregularities == [
+        'after 200 planes: 80 planes lost',
+        'after 920 planes: a stamp 40 planes back',
+    ]
+    assert found['camera'] == {'fx_px': bags.FX, 'fy_px': bags.FX, 'lens': 'none'}
+    assert found['true_depth'] == 2
+    assert 'damage' not in found
+
+
+def test_a_cut_bag_has_its_damage(tmp_path):
+    bags.write(tmp_path / 'bag', bags.stream(20_000))
+    bags.cut_short(tmp_path / 'bag', 5)
+    found = summarise(tmp_path / 'bag')
+    assert 0 < found['spikes']['planes'] < 20_000
+    assert found['damage']
+
+
+def test_a_bag_without_spikes_or_camera_still_shows_its_topics(tmp_path):
+    messages = bags.stream(200)
+    bags.write(
+        tmp_path / 'one',
+        [('/other', at, message) for topic, at, message in messages if topic == '/spikes'],
+    )
+    found = summarise(tmp_path / 'one')
+    assert [*found['topics']] == ['/other']
+    assert 'no topic called spikes' in found['spikes']
+    with pytest.raises(BagError, match='no topic /missing'):
+        summarise(tmp_path / 'one', '/missing')
+    with pytest.raises(BagError, match='the sensor size is unknown'):
+        summarise(tmp_path / 'one', '/other')
+    found = summarise(tmp_path / 'one', '/other', (bags.WIDTH, bags.HEIGHT))
+    assert (found['spikes']['planes'], found['camera']) == (200, 'no camera_info')
+
+
+def test_an_uncalibrated_camera_is_named(tmp_path):
+    bags.write(tmp_path / 'bag', bags.stream(200, fx=0))
+    assert summarise(tmp_path / 'bag')['camera'] == 'not calibrated'
