@@ -145,8 +145,8 @@ def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog='spike_inspect',
-        description='Look at running ROS 2 nodes, or into a bag, where the ros2 command line tools '
-        'are not installed. It finds the nodes of its own ROS_DOMAIN_ID and DDS profile.',
+        description='Look at running ROS 2 nodes, or into a bag, where the ros2 command line '
+        'tools are not installed. It finds the nodes of its own ROS_DOMAIN_ID and DDS profile.',
     )
     commands = parser.add_subparsers(metavar='COMMAND', required=True)
 
