@@ -22,7 +22,8 @@ from spike_depth_ros.bags.bag import BagError
 from spike_depth_ros.bags.writing import check_replaceable, replace_bag
 from spike_depth_ros.calibration import Calibration, read_calibration
 from spike_depth_ros.conversion.raw_file import RawFile
-from spike_depth_ros.conversion.spike_bag import FRAME_ID, DepthFolder, SpikeBag
+from spike_depth_ros.conversion.spike_bag import DepthFolder, SpikeBag
+from spike_depth_ros.errors import printable
 from spike_depth_ros.result_files import move_to_new
 from spike_depth_ros.stream.recording import (
     Recording,
@@ -98,7 +99,7 @@ def _to_bag(options: argparse.Namespace) -> None:
     with _room(options.out, bag.nbytes) as unfinished, _progress(bag.planes) as advance:
         bag.write(unfinished, options.storage or 'mcap', advance)
         placed = _placed(unfinished, options.out, replace_bag if options.overwrite else None)
-    print(f'{placed}: {bag.describe()}')
+    print(f'{printable(str(placed))}: {bag.describe()}')
 
 
 def _calibration(options: argparse.Namespace, recording: Recording) -> Calibration:
@@ -120,6 +121,8 @@ def _to_raw_file(options: argparse.Namespace) -> None:
     out = options.out
     if out.is_dir() or is_bag(out):
         raise RecordingError(f'--out {out}: expected a raw file, for example my.dat')
+    if out.is_symlink() or (out.exists() and not out.is_file()):
+        raise RecordingError(f'--out {out}: is a link or a device; expected a file to replace')
     if out.suffix in ('.npy', '.npz'):
         raise RecordingError(f'--out {out}: would be read as another format: expected .dat')
     raw = RawFile(options.source, options.topic, options.size, options.rate)
@@ -135,9 +138,10 @@ def _to_raw_file(options: argparse.Namespace) -> None:
         layout.append(f'--bit-order {options.bit_order}')
     if options.row_order != 'bottom_up':
         layout.append(f'--row-order {options.row_order}')
+    seconds = raw.planes / raw.rate_hz
     print(
-        f'{placed}: {raw.planes} planes ({raw.planes / raw.rate_hz:.2f} s); its layout is not in '
-        f'the file: {" ".join(layout)}; its frame was {raw.frame_id or FRAME_ID}'
+        f'{printable(str(placed))}: {raw.planes} planes ({seconds:.2f} s); its layout is not in '
+        f'the file: {" ".join(layout)}; its frame was {printable(raw.frame_id) or "not named"}'
     )
 
 
@@ -177,7 +181,9 @@ def _placed(made: Path, out: Path, replace: Callable[[Path, Path], object] | Non
     placed = move_to_new(made, out)
     if placed != out:
         print(
-            f'warning: {out}: another process has made it meanwhile: the result is {placed}',
+            printable(
+                f'warning: {out}: another process has made it meanwhile: the result is {placed}'
+            ),
             file=sys.stderr,
         )
     return placed

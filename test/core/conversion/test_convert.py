@@ -265,6 +265,18 @@ def test_nothing_is_replaced_by_accident(dat, bag, tmp_path, capsys, options):
     assert dat.read_bytes() == before
 
 
+def test_links_and_devices_are_not_replaced(bag, tmp_path, capsys):
+    capsys.readouterr()
+    os.mkfifo(tmp_path / 'pipe')
+    (tmp_path / 'link').symlink_to(tmp_path / 'mine.dat')
+    (tmp_path / 'mine.dat').write_bytes(b'mine')
+    for name in ('pipe', 'link'):
+        line = refusal(capsys, bag, '--out', tmp_path / name, '--overwrite')
+        assert line.endswith('is a link or a device; expected a file to replace')
+    assert (tmp_path / 'mine.dat').read_bytes() == b'mine'
+    assert (tmp_path / 'pipe').is_fifo()
+
+
 def test_overwrite_replaces_a_bag_and_a_file(dat, bag, tmp_path, capsys):
     out = tmp_path / 'back.dat'
     out.write_bytes(b'old')
