@@ -17,11 +17,15 @@ from spike_depth_ros.arguments import DefaultsFormatter, positive, sensor_size
 from spike_depth_ros.nodes import process
 from spike_depth_ros.stream import health as stream_health
 from spike_depth_ros.stream import packing
+from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.ingest import UNKNOWN_SIZE, Ingest, StreamSettings
 from spike_depth_ros.stream.window import Window
 
 WINDOW = 256
 """Planes whose exposure and bit order are checked."""
+
+WATCH_S = 1.0
+"""Time between two lines of a watched stream, seconds."""
 
 
 class StreamCheck(Node):
@@ -53,7 +57,40 @@ class StreamCheck(Node):
         if self._ingest.ring is not None:
             self._window = self._ingest.ring.take() or self._window
 
-    def check(self) -> int:
+    def run(self) -> int:
+        """Check the stream, or watch it; return the exit status."""
+        return self._watch() if self._options.watch else self._check()
+
+    def _watch(self) -> int:
+        """Print a line each second until interrupted."""
+        before, packets, since = PlaneAccounting(), 0, time.monotonic()
+        while rclpy.ok():
+            rclpy.spin_once(self, timeout_sec=0.1)
+            now = time.monotonic()
+            if now - since < WATCH_S:
+                continue
+            accounting = self._ingest.accounting()
+            passed, since = now - since, now
+            planes = accounting.received - before.received
+            lost = accounting.lost_in_transport - before.lost_in_transport
+            parts = [
+                time.strftime('%H:%M:%S'),
+                f'{(self._packets - packets) / passed:6.0f} packets/s',
+                f'{planes / passed:8.0f} planes/s',
+                f'{lost:6} lost',
+            ]
+            if (window := self._window) is not None and planes:
+                geometry = window.geometry
+                counts = packing.spike_counts(window.data, geometry.width, geometry.bit_order)
+                exposure = stream_health.measure_exposure(counts, window.planes)
+                parts.append(f'{exposure.mean_rate:.3f} spikes per pixel and plane')
+            elif self._texts:
+                parts.append(next(iter(self._texts.values())))
+            print('  '.join(parts), flush=True)
+            before, packets = accounting, self._packets
+        return 0
+
+    def _check(self) -> int:
         """Subscribe and print the findings; return the exit status, 0 if the stream is fine."""
         until = time.monotonic() + self._options.duration
         while rclpy.ok() and time.monotonic() < until:
@@ -198,11 +235,14 @@ def main(args: list[str] | None = None) -> int:
     )
     parser.add_argument('--duration', type=positive, default=3.0, metavar='S', help='of the check')
     parser.add_argument(
+        '--watch', action='store_true', help='print a line a second until interrupted instead'
+    )
+    parser.add_argument(
         '--size', type=sensor_size, metavar='WxH', help='sensor size if there is no camera_info'
     )
     given = sys.argv if args is None else args
     options = parser.parse_args(process.own_arguments(given))
-    return process.run(lambda: StreamCheck(options), given, StreamCheck.check)
+    return process.run(lambda: StreamCheck(options), given, StreamCheck.run)
 
 
 if __name__ == '__main__':

@@ -78,3 +78,19 @@ def test_an_unknown_sensor_size_is_found(processes, ros_node, spin, period_s):
     assert 'PROBLEM  sensor' in output
     assert 'or check_stream --size WxH' in output
     assert '2 problems' in output
+
+
+def test_a_watched_stream_has_a_line_a_second(processes, tmp_path, spin):
+    np.savez(tmp_path / 'a.npz', width=80, rate_hz=20_000.0, K=K, packed=packing.pack(scene()))
+    processes.start('check_stream', '--watch')
+    spin(lambda: 'lost' in processes.log('check_stream'), what='a line without a stream')
+    processes.start('player', tmp_path / 'a.npz', '--loop', '--speed', 0.2)
+    spin(lambda: 'spikes per pixel' in processes.log('check_stream'), what='the stream')
+    spin(lambda: processes.log('check_stream').count('spikes per pixel') > 2, what='more lines')
+    processes.stop('check_stream')
+    output = processes.log('check_stream')
+    lines = [line for line in output.splitlines() if 'spikes per pixel' in line]
+    numbers = lines[-1].split()
+    assert float(numbers[1]) == pytest.approx(100, rel=0.2)  # a fifth of 20,000 planes/s
+    assert float(numbers[3]) == pytest.approx(4000, rel=0.2)
+    assert numbers[5:7] == ['0', 'lost']
