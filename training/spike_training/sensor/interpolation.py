@@ -350,7 +350,7 @@ class VideoLight:
         for before in range(len(times) - 1):
             first = before == 0 and self._goes_on
             last = before == len(times) - 2 and self._goes_on
-            if (first or start_s < times[before + 1]) and (last or end_s > times[before]):
+            if (last or start_s < times[before + 1]) and (first or end_s > times[before]):
                 motion = self._motion(before)
                 steps = min(sub_frames(motion), blended) if motion.pixels else blended
                 most = max(most, steps / (times[before + 1] - times[before]))
