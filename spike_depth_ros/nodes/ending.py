@@ -29,10 +29,14 @@ class EndRequests:
 
     Args:
         exceptions: Exceptions to raise in the main thread, by signal; others raise none.
+
+    Attributes:
+        raised: True once such an exception was raised.
     """
 
     def __init__(self, exceptions: Mapping[int, type[BaseException]]) -> None:
         self._exceptions = exceptions
+        self.raised = False
         self._asked = False
         self._raising = False
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -56,6 +60,7 @@ class EndRequests:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         first, self._asked = not self._asked, True
         if first and self._raising and number in self._exceptions:
+            self.raised = True
             raise self._exceptions[number]
 
 

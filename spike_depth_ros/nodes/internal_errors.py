@@ -76,12 +76,18 @@ INTERNAL_ERRORS = InternalErrors()
 """Errors of this process, which has one node."""
 
 
-def guard_executor(executor: Executor, ends: tuple[type[Exception], ...]) -> None:
+def guard_executor(
+    executor: Executor,
+    ends: tuple[type[Exception], ...],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> None:
     """Make an executor count exceptions of callbacks instead of raising them.
 
     Args:
         executor: The executor.
         ends: Exceptions that are raised, as they end the process on purpose.
+        interrupted: Returns True once a signal has raised KeyboardInterrupt: within native code of
+            rclpy that becomes another exception.
     """
     spin_once = executor.spin_once
 
@@ -93,6 +99,8 @@ def guard_executor(executor: Executor, ends: tuple[type[Exception], ...]) -> Non
         except Exception as error:
             if not rclpy.ok(context=executor.context):
                 raise  # entities are destroyed during a callback at shutdown
+            if interrupted():
+                raise KeyboardInterrupt from error
             INTERNAL_ERRORS.add(error, 'a callback')
             time.sleep(PAUSE_S)
 

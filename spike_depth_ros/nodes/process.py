@@ -237,7 +237,9 @@ def run(
     rclpy.init(args=list(sys.argv if args is None else args))
     # The executor of rclpy.spin and rclpy.spin_once.
     internal_errors.guard_executor(
-        rclpy.get_global_executor(), ends=(ExternalShutdownException, UserError)
+        rclpy.get_global_executor(),
+        ends=(ExternalShutdownException, UserError),
+        interrupted=lambda: requests.raised,
     )
     internal_errors.count_failed_threads()
     node = None

@@ -8,9 +8,17 @@ import pytest
 from depth_node import QUEUE, SENSOR, Driver, call, set_parameter
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Int32
 
-from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS, InternalErrors
+from spike_depth_ros.nodes.ending import EndRequests
+from spike_depth_ros.nodes.internal_errors import (
+    INTERNAL_ERRORS,
+    InternalErrors,
+    guard_executor,
+)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 pytestmark = pytest.mark.dds
 
@@ -141,3 +149,26 @@ def test_the_same_line_is_logged_once_and_counted_each_time():
     assert errors.recent
     assert not InternalErrors().recent
     assert INTERNAL_ERRORS.count == 0
+
+
+def test_an_interrupt_that_native_code_turned_into_an_error_stays_one(ros_node):
+    class Interrupted(SingleThreadedExecutor):
+        def spin_once(self, timeout_sec=None):
+            try:
+                signal.raise_signal(signal.SIGUSR1)
+            except KeyboardInterrupt:
+                raise RuntimeError('Unable to convert call argument') from None
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, *SIGNALS)}
+    try:
+        requests = EndRequests({signal.SIGUSR1: KeyboardInterrupt})
+        signal.signal(signal.SIGUSR1, requests._handle)
+        requests.raise_them()
+        executor = Interrupted()
+        guard_executor(executor, (), lambda: requests.raised)
+        with pytest.raises(KeyboardInterrupt):
+            executor.spin_once()
+        executor.shutdown()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
