@@ -29,14 +29,14 @@ def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
         folder = Path(name)
         yield folder
         for path in folder.rglob('*'):
-            _sync(path)
+            sync(path)
         written = list(folder.iterdir())
         for path in written:
             path.replace(out / path.name)
         for path in old_results(out, patterns):
             if path.name not in {new.name for new in written}:
                 path.unlink()
-        _sync(out)
+        sync(out)
 
 
 def old_results(out: Path, patterns: Sequence[str]) -> list[Path]:
@@ -70,7 +70,7 @@ def move_to_new(made: Path, path: Path) -> Path:
             place = path.with_stem(f'{path.stem}_{number}')
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Flush a file, or a folder's list of files, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

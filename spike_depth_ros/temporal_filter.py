@@ -45,7 +45,8 @@ class TemporalFilter:
             prediction: Prediction of the model.
             window: Its planes.
         """
-        if self.time_constant_s <= 0:
+        time_constant_s = self.time_constant_s  # another thread may change it
+        if time_constant_s <= 0:
             self._log = None
             return prediction
         log = np.log(prediction.depth)
@@ -58,7 +59,7 @@ class TemporalFilter:
         with np.errstate(divide='ignore', invalid='ignore'):
             ratio = change * prediction.depth / prediction.uncertainty
         kept = np.maximum(1 - ratio * ratio, 0)
-        old = np.float32(-math.exp(-1e-9 * elapsed_ns / self.time_constant_s))
+        old = np.float32(-math.exp(-1e-9 * elapsed_ns / time_constant_s))
         # Pixels that the sensor does not see, now or before, are NaN.
         correction = np.nan_to_num(kept * change, copy=False, nan=0.0) * old
         log += correction

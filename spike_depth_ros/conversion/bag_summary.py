@@ -11,6 +11,8 @@ from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagError, decode
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.evaluation.lockstep import Topics, choose_topics
 
+_SHOWN = 10  # irregularities
+
 
 def summarise(
     path: Path,
@@ -39,7 +41,7 @@ def summarise(
     }
     try:
         topics = choose_topics(bag, topic)
-        found['spikes'] = _stream(RawFile(path, topic, size, rate_hz))
+        found['spikes'] = _stream(RawFile(bag, topics, size, rate_hz))
         found['camera'] = _camera(bag, topics)
         if topics.truth is not None:
             found['true_depth'] = bag.topics[topics.truth].messages
@@ -72,9 +74,6 @@ def _stream(raw: RawFile) -> dict[str, Any]:
             f'after {one["planes"]} planes: {one["text"]}' for one in raw.irregularities[:_SHOWN]
         ],
     }
-
-
-_SHOWN = 10
 
 
 def _camera(bag: Bag, topics: Topics) -> Any:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shutil
 import sqlite3
 import sys
@@ -14,17 +13,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rosbags.rosbag2 import WriterError
 
-from spike_depth_ros.bags.bag import BagError
+from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.bags.writing import check_replaceable, replace_bag
 from spike_depth_ros.calibration import Calibration, read_calibration
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.conversion.spike_bag import DepthFolder, SpikeBag
 from spike_depth_ros.errors import printable
-from spike_depth_ros.result_files import move_to_new
+from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
+from spike_depth_ros.progress import progress
+from spike_depth_ros.result_files import move_to_new, sync
+from spike_depth_ros.stream.plane_clock import PLANES_PER_PACKET
 from spike_depth_ros.stream.recording import (
     Recording,
     RecordingError,
@@ -32,8 +32,6 @@ from spike_depth_ros.stream.recording import (
     is_bag,
     open_recording,
 )
-
-PLANES_PER_PACKET = 40
 
 SPARE_BYTES = 100_000_000
 """Free space that a conversion leaves on its disk, bytes."""
@@ -96,7 +94,7 @@ def _to_bag(options: argparse.Namespace) -> None:
         _depth(options, recording),
         options.planes_per_packet or PLANES_PER_PACKET,
     )
-    with _room(options.out, bag.nbytes) as unfinished, _progress(bag.planes) as advance:
+    with _room(options.out, bag.nbytes) as unfinished, progress('planes', bag.planes) as advance:
         bag.write(unfinished, options.storage or 'mcap', advance)
         placed = _placed(unfinished, options.out, replace_bag if options.overwrite else None)
     print(f'{printable(str(placed))}: {bag.describe()}')
@@ -125,12 +123,22 @@ def _to_raw_file(options: argparse.Namespace) -> None:
         raise RecordingError(f'--out {out}: is a link or a device; expected a file to replace')
     if out.suffix in ('.npy', '.npz'):
         raise RecordingError(f'--out {out}: would be read as another format: expected .dat')
-    raw = RawFile(options.source, options.topic, options.size, options.rate)
-    with _room(out, raw.nbytes) as unfinished, _progress(None) as advance:
+    gaps = _gaps_file(out)
+    if gaps.exists() and not options.overwrite:
+        raise RecordingError(f'{gaps}: exists: choose another name, or add --overwrite')
+    bag = Bag(options.source)
+    topics = choose_topics(bag, options.topic, truth=NO_TRUTH)
+    raw = RawFile(bag, topics, options.size, options.rate)
+    with _room(out, raw.nbytes) as unfinished, progress('planes', None) as advance:
         raw.write(unfinished, options.bit_order, options.row_order, options.allow_gaps, advance)
+        listed = _gaps_file(unfinished)
+        if options.allow_gaps:
+            raw.write_gaps(listed)  # before anything is in its place: the disk may be full
         placed = _placed(unfinished, out, Path.replace if options.overwrite else None)
         if options.allow_gaps:
-            raw.write_gaps(placed.with_name(f'{placed.name}.gaps.json'))
+            listed.replace(_gaps_file(placed))
+        else:
+            gaps.unlink(missing_ok=True)  # of the file that was replaced
     for text in raw.warnings():
         print(f'warning: {text}', file=sys.stderr)
     layout = [f'--size {raw.geometry.width}x{raw.geometry.height}', f'--rate {raw.rate_hz:.7g}']
@@ -143,6 +151,11 @@ def _to_raw_file(options: argparse.Namespace) -> None:
         f'{printable(str(placed))}: {raw.planes} planes ({seconds:.2f} s); its layout is not in '
         f'the file: {" ".join(layout)}; its frame was {printable(raw.frame_id) or "not named"}'
     )
+
+
+def _gaps_file(out: Path) -> Path:
+    """Return the file beside a raw file that lists its gaps."""
+    return out.with_name(f'{out.name}.gaps.json')
 
 
 @contextlib.contextmanager
@@ -174,7 +187,8 @@ def _room(out: Path, nbytes: float) -> Iterator[Path]:
 
 def _placed(made: Path, out: Path, replace: Callable[[Path, Path], object] | None) -> Path:
     """Move the complete result to its place, and return that."""
-    _sync(made)
+    for path in (made, *made.iterdir()) if made.is_dir() else (made,):
+        sync(path)
     if replace is not None:
         replace(made, out)
         return out
@@ -187,25 +201,3 @@ def _placed(made: Path, out: Path, replace: Callable[[Path, Path], object] | Non
             file=sys.stderr,
         )
     return placed
-
-
-def _sync(made: Path) -> None:
-    for path in (made, *made.iterdir()) if made.is_dir() else (made,):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show the number of planes and, where their total is known, the remaining time."""
-    console = Console(stderr=True)
-    known = () if total is None else (TextColumn('of {task.total}'), TimeRemainingColumn())
-    columns = (TextColumn('{task.completed} planes'), *known, TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task('planes', total=total)
-        yield lambda planes: bar.advance(task, planes)

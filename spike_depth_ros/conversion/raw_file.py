@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, BagError, decode
-from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
+from spike_depth_ros.evaluation.lockstep import Topics
 from spike_depth_ros.stream.chunk import BitOrder, Geometry, PackedPlanes, SpikeChunk
 from spike_depth_ros.stream.decode import PacketError, chunk_from_msg
 from spike_depth_ros.stream.stamps import infer_period
@@ -32,8 +32,8 @@ class RawFile:
     """Planes of a bag as one raw file.
 
     Args:
-        path: The bag.
-        topic: Topic of the spikes; None: the one called ``spikes``.
+        bag: The bag.
+        topics: Topics of the spikes and of their camera.
         size: Sensor (width, height) in pixels, where the bag has no camera_info.
         rate_hz: Planes a second; None: by the stamps.
 
@@ -49,18 +49,16 @@ class RawFile:
         irregularities: First gaps, late packets and so on, in the order of the stream.
 
     Raises:
-        BagError: The bag has no such topic, or its size or plane rate is not known.
+        BagError: The size of the sensor or the plane rate is not known.
     """
 
     def __init__(
-        self, path: Path, topic: str | None, size: tuple[int, int] | None, rate_hz: float | None
+        self, bag: Bag, topics: Topics, size: tuple[int, int] | None, rate_hz: float | None
     ) -> None:
         self.planes, self.frame_id = 0, ''
         self.irregularities: list[dict[str, Any]] = []
         self._irregular = self.planes_lost = self.packets_left_out = 0
-        self.bag = Bag(path)
-        topics = choose_topics(self.bag, topic, truth=NO_TRUTH)
-        self.topic = topics.spikes
+        self.bag, self.topic = bag, topics.spikes
         width, height = self._size(topics.camera_info, size)
         self.geometry = Geometry(height, width)
         self._given = rate_hz is not None

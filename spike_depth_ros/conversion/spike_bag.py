@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fractions
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from spike_depth_ros.bags.writing import (
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.decode import METRES, PACKED
+from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
 from spike_depth_ros.stream.recording import (
     NpyFile,
     Recording,
@@ -32,8 +32,6 @@ from spike_depth_ros.stream.recording import (
     damage,
 )
 
-FRAME_ID = 'spike_camera_optical_frame'
-
 START_NS = 1_000_000_000
 """Stamp of the first plane, nanoseconds: one of 0 means in ROS that there is none."""
 
@@ -41,7 +39,6 @@ _TOPICS = {'/spikes': IMAGE, '/camera_info': CAMERA_INFO, '/depth/truth': IMAGE}
 _CAMERA_INFO_EVERY_NS = 100_000_000
 _MESSAGE_BYTES = 512
 _LONGEST_S = 2e9  # stamps have 32 bits of seconds
-_SECOND = 1_000_000_000
 
 
 class DepthFolder:
@@ -125,7 +122,7 @@ class SpikeBag:
     ) -> None:
         self._recording, self._rate_hz, self._calibration = recording, rate_hz, calibration
         self._depth, self._planes_per_packet = depth, planes_per_packet
-        self._period = _SECOND / fractions.Fraction(rate_hz).limit_denominator(1_000_000)
+        self._clock = PlaneClock(rate_hz)
         self.planes = len(recording.planes)
         if self.planes / rate_hz > _LONGEST_S:
             raise RecordingError(
@@ -203,8 +200,7 @@ class SpikeBag:
             yield from self._depth.maps()
 
     def _stamp(self, plane: int) -> int:
-        """Return the time of a plane, nanoseconds, calculated from its number without drift."""
-        return START_NS + int(plane * self._period)
+        return START_NS + self._clock.since_start_ns(plane)
 
     def _header(self, plane: int) -> object:
         return make_header(self._stamp(plane), FRAME_ID)

@@ -52,6 +52,11 @@ SCALE_PARAMETERS = (
 )  # fmt: skip
 """Parameters of the scale from the height of the camera."""
 
+RANGE_PARAMETERS = (
+    'filter.min_depth', 'filter.max_depth', 'colour.min_depth', 'colour.max_depth',
+)  # fmt: skip
+"""Parameters of ranges of depth, of which the largest is above the smallest."""
+
 WARN_EVERY_S = 5.0
 """Shortest time between logged warnings of one kind, seconds; all are counted."""
 
@@ -311,7 +316,7 @@ class SpikeDepthNode(LifecycleNode):
         if result.successful and configured:
             try:
                 _check_ranges(
-                    parameters.values(self, parameters.DEPTH_PARAMETERS)
+                    {name: self.get_parameter(name).value for name in RANGE_PARAMETERS}
                     | {c.name: c.value for c in changes}
                 )
             except ValueError as error:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import fractions
 import itertools
 import stat
 import sys
@@ -26,6 +25,12 @@ from spike_depth_ros.nodes.calibration import (
 )
 from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import ImageMessage, PacketError, chunk_from_msg, stamp_ns
+from spike_depth_ros.stream.plane_clock import (
+    FRAME_ID,
+    NANOSECONDS,
+    PLANES_PER_PACKET,
+    PlaneClock,
+)
 from spike_depth_ros.stream.recording import (
     RecordingError,
     WaitingPipe,
@@ -34,28 +39,8 @@ from spike_depth_ros.stream.recording import (
     read_pipe,
 )
 
-NANOSECONDS = 1_000_000_000
-
 MAX_JUMP_S = 10
 """Largest step between stamps of a bag, seconds, as the player waits for each stamp."""
-
-PLANES_PER_PACKET = 40
-FRAME_ID = 'spike_camera_optical_frame'
-
-
-class PlaneClock:
-    """Time of each plane by exact counting, so that stamps do not drift.
-
-    Args:
-        rate_hz: Planes a second.
-    """
-
-    def __init__(self, rate_hz: float) -> None:
-        self._period = NANOSECONDS / fractions.Fraction(rate_hz).limit_denominator(1_000_000)
-
-    def since_start_ns(self, plane: int) -> int:
-        """Return the nanoseconds from plane 0 to ``plane``, rounded down."""
-        return int(plane * self._period)
 
 
 class Packet(NamedTuple):

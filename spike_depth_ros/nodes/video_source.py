@@ -34,9 +34,9 @@ from spike_depth_ros.nodes.calibration import (
 from spike_depth_ros.nodes.conversions import spikes_msg
 from spike_depth_ros.nodes.diagnostics import Rate, StatusBuilder, StatusPublisher
 from spike_depth_ros.nodes.parameters import Parameter
-from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.nodes.spike_topics import SpikeTopics
 from spike_depth_ros.stream.chunk import Geometry, SpikeChunk
+from spike_depth_ros.stream.plane_clock import PlaneClock
 from spike_depth_ros.video.frames import Bgr, Packet, VideoError, VideoFile, Webcam, packets, steps
 from spike_depth_ros.video.light import Light, luminance
 from spike_depth_ros.video.placement import Placement

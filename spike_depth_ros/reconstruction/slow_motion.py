@@ -16,8 +16,6 @@ from typing import Protocol
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from spike_depth_ros import preview
 from spike_depth_ros.bags.bag import Bag
@@ -25,6 +23,7 @@ from spike_depth_ros.errors import check_utf8
 from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
 from spike_depth_ros.folder_lock import LOCK, lock_folder
+from spike_depth_ros.progress import progress
 from spike_depth_ros.result_files import move_to_new
 from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
 from spike_depth_ros.stream.window import Window, reference_index
@@ -184,11 +183,11 @@ def run(options: argparse.Namespace) -> None:
             if video
             else PictureWriter(options.out)
         )
-        with contextlib.closing(writer), _progress(total) as advance:
+        with contextlib.closing(writer), progress('pictures', total) as advance:
             for window in windows:
                 writer.write(render(window))
                 number, rate_hz = number + 1, window.rate_hz
-                advance()
+                advance(1)
     slower = rate_hz / options.every / options.fps
     print(
         f'{writer.path}: {number} pictures, one every {options.every} planes'
@@ -278,19 +277,6 @@ def _bag_windows(options: argparse.Namespace, planes: int) -> Iterator[Window]:
         texts.append(f'{len(replay.gaps)} gaps in the stream: no picture spans them')
     for text in texts:
         print(f'warning: {text}', file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[], None]]:
-    """Show the number of pictures and, where their total is known, the remaining time."""
-    console = Console(stderr=True)
-    known = () if total is None else (TextColumn('of {task.total}'), TimeRemainingColumn())
-    columns = (TextColumn('{task.completed} pictures'), *known, TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task('pictures', total=total)
-        yield lambda: bar.advance(task)
 
 
 def _size(image: Grey) -> str:

@@ -11,8 +11,8 @@ import pytest
 from depth_node import Heard
 from programs import wait_until
 
-from spike_depth_ros.nodes.player_source import PlaneClock
 from spike_depth_ros.stream.decode import chunk_from_msg, stamp_ns
+from spike_depth_ros.stream.plane_clock import PlaneClock
 
 pytestmark = pytest.mark.dds
 

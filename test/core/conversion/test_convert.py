@@ -265,6 +265,20 @@ def test_nothing_is_replaced_by_accident(dat, bag, tmp_path, capsys, options):
     assert dat.read_bytes() == before
 
 
+def test_a_list_of_gaps_is_not_replaced_by_accident_and_none_is_left_of_another_file(
+    bag, tmp_path, capsys
+):
+    out, gaps = tmp_path / 'out.dat', tmp_path / 'out.dat.gaps.json'
+    gaps.write_text('mine')
+    capsys.readouterr()
+    assert 'add --overwrite' in refusal(capsys, bag, '--out', out, '--allow-gaps')
+    assert gaps.read_text() == 'mine'
+    assert convert_(bag, '--out', out, '--allow-gaps', '--overwrite') == 0
+    assert json.loads(gaps.read_text())['irregularities'] == []
+    assert convert_(bag, '--out', out, '--overwrite') == 0
+    assert not gaps.exists()
+
+
 def test_links_and_devices_are_not_replaced(bag, tmp_path, capsys):
     capsys.readouterr()
     os.mkfifo(tmp_path / 'pipe')
@@ -331,7 +345,7 @@ def test_on_a_full_disk_nothing_half_written_stays(
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(convert, '_sync', full)
+    monkeypatch.setattr(convert, 'sync', full)
     assert 'No space left on device: free space there' in refusal(capsys, *arguments)
     monkeypatch.setattr(convert, 'SPARE_BYTES', 1e18)
     assert 'MB are free, expected' in refusal(capsys, *arguments)
@@ -340,7 +354,7 @@ def test_on_a_full_disk_nothing_half_written_stays(
 
 def test_two_conversions_to_one_name_both_stay(bag, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'out.dat'
-    monkeypatch.setattr(convert, '_sync', lambda made: out.write_bytes(b'of another process'))
+    monkeypatch.setattr(convert, 'sync', lambda made: out.write_bytes(b'of another process'))
     assert convert_(bag, '--out', out) == 0
     assert out.read_bytes() == b'of another process'
     assert (tmp_path / 'out_2.dat').stat().st_size == PLANES * HEIGHT * 3

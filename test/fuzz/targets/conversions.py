@@ -9,9 +9,11 @@ from random import Random
 from typing import Any
 
 import mutations
+import yaml
 from judging import ContractError, Target, check_text
 
 from spike_depth_ros.conversion import convert
+from spike_depth_ros.conversion.bag_summary import summarise
 from spike_depth_ros.conversion.command import argument_parser
 from spike_depth_ros.errors import OneLineError
 from targets import bags, recordings
@@ -78,6 +80,8 @@ def use(case: dict[str, Any], folder: Path) -> None:
         if left := list(out.parent.iterdir()):
             raise ContractError(f'refused, but {left} stays') from None
         raise
+    if not to_bag:
+        yaml.safe_dump(summarise(source))
     if not to_bag or source.suffix != '.dat':
         return
     geometry = options[:2]

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import fractions
 import heapq
 import tempfile
 from collections.abc import Iterator
@@ -27,13 +26,13 @@ from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.result_files import move_to_new
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.decode import METRES, PACKED
+from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
 from spike_depth_ros.video.spiking import regroup
 from spike_training.datasets.clip import Clip
 from spike_training.errors import ConfigError
 from spike_training.progress import progress_bar
 from spike_training.simulation.clip_camera import ClipCamera
 
-FRAME_ID = 'spike_camera_optical_frame'
 TOPICS = {'spikes': IMAGE, 'camera_info': CAMERA_INFO, 'depth/truth': IMAGE}
 """Topics of a bag and their types; what a node predicts is called ``depth/image``."""
 
@@ -133,8 +132,7 @@ class ClipBag:
         self._labelled = [
             i for i in clip.labelled if span.start_s <= clip.times_s[i] <= span.end_s
         ]
-        rate = fractions.Fraction(camera.settings.rate_hz).limit_denominator(1_000_000)
-        self._period = _SECOND / rate
+        self._clock = PlaneClock(camera.settings.rate_hz)
         self._geometry = Geometry(camera.settings.height, camera.settings.width)
 
     @property
@@ -215,8 +213,7 @@ class ClipBag:
                 yield BagMessage(stamp, 'depth/truth', image)
 
     def _stamp(self, plane: int) -> int:
-        """Return the time of a plane, nanoseconds, calculated from its number without drift."""
-        return self._span.stamp_ns + int(plane * self._period)
+        return self._span.stamp_ns + self._clock.since_start_ns(plane)
 
     def _header(self, stamp: int) -> Any:
         return make_header(stamp, FRAME_ID)
