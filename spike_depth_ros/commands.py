@@ -98,7 +98,7 @@ def run_library(
         if terminated, which ends it likewise.
     """
     try:
-        with _terminated_as_interrupted():
+        with _interrupted_once():
             return _run_library(command, module, options)
     except KeyboardInterrupt as end:
         print(interrupted, file=sys.stderr)
@@ -127,18 +127,23 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Context in which the first SIGTERM interrupts; later ones do not disturb its clean-up."""
+def _interrupted_once() -> Iterator[None]:
+    """Context that the first SIGINT or SIGTERM interrupts; later ones leave its clean-up alone."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        raise _Terminated
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise _Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as in the background of a shell
+            signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def spike_depth() -> int:

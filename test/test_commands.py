@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Console scripts where a package is not installed: one line, no traceback."""
 
+import argparse
 import functools
 import importlib
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from programs import run_program
 
+from spike_depth_ros import commands
 from spike_depth_ros.commands import ROS_MODULES, run_node
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,3 +144,26 @@ def test_a_script_has_its_help_in_a_process() -> None:
 
 def test_no_console_script_imports_a_node_first() -> None:
     assert 'spike_depth_ros.nodes.' not in (ROOT / 'setup.py').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize(('first', 'status'), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize('second', [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_leaves_the_clean_up_of_a_command_alone(
+    tmp_path, monkeypatch, capsys, first, status, second
+):
+    (tmp_path / 'interrupted_work.py').write_text(
+        'import signal\n'
+        'def run(options):\n'
+        '    try:\n'
+        '        signal.raise_signal(options.first)\n'
+        '    finally:\n'
+        '        signal.raise_signal(options.second)\n'
+        "        options.out.write_text('cleaned up')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    options = argparse.Namespace(first=first, second=second, out=tmp_path / 'out')
+    assert commands.run_library('some', 'interrupted_work', options, 'ended') == status
+    assert (tmp_path / 'out').read_text() == 'cleaned up'
+    assert capsys.readouterr().err == 'ended\n'
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
