@@ -161,9 +161,15 @@ def test_a_second_signal_leaves_the_clean_up_of_a_command_alone(
         "        options.out.write_text('cleaned up')\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     options = argparse.Namespace(first=first, second=second, out=tmp_path / 'out')
-    assert commands.run_library('some', 'interrupted_work', options, 'ended') == status
+    # A shell's background job, which may run the tests, ignores SIGINT.
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        assert commands.run_library('some', 'interrupted_work', options, 'ended') == status
+        assert {number: signal.getsignal(number) for number in handlers} == handlers
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert (tmp_path / 'out').read_text() == 'cleaned up'
     assert capsys.readouterr().err == 'ended\n'
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
