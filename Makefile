@@ -17,13 +17,16 @@ BIT_ORDER ?=
 FX ?=
 CAMERA_INFO ?=
 CHECKPOINT ?=
+VIEW ?=
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
 UV ?= uv
 
-# Two environments: the demo's stays small (no torch, no tools), and running the tests does not change it.
+# The demo's environment stays small (no torch, no tools), and running the tests does not change it. Rerun needs
+# another numpy than cv_bridge.
 VENV := .venv
 TEST_VENV := .venv-test
+VIEW_VENV := .venv-view
 RUN := $(TEST_VENV)/bin/python -m
 
 # These environments bring their own ROS 2. A sourced installation, or the environment of another one of
@@ -39,7 +42,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long test-all fuzz check lint format-check types imports spelling files format \
-	lock clean environment test-environment complete-environment
+	lock clean environment test-environment view-environment complete-environment
 
 help:  ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,16 +52,17 @@ help:  ## This list
 	@echo '                                       ROW_ORDER=top_down, BIT_ORDER=big, CHECKPOINT=my.safetensors'
 	@echo '  make demo SPEED=0.5                  at half the rate, for a machine that cannot keep up; also'
 	@echo '                                       SECONDS=20, DEVICE=cuda, ALLOW_PARTIAL=1 (a file that ends early)'
+	@echo '  make demo VIEW=1                     also in the viewer of Rerun, as spike_view (docs/view.md)'
 	@echo '  First use of make demo: 600 MB, about a minute; of make test: 6 GB, some minutes.'
 	@echo '  make fuzz FUZZ_ARGS="--seed 1 --cases 20000 --targets npz mcap"'
 	@echo '  make test PYTEST_ARGS="-k window"   some of the tests;   PYTHON=python3.11 chooses the Python'
 
-demo: environment  ## Depth from a stream through real ROS 2 processes; results in OUT
+demo: environment $(if $(VIEW),view-environment)  ## Depth from a stream through real ROS 2 processes; results in OUT
 	@$(VENV)/bin/spike_demo $(if $(SAMPLE),--sample '$(SAMPLE)') $(if $(STREAM),--stream '$(STREAM)') $(if $(SIZE),--size '$(SIZE)') \
 		$(if $(RATE),--rate '$(RATE)') $(if $(SPEED),--speed '$(SPEED)') $(if $(ROW_ORDER),--row-order '$(ROW_ORDER)') \
 		$(if $(BIT_ORDER),--bit-order '$(BIT_ORDER)') $(if $(FX),--fx '$(FX)') $(if $(CAMERA_INFO),--camera-info '$(CAMERA_INFO)') \
 		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(DEVICE),--device '$(DEVICE)') \
-		$(if $(ALLOW_PARTIAL),--allow-partial) --out '$(OUT)'
+		$(if $(ALLOW_PARTIAL),--allow-partial) $(if $(VIEW),--view '$(VIEW_VENV)/bin/spike_view') --out '$(OUT)'
 
 test: check complete-environment  ## The linters and all tests but those that take long by nature
 	@$(TEST_VENV)/bin/python scripts/run_tests.py 'not long' auto $(PYTEST_ARGS)
@@ -105,11 +109,14 @@ environment:
 test-environment:
 	@scripts/environment.sh $(TEST_VENV) requirements/test.txt 9000
 
+view-environment:  ## The environment of spike_view, .venv-view: 1.1 GB
+	@scripts/environment.sh $(VIEW_VENV) requirements/view.txt 1100 3.11
+
 lock:  ## Makes requirements/*.txt anew from *.in (needs uv; UPGRADE=1 takes newer versions)
 	@command -v $(UV) >/dev/null || { echo 'spike_depth_ros: uv not found: pip install uv' >&2; exit 1; }
 	UV='$(UV)' UPGRADE='$(UPGRADE)' scripts/lock.sh
 
 clean:  ## Removes the environments, builds, caches and results
-	rm -rf $(VENV) $(TEST_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(TEST_VENV) $(VIEW_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
 		.hypothesis demo_out fuzz_out
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

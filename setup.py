@@ -52,6 +52,13 @@ setup(
             'PyYAML',
             'rich',
         ],
+        # Needs numpy 2, and cv_bridge of ROS 2 Jazzy numpy 1.26: an environment of its own.
+        'view': [
+            'rerun-sdk>=0.41,<0.42',
+            'rosbags>=0.11.9,<0.12',
+            'opencv-python-headless',
+            'rich',
+        ],
         'pictures': ['opencv-python-headless', 'pillow'],
         'train': [
             'torch',
@@ -87,6 +94,7 @@ setup(
             'spike_record = spike_depth_ros.commands:spike_record',
             'evaluate_bag = spike_depth_ros.evaluation.command:main',
             'spike_convert = spike_depth_ros.conversion.command:main',
+            'spike_view = spike_depth_ros.viewing.command:main',
             'spike_reconstruct = spike_depth_ros.reconstruction.command:main',
         ],
     },

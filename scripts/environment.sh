@@ -4,7 +4,7 @@
 #
 # Makes a virtual environment from a lock file, with this package in it; does nothing while it is up to date.
 #
-#   scripts/environment.sh DIRECTORY LOCK MEGABYTES
+#   scripts/environment.sh DIRECTORY LOCK MEGABYTES [OLDEST_PYTHON]
 #
 # Only the contents of the lock, the place of the environment and a PYTHON asked for by name decide whether
 # it is made again, so that a fresh checkout's file times cost nothing.
@@ -13,6 +13,7 @@ set -eu
 directory=$1
 lock=$2
 megabytes=$3
+oldest=${4:-3.10}
 here=$(dirname "$0")
 record=$directory/made-from.txt
 
@@ -39,7 +40,7 @@ if [ -f "$record" ] && [ -x "$directory/bin/python" ]; then
     fi
 fi
 
-python=$("$here/preflight.sh" "$megabytes")
+python=$("$here/preflight.sh" "$megabytes" "$oldest")
 case $python in
 "$directory"/* | "$PWD/$directory"/*)
     # This environment is active, and about to be removed: take the Python that it was made with.

@@ -2,14 +2,17 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Resolves requirements/*.in to hashed locks that hold for Python 3.10 to 3.12. No index is written into
+# Resolves requirements/*.in to hashed locks that hold for Python 3.10 to 3.12 (view.txt: from 3.11). No index is written into
 # them: whoever installs decides where the files come from, the hashes decide which files they are.
 set -eu
 
 cd "$(dirname "$0")/../requirements"
 
+# compile PYTHON FILE.in -o FILE.txt ...
 compile() {
-    "${UV:-uv}" pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+    python=$1
+    shift
+    "${UV:-uv}" pip compile --quiet --universal --python-version "$python" --generate-hashes --no-annotate \
         --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
         ${UPGRADE:+--upgrade} "$@"
 }
@@ -22,9 +25,11 @@ unmark() {
         -e "s/ ; python_full_version < '3.13' / /" "$1"
 }
 
-compile runtime.in -o runtime.txt
+compile 3.10 runtime.in -o runtime.txt
 unmark runtime.txt
-compile test.in -o test.txt
+compile 3.10 test.in -o test.txt
 unmark test.txt
+compile 3.11 view.in -o view.txt
+unmark view.txt
 # A ROS installation, on any machine, has its own numpy, which the others there were built for.
-compile --no-config --no-emit-package numpy ros.in -o ros.txt
+compile 3.10 --no-config --no-emit-package numpy ros.in -o ros.txt

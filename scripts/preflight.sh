@@ -4,10 +4,10 @@
 #
 # Says, before anything is downloaded, whether an environment can be made here.
 #
-#   scripts/preflight.sh MEGABYTES
+#   scripts/preflight.sh MEGABYTES [OLDEST]
 #
 # Prints the Python to use and succeeds, or prints one line with the remedy and fails. PYTHON names an
-# interpreter; without it python3 and then python3.12, 3.11 and 3.10 are tried.
+# interpreter; without it python3 and then python3.12, 3.11 and 3.10 are tried. OLDEST is 3.10 or 3.11.
 set -eu
 
 refuse() {
@@ -16,6 +16,11 @@ refuse() {
 }
 
 megabytes=$1
+oldest=${2:-3.10}
+case $oldest in
+3.10) versions='3.10, 3.11 or 3.12' ;;
+*) versions='3.11 or 3.12' ;;
+esac
 
 system=$(uname -s)
 [ "$system" = Linux ] || refuse "needs Linux, this is $system: use a Linux machine, a virtual machine or WSL 2."
@@ -41,7 +46,7 @@ print("%d.%d %s %s" % (sys.version_info[0], sys.version_info[1], platform.libc_v
 
 supported() {
     case $1 in
-    3.10 | 3.11 | 3.12) return 0 ;;
+    3.11 | 3.12 | "$oldest") return 0 ;;
     *) return 1 ;;
     esac
 }
@@ -62,8 +67,8 @@ done
 
 if [ -z "$python" ]; then
     remedy='install one of them (apt, or "uv python install 3.12"), then run make with PYTHON=python3.12 behind it.'
-    [ -n "$found" ] && refuse "needs Python 3.10, 3.11 or 3.12, but $found: $remedy"
-    [ -n "${PYTHON:-}" ] && refuse "PYTHON=$PYTHON does not run: give the path of a Python 3.10, 3.11 or 3.12."
+    [ -n "$found" ] && refuse "needs Python $versions, but $found: $remedy"
+    [ -n "${PYTHON:-}" ] && refuse "PYTHON=$PYTHON does not run: give the path of a Python $versions."
     refuse "python3 not found: sudo apt install python3 python3-venv"
 fi
 

@@ -75,7 +75,15 @@ def count(text: str) -> int:
     return value
 
 
-def add_recording_options(parser: argparse.ArgumentParser) -> None:
+def port(text: str) -> int:
+    """Parse the number of a port that needs no privileges and leaves room for the next one."""
+    value = int(text)
+    if not 1024 <= value < 65535:
+        raise argparse.ArgumentTypeError(f'{text}: expected 1024 to 65534')
+    return value
+
+
+def add_recording_options(parser: argparse._ActionsContainer) -> None:
     """Add options for the layout of a recording that does not hold it, and for its rate."""
     add = parser.add_argument
     add('--size', type=sensor_size, metavar='WxH', help='sensor size of a raw file or pipe')

@@ -17,12 +17,12 @@ from rosbags.rosbag2 import WriterError
 
 from spike_depth_ros.bags.bag import Bag, BagError
 from spike_depth_ros.bags.writing import check_replaceable, replace_bag
-from spike_depth_ros.calibration import Calibration, read_calibration
 from spike_depth_ros.conversion.raw_file import RawFile
 from spike_depth_ros.conversion.spike_bag import DepthFolder, SpikeBag
 from spike_depth_ros.errors import printable
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.progress import progress
+from spike_depth_ros.recorded_windows import recorded_calibration
 from spike_depth_ros.result_files import move_to_new, sync
 from spike_depth_ros.stream.plane_clock import PLANES_PER_PACKET
 from spike_depth_ros.stream.recording import (
@@ -90,7 +90,7 @@ def _to_bag(options: argparse.Namespace) -> None:
     bag = SpikeBag(
         recording,
         rate_hz,
-        _calibration(options, recording),
+        recorded_calibration(options, recording),
         _depth(options, recording),
         options.planes_per_packet or PLANES_PER_PACKET,
     )
@@ -98,15 +98,6 @@ def _to_bag(options: argparse.Namespace) -> None:
         bag.write(unfinished, options.storage or 'mcap', advance)
         placed = _placed(unfinished, options.out, replace_bag if options.overwrite else None)
     print(f'{printable(str(placed))}: {bag.describe()}')
-
-
-def _calibration(options: argparse.Namespace, recording: Recording) -> Calibration:
-    width, height = recording.geometry.width, recording.geometry.height
-    if options.camera_info is not None:
-        return read_calibration(options.camera_info, width, height)
-    if options.fx:
-        return Calibration.from_focal_length(options.fx, width, height)
-    return Calibration.from_matrix(recording.camera_matrix, width, height)
 
 
 def _depth(options: argparse.Namespace, recording: Recording) -> DepthFolder | TrueDepth | None:

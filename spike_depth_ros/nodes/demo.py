@@ -48,6 +48,14 @@ PLAYER_OPTIONS = ('bit_order', 'row_order', 'camera_info', 'fx')
 NODE_WITHIN_S = 30.0
 """Longest wait for the depth node to publish its model, seconds."""
 
+LOOK = 'look.rrd'
+"""View of the demo where there is no display."""
+
+_OF_WHEELS = (
+    'AMENT_PREFIX_PATH', 'LD_LIBRARY_PATH', 'PYTHONPATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE',
+)  # fmt: skip
+"""Variables that ROS 2 from wheels sets for its own environment alone."""
+
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -80,10 +88,11 @@ class Demo:
         self._out: Path = options.out
         self._out.mkdir(parents=True, exist_ok=True)
         self._children: list[subprocess.Popen[bytes]] = []
+        self._window = bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
 
     def run(self, plan: Plan) -> int:
         """Play the stream, write the results and return the exit status."""
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory() as scratch, self._viewing() as view:
             report = Path(scratch) / 'player.json'
             with self._listener(plan, report) as listener:
                 started = time.monotonic()
@@ -93,6 +102,10 @@ class Demo:
                     self._stop_children()
                 took_s = time.monotonic() - started
             sent = json.loads(report.read_text())
+            if view is not None and self._window:
+                _CONSOLE.print('close the viewer, or press Ctrl-C, to go on')
+                with contextlib.suppress(KeyboardInterrupt):
+                    view.wait()
         summary = summarise(plan, listener, sent, took_s)
         _CONSOLE.print('drawing pictures')
         with replace_results(self._out, RESULTS) as folder:
@@ -101,6 +114,23 @@ class Demo:
             drawn += draw(plan, listener.snapshots, folder, summary['scale'])
         show(_CONSOLE, summary, self._out, [self._out / file.name for file in drawn])
         return 0 if summary['windows_out'] else 1
+
+    @contextlib.contextmanager
+    def _viewing(self) -> Iterator[subprocess.Popen[bytes] | None]:
+        """Context with the process of ``spike_view``; its end closes the window, or the file."""
+        if self._options.view is None:
+            yield None
+            return
+        look = self._out / LOOK
+        arguments = [] if self._window else ['--save', str(look), '--overwrite']
+        kept = {name: value for name, value in os.environ.items() if name not in _OF_WHEELS}
+        view = self._open('view', [str(self._options.view), *arguments], kept)
+        try:
+            yield view
+        finally:
+            _stop(view)
+        if not self._window and look.is_file():
+            _CONSOLE.print(f'to look at it: {self._options.view.with_name("rerun")} {look}')
 
     @contextlib.contextmanager
     def _listener(self, plan: Plan, report: Path) -> Iterator[DemoListener]:
@@ -152,10 +182,15 @@ class Demo:
 
     def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         command = [sys.executable, '-m', f'spike_depth_ros.nodes.{name}', *arguments]
-        with (self._out / f'{name}.log').open('wb') as log:
-            child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        child = self._open(name, command)
         self._children.append(child)
         return child
+
+    def _open(
+        self, name: str, command: list[str], environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        with (self._out / f'{name}.log').open('wb') as log:
+            return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
     def _check(self, child: subprocess.Popen[bytes], name: str) -> None:
         if child.poll() is not None and (child.returncode or name == 'depth'):
@@ -202,17 +237,21 @@ class Demo:
                 return
 
     def _stop_children(self) -> None:
-        # A second Ctrl-C or the terminal's hangup must not leave one of them behind.
-        with _handling(*((number, signal.SIG_IGN) for number in _ENDING)):
-            for child in self._children:
-                if child.poll() is None:
-                    child.send_signal(signal.SIGINT)
-            for child in self._children:
-                try:
-                    child.wait(timeout=1.5 * CLOSING_S)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
+        _stop(*self._children)
+
+
+def _stop(*children: subprocess.Popen[bytes]) -> None:
+    # A second Ctrl-C or the terminal's hangup must not leave one of them behind.
+    with _handling(*((number, signal.SIG_IGN) for number in _ENDING)):
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGINT)
+        for child in children:
+            try:
+                child.wait(timeout=1.5 * CLOSING_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -274,6 +313,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add('--seconds', type=positive, default=8.0, help='how long to play (looped)')
     add('--out', type=Path, default=Path('demo_out'), help='folder for the results')
     add('--checkpoint', type=Path, help='model file, or the name of a shipped model')
+    add('--view', type=Path, metavar='COMMAND', help='spike_view of its environment: look on')
     add('--device', default='auto', choices=('auto', 'cpu', 'cuda'), help='of the model')
     add('--backend', default='auto', choices=('auto', 'onnx', 'torch'), help='of the model')
     return parser

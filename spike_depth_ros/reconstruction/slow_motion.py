@@ -9,7 +9,7 @@ import contextlib
 import functools
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -18,21 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from spike_depth_ros import preview
-from spike_depth_ros.bags.bag import Bag
 from spike_depth_ros.errors import check_utf8
 from spike_depth_ros.estimator import ImageEstimator
-from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.progress import progress
+from spike_depth_ros.recorded_windows import RecordedWindows
 from spike_depth_ros.result_files import move_to_new
-from spike_depth_ros.stream.recording import RecordingError, is_bag, open_recording
-from spike_depth_ros.stream.window import Window, reference_index
+from spike_depth_ros.stream.recording import RecordingError
+from spike_depth_ros.stream.window import Window
 
 UNFINISHED = '.incomplete_'
 """Beginning of the name of the folder of an unfinished video."""
-
-DEFAULT_RATE_HZ = 20_000.0
-"""Plane rate of a recording that does not state its own, planes a second."""
 
 SHORTEN = 'choose another --method, or fewer --planes'
 """Advice to the user whose recording is shorter than a window."""
@@ -167,10 +163,7 @@ def run(options: argparse.Namespace) -> None:
         OSError: A file cannot be read or written.
     """
     planes, render = _method(options)
-    if is_bag(options.recording):
-        total, windows = None, _bag_windows(options, planes)
-    else:
-        total, windows = _recording_windows(options, planes)
+    windows = RecordedWindows(options, planes, options.every, rectify=False, shorten=SHORTEN)
     if options.out.suffix not in ('', '.mp4'):
         raise RecordingError(f'--out {options.out}: expected a video, .mp4, or a folder')
     video = options.out.suffix == '.mp4'
@@ -183,11 +176,13 @@ def run(options: argparse.Namespace) -> None:
             if video
             else PictureWriter(options.out)
         )
-        with contextlib.closing(writer), progress('pictures', total) as advance:
+        with contextlib.closing(writer), progress('pictures', windows.total) as advance:
             for window in windows:
                 writer.write(render(window))
                 number, rate_hz = number + 1, window.rate_hz
                 advance(1)
+    for text in windows.problems:
+        print(f'warning: {text}', file=sys.stderr)
     slower = rate_hz / options.every / options.fps
     print(
         f'{writer.path}: {number} pictures, one every {options.every} planes'
@@ -218,65 +213,6 @@ def _method(options: argparse.Namespace) -> tuple[int, Callable[[Window], Grey]]
         return preview.encode(picture.rate)
 
     return network.info.planes, render
-
-
-def _recording_windows(options: argparse.Namespace, planes: int) -> tuple[int, Iterator[Window]]:
-    """Return the number of windows of a file, and an iterator over them."""
-    recording = open_recording(
-        options.recording,
-        options.size,
-        options.bit_order,
-        options.row_order,
-        options.allow_partial,
-    )
-    if len(recording.planes) < planes:
-        raise RecordingError(
-            f'{options.recording}: {len(recording.planes)} planes; expected at least {planes}, '
-            f'those of a window: {SHORTEN}'
-        )
-    rate_hz = options.rate or recording.rate_hz or DEFAULT_RATE_HZ
-    period_ns = max(1, round(1e9 / rate_hz))
-    reference = reference_index('middle', planes)
-    starts = range(0, len(recording.planes) - planes + 1, options.every)
-
-    def windows() -> Iterator[Window]:
-        if not (options.rate or recording.rate_hz):
-            print(f'warning: {rate_hz:g} planes a second assumed: give --rate', file=sys.stderr)
-        for first in starts:
-            yield Window(
-                data=np.ascontiguousarray(recording.read(first, first + planes)),
-                geometry=recording.geometry,
-                t0_ns=first * period_ns,
-                period_ns=period_ns,
-                reference_plane=reference,
-                reference_ns=(first + reference) * period_ns,
-            )
-
-    return len(starts), windows()
-
-
-def _bag_windows(options: argparse.Namespace, planes: int) -> Iterator[Window]:
-    """Yield the windows of a bag; none spans a gap. Then print the stream's problems."""
-    bag = Bag(options.recording)
-    topics = choose_topics(bag, options.topic, truth=NO_TRUTH)
-    rate_hz = options.rate or 0.0
-    replay = Replay(
-        bag,
-        topics,
-        planes,
-        options.every,
-        rate_hz=rate_hz,
-        size=options.size,
-        shorten=SHORTEN,
-        rectify=False,
-    )
-    for sample in replay.windows():
-        yield sample.window
-    texts = [*bag.damage, *(text for _, text in replay.warnings.values())]
-    if replay.gaps:
-        texts.append(f'{len(replay.gaps)} gaps in the stream: no picture spans them')
-    for text in texts:
-        print(f'warning: {text}', file=sys.stderr)
 
 
 def _size(image: Grey) -> str:

@@ -164,6 +164,27 @@ def depth_from_msg(msg: ImageMessage) -> FloatImage:
     return metres
 
 
+def grey_from_msg(msg: ImageMessage) -> npt.NDArray[np.uint8]:
+    """Read a grey picture.
+
+    Args:
+        msg: ``mono8``.
+
+    Returns:
+        ``[height, width]`` uint8, a view of its data.
+
+    Raises:
+        PacketError: Another encoding, or a size that does not fit the data.
+    """
+    if msg.encoding != 'mono8' or not 0 < msg.width <= msg.step:
+        raise PacketError(
+            f'encoding {msg.encoding!r}, width {msg.width} and step {msg.step}; expected mono8'
+        )
+    _check_length(msg, msg.height * msg.step)
+    rows = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.step)
+    return rows[:, : msg.width]
+
+
 def _check_length(msg: ImageMessage, expected: int) -> None:
     if len(msg.data) != expected:
         raise PacketError(

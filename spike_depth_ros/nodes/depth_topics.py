@@ -1,0 +1,124 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Newest images of a depth node, joined by stamp, with its diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros.nodes import diagnostic_values as keys
+from spike_depth_ros.nodes.diagnostic_values import Values
+from spike_depth_ros.stream.decode import depth_from_msg, grey_from_msg, stamp_ns
+from spike_depth_ros.viewing.frame import ViewFrame
+
+_JOINED = ('depth', 'uncertainty', 'camera_info')
+
+_QOS = QoSProfile(depth=4, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+"""Of all topics: the newest few, which the node never waits for."""
+
+
+class DepthTopics:
+    """Newest messages of a depth node.
+
+    Args:
+        node: Node of the subscriptions.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._stream, self._inference, self._model = Values(), Values(), Values()
+        self._messages: dict[str, dict[int, Any]] = {name: {} for name in _JOINED}
+        self._picture: Image | None = None
+        self._notes: dict[str, tuple[str, ...]] = {}
+        subscribe = node.create_subscription
+        for kind, name, topic in (
+            (Image, 'depth', 'depth/image'),
+            (Image, 'uncertainty', 'depth/uncertainty'),
+            (CameraInfo, 'camera_info', 'depth/camera_info'),
+        ):
+            subscription = subscribe(kind, topic, self._keeper(name), _QOS)
+            if name == 'depth':
+                self.name = subscription.topic_name
+        subscribe(Image, 'spikes/image', self._on_picture, _QOS)
+        # All tasks of a node's diagnostics are in one message a second.
+        subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, QoSProfile(depth=10))
+
+    def _keeper(self, name: str) -> Any:
+        messages = self._messages[name]
+
+        def keep(msg: Any) -> None:
+            messages[stamp_ns(msg.header.stamp)] = msg
+            while len(messages) > _QOS.depth:
+                del messages[next(iter(messages))]
+
+        return keep
+
+    def _on_picture(self, msg: Image) -> None:
+        self._picture = msg
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            start, _, task = status.name.rpartition(': ')
+            kept = {
+                keys.STREAM: self._stream,
+                keys.INFERENCE: self._inference,
+                keys.MODEL: self._model,
+            }.get(task)
+            if kept is None:
+                continue
+            kept.clear()
+            kept.update(Values.of(status))
+            bad = status.level != DiagnosticStatus.OK
+            self._notes[task] = (f'{start} {task}: {status.message}',) if bad else ()
+
+    def complete(self) -> int | None:
+        """Return the newest stamp that all images have, nanoseconds; None: there is none."""
+        stamps = set.intersection(*(set(kept) for kept in self._messages.values()))
+        return max(stamps, default=None)
+
+    def take(self) -> ViewFrame | None:
+        """Take the newest complete frame, if there is one since the last call.
+
+        Raises:
+            PacketError: A message is not what a depth node publishes.
+        """
+        stamp = self.complete()
+        if stamp is None:
+            return None
+        depth, uncertainty, camera = (kept[stamp] for kept in self._messages.values())
+        for kept in self._messages.values():
+            for older in [each for each in kept if each <= stamp]:
+                del kept[older]
+        lost = self._stream.accounting()
+        factor = self._model.number(keys.SCALE_FACTOR)
+        return ViewFrame(
+            stamp_ns=stamp,
+            depth=depth_from_msg(depth),
+            uncertainty=depth_from_msg(uncertainty),
+            picture=grey_from_msg(self._picture) if self._picture is not None else None,
+            matrix=tuple(float(value) for value in camera.k),
+            values={
+                'latency': _latency(self._inference.latencies()),
+                'lost': {
+                    'in transport': float(lost.lost_in_transport),
+                    'in queue': float(lost.lost_in_queue),
+                },
+                'scale': {'factor': factor if factor == factor else 1.0},
+            },
+            notes=tuple(note for notes in self._notes.values() for note in notes),
+        )
+
+
+def _latency(stages: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Return the curves of latency: age at publication, and time of the network, ms."""
+    curves = {}
+    if age := stages.get('age'):
+        curves = {'age, median': age[0], 'age, 99 %': age[1]}
+    if predict := stages.get('predict'):
+        curves['network, median'] = predict[0]
+    return curves

@@ -1,0 +1,140 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Windows of recordings, files and bags alike, for commands that look at one after the other."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+
+from spike_depth_ros.bags.bag import Bag
+from spike_depth_ros.calibration import Calibration, read_calibration
+from spike_depth_ros.evaluation.lockstep import NO_TRUTH, Replay, choose_topics
+from spike_depth_ros.rectification import NewestLens
+from spike_depth_ros.stream.plane_clock import FRAME_ID
+from spike_depth_ros.stream.recording import Recording, RecordingError, is_bag, open_recording
+from spike_depth_ros.stream.window import Camera, Window, reference_index
+
+DEFAULT_RATE_HZ = 20_000.0
+"""Plane rate of a file that does not hold it, planes a second."""
+
+
+class RecordedWindows:
+    """Windows of a recording, in order; those of a bag span no gap.
+
+    Args:
+        options: ``recording``, ``topic`` (of a bag, or None), those of
+            :func:`.add_recording_options` and, with a rectification, of
+            :func:`.add_camera_options`.
+        planes: Planes of a window.
+        every: Planes between the starts of windows.
+        rectify: Rectify the lens by its calibration.
+        shorten: Advice to the user whose recording is shorter than a window.
+
+    Attributes:
+        total: Number of windows; None: not known before the end.
+        problems: Problems of the recording so far, one line each.
+
+    Raises:
+        ValueError: The recording or the options cannot be used.
+        OSError: A file cannot be read.
+    """
+
+    def __init__(
+        self, options: argparse.Namespace, planes: int, every: int, rectify: bool, shorten: str
+    ) -> None:
+        self.total: int | None = None
+        self.problems: list[str] = []
+        self._replay: Replay | None = None
+        self._options, self._planes, self._every = options, planes, every
+        if is_bag(options.recording):
+            bag = Bag(options.recording)
+            self._replay = Replay(
+                bag,
+                choose_topics(bag, options.topic, truth=NO_TRUTH),
+                planes,
+                every,
+                rate_hz=options.rate or 0.0,
+                size=options.size,
+                shorten=shorten,
+                rectify=rectify,
+            )
+            self._windows = self._of_bag(bag, self._replay)
+            return
+        recording = open_recording(
+            options.recording,
+            options.size,
+            options.bit_order,
+            options.row_order,
+            options.allow_partial,
+        )
+        if len(recording.planes) < planes:
+            raise RecordingError(
+                f'{options.recording}: {len(recording.planes)} planes; expected at least '
+                f'{planes}, those of a window: {shorten}'
+            )
+        camera = recorded_camera(options, recording) if rectify else Camera()
+        self.total = len(range(0, len(recording.planes) - planes + 1, every))
+        self._windows = self._of_file(recording, camera)
+
+    def __iter__(self) -> Iterator[Window]:
+        """Iterate over the windows, once."""
+        return self._windows
+
+    @property
+    def lost(self) -> int:
+        """Planes that a bag lacks so far, in the gaps of its stream."""
+        return self._replay.accounting.lost_in_transport if self._replay is not None else 0
+
+    def _of_file(self, recording: Recording, camera: Camera) -> Iterator[Window]:
+        rate_hz = self._options.rate or recording.rate_hz
+        if not rate_hz:
+            rate_hz = DEFAULT_RATE_HZ
+            self.problems.append(f'{rate_hz:g} planes a second assumed: give --rate')
+        period_ns = max(1, round(1e9 / rate_hz))
+        reference = reference_index('middle', self._planes)
+        for first in range(0, len(recording.planes) - self._planes + 1, self._every):
+            yield Window(
+                data=np.ascontiguousarray(recording.read(first, first + self._planes)),
+                geometry=recording.geometry,
+                t0_ns=first * period_ns,
+                period_ns=period_ns,
+                reference_plane=reference,
+                reference_ns=(first + reference) * period_ns,
+                camera=camera,
+            )
+
+    def _of_bag(self, bag: Bag, replay: Replay) -> Iterator[Window]:
+        for sample in replay.windows():
+            yield sample.window
+        self.problems += [*bag.damage, *(text for _, text in replay.warnings.values())]
+        if replay.gaps:
+            self.problems.append(f'{len(replay.gaps)} gaps in the stream: no window spans them')
+
+
+def recorded_calibration(options: argparse.Namespace, recording: Recording) -> Calibration:
+    """Return the calibration that options or a file of spikes give.
+
+    Args:
+        options: Those of :func:`.add_camera_options`.
+        recording: The file.
+
+    Raises:
+        CalibrationError: The calibration cannot be used.
+    """
+    width, height = recording.geometry.width, recording.geometry.height
+    if options.camera_info is not None:
+        return read_calibration(options.camera_info, width, height)
+    if options.fx:
+        return Calibration.from_focal_length(options.fx, width, height)
+    return Calibration.from_matrix(recording.camera_matrix, width, height)
+
+
+def recorded_camera(options: argparse.Namespace, recording: Recording) -> Camera:
+    """Return the camera of a file of spikes; see :func:`recorded_calibration`."""
+    calibration = recorded_calibration(options, recording)
+    lens = NewestLens().update(calibration)
+    fx_px = calibration.k[0] or None if lens is None else lens.fx_px
+    return Camera(FRAME_ID, fx_px, calibration, lens)

@@ -1,0 +1,74 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Views of recordings: depth is predicted here, window after window."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from spike_depth_ros import preview
+from spike_depth_ros.checkpoint import DepthInfo
+from spike_depth_ros.estimator import DepthEstimator, Observation, Prediction
+from spike_depth_ros.progress import progress
+from spike_depth_ros.recorded_windows import RecordedWindows
+from spike_depth_ros.stream.window import Window
+from spike_depth_ros.viewing.frame import ViewFrame
+from spike_depth_ros.viewing.outputs import open_view
+
+SHORTEN = 'record a longer one'
+"""Advice to the user whose recording is shorter than a window."""
+
+
+def run(options: argparse.Namespace) -> None:
+    """Show a recording, or write its view to a file.
+
+    Args:
+        options: From ``spike_depth_ros.viewing.command.argument_parser``.
+
+    Raises:
+        ValueError: The recording, the model or the options cannot be used.
+        OSError: A file cannot be read or written, or the viewer does not start.
+    """
+    estimator = DepthEstimator.from_checkpoint(options.checkpoint)
+    planes = estimator.info.planes
+    windows = RecordedWindows(
+        options, planes, options.every or planes, rectify=True, shorten=SHORTEN
+    )
+    with open_view(options) as view:
+        with progress('windows', windows.total) as advance:
+            for window in windows:
+                started = time.perf_counter()
+                prediction = estimator.predict(Observation(window, window.camera.fx_px))
+                took_ms = 1e3 * (time.perf_counter() - started)
+                view.add(_frame(window, prediction, estimator.info, took_ms, windows.lost))
+                advance(1)
+                if view.ended:
+                    break
+        for text in windows.problems:
+            print(f'warning: {text}', file=sys.stderr)
+        view.stay()
+
+
+def _frame(
+    window: Window, prediction: Prediction, info: DepthInfo, took_ms: float, lost: int
+) -> ViewFrame:
+    height, width = prediction.depth.shape
+    assumed = info.canonical_fx
+    matrix = [assumed, 0, (width - 1) / 2, 0, assumed, (height - 1) / 2, 0, 0, 1]
+    if window.camera.matrix is not None:
+        matrix = prediction.camera_matrix(window.camera.matrix, 3)
+    return ViewFrame(
+        stamp_ns=window.reference_ns,
+        depth=prediction.published_depth(),
+        uncertainty=prediction.uncertainty,
+        picture=preview.render(window),
+        matrix=tuple(matrix),
+        values={
+            'latency': {'network': took_ms},
+            'lost': {'lost': float(lost)},
+            'scale': {'factor': 1.0},
+        },
+        notes=prediction.notes,
+    )

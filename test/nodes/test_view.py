@@ -1,0 +1,421 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""spike_view: topics joined by stamp, and the real viewer where .venv-view is."""
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spike_depth_ros import DepthEstimator, Observation
+from spike_depth_ros.recorded_windows import RecordedWindows
+from spike_depth_ros.stream.decode import PacketError
+from spike_depth_ros.viewing import command
+
+pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from spike_depth_ros.nodes.conversions import depth_msg, preview_msg, stamp_msg
+from spike_depth_ros.nodes.depth_topics import DepthTopics
+
+ROOT = Path(__file__).parents[2]
+VIEW = ROOT / '.venv-view' / 'bin' / 'spike_view'
+OFFICE = ROOT / 'spike_depth_ros' / 'assets' / 'office.npz'
+PORT = 19610
+
+K = [300.0, 0.0, 1.5, 0.0, 300.0, 1.0, 0.0, 0.0, 1.0]
+
+
+class Subscriber:
+    """Takes the place of a node: keeps the callbacks, by topic."""
+
+    def __init__(self):
+        self.callbacks = {}
+
+    def create_subscription(self, kind, topic, callback, qos):
+        self.callbacks[topic] = callback
+        self.topic_name = topic
+        return self
+
+
+def send(
+    node, stamp, topics=('depth/image', 'depth/uncertainty', 'depth/camera_info'), metres=2.0
+):
+    header = Header(stamp=stamp_msg(stamp))
+    image = np.full((3, 4), metres, np.float32)
+    messages = {
+        'depth/image': depth_msg(image, header),
+        'depth/uncertainty': depth_msg(image / 10, header),
+        'depth/camera_info': CameraInfo(header=header, k=K),
+    }
+    for topic in topics:
+        node.callbacks[topic](messages[topic])
+
+
+def test_images_of_one_stamp_are_taken_once():
+    node = Subscriber()
+    topics = DepthTopics(node)
+    assert topics.take() is None
+    send(node, 1, ['depth/image', 'depth/camera_info'])
+    send(node, 2, ['depth/uncertainty'])
+    assert topics.take() is None
+    send(node, 3, metres=3.0)
+    send(node, 4, ['depth/image'], metres=4.0)
+    frame = topics.take()
+    assert (frame.stamp_ns, frame.matrix, frame.picture) == (3, tuple(K), None)
+    assert (frame.depth == 3.0).all()
+    assert frame.uncertainty == pytest.approx(0.3)
+    assert topics.take() is None
+    send(node, 4, ['depth/uncertainty', 'depth/camera_info'])
+    assert topics.take().stamp_ns == 4
+    for stamp in range(5, 100):  # messages that never match do not pile up
+        send(node, stamp, ['depth/image'])
+    assert len(topics._messages['depth']) == 4
+
+
+def test_plots_and_notes_come_from_diagnostics():
+    node = Subscriber()
+    topics = DepthTopics(node)
+
+    def status(task, level, message, **values):
+        pairs = [KeyValue(key=key, value=value) for key, value in values.items()]
+        return DiagnosticStatus(name=f'cam: {task}', level=level, message=message, values=pairs)
+
+    def diagnostics(level):
+        lost = {'planes_lost_in_transport': '40', 'planes_lost_in_queue': '2'}
+        times = {'age_ms_p50': '9.5', 'age_ms_p99': '20', 'predict_ms_p50': '7'}
+        node.callbacks['/diagnostics'](
+            DiagnosticArray(
+                status=[
+                    status('stream', level, 'planes were lost', **lost),
+                    status('inference', DiagnosticStatus.OK, 'fine', **times, predict_ms_p99='8'),
+                    status('model', DiagnosticStatus.OK, 'fine', scale_factor='1.25'),
+                    status('process', DiagnosticStatus.ERROR, 'not of this view'),
+                ]
+            )
+        )
+
+    send(node, 1)
+    assert topics.take().values['scale'] == {'factor': 1.0}
+    diagnostics(DiagnosticStatus.WARN)
+    node.callbacks['spikes/image'](preview_msg(np.eye(5, dtype=np.uint8), Header()))
+    send(node, 2)
+    frame = topics.take()
+    assert frame.values == {
+        'latency': {'age, median': 9.5, 'age, 99 %': 20.0, 'network, median': 7.0},
+        'lost': {'in transport': 40.0, 'in queue': 2.0},
+        'scale': {'factor': 1.25},
+    }
+    assert frame.notes == ('cam stream: planes were lost',)
+    assert (frame.picture == np.eye(5)).all()
+    diagnostics(DiagnosticStatus.OK)
+    send(node, 3)
+    assert topics.take().notes == ()
+
+
+def test_another_kind_of_image_is_an_error_of_one_line():
+    node = Subscriber()
+    topics = DepthTopics(node)
+    send(node, 1)
+    node.callbacks['depth/image'](Image(header=Header(stamp=stamp_msg(1)), encoding='rgb8'))
+    with pytest.raises(PacketError, match="encoding 'rgb8'; expected"):
+        topics.take()
+    node.callbacks['spikes/image'](Image(encoding='mono8', width=9, step=3))
+    send(node, 2)
+    with pytest.raises(PacketError, match='width 9 and step 3; expected mono8'):
+        topics.take()
+
+
+@pytest.mark.skipif(importlib.util.find_spec('rerun') is not None, reason='Rerun is installed')
+@pytest.mark.parametrize('arguments', [[], ['my.dat'], ['--ros-args', '-r', '__ns:=/a']])
+def test_without_rerun_the_command_to_install_it_is_told(arguments, capsys):
+    assert command.main(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('spike_view: error: ')
+    assert 'make view-environment' in line
+
+
+def test_options_of_recordings_are_those_of_the_parser():
+    known = vars(command.argument_parser().parse_args([]))
+    assert set(command.RECORDING_OPTIONS) < set(known)
+    here = {'recording', 'web', 'port', 'save', 'overwrite', 'max_gb'}
+    assert set(known) == here | set(command.RECORDING_OPTIONS)
+
+
+# From here on with the real Rerun.
+
+real = [
+    pytest.mark.long,
+    pytest.mark.skipif(not VIEW.exists(), reason='no .venv-view: make view-environment'),
+]
+
+
+def own_environment(**variables):
+    left = ('PYTHONPATH', 'LD_LIBRARY_PATH', 'AMENT_PREFIX_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')
+    displays = ('DISPLAY', 'WAYLAND_DISPLAY')
+    kept = {name: value for name, value in os.environ.items() if name not in left + displays}
+    return kept | variables
+
+
+def view(*arguments, **variables):
+    return subprocess.run(
+        [VIEW, *map(str, arguments)],
+        env=own_environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def started(*arguments, log):
+    with log.open('wb') as file:
+        return subprocess.Popen(
+            [VIEW, *map(str, arguments)],
+            env=own_environment(),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            # A shell's background job, which may run the tests, ignores SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+
+def wait_for(condition, seconds=30.0):
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return found
+
+
+READ = """
+import json, sys
+import numpy as np
+from rerun.chunk import RrdReader
+
+frames = {}
+for chunk in RrdReader(sys.argv[1]).stream().to_chunks():
+    if str(chunk.entity_path) == '/camera/depth':
+        batch = chunk.to_record_batch()
+        for row in range(batch.num_rows):
+            image = batch.column('DepthImage:buffer')[row].values.flatten().to_numpy()
+            frames[str(batch.column('stamp')[row].value)] = image.view(np.float32)
+np.savez(sys.argv[2], **frames)
+"""
+
+
+def read_back(file, tmp_path):
+    """Return the depth of each frame, flat, by its stamp."""
+    out = tmp_path / 'frames.npz'
+    python = VIEW.with_name('python')
+    subprocess.run([python, '-c', READ, file, out], env=own_environment(), check=True, timeout=60)
+    with np.load(out) as frames:
+        return {int(stamp): frames[stamp] for stamp in frames}
+
+
+class TestReal:
+    pytestmark = real
+
+    def test_a_file_reads_back_the_same_depth(self, tmp_path):
+        look = tmp_path / 'look.rrd'
+        done = view(OFFICE, '--every', 300, '--save', look)
+        assert (done.returncode, done.stderr) == (0, '')
+        assert done.stdout.startswith(f'{look}: 3 frames, ')
+        assert [*tmp_path.iterdir()] == [look]
+        frames = read_back(look, tmp_path)
+        options = command.argument_parser().parse_args([str(OFFICE)])
+        estimator = DepthEstimator.from_checkpoint()
+        windows = RecordedWindows(options, estimator.info.planes, 300, True, '')
+        expected = {
+            window.reference_ns: estimator.predict(Observation(window, window.camera.fx_px))
+            for window in windows
+        }
+        assert frames.keys() == expected.keys()
+        for stamp, prediction in expected.items():
+            depth = prediction.published_depth().ravel()
+            assert np.array_equal(frames[stamp], depth, equal_nan=True)
+
+    def test_wrong_use_is_an_error_of_one_line(self, tmp_path):
+        (tmp_path / 'old.rrd').write_bytes(b'old')
+        for arguments, reason in (
+            ([OFFICE], 'no display for a window: add --web for a browser, or --save'),
+            ([OFFICE, '--save', tmp_path / 'look.mp4'], 'ends with .rrd'),
+            ([OFFICE, '--save', tmp_path / 'none' / 'look.rrd'], 'make it first'),
+            ([OFFICE, '--save', tmp_path / 'old.rrd'], 'exists: choose another name'),
+            ([OFFICE, '--save', tmp_path / 'a.rrd', '--web'], 'give one of them'),
+            ([tmp_path / 'none.dat', '--save', tmp_path / 'a.rrd'], 'no such file'),
+            ([OFFICE, '--every', 9, '--max-gb', '1e-9', '--save', tmp_path / 'a.rrd'], None),
+            (['--fx', 300, '--save', tmp_path / 'b.rrd'], '--fx: needs a recording'),
+        ):
+            done = view(*arguments)
+            (line,) = done.stderr.splitlines()
+            if reason is None:
+                assert (done.returncode, 'the limit' in line) == (0, True)
+                continue
+            assert done.returncode == 1
+            assert line.startswith('spike_view: error: ')
+            assert reason in line
+        assert (tmp_path / 'old.rrd').read_bytes() == b'old'
+        assert {path.name for path in tmp_path.iterdir()} == {'old.rrd', 'a.rrd'}
+        line = view(OFFICE, DISPLAY=':973').stderr.splitlines()[-1]
+        assert 'the viewer does not start: ' in line
+        assert '--web' in line
+
+    def test_a_browser_is_served_on_the_loopback_alone(self, tmp_path):
+        log = tmp_path / 'log'
+        one = started(OFFICE, '--web', '--port', PORT, log=log)
+        try:
+            wait_for(lambda: 'all is shown' in log.read_text())
+            assert f'http://127.0.0.1:{PORT}/?url=' in log.read_text()
+            viewers = children(one.pid)
+            assert viewers
+            found = [address for pid in (one.pid, *viewers) for address in listening(pid)]
+            assert sorted(found) == [('127.0.0.1', PORT), ('127.0.0.1', PORT + 1)]
+            nice = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (one.pid, *viewers)]
+            assert nice == [19] * len(nice)
+            (home,) = [
+                line.partition('=')[2]
+                for line in environment(viewers[0])
+                if line.startswith('XDG_CONFIG_HOME=')
+            ]
+            settings = json.loads((Path(home) / 'rerun' / 'analytics.json').read_text())
+            assert settings['analytics_enabled'] is False
+            other = view(OFFICE, '--web', '--port', PORT - 1)
+            assert other.returncode == 1
+            assert f'port {PORT}: Address already in use: choose another' in other.stderr
+        finally:
+            one.send_signal(signal.SIGINT)
+        assert one.wait(20) == 130
+        assert log.read_text().splitlines()[-1] == 'interrupted'
+        assert not any(Path(f'/proc/{pid}').exists() for pid in viewers)
+        assert not Path(home).exists()
+
+    def test_a_viewer_that_hangs_or_dies_holds_nothing_up(self, tmp_path):
+        log = tmp_path / 'log'
+        one = started(OFFICE, '--every', 1, '--web', '--port', PORT, log=log)
+        try:
+            (viewer,) = wait_for(lambda: 'look at' in log.read_text() and children(one.pid))
+            os.kill(viewer, signal.SIGSTOP)
+            wait_for(lambda: 'does not answer' in log.read_text())
+            memory = resident_mb(one.pid)
+            time.sleep(3.0)
+            assert resident_mb(one.pid) < memory + 50
+        finally:
+            one.send_signal(signal.SIGINT)
+        assert one.wait(20) == 130
+        assert re.search(r'\n\d+ frames were left out\n', log.read_text())
+        assert not Path(f'/proc/{viewer}').exists()
+        one = started(OFFICE, '--every', 1, '--web', '--port', PORT, log=log)
+        (viewer,) = wait_for(lambda: 'look at' in log.read_text() and children(one.pid))
+        os.kill(viewer, signal.SIGKILL)
+        assert one.wait(20) == 1
+        assert 'error: the viewer ended' in log.read_text().splitlines()[-1]
+        one = started(OFFICE, '--web', '--port', PORT, log=log)
+        (viewer,) = wait_for(lambda: 'look at' in log.read_text() and children(one.pid))
+        one.kill()
+        one.wait(20)
+        wait_for(lambda: not Path(f'/proc/{viewer}').exists())
+
+    def test_a_full_disk_ends_the_file_and_leaves_what_was_there(self, tmp_path):
+        disk = tmp_path / 'disk'
+        disk.mkdir()
+        mount = f'mount -t tmpfs -o size=104m none {disk} && echo old > {disk}/look.rrd'
+        look = f'{VIEW} {OFFICE} --every 2 --save {disk}/look.rrd --overwrite'
+        check = f'{VIEW.with_name("rerun")} rrd verify {disk}/look.rrd; ls -A {disk}'
+        done = subprocess.run(
+            ['unshare', '-Urm', 'sh', '-c', f'{mount}; {look}; echo $?; {check}'],
+            env=own_environment(),
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        if 'unshare' in done.stderr or 'mount:' in done.stderr:
+            pytest.skip(f'no mounts here: {done.stderr}')
+        assert 'less than 100 MB are free there: the file ends after' in done.stderr
+        assert '\n1\n' in done.stdout
+        assert '1 file verified without error' in done.stdout + done.stderr
+        assert done.stdout.splitlines()[-1] == 'look.rrd'
+
+    @pytest.mark.dds
+    def test_topics_are_shown_while_the_node_runs(self, tmp_path, processes):
+        log, look = tmp_path / 'log', tmp_path / 'look.rrd'
+        processes.start('depth')
+        one = started('--save', look, log=log)
+        try:
+            wait_for(
+                lambda: 'no node publishes' in log.read_text() or 'no depth' in log.read_text()
+            )
+            processes.start('player', OFFICE, '--loop', '--speed', '0.25')
+            time.sleep(6.0)
+        finally:
+            one.send_signal(signal.SIGINT)
+        assert one.wait(20) == 0
+        frames = read_back(look, tmp_path)
+        stamps = np.array(sorted(frames))
+        assert 3 < len(stamps) < 31
+        assert (
+            np.diff(stamps).min() > 0.7 * 0.25 * 0.2e9
+        )  # five a second, at a quarter of the speed
+        assert all(depth.size == 400 * 250 for depth in frames.values())
+        processes.stop_all()
+
+
+def children(pid):
+    return [
+        int(path.parent.name)
+        for path in Path('/proc').glob('[0-9]*/stat')
+        if (fields := stat(path)) and int(fields[1]) == pid and b'rerun' in command_line(path)
+    ]
+
+
+def stat(path):
+    try:
+        return path.read_text().rpartition(')')[2].split()
+    except OSError:
+        return []
+
+
+def command_line(path):
+    try:
+        return path.with_name('cmdline').read_bytes()
+    except OSError:
+        return b''
+
+
+def environment(pid):
+    return Path(f'/proc/{pid}/environ').read_text().split('\0')
+
+
+def resident_mb(pid):
+    status = Path(f'/proc/{pid}/status').read_text()
+    return int(re.search(r'VmRSS:\s+(\d+) kB', status)[1]) / 1000
+
+
+def listening(pid):
+    """Return address and port of each listening TCP socket of a process."""
+    sockets = set()
+    for descriptor in Path(f'/proc/{pid}/fd').iterdir():
+        try:
+            sockets.add(os.readlink(descriptor))
+        except OSError:
+            continue
+    found = []
+    for table in ('tcp', 'tcp6'):
+        for line in Path(f'/proc/{pid}/net/{table}').read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] != '0A' or f'socket:[{fields[9]}]' not in sockets:
+                continue
+            address, port = fields[1].split(':')
+            number = bytes.fromhex(address)[::-1]
+            shown = '.'.join(map(str, number)) if table == 'tcp' else address
+            found.append((shown, int(port, 16)))
+    return found
