@@ -20,6 +20,8 @@ CHECKPOINT ?=
 VIEW ?=
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
+QUICK ?=
+BENCH_OUT ?= bench_out
 UV ?= uv
 
 # The demo's environment stays small (no torch, no tools), and running the tests does not change it. Rerun needs
@@ -41,7 +43,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-all fuzz check lint format-check types imports spelling files format \
+.PHONY: help demo test test-long test-all fuzz bench check lint format-check types imports spelling files format \
 	lock clean environment test-environment view-environment complete-environment
 
 help:  ## This list
@@ -74,6 +76,9 @@ test-all: test test-long  ## The linters and all tests
 
 fuzz: complete-environment  ## Hostile input to everything that reads foreign data; failures in fuzz_out
 	@$(TEST_VENV)/bin/python test/fuzz/run.py $(FUZZ_ARGS)
+
+bench: complete-environment  ## The main benchmarks, five minutes; QUICK=1 a third of it; results in bench_out
+	@$(RUN) benchmarks.suite --out '$(BENCH_OUT)' $(if $(QUICK),--quick)
 
 # Without these packages the tests that need them would be skipped, and all would look well.
 complete-environment: test-environment
@@ -118,5 +123,5 @@ lock:  ## Makes requirements/*.txt anew from *.in (needs uv; UPGRADE=1 takes new
 
 clean:  ## Removes the environments, builds, caches and results
 	rm -rf $(VENV) $(TEST_VENV) $(VIEW_VENV) build install log *.egg-info .mypy_cache .pytest_cache .ruff_cache \
-		.hypothesis demo_out fuzz_out
+		.hypothesis bench_out demo_out fuzz_out
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -6,7 +6,8 @@ The bundled sample (400x250, looped) is streamed by ``spike_player`` in a proces
 depth node in another, and this process counts the depth images. Rounds of our node and of
 ``naive_node.py`` alternate on the same transport (the loopback profile, reliable, packets of 40
 planes), each with fresh processes, each measured after a warm-up. ``--preview METHOD`` adds our
-node with a subscriber to its preview, ``--against COMMIT`` node and player of a named commit.
+node with a subscriber to its preview, ``--against COMMIT`` node and player of a named commit,
+``--view .venv-view/bin/spike_view`` our node with a view of it beside.
 
     python -m benchmarks.end_to_end --against COMMIT --json end_to_end.json
 
@@ -21,16 +22,18 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from pathlib import Path
 from typing import Any
 
 from benchmarks import report
 from benchmarks.live_stream import (
     Pipeline,
-    argument_parser,
     measure_rounds,
     previewing,
     spike_depth,
+    viewed,
 )
+from benchmarks.live_stream import argument_parser as live_arguments
 
 OURS = 'ours'
 
@@ -50,6 +53,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
         pipelines.append(naive(options.rate))
     pipelines += map(previewing, options.preview)
+    if options.view is not None:
+        if not options.view.exists():
+            raise report.InputError(
+                f'--view {options.view}: no such command: make view-environment'
+            )
+        pipelines.append(viewed(options.view))
     rounds = [found for _, _, found in measure_rounds(options, pipelines)]
     names = list(rounds[0])
     return {
@@ -97,18 +106,30 @@ def text(result: dict[str, Any]) -> str:
     return report.columns(rows, cells)
 
 
-def main(args: list[str] | None = None) -> int:
+def argument_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     description = 'Depth images a second from a live stream: our node and others in turn.'
-    parser = argument_parser('end_to_end', description, rounds=3)
-    parser.add_argument('--without-naive', action='store_true', help='leave the naive node out')
-    parser.add_argument(
+    made = live_arguments('end_to_end', description, rounds=3)
+    made.add_argument('--without-naive', action='store_true', help='leave the naive node out')
+    made.add_argument(
         '--preview',
         nargs='+',
         default=[],
         metavar='METHOD',
         help='measure our node also with a subscriber to its preview by these methods',
     )
-    return report.run_command(parser, args, run, text)
+    made.add_argument(
+        '--view',
+        type=Path,
+        metavar='COMMAND',
+        help='measure our node also with this spike_view beside it, which writes to a file: '
+        '.venv-view/bin/spike_view',
+    )
+    return made
+
+
+def main(args: list[str] | None = None) -> int:
+    return report.run_command(argument_parser(), args, run, text)
 
 
 if __name__ == '__main__':

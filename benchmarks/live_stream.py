@@ -31,6 +31,7 @@ from benchmarks import report
 from benchmarks.named_commit import worktree
 from spike_depth_ros.checkpoint import default_checkpoint, load_info
 from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.process import OF_WHEELS
 from spike_depth_ros.stream.decode import stamp_ns
 from spike_depth_ros.stream.window import reference_index
 
@@ -66,12 +67,14 @@ class Pipeline:
         node: Arguments of Python that start the depth node.
         tree: Root of the files that both processes import.
         shows: True if its preview has a subscriber.
+        view: Command ``spike_view`` that writes a view of the node meanwhile; None: none does.
     """
 
     name: str
     node: tuple[str, ...]
     tree: Path = ROOT
     shows: bool = False
+    view: Path | None = None
 
 
 def spike_depth(name: str, tree: Path = ROOT) -> Pipeline:
@@ -84,6 +87,11 @@ def previewing(method: str) -> Pipeline:
     """Return our player and depth node, which also publishes its preview by some method."""
     ours = spike_depth(f'preview {method}')
     return dataclasses.replace(ours, node=(*ours.node, '-p', f'preview:={method}'), shows=True)
+
+
+def viewed(view: Path) -> Pipeline:
+    """Return our player and depth node, with a view of them into a file beside it."""
+    return dataclasses.replace(spike_depth('spike_view'), view=view)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,6 +229,7 @@ def measure(
     with (
         running(pipeline.name, pipeline.node, pipeline.tree, scratch) as node,
         subscriber.watching(pipeline.shows),
+        viewing(pipeline.view, subscriber, scratch),
     ):
         with playing(pipeline, subscriber, node, timing.rate, planes, scratch) as player:
             subscriber.spin_for(timing.warm_up, node)
@@ -390,6 +399,38 @@ def running(
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+@contextlib.contextmanager
+def viewing(view: Path | None, subscriber: Subscriber, scratch: Path) -> Iterator[None]:
+    """Write a view of the node meanwhile, in the environment of the command.
+
+    Raises:
+        RuntimeError: It ended with an error, or shows nothing.
+    """
+    if view is None:
+        yield
+        return
+    look, log = scratch / 'look.rrd', scratch / 'view.log'
+    kept = {name: value for name, value in os.environ.items() if name not in OF_WHEELS}
+    with log.open('wb') as output:
+        child = subprocess.Popen(
+            [view, '--save', look, '--overwrite'],
+            env=kept,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        if not subscriber.spin_until(
+            lambda: subscriber.count_subscribers('depth/uncertainty') > 0, START_S, child
+        ):
+            raise RuntimeError(f'{view} does not subscribe')
+        yield
+    finally:
+        child.send_signal(signal.SIGINT)
+        status = child.wait(timeout=30)
+    if status or not look.exists():
+        raise RuntimeError(f'{view} ended with status {status}: {log.read_text()}')
 
 
 @contextlib.contextmanager

@@ -354,15 +354,20 @@ def text(result: dict[str, Any]) -> str:
     return '\n\n'.join(tables)
 
 
-def main(args: list[str] | None = None) -> int:
-    parser = report.parser(
+def argument_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    made = report.parser(
         'packing', 'Packed planes to arrays, counts and a preview, against plain numpy.'
     )
-    add = parser.add_argument
+    add = made.add_argument
     add('--planes', type=int, nargs='+', default=[128, 1280], help='default: 128 1280')
     add('--repetitions', type=int, default=100, help='default: 100')
     add('--against', metavar='COMMIT', help='compare predict with that of this commit, too')
-    return report.run_command(parser, args, run, text)
+    return made
+
+
+def main(args: list[str] | None = None) -> int:
+    return report.run_command(argument_parser(), args, run, text)
 
 
 if __name__ == '__main__':

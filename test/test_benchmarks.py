@@ -236,10 +236,19 @@ def check_side(side):
 @pytest.mark.long
 def test_end_to_end_measures_every_pipeline(tmp_path):
     against = ('--against', 'HEAD') if (ROOT / '.git').exists() else ()
-    result, printed = run_benchmark('end_to_end', tmp_path / 'out.json', *SHORT, *against)
+    view = ROOT / '.venv-view' / 'bin' / 'spike_view'
+    views = ('--view', str(view)) if view.exists() else ()
+    result, printed = run_benchmark('end_to_end', tmp_path / 'out.json', *SHORT, *against, *views)
     assert result.keys() == {'machine', 'settings', 'rounds', 'medians', 'ours_over'}
     (only,) = result['rounds']
-    assert only.keys() == result['medians'].keys() == {'ours', 'naive', *against[1:]}
+    assert (
+        only.keys()
+        == result['medians'].keys()
+        == {
+            *('ours', 'naive', *against[1:]),
+            *('spike_view' for _ in views[1:]),
+        }
+    )
     for side in only.values():
         check_side(side)
     for name, ratio in result['ours_over'].items():
@@ -271,6 +280,60 @@ def test_recording_counts_planes_beside_a_plain_file(tmp_path):
     assert only['ratio'] == only['recorded_mb_per_s'] / only['written_mb_per_s']
     assert only['recorder_cpu'] > 0
     assert '| 1     | 2000 | 2000 ' in printed
+
+
+def test_ingest_is_timed_beside_a_copy(tmp_path, capsys):
+    from benchmarks import ingest
+
+    path = tmp_path / 'ingest.json'
+    options = ['--packets', '4', '--repetitions', '1', '--json', str(path)]
+    assert ingest.main(options) == 0
+    found = json.loads(path.read_text())['ingest']
+    assert found.keys() == {'ours_ms', 'copy_ms', 'planes_per_s', 'ours_over_copy'}
+    assert min(found.values()) > 0
+    assert '| planes/s ' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('load', [0.0, 1.9])
+def test_the_suite_writes_its_results_and_marks_a_busy_machine(
+    tmp_path, monkeypatch, capsys, load
+):
+    pytest.importorskip('rclpy')
+    from benchmarks import report, suite
+
+    machine = report.machine() | {'load_1min': load, 'cores': 2}
+    monkeypatch.setattr(report, 'machine', lambda: machine)
+    monkeypatch.setattr(suite, 'PARTS', (suite.of_ingest,))
+    out = tmp_path / 'new' / 'bench_out'
+    assert suite.main(['--out', str(out), '--quick']) == 0
+    result = json.loads((out / 'results.json').read_text())
+    (one,) = result['results']
+    assert one.keys() == {'name', 'value', 'unit', 'ratio', 'against'}
+    assert (one['name'], one['unit'], one['against']) == ('ingest', 'planes/s', 'copy')
+    assert result['busy'] == (load > 1.0)
+    printed = capsys.readouterr()
+    assert ('compare nothing' in printed.out) == result['busy']
+    assert ('marked busy' in printed.err) == result['busy']
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(SystemExit):
+        suite.main(['--out', str(tmp_path / 'file')])
+    assert f'--out {tmp_path / "file"}: File exists' in capsys.readouterr().err
+
+
+@pytest.mark.dds
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_the_whole_suite_has_each_result_once(tmp_path):
+    pytest.importorskip('rclpy')
+    pytest.importorskip('torch')
+    from benchmarks import suite
+
+    assert suite.main(['--out', str(tmp_path), '--quick']) == 0
+    results = json.loads((tmp_path / 'results.json').read_text())['results']
+    names = [one['name'] for one in results]
+    assert len(names) == len({*names}) == 21
+    for name in ('predict, 128 planes', 'ingest', 'recording', 'end to end', 'latency, 99 %'):
+        assert results[names.index(name)]['value'] > 0
 
 
 @pytest.mark.dds

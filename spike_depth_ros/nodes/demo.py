@@ -51,11 +51,6 @@ NODE_WITHIN_S = 30.0
 LOOK = 'look.rrd'
 """View of the demo where there is no display."""
 
-_OF_WHEELS = (
-    'AMENT_PREFIX_PATH', 'LD_LIBRARY_PATH', 'PYTHONPATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE',
-)  # fmt: skip
-"""Variables that ROS 2 from wheels sets for its own environment alone."""
-
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -123,7 +118,7 @@ class Demo:
             return
         look = self._out / LOOK
         arguments = [] if self._window else ['--save', str(look), '--overwrite']
-        kept = {name: value for name, value in os.environ.items() if name not in _OF_WHEELS}
+        kept = {name: value for name, value in os.environ.items() if name not in process.OF_WHEELS}
         view = self._open('view', [str(self._options.view), *arguments], kept)
         try:
             yield view

@@ -44,6 +44,11 @@ PACKET_BYTES = 500_000
 LOWER_PRIORITY = 2
 """Steps of niceness of inference below ingest; docs/performance.md compares other steps."""
 
+OF_WHEELS = (
+    'AMENT_PREFIX_PATH', 'LD_LIBRARY_PATH', 'PYTHONPATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE',
+)  # fmt: skip
+"""Environment variables that ROS 2 from wheels sets for its own virtual environment alone."""
+
 NodeT = TypeVar('NodeT', bound=Node)
 ResultT = TypeVar('ResultT')
 
