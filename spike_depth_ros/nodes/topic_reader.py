@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -20,6 +21,10 @@ from spike_depth_ros.stream.accounting import LostBy
 
 WAIT_NS = 100_000_000
 """Longest wait for a message before the reader checks for its stop, nanoseconds."""
+
+MOST = 32
+"""Messages of a topic that are taken before those of the others, which would wait without end for
+a topic that is never empty."""
 
 
 class ReaderGroup(CallbackGroup):
@@ -152,7 +157,7 @@ class TopicReader(threading.Thread):
                     self._watch()
                 self._wait_set.wait(WAIT_NS)
                 for source in self._sources:
-                    self._drain(source)
+                    self._drain(source, MOST)
                 with self._changing:
                     self._take_over()
             except Exception as error:
@@ -189,12 +194,14 @@ class TopicReader(threading.Thread):
         self._successor = None
         self._handle(new, *first)
 
-    def _drain(self, source: Source) -> None:
-        """Take all queued messages without waiting."""
-        while (
-            not self._stopping.is_set()
-            and (taken := private_rclpy.take(source.subscription)) is not None
-        ):
+    def _drain(self, source: Source, most: int | None = None) -> None:
+        """Take queued messages without waiting: all, or some."""
+        for _ in itertools.count() if most is None else range(most):
+            if self._stopping.is_set():
+                return
+            taken = private_rclpy.take(source.subscription)
+            if taken is None:
+                return
             self._handle(source, *taken)
 
     def _handle(self, source: Source, message: Any, info: dict[str, int | None]) -> None:

