@@ -20,6 +20,8 @@ from spike_depth_ros.stream.window import Camera, Window, reference_index
 DEFAULT_RATE_HZ = 20_000.0
 """Plane rate of a file that does not hold it, planes a second."""
 
+_OF_FILES, _OF_BAGS = ('camera_info', 'fx'), ('topic',)
+
 
 class RecordedWindows:
     """Windows of a recording, in order; those of a bag span no gap.
@@ -49,7 +51,13 @@ class RecordedWindows:
         self.problems: list[str] = []
         self._replay: Replay | None = None
         self._options, self._planes, self._every = options, planes, every
-        if is_bag(options.recording):
+        from_bag = is_bag(options.recording)
+        kind, other = ('a bag', _OF_FILES) if from_bag else ('a file', _OF_BAGS)
+        if given := [f'--{name.replace("_", "-")}' for name in other if vars(options).get(name)]:
+            raise RecordingError(
+                f'{options.recording}: is {kind}: leave out {" and ".join(given)}'
+            )
+        if from_bag:
             bag = Bag(options.recording)
             self._replay = Replay(
                 bag,

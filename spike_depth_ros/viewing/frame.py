@@ -18,7 +18,7 @@ NO_MATRIX = (0.0,) * 9
 PLOTS: Mapping[str, str] = {
     'latency': 'latency, ms',
     'lost': 'lost planes',
-    'scale': 'factor of depth',
+    'scale': 'scale',
 }
 """Titles of the plots of a view: durations, planes since the start, and the factor on the depth of
 the model from the height of the camera."""

@@ -254,6 +254,7 @@ class TestReal:
             ([OFFICE, '--save', tmp_path / 'a.rrd', '--web'], 'give one of them'),
             ([tmp_path / 'none.dat', '--save', tmp_path / 'a.rrd'], 'no such file'),
             ([OFFICE, '--every', 9, '--max-gb', '1e-9', '--save', tmp_path / 'a.rrd'], None),
+            ([OFFICE, '--topic', '/spikes', '--save', tmp_path / 'b.rrd'], 'leave out --topic'),
             (['--fx', 300, '--save', tmp_path / 'b.rrd'], '--fx: needs a recording'),
         ):
             done = view(*arguments)
