@@ -24,6 +24,7 @@ ROS_MODULES = {
     'rclpy',
     'sensor_msgs',
     'std_msgs',
+    'std_srvs',
 }
 """Modules of ROS 2, from a ROS installation or from wheels."""
 

@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
 from rosbags.interfaces import Connection
+from rosbags.rosbag2 import Writer
 
-from spike_depth_ros.bags.bag import Bag, BagMessage, typestore
-from spike_depth_ros.bags.writing import bag_writer
+from spike_depth_ros.bags.bag import CAMERA_INFO, Bag, BagMessage, typestore
+from spike_depth_ros.bags.writing import Metadata, bag_writer, merge_metadata
+from spike_depth_ros.checkpoint import write_atomically
 from spike_depth_ros.errors import one_line
+from spike_depth_ros.safe_yaml import read_yaml
 
 SPARE_BYTES = 500_000_000
 """Free space that a recording leaves on its disk, bytes."""
@@ -20,17 +25,27 @@ SPARE_BYTES = 500_000_000
 CHECK_BYTES = 32_000_000
 """Bytes between two checks of the free space."""
 
+MAX_FILES = 1000
+"""Most files of a bag: readers hold the metadata of all."""
+
 
 class BagRecorder:
     """New MCAP bag, whose messages can be read up to the last one even if its disk fills up.
+
+    It may have several files, NAME_0.mcap and so on, as rosbag2 splits a bag. Each one is complete
+    once the next one begins, and begins with the newest camera_info, to be of use without the
+    others.
 
     Args:
         path: Folder of the bag; must not exist.
         max_bytes: Largest size of all messages, bytes.
         shown: Name of the bag in messages; None: its path.
+        file_bytes: Size of a file's messages from which the next one begins, bytes.
+        file_ns: Duration of a file from which the next one begins, nanoseconds.
 
     Attributes:
         nbytes: Size of the messages so far, bytes.
+        files: Number of files so far.
         ended: Reason why no more messages are written; empty while they are.
         disk_failed: True if that reason is the disk.
 
@@ -38,19 +53,34 @@ class BagRecorder:
         OSError: The folder exists or cannot be made, or its disk has too little free space.
     """
 
-    def __init__(self, path: Path, max_bytes: float, shown: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: float,
+        shown: Path | None = None,
+        file_bytes: float = math.inf,
+        file_ns: float = math.inf,
+    ) -> None:
         if path.exists():
             raise FileExistsError(f'{path} exists: choose another folder, or add --overwrite')
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._max_bytes, self._shown = path, max_bytes, shown or path
-        self.nbytes, self.ended, self.disk_failed = 0, '', False
+        self._file_bytes, self._file_ns = file_bytes, file_ns
+        self.nbytes, self.files, self.ended, self.disk_failed = 0, 0, '', False
         self._checked = 0
         self._check_room()
         if self.ended:
             raise OSError(self.ended)
-        self._writer = bag_writer(path, 'mcap')
-        self._writer.open()
-        self._connections: dict[str, Connection] = {}
+        path.mkdir()  # one process alone can
+        self._camera: tuple[str, bytes] | None = None
+        self._closed: list[Metadata] = []  # of the files before the open one
+        self._writer: Writer | None = None
+        self._split_bytes = self._split_ns = 0  # of the open file: size, time of the first message
+        try:
+            self._open_file()
+        except OSError:
+            path.rmdir()
+            raise
 
     def write(self, topic: str, kind: str, time_ns: int, data: bytes) -> bool:
         """Write a message, unless the recording has ended.
@@ -68,24 +98,36 @@ class BagRecorder:
             self.ended = f'{self._max_bytes / 1e9:g} GB are recorded, the limit'
         if not self.ended and self.nbytes - self._checked >= CHECK_BYTES:
             self._check_room()
+        split = kind != CAMERA_INFO and self._is_full(time_ns, len(data))
+        if not self.ended and split and self.files == MAX_FILES:
+            self.ended = f'{MAX_FILES} files are recorded, the limit: split less often'
         if self.ended:
             return False
         try:
-            if topic not in self._connections:
-                self._connections[topic] = self._writer.add_connection(
-                    topic, kind, typestore=typestore()
-                )
-            self._writer.write(self._connections[topic], time_ns, data)
+            if split:
+                self._close_file()
+                self._open_file()
+                if self._camera is not None:
+                    self._put(self._camera[0], CAMERA_INFO, time_ns, self._camera[1])
+            self._put(topic, kind, time_ns, data)
         except OSError as error:
             self._fail(f'{self._shown}: {error.strerror or one_line(error)}: free space there')
             return False
         self.nbytes += len(data)
+        if kind == CAMERA_INFO:
+            self._camera = (topic, data)
+        else:
+            self._split_ns = self._split_ns if self._split_bytes else time_ns
+            self._split_bytes += len(data)
         return True
 
     def close(self) -> None:
         """Complete the bag; on a full disk it stays without an index, which readers accept."""
         try:
-            self._writer.close()
+            self._close_file()
+            if self.nbytes:
+                text = yaml.safe_dump(merge_metadata(self._closed), sort_keys=False)
+                write_atomically(self._path / 'metadata.yaml', text.encode(), sync=False)
         except OSError as error:
             if not self.disk_failed:
                 self._fail(f'{self._shown}: {error.strerror or one_line(error)}: free space there')
@@ -98,6 +140,44 @@ class BagRecorder:
         """
         bag = Bag(self._path)
         yield from bag.messages(bag.topics.keys())
+
+    def _is_full(self, time_ns: int, nbytes: int) -> bool:
+        """Whether a message of spikes begins another file; each has at least one."""
+        return self._split_bytes > 0 and (
+            self._split_bytes + nbytes > self._file_bytes
+            or time_ns - self._split_ns >= self._file_ns
+        )
+
+    def _open_file(self) -> None:
+        """Begin the next file, by a writer of bags of one file."""
+        folder = self._path / f'{self._path.name}_{self.files}'
+        writer = bag_writer(folder, 'mcap')
+        try:
+            writer.open()
+            (folder / f'{folder.name}.mcap').rename(self._path / f'{folder.name}.mcap')
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        writer.metapath = self._path / 'metadata.yaml'
+        self._writer, self._connections = writer, dict[str, Connection]()
+        self._split_bytes = self._split_ns = 0
+        self.files += 1
+
+    def _close_file(self) -> None:
+        """Complete the open file; the bag has no metadata until its end, as that of rosbag2."""
+        if self._writer is None:  # the next one could not be opened
+            return
+        self._writer.close()
+        self._closed.append(read_yaml(self._writer.metapath))
+        self._writer.metapath.unlink()
+        self._writer = None
+
+    def _put(self, topic: str, kind: str, time_ns: int, data: bytes) -> None:
+        assert self._writer is not None
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=typestore()
+            )
+        self._writer.write(self._connections[topic], time_ns, data)
 
     def _check_room(self) -> None:
         self._checked = self.nbytes

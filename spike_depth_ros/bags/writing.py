@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import collections
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,9 @@ from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
 Storage = Literal['mcap', 'sqlite3']
+
+Metadata = dict[str, Any]
+"""Content of a bag's metadata.yaml."""
 
 VERSION: Literal[8] = 8
 """The newest form of metadata.yaml that Humble reads too: version 9 has other QoS profiles."""
@@ -34,6 +39,42 @@ def bag_writer(path: Path, storage: Storage) -> Writer:
     """
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
     return Writer(path, version=VERSION, storage_plugin=plugin)
+
+
+def merge_metadata(parts: Sequence[Metadata]) -> Metadata:
+    """Return the metadata of one bag of several files.
+
+    Args:
+        parts: Those of each file, as that of a bag of its own, in their order. At least one has
+            a message.
+    """
+    infos = [part['rosbag2_bagfile_information'] for part in parts]
+    files = [file for info in infos for file in info['files']]
+    topics: dict[str, Metadata] = {}
+    counts: collections.Counter[str] = collections.Counter()
+    for topic in (topic for info in infos for topic in info['topics_with_message_count']):
+        name = topic['topic_metadata']['name']
+        topics[name] = topic
+        counts[name] += topic['message_count']
+    times = [
+        (file['starting_time']['nanoseconds_since_epoch'], file['duration']['nanoseconds'])
+        for file in files
+        if file['message_count']
+    ]
+    start_ns = min(start for start, _ in times)
+    end_ns = max(start + duration for start, duration in times)
+    merged = {
+        **infos[0],
+        'relative_file_paths': [file['path'] for file in files],
+        'duration': {'nanoseconds': end_ns - start_ns},
+        'starting_time': {'nanoseconds_since_epoch': start_ns},
+        'message_count': counts.total(),
+        'topics_with_message_count': [
+            {**topic, 'message_count': counts[name]} for name, topic in topics.items()
+        ],
+        'files': files,
+    }
+    return {'rosbag2_bagfile_information': merged}
 
 
 def check_replaceable(path: Path) -> None:

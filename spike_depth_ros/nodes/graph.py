@@ -50,17 +50,22 @@ KEPT_MESSAGES = QoSProfile(
 
 
 class Graph(Node):
-    """Hidden node that offers neither services nor a log topic."""
+    """Node that offers neither services of its own nor a log topic.
 
-    def __init__(self) -> None:
+    Args:
+        name: Name of the node; None: a hidden one.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(
-            f'{HIDDEN}{os.getpid()}',
+            name or f'{HIDDEN}{os.getpid()}',
             start_parameter_services=False,
             enable_rosout=False,
             parameter_overrides=[Parameter('start_type_description_service', value=False)],
         )
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self)
+        self._pause: Callable[[float], object] = self._spinner.spin_once
 
     def close(self) -> None:
         """Stop handling callbacks."""
@@ -82,7 +87,7 @@ class Graph(Node):
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            self._spinner.spin_once(min(left, POLL_S))
+            self._pause(min(left, POLL_S))
         raise UserError
 
     def spin_for(self, seconds: float) -> None:
@@ -110,6 +115,17 @@ class Graph(Node):
     def _others(self, endpoints: Iterable[TopicEndpointInfo]) -> list[TopicEndpointInfo]:
         return [each for each in endpoints if not each.node_name.startswith(HIDDEN)]
 
+    def full_name(self, topic: str) -> str:
+        """Return the full name of a topic.
+
+        Raises:
+            UserError: It is no name of a topic.
+        """
+        try:
+            return str(self.resolve_topic_name(topic))
+        except (InvalidTopicNameException, RuntimeError) as error:
+            raise UserError(f'{topic}: {" ".join(str(error).split())}') from None
+
     def find_topic(self, name: str, timeout_s: float) -> tuple[str, str]:
         """Wait for a topic that a node publishes.
 
@@ -119,10 +135,7 @@ class Graph(Node):
         Raises:
             UserError: There is none in that time.
         """
-        try:
-            topic = self.resolve_topic_name(name)
-        except (InvalidTopicNameException, RuntimeError) as error:
-            raise UserError(f'{name}: {" ".join(str(error).split())}') from None
+        topic = self.full_name(name)
         if not self.wait_until(lambda: self.publishers(topic), timeout_s):
             if self.subscribers(topic):
                 raise UserError(f'no node published {topic} within {timeout_s:g} s')

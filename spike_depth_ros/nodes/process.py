@@ -223,6 +223,7 @@ def run(
     make_node: Callable[[], NodeT],
     args: Sequence[str] | None = None,
     work: Callable[[NodeT], int] = spin,
+    interruptible: bool = True,
 ) -> int:
     """Run one node, then shut it down.
 
@@ -232,6 +233,8 @@ def run(
         make_node: Makes the node; it may have ``close()``, called before it is destroyed.
         args: Command line with the ROS arguments; None: that of the process.
         work: Called with the node; returns the exit status.
+        interruptible: SIGINT raises KeyboardInterrupt in ``work``, unless it is :func:`spin`.
+            False: ``work`` returns once rclpy is shut down.
 
     Returns:
         The exit status: of ``work``, 0 after an interrupt or a requested shutdown, 1 if the node
@@ -254,7 +257,7 @@ def run(
             node = make_node()
             internal_errors.INTERNAL_ERRORS.log = node.get_logger().error
             internal_errors.guard_services(node)
-            if work is spin:
+            if work is spin or not interruptible:
                 # rclpy ends it. An exception in the middle of a callback could leave a lock taken
                 # that the closing waits for.
                 requests.ignore()

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / 'spike_depth_ros').rglob('*.py'))
 ROS = (
     'rclpy', 'cv_bridge', 'launch', 'launch_ros', 'rosidl_runtime_py', 'rcl_interfaces',
-    'lifecycle_msgs', 'builtin_interfaces', 'ament_index_python',
+    'lifecycle_msgs', 'builtin_interfaces', 'ament_index_python', 'std_srvs',
 )  # fmt: skip
 TORCH = ('torch', 'torchvision', 'timm')
 

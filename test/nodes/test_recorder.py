@@ -106,6 +106,34 @@ def test_a_recorder_that_is_asked_to_end_fails_and_leaves_a_whole_bag(
     assert not bag.damage
 
 
+SLOW = """
+import sys, time
+from spike_depth_ros.bags.recorder import BagRecorder
+from spike_depth_ros.nodes import recorder
+
+close = BagRecorder.close
+
+def close_slowly(bag):
+    print('closing', flush=True)
+    time.sleep(1)
+    close(bag)
+
+BagRecorder.close = close_slowly
+sys.exit(recorder.main())
+"""
+
+
+def test_an_interrupt_while_a_bag_is_completed_leaves_it_whole(processes, player, tmp_path):
+    out = tmp_path / 'bag'
+    recorder = processes.start('recorder', '/spikes', '--out', out, '--seconds', 0.5, code=SLOW)
+    wait_until(lambda: 'closing' in processes.log('recorder'), 60)
+    recorder.send_signal(signal.SIGINT)
+    status, output = processes.finish('recorder')
+    assert status == 0, output
+    assert re.search(r'packets, .* lost: ', output), output
+    assert not Bag(out).damage
+
+
 def test_a_terminated_recording_is_not_complete(processes, player, tmp_path, monkeypatch):
     started = []
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """config/sros2/policy.xml against the topics and services that the running nodes have."""
 
-import signal
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.node import NodeNameNonExistentError
+from std_srvs.srv import Trigger
 
 import spike_depth_ros.commands
 
@@ -99,15 +99,14 @@ def test_the_policy_covers_every_topic_and_service_of_the_running_nodes(
     processes.start('player', spikes, '--loop')
     processes.start('evaluation', *depth_parameters(out=tmp_path / 'out'))
     processes.start('check_stream', '--duration', 600)
-    record = processes.start(
-        'recorder', '/spikes', '--out', tmp_path / 'bag', '--seconds', 600, '--timeout', 60
-    )
+    processes.start('recorder', '/spikes', '--out', tmp_path / 'bag', '--services')
     inspect = processes.start('inspection', 'diagnostics', '--watch', '--timeout', 60)
     for name in ('spike_depth', 'spike_player', 'spike_evaluation', 'check_stream'):
         assert_covered(ros_node, name, name)
-    assert_covered(ros_node, 'spike_record', f'_spike_inspect_{record.pid}')
-    record.send_signal(signal.SIGINT)
-    assert processes.finish('recorder')[0] == 1  # it was asked to end early
+    start = ros_node.create_client(Trigger, '/spike_record/start')
+    assert start.wait_for_service(60)
+    start.call_async(Trigger.Request())
+    assert_covered(ros_node, 'spike_record', 'spike_record')
     one_subcommand = {('subscribe', '/diagnostics'), ('publish', '/parameter_events')}
     others = allowed()['spike_inspect'] - one_subcommand
     assert_covered(ros_node, 'spike_inspect', f'_spike_inspect_{inspect.pid}', others)

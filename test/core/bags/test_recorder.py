@@ -2,18 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorder of messages: its limits, and what a full disk leaves."""
 
+import errno
 import resource
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip('rosbags')
 
+from rosbags.rosbag2 import Reader
+
 from spike_depth_ros.bags import recorder
-from spike_depth_ros.bags.bag import IMAGE, Bag, typestore
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, Bag, typestore
 from spike_depth_ros.bags.recorder import BagRecorder
-from spike_depth_ros.bags.writing import make_header, make_image
+from spike_depth_ros.bags.writing import make_camera_info, make_header, make_image
+from spike_depth_ros.calibration import Calibration
 
 USAGE = shutil.disk_usage('/')
 
@@ -83,3 +88,105 @@ def test_what_a_full_disk_leaves_can_be_read(tmp_path):
 def test_an_existing_folder_is_refused(tmp_path):
     with pytest.raises(FileExistsError, match='exists: choose another folder'):
         BagRecorder(tmp_path, 1e9)
+
+
+def info(number):
+    message = make_camera_info(Calibration(1000, 400), make_header(number, 'camera'))
+    return bytes(typestore().serialize_cdr(message, CAMERA_INFO))
+
+
+def write_all(bag, data, infos=()):
+    """Write packets a second apart, and a camera_info before some of them."""
+    for number, one in enumerate(data):
+        if number in infos:
+            bag.write('/camera_info', CAMERA_INFO, number * 10**9, info(number + 1))
+        bag.write('/spikes', IMAGE, number * 10**9, one)
+    bag.close()
+
+
+@pytest.mark.parametrize('limit', [{'file_bytes': 900_000}, {'file_ns': 2e9}])
+def test_a_bag_of_several_files_has_each_message_once(tmp_path, limit):
+    data = [packet(number) for number in range(25)]
+    bag = BagRecorder(tmp_path / 'bag', 1e9, **limit)
+    write_all(bag, data, infos=(0, 3))
+    files = [f'bag_{number}.mcap' for number in range(13)]
+    assert bag.files == 13
+    assert {one.name for one in (tmp_path / 'bag').iterdir()} == {*files, 'metadata.yaml'}
+    assert read(tmp_path / 'bag') == (data, [])
+    for number, name in enumerate(files):
+        part = Bag(tmp_path / 'bag' / name)
+        found = [one.data for one in part.messages(['/camera_info', '/spikes'])]
+        first = info(1 if number < 2 else 4)  # the newest one before the file
+        assert found[0] == first
+        assert [one for one in found if one in data] == data[2 * number : 2 * number + 2]
+    with Reader(tmp_path / 'bag') as reader:
+        assert reader.message_count == 25 + 2 + 12
+        assert reader.duration == 24 * 10**9 + 1
+        assert [bytes(one) for _, _, one in reader.messages()].count(data[24]) == 1
+        assert [one['path'] for one in reader.storage.files] == files
+
+
+def test_a_message_larger_than_a_file_has_one_of_its_own(tmp_path):
+    data = [packet(number) for number in range(3)]
+    write_all(BagRecorder(tmp_path / 'bag', 1e9, file_bytes=1000), data)
+    assert read(tmp_path / 'bag') == (data, [])
+    assert len(list((tmp_path / 'bag').glob('*.mcap'))) == 3
+
+
+def test_the_number_of_files_has_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder, 'MAX_FILES', 3)
+    data = [packet(number) for number in range(5)]
+    bag = BagRecorder(tmp_path / 'bag', 1e9, file_bytes=1000)
+    write_all(bag, data)
+    assert bag.ended == '3 files are recorded, the limit: split less often'
+    assert not bag.disk_failed
+    assert read(tmp_path / 'bag') == (data[:3], [])
+
+
+@pytest.mark.parametrize('fails', ['mkdir', 'open', 'write'])
+def test_files_before_a_full_disk_are_complete(tmp_path, monkeypatch, fails):
+    data = [packet(number) for number in range(40)]
+    bag = BagRecorder(tmp_path / 'bag', 1e9, file_bytes=3_300_000)
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    if fails == 'write':  # in the third file
+        append = bag._put
+        written = []
+
+        def put(*arguments):
+            written.append(arguments)
+            if len(written) == 20:
+                raise full
+            append(*arguments)
+
+        monkeypatch.setattr(bag, '_put', put)
+    else:
+        make = Path.mkdir if fails == 'mkdir' else Path.open
+
+        def refuse(path, *arguments, **options):
+            if 'bag_2' in path.name:
+                raise full
+            return make(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, fails, refuse)
+    write_all(bag, data)
+    monkeypatch.undo()
+    assert bag.disk_failed
+    assert bag.ended.endswith('bag: No space left on device: free space there')
+    found, damage = read(tmp_path / 'bag')
+    assert found == data[: 19 if fails == 'write' else 16]
+    assert damage == []
+    left = {one.name for one in (tmp_path / 'bag').iterdir()}
+    assert left - {'bag_2.mcap'} == {'bag_0.mcap', 'bag_1.mcap', 'metadata.yaml'}
+
+
+def test_what_a_killed_recorder_leaves_of_several_files_is_read(tmp_path):
+    data = [packet(number) for number in range(10)]
+    bag = BagRecorder(tmp_path / 'bag', 1e9, file_bytes=1_700_000)
+    for number, one in enumerate(data):
+        bag.write('/spikes', IMAGE, number * 10**9, one)
+    found, damage = read(tmp_path / 'bag')  # as it is on the disk now
+    assert found == data[: len(found)]
+    assert len(found) >= 8
+    assert any('metadata.yaml is missing' in line for line in damage)
+    bag.close()
+    assert read(tmp_path / 'bag') == (data, [])

@@ -1,0 +1,198 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Subscriptions of a spike topic and its camera_info, whose messages are written to a bag."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, decode
+from spike_depth_ros.bags.recorder import BagRecorder
+from spike_depth_ros.nodes import process
+from spike_depth_ros.nodes.executor_reader import make_reader, problem, reader_group
+from spike_depth_ros.nodes.graph import ANY_PUBLISHER, KEPT_MESSAGES, Graph
+from spike_depth_ros.nodes.internal_errors import INTERNAL_ERRORS
+from spike_depth_ros.nodes.topic_inputs import best_reliability
+from spike_depth_ros.nodes.topic_reader import Input, LossAttribution
+from spike_depth_ros.stream.decode import stamp_ns
+from spike_depth_ros.stream.ingest import Ingest, StreamSettings
+
+STOPPED_S = 1.0
+"""Time without packets from which a stream counts as stopped, seconds."""
+
+LOOK_EVERY_S = 0.5
+
+_WINDOW = 256  # of the ring that accounts for the planes; nothing takes its windows
+
+
+class StreamRecorder:
+    """Thread that writes the messages of both topics, and the accounting of the planes.
+
+    Args:
+        graph: Node of the subscriptions.
+        topic: Full name of the topic of spikes, which has a publisher.
+        camera_topic: Full name of the topic of camera_info.
+        bag: Where messages are written.
+
+    Attributes:
+        packets: Number of recorded messages of spikes.
+        cameras: Number of recorded messages of camera_info.
+        first_s: Monotonic time of the first message of spikes, seconds; None before it.
+        problems: Texts about a stream that is incomplete or useless, by kind.
+    """
+
+    def __init__(self, graph: Graph, topic: str, camera_topic: str, bag: BagRecorder) -> None:
+        self.packets = self.cameras = 0
+        self.first_s: float | None = None
+        self.problems: dict[str, str] = {}
+        self._graph, self._last_s, self._last_ns, self._looked_s = graph, 0.0, 0, 0.0
+        self._longest_s, self._unstamped, self._backward = 0.0, 0, 0
+        self._bag, self._topic, self._camera_topic = bag, topic, camera_topic
+        settings = StreamSettings(_WINDOW, ring_planes=4 * _WINDOW, rectify=False)
+        self._warnings: dict[str, str] = {}
+        self._ingest = Ingest(settings, self._warnings.setdefault)
+        reliable = self._reliable = best_reliability(graph.publishers(topic), False)
+        depth, warning = process.queue_depth()
+        if warning:
+            print(f'warning: {warning}', file=sys.stderr)
+        qos = QoSProfile(depth=depth, reliability=ANY_PUBLISHER.reliability)
+        if reliable:
+            qos.reliability = QoSReliabilityPolicy.RELIABLE
+        kept = {one.qos_profile.durability for one in graph.publishers(camera_topic)}
+        camera_qos = KEPT_MESSAGES if kept == {KEPT_MESSAGES.durability} else ANY_PUBLISHER
+        lacking = problem(graph)
+        group = reader_group(lacking)
+
+        def subscribe(kind: Any, name: str, qos: QoSProfile, **given: Any) -> Subscription:
+            return graph.create_subscription(
+                kind, name, lambda _: None, qos, callback_group=group, raw=True, **given
+            )
+
+        camera = subscribe(CameraInfo, camera_topic, camera_qos)
+        self._losses = LossAttribution()
+        try:
+            events = SubscriptionEventCallbacks(message_lost=self._losses.on_message_lost)
+            spikes = subscribe(Image, topic, qos, event_callbacks=events)
+        except UnsupportedEventTypeError:
+            self._losses = LossAttribution(has_event=False)
+            spikes = subscribe(Image, topic, qos)
+        self._reader = make_reader(
+            graph,
+            [Input(camera, self._on_camera_info), Input(spikes, self._on_spikes)],
+            INTERNAL_ERRORS.add,
+            lacking,
+        )
+        self._subscriptions = (camera, spikes)
+        self._reader.start()
+
+    def stop(self) -> None:
+        """End the thread and its subscriptions; no message is written afterwards."""
+        self._reader.stop()
+        for subscription in self._subscriptions:
+            self._graph.destroy_subscription(subscription)
+        if sys.stderr.isatty():
+            print('\r\x1b[K', end='', file=sys.stderr, flush=True)
+
+    def look(self) -> None:
+        """Update the problems twice a second, and print those that are new."""
+        if (now := time.monotonic()) - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now
+        before = {*self.problems}
+        publishers = self._graph.publishers(self._topic)
+        if not publishers:
+            self.problems['publisher'] = 'its publisher has gone'
+        if self._reliable and not best_reliability(publishers, True):
+            self.problems['qos'] = (
+                'a publisher has become best effort, whose packets do not arrive here: record anew'
+            )
+        if self.first_s is not None and now - self._last_s > STOPPED_S:
+            self._longest_s = max(self._longest_s, now - self._last_s)
+        self._describe_stream()
+        for kind in self.problems.keys() - before:
+            print(f'warning: {self._topic}: {self.problems[kind]}', file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            text = '; '.join([f'{self.packets} packets', *self.problems.values()])
+            print(f'\r{text}\x1b[K', end='', file=sys.stderr, flush=True)
+
+    def _describe_stream(self) -> None:
+        """Update the problems of the packets themselves."""
+        if self._longest_s:
+            self.problems['pause'] = f'no packet for {self._longest_s:.1f} s'
+        if self._unstamped:
+            self.problems['unstamped'] = f'{self._unstamped} packets with a stamp of 0'
+        if self._backward:
+            self.problems['backward'] = f'{self._backward} packets with a stamp that goes back'
+
+    def count_held(self) -> str:
+        """Count the messages anew that a bag on a full disk holds; describe those it does not."""
+        written, self.packets, self.cameras = self.packets, 0, 0
+        nbytes = planes = 0
+        with contextlib.suppress(BagError):  # which holds nothing
+            for entry in self._bag.held():
+                nbytes += len(entry.data)
+                if entry.topic == self._camera_topic:
+                    self.cameras += 1
+                    continue
+                self.packets += 1
+                geometry = self._ingest.geometry
+                planes += decode(entry.data, IMAGE).height // geometry.height if geometry else 0
+        self._bag.nbytes = nbytes
+        more = f'; {written - self.packets} packets more arrived and are not in the bag'
+        return f', {planes} planes{more if written > self.packets else ""}'
+
+    def describe(self) -> str:
+        """Describe what was recorded and what was lost, in one line."""
+        held = self.count_held() if self._bag.disk_failed else ''
+        files = f' in {self._bag.files} files' if self._bag.files > 1 else ''
+        text = f'{self.packets} packets, {self._bag.nbytes / 1e6:.0f} MB{files}{held}'
+        self._describe_stream()
+        if self.problems:
+            text += f'; {"; ".join(self.problems.values())}'
+        if not self.cameras:
+            text += f', no {self._camera_topic} (a reader of the bag needs the sensor size)'
+        if self._ingest.geometry is None:
+            reason = '; '.join(self._warnings.values()) or 'no sensor size'
+            return f'{text}; losses unknown: {reason}'
+        self._ingest.settle()
+        planes = self._ingest.accounting()
+        lost = planes.lost_in_transport + planes.lost_in_queue
+        text += f', {planes.received} planes{" received" if held else ""}; lost: {lost or "none"}'
+        if lost:
+            text += (
+                f' of {planes.expected} planes in {planes.gaps} gaps, {planes.lost_in_transport} '
+                f'in transport, {planes.lost_in_queue} as this machine was too slow '
+                '(docs/reliability.md)'
+            )
+        for reason, packets in self._ingest.packets_refused.items():
+            text += f'; {packets} packets not accounted for: {reason}'
+        return text
+
+    def _on_camera_info(self, data: bytes, _: int | None) -> None:
+        if self._bag.write(self._camera_topic, CAMERA_INFO, time.time_ns(), data):
+            self.cameras += 1
+            self._ingest.on_camera_info(decode(data, CAMERA_INFO))
+
+    def _on_spikes(self, data: bytes, number: int | None) -> None:
+        cause = self._losses.cause(number, self._reader.handle_events)
+        if not self._bag.write(self._topic, IMAGE, time.time_ns(), data):
+            return
+        self.packets += 1
+        now, message = time.monotonic(), decode(data, IMAGE)
+        if self.first_s is None:
+            self.first_s = now
+        elif now - self._last_s > STOPPED_S:
+            self._longest_s = max(self._longest_s, now - self._last_s)
+        at_ns = stamp_ns(message.header.stamp)
+        self._unstamped += not at_ns
+        self._backward += 0 < at_ns < self._last_ns
+        self._last_s, self._last_ns = now, at_ns
+        self._ingest.on_spikes(message, cause)
