@@ -30,7 +30,7 @@ def watch(graph: Graph, view: View) -> None:
     """Show the topics until the process is asked to end, or the viewer was closed."""
     topics = DepthTopics(graph)
     last_s, told = time.monotonic(), ''
-    while rclpy.ok() and not view.ended:
+    while rclpy.ok() and not view.is_over():
         # Messages wait in their queues meanwhile, which keep the newest: most are never read.
         time.sleep(PERIOD_S)
         graph.wait_until(lambda: topics.complete() is not None, PERIOD_S)

@@ -61,16 +61,13 @@ class ViewError(OneLineError):
 
 
 class View(Protocol):
-    """Where frames are shown.
-
-    Attributes:
-        ended: Reason why no more frames are taken; empty while they are.
-    """
-
-    ended: str
+    """Where frames are shown."""
 
     def add(self, frame: ViewFrame) -> None:
         """Show a frame."""
+
+    def is_over(self) -> bool:
+        """Return True if no more frames are taken."""
 
     def stay(self) -> None:
         """Wait until the user has seen enough, after the last frame."""
@@ -104,7 +101,7 @@ class _FileView:
     """View that is written to a file, which takes its name when it is complete."""
 
     def __init__(self, path: Path, overwrite: bool, max_gb: float) -> None:
-        self.ended = ''
+        self._over = False
         self._path, self._overwrite, self._max_bytes = path, overwrite, 1e9 * max_gb
         if path.suffix != '.rrd':
             raise ViewError(f'--save {path}: expected a name that ends with .rrd')
@@ -126,19 +123,21 @@ class _FileView:
         Raises:
             ViewError: The disk is full; the file has the frames before.
         """
-        if self.ended:
-            return
         if shutil.disk_usage(self._unfinished.parent).free < SPARE_BYTES:
-            self.ended = (
+            raise ViewError(
                 f'--save {self._path}: less than {SPARE_BYTES / 1e6:g} MB are free there: the '
                 f'file ends after {self._log.frames} frames'
             )
-            raise ViewError(self.ended)
         self._log.add(frame)
         self._log.stream.flush()
         if self._unfinished.stat().st_size > self._max_bytes:
-            self.ended = f'{self._path} has {self._max_bytes / 1e9:g} GB, the limit (--max-gb)'
-            print(self.ended, file=sys.stderr)
+            self._over = True
+            limit = f'{self._max_bytes / 1e9:g} GB, the limit (--max-gb)'
+            print(f'{self._path} has {limit}', file=sys.stderr)
+
+    def is_over(self) -> bool:
+        """Return True if the file has its largest size."""
+        return self._over
 
     def stay(self) -> None:
         """Do nothing: the file is looked at later."""
@@ -169,9 +168,9 @@ class _ViewerView:
     """
 
     def __init__(self, port: int | None) -> None:
-        self.ended = ''
-        self._skipped, self._window = 0, port is None
-        if self._window and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+        self._skipped = 0
+        display = os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
+        if port is None and not display:
             raise ViewError(
                 'no display for a window: add --web for a browser, or --save look.rrd for a file'
             )
@@ -206,12 +205,8 @@ class _ViewerView:
             )
 
     def add(self, frame: ViewFrame) -> None:
-        """Show a frame, unless the viewer is still busy with the one before.
-
-        Raises:
-            ViewError: The viewer failed.
-        """
-        if self._ended():
+        """Show a frame, unless the viewer is still busy with the one before."""
+        if self.is_over():
             return
         assert self._log is not None
         try:
@@ -227,15 +222,19 @@ class _ViewerView:
     def stay(self) -> None:
         """Wait for the end of the viewer, or for an interrupt."""
         print('all is shown: close the window, or press Ctrl-C', file=sys.stderr)
-        while not self._ended():
+        while not self.is_over():
             time.sleep(_POLL_S)
 
-    def _ended(self) -> bool:
-        if not self.ended and (status := self._viewer.process.poll()) is not None:
-            self.ended = 'the viewer was closed'
-            if status:
-                raise ViewError(f'the viewer ended: {self._viewer.last_line()}')
-        return bool(self.ended)
+    def is_over(self) -> bool:
+        """Return True if the viewer was closed.
+
+        Raises:
+            ViewError: It failed.
+        """
+        status = self._viewer.process.poll()
+        if status:
+            raise ViewError(f'the viewer ended: {self._viewer.last_line()}')
+        return status is not None
 
     def close(self) -> None:
         """End the viewer."""

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
                 took_ms = 1e3 * (time.perf_counter() - started)
                 view.add(_frame(window, prediction, estimator.info, took_ms, windows.lost))
                 advance(1)
-                if view.ended:
+                if view.is_over():
                     break
         for text in windows.problems:
             print(f'warning: {text}', file=sys.stderr)
