@@ -90,7 +90,7 @@ def test_console_scripts_exist(declared: Any) -> None:
     assert names == {
         'spike_depth', 'spike_player', 'check_stream', 'spike_demo',
         'spike_evaluation', 'video_source', 'evaluate_bag', 'spike_inspect',
-        'spike_convert', 'spike_reconstruct', 'spike_record',
+        'spike_convert', 'spike_reconstruct', 'spike_record', 'spike_view',
     }  # fmt: skip
 
 
@@ -181,14 +181,14 @@ def command(folder: Path, name: str, answer: str) -> None:
     path.chmod(0o755)
 
 
-def preflight(machine: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def preflight(machine: Path, *oldest: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the script on that machine, with no other Python in sight."""
     tools = machine / 'tools'
     tools.mkdir()
     for name in ('sh', 'awk'):
         found = subprocess.check_output(['sh', '-c', f'command -v {name}'], text=True).strip()
         (tools / name).symlink_to(found)
-    command = (tools / 'sh', ROOT / 'scripts' / 'preflight.sh', 1200)
+    command = (tools / 'sh', ROOT / 'scripts' / 'preflight.sh', 1200, *oldest)
     return run_program(*command, env={'PATH': f'{machine}:{tools}', **variables})
 
 
@@ -206,6 +206,13 @@ def test_preflight_finds_a_fitting_python_beside_a_newer_one(machine: Path) -> N
 def test_preflight_uses_the_python_asked_for(machine: Path) -> None:
     command(machine, 'mine', 'echo 3.10 glibc yes')
     assert preflight(machine, PYTHON='mine').stdout.strip() == str(machine / 'mine')
+
+
+def test_preflight_refuses_a_python_that_is_too_old_for_an_environment(machine: Path) -> None:
+    command(machine, 'python3', 'echo 3.10 glibc yes')
+    result = preflight(machine, '3.11')
+    assert result.returncode == 1
+    assert 'needs Python 3.11 or 3.12, but python3 is Python 3.10' in result.stderr
 
 
 def test_preflight_understands_this_python(machine: Path) -> None:
@@ -380,7 +387,7 @@ def test_environment_is_made_again_when_something_changed(workshop: Path, change
         (workshop / changed).write_text('# changed\n')
     # A disk that is never large enough shows that a new one was wanted, without downloading it.
     script = workshop / 'scripts' / 'environment.sh'
-    script.write_text(script.read_text().replace('"$megabytes")', '999999999)'))
+    script.write_text(script.read_text().replace('"$megabytes" ', '999999999 '))
     result = make_environment(workshop, **variables)
     assert result.returncode == 1
     assert re.search('MB of disk here|PYTHON=python9 does not run', result.stderr)
