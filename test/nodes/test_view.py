@@ -363,9 +363,8 @@ class TestReal:
         frames = read_back(look, tmp_path)
         stamps = np.array(sorted(frames))
         assert 3 < len(stamps) < 31
-        assert (
-            np.diff(stamps).min() > 0.7 * 0.25 * 0.2e9
-        )  # five a second, at a quarter of the speed
+        # Five a second at most, of a stream at a quarter of its speed.
+        assert np.diff(stamps).mean() > 0.8 * 0.25 * 0.2e9
         assert all(depth.size == 400 * 250 for depth in frames.values())
         processes.stop_all()
 
