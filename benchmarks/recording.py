@@ -100,11 +100,9 @@ def measure(
     finally:
         shutil.rmtree(bag, ignore_errors=True)
     sent = json.loads(told.read_text())
-    summary = re.search(r' (\d+) planes; lost: (none|\d+)', (scratch / 'recorder.log').read_text())
-    recorded = int(summary[1]) if summary else 0
-    # With the node on the topic, the player does not wait for the recorder.
-    known_lost = int(summary[2]) if summary and summary[2] != 'none' else 0
-    lost = known_lost if node and summary else sent['planes_sent'] - recorded
+    recorded, lost = read_summary(scratch / 'recorder.log')
+    if not node or not recorded:  # with the node, the player does not wait for the recorder
+        lost = sent['planes_sent'] - recorded
     duration = sent['planes_sent'] / sent['planes_per_s']
     recorded_mb_per_s = recorded * plane_bytes / duration / 1e6
     return {
@@ -119,6 +117,14 @@ def measure(
         'windows_per_s': len(subscriber.arrivals_s) / duration,
         'node_lost': sum(subscriber.planes(name) for name in LOST),
     }
+
+
+def read_summary(log: Path) -> tuple[int, int]:
+    """Planes that the recorder received, and that it knows to be lost; 0 without a summary."""
+    found = re.search(r' (\d+) planes; lost: (none|\d+)', log.read_text())
+    if found is None:
+        return 0, 0
+    return int(found[1]), 0 if found[2] == 'none' else int(found[2])
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ class DepthColours:
         Args:
             depth: Metres, ``[height, width]``, with -Inf, +Inf and NaN.
         """
-        near, far = self._limits(depth)
+        near, far = self.limits(depth)
         finite = np.isfinite(depth)
         with np.errstate(divide='ignore', invalid='ignore'):
             place = np.log(depth / np.float32(near)) * np.float32(255 / math.log(far / near))
@@ -80,8 +80,8 @@ class DepthColours:
             image[depth == -np.inf] = TOO_NEAR
         return image
 
-    def _limits(self, depth: npt.NDArray[np.float32]) -> tuple[float, float]:
-        """Return the depths of the brightest and the darkest colour."""
+    def limits(self, depth: npt.NDArray[np.float32]) -> tuple[float, float]:
+        """Return the depths of the brightest and the darkest colour of the next depth image."""
         if not (self.near_m and self.far_m):
             some = depth[::_EVERY, ::_EVERY]
             some = some[np.isfinite(some) & (some > 0)]

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -51,13 +52,7 @@ class RecordedWindows:
         self.problems: list[str] = []
         self._replay: Replay | None = None
         self._options, self._planes, self._every = options, planes, every
-        from_bag = is_bag(options.recording)
-        kind, other = ('a bag', _OF_FILES) if from_bag else ('a file', _OF_BAGS)
-        if given := [f'--{name.replace("_", "-")}' for name in other if vars(options).get(name)]:
-            raise RecordingError(
-                f'{options.recording}: is {kind}: leave out {" and ".join(given)}'
-            )
-        if from_bag:
+        if check_kind(options.recording, options, _OF_FILES, _OF_BAGS):
             bag = Bag(options.recording)
             self._replay = Replay(
                 bag,
@@ -120,6 +115,27 @@ class RecordedWindows:
         self.problems += [*bag.damage, *(text for _, text in replay.warnings.values())]
         if replay.gaps:
             self.problems.append(f'{len(replay.gaps)} gaps in the stream: no window spans them')
+
+
+def check_kind(
+    path: Path, options: argparse.Namespace, of_files: Sequence[str], of_bags: Sequence[str]
+) -> bool:
+    """Return True for a bag, False for a file of spikes.
+
+    Args:
+        path: The recording.
+        options: Given options.
+        of_files: Those that only files have.
+        of_bags: Those that only bags have.
+
+    Raises:
+        RecordingError: An option of the other kind was given.
+    """
+    from_bag = is_bag(path)
+    kind, other = ('a bag', of_files) if from_bag else ('a file', of_bags)
+    if given := [f'--{name.replace("_", "-")}' for name in other if vars(options).get(name)]:
+        raise RecordingError(f'{path}: is {kind}: leave out {" and ".join(given)}')
+    return from_bag
 
 
 def recorded_calibration(options: argparse.Namespace, recording: Recording) -> Calibration:

@@ -10,6 +10,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+UNFINISHED = '.incomplete_'
+"""Beginning of the names of unfinished results, which are made beside their places."""
+
 
 @contextlib.contextmanager
 def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
@@ -25,7 +28,7 @@ def replace_results(out: Path, patterns: Sequence[str]) -> Iterator[Path]:
     Raises:
         OSError: A file cannot be written or moved.
     """
-    with tempfile.TemporaryDirectory(prefix='.incomplete_', dir=out) as name:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out) as name:
         folder = Path(name)
         yield folder
         for path in folder.rglob('*'):

@@ -10,6 +10,7 @@ frame format.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import sqlite3
 import struct
@@ -288,8 +289,11 @@ def _check_database(path: Path, journal: bool) -> None:
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(open_database(path, journal)) as database,
     ):
-        _check_tables(database)
-        _check_rows(database)
+        # Text that is not UTF-8 must not end a check.
+        database.text_factory = functools.partial(str, encoding='utf-8', errors='replace')
+        for check in (_check_tables, _check_rows):
+            with contextlib.suppress(sqlite3.Error):  # damage that ends one check, not the other
+                check(database)
 
 
 def _check_tables(database: sqlite3.Connection) -> None:
@@ -325,7 +329,9 @@ def _check_rows(database: sqlite3.Connection) -> None:
         ),
     ):
         query = f'SELECT rowid, {size} FROM {table} WHERE {wrong} OR {size} > ? LIMIT 1'
-        row = database.execute(query, (MAX_RECORD_BYTES,)).fetchone()
+        row = None
+        with contextlib.suppress(sqlite3.Error):
+            row = database.execute(query, (MAX_RECORD_BYTES,)).fetchone()
         if row is not None:
             _check_size(row[1] or 0, 'a message')
             raise BagError(

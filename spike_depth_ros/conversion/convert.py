@@ -22,8 +22,8 @@ from spike_depth_ros.conversion.spike_bag import DepthFolder, SpikeBag
 from spike_depth_ros.errors import printable
 from spike_depth_ros.evaluation.lockstep import NO_TRUTH, choose_topics
 from spike_depth_ros.progress import progress
-from spike_depth_ros.recorded_windows import recorded_calibration
-from spike_depth_ros.result_files import move_to_new, sync
+from spike_depth_ros.recorded_windows import check_kind, recorded_calibration
+from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
 from spike_depth_ros.stream.plane_clock import PLANES_PER_PACKET
 from spike_depth_ros.stream.recording import (
     Recording,
@@ -35,9 +35,6 @@ from spike_depth_ros.stream.recording import (
 
 SPARE_BYTES = 100_000_000
 """Free space that a conversion leaves on its disk, bytes."""
-
-UNFINISHED = '.incomplete_'
-"""Beginning of the name of the folder of an unfinished conversion."""
 
 _OF_FILES = ('camera_info', 'fx', 'depth', 'planes_per_packet', 'storage', 'allow_partial')
 _OF_BAGS = ('topic', 'allow_gaps')
@@ -56,10 +53,7 @@ def run(options: argparse.Namespace) -> None:
     source, out = options.source, options.out
     if not source.exists():
         raise RecordingError(f'{source}: no such file or bag')
-    from_bag = is_bag(source)
-    kind, other = ('a bag', _OF_FILES) if from_bag else ('a file', _OF_BAGS)
-    if given := [f'--{name.replace("_", "-")}' for name in other if getattr(options, name)]:
-        raise RecordingError(f'{source}: is {kind}: leave out {" and ".join(given)}')
+    from_bag = check_kind(source, options, _OF_FILES, _OF_BAGS)
     if not out.parent.is_dir():
         raise RecordingError(f'--out {out}: no folder {out.parent}: make it first')
     if out.exists() and out.samefile(source):

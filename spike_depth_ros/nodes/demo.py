@@ -124,7 +124,9 @@ class Demo:
             yield view
         finally:
             _stop(view)
-        if not self._window and look.is_file():
+        if view.returncode:
+            _CONSOLE.print(f'warning: spike_view failed: {self._last_line("view")}')
+        elif not self._window:
             _CONSOLE.print(f'to look at it: {self._options.view.with_name("rerun")} {look}')
 
     @contextlib.contextmanager
@@ -189,11 +191,14 @@ class Demo:
 
     def _check(self, child: subprocess.Popen[bytes], name: str) -> None:
         if child.poll() is not None and (child.returncode or name == 'depth'):
-            log = (self._out / f'{name}.log').read_text(errors='replace').strip().splitlines()
             raise process.UserError(
                 f'the {name} process ended with status {child.returncode}: '
-                f'{log[-1] if log else "no output"} (see {self._out / name}.log)'
+                f'{self._last_line(name)} (see {self._out / name}.log)'
             )
+
+    def _last_line(self, name: str) -> str:
+        log = (self._out / f'{name}.log').read_text(errors='replace').strip().splitlines()
+        return log[-1] if log else 'no output'
 
     def _follow(
         self,

@@ -52,7 +52,7 @@ from spike_depth_ros.nodes.losses import ActiveRemedies, losses
 from spike_depth_ros.nodes.parameters import Parameter
 from spike_depth_ros.nodes.spike_topics import several_publishers
 from spike_depth_ros.rectification import NewestLens, Rectification
-from spike_depth_ros.result_files import old_results, replace_results
+from spike_depth_ros.result_files import UNFINISHED, old_results, replace_results
 from spike_depth_ros.stream.accounting import PlaneAccounting
 from spike_depth_ros.stream.decode import (
     METRES,
@@ -147,7 +147,7 @@ class EvaluationNode(Node):
             if self._out is not None:
                 self._out.mkdir(parents=True, exist_ok=True)
                 # Holds windows.csv; earlier results stay until the new ones are complete.
-                self._partial = tempfile.TemporaryDirectory(prefix='.incomplete_', dir=self._out)
+                self._partial = tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=self._out)
             cap = read['cap_m'] or None
             protocol = EvalProtocol(read['crop'], cap, read['alignment'])
             published = read['protocol'] == 'bicross'

@@ -30,10 +30,7 @@ from spike_depth_ros.nodes.executor_reader import problem
 from spike_depth_ros.nodes.graph import Graph
 from spike_depth_ros.nodes.process import UserError
 from spike_depth_ros.nodes.stream_recorder import StreamRecorder
-from spike_depth_ros.result_files import move_to_new
-
-_TEMPORARY = '.incomplete_'
-"""Beginning of the name of the folder of a bag that is to replace another one."""
+from spike_depth_ros.result_files import UNFINISHED, move_to_new
 
 MIN_SPLIT_S, MIN_SPLIT_GB = 1.0, 0.001
 """Shortest and smallest file: each one takes time to begin, in which packets wait."""
@@ -175,7 +172,7 @@ def _place(out: Path, overwrite: bool) -> Path:
         check_replaceable(out)
     except BagError as error:
         raise UserError(str(error)) from None
-    return Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=out.parent)) / out.name
+    return Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=out.parent)) / out.name
 
 
 def _put(place: Path, out: Path, recorded: bool, disk_failed: bool) -> Path:
@@ -320,21 +317,21 @@ def _print_error(text: str) -> None:
     print(f'{Path(sys.argv[0]).name}: error: {text}', file=sys.stderr, flush=True)
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run the console script ``spike_record``; return the exit status."""
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``spike_record``'s command line."""
     parser = argparse.ArgumentParser(
         prog='spike_record',
         description='Record a topic of spikes and its camera_info as a bag (MCAP), and report '
         'lost planes.',
     )
-    parser.add_argument('topic', metavar='TOPIC', help='of spikes, such as /spikes')
-    parser.add_argument('--out', type=Path, required=True, metavar='FOLDER', help='bag to make')
-    parser.add_argument(
+    add = parser.add_argument
+    add('topic', metavar='TOPIC', help='of spikes, such as /spikes')
+    add('--out', type=Path, required=True, metavar='FOLDER', help='bag to make')
+    add(
         '--overwrite',
         action='store_true',
         help='replace an existing bag by a complete one',
     )
-    add = parser.add_argument
     add(
         '--services',
         action='store_true',
@@ -362,12 +359,16 @@ def main(args: list[str] | None = None) -> int:
         metavar='GB',
         help='begin the next file of the bag before this size is exceeded, as -b',
     )
-    parser.add_argument('--camera-info', metavar='TOPIC', help='default: camera_info beside TOPIC')
+    add('--camera-info', metavar='TOPIC', help='default: camera_info beside TOPIC')
     for former, kind in (('--max_gb', positive), ('--camera_info', str)):
-        parser.add_argument(former, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-    parser.add_argument(
-        '--timeout', type=positive, default=5.0, metavar='S', help='longest wait. Default: 5'
-    )
+        add(former, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    add('--timeout', type=positive, default=5.0, metavar='S', help='longest wait. Default: 5')
+    return parser
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the console script ``spike_record``; return the exit status."""
+    parser = argument_parser()
     given = sys.argv if args is None else args
     options = parser.parse_args(process.own_arguments(given))
     _check(parser, options)

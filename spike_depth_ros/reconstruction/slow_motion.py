@@ -23,12 +23,9 @@ from spike_depth_ros.estimator import ImageEstimator
 from spike_depth_ros.folder_lock import LOCK, lock_folder
 from spike_depth_ros.progress import progress
 from spike_depth_ros.recorded_windows import RecordedWindows
-from spike_depth_ros.result_files import move_to_new
+from spike_depth_ros.result_files import UNFINISHED, move_to_new
 from spike_depth_ros.stream.recording import RecordingError
 from spike_depth_ros.stream.window import Window
-
-UNFINISHED = '.incomplete_'
-"""Beginning of the name of the folder of an unfinished video."""
 
 SHORTEN = 'choose another --method, or fewer --planes'
 """Advice to the user whose recording is shorter than a window."""

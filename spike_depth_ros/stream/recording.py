@@ -404,7 +404,7 @@ def _open_own(archive: Any, path: Path) -> Recording:
         geometry,
         rate_hz=_rate(archive, path) if 'rate_hz' in archive.files else None,
         camera_matrix=_camera_matrix(archive, path) if 'K' in archive.files else None,
-        truth=_truth(archive, geometry, path) if 'depth' in archive.files else None,
+        truth=_truth(archive, len(packed), geometry, path) if 'depth' in archive.files else None,
     )
 
 
@@ -436,7 +436,7 @@ def _camera_matrix(archive: Any, path: Path) -> npt.NDArray[np.float64]:
     return matrix.astype(np.float64)
 
 
-def _truth(archive: Any, geometry: Geometry, path: Path) -> TrueDepth:
+def _truth(archive: Any, recorded: int, geometry: Geometry, path: Path) -> TrueDepth:
     depth = _array(archive, 'depth', path)
     known_planes = 'depth_planes' in archive.files
     planes = _array(archive, 'depth_planes', path) if known_planes else np.zeros(1, np.int64)
@@ -444,6 +444,11 @@ def _truth(archive: Any, geometry: Geometry, path: Path) -> TrueDepth:
         raise RecordingError(
             f'{path}: "depth_planes" is {planes.dtype} {list(planes.shape)}; expected integers '
             '[maps], the plane of each map in "depth"'
+        )
+    if planes.min() < 0 or planes.max() >= recorded or (planes[1:] <= planes[:-1]).any():
+        raise RecordingError(
+            f'{path}: "depth_planes" are {planes.min()} to {planes.max()}; expected ascending '
+            f'ones of 0 to {recorded - 1}, the planes of the recording'
         )
     if (
         depth.shape != (len(planes), geometry.height, geometry.width)

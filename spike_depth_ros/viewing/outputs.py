@@ -27,7 +27,7 @@ from typing import Protocol
 import rerun_cli
 
 from spike_depth_ros.errors import OneLineError, one_line
-from spike_depth_ros.result_files import move_to_new, sync
+from spike_depth_ros.result_files import UNFINISHED, move_to_new, sync
 from spike_depth_ros.viewing.frame import ViewFrame
 from spike_depth_ros.viewing.rerun_log import RerunLog
 
@@ -47,9 +47,6 @@ READY_S = 20.0
 
 TAKES_S = 1.0
 """Longest wait for the viewer to take a frame, seconds."""
-
-UNFINISHED = '.incomplete_'
-"""Beginning of the name of an unfinished file."""
 
 _POLL_S = 0.1
 _KILL_S = 3.0

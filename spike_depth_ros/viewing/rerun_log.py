@@ -8,18 +8,13 @@ import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
 
-from spike_depth_ros.stream.decode import FloatImage
+from spike_depth_ros.depth_colours import DepthColours
 from spike_depth_ros.viewing.frame import PLOTS, ViewFrame
 
 APPLICATION = 'spike_depth_ros'
 
 CAMERA, DEPTH = 'camera', 'camera/depth'
 UNCERTAINTY, SPIKES, NOTES = 'uncertainty', 'spikes', 'notes'
-
-PERCENTILES = (2.0, 98.0)
-"""Percentiles of finite depth between which the colours lie."""
-
-_EVERY = 4  # rows and columns whose percentiles are taken
 
 _CLOCK_NS = 10**17
 """Stamps from here on, in 1973, are times of a clock; earlier ones count from a start."""
@@ -37,6 +32,7 @@ class RerunLog:
         self.stream = rr.RecordingStream(APPLICATION)
         self.frames = 0
         self._notes: tuple[str, ...] = ()
+        self._depths, self._uncertainties = DepthColours(), DepthColours()
 
     def start(self) -> None:
         """Send the layout, after the stream was connected."""
@@ -61,11 +57,26 @@ class RerunLog:
                 image_plane_distance=0.3,
             ),
         )
-        stream.log(DEPTH, _depth_image(frame.depth, rr.components.Colormap.Turbo))
+        stream.log(
+            DEPTH,
+            rr.DepthImage(
+                frame.depth,
+                meter=1.0,
+                colormap=rr.components.Colormap.Turbo,
+                depth_range=self._depths.limits(frame.depth),
+            ),
+        )
         if frame.uncertainty is not None:
-            # Half of the bytes; a thousandth of a half-width does not matter.
-            image = frame.uncertainty.astype(np.float16)
-            stream.log(UNCERTAINTY, _depth_image(image, rr.components.Colormap.Viridis))
+            stream.log(
+                UNCERTAINTY,
+                rr.DepthImage(
+                    # Half of the bytes; a thousandth of a half-width does not matter.
+                    frame.uncertainty.astype(np.float16),
+                    meter=1.0,
+                    colormap=rr.components.Colormap.Viridis,
+                    depth_range=self._uncertainties.limits(frame.uncertainty),
+                ),
+            )
         if frame.picture is not None:
             stream.log(SPIKES, rr.Image(frame.picture))
         for plot, curves in frame.values.items():
@@ -78,17 +89,6 @@ class RerunLog:
                 level = rr.TextLogLevel.WARN if frame.notes else rr.TextLogLevel.INFO
                 stream.log(NOTES, rr.TextLog(note, level=level))
         self.frames += 1
-
-
-def _depth_image(
-    image: FloatImage | np.ndarray[tuple[int, int], np.dtype[np.float16]],
-    colours: rr.components.Colormap,
-) -> rr.DepthImage:
-    some = image[::_EVERY, ::_EVERY]
-    some = some[np.isfinite(some)].astype(np.float32)
-    low, high = np.percentile(some, PERCENTILES) if some.size else (0.0, 1.0)
-    limits = (float(low), max(float(high), 1.01 * float(low)))
-    return rr.DepthImage(image, meter=1.0, colormap=colours, depth_range=limits)
 
 
 def _layout() -> rrb.Blueprint:

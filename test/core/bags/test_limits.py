@@ -74,6 +74,24 @@ def test_a_view_whose_catalogue_calls_it_a_table_is_refused(tmp_path, capsys):
     assert 'messages is not a plain table' in refused(path, capsys)
 
 
+@pytest.mark.parametrize(
+    ('hostile', 'line'),
+    [
+        (ENDLESS, 'messages is not a plain table'),
+        ("UPDATE topics SET name = x'00' WHERE id = 1", 'row 1 of its table topics'),
+    ],
+)
+def test_a_catalogue_that_is_no_text_hides_nothing(tmp_path, hostile, line, capsys):
+    path = bags.write(tmp_path / 'bag', bags.stream(400), 'sqlite3')
+    with sqlite3.connect(storage_file(path)) as database:
+        database.executescript(hostile)
+    content = storage_file(path).read_bytes()
+    assert content.count(b'schema_version INTEGER') == 1
+    damaged = content.replace(b'schema_version INTEGER', b'schema_versio\xcf INTEGER')
+    storage_file(path).write_bytes(damaged)
+    assert line in refused(path, capsys)
+
+
 @pytest.mark.parametrize('head', [bytes(100), limits.MCAP_MAGIC + bytes(92)])
 def test_a_view_that_only_the_journal_holds_is_refused(tmp_path, head, capsys):
     path = bags.write(tmp_path / 'bag', bags.stream(400), 'sqlite3')

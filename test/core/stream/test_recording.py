@@ -144,6 +144,13 @@ def own(**more):
             r'"depth_planes" is int64 \[\]; expected int',
         ),
         ({**own(), 'depth': MAPS, 'depth_planes': [0.5]}, '"depth_planes" is float64'),
+        *(
+            (
+                {**own(), 'depth': MAPS[[0] * len(planes)], 'depth_planes': planes},
+                'expected ascending ones of 0 to 1',
+            )
+            for planes in ([-1], [2], [np.iinfo(np.int64).min], [1, 0], [1, 1])
+        ),
         ({**own(), 'depth': MAPS[:0], 'depth_planes': np.zeros(0, int)}, r'int64 \[0\]; expected'),
         ({**own(), 'depth': MAPS.astype(str)}, '"depth" is <U'),
         ({'packed': np.array([None])}, '"packed" is damaged or in another format'),

@@ -23,7 +23,7 @@ from spike_depth_ros.bags.writing import (
     replace_bag,
 )
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.result_files import move_to_new
+from spike_depth_ros.result_files import UNFINISHED, move_to_new
 from spike_depth_ros.stream.chunk import Geometry
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
@@ -168,7 +168,7 @@ class ClipBag:
         """
         # The name of a bag is also that of its file, so it lies in a folder of another name.
         types = typestore()
-        with tempfile.TemporaryDirectory(prefix='.incomplete_', dir=out.parent) as temporary:
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out.parent) as temporary:
             unfinished = Path(temporary) / out.name
             with bag_writer(unfinished, storage) as writer, progress_bar() as progress:
                 task = progress.add_task('planes', total=self._span.planes)
