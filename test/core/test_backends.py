@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import importlib.util
+import itertools
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import lenses
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +18,9 @@ from spike_depth_ros.backends import Layout, choose
 from spike_depth_ros.backends.onnx import OnnxBackend
 from spike_depth_ros.checkpoint import (
     CheckpointError,
+    CheckpointInfo,
     default_checkpoint,
+    find_checkpoint,
     hash_file,
     load,
     load_info,
@@ -22,12 +28,15 @@ from spike_depth_ros.checkpoint import (
     save,
 )
 from spike_depth_ros.estimator import DepthEstimator
+from spike_depth_ros.rectification import Rectification
 from spike_depth_ros.stream import packing
 from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.correction import SensorCorrection
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec('torch') is None, reason='torch is not installed'
 )
+needs_cuda = pytest.mark.skipif(not backends.has_cuda(), reason='needs a CUDA device')
 
 
 @pytest.fixture
@@ -341,26 +350,85 @@ def test_a_backend_follows_windows_that_change_in_size():
         np.testing.assert_allclose(results[0]['depth'], results[1]['depth'], rtol=1e-3)
 
 
+def sensor_of(shape, name):
+    """Correction of the sensor or rectification of the lens by its name, for a layout."""
+    generator = np.random.default_rng(5)
+    maps = 1 + 0.2 * generator.random(shape), 2.0 * generator.random(shape)
+    correction = SensorCorrection(generator.random(shape) < 0.02, *maps)
+    lens = lenses.lens('equidistant', (0.03, -0.02, 0.0, 0.0), 90.0, 70.0, shape[1], shape[0])
+    rectification = Rectification(lens)
+    return {
+        'corrected': {'correction': correction, 'rate_hz': 20_000.0},
+        'rectified': {'rectification': rectification},
+        'both': {
+            'correction': correction, 'rate_hz': 20_000.0, 'rectification': rectification,
+        },
+    }.get(name, {})  # fmt: skip
+
+
 @needs_torch
-@pytest.mark.skipif(not backends.has_cuda(), reason='needs a CUDA device')
-@pytest.mark.parametrize('binning', [1, 2])
-def test_cuda_agrees_with_the_cpu(binning):
-    info, tensors = load(default_checkpoint())
+@needs_cuda
+@pytest.mark.parametrize(
+    ('model', 'kind'),
+    [
+        *itertools.product(['unet_lite'], ['plain', 'binned', 'corrected', 'rectified', 'both']),
+        ('recon_lite', 'plain'),
+    ],
+)
+def test_cuda_agrees_with_the_cpu(model, kind):
+    info, tensors = load(find_checkpoint(model), CheckpointInfo)
     from spike_depth_ros.backends.torch import TorchBackend
 
-    layout = Layout(Geometry(101, 143), 100, info.bins, binning, info.pool)
+    shape = 101, 143
+    binning = 2 if kind == 'binned' else 1
+    pool = getattr(info, 'pool', 1)
+    planes = min(100, info.planes)
+    layout = Layout(Geometry(*shape), planes, info.bins, binning, pool, **sensor_of(shape, kind))
     generator = np.random.default_rng(0)
     gpu, cpu = (TorchBackend(info, tensors, device) for device in ('cuda', 'cpu'))
     for _ in range(3):  # the graph is captured once and replayed
-        packed = packing.pack(generator.random((100, 101, 143)) < 0.2)
-        found = gpu.run(packed, layout)['depth']
-        expected = cpu.run(packed, layout)['depth']
-        assert np.median(np.abs(np.log(found / expected))) < 0.05
+        packed = packing.pack(generator.random((planes, *shape)) < 0.2)
+        found, expected = gpu.run(packed, layout), cpu.run(packed, layout)
+        assert found.keys() == expected.keys()
+        for name, image in found.items():
+            assert np.isfinite(image).all()
+            assert np.median(np.abs(image - expected[name]) / np.abs(expected[name])) < 0.05
     gpu.close()
 
 
 @needs_torch
-@pytest.mark.skipif(not backends.has_cuda(), reason='needs a CUDA device')
+@needs_cuda
+def test_two_threads_capture_graphs_at_once():
+    """Depth and previews have threads of their own, whose first windows may come together."""
+    from spike_depth_ros.backends.torch import TorchBackend
+
+    models = 'unet_lite', 'recon_lite'
+    networks = {name: load(find_checkpoint(name), CheckpointInfo) for name in models}
+    runners = {name: TorchBackend(*loaded, 'cuda') for name, loaded in networks.items()}
+    spikes = np.random.default_rng(0).random((128, 64, 96)) < 0.2
+    together = threading.Barrier(len(runners))
+    results = []
+
+    def capture(name):
+        info = networks[name][0]
+        for width in (48, 64, 96):
+            packed = packing.pack(spikes[: info.planes, :, :width])
+            pool = getattr(info, 'pool', 1)
+            layout = Layout(Geometry(64, width), len(packed), info.bins, pool=pool)
+            together.wait(60)
+            results.append((name, packed, layout, runners[name].run(packed, layout)))
+
+    with ThreadPoolExecutor(len(runners)) as pool:
+        for task in [pool.submit(capture, name) for name in runners]:
+            task.result(60)
+    for name, packed, layout, images in results:
+        again = runners[name].run(packed, layout)
+        for output, image in images.items():
+            np.testing.assert_array_equal(again[output], image)
+
+
+@needs_torch
+@needs_cuda
 def test_a_captured_graph_keeps_what_it_reads():
     """Memory that nobody keeps is given to others, whose numbers the graph would then read."""
     import torch

@@ -1,6 +1,6 @@
 # Copyright 2026 the spike_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of Fast DDS in shared memory that processes map."""
+"""Segments of Fast DDS in shared memory that processes own."""
 
 import contextlib
 import re
@@ -8,7 +8,9 @@ from pathlib import Path
 
 FOLDER = Path('/dev/shm')
 
-_NAME = re.compile(rf'{FOLDER}/(fastrtps_(?!port)\w+)')  # all processes share ports
+_LOCK = re.compile(rf'{FOLDER}/(fastrtps_(?!port)\w+)_el')
+"""File that the owner of a segment keeps open. All processes share ports, and map the segments of
+others that reach their ports, from other domains too."""
 
 
 def family(pid):
@@ -21,11 +23,13 @@ def family(pid):
 
 
 def shared_files(pids):
-    """Names of the files that processes map."""
+    """Names of the segments that processes own."""
     found = set()
     for pid in pids:
         with contextlib.suppress(OSError):
-            found.update(_NAME.findall(Path(f'/proc/{pid}/maps').read_text()))
+            for link in Path(f'/proc/{pid}/fd').iterdir():
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    found.update(_LOCK.findall(str(link.readlink())))
     return found
 
 

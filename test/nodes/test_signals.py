@@ -74,42 +74,38 @@ def wait_for(condition, what, timeout_s=60):
 
 
 def start(processes, command, folder, domain):
-    """Start a command alone in its domain, or with its publisher; what others map, too."""
+    """Start a command alone in its domain, or with its publisher."""
     environment = os.environ | {'ROS_DOMAIN_ID': domain}
     start_process = functools.partial(
         processes.start, env=environment,
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     arguments = arguments_of(command, folder)
-    others = set()
     if command in FROM_PLAYER:
         player = start_process('player', *arguments_of('player', folder), name='publisher')
         wait_for(lambda: shared_files([player.pid]), lambda: processes.log('publisher'))
-        others = shared_files([player.pid])
-    return start_process(command, *arguments), others
+    return start_process(command, *arguments)
 
 
 @pytest.mark.parametrize(('command', 'pair', 'delay_ms'), CASES)
 def test_a_second_signal_changes_neither_status_nor_what_is_left(
     processes, tmp_path, empty_domain, command, pair, delay_ms
 ):
-    process, others = start(processes, command, tmp_path, empty_domain)
+    process = start(processes, command, tmp_path, empty_domain)
     log = functools.partial(processes.log, command)
     moment = WHEN[delay_ms]
     expected = 3 if command == 'demo' and moment == 'running' else 1
     wait_for(
         lambda: (
             process.poll() is not None
-            or (
-                len(family(process.pid)) >= expected and shared_files(family(process.pid)) - others
-            )
+            or (len(family(process.pid)) >= expected and shared_files(family(process.pid)))
         ),
         log,
     )
     if moment == 'running':
         time.sleep(1.0)
     assert process.poll() is None, log()
-    own = shared_files(family(process.pid)) - others
+    own = shared_files(family(process.pid))
     first, second = (SIGNALS[name] for name in pair.split('-'))
     process.send_signal(first)
     time.sleep(delay_ms / 1000)
