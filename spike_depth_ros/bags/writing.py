@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, typestore
+from spike_depth_ros.bags.mcap_writer import LargeMessageWriter
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
@@ -38,7 +39,7 @@ def bag_writer(path: Path, storage: Storage) -> Writer:
         WriterError: The folder exists.
     """
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
-    return Writer(path, version=VERSION, storage_plugin=plugin)
+    return LargeMessageWriter(path, version=VERSION, storage_plugin=plugin)
 
 
 def merge_metadata(parts: Sequence[Metadata]) -> Metadata:

@@ -1,0 +1,58 @@
+# Copyright 2026 the spike_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
+from spike_depth_ros.bags.mcap_writer import LargeMessageWriter
+from spike_depth_ros.bags.writing import VERSION
+
+
+def written(folder, kind, messages, compression=CompressionMode.NONE):
+    """Bytes of the file of a bag that a writer makes, and its metadata."""
+    writer = kind(folder, version=VERSION, storage_plugin=StoragePlugin.MCAP)
+    if compression != CompressionMode.NONE:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
+        connections = {}
+        for topic, time_ns, size in messages:
+            if topic not in connections:
+                kind_of = IMAGE if topic == '/spikes' else CAMERA_INFO
+                connections[topic] = writer.add_connection(topic, kind_of, typestore=typestore())
+            data = np.random.default_rng(size).bytes(size)
+            writer.write(connections[topic], time_ns, data)
+    return (folder / f'{folder.name}.mcap').read_bytes(), (folder / 'metadata.yaml').read_text()
+
+
+MESSAGES = st.lists(
+    st.tuples(
+        st.sampled_from(['/spikes', '/camera_info']),
+        st.integers(0, 2**62),
+        st.one_of(st.integers(0, 300), st.integers(0, 1_200_000)),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(messages=MESSAGES)
+def test_the_file_is_that_of_rosbags_byte_for_byte(tmp_path_factory, messages):
+    folder = tmp_path_factory.mktemp('bags')
+    ours, theirs = (
+        written(folder / str(index) / 'bag', kind, messages)
+        for index, kind in enumerate((LargeMessageWriter, Writer))
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize('compression', [CompressionMode.STORAGE, CompressionMode.MESSAGE])
+def test_compressed_files_too(tmp_path, compression):
+    messages = [('/spikes', 5, 700_000), ('/camera_info', 4, 90), ('/spikes', 9, 700_000)]
+    ours, theirs = (
+        written(tmp_path / str(index) / 'bag', kind, messages, compression)
+        for index, kind in enumerate((LargeMessageWriter, Writer))
+    )
+    assert ours == theirs
