@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import collections
-import itertools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -188,15 +187,16 @@ class TopicReader(threading.Thread):
         first = private_rclpy.take(new.subscription)
         if first is None:
             return
-        self._drain(old)  # all received messages from before that one
+        # All messages from before that one are in its queue; later ones reach both.
+        self._drain(old, old.subscription.qos_profile.depth)
         new.follow(old)
         self._sources = [new if source is old else source for source in self._sources]
         self._successor = None
         self._handle(new, *first)
 
-    def _drain(self, source: Source, most: int | None = None) -> None:
-        """Take queued messages without waiting: all, or some."""
-        for _ in itertools.count() if most is None else range(most):
+    def _drain(self, source: Source, most: int) -> None:
+        """Take some queued messages without waiting."""
+        for _ in range(most):
             if self._stopping.is_set():
                 return
             taken = private_rclpy.take(source.subscription)

@@ -114,7 +114,13 @@ def _mix(
         # Scenes always have spikes.
         wanted = dataclasses.replace(spec, spikes=True)
         source = recorded_source(
-            own, split, model.bins, size_multiple(model), scenes.device, config.seed, spec=wanted
+            own,
+            split,
+            model.bins,
+            size_multiple(model),
+            torch.device('cpu'),
+            config.seed,
+            spec=wanted,
         )
         if not isinstance(source, ClipSource):
             raise DataSetError(
@@ -122,7 +128,9 @@ def _mix(
             )
         views[rate_hz] = source
     flip = data.flip and split == 'train'
-    return MixedSource(scenes, views, data.styles, data.mixed_styles, data.mixed_share, flip)
+    return MixedSource(
+        scenes, views, data.styles, data.mixed_styles, data.mixed_share, flip, data.workers
+    )
 
 
 def make_target(

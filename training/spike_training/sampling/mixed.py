@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -29,11 +30,13 @@ class MixedSource:
 
     Args:
         scenes: Generated scenes, without true images.
-        views: Views at each of the scenes' plane rates, of the same size, bins and seed.
+        views: Views at each of the scenes' plane rates, of the same size, bins and seed, on any
+            device; on the CPU those of a batch go to the device of the scenes together.
         styles: Styles of the scenes, in turn.
         replaced: Styles of which a share is replaced.
         share: This share, 0 to 1.
         flip: Whether half of the views are mirrored.
+        workers: Threads that make the views of a batch; 0: the caller's thread alone.
 
     Raises:
         ValueError: The share is out of range, or the sources do not fit together.
@@ -50,6 +53,7 @@ class MixedSource:
         replaced: Collection[str],
         share: float,
         flip: bool = False,
+        workers: int = 0,
     ) -> None:
         if not 0 <= share <= 1:
             raise ValueError(f'share is {share:g}: expected 0 to 1')
@@ -60,6 +64,7 @@ class MixedSource:
         if other or {*scenes.rates_hz, scenes.rate_hz} - views.keys():
             raise ValueError('expected views of the size, bins and plane rates of the scenes')
         self.scenes, self._views, self._share, self._flip = scenes, dict(views), share, flip
+        self._pool = ThreadPoolExecutor(workers, 'views') if workers else None
         self._styles = len(styles)
         slots = [slot for slot, style in enumerate(styles) if style in replaced]
         self._ranks = {slot: rank for rank, slot in enumerate(slots)}
@@ -94,17 +99,20 @@ class MixedSource:
         first = (step * world_size + rank) * batch_size
         turns = [self.turn(first + k) for k in range(batch_size)]
         planes, rate_hz = self.scenes.window_of(step)
-        kept = [k for k, turn in enumerate(turns) if turn is None]
-        parts: dict[int, Batch] = {}
+        replaced = {k: turn for k, turn in enumerate(turns) if turn is not None}
+        kept = [k for k in range(batch_size) if k not in replaced]
+
+        def make(k: int) -> Batch:
+            view = self._view(replaced[k], planes, rate_hz)
+            return dataclasses.replace(view, index=view.index.new_tensor([first + k]))
+
+        parts = []
         if kept:
-            whole = self.scenes.batch(step, batch_size, rank, world_size, kept)
-            parts = {k: _row(whole, row) for row, k in enumerate(kept)}
-        for k, turn in enumerate(turns):
-            if turn is not None:
-                view = self._view(turn, planes, rate_hz)
-                number = torch.tensor([first + k], device=view.index.device)
-                parts[k] = dataclasses.replace(view, index=number)
-        return collate([parts[k] for k in range(batch_size)])
+            parts.append(self.scenes.batch(step, batch_size, rank, world_size, kept))
+        if replaced:
+            run = map if self._pool is None else self._pool.map
+            parts.append(collate([*run(make, replaced)]).to(self.scenes.device))
+        return collate(parts).take(np.argsort([*kept, *replaced]))
 
     def left_out(self) -> list[str]:
         """Return the names of the views that could not be used so far."""
@@ -125,16 +133,3 @@ class MixedSource:
         drawn = np.random.default_rng([source.seed, _FLIPS, turn]).random()
         mirrored = torch.tensor([self._flip and drawn < 0.5], device=view.counts.device)
         return flip_batch(view, mirrored)
-
-
-def _row(batch: Batch, row: int) -> Batch:
-    """Return one sample of a batch."""
-    rows = slice(row, row + 1)
-    return dataclasses.replace(
-        batch,
-        counts=batch.counts[rows],
-        rgb=None if batch.rgb is None else batch.rgb[rows],
-        depth=batch.depth[rows],
-        fx=batch.fx[rows],
-        index=batch.index[rows],
-    )

@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -43,6 +45,17 @@ class Batch:
         """Return the batch on another device."""
         given = {name: value for name, value in vars(self).items() if value is not None}
         return dataclasses.replace(self, **{k: value.to(device) for k, value in given.items()})
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Batch:
+        """Return some of the samples, in the given order.
+
+        Args:
+            rows: Their rows, at least one.
+        """
+        chosen = torch.from_numpy(rows).to(self.counts.device)
+        parts = {name: value for name, value in vars(self).items() if name != 'planes_per_bin'}
+        taken = {name: value[chosen] for name, value in parts.items() if value is not None}
+        return dataclasses.replace(self, **taken)
 
     def unlabelled(self) -> Unlabelled:
         """Return the spikes without labels, all that is used of a target domain."""

@@ -107,7 +107,7 @@ class DataConfig:
             mixed_styles, likewise, such as rendered rooms (docs/rooms.md). {}: none.
         mixed_share: This share, 0 to 1, of the samples of these styles.
         mixed_styles: Styles of which a share is replaced.
-        workers: Threads that read recordings and simulate their spikes for a batch, or processes
+        workers: Threads that read recordings and simulate their spikes for a batch, and processes
             that draw the procedural scenes of the next ones (useful on a GPU); 0: none.
     """
 
