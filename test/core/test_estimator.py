@@ -156,7 +156,8 @@ def test_unknown_focal_length_is_the_canonical_one_and_says_so():
 
 
 def test_uncertainty_is_metres_by_head_depth_and_factor():
-    found = known(uncertainty_factor=3.0).predict(Observation(window_of(), INFO.canonical_fx))
+    factors = {'uncertainty_factor': 3.0, 'uncertainty_powers': (0.0, 1.0)}
+    found = known(**factors).predict(Observation(window_of(), INFO.canonical_fx))
     np.testing.assert_allclose(found.uncertainty, 0.1 * 3.0 * found.depth, rtol=1e-6)
 
 
