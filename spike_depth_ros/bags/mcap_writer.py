@@ -46,7 +46,7 @@ class LargeMessageMcap(McapWriter):
         Args:
             connection: Its topic.
             timestamp: Its time, nanoseconds.
-            data: CDR bytes.
+            data: CDR bytes; they must not change before the chunk is written.
         """
         if self.compression:
             super().write(connection, timestamp, data)

@@ -67,9 +67,11 @@ def test_the_other_samples_are_those_of_the_scenes_alone(clips) -> None:
 def test_a_sample_depends_on_its_number_alone(clips) -> None:
     whole = mixed(clips, flip=True).batch(0, 12)
     for rank in (0, 1):
-        part = mixed(clips, flip=True).batch(0, 6, rank, 2)
+        part = mixed(clips, flip=True, workers=2).batch(0, 6, rank, 2)
         assert torch.equal(part.counts, whole.counts[6 * rank : 6 * rank + 6])
         assert torch.equal(part.depth, whole.depth[6 * rank : 6 * rank + 6])
+        assert torch.equal(part.fx, whole.fx[6 * rank : 6 * rank + 6])
+        assert part.index.tolist() == [*range(6 * rank, 6 * rank + 6)]
     assert not torch.equal(mixed(clips).batch(0, 12).counts, whole.counts)  # some are mirrored
 
 

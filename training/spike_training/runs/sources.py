@@ -114,14 +114,9 @@ def _mix(
         # Scenes always have spikes.
         wanted = dataclasses.replace(spec, spikes=True)
         source = recorded_source(
-            own,
-            split,
-            model.bins,
-            size_multiple(model),
-            torch.device('cpu'),
-            config.seed,
+            own, split, model.bins, size_multiple(model), torch.device('cpu'), config.seed,
             spec=wanted,
-        )
+        )  # fmt: skip
         if not isinstance(source, ClipSource):
             raise DataSetError(
                 f'{source.recording(0)}: holds spikes, expected frames as data.mixed_recordings'
