@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from io import BytesIO
+from io import BufferedWriter, BytesIO
 from pathlib import Path
+from typing import cast
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.storage_mcap import McapWriter, PendingChunk
+
+from spike_depth_ros.bags.uncached_file import UncachedFile
 
 CHUNK_BYTES = 1 << 20
 """Size from which a chunk is written, bytes."""
@@ -106,12 +109,30 @@ class LargeMessageMcap(McapWriter):
         super().close(version, metadata)
 
 
+class UncachedMcap(LargeMessageMcap):
+    """Storage of an MCAP file that is written past the page cache."""
+
+    def __init__(self, path: Path, compression: CompressionMode) -> None:
+        super().__init__(path, compression)
+        self.bio.close()
+        self.bio = cast(BufferedWriter, UncachedFile(self.path))  # has all that is called of it
+
+
 class LargeMessageWriter(Writer):
     """Writer of bags whose MCAP storage is :class:`LargeMessageMcap`."""
 
     STORAGE_PLUGINS = {  # noqa: RUF012 - as the base class has it
         **Writer.STORAGE_PLUGINS,
         StoragePlugin.MCAP: LargeMessageMcap,
+    }
+
+
+class LiveWriter(Writer):
+    """Writer of bags of a live stream, whose MCAP storage is :class:`UncachedMcap`."""
+
+    STORAGE_PLUGINS = {  # noqa: RUF012 - as the base class has it
+        **Writer.STORAGE_PLUGINS,
+        StoragePlugin.MCAP: UncachedMcap,
     }
 
 

@@ -151,7 +151,7 @@ class BagRecorder:
     def _open_file(self) -> None:
         """Begin the next file, by a writer of bags of one file."""
         folder = self._path / f'{self._path.name}_{self.files}'
-        writer = bag_writer(folder, 'mcap')
+        writer = bag_writer(folder, 'mcap', live=True)
         try:
             writer.open()
             (folder / f'{folder.name}.mcap').rename(self._path / f'{folder.name}.mcap')

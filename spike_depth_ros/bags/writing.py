@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, BagError, typestore
-from spike_depth_ros.bags.mcap_writer import LargeMessageWriter
+from spike_depth_ros.bags.mcap_writer import LargeMessageWriter, LiveWriter
 from spike_depth_ros.calibration import Calibration
 from spike_depth_ros.stream.recording import STORAGE_SUFFIXES
 
@@ -28,18 +28,20 @@ VERSION: Literal[8] = 8
 """The newest form of metadata.yaml that Humble reads too: version 9 has other QoS profiles."""
 
 
-def bag_writer(path: Path, storage: Storage) -> Writer:
+def bag_writer(path: Path, storage: Storage, live: bool = False) -> Writer:
     """Return what writes a bag.
 
     Args:
         path: Folder to make; must not exist.
         storage: ``mcap`` or ``sqlite3``.
+        live: Write past the page cache, as for a live stream; a reader waits for the disk then.
 
     Raises:
         WriterError: The folder exists.
     """
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
-    return LargeMessageWriter(path, version=VERSION, storage_plugin=plugin)
+    kind = LiveWriter if live else LargeMessageWriter
+    return kind(path, version=VERSION, storage_plugin=plugin)
 
 
 def merge_metadata(parts: Sequence[Metadata]) -> Metadata:
