@@ -35,6 +35,10 @@ LOWEST = 0.7
 TILT_WEIGHT = 0.5
 """Relative distance in depth of all inliers that costs the fit as much as a tilt of 1 rad."""
 
+LEVEL_WEIGHT = 2.0
+"""The same of the fit that gives the height: predicted floors bend upwards with distance, and a
+plane that follows them is too low beneath the camera."""
+
 MIN_INLIERS = 0.3
 """Smallest share of inliers less that of pixels below, weighted, with which a plane is a floor."""
 
@@ -204,7 +208,10 @@ class FloorFinder:
             return None
         near = np.abs(points @ plane - 1) < SPREAD_BANDS * BAND
         low, high = np.percentile(np.log(points[near] @ self._down), [16, 84])
-        height = 1 / math.sqrt(plane @ plane)
+        level = self._fit(points, weights, plane, stiffness=LEVEL_WEIGHT)
+        if level is None:
+            return None
+        height = 1 / math.sqrt(level @ level)
         return Floor(height, inliers, float(high - low) / 2, self._tilt(free))
 
     def _tilt(self, plane: _Doubles) -> float:

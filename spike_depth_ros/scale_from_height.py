@@ -24,7 +24,7 @@ WINDOWS = 31
 JUMP = 1.25
 """Ratio to the factor, or its inverse, from which a window's own factor is a jump."""
 
-ELSEWHERE = 0.84
+ELSEWHERE = 0.7
 """Uncertainty of the logarithm of the scale where nothing in view is floor.
 
 The network's scale differs from the floor to the rest of the view. Multiplied by the share of the

@@ -111,6 +111,17 @@ def test_a_tilt_within_the_tolerance_is_measured_and_beyond_it_there_is_no_floor
     assert FloorFinder(CameraPose(1.0, 0.8)).find(depth, K) is None
 
 
+@pytest.mark.parametrize('pose', [CameraPose(1.0, 0.3), CameraPose(1.65)])
+def test_the_height_of_a_floor_that_bends_upwards_fits_what_is_seen_of_it(
+    pose: CameraPose,
+) -> None:
+    truth = floor_depth(pose)
+    seen = truth < 59
+    bent = (truth * (truth / np.median(truth[seen])) ** -0.1).astype(np.float32)
+    scale = pose.height_m / found(bent, pose).height
+    assert np.median(scale * bent[seen] / truth[seen]) == pytest.approx(1.0, abs=0.06)
+
+
 def test_where_there_is_no_floor_none_is_found() -> None:
     wall = np.full((ROWS, COLUMNS), 2.0, np.float32)
     finder = FloorFinder(CameraPose(1.0))
