@@ -77,16 +77,25 @@ def measure(
     """
     planes, plane_bytes = round(seconds * rate_hz), open_recording(STREAM).geometry.plane_bytes
     written = write_plainly(scratch / 'plain', planes * plane_bytes)
-    bag, told = scratch / 'bag', scratch / 'player.json'
+    subscriber.forget()
+    used = _record(planes, rate_hz, scratch, subscriber, node)
+    return _results(scratch, subscriber, node, plane_bytes, used, written)
+
+
+def _record(
+    planes: int, rate_hz: float, scratch: Path, subscriber: Subscriber, node: bool
+) -> float:
+    """Play the stream to the recorder; return CPU seconds that the recorder used meanwhile."""
+    seconds, bag = planes / rate_hz, scratch / 'bag'
     recorder = (
         *('-m', 'spike_depth_ros.nodes.recorder', '/spikes', '--out', str(bag)),
         *('--seconds', f'{seconds + 2:g}', '--max-gb', '1000', '--timeout', f'{START_S:g}'),
     )
     player = (
         *('-m', 'spike_depth_ros.nodes.player', str(STREAM), '--loop', '--wait', f'{START_S:g}'),
-        *('--rate', f'{rate_hz:g}', '--planes', str(planes), '--report', str(told)),
+        *('--rate', f'{rate_hz:g}', '--planes', str(planes)),
+        *('--report', str(scratch / 'player.json')),
     )
-    subscriber.forget()
     try:
         with (
             _depth(scratch, subscriber) if node else contextlib.nullcontext(),
@@ -99,7 +108,19 @@ def measure(
             subscriber.spin_for(SETTLE_S if node else 0.0, recording)
     finally:
         shutil.rmtree(bag, ignore_errors=True)
-    sent = json.loads(told.read_text())
+    return used
+
+
+def _results(
+    scratch: Path,
+    subscriber: Subscriber,
+    node: bool,
+    plane_bytes: int,
+    recorder_cpu_s: float,
+    written_mb_per_s: float,
+) -> dict[str, float]:
+    """Return the results of a round, described at :func:`measure`."""
+    sent = json.loads((scratch / 'player.json').read_text())
     recorded, lost = read_summary(scratch / 'recorder.log')
     if not node or not recorded:  # with the node, the player does not wait for the recorder
         lost = sent['planes_sent'] - recorded
@@ -111,9 +132,9 @@ def measure(
         'planes_lost': lost,
         'planes_per_s': sent['planes_per_s'],
         'recorded_mb_per_s': recorded_mb_per_s,
-        'written_mb_per_s': written,
-        'ratio': recorded_mb_per_s / written,
-        'recorder_cpu': used / duration,
+        'written_mb_per_s': written_mb_per_s,
+        'ratio': recorded_mb_per_s / written_mb_per_s,
+        'recorder_cpu': recorder_cpu_s / duration,
         'windows_per_s': len(subscriber.arrivals_s) / duration,
         'node_lost': sum(subscriber.planes(name) for name in LOST),
     }

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import heapq
+import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +24,7 @@ from spike_depth_ros.bags.writing import (
     make_image,
 )
 from spike_depth_ros.calibration import Calibration
-from spike_depth_ros.stream.chunk import Geometry
+from spike_depth_ros.stream.chunk import Geometry, PackedPlanes
 from spike_depth_ros.stream.decode import METRES, PACKED
 from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
 from spike_depth_ros.stream.recording import (
@@ -35,10 +38,85 @@ from spike_depth_ros.stream.recording import (
 START_NS = 1_000_000_000
 """Stamp of the first plane, nanoseconds: one of 0 means in ROS that there is none."""
 
-_TOPICS = {'/spikes': IMAGE, '/camera_info': CAMERA_INFO, '/depth/truth': IMAGE}
+TOPICS = {'spikes': IMAGE, 'camera_info': CAMERA_INFO, 'depth/truth': IMAGE}
+"""Topics of a bag and their types; what a node predicts is called ``depth/image``."""
+
+TimedMessage = tuple[int, str, Any]
+"""When a message is recorded, nanoseconds; its topic, one of ``TOPICS``; and the message."""
+
 _CAMERA_INFO_EVERY_NS = 100_000_000
 _MESSAGE_BYTES = 512
 _LONGEST_S = 2e9  # stamps have 32 bits of seconds
+
+
+class PacketStream:
+    """Stream of a camera's packets, stamped by counting planes.
+
+    Args:
+        geometry: Sensor of the camera.
+        rate_hz: Planes a second.
+        calibration: Its calibration.
+        start_ns: Stamp of the first plane, nanoseconds.
+    """
+
+    def __init__(
+        self, geometry: Geometry, rate_hz: float, calibration: Calibration, start_ns: int
+    ) -> None:
+        self._big = geometry.bit_order == 'big'
+        self._calibration, self._start_ns = calibration, start_ns
+        self._clock = PlaneClock(rate_hz)
+
+    def stamp_ns(self, plane: int) -> int:
+        """Return the stamp of a plane, nanoseconds."""
+        return self._start_ns + self._clock.since_start_ns(plane)
+
+    def messages(
+        self, packets: Iterable[PackedPlanes], advance: Callable[[int], object]
+    ) -> Iterator[TimedMessage]:
+        """Yield packets of spikes, preceded by camera_info ten times a second.
+
+        Args:
+            packets: Planes of each packet.
+            advance: Called with the number of planes of each packet.
+        """
+        done, next_info = 0, 0
+        for packet in packets:
+            # A packet is sent when its last plane is over.
+            stamp, sent_ns = self.stamp_ns(done), self.stamp_ns(done + len(packet))
+            header = make_header(stamp, FRAME_ID)
+            if stamp >= next_info:
+                yield sent_ns, 'camera_info', make_camera_info(self._calibration, header)
+                next_info = stamp + _CAMERA_INFO_EVERY_NS
+            rows = packet.reshape(-1, packet.shape[2])
+            yield sent_ns, 'spikes', make_image(rows, PACKED, header, self._big)
+            done += len(packet)
+            advance(len(packet))
+
+
+def depth_message(sent_ns: int, stamp_ns: int, depth: npt.NDArray[np.float32]) -> TimedMessage:
+    """Return a message of true depth, ``[height, width]`` metres."""
+    return sent_ns, 'depth/truth', make_image(depth, METRES, make_header(stamp_ns, FRAME_ID))
+
+
+def write_messages(
+    path: Path, storage: Storage, topics: Collection[str], *sources: Iterable[TimedMessage]
+) -> None:
+    """Write a bag of messages from several sources.
+
+    Args:
+        path: Folder to make.
+        storage: Kind of bag.
+        topics: Those of ``TOPICS`` that the bag has.
+        sources: Messages in the order of time; of equal times, an earlier source's come first.
+    """
+    types = typestore()
+    with bag_writer(path, storage) as writer:
+        connections = {
+            topic: writer.add_connection(f'/{topic}', TOPICS[topic], typestore=types)
+            for topic in topics
+        }
+        for time_ns, topic, message in heapq.merge(*sources, key=operator.itemgetter(0)):
+            writer.write(connections[topic], time_ns, types.serialize_cdr(message, TOPICS[topic]))
 
 
 class DepthFolder:
@@ -120,9 +198,9 @@ class SpikeBag:
         depth: DepthFolder | TrueDepth | None,
         planes_per_packet: int,
     ) -> None:
-        self._recording, self._rate_hz, self._calibration = recording, rate_hz, calibration
+        self._recording, self._rate_hz = recording, rate_hz
         self._depth, self._planes_per_packet = depth, planes_per_packet
-        self._clock = PlaneClock(rate_hz)
+        self._stream = PacketStream(recording.geometry, rate_hz, calibration, START_NS)
         self.planes = len(recording.planes)
         if self.planes / rate_hz > _LONGEST_S:
             raise RecordingError(
@@ -162,48 +240,22 @@ class SpikeBag:
             ValueError: The recording or its depth cannot be read.
             OSError: The bag cannot be written.
         """
-        types = typestore()
-        depth, calibration = self._truths(), self._calibration
-        due, next_info = next(depth, None), 0
-        with bag_writer(path, storage) as writer:
-            connections = {
-                topic: writer.add_connection(topic, kind, typestore=types)
-                for topic, kind in _TOPICS.items()
-                if self._maps or topic != '/depth/truth'
-            }
+        size = self._planes_per_packet
+        packets = (self._recording.read(i, i + size) for i in range(0, self.planes, size))
+        topics = [one for one in TOPICS if self._maps or one != 'depth/truth']
+        messages = self._stream.messages(packets, advance)
+        write_messages(path, storage, topics, messages, self._truths())
 
-            def send(topic: str, sent_ns: int, message: object) -> None:
-                data = types.serialize_cdr(message, _TOPICS[topic])
-                writer.write(connections[topic], sent_ns, data)
-
-            for first in range(0, self.planes, self._planes_per_packet):
-                block = self._recording.read(first, first + self._planes_per_packet)
-                # A packet is sent when its last plane is over.
-                header, sent_ns = self._header(first), self._stamp(first + len(block))
-                while due is not None and due[0] < first + len(block):
-                    plane, image = due
-                    made = make_image(image, METRES, self._header(plane))
-                    send('/depth/truth', self._stamp(first), made)
-                    due = next(depth, None)
-                if self._stamp(first) >= next_info:
-                    send('/camera_info', sent_ns, make_camera_info(calibration, header))
-                    next_info = self._stamp(first) + _CAMERA_INFO_EVERY_NS
-                order = self._recording.geometry.bit_order
-                rows = block.reshape(-1, block.shape[2])
-                send('/spikes', sent_ns, make_image(rows, PACKED, header, order == 'big'))
-                advance(len(block))
-
-    def _truths(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    def _truths(self) -> Iterator[TimedMessage]:
+        """Yield depth images, each just before the packet with its plane."""
+        maps: Iterable[tuple[int, npt.NDArray[np.float32]]] = ()
         if isinstance(self._depth, TrueDepth):
-            yield from zip(map(int, self._depth.planes), self._depth.depth, strict=True)
+            maps = zip(map(int, self._depth.planes), self._depth.depth, strict=True)
         elif self._depth is not None:
-            yield from self._depth.maps()
-
-    def _stamp(self, plane: int) -> int:
-        return START_NS + self._clock.since_start_ns(plane)
-
-    def _header(self, plane: int) -> object:
-        return make_header(self._stamp(plane), FRAME_ID)
+            maps = self._depth.maps()
+        for plane, depth in maps:
+            first = plane - plane % self._planes_per_packet
+            yield depth_message(self._stream.stamp_ns(first), self._stream.stamp_ns(plane), depth)
 
 
 def _read_png(file: Path) -> npt.NDArray[np.float32]:

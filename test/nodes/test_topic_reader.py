@@ -13,7 +13,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Int32
 
-from spike_depth_ros.nodes.topic_reader import Input, LossAttribution, ReaderGroup, TopicReader
+from spike_depth_ros.nodes.topic_reader import (
+    MOST,
+    Input,
+    LossAttribution,
+    ReaderGroup,
+    TopicReader,
+)
 
 
 def attributed(events, numbers):
@@ -222,6 +228,39 @@ def test_a_subscription_takes_over_and_each_message_is_handled_once(two_subscrip
     assert seen['first'][:5] == list(range(5))
     assert seen['first'] + seen['second'] == list(range(10))
     assert seen['second'][-1] == 9
+
+
+@pytest.mark.dds
+def test_a_hand_over_takes_the_old_queue_once_though_the_topic_is_never_empty(ros_node):
+    publisher = ros_node.create_publisher(Int32, 'numbers', QoSProfile(depth=100))
+    first, done = subscribe(ros_node), threading.Event()
+    queued = 80  # more than the reader takes before the hand-over, so that some are left for it
+    seen = {'first': [], 'second': []}
+
+    def again(message, _):
+        seen['first'].append(message.data)
+        publisher.publish(Int32(data=message.data + queued))  # there is always one more
+
+    def until_the_last(message, _):
+        seen['second'].append(message.data)
+        if message.data == len(seen['first']) + queued - 1:
+            done.set()
+
+    wait_until(publisher.get_subscription_count)
+    for value in range(queued - 1):
+        publisher.publish(Int32(data=value))
+    second = subscribe(ros_node)
+    wait_until(lambda: publisher.get_subscription_count() == 2)
+    publisher.publish(Int32(data=queued - 1))  # the only one that both queues hold
+    assert publisher.wait_for_all_acked(Duration(seconds=10))
+    reader = TopicReader(ros_node, [Input(first, again)], pytest.fail)
+    reader.hand_over(first, Input(second, until_the_last))
+    reader.start()
+    finished = done.wait(10)
+    reader.stop()
+    assert finished
+    assert len(seen['first']) <= MOST + first.qos_profile.depth
+    assert seen['first'] + seen['second'] == list(range(len(seen['first']) + queued))
 
 
 @pytest.mark.dds

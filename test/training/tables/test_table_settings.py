@@ -3,6 +3,7 @@
 """What a table's settings mean, and everything that can be wrong with them."""
 
 import dataclasses
+import operator
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,110 @@ EXPERIMENTS = {
 }
 
 
+MISTAKES = (
+    # Settings of a table, and texts of its error about them.
+    ({'sedes': [1]}, 'sedes is unknown: did you mean seeds?'),
+    ({'seeds': [0, 0]}, 'seeds is [0, 0]: expected some, each once, 0 or more'),
+    (
+        {'override': {'seed': 3, 'train': {'stpes': 3, 'steps': 'many'}}},
+        'override.seed is given: expected it as seeds',
+        'override.train.stpes is unknown: did you mean steps?',
+        "override.train.steps is 'many': expected a whole number",
+    ),
+    (
+        {'reference': 'pre_srcc'},
+        "reference is 'pre_srcc': expected the name of a row with a stage; did you mean pre_src?",
+    ),
+    ({'paper': ['I', 'X']}, "paper has 'X': expected some of I, II"),
+    (
+        {'stages': {'pre_src': {'like': 'teachr', 'input': 'spikes'}}},
+        "stages.pre_src.like is 'teachr': expected a stage of the base or of this table; did",
+    ),
+    (
+        {'stages': {'ex1': {'like': 'mono_cross', 'distil': {'filtr': False, 'weight': -1}}}},
+        'stages.ex1.distil.filtr is unknown: did you mean filter?',
+        'stages.ex1.distil.weight is -1: expected 0 or more',
+    ),
+    ({'stages': {'a': {'like': 'b'}, 'b': {'like': 'a'}}}, 'is like itself: a <- b <- a'),
+    (
+        {'stages': {'teacher': {'like': 'bicross'}}},
+        "stages.teacher.like is 'bicross': expected none, the base has a stage of that name",
+    ),
+    ({'stages': {'f': 3}}, 'stages.f is 3: expected settings'),
+    (
+        {'stages': {'g': {'like': 'teacher', 'init_from': 'previous'}}},
+        "stages.g.init_from is 'previous': expected scratch, imagenet or the name",
+    ),
+    (
+        {'rows': [{'name': 'pre_src', 'stage': 'pre_src', 'paper': 'Pre_scr'}]},
+        "rows[0].paper is 'Pre_scr': expected a row of its tables I; did you mean Pre_src?",
+    ),
+    (
+        {'rows': [{'name': 'pre_src', 'stage': 'mono_cros'}]},
+        'rows: 2 are named pre_src',
+        "rows[1].stage is 'mono_cros': expected a stage of the base or of this table; did you",
+    ),
+    ({'rows': [{'name': 'a b', 'stage': 'ex1'}]}, "rows[2].name is 'a b'"),
+    (
+        {
+            'stages': {
+                'c': {'like': 'teacher', 'init_from': 'd'},
+                'd': {'like': 'teacher', 'init_from': 'c'},
+            },
+            'rows': [{'name': 'c', 'stage': 'c'}],
+        },
+        'stages.c builds on itself: c <- d <- c',
+    ),
+    (
+        {
+            'stages': {'e': {'like': 'bicross', 'init_from': 'nowhere'}},
+            'rows': [{'name': 'e', 'stage': 'e'}],
+        },
+        "stages.e.init_from is 'nowhere': expected scratch",
+    ),
+    (
+        {'rows': [{'name': 'median_depth', 'adabn': True}]},
+        'rows[5] has adabn or override: expected a stage',
+    ),
+    (
+        {
+            'rows': [
+                {
+                    'name': 'o',
+                    'stage': 'ex1',
+                    'override': {'model2': {}, 'out': 'x', 'model': {'architecture': 'moon'}},
+                }
+            ]
+        },
+        'rows[6].override.model2 is unknown: did you mean model?',
+        'rows[6].override.out is given: expected it as --out',
+        "row o: model.architecture is 'moon'",
+    ),
+    (
+        {
+            'stages': {'h': {'like': 'mono_cross', 'domain': 'target'}},
+            'rows': [{'name': 'h', 'stage': 'h'}],
+        },
+        'stages.h.domain is given: expected it in a stage of kind pretrain only',
+    ),
+    (
+        {'rows': [{'name': 't', 'stage': 'teacher', 'override': {'target': None}}]},
+        'row t: target is missing: expected one',
+    ),
+    ({'rows': ['x']}, "rows[9] is 'x': expected settings"),
+    (
+        {'claims': [{'row': 'o', 'below': [], 'by': -1}]},
+        'claims[0].below is []',
+        'claims[0].by is -1',
+    ),
+    (
+        {'claims': [{'row': 'p', 'below': ['cc']}]},
+        "claims[1] has 'p': expected the name of a row",
+        "claims[1] has 'cc': expected the name of a row; did you mean c?",
+    ),
+)
+
+
 @pytest.fixture
 def file(tmp_path):
     def write(**settings):
@@ -49,6 +154,16 @@ def file(tmp_path):
         return path
 
     return write
+
+
+def merged(parts):
+    """One table's settings: lists one after the other, mappings side by side."""
+    table = {}
+    for part in parts:
+        for key, value in part.items():
+            merge = operator.or_ if isinstance(value, dict) else operator.add
+            table[key] = merge(table[key], value) if key in table else value
+    return table
 
 
 def rows_of(path):
@@ -214,77 +329,10 @@ def test_adabn_is_refused_without_batch_norm_and_given_to_a_twin(file):
 
 
 def test_all_mistakes_are_named_at_once(file):
-    path = file(
-        sedes=[1],
-        seeds=[0, 0],
-        override={'seed': 3, 'train': {'stpes': 3, 'steps': 'many'}},
-        reference='pre_srcc',
-        paper=['I', 'X'],
-        stages={
-            'pre_src': {'like': 'teachr', 'input': 'spikes'},
-            'ex1': {'like': 'mono_cross', 'distil': {'filtr': False, 'weight': -1}},
-            'a': {'like': 'b'},
-            'b': {'like': 'a'},
-            'c': {'like': 'teacher', 'init_from': 'd'},
-            'd': {'like': 'teacher', 'init_from': 'c'},
-            'e': {'like': 'bicross', 'init_from': 'nowhere'},
-            'teacher': {'like': 'bicross'},
-            'f': 3,
-            'g': {'like': 'teacher', 'init_from': 'previous'},
-            'h': {'like': 'mono_cross', 'domain': 'target'},
-        },
-        rows=[
-            {'name': 'pre_src', 'stage': 'pre_src', 'paper': 'Pre_scr'},
-            {'name': 'pre_src', 'stage': 'mono_cros'},
-            {'name': 'a b', 'stage': 'ex1'},
-            {'name': 'c', 'stage': 'c'},
-            {'name': 'e', 'stage': 'e'},
-            {'name': 'median_depth', 'adabn': True},
-            {'name': 'o', 'stage': 'ex1',
-             'override': {'model2': {}, 'out': 'x', 'model': {'architecture': 'moon'}}},
-            {'name': 'h', 'stage': 'h'},
-            {'name': 't', 'stage': 'teacher', 'override': {'target': None}},
-            'x',
-        ],
-        claims=[{'row': 'o', 'below': [], 'by': -1}, {'row': 'p', 'below': ['cc']}],
-    )  # fmt: skip
     with pytest.raises(ConfigError) as caught:
-        load_table(path)
+        load_table(file(**merged(settings for settings, *_ in MISTAKES)))
     text = str(caught.value)
-    for expected in (
-        'sedes is unknown: did you mean seeds?',
-        'seeds is [0, 0]: expected some, each once, 0 or more',
-        'override.seed is given: expected it as seeds',
-        'override.train.stpes is unknown: did you mean steps?',
-        "override.train.steps is 'many': expected a whole number",
-        "reference is 'pre_srcc': expected the name of a row with a stage; did you mean pre_src?",
-        "paper has 'X': expected some of I, II",
-        "stages.pre_src.like is 'teachr': expected a stage of the base or of this table; did",
-        'stages.ex1.distil.filtr is unknown: did you mean filter?',
-        'stages.ex1.distil.weight is -1: expected 0 or more',
-        'is like itself: a <- b <- a',
-        'stages.c builds on itself: c <- d <- c',
-        "stages.e.init_from is 'nowhere': expected scratch",
-        "stages.teacher.like is 'bicross': expected none, the base has a stage of that name",
-        'stages.f is 3: expected settings',
-        "stages.g.init_from is 'previous': expected scratch, imagenet or the name",
-        "rows[0].paper is 'Pre_scr': expected a row of its tables I; did you mean Pre_src?",
-        'rows: 2 are named pre_src',
-        "rows[1].stage is 'mono_cros': expected a stage of the base or of this table; did you",
-        "rows[2].name is 'a b'",
-        'rows[5] has adabn or override: expected a stage',
-        'rows[6].override.model2 is unknown: did you mean model?',
-        'rows[6].override.out is given: expected it as --out',
-        "row o: model.architecture is 'moon'",
-        'row t: target is missing: expected one',
-        'stages.h.domain is given: expected it in a stage of kind pretrain only',
-        "rows[9] is 'x': expected settings",
-        'claims[0].below is []',
-        'claims[0].by is -1',
-        "claims[1] has 'p': expected the name of a row",
-        "claims[1] has 'cc': expected the name of a row; did you mean c?",
-    ):
-        assert expected in text, text
+    assert [one for _, *texts in MISTAKES for one in texts if one not in text] == [], text
     assert text.count('stages.ex1.distil.weight') == 1  # though two rows have that stage
 
 

@@ -4,40 +4,33 @@
 
 from __future__ import annotations
 
-import heapq
+import functools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from spike_depth_ros.bags.bag import CAMERA_INFO, IMAGE, typestore
-from spike_depth_ros.bags.writing import (
-    Storage,
-    bag_writer,
-    make_camera_info,
-    make_header,
-    make_image,
-    replace_bag,
-)
+from spike_depth_ros.bags.writing import Storage, replace_bag
 from spike_depth_ros.calibration import Calibration
+from spike_depth_ros.conversion.spike_bag import (
+    TOPICS,
+    PacketStream,
+    TimedMessage,
+    depth_message,
+    write_messages,
+)
 from spike_depth_ros.result_files import UNFINISHED, move_to_new
 from spike_depth_ros.stream.chunk import Geometry
-from spike_depth_ros.stream.decode import METRES, PACKED
-from spike_depth_ros.stream.plane_clock import FRAME_ID, PlaneClock
 from spike_depth_ros.video.spiking import regroup
 from spike_training.datasets.clip import Clip
 from spike_training.errors import ConfigError
 from spike_training.progress import progress_bar
 from spike_training.simulation.clip_camera import ClipCamera
 
-TOPICS = {'spikes': IMAGE, 'camera_info': CAMERA_INFO, 'depth/truth': IMAGE}
-"""Topics of a bag and their types; what a node predicts is called ``depth/image``."""
-
 _EARLIEST_S = 1.0
-_CAMERA_INFO_EVERY_S = 0.1
 _MESSAGE_BYTES = 512
 _SECOND = 1_000_000_000
 
@@ -56,20 +49,6 @@ class Span(NamedTuple):
     end_s: float
     planes: int
     stamp_ns: int
-
-
-class BagMessage(NamedTuple):
-    """Message to write.
-
-    Attributes:
-        time_ns: When it is recorded, nanoseconds.
-        topic: One of ``TOPICS``.
-        message: With the fields of the topic's type.
-    """
-
-    time_ns: int
-    topic: str
-    message: Any
 
 
 def choose_clip(clips: list[Clip], name: str) -> Clip:
@@ -128,12 +107,13 @@ class ClipBag:
 
     def __init__(self, camera: ClipCamera, span: Span, planes_per_packet: int) -> None:
         self._camera, self._span, self._planes_per_packet = camera, span, planes_per_packet
-        clip = camera.clip
+        clip, settings = camera.clip, camera.settings
         self._labelled = [
             i for i in clip.labelled if span.start_s <= clip.times_s[i] <= span.end_s
         ]
-        self._clock = PlaneClock(camera.settings.rate_hz)
-        self._geometry = Geometry(camera.settings.height, camera.settings.width)
+        self._geometry = Geometry(settings.height, settings.width)
+        calibration = Calibration.from_matrix(camera.matrix, settings.width, settings.height)
+        self._stream = PacketStream(self._geometry, settings.rate_hz, calibration, span.stamp_ns)
 
     @property
     def nbytes(self) -> float:
@@ -167,58 +147,25 @@ class ClipBag:
             DataSetError: Too many frames cannot be used.
         """
         # The name of a bag is also that of its file, so it lies in a folder of another name.
-        types = typestore()
         with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out.parent) as temporary:
             unfinished = Path(temporary) / out.name
-            with bag_writer(unfinished, storage) as writer, progress_bar() as progress:
+            planes = self._camera.planes(self._span.start_s, self._span.planes)
+            packets = regroup(planes, self._planes_per_packet)
+            with progress_bar() as progress:
                 task = progress.add_task('planes', total=self._span.planes)
-                connections = {
-                    topic: writer.add_connection(f'/{topic}', kind, typestore=types)
-                    for topic, kind in TOPICS.items()
-                }
-                for time_ns, topic, message in heapq.merge(
-                    self._truths(), self._stream(), key=lambda sent: sent.time_ns
-                ):
-                    data = types.serialize_cdr(message, TOPICS[topic])
-                    writer.write(connections[topic], time_ns, data)
-                    if topic == 'spikes':
-                        progress.advance(task, message.height // self._geometry.height)
+                advance = functools.partial(progress.advance, task)
+                messages = self._stream.messages(packets, advance)
+                write_messages(unfinished, storage, TOPICS, self._truths(), messages)
             if not overwrite:
                 return move_to_new(unfinished, out)
             replace_bag(unfinished, out)
             return out
 
-    def _stream(self) -> Iterator[BagMessage]:
-        """Yield packets of spikes, preceded by camera_info ten times a second."""
-        done, next_info = 0, 0
-        planes = self._camera.planes(self._span.start_s, self._span.planes)
-        for block in regroup(planes, self._planes_per_packet):
-            # A packet is sent when its last plane is over.
-            header, sent = self._header(self._stamp(done)), self._stamp(done + len(block))
-            if self._stamp(done) >= next_info:
-                yield BagMessage(sent, 'camera_info', self._camera_info(header))
-                next_info = self._stamp(done) + round(_CAMERA_INFO_EVERY_S * _SECOND)
-            rows = block.reshape(-1, self._geometry.row_bytes)
-            yield BagMessage(sent, 'spikes', make_image(rows, PACKED, header))
-            done += len(block)
-
-    def _truths(self) -> Iterator[BagMessage]:
+    def _truths(self) -> Iterator[TimedMessage]:
         """Yield depth images at the stamps of their frames; unusable ones are left out."""
         for index in self._labelled:
             depth = self._camera.depth(index)
             if depth is not None:
                 since_start = float(self._camera.clip.times_s[index]) - self._span.start_s
                 stamp = self._span.stamp_ns + round(since_start * _SECOND)
-                image = make_image(depth, METRES, self._header(stamp))
-                yield BagMessage(stamp, 'depth/truth', image)
-
-    def _stamp(self, plane: int) -> int:
-        return self._span.stamp_ns + self._clock.since_start_ns(plane)
-
-    def _header(self, stamp: int) -> Any:
-        return make_header(stamp, FRAME_ID)
-
-    def _camera_info(self, header: Any) -> Any:
-        geometry, matrix = self._geometry, self._camera.matrix
-        calibration = Calibration.from_matrix(matrix, geometry.width, geometry.height)
-        return make_camera_info(calibration, header)
+                yield depth_message(stamp, stamp, depth)
